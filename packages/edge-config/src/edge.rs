@@ -1,0 +1,284 @@
+//! The edge as a value: everything the edge file says, after every check has passed.
+//!
+//! Nothing here can express a path rewrite, a body transform or a cookie edit. What is not in these types
+//! cannot be rendered.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use identity::{Role, ServiceName};
+
+/// A whole, valid edge.
+#[derive(Clone, Debug)]
+pub struct Edge {
+    /// Name of the edge (`dev`, `prod`, …). It is the issuer of the signed identity and the audience that a
+    /// service addresses.
+    pub name: String,
+    /// Which text this edge was read from.
+    pub revision: Revision,
+    /// The registrable domain, for cookies (no leading dot).
+    pub root_domain: String,
+    /// Where Envoy listens, by name.
+    pub listeners: BTreeMap<String, Listener>,
+    /// Where Envoy's admin interface listens: always loopback.
+    pub admin: SocketAddr,
+    /// Where the authorizer answers.
+    pub authorizer: Authorizer,
+    /// Where requests can go, by name.
+    pub backends: BTreeMap<String, Backend>,
+    /// Which names are served, on which listener, by name of the host group.
+    pub hosts: BTreeMap<String, Host>,
+    /// How sessions are recognised; absent when no policy needs one.
+    pub sessions: Option<Sessions>,
+    /// Which services may call on an internal listener, by name.
+    pub services: BTreeMap<ServiceName, Service>,
+    /// Where tenants are listed; absent when no policy needs one.
+    pub tenants: Option<TenantDirectory>,
+    /// What a caller must be, by name.
+    pub policies: BTreeMap<String, Policy>,
+    /// What a refused caller is told, by name.
+    pub answers: BTreeMap<String, Answers>,
+    /// Header names that only the edge may write.
+    pub reserved: Reserved,
+    /// Paths that no spelling may reach through a public listener, beyond the paths of `internal` routes.
+    pub internal_paths: Vec<PathMatch>,
+    /// The routes, in the order of the file. Order has no meaning: the most specific match wins.
+    pub routes: Vec<Route>,
+}
+
+/// Identifies the text of an edge file: the first 16 hexadecimal digits of its SHA-256, so that
+/// `sha256sum FILE` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Revision(pub String);
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One address that Envoy listens on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Where.
+    pub address: SocketAddr,
+    /// For whom.
+    pub exposure: Exposure,
+}
+
+/// Who can reach a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exposure {
+    /// Anybody: internal paths are closed here.
+    Public,
+    /// The platform's own services.
+    Internal,
+}
+
+impl Exposure {
+    /// `public` or `internal`, as the edge file and the authorizer's context spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// Where the authorizer answers ext_authz checks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authorizer {
+    /// Its gRPC address.
+    pub address: SocketAddr,
+    /// How long Envoy waits for a decision before it denies with 503.
+    pub timeout: Duration,
+}
+
+/// A place that requests can go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backend {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// The `aud` of the identities that are signed for it: the backend's name.
+    pub audience: String,
+    /// How long a TCP connection may take.
+    pub connect_timeout: Duration,
+    /// How long the whole answer may take.
+    pub request_timeout: Duration,
+    /// Constant headers that this backend expects from its edge. Their names are reserved.
+    pub request_headers: BTreeMap<String, String>,
+}
+
+/// A group of host names with its own routes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// On which listener it is served.
+    pub listener: String,
+    /// The names, lower case, without port; `*` stands for any name.
+    pub names: Vec<String>,
+}
+
+/// How a session is recognised and believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sessions {
+    /// Name of the cookie with the access token.
+    pub cookie: String,
+    /// Whether `Authorization: Bearer` is accepted too.
+    pub bearer: bool,
+    /// The `iss` that a token must have.
+    pub issuer: String,
+    /// The `aud` that a token must have.
+    pub audience: String,
+    /// The header `typ` that a token must have (`at+jwt`, RFC 9068 §2.1).
+    pub token_type: String,
+    /// Where the public keys are.
+    pub keys: KeySource,
+    /// How far past `exp` (and before `nbf`) a token still counts.
+    pub leeway: Duration,
+    /// Where revoked sessions are listed; absent when sessions cannot be revoked before they expire.
+    pub revocations: Option<PathBuf>,
+}
+
+/// Where public keys come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// A JWK set in a file.
+    File(PathBuf),
+    /// A JWK set behind a URL.
+    Url(String),
+}
+
+/// A service that may call on an internal listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// JWK set with its public keys.
+    pub keys: PathBuf,
+}
+
+/// Where tenants are listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantDirectory {
+    /// A YAML file, read again whenever it changes.
+    pub file: PathBuf,
+}
+
+/// What a caller must be to pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// Anybody. No decision is asked for.
+    Public,
+    /// A person with a valid session of an active tenant.
+    Session(SessionPolicy),
+    /// A service of the platform, on an internal listener only.
+    Internal(InternalPolicy),
+}
+
+/// What a person must have beyond a session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionPolicy {
+    /// The least role.
+    pub role: Option<Role>,
+    /// Scopes that must all be present.
+    pub scopes: Vec<String>,
+}
+
+/// Which services may pass; empty means every listed service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InternalPolicy {
+    /// The accepted services.
+    pub services: Vec<ServiceName>,
+}
+
+/// What a refused caller is told: the statuses and bodies that the route's clients already know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answers {
+    /// `content-type` of every body; absent means that none is sent.
+    pub content_type: Option<String>,
+    /// No valid credential (401).
+    pub unauthenticated: Answer,
+    /// Not allowed: role, scope, tenant (403).
+    pub forbidden: Answer,
+    /// Not to be seen from here (404).
+    pub not_found: Answer,
+    /// The edge cannot decide now (503).
+    pub unavailable: Answer,
+}
+
+/// One answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status, 400 to 599.
+    pub status: u16,
+    /// The body, exactly as it is sent.
+    pub body: String,
+}
+
+/// Header names that only the edge may write, lower case.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reserved {
+    /// Exact names.
+    pub names: Vec<String>,
+    /// Beginnings of names (`x-madome-`).
+    pub prefixes: Vec<String>,
+}
+
+/// Which requests of a host a route takes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PathMatch {
+    /// This path, byte for byte.
+    Exact(String),
+    /// This path and everything below it, by whole segments: `/users` takes `/users` and `/users/1` but not
+    /// `/usersx`. `/` takes everything.
+    Prefix(String),
+}
+
+impl PathMatch {
+    /// The path as written.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        match self {
+            Self::Exact(path) | Self::Prefix(path) => path,
+        }
+    }
+
+    /// Whether `path` (raw, without query) is taken.
+    #[must_use]
+    pub fn takes(&self, path: &str) -> bool {
+        match self {
+            Self::Exact(exact) => path == exact,
+            Self::Prefix(prefix) if prefix == "/" => path.starts_with('/'),
+            Self::Prefix(prefix) => {
+                path.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            }
+        }
+    }
+}
+
+/// Where requests of one kind go, and who may send them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Unique name: it is in the access log, the metrics and every explanation.
+    pub name: String,
+    /// The host group it belongs to.
+    pub host: String,
+    /// Which paths.
+    pub path: PathMatch,
+    /// Which methods; empty means every method of [`METHODS`].
+    pub methods: Vec<String>,
+    /// The policy's name.
+    pub policy: String,
+    /// The backend's name.
+    pub backend: String,
+    /// The name of the answers a refused caller gets.
+    pub answers: String,
+}
+
+/// The methods that pass through an edge when a route names none. `TRACE` echoes headers back and `CONNECT`
+/// opens tunnels, so neither is here.
+pub const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];

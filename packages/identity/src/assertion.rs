@@ -1,0 +1,262 @@
+//! The signed identity: a JWT (RFC 7519) with an Ed25519 signature (RFC 8037) that says who is calling, made
+//! for one audience, valid for a minute.
+//!
+//! The edge signs one for every authenticated request (`iss` = the edge's name, `aud` = the backend). A service
+//! signs one to introduce itself to the edge on the service listener (`iss` = its own name, `aud` = the edge's).
+//! Both have their own key, and a verifier ties each issuer to its keys, so neither can speak for the other.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use clock::UnixTime;
+use jsonwebtoken::jwk::{Jwk, KeyAlgorithm};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+
+use crate::keyset::{self, KeyFileError};
+use crate::principal::{Caller, Person, Role, ServiceName, SessionId, SubjectId, TenantId};
+
+/// The `typ` of the header: no other kind of token of this platform carries it, so none can stand in for it.
+pub const TOKEN_TYPE: &str = "identity+jwt";
+
+/// How long a signed identity is valid. Long enough for a queue in front of a backend, short enough that a
+/// leaked one is worth little.
+pub const LIFETIME: Duration = Duration::from_secs(60);
+
+/// How far the clocks of two machines may differ.
+pub const LEEWAY: Duration = Duration::from_secs(5);
+
+/// Longer assertions are refused unread.
+pub const MAX_BYTES: usize = 4_096;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Claims {
+    iss: String,
+    aud: String,
+    /// A UUID for a person, a name for a service.
+    sub: String,
+    /// `person` or `service`.
+    kind: Kind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sid: Option<SessionId>,
+    #[serde(default, rename = "tenantId", skip_serializing_if = "Option::is_none")]
+    tenant: Option<TenantId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    role: Option<Role>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    scope: String,
+    iat: u64,
+    exp: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Person,
+    Service,
+}
+
+/// Signs identities in the name of one issuer.
+pub struct Signer {
+    issuer: String,
+    header: Header,
+    key: EncodingKey,
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signer").field("issuer", &self.issuer).field("key", &"[redacted]").finish()
+    }
+}
+
+/// The library could not produce a signature; nothing the caller sent causes it.
+#[derive(Debug, thiserror::Error)]
+#[error("the identity could not be signed: {0}")]
+pub struct SigningFailed(#[from] jsonwebtoken::errors::Error);
+
+impl Signer {
+    /// A signer with the private key in `path` (PKCS #8 PEM, Ed25519), in the name of `issuer`.
+    ///
+    /// # Errors
+    /// [`KeyFileError`], naming the file and the mend.
+    pub fn from_file(issuer: &str, path: &Path) -> Result<Self, KeyFileError> {
+        let pem = keyset::read(path)?;
+        let unusable = |what: String| KeyFileError::Unusable { path: path.to_owned(), what };
+        let key = EncodingKey::from_ed_pem(&pem)
+            .map_err(|e| unusable(format!("not an Ed25519 private key in PKCS #8 PEM ({e})")))?;
+        let jwk = Jwk::from_encoding_key(&key, Algorithm::EdDSA)
+            .map_err(|e| unusable(format!("its public half cannot be derived ({e})")))?;
+        let kid = key_id(&jwk).map_err(unusable)?;
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.typ = Some(TOKEN_TYPE.to_owned());
+        header.kid = Some(kid);
+        Ok(Self { issuer: issuer.to_owned(), header, key })
+    }
+
+    /// Signs `caller` for `audience`, valid from `now` for [`LIFETIME`].
+    ///
+    /// # Errors
+    /// [`SigningFailed`] when the cryptographic library fails.
+    pub fn sign(&self, caller: &Caller, audience: &str, now: UnixTime) -> Result<String, SigningFailed> {
+        let (kind, sub, person) = match caller {
+            Caller::Person(person) => (Kind::Person, person.subject.to_string(), Some(person)),
+            Caller::Service(name) => (Kind::Service, name.to_string(), None),
+        };
+        let claims = Claims {
+            iss: self.issuer.clone(),
+            aud: audience.to_owned(),
+            sub,
+            kind,
+            sid: person.map(|p| p.session),
+            tenant: person.map(|p| p.tenant),
+            role: person.map(|p| p.role),
+            scope: person.map(|p| p.scopes.join(" ")).unwrap_or_default(),
+            iat: now.seconds(),
+            exp: now.plus(LIFETIME).seconds(),
+        };
+        Ok(jsonwebtoken::encode(&self.header, &claims, &self.key)?)
+    }
+}
+
+/// The RFC 7638 thumbprint of a public key, which serves as its `kid`.
+///
+/// # Errors
+/// A sentence, for a kind of key that has no thumbprint.
+pub fn key_id(jwk: &Jwk) -> Result<String, String> {
+    jwk.thumbprint(jsonwebtoken::jwk::ThumbprintHash::SHA256).map_err(|e| format!("it has no thumbprint ({e})"))
+}
+
+/// Why an assertion was not believed. A value, not a failure: whoever sent it is simply not who they say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejected {
+    /// Not a compact JWT with the right header, or longer than [`MAX_BYTES`].
+    #[error("not a signed identity")]
+    Malformed,
+    /// Signed with a key that this verifier does not know.
+    #[error("signed with an unknown key")]
+    UnknownKey,
+    /// The signature does not fit, or the issuer is not the key's owner.
+    #[error("the signature does not verify")]
+    BadSignature,
+    /// Made for another audience.
+    #[error("made for another audience")]
+    WrongAudience,
+    /// Too old, or from the future, or valid for longer than [`LIFETIME`].
+    #[error("not valid at this time")]
+    WrongTime,
+    /// The claims do not describe a person or a service.
+    #[error("the claims do not describe a caller")]
+    WrongClaims,
+}
+
+struct TrustedKey {
+    id: String,
+    issuer: String,
+    key: DecodingKey,
+}
+
+/// Believes identities that trusted issuers made for one audience.
+pub struct Verifier {
+    audience: String,
+    keys: Vec<TrustedKey>,
+    validation: Validation,
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let issuers: Vec<_> = self.keys.iter().map(|k| (&k.issuer, &k.id)).collect();
+        f.debug_struct("Verifier").field("audience", &self.audience).field("keys", &issuers).finish()
+    }
+}
+
+impl Verifier {
+    /// A verifier for `audience` that trusts nobody yet.
+    #[must_use]
+    pub fn new(audience: &str) -> Self {
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        // Times and audience are checked in `verify`, against the clock that is handed in.
+        validation.validate_exp = false;
+        validation.validate_aud = false;
+        validation.required_spec_claims.clear();
+        Self { audience: audience.to_owned(), keys: Vec::new(), validation }
+    }
+
+    /// Trusts `issuer` with the public keys in the JWK set `path`, and with no others.
+    ///
+    /// # Errors
+    /// [`KeyFileError`], also when a key is not Ed25519 or its `kid` is already trusted.
+    pub fn trust_file(mut self, issuer: &str, path: &Path) -> Result<Self, KeyFileError> {
+        let unusable = |what: String| KeyFileError::Unusable { path: path.to_owned(), what };
+        for jwk in keyset::read_public(path)? {
+            let id = jwk.common.key_id.clone().unwrap_or_default();
+            if jwk.common.key_algorithm != Some(KeyAlgorithm::EdDSA) {
+                return Err(unusable(format!("key {id:?} is not for EdDSA")));
+            }
+            if self.keys.iter().any(|k| k.id == id) {
+                return Err(unusable(format!("key {id:?} is already trusted for another issuer")));
+            }
+            let key = DecodingKey::from_jwk(&jwk).map_err(|e| unusable(format!("key {id:?}: {e}")))?;
+            self.keys.push(TrustedKey { id, issuer: issuer.to_owned(), key });
+        }
+        Ok(self)
+    }
+
+    /// Whom `assertion` speaks for, if it is to be believed at `now`.
+    ///
+    /// # Errors
+    /// [`Rejected`] with the first reason found.
+    pub fn verify(&self, assertion: &str, now: UnixTime) -> Result<Caller, Rejected> {
+        if assertion.len() > MAX_BYTES {
+            return Err(Rejected::Malformed);
+        }
+        let header = jsonwebtoken::decode_header(assertion).map_err(|_| Rejected::Malformed)?;
+        if header.typ.as_deref() != Some(TOKEN_TYPE) || header.alg != Algorithm::EdDSA {
+            return Err(Rejected::Malformed);
+        }
+        let kid = header.kid.as_deref().ok_or(Rejected::Malformed)?;
+        let trusted = self.keys.iter().find(|k| k.id == kid).ok_or(Rejected::UnknownKey)?;
+        let token = jsonwebtoken::decode::<Claims>(assertion, &trusted.key, &self.validation)
+            .map_err(|e| if is_json(&e) { Rejected::WrongClaims } else { Rejected::BadSignature })?;
+        let claims = token.claims;
+        if claims.iss != trusted.issuer {
+            return Err(Rejected::BadSignature);
+        }
+        if claims.aud != self.audience {
+            return Err(Rejected::WrongAudience);
+        }
+        let issued = UnixTime::from_seconds(claims.iat);
+        let expires = UnixTime::from_seconds(claims.exp);
+        let in_time = issued <= now.plus(LEEWAY)
+            && now <= expires.plus(LEEWAY)
+            && claims.exp > claims.iat
+            && expires.since(issued) <= LIFETIME;
+        if !in_time {
+            return Err(Rejected::WrongTime);
+        }
+        caller(claims)
+    }
+}
+
+fn is_json(error: &jsonwebtoken::errors::Error) -> bool {
+    matches!(error.kind(), jsonwebtoken::errors::ErrorKind::Json(_))
+}
+
+fn caller(claims: Claims) -> Result<Caller, Rejected> {
+    match claims {
+        Claims { kind: Kind::Person, sub, sid: Some(session), tenant: Some(tenant), role: Some(role), scope, .. } => {
+            let subject: SubjectId = sub.parse().map_err(|_| Rejected::WrongClaims)?;
+            let scopes = scope.split(' ').filter(|s| !s.is_empty()).map(str::to_owned).collect();
+            Ok(Caller::Person(Person { subject, tenant, session, role, scopes }))
+        }
+        Claims { kind: Kind::Service, iss: _, sub, sid: None, tenant: None, role: None, .. } => {
+            let name: ServiceName = sub.parse().map_err(|_| Rejected::WrongClaims)?;
+            Ok(Caller::Service(name))
+        }
+        Claims { kind: Kind::Person | Kind::Service, .. } => Err(Rejected::WrongClaims),
+    }
+}
+
+#[cfg(test)]
+mod tests;

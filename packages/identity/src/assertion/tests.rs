@@ -1,0 +1,107 @@
+use super::*;
+
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::signature::Ed25519KeyPair;
+use jsonwebtoken::jwk::JwkSet;
+use std::path::PathBuf;
+
+/// A fresh key pair on disk: (private PEM, public JWK set).
+fn key_pair(directory: &Path, name: &str) -> (PathBuf, PathBuf) {
+    let pair = Ed25519KeyPair::generate().unwrap();
+    let der: Pkcs8V1Der<'_> = pair.as_der().unwrap();
+    let private = directory.join(format!("{name}.pem"));
+    std::fs::write(&private, pem(der.as_ref())).unwrap();
+    let key = EncodingKey::from_ed_pem(&std::fs::read(&private).unwrap()).unwrap();
+    let mut jwk = Jwk::from_encoding_key(&key, Algorithm::EdDSA).unwrap();
+    jwk.common.key_id = Some(key_id(&jwk).unwrap());
+    let public = directory.join(format!("{name}.jwks.json"));
+    std::fs::write(&public, serde_json::to_vec(&JwkSet { keys: vec![jwk] }).unwrap()).unwrap();
+    (private, public)
+}
+
+fn pem(der: &[u8]) -> String {
+    use base64::Engine as _;
+    let body = base64::engine::general_purpose::STANDARD.encode(der);
+    format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")
+}
+
+fn person() -> Caller {
+    Caller::Person(Person {
+        subject: "0192d3c0-0000-7000-8000-0000000000aa".parse().unwrap(),
+        tenant: "00000000-0000-7000-8000-000000000001".parse().unwrap(),
+        session: "0192d3c0-0000-7000-8000-0000000000bb".parse().unwrap(),
+        role: Role::DEVELOPER,
+        scopes: vec!["books.read".to_owned()],
+    })
+}
+
+const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
+
+#[test]
+fn what_was_signed_is_what_is_read() {
+    let home = tempfile::tempdir().unwrap();
+    let (private, public) = key_pair(home.path(), "edge");
+    let signer = Signer::from_file("edge", &private).unwrap();
+    let verifier = Verifier::new("users").trust_file("edge", &public).unwrap();
+    for caller in [person(), Caller::Service("auth".parse().unwrap())] {
+        let signed = signer.sign(&caller, "users", NOW).unwrap();
+        assert_eq!(verifier.verify(&signed, NOW), Ok(caller));
+    }
+}
+
+#[test]
+fn another_audience_issuer_key_or_time_is_rejected() {
+    let home = tempfile::tempdir().unwrap();
+    let (edge_private, edge_public) = key_pair(home.path(), "edge");
+    let (auth_private, auth_public) = key_pair(home.path(), "auth");
+    let verifier = Verifier::new("users").trust_file("edge", &edge_public).unwrap();
+    let sign = |issuer: &str, key: &Path, audience: &str| {
+        Signer::from_file(issuer, key).unwrap().sign(&person(), audience, NOW).unwrap()
+    };
+
+    assert_eq!(verifier.verify(&sign("edge", &edge_private, "auth"), NOW), Err(Rejected::WrongAudience));
+    assert_eq!(verifier.verify(&sign("edge", &auth_private, "users"), NOW), Err(Rejected::UnknownKey));
+    let both = Verifier::new("users")
+        .trust_file("edge", &edge_public)
+        .unwrap()
+        .trust_file("auth", &auth_public)
+        .unwrap();
+    // A service that signs as the edge: the key is trusted, but not for that issuer.
+    assert_eq!(both.verify(&sign("edge", &auth_private, "users"), NOW), Err(Rejected::BadSignature));
+
+    let good = sign("edge", &edge_private, "users");
+    let at = |seconds| verifier.verify(&good, UnixTime::from_seconds(seconds));
+    assert!(at(1_800_000_065).is_ok());
+    assert_eq!(at(1_800_000_066), Err(Rejected::WrongTime));
+    assert!(at(1_799_999_995).is_ok());
+    assert_eq!(at(1_799_999_994), Err(Rejected::WrongTime));
+}
+
+#[test]
+fn nonsense_is_rejected_without_a_panic() {
+    let home = tempfile::tempdir().unwrap();
+    let (private, public) = key_pair(home.path(), "edge");
+    let verifier = Verifier::new("users").trust_file("edge", &public).unwrap();
+    let good = Signer::from_file("edge", &private).unwrap().sign(&person(), "users", NOW).unwrap();
+    for bad in ["", ".", "..", "a.b.c", &good[..good.len() - 2], &"x".repeat(MAX_BYTES + 1)] {
+        assert!(verifier.verify(bad, NOW).is_err(), "{bad:?} was believed");
+    }
+    let mut flipped = good.into_bytes();
+    let last = flipped.len() - 10;
+    flipped[last] ^= 1;
+    assert_eq!(verifier.verify(&String::from_utf8(flipped).unwrap(), NOW), Err(Rejected::BadSignature));
+}
+
+#[test]
+fn a_missing_key_names_its_file_and_the_mend() {
+    let error = Signer::from_file("edge", Path::new("/nowhere/identity.pem")).unwrap_err().to_string();
+    assert!(error.contains("/nowhere/identity.pem") && error.contains("cutover keys"), "{error}");
+}
+
+#[test]
+fn a_signer_never_prints_its_key() {
+    let home = tempfile::tempdir().unwrap();
+    let (private, _) = key_pair(home.path(), "edge");
+    let printed = format!("{:?}", Signer::from_file("edge", &private).unwrap());
+    assert!(printed.contains("[redacted]"), "{printed}");
+}

@@ -1,0 +1,80 @@
+//! Key files: a private key is PKCS #8 PEM (RFC 5958), public keys are a JWK set (RFC 7517 §5).
+
+use std::path::{Path, PathBuf};
+
+use jsonwebtoken::jwk::{Jwk, JwkSet};
+
+/// A key file that cannot be used. The message names the file and what to do, never the key.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFileError {
+    /// The file is missing or unreadable.
+    #[error("cannot read the key file {path}: {source}; `cutover keys` makes the missing ones")]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not what its name says.
+    #[error("{path}: {what}; remove the file and run `cutover keys` to make a new one")]
+    Unusable {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+/// Reads a whole key file.
+///
+/// # Errors
+/// [`KeyFileError::Unreadable`] with the path.
+pub fn read(path: &Path) -> Result<Vec<u8>, KeyFileError> {
+    std::fs::read(path).map_err(|source| KeyFileError::Unreadable { path: path.to_owned(), source })
+}
+
+/// Reads a JWK set of public signature keys and refuses what could weaken verification later: an empty set, a
+/// key without `kid`, a `kid` twice, a symmetric key, a key declared for anything but signatures.
+///
+/// # Errors
+/// [`KeyFileError`], naming the file and the offending `kid`.
+pub fn read_public(path: &Path) -> Result<Vec<Jwk>, KeyFileError> {
+    let bytes = read(path)?;
+    public_keys(&bytes).map_err(|what| KeyFileError::Unusable { path: path.to_owned(), what })
+}
+
+/// The keys of a JWK set given as JSON; see [`read_public`] for what is refused.
+///
+/// # Errors
+/// A sentence that says what is wrong.
+pub fn public_keys(json: &[u8]) -> Result<Vec<Jwk>, String> {
+    use jsonwebtoken::jwk::{AlgorithmParameters, KeyOperations, PublicKeyUse};
+
+    let set: JwkSet = serde_json::from_slice(json).map_err(|e| format!("not a JWK set ({e})"))?;
+    if set.keys.is_empty() {
+        return Err("the JWK set is empty".to_owned());
+    }
+    let mut seen: Vec<&str> = Vec::with_capacity(set.keys.len());
+    for key in &set.keys {
+        let kid = key.common.key_id.as_deref().ok_or("a key has no `kid`")?;
+        if seen.contains(&kid) {
+            return Err(format!("two keys have the `kid` {kid:?}"));
+        }
+        seen.push(kid);
+        if matches!(key.algorithm, AlgorithmParameters::OctetKey(_)) {
+            return Err(format!("key {kid:?} is symmetric: whoever can verify with it can also sign"));
+        }
+        if !matches!(key.common.public_key_use, None | Some(PublicKeyUse::Signature)) {
+            return Err(format!("key {kid:?} has a `use` other than `sig`"));
+        }
+        if let Some(operations) = &key.common.key_operations
+            && !operations.contains(&KeyOperations::Verify)
+        {
+            return Err(format!("key {kid:?} has `key_ops` without `verify`"));
+        }
+        if key.common.key_algorithm.is_none() {
+            return Err(format!("key {kid:?} has no `alg`: every key is pinned to one algorithm"));
+        }
+    }
+    Ok(set.keys)
+}

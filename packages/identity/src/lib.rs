@@ -1,0 +1,17 @@
+//! Who is calling, in one vocabulary for the edge and for every backend.
+//!
+//! * [`headers`]: the names of the headers that carry identity behind the edge. No other crate spells them.
+//! * [`principal`]: [`Person`], [`Caller`] and their parts.
+//! * [`assertion`]: the signed identity (`x-madome-identity`), a JWT that lives for a minute and names the
+//!   backend that it is for. [`assertion::Signer`] makes one, [`assertion::Verifier`] believes one.
+//! * [`keyset`]: key files on disk.
+//!
+//! The plain identity headers are for reading and for logs. A backend that decides anything verifies the
+//! signed identity, because a header is only as good as the network it came over.
+
+pub mod assertion;
+pub mod headers;
+pub mod keyset;
+pub mod principal;
+
+pub use principal::{Caller, Person, Role, ServiceName, SessionId, SubjectId, TenantId};

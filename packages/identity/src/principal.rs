@@ -1,0 +1,125 @@
+//! Principals: the people and services that a request can act for.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A person's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SubjectId(pub Uuid);
+
+/// A tenant's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TenantId(pub Uuid);
+
+/// A session's id: one login on one device. Revoking it ends every token that was issued for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SessionId(pub Uuid);
+
+macro_rules! uuid_id {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.as_hyphenated().fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = uuid::Error;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse().map(Self)
+            }
+        }
+    };
+}
+
+uuid_id!(SubjectId);
+uuid_id!(TenantId);
+uuid_id!(SessionId);
+
+/// What a person may do, compared as a number: `role >= required`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Role(pub u8);
+
+impl Role {
+    /// Everybody.
+    pub const NORMAL: Self = Self(0);
+    /// People who build the product.
+    pub const DEVELOPER: Self = Self(1);
+    /// Programs that write the catalogue.
+    pub const BOT: Self = Self(2);
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The name of a service, as the edge file lists it: lower-case letters, digits and `-`, at most 64 bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ServiceName(String);
+
+/// A service name with characters or a length that is not allowed.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("a service name has 1 to 64 lower-case letters, digits and `-`")]
+pub struct InvalidServiceName;
+
+impl ServiceName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ServiceName {
+    type Err = InvalidServiceName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidServiceName)
+        }
+    }
+}
+
+impl fmt::Display for ServiceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A signed-in person, acting for one tenant in one session.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Person {
+    /// Who.
+    pub subject: SubjectId,
+    /// For whom.
+    pub tenant: TenantId,
+    /// In which session.
+    pub session: SessionId,
+    /// How much they may do.
+    pub role: Role,
+    /// What they may do, in the token's order, without duplicates.
+    pub scopes: Vec<String>,
+}
+
+/// Whoever a request acts for, once that is proved.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Caller {
+    /// A person with a session.
+    Person(Person),
+    /// Another service of the platform.
+    Service(ServiceName),
+}
