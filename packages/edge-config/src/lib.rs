@@ -1,7 +1,21 @@
 //! The edge file, the single source of truth about an edge.
 //!
-//! * [`edge`]: the typed, valid [`Edge`].
+//! [`load`] reads one and gives either the whole, valid [`Edge`] or every fault at once. The way through the
+//! modules: `node` (YAML with places) → `reader` (typed, reports and goes on) → `sections` and `routes` (what
+//! the file may say) → [`edge`] (what it said).
+//!
+//! The language cannot express a path rewrite, a body transform or a cookie edit: there is no field for one.
 
 pub mod edge;
+mod fault;
+mod load;
+mod node;
+mod reader;
+mod routes;
+mod sections;
 
 pub use edge::Edge;
+pub use fault::{Fault, Faults, Place};
+pub use load::{load, parse};
+pub use reader::Environment;
+pub use sections::MAX_ANSWER_BYTES;

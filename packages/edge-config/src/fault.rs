@@ -1,0 +1,125 @@
+//! What is wrong with an edge file, all of it at once, each with its place and its mend.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// A place in the edge file; lines and columns count from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Line.
+    pub line: u64,
+    /// Column.
+    pub column: u64,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fault {
+    /// Where.
+    pub place: Place,
+    /// What is wrong, naming the value.
+    pub problem: String,
+    /// What to do about it.
+    pub mend: String,
+}
+
+/// Every fault of one edge file, in the order of the file.
+#[derive(Debug)]
+pub struct Faults {
+    /// The file, as it was named.
+    pub file: PathBuf,
+    /// The faults; never empty.
+    pub faults: Vec<Fault>,
+    lines: Vec<String>,
+}
+
+impl Faults {
+    pub(crate) fn new(file: &Path, text: &str, mut faults: Vec<Fault>) -> Self {
+        faults.sort();
+        faults.dedup();
+        Self { file: file.to_owned(), faults, lines: text.lines().map(str::to_owned).collect() }
+    }
+
+    fn line(&self, number: u64) -> Option<&str> {
+        let index = usize::try_from(number.checked_sub(1)?).ok()?;
+        self.lines.get(index).map(|line| line.trim_end())
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for fault in &self.faults {
+            writeln!(f, "{}:{}:{}: {}", self.file.display(), fault.place.line, fault.place.column, fault.problem)?;
+            if let Some(line) = self.line(fault.place.line) {
+                writeln!(f, "  {:>4} | {}", fault.place.line, line.trim_start())?;
+            }
+            writeln!(f, "  mend | {}", fault.mend)?;
+        }
+        let count = self.faults.len();
+        write!(f, "{count} {} in {}", if count == 1 { "fault" } else { "faults" }, self.file.display())
+    }
+}
+
+impl std::error::Error for Faults {}
+
+/// Where faults are put while a file is read. Shared by reference, so that every reader can report.
+#[derive(Debug, Default)]
+pub(crate) struct Collector(RefCell<Vec<Fault>>);
+
+impl Collector {
+    pub(crate) fn report(&self, place: Place, problem: impl Into<String>, mend: impl Into<String>) {
+        self.0.borrow_mut().push(Fault { place, problem: problem.into(), mend: mend.into() });
+    }
+
+    pub(crate) fn into_faults(self) -> Vec<Fault> {
+        self.0.into_inner()
+    }
+}
+
+/// The name among `known` that `wrong` was probably meant to be.
+pub(crate) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|name| (distance(wrong, name), name))
+        .filter(|(distance, name)| *distance <= 2.max(name.len() / 3))
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// "did you mean …", or the list of what there is.
+pub(crate) fn suggest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
+    if let Some(name) = nearest(wrong, known.clone()) {
+        return format!("did you mean `{name}`?");
+    }
+    let names: Vec<_> = known.into_iter().collect();
+    if names.is_empty() { "there is none to choose from: define it first".to_owned() } else { format!("there are: {}", names.join(", ")) }
+}
+
+/// Levenshtein distance over bytes; both texts are short names.
+fn distance(a: &str, b: &str) -> usize {
+    let mut previous: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut current = Vec::with_capacity(previous.len());
+        current.push(i + 1);
+        for (j, y) in b.bytes().enumerate() {
+            let at = |row: &[usize], k: usize| row.get(k).copied().unwrap_or(usize::MAX - 1);
+            let cost = usize::from(x != y);
+            current.push((at(&previous, j) + cost).min(at(&previous, j + 1) + 1).min(at(&current, j) + 1));
+        }
+        previous = current;
+    }
+    previous.last().copied().unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_finger_is_recognised() {
+        assert_eq!(nearest("userz", ["auth", "users", "legacy"]), Some("users"));
+        assert_eq!(nearest("completely-else", ["auth", "users"]), None);
+        assert_eq!(distance("kitten", "sitting"), 3);
+    }
+}

@@ -1,0 +1,196 @@
+//! From a file to an [`Edge`], or to everything that is wrong with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_saphyr::Spanned;
+use sha2::{Digest, Sha256};
+
+use crate::edge::{Edge, Revision};
+use crate::fault::{Collector, Fault, Faults, Place, suggest};
+use crate::node::{Node, Value};
+use crate::reader::{self, Context, Environment, Fields};
+use crate::{routes, sections};
+
+/// Larger edge files are refused unread: 10,000 routes take about 2 MB, and a file a hundred times that is a
+/// mistake.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Reads and checks the edge file at `path`. `${NAME:-default}` is replaced from `environment`.
+///
+/// # Errors
+/// Every fault of the file, with line, value and mend.
+///
+/// ```no_run
+/// let environment = |name: &str| std::env::var(name).ok();
+/// match edge_config::load("envoy/edges/dev.yaml".as_ref(), &environment) {
+///     Ok(edge) => println!("{} at revision {}", edge.name, edge.revision),
+///     Err(faults) => eprintln!("{faults}"),
+/// }
+/// ```
+pub fn load(path: &Path, environment: Environment<'_>) -> Result<Edge, Faults> {
+    let unreadable = |problem: String, mend: &str| {
+        let fault = Fault { place: Place { line: 1, column: 1 }, problem, mend: mend.to_owned() };
+        Faults::new(path, "", vec![fault])
+    };
+    let length = std::fs::metadata(path).map(|data| data.len());
+    if length.as_ref().is_ok_and(|length| *length > MAX_BYTES) {
+        return Err(unreadable(format!("the file is larger than {MAX_BYTES} bytes"), "is it really an edge file?"));
+    }
+    let bytes = std::fs::read(path)
+        .map_err(|e| unreadable(format!("the file cannot be read ({e})"), "name an edge file, such as envoy/edges/dev.yaml"))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| unreadable("the file is not UTF-8".to_owned(), "save it as UTF-8"))?;
+    parse(path, &text, environment)
+}
+
+/// Checks `text`, which came from `path`. See [`load`].
+///
+/// # Errors
+/// Every fault of the text.
+pub fn parse(path: &Path, text: &str, environment: Environment<'_>) -> Result<Edge, Faults> {
+    let tree = serde_saphyr::from_str::<Spanned<Value>>(text).map_err(|error| {
+        let place = error.location().map_or(Place { line: 1, column: 1 }, |at| Place { line: at.line(), column: at.column() });
+        let problem = error.to_string().lines().next().unwrap_or("the text is not YAML").to_owned();
+        Faults::new(path, text, vec![Fault { place, problem, mend: "correct the YAML; nothing else could be checked".to_owned() }])
+    })?;
+    let collector = Collector::default();
+    let context = Context { faults: &collector, environment };
+    let edge = read(context, &tree.into(), revision(text));
+    let faults = collector.into_faults();
+    match edge {
+        Some(edge) if faults.is_empty() => Ok(edge),
+        Some(_) | None => Err(Faults::new(path, text, faults)),
+    }
+}
+
+fn revision(text: &str) -> Revision {
+    let digest = Sha256::digest(text.as_bytes());
+    Revision(digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Things of one kind: the good ones, and the names of all, so that a reference to a faulty one is not
+/// reported as a reference to nothing.
+pub(crate) struct Declared<T> {
+    pub(crate) good: BTreeMap<String, T>,
+    names: BTreeSet<String>,
+}
+
+impl<T> Declared<T> {
+    /// Reads a section of named things. A missing section is an empty one.
+    pub(crate) fn read<'a>(
+        context: Context<'a>,
+        section: Option<&'a Node>,
+        what: &str,
+        mut one: impl FnMut(&str, &'a Node) -> Option<T>,
+    ) -> Self {
+        let mut declared = Self { good: BTreeMap::new(), names: BTreeSet::new() };
+        for (name, _, node) in section.map(|node| reader::entries(context, node, what)).unwrap_or_default() {
+            declared.names.insert(name.to_owned());
+            if let Some(thing) = one(name, node) {
+                declared.good.insert(name.to_owned(), thing);
+            }
+        }
+        declared
+    }
+
+    /// The name that `node` refers to, if there is such a thing.
+    pub(crate) fn reference(&self, context: Context<'_>, node: &Node, what: &str) -> Option<String> {
+        let name = reader::text(context, node, what)?;
+        if self.names.contains(name) {
+            return Some(name.to_owned());
+        }
+        let mend = suggest(name, self.names.iter().map(String::as_str));
+        context.faults.report(node.place, format!("{what} is `{name}`, which does not exist"), mend);
+        None
+    }
+}
+
+fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
+    let mut fields = Fields::of(context, tree, "the edge file");
+    let name = fields
+        .required("edge", "give the edge a name: `edge: dev`")
+        .and_then(|node| reader::name(context, node, "the edge's name"));
+    let root_domain = fields
+        .required("root_domain", "name the domain that cookies are set for: `root_domain: example.com`")
+        .and_then(|node| sections::host_name(context, node, "the root domain"));
+    let listeners = Declared::read(
+        context,
+        fields.required("listeners", "say where Envoy listens: `listeners: { public: { address: 127.0.0.1:8080, exposure: public } }`"),
+        "`listeners`",
+        |name, node| sections::listener(context, name, node),
+    );
+    let admin = fields
+        .required("admin", "say where Envoy's admin interface listens: `admin: 127.0.0.1:9901`")
+        .and_then(|node| sections::admin(context, node));
+    let authorizer = fields
+        .required("authorizer", "say where the authorizer answers: `authorizer: { address: 127.0.0.1:9191 }`")
+        .and_then(|node| sections::authorizer(context, node));
+    let backends = Declared::read(
+        context,
+        fields.required("backends", "name at least one place that requests can go to"),
+        "`backends`",
+        |name, node| sections::backend(context, name, node),
+    );
+    let hosts = Declared::read(
+        context,
+        fields.required("hosts", "name at least one group of host names"),
+        "`hosts`",
+        |name, node| sections::host(context, name, node, &listeners),
+    );
+    let sessions_node = fields.optional("sessions");
+    let sessions = sessions_node.and_then(|node| sections::sessions(context, node));
+    let services =
+        Declared::read(context, fields.optional("services"), "`services`", |name, node| sections::service(context, name, node));
+    let tenants_node = fields.optional("tenants");
+    let tenants = tenants_node.and_then(|node| sections::tenants(context, node));
+    let stores = sections::Stores { sessions: sessions_node.is_some(), tenants: tenants_node.is_some() };
+    let policies = Declared::read(
+        context,
+        fields.required("policies", "name at least one policy: `policies: { public: { kind: public } }`"),
+        "`policies`",
+        |name, node| sections::policy(context, name, node, &services, stores),
+    );
+    let answers = Declared::read(
+        context,
+        fields.required("answers", "say what refused callers are told"),
+        "`answers`",
+        |name, node| sections::answers(context, name, node),
+    );
+    let reserved = fields
+        .required("reserved_headers", "list the names that only the edge may write: `prefixes: [x-madome-, x-forwarded-, x-envoy-]`, `names: [x-tenant-id]`")
+        .and_then(|node| sections::reserved(context, node));
+    let internal_paths = fields.optional("internal_paths").map(|node| routes::internal_paths(context, node)).unwrap_or_default();
+    let surroundings = routes::Surroundings {
+        listeners: &listeners,
+        hosts: &hosts,
+        backends: &backends,
+        policies: &policies,
+        answers: &answers,
+        internal_paths: &internal_paths,
+    };
+    let routes = fields
+        .required("routes", "say what goes where: `routes: [{ name: …, host: …, prefix: /, policy: …, to: …, answers: … }]`")
+        .map(|node| routes::read(context, node, &surroundings))
+        .unwrap_or_default();
+    sections::check_host_names(context, &hosts, tree);
+    fields.finish();
+    Some(Edge {
+        name: name?,
+        revision,
+        root_domain: root_domain?,
+        listeners: listeners.good,
+        admin: admin?,
+        authorizer: authorizer?,
+        backends: backends.good,
+        hosts: hosts.good,
+        sessions,
+        services: services.good.into_values().collect(),
+        tenants,
+        policies: policies.good,
+        answers: answers.good,
+        reserved: reserved?,
+        internal_paths,
+        routes,
+    })
+}

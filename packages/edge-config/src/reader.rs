@@ -1,0 +1,214 @@
+//! Typed reading of a [`Node`] tree: every accessor reports what is wrong and goes on.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::fault::{Collector, Place, suggest};
+use crate::node::{Node, Value};
+
+/// How a variable of the environment is looked up.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// What every reader needs: where to report, and the environment.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) faults: &'a Collector,
+    pub(crate) environment: Environment<'a>,
+}
+
+/// The fields of one mapping. Whoever reads them says at the end that nothing else may be there.
+pub(crate) struct Fields<'a> {
+    context: Context<'a>,
+    what: String,
+    pub(crate) place: Place,
+    entries: BTreeMap<&'a str, (Place, &'a Node)>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Fields<'a> {
+    /// The fields of `node`, which is called `what` in messages. Anything but a mapping is reported and read
+    /// as an empty one.
+    pub(crate) fn of(context: Context<'a>, node: &'a Node, what: impl Into<String>) -> Self {
+        let what = what.into();
+        let mut entries = BTreeMap::new();
+        if let Some(map) = mapping(context, node, &what) {
+            for (key, value) in map {
+                match &key.value {
+                    Value::Text(name) => {
+                        entries.insert(name.as_str(), (key.place, value));
+                    }
+                    Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float | Value::List(_) | Value::Map(_) => {
+                        let problem = format!("{what}: a field name is {}", key.value.kind());
+                        context.faults.report(key.place, problem, "field names are text");
+                    }
+                }
+            }
+        }
+        Self { context, what, place: node.place, entries, known: Vec::new() }
+    }
+
+    /// The field `name`, if it is there.
+    pub(crate) fn optional(&mut self, name: &'static str) -> Option<&'a Node> {
+        self.known.push(name);
+        self.entries.get(name).map(|(_, node)| *node)
+    }
+
+    /// The field `name`; its absence is reported with `mend`.
+    pub(crate) fn required(&mut self, name: &'static str, mend: &str) -> Option<&'a Node> {
+        let node = self.optional(name);
+        if node.is_none() {
+            self.context.faults.report(self.place, format!("{} has no `{name}`", self.what), mend);
+        }
+        node
+    }
+
+    /// Reports every field that nobody asked for.
+    pub(crate) fn finish(self) {
+        for (name, (place, _)) in &self.entries {
+            if !self.known.contains(name) {
+                let problem = format!("{} has no field `{name}`", self.what);
+                self.context.faults.report(*place, problem, suggest(name, self.known.iter().copied()));
+            }
+        }
+    }
+}
+
+fn mapping<'a>(context: Context<'a>, node: &'a Node, what: &str) -> Option<&'a [(Node, Node)]> {
+    match &node.value {
+        Value::Map(entries) => Some(entries),
+        value @ (Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float | Value::Text(_) | Value::List(_)) => {
+            let problem = format!("{what} is {}", value.kind());
+            context.faults.report(node.place, problem, "write a mapping: `{ field: value, … }`");
+            None
+        }
+    }
+}
+
+/// The named entries of a mapping, for sections such as `backends`.
+pub(crate) fn entries<'a>(context: Context<'a>, node: &'a Node, what: &str) -> Vec<(&'a str, Place, &'a Node)> {
+    let mut named = Vec::new();
+    for (key, value) in mapping(context, node, what).unwrap_or_default() {
+        match &key.value {
+            Value::Text(name) if is_name(name) => named.push((name.as_str(), key.place, value)),
+            Value::Text(_) | Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float | Value::List(_) | Value::Map(_) => {
+                let problem = format!("{what}: a name is not usable");
+                context.faults.report(key.place, problem, NAME_RULE);
+            }
+        }
+    }
+    named
+}
+
+const NAME_RULE: &str = "names have 1 to 64 lower-case letters, digits and `-`, and begin with a letter or digit";
+
+/// Whether `name` can name a thing of the edge file.
+pub(crate) fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && !name.starts_with('-')
+}
+
+/// The elements of a list.
+pub(crate) fn list<'a>(context: Context<'a>, node: &'a Node, what: &str) -> &'a [Node] {
+    match &node.value {
+        Value::List(elements) => elements,
+        value @ (Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float | Value::Text(_) | Value::Map(_)) => {
+            let problem = format!("{what} is {}", value.kind());
+            context.faults.report(node.place, problem, "write a list: `[one, two]`");
+            &[]
+        }
+    }
+}
+
+/// Text, exactly as written.
+pub(crate) fn text<'a>(context: Context<'a>, node: &'a Node, what: &str) -> Option<&'a str> {
+    match &node.value {
+        Value::Text(text) => Some(text),
+        value @ (Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float | Value::List(_) | Value::Map(_)) => {
+            context.faults.report(node.place, format!("{what} is {}", value.kind()), "write text, in quotes if need be");
+            None
+        }
+    }
+}
+
+/// A name of a thing of the edge file.
+pub(crate) fn name(context: Context<'_>, node: &Node, what: &str) -> Option<String> {
+    let text = text(context, node, what)?;
+    if is_name(text) {
+        return Some(text.to_owned());
+    }
+    context.faults.report(node.place, format!("{what} {text:?} is not a usable name"), NAME_RULE);
+    None
+}
+
+/// `true` or `false`.
+pub(crate) fn boolean(context: Context<'_>, node: &Node, what: &str) -> Option<bool> {
+    match &node.value {
+        Value::Bool(value) => Some(*value),
+        value @ (Value::Null | Value::Int(_) | Value::Float | Value::Text(_) | Value::List(_) | Value::Map(_)) => {
+            context.faults.report(node.place, format!("{what} is {}", value.kind()), "write true or false");
+            None
+        }
+    }
+}
+
+/// A whole number within bounds.
+pub(crate) fn number(context: Context<'_>, node: &Node, what: &str, least: u64, most: u64) -> Option<u64> {
+    if let Value::Int(number) = node.value
+        && let Ok(number) = u64::try_from(number)
+        && (least..=most).contains(&number)
+    {
+        return Some(number);
+    }
+    let shown = if let Value::Int(n) = node.value { n.to_string() } else { node.value.kind().to_owned() };
+    context.faults.report(node.place, format!("{what} is {shown}"), format!("write a whole number from {least} to {most}"));
+    None
+}
+
+/// A duration in the unit that the field's name ends with.
+pub(crate) fn millis(context: Context<'_>, node: &Node, what: &str, least: u64, most: u64) -> Option<Duration> {
+    number(context, node, what, least, most).map(Duration::from_millis)
+}
+
+/// Text in which `${NAME:-default}` is replaced from the environment, parsed.
+pub(crate) fn parsed<T: FromStr>(context: Context<'_>, node: &Node, what: &str, mend: &str) -> Option<T> {
+    let raw = text(context, node, what)?;
+    let text = expand(context, node.place, raw)?;
+    let parsed = text.parse().ok();
+    if parsed.is_none() {
+        let shown = if text == raw { format!("{text:?}") } else { format!("{text:?} (from {raw:?})") };
+        context.faults.report(node.place, format!("{what} is {shown}"), mend);
+    }
+    parsed
+}
+
+/// Replaces `${NAME}` and `${NAME:-default}`; an empty variable counts as unset, as in a shell's `:-`.
+fn expand(context: Context<'_>, place: Place, text: &str) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        let Some((inside, tail)) = after.split_once('}') else {
+            context.faults.report(place, format!("{text:?} opens `${{` and never closes it"), "write `${NAME:-default}`");
+            return None;
+        };
+        let (variable, default) = match inside.split_once(":-") {
+            Some((variable, default)) => (variable, Some(default)),
+            None => (inside, None),
+        };
+        let value = (context.environment)(variable).filter(|value| !value.is_empty());
+        let Some(value) = value.or_else(|| default.map(str::to_owned)) else {
+            context.faults.report(
+                place,
+                format!("the environment variable {variable} is not set"),
+                format!("set it, or give a default: `${{{variable}:-…}}`"),
+            );
+            return None;
+        };
+        out.push_str(before);
+        out.push_str(&value);
+        rest = tail;
+    }
+    out.push_str(rest);
+    Some(out)
+}

@@ -1,0 +1,242 @@
+//! The routes, and what can be wrong between them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::edge::{Answers, Backend, Exposure, Host, Listener, METHODS, PathMatch, Policy, Route};
+use crate::fault::{Place, suggest};
+use crate::load::Declared;
+use crate::node::{Node, Value};
+use crate::reader::{self, Context, Fields};
+
+/// Everything that a route can refer to.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) listeners: &'a Declared<Listener>,
+    pub(crate) hosts: &'a Declared<Host>,
+    pub(crate) backends: &'a Declared<Backend>,
+    pub(crate) policies: &'a Declared<Policy>,
+    pub(crate) answers: &'a Declared<Answers>,
+    pub(crate) internal_paths: &'a [PathMatch],
+}
+
+struct Placed {
+    route: Route,
+    place: Place,
+}
+
+pub(crate) fn read(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Vec<Route> {
+    let mut placed = Vec::new();
+    for element in reader::list(context, node, "`routes`") {
+        if let Some(route) = one(context, element, around) {
+            placed.push(Placed { route, place: element.place });
+        }
+    }
+    check_names(context, &placed);
+    check_overlaps(context, &placed);
+    check_exposure(context, &placed, around);
+    placed.into_iter().map(|p| p.route).collect()
+}
+
+fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<Route> {
+    let mut fields = Fields::of(context, node, title(node));
+    let name = fields
+        .required("name", "give it a unique name: it appears in logs, metrics and explanations")
+        .and_then(|n| reader::name(context, n, "the route's name"));
+    let shown = name.clone().map_or_else(|| "the route".to_owned(), |name| format!("route `{name}`"));
+    let host = fields
+        .required("host", "name the host that it belongs to")
+        .and_then(|n| around.hosts.reference(context, n, &format!("the host of {shown}")));
+    let (exact, prefix) = (fields.optional("exact"), fields.optional("prefix"));
+    let path = match (exact, prefix) {
+        (Some(n), None) => path(context, n, &shown).map(PathMatch::Exact),
+        (None, Some(n)) => path(context, n, &shown).and_then(|path| prefix_of(context, n, path)),
+        (Some(_), Some(_)) | (None, None) => {
+            context.faults.report(node.place, format!("{shown} needs either `exact` or `prefix`"), "give exactly one of them");
+            None
+        }
+    };
+    let methods = fields.optional("methods").map_or(Some(Vec::new()), |n| methods(context, n, &shown));
+    let policy = fields
+        .required("policy", "say who may pass: a route without a policy does not render; for everybody, name a policy of kind `public`")
+        .and_then(|n| around.policies.reference(context, n, &format!("the policy of {shown}")));
+    let backend = fields
+        .required("to", "name the backend")
+        .and_then(|n| around.backends.reference(context, n, &format!("the backend of {shown}")));
+    let answers = fields
+        .required("answers", "name what refused callers are told")
+        .and_then(|n| around.answers.reference(context, n, &format!("`answers` of {shown}")));
+    fields.finish();
+    Some(Route {
+        name: name?,
+        host: host?,
+        path: path?,
+        methods: methods?,
+        policy: policy?,
+        backend: backend?,
+        answers: answers?,
+    })
+}
+
+/// What to call a route in messages before its name has been checked.
+fn title(node: &Node) -> String {
+    let Value::Map(entries) = &node.value else { return "a route".to_owned() };
+    let name = entries.iter().find_map(|(key, value)| match (&key.value, &value.value) {
+        (Value::Text(key), Value::Text(name)) if key == "name" => Some(name),
+        _ => None,
+    });
+    name.map_or_else(|| "a route".to_owned(), |name| format!("route `{name}`"))
+}
+
+/// A path that has only one spelling. What a client sends may be anything; what a route is written for may not.
+fn path(context: Context<'_>, node: &Node, what: &str) -> Option<String> {
+    let text = reader::text(context, node, &format!("the path of {what}"))?;
+    let report = |mend: &str| {
+        context.faults.report(node.place, format!("the path of {what} is {text:?}"), mend);
+        None
+    };
+    if !text.starts_with('/') {
+        return report("begin it with `/`");
+    }
+    if !text.bytes().all(|b| b.is_ascii_graphic()) || text.contains(['%', '?', '#', '\\', ';', '"', '<', '>', '{', '}', '|', '^', '`', '*']) {
+        return report("write the plain path: visible ASCII without escapes, query, parameters or wildcards");
+    }
+    if text.contains("//") || text.split('/').any(|segment| segment == "." || segment == "..") {
+        return report("write it without empty, `.` or `..` segments");
+    }
+    Some(text.to_owned())
+}
+
+fn prefix_of(context: Context<'_>, node: &Node, path: String) -> Option<PathMatch> {
+    if path != "/" && path.ends_with('/') {
+        context.faults.report(node.place, format!("the prefix {path:?} ends with `/`"), "leave the slash out: a prefix takes whole segments, the path itself included");
+        return None;
+    }
+    Some(PathMatch::Prefix(path))
+}
+
+fn methods(context: Context<'_>, node: &Node, what: &str) -> Option<Vec<String>> {
+    let mut methods: Vec<String> = Vec::new();
+    for element in reader::list(context, node, &format!("`methods` of {what}")) {
+        let method = reader::text(context, element, &format!("a method of {what}"))?;
+        if !METHODS.contains(&method) {
+            context.faults.report(element.place, format!("{what} takes the method {method:?}"), suggest(method, METHODS));
+            return None;
+        }
+        if methods.iter().any(|m| m == method) {
+            context.faults.report(element.place, format!("{what} lists {method} twice"), "once is enough");
+        }
+        methods.push(method.to_owned());
+    }
+    if methods.is_empty() {
+        context.faults.report(node.place, format!("{what} takes no method"), "list some, or leave `methods` out to take all");
+        return None;
+    }
+    Some(methods)
+}
+
+pub(crate) fn internal_paths(context: Context<'_>, node: &Node) -> Vec<PathMatch> {
+    let mut paths = Vec::new();
+    for element in reader::list(context, node, "`internal_paths`") {
+        let mut fields = Fields::of(context, element, "an internal path");
+        let (exact, prefix) = (fields.optional("exact"), fields.optional("prefix"));
+        match (exact, prefix) {
+            (Some(n), None) => paths.extend(path(context, n, "an internal path").map(PathMatch::Exact)),
+            (None, Some(n)) => {
+                if let Some(path) = path(context, n, "an internal path") {
+                    if path == "/" {
+                        context.faults.report(n.place, "the internal path `/` would close every public route", "name what is internal");
+                    }
+                    paths.extend(prefix_of(context, n, path));
+                }
+            }
+            (Some(_), Some(_)) | (None, None) => {
+                context.faults.report(element.place, "an internal path needs either `exact` or `prefix`", "give exactly one of them");
+            }
+        }
+        fields.finish();
+    }
+    paths
+}
+
+fn check_names(context: Context<'_>, placed: &[Placed]) {
+    let mut seen: BTreeMap<&str, Place> = BTreeMap::new();
+    for Placed { route, place } in placed {
+        if let Some(first) = seen.insert(&route.name, *place) {
+            let problem = format!("two routes are called `{}`; the other is on line {}", route.name, first.line);
+            context.faults.report(*place, problem, "give one of them another name");
+        }
+    }
+}
+
+/// Routes of one host with the same path must take different methods, and each must have a method left.
+fn check_overlaps(context: Context<'_>, placed: &[Placed]) {
+    let mut groups: BTreeMap<(&str, &PathMatch), Vec<&Placed>> = BTreeMap::new();
+    for p in placed {
+        groups.entry((&p.route.host, &p.route.path)).or_default().push(p);
+    }
+    for group in groups.values() {
+        let mut taken: BTreeMap<&str, &Placed> = BTreeMap::new();
+        let mut rest: Option<&Placed> = None;
+        for p in group.iter().copied() {
+            if p.route.methods.is_empty()
+                && let Some(other) = rest.replace(p) {
+                    report_duplicate(context, p, other, "the same path");
+                }
+            for method in &p.route.methods {
+                if let Some(other) = taken.insert(method, p) {
+                    report_duplicate(context, p, other, &format!("{method} on the same path"));
+                }
+            }
+        }
+        if let Some(rest) = rest
+            && METHODS.iter().all(|method| taken.contains_key(method))
+        {
+            let others: BTreeSet<_> = taken.values().map(|p| p.route.name.as_str()).collect();
+            let others = others.into_iter().collect::<Vec<_>>().join("`, `");
+            let problem = format!("route `{}` is shadowed: `{others}` already take every method of its path", rest.route.name);
+            context.faults.report(rest.place, problem, "remove it");
+        }
+    }
+}
+
+fn report_duplicate(context: Context<'_>, one: &Placed, other: &Placed, what: &str) {
+    let (Placed { route, place }, first) = (one, other);
+    let problem =
+        format!("route `{}` is shadowed by `{}` on line {}: both take {what}", route.name, first.route.name, first.place.line);
+    context.faults.report(*place, problem, "remove one, or give them different methods");
+}
+
+/// What is internal stays on internal listeners.
+fn check_exposure(context: Context<'_>, placed: &[Placed], around: &Surroundings<'_>) {
+    let exposure = |route: &Route| {
+        let host = around.hosts.good.get(&route.host)?;
+        around.listeners.good.get(&host.listener).map(|listener| listener.exposure)
+    };
+    let is_internal = |route: &Route| matches!(around.policies.good.get(&route.policy), Some(Policy::Internal(_)));
+    let internal_routes: Vec<_> = placed.iter().filter(|p| is_internal(&p.route)).collect();
+    for Placed { route, place } in placed {
+        if exposure(route) != Some(Exposure::Public) {
+            continue;
+        }
+        if is_internal(route) {
+            let problem = format!("route `{}` has the internal policy `{}` on the public host `{}`", route.name, route.policy, route.host);
+            context.faults.report(*place, problem, "move it to a host of an internal listener");
+            continue;
+        }
+        let declared = around.internal_paths.iter().find(|internal| internal.takes(route.path.path()));
+        if let Some(internal) = declared {
+            let problem = format!("route `{}` opens the internal path {} on the public host `{}`", route.name, internal.path(), route.host);
+            context.faults.report(*place, problem, "move it to a host of an internal listener, or take the path out of `internal_paths`");
+        }
+        if let Some(other) = internal_routes.iter().find(|p| p.route.path.takes(route.path.path())) {
+            let problem = format!(
+                "route `{}` opens {} on the public host `{}`, which route `{}` on line {} keeps internal",
+                route.name,
+                route.path.path(),
+                route.host,
+                other.route.name,
+                other.place.line
+            );
+            context.faults.report(*place, problem, "move it to a host of an internal listener");
+        }
+    }
+}

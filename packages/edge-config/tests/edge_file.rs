@@ -1,0 +1,157 @@
+//! What an edge file may say, and what is said about one that is wrong.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
+
+use std::path::{Path, PathBuf};
+
+use edge_config::edge::{Edge, Exposure, PathMatch, Policy};
+use edge_config::{Faults, load, parse};
+
+fn nothing_set(_: &str) -> Option<String> {
+    None
+}
+
+fn edges() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy/edges")
+}
+
+fn dev_text() -> String {
+    std::fs::read_to_string(edges().join("dev.yaml")).unwrap()
+}
+
+fn faults_of(text: &str) -> Faults {
+    parse(Path::new("edge.yaml"), text, &nothing_set).expect_err("the file should be refused")
+}
+
+/// The dev edge with one piece of text replaced; the piece must be there.
+fn dev_with(old: &str, new: &str) -> Result<Edge, Faults> {
+    let text = dev_text();
+    assert!(text.contains(old), "{old:?} is not in dev.yaml");
+    parse(Path::new("edge.yaml"), &text.replacen(old, new, 1), &nothing_set)
+}
+
+#[test]
+fn every_shipped_edge_loads() {
+    let mut count = 0;
+    for entry in std::fs::read_dir(edges()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "yaml") && !path.to_string_lossy().contains("tenants") {
+            load(&path, &nothing_set).unwrap_or_else(|faults| panic_with(&faults));
+            count += 1;
+        }
+    }
+    assert!(count > 0, "no edge file found");
+}
+
+#[expect(clippy::panic, reason = "tests fail by panicking")]
+fn panic_with(faults: &Faults) -> Edge {
+    panic!("{faults}")
+}
+
+#[test]
+fn the_dev_edge_says_what_it_should() {
+    let edge = load(&edges().join("dev.yaml"), &nothing_set).unwrap();
+    assert_eq!(edge.listeners["public"].exposure, Exposure::Public);
+    assert_eq!(edge.backends["legacy"].request_headers["x-madome-public-access"], "true");
+    assert_eq!(edge.policies["public"], Policy::Public);
+    let code = edge.routes.iter().find(|r| r.name == "auth-code").unwrap();
+    assert_eq!(code.path, PathMatch::Exact("/auth/code".to_owned()));
+    assert_eq!(code.methods, ["POST"]);
+}
+
+#[test]
+fn the_revision_is_the_beginning_of_the_files_sha256() {
+    let edge = load(&edges().join("dev.yaml"), &nothing_set).unwrap();
+    let output = std::process::Command::new("sha256sum").arg(edges().join("dev.yaml")).output().unwrap();
+    let sum = String::from_utf8(output.stdout).unwrap();
+    assert!(sum.starts_with(&edge.revision.0), "{} is not the beginning of {sum}", edge.revision);
+    assert_eq!(edge.revision.0.len(), 16);
+}
+
+#[test]
+fn an_address_comes_from_the_environment_when_it_is_set() {
+    let environment = |name: &str| (name == "EDGE_ADDRESS").then(|| "127.0.0.1:18080".to_owned());
+    let edge = load(&edges().join("dev.yaml"), &environment).unwrap();
+    assert_eq!(edge.listeners["public"].address.port(), 18_080);
+    assert_eq!(edge.listeners["service"].address.port(), 8_081);
+    let wrong = |name: &str| (name == "EDGE_ADDRESS").then(|| "not an address".to_owned());
+    let message = load(&edges().join("dev.yaml"), &wrong).unwrap_err().to_string();
+    assert!(message.contains("not an address") && message.contains("EDGE_ADDRESS"), "{message}");
+}
+
+#[test]
+fn all_faults_are_told_at_once_each_with_line_value_and_mend() {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/ten-faults.yaml")).unwrap();
+    insta::assert_snapshot!(faults_of(&text));
+}
+
+#[test]
+fn each_of_these_is_a_fault() {
+    let cases = [
+        ("policy: signed-in, to: users, answers: users }", "to: users, answers: users }", "has no `policy`"),
+        ("to: legacy, answers: library }", "to: legcy, answers: library }", "did you mean `legacy`?"),
+        ("kind: public }", "kind: publik }", "did you mean `public`?"),
+        ("edge: dev", "edge: dev\nrewrite: true", "has no field `rewrite`"),
+        ("prefix: /books,", "prefix: /books/,", "ends with `/`"),
+        ("prefix: /books,", "prefix: /%62ooks,", "without escapes"),
+        ("prefix: /books,", "prefix: /books;v=1,", "without escapes"),
+        ("prefix: /books,", "prefix: books,", "begin it with `/`"),
+        ("prefix: /books,", "prefix: /command/books,", "opens the internal path /command"),
+        ("prefix: /books,", "prefix: /_/users/x,", "internal"),
+        ("host: service, prefix", "host: api, prefix", "internal policy"),
+        ("methods: [POST], policy", "methods: [TRACE], policy", "TRACE"),
+        ("    - x-tenant-id\n", "", "`x-tenant-id` is not reserved"),
+        ("x-madome-, ", "", "`x-madome-identity` is not reserved"),
+        ("    - x-tenant-id\n", "    - x-tenant-id\n    - cookie\n", "takes `cookie` away"),
+        ("{ x-madome-public-access: \"true\" }", "{ cookie: \"a=b\" }", "belongs to the client's message"),
+        ("names: [dev-domain.test]", "names: [localhost]", "both answer to localhost"),
+        ("admin: \"${ENVOY_ADMIN_ADDRESS:-127.0.0.1:9901}\"", "admin: 0.0.0.0:9901", "can stop the edge"),
+        ("timeout_ms: 200", "timeout_ms: 0", "from 1 to 10000"),
+        ("status: 401", "status: 200", "from 400 to 599"),
+        ("services: [auth] }", "services: [outh] }", "did you mean `auth`?"),
+        ("tenants: { file: \"${CUTOVER_HOME:-.run}/tenants.yaml\" }", "", "needs tenants"),
+        ("${EDGE_ADDRESS:-127.0.0.1:8080}", "${EDGE_ADDRESS}", "EDGE_ADDRESS is not set"),
+        ("${EDGE_ADDRESS:-127.0.0.1:8080}", "${EDGE_ADDRESS", "never closes"),
+        ("name: books,", "name: files,", "two routes are called `files`"),
+        ("prefix: /openapi,", "prefix: /open-graph,", "is shadowed by"),
+    ];
+    for (old, new, expected) in cases {
+        let message = dev_with(old, new).expect_err(new).to_string();
+        assert!(message.contains(expected), "replacing {old:?} by {new:?} should say {expected:?}, but says:\n{message}");
+        assert!(message.contains("edge.yaml:"), "no place in:\n{message}");
+    }
+}
+
+#[test]
+fn a_route_whose_methods_are_all_taken_is_shadowed() {
+    let all = "  - { name: books-named, host: api, prefix: /books, methods: [GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS], policy: signed-in, to: legacy, answers: library }\nroutes_end";
+    let text = dev_text() + &all.replace("\nroutes_end", "\n");
+    let message = faults_of(&text).to_string();
+    assert!(message.contains("route `books` is shadowed: `books-named` already take every method"), "{message}");
+}
+
+#[test]
+fn yaml_that_is_broken_names_its_line() {
+    for text in ["edge: dev\nlisteners: [", "edge: dev\nedge: prod\n", "\tedge: dev", "- just\n- a list", "", "a: &x [*x]"] {
+        let message = faults_of(text).to_string();
+        assert!(message.starts_with("edge.yaml:"), "{text:?} gives {message}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let message = load(Path::new("/nowhere/edge.yaml"), &nothing_set).unwrap_err().to_string();
+    assert!(message.contains("/nowhere/edge.yaml"), "{message}");
+}
+
+#[test]
+fn a_prefix_takes_whole_segments() {
+    let users = PathMatch::Prefix("/users".to_owned());
+    for taken in ["/users", "/users/", "/users/1"] {
+        assert!(users.takes(taken), "{taken}");
+    }
+    for missed in ["/usersx", "/Users", "/user", "/", "//users", "/users;x"] {
+        assert!(!users.takes(missed), "{missed}");
+    }
+    assert!(PathMatch::Prefix("/".to_owned()).takes("/anything"));
+    assert!(!PathMatch::Exact("/users".to_owned()).takes("/users/"));
+}
