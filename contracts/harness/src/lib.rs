@@ -1,1 +1,27 @@
-//! harness
+//! The real edge, started for a test and stopped with it.
+//!
+//! [`Edge`] starts Envoy with the compiled guard, the authorizer, the services and the legacy sample, on free
+//! ports and in a directory of its own. [`Backend`] stands in for a backend where a test has to see or send
+//! exact bytes. [`wire`] speaks HTTP/1.1 by hand. A part that is missing fails the test and says how to get it.
+//!
+//! ```no_run
+//! let edge = harness::Edge::dev().start();
+//! let answer = edge.get("/users/@me").send();
+//! assert_eq!(answer.status, 401);
+//! ```
+#![expect(clippy::expect_used, clippy::panic, reason = "a harness fails a test by panicking")]
+#![expect(clippy::indexing_slicing, reason = "a harness fails a test by panicking")]
+
+mod backend;
+mod edge;
+mod parts;
+mod ports;
+mod process;
+pub mod tokens;
+pub mod wire;
+
+pub use backend::{Backend, Seen};
+pub use edge::{Edge, EdgeBuilder, Part};
+pub use parts::{envoy, guard, program, repository, venv};
+pub use ports::Port;
+pub use process::{Process, Signal};

@@ -253,9 +253,9 @@ impl PathMatch {
         match self {
             Self::Exact(exact) => path == exact,
             Self::Prefix(prefix) if prefix == "/" => path.starts_with('/'),
-            Self::Prefix(prefix) => {
-                path.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            }
+            Self::Prefix(prefix) => path
+                .strip_prefix(prefix.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
         }
     }
 }

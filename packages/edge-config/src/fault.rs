@@ -50,7 +50,14 @@ impl Faults {
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for fault in &self.faults {
-            writeln!(f, "{}:{}:{}: {}", self.file.display(), fault.place.line, fault.place.column, fault.problem)?;
+            writeln!(
+                f,
+                "{}:{}:{}: {}",
+                self.file.display(),
+                fault.place.line,
+                fault.place.column,
+                fault.problem
+            )?;
             if let Some(line) = self.line(fault.place.line) {
                 writeln!(f, "  {:>4} | {}", fault.place.line, line.trim_start())?;
             }
@@ -93,7 +100,11 @@ pub(crate) fn suggest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str> 
         return format!("did you mean `{name}`?");
     }
     let names: Vec<_> = known.into_iter().collect();
-    if names.is_empty() { "there is none to choose from: define it first".to_owned() } else { format!("there are: {}", names.join(", ")) }
+    if names.is_empty() {
+        "there is none to choose from: define it first".to_owned()
+    } else {
+        format!("there are: {}", names.join(", "))
+    }
 }
 
 /// Levenshtein distance over bytes; both texts are short names.

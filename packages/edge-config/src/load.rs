@@ -35,10 +35,17 @@ pub fn load(path: &Path, environment: Environment<'_>) -> Result<Edge, Faults> {
     };
     let length = std::fs::metadata(path).map(|data| data.len());
     if length.as_ref().is_ok_and(|length| *length > MAX_BYTES) {
-        return Err(unreadable(format!("the file is larger than {MAX_BYTES} bytes"), "is it really an edge file?"));
+        return Err(unreadable(
+            format!("the file is larger than {MAX_BYTES} bytes"),
+            "is it really an edge file?",
+        ));
     }
-    let bytes = std::fs::read(path)
-        .map_err(|e| unreadable(format!("the file cannot be read ({e})"), "name an edge file, such as envoy/edges/dev.yaml"))?;
+    let bytes = std::fs::read(path).map_err(|e| {
+        unreadable(
+            format!("the file cannot be read ({e})"),
+            "name an edge file, such as envoy/edges/dev.yaml",
+        )
+    })?;
     let text = String::from_utf8(bytes)
         .map_err(|_| unreadable("the file is not UTF-8".to_owned(), "save it as UTF-8"))?;
     parse(path, &text, environment)
@@ -50,9 +57,19 @@ pub fn load(path: &Path, environment: Environment<'_>) -> Result<Edge, Faults> {
 /// Every fault of the text.
 pub fn parse(path: &Path, text: &str, environment: Environment<'_>) -> Result<Edge, Faults> {
     let tree = serde_saphyr::from_str::<Spanned<Value>>(text).map_err(|error| {
-        let place = error.location().map_or(Place { line: 1, column: 1 }, |at| Place { line: at.line(), column: at.column() });
+        let place = error
+            .location()
+            .map_or(Place { line: 1, column: 1 }, |at| Place { line: at.line(), column: at.column() });
         let problem = error.to_string().lines().next().unwrap_or("the text is not YAML").to_owned();
-        Faults::new(path, text, vec![Fault { place, problem, mend: "correct the YAML; nothing else could be checked".to_owned() }])
+        Faults::new(
+            path,
+            text,
+            vec![Fault {
+                place,
+                problem,
+                mend: "correct the YAML; nothing else could be checked".to_owned(),
+            }],
+        )
     })?;
     let collector = Collector::default();
     let context = Context { faults: &collector, environment };
@@ -116,7 +133,10 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         .and_then(|node| sections::host_name(context, node, "the root domain"));
     let listeners = Declared::read(
         context,
-        fields.required("listeners", "say where Envoy listens: `listeners: { public: { address: 127.0.0.1:8080, exposure: public } }`"),
+        fields.required(
+            "listeners",
+            "say where Envoy listens: `listeners: { public: { address: 127.0.0.1:8080, exposure: public } }`",
+        ),
         "`listeners`",
         |name, node| sections::listener(context, name, node),
     );
@@ -140,8 +160,9 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
     );
     let sessions_node = fields.optional("sessions");
     let sessions = sessions_node.and_then(|node| sections::sessions(context, node));
-    let services =
-        Declared::read(context, fields.optional("services"), "`services`", |name, node| sections::service(context, name, node));
+    let services = Declared::read(context, fields.optional("services"), "`services`", |name, node| {
+        sections::service(context, name, node)
+    });
     let tenants_node = fields.optional("tenants");
     let tenants = tenants_node.and_then(|node| sections::tenants(context, node));
     let stores = sections::Stores { sessions: sessions_node.is_some(), tenants: tenants_node.is_some() };
@@ -160,7 +181,10 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
     let reserved = fields
         .required("reserved_headers", "list the names that only the edge may write: `prefixes: [x-madome-, x-forwarded-, x-envoy-]`, `names: [x-tenant-id]`")
         .and_then(|node| sections::reserved(context, node));
-    let internal_paths = fields.optional("internal_paths").map(|node| routes::internal_paths(context, node)).unwrap_or_default();
+    let internal_paths = fields
+        .optional("internal_paths")
+        .map(|node| routes::internal_paths(context, node))
+        .unwrap_or_default();
     let surroundings = routes::Surroundings {
         listeners: &listeners,
         hosts: &hosts,
@@ -170,7 +194,10 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         internal_paths: &internal_paths,
     };
     let routes = fields
-        .required("routes", "say what goes where: `routes: [{ name: …, host: …, prefix: /, policy: …, to: …, answers: … }]`")
+        .required(
+            "routes",
+            "say what goes where: `routes: [{ name: …, host: …, prefix: /, policy: …, to: …, answers: … }]`",
+        )
         .map(|node| routes::read(context, node, &surroundings))
         .unwrap_or_default();
     sections::check_host_names(context, &hosts, tree);

@@ -38,7 +38,12 @@ impl<'a> Fields<'a> {
                     Value::Text(name) => {
                         entries.insert(name.as_str(), (key.place, value));
                     }
-                    Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float | Value::List(_) | Value::Map(_) => {
+                    Value::Null
+                    | Value::Bool(_)
+                    | Value::Int(_)
+                    | Value::Float
+                    | Value::List(_)
+                    | Value::Map(_) => {
                         let problem = format!("{what}: a field name is {}", key.value.kind());
                         context.faults.report(key.place, problem, "field names are text");
                     }
@@ -77,7 +82,12 @@ impl<'a> Fields<'a> {
 fn mapping<'a>(context: Context<'a>, node: &'a Node, what: &str) -> Option<&'a [(Node, Node)]> {
     match &node.value {
         Value::Map(entries) => Some(entries),
-        value @ (Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float | Value::Text(_) | Value::List(_)) => {
+        value @ (Value::Null
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::Float
+        | Value::Text(_)
+        | Value::List(_)) => {
             let problem = format!("{what} is {}", value.kind());
             context.faults.report(node.place, problem, "write a mapping: `{ field: value, … }`");
             None
@@ -86,12 +96,22 @@ fn mapping<'a>(context: Context<'a>, node: &'a Node, what: &str) -> Option<&'a [
 }
 
 /// The named entries of a mapping, for sections such as `backends`.
-pub(crate) fn entries<'a>(context: Context<'a>, node: &'a Node, what: &str) -> Vec<(&'a str, Place, &'a Node)> {
+pub(crate) fn entries<'a>(
+    context: Context<'a>,
+    node: &'a Node,
+    what: &str,
+) -> Vec<(&'a str, Place, &'a Node)> {
     let mut named = Vec::new();
     for (key, value) in mapping(context, node, what).unwrap_or_default() {
         match &key.value {
             Value::Text(name) if is_name(name) => named.push((name.as_str(), key.place, value)),
-            Value::Text(_) | Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float | Value::List(_) | Value::Map(_) => {
+            Value::Text(_)
+            | Value::Null
+            | Value::Bool(_)
+            | Value::Int(_)
+            | Value::Float
+            | Value::List(_)
+            | Value::Map(_) => {
                 let problem = format!("{what}: a name is not usable");
                 context.faults.report(key.place, problem, NAME_RULE);
             }
@@ -100,7 +120,8 @@ pub(crate) fn entries<'a>(context: Context<'a>, node: &'a Node, what: &str) -> V
     named
 }
 
-const NAME_RULE: &str = "names have 1 to 64 lower-case letters, digits and `-`, and begin with a letter or digit";
+const NAME_RULE: &str =
+    "names have 1 to 64 lower-case letters, digits and `-`, and begin with a letter or digit";
 
 /// Whether `name` can name a thing of the edge file.
 pub(crate) fn is_name(name: &str) -> bool {
@@ -113,7 +134,12 @@ pub(crate) fn is_name(name: &str) -> bool {
 pub(crate) fn list<'a>(context: Context<'a>, node: &'a Node, what: &str) -> &'a [Node] {
     match &node.value {
         Value::List(elements) => elements,
-        value @ (Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float | Value::Text(_) | Value::Map(_)) => {
+        value @ (Value::Null
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::Float
+        | Value::Text(_)
+        | Value::Map(_)) => {
             let problem = format!("{what} is {}", value.kind());
             context.faults.report(node.place, problem, "write a list: `[one, two]`");
             &[]
@@ -125,8 +151,17 @@ pub(crate) fn list<'a>(context: Context<'a>, node: &'a Node, what: &str) -> &'a 
 pub(crate) fn text<'a>(context: Context<'a>, node: &'a Node, what: &str) -> Option<&'a str> {
     match &node.value {
         Value::Text(text) => Some(text),
-        value @ (Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float | Value::List(_) | Value::Map(_)) => {
-            context.faults.report(node.place, format!("{what} is {}", value.kind()), "write text, in quotes if need be");
+        value @ (Value::Null
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::Float
+        | Value::List(_)
+        | Value::Map(_)) => {
+            context.faults.report(
+                node.place,
+                format!("{what} is {}", value.kind()),
+                "write text, in quotes if need be",
+            );
             None
         }
     }
@@ -146,7 +181,12 @@ pub(crate) fn name(context: Context<'_>, node: &Node, what: &str) -> Option<Stri
 pub(crate) fn boolean(context: Context<'_>, node: &Node, what: &str) -> Option<bool> {
     match &node.value {
         Value::Bool(value) => Some(*value),
-        value @ (Value::Null | Value::Int(_) | Value::Float | Value::Text(_) | Value::List(_) | Value::Map(_)) => {
+        value @ (Value::Null
+        | Value::Int(_)
+        | Value::Float
+        | Value::Text(_)
+        | Value::List(_)
+        | Value::Map(_)) => {
             context.faults.report(node.place, format!("{what} is {}", value.kind()), "write true or false");
             None
         }
@@ -162,12 +202,22 @@ pub(crate) fn number(context: Context<'_>, node: &Node, what: &str, least: u64, 
         return Some(number);
     }
     let shown = if let Value::Int(n) = node.value { n.to_string() } else { node.value.kind().to_owned() };
-    context.faults.report(node.place, format!("{what} is {shown}"), format!("write a whole number from {least} to {most}"));
+    context.faults.report(
+        node.place,
+        format!("{what} is {shown}"),
+        format!("write a whole number from {least} to {most}"),
+    );
     None
 }
 
 /// A duration in the unit that the field's name ends with.
-pub(crate) fn millis(context: Context<'_>, node: &Node, what: &str, least: u64, most: u64) -> Option<Duration> {
+pub(crate) fn millis(
+    context: Context<'_>,
+    node: &Node,
+    what: &str,
+    least: u64,
+    most: u64,
+) -> Option<Duration> {
     number(context, node, what, least, most).map(Duration::from_millis)
 }
 
@@ -189,7 +239,11 @@ fn expand(context: Context<'_>, place: Place, text: &str) -> Option<String> {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
         let Some((inside, tail)) = after.split_once('}') else {
-            context.faults.report(place, format!("{text:?} opens `${{` and never closes it"), "write `${NAME:-default}`");
+            context.faults.report(
+                place,
+                format!("{text:?} opens `${{` and never closes it"),
+                "write `${NAME:-default}`",
+            );
             return None;
         };
         let (variable, default) = match inside.split_once(":-") {

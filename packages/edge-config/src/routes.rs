@@ -50,7 +50,11 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
         (Some(n), None) => path(context, n, &shown).map(PathMatch::Exact),
         (None, Some(n)) => path(context, n, &shown).and_then(|path| prefix_of(context, n, path)),
         (Some(_), Some(_)) | (None, None) => {
-            context.faults.report(node.place, format!("{shown} needs either `exact` or `prefix`"), "give exactly one of them");
+            context.faults.report(
+                node.place,
+                format!("{shown} needs either `exact` or `prefix`"),
+                "give exactly one of them",
+            );
             None
         }
     };
@@ -96,7 +100,9 @@ fn path(context: Context<'_>, node: &Node, what: &str) -> Option<String> {
     if !text.starts_with('/') {
         return report("begin it with `/`");
     }
-    if !text.bytes().all(|b| b.is_ascii_graphic()) || text.contains(['%', '?', '#', '\\', ';', '"', '<', '>', '{', '}', '|', '^', '`', '*']) {
+    if !text.bytes().all(|b| b.is_ascii_graphic())
+        || text.contains(['%', '?', '#', '\\', ';', '"', '<', '>', '{', '}', '|', '^', '`', '*'])
+    {
         return report("write the plain path: visible ASCII without escapes, query, parameters or wildcards");
     }
     if text.contains("//") || text.split('/').any(|segment| segment == "." || segment == "..") {
@@ -107,7 +113,11 @@ fn path(context: Context<'_>, node: &Node, what: &str) -> Option<String> {
 
 fn prefix_of(context: Context<'_>, node: &Node, path: String) -> Option<PathMatch> {
     if path != "/" && path.ends_with('/') {
-        context.faults.report(node.place, format!("the prefix {path:?} ends with `/`"), "leave the slash out: a prefix takes whole segments, the path itself included");
+        context.faults.report(
+            node.place,
+            format!("the prefix {path:?} ends with `/`"),
+            "leave the slash out: a prefix takes whole segments, the path itself included",
+        );
         return None;
     }
     Some(PathMatch::Prefix(path))
@@ -118,7 +128,11 @@ fn methods(context: Context<'_>, node: &Node, what: &str) -> Option<Vec<String>>
     for element in reader::list(context, node, &format!("`methods` of {what}")) {
         let method = reader::text(context, element, &format!("a method of {what}"))?;
         if !METHODS.contains(&method) {
-            context.faults.report(element.place, format!("{what} takes the method {method:?}"), suggest(method, METHODS));
+            context.faults.report(
+                element.place,
+                format!("{what} takes the method {method:?}"),
+                suggest(method, METHODS),
+            );
             return None;
         }
         if methods.iter().any(|m| m == method) {
@@ -127,7 +141,11 @@ fn methods(context: Context<'_>, node: &Node, what: &str) -> Option<Vec<String>>
         methods.push(method.to_owned());
     }
     if methods.is_empty() {
-        context.faults.report(node.place, format!("{what} takes no method"), "list some, or leave `methods` out to take all");
+        context.faults.report(
+            node.place,
+            format!("{what} takes no method"),
+            "list some, or leave `methods` out to take all",
+        );
         return None;
     }
     Some(methods)
@@ -143,13 +161,21 @@ pub(crate) fn internal_paths(context: Context<'_>, node: &Node) -> Vec<PathMatch
             (None, Some(n)) => {
                 if let Some(path) = path(context, n, "an internal path") {
                     if path == "/" {
-                        context.faults.report(n.place, "the internal path `/` would close every public route", "name what is internal");
+                        context.faults.report(
+                            n.place,
+                            "the internal path `/` would close every public route",
+                            "name what is internal",
+                        );
                     }
                     paths.extend(prefix_of(context, n, path));
                 }
             }
             (Some(_), Some(_)) | (None, None) => {
-                context.faults.report(element.place, "an internal path needs either `exact` or `prefix`", "give exactly one of them");
+                context.faults.report(
+                    element.place,
+                    "an internal path needs either `exact` or `prefix`",
+                    "give exactly one of them",
+                );
             }
         }
         fields.finish();
@@ -161,7 +187,8 @@ fn check_names(context: Context<'_>, placed: &[Placed]) {
     let mut seen: BTreeMap<&str, Place> = BTreeMap::new();
     for Placed { route, place } in placed {
         if let Some(first) = seen.insert(&route.name, *place) {
-            let problem = format!("two routes are called `{}`; the other is on line {}", route.name, first.line);
+            let problem =
+                format!("two routes are called `{}`; the other is on line {}", route.name, first.line);
             context.faults.report(*place, problem, "give one of them another name");
         }
     }
@@ -178,9 +205,10 @@ fn check_overlaps(context: Context<'_>, placed: &[Placed]) {
         let mut rest: Option<&Placed> = None;
         for p in group.iter().copied() {
             if p.route.methods.is_empty()
-                && let Some(other) = rest.replace(p) {
-                    report_duplicate(context, p, other, "the same path");
-                }
+                && let Some(other) = rest.replace(p)
+            {
+                report_duplicate(context, p, other, "the same path");
+            }
             for method in &p.route.methods {
                 if let Some(other) = taken.insert(method, p) {
                     report_duplicate(context, p, other, &format!("{method} on the same path"));
@@ -192,7 +220,10 @@ fn check_overlaps(context: Context<'_>, placed: &[Placed]) {
         {
             let others: BTreeSet<_> = taken.values().map(|p| p.route.name.as_str()).collect();
             let others = others.into_iter().collect::<Vec<_>>().join("`, `");
-            let problem = format!("route `{}` is shadowed: `{others}` already take every method of its path", rest.route.name);
+            let problem = format!(
+                "route `{}` is shadowed: `{others}` already take every method of its path",
+                rest.route.name
+            );
             context.faults.report(rest.place, problem, "remove it");
         }
     }
@@ -200,8 +231,10 @@ fn check_overlaps(context: Context<'_>, placed: &[Placed]) {
 
 fn report_duplicate(context: Context<'_>, one: &Placed, other: &Placed, what: &str) {
     let (Placed { route, place }, first) = (one, other);
-    let problem =
-        format!("route `{}` is shadowed by `{}` on line {}: both take {what}", route.name, first.route.name, first.place.line);
+    let problem = format!(
+        "route `{}` is shadowed by `{}` on line {}: both take {what}",
+        route.name, first.route.name, first.place.line
+    );
     context.faults.report(*place, problem, "remove one, or give them different methods");
 }
 
@@ -211,21 +244,34 @@ fn check_exposure(context: Context<'_>, placed: &[Placed], around: &Surroundings
         let host = around.hosts.good.get(&route.host)?;
         around.listeners.good.get(&host.listener).map(|listener| listener.exposure)
     };
-    let is_internal = |route: &Route| matches!(around.policies.good.get(&route.policy), Some(Policy::Internal(_)));
+    let is_internal =
+        |route: &Route| matches!(around.policies.good.get(&route.policy), Some(Policy::Internal(_)));
     let internal_routes: Vec<_> = placed.iter().filter(|p| is_internal(&p.route)).collect();
     for Placed { route, place } in placed {
         if exposure(route) != Some(Exposure::Public) {
             continue;
         }
         if is_internal(route) {
-            let problem = format!("route `{}` has the internal policy `{}` on the public host `{}`", route.name, route.policy, route.host);
+            let problem = format!(
+                "route `{}` has the internal policy `{}` on the public host `{}`",
+                route.name, route.policy, route.host
+            );
             context.faults.report(*place, problem, "move it to a host of an internal listener");
             continue;
         }
         let declared = around.internal_paths.iter().find(|internal| internal.takes(route.path.path()));
         if let Some(internal) = declared {
-            let problem = format!("route `{}` opens the internal path {} on the public host `{}`", route.name, internal.path(), route.host);
-            context.faults.report(*place, problem, "move it to a host of an internal listener, or take the path out of `internal_paths`");
+            let problem = format!(
+                "route `{}` opens the internal path {} on the public host `{}`",
+                route.name,
+                internal.path(),
+                route.host
+            );
+            context.faults.report(
+                *place,
+                problem,
+                "move it to a host of an internal listener, or take the path out of `internal_paths`",
+            );
         }
         if let Some(other) = internal_routes.iter().find(|p| p.route.path.takes(route.path.path())) {
             let problem = format!(

@@ -8,8 +8,8 @@ use std::time::Duration;
 use identity::{Role, ServiceName};
 
 use crate::edge::{
-    Answer, Answers, Authorizer, Backend, Exposure, Host, InternalPolicy, KeySource, Listener, Policy, Reserved, Service,
-    SessionPolicy, Sessions, TenantDirectory,
+    Answer, Answers, Authorizer, Backend, Exposure, Host, InternalPolicy, KeySource, Listener, Policy,
+    Reserved, Service, SessionPolicy, Sessions, TenantDirectory,
 };
 use crate::fault::suggest;
 use crate::load::Declared;
@@ -32,14 +32,25 @@ pub(crate) fn listener(context: Context<'_>, name: &str, node: &Node) -> Option<
     let address = fields
         .required("address", ADDRESS_MEND)
         .and_then(|n| reader::parsed(context, n, &format!("the address of listener `{name}`"), ADDRESS_MEND));
-    let exposure = fields
-        .required("exposure", "say who can reach it: `public` or `internal`")
-        .and_then(|n| choice(context, n, "the exposure", &[("public", Exposure::Public), ("internal", Exposure::Internal)]));
+    let exposure =
+        fields.required("exposure", "say who can reach it: `public` or `internal`").and_then(|n| {
+            choice(
+                context,
+                n,
+                "the exposure",
+                &[("public", Exposure::Public), ("internal", Exposure::Internal)],
+            )
+        });
     fields.finish();
     Some(Listener { address: address?, exposure: exposure? })
 }
 
-fn choice<T: Copy>(context: Context<'_>, node: &Node, what: &str, choices: &[(&'static str, T)]) -> Option<T> {
+fn choice<T: Copy>(
+    context: Context<'_>,
+    node: &Node,
+    what: &str,
+    choices: &[(&'static str, T)],
+) -> Option<T> {
     let text = reader::text(context, node, what)?;
     let found = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
     if found.is_none() {
@@ -52,7 +63,8 @@ fn choice<T: Copy>(context: Context<'_>, node: &Node, what: &str, choices: &[(&'
 pub(crate) fn admin(context: Context<'_>, node: &Node) -> Option<SocketAddr> {
     let address: SocketAddr = reader::parsed(context, node, "`admin`", ADDRESS_MEND)?;
     if !address.ip().is_loopback() {
-        let problem = format!("`admin` is {address}: whoever reaches it can stop the edge and read its configuration");
+        let problem =
+            format!("`admin` is {address}: whoever reaches it can stop the edge and read its configuration");
         context.faults.report(node.place, problem, "give it a loopback address, such as 127.0.0.1:9901");
     }
     Some(address)
@@ -75,14 +87,22 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node) -> Option<B
     let mut fields = Fields::of(context, node, &*what);
     let endpoint = fields
         .required("address", "write a host and a port, such as 127.0.0.1:3000 or legacy.internal:3000")
-        .and_then(|n| reader::parsed::<Endpoint>(context, n, &format!("the address of {what}"), "write a host and a port, such as 127.0.0.1:3000"));
+        .and_then(|n| {
+            reader::parsed::<Endpoint>(
+                context,
+                n,
+                &format!("the address of {what}"),
+                "write a host and a port, such as 127.0.0.1:3000",
+            )
+        });
     let connect_timeout = fields
         .optional("connect_timeout_ms")
         .map_or(Some(CONNECT_TIMEOUT), |n| reader::millis(context, n, "`connect_timeout_ms`", 1, 60_000));
     let request_timeout = fields
         .optional("request_timeout_ms")
         .map_or(Some(REQUEST_TIMEOUT), |n| reader::millis(context, n, "`request_timeout_ms`", 1, 3_600_000));
-    let request_headers = fields.optional("request_headers").map(|n| constant_headers(context, n, &what)).unwrap_or_default();
+    let request_headers =
+        fields.optional("request_headers").map(|n| constant_headers(context, n, &what)).unwrap_or_default();
     fields.finish();
     let Endpoint { host, port } = endpoint?;
     Some(Backend {
@@ -151,7 +171,12 @@ fn constant_headers(context: Context<'_>, node: &Node, what: &str) -> BTreeMap<S
     headers
 }
 
-pub(crate) fn host(context: Context<'_>, name: &str, node: &Node, listeners: &Declared<Listener>) -> Option<Host> {
+pub(crate) fn host(
+    context: Context<'_>,
+    name: &str,
+    node: &Node,
+    listeners: &Declared<Listener>,
+) -> Option<Host> {
     let what = format!("host `{name}`");
     let mut fields = Fields::of(context, node, &*what);
     let listener = fields
@@ -159,7 +184,9 @@ pub(crate) fn host(context: Context<'_>, name: &str, node: &Node, listeners: &De
         .and_then(|n| listeners.reference(context, n, &format!("the listener of {what}")));
     let names_node = fields.required("names", "list its names: `names: [api.example.com]`");
     let mut names = Vec::new();
-    for element in names_node.map(|n| reader::list(context, n, &format!("`names` of {what}"))).unwrap_or_default() {
+    for element in
+        names_node.map(|n| reader::list(context, n, &format!("`names` of {what}"))).unwrap_or_default()
+    {
         if let Some(name) = host_name_or_any(context, element, &format!("a name of {what}")) {
             names.push(name);
         }
@@ -167,7 +194,11 @@ pub(crate) fn host(context: Context<'_>, name: &str, node: &Node, listeners: &De
     if let Some(list) = names_node
         && names.is_empty()
     {
-        context.faults.report(list.place, format!("{what} has no names"), "list at least one, or remove the host");
+        context.faults.report(
+            list.place,
+            format!("{what} has no names"),
+            "list at least one, or remove the host",
+        );
     }
     fields.finish();
     Some(Host { listener: listener?, names })
@@ -187,7 +218,11 @@ pub(crate) fn host_name(context: Context<'_>, node: &Node, what: &str) -> Option
     if is_host_name(text) {
         return Some(text.to_owned());
     }
-    context.faults.report(node.place, format!("{what} is {text:?}"), "write a lower-case host name without port, such as api.example.com");
+    context.faults.report(
+        node.place,
+        format!("{what} is {text:?}"),
+        "write a lower-case host name without port, such as api.example.com",
+    );
     None
 }
 
@@ -211,7 +246,10 @@ pub(crate) fn check_host_names(context: Context<'_>, hosts: &Declared<Host>, tre
                 let problem = if other == group {
                     format!("host `{group}` lists the name {name} twice")
                 } else {
-                    format!("hosts `{other}` and `{group}` both answer to {name} on listener `{}`", host.listener)
+                    format!(
+                        "hosts `{other}` and `{group}` both answer to {name} on listener `{}`",
+                        host.listener
+                    )
                 };
                 context.faults.report(tree.place, problem, "leave the name to one of them");
             }
@@ -221,13 +259,18 @@ pub(crate) fn check_host_names(context: Context<'_>, hosts: &Declared<Host>, tre
 
 pub(crate) fn sessions(context: Context<'_>, node: &Node) -> Option<Sessions> {
     let mut fields = Fields::of(context, node, "`sessions`");
-    let cookie = fields.required("cookie", "name the cookie with the access token").and_then(|n| cookie_name(context, n));
+    let cookie = fields
+        .required("cookie", "name the cookie with the access token")
+        .and_then(|n| cookie_name(context, n));
     let bearer = fields.optional("bearer").map_or(Some(false), |n| reader::boolean(context, n, "`bearer`"));
     let issuer = fields
         .required("issuer", "say which `iss` a token must have")
         .and_then(|n| reader::text(context, n, "the issuer").map(str::to_owned));
     let audience = fields
-        .required("audience", "say which `aud` a token must have: without it, a token for another product would pass")
+        .required(
+            "audience",
+            "say which `aud` a token must have: without it, a token for another product would pass",
+        )
         .and_then(|n| reader::text(context, n, "the audience").map(str::to_owned));
     let token_type = fields
         .optional("token_type")
@@ -235,9 +278,9 @@ pub(crate) fn sessions(context: Context<'_>, node: &Node) -> Option<Sessions> {
     let keys = fields
         .required("keys", "say where the public keys are: `keys: { file: … }` or `keys: { url: … }`")
         .and_then(|n| key_source(context, n));
-    let leeway = fields
-        .optional("leeway_seconds")
-        .map_or(Some(LEEWAY), |n| reader::number(context, n, "`leeway_seconds`", 0, 300).map(Duration::from_secs));
+    let leeway = fields.optional("leeway_seconds").map_or(Some(LEEWAY), |n| {
+        reader::number(context, n, "`leeway_seconds`", 0, 300).map(Duration::from_secs)
+    });
     let revocations = match fields.optional("revocations") {
         None => Some(None),
         Some(n) => path(context, n, "`revocations`").map(Some),
@@ -261,7 +304,11 @@ fn cookie_name(context: Context<'_>, node: &Node) -> Option<String> {
     if !text.is_empty() && text.bytes().all(token) {
         return Some(text.to_owned());
     }
-    context.faults.report(node.place, format!("the cookie's name is {text:?}"), "write a token as RFC 6265 §4.1.1 has it");
+    context.faults.report(
+        node.place,
+        format!("the cookie's name is {text:?}"),
+        "write a token as RFC 6265 §4.1.1 has it",
+    );
     None
 }
 
@@ -283,7 +330,11 @@ fn key_source(context: Context<'_>, node: &Node) -> Option<KeySource> {
             None
         }
         (Some(_), Some(_)) | (None, None) => {
-            context.faults.report(place, "`keys` needs either a `file` or a `url`", "give exactly one of them");
+            context.faults.report(
+                place,
+                "`keys` needs either a `file` or a `url`",
+                "give exactly one of them",
+            );
             None
         }
     }
@@ -309,8 +360,9 @@ pub(crate) fn service(context: Context<'_>, name: &str, node: &Node) -> Option<(
 
 pub(crate) fn tenants(context: Context<'_>, node: &Node) -> Option<TenantDirectory> {
     let mut fields = Fields::of(context, node, "`tenants`");
-    let file =
-        fields.required("file", "say where tenants are listed: `file: tenants.yaml`").and_then(|n| path(context, n, "`file`"));
+    let file = fields
+        .required("file", "say where tenants are listed: `file: tenants.yaml`")
+        .and_then(|n| path(context, n, "`file`"));
     fields.finish();
     Some(TenantDirectory { file: file? })
 }
@@ -347,14 +399,24 @@ pub(crate) fn policy(
         Kind::Public => Some(Policy::Public),
         Kind::Session => {
             if !stores.sessions {
-                context.faults.report(place, format!("{what} needs sessions, and the file has no `sessions`"), "say how sessions are recognised");
+                context.faults.report(
+                    place,
+                    format!("{what} needs sessions, and the file has no `sessions`"),
+                    "say how sessions are recognised",
+                );
             }
             if !stores.tenants {
-                context.faults.report(place, format!("{what} needs tenants, and the file has no `tenants`"), "say where tenants are listed");
+                context.faults.report(
+                    place,
+                    format!("{what} needs tenants, and the file has no `tenants`"),
+                    "say where tenants are listed",
+                );
             }
             let role = match fields.optional("role") {
                 None => Some(None),
-                Some(n) => reader::number(context, n, "`role`", 0, 255).and_then(|r| u8::try_from(r).ok()).map(|r| Some(Role(r))),
+                Some(n) => reader::number(context, n, "`role`", 0, 255)
+                    .and_then(|r| u8::try_from(r).ok())
+                    .map(|r| Some(Role(r))),
             };
             let scopes = fields.optional("scopes").map(|n| scopes(context, n, &what)).unwrap_or_default();
             role.map(|role| Policy::Session(SessionPolicy { role, scopes }))
@@ -381,7 +443,11 @@ fn scopes(context: Context<'_>, node: &Node, what: &str) -> Vec<String> {
         // RFC 6749 §3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
         let token = |b: u8| b == 0x21 || (0x23..=0x5b).contains(&b) || (0x5d..=0x7e).contains(&b);
         if scope.is_empty() || !scope.bytes().all(token) {
-            context.faults.report(element.place, format!("a scope of {what} is {scope:?}"), "write a scope token (RFC 6749 §3.3)");
+            context.faults.report(
+                element.place,
+                format!("a scope of {what} is {scope:?}"),
+                "write a scope token (RFC 6749 §3.3)",
+            );
         }
         scopes.push(scope.to_owned());
     }
@@ -391,13 +457,25 @@ fn scopes(context: Context<'_>, node: &Node, what: &str) -> Vec<String> {
 pub(crate) fn answers(context: Context<'_>, name: &str, node: &Node) -> Option<Answers> {
     let what = format!("answers `{name}`");
     let mut fields = Fields::of(context, node, &*what);
-    let content_type = fields.optional("content_type").and_then(|n| header_value(context, n, "`content_type`"));
+    let content_type =
+        fields.optional("content_type").and_then(|n| header_value(context, n, "`content_type`"));
     let mut one = |field: &'static str| {
         let mend = format!("say what is answered: `{field}: {{ status: …, body: … }}`");
         fields.required(field, &mend).and_then(|n| answer(context, n, &format!("`{field}` of {what}")))
     };
     let (unauthenticated, forbidden) = (one("unauthenticated"), one("forbidden"));
     let (not_found, unavailable) = (one("not_found"), one("unavailable"));
+    // The edge's own failures are 503 everywhere, so that nobody takes one for a decision.
+    if let Some(answer) = &unavailable
+        && answer.status != 503
+    {
+        let problem = format!("`unavailable` of {what} has the status {}", answer.status);
+        context.faults.report(
+            fields.place,
+            problem,
+            "write 503: a refusal that nobody decided must look like none",
+        );
+    }
     fields.finish();
     Some(Answers {
         content_type,
@@ -432,14 +510,19 @@ fn answer(context: Context<'_>, node: &Node, what: &str) -> Option<Answer> {
     if let (Some(node), Some(text)) = (body_node, body)
         && text.len() > MAX_ANSWER_BYTES
     {
-        context.faults.report(node.place, format!("the body of {what} has {} bytes", text.len()), format!("keep it under {MAX_ANSWER_BYTES} bytes"));
+        context.faults.report(
+            node.place,
+            format!("the body of {what} has {} bytes", text.len()),
+            format!("keep it under {MAX_ANSWER_BYTES} bytes"),
+        );
     }
     fields.finish();
     Some(Answer { status: status?, body: body?.to_owned() })
 }
 
 /// Identity and forwarding headers that every edge must reserve: without them P2 would not hold.
-const MUST_RESERVE: [&str; 4] = ["x-madome-identity", identity::headers::TENANT, "x-forwarded-for", "x-envoy-original-path"];
+const MUST_RESERVE: [&str; 4] =
+    ["x-madome-identity", identity::headers::TENANT, "x-forwarded-for", "x-envoy-original-path"];
 
 /// Headers that clients must be able to send.
 const MUST_NOT_RESERVE: [&str; 12] = [
@@ -461,12 +544,20 @@ pub(crate) fn reserved(context: Context<'_>, node: &Node) -> Option<Reserved> {
     let mut fields = Fields::of(context, node, "`reserved_headers`");
     let mut names_of = |field: &'static str| {
         let mut names = Vec::new();
-        for element in fields.optional(field).map(|n| reader::list(context, n, &format!("`{field}`"))).unwrap_or_default() {
+        for element in fields
+            .optional(field)
+            .map(|n| reader::list(context, n, &format!("`{field}`")))
+            .unwrap_or_default()
+        {
             let Some(name) = reader::text(context, element, "a reserved header") else { continue };
             let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
             if name.is_empty() || !name.bytes().all(plain) {
                 let problem = format!("the reserved header is {name:?}");
-                context.faults.report(element.place, problem, "write lower-case letters, digits and `-`; every other spelling is covered by it");
+                context.faults.report(
+                    element.place,
+                    problem,
+                    "write lower-case letters, digits and `-`; every other spelling is covered by it",
+                );
                 continue;
             }
             names.push((name.to_owned(), element.place));
@@ -475,17 +566,25 @@ pub(crate) fn reserved(context: Context<'_>, node: &Node) -> Option<Reserved> {
     };
     let (names, prefixes) = (names_of("names"), names_of("prefixes"));
     for must_not in MUST_NOT_RESERVE {
-        let hit = names.iter().find(|(n, _)| n == must_not).or_else(|| prefixes.iter().find(|(p, _)| must_not.starts_with(p.as_str())));
+        let hit = names
+            .iter()
+            .find(|(n, _)| n == must_not)
+            .or_else(|| prefixes.iter().find(|(p, _)| must_not.starts_with(p.as_str())));
         if let Some((reserved, place)) = hit {
             let problem = format!("reserving `{reserved}` takes `{must_not}` away from clients");
             context.faults.report(*place, problem, "remove it");
         }
     }
     for must in MUST_RESERVE {
-        let covered = names.iter().any(|(n, _)| n == must) || prefixes.iter().any(|(p, _)| must.starts_with(p.as_str()));
+        let covered = names.iter().any(|(n, _)| n == must)
+            || prefixes.iter().any(|(p, _)| must.starts_with(p.as_str()));
         if !covered {
             let problem = format!("`{must}` is not reserved: a client could forge it");
-            context.faults.report(fields.place, problem, "add it to `names`, or a prefix of it to `prefixes`");
+            context.faults.report(
+                fields.place,
+                problem,
+                "add it to `names`, or a prefix of it to `prefixes`",
+            );
         }
     }
     fields.finish();

@@ -80,7 +80,9 @@ fn an_address_comes_from_the_environment_when_it_is_set() {
 
 #[test]
 fn all_faults_are_told_at_once_each_with_line_value_and_mend() {
-    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/ten-faults.yaml")).unwrap();
+    let text =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/ten-faults.yaml"))
+            .unwrap();
     insta::assert_snapshot!(faults_of(&text));
 }
 
@@ -116,7 +118,10 @@ fn each_of_these_is_a_fault() {
     ];
     for (old, new, expected) in cases {
         let message = dev_with(old, new).expect_err(new).to_string();
-        assert!(message.contains(expected), "replacing {old:?} by {new:?} should say {expected:?}, but says:\n{message}");
+        assert!(
+            message.contains(expected),
+            "replacing {old:?} by {new:?} should say {expected:?}, but says:\n{message}"
+        );
         assert!(message.contains("edge.yaml:"), "no place in:\n{message}");
     }
 }
@@ -126,12 +131,22 @@ fn a_route_whose_methods_are_all_taken_is_shadowed() {
     let all = "  - { name: books-named, host: api, prefix: /books, methods: [GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS], policy: signed-in, to: legacy, answers: library }\nroutes_end";
     let text = dev_text() + &all.replace("\nroutes_end", "\n");
     let message = faults_of(&text).to_string();
-    assert!(message.contains("route `books` is shadowed: `books-named` already take every method"), "{message}");
+    assert!(
+        message.contains("route `books` is shadowed: `books-named` already take every method"),
+        "{message}"
+    );
 }
 
 #[test]
 fn yaml_that_is_broken_names_its_line() {
-    for text in ["edge: dev\nlisteners: [", "edge: dev\nedge: prod\n", "\tedge: dev", "- just\n- a list", "", "a: &x [*x]"] {
+    for text in [
+        "edge: dev\nlisteners: [",
+        "edge: dev\nedge: prod\n",
+        "\tedge: dev",
+        "- just\n- a list",
+        "",
+        "a: &x [*x]",
+    ] {
         let message = faults_of(text).to_string();
         assert!(message.starts_with("edge.yaml:"), "{text:?} gives {message}");
     }

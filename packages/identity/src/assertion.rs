@@ -125,7 +125,8 @@ impl Signer {
 /// # Errors
 /// A sentence, for a kind of key that has no thumbprint.
 pub fn key_id(jwk: &Jwk) -> Result<String, String> {
-    jwk.thumbprint(jsonwebtoken::jwk::ThumbprintHash::SHA256).map_err(|e| format!("it has no thumbprint ({e})"))
+    jwk.thumbprint(jsonwebtoken::jwk::ThumbprintHash::SHA256)
+        .map_err(|e| format!("it has no thumbprint ({e})"))
 }
 
 /// Why an assertion was not believed. A value, not a failure: whoever sent it is simply not who they say.
@@ -245,7 +246,15 @@ fn is_json(error: &jsonwebtoken::errors::Error) -> bool {
 
 fn caller(claims: Claims) -> Result<Caller, Rejected> {
     match claims {
-        Claims { kind: Kind::Person, sub, sid: Some(session), tenant: Some(tenant), role: Some(role), scope, .. } => {
+        Claims {
+            kind: Kind::Person,
+            sub,
+            sid: Some(session),
+            tenant: Some(tenant),
+            role: Some(role),
+            scope,
+            ..
+        } => {
             let subject: SubjectId = sub.parse().map_err(|_| Rejected::WrongClaims)?;
             let scopes = scope.split(' ').filter(|s| !s.is_empty()).map(str::to_owned).collect();
             Ok(Caller::Person(Person { subject, tenant, session, role, scopes }))

@@ -1,1 +1,17 @@
-fn main() {}
+//! The `cutover` program: parses the command line and hands over.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use cutover::cli::{Cli, Command};
+use cutover::{keys, lint, render, run};
+
+fn main() -> ExitCode {
+    let environment = |name: &str| std::env::var(name).ok();
+    match Cli::parse().command {
+        Command::Lint(arguments) => lint::main(&arguments, &environment),
+        Command::Render(arguments) => render::main(&arguments, &environment),
+        Command::Keys(arguments) => keys::main(&arguments),
+        Command::Run(arguments) => run::main(&arguments, &environment),
+    }
+}

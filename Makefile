@@ -1,0 +1,81 @@
+# Cutover. `make help` lists the targets; `make run` and `make test` need nothing but this file.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+TOOLS   := $(CURDIR)/.tools
+VENV    := $(TOOLS)/venv
+ENVOY   ?= $(VENV)/bin/envoy
+TARGET  := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+WASM    := $(TARGET)/wasm32-wasip1/wasm/edge_guard.wasm
+TOOLCHAIN := $(shell sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
+PACKAGES := redis-server postgresql rabbitmq-server libxml2-dev libssl-dev pkg-config wrk nghttp2-client python3-venv
+
+# bindgen (behind libxml2, behind hurl) looks for libclang and for the compiler's own headers.
+LIBCLANG := $(VENV)/lib/python3*/site-packages/clang/native
+HURL_ENV = LIBCLANG_PATH="$$(echo $(LIBCLANG))" BINDGEN_EXTRA_CLANG_ARGS="-I$$(gcc -print-file-name=include)"
+
+export ENVOY
+export CUTOVER_VENV := $(VENV)
+export CUTOVER_GUARD := $(WASM)
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
+
+.PHONY: setup
+setup: $(TOOLS)/python.done $(TOOLS)/rust.done $(TOOLS)/debian.done ## Install what the other targets need
+
+$(TOOLS)/python.done: tools/python/requirements.txt tools/setup/python
+	@tools/setup/python "$(VENV)" $<
+	@touch $@
+
+$(TOOLS)/rust.done: rust-toolchain.toml tools/setup/rust
+	@mkdir -p $(TOOLS)
+	@tools/setup/rust "$(TOOLCHAIN)"
+	@touch $@
+
+$(TOOLS)/debian.done: Makefile tools/setup/debian
+	@mkdir -p $(TOOLS)
+	@tools/setup/debian $(PACKAGES)
+	@touch $@
+
+.PHONY: wasm
+wasm: $(TOOLS)/rust.done ## Compile the guard
+	@cargo build --quiet --package edge-guard --profile wasm --target wasm32-wasip1
+
+.PHONY: build
+build: wasm ## Compile the programs of `make run`
+	@cargo build --package cutover --package authz-service --package auth --package users --profile fast
+
+.PHONY: run
+run: $(TOOLS)/python.done build ## Start the whole edge on embedded stores; Ctrl-C stops it
+	@exec $(TARGET)/fast/cutover run --venv "$(VENV)"
+
+.PHONY: test
+test: setup wasm ## Run every test against the real parts
+	@$(HURL_ENV) cargo build --workspace --exclude edge-guard --bins
+	@$(HURL_ENV) cargo nextest run --workspace --exclude edge-guard --no-fail-fast
+	@cargo test --quiet --workspace --exclude edge-guard --exclude contract-suite --doc
+
+.PHONY: check
+check: $(TOOLS)/python.done $(TOOLS)/rust.done ## Formatting, lints, dependency policy, edge files
+	@cargo fmt --all --check
+	@cargo clippy --quiet --all-targets -- --deny warnings
+	@cargo clippy --quiet --package edge-guard --target wasm32-wasip1 -- --deny warnings
+	@tools/setup/deny
+	@cargo run --quiet --package cutover -- lint envoy/edges/dev.yaml
+
+.PHONY: render
+render: wasm ## Render envoy/edges/dev.yaml into .run/envoy and let Envoy validate it
+	@cargo run --quiet --package cutover -- render --validate
+
+.PHONY: fmt
+fmt: ## Format the code
+	@cargo fmt --all
+
+.PHONY: clean
+clean: ## Remove what builds and runs leave behind
+	@rm -rf .run $(TOOLS) target

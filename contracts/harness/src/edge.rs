@@ -1,0 +1,391 @@
+//! A whole edge for one test.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::parts;
+use crate::ports::Port;
+use crate::process::{Process, Signal};
+use crate::tokens::Mint;
+use crate::wire::Request;
+
+/// What an edge consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// The legacy sample.
+    Legacy,
+    /// The users service.
+    Users,
+    /// The auth service.
+    Auth,
+    /// The authorizer.
+    Authz,
+    /// Envoy with the guard.
+    Envoy,
+}
+
+const ALL: [Part; 5] = [Part::Legacy, Part::Users, Part::Auth, Part::Authz, Part::Envoy];
+
+/// How long a part may take to become ready. Machines that run tests are busy.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// Says which edge a test needs.
+pub struct EdgeBuilder {
+    file: PathBuf,
+    edits: Vec<(String, String)>,
+    stand_ins: BTreeMap<&'static str, SocketAddr>,
+    without: Vec<Part>,
+    environment: Vec<(String, String)>,
+}
+
+impl EdgeBuilder {
+    /// Replaces a piece of the edge file; the piece must be there.
+    #[must_use]
+    pub fn replace(mut self, old: &str, new: &str) -> Self {
+        self.edits.push((old.to_owned(), new.to_owned()));
+        self
+    }
+
+    /// Puts something else in the place of a backend: `LEGACY_ADDRESS`, `AUTH_ADDRESS` or `USERS_ADDRESS`.
+    #[must_use]
+    pub fn stand_in(mut self, variable: &'static str, address: SocketAddr) -> Self {
+        self.without.extend(match variable {
+            "LEGACY_ADDRESS" => Some(Part::Legacy),
+            "AUTH_ADDRESS" => Some(Part::Auth),
+            "USERS_ADDRESS" => Some(Part::Users),
+            other => panic!("{other} is no backend's address"),
+        });
+        self.stand_ins.insert(variable, address);
+        self
+    }
+
+    /// One address for every backend.
+    #[must_use]
+    pub fn every_backend(self, address: SocketAddr) -> Self {
+        self.stand_in("LEGACY_ADDRESS", address)
+            .stand_in("AUTH_ADDRESS", address)
+            .stand_in("USERS_ADDRESS", address)
+    }
+
+    /// Leaves a part out.
+    #[must_use]
+    pub fn without(mut self, part: Part) -> Self {
+        self.without.push(part);
+        self
+    }
+
+    /// One more variable for every program.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts it and waits until it is ready.
+    ///
+    /// # Panics
+    /// When a part is missing, does not start, or is not ready in time.
+    #[must_use]
+    pub fn start(self) -> Edge {
+        let home = tempfile::Builder::new().prefix("cutover-").tempdir().expect("a temporary directory");
+        for directory in ["logs", "db", "mail", "sessions"] {
+            std::fs::create_dir_all(home.path().join(directory)).expect("the home is writable");
+        }
+        let mut text = std::fs::read_to_string(&self.file).expect("the edge file is readable");
+        for (old, new) in &self.edits {
+            assert!(text.contains(old.as_str()), "{old:?} is not in {}", self.file.display());
+            text = text.replace(old.as_str(), new);
+        }
+        let file = home.path().join("edge.yaml");
+        std::fs::write(&file, text).expect("the home is writable");
+        let tenants = parts::repository().join("envoy/edges/dev.tenants.yaml");
+        std::fs::copy(tenants, home.path().join("tenants.yaml")).expect("the tenants are readable");
+
+        let names = [
+            "EDGE_ADDRESS",
+            "EDGE_SERVICE_ADDRESS",
+            "ENVOY_ADMIN_ADDRESS",
+            "AUTHZ_ADDRESS",
+            "AUTHZ_ADMIN_ADDRESS",
+            "LEGACY_ADDRESS",
+            "AUTH_ADDRESS",
+            "USERS_ADDRESS",
+        ];
+        let ports = names.map(|name| (name, Port::lease()));
+        let mut addresses: BTreeMap<&str, SocketAddr> =
+            ports.iter().map(|(name, port)| (*name, port.address())).collect();
+        addresses.extend(self.stand_ins);
+        let mut edge = Edge {
+            processes: BTreeMap::new(),
+            environment: self.environment,
+            file,
+            addresses,
+            _ports: ports.into_iter().map(|(_, port)| port).collect(),
+            home,
+        };
+        edge.cutover(&["keys"]);
+        edge.render();
+        for part in ALL {
+            if !self.without.contains(&part) {
+                edge.start(part);
+            }
+        }
+        edge.wait_until_ready();
+        edge
+    }
+}
+
+/// A running edge. Everything ends when it is dropped.
+pub struct Edge {
+    // Dropped first: the parts must be gone before their directory is.
+    processes: BTreeMap<Part, Process>,
+    environment: Vec<(String, String)>,
+    file: PathBuf,
+    addresses: BTreeMap<&'static str, SocketAddr>,
+    _ports: Vec<Port>,
+    home: TempDir,
+}
+
+impl Edge {
+    /// The development edge.
+    #[must_use]
+    pub fn dev() -> EdgeBuilder {
+        EdgeBuilder {
+            file: parts::repository().join("envoy/edges/dev.yaml"),
+            edits: Vec::new(),
+            stand_ins: BTreeMap::new(),
+            without: Vec::new(),
+            environment: Vec::new(),
+        }
+    }
+
+    /// Its `CUTOVER_HOME`.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Its edge file.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// An address by its variable's name.
+    ///
+    /// # Panics
+    /// When there is no such variable.
+    #[must_use]
+    pub fn address(&self, variable: &str) -> SocketAddr {
+        *self.addresses.get(variable).unwrap_or_else(|| panic!("{variable} is no address of an edge"))
+    }
+
+    /// Where clients come in.
+    #[must_use]
+    pub fn public(&self) -> SocketAddr {
+        self.address("EDGE_ADDRESS")
+    }
+
+    /// A request to the public listener.
+    #[must_use]
+    pub fn request(&self, method: impl AsRef<[u8]>, target: impl AsRef<[u8]>) -> Request {
+        Request::new(self.public(), method, target)
+    }
+
+    /// A GET to the public listener.
+    #[must_use]
+    pub fn get(&self, target: impl AsRef<[u8]>) -> Request {
+        self.request("GET", target)
+    }
+
+    /// A GET to the public listener with a good token of role 0.
+    #[must_use]
+    pub fn signed_in(&self, target: impl AsRef<[u8]>) -> Request {
+        self.get(target).token(&self.mint().good(0))
+    }
+
+    /// Mints tokens that this edge believes.
+    #[must_use]
+    pub fn mint(&self) -> Mint {
+        Mint::of(self.home())
+    }
+
+    /// A running part.
+    ///
+    /// # Panics
+    /// When it was never started.
+    pub fn part(&mut self, part: Part) -> &mut Process {
+        self.processes.get_mut(&part).unwrap_or_else(|| panic!("{part:?} is not part of this edge"))
+    }
+
+    /// Ends a part and waits until it is gone.
+    pub fn stop(&mut self, part: Part, signal: Signal) {
+        let process = self.part(part);
+        process.signal(signal);
+        process.wait(Duration::from_secs(20));
+    }
+
+    /// Starts a part (again).
+    pub fn start(&mut self, part: Part) {
+        let (name, mut command) = self.command(part);
+        command.current_dir(parts::repository());
+        let log = self.home().join("logs").join(format!("{name}.log"));
+        self.processes.insert(part, Process::start(name, &mut command, &log));
+    }
+
+    fn command(&self, part: Part) -> (&'static str, Command) {
+        let (name, mut command) = match part {
+            Part::Legacy => {
+                let mut command = Command::new(parts::present(
+                    parts::venv().join("bin/gunicorn"),
+                    "`make setup` installs it",
+                ));
+                command.args(["--config", "contracts/legacy/gunicorn.conf.py", "legacy.app:application"]);
+                command.env("PYTHONPATH", "contracts").env("PYTHONDONTWRITEBYTECODE", "1");
+                command.env("AUTH_URL", format!("http://{}", self.public())).env("LEGACY_WIRE", "1");
+                ("legacy", command)
+            }
+            Part::Users => {
+                let mut command = Command::new(parts::program("users"));
+                command.env("USERS_SEED", "services/users/seed/dev.yaml");
+                ("users", command)
+            }
+            Part::Auth => {
+                let mut command = Command::new(parts::program("auth"));
+                command.env("SERVICE_EDGE_URL", format!("http://{}", self.address("EDGE_SERVICE_ADDRESS")));
+                ("auth", command)
+            }
+            Part::Authz => ("authz", Command::new(parts::program("authz-service"))),
+            Part::Envoy => {
+                let mut command = Command::new(parts::envoy());
+                command.arg("-c").arg(self.home().join("envoy/current/bootstrap.json"));
+                // One worker: tests are about answers, and several run at once.
+                command.args(["--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"]);
+                ("envoy", command)
+            }
+        };
+        self.surround(&mut command);
+        (name, command)
+    }
+
+    fn surround(&self, command: &mut Command) {
+        command.env("CUTOVER_HOME", self.home()).env("EDGE_FILE", &self.file);
+        for (name, address) in &self.addresses {
+            command.env(name, address.to_string());
+        }
+        for store in ["REDIS_URL", "DATABASE_URL", "AMQP_URL"] {
+            command.env_remove(store);
+        }
+        for (name, value) in &self.environment {
+            command.env(name, value);
+        }
+    }
+
+    /// Runs the `cutover` program for this edge.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn cutover(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(parts::program("cutover"));
+        command.args(arguments).current_dir(parts::repository()).env("CUTOVER_GUARD", parts::guard());
+        self.surround(&mut command);
+        let output = command.output().expect("cutover can be started");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "cutover {arguments:?} failed: {said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Renders the edge file (again).
+    pub fn render(&self) {
+        let file = self.file.display().to_string();
+        self.cutover(&["render", &file]);
+    }
+
+    /// Waits until every part that runs is ready.
+    ///
+    /// # Panics
+    /// When one is not in time.
+    pub fn wait_until_ready(&mut self) {
+        let has = |edge: &Self, part| edge.processes.contains_key(&part);
+        let probes = [
+            (Part::Legacy, "LEGACY_ADDRESS", "/healthz"),
+            (Part::Users, "USERS_ADDRESS", "/readyz"),
+            (Part::Auth, "AUTH_ADDRESS", "/readyz"),
+            (Part::Authz, "AUTHZ_ADMIN_ADDRESS", "/readyz"),
+            (Part::Envoy, "ENVOY_ADMIN_ADDRESS", "/ready"),
+        ];
+        for (part, variable, path) in probes {
+            if has(self, part) {
+                let request = Request::new(self.address(variable), "GET", path);
+                self.until(part, || request.try_send().is_ok_and(|answer| answer.status == 200));
+            }
+        }
+        if has(self, Part::Envoy) && has(self, Part::Authz) {
+            // Envoy's view of the authorizer counts: 401 is a decision, 503 is none.
+            let request = self.get("/users/@me");
+            self.until(Part::Envoy, || request.try_send().is_ok_and(|answer| answer.status == 401));
+        }
+    }
+
+    fn until(&mut self, part: Part, ready: impl Fn() -> bool) {
+        let until = Instant::now() + READY_WITHIN;
+        while !ready() {
+            assert!(self.part(part).is_running(), "{part:?} ended while it was starting");
+            assert!(Instant::now() < until, "{part:?} is not ready after {READY_WITHIN:?}");
+            std::thread::sleep(Duration::from_millis(25));
+        }
+    }
+
+    /// A counter or gauge of Envoy's.
+    #[must_use]
+    pub fn envoy_stat(&self, name: &str) -> Option<u64> {
+        let answer = Request::new(self.address("ENVOY_ADMIN_ADDRESS"), "GET", "/stats").send();
+        let text = answer.text();
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")?.parse().ok())
+    }
+
+    /// The access log so far, one JSON object for each request. Waits until Envoy has written at least `count`.
+    ///
+    /// # Panics
+    /// When they do not come.
+    #[must_use]
+    pub fn access_log(&self, count: usize) -> Vec<serde_json::Value> {
+        let path = self.home().join("logs/access.json");
+        let until = Instant::now() + READY_WITHIN;
+        loop {
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            let lines: Vec<_> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+            if lines.len() >= count {
+                return lines;
+            }
+            assert!(Instant::now() < until, "the access log has {} of {count} lines", lines.len());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The login code in the newest mail to `address`.
+    ///
+    /// # Panics
+    /// When there is no mail.
+    #[must_use]
+    pub fn login_code(&self, address: &str) -> String {
+        let directory = self.home().join("mail").join(address);
+        let mut mails: Vec<_> = std::fs::read_dir(&directory)
+            .unwrap_or_else(|e| panic!("no mail at {}: {e}", directory.display()))
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|e| e == "json"))
+            .collect();
+        mails.sort();
+        let newest = mails.pop().expect("there is a mail");
+        let mail: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(newest).expect("the mail is readable"))
+                .expect("the mail is JSON");
+        mail["variables"]["authcode"].as_str().expect("the mail has a code").to_owned()
+    }
+}

@@ -1,0 +1,132 @@
+//! What the command line looks like, and what exit codes mean.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The command did what it was asked.
+pub const DONE: u8 = 0;
+/// The check found something, or the work could not be finished.
+pub const FOUND: u8 = 1;
+/// The edge file is invalid; every fault was printed.
+pub const INVALID: u8 = 64;
+
+/// An exit code.
+#[must_use]
+pub fn exit(code: u8) -> ExitCode {
+    ExitCode::from(code)
+}
+
+/// Checks, renders and runs an edge.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cutover",
+    version,
+    about = "Move a live product off a legacy stack, path by path.",
+    after_help = "Exit codes: 0 done, 1 the check found something or the work failed, 2 wrong usage, 64 invalid edge file."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check edge files: prints every fault with file, line, value and mend.
+    Lint(LintArguments),
+    /// Turn an edge file into Envoy's configuration.
+    Render(RenderArguments),
+    /// Make the keys that are missing.
+    Keys(KeysArguments),
+    /// Start the whole edge in the foreground, until Ctrl-C.
+    Run(RunArguments),
+}
+
+/// `cutover lint`
+#[derive(Debug, Args)]
+pub struct LintArguments {
+    /// Edge files to check.
+    #[arg(required = true, value_name = "EDGE_FILE")]
+    pub files: Vec<PathBuf>,
+    /// Print the faults as JSON, one array for all files.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where a run keeps what it writes.
+#[derive(Clone, Debug, Args)]
+pub struct Home {
+    /// Holds everything that a run writes: keys, databases, rendered configuration, logs, mail.
+    #[arg(long, env = "CUTOVER_HOME", default_value = ".run", value_name = "DIRECTORY")]
+    pub home: PathBuf,
+}
+
+/// `cutover render`
+#[derive(Debug, Args)]
+pub struct RenderArguments {
+    /// The edge file.
+    #[arg(value_name = "EDGE_FILE", default_value = "envoy/edges/dev.yaml")]
+    pub file: PathBuf,
+    /// Where the configuration goes; the link `current` in it points to the newest. [default: HOME/envoy]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub out: Option<PathBuf>,
+    /// Where Envoy writes its access log. [default: HOME/logs/access.json]
+    #[arg(long, value_name = "FILE")]
+    pub access_log: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at the type")]
+    pub home: Home,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at the type")]
+    pub programs: Programs,
+    /// Ask Envoy itself (`--mode validate`) before the configuration becomes current.
+    #[arg(long)]
+    pub validate: bool,
+}
+
+/// Programs that are not built by this command.
+#[derive(Clone, Debug, Args)]
+pub struct Programs {
+    /// The compiled guard.
+    #[arg(
+        long,
+        env = "CUTOVER_GUARD",
+        default_value = "target/wasm32-wasip1/wasm/edge_guard.wasm",
+        value_name = "FILE"
+    )]
+    pub guard: PathBuf,
+    /// The Envoy to use.
+    #[arg(long, env = "ENVOY", default_value = ".tools/venv/bin/envoy", value_name = "PROGRAM")]
+    pub envoy: PathBuf,
+}
+
+/// `cutover keys`
+#[derive(Debug, Args)]
+pub struct KeysArguments {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at the type")]
+    pub home: Home,
+}
+
+/// `cutover run`
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// The edge file.
+    #[arg(long, env = "EDGE_FILE", default_value = "envoy/edges/dev.yaml", value_name = "EDGE_FILE")]
+    pub edge: PathBuf,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at the type")]
+    pub home: Home,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at the type")]
+    pub programs: Programs,
+    /// The Python environment with the supervisor and the server of the legacy sample.
+    #[arg(long, default_value = ".tools/venv", value_name = "DIRECTORY")]
+    pub venv: PathBuf,
+    /// How long everything may take to become ready.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub ready_within: u64,
+}

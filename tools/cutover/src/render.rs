@@ -1,0 +1,125 @@
+//! An edge becomes Envoy's configuration: a bootstrap, and listeners, routes and clusters in files that Envoy
+//! watches.
+//!
+//! The settings that do not depend on the edge are plain Envoy YAML in `envoy/templates/`, with the reason
+//! beside each; this module fills in what does. The output is deterministic: the same edge, paths and guard
+//! give the same bytes.
+
+mod access_log;
+mod bootstrap;
+mod cluster;
+mod command;
+mod guard;
+mod listener;
+mod metadata;
+mod module;
+mod routes;
+mod store;
+mod template;
+
+use std::path::{Path, PathBuf};
+
+use edge_config::Edge;
+use serde_json::{Value, json};
+
+pub use command::{main, missing_envoy, paths, validated};
+pub use module::{InvalidModule, check as check_module};
+pub use store::{Rendered, StoreError, store};
+
+/// Where the rendered configuration will live, and what it refers to. Every path is absolute.
+#[derive(Clone, Debug)]
+pub struct Paths {
+    /// The directory that Envoy watches; it holds the link `current`.
+    pub directory: PathBuf,
+    /// The compiled guard.
+    pub guard: PathBuf,
+    /// Where Envoy writes its access log.
+    pub access_log: PathBuf,
+}
+
+/// Envoy's configuration, one JSON text for each file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Configuration {
+    /// How Envoy starts.
+    pub bootstrap: String,
+    /// The same in one piece, nothing behind a file: what Envoy is asked about before any of it is current.
+    pub validation: String,
+    /// Listeners (LDS).
+    pub listeners: String,
+    /// Routes (RDS).
+    pub routes: String,
+    /// Clusters (CDS).
+    pub clusters: String,
+}
+
+/// The templates in the source tree are not what this program expects: a fault of the program.
+#[derive(Debug, thiserror::Error)]
+#[error("the built-in template {name} is unusable: {what}")]
+pub struct TemplateError {
+    /// Which template.
+    pub name: &'static str,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// Renders `edge`.
+///
+/// # Errors
+/// [`TemplateError`] when a built-in template is broken.
+pub fn configuration(edge: &Edge, paths: &Paths) -> Result<Configuration, TemplateError> {
+    let mut listeners = Vec::new();
+    let mut whole_listeners = Vec::new();
+    let mut route_tables = Vec::new();
+    for (name, listener) in &edge.listeners {
+        let table = routes::table(edge, name, listener);
+        let watched = file_source(&paths.directory, "routes.json");
+        let rds = ("rds", json!({ "route_config_name": name, "config_source": watched }));
+        listeners.push(listener::render(edge, name, listener, paths, rds)?);
+        whole_listeners.push(listener::render(edge, name, listener, paths, ("route_config", table.clone()))?);
+        route_tables.push(table);
+    }
+    let mut clusters = vec![cluster::authorizer(edge)?];
+    for (name, backend) in &edge.backends {
+        clusters.push(cluster::backend(name, backend)?);
+    }
+    let bootstrap = bootstrap::render(edge, &paths.directory)?;
+    let validation = bootstrap::in_one_piece(&bootstrap, &whole_listeners, &clusters);
+    Ok(Configuration {
+        bootstrap: pretty(&bootstrap),
+        validation: pretty(&validation),
+        listeners: discovery("envoy.config.listener.v3.Listener", &edge.revision.0, listeners),
+        routes: discovery("envoy.config.route.v3.RouteConfiguration", &edge.revision.0, route_tables),
+        clusters: discovery("envoy.config.cluster.v3.Cluster", &edge.revision.0, clusters),
+    })
+}
+
+/// A discovery response, as Envoy reads it from a file.
+fn discovery(kind: &str, revision: &str, resources: Vec<Value>) -> String {
+    let kind = format!("type.googleapis.com/{kind}");
+    let typed = resources.into_iter().map(|mut resource| {
+        if let Some(object) = resource.as_object_mut() {
+            object.insert("@type".to_owned(), Value::String(kind.clone()));
+        }
+        resource
+    });
+    pretty(&json!({ "version_info": revision, "resources": typed.collect::<Vec<_>>() }))
+}
+
+fn pretty(value: &Value) -> String {
+    format!("{value:#}\n")
+}
+
+/// How Envoy watches a file of the configuration: the link `current` is moved, so the directory is watched.
+fn file_source(directory: &Path, file: &str) -> Value {
+    json!({
+        "path_config_source": {
+            "path": directory.join("current").join(file),
+            "watched_directory": { "path": directory },
+        },
+        "resource_api_version": "V3",
+    })
+}
+
+fn seconds(duration: std::time::Duration) -> String {
+    format!("{}.{:03}s", duration.as_secs(), duration.subsec_millis())
+}

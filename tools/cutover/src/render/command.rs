@@ -1,0 +1,77 @@
+//! `cutover render`
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use edge_config::Environment;
+
+use super::{Paths, store};
+use crate::cli::{DONE, FOUND, INVALID, RenderArguments, exit};
+
+/// Renders an edge file and makes the result current.
+pub fn main(arguments: &RenderArguments, environment: Environment<'_>) -> ExitCode {
+    let edge = match edge_config::load(&arguments.file, environment) {
+        Ok(edge) => edge,
+        Err(faults) => {
+            eprintln!("{faults}");
+            return exit(INVALID);
+        }
+    };
+    let out = arguments.out.clone().unwrap_or_else(|| arguments.home.home.join("envoy"));
+    let log = arguments.access_log.clone().unwrap_or_else(|| arguments.home.home.join("logs/access.json"));
+    let rendered =
+        paths(&out, &arguments.programs.guard, &log).map_err(|e| e.to_string()).and_then(|paths| {
+            let validate = arguments.validate.then_some(arguments.programs.envoy.as_path());
+            store(&edge, &paths, &|bootstrap| validate.map_or(Ok(()), |envoy| validated(envoy, bootstrap)))
+                .map_err(|e| e.to_string())
+        });
+    match rendered {
+        Ok(rendered) => {
+            println!("{}", rendered.bootstrap.display());
+            exit(DONE)
+        }
+        Err(message) => {
+            eprintln!("{message}");
+            exit(FOUND)
+        }
+    }
+}
+
+/// The absolute paths that a configuration refers to. Envoy's working directory may be another one.
+///
+/// # Errors
+/// The current directory is gone.
+pub fn paths(out: &Path, guard: &Path, access_log: &Path) -> io::Result<Paths> {
+    Ok(Paths {
+        directory: std::path::absolute(out)?,
+        guard: std::path::absolute(guard)?,
+        access_log: std::path::absolute(access_log)?,
+    })
+}
+
+/// Asks Envoy whether it would start with `bootstrap`.
+///
+/// # Errors
+/// What Envoy said, or that it could not be started.
+pub fn validated(envoy: &Path, bootstrap: &Path) -> Result<(), String> {
+    let output = Command::new(envoy)
+        .args(["--mode", "validate", "--log-level", "error", "-c"])
+        .arg(bootstrap)
+        .output()
+        .map_err(|e| missing_envoy(envoy, &e))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("Envoy refuses {}:\n{}", PathBuf::from(bootstrap).display(), said.trim()))
+}
+
+/// The one message about an Envoy that is not there.
+#[must_use]
+pub fn missing_envoy(envoy: &Path, error: &io::Error) -> String {
+    format!(
+        "cannot start Envoy at {} ({error}); `make setup` installs it, or set ENVOY to one",
+        envoy.display()
+    )
+}

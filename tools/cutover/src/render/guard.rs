@@ -1,0 +1,71 @@
+//! What the guard of a listener is told.
+
+use edge_config::Edge;
+use edge_config::edge::{Exposure, Listener, PathMatch, Policy};
+use header_rules::config::{self, GuardConfig, HostRules, PathRule, Reserved, RouteRule};
+
+pub(super) fn config(edge: &Edge, name: &str, listener: &Listener) -> GuardConfig {
+    let hosts = edge.hosts.iter().filter(|(_, host)| host.listener == name);
+    GuardConfig {
+        revision: edge.revision.0.clone(),
+        exposure: match listener.exposure {
+            Exposure::Public => config::Exposure::Public,
+            Exposure::Internal => config::Exposure::Internal,
+        },
+        reserved: reserved(edge),
+        hosts: hosts
+            .map(|(group, host)| HostRules {
+                names: host.names.clone(),
+                routes: edge
+                    .routes
+                    .iter()
+                    .filter(|route| route.host == *group)
+                    .map(|route| RouteRule {
+                        path: rule(&route.path),
+                        methods: route.methods.clone(),
+                        policy: route.policy.clone(),
+                    })
+                    .collect(),
+            })
+            .collect(),
+        internal_paths: internal_paths(edge, listener.exposure).iter().map(rule).collect(),
+    }
+}
+
+/// The reserved names of the file, and the constant headers of its backends: whoever could send those could
+/// speak in the edge's name.
+fn reserved(edge: &Edge) -> Reserved {
+    let constant = edge.backends.values().flat_map(|backend| backend.request_headers.keys());
+    let mut names: Vec<String> = edge.reserved.names.iter().chain(constant).cloned().collect();
+    names.sort();
+    names.dedup();
+    let mut prefixes = edge.reserved.prefixes.clone();
+    prefixes.sort();
+    prefixes.dedup();
+    names.retain(|name| !prefixes.iter().any(|prefix| name.starts_with(prefix.as_str())));
+    Reserved { names, prefixes }
+}
+
+/// What a public listener keeps shut: the declared paths, and those of every internal route. On an internal
+/// listener nothing is.
+pub(super) fn internal_paths(edge: &Edge, exposure: Exposure) -> Vec<PathMatch> {
+    if exposure == Exposure::Internal {
+        return Vec::new();
+    }
+    let of_routes = edge
+        .routes
+        .iter()
+        .filter(|route| matches!(edge.policies.get(&route.policy), Some(Policy::Internal(_))))
+        .map(|route| &route.path);
+    let mut paths: Vec<PathMatch> = edge.internal_paths.iter().chain(of_routes).cloned().collect();
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+fn rule(path: &PathMatch) -> PathRule {
+    match path {
+        PathMatch::Exact(path) => PathRule::Exact(path.clone()),
+        PathMatch::Prefix(path) => PathRule::Prefix(path.clone()),
+    }
+}

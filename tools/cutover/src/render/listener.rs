@@ -1,0 +1,123 @@
+//! One listener: the connection manager and its chain of filters.
+
+use edge_config::Edge;
+use edge_config::edge::Listener;
+use serde_json::{Value, json};
+
+use super::cluster::{insert, socket};
+use super::metadata::{REFUSAL_MARK, filter};
+use super::template::{self, fill};
+use super::{Paths, TemplateError, access_log, guard, seconds};
+
+/// `routes` says how the connection manager comes by its routes: field and value.
+pub(super) fn render(
+    edge: &Edge,
+    name: &str,
+    listener: &Listener,
+    paths: &Paths,
+    routes: (&str, Value),
+) -> Result<Value, TemplateError> {
+    const NAME: &str = "connection-manager.yaml";
+    let mut manager = template::connection_manager()?;
+    fill(&mut manager, NAME, "/stat_prefix", json!(format!("edge-{name}")))?;
+    insert(&mut manager, routes.0, routes.1);
+    fill(&mut manager, NAME, "/access_log", access_log::render(name, paths)?)?;
+    fill(&mut manager, NAME, "/local_reply_config", authorizer_is_gone())?;
+    let filters = vec![
+        the_guard(edge, name, listener, paths)?,
+        second_wall(edge),
+        json!({ "name": filter::AUTHORIZER, "typed_config": authorizer(edge)? }),
+        refusal(),
+        json!({ "name": filter::ROUTER, "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+            "suppress_envoy_headers": true,
+        } }),
+    ];
+    fill(&mut manager, NAME, "/http_filters", Value::Array(filters))?;
+    Ok(json!({
+        "name": name,
+        "address": socket(listener.address),
+        "per_connection_buffer_limit_bytes": 32768,
+        "filter_chains": [{ "filters": [{ "name": "envoy.filters.network.http_connection_manager", "typed_config": manager }] }],
+    }))
+}
+
+fn the_guard(edge: &Edge, name: &str, listener: &Listener, paths: &Paths) -> Result<Value, TemplateError> {
+    let mut config = template::guard()?;
+    let rules = json!(guard::config(edge, name, listener)).to_string();
+    let configuration = json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": rules });
+    fill(&mut config, "guard.yaml", "/config/configuration", configuration)?;
+    fill(&mut config, "guard.yaml", "/config/vm_config/code/local/filename", json!(paths.guard))?;
+    Ok(json!({ "name": filter::GUARD, "typed_config": config }))
+}
+
+/// Removes the identity headers once more, natively: should the guard ever let one through, it ends here.
+fn second_wall(edge: &Edge) -> Value {
+    let identity = edge.reserved.prefixes.iter().filter(|prefix| !prefix.starts_with("x-envoy"));
+    let mut mutations: Vec<Value> = identity
+        .map(|prefix| json!({ "remove_on_match": { "key_matcher": { "prefix": prefix, "ignore_case": true } } }))
+        .collect();
+    mutations.push(json!({ "remove": identity::headers::TENANT }));
+    json!({
+        "name": filter::SECOND_WALL,
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+            "mutations": { "request_mutations": mutations },
+        },
+    })
+}
+
+fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
+    let mut config = template::authorizer()?;
+    fill(&mut config, "authorizer.yaml", "/grpc_service/timeout", json!(seconds(edge.authorizer.timeout)))?;
+    Ok(config)
+}
+
+/// Envoy cannot send a body without a content type, and some clients know refusals that have none. A refusal
+/// that the edge made carries a mark; this filter runs for marked answers alone, settles their content type as
+/// the route says, and takes the mark off.
+fn refusal() -> Value {
+    json!({
+        "name": filter::REFUSAL,
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.common.matching.v3.ExtensionWithMatcher",
+            "extension_config": {
+                "name": "envoy.filters.http.header_mutation",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+                    "mutations": { "response_mutations": [{ "remove": REFUSAL_MARK }] },
+                },
+            },
+            "xds_matcher": { "matcher_list": { "matchers": [{
+                "predicate": { "not_matcher": { "single_predicate": {
+                    "input": {
+                        "name": "mark",
+                        "typed_config": {
+                            "@type": "type.googleapis.com/envoy.type.matcher.v3.HttpResponseHeaderMatchInput",
+                            "header_name": REFUSAL_MARK,
+                        },
+                    },
+                    "value_match": { "exact": "1" },
+                } } },
+                "on_match": { "action": {
+                    "name": "skip",
+                    "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.common.matcher.action.v3.SkipFilter" },
+                } },
+            }] } },
+        },
+    })
+}
+
+/// When nobody decides (flag UAEX with status 503), the client reads what the route says about that.
+fn authorizer_is_gone() -> Value {
+    let mut mapper = json!({
+        "filter": { "and_filter": { "filters": [
+            { "response_flag_filter": { "flags": ["UAEX"] } },
+            { "status_code_filter": { "comparison": { "op": "EQ", "value": { "default_value": 503, "runtime_key": "cutover.unavailable" } } } },
+        ] } },
+        "body_format_override": { "text_format_source": { "inline_string": "%METADATA(ROUTE:cutover:unavailable)%" } },
+    });
+    let mark = json!([{ "header": { "key": REFUSAL_MARK, "value": "1" }, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD" }]);
+    insert(&mut mapper, "headers_to_add", mark);
+    json!({ "mappers": [mapper] })
+}

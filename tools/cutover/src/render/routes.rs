@@ -1,0 +1,195 @@
+//! The route table of a listener.
+//!
+//! Envoy takes the first route that matches, so the order makes the rule "the most specific wins": exact
+//! before prefix, long before short, named methods before any. Before all of them stand the method allowlist
+//! and the internal paths; after all of them stands a refusal.
+
+use std::cmp::Reverse;
+
+use edge_config::Edge;
+use edge_config::edge::{Backend, Exposure, Listener, METHODS, PathMatch, Policy, Route};
+use identity::headers;
+use serde_json::{Value, json};
+
+use super::cluster::{cluster_name, insert};
+use super::guard::internal_paths;
+use super::metadata::{NAMESPACE, REFUSAL_MARK, filter};
+use super::seconds;
+
+pub(super) fn table(edge: &Edge, name: &str, listener: &Listener) -> Value {
+    let mut hosts: Vec<Value> = edge
+        .hosts
+        .iter()
+        .filter(|(_, host)| host.listener == name)
+        .map(|(group, host)| virtual_host(edge, group, &host.names, listener.exposure))
+        .collect();
+    let takes_any =
+        edge.hosts.values().any(|host| host.listener == name && host.names.iter().any(|n| n == "*"));
+    if !takes_any {
+        hosts.push(json!({ "name": "unknown-host", "domains": ["*"], "routes": [refusal("unknown-host", &everything(), 404, "Not found", &edge.revision.0)] }));
+    }
+    json!({
+        "name": name,
+        "virtual_hosts": hosts,
+        // `api.example.com:8080` is the same host as `api.example.com`; the header itself goes on unchanged.
+        "ignore_port_in_host_matching": true,
+    })
+}
+
+fn virtual_host(edge: &Edge, group: &str, names: &[String], exposure: Exposure) -> Value {
+    let revision = &edge.revision.0;
+    let mut rendered = vec![method_allowlist(revision)];
+    rendered.extend(
+        internal_paths(edge, exposure)
+            .into_iter()
+            .map(|path| refusal("internal-path", &path, 404, "Not found", revision)),
+    );
+    let mut routes: Vec<&Route> = edge.routes.iter().filter(|route| route.host == group).collect();
+    routes.sort_by_key(|route| (specificity(&route.path), route.methods.is_empty(), &route.name));
+    rendered.extend(routes.into_iter().map(|route| one(edge, route, exposure)));
+    rendered.push(refusal("unmatched", &everything(), 404, "Not found", revision));
+    json!({ "name": group, "domains": names, "routes": rendered })
+}
+
+/// Sorts the most specific path first.
+fn specificity(path: &PathMatch) -> (bool, Reverse<usize>, &str) {
+    (matches!(path, PathMatch::Prefix(_)), Reverse(path.path().len()), path.path())
+}
+
+fn everything() -> PathMatch {
+    PathMatch::Prefix("/".to_owned())
+}
+
+fn path_match(path: &PathMatch) -> Value {
+    match path {
+        PathMatch::Exact(path) => json!({ "path": path }),
+        PathMatch::Prefix(path) if path == "/" => json!({ "prefix": "/" }),
+        PathMatch::Prefix(path) => json!({ "path_separated_prefix": path }),
+    }
+}
+
+fn method_is(methods: &[&str], invert: bool) -> Value {
+    json!([{
+        "name": ":method",
+        "string_match": { "safe_regex": { "regex": methods.join("|") } },
+        "invert_match": invert,
+    }])
+}
+
+fn method_allowlist(revision: &str) -> Value {
+    let mut route = refusal("method-not-allowed", &everything(), 405, "Method Not Allowed", revision);
+    if let Some(matching) = route.get_mut("match") {
+        insert(matching, "headers", method_is(&METHODS, true));
+    }
+    route
+}
+
+/// A route that Envoy answers itself.
+fn refusal(name: &str, path: &PathMatch, status: u16, body: &str, revision: &str) -> Value {
+    json!({
+        "name": name,
+        "match": path_match(path),
+        "direct_response": { "status": status, "body": { "inline_string": body } },
+        "response_headers_to_add": [header(REFUSAL_MARK, "1")],
+        "metadata": { "filter_metadata": { NAMESPACE: { "policy": "none", "revision": revision } } },
+        "typed_per_filter_config": { filter::AUTHORIZER: no_decision(), filter::REFUSAL: content_type(None) },
+    })
+}
+
+fn one(edge: &Edge, route: &Route, exposure: Exposure) -> Value {
+    let mut matching = path_match(&route.path);
+    if !route.methods.is_empty() {
+        let methods: Vec<&str> = route.methods.iter().map(String::as_str).collect();
+        insert(&mut matching, "headers", method_is(&methods, false));
+    }
+    let answers = edge.answers.get(&route.answers);
+    let unavailable = answers.map(|answers| answers.unavailable.body.as_str()).unwrap_or_default();
+    let is_public = matches!(edge.policies.get(&route.policy), Some(Policy::Public));
+    let authorizer = if is_public { no_decision() } else { decision(edge, route, exposure) };
+    let backend = edge.backends.get(&route.backend);
+    json!({
+        "name": route.name,
+        "match": matching,
+        "route": action(&route.backend, backend),
+        "request_headers_to_add": constant_headers(backend, is_public),
+        "metadata": { "filter_metadata": { NAMESPACE: {
+            "policy": route.policy,
+            "revision": edge.revision.0,
+            "backend": route.backend,
+            "unavailable": unavailable,
+        } } },
+        "typed_per_filter_config": {
+            filter::AUTHORIZER: authorizer,
+            filter::REFUSAL: content_type(answers.and_then(|answers| answers.content_type.as_deref())),
+        },
+    })
+}
+
+fn action(name: &str, backend: Option<&Backend>) -> Value {
+    let mut action = json!({
+        "cluster": cluster_name(name),
+        // Silence is what is limited, not length: a large answer to a slow client takes as long as it takes.
+        "timeout": "0s",
+        "retry_policy": {
+            // Only what can be repeated safely, only when the backend has not answered, and only once.
+            "retry_on": "connect-failure,refused-stream,reset-before-request",
+            "num_retries": 1,
+            "retriable_request_headers": [{ "name": ":method", "string_match": { "safe_regex": { "regex": "GET|HEAD|OPTIONS" } } }],
+        },
+    });
+    if let (Some(backend), Some(policy)) = (backend, action.get_mut("retry_policy")) {
+        insert(policy, "per_try_idle_timeout", json!(seconds(backend.request_timeout)));
+    }
+    action
+}
+
+/// The headers that Envoy itself writes towards a backend, over whatever was there.
+fn constant_headers(backend: Option<&Backend>, is_public: bool) -> Value {
+    let mut constant = vec![
+        header("x-forwarded-for", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"),
+        header("x-forwarded-proto", "%REQ(:SCHEME)%"),
+        header(headers::GATEWAY, "1"),
+    ];
+    if is_public {
+        constant.push(header(headers::PUBLIC, "1"));
+    }
+    for (name, value) in backend.into_iter().flat_map(|backend| &backend.request_headers) {
+        constant.push(header(name, value));
+    }
+    Value::Array(constant)
+}
+
+fn header(name: &str, value: &str) -> Value {
+    json!({ "header": { "key": name, "value": value }, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD" })
+}
+
+const PER_ROUTE: &str = "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute";
+
+fn no_decision() -> Value {
+    json!({ "@type": PER_ROUTE, "disabled": true })
+}
+
+/// What the authorizer is told about the route. It never matches a path itself.
+fn decision(edge: &Edge, route: &Route, exposure: Exposure) -> Value {
+    json!({
+        "@type": PER_ROUTE,
+        "check_settings": { "context_extensions": {
+            "route": route.name,
+            "policy": route.policy,
+            "revision": edge.revision.0,
+            "exposure": exposure.as_str(),
+        } },
+    })
+}
+
+/// How a refusal of this route is finished: with its own content type, or with none.
+fn content_type(content_type: Option<&str>) -> Value {
+    let settle = content_type.map_or_else(
+        || json!({ "remove": "content-type" }),
+        |value| json!({ "append": header("content-type", value) }),
+    );
+    json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute",
+        "mutations": { "response_mutations": [settle] },
+    })
+}

@@ -1,0 +1,182 @@
+//! `cutover run`: the whole edge in the foreground, under one supervisor.
+//!
+//! Prepares what a run needs (keys, tenants, configuration), hands every program to supervisord, waits until
+//! all of them are ready, says where they listen, and stops all of them when it is told to stop.
+
+mod ports;
+mod programs;
+mod readiness;
+mod supervisor;
+mod welcome;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use edge_config::{Edge, Environment};
+use tokio::process::Child;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::{DONE, FOUND, INVALID, RunArguments, exit};
+use crate::{keys, render};
+use programs::Addresses;
+
+/// Everything that a run needs to know, with absolute paths.
+struct Plan {
+    home: PathBuf,
+    edge_file: PathBuf,
+    edge: Edge,
+    addresses: Addresses,
+    envoy: PathBuf,
+    venv: PathBuf,
+    bootstrap: PathBuf,
+}
+
+/// Why a run did not come up. The message is for people and names the mend.
+struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    fn new(message: impl Into<String>) -> Self {
+        Self { code: FOUND, message: message.into() }
+    }
+}
+
+/// Starts the edge and stays until Ctrl-C.
+pub fn main(arguments: &RunArguments, environment: Environment<'_>) -> ExitCode {
+    let outcome = prepare(arguments, environment).and_then(|plan| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| Failure::new(format!("cannot start: {e}")))?;
+        runtime.block_on(supervise(&plan, Duration::from_secs(arguments.ready_within)))
+    });
+    match outcome {
+        Ok(()) => exit(DONE),
+        Err(failure) => {
+            eprintln!("{}", failure.message);
+            exit(failure.code)
+        }
+    }
+}
+
+/// Everything before the first program starts: whatever can be wrong should be said here.
+fn prepare(arguments: &RunArguments, environment: Environment<'_>) -> Result<Plan, Failure> {
+    let absolute =
+        |path: &Path| std::path::absolute(path).map_err(|e| Failure::new(format!("{}: {e}", path.display())));
+    let home = absolute(&arguments.home.home)?;
+    // The home decides where the edge file's own paths point, also when it came from an option.
+    let with_home = |name: &str| {
+        if name == "CUTOVER_HOME" { Some(home.display().to_string()) } else { environment(name) }
+    };
+    let edge_file = absolute(&arguments.edge)?;
+    let edge = edge_config::load(&edge_file, &with_home)
+        .map_err(|faults| Failure { code: INVALID, message: faults.to_string() })?;
+    let addresses = Addresses::new(&edge, environment).map_err(Failure::new)?;
+    ports::check(&addresses).map_err(Failure::new)?;
+
+    for directory in ["db", "envoy", "keys", "logs", "mail", "sessions"] {
+        let path = home.join(directory);
+        fs::create_dir_all(&path)
+            .map_err(|e| Failure::new(format!("cannot make {}: {e}", path.display())))?;
+    }
+    keys::make_missing(&home.join("keys")).map_err(|e| Failure::new(e.to_string()))?;
+    if let Some(tenants) = &edge.tenants {
+        first_tenants(&edge_file, &tenants.file)?;
+    }
+    let paths = render::paths(&home.join("envoy"), &arguments.programs.guard, &home.join("logs/access.json"))
+        .map_err(|e| Failure::new(e.to_string()))?;
+    let envoy = programs::resolve(&arguments.programs.envoy)
+        .map_err(|e| Failure::new(render::missing_envoy(&arguments.programs.envoy, &e)))?;
+    let rendered = render::store(&edge, &paths, &|bootstrap| render::validated(&envoy, bootstrap))
+        .map_err(|e| Failure::new(e.to_string()))?;
+    Ok(Plan {
+        home,
+        edge_file,
+        edge,
+        addresses,
+        envoy,
+        venv: absolute(&arguments.venv)?,
+        bootstrap: rendered.bootstrap,
+    })
+}
+
+/// A first run begins with the tenants that stand beside the edge file (`dev.tenants.yaml`). Later runs keep
+/// what the directory says by then.
+fn first_tenants(edge_file: &Path, directory: &Path) -> Result<(), Failure> {
+    if directory.exists() {
+        return Ok(());
+    }
+    let shipped = edge_file.with_extension("tenants.yaml");
+    fs::copy(&shipped, directory).map(|_| ()).map_err(|e| {
+        Failure::new(format!(
+            "there is no tenant directory at {} and none to begin with at {} ({e}); write one",
+            directory.display(),
+            shipped.display()
+        ))
+    })
+}
+
+async fn supervise(plan: &Plan, ready_within: Duration) -> Result<(), Failure> {
+    let mut stop = Stop::new().map_err(|e| Failure::new(format!("cannot listen for signals: {e}")))?;
+    let mut supervisor = supervisor::start(plan).map_err(Failure::new)?;
+    let outcome = tokio::select! {
+        ready = readiness::wait(plan, ready_within) => ready,
+        status = supervisor.wait() => Err(format!("the supervisor ended before the edge was ready ({})", shown(&status))),
+        () = stop.requested() => { end(&mut supervisor).await; return Ok(()); }
+    };
+    if let Err(message) = outcome {
+        end(&mut supervisor).await;
+        return Err(Failure::new(message));
+    }
+    println!("{}", welcome::text(plan));
+    let ended = tokio::select! {
+        status = supervisor.wait() => Err(Failure::new(format!("the supervisor ended by itself ({})", shown(&status)))),
+        () = stop.requested() => Ok(()),
+    };
+    end(&mut supervisor).await;
+    ended
+}
+
+fn shown(status: &std::io::Result<std::process::ExitStatus>) -> String {
+    status.as_ref().map_or_else(ToString::to_string, ToString::to_string)
+}
+
+/// Ctrl-C, or whoever asks politely.
+struct Stop {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn requested(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}
+
+/// How long the supervisor may take to stop everything: each program has ten seconds, and they stop together.
+const STOP_WITHIN: Duration = Duration::from_secs(20);
+
+/// Stops the supervisor, and with it everything that it started.
+async fn end(supervisor: &mut Child) {
+    supervisor::ask_to_stop(supervisor);
+    if tokio::time::timeout(STOP_WITHIN, supervisor.wait()).await.is_err() {
+        let _ = supervisor.kill().await;
+    }
+}

@@ -1,0 +1,190 @@
+//! What a run consists of, and where each part listens.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use edge_config::{Edge, Environment};
+
+/// One address of a run: who listens there, and which variable moves it.
+#[derive(Clone, Debug)]
+pub(super) struct Address {
+    pub(super) who: String,
+    pub(super) variable: String,
+    pub(super) address: SocketAddr,
+}
+
+/// Every address of a run.
+#[derive(Clone, Debug)]
+pub(super) struct Addresses {
+    /// The edge's listeners, by name.
+    pub(super) listeners: Vec<Address>,
+    pub(super) envoy_admin: Address,
+    pub(super) authorizer: Address,
+    pub(super) authorizer_admin: Address,
+    pub(super) legacy: Address,
+    pub(super) auth: Address,
+    pub(super) users: Address,
+}
+
+impl Addresses {
+    pub(super) fn new(edge: &Edge, environment: Environment<'_>) -> Result<Self, String> {
+        let variable = |who: &str, variable: &str, default: &str| {
+            let text =
+                environment(variable).filter(|text| !text.is_empty()).unwrap_or_else(|| default.to_owned());
+            let address = text.parse().map_err(|_| {
+                format!("{variable} is {text:?}: write an address with a port, such as {default}")
+            })?;
+            Ok::<_, String>(Address { who: who.to_owned(), variable: variable.to_owned(), address })
+        };
+        let named = |who: &str, variable: &str, address| Address {
+            who: who.to_owned(),
+            variable: variable.to_owned(),
+            address,
+        };
+        let listener = |name: &str| match name {
+            "public" => "EDGE_ADDRESS",
+            _ => "EDGE_SERVICE_ADDRESS",
+        };
+        Ok(Self {
+            listeners: edge
+                .listeners
+                .iter()
+                .map(|(name, l)| named(&format!("edge, {name}"), listener(name), l.address))
+                .collect(),
+            envoy_admin: named("envoy admin", "ENVOY_ADMIN_ADDRESS", edge.admin),
+            authorizer: named("authorizer", "AUTHZ_ADDRESS", edge.authorizer.address),
+            authorizer_admin: variable("authorizer admin", "AUTHZ_ADMIN_ADDRESS", "127.0.0.1:9192")?,
+            legacy: variable("legacy sample", "LEGACY_ADDRESS", "127.0.0.1:3000")?,
+            auth: variable("auth", "AUTH_ADDRESS", "127.0.0.1:3021")?,
+            users: variable("users", "USERS_ADDRESS", "127.0.0.1:3022")?,
+        })
+    }
+
+    /// All of them, the edge first.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Address> {
+        self.listeners.iter().chain([
+            &self.envoy_admin,
+            &self.authorizer,
+            &self.authorizer_admin,
+            &self.legacy,
+            &self.auth,
+            &self.users,
+        ])
+    }
+
+    /// Where clients come in.
+    pub(super) fn public(&self) -> Option<SocketAddr> {
+        self.listeners.iter().find(|l| l.who == "edge, public").map(|l| l.address)
+    }
+
+    /// Where services come in.
+    pub(super) fn service(&self) -> Option<SocketAddr> {
+        self.listeners.iter().find(|l| l.who != "edge, public").map(|l| l.address)
+    }
+}
+
+/// One program that the supervisor keeps running.
+pub(super) struct Program {
+    pub(super) name: &'static str,
+    pub(super) command: Vec<String>,
+    pub(super) environment: Vec<(&'static str, String)>,
+}
+
+/// The programs of a run, the leaves first.
+pub(super) fn all(plan: &super::Plan) -> Result<Vec<Program>, String> {
+    let here = std::env::current_exe().map_err(|e| format!("cannot find this program's directory: {e}"))?;
+    let beside = |name: &str| {
+        let path = here.with_file_name(name);
+        if path.exists() {
+            Ok(path.display().to_string())
+        } else {
+            Err(format!("{} is not built; `make build` builds it", path.display()))
+        }
+    };
+    let home = ("CUTOVER_HOME", plan.home.display().to_string());
+    let address = |a: &Address| a.address.to_string();
+    let url = |address: Option<SocketAddr>| address.map(|a| format!("http://{a}")).unwrap_or_default();
+    let edge_name = ("EDGE_NAME", plan.edge.name.clone());
+    let mut auth = vec![
+        home.clone(),
+        edge_name.clone(),
+        ("AUTH_ADDRESS", address(&plan.addresses.auth)),
+        ("ROOT_DOMAIN", plan.edge.root_domain.clone()),
+        ("SERVICE_EDGE_URL", url(plan.addresses.service())),
+    ];
+    if let Some(sessions) = &plan.edge.sessions {
+        auth.push(("TOKEN_ISSUER", sessions.issuer.clone()));
+        auth.push(("TOKEN_AUDIENCE", sessions.audience.clone()));
+    }
+    let gunicorn = plan.venv.join("bin/gunicorn");
+    if !gunicorn.exists() {
+        return Err(format!("{} is not there; `make setup` installs it", gunicorn.display()));
+    }
+    Ok(vec![
+        Program {
+            name: "legacy",
+            command: vec![
+                gunicorn.display().to_string(),
+                "--config".to_owned(),
+                "contracts/legacy/gunicorn.conf.py".to_owned(),
+                "legacy.app:application".to_owned(),
+            ],
+            environment: vec![
+                home.clone(),
+                ("PYTHONPATH", "contracts".to_owned()),
+                ("PYTHONDONTWRITEBYTECODE", "1".to_owned()),
+                ("LEGACY_ADDRESS", address(&plan.addresses.legacy)),
+                ("ROOT_DOMAIN", plan.edge.root_domain.clone()),
+                ("AUTH_URL", url(plan.addresses.public())),
+            ],
+        },
+        Program {
+            name: "users",
+            command: vec![beside("users")?],
+            environment: vec![
+                home.clone(),
+                edge_name,
+                ("USERS_ADDRESS", address(&plan.addresses.users)),
+                ("USERS_SEED", "services/users/seed/dev.yaml".to_owned()),
+            ],
+        },
+        Program { name: "auth", command: vec![beside("auth")?], environment: auth },
+        Program {
+            name: "authz",
+            command: vec![beside("authz-service")?],
+            environment: vec![
+                home,
+                ("EDGE_FILE", plan.edge_file.display().to_string()),
+                ("AUTHZ_ADDRESS", address(&plan.addresses.authorizer)),
+                ("AUTHZ_ADMIN_ADDRESS", address(&plan.addresses.authorizer_admin)),
+            ],
+        },
+        Program {
+            name: "envoy",
+            command: vec![
+                plan.envoy.display().to_string(),
+                "-c".to_owned(),
+                plan.bootstrap.display().to_string(),
+                // One Envoy for each run: nothing to hand over to another by shared memory.
+                "--disable-hot-restart".to_owned(),
+                "--log-level".to_owned(),
+                "warning".to_owned(),
+            ],
+            environment: Vec::new(),
+        },
+    ])
+}
+
+/// A program by path, or by name from `PATH`.
+pub(super) fn resolve(program: &Path) -> io::Result<PathBuf> {
+    if program.components().count() > 1 {
+        let path = std::path::absolute(program)?;
+        return if path.exists() { Ok(path) } else { Err(io::Error::from(io::ErrorKind::NotFound)) };
+    }
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&paths)
+        .map(|directory| directory.join(program))
+        .find(|path| path.exists())
+        .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+}

@@ -1,0 +1,90 @@
+//! Waiting until everything answers, and saying what does not.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::Plan;
+
+/// Between two looks; short, because a second start takes a few seconds in all.
+const PAUSE: Duration = Duration::from_millis(100);
+/// One look may take this long.
+const LOOK: Duration = Duration::from_secs(1);
+
+struct Probe {
+    program: &'static str,
+    address: SocketAddr,
+    path: &'static str,
+}
+
+/// Waits until every part is ready.
+pub(super) async fn wait(plan: &Plan, within: Duration) -> Result<(), String> {
+    let a = &plan.addresses;
+    let mut waiting = vec![
+        Probe { program: "authz", address: a.authorizer_admin.address, path: "/readyz" },
+        Probe { program: "auth", address: a.auth.address, path: "/readyz" },
+        Probe { program: "users", address: a.users.address, path: "/readyz" },
+        Probe { program: "legacy", address: a.legacy.address, path: "/healthz" },
+        Probe { program: "envoy", address: a.envoy_admin.address, path: "/ready" },
+    ];
+    // What the authorizer looks like from Envoy counts too: a route that needs a decision works from the
+    // first request on. An unauthenticated one proves it (401 is a decision, 503 is none).
+    let through = a.public();
+    let everything = async {
+        loop {
+            let mut still = Vec::new();
+            for probe in waiting.drain(..) {
+                if status(probe.address, probe.path).await != Some(200) {
+                    still.push(probe);
+                }
+            }
+            waiting = still;
+            if waiting.is_empty() {
+                match through {
+                    Some(address) if status(address, "/users/@me").await != Some(401) => {}
+                    Some(_) | None => return,
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    if tokio::time::timeout(within, everything).await.is_ok() {
+        return Ok(());
+    }
+    let mut message = format!("the edge is not ready after {} s.", within.as_secs());
+    if waiting.is_empty() {
+        message.push_str(" Every part answers, but a request through the edge gets no decision.");
+        waiting.push(Probe { program: "envoy", address: a.envoy_admin.address, path: "/ready" });
+    }
+    for probe in waiting {
+        let log = plan.home.join("logs").join(format!("{}.log", probe.program));
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        let lines: Vec<_> = text.lines().rev().take(5).collect();
+        let end: Vec<_> = lines.into_iter().rev().map(|line| format!("    {line}")).collect();
+        message.push_str(&format!(
+            "\n{} does not answer 200 at http://{}{}; the end of {}:\n{}",
+            probe.program,
+            probe.address,
+            probe.path,
+            log.display(),
+            end.join("\n")
+        ));
+    }
+    Err(message)
+}
+
+/// The status of a GET, or nothing when there is no answer in time.
+async fn status(address: SocketAddr, path: &str) -> Option<u16> {
+    let look = async {
+        let mut stream = TcpStream::connect(address).await.ok()?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.ok()?;
+        let mut start = [0_u8; 12];
+        stream.read_exact(&mut start).await.ok()?;
+        std::str::from_utf8(&start).ok()?.strip_prefix("HTTP/1.1 ")?.parse().ok()
+    };
+    tokio::time::timeout(LOOK, look).await.ok().flatten()
+}

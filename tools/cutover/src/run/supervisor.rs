@@ -1,0 +1,111 @@
+//! The supervisor: supervisord, told what to run by a file.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use tokio::process::{Child, Command};
+
+use super::Plan;
+use super::programs::{self, Program};
+
+/// Writes the supervisor's configuration and starts it.
+pub(super) fn start(plan: &Plan) -> Result<Child, String> {
+    let program = plan.venv.join("bin/supervisord");
+    let text = configuration(plan, &programs::all(plan)?);
+    let file = plan.home.join("supervisord.conf");
+    fs::write(&file, text).map_err(|e| format!("cannot write {}: {e}", file.display()))?;
+    command(&program)
+        .arg("--nodaemon")
+        .arg("--configuration")
+        .arg(&file)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        // A supervisor of its own group hears Ctrl-C once, from this program, and not from the terminal too.
+        .process_group(0)
+        .spawn()
+        .map_err(|e| format!("cannot start {} ({e}); `make setup` installs it", program.display()))
+}
+
+/// Where the system can do it, the supervisor is told to stop when this program dies, however it dies: even
+/// after a SIGKILL nothing is left behind.
+fn command(program: &Path) -> Command {
+    match programs::resolve(Path::new("setpriv")) {
+        Ok(setpriv) => {
+            let mut command = Command::new(setpriv);
+            command.args(["--pdeathsig", "TERM", "--"]).arg(program);
+            command
+        }
+        Err(_) => Command::new(program),
+    }
+}
+
+/// SIGTERM, by the one way there is without unsafe code.
+pub(super) fn ask_to_stop(supervisor: &Child) {
+    if let Some(id) = supervisor.id() {
+        let _ = std::process::Command::new("kill").arg("-TERM").arg(id.to_string()).status();
+    }
+}
+
+fn configuration(plan: &Plan, programs: &[Program]) -> String {
+    let home = escaped(&plan.home.display().to_string());
+    let mut text = format!(
+        "; Written by `cutover run` at every start.\n\
+         [supervisord]\n\
+         logfile={home}/logs/supervisord.log\n\
+         logfile_maxbytes=5MB\n\
+         pidfile={home}/supervisord.pid\n\
+         nodaemon=true\n\
+         \n\
+         [unix_http_server]\n\
+         file={home}/supervisor.sock\n\
+         chmod=0700\n\
+         \n\
+         [rpcinterface:supervisor]\n\
+         supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\
+         \n\
+         [supervisorctl]\n\
+         serverurl=unix://{home}/supervisor.sock\n"
+    );
+    for program in programs {
+        let environment: Vec<_> = program
+            .environment
+            .iter()
+            .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
+            .collect();
+        let command: Vec<_> = program.command.iter().map(|part| quoted(part)).collect();
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            "\n[program:{}]\n\
+             command={}\n\
+             environment={}\n\
+             autostart=true\n\
+             autorestart=true\n\
+             startsecs=1\n\
+             startretries=5\n\
+             stopsignal=TERM\n\
+             stopwaitsecs=10\n\
+             stopasgroup=true\n\
+             killasgroup=true\n\
+             redirect_stderr=true\n\
+             stdout_logfile={home}/logs/{}.log\n\
+             stdout_logfile_maxbytes=20MB\n\
+             stdout_logfile_backups=1\n",
+            program.name,
+            command.join(" "),
+            environment.join(","),
+            program.name,
+        );
+    }
+    text
+}
+
+/// supervisord expands `%(…)s` in its file.
+fn escaped(text: &str) -> String {
+    text.replace('%', "%%")
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", escaped(text).replace('\'', "'\\''"))
+}

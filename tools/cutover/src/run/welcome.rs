@@ -1,0 +1,37 @@
+//! What a run says once it is up.
+
+use std::fmt::Write as _;
+
+use super::Plan;
+
+/// Where everything listens, and a sign-in to paste.
+pub(super) fn text(plan: &Plan) -> String {
+    let mut text = format!("\nThe edge `{}` is up, revision {}.\n\n", plan.edge.name, plan.edge.revision);
+    for address in plan.addresses.all() {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {:<18} http://{}", address.who, address.address);
+    }
+    let home = plan.home.display();
+    let edge = plan.addresses.public().map(|a| format!("http://localhost:{}", a.port())).unwrap_or_default();
+    let tenants = plan.edge.tenants.as_ref().map(|t| t.file.display().to_string()).unwrap_or_default();
+    let control = format!("{} -c {home}/supervisord.conf", plan.venv.join("bin/supervisorctl").display());
+    let _ = write!(
+        text,
+        r#"
+  logs and mail      {home}
+  tenants            {tenants}
+  stop one part      {control} stop authz
+
+Sign in (paste into another terminal):
+
+  EDGE={edge}
+  curl -fsS -X POST $EDGE/auth/code -d '{{"email":"demo@example.com"}}'
+  CODE=$(sed -n 's/.*"authcode": *"\([^"]*\)".*/\1/p' "$(ls {home}/mail/demo@example.com/*.json | tail -n 1)")
+  TOKEN=$(curl -fsS -D - -X POST $EDGE/auth/token -d "{{\"email\":\"demo@example.com\",\"code\":\"$CODE\"}}" | sed -n 's/^set-cookie: madome_access_token=\([^;]*\).*/\1/p')
+  curl -i $EDGE/users/@me -H "Cookie: madome_access_token=$TOKEN"
+
+Ctrl-C stops all of it.
+"#
+    );
+    text
+}
