@@ -1,1 +1,21 @@
-//! edge-guard
+//! The guard as a proxy-wasm module (ABI 0.2.1): hands Envoy's bytes to [`header_rules`] and its edits back.
+//!
+//! ```text
+//! host     the ABI: every `unsafe` line, every import and export, nothing else
+//! plugin   which guard a stream belongs to, and what happens when something goes wrong
+//! guard    one listener's rules and what a verdict means in host calls
+//! counters the names under which Envoy's statistics show what the guard did
+//! ```
+//!
+//! **Only what is needed is exported.** Envoy calls every callback that a module exports, for every request, and
+//! each call costs. A plain `cargo build --target wasm32-wasip1` exports the handful in `host`. A filter that wants
+//! another callback (response headers, a tick) adds its export there and gives it to `plugin`.
+//!
+//! **It fails closed.** A configuration that is not understood is refused when Envoy loads it. A host call that
+//! fails while a request is edited ends the request with 500, and if even that fails the module traps:
+//! Envoy answers 503 and, with `failure_policy: FAIL_RELOAD`, starts a new one.
+
+mod counters;
+mod guard;
+mod host;
+mod plugin;

@@ -4,6 +4,37 @@
 
 use serde::{Deserialize, Serialize};
 
+/// What Envoy lets the guard's module do and what it calls of it: `allowed_capabilities` of
+/// `vm_config.capability_restriction_config`, all of them.
+///
+/// A callback that is missing here is never called and nothing says so: without `proxy_on_request_headers` every
+/// request passes unjudged. So the list stands beside the configuration, and both are written by one hand.
+pub const CAPABILITIES: [&str; 20] = [
+    // What the module asks of Envoy.
+    "proxy_log",
+    "proxy_get_buffer_bytes",
+    "proxy_get_current_time_nanoseconds",
+    "proxy_get_header_map_pairs",
+    "proxy_replace_header_map_value",
+    "proxy_remove_header_map_value",
+    "proxy_send_local_response",
+    "proxy_define_metric",
+    "proxy_increment_metric",
+    "random_get",
+    // Rust's runtime: the message of a panic, and the end.
+    "fd_write",
+    "environ_get",
+    "environ_sizes_get",
+    "proc_exit",
+    // What Envoy asks of the module.
+    "_initialize",
+    "proxy_abi_version_0_2_1",
+    "proxy_on_memory_allocate",
+    "proxy_on_context_create",
+    "proxy_on_configure",
+    "proxy_on_request_headers",
+];
+
 /// Everything the guard of one listener knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

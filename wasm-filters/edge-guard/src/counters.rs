@@ -1,0 +1,44 @@
+//! What the guard did, in Envoy's statistics.
+//!
+//! Envoy puts `wasmcustom.` before each name. There are as many counters as the configuration has reserved rules,
+//! plus a fixed few: no client can make up new ones.
+
+use header_rules::{Reason, RuleIndex};
+
+use crate::host::{self, HostError};
+
+/// Counters of one plugin. Plugins of one Envoy share them by name.
+pub(crate) struct Counters {
+    /// `cutover_guard_stripped_<rule>`, in the order of the rules: `…_x-tenant-id`, `…_x-madome-*`. Lines removed.
+    stripped: Vec<u32>,
+    /// `cutover_guard_refused_<reason>`, in the order of [`Reason::ALL`]. Requests ended here.
+    refused: [u32; Reason::ALL.len()],
+    /// `cutover_guard_ids_minted`. Requests that came without an id to keep.
+    minted: u32,
+}
+
+impl Counters {
+    pub(crate) fn define(rules: &[String]) -> Result<Self, HostError> {
+        let stripped = rules
+            .iter()
+            .map(|rule| host::counter(&format!("cutover_guard_stripped_{rule}")))
+            .collect::<Result<_, _>>()?;
+        let mut refused = [0; Reason::ALL.len()];
+        for (reason, counter) in Reason::ALL.iter().zip(&mut refused) {
+            *counter = host::counter(&format!("cutover_guard_refused_{}", reason.code()))?;
+        }
+        Ok(Self { stripped, refused, minted: host::counter("cutover_guard_ids_minted")? })
+    }
+
+    pub(crate) fn stripped(&self, rule: RuleIndex, lines: u32) -> Result<(), HostError> {
+        self.stripped.get(rule.get()).map_or(Ok(()), |&counter| host::add(counter, lines))
+    }
+
+    pub(crate) fn refused(&self, reason: Reason) -> Result<(), HostError> {
+        self.refused.get(reason.index()).map_or(Ok(()), |&counter| host::add(counter, 1))
+    }
+
+    pub(crate) fn minted(&self) -> Result<(), HostError> {
+        host::add(self.minted, 1)
+    }
+}

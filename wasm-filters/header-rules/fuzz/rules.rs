@@ -1,0 +1,29 @@
+//! One fixed configuration for every target.
+
+use std::sync::LazyLock;
+
+use header_rules::Rules;
+use header_rules::config::{Exposure, GuardConfig, HostRules, PathRule, Reserved, RouteRule};
+
+static RULES: LazyLock<Rules> = LazyLock::new(|| {
+    let route = |path, policy: &str| RouteRule { path, methods: vec![], policy: policy.to_owned() };
+    let config = GuardConfig {
+        revision: String::new(),
+        exposure: Exposure::Public,
+        reserved: Reserved { names: vec!["x-tenant-id".to_owned()], prefixes: vec!["x-madome-".to_owned()] },
+        hosts: vec![HostRules {
+            names: vec!["api.test".to_owned()],
+            routes: vec![
+                route(PathRule::Prefix("/".to_owned()), "signed-in"),
+                route(PathRule::Prefix("/open".to_owned()), "public"),
+                route(PathRule::Exact("/Books/".to_owned()), "public"),
+            ],
+        }],
+        internal_paths: vec![PathRule::Prefix("/internal".to_owned())],
+    };
+    Rules::compile(&config).expect("a valid configuration")
+});
+
+pub fn rules() -> &'static Rules {
+    &RULES
+}

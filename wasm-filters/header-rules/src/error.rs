@@ -1,0 +1,102 @@
+//! What can be wrong with a guard's configuration.
+
+/// Why a configuration was refused. The guard does not start with a configuration that it does not understand
+/// entirely: a rule that is silently dropped is a hole.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// No host group at all: every request would be a stranger's.
+    #[error("`hosts` is empty: a listener serves at least one host group")]
+    NoHosts,
+    /// A host group that no request can name.
+    #[error("hosts[{index}].names is empty: nothing could ever reach its routes")]
+    HostWithoutNames {
+        /// Position in `hosts`, from 0.
+        index: usize,
+    },
+    /// A name that no `Host` header can equal.
+    #[error(
+        "hosts[{index}].names: `{name}` is not a lower-case host name without port (or `*`), so no request could match it"
+    )]
+    BadHost {
+        /// Position in `hosts`, from 0.
+        index: usize,
+        /// The name.
+        name: String,
+    },
+    /// A name in two groups: which routes count?
+    #[error("hosts: `{name}` is listed twice; a host name belongs to one group")]
+    DuplicateHost {
+        /// The name.
+        name: String,
+    },
+    /// A reserved name or prefix that cannot be compared with header names.
+    #[error(
+        "reserved: `{name}` is not a lower-case header name (letters, digits and `-`, beginning with a letter or digit)"
+    )]
+    BadReserved {
+        /// The name or prefix.
+        name: String,
+    },
+    /// A reserved name or prefix that takes in a header which HTTP itself or the edge needs.
+    #[error("reserved: `{name}` takes in `{header}`, which the edge cannot strip")]
+    ReservedTakesIn {
+        /// The reserved name or prefix.
+        name: String,
+        /// The header that must stay.
+        header: &'static str,
+    },
+    /// The same reserved name or prefix twice.
+    #[error("reserved: `{name}` is listed twice")]
+    DuplicateReserved {
+        /// The name or prefix.
+        name: String,
+    },
+    /// A path that no request can have.
+    #[error("{place}: path `{path}` {fault}")]
+    BadPath {
+        /// Where it stands.
+        place: String,
+        /// The path.
+        path: String,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
+    /// A method that no request can have.
+    #[error("{place}: `{method}` is not a method (upper-case letters, as in `GET`)")]
+    BadMethod {
+        /// Where it stands.
+        place: String,
+        /// The method.
+        method: String,
+    },
+    /// A route without a policy.
+    #[error("{place}: the route of `{path}` has no policy")]
+    NoPolicy {
+        /// Where it stands.
+        place: String,
+        /// Its path.
+        path: String,
+    },
+    /// Two routes for the same requests.
+    #[error("{place}: `{path}` has two routes for {method}; which one should count?")]
+    DuplicateRoute {
+        /// Where they stand.
+        place: String,
+        /// Their path.
+        path: String,
+        /// The method that both take.
+        method: String,
+    },
+    /// Two routes that a lenient backend cannot tell apart, under different policies.
+    #[error(
+        "{place}: `{path}` and `{other}` differ only in letter case or a final slash but not in what a backend may make of them, and their policies differ; give both the same policy"
+    )]
+    Confusable {
+        /// Where they stand.
+        place: String,
+        /// One path.
+        path: String,
+        /// The other path.
+        other: String,
+    },
+}

@@ -1,0 +1,151 @@
+//! Header names that only the edge may write, in every spelling.
+
+use crate::config::Reserved;
+use crate::request_id::REQUEST_ID;
+use crate::{ConfigError, RuleIndex};
+
+/// What a listener reserves.
+///
+/// A backend may know a header under more than one name: CGI, WSGI and PHP turn every byte that is not a letter
+/// or a digit into `_` and ignore case. So names are compared *folded*: letters in lower case, everything else
+/// as `-`. `X-Madome-Auth-Sub`, `x_madome_auth_sub` and `x.madome.auth-sub` are one name.
+#[derive(Clone, Debug)]
+pub(crate) struct ReservedNames {
+    /// Whether any rule begins with this byte. Most headers of an honest request end here.
+    starts: [bool; 256],
+    /// Exact names by their length.
+    by_length: Vec<Vec<(Box<[u8]>, RuleIndex)>>,
+    prefixes: Vec<(Box<[u8]>, RuleIndex)>,
+    labels: Vec<String>,
+}
+
+/// Written over by Envoy on every request before any filter runs (`use_remote_address`), so that what arrives is
+/// never a client's word; and Envoy finds no route for a request without it. It stays, and the route writes over
+/// it once more. Other spellings of it are removed.
+const LEFT_TO_ENVOY: &[u8] = b"x-forwarded-proto";
+
+/// Written over by Envoy as well, but needed by nobody: removed without being counted as a forgery.
+const REMOVED_QUIETLY: &[u8] = b"x-envoy-external-address";
+
+/// Headers that no rule may take in: HTTP's own framing and routing, and the id, which is settled instead.
+const NEVER_RESERVED: [&str; 8] =
+    ["connection", "content-length", "host", REQUEST_ID, "te", "trailer", "transfer-encoding", "upgrade"];
+
+/// What becomes of a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Nobody reserves it.
+    Stays,
+    /// It is removed, and counted for a rule if it is a client's doing.
+    Goes(Option<RuleIndex>),
+}
+
+impl ReservedNames {
+    pub(crate) fn compile(config: &Reserved) -> Result<Self, ConfigError> {
+        let mut rules = Self {
+            starts: [false; 256],
+            by_length: Vec::new(),
+            prefixes: Vec::new(),
+            labels: Vec::with_capacity(config.names.len() + config.prefixes.len() + 1),
+        };
+        for name in &config.names {
+            check(name, |header| header == name)?;
+            rules.add_name(name)?;
+        }
+        // `x_request_id` is a forgery of the real one.
+        rules.add_name(REQUEST_ID)?;
+        for prefix in &config.prefixes {
+            check(prefix, |header| header.starts_with(prefix.as_str()))?;
+            let rule = rules.label(format!("{prefix}*"))?;
+            rules.starts_with(prefix);
+            rules.prefixes.push((prefix.as_bytes().into(), rule));
+        }
+        Ok(rules)
+    }
+
+    fn add_name(&mut self, name: &str) -> Result<(), ConfigError> {
+        let rule = self.label(name.to_owned())?;
+        self.starts_with(name);
+        if self.by_length.len() <= name.len() {
+            self.by_length.resize_with(name.len() + 1, Vec::new);
+        }
+        if let Some(names) = self.by_length.get_mut(name.len()) {
+            names.push((name.as_bytes().into(), rule));
+        }
+        Ok(())
+    }
+
+    fn label(&mut self, label: String) -> Result<RuleIndex, ConfigError> {
+        let index = u16::try_from(self.labels.len());
+        if self.labels.contains(&label) {
+            return Err(ConfigError::DuplicateReserved { name: label });
+        }
+        let index = index.map_err(|_| ConfigError::BadReserved { name: label.clone() })?;
+        self.labels.push(label);
+        Ok(RuleIndex(index))
+    }
+
+    fn starts_with(&mut self, rule: &str) {
+        for (byte, starts) in (0_u8..=255).zip(&mut self.starts) {
+            *starts |= rule.as_bytes().first() == Some(&fold(byte));
+        }
+    }
+
+    /// Every rule, as counters are named: a name as it is, a prefix with `*`.
+    pub(crate) fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
+    /// What to do about the header `name`.
+    #[inline]
+    pub(crate) fn judge(&self, name: &[u8]) -> Fate {
+        match self.rule(name) {
+            None => Fate::Stays,
+            Some(_) if name == LEFT_TO_ENVOY => Fate::Stays,
+            Some(_) if name == REMOVED_QUIETLY => Fate::Goes(None),
+            rule @ Some(_) => Fate::Goes(rule),
+        }
+    }
+
+    /// The rule that reserves `name`; a name's own rule comes before a prefix.
+    fn rule(&self, name: &[u8]) -> Option<RuleIndex> {
+        let first = usize::from(*name.first()?);
+        if !*self.starts.get(first)? {
+            return None;
+        }
+        let exact = self.by_length.get(name.len()).into_iter().flatten();
+        exact
+            .filter(|(rule, _)| equals(name, rule))
+            .chain(
+                self.prefixes
+                    .iter()
+                    .filter(|(rule, _)| name.get(..rule.len()).is_some_and(|n| equals(n, rule))),
+            )
+            .map(|(_, rule)| *rule)
+            .next()
+    }
+}
+
+/// Whether `name`, folded, is `rule`, which is folded already and as long.
+fn equals(name: &[u8], rule: &[u8]) -> bool {
+    name.iter().zip(rule).all(|(&byte, &rule)| fold(byte) == rule)
+}
+
+const fn fold(byte: u8) -> u8 {
+    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
+}
+
+fn check(name: &str, takes_in: impl Fn(&str) -> bool) -> Result<(), ConfigError> {
+    let well_formed = name.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
+        && name.bytes().all(|byte| fold(byte) == byte);
+    if !well_formed {
+        return Err(ConfigError::BadReserved { name: name.to_owned() });
+    }
+    match NEVER_RESERVED.into_iter().find(|header| takes_in(header)) {
+        Some(header) => Err(ConfigError::ReservedTakesIn { name: name.to_owned(), header }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+use super::*;
+
+fn rules(names: &[&str], prefixes: &[&str]) -> Result<ReservedNames, ConfigError> {
+    let owned = |list: &[&str]| list.iter().map(ToString::to_string).collect();
+    ReservedNames::compile(&Reserved { names: owned(names), prefixes: owned(prefixes) })
+}
+
+fn usual() -> ReservedNames {
+    rules(
+        &["x-tenant-id", "forwarded", "x-real-ip", "true-client-ip", "x-forwarded"],
+        &["x-madome-", "x-forwarded-", "x-envoy-"],
+    )
+    .unwrap()
+}
+
+fn label(name: &[u8]) -> Option<String> {
+    let rules = usual();
+    rules.rule(name).map(|rule| rules.labels()[rule.get()].clone())
+}
+
+#[test]
+fn every_spelling_is_found() {
+    let cases: [(&[u8], &str); 19] = [
+        (b"x-madome-auth-sub", "x-madome-*"),
+        (b"X-Madome-Auth-Sub", "x-madome-*"),
+        (b"X-MADOME-GW", "x-madome-*"),
+        (b"x-madome-", "x-madome-*"),
+        (b"x_madome_auth_sub", "x-madome-*"),
+        (b"x-madome_public", "x-madome-*"),
+        (b"X_mAdOmE_\xff", "x-madome-*"),
+        (b"x.madome.public", "x-madome-*"),
+        (b"x madome public", "x-madome-*"),
+        (b"x!madome+public", "x-madome-*"),
+        (b"x-tenant-id", "x-tenant-id"),
+        (b"X_Tenant_Id", "x-tenant-id"),
+        (b"x-forwarded-for", "x-forwarded-*"),
+        (b"x-forwarded", "x-forwarded"),
+        (b"x_forwarded", "x-forwarded"),
+        (b"Forwarded", "forwarded"),
+        (b"TRUE-CLIENT-IP", "true-client-ip"),
+        (b"x-envoy-internal", "x-envoy-*"),
+        (b"x_request_id", "x-request-id"),
+    ];
+    for (name, expected) in cases {
+        assert_eq!(label(name).as_deref(), Some(expected), "{}", name.escape_ascii());
+    }
+}
+
+#[test]
+fn near_misses_are_left_alone() {
+    let cases: [&[u8]; 17] = [
+        b"",
+        b"x",
+        b"x-",
+        b"x-madome",
+        b"x-madom-e",
+        b"xx-madome-auth",
+        b"-x-madome-auth",
+        b"_x-madome-auth",
+        b"madome-auth",
+        b"x-tenant-ids",
+        b"x-tenant",
+        b"x-tenantid",
+        b"x--tenant-id",
+        b"forwarde",
+        b"forwarded-",
+        b":x-madome-auth",
+        "\u{445}-madome-auth".as_bytes(),
+    ];
+    for name in cases {
+        assert_eq!(label(name), None, "{}", name.escape_ascii());
+    }
+}
+
+#[test]
+fn pseudo_headers_are_never_reserved() {
+    for name in [":path", ":method", ":authority", ":scheme", ":protocol", ":status"] {
+        assert_eq!(label(name.as_bytes()), None);
+    }
+}
+
+#[test]
+fn rules_that_cannot_work_are_named() {
+    for bad in ["", "X-Tenant", "x_tenant", "-x", ":path", "x tenant", "x.tenant", "é"] {
+        let error = ConfigError::BadReserved { name: bad.to_owned() };
+        assert_eq!(rules(&[bad], &[]).err(), Some(error.clone()), "{bad}");
+        assert_eq!(rules(&[], &[bad]).err(), Some(error), "{bad}");
+    }
+    for (name, header) in [("host", "host"), ("x-request-id", "x-request-id"), ("te", "te")] {
+        assert_eq!(
+            rules(&[name], &[]).err(),
+            Some(ConfigError::ReservedTakesIn { name: name.into(), header })
+        );
+    }
+    for (prefix, header) in [("x-", "x-request-id"), ("con", "connection"), ("t", "te")] {
+        assert_eq!(
+            rules(&[], &[prefix]).err(),
+            Some(ConfigError::ReservedTakesIn { name: prefix.into(), header })
+        );
+    }
+    assert_eq!(rules(&["a", "a"], &[]).err(), Some(ConfigError::DuplicateReserved { name: "a".into() }));
+    assert_eq!(rules(&[], &["b-", "b-"]).err(), Some(ConfigError::DuplicateReserved { name: "b-*".into() }));
+}
+
+proptest::proptest! {
+    /// Whatever replaces the separators and the case, the name is still found; and its own bytes never panic.
+    #[test]
+    fn no_spelling_escapes(tail in "[a-z0-9-]{0,12}", noise in proptest::collection::vec(0_u8..=255, 32), upper: u32) {
+        let name = format!("x-madome-{tail}");
+        let spelled: Vec<u8> = name.bytes().enumerate().map(|(n, byte)| match byte {
+            b'-' if noise[n].is_ascii_alphanumeric() => b'_',
+            b'-' => noise[n],
+            _ if upper & (1 << n) != 0 => byte.to_ascii_uppercase(),
+            _ => byte,
+        }).collect();
+        proptest::prop_assert!(label(&spelled).is_some());
+        let _ = label(&noise);
+    }
+}

@@ -1,0 +1,182 @@
+use super::*;
+
+fn exact(path: &str) -> PathRule {
+    PathRule::Exact(path.to_owned())
+}
+
+fn prefix(path: &str) -> PathRule {
+    PathRule::Prefix(path.to_owned())
+}
+
+fn route(path: PathRule, methods: &[&str], policy: &str) -> RouteRule {
+    RouteRule { path, methods: methods.iter().map(ToString::to_string).collect(), policy: policy.to_owned() }
+}
+
+/// Policies are named by one digit.
+fn compile(routes: &[RouteRule], closed: &[PathRule]) -> Result<HostRoutes, ConfigError> {
+    HostRoutes::compile("hosts[h]", routes, closed, |policy| policy.parse().unwrap())
+}
+
+#[test]
+fn the_most_specific_route_counts() {
+    let routes = compile(
+        &[
+            route(prefix("/"), &[], "0"),
+            route(prefix("/users"), &[], "1"),
+            route(prefix("/users"), &["PATCH"], "2"),
+            route(exact("/users"), &["POST"], "3"),
+            route(exact("/users/@me"), &[], "4"),
+            route(prefix("/users/@me"), &[], "5"),
+            route(prefix("/users/@me/likes"), &["GET"], "6"),
+            route(exact("/openapi/"), &[], "7"),
+        ],
+        &[],
+    )
+    .unwrap();
+    for (method, path, expected) in [
+        ("GET", "/", 0),
+        ("GET", "/usersx", 0),
+        ("GET", "/user", 0),
+        ("GET", "/Users", 0),
+        ("GET", "/users", 1),
+        ("GET", "/users/", 1),
+        ("GET", "/users/1/2/3", 1),
+        ("PATCH", "/users/1", 2),
+        ("POST", "/users", 3),
+        ("POST", "/users/", 1),
+        ("GET", "/users/@me", 4),
+        ("GET", "/users/@me/", 5),
+        ("GET", "/users/@me/likes", 6),
+        ("POST", "/users/@me/likes", 5),
+        ("GET", "/users/@me/likesx", 5),
+        ("GET", "/openapi/", 7),
+        ("GET", "/openapi", 0),
+        ("GET", "/openapi/x", 0),
+    ] {
+        assert_eq!(routes.raw(path.as_bytes(), method.as_bytes()).policy, Some(expected), "{method} {path}");
+    }
+}
+
+#[test]
+fn no_route_is_no_policy() {
+    let routes =
+        compile(&[route(prefix("/open-graph"), &["GET"], "1"), route(exact("/x"), &["GET"], "1")], &[])
+            .unwrap();
+    for (method, path) in
+        [("GET", "/"), ("GET", "/open-graphs"), ("POST", "/open-graph"), ("POST", "/x"), ("GET", "/x/")]
+    {
+        assert_eq!(routes.raw(path.as_bytes(), method.as_bytes()), Place::default(), "{method} {path}");
+    }
+}
+
+#[test]
+fn closed_paths_are_closed_by_whole_segments() {
+    let routes =
+        compile(&[route(prefix("/"), &[], "0")], &[prefix("/_"), prefix("/internal"), exact("/stats")])
+            .unwrap();
+    for (path, closed) in [
+        ("/_", true),
+        ("/_/users", true),
+        ("/_x", false),
+        ("/_x/_", false),
+        ("/internal", true),
+        ("/internal/", true),
+        ("/internals", false),
+        ("/a/internal", false),
+        ("/stats", true),
+        ("/stats/x", false),
+    ] {
+        assert_eq!(routes.raw(path.as_bytes(), b"GET").closed, closed, "{path}");
+    }
+}
+
+#[test]
+fn lenient_backends_are_reckoned_with() {
+    let routes = compile(
+        &[
+            route(prefix("/"), &[], "0"),
+            route(prefix("/Admin"), &[], "1"),
+            route(exact("/docs/"), &[], "2"),
+            route(exact("/users"), &["POST"], "3"),
+        ],
+        &[prefix("/Internal")],
+    )
+    .unwrap();
+    let policies = |method: &str, path: &str| {
+        let mut seen = Vec::new();
+        let upper = path.bytes().any(|byte| byte.is_ascii_uppercase());
+        routes.any(path.as_bytes(), upper, method.as_bytes(), |place| {
+            seen.push(place.policy.unwrap());
+            place.closed
+        });
+        seen.sort_unstable();
+        seen.dedup();
+        seen
+    };
+    assert_eq!(policies("GET", "/admin"), [0, 1]);
+    assert_eq!(policies("GET", "/ADMIN/x"), [0, 1]);
+    assert_eq!(policies("GET", "/docs"), [0, 2]);
+    assert_eq!(policies("GET", "/docs/"), [0, 2]);
+    assert_eq!(policies("POST", "/users/"), [0, 3]);
+    assert_eq!(policies("POST", "/USERS//"), [0, 3]);
+    assert_eq!(policies("GET", "/users/"), [0]);
+    assert!(routes.any(b"/iNTERNAL", true, b"GET", |place| place.closed));
+    assert!(!routes.any(b"/internals", false, b"GET", |place| place.closed));
+}
+
+#[test]
+fn routes_that_cannot_work_are_named() {
+    let place = || "hosts[h]".to_owned();
+    for bad in ["", "users", "*", "/a?b", "/a#b", "/a b", "/a\0", "/é"] {
+        let error = compile(&[route(exact(bad), &[], "0")], &[]).unwrap_err();
+        assert!(matches!(&error, ConfigError::BadPath { path, .. } if path == bad), "{error}");
+        let error = compile(&[], &[prefix(bad)]).unwrap_err();
+        assert!(matches!(&error, ConfigError::BadPath { place, .. } if place == "internal_paths"), "{error}");
+    }
+    assert!(matches!(compile(&[route(prefix("/a/"), &[], "0")], &[]), Err(ConfigError::BadPath { .. })));
+    assert!(compile(&[route(exact("/a/"), &[], "0"), route(prefix("/"), &[], "1")], &[]).is_ok());
+    for bad in ["", "get", "G T", "*"] {
+        let error = compile(&[route(exact("/a"), &[bad], "0")], &[]).unwrap_err();
+        assert_eq!(error, ConfigError::BadMethod { place: place(), method: bad.to_owned() });
+    }
+    assert_eq!(
+        compile(&[route(exact("/a"), &[], "")], &[]).unwrap_err(),
+        ConfigError::NoPolicy { place: place(), path: "/a".to_owned() }
+    );
+    for (first, second, method) in [
+        (vec![], vec![], "any method"),
+        (vec!["GET", "HEAD"], vec!["POST", "HEAD"], "HEAD"),
+        (vec!["GET"], vec!["GET"], "GET"),
+    ] {
+        let error =
+            compile(&[route(prefix("/a"), &first, "0"), route(prefix("/a"), &second, "0")], &[]).unwrap_err();
+        assert_eq!(
+            error,
+            ConfigError::DuplicateRoute { place: place(), path: "/a".to_owned(), method: method.to_owned() }
+        );
+    }
+    for (first, second) in [("/Books", "/books"), ("/docs/", "/docs")] {
+        let error =
+            compile(&[route(exact(first), &[], "0"), route(exact(second), &[], "1")], &[]).unwrap_err();
+        assert_eq!(
+            error,
+            ConfigError::Confusable { place: place(), path: second.to_owned(), other: first.to_owned() }
+        );
+        assert!(compile(&[route(exact(first), &[], "1"), route(exact(second), &[], "1")], &[]).is_ok());
+    }
+}
+
+/// A lookup visits the segments of a path, not the routes.
+#[test]
+fn many_routes_are_found_as_one() {
+    let mut many: Vec<_> =
+        (0..10_000).map(|n| route(prefix(&format!("/tenants/{n}/books")), &[], "1")).collect();
+    many.push(route(prefix("/"), &[], "0"));
+    let routes = compile(&many, &[]).unwrap();
+    for n in [0, 1, 4_999, 9_999] {
+        assert_eq!(routes.raw(format!("/tenants/{n}/books/7").as_bytes(), b"GET").policy, Some(1));
+        assert_eq!(routes.raw(format!("/tenants/{n}/book").as_bytes(), b"GET").policy, Some(0));
+    }
+    let longest_list = routes.plain.nodes.values().map(Vec::len).max();
+    assert_eq!(longest_list, Some(1), "hashes are spread");
+}

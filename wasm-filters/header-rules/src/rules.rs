@@ -1,0 +1,225 @@
+//! The guard's decision on a request.
+
+use std::collections::HashMap;
+
+use crate::authority;
+use crate::config::{GuardConfig, HostRules};
+use crate::forms::{self, PathFault};
+use crate::request_id::{REQUEST_ID, is_request_id};
+use crate::reserved::{Fate, ReservedNames};
+use crate::routes::{HostRoutes, PolicyId};
+use crate::{ConfigError, Edits, HeaderMap, Reason, Refusal, Removal, RequestId, Verdict};
+
+/// A guard's configuration, ready to judge requests.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    reserved: ReservedNames,
+    /// Positions in `groups`.
+    names: HashMap<Box<[u8]>, usize>,
+    groups: Vec<HostRoutes>,
+    /// What counts for a host of no group: the group with the name `*`, or no routes at all.
+    anyone: HostRoutes,
+}
+
+impl Rules {
+    /// Compiles a configuration.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the first value that makes no sense. Nothing is dropped or mended silently.
+    pub fn compile(config: &GuardConfig) -> Result<Self, ConfigError> {
+        if config.hosts.is_empty() {
+            return Err(ConfigError::NoHosts);
+        }
+        let mut policies: HashMap<String, PolicyId> = HashMap::new();
+        let mut routes_of = |group: &HostRules| {
+            let place = format!("hosts[{}]", group.names.join(", "));
+            HostRoutes::compile(&place, &group.routes, &config.internal_paths, |policy| {
+                let next = PolicyId::try_from(policies.len()).unwrap_or(PolicyId::MAX);
+                *policies.entry(policy.to_owned()).or_insert(next)
+            })
+        };
+        let mut rules = Self {
+            reserved: ReservedNames::compile(&config.reserved)?,
+            names: HashMap::new(),
+            groups: Vec::with_capacity(config.hosts.len()),
+            anyone: routes_of(&HostRules { names: Vec::new(), routes: Vec::new() })?,
+        };
+        let mut wildcard = false;
+        for (index, group) in config.hosts.iter().enumerate() {
+            if group.names.is_empty() {
+                return Err(ConfigError::HostWithoutNames { index });
+            }
+            let routes = routes_of(group)?;
+            for name in &group.names {
+                let duplicate = if name == "*" {
+                    rules.anyone = routes.clone();
+                    std::mem::replace(&mut wildcard, true)
+                } else if authority::host(name.as_bytes()).as_deref() == Some(name.as_bytes()) {
+                    rules.names.insert(name.as_bytes().into(), index).is_some()
+                } else {
+                    return Err(ConfigError::BadHost { index, name: name.clone() });
+                };
+                if duplicate {
+                    return Err(ConfigError::DuplicateHost { name: name.clone() });
+                }
+            }
+            rules.groups.push(routes);
+        }
+        Ok(rules)
+    }
+
+    /// Every rule by which headers are removed, as counters name it: `x-tenant-id`, `x-madome-*`. A
+    /// [`RuleIndex`](crate::RuleIndex) is a position here.
+    #[must_use]
+    pub fn reserved_rules(&self) -> &[String] {
+        self.reserved.labels()
+    }
+
+    /// Judges a request by its serialised headers (see [`HeaderMap`]).
+    pub fn judge<'a>(&self, headers: &'a [u8]) -> Verdict<'a> {
+        let Ok(request) = self.read(headers) else {
+            return refuse(Reason::MalformedHeaders, RequestId::Mint);
+        };
+        let request_id = request.id.settle();
+        let (Once::One(method), Once::One(target), Once::One(authority)) =
+            (request.method, request.target, request.authority)
+        else {
+            return refuse(Reason::MalformedHeaders, request_id);
+        };
+        match self.judge_target(authority, method, target) {
+            Ok(()) => Verdict::Forward(Edits { removals: request.removals, request_id }),
+            Err(reason) => refuse(reason, request_id),
+        }
+    }
+
+    /// Judges where a request goes: `target` is the `:path` of HTTP/2, with its query.
+    ///
+    /// A path that no route takes as it is goes on, because Envoy answers it itself: there is nothing behind it.
+    /// Any other path must fall under one policy in all of its [`forms`]; a form that no route takes is
+    /// another policy, too. What is internal is refused first, so that 400 never betrays what 404 hides.
+    ///
+    /// # Errors
+    /// The [`Reason`] to refuse the request.
+    pub fn judge_target(&self, authority: &[u8], method: &[u8], target: &[u8]) -> Result<(), Reason> {
+        let host = authority::host(authority).ok_or(Reason::MalformedHost)?;
+        let group = self.names.get(host.as_ref()).and_then(|&group| self.groups.get(group));
+        let routes = group.unwrap_or(&self.anyone);
+
+        let path =
+            target.iter().position(|&byte| byte == b'?').and_then(|end| target.get(..end)).unwrap_or(target);
+        let shape = forms::shape(path).map_err(reason)?;
+        let raw = routes.raw(path, method);
+        if !shape.odd && routes.is_plain(path, shape.upper) {
+            return if raw.closed { Err(Reason::InternalPath) } else { Ok(()) };
+        }
+
+        let mut ambiguous = false;
+        let mut judge = |form: &[u8], upper: bool| {
+            routes.any(form, upper, method, |place| {
+                ambiguous |= raw.policy.is_some() && place.policy != raw.policy;
+                place.closed
+            })
+        };
+        let closed = if shape.odd {
+            // Steps neither add nor spare upper-case letters reliably: `%49` is one.
+            forms::forms(path).map_err(reason)?.iter().any(|form| judge(form, true))
+        } else {
+            judge(path, shape.upper)
+        };
+        if closed {
+            return Err(Reason::InternalPath);
+        }
+        if ambiguous { Err(Reason::AmbiguousPath) } else { Ok(()) }
+    }
+
+    fn read<'a>(&self, headers: &'a [u8]) -> Result<Request<'a>, crate::MalformedHeaders> {
+        let mut request = Request::default();
+        for pair in HeaderMap::new(headers).pairs() {
+            let (name, value) = pair?;
+            if name.first() == Some(&b':') {
+                match name {
+                    b":method" => request.method.put(value),
+                    b":path" => request.target.put(value),
+                    b":authority" => request.authority.put(value),
+                    // `:scheme`, and `:protocol` of an extended CONNECT, which no listener allows.
+                    _ => {}
+                }
+            } else if name.len() == REQUEST_ID.len() && name.eq_ignore_ascii_case(REQUEST_ID.as_bytes()) {
+                request.id.values.put(value);
+            } else if let Fate::Goes(rule) = self.reserved.judge(name) {
+                match request.removals.iter_mut().find(|removal| removal.name == name) {
+                    Some(removal) => removal.lines = removal.lines.saturating_add(1),
+                    None => request.removals.push(Removal { name, lines: 1, rule }),
+                }
+            } else if name.eq_ignore_ascii_case(b"connection") {
+                request.id.nominated |= nominates_request_id(value);
+            }
+        }
+        Ok(request)
+    }
+}
+
+const fn refuse(reason: Reason, request_id: RequestId) -> Verdict<'static> {
+    Verdict::Refuse(Refusal { reason, request_id })
+}
+
+const fn reason(fault: PathFault) -> Reason {
+    match fault {
+        PathFault::Malformed => Reason::MalformedPath,
+        PathFault::Convoluted => Reason::ConvolutedPath,
+    }
+}
+
+/// `Connection: x-request-id` makes the id a matter between the client and the edge (RFC 9110 §7.6.1): it must
+/// not be forwarded, so the backend gets a fresh one.
+fn nominates_request_id(connection: &[u8]) -> bool {
+    connection
+        .split(|&byte| byte == b',')
+        .any(|option| option.trim_ascii().eq_ignore_ascii_case(REQUEST_ID.as_bytes()))
+}
+
+/// What one pass over the headers finds.
+#[derive(Default)]
+struct Request<'a> {
+    method: Once<'a>,
+    target: Once<'a>,
+    authority: Once<'a>,
+    id: InboundId<'a>,
+    removals: Vec<Removal<'a>>,
+}
+
+#[derive(Default)]
+struct InboundId<'a> {
+    values: Once<'a>,
+    nominated: bool,
+}
+
+impl InboundId<'_> {
+    fn settle(&self) -> RequestId {
+        match self.values {
+            Once::One(value) if !self.nominated && is_request_id(value) => RequestId::Keep,
+            Once::One(_) | Once::None | Once::Many => RequestId::Mint,
+        }
+    }
+}
+
+/// A header that makes sense only once.
+#[derive(Clone, Copy, Default)]
+enum Once<'a> {
+    #[default]
+    None,
+    One(&'a [u8]),
+    Many,
+}
+
+impl<'a> Once<'a> {
+    fn put(&mut self, value: &'a [u8]) {
+        *self = match self {
+            Self::None => Self::One(value),
+            Self::One(_) | Self::Many => Self::Many,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests;

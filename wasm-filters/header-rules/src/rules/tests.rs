@@ -1,0 +1,443 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::RuleIndex;
+use crate::config::{Exposure, PathRule, Reserved, RouteRule};
+use crate::header_map::tests::encode;
+
+type Headers<'a> = &'a [(&'a [u8], &'a [u8])];
+
+const UUID: &str = "0199f8f0-0b5e-7c3a-9d0a-6b1f6f1f2a3b";
+
+fn owned(list: &[&str]) -> Vec<String> {
+    list.iter().map(ToString::to_string).collect()
+}
+
+fn route(path: PathRule, methods: &[&str], policy: &str) -> RouteRule {
+    RouteRule { path, methods: owned(methods), policy: policy.to_owned() }
+}
+
+/// The development edge, as far as the guard cares.
+fn config() -> GuardConfig {
+    let exact = |path: &str| PathRule::Exact(path.to_owned());
+    let prefix = |path: &str| PathRule::Prefix(path.to_owned());
+    GuardConfig {
+        revision: "0123456789abcdef".to_owned(),
+        exposure: Exposure::Public,
+        reserved: Reserved {
+            names: owned(&["x-tenant-id", "forwarded", "x-real-ip", "x-original-url", "x-forwarded"]),
+            prefixes: owned(&["x-madome-", "x-forwarded-", "x-envoy-"]),
+        },
+        hosts: vec![
+            HostRules {
+                names: owned(&["api.dev-domain.test", "localhost"]),
+                routes: vec![
+                    route(exact("/auth/token"), &["POST", "PATCH", "DELETE"], "public"),
+                    route(exact("/auth/token"), &["GET"], "signed-in"),
+                    route(exact("/users/@me"), &[], "signed-in"),
+                    route(exact("/users"), &["POST"], "bot"),
+                    route(prefix("/users"), &[], "signed-in"),
+                    route(prefix("/books"), &[], "signed-in"),
+                    route(prefix("/open-graph"), &["GET", "HEAD"], "public"),
+                    route(prefix("/"), &[], "signed-in"),
+                ],
+            },
+            HostRules { names: owned(&["web.test"]), routes: vec![route(prefix("/"), &["GET"], "public")] },
+        ],
+        internal_paths: ["/_", "/_sync", "/internal", "/command", "/users/notifications"].map(prefix).into(),
+    }
+}
+
+fn rules() -> Rules {
+    Rules::compile(&config()).unwrap()
+}
+
+fn judge(method: &str, target: &str) -> Result<(), Reason> {
+    rules().judge_target(b"localhost:8080", method.as_bytes(), target.as_bytes())
+}
+
+#[test]
+fn usual_and_odd_paths_under_one_policy_go_on() {
+    for target in [
+        "/",
+        "/users/@me",
+        "/users/%40me",
+        "//users/@me",
+        "/users/@me/",
+        "/Books",
+        "/BOOKS/1",
+        "/books/%31",
+        "/books//1",
+        "/books/../books/1",
+        "/usersx",
+        "/_x",
+        "/_syncs",
+        "/internals",
+        "/internalx/1",
+        "/a/internal",
+        "/a/_/b",
+        "/users/notification",
+        "/users/notificationsx",
+        "/books/1;v=2",
+        "/%zz",
+        "/%",
+        "/%252e%252e/internal",
+        "/%2569nternal",
+        "/books?next=%2f..%2finternal",
+        "/books?",
+        "/books??a",
+        "/books?a=//internal",
+        "/books?#",
+        "/.well-known/x",
+        "/\"<>",
+        "/{}|^",
+        "/books/a%20b",
+        "/books/%ff",
+    ] {
+        assert_eq!(judge("GET", target), Ok(()), "{target}");
+    }
+    assert_eq!(rules().judge_target(b"localhost", b"GET", b"/\xff"), Ok(()));
+}
+
+/// ATTACKS D 56–62: no spelling reaches an internal path.
+#[test]
+fn internal_paths_are_closed_in_every_spelling() {
+    for target in [
+        "/internal",
+        "/internal/",
+        "/internal/x",
+        "/internal?x",
+        "/a/../internal",
+        "/a/%2e%2e/internal",
+        "/a/.%2e/internal",
+        "/a/%2E%2E/internal",
+        "//internal",
+        "///internal",
+        "/./internal",
+        "/a%2f..%2finternal",
+        "/a%2F..%2Finternal",
+        "/a%5c..%5cinternal",
+        "/%5cinternal",
+        "/a\\..\\internal",
+        "/\\internal",
+        "/..;/internal",
+        "/.;/internal",
+        "/internal;x=1",
+        "/internal;",
+        "/a/..;x/internal",
+        "/;/internal",
+        "/%69nternal",
+        "/%49NTERNAL",
+        "/INTERNAL",
+        "/Internal/x",
+        "/iNTERNAL;X",
+        "/internal%2f",
+        "/internal%3b",
+        "/internal%3fx",
+        "/internal%23",
+        "/_",
+        "/_/users",
+        "/%5f/users",
+        "/_sync",
+        "/%5Fsync",
+        "//_",
+        "/_;/x",
+        "/books/../_/users",
+        "/internal/../books",
+        "/internal;/../books",
+        "/internal/..%2fbooks",
+        "/users/notifications",
+        "/users//notifications",
+        "/users/Notifications/1",
+        "/users/@me/../notifications",
+        "/open-graph/..;/internal",
+        "/../../internal",
+        "/a/b/../../internal",
+        "/a//../internal",
+    ] {
+        assert_eq!(judge("GET", target), Err(Reason::InternalPath), "{target}");
+    }
+    // Whatever host it is, known or not, and whether it has a route there or not.
+    for host in ["web.test", "nobody.test", "API.dev-domain.test:8080"] {
+        for method in ["GET", "POST"] {
+            let judged = rules().judge_target(host.as_bytes(), method.as_bytes(), b"//internal");
+            assert_eq!(judged, Err(Reason::InternalPath), "{method} {host}");
+        }
+    }
+}
+
+#[test]
+fn a_path_that_slips_under_another_policy_is_refused() {
+    for (method, target) in [
+        ("GET", "/open-graph/../users/@me"),
+        ("GET", "/open-graph/%2e%2e/users/@me"),
+        ("GET", "/open-graph/..;/users/@me"),
+        ("GET", "/open-graph/..%2fbooks"),
+        ("GET", "/open-graph\\..\\books"),
+        ("GET", "//open-graph"),
+        ("GET", "/Open-Graph"),
+        ("GET", "/open%2dgraph"),
+        ("GET", "/books/../open-graph/x"),
+        ("POST", "/users/"),
+        ("POST", "/USERS"),
+        ("POST", "/users;x"),
+        ("POST", "/auth//token"),
+        ("PATCH", "/auth/token/"),
+    ] {
+        assert_eq!(judge(method, target), Err(Reason::AmbiguousPath), "{method} {target}");
+    }
+    // The same spellings, where the method makes no difference.
+    for (method, target) in
+        [("GET", "/users/"), ("GET", "/auth//token"), ("POST", "/open-graph/../users/@me")]
+    {
+        assert_eq!(judge(method, target), Ok(()), "{method} {target}");
+    }
+}
+
+/// Envoy answers what no route takes; a disguised path into nowhere is another policy, though.
+#[test]
+fn paths_without_a_route() {
+    let judge = |host: &str, method: &str, target: &str| {
+        rules().judge_target(host.as_bytes(), method.as_bytes(), target.as_bytes())
+    };
+    assert_eq!(judge("nobody.test", "GET", "/a//b"), Ok(()));
+    assert_eq!(judge("web.test", "POST", "/a/../b"), Ok(()));
+    let mut config = config();
+    config.hosts[1].routes = vec![route(PathRule::Prefix("/a".to_owned()), &[], "public")];
+    let rules = Rules::compile(&config).unwrap();
+    assert_eq!(rules.judge_target(b"web.test", b"GET", b"/a/../b"), Err(Reason::AmbiguousPath));
+    assert_eq!(
+        rules.judge_target(b"web.test", b"GET", b"/b/../a"),
+        Ok(()),
+        "Envoy answers 404 to /b/../a itself"
+    );
+}
+
+#[test]
+fn malformed_requests_are_refused() {
+    for target in
+        ["", "*", "users", "http://localhost/", "/a b", "/a#b", "/a\tb", "/%00", "/%c0%ae%c0%ae/", "/\u{7f}"]
+    {
+        assert_eq!(judge("GET", target), Err(Reason::MalformedPath), "{target}");
+    }
+    for host in ["", "h.", "h,evil", "localhost,localhost", "user@localhost", "local host", "localhost:x"] {
+        assert_eq!(rules().judge_target(host.as_bytes(), b"GET", b"/"), Err(Reason::MalformedHost), "{host}");
+    }
+    let long = "/a/..;x//b\\%2e%2e%3b".repeat(3_000);
+    assert_eq!(judge("GET", &long), Err(Reason::ConvolutedPath));
+}
+
+fn request<'a>(extra: &[(&'a [u8], &'a [u8])]) -> Vec<u8> {
+    let mut pairs: Vec<(&[u8], &[u8])> = vec![
+        (b":authority", b"localhost"),
+        (b":path", b"/books/1?a=b"),
+        (b":method", b"GET"),
+        (b":scheme", b"http"),
+    ];
+    pairs.extend_from_slice(extra);
+    encode(&pairs)
+}
+
+fn edits<'a>(rules: &Rules, buffer: &'a [u8]) -> Edits<'a> {
+    match rules.judge(buffer) {
+        Verdict::Forward(edits) => edits,
+        Verdict::Refuse(refusal) => panic!("{refusal:?}"),
+    }
+}
+
+#[test]
+fn an_honest_request_needs_nothing() {
+    let buffer = request(&[(b"x-request-id", UUID.as_bytes()), (b"cookie", b"a=b"), (b"x-a", b"\xff")]);
+    assert_eq!(edits(&rules(), &buffer), Edits { removals: vec![], request_id: RequestId::Keep });
+}
+
+#[test]
+fn forged_headers_are_removed_once_and_counted_by_line() {
+    let buffer = request(&[
+        (b"x-madome-auth-sub", b"root"),
+        (b"x-tenant-id", b"1"),
+        (b"x-madome-auth-sub", b"root"),
+        (b"X_Madome_Auth_Sub", b"root"),
+        (b"x-forwarded-proto", b"http"),
+        (b"x_forwarded_proto", b"https"),
+        (b"x-envoy-external-address", b"127.0.0.1"),
+        (b"x-madome", b"not ours"),
+    ]);
+    let rules = rules();
+    let removals: Vec<_> = edits(&rules, &buffer)
+        .removals
+        .iter()
+        .map(|removal| {
+            let rule = removal.rule.map(|rule| rules.reserved_rules()[RuleIndex::get(rule)].as_str());
+            (std::str::from_utf8(removal.name).unwrap(), removal.lines, rule)
+        })
+        .collect();
+    assert_eq!(
+        removals,
+        [
+            ("x-madome-auth-sub", 2, Some("x-madome-*")),
+            ("x-tenant-id", 1, Some("x-tenant-id")),
+            ("X_Madome_Auth_Sub", 1, Some("x-madome-*")),
+            ("x_forwarded_proto", 1, Some("x-forwarded-*")),
+            ("x-envoy-external-address", 1, None),
+        ]
+    );
+}
+
+#[test]
+fn only_one_valid_unshared_request_id_is_kept() {
+    let id = UUID.as_bytes();
+    let cases: [(Headers<'_>, RequestId); 9] = [
+        (&[(b"x-request-id", id)], RequestId::Keep),
+        (&[(b"X-Request-Id", b"01ARZ3NDEKTSV4RRFFQ69G5FAV")], RequestId::Keep),
+        (&[], RequestId::Mint),
+        (&[(b"x-request-id", b"")], RequestId::Mint),
+        (&[(b"x-request-id", b"spoofed\xff")], RequestId::Mint),
+        (&[(b"x-request-id", id), (b"x-request-id", id)], RequestId::Mint),
+        (&[(b"x-request-id", id), (b"connection", b"close, X-Request-ID")], RequestId::Mint),
+        (&[(b"connection", b"x-request-id"), (b"x-request-id", id)], RequestId::Mint),
+        (&[(b"connection", b"x-request-ids, keep-alive"), (b"x-request-id", id)], RequestId::Keep),
+    ];
+    for (headers, expected) in cases {
+        assert_eq!(edits(&rules(), &request(headers)).request_id, expected, "{headers:?}");
+    }
+    // Another spelling is a forgery, and does not spoil the real one.
+    let buffer = request(&[(b"x_request_id", b"x"), (b"x-request-id", id)]);
+    let rules = rules();
+    let edits = edits(&rules, &buffer);
+    assert_eq!((edits.removals.len(), edits.request_id), (1, RequestId::Keep));
+}
+
+#[test]
+fn headers_that_make_no_request_are_refused() {
+    let refused = |buffer: &[u8]| match rules().judge(buffer) {
+        Verdict::Refuse(refusal) => refusal.reason,
+        Verdict::Forward(_) => panic!("forwarded"),
+    };
+    assert_eq!(refused(b""), Reason::MalformedHeaders);
+    assert_eq!(refused(b"\x01"), Reason::MalformedHeaders);
+    assert_eq!(refused(&encode(&[(b":path", b"/"), (b":method", b"GET")])), Reason::MalformedHeaders);
+    for name in [":path", ":method", ":authority"] {
+        assert_eq!(refused(&request(&[(name.as_bytes(), b"/")])), Reason::MalformedHeaders, "two {name}");
+    }
+    assert_eq!(refused(&request(&[])[..40]), Reason::MalformedHeaders);
+}
+
+/// A refused request keeps its id, so that the access log has it.
+#[test]
+fn a_refusal_settles_the_request_id() {
+    let buffer = encode(&[
+        (b":authority", b"localhost"),
+        (b":path", b"/internal"),
+        (b":method", b"GET"),
+        (b"x-request-id", UUID.as_bytes()),
+    ]);
+    let expected = Refusal { reason: Reason::InternalPath, request_id: RequestId::Keep };
+    assert_eq!(rules().judge(&buffer), Verdict::Refuse(expected));
+    assert_eq!((expected.reason.status(), expected.reason.body()), (404, "Not found"));
+}
+
+#[test]
+fn reasons_have_their_place() {
+    for (index, reason) in Reason::ALL.into_iter().enumerate() {
+        assert_eq!(reason.index(), index);
+    }
+}
+
+#[test]
+fn hosts_that_cannot_work_are_named() {
+    let compile = |names: &[&[&str]]| {
+        let hosts = names.iter().map(|names| HostRules { names: owned(names), routes: vec![] }).collect();
+        Rules::compile(&GuardConfig { hosts, ..config() }).err()
+    };
+    assert_eq!(compile(&[]), Some(ConfigError::NoHosts));
+    assert_eq!(compile(&[&["a"], &[]]), Some(ConfigError::HostWithoutNames { index: 1 }));
+    assert_eq!(compile(&[&["a"], &["a"]]), Some(ConfigError::DuplicateHost { name: "a".to_owned() }));
+    assert_eq!(compile(&[&["*"], &["*"]]), Some(ConfigError::DuplicateHost { name: "*".to_owned() }));
+    for bad in ["", "A", "a:80", "a.", "a,b", "*.a"] {
+        assert_eq!(compile(&[&[bad]]), Some(ConfigError::BadHost { index: 0, name: bad.to_owned() }));
+    }
+    assert_eq!(compile(&[&["*"], &["a", "b"]]), None);
+}
+
+/// The wire form is what `cutover render` writes.
+#[test]
+fn a_configuration_survives_json() {
+    let config = config();
+    let json = serde_json::to_string(&config).unwrap();
+    assert_eq!(serde_json::from_str::<GuardConfig>(&json).unwrap(), config);
+    assert!(serde_json::from_str::<GuardConfig>(&json.replacen("revision", "revison", 1)).is_err());
+}
+
+fn spelled_path() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just("/"),
+        Just("//"),
+        Just("open-graph"),
+        Just("Open-Graph"),
+        Just("users"),
+        Just("@me"),
+        Just("%40me"),
+        Just("internal"),
+        Just("%69nternal"),
+        Just("auth/token"),
+        Just(".."),
+        Just("."),
+        Just("%2e"),
+        Just("%2f"),
+        Just("%5C"),
+        Just("\\"),
+        Just(";"),
+        Just("%3b"),
+        Just("%25"),
+        Just("_"),
+        Just("x"),
+        Just("%3F")
+    ];
+    proptest::collection::vec(piece, 0..12).prop_map(|pieces| format!("/{}", pieces.concat()))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// The promise itself: whatever goes on means the same to everybody, and nothing internal to anybody.
+    #[test]
+    fn what_goes_on_has_one_policy(path in spelled_path(), method in prop_oneof![Just("GET"), Just("POST")]) {
+        let rules = rules();
+        if rules.judge_target(b"localhost", method.as_bytes(), path.as_bytes()).is_ok() {
+            let routes = &rules.groups[0];
+            let raw = routes.raw(path.as_bytes(), method.as_bytes());
+            for form in forms::forms(path.as_bytes()).unwrap() {
+                for form in [form.clone(), form.to_ascii_lowercase()] {
+                    let place = routes.raw(&form, method.as_bytes());
+                    prop_assert_eq!(place.policy, raw.policy);
+                    prop_assert!(!place.closed);
+                }
+            }
+        }
+    }
+
+    /// What is left after the edits is not reserved.
+    #[test]
+    fn edits_leave_nothing_reserved(names in proptest::collection::vec("[xX][-_.]?[mMtT]?(adome|enant)?[-_.a-zA-Z]{0,8}", 0..12)) {
+        let rules = rules();
+        let pairs: Vec<(&[u8], &[u8])> = names.iter().map(|name| (name.as_bytes(), b"1".as_slice())).collect();
+        let buffer = request(&pairs);
+        let edits = edits(&rules, &buffer);
+        for name in names.iter().filter(|name| edits.removals.iter().all(|removal| removal.name != name.as_bytes())) {
+            prop_assert_eq!(rules.reserved.judge(name.as_bytes()), Fate::Stays);
+        }
+        for (n, removal) in edits.removals.iter().enumerate() {
+            prop_assert!(edits.removals[..n].iter().all(|other| other.name != removal.name), "each once");
+        }
+    }
+
+    #[test]
+    fn arbitrary_bytes_do_not_panic(buffer: Vec<u8>, authority: Vec<u8>, target: Vec<u8>) {
+        let rules = rules();
+        let _ = rules.judge(&buffer);
+        let _ = rules.judge(&request(&[(&authority, &target)]));
+        let _ = rules.judge_target(&authority, b"GET", &target);
+        let _ = rules.judge_target(b"localhost", b"GET", &[b"/".as_slice(), &target].concat());
+    }
+}

@@ -1,0 +1,137 @@
+//! What becomes of a request.
+
+/// What the guard does with one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict<'a> {
+    /// It goes on, after these edits.
+    Forward(Edits<'a>),
+    /// It ends here.
+    Refuse(Refusal),
+}
+
+/// Changes to the headers of a request that goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Edits<'a> {
+    /// Headers to remove: each distinct spelling once, with every line it occurs on.
+    pub removals: Vec<Removal<'a>>,
+    /// What to do about `x-request-id`.
+    pub request_id: RequestId,
+}
+
+/// One header to remove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removal<'a> {
+    /// The name as it stands in the request.
+    pub name: &'a [u8],
+    /// On how many lines it stands there.
+    pub lines: u32,
+    /// Which rule reserves it; `None` for a header that Envoy itself wrote, so that its presence says
+    /// nothing about the client.
+    pub rule: Option<RuleIndex>,
+}
+
+/// A position in [`Rules::reserved_rules`](crate::Rules::reserved_rules).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RuleIndex(pub(crate) u16);
+
+impl RuleIndex {
+    /// As an index.
+    #[must_use]
+    pub const fn get(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What to do about `x-request-id`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RequestId {
+    /// The client sent one valid id: leave it, byte for byte.
+    Keep,
+    /// Replace whatever is there with a new id.
+    #[default]
+    Mint,
+}
+
+/// Why and how a request ends at the guard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub reason: Reason,
+    /// A refused request has an id too, for the access log.
+    pub request_id: RequestId,
+}
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// Some reading of the path is closed on this listener.
+    InternalPath,
+    /// Some reading of the path falls under another policy than the path as sent.
+    AmbiguousPath,
+    /// The path has bytes that no honest client sends: control bytes, `#`, `%00`, overlong UTF-8, no leading `/`.
+    MalformedPath,
+    /// The path has so many readings that judging them all would cost more than the request is worth.
+    ConvolutedPath,
+    /// The authority is not one host name with an optional port.
+    MalformedHost,
+    /// The host's header buffer cannot be read, or lacks a method, path or authority, or has one twice.
+    MalformedHeaders,
+}
+
+impl Reason {
+    /// Every reason, in the order of their indices.
+    pub const ALL: [Self; 6] = [
+        Self::InternalPath,
+        Self::AmbiguousPath,
+        Self::MalformedPath,
+        Self::ConvolutedPath,
+        Self::MalformedHost,
+        Self::MalformedHeaders,
+    ];
+
+    /// Position in [`Self::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Stable name: the end of the counter's name and, after `edge_guard_`, Envoy's response code details.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::InternalPath => "internal_path",
+            Self::AmbiguousPath => "ambiguous_path",
+            Self::MalformedPath => "malformed_path",
+            Self::ConvolutedPath => "convoluted_path",
+            Self::MalformedHost => "malformed_host",
+            Self::MalformedHeaders => "malformed_headers",
+        }
+    }
+
+    /// The HTTP status of the answer. What is internal does not exist from outside, hence 404.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::InternalPath => 404,
+            Self::AmbiguousPath
+            | Self::MalformedPath
+            | Self::ConvolutedPath
+            | Self::MalformedHost
+            | Self::MalformedHeaders => 400,
+        }
+    }
+
+    /// The body of the answer. It does not tell which rule was hit: that is in the access log.
+    #[must_use]
+    pub const fn body(self) -> &'static str {
+        match self {
+            Self::InternalPath => "Not found",
+            Self::AmbiguousPath
+            | Self::MalformedPath
+            | Self::ConvolutedPath
+            | Self::MalformedHost
+            | Self::MalformedHeaders => "Bad request",
+        }
+    }
+}
