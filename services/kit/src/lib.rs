@@ -1,1 +1,27 @@
-//! kit
+//! What every service behind the edge shares, so that a service is only its own subject.
+//!
+//! * [`settings`]: the environment (injectable), the command line that mirrors it, all faults at once.
+//! * [`startup`]: from `main` to a served socket and back: bind, ready line, SIGTERM, bounded drain.
+//! * [`telemetry`]: JSON logs, the request id on each line.
+//! * [`surface`]: what surrounds the routes: byte-exact 404s, time and size limits, probes.
+//! * [`caller`]: who is calling, proved by the edge's signature. Plain identity headers are never believed.
+//! * [`answer`]: answers as the contract has them, bare text without a content type.
+//! * [`body`]: a request's body, of bounded size.
+//! * [`cookies`]: reading cookies by the same rule as the edge.
+//! * [`store`]: SQLite or PostgreSQL behind one connection type.
+
+pub mod answer;
+pub mod body;
+pub mod caller;
+pub mod cookies;
+pub mod email;
+pub mod settings;
+pub mod startup;
+pub mod store;
+pub mod surface;
+pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use caller::{Caller, Gate, Person, ServiceCaller, SessionExpiry};
+pub use startup::{Service, StartError};

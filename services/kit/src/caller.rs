@@ -1,0 +1,247 @@
+//! Who is calling, proved.
+//!
+//! A handler that takes a [`Person`], a [`ServiceCaller`] or a [`Caller`] runs only for a caller whose signed
+//! identity (`x-madome-identity`) verifies: signed by the edge, made for this service, a minute old at most. The
+//! plain headers (`x-madome-auth-sub` and its kin) are never read here, so forging them does nothing even for
+//! somebody who reaches the service around the edge.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::extract::{FromRef, FromRequestParts};
+use axum::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clock::Clock;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use identity::assertion::{self, Rejected, Verifier};
+use identity::{ServiceName, SessionId, headers};
+use serde::Deserialize;
+
+use crate::{answer, cookies};
+
+/// The cookie of the access token.
+pub const ACCESS_COOKIE: &str = "madome_access_token";
+
+/// Tells a client when its access token expires: seconds since 1970, as in the token (CONTRACT §2.5).
+pub const EXPIRES: HeaderName = HeaderName::from_static("x-madome-access-token-expires");
+
+/// The words in which a service refuses: each has its own, and clients compare them.
+#[derive(Clone, Copy, Debug)]
+pub struct Words {
+    /// 401.
+    pub unauthenticated: &'static str,
+    /// 404.
+    pub not_found: &'static str,
+}
+
+/// Decides who is calling. Every service has one in its state (`FromRef`); without it nothing below compiles.
+#[derive(Clone)]
+pub struct Gate(Arc<Inner>);
+
+struct Inner {
+    verifier: Verifier,
+    clock: Arc<dyn Clock>,
+    words: Words,
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").field("verifier", &self.0.verifier).finish_non_exhaustive()
+    }
+}
+
+/// What the gate has already proved about this request. Private, so that nothing else can put it there.
+#[derive(Clone)]
+struct Proved(identity::Caller);
+
+impl Gate {
+    /// A gate that believes `verifier` at the time of `clock`.
+    #[must_use]
+    pub fn new(verifier: Verifier, clock: Arc<dyn Clock>, words: Words) -> Self {
+        Self(Arc::new(Inner { verifier, clock, words }))
+    }
+
+    /// The words for refusals.
+    #[must_use]
+    pub fn words(&self) -> Words {
+        self.0.words
+    }
+
+    /// Who is calling. The signature is checked once for each request, however many extractors ask.
+    fn identify(&self, parts: &mut Parts) -> Result<identity::Caller, Refused> {
+        if let Some(Proved(caller)) = parts.extensions.get() {
+            return Ok(caller.clone());
+        }
+        let caller = self.verify(&parts.headers).map_err(|reason| {
+            tracing::info!(%reason, "the caller is not proved");
+            Refused::Unauthenticated(self.0.words)
+        })?;
+        parts.extensions.insert(Proved(caller.clone()));
+        Ok(caller)
+    }
+
+    fn verify(&self, headers: &HeaderMap) -> Result<identity::Caller, Unproved> {
+        let mut values = headers.get_all(headers::IDENTITY).iter();
+        let (Some(value), None) = (values.next(), values.next()) else {
+            return Err(if headers.contains_key(headers::IDENTITY) {
+                Unproved::Twice
+            } else {
+                Unproved::Missing
+            });
+        };
+        let signed = value.to_str().map_err(|_| Unproved::Rejected(Rejected::Malformed))?;
+        self.0.verifier.verify(signed, self.0.clock.now()).map_err(Unproved::Rejected)
+    }
+}
+
+/// Why a caller is not proved; for the log only.
+#[derive(Debug, thiserror::Error)]
+enum Unproved {
+    #[error("no signed identity")]
+    Missing,
+    #[error("two signed identities")]
+    Twice,
+    #[error("{0}")]
+    Rejected(assertion::Rejected),
+}
+
+/// The answer to a caller who may not even ask.
+#[derive(Clone, Copy, Debug)]
+pub enum Refused {
+    /// Not proved, or not a person where only a person makes sense: 401.
+    Unauthenticated(Words),
+    /// A person at the door for services, which is no door to them: 404.
+    NotThere(Words),
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Unauthenticated(words) => answer::text(StatusCode::UNAUTHORIZED, words.unauthenticated),
+            Self::NotThere(words) => answer::text(StatusCode::NOT_FOUND, words.not_found),
+        }
+    }
+}
+
+/// Anybody proved: a person or a service.
+#[derive(Clone, Debug)]
+pub struct Caller(pub identity::Caller);
+
+/// A proved person.
+#[derive(Clone, Debug)]
+pub struct Person(pub identity::Person);
+
+/// A proved service of the platform.
+#[derive(Clone, Debug)]
+pub struct ServiceCaller(pub ServiceName);
+
+impl<S> FromRequestParts<S> for Caller
+where
+    Gate: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        Gate::from_ref(state).identify(parts).map(Self)
+    }
+}
+
+impl<S> FromRequestParts<S> for Person
+where
+    Gate: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        let gate = Gate::from_ref(state);
+        match gate.identify(parts)? {
+            identity::Caller::Person(person) => Ok(Self(person)),
+            identity::Caller::Service(_) => Err(Refused::Unauthenticated(gate.words())),
+        }
+    }
+}
+
+impl<S> FromRequestParts<S> for ServiceCaller
+where
+    Gate: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        let gate = Gate::from_ref(state);
+        match gate.identify(parts)? {
+            identity::Caller::Service(name) => Ok(Self(name)),
+            identity::Caller::Person(_) => Err(Refused::NotThere(gate.words())),
+        }
+    }
+}
+
+/// When the caller's access token expires, for the answer's [`EXPIRES`] header. Put it first in the answer's
+/// tuple: `(expiry, result)`.
+///
+/// The signed identity does not carry the time, so it is read from the token that the request came with, unchecked:
+/// it decides nothing and goes back only to whoever sent it. A token of another session than the proved one is
+/// not looked at; with none left the header is absent.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SessionExpiry(pub Option<u64>);
+
+/// The two claims that matter here, of a token whose signature nobody has checked.
+#[derive(Deserialize)]
+struct Unverified {
+    sid: SessionId,
+    exp: u64,
+}
+
+impl<S> FromRequestParts<S> for SessionExpiry
+where
+    Gate: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        let identity::Caller::Person(person) = Gate::from_ref(state).identify(parts)? else {
+            return Ok(Self(None));
+        };
+        let exp = access_tokens(&parts.headers)
+            .filter_map(unverified)
+            .find(|claims| claims.sid == person.session)
+            .map(|claims| claims.exp);
+        Ok(Self(exp))
+    }
+}
+
+impl IntoResponseParts for SessionExpiry {
+    type Error = std::convert::Infallible;
+
+    fn into_response_parts(self, mut parts: ResponseParts) -> Result<ResponseParts, Self::Error> {
+        if let Some(exp) = self.0 {
+            parts.headers_mut().insert(EXPIRES, HeaderValue::from(exp));
+        }
+        Ok(parts)
+    }
+}
+
+/// The access tokens that a request carries: in the cookie, in `Authorization: Bearer`. Which of them speaks is the
+/// edge's decision; a service finds it by the session in the signed identity.
+pub fn access_tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let cookie = cookies::read(headers, ACCESS_COOKIE).value();
+    let bearer = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token);
+    cookie.into_iter().chain(bearer)
+}
+
+fn unverified(token: &str) -> Option<Unverified> {
+    let payload = token.split('.').nth(1)?;
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
+}

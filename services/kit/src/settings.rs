@@ -1,0 +1,229 @@
+//! Settings: environment variables, mirrored by command-line flags.
+//!
+//! The environment is handed in, so a test configures a service without touching the process. Every fault is
+//! reported in one go, each naming the variable and the mend; the process then ends with 64.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// A variable that a service reads.
+#[derive(Clone, Copy, Debug)]
+pub struct Variable {
+    /// The name in the environment; the flag is its lower-case form with dashes.
+    pub name: &'static str,
+    /// What holds when it is unset or empty.
+    pub default: Option<&'static str>,
+    /// One sentence for `--help`.
+    pub help: &'static str,
+}
+
+/// Where everything that a run writes is kept: keys, databases, mail.
+pub const CUTOVER_HOME: Variable = Variable {
+    name: "CUTOVER_HOME",
+    default: Some(".run"),
+    help: "Directory of keys, databases and everything else that a run writes",
+};
+
+/// The edge whose signature a service believes.
+pub const EDGE_NAME: Variable = Variable {
+    name: "EDGE_NAME",
+    default: Some("dev"),
+    help: "Name of the edge that signs who is calling (`edge` in the edge file)",
+};
+
+/// Which database to use.
+pub const DATABASE_URL: Variable = Variable {
+    name: "DATABASE_URL",
+    default: None,
+    help: "PostgreSQL to use, as postgres://user:password@host/database; unset means SQLite in CUTOVER_HOME",
+};
+
+/// How much to log.
+pub const RUST_LOG: Variable = Variable {
+    name: "RUST_LOG",
+    // The database layers log every statement at `info` and below.
+    default: Some("info,sqlx=warn,sea_orm=warn,sea_orm_migration=warn"),
+    help: "What to log, as tracing's filter directives",
+};
+
+/// Variables with their values, read once at start.
+pub struct Reader {
+    values: BTreeMap<&'static str, String>,
+    faults: Vec<String>,
+}
+
+impl fmt::Debug for Reader {
+    // Values may hold passwords (DATABASE_URL).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("variables", &self.values.keys()).finish_non_exhaustive()
+    }
+}
+
+/// Settings that cannot be used, all of them.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct Faults(Vec<String>);
+
+impl Reader {
+    /// Takes the values of `variables` from `environment`; an empty value counts as unset.
+    pub fn new(variables: &[Variable], environment: impl Fn(&str) -> Option<String>) -> Self {
+        let value = |v: &Variable| {
+            environment(v.name).filter(|text| !text.is_empty()).or_else(|| v.default.map(str::to_owned))
+        };
+        let values = variables.iter().filter_map(|v| Some((v.name, value(v)?))).collect();
+        Self { values, faults: Vec::new() }
+    }
+
+    /// Takes flags from `arguments` (the first is the program's name) before the environment.
+    ///
+    /// # Errors
+    /// What `clap` says: also `--help` comes out as an error that prints itself and ends with 0.
+    pub fn from_command_line(
+        name: &'static str,
+        about: &'static str,
+        variables: &[Variable],
+        arguments: impl IntoIterator<Item = OsString>,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, clap::Error> {
+        let flags = variables.iter().map(|v| {
+            let default = v.default.map(|d| format!(" [default: {d}]")).unwrap_or_default();
+            clap::Arg::new(v.name)
+                .long(v.name.to_ascii_lowercase().replace('_', "-"))
+                .value_name("VALUE")
+                .help(format!("{} [env: {}]{default}", v.help, v.name))
+        });
+        let command = clap::Command::new(name).about(about).version(env!("CARGO_PKG_VERSION")).args(flags);
+        let matches = command.try_get_matches_from(arguments)?;
+        Ok(Self::new(variables, |variable| {
+            matches.get_one::<String>(variable).cloned().or_else(|| environment(variable))
+        }))
+    }
+
+    /// The value of `variable`, if it has one.
+    #[must_use]
+    pub fn optional(&self, variable: &Variable) -> Option<String> {
+        self.values.get(variable.name).cloned()
+    }
+
+    /// The value of `variable`; it is a fault if it has none.
+    pub fn text(&mut self, variable: &Variable) -> String {
+        self.optional(variable).unwrap_or_else(|| {
+            self.faults.push(format!("{} is not set: {}", variable.name, variable.help));
+            String::new()
+        })
+    }
+
+    /// A path.
+    pub fn path(&mut self, variable: &Variable) -> PathBuf {
+        PathBuf::from(self.text(variable))
+    }
+
+    /// An address to listen on. Port 0 takes any free port.
+    pub fn address(&mut self, variable: &Variable) -> SocketAddr {
+        let text = self.text(variable);
+        text.parse().unwrap_or_else(|_| {
+            self.fault(variable, &text, "write an address and a port, such as 127.0.0.1:3021");
+            SocketAddr::from(([0, 0, 0, 0], 0))
+        })
+    }
+
+    /// A value that `check` accepts; what it returns otherwise is the mend.
+    pub fn checked(&mut self, variable: &Variable, check: impl Fn(&str) -> Result<(), String>) -> String {
+        let text = self.text(variable);
+        if let Err(mend) = check(&text) {
+            self.fault(variable, &text, &mend);
+        }
+        text
+    }
+
+    fn fault(&mut self, variable: &Variable, value: &str, mend: &str) {
+        // An unset variable is one fault, not two.
+        if !value.is_empty() {
+            self.faults.push(format!("{}={value:?} cannot be used: {mend}", variable.name));
+        }
+    }
+
+    /// Hands out what was read, unless there was a fault anywhere.
+    ///
+    /// # Errors
+    /// [`Faults`], all of them.
+    pub fn finish<T>(self, settings: T) -> Result<T, Faults> {
+        if self.faults.is_empty() { Ok(settings) } else { Err(Faults(self.faults)) }
+    }
+}
+
+/// The files below `CUTOVER_HOME` that more than one service knows.
+#[derive(Clone, Debug)]
+pub struct Home(pub PathBuf);
+
+impl Home {
+    /// `keys/NAME`.
+    #[must_use]
+    pub fn key(&self, name: &str) -> PathBuf {
+        self.0.join("keys").join(name)
+    }
+
+    /// `db/NAME.sqlite`.
+    #[must_use]
+    pub fn database(&self, name: &str) -> PathBuf {
+        self.0.join("db").join(format!("{name}.sqlite"))
+    }
+
+    /// The directory itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADDRESS: Variable =
+        Variable { name: "X_ADDRESS", default: Some("127.0.0.1:1"), help: "Where to listen" };
+    const NEEDED: Variable = Variable { name: "X_NEEDED", default: None, help: "What for" };
+
+    fn none(_: &str) -> Option<String> {
+        None
+    }
+
+    #[test]
+    fn every_fault_is_reported_and_names_the_variable() {
+        let mut reader =
+            Reader::new(&[ADDRESS, NEEDED], |name| (name == "X_ADDRESS").then(|| "nowhere".to_owned()));
+        let _ = (reader.address(&ADDRESS), reader.text(&NEEDED));
+        let faults = reader.finish(()).unwrap_err().to_string();
+        assert_eq!(
+            faults,
+            "X_ADDRESS=\"nowhere\" cannot be used: write an address and a port, such as 127.0.0.1:3021\n\
+             X_NEEDED is not set: What for"
+        );
+    }
+
+    #[test]
+    fn a_flag_beats_the_environment_and_the_environment_beats_the_default() {
+        let read = |arguments: &[&str], environment: Option<&str>| {
+            let arguments = arguments.iter().map(OsString::from);
+            let mut reader =
+                Reader::from_command_line("x", "", &[ADDRESS], arguments, |_| environment.map(str::to_owned))
+                    .unwrap();
+            reader.address(&ADDRESS).port()
+        };
+        assert_eq!(read(&["x"], None), 1);
+        assert_eq!(read(&["x"], Some("")), 1);
+        assert_eq!(read(&["x"], Some("127.0.0.1:2")), 2);
+        assert_eq!(read(&["x", "--x-address", "127.0.0.1:3"], Some("127.0.0.1:2")), 3);
+    }
+
+    #[test]
+    fn help_lists_every_variable() {
+        let help = Reader::from_command_line("x", "", &[ADDRESS], ["x".into(), "--help".into()], none)
+            .unwrap_err()
+            .to_string();
+        assert!(help.contains("[env: X_ADDRESS] [default: 127.0.0.1:1]"), "{help}");
+    }
+}

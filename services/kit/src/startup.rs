@@ -1,0 +1,224 @@
+//! From `main` to a served socket, and back.
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use identity::keyset::KeyFileError;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
+
+use crate::answer::Chain;
+use crate::settings::{Faults, RUST_LOG, Reader, Variable};
+use crate::store::StoreError;
+use crate::surface::REQUEST_TIMEOUT;
+use crate::telemetry;
+
+/// Open connections. Envoy opens at most 1,024 to a backend by default; more wait in the kernel's backlog.
+const MAX_CONNECTIONS: usize = 1_024;
+
+/// How long a connection may be idle or take to send a request's head. Longer than Envoy's idle timeout for
+/// connections to a backend (an hour), so that it is always Envoy who closes: a service that closes first races
+/// with the next request on that connection, and the request is lost.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(65 * 60);
+
+/// The longest request head in bytes; Envoy lets 60 KiB of headers through and adds its own.
+const MAX_HEAD_BYTES: usize = 128 * 1024;
+
+/// How long requests that are under way may finish after SIGTERM: as long as any request may take.
+const DRAIN_TIMEOUT: Duration = REQUEST_TIMEOUT;
+
+/// A service as its `main` names it.
+#[derive(Clone, Copy, Debug)]
+pub struct About {
+    /// Its name: of the binary, and the audience of identities made for it.
+    pub name: &'static str,
+    /// One sentence for `--help`.
+    pub purpose: &'static str,
+    /// What it reads from the environment.
+    pub variables: &'static [Variable],
+}
+
+/// A service put together and ready to listen.
+#[derive(Debug)]
+pub struct Service {
+    /// Its routes, already surrounded ([`crate::surface`]).
+    pub router: Router,
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// The variable that moves it, for the message about a port in use.
+    pub address_variable: &'static str,
+}
+
+/// Why a service did not start. The message is all that the operator gets, so it names the mend.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Settings that cannot be used.
+    #[error(transparent)]
+    Settings(#[from] Faults),
+    /// A key file that cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    /// A file of the service's own that cannot be used; the text names the file and the mend.
+    #[error("{0}")]
+    File(String),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Another process listens there.
+    #[error(
+        "{address} is already in use; stop what listens there, or set {variable} to another address (port 0 takes \
+         any free one)"
+    )]
+    PortInUse {
+        /// Where.
+        address: SocketAddr,
+        /// Which variable moves it.
+        variable: &'static str,
+    },
+    /// The system refuses to listen there.
+    #[error("cannot listen on {address}: {source}; set {variable} to another address")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Which variable moves it.
+        variable: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The system does not hand out its signals.
+    #[error("cannot wait for SIGTERM: {0}")]
+    Signals(std::io::Error),
+}
+
+impl StartError {
+    /// 64 when configuration is at fault, 1 when the world is.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Settings(_) | Self::Key(_) | Self::File(_) => 64,
+            Self::Store(_) | Self::PortInUse { .. } | Self::Listen { .. } | Self::Signals(_) => 1,
+        }
+    }
+}
+
+/// The whole life of a service: read settings, start logging, `assemble`, serve until SIGTERM or SIGINT, drain.
+pub async fn run<F, A>(about: About, assemble: A) -> ExitCode
+where
+    A: FnOnce(Reader) -> F,
+    F: Future<Output = Result<Service, StartError>>,
+{
+    let environment = |name: &str| std::env::var(name).ok();
+    let arguments = std::env::args_os().collect::<Vec<OsString>>();
+    let reader =
+        Reader::from_command_line(about.name, about.purpose, about.variables, arguments, environment);
+    let reader = match reader {
+        Ok(reader) => reader,
+        // Also `--help` and `--version`, which print themselves and end with 0; a wrong flag ends with 2.
+        Err(usage) => usage.exit(),
+    };
+    match live(about, reader, assemble).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}: {}", about.name, Chain(&error));
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+async fn live<F, A>(about: About, mut reader: Reader, assemble: A) -> Result<(), StartError>
+where
+    A: FnOnce(Reader) -> F,
+    F: Future<Output = Result<Service, StartError>>,
+{
+    let directives = reader.checked(&RUST_LOG, telemetry::check);
+    // A fault in RUST_LOG is reported together with all the others, in `assemble`.
+    telemetry::start(&directives);
+    let service = assemble(reader).await?;
+    let stop = stop_signal()?;
+    let listener = listen(&service).await?;
+    let address = listener.local_addr().unwrap_or(service.address);
+    tracing::info!(service = about.name, %address, "ready");
+    serve(listener, service.router, stop).await;
+    tracing::info!(service = about.name, "stopped");
+    Ok(())
+}
+
+async fn listen(service: &Service) -> Result<TcpListener, StartError> {
+    let (address, variable) = (service.address, service.address_variable);
+    TcpListener::bind(address).await.map_err(|source| {
+        if source.kind() == std::io::ErrorKind::AddrInUse {
+            StartError::PortInUse { address, variable }
+        } else {
+            StartError::Listen { address, variable, source }
+        }
+    })
+}
+
+/// Ends when the process is asked to stop. The handlers are in place when this returns, before the ready line.
+fn stop_signal() -> Result<impl Future<Output = ()>, StartError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Serves `router` on `listener` until `stop`, then lets requests that are under way finish, for at most
+/// ten seconds.
+pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
+    let connections = GracefulShutdown::new();
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(IDLE_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
+    let mut stop = pin!(stop);
+    loop {
+        // A slot first: a connection that cannot be served is not accepted.
+        let next = async {
+            let slot = Arc::clone(&slots).acquire_owned().await.ok()?;
+            Some((slot, listener.accept().await))
+        };
+        let accepted = tokio::select! {
+            accepted = next => accepted,
+            () = &mut stop => break,
+        };
+        let Some((slot, accepted)) = accepted else { break };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of file descriptors, mostly: without the pause this would spin.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
+        let service = TowerToHyperService::new(router.clone());
+        let connection = connections.watch(builder.serve_connection(TokioIo::new(stream), service));
+        tokio::spawn(async move {
+            let _slot = slot;
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended early");
+            }
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN_TIMEOUT, connections.shutdown()).await.is_err() {
+        tracing::warn!("requests were still under way {DRAIN_TIMEOUT:?} after the stop signal; they are cut");
+    }
+}

@@ -1,0 +1,101 @@
+//! The database: SQLite in a file when nothing is configured, PostgreSQL when `DATABASE_URL` names one. Both
+//! come out as the same connection type, and every query of the services is tested on both.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
+
+/// Connections to PostgreSQL. A service spends most of a request elsewhere; two services with eight each stay
+/// far below PostgreSQL's default of 100.
+const POSTGRES_CONNECTIONS: u32 = 8;
+
+/// Connections to SQLite: readers run beside the one writer that WAL allows.
+const SQLITE_CONNECTIONS: u32 = 4;
+
+/// How long a request waits for a free connection before it fails: well inside the request's own limit.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long start-up waits for the database to answer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a writer waits for another writer of the same SQLite file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long PostgreSQL may work at one statement; every statement here touches a handful of rows.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A database that cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The directory of the SQLite file cannot be made.
+    #[error("cannot make the directory {path}: {source}; set CUTOVER_HOME to one that can be written")]
+    Directory {
+        /// Which directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// SQLite refuses the file.
+    #[error("cannot open the database {path}: {source}; is it a SQLite file that this user may write?")]
+    Sqlite {
+        /// Which file.
+        path: PathBuf,
+        /// What the library said.
+        source: DbErr,
+    },
+    /// PostgreSQL cannot be reached or refuses. The URL is not repeated, because it holds a password.
+    #[error("cannot open the database named by DATABASE_URL: {0}; unset it to use SQLite instead")]
+    Postgres(DbErr),
+    /// The tables cannot be brought up to date.
+    #[error("cannot bring the tables of the database up to date: {0}")]
+    Migration(DbErr),
+}
+
+/// Opens `database_url` (PostgreSQL), or without one the SQLite file `file`, which is made when missing.
+///
+/// # Errors
+/// [`StoreError`], naming the file or the variable, never the password.
+pub async fn open(database_url: Option<&str>, file: &Path) -> Result<DatabaseConnection, StoreError> {
+    match database_url {
+        Some(url) => {
+            let mut options = options(url.to_owned(), POSTGRES_CONNECTIONS);
+            options.statement_timeout(STATEMENT_TIMEOUT);
+            Database::connect(options).await.map_err(StoreError::Postgres)
+        }
+        None => open_file(file).await,
+    }
+}
+
+async fn open_file(file: &Path) -> Result<DatabaseConnection, StoreError> {
+    if let Some(directory) = file.parent() {
+        std::fs::create_dir_all(directory)
+            .map_err(|source| StoreError::Directory { path: directory.to_owned(), source })?;
+    }
+    let mut options = options("sqlite::memory:".to_owned(), SQLITE_CONNECTIONS);
+    let path = file.to_owned();
+    // The path goes in as a path: in a URL, `?` and `%` would mean something else.
+    options.map_sqlx_sqlite_opts(move |sqlite| {
+        sqlite
+            .filename(&path)
+            .in_memory(false)
+            .shared_cache(false)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(BUSY_TIMEOUT)
+    });
+    Database::connect(options).await.map_err(|source| StoreError::Sqlite { path: file.to_owned(), source })
+}
+
+fn options(url: String, connections: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_timeout(CONNECT_TIMEOUT)
+        // Statements carry addresses and digests; failures are logged by whoever answers the request.
+        .sqlx_logging(false);
+    options
+}

@@ -1,0 +1,105 @@
+//! What surrounds a service's routes.
+//!
+//! The legacy answers 404 to a wrong method, to HEAD and to OPTIONS, and matches paths byte for byte. The router
+//! below would answer HEAD like GET, and add `Allow`. Both are undone here, outside of it, together with the limits
+//! on size and time and the log line of each request.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::get;
+use http::header::ALLOW;
+use http::{Method, StatusCode};
+use tracing::Instrument as _;
+
+use crate::answer;
+use crate::caller::Words;
+use crate::telemetry;
+
+/// The longest request body in bytes. The largest honest one (a new user with an e-mail address and two names of twenty
+/// characters) is under 1 KiB; 64 KiB leaves room and keeps a thousand connections under 64 MiB.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// How long one request may take. The slowest honest one (a login waiting for a lookup and the database) is bounded
+/// well below; what takes longer is stuck.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the probe waits for a dependency before it says "not ready".
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Asks whether the service can do its work right now.
+pub type Ready = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
+
+/// The name of the route that answered, for the log.
+#[derive(Clone)]
+struct Route(String);
+
+/// `routes` with everything around them, ready to be served.
+pub fn surround(routes: Router, words: Words, ready: Ready) -> Router {
+    let not_found = move || async move { answer::text(StatusCode::NOT_FOUND, words.not_found) };
+    let inner = routes
+        .route("/healthz", get(|| async { answer::text(StatusCode::OK, "ok") }))
+        .route("/readyz", get(move || probe(Arc::clone(&ready))))
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_found)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn(name_route));
+    Router::new().fallback_service(inner).layer(middleware::from_fn(
+        move |request: Request, next: Next| async move { around(words, request, next).await },
+    ))
+}
+
+async fn probe(ready: Ready) -> Response {
+    match tokio::time::timeout(PROBE_TIMEOUT, ready()).await {
+        Ok(true) => answer::text(StatusCode::OK, "ready"),
+        Ok(false) | Err(_) => answer::text(StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+    }
+}
+
+/// Remembers the route's pattern rather than the path: a path can hold an e-mail address, which no log needs.
+async fn name_route(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map(|path| Route(path.as_str().to_owned()));
+    let mut response = next.run(request).await;
+    if let Some(route) = route {
+        response.extensions_mut().insert(route);
+    }
+    response
+}
+
+async fn around(words: Words, request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let span = tracing::info_span!("request", request_id = %telemetry::request_id(request.headers()));
+    async move {
+        let started = tokio::time::Instant::now();
+        let mut response = if served(&method) {
+            tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await.unwrap_or_else(|_| {
+                tracing::error!("request took longer than {REQUEST_TIMEOUT:?}");
+                answer::text(StatusCode::SERVICE_UNAVAILABLE, answer::UNAVAILABLE_TEXT)
+            })
+        } else {
+            answer::text(StatusCode::NOT_FOUND, words.not_found)
+        };
+        response.headers_mut().remove(ALLOW);
+        let route = response.extensions().get::<Route>().map_or("none", |route| route.0.as_str());
+        let status = response.status().as_u16();
+        let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        if route == "/healthz" || route == "/readyz" {
+            tracing::debug!(%method, route, status, micros, "answered");
+        } else {
+            tracing::info!(%method, route, status, micros, "answered");
+        }
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+fn served(method: &Method) -> bool {
+    [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method)
+}

@@ -1,0 +1,62 @@
+//! Logs: one JSON object for each line on standard output. Everything that a request causes is logged inside a
+//! span with its request id, so one id finds every line (`span.request_id`).
+
+use http::HeaderMap;
+use identity::headers::REQUEST_ID;
+use tracing_subscriber::EnvFilter;
+use ulid::Ulid;
+use uuid::Uuid;
+
+/// Whether `directives` are in the syntax of `RUST_LOG`.
+///
+/// # Errors
+/// A sentence about directives that cannot be read.
+pub fn check(directives: &str) -> Result<(), String> {
+    EnvFilter::try_new(directives).map(drop).map_err(|e| e.to_string())
+}
+
+/// Starts logging with `directives`, or with `info` if they cannot be read. A second call in one process changes
+/// nothing.
+pub fn start(directives: &str) {
+    let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
+    let started = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(true)
+        .with_span_list(false)
+        .with_env_filter(filter)
+        .try_init();
+    // Only tests start twice, and they keep the first.
+    drop(started);
+}
+
+/// The request's id: the edge has settled it (a UUID or a ULID). Whoever calls around the edge gets a new one,
+/// so that a hostile value never reaches a log.
+#[must_use]
+pub fn request_id(headers: &HeaderMap) -> String {
+    headers
+        .get(REQUEST_ID)
+        .and_then(|value| value.to_str().ok())
+        .filter(|text| Uuid::try_parse(text).is_ok() || Ulid::from_string(text).is_ok())
+        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_uuid_or_a_ulid_is_taken_over() {
+        let with = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(REQUEST_ID, value.parse().unwrap());
+            request_id(&headers)
+        };
+        for id in ["0192d3c0-0000-7000-8000-0000000000aa", "01J9ZZZZZZZZZZZZZZZZZZZZZZ"] {
+            assert_eq!(with(id), id);
+        }
+        for id in ["", "1", "x\"}", &"a".repeat(4_000)] {
+            assert!(Uuid::try_parse(&with(id)).is_ok(), "{id}");
+        }
+    }
+}

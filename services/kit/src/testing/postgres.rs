@@ -1,0 +1,112 @@
+//! A PostgreSQL of one's own, in a temporary directory on a free port.
+
+use std::ffi::OsStr;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where Debian keeps the binaries; `PG_BIN` names another place.
+const DEBIAN_BINARIES: &str = "/usr/lib/postgresql";
+
+/// A running PostgreSQL. Stopped and removed when dropped.
+#[derive(Debug)]
+pub struct PrivatePostgres {
+    binaries: PathBuf,
+    directory: tempfile::TempDir,
+    port: u16,
+}
+
+impl PrivatePostgres {
+    /// Makes a cluster and starts it.
+    ///
+    /// # Panics
+    /// If PostgreSQL is not installed: a test that needs it has failed without it.
+    #[must_use]
+    pub fn start() -> Self {
+        let binaries = binaries();
+        let directory = tempfile::tempdir().unwrap();
+        // PostgreSQL refuses to run as root, so its own user gets the directory.
+        std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let data = directory.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        if as_root() {
+            run(Command::new("chown").arg("postgres").arg(&data));
+        }
+        run(command(&binaries, "initdb")
+            .arg("--no-sync")
+            .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale", "-D"])
+            .arg(&data));
+        // Another process may take the port before PostgreSQL does; then it is another port's turn.
+        for _ in 0..5 {
+            let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+            let options = format!("-h 127.0.0.1 -p {port} -k '' -c fsync=off -c shared_buffers=16MB");
+            let started = command(&binaries, "pg_ctl")
+                .arg("start")
+                .args(["--wait", "--silent", "--log=/dev/null", "-D"])
+                .arg(&data)
+                .arg("-o")
+                .arg(options)
+                .status()
+                .unwrap();
+            if started.success() {
+                return Self { binaries, directory, port };
+            }
+        }
+        panic!("PostgreSQL did not start on five different ports");
+    }
+
+    /// A `DATABASE_URL`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+}
+
+impl Drop for PrivatePostgres {
+    fn drop(&mut self) {
+        let mut stop = command(&self.binaries, "pg_ctl");
+        stop.args(["stop", "--mode=immediate", "--silent", "-D"]).arg(self.directory.path().join("data"));
+        // A panic while dropping would hide why the test failed.
+        drop(stop.status());
+    }
+}
+
+fn binaries() -> PathBuf {
+    if let Some(directory) = std::env::var_os("PG_BIN") {
+        return PathBuf::from(directory);
+    }
+    let versions = std::fs::read_dir(DEBIAN_BINARIES).into_iter().flatten().flatten();
+    versions
+        .map(|version| version.path().join("bin"))
+        .filter(|directory| directory.join("initdb").exists())
+        .max()
+        .expect("PostgreSQL is not installed: run `make setup`, or set PG_BIN to the directory of initdb")
+}
+
+fn as_root() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    // The owner of /proc/self is the user that this process runs as.
+    std::fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+fn command(binaries: &Path, name: &str) -> Command {
+    let program = binaries.join(name);
+    let mut command = if as_root() {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]).arg(program);
+        command
+    } else {
+        Command::new(program)
+    };
+    // The directory that the test runs in may be closed to the user `postgres`.
+    command.current_dir("/").stdout(std::process::Stdio::null());
+    command
+}
+
+fn run(command: &mut Command) {
+    let status = command.status().unwrap();
+    let name = command.get_program().to_string_lossy().into_owned();
+    let arguments: Vec<&OsStr> = command.get_args().collect();
+    assert!(status.success(), "{name} {arguments:?} failed with {status}");
+}

@@ -1,0 +1,52 @@
+//! A service on a real socket, and requests written byte by byte.
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+/// A router served on a free port by the same code as in the binary.
+#[derive(Debug)]
+pub struct Wire {
+    address: SocketAddr,
+    server: JoinHandle<()>,
+}
+
+impl Wire {
+    /// Starts serving.
+    pub async fn start(router: Router) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(crate::startup::serve(listener, router, std::future::pending()));
+        Self { address, server }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Sends `head` (a request line and header lines, separated by `\n` here and by CRLF on the wire) and `body` on a
+    /// connection of its own; returns the answer as it came, without the `date` line, with `\n` for CRLF.
+    pub async fn send(&self, head: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let lines: String = head.lines().map(|line| format!("{}\r\n", line.trim())).collect();
+        let request = format!("{lines}host: test\r\nconnection: close\r\n\r\n{body}");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
+        let head: Vec<&str> = head.split("\r\n").filter(|line| !line.starts_with("date: ")).collect();
+        format!("{}\n\n{body}", head.join("\n"))
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}

@@ -1,0 +1,216 @@
+//! What is stored of a person, and every query about it.
+
+mod entity;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::{Clock, UnixTime};
+use identity::{Person, Role, SubjectId, TenantId};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, DatabaseConnection, DbErr, EntityTrait as _, QueryFilter as _, SqlErr,
+};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use entity::{ActiveModel, Column, Entity, Model};
+
+use crate::error::Error;
+
+/// A person's account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Who.
+    pub id: SubjectId,
+    /// The tenant that they belong to, if one has been named.
+    pub tenant: Option<TenantId>,
+    /// What they put in about themselves.
+    pub profile: Profile,
+    /// How much they may do.
+    pub role: Role,
+    /// When the account was made.
+    pub created_at: OffsetDateTime,
+    /// When the account was last changed.
+    pub updated_at: OffsetDateTime,
+}
+
+/// What makes a person recognisable. Each of the three is unique.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// The name that others see.
+    pub name: String,
+    /// The short name.
+    pub handle: String,
+    /// Where login codes go.
+    pub email: String,
+}
+
+/// What a person changes about themselves; `None` stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// The new name.
+    pub name: Option<String>,
+    /// The new handle.
+    pub handle: Option<String>,
+}
+
+/// How another service names a person.
+#[derive(Clone, Debug)]
+pub enum Key {
+    /// By id.
+    Id(SubjectId),
+    /// By e-mail address, byte for byte.
+    Email(String),
+}
+
+/// All accounts.
+#[derive(Clone)]
+pub struct Accounts {
+    database: DatabaseConnection,
+    clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for Accounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accounts").finish_non_exhaustive()
+    }
+}
+
+impl Accounts {
+    /// The accounts in `database`, whose tables are up to date.
+    #[must_use]
+    pub fn new(database: DatabaseConnection, clock: Arc<dyn Clock>) -> Self {
+        Self { database, clock }
+    }
+
+    /// Whether the database answers.
+    pub async fn reachable(&self) -> bool {
+        self.database.ping().await.is_ok()
+    }
+
+    /// The account of the caller, who is a person of one tenant.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Store`].
+    pub async fn own(&self, person: &Person) -> Result<Account, Error> {
+        let row = Entity::find_by_id(person.subject.0)
+            .filter(Column::TenantId.eq(person.tenant.0))
+            .one(&self.database)
+            .await
+            .map_err(Error::Store)?;
+        row.map(Account::from).ok_or(Error::NotFound)
+    }
+
+    /// The account that another service asks for, of any tenant.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Store`].
+    pub async fn look_up(&self, key: &Key) -> Result<Account, Error> {
+        let query = match key {
+            Key::Id(id) => Entity::find_by_id(id.0),
+            Key::Email(email) => Entity::find().filter(Column::Email.eq(email)),
+        };
+        let row = query.one(&self.database).await.map_err(Error::Store)?;
+        row.map(Account::from).ok_or(Error::NotFound)
+    }
+
+    /// Changes the caller's account.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Taken`], [`Error::Store`].
+    pub async fn change(&self, person: &Person, change: Change) -> Result<(), Error> {
+        let mut row = ActiveModel { updated_at: Set(self.now()), ..Default::default() };
+        if let Some(name) = change.name {
+            row.name = Set(name);
+        }
+        if let Some(handle) = change.handle {
+            row.handle = Set(handle);
+        }
+        let done = Entity::update_many()
+            .set(row)
+            .filter(Column::Id.eq(person.subject.0))
+            .filter(Column::TenantId.eq(person.tenant.0))
+            .exec(&self.database)
+            .await
+            .map_err(taken)?;
+        if done.rows_affected == 0 { Err(Error::NotFound) } else { Ok(()) }
+    }
+
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// [`Error::Taken`], [`Error::Store`].
+    pub async fn create(&self, tenant: TenantId, profile: Profile, role: Role) -> Result<(), Error> {
+        let row = self.row(SubjectId(Uuid::now_v7()), tenant, profile, role);
+        Entity::insert(row).exec_without_returning(&self.database).await.map_err(taken)?;
+        Ok(())
+    }
+
+    /// Makes an account with a given id, unless that id exists already: what a person has changed since stays.
+    ///
+    /// # Errors
+    /// [`Error::Taken`] when the name, handle or address belongs to another id; [`Error::Store`].
+    pub async fn ensure(
+        &self,
+        id: SubjectId,
+        tenant: TenantId,
+        profile: Profile,
+        role: Role,
+    ) -> Result<(), Error> {
+        Entity::insert(self.row(id, tenant, profile, role))
+            .on_conflict(OnConflict::column(Column::Id).do_nothing().to_owned())
+            .exec_without_returning(&self.database)
+            .await
+            .map_err(taken)?;
+        Ok(())
+    }
+
+    fn row(&self, id: SubjectId, tenant: TenantId, profile: Profile, role: Role) -> ActiveModel {
+        let now = self.now();
+        ActiveModel {
+            id: Set(id.0),
+            name: Set(profile.name),
+            email: Set(profile.email),
+            role: Set(i16::from(role.0)),
+            created_at: Set(now),
+            updated_at: Set(now),
+            handle: Set(profile.handle),
+            tenant_id: Set(Some(tenant.0)),
+        }
+    }
+
+    fn now(&self) -> OffsetDateTime {
+        let since = self.clock.now().since(UnixTime::from_seconds(0));
+        // Whole milliseconds, as answers have them, so that both databases give back what was put in.
+        OffsetDateTime::UNIX_EPOCH.checked_add(rounded(since)).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    }
+}
+
+fn rounded(duration: Duration) -> time::Duration {
+    time::Duration::milliseconds(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn taken(error: DbErr) -> Error {
+    if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) {
+        Error::Taken
+    } else {
+        Error::Store(error)
+    }
+}
+
+impl From<Model> for Account {
+    fn from(row: Model) -> Self {
+        let Model { id, name, email, role, created_at, updated_at, handle, tenant_id } = row;
+        Self {
+            id: SubjectId(id),
+            tenant: tenant_id.map(TenantId),
+            profile: Profile { name, handle, email },
+            // The column is wider than a role; what does not fit is worth the least.
+            role: u8::try_from(role).map_or(Role::NORMAL, Role),
+            created_at,
+            updated_at,
+        }
+    }
+}

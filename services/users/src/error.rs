@@ -1,0 +1,45 @@
+//! Every way to refuse, with the status and the text that clients know (CONTRACT §6).
+
+use std::borrow::Cow;
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use kit::answer;
+use sea_orm::DbErr;
+
+/// A request that was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such person, or not in the caller's tenant, which is the same to the caller.
+    #[error("no such person")]
+    NotFound,
+    /// The path leads nowhere.
+    #[error("no such path")]
+    NoSuchPath,
+    /// Name, handle or e-mail address belongs to somebody.
+    #[error("already taken")]
+    Taken,
+    /// The caller's role is too low.
+    #[error("the role is too low")]
+    Forbidden,
+    /// The body is not what the route takes; the text says why.
+    #[error("{0}")]
+    Invalid(String),
+    /// The database failed.
+    #[error("the database failed")]
+    Store(#[source] DbErr),
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let (status, text): (StatusCode, Cow<'static, str>) = match self {
+            Self::NotFound => (StatusCode::NOT_FOUND, "Not found user".into()),
+            Self::NoSuchPath => (StatusCode::NOT_FOUND, "Not found".into()),
+            Self::Taken => (StatusCode::CONFLICT, "Already exist user".into()),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "Permission Denied".into()),
+            Self::Invalid(why) => (StatusCode::BAD_REQUEST, why.into()),
+            Self::Store(_) => return answer::internal(&self),
+        };
+        answer::text(status, text)
+    }
+}

@@ -1,0 +1,108 @@
+//! Every path on one page, and what it answers.
+//!
+//! | route | for | answers |
+//! |---|---|---|
+//! | `GET /users/@me` | a person | 200 their account |
+//! | `PATCH /users/@me` | a person | 204 · 409 name or handle taken |
+//! | `POST /users` | a person of role 2 | 201 · 409 name, handle or address taken |
+//! | `GET /_/users/{id or e-mail}` | a service | 200 the account with its tenant |
+//!
+//! Everything else is 404. Who gets 401, 403 and 404 is in [`crate::error`] and [`kit::caller`].
+
+mod body;
+mod view;
+
+use std::sync::Arc;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRef, Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use http::HeaderMap;
+use identity::{Role, SubjectId};
+use kit::body::Body;
+use kit::{Gate, Person, ServiceCaller, SessionExpiry, answer};
+
+use crate::account::{Accounts, Key};
+use crate::error::Error;
+use body::{ChangeBody, NewBody};
+use view::{Looked, Own};
+
+/// What handlers share.
+#[derive(Clone)]
+struct App {
+    accounts: Accounts,
+    gate: Gate,
+}
+
+impl FromRef<App> for Gate {
+    fn from_ref(app: &App) -> Self {
+        app.gate.clone()
+    }
+}
+
+/// The routes, surrounded and ready to be served.
+pub fn router(accounts: Accounts, gate: Gate) -> Router {
+    let words = gate.words();
+    let probed = accounts.clone();
+    let routes = Router::new()
+        .route("/users/@me", get(me).patch(change))
+        .route("/users", post(create))
+        .route("/_/users/{key}", get(look_up))
+        .with_state(App { accounts, gate });
+    let ready = move || -> std::pin::Pin<Box<dyn Future<Output = bool> + Send>> {
+        let accounts = probed.clone();
+        Box::pin(async move { accounts.reachable().await })
+    };
+    kit::surface::surround(routes, words, Arc::new(ready))
+}
+
+async fn me(State(app): State<App>, Person(person): Person, expiry: SessionExpiry) -> impl IntoResponse {
+    let answer = app.accounts.own(&person).await.map(|account| Json(Own::from(account)));
+    (expiry, answer)
+}
+
+async fn change(
+    State(app): State<App>,
+    Person(person): Person,
+    expiry: SessionExpiry,
+    headers: HeaderMap,
+    Body(bytes): Body,
+) -> impl IntoResponse {
+    let change = async {
+        let change = ChangeBody::read(&headers, &bytes)?.check()?;
+        app.accounts.change(&person, change).await
+    };
+    (expiry, change.await.map(|()| answer::no_content()))
+}
+
+async fn create(
+    State(app): State<App>,
+    Person(person): Person,
+    expiry: SessionExpiry,
+    headers: HeaderMap,
+    Body(bytes): Body,
+) -> impl IntoResponse {
+    let create = async {
+        // The edge asks for the role too; a route that is wired wrongly must not open this.
+        if person.role < Role::BOT {
+            return Err(Error::Forbidden);
+        }
+        let (profile, role) = NewBody::read(&headers, &bytes)?.check()?;
+        app.accounts.create(person.tenant, profile, role).await
+    };
+    (expiry, create.await.map(|()| answer::created()))
+}
+
+async fn look_up(
+    State(app): State<App>,
+    ServiceCaller(_): ServiceCaller,
+    key: Result<Path<String>, PathRejection>,
+) -> Result<Response, Error> {
+    // A path that does not decode names nobody.
+    let Path(key) = key.map_err(|_| Error::NotFound)?;
+    let key = key.parse::<SubjectId>().map_or_else(|_| Key::Email(key), Key::Id);
+    let account = app.accounts.look_up(&key).await?;
+    Ok(Json(Looked::from(account)).into_response())
+}

@@ -1,0 +1,90 @@
+//! What the routes take, checked in the legacy's words.
+
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use identity::Role;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::account::{Change, Profile};
+use crate::error::Error;
+
+/// Names and handles have at most this many characters (not bytes).
+const MAX_NAME_CHARACTERS: usize = 20;
+
+/// The highest role that can be given to somebody new: bots are not made over the API.
+const MAX_NEW_ROLE: u32 = 1;
+
+/// `PATCH /users/@me`.
+#[derive(Deserialize)]
+pub(super) struct ChangeBody {
+    name: Option<String>,
+    handle: Option<String>,
+}
+
+/// `POST /users`.
+#[derive(Deserialize)]
+pub(super) struct NewBody {
+    name: String,
+    handle: String,
+    email: String,
+    #[serde(default)]
+    role: u32,
+}
+
+impl ChangeBody {
+    pub(super) fn read(headers: &HeaderMap, bytes: &[u8]) -> Result<Self, Error> {
+        json(headers, bytes)
+    }
+
+    pub(super) fn check(self) -> Result<Change, Error> {
+        let Self { name, handle } = self;
+        if let Some(name) = &name {
+            check_length("name", name)?;
+        }
+        if let Some(handle) = &handle {
+            check_length("handle", handle)?;
+        }
+        Ok(Change { name, handle })
+    }
+}
+
+impl NewBody {
+    pub(super) fn read(headers: &HeaderMap, bytes: &[u8]) -> Result<Self, Error> {
+        json(headers, bytes)
+    }
+
+    pub(super) fn check(self) -> Result<(Profile, Role), Error> {
+        let Self { name, handle, email, role } = self;
+        check_length("name", &name)?;
+        check_length("handle", &handle)?;
+        if !kit::email::is_address(&email) {
+            return Err(Error::Invalid(format!("email: \"{email}\" is not email")));
+        }
+        let too_high = || Error::Invalid(format!("role: {role} more than {MAX_NEW_ROLE}"));
+        if role > MAX_NEW_ROLE {
+            return Err(too_high());
+        }
+        let role = u8::try_from(role).map(Role).map_err(|_| too_high())?;
+        Ok((Profile { name, handle, email }, role))
+    }
+}
+
+/// The content type has to start with `application/json`; a charset after it is fine.
+fn json<T: DeserializeOwned>(headers: &HeaderMap, bytes: &[u8]) -> Result<T, Error> {
+    const JSON: &[u8] = b"application/json";
+    let given = headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes).unwrap_or_default();
+    if !given.get(..JSON.len()).is_some_and(|start| start.eq_ignore_ascii_case(JSON)) {
+        let given = String::from_utf8_lossy(given);
+        return Err(Error::Invalid(format!("Not supported content-type: {given}")));
+    }
+    serde_json::from_slice(bytes).map_err(|e| Error::Invalid(format!("Json deserialize: {e}")))
+}
+
+fn check_length(field: &str, value: &str) -> Result<(), Error> {
+    match value.chars().count() {
+        0 => Err(Error::Invalid(format!("{field}: length of \"{value}\" less than 1"))),
+        1..=MAX_NAME_CHARACTERS => Ok(()),
+        _ => Err(Error::Invalid(format!("{field}: length of \"{value}\" more than {MAX_NAME_CHARACTERS}"))),
+    }
+}

@@ -1,0 +1,56 @@
+//! What the routes give back. The order of the fields is part of the contract (CONTRACT §6.1, G3).
+
+use identity::{Role, SubjectId, TenantId};
+use serde::{Serialize, Serializer};
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+use time::{OffsetDateTime, UtcOffset};
+
+use crate::account::{Account, Profile};
+
+/// RFC 3339 in UTC with exactly three digits: clients parse them as the legacy wrote them.
+const MILLISECONDS: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+
+/// A person's own account.
+#[derive(Serialize)]
+pub(super) struct Own {
+    id: SubjectId,
+    name: String,
+    handle: String,
+    email: String,
+    role: Role,
+    #[serde(serialize_with = "milliseconds")]
+    created_at: OffsetDateTime,
+    #[serde(serialize_with = "milliseconds")]
+    updated_at: OffsetDateTime,
+}
+
+/// An account for another service.
+#[derive(Serialize)]
+pub(super) struct Looked {
+    #[serde(flatten)]
+    own: Own,
+    /// `null` for somebody whose tenant nobody has named yet.
+    tenant_id: Option<TenantId>,
+}
+
+impl From<Account> for Own {
+    fn from(account: Account) -> Self {
+        let Account { id, tenant: _, profile: Profile { name, handle, email }, role, created_at, updated_at } =
+            account;
+        Self { id, name, handle, email, role, created_at, updated_at }
+    }
+}
+
+impl From<Account> for Looked {
+    fn from(account: Account) -> Self {
+        let tenant_id = account.tenant;
+        Self { own: account.into(), tenant_id }
+    }
+}
+
+fn milliseconds<S: Serializer>(time: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::Error> {
+    let text = time.to_offset(UtcOffset::UTC).format(MILLISECONDS).map_err(serde::ser::Error::custom)?;
+    serializer.serialize_str(&text)
+}

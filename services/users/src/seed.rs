@@ -1,0 +1,53 @@
+//! The people that a development edge starts with.
+
+use std::path::Path;
+
+use identity::{Role, SubjectId, TenantId};
+use kit::startup::StartError;
+use serde::Deserialize;
+
+use crate::account::{Accounts, Profile};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Seed {
+    people: Vec<Seedling>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Seedling {
+    id: SubjectId,
+    name: String,
+    handle: String,
+    email: String,
+    role: Role,
+    tenant: TenantId,
+}
+
+/// Adds the people in the file `path` who are missing. Whoever is there stays as they are, so a second start changes
+/// nothing.
+///
+/// # Errors
+/// [`StartError::File`] naming the file, the place and the mend.
+pub async fn apply(path: &Path, accounts: &Accounts) -> Result<(), StartError> {
+    let name = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| StartError::File(format!("cannot read {name}: {e}; set USERS_SEED to another file")))?;
+    let seed: Seed =
+        serde_saphyr::from_str(&text).map_err(|e| StartError::File(format!("{name} cannot be used: {e}")))?;
+    for person in seed.people {
+        let Seedling { id, name: person_name, handle, email, role, tenant } = person;
+        if !kit::email::is_address(&email) {
+            return Err(StartError::File(format!("{name}: {email:?} is not an e-mail address")));
+        }
+        let profile = Profile { name: person_name, handle, email };
+        accounts.ensure(id, tenant, profile, role).await.map_err(|e| {
+            StartError::File(format!(
+                "{name}: person {id} cannot be added: {}; give them another name, handle and e-mail address",
+                kit::answer::Chain(&e)
+            ))
+        })?;
+    }
+    Ok(())
+}

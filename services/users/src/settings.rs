@@ -1,0 +1,69 @@
+//! What the service reads from its environment.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use kit::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, Home, RUST_LOG, Reader, Variable};
+
+/// Where to listen.
+pub const USERS_ADDRESS: Variable = Variable {
+    name: "USERS_ADDRESS",
+    default: Some("127.0.0.1:3022"),
+    help: "Where to listen; port 0 takes any free port",
+};
+
+/// The people to start with.
+pub const USERS_SEED: Variable = Variable {
+    name: "USERS_SEED",
+    default: None,
+    help: "YAML file of people who are added at start if they are missing (services/users/seed/dev.yaml)",
+};
+
+/// All of them, for `--help`.
+pub const VARIABLES: &[Variable] =
+    &[USERS_ADDRESS, USERS_SEED, CUTOVER_HOME, DATABASE_URL, EDGE_NAME, RUST_LOG];
+
+/// The settings, checked.
+#[derive(Clone)]
+pub struct Settings {
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// Keys and the embedded database.
+    pub home: Home,
+    /// PostgreSQL, if not embedded. Holds a password.
+    pub database_url: Option<String>,
+    /// The edge whose signature is believed.
+    pub edge: String,
+    /// The people to start with.
+    pub seed: Option<PathBuf>,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("address", &self.address)
+            .field("home", &self.home)
+            .field("database_url", &self.database_url.as_ref().map(|_| "[redacted]"))
+            .field("edge", &self.edge)
+            .field("seed", &self.seed)
+            .finish()
+    }
+}
+
+impl Settings {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// All faults at once.
+    pub fn read(mut reader: Reader) -> Result<Self, Faults> {
+        let settings = Self {
+            address: reader.address(&USERS_ADDRESS),
+            home: Home(reader.path(&CUTOVER_HOME)),
+            database_url: reader.optional(&DATABASE_URL),
+            edge: reader.text(&EDGE_NAME),
+            seed: reader.optional(&USERS_SEED).map(PathBuf::from),
+        };
+        reader.finish(settings)
+    }
+}

@@ -1,0 +1,113 @@
+//! The service as a test drives it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use clock::ManualClock;
+use http::{Request, StatusCode};
+use identity::{Person, Role};
+use kit::settings::Home;
+use kit::testing::{START, TestEdge, TestHome, person};
+use tower::ServiceExt as _;
+use users::settings::Settings;
+
+pub(crate) const DEMO: &str = "00000000-0000-7000-8000-0000000000a0";
+pub(crate) const DEV: &str = "00000000-0000-7000-8000-0000000000a1";
+pub(crate) const BOT: &str = "00000000-0000-7000-8000-0000000000a2";
+pub(crate) const SESSION: &str = "00000000-0000-7000-8000-00000000005e";
+
+/// A router on fresh keys and a fresh database, with the development people, on a clock that stands still.
+pub(crate) struct TestApp {
+    pub(crate) router: Router,
+    pub(crate) edge: TestEdge,
+    pub(crate) clock: ManualClock,
+    _home: TestHome,
+}
+
+/// Status, `content-type`, body.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) content_type: Option<String>,
+    pub(crate) expires: Option<String>,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// What an error looks like: bare text without a content type.
+    pub(crate) fn text(status: u16, body: &str) -> Self {
+        Self { status, content_type: None, expires: None, body: body.to_owned() }
+    }
+}
+
+pub(crate) fn seed() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("seed/dev.yaml")
+}
+
+pub(crate) fn settings(home: Home, database_url: Option<String>) -> Settings {
+    Settings {
+        address: ([127, 0, 0, 1], 0).into(),
+        home,
+        database_url,
+        edge: "dev".to_owned(),
+        seed: Some(seed()),
+    }
+}
+
+impl TestApp {
+    pub(crate) async fn new() -> Self {
+        Self::on(None).await
+    }
+
+    pub(crate) async fn on(database_url: Option<String>) -> Self {
+        let home = TestHome::new();
+        let clock = ManualClock::at(START);
+        let edge = home.edge(&clock);
+        let settings = settings(home.home(), database_url);
+        let router = users::router(settings, Arc::new(clock.clone())).await.unwrap();
+        Self { router, edge, clock, _home: home }
+    }
+
+    /// Somebody's signed identity for this service.
+    pub(crate) fn as_person(&self, subject: &str, role: Role) -> String {
+        self.edge.person(&person(subject, SESSION, role), "users")
+    }
+
+    pub(crate) fn as_demo(&self) -> String {
+        self.as_person(DEMO, Role::NORMAL)
+    }
+
+    pub(crate) fn sign(&self, person: &Person) -> String {
+        self.edge.person(person, "users")
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let header =
+            |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let (content_type, expires) = (header("content-type"), header("x-madome-access-token-expires"));
+        assert!(!response.headers().contains_key("allow"), "the legacy never sends Allow");
+        let status = response.status();
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        if status == StatusCode::OK && content_type.is_some() {
+            assert_eq!(content_type.as_deref(), Some("application/json"));
+        }
+        Answer { status: status.as_u16(), content_type, expires, body }
+    }
+
+    /// `METHOD /path`, with an identity and a JSON body if given.
+    pub(crate) async fn call(&self, line: &str, identity: &str, body: &str) -> Answer {
+        let (method, path) = line.split_once(' ').unwrap();
+        let mut request = Request::builder().method(method).uri(path);
+        if !identity.is_empty() {
+            request = request.header("x-madome-identity", identity);
+        }
+        if !body.is_empty() {
+            request = request.header("content-type", "application/json");
+        }
+        self.send(request.body(Body::from(body.to_owned())).unwrap()).await
+    }
+}

@@ -1,0 +1,10 @@
+//! The users service from outside: its router without a socket, on a raw socket, on both databases, as a process.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+
+mod app;
+mod process;
+mod refusals;
+mod routes;
+mod stores;
+mod wire;
