@@ -1,1 +1,34 @@
-//! authz-service
+//! The authorizer: Envoy asks it, over ext_authz v3, whether a request may pass and for which tenant.
+//!
+//! One request's way, top to bottom, each stage with its module:
+//!
+//! 1. [`envoy::request`] reads the wire into a [`check::CheckInput`]. Protobuf ends here.
+//! 2. [`snapshot`] finds the route that Envoy matched. The authorizer never matches a path itself, so the two
+//!    cannot disagree.
+//! 3. [`credential`] says who is calling: not offered, verified and failed are three different values.
+//! 4. [`session`] refuses a session that was revoked, [`tenant`] one whose tenant is not active.
+//! 5. [`policy`] says whether they may.
+//! 6. [`identity_headers`] writes what the backend will know about the caller.
+//! 7. [`envoy::response`] turns the [`decision::Decision`] back into wire.
+//!
+//! Every stage takes the value that only the stage before it can make, so none can be skipped.
+//! [`authorizer`] is that chain. It is synchronous and takes the time as an argument: everything that it asks
+//! is in memory, kept fresh by [`source`] threads. [`startup`] assembles, [`server`] serves, [`admin`] tells.
+
+pub mod admin;
+pub mod authorizer;
+pub mod check;
+pub mod credential;
+pub mod decision;
+pub mod envoy;
+pub mod identity_headers;
+pub mod policy;
+pub mod server;
+pub mod session;
+pub mod settings;
+pub mod shutdown;
+pub mod snapshot;
+pub mod source;
+pub mod startup;
+pub mod telemetry;
+pub mod tenant;

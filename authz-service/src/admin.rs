@@ -1,0 +1,77 @@
+//! What the authorizer tells about itself, over HTTP on an address of its own (loopback by default).
+//!
+//! | path | says |
+//! |---|---|
+//! | `/healthz` | 200 while the process lives |
+//! | `/readyz` | 200 or 503, with what is missing |
+//! | `/metrics` | Prometheus text |
+//! | `/stats` | the same for people and scripts, as JSON |
+
+pub mod health;
+pub mod metrics;
+pub mod stats;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use clock::{Clock, UnixTime};
+
+use crate::admin::health::Readiness;
+use crate::admin::metrics::Metrics;
+use crate::authorizer::Authorizer;
+
+/// What the admin interface looks at.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// The authorizer.
+    pub authorizer: Arc<Authorizer>,
+    /// Its counts.
+    pub metrics: Arc<Metrics>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// When the process started.
+    pub started: UnixTime,
+    /// Set once the process is on its way out.
+    pub draining: Arc<AtomicBool>,
+}
+
+impl Admin {
+    /// How ready the replica is now.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        Readiness::of(self)
+    }
+
+    /// The routes, on one page.
+    pub fn router(self) -> Router {
+        Router::new()
+            .route("/healthz", get(|| async { "ok\n" }))
+            .route("/readyz", get(readyz))
+            .route("/metrics", get(metrics_text))
+            .route("/stats", get(stats_json))
+            .with_state(self)
+    }
+}
+
+async fn readyz(State(admin): State<Admin>) -> Response {
+    let readiness = admin.readiness();
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, axum::Json(readiness)).into_response()
+}
+
+async fn metrics_text(State(admin): State<Admin>) -> Response {
+    admin.metrics.observe(&admin);
+    match admin.metrics.text() {
+        Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+async fn stats_json(State(admin): State<Admin>) -> Response {
+    axum::Json(stats::Stats::of(&admin)).into_response()
+}

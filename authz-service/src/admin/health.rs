@@ -1,0 +1,59 @@
+//! Whether this replica can decide.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use serde::Serialize;
+
+use crate::admin::Admin;
+use crate::source::Health;
+
+/// How ready a replica is, and what each part says.
+#[derive(Debug, Serialize)]
+pub struct Readiness {
+    /// Whether checks should be sent here.
+    pub ready: bool,
+    /// Whether the process is on its way out.
+    pub draining: bool,
+    /// The edge revision that is loaded.
+    pub revision: String,
+    /// Each part and its state.
+    pub parts: BTreeMap<&'static str, Part>,
+}
+
+/// One part.
+#[derive(Debug, Serialize)]
+pub struct Part {
+    /// Whether decisions can rely on it.
+    pub ready: bool,
+    /// A few words for whoever asks.
+    pub detail: String,
+}
+
+impl Readiness {
+    /// Looks at every part.
+    #[must_use]
+    pub fn of(admin: &Admin) -> Self {
+        let now = admin.clock.now();
+        let authorizer = &admin.authorizer;
+        let snapshot = authorizer.snapshots.newest();
+        let mut parts = BTreeMap::new();
+        let mut part = |name, health: Health| {
+            let Health { ready, detail } = health;
+            parts.insert(name, Part { ready, detail });
+        };
+        if snapshot.sessions.is_some() {
+            part("keys", authorizer.keys.health(now));
+        }
+        if let Some(tenants) = &authorizer.tenants {
+            part("tenants", tenants.health(now));
+        }
+        if let Some(revocations) = &authorizer.revocations {
+            part("revocations", revocations.health(now));
+        }
+        part("services", authorizer.assertions.health());
+        let draining = admin.draining.load(Ordering::Relaxed);
+        let ready = !draining && parts.values().all(|part| part.ready);
+        Self { ready, draining, revision: snapshot.revision.clone(), parts }
+    }
+}

@@ -1,0 +1,242 @@
+//! Prometheus metrics. Every label value is bounded: names from the edge file and codes from the source.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::core::Collector as _;
+use prometheus::{
+    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
+};
+
+use crate::admin::Admin;
+use crate::authorizer::Verdict;
+use crate::decision::{ALLOWED, Decision};
+use crate::snapshot::Snapshot;
+use crate::source::Reloads;
+
+/// A warm decision takes some 10 µs, a first-seen token some 100 µs; whatever takes 10 ms has a cause.
+const BUCKETS_SECONDS: [f64; 12] = [5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 1e-1];
+
+/// The `route` and `policy` of a check whose route is not known.
+const UNKNOWN: &str = "unknown";
+
+/// Every metric of this service.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    decisions: IntCounterVec,
+    /// The child that warm traffic counts in, by route, so that it looks up no labels.
+    allowed: HashMap<Arc<str>, IntCounter>,
+    seconds: Seconds,
+    /// Verified tokens found in memory.
+    pub token_hits: IntCounter,
+    /// Tokens that had to be verified.
+    pub token_misses: IntCounter,
+    /// Signed identities found in memory.
+    pub identity_hits: IntCounter,
+    /// Identities that had to be signed.
+    pub identity_misses: IntCounter,
+    /// Lines of the revocation file that make no sense.
+    pub bad_revocations: IntCounter,
+    reloads: IntCounterVec,
+    ready: IntGauge,
+    revoked: IntGauge,
+    tenants: IntGaugeVec,
+    entries: IntGaugeVec,
+}
+
+#[derive(Debug)]
+struct Seconds {
+    allow: Histogram,
+    deny: Histogram,
+    error: Histogram,
+}
+
+/// One row of the decisions that were counted.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Count {
+    /// Which route, `unknown` when Envoy named one that this replica does not have.
+    pub route: String,
+    /// Which policy.
+    pub policy: String,
+    /// `allow`, `deny` or `error`.
+    pub decision: String,
+    /// The stable code of the reason.
+    pub reason: String,
+    /// How often.
+    pub count: u64,
+}
+
+impl Metrics {
+    /// Registers everything for the routes of `snapshot`, and the count of dropped log lines.
+    ///
+    /// # Errors
+    /// When two metrics have one name: a defect.
+    pub fn new(snapshot: &Snapshot, dropped_log_lines: &IntCounter) -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        registry.register(Box::new(dropped_log_lines.clone()))?;
+        let register = Register { registry: &registry };
+        let decisions = register.counters(
+            "authz_decisions_total",
+            "Decisions",
+            &["route", "policy", "decision", "reason"],
+        )?;
+        let allowed = snapshot
+            .routes()
+            .map(|route| {
+                let child = decisions.with_label_values(&[&route.name, &route.policy_name, "allow", ALLOWED]);
+                (Arc::clone(&route.name), child)
+            })
+            .collect();
+        let seconds = HistogramVec::new(
+            HistogramOpts::new("authz_decision_seconds", "Time within the authorizer, by decision")
+                .buckets(BUCKETS_SECONDS.to_vec()),
+            &["decision"],
+        )?;
+        registry.register(Box::new(seconds.clone()))?;
+        let info = register.gauges("authz_info", "1, with what runs", &["version", "edge", "revision"])?;
+        info.with_label_values(&[env!("CARGO_PKG_VERSION"), &snapshot.edge, &snapshot.revision]).set(1);
+        let hits = register.counters("authz_cache_hits_total", "Found in memory", &["cache"])?;
+        let misses = register.counters("authz_cache_misses_total", "Not found in memory", &["cache"])?;
+        Ok(Self {
+            decisions,
+            allowed,
+            seconds: Seconds {
+                allow: seconds.with_label_values(&["allow"]),
+                deny: seconds.with_label_values(&["deny"]),
+                error: seconds.with_label_values(&["error"]),
+            },
+            token_hits: hits.with_label_values(&["tokens"]),
+            token_misses: misses.with_label_values(&["tokens"]),
+            identity_hits: hits.with_label_values(&["identities"]),
+            identity_misses: misses.with_label_values(&["identities"]),
+            bad_revocations: register
+                .counter("authz_revocation_bad_lines_total", "Lines of the revocation file without sense")?,
+            reloads: register.counters("authz_reloads_total", "Loads of a source", &["source", "result"])?,
+            ready: register.gauge("authz_ready", "1 while this replica can decide")?,
+            revoked: register.gauge("authz_revoked_sessions", "Sessions on the revocation list")?,
+            tenants: register.gauges("authz_tenants", "Tenants in the directory", &["status"])?,
+            entries: register.gauges("authz_cache_entries", "Entries in memory", &["cache"])?,
+            registry,
+        })
+    }
+
+    /// The counters of the source `name`.
+    #[must_use]
+    pub fn reloads(&self, name: &str) -> Reloads {
+        Reloads {
+            done: self.reloads.with_label_values(&[name, "ok"]),
+            failed: self.reloads.with_label_values(&[name, "failed"]),
+        }
+    }
+
+    /// Counts `verdict`, which took `time`.
+    pub fn record(&self, verdict: &Verdict, time: Duration) {
+        let (seconds, count) = match &verdict.decision {
+            Decision::Allow(_) => {
+                let count = verdict.route.as_ref().and_then(|route| self.allowed.get(&route.name));
+                (&self.seconds.allow, count)
+            }
+            Decision::Deny(_) => (&self.seconds.deny, None),
+            Decision::Fail(_) => (&self.seconds.error, None),
+        };
+        seconds.observe(time.as_secs_f64());
+        if let Some(count) = count {
+            count.inc();
+            return;
+        }
+        let (route, policy) = match &verdict.route {
+            Some(route) => (&*route.name, &*route.policy_name),
+            None => (UNKNOWN, UNKNOWN),
+        };
+        let labels = [route, policy, verdict.decision.as_str(), verdict.decision.code()];
+        self.decisions.with_label_values(&labels).inc();
+    }
+
+    /// Brings gauges up to date.
+    pub fn observe(&self, admin: &Admin) {
+        let authorizer = &admin.authorizer;
+        self.ready.set(i64::from(admin.readiness().ready));
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.entries.with_label_values(&["tokens"]).set(count(authorizer.tokens.len()));
+        self.entries.with_label_values(&["identities"]).set(count(authorizer.identities.len()));
+        if let Some(revocations) = &authorizer.revocations {
+            self.revoked.set(count(revocations.len()));
+        }
+        if let Some(tenants) = &authorizer.tenants {
+            let census = tenants.census();
+            self.tenants.with_label_values(&["active"]).set(count(census.active));
+            self.tenants.with_label_values(&["suspended"]).set(count(census.suspended));
+        }
+    }
+
+    /// Every metric as Prometheus reads it.
+    ///
+    /// # Errors
+    /// When the encoder fails.
+    pub fn text(&self) -> Result<Vec<u8>, prometheus::Error> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+
+    /// The decisions counted so far, without the rows that never happened, sorted.
+    #[must_use]
+    pub fn counts(&self) -> Vec<Count> {
+        let mut rows = Vec::new();
+        for family in self.decisions.collect() {
+            for metric in family.get_metric() {
+                let label = |name: &str| {
+                    let pair = metric.get_label().iter().find(|pair| pair.name() == name);
+                    pair.map(|pair| pair.value().to_owned()).unwrap_or_default()
+                };
+                // Counters are kept as floating point by the library; these are whole numbers below 2^53.
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number")]
+                let count = metric.get_counter().get_value() as u64;
+                if count > 0 {
+                    rows.push(Count {
+                        route: label("route"),
+                        policy: label("policy"),
+                        decision: label("decision"),
+                        reason: label("reason"),
+                        count,
+                    });
+                }
+            }
+        }
+        rows.sort_by(|a, b| (&a.route, &a.decision, &a.reason).cmp(&(&b.route, &b.decision, &b.reason)));
+        rows
+    }
+}
+
+struct Register<'a> {
+    registry: &'a Registry,
+}
+
+impl Register<'_> {
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+        let counter = IntCounter::new(name, help)?;
+        self.registry.register(Box::new(counter.clone()))?;
+        Ok(counter)
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+        let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
+        self.registry.register(Box::new(counters.clone()))?;
+        Ok(counters)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+        let gauge = IntGauge::new(name, help)?;
+        self.registry.register(Box::new(gauge.clone()))?;
+        Ok(gauge)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+        let gauges = IntGaugeVec::new(Opts::new(name, help), labels)?;
+        self.registry.register(Box::new(gauges.clone()))?;
+        Ok(gauges)
+    }
+}

@@ -1,0 +1,140 @@
+//! `/stats`: what happened since the start, as JSON.
+
+use serde::Serialize;
+
+use crate::admin::Admin;
+use crate::admin::metrics::Count;
+
+/// What happened since the start.
+#[derive(Debug, Serialize)]
+pub struct Stats {
+    /// `authz-service`.
+    pub service: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// The edge's name.
+    pub edge: String,
+    /// The edge revision that is loaded.
+    pub revision: String,
+    /// Whether checks should be sent here; `/readyz` says what is missing.
+    pub ready: bool,
+    /// Seconds since the start.
+    pub uptime_seconds: u64,
+    /// Decisions in all.
+    pub totals: Totals,
+    /// Decisions by route, policy and reason; only what happened.
+    pub decisions: Vec<Count>,
+    /// What is remembered.
+    pub caches: Caches,
+    /// The tenant directory; absent when the edge has none.
+    pub tenants: Option<Tenants>,
+    /// The public keys of access tokens.
+    pub keys: Keys,
+    /// The revocation list; absent when the edge has none.
+    pub revocations: Option<Revocations>,
+}
+
+/// Decisions in all.
+#[derive(Debug, Default, Serialize)]
+pub struct Totals {
+    /// Passed.
+    pub allow: u64,
+    /// Refused.
+    pub deny: u64,
+    /// Refused because nothing could be decided.
+    pub error: u64,
+}
+
+/// What is remembered.
+#[derive(Debug, Serialize)]
+pub struct Caches {
+    /// Verified tokens.
+    pub tokens: Cache,
+    /// Signed identities.
+    pub identities: Cache,
+}
+
+/// One memory.
+#[derive(Debug, Serialize)]
+pub struct Cache {
+    /// Entries now.
+    pub entries: usize,
+    /// Entries at most.
+    pub capacity: u64,
+    /// Found.
+    pub hits: u64,
+    /// Not found.
+    pub misses: u64,
+}
+
+/// The tenant directory.
+#[derive(Debug, Serialize)]
+pub struct Tenants {
+    /// Active ones.
+    pub active: usize,
+    /// Suspended ones.
+    pub suspended: usize,
+}
+
+/// The public keys of access tokens.
+#[derive(Debug, Serialize)]
+pub struct Keys {
+    /// Their ids. Public, as the keys are.
+    pub ids: Vec<String>,
+}
+
+/// The revocation list.
+#[derive(Debug, Serialize)]
+pub struct Revocations {
+    /// Sessions on it.
+    pub sessions: usize,
+    /// Lines that made no sense.
+    pub bad_lines: u64,
+}
+
+impl Stats {
+    /// Looks at everything.
+    #[must_use]
+    pub fn of(admin: &Admin) -> Self {
+        let Admin { authorizer, metrics, clock, started, draining: _ } = admin;
+        let snapshot = authorizer.snapshots.newest();
+        let decisions = metrics.counts();
+        let total = |decision: &str| {
+            decisions.iter().filter(|row| row.decision == decision).map(|row| row.count).sum::<u64>()
+        };
+        let totals = Totals { allow: total("allow"), deny: total("deny"), error: total("error") };
+        Self {
+            service: env!("CARGO_PKG_NAME"),
+            version: env!("CARGO_PKG_VERSION"),
+            edge: snapshot.edge.clone(),
+            revision: snapshot.revision.clone(),
+            ready: admin.readiness().ready,
+            uptime_seconds: clock.now().since(*started).as_secs(),
+            totals,
+            decisions,
+            caches: Caches {
+                tokens: Cache {
+                    entries: authorizer.tokens.len(),
+                    capacity: authorizer.tokens.capacity(),
+                    hits: metrics.token_hits.get(),
+                    misses: metrics.token_misses.get(),
+                },
+                identities: Cache {
+                    entries: authorizer.identities.len(),
+                    capacity: authorizer.identities.capacity(),
+                    hits: metrics.identity_hits.get(),
+                    misses: metrics.identity_misses.get(),
+                },
+            },
+            tenants: authorizer.tenants.as_ref().map(|tenants| {
+                let census = tenants.census();
+                Tenants { active: census.active, suspended: census.suspended }
+            }),
+            keys: Keys { ids: authorizer.keys.ids() },
+            revocations: authorizer.revocations.as_ref().map(|revocations| Revocations {
+                sessions: revocations.len(),
+                bad_lines: metrics.bad_revocations.get(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The chain of stages, from a question to a decision.
+//!
+//! Synchronous and without a clock of its own: the same question at the same moment over the same sources has
+//! one decision.
+
+use std::sync::Arc;
+
+use clock::UnixTime;
+use edge_config::edge::{Answer, Answers, Exposure, InternalPolicy, Policy, SessionPolicy};
+
+use crate::check::CheckInput;
+use crate::credential::assertion::Assertions;
+use crate::credential::cache::TokenCache;
+use crate::credential::keys::KeyRing;
+use crate::credential::{Presented, SessionCredentials, present_service};
+use crate::decision::{AnswerKind, Decision, DenyReason, Failure, Stop};
+use crate::identity_headers::IdentityWriter;
+use crate::policy::{self, Permit, Who};
+use crate::session::{self, revocations::Revocations};
+use crate::snapshot::{Located, Route, Snapshots};
+use crate::tenant::{self, directory::Directory};
+
+/// Everything that a decision asks.
+#[derive(Debug)]
+pub struct Authorizer {
+    /// The edge file.
+    pub snapshots: Snapshots,
+    /// Keys of access tokens.
+    pub keys: Arc<KeyRing>,
+    /// Tokens that verified before.
+    pub tokens: TokenCache,
+    /// Keys of services.
+    pub assertions: Arc<Assertions>,
+    /// Revoked sessions; absent when the edge lists none.
+    pub revocations: Option<Arc<Revocations>>,
+    /// Tenants; absent when the edge has no directory.
+    pub tenants: Option<Arc<Directory>>,
+    /// Identity headers.
+    pub identities: IdentityWriter,
+}
+
+/// A decision with all that its answer and its telling need.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// What was decided.
+    pub decision: Decision,
+    /// The route, when it is known.
+    pub route: Option<Arc<Route>>,
+    /// Whom the request was for, as far as that was proved before the decision fell.
+    pub who: Who,
+    /// The words for a refusal.
+    pub answers: Arc<Answers>,
+}
+
+impl Verdict {
+    /// A failure before anything is known about the route.
+    #[must_use]
+    pub fn failed(failure: Failure, answers: Arc<Answers>) -> Self {
+        Self { decision: Decision::Fail(failure), route: None, who: Who::Anyone, answers }
+    }
+
+    /// What a refused caller is told; `None` for an allow.
+    #[must_use]
+    pub fn answer(&self) -> Option<(AnswerKind, &Answer)> {
+        let kind = match &self.decision {
+            Decision::Allow(_) => return None,
+            Decision::Deny(reason) => reason.answer(),
+            Decision::Fail(_) => AnswerKind::Unavailable,
+        };
+        let answer = match kind {
+            AnswerKind::Unauthenticated => &self.answers.unauthenticated,
+            AnswerKind::Forbidden => &self.answers.forbidden,
+            AnswerKind::NotFound => &self.answers.not_found,
+            AnswerKind::Unavailable => &self.answers.unavailable,
+        };
+        Some((kind, answer))
+    }
+}
+
+/// What is said on a route that nobody knows: as the services say it, without a content type.
+#[must_use]
+pub fn last_words() -> Arc<Answers> {
+    let answer = |status, body: &str| Answer { status, body: body.to_owned() };
+    Arc::new(Answers {
+        content_type: None,
+        unauthenticated: answer(401, "Unauthorized"),
+        forbidden: answer(403, "Permission denied"),
+        not_found: answer(404, "Not found"),
+        unavailable: answer(503, "Service unavailable"),
+    })
+}
+
+impl Authorizer {
+    /// Decides about `input` at `now`.
+    #[must_use]
+    pub fn decide(&self, input: &CheckInput<'_>, now: UnixTime) -> Verdict {
+        let located = match self.snapshots.locate(input) {
+            Ok(located) => located,
+            Err(failure) => {
+                // The words are the newest known ones for that name; the decision is not guessed.
+                let answers = self.snapshots.answers(input.route).unwrap_or_else(last_words);
+                return Verdict::failed(failure, answers);
+            }
+        };
+        let mut who = Who::Anyone;
+        let decision = match self
+            .permit(&located, input, now, &mut who)
+            .and_then(|permit| Ok(self.identities.write(&permit, &located.route().audience, now)?))
+        {
+            Ok(edits) => Decision::Allow(edits),
+            Err(Stop::Denied(reason)) => Decision::Deny(reason),
+            Err(Stop::Failed(failure)) => Decision::Fail(failure),
+        };
+        let answers = Arc::clone(&located.route().answers);
+        Verdict { decision, route: Some(Arc::clone(located.route())), who, answers }
+    }
+
+    fn permit(
+        &self,
+        located: &Located,
+        input: &CheckInput<'_>,
+        now: UnixTime,
+        who: &mut Who,
+    ) -> Result<Permit, Stop> {
+        match &located.route().policy {
+            // Envoy does not ask about public routes; whoever does gets the same answer.
+            Policy::Public => Ok(policy::permit_anyone()),
+            Policy::Session(policy) => self.permit_person(policy, located, input, now, who),
+            Policy::Internal(policy) => self.permit_service(policy, located, input, now, who),
+        }
+    }
+
+    fn permit_person(
+        &self,
+        policy: &SessionPolicy,
+        located: &Located,
+        input: &CheckInput<'_>,
+        now: UnixTime,
+        who: &mut Who,
+    ) -> Result<Permit, Stop> {
+        // `Snapshot::new` refuses a session policy without session rules.
+        let rules = located.snapshot().sessions.as_ref().ok_or(Failure::KeysUnavailable)?;
+        let credentials = SessionCredentials { rules, keys: &self.keys, cache: &self.tokens };
+        let authenticated = match credentials.present(input, now)? {
+            Presented::Verified(authenticated) => authenticated,
+            Presented::NotOffered => return Err(DenyReason::NoCredential.into()),
+            Presented::Failed(fault) => return Err(DenyReason::Credential(fault).into()),
+        };
+        *who = Who::Person(Arc::clone(authenticated.person()));
+        let live = session::admit(&authenticated, self.revocations.as_deref(), now)?;
+        let member = tenant::admit(live, self.tenants.as_deref(), now)?;
+        policy::permit_person(member, policy)
+    }
+
+    fn permit_service(
+        &self,
+        policy: &InternalPolicy,
+        located: &Located,
+        input: &CheckInput<'_>,
+        now: UnixTime,
+        who: &mut Who,
+    ) -> Result<Permit, Stop> {
+        // Envoy's word and the edge file's must both say that this listener is internal.
+        match (input.exposure, located.route().exposure) {
+            (Exposure::Internal, Exposure::Internal) => {}
+            (Exposure::Public, _) | (_, Exposure::Public) => return Err(DenyReason::InternalOnly.into()),
+        }
+        let service = match present_service(&self.assertions, input, now)? {
+            Presented::Verified(service) => service,
+            Presented::NotOffered => return Err(DenyReason::NoCredential.into()),
+            Presented::Failed(fault) => return Err(DenyReason::Credential(fault).into()),
+        };
+        *who = Who::Service(service.name().clone());
+        policy::permit_service(&service, policy)
+    }
+}

@@ -1,0 +1,181 @@
+//! Who is calling: from what a request carries to somebody who is believed.
+//!
+//! * [`cookie`] and [`bearer`] find a credential in the headers, each by one written rule.
+//! * [`token`] reads and checks an access token, [`keys`] holds the public keys, [`cache`] remembers which
+//!   tokens verified.
+//! * [`assertion`] believes the platform's own services.
+//!
+//! *Not offered*, *verified* and *failed* stay apart to the end ([`Presented`]): a request without a credential
+//! is somebody anonymous, a request with a bad one is somebody wrong.
+
+pub mod assertion;
+pub mod bearer;
+pub mod cache;
+pub mod cookie;
+pub mod keys;
+pub mod token;
+
+use std::sync::Arc;
+
+use clock::UnixTime;
+use edge_config::edge::Sessions;
+use identity::assertion::Rejected;
+use identity::{Person, ServiceName};
+
+use crate::check::CheckInput;
+use crate::credential::assertion::Assertions;
+use crate::credential::cache::TokenCache;
+use crate::credential::keys::KeyRing;
+use crate::credential::token::TokenFault;
+use crate::decision::Failure;
+
+/// What a request offered, after it was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presented<T> {
+    /// No credential of this kind.
+    NotOffered,
+    /// A credential that is believed.
+    Verified(T),
+    /// A credential that is not believed.
+    Failed(CredentialFault),
+}
+
+/// Why a credential that was offered is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialFault {
+    /// Two credentials that disagree: two `Cookie` lines, or a cookie and a bearer token. Whichever the edge
+    /// took, a backend might take the other.
+    Ambiguous,
+    /// More cookies than [`cookie::MAX_PAIRS`].
+    TooManyCookies,
+    /// More than one `Authorization` line.
+    RepeatedAuthorization,
+    /// The scheme is `Bearer`, what follows is not one token.
+    MalformedBearer,
+    /// The access token was refused.
+    Token(TokenFault),
+    /// The service's assertion was refused.
+    Assertion(Rejected),
+}
+
+impl CredentialFault {
+    /// The stable code of this fault.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Ambiguous => "ambiguous_credential",
+            Self::TooManyCookies => "too_many_cookies",
+            Self::RepeatedAuthorization => "repeated_authorization",
+            Self::MalformedBearer => "malformed_bearer",
+            Self::Token(fault) => fault.code(),
+            Self::Assertion(rejected) => match rejected {
+                Rejected::Malformed => "assertion_malformed",
+                Rejected::UnknownKey => "assertion_unknown_key",
+                Rejected::BadSignature => "assertion_bad_signature",
+                Rejected::WrongAudience => "assertion_wrong_audience",
+                Rejected::WrongTime => "assertion_wrong_time",
+                Rejected::WrongClaims => "assertion_wrong_claims",
+            },
+        }
+    }
+}
+
+/// A person whose access token was believed. Only this module can make one.
+#[derive(Clone, Debug)]
+pub struct AuthenticatedPerson {
+    person: Arc<Person>,
+}
+
+impl AuthenticatedPerson {
+    /// Who it is.
+    #[must_use]
+    pub fn person(&self) -> &Arc<Person> {
+        &self.person
+    }
+}
+
+/// A service whose assertion was believed. Only this module can make one.
+#[derive(Clone, Debug)]
+pub struct AuthenticatedService {
+    name: ServiceName,
+}
+
+impl AuthenticatedService {
+    /// Which service it is.
+    #[must_use]
+    pub fn name(&self) -> &ServiceName {
+        &self.name
+    }
+}
+
+/// Everything that is needed to believe a person.
+#[derive(Debug)]
+pub struct SessionCredentials<'a> {
+    /// How sessions look on this edge.
+    pub rules: &'a Sessions,
+    /// The public keys.
+    pub keys: &'a KeyRing,
+    /// Tokens that verified before.
+    pub cache: &'a TokenCache,
+}
+
+impl SessionCredentials<'_> {
+    /// The person that `input`'s access token speaks for.
+    ///
+    /// # Errors
+    /// [`Failure::KeysUnavailable`] when a token was offered and there is nothing to verify it with.
+    pub fn present(
+        &self,
+        input: &CheckInput<'_>,
+        now: UnixTime,
+    ) -> Result<Presented<AuthenticatedPerson>, Failure> {
+        let token = match self.offered(input) {
+            Ok(Some(token)) => token,
+            Ok(None) => return Ok(Presented::NotOffered),
+            Err(fault) => return Ok(Presented::Failed(fault)),
+        };
+        let keys = self.keys.current(now)?;
+        Ok(match self.cache.verified(token, &keys, self.rules, now) {
+            Ok(person) => Presented::Verified(AuthenticatedPerson { person }),
+            Err(fault) => {
+                if fault == TokenFault::UnknownKey {
+                    // The issuer may have rotated: look, but never while a request waits.
+                    self.keys.ask_for_refresh();
+                }
+                Presented::Failed(CredentialFault::Token(fault))
+            }
+        })
+    }
+
+    /// The one token that the request carries, in the cookie or as a bearer token or, the same, in both.
+    fn offered<'r>(&self, input: &CheckInput<'r>) -> Result<Option<&'r [u8]>, CredentialFault> {
+        let cookie = cookie::find(&input.cookies, self.rules.cookie.as_bytes())?;
+        let bearer = if self.rules.bearer { bearer::find(&input.authorizations)? } else { None };
+        match (cookie, bearer) {
+            (Some(cookie), Some(bearer)) if cookie != bearer => Err(CredentialFault::Ambiguous),
+            (Some(token), _) | (None, Some(token)) => Ok(Some(token)),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// The service that `input`'s bearer assertion speaks for. Cookies do not count between services.
+///
+/// # Errors
+/// [`Failure::KeysUnavailable`] when an assertion was offered and there is nothing to verify it with.
+pub fn present_service(
+    assertions: &Assertions,
+    input: &CheckInput<'_>,
+    now: UnixTime,
+) -> Result<Presented<AuthenticatedService>, Failure> {
+    let assertion = match bearer::find(&input.authorizations) {
+        Ok(Some(assertion)) => assertion,
+        Ok(None) => return Ok(Presented::NotOffered),
+        Err(fault) => return Ok(Presented::Failed(fault)),
+    };
+    let services = assertions.current(now)?;
+    Ok(match services.verify(assertion, now) {
+        Ok(name) => Presented::Verified(AuthenticatedService { name }),
+        Err(rejected) => Presented::Failed(CredentialFault::Assertion(rejected)),
+    })
+}

@@ -1,0 +1,151 @@
+//! Services of the platform: each signs who it is, and each is believed with its own keys only.
+//!
+//! While a key file is broken the last good keys serve for [`STALE_LIMIT`]; then, and before the first load,
+//! internal routes answer 503 `keys_unavailable`. Sessions do not depend on it, so it does not make the replica
+//! unready.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use clock::{Clock, UnixTime};
+use edge_config::Edge;
+use identity::assertion::{Rejected, Verifier};
+use identity::{Caller, ServiceName};
+
+use crate::credential::keys::STALE_LIMIT;
+use crate::decision::Failure;
+use crate::source::{Health, Reloads, Source, Trouble, WatchedFile};
+
+/// A service's key set has one or two keys.
+const MAX_BYTES: u64 = 65_536;
+
+/// One verifier for each service, so that it is known whose key signed: a service speaks for itself only.
+#[derive(Debug)]
+pub struct Services(Vec<(ServiceName, Verifier)>);
+
+impl Services {
+    /// The service that `assertion` speaks for at `now`.
+    ///
+    /// # Errors
+    /// [`Rejected`] with the first reason found. A service that speaks for a person, or for another service,
+    /// is rejected too: only the edge says who a person is, and nobody else who a service is.
+    pub fn verify(&self, assertion: &[u8], now: UnixTime) -> Result<ServiceName, Rejected> {
+        let assertion = std::str::from_utf8(assertion).map_err(|_| Rejected::Malformed)?;
+        for (name, verifier) in &self.0 {
+            match verifier.verify(assertion, now) {
+                Ok(Caller::Service(caller)) if caller == *name => return Ok(caller),
+                Ok(Caller::Service(_) | Caller::Person(_)) => return Err(Rejected::WrongClaims),
+                // Not this service's key; no key belongs to two of them.
+                Err(Rejected::UnknownKey) => {}
+                Err(rejected) => return Err(rejected),
+            }
+        }
+        Err(Rejected::UnknownKey)
+    }
+}
+
+/// Believes assertions of the services that the edge file lists.
+#[derive(Debug, Default)]
+pub struct Assertions {
+    services: ArcSwapOption<Services>,
+    trouble: ArcSwap<Option<Trouble>>,
+}
+
+impl Assertions {
+    /// The services to ask at `now`.
+    ///
+    /// # Errors
+    /// [`Failure::KeysUnavailable`] before the first load, and when a key file is broken for longer than
+    /// [`STALE_LIMIT`].
+    pub fn current(&self, now: UnixTime) -> Result<Arc<Services>, Failure> {
+        if self.trouble.load().as_ref().as_ref().is_some_and(|t| t.lasts_longer_than(STALE_LIMIT, now)) {
+            return Err(Failure::KeysUnavailable);
+        }
+        self.services.load_full().ok_or(Failure::KeysUnavailable)
+    }
+
+    /// How the services' keys are, for `/readyz`.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let trouble = self.trouble.load();
+        let detail = match (trouble.as_ref(), self.services.load().is_some()) {
+            (Some(trouble), _) => trouble.what().to_owned(),
+            (None, true) => "loaded".to_owned(),
+            (None, false) => "not loaded yet".to_owned(),
+        };
+        Health { ready: true, detail }
+    }
+}
+
+/// Loads the services' keys, and again when one of the files changes. While one of them is broken all
+/// stay as they were.
+#[derive(Debug)]
+pub struct ServiceKeys {
+    audience: String,
+    services: Vec<(ServiceName, PathBuf, WatchedFile)>,
+    assertions: Arc<Assertions>,
+    clock: Arc<dyn Clock>,
+    reloads: Reloads,
+    loaded: bool,
+}
+
+impl ServiceKeys {
+    /// A loader for the services of `edge`, which they address by its name.
+    #[must_use]
+    pub fn new(edge: &Edge, assertions: Arc<Assertions>, clock: Arc<dyn Clock>, reloads: Reloads) -> Self {
+        let services = edge
+            .services
+            .iter()
+            .map(|(name, service)| {
+                (name.clone(), service.keys.clone(), WatchedFile::new(&service.keys, MAX_BYTES))
+            })
+            .collect();
+        Self { audience: edge.name.clone(), services, assertions, clock, reloads, loaded: false }
+    }
+
+    fn rebuild(&self) -> Result<Services, String> {
+        let mut services = Vec::with_capacity(self.services.len());
+        // Only to find a key that two services claim.
+        let mut together = Verifier::new(&self.audience);
+        for (name, path, _) in &self.services {
+            let trust = |verifier: Verifier| {
+                verifier.trust_file(name.as_str(), path).map_err(|error| error.to_string())
+            };
+            together = trust(together)?;
+            services.push((name.clone(), trust(Verifier::new(&self.audience))?));
+        }
+        Ok(Services(services))
+    }
+}
+
+impl Source for ServiceKeys {
+    fn name(&self) -> &'static str {
+        "services"
+    }
+
+    fn poll(&mut self) {
+        let mut changed = !self.loaded;
+        for (_, _, file) in &mut self.services {
+            changed |= !matches!(file.poll(), Ok(None));
+        }
+        if !changed {
+            return;
+        }
+        match self.rebuild() {
+            Ok(services) => {
+                tracing::info!(?services, "service keys loaded");
+                self.assertions.services.store(Some(Arc::new(services)));
+                self.assertions.trouble.store(Arc::new(None));
+                self.loaded = true;
+                self.reloads.done.inc();
+            }
+            Err(what) => {
+                if Trouble::note(&self.assertions.trouble, what.clone(), self.clock.now()) {
+                    self.reloads.failed.inc();
+                    tracing::error!(what, "service keys not loaded");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Tokens whose signature was checked before.
+//!
+//! What is remembered is only that an issuer signed these claims. Every use still checks the claims at its own
+//! moment ([`SignedClaims::check`]), and revocation, tenant and policy come after it, so nothing is remembered
+//! that could change. A key set that is replaced forgets every token that was verified with the old one.
+//!
+//! A token is found by a keyed hash of all its bytes (HMAC-SHA-256 under a key that this process drew at its
+//! start), so nobody can prepare two tokens that meet, and no token lies in memory as a map key.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::SystemRandom;
+use clock::UnixTime;
+use edge_config::edge::Sessions;
+use identity::Person;
+use prometheus::IntCounter;
+use quick_cache::sync::Cache;
+
+use crate::credential::keys::KeySet;
+use crate::credential::token::{MAX_BYTES, SignedClaims, TokenFault, Unverified};
+
+/// How many tokens are remembered by default: the warm sessions of one replica. An entry takes some 500 bytes,
+/// so a full cache stays near 50 MB.
+pub const DEFAULT_CAPACITY: usize = 100_000;
+
+type Fingerprint = [u8; 32];
+
+struct Entry {
+    claims: SignedClaims,
+    /// The key set that verified it.
+    generation: u64,
+}
+
+/// A bounded memory of verified tokens.
+pub struct TokenCache {
+    entries: Cache<Fingerprint, Arc<Entry>>,
+    key: hmac::Key,
+    hits: IntCounter,
+    misses: IntCounter,
+}
+
+impl fmt::Debug for TokenCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenCache").field("entries", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// The system gave no random numbers; nothing works without them.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the system gave no random numbers")]
+pub struct NoRandomness;
+
+impl TokenCache {
+    /// A memory for `capacity` tokens that counts its hits and misses.
+    ///
+    /// # Errors
+    /// [`NoRandomness`].
+    pub fn new(capacity: usize, hits: IntCounter, misses: IntCounter) -> Result<Self, NoRandomness> {
+        let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).map_err(|_| NoRandomness)?;
+        Ok(Self { entries: Cache::new(capacity), key, hits, misses })
+    }
+
+    /// The person that `token` speaks for at `now`. The signature is checked unless this very token was
+    /// checked with these very `keys` before.
+    ///
+    /// # Errors
+    /// [`TokenFault`] with the first reason found. A refused token is not remembered.
+    pub fn verified(
+        &self,
+        token: &[u8],
+        keys: &KeySet,
+        rules: &Sessions,
+        now: UnixTime,
+    ) -> Result<Arc<Person>, TokenFault> {
+        if token.len() > MAX_BYTES {
+            return Err(TokenFault::TooLong);
+        }
+        let fingerprint = self.fingerprint(token);
+        if let Some(entry) = self.entries.get(&fingerprint)
+            && entry.generation == keys.generation()
+        {
+            self.hits.inc();
+            return entry.claims.check(rules, now).cloned();
+        }
+        self.misses.inc();
+        let claims = Unverified::read(token)?.verify(keys)?;
+        let person = Arc::clone(claims.check(rules, now)?);
+        self.entries.insert(fingerprint, Arc::new(Entry { claims, generation: keys.generation() }));
+        Ok(person)
+    }
+
+    /// How many tokens are remembered now.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many tokens can be remembered.
+    #[must_use]
+    pub fn capacity(&self) -> u64 {
+        self.entries.capacity()
+    }
+
+    fn fingerprint(&self, token: &[u8]) -> Fingerprint {
+        let mut fingerprint = [0; 32];
+        // HMAC-SHA-256 has exactly 32 bytes.
+        for (to, from) in fingerprint.iter_mut().zip(hmac::sign(&self.key, token).as_ref()) {
+            *to = *from;
+        }
+        fingerprint
+    }
+}

@@ -1,0 +1,224 @@
+//! The public keys that access tokens are verified with.
+//!
+//! [`KeySet`] is one loaded set: each key pinned to one algorithm, found by its `kid`. [`KeyRing`] holds the
+//! present set and says when it may no longer be used. [`file`] and [`url`] keep it fresh.
+//!
+//! | what happens | then |
+//! |---|---|
+//! | nothing was ever loaded | every session is 503 `keys_unavailable`, `/readyz` is 503 |
+//! | the source is gone, unreadable or wrong | the last good set serves for [`STALE_LIMIT`], then as above |
+//! | a new set is loaded | every remembered token is verified again |
+
+pub mod file;
+pub mod url;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use clock::UnixTime;
+use identity::keyset;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm};
+use jsonwebtoken::{Algorithm, DecodingKey};
+use tokio::sync::Notify;
+
+use crate::decision::Failure;
+use crate::source::{Health, Trouble};
+
+/// How long the last good keys serve while their source is broken. Keys change rarely, and an hour is time to
+/// mend; but a key that was withdrawn because it leaked must not live on for days behind a broken file.
+pub const STALE_LIMIT: Duration = Duration::from_secs(3_600);
+
+/// More keys than this are refused: a set holds the present key, the next, and perhaps the last.
+const MAX_KEYS: usize = 64;
+
+/// One public key and the one algorithm that it may be used with.
+pub struct PinnedKey {
+    algorithm: Algorithm,
+    name: &'static str,
+    key: DecodingKey,
+}
+
+impl fmt::Debug for PinnedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PinnedKey").field("algorithm", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl PinnedKey {
+    /// The `alg` that a token's header must have (RFC 7518 §3.1).
+    #[must_use]
+    pub const fn algorithm_name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether `signature` (base64url) is this key's over `signed`.
+    #[must_use]
+    pub fn verifies(&self, signed: &[u8], signature: &str) -> bool {
+        jsonwebtoken::crypto::verify(signature, signed, &self.key, self.algorithm).unwrap_or(false)
+    }
+
+    fn pin(jwk: &Jwk) -> Result<Self, String> {
+        let declared = jwk.common.key_algorithm;
+        let (algorithm, name) = PINNABLE
+            .iter()
+            .find(|(key_algorithm, ..)| declared == Some(*key_algorithm))
+            .map(|(_, algorithm, name)| (*algorithm, *name))
+            .ok_or("`alg` is not one of ES256, ES384, EdDSA, RS256, RS384, RS512, PS256, PS384, PS512")?;
+        let fits = if let AlgorithmParameters::EllipticCurve(ec) = &jwk.algorithm {
+            (ec.curve == EllipticCurve::P256 && algorithm == Algorithm::ES256)
+                || (ec.curve == EllipticCurve::P384 && algorithm == Algorithm::ES384)
+        } else if let AlgorithmParameters::OctetKeyPair(pair) = &jwk.algorithm {
+            pair.curve == EllipticCurve::Ed25519 && algorithm == Algorithm::EdDSA
+        } else {
+            matches!(jwk.algorithm, AlgorithmParameters::RSA(_))
+                && (name.starts_with("RS") || name.starts_with("PS"))
+        };
+        if !fits {
+            return Err(format!("`alg` {name} does not fit its `kty` and `crv`"));
+        }
+        let key = DecodingKey::from_jwk(jwk).map_err(|e| e.to_string())?;
+        Ok(Self { algorithm, name, key })
+    }
+}
+
+/// What a key may be pinned to: asymmetric signatures only, so that whoever can verify cannot sign.
+const PINNABLE: [(KeyAlgorithm, Algorithm, &str); 9] = [
+    (KeyAlgorithm::ES256, Algorithm::ES256, "ES256"),
+    (KeyAlgorithm::ES384, Algorithm::ES384, "ES384"),
+    (KeyAlgorithm::EdDSA, Algorithm::EdDSA, "EdDSA"),
+    (KeyAlgorithm::RS256, Algorithm::RS256, "RS256"),
+    (KeyAlgorithm::RS384, Algorithm::RS384, "RS384"),
+    (KeyAlgorithm::RS512, Algorithm::RS512, "RS512"),
+    (KeyAlgorithm::PS256, Algorithm::PS256, "PS256"),
+    (KeyAlgorithm::PS384, Algorithm::PS384, "PS384"),
+    (KeyAlgorithm::PS512, Algorithm::PS512, "PS512"),
+];
+
+/// One loaded set of keys.
+#[derive(Debug)]
+pub struct KeySet {
+    keys: HashMap<String, PinnedKey>,
+    generation: u64,
+}
+
+impl KeySet {
+    /// The keys of a JWK set in JSON.
+    ///
+    /// # Errors
+    /// A sentence that names the offending `kid`: a symmetric key, a `use` other than `sig`, a missing or
+    /// double `kid`, a missing `alg`, an `alg` that does not fit the key.
+    pub fn from_json(json: &[u8]) -> Result<Self, String> {
+        static GENERATIONS: AtomicU64 = AtomicU64::new(0);
+        let jwks = keyset::public_keys(json)?;
+        if jwks.len() > MAX_KEYS {
+            return Err(format!("{} keys, at most {MAX_KEYS} are allowed", jwks.len()));
+        }
+        let mut keys = HashMap::with_capacity(jwks.len());
+        for jwk in &jwks {
+            let kid = jwk.common.key_id.clone().unwrap_or_default();
+            let key = PinnedKey::pin(jwk).map_err(|what| format!("key {kid:?}: {what}"))?;
+            keys.insert(kid, key);
+        }
+        Ok(Self { keys, generation: GENERATIONS.fetch_add(1, Ordering::Relaxed) })
+    }
+
+    /// The key `kid`.
+    #[must_use]
+    pub fn find(&self, kid: &str) -> Option<&PinnedKey> {
+        self.keys.get(kid)
+    }
+
+    /// A number that no other set of this process has.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The ids of all keys, sorted.
+    #[must_use]
+    pub fn ids(&self) -> Vec<String> {
+        let mut ids: Vec<String> = self.keys.keys().cloned().collect();
+        ids.sort_unstable();
+        ids
+    }
+}
+
+/// The keys in use now.
+#[derive(Debug, Default)]
+pub struct KeyRing {
+    current: ArcSwapOption<KeySet>,
+    trouble: ArcSwap<Option<Trouble>>,
+    refresh: Notify,
+}
+
+impl KeyRing {
+    /// The keys to verify with at `now`.
+    ///
+    /// # Errors
+    /// [`Failure::KeysUnavailable`] when there are none, or when their source is broken for longer than
+    /// [`STALE_LIMIT`].
+    pub fn current(&self, now: UnixTime) -> Result<Arc<KeySet>, Failure> {
+        if self.trouble.load().as_ref().as_ref().is_some_and(|t| t.lasts_longer_than(STALE_LIMIT, now)) {
+            return Err(Failure::KeysUnavailable);
+        }
+        self.current.load_full().ok_or(Failure::KeysUnavailable)
+    }
+
+    /// Puts a new set in place of the old one.
+    pub fn replace(&self, keys: KeySet) {
+        self.current.store(Some(Arc::new(keys)));
+        self.mend();
+    }
+
+    /// The source answers again and nothing in it has changed.
+    pub fn mend(&self) {
+        if self.trouble.load().is_some() {
+            self.trouble.store(Arc::new(None));
+        }
+    }
+
+    /// Notes that the source is broken; the first note of a row starts the clock. Says whether it was the first.
+    pub fn note_trouble(&self, what: String, now: UnixTime) -> bool {
+        Trouble::note(&self.trouble, what, now)
+    }
+
+    /// Asks the source to look again soon, because a token names a key that is not here. Never waits; how often
+    /// the source really looks is the source's business.
+    pub fn ask_for_refresh(&self) {
+        self.refresh.notify_one();
+    }
+
+    /// Waits for [`ask_for_refresh`](Self::ask_for_refresh).
+    pub(crate) async fn refresh_asked(&self) {
+        self.refresh.notified().await;
+    }
+
+    /// The ids of the loaded keys, sorted.
+    #[must_use]
+    pub fn ids(&self) -> Vec<String> {
+        self.current.load().as_ref().map(|keys| keys.ids()).unwrap_or_default()
+    }
+
+    /// How the keys are, for `/readyz`.
+    #[must_use]
+    pub fn health(&self, now: UnixTime) -> Health {
+        let trouble = self.trouble.load();
+        let trouble = trouble.as_ref().as_ref();
+        let detail = match (self.ids().len(), trouble) {
+            (0, None) => "not loaded yet".to_owned(),
+            (0, Some(trouble)) => trouble.what().to_owned(),
+            (count, None) => format!("{count} loaded"),
+            (count, Some(trouble)) => format!(
+                "{count} loaded, but stale since {} ({}); refused after {} s",
+                trouble.since().seconds(),
+                trouble.what(),
+                STALE_LIMIT.as_secs()
+            ),
+        };
+        Health { ready: self.current(now).is_ok(), detail }
+    }
+}

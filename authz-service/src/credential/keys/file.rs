@@ -1,0 +1,66 @@
+//! Keys from a JWK set in a file, loaded again when it changes.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use clock::Clock;
+
+use crate::credential::keys::{KeyRing, KeySet};
+use crate::source::{Reloads, Source, WatchedFile};
+
+/// A key set has a few kilobytes; more is somebody else's file.
+const MAX_BYTES: u64 = 262_144;
+
+/// Loads keys from a file.
+#[derive(Debug)]
+pub struct KeyFile {
+    file: WatchedFile,
+    ring: Arc<KeyRing>,
+    clock: Arc<dyn Clock>,
+    reloads: Reloads,
+}
+
+impl KeyFile {
+    /// A loader that fills `ring` from `path`.
+    #[must_use]
+    pub fn new(path: &Path, ring: Arc<KeyRing>, clock: Arc<dyn Clock>, reloads: Reloads) -> Self {
+        Self { file: WatchedFile::new(path, MAX_BYTES), ring, clock, reloads }
+    }
+
+    fn fail(&self, what: &str) {
+        let path = self.file.path().display().to_string();
+        if self.ring.note_trouble(format!("{path}: {what}"), self.clock.now()) {
+            self.reloads.failed.inc();
+            tracing::error!(
+                file = path,
+                what,
+                "session keys not loaded; `cutover keys` makes the missing ones"
+            );
+        }
+    }
+}
+
+impl Source for KeyFile {
+    fn name(&self) -> &'static str {
+        "keys"
+    }
+
+    fn poll(&mut self) {
+        match self.file.poll() {
+            Ok(None) if self.file.is_refused() => {}
+            Ok(None) => self.ring.mend(),
+            Ok(Some(json)) => match KeySet::from_json(&json) {
+                Ok(keys) => {
+                    tracing::info!(file = %self.file.path().display(), keys = ?keys.ids(), "session keys loaded");
+                    self.ring.replace(keys);
+                    self.reloads.done.inc();
+                }
+                Err(what) => {
+                    self.file.refuse();
+                    self.fail(&what);
+                }
+            },
+            Err(error) => self.fail(&error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Keys from a JWK set behind a URL, fetched in the background; no request ever waits for it.
+//!
+//! Every [`INTERVAL`], and sooner when a token names an unknown key, but never within [`COOLDOWN`] of the last
+//! attempt: a flood of made-up `kid`s costs the issuer one request each ten seconds. A rotation is therefore
+//! seen within ten seconds of the first token that was signed with the new key; an issuer that publishes a key
+//! [`INTERVAL`] before it signs with it loses nobody.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::Clock;
+
+use crate::credential::keys::{KeyRing, KeySet};
+use crate::source::Reloads;
+
+/// How often the set is fetched when nothing is wrong.
+pub const INTERVAL: Duration = Duration::from_secs(300);
+
+/// The shortest time between two attempts.
+pub const COOLDOWN: Duration = Duration::from_secs(10);
+
+/// How long one attempt may take in all.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A key set has a few kilobytes; more is cut off and refused.
+const MAX_BYTES: usize = 262_144;
+
+/// Fetches keys from a URL.
+#[derive(Debug)]
+pub struct KeyUrl {
+    url: String,
+    client: reqwest::Client,
+    ring: Arc<KeyRing>,
+    clock: Arc<dyn Clock>,
+    reloads: Reloads,
+    cooldown: Duration,
+    last: Vec<u8>,
+}
+
+impl KeyUrl {
+    /// A loader that fills `ring` from `url`.
+    ///
+    /// # Errors
+    /// A sentence, when the HTTP client cannot be set up.
+    pub fn new(
+        url: &str,
+        ring: Arc<KeyRing>,
+        clock: Arc<dyn Clock>,
+        reloads: Reloads,
+    ) -> Result<Self, String> {
+        let client = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            // Where the keys are is configuration; an answer must not move it.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|e| format!("the HTTP client for {url} cannot be set up: {e}"))?;
+        let url = url.to_owned();
+        Ok(Self { url, client, ring, clock, reloads, cooldown: COOLDOWN, last: Vec::new() })
+    }
+
+    /// The same with another shortest time between two attempts, for tests.
+    #[must_use]
+    pub fn with_cooldown(mut self, cooldown: Duration) -> Self {
+        self.cooldown = cooldown;
+        self
+    }
+
+    /// Fetches for ever. Dropping the future ends it.
+    pub async fn run(mut self) {
+        loop {
+            self.refresh().await;
+            tokio::time::sleep(self.cooldown).await;
+            let rest = INTERVAL.saturating_sub(self.cooldown);
+            // A timeout here is the ordinary end of the interval.
+            let _ = tokio::time::timeout(rest, self.ring.refresh_asked()).await;
+        }
+    }
+
+    async fn refresh(&mut self) {
+        match self.fetch().await {
+            Ok(json) if json == self.last => self.ring.mend(),
+            Ok(json) => match KeySet::from_json(&json) {
+                Ok(keys) => {
+                    tracing::info!(url = self.url, keys = ?keys.ids(), "session keys loaded");
+                    self.ring.replace(keys);
+                    self.reloads.done.inc();
+                    self.last = json;
+                }
+                Err(what) => self.fail(&what),
+            },
+            Err(what) => self.fail(&what),
+        }
+    }
+
+    fn fail(&self, what: &str) {
+        self.reloads.failed.inc();
+        tracing::error!(url = self.url, what, "session keys not fetched");
+        self.ring.note_trouble(format!("{}: {what}", self.url), self.clock.now());
+    }
+
+    async fn fetch(&self) -> Result<Vec<u8>, String> {
+        let mut response = self.client.get(&self.url).send().await.map_err(|e| e.to_string())?;
+        if !response.status().is_success() {
+            return Err(format!("answered {}", response.status()));
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|e| e.to_string())? {
+            if body.len() + chunk.len() > MAX_BYTES {
+                return Err(format!("the answer has more than {MAX_BYTES} bytes"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+}

@@ -1,0 +1,217 @@
+//! Reading and checking one access token (RFC 9068 profile of a JWT).
+//!
+//! In three steps that cannot be reordered: [`Unverified::read`] takes the text apart, [`Unverified::verify`]
+//! checks the signature and yields [`SignedClaims`], [`SignedClaims::check`] compares the claims with what this
+//! edge expects, at a moment. The third step runs on every request, also when the first two are remembered.
+//!
+//! Strict where standards are lax, because whatever is accepted here is accepted for ever:
+//!
+//! * compact serialisation only, three parts, each canonical base64url: no padding, no stray bits;
+//! * the header holds `typ`, `alg` and `kid` and nothing else. `crit`, `b64`, `jku`, `x5u`, `jwk`, `x5c`, `zip`,
+//!   `enc` are not skipped but refused: a token that needs them is not one of ours;
+//! * a member twice in the header or in the claims is refused, whichever parser would win;
+//! * the key decides the algorithm, never the token;
+//! * `exp`, `iat`, `sub`, `sid`, `tenantId`, `role`, `iss`, `aud` are required, numbers are non-negative integers;
+//! * `aud` may be an array only when the expected audience is its one element: a token for several audiences
+//!   could be replayed by each of them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clock::UnixTime;
+use edge_config::edge::Sessions;
+use identity::Person;
+use serde::Deserialize;
+
+use crate::credential::keys::KeySet;
+
+mod claims;
+
+pub(crate) use claims::RawClaims;
+
+/// Longer tokens are refused unread. Ours have some 700 bytes; RSA signatures and long scopes add one or two
+/// thousand.
+pub const MAX_BYTES: usize = 8_192;
+
+/// Longer key ids are refused before they are looked up. A thumbprint (RFC 7638) has 43 bytes.
+pub const MAX_KID_BYTES: usize = 128;
+
+/// Why a token is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenFault {
+    /// Longer than [`MAX_BYTES`].
+    TooLong,
+    /// Not a compact JWS with a header of ours.
+    Malformed,
+    /// The `typ` is another token's: a refresh token, a signed identity.
+    WrongType,
+    /// No loaded key has this `kid`.
+    UnknownKey,
+    /// The `alg` is not the one that the key is pinned to.
+    WrongAlgorithm,
+    /// The signature does not fit.
+    BadSignature,
+    /// A claim is missing, twice there, or of the wrong type.
+    WrongClaims,
+    /// Issued by somebody else.
+    WrongIssuer,
+    /// Issued for somebody else.
+    WrongAudience,
+    /// Past `exp` and the leeway.
+    Expired,
+    /// Before `nbf`, or issued in the future, by more than the leeway.
+    NotYetValid,
+}
+
+impl TokenFault {
+    /// The stable code of this fault.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::TooLong => "token_too_long",
+            Self::Malformed => "token_malformed",
+            Self::WrongType => "token_wrong_type",
+            Self::UnknownKey => "token_unknown_key",
+            Self::WrongAlgorithm => "token_wrong_algorithm",
+            Self::BadSignature => "token_bad_signature",
+            Self::WrongClaims => "token_wrong_claims",
+            Self::WrongIssuer => "token_wrong_issuer",
+            Self::WrongAudience => "token_wrong_audience",
+            Self::Expired => "token_expired",
+            Self::NotYetValid => "token_not_yet_valid",
+        }
+    }
+}
+
+/// A token whose signature nobody has checked. It tells nothing about its sender.
+pub struct Unverified<'t> {
+    header: Header,
+    /// `header.payload`, what the signature covers.
+    signed: &'t str,
+    payload: &'t str,
+    signature: &'t str,
+}
+
+impl fmt::Debug for Unverified<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unverified").finish_non_exhaustive()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    typ: String,
+    alg: String,
+    kid: String,
+}
+
+impl<'t> Unverified<'t> {
+    /// Takes `token` apart.
+    ///
+    /// # Errors
+    /// [`TokenFault::TooLong`] or [`TokenFault::Malformed`].
+    pub fn read(token: &'t [u8]) -> Result<Self, TokenFault> {
+        if token.len() > MAX_BYTES {
+            return Err(TokenFault::TooLong);
+        }
+        let token = std::str::from_utf8(token).map_err(|_| TokenFault::Malformed)?;
+        let (signed, signature) = token.rsplit_once('.').ok_or(TokenFault::Malformed)?;
+        let (header, payload) = signed.split_once('.').ok_or(TokenFault::Malformed)?;
+        if payload.contains('.') || header.is_empty() || payload.is_empty() || signature.is_empty() {
+            return Err(TokenFault::Malformed);
+        }
+        let header: Header =
+            serde_json::from_slice(&canonical(header)?).map_err(|_| TokenFault::Malformed)?;
+        if header.kid.len() > MAX_KID_BYTES {
+            return Err(TokenFault::Malformed);
+        }
+        // The verifier decodes the signature again; here it only has to be the one spelling that is allowed.
+        canonical(signature)?;
+        Ok(Self { header, signed, payload, signature })
+    }
+
+    /// Checks the signature with the key that the header names.
+    ///
+    /// # Errors
+    /// [`TokenFault::UnknownKey`], [`TokenFault::WrongAlgorithm`], [`TokenFault::BadSignature`], and
+    /// [`TokenFault::WrongClaims`] for a payload that its issuer signed but that is not an access token's.
+    pub fn verify(self, keys: &KeySet) -> Result<SignedClaims, TokenFault> {
+        let key = keys.find(&self.header.kid).ok_or(TokenFault::UnknownKey)?;
+        if self.header.alg != key.algorithm_name() {
+            return Err(TokenFault::WrongAlgorithm);
+        }
+        if !key.verifies(self.signed.as_bytes(), self.signature) {
+            return Err(TokenFault::BadSignature);
+        }
+        let payload = canonical(self.payload)?;
+        let raw: RawClaims = serde_json::from_slice(&payload).map_err(|_| TokenFault::WrongClaims)?;
+        SignedClaims::from_raw(self.header.typ, raw).ok_or(TokenFault::WrongClaims)
+    }
+}
+
+/// Decodes canonical base64url: the alphabet of RFC 4648 §5, no padding, no bits left over.
+fn canonical(part: &str) -> Result<Vec<u8>, TokenFault> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenFault::Malformed)
+}
+
+/// What an issuer signed. Authentic, and perhaps expired, for somebody else, or another kind of token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedClaims {
+    token_type: String,
+    issuer: String,
+    audience: String,
+    issued: u64,
+    expires: u64,
+    not_before: Option<u64>,
+    person: Arc<Person>,
+}
+
+impl SignedClaims {
+    fn from_raw(token_type: String, raw: RawClaims) -> Option<Self> {
+        let RawClaims { iss, aud, sub, sid, tenant, role, scope, iat, exp, nbf } = raw;
+        if exp <= iat {
+            return None;
+        }
+        let person = Person { subject: sub, tenant, session: sid, role, scopes: scope };
+        Some(Self {
+            token_type,
+            issuer: iss,
+            audience: aud,
+            issued: iat,
+            expires: exp,
+            not_before: nbf,
+            person: Arc::new(person),
+        })
+    }
+
+    /// Whether these claims are what `rules` ask for, at `now`. Times are compared in whole seconds, and the
+    /// second at `exp + leeway` still counts, as it does for the legacy.
+    ///
+    /// # Errors
+    /// [`TokenFault::WrongType`], [`TokenFault::WrongIssuer`], [`TokenFault::WrongAudience`],
+    /// [`TokenFault::Expired`] or [`TokenFault::NotYetValid`].
+    pub fn check(&self, rules: &Sessions, now: UnixTime) -> Result<&Arc<Person>, TokenFault> {
+        if self.token_type != rules.token_type {
+            return Err(TokenFault::WrongType);
+        }
+        if self.issuer != rules.issuer {
+            return Err(TokenFault::WrongIssuer);
+        }
+        if self.audience != rules.audience {
+            return Err(TokenFault::WrongAudience);
+        }
+        let now = now.seconds();
+        let leeway = rules.leeway.as_secs();
+        if now > self.expires.saturating_add(leeway) {
+            return Err(TokenFault::Expired);
+        }
+        let earliest = self.not_before.unwrap_or(0).max(self.issued);
+        if earliest > now.saturating_add(leeway) {
+            return Err(TokenFault::NotYetValid);
+        }
+        Ok(&self.person)
+    }
+}

@@ -1,0 +1,172 @@
+//! What a backend will know about the caller: the one place where identity headers are written.
+//!
+//! Every header is overwritten or removed, never appended to, so that even a forged copy that came past the
+//! guard would not survive. The names are in [`identity::headers`].
+//!
+//! | header | person | service | anyone |
+//! |---|---|---|---|
+//! | `x-madome-gw` | `1` | `1` | `1` |
+//! | `x-madome-public` | removed | removed | `1` |
+//! | `x-madome-auth-sub` | UUID | name | removed |
+//! | `x-madome-auth-scope` | when there are scopes | removed | removed |
+//! | `x-madome-auth-sid`, `-role`, `x-tenant-id` | set | removed | removed |
+//! | `x-madome-identity` | signed | signed | removed |
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::UnixTime;
+use identity::assertion::{LIFETIME, Signer};
+use identity::{Caller, headers};
+use prometheus::IntCounter;
+use quick_cache::sync::Cache;
+
+use crate::decision::Failure;
+use crate::policy::{Permit, Who};
+
+/// A signed identity is handed out while it is valid for at least this long, so that a queue in front of the
+/// backend does not outlive it.
+pub const MIN_FRESH: Duration = Duration::from_secs(30);
+
+/// How many signed identities are remembered by default. One is some 900 bytes, so a full cache takes 18 MB;
+/// whoever does not fit is signed anew, which takes some 30 µs.
+pub const DEFAULT_CAPACITY: usize = 20_000;
+
+/// The headers to write and to remove on the way to the backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderEdits {
+    /// Name and value, to be overwritten.
+    pub set: Vec<(&'static str, String)>,
+    /// Names, to be removed.
+    pub remove: Vec<&'static str>,
+}
+
+struct Signed {
+    token: String,
+    at: UnixTime,
+}
+
+/// Writes identity headers, and signs each identity once while it is fresh.
+pub struct IdentityWriter {
+    signer: Signer,
+    signed: Cache<(Who, Arc<str>), Arc<Signed>>,
+    hits: IntCounter,
+    misses: IntCounter,
+}
+
+impl fmt::Debug for IdentityWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IdentityWriter").field("signer", &self.signer).finish_non_exhaustive()
+    }
+}
+
+impl IdentityWriter {
+    /// A writer that signs with `signer` and remembers `capacity` signed identities.
+    #[must_use]
+    pub fn new(signer: Signer, capacity: usize, hits: IntCounter, misses: IntCounter) -> Self {
+        Self { signer, signed: Cache::new(capacity), hits, misses }
+    }
+
+    /// The headers for whom `permit` was given, towards the backend that answers to `audience`.
+    ///
+    /// # Errors
+    /// [`Failure::SigningFailed`] when the cryptographic library fails.
+    pub fn write(&self, permit: &Permit, audience: &Arc<str>, now: UnixTime) -> Result<HeaderEdits, Failure> {
+        let one = || "1".to_owned();
+        let mut set = Vec::with_capacity(8);
+        set.push((headers::GATEWAY, one()));
+        let remove = match permit.who() {
+            Who::Anyone => {
+                set.push((headers::PUBLIC, one()));
+                vec![
+                    headers::SUBJECT,
+                    headers::SCOPE,
+                    headers::SESSION,
+                    headers::ROLE,
+                    headers::TENANT,
+                    headers::IDENTITY,
+                ]
+            }
+            who @ Who::Person(person) => {
+                set.push((headers::SUBJECT, person.subject.to_string()));
+                set.push((headers::SESSION, person.session.to_string()));
+                set.push((headers::ROLE, person.role.to_string()));
+                set.push((headers::TENANT, person.tenant.to_string()));
+                set.push((headers::IDENTITY, self.signed(who, audience, now)?));
+                if person.scopes.is_empty() {
+                    vec![headers::PUBLIC, headers::SCOPE]
+                } else {
+                    set.push((headers::SCOPE, person.scopes.join(" ")));
+                    vec![headers::PUBLIC]
+                }
+            }
+            who @ Who::Service(name) => {
+                set.push((headers::SUBJECT, name.to_string()));
+                set.push((headers::IDENTITY, self.signed(who, audience, now)?));
+                vec![headers::PUBLIC, headers::SCOPE, headers::SESSION, headers::ROLE, headers::TENANT]
+            }
+        };
+        Ok(HeaderEdits { set, remove })
+    }
+
+    fn signed(&self, who: &Who, audience: &Arc<str>, now: UnixTime) -> Result<String, Failure> {
+        let key = (who.clone(), Arc::clone(audience));
+        if let Some(signed) = self.signed.get(&key)
+            && is_fresh(signed.at, now)
+        {
+            self.hits.inc();
+            return Ok(signed.token.clone());
+        }
+        self.misses.inc();
+        let caller = match who {
+            Who::Person(person) => Caller::Person(person.as_ref().clone()),
+            Who::Service(name) => Caller::Service(name.clone()),
+            // Nobody in particular has no identity to sign.
+            Who::Anyone => return Err(Failure::SigningFailed),
+        };
+        let token = self.signer.sign(&caller, audience, now).map_err(|error| {
+            tracing::error!(%error, "an identity could not be signed");
+            Failure::SigningFailed
+        })?;
+        self.signed.insert(key, Arc::new(Signed { token: token.clone(), at: now }));
+        Ok(token)
+    }
+
+    /// How many signed identities are remembered now.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.signed.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.signed.is_empty()
+    }
+
+    /// How many signed identities can be remembered.
+    #[must_use]
+    pub fn capacity(&self) -> u64 {
+        self.signed.capacity()
+    }
+}
+
+/// Whether an identity signed at `at` is to be handed out at `now`. One from the future is not: the clock was
+/// stepped back, and a backend would refuse it.
+fn is_fresh(at: UnixTime, now: UnixTime) -> bool {
+    at <= now && now.plus(MIN_FRESH) <= at.plus(LIFETIME)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fresh_for_the_first_half_of_its_life() {
+        let at = UnixTime::from_seconds(1_000);
+        for (now, fresh) in [(999, false), (1_000, true), (1_030, true), (1_031, false), (5_000, false)] {
+            assert_eq!(is_fresh(at, UnixTime::from_seconds(now)), fresh, "{now}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Starts the authorizer: reads the settings and the edge file, assembles, serves.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use authz_service::server::{self, Listeners};
+use authz_service::settings::{Settings, SettingsError};
+use authz_service::startup::{self, Assembled, Needs};
+use authz_service::{shutdown, telemetry};
+use clock::{Clock, SystemClock};
+use edge_config::Edge;
+
+/// A decision allocates some dozens of small values on every core at once.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The configuration cannot be used: the exit code of every tool of this project for that.
+const INVALID_CONFIGURATION: u8 = 64;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            eprintln!("{}", failed.message);
+            ExitCode::from(failed.code)
+        }
+    }
+}
+
+struct Failed {
+    message: String,
+    code: u8,
+}
+
+fn failed(code: u8) -> impl FnOnce(&dyn std::fmt::Display) -> Failed {
+    move |what| Failed { message: format!("authz-service: {what}"), code }
+}
+
+fn run() -> Result<(), Failed> {
+    let environment = |name: &str| std::env::var(name).ok();
+    let settings = match Settings::read(std::env::args_os(), &environment) {
+        Ok(settings) => settings,
+        // Prints help and versions on standard output, mistakes on standard error, and exits with 0 or 2.
+        Err(SettingsError::CommandLine(error)) => error.exit(),
+        Err(error @ SettingsError::Environment { .. }) => return Err(failed(2)(&error)),
+    };
+    let home = settings.home.display().to_string();
+    let overlaid = |name: &str| if name == "CUTOVER_HOME" { Some(home.clone()) } else { environment(name) };
+    let edge = edge_config::load(&settings.edge_file, &overlaid)
+        .map_err(|faults| Failed { message: faults.to_string(), code: INVALID_CONFIGURATION })?;
+
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let dropped = startup::dropped_log_lines().map_err(|e| failed(1)(&e))?;
+    let (outlet, _flush) =
+        telemetry::outlet::open(std::io::stdout(), dropped.clone()).map_err(|e| failed(1)(&e))?;
+    let subscriber = telemetry::subscriber(&settings.log, outlet).map_err(|e| failed(2)(&e))?;
+    tracing::subscriber::set_global_default(subscriber).map_err(|e| failed(1)(&e))?;
+    telemetry::log_panics();
+
+    let needs = Needs {
+        identity_key: settings.identity_key.clone(),
+        token_cache: settings.token_cache,
+        identity_cache: settings.identity_cache,
+        dropped_log_lines: dropped,
+    };
+    let assembled =
+        startup::assemble(&edge, &needs, &clock).map_err(|e| failed(INVALID_CONFIGURATION)(&e))?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| failed(1)(&e))?;
+    runtime.block_on(serve(&settings, &edge, assembled))
+}
+
+async fn serve(settings: &Settings, edge: &Edge, assembled: Assembled) -> Result<(), Failed> {
+    let asked = shutdown::asked().map_err(|e| failed(1)(&e))?;
+    let checks = settings.listen.unwrap_or(edge.authorizer.address);
+    let listeners = Listeners::bind(checks, settings.admin).await.map_err(|e| failed(1)(&e))?;
+    tracing::info!(
+        edge = edge.name,
+        revision = edge.revision.0,
+        routes = edge.routes.len(),
+        checks = %listeners.checks.local_addr().unwrap_or(checks),
+        admin = %listeners.admin.local_addr().unwrap_or(settings.admin),
+        "listening"
+    );
+    let end = async {
+        let signal = asked.await;
+        tracing::info!(signal, "draining");
+    };
+    server::serve(assembled, listeners, settings.drain, end).await.map_err(|e| failed(1)(&e))?;
+    tracing::info!("stopped");
+    Ok(())
+}

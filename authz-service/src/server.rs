@@ -1,0 +1,173 @@
+//! Serving: checks and health over gRPC, the admin interface over HTTP, until somebody asks for the end.
+
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+use tonic_health::ServingStatus;
+use tonic_health::server::{HealthReporter, health_reporter};
+
+use crate::admin::Admin;
+use crate::startup::Assembled;
+
+/// Envoy sends at most 60 KB of headers and no body; four times that is somebody else.
+const MAX_CHECK_BYTES: usize = 262_144;
+
+/// How many checks one connection may have open. Envoy's own circuit breaker stops at as many, and a decision
+/// takes microseconds: more would only wait here instead of there.
+const MAX_STREAMS: u32 = 1_024;
+
+/// How often health is compared with readiness. Envoy asks about once a second.
+const HEALTH_INTERVAL: Duration = Duration::from_millis(200);
+
+/// An address that cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} for {what} ({source}); stop what listens there, or set {variable}")]
+pub struct CannotListen {
+    /// Where.
+    pub address: SocketAddr,
+    /// For what.
+    pub what: &'static str,
+    /// Which variable moves it.
+    pub variable: &'static str,
+    /// What the system said.
+    pub source: std::io::Error,
+}
+
+/// The two sockets.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For checks.
+    pub checks: TcpListener,
+    /// For the admin interface.
+    pub admin: TcpListener,
+}
+
+impl Listeners {
+    /// Listens on both addresses.
+    ///
+    /// # Errors
+    /// [`CannotListen`], naming the address and the variable that moves it.
+    pub async fn bind(checks: SocketAddr, admin: SocketAddr) -> Result<Self, CannotListen> {
+        let bind = async |address, what, variable| {
+            TcpListener::bind(address).await.map_err(|source| CannotListen {
+                address,
+                what,
+                variable,
+                source,
+            })
+        };
+        Ok(Self {
+            checks: bind(checks, "checks", "AUTHZ_ADDRESS").await?,
+            admin: bind(admin, "the admin interface", "AUTHZ_ADMIN_ADDRESS").await?,
+        })
+    }
+}
+
+/// Serving came to an end that nobody asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The gRPC server.
+    #[error("the gRPC server ended: {0}")]
+    Grpc(#[from] tonic::transport::Error),
+    /// The admin server.
+    #[error("the admin server ended: {0}")]
+    Admin(#[from] std::io::Error),
+}
+
+/// Serves `assembled` on `listeners` until `end` completes. Then health says not serving, no new connection is
+/// taken, and open checks have `drain` to finish.
+///
+/// # Errors
+/// [`ServeError`] when a server ends by itself.
+pub async fn serve(
+    assembled: Assembled,
+    listeners: Listeners,
+    drain: Duration,
+    end: impl Future<Output = ()> + Send,
+) -> Result<(), ServeError> {
+    let (checks, admin, key_url, watchers) = assembled.into_parts();
+    let (ending, _) = watch::channel(false);
+    let (reporter, health) = health_reporter();
+    set_health(&reporter, admin.readiness().ready).await;
+
+    let fetching = key_url.map(|url| tokio::spawn(url.run()));
+    let reporting = tokio::spawn(report(reporter.clone(), admin.clone()));
+    let draining = std::sync::Arc::clone(&admin.draining);
+
+    let grpc = Server::builder()
+        .tcp_nodelay(true)
+        .max_concurrent_streams(MAX_STREAMS)
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+        .add_service(health)
+        .add_service(
+            AuthorizationServer::new(checks)
+                .max_decoding_message_size(MAX_CHECK_BYTES)
+                .max_encoding_message_size(MAX_CHECK_BYTES),
+        )
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listeners.checks), ended(ending.subscribe()));
+    let http = axum::serve(listeners.admin, admin.router());
+    let http = http.with_graceful_shutdown(ended(ending.subscribe()));
+
+    let serving =
+        async { tokio::try_join!(async { Ok(grpc.await?) }, async { Ok(http.await?) }).map(|_| ()) };
+    tokio::pin!(serving);
+    let outcome = tokio::select! {
+        outcome = &mut serving => outcome,
+        () = end => {
+            draining.store(true, Ordering::Relaxed);
+            stop(&reporting);
+            set_health(&reporter, false).await;
+            // Fails only when nobody listens any more.
+            let _ = ending.send(true);
+            // The bound is the point: a connection that stays open must not keep the process.
+            tokio::time::timeout(drain, &mut serving).await.unwrap_or(Ok(()))
+        }
+    };
+    stop(&reporting);
+    if let Some(fetching) = &fetching {
+        stop(fetching);
+    }
+    drop(watchers);
+    outcome
+}
+
+fn stop<T>(task: &JoinHandle<T>) {
+    task.abort();
+}
+
+async fn ended(mut ending: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is an end too.
+    let _ = ending.wait_for(|ended| *ended).await;
+}
+
+async fn report(reporter: HealthReporter, admin: Admin) {
+    let mut ticks = tokio::time::interval(HEALTH_INTERVAL);
+    let mut told = None;
+    loop {
+        ticks.tick().await;
+        let readiness = admin.readiness();
+        if told != Some(readiness.ready) {
+            told = Some(readiness.ready);
+            set_health(&reporter, readiness.ready).await;
+            if readiness.ready {
+                tracing::info!(revision = readiness.revision, "ready");
+            } else {
+                tracing::warn!(parts = ?readiness.parts, "not ready");
+            }
+        }
+    }
+}
+
+async fn set_health(reporter: &HealthReporter, ready: bool) {
+    let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+    reporter.set_service_status("", status).await;
+    reporter.set_service_status("envoy.service.auth.v3.Authorization", status).await;
+}

@@ -1,0 +1,282 @@
+//! The list of revoked sessions: JSON lines that the auth service appends and this service follows.
+//!
+//! `{"sid": UUID, "from": SECONDS, "until": SECONDS}` ends the session at `from`. After `until` every token of
+//! that session has expired beyond the leeway, so the entry is dropped.
+//!
+//! | what happens | then |
+//! |---|---|
+//! | a line is appended | in force after at most 200 ms |
+//! | the file is replaced, truncated or removed | what was read stays in force until its `until`; the new file is read from its beginning |
+//! | there is no file | nobody was revoked yet: the auth service makes the file with its first revocation |
+//! | the file cannot be read | every session is 503 `revocations_unavailable` after [`UNREADABLE_LIMIT`] |
+//! | more than [`MAX_SESSIONS`] are revoked at once | every session is 503 `revocations_unavailable` until entries expire |
+//! | a line makes no sense | it is counted, logged and skipped: one bad line must not sign everybody out |
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use clock::{Clock, UnixTime};
+use identity::SessionId;
+use prometheus::IntCounter;
+use serde::Deserialize;
+
+use crate::decision::Failure;
+use crate::source::{Health, Source, Trouble};
+
+/// How long an unreadable file is overlooked: a few polls. A revocation must hold within a second, so little
+/// more can be waited for.
+pub const UNREADABLE_LIMIT: Duration = Duration::from_secs(1);
+
+/// How many revoked sessions are held: some 40 MB. A session is listed for no longer than its access token
+/// lives, so this is half a million sign-outs within four hours.
+pub const MAX_SESSIONS: usize = 500_000;
+
+/// A longer line is not one of ours.
+const MAX_LINE_BYTES: usize = 1_024;
+
+/// How much of the file is read at once.
+const CHUNK_BYTES: usize = 65_536;
+
+/// Polls between two sweeps of expired entries: some 20 s.
+const POLLS_PER_SWEEP: u32 = 100;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Revoked {
+    from: u64,
+    until: u64,
+}
+
+/// Which sessions were ended.
+#[derive(Debug, Default)]
+pub struct Revocations {
+    sessions: RwLock<HashMap<SessionId, Revoked>>,
+    trouble: ArcSwap<Option<Trouble>>,
+    overflowed: AtomicBool,
+    loaded: AtomicBool,
+}
+
+impl Revocations {
+    /// Whether `session` is over at `now`.
+    ///
+    /// # Errors
+    /// [`Failure::RevocationsUnavailable`] when the list is not to be relied on.
+    pub fn is_revoked(&self, session: SessionId, now: UnixTime) -> Result<bool, Failure> {
+        if !self.is_reliable(now) {
+            return Err(Failure::RevocationsUnavailable);
+        }
+        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(sessions.get(&session).is_some_and(|revoked| now.seconds() >= revoked.from))
+    }
+
+    fn is_reliable(&self, now: UnixTime) -> bool {
+        let trouble = self.trouble.load();
+        let unreadable =
+            trouble.as_ref().as_ref().is_some_and(|t| t.lasts_longer_than(UNREADABLE_LIMIT, now));
+        self.loaded.load(Ordering::Acquire) && !unreadable && !self.overflowed.load(Ordering::Acquire)
+    }
+
+    /// How many sessions are listed.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sessions.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How the list is, for `/readyz`.
+    #[must_use]
+    pub fn health(&self, now: UnixTime) -> Health {
+        let mut detail = format!("{} sessions", self.len());
+        if let Some(trouble) = self.trouble.load().as_ref() {
+            detail.push_str(&format!(
+                "; unreadable since {} ({})",
+                trouble.since().seconds(),
+                trouble.what()
+            ));
+        }
+        if self.overflowed.load(Ordering::Acquire) {
+            detail.push_str("; more than can be held");
+        }
+        Health { ready: self.is_reliable(now), detail }
+    }
+
+    fn add(&self, lines: Vec<Line>, now: UnixTime) {
+        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+        for Line { sid, from, until } in lines {
+            if until < now.seconds() {
+                continue;
+            }
+            if sessions.len() >= MAX_SESSIONS && !sessions.contains_key(&sid) {
+                if !self.overflowed.swap(true, Ordering::AcqRel) {
+                    tracing::error!(
+                        MAX_SESSIONS,
+                        "more revoked sessions than can be held; sessions are refused"
+                    );
+                }
+                continue;
+            }
+            let revoked = sessions.entry(sid).or_insert(Revoked { from, until });
+            // Two lines for one session: the wider of both.
+            revoked.from = revoked.from.min(from);
+            revoked.until = revoked.until.max(until);
+        }
+    }
+
+    /// Drops what no token can need any more. Says whether anything was dropped.
+    fn sweep(&self, now: UnixTime) {
+        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+        sessions.retain(|_, revoked| revoked.until >= now.seconds());
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    sid: SessionId,
+    from: u64,
+    until: u64,
+}
+
+/// Follows the file.
+#[derive(Debug)]
+pub struct RevocationFile {
+    path: PathBuf,
+    revocations: Arc<Revocations>,
+    clock: Arc<dyn Clock>,
+    bad_lines: IntCounter,
+    /// Device and inode of the file that was read, and how far.
+    at: Option<(u64, u64)>,
+    offset: u64,
+    /// The beginning of a line whose end is not written yet.
+    partial: Vec<u8>,
+    polls: u32,
+}
+
+impl RevocationFile {
+    /// Follows `path` into `revocations`, counting lines that make no sense.
+    #[must_use]
+    pub fn new(
+        path: &Path,
+        revocations: Arc<Revocations>,
+        clock: Arc<dyn Clock>,
+        bad_lines: IntCounter,
+    ) -> Self {
+        let path = path.to_owned();
+        Self { path, revocations, clock, bad_lines, at: None, offset: 0, partial: Vec::new(), polls: 0 }
+    }
+
+    fn restart(&mut self) {
+        self.offset = 0;
+        self.partial.clear();
+    }
+
+    fn follow(&mut self, now: UnixTime) -> io::Result<()> {
+        use std::os::unix::fs::MetadataExt as _;
+        let mut file = match File::open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.at = None;
+                self.restart();
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let metadata = file.metadata()?;
+        let this = (metadata.dev(), metadata.ino());
+        if self.at != Some(this) || metadata.len() < self.offset {
+            self.restart();
+            self.at = Some(this);
+        }
+        if metadata.len() == self.offset {
+            return Ok(());
+        }
+        file.seek(SeekFrom::Start(self.offset))?;
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            let count = file.read(&mut chunk)?;
+            let Some(read) = chunk.get(..count).filter(|read| !read.is_empty()) else { return Ok(()) };
+            self.offset = self.offset.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+            self.take(read, now);
+        }
+    }
+
+    fn take(&mut self, mut bytes: &[u8], now: UnixTime) {
+        let mut lines = Vec::new();
+        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+            let (line, rest) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
+            bytes = rest.get(1..).unwrap_or_default();
+            if self.partial.is_empty() {
+                lines.extend(self.parse(line));
+            } else {
+                let mut whole = std::mem::take(&mut self.partial);
+                whole.extend_from_slice(line);
+                lines.extend(self.parse(&whole));
+            }
+        }
+        // Beyond the limit only the fact that the line is too long matters.
+        let room = (MAX_LINE_BYTES + 1).saturating_sub(self.partial.len());
+        self.partial.extend_from_slice(bytes.get(..bytes.len().min(room)).unwrap_or_default());
+        self.revocations.add(lines, now);
+    }
+
+    fn parse(&self, line: &[u8]) -> Option<Line> {
+        if line.iter().all(u8::is_ascii_whitespace) {
+            return None;
+        }
+        let parsed = (line.len() <= MAX_LINE_BYTES).then(|| serde_json::from_slice::<Line>(line));
+        if let Some(Ok(line)) = parsed {
+            return Some(line);
+        }
+        self.bad_lines.inc();
+        tracing::error!(file = %self.path.display(), bytes = line.len(), "a revocation makes no sense; skipped");
+        None
+    }
+}
+
+impl Source for RevocationFile {
+    fn name(&self) -> &'static str {
+        "revocations"
+    }
+
+    fn poll(&mut self) {
+        let now = self.clock.now();
+        self.polls = self.polls.wrapping_add(1);
+        if self.polls.is_multiple_of(POLLS_PER_SWEEP) {
+            self.revocations.sweep(now);
+        }
+        if self.revocations.overflowed.load(Ordering::Acquire) {
+            // Read everything again once there is room, because lines were passed over.
+            self.revocations.sweep(now);
+            if self.revocations.len() < MAX_SESSIONS {
+                self.revocations.overflowed.store(false, Ordering::Release);
+                self.restart();
+            }
+        }
+        match self.follow(now) {
+            Ok(()) => {
+                if self.revocations.trouble.load().is_some() {
+                    self.revocations.trouble.store(Arc::new(None));
+                }
+                self.revocations.loaded.store(true, Ordering::Release);
+            }
+            Err(error) => {
+                if Trouble::note(&self.revocations.trouble, error.to_string(), now) {
+                    tracing::error!(file = %self.path.display(), %error, "revocations cannot be read");
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

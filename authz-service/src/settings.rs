@@ -1,0 +1,256 @@
+//! Settings: command line first, then environment, then default. The environment is an argument, so that a
+//! test can bring its own.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+
+use crate::credential::cache;
+use crate::identity_headers;
+
+/// The port table says so; loopback, because it tells everything to everybody.
+const DEFAULT_ADMIN: &str = "127.0.0.1:9192";
+
+/// Decisions take microseconds and Envoy waits 200 ms for one: whatever is still open after five seconds is
+/// an idle connection.
+const DEFAULT_DRAIN_SECONDS: u64 = 5;
+
+/// Decides who may pass the edge and for which tenant, as Envoy's ext_authz v3 service.
+///
+/// Reads the edge file that Envoy's configuration is rendered from, verifies sessions and services, and answers
+/// each check with identity headers or with the refusal that the route's contract words.
+///
+/// Exit codes: 0 stopped as asked, 1 an address is in use or the process failed, 2 usage, 64 invalid
+/// configuration.
+#[derive(Debug, Parser)]
+#[command(name = "authz-service", version)]
+struct Arguments {
+    /// The edge file [env: EDGE_FILE] [default: envoy/edges/dev.yaml]
+    #[arg(long, value_name = "FILE")]
+    edge: Option<PathBuf>,
+
+    /// Where keys, the tenant directory and revocations are, unless the edge file says otherwise
+    /// [env: CUTOVER_HOME] [default: .run]
+    #[arg(long, value_name = "DIRECTORY")]
+    home: Option<PathBuf>,
+
+    /// Where checks are answered [env: AUTHZ_ADDRESS] [default: `authorizer.address` of the edge file]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+
+    /// Where /healthz, /readyz, /metrics and /stats are served [env: AUTHZ_ADMIN_ADDRESS]
+    /// [default: 127.0.0.1:9192]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    admin: Option<SocketAddr>,
+
+    /// The private key that identities are signed with, Ed25519 in PKCS #8 PEM [env: AUTHZ_IDENTITY_KEY]
+    /// [default: keys/identity.pem under the home]
+    #[arg(long, value_name = "FILE")]
+    identity_key: Option<PathBuf>,
+
+    /// How many verified tokens are remembered; one takes some 500 bytes [env: AUTHZ_TOKEN_CACHE]
+    /// [default: 100000]
+    #[arg(long, value_name = "COUNT")]
+    token_cache: Option<usize>,
+
+    /// How many signed identities are remembered; one takes some 900 bytes [env: AUTHZ_IDENTITY_CACHE]
+    /// [default: 20000]
+    #[arg(long, value_name = "COUNT")]
+    identity_cache: Option<usize>,
+
+    /// How long open checks may take to finish after SIGTERM or SIGINT [env: AUTHZ_DRAIN_SECONDS] [default: 5]
+    #[arg(long, value_name = "SECONDS")]
+    drain_seconds: Option<u64>,
+
+    /// Which log lines are written, as `level` or `module=level,…` [env: RUST_LOG] [default: info]
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+}
+
+/// Everything that can be set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The edge file.
+    pub edge_file: PathBuf,
+    /// Where a run writes.
+    pub home: PathBuf,
+    /// Where checks are answered; absent means where the edge file says.
+    pub listen: Option<SocketAddr>,
+    /// Where the admin interface is.
+    pub admin: SocketAddr,
+    /// The key that identities are signed with.
+    pub identity_key: PathBuf,
+    /// How many verified tokens are remembered.
+    pub token_cache: usize,
+    /// How many signed identities are remembered.
+    pub identity_cache: usize,
+    /// How long open checks may take to finish.
+    pub drain: Duration,
+    /// Which log lines are written.
+    pub log: String,
+}
+
+/// Settings that cannot be used, or a request for help.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// What the command line parser has to say, `--help` and `--version` included.
+    #[error(transparent)]
+    CommandLine(#[from] clap::Error),
+    /// A variable of the environment.
+    #[error("{name}={value:?} is not {expected}")]
+    Environment {
+        /// Which variable.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+}
+
+/// Looks up a variable of the environment.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+impl Settings {
+    /// Reads `arguments` (the program's name first) and `environment`. An empty variable counts as unset.
+    ///
+    /// # Errors
+    /// [`SettingsError`], naming the option or variable and its value.
+    pub fn read<I, A>(arguments: I, environment: Environment<'_>) -> Result<Self, SettingsError>
+    where
+        I: IntoIterator<Item = A>,
+        A: Into<OsString> + Clone,
+    {
+        let Arguments {
+            edge,
+            home,
+            listen,
+            admin,
+            identity_key,
+            token_cache,
+            identity_cache,
+            drain_seconds,
+            log,
+        } = Arguments::try_parse_from(arguments)?;
+        let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
+        let path = |name: &str| variable(name).map(PathBuf::from);
+        let default_admin = || DEFAULT_ADMIN.parse().unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9192)));
+
+        let home = home.or_else(|| path("CUTOVER_HOME")).unwrap_or_else(|| PathBuf::from(".run"));
+        let address = "an address and port, such as 127.0.0.1:9191";
+        let count = "a whole number above 0";
+        let seconds = "a whole number of seconds";
+        let listen = match listen {
+            Some(listen) => Some(listen),
+            None => parsed("AUTHZ_ADDRESS", &variable, address)?,
+        };
+        let admin = match admin {
+            Some(admin) => admin,
+            None => parsed("AUTHZ_ADMIN_ADDRESS", &variable, address)?.unwrap_or_else(default_admin),
+        };
+        let token_cache = match token_cache {
+            Some(count) => count,
+            None => parsed("AUTHZ_TOKEN_CACHE", &variable, count)?.unwrap_or(cache::DEFAULT_CAPACITY),
+        };
+        let identity_cache = match identity_cache {
+            Some(count) => count,
+            None => parsed("AUTHZ_IDENTITY_CACHE", &variable, count)?
+                .unwrap_or(identity_headers::DEFAULT_CAPACITY),
+        };
+        let drain = match drain_seconds {
+            Some(seconds) => seconds,
+            None => parsed("AUTHZ_DRAIN_SECONDS", &variable, seconds)?.unwrap_or(DEFAULT_DRAIN_SECONDS),
+        };
+        Ok(Self {
+            edge_file: edge
+                .or_else(|| path("EDGE_FILE"))
+                .unwrap_or_else(|| PathBuf::from("envoy/edges/dev.yaml")),
+            listen,
+            admin,
+            identity_key: identity_key
+                .or_else(|| path("AUTHZ_IDENTITY_KEY"))
+                .unwrap_or_else(|| home.join("keys/identity.pem")),
+            token_cache,
+            identity_cache,
+            drain: Duration::from_secs(drain),
+            log: log.or_else(|| variable("RUST_LOG")).unwrap_or_else(|| "info".to_owned()),
+            home,
+        })
+    }
+}
+
+fn parsed<T: std::str::FromStr>(
+    name: &'static str,
+    variable: &dyn Fn(&str) -> Option<String>,
+    expected: &'static str,
+) -> Result<Option<T>, SettingsError> {
+    let Some(value) = variable(name) else { return Ok(None) };
+    match value.parse() {
+        Ok(parsed) => Ok(Some(parsed)),
+        Err(_) => Err(SettingsError::Environment { name, value, expected }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        let environment: std::collections::HashMap<String, String> =
+            environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let all = std::iter::once("authz-service").chain(arguments.iter().copied());
+        Settings::read(all, &|name| environment.get(name).cloned())
+    }
+
+    #[test]
+    fn defaults_follow_the_port_table() {
+        let settings = read(&[], &[]).unwrap();
+        assert_eq!(settings.edge_file, PathBuf::from("envoy/edges/dev.yaml"));
+        assert_eq!(settings.listen, None);
+        assert_eq!(settings.admin.to_string(), "127.0.0.1:9192");
+        assert_eq!(settings.identity_key, PathBuf::from(".run/keys/identity.pem"));
+        assert_eq!(settings.log, "info");
+    }
+
+    #[test]
+    fn the_command_line_comes_before_the_environment() {
+        let environment = [("AUTHZ_ADDRESS", "127.0.0.1:1"), ("CUTOVER_HOME", "/a"), ("EDGE_FILE", "e.yaml")];
+        let settings = read(&[], &environment).unwrap();
+        assert_eq!(settings.listen.unwrap().port(), 1);
+        assert_eq!(settings.identity_key, PathBuf::from("/a/keys/identity.pem"));
+        assert_eq!(settings.edge_file, PathBuf::from("e.yaml"));
+        let settings = read(&["--listen", "127.0.0.1:2", "--home", "/b"], &environment).unwrap();
+        assert_eq!(settings.listen.unwrap().port(), 2);
+        assert_eq!(settings.identity_key, PathBuf::from("/b/keys/identity.pem"));
+    }
+
+    #[test]
+    fn a_wrong_value_is_named() {
+        let error = read(&[], &[("AUTHZ_ADMIN_ADDRESS", "nine")]).unwrap_err().to_string();
+        assert!(error.contains("AUTHZ_ADMIN_ADDRESS") && error.contains("nine"), "{error}");
+        assert!(read(&["--listen", "x"], &[]).is_err());
+        assert!(read(&["--nonsense"], &[]).is_err());
+        assert!(read(&[], &[("AUTHZ_ADMIN_ADDRESS", "")]).is_ok(), "empty is unset");
+    }
+
+    #[test]
+    fn help_names_every_variable() {
+        let help = read(&["--help"], &[]).unwrap_err().to_string();
+        for name in [
+            "EDGE_FILE",
+            "CUTOVER_HOME",
+            "AUTHZ_ADDRESS",
+            "AUTHZ_ADMIN_ADDRESS",
+            "AUTHZ_IDENTITY_KEY",
+            "AUTHZ_TOKEN_CACHE",
+            "AUTHZ_IDENTITY_CACHE",
+            "AUTHZ_DRAIN_SECONDS",
+            "RUST_LOG",
+        ] {
+            assert!(help.contains(name), "{name} is not in the help");
+        }
+    }
+}

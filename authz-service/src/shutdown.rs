@@ -1,0 +1,21 @@
+//! The end: asked for by SIGTERM or SIGINT.
+
+use std::io;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Waits for the first SIGTERM or SIGINT and says which it was. The handlers stand as soon as this returns its
+/// future, so a signal that comes during the start is not lost.
+///
+/// # Errors
+/// When the system allows no signal handler.
+pub fn asked() -> io::Result<impl Future<Output = &'static str>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
+    })
+}

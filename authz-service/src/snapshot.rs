@@ -1,0 +1,184 @@
+//! The edge file as decisions need it: every route found in one look, by the name that Envoy sends.
+//!
+//! A snapshot belongs to one revision. Envoy says with every check which revision its configuration was
+//! rendered from; a revision that is not here is never guessed at.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use edge_config::Edge;
+use edge_config::edge::{Answer, Answers, Exposure, Policy, Sessions};
+
+use crate::check::CheckInput;
+use crate::decision::Failure;
+
+/// One route, with everything that a decision about it needs.
+#[derive(Debug)]
+pub struct Route {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The name of its policy.
+    pub policy_name: Arc<str>,
+    /// What a caller must be.
+    pub policy: Policy,
+    /// Who can reach the listener that it is on.
+    pub exposure: Exposure,
+    /// The `aud` of identities for its backend.
+    pub audience: Arc<str>,
+    /// What a refused caller is told.
+    pub answers: Arc<Answers>,
+}
+
+/// One revision of the edge.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The name of the edge.
+    pub edge: String,
+    /// Which revision.
+    pub revision: String,
+    /// How sessions are recognised.
+    pub sessions: Option<Sessions>,
+    routes: HashMap<String, Arc<Route>>,
+}
+
+/// An edge that no decision could be made on. `edge_config` finds all of these first; here they are only
+/// refused, so that a lookup cannot fail later.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("route {route}: {what}")]
+pub struct UnusableEdge {
+    /// Which route.
+    pub route: String,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+impl Snapshot {
+    /// Prepares `edge`.
+    ///
+    /// # Errors
+    /// [`UnusableEdge`], when a route names something that the edge does not have, or an answer has a status
+    /// that Envoy cannot send.
+    pub fn new(edge: &Edge) -> Result<Self, UnusableEdge> {
+        let answers: HashMap<&str, Arc<Answers>> =
+            edge.answers.iter().map(|(name, answers)| (name.as_str(), Arc::new(answers.clone()))).collect();
+        let mut routes = HashMap::with_capacity(edge.routes.len());
+        for route in &edge.routes {
+            let missing = |what: &str| UnusableEdge { route: route.name.clone(), what: what.to_owned() };
+            let policy = edge.policies.get(&route.policy).ok_or_else(|| missing("no such policy"))?;
+            let backend = edge.backends.get(&route.backend).ok_or_else(|| missing("no such backend"))?;
+            let answers = answers.get(route.answers.as_str()).ok_or_else(|| missing("no such answers"))?;
+            let exposure = edge
+                .hosts
+                .get(&route.host)
+                .and_then(|host| edge.listeners.get(&host.listener))
+                .map(|listener| listener.exposure)
+                .ok_or_else(|| missing("no such host or listener"))?;
+            if matches!(policy, Policy::Session(_)) && edge.sessions.is_none() {
+                return Err(missing("its policy needs a session, and the edge has no `sessions`"));
+            }
+            if let Some(status) = unsendable(answers) {
+                return Err(missing(&format!("Envoy cannot answer with status {status}")));
+            }
+            let prepared = Route {
+                name: Arc::from(route.name.as_str()),
+                policy_name: Arc::from(route.policy.as_str()),
+                policy: policy.clone(),
+                exposure,
+                audience: Arc::from(backend.audience.as_str()),
+                answers: Arc::clone(answers),
+            };
+            routes.insert(route.name.clone(), Arc::new(prepared));
+        }
+        Ok(Self {
+            edge: edge.name.clone(),
+            revision: edge.revision.0.clone(),
+            sessions: edge.sessions.clone(),
+            routes,
+        })
+    }
+
+    /// The route `name`.
+    #[must_use]
+    pub fn route(&self, name: &str) -> Option<&Arc<Route>> {
+        self.routes.get(name)
+    }
+
+    /// Every route.
+    pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.routes.values()
+    }
+}
+
+fn unsendable(answers: &Answers) -> Option<u16> {
+    let Answers { content_type: _, unauthenticated, forbidden, not_found, unavailable } = answers;
+    [unauthenticated, forbidden, not_found, unavailable]
+        .into_iter()
+        .map(|Answer { status, body: _ }| *status)
+        .find(|status| !crate::envoy::response::can_send(*status))
+}
+
+/// The revisions that this replica knows. All lookups go through here.
+#[derive(Debug)]
+pub struct Snapshots {
+    current: ArcSwap<Snapshot>,
+}
+
+/// A route and the snapshot that it is in. Only [`Snapshots::locate`] makes one: Envoy and this replica agree
+/// on revision, route and policy.
+#[derive(Clone, Debug)]
+pub struct Located {
+    snapshot: Arc<Snapshot>,
+    route: Arc<Route>,
+}
+
+impl Located {
+    /// The snapshot.
+    #[must_use]
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// The route.
+    #[must_use]
+    pub const fn route(&self) -> &Arc<Route> {
+        &self.route
+    }
+}
+
+impl Snapshots {
+    /// Knows `snapshot` only.
+    #[must_use]
+    pub fn new(snapshot: Snapshot) -> Self {
+        Self { current: ArcSwap::from_pointee(snapshot) }
+    }
+
+    /// The newest revision.
+    #[must_use]
+    pub fn newest(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Finds the route that `input` is about.
+    ///
+    /// # Errors
+    /// [`Failure::UnknownRevision`], [`Failure::UnknownRoute`] or [`Failure::PolicyMismatch`].
+    pub fn locate(&self, input: &CheckInput<'_>) -> Result<Located, Failure> {
+        let snapshot = self.current.load_full();
+        if snapshot.revision != input.revision {
+            return Err(Failure::UnknownRevision);
+        }
+        let route = Arc::clone(snapshot.route(input.route).ok_or(Failure::UnknownRoute)?);
+        if &*route.policy_name != input.policy {
+            return Err(Failure::PolicyMismatch);
+        }
+        Ok(Located { snapshot, route })
+    }
+
+    /// The route that is called `name` in the newest revision, when all that is wanted is what its clients are
+    /// told while nothing can be decided.
+    #[must_use]
+    pub fn answers(&self, name: &str) -> Option<Arc<Answers>> {
+        self.current.load().route(name).map(|route| Arc::clone(&route.answers))
+    }
+}

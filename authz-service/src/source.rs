@@ -1,0 +1,307 @@
+//! What the authorizer knows and others change: key files, the tenant directory, revocations.
+//!
+//! Each is a [`Source`], polled on a thread of its own every [`INTERVAL`], so that a large file never holds up
+//! a small one, and neither holds up a decision. A poll is one `stat`: it costs microseconds and sees what
+//! file notifications miss (network file systems, bind mounts, a swapped symlink in a Kubernetes volume), so
+//! there is no second mechanism beside it.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use aws_lc_rs::digest::SHA256;
+use clock::UnixTime;
+use prometheus::IntCounter;
+
+/// How often a source is looked at. A fifth of the second within which a suspension or revocation must hold.
+pub const INTERVAL: Duration = Duration::from_millis(200);
+
+/// Something that is kept fresh by looking at it again and again.
+pub trait Source: Send + 'static {
+    /// A short name for logs and metrics.
+    fn name(&self) -> &'static str;
+
+    /// Looks once. Reports trouble where the decisions see it; never waits long.
+    fn poll(&mut self);
+}
+
+/// Counts of a source's loads.
+#[derive(Clone, Debug)]
+pub struct Reloads {
+    /// Loads that took effect.
+    pub done: IntCounter,
+    /// Loads that were refused.
+    pub failed: IntCounter,
+}
+
+/// How a source is, for `/readyz`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Whether decisions can rely on it.
+    pub ready: bool,
+    /// A few words for whoever asks.
+    pub detail: String,
+}
+
+/// A source is broken, since when and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    since: UnixTime,
+    what: String,
+}
+
+impl Trouble {
+    /// Writes down `what`. Trouble that goes on keeps its beginning. Says whether it is new, or another one
+    /// than before, so that a log is written once and not five times a second.
+    pub fn note(slot: &ArcSwap<Option<Self>>, what: String, now: UnixTime) -> bool {
+        let before = slot.load();
+        let (since, is_news) = match before.as_ref() {
+            Some(trouble) => (trouble.since, trouble.what != what),
+            None => (now, true),
+        };
+        if is_news {
+            slot.store(Arc::new(Some(Self { since, what })));
+        }
+        is_news
+    }
+
+    /// Whether it began more than `limit` before `now`.
+    #[must_use]
+    pub fn lasts_longer_than(&self, limit: Duration, now: UnixTime) -> bool {
+        now.since(self.since) > limit
+    }
+
+    /// When it began.
+    #[must_use]
+    pub const fn since(&self) -> UnixTime {
+        self.since
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+}
+
+/// Threads that poll sources. Dropping this ends them.
+#[derive(Debug, Default)]
+pub struct Watchers {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Watchers {
+    /// Polls `source` once, here and now, and then on a thread of its own.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn watch(&mut self, mut source: impl Source) -> io::Result<()> {
+        source.poll();
+        let stop = Arc::clone(&self.stop);
+        let name = source.name();
+        let thread = std::thread::Builder::new().name(format!("watch-{name}")).spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                std::thread::park_timeout(INTERVAL);
+                if catch_unwind(AssertUnwindSafe(|| source.poll())).is_err() {
+                    // Decisions would go on with what nobody keeps fresh. Gone, the edge denies instead.
+                    tracing::error!(source = name, "a source panicked; the process ends");
+                    std::process::abort();
+                }
+            }
+        })?;
+        self.threads.push(thread);
+        Ok(())
+    }
+}
+
+impl Drop for Watchers {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            thread.thread().unpark();
+            // A panic in there has already ended the process.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What tells one state of a file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Signature {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Signature {
+    fn of(metadata: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt as _;
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            bytes: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+/// After a change the content is compared this many more times. A file's times move in steps of some
+/// milliseconds, so a second write of the same length within one step shows in nothing but the content.
+const AFTERLOOKS: u8 = 2;
+
+/// A small file that is read again whenever it changes.
+#[derive(Debug)]
+pub struct WatchedFile {
+    path: PathBuf,
+    max_bytes: u64,
+    signature: Option<Signature>,
+    /// SHA-256 of the content: a directory of a million tenants is not kept twice.
+    content: Option<[u8; 32]>,
+    afterlooks: u8,
+    refused: bool,
+}
+
+impl WatchedFile {
+    /// Watches `path`, which may have `max_bytes` at most.
+    #[must_use]
+    pub fn new(path: &Path, max_bytes: u64) -> Self {
+        let path = path.to_owned();
+        Self { path, max_bytes, signature: None, content: None, afterlooks: 0, refused: false }
+    }
+
+    /// Which file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The content when it is another than last time, `None` when it is the same.
+    ///
+    /// # Errors
+    /// When the file is missing, unreadable or too large. The next readable content counts as new.
+    pub fn poll(&mut self) -> io::Result<Option<Vec<u8>>> {
+        self.look().inspect_err(|_| {
+            self.signature = None;
+            self.content = None;
+        })
+    }
+
+    /// Remembers that the present content is of no use, see [`is_refused`](Self::is_refused).
+    pub const fn refuse(&mut self) {
+        self.refused = true;
+    }
+
+    /// Whether the content that [`poll`](Self::poll) gave last was [refused](Self::refuse).
+    #[must_use]
+    pub const fn is_refused(&self) -> bool {
+        self.refused
+    }
+
+    fn look(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let signature = Signature::of(&std::fs::metadata(&self.path)?);
+        if self.signature == Some(signature) {
+            if self.afterlooks == 0 {
+                return Ok(None);
+            }
+            self.afterlooks -= 1;
+        } else {
+            self.afterlooks = AFTERLOOKS;
+        }
+        let content = self.read()?;
+        self.signature = Some(signature);
+        let digest = sha256(&content);
+        if self.content == Some(digest) {
+            return Ok(None);
+        }
+        self.content = Some(digest);
+        self.refused = false;
+        Ok(Some(content))
+    }
+
+    fn read(&self) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        let file = File::open(&self.path)?;
+        file.take(self.max_bytes.saturating_add(1)).read_to_end(&mut content)?;
+        if u64::try_from(content.len()).unwrap_or(u64::MAX) > self.max_bytes {
+            return Err(io::Error::other(format!("more than {} bytes", self.max_bytes)));
+        }
+        Ok(content)
+    }
+}
+
+fn sha256(content: &[u8]) -> [u8; 32] {
+    let mut digest = [0; 32];
+    for (to, from) in digest.iter_mut().zip(aws_lc_rs::digest::digest(&SHA256, content).as_ref()) {
+        *to = *from;
+    }
+    digest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_seen_once_whatever_it_looks_like() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("file");
+        let mut file = WatchedFile::new(&path, 10);
+        assert!(file.poll().is_err(), "missing");
+        std::fs::write(&path, "one").unwrap();
+        assert_eq!(file.poll().unwrap().as_deref(), Some(&b"one"[..]));
+        assert_eq!(file.poll().unwrap(), None);
+        // The same length, very likely within the same tick of the file's times.
+        std::fs::write(&path, "two").unwrap();
+        assert_eq!(file.poll().unwrap().as_deref(), Some(&b"two"[..]));
+        // Renamed over, as careful writers do.
+        std::fs::write(home.path().join("next"), "two").unwrap();
+        std::fs::rename(home.path().join("next"), &path).unwrap();
+        assert_eq!(file.poll().unwrap(), None, "another file, the same content");
+        std::fs::write(&path, "eleven bytes").unwrap();
+        assert!(file.poll().is_err(), "too large");
+        std::fs::write(&path, "two").unwrap();
+        assert_eq!(file.poll().unwrap().as_deref(), Some(&b"two"[..]), "back after trouble counts as new");
+        std::fs::remove_file(&path).unwrap();
+        assert!(file.poll().is_err());
+    }
+
+    #[test]
+    fn a_swapped_symlink_is_a_change() {
+        let home = tempfile::tempdir().unwrap();
+        for version in ["v1", "v2"] {
+            std::fs::create_dir(home.path().join(version)).unwrap();
+            std::fs::write(home.path().join(version).join("file"), version).unwrap();
+        }
+        let link = home.path().join("data");
+        std::os::unix::fs::symlink(home.path().join("v1"), &link).unwrap();
+        let mut file = WatchedFile::new(&link.join("file"), 10);
+        assert_eq!(file.poll().unwrap().as_deref(), Some(&b"v1"[..]));
+        let next = home.path().join("next");
+        std::os::unix::fs::symlink(home.path().join("v2"), &next).unwrap();
+        std::fs::rename(&next, &link).unwrap();
+        assert_eq!(file.poll().unwrap().as_deref(), Some(&b"v2"[..]));
+    }
+
+    #[test]
+    fn trouble_keeps_its_beginning_and_is_told_once() {
+        let slot = ArcSwap::from_pointee(None);
+        let at = UnixTime::from_seconds;
+        assert!(Trouble::note(&slot, "gone".to_owned(), at(10)));
+        assert!(!Trouble::note(&slot, "gone".to_owned(), at(20)));
+        assert!(Trouble::note(&slot, "broken".to_owned(), at(30)), "other trouble is told");
+        let trouble = slot.load_full().as_ref().clone().unwrap();
+        assert_eq!(trouble.since(), at(10));
+        assert!(!trouble.lasts_longer_than(Duration::from_secs(60), at(70)));
+        assert!(trouble.lasts_longer_than(Duration::from_secs(60), at(71)));
+    }
+}

@@ -1,0 +1,168 @@
+//! From settings and an edge to an authorizer whose sources are watched.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clock::Clock;
+use edge_config::Edge;
+use edge_config::edge::KeySource;
+use identity::assertion::Signer;
+use identity::keyset::KeyFileError;
+use prometheus::IntCounter;
+
+use crate::admin::Admin;
+use crate::admin::metrics::Metrics;
+use crate::authorizer::Authorizer;
+use crate::credential::assertion::{Assertions, ServiceKeys};
+use crate::credential::cache::{NoRandomness, TokenCache};
+use crate::credential::keys::KeyRing;
+use crate::credential::keys::file::KeyFile;
+use crate::credential::keys::url::KeyUrl;
+use crate::envoy::service::Checks;
+use crate::identity_headers::IdentityWriter;
+use crate::session::revocations::{RevocationFile, Revocations};
+use crate::snapshot::{Snapshot, Snapshots, UnusableEdge};
+use crate::source::Watchers;
+use crate::tenant::directory::{Directory, DirectoryFile};
+
+/// What [`assemble`] needs beside the edge.
+#[derive(Clone, Debug)]
+pub struct Needs {
+    /// The key that identities are signed with.
+    pub identity_key: PathBuf,
+    /// How many verified tokens are remembered.
+    pub token_cache: usize,
+    /// How many signed identities are remembered.
+    pub identity_cache: usize,
+    /// Counts log lines that were dropped, see [`dropped_log_lines`].
+    pub dropped_log_lines: IntCounter,
+}
+
+/// The count of dropped log lines. It is older than all other metrics, because the log opens first.
+///
+/// # Errors
+/// When the name is not one that Prometheus allows: a defect.
+pub fn dropped_log_lines() -> Result<IntCounter, prometheus::Error> {
+    IntCounter::new("authz_log_lines_dropped_total", "Log lines dropped because nobody read them")
+}
+
+/// An authorizer that is ready to be served. The watchers stop when this is dropped.
+#[derive(Debug)]
+pub struct Assembled {
+    /// The gRPC service.
+    pub checks: Checks,
+    /// The admin interface.
+    pub admin: Admin,
+    /// Keys behind a URL, to be run by the server; absent when keys are in a file.
+    pub key_url: Option<KeyUrl>,
+    watchers: Watchers,
+}
+
+impl Assembled {
+    /// Takes it apart; keep the watchers for as long as decisions are made.
+    #[must_use]
+    pub fn into_parts(self) -> (Checks, Admin, Option<KeyUrl>, Watchers) {
+        let Self { checks, admin, key_url, watchers } = self;
+        (checks, admin, key_url, watchers)
+    }
+}
+
+/// Why nothing can be assembled.
+#[derive(Debug, thiserror::Error)]
+pub enum AssemblyError {
+    /// The edge cannot be decided on.
+    #[error(transparent)]
+    Edge(#[from] UnusableEdge),
+    /// The private key is missing or of no use.
+    #[error(transparent)]
+    IdentityKey(#[from] KeyFileError),
+    /// The HTTP client for keys.
+    #[error("{0}")]
+    KeyUrl(String),
+    /// The system gave no random numbers.
+    #[error(transparent)]
+    Randomness(#[from] NoRandomness),
+    /// The system gave no thread.
+    #[error("no thread to watch a source with: {0}")]
+    Thread(#[from] io::Error),
+    /// Two metrics of one name: a defect.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// Assembles the authorizer for `edge`, reads every source once, and watches them from then on. A source that
+/// is missing does not prevent the start: `/readyz` names it, and decisions that need it are refused.
+///
+/// # Errors
+/// [`AssemblyError`], naming the file and the mend.
+pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<Assembled, AssemblyError> {
+    let snapshot = Snapshot::new(edge)?;
+    let signer = Signer::from_file(&edge.name, &needs.identity_key)?;
+    let metrics = Arc::new(Metrics::new(&snapshot, &needs.dropped_log_lines)?);
+    let mut watchers = Watchers::default();
+
+    let keys = Arc::new(KeyRing::default());
+    let mut key_url = None;
+    let reloads = metrics.reloads("keys");
+    match edge.sessions.as_ref().map(|sessions| &sessions.keys) {
+        Some(KeySource::File(path)) => {
+            watchers.watch(KeyFile::new(path, Arc::clone(&keys), Arc::clone(clock), reloads))?;
+        }
+        Some(KeySource::Url(url)) => {
+            let url = KeyUrl::new(url, Arc::clone(&keys), Arc::clone(clock), reloads);
+            key_url = Some(url.map_err(AssemblyError::KeyUrl)?);
+        }
+        None => {}
+    }
+
+    let assertions = Arc::new(Assertions::default());
+    let reloads = metrics.reloads("services");
+    watchers.watch(ServiceKeys::new(edge, Arc::clone(&assertions), Arc::clone(clock), reloads))?;
+
+    let mut tenants = None;
+    if let Some(listed) = &edge.tenants {
+        let directory = Arc::new(Directory::default());
+        let reloads = metrics.reloads("tenants");
+        watchers.watch(DirectoryFile::new(
+            &listed.file,
+            Arc::clone(&directory),
+            Arc::clone(clock),
+            reloads,
+        ))?;
+        tenants = Some(directory);
+    }
+
+    let mut revocations = None;
+    if let Some(path) = edge.sessions.as_ref().and_then(|sessions| sessions.revocations.as_ref()) {
+        let list = Arc::new(Revocations::default());
+        let bad = metrics.bad_revocations.clone();
+        watchers.watch(RevocationFile::new(path, Arc::clone(&list), Arc::clone(clock), bad))?;
+        revocations = Some(list);
+    }
+
+    let authorizer = Arc::new(Authorizer {
+        snapshots: Snapshots::new(snapshot),
+        keys,
+        tokens: TokenCache::new(needs.token_cache, metrics.token_hits.clone(), metrics.token_misses.clone())?,
+        assertions,
+        revocations,
+        tenants,
+        identities: IdentityWriter::new(
+            signer,
+            needs.identity_cache,
+            metrics.identity_hits.clone(),
+            metrics.identity_misses.clone(),
+        ),
+    });
+    let checks = Checks::new(Arc::clone(&authorizer), Arc::clone(&metrics), Arc::clone(clock));
+    let admin = Admin {
+        authorizer,
+        metrics,
+        clock: Arc::clone(clock),
+        started: clock.now(),
+        draining: Arc::new(AtomicBool::new(false)),
+    };
+    Ok(Assembled { checks, admin, key_url, watchers })
+}

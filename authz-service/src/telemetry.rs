@@ -1,0 +1,44 @@
+//! Logs: JSON lines on standard output, one for each refusal, never a token, cookie or key.
+
+pub mod outlet;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// A log filter that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("RUST_LOG is not a log filter: {0}; write for example `info` or `authz_service=debug`")]
+pub struct BadFilter(#[from] tracing_subscriber::filter::ParseError);
+
+/// A subscriber that writes JSON lines to `writer`, as `filter` asks.
+///
+/// # Errors
+/// [`BadFilter`].
+pub fn subscriber<W>(filter: &str, writer: W) -> Result<impl tracing::Subscriber + Send + Sync, BadFilter>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::builder().parse(filter)?;
+    Ok(tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_env_filter(filter)
+        .with_writer(writer)
+        .finish())
+}
+
+/// Lets a panic appear as a log line like every other, with its place.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        let payload = info.payload();
+        let message = payload
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("");
+        tracing::error!(place, message, "panic");
+    }));
+}

@@ -1,0 +1,73 @@
+//! For whom: a tenant that does not exist or is not active gets nothing, whatever tokens are still unexpired.
+
+pub mod directory;
+
+use clock::UnixTime;
+
+use crate::decision::{Failure, Stop};
+use crate::session::LiveSession;
+use crate::tenant::directory::{Directory, Status};
+
+/// Why a tenant gets nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TenantFault {
+    /// The directory does not list it.
+    Unknown,
+    /// The directory lists it as suspended.
+    Suspended,
+}
+
+impl TenantFault {
+    /// The stable code of this fault.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Unknown => "tenant_unknown",
+            Self::Suspended => "tenant_suspended",
+        }
+    }
+}
+
+/// A person in a live session of an active tenant. Only [`admit`] makes one.
+#[derive(Clone, Debug)]
+pub struct TenantMember {
+    session: LiveSession,
+}
+
+impl TenantMember {
+    /// The session.
+    #[must_use]
+    pub fn into_session(self) -> LiveSession {
+        self.session
+    }
+
+    /// The session, to look at.
+    #[must_use]
+    pub const fn session(&self) -> &LiveSession {
+        &self.session
+    }
+}
+
+/// Lets `session` on when its tenant is active at `now`.
+///
+/// # Errors
+/// A denial with [`TenantFault`], or [`Failure::TenantsUnavailable`] when the directory cannot tell.
+pub fn admit(
+    session: LiveSession,
+    directory: Option<&Directory>,
+    now: UnixTime,
+) -> Result<TenantMember, Stop> {
+    // An edge without a directory knows no tenant; a policy that needs one cannot be decided.
+    let directory = directory.ok_or(Failure::TenantsUnavailable)?;
+    match directory.status(session.person().tenant, now)? {
+        Some(Status::Active) => Ok(TenantMember { session }),
+        Some(Status::Suspended) => Err(TenantFault::Suspended.into()),
+        None => Err(TenantFault::Unknown.into()),
+    }
+}
+
+impl From<TenantFault> for Stop {
+    fn from(fault: TenantFault) -> Self {
+        Self::Denied(crate::decision::DenyReason::Tenant(fault))
+    }
+}

@@ -1,0 +1,293 @@
+//! The embedded tenant directory: a YAML file.
+//!
+//! ```yaml
+//! tenants:
+//!   - { id: 00000000-0000-7000-8000-000000000001, name: Demo, status: active }
+//!   - { id: 00000000-0000-7000-8000-000000000002, name: Former, status: suspended }
+//! ```
+//!
+//! | what happens | then |
+//! |---|---|
+//! | the file changes | in force after at most 200 ms and the time to read it |
+//! | nothing was ever loaded | every session is 503 `tenants_unavailable`, `/readyz` is 503 |
+//! | the new content is wrong | the last good directory serves for [`BROKEN_LIMIT`], then as above |
+//! | the file is gone or unreadable | the last good directory serves for [`MISSING_LIMIT`], then as above |
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use clock::{Clock, UnixTime};
+use identity::TenantId;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::decision::Failure;
+use crate::source::{Health, Reloads, Source, Trouble, WatchedFile};
+
+/// How long the last good directory serves while the file is gone: a restart of whatever writes it, no more.
+pub const MISSING_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long the last good directory serves while the file is wrong. Somebody is editing it and has a log line
+/// and a metric to tell; five minutes are enough to mend a typing error, and a suspension that hides behind
+/// one is late by no more.
+pub const BROKEN_LIMIT: Duration = Duration::from_secs(300);
+
+/// Room for some 500,000 tenants. More belong in a service, not in a file.
+const MAX_BYTES: u64 = 67_108_864;
+
+/// Whether a tenant may use the product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It may.
+    Active,
+    /// It may not, for now.
+    Suspended,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listing {
+    tenants: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    id: Uuid,
+    name: String,
+    status: Status,
+}
+
+/// How many tenants are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Active tenants.
+    pub active: usize,
+    /// Suspended tenants.
+    pub suspended: usize,
+}
+
+#[derive(Debug)]
+struct Tenants {
+    status: HashMap<TenantId, Status>,
+    census: Census,
+}
+
+impl Tenants {
+    fn parse(yaml: &[u8]) -> Result<Self, String> {
+        let yaml = std::str::from_utf8(yaml).map_err(|e| format!("not UTF-8 ({e})"))?;
+        let listing: Listing = serde_saphyr::from_str(yaml).map_err(|e| e.to_string())?;
+        let mut status = HashMap::with_capacity(listing.tenants.len());
+        let mut census = Census::default();
+        for tenant in listing.tenants {
+            if tenant.name.trim().is_empty() {
+                return Err(format!("tenant {} has an empty name", tenant.id));
+            }
+            match tenant.status {
+                Status::Active => census.active += 1,
+                Status::Suspended => census.suspended += 1,
+            }
+            if status.insert(TenantId(tenant.id), tenant.status).is_some() {
+                return Err(format!("tenant {} is listed twice", tenant.id));
+            }
+        }
+        Ok(Self { status, census })
+    }
+}
+
+/// Which tenants there are.
+#[derive(Debug, Default)]
+pub struct Directory {
+    tenants: ArcSwapOption<Tenants>,
+    missing: ArcSwap<Option<Trouble>>,
+    broken: ArcSwap<Option<Trouble>>,
+}
+
+impl Directory {
+    /// The status of `tenant`, or `None` when it is not listed.
+    ///
+    /// # Errors
+    /// [`Failure::TenantsUnavailable`] when nothing is loaded or what is loaded is too old.
+    pub fn status(&self, tenant: TenantId, now: UnixTime) -> Result<Option<Status>, Failure> {
+        if self.is_too_old(now) {
+            return Err(Failure::TenantsUnavailable);
+        }
+        let tenants = self.tenants.load();
+        let tenants = tenants.as_ref().ok_or(Failure::TenantsUnavailable)?;
+        Ok(tenants.status.get(&tenant).copied())
+    }
+
+    fn is_too_old(&self, now: UnixTime) -> bool {
+        let over = |slot: &ArcSwap<Option<Trouble>>, limit| {
+            slot.load().as_ref().as_ref().is_some_and(|trouble| trouble.lasts_longer_than(limit, now))
+        };
+        over(&self.missing, MISSING_LIMIT) || over(&self.broken, BROKEN_LIMIT)
+    }
+
+    /// How many tenants are loaded.
+    #[must_use]
+    pub fn census(&self) -> Census {
+        self.tenants.load().as_ref().map(|tenants| tenants.census).unwrap_or_default()
+    }
+
+    /// How the directory is, for `/readyz`.
+    #[must_use]
+    pub fn health(&self, now: UnixTime) -> Health {
+        let loaded = self.tenants.load().is_some();
+        let census = self.census();
+        let mut detail = if loaded {
+            format!("{} active, {} suspended", census.active, census.suspended)
+        } else {
+            "not loaded yet".to_owned()
+        };
+        for (slot, limit) in [(&self.missing, MISSING_LIMIT), (&self.broken, BROKEN_LIMIT)] {
+            if let Some(trouble) = slot.load().as_ref() {
+                detail.push_str(&format!(
+                    "; stale since {} ({}), refused after {} s",
+                    trouble.since().seconds(),
+                    trouble.what(),
+                    limit.as_secs()
+                ));
+            }
+        }
+        Health { ready: loaded && !self.is_too_old(now), detail }
+    }
+}
+
+fn clear(slot: &ArcSwap<Option<Trouble>>) {
+    if slot.load().is_some() {
+        slot.store(Arc::new(None));
+    }
+}
+
+/// Loads the directory from its file, and again when the file changes.
+#[derive(Debug)]
+pub struct DirectoryFile {
+    file: WatchedFile,
+    directory: Arc<Directory>,
+    clock: Arc<dyn Clock>,
+    reloads: Reloads,
+}
+
+impl DirectoryFile {
+    /// A loader that fills `directory` from `path`.
+    #[must_use]
+    pub fn new(path: &Path, directory: Arc<Directory>, clock: Arc<dyn Clock>, reloads: Reloads) -> Self {
+        Self { file: WatchedFile::new(path, MAX_BYTES), directory, clock, reloads }
+    }
+
+    fn trouble(&self, slot: &ArcSwap<Option<Trouble>>, what: &str) {
+        let path = self.file.path().display().to_string();
+        if Trouble::note(slot, format!("{path}: {what}"), self.clock.now()) {
+            self.reloads.failed.inc();
+            tracing::error!(file = path, what, "tenant directory not loaded");
+        }
+    }
+}
+
+impl Source for DirectoryFile {
+    fn name(&self) -> &'static str {
+        "tenants"
+    }
+
+    fn poll(&mut self) {
+        match self.file.poll() {
+            Ok(None) => clear(&self.directory.missing),
+            Ok(Some(yaml)) => {
+                clear(&self.directory.missing);
+                match Tenants::parse(&yaml) {
+                    Ok(tenants) => {
+                        let Census { active, suspended } = tenants.census;
+                        tracing::info!(file = %self.file.path().display(), active, suspended, "tenants loaded");
+                        self.directory.tenants.store(Some(Arc::new(tenants)));
+                        clear(&self.directory.broken);
+                        self.reloads.done.inc();
+                    }
+                    Err(what) => self.trouble(&self.directory.broken, &what),
+                }
+            }
+            Err(error) => self.trouble(&self.directory.missing, &error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clock::ManualClock;
+    use prometheus::IntCounter;
+
+    const ACTIVE: &str = "00000000-0000-7000-8000-000000000001";
+    const OTHER: &str = "00000000-0000-7000-8000-000000000002";
+
+    fn listing(status: &str) -> String {
+        format!("tenants:\n  - {{ id: {ACTIVE}, name: Demo, status: {status} }}\n")
+    }
+
+    fn id(text: &str) -> TenantId {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn follows_its_file_and_stops_trusting_an_old_state() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("tenants.yaml");
+        let clock = ManualClock::at(UnixTime::from_seconds(1_000));
+        let directory = Arc::new(Directory::default());
+        let counter = |name: &str| IntCounter::new(name, "x").unwrap();
+        let reloads = Reloads { done: counter("done"), failed: counter("failed") };
+        let mut file =
+            DirectoryFile::new(&path, Arc::clone(&directory), Arc::new(clock.clone()), reloads.clone());
+        let mut status = |tenant: &str| {
+            file.poll();
+            directory.status(id(tenant), clock.now())
+        };
+
+        assert_eq!(status(ACTIVE), Err(Failure::TenantsUnavailable), "nothing loaded yet");
+        std::fs::write(&path, listing("active")).unwrap();
+        assert_eq!(status(ACTIVE), Ok(Some(Status::Active)));
+        assert_eq!(status(OTHER), Ok(None));
+        std::fs::write(&path, listing("suspended")).unwrap();
+        assert_eq!(status(ACTIVE), Ok(Some(Status::Suspended)));
+
+        std::fs::write(&path, "tenants: [{").unwrap();
+        assert_eq!(status(ACTIVE), Ok(Some(Status::Suspended)), "a broken file keeps the last good state");
+        clock.advance_seconds(BROKEN_LIMIT.as_secs());
+        assert_eq!(status(ACTIVE), Ok(Some(Status::Suspended)));
+        clock.advance_seconds(1);
+        assert_eq!(status(ACTIVE), Err(Failure::TenantsUnavailable));
+        std::fs::write(&path, listing("active")).unwrap();
+        assert_eq!(status(ACTIVE), Ok(Some(Status::Active)));
+
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(status(ACTIVE), Ok(Some(Status::Active)));
+        clock.advance_seconds(MISSING_LIMIT.as_secs() + 1);
+        assert_eq!(status(ACTIVE), Err(Failure::TenantsUnavailable));
+        std::fs::write(&path, listing("active")).unwrap();
+        assert_eq!(status(ACTIVE), Ok(Some(Status::Active)));
+        assert_eq!(reloads.failed.get(), 3, "missing, broken, missing: each told once");
+    }
+
+    #[test]
+    fn a_faulty_listing_is_refused_whole() {
+        for (yaml, needle) in [
+            ("", "end of input"),
+            ("{}", "tenants"),
+            ("tenants: [{ id: x, name: A, status: active }]", "id"),
+            ("tenants: [{ id: 00000000-0000-7000-8000-000000000001, status: active }]", "name"),
+            ("tenants: [{ id: 00000000-0000-7000-8000-000000000001, name: A, status: closed }]", "closed"),
+            ("tenants: [{ id: 00000000-0000-7000-8000-000000000001, name: A, status: active, x: 1 }]", "x"),
+            ("tenants: [{ id: 00000000-0000-7000-8000-000000000001, name: ' ', status: active }]", "empty"),
+        ] {
+            let fault = Tenants::parse(yaml.as_bytes()).unwrap_err();
+            assert!(fault.contains(needle), "{yaml:?} says {fault:?}");
+        }
+        let twice = format!("{}{}", listing("active"), listing("suspended").replace("tenants:\n", ""));
+        assert!(Tenants::parse(twice.as_bytes()).unwrap_err().contains("twice"));
+        assert!(Tenants::parse(b"tenants: []").unwrap().status.is_empty());
+    }
+}

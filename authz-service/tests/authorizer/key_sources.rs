@@ -1,0 +1,204 @@
+//! Where keys come from, and what is refused at load (ATTACKS.md A25, G106).
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use authz_service::credential::keys::url::KeyUrl;
+use authz_service::credential::keys::{KeyRing, KeySet};
+use authz_service::source::Reloads;
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use clock::{ManualClock, UnixTime};
+use prometheus::IntCounter;
+use serde_json::{Value, json};
+
+use crate::kit::mint::{Es256, claims};
+use crate::kit::{Authz, Home, NOW, eventually};
+
+#[test]
+fn a_set_that_weakens_verification_is_refused() {
+    let key = Es256::generate("a");
+    let with = |name: &str, value: Value| {
+        let mut jwk = key.jwk();
+        jwk[name] = value;
+        json!({ "keys": [jwk] }).to_string()
+    };
+    let without = |name: &str| {
+        let mut jwk = key.jwk();
+        jwk.as_object_mut().unwrap().remove(name);
+        json!({ "keys": [jwk] }).to_string()
+    };
+    let octets = json!({ "kty": "oct", "kid": "a", "alg": "HS256", "k": "AAAA" });
+    for (what, set) in [
+        ("use=enc", with("use", json!("enc"))),
+        ("key_ops", with("key_ops", json!(["encrypt"]))),
+        ("symmetric alg", with("alg", json!("HS256"))),
+        ("alg of another family", with("alg", json!("RS256"))),
+        ("alg of another curve", with("alg", json!("ES384"))),
+        ("unknown alg", with("alg", json!("none"))),
+        ("no alg", without("alg")),
+        ("no kid", without("kid")),
+        ("kid twice", json!({ "keys": [key.jwk(), key.jwk()] }).to_string()),
+        ("symmetric", json!({ "keys": [octets] }).to_string()),
+        ("empty", json!({ "keys": [] }).to_string()),
+        ("not a set", "{}".to_owned()),
+        ("not JSON", "keys".to_owned()),
+    ] {
+        assert!(KeySet::from_json(set.as_bytes()).is_err(), "{what} was accepted");
+    }
+    assert_eq!(KeySet::from_json(key.jwks().as_bytes()).unwrap().ids(), ["a"]);
+}
+
+#[tokio::test]
+async fn keys_rotate_while_serving_and_a_withdrawn_key_is_forgotten() {
+    let authz = Authz::start().await;
+    let old = authz.token();
+    let next = Es256::generate("session-2");
+    let new = next.token(&claims());
+    authz.ask_with(&old).await.expect(200, "allowed");
+    authz.ask_with(&new).await.expect(401, "token_unknown_key");
+    let both = json!({ "keys": [authz.home.session.jwk(), next.jwk()] }).to_string();
+    authz.home.write("session.jwks.json", &both);
+    eventually("both", async || authz.ask_with(&new).await.is(200, "allowed")).await;
+    authz.ask_with(&old).await.expect(200, "allowed");
+    authz.home.write("session.jwks.json", &next.jwks());
+    eventually("withdrawn", async || authz.ask_with(&old).await.is(401, "token_unknown_key")).await;
+    authz.ask_with(&new).await.expect(200, "allowed");
+}
+
+#[tokio::test]
+async fn without_keys_nothing_is_decided() {
+    let home = Home::new();
+    std::fs::remove_file(home.at("session.jwks.json")).unwrap();
+    let authz = Authz::start_with(home, |edge| edge).await;
+    let token = authz.token();
+    authz.ask_with(&token).await.expect(503, "keys_unavailable");
+    authz.ask(authz.check("me")).await.expect(401, "no_credential");
+    let (status, detail) = authz.get("/readyz").await;
+    assert_eq!(status, 503);
+    assert!(detail.contains("session.jwks.json"), "{detail}");
+    authz.home.write("session.jwks.json", &authz.home.session.jwks());
+    eventually("loaded", async || authz.ask_with(&token).await.is(200, "allowed")).await;
+    assert_eq!(authz.get("/readyz").await.0, 200);
+
+    // A broken set: the last good one, for an hour.
+    authz.home.write("session.jwks.json", "{}");
+    eventually("told", async || authz.get("/readyz").await.1.contains("stale since")).await;
+    authz.ask_with(&token).await.expect(200, "allowed");
+    authz.clock.advance_seconds(3_601);
+    authz.ask_with(&token).await.expect(503, "keys_unavailable");
+    assert_eq!(authz.get("/readyz").await.0, 503);
+}
+
+#[tokio::test]
+async fn service_keys_are_read_again_too() {
+    let home = Home::new();
+    std::fs::remove_file(home.at("auth.jwks.json")).unwrap();
+    let authz = Authz::start_with(home, |edge| edge).await;
+    let signer = identity::assertion::Signer::from_file("auth", &authz.home.at("auth.pem")).unwrap();
+    let caller = identity::Caller::Service("auth".parse().unwrap());
+    let assertion = signer.sign(&caller, "test", UnixTime::from_seconds(NOW)).unwrap();
+    authz.ask(authz.check("lookup").bearer(&assertion)).await.expect(503, "keys_unavailable");
+    assert_eq!(authz.get("/readyz").await.0, 200, "sessions do not depend on it");
+    authz.home.write("auth.jwks.json", &authz.home.auth.jwks());
+    eventually("loaded", async || {
+        authz.ask(authz.check("lookup").bearer(&assertion)).await.is(200, "allowed")
+    })
+    .await;
+}
+
+/// What the fake issuer answers, and how often it was asked.
+#[derive(Clone)]
+struct Issuer {
+    answer: Arc<Mutex<(StatusCode, String)>>,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Issuer {
+    async fn start(body: String) -> (Self, String) {
+        let issuer = Self {
+            answer: Arc::new(Mutex::new((StatusCode::OK, body))),
+            asked: Arc::new(AtomicUsize::new(0)),
+        };
+        let shared = issuer.clone();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/keys", listener.local_addr().unwrap());
+        let router = Router::new().route(
+            "/keys",
+            get(async move || {
+                shared.asked.fetch_add(1, Ordering::SeqCst);
+                shared.answer.lock().unwrap().clone()
+            }),
+        );
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (issuer, url)
+    }
+
+    fn set(&self, status: StatusCode, body: String) {
+        *self.answer.lock().unwrap() = (status, body);
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+#[tokio::test]
+async fn keys_from_a_url_follow_an_unknown_key_but_not_a_flood() {
+    let first = Es256::generate("one");
+    let second = Es256::generate("two");
+    let (issuer, url) = Issuer::start(first.jwks()).await;
+    let clock = ManualClock::at(UnixTime::from_seconds(NOW));
+    let ring = Arc::new(KeyRing::default());
+    let counter = |name: &str| IntCounter::new(name, "x").unwrap();
+    let reloads = Reloads { done: counter("done"), failed: counter("failed") };
+    let cooldown = Duration::from_millis(300);
+    let loader = KeyUrl::new(&url, Arc::clone(&ring), Arc::new(clock.clone()), reloads.clone())
+        .unwrap()
+        .with_cooldown(cooldown);
+    assert!(ring.current(UnixTime::from_seconds(NOW)).is_err(), "nothing before the first answer");
+    let running = tokio::spawn(loader.run());
+    eventually("fetched", async || ring.ids() == ["one"]).await;
+
+    issuer.set(StatusCode::OK, second.jwks());
+    let before = issuer.asked();
+    let started = std::time::Instant::now();
+    while ring.ids() != ["two"] {
+        ring.ask_for_refresh();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(started.elapsed() < Duration::from_secs(10), "never refreshed");
+    }
+    for _ in 0..10_000 {
+        ring.ask_for_refresh();
+    }
+    let allowed = 2 + usize::try_from(started.elapsed().as_millis() / cooldown.as_millis()).unwrap();
+    assert!(issuer.asked() - before <= allowed, "{} fetches", issuer.asked() - before);
+
+    // Broken in each way: the last good set stays.
+    for (status, body) in [
+        (StatusCode::INTERNAL_SERVER_ERROR, String::new()),
+        (StatusCode::OK, "{}".to_owned()),
+        (StatusCode::FOUND, second.jwks()),
+        (StatusCode::OK, " ".repeat(300_000)),
+    ] {
+        issuer.set(status, body);
+        let failed = reloads.failed.get();
+        eventually("failed", async || {
+            ring.ask_for_refresh();
+            reloads.failed.get() > failed
+        })
+        .await;
+        assert_eq!(ring.ids(), ["two"]);
+        assert!(ring.current(UnixTime::from_seconds(NOW)).is_ok());
+    }
+    assert!(ring.current(UnixTime::from_seconds(NOW + 3_601)).is_err(), "for an hour at most");
+    issuer.set(StatusCode::OK, second.jwks());
+    eventually("mended", async || {
+        ring.ask_for_refresh();
+        ring.current(UnixTime::from_seconds(NOW + 3_601)).is_ok()
+    })
+    .await;
+    running.abort();
+}

@@ -1,0 +1,19 @@
+//! The authorizer as Envoy sees it: a real gRPC server on a free port, driven by a real client.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on should stop"
+)]
+
+mod admin;
+mod binary;
+mod cookies;
+mod faults;
+mod identities;
+mod key_sources;
+mod kit;
+mod services;
+mod tenants;
+mod tokens;

@@ -1,0 +1,409 @@
+//! ATTACKS.md A, as far as it concerns the authorizer.
+
+use clock::UnixTime;
+use serde_json::{Value, json};
+
+use crate::kit::mint::{Es256, claims, claims_with, part};
+use crate::kit::{AUDIENCE, Authz, NOW, SUBJECT, TENANT};
+
+#[tokio::test]
+async fn a_good_token_passes_in_cookie_and_as_bearer() {
+    let authz = Authz::start().await;
+    let token = authz.token();
+    authz.ask_with(&token).await.expect(200, "allowed");
+    authz.ask(authz.check("me").bearer(&token)).await.expect(200, "allowed");
+    authz.ask(authz.check("me")).await.expect(401, "no_credential");
+}
+
+#[tokio::test]
+async fn headers_that_are_not_ours() {
+    let authz = Authz::start().await;
+    let key = &authz.home.session;
+    let kid = &key.kid;
+    let claims = claims().to_string();
+    let signed = |header: Value| key.sign(&header.to_string(), &claims);
+    let with = |name: &str, value: Value| {
+        let mut header = key.header();
+        header[name] = value;
+        signed(header)
+    };
+    let unsigned = |alg: &str| {
+        let header = json!({ "typ": "at+jwt", "alg": alg, "kid": kid }).to_string();
+        (part(header), part(&claims))
+    };
+    let mut cases: Vec<(String, String, &str)> = Vec::new();
+    let mut case = |what: &str, token: String, code: &'static str| cases.push((what.to_owned(), token, code));
+
+    // 1, 2: no algorithm, no signature.
+    for alg in ["none", "None", "NONE", "nOnE"] {
+        let (header, payload) = unsigned(alg);
+        case(alg, format!("{header}.{payload}."), "token_malformed");
+        case(alg, format!("{header}.{payload}.AAAA"), "token_wrong_algorithm");
+    }
+    let good = key.token(&serde_json::from_str(&claims).unwrap());
+    let (head, _) = good.rsplit_once('.').unwrap();
+    case("empty signature", format!("{head}."), "token_malformed");
+    case("no last dot", head.to_owned(), "token_malformed");
+
+    // 3, 4: a symmetric algorithm, keyed with what everybody knows.
+    let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", part(key.public_point()));
+    for (what, secret) in [("PEM", pem.into_bytes()), ("point", key.public_point()), ("blank", Vec::new())] {
+        let (header, payload) = unsigned("HS256");
+        let message = format!("{header}.{payload}");
+        let hmac = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &secret);
+        let tag = part(aws_lc_rs::hmac::sign(&hmac, message.as_bytes()));
+        case(&format!("HS256 with the {what}"), format!("{message}.{tag}"), "token_wrong_algorithm");
+    }
+    for alg in ["es256", "ES256 ", "ES384", "RS256", "EdDSA", ""] {
+        case(&format!("alg {alg:?}"), with("alg", json!(alg)), "token_wrong_algorithm");
+    }
+
+    // 5: odd key ids.
+    for odd in ["../../../etc/passwd", "' OR 1=1 --", "a\0b", "", "SESSION-1"] {
+        case(&format!("kid {odd:?}"), with("kid", json!(odd)), "token_unknown_key");
+    }
+    case("kid of 129 bytes", with("kid", json!("k".repeat(129))), "token_malformed");
+    for odd in [json!(1), json!(null), json!([kid]), json!({ "a": 1 }), json!(true)] {
+        case(&format!("kid {odd}"), with("kid", odd), "token_malformed");
+    }
+    case("no kid", signed(json!({ "typ": "at+jwt", "alg": "ES256" })), "token_malformed");
+
+    // 6, 7, 11: whatever would bring its own key or its own rules.
+    for (name, value) in [
+        ("jku", json!("http://127.0.0.1:1/keys")),
+        ("x5u", json!("http://127.0.0.1:1/cert")),
+        ("jwk", key.jwk()),
+        ("x5c", json!(["AAAA"])),
+        ("x5t", json!("AAAA")),
+        ("crit", json!(["exp"])),
+        ("crit", json!([])),
+        ("b64", json!(false)),
+        ("b64", json!(true)),
+        ("zip", json!("DEF")),
+        ("enc", json!("A256GCM")),
+        ("cty", json!("JWT")),
+    ] {
+        case(&format!("{name} {value}"), with(name, value), "token_malformed");
+    }
+
+    // 12: a member twice, also when one of them is spelt with an escape.
+    for header in [
+        format!(r#"{{"typ":"at+jwt","alg":"none","alg":"ES256","kid":"{kid}"}}"#),
+        format!(r#"{{"typ":"at+jwt","alg":"ES256","alg":"ES256","kid":"{kid}"}}"#),
+        format!(r#"{{"typ":"at+jwt","alg":"ES256","kid":"x","kid":"{kid}"}}"#),
+        format!(r#"{{"typ":"at+jwt","alg":"ES256","\u0061lg":"none","kid":"{kid}"}}"#),
+    ] {
+        case("a member twice", key.sign(&header, &claims), "token_malformed");
+    }
+
+    // 16: other kinds of token.
+    for typ in ["rt+jwt", "JWT", "identity+jwt", "AT+JWT", "application/at+jwt", ""] {
+        case(&format!("typ {typ:?}"), with("typ", json!(typ)), "token_wrong_type");
+    }
+    case("no typ", signed(json!({ "alg": "ES256", "kid": kid })), "token_malformed");
+
+    // 10, 19: other serialisations.
+    case("JWE", format!("{good}.AAAA.AAAA"), "token_malformed");
+    case("two dots more", format!("{good}.."), "token_malformed");
+    case(
+        "JSON",
+        json!({ "protected": "a", "payload": "b", "signature": "c" }).to_string(),
+        "token_malformed",
+    );
+    case("nested", key.sign(&key.header().to_string(), &good), "token_wrong_claims");
+    case("empty", String::new(), "token_malformed");
+    case("dots", "..".to_owned(), "token_malformed");
+
+    for (what, token, code) in cases {
+        let answer = authz.ask_with(&token).await;
+        assert!(answer.is(401, code), "{what}: expected {code}, got {} {}", answer.status, answer.reason);
+    }
+    authz.ask_with(&good).await.expect(200, "allowed");
+}
+
+#[tokio::test]
+async fn signatures_that_do_not_fit() {
+    let authz = Authz::start().await;
+    let good = authz.token();
+    let (head, signature) = good.rsplit_once('.').unwrap();
+    let bytes = base64_decode(signature);
+    // 8, 9: zero, DER, too long, trailing zeros; and one bit.
+    let der = [&[0x30, 0x44, 0x02, 0x20][..], &bytes[..32], &[0x02, 0x20], &bytes[32..]].concat();
+    let mut flipped = bytes.clone();
+    flipped[63] ^= 1;
+    let negated = [vec![0xff; 32], bytes[32..].to_vec()].concat();
+    for (what, signature) in [
+        ("r=0,s=0", vec![0; 64]),
+        ("r=0", [vec![0; 32], bytes[32..].to_vec()].concat()),
+        ("r out of range", negated),
+        ("DER", der),
+        ("too long", [bytes.clone(), bytes.clone()].concat()),
+        ("trailing zero", [bytes.clone(), vec![0]].concat()),
+        ("too short", bytes[..63].to_vec()),
+        ("one bit", flipped),
+    ] {
+        let answer = authz.ask_with(&format!("{head}.{}", part(signature))).await;
+        assert!(answer.is(401, "token_bad_signature"), "{what}: {} {}", answer.status, answer.reason);
+    }
+    let stranger = Es256::generate("session-1");
+    authz.ask_with(&stranger.token(&claims())).await.expect(401, "token_bad_signature");
+    let unknown = Es256::generate("session-2");
+    authz.ask_with(&unknown.token(&claims())).await.expect(401, "token_unknown_key");
+    // Claims exchanged under a good signature.
+    let other = part(claims_with(&json!({ "role": 2 })).to_string());
+    let (header, _) = head.split_once('.').unwrap();
+    authz.ask_with(&format!("{header}.{other}.{signature}")).await.expect(401, "token_bad_signature");
+}
+
+fn base64_decode(text: &str) -> Vec<u8> {
+    use base64::Engine as _;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).unwrap()
+}
+
+#[tokio::test]
+async fn only_canonical_base64url() {
+    let authz = Authz::start().await;
+    let good = authz.token();
+    let parts: Vec<&str> = good.split('.').collect();
+    // 18: padding, the other alphabet, white space, bits left over.
+    for index in 0..3 {
+        let stray = {
+            let mut text = parts[index].to_owned();
+            let last = text.pop().unwrap();
+            // 64 bytes leave four unused bits in the last character; setting one must not go unseen.
+            text.push(if last == 'B' { 'C' } else { 'B' });
+            text
+        };
+        for bad in [
+            format!("{}=", parts[index]),
+            format!("{}==", parts[index]),
+            format!("{} ", parts[index]),
+            format!(" {}", parts[index]),
+            format!("{}\n", parts[index]),
+            format!("{}+/", parts[index]),
+            format!("{}\u{e9}", parts[index]),
+            stray,
+        ] {
+            let mut all = parts.clone();
+            all[index] = &bad;
+            let answer = authz.ask_with(&all.join(".")).await;
+            assert_eq!(answer.status, 401, "part {index} as {bad:?}: {}", answer.reason);
+        }
+    }
+}
+
+#[tokio::test]
+async fn claims_of_the_wrong_shape() {
+    let authz = Authz::start().await;
+    let key = &authz.home.session;
+    // 13, 15: missing, or not the one type that is allowed.
+    let mut cases: Vec<(String, String)> = Vec::new();
+    for name in ["iss", "aud", "sub", "sid", "tenantId", "role", "iat", "exp"] {
+        cases.push((format!("no {name}"), claims_with(&json!({ name: null })).to_string()));
+    }
+    let numbers = ["\"1800000100\"", "1800000100.0", "1.8e9", "1e400", "-1", "null", "true", "[]", "{}"];
+    for name in ["exp", "nbf", "iat", "role"] {
+        let base = claims_with(&json!({ name: null })).to_string();
+        let rest = &base[1..];
+        for number in numbers {
+            cases.push((format!("{name} {number}"), format!("{{\"{name}\":{number},{rest}")));
+        }
+    }
+    for (name, values) in [
+        (
+            "sub",
+            vec![
+                json!(""),
+                json!("me"),
+                json!(1),
+                json!({}),
+                json!(SUBJECT.replace('-', "")),
+                json!(format!("{{{SUBJECT}}}")),
+                json!(format!("urn:uuid:{SUBJECT}")),
+            ],
+        ),
+        ("sid", vec![json!(""), json!(7)]),
+        ("tenantId", vec![json!(""), json!([TENANT]), json!("../x")]),
+        ("iss", vec![json!(1), json!(["https://api.test/auth"])]),
+        (
+            "aud",
+            vec![
+                json!(1),
+                json!([]),
+                json!([AUDIENCE, AUDIENCE]),
+                json!([AUDIENCE, "other"]),
+                json!([1]),
+                json!({}),
+            ],
+        ),
+        ("role", vec![json!(256), json!(65_536)]),
+        (
+            "scope",
+            vec![
+                json!(["books.read"]),
+                json!("a  b"),
+                json!(" a"),
+                json!("a "),
+                json!("a\r\nx-tenant-id: 1"),
+                json!("a\"b"),
+                json!("a\\b"),
+                json!("\u{e9}"),
+                json!("a\tb"),
+            ],
+        ),
+    ] {
+        for value in values {
+            cases.push((format!("{name} {value}"), claims_with(&json!({ name: value })).to_string()));
+        }
+    }
+    // 12: twice, in whichever order and spelling, also a claim that nobody reads.
+    let good = claims().to_string();
+    let inner = &good[1..good.len() - 1];
+    for twice in [
+        format!(r#""sub":"{SUBJECT}""#),
+        r#""sub":"0192d3c0-0000-7000-8000-0000000000cc""#.to_owned(),
+        r#""\u0073ub":"0192d3c0-0000-7000-8000-0000000000cc""#.to_owned(),
+        format!(r#""exp":{}"#, NOW + 9_999_999),
+        r#""jti":"2""#.to_owned(),
+    ] {
+        cases.push((format!("{twice} behind"), format!("{{{inner},{twice}}}")));
+        cases.push((format!("{twice} before"), format!("{{{twice},{inner}}}")));
+    }
+    // 22: deep, wide, and not an object at all.
+    cases.push(("deep".to_owned(), format!("{{{inner},\"x\":{}", "[".repeat(2_000))));
+    let wide: Vec<String> = (0..100).map(|n| format!("\"c{n}\":1")).collect();
+    cases.push(("wide".to_owned(), format!("{{{inner},{}}}", wide.join(","))));
+    for text in ["", "null", "[]", "\"x\"", "{}", "{", "1"] {
+        cases.push((format!("claims {text:?}"), text.to_owned()));
+    }
+    cases.push(("trailing".to_owned(), format!("{good}{{}}")));
+    cases.push(("exp before iat".to_owned(), claims_with(&json!({ "iat": NOW, "exp": NOW })).to_string()));
+
+    for (what, claims) in cases {
+        let answer = authz.ask_with(&key.sign(&key.header().to_string(), &claims)).await;
+        let code = if claims.is_empty() { "token_malformed" } else { "token_wrong_claims" };
+        assert!(answer.is(401, code), "{what}: {} {}", answer.status, answer.reason);
+    }
+    // Unread claims may be anything, once.
+    let odd = claims_with(&json!({ "x": { "a": [1, 2.5, null] }, "scope": null }));
+    authz.ask_with(&key.token(&odd)).await.expect(200, "allowed");
+}
+
+#[tokio::test]
+async fn issuer_and_audience_are_exact() {
+    let authz = Authz::start().await;
+    let key = &authz.home.session;
+    // 17: another environment's, and the one array that is one audience.
+    for (changes, status, reason) in [
+        (json!({ "iss": "https://api.other/auth" }), 401, "token_wrong_issuer"),
+        (json!({ "iss": "https://api.test/auth/" }), 401, "token_wrong_issuer"),
+        (json!({ "aud": "https://api.other" }), 401, "token_wrong_audience"),
+        (json!({ "aud": "https://api.test/auth" }), 401, "token_wrong_audience"),
+        (json!({ "aud": "HTTPS://API.TEST" }), 401, "token_wrong_audience"),
+        (json!({ "aud": ["https://api.other"] }), 401, "token_wrong_audience"),
+        (json!({ "aud": [AUDIENCE] }), 200, "allowed"),
+    ] {
+        let answer = authz.ask_with(&key.token(&claims_with(&changes))).await;
+        assert!(answer.is(status, reason), "{changes}: {} {}", answer.status, answer.reason);
+    }
+}
+
+#[tokio::test]
+async fn times_are_judged_on_the_documented_second() {
+    let authz = Authz::start().await;
+    let key = &authz.home.session;
+    let token = key.token(&claims_with(&json!({ "exp": NOW, "iat": NOW - 100 })));
+    // 14: first seen and remembered alike, also when the clock is stepped back and forth by an hour (105).
+    for (now, status) in [
+        (NOW, 200),
+        (NOW + 58, 200),
+        (NOW + 60, 200),
+        (NOW + 61, 401),
+        (NOW + 3_600, 401),
+        (NOW - 161, 401),
+        (NOW - 160, 200),
+        (NOW + 62, 401),
+        (NOW, 200),
+    ] {
+        authz.clock.set(UnixTime::from_seconds(now));
+        let answer = authz.ask_with(&token).await;
+        let side = now.cast_signed() - NOW.cast_signed();
+        assert_eq!(answer.status, status, "at exp {side:+}: {}", answer.reason);
+    }
+    authz.clock.set(UnixTime::from_millis((NOW + 60) * 1_000 + 999));
+    authz.ask_with(&token).await.expect(200, "allowed");
+
+    authz.clock.set(UnixTime::from_seconds(NOW));
+    for (changes, reason) in [
+        (json!({ "nbf": NOW + 60 }), "allowed"),
+        (json!({ "nbf": NOW + 61 }), "token_not_yet_valid"),
+        (json!({ "iat": NOW + 60 }), "allowed"),
+        (json!({ "iat": NOW + 61 }), "token_not_yet_valid"),
+        (json!({ "exp": u64::MAX }), "allowed"),
+        (json!({ "nbf": u64::MAX }), "token_not_yet_valid"),
+    ] {
+        let answer = authz.ask_with(&key.token(&claims_with(&changes))).await;
+        assert_eq!(answer.reason, reason, "{changes}");
+    }
+}
+
+#[tokio::test]
+async fn size_is_bounded_and_never_an_error() {
+    let authz = Authz::start().await;
+    let key = &authz.home.session;
+    // 21: exactly the limit passes, one byte more does not, and neither does anything larger.
+    let sized = |bytes: usize| {
+        (1..4).find_map(|odd| {
+            let padding = (bytes - key.token(&claims()).len()) * 3 / 4;
+            (padding.saturating_sub(40)..padding)
+                .map(|n| key.token(&claims_with(&json!({ "x": "y".repeat(n), "z": "z".repeat(odd) }))))
+                .find(|token| token.len() == bytes)
+        })
+    };
+    authz.ask_with(&sized(8_192).expect("a token of that size")).await.expect(200, "allowed");
+    authz.ask_with(&sized(8_194).expect("a token of that size")).await.expect(401, "token_too_long");
+    for kilobytes in [8, 16, 59] {
+        let token = key.token(&claims_with(&json!({ "x": "y".repeat(kilobytes * 1_024) })));
+        authz.ask_with(&token).await.expect(401, "token_too_long");
+    }
+    // 22: beyond any limit.
+    let deep = key.sign(&key.header().to_string(), &"[".repeat(40_000));
+    authz.ask_with(&deep).await.expect(401, "token_too_long");
+}
+
+#[tokio::test]
+async fn a_token_anywhere_else_is_no_credential() {
+    let authz = Authz::start().await;
+    let token = authz.token();
+    // 23.
+    for (name, value) in [
+        ("x-access-token", token.clone()),
+        ("proxy-authorization", format!("Bearer {token}")),
+        ("cookie2", format!("madome_access_token={token}")),
+        (":path", format!("/users/@me?access_token={token}")),
+        ("x-madome-identity", token.clone()),
+        ("authorization", format!("Basic {token}")),
+        ("authorization", token.clone()),
+    ] {
+        let answer = authz.ask(authz.check("me").header(name, value)).await;
+        assert!(answer.is(401, "no_credential"), "{name}: {} {}", answer.status, answer.reason);
+    }
+}
+
+#[tokio::test]
+async fn a_remembered_token_is_still_checked() {
+    let authz = Authz::start().await;
+    let token = authz.token();
+    for _ in 0..3 {
+        authz.ask_with(&token).await.expect(200, "allowed");
+    }
+    let (_, metrics) = authz.get("/metrics").await;
+    assert!(metrics.contains("authz_cache_hits_total{cache=\"tokens\"} 2"), "{metrics}");
+    assert!(metrics.contains("authz_cache_misses_total{cache=\"tokens\"} 1"), "{metrics}");
+    // One byte of the signature changed: another token, not the remembered one.
+    let forged = format!("{}A", &token[..token.len() - 1]);
+    let forged = if forged == token { format!("{}Q", &token[..token.len() - 1]) } else { forged };
+    assert_eq!(authz.ask_with(&forged).await.status, 401);
+    authz.clock.advance_seconds(20_000);
+    authz.ask_with(&token).await.expect(401, "token_expired");
+}
