@@ -15,11 +15,17 @@ fuzz_target!(|tail: &[u8]| {
         assert!(judged.is_err());
         return;
     };
-    assert!(forms.len() <= MAX_FORMS && forms.iter().map(Vec::len).sum::<usize>() <= MAX_FORM_BYTES.max(path.len()));
+    assert!(
+        forms.len() <= MAX_FORMS
+            && forms.iter().map(Vec::len).sum::<usize>() <= MAX_FORM_BYTES.max(path.len())
+    );
     if judged.is_ok() {
         for form in forms {
             let form = form.to_ascii_lowercase();
-            assert_ne!(form.strip_prefix(b"/internal").map(|rest| rest.is_empty() || rest[0] == b'/'), Some(true));
+            assert_ne!(
+                form.strip_prefix(b"/internal").map(|rest| rest.is_empty() || rest[0] == b'/'),
+                Some(true)
+            );
         }
     }
 });
