@@ -42,7 +42,7 @@ class Gate:
         url = os.environ.get("AUTH_URL")
         self._auth = urlsplit(url) if url else None
         if self._auth is not None and (self._auth.scheme != "http" or not self._auth.hostname):
-            raise SystemExit(f"AUTH_URL={url!r} is no http address: give one like http://127.0.0.1:8080, or unset it")
+            raise ValueError(f"AUTH_URL={url!r} is no http address: give one like http://127.0.0.1:8080, or unset it")
 
     def user(self, request: Request, role: int | None = None) -> str:
         """The caller's user id. With a role, the person must exist and have it."""
