@@ -46,8 +46,8 @@ pub struct Configuration {
     pub validation: String,
     /// Listeners (LDS).
     pub listeners: String,
-    /// Routes (RDS).
-    pub routes: String,
+    /// Routes (RDS), by listener: Envoy takes one table from each file.
+    pub routes: Vec<(String, String)>,
     /// Clusters (CDS).
     pub clusters: String,
 }
@@ -72,11 +72,12 @@ pub fn configuration(edge: &Edge, paths: &Paths) -> Result<Configuration, Templa
     let mut route_tables = Vec::new();
     for (name, listener) in &edge.listeners {
         let table = routes::table(edge, name, listener);
-        let watched = file_source(&paths.directory, "routes.json");
+        let watched = file_source(&paths.directory, &routes_file(name));
         let rds = ("rds", json!({ "route_config_name": name, "config_source": watched }));
         listeners.push(listener::render(edge, name, listener, paths, rds)?);
         whole_listeners.push(listener::render(edge, name, listener, paths, ("route_config", table.clone()))?);
-        route_tables.push(table);
+        let table = discovery("envoy.config.route.v3.RouteConfiguration", &edge.revision.0, vec![table]);
+        route_tables.push((routes_file(name), table));
     }
     let mut clusters = vec![cluster::authorizer(edge)?];
     for (name, backend) in &edge.backends {
@@ -88,9 +89,13 @@ pub fn configuration(edge: &Edge, paths: &Paths) -> Result<Configuration, Templa
         bootstrap: pretty(&bootstrap),
         validation: pretty(&validation),
         listeners: discovery("envoy.config.listener.v3.Listener", &edge.revision.0, listeners),
-        routes: discovery("envoy.config.route.v3.RouteConfiguration", &edge.revision.0, route_tables),
+        routes: route_tables,
         clusters: discovery("envoy.config.cluster.v3.Cluster", &edge.revision.0, clusters),
     })
+}
+
+fn routes_file(listener: &str) -> String {
+    format!("routes-{listener}.json")
 }
 
 /// A discovery response, as Envoy reads it from a file.

@@ -53,7 +53,11 @@ fn the_guard(edge: &Edge, name: &str, listener: &Listener, paths: &Paths) -> Res
 
 /// Removes the identity headers once more, natively: should the guard ever let one through, it ends here.
 fn second_wall(edge: &Edge) -> Value {
-    let identity = edge.reserved.prefixes.iter().filter(|prefix| !prefix.starts_with("x-envoy"));
+    let identity = edge
+        .reserved
+        .prefixes
+        .iter()
+        .filter(|prefix| identity::headers::IDENTITY.starts_with(prefix.as_str()));
     let mut mutations: Vec<Value> = identity
         .map(|prefix| json!({ "remove_on_match": { "key_matcher": { "prefix": prefix, "ignore_case": true } } }))
         .collect();

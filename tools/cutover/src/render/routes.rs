@@ -143,11 +143,11 @@ fn action(name: &str, backend: Option<&Backend>) -> Value {
     action
 }
 
-/// The headers that Envoy itself writes towards a backend, over whatever was there.
+/// The headers that Envoy itself writes towards a backend, over whatever was there. (It has written
+/// `x-forwarded-proto` before: with no trusted hop, the connection manager overwrites it.)
 fn constant_headers(backend: Option<&Backend>, is_public: bool) -> Value {
     let mut constant = vec![
         header("x-forwarded-for", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"),
-        header("x-forwarded-proto", "%REQ(:SCHEME)%"),
         header(headers::GATEWAY, "1"),
     ];
     if is_public {

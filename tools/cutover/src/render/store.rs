@@ -88,14 +88,15 @@ pub fn store(
     }
 
     let configuration = super::configuration(edge, &Paths { guard: guard_copy, ..paths.clone() })?;
-    let files = [
+    let mut files = vec![
         ("bootstrap.json", &configuration.bootstrap),
         ("validation.json", &configuration.validation),
         ("listeners.json", &configuration.listeners),
-        ("routes.json", &configuration.routes),
         ("clusters.json", &configuration.clusters),
     ];
-    let content = digest(&files.map(|(_, text)| text.as_bytes()));
+    files.extend(configuration.routes.iter().map(|(file, text)| (file.as_str(), text)));
+    let texts: Vec<_> = files.iter().map(|(_, text)| text.as_bytes()).collect();
+    let content = digest(&texts);
     let name = format!("{}-{content}", edge.revision);
     let directory = paths.directory.join("revisions").join(&name);
     for (file, text) in files {
