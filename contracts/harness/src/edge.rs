@@ -265,7 +265,15 @@ impl Edge {
                 let mut command = Command::new(parts::envoy());
                 command.arg("-c").arg(self.home().join("envoy/current/bootstrap.json"));
                 // One worker: tests are about answers, and several run at once.
-                command.args(["--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"]);
+                command.args([
+                    "--disable-hot-restart",
+                    "--concurrency",
+                    "1",
+                    "--log-level",
+                    "warning",
+                    "--file-flush-interval-msec",
+                    "50",
+                ]);
                 ("envoy", command)
             }
         };

@@ -170,6 +170,9 @@ pub(super) fn all(plan: &super::Plan) -> Result<Vec<Program>, String> {
                 "--disable-hot-restart".to_owned(),
                 "--log-level".to_owned(),
                 "warning".to_owned(),
+                // Whoever follows the access log should not wait the default ten seconds for a line.
+                "--file-flush-interval-msec".to_owned(),
+                "500".to_owned(),
             ],
             environment: Vec::new(),
         },

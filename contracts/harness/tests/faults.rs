@@ -1,0 +1,166 @@
+//! What happens when a part is gone, stuck or wrong: who is refused, with which words, and how it ends.
+#![expect(clippy::indexing_slicing, clippy::panic, clippy::expect_used, reason = "tests fail by panicking")]
+
+use std::time::{Duration, Instant};
+
+use harness::tokens::DEMO_TENANT;
+use harness::wire::Answer;
+use harness::{Backend, Edge, Part, Signal};
+
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < until, "it never came about that {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The 503 of a route whose answers have no content type.
+fn assert_bare_503(answer: &Answer, what: &str) {
+    assert_eq!((answer.status, answer.text().as_str()), (503, "Service unavailable"), "{what}: {answer:?}");
+    assert_eq!(answer.header("content-type"), None, "{what}: {answer:?}");
+    assert_eq!(answer.header("x-cutover-bare"), None, "{what}: {answer:?}");
+}
+
+#[test]
+fn without_an_authorizer_what_needs_a_decision_is_refused_and_the_rest_goes_on() {
+    let backend = Backend::plain();
+    let mut edge = Edge::dev().every_backend(backend.address()).start();
+    let token = edge.mint().good(2);
+    assert_eq!(edge.get("/users/@me").token(&token).send().status, 200);
+
+    edge.stop(Part::Authz, Signal::Kill);
+    let before = backend.seen().len();
+    for target in ["/users/@me", "/auth/token", "/", "/anything"] {
+        assert_bare_503(&edge.get(target).token(&token).send(), target);
+    }
+    let library = edge.get("/books").token(&token).send();
+    assert_eq!(library.status, 503);
+    assert_eq!(
+        library.header("content-type"),
+        Some(b"application/json; charset=utf-8".as_slice()),
+        "{library:?}"
+    );
+    assert_eq!(library.json()["name"], "Service unavailable");
+    assert_eq!(backend.seen().len(), before, "a request passed without a decision");
+
+    let public = edge.request("POST", "/auth/code").body("{}").send();
+    assert_eq!(public.status, 200, "a public route needs no decision: {public:?}");
+    assert_eq!(backend.last().header("x-madome-public").as_deref(), Some("1"));
+
+    edge.start(Part::Authz);
+    eventually("requests pass again", || edge.get("/users/@me").token(&token).send().status == 200);
+}
+
+#[test]
+fn an_authorizer_that_hangs_is_not_waited_for() {
+    let backend = Backend::plain();
+    let mut edge = Edge::dev().every_backend(backend.address()).start();
+    let token = edge.mint().good(0);
+    edge.part(Part::Authz).signal(Signal::Stop);
+    assert_bare_503(&edge.get("/users/@me").token(&token).send(), "a frozen authorizer");
+    edge.part(Part::Authz).signal(Signal::Continue);
+    eventually("requests pass again", || edge.get("/users/@me").token(&token).send().status == 200);
+}
+
+#[test]
+fn a_backend_that_is_gone_takes_only_its_own_routes_with_it() {
+    let here = Backend::plain();
+    let gone = harness::Port::lease();
+    let edge = Edge::dev().every_backend(here.address()).stand_in("USERS_ADDRESS", gone.address()).start();
+    let token = edge.mint().good(0);
+    assert_eq!(edge.get("/users/@me").token(&token).send().status, 503);
+    assert_eq!(edge.get("/books").token(&token).send().status, 200);
+    assert_eq!(edge.get("/auth/token").token(&token).send().status, 200);
+}
+
+#[test]
+fn a_suspended_tenant_is_out_within_a_second_and_back_when_it_is_active() {
+    let backend = Backend::plain();
+    let edge = Edge::dev().every_backend(backend.address()).start();
+    let token = edge.mint().good(0);
+    assert_eq!(edge.get("/users/@me").token(&token).send().status, 200);
+    let directory = edge.home().join("tenants.yaml");
+    let text = std::fs::read_to_string(&directory).expect("the directory is there");
+    let suspended = text.replacen("status: active", "status: suspended", 1);
+    assert_ne!(text, suspended);
+
+    // In place, as an editor on the machine does it.
+    std::fs::write(&directory, &suspended).expect("the directory is writable");
+    std::thread::sleep(Duration::from_secs(1));
+    let refused = edge.get("/users/@me").token(&token).send();
+    assert_eq!((refused.status, refused.text().as_str()), (403, "Permission Denied"), "{refused:?}");
+
+    // By a rename, as a deployment does it.
+    let replacement = directory.with_extension("new");
+    std::fs::write(&replacement, &text).expect("the home is writable");
+    std::fs::rename(&replacement, &directory).expect("the home is writable");
+    eventually("the tenant is back", || edge.get("/users/@me").token(&token).send().status == 200);
+}
+
+#[test]
+fn a_tenant_that_is_removed_or_unknown_gets_nothing() {
+    let backend = Backend::plain();
+    let edge = Edge::dev().every_backend(backend.address()).start();
+    let token = edge.mint().good(0);
+    let stranger = edge.mint().with(|claims| {
+        claims["tenantId"] = "00000000-0000-7000-8000-0000000000ff".into();
+    });
+    assert_eq!(edge.get("/users/@me").token(&stranger).send().status, 403);
+    assert_eq!(edge.get("/users/@me").token(&token).send().status, 200);
+
+    let directory = edge.home().join("tenants.yaml");
+    let text = std::fs::read_to_string(&directory).expect("the directory is there");
+    let without: Vec<_> = text.lines().filter(|line| !line.contains(DEMO_TENANT)).collect();
+    std::fs::write(&directory, without.join("\n")).expect("the directory is writable");
+    eventually("the removed tenant is refused", || edge.get("/users/@me").token(&token).send().status == 403);
+}
+
+#[test]
+fn stats_and_metrics_tell_what_happened() {
+    let backend = Backend::plain();
+    let edge = Edge::dev().every_backend(backend.address()).start();
+    let token = edge.mint().good(0);
+    assert_eq!(edge.get("/users/@me").token(&token).send().status, 200);
+    assert_eq!(edge.get("/books").header("x-madome-auth-sub", "forged").send().status, 401);
+    assert_eq!(edge.get("/_/users/x").token(&token).send().status, 404);
+
+    let admin = edge.address("AUTHZ_ADMIN_ADDRESS");
+    let metrics = harness::wire::Request::new(admin, "GET", "/metrics").send().text();
+    let told = |parts: &[&str]| metrics.lines().any(|line| parts.iter().all(|part| line.contains(part)));
+    assert!(told(&["route=\"users-me\"", "decision=\"allow\""]), "{metrics}");
+    assert!(told(&["route=\"books\"", "decision=\"deny\""]), "{metrics}");
+    let stats = harness::wire::Request::new(admin, "GET", "/stats").send().json();
+    assert!(stats.to_string().contains("users-me"), "{stats}");
+
+    // The access log has the same story, request by request.
+    let log = edge.access_log(3);
+    let of = |path: &str, status: u64| {
+        log.iter()
+            .rev()
+            .find(|line| line["path"] == path && line["status"] == status)
+            .unwrap_or_else(|| panic!("{path} {status} is not in {log:#?}"))
+    };
+    let passed = of("/users/@me", 200);
+    assert_eq!(
+        (&passed["route"], &passed["policy"], &passed["backend"]),
+        (&"users-me".into(), &"signed-in".into(), &"users".into())
+    );
+    assert_eq!((&passed["decision"], &passed["tenant"]), (&"allow".into(), &DEMO_TENANT.into()));
+    let refused = of("/books", 401);
+    assert_eq!(refused["decision"], "deny", "{refused:#}");
+    assert!(refused["request_id"].is_string() && refused["reason"].is_string(), "{refused:#}");
+    assert_eq!(backend.last().header("x-request-id").as_deref(), passed["request_id"].as_str());
+
+    // And so have the guard's counters.
+    let envoy =
+        harness::wire::Request::new(edge.address("ENVOY_ADMIN_ADDRESS"), "GET", "/stats").send().text();
+    let counted = |part: &str| {
+        envoy
+            .lines()
+            .any(|line| line.contains("cutover_guard") && line.contains(part) && !line.ends_with(": 0"))
+    };
+    for part in ["stripped", "ids_minted", "refused"] {
+        assert!(counted(part), "no counter tells {part}:\n{envoy}");
+    }
+}
