@@ -178,3 +178,75 @@ impl From<Failure> for Stop {
         Self::Failed(failure)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credential::token::TokenFault;
+    use identity::assertion::Rejected;
+
+    /// Every reason, its answer and its code. Codes are in logs, dashboards and explanations: a change here is
+    /// a change for whoever reads those.
+    #[test]
+    fn codes_and_answers_are_fixed() {
+        let credential = DenyReason::Credential;
+        let token = |fault| credential(CredentialFault::Token(fault));
+        let assertion = |rejected| credential(CredentialFault::Assertion(rejected));
+        let denials = [
+            (DenyReason::NoCredential, "no_credential"),
+            (credential(CredentialFault::Ambiguous), "ambiguous_credential"),
+            (credential(CredentialFault::TooManyCookies), "too_many_cookies"),
+            (credential(CredentialFault::RepeatedAuthorization), "repeated_authorization"),
+            (credential(CredentialFault::MalformedBearer), "malformed_bearer"),
+            (token(TokenFault::TooLong), "token_too_long"),
+            (token(TokenFault::Malformed), "token_malformed"),
+            (token(TokenFault::WrongType), "token_wrong_type"),
+            (token(TokenFault::UnknownKey), "token_unknown_key"),
+            (token(TokenFault::WrongAlgorithm), "token_wrong_algorithm"),
+            (token(TokenFault::BadSignature), "token_bad_signature"),
+            (token(TokenFault::WrongClaims), "token_wrong_claims"),
+            (token(TokenFault::WrongIssuer), "token_wrong_issuer"),
+            (token(TokenFault::WrongAudience), "token_wrong_audience"),
+            (token(TokenFault::Expired), "token_expired"),
+            (token(TokenFault::NotYetValid), "token_not_yet_valid"),
+            (assertion(Rejected::Malformed), "assertion_malformed"),
+            (assertion(Rejected::UnknownKey), "assertion_unknown_key"),
+            (assertion(Rejected::BadSignature), "assertion_bad_signature"),
+            (assertion(Rejected::WrongAudience), "assertion_wrong_audience"),
+            (assertion(Rejected::WrongTime), "assertion_wrong_time"),
+            (assertion(Rejected::WrongClaims), "assertion_wrong_claims"),
+            (DenyReason::SessionRevoked, "session_revoked"),
+        ];
+        for (reason, code) in denials {
+            assert_eq!((reason.code(), reason.answer()), (code, AnswerKind::Unauthenticated));
+        }
+        for (reason, code, answer) in [
+            (DenyReason::Tenant(TenantFault::Unknown), "tenant_unknown", AnswerKind::Forbidden),
+            (DenyReason::Tenant(TenantFault::Suspended), "tenant_suspended", AnswerKind::Forbidden),
+            (DenyReason::Policy(PolicyFault::RoleTooLow), "role_too_low", AnswerKind::Forbidden),
+            (DenyReason::Policy(PolicyFault::ScopeMissing), "scope_missing", AnswerKind::Forbidden),
+            (
+                DenyReason::Policy(PolicyFault::ServiceNotAllowed),
+                "service_not_allowed",
+                AnswerKind::Forbidden,
+            ),
+            (DenyReason::InternalOnly, "internal_only", AnswerKind::NotFound),
+        ] {
+            assert_eq!((reason.code(), reason.answer()), (code, answer));
+        }
+        let failures = [
+            (Failure::MalformedCheck, "malformed_check"),
+            (Failure::UnknownRevision, "unknown_revision"),
+            (Failure::UnknownRoute, "unknown_route"),
+            (Failure::PolicyMismatch, "policy_mismatch"),
+            (Failure::KeysUnavailable, "keys_unavailable"),
+            (Failure::TenantsUnavailable, "tenants_unavailable"),
+            (Failure::RevocationsUnavailable, "revocations_unavailable"),
+            (Failure::SigningFailed, "signing_failed"),
+            (Failure::Panicked, "panicked"),
+        ];
+        for (failure, code) in failures {
+            assert_eq!(failure.code(), code);
+        }
+    }
+}

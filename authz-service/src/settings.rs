@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -54,12 +55,12 @@ struct Arguments {
     /// How many verified tokens are remembered; one takes some 500 bytes [env: AUTHZ_TOKEN_CACHE]
     /// [default: 100000]
     #[arg(long, value_name = "COUNT")]
-    token_cache: Option<usize>,
+    token_cache: Option<NonZeroUsize>,
 
     /// How many signed identities are remembered; one takes some 900 bytes [env: AUTHZ_IDENTITY_CACHE]
     /// [default: 20000]
     #[arg(long, value_name = "COUNT")]
-    identity_cache: Option<usize>,
+    identity_cache: Option<NonZeroUsize>,
 
     /// How long open checks may take to finish after SIGTERM or SIGINT [env: AUTHZ_DRAIN_SECONDS] [default: 5]
     #[arg(long, value_name = "SECONDS")]
@@ -152,13 +153,12 @@ impl Settings {
             None => parsed("AUTHZ_ADMIN_ADDRESS", &variable, address)?.unwrap_or_else(default_admin),
         };
         let token_cache = match token_cache {
-            Some(count) => count,
-            None => parsed("AUTHZ_TOKEN_CACHE", &variable, count)?.unwrap_or(cache::DEFAULT_CAPACITY),
+            Some(count) => Some(count),
+            None => parsed::<NonZeroUsize>("AUTHZ_TOKEN_CACHE", &variable, count)?,
         };
         let identity_cache = match identity_cache {
-            Some(count) => count,
-            None => parsed("AUTHZ_IDENTITY_CACHE", &variable, count)?
-                .unwrap_or(identity_headers::DEFAULT_CAPACITY),
+            Some(count) => Some(count),
+            None => parsed::<NonZeroUsize>("AUTHZ_IDENTITY_CACHE", &variable, count)?,
         };
         let drain = match drain_seconds {
             Some(seconds) => seconds,
@@ -173,8 +173,8 @@ impl Settings {
             identity_key: identity_key
                 .or_else(|| path("AUTHZ_IDENTITY_KEY"))
                 .unwrap_or_else(|| home.join("keys/identity.pem")),
-            token_cache,
-            identity_cache,
+            token_cache: token_cache.map_or(cache::DEFAULT_CAPACITY, NonZeroUsize::get),
+            identity_cache: identity_cache.map_or(identity_headers::DEFAULT_CAPACITY, NonZeroUsize::get),
             drain: Duration::from_secs(drain),
             log: log.or_else(|| variable("RUST_LOG")).unwrap_or_else(|| "info".to_owned()),
             home,
@@ -232,6 +232,8 @@ mod tests {
         let error = read(&[], &[("AUTHZ_ADMIN_ADDRESS", "nine")]).unwrap_err().to_string();
         assert!(error.contains("AUTHZ_ADMIN_ADDRESS") && error.contains("nine"), "{error}");
         assert!(read(&["--listen", "x"], &[]).is_err());
+        assert!(read(&["--token-cache", "0"], &[]).is_err());
+        assert!(read(&[], &[("AUTHZ_IDENTITY_CACHE", "0")]).is_err());
         assert!(read(&["--nonsense"], &[]).is_err());
         assert!(read(&[], &[("AUTHZ_ADMIN_ADDRESS", "")]).is_ok(), "empty is unset");
     }

@@ -40,12 +40,6 @@ impl TenantMember {
     pub fn into_session(self) -> LiveSession {
         self.session
     }
-
-    /// The session, to look at.
-    #[must_use]
-    pub const fn session(&self) -> &LiveSession {
-        &self.session
-    }
 }
 
 /// Lets `session` on when its tenant is active at `now`.

@@ -1,7 +1,7 @@
 //! The public keys that access tokens are verified with.
 //!
 //! [`KeySet`] is one loaded set: each key pinned to one algorithm, found by its `kid`. [`KeyRing`] holds the
-//! present set and says when it may no longer be used. [`file`] and [`url`] keep it fresh.
+//! present set and says when it may no longer be used. [`mod@file`] and [`url`] keep it fresh.
 //!
 //! | what happens | then |
 //! |---|---|

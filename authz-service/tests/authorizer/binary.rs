@@ -1,10 +1,12 @@
 //! The program itself: its start, its messages, its end.
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
+use serde_json::Value;
 
 use crate::kit::check::{Check, read};
 use crate::kit::{Authz, Home, eventually};
@@ -22,42 +24,65 @@ fn program(home: &Home, checks: SocketAddr, admin: SocketAddr) -> Command {
         .env("AUTHZ_ADDRESS", checks.to_string())
         .env("AUTHZ_ADMIN_ADDRESS", admin.to_string())
         .env("AUTHZ_IDENTITY_KEY", home.at("identity.pem"))
+        .env("AUTHZ_DRAIN_SECONDS", "1")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
 }
 
-/// Two addresses that were free a moment ago.
-fn free() -> (SocketAddr, SocketAddr) {
-    let first = TcpListener::bind("127.0.0.1:0").unwrap();
-    let second = TcpListener::bind("127.0.0.1:0").unwrap();
-    (first.local_addr().unwrap(), second.local_addr().unwrap())
+/// Any free port; the program's first line says which.
+fn any() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// Ends the child also when a test fails in between.
-struct Running(Option<Child>);
+/// A running program. Ends it also when a test fails in between.
+struct Running {
+    child: Child,
+    log: BufReader<ChildStdout>,
+    checks: String,
+    admin: String,
+}
 
 impl Running {
+    /// Starts `program` and waits until it says where it listens.
+    fn start(mut program: Command) -> Self {
+        let mut child = program.spawn().unwrap();
+        let mut log = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        let listening: Value = loop {
+            line.clear();
+            assert_ne!(log.read_line(&mut line).unwrap(), 0, "it ended before it listened");
+            let line: Value = serde_json::from_str(&line).expect("every line is JSON");
+            if line["message"] == "listening" {
+                break line;
+            }
+        };
+        let address = |name: &str| listening[name].as_str().unwrap().to_owned();
+        Self { child, log, checks: address("checks"), admin: address("admin") }
+    }
+
     fn signal(&self, signal: &str) {
-        let pid = self.0.as_ref().unwrap().id().to_string();
+        let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
-    fn output(mut self) -> Output {
-        self.0.take().unwrap().wait_with_output().unwrap()
+    /// Waits for its end: exit code, the log from where it listened, standard error.
+    fn end(mut self) -> (Option<i32>, String, String) {
+        let (mut log, mut errors) = (String::new(), String::new());
+        self.log.read_to_string(&mut log).unwrap();
+        self.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        (self.child.wait().unwrap().code(), log, errors)
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -65,8 +90,8 @@ impl Drop for Running {
 async fn serves_and_ends_in_order_on_sigterm_and_sigint() {
     for signal in ["-TERM", "-INT"] {
         let home = Home::new();
-        let (checks, admin) = free();
-        let running = Running(Some(program(&home, checks, admin).spawn().unwrap()));
+        let running = Running::start(program(&home, any(), any()));
+        let (checks, admin) = (&running.checks, &running.admin);
         let ready = format!("http://{admin}/readyz");
         eventually("ready", async || {
             reqwest::get(&ready).await.is_ok_and(|response| response.status().is_success())
@@ -83,13 +108,12 @@ async fn serves_and_ends_in_order_on_sigterm_and_sigint() {
         let answer = read(client.check(check.wire()).await.unwrap().into_inner());
         assert_eq!(answer.status, 401, "{}", answer.reason);
 
-        // The connection stays open: the end does not wait for it for ever.
+        // The connection stays open, and its client does not even answer: the end does not wait for ever.
         running.signal(signal);
-        let output = running.output();
-        let log = text(&output.stdout);
-        assert_eq!(output.status.code(), Some(0), "{log}{}", text(&output.stderr));
+        let (code, log, errors) = running.end();
+        assert_eq!((code, errors.as_str()), (Some(0), ""), "{log}");
         for line in log.lines() {
-            let line: serde_json::Value = serde_json::from_str(line).expect("every line is JSON");
+            let line: Value = serde_json::from_str(line).expect("every line is JSON");
             assert!(line["level"].is_string() && line["timestamp"].is_string());
         }
         let denial = log.lines().find(|line| line.contains("\"check\"")).expect("the denial is logged");
@@ -98,7 +122,6 @@ async fn serves_and_ends_in_order_on_sigterm_and_sigint() {
         for part in secret.split('.') {
             assert!(!log.contains(part), "a part of a token is in the log");
         }
-        assert_eq!(text(&output.stderr), "");
         drop(client);
     }
 }
@@ -106,7 +129,7 @@ async fn serves_and_ends_in_order_on_sigterm_and_sigint() {
 #[tokio::test]
 async fn each_mistake_gets_one_clear_message() {
     let home = Home::new();
-    let (checks, admin) = free();
+    let (checks, admin) = (any(), any());
 
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();

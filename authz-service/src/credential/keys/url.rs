@@ -1,7 +1,7 @@
 //! Keys from a JWK set behind a URL, fetched in the background; no request ever waits for it.
 //!
-//! Every [`INTERVAL`], and sooner when a token names an unknown key, but never within [`COOLDOWN`] of the last
-//! attempt: a flood of made-up `kid`s costs the issuer one request each ten seconds. A rotation is therefore
+//! Every [`INTERVAL`], and sooner when the last attempt failed or a token names an unknown key, but never within
+//! [`COOLDOWN`] of the last attempt: a flood of made-up `kid`s costs the issuer one request each ten seconds. A rotation is therefore
 //! seen within ten seconds of the first token that was signed with the new key; an issuer that publishes a key
 //! [`INTERVAL`] before it signs with it loses nobody.
 
@@ -68,23 +68,31 @@ impl KeyUrl {
     /// Fetches for ever. Dropping the future ends it.
     pub async fn run(mut self) {
         loop {
-            self.refresh().await;
+            let done = self.refresh().await;
             tokio::time::sleep(self.cooldown).await;
+            if !done {
+                continue;
+            }
             let rest = INTERVAL.saturating_sub(self.cooldown);
             // A timeout here is the ordinary end of the interval.
             let _ = tokio::time::timeout(rest, self.ring.refresh_asked()).await;
         }
     }
 
-    async fn refresh(&mut self) {
+    /// Fetches once. Says whether that gave a set of use.
+    async fn refresh(&mut self) -> bool {
         match self.fetch().await {
-            Ok(json) if json == self.last => self.ring.mend(),
+            Ok(json) if json == self.last => {
+                self.ring.mend();
+                true
+            }
             Ok(json) => match KeySet::from_json(&json) {
                 Ok(keys) => {
                     tracing::info!(url = self.url, keys = ?keys.ids(), "session keys loaded");
                     self.ring.replace(keys);
                     self.reloads.done.inc();
                     self.last = json;
+                    true
                 }
                 Err(what) => self.fail(&what),
             },
@@ -92,10 +100,11 @@ impl KeyUrl {
         }
     }
 
-    fn fail(&self, what: &str) {
+    fn fail(&self, what: &str) -> bool {
         self.reloads.failed.inc();
         tracing::error!(url = self.url, what, "session keys not fetched");
         self.ring.note_trouble(format!("{}: {what}", self.url), self.clock.now());
+        false
     }
 
     async fn fetch(&self) -> Result<Vec<u8>, String> {
