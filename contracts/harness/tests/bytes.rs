@@ -1,6 +1,6 @@
 //! P1, byte for byte: the same request sent to a backend directly and through the edge. The backend must see
 //! the same request, and the client the same answer; only hop-by-hop framing may differ.
-#![expect(clippy::indexing_slicing, clippy::panic, clippy::expect_used, reason = "tests fail by panicking")]
+#![expect(clippy::indexing_slicing, clippy::expect_used, reason = "tests fail by panicking")]
 
 use harness::wire::{Answer, Connection, Request};
 use harness::{Backend, Edge, Part, Seen};

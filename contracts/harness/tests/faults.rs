@@ -1,5 +1,4 @@
 //! What happens when a part is gone, stuck or wrong: who is refused, with which words, and how it ends.
-#![expect(clippy::indexing_slicing, clippy::panic, clippy::expect_used, reason = "tests fail by panicking")]
 
 use std::time::{Duration, Instant};
 

@@ -1,17 +1,27 @@
 //! `cutover lint`: every fault of an edge file at once.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use edge_config::{Environment, Faults};
+use edge_config::{Edge, Environment, Faults};
 use serde_json::{Value, json};
 
 use crate::cli::{DONE, INVALID, LintArguments, exit};
+use crate::render::check_rules;
+
+/// What is wrong with one file.
+enum Finding {
+    /// The file itself.
+    Faults(Faults),
+    /// The file is sound by itself, but the guard does not take what comes of it.
+    Rules { file: PathBuf, message: String },
+}
 
 /// Checks every file and prints what is wrong with any.
 pub fn main(arguments: &LintArguments, environment: Environment<'_>) -> ExitCode {
     let mut found = Vec::new();
     for file in &arguments.files {
-        match edge_config::load(file, environment) {
+        match check(file, environment) {
             Ok(edge) if !arguments.json => {
                 println!(
                     "{}: edge `{}` at revision {}: {} routes, {} policies, {} backends, no faults",
@@ -24,21 +34,34 @@ pub fn main(arguments: &LintArguments, environment: Environment<'_>) -> ExitCode
                 );
             }
             Ok(_) => {}
-            Err(faults) => found.push(faults),
+            Err(finding) => found.push(finding),
         }
     }
     if arguments.json {
         let all: Vec<Value> = found.iter().flat_map(as_json).collect();
         println!("{:#}", Value::Array(all));
     } else {
-        for faults in &found {
-            eprintln!("{faults}");
+        for finding in &found {
+            match finding {
+                Finding::Faults(faults) => eprintln!("{faults}"),
+                Finding::Rules { file, message } => eprintln!("{}: {message}", file.display()),
+            }
         }
     }
     exit(if found.is_empty() { DONE } else { INVALID })
 }
 
-fn as_json(faults: &Faults) -> Vec<Value> {
+fn check(file: &Path, environment: Environment<'_>) -> Result<Edge, Finding> {
+    let edge = edge_config::load(file, environment).map_err(Finding::Faults)?;
+    check_rules(&edge).map_err(|message| Finding::Rules { file: file.to_owned(), message })?;
+    Ok(edge)
+}
+
+fn as_json(finding: &Finding) -> Vec<Value> {
+    let faults = match finding {
+        Finding::Faults(faults) => faults,
+        Finding::Rules { file, message } => return vec![json!({ "file": file, "problem": message })],
+    };
     let one = |fault: &edge_config::Fault| {
         json!({
             "file": faults.file,

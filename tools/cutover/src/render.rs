@@ -23,6 +23,7 @@ use edge_config::Edge;
 use serde_json::{Value, json};
 
 pub use command::{main, missing_envoy, paths, validated};
+pub use guard::check as check_rules;
 pub use module::{InvalidModule, check as check_module};
 pub use store::{Rendered, StoreError, store};
 
@@ -50,6 +51,16 @@ pub struct Configuration {
     pub routes: Vec<(String, String)>,
     /// Clusters (CDS).
     pub clusters: String,
+}
+
+/// Reads an edge file and checks it as a whole, the guard's rules included.
+///
+/// # Errors
+/// Everything that is wrong with it, to print.
+pub fn load(file: &Path, environment: edge_config::Environment<'_>) -> Result<Edge, String> {
+    let edge = edge_config::load(file, environment).map_err(|faults| faults.to_string())?;
+    check_rules(&edge).map_err(|message| format!("{}: {message}", file.display()))?;
+    Ok(edge)
 }
 
 /// The templates in the source tree are not what this program expects: a fault of the program.

@@ -73,8 +73,7 @@ fn prepare(arguments: &RunArguments, environment: Environment<'_>) -> Result<Pla
         if name == "CUTOVER_HOME" { Some(home.display().to_string()) } else { environment(name) }
     };
     let edge_file = absolute(&arguments.edge)?;
-    let edge = edge_config::load(&edge_file, &with_home)
-        .map_err(|faults| Failure { code: INVALID, message: faults.to_string() })?;
+    let edge = render::load(&edge_file, &with_home).map_err(|message| Failure { code: INVALID, message })?;
     let addresses = Addresses::new(&edge, environment).map_err(Failure::new)?;
     ports::check(&addresses).map_err(Failure::new)?;
 

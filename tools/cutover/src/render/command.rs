@@ -11,10 +11,10 @@ use crate::cli::{DONE, FOUND, INVALID, RenderArguments, exit};
 
 /// Renders an edge file and makes the result current.
 pub fn main(arguments: &RenderArguments, environment: Environment<'_>) -> ExitCode {
-    let edge = match edge_config::load(&arguments.file, environment) {
+    let edge = match super::load(&arguments.file, environment) {
         Ok(edge) => edge,
-        Err(faults) => {
-            eprintln!("{faults}");
+        Err(message) => {
+            eprintln!("{message}");
             return exit(INVALID);
         }
     };

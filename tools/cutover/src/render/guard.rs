@@ -32,6 +32,23 @@ pub(super) fn config(edge: &Edge, name: &str, listener: &Listener) -> GuardConfi
     }
 }
 
+/// Asks the guard whether it takes its rules. What only it can know is found here instead of by an Envoy that
+/// does not start: routes, say, that differ in upper and lower case alone and have different policies.
+///
+/// # Errors
+/// What the guard said, for each listener.
+pub fn check(edge: &Edge) -> Result<(), String> {
+    let refused: Vec<String> = edge
+        .listeners
+        .iter()
+        .filter_map(|(name, listener)| {
+            let error = header_rules::Rules::compile(&config(edge, name, listener)).err()?;
+            Some(format!("the guard does not take the rules of listener `{name}`: {error}"))
+        })
+        .collect();
+    if refused.is_empty() { Ok(()) } else { Err(refused.join("\n")) }
+}
+
 /// The reserved names of the file, and the constant headers of its backends: whoever could send those could
 /// speak in the edge's name.
 fn reserved(edge: &Edge) -> Reserved {

@@ -47,7 +47,13 @@ fn the_guard(edge: &Edge, name: &str, listener: &Listener, paths: &Paths) -> Res
     let rules = json!(guard::config(edge, name, listener)).to_string();
     let configuration = json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": rules });
     fill(&mut config, "guard.yaml", "/config/configuration", configuration)?;
+    let vm = format!("edge-guard-{name}-{}", edge.revision);
+    fill(&mut config, "guard.yaml", "/config/vm_config/vm_id", json!(vm))?;
     fill(&mut config, "guard.yaml", "/config/vm_config/code/local/filename", json!(paths.guard))?;
+    let capabilities: serde_json::Map<String, Value> =
+        header_rules::config::CAPABILITIES.iter().map(|name| ((*name).to_owned(), json!({}))).collect();
+    let pointer = "/config/vm_config/capability_restriction_config/allowed_capabilities";
+    fill(&mut config, "guard.yaml", pointer, Value::Object(capabilities))?;
     Ok(json!({ "name": filter::GUARD, "typed_config": config }))
 }
 
