@@ -20,9 +20,9 @@ use crate::source::{Health, Reloads, Source, Trouble, WatchedFile};
 /// A service's key set has one or two keys.
 const MAX_BYTES: u64 = 65_536;
 
-/// One verifier for each service, so that it is known whose key signed: a service speaks for itself only.
+/// The services of an edge, each believed about itself alone.
 #[derive(Debug)]
-pub struct Services(Vec<(ServiceName, Verifier)>);
+pub struct Services(Verifier);
 
 impl Services {
     /// The service that `assertion` speaks for at `now`.
@@ -32,16 +32,10 @@ impl Services {
     /// is rejected too: only the edge says who a person is, and nobody else who a service is.
     pub fn verify(&self, assertion: &[u8], now: UnixTime) -> Result<ServiceName, Rejected> {
         let assertion = std::str::from_utf8(assertion).map_err(|_| Rejected::Malformed)?;
-        for (name, verifier) in &self.0 {
-            match verifier.verify(assertion, now) {
-                Ok(Caller::Service(caller)) if caller == *name => return Ok(caller),
-                Ok(Caller::Service(_) | Caller::Person(_)) => return Err(Rejected::WrongClaims),
-                // Not this service's key; no key belongs to two of them.
-                Err(Rejected::UnknownKey) => {}
-                Err(rejected) => return Err(rejected),
-            }
+        match self.0.verify(assertion, now)? {
+            Caller::Service(name) => Ok(name),
+            Caller::Person(_) => Err(Rejected::WrongClaims),
         }
-        Err(Rejected::UnknownKey)
     }
 }
 
@@ -105,17 +99,10 @@ impl ServiceKeys {
     }
 
     fn rebuild(&self) -> Result<Services, String> {
-        let mut services = Vec::with_capacity(self.services.len());
-        // Only to find a key that two services claim.
-        let mut together = Verifier::new(&self.audience);
-        for (name, path, _) in &self.services {
-            let trust = |verifier: Verifier| {
-                verifier.trust_file(name.as_str(), path).map_err(|error| error.to_string())
-            };
-            together = trust(together)?;
-            services.push((name.clone(), trust(Verifier::new(&self.audience))?));
-        }
-        Ok(Services(services))
+        let trust = |verifier: Verifier, (name, path, _): &(ServiceName, PathBuf, WatchedFile)| {
+            verifier.trust_service_file(name, path).map_err(|error| error.to_string())
+        };
+        self.services.iter().try_fold(Verifier::new(&self.audience), trust).map(Services)
     }
 }
 

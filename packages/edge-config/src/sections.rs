@@ -499,12 +499,30 @@ fn header_value(context: Context<'_>, node: &Node, what: &str) -> Option<String>
 /// nothing is ever cut.
 pub const MAX_ANSWER_BYTES: usize = 8_192;
 
+/// The statuses from 400 on that Envoy can send for a refusal (`envoy.type.v3.StatusCode`).
+const STATUSES: [u64; 37] = [
+    400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 421, 422, 423,
+    424, 426, 428, 429, 431, 500, 501, 502, 503, 504, 505, 506, 507, 508, 510, 511,
+];
+
+fn status_code(context: Context<'_>, node: &Node) -> Option<u16> {
+    let status = reader::number(context, node, "`status`", 400, 599)?;
+    if !STATUSES.contains(&status) {
+        context.faults.report(
+            node.place,
+            format!("`status` is {status}"),
+            "write a status that Envoy knows, such as 401, 403 or 404",
+        );
+        return None;
+    }
+    u16::try_from(status).ok()
+}
+
 fn answer(context: Context<'_>, node: &Node, what: &str) -> Option<Answer> {
     let mut fields = Fields::of(context, node, what);
     let status = fields
         .required("status", "give the HTTP status: `status: 401`")
-        .and_then(|n| reader::number(context, n, "`status`", 400, 599))
-        .and_then(|status| u16::try_from(status).ok());
+        .and_then(|n| status_code(context, n));
     let body_node = fields.required("body", "give the body, `\"\"` for none");
     let body = body_node.and_then(|n| reader::text(context, n, "`body`"));
     if let (Some(node), Some(text)) = (body_node, body)

@@ -109,6 +109,8 @@ fn each_of_these_is_a_fault() {
         ("admin: \"${ENVOY_ADMIN_ADDRESS:-127.0.0.1:9901}\"", "admin: 0.0.0.0:9901", "can stop the edge"),
         ("timeout_ms: 200", "timeout_ms: 0", "from 1 to 10000"),
         ("status: 401", "status: 200", "from 400 to 599"),
+        ("status: 401", "status: 418", "a status that Envoy knows"),
+        ("unavailable: { status: 503", "unavailable: { status: 500", "write 503"),
         ("services: [auth] }", "services: [outh] }", "did you mean `auth`?"),
         ("tenants: { file: \"${CUTOVER_HOME:-.run}/tenants.yaml\" }", "", "needs tenants"),
         ("${EDGE_ADDRESS:-127.0.0.1:8080}", "${EDGE_ADDRESS}", "EDGE_ADDRESS is not set"),

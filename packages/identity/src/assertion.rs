@@ -155,7 +155,17 @@ pub enum Rejected {
 struct TrustedKey {
     id: String,
     issuer: String,
+    speaks_for: SpeaksFor,
     key: DecodingKey,
+}
+
+/// For whom an issuer's word counts.
+#[derive(Clone)]
+enum SpeaksFor {
+    /// The edge says who anybody is.
+    Anybody,
+    /// A service says who it is, and nothing about anybody else.
+    Itself(ServiceName),
 }
 
 /// Believes identities that trusted issuers made for one audience.
@@ -184,11 +194,23 @@ impl Verifier {
         Self { audience: audience.to_owned(), keys: Vec::new(), validation }
     }
 
-    /// Trusts `issuer` with the public keys in the JWK set `path`, and with no others.
+    /// Trusts the edge `issuer` with the public keys in the JWK set `path`: what it signs about anybody counts.
     ///
     /// # Errors
     /// [`KeyFileError`], also when a key is not Ed25519 or its `kid` is already trusted.
-    pub fn trust_file(mut self, issuer: &str, path: &Path) -> Result<Self, KeyFileError> {
+    pub fn trust_file(self, issuer: &str, path: &Path) -> Result<Self, KeyFileError> {
+        self.trust(issuer, &SpeaksFor::Anybody, path)
+    }
+
+    /// Trusts the service `name` with the public keys in the JWK set `path`, about itself alone.
+    ///
+    /// # Errors
+    /// As [`Verifier::trust_file`].
+    pub fn trust_service_file(self, name: &ServiceName, path: &Path) -> Result<Self, KeyFileError> {
+        self.trust(name.as_str(), &SpeaksFor::Itself(name.clone()), path)
+    }
+
+    fn trust(mut self, issuer: &str, speaks_for: &SpeaksFor, path: &Path) -> Result<Self, KeyFileError> {
         let unusable = |what: String| KeyFileError::Unusable { path: path.to_owned(), what };
         for jwk in keyset::read_public(path)? {
             let id = jwk.common.key_id.clone().unwrap_or_default();
@@ -199,7 +221,7 @@ impl Verifier {
                 return Err(unusable(format!("key {id:?} is already trusted for another issuer")));
             }
             let key = DecodingKey::from_jwk(&jwk).map_err(|e| unusable(format!("key {id:?}: {e}")))?;
-            self.keys.push(TrustedKey { id, issuer: issuer.to_owned(), key });
+            self.keys.push(TrustedKey { id, issuer: issuer.to_owned(), speaks_for: speaks_for.clone(), key });
         }
         Ok(self)
     }
@@ -236,7 +258,12 @@ impl Verifier {
         if !in_time {
             return Err(Rejected::WrongTime);
         }
-        caller(claims)
+        let caller = caller(claims)?;
+        match (&trusted.speaks_for, &caller) {
+            (SpeaksFor::Anybody, _) => Ok(caller),
+            (SpeaksFor::Itself(name), Caller::Service(service)) if name == service => Ok(caller),
+            (SpeaksFor::Itself(_), Caller::Service(_) | Caller::Person(_)) => Err(Rejected::WrongClaims),
+        }
     }
 }
 

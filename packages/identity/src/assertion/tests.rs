@@ -105,3 +105,18 @@ fn a_signer_never_prints_its_key() {
     let printed = format!("{:?}", Signer::from_file("edge", &private).unwrap());
     assert!(printed.contains("[redacted]"), "{printed}");
 }
+
+#[test]
+fn a_service_speaks_for_itself_alone() {
+    let home = tempfile::tempdir().unwrap();
+    let (private, public) = key_pair(home.path(), "auth");
+    let auth: ServiceName = "auth".parse().unwrap();
+    let verifier = Verifier::new("dev").trust_service_file(&auth, &public).unwrap();
+    let signer = Signer::from_file("auth", &private).unwrap();
+    let verify = |caller: &Caller| verifier.verify(&signer.sign(caller, "dev", NOW).unwrap(), NOW);
+
+    let itself = Caller::Service(auth);
+    assert_eq!(verify(&itself), Ok(itself));
+    assert_eq!(verify(&Caller::Service("sync".parse().unwrap())), Err(Rejected::WrongClaims));
+    assert_eq!(verify(&person()), Err(Rejected::WrongClaims));
+}
