@@ -30,7 +30,8 @@ impl Wire {
     }
 
     /// Sends `head` (a request line and header lines, separated by `\n` here and by CRLF on the wire) and `body` on a
-    /// connection of its own; returns the answer as it came, without the `date` line, with `\n` for CRLF.
+    /// connection of its own; returns the answer as it came, without the `date` and
+    /// `connection` lines, with `\n` for CRLF.
     pub async fn send(&self, head: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let lines: String = head.lines().map(|line| format!("{}\r\n", line.trim())).collect();
@@ -40,7 +41,10 @@ impl Wire {
         stream.read_to_end(&mut answer).await.unwrap();
         let answer = String::from_utf8(answer).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
-        let head: Vec<&str> = head.split("\r\n").filter(|line| !line.starts_with("date: ")).collect();
+        let head: Vec<&str> = head
+            .split("\r\n")
+            .filter(|line| !line.starts_with("date: ") && *line != "connection: close")
+            .collect();
         format!("{}\n\n{body}", head.join("\n"))
     }
 }

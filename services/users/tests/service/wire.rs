@@ -28,32 +28,25 @@ async fn answers_are_exact_to_the_byte() {
         (
             format!("GET /users/@me HTTP/1.1\nx-madome-identity: {demo}"),
             "",
-            format!(
-                "HTTP/1.1 200 OK\ncontent-type: application/json\ncontent-length: {}\nconnection: close\n\n{me}",
-                me.len()
-            ),
+            format!("HTTP/1.1 200 OK\ncontent-type: application/json\ncontent-length: {}\n\n{me}", me.len()),
         ),
         (
             "GET /users/@me HTTP/1.1".to_owned(),
             "",
-            "HTTP/1.1 401 Unauthorized\ncontent-length: 12\nconnection: close\n\nUnauthoirzed".to_owned(),
+            "HTTP/1.1 401 Unauthorized\ncontent-length: 12\n\nUnauthoirzed".to_owned(),
         ),
-        (change, r#"{"name":"New"}"#, "HTTP/1.1 204 No Content\nconnection: close\n\n".to_owned()),
-        (create.clone(), new, "HTTP/1.1 201 Created\nconnection: close\ncontent-length: 0\n\n".to_owned()),
-        (
-            create,
-            new,
-            "HTTP/1.1 409 Conflict\ncontent-length: 18\nconnection: close\n\nAlready exist user".to_owned(),
-        ),
+        (change, r#"{"name":"New"}"#, "HTTP/1.1 204 No Content\n\n".to_owned()),
+        (create.clone(), new, "HTTP/1.1 201 Created\ncontent-length: 0\n\n".to_owned()),
+        (create, new, "HTTP/1.1 409 Conflict\ncontent-length: 18\n\nAlready exist user".to_owned()),
         (
             "HEAD /users/@me HTTP/1.1".to_owned(),
             "",
-            "HTTP/1.1 404 Not Found\ncontent-length: 9\nconnection: close\n\n".to_owned(),
+            "HTTP/1.1 404 Not Found\ncontent-length: 9\n\n".to_owned(),
         ),
         (
             "OPTIONS /users/@me HTTP/1.1".to_owned(),
             "",
-            "HTTP/1.1 404 Not Found\ncontent-length: 9\nconnection: close\n\nNot found".to_owned(),
+            "HTTP/1.1 404 Not Found\ncontent-length: 9\n\nNot found".to_owned(),
         ),
     ];
     for (head, body, expected) in cases {

@@ -1,0 +1,89 @@
+//! Every way to refuse, with the status and the text that clients know (CONTRACT §5).
+
+use std::borrow::Cow;
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use kit::answer;
+use sea_orm::DbErr;
+
+use crate::people::LookupFailed;
+use crate::token::SigningFailed;
+
+/// A request that was not done. The first group is the client's doing, the second is ours and answers 500.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The body is not what the route takes; the parser's own words.
+    #[error("{0}")]
+    Invalid(String),
+    /// Not an e-mail address.
+    #[error("not an e-mail address")]
+    InvalidEmail,
+    /// Nobody has this address.
+    #[error("no such person")]
+    UnknownPerson,
+    /// Five codes for this address are still alive.
+    #[error("too many codes")]
+    TooManyCodes,
+    /// Wrong, expired or used.
+    #[error("not a valid code")]
+    InvalidCode,
+    /// No token, or none that is worth anything here.
+    #[error("not signed in")]
+    Unauthorized,
+    /// Two genuine tokens of different sessions.
+    #[error("the tokens do not belong together")]
+    InvalidPair,
+    /// Nothing to sign out.
+    #[error("no token names a session")]
+    InvalidToken,
+    /// The caller's role is too low.
+    #[error("the role is too low")]
+    Forbidden,
+
+    /// The database failed.
+    #[error("the database failed")]
+    Store(#[source] DbErr),
+    /// The users service did not answer the question.
+    #[error("nobody could say who this is")]
+    Lookup(#[source] LookupFailed),
+    /// The code could not be handed to the mail.
+    #[error("the mail could not be written")]
+    Mail(#[source] std::io::Error),
+    /// The revocation could not be written.
+    #[error("the revocation could not be written")]
+    Revocation(#[source] std::io::Error),
+    /// No signature.
+    #[error("the token could not be signed")]
+    Signing(#[source] SigningFailed),
+    /// No random numbers.
+    #[error("the system gives no random numbers")]
+    Random,
+    /// A value that does not fit into a header.
+    #[error("the cookie cannot be a header")]
+    Header(#[source] http::header::InvalidHeaderValue),
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let (status, text): (StatusCode, Cow<'static, str>) = match self {
+            Self::Invalid(why) => (StatusCode::BAD_REQUEST, why.into()),
+            Self::InvalidEmail => (StatusCode::BAD_REQUEST, "Invalid email".into()),
+            Self::UnknownPerson => (StatusCode::NOT_FOUND, "Not found user".into()),
+            Self::TooManyCodes => (StatusCode::TOO_MANY_REQUESTS, "Too many created authcode".into()),
+            Self::InvalidCode => (StatusCode::NOT_FOUND, "Invalid authcode".into()),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "Unauthorized".into()),
+            Self::InvalidPair => (StatusCode::UNAUTHORIZED, "Invalid token pair".into()),
+            Self::InvalidToken => (StatusCode::UNAUTHORIZED, "Invalid token".into()),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "Permission denied".into()),
+            Self::Store(_)
+            | Self::Lookup(_)
+            | Self::Mail(_)
+            | Self::Revocation(_)
+            | Self::Signing(_)
+            | Self::Random
+            | Self::Header(_) => return answer::internal(&self),
+        };
+        answer::text(status, text)
+    }
+}

@@ -1,0 +1,89 @@
+//! Mail that would be sent: one JSON file each, `mail/ADDRESS/NNNN.json`, with the variables of its template, so that a
+//! script (or a developer) can read the login code. Sending it is another service's work.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clock::Clock;
+use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
+
+use crate::escape;
+
+/// How many other writers of the same directory may be faster before this one gives up.
+const MAX_ATTEMPTS: u32 = 100;
+
+/// Writes mail.
+#[derive(Clone, Debug)]
+pub struct Mailbox {
+    directory: PathBuf,
+    clock: Arc<dyn Clock>,
+}
+
+impl Mailbox {
+    /// Mail below `directory`, which is made when the first mail is written.
+    #[must_use]
+    pub fn new(directory: PathBuf, clock: Arc<dyn Clock>) -> Self {
+        Self { directory, clock }
+    }
+
+    /// Writes the mail with a login code. The code appears in the file and nowhere else.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn send_code(&self, address: &str, code: &str) -> io::Result<()> {
+        let now = i64::try_from(self.clock.now().seconds()).unwrap_or(i64::MAX);
+        let created_at = OffsetDateTime::from_unix_timestamp(now)
+            .ok()
+            .and_then(|time| time.format(&Rfc3339).ok())
+            .unwrap_or_default();
+        let mail = json!({
+            "to": address,
+            "template": "authcode",
+            "variables": { "authcode": code, "link": format!("madome:///auth?value={code}") },
+            "created_at": created_at,
+        });
+        let directory = self.directory.join(escape::directory_name(address));
+        let text = mail.to_string();
+        tokio::task::spawn_blocking(move || write(&directory, &text)).await.map_err(io::Error::other)?
+    }
+}
+
+/// Writes the next number. A reader sees the whole file or none: the text goes to a file of another name first, and a hard
+/// link, unlike a rename, fails when the number is taken.
+fn write(directory: &Path, text: &str) -> io::Result<()> {
+    fs::create_dir_all(directory)?;
+    let draft = directory.join(format!(".{}", Uuid::new_v4()));
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    file.write_all(text.as_bytes())?;
+    let linked = link(&draft, directory);
+    fs::remove_file(&draft)?;
+    linked
+}
+
+fn link(draft: &Path, directory: &Path) -> io::Result<()> {
+    let mut number = last_number(directory)?;
+    for _ in 0..MAX_ATTEMPTS {
+        number += 1;
+        match fs::hard_link(draft, directory.join(format!("{number:04}.json"))) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            done => return done,
+        }
+    }
+    Err(io::Error::other("too many writers of one mailbox"))
+}
+
+fn last_number(directory: &Path) -> io::Result<u64> {
+    let mut last = 0;
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_suffix(".json")?.parse().ok());
+        last = last.max(number.unwrap_or(0));
+    }
+    Ok(last)
+}

@@ -1,0 +1,135 @@
+//! Asking the users service who somebody is: through the edge's listener for services, introduced by a signed identity of
+//! this service.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::Clock;
+use http::StatusCode;
+use identity::assertion::{Signer, SigningFailed};
+use identity::{Caller, Role, ServiceName, SubjectId, TenantId};
+use serde::Deserialize;
+
+use crate::escape;
+use crate::token::Holder;
+
+/// How long a connection to the edge may take; it is on this machine or in the next rack.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// How long a whole lookup may take. Somebody waits for it at the login form; a stuck edge must not pile requests up.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The longest answer in bytes; an account is under 1 KiB.
+const MAX_ANSWER_BYTES: usize = 16 * 1024;
+
+/// The users service, as far as this one needs it.
+#[derive(Clone)]
+pub struct People(Arc<Inner>);
+
+struct Inner {
+    client: reqwest::Client,
+    url: String,
+    edge: String,
+    me: Caller,
+    signer: Signer,
+    clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for People {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("People").field("url", &self.0.url).finish_non_exhaustive()
+    }
+}
+
+/// What is wanted of an account.
+#[derive(Deserialize)]
+struct Account {
+    id: SubjectId,
+    role: Role,
+    tenant_id: Option<TenantId>,
+}
+
+/// The question was not answered; not to be confused with "nobody of that name".
+#[derive(Debug, thiserror::Error)]
+pub enum LookupFailed {
+    /// The edge could not be reached, or was too slow.
+    #[error("the edge's service listener did not answer")]
+    Transport(#[source] reqwest::Error),
+    /// Neither 200 nor 404.
+    #[error("the edge answered {0}")]
+    Status(StatusCode),
+    /// Not an account.
+    #[error("the answer is not an account: {0}")]
+    Answer(String),
+    /// This service could not introduce itself.
+    #[error(transparent)]
+    Signing(#[from] SigningFailed),
+}
+
+impl People {
+    /// People behind `url` (the edge called `edge`), asked by the service `me`, whose key `signer` has.
+    ///
+    /// # Errors
+    /// When the TLS library cannot start.
+    pub fn new(
+        url: &str,
+        edge: &str,
+        me: ServiceName,
+        signer: Signer,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, reqwest::Error> {
+        let client = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(LOOKUP_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            // A proxy from the environment would see the signed identity.
+            .no_proxy()
+            .build()?;
+        let (url, edge) = (url.to_owned(), edge.to_owned());
+        Ok(Self(Arc::new(Inner { client, url, edge, me: Caller::Service(me), signer, clock })))
+    }
+
+    /// Who has this e-mail address. `None`: nobody, or somebody without a tenant, who cannot sign in.
+    ///
+    /// # Errors
+    /// [`LookupFailed`].
+    pub async fn by_email(&self, email: &str) -> Result<Option<Holder>, LookupFailed> {
+        self.look_up(email).await
+    }
+
+    /// Who has this id.
+    ///
+    /// # Errors
+    /// [`LookupFailed`].
+    pub async fn by_id(&self, id: SubjectId) -> Result<Option<Holder>, LookupFailed> {
+        self.look_up(&id.to_string()).await
+    }
+
+    async fn look_up(&self, key: &str) -> Result<Option<Holder>, LookupFailed> {
+        let Inner { client, url, edge, me, signer, clock } = &*self.0;
+        let introduction = signer.sign(me, edge, clock.now())?;
+        let mut answer = client
+            .get(format!("{url}/_/users/{}", escape::path_segment(key)))
+            .bearer_auth(introduction)
+            .send()
+            .await
+            // The URL holds the address of a person, which no log needs.
+            .map_err(|e| LookupFailed::Transport(e.without_url()))?;
+        match answer.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => return Ok(None),
+            status => return Err(LookupFailed::Status(status)),
+        }
+        let mut bytes = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|e| LookupFailed::Transport(e.without_url()))? {
+            if bytes.len() + chunk.len() > MAX_ANSWER_BYTES {
+                return Err(LookupFailed::Answer(format!("longer than {MAX_ANSWER_BYTES} bytes")));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        let Account { id, role, tenant_id } =
+            serde_json::from_slice(&bytes).map_err(|e| LookupFailed::Answer(e.to_string()))?;
+        Ok(tenant_id.map(|tenant| Holder { subject: id, tenant, role }))
+    }
+}

@@ -1,0 +1,35 @@
+//! The row of a session.
+
+#![expect(unreachable_pub, reason = "what the derive adds is public")]
+
+use sea_orm::entity::prelude::*;
+
+/// One row of `auth_sessions`. Times are seconds since 1970, as in the tokens.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "auth_sessions")]
+pub struct Model {
+    /// `sid` of both tokens.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    /// `sub`.
+    pub user_id: Uuid,
+    /// `tenantId`.
+    pub tenant_id: Uuid,
+    /// `jti` of the one refresh token that is good for a refresh.
+    pub refresh_id: Uuid,
+    /// When it began.
+    pub created_at: i64,
+    /// `exp` of the access token.
+    pub access_expires_at: i64,
+    /// `exp` of the refresh token.
+    pub refresh_expires_at: i64,
+    /// From when on the session is dead. Null: it lives, and can be refreshed. In the future: it was refreshed, and its access
+    /// token still works for a moment.
+    pub dead_from: Option<i64>,
+}
+
+/// There are none.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,127 @@
+//! What the service reads from its environment.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use kit::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, Home, RUST_LOG, Reader, Variable};
+
+/// Where to listen.
+pub const AUTH_ADDRESS: Variable = Variable {
+    name: "AUTH_ADDRESS",
+    default: Some("127.0.0.1:3021"),
+    help: "Where to listen; port 0 takes any free port",
+};
+
+/// Where the other services are reached.
+pub const SERVICE_EDGE_URL: Variable = Variable {
+    name: "SERVICE_EDGE_URL",
+    default: Some("http://127.0.0.1:8081"),
+    help: "The edge's listener for services, through which people are looked up",
+};
+
+/// The domain of the cookies.
+pub const ROOT_DOMAIN: Variable = Variable {
+    name: "ROOT_DOMAIN",
+    default: Some("dev-domain.test"),
+    help: "Domain of the cookies, without a leading dot (`root_domain` in the edge file)",
+};
+
+/// `iss` of the tokens.
+pub const TOKEN_ISSUER: Variable = Variable {
+    name: "TOKEN_ISSUER",
+    default: Some("https://api.dev-domain.test/auth"),
+    help: "Issuer of the tokens (`sessions.issuer` in the edge file)",
+};
+
+/// `aud` of access tokens.
+pub const TOKEN_AUDIENCE: Variable = Variable {
+    name: "TOKEN_AUDIENCE",
+    default: Some("https://api.dev-domain.test"),
+    help: "Audience of access tokens (`sessions.audience` in the edge file)",
+};
+
+/// All of them, for `--help`.
+pub const VARIABLES: &[Variable] = &[
+    AUTH_ADDRESS,
+    SERVICE_EDGE_URL,
+    ROOT_DOMAIN,
+    TOKEN_ISSUER,
+    TOKEN_AUDIENCE,
+    CUTOVER_HOME,
+    DATABASE_URL,
+    EDGE_NAME,
+    RUST_LOG,
+];
+
+/// The settings, checked.
+#[derive(Clone)]
+pub struct Settings {
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// Where people are looked up; no trailing slash.
+    pub service_edge_url: String,
+    /// Domain of the cookies.
+    pub root_domain: String,
+    /// `iss` of the tokens, and `aud` of refresh tokens.
+    pub issuer: String,
+    /// `aud` of access tokens.
+    pub audience: String,
+    /// Keys, mail, revocations and the embedded database.
+    pub home: Home,
+    /// PostgreSQL, if not embedded. Holds a password.
+    pub database_url: Option<String>,
+    /// The edge whose signature is believed, and which believes this service's.
+    pub edge: String,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("address", &self.address)
+            .field("service_edge_url", &self.service_edge_url)
+            .field("root_domain", &self.root_domain)
+            .field("issuer", &self.issuer)
+            .field("audience", &self.audience)
+            .field("home", &self.home)
+            .field("database_url", &self.database_url.as_ref().map(|_| "[redacted]"))
+            .field("edge", &self.edge)
+            .finish()
+    }
+}
+
+impl Settings {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// All faults at once.
+    pub fn read(mut reader: Reader) -> Result<Self, Faults> {
+        let settings = Self {
+            address: reader.address(&AUTH_ADDRESS),
+            service_edge_url: reader.checked(&SERVICE_EDGE_URL, check_url).trim_end_matches('/').to_owned(),
+            root_domain: reader.checked(&ROOT_DOMAIN, check_domain),
+            issuer: reader.text(&TOKEN_ISSUER),
+            audience: reader.text(&TOKEN_AUDIENCE),
+            home: Home(reader.path(&CUTOVER_HOME)),
+            database_url: reader.optional(&DATABASE_URL),
+            edge: reader.text(&EDGE_NAME),
+        };
+        reader.finish(settings)
+    }
+}
+
+fn check_url(text: &str) -> Result<(), String> {
+    let has_host = reqwest::Url::parse(text).is_ok_and(|url| {
+        ["http", "https"].contains(&url.scheme()) && url.has_host() && url.query().is_none()
+    });
+    if has_host { Ok(()) } else { Err("write a URL, such as http://127.0.0.1:8081".to_owned()) }
+}
+
+/// The domain goes into `Set-Cookie` as it is, where `;` would begin another attribute.
+fn check_domain(text: &str) -> Result<(), String> {
+    let letters = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+    if letters && !text.starts_with('.') {
+        Ok(())
+    } else {
+        Err("write a domain name without a leading dot, such as dev-domain.test".to_owned())
+    }
+}

@@ -1,0 +1,263 @@
+//! The service as a test drives it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use clock::{Clock as _, ManualClock};
+use http::{HeaderMap, Request, StatusCode};
+use identity::assertion::Verifier;
+use identity::{Caller, Person, Role};
+use kit::settings::Home;
+use kit::testing::{START, TENANT, TestEdge, TestHome, Wire};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use auth::settings::Settings;
+
+pub(crate) const DEMO: &str = "00000000-0000-7000-8000-0000000000a0";
+pub(crate) const BOT: &str = "00000000-0000-7000-8000-0000000000a2";
+
+/// A router on fresh keys and a fresh database, on a clock that stands still.
+pub(crate) struct TestApp {
+    pub(crate) router: Router,
+    pub(crate) edge: TestEdge,
+    pub(crate) clock: ManualClock,
+    pub(crate) home: TestHome,
+    pub(crate) people: People,
+    pub(crate) settings: Settings,
+    _service_edge: Wire,
+}
+
+/// The people that the edge's service listener knows, by address; each is `{id, role, tenant_id}`.
+#[derive(Clone)]
+pub(crate) struct People(Arc<Mutex<BTreeMap<String, Value>>>);
+
+impl People {
+    pub(crate) fn set(&self, email: &str, id: &str, role: u8) {
+        let person =
+            json!({ "id": id, "role": role, "tenant_id": TENANT, "email": email, "name": "Somebody" });
+        self.0.lock().unwrap().insert(email.to_owned(), person);
+    }
+
+    pub(crate) fn set_raw(&self, email: &str, person: Value) {
+        self.0.lock().unwrap().insert(email.to_owned(), person);
+    }
+
+    pub(crate) fn remove(&self, email: &str) {
+        self.0.lock().unwrap().remove(email);
+    }
+}
+
+/// What a request came back with.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) content_type: Option<String>,
+    pub(crate) expires: Option<String>,
+    pub(crate) cookies: Vec<String>,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// What an error looks like: bare text without a content type, and no cookies.
+    pub(crate) fn text(status: u16, body: &str) -> Self {
+        Self { status, content_type: None, expires: None, cookies: Vec::new(), body: body.to_owned() }
+    }
+
+    /// The two tokens of the `Set-Cookie` lines.
+    pub(crate) fn pair(&self) -> Pair {
+        let value = |line: &String| line.split(['=', ';']).nth(1).unwrap().to_owned();
+        let [access, refresh] = &self.cookies[..] else { unreachable!("two cookies in {self:?}") };
+        Pair { access: value(access), refresh: value(refresh) }
+    }
+}
+
+/// What a signed-in browser holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pair {
+    pub(crate) access: String,
+    pub(crate) refresh: String,
+}
+
+impl Pair {
+    pub(crate) fn cookie(&self) -> String {
+        format!("madome_access_token={}; madome_refresh_token={}", self.access, self.refresh)
+    }
+
+    /// A claim of the access token.
+    pub(crate) fn claim(&self, name: &str) -> Value {
+        claims(&self.access)[name].clone()
+    }
+}
+
+/// What a token says, unverified.
+pub(crate) fn claims(token: &str) -> Value {
+    use base64::Engine as _;
+    let payload = token.split('.').nth(1).unwrap();
+    serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).unwrap())
+        .unwrap()
+}
+
+pub(crate) fn settings(home: Home, service_edge_url: String, database_url: Option<String>) -> Settings {
+    Settings {
+        address: ([127, 0, 0, 1], 0).into(),
+        service_edge_url,
+        root_domain: "dev-domain.test".to_owned(),
+        issuer: "https://api.dev-domain.test/auth".to_owned(),
+        audience: "https://api.dev-domain.test".to_owned(),
+        home,
+        database_url,
+        edge: "dev".to_owned(),
+    }
+}
+
+impl TestApp {
+    pub(crate) async fn new() -> Self {
+        Self::on(None).await
+    }
+
+    pub(crate) async fn on(database_url: Option<String>) -> Self {
+        let home = TestHome::new();
+        let clock = ManualClock::at(START);
+        let people = People(Arc::default());
+        people.set("demo@example.com", DEMO, 0);
+        people.set("bot@example.com", BOT, 2);
+        let service_edge = service_edge(&home, &clock, &people).await;
+        let settings = settings(home.home(), format!("http://{}", service_edge.address()), database_url);
+        let app = auth::app(&settings, Arc::new(clock.clone())).await.unwrap();
+        let router = auth::routes::router(app);
+        let edge = home.edge(&clock);
+        Self { router, edge, clock, home, people, settings, _service_edge: service_edge }
+    }
+
+    /// `METHOD /path` with header lines and a body.
+    pub(crate) async fn call(&self, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let (method, path) = line.split_once(' ').unwrap();
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let text = |value: &http::HeaderValue| value.to_str().unwrap().to_owned();
+        let headers = response.headers().clone();
+        assert!(!headers.contains_key("allow"), "the legacy never sends Allow");
+        let status = response.status().as_u16();
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        Answer {
+            status,
+            content_type: headers.get("content-type").map(text),
+            expires: headers.get("x-madome-access-token-expires").map(text),
+            cookies: headers.get_all("set-cookie").iter().map(text).collect(),
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    }
+
+    pub(crate) async fn request_code(&self, email: &str) -> Answer {
+        self.call("POST /auth/code", &[], &json!({ "email": email }).to_string()).await
+    }
+
+    pub(crate) async fn login_with(&self, email: &str, code: &str) -> Answer {
+        self.call("POST /auth/token", &[], &json!({ "email": email, "code": code }).to_string()).await
+    }
+
+    /// Signs in, the whole way through the mail.
+    pub(crate) async fn login(&self, email: &str) -> Pair {
+        assert_eq!(self.request_code(email).await, Answer::text(201, ""));
+        let answer = self.login_with(email, &self.last_code(email)).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.pair()
+    }
+
+    pub(crate) async fn refresh(&self, pair: &Pair) -> Answer {
+        self.call("PATCH /auth/token", &[("cookie", &pair.cookie())], "").await
+    }
+
+    pub(crate) async fn logout(&self, pair: &Pair) -> Answer {
+        self.call("DELETE /auth/token", &[("cookie", &pair.cookie())], "").await
+    }
+
+    /// `GET /auth/token` as it comes through the edge, which has verified the access token.
+    pub(crate) async fn check(&self, pair: &Pair, query: &str) -> Answer {
+        let identity = self.edge.person(&person(pair), "auth");
+        let headers = [("cookie", pair.cookie()), ("x-madome-identity", identity)];
+        let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+        self.call(&format!("GET /auth/token{query}"), &headers, "").await
+    }
+
+    /// The mail to `email`, oldest first.
+    pub(crate) fn mail(&self, email: &str) -> Vec<(String, Value)> {
+        let mut files: Vec<PathBuf> = std::fs::read_dir(self.home.path().join("mail").join(email))
+            .into_iter()
+            .flatten()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        files.sort();
+        files
+            .into_iter()
+            .map(|path| {
+                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+                (name, serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap())
+            })
+            .collect()
+    }
+
+    pub(crate) fn last_code(&self, email: &str) -> String {
+        self.mail(email).last().unwrap().1["variables"]["authcode"].as_str().unwrap().to_owned()
+    }
+
+    /// The revocation file, as JSON.
+    pub(crate) fn revoked(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.home.path().join("sessions/revoked.jsonl")).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.now().seconds()
+    }
+}
+
+/// Who an access token speaks for.
+pub(crate) fn person(pair: &Pair) -> Person {
+    let text = |name: &str| pair.claim(name).as_str().unwrap().to_owned();
+    Person {
+        subject: text("sub").parse().unwrap(),
+        tenant: text("tenantId").parse().unwrap(),
+        session: text("sid").parse().unwrap(),
+        role: Role(u8::try_from(pair.claim("role").as_u64().unwrap()).unwrap()),
+        scopes: Vec::new(),
+    }
+}
+
+#[derive(Clone)]
+struct ServiceEdge {
+    verifier: Arc<Verifier>,
+    clock: ManualClock,
+    people: People,
+}
+
+async fn service_edge(home: &TestHome, clock: &ManualClock, people: &People) -> Wire {
+    let verifier = Verifier::new("dev").trust_file("auth", &home.key("auth.jwks.json")).unwrap();
+    let state = ServiceEdge { verifier: Arc::new(verifier), clock: clock.clone(), people: people.clone() };
+    Wire::start(Router::new().route("/_/users/{key}", get(look_up)).with_state(state)).await
+}
+
+async fn look_up(State(edge): State<ServiceEdge>, Path(key): Path<String>, headers: HeaderMap) -> Response {
+    let bearer = headers["authorization"].to_str().unwrap().strip_prefix("Bearer ").unwrap();
+    if edge.verifier.verify(bearer, edge.clock.now()) != Ok(Caller::Service("auth".parse().unwrap())) {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    let people = edge.people.0.lock().unwrap();
+    let found = people.get(&key).or_else(|| people.values().find(|person| person["id"] == key.as_str()));
+    match found {
+        Some(Value::String(raw)) => raw.clone().into_response(),
+        Some(person) => person.to_string().into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}

@@ -1,0 +1,120 @@
+//! Login codes: `POST /auth/code` and `POST /auth/token`.
+
+use serde_json::json;
+
+use crate::app::{Answer, DEMO, TestApp};
+
+const DEMO_EMAIL: &str = "demo@example.com";
+
+#[tokio::test]
+async fn a_code_goes_to_the_mail_and_nowhere_else() {
+    let app = TestApp::new().await;
+    for _ in 0..2 {
+        assert_eq!(app.request_code(DEMO_EMAIL).await, Answer::text(201, ""));
+    }
+    let mail = app.mail(DEMO_EMAIL);
+    let names: Vec<&str> = mail.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["0001.json", "0002.json"]);
+    for (_, mail) in &mail {
+        let code = mail["variables"]["authcode"].as_str().unwrap();
+        assert_eq!(code.len(), 12);
+        assert!(code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'), "{code}");
+        assert_eq!(
+            *mail,
+            json!({
+                "to": DEMO_EMAIL,
+                "template": "authcode",
+                "variables": { "authcode": code, "link": format!("madome:///auth?value={code}") },
+                "created_at": "2026-11-20T00:00:00Z",
+            })
+        );
+    }
+}
+
+#[tokio::test]
+async fn requests_for_a_code_are_refused_in_the_legacys_words() {
+    let app = TestApp::new().await;
+    for email in ["", "demo", "@example.com", "demo@", "a@b\r\n"] {
+        assert_eq!(app.request_code(email).await, Answer::text(400, "Invalid email"), "{email:?}");
+    }
+    for email in ["nobody@example.com", "Demo@example.com", "../../keys/x@x"] {
+        assert_eq!(app.request_code(email).await, Answer::text(404, "Not found user"), "{email:?}");
+    }
+    app.people.set_raw("homeless@example.com", json!({ "id": DEMO, "role": 0, "tenant_id": null }));
+    assert_eq!(app.request_code("homeless@example.com").await, Answer::text(404, "Not found user"));
+    for body in ["", "{", "{}", r#"{"email":1}"#, r#"{"email":"a@b","email":"a@b"}"#] {
+        let answer = app.call("POST /auth/code", &[], body).await;
+        assert_eq!((answer.status, answer.content_type), (400, None), "{body}");
+        assert!(!answer.body.is_empty());
+    }
+    assert!(!app.home.path().join("mail").exists(), "no refusal leaves a trace in the mail");
+}
+
+#[tokio::test]
+async fn the_content_type_and_unknown_fields_do_not_matter() {
+    let app = TestApp::new().await;
+    let body = r#"{"email":"demo@example.com","ses_flag":true}"#;
+    for content_type in ["text/plain", "application/json", "x"] {
+        let answer = app.call("POST /auth/code", &[("content-type", content_type)], body).await;
+        assert_eq!(answer, Answer::text(201, ""), "{content_type}");
+    }
+}
+
+#[tokio::test]
+async fn five_codes_are_alive_at_most() {
+    let app = TestApp::new().await;
+    for _ in 0..5 {
+        assert_eq!(app.request_code(DEMO_EMAIL).await.status, 201);
+    }
+    assert_eq!(app.request_code(DEMO_EMAIL).await, Answer::text(429, "Too many created authcode"));
+    assert_eq!(app.request_code("bot@example.com").await.status, 201, "another address is not concerned");
+    assert_eq!(app.login_with(DEMO_EMAIL, &app.last_code(DEMO_EMAIL)).await.status, 201);
+    assert_eq!(app.request_code(DEMO_EMAIL).await.status, 201, "a used code makes room");
+    assert_eq!(app.request_code(DEMO_EMAIL).await.status, 429);
+    app.clock.advance_seconds(120);
+    assert_eq!(app.request_code(DEMO_EMAIL).await.status, 201, "expired codes make room");
+}
+
+#[tokio::test]
+async fn a_code_works_once_for_two_minutes_for_its_address() {
+    let app = TestApp::new().await;
+    let wrong = Answer::text(404, "Invalid authcode");
+    app.request_code(DEMO_EMAIL).await;
+    let code = app.last_code(DEMO_EMAIL);
+    assert_eq!(app.login_with("bot@example.com", &code).await, wrong);
+    assert_eq!(app.login_with("nobody@example.com", "000000000000").await, wrong);
+    for bad in ["000000000000", "", &code[..11], &format!("{code}x")] {
+        assert_eq!(app.login_with(DEMO_EMAIL, bad).await, wrong, "{bad:?}");
+    }
+    app.clock.advance_seconds(119);
+    assert_eq!(app.login_with(DEMO_EMAIL, &code).await.status, 201);
+    assert_eq!(app.login_with(DEMO_EMAIL, &code).await, wrong, "used");
+
+    app.request_code(DEMO_EMAIL).await;
+    app.clock.advance_seconds(120);
+    assert_eq!(app.login_with(DEMO_EMAIL, &app.last_code(DEMO_EMAIL)).await, wrong, "expired");
+}
+
+#[tokio::test]
+async fn a_person_who_is_gone_uses_the_code_up() {
+    let app = TestApp::new().await;
+    app.request_code(DEMO_EMAIL).await;
+    let code = app.last_code(DEMO_EMAIL);
+    app.people.remove(DEMO_EMAIL);
+    assert_eq!(app.login_with(DEMO_EMAIL, &code).await, Answer::text(404, "Not found user"));
+    app.people.set(DEMO_EMAIL, DEMO, 0);
+    assert_eq!(app.login_with(DEMO_EMAIL, &code).await, Answer::text(404, "Invalid authcode"));
+}
+
+#[tokio::test]
+async fn nobody_is_mistaken_for_absent_when_the_users_service_is_down() {
+    let mut app = TestApp::new().await;
+    app.people.set_raw("broken@example.com", json!("not an account"));
+    assert_eq!(app.request_code("broken@example.com").await, Answer::text(500, "Internal server error"));
+    // A port that nobody listens on.
+    let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+    app.settings.service_edge_url = format!("http://{free}");
+    let down = auth::app(&app.settings, std::sync::Arc::new(app.clock.clone())).await.unwrap();
+    app.router = auth::routes::router(down);
+    assert_eq!(app.request_code(DEMO_EMAIL).await, Answer::text(500, "Internal server error"));
+}

@@ -1,0 +1,13 @@
+//! The auth service from outside: its router without a socket, on a raw socket, on both databases, as a process. The users
+//! service behind the edge is played by a small server that believes only this service's key.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod app;
+mod codes;
+mod forged;
+mod process;
+mod sessions;
+mod stores;
+mod surface;
+mod wire;

@@ -1,0 +1,62 @@
+//! The real binary: its ready line, its complaints, its end, and what it never says.
+
+use std::net::TcpListener;
+use std::process::Command;
+
+use kit::testing::{Running, TestHome};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_auth");
+
+#[test]
+fn it_starts_on_any_port_and_stops_on_sigterm() {
+    let home = TestHome::new();
+    let environment = [("AUTH_ADDRESS", "127.0.0.1:0"), ("CUTOVER_HOME", home.path().to_str().unwrap())];
+    let running = Running::start(BINARY, &environment);
+    assert_ne!(running.address().port(), 0);
+    assert!(
+        home.path().join("sessions/revoked.jsonl").exists(),
+        "the edge has something to follow from the start"
+    );
+    let (status, log) = running.terminate();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(log.contains("stopped"), "{log}");
+}
+
+/// An environment, the exit code, and what the complaint has to name.
+type Case<'a> = (&'a [(&'a str, &'a str)], i32, &'a [&'a str]);
+
+#[test]
+fn what_is_wrong_is_said_with_its_mend() {
+    let home = TestHome::new();
+    let home_path = home.path().to_str().unwrap();
+    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let mixed = TestHome::new();
+    std::fs::copy(TestHome::new().key("session.jwks.json"), mixed.key("session.jwks.json")).unwrap();
+    let keyless = TestHome::new();
+    std::fs::write(keyless.key("session.pem"), "-----BEGIN SECRET").unwrap();
+    let cases: [Case<'_>; 5] = [
+        (&[("CUTOVER_HOME", home_path), ("AUTH_ADDRESS", &taken)], 1, &[&taken, "in use", "AUTH_ADDRESS"]),
+        (&[("CUTOVER_HOME", mixed.path().to_str().unwrap())], 64, &["session.jwks.json", "session.pem"]),
+        (&[("CUTOVER_HOME", keyless.path().to_str().unwrap())], 64, &["session.pem", "cutover keys"]),
+        (
+            &[("AUTH_ADDRESS", "x"), ("ROOT_DOMAIN", "a; Secure"), ("SERVICE_EDGE_URL", "127.0.0.1:1")],
+            64,
+            &["AUTH_ADDRESS=\"x\"", "ROOT_DOMAIN=\"a; Secure\"", "SERVICE_EDGE_URL=\"127.0.0.1:1\""],
+        ),
+        (
+            &[("CUTOVER_HOME", home_path), ("DATABASE_URL", "postgres://u:hunter2@127.0.0.1:1/x")],
+            1,
+            &["DATABASE_URL"],
+        ),
+    ];
+    for (environment, code, words) in cases {
+        let output = Command::new(BINARY).env_clear().envs(environment.iter().copied()).output().unwrap();
+        let complaint = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{complaint}");
+        for word in words {
+            assert!(complaint.contains(word), "{word:?} is missing in: {complaint}");
+        }
+        assert!(!complaint.contains("hunter2") && !complaint.contains("BEGIN SECRET"), "{complaint}");
+    }
+}

@@ -1,0 +1,115 @@
+//! The same on SQLite and on PostgreSQL, above all what happens at the same moment.
+
+use std::sync::Arc;
+
+use kit::testing::PrivatePostgres;
+use serde_json::json;
+
+use crate::app::{Answer, TestApp};
+
+const DEMO_EMAIL: &str = "demo@example.com";
+
+async fn races_have_one_winner(app: TestApp) {
+    let app = Arc::new(app);
+
+    // Eight requests for a code: five get one.
+    let statuses = at_once(8, &app, async |app| app.request_code(DEMO_EMAIL).await).await;
+    assert_eq!(count(&statuses, 201), 5, "{statuses:?}");
+    assert_eq!(count(&statuses, 429), 3, "{statuses:?}");
+
+    // Six logins with the same code: one gets in.
+    let code = app.last_code(DEMO_EMAIL);
+    let answers = at_once(6, &app, async move |app| app.login_with(DEMO_EMAIL, &code).await).await;
+    assert_eq!(count(&answers, 201), 1, "{answers:?}");
+    assert_eq!(count(&answers, 404), 5, "{answers:?}");
+
+    // Six refreshes of the same pair: one gets the new one, the rest are told so, and none fails.
+    let won = answers.iter().find(|answer| answer.status == 201).unwrap();
+    let old = won.pair();
+    let pair = old.clone();
+    let answers = at_once(6, &app, async move |app| app.refresh(&pair).await).await;
+    assert_eq!(count(&answers, 201), 1, "{answers:?}");
+    let losers = answers.iter().filter(|answer| **answer == Answer::text(401, "Unauthorized")).count();
+    assert_eq!(losers, 5, "{answers:?}");
+    assert_eq!(app.revoked().len(), 1, "one death, one line");
+
+    // Six logouts: one line more.
+    let new = answers.iter().find(|answer| answer.status == 201).unwrap().pair();
+    let pair = new.clone();
+    let answers = at_once(6, &app, async move |app| app.logout(&pair).await).await;
+    assert_eq!(count(&answers, 204), 6, "{answers:?}");
+    assert_eq!(app.revoked().len(), 2);
+    assert_eq!(app.check(&new, "").await.status, 401);
+    assert_eq!(app.check(&old, "").await.status, 200, "still in its grace");
+    assert_eq!(app.call("GET /readyz", &[], "").await.status, 200);
+
+    a_restart_restores_and_shortens_the_file(&app, &old.claim("sid"), &new.claim("sid")).await;
+}
+
+async fn a_restart_restores_and_shortens_the_file(
+    app: &TestApp,
+    old: &serde_json::Value,
+    new: &serde_json::Value,
+) {
+    let lines = app.revoked();
+    // A crash tore the last line; another process's line is over; the first line is lost.
+    let file = app.home.path().join("sessions/revoked.jsonl");
+    let over = json!({ "sid": "00000000-0000-4000-8000-000000000001", "from": 1, "until": app.now() - 1 });
+    let foreign = json!({ "sid": "00000000-0000-4000-8000-000000000002", "from": 1, "until": app.now() });
+    std::fs::write(&file, format!("{over}\n{foreign}\n{{\"sid\":\"0")).unwrap();
+    let restart = || auth::app(&app.settings, Arc::new(app.clock.clone()));
+    restart().await.unwrap();
+    let mut expected: Vec<_> = lines.iter().filter(|line| [old, new].contains(&&line["sid"])).collect();
+    assert_eq!(expected.len(), 2);
+    expected.push(&foreign);
+    expected.sort_by_key(|line| line["from"].as_u64());
+    assert_eq!(app.revoked().iter().collect::<Vec<_>>(), expected);
+
+    app.clock.advance_seconds(14_400 + 121);
+    restart().await.unwrap();
+    assert_eq!(app.revoked(), Vec::<serde_json::Value>::new(), "all over");
+}
+
+/// `number` calls that wait for one another before they begin.
+async fn at_once<F>(number: usize, app: &Arc<TestApp>, call: F) -> Vec<Answer>
+where
+    F: AsyncFn(Arc<TestApp>) -> Answer,
+{
+    let calls: Vec<_> = (0..number).map(|_| call(Arc::clone(app))).collect();
+    futures(calls).await
+}
+
+/// Drives all of them on this task; the database and the users service are where they overlap.
+async fn futures<F: Future<Output = Answer>>(calls: Vec<F>) -> Vec<Answer> {
+    let mut calls: Vec<_> = calls.into_iter().map(|call| (Box::pin(call), None)).collect();
+    std::future::poll_fn(move |context| {
+        for (call, answer) in &mut calls {
+            if answer.is_none()
+                && let std::task::Poll::Ready(ready) = call.as_mut().poll(context)
+            {
+                *answer = Some(ready);
+            }
+        }
+        if calls.iter().all(|(_, answer)| answer.is_some()) {
+            let answers = calls.iter_mut().map(|(_, answer)| answer.take().unwrap()).collect();
+            return std::task::Poll::Ready(answers);
+        }
+        std::task::Poll::Pending
+    })
+    .await
+}
+
+fn count(answers: &[Answer], status: u16) -> usize {
+    answers.iter().filter(|answer| answer.status == status).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sqlite() {
+    races_have_one_winner(TestApp::new().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgresql() {
+    let postgres = PrivatePostgres::start();
+    races_have_one_winner(TestApp::on(Some(postgres.url())).await).await;
+}
