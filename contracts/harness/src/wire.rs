@@ -1,5 +1,7 @@
 //! HTTP/1.1 by hand: requests of exactly the bytes a test wants, answers with every byte kept.
 
+pub mod h2;
+
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -218,6 +220,23 @@ impl Connection {
         }
         self.buffer.drain(..next);
         Ok(answer)
+    }
+
+    /// Every final answer until the other end closes the connection.
+    ///
+    /// # Panics
+    /// When it stays open for too long after the last one.
+    pub fn answers(&mut self) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        loop {
+            match self.answer(false) {
+                Ok(answer) => answers.push(answer),
+                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                    panic!("the connection is still open after {answers:?}")
+                }
+                Err(_) => return answers,
+            }
+        }
     }
 
     /// Everything that still comes until the other end closes; an error on the way ends it too.

@@ -1,12 +1,12 @@
 //! The contract through the edge: one test for each hurl file.
 //!
-//! Where the edge listens comes from the environment, `CONTRACT_API` (such as `http://127.0.0.1:8080`) and
-//! `CONTRACT_HOME` (its `CUTOVER_HOME`). A missing one fails: a contract that was not checked is not kept.
+//! Each test starts an edge of its own. To check one that is running, set `CONTRACT_API` (such as
+//! `http://127.0.0.1:8080`) and `CONTRACT_HOME` (its `CUTOVER_HOME`).
 
 use contract_suite::Target;
 
 scripts! {
-    Edge::from_environment();
+    Edge::new();
     activity => "http/activity.hurl",
     auth_check => "http/auth_check.hurl",
     auth_code => "http/auth_code.hurl",
@@ -23,17 +23,25 @@ scripts! {
     without_a_session => "http/without_a_session.hurl",
 }
 
-/// An edge that somebody else started.
-struct Edge(Target);
+/// The edge to ask: one that this test starts, or one that is running already.
+enum Edge {
+    Started(Box<harness::Edge>),
+    Running(Target),
+}
 
 impl Edge {
-    fn from_environment() -> Self {
-        let api = std::env::var("CONTRACT_API").expect("CONTRACT_API: base address of a running edge");
-        let home = std::env::var("CONTRACT_HOME").expect("CONTRACT_HOME: CUTOVER_HOME of that edge");
-        Self(Target::new(api, home))
+    fn new() -> Self {
+        match (std::env::var("CONTRACT_API"), std::env::var("CONTRACT_HOME")) {
+            (Ok(api), Ok(home)) => Self::Running(Target::new(api, home)),
+            (Err(_), Err(_)) => Self::Started(Box::new(harness::Edge::dev().start())),
+            (Ok(_), Err(_)) | (Err(_), Ok(_)) => panic!("set both CONTRACT_API and CONTRACT_HOME, or neither"),
+        }
     }
 
     fn target(&self) -> Target {
-        self.0.clone()
+        match self {
+            Self::Started(edge) => Target::new(format!("http://{}", edge.public()), edge.home()),
+            Self::Running(target) => target.clone(),
+        }
     }
 }

@@ -18,17 +18,26 @@ struct Probe {
     program: &'static str,
     address: SocketAddr,
     path: &'static str,
+    /// The legacy knows no probes: that it answers at all is all that can be asked of it.
+    any_answer: bool,
+}
+
+impl Probe {
+    async fn is_ready(&self) -> bool {
+        let status = status(self.address, self.path).await;
+        status == Some(200) || (self.any_answer && status.is_some())
+    }
 }
 
 /// Waits until every part is ready.
 pub(super) async fn wait(plan: &Plan, within: Duration) -> Result<(), String> {
     let a = &plan.addresses;
     let mut waiting = vec![
-        Probe { program: "authz", address: a.authorizer_admin.address, path: "/readyz" },
-        Probe { program: "auth", address: a.auth.address, path: "/readyz" },
-        Probe { program: "users", address: a.users.address, path: "/readyz" },
-        Probe { program: "legacy", address: a.legacy.address, path: "/healthz" },
-        Probe { program: "envoy", address: a.envoy_admin.address, path: "/ready" },
+        Probe { program: "authz", address: a.authorizer_admin.address, path: "/readyz", any_answer: false },
+        Probe { program: "auth", address: a.auth.address, path: "/readyz", any_answer: false },
+        Probe { program: "users", address: a.users.address, path: "/readyz", any_answer: false },
+        Probe { program: "legacy", address: a.legacy.address, path: "/", any_answer: true },
+        Probe { program: "envoy", address: a.envoy_admin.address, path: "/ready", any_answer: false },
     ];
     // What the authorizer looks like from Envoy counts too: a route that needs a decision works from the
     // first request on. An unauthenticated one proves it (401 is a decision, 503 is none).
@@ -37,7 +46,7 @@ pub(super) async fn wait(plan: &Plan, within: Duration) -> Result<(), String> {
         loop {
             let mut still = Vec::new();
             for probe in waiting.drain(..) {
-                if status(probe.address, probe.path).await != Some(200) {
+                if !probe.is_ready().await {
                     still.push(probe);
                 }
             }
@@ -57,7 +66,12 @@ pub(super) async fn wait(plan: &Plan, within: Duration) -> Result<(), String> {
     let mut message = format!("the edge is not ready after {} s.", within.as_secs());
     if waiting.is_empty() {
         message.push_str(" Every part answers, but a request through the edge gets no decision.");
-        waiting.push(Probe { program: "envoy", address: a.envoy_admin.address, path: "/ready" });
+        waiting.push(Probe {
+            program: "envoy",
+            address: a.envoy_admin.address,
+            path: "/ready",
+            any_answer: false,
+        });
     }
     for probe in waiting {
         let log = plan.home.join("logs").join(format!("{}.log", probe.program));
