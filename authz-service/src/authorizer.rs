@@ -1,7 +1,6 @@
 //! The chain of stages, from a question to a decision.
 //!
-//! Synchronous and without a clock of its own: the same question at the same moment over the same sources has
-//! one decision.
+//! Without a clock of its own: the same question at the same moment over the same sources has one decision.
 
 use std::sync::Arc;
 
@@ -93,7 +92,7 @@ pub fn last_words() -> Arc<Answers> {
 impl Authorizer {
     /// Decides about `input` at `now`.
     #[must_use]
-    pub fn decide(&self, input: &CheckInput<'_>, now: UnixTime) -> Verdict {
+    pub async fn decide(&self, input: &CheckInput<'_>, now: UnixTime) -> Verdict {
         let located = match self.snapshots.locate(input) {
             Ok(located) => located,
             Err(failure) => {
@@ -105,6 +104,7 @@ impl Authorizer {
         let mut who = Who::Anyone;
         let decision = match self
             .permit(&located, input, now, &mut who)
+            .await
             .and_then(|permit| Ok(self.identities.write(&permit, &located.route().audience, now)?))
         {
             Ok(edits) => Decision::Allow(edits),
@@ -115,7 +115,7 @@ impl Authorizer {
         Verdict { decision, route: Some(Arc::clone(located.route())), who, answers }
     }
 
-    fn permit(
+    async fn permit(
         &self,
         located: &Located,
         input: &CheckInput<'_>,
@@ -125,12 +125,12 @@ impl Authorizer {
         match &located.route().policy {
             // Envoy does not ask about public routes; whoever does gets the same answer.
             Policy::Public => Ok(policy::permit_anyone()),
-            Policy::Session(policy) => self.permit_person(policy, located, input, now, who),
-            Policy::Internal(policy) => self.permit_service(policy, located, input, now, who),
+            Policy::Session(policy) => self.permit_person(policy, located, input, now, who).await,
+            Policy::Internal(policy) => self.permit_service(policy, located, input, now, who).await,
         }
     }
 
-    fn permit_person(
+    async fn permit_person(
         &self,
         policy: &SessionPolicy,
         located: &Located,
@@ -152,7 +152,7 @@ impl Authorizer {
         policy::permit_person(member, policy)
     }
 
-    fn permit_service(
+    async fn permit_service(
         &self,
         policy: &InternalPolicy,
         located: &Located,

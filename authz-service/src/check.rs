@@ -1,5 +1,7 @@
 //! What Envoy asks, free of its wire format.
 
+use std::net::IpAddr;
+
 use edge_config::edge::Exposure;
 
 /// One question: may this request pass? Borrowed from the wire, because most of it is only looked at.
@@ -15,10 +17,38 @@ pub struct CheckInput<'a> {
     pub exposure: Exposure,
     /// The request id that the guard settled, for logs; `-` when there is none worth writing down.
     pub request_id: &'a str,
-    /// The value of every `Cookie` line, in order.
-    pub cookies: Vec<&'a [u8]>,
-    /// The value of every `Authorization` line, in order.
-    pub authorizations: Vec<&'a [u8]>,
+    /// The address at the other end of the connection, never one from a header.
+    pub client: Option<IpAddr>,
+    /// The method.
+    pub method: &'a str,
+    /// The request target as the client sent it: path and query, byte for byte. Bytes that are not UTF-8 were
+    /// replaced on the wire, so a target with U+FFFD is not what was sent.
+    pub target: &'a str,
+    /// The host that the client named.
+    pub host: &'a str,
+    /// Every header line that Envoy was told to send along, in order: lower-case name and value.
+    pub headers: Vec<(&'a str, &'a [u8])>,
+    /// The body, when the route has Envoy send it.
+    pub body: &'a [u8],
+}
+
+impl<'a> CheckInput<'a> {
+    /// The values of `name`, in the order of the lines.
+    pub fn values<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'a [u8]> + 's {
+        self.headers.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
+    }
+
+    /// The value of every `Cookie` line.
+    #[must_use]
+    pub fn cookies(&self) -> Vec<&'a [u8]> {
+        self.values("cookie").collect()
+    }
+
+    /// The value of every `Authorization` line.
+    #[must_use]
+    pub fn authorizations(&self) -> Vec<&'a [u8]> {
+        self.values("authorization").collect()
+    }
 }
 
 /// Why a question could not be read. Envoy's configuration is wrong, not the client.

@@ -149,8 +149,8 @@ impl SessionCredentials<'_> {
 
     /// The one token that the request carries, in the cookie or as a bearer token or, the same, in both.
     fn offered<'r>(&self, input: &CheckInput<'r>) -> Result<Option<&'r [u8]>, CredentialFault> {
-        let cookie = cookie::find(&input.cookies, self.rules.cookie.as_bytes())?;
-        let bearer = if self.rules.bearer { bearer::find(&input.authorizations)? } else { None };
+        let cookie = cookie::find(&input.cookies(), self.rules.cookie.as_bytes())?;
+        let bearer = if self.rules.bearer { bearer::find(&input.authorizations())? } else { None };
         match (cookie, bearer) {
             (Some(cookie), Some(bearer)) if cookie != bearer => Err(CredentialFault::Ambiguous),
             (Some(token), _) | (None, Some(token)) => Ok(Some(token)),
@@ -168,7 +168,7 @@ pub fn present_service(
     input: &CheckInput<'_>,
     now: UnixTime,
 ) -> Result<Presented<AuthenticatedService>, Failure> {
-    let assertion = match bearer::find(&input.authorizations) {
+    let assertion = match bearer::find(&input.authorizations()) {
         Ok(Some(assertion)) => assertion,
         Ok(None) => return Ok(Presented::NotOffered),
         Err(fault) => return Ok(Presented::Failed(fault)),

@@ -8,10 +8,12 @@
 //! cookies or authorizations then fails as one malformed credential, which is the safe side.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use edge_config::edge::Exposure;
+use envoy_types::pb::envoy::config::core::v3::address::Address;
 use envoy_types::pb::envoy::config::core::v3::{HeaderMap, HeaderValue};
-use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
+use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request};
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
 use identity::headers;
 
@@ -27,7 +29,7 @@ const MAX_REQUEST_ID_BYTES: usize = 64;
 pub fn read(request: &CheckRequest) -> Result<CheckInput<'_>, MalformedCheck> {
     let CheckRequest { attributes } = request;
     let AttributeContext {
-        source: _,
+        source,
         destination: _,
         request,
         context_extensions,
@@ -38,22 +40,22 @@ pub fn read(request: &CheckRequest) -> Result<CheckInput<'_>, MalformedCheck> {
     let Request { time: _, http } = request.as_ref().ok_or(MalformedCheck("request"))?;
     let HttpRequest {
         id,
-        method: _,
+        method,
         headers: joined,
         header_map,
-        path: _,
-        host: _,
+        path,
+        host,
         scheme: _,
         query: _,
         fragment: _,
         size: _,
         protocol: _,
-        body: _,
-        raw_body: _,
+        body,
+        raw_body,
     } = http.as_ref().ok_or(MalformedCheck("http request"))?;
 
     let lines = Lines { raw: header_map.as_ref(), joined };
-    let settled = lines.values(headers::REQUEST_ID).into_iter().next();
+    let settled = lines.first(headers::REQUEST_ID);
     let request_id = settled.and_then(|id| std::str::from_utf8(id).ok()).unwrap_or(id);
     Ok(CheckInput {
         route: extension(context_extensions, "route")?,
@@ -65,9 +67,19 @@ pub fn read(request: &CheckRequest) -> Result<CheckInput<'_>, MalformedCheck> {
             _ => return Err(MalformedCheck("exposure")),
         },
         request_id: if is_request_id(request_id) { request_id } else { "-" },
-        cookies: lines.values("cookie"),
-        authorizations: lines.values("authorization"),
+        client: source.as_ref().and_then(peer_address),
+        method,
+        target: path,
+        host,
+        headers: lines.all(),
+        body: if raw_body.is_empty() { body.as_bytes() } else { raw_body },
     })
+}
+
+/// The address of the connection's other end. An IPv4 address in IPv6 clothes is the IPv4 address.
+fn peer_address(peer: &Peer) -> Option<IpAddr> {
+    let Some(Address::SocketAddress(socket)) = &peer.address.as_ref()?.address else { return None };
+    socket.address.parse::<IpAddr>().ok().map(|address| address.to_canonical())
 }
 
 fn extension<'a>(
@@ -88,23 +100,24 @@ struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    /// The values of `name`, in the order of the lines.
-    fn values(&self, name: &str) -> Vec<&'a [u8]> {
+    /// Every line, in order.
+    fn all(&self) -> Vec<(&'a str, &'a [u8])> {
         match self.raw {
             Some(HeaderMap { headers }) if !headers.is_empty() => headers
                 .iter()
-                .filter_map(|HeaderValue { key, value, raw_value }| {
-                    let bytes = if raw_value.is_empty() { value.as_bytes() } else { raw_value.as_slice() };
-                    key.eq_ignore_ascii_case(name).then_some(bytes)
+                .map(|HeaderValue { key, value, raw_value }| {
+                    (key.as_str(), if raw_value.is_empty() { value.as_bytes() } else { raw_value.as_slice() })
                 })
                 .collect(),
-            Some(_) | None => self
-                .joined
-                .iter()
-                .filter(|(key, _)| key.eq_ignore_ascii_case(name))
-                .map(|(_, value)| value.as_bytes())
-                .collect(),
+            Some(_) | None => {
+                self.joined.iter().map(|(key, value)| (key.as_str(), value.as_bytes())).collect()
+            }
         }
+    }
+
+    /// The first value of `name`.
+    fn first(&self, name: &str) -> Option<&'a [u8]> {
+        self.all().into_iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 }
 
@@ -174,8 +187,8 @@ mod tests {
             &[("cookie", b"a=1"), ("x", b"y"), ("Cookie", b"b=\xff"), ("authorization", b"Basic x")],
         );
         let input = read(&wire).unwrap();
-        assert_eq!(input.cookies, [&b"a=1"[..], b"b=\xff"]);
-        assert_eq!(input.authorizations, [&b"Basic x"[..]]);
+        assert_eq!(input.cookies(), [&b"a=1"[..], b"b=\xff"]);
+        assert_eq!(input.authorizations(), [&b"Basic x"[..]]);
     }
 
     #[test]
@@ -183,12 +196,12 @@ mod tests {
         let mut wire = request(&ALL, &[]);
         let http = wire.attributes.as_mut().unwrap().request.as_mut().unwrap().http.as_mut().unwrap();
         http.headers.insert("cookie".to_owned(), "a=1".to_owned());
-        assert_eq!(read(&wire).unwrap().cookies, [&b"a=1"[..]]);
+        assert_eq!(read(&wire).unwrap().cookies(), [&b"a=1"[..]]);
 
         let mut both = request(&ALL, &[("cookie", b"a=2")]);
         let http = both.attributes.as_mut().unwrap().request.as_mut().unwrap().http.as_mut().unwrap();
         http.headers.insert("cookie".to_owned(), "a=1".to_owned());
-        assert_eq!(read(&both).unwrap().cookies, [&b"a=2"[..]]);
+        assert_eq!(read(&both).unwrap().cookies(), [&b"a=2"[..]]);
     }
 
     #[test]

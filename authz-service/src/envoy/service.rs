@@ -1,12 +1,13 @@
 //! The gRPC service that Envoy calls.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
 use clock::Clock;
 use envoy_types::pb::envoy::service::auth::v3::authorization_server::Authorization;
 use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
+use futures_util::FutureExt as _;
 use tonic::{Request, Response, Status};
 
 use crate::admin::metrics::Metrics;
@@ -31,11 +32,11 @@ impl Checks {
         Self { authorizer, metrics, clock }
     }
 
-    fn answer(&self, wire: &CheckRequest) -> CheckResponse {
+    async fn answer(&self, wire: &CheckRequest) -> CheckResponse {
         let started = Instant::now();
         let input = request::read(wire);
         // A defect must not become silence that somebody takes for consent: it is a failure like others.
-        let verdict = catch_unwind(AssertUnwindSafe(|| self.decide(&input))).unwrap_or_else(|_| {
+        let verdict = AssertUnwindSafe(self.decide(&input)).catch_unwind().await.unwrap_or_else(|_| {
             let answers =
                 input.as_ref().ok().and_then(|input| self.authorizer.snapshots.answers(input.route));
             Verdict::failed(Failure::Panicked, answers.unwrap_or_else(last_words))
@@ -49,9 +50,9 @@ impl Checks {
         response::write(&verdict, route, policy)
     }
 
-    fn decide(&self, input: &Result<CheckInput<'_>, MalformedCheck>) -> Verdict {
+    async fn decide(&self, input: &Result<CheckInput<'_>, MalformedCheck>) -> Verdict {
         match input {
-            Ok(input) => self.authorizer.decide(input, self.clock.now()),
+            Ok(input) => self.authorizer.decide(input, self.clock.now()).await,
             Err(malformed) => {
                 tracing::error!(%malformed, "Envoy's configuration is not one that `cutover render` wrote");
                 Verdict::failed(Failure::MalformedCheck, last_words())
@@ -63,7 +64,7 @@ impl Checks {
 #[tonic::async_trait]
 impl Authorization for Checks {
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
-        Ok(Response::new(self.answer(request.get_ref())))
+        Ok(Response::new(self.answer(request.get_ref()).await))
     }
 }
 
