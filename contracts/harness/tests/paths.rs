@@ -1,0 +1,494 @@
+//! P4, internal stays internal: no spelling of a path reaches what is closed; and the bytes of every other path
+//! stay as they are.
+#![expect(clippy::expect_used, reason = "tests fail by panicking")]
+
+use harness::wire::{Connection, Request, h2};
+use harness::{Backend, Edge, Part};
+
+/// The whole edge, authorizer included, with one stand-in for every backend.
+fn edge_before(backend: &Backend) -> Edge {
+    Edge::dev().with_open_route().every_backend(backend.address()).start()
+}
+
+const INTERNAL: [&str; 9] = [
+    "/_/users/x",
+    "/_sync/x",
+    "/internal",
+    "/command",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/users/notifications",
+    "/users/fcm-token",
+];
+
+/// `text` with every byte percent-encoded that is not a slash.
+fn encoded(text: &str) -> String {
+    text.bytes().map(|b| if b == b'/' { "/".to_owned() } else { format!("%{b:02x}") }).collect()
+}
+
+/// `path` with the first byte behind its first slash percent-encoded.
+fn first_encoded(path: &str) -> String {
+    let (first, rest) = path[1..].split_at(1);
+    format!("/%{:02X}{rest}", first.as_bytes()[0])
+}
+
+/// Every way of spelling an internal path that some backend takes for the path itself.
+fn spellings(path: &str) -> Vec<(&'static str, String)> {
+    let inner = &path[1..];
+    let backslashes = path.replace('/', "\\");
+    let slashes = path.replace('/', "//");
+    vec![
+        ("itself", path.to_owned()),
+        ("below it", format!("{path}/x")),
+        ("with a query", format!("{path}?x=/open")),
+        ("with a final slash", format!("{path}/")),
+        ("out of another directory", format!("/a/..{path}")),
+        ("out of a public route", format!("/open/..{path}")),
+        ("out of a public route, two levels", format!("/open/a/../..{path}")),
+        ("out of a signed-in route", format!("/books/..{path}")),
+        ("out of the root", format!("/..{path}")),
+        ("encoded dots", format!("/a/%2e%2e{path}")),
+        ("encoded dots, upper case", format!("/a/%2E%2E{path}")),
+        ("half-encoded dots", format!("/a/.%2e{path}")),
+        ("the other half", format!("/a/%2e.{path}")),
+        ("a double slash", format!("/{path}")),
+        ("a triple slash", format!("//{path}")),
+        ("double slashes everywhere", slashes),
+        ("a dot segment", format!("/.{path}")),
+        ("an encoded dot segment", format!("/%2e{path}")),
+        ("encoded slashes", format!("/a%2f..%2f{inner}")),
+        ("an encoded slash and a dot segment", format!("/a%2F..{path}")),
+        ("encoded backslashes", format!("/a%5c..%5c{inner}")),
+        ("backslashes", format!("/a\\..\\{inner}")),
+        ("backslashes for every slash but the first", format!("/{}", &backslashes[1..])),
+        ("a backslash in front", format!("/{backslashes}")),
+        ("dots with parameters", format!("/..;{path}")),
+        ("dots with parameters behind a directory", format!("/a/..;x=1{path}")),
+        ("a dot with parameters", format!("/.;{path}")),
+        ("encoded dots with parameters", format!("/a/%2e%2e;{path}")),
+        ("with parameters", format!("{path};x=1")),
+        ("with empty parameters", format!("{path};")),
+        ("with encoded parameters", format!("{path}%3bx=1")),
+        ("an encoded letter", first_encoded(path)),
+        ("every letter encoded", encoded(path)),
+        ("a leading encoded slash", format!("/%2f{inner}")),
+        ("a trailing encoded slash", format!("{path}%2f")),
+        ("upper case", path.to_uppercase()),
+        ("upper case behind encoding", encoded(&path.to_uppercase())),
+        ("an encoded question mark", format!("{path}%3fx")),
+        ("an encoded number sign", format!("{path}%23x")),
+        ("a number sign", format!("{path}#x")),
+        ("a number sign in front", format!("/open#/..{path}")),
+        ("an encoded NUL", format!("{path}%00")),
+        ("an encoded NUL in front of it", format!("/open%00/..{path}")),
+        ("overlong dots", format!("/a/%c0%ae%c0%ae{path}")),
+        ("overlong slashes", format!("/a%c0%af..%c0%af{inner}")),
+        ("everything at once", format!("/a//..;x/%5c..{path}/;y")),
+    ]
+}
+
+#[test]
+fn no_spelling_reaches_what_is_internal() {
+    let backend = Backend::plain();
+    let edge = edge_before(&backend);
+    let token = edge.mint().good(2);
+    for path in INTERNAL {
+        for (how, target) in spellings(path) {
+            for host in ["localhost", "API.dev-domain.test:8080", "file.dev-domain.test", "dev-domain.test"] {
+                let request = Request::new(edge.public(), "GET", &target).host(host);
+                for (who, request) in [("nobody", request.clone()), ("somebody", request.token(&token))] {
+                    let what = format!("{target} ({how}) on {host} by {who}");
+                    let status = request.send().status;
+                    assert!(matches!(status, 400 | 401 | 404), "{what}: {status}");
+                }
+            }
+        }
+        let exact =
+            |method, host| Request::new(edge.public(), method, path).host(host).token(&token).send().status;
+        for method in ["HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+            assert_eq!(exact(method, "localhost"), 404, "{method} {path}");
+            assert_eq!(exact(method, "dev-domain.test"), 404, "{method} {path}");
+        }
+        let absolute =
+            edge.get(format!("http://api.dev-domain.test{path}")).host("dev-domain.test").token(&token);
+        assert_eq!(absolute.send().status, 404, "{path} in absolute form");
+        let absolute = edge.get(format!("http://dev-domain.test/open/..{path}")).token(&token);
+        assert!(matches!(absolute.send().status, 400 | 404), "{path} in absolute form, out of a directory");
+    }
+    assert!(backend.seen().is_empty(), "a backend saw {}", backend.last().request_line());
+    assert_eq!(edge.get("/open").send().status, 200, "the edge still works");
+}
+
+#[test]
+fn no_spelling_reaches_what_is_internal_over_http2() {
+    let backend = Backend::plain();
+    let edge = edge_before(&backend);
+    let token = format!("madome_access_token={}", edge.mint().good(2));
+    let mut connection = h2::Connection::open(edge.public()).expect("the edge listens");
+    for path in INTERNAL {
+        for (how, target) in spellings(path) {
+            for host in ["localhost", "dev-domain.test"] {
+                let mut lines = h2::headers("GET", host, &target);
+                lines.push((b"cookie".to_vec(), token.clone().into()));
+                let outcome = connection.ask(&lines);
+                assert!(outcome.is_refusal(), "{target} ({how}) on {host}: {outcome:?}");
+                if !matches!(outcome, h2::Outcome::Answered { .. }) {
+                    connection = h2::Connection::open(edge.public()).expect("the edge listens");
+                }
+            }
+        }
+    }
+    assert!(backend.seen().is_empty(), "a backend saw {}", backend.last().request_line());
+}
+
+/// Names that only look like an internal path are nobody's secret.
+#[test]
+fn near_misses_are_ordinary_paths() {
+    let backend = Backend::plain();
+    let edge = edge_before(&backend);
+    for target in
+        ["/internals", "/internal.html", "/commands", "/users/notifications2", "/a/internal", "/__", "/_x"]
+    {
+        assert_eq!(edge.get(target).send().status, 401, "{target} without a session");
+        assert_eq!(edge.signed_in(target).send().status, 200, "{target}");
+        assert_eq!(backend.last().request_line(), format!("GET {target} HTTP/1.1"));
+    }
+    // A query is not a path.
+    for target in
+        ["/open?/internal", "/open?x=/../internal", "/open?a=//", "/open??a", "/open?next=%2f..%2f", "/open?"]
+    {
+        assert_eq!(edge.get(target).send().status, 200, "{target}");
+        assert_eq!(backend.last().request_line(), format!("GET {target} HTTP/1.1"));
+    }
+}
+
+/// The legacy knows these for other resources than `/users/@me`: 404 with a session, 401 without. The edge must
+/// not make them one.
+#[test]
+fn odd_spellings_of_a_route_are_judged_and_forwarded_as_they_are() {
+    let backend = Backend::plain();
+    let edge = edge_before(&backend);
+    for target in [
+        "/users/%40me",
+        "//users/@me",
+        "/users/@me/",
+        "/users/@ME",
+        "/users//@me",
+        "/users/./@me",
+        "/Books",
+        "/books/%31",
+        "/books//1",
+        "/books/1/",
+        "/books/a%2Fb",
+        "/books/%252e%252e/x",
+        "/books/%zz",
+        "/books/%E3%81%82",
+        "/books/a;b=c",
+        "/books/a%3Fb",
+    ] {
+        let before = backend.seen().len();
+        assert_eq!(edge.get(target).send().status, 401, "{target} without a session");
+        assert_eq!(backend.seen().len(), before, "{target} without a session");
+        assert_eq!(edge.signed_in(target).send().status, 200, "{target} with a session");
+        assert_eq!(backend.last().request_line(), format!("GET {target} HTTP/1.1"));
+    }
+}
+
+/// A path that some backend reads as one of another policy is refused: who may pass must not depend on the
+/// reading.
+#[test]
+fn what_falls_under_two_policies_is_refused() {
+    let backend = Backend::plain();
+    let edge = edge_before(&backend);
+    for (method, target, why) in [
+        ("GET", "/open/../books", "public as it is, a session when cleaned up"),
+        ("GET", "/open/..%2fbooks", "the same, encoded"),
+        ("GET", "/open/..;/books", "the same, with parameters"),
+        ("GET", "/open\\..\\books", "the same, with backslashes"),
+        ("GET", "/open%2f..%2fbooks", "a session as it is, and another one below a public prefix"),
+        ("GET", "/books/../open-graph/x", "a session as it is, public when cleaned up"),
+        ("GET", "/%6fpen-graph/x", "a session as it is, public when decoded"),
+        ("GET", "/Open/x", "a session as it is, public where case does not count"),
+        ("POST", "/auth/%63ode", "a session as it is, public when decoded"),
+        ("POST", "/auth/code/", "a session as it is, public without the slash"),
+        ("POST", "/users/", "any session as it is, a bot's without the slash"),
+        ("POST", "/%75sers", "any session as it is, a bot's when decoded"),
+        ("POST", "//users", "any session as it is, a bot's when merged"),
+    ] {
+        let request = edge.request(method, target).token(&edge.mint().good(2)).header("content-length", "0");
+        assert_eq!(request.send().status, 400, "{method} {target}: {why}");
+    }
+    assert!(backend.seen().is_empty(), "a backend saw {}", backend.last().request_line());
+}
+
+#[test]
+fn odd_bytes_pass_unchanged_or_are_refused() {
+    let backend = Backend::plain();
+    let edge = Edge::dev().with_open_route().every_backend(backend.address()).without(Part::Authz).start();
+    let line = |target: &[u8]| [b"GET ".as_slice(), target, b" HTTP/1.1"].concat();
+    let mut connection = h2::Connection::open(edge.public()).expect("the edge listens");
+    let odd: [&[u8]; 24] = [
+        b"/open/%252e",
+        b"/open/%252e%252e%252finternal",
+        b"/open/%zz",
+        b"/open/%",
+        b"/open/%2",
+        b"/open/%c0%ae",
+        b"/open/%00",
+        b"/open/%0d%0ax-madome-auth-sub:forged",
+        b"/open/%ff",
+        b"/open/\xff",
+        b"/open/\xc3\xa9",
+        b"/open/\"<>",
+        b"/open/{}|^`",
+        b"/open/a b",
+        b"/open/a\tb",
+        b"/open/\x7f",
+        b"/open/\x01",
+        b"/open#x",
+        b"/open?x#y",
+        b"/open?\xff",
+        b"/open?%00",
+        b"/open/%u002e",
+        b"/open/*",
+        b"/open/~",
+    ];
+    for target in odd {
+        let what = target.escape_ascii().to_string();
+        let before = backend.seen().len();
+        let status = edge.get(target).send().status;
+        check(&backend, before, status, &line(target), &what);
+        let before = backend.seen().len();
+        let outcome = connection.ask(&h2::headers("GET", "localhost", target));
+        if let Some(status) = outcome.status() {
+            check(&backend, before, status, &line(target), &format!("{what} over HTTP/2"));
+        } else {
+            assert_eq!(backend.seen().len(), before, "{what} over HTTP/2: reset and forwarded");
+            connection = h2::Connection::open(edge.public()).expect("the edge listens");
+        }
+        assert_eq!(edge.get("/open").send().status, 200, "the request after {what}");
+    }
+    for (what, target) in [
+        ("a fragment", "/open#x"),
+        ("a fragment behind a query", "/open?x#y"),
+        ("a NUL", "/open/%00"),
+        ("an overlong dot", "/open/%c0%ae"),
+        ("no leading slash", "open"),
+        ("an asterisk", "*"),
+        ("nothing", ""),
+    ] {
+        let answer = edge.get(target).try_send().expect("an answer");
+        assert!(matches!(answer.status, 400 | 404), "{what}: {answer:?}");
+    }
+}
+
+fn check(backend: &Backend, before: usize, status: u16, line: &[u8], what: &str) {
+    let seen = backend.seen();
+    if status == 200 {
+        assert_eq!(seen.len(), before + 1, "{what}");
+        assert!(backend.last().head.starts_with(line), "{what}: became {}", backend.last().request_line());
+    } else {
+        assert!((400..500).contains(&status), "{what}: {status}");
+        assert_eq!(seen.len(), before, "{what}: refused and forwarded");
+    }
+}
+
+#[test]
+fn long_paths_pass_or_are_too_large() {
+    let backend = Backend::plain();
+    let edge = Edge::dev().with_open_route().every_backend(backend.address()).without(Part::Authz).start();
+    for (length, passes) in
+        [(8 << 10, true), (16 << 10, true), (50 << 10, true), (60 << 10, false), (200 << 10, false)]
+    {
+        let path = format!("/open/{}", "a".repeat(length));
+        let before = backend.seen().len();
+        let answer = edge.get(&path).send();
+        if passes {
+            assert_eq!(answer.status, 200, "{length}");
+            assert_eq!(backend.last().request_line(), format!("GET {path} HTTP/1.1"), "{length}");
+        } else {
+            assert!(matches!(answer.status, 414 | 431), "{length}: {}", answer.status);
+            assert_eq!(backend.seen().len(), before, "{length}");
+        }
+        // So long and so odd that judging it must not take for ever: the same path or a refusal, not a hang.
+        let odd = format!("/open/{}", "a//..;x/%2e%5c".repeat(length / 14));
+        let before = backend.seen().len();
+        let status = edge.get(&odd).send().status;
+        check(&backend, before, status, format!("GET {odd} HTTP/1.1").as_bytes(), &format!("{length}, odd"));
+    }
+    let many = (0..101).fold(edge.get("/open"), |r, n| r.header(format!("x-{n}"), "1"));
+    assert_eq!(many.send().status, 431, "more than a hundred headers");
+}
+
+#[test]
+fn methods_and_upgrades_that_no_route_takes_reach_no_backend() {
+    let backend = Backend::plain();
+    let edge = edge_before(&backend);
+    for method in ["TRACE", "FOO", "PROPFIND", "get", "PATCHX", "GE", "MKCOL", "PURGE"] {
+        for target in ["/open", "/books", "/internal"] {
+            let answer =
+                edge.request(method, target).token(&edge.mint().good(0)).try_send().expect("an answer");
+            assert!(matches!(answer.status, 400 | 404 | 405 | 501), "{method} {target}: {answer:?}");
+        }
+        let mut connection = h2::Connection::open(edge.public()).expect("the edge listens");
+        let outcome = connection.ask(&h2::headers(method, "localhost", "/open"));
+        assert!(outcome.is_refusal(), "{method} over HTTP/2: {outcome:?}");
+    }
+    for target in ["localhost:80", "localhost", "/open", "*"] {
+        let answer = edge.request("CONNECT", target).try_send().expect("an answer");
+        assert!((400..500).contains(&answer.status), "CONNECT {target}: {answer:?}");
+    }
+    let mut connection = h2::Connection::open(edge.public()).expect("the edge listens");
+    let mut connect = h2::headers("CONNECT", "localhost:80", "/open");
+    connect.retain(|(name, _)| name != b":path" && name != b":scheme");
+    let outcome = connection.ask(&connect);
+    assert!(outcome.is_refusal(), "CONNECT over HTTP/2: {outcome:?}");
+    let mut extended = h2::headers("CONNECT", "localhost", "/open");
+    extended.insert(1, (b":protocol".to_vec(), b"websocket".to_vec()));
+    let mut connection = h2::Connection::open(edge.public()).expect("the edge listens");
+    let outcome = connection.ask(&extended);
+    assert!(outcome.is_refusal(), "an extended CONNECT: {outcome:?}");
+
+    for (what, protocol) in [("a websocket", "websocket"), ("HTTP/2 in the clear", "h2c"), ("TLS", "TLS/1.0")]
+    {
+        let before = backend.seen().len();
+        let upgrade = edge
+            .get("/open")
+            .header("Connection", "Upgrade, HTTP2-Settings")
+            .header("Upgrade", protocol)
+            .header("HTTP2-Settings", "AAMAAABkAAQAoAAAAAIAAAAA")
+            .header("Sec-WebSocket-Version", "13")
+            .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
+        let answer = upgrade.try_send().expect("an answer");
+        // Nobody switches protocols: either it is refused, or it is an ordinary request (RFC 9110 §7.8).
+        if answer.status == 200 {
+            let seen = backend.last();
+            assert_eq!(seen.header("upgrade"), None, "{what}: {seen:?}");
+        } else {
+            assert!((400..500).contains(&answer.status), "{what}: {answer:?}");
+            assert_eq!(backend.seen().len(), before, "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_host_is_one_host_however_it_is_spelt() {
+    let backend = Backend::plain();
+    let edge = Edge::dev().with_open_route().every_backend(backend.address()).without(Part::Authz).start();
+    let hosts = [
+        ("localhost", 200),
+        ("localhost:80", 200),
+        ("localhost:65535", 200),
+        ("LOCALHOST", 200),
+        ("Api.Dev-Domain.Test:8080", 200),
+        ("127.0.0.1", 200),
+        ("localhost.", 400),
+        ("localhost,dev-domain.test", 400),
+        ("localhost, dev-domain.test", 400),
+        ("user@localhost", 400),
+        ("user:secret@localhost", 400),
+        ("localhost@dev-domain.test", 400),
+        ("localhost:80:80", 400),
+        ("localhost:x", 400),
+        ("localhost/open", 400),
+        ("localhost?x", 400),
+        ("localhost#x", 400),
+        ("local host", 400),
+        ("localhost%2e", 400),
+        ("localhost\\", 400),
+        ("", 400),
+        ("elsewhere.test", 404),
+        ("localhost.dev-domain.test", 404),
+        ("notlocalhost", 404),
+        ("[::1]", 404),
+    ];
+    for (host, status) in hosts {
+        let before = backend.seen().len();
+        let answer = edge.get("/open").host(host).try_send().expect("an answer");
+        assert_eq!(answer.status, status, "{host:?}: {answer:?}");
+        if status == 200 {
+            assert_eq!(backend.last().all("host"), [host], "the host goes on as it came");
+        } else {
+            assert_eq!(backend.seen().len(), before, "{host:?}");
+        }
+    }
+    // All at once: Envoy takes a second to close a connection that it refuses.
+    let asked = hosts.map(|(host, status)| {
+        let mut connection = h2::Connection::open(edge.public()).expect("the edge listens");
+        let stream = connection.begin(&h2::headers("GET", host, "/open"), true);
+        (host, status, connection, stream)
+    });
+    for (host, status, mut connection, stream) in asked {
+        let outcome = connection.outcome(stream);
+        assert_eq!(outcome.status() == Some(200), status == 200, "{host:?} over HTTP/2: {outcome:?}");
+    }
+    let before = backend.seen().len();
+    let two = edge.get("/open").header("Host", "localhost");
+    assert_eq!(two.send().status, 400, "two Host lines, the same");
+    let two = edge.get("/open").header("Host", "dev-domain.test");
+    assert_eq!(two.send().status, 400, "two Host lines");
+    assert_eq!(edge.get("/open").without_host().send().status, 400, "no Host line");
+    assert_eq!(backend.seen().len(), before);
+
+    // Absolute form: its own host and path count, whatever `Host` says (RFC 9112 §3.2.2).
+    let absolute = edge.get("http://dev-domain.test/a%2Fb//c?x=//").host("localhost");
+    assert_eq!(absolute.send().status, 200);
+    assert_eq!(backend.last().request_line(), "GET /a%2Fb//c?x=// HTTP/1.1");
+    assert_eq!(backend.last().all("host"), ["dev-domain.test"]);
+    // Envoy drops userinfo: what routed the request is what the backend reads.
+    for (target, host) in [
+        ("http://user@localhost/open/x", "localhost"),
+        ("http://elsewhere.test@localhost/open/x", "localhost"),
+        ("http://localhost@dev-domain.test/open/x", "dev-domain.test"),
+    ] {
+        assert_eq!(edge.get(target).host("elsewhere.test").send().status, 200, "{target}");
+        let seen = backend.last();
+        assert_eq!(
+            (seen.request_line().as_str(), seen.all("host")),
+            ("GET /open/x HTTP/1.1", vec![host.to_owned()])
+        );
+    }
+    for (target, status) in [
+        ("http://elsewhere.test/open", 404),
+        ("http://localhost@elsewhere.test/open", 404),
+        ("http://localhost:80:80/open", 400),
+        ("ftp://localhost/open", 400),
+        ("http:///open", 400),
+    ] {
+        let before = backend.seen().len();
+        let answer = edge.get(target).host("localhost").try_send().expect("an answer");
+        assert_eq!(answer.status, status, "{target}");
+        assert_eq!(backend.seen().len(), before, "{target}");
+    }
+}
+
+/// Headers by which some stacks move a request elsewhere after it was judged.
+#[test]
+fn no_header_moves_a_request() {
+    let backend = Backend::plain();
+    let edge = edge_before(&backend);
+    for name in
+        ["x-original-url", "x-original-uri", "x-rewrite-url", "x-forwarded-prefix", "x-envoy-original-path"]
+    {
+        assert_eq!(edge.get("/open/x").header(name, "/internal").send().status, 200, "{name}");
+        let seen = backend.last();
+        assert_eq!((seen.request_line().as_str(), seen.header(name)), ("GET /open/x HTTP/1.1", None));
+        assert_eq!(edge.get("/books").header(name, "/open").send().status, 401, "{name}");
+        assert_eq!(edge.get("/internal").header(name, "/open").send().status, 404, "{name}");
+    }
+    for name in ["x-http-method-override", "x-http-method", "x-method-override"] {
+        assert_eq!(edge.get("/open").header(name, "DELETE").send().status, 200, "{name}");
+        let seen = backend.last();
+        assert_eq!((seen.request_line().as_str(), seen.header(name)), ("GET /open HTTP/1.1", None));
+        // A bot's right by another name.
+        let trick = edge.request("POST", "/users").header(name, "GET").header("content-length", "0");
+        assert_eq!(trick.token(&edge.mint().good(0)).send().status, 403, "{name}");
+    }
+    for name in ["x-host", "x-forwarded-host", "x-original-host", "forwarded"] {
+        assert_eq!(edge.get("/books").header(name, "dev-domain.test").send().status, 401, "{name}");
+    }
+    let mut connection = Connection::open(edge.public()).expect("the edge listens");
+    connection.write(&edge.get("/open/last").bytes()).expect("the edge reads");
+    assert_eq!(connection.answer(false).expect("an answer").status, 200);
+}
