@@ -2,7 +2,7 @@
 //!
 //! Each attack is followed on the same connection by an honest request. Whatever the edge makes of the attack,
 //! each request that the backend saw has one answer, and none of them is the one hidden in the attack.
-#![expect(clippy::indexing_slicing, clippy::expect_used, reason = "tests fail by panicking")]
+#![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
 use harness::wire::{Answer, Connection, h2};
 use harness::{Backend, Edge, Part, Seen};
@@ -168,7 +168,7 @@ fn odd_framing_stays_in_step() {
     let edge = edge_before(&backend);
     let with = |body: &str| chunked("transfer-encoding: chunked\r\n", body);
     let attacks: Vec<(&str, String)> = vec![
-        ("pipelined", format!("GET /open/NUMBER HTTP/1.1\r\nhost: localhost\r\n\r\n")),
+        ("pipelined", "GET /open/NUMBER HTTP/1.1\r\nhost: localhost\r\n\r\n".to_owned()),
         ("a body with a length", chunked("content-length: 3\r\n", "abc")),
         (
             "a body that looks like a request",
