@@ -60,6 +60,11 @@ test: setup wasm ## Run every test against the real parts
 	@$(HURL_ENV) cargo nextest run --workspace --exclude edge-guard --no-fail-fast
 	@cargo test --quiet --workspace --exclude edge-guard --exclude contract-suite --doc
 
+.PHONY: bench
+bench: setup build ## Bare Envoy and the edge side by side in one run; BENCH="--rounds 3" narrows it
+	@cargo build --quiet --package bench --profile fast
+	@$(TARGET)/fast/bench $(BENCH)
+
 .PHONY: check
 check: $(TOOLS)/python.done $(TOOLS)/rust.done ## Formatting, lints, dependency policy, edge files
 	@cargo fmt --all --check

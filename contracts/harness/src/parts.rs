@@ -14,10 +14,11 @@ pub fn repository() -> PathBuf {
 /// When it is not built.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
-    // A test runs from <target>/<profile>/deps/; the programs are beside that directory.
-    let test = std::env::current_exe().expect("a test knows its own path");
-    let profile = test.ancestors().find(|p| p.ends_with("deps")).and_then(Path::parent).map(Path::to_owned);
-    let path = profile.unwrap_or_else(|| repository().join("target/debug")).join(name);
+    // A test runs from <target>/<profile>/deps/, and the programs are beside that directory; another program
+    // of this workspace has them beside itself.
+    let this = std::env::current_exe().expect("a program knows its own path");
+    let profile = this.ancestors().find(|p| p.ends_with("deps")).unwrap_or(&this).parent();
+    let path = profile.expect("a program is in a directory").join(name);
     present(path, "`make test` builds the programs before it runs the tests")
 }
 
