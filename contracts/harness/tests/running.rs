@@ -1,0 +1,136 @@
+//! `cutover run`, as a user meets it: what it prints works when it is pasted, and nothing is left behind.
+#![expect(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use harness::wire::Request;
+use harness::{Port, envoy, guard, program, repository, venv};
+
+const NAMES: [&str; 8] = [
+    "EDGE_ADDRESS",
+    "EDGE_SERVICE_ADDRESS",
+    "ENVOY_ADMIN_ADDRESS",
+    "AUTHZ_ADDRESS",
+    "AUTHZ_ADMIN_ADDRESS",
+    "LEGACY_ADDRESS",
+    "AUTH_ADDRESS",
+    "USERS_ADDRESS",
+];
+
+fn command(home: &Path, ports: &[Port]) -> Command {
+    let mut command = Command::new(program("cutover"));
+    command.arg("run").arg("--home").arg(home).arg("--venv").arg(venv()).current_dir(repository());
+    command.env("CUTOVER_GUARD", guard()).env("ENVOY", envoy());
+    for (name, port) in NAMES.iter().zip(ports) {
+        command.env(name, port.address().to_string());
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A run that is up, and what it printed.
+struct Up {
+    child: Child,
+    printed: String,
+}
+
+fn start(home: &Path, ports: &[Port]) -> Up {
+    let mut child = command(home, ports).spawn().expect("cutover can be started");
+    let mut printed = String::new();
+    let stdout = child.stdout.take().expect("its output is piped");
+    for line in BufReader::new(stdout).lines() {
+        printed.push_str(&line.expect("its output is text"));
+        printed.push('\n');
+        if printed.contains("Ctrl-C stops all of it.") {
+            return Up { child, printed };
+        }
+    }
+    let output = child.wait_with_output().expect("it ends");
+    panic!("the run did not come up:\n{printed}\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn signal(id: u32, name: &str) {
+    assert!(Command::new("kill").args([name, &id.to_string()]).status().expect("kill runs").success());
+}
+
+/// Waits until nobody listens on any of the ports.
+fn all_gone(ports: &[Port]) {
+    let until = Instant::now() + Duration::from_secs(30);
+    for port in ports {
+        while std::net::TcpStream::connect(port.address()).is_ok() {
+            assert!(Instant::now() < until, "somebody still listens on {}", port.address());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+fn ports() -> Vec<Port> {
+    NAMES.iter().map(|_| Port::lease()).collect()
+}
+
+#[test]
+fn the_printed_sign_in_works_and_ctrl_c_leaves_nothing_behind() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let ports = ports();
+    let mut up = start(home.path(), &ports);
+    let paste: String = up
+        .printed
+        .lines()
+        .skip_while(|line| !line.starts_with("Sign in"))
+        .skip(1)
+        .take_while(|line| !line.starts_with("Ctrl-C"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let pasted = Command::new("bash").arg("-c").arg(&paste).output().expect("bash runs");
+    let said = String::from_utf8_lossy(&pasted.stdout);
+    assert!(said.contains("200 OK") && said.contains("demo@example.com"), "{paste}\n{said}");
+
+    signal(up.child.id(), "-INT");
+    assert!(up.child.wait().expect("it ends").success(), "a stopped run is no failure");
+    all_gone(&ports);
+
+    // A second run finds its keys and databases and comes up again.
+    let mut again = start(home.path(), &ports);
+    let answer = Request::new(ports[0].address(), "GET", "/users/@me").send();
+    assert_eq!((answer.status, answer.text().as_str()), (401, "Unauthoirzed"));
+    // Killed without a chance to clean up, it still leaves nothing.
+    signal(again.child.id(), "-KILL");
+    let _ = again.child.wait();
+    all_gone(&ports);
+}
+
+#[test]
+fn a_port_in_use_is_told_with_the_variable_that_moves_it() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let ports = ports();
+    let _taken = std::net::TcpListener::bind(ports[3].address()).expect("a leased port is free");
+    let output = command(home.path(), &ports).output().expect("cutover can be started");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(
+        message.contains(&ports[3].address().to_string()) && message.contains("AUTHZ_ADDRESS"),
+        "{message}"
+    );
+    assert!(!home.path().join("keys").exists(), "something was written before the ports were checked");
+}
+
+#[test]
+fn what_is_missing_is_named_with_its_mend() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let ports = ports();
+    let cases = [
+        ("CUTOVER_GUARD", "/nowhere.wasm", "make wasm"),
+        ("ENVOY", "/nowhere/envoy", "make setup"),
+        ("EDGE_FILE", "/nowhere.yaml", "/nowhere.yaml"),
+        ("EDGE_ADDRESS", "nonsense", "nonsense"),
+    ];
+    for (variable, value, expected) in cases {
+        let output =
+            command(home.path(), &ports).env(variable, value).output().expect("cutover can be started");
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && message.contains(expected), "{variable}={value}: {message}");
+    }
+}
