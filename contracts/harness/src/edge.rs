@@ -387,6 +387,27 @@ impl Edge {
         }
     }
 
+    /// The newest line of the access log with this path and status. Waits until Envoy has written it.
+    ///
+    /// # Panics
+    /// When it does not come.
+    #[must_use]
+    pub fn logged(&self, path: &str, status: u64) -> serde_json::Value {
+        let until = Instant::now() + READY_WITHIN;
+        loop {
+            let found = self
+                .access_log(1)
+                .into_iter()
+                .rev()
+                .find(|line| line["path"] == path && line["status"] == status);
+            if let Some(line) = found {
+                return line;
+            }
+            assert!(Instant::now() < until, "{path} with {status} is not in the access log");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// The login code in the newest mail to `address`.
     ///
     /// # Panics

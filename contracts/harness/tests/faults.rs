@@ -133,20 +133,13 @@ fn stats_and_metrics_tell_what_happened() {
     assert!(stats.to_string().contains("users-me"), "{stats}");
 
     // The access log has the same story, request by request.
-    let log = edge.access_log(3);
-    let of = |path: &str, status: u64| {
-        log.iter()
-            .rev()
-            .find(|line| line["path"] == path && line["status"] == status)
-            .unwrap_or_else(|| panic!("{path} {status} is not in {log:#?}"))
-    };
-    let passed = of("/users/@me", 200);
+    let passed = edge.logged("/users/@me", 200);
     assert_eq!(
         (&passed["route"], &passed["policy"], &passed["backend"]),
         (&"users-me".into(), &"signed-in".into(), &"users".into())
     );
     assert_eq!((&passed["decision"], &passed["tenant"]), (&"allow".into(), &DEMO_TENANT.into()));
-    let refused = of("/books", 401);
+    let refused = edge.logged("/books", 401);
     assert_eq!(refused["decision"], "deny", "{refused:#}");
     assert!(refused["request_id"].is_string() && refused["reason"].is_string(), "{refused:#}");
     assert_eq!(backend.last().header("x-request-id").as_deref(), passed["request_id"].as_str());
@@ -159,7 +152,7 @@ fn stats_and_metrics_tell_what_happened() {
             .lines()
             .any(|line| line.contains("cutover_guard") && line.contains(part) && !line.ends_with(": 0"))
     };
-    for part in ["stripped", "ids_minted", "refused"] {
+    for part in ["stripped_x-madome-auth-sub", "ids_minted", "refused_internal_path"] {
         assert!(counted(part), "no counter tells {part}:\n{envoy}");
     }
 }

@@ -21,3 +21,6 @@ pub const ROLE: &str = "x-madome-auth-role";
 pub const TENANT: &str = "x-tenant-id";
 /// The signed identity, see [`crate::assertion`].
 pub const IDENTITY: &str = "x-madome-identity";
+
+/// Every header of this module but the request id, which is settled instead of reserved.
+pub const RESERVED: [&str; 8] = [GATEWAY, PUBLIC, SUBJECT, SCOPE, SESSION, ROLE, TENANT, IDENTITY];

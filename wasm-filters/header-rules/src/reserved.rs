@@ -20,8 +20,8 @@ pub(crate) struct ReservedNames {
 }
 
 /// Written over by Envoy on every request before any filter runs (`use_remote_address`), so that what arrives is
-/// never a client's word; and Envoy finds no route for a request without it. It stays, and the route writes over
-/// it once more. Other spellings of it are removed.
+/// never a client's word; and Envoy finds no route for a request without it. It stays. Other spellings of it are
+/// removed.
 const LEFT_TO_ENVOY: &[u8] = b"x-forwarded-proto";
 
 /// Written over by Envoy as well, but needed by nobody: removed without being counted as a forgery.

@@ -50,16 +50,20 @@ pub fn check(edge: &Edge) -> Result<(), String> {
 }
 
 /// The reserved names of the file, and the constant headers of its backends: whoever could send those could
-/// speak in the edge's name.
+/// speak in the edge's name. The identity headers are named one by one, although a prefix covers them: the
+/// guard counts forgeries by the name of the rule.
 fn reserved(edge: &Edge) -> Reserved {
-    let constant = edge.backends.values().flat_map(|backend| backend.request_headers.keys());
-    let mut names: Vec<String> = edge.reserved.names.iter().chain(constant).cloned().collect();
+    let constant =
+        edge.backends.values().flat_map(|backend| backend.request_headers.keys().map(String::as_str));
+    let listed = edge.reserved.names.iter().map(String::as_str);
+    let mut names: Vec<String> =
+        listed.chain(constant).chain(identity::headers::RESERVED).map(str::to_owned).collect();
+    names.extend(["x-forwarded-for", "x-forwarded-host"].map(str::to_owned));
     names.sort();
     names.dedup();
     let mut prefixes = edge.reserved.prefixes.clone();
     prefixes.sort();
     prefixes.dedup();
-    names.retain(|name| !prefixes.iter().any(|prefix| name.starts_with(prefix.as_str())));
     Reserved { names, prefixes }
 }
 
