@@ -160,6 +160,7 @@ impl Home {
             token_cache: 1_000,
             identity_cache: 1_000,
             dropped_log_lines: startup::dropped_log_lines().unwrap(),
+            redis_url: None,
         }
     }
 }

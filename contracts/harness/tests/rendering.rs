@@ -23,7 +23,11 @@ fn stderr(output: &Output) -> String {
 fn edge_files() -> Vec<PathBuf> {
     let entries = std::fs::read_dir(repository().join("envoy/edges")).unwrap();
     let files = entries.map(|entry| entry.unwrap().path());
-    files.filter(|path| path.extension().is_some_and(|e| e == "yaml") && !path.to_string_lossy().contains(".tenants.")).collect()
+    files
+        .filter(|path| {
+            path.extension().is_some_and(|e| e == "yaml") && !path.to_string_lossy().contains(".tenants.")
+        })
+        .collect()
 }
 
 /// Every file below `directory`, by its path in it.
@@ -34,7 +38,10 @@ fn contents(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
         for entry in std::fs::read_dir(&next).unwrap() {
             let path = entry.unwrap().path();
             if path.is_symlink() {
-                found.push((path.clone(), std::fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes()));
+                found.push((
+                    path.clone(),
+                    std::fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes(),
+                ));
             } else if path.is_dir() {
                 waiting.push(path);
             } else {

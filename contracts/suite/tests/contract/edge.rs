@@ -34,7 +34,9 @@ impl Edge {
         match (std::env::var("CONTRACT_API"), std::env::var("CONTRACT_HOME")) {
             (Ok(api), Ok(home)) => Self::Running(Target::new(api, home)),
             (Err(_), Err(_)) => Self::Started(Box::new(harness::Edge::dev().start())),
-            (Ok(_), Err(_)) | (Err(_), Ok(_)) => panic!("set both CONTRACT_API and CONTRACT_HOME, or neither"),
+            (Ok(_), Err(_)) | (Err(_), Ok(_)) => {
+                panic!("set both CONTRACT_API and CONTRACT_HOME, or neither")
+            }
         }
     }
 
