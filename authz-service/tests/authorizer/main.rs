@@ -14,6 +14,8 @@ mod faults;
 mod identities;
 mod key_sources;
 mod kit;
+mod limits;
+mod matches;
 mod services;
 mod tenants;
 mod tokens;
