@@ -16,6 +16,7 @@ mod key_sources;
 mod kit;
 mod limits;
 mod matches;
+mod matrix;
 mod services;
 mod tenants;
 mod tokens;
