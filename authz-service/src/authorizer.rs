@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clock::UnixTime;
 use edge_config::edge::{Answer, Answers, Exposure, InternalPolicy, Policy, SessionPolicy};
 
+use crate::aside::Aside;
 use crate::check::CheckInput;
 use crate::credential::assertion::Assertions;
 use crate::credential::cache::TokenCache;
@@ -14,6 +15,7 @@ use crate::credential::keys::KeyRing;
 use crate::credential::{Presented, SessionCredentials, present_service};
 use crate::decision::{AnswerKind, Decision, DenyReason, Failure, Stop};
 use crate::identity_headers::IdentityWriter;
+use crate::limit::Limits;
 use crate::policy::{self, Permit, Who};
 use crate::session::{self, revocations::Revocations};
 use crate::snapshot::{Located, Route, Snapshots};
@@ -34,6 +36,8 @@ pub struct Authorizer {
     pub revocations: Option<Arc<Revocations>>,
     /// Tenants; absent when the edge has no directory.
     pub tenants: Option<Arc<Directory>>,
+    /// How often.
+    pub limits: Limits,
     /// Identity headers.
     pub identities: IdentityWriter,
 }
@@ -49,13 +53,21 @@ pub struct Verdict {
     pub who: Who,
     /// The words for a refusal.
     pub answers: Arc<Answers>,
+    /// What was noticed beside the decision.
+    pub aside: Aside,
 }
 
 impl Verdict {
     /// A failure before anything is known about the route.
     #[must_use]
     pub fn failed(failure: Failure, answers: Arc<Answers>) -> Self {
-        Self { decision: Decision::Fail(failure), route: None, who: Who::Anyone, answers }
+        Self {
+            decision: Decision::Fail(failure),
+            route: None,
+            who: Who::Anyone,
+            answers,
+            aside: Aside::default(),
+        }
     }
 
     /// What a refused caller is told; `None` for an allow.
@@ -70,6 +82,7 @@ impl Verdict {
             AnswerKind::Unauthenticated => &self.answers.unauthenticated,
             AnswerKind::Forbidden => &self.answers.forbidden,
             AnswerKind::NotFound => &self.answers.not_found,
+            AnswerKind::TooManyRequests => &self.answers.too_many_requests,
             AnswerKind::Unavailable => &self.answers.unavailable,
         };
         Some((kind, answer))
@@ -86,6 +99,7 @@ pub fn last_words() -> Arc<Answers> {
         forbidden: answer(403, "Permission denied"),
         not_found: answer(404, "Not found"),
         unavailable: answer(503, "Service unavailable"),
+        too_many_requests: answer(429, "Too many requests"),
     })
 }
 
@@ -102,8 +116,9 @@ impl Authorizer {
             }
         };
         let mut who = Who::Anyone;
+        let mut aside = Aside::default();
         let decision = match self
-            .permit(&located, input, now, &mut who)
+            .within_limits(&located, input, now, &mut who, &mut aside)
             .await
             .and_then(|permit| Ok(self.identities.write(&permit, &located.route().audience, now)?))
         {
@@ -112,7 +127,28 @@ impl Authorizer {
             Err(Stop::Failed(failure)) => Decision::Fail(failure),
         };
         let answers = Arc::clone(&located.route().answers);
-        Verdict { decision, route: Some(Arc::clone(located.route())), who, answers }
+        Verdict { decision, route: Some(Arc::clone(located.route())), who, answers, aside }
+    }
+
+    /// The permit, if the limits allow it too. What an address tries in vain is charged to the address.
+    async fn within_limits(
+        &self,
+        located: &Located,
+        input: &CheckInput<'_>,
+        now: UnixTime,
+        who: &mut Who,
+        aside: &mut Aside,
+    ) -> Result<Permit, Stop> {
+        let route = located.route();
+        self.limits.before(route, input, now, aside)?;
+        let permit = self.permit(located, input, now, who, aside).await;
+        match &permit {
+            Ok(permit) => self.limits.charge(route, input, permit.who(), now, aside).await?,
+            // An internal route is not to be seen from here, however often somebody looks.
+            Err(Stop::Denied(DenyReason::InternalOnly)) | Err(Stop::Failed(_)) => {}
+            Err(Stop::Denied(_)) => self.limits.charge_refused(route, input, now, aside).await?,
+        }
+        permit
     }
 
     async fn permit(
@@ -121,11 +157,12 @@ impl Authorizer {
         input: &CheckInput<'_>,
         now: UnixTime,
         who: &mut Who,
+        aside: &mut Aside,
     ) -> Result<Permit, Stop> {
         match &located.route().policy {
-            // Envoy does not ask about public routes; whoever does gets the same answer.
+            // Envoy asks about public routes that have limits; whoever else does gets the same answer.
             Policy::Public => Ok(policy::permit_anyone()),
-            Policy::Session(policy) => self.permit_person(policy, located, input, now, who).await,
+            Policy::Session(policy) => self.permit_person(policy, located, input, now, who, aside).await,
             Policy::Internal(policy) => self.permit_service(policy, located, input, now, who).await,
         }
     }
@@ -137,6 +174,7 @@ impl Authorizer {
         input: &CheckInput<'_>,
         now: UnixTime,
         who: &mut Who,
+        aside: &mut Aside,
     ) -> Result<Permit, Stop> {
         // `Snapshot::new` refuses a session policy without session rules.
         let rules = located.snapshot().sessions.as_ref().ok_or(Failure::KeysUnavailable)?;
@@ -149,7 +187,7 @@ impl Authorizer {
         *who = Who::Person(Arc::clone(authenticated.person()));
         let live = session::admit(&authenticated, self.revocations.as_deref(), now)?;
         let member = tenant::admit(live, self.tenants.as_deref(), now)?;
-        policy::permit_person(member, policy)
+        policy::permit_person(member, policy, located.route(), input, aside)
     }
 
     async fn permit_service(

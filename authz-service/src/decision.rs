@@ -2,13 +2,14 @@
 //!
 //! A denial is a value: the caller is not allowed, and asking again will not help. A failure is an error: the
 //! authorizer cannot tell, so nobody passes. Both have a stable [`code`](DenyReason::code) for logs, metrics
-//! and explanations, and both choose one of the four answers that the route's contract words.
+//! and explanations, and both choose one of the five answers that the route's contract words.
 //!
 //! | answer | who gets it |
 //! |---|---|
 //! | 401 unauthenticated | no credential, or one that is not believed; a session that was ended |
 //! | 403 forbidden | a believed caller whose tenant, role, scope or name is not enough |
 //! | 404 not found | anybody from outside who reaches for an internal route: that it exists is not their business |
+//! | 429 too many requests | a caller, or an address, over a limit of the route |
 //! | 503 unavailable | everybody, while the authorizer cannot decide |
 
 use crate::credential::CredentialFault;
@@ -61,6 +62,8 @@ pub enum AnswerKind {
     Forbidden,
     /// 404: not to be seen from here.
     NotFound,
+    /// 429: too often.
+    TooManyRequests,
     /// 503: the edge cannot decide now.
     Unavailable,
 }
@@ -80,6 +83,8 @@ pub enum DenyReason {
     Policy(PolicyFault),
     /// An internal route, reached for from outside.
     InternalOnly,
+    /// Over a limit of the route.
+    RateLimited,
 }
 
 impl DenyReason {
@@ -93,6 +98,7 @@ impl DenyReason {
             Self::Tenant(fault) => fault.code(),
             Self::Policy(fault) => fault.code(),
             Self::InternalOnly => "internal_only",
+            Self::RateLimited => "rate_limited",
         }
     }
 
@@ -104,6 +110,7 @@ impl DenyReason {
             Self::NoCredential | Self::Credential(_) | Self::SessionRevoked => AnswerKind::Unauthenticated,
             Self::Tenant(_) | Self::Policy(_) => AnswerKind::Forbidden,
             Self::InternalOnly => AnswerKind::NotFound,
+            Self::RateLimited => AnswerKind::TooManyRequests,
         }
     }
 }
@@ -225,12 +232,14 @@ mod tests {
             (DenyReason::Tenant(TenantFault::Suspended), "tenant_suspended", AnswerKind::Forbidden),
             (DenyReason::Policy(PolicyFault::RoleTooLow), "role_too_low", AnswerKind::Forbidden),
             (DenyReason::Policy(PolicyFault::ScopeMissing), "scope_missing", AnswerKind::Forbidden),
+            (DenyReason::Policy(PolicyFault::TenantMismatch), "tenant_mismatch", AnswerKind::Forbidden),
             (
                 DenyReason::Policy(PolicyFault::ServiceNotAllowed),
                 "service_not_allowed",
                 AnswerKind::Forbidden,
             ),
             (DenyReason::InternalOnly, "internal_only", AnswerKind::NotFound),
+            (DenyReason::RateLimited, "rate_limited", AnswerKind::TooManyRequests),
         ] {
             assert_eq!((reason.code(), reason.answer()), (code, answer));
         }

@@ -8,20 +8,23 @@
 //! 3. [`credential`] says who is calling: not offered, verified and failed are three different values.
 //! 4. [`session`] refuses a session that was revoked, [`tenant`] one whose tenant is not active.
 //! 5. [`policy`] says whether they may.
-//! 6. [`identity_headers`] writes what the backend will know about the caller.
-//! 7. [`envoy::response`] turns the [`decision::Decision`] back into wire.
+//! 6. [`limit`] says how often.
+//! 7. [`identity_headers`] writes what the backend will know about the caller.
+//! 8. [`envoy::response`] turns the [`decision::Decision`] back into wire.
 //!
 //! Every stage takes the value that only the stage before it can make, so none can be skipped.
 //! [`authorizer`] is that chain. It is synchronous and takes the time as an argument: everything that it asks
 //! is in memory, kept fresh by [`source`] threads. [`startup`] assembles, [`server`] serves, [`admin`] tells.
 
 pub mod admin;
+pub mod aside;
 pub mod authorizer;
 pub mod check;
 pub mod credential;
 pub mod decision;
 pub mod envoy;
 pub mod identity_headers;
+pub mod limit;
 pub mod policy;
 pub mod server;
 pub mod session;

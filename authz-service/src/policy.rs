@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use edge_config::edge::{InternalPolicy, SessionPolicy};
-use identity::{Person, ServiceName};
+use edge_config::edge::{InternalPolicy, Mode, SessionPolicy, TenantMatch};
+use identity::{Person, ServiceName, TenantId};
+use uuid::Uuid;
 
+use crate::aside::{Aside, Shadow};
+use crate::check::CheckInput;
 use crate::credential::AuthenticatedService;
 use crate::decision::{DenyReason, Stop};
+use crate::snapshot::Route;
 use crate::tenant::TenantMember;
 
 /// Why a believed caller may not.
@@ -16,6 +20,8 @@ pub enum PolicyFault {
     RoleTooLow,
     /// A scope that the policy asks for is not there.
     ScopeMissing,
+    /// The request is about another tenant than the caller's, or does not say about which.
+    TenantMismatch,
     /// The policy does not list the service.
     ServiceNotAllowed,
 }
@@ -27,6 +33,7 @@ impl PolicyFault {
         match self {
             Self::RoleTooLow => "role_too_low",
             Self::ScopeMissing => "scope_missing",
+            Self::TenantMismatch => "tenant_mismatch",
             Self::ServiceNotAllowed => "service_not_allowed",
         }
     }
@@ -69,20 +76,66 @@ pub const fn permit_anyone() -> Permit {
     Permit { who: Who::Anyone }
 }
 
-/// A permit for `member`, when they are what `policy` asks for.
+/// A permit for `member`, when they are what `policy`, the one of `route`, asks for. A policy in shadow gives it
+/// anyway and notes in `aside` what it would have refused. Only what is asked here can be in shadow: who the
+/// caller is and whether their session and tenant are alive was settled before.
 ///
 /// # Errors
 /// A denial with [`PolicyFault`].
-pub fn permit_person(member: TenantMember, policy: &SessionPolicy) -> Result<Permit, Stop> {
-    let SessionPolicy { role, scopes } = policy;
+pub fn permit_person(
+    member: TenantMember,
+    policy: &SessionPolicy,
+    route: &Route,
+    input: &CheckInput<'_>,
+    aside: &mut Aside,
+) -> Result<Permit, Stop> {
     let person = member.into_session().into_person();
-    if role.is_some_and(|required| person.role < required) {
-        return Err(PolicyFault::RoleTooLow.into());
-    }
-    if !scopes.iter().all(|required| person.scopes.contains(required)) {
-        return Err(PolicyFault::ScopeMissing.into());
+    match (fault(&person, policy, input), policy.mode) {
+        (None, _) => {}
+        (Some(fault), Mode::Enforce) => return Err(fault.into()),
+        (Some(fault), Mode::Shadow) => {
+            aside.would_refuse(Shadow::Policy(Arc::clone(&route.policy_name)), fault.code());
+        }
     }
     Ok(Permit { who: Who::Person(person) })
+}
+
+/// What `person` lacks, the first in the order role, scopes, tenant.
+fn fault(person: &Person, policy: &SessionPolicy, input: &CheckInput<'_>) -> Option<PolicyFault> {
+    let SessionPolicy { role, scopes, tenant, mode: _ } = policy;
+    if role.is_some_and(|required| person.role < required) {
+        return Some(PolicyFault::RoleTooLow);
+    }
+    if !scopes.iter().all(|required| person.scopes.contains(required)) {
+        return Some(PolicyFault::ScopeMissing);
+    }
+    if let Some(place) = tenant
+        && named_tenant(place, input) != Some(person.tenant)
+    {
+        return Some(PolicyFault::TenantMismatch);
+    }
+    None
+}
+
+/// The tenant that `input` names. Only the usual spelling of a UUID counts, hyphens and all, without escapes,
+/// and only one header line: what a backend might read differently names no tenant.
+fn named_tenant(place: &TenantMatch, input: &CheckInput<'_>) -> Option<TenantId> {
+    let text = match place {
+        TenantMatch::PathSegment(number) => {
+            let path = input.target.split(['?', '#']).next()?;
+            path.strip_prefix('/')?.split('/').nth(number.checked_sub(1)?)?
+        }
+        TenantMatch::Header(name) => {
+            let mut lines = input.values(name);
+            let (Some(line), None) = (lines.next(), lines.next()) else { return None };
+            std::str::from_utf8(line).ok()?
+        }
+    };
+    let hyphens_stand_right = [8, 13, 18, 23].iter().all(|at| text.as_bytes().get(*at) == Some(&b'-'));
+    if text.len() != 36 || !hyphens_stand_right {
+        return None;
+    }
+    Uuid::try_parse(text).ok().map(TenantId)
 }
 
 /// A permit for `service`, when `policy` lists it. An empty list stands for every service of the edge file,

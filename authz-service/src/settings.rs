@@ -24,6 +24,9 @@ const DEFAULT_DRAIN_SECONDS: u64 = 5;
 /// Reads the edge file that Envoy's configuration is rendered from, verifies sessions and services, and answers
 /// each check with identity headers or with the refusal that the route's contract words.
 ///
+/// With REDIS_URL=redis://HOST:PORT in the environment, replicas count limits together; it is no option because
+/// it may hold a password.
+///
 /// Exit codes: 0 stopped as asked, 1 an address is in use or the process failed, 2 usage, 64 invalid
 /// configuration.
 #[derive(Debug, Parser)]
@@ -88,10 +91,36 @@ pub struct Settings {
     pub token_cache: usize,
     /// How many signed identities are remembered.
     pub identity_cache: usize,
+    /// The Redis that replicas share.
+    pub redis_url: Option<StoreUrl>,
     /// How long open checks may take to finish.
     pub drain: Duration,
     /// Which log lines are written.
     pub log: String,
+}
+
+/// The address of a store. It may hold a password, so it shows itself to nobody.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoreUrl(String);
+
+impl StoreUrl {
+    /// The address `url`.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self(url.into())
+    }
+
+    /// The whole address, for whoever connects.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StoreUrl(…)")
+    }
 }
 
 /// Settings that cannot be used, or a request for help.
@@ -175,6 +204,7 @@ impl Settings {
                 .unwrap_or_else(|| home.join("keys/identity.pem")),
             token_cache: token_cache.map_or(cache::DEFAULT_CAPACITY, NonZeroUsize::get),
             identity_cache: identity_cache.map_or(identity_headers::DEFAULT_CAPACITY, NonZeroUsize::get),
+            redis_url: variable("REDIS_URL").map(StoreUrl),
             drain: Duration::from_secs(drain),
             log: log.or_else(|| variable("RUST_LOG")).unwrap_or_else(|| "info".to_owned()),
             home,

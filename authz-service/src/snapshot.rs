@@ -12,6 +12,7 @@ use edge_config::edge::{Answer, Answers, Exposure, Policy, Sessions};
 
 use crate::check::CheckInput;
 use crate::decision::Failure;
+use crate::limit::Rule;
 
 /// One route, with everything that a decision about it needs.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub struct Route {
     pub audience: Arc<str>,
     /// What a refused caller is told.
     pub answers: Arc<Answers>,
+    /// How often, in the order of the edge file.
+    pub limits: Vec<Rule>,
 }
 
 /// One revision of the edge.
@@ -80,6 +83,12 @@ impl Snapshot {
             if let Some(status) = unsendable(answers) {
                 return Err(missing(&format!("Envoy cannot answer with status {status}")));
             }
+            let limits = route
+                .limits
+                .iter()
+                .map(|name| Some(Rule::new(name, edge.limits.get(name)?)))
+                .collect::<Option<Vec<_>>>()
+                .ok_or_else(|| missing("no such limit"))?;
             let prepared = Route {
                 name: Arc::from(route.name.as_str()),
                 policy_name: Arc::from(route.policy.as_str()),
@@ -87,6 +96,7 @@ impl Snapshot {
                 exposure,
                 audience: Arc::from(backend.audience.as_str()),
                 answers: Arc::clone(answers),
+                limits,
             };
             routes.insert(route.name.clone(), Arc::new(prepared));
         }
@@ -111,8 +121,9 @@ impl Snapshot {
 }
 
 fn unsendable(answers: &Answers) -> Option<u16> {
-    let Answers { content_type: _, unauthenticated, forbidden, not_found, unavailable } = answers;
-    [unauthenticated, forbidden, not_found, unavailable]
+    let Answers { content_type: _, unauthenticated, forbidden, not_found, unavailable, too_many_requests } =
+        answers;
+    [unauthenticated, forbidden, not_found, unavailable, too_many_requests]
         .into_iter()
         .map(|Answer { status, body: _ }| *status)
         .find(|status| !crate::envoy::response::can_send(*status))

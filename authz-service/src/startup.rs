@@ -22,7 +22,10 @@ use crate::credential::keys::file::KeyFile;
 use crate::credential::keys::url::KeyUrl;
 use crate::envoy::service::Checks;
 use crate::identity_headers::IdentityWriter;
+use crate::limit::Limits;
+use crate::limit::shared::Shared;
 use crate::session::revocations::{RevocationFile, Revocations};
+use crate::settings::StoreUrl;
 use crate::snapshot::{Snapshot, Snapshots, UnusableEdge};
 use crate::source::Watchers;
 use crate::tenant::directory::{Directory, DirectoryFile};
@@ -38,6 +41,8 @@ pub struct Needs {
     pub identity_cache: usize,
     /// Counts log lines that were dropped, see [`dropped_log_lines`].
     pub dropped_log_lines: IntCounter,
+    /// The Redis that replicas share; absent when this one is alone.
+    pub redis_url: Option<StoreUrl>,
 }
 
 /// The count of dropped log lines. It is older than all other metrics, because the log opens first.
@@ -78,6 +83,9 @@ pub enum AssemblyError {
     /// The private key is missing or of no use.
     #[error(transparent)]
     IdentityKey(#[from] KeyFileError),
+    /// The address of Redis.
+    #[error("REDIS_URL cannot be used ({0}); write redis://HOST:PORT")]
+    Redis(#[from] redis::RedisError),
     /// The HTTP client for keys.
     #[error("{0}")]
     KeyUrl(String),
@@ -142,6 +150,7 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
         revocations = Some(list);
     }
 
+    let shared = needs.redis_url.as_ref().map(|url| Shared::new(url.reveal(), &edge.name)).transpose()?;
     let authorizer = Arc::new(Authorizer {
         snapshots: Snapshots::new(snapshot),
         keys,
@@ -149,6 +158,7 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
         assertions,
         revocations,
         tenants,
+        limits: Limits::new(shared, edge.authorizer.replicas, metrics.limits()),
         identities: IdentityWriter::new(
             signer,
             needs.identity_cache,

@@ -40,6 +40,10 @@ pub struct Metrics {
     pub identity_misses: IntCounter,
     /// Lines of the revocation file that make no sense.
     pub bad_revocations: IntCounter,
+    limited: IntCounterVec,
+    shadow: IntCounterVec,
+    limits: IntCounterVec,
+    counters: IntGauge,
     reloads: IntCounterVec,
     ready: IntGauge,
     revoked: IntGauge,
@@ -114,6 +118,22 @@ impl Metrics {
             identity_misses: misses.with_label_values(&["identities"]),
             bad_revocations: register
                 .counter("authz_revocation_bad_lines_total", "Lines of the revocation file without sense")?,
+            limited: register.counters(
+                "authz_limited_total",
+                "Requests refused for being over a limit",
+                &["route", "limit"],
+            )?,
+            shadow: register.counters(
+                "authz_shadow_total",
+                "What a policy or limit in shadow would have refused",
+                &["route", "kind", "name", "reason"],
+            )?,
+            limits: register.counters(
+                "authz_limit_checks_total",
+                "Requests weighed against limits, by who did it or what went wrong",
+                &["result"],
+            )?,
+            counters: register.gauge("authz_limit_counters", "Counters of limits that this replica keeps")?,
             reloads: register.counters("authz_reloads_total", "Loads of a source", &["source", "result"])?,
             ready: register.gauge("authz_ready", "1 while this replica can decide")?,
             revoked: register.gauge("authz_revoked_sessions", "Sessions on the revocation list")?,
@@ -132,8 +152,30 @@ impl Metrics {
         }
     }
 
+    /// The counters of limits.
+    #[must_use]
+    pub fn limits(&self) -> crate::limit::Counters {
+        let result = |name: &str| self.limits.with_label_values(&[name]);
+        crate::limit::Counters {
+            shared: result("shared"),
+            local: result("local"),
+            remembered: result("remembered"),
+            failures: result("failed"),
+            overflows: result("overflow"),
+        }
+    }
+
     /// Counts `verdict`, which took `time`.
     pub fn record(&self, verdict: &Verdict, time: Duration) {
+        if let Some(route) = &verdict.route {
+            if let Some(limit) = verdict.aside.limit() {
+                self.limited.with_label_values(&[&*route.name, limit]).inc();
+            }
+            for shadowed in &verdict.aside.shadow {
+                let labels = [&*route.name, shadowed.of.kind(), shadowed.of.name(), shadowed.reason];
+                self.shadow.with_label_values(&labels).inc();
+            }
+        }
         let (seconds, count) = match &verdict.decision {
             Decision::Allow(_) => {
                 let count = verdict.route.as_ref().and_then(|route| self.allowed.get(&route.name));
@@ -162,6 +204,7 @@ impl Metrics {
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.entries.with_label_values(&["tokens"]).set(count(authorizer.tokens.len()));
         self.entries.with_label_values(&["identities"]).set(count(authorizer.identities.len()));
+        self.counters.set(count(authorizer.limits.len()));
         if let Some(revocations) = &authorizer.revocations {
             self.revoked.set(count(revocations.len()));
         }

@@ -60,19 +60,23 @@ fn refuse(
         AnswerKind::Unauthenticated => Code::Unauthenticated,
         AnswerKind::Forbidden => Code::PermissionDenied,
         AnswerKind::NotFound => Code::NotFound,
+        AnswerKind::TooManyRequests => Code::ResourceExhausted,
         AnswerKind::Unavailable => Code::Unavailable,
     };
     let Answer { status: http_status, body } = answer;
-    let header = match &verdict.answers.content_type {
+    let mut headers = vec![match &verdict.answers.content_type {
         Some(content_type) => overwrite("content-type", content_type.clone()),
         None => overwrite(BARE, "1".to_owned()),
-    };
+    }];
+    if let (AnswerKind::TooManyRequests, Some(exceeded)) = (kind, &verdict.aside.exceeded) {
+        headers.extend(exceeded.headers().into_iter().map(|(name, value)| overwrite(name, value)));
+    }
     CheckResponse {
         status: Some(status(code, verdict.decision.code().to_owned())),
         dynamic_metadata,
         http_response: Some(HttpResponse::DeniedResponse(DeniedHttpResponse {
             status: Some(HttpStatus { code: i32::from(*http_status) }),
-            headers: vec![header],
+            headers,
             body: body.clone(),
         })),
     }
@@ -123,6 +127,12 @@ fn metadata(verdict: &Verdict, route: &str, policy: &str) -> Struct {
         }
         Who::Service(name) => fields.push(("subject", name.to_string())),
     }
+    if let Some(limit) = verdict.aside.limit() {
+        fields.push(("limit", limit.to_string()));
+    }
+    if let Some(reasons) = verdict.aside.shadow_reasons() {
+        fields.push(("shadow_reason", reasons));
+    }
     let value = |text| Value { kind: Some(Kind::StringValue(text)) };
     Struct { fields: fields.into_iter().map(|(name, text)| (name.to_owned(), value(text))).collect() }
 }
@@ -130,11 +140,12 @@ fn metadata(verdict: &Verdict, route: &str, policy: &str) -> Struct {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aside::Aside;
     use crate::authorizer::last_words;
     use crate::decision::{DenyReason, Failure};
 
     fn verdict(decision: Decision) -> Verdict {
-        Verdict { decision, route: None, who: Who::Anyone, answers: last_words() }
+        Verdict { decision, route: None, who: Who::Anyone, answers: last_words(), aside: Aside::default() }
     }
 
     #[test]

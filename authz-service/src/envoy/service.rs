@@ -90,6 +90,13 @@ fn log(verdict: &Verdict, route: &str, policy: &str, request_id: &str) {
             }
         };
     }
+    if let Some(limit) = verdict.aside.limit() {
+        tracing::debug!(request_id, route, %limit, "over a limit");
+    }
+    for shadowed in &verdict.aside.shadow {
+        let (kind, name, reason) = (shadowed.of.kind(), shadowed.of.name(), shadowed.reason);
+        tracing::info!(request_id, route, kind, %name, reason, "would be refused if it were not in shadow");
+    }
     match verdict.decision {
         Decision::Allow(_) => line!(tracing::Level::DEBUG),
         Decision::Deny(_) => line!(tracing::Level::INFO),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use authz_service::server::{self, Listeners};
+use authz_service::settings::StoreUrl;
 use authz_service::startup::{self, Needs};
 use clock::{Clock, ManualClock, UnixTime};
 use edge_config::Edge;
@@ -92,6 +93,8 @@ pub(crate) struct Home {
     pub(crate) identity: Ed25519,
     pub(crate) auth: Ed25519,
     pub(crate) sync: Ed25519,
+    /// The Redis that the authorizer shares limits through.
+    pub(crate) redis: Option<String>,
 }
 
 impl Home {
@@ -103,6 +106,7 @@ impl Home {
             identity: Ed25519::generate(&at("identity.pem")),
             auth: Ed25519::generate(&at("auth.pem")),
             sync: Ed25519::generate(&at("sync.pem")),
+            redis: None,
             directory,
         };
         home.write("session.jwks.json", &home.session.jwks());
@@ -160,6 +164,7 @@ impl Home {
             token_cache: 1_000,
             identity_cache: 1_000,
             dropped_log_lines: startup::dropped_log_lines().unwrap(),
+            redis_url: self.redis.clone().map(StoreUrl::new),
         }
     }
 }

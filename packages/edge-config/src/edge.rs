@@ -11,6 +11,10 @@ use std::time::Duration;
 
 use identity::{Role, ServiceName};
 
+mod limits;
+
+pub use limits::{LONGEST_REFILL, Limit, Mode, Per, TenantMatch};
+
 /// A whole, valid edge.
 #[derive(Clone, Debug)]
 pub struct Edge {
@@ -39,6 +43,8 @@ pub struct Edge {
     pub tenants: Option<TenantDirectory>,
     /// What a caller must be, by name.
     pub policies: BTreeMap<String, Policy>,
+    /// How often something may happen, by name.
+    pub limits: BTreeMap<String, Limit>,
     /// What a refused caller is told, by name.
     pub answers: BTreeMap<String, Answers>,
     /// Header names that only the edge may write.
@@ -96,6 +102,8 @@ pub struct Authorizer {
     pub address: SocketAddr,
     /// How long Envoy waits for a decision before it denies with 503.
     pub timeout: Duration,
+    /// How many replicas answer there. Each takes its share of a limit while they cannot count together.
+    pub replicas: u32,
 }
 
 /// A place that requests can go to.
@@ -186,6 +194,10 @@ pub struct SessionPolicy {
     pub role: Option<Role>,
     /// Scopes that must all be present.
     pub scopes: Vec<String>,
+    /// Where the request names a tenant that must be the caller's own; absent when it names none.
+    pub tenant: Option<TenantMatch>,
+    /// Whether role, scopes and tenant refuse or only tell.
+    pub mode: Mode,
 }
 
 /// Which services may pass; empty means every listed service.
@@ -208,6 +220,8 @@ pub struct Answers {
     pub not_found: Answer,
     /// The edge cannot decide now (503).
     pub unavailable: Answer,
+    /// Too often (429).
+    pub too_many_requests: Answer,
 }
 
 /// One answer.
@@ -277,6 +291,8 @@ pub struct Route {
     pub backend: String,
     /// The name of the answers a refused caller gets.
     pub answers: String,
+    /// The names of the limits that its requests are counted by.
+    pub limits: Vec<String>,
 }
 
 /// The methods that pass through an edge when a route names none. `TRACE` echoes headers back and `CONNECT`

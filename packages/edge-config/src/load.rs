@@ -172,6 +172,9 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         "`policies`",
         |name, node| sections::policy(context, name, node, &services, stores),
     );
+    let limits = Declared::read(context, fields.optional("limits"), "`limits`", |name, node| {
+        sections::limits::limit(context, name, node)
+    });
     let answers = Declared::read(
         context,
         fields.required("answers", "say what refused callers are told"),
@@ -190,6 +193,7 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         hosts: &hosts,
         backends: &backends,
         policies: &policies,
+        limits: &limits,
         answers: &answers,
         internal_paths: &internal_paths,
     };
@@ -201,6 +205,9 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         .map(|node| routes::read(context, node, &surroundings))
         .unwrap_or_default();
     sections::check_host_names(context, &hosts, tree);
+    if let Some(reserved) = &reserved {
+        sections::limits::check_tenant_headers(context, &policies.good, reserved, tree);
+    }
     fields.finish();
     Some(Edge {
         name: name?,
@@ -215,6 +222,7 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         services: services.good.into_values().collect(),
         tenants,
         policies: policies.good,
+        limits: limits.good,
         answers: answers.good,
         reserved: reserved?,
         internal_paths,

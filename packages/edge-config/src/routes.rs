@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::edge::{Answers, Backend, Exposure, Host, Listener, METHODS, PathMatch, Policy, Route};
+use crate::edge::{Answers, Backend, Exposure, Host, Limit, Listener, METHODS, PathMatch, Policy, Route};
 use crate::fault::{Place, suggest};
 use crate::load::Declared;
 use crate::node::{Node, Value};
 use crate::reader::{self, Context, Fields};
+use crate::sections;
 
 /// Everything that a route can refer to.
 pub(crate) struct Surroundings<'a> {
@@ -14,6 +15,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) hosts: &'a Declared<Host>,
     pub(crate) backends: &'a Declared<Backend>,
     pub(crate) policies: &'a Declared<Policy>,
+    pub(crate) limits: &'a Declared<Limit>,
     pub(crate) answers: &'a Declared<Answers>,
     pub(crate) internal_paths: &'a [PathMatch],
 }
@@ -68,6 +70,11 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
     let answers = fields
         .required("answers", "name what refused callers are told")
         .and_then(|n| around.answers.reference(context, n, &format!("`answers` of {shown}")));
+    let named = policy.as_deref().and_then(|name| Some((name, around.policies.good.get(name)?)));
+    let limits = fields
+        .optional("limits")
+        .map(|n| sections::limits::of_route(context, n, &shown, around.limits, named))
+        .unwrap_or_default();
     fields.finish();
     Some(Route {
         name: name?,
@@ -77,6 +84,7 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
         policy: policy?,
         backend: backend?,
         answers: answers?,
+        limits,
     })
 }
 

@@ -16,6 +16,8 @@ use crate::load::Declared;
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
+pub(crate) mod limits;
+
 /// A backend that does not accept a connection on the same network within a quarter of a second will not.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(250);
 /// Long enough for a search in a cold legacy database, short enough that a stuck backend frees its requests.
@@ -45,7 +47,7 @@ pub(crate) fn listener(context: Context<'_>, name: &str, node: &Node) -> Option<
     Some(Listener { address: address?, exposure: exposure? })
 }
 
-fn choice<T: Copy>(
+pub(crate) fn choice<T: Copy>(
     context: Context<'_>,
     node: &Node,
     what: &str,
@@ -78,8 +80,11 @@ pub(crate) fn authorizer(context: Context<'_>, node: &Node) -> Option<Authorizer
     let timeout = fields
         .optional("timeout_ms")
         .map_or(Some(AUTHORIZER_TIMEOUT), |n| reader::millis(context, n, "`timeout_ms`", 1, 10_000));
+    let replicas = fields.optional("replicas").map_or(Some(1), |n| {
+        reader::number(context, n, "`replicas`", 1, 1_000).and_then(|count| u32::try_from(count).ok())
+    });
     fields.finish();
-    Some(Authorizer { address: address?, timeout: timeout? })
+    Some(Authorizer { address: address?, timeout: timeout?, replicas: replicas? })
 }
 
 pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node) -> Option<Backend> {
@@ -419,7 +424,17 @@ pub(crate) fn policy(
                     .map(|r| Some(Role(r))),
             };
             let scopes = fields.optional("scopes").map(|n| scopes(context, n, &what)).unwrap_or_default();
-            role.map(|role| Policy::Session(SessionPolicy { role, scopes }))
+            let tenant = match fields.optional("tenant") {
+                None => Some(None),
+                Some(n) => limits::tenant_match(context, n, &what).map(Some),
+            };
+            let mode = limits::mode(context, &mut fields, &what);
+            match (role, tenant, mode) {
+                (Some(role), Some(tenant), Some(mode)) => {
+                    Some(Policy::Session(SessionPolicy { role, scopes, tenant, mode }))
+                }
+                (None, _, _) | (_, None, _) | (_, _, None) => None,
+            }
         }
         Kind::Internal => {
             let mut accepted = Vec::new();
@@ -465,6 +480,10 @@ pub(crate) fn answers(context: Context<'_>, name: &str, node: &Node) -> Option<A
     };
     let (unauthenticated, forbidden) = (one("unauthenticated"), one("forbidden"));
     let (not_found, unavailable) = (one("not_found"), one("unavailable"));
+    let too_many_requests = fields.optional("too_many_requests").map_or_else(
+        || Some(too_many_requests()),
+        |n| answer(context, n, &format!("`too_many_requests` of {what}")),
+    );
     // The edge's own failures are 503 everywhere, so that nobody takes one for a decision.
     if let Some(answer) = &unavailable
         && answer.status != 503
@@ -483,7 +502,13 @@ pub(crate) fn answers(context: Context<'_>, name: &str, node: &Node) -> Option<A
         forbidden: forbidden?,
         not_found: not_found?,
         unavailable: unavailable?,
+        too_many_requests: too_many_requests?,
     })
+}
+
+/// What is said about a limit where the file says nothing: no client of ours knows a contract for it.
+fn too_many_requests() -> Answer {
+    Answer { status: 429, body: "Too many requests".to_owned() }
 }
 
 fn header_value(context: Context<'_>, node: &Node, what: &str) -> Option<String> {

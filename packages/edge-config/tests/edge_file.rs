@@ -88,7 +88,7 @@ fn all_faults_are_told_at_once_each_with_line_value_and_mend() {
 
 #[test]
 fn each_of_these_is_a_fault() {
-    let cases = [
+    let cases: &[(&str, &str, &str)] = &[
         ("policy: signed-in, to: users, answers: users }", "to: users, answers: users }", "has no `policy`"),
         ("to: legacy, answers: library }", "to: legcy, answers: library }", "did you mean `legacy`?"),
         ("kind: public }", "kind: publik }", "did you mean `public`?"),
@@ -117,8 +117,40 @@ fn each_of_these_is_a_fault() {
         ("${EDGE_ADDRESS:-127.0.0.1:8080}", "${EDGE_ADDRESS", "never closes"),
         ("name: books,", "name: files,", "two routes are called `files`"),
         ("prefix: /openapi,", "prefix: /open-graph,", "is shadowed by"),
+        ("answers:\n", &limits("{ per: subjects, rate: 1, seconds: 1 }"), "did you mean `subject`?"),
+        ("answers:\n", &limits("{ per: subject, seconds: 1 }"), "limit `calm` has no `rate`"),
+        ("answers:\n", &limits("{ per: subject, rate: 0, seconds: 1 }"), "from 1 to 1000000"),
+        ("answers:\n", &limits("{ per: subject, rate: 1, seconds: 0 }"), "from 1 to 86400"),
+        (
+            "answers:\n",
+            &limits("{ per: subject, rate: 1, seconds: 86400, burst: 8 }"),
+            "691200 s from empty to full",
+        ),
+        (
+            "answers:\n",
+            &limits("{ per: subject, rate: 1, seconds: 1, mode: shade }"),
+            "did you mean `shadow`?",
+        ),
+        ("answers:\n", &limits("{ per: subject, rate: 1, seconds: 1, every: 1 }"), "has no field `every`"),
+        (
+            "answers: users }",
+            "answers: users, limits: [calm] }",
+            "a limit of route `users-me` is `calm`, which does not exist",
+        ),
+        ("timeout_ms: 200", "timeout_ms: 200\n  replicas: 0", "from 1 to 1000"),
+        ("role: 2 }", "role: 2, mode: quiet }", "`mode` of policy `bot` is \"quiet\""),
+        ("kind: public }", "kind: public, mode: shadow }", "policy `public` has no field `mode`"),
+        ("role: 2 }", "role: 2, tenant: {} }", "needs either a `path_segment` or a `header`"),
+        ("role: 2 }", "role: 2, tenant: { path_segment: 0 } }", "from 1 to 32"),
+        ("role: 2 }", "role: 2, tenant: { header: X-Tenant } }", "such as x-workspace"),
+        ("role: 2 }", "role: 2, tenant: { header: x-tenant-id } }", "which clients cannot send"),
+        (
+            "    unavailable: { status: 503, body: Service unavailable }\n",
+            "    unavailable: { status: 503, body: Service unavailable }\n    too_many_requests: { status: 200, body: x }\n",
+            "from 400 to 599",
+        ),
     ];
-    for (old, new, expected) in cases {
+    for &(old, new, expected) in cases {
         let message = dev_with(old, new).expect_err(new).to_string();
         assert!(
             message.contains(expected),
@@ -126,6 +158,58 @@ fn each_of_these_is_a_fault() {
         );
         assert!(message.contains("edge.yaml:"), "no place in:\n{message}");
     }
+}
+
+/// The section `limits` with one limit, before `answers`.
+fn limits(calm: &str) -> String {
+    format!("limits:\n  calm: {calm}\n\nanswers:\n")
+}
+
+#[test]
+fn limits_are_counted_by_what_the_policy_knows() {
+    let with = |per: &str, route: &str, more: &str| {
+        let text =
+            dev_text().replacen("answers:\n", &limits(&format!("{{ per: {per}, rate: 6, seconds: 60 }}")), 1);
+        let line = text.lines().find(|line| line.contains(&format!("name: {route},"))).unwrap().to_owned();
+        let limited = line.replace(" }", &format!(", limits: [calm{more}] }}"));
+        parse(Path::new("edge.yaml"), &text.replace(&line, &limited), &nothing_set)
+    };
+    for (per, public, person, service) in [
+        ("subject", false, true, false),
+        ("tenant", false, true, false),
+        ("session", false, true, false),
+        ("service", false, false, true),
+        ("api-key", false, false, false),
+        ("address", true, true, true),
+        ("route", true, true, true),
+    ] {
+        for (route, known) in [("auth-code", public), ("books", person), ("users-lookup", service)] {
+            match (with(per, route, ""), known) {
+                (Ok(edge), true) => {
+                    assert_eq!(edge.routes.iter().find(|r| r.name == route).unwrap().limits, ["calm"]);
+                    let calm = &edge.limits["calm"];
+                    assert_eq!((calm.per.as_str(), calm.burst, calm.interval_micros()), (per, 6, 10_000_000));
+                }
+                (Err(faults), false) => {
+                    let message = faults.to_string();
+                    assert!(message.contains(&format!("which counts by {per}; its policy")), "{message}");
+                    assert!(
+                        message.contains("there are: ") && message.contains("address, route"),
+                        "{message}"
+                    );
+                }
+                (Ok(_), false) => panic_at(per, route, "should be refused"),
+                (Err(faults), true) => panic_at(per, route, &faults.to_string()),
+            }
+        }
+    }
+    let twice = with("address", "books", ", calm").unwrap_err().to_string();
+    assert!(twice.contains("lists `calm` twice"), "{twice}");
+}
+
+#[expect(clippy::panic, reason = "tests fail by panicking")]
+fn panic_at(per: &str, route: &str, what: &str) {
+    panic!("{per} on {route}: {what}")
 }
 
 #[test]

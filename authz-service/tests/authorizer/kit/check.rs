@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
-use envoy_types::pb::envoy::config::core::v3::{HeaderMap, HeaderValue, HeaderValueOption};
-use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Request};
+use envoy_types::pb::envoy::config::core::v3::{
+    Address, HeaderMap, HeaderValue, HeaderValueOption, SocketAddress, address,
+};
+use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request};
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
 use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest, CheckResponse};
 use envoy_types::pb::google::protobuf::value::Kind;
@@ -41,15 +43,29 @@ impl Answer {
 pub(crate) struct Check {
     extensions: BTreeMap<String, String>,
     lines: Vec<(String, Vec<u8>)>,
+    target: String,
+    client: Option<String>,
 }
 
 impl Check {
     pub(crate) fn new() -> Self {
-        Self { extensions: BTreeMap::new(), lines: Vec::new() }
+        Self { extensions: BTreeMap::new(), lines: Vec::new(), target: String::new(), client: None }
     }
 
     pub(crate) fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.lines.push((name.to_owned(), value.as_ref().to_vec()));
+        self
+    }
+
+    /// The request target.
+    pub(crate) fn target(mut self, target: &str) -> Self {
+        target.clone_into(&mut self.target);
+        self
+    }
+
+    /// The address at the other end of the connection.
+    pub(crate) fn client(mut self, address: &str) -> Self {
+        self.client = Some(address.to_owned());
         self
     }
 
@@ -82,9 +98,21 @@ impl Check {
             .into_iter()
             .map(|(key, raw_value)| HeaderValue { key, value: String::new(), raw_value })
             .collect();
-        let http = HttpRequest { header_map: Some(HeaderMap { headers }), ..HttpRequest::default() };
+        let http = HttpRequest {
+            header_map: Some(HeaderMap { headers }),
+            path: self.target,
+            ..HttpRequest::default()
+        };
+        let source = self.client.map(|address| {
+            let socket = SocketAddress { address, ..SocketAddress::default() };
+            Peer {
+                address: Some(Address { address: Some(address::Address::SocketAddress(socket)) }),
+                ..Peer::default()
+            }
+        });
         CheckRequest {
             attributes: Some(AttributeContext {
+                source,
                 request: Some(Request { time: None, http: Some(http) }),
                 context_extensions: self.extensions.into_iter().collect(),
                 ..AttributeContext::default()
@@ -100,7 +128,10 @@ impl Authz {
             "me" | "books" => ("signed-in", "public"),
             "create" => ("bot", "public"),
             "shelf" => ("reader", "public"),
-            "open" => ("public", "public"),
+            "open" | "door" => ("public", "public"),
+            "workspace" => ("own-tenant", "public"),
+            "tried" => ("tried-out", "public"),
+            "full" => ("signed-in", "public"),
             "lookup" => ("lookup", "internal"),
             "events" => ("any-service", "internal"),
             other => panic!("no route {other}"),

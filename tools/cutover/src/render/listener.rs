@@ -1,7 +1,7 @@
 //! One listener: the connection manager and its chain of filters.
 
 use edge_config::Edge;
-use edge_config::edge::Listener;
+use edge_config::edge::{Listener, Policy, TenantMatch};
 use serde_json::{Value, json};
 
 use super::cluster::{insert, socket};
@@ -80,6 +80,16 @@ fn second_wall(edge: &Edge) -> Value {
 fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
     let mut config = template::authorizer()?;
     fill(&mut config, "authorizer.yaml", "/grpc_service/timeout", json!(seconds(edge.authorizer.timeout)))?;
+    // Beside the credentials, the headers that policies read the tenant from.
+    for policy in edge.policies.values() {
+        if let Policy::Session(policy) = policy
+            && let Some(TenantMatch::Header(name)) = &policy.tenant
+            && let Some(patterns) =
+                config.pointer_mut("/allowed_headers/patterns").and_then(Value::as_array_mut)
+        {
+            patterns.push(json!({ "exact": name }));
+        }
+    }
     Ok(config)
 }
 

@@ -1,0 +1,348 @@
+//! How often: limits on what a caller who may pass does, and on what an address tries.
+//!
+//! Each limit is a token bucket in the form of GCRA ([`gcra`]): `burst` requests at once, then `rate` in each
+//! period, evenly; no edge of a window lets twice as many through.
+//!
+//! * With Redis, all limits of a request are weighed by one script in one round trip ([`shared`]), so that every
+//!   replica counts the same.
+//! * Without Redis, and while it does not answer within [`shared::PATIENCE`], each replica counts for itself
+//!   ([`local`]) with its share of the limit.
+//! * A request is charged to all of its limits or to none.
+//! * A caller over a limit is remembered until the moment that the limit allows one more. Until then nobody
+//!   asks Redis about them, and an address over its limit is refused before anything it sent is looked at.
+//!
+//! Order: exhausted addresses → who is calling → may they → limits. A request that is refused on that way is
+//! charged to the limits by address only: guessing credentials is limited, and nobody uses up what belongs to
+//! somebody else.
+//!
+//! The bound: in any time t, whatever Redis does and however often it comes and goes, a limit lets at most
+//! 2 × (burst + rate × t) through over all replicas, because the shared and the local counters each hold
+//! their own bound all the time. (A burst smaller than the number of replicas counts as one request each.)
+
+pub mod answer;
+pub mod gcra;
+pub mod local;
+pub mod shared;
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::UnixTime;
+use edge_config::edge::{Limit, Mode, Per};
+use prometheus::IntCounter;
+use quick_cache::sync::Cache;
+use uuid::Uuid;
+
+use crate::aside::{Aside, Shadow};
+use crate::check::CheckInput;
+use crate::decision::{DenyReason, Stop};
+use crate::limit::answer::{Exceeded, Over};
+use crate::limit::gcra::Gcra;
+use crate::limit::local::Local;
+use crate::limit::shared::Shared;
+use crate::policy::Who;
+use crate::snapshot::Route;
+
+/// How many callers over a limit are remembered. Forgetting one costs a question, never lets it through.
+const REMEMBERED: usize = 10_000;
+
+/// One limit, ready to be applied.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Its name in the edge file.
+    pub name: Arc<str>,
+    /// What it counts by.
+    pub per: Per,
+    /// Whether it refuses.
+    pub mode: Mode,
+    /// How many requests come back within `period`.
+    pub rate: u32,
+    /// See `rate`.
+    pub period: Duration,
+    /// Its arithmetic.
+    pub gcra: Gcra,
+}
+
+impl Rule {
+    /// The limit `name` of the edge file.
+    #[must_use]
+    pub fn new(name: &str, limit: &Limit) -> Self {
+        Self {
+            name: Arc::from(name),
+            per: limit.per,
+            mode: limit.mode,
+            rate: limit.rate,
+            period: limit.period,
+            gcra: Gcra { interval: limit.interval_micros(), burst: u64::from(limit.burst) },
+        }
+    }
+}
+
+/// Whose counter: a limit, and one of those that it counts by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// The limit.
+    pub limit: Arc<str>,
+    /// Whose.
+    pub of: Of,
+}
+
+/// One of those that a limit counts by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Of {
+    /// A person, tenant or session.
+    Id(Uuid),
+    /// An address, or the 64-bit network of one.
+    Address(IpAddr),
+    /// A service or a route.
+    Name(Arc<str>),
+    /// Whoever has no address: all of them together.
+    Unknown,
+}
+
+impl std::fmt::Display for Of {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Id(id) => id.as_hyphenated().fmt(f),
+            Self::Address(address) => address.fmt(f),
+            Self::Name(name) => name.fmt(f),
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
+}
+
+/// One counter that a request is weighed against.
+#[derive(Clone, Debug)]
+pub struct Counted<'r> {
+    /// The limit.
+    pub rule: &'r Rule,
+    /// Whose counter.
+    pub key: Key,
+}
+
+/// What is counted about the counting.
+#[derive(Clone, Debug)]
+pub struct Counters {
+    /// Requests that Redis weighed.
+    pub shared: IntCounter,
+    /// Requests that this replica weighed by itself.
+    pub local: IntCounter,
+    /// Requests of somebody known to be over a limit.
+    pub remembered: IntCounter,
+    /// Times that Redis did not answer in time, or not as it should.
+    pub failures: IntCounter,
+    /// Requests that were counted together with others, because no more counters could be kept.
+    pub overflows: IntCounter,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Refused {
+    at: UnixTime,
+    until: UnixTime,
+}
+
+/// Applies limits.
+#[derive(Debug)]
+pub struct Limits {
+    local: Local,
+    shared: Option<Shared>,
+    replicas: u32,
+    refused: Cache<Key, Refused>,
+    counters: Counters,
+}
+
+impl Limits {
+    /// Limits that count in `shared`, or in this process alone. `replicas` share what cannot be counted
+    /// together.
+    #[must_use]
+    pub fn new(shared: Option<Shared>, replicas: u32, counters: Counters) -> Self {
+        let local = Local::new(local::CAPACITY, counters.overflows.clone());
+        Self { local, shared, replicas: replicas.max(1), refused: Cache::new(REMEMBERED), counters }
+    }
+
+    /// How many counters this replica keeps now.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.local.len()
+    }
+
+    /// Whether it keeps none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Refuses an address that is known to be over a limit, before anything else is done.
+    ///
+    /// # Errors
+    /// [`DenyReason::RateLimited`]; `aside` says which limits.
+    pub fn before(
+        &self,
+        route: &Route,
+        input: &CheckInput<'_>,
+        now: UnixTime,
+        aside: &mut Aside,
+    ) -> Result<(), Stop> {
+        if route.limits.is_empty() {
+            return Ok(());
+        }
+        self.known(&by_address(route, input), now, aside)
+    }
+
+    /// Charges a request that may pass to all of its limits.
+    ///
+    /// # Errors
+    /// [`DenyReason::RateLimited`]; `aside` says which limits.
+    pub async fn charge(
+        &self,
+        route: &Route,
+        input: &CheckInput<'_>,
+        who: &Who,
+        now: UnixTime,
+        aside: &mut Aside,
+    ) -> Result<(), Stop> {
+        if route.limits.is_empty() {
+            return Ok(());
+        }
+        let counted: Vec<Counted<'_>> = route
+            .limits
+            .iter()
+            .filter_map(|rule| {
+                let of = key_of(rule.per, route, input, who)?;
+                Some(Counted { rule, key: Key { limit: Arc::clone(&rule.name), of } })
+            })
+            .collect();
+        self.weigh(counted, now, aside).await
+    }
+
+    /// Charges a request that is refused anyway to the limits by address.
+    ///
+    /// # Errors
+    /// [`DenyReason::RateLimited`]; `aside` says which limits.
+    pub async fn charge_refused(
+        &self,
+        route: &Route,
+        input: &CheckInput<'_>,
+        now: UnixTime,
+        aside: &mut Aside,
+    ) -> Result<(), Stop> {
+        if route.limits.is_empty() {
+            return Ok(());
+        }
+        self.weigh(by_address(route, input), now, aside).await
+    }
+
+    async fn weigh(&self, counted: Vec<Counted<'_>>, now: UnixTime, aside: &mut Aside) -> Result<(), Stop> {
+        if counted.is_empty() {
+            return Ok(());
+        }
+        self.known(&counted, now, aside)?;
+        let waits = match &self.shared {
+            Some(shared) => match shared.charge(&counted, &self.counters.failures).await {
+                Some(waits) => {
+                    self.counters.shared.inc();
+                    waits
+                }
+                None => self.alone(&counted, self.replicas, now),
+            },
+            None => self.alone(&counted, 1, now),
+        };
+        let mut over = Vec::new();
+        for (one, wait) in counted.into_iter().zip(waits) {
+            if wait == 0 {
+                continue;
+            }
+            match one.rule.mode {
+                Mode::Enforce => {
+                    let until = now.plus(Duration::from_micros(wait));
+                    over.push(Over::of(one.rule, wait));
+                    self.refused.insert(one.key, Refused { at: now, until });
+                }
+                Mode::Shadow => aside
+                    .would_refuse(Shadow::Limit(Arc::clone(&one.rule.name)), DenyReason::RateLimited.code()),
+            }
+        }
+        refuse(over, aside)
+    }
+
+    fn alone(&self, counted: &[Counted<'_>], replicas: u32, now: UnixTime) -> Vec<u64> {
+        self.counters.local.inc();
+        self.local.charge(counted, replicas, now)
+    }
+
+    /// Refuses who is known to be over a limit.
+    fn known(&self, counted: &[Counted<'_>], now: UnixTime, aside: &mut Aside) -> Result<(), Stop> {
+        let mut over = Vec::new();
+        for one in counted.iter().filter(|one| one.rule.mode == Mode::Enforce) {
+            let Some(Refused { at, until }) = self.refused.get(&one.key) else { continue };
+            // A refusal from the future is none: the clock was stepped back.
+            if at <= now && now < until {
+                let wait = u64::try_from(until.since(now).as_micros()).unwrap_or(u64::MAX);
+                over.push(Over::of(one.rule, wait));
+            }
+        }
+        if !over.is_empty() {
+            self.counters.remembered.inc();
+        }
+        refuse(over, aside)
+    }
+}
+
+fn refuse(over: Vec<Over>, aside: &mut Aside) -> Result<(), Stop> {
+    if over.is_empty() {
+        return Ok(());
+    }
+    aside.exceeded = Some(Exceeded::new(over));
+    Err(DenyReason::RateLimited.into())
+}
+
+fn by_address<'r>(route: &'r Route, input: &CheckInput<'_>) -> Vec<Counted<'r>> {
+    let rules = route.limits.iter().filter(|rule| rule.per == Per::Address);
+    rules
+        .map(|rule| Counted { rule, key: Key { limit: Arc::clone(&rule.name), of: address(input.client) } })
+        .collect()
+}
+
+/// Whose counter of a limit by `per` a request is charged to. A caller without what is counted by is not
+/// counted: the edge file is refused when a policy lets nobody through who has it.
+fn key_of(per: Per, route: &Route, input: &CheckInput<'_>, who: &Who) -> Option<Of> {
+    match (per, who) {
+        (Per::Address, _) => Some(address(input.client)),
+        (Per::Route, _) => Some(Of::Name(Arc::clone(&route.name))),
+        (Per::Subject, Who::Person(person)) => Some(Of::Id(person.subject.0)),
+        (Per::Tenant, Who::Person(person)) => Some(Of::Id(person.tenant.0)),
+        (Per::Session, Who::Person(person)) => Some(Of::Id(person.session.0)),
+        (Per::Service, Who::Service(name)) => Some(Of::Name(Arc::from(name.as_str()))),
+        (Per::Subject | Per::Tenant | Per::Session, Who::Anyone | Who::Service(_))
+        | (Per::Service, Who::Anyone | Who::Person(_))
+        | (Per::ApiKey, Who::Anyone | Who::Person(_) | Who::Service(_)) => None,
+    }
+}
+
+/// An address as it is counted: of IPv6 the first 64 bits, because whoever has one address there has them all.
+fn address(client: Option<IpAddr>) -> Of {
+    match client {
+        None => Of::Unknown,
+        Some(IpAddr::V4(address)) => Of::Address(IpAddr::V4(address)),
+        Some(IpAddr::V6(address)) => {
+            let network = address.to_bits() & !u128::from(u64::MAX);
+            Of::Address(IpAddr::V6(Ipv6Addr::from_bits(network)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_client_is_its_network() {
+        let of = |text: &str| address(Some(text.parse().unwrap())).to_string();
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::1"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("192.0.2.7"), "192.0.2.7");
+        assert_eq!(address(None).to_string(), "unknown");
+    }
+}

@@ -1,0 +1,129 @@
+//! The generic cell rate algorithm: a token bucket that is one number.
+//!
+//! The number is the *theoretical arrival time*: when the bucket would be full again if nobody came any more.
+//! Each request moves it on by `interval`; a request is refused when that would put it more than
+//! `burst × interval` ahead of now. All times are microseconds.
+
+/// The arithmetic of one limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gcra {
+    /// How long until one more request is allowed.
+    pub interval: u64,
+    /// How many requests may come at once.
+    pub burst: u64,
+}
+
+/// What a request meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weighed {
+    /// Allowed: this is the number to keep.
+    Allowed(u64),
+    /// Refused for so many microseconds; at least 1.
+    Refused(u64),
+}
+
+impl Gcra {
+    /// Weighs a request at `now` against the number `kept`; absent when none is kept.
+    #[must_use]
+    pub fn weigh(self, kept: Option<u64>, now: u64) -> Weighed {
+        let full = self.interval.saturating_mul(self.burst);
+        // More ahead than a full burst is possible only when the limit was made smaller or the clock was
+        // stepped back: either way nobody owes more than one burst.
+        let kept = kept.unwrap_or(now).clamp(now, now.saturating_add(full));
+        let next = kept.saturating_add(self.interval);
+        match next.saturating_sub(now).checked_sub(full) {
+            None | Some(0) => Weighed::Allowed(next),
+            Some(wait) => Weighed::Refused(wait),
+        }
+    }
+
+    /// The share of one of `replicas`: together they are no faster than the whole. A burst of fewer requests
+    /// than replicas becomes one request each.
+    #[must_use]
+    pub fn share(self, replicas: u32) -> Self {
+        let replicas = u64::from(replicas.max(1));
+        Self { interval: self.interval.saturating_mul(replicas), burst: (self.burst / replicas).max(1) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MINUTE: u64 = 60_000_000;
+
+    #[test]
+    fn a_burst_then_one_in_each_interval() {
+        let gcra = Gcra { interval: 10, burst: 3 };
+        let mut kept = None;
+        for _ in 0..3 {
+            let Weighed::Allowed(next) = gcra.weigh(kept, 1_000) else { panic!("refused within the burst") };
+            kept = Some(next);
+        }
+        assert_eq!(gcra.weigh(kept, 1_000), Weighed::Refused(10));
+        assert_eq!(gcra.weigh(kept, 1_009), Weighed::Refused(1));
+        assert_eq!(gcra.weigh(kept, 1_010), Weighed::Allowed(1_040));
+        assert_eq!(gcra.weigh(kept, 9_000), Weighed::Allowed(9_010), "a full bucket does not overflow");
+    }
+
+    /// A fixed window of 60 in a minute lets 120 through around the full minute.
+    #[test]
+    fn no_edge_of_a_window_lets_twice_as_many_through() {
+        let gcra = Gcra { interval: MINUTE / 60, burst: 60 };
+        let (mut kept, mut passed) = (None, 0);
+        for now in (59 * 1_000_000..61 * 1_000_000).step_by(10_000) {
+            if let Weighed::Allowed(next) = gcra.weigh(kept, now) {
+                (kept, passed) = (Some(next), passed + 1);
+            }
+        }
+        assert_eq!(passed, 61, "60 at once, and what came back in two seconds");
+    }
+
+    #[test]
+    fn a_clock_stepped_back_costs_one_burst_at_the_most() {
+        let gcra = Gcra { interval: 10, burst: 3 };
+        assert_eq!(gcra.weigh(Some(1_000_000), 50), Weighed::Refused(10));
+    }
+
+    #[test]
+    fn shares_are_no_faster_than_the_whole() {
+        let whole = Gcra { interval: 10, burst: 7 };
+        assert_eq!(whole.share(3), Gcra { interval: 30, burst: 2 });
+        assert_eq!(whole.share(1), whole);
+        assert_eq!(whole.share(100).burst, 1);
+    }
+
+    proptest! {
+        /// In no stretch of time more than the burst and what came back, whatever the arrivals.
+        #[test]
+        fn the_bound_holds_in_every_stretch(
+            interval in 1_u64..1_000,
+            burst in 1_u64..20,
+            gaps in prop::collection::vec(0_u64..2_000, 1..200),
+        ) {
+            let gcra = Gcra { interval, burst };
+            let (mut kept, mut now) = (None, 1_000_000);
+            let mut passed = Vec::new();
+            for gap in gaps {
+                now += gap;
+                match gcra.weigh(kept, now) {
+                    Weighed::Allowed(next) => {
+                        kept = Some(next);
+                        passed.push(now);
+                    }
+                    Weighed::Refused(wait) => {
+                        let until = now + wait;
+                        prop_assert!(matches!(gcra.weigh(kept, until), Weighed::Allowed(_)));
+                        prop_assert!(matches!(gcra.weigh(kept, until - 1), Weighed::Refused(1)));
+                    }
+                }
+            }
+            for (i, from) in passed.iter().enumerate() {
+                for (count, to) in passed.iter().skip(i).enumerate() {
+                    prop_assert!((count as u64) < burst + (to - from) / interval + 1);
+                }
+            }
+        }
+    }
+}

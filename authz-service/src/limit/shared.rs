@@ -1,0 +1,187 @@
+//! Counters in Redis, which all replicas share.
+//!
+//! One script ([`SCRIPT`]) weighs all limits of a request in one round trip. All keys of an edge have one hash
+//! tag, so a cluster keeps them on one shard and the script can see them together. Redis must not evict
+//! (`maxmemory-policy noeviction`, its default): every key has a time to live of its own.
+//!
+//! What a slow or dead Redis costs: a request waits [`PATIENCE`] at the most, and after a failure nobody asks
+//! for [`PAUSE`]; then one request tries. So with Redis away it is one request in each second and replica that
+//! waits, beside those that were on their way when it went.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use edge_config::edge::Mode;
+use prometheus::IntCounter;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Client, Script};
+use tokio::sync::OnceCell;
+
+use crate::limit::Counted;
+
+/// How long a request waits for Redis. An answer takes under a millisecond; Envoy waits 200 ms for the whole
+/// decision.
+pub const PATIENCE: Duration = Duration::from_millis(50);
+
+/// How long nobody asks after a failure.
+pub const PAUSE: Duration = Duration::from_secs(1);
+
+/// Weighs a request against all of its limits.
+pub const SCRIPT: &str = include_str!("weigh.lua");
+
+/// Counters in Redis.
+pub struct Shared {
+    client: Client,
+    connection: OnceCell<ConnectionManager>,
+    script: Script,
+    prefix: String,
+    breaker: Breaker,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The client knows a password.
+        f.debug_struct("Shared").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Counters of the edge `edge` in the Redis at `url`. Connects with the first request.
+    ///
+    /// # Errors
+    /// When `url` is not one of Redis.
+    pub fn new(url: &str, edge: &str) -> Result<Self, redis::RedisError> {
+        Ok(Self {
+            client: Client::open(url)?,
+            connection: OnceCell::new(),
+            script: Script::new(SCRIPT),
+            prefix: format!("cutover:{{limits:{edge}}}"),
+            breaker: Breaker::new(),
+        })
+    }
+
+    /// Weighs a request against each of `counted`: for each the microseconds to wait, 0 when it allows. `None`
+    /// when Redis does not answer, or is not asked because it did not a moment ago.
+    pub async fn charge(&self, counted: &[Counted<'_>], failures: &IntCounter) -> Option<Vec<u64>> {
+        let attempt = self.breaker.attempt()?;
+        let answer = tokio::time::timeout(PATIENCE, self.ask(counted)).await;
+        let what = match answer {
+            Ok(Ok(waits)) if waits.len() == counted.len() => {
+                attempt.succeeded();
+                return Some(waits);
+            }
+            Ok(Ok(waits)) => format!("{} answers to {} questions", waits.len(), counted.len()),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {} ms", PATIENCE.as_millis()),
+        };
+        attempt.failed();
+        failures.inc();
+        tracing::warn!(what, "limits are counted by this replica alone: Redis does not weigh them");
+        None
+    }
+
+    async fn ask(&self, counted: &[Counted<'_>]) -> Result<Vec<u64>, redis::RedisError> {
+        let connect = async || {
+            let config = ConnectionManagerConfig::new()
+                .set_connection_timeout(Some(PATIENCE))
+                .set_response_timeout(Some(PATIENCE))
+                // Whoever asks next tries again: the pause is the breaker's.
+                .set_number_of_retries(0);
+            ConnectionManager::new_lazy_with_config(self.client.clone(), config)
+        };
+        let mut connection = self.connection.get_or_try_init(connect).await?.clone();
+        let mut invocation = self.script.prepare_invoke();
+        for Counted { rule, key } in counted {
+            let enforced = match rule.mode {
+                Mode::Enforce => 1,
+                Mode::Shadow => 0,
+            };
+            invocation
+                .key(format!("{}:{}:{}", self.prefix, key.limit, key.of))
+                .arg(rule.gcra.interval)
+                .arg(rule.gcra.burst)
+                .arg(enforced);
+        }
+        invocation.invoke_async(&mut connection).await
+    }
+}
+
+/// Lets everybody ask, or after a failure one in each [`PAUSE`].
+#[derive(Debug)]
+struct Breaker {
+    started: Instant,
+    /// Milliseconds since `started` until which nobody asks; 0 while all is well.
+    closed_until: AtomicU64,
+}
+
+/// Leave to ask once.
+struct Attempt<'b>(&'b Breaker);
+
+impl Breaker {
+    fn new() -> Self {
+        Self { started: Instant::now(), closed_until: AtomicU64::new(0) }
+    }
+
+    fn elapsed(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn pause(&self) -> u64 {
+        self.elapsed().saturating_add(u64::try_from(PAUSE.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn attempt(&self) -> Option<Attempt<'_>> {
+        let until = self.closed_until.load(Ordering::Acquire);
+        if until == 0 {
+            return Some(Attempt(self));
+        }
+        if self.elapsed() < until {
+            return None;
+        }
+        // One of those who come now tries; the others go on as if it had failed already.
+        self.closed_until
+            .compare_exchange(until, self.pause(), Ordering::AcqRel, Ordering::Acquire)
+            .ok()
+            .map(|_| Attempt(self))
+    }
+}
+
+impl Attempt<'_> {
+    fn succeeded(self) {
+        self.0.closed_until.store(0, Ordering::Release);
+    }
+
+    fn failed(self) {
+        self.0.closed_until.store(self.0.pause(), Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let shared = Shared::new("redis://:hunter2@127.0.0.1:1/", "dev").unwrap();
+        let shown = format!("{shared:?}");
+        assert!(!shown.contains("hunter2") && shown.contains("{limits:dev}"), "{shown}");
+    }
+
+    #[test]
+    fn after_a_failure_nobody_asks_until_the_pause_is_over_and_then_one() {
+        let breaker = Breaker::new();
+        let (one, other) = (breaker.attempt().unwrap(), breaker.attempt().unwrap());
+        one.succeeded();
+        other.failed();
+        assert!(breaker.attempt().is_none());
+        breaker.closed_until.store(1, Ordering::Release);
+        while breaker.elapsed() < 1 {
+            std::hint::spin_loop();
+        }
+        let trial = breaker.attempt().unwrap();
+        assert!(breaker.attempt().is_none(), "one tries at a time");
+        trial.succeeded();
+        assert!(breaker.attempt().is_some());
+    }
+}

@@ -1,0 +1,31 @@
+-- Weighs one request against all of its limits, and charges it to all or to none. See limit/gcra.rs.
+--
+-- KEYS: one counter for each limit. ARGV, three for each: microseconds between requests, requests at once,
+-- 1 when the limit refuses and 0 when it is only tried out.
+-- Returns for each the microseconds to wait, 0 when it allows.
+--
+-- The clock is Redis's own, so that replicas with different clocks count the same. Numbers stay far below
+-- 2^53, up to which Lua's are exact: microseconds since 1970 are 1.8e15, and a full bucket is at most a week.
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local waits, nexts, passes = {}, {}, true
+for i, key in ipairs(KEYS) do
+  local interval = tonumber(ARGV[i * 3 - 2])
+  local full = interval * tonumber(ARGV[i * 3 - 1])
+  local kept = tonumber(redis.call('GET', key) or now) or now
+  -- More ahead than a full burst: the limit was made smaller, or the clock was stepped back.
+  kept = math.min(math.max(kept, now), now + full)
+  nexts[i] = kept + interval
+  waits[i] = math.max(nexts[i] - now - full, 0)
+  if waits[i] > 0 and ARGV[i * 3] == '1' then passes = false end
+end
+if passes then
+  for i, key in ipairs(KEYS) do
+    if waits[i] == 0 then
+      -- A bucket that is full again says no more than none.
+      local life = math.ceil((nexts[i] - now) / 1000)
+      redis.call('SET', key, string.format('%.0f', nexts[i]), 'PX', life)
+    end
+  end
+end
+return waits

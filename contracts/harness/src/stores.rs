@@ -1,0 +1,72 @@
+//! Stores that a test starts for itself.
+
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::ports::Port;
+use crate::process::Process;
+
+/// A Redis of the test's own: empty, in memory, gone with the test.
+#[derive(Debug)]
+pub struct Redis {
+    // Dropped first: the program must be gone before its directory is.
+    process: Process,
+    port: Port,
+    home: TempDir,
+}
+
+impl Redis {
+    /// Starts one and waits until it takes connections.
+    ///
+    /// # Panics
+    /// When `redis-server` is missing or does not start.
+    #[must_use]
+    pub fn start() -> Self {
+        let home = tempfile::Builder::new().prefix("redis-").tempdir().expect("a temporary directory");
+        let port = Port::lease();
+        let process = Self::launch(&port, &home);
+        let mut redis = Self { process, port, home };
+        redis.wait();
+        redis
+    }
+
+    /// Starts it again after its end, at the same address and empty.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn restart(&mut self) {
+        self.process = Self::launch(&self.port, &self.home);
+        self.wait();
+    }
+
+    /// Its address for `REDIS_URL`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://{}/", self.port.address())
+    }
+
+    /// Its process, for signals.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    fn launch(port: &Port, home: &TempDir) -> Process {
+        let number = port.number().to_string();
+        let mut command = Command::new("redis-server");
+        command.args(["--port", &number, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+        command.current_dir(home.path());
+        Process::start("redis-server", &mut command, &home.path().join("redis.log"))
+    }
+
+    fn wait(&mut self) {
+        let until = Instant::now() + Duration::from_secs(30);
+        while TcpStream::connect(self.port.address()).is_err() {
+            assert!(self.process.is_running(), "redis-server ended: {}", self.process.log());
+            assert!(Instant::now() < until, "redis-server does not take connections");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
