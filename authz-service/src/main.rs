@@ -61,6 +61,7 @@ fn run() -> Result<(), Failed> {
         identity_key: settings.identity_key.clone(),
         token_cache: settings.token_cache,
         identity_cache: settings.identity_cache,
+        redis_url: settings.redis_url.clone(),
         dropped_log_lines: dropped,
     };
     let assembled =

@@ -62,6 +62,11 @@ struct Arguments {
     #[arg(long, value_name = "COUNT")]
     identity_cache: Option<NonZeroUsize>,
 
+    /// Where replicas share what they remember, as redis://HOST:PORT [env: REDIS_URL]
+    /// [default: each process remembers by itself]
+    #[arg(long, value_name = "URL")]
+    redis_url: Option<String>,
+
     /// How long open checks may take to finish after SIGTERM or SIGINT [env: AUTHZ_DRAIN_SECONDS] [default: 5]
     #[arg(long, value_name = "SECONDS")]
     drain_seconds: Option<u64>,
@@ -88,6 +93,8 @@ pub struct Settings {
     pub token_cache: usize,
     /// How many signed identities are remembered.
     pub identity_cache: usize,
+    /// Where replicas share what they remember.
+    pub redis_url: Option<String>,
     /// How long open checks may take to finish.
     pub drain: Duration,
     /// Which log lines are written.
@@ -133,6 +140,7 @@ impl Settings {
             identity_key,
             token_cache,
             identity_cache,
+            redis_url,
             drain_seconds,
             log,
         } = Arguments::try_parse_from(arguments)?;
@@ -175,6 +183,7 @@ impl Settings {
                 .unwrap_or_else(|| home.join("keys/identity.pem")),
             token_cache: token_cache.map_or(cache::DEFAULT_CAPACITY, NonZeroUsize::get),
             identity_cache: identity_cache.map_or(identity_headers::DEFAULT_CAPACITY, NonZeroUsize::get),
+            redis_url: redis_url.or_else(|| variable("REDIS_URL")),
             drain: Duration::from_secs(drain),
             log: log.or_else(|| variable("RUST_LOG")).unwrap_or_else(|| "info".to_owned()),
             home,
@@ -249,6 +258,7 @@ mod tests {
             "AUTHZ_IDENTITY_KEY",
             "AUTHZ_TOKEN_CACHE",
             "AUTHZ_IDENTITY_CACHE",
+            "REDIS_URL",
             "AUTHZ_DRAIN_SECONDS",
             "RUST_LOG",
         ] {

@@ -162,6 +162,9 @@ impl Metrics {
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.entries.with_label_values(&["tokens"]).set(count(authorizer.tokens.len()));
         self.entries.with_label_values(&["identities"]).set(count(authorizer.identities.len()));
+        if let Some(signed) = &authorizer.signed {
+            self.entries.with_label_values(&["nonces"]).set(count(signed.nonces().len()));
+        }
         if let Some(revocations) = &authorizer.revocations {
             self.revoked.set(count(revocations.len()));
         }

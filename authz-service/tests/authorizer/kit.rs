@@ -159,6 +159,7 @@ impl Home {
             identity_key: self.at("identity.pem"),
             token_cache: 1_000,
             identity_cache: 1_000,
+            redis_url: None,
             dropped_log_lines: startup::dropped_log_lines().unwrap(),
         }
     }

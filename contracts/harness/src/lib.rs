@@ -17,6 +17,7 @@ mod edge;
 mod parts;
 mod ports;
 mod process;
+mod stores;
 pub mod tokens;
 pub mod wire;
 
@@ -25,3 +26,4 @@ pub use edge::{Edge, EdgeBuilder, Part};
 pub use parts::{envoy, guard, program, repository, venv};
 pub use ports::Port;
 pub use process::{Process, Signal};
+pub use stores::Redis;

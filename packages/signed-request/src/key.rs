@@ -60,7 +60,7 @@ fn secret(text: &str) -> Result<hmac::Key, KeyError> {
 #[derive(Clone)]
 pub enum VerifyingKey {
     /// A shared secret.
-    HmacSha256(hmac::Key),
+    HmacSha256(Box<hmac::Key>),
     /// A public key.
     Ed25519(UnparsedPublicKey<Vec<u8>>),
 }
@@ -80,7 +80,7 @@ impl VerifyingKey {
     /// # Errors
     /// [`KeyError::Secret`].
     pub fn secret(text: &str) -> Result<Self, KeyError> {
-        secret(text).map(Self::HmacSha256)
+        secret(text).map(Box::new).map(Self::HmacSha256)
     }
 
     /// The public key with these 32 bytes (`x` of its JWK).
@@ -107,7 +107,7 @@ impl VerifyingKey {
 /// What a request is signed with.
 pub enum SigningKey {
     /// A shared secret.
-    HmacSha256(hmac::Key),
+    HmacSha256(Box<hmac::Key>),
     /// A private key.
     Ed25519(Ed25519KeyPair),
 }
@@ -127,7 +127,7 @@ impl SigningKey {
         const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
         const END: &str = "-----END PRIVATE KEY-----";
         if !text.contains("-----BEGIN") {
-            return secret(text).map(Self::HmacSha256);
+            return secret(text).map(Box::new).map(Self::HmacSha256);
         }
         let body = text.trim_ascii().strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix(END));
         let body: String = body.ok_or(KeyError::Private)?.split_ascii_whitespace().collect();
