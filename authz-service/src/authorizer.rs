@@ -5,13 +5,14 @@
 use std::sync::Arc;
 
 use clock::UnixTime;
-use edge_config::edge::{Answer, Answers, Exposure, InternalPolicy, Policy, SessionPolicy};
+use edge_config::edge::{Answer, Answers, Exposure, InternalPolicy, Policy, SessionPolicy, SignedPolicy};
 
 use crate::aside::Aside;
 use crate::check::CheckInput;
 use crate::credential::assertion::Assertions;
 use crate::credential::cache::TokenCache;
 use crate::credential::keys::KeyRing;
+use crate::credential::signed::SignedRequests;
 use crate::credential::{Presented, SessionCredentials, present_service};
 use crate::decision::{AnswerKind, Decision, DenyReason, Failure, Stop};
 use crate::identity_headers::IdentityWriter;
@@ -32,6 +33,8 @@ pub struct Authorizer {
     pub tokens: TokenCache,
     /// Keys of services.
     pub assertions: Arc<Assertions>,
+    /// Signed requests; absent when the edge has no `signatures`.
+    pub signed: Option<SignedRequests>,
     /// Revoked sessions; absent when the edge lists none.
     pub revocations: Option<Arc<Revocations>>,
     /// Tenants; absent when the edge has no directory.
@@ -164,6 +167,7 @@ impl Authorizer {
             Policy::Public => Ok(policy::permit_anyone()),
             Policy::Session(policy) => self.permit_person(policy, located, input, now, who, aside).await,
             Policy::Internal(policy) => self.permit_service(policy, located, input, now, who).await,
+            Policy::Signed(policy) => self.permit_signer(policy, input, now, who).await,
         }
     }
 
@@ -210,5 +214,24 @@ impl Authorizer {
         };
         *who = Who::Service(service.name().clone());
         policy::permit_service(&service, policy)
+    }
+    async fn permit_signer(
+        &self,
+        policy: &SignedPolicy,
+        input: &CheckInput<'_>,
+        now: UnixTime,
+        who: &mut Who,
+    ) -> Result<Permit, Stop> {
+        // The address comes first: from elsewhere, nobody learns whether a signature is good, or uses it up.
+        let address = policy::admit_address(input.client, policy)?;
+        // `edge_config` refuses a signed policy without `signatures`.
+        let signed = self.signed.as_ref().ok_or(Failure::SigningKeysUnavailable)?;
+        let signer = match signed.present(input, now).await? {
+            Presented::Verified(signer) => signer,
+            Presented::NotOffered => return Err(DenyReason::NoCredential.into()),
+            Presented::Failed(fault) => return Err(DenyReason::Credential(fault).into()),
+        };
+        *who = Who::Service(signer.service().clone());
+        policy::permit_signer(address, &signer, policy)
     }
 }

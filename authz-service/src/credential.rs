@@ -3,7 +3,7 @@
 //! * [`cookie`] and [`bearer`] find a credential in the headers, each by one written rule.
 //! * [`token`] reads and checks an access token, [`keys`] holds the public keys, [`cache`] remembers which
 //!   tokens verified.
-//! * [`assertion`] believes the platform's own services.
+//! * [`assertion`] believes the platform's own services, [`signed`] programs that sign each request.
 //!
 //! *Not offered*, *verified* and *failed* stay apart to the end ([`Presented`]): a request without a credential
 //! is somebody anonymous, a request with a bad one is somebody wrong.
@@ -13,6 +13,7 @@ pub mod bearer;
 pub mod cache;
 pub mod cookie;
 pub mod keys;
+pub mod signed;
 pub mod token;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::check::CheckInput;
 use crate::credential::assertion::Assertions;
 use crate::credential::cache::TokenCache;
 use crate::credential::keys::KeyRing;
+use crate::credential::signed::SignatureFault;
 use crate::credential::token::TokenFault;
 use crate::decision::Failure;
 
@@ -56,6 +58,8 @@ pub enum CredentialFault {
     Token(TokenFault),
     /// The service's assertion was refused.
     Assertion(Rejected),
+    /// The request's signature was refused.
+    Signature(SignatureFault),
 }
 
 impl CredentialFault {
@@ -68,6 +72,7 @@ impl CredentialFault {
             Self::RepeatedAuthorization => "repeated_authorization",
             Self::MalformedBearer => "malformed_bearer",
             Self::Token(fault) => fault.code(),
+            Self::Signature(fault) => fault.code(),
             Self::Assertion(rejected) => match rejected {
                 Rejected::Malformed => "assertion_malformed",
                 Rejected::UnknownKey => "assertion_unknown_key",

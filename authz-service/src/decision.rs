@@ -139,6 +139,12 @@ pub enum Failure {
     /// The list of revoked sessions cannot be read, or is larger than this replica can hold.
     #[error("the revocations are unavailable")]
     RevocationsUnavailable,
+    /// No keys of signed requests are loaded, or they could not be read for too long.
+    #[error("the signing keys are unavailable")]
+    SigningKeysUnavailable,
+    /// Nobody can tell whether a signed request was seen before.
+    #[error("the memory of nonces is unavailable")]
+    NoncesUnavailable,
     /// The signed identity could not be made.
     #[error("the identity could not be signed")]
     SigningFailed,
@@ -159,6 +165,8 @@ impl Failure {
             Self::KeysUnavailable => "keys_unavailable",
             Self::TenantsUnavailable => "tenants_unavailable",
             Self::RevocationsUnavailable => "revocations_unavailable",
+            Self::SigningKeysUnavailable => "signing_keys_unavailable",
+            Self::NoncesUnavailable => "nonces_unavailable",
             Self::SigningFailed => "signing_failed",
             Self::Panicked => "panicked",
         }
@@ -189,8 +197,10 @@ impl From<Failure> for Stop {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::credential::signed::SignatureFault;
     use crate::credential::token::TokenFault;
     use identity::assertion::Rejected;
+    use signed_request::Fault;
 
     /// Every reason, its answer and its code. Codes are in logs, dashboards and explanations: a change here is
     /// a change for whoever reads those.
@@ -199,6 +209,7 @@ mod tests {
         let credential = DenyReason::Credential;
         let token = |fault| credential(CredentialFault::Token(fault));
         let assertion = |rejected| credential(CredentialFault::Assertion(rejected));
+        let signature = |fault| credential(CredentialFault::Signature(fault));
         let denials = [
             (DenyReason::NoCredential, "no_credential"),
             (credential(CredentialFault::Ambiguous), "ambiguous_credential"),
@@ -222,6 +233,18 @@ mod tests {
             (assertion(Rejected::WrongAudience), "assertion_wrong_audience"),
             (assertion(Rejected::WrongTime), "assertion_wrong_time"),
             (assertion(Rejected::WrongClaims), "assertion_wrong_claims"),
+            (signature(SignatureFault::Signature(Fault::Malformed)), "signature_malformed"),
+            (signature(SignatureFault::Signature(Fault::Ambiguous)), "signature_ambiguous"),
+            (signature(SignatureFault::Signature(Fault::Incomplete)), "signature_incomplete"),
+            (signature(SignatureFault::Signature(Fault::UnknownComponent)), "signature_unknown_component"),
+            (signature(SignatureFault::Signature(Fault::Unsignable)), "signature_unsignable"),
+            (signature(SignatureFault::Signature(Fault::WrongAlgorithm)), "signature_wrong_algorithm"),
+            (signature(SignatureFault::Signature(Fault::BadSignature)), "signature_bad"),
+            (signature(SignatureFault::Signature(Fault::WrongDigest)), "signature_wrong_digest"),
+            (signature(SignatureFault::UnknownKey), "signature_unknown_key"),
+            (signature(SignatureFault::NotYetValid), "signature_not_yet_valid"),
+            (signature(SignatureFault::Expired), "signature_expired"),
+            (signature(SignatureFault::Replayed), "signature_replayed"),
             (DenyReason::SessionRevoked, "session_revoked"),
         ];
         for (reason, code) in denials {
@@ -238,6 +261,16 @@ mod tests {
                 "service_not_allowed",
                 AnswerKind::Forbidden,
             ),
+            (
+                DenyReason::Policy(PolicyFault::AddressNotAllowed),
+                "address_not_allowed",
+                AnswerKind::Forbidden,
+            ),
+            (
+                DenyReason::Policy(PolicyFault::SigningKeyNotAllowed),
+                "signing_key_not_allowed",
+                AnswerKind::Forbidden,
+            ),
             (DenyReason::InternalOnly, "internal_only", AnswerKind::NotFound),
             (DenyReason::RateLimited, "rate_limited", AnswerKind::TooManyRequests),
         ] {
@@ -251,6 +284,8 @@ mod tests {
             (Failure::KeysUnavailable, "keys_unavailable"),
             (Failure::TenantsUnavailable, "tenants_unavailable"),
             (Failure::RevocationsUnavailable, "revocations_unavailable"),
+            (Failure::SigningKeysUnavailable, "signing_keys_unavailable"),
+            (Failure::NoncesUnavailable, "nonces_unavailable"),
             (Failure::SigningFailed, "signing_failed"),
             (Failure::Panicked, "panicked"),
         ];

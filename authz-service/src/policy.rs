@@ -1,14 +1,16 @@
 //! May they: what a caller must be beyond being somebody.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use edge_config::edge::{InternalPolicy, Mode, SessionPolicy, TenantMatch};
+use edge_config::edge::{InternalPolicy, Mode, SessionPolicy, SignedPolicy, TenantMatch};
 use identity::{Person, ServiceName, TenantId};
 use uuid::Uuid;
 
 use crate::aside::{Aside, Shadow};
 use crate::check::CheckInput;
 use crate::credential::AuthenticatedService;
+use crate::credential::signed::AuthenticatedSigner;
 use crate::decision::{DenyReason, Stop};
 use crate::snapshot::Route;
 use crate::tenant::TenantMember;
@@ -24,6 +26,10 @@ pub enum PolicyFault {
     TenantMismatch,
     /// The policy does not list the service.
     ServiceNotAllowed,
+    /// The connection comes from an address that the policy does not list.
+    AddressNotAllowed,
+    /// The policy does not list the key of the signature.
+    SigningKeyNotAllowed,
 }
 
 impl PolicyFault {
@@ -35,6 +41,8 @@ impl PolicyFault {
             Self::ScopeMissing => "scope_missing",
             Self::TenantMismatch => "tenant_mismatch",
             Self::ServiceNotAllowed => "service_not_allowed",
+            Self::AddressNotAllowed => "address_not_allowed",
+            Self::SigningKeyNotAllowed => "signing_key_not_allowed",
         }
     }
 }
@@ -149,4 +157,35 @@ pub fn permit_service(service: &AuthenticatedService, policy: &InternalPolicy) -
         return Err(PolicyFault::ServiceNotAllowed.into());
     }
     Ok(Permit { who: Who::Service(service.name().clone()) })
+}
+
+/// A connection from an address that a policy lists. Only [`admit_address`] makes one.
+#[derive(Clone, Copy, Debug)]
+pub struct AllowedAddress(());
+
+/// Lets a connection from `client` on when `policy` lists its address. An address that nobody knows is in no
+/// list.
+///
+/// # Errors
+/// A denial with [`PolicyFault::AddressNotAllowed`].
+pub fn admit_address(client: Option<IpAddr>, policy: &SignedPolicy) -> Result<AllowedAddress, Stop> {
+    if client.is_some_and(|client| policy.addresses.iter().any(|range| range.contains(client))) {
+        return Ok(AllowedAddress(()));
+    }
+    Err(PolicyFault::AddressNotAllowed.into())
+}
+
+/// A permit for `signer`, whose connection comes from an allowed address, when `policy` lists its key.
+///
+/// # Errors
+/// A denial with [`PolicyFault::SigningKeyNotAllowed`].
+pub fn permit_signer(
+    _: AllowedAddress,
+    signer: &AuthenticatedSigner,
+    policy: &SignedPolicy,
+) -> Result<Permit, Stop> {
+    if !policy.keys.iter().any(|key| key == signer.key()) {
+        return Err(PolicyFault::SigningKeyNotAllowed.into());
+    }
+    Ok(Permit { who: Who::Service(signer.service().clone()) })
 }

@@ -16,8 +16,9 @@ use tonic_health::server::{HealthReporter, health_reporter};
 use crate::admin::Admin;
 use crate::startup::Assembled;
 
-/// Envoy sends at most 60 KB of headers and no body; four times that is somebody else.
-const MAX_CHECK_BYTES: usize = 262_144;
+/// Envoy sends at most 60 KB of headers, and the body of a signed request, which may have a megabyte; more is
+/// somebody else.
+const MAX_CHECK_BYTES: usize = 1_310_720;
 
 /// How many checks one connection may have open. Envoy's own circuit breaker stops at as many, and a decision
 /// takes microseconds: more would only wait here instead of there.
@@ -99,6 +100,7 @@ pub async fn serve(
 
     let fetching = key_url.map(|url| tokio::spawn(url.run()));
     let reporting = tokio::spawn(report(reporter.clone(), admin.clone()));
+    let remembering = tokio::spawn(begin_to_remember(admin.clone()));
     let draining = std::sync::Arc::clone(&admin.draining);
 
     let grpc = Server::builder()
@@ -124,6 +126,7 @@ pub async fn serve(
         () = end => {
             draining.store(true, Ordering::Relaxed);
             stop(&reporting);
+    stop(&remembering);
             set_health(&reporter, false).await;
             // Fails only when nobody listens any more.
             let _ = ending.send(true);
@@ -146,6 +149,12 @@ fn stop<T>(task: &JoinHandle<T>) {
 async fn ended(mut ending: watch::Receiver<bool>) {
     // An error means that the sender is gone, which is an end too.
     let _ = ending.wait_for(|ended| *ended).await;
+}
+
+async fn begin_to_remember(admin: Admin) {
+    if let Some(signed) = &admin.authorizer.signed {
+        signed.nonces().begin(&*admin.clock).await;
+    }
 }
 
 async fn report(reporter: HealthReporter, admin: Admin) {

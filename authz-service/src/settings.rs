@@ -279,6 +279,7 @@ mod tests {
             "AUTHZ_IDENTITY_KEY",
             "AUTHZ_TOKEN_CACHE",
             "AUTHZ_IDENTITY_CACHE",
+            "REDIS_URL",
             "AUTHZ_DRAIN_SECONDS",
             "RUST_LOG",
         ] {

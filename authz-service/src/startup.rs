@@ -20,6 +20,9 @@ use crate::credential::cache::{NoRandomness, TokenCache};
 use crate::credential::keys::KeyRing;
 use crate::credential::keys::file::KeyFile;
 use crate::credential::keys::url::KeyUrl;
+use crate::credential::signed::SignedRequests;
+use crate::credential::signed::keys::{SigningKeyFile, SigningKeys};
+use crate::credential::signed::nonces::Nonces;
 use crate::envoy::service::Checks;
 use crate::identity_headers::IdentityWriter;
 use crate::limit::Limits;
@@ -89,6 +92,9 @@ pub enum AssemblyError {
     /// The HTTP client for keys.
     #[error("{0}")]
     KeyUrl(String),
+    /// The address of the Redis that remembers nonces.
+    #[error("{0}")]
+    Nonces(String),
     /// The system gave no random numbers.
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
@@ -129,6 +135,18 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
     let reloads = metrics.reloads("services");
     watchers.watch(ServiceKeys::new(edge, Arc::clone(&assertions), Arc::clone(clock), reloads))?;
 
+    let mut signed = None;
+    if let Some(rules) = &edge.signatures {
+        let keys = Arc::new(SigningKeys::default());
+        let reloads = metrics.reloads("signing-keys");
+        watchers.watch(SigningKeyFile::new(&rules.keys, Arc::clone(&keys), Arc::clone(clock), reloads))?;
+        let nonces = match &needs.redis_url {
+            Some(url) => Nonces::redis(url.reveal(), &edge.name).map_err(AssemblyError::Nonces)?,
+            None => Nonces::embedded(clock.now()),
+        };
+        signed = Some(SignedRequests::new(rules.clone(), keys, nonces));
+    }
+
     let mut tenants = None;
     if let Some(listed) = &edge.tenants {
         let directory = Arc::new(Directory::default());
@@ -156,6 +174,7 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
         keys,
         tokens: TokenCache::new(needs.token_cache, metrics.token_hits.clone(), metrics.token_misses.clone())?,
         assertions,
+        signed,
         revocations,
         tenants,
         limits: Limits::new(shared, edge.authorizer.replicas, metrics.limits()),

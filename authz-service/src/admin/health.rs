@@ -52,6 +52,9 @@ impl Readiness {
             part("revocations", revocations.health(now));
         }
         part("services", authorizer.assertions.health());
+        if let Some(signed) = &authorizer.signed {
+            part("signing-keys", signed.keys().health());
+        }
         let draining = admin.draining.load(Ordering::Relaxed);
         let ready = !draining && parts.values().all(|part| part.ready);
         Self { ready, draining, revision: snapshot.revision.clone(), parts }

@@ -205,6 +205,9 @@ impl Metrics {
         self.entries.with_label_values(&["tokens"]).set(count(authorizer.tokens.len()));
         self.entries.with_label_values(&["identities"]).set(count(authorizer.identities.len()));
         self.counters.set(count(authorizer.limits.len()));
+        if let Some(signed) = &authorizer.signed {
+            self.entries.with_label_values(&["nonces"]).set(count(signed.nonces().len()));
+        }
         if let Some(revocations) = &authorizer.revocations {
             self.revoked.set(count(revocations.len()));
         }

@@ -3,6 +3,8 @@
 //! Nothing here can express a path rewrite, a body transform or a cookie edit. What is not in these types
 //! cannot be rendered.
 
+mod signed;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -14,6 +16,7 @@ use identity::{Role, ServiceName};
 mod limits;
 
 pub use limits::{LONGEST_REFILL, Limit, Mode, Per, TenantMatch};
+pub use signed::{Cidr, CidrError, Signatures, SignedPolicy};
 
 /// A whole, valid edge.
 #[derive(Clone, Debug)]
@@ -39,6 +42,8 @@ pub struct Edge {
     pub sessions: Option<Sessions>,
     /// Which services may call on an internal listener, by name.
     pub services: BTreeMap<ServiceName, Service>,
+    /// How requests are signed; absent when no policy needs it.
+    pub signatures: Option<Signatures>,
     /// Where tenants are listed; absent when no policy needs one.
     pub tenants: Option<TenantDirectory>,
     /// What a caller must be, by name.
@@ -185,6 +190,8 @@ pub enum Policy {
     Session(SessionPolicy),
     /// A service of the platform, on an internal listener only.
     Internal(InternalPolicy),
+    /// A program that signs its requests, from a known address.
+    Signed(SignedPolicy),
 }
 
 /// What a person must have beyond a session.

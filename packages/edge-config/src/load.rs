@@ -165,7 +165,13 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
     });
     let tenants_node = fields.optional("tenants");
     let tenants = tenants_node.and_then(|node| sections::tenants(context, node));
-    let stores = sections::Stores { sessions: sessions_node.is_some(), tenants: tenants_node.is_some() };
+    let signatures_node = fields.optional("signatures");
+    let signatures = signatures_node.and_then(|node| sections::signatures::read(context, node));
+    let stores = sections::Stores {
+        sessions: sessions_node.is_some(),
+        tenants: tenants_node.is_some(),
+        signatures: signatures_node.is_some(),
+    };
     let policies = Declared::read(
         context,
         fields.required("policies", "name at least one policy: `policies: { public: { kind: public } }`"),
@@ -184,6 +190,9 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
     let reserved = fields
         .required("reserved_headers", "list the names that only the edge may write: `prefixes: [x-madome-, x-forwarded-, x-envoy-]`, `names: [x-tenant-id]`")
         .and_then(|node| sections::reserved(context, node));
+    if let (Some(node), Some(signatures), Some(reserved)) = (signatures_node, &signatures, &reserved) {
+        sections::signatures::check_reserved(context, node, signatures, reserved);
+    }
     let internal_paths = fields
         .optional("internal_paths")
         .map(|node| routes::internal_paths(context, node))
@@ -220,6 +229,7 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         hosts: hosts.good,
         sessions,
         services: services.good.into_values().collect(),
+        signatures,
         tenants,
         policies: policies.good,
         limits: limits.good,

@@ -1,5 +1,7 @@
 //! The sections of an edge file, one function for each.
 
+pub(crate) mod signatures;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -377,6 +379,7 @@ pub(crate) fn tenants(context: Context<'_>, node: &Node) -> Option<TenantDirecto
 pub(crate) struct Stores {
     pub(crate) sessions: bool,
     pub(crate) tenants: bool,
+    pub(crate) signatures: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -384,6 +387,7 @@ enum Kind {
     Public,
     Session,
     Internal,
+    Signed,
 }
 
 pub(crate) fn policy(
@@ -395,9 +399,14 @@ pub(crate) fn policy(
 ) -> Option<Policy> {
     let what = format!("policy `{name}`");
     let mut fields = Fields::of(context, node, &*what);
-    let kinds = [("public", Kind::Public), ("session", Kind::Session), ("internal", Kind::Internal)];
+    let kinds = [
+        ("public", Kind::Public),
+        ("session", Kind::Session),
+        ("internal", Kind::Internal),
+        ("signed", Kind::Signed),
+    ];
     let kind = fields
-        .required("kind", "say what it is: `public`, `session` or `internal`")
+        .required("kind", "say what it is: `public`, `session`, `internal` or `signed`")
         .and_then(|n| choice(context, n, &format!("the kind of {what}"), &kinds));
     let place = fields.place;
     let policy = match kind? {
@@ -445,6 +454,9 @@ pub(crate) fn policy(
                 }
             }
             Some(Policy::Internal(InternalPolicy { services: accepted }))
+        }
+        Kind::Signed => {
+            signatures::policy(context, &mut fields, &what, stores.signatures).map(Policy::Signed)
         }
     };
     fields.finish();

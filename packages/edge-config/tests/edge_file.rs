@@ -256,3 +256,61 @@ fn a_prefix_takes_whole_segments() {
     assert!(PathMatch::Prefix("/".to_owned()).takes("/anything"));
     assert!(!PathMatch::Exact("/users".to_owned()).takes("/users/"));
 }
+
+/// The dev edge with signed requests: a section, a policy and a route.
+fn signed_text() -> String {
+    let text = dev_text().replacen(
+        "policies:\n",
+        "signatures: { keys: signing-keys.yaml, headers: [content-type] }\n\npolicies:\n  sync: { kind: signed, keys: [partner], addresses: [192.0.2.0/24, \"2001:db8::/32\"] }\n",
+        1,
+    );
+    text + "\n  - { name: sync, host: api, exact: /sync, methods: [POST], policy: sync, to: users, answers: users }\n"
+}
+
+#[test]
+fn signed_requests_say_what_they_should() {
+    let edge = parse(Path::new("edge.yaml"), &signed_text(), &nothing_set).unwrap();
+    let signatures = edge.signatures.unwrap();
+    assert_eq!((signatures.max_age.as_secs(), signatures.skew.as_secs()), (300, 5));
+    assert_eq!((signatures.max_body_bytes, signatures.headers), (65_536, vec!["content-type".to_owned()]));
+    let Policy::Signed(policy) = &edge.policies["sync"] else { unreachable!() };
+    assert_eq!(policy.keys, ["partner"]);
+    assert!(policy.addresses[0].contains("192.0.2.255".parse().unwrap()));
+    assert!(!policy.addresses[0].contains("192.0.3.0".parse().unwrap()));
+}
+
+#[test]
+fn each_of_these_is_a_fault_of_signed_requests() {
+    let cases = [
+        ("signatures: { keys: signing-keys.yaml, headers: [content-type] }", "", "needs signatures"),
+        ("keys: signing-keys.yaml, headers", "headers", "has no `keys`"),
+        ("keys: signing-keys.yaml", "keys: \"\"", "is empty"),
+        ("headers: [content-type]", "max_age_seconds: 0", "from 1 to 3600"),
+        ("headers: [content-type]", "skew_seconds: 301", "from 0 to 300"),
+        ("headers: [content-type]", "max_body_bytes: 1048577", "from 1 to 1048576"),
+        ("headers: [content-type]", "headers: [Content-Type]", "lower-case letters"),
+        ("headers: [content-type]", "headers: [cookie]", "does not arrive as it was sent"),
+        ("headers: [content-type]", "headers: [x-madome-a]", "is reserved and never arrives"),
+        ("headers: [content-type]", "header: [content-type]", "did you mean `headers`?"),
+        ("keys: [partner], ", "", "has no `keys`"),
+        ("keys: [partner]", "keys: []", "nobody would pass"),
+        ("keys: [partner]", "keys: [Partner]", "is not a usable name"),
+        (", addresses: [192.0.2.0/24, \"2001:db8::/32\"]", "", "has no `addresses`"),
+        ("[192.0.2.0/24, \"2001:db8::/32\"]", "[]", "nobody would pass"),
+        ("192.0.2.0/24", "192.0.2.1/24", "write 192.0.2.0/24"),
+        ("192.0.2.0/24", "192.0.2.0", "an address and a length"),
+        ("192.0.2.0/24", "\"::ffff:192.0.2.0/120\"", "the IPv4 address itself"),
+        ("kind: signed", "kind: sigend", "did you mean `signed`?"),
+        ("kind: signed", "kind: internal", "has no field `addresses`"),
+    ];
+    for (old, new, expected) in cases {
+        let text = signed_text();
+        assert!(text.contains(old), "{old:?} is not there");
+        let message = faults_of(&text.replacen(old, new, 1)).to_string();
+        assert!(
+            message.contains(expected),
+            "replacing {old:?} by {new:?} should say {expected:?}:\n{message}"
+        );
+        assert!(message.contains("edge.yaml:"), "no place in:\n{message}");
+    }
+}

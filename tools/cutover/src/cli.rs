@@ -43,6 +43,41 @@ pub enum Command {
     Keys(KeysArguments),
     /// Start the whole edge in the foreground, until Ctrl-C.
     Run(RunArguments),
+    /// Sign one request (RFC 9421) and print its headers, one for each line, as `curl -H @FILE` reads them.
+    Sign(SignArguments),
+}
+
+/// `cutover sign`
+#[derive(Debug, Args)]
+pub struct SignArguments {
+    /// The name that the edge knows the key by.
+    #[arg(long, value_name = "NAME")]
+    pub key: String,
+    /// The secret in base64 (hmac-sha256), or an Ed25519 private key in PKCS #8 PEM.
+    #[arg(long, value_name = "FILE")]
+    pub secret_file: PathBuf,
+    /// The body, when the request has one.
+    #[arg(long, value_name = "FILE")]
+    pub body: Option<PathBuf>,
+    /// A header to cover, as it will be sent: `name: value`. The edge file says which may be.
+    #[arg(long, value_name = "NAME: VALUE")]
+    pub header: Vec<String>,
+    /// The host that the request will name, when it is not the one in the URL.
+    #[arg(long)]
+    pub host: Option<String>,
+    /// Ends the signature this many seconds from now; the edge may end it earlier.
+    #[arg(long, value_name = "SECONDS")]
+    pub expires_in: Option<u64>,
+    /// 16 to 128 characters that were never used before with this key. [default: random]
+    #[arg(long)]
+    pub nonce: Option<String>,
+    /// Print one JSON object instead of lines.
+    #[arg(long)]
+    pub json: bool,
+    /// The method.
+    pub method: String,
+    /// The URL, exactly as it will be sent.
+    pub url: String,
 }
 
 /// `cutover lint`

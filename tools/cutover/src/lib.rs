@@ -10,3 +10,4 @@ pub mod keys;
 pub mod lint;
 pub mod render;
 pub mod run;
+pub mod sign;

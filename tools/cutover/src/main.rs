@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use cutover::cli::{Cli, Command};
-use cutover::{keys, lint, render, run};
+use cutover::{keys, lint, render, run, sign};
 
 fn main() -> ExitCode {
     let environment = |name: &str| std::env::var(name).ok();
@@ -13,5 +13,6 @@ fn main() -> ExitCode {
         Command::Render(arguments) => render::main(&arguments, &environment),
         Command::Keys(arguments) => keys::main(&arguments),
         Command::Run(arguments) => run::main(&arguments, &environment),
+        Command::Sign(arguments) => sign::main(&arguments),
     }
 }

@@ -155,10 +155,16 @@ pub(crate) fn of_route(
 /// Whether a caller whom `policy` lets through has what is counted by.
 const fn knows(policy: &Policy, per: Per) -> bool {
     match (policy, per) {
-        (Policy::Public | Policy::Session(_) | Policy::Internal(_), Per::Address | Per::Route)
+        (
+            Policy::Public | Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_),
+            Per::Address | Per::Route,
+        )
         | (Policy::Session(_), Per::Subject | Per::Tenant | Per::Session)
-        | (Policy::Internal(_), Per::Service) => true,
+        | (Policy::Internal(_) | Policy::Signed(_), Per::Service) => true,
         (Policy::Public, _) | (Policy::Session(_), Per::Service | Per::ApiKey) => false,
-        (Policy::Internal(_), Per::Subject | Per::Tenant | Per::Session | Per::ApiKey) => false,
+        (
+            Policy::Internal(_) | Policy::Signed(_),
+            Per::Subject | Per::Tenant | Per::Session | Per::ApiKey,
+        ) => false,
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::cluster::{insert, socket};
 use super::metadata::{REFUSAL_MARK, filter};
+use super::routes::whole_body;
 use super::template::{self, fill};
 use super::{Paths, TemplateError, access_log, guard, seconds};
 
@@ -89,6 +90,15 @@ fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
         {
             patterns.push(json!({ "exact": name }));
         }
+    }
+    if let Some(signatures) = &edge.signatures {
+        let headers = ["signature", "signature-input", "content-digest"].into_iter();
+        let covered = headers.chain(signatures.headers.iter().map(String::as_str));
+        if let Some(patterns) = config.pointer_mut("/allowed_headers/patterns").and_then(Value::as_array_mut)
+        {
+            patterns.extend(covered.map(|name| json!({ "exact": name })));
+        }
+        insert(&mut config, "with_request_body", whole_body(signatures));
     }
     Ok(config)
 }

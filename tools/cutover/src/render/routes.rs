@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 
 use edge_config::Edge;
-use edge_config::edge::{Backend, Exposure, Listener, METHODS, PathMatch, Policy, Route};
+use edge_config::edge::{Backend, Exposure, Listener, METHODS, PathMatch, Policy, Route, Signatures};
 use identity::headers;
 use serde_json::{Value, json};
 
@@ -173,14 +173,31 @@ fn no_decision() -> Value {
 
 /// What the authorizer is told about the route. It never matches a path itself.
 fn decision(edge: &Edge, route: &Route, exposure: Exposure) -> Value {
+    let mut settings = json!({ "context_extensions": {
+        "route": route.name,
+        "policy": route.policy,
+        "revision": edge.revision.0,
+        "exposure": exposure.as_str(),
+    } });
+    if let Some(signatures) = &edge.signatures {
+        match edge.policies.get(&route.policy) {
+            Some(Policy::Signed(_)) => insert(&mut settings, "with_request_body", whole_body(signatures)),
+            // The filter asks for bodies, because it alone can say that they are bytes; no other policy does.
+            Some(Policy::Public | Policy::Session(_) | Policy::Internal(_)) | None => {
+                insert(&mut settings, "disable_request_body_buffering", json!(true));
+            }
+        }
+    }
+    json!({ "@type": PER_ROUTE, "check_settings": settings })
+}
+
+/// The whole body or 413: half of one has no digest. Without `pack_as_bytes` whatever is not UTF-8 is replaced;
+/// Envoy reads that field in the filter's settings only, not in a route's.
+pub(super) fn whole_body(signatures: &Signatures) -> Value {
     json!({
-        "@type": PER_ROUTE,
-        "check_settings": { "context_extensions": {
-            "route": route.name,
-            "policy": route.policy,
-            "revision": edge.revision.0,
-            "exposure": exposure.as_str(),
-        } },
+        "max_request_bytes": signatures.max_body_bytes,
+        "allow_partial_message": false,
+        "pack_as_bytes": true,
     })
 }
 

@@ -1,0 +1,235 @@
+//! Programs that sign their requests (RFC 9421).
+//!
+//! The way of one: [`Presented::NotOffered`] without any signature header; otherwise its form, its key, the
+//! signature and the digest of the body, the window of time, and last whether its nonce was seen before. Only a
+//! signature that holds costs a nonce, so nobody without a key can fill the memory of them.
+//!
+//! With `m` = `max_age_seconds` and `s` = `skew_seconds`, a signature counts from `created - s` until the
+//! earlier of `created + m` and `expires`, plus `s`; both ends belong to the window, to the millisecond.
+
+pub mod keys;
+pub mod nonces;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::UnixTime;
+use edge_config::edge::Signatures;
+use identity::ServiceName;
+use signed_request::{Message, Offer, offer};
+
+use crate::check::CheckInput;
+use crate::credential::signed::keys::SigningKeys;
+use crate::credential::signed::nonces::{Nonces, Spent, Window};
+use crate::credential::{CredentialFault, Presented};
+use crate::decision::Failure;
+
+/// Envoy says here whether it sent a part of the body only. It never does, as it is configured.
+const PARTIAL_BODY: &str = "x-envoy-auth-partial-body";
+
+/// Why a signature that was offered is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignatureFault {
+    /// It is wrong in itself.
+    Signature(signed_request::Fault),
+    /// Nobody knows the key.
+    UnknownKey,
+    /// Made in the future: a clock is wrong, or the time is in milliseconds.
+    NotYetValid,
+    /// Its window is closed.
+    Expired,
+    /// Its nonce was used before.
+    Replayed,
+}
+
+impl SignatureFault {
+    /// The stable code of this fault.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        use signed_request::Fault;
+        match self {
+            Self::Signature(Fault::Malformed) => "signature_malformed",
+            Self::Signature(Fault::Ambiguous) => "signature_ambiguous",
+            Self::Signature(Fault::Incomplete) => "signature_incomplete",
+            Self::Signature(Fault::UnknownComponent) => "signature_unknown_component",
+            Self::Signature(Fault::Unsignable) => "signature_unsignable",
+            Self::Signature(Fault::WrongAlgorithm) => "signature_wrong_algorithm",
+            Self::Signature(Fault::BadSignature) => "signature_bad",
+            Self::Signature(Fault::WrongDigest) => "signature_wrong_digest",
+            Self::UnknownKey => "signature_unknown_key",
+            Self::NotYetValid => "signature_not_yet_valid",
+            Self::Expired => "signature_expired",
+            Self::Replayed => "signature_replayed",
+        }
+    }
+}
+
+impl From<signed_request::Fault> for SignatureFault {
+    fn from(fault: signed_request::Fault) -> Self {
+        Self::Signature(fault)
+    }
+}
+
+/// A program whose signature was believed, for this one request. Only this module can make one.
+#[derive(Clone, Debug)]
+pub struct AuthenticatedSigner {
+    service: ServiceName,
+    key: String,
+}
+
+impl AuthenticatedSigner {
+    /// Which service it is.
+    #[must_use]
+    pub const fn service(&self) -> &ServiceName {
+        &self.service
+    }
+
+    /// The name of the key.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+/// Everything that is needed to believe a signature.
+#[derive(Debug)]
+pub struct SignedRequests {
+    rules: Signatures,
+    keys: Arc<SigningKeys>,
+    nonces: Nonces,
+}
+
+impl SignedRequests {
+    /// Believes signatures of `keys`, as `rules` say, each once.
+    #[must_use]
+    pub const fn new(rules: Signatures, keys: Arc<SigningKeys>, nonces: Nonces) -> Self {
+        Self { rules, keys, nonces }
+    }
+
+    /// The keys.
+    #[must_use]
+    pub fn keys(&self) -> &SigningKeys {
+        &self.keys
+    }
+
+    /// The memory of nonces.
+    #[must_use]
+    pub const fn nonces(&self) -> &Nonces {
+        &self.nonces
+    }
+
+    /// The program that `input`'s signature speaks for.
+    ///
+    /// # Errors
+    /// [`Failure::SigningKeysUnavailable`] or [`Failure::NoncesUnavailable`] when a signature was offered and
+    /// there is nothing to verify it with, or no memory of nonces that reaches back far enough.
+    pub async fn present(
+        &self,
+        input: &CheckInput<'_>,
+        now: UnixTime,
+    ) -> Result<Presented<AuthenticatedSigner>, Failure> {
+        let failed = |fault: SignatureFault| Ok(Presented::Failed(CredentialFault::Signature(fault)));
+        let message = message(input);
+        let offered = match offer(&message, &self.rules.headers) {
+            Ok(Some(offered)) => offered,
+            Ok(None) => return Ok(Presented::NotOffered),
+            Err(fault) => return failed(fault.into()),
+        };
+        if input.values(PARTIAL_BODY).any(|value| value != b"false") {
+            return failed(signed_request::Fault::WrongDigest.into());
+        }
+        let keys = self.keys.current(now)?;
+        let Some(key) = keys.key(offered.key_id()) else { return failed(SignatureFault::UnknownKey) };
+        if let Err(fault) = offered.verify(&message, key.algorithm, &key.verifying) {
+            return failed(fault.into());
+        }
+        let window = match self.window(&offered, now) {
+            Ok(window) => window,
+            Err(fault) => return failed(fault),
+        };
+        match self.nonces.spend(offered.key_id(), offered.nonce(), window, now).await? {
+            Spent::Replayed => failed(SignatureFault::Replayed),
+            Spent::Fresh => {
+                let signer =
+                    AuthenticatedSigner { service: key.service.clone(), key: offered.key_id().to_owned() };
+                Ok(Presented::Verified(signer))
+            }
+        }
+    }
+
+    fn window(&self, offered: &Offer<'_>, now: UnixTime) -> Result<Window, SignatureFault> {
+        let Signatures { max_age, skew, .. } = self.rules;
+        window(offered.created(), offered.expires(), max_age, skew, now)
+    }
+}
+
+/// The window of a signature, when `now` is in it.
+fn window(
+    created: u64,
+    expires: Option<u64>,
+    max_age: Duration,
+    skew: Duration,
+    now: UnixTime,
+) -> Result<Window, SignatureFault> {
+    let created = UnixTime::from_seconds(created);
+    if created > now.plus(skew) {
+        return Err(SignatureFault::NotYetValid);
+    }
+    let oldest = created.plus(max_age);
+    let end = expires.map_or(oldest, |expires| oldest.min(UnixTime::from_seconds(expires)));
+    let window = Window { created, closes: end.plus(skew), skew };
+    // A signature that ended before it was made never counts, whatever the tolerance.
+    if end < created || now > window.closes {
+        return Err(SignatureFault::Expired);
+    }
+    Ok(window)
+}
+
+fn message<'a>(input: &CheckInput<'a>) -> Message<'a> {
+    Message {
+        method: input.method,
+        target: input.target,
+        host: input.host,
+        headers: input.headers.clone(),
+        body: input.body,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_is_exact_to_the_millisecond() {
+        let created = 1_800_000_000;
+        let at = |millis: i64| UnixTime::from_millis((1_800_000_000_000_i64 + millis).unsigned_abs());
+        let verdict = |expires: Option<u64>, now: UnixTime| {
+            window(created, expires, Duration::from_secs(300), Duration::from_secs(5), now).err()
+        };
+        let (early, late) = (Some(SignatureFault::NotYetValid), Some(SignatureFault::Expired));
+        for (now, expected) in [(-5_001, early), (-5_000, None), (0, None), (305_000, None), (305_001, late)]
+        {
+            assert_eq!(verdict(None, at(now)), expected, "{now}");
+        }
+        for (expires, now, expected) in [
+            (created + 10, 15_000, None),
+            (created + 10, 15_001, late),
+            (created + 1_000_000, 305_000, None),
+            (created + 1_000_000, 305_001, late),
+            (created, 5_000, None),
+            (created, 5_001, late),
+            (created - 1, 0, late),
+            (0, 0, late),
+            (u64::MAX, 0, None),
+        ] {
+            assert_eq!(verdict(Some(expires), at(now)), expected, "{expires} {now}");
+        }
+        // Milliseconds for seconds, and the end of time.
+        for created in [1_800_000_000_000, u64::MAX] {
+            let fault = window(created, None, Duration::from_secs(300), Duration::from_secs(5), at(0)).err();
+            assert_eq!(fault, early);
+        }
+        let fault = window(0, None, Duration::from_secs(300), Duration::from_secs(5), at(0)).err();
+        assert_eq!(fault, late);
+    }
+}

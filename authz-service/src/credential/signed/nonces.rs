@@ -1,0 +1,114 @@
+//! Which nonces were used: each counts once for each key, until the window of its signature closes.
+//!
+//! A memory that began after a signature could have been used cannot vouch for it. So every memory knows since
+//! when it remembers, and a signature that could have been used before is neither believed nor denied: 503
+//! `nonces_unavailable`, and signing anew helps. That covers a restart of the embedded memory, and a Redis that
+//! lost its data, alike.
+//!
+//! | memory | shared by replicas | survives a restart of the authorizer | when it cannot tell |
+//! |---|---|---|---|
+//! | embedded | no: run one replica | by refusing what is older, for `skew` | full: 503 |
+//! | Redis | yes | yes | gone, slow, or emptied: 503 |
+
+mod embedded;
+mod redis;
+
+use std::time::Duration;
+
+use clock::UnixTime;
+
+use self::embedded::Embedded;
+use self::redis::Redis;
+use crate::decision::Failure;
+
+/// From when until when a signature can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// When it was made.
+    pub created: UnixTime,
+    /// The last moment at which it counts, tolerance included.
+    pub closes: UnixTime,
+    /// The tolerance: it counts this much before it was made.
+    pub skew: Duration,
+}
+
+impl Window {
+    /// Whether a memory that began at `since` knows about every use of the signature.
+    fn opens_after(&self, since: UnixTime) -> bool {
+        self.created > since.plus(self.skew)
+    }
+}
+
+/// What comes of spending a nonce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spent {
+    /// It was not used before, and is now.
+    Fresh,
+    /// It was used before.
+    Replayed,
+}
+
+/// A memory of nonces.
+#[derive(Debug)]
+pub enum Nonces {
+    /// In this process.
+    Embedded(Embedded),
+    /// In Redis, for every replica.
+    Redis(Redis),
+}
+
+impl Nonces {
+    /// A memory within this process, which begins at `now`.
+    #[must_use]
+    pub fn embedded(now: UnixTime) -> Self {
+        Self::Embedded(Embedded::new(now))
+    }
+
+    /// A memory in the Redis at `url`, for the edge called `edge`.
+    ///
+    /// # Errors
+    /// When the address is not one of a Redis.
+    pub fn redis(url: &str, edge: &str) -> Result<Self, String> {
+        Redis::new(url, edge).map(Self::Redis)
+    }
+
+    /// Begins to remember, where that is somebody else's business, and tries until that has worked.
+    pub async fn begin(&self, clock: &dyn clock::Clock) {
+        match self {
+            Self::Embedded(_) => {}
+            Self::Redis(redis) => redis.begin(clock).await,
+        }
+    }
+
+    /// Spends `nonce` of `key` at `now`, which is within `window`.
+    ///
+    /// # Errors
+    /// [`Failure::NoncesUnavailable`] when nobody can tell whether it was used before.
+    pub async fn spend(
+        &self,
+        key: &str,
+        nonce: &str,
+        window: Window,
+        now: UnixTime,
+    ) -> Result<Spent, Failure> {
+        match self {
+            Self::Embedded(embedded) => embedded.spend(key, nonce, window, now),
+            Self::Redis(redis) => redis.spend(key, nonce, window, now).await,
+        }
+    }
+
+    /// How many nonces this process remembers.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Embedded(embedded) => embedded.len(),
+            Self::Redis(_) => 0,
+        }
+    }
+
+    /// Whether it remembers none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

@@ -1,0 +1,151 @@
+//! Nonces in this process.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use clock::UnixTime;
+
+use super::{Spent, Window};
+use crate::decision::Failure;
+
+/// Of one key: with a window of 305 s, 200 requests a second. One busy key cannot take the room of others.
+const MAX_OF_A_KEY: usize = 65_536;
+/// Of all keys: some 40 MB.
+const MAX: usize = 262_144;
+
+/// The memory. A nonce is never forgotten early: when there is no room, nothing new is let in.
+#[derive(Debug)]
+pub struct Embedded {
+    since: UnixTime,
+    used: Mutex<Used>,
+}
+
+#[derive(Debug, Default)]
+struct Used {
+    by_key: HashMap<String, OfKey>,
+    count: usize,
+    /// Everything whose window closed before this moment is forgotten. It never goes back, even when the
+    /// clock does.
+    forgotten_before: Option<UnixTime>,
+}
+
+#[derive(Debug, Default)]
+struct OfKey {
+    nonces: HashSet<Arc<str>>,
+    by_close: BinaryHeap<Reverse<(UnixTime, Arc<str>)>>,
+}
+
+impl Used {
+    fn forget(&mut self, now: UnixTime) {
+        let limit = self.forgotten_before.map_or(now, |before| before.max(now));
+        self.forgotten_before = Some(limit);
+        let mut forgotten = 0;
+        for of_key in self.by_key.values_mut() {
+            while of_key.by_close.peek().is_some_and(|Reverse((closes, _))| *closes < limit) {
+                if let Some(Reverse((_, nonce))) = of_key.by_close.pop() {
+                    of_key.nonces.remove(&nonce);
+                    forgotten += 1;
+                }
+            }
+        }
+        self.by_key.retain(|_, of_key| !of_key.nonces.is_empty());
+        self.count = self.count.saturating_sub(forgotten);
+    }
+}
+
+impl Embedded {
+    pub(super) fn new(since: UnixTime) -> Self {
+        Self { since, used: Mutex::new(Used::default()) }
+    }
+
+    pub(super) fn spend(
+        &self,
+        key: &str,
+        nonce: &str,
+        window: Window,
+        now: UnixTime,
+    ) -> Result<Spent, Failure> {
+        if !window.opens_after(self.since) {
+            return Err(Failure::NoncesUnavailable);
+        }
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.forget(now);
+        if used.forgotten_before.is_some_and(|before| window.closes < before) {
+            return Err(Failure::NoncesUnavailable);
+        }
+        if used.by_key.get(key).is_some_and(|of_key| of_key.nonces.contains(nonce)) {
+            return Ok(Spent::Replayed);
+        }
+        let has_room =
+            used.count < MAX && used.by_key.get(key).is_none_or(|of_key| of_key.nonces.len() < MAX_OF_A_KEY);
+        if !has_room {
+            return Err(Failure::NoncesUnavailable);
+        }
+        let nonce: Arc<str> = Arc::from(nonce);
+        let of_key = used.by_key.entry(key.to_owned()).or_default();
+        of_key.nonces.insert(Arc::clone(&nonce));
+        of_key.by_close.push(Reverse((window.closes, nonce)));
+        used.count += 1;
+        Ok(Spent::Fresh)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn at(seconds: u64) -> UnixTime {
+        UnixTime::from_seconds(seconds)
+    }
+
+    fn window(created: u64) -> Window {
+        Window { created: at(created), closes: at(created + 305), skew: Duration::from_secs(5) }
+    }
+
+    #[test]
+    fn a_nonce_counts_once_until_its_window_closes() {
+        let memory = Embedded::new(at(0));
+        let spend = |key, nonce, now| memory.spend(key, nonce, window(1_000), at(now));
+        assert_eq!(spend("a", "n", 1_000), Ok(Spent::Fresh));
+        assert_eq!(spend("a", "n", 1_305), Ok(Spent::Replayed));
+        assert_eq!(spend("b", "n", 1_000), Ok(Spent::Fresh));
+        assert_eq!(spend("a", "m", 1_305), Ok(Spent::Fresh));
+        // The window is closed: the caller does not come this far. Were the clock stepped back, nobody could
+        // tell any more.
+        assert_eq!(spend("a", "o", 1_306), Err(Failure::NoncesUnavailable));
+        assert_eq!(memory.len(), 0);
+        assert_eq!(spend("a", "n", 1_000), Err(Failure::NoncesUnavailable));
+        assert_eq!(memory.spend("a", "n", window(2_000), at(1_306)), Ok(Spent::Fresh));
+    }
+
+    #[test]
+    fn what_could_have_been_used_before_it_began_is_not_vouched_for() {
+        let memory = Embedded::new(at(1_000));
+        for (created, expected) in [
+            (994, Err(Failure::NoncesUnavailable)),
+            (1_005, Err(Failure::NoncesUnavailable)),
+            (1_006, Ok(Spent::Fresh)),
+        ] {
+            assert_eq!(memory.spend("a", "n", window(created), at(1_001)), expected, "{created}");
+        }
+    }
+
+    #[test]
+    fn a_full_memory_forgets_nothing() {
+        let memory = Embedded::new(at(0));
+        for n in 0..MAX_OF_A_KEY {
+            assert_eq!(memory.spend("a", &n.to_string(), window(1_000), at(1_000)), Ok(Spent::Fresh));
+        }
+        assert_eq!(memory.spend("a", "more", window(1_000), at(1_000)), Err(Failure::NoncesUnavailable));
+        assert_eq!(memory.spend("a", "0", window(1_000), at(1_000)), Ok(Spent::Replayed));
+        assert_eq!(memory.spend("b", "0", window(1_000), at(1_000)), Ok(Spent::Fresh));
+        assert_eq!(memory.spend("a", "more", window(2_000), at(2_000)), Ok(Spent::Fresh));
+        assert_eq!(memory.len(), 1);
+    }
+}

@@ -1,0 +1,141 @@
+//! Nonces in Redis, for every replica.
+//!
+//! One script does it in one round trip: it learns since when this Redis remembers, and takes the nonce if it
+//! is free. The memory's beginning is written there too; when it is gone, so are nonces, and it begins anew.
+//! Run the Redis with `maxmemory-policy noeviction`: an evicted nonce is one that can be used again.
+
+use std::fmt;
+use std::time::Duration;
+
+use ::redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use ::redis::{Client, RedisError, Script};
+use clock::{Clock, UnixTime};
+use tokio::sync::OnceCell;
+
+use super::{Spent, Window};
+use crate::decision::Failure;
+
+/// A Redis nearby answers within a millisecond. Envoy waits 200 ms for the whole decision.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// How often the beginning is tried again.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// 0: taken, 1: used before, 2: this memory began too late to tell.
+/// `created` is compared here, because only the script sees `since` and the nonce in the same moment.
+const SPEND: &str = "
+local since = redis.call('GET', KEYS[1])
+if not since then
+  redis.call('SET', KEYS[1], ARGV[1])
+  return 2
+end
+if tonumber(ARGV[2]) <= tonumber(since) then return 2 end
+if redis.call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[3]) then return 0 end
+return 1
+";
+
+/// The memory.
+pub struct Redis {
+    client: Client,
+    connection: OnceCell<ConnectionManager>,
+    script: Script,
+    /// Both keys carry it as their hash tag, so that they are on one node of a cluster.
+    space: String,
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The client's address may hold a password.
+        f.debug_struct("Redis").field("space", &self.space).finish_non_exhaustive()
+    }
+}
+
+impl Redis {
+    pub(super) fn new(url: &str, edge: &str) -> Result<Self, String> {
+        // The error does not repeat the address, which may hold a password.
+        let client = Client::open(url).map_err(|_| {
+            "REDIS_URL is not the address of a Redis, such as redis://127.0.0.1:6379".to_owned()
+        })?;
+        Ok(Self {
+            client,
+            connection: OnceCell::new(),
+            script: Script::new(SPEND),
+            space: format!("{{signed:{edge}}}"),
+        })
+    }
+
+    async fn connection(&self) -> Result<ConnectionManager, RedisError> {
+        let connect = || async {
+            let config = ConnectionManagerConfig::new()
+                .set_connection_timeout(Some(PATIENCE))
+                .set_response_timeout(Some(PATIENCE))
+                .set_max_delay(RETRY)
+                .set_number_of_retries(1);
+            ConnectionManager::new_lazy_with_config(self.client.clone(), config)
+        };
+        self.connection.get_or_try_init(connect).await.cloned()
+    }
+
+    /// When the memory begins, in the one place that every replica sees.
+    fn since(&self) -> String {
+        format!("{}:since", self.space)
+    }
+
+    pub(super) async fn begin(&self, clock: &dyn Clock) {
+        loop {
+            let attempt = async {
+                let mut connection = self.connection().await?;
+                let now = clock.now().millis();
+                let mut command = ::redis::cmd("SET");
+                command.arg(self.since()).arg(now).arg("NX");
+                command.query_async::<()>(&mut connection).await
+            };
+            match tokio::time::timeout(PATIENCE * 2, attempt).await {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => tracing::warn!(%error, "no memory of nonces yet"),
+                Err(_) => tracing::warn!("no memory of nonces yet: Redis does not answer"),
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    pub(super) async fn spend(
+        &self,
+        key: &str,
+        nonce: &str,
+        window: Window,
+        now: UnixTime,
+    ) -> Result<Spent, Failure> {
+        // Another replica's clock may be behind by the tolerance, and count the signature for that much longer.
+        let remembered = window.closes.plus(window.skew).since(now).as_millis().max(1);
+        let created = window.created.since(UnixTime::from_millis(0)).saturating_sub(window.skew);
+        let attempt = async {
+            let mut connection = self.connection().await?;
+            self.script
+                .key(self.since())
+                .key(format!("{}:nonce:{key}:{nonce}", self.space))
+                .arg(now.millis())
+                .arg(u64::try_from(created.as_millis()).unwrap_or(u64::MAX))
+                .arg(u64::try_from(remembered).unwrap_or(u64::MAX))
+                .invoke_async::<u8>(&mut connection)
+                .await
+        };
+        match tokio::time::timeout(PATIENCE, attempt).await {
+            Ok(Ok(0)) => Ok(Spent::Fresh),
+            Ok(Ok(1)) => Ok(Spent::Replayed),
+            Ok(Ok(_)) => {
+                tracing::warn!(
+                    "the memory of nonces began after a signature was made; the client signs anew"
+                );
+                Err(Failure::NoncesUnavailable)
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "no memory of nonces");
+                Err(Failure::NoncesUnavailable)
+            }
+            Err(_) => {
+                tracing::warn!("no memory of nonces: Redis does not answer");
+                Err(Failure::NoncesUnavailable)
+            }
+        }
+    }
+}

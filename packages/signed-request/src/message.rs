@@ -1,0 +1,138 @@
+//! A request as a signature sees it.
+
+use std::borrow::Cow;
+
+use crate::Fault;
+
+/// What of a request can be signed. Everything is as it is on the wire: nothing is decoded or normalised.
+#[derive(Clone, Debug)]
+pub struct Message<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The request target in origin form: path and query, byte for byte.
+    pub target: &'a str,
+    /// The host that the request names, with its port when it is not the scheme's own.
+    pub host: &'a str,
+    /// Header lines in order. Names in any case.
+    pub headers: Vec<(&'a str, &'a [u8])>,
+    /// The content, as it is on the wire but for the transfer coding: a compressed body stays compressed.
+    pub body: &'a [u8],
+}
+
+/// The derived components (RFC 9421 §2.2) that are known here.
+pub const DERIVED: [&str; 4] = ["@method", "@path", "@query", "@authority"];
+
+impl<'a> Message<'a> {
+    /// The lines of the header `name`.
+    pub fn lines<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'a [u8]> + 's {
+        self.headers.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
+    }
+
+    /// The one line of the header `name`.
+    ///
+    /// # Errors
+    /// [`Fault::Ambiguous`] when there are two.
+    pub fn line(&self, name: &str) -> Result<Option<&'a [u8]>, Fault> {
+        let mut lines = self.lines(name);
+        match (lines.next(), lines.next()) {
+            (line, None) => Ok(line),
+            (_, Some(_)) => Err(Fault::Ambiguous),
+        }
+    }
+
+    /// The value of `component` (RFC 9421 §2.1 and §2.2).
+    ///
+    /// # Errors
+    /// [`Fault::UnknownComponent`] for a derived component that is not in [`DERIVED`]; [`Fault::Incomplete`]
+    /// for a header that is not there; [`Fault::Unsignable`] for a value that is not visible ASCII, and for a
+    /// query that is empty: `/a?` would sign the same as `/a`.
+    pub fn component(&self, component: &str) -> Result<Cow<'a, str>, Fault> {
+        let (path, query) = match self.target.split_once('?') {
+            Some((_, "")) => return Err(Fault::Unsignable),
+            Some((path, query)) => (path, query),
+            None => (self.target, ""),
+        };
+        match component {
+            "@method" => visible(self.method).map(Cow::Borrowed),
+            "@path" if path.starts_with('/') => visible(path).map(Cow::Borrowed),
+            "@path" => Err(Fault::Unsignable),
+            "@query" => Ok(Cow::Owned(format!("?{}", visible_or_empty(query)?))),
+            "@authority" => Ok(Cow::Owned(authority(visible(self.host)?))),
+            name if name.starts_with('@') => Err(Fault::UnknownComponent),
+            name => self.header(name).map(Cow::Owned),
+        }
+    }
+
+    fn header(&self, name: &str) -> Result<String, Fault> {
+        let mut lines = Vec::new();
+        for line in self.lines(name) {
+            let text = std::str::from_utf8(line).map_err(|_| Fault::Unsignable)?;
+            let text = text.trim_matches([' ', '\t']);
+            if !text.bytes().all(|b| b == b'\t' || (0x20..0x7f).contains(&b)) {
+                return Err(Fault::Unsignable);
+            }
+            lines.push(text);
+        }
+        if lines.is_empty() { Err(Fault::Incomplete) } else { Ok(lines.join(", ")) }
+    }
+}
+
+fn visible(text: &str) -> Result<&str, Fault> {
+    if text.is_empty() { Err(Fault::Unsignable) } else { visible_or_empty(text) }
+}
+
+fn visible_or_empty(text: &str) -> Result<&str, Fault> {
+    if text.bytes().all(|b| (0x21..0x7f).contains(&b) && b != b'#') {
+        Ok(text)
+    } else {
+        Err(Fault::Unsignable)
+    }
+}
+
+/// RFC 9421 §2.2.3: lower case, without the default port.
+fn authority(host: &str) -> String {
+    let host = host.to_ascii_lowercase();
+    let bare = host.strip_suffix(":443").or_else(|| host.strip_suffix(":80"));
+    bare.map(str::to_owned).unwrap_or(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(target: &str) -> Message<'_> {
+        Message {
+            method: "GET",
+            target,
+            host: "API.test:443",
+            headers: vec![("X-A", b" one "), ("x-b", b"\xff"), ("x-a", b"two")],
+            body: b"",
+        }
+    }
+
+    #[test]
+    fn components_are_raw() {
+        let raw = message("/a%2Fb/../%7e?x=%20&y");
+        let component = |name: &str| raw.component(name).map(Cow::into_owned);
+        assert_eq!(component("@method").unwrap(), "GET");
+        assert_eq!(component("@path").unwrap(), "/a%2Fb/../%7e");
+        assert_eq!(component("@query").unwrap(), "?x=%20&y");
+        assert_eq!(component("@authority").unwrap(), "api.test");
+        assert_eq!(component("x-a").unwrap(), "one, two");
+        assert_eq!(component("x-b"), Err(Fault::Unsignable));
+        assert_eq!(component("x-c"), Err(Fault::Incomplete));
+        assert_eq!(component("@target-uri"), Err(Fault::UnknownComponent));
+        assert_eq!(message("/a").component("@query").unwrap(), "?");
+        assert_eq!(message("/a?b?c").component("@query").unwrap(), "?b?c");
+    }
+
+    #[test]
+    fn what_has_two_readings_has_none() {
+        for target in ["/a?", "", "*", "/a b", "/a\n", "/\u{fffd}", "/a#b"] {
+            assert_eq!(message(target).component("@path"), Err(Fault::Unsignable), "{target:?}");
+        }
+        for target in ["/a?", "/a?b c", "/a?b#c", "/a?\u{fffd}"] {
+            assert_eq!(message(target).component("@query"), Err(Fault::Unsignable), "{target:?}");
+        }
+    }
+}

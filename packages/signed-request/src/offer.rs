@@ -1,0 +1,129 @@
+//! The signature that a request carries.
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest;
+
+use crate::field::{self, Input};
+use crate::key::VerifyingKey;
+use crate::message::{DERIVED, Message};
+use crate::{Algorithm, Fault};
+
+/// What every signature covers.
+pub const REQUIRED: [&str; 3] = ["@method", "@path", "@query"];
+
+/// The header with the digest of the content.
+pub const CONTENT_DIGEST: &str = "content-digest";
+/// The header that says what is signed.
+pub const SIGNATURE_INPUT: &str = "signature-input";
+/// The header with the signature.
+pub const SIGNATURE: &str = "signature";
+
+/// A signature that was offered and is well formed. Nothing about it is verified.
+#[derive(Clone, Debug)]
+pub struct Offer<'a> {
+    input: Input<'a>,
+    signature: Vec<u8>,
+    base: Vec<u8>,
+}
+
+/// The signature that `message` offers, if it offers one. `headers` are the header names, lower case, that it
+/// may cover beside what every signature covers.
+///
+/// # Errors
+/// [`Fault`] with the first thing that is wrong with its form.
+pub fn offer<'a>(message: &Message<'a>, headers: &[String]) -> Result<Option<Offer<'a>>, Fault> {
+    let (input, signature) = match (message.line(SIGNATURE_INPUT)?, message.line(SIGNATURE)?) {
+        (None, None) => return Ok(None),
+        (Some(input), Some(signature)) => (input, signature),
+        (Some(_), None) | (None, Some(_)) => return Err(Fault::Malformed),
+    };
+    let input = field::input(input)?;
+    let signature = field::signature(signature, input.label)?;
+    for component in &input.components {
+        let known = DERIVED.contains(component)
+            || *component == CONTENT_DIGEST
+            || headers.iter().any(|header| header == component);
+        if !known {
+            return Err(Fault::UnknownComponent);
+        }
+    }
+    // A digest that nobody signed says nothing, and a body without one is not signed.
+    let has_digest = message.line(CONTENT_DIGEST)?.is_some() || !message.body.is_empty();
+    let required = REQUIRED.into_iter().chain(has_digest.then_some(CONTENT_DIGEST));
+    for component in required {
+        if !input.components.contains(&component) {
+            return Err(Fault::Incomplete);
+        }
+    }
+    let base = base(message, &input.components, input.parameters)?;
+    Ok(Some(Offer { input, signature, base }))
+}
+
+/// The signature base (RFC 9421 §2.5).
+pub(crate) fn base(message: &Message<'_>, components: &[&str], parameters: &str) -> Result<Vec<u8>, Fault> {
+    let mut base = String::with_capacity(512);
+    for component in components {
+        let value = message.component(component)?;
+        base.extend(["\"", component, "\": ", &value, "\n"]);
+    }
+    base.extend(["\"@signature-params\": ", parameters]);
+    Ok(base.into_bytes())
+}
+
+/// SHA-256 of `body`.
+#[must_use]
+pub fn sha256(body: &[u8]) -> Vec<u8> {
+    digest::digest(&digest::SHA256, body).as_ref().to_vec()
+}
+
+impl Offer<'_> {
+    /// Which key is said to have made it.
+    #[must_use]
+    pub fn key_id(&self) -> &str {
+        self.input.key_id
+    }
+
+    /// What makes it unique: 16 to 128 characters of base64 or a UUID.
+    #[must_use]
+    pub fn nonce(&self) -> &str {
+        self.input.nonce
+    }
+
+    /// When it is said to be made, in seconds since 1970.
+    #[must_use]
+    pub const fn created(&self) -> u64 {
+        self.input.created
+    }
+
+    /// When it is said to end, in seconds since 1970.
+    #[must_use]
+    pub const fn expires(&self) -> Option<u64> {
+        self.input.expires
+    }
+
+    /// Verifies it with one of `keys`, which are all for `algorithm`, and then the body of `message`, which
+    /// must be the one that it was read from.
+    ///
+    /// # Errors
+    /// [`Fault::WrongAlgorithm`], [`Fault::BadSignature`] or [`Fault::WrongDigest`].
+    pub fn verify(
+        &self,
+        message: &Message<'_>,
+        algorithm: Algorithm,
+        keys: &[VerifyingKey],
+    ) -> Result<(), Fault> {
+        if self.input.algorithm != algorithm {
+            return Err(Fault::WrongAlgorithm);
+        }
+        if !keys.iter().any(|key| key.verifies(&self.base, &self.signature)) {
+            return Err(Fault::BadSignature);
+        }
+        match message.line(CONTENT_DIGEST)? {
+            None => Ok(()),
+            Some(line) => {
+                let said = field::content_digest(line)?;
+                verify_slices_are_equal(&said, &sha256(message.body)).map_err(|_| Fault::WrongDigest)
+            }
+        }
+    }
+}

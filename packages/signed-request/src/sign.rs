@@ -1,0 +1,63 @@
+//! Making the headers of a signed request.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::Fault;
+use crate::key::SigningKey;
+use crate::message::Message;
+use crate::offer::{CONTENT_DIGEST, SIGNATURE, SIGNATURE_INPUT, base, sha256};
+
+/// How a request is signed.
+#[derive(Clone, Debug)]
+pub struct Signature<'a> {
+    /// The name that the verifier knows the key by.
+    pub key_id: &'a str,
+    /// 16 to 128 characters that were never used before with this key.
+    pub nonce: &'a str,
+    /// The present moment, in seconds since 1970.
+    pub created: u64,
+    /// When the signature ends, in seconds since 1970.
+    pub expires: Option<u64>,
+    /// What is covered, in this order. Must contain [`crate::offer::REQUIRED`], and `content-digest` for a
+    /// request with a body.
+    pub components: &'a [&'a str],
+}
+
+/// Everything that a request without special headers should cover.
+pub const COMPONENTS: [&str; 5] = ["@method", "@path", "@query", "@authority", CONTENT_DIGEST];
+
+/// The headers that make `message` a signed one: `content-digest`, `signature-input` and `signature`.
+///
+/// # Errors
+/// [`Fault`] when the request or the key's name cannot be signed.
+pub fn sign(
+    message: &Message<'_>,
+    signature: &Signature<'_>,
+    key: &SigningKey,
+) -> Result<Vec<(&'static str, String)>, Fault> {
+    let Signature { key_id, nonce, created, expires, components } = signature;
+    let covered = components.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(" ");
+    let expires = expires.map(|expires| format!(";expires={expires}")).unwrap_or_default();
+    let algorithm = key.algorithm().name();
+    let parameters = format!(
+        "({covered});created={created}{expires};nonce=\"{nonce}\";keyid=\"{key_id}\";alg=\"{algorithm}\""
+    );
+    let digest = format!("sha-256=:{}:", STANDARD.encode(sha256(message.body)));
+    let mut with_digest = message.clone();
+    with_digest.headers.retain(|(name, _)| !name.eq_ignore_ascii_case(CONTENT_DIGEST));
+    with_digest.headers.push((CONTENT_DIGEST, digest.as_bytes()));
+    let signed = key.sign(&base(&with_digest, components, &parameters)?);
+
+    let mut headers = vec![
+        (SIGNATURE_INPUT, format!("sig={parameters}")),
+        (SIGNATURE, format!("sig=:{}:", STANDARD.encode(signed))),
+    ];
+    if components.contains(&CONTENT_DIGEST) {
+        headers.insert(0, (CONTENT_DIGEST, digest));
+    }
+    Ok(headers)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! `cutover sign`: the headers that make a request a signed one (RFC 9421).
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clock::{Clock, SystemClock};
+use signed_request::sign::COMPONENTS;
+use signed_request::{Message, Signature, SigningKey};
+
+use crate::cli::{DONE, FOUND, SignArguments, exit};
+
+/// An address taken apart, byte for byte: nothing is escaped, unescaped or resolved.
+#[derive(Debug, PartialEq, Eq)]
+struct Address<'a> {
+    host: &'a str,
+    target: String,
+}
+
+/// Signs and prints: `curl -H @FILE` reads the lines.
+pub fn main(arguments: &SignArguments) -> ExitCode {
+    match headers(arguments) {
+        Ok(headers) if arguments.json => {
+            let object: serde_json::Map<_, _> =
+                headers.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+            println!("{:#}", serde_json::Value::Object(object));
+            exit(DONE)
+        }
+        Ok(headers) => {
+            for (name, value) in headers {
+                println!("{name}: {value}");
+            }
+            exit(DONE)
+        }
+        Err(message) => {
+            eprintln!("{message}");
+            exit(FOUND)
+        }
+    }
+}
+
+fn headers(arguments: &SignArguments) -> Result<Vec<(&'static str, String)>, String> {
+    let read = |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
+    let at_key = |what: String| format!("{}: {what}", arguments.secret_file.display());
+    let text = String::from_utf8(read(&arguments.secret_file)?).map_err(|_| at_key("not text".to_owned()))?;
+    let key = SigningKey::read(&text).map_err(|error| at_key(error.to_string()))?;
+    let body = arguments.body.as_deref().map(read).transpose()?;
+    let Address { host, target } = address(&arguments.url)?;
+    let lines = arguments.header.iter().map(|line| {
+        let (name, value) = line.split_once(':').ok_or_else(|| format!("{line:?} is not `name: value`"))?;
+        Ok((name.trim().to_ascii_lowercase(), value.trim()))
+    });
+    let lines: Vec<(String, &str)> = lines.collect::<Result<_, String>>()?;
+    let message = Message {
+        method: &arguments.method,
+        target: &target,
+        host: arguments.host.as_deref().unwrap_or(host),
+        headers: lines.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect(),
+        body: body.as_deref().unwrap_or_default(),
+    };
+    let mut components: Vec<&str> = COMPONENTS.to_vec();
+    for (name, _) in &lines {
+        if !components.contains(&name.as_str()) {
+            components.push(name);
+        }
+    }
+    let created = SystemClock.now().seconds();
+    let random = nonce()?;
+    let signature = Signature {
+        key_id: &arguments.key,
+        nonce: arguments.nonce.as_deref().unwrap_or(&random),
+        created,
+        expires: arguments.expires_in.map(|seconds| created.saturating_add(seconds)),
+        components: &components,
+    };
+    signed_request::sign(&message, &signature, &key)
+        .map_err(|fault| format!("{} {} cannot be signed: {fault}", arguments.method, arguments.url))
+}
+
+fn nonce() -> Result<String, String> {
+    use base64::Engine as _;
+    let mut bytes = [0; 18];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| "the system's random source failed".to_owned())?;
+    Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
+}
+
+fn address(url: &str) -> Result<Address<'_>, String> {
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    let rest = rest.ok_or_else(|| format!("{url:?} does not begin with http:// or https://"))?;
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (host, target) = rest.split_at_checked(end).unwrap_or((rest, ""));
+    if host.is_empty() || host.contains('@') {
+        return Err(format!("{url:?} has no plain host"));
+    }
+    // What every client sends for an empty path.
+    let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
+    Ok(Address { host, target })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_taken_apart_byte_for_byte() {
+        for (url, host, target) in [
+            ("http://a.test:8080/x%2Fy/../z?q=%20", "a.test:8080", "/x%2Fy/../z?q=%20"),
+            ("https://a.test", "a.test", "/"),
+            ("https://a.test?x=1", "a.test", "/?x=1"),
+        ] {
+            assert_eq!(address(url), Ok(Address { host, target: target.to_owned() }));
+        }
+        for url in ["a.test/x", "ftp://a.test/", "http:///x", "http://u:p@a.test/"] {
+            assert!(address(url).is_err(), "{url}");
+        }
+    }
+}
