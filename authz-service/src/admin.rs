@@ -24,6 +24,7 @@ use clock::{Clock, UnixTime};
 use crate::admin::health::Readiness;
 use crate::admin::metrics::Metrics;
 use crate::authorizer::Authorizer;
+use crate::push::channel::Channel;
 
 /// What the admin interface looks at.
 #[derive(Clone, Debug)]
@@ -38,6 +39,8 @@ pub struct Admin {
     pub started: UnixTime,
     /// Set once the process is on its way out.
     pub draining: Arc<AtomicBool>,
+    /// The subscription to changes; absent without one.
+    pub push: Option<Arc<Channel>>,
 }
 
 impl Admin {

@@ -18,9 +18,9 @@ use crate::decision::{AnswerKind, Decision, DenyReason, Failure, Stop};
 use crate::identity_headers::IdentityWriter;
 use crate::limit::Limits;
 use crate::policy::{self, Permit, Who};
-use crate::session::{self, revocations::Revocations};
+use crate::session::{self, revocations::Revocations, tenant_changes::TenantChanges};
 use crate::snapshot::{Located, Route, Snapshots};
-use crate::tenant::{self, directory::Directory};
+use crate::tenant::{self, Tenants};
 
 /// Everything that a decision asks.
 #[derive(Debug)]
@@ -38,7 +38,9 @@ pub struct Authorizer {
     /// Revoked sessions; absent when the edge lists none.
     pub revocations: Option<Arc<Revocations>>,
     /// Tenants; absent when the edge has no directory.
-    pub tenants: Option<Arc<Directory>>,
+    pub tenants: Option<Tenants>,
+    /// Which tenant each session was last seen with.
+    pub tenant_changes: TenantChanges,
     /// How often.
     pub limits: Limits,
     /// Identity headers.
@@ -190,7 +192,8 @@ impl Authorizer {
         };
         *who = Who::Person(Arc::clone(authenticated.person()));
         let live = session::admit(&authenticated, self.revocations.as_deref(), now)?;
-        let member = tenant::admit(live, self.tenants.as_deref(), now)?;
+        self.tenant_changes.note(live.person());
+        let member = tenant::admit(live, self.tenants.as_ref(), now).await?;
         policy::permit_person(member, policy, located.route(), input, aside)
     }
 

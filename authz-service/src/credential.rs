@@ -89,6 +89,7 @@ impl CredentialFault {
 #[derive(Clone, Debug)]
 pub struct AuthenticatedPerson {
     person: Arc<Person>,
+    issued: u64,
 }
 
 impl AuthenticatedPerson {
@@ -96,6 +97,12 @@ impl AuthenticatedPerson {
     #[must_use]
     pub fn person(&self) -> &Arc<Person> {
         &self.person
+    }
+
+    /// The second in which their credential was issued: all sessions that began before a moment can be ended.
+    #[must_use]
+    pub const fn issued(&self) -> u64 {
+        self.issued
     }
 }
 
@@ -141,7 +148,7 @@ impl SessionCredentials<'_> {
         };
         let keys = self.keys.current(now)?;
         Ok(match self.cache.verified(token, &keys, self.rules, now) {
-            Ok(person) => Presented::Verified(AuthenticatedPerson { person }),
+            Ok((person, issued)) => Presented::Verified(AuthenticatedPerson { person, issued }),
             Err(fault) => {
                 if fault == TokenFault::UnknownKey {
                     // The issuer may have rotated: look, but never while a request waits.

@@ -13,8 +13,8 @@
 //! 8. [`envoy::response`] turns the [`decision::Decision`] back into wire.
 //!
 //! Every stage takes the value that only the stage before it can make, so none can be skipped.
-//! [`authorizer`] is that chain. It is synchronous and takes the time as an argument: everything that it asks
-//! is in memory, kept fresh by [`source`] threads. [`startup`] assembles, [`server`] serves, [`admin`] tells.
+//! [`authorizer`] is that chain. It takes the time as an argument. Nearly everything that it asks is in memory,
+//! kept fresh by [`source`] threads and by what [`push`] brings; a tenant that is not is asked for. [`startup`] assembles, [`server`] serves, [`admin`] tells.
 
 pub mod admin;
 pub mod aside;
@@ -23,9 +23,11 @@ pub mod check;
 pub mod credential;
 pub mod decision;
 pub mod envoy;
+pub mod epoch;
 pub mod identity_headers;
 pub mod limit;
 pub mod policy;
+pub mod push;
 pub mod server;
 pub mod session;
 pub mod settings;

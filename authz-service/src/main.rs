@@ -64,10 +64,13 @@ fn run() -> Result<(), Failed> {
         dropped_log_lines: dropped,
         redis_url: settings.redis_url.clone(),
     };
-    let assembled =
-        startup::assemble(&edge, &needs, &clock).map_err(|e| failed(INVALID_CONFIGURATION)(&e))?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| failed(1)(&e))?;
+    // Connections to stores are opened when they are needed, on this runtime.
+    let entered = runtime.enter();
+    let assembled =
+        startup::assemble(&edge, &needs, &clock).map_err(|e| failed(INVALID_CONFIGURATION)(&e))?;
+    drop(entered);
     runtime.block_on(serve(&settings, &edge, assembled))
 }
 

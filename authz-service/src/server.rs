@@ -93,12 +93,13 @@ pub async fn serve(
     drain: Duration,
     end: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
-    let (checks, admin, key_url, watchers) = assembled.into_parts();
+    let (checks, admin, key_url, subscriber, watchers) = assembled.into_parts();
     let (ending, _) = watch::channel(false);
     let (reporter, health) = health_reporter();
     set_health(&reporter, admin.readiness().ready).await;
 
     let fetching = key_url.map(|url| tokio::spawn(url.run()));
+    let subscribing = subscriber.map(|subscriber| tokio::spawn(subscriber.run()));
     let reporting = tokio::spawn(report(reporter.clone(), admin.clone()));
     let remembering = tokio::spawn(begin_to_remember(admin.clone()));
     let draining = std::sync::Arc::clone(&admin.draining);
@@ -137,6 +138,9 @@ pub async fn serve(
     stop(&reporting);
     if let Some(fetching) = &fetching {
         stop(fetching);
+    }
+    if let Some(subscribing) = &subscribing {
+        stop(subscribing);
     }
     drop(watchers);
     outcome

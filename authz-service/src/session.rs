@@ -1,6 +1,7 @@
 //! Sessions that were ended before their tokens expired.
 
 pub mod revocations;
+pub mod tenant_changes;
 
 use std::sync::Arc;
 
@@ -43,7 +44,7 @@ pub fn admit(
 ) -> Result<LiveSession, Stop> {
     let person = Arc::clone(authenticated.person());
     if let Some(revocations) = revocations
-        && revocations.is_revoked(person.session, now)?
+        && revocations.ends(&person, authenticated.issued(), now)?
     {
         return Err(DenyReason::SessionRevoked.into());
     }

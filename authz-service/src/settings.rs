@@ -24,8 +24,9 @@ const DEFAULT_DRAIN_SECONDS: u64 = 5;
 /// Reads the edge file that Envoy's configuration is rendered from, verifies sessions and services, and answers
 /// each check with identity headers or with the refusal that the route's contract words.
 ///
-/// With REDIS_URL=redis://HOST:PORT in the environment, replicas count limits together; it is no option because
-/// it may hold a password.
+/// With REDIS_URL=redis://HOST:PORT in the environment, replicas count limits together, share the states of
+/// tenants, and are pushed changes and revocations; without it, revocations come from the file that the edge file
+/// names. It is no option because it may hold a password.
 ///
 /// Exit codes: 0 stopped as asked, 1 an address is in use or the process failed, 2 usage, 64 invalid
 /// configuration.

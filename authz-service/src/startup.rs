@@ -1,5 +1,7 @@
 //! From settings and an edge to an authorizer whose sources are watched.
 
+mod stores;
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,11 +29,12 @@ use crate::envoy::service::Checks;
 use crate::identity_headers::IdentityWriter;
 use crate::limit::Limits;
 use crate::limit::shared::Shared;
-use crate::session::revocations::{RevocationFile, Revocations};
+use crate::push::subscriber::Subscriber;
+use crate::session::tenant_changes::TenantChanges;
 use crate::settings::StoreUrl;
 use crate::snapshot::{Snapshot, Snapshots, UnusableEdge};
 use crate::source::Watchers;
-use crate::tenant::directory::{Directory, DirectoryFile};
+use crate::tenant::service::UnusableAddress;
 
 /// What [`assemble`] needs beside the edge.
 #[derive(Clone, Debug)]
@@ -65,15 +68,17 @@ pub struct Assembled {
     pub admin: Admin,
     /// Keys behind a URL, to be run by the server; absent when keys are in a file.
     pub key_url: Option<KeyUrl>,
+    /// The subscription to changes, to be run by the server; absent without Redis.
+    pub subscriber: Option<Subscriber>,
     watchers: Watchers,
 }
 
 impl Assembled {
     /// Takes it apart; keep the watchers for as long as decisions are made.
     #[must_use]
-    pub fn into_parts(self) -> (Checks, Admin, Option<KeyUrl>, Watchers) {
-        let Self { checks, admin, key_url, watchers } = self;
-        (checks, admin, key_url, watchers)
+    pub fn into_parts(self) -> (Checks, Admin, Option<KeyUrl>, Option<Subscriber>, Watchers) {
+        let Self { checks, admin, key_url, subscriber, watchers } = self;
+        (checks, admin, key_url, subscriber, watchers)
     }
 }
 
@@ -101,13 +106,23 @@ pub enum AssemblyError {
     /// The system gave no thread.
     #[error("no thread to watch a source with: {0}")]
     Thread(#[from] io::Error),
+    /// `REDIS_URL` is no address.
+    #[error(transparent)]
+    RedisUrl(#[from] validity::UnusableUrl),
+    /// The edge file wants Redis and there is none.
+    #[error("`tenants` has `redis: true` and REDIS_URL is not set; set it, or remove the field")]
+    NoRedis,
+    /// The tenants service has no address.
+    #[error(transparent)]
+    Tenants(#[from] UnusableAddress),
     /// Two metrics of one name: a defect.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
 }
 
 /// Assembles the authorizer for `edge`, reads every source once, and watches them from then on. A source that
-/// is missing does not prevent the start: `/readyz` names it, and decisions that need it are refused.
+/// is missing does not prevent the start: `/readyz` names it, and decisions that need it are refused. With Redis or a
+/// tenants service it needs a tokio runtime around it.
 ///
 /// # Errors
 /// [`AssemblyError`], naming the file and the mend.
@@ -147,26 +162,8 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
         signed = Some(SignedRequests::new(rules.clone(), keys, nonces));
     }
 
-    let mut tenants = None;
-    if let Some(listed) = &edge.tenants {
-        let directory = Arc::new(Directory::default());
-        let reloads = metrics.reloads("tenants");
-        watchers.watch(DirectoryFile::new(
-            &listed.file,
-            Arc::clone(&directory),
-            Arc::clone(clock),
-            reloads,
-        ))?;
-        tenants = Some(directory);
-    }
-
-    let mut revocations = None;
-    if let Some(path) = edge.sessions.as_ref().and_then(|sessions| sessions.revocations.as_ref()) {
-        let list = Arc::new(Revocations::default());
-        let bad = metrics.bad_revocations.clone();
-        watchers.watch(RevocationFile::new(path, Arc::clone(&list), Arc::clone(clock), bad))?;
-        revocations = Some(list);
-    }
+    let stores = stores::assemble(edge, needs, clock, &metrics, &mut watchers)?;
+    let stores::Stores { tenants, revocations, channel, subscriber } = stores;
 
     let shared = needs.redis_url.as_ref().map(|url| Shared::new(url.reveal(), &edge.name)).transpose()?;
     let authorizer = Arc::new(Authorizer {
@@ -177,6 +174,7 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
         signed,
         revocations,
         tenants,
+        tenant_changes: TenantChanges::new(metrics.tenant_changes.clone()),
         limits: Limits::new(shared, edge.authorizer.replicas, metrics.limits()),
         identities: IdentityWriter::new(
             signer,
@@ -192,6 +190,7 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
         clock: Arc::clone(clock),
         started: clock.now(),
         draining: Arc::new(AtomicBool::new(false)),
+        push: channel,
     };
-    Ok(Assembled { checks, admin, key_url, watchers })
+    Ok(Assembled { checks, admin, key_url, subscriber, watchers })
 }

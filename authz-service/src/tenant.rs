@@ -1,12 +1,22 @@
 //! For whom: a tenant that does not exist or is not active gets nothing, whatever tokens are still unexpired.
 
 pub mod directory;
+pub mod memory;
+pub mod service;
+pub mod shared;
+pub mod source;
+
+use std::sync::Arc;
 
 use clock::UnixTime;
+use identity::TenantId;
+use validity::tenant::Standing;
 
 use crate::decision::{Failure, Stop};
 use crate::session::LiveSession;
+use crate::source::Health;
 use crate::tenant::directory::{Directory, Status};
+use crate::tenant::memory::Memory;
 
 /// Why a tenant gets nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,17 +56,55 @@ impl TenantMember {
 ///
 /// # Errors
 /// A denial with [`TenantFault`], or [`Failure::TenantsUnavailable`] when the directory cannot tell.
-pub fn admit(
+pub async fn admit(
     session: LiveSession,
-    directory: Option<&Directory>,
+    tenants: Option<&Tenants>,
     now: UnixTime,
 ) -> Result<TenantMember, Stop> {
     // An edge without a directory knows no tenant; a policy that needs one cannot be decided.
-    let directory = directory.ok_or(Failure::TenantsUnavailable)?;
-    match directory.status(session.person().tenant, now)? {
-        Some(Status::Active) => Ok(TenantMember { session }),
-        Some(Status::Suspended) => Err(TenantFault::Suspended.into()),
-        None => Err(TenantFault::Unknown.into()),
+    let tenants = tenants.ok_or(Failure::TenantsUnavailable)?;
+    match tenants.standing(session.person().tenant, now).await? {
+        Some(Standing::Active) => Ok(TenantMember { session }),
+        Some(Standing::Suspended) => Err(TenantFault::Suspended.into()),
+        // That it once existed is nobody's business any more.
+        Some(Standing::Deleted) | None => Err(TenantFault::Unknown.into()),
+    }
+}
+
+/// Where this edge looks tenants up.
+#[derive(Clone, Debug)]
+pub enum Tenants {
+    /// A file, all of it in memory.
+    Listed(Arc<Directory>),
+    /// The tenants service, one at a time, remembered in layers.
+    Asked(Arc<Memory>),
+}
+
+impl Tenants {
+    /// The state of `tenant`, or `None` when there is no such tenant.
+    ///
+    /// # Errors
+    /// [`Failure::TenantsUnavailable`] when nobody can tell.
+    pub async fn standing(&self, tenant: TenantId, now: UnixTime) -> Result<Option<Standing>, Failure> {
+        match self {
+            Self::Listed(directory) => Ok(directory.status(tenant, now)?.map(|status| match status {
+                Status::Active => Standing::Active,
+                Status::Suspended => Standing::Suspended,
+            })),
+            Self::Asked(memory) => memory.standing(tenant).await,
+        }
+    }
+
+    /// How the directory is, for `/readyz`. A service that is asked later is not a reason to take no checks now.
+    #[must_use]
+    pub fn health(&self, now: UnixTime) -> Health {
+        match self {
+            Self::Listed(directory) => directory.health(now),
+            Self::Asked(memory) => {
+                let (known, unknown) = memory.rough_sizes();
+                Health { ready: true, detail: format!("{known} known, {unknown} unknown in memory") }
+            }
+        }
     }
 }
 

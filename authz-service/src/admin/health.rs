@@ -51,6 +51,9 @@ impl Readiness {
         if let Some(revocations) = &authorizer.revocations {
             part("revocations", revocations.health(now));
         }
+        if let Some(push) = &admin.push {
+            part("push", push.health());
+        }
         part("services", authorizer.assertions.health());
         if let Some(signed) = &authorizer.signed {
             part("signing-keys", signed.keys().health());

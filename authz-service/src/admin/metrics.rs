@@ -15,6 +15,7 @@ use crate::authorizer::Verdict;
 use crate::decision::{ALLOWED, Decision};
 use crate::snapshot::Snapshot;
 use crate::source::Reloads;
+use crate::tenant::Tenants;
 
 /// A warm decision takes some 10 µs, a first-seen token some 100 µs; whatever takes 10 ms has a cause.
 const BUCKETS_SECONDS: [f64; 12] = [5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 1e-1];
@@ -44,6 +45,10 @@ pub struct Metrics {
     shadow: IntCounterVec,
     limits: IntCounterVec,
     counters: IntGauge,
+    /// Sessions that were seen with another tenant than before.
+    pub tenant_changes: IntCounter,
+    lookups: IntCounterVec,
+    push: IntCounterVec,
     reloads: IntCounterVec,
     ready: IntGauge,
     revoked: IntGauge,
@@ -56,6 +61,30 @@ struct Seconds {
     allow: Histogram,
     deny: Histogram,
     error: Histogram,
+}
+
+/// Counts of one layer of the tenant directory.
+#[derive(Clone, Debug)]
+pub struct LookupCounts {
+    /// It had an answer.
+    pub hit: IntCounter,
+    /// It had none, and whoever is behind it had one.
+    pub miss: IntCounter,
+    /// It, or whoever is behind it, failed.
+    pub failed: IntCounter,
+}
+
+/// Counts of the subscription to changes.
+#[derive(Clone, Debug)]
+pub struct PushCounts {
+    /// Subscribed, also again.
+    pub subscribed: IntCounter,
+    /// Lost, also before it stood.
+    pub lost: IntCounter,
+    /// Messages that were understood.
+    pub messages: IntCounter,
+    /// Messages and stored values that were not.
+    pub bad: IntCounter,
 }
 
 /// One row of the decisions that were counted.
@@ -134,6 +163,20 @@ impl Metrics {
                 &["result"],
             )?,
             counters: register.gauge("authz_limit_counters", "Counters of limits that this replica keeps")?,
+            tenant_changes: register.counter(
+                "authz_session_tenant_changes_total",
+                "Sessions seen with another tenant than before",
+            )?,
+            lookups: register.counters(
+                "authz_tenant_lookups_total",
+                "Questions about tenants, by layer",
+                &["layer", "result"],
+            )?,
+            push: register.counters(
+                "authz_push_total",
+                "What the subscription to changes brought",
+                &["event"],
+            )?,
             reloads: register.counters("authz_reloads_total", "Loads of a source", &["source", "result"])?,
             ready: register.gauge("authz_ready", "1 while this replica can decide")?,
             revoked: register.gauge("authz_revoked_sessions", "Sessions on the revocation list")?,
@@ -162,6 +205,25 @@ impl Metrics {
             remembered: result("remembered"),
             failures: result("failed"),
             overflows: result("overflow"),
+        }
+    }
+
+    /// The counters of the layer `name` of the tenant directory.
+    #[must_use]
+    pub fn lookups(&self, name: &str) -> LookupCounts {
+        let count = |result| self.lookups.with_label_values(&[name, result]);
+        LookupCounts { hit: count("hit"), miss: count("miss"), failed: count("failed") }
+    }
+
+    /// The counters of the subscription to changes.
+    #[must_use]
+    pub fn push(&self) -> PushCounts {
+        let count = |event| self.push.with_label_values(&[event]);
+        PushCounts {
+            subscribed: count("subscribed"),
+            lost: count("lost"),
+            messages: count("message"),
+            bad: count("bad"),
         }
     }
 
@@ -211,10 +273,19 @@ impl Metrics {
         if let Some(revocations) = &authorizer.revocations {
             self.revoked.set(count(revocations.len()));
         }
-        if let Some(tenants) = &authorizer.tenants {
-            let census = tenants.census();
-            self.tenants.with_label_values(&["active"]).set(count(census.active));
-            self.tenants.with_label_values(&["suspended"]).set(count(census.suspended));
+        match &authorizer.tenants {
+            Some(Tenants::Listed(directory)) => {
+                let census = directory.census();
+                self.tenants.with_label_values(&["active"]).set(count(census.active));
+                self.tenants.with_label_values(&["suspended"]).set(count(census.suspended));
+            }
+            Some(Tenants::Asked(memory)) => {
+                let (known, unknown) = memory.rough_sizes();
+                let entries = |size| i64::try_from(size).unwrap_or(i64::MAX);
+                self.entries.with_label_values(&["tenants"]).set(entries(known));
+                self.entries.with_label_values(&["unknown_tenants"]).set(entries(unknown));
+            }
+            None => {}
         }
     }
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::admin::Admin;
 use crate::admin::metrics::Count;
+use crate::tenant;
 
 /// What happened since the start.
 #[derive(Debug, Serialize)]
@@ -32,6 +33,8 @@ pub struct Stats {
     pub keys: Keys,
     /// The revocation list; absent when the edge has none.
     pub revocations: Option<Revocations>,
+    /// The subscription to changes; absent without one.
+    pub push: Option<String>,
 }
 
 /// Decisions in all.
@@ -69,11 +72,22 @@ pub struct Cache {
 
 /// The tenant directory.
 #[derive(Debug, Serialize)]
-pub struct Tenants {
-    /// Active ones.
-    pub active: usize,
-    /// Suspended ones.
-    pub suspended: usize,
+#[serde(untagged)]
+pub enum Tenants {
+    /// A file.
+    Listed {
+        /// Active ones.
+        active: usize,
+        /// Suspended ones.
+        suspended: usize,
+    },
+    /// The tenants service.
+    Asked {
+        /// Whose state is in memory.
+        known: u64,
+        /// Ids in memory that no tenant has.
+        unknown: u64,
+    },
 }
 
 /// The public keys of access tokens.
@@ -88,6 +102,8 @@ pub struct Keys {
 pub struct Revocations {
     /// Sessions on it.
     pub sessions: usize,
+    /// Persons and tenants on it.
+    pub wholesale: usize,
     /// Lines that made no sense.
     pub bad_lines: u64,
 }
@@ -96,7 +112,7 @@ impl Stats {
     /// Looks at everything.
     #[must_use]
     pub fn of(admin: &Admin) -> Self {
-        let Admin { authorizer, metrics, clock, started, draining: _ } = admin;
+        let Admin { authorizer, metrics, clock, started, draining: _, push: _ } = admin;
         let snapshot = authorizer.snapshots.newest();
         let decisions = metrics.counts();
         let total = |decision: &str| {
@@ -126,13 +142,21 @@ impl Stats {
                     misses: metrics.identity_misses.get(),
                 },
             },
-            tenants: authorizer.tenants.as_ref().map(|tenants| {
-                let census = tenants.census();
-                Tenants { active: census.active, suspended: census.suspended }
+            tenants: authorizer.tenants.as_ref().map(|tenants| match tenants {
+                tenant::Tenants::Listed(directory) => {
+                    let census = directory.census();
+                    Tenants::Listed { active: census.active, suspended: census.suspended }
+                }
+                tenant::Tenants::Asked(memory) => {
+                    let (known, unknown) = memory.rough_sizes();
+                    Tenants::Asked { known, unknown }
+                }
             }),
+            push: admin.push.as_ref().map(|push| push.health().detail),
             keys: Keys { ids: authorizer.keys.ids() },
             revocations: authorizer.revocations.as_ref().map(|revocations| Revocations {
                 sessions: revocations.len(),
+                wholesale: revocations.wholesale_len(),
                 bad_lines: metrics.bad_revocations.get(),
             }),
         }

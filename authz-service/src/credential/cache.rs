@@ -62,7 +62,7 @@ impl TokenCache {
         Ok(Self { entries: Cache::new(capacity), key, hits, misses })
     }
 
-    /// The person that `token` speaks for at `now`. The signature is checked unless this very token was
+    /// The person that `token` speaks for at `now`, and the second in which it was issued. The signature is checked unless this very token was
     /// checked with these very `keys` before.
     ///
     /// # Errors
@@ -73,7 +73,7 @@ impl TokenCache {
         keys: &KeySet,
         rules: &Sessions,
         now: UnixTime,
-    ) -> Result<Arc<Person>, TokenFault> {
+    ) -> Result<(Arc<Person>, u64), TokenFault> {
         if token.len() > MAX_BYTES {
             return Err(TokenFault::TooLong);
         }
@@ -82,11 +82,11 @@ impl TokenCache {
             && entry.generation == keys.generation()
         {
             self.hits.inc();
-            return entry.claims.check(rules, now).cloned();
+            return Ok((Arc::clone(entry.claims.check(rules, now)?), entry.claims.issued()));
         }
         self.misses.inc();
         let claims = Unverified::read(token)?.verify(keys)?;
-        let person = Arc::clone(claims.check(rules, now)?);
+        let person = (Arc::clone(claims.check(rules, now)?), claims.issued());
         self.entries.insert(fingerprint, Arc::new(Entry { claims, generation: keys.generation() }));
         Ok(person)
     }

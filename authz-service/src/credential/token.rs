@@ -187,6 +187,12 @@ impl SignedClaims {
         })
     }
 
+    /// The second in which the token was issued (`iat`).
+    #[must_use]
+    pub const fn issued(&self) -> u64 {
+        self.issued
+    }
+
     /// Whether these claims are what `rules` ask for, at `now`. Times are compared in whole seconds, and the
     /// second at `exp + leeway` still counts, as it does for the legacy.
     ///

@@ -1,7 +1,9 @@
-//! The list of revoked sessions: JSON lines that the auth service appends and this service follows.
+//! The list of what was revoked: JSON lines that the auth service appends and this service follows, or, with a
+//! `REDIS_URL`, what Redis holds and pushes.
 //!
 //! `{"sid": UUID, "from": SECONDS, "until": SECONDS}` ends the session at `from`. After `until` every token of
-//! that session has expired beyond the leeway, so the entry is dropped.
+//! that session has expired beyond the leeway, so the entry is dropped. `{"sub": …, "before": …, "until": …}` ends
+//! every token of a person that was issued before `before`, `{"tid": …}` every one for a tenant ([`validity`]).
 //!
 //! | what happens | then |
 //! |---|---|
@@ -11,6 +13,8 @@
 //! | the file cannot be read | every session is 503 `revocations_unavailable` after [`UNREADABLE_LIMIT`] |
 //! | more than [`MAX_SESSIONS`] are revoked at once | every session is 503 `revocations_unavailable` until entries expire |
 //! | a line makes no sense | it is counted, logged and skipped: one bad line must not sign everybody out |
+//! | Redis: the subscription is silent for [`UNTRUSTED_AFTER`] | every session is 503 `revocations_unavailable` until it is back and was read whole |
+//! | Redis: keys vanish (`FLUSHALL`) | what was read stays in force until its `until` |
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -22,16 +26,23 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use clock::{Clock, UnixTime};
-use identity::SessionId;
+use identity::{Person, SessionId, SubjectId, TenantId};
 use prometheus::IntCounter;
-use serde::Deserialize;
+use tokio::time::Instant;
+use validity::revocation::{Revocation, SessionEnd, SubjectEnd, TenantEnd};
 
 use crate::decision::Failure;
+use crate::epoch::Epoch;
+use crate::push::channel::Channel;
 use crate::source::{Health, Source, Trouble};
 
 /// How long an unreadable file is overlooked: a few polls. A revocation must hold within a second, so little
 /// more can be waited for.
 pub const UNREADABLE_LIMIT: Duration = Duration::from_secs(1);
+
+/// How long the last sign of life from Redis is relied on: five missing ones are no accident, and a revocation that
+/// is written meanwhile is late by no more.
+pub const UNTRUSTED_AFTER: Duration = Duration::from_secs(5);
 
 /// How many revoked sessions are held: some 40 MB. A session is listed for no longer than its access token
 /// lives, so this is half a million sign-outs within four hours.
@@ -52,16 +63,66 @@ struct Revoked {
     until: u64,
 }
 
+/// Tokens that were issued before a moment.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ended {
+    before: u64,
+    until: u64,
+}
+
+/// Persons and tenants all of whose sessions were ended.
+#[derive(Debug, Default)]
+struct Wholesale {
+    subjects: HashMap<SubjectId, Ended>,
+    tenants: HashMap<TenantId, Ended>,
+}
+
+impl Wholesale {
+    fn len(&self) -> usize {
+        self.subjects.len() + self.tenants.len()
+    }
+}
+
 /// Which sessions were ended.
 #[derive(Debug, Default)]
 pub struct Revocations {
     sessions: RwLock<HashMap<SessionId, Revoked>>,
+    wholesale: RwLock<Wholesale>,
+    /// Absent when a file is followed.
+    channel: Option<Arc<Channel>>,
+    epoch: Epoch,
     trouble: ArcSwap<Option<Trouble>>,
     overflowed: AtomicBool,
     loaded: AtomicBool,
 }
 
 impl Revocations {
+    /// A list that is kept by what comes through `channel`.
+    #[must_use]
+    pub fn pushed(channel: Arc<Channel>) -> Self {
+        Self { channel: Some(channel), ..Self::default() }
+    }
+
+    /// Whether the session of `person`, whose token was issued at second `issued`, is over at `now`: by itself, or
+    /// with all of the person's or of the tenant's.
+    ///
+    /// # Errors
+    /// [`Failure::RevocationsUnavailable`] when the list is not to be relied on.
+    pub fn ends(&self, person: &Person, issued: u64, now: UnixTime) -> Result<bool, Failure> {
+        if self.is_revoked(person.session, now)? {
+            return Ok(true);
+        }
+        let wholesale = self.wholesale.read().unwrap_or_else(PoisonError::into_inner);
+        let ended = |ended: Option<&Ended>| ended.is_some_and(|ended| issued < ended.before);
+        Ok(ended(wholesale.subjects.get(&person.subject)) || ended(wholesale.tenants.get(&person.tenant)))
+    }
+
+    /// Grows with every revocation.
+    #[must_use]
+    pub const fn epoch(&self) -> &Epoch {
+        &self.epoch
+    }
+
     /// Whether `session` is over at `now`.
     ///
     /// # Errors
@@ -78,13 +139,24 @@ impl Revocations {
         let trouble = self.trouble.load();
         let unreadable =
             trouble.as_ref().as_ref().is_some_and(|t| t.lasts_longer_than(UNREADABLE_LIMIT, now));
-        self.loaded.load(Ordering::Acquire) && !unreadable && !self.overflowed.load(Ordering::Acquire)
+        let silent =
+            self.channel.as_ref().is_some_and(|channel| !channel.is_alive(Instant::now(), UNTRUSTED_AFTER));
+        self.loaded.load(Ordering::Acquire)
+            && !unreadable
+            && !silent
+            && !self.overflowed.load(Ordering::Acquire)
     }
 
     /// How many sessions are listed.
     #[must_use]
     pub fn len(&self) -> usize {
         self.sessions.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// How many persons and tenants are listed.
+    #[must_use]
+    pub fn wholesale_len(&self) -> usize {
+        self.wholesale.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Whether none is.
@@ -97,6 +169,13 @@ impl Revocations {
     #[must_use]
     pub fn health(&self, now: UnixTime) -> Health {
         let mut detail = format!("{} sessions", self.len());
+        let wholesale = self.wholesale_len();
+        if wholesale > 0 {
+            detail.push_str(&format!(", {wholesale} persons and tenants"));
+        }
+        if let Some(channel) = &self.channel {
+            detail.push_str(&format!("; {}", channel.health().detail));
+        }
         if let Some(trouble) = self.trouble.load().as_ref() {
             detail.push_str(&format!(
                 "; unreadable since {} ({})",
@@ -107,44 +186,100 @@ impl Revocations {
         if self.overflowed.load(Ordering::Acquire) {
             detail.push_str("; more than can be held");
         }
-        Health { ready: self.is_reliable(now), detail }
+        // Every replica loses Redis at once, and what needs no session goes on without it: a lost subscription ends no
+        // replica's readiness, a file that this machine cannot read does.
+        let ready = match &self.channel {
+            Some(_) => self.loaded.load(Ordering::Acquire) && !self.overflowed.load(Ordering::Acquire),
+            None => self.is_reliable(now),
+        };
+        Health { ready, detail }
     }
 
-    fn add(&self, lines: Vec<Line>, now: UnixTime) {
-        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
-        for Line { sid, from, until } in lines {
-            if until < now.seconds() {
-                continue;
-            }
-            if sessions.len() >= MAX_SESSIONS && !sessions.contains_key(&sid) {
-                if !self.overflowed.swap(true, Ordering::AcqRel) {
-                    tracing::error!(
-                        MAX_SESSIONS,
-                        "more revoked sessions than can be held; sessions are refused"
-                    );
+    /// Adds `revocations`, without those that are needless at `now`. What does not fit refuses everybody.
+    pub fn add(&self, revocations: Vec<Revocation>, now: UnixTime) {
+        let before = now.seconds();
+        let current = revocations.into_iter().filter(|revocation| revocation.until() >= before);
+        let mut added = false;
+        for revocation in current {
+            added = true;
+            match revocation {
+                Revocation::Session(end) => self.add_session(end),
+                Revocation::Subject(SubjectEnd { sub, before, until }) => {
+                    self.add_wholesale(|all| &mut all.subjects, sub, Ended { before, until });
                 }
-                continue;
+                Revocation::Tenant(TenantEnd { tid, before, until }) => {
+                    self.add_wholesale(|all| &mut all.tenants, tid, Ended { before, until });
+                }
             }
-            let revoked = sessions.entry(sid).or_insert(Revoked { from, until });
-            // Two lines for one session: the wider of both.
-            revoked.from = revoked.from.min(from);
-            revoked.until = revoked.until.max(until);
+        }
+        if added {
+            self.epoch.advance();
         }
     }
 
-    /// Drops what no token can need any more. Says whether anything was dropped.
-    fn sweep(&self, now: UnixTime) {
+    fn add_session(&self, end: SessionEnd) {
+        let SessionEnd { sid, from, until } = end;
+        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+        if sessions.len() >= MAX_SESSIONS && !sessions.contains_key(&sid) {
+            self.overflow();
+            return;
+        }
+        let revoked = sessions.entry(sid).or_insert(Revoked { from, until });
+        // Two lines for one session: the wider of both.
+        revoked.from = revoked.from.min(from);
+        revoked.until = revoked.until.max(until);
+    }
+
+    fn add_wholesale<K: std::hash::Hash + Eq>(
+        &self,
+        kind: impl Fn(&mut Wholesale) -> &mut HashMap<K, Ended>,
+        id: K,
+        new: Ended,
+    ) {
+        let mut wholesale = self.wholesale.write().unwrap_or_else(PoisonError::into_inner);
+        if wholesale.len() >= MAX_SESSIONS && !kind(&mut wholesale).contains_key(&id) {
+            self.overflow();
+            return;
+        }
+        let ended = kind(&mut wholesale).entry(id).or_default();
+        ended.before = ended.before.max(new.before);
+        ended.until = ended.until.max(new.until);
+    }
+
+    fn overflow(&self) {
+        if !self.overflowed.swap(true, Ordering::AcqRel) {
+            tracing::error!(MAX_SESSIONS, "more is revoked than can be held; sessions are refused");
+        }
+    }
+
+    /// Everything that Redis holds was read. What was known before stays in force until its end, so that nothing
+    /// comes back to life with a Redis that lost its keys.
+    pub fn replace_source(&self, revocations: Vec<Revocation>, now: UnixTime) {
+        self.sweep(now);
+        self.overflowed.store(false, Ordering::Release);
+        self.add(revocations, now);
+        self.loaded.store(true, Ordering::Release);
+    }
+
+    /// Whether something was passed over for want of room, and there is room now.
+    #[must_use]
+    pub fn has_room_again(&self, now: UnixTime) -> bool {
+        if !self.overflowed.load(Ordering::Acquire) {
+            return false;
+        }
+        self.sweep(now);
+        self.len() < MAX_SESSIONS && self.wholesale_len() < MAX_SESSIONS
+    }
+
+    /// Drops what no token can need any more.
+    pub fn sweep(&self, now: UnixTime) {
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
         sessions.retain(|_, revoked| revoked.until >= now.seconds());
+        drop(sessions);
+        let mut wholesale = self.wholesale.write().unwrap_or_else(PoisonError::into_inner);
+        wholesale.subjects.retain(|_, ended| ended.until >= now.seconds());
+        wholesale.tenants.retain(|_, ended| ended.until >= now.seconds());
     }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line {
-    sid: SessionId,
-    from: u64,
-    until: u64,
 }
 
 /// Follows the file.
@@ -229,11 +364,11 @@ impl RevocationFile {
         self.revocations.add(lines, now);
     }
 
-    fn parse(&self, line: &[u8]) -> Option<Line> {
+    fn parse(&self, line: &[u8]) -> Option<Revocation> {
         if line.iter().all(u8::is_ascii_whitespace) {
             return None;
         }
-        let parsed = (line.len() <= MAX_LINE_BYTES).then(|| serde_json::from_slice::<Line>(line));
+        let parsed = (line.len() <= MAX_LINE_BYTES).then(|| serde_json::from_slice::<Revocation>(line));
         if let Some(Ok(line)) = parsed {
             return Some(line);
         }
@@ -254,13 +389,10 @@ impl Source for RevocationFile {
         if self.polls.is_multiple_of(POLLS_PER_SWEEP) {
             self.revocations.sweep(now);
         }
-        if self.revocations.overflowed.load(Ordering::Acquire) {
-            // Read everything again once there is room, because lines were passed over.
-            self.revocations.sweep(now);
-            if self.revocations.len() < MAX_SESSIONS {
-                self.revocations.overflowed.store(false, Ordering::Release);
-                self.restart();
-            }
+        // Read everything again once there is room, because lines were passed over.
+        if self.revocations.has_room_again(now) {
+            self.revocations.overflowed.store(false, Ordering::Release);
+            self.restart();
         }
         match self.follow(now) {
             Ok(()) => {

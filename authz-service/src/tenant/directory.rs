@@ -25,6 +25,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::decision::Failure;
+use crate::epoch::Epoch;
 use crate::source::{Health, Reloads, Source, Trouble, WatchedFile};
 
 /// How long the last good directory serves while the file is gone: a restart of whatever writes it, no more.
@@ -105,6 +106,7 @@ pub struct Directory {
     tenants: ArcSwapOption<Tenants>,
     missing: ArcSwap<Option<Trouble>>,
     broken: ArcSwap<Option<Trouble>>,
+    epoch: Epoch,
 }
 
 impl Directory {
@@ -119,6 +121,12 @@ impl Directory {
         let tenants = self.tenants.load();
         let tenants = tenants.as_ref().ok_or(Failure::TenantsUnavailable)?;
         Ok(tenants.status.get(&tenant).copied())
+    }
+
+    /// Grows with every listing that is loaded.
+    #[must_use]
+    pub const fn epoch(&self) -> &Epoch {
+        &self.epoch
     }
 
     fn is_too_old(&self, now: UnixTime) -> bool {
@@ -204,6 +212,7 @@ impl Source for DirectoryFile {
                         let Census { active, suspended } = tenants.census;
                         tracing::info!(file = %self.file.path().display(), active, suspended, "tenants loaded");
                         self.directory.tenants.store(Some(Arc::new(tenants)));
+                        self.directory.epoch.advance();
                         clear(&self.directory.broken);
                         self.reloads.done.inc();
                     }

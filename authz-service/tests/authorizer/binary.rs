@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::kit::check::{Check, read};
 use crate::kit::{Authz, Home, eventually};
 
-fn program(home: &Home, checks: SocketAddr, admin: SocketAddr) -> Command {
+pub(crate) fn program(home: &Home, checks: SocketAddr, admin: SocketAddr) -> Command {
     let edge = home.at("edge.yaml");
     if !edge.exists() {
         std::fs::write(&edge, home.edge_text(|text| text)).unwrap();
@@ -31,7 +31,7 @@ fn program(home: &Home, checks: SocketAddr, admin: SocketAddr) -> Command {
 }
 
 /// Any free port; the program's first line says which.
-fn any() -> SocketAddr {
+pub(crate) fn any() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
@@ -40,16 +40,16 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// A running program. Ends it also when a test fails in between.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     log: BufReader<ChildStdout>,
-    checks: String,
-    admin: String,
+    pub(crate) checks: String,
+    pub(crate) admin: String,
 }
 
 impl Running {
     /// Starts `program` and waits until it says where it listens.
-    fn start(mut program: Command) -> Self {
+    pub(crate) fn start(mut program: Command) -> Self {
         let mut child = program.spawn().unwrap();
         let mut log = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();

@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod mint;
+pub(crate) mod tenants;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -17,6 +17,8 @@ mod kit;
 mod limits;
 mod matches;
 mod matrix;
+mod pushed;
+mod replicas;
 mod services;
 mod tenants;
 mod tokens;

@@ -176,9 +176,40 @@ pub struct Service {
 
 /// Where tenants are listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TenantDirectory {
+pub enum TenantDirectory {
     /// A YAML file, read again whenever it changes.
-    pub file: PathBuf,
+    File(PathBuf),
+    /// The tenants service, asked for one tenant at a time.
+    Service(TenantService),
+}
+
+impl TenantDirectory {
+    /// The file, when tenants are listed in one.
+    #[must_use]
+    pub const fn file(&self) -> Option<&PathBuf> {
+        match self {
+            Self::File(file) => Some(file),
+            Self::Service(_) => None,
+        }
+    }
+}
+
+/// The tenants service and the layers before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantService {
+    /// Where it answers gRPC: `http://host:port`.
+    pub url: String,
+    /// Whether Redis (`REDIS_URL`) shares answers between replicas and pushes changes to them.
+    pub redis: bool,
+    /// How long an answer is kept in memory, 1 to 5 minutes.
+    pub memory: Duration,
+    /// How long an answer is kept in Redis, 5 to 60 minutes.
+    pub shared: Duration,
+    /// How long it is remembered that there is no such tenant, 1 to 60 seconds.
+    pub negative: Duration,
+    /// How long answers count without a word from the channel that changes are pushed through, 2 to 60 seconds.
+    /// Without Redis there is no such channel, and this is how long an answer counts at all.
+    pub untrusted_after: Duration,
 }
 
 /// What a caller must be to pass.

@@ -1,6 +1,7 @@
 //! The sections of an edge file, one function for each.
 
 pub(crate) mod signatures;
+mod tenants;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,7 +12,7 @@ use identity::{Role, ServiceName};
 
 use crate::edge::{
     Answer, Answers, Authorizer, Backend, Exposure, Host, InternalPolicy, KeySource, Listener, Policy,
-    Reserved, Service, SessionPolicy, Sessions, TenantDirectory,
+    Reserved, Service, SessionPolicy, Sessions,
 };
 use crate::fault::suggest;
 use crate::load::Declared;
@@ -19,6 +20,8 @@ use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
 pub(crate) mod limits;
+
+pub(crate) use tenants::tenants;
 
 /// A backend that does not accept a connection on the same network within a quarter of a second will not.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(250);
@@ -363,15 +366,6 @@ pub(crate) fn service(context: Context<'_>, name: &str, node: &Node) -> Option<(
         .and_then(|n| path(context, n, &format!("`keys` of service `{name}`")));
     fields.finish();
     Some((name.parse().ok()?, Service { keys: keys? }))
-}
-
-pub(crate) fn tenants(context: Context<'_>, node: &Node) -> Option<TenantDirectory> {
-    let mut fields = Fields::of(context, node, "`tenants`");
-    let file = fields
-        .required("file", "say where tenants are listed: `file: tenants.yaml`")
-        .and_then(|n| path(context, n, "`file`"));
-    fields.finish();
-    Some(TenantDirectory { file: file? })
 }
 
 /// Which sections the policies can rely on.

@@ -34,7 +34,7 @@ fn every_shipped_edge_loads() {
     let mut count = 0;
     for entry in std::fs::read_dir(edges()).unwrap() {
         let path = entry.unwrap().path();
-        if path.extension().is_some_and(|e| e == "yaml") && !path.to_string_lossy().contains("tenants") {
+        if path.extension().is_some_and(|e| e == "yaml") && !path.ends_with("dev.tenants.yaml") {
             load(&path, &nothing_set).unwrap_or_else(|faults| panic_with(&faults));
             count += 1;
         }
@@ -312,5 +312,50 @@ fn each_of_these_is_a_fault_of_signed_requests() {
             "replacing {old:?} by {new:?} should say {expected:?}:\n{message}"
         );
         assert!(message.contains("edge.yaml:"), "no place in:\n{message}");
+    }
+}
+
+#[test]
+fn tenants_are_in_a_file_or_behind_a_service() {
+    use edge_config::edge::{TenantDirectory, TenantService};
+    let listed = "tenants: { file: \"${CUTOVER_HOME:-.run}/tenants.yaml\" }";
+    let seconds = std::time::Duration::from_secs;
+    let edge = dev_with(listed, "tenants: { grpc: \"http://127.0.0.1:3026/\" }").unwrap();
+    let defaults = TenantService {
+        url: "http://127.0.0.1:3026".to_owned(),
+        redis: false,
+        memory: seconds(120),
+        shared: seconds(900),
+        negative: seconds(10),
+        untrusted_after: seconds(5),
+    };
+    assert_eq!(edge.tenants, Some(TenantDirectory::Service(defaults)));
+    let all = "tenants: { grpc: \"http://tenants:80\", redis: true, memory_seconds: 60, redis_seconds: 3600, negative_seconds: 1, untrusted_after_seconds: 60 }";
+    let expected = TenantService {
+        url: "http://tenants:80".to_owned(),
+        redis: true,
+        memory: seconds(60),
+        shared: seconds(3_600),
+        negative: seconds(1),
+        untrusted_after: seconds(60),
+    };
+    assert_eq!(dev_with(listed, all).unwrap().tenants, Some(TenantDirectory::Service(expected)));
+    for (written, expected) in [
+        ("{ }", "needs either a `file` or a `grpc`"),
+        ("{ file: a, grpc: \"http://a:1\" }", "needs either a `file` or a `grpc`"),
+        ("{ file: a, redis: true }", "has no field `redis`"),
+        ("{ grpc: \"https://a:1\" }", "write an address such as http://127.0.0.1:3026"),
+        ("{ grpc: \"http://a\" }", "`grpc` is \"http://a\""),
+        ("{ grpc: \"http://a:0\" }", "`grpc` is \"http://a:0\""),
+        ("{ grpc: \"http://a:1/x\" }", "`grpc` is \"http://a:1/x\""),
+        ("{ grpc: \"http://a:1\", redis: maybe }", "`redis` is"),
+        ("{ grpc: \"http://a:1\", memory_seconds: 301 }", "from 60 to 300"),
+        ("{ grpc: \"http://a:1\", redis_seconds: 299 }", "from 300 to 3600"),
+        ("{ grpc: \"http://a:1\", negative_seconds: 0 }", "from 1 to 60"),
+        ("{ grpc: \"http://a:1\", untrusted_after_seconds: 1 }", "from 2 to 60"),
+        ("{ grpc: \"http://a:1\", memory_second: 60 }", "did you mean `memory_seconds`?"),
+    ] {
+        let message = dev_with(listed, &format!("tenants: {written}")).expect_err(written).to_string();
+        assert!(message.contains(expected) && message.contains("edge.yaml:"), "{written} says:\n{message}");
     }
 }

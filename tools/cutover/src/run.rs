@@ -83,8 +83,8 @@ fn prepare(arguments: &RunArguments, environment: Environment<'_>) -> Result<Pla
             .map_err(|e| Failure::new(format!("cannot make {}: {e}", path.display())))?;
     }
     keys::make_missing(&home.join("keys")).map_err(|e| Failure::new(e.to_string()))?;
-    if let Some(tenants) = &edge.tenants {
-        first_tenants(&edge_file, &tenants.file)?;
+    if let Some(listed) = edge.tenants.as_ref().and_then(|tenants| tenants.file()) {
+        first_tenants(&edge_file, listed)?;
     }
     let paths = render::paths(&home.join("envoy"), &arguments.programs.guard, &home.join("logs/access.json"))
         .map_err(|e| Failure::new(e.to_string()))?;

@@ -170,3 +170,38 @@ fn too_many_refuse_everybody_until_there_is_room() {
     assert_eq!(f.is_revoked(1), Ok(true), "what was passed over is read again");
     assert_eq!(f.is_revoked(2), Ok(false));
 }
+
+#[test]
+fn all_of_a_person_or_a_tenant_end_by_when_they_were_issued() {
+    let mut f = Fixture::new();
+    let id = uuid::Uuid::from_u128;
+    let person = |subject, tenant| Person {
+        subject: SubjectId(id(subject)),
+        tenant: TenantId(id(tenant)),
+        session: session(7),
+        role: identity::Role::NORMAL,
+        scopes: Vec::new(),
+    };
+    let mut epoch = f.list.epoch().follow();
+    f.append(&format!("{{\"sub\":\"{}\",\"before\":900,\"until\":2000}}\n", id(1)));
+    f.append(&format!("{{\"tid\":\"{}\",\"before\":950,\"until\":2000}}\n", id(2)));
+    // An earlier moment for the same person does not bring anything back.
+    f.append(&format!("{{\"sub\":\"{}\",\"before\":800,\"until\":1500}}\n", id(1)));
+    f.file.poll();
+    assert!(epoch.has_changed().unwrap());
+    epoch.mark_unchanged();
+    let mut ends = |subject, tenant, issued| {
+        f.file.poll();
+        f.list.ends(&person(subject, tenant), issued, f.clock.now())
+    };
+    assert_eq!(ends(1, 9, 899), Ok(true));
+    assert_eq!(ends(1, 9, 900), Ok(false), "signed in again");
+    assert_eq!(ends(9, 2, 949), Ok(true));
+    assert_eq!(ends(9, 2, 950), Ok(false));
+    assert_eq!(ends(9, 9, 0), Ok(false));
+    assert_eq!(ends(2, 1, 0), Ok(false), "a person's id is not a tenant's");
+    assert_eq!(f.bad_lines.get(), 0);
+    assert!(!epoch.has_changed().unwrap());
+    f.list.sweep(UnixTime::from_seconds(2_001));
+    assert_eq!(f.list.wholesale_len(), 0);
+}

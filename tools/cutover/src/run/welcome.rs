@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use edge_config::edge::TenantDirectory;
+
 use super::Plan;
 
 /// Where everything listens, and a sign-in to paste.
@@ -13,7 +15,11 @@ pub(super) fn text(plan: &Plan) -> String {
     }
     let home = plan.home.display();
     let edge = plan.addresses.public().map(|a| format!("http://localhost:{}", a.port())).unwrap_or_default();
-    let tenants = plan.edge.tenants.as_ref().map(|t| t.file.display().to_string()).unwrap_or_default();
+    let tenants = match &plan.edge.tenants {
+        Some(TenantDirectory::File(file)) => file.display().to_string(),
+        Some(TenantDirectory::Service(service)) => service.url.clone(),
+        None => String::new(),
+    };
     let control = format!("{} -c {home}/supervisord.conf", plan.venv.join("bin/supervisorctl").display());
     let _ = write!(
         text,

@@ -1,0 +1,121 @@
+//! Whether the subscription is alive, and since when without a gap.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::time::Instant;
+
+use crate::source::Health;
+
+/// An unbroken stretch of the subscription. What was learnt within the present one would have been corrected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch(u64);
+
+/// The state of the subscription. Times are the process's own, so that a stepped clock trusts nothing longer.
+#[derive(Debug)]
+pub struct Channel {
+    origin: Instant,
+    /// Milliseconds after `origin`, plus one; 0 while nothing was ever heard.
+    heard: AtomicU64,
+    stretch: AtomicU64,
+    trouble: ArcSwap<Option<String>>,
+}
+
+impl Default for Channel {
+    fn default() -> Self {
+        Self {
+            origin: Instant::now(),
+            heard: AtomicU64::new(0),
+            stretch: AtomicU64::new(0),
+            trouble: ArcSwap::from_pointee(None),
+        }
+    }
+}
+
+impl Channel {
+    /// The present stretch. Take it before you ask for what you want to keep.
+    #[must_use]
+    pub fn stretch(&self) -> Stretch {
+        Stretch(self.stretch.load(Ordering::Acquire))
+    }
+
+    /// Whether everything that was pushed until `limit` before `now` has arrived here, without a gap since
+    /// `stretch`.
+    #[must_use]
+    pub fn vouches(&self, stretch: Stretch, now: Instant, limit: Duration) -> bool {
+        stretch == self.stretch() && self.is_alive(now, limit)
+    }
+
+    /// Whether there was a sign of life less than `limit` before `now`.
+    #[must_use]
+    pub fn is_alive(&self, now: Instant, limit: Duration) -> bool {
+        match self.heard.load(Ordering::Acquire).checked_sub(1) {
+            Some(heard) => now.saturating_duration_since(self.origin + Duration::from_millis(heard)) < limit,
+            None => false,
+        }
+    }
+
+    /// A new stretch: what was pushed before may not have arrived.
+    pub fn begin(&self) {
+        self.stretch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// There was a sign of life at `at`.
+    pub fn heard(&self, at: Instant) {
+        let millis = at.saturating_duration_since(self.origin).as_millis();
+        let millis = u64::try_from(millis).unwrap_or(u64::MAX - 1).saturating_add(1);
+        self.heard.fetch_max(millis, Ordering::AcqRel);
+        if self.trouble.load().is_some() {
+            self.trouble.store(Arc::new(None));
+        }
+    }
+
+    /// The subscription is lost. Says whether that is news.
+    pub fn lost(&self, what: String) -> bool {
+        let is_news = self.trouble.load().as_ref().as_ref() != Some(&what);
+        if is_news {
+            self.trouble.store(Arc::new(Some(what)));
+        }
+        is_news
+    }
+
+    /// How the subscription is, for `/readyz`. A lost one does not end a replica's readiness: every replica loses
+    /// it at once, and each decision says for itself what it can still rely on.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let detail = match self.trouble.load().as_ref() {
+            Some(trouble) => format!("lost: {trouble}"),
+            None if self.heard.load(Ordering::Acquire) == 0 => "not subscribed yet".to_owned(),
+            None => "subscribed".to_owned(),
+        };
+        Health { ready: self.heard.load(Ordering::Acquire) != 0, detail }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn vouches_for_one_stretch_and_for_a_while() {
+        let channel = Channel::default();
+        let limit = Duration::from_secs(5);
+        let early = channel.stretch();
+        assert!(!channel.vouches(early, Instant::now(), limit), "nothing was ever heard");
+        channel.begin();
+        channel.heard(Instant::now());
+        assert!(!channel.vouches(early, Instant::now(), limit), "from before the subscription");
+        let stretch = channel.stretch();
+        assert!(channel.vouches(stretch, Instant::now(), limit));
+        tokio::time::advance(Duration::from_millis(4_999)).await;
+        assert!(channel.vouches(stretch, Instant::now(), limit));
+        tokio::time::advance(Duration::from_millis(2)).await;
+        assert!(!channel.vouches(stretch, Instant::now(), limit), "silent for too long");
+        channel.heard(Instant::now());
+        assert!(channel.vouches(stretch, Instant::now(), limit), "silence without a gap");
+        channel.begin();
+        assert!(!channel.vouches(stretch, Instant::now(), limit), "a gap");
+    }
+}

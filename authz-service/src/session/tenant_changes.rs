@@ -1,0 +1,80 @@
+//! Sessions whose tokens speak for another tenant than before.
+//!
+//! A session is begun for one tenant; the issuer may move it, and that is worth a line in the log. Both tokens are
+//! genuine, so nobody is refused.
+
+use identity::{Person, SessionId, TenantId};
+use prometheus::IntCounter;
+use quick_cache::sync::Cache;
+
+/// How many sessions are remembered: the warm ones of a replica, as many as tokens are. Some 5 MB.
+const CAPACITY: usize = 100_000;
+
+/// The stable code of the event.
+pub const CODE: &str = "session_tenant_changed";
+
+/// Which tenant each session was last seen with.
+#[derive(Debug)]
+pub struct TenantChanges {
+    seen: Cache<SessionId, TenantId>,
+    changes: IntCounter,
+}
+
+impl TenantChanges {
+    /// Remembers nothing yet; counts in `changes`.
+    #[must_use]
+    pub fn new(changes: IntCounter) -> Self {
+        Self { seen: Cache::new(CAPACITY), changes }
+    }
+
+    /// A believed `person` was here. Gives the tenant that their session had before, if it is another one.
+    pub fn note(&self, person: &Person) -> Option<TenantId> {
+        let before = self.seen.get(&person.session);
+        if before == Some(person.tenant) {
+            return None;
+        }
+        self.seen.insert(person.session, person.tenant);
+        let before = before?;
+        self.changes.inc();
+        tracing::warn!(
+            code = CODE,
+            session = %person.session,
+            subject = %person.subject,
+            from = %before,
+            to = %person.tenant,
+            "a session speaks for another tenant than before"
+        );
+        Some(before)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use identity::Role;
+
+    #[test]
+    fn a_change_is_told_each_time_and_nothing_else() {
+        let count = IntCounter::new("changes", "x").unwrap();
+        let changes = TenantChanges::new(count.clone());
+        let (one, other): (TenantId, TenantId) = (
+            "00000000-0000-7000-8000-000000000001".parse().unwrap(),
+            "00000000-0000-7000-8000-000000000002".parse().unwrap(),
+        );
+        let person = |session: &str, tenant| Person {
+            subject: "0192d3c0-0000-7000-8000-0000000000aa".parse().unwrap(),
+            tenant,
+            session: session.parse().unwrap(),
+            role: Role::NORMAL,
+            scopes: Vec::new(),
+        };
+        let (a, b) = ("0192d3c0-0000-7000-8000-0000000000bb", "0192d3c0-0000-7000-8000-0000000000cc");
+        assert_eq!(changes.note(&person(a, one)), None, "first seen");
+        assert_eq!(changes.note(&person(a, one)), None);
+        assert_eq!(changes.note(&person(b, other)), None, "another session");
+        assert_eq!(changes.note(&person(a, other)), Some(one));
+        assert_eq!(changes.note(&person(a, other)), None);
+        assert_eq!(changes.note(&person(a, one)), Some(other), "and back");
+        assert_eq!(count.get(), 2);
+    }
+}

@@ -1,0 +1,101 @@
+//! Tenants and revocations: from files of this machine, or from what replicas share.
+
+use std::sync::Arc;
+
+use clock::Clock;
+use edge_config::Edge;
+use edge_config::edge::TenantDirectory;
+
+use super::{AssemblyError, Needs};
+use crate::admin::metrics::Metrics;
+use crate::push::channel::Channel;
+use crate::push::subscriber::Subscriber;
+use crate::session::revocations::{RevocationFile, Revocations};
+use crate::settings::StoreUrl;
+use crate::source::Watchers;
+use crate::tenant::Tenants;
+use crate::tenant::directory::{Directory, DirectoryFile};
+use crate::tenant::memory::{Lifetimes, Memory};
+use crate::tenant::service::TenantService;
+use crate::tenant::shared::SharedLayer;
+use crate::tenant::source::TenantSource;
+
+/// What decisions ask beside keys.
+pub(super) struct Stores {
+    pub(super) tenants: Option<Tenants>,
+    pub(super) revocations: Option<Arc<Revocations>>,
+    pub(super) channel: Option<Arc<Channel>>,
+    pub(super) subscriber: Option<Subscriber>,
+}
+
+pub(super) fn assemble(
+    edge: &Edge,
+    needs: &Needs,
+    clock: &Arc<dyn Clock>,
+    metrics: &Metrics,
+    watchers: &mut Watchers,
+) -> Result<Stores, AssemblyError> {
+    let channel = Arc::new(Channel::default());
+    let redis = needs.redis_url.as_ref().map(StoreUrl::reveal);
+
+    let mut pushed_tenants = None;
+    let tenants = match &edge.tenants {
+        None => None,
+        Some(TenantDirectory::File(file)) => {
+            let directory = Arc::new(Directory::default());
+            let reloads = metrics.reloads("tenants");
+            watchers.watch(DirectoryFile::new(file, Arc::clone(&directory), Arc::clone(clock), reloads))?;
+            Some(Tenants::Listed(directory))
+        }
+        Some(TenantDirectory::Service(listed)) => {
+            let mut source: Arc<dyn TenantSource> = Arc::new(TenantService::new(&listed.url)?);
+            if listed.redis {
+                let connection = validity::connect(redis.ok_or(AssemblyError::NoRedis)?)?;
+                let counts = metrics.lookups("redis");
+                let layer = SharedLayer::new(connection, source, Arc::clone(&channel), listed.shared, counts);
+                source = Arc::new(layer);
+            }
+            let lifetimes = Lifetimes {
+                memory: listed.memory,
+                negative: listed.negative,
+                untrusted_after: listed.untrusted_after,
+            };
+            let counts = metrics.lookups("memory");
+            let memory = Arc::new(Memory::new(source, Arc::clone(&channel), lifetimes, counts));
+            pushed_tenants = listed.redis.then(|| Arc::clone(&memory));
+            Some(Tenants::Asked(memory))
+        }
+    };
+
+    let listed = edge.sessions.as_ref().and_then(|sessions| sessions.revocations.as_ref());
+    let mut pushed_revocations = None;
+    let revocations = match (listed, redis) {
+        (None, _) => None,
+        (Some(_), Some(_)) => {
+            let list = Arc::new(Revocations::pushed(Arc::clone(&channel)));
+            pushed_revocations = Some(Arc::clone(&list));
+            Some(list)
+        }
+        (Some(path), None) => {
+            let list = Arc::new(Revocations::default());
+            let bad = metrics.bad_revocations.clone();
+            watchers.watch(RevocationFile::new(path, Arc::clone(&list), Arc::clone(clock), bad))?;
+            Some(list)
+        }
+    };
+
+    let is_pushed = pushed_tenants.is_some() || pushed_revocations.is_some();
+    let subscriber = match redis.filter(|_| is_pushed) {
+        None => None,
+        Some(url) => Some(Subscriber {
+            client: validity::open(url)?,
+            channel: Arc::clone(&channel),
+            tenants: pushed_tenants,
+            revocations: pushed_revocations,
+            clock: Arc::clone(clock),
+            counts: metrics.push(),
+        }),
+    };
+    let channel = subscriber.as_ref().map(|_| channel);
+    Ok(Stores { tenants, revocations, channel, subscriber })
+}

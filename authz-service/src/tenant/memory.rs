@@ -1,0 +1,219 @@
+//! What this replica remembers of tenants: the layer that nearly every decision is answered from.
+//!
+//! | what is remembered | bound | for how long |
+//! |---|---|---|
+//! | states of tenants that were asked for | [`MAX_KNOWN`] | `memory_seconds`, and not past what Redis says |
+//! | states that were pushed | [`MAX_KNOWN`] | `memory_seconds` |
+//! | ids that no tenant has | [`MAX_UNKNOWN`], apart from the others | `negative_seconds` |
+//!
+//! A state counts while the push channel vouches for it, or while it is younger than `untrusted_after_seconds`.
+//! Of two states the one with the larger version is the newer, so a change that was pushed while a question was
+//! under way wins. All requests that miss the same tenant wait for one question. Faults are never remembered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use identity::TenantId;
+use moka::future::Cache;
+use moka::ops::compute::Op;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use validity::tenant::{Change, Record, Standing};
+
+use crate::admin::metrics::LookupCounts;
+use crate::decision::Failure;
+use crate::epoch::Epoch;
+use crate::push::channel::{Channel, Stretch};
+use crate::tenant::source::{Answer, SourceFault, TenantSource};
+
+/// Tenants whose state is remembered: some 20 MB.
+pub const MAX_KNOWN: u64 = 100_000;
+
+/// Ids without a tenant that are remembered. Apart from the known ones, so that a flood of them pushes nobody out.
+pub const MAX_UNKNOWN: u64 = 10_000;
+
+/// Questions that may be open at once, one for each tenant. More would wait at the source, not here.
+const MAX_OPEN: usize = 256;
+
+/// For how long what counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Lifetimes {
+    /// A state.
+    pub memory: Duration,
+    /// That there is no such tenant.
+    pub negative: Duration,
+    /// Anything without a word from the push channel.
+    pub untrusted_after: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    record: Record,
+    /// When it was asked for, not when the answer came.
+    asked: Instant,
+    until: Instant,
+    stretch: Stretch,
+}
+
+/// Why there is nothing to remember about a tenant.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+enum Nothing {
+    #[error("no such tenant")]
+    Absent,
+    #[error(transparent)]
+    Fault(SourceFault),
+}
+
+/// The memory of one replica.
+#[derive(Debug)]
+pub struct Memory {
+    known: Cache<TenantId, Entry>,
+    unknown: Cache<TenantId, Instant>,
+    told: quick_cache::sync::Cache<TenantId, Entry>,
+    source: Arc<dyn TenantSource>,
+    channel: Arc<Channel>,
+    open: Semaphore,
+    lifetimes: Lifetimes,
+    epoch: Epoch,
+    counts: LookupCounts,
+}
+
+impl Memory {
+    /// A memory before `source` that `channel` vouches for.
+    #[must_use]
+    pub fn new(
+        source: Arc<dyn TenantSource>,
+        channel: Arc<Channel>,
+        lifetimes: Lifetimes,
+        counts: LookupCounts,
+    ) -> Self {
+        Self {
+            // Entries carry their own end; this one only frees their memory.
+            known: Cache::builder().max_capacity(MAX_KNOWN).time_to_live(lifetimes.memory).build(),
+            unknown: Cache::builder().max_capacity(MAX_UNKNOWN).time_to_live(lifetimes.negative).build(),
+            told: quick_cache::sync::Cache::new(usize::try_from(MAX_KNOWN).unwrap_or(usize::MAX)),
+            source,
+            channel,
+            open: Semaphore::new(MAX_OPEN),
+            lifetimes,
+            epoch: Epoch::default(),
+            counts,
+        }
+    }
+
+    /// The state of `tenant`, or `None` when there is no such tenant.
+    ///
+    /// # Errors
+    /// [`Failure::TenantsUnavailable`] when nothing that counts is remembered and the source has no answer.
+    pub async fn standing(&self, tenant: TenantId) -> Result<Option<Standing>, Failure> {
+        let now = Instant::now();
+        let remembered = newer(self.known.get(&tenant).await, self.told(tenant, now));
+        if let Some(entry) = remembered.filter(|entry| self.counts_at(entry, now)) {
+            self.counts.hit.inc();
+            return Ok(Some(entry.record.standing));
+        }
+        if remembered.is_none()
+            && let Some(asked) = self.unknown.get(&tenant).await
+            && now.saturating_duration_since(asked) < self.lifetimes.negative
+        {
+            self.counts.hit.inc();
+            return Ok(None);
+        }
+        // What does not count any more makes room, unless somebody has replaced it meanwhile.
+        self.known
+            .entry(tenant)
+            .and_compute_with(async |entry| match entry {
+                Some(entry) if !self.counts_at(entry.value(), Instant::now()) => Op::Remove,
+                Some(_) | None => Op::Nop,
+            })
+            .await;
+        let asked = self.known.try_get_with(tenant, self.ask(tenant)).await;
+        match asked.map_err(|nothing| *nothing) {
+            // A change may have been pushed while the question was under way.
+            Ok(entry) => Ok(newer(Some(entry), self.told(tenant, now)).map(|entry| entry.record.standing)),
+            Err(Nothing::Absent) => Ok(None),
+            Err(Nothing::Fault(_)) => Err(Failure::TenantsUnavailable),
+        }
+    }
+
+    /// A change was pushed.
+    pub fn change(&self, change: &Change) {
+        let now = Instant::now();
+        if self.told(change.tenant, now).is_none_or(|told| told.record.version <= change.version) {
+            let until = now + self.lifetimes.memory;
+            let entry = Entry { record: change.record(), asked: now, until, stretch: self.channel.stretch() };
+            self.told.insert(change.tenant, entry);
+        }
+        self.epoch.advance();
+        tracing::info!(
+            code = "tenant_changed",
+            tenant = %change.tenant,
+            status = ?change.status,
+            version = change.version,
+            "a tenant changed"
+        );
+    }
+
+    /// Grows with every change that is pushed.
+    #[must_use]
+    pub const fn epoch(&self) -> &Epoch {
+        &self.epoch
+    }
+
+    /// How many tenants are remembered, and how many ids without one.
+    pub async fn sizes(&self) -> (u64, u64) {
+        self.known.run_pending_tasks().await;
+        self.unknown.run_pending_tasks().await;
+        (self.known.entry_count(), self.unknown.entry_count())
+    }
+
+    /// The same, without waiting for what was just added or dropped.
+    #[must_use]
+    pub fn rough_sizes(&self) -> (u64, u64) {
+        (self.known.entry_count(), self.unknown.entry_count())
+    }
+
+    fn told(&self, tenant: TenantId, now: Instant) -> Option<Entry> {
+        self.told.get(&tenant).filter(|told| now < told.until)
+    }
+
+    fn counts_at(&self, entry: &Entry, now: Instant) -> bool {
+        let limit = self.lifetimes.untrusted_after;
+        now < entry.until
+            && (now.saturating_duration_since(entry.asked) < limit
+                || self.channel.vouches(entry.stretch, now, limit))
+    }
+
+    async fn ask(&self, tenant: TenantId) -> Result<Entry, Nothing> {
+        // Both before the question: what is pushed while it is under way is newer than its answer.
+        let (asked, stretch) = (Instant::now(), self.channel.stretch());
+        let fault = |fault| {
+            self.counts.failed.inc();
+            tracing::warn!(%tenant, code = SourceFault::code(fault), "the state of a tenant is not to be had");
+            Nothing::Fault(fault)
+        };
+        let _open = self.open.try_acquire().map_err(|_| fault(SourceFault::Busy))?;
+        let Answer { record, good_for } = self.source.look_up(tenant).await.map_err(fault)?;
+        self.counts.miss.inc();
+        let Some(record) = record else {
+            self.unknown.insert(tenant, asked).await;
+            return Err(Nothing::Absent);
+        };
+        let life = good_for.unwrap_or(self.lifetimes.memory).min(self.lifetimes.memory);
+        Ok(Entry { record, asked, until: asked + life, stretch })
+    }
+}
+
+fn newer(one: Option<Entry>, other: Option<Entry>) -> Option<Entry> {
+    match (one, other) {
+        (Some(one), Some(other)) if other.record.version > one.record.version => Some(other),
+        (Some(one), Some(other)) if other.record.version == one.record.version && other.until > one.until => {
+            Some(other)
+        }
+        (Some(one), _) => Some(one),
+        (None, other) => other,
+    }
+}
+
+#[cfg(test)]
+mod tests;

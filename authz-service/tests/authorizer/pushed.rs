@@ -1,0 +1,270 @@
+//! What happens when Redis or the tenants service is down, slow or wrong.
+
+use std::time::Duration;
+
+use harness::{Redis, Signal};
+use redis::AsyncTypedCommands as _;
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use validity::revocation::{Revocation, SessionEnd, SharedRevocations};
+use validity::tenant::{Record, SharedTenants, Standing, key};
+
+use crate::kit::mint::claims_with;
+use crate::kit::tenants::{Manner, TenantsService};
+use crate::kit::{Authz, Home, NOW, SESSION, TENANT, eventually};
+
+/// Tenants behind `service`, with Redis at `url`; revocations only when a test is about them.
+async fn start(service: &TenantsService, url: Option<String>, revocations: bool) -> Authz {
+    let mut home = Home::new();
+    let directory = home.path().display().to_string();
+    let more = if url.is_some() { ", redis: true, untrusted_after_seconds: 2" } else { "" };
+    let line = service.line(more);
+    home.redis = url;
+    Authz::start_with(home, |edge| {
+        let edge = edge.replace(&format!("tenants: {{ file: \"{directory}/tenants.yaml\" }}"), &line);
+        assert!(edge.contains("grpc:"));
+        let list = format!("  revocations: \"{directory}/revoked.jsonl\"\n");
+        assert!(edge.contains(&list));
+        if revocations { edge } else { edge.replace(&list, "") }
+    })
+    .await
+}
+
+async fn subscribed(authz: &Authz) {
+    eventually("subscribed", async || authz.get("/stats").await.1.contains("\"push\":\"subscribed\"")).await;
+}
+
+fn tenant(number: u32) -> String {
+    format!("00000000-0000-7000-8000-00000000{number:04}")
+}
+
+impl Authz {
+    async fn ask_for(&self, tenant: &str) -> crate::kit::check::Answer {
+        self.ask_with(&self.home.session.token(&claims_with(&json!({ "tenantId": tenant })))).await
+    }
+}
+
+#[tokio::test]
+async fn a_tenants_service_that_is_down_slow_or_wrong() {
+    let mut service = TenantsService::start().await;
+    service.set(TENANT, Standing::Active, 1);
+    service.set(&tenant(11), Standing::Active, 1);
+    let authz = start(&service, None, false).await;
+    authz.ask_for(TENANT).await.expect(200, "allowed");
+    authz.ask_for(&tenant(12)).await.expect(403, "tenant_unknown");
+    for manner in [Manner::Never, Manner::AboutAnother, Manner::Vaguely, Manner::Internal] {
+        service.answer(manner);
+        let answer = authz.ask_for(&tenant(11)).await;
+        answer.expect(503, "tenants_unavailable");
+        assert_eq!(answer.body, "Service unavailable", "{manner:?}");
+    }
+    service.answer(Manner::Well);
+    service.stop();
+    eventually("gone", async || authz.ask_for(&tenant(13)).await.is(503, "tenants_unavailable")).await;
+    authz.ask_for(&tenant(11)).await.expect(503, "tenants_unavailable");
+    service.restart().await;
+    eventually("back at once", async || authz.ask_for(&tenant(11)).await.is(200, "allowed")).await;
+}
+
+#[tokio::test]
+async fn without_redis_a_suspension_is_late_by_the_stated_time() {
+    let service = TenantsService::start().await;
+    service.set(TENANT, Standing::Active, 1);
+    let authz = start(&service, None, false).await;
+    authz.ask_for(TENANT).await.expect(200, "allowed");
+    service.set(TENANT, Standing::Suspended, 2);
+    // Five seconds are the default of `untrusted_after_seconds`; `memory_seconds` would be two minutes.
+    eventually("suspended", async || authz.ask_for(TENANT).await.is(403, "tenant_suspended")).await;
+}
+
+#[tokio::test]
+async fn what_one_replica_asked_for_the_other_finds_in_redis() {
+    let redis = Redis::start();
+    let service = TenantsService::start().await;
+    service.set(TENANT, Standing::Active, 1);
+    let one = start(&service, Some(redis.url()), false).await;
+    subscribed(&one).await;
+    one.ask_for(TENANT).await.expect(200, "allowed");
+    let mut connection = validity::connect(&redis.url()).unwrap();
+    let stored = key(TENANT.parse().unwrap());
+    eventually("shared", async || connection.clone().exists(&stored).await.unwrap()).await;
+
+    let other = start(&service, Some(redis.url()), false).await;
+    subscribed(&other).await;
+    other.ask_for(TENANT).await.expect(200, "allowed");
+    assert_eq!(service.asked(TENANT), 1);
+
+    // Everything is gone, and a crowd comes to a replica that remembers nothing: one question.
+    let third = start(&service, Some(redis.url()), false).await;
+    subscribed(&third).await;
+    connection.flushall().await.unwrap();
+    let crowd: Vec<_> = (0..200)
+        .map(|_| {
+            let mut client = third.client.clone();
+            let wire = third.check("me").session(&third.token()).wire();
+            tokio::spawn(async move { client.check(wire).await.unwrap().into_inner() })
+        })
+        .collect();
+    for answer in crowd {
+        crate::kit::check::read(answer.await.unwrap()).expect(200, "allowed");
+    }
+    assert_eq!(service.asked(TENANT), 2);
+    for authz in [&one, &other] {
+        authz.ask_for(TENANT).await.expect(200, "allowed");
+    }
+    assert_eq!(service.asked(TENANT), 2, "those who remember do not ask again");
+}
+
+#[tokio::test]
+async fn a_late_answer_does_not_replace_a_newer_state_and_another_redis_run_is_void() {
+    let redis = Redis::start();
+    let mut connection = validity::connect(&redis.url()).unwrap();
+    let shared = SharedTenants::default();
+    let id = TENANT.parse().unwrap();
+    let service = TenantsService::start().await;
+    let suspended = service.set(TENANT, Standing::Suspended, 7);
+    let keep = Duration::from_secs(300);
+    assert_eq!(shared.read(&mut connection, id).await.unwrap(), None);
+    shared.announce(&mut connection, &suspended, keep).await.unwrap();
+    let late = Record { standing: Standing::Active, version: 6 };
+    shared.keep(&mut connection, id, late, keep).await.unwrap();
+    let (record, left) = shared.read(&mut connection, id).await.unwrap().unwrap();
+    assert_eq!(record, suspended.record());
+    assert!(left <= keep);
+
+    connection.set_ex(key(id), "0123456789abcdef|9|active", 300).await.unwrap();
+    assert_eq!(shared.read(&mut connection, id).await.unwrap(), None, "another run of Redis wrote it");
+    connection.set(key(id), "nonsense").await.unwrap();
+    assert_eq!(shared.read(&mut connection, id).await.unwrap(), None, "without an end it is not ours");
+}
+
+#[tokio::test]
+async fn another_type_under_the_key_is_passed_over_and_replaced() {
+    let redis = Redis::start();
+    let mut connection = validity::connect(&redis.url()).unwrap();
+    let service = TenantsService::start().await;
+    service.set(TENANT, Standing::Active, 1);
+    let stored = key(TENANT.parse().unwrap());
+    connection.lpush(&stored, "x").await.unwrap();
+    connection.lpush("revoked:session:0192d3c0-0000-7000-8000-0000000000d1", "x").await.unwrap();
+    connection.set("revoked:session:a:b", "1|4000000000").await.unwrap();
+    connection.set(format!("revoked:session:{SESSION}"), format!("{}|4000000000", NOW + 50)).await.unwrap();
+    let authz = start(&service, Some(redis.url()), true).await;
+    subscribed(&authz).await;
+    authz.ask_for(TENANT).await.expect(200, "allowed");
+    eventually("replaced", async || {
+        connection
+            .clone()
+            .get(&stored)
+            .await
+            .is_ok_and(|value| value.is_some_and(|v| v.ends_with("|1|active")))
+    })
+    .await;
+    let (_, metrics) = authz.get("/metrics").await;
+    assert!(metrics.contains("authz_push_total{event=\"bad\"} 1"), "{metrics}");
+
+    // A message that makes no sense does not stop the next one.
+    connection.publish(validity::tenant::CHANNEL, "nonsense").await.unwrap();
+    connection.publish(validity::revocation::CHANNEL, "[]").await.unwrap();
+    authz.clock.advance_seconds(50);
+    eventually("counted", async || {
+        authz.get("/metrics").await.1.contains("authz_push_total{event=\"bad\"} 3")
+    })
+    .await;
+    authz.ask_for(TENANT).await.expect(401, "session_revoked");
+}
+
+#[tokio::test]
+async fn a_frozen_redis_ends_trust_and_a_thawed_one_brings_it_back() {
+    let mut redis = Redis::start();
+    let service = TenantsService::start().await;
+    service.set(TENANT, Standing::Active, 1);
+    service.set(&tenant(21), Standing::Active, 1);
+    let authz = start(&service, Some(redis.url()), false).await;
+    subscribed(&authz).await;
+    authz.ask_for(TENANT).await.expect(200, "allowed");
+    redis.process().signal(Signal::Stop);
+    authz.ask_for(&tenant(21)).await.expect(200, "allowed");
+    // Nobody can push this; it is found because nobody vouches for what is remembered.
+    service.set(TENANT, Standing::Suspended, 2);
+    eventually("suspended", async || authz.ask_for(TENANT).await.is(403, "tenant_suspended")).await;
+    eventually("told", async || authz.get("/stats").await.1.contains("\"push\":\"lost")).await;
+    redis.process().signal(Signal::Continue);
+    subscribed(&authz).await;
+    authz.ask_for(TENANT).await.expect(403, "tenant_suspended");
+}
+
+#[tokio::test]
+async fn without_redis_revocations_are_not_guessed() {
+    let mut redis = Redis::start();
+    let mut connection = validity::connect(&redis.url()).unwrap();
+    let service = TenantsService::start().await;
+    service.set(TENANT, Standing::Active, 1);
+    let authz = start(&service, Some(redis.url()), true).await;
+    subscribed(&authz).await;
+    let dead = authz.token();
+    let alive =
+        authz.home.session.token(&claims_with(&json!({ "sid": "0192d3c0-0000-7000-8000-0000000000dd" })));
+    authz.ask_with(&dead).await.expect(200, "allowed");
+    let end = SessionEnd { sid: SESSION.parse().unwrap(), from: NOW, until: 4_000_000_000 };
+    SharedRevocations::default().revoke(&mut connection, &Revocation::Session(end)).await.unwrap();
+    eventually("revoked", async || authz.ask_with(&dead).await.is(401, "session_revoked")).await;
+
+    redis.process().signal(Signal::Kill);
+    redis.process().wait(Duration::from_secs(20));
+    authz.ask_with(&alive).await.expect(200, "allowed");
+    eventually("refused", async || authz.ask_with(&alive).await.is(503, "revocations_unavailable")).await;
+
+    // It comes back with nothing: who was revoked stays so.
+    redis.restart();
+    eventually("back", async || authz.ask_with(&alive).await.is(200, "allowed")).await;
+    authz.ask_with(&dead).await.expect(401, "session_revoked");
+}
+
+#[tokio::test]
+async fn a_redis_that_is_loading_counts_as_none() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut bytes = [0; 4_096];
+                while connection.read(&mut bytes).await.is_ok_and(|count| count > 0) {
+                    let answer = b"-LOADING Redis is loading the dataset in memory\r\n";
+                    if connection.write_all(answer).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    let service = TenantsService::start().await;
+    service.set(TENANT, Standing::Active, 1);
+    let tenants_only = start(&service, Some(url.clone()), false).await;
+    tenants_only.ask_for(TENANT).await.expect(200, "allowed");
+    assert_eq!(tenants_only.get("/readyz").await.0, 503, "not ready before it has subscribed once");
+    let both = start(&service, Some(url), true).await;
+    both.ask_for(TENANT).await.expect(503, "revocations_unavailable");
+}
+
+#[tokio::test]
+async fn a_tenant_is_a_uuid_and_nothing_that_could_be_another_key() {
+    let service = TenantsService::start().await;
+    let authz = start(&service, None, false).await;
+    for id in ["a:b", "00000000-0000-7000-8000-000000000001:status", "00000000000070008000000000000001", ""] {
+        authz.ask_for(id).await.expect(401, "token_wrong_claims");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_changes_its_tenant_is_told() {
+    let service = TenantsService::start().await;
+    service.set(TENANT, Standing::Active, 1);
+    service.set(&tenant(31), Standing::Active, 1);
+    let authz = start(&service, None, false).await;
+    for id in [TENANT, TENANT, &tenant(31), TENANT] {
+        authz.ask_for(id).await.expect(200, "allowed");
+    }
+    let (_, metrics) = authz.get("/metrics").await;
+    assert!(metrics.contains("authz_session_tenant_changes_total 2"), "{metrics}");
+}

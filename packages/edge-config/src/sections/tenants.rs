@@ -1,0 +1,82 @@
+//! Where tenants are listed.
+
+use std::time::Duration;
+
+use crate::edge::{TenantDirectory, TenantService};
+use crate::node::Node;
+use crate::reader::{self, Context, Fields};
+
+use super::path;
+
+/// A suspension is pushed, so an answer only has to be asked for again in case a push was lost on the way to
+/// Redis: twice in the span that a directory file may be broken for.
+const MEMORY: (u64, u64, u64) = (60, 120, 300);
+/// A new replica finds answers in Redis for this long; it bounds what a tenants service that never pushes can
+/// cost.
+const SHARED: (u64, u64, u64) = (300, 900, 3_600);
+/// A tenant that was just created waits at most this long; shorter, and a flood of unknown ones is a flood at
+/// the service.
+const NEGATIVE: (u64, u64, u64) = (1, 10, 60);
+/// The channel gives a sign of life each second: five missing ones are no accident.
+const UNTRUSTED_AFTER: (u64, u64, u64) = (2, 5, 60);
+
+pub(crate) fn tenants(context: Context<'_>, node: &Node) -> Option<TenantDirectory> {
+    let mut fields = Fields::of(context, node, "`tenants`");
+    let file = fields.optional("file");
+    let grpc = fields.optional("grpc");
+    let place = fields.place;
+    match (file, grpc) {
+        (Some(file), None) => {
+            fields.finish();
+            path(context, file, "`file`").map(TenantDirectory::File)
+        }
+        (None, Some(grpc)) => service(context, fields, grpc).map(TenantDirectory::Service),
+        (Some(_), Some(_)) | (None, None) => {
+            let mend = "say where tenants are listed: `file: tenants.yaml` or `grpc: http://127.0.0.1:3026`";
+            context.faults.report(place, "`tenants` needs either a `file` or a `grpc`", mend);
+            None
+        }
+    }
+}
+
+fn service(context: Context<'_>, mut fields: Fields<'_>, grpc: &Node) -> Option<TenantService> {
+    let url = url(context, grpc);
+    let redis = fields.optional("redis").map_or(Some(false), |n| reader::boolean(context, n, "`redis`"));
+    let mut seconds = |name: &'static str, (least, default, most)| {
+        let seconds = match fields.optional(name) {
+            None => Some(default),
+            Some(n) => reader::number(context, n, &format!("`{name}`"), least, most),
+        };
+        seconds.map(Duration::from_secs)
+    };
+    let memory = seconds("memory_seconds", MEMORY);
+    let shared = seconds("redis_seconds", SHARED);
+    let negative = seconds("negative_seconds", NEGATIVE);
+    let untrusted_after = seconds("untrusted_after_seconds", UNTRUSTED_AFTER);
+    fields.finish();
+    Some(TenantService {
+        url: url?,
+        redis: redis?,
+        memory: memory?,
+        shared: shared?,
+        negative: negative?,
+        untrusted_after: untrusted_after?,
+    })
+}
+
+fn url(context: Context<'_>, node: &Node) -> Option<String> {
+    let mend = "write an address such as http://127.0.0.1:3026";
+    let text: String = reader::parsed(context, node, "`grpc`", mend)?;
+    let authority = text.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
+    let usable = authority.is_some_and(|authority| {
+        let port = authority
+            .rsplit_once(':')
+            .and_then(|(host, port)| (!host.is_empty()).then(|| port.parse::<u16>().ok()).flatten());
+        port.is_some_and(|port| port > 0) && !authority.contains(['/', '?', '#', '@', ' '])
+    });
+    if usable {
+        return Some(text.trim_end_matches('/').to_owned());
+    }
+    context.faults.report(node.place, format!("`grpc` is {text:?}"), mend);
+    None
+}

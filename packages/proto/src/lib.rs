@@ -1,0 +1,14 @@
+//! What services say to each other over gRPC.
+//!
+//! The schemas are in `schema/`; the Rust beside this file was generated from them and is checked in, so that no
+//! build needs `protoc`. `PROTO_WRITE=1 cargo test -p proto` writes it anew; without the variable the same test
+//! fails when schema and Rust have drifted apart.
+
+/// The tenants service.
+pub mod tenants {
+    /// Version 1.
+    pub mod v1 {
+        #![expect(clippy::all, reason = "generated")]
+        include!("generated/cutover.tenants.v1.rs");
+    }
+}

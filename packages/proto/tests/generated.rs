@@ -1,0 +1,20 @@
+//! The Rust that is checked in is what the schemas say.
+
+use std::path::Path;
+
+#[test]
+fn the_generated_rust_is_what_the_schemas_say() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let schemas = protox::compile(["cutover/tenants/v1/tenants.proto"], [root.join("schema")]).unwrap();
+    let fresh = tempfile::tempdir().unwrap();
+    tonic_prost_build::configure().out_dir(fresh.path()).compile_fds(schemas).unwrap();
+    let name = "cutover.tenants.v1.rs";
+    let checked_in = root.join("src/generated").join(name);
+    let fresh = std::fs::read_to_string(fresh.path().join(name)).unwrap();
+    if std::env::var_os("PROTO_WRITE").is_some() {
+        std::fs::write(&checked_in, &fresh).unwrap();
+    }
+    let old = std::fs::read_to_string(&checked_in).unwrap();
+    let mend = "PROTO_WRITE=1 cargo test -p proto";
+    assert!(old == fresh, "{} is not what its schema says: {mend}", checked_in.display());
+}

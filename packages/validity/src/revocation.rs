@@ -1,0 +1,265 @@
+//! What ends before its tokens expire.
+//!
+//! | line of the file, and event | key in Redis | ends |
+//! |---|---|---|
+//! | `{"sid": UUID, "from": S, "until": S}` | `revoked:session:{sid}` | the session, at `from` |
+//! | `{"sub": UUID, "before": S, "until": S}` | `revoked:subject:{sub}` | every token of the person whose `iat` is before `before` |
+//! | `{"tid": UUID, "before": S, "until": S}` | `revoked:tenant:{tid}` | every token for the tenant whose `iat` is before `before` |
+//!
+//! Times are seconds since 1970. After `until` no verifier takes any of those tokens, so the line may go; the key
+//! expires then. Of two lines for one id the wider holds.
+
+use identity::{SessionId, SubjectId, TenantId};
+use redis::aio::ConnectionLike;
+use redis::{RedisResult, Script};
+use serde::{Deserialize, Serialize};
+
+/// Where revocations are published.
+pub const CHANNEL: &str = "cutover:revocations";
+
+const PREFIX: &str = "revoked:";
+
+/// How many keys are asked for at once when all are read.
+const PAGE: usize = 1_000;
+
+/// A dead session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionEnd {
+    /// Which session.
+    pub sid: SessionId,
+    /// Dead from this second on.
+    pub from: u64,
+    /// Needless after this second.
+    pub until: u64,
+}
+
+/// Every session of a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubjectEnd {
+    /// Whose.
+    pub sub: SubjectId,
+    /// Tokens that were issued before this second are dead.
+    pub before: u64,
+    /// Needless after this second.
+    pub until: u64,
+}
+
+/// Every session for a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TenantEnd {
+    /// Of which tenant.
+    pub tid: TenantId,
+    /// Tokens that were issued before this second are dead.
+    pub before: u64,
+    /// Needless after this second.
+    pub until: u64,
+}
+
+/// One revocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Revocation {
+    /// A session.
+    Session(SessionEnd),
+    /// Every session of a person.
+    Subject(SubjectEnd),
+    /// Every session for a tenant.
+    Tenant(TenantEnd),
+}
+
+/// Whose token, and of when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Issued {
+    /// For which session.
+    pub session: SessionId,
+    /// For whom.
+    pub subject: SubjectId,
+    /// For which tenant.
+    pub tenant: TenantId,
+    /// In which second (`iat`).
+    pub at: u64,
+}
+
+impl Revocation {
+    /// Its key in Redis.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match self {
+            Self::Session(end) => format!("{PREFIX}session:{}", end.sid),
+            Self::Subject(end) => format!("{PREFIX}subject:{}", end.sub),
+            Self::Tenant(end) => format!("{PREFIX}tenant:{}", end.tid),
+        }
+    }
+
+    /// The moment it is about: `from` or `before`.
+    #[must_use]
+    pub const fn at(&self) -> u64 {
+        match self {
+            Self::Session(end) => end.from,
+            Self::Subject(end) => end.before,
+            Self::Tenant(end) => end.before,
+        }
+    }
+
+    /// After this second it is needless.
+    #[must_use]
+    pub const fn until(&self) -> u64 {
+        match self {
+            Self::Session(end) => end.until,
+            Self::Subject(end) => end.until,
+            Self::Tenant(end) => end.until,
+        }
+    }
+
+    /// The wider of this and `other`, which has the same key.
+    #[must_use]
+    pub fn joined(self, other: &Self) -> Self {
+        let until = self.until().max(other.until());
+        match self {
+            Self::Session(SessionEnd { sid, from, .. }) => {
+                Self::Session(SessionEnd { sid, from: from.min(other.at()), until })
+            }
+            Self::Subject(SubjectEnd { sub, before, .. }) => {
+                Self::Subject(SubjectEnd { sub, before: before.max(other.at()), until })
+            }
+            Self::Tenant(TenantEnd { tid, before, .. }) => {
+                Self::Tenant(TenantEnd { tid, before: before.max(other.at()), until })
+            }
+        }
+    }
+
+    /// Whether it ends, at second `now`, what was issued at second `issued` for these three.
+    #[must_use]
+    pub fn ends(&self, issued: Issued, now: u64) -> bool {
+        let Issued { session, subject, tenant, at } = issued;
+        match self {
+            Self::Session(end) => end.sid == session && now >= end.from,
+            Self::Subject(end) => end.sub == subject && at < end.before,
+            Self::Tenant(end) => end.tid == tenant && at < end.before,
+        }
+    }
+
+    /// Which of two moments is the wider: a session dies at the earlier, tokens up to the later.
+    const fn wider(&self) -> &'static str {
+        match self {
+            Self::Session(_) => "min",
+            Self::Subject(_) | Self::Tenant(_) => "max",
+        }
+    }
+
+    fn stored(key: &str, value: &str) -> Option<Self> {
+        let (kind, id) = key.strip_prefix(PREFIX)?.split_once(':')?;
+        let (at, until) = value.split_once('|')?;
+        let (at, until) = (at.parse().ok()?, until.parse().ok()?);
+        match kind {
+            "session" => Some(Self::Session(SessionEnd { sid: id.parse().ok()?, from: at, until })),
+            "subject" => Some(Self::Subject(SubjectEnd { sub: id.parse().ok()?, before: at, until })),
+            "tenant" => Some(Self::Tenant(TenantEnd { tid: id.parse().ok()?, before: at, until })),
+            _ => None,
+        }
+    }
+}
+
+/// KEYS[1], then moment, until, `min` or `max`, channel, event.
+const REVOKE: &str = r"
+local at, ends = tonumber(ARGV[1]), tonumber(ARGV[2])
+local value = redis.pcall('GET', KEYS[1])
+if type(value) == 'string' then
+  local was, still = string.match(value, '^(%d+)|(%d+)$')
+  if was then
+    at = ARGV[3] == 'min' and math.min(at, tonumber(was)) or math.max(at, tonumber(was))
+    ends = math.max(ends, tonumber(still))
+  end
+end
+redis.call('SET', KEYS[1], string.format('%.0f|%.0f', at, ends), 'EXAT', string.format('%.0f', ends + 1))
+redis.call('PUBLISH', ARGV[4], ARGV[5])
+return 1
+";
+
+/// What is stored now.
+#[derive(Clone, Debug, Default)]
+pub struct Stored {
+    /// The revocations.
+    pub revocations: Vec<Revocation>,
+    /// How many keys made no sense.
+    pub bad: u64,
+}
+
+/// Reads and writes revocations.
+#[derive(Debug)]
+pub struct SharedRevocations {
+    revoke: Script,
+}
+
+impl Default for SharedRevocations {
+    fn default() -> Self {
+        Self { revoke: Script::new(REVOKE) }
+    }
+}
+
+impl SharedRevocations {
+    /// Writes `revocation` and tells every replica, in one step.
+    ///
+    /// # Errors
+    /// What Redis says; then nobody knows whether it is in force. Doing it again is harmless.
+    pub async fn revoke(&self, redis: &mut impl ConnectionLike, revocation: &Revocation) -> RedisResult<()> {
+        let mut call = self.revoke.key(revocation.key());
+        call.arg(revocation.at()).arg(revocation.until()).arg(revocation.wider());
+        call.arg(CHANNEL).arg(serde_json::to_string(revocation).map_err(std::io::Error::from)?);
+        call.invoke_async::<u8>(redis).await.map(|_| ())
+    }
+
+    /// Whether something that is stored ends, at second `now`, what was `issued`.
+    ///
+    /// # Errors
+    /// What Redis says.
+    pub async fn ends(&self, redis: &mut impl ConnectionLike, issued: Issued, now: u64) -> RedisResult<bool> {
+        let Issued { session, subject, tenant, at: _ } = issued;
+        let keys = [
+            format!("{PREFIX}session:{session}"),
+            format!("{PREFIX}subject:{subject}"),
+            format!("{PREFIX}tenant:{tenant}"),
+        ];
+        let values: Vec<Option<String>> = redis::cmd("MGET").arg(&keys[..]).query_async(redis).await?;
+        let stored =
+            keys.iter().zip(&values).filter_map(|(key, value)| Revocation::stored(key, value.as_deref()?));
+        Ok(stored.into_iter().any(|revocation| revocation.ends(issued, now)))
+    }
+
+    /// Everything that is stored, `most` at most: one more says that there are more.
+    ///
+    /// # Errors
+    /// What Redis says.
+    pub async fn read_all(&self, redis: &mut impl ConnectionLike, most: usize) -> RedisResult<Stored> {
+        let mut stored = Stored::default();
+        let mut cursor: u64 = 0;
+        loop {
+            let (next, keys): (u64, Vec<String>) = redis::cmd("SCAN")
+                .arg(cursor)
+                .arg("MATCH")
+                .arg("revoked:*")
+                .arg("COUNT")
+                .arg(PAGE)
+                .query_async(redis)
+                .await?;
+            if !keys.is_empty() {
+                // A key of another type reads as absent, and so does one that has just expired.
+                let values: Vec<Option<String>> = redis::cmd("MGET").arg(&keys).query_async(redis).await?;
+                for (key, value) in keys.iter().zip(values) {
+                    match value.as_deref().map(|value| Revocation::stored(key, value)) {
+                        Some(Some(revocation)) => stored.revocations.push(revocation),
+                        Some(None) => stored.bad += 1,
+                        None => {}
+                    }
+                }
+            }
+            cursor = next;
+            if cursor == 0 || stored.revocations.len() > most {
+                return Ok(stored);
+            }
+        }
+    }
+}
