@@ -93,17 +93,20 @@ pub async fn app(settings: &Settings, clock: Arc<dyn Clock>) -> Result<App, Star
     let database = kit::store::open(settings.database_url.as_deref(), &home.database(ABOUT.name)).await?;
     migrations::run(&database).await?;
     let file = home.path().join("sessions").join("revoked.jsonl");
-    let revocations = Revocations::open(&file).await.map_err(|e| {
-        StartError::File(format!("cannot write {}: {e}; make its directory writable", file.display()))
+    let revocations = Revocations::open_at(settings.redis_url.as_deref(), &file).await.map_err(|e| {
+        StartError::File(match settings.redis_url {
+            Some(_) => e.to_string(),
+            None => format!("cannot write {}: {e}; make its directory writable", file.display()),
+        })
     })?;
     let sessions = Sessions::new(database.clone(), revocations, Arc::clone(&clock));
     // A line that got lost between the database and the file comes back here.
     if let Err(error) = sessions.throw_away_expired().await {
-        return Err(StartError::File(format!(
-            "cannot rewrite {}: {}; make its directory writable",
-            file.display(),
-            kit::answer::Chain(&error)
-        )));
+        let error = kit::answer::Chain(&error);
+        return Err(StartError::File(match settings.redis_url {
+            Some(_) => format!("cannot bring the revocations in REDIS_URL up to date: {error}; start Redis"),
+            None => format!("cannot rewrite {}: {error}; make its directory writable", file.display()),
+        }));
     }
     Ok(App {
         codes: Codes::new(database, Arc::clone(&clock)),

@@ -1,5 +1,7 @@
-//! The revocation file that the edge follows: `sessions/revoked.jsonl`, one JSON object for each session that died before its
-//! tokens expired. Lines are appended; now and then the file is replaced by a shorter one.
+//! What the edge is told about sessions that died before their tokens expired: through Redis when there is a `REDIS_URL`,
+//! otherwise through the file `sessions/revoked.jsonl`, one JSON object for each. Lines are appended; now and then the file
+//! is replaced by a shorter one. Others write there too (`cutover revoke`): all sessions of a person or of a tenant, which
+//! must not be refreshed either.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,29 +10,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clock::UnixTime;
-use identity::SessionId;
-use serde::{Deserialize, Serialize};
+use redis::RedisResult;
+use redis::aio::ConnectionManager;
 use tokio::fs::{self, OpenOptions};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
+use validity::revocation::{Issued, Revocation, SharedRevocations};
 
-/// One dead session. Times are seconds since 1970.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
-    /// Which session.
-    pub sid: SessionId,
-    /// Dead from this second on.
-    pub from: u64,
-    /// After this second no verifier takes its tokens anyway, and the line may go.
-    pub until: u64,
-}
+/// One dead session.
+pub use validity::revocation::SessionEnd as Line;
 
-/// The file.
+use crate::token::Genuine;
+
+/// The file, or Redis.
 #[derive(Clone)]
 pub struct Revocations {
     path: Arc<PathBuf>,
     /// One writer at a time, so that no line is appended to a file that is just being replaced.
     turn: Arc<Mutex<()>>,
+    redis: Option<(ConnectionManager, Arc<SharedRevocations>)>,
 }
 
 impl fmt::Debug for Revocations {
@@ -48,16 +47,58 @@ impl Revocations {
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).await?;
         }
-        let revocations = Self { path: Arc::new(path.to_owned()), turn: Arc::default() };
+        let revocations = Self { path: Arc::new(path.to_owned()), turn: Arc::default(), redis: None };
         revocations.write(b"").await?;
         Ok(revocations)
     }
 
-    /// Appends a line; it is in the file when this returns.
+    /// Redis, when `url` is given, otherwise the file `path`.
     ///
     /// # Errors
-    /// What the system says.
+    /// What the system says, or that `url` is no address.
+    pub async fn open_at(url: Option<&str>, path: &Path) -> io::Result<Self> {
+        let Some(url) = url else { return Self::open(path).await };
+        let redis = validity::connect(url).map_err(io::Error::other)?;
+        let redis = Some((redis, Arc::default()));
+        Ok(Self { path: Arc::new(path.to_owned()), turn: Arc::default(), redis })
+    }
+
+    /// Whether the session of the genuine token `token` was ended by somebody else than this service: by itself, with all of
+    /// the person's, or with all of the tenant's.
+    ///
+    /// # Errors
+    /// What the system or Redis says.
+    pub async fn ends(&self, token: &Genuine, now: UnixTime) -> io::Result<bool> {
+        let issued = Issued {
+            session: token.session,
+            subject: token.subject,
+            tenant: token.tenant,
+            at: token.issued.seconds(),
+        };
+        match &self.redis {
+            Some((redis, shared)) => patient(shared.ends(&mut redis.clone(), issued, now.seconds())).await,
+            None => {
+                let bytes = match fs::read(&*self.path).await {
+                    Ok(bytes) => bytes,
+                    // Whoever moved it away took the lines along; the database knows of this service's own.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+                    Err(error) => return Err(error),
+                };
+                let lines = parse(&bytes);
+                Ok(lines.iter().any(|line| line.ends(issued, now.seconds())))
+            }
+        }
+    }
+
+    /// Tells about a dead session; the edge has it, or finds it by itself, when this returns.
+    ///
+    /// # Errors
+    /// What the system or Redis says.
     pub async fn append(&self, line: Line) -> io::Result<()> {
+        let line = Revocation::Session(line);
+        if let Some((redis, shared)) = &self.redis {
+            return patient(shared.revoke(&mut redis.clone(), &line)).await;
+        }
         let _turn = self.turn.lock().await;
         self.write(&encode(&line)?).await
     }
@@ -69,45 +110,66 @@ impl Revocations {
         file.flush().await
     }
 
-    /// Replaces the file by its own lines and `more`, without those that are over at `now`. A reader sees the old file or
-    /// the new one. Of two lines for one session, the earlier death holds.
+    /// Tells about `more` again, which the database knows of. The file is replaced by its own lines and those, without what
+    /// is over at `now`: a reader sees the old file or the new one, and of two lines for one id the wider holds. Redis drops
+    /// what is over by itself.
     ///
     /// # Errors
-    /// What the system says; then the file is as it was.
+    /// What the system or Redis says; then the file is as it was.
     pub async fn rewrite(&self, more: Vec<Line>, now: UnixTime) -> io::Result<()> {
-        let _turn = self.turn.lock().await;
-        let old = fs::read(&*self.path).await?;
-        let mut lines: HashMap<SessionId, Line> = HashMap::new();
-        for line in parse(&old).into_iter().chain(more) {
-            let kept = lines.entry(line.sid).or_insert(line);
-            kept.from = kept.from.min(line.from);
-            kept.until = kept.until.max(line.until);
-        }
-        let mut lines: Vec<Line> = lines.into_values().filter(|line| line.until >= now.seconds()).collect();
-        lines.sort_by_key(|line| (line.from, line.sid));
-        let mut new = Vec::new();
-        for line in &lines {
-            new.extend(encode(line)?);
-        }
-        if new == old {
+        if self.redis.is_some() {
+            for line in more.into_iter().filter(|line| line.until >= now.seconds()) {
+                self.append(line).await?;
+            }
             return Ok(());
         }
-        let draft = self.path.with_extension("jsonl.new");
-        let mut file = fs::File::create(&draft).await?;
-        file.write_all(&new).await?;
-        file.sync_all().await?;
-        fs::rename(&draft, &*self.path).await
+        let _turn = self.turn.lock().await;
+        let mut old = fs::read(&*self.path).await?;
+        loop {
+            let mut lines: HashMap<String, Revocation> = HashMap::new();
+            for line in parse(&old).into_iter().chain(more.iter().copied().map(Revocation::Session)) {
+                lines.entry(line.key()).and_modify(|kept| *kept = kept.joined(&line)).or_insert(line);
+            }
+            let mut lines: Vec<_> =
+                lines.into_iter().filter(|(_, line)| line.until() >= now.seconds()).collect();
+            lines.sort_by_cached_key(|(key, line)| (line.at(), key.clone()));
+            let mut new = Vec::new();
+            for (_, line) in &lines {
+                new.extend(encode(line)?);
+            }
+            if new == old {
+                return Ok(());
+            }
+            let draft = self.path.with_extension("jsonl.new");
+            let mut file = fs::File::create(&draft).await?;
+            file.write_all(&new).await?;
+            file.sync_all().await?;
+            // Somebody else may have appended while this was written.
+            let current = fs::read(&*self.path).await?;
+            if current == old {
+                return fs::rename(&draft, &*self.path).await;
+            }
+            old = current;
+        }
     }
 }
 
-fn encode(line: &Line) -> io::Result<Vec<u8>> {
+/// Waits for Redis, but not for long, and not through a row of reconnections.
+async fn patient<T>(asking: impl Future<Output = RedisResult<T>>) -> io::Result<T> {
+    let answer = timeout(validity::PATIENCE * 2, asking).await;
+    answer
+        .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "Redis does not answer"))?
+        .map_err(io::Error::other)
+}
+
+fn encode(line: &Revocation) -> io::Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec(line)?;
     bytes.push(b'\n');
     Ok(bytes)
 }
 
 /// A line that cannot be read is left out: half a line at the end is what a crash leaves, and the database has the whole.
-fn parse(bytes: &[u8]) -> Vec<Line> {
+fn parse(bytes: &[u8]) -> Vec<Revocation> {
     let lines = bytes.split(|&b| b == b'\n').filter(|line| !line.is_empty());
     lines
         .filter_map(|line| {

@@ -88,7 +88,12 @@ impl Sessions {
             .one(&self.database)
             .await
             .map_err(Error::Store)?;
-        Ok(row.is_some())
+        Ok(row.is_some() && !self.ended_elsewhere(old).await?)
+    }
+
+    /// Whether somebody else has ended it: `cutover revoke`, for one session, a person or a tenant.
+    async fn ended_elsewhere(&self, token: &Genuine) -> Result<bool, Error> {
+        self.revocations.ends(token, self.clock.now()).await.map_err(Error::Revocation)
     }
 
     /// Replaces the session of the refresh token `old` by the session of `new`, unless somebody was faster: whether it
@@ -97,6 +102,9 @@ impl Sessions {
     /// # Errors
     /// [`Error::Store`], [`Error::Revocation`]; then nothing has changed.
     pub async fn replace(&self, old: &Genuine, holder: &Holder, new: &Pair) -> Result<bool, Error> {
+        if self.ended_elsewhere(old).await? {
+            return Ok(false);
+        }
         let dead_from = self.clock.now().plus(GRACE);
         let transaction = self.database.begin().await.map_err(Error::Store)?;
         let changed = Entity::update_many()

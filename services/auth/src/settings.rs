@@ -40,6 +40,13 @@ pub const TOKEN_AUDIENCE: Variable = Variable {
     help: "Audience of access tokens (`sessions.audience` in the edge file)",
 };
 
+/// Where revocations go.
+pub const REDIS_URL: Variable = Variable {
+    name: "REDIS_URL",
+    default: None,
+    help: "Redis through which the edge hears of ended sessions; unset means the file sessions/revoked.jsonl",
+};
+
 /// All of them, for `--help`.
 pub const VARIABLES: &[Variable] = &[
     AUTH_ADDRESS,
@@ -49,6 +56,7 @@ pub const VARIABLES: &[Variable] = &[
     TOKEN_AUDIENCE,
     CUTOVER_HOME,
     DATABASE_URL,
+    REDIS_URL,
     EDGE_NAME,
     RUST_LOG,
 ];
@@ -70,6 +78,8 @@ pub struct Settings {
     pub home: Home,
     /// PostgreSQL, if not embedded. Holds a password.
     pub database_url: Option<String>,
+    /// Redis, if not the file. May hold a password.
+    pub redis_url: Option<String>,
     /// The edge whose signature is believed, and which believes this service's.
     pub edge: String,
 }
@@ -84,6 +94,7 @@ impl fmt::Debug for Settings {
             .field("audience", &self.audience)
             .field("home", &self.home)
             .field("database_url", &self.database_url.as_ref().map(|_| "[redacted]"))
+            .field("redis_url", &self.redis_url.as_ref().map(|_| "[redacted]"))
             .field("edge", &self.edge)
             .finish()
     }
@@ -103,6 +114,7 @@ impl Settings {
             audience: reader.text(&TOKEN_AUDIENCE),
             home: Home(reader.path(&CUTOVER_HOME)),
             database_url: reader.optional(&DATABASE_URL),
+            redis_url: reader.optional(&REDIS_URL),
             edge: reader.text(&EDGE_NAME),
         };
         reader.finish(settings)

@@ -43,6 +43,8 @@ pub enum Command {
     Keys(KeysArguments),
     /// Start the whole edge in the foreground, until Ctrl-C.
     Run(RunArguments),
+    /// End sessions before their tokens expire: one, all of a person, or all of a tenant.
+    Revoke(RevokeArguments),
     /// Sign one request (RFC 9421) and print its headers, one for each line, as `curl -H @FILE` reads them.
     Sign(SignArguments),
 }
@@ -164,4 +166,36 @@ pub struct RunArguments {
     /// How long everything may take to become ready.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub ready_within: u64,
+}
+
+/// `cutover revoke`
+#[derive(Debug, Args)]
+pub struct RevokeArguments {
+    /// What is ended.
+    #[arg(value_enum)]
+    pub what: Revoked,
+    /// Its id.
+    #[arg(value_name = "UUID")]
+    pub id: uuid::Uuid,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at the type")]
+    pub home: Home,
+    /// How long the longest token lives: a refresh token. What is written is forgotten after it.
+    #[arg(long, default_value_t = 604_800, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    pub token_life: u64,
+    /// Through which the edge hears of it; unset means the file HOME/sessions/revoked.jsonl.
+    // Its value may hold a password, so `--help` does not show it.
+    #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
+    pub redis_url: Option<String>,
+}
+
+/// What `cutover revoke` ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Revoked {
+    /// One session, by the `sid` of its tokens.
+    Session,
+    /// Every session of a person that began until now, by `sub`.
+    Subject,
+    /// Every session for a tenant that began until now, by `tenantId`.
+    Tenant,
 }

@@ -3,11 +3,13 @@
 //! * [`lint`]: check an edge file.
 //! * [`render`]: an edge becomes Envoy's configuration.
 //! * [`keys`]: the keys that an edge signs with.
+//! * [`revoke`]: sessions that end before their tokens expire.
 //! * [`run`]: the whole edge under one supervisor.
 
 pub mod cli;
 pub mod keys;
 pub mod lint;
 pub mod render;
+pub mod revoke;
 pub mod run;
 pub mod sign;

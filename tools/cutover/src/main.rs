@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use cutover::cli::{Cli, Command};
-use cutover::{keys, lint, render, run, sign};
+use cutover::{keys, lint, render, revoke, run, sign};
 
 fn main() -> ExitCode {
     let environment = |name: &str| std::env::var(name).ok();
@@ -12,6 +12,7 @@ fn main() -> ExitCode {
         Command::Lint(arguments) => lint::main(&arguments, &environment),
         Command::Render(arguments) => render::main(&arguments, &environment),
         Command::Keys(arguments) => keys::main(&arguments),
+        Command::Revoke(arguments) => revoke::main(&arguments),
         Command::Run(arguments) => run::main(&arguments, &environment),
         Command::Sign(arguments) => sign::main(&arguments),
     }

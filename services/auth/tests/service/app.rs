@@ -113,6 +113,7 @@ pub(crate) fn settings(home: Home, service_edge_url: String, database_url: Optio
         audience: "https://api.dev-domain.test".to_owned(),
         home,
         database_url,
+        redis_url: None,
         edge: "dev".to_owned(),
     }
 }
@@ -123,13 +124,18 @@ impl TestApp {
     }
 
     pub(crate) async fn on(database_url: Option<String>) -> Self {
+        Self::on_both(database_url, None).await
+    }
+
+    pub(crate) async fn on_both(database_url: Option<String>, redis_url: Option<String>) -> Self {
         let home = TestHome::new();
         let clock = ManualClock::at(START);
         let people = People(Arc::default());
         people.set("demo@example.com", DEMO, 0);
         people.set("bot@example.com", BOT, 2);
         let service_edge = service_edge(&home, &clock, &people).await;
-        let settings = settings(home.home(), format!("http://{}", service_edge.address()), database_url);
+        let mut settings = settings(home.home(), format!("http://{}", service_edge.address()), database_url);
+        settings.redis_url = redis_url;
         let app = auth::app(&settings, Arc::new(clock.clone())).await.unwrap();
         let router = auth::routes::router(app);
         let edge = home.edge(&clock);

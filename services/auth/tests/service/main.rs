@@ -5,6 +5,7 @@
 
 mod app;
 mod codes;
+mod ended;
 mod forged;
 mod process;
 mod sessions;

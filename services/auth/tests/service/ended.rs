@@ -1,0 +1,95 @@
+//! Sessions that were ended by somebody else (`cutover revoke`), and what goes through Redis.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use harness::{Redis, Signal};
+use serde_json::{Value, json};
+use validity::revocation::{CHANNEL, Revocation, SharedRevocations};
+
+use crate::app::{Answer, Pair, TestApp};
+
+/// Far enough away for a clock that stands still and for Redis, which has its own.
+const FAR: u64 = 4_000_000_000;
+
+fn lines(app: &TestApp, pair: &Pair) -> [Value; 3] {
+    let before = app.now() + 1;
+    [
+        json!({ "sid": pair.claim("sid"), "from": app.now(), "until": FAR }),
+        json!({ "sub": pair.claim("sub"), "before": before, "until": FAR }),
+        json!({ "tid": pair.claim("tenantId"), "before": before, "until": FAR }),
+    ]
+}
+
+fn refused() -> Answer {
+    Answer::text(401, "Unauthorized")
+}
+
+#[tokio::test]
+async fn what_the_file_ends_is_not_refreshed_and_stays_in_the_file() {
+    for which in 0..3 {
+        let app = TestApp::new().await;
+        let pair = app.login("demo@example.com").await;
+        let line = &lines(&app, &pair)[which];
+        let path = app.home.path().join("sessions/revoked.jsonl");
+        let mut file = std::fs::File::options().append(true).open(&path).unwrap();
+        writeln!(file, "\n{line}").unwrap();
+        assert_eq!(app.refresh(&pair).await, refused(), "{line}");
+        // A restart rewrites the file.
+        auth::app(&app.settings, std::sync::Arc::new(app.clock.clone())).await.unwrap();
+        assert_eq!(app.revoked(), std::slice::from_ref(line));
+        // Whoever signs in later is somebody new.
+        app.clock.advance_seconds(2);
+        let later = app.login("demo@example.com").await;
+        assert_eq!(app.refresh(&later).await.status, 201);
+    }
+}
+
+#[tokio::test]
+async fn what_redis_ends_is_not_refreshed() {
+    let redis = Redis::start();
+    let mut connection = validity::connect(&redis.url()).unwrap();
+    for which in 0..3 {
+        let app = TestApp::on_both(None, Some(redis.url())).await;
+        let pair = app.login("demo@example.com").await;
+        let line: Revocation = serde_json::from_value(lines(&app, &pair)[which].clone()).unwrap();
+        SharedRevocations::default().revoke(&mut connection, &line).await.unwrap();
+        assert_eq!(app.refresh(&pair).await, refused(), "{line:?}");
+        app.clock.advance_seconds(2);
+        let later = app.login("demo@example.com").await;
+        assert_eq!(app.refresh(&later).await.status, 201);
+        let () = redis::cmd("FLUSHALL").query_async(&mut connection).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_logout_is_announced_through_redis_and_fails_without_it() {
+    let mut redis = Redis::start();
+    let app = TestApp::on_both(None, Some(redis.url())).await;
+    assert!(!app.home.path().join("sessions/revoked.jsonl").exists(), "nobody follows a file");
+    let mut events = validity::open(&redis.url()).unwrap().get_async_pubsub().await.unwrap();
+    events.subscribe(CHANNEL).await.unwrap();
+    let mut events = events.into_on_message();
+
+    let pair = app.login("demo@example.com").await;
+    assert_eq!(app.logout(&pair).await.status, 204);
+    let event = tokio::time::timeout(Duration::from_secs(10), events.next()).await.unwrap().unwrap();
+    let event: Value = serde_json::from_slice(event.get_payload_bytes()).unwrap();
+    assert_eq!((&event["sid"], &event["from"]), (&pair.claim("sid"), &json!(app.now())));
+
+    let pair = app.login("demo@example.com").await;
+    redis.process().signal(Signal::Stop);
+    assert_eq!(app.refresh(&pair).await.status, 500, "nobody would hear of the old one's death");
+    assert_eq!(app.logout(&pair).await.status, 500);
+    redis.process().signal(Signal::Continue);
+    let mut answer = app.logout(&pair).await;
+    for _ in 0..100 {
+        if answer.status == 204 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        answer = app.logout(&pair).await;
+    }
+    assert_eq!(answer.status, 204, "and it can be tried again");
+}
