@@ -62,7 +62,7 @@ fn run() -> Result<(), Failed> {
         token_cache: settings.token_cache,
         identity_cache: settings.identity_cache,
         dropped_log_lines: dropped,
-        redis_url: settings.redis_url.clone(),
+        redis: settings.redis.clone(),
     };
     let assembled =
         startup::assemble(&edge, &needs, &clock).map_err(|e| failed(INVALID_CONFIGURATION)(&e))?;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use edge_config::edge::{InternalPolicy, Mode, SessionPolicy, SignedPolicy, TenantMatch};
-use identity::{Person, ServiceName, TenantId};
+use identity::{Person, Role, ServiceName, TenantId};
 use uuid::Uuid;
 
 use crate::aside::{Aside, Shadow};
@@ -98,27 +98,49 @@ pub fn permit_person(
     aside: &mut Aside,
 ) -> Result<Permit, Stop> {
     let person = member.into_session().into_person();
-    match (fault(&person, policy, input), policy.mode) {
-        (None, _) => {}
-        (Some(fault), Mode::Enforce) => return Err(fault.into()),
-        (Some(fault), Mode::Shadow) => {
-            aside.would_refuse(Shadow::Policy(Arc::clone(&route.policy_name)), fault.code());
-        }
-    }
+    let asked = Asked { role: Some(person.role), scopes: &person.scopes, tenant: person.tenant };
+    settle(asked, policy, route, input, aside)?;
     Ok(Permit { who: Who::Person(person) })
 }
 
-/// What `person` lacks, the first in the order role, scopes, tenant.
-fn fault(person: &Person, policy: &SessionPolicy, input: &CheckInput<'_>) -> Option<PolicyFault> {
+/// What a session policy looks at in whoever it is asked about.
+#[derive(Clone, Copy, Debug)]
+struct Asked<'c> {
+    role: Option<Role>,
+    scopes: &'c [String],
+    tenant: TenantId,
+}
+
+/// Refuses what `policy` refuses, or only notes it.
+fn settle(
+    asked: Asked<'_>,
+    policy: &SessionPolicy,
+    route: &Route,
+    input: &CheckInput<'_>,
+    aside: &mut Aside,
+) -> Result<(), Stop> {
+    match (fault(asked, policy, input), policy.mode) {
+        (None, _) => Ok(()),
+        (Some(fault), Mode::Enforce) => Err(fault.into()),
+        (Some(fault), Mode::Shadow) => {
+            aside.would_refuse(Shadow::Policy(Arc::clone(&route.policy_name)), fault.code());
+            Ok(())
+        }
+    }
+}
+
+/// What is lacking, the first in the order role, scopes, tenant.
+fn fault(asked: Asked<'_>, policy: &SessionPolicy, input: &CheckInput<'_>) -> Option<PolicyFault> {
     let SessionPolicy { role, scopes, tenant, mode: _ } = policy;
-    if role.is_some_and(|required| person.role < required) {
+    // No role at all is less than any that can be asked for.
+    if role.is_some_and(|required| asked.role.is_none_or(|role| role < required)) {
         return Some(PolicyFault::RoleTooLow);
     }
-    if !scopes.iter().all(|required| person.scopes.contains(required)) {
+    if !scopes.iter().all(|required| asked.scopes.contains(required)) {
         return Some(PolicyFault::ScopeMissing);
     }
     if let Some(place) = tenant
-        && named_tenant(place, input) != Some(person.tenant)
+        && named_tenant(place, input) != Some(asked.tenant)
     {
         return Some(PolicyFault::TenantMismatch);
     }

@@ -91,35 +91,21 @@ pub struct Settings {
     pub token_cache: usize,
     /// How many signed identities are remembered.
     pub identity_cache: usize,
-    /// The Redis that replicas share.
-    pub redis_url: Option<StoreUrl>,
+    /// The Redis that replicas share; absent means that each is on its own.
+    pub redis: Option<RedisUrl>,
     /// How long open checks may take to finish.
     pub drain: Duration,
     /// Which log lines are written.
     pub log: String,
 }
 
-/// The address of a store. It may hold a password, so it shows itself to nobody.
+/// `REDIS_URL`, which may hold a password.
 #[derive(Clone, PartialEq, Eq)]
-pub struct StoreUrl(String);
+pub struct RedisUrl(pub String);
 
-impl StoreUrl {
-    /// The address `url`.
-    #[must_use]
-    pub fn new(url: impl Into<String>) -> Self {
-        Self(url.into())
-    }
-
-    /// The whole address, for whoever connects.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for StoreUrl {
+impl std::fmt::Debug for RedisUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("StoreUrl(…)")
+        f.write_str("RedisUrl([redacted])")
     }
 }
 
@@ -204,7 +190,7 @@ impl Settings {
                 .unwrap_or_else(|| home.join("keys/identity.pem")),
             token_cache: token_cache.map_or(cache::DEFAULT_CAPACITY, NonZeroUsize::get),
             identity_cache: identity_cache.map_or(identity_headers::DEFAULT_CAPACITY, NonZeroUsize::get),
-            redis_url: variable("REDIS_URL").map(StoreUrl),
+            redis: variable("REDIS_URL").map(RedisUrl),
             drain: Duration::from_secs(drain),
             log: log.or_else(|| variable("RUST_LOG")).unwrap_or_else(|| "info".to_owned()),
             home,

@@ -28,7 +28,7 @@ use crate::identity_headers::IdentityWriter;
 use crate::limit::Limits;
 use crate::limit::shared::Shared;
 use crate::session::revocations::{RevocationFile, Revocations};
-use crate::settings::StoreUrl;
+use crate::settings::RedisUrl;
 use crate::snapshot::{Snapshot, Snapshots, UnusableEdge};
 use crate::source::Watchers;
 use crate::tenant::directory::{Directory, DirectoryFile};
@@ -44,8 +44,8 @@ pub struct Needs {
     pub identity_cache: usize,
     /// Counts log lines that were dropped, see [`dropped_log_lines`].
     pub dropped_log_lines: IntCounter,
-    /// The Redis that replicas share; absent when this one is alone.
-    pub redis_url: Option<StoreUrl>,
+    /// The Redis that replicas share.
+    pub redis: Option<RedisUrl>,
 }
 
 /// The count of dropped log lines. It is older than all other metrics, because the log opens first.
@@ -88,7 +88,7 @@ pub enum AssemblyError {
     IdentityKey(#[from] KeyFileError),
     /// The address of Redis.
     #[error("REDIS_URL cannot be used ({0}); write redis://HOST:PORT")]
-    Redis(#[from] redis::RedisError),
+    Limits(#[from] redis::RedisError),
     /// The HTTP client for keys.
     #[error("{0}")]
     KeyUrl(String),
@@ -168,7 +168,7 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
         revocations = Some(list);
     }
 
-    let shared = needs.redis_url.as_ref().map(|url| Shared::new(url.reveal(), &edge.name)).transpose()?;
+    let shared = needs.redis.as_ref().map(|url| Shared::new(&url.0, &edge.name)).transpose()?;
     let authorizer = Arc::new(Authorizer {
         snapshots: Snapshots::new(snapshot),
         keys,

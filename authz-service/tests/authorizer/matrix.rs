@@ -82,9 +82,8 @@ fn edge(text: String) -> String {
 /// What a caller adds to a check.
 type Offer = Box<dyn Fn(Check) -> Check>;
 
-#[expect(clippy::needless_pass_by_value, reason = "callers write it in place")]
-fn person(authz: &Authz, changes: Value) -> Offer {
-    let token = authz.home.session.token(&claims_with(&changes));
+fn person(authz: &Authz, changes: &Value) -> Offer {
+    let token = authz.home.session.token(&claims_with(changes));
     Box::new(move |check| check.session(&token))
 }
 
@@ -111,7 +110,7 @@ fn principals(authz: &Authz) -> Vec<(String, Offer)> {
             ("role 2, revoked session", 2, "books.read books.list", REVOKED),
         ] {
             let claims = json!({ "tenantId": tenant, "role": role, "scope": scope, "sid": session });
-            all.push((format!("person, tenant {state}, {kind}"), person(authz, claims)));
+            all.push((format!("person, tenant {state}, {kind}"), person(authz, &claims)));
         }
     }
     let home = &authz.home;
@@ -129,11 +128,11 @@ fn principals(authz: &Authz) -> Vec<(String, Offer)> {
     let crumbs = "c=1;".repeat(1_001);
     let (one, two) = (good.clone(), good.clone());
     let mut token = |what: &str, offer: Offer| all.push((format!("token, {what}"), offer));
-    token("expired", person(authz, json!({ "exp": NOW - 61 })));
-    token("not yet valid", person(authz, json!({ "nbf": NOW + 61 })));
-    token("other audience", person(authz, json!({ "aud": "https://other.test" })));
-    token("other issuer", person(authz, json!({ "iss": "https://other.test" })));
-    token("claim missing", person(authz, json!({ "sid": null })));
+    token("expired", person(authz, &json!({ "exp": NOW - 61 })));
+    token("not yet valid", person(authz, &json!({ "nbf": NOW + 61 })));
+    token("other audience", person(authz, &json!({ "aud": "https://other.test" })));
+    token("other issuer", person(authz, &json!({ "iss": "https://other.test" })));
+    token("claim missing", person(authz, &json!({ "sid": null })));
     token("refresh token", header(&[("typ", "rt+jwt")]));
     token("other algorithm", header(&[("alg", "HS256")]));
     token("unknown key", cookie(&stranger.token(&claims_with(&json!({})))));
