@@ -247,6 +247,37 @@ fn large_bodies_pass_both_ways() {
     assert!(backend.last().body == body, "the request's body changed on its way");
 }
 
+/// `request_timeout_ms` is for a backend that does not begin to answer. How slowly a client reads, or a backend
+/// writes, is no reason to cut an answer short.
+#[test]
+fn an_answer_that_has_begun_takes_as_long_as_it_takes() {
+    // More than all buffers on the way take while nobody reads.
+    const SIZE: usize = 48 * 1024 * 1024;
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {SIZE}\r\n\r\n").into_bytes();
+    let backend = Backend::answering([head, vec![b'a'; SIZE]].concat());
+    let edge = Edge::dev()
+        .with_open_route()
+        .replace("  legacy:\n", "  legacy:\n    request_timeout_ms: 500\n")
+        .every_backend(backend.address())
+        .without(Part::Authz)
+        .start();
+    let mut connection = Connection::open(edge.public()).expect("the edge listens");
+    connection.write(&edge.get("/open").bytes()).expect("the edge reads");
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let answer = connection.answer(false).expect("the answer is whole");
+    assert_eq!((answer.status, answer.body.len()), (200, SIZE));
+}
+
+#[test]
+fn an_answer_may_have_many_headers() {
+    let lines: String = (0..500).map(|i| format!("X-Header-{i}: {i}\r\n")).collect();
+    let backend = Backend::answering(format!("HTTP/1.1 200 OK\r\n{lines}content-length: 0\r\n\r\n"));
+    let edge = edge_before(&backend);
+    let answer = edge.get("/open").send();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.header("X-Header-499"), Some(b"499".as_slice()));
+}
+
 #[test]
 fn a_backend_that_hangs_up_gives_503_without_a_hang() {
     let backend = Backend::with(|_| Vec::new());

@@ -74,6 +74,23 @@ fn a_backend_that_is_gone_takes_only_its_own_routes_with_it() {
 }
 
 #[test]
+fn a_backend_that_does_not_begin_to_answer_is_given_up_and_not_asked_again() {
+    let silent = Backend::with(|_| {
+        std::thread::sleep(Duration::from_secs(3));
+        Vec::new()
+    });
+    let edge = Edge::dev()
+        .with_open_route()
+        .replace("  legacy:\n", "  legacy:\n    request_timeout_ms: 200\n")
+        .every_backend(silent.address())
+        .start();
+    for (asked, method) in ["GET", "POST"].into_iter().enumerate() {
+        assert_eq!(edge.request(method, "/open").send().status, 504, "{method}");
+        assert_eq!(silent.seen().len(), asked + 1, "{method} was sent twice");
+    }
+}
+
+#[test]
 fn a_suspended_tenant_is_out_within_a_second_and_back_when_it_is_active() {
     let backend = Backend::plain();
     let edge = Edge::dev().every_backend(backend.address()).start();
