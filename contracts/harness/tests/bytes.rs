@@ -234,6 +234,24 @@ fn an_absent_reason_becomes_the_standard_one() {
     assert_eq!(edge.get("/open").send().status_line, b"HTTP/1.1 404 Not Found");
 }
 
+/// A known limit: what is neither head nor body of the final answer ends at the edge.
+#[test]
+fn trailers_and_interim_answers_end_at_the_edge() {
+    let backend = Backend::answering(
+        "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n\
+         HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nx-trailer: 1\r\n\r\n",
+    );
+    let edge = edge_before(&backend);
+    let mut connection = Connection::open(edge.public()).expect("the edge listens");
+    let request =
+        edge.request("POST", "/open").header("expect", "100-continue").header("connection", "close");
+    connection.write(&request.body("x").bytes()).expect("the edge reads");
+    let all = String::from_utf8(connection.rest()).expect("the answer is text");
+    assert!(all.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"), "{all}");
+    assert!(!all.contains("103") && !all.contains("x-trailer"), "{all}");
+    assert_eq!(backend.last().header("expect"), None);
+}
+
 #[test]
 fn large_bodies_pass_both_ways() {
     const SIZE: usize = 64 * 1024 * 1024;
