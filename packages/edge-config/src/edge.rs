@@ -122,7 +122,7 @@ pub struct Backend {
     pub audience: String,
     /// How long a TCP connection may take.
     pub connect_timeout: Duration,
-    /// How long the whole answer may take.
+    /// How long a request may wait until its answer begins.
     pub request_timeout: Duration,
     /// Constant headers that this backend expects from its edge. Their names are reserved.
     pub request_headers: BTreeMap<String, String>,

@@ -9,7 +9,7 @@ mod readiness;
 mod supervisor;
 mod welcome;
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -31,6 +31,8 @@ struct Plan {
     envoy: PathBuf,
     venv: PathBuf,
     bootstrap: PathBuf,
+    /// Held as long as this run lasts.
+    _home_is_ours: File,
 }
 
 /// Why a run did not come up. The message is for people and names the mend.
@@ -75,6 +77,7 @@ fn prepare(arguments: &RunArguments, environment: Environment<'_>) -> Result<Pla
     let edge_file = absolute(&arguments.edge)?;
     let edge = render::load(&edge_file, &with_home).map_err(|message| Failure { code: INVALID, message })?;
     let addresses = Addresses::new(&edge, environment).map_err(Failure::new)?;
+    let home_is_ours = lock(&home)?;
     ports::check(&addresses).map_err(Failure::new)?;
 
     for directory in ["db", "envoy", "keys", "logs", "mail", "sessions"] {
@@ -100,7 +103,24 @@ fn prepare(arguments: &RunArguments, environment: Environment<'_>) -> Result<Pla
         envoy,
         venv: absolute(&arguments.venv)?,
         bootstrap: rendered.bootstrap,
+        _home_is_ours: home_is_ours,
     })
+}
+
+/// One run for each home: a second one would render its own addresses under the feet of the first one's Envoy.
+fn lock(home: &Path) -> Result<File, Failure> {
+    let path = home.join("run.lock");
+    let failed = |e: std::io::Error| Failure::new(format!("cannot use {}: {e}", path.display()));
+    fs::create_dir_all(home).map_err(failed)?;
+    let file = File::options().create(true).append(true).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Failure::new(format!(
+            "another `cutover run` uses {}; stop it, or set CUTOVER_HOME to another directory (and move the ports)",
+            home.display()
+        ))),
+        Err(TryLockError::Error(e)) => Err(failed(e)),
+    }
 }
 
 /// A first run begins with the tenants that stand beside the edge file (`dev.tenants.yaml`). Later runs keep

@@ -130,7 +130,8 @@ fn one(edge: &Edge, route: &Route, exposure: Exposure) -> Value {
 fn action(name: &str, backend: Option<&Backend>) -> Value {
     let mut action = json!({
         "cluster": cluster_name(name),
-        // Silence is what is limited, not length: a large answer to a slow client takes as long as it takes.
+        // The wait for an answer is limited (per try, below), not its length: a large answer to a slow client
+        // takes as long as it takes. An answer that stops in the middle ends with `stream_idle_timeout`.
         "timeout": "0s",
         "retry_policy": {
             // Only what can be repeated safely, only when the backend has not answered, and only once.
@@ -140,7 +141,9 @@ fn action(name: &str, backend: Option<&Backend>) -> Value {
         },
     });
     if let (Some(backend), Some(policy)) = (backend, action.get_mut("retry_policy")) {
-        insert(policy, "per_try_idle_timeout", json!(seconds(backend.request_timeout)));
+        // Envoy ignores it once an answer has begun. The timeout of idle tries it does not ignore: that one also
+        // fires while a slow client keeps Envoy from reading on.
+        insert(policy, "per_try_timeout", json!(seconds(backend.request_timeout)));
     }
     action
 }

@@ -20,7 +20,8 @@ pub(super) fn start(plan: &Plan) -> Result<Child, String> {
         .arg("--configuration")
         .arg(&file)
         .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
+        // Only what keeps it from starting is written there; what it does later is in its log.
+        .stderr(std::process::Stdio::inherit())
         // A supervisor of its own group hears Ctrl-C once, from this program, and not from the terminal too.
         .process_group(0)
         .spawn()
