@@ -24,6 +24,7 @@ use clock::{Clock, UnixTime};
 use crate::admin::health::Readiness;
 use crate::admin::metrics::Metrics;
 use crate::authorizer::Authorizer;
+use crate::reload::Standing;
 
 /// What the admin interface looks at.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub struct Admin {
     pub clock: Arc<dyn Clock>,
     /// When the process started.
     pub started: UnixTime,
+    /// How the edge file is.
+    pub edge_file: Arc<Standing>,
     /// Set once the process is on its way out.
     pub draining: Arc<AtomicBool>,
 }

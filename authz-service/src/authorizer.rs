@@ -26,7 +26,7 @@ use crate::tenant::{self, directory::Directory};
 #[derive(Debug)]
 pub struct Authorizer {
     /// The edge file.
-    pub snapshots: Snapshots,
+    pub snapshots: Arc<Snapshots>,
     /// Keys of access tokens.
     pub keys: Arc<KeyRing>,
     /// Tokens that verified before.

@@ -26,6 +26,7 @@ pub mod envoy;
 pub mod identity_headers;
 pub mod limit;
 pub mod policy;
+pub mod reload;
 pub mod server;
 pub mod session;
 pub mod settings;

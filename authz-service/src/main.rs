@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use authz_service::reload::Environment;
 use authz_service::server::{self, Listeners};
 use authz_service::settings::{Settings, SettingsError};
 use authz_service::startup::{self, Assembled, Needs};
@@ -45,8 +46,13 @@ fn run() -> Result<(), Failed> {
         Err(error @ SettingsError::Environment { .. }) => return Err(failed(2)(&error)),
     };
     let home = settings.home.display().to_string();
-    let overlaid = |name: &str| if name == "CUTOVER_HOME" { Some(home.clone()) } else { environment(name) };
-    let edge = edge_config::load(&settings.edge_file, &overlaid)
+    let overlaid: Environment =
+        Arc::new(
+            move |name: &str| {
+                if name == "CUTOVER_HOME" { Some(home.clone()) } else { std::env::var(name).ok() }
+            },
+        );
+    let edge = edge_config::load(&settings.edge_file, &*overlaid)
         .map_err(|faults| Failed { message: faults.to_string(), code: INVALID_CONFIGURATION })?;
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -64,8 +70,9 @@ fn run() -> Result<(), Failed> {
         dropped_log_lines: dropped,
         redis_url: settings.redis_url.clone(),
     };
-    let assembled =
+    let mut assembled =
         startup::assemble(&edge, &needs, &clock).map_err(|e| failed(INVALID_CONFIGURATION)(&e))?;
+    assembled.follow(&settings.edge_file, overlaid, &edge).map_err(|e| failed(1)(&e))?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| failed(1)(&e))?;
     runtime.block_on(serve(&settings, &edge, assembled))

@@ -1,7 +1,7 @@
 //! From settings and an edge to an authorizer whose sources are watched.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -27,6 +27,7 @@ use crate::envoy::service::Checks;
 use crate::identity_headers::IdentityWriter;
 use crate::limit::Limits;
 use crate::limit::shared::Shared;
+use crate::reload::{EdgeFile, Environment, Target};
 use crate::session::revocations::{RevocationFile, Revocations};
 use crate::settings::StoreUrl;
 use crate::snapshot::{Snapshot, Snapshots, UnusableEdge};
@@ -69,6 +70,21 @@ pub struct Assembled {
 }
 
 impl Assembled {
+    /// Follows the edge file at `path`, which `edge` was read from, see [`reload`](crate::reload).
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn follow(&mut self, path: &Path, environment: Environment, edge: &Edge) -> io::Result<()> {
+        let target = Target {
+            snapshots: Arc::clone(&self.admin.authorizer.snapshots),
+            metrics: Arc::clone(&self.admin.metrics),
+            standing: Arc::clone(&self.admin.edge_file),
+            listener: Arc::new(|_| {}),
+        };
+        let clock = Arc::clone(&self.admin.clock);
+        self.watchers.watch(EdgeFile::new(path, environment, edge.clone(), clock, target))
+    }
+
     /// Takes it apart; keep the watchers for as long as decisions are made.
     #[must_use]
     pub fn into_parts(self) -> (Checks, Admin, Option<KeyUrl>, Watchers) {
@@ -170,7 +186,7 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
 
     let shared = needs.redis_url.as_ref().map(|url| Shared::new(url.reveal(), &edge.name)).transpose()?;
     let authorizer = Arc::new(Authorizer {
-        snapshots: Snapshots::new(snapshot),
+        snapshots: Arc::new(Snapshots::new(snapshot)),
         keys,
         tokens: TokenCache::new(needs.token_cache, metrics.token_hits.clone(), metrics.token_misses.clone())?,
         assertions,
@@ -191,6 +207,7 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
         metrics,
         clock: Arc::clone(clock),
         started: clock.now(),
+        edge_file: Arc::default(),
         draining: Arc::new(AtomicBool::new(false)),
     };
     Ok(Assembled { checks, admin, key_url, watchers })
