@@ -18,6 +18,7 @@
 
 pub mod admin;
 pub mod aside;
+pub mod audit;
 pub mod authorizer;
 pub mod check;
 pub mod credential;
@@ -35,4 +36,5 @@ pub mod snapshot;
 pub mod source;
 pub mod startup;
 pub mod telemetry;
+pub mod telling;
 pub mod tenant;

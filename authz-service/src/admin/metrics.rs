@@ -12,6 +12,7 @@ use prometheus::{
 };
 
 use crate::admin::Admin;
+use crate::audit;
 use crate::authorizer::Verdict;
 use crate::decision::{ALLOWED, Decision};
 use crate::reload::Results;
@@ -34,6 +35,8 @@ pub struct Metrics {
     /// Loads of the edge file.
     pub edge_reloads: Results,
     info: IntGaugeVec,
+    audit_written: IntCounterVec,
+    audit_dropped: IntCounterVec,
     seconds: Seconds,
     /// Verified tokens found in memory.
     pub token_hits: IntCounter,
@@ -117,6 +120,12 @@ impl Metrics {
                 needs_restart: edge_reloads.with_label_values(&["needs_restart"]),
             },
             info,
+            audit_written: register.counters("authz_audit_written_total", "Audit events", &["sink"])?,
+            audit_dropped: register.counters(
+                "authz_audit_dropped_total",
+                "Audit events that did not arrive",
+                &["sink"],
+            )?,
             seconds: Seconds {
                 allow: seconds.with_label_values(&["allow"]),
                 deny: seconds.with_label_values(&["deny"]),
@@ -158,6 +167,15 @@ impl Metrics {
         self.allowed.store(Arc::new(allowed(&self.decisions, snapshot)));
         self.info.reset();
         self.info.with_label_values(&[env!("CARGO_PKG_VERSION"), &snapshot.edge, &snapshot.revision]).set(1);
+    }
+
+    /// The counters of the audit's sink `name`.
+    #[must_use]
+    pub fn audit(&self, name: &str) -> audit::Counts {
+        audit::Counts {
+            written: self.audit_written.with_label_values(&[name]),
+            dropped: self.audit_dropped.with_label_values(&[name]),
+        }
     }
 
     /// The counters of the source `name`.

@@ -1,5 +1,6 @@
 //! A changed edge file under requests: both revisions are decided by their own rules, a wrong file changes
 //! nothing, and nobody is answered 503 on the way.
+#![expect(clippy::indexing_slicing, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
