@@ -73,6 +73,15 @@ impl Verdict {
         }
     }
 
+    /// The person that was proved, if it is one.
+    #[must_use]
+    pub fn person(&self) -> Option<&identity::Person> {
+        match &self.who {
+            Who::Person(person) => Some(person),
+            Who::Anyone | Who::Service(_) => None,
+        }
+    }
+
     /// What a refused caller is told; `None` for an allow.
     #[must_use]
     pub fn answer(&self) -> Option<(AnswerKind, &Answer)> {

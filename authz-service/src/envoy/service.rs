@@ -53,7 +53,10 @@ impl Checks {
             Err(_) => ("-", "-", "-"),
         };
         self.metrics.record(&verdict, started.elapsed());
-        self.telling.tell(&verdict, input.as_ref().ok(), self.clock.now());
+        // What is told about a decision must not undo it; the panic itself is in the log.
+        let _ = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            self.telling.tell(&verdict, input.as_ref().ok(), self.clock.now());
+        }));
         log(&verdict, route, policy, request_id);
         response::write(&verdict, route, policy)
     }
