@@ -26,6 +26,7 @@ const DEFAULT_DRAIN_SECONDS: u64 = 5;
 ///
 /// With REDIS_URL=redis://HOST:PORT in the environment, replicas count limits together; it is no option because
 /// it may hold a password.
+///
 /// Events of consequence go to logs/audit.jsonl under the home and, when AMQP_URL is set, to the exchange
 /// `coder.audit` there.
 ///

@@ -28,7 +28,6 @@ use crate::envoy::service::Checks;
 use crate::identity_headers::IdentityWriter;
 use crate::limit::Limits;
 use crate::limit::shared::Shared;
-use crate::reload::{EdgeFile, Environment, Target};
 use crate::reload::{EdgeFile, Environment, Outcome, Target};
 use crate::session::revocations::{RevocationFile, Revocations};
 use crate::settings::StoreUrl;
