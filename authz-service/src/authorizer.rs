@@ -26,7 +26,7 @@ use crate::tenant::{self, directory::Directory};
 #[derive(Debug)]
 pub struct Authorizer {
     /// The edge file.
-    pub snapshots: Snapshots,
+    pub snapshots: Arc<Snapshots>,
     /// Keys of access tokens.
     pub keys: Arc<KeyRing>,
     /// Tokens that verified before.
@@ -70,6 +70,15 @@ impl Verdict {
             who: Who::Anyone,
             answers,
             aside: Aside::default(),
+        }
+    }
+
+    /// The person that was proved, if it is one.
+    #[must_use]
+    pub fn person(&self) -> Option<&identity::Person> {
+        match &self.who {
+            Who::Person(person) => Some(person),
+            Who::Anyone | Who::Service(_) => None,
         }
     }
 

@@ -27,6 +27,9 @@ const DEFAULT_DRAIN_SECONDS: u64 = 5;
 /// With REDIS_URL=redis://HOST:PORT in the environment, replicas count limits together; it is no option because
 /// it may hold a password.
 ///
+/// Events of consequence go to logs/audit.jsonl under the home and, when AMQP_URL is set, to the exchange
+/// `coder.audit` there.
+///
 /// Exit codes: 0 stopped as asked, 1 an address is in use or the process failed, 2 usage, 64 invalid
 /// configuration.
 #[derive(Debug, Parser)]
@@ -267,6 +270,7 @@ mod tests {
             "AUTHZ_IDENTITY_CACHE",
             "REDIS_URL",
             "AUTHZ_DRAIN_SECONDS",
+            "AMQP_URL",
             "RUST_LOG",
         ] {
             assert!(help.contains(name), "{name} is not in the help");

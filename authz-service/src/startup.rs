@@ -1,7 +1,7 @@
 //! From settings and an edge to an authorizer whose sources are watched.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -14,6 +14,7 @@ use prometheus::IntCounter;
 
 use crate::admin::Admin;
 use crate::admin::metrics::Metrics;
+use crate::audit::{Audit, Sinks, broker};
 use crate::authorizer::Authorizer;
 use crate::credential::assertion::{Assertions, ServiceKeys};
 use crate::credential::cache::{NoRandomness, TokenCache};
@@ -27,10 +28,12 @@ use crate::envoy::service::Checks;
 use crate::identity_headers::IdentityWriter;
 use crate::limit::Limits;
 use crate::limit::shared::Shared;
+use crate::reload::{EdgeFile, Environment, Outcome, Target};
 use crate::session::revocations::{RevocationFile, Revocations};
 use crate::settings::RedisUrl;
 use crate::snapshot::{Snapshot, Snapshots, UnusableEdge};
 use crate::source::Watchers;
+use crate::telling::Telling;
 use crate::tenant::directory::{Directory, DirectoryFile};
 
 /// What [`assemble`] needs beside the edge.
@@ -69,6 +72,43 @@ pub struct Assembled {
 }
 
 impl Assembled {
+    /// Follows the edge file at `path`, which `edge` was read from, see [`reload`](crate::reload).
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn follow(&mut self, path: &Path, environment: Environment, edge: &Edge) -> io::Result<()> {
+        let telling = Arc::clone(&self.admin.telling);
+        let target = Target {
+            snapshots: Arc::clone(&self.admin.authorizer.snapshots),
+            metrics: Arc::clone(&self.admin.metrics),
+            standing: Arc::clone(&self.admin.edge_file),
+            listener: Arc::new(move |outcome| {
+                let Some(audit) = telling.audit() else { return };
+                match *outcome {
+                    Outcome::Applied(revision) => audit.edge_reload("applied", revision, None),
+                    Outcome::Refused { stays, why } => audit.edge_reload("refused", stays, Some(why)),
+                }
+            }),
+        };
+        let clock = Arc::clone(&self.admin.clock);
+        self.watchers.watch(EdgeFile::new(path, environment, edge.clone(), clock, target))
+    }
+
+    /// Opens the audit: to `file`, and to `broker` when there is one. Keep the sinks until everything is told.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn open_audit(&self, file: &Path, broker: Option<broker::Address>) -> io::Result<Sinks> {
+        let mut sinks = Sinks::default();
+        let mut audit = Audit::new(Arc::clone(&self.admin.clock));
+        audit.to_file(file, self.admin.metrics.audit("file"), &mut sinks)?;
+        if let Some(address) = broker {
+            audit.to_broker(address, self.admin.metrics.audit("amqp"), &mut sinks)?;
+        }
+        self.admin.telling.open(audit);
+        Ok(sinks)
+    }
+
     /// Takes it apart; keep the watchers for as long as decisions are made.
     #[must_use]
     pub fn into_parts(self) -> (Checks, Admin, Option<KeyUrl>, Watchers) {
@@ -116,6 +156,7 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
     let signer = Signer::from_file(&edge.name, &needs.identity_key)?;
     let metrics = Arc::new(Metrics::new(&snapshot, &needs.dropped_log_lines)?);
     let mut watchers = Watchers::default();
+    let telling = Arc::new(Telling::default());
 
     let keys = Arc::new(KeyRing::default());
     let mut key_url = None;
@@ -151,12 +192,8 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
     if let Some(listed) = &edge.tenants {
         let directory = Arc::new(Directory::default());
         let reloads = metrics.reloads("tenants");
-        watchers.watch(DirectoryFile::new(
-            &listed.file,
-            Arc::clone(&directory),
-            Arc::clone(clock),
-            reloads,
-        ))?;
+        let file = DirectoryFile::new(&listed.file, Arc::clone(&directory), Arc::clone(clock), reloads);
+        watchers.watch(file.telling(Arc::clone(&telling)))?;
         tenants = Some(directory);
     }
 
@@ -170,7 +207,7 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
 
     let shared = needs.redis.as_ref().map(|url| Shared::new(&url.0, &edge.name)).transpose()?;
     let authorizer = Arc::new(Authorizer {
-        snapshots: Snapshots::new(snapshot),
+        snapshots: Arc::new(Snapshots::new(snapshot)),
         keys,
         tokens: TokenCache::new(needs.token_cache, metrics.token_hits.clone(), metrics.token_misses.clone())?,
         assertions,
@@ -185,12 +222,15 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
             metrics.identity_misses.clone(),
         ),
     });
-    let checks = Checks::new(Arc::clone(&authorizer), Arc::clone(&metrics), Arc::clone(clock));
+    let checks =
+        Checks::new(Arc::clone(&authorizer), Arc::clone(&metrics), Arc::clone(clock), Arc::clone(&telling));
     let admin = Admin {
         authorizer,
         metrics,
         clock: Arc::clone(clock),
         started: clock.now(),
+        edge_file: Arc::default(),
+        telling,
         draining: Arc::new(AtomicBool::new(false)),
     };
     Ok(Assembled { checks, admin, key_url, watchers })

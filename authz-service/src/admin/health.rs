@@ -51,6 +51,7 @@ impl Readiness {
         if let Some(revocations) = &authorizer.revocations {
             part("revocations", revocations.health(now));
         }
+        part("edge", admin.edge_file.health(&authorizer.snapshots));
         part("services", authorizer.assertions.health());
         if let Some(signed) = &authorizer.signed {
             part("signing-keys", signed.keys().health());

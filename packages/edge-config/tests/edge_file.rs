@@ -314,3 +314,46 @@ fn each_of_these_is_a_fault_of_signed_requests() {
         assert!(message.contains("edge.yaml:"), "no place in:\n{message}");
     }
 }
+
+#[test]
+fn the_most_specific_route_takes_a_request() {
+    use edge_config::{Match, route_of};
+    let edge =
+        parse(Path::new("edge.yaml"), &dev_text(), &nothing_set).unwrap_or_else(|faults| panic!("{faults}"));
+    let taken = |listener: &str, host: &str, method: &str, path: &str| match route_of(
+        &edge, listener, host, method, path,
+    ) {
+        Match::Route(route) => route.name.clone(),
+        Match::MethodNotAllowed => "405".to_owned(),
+        Match::InternalPath => "internal".to_owned(),
+        Match::UnknownHost => "no host".to_owned(),
+        Match::Unmatched => "unmatched".to_owned(),
+    };
+    for (method, path, route) in [
+        ("GET", "/users/@me", "users-me"),
+        ("GET", "/users/@me/", "users-activity"),
+        ("GET", "/users/@me/likes", "users-activity"),
+        ("POST", "/users", "users-create"),
+        ("GET", "/users", "users-rest"),
+        ("POST", "/users/", "users-rest"),
+        ("GET", "/usersx", "api-rest"),
+        ("PATCH", "/auth/token", "auth-refresh"),
+        ("GET", "/auth/token", "auth-check"),
+        ("PUT", "/auth/token", "auth-rest"),
+        ("GET", "/open-graph/x", "open-graph"),
+        ("POST", "/open-graph/x", "api-rest"),
+        ("TRACE", "/books", "405"),
+        ("get", "/books", "405"),
+        ("GET", "/_/users/1", "internal"),
+        ("GET", "/metrics", "internal"),
+        ("GET", "/metricsx", "api-rest"),
+    ] {
+        for host in ["api.dev-domain.test", "API.dev-domain.test:8080", "127.0.0.1:9"] {
+            assert_eq!(taken("public", host, method, path), route, "{method} {host}{path}");
+        }
+    }
+    assert_eq!(taken("public", "elsewhere.test", "GET", "/"), "no host");
+    assert_eq!(taken("public", "dev-domain.test", "POST", "/"), "unmatched");
+    assert_eq!(taken("service", "anything", "GET", "/_/users/1"), "users-lookup");
+    assert_eq!(taken("service", "anything", "POST", "/_/users/1"), "unmatched");
+}

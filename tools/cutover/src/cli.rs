@@ -39,6 +39,10 @@ pub enum Command {
     Lint(LintArguments),
     /// Turn an edge file into Envoy's configuration.
     Render(RenderArguments),
+    /// Say how a request would be answered and why, or why one was.
+    Explain(crate::explain::Arguments),
+    /// Compare the edge's verdicts with the backends' own, route by route.
+    Agreement(crate::agreement::Arguments),
     /// Make the keys that are missing.
     Keys(KeysArguments),
     /// Start the whole edge in the foreground, until Ctrl-C.

@@ -6,13 +6,12 @@
 
 use std::cmp::Reverse;
 
-use edge_config::Edge;
 use edge_config::edge::{Backend, Exposure, Listener, METHODS, PathMatch, Policy, Route, Signatures};
+use edge_config::{Edge, closed_paths};
 use identity::headers;
 use serde_json::{Value, json};
 
 use super::cluster::{cluster_name, insert};
-use super::guard::internal_paths;
 use super::metadata::{NAMESPACE, REFUSAL_MARK, filter};
 use super::seconds;
 
@@ -40,7 +39,7 @@ fn virtual_host(edge: &Edge, group: &str, names: &[String], exposure: Exposure) 
     let revision = &edge.revision.0;
     let mut rendered = vec![method_allowlist(revision)];
     rendered.extend(
-        internal_paths(edge, exposure)
+        closed_paths(edge, exposure)
             .into_iter()
             .map(|path| refusal("internal-path", &path, 404, "Not found", revision)),
     );
