@@ -214,6 +214,8 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
         sessions,
         services,
         tenants,
+        signatures,
+        limits: _,
         policies: _,
         answers: _,
         reserved: _,
@@ -226,6 +228,7 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
         ("sessions (its keys and revocations)", stores(sessions.as_ref()) != stores(new.sessions.as_ref())),
         ("services", *services != new.services),
         ("tenants", *tenants != new.tenants),
+        ("signatures", *signatures != new.signatures),
     ]
     .into_iter()
     .filter_map(|(part, differs)| differs.then_some(part))

@@ -227,11 +227,12 @@ const fn is_allow(decision: &Decision) -> bool {
 
 /// The stages of a policy; a route that is not known has none beyond finding it.
 const fn stages_of(policy: Option<&Policy>) -> &'static [stage::Stage] {
-    use stage::Stage::{Credential, Exposure, Identity, Policy as May, Route, Session, Tenant};
+    use stage::Stage::{Credential, Exposure, Identity, Limits, Policy as May, Route, Session, Tenant};
     match policy {
         None => &[Route],
-        Some(Policy::Public) => &[Route, Identity],
-        Some(Policy::Session(_)) => &[Route, Credential, Session, Tenant, May, Identity],
-        Some(Policy::Internal(_)) => &[Route, Exposure, Credential, May, Identity],
+        Some(Policy::Public) => &[Route, Limits, Identity],
+        Some(Policy::Session(_)) => &[Route, Credential, Session, Tenant, May, Limits, Identity],
+        Some(Policy::Internal(_)) => &[Route, Exposure, Credential, May, Limits, Identity],
+        Some(Policy::Signed(_)) => &[Route, Credential, May, Limits, Identity],
     }
 }

@@ -22,6 +22,8 @@ pub enum Stage {
     Tenant,
     /// They are what the policy asks for.
     Policy,
+    /// They have not asked too often.
+    Limits,
     /// The identity headers were written.
     Identity,
 }
@@ -74,6 +76,7 @@ const fn stop(decision: &Decision) -> Stage {
             DenyReason::SessionRevoked => Stage::Session,
             DenyReason::Tenant(_) => Stage::Tenant,
             DenyReason::Policy(_) => Stage::Policy,
+            DenyReason::RateLimited => Stage::Limits,
             DenyReason::InternalOnly => Stage::Exposure,
         },
         Decision::Fail(failure) => match failure {
@@ -83,7 +86,9 @@ const fn stop(decision: &Decision) -> Stage {
             | Failure::PolicyMismatch
             // Where a defect struck is in the log, with its place in the source.
             | Failure::Panicked => Stage::Route,
-            Failure::KeysUnavailable => Stage::Credential,
+            Failure::KeysUnavailable | Failure::SigningKeysUnavailable | Failure::NoncesUnavailable => {
+                Stage::Credential
+            }
             Failure::RevocationsUnavailable => Stage::Session,
             Failure::TenantsUnavailable => Stage::Tenant,
             Failure::SigningFailed => Stage::Identity,
