@@ -1,5 +1,5 @@
 //! `cutover explain` and `cutover agreement` say what the running edge does.
-#![expect(clippy::indexing_slicing, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::process::Command;
 use std::time::{Duration, Instant};

@@ -27,6 +27,9 @@ fn command(home: &Path, ports: &[Port]) -> Command {
     for (name, port) in NAMES.iter().zip(ports) {
         command.env(name, port.address().to_string());
     }
+    for inherited in ["EDGE_FILE", "LEGACY_WIRE", "DATABASE_URL", "REDIS_URL", "AMQP_URL"] {
+        command.env_remove(inherited);
+    }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

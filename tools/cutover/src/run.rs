@@ -67,6 +67,13 @@ pub fn main(arguments: &RunArguments, environment: Environment<'_>) -> ExitCode 
 
 /// Everything before the first program starts: whatever can be wrong should be said here.
 fn prepare(arguments: &RunArguments, environment: Environment<'_>) -> Result<Plan, Failure> {
+    // The legacy sample and the first people are files of the repository.
+    for path in ["contracts/legacy/app.py", "services/users/seed/dev.yaml"] {
+        if !Path::new(path).exists() {
+            let message = format!("{path} is not here; start `cutover run` from the root of the repository");
+            return Err(Failure::new(message));
+        }
+    }
     let absolute =
         |path: &Path| std::path::absolute(path).map_err(|e| Failure::new(format!("{}: {e}", path.display())));
     let home = absolute(&arguments.home.home)?;
@@ -189,8 +196,9 @@ impl Stop {
     }
 }
 
-/// How long the supervisor may take to stop everything: each program has ten seconds, and they stop together.
-const STOP_WITHIN: Duration = Duration::from_secs(20);
+/// How long the supervisor may take to stop everything: it stops one program after the other, and each of the
+/// five has ten seconds.
+const STOP_WITHIN: Duration = Duration::from_secs(60);
 
 /// Stops the supervisor, and with it everything that it started.
 async fn end(supervisor: &mut Child) {

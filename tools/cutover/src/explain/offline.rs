@@ -118,6 +118,8 @@ fn decide(
         token_cache: CACHE,
         identity_cache: CACHE,
         dropped_log_lines: startup::dropped_log_lines().map_err(|e| e.to_string())?,
+        // An explanation takes nothing from anybody's limits and spends no nonce.
+        redis: None,
     };
     let assembled = startup::assemble(edge, &needs, &clock).map_err(|e| e.to_string())?;
     let kept = request.headers.iter().filter(|(name, _)| !stripped.contains(name));
@@ -166,6 +168,7 @@ fn policy(edge: &Edge, route: &Route) -> String {
         Some(Policy::Public) => "public",
         Some(Policy::Session(_)) => "session",
         Some(Policy::Internal(_)) => "internal",
+        Some(Policy::Signed(_)) => "signed",
         None => "missing",
     };
     format!("{} ({kind})", route.policy)

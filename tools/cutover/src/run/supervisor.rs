@@ -68,7 +68,7 @@ fn configuration(plan: &Plan, programs: &[Program]) -> String {
          [supervisorctl]\n\
          serverurl=unix://{home}/supervisor.sock\n"
     );
-    for program in programs {
+    for (priority, program) in programs.iter().enumerate() {
         let environment: Vec<_> = program
             .environment
             .iter()
@@ -81,6 +81,7 @@ fn configuration(plan: &Plan, programs: &[Program]) -> String {
             "\n[program:{}]\n\
              command={}\n\
              environment={}\n\
+             priority={}\n\
              autostart=true\n\
              autorestart=true\n\
              startsecs=1\n\
@@ -96,6 +97,8 @@ fn configuration(plan: &Plan, programs: &[Program]) -> String {
             program.name,
             command.join(" "),
             environment.join(","),
+            // What starts last stops first: Envoy lets go of its clients before what it needs is gone.
+            priority + 1,
             program.name,
         );
     }
