@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use edge_config::edge::{InternalPolicy, Mode, SessionPolicy, SignedPolicy, TenantMatch};
-use identity::{Person, Role, ServiceName, TenantId};
+use identity::{Client, Person, Role, ServiceName, TenantId};
 use uuid::Uuid;
 
 use crate::aside::{Aside, Shadow};
@@ -13,7 +13,7 @@ use crate::credential::AuthenticatedService;
 use crate::credential::signed::AuthenticatedSigner;
 use crate::decision::{DenyReason, Stop};
 use crate::snapshot::Route;
-use crate::tenant::TenantMember;
+use crate::tenant::{TenantClient, TenantMember};
 
 /// Why a believed caller may not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub enum Who {
     Person(Arc<Person>),
     /// A service.
     Service(ServiceName),
+    /// A client with an API key.
+    Client(Arc<Client>),
 }
 
 /// Leave to pass. Only this module gives one, and only for what the stages before it let through.
@@ -103,6 +105,23 @@ pub fn permit_person(
     Ok(Permit { who: Who::Person(person) })
 }
 
+/// A permit for `client`, by the same rules as for a person. A client without a role has less than any.
+///
+/// # Errors
+/// A denial with [`PolicyFault`].
+pub fn permit_client(
+    client: &TenantClient,
+    policy: &SessionPolicy,
+    route: &Route,
+    input: &CheckInput<'_>,
+    aside: &mut Aside,
+) -> Result<Permit, Stop> {
+    let client = client.client();
+    let asked = Asked { role: client.role, scopes: &client.scopes, tenant: client.tenant };
+    settle(asked, policy, route, input, aside)?;
+    Ok(Permit { who: Who::Client(Arc::clone(client)) })
+}
+
 /// What a session policy looks at in whoever it is asked about.
 #[derive(Clone, Copy, Debug)]
 struct Asked<'c> {
@@ -131,7 +150,7 @@ fn settle(
 
 /// What is lacking, the first in the order role, scopes, tenant.
 fn fault(asked: Asked<'_>, policy: &SessionPolicy, input: &CheckInput<'_>) -> Option<PolicyFault> {
-    let SessionPolicy { role, scopes, tenant, mode: _ } = policy;
+    let SessionPolicy { accept: _, role, scopes, tenant, mode: _ } = policy;
     // No role at all is less than any that can be asked for.
     if role.is_some_and(|required| asked.role.is_none_or(|role| role < required)) {
         return Some(PolicyFault::RoleTooLow);

@@ -212,6 +212,8 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
         backends: _,
         hosts: _,
         sessions,
+        api_keys,
+        legacy_sessions,
         services,
         tenants,
         signatures,
@@ -226,6 +228,8 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
         ("edge", *name != new.name),
         ("authorizer.address", authorizer.address != new.authorizer.address),
         ("sessions (its keys and revocations)", stores(sessions.as_ref()) != stores(new.sessions.as_ref())),
+        ("api_keys", *api_keys != new.api_keys),
+        ("legacy_sessions", *legacy_sessions != new.legacy_sessions),
         ("services", *services != new.services),
         ("tenants", *tenants != new.tenants),
         ("signatures", *signatures != new.signatures),
@@ -238,16 +242,8 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
 /// What of the session rules was opened at the start.
 fn stores(sessions: Option<&Sessions>) -> Option<impl PartialEq + '_> {
     sessions.map(|sessions| {
-        let Sessions {
-            cookie: _,
-            bearer: _,
-            issuer: _,
-            audience: _,
-            token_type: _,
-            keys,
-            leeway: _,
-            revocations,
-        } = sessions;
+        let Sessions { cookie: _, bearer: _, issuers, revocations } = sessions;
+        let keys: Vec<_> = issuers.iter().map(|one| (&one.issuer, &one.keys, &one.algorithms)).collect();
         (keys, revocations)
     })
 }

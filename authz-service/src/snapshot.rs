@@ -10,7 +10,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use clock::UnixTime;
 use edge_config::Edge;
-use edge_config::edge::{Answer, Answers, Exposure, Policy, Sessions};
+use edge_config::edge::{
+    AcceptedCredential, Answer, Answers, ApiKeys, Exposure, LegacySessions, Policy, Sessions,
+};
 
 use crate::check::CheckInput;
 use crate::decision::Failure;
@@ -44,6 +46,10 @@ pub struct Snapshot {
     pub revision: String,
     /// How sessions are recognised.
     pub sessions: Option<Sessions>,
+    /// In which header API keys come.
+    pub api_keys: Option<ApiKeys>,
+    /// How sessions of the legacy are recognised.
+    pub legacy_sessions: Option<LegacySessions>,
     routes: HashMap<String, Arc<Route>>,
 }
 
@@ -79,8 +85,17 @@ impl Snapshot {
                 .and_then(|host| edge.listeners.get(&host.listener))
                 .map(|listener| listener.exposure)
                 .ok_or_else(|| missing("no such host or listener"))?;
-            if matches!(policy, Policy::Session(_)) && edge.sessions.is_none() {
-                return Err(missing("its policy needs a session, and the edge has no `sessions`"));
+            if let Policy::Session(policy) = policy {
+                let lacks = |kind, there: bool| policy.accepts(kind) && !there;
+                if lacks(AcceptedCredential::Session, edge.sessions.is_some()) {
+                    return Err(missing("its policy needs a session, and the edge has no `sessions`"));
+                }
+                if lacks(AcceptedCredential::ApiKey, edge.api_keys.is_some()) {
+                    return Err(missing("its policy accepts API keys, and the edge has no `api_keys`"));
+                }
+                if lacks(AcceptedCredential::LegacySession, edge.legacy_sessions.is_some()) {
+                    return Err(missing("its policy accepts legacy sessions, and the edge has none"));
+                }
             }
             if let Some(status) = unsendable(answers) {
                 return Err(missing(&format!("Envoy cannot answer with status {status}")));
@@ -106,6 +121,8 @@ impl Snapshot {
             edge: edge.name.clone(),
             revision: edge.revision.0.clone(),
             sessions: edge.sessions.clone(),
+            api_keys: edge.api_keys.clone(),
+            legacy_sessions: edge.legacy_sessions.clone(),
             routes,
         })
     }

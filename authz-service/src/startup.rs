@@ -16,11 +16,14 @@ use crate::admin::Admin;
 use crate::admin::metrics::Metrics;
 use crate::audit::{Audit, Sinks, broker};
 use crate::authorizer::Authorizer;
+use crate::credential::api_key::{ApiKeyFile, ApiKeyRing};
 use crate::credential::assertion::{Assertions, ServiceKeys};
 use crate::credential::cache::{NoRandomness, TokenCache};
-use crate::credential::keys::KeyRing;
+use crate::credential::issuers::IssuerKeys;
+use crate::credential::keys::KeyFormat;
 use crate::credential::keys::file::KeyFile;
 use crate::credential::keys::url::KeyUrl;
+use crate::credential::legacy::LegacySessions;
 use crate::credential::signed::SignedRequests;
 use crate::credential::signed::keys::{SigningKeyFile, SigningKeys};
 use crate::credential::signed::nonces::Nonces;
@@ -66,8 +69,8 @@ pub struct Assembled {
     pub checks: Checks,
     /// The admin interface.
     pub admin: Admin,
-    /// Keys behind a URL, to be run by the server; absent when keys are in a file.
-    pub key_url: Option<KeyUrl>,
+    /// Keys behind URLs, to be run by the server; empty when all keys are in files.
+    pub key_urls: Vec<KeyUrl>,
     watchers: Watchers,
 }
 
@@ -111,9 +114,9 @@ impl Assembled {
 
     /// Takes it apart; keep the watchers for as long as decisions are made.
     #[must_use]
-    pub fn into_parts(self) -> (Checks, Admin, Option<KeyUrl>, Watchers) {
-        let Self { checks, admin, key_url, watchers } = self;
-        (checks, admin, key_url, watchers)
+    pub fn into_parts(self) -> (Checks, Admin, Vec<KeyUrl>, Watchers) {
+        let Self { checks, admin, key_urls, watchers } = self;
+        (checks, admin, key_urls, watchers)
     }
 }
 
@@ -132,6 +135,9 @@ pub enum AssemblyError {
     /// The HTTP client for keys.
     #[error("{0}")]
     KeyUrl(String),
+    /// What the legacy is asked with.
+    #[error("legacy_sessions: {0}")]
+    Legacy(String),
     /// The address of the Redis that remembers nonces.
     #[error("{0}")]
     Nonces(String),
@@ -158,19 +164,34 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
     let mut watchers = Watchers::default();
     let telling = Arc::new(Telling::default());
 
-    let keys = Arc::new(KeyRing::default());
-    let mut key_url = None;
-    let reloads = metrics.reloads("keys");
-    match edge.sessions.as_ref().map(|sessions| &sessions.keys) {
-        Some(KeySource::File(path)) => {
-            watchers.watch(KeyFile::new(path, Arc::clone(&keys), Arc::clone(clock), reloads))?;
+    let keys = Arc::new(IssuerKeys::new(edge.sessions.as_ref()));
+    let mut key_urls = Vec::new();
+    for issuer in edge.sessions.iter().flat_map(|sessions| &sessions.issuers) {
+        let Some(ring) = keys.ring(&issuer.issuer) else { continue };
+        let (ring, clock, reloads) = (Arc::clone(ring), Arc::clone(clock), metrics.reloads("keys"));
+        let format = KeyFormat::of(issuer);
+        match &issuer.keys {
+            KeySource::File(path) | KeySource::Pem { path, .. } => {
+                watchers.watch(KeyFile::new(path, ring, clock, reloads).reading(format))?;
+            }
+            KeySource::Url(url) => {
+                let url = KeyUrl::new(url, ring, clock, reloads).map_err(AssemblyError::KeyUrl)?;
+                key_urls.push(url.reading(format));
+            }
         }
-        Some(KeySource::Url(url)) => {
-            let url = KeyUrl::new(url, Arc::clone(&keys), Arc::clone(clock), reloads);
-            key_url = Some(url.map_err(AssemblyError::KeyUrl)?);
-        }
-        None => {}
     }
+
+    let mut api_keys = None;
+    if let Some(rules) = &edge.api_keys {
+        let ring = Arc::new(ApiKeyRing::default());
+        let reloads = metrics.reloads("api_keys");
+        watchers.watch(ApiKeyFile::new(&rules.file, Arc::clone(&ring), Arc::clone(clock), reloads))?;
+        api_keys = Some(ring);
+    }
+    let legacy = match &edge.legacy_sessions {
+        None => None,
+        Some(rules) => Some(Arc::new(LegacySessions::new(rules).map_err(AssemblyError::Legacy)?)),
+    };
 
     let assertions = Arc::new(Assertions::default());
     let reloads = metrics.reloads("services");
@@ -209,6 +230,8 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
     let authorizer = Arc::new(Authorizer {
         snapshots: Arc::new(Snapshots::new(snapshot)),
         keys,
+        api_keys,
+        legacy,
         tokens: TokenCache::new(needs.token_cache, metrics.token_hits.clone(), metrics.token_misses.clone())?,
         assertions,
         signed,
@@ -233,5 +256,5 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
         telling,
         draining: Arc::new(AtomicBool::new(false)),
     };
-    Ok(Assembled { checks, admin, key_url, watchers })
+    Ok(Assembled { checks, admin, key_urls, watchers })
 }

@@ -70,6 +70,8 @@ pub enum PrincipalKind {
     Person,
     /// A service of the platform.
     Service,
+    /// A client with an API key.
+    Client,
 }
 
 /// One decision, as it is remembered: some 450 bytes with its place in the index.
@@ -149,6 +151,9 @@ impl Record {
                 Some(person.session.to_string()),
             ),
             Who::Service(name) => (PrincipalKind::Service, Some(name.to_string()), None, None),
+            Who::Client(client) => {
+                (PrincipalKind::Client, Some(client.name.to_string()), Some(client.tenant.to_string()), None)
+            }
         };
         View {
             time: Timestamp(self.time),

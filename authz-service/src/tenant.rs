@@ -2,8 +2,12 @@
 
 pub mod directory;
 
-use clock::UnixTime;
+use std::sync::Arc;
 
+use clock::UnixTime;
+use identity::Client;
+
+use crate::credential::AuthenticatedClient;
 use crate::decision::{Failure, Stop};
 use crate::session::LiveSession;
 use crate::tenant::directory::{Directory, Status};
@@ -55,6 +59,38 @@ pub fn admit(
     let directory = directory.ok_or(Failure::TenantsUnavailable)?;
     match directory.status(session.person().tenant, now)? {
         Some(Status::Active) => Ok(TenantMember { session }),
+        Some(Status::Suspended) => Err(TenantFault::Suspended.into()),
+        None => Err(TenantFault::Unknown.into()),
+    }
+}
+
+/// A client of an active tenant. Only [`admit_client`] makes one.
+#[derive(Clone, Debug)]
+pub struct TenantClient {
+    client: Arc<Client>,
+}
+
+impl TenantClient {
+    /// The client.
+    #[must_use]
+    pub const fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+}
+
+/// Lets `client` on when its tenant is active at `now`. It has no session that could have been ended; its key is
+/// revoked where keys are listed.
+///
+/// # Errors
+/// As [`admit`].
+pub fn admit_client(
+    client: &AuthenticatedClient,
+    directory: Option<&Directory>,
+    now: UnixTime,
+) -> Result<TenantClient, Stop> {
+    let directory = directory.ok_or(Failure::TenantsUnavailable)?;
+    match directory.status(client.client().tenant, now)? {
+        Some(Status::Active) => Ok(TenantClient { client: Arc::clone(client.client()) }),
         Some(Status::Suspended) => Err(TenantFault::Suspended.into()),
         None => Err(TenantFault::Unknown.into()),
     }

@@ -45,6 +45,9 @@ impl Readiness {
         if snapshot.sessions.is_some() {
             part("keys", authorizer.keys.health(now));
         }
+        if let Some(api_keys) = &authorizer.api_keys {
+            part("api_keys", api_keys.health(now));
+        }
         if let Some(tenants) = &authorizer.tenants {
             part("tenants", tenants.health(now));
         }

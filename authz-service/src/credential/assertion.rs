@@ -34,7 +34,7 @@ impl Services {
         let assertion = std::str::from_utf8(assertion).map_err(|_| Rejected::Malformed)?;
         match self.0.verify(assertion, now)? {
             Caller::Service(name) => Ok(name),
-            Caller::Person(_) => Err(Rejected::WrongClaims),
+            Caller::Person(_) | Caller::Client(_) => Err(Rejected::WrongClaims),
         }
     }
 }

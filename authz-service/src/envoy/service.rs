@@ -95,6 +95,12 @@ fn log(verdict: &Verdict, route: &str, policy: &str, request_id: &str) {
                         $level, request_id, route, policy, decision, reason, %subject, %tenant, "check"
                     );
                 }
+                Who::Client(client) => {
+                    let (subject, tenant) = (&client.name, client.tenant);
+                    tracing::event!(
+                        $level, request_id, route, policy, decision, reason, %subject, %tenant, "check"
+                    );
+                }
                 Who::Service(subject) => {
                     tracing::event!($level, request_id, route, policy, decision, reason, %subject, "check");
                 }

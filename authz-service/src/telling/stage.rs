@@ -86,7 +86,11 @@ const fn stop(decision: &Decision) -> Stage {
             | Failure::PolicyMismatch
             // Where a defect struck is in the log, with its place in the source.
             | Failure::Panicked => Stage::Route,
-            Failure::KeysUnavailable | Failure::SigningKeysUnavailable | Failure::NoncesUnavailable => {
+            Failure::KeysUnavailable
+            | Failure::ApiKeysUnavailable
+            | Failure::LegacyUnavailable
+            | Failure::SigningKeysUnavailable
+            | Failure::NoncesUnavailable => {
                 Stage::Credential
             }
             Failure::RevocationsUnavailable => Stage::Session,

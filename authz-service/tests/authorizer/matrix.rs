@@ -3,6 +3,8 @@
 //!
 //! `UPDATE_GOLDEN=1 cargo nextest run -p authz-service matrix` writes the file anew.
 
+mod credentials;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -245,6 +247,9 @@ async fn every_decision_is_the_one_that_is_written_down() {
     );
     decisions(&mut text).await;
     failures(&mut text).await;
+    text.push('\n');
+    credentials::decisions(&mut text).await;
+    credentials::failures(&mut text).await;
     let path = golden();
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, &text).unwrap();

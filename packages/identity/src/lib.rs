@@ -14,4 +14,4 @@ pub mod headers;
 pub mod keyset;
 pub mod principal;
 
-pub use principal::{Caller, Person, Role, ServiceName, SessionId, SubjectId, TenantId};
+pub use principal::{Caller, Client, ClientName, Person, Role, ServiceName, SessionId, SubjectId, TenantId};

@@ -3,11 +3,13 @@
 //! * [`lint`]: check an edge file.
 //! * [`render`]: an edge becomes Envoy's configuration.
 //! * [`keys`]: the keys that an edge signs with.
+//! * [`apikey`]: keys of clients.
 //! * [`explain`]: why a request is answered as it is.
 //! * [`agreement`]: whether the edge and the backends refuse the same people.
 //! * [`run`]: the whole edge under one supervisor.
 
 pub mod agreement;
+pub mod apikey;
 pub mod cli;
 pub mod explain;
 pub mod keys;

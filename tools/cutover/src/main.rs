@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use cutover::cli::{Cli, Command};
-use cutover::{agreement, explain, keys, lint, render, run, sign};
+use cutover::{agreement, apikey, explain, keys, lint, render, run, sign};
 
 fn main() -> ExitCode {
     let environment = |name: &str| std::env::var(name).ok();
@@ -14,6 +14,7 @@ fn main() -> ExitCode {
         Command::Explain(arguments) => explain::main(&arguments, &environment),
         Command::Agreement(arguments) => agreement::main(&arguments),
         Command::Keys(arguments) => keys::main(&arguments),
+        Command::Apikey(arguments) => apikey::main(&arguments, &clock::SystemClock),
         Command::Run(arguments) => run::main(&arguments, &environment),
         Command::Sign(arguments) => sign::main(&arguments),
     }
