@@ -12,6 +12,9 @@ use crate::telling::{is_allow, stages_of};
 pub enum Stage {
     /// Envoy's question is one that this replica understands: revision, route, policy.
     Route,
+    /// It did not happen too often. A limit that is exceeded counts before whatever other stages said, so those
+    /// are `not_told` then.
+    Limit,
     /// The listener may lead to such a route.
     Exposure,
     /// Somebody proved who they are.
@@ -31,7 +34,7 @@ pub enum Stage {
 pub struct Step {
     /// Which.
     pub stage: Stage,
-    /// `passed`, `not_reached`, or the code of the reason that stopped the decision here.
+    /// `passed`, `not_reached`, `not_told`, or the code of the reason that stopped the decision here.
     pub outcome: &'static str,
 }
 
@@ -57,6 +60,7 @@ impl Way {
                     reason
                 }
                 (true, false) => "passed",
+                (false, _) if self.stopped == Some(Stage::Limit) => "not_told",
                 (false, _) => "not_reached",
             };
             Step { stage: *stage, outcome }
@@ -75,6 +79,7 @@ const fn stop(decision: &Decision) -> Stage {
             DenyReason::Tenant(_) => Stage::Tenant,
             DenyReason::Policy(_) => Stage::Policy,
             DenyReason::InternalOnly => Stage::Exposure,
+            DenyReason::RateLimited => Stage::Limit,
         },
         Decision::Fail(failure) => match failure {
             Failure::MalformedCheck
@@ -83,7 +88,9 @@ const fn stop(decision: &Decision) -> Stage {
             | Failure::PolicyMismatch
             // Where a defect struck is in the log, with its place in the source.
             | Failure::Panicked => Stage::Route,
-            Failure::KeysUnavailable => Stage::Credential,
+            Failure::KeysUnavailable | Failure::SigningKeysUnavailable | Failure::NoncesUnavailable => {
+                Stage::Credential
+            }
             Failure::RevocationsUnavailable => Stage::Session,
             Failure::TenantsUnavailable => Stage::Tenant,
             Failure::SigningFailed => Stage::Identity,
