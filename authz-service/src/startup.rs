@@ -181,8 +181,8 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
         let keys = Arc::new(SigningKeys::default());
         let reloads = metrics.reloads("signing-keys");
         watchers.watch(SigningKeyFile::new(&rules.keys, Arc::clone(&keys), Arc::clone(clock), reloads))?;
-        let nonces = match &needs.redis_url {
-            Some(url) => Nonces::redis(url.reveal(), &edge.name).map_err(AssemblyError::Nonces)?,
+        let nonces = match &needs.redis {
+            Some(url) => Nonces::redis(&url.0, &edge.name).map_err(AssemblyError::Nonces)?,
             None => Nonces::embedded(clock.now()),
         };
         signed = Some(SignedRequests::new(rules.clone(), keys, nonces));

@@ -118,7 +118,7 @@ fn decide(
         token_cache: CACHE,
         identity_cache: CACHE,
         // Nothing is counted and no nonce is used up by asking.
-        redis_url: None,
+        redis: None,
         dropped_log_lines: startup::dropped_log_lines().map_err(|e| e.to_string())?,
     };
     let assembled = startup::assemble(edge, &needs, &clock).map_err(|e| e.to_string())?;
