@@ -7,8 +7,8 @@
 //!
 //! | what the new file changes | then |
 //! |---|---|
-//! | routes, policies, answers, hosts, backends, reserved names, how sessions look | in force at once |
-//! | the edge's name, where the authorizer answers, where keys, tenants, revocations and services are | refused as a whole: these were opened at the start, so a restart is needed |
+//! | routes, policies, limits, answers, hosts, backends, reserved names, how sessions look | in force at once |
+//! | the edge's name, where the authorizer answers, its replicas, how requests are signed, where keys, tenants, revocations and services are | refused as a whole: these were opened at the start, so a restart is needed |
 //! | nothing that makes sense | refused: the old file stays, every fault is in the log |
 //!
 //! A file that was refused is no revision: an Envoy that was rendered from it is answered 503
@@ -215,8 +215,8 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
         api_keys,
         legacy_sessions,
         services,
-        tenants,
         signatures,
+        tenants,
         limits: _,
         policies: _,
         answers: _,
@@ -226,7 +226,10 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
     } = old;
     [
         ("edge", *name != new.name),
-        ("authorizer.address", authorizer.address != new.authorizer.address),
+        (
+            "authorizer (its address and replicas)",
+            (authorizer.address, authorizer.replicas) != (new.authorizer.address, new.authorizer.replicas),
+        ),
         ("sessions (its keys and revocations)", stores(sessions.as_ref()) != stores(new.sessions.as_ref())),
         ("api_keys", *api_keys != new.api_keys),
         ("legacy_sessions", *legacy_sessions != new.legacy_sessions),

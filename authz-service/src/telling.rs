@@ -97,6 +97,10 @@ pub struct Record {
     pub status: u16,
     /// The connection's other end.
     pub client: Option<IpAddr>,
+    /// The limit that was exceeded, if one was.
+    pub limit: Option<Arc<str>>,
+    /// What would have been refused if it were not in shadow.
+    pub shadow: Option<Arc<str>>,
     who: Who,
     way: Way,
 }
@@ -122,6 +126,8 @@ impl Record {
             reason: verdict.decision.code(),
             status: verdict.answer().map_or(0, |(_, answer)| answer.status),
             client: input.and_then(|input| input.client),
+            limit: verdict.aside.limit().cloned(),
+            shadow: verdict.aside.shadow_reasons().map(Arc::from),
             who: verdict.who.clone(),
             way: Way::of(verdict.route.as_ref().map(|route| &route.policy), &verdict.decision),
         }
@@ -169,6 +175,8 @@ impl Record {
             tenant,
             session,
             client: self.client,
+            limit: self.limit.as_deref(),
+            shadow_reason: self.shadow.as_deref(),
             status: (self.status != 0).then_some(self.status),
         }
     }
@@ -209,6 +217,10 @@ pub struct View<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     client: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shadow_reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
 }
 
@@ -225,19 +237,18 @@ impl Serialize for Timestamp {
     }
 }
 
-/// Which kind of way a policy asks for.
 const fn is_allow(decision: &Decision) -> bool {
     matches!(decision, Decision::Allow(_))
 }
 
 /// The stages of a policy; a route that is not known has none beyond finding it.
 const fn stages_of(policy: Option<&Policy>) -> &'static [stage::Stage] {
-    use stage::Stage::{Credential, Exposure, Identity, Limits, Policy as May, Route, Session, Tenant};
+    use stage::Stage::{Credential, Exposure, Identity, Limit, Policy as May, Route, Session, Tenant};
     match policy {
         None => &[Route],
-        Some(Policy::Public) => &[Route, Limits, Identity],
-        Some(Policy::Session(_)) => &[Route, Credential, Session, Tenant, May, Limits, Identity],
-        Some(Policy::Internal(_)) => &[Route, Exposure, Credential, May, Limits, Identity],
-        Some(Policy::Signed(_)) => &[Route, Credential, May, Limits, Identity],
+        Some(Policy::Public) => &[Route, Limit, Identity],
+        Some(Policy::Session(_)) => &[Route, Limit, Credential, Session, Tenant, May, Identity],
+        Some(Policy::Internal(_)) => &[Route, Limit, Exposure, Credential, May, Identity],
+        Some(Policy::Signed(_)) => &[Route, Limit, Credential, May, Identity],
     }
 }

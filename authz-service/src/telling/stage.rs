@@ -12,6 +12,9 @@ use crate::telling::{is_allow, stages_of};
 pub enum Stage {
     /// Envoy's question is one that this replica understands: revision, route, policy.
     Route,
+    /// It did not happen too often. A limit that is exceeded counts before whatever other stages said, so those
+    /// are `not_told` then.
+    Limit,
     /// The listener may lead to such a route.
     Exposure,
     /// Somebody proved who they are.
@@ -22,8 +25,6 @@ pub enum Stage {
     Tenant,
     /// They are what the policy asks for.
     Policy,
-    /// They have not asked too often.
-    Limits,
     /// The identity headers were written.
     Identity,
 }
@@ -33,7 +34,7 @@ pub enum Stage {
 pub struct Step {
     /// Which.
     pub stage: Stage,
-    /// `passed`, `not_reached`, or the code of the reason that stopped the decision here.
+    /// `passed`, `not_reached`, `not_told`, or the code of the reason that stopped the decision here.
     pub outcome: &'static str,
 }
 
@@ -59,6 +60,7 @@ impl Way {
                     reason
                 }
                 (true, false) => "passed",
+                (false, _) if self.stopped == Some(Stage::Limit) => "not_told",
                 (false, _) => "not_reached",
             };
             Step { stage: *stage, outcome }
@@ -76,8 +78,8 @@ const fn stop(decision: &Decision) -> Stage {
             DenyReason::SessionRevoked => Stage::Session,
             DenyReason::Tenant(_) => Stage::Tenant,
             DenyReason::Policy(_) => Stage::Policy,
-            DenyReason::RateLimited => Stage::Limits,
             DenyReason::InternalOnly => Stage::Exposure,
+            DenyReason::RateLimited => Stage::Limit,
         },
         Decision::Fail(failure) => match failure {
             Failure::MalformedCheck

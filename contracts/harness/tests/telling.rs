@@ -68,6 +68,7 @@ fn a_decision_is_told_by_its_request_id_with_the_stage_where_it_stopped() {
         stages(&told),
         [
             "route=passed",
+            "limit=passed",
             "credential=passed",
             "session=passed",
             "tenant=passed",

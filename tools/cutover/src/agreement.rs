@@ -5,8 +5,8 @@
 //! enough requests without one such answer the edge's verdict is as good as the backend's.
 //!
 //! Two verdicts are needed for a comparison. A request that the edge refused never reached the backend, so its
-//! other half is unknown; it is counted and not compared, unless the policy is decided without being enforced
-//! (then the log has a denial *and* an upstream). Public routes have no verdict of the edge. A 5xx, or no answer,
+//! other half is unknown; it is counted and not compared, unless the policy is in shadow: then the log has a
+//! `shadow_reason` *and* an upstream. Public routes have no verdict of the edge. A 5xx, or no answer,
 //! is no verdict of the backend.
 
 use std::collections::BTreeMap;
@@ -50,6 +50,8 @@ struct Line {
     status: Option<u16>,
     upstream: Option<String>,
     decision: Option<String>,
+    /// What a policy or limit in shadow would have refused for.
+    shadow_reason: Option<String>,
 }
 
 /// One route.
@@ -114,12 +116,17 @@ pub fn read(log: &Path, least: u64) -> io::Result<Report> {
             break;
         }
         match serde_json::from_slice::<Line>(&line) {
-            Ok(Line { route: Some(route), status: Some(status), upstream, decision }) => {
+            Ok(Line { route: Some(route), status: Some(status), upstream, decision, shadow_reason }) => {
                 if rows.len() >= MAX_ROUTES && !rows.contains_key(&route) {
                     return Err(io::Error::other("more routes than an edge has; is it an access log?"));
                 }
                 let row = rows.entry(route.clone()).or_insert_with(|| Row { route, ..Row::default() });
-                row.count(status, upstream.is_some(), decision.as_deref());
+                // A limit is no word about who may: only a policy's shadow counts as a denial.
+                let denies = shadow_reason.is_some_and(|reasons| {
+                    reasons.split(',').any(|reason| !reason.starts_with("rate_limited"))
+                });
+                let decision = if denies { Some("deny") } else { decision.as_deref() };
+                row.count(status, upstream.is_some(), decision);
             }
             // A request that no route took: the edge's alone.
             Ok(Line { route: None, .. }) => {}

@@ -9,6 +9,14 @@ fn line(route: &str, status: u16, upstream: Option<&str>, decision: Option<&str>
     .to_string()
 }
 
+/// A request that a policy in shadow would have refused.
+fn shadow(status: u16, reason: &str) -> String {
+    serde_json::json!({
+        "route": "shadow", "status": status, "upstream": UP, "decision": "allow", "shadow_reason": reason,
+    })
+    .to_string()
+}
+
 fn report(lines: &[String], least: u64) -> Report {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     for line in lines {
@@ -31,8 +39,10 @@ fn each_pair_of_verdicts_is_counted_by_itself() {
         line("books", 503, None, Some("error")),
         line("books", 502, UP, Some("allow")),
         line("books", 503, None, Some("allow")),
-        line("shadow", 200, UP, Some("deny")),
-        line("shadow", 403, UP, Some("deny")),
+        shadow(200, "role_too_low"),
+        shadow(403, "rate_limited:calm,role_too_low"),
+        line("calm", 200, UP, Some("allow")),
+        shadow(200, "rate_limited:calm").replace("\"shadow\"", "\"calm\""),
         line("public", 200, UP, None),
         "not json".to_owned(),
         "{}".to_owned(),

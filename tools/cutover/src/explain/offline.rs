@@ -93,7 +93,7 @@ pub(super) fn explain(
     told.insert("route".to_owned(), route.name.clone().into());
     told.insert("policy".to_owned(), policy(&edge, route).into());
     told.insert("backend".to_owned(), route.backend.clone().into());
-    if matches!(edge.policies.get(&route.policy), Some(Policy::Public)) {
+    if matches!(edge.policies.get(&route.policy), Some(Policy::Public)) && route.limits.is_empty() {
         told.insert("decision".to_owned(), "none: the route is public".into());
         told.insert("answer".to_owned(), passed(&route.backend, &[]));
         return Ok(Value::Object(told));
@@ -117,9 +117,9 @@ fn decide(
         identity_key: arguments.home.home.join("keys/identity.pem"),
         token_cache: CACHE,
         identity_cache: CACHE,
-        dropped_log_lines: startup::dropped_log_lines().map_err(|e| e.to_string())?,
-        // An explanation takes nothing from anybody's limits and spends no nonce.
+        // Nothing is counted and no nonce is used up by asking.
         redis: None,
+        dropped_log_lines: startup::dropped_log_lines().map_err(|e| e.to_string())?,
     };
     let assembled = startup::assemble(edge, &needs, &clock).map_err(|e| e.to_string())?;
     let kept = request.headers.iter().filter(|(name, _)| !stripped.contains(name));
@@ -142,7 +142,8 @@ fn decide(
     let verdict = runtime.block_on(Box::pin(assembled.admin.authorizer.decide(&input, now)));
     let record = Record::of(&verdict, Some(&input), now);
     let view = serde_json::to_value(record.view()).map_err(|e| e.to_string())?;
-    for field in ["decision", "reason", "principal", "subject", "tenant", "session"] {
+    for field in ["decision", "reason", "principal", "subject", "tenant", "session", "limit", "shadow_reason"]
+    {
         if let Some(value) = view.get(field) {
             told.insert(field.to_owned(), value.clone());
         }
