@@ -58,6 +58,8 @@ pub enum CredentialFault {
     Token(TokenFault),
     /// The service's assertion was refused.
     Assertion(Rejected),
+    /// The service token was refused.
+    ServiceToken(Rejected),
     /// The request's signature was refused.
     Signature(SignatureFault),
 }
@@ -73,6 +75,14 @@ impl CredentialFault {
             Self::MalformedBearer => "malformed_bearer",
             Self::Token(fault) => fault.code(),
             Self::Signature(fault) => fault.code(),
+            Self::ServiceToken(rejected) => match rejected {
+                Rejected::Malformed => "service_token_malformed",
+                Rejected::UnknownKey => "service_token_unknown_key",
+                Rejected::BadSignature => "service_token_bad_signature",
+                Rejected::WrongAudience => "service_token_wrong_audience",
+                Rejected::WrongTime => "service_token_wrong_time",
+                Rejected::WrongClaims => "service_token_wrong_claims",
+            },
             Self::Assertion(rejected) => match rejected {
                 Rejected::Malformed => "assertion_malformed",
                 Rejected::UnknownKey => "assertion_unknown_key",
@@ -99,10 +109,11 @@ impl AuthenticatedPerson {
     }
 }
 
-/// A service whose assertion was believed. Only this module can make one.
+/// A service whose assertion or token was believed. Only this module can make one.
 #[derive(Clone, Debug)]
 pub struct AuthenticatedService {
     name: ServiceName,
+    permissions: Vec<String>,
 }
 
 impl AuthenticatedService {
@@ -110,6 +121,12 @@ impl AuthenticatedService {
     #[must_use]
     pub fn name(&self) -> &ServiceName {
         &self.name
+    }
+
+    /// What it may do: nothing that the edge file does not list for it.
+    #[must_use]
+    pub fn permissions(&self) -> &[String] {
+        &self.permissions
     }
 }
 
@@ -164,7 +181,7 @@ impl SessionCredentials<'_> {
     }
 }
 
-/// The service that `input`'s bearer assertion speaks for. Cookies do not count between services.
+/// The service that `input`'s bearer assertion or service token speaks for. Cookies do not count between services.
 ///
 /// # Errors
 /// [`Failure::KeysUnavailable`] when an assertion was offered and there is nothing to verify it with.
@@ -180,7 +197,7 @@ pub fn present_service(
     };
     let services = assertions.current(now)?;
     Ok(match services.verify(assertion, now) {
-        Ok(name) => Presented::Verified(AuthenticatedService { name }),
-        Err(rejected) => Presented::Failed(CredentialFault::Assertion(rejected)),
+        Ok((name, permissions)) => Presented::Verified(AuthenticatedService { name, permissions }),
+        Err(fault) => Presented::Failed(fault),
     })
 }
