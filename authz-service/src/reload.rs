@@ -213,6 +213,7 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
         hosts: _,
         sessions,
         services,
+        service_tokens,
         tenants,
         signatures,
         limits: _,
@@ -227,6 +228,7 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
         ("authorizer.address", authorizer.address != new.authorizer.address),
         ("sessions (its keys and revocations)", stores(sessions.as_ref()) != stores(new.sessions.as_ref())),
         ("services", *services != new.services),
+        ("service_tokens", *service_tokens != new.service_tokens),
         ("tenants", *tenants != new.tenants),
         ("signatures", *signatures != new.signatures),
     ]
