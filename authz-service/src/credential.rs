@@ -82,6 +82,8 @@ pub enum CredentialFault {
     ApiKey(ApiKeyFault),
     /// The legacy's session was refused.
     Legacy(LegacyFault),
+    /// The service token was refused.
+    ServiceToken(Rejected),
     /// The request's signature was refused.
     Signature(SignatureFault),
 }
@@ -99,6 +101,14 @@ impl CredentialFault {
             Self::ApiKey(fault) => fault.code(),
             Self::Legacy(fault) => fault.code(),
             Self::Signature(fault) => fault.code(),
+            Self::ServiceToken(rejected) => match rejected {
+                Rejected::Malformed => "service_token_malformed",
+                Rejected::UnknownKey => "service_token_unknown_key",
+                Rejected::BadSignature => "service_token_bad_signature",
+                Rejected::WrongAudience => "service_token_wrong_audience",
+                Rejected::WrongTime => "service_token_wrong_time",
+                Rejected::WrongClaims => "service_token_wrong_claims",
+            },
             Self::Assertion(rejected) => match rejected {
                 Rejected::Malformed => "assertion_malformed",
                 Rejected::UnknownKey => "assertion_unknown_key",
@@ -139,10 +149,11 @@ impl AuthenticatedClient {
     }
 }
 
-/// A service whose assertion was believed. Only this module can make one.
+/// A service whose assertion or token was believed. Only this module can make one.
 #[derive(Clone, Debug)]
 pub struct AuthenticatedService {
     name: ServiceName,
+    permissions: Vec<String>,
 }
 
 impl AuthenticatedService {
@@ -150,6 +161,12 @@ impl AuthenticatedService {
     #[must_use]
     pub fn name(&self) -> &ServiceName {
         &self.name
+    }
+
+    /// What it may do: nothing that the edge file does not list for it.
+    #[must_use]
+    pub fn permissions(&self) -> &[String] {
+        &self.permissions
     }
 }
 
@@ -200,7 +217,7 @@ impl SessionCredentials<'_> {
     }
 }
 
-/// The service that `input`'s bearer assertion speaks for. Cookies do not count between services.
+/// The service that `input`'s bearer assertion or service token speaks for. Cookies do not count between services.
 ///
 /// # Errors
 /// [`Failure::KeysUnavailable`] when an assertion was offered and there is nothing to verify it with.
@@ -216,7 +233,7 @@ pub fn present_service(
     };
     let services = assertions.current(now)?;
     Ok(match services.verify(assertion, now) {
-        Ok(name) => Presented::Verified(AuthenticatedService { name }),
-        Err(rejected) => Presented::Failed(CredentialFault::Assertion(rejected)),
+        Ok((name, permissions)) => Presented::Verified(AuthenticatedService { name, permissions }),
+        Err(fault) => Presented::Failed(fault),
     })
 }

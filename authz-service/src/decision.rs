@@ -222,6 +222,7 @@ mod tests {
         let key = |fault| credential(CredentialFault::ApiKey(fault));
         let legacy = |fault| credential(CredentialFault::Legacy(fault));
         let assertion = |rejected| credential(CredentialFault::Assertion(rejected));
+        let service_token = |rejected| credential(CredentialFault::ServiceToken(rejected));
         let signature = |fault| credential(CredentialFault::Signature(fault));
         let denials = [
             (DenyReason::NoCredential, "no_credential"),
@@ -259,6 +260,12 @@ mod tests {
             (assertion(Rejected::WrongAudience), "assertion_wrong_audience"),
             (assertion(Rejected::WrongTime), "assertion_wrong_time"),
             (assertion(Rejected::WrongClaims), "assertion_wrong_claims"),
+            (service_token(Rejected::Malformed), "service_token_malformed"),
+            (service_token(Rejected::UnknownKey), "service_token_unknown_key"),
+            (service_token(Rejected::BadSignature), "service_token_bad_signature"),
+            (service_token(Rejected::WrongAudience), "service_token_wrong_audience"),
+            (service_token(Rejected::WrongTime), "service_token_wrong_time"),
+            (service_token(Rejected::WrongClaims), "service_token_wrong_claims"),
             (signature(SignatureFault::Signature(Fault::Malformed)), "signature_malformed"),
             (signature(SignatureFault::Signature(Fault::Ambiguous)), "signature_ambiguous"),
             (signature(SignatureFault::Signature(Fault::Incomplete)), "signature_incomplete"),
@@ -287,6 +294,7 @@ mod tests {
                 "service_not_allowed",
                 AnswerKind::Forbidden,
             ),
+            (DenyReason::Policy(PolicyFault::PermissionMissing), "permission_missing", AnswerKind::Forbidden),
             (
                 DenyReason::Policy(PolicyFault::AddressNotAllowed),
                 "address_not_allowed",

@@ -26,6 +26,8 @@ pub enum PolicyFault {
     TenantMismatch,
     /// The policy does not list the service.
     ServiceNotAllowed,
+    /// A permission that the policy asks for is not there.
+    PermissionMissing,
     /// The connection comes from an address that the policy does not list.
     AddressNotAllowed,
     /// The policy does not list the key of the signature.
@@ -41,6 +43,7 @@ impl PolicyFault {
             Self::ScopeMissing => "scope_missing",
             Self::TenantMismatch => "tenant_mismatch",
             Self::ServiceNotAllowed => "service_not_allowed",
+            Self::PermissionMissing => "permission_missing",
             Self::AddressNotAllowed => "address_not_allowed",
             Self::SigningKeyNotAllowed => "signing_key_not_allowed",
         }
@@ -193,9 +196,12 @@ fn named_tenant(place: &TenantMatch, input: &CheckInput<'_>) -> Option<TenantId>
 /// # Errors
 /// A denial with [`PolicyFault`].
 pub fn permit_service(service: &AuthenticatedService, policy: &InternalPolicy) -> Result<Permit, Stop> {
-    let InternalPolicy { services } = policy;
+    let InternalPolicy { services, permissions } = policy;
     if !services.is_empty() && !services.contains(service.name()) {
         return Err(PolicyFault::ServiceNotAllowed.into());
+    }
+    if !permissions.iter().all(|required| service.permissions().contains(required)) {
+        return Err(PolicyFault::PermissionMissing.into());
     }
     Ok(Permit { who: Who::Service(service.name().clone()) })
 }

@@ -215,6 +215,7 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
         api_keys,
         legacy_sessions,
         services,
+        service_tokens,
         signatures,
         tenants,
         limits: _,
@@ -234,6 +235,7 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
         ("api_keys", *api_keys != new.api_keys),
         ("legacy_sessions", *legacy_sessions != new.legacy_sessions),
         ("services", *services != new.services),
+        ("service_tokens", *service_tokens != new.service_tokens),
         ("tenants", *tenants != new.tenants),
         ("signatures", *signatures != new.signatures),
     ]

@@ -51,6 +51,8 @@ pub struct Edge {
     pub legacy_sessions: Option<LegacySessions>,
     /// Which services may call on an internal listener, by name.
     pub services: BTreeMap<ServiceName, Service>,
+    /// Who issues service tokens; absent when services introduce themselves only.
+    pub service_tokens: Option<ServiceTokens>,
     /// How requests are signed; absent when no policy needs it.
     pub signatures: Option<Signatures>,
     /// Where tenants are listed; absent when no policy needs one.
@@ -182,6 +184,17 @@ pub enum KeySource {
 pub struct Service {
     /// JWK set with its public keys.
     pub keys: PathBuf,
+    /// What it may do.
+    pub permissions: Vec<String>,
+}
+
+/// Whose service tokens are believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceTokens {
+    /// The `iss` that a token must have.
+    pub issuer: String,
+    /// JWK set with the issuer's public keys.
+    pub keys: PathBuf,
 }
 
 /// Where tenants are listed.
@@ -219,11 +232,13 @@ pub struct SessionPolicy {
     pub mode: Mode,
 }
 
-/// Which services may pass; empty means every listed service.
+/// Which services may pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InternalPolicy {
-    /// The accepted services.
+    /// The accepted services; empty means every listed one.
     pub services: Vec<ServiceName>,
+    /// What they must be allowed to do, all of it.
+    pub permissions: Vec<String>,
 }
 
 /// What a refused caller is told: the statuses and bodies that the route's clients already know.

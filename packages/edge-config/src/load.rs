@@ -169,6 +169,8 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
     let services = Declared::read(context, fields.optional("services"), "`services`", |name, node| {
         sections::service(context, name, node)
     });
+    let service_tokens =
+        fields.optional("service_tokens").and_then(|node| sections::services::tokens(context, node));
     let tenants_node = fields.optional("tenants");
     let tenants = tenants_node.and_then(|node| sections::tenants(context, node));
     let signatures_node = fields.optional("signatures");
@@ -240,6 +242,7 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         api_keys,
         legacy_sessions,
         services: services.good.into_values().collect(),
+        service_tokens,
         signatures,
         tenants,
         policies: policies.good,

@@ -1,5 +1,6 @@
 //! The sections of an edge file, one function for each.
 
+pub(crate) mod services;
 pub(crate) mod signatures;
 
 use std::collections::BTreeMap;
@@ -306,8 +307,11 @@ pub(crate) fn service(context: Context<'_>, name: &str, node: &Node) -> Option<(
     let keys = fields
         .required("keys", "say where its public keys are: `keys: path/to/keys.jwks.json`")
         .and_then(|n| path(context, n, &format!("`keys` of service `{name}`")));
+    let what = format!("service `{name}`");
+    let permissions =
+        fields.optional("permissions").map(|n| services::permissions(context, n, &what)).unwrap_or_default();
     fields.finish();
-    Some((name.parse().ok()?, Service { keys: keys? }))
+    Some((name.parse().ok()?, Service { keys: keys?, permissions }))
 }
 
 pub(crate) fn tenants(context: Context<'_>, node: &Node) -> Option<TenantDirectory> {
@@ -401,7 +405,17 @@ pub(crate) fn policy(
                     accepted.extend(named.and_then(|name| name.parse::<ServiceName>().ok()));
                 }
             }
-            Some(Policy::Internal(InternalPolicy { services: accepted }))
+            let permissions = fields.optional("permissions");
+            let policy = InternalPolicy {
+                services: accepted,
+                permissions: permissions
+                    .map(|n| services::permissions(context, n, &what))
+                    .unwrap_or_default(),
+            };
+            if let Some(node) = permissions {
+                services::check_permissions(context, node, &what, &policy, services);
+            }
+            Some(Policy::Internal(policy))
         }
         Kind::Signed => {
             signatures::policy(context, &mut fields, &what, stores.signatures).map(Policy::Signed)

@@ -472,3 +472,30 @@ fn api_keys_and_legacy_sessions() {
         assert!(message.contains(expected), "{new:?} should say {expected:?}, but says:\n{message}");
     }
 }
+
+#[test]
+fn permissions_and_service_tokens_are_checked() {
+    let with_permission = "services: [auth], permissions: [users.read] }";
+    let text = dev_text()
+        .replacen("keys/auth.jwks.json\" }", "keys/auth.jwks.json\", permissions: [users.read] }", 1)
+        .replacen("services: [auth] }", with_permission, 1)
+        .replacen("policies:\n", "service_tokens: { issuer: auth, keys: t.json }\npolicies:\n", 1);
+    let edge = parse(Path::new("edge.yaml"), &text, &nothing_set).unwrap();
+    let Policy::Internal(policy) = &edge.policies["account-lookup"] else { unreachable!() };
+    assert_eq!(policy.permissions, ["users.read"]);
+    assert_eq!(edge.service_tokens.unwrap().issuer, "auth");
+    for (old, new, expected) in [
+        (with_permission, "permissions: [users.raed] }", "did you mean `users.read`?"),
+        (with_permission, "permissions: [users.read, users.read] }", "twice"),
+        (with_permission, "permissions: [\"a b\"] }", "visible characters"),
+        ("issuer: auth, ", "", "has no `issuer`"),
+        ("keys: t.json", "kees: t.json", "has no `keys`"),
+    ] {
+        assert!(text.contains(old), "{old:?} is not there");
+        let message = faults_of(&text.replacen(old, new, 1)).to_string();
+        assert!(
+            message.contains(expected),
+            "replacing {old:?} by {new:?} should say {expected:?}:\n{message}"
+        );
+    }
+}

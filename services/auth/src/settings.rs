@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use kit::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, Home, RUST_LOG, Reader, Variable};
 
@@ -40,6 +41,13 @@ pub const TOKEN_AUDIENCE: Variable = Variable {
     help: "Audience of access tokens (`sessions.audience` in the edge file)",
 };
 
+/// The edge file, for the services that it lists.
+pub const EDGE_FILE: Variable = Variable {
+    name: "EDGE_FILE",
+    default: None,
+    help: "The edge file: its services can get tokens here; unset, nobody can",
+};
+
 /// All of them, for `--help`.
 pub const VARIABLES: &[Variable] = &[
     AUTH_ADDRESS,
@@ -47,6 +55,7 @@ pub const VARIABLES: &[Variable] = &[
     ROOT_DOMAIN,
     TOKEN_ISSUER,
     TOKEN_AUDIENCE,
+    EDGE_FILE,
     CUTOVER_HOME,
     DATABASE_URL,
     EDGE_NAME,
@@ -70,6 +79,8 @@ pub struct Settings {
     pub home: Home,
     /// PostgreSQL, if not embedded. Holds a password.
     pub database_url: Option<String>,
+    /// The edge file, when service tokens are issued.
+    pub edge_file: Option<PathBuf>,
     /// The edge whose signature is believed, and which believes this service's.
     pub edge: String,
 }
@@ -84,6 +95,7 @@ impl fmt::Debug for Settings {
             .field("audience", &self.audience)
             .field("home", &self.home)
             .field("database_url", &self.database_url.as_ref().map(|_| "[redacted]"))
+            .field("edge_file", &self.edge_file)
             .field("edge", &self.edge)
             .finish()
     }
@@ -103,6 +115,7 @@ impl Settings {
             audience: reader.text(&TOKEN_AUDIENCE),
             home: Home(reader.path(&CUTOVER_HOME)),
             database_url: reader.optional(&DATABASE_URL),
+            edge_file: reader.optional(&EDGE_FILE).map(PathBuf::from),
             edge: reader.text(&EDGE_NAME),
         };
         reader.finish(settings)

@@ -113,6 +113,7 @@ pub(crate) fn settings(home: Home, service_edge_url: String, database_url: Optio
         audience: "https://api.dev-domain.test".to_owned(),
         home,
         database_url,
+        edge_file: None,
         edge: "dev".to_owned(),
     }
 }

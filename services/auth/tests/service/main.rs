@@ -7,6 +7,7 @@ mod app;
 mod codes;
 mod forged;
 mod process;
+mod service_tokens;
 mod sessions;
 mod stores;
 mod surface;

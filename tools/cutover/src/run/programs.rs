@@ -112,6 +112,7 @@ pub(super) fn all(plan: &super::Plan) -> Result<Vec<Program>, String> {
         ("AUTH_ADDRESS", address(&plan.addresses.auth)),
         ("ROOT_DOMAIN", plan.edge.root_domain.clone()),
         ("SERVICE_EDGE_URL", url(plan.addresses.service())),
+        ("EDGE_FILE", plan.edge_file.display().to_string()),
     ];
     // The first issuer is this platform's own auth service.
     if let Some(own) = plan.edge.sessions.as_ref().and_then(|sessions| sessions.issuers.first()) {
