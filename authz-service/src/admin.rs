@@ -6,7 +6,10 @@
 //! | `/readyz` | 200 or 503, with what is missing |
 //! | `/metrics` | Prometheus text |
 //! | `/stats` | the same for people and scripts, as JSON |
+//! | `/decisions/{request id}` | one of the last decisions, and the stage where it stopped |
+//! | `/decisions?limit=50&decision=deny&reason=…&route=…` | the last ones, the newest first |
 
+mod decisions;
 pub mod health;
 pub mod metrics;
 pub mod stats;
@@ -25,6 +28,8 @@ use crate::admin::health::Readiness;
 use crate::admin::metrics::Metrics;
 use crate::authorizer::Authorizer;
 use crate::push::channel::Channel;
+use crate::reload::Standing;
+use crate::telling::Telling;
 
 /// What the admin interface looks at.
 #[derive(Clone, Debug)]
@@ -37,6 +42,10 @@ pub struct Admin {
     pub clock: Arc<dyn Clock>,
     /// When the process started.
     pub started: UnixTime,
+    /// How the edge file is.
+    pub edge_file: Arc<Standing>,
+    /// What is remembered of decisions.
+    pub telling: Arc<Telling>,
     /// Set once the process is on its way out.
     pub draining: Arc<AtomicBool>,
     /// The subscription to changes; absent without one.
@@ -57,6 +66,8 @@ impl Admin {
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics_text))
             .route("/stats", get(stats_json))
+            .route("/decisions", get(decisions::list))
+            .route("/decisions/{id}", get(decisions::one))
             .with_state(self)
     }
 }

@@ -5,13 +5,18 @@
 use std::sync::Arc;
 
 use clock::UnixTime;
-use edge_config::edge::{Answer, Answers, Exposure, InternalPolicy, Policy, SessionPolicy, SignedPolicy};
+use edge_config::edge::{
+    AcceptedCredential, Answer, Answers, Exposure, InternalPolicy, Policy, SessionPolicy, SignedPolicy,
+};
 
 use crate::aside::Aside;
 use crate::check::CheckInput;
+use crate::credential::accept::{Credentials, Principal};
+use crate::credential::api_key::{ApiKeyCredentials, ApiKeyRing};
 use crate::credential::assertion::Assertions;
 use crate::credential::cache::TokenCache;
-use crate::credential::keys::KeyRing;
+use crate::credential::issuers::IssuerKeys;
+use crate::credential::legacy::{LegacyCredentials, LegacySessions};
 use crate::credential::signed::SignedRequests;
 use crate::credential::{Presented, SessionCredentials, present_service};
 use crate::decision::{AnswerKind, Decision, DenyReason, Failure, Stop};
@@ -26,11 +31,15 @@ use crate::tenant::{self, Tenants};
 #[derive(Debug)]
 pub struct Authorizer {
     /// The edge file.
-    pub snapshots: Snapshots,
+    pub snapshots: Arc<Snapshots>,
     /// Keys of access tokens.
-    pub keys: Arc<KeyRing>,
+    pub keys: Arc<IssuerKeys>,
     /// Tokens that verified before.
     pub tokens: TokenCache,
+    /// API keys; absent when the edge has none.
+    pub api_keys: Option<Arc<ApiKeyRing>>,
+    /// Who knows the legacy's sessions; absent when the edge believes none.
+    pub legacy: Option<Arc<LegacySessions>>,
     /// Keys of services.
     pub assertions: Arc<Assertions>,
     /// Signed requests; absent when the edge has no `signatures`.
@@ -72,6 +81,15 @@ impl Verdict {
             who: Who::Anyone,
             answers,
             aside: Aside::default(),
+        }
+    }
+
+    /// The person that was proved, if it is one.
+    #[must_use]
+    pub fn person(&self) -> Option<&identity::Person> {
+        match &self.who {
+            Who::Person(person) => Some(person),
+            Who::Anyone | Who::Service(_) | Who::Client(_) => None,
         }
     }
 
@@ -127,7 +145,10 @@ impl Authorizer {
             .await
             .and_then(|permit| Ok(self.identities.write(&permit, &located.route().audience, now)?))
         {
-            Ok(edits) => Decision::Allow(edits),
+            Ok(mut edits) => {
+                edits.remove_key = key_header(&located);
+                Decision::Allow(edits)
+            }
             Err(Stop::Denied(reason)) => Decision::Deny(reason),
             Err(Stop::Failed(failure)) => Decision::Fail(failure),
         };
@@ -182,19 +203,50 @@ impl Authorizer {
         who: &mut Who,
         aside: &mut Aside,
     ) -> Result<Permit, Stop> {
-        // `Snapshot::new` refuses a session policy without session rules.
-        let rules = located.snapshot().sessions.as_ref().ok_or(Failure::KeysUnavailable)?;
-        let credentials = SessionCredentials { rules, keys: &self.keys, cache: &self.tokens };
-        let authenticated = match credentials.present(input, now)? {
-            Presented::Verified(authenticated) => authenticated,
-            Presented::NotOffered => return Err(DenyReason::NoCredential.into()),
-            Presented::Failed(fault) => return Err(DenyReason::Credential(fault).into()),
-        };
+        let authenticated =
+            match self.credentials(policy, located).present(policy.accepted(), input, now).await? {
+                Presented::Verified(Principal::Person(person)) => person,
+                Presented::Verified(Principal::Client(client)) => {
+                    *who = Who::Client(Arc::clone(client.client()));
+                    let member = tenant::admit_client(&client, self.tenants.as_ref(), now).await?;
+                    return policy::permit_client(&member, policy, located.route(), input, aside);
+                }
+                Presented::NotOffered => return Err(DenyReason::NoCredential.into()),
+                Presented::Failed(fault) => return Err(DenyReason::Credential(fault).into()),
+            };
         *who = Who::Person(Arc::clone(authenticated.person()));
         let live = session::admit(&authenticated, self.revocations.as_deref(), now)?;
         self.tenant_changes.note(live.person());
         let member = tenant::admit(live, self.tenants.as_ref(), now).await?;
         policy::permit_person(member, policy, located.route(), input, aside)
+    }
+
+    fn credentials<'a>(&'a self, policy: &SessionPolicy, located: &'a Located) -> Credentials<'a> {
+        let snapshot = located.snapshot();
+        let (sessions, legacy) = (snapshot.sessions.as_ref(), snapshot.legacy_sessions.as_ref());
+        let one_cookie =
+            sessions.zip(legacy).is_some_and(|(sessions, legacy)| sessions.cookie == legacy.cookie);
+        let shares_cookie = one_cookie
+            && policy.accepts(AcceptedCredential::Session)
+            && policy.accepts(AcceptedCredential::LegacySession);
+        Credentials {
+            sessions: sessions.map(|rules| SessionCredentials {
+                rules,
+                keys: &self.keys,
+                cache: &self.tokens,
+                shares_cookie,
+            }),
+            api_keys: snapshot
+                .api_keys
+                .as_ref()
+                .zip(self.api_keys.as_deref())
+                .map(|(rules, keys)| ApiKeyCredentials { header: &rules.header, keys }),
+            legacy: legacy.zip(self.legacy.as_deref()).map(|(rules, sessions)| LegacyCredentials {
+                rules,
+                sessions,
+                shares_cookie,
+            }),
+        }
     }
 
     async fn permit_service(
@@ -237,4 +289,11 @@ impl Authorizer {
         *who = Who::Service(signer.service().clone());
         policy::permit_signer(address, &signer, policy)
     }
+}
+
+/// The header with the API key, where the policy accepts one: no backend learns it.
+fn key_header(located: &Located) -> Option<String> {
+    let Policy::Session(policy) = &located.route().policy else { return None };
+    let rules = located.snapshot().api_keys.as_ref()?;
+    policy.accepts(AcceptedCredential::ApiKey).then(|| rules.header.clone())
 }

@@ -3,16 +3,23 @@
 //! * [`cookie`] and [`bearer`] find a credential in the headers, each by one written rule.
 //! * [`token`] reads and checks an access token, [`keys`] holds the public keys, [`cache`] remembers which
 //!   tokens verified.
+//! * [`issuers`] chooses among several issuers, each with its own keys.
+//! * [`api_key`] believes programs of customers, [`legacy`] people whose session the legacy opened.
+//! * [`accept`] is the rule for a request that carries more than one of these.
 //! * [`assertion`] believes the platform's own services, [`signed`] programs that sign each request.
 //!
 //! *Not offered*, *verified* and *failed* stay apart to the end ([`Presented`]): a request without a credential
 //! is somebody anonymous, a request with a bad one is somebody wrong.
 
+pub mod accept;
+pub mod api_key;
 pub mod assertion;
 pub mod bearer;
 pub mod cache;
 pub mod cookie;
+pub mod issuers;
 pub mod keys;
+pub mod legacy;
 pub mod signed;
 pub mod token;
 
@@ -21,12 +28,14 @@ use std::sync::Arc;
 use clock::UnixTime;
 use edge_config::edge::Sessions;
 use identity::assertion::Rejected;
-use identity::{Person, ServiceName};
+use identity::{Client, Person, ServiceName};
 
 use crate::check::CheckInput;
+use crate::credential::api_key::ApiKeyFault;
 use crate::credential::assertion::Assertions;
 use crate::credential::cache::TokenCache;
-use crate::credential::keys::KeyRing;
+use crate::credential::issuers::IssuerKeys;
+use crate::credential::legacy::LegacyFault;
 use crate::credential::signed::SignatureFault;
 use crate::credential::token::TokenFault;
 use crate::decision::Failure;
@@ -42,11 +51,22 @@ pub enum Presented<T> {
     Failed(CredentialFault),
 }
 
+impl<T> Presented<T> {
+    /// The same outcome with another value when it is verified.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Presented<U> {
+        match self {
+            Self::NotOffered => Presented::NotOffered,
+            Self::Verified(value) => Presented::Verified(change(value)),
+            Self::Failed(fault) => Presented::Failed(fault),
+        }
+    }
+}
+
 /// Why a credential that was offered is not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CredentialFault {
-    /// Two credentials that disagree: two `Cookie` lines, or a cookie and a bearer token. Whichever the edge
-    /// took, a backend might take the other.
+    /// Two credentials that disagree: two `Cookie` lines, a cookie and a bearer token, or two kinds that prove
+    /// different principals ([`accept`]). Whichever the edge took, a backend might take the other.
     Ambiguous,
     /// More cookies than [`cookie::MAX_PAIRS`].
     TooManyCookies,
@@ -58,6 +78,12 @@ pub enum CredentialFault {
     Token(TokenFault),
     /// The service's assertion was refused.
     Assertion(Rejected),
+    /// The API key was refused.
+    ApiKey(ApiKeyFault),
+    /// The legacy's session was refused.
+    Legacy(LegacyFault),
+    /// The service token was refused.
+    ServiceToken(Rejected),
     /// The request's signature was refused.
     Signature(SignatureFault),
 }
@@ -72,7 +98,17 @@ impl CredentialFault {
             Self::RepeatedAuthorization => "repeated_authorization",
             Self::MalformedBearer => "malformed_bearer",
             Self::Token(fault) => fault.code(),
+            Self::ApiKey(fault) => fault.code(),
+            Self::Legacy(fault) => fault.code(),
             Self::Signature(fault) => fault.code(),
+            Self::ServiceToken(rejected) => match rejected {
+                Rejected::Malformed => "service_token_malformed",
+                Rejected::UnknownKey => "service_token_unknown_key",
+                Rejected::BadSignature => "service_token_bad_signature",
+                Rejected::WrongAudience => "service_token_wrong_audience",
+                Rejected::WrongTime => "service_token_wrong_time",
+                Rejected::WrongClaims => "service_token_wrong_claims",
+            },
             Self::Assertion(rejected) => match rejected {
                 Rejected::Malformed => "assertion_malformed",
                 Rejected::UnknownKey => "assertion_unknown_key",
@@ -106,10 +142,25 @@ impl AuthenticatedPerson {
     }
 }
 
-/// A service whose assertion was believed. Only this module can make one.
+/// A client whose API key was believed. Only this module can make one.
+#[derive(Clone, Debug)]
+pub struct AuthenticatedClient {
+    client: Arc<Client>,
+}
+
+impl AuthenticatedClient {
+    /// Who it is.
+    #[must_use]
+    pub fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+}
+
+/// A service whose assertion or token was believed. Only this module can make one.
 #[derive(Clone, Debug)]
 pub struct AuthenticatedService {
     name: ServiceName,
+    permissions: Vec<String>,
 }
 
 impl AuthenticatedService {
@@ -117,6 +168,12 @@ impl AuthenticatedService {
     #[must_use]
     pub fn name(&self) -> &ServiceName {
         &self.name
+    }
+
+    /// What it may do: nothing that the edge file does not list for it.
+    #[must_use]
+    pub fn permissions(&self) -> &[String] {
+        &self.permissions
     }
 }
 
@@ -126,9 +183,11 @@ pub struct SessionCredentials<'a> {
     /// How sessions look on this edge.
     pub rules: &'a Sessions,
     /// The public keys.
-    pub keys: &'a KeyRing,
+    pub keys: &'a IssuerKeys,
     /// Tokens that verified before.
     pub cache: &'a TokenCache,
+    /// Whether the cookie may hold a legacy session instead, which is then somebody else's to look at.
+    pub shares_cookie: bool,
 }
 
 impl SessionCredentials<'_> {
@@ -146,22 +205,16 @@ impl SessionCredentials<'_> {
             Ok(None) => return Ok(Presented::NotOffered),
             Err(fault) => return Ok(Presented::Failed(fault)),
         };
-        let keys = self.keys.current(now)?;
-        Ok(match self.cache.verified(token, &keys, self.rules, now) {
+        Ok(match self.keys.verify(token, self.rules, self.cache, now)? {
             Ok((person, issued)) => Presented::Verified(AuthenticatedPerson { person, issued }),
-            Err(fault) => {
-                if fault == TokenFault::UnknownKey {
-                    // The issuer may have rotated: look, but never while a request waits.
-                    self.keys.ask_for_refresh();
-                }
-                Presented::Failed(CredentialFault::Token(fault))
-            }
+            Err(fault) => Presented::Failed(CredentialFault::Token(fault)),
         })
     }
 
     /// The one token that the request carries, in the cookie or as a bearer token or, the same, in both.
     fn offered<'r>(&self, input: &CheckInput<'r>) -> Result<Option<&'r [u8]>, CredentialFault> {
         let cookie = cookie::find(&input.cookies(), self.rules.cookie.as_bytes())?;
+        let cookie = cookie.filter(|token| !(self.shares_cookie && legacy::looks_like(token)));
         let bearer = if self.rules.bearer { bearer::find(&input.authorizations())? } else { None };
         match (cookie, bearer) {
             (Some(cookie), Some(bearer)) if cookie != bearer => Err(CredentialFault::Ambiguous),
@@ -171,7 +224,7 @@ impl SessionCredentials<'_> {
     }
 }
 
-/// The service that `input`'s bearer assertion speaks for. Cookies do not count between services.
+/// The service that `input`'s bearer assertion or service token speaks for. Cookies do not count between services.
 ///
 /// # Errors
 /// [`Failure::KeysUnavailable`] when an assertion was offered and there is nothing to verify it with.
@@ -187,7 +240,7 @@ pub fn present_service(
     };
     let services = assertions.current(now)?;
     Ok(match services.verify(assertion, now) {
-        Ok(name) => Presented::Verified(AuthenticatedService { name }),
-        Err(rejected) => Presented::Failed(CredentialFault::Assertion(rejected)),
+        Ok((name, permissions)) => Presented::Verified(AuthenticatedService { name, permissions }),
+        Err(fault) => Presented::Failed(fault),
     })
 }

@@ -139,6 +139,12 @@ pub enum Failure {
     /// The list of revoked sessions cannot be read, or is larger than this replica can hold.
     #[error("the revocations are unavailable")]
     RevocationsUnavailable,
+    /// The API keys are not loaded, or could not be read for too long.
+    #[error("the API keys are unavailable")]
+    ApiKeysUnavailable,
+    /// Nobody can say whether a session of the legacy is good: its store or the legacy itself does not answer.
+    #[error("the legacy's sessions are unavailable")]
+    LegacyUnavailable,
     /// No keys of signed requests are loaded, or they could not be read for too long.
     #[error("the signing keys are unavailable")]
     SigningKeysUnavailable,
@@ -165,6 +171,8 @@ impl Failure {
             Self::KeysUnavailable => "keys_unavailable",
             Self::TenantsUnavailable => "tenants_unavailable",
             Self::RevocationsUnavailable => "revocations_unavailable",
+            Self::ApiKeysUnavailable => "api_keys_unavailable",
+            Self::LegacyUnavailable => "legacy_unavailable",
             Self::SigningKeysUnavailable => "signing_keys_unavailable",
             Self::NoncesUnavailable => "nonces_unavailable",
             Self::SigningFailed => "signing_failed",
@@ -197,8 +205,11 @@ impl From<Failure> for Stop {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::credential::api_key::ApiKeyFault;
+    use crate::credential::legacy::LegacyFault;
     use crate::credential::signed::SignatureFault;
     use crate::credential::token::TokenFault;
+    use api_keys::KeyFault;
     use identity::assertion::Rejected;
     use signed_request::Fault;
 
@@ -208,7 +219,10 @@ mod tests {
     fn codes_and_answers_are_fixed() {
         let credential = DenyReason::Credential;
         let token = |fault| credential(CredentialFault::Token(fault));
+        let key = |fault| credential(CredentialFault::ApiKey(fault));
+        let legacy = |fault| credential(CredentialFault::Legacy(fault));
         let assertion = |rejected| credential(CredentialFault::Assertion(rejected));
+        let service_token = |rejected| credential(CredentialFault::ServiceToken(rejected));
         let signature = |fault| credential(CredentialFault::Signature(fault));
         let denials = [
             (DenyReason::NoCredential, "no_credential"),
@@ -227,12 +241,31 @@ mod tests {
             (token(TokenFault::WrongAudience), "token_wrong_audience"),
             (token(TokenFault::Expired), "token_expired"),
             (token(TokenFault::NotYetValid), "token_not_yet_valid"),
+            (key(ApiKeyFault::Repeated), "api_key_repeated"),
+            (key(ApiKeyFault::Malformed), "api_key_malformed"),
+            (key(ApiKeyFault::Key(KeyFault::Unknown)), "api_key_unknown"),
+            (key(ApiKeyFault::Key(KeyFault::WrongSecret)), "api_key_wrong_secret"),
+            (key(ApiKeyFault::Key(KeyFault::Revoked)), "api_key_revoked"),
+            (key(ApiKeyFault::Key(KeyFault::Expired)), "api_key_expired"),
+            (legacy(LegacyFault::Malformed), "legacy_malformed"),
+            (legacy(LegacyFault::WrongAlgorithm), "legacy_wrong_algorithm"),
+            (legacy(LegacyFault::UnknownSession), "legacy_unknown_session"),
+            (legacy(LegacyFault::BadSignature), "legacy_bad_signature"),
+            (legacy(LegacyFault::WrongClaims), "legacy_wrong_claims"),
+            (legacy(LegacyFault::Expired), "legacy_expired"),
+            (legacy(LegacyFault::Refused), "legacy_refused"),
             (assertion(Rejected::Malformed), "assertion_malformed"),
             (assertion(Rejected::UnknownKey), "assertion_unknown_key"),
             (assertion(Rejected::BadSignature), "assertion_bad_signature"),
             (assertion(Rejected::WrongAudience), "assertion_wrong_audience"),
             (assertion(Rejected::WrongTime), "assertion_wrong_time"),
             (assertion(Rejected::WrongClaims), "assertion_wrong_claims"),
+            (service_token(Rejected::Malformed), "service_token_malformed"),
+            (service_token(Rejected::UnknownKey), "service_token_unknown_key"),
+            (service_token(Rejected::BadSignature), "service_token_bad_signature"),
+            (service_token(Rejected::WrongAudience), "service_token_wrong_audience"),
+            (service_token(Rejected::WrongTime), "service_token_wrong_time"),
+            (service_token(Rejected::WrongClaims), "service_token_wrong_claims"),
             (signature(SignatureFault::Signature(Fault::Malformed)), "signature_malformed"),
             (signature(SignatureFault::Signature(Fault::Ambiguous)), "signature_ambiguous"),
             (signature(SignatureFault::Signature(Fault::Incomplete)), "signature_incomplete"),
@@ -261,6 +294,7 @@ mod tests {
                 "service_not_allowed",
                 AnswerKind::Forbidden,
             ),
+            (DenyReason::Policy(PolicyFault::PermissionMissing), "permission_missing", AnswerKind::Forbidden),
             (
                 DenyReason::Policy(PolicyFault::AddressNotAllowed),
                 "address_not_allowed",
@@ -284,6 +318,8 @@ mod tests {
             (Failure::KeysUnavailable, "keys_unavailable"),
             (Failure::TenantsUnavailable, "tenants_unavailable"),
             (Failure::RevocationsUnavailable, "revocations_unavailable"),
+            (Failure::ApiKeysUnavailable, "api_keys_unavailable"),
+            (Failure::LegacyUnavailable, "legacy_unavailable"),
             (Failure::SigningKeysUnavailable, "signing_keys_unavailable"),
             (Failure::NoncesUnavailable, "nonces_unavailable"),
             (Failure::SigningFailed, "signing_failed"),

@@ -3,14 +3,18 @@
 //! Every header is overwritten or removed, never appended to, so that even a forged copy that came past the
 //! guard would not survive. The names are in [`identity::headers`].
 //!
-//! | header | person | service | anyone |
-//! |---|---|---|---|
-//! | `x-madome-gw` | `1` | `1` | `1` |
-//! | `x-madome-public` | removed | removed | `1` |
-//! | `x-madome-auth-sub` | UUID | name | removed |
-//! | `x-madome-auth-scope` | when there are scopes | removed | removed |
-//! | `x-madome-auth-sid`, `-role`, `x-tenant-id` | set | removed | removed |
-//! | `x-madome-identity` | signed | signed | removed |
+//! | header | person | client | service | anyone |
+//! |---|---|---|---|---|
+//! | `x-madome-gw` | `1` | `1` | `1` | `1` |
+//! | `x-madome-public` | removed | removed | removed | `1` |
+//! | `x-madome-auth-sub` | UUID | name | name | removed |
+//! | `x-madome-auth-scope` | when there are scopes | when there are scopes | removed | removed |
+//! | `x-madome-auth-sid` | set | removed | removed | removed |
+//! | `x-madome-auth-role` | set | when it has one | removed | removed |
+//! | `x-tenant-id` | set | set | removed | removed |
+//! | `x-madome-identity` | signed | signed | signed | removed |
+//!
+//! The header that API keys come in is removed where the policy accepts them: no backend learns a key.
 
 use std::fmt;
 use std::sync::Arc;
@@ -40,6 +44,8 @@ pub struct HeaderEdits {
     pub set: Vec<(&'static str, String)>,
     /// Names, to be removed.
     pub remove: Vec<&'static str>,
+    /// One more name, to be removed: the header with the API key.
+    pub remove_key: Option<String>,
 }
 
 struct Signed {
@@ -101,13 +107,29 @@ impl IdentityWriter {
                     vec![headers::PUBLIC]
                 }
             }
+            who @ Who::Client(client) => {
+                set.push((headers::SUBJECT, client.name.to_string()));
+                set.push((headers::TENANT, client.tenant.to_string()));
+                set.push((headers::IDENTITY, self.signed(who, audience, now)?));
+                let mut remove = vec![headers::PUBLIC, headers::SESSION];
+                match client.role {
+                    Some(role) => set.push((headers::ROLE, role.to_string())),
+                    None => remove.push(headers::ROLE),
+                }
+                if client.scopes.is_empty() {
+                    remove.push(headers::SCOPE);
+                } else {
+                    set.push((headers::SCOPE, client.scopes.join(" ")));
+                }
+                remove
+            }
             who @ Who::Service(name) => {
                 set.push((headers::SUBJECT, name.to_string()));
                 set.push((headers::IDENTITY, self.signed(who, audience, now)?));
                 vec![headers::PUBLIC, headers::SCOPE, headers::SESSION, headers::ROLE, headers::TENANT]
             }
         };
-        Ok(HeaderEdits { set, remove })
+        Ok(HeaderEdits { set, remove, remove_key: None })
     }
 
     fn signed(&self, who: &Who, audience: &Arc<str>, now: UnixTime) -> Result<String, Failure> {
@@ -122,6 +144,7 @@ impl IdentityWriter {
         let caller = match who {
             Who::Person(person) => Caller::Person(person.as_ref().clone()),
             Who::Service(name) => Caller::Service(name.clone()),
+            Who::Client(client) => Caller::Client(client.as_ref().clone()),
             // Nobody in particular has no identity to sign.
             Who::Anyone => return Err(Failure::SigningFailed),
         };

@@ -18,6 +18,7 @@
 
 pub mod admin;
 pub mod aside;
+pub mod audit;
 pub mod authorizer;
 pub mod check;
 pub mod credential;
@@ -28,6 +29,7 @@ pub mod identity_headers;
 pub mod limit;
 pub mod policy;
 pub mod push;
+pub mod reload;
 pub mod server;
 pub mod session;
 pub mod settings;
@@ -36,4 +38,5 @@ pub mod snapshot;
 pub mod source;
 pub mod startup;
 pub mod telemetry;
+pub mod telling;
 pub mod tenant;

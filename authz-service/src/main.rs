@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use authz_service::audit::broker::Address;
+use authz_service::reload::Environment;
 use authz_service::server::{self, Listeners};
 use authz_service::settings::{Settings, SettingsError};
 use authz_service::startup::{self, Assembled, Needs};
@@ -45,9 +47,19 @@ fn run() -> Result<(), Failed> {
         Err(error @ SettingsError::Environment { .. }) => return Err(failed(2)(&error)),
     };
     let home = settings.home.display().to_string();
-    let overlaid = |name: &str| if name == "CUTOVER_HOME" { Some(home.clone()) } else { environment(name) };
-    let edge = edge_config::load(&settings.edge_file, &overlaid)
+    let overlaid: Environment =
+        Arc::new(
+            move |name: &str| {
+                if name == "CUTOVER_HOME" { Some(home.clone()) } else { std::env::var(name).ok() }
+            },
+        );
+    let edge = edge_config::load(&settings.edge_file, &*overlaid)
         .map_err(|faults| Failed { message: faults.to_string(), code: INVALID_CONFIGURATION })?;
+
+    let broker = environment("AMQP_URL")
+        .filter(|url| !url.is_empty())
+        .map(|url| Address::parse(&url).map_err(|e| failed(2)(&e)))
+        .transpose()?;
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let dropped = startup::dropped_log_lines().map_err(|e| failed(1)(&e))?;
@@ -62,16 +74,29 @@ fn run() -> Result<(), Failed> {
         token_cache: settings.token_cache,
         identity_cache: settings.identity_cache,
         dropped_log_lines: dropped,
-        redis_url: settings.redis_url.clone(),
+        redis: settings.redis.clone(),
     };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| failed(1)(&e))?;
     // Connections to stores are opened when they are needed, on this runtime.
     let entered = runtime.enter();
-    let assembled =
+    let mut assembled =
         startup::assemble(&edge, &needs, &clock).map_err(|e| failed(INVALID_CONFIGURATION)(&e))?;
     drop(entered);
-    runtime.block_on(serve(&settings, &edge, assembled))
+    let audit = settings.home.join("logs/audit.jsonl");
+    let sinks = assembled.open_audit(&audit, broker).map_err(|e| failed(1)(&e))?;
+    let telling = Arc::clone(&assembled.admin.telling);
+    let told = |action| {
+        if let Some(audit) = telling.audit() {
+            audit.admin(action, format!("edge {} at revision {}", edge.name, edge.revision));
+        }
+    };
+    told("started");
+    assembled.follow(&settings.edge_file, overlaid, &edge).map_err(|e| failed(1)(&e))?;
+    let served = runtime.block_on(serve(&settings, &edge, assembled));
+    told("stopped");
+    drop(sinks);
+    served
 }
 
 async fn serve(settings: &Settings, edge: &Edge, assembled: Assembled) -> Result<(), Failed> {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use edge_config::edge::{InternalPolicy, Mode, SessionPolicy, SignedPolicy, TenantMatch};
-use identity::{Person, ServiceName, TenantId};
+use identity::{Client, Person, Role, ServiceName, TenantId};
 use uuid::Uuid;
 
 use crate::aside::{Aside, Shadow};
@@ -13,7 +13,7 @@ use crate::credential::AuthenticatedService;
 use crate::credential::signed::AuthenticatedSigner;
 use crate::decision::{DenyReason, Stop};
 use crate::snapshot::Route;
-use crate::tenant::TenantMember;
+use crate::tenant::{TenantClient, TenantMember};
 
 /// Why a believed caller may not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub enum PolicyFault {
     TenantMismatch,
     /// The policy does not list the service.
     ServiceNotAllowed,
+    /// A permission that the policy asks for is not there.
+    PermissionMissing,
     /// The connection comes from an address that the policy does not list.
     AddressNotAllowed,
     /// The policy does not list the key of the signature.
@@ -41,6 +43,7 @@ impl PolicyFault {
             Self::ScopeMissing => "scope_missing",
             Self::TenantMismatch => "tenant_mismatch",
             Self::ServiceNotAllowed => "service_not_allowed",
+            Self::PermissionMissing => "permission_missing",
             Self::AddressNotAllowed => "address_not_allowed",
             Self::SigningKeyNotAllowed => "signing_key_not_allowed",
         }
@@ -62,6 +65,8 @@ pub enum Who {
     Person(Arc<Person>),
     /// A service.
     Service(ServiceName),
+    /// A client with an API key.
+    Client(Arc<Client>),
 }
 
 /// Leave to pass. Only this module gives one, and only for what the stages before it let through.
@@ -98,27 +103,66 @@ pub fn permit_person(
     aside: &mut Aside,
 ) -> Result<Permit, Stop> {
     let person = member.into_session().into_person();
-    match (fault(&person, policy, input), policy.mode) {
-        (None, _) => {}
-        (Some(fault), Mode::Enforce) => return Err(fault.into()),
-        (Some(fault), Mode::Shadow) => {
-            aside.would_refuse(Shadow::Policy(Arc::clone(&route.policy_name)), fault.code());
-        }
-    }
+    let asked = Asked { role: Some(person.role), scopes: &person.scopes, tenant: person.tenant };
+    settle(asked, policy, route, input, aside)?;
     Ok(Permit { who: Who::Person(person) })
 }
 
-/// What `person` lacks, the first in the order role, scopes, tenant.
-fn fault(person: &Person, policy: &SessionPolicy, input: &CheckInput<'_>) -> Option<PolicyFault> {
-    let SessionPolicy { role, scopes, tenant, mode: _ } = policy;
-    if role.is_some_and(|required| person.role < required) {
+/// A permit for `client`, by the same rules as for a person. A client without a role has less than any.
+///
+/// # Errors
+/// A denial with [`PolicyFault`].
+pub fn permit_client(
+    client: &TenantClient,
+    policy: &SessionPolicy,
+    route: &Route,
+    input: &CheckInput<'_>,
+    aside: &mut Aside,
+) -> Result<Permit, Stop> {
+    let client = client.client();
+    let asked = Asked { role: client.role, scopes: &client.scopes, tenant: client.tenant };
+    settle(asked, policy, route, input, aside)?;
+    Ok(Permit { who: Who::Client(Arc::clone(client)) })
+}
+
+/// What a session policy looks at in whoever it is asked about.
+#[derive(Clone, Copy, Debug)]
+struct Asked<'c> {
+    role: Option<Role>,
+    scopes: &'c [String],
+    tenant: TenantId,
+}
+
+/// Refuses what `policy` refuses, or only notes it.
+fn settle(
+    asked: Asked<'_>,
+    policy: &SessionPolicy,
+    route: &Route,
+    input: &CheckInput<'_>,
+    aside: &mut Aside,
+) -> Result<(), Stop> {
+    match (fault(asked, policy, input), policy.mode) {
+        (None, _) => Ok(()),
+        (Some(fault), Mode::Enforce) => Err(fault.into()),
+        (Some(fault), Mode::Shadow) => {
+            aside.would_refuse(Shadow::Policy(Arc::clone(&route.policy_name)), fault.code());
+            Ok(())
+        }
+    }
+}
+
+/// What is lacking, the first in the order role, scopes, tenant.
+fn fault(asked: Asked<'_>, policy: &SessionPolicy, input: &CheckInput<'_>) -> Option<PolicyFault> {
+    let SessionPolicy { accept: _, role, scopes, tenant, mode: _ } = policy;
+    // No role at all is less than any that can be asked for.
+    if role.is_some_and(|required| asked.role.is_none_or(|role| role < required)) {
         return Some(PolicyFault::RoleTooLow);
     }
-    if !scopes.iter().all(|required| person.scopes.contains(required)) {
+    if !scopes.iter().all(|required| asked.scopes.contains(required)) {
         return Some(PolicyFault::ScopeMissing);
     }
     if let Some(place) = tenant
-        && named_tenant(place, input) != Some(person.tenant)
+        && named_tenant(place, input) != Some(asked.tenant)
     {
         return Some(PolicyFault::TenantMismatch);
     }
@@ -152,9 +196,12 @@ fn named_tenant(place: &TenantMatch, input: &CheckInput<'_>) -> Option<TenantId>
 /// # Errors
 /// A denial with [`PolicyFault`].
 pub fn permit_service(service: &AuthenticatedService, policy: &InternalPolicy) -> Result<Permit, Stop> {
-    let InternalPolicy { services } = policy;
+    let InternalPolicy { services, permissions } = policy;
     if !services.is_empty() && !services.contains(service.name()) {
         return Err(PolicyFault::ServiceNotAllowed.into());
+    }
+    if !permissions.iter().all(|required| service.permissions().contains(required)) {
+        return Err(PolicyFault::PermissionMissing.into());
     }
     Ok(Permit { who: Who::Service(service.name().clone()) })
 }

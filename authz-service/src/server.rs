@@ -93,12 +93,12 @@ pub async fn serve(
     drain: Duration,
     end: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
-    let (checks, admin, key_url, subscriber, watchers) = assembled.into_parts();
+    let (checks, admin, key_urls, subscriber, watchers) = assembled.into_parts();
     let (ending, _) = watch::channel(false);
     let (reporter, health) = health_reporter();
     set_health(&reporter, admin.readiness().ready).await;
 
-    let fetching = key_url.map(|url| tokio::spawn(url.run()));
+    let fetching: Vec<_> = key_urls.into_iter().map(|url| tokio::spawn(url.run())).collect();
     let subscribing = subscriber.map(|subscriber| tokio::spawn(subscriber.run()));
     let reporting = tokio::spawn(report(reporter.clone(), admin.clone()));
     let remembering = tokio::spawn(begin_to_remember(admin.clone()));
@@ -136,9 +136,7 @@ pub async fn serve(
         }
     };
     stop(&reporting);
-    if let Some(fetching) = &fetching {
-        stop(fetching);
-    }
+    fetching.iter().for_each(stop);
     if let Some(subscribing) = &subscribing {
         stop(subscribing);
     }

@@ -28,6 +28,9 @@ const DEFAULT_DRAIN_SECONDS: u64 = 5;
 /// tenants, and are pushed changes and revocations; without it, revocations come from the file that the edge file
 /// names. It is no option because it may hold a password.
 ///
+/// Events of consequence go to logs/audit.jsonl under the home and, when AMQP_URL is set, to the exchange
+/// `coder.audit` there.
+///
 /// Exit codes: 0 stopped as asked, 1 an address is in use or the process failed, 2 usage, 64 invalid
 /// configuration.
 #[derive(Debug, Parser)]
@@ -92,35 +95,21 @@ pub struct Settings {
     pub token_cache: usize,
     /// How many signed identities are remembered.
     pub identity_cache: usize,
-    /// The Redis that replicas share.
-    pub redis_url: Option<StoreUrl>,
+    /// The Redis that replicas share; absent means that each is on its own.
+    pub redis: Option<RedisUrl>,
     /// How long open checks may take to finish.
     pub drain: Duration,
     /// Which log lines are written.
     pub log: String,
 }
 
-/// The address of a store. It may hold a password, so it shows itself to nobody.
+/// `REDIS_URL`, which may hold a password.
 #[derive(Clone, PartialEq, Eq)]
-pub struct StoreUrl(String);
+pub struct RedisUrl(pub String);
 
-impl StoreUrl {
-    /// The address `url`.
-    #[must_use]
-    pub fn new(url: impl Into<String>) -> Self {
-        Self(url.into())
-    }
-
-    /// The whole address, for whoever connects.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for StoreUrl {
+impl std::fmt::Debug for RedisUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("StoreUrl(…)")
+        f.write_str("RedisUrl([redacted])")
     }
 }
 
@@ -205,7 +194,7 @@ impl Settings {
                 .unwrap_or_else(|| home.join("keys/identity.pem")),
             token_cache: token_cache.map_or(cache::DEFAULT_CAPACITY, NonZeroUsize::get),
             identity_cache: identity_cache.map_or(identity_headers::DEFAULT_CAPACITY, NonZeroUsize::get),
-            redis_url: variable("REDIS_URL").map(StoreUrl),
+            redis: variable("REDIS_URL").map(RedisUrl),
             drain: Duration::from_secs(drain),
             log: log.or_else(|| variable("RUST_LOG")).unwrap_or_else(|| "info".to_owned()),
             home,
@@ -282,6 +271,7 @@ mod tests {
             "AUTHZ_IDENTITY_CACHE",
             "REDIS_URL",
             "AUTHZ_DRAIN_SECONDS",
+            "AMQP_URL",
             "RUST_LOG",
         ] {
             assert!(help.contains(name), "{name} is not in the help");

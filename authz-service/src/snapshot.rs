@@ -5,10 +5,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use clock::UnixTime;
 use edge_config::Edge;
-use edge_config::edge::{Answer, Answers, Exposure, Policy, Sessions};
+use edge_config::edge::{
+    AcceptedCredential, Answer, Answers, ApiKeys, Exposure, LegacySessions, Policy, Sessions,
+};
 
 use crate::check::CheckInput;
 use crate::decision::Failure;
@@ -42,6 +46,10 @@ pub struct Snapshot {
     pub revision: String,
     /// How sessions are recognised.
     pub sessions: Option<Sessions>,
+    /// In which header API keys come.
+    pub api_keys: Option<ApiKeys>,
+    /// How sessions of the legacy are recognised.
+    pub legacy_sessions: Option<LegacySessions>,
     routes: HashMap<String, Arc<Route>>,
 }
 
@@ -77,8 +85,17 @@ impl Snapshot {
                 .and_then(|host| edge.listeners.get(&host.listener))
                 .map(|listener| listener.exposure)
                 .ok_or_else(|| missing("no such host or listener"))?;
-            if matches!(policy, Policy::Session(_)) && edge.sessions.is_none() {
-                return Err(missing("its policy needs a session, and the edge has no `sessions`"));
+            if let Policy::Session(policy) = policy {
+                let lacks = |kind, there: bool| policy.accepts(kind) && !there;
+                if lacks(AcceptedCredential::Session, edge.sessions.is_some()) {
+                    return Err(missing("its policy needs a session, and the edge has no `sessions`"));
+                }
+                if lacks(AcceptedCredential::ApiKey, edge.api_keys.is_some()) {
+                    return Err(missing("its policy accepts API keys, and the edge has no `api_keys`"));
+                }
+                if lacks(AcceptedCredential::LegacySession, edge.legacy_sessions.is_some()) {
+                    return Err(missing("its policy accepts legacy sessions, and the edge has none"));
+                }
             }
             if let Some(status) = unsendable(answers) {
                 return Err(missing(&format!("Envoy cannot answer with status {status}")));
@@ -104,6 +121,8 @@ impl Snapshot {
             edge: edge.name.clone(),
             revision: edge.revision.0.clone(),
             sessions: edge.sessions.clone(),
+            api_keys: edge.api_keys.clone(),
+            legacy_sessions: edge.legacy_sessions.clone(),
             routes,
         })
     }
@@ -129,10 +148,28 @@ fn unsendable(answers: &Answers) -> Option<u16> {
         .find(|status| !crate::envoy::response::can_send(*status))
 }
 
+/// How many revisions are kept beside the newest. An Envoy that refuses a new configuration stays at an old
+/// one for as long as it likes; eight deployments later somebody has noticed.
+pub const KEPT: usize = 8;
+
+/// A revision is kept for at least so long after it was replaced, even when more than [`KEPT`] came after it:
+/// time enough for every Envoy to take the new one.
+pub const KEPT_FOR: Duration = Duration::from_secs(600);
+
+/// However quickly they follow each other, no more than this many are kept: a thousand routes take a megabyte.
+pub const MAX_KEPT: usize = 64;
+
 /// The revisions that this replica knows. All lookups go through here.
 #[derive(Debug)]
 pub struct Snapshots {
-    current: ArcSwap<Snapshot>,
+    known: ArcSwap<Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    newest: Arc<Snapshot>,
+    /// What was the newest before, the latest first, and when it was replaced.
+    older: Vec<(Arc<Snapshot>, UnixTime)>,
 }
 
 /// A route and the snapshot that it is in. Only [`Snapshots::locate`] makes one: Envoy and this replica agree
@@ -161,13 +198,38 @@ impl Snapshots {
     /// Knows `snapshot` only.
     #[must_use]
     pub fn new(snapshot: Snapshot) -> Self {
-        Self { current: ArcSwap::from_pointee(snapshot) }
+        Self { known: ArcSwap::from_pointee(Known { newest: Arc::new(snapshot), older: Vec::new() }) }
     }
 
     /// The newest revision.
     #[must_use]
     pub fn newest(&self) -> Arc<Snapshot> {
-        self.current.load_full()
+        Arc::clone(&self.known.load().newest)
+    }
+
+    /// Every revision that is known, the newest first.
+    #[must_use]
+    pub fn revisions(&self) -> Vec<String> {
+        let known = self.known.load();
+        let older = known.older.iter().map(|(snapshot, _)| &snapshot.revision);
+        std::iter::once(&known.newest.revision).chain(older).cloned().collect()
+    }
+
+    /// Makes `snapshot` the newest at `now`, in one step. The revisions before it are still decided about, by
+    /// their own rules, within [`KEPT`], [`KEPT_FOR`] and [`MAX_KEPT`]. One thread installs.
+    pub fn install(&self, snapshot: Snapshot, now: UnixTime) {
+        let known = self.known.load();
+        let mut older = Vec::with_capacity(known.older.len() + 1);
+        older.push((Arc::clone(&known.newest), now));
+        older.extend(known.older.iter().cloned());
+        // Somebody who goes back to an older file makes it the newest again.
+        older.retain(|(old, _)| old.revision != snapshot.revision);
+        let mut position = 0;
+        older.retain(|(_, replaced)| {
+            position += 1;
+            position <= KEPT || (position <= MAX_KEPT && now.since(*replaced) < KEPT_FOR)
+        });
+        self.known.store(Arc::new(Known { newest: Arc::new(snapshot), older }));
     }
 
     /// Finds the route that `input` is about.
@@ -175,21 +237,25 @@ impl Snapshots {
     /// # Errors
     /// [`Failure::UnknownRevision`], [`Failure::UnknownRoute`] or [`Failure::PolicyMismatch`].
     pub fn locate(&self, input: &CheckInput<'_>) -> Result<Located, Failure> {
-        let snapshot = self.current.load_full();
-        if snapshot.revision != input.revision {
-            return Err(Failure::UnknownRevision);
-        }
+        let known = self.known.load();
+        let snapshot = std::iter::once(&known.newest)
+            .chain(known.older.iter().map(|(snapshot, _)| snapshot))
+            .find(|snapshot| snapshot.revision == input.revision)
+            .ok_or(Failure::UnknownRevision)?;
         let route = Arc::clone(snapshot.route(input.route).ok_or(Failure::UnknownRoute)?);
         if &*route.policy_name != input.policy {
             return Err(Failure::PolicyMismatch);
         }
-        Ok(Located { snapshot, route })
+        Ok(Located { snapshot: Arc::clone(snapshot), route })
     }
 
     /// The route that is called `name` in the newest revision, when all that is wanted is what its clients are
     /// told while nothing can be decided.
     #[must_use]
     pub fn answers(&self, name: &str) -> Option<Arc<Answers>> {
-        self.current.load().route(name).map(|route| Arc::clone(&route.answers))
+        self.known.load().newest.route(name).map(|route| Arc::clone(&route.answers))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 mod stores;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -16,12 +16,16 @@ use prometheus::IntCounter;
 
 use crate::admin::Admin;
 use crate::admin::metrics::Metrics;
+use crate::audit::{Audit, Sinks, broker};
 use crate::authorizer::Authorizer;
+use crate::credential::api_key::{ApiKeyFile, ApiKeyRing};
 use crate::credential::assertion::{Assertions, ServiceKeys};
 use crate::credential::cache::{NoRandomness, TokenCache};
-use crate::credential::keys::KeyRing;
+use crate::credential::issuers::IssuerKeys;
+use crate::credential::keys::KeyFormat;
 use crate::credential::keys::file::KeyFile;
 use crate::credential::keys::url::KeyUrl;
+use crate::credential::legacy::LegacySessions;
 use crate::credential::signed::SignedRequests;
 use crate::credential::signed::keys::{SigningKeyFile, SigningKeys};
 use crate::credential::signed::nonces::Nonces;
@@ -30,10 +34,12 @@ use crate::identity_headers::IdentityWriter;
 use crate::limit::Limits;
 use crate::limit::shared::Shared;
 use crate::push::subscriber::Subscriber;
+use crate::reload::{EdgeFile, Environment, Outcome, Target};
 use crate::session::tenant_changes::TenantChanges;
-use crate::settings::StoreUrl;
+use crate::settings::RedisUrl;
 use crate::snapshot::{Snapshot, Snapshots, UnusableEdge};
 use crate::source::Watchers;
+use crate::telling::Telling;
 use crate::tenant::service::UnusableAddress;
 
 /// What [`assemble`] needs beside the edge.
@@ -47,8 +53,8 @@ pub struct Needs {
     pub identity_cache: usize,
     /// Counts log lines that were dropped, see [`dropped_log_lines`].
     pub dropped_log_lines: IntCounter,
-    /// The Redis that replicas share; absent when this one is alone.
-    pub redis_url: Option<StoreUrl>,
+    /// The Redis that replicas share.
+    pub redis: Option<RedisUrl>,
 }
 
 /// The count of dropped log lines. It is older than all other metrics, because the log opens first.
@@ -66,19 +72,56 @@ pub struct Assembled {
     pub checks: Checks,
     /// The admin interface.
     pub admin: Admin,
-    /// Keys behind a URL, to be run by the server; absent when keys are in a file.
-    pub key_url: Option<KeyUrl>,
+    /// Keys behind URLs, to be run by the server; empty when all keys are in files.
+    pub key_urls: Vec<KeyUrl>,
     /// The subscription to changes, to be run by the server; absent without Redis.
     pub subscriber: Option<Subscriber>,
     watchers: Watchers,
 }
 
 impl Assembled {
+    /// Follows the edge file at `path`, which `edge` was read from, see [`reload`](crate::reload).
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn follow(&mut self, path: &Path, environment: Environment, edge: &Edge) -> io::Result<()> {
+        let telling = Arc::clone(&self.admin.telling);
+        let target = Target {
+            snapshots: Arc::clone(&self.admin.authorizer.snapshots),
+            metrics: Arc::clone(&self.admin.metrics),
+            standing: Arc::clone(&self.admin.edge_file),
+            listener: Arc::new(move |outcome| {
+                let Some(audit) = telling.audit() else { return };
+                match *outcome {
+                    Outcome::Applied(revision) => audit.edge_reload("applied", revision, None),
+                    Outcome::Refused { stays, why } => audit.edge_reload("refused", stays, Some(why)),
+                }
+            }),
+        };
+        let clock = Arc::clone(&self.admin.clock);
+        self.watchers.watch(EdgeFile::new(path, environment, edge.clone(), clock, target))
+    }
+
+    /// Opens the audit: to `file`, and to `broker` when there is one. Keep the sinks until everything is told.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn open_audit(&self, file: &Path, broker: Option<broker::Address>) -> io::Result<Sinks> {
+        let mut sinks = Sinks::default();
+        let mut audit = Audit::new(Arc::clone(&self.admin.clock));
+        audit.to_file(file, self.admin.metrics.audit("file"), &mut sinks)?;
+        if let Some(address) = broker {
+            audit.to_broker(address, self.admin.metrics.audit("amqp"), &mut sinks)?;
+        }
+        self.admin.telling.open(audit);
+        Ok(sinks)
+    }
+
     /// Takes it apart; keep the watchers for as long as decisions are made.
     #[must_use]
-    pub fn into_parts(self) -> (Checks, Admin, Option<KeyUrl>, Option<Subscriber>, Watchers) {
-        let Self { checks, admin, key_url, subscriber, watchers } = self;
-        (checks, admin, key_url, subscriber, watchers)
+    pub fn into_parts(self) -> (Checks, Admin, Vec<KeyUrl>, Option<Subscriber>, Watchers) {
+        let Self { checks, admin, key_urls, subscriber, watchers } = self;
+        (checks, admin, key_urls, subscriber, watchers)
     }
 }
 
@@ -93,10 +136,13 @@ pub enum AssemblyError {
     IdentityKey(#[from] KeyFileError),
     /// The address of Redis.
     #[error("REDIS_URL cannot be used ({0}); write redis://HOST:PORT")]
-    Redis(#[from] redis::RedisError),
+    Limits(#[from] redis::RedisError),
     /// The HTTP client for keys.
     #[error("{0}")]
     KeyUrl(String),
+    /// What the legacy is asked with.
+    #[error("legacy_sessions: {0}")]
+    Legacy(String),
     /// The address of the Redis that remembers nonces.
     #[error("{0}")]
     Nonces(String),
@@ -131,20 +177,36 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
     let signer = Signer::from_file(&edge.name, &needs.identity_key)?;
     let metrics = Arc::new(Metrics::new(&snapshot, &needs.dropped_log_lines)?);
     let mut watchers = Watchers::default();
+    let telling = Arc::new(Telling::default());
 
-    let keys = Arc::new(KeyRing::default());
-    let mut key_url = None;
-    let reloads = metrics.reloads("keys");
-    match edge.sessions.as_ref().map(|sessions| &sessions.keys) {
-        Some(KeySource::File(path)) => {
-            watchers.watch(KeyFile::new(path, Arc::clone(&keys), Arc::clone(clock), reloads))?;
+    let keys = Arc::new(IssuerKeys::new(edge.sessions.as_ref()));
+    let mut key_urls = Vec::new();
+    for issuer in edge.sessions.iter().flat_map(|sessions| &sessions.issuers) {
+        let Some(ring) = keys.ring(&issuer.issuer) else { continue };
+        let (ring, clock, reloads) = (Arc::clone(ring), Arc::clone(clock), metrics.reloads("keys"));
+        let format = KeyFormat::of(issuer);
+        match &issuer.keys {
+            KeySource::File(path) | KeySource::Pem { path, .. } => {
+                watchers.watch(KeyFile::new(path, ring, clock, reloads).reading(format))?;
+            }
+            KeySource::Url(url) => {
+                let url = KeyUrl::new(url, ring, clock, reloads).map_err(AssemblyError::KeyUrl)?;
+                key_urls.push(url.reading(format));
+            }
         }
-        Some(KeySource::Url(url)) => {
-            let url = KeyUrl::new(url, Arc::clone(&keys), Arc::clone(clock), reloads);
-            key_url = Some(url.map_err(AssemblyError::KeyUrl)?);
-        }
-        None => {}
     }
+
+    let mut api_keys = None;
+    if let Some(rules) = &edge.api_keys {
+        let ring = Arc::new(ApiKeyRing::default());
+        let reloads = metrics.reloads("api_keys");
+        watchers.watch(ApiKeyFile::new(&rules.file, Arc::clone(&ring), Arc::clone(clock), reloads))?;
+        api_keys = Some(ring);
+    }
+    let legacy = match &edge.legacy_sessions {
+        None => None,
+        Some(rules) => Some(Arc::new(LegacySessions::new(rules).map_err(AssemblyError::Legacy)?)),
+    };
 
     let assertions = Arc::new(Assertions::default());
     let reloads = metrics.reloads("services");
@@ -155,20 +217,22 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
         let keys = Arc::new(SigningKeys::default());
         let reloads = metrics.reloads("signing-keys");
         watchers.watch(SigningKeyFile::new(&rules.keys, Arc::clone(&keys), Arc::clone(clock), reloads))?;
-        let nonces = match &needs.redis_url {
-            Some(url) => Nonces::redis(url.reveal(), &edge.name).map_err(AssemblyError::Nonces)?,
+        let nonces = match &needs.redis {
+            Some(url) => Nonces::redis(&url.0, &edge.name).map_err(AssemblyError::Nonces)?,
             None => Nonces::embedded(clock.now()),
         };
         signed = Some(SignedRequests::new(rules.clone(), keys, nonces));
     }
 
-    let stores = stores::assemble(edge, needs, clock, &metrics, &mut watchers)?;
+    let stores = stores::assemble(edge, needs, clock, &metrics, &telling, &mut watchers)?;
     let stores::Stores { tenants, revocations, channel, subscriber } = stores;
 
-    let shared = needs.redis_url.as_ref().map(|url| Shared::new(url.reveal(), &edge.name)).transpose()?;
+    let shared = needs.redis.as_ref().map(|url| Shared::new(&url.0, &edge.name)).transpose()?;
     let authorizer = Arc::new(Authorizer {
-        snapshots: Snapshots::new(snapshot),
+        snapshots: Arc::new(Snapshots::new(snapshot)),
         keys,
+        api_keys,
+        legacy,
         tokens: TokenCache::new(needs.token_cache, metrics.token_hits.clone(), metrics.token_misses.clone())?,
         assertions,
         signed,
@@ -183,14 +247,17 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
             metrics.identity_misses.clone(),
         ),
     });
-    let checks = Checks::new(Arc::clone(&authorizer), Arc::clone(&metrics), Arc::clone(clock));
+    let checks =
+        Checks::new(Arc::clone(&authorizer), Arc::clone(&metrics), Arc::clone(clock), Arc::clone(&telling));
     let admin = Admin {
         authorizer,
         metrics,
         clock: Arc::clone(clock),
         started: clock.now(),
+        edge_file: Arc::default(),
+        telling,
         draining: Arc::new(AtomicBool::new(false)),
         push: channel,
     };
-    Ok(Assembled { checks, admin, key_url, subscriber, watchers })
+    Ok(Assembled { checks, admin, key_urls, subscriber, watchers })
 }

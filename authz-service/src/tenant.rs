@@ -9,9 +9,10 @@ pub mod source;
 use std::sync::Arc;
 
 use clock::UnixTime;
-use identity::TenantId;
+use identity::{Client, TenantId};
 use validity::tenant::Standing;
 
+use crate::credential::AuthenticatedClient;
 use crate::decision::{Failure, Stop};
 use crate::session::LiveSession;
 use crate::source::Health;
@@ -105,6 +106,38 @@ impl Tenants {
                 Health { ready: true, detail: format!("{known} known, {unknown} unknown in memory") }
             }
         }
+    }
+}
+
+/// A client of an active tenant. Only [`admit_client`] makes one.
+#[derive(Clone, Debug)]
+pub struct TenantClient {
+    client: Arc<Client>,
+}
+
+impl TenantClient {
+    /// The client.
+    #[must_use]
+    pub const fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+}
+
+/// Lets `client` on when its tenant is active at `now`. It has no session that could have been ended; its key is
+/// revoked where keys are listed.
+///
+/// # Errors
+/// As [`admit`].
+pub async fn admit_client(
+    client: &AuthenticatedClient,
+    tenants: Option<&Tenants>,
+    now: UnixTime,
+) -> Result<TenantClient, Stop> {
+    let tenants = tenants.ok_or(Failure::TenantsUnavailable)?;
+    match tenants.standing(client.client().tenant, now).await? {
+        Some(Standing::Active) => Ok(TenantClient { client: Arc::clone(client.client()) }),
+        Some(Standing::Suspended) => Err(TenantFault::Suspended.into()),
+        Some(Standing::Deleted) | None => Err(TenantFault::Unknown.into()),
     }
 }
 

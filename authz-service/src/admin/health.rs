@@ -45,6 +45,9 @@ impl Readiness {
         if snapshot.sessions.is_some() {
             part("keys", authorizer.keys.health(now));
         }
+        if let Some(api_keys) = &authorizer.api_keys {
+            part("api_keys", api_keys.health(now));
+        }
         if let Some(tenants) = &authorizer.tenants {
             part("tenants", tenants.health(now));
         }
@@ -54,6 +57,7 @@ impl Readiness {
         if let Some(push) = &admin.push {
             part("push", push.health());
         }
+        part("edge", admin.edge_file.health(&authorizer.snapshots));
         part("services", authorizer.assertions.health());
         if let Some(signed) = &authorizer.signed {
             part("signing-keys", signed.keys().health());

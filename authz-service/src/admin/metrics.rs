@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use prometheus::core::Collector as _;
 use prometheus::{
     Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
@@ -11,9 +12,11 @@ use prometheus::{
 };
 
 use crate::admin::Admin;
+use crate::audit;
 use crate::authorizer::Verdict;
 use crate::decision::{ALLOWED, Decision};
-use crate::snapshot::Snapshot;
+use crate::reload::Results;
+use crate::snapshot::{Route, Snapshot};
 use crate::source::Reloads;
 use crate::tenant::Tenants;
 
@@ -29,7 +32,12 @@ pub struct Metrics {
     registry: Registry,
     decisions: IntCounterVec,
     /// The child that warm traffic counts in, by route, so that it looks up no labels.
-    allowed: HashMap<Arc<str>, IntCounter>,
+    allowed: ArcSwap<Allowed>,
+    /// Loads of the edge file.
+    pub edge_reloads: Results,
+    info: IntGaugeVec,
+    audit_written: IntCounterVec,
+    audit_dropped: IntCounterVec,
     seconds: Seconds,
     /// Verified tokens found in memory.
     pub token_hits: IntCounter,
@@ -55,6 +63,9 @@ pub struct Metrics {
     tenants: IntGaugeVec,
     entries: IntGaugeVec,
 }
+
+/// The policy and the counter of allows of each route of the newest revision.
+type Allowed = HashMap<Arc<str>, (Arc<str>, IntCounter)>;
 
 #[derive(Debug)]
 struct Seconds {
@@ -116,13 +127,9 @@ impl Metrics {
             "Decisions",
             &["route", "policy", "decision", "reason"],
         )?;
-        let allowed = snapshot
-            .routes()
-            .map(|route| {
-                let child = decisions.with_label_values(&[&route.name, &route.policy_name, "allow", ALLOWED]);
-                (Arc::clone(&route.name), child)
-            })
-            .collect();
+        let allowed = ArcSwap::from_pointee(allowed(&decisions, snapshot));
+        let edge_reloads =
+            register.counters("authz_edge_reload_total", "Loads of a changed edge file", &["result"])?;
         let seconds = HistogramVec::new(
             HistogramOpts::new("authz_decision_seconds", "Time within the authorizer, by decision")
                 .buckets(BUCKETS_SECONDS.to_vec()),
@@ -136,6 +143,18 @@ impl Metrics {
         Ok(Self {
             decisions,
             allowed,
+            edge_reloads: Results {
+                applied: edge_reloads.with_label_values(&["applied"]),
+                invalid: edge_reloads.with_label_values(&["invalid"]),
+                needs_restart: edge_reloads.with_label_values(&["needs_restart"]),
+            },
+            info,
+            audit_written: register.counters("authz_audit_written_total", "Audit events", &["sink"])?,
+            audit_dropped: register.counters(
+                "authz_audit_dropped_total",
+                "Audit events that did not arrive",
+                &["sink"],
+            )?,
             seconds: Seconds {
                 allow: seconds.with_label_values(&["allow"]),
                 deny: seconds.with_label_values(&["deny"]),
@@ -184,6 +203,22 @@ impl Metrics {
             entries: register.gauges("authz_cache_entries", "Entries in memory", &["cache"])?,
             registry,
         })
+    }
+
+    /// Counts for `snapshot` from now on, as the newest revision.
+    pub fn follow(&self, snapshot: &Snapshot) {
+        self.allowed.store(Arc::new(allowed(&self.decisions, snapshot)));
+        self.info.reset();
+        self.info.with_label_values(&[env!("CARGO_PKG_VERSION"), &snapshot.edge, &snapshot.revision]).set(1);
+    }
+
+    /// The counters of the audit's sink `name`.
+    #[must_use]
+    pub fn audit(&self, name: &str) -> audit::Counts {
+        audit::Counts {
+            written: self.audit_written.with_label_values(&[name]),
+            dropped: self.audit_dropped.with_label_values(&[name]),
+        }
     }
 
     /// The counters of the source `name`.
@@ -238,10 +273,15 @@ impl Metrics {
                 self.shadow.with_label_values(&labels).inc();
             }
         }
+        let allowed = self.allowed.load();
         let (seconds, count) = match &verdict.decision {
             Decision::Allow(_) => {
-                let count = verdict.route.as_ref().and_then(|route| self.allowed.get(&route.name));
-                (&self.seconds.allow, count)
+                // An older revision may have another policy for the route: that one is looked up.
+                let same = |route: &Arc<Route>| {
+                    let (policy, count) = allowed.get(&route.name)?;
+                    (*policy == route.policy_name).then_some(count)
+                };
+                (&self.seconds.allow, verdict.route.as_ref().and_then(same))
             }
             Decision::Deny(_) => (&self.seconds.deny, None),
             Decision::Fail(_) => (&self.seconds.error, None),
@@ -326,6 +366,14 @@ impl Metrics {
         rows.sort_by(|a, b| (&a.route, &a.decision, &a.reason).cmp(&(&b.route, &b.decision, &b.reason)));
         rows
     }
+}
+
+fn allowed(decisions: &IntCounterVec, snapshot: &Snapshot) -> Allowed {
+    let one = |route: &Arc<Route>| {
+        let child = decisions.with_label_values(&[&route.name, &route.policy_name, "allow", ALLOWED]);
+        (Arc::clone(&route.name), (Arc::clone(&route.policy_name), child))
+    };
+    snapshot.routes().map(one).collect()
 }
 
 struct Register<'a> {

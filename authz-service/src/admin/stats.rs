@@ -112,7 +112,8 @@ impl Stats {
     /// Looks at everything.
     #[must_use]
     pub fn of(admin: &Admin) -> Self {
-        let Admin { authorizer, metrics, clock, started, draining: _, push: _ } = admin;
+        let Admin { authorizer, metrics, clock, started, edge_file: _, telling: _, draining: _, push: _ } =
+            admin;
         let snapshot = authorizer.snapshots.newest();
         let decisions = metrics.counts();
         let total = |decision: &str| {

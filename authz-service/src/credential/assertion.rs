@@ -4,15 +4,19 @@
 //! internal routes answer 503 `keys_unavailable`. Sessions do not depend on it, so it does not make the replica
 //! unready.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use clock::{Clock, UnixTime};
 use edge_config::Edge;
-use identity::assertion::{Rejected, Verifier};
+use edge_config::edge::ServiceTokens;
+use identity::assertion::{MAX_BYTES as MAX_BEARER_BYTES, Rejected, Verifier};
+use identity::service_token::{self, ServiceToken, TokenVerifier};
 use identity::{Caller, ServiceName};
 
+use crate::credential::CredentialFault;
 use crate::credential::keys::STALE_LIMIT;
 use crate::decision::Failure;
 use crate::source::{Health, Reloads, Source, Trouble, WatchedFile};
@@ -22,21 +26,59 @@ const MAX_BYTES: u64 = 65_536;
 
 /// The services of an edge, each believed about itself alone.
 #[derive(Debug)]
-pub struct Services(Verifier);
+pub struct Services {
+    verifier: Verifier,
+    tokens: Option<TokenVerifier>,
+    permissions: HashMap<ServiceName, Vec<String>>,
+}
 
 impl Services {
-    /// The service that `assertion` speaks for at `now`.
+    /// The service that `bearer` speaks for at `now`, and what it may do. Its own assertion stands for everything
+    /// that the edge file lets it do; a service token for what it names of that.
     ///
     /// # Errors
-    /// [`Rejected`] with the first reason found. A service that speaks for a person, or for another service,
-    /// is rejected too: only the edge says who a person is, and nobody else who a service is.
-    pub fn verify(&self, assertion: &[u8], now: UnixTime) -> Result<ServiceName, Rejected> {
-        let assertion = std::str::from_utf8(assertion).map_err(|_| Rejected::Malformed)?;
-        match self.0.verify(assertion, now)? {
-            Caller::Service(name) => Ok(name),
-            Caller::Person(_) => Err(Rejected::WrongClaims),
+    /// [`CredentialFault`] with the first reason found. A service that speaks for a person, or for another
+    /// service, is rejected too: only the edge says who a person is, and nobody else who a service is. A token
+    /// of a service that the edge file does not list is nobody's.
+    pub fn verify(
+        &self,
+        bearer: &[u8],
+        now: UnixTime,
+    ) -> Result<(ServiceName, Vec<String>), CredentialFault> {
+        let malformed = CredentialFault::Assertion(Rejected::Malformed);
+        let bearer = std::str::from_utf8(bearer).map_err(|_| malformed)?;
+        if let Some(tokens) = &self.tokens
+            && is_service_token(bearer)
+        {
+            return self.token(tokens, bearer, now).map_err(CredentialFault::ServiceToken);
         }
+        let name = match self.verifier.verify(bearer, now).map_err(CredentialFault::Assertion)? {
+            Caller::Service(name) => name,
+            Caller::Person(_) | Caller::Client(_) => {
+                return Err(CredentialFault::Assertion(Rejected::WrongClaims));
+            }
+        };
+        let permissions = self.permissions.get(&name).cloned().unwrap_or_default();
+        Ok((name, permissions))
     }
+
+    fn token(
+        &self,
+        tokens: &TokenVerifier,
+        bearer: &str,
+        now: UnixTime,
+    ) -> Result<(ServiceName, Vec<String>), Rejected> {
+        let ServiceToken { service, mut permissions } = tokens.verify(bearer, now)?;
+        let listed = self.permissions.get(&service).ok_or(Rejected::WrongClaims)?;
+        permissions.retain(|permission| listed.contains(permission));
+        Ok((service, permissions))
+    }
+}
+
+fn is_service_token(bearer: &str) -> bool {
+    bearer.len() <= MAX_BEARER_BYTES
+        && jsonwebtoken::decode_header(bearer)
+            .is_ok_and(|header| header.typ.as_deref() == Some(service_token::TOKEN_TYPE))
 }
 
 /// Believes assertions of the services that the edge file lists.
@@ -78,6 +120,8 @@ impl Assertions {
 pub struct ServiceKeys {
     audience: String,
     services: Vec<(ServiceName, PathBuf, WatchedFile)>,
+    tokens: Option<(ServiceTokens, WatchedFile)>,
+    permissions: HashMap<ServiceName, Vec<String>>,
     assertions: Arc<Assertions>,
     clock: Arc<dyn Clock>,
     reloads: Reloads,
@@ -95,14 +139,26 @@ impl ServiceKeys {
                 (name.clone(), service.keys.clone(), WatchedFile::new(&service.keys, MAX_BYTES))
             })
             .collect();
-        Self { audience: edge.name.clone(), services, assertions, clock, reloads, loaded: false }
+        let tokens = edge.service_tokens.clone().map(|tokens| {
+            let file = WatchedFile::new(&tokens.keys, MAX_BYTES);
+            (tokens, file)
+        });
+        let permissions =
+            edge.services.iter().map(|(name, service)| (name.clone(), service.permissions.clone())).collect();
+        let audience = edge.name.clone();
+        Self { audience, services, tokens, permissions, assertions, clock, reloads, loaded: false }
     }
 
     fn rebuild(&self) -> Result<Services, String> {
         let trust = |verifier: Verifier, (name, path, _): &(ServiceName, PathBuf, WatchedFile)| {
             verifier.trust_service_file(name, path).map_err(|error| error.to_string())
         };
-        self.services.iter().try_fold(Verifier::new(&self.audience), trust).map(Services)
+        let verifier = self.services.iter().try_fold(Verifier::new(&self.audience), trust)?;
+        let tokens = self.tokens.as_ref().map(|(tokens, _)| {
+            TokenVerifier::from_file(&tokens.issuer, &self.audience, &tokens.keys)
+                .map_err(|error| error.to_string())
+        });
+        Ok(Services { verifier, tokens: tokens.transpose()?, permissions: self.permissions.clone() })
     }
 }
 
@@ -114,6 +170,9 @@ impl Source for ServiceKeys {
     fn poll(&mut self) {
         let mut changed = !self.loaded;
         for (_, _, file) in &mut self.services {
+            changed |= !matches!(file.poll(), Ok(None));
+        }
+        if let Some((_, file)) = &mut self.tokens {
             changed |= !matches!(file.poll(), Ok(None));
         }
         if !changed {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use clock::UnixTime;
-use edge_config::edge::Sessions;
+use edge_config::edge::Issuer;
 use identity::Person;
 use prometheus::IntCounter;
 use quick_cache::sync::Cache;
@@ -31,6 +31,26 @@ struct Entry {
     claims: SignedClaims,
     /// The key set that verified it.
     generation: u64,
+}
+
+/// What is remembered of one token.
+pub struct Look {
+    fingerprint: Fingerprint,
+    entry: Option<Arc<Entry>>,
+}
+
+impl fmt::Debug for Look {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Look").field("remembered", &self.entry.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Look {
+    /// Who signed it, when it is remembered.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.entry.as_ref().map(|entry| entry.claims.issuer())
+    }
 }
 
 /// A bounded memory of verified tokens.
@@ -62,23 +82,31 @@ impl TokenCache {
         Ok(Self { entries: Cache::new(capacity), key, hits, misses })
     }
 
-    /// The person that `token` speaks for at `now`, and the second in which it was issued. The signature is checked unless this very token was
-    /// checked with these very `keys` before.
+    /// Looks whether `token` is remembered.
+    #[must_use]
+    pub fn look(&self, token: &[u8]) -> Look {
+        // Longer tokens are refused, whatever their beginning is remembered as.
+        let fingerprint = self.fingerprint(token.get(..MAX_BYTES).unwrap_or(token));
+        Look { entry: self.entries.get(&fingerprint), fingerprint }
+    }
+
+    /// The person that `token` speaks for at `now`, by the rules and the `keys` of the issuer that it names. The
+    /// signature is checked unless this very token was checked with these very `keys` before.
     ///
     /// # Errors
     /// [`TokenFault`] with the first reason found. A refused token is not remembered.
     pub fn verified(
         &self,
+        look: &Look,
         token: &[u8],
         keys: &KeySet,
-        rules: &Sessions,
+        rules: &Issuer,
         now: UnixTime,
     ) -> Result<(Arc<Person>, u64), TokenFault> {
         if token.len() > MAX_BYTES {
             return Err(TokenFault::TooLong);
         }
-        let fingerprint = self.fingerprint(token);
-        if let Some(entry) = self.entries.get(&fingerprint)
+        if let Some(entry) = &look.entry
             && entry.generation == keys.generation()
         {
             self.hits.inc();
@@ -87,7 +115,7 @@ impl TokenCache {
         self.misses.inc();
         let claims = Unverified::read(token)?.verify(keys)?;
         let person = (Arc::clone(claims.check(rules, now)?), claims.issued());
-        self.entries.insert(fingerprint, Arc::new(Entry { claims, generation: keys.generation() }));
+        self.entries.insert(look.fingerprint, Arc::new(Entry { claims, generation: keys.generation() }));
         Ok(person)
     }
 

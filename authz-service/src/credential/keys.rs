@@ -10,6 +10,7 @@
 //! | a new set is loaded | every remembered token is verified again |
 
 pub mod file;
+mod pem;
 pub mod url;
 
 use std::collections::HashMap;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use clock::UnixTime;
+use edge_config::edge::{Issuer, KeySource};
 use identity::keyset;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm};
 use jsonwebtoken::{Algorithm, DecodingKey};
@@ -112,7 +114,6 @@ impl KeySet {
     /// A sentence that names the offending `kid`: a symmetric key, a `use` other than `sig`, a missing or
     /// double `kid`, a missing `alg`, an `alg` that does not fit the key.
     pub fn from_json(json: &[u8]) -> Result<Self, String> {
-        static GENERATIONS: AtomicU64 = AtomicU64::new(0);
         let jwks = keyset::public_keys(json)?;
         if jwks.len() > MAX_KEYS {
             return Err(format!("{} keys, at most {MAX_KEYS} are allowed", jwks.len()));
@@ -123,7 +124,12 @@ impl KeySet {
             let key = PinnedKey::pin(jwk).map_err(|what| format!("key {kid:?}: {what}"))?;
             keys.insert(kid, key);
         }
-        Ok(Self { keys, generation: GENERATIONS.fetch_add(1, Ordering::Relaxed) })
+        Ok(Self::of(keys))
+    }
+
+    fn of(keys: HashMap<String, PinnedKey>) -> Self {
+        static GENERATIONS: AtomicU64 = AtomicU64::new(0);
+        Self { keys, generation: GENERATIONS.fetch_add(1, Ordering::Relaxed) }
     }
 
     /// The key `kid`.
@@ -144,6 +150,47 @@ impl KeySet {
         let mut ids: Vec<String> = self.keys.keys().cloned().collect();
         ids.sort_unstable();
         ids
+    }
+}
+
+/// How the content of a key source is read.
+#[derive(Clone, Debug, Default)]
+pub struct KeyFormat {
+    /// The `kid` and the algorithm of the one key in a PEM file; `None` for a JWK set.
+    pem: Option<(String, edge_config::edge::KeyAlgorithm)>,
+    /// The algorithms that keys may be pinned to; empty means every one of [`PINNABLE`].
+    algorithms: Vec<edge_config::edge::KeyAlgorithm>,
+}
+
+impl KeyFormat {
+    /// The format of `issuer`'s keys.
+    #[must_use]
+    pub fn of(issuer: &Issuer) -> Self {
+        let pem = match &issuer.keys {
+            KeySource::Pem { path: _, kid, algorithm } => Some((kid.clone(), *algorithm)),
+            KeySource::File(_) | KeySource::Url(_) => None,
+        };
+        Self { pem, algorithms: issuer.algorithms.clone() }
+    }
+
+    /// Reads `content`.
+    ///
+    /// # Errors
+    /// A sentence that names the offending `kid`; see [`KeySet::from_json`] for what is refused, and a key whose
+    /// algorithm the edge file does not list.
+    pub fn read(&self, content: &[u8]) -> Result<KeySet, String> {
+        let set = match &self.pem {
+            Some((kid, algorithm)) => pem::read(content, kid, *algorithm)?,
+            None => KeySet::from_json(content)?,
+        };
+        let listed =
+            |name: &str| self.algorithms.is_empty() || self.algorithms.iter().any(|a| a.as_str() == name);
+        match set.keys.iter().find(|(_, key)| !listed(key.name)) {
+            None => Ok(set),
+            Some((kid, key)) => {
+                Err(format!("key {kid:?} is for {}, which `algorithms` does not list", key.name))
+            }
+        }
     }
 }
 
@@ -195,6 +242,12 @@ impl KeyRing {
     /// Waits for [`ask_for_refresh`](Self::ask_for_refresh).
     pub(crate) async fn refresh_asked(&self) {
         self.refresh.notified().await;
+    }
+
+    /// Whether the source was looked at, with whatever result.
+    #[must_use]
+    pub fn is_tried(&self) -> bool {
+        self.current.load().is_some() || self.trouble.load().is_some()
     }
 
     /// The ids of the loaded keys, sorted.

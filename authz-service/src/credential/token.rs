@@ -12,7 +12,7 @@
 //! * a member twice in the header or in the claims is refused, whichever parser would win;
 //! * the key decides the algorithm, never the token;
 //! * `exp`, `iat`, `sub`, `sid`, `tenantId`, `role`, `iss`, `aud` are required, numbers are non-negative integers;
-//! * `aud` may be an array only when the expected audience is its one element: a token for several audiences
+//! * `aud` may be an array only when an expected audience is its one element: a token for several audiences
 //!   could be replayed by each of them.
 
 use std::fmt;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clock::UnixTime;
-use edge_config::edge::Sessions;
+use edge_config::edge::Issuer;
 use identity::Person;
 use serde::Deserialize;
 
@@ -152,8 +152,25 @@ impl<'t> Unverified<'t> {
     }
 }
 
+/// The one claim that is read before the signature: it chooses whose keys are asked, and proves nothing.
+#[derive(Deserialize)]
+struct Named {
+    iss: String,
+}
+
+impl Unverified<'_> {
+    /// Whom the token says that it is from. Nobody has checked that.
+    ///
+    /// # Errors
+    /// [`TokenFault::WrongClaims`] when it does not say, or says it twice.
+    pub fn issuer(&self) -> Result<String, TokenFault> {
+        let payload = canonical(self.payload)?;
+        serde_json::from_slice(&payload).map(|Named { iss }| iss).map_err(|_| TokenFault::WrongClaims)
+    }
+}
+
 /// Decodes canonical base64url: the alphabet of RFC 4648 §5, no padding, no bits left over.
-fn canonical(part: &str) -> Result<Vec<u8>, TokenFault> {
+pub(crate) fn canonical(part: &str) -> Result<Vec<u8>, TokenFault> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenFault::Malformed)
 }
 
@@ -193,20 +210,26 @@ impl SignedClaims {
         self.issued
     }
 
+    /// Who signed them.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
     /// Whether these claims are what `rules` ask for, at `now`. Times are compared in whole seconds, and the
     /// second at `exp + leeway` still counts, as it does for the legacy.
     ///
     /// # Errors
     /// [`TokenFault::WrongType`], [`TokenFault::WrongIssuer`], [`TokenFault::WrongAudience`],
     /// [`TokenFault::Expired`] or [`TokenFault::NotYetValid`].
-    pub fn check(&self, rules: &Sessions, now: UnixTime) -> Result<&Arc<Person>, TokenFault> {
+    pub fn check(&self, rules: &Issuer, now: UnixTime) -> Result<&Arc<Person>, TokenFault> {
         if self.token_type != rules.token_type {
             return Err(TokenFault::WrongType);
         }
         if self.issuer != rules.issuer {
             return Err(TokenFault::WrongIssuer);
         }
-        if self.audience != rules.audience {
+        if !rules.audiences.contains(&self.audience) {
             return Err(TokenFault::WrongAudience);
         }
         let now = now.seconds();

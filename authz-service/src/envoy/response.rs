@@ -88,10 +88,10 @@ fn status(code: Code, message: String) -> Status {
 
 #[expect(deprecated, reason = "every field is named, the deprecated one too, so that none is forgotten")]
 fn allowed(edits: &HeaderEdits) -> OkHttpResponse {
-    let HeaderEdits { set, remove } = edits;
+    let HeaderEdits { set, remove, remove_key } = edits;
     OkHttpResponse {
         headers: set.iter().map(|(name, value)| overwrite(name, value.clone())).collect(),
-        headers_to_remove: remove.iter().map(|name| (*name).to_owned()).collect(),
+        headers_to_remove: remove.iter().map(|name| (*name).to_owned()).chain(remove_key.clone()).collect(),
         dynamic_metadata: None,
         response_headers_to_add: Vec::new(),
         query_parameters_to_set: Vec::new(),
@@ -126,6 +126,10 @@ fn metadata(verdict: &Verdict, route: &str, policy: &str) -> Struct {
             fields.push(("session", person.session.to_string()));
         }
         Who::Service(name) => fields.push(("subject", name.to_string())),
+        Who::Client(client) => {
+            fields.push(("subject", client.name.to_string()));
+            fields.push(("tenant", client.tenant.to_string()));
+        }
     }
     if let Some(limit) = verdict.aside.limit() {
         fields.push(("limit", limit.to_string()));
@@ -169,8 +173,11 @@ mod tests {
 
     #[test]
     fn identity_headers_are_overwritten_never_appended() {
-        let edits =
-            HeaderEdits { set: vec![("x-madome-gw", "1".to_owned())], remove: vec!["x-madome-public"] };
+        let edits = HeaderEdits {
+            set: vec![("x-madome-gw", "1".to_owned())],
+            remove: vec!["x-madome-public"],
+            remove_key: None,
+        };
         let response = write(&verdict(Decision::Allow(edits)), "r", "p");
         assert_eq!(response.status.unwrap().code, 0);
         let Some(HttpResponse::OkResponse(ok)) = response.http_response else { panic!("not allowed") };

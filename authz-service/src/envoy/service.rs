@@ -16,6 +16,7 @@ use crate::check::{CheckInput, MalformedCheck};
 use crate::decision::{Decision, Failure};
 use crate::envoy::{request, response};
 use crate::policy::Who;
+use crate::telling::Telling;
 
 /// Answers checks.
 #[derive(Clone, Debug)]
@@ -23,13 +24,19 @@ pub struct Checks {
     authorizer: Arc<Authorizer>,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
+    telling: Arc<Telling>,
 }
 
 impl Checks {
     /// A service that asks `authorizer`.
     #[must_use]
-    pub fn new(authorizer: Arc<Authorizer>, metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Self {
-        Self { authorizer, metrics, clock }
+    pub fn new(
+        authorizer: Arc<Authorizer>,
+        metrics: Arc<Metrics>,
+        clock: Arc<dyn Clock>,
+        telling: Arc<Telling>,
+    ) -> Self {
+        Self { authorizer, metrics, clock, telling }
     }
 
     async fn answer(&self, wire: &CheckRequest) -> CheckResponse {
@@ -46,6 +53,10 @@ impl Checks {
             Err(_) => ("-", "-", "-"),
         };
         self.metrics.record(&verdict, started.elapsed());
+        // What is told about a decision must not undo it; the panic itself is in the log.
+        let _ = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            self.telling.tell(&verdict, input.as_ref().ok(), self.clock.now());
+        }));
         log(&verdict, route, policy, request_id);
         response::write(&verdict, route, policy)
     }
@@ -80,6 +91,12 @@ fn log(verdict: &Verdict, route: &str, policy: &str, request_id: &str) {
                 }
                 Who::Person(person) => {
                     let (subject, tenant) = (person.subject, person.tenant);
+                    tracing::event!(
+                        $level, request_id, route, policy, decision, reason, %subject, %tenant, "check"
+                    );
+                }
+                Who::Client(client) => {
+                    let (subject, tenant) = (&client.name, client.tenant);
                     tracing::event!(
                         $level, request_id, route, policy, decision, reason, %subject, %tenant, "check"
                     );

@@ -11,8 +11,8 @@ use crate::admin::metrics::Metrics;
 use crate::push::channel::Channel;
 use crate::push::subscriber::Subscriber;
 use crate::session::revocations::{RevocationFile, Revocations};
-use crate::settings::StoreUrl;
 use crate::source::Watchers;
+use crate::telling::Telling;
 use crate::tenant::Tenants;
 use crate::tenant::directory::{Directory, DirectoryFile};
 use crate::tenant::memory::{Lifetimes, Memory};
@@ -33,10 +33,11 @@ pub(super) fn assemble(
     needs: &Needs,
     clock: &Arc<dyn Clock>,
     metrics: &Metrics,
+    telling: &Arc<Telling>,
     watchers: &mut Watchers,
 ) -> Result<Stores, AssemblyError> {
     let channel = Arc::new(Channel::default());
-    let redis = needs.redis_url.as_ref().map(StoreUrl::reveal);
+    let redis = needs.redis.as_ref().map(|url| url.0.as_str());
 
     let mut pushed_tenants = None;
     let tenants = match &edge.tenants {
@@ -44,7 +45,8 @@ pub(super) fn assemble(
         Some(TenantDirectory::File(file)) => {
             let directory = Arc::new(Directory::default());
             let reloads = metrics.reloads("tenants");
-            watchers.watch(DirectoryFile::new(file, Arc::clone(&directory), Arc::clone(clock), reloads))?;
+            let listed = DirectoryFile::new(file, Arc::clone(&directory), Arc::clone(clock), reloads);
+            watchers.watch(listed.telling(Arc::clone(telling)))?;
             Some(Tenants::Listed(directory))
         }
         Some(TenantDirectory::Service(listed)) => {

@@ -27,6 +27,7 @@ use uuid::Uuid;
 use crate::decision::Failure;
 use crate::epoch::Epoch;
 use crate::source::{Health, Reloads, Source, Trouble, WatchedFile};
+use crate::telling::Telling;
 
 /// How long the last good directory serves while the file is gone: a restart of whatever writes it, no more.
 pub const MISSING_LIMIT: Duration = Duration::from_secs(60);
@@ -179,13 +180,20 @@ pub struct DirectoryFile {
     directory: Arc<Directory>,
     clock: Arc<dyn Clock>,
     reloads: Reloads,
+    telling: Option<Arc<Telling>>,
 }
 
 impl DirectoryFile {
     /// A loader that fills `directory` from `path`.
     #[must_use]
     pub fn new(path: &Path, directory: Arc<Directory>, clock: Arc<dyn Clock>, reloads: Reloads) -> Self {
-        Self { file: WatchedFile::new(path, MAX_BYTES), directory, clock, reloads }
+        Self { file: WatchedFile::new(path, MAX_BYTES), directory, clock, reloads, telling: None }
+    }
+
+    /// Tells changes of tenants to the audit of `telling`.
+    #[must_use]
+    pub fn telling(self, telling: Arc<Telling>) -> Self {
+        Self { telling: Some(telling), ..self }
     }
 
     fn trouble(&self, slot: &ArcSwap<Option<Trouble>>, what: &str) {
@@ -211,8 +219,13 @@ impl Source for DirectoryFile {
                     Ok(tenants) => {
                         let Census { active, suspended } = tenants.census;
                         tracing::info!(file = %self.file.path().display(), active, suspended, "tenants loaded");
-                        self.directory.tenants.store(Some(Arc::new(tenants)));
+                        let before = self.directory.tenants.load_full();
+                        let tenants = Arc::new(tenants);
+                        self.directory.tenants.store(Some(Arc::clone(&tenants)));
                         self.directory.epoch.advance();
+                        if let (Some(before), Some(telling)) = (before, &self.telling) {
+                            tell_changes(&before, &tenants, telling);
+                        }
                         clear(&self.directory.broken);
                         self.reloads.done.inc();
                     }
@@ -220,6 +233,24 @@ impl Source for DirectoryFile {
                 }
             }
             Err(error) => self.trouble(&self.directory.missing, &error.to_string()),
+        }
+    }
+}
+
+/// One audit event for each tenant that came, went or changed. The first load is no change.
+fn tell_changes(before: &Tenants, after: &Tenants, telling: &Telling) {
+    let Some(audit) = telling.audit() else { return };
+    let word = |tenants: &Tenants, id: &TenantId| {
+        tenants.status.get(id).map(|status| match status {
+            Status::Active => "active",
+            Status::Suspended => "suspended",
+        })
+    };
+    let gone = before.status.keys().filter(|id| !after.status.contains_key(id));
+    for id in after.status.keys().chain(gone) {
+        let (from, to) = (word(before, id), word(after, id));
+        if from != to {
+            audit.tenant(*id, from, to);
         }
     }
 }

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use authz_service::server::{self, Listeners};
-use authz_service::settings::StoreUrl;
 use authz_service::startup::{self, Needs};
 use clock::{Clock, ManualClock, UnixTime};
 use edge_config::Edge;
@@ -94,7 +93,7 @@ pub(crate) struct Home {
     pub(crate) identity: Ed25519,
     pub(crate) auth: Ed25519,
     pub(crate) sync: Ed25519,
-    /// The Redis that the authorizer shares limits through.
+    /// `REDIS_URL`.
     pub(crate) redis: Option<String>,
 }
 
@@ -165,7 +164,7 @@ impl Home {
             token_cache: 1_000,
             identity_cache: 1_000,
             dropped_log_lines: startup::dropped_log_lines().unwrap(),
-            redis_url: self.redis.clone().map(StoreUrl::new),
+            redis: self.redis.clone().map(authz_service::settings::RedisUrl),
         }
     }
 }

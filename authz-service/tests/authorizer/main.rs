@@ -8,12 +8,15 @@
 )]
 
 mod admin;
+mod api_keys;
 mod binary;
 mod cookies;
 mod faults;
 mod identities;
+mod issuers;
 mod key_sources;
 mod kit;
+mod legacy;
 mod limits;
 mod matches;
 mod matrix;

@@ -1,12 +1,15 @@
 //! Internal policies: services among themselves, and nobody from outside.
 
 use std::path::Path;
+use std::time::Duration;
 
 use clock::UnixTime;
 use identity::assertion::{Signer, Verifier};
+use identity::service_token::{Issuer, ServiceToken};
 use identity::{Caller, Person, Role};
 
-use crate::kit::{Authz, NOW, SESSION, SUBJECT, TENANT};
+use crate::kit::mint::Ed25519;
+use crate::kit::{Authz, Home, NOW, SESSION, SUBJECT, TENANT};
 
 fn sign(issuer: &str, key: &Path, caller: &Caller, audience: &str) -> String {
     Signer::from_file(issuer, key).unwrap().sign(caller, audience, UnixTime::from_seconds(NOW)).unwrap()
@@ -109,4 +112,92 @@ async fn internal_is_not_to_be_seen_from_outside() {
     // A session route says nothing different because of where it is asked from.
     let inside = authz.check("me").extension("exposure", "internal").session(&authz.token());
     authz.ask(inside).await.expect(200, "allowed");
+}
+
+/// The edge of these tests with an issuer of service tokens, and a route that asks for a permission.
+async fn with_tokens() -> (Authz, Issuer) {
+    let home = Home::new();
+    let key = Ed25519::generate(&home.at("tokens.pem"));
+    home.write("tokens.jwks.json", &key.jwks());
+    let issuer = Issuer::from_file("https://auth.test", "test", &home.at("tokens.pem")).unwrap();
+    let keys = home.at("tokens.jwks.json").display().to_string();
+    let authz = Authz::start_with(home, move |edge| {
+        edge.replace("auth.jwks.json\" }", "auth.jwks.json\", permissions: [users.read, users.write] }")
+            .replace(
+                "kind: internal, services: [auth] }",
+                "kind: internal, services: [auth], permissions: [users.read] }",
+            )
+            .replace(
+                "policies:\n",
+                &format!(
+                    "service_tokens: {{ issuer: \"https://auth.test\", keys: \"{keys}\" }}\npolicies:\n"
+                ),
+            )
+    })
+    .await;
+    (authz, issuer)
+}
+
+fn token(name: &str, permissions: &[&str]) -> ServiceToken {
+    let permissions = permissions.iter().map(|permission| (*permission).to_owned()).collect();
+    ServiceToken { service: name.parse().unwrap(), permissions }
+}
+
+#[tokio::test]
+async fn a_service_token_passes_for_what_it_and_the_edge_file_name() {
+    let (authz, issuer) = with_tokens().await;
+    let now = UnixTime::from_seconds(NOW);
+    let issue = |token: &ServiceToken| issuer.issue(token, "id", Duration::from_secs(600), now).unwrap();
+    let answer = authz.ask(authz.check("lookup").bearer(&issue(&token("auth", &["users.read"])))).await;
+    answer.expect(200, "allowed");
+    assert_eq!(answer.headers["x-madome-auth-sub"], "auth");
+    for (token, status, reason) in [
+        (token("auth", &[]), 403, "permission_missing"),
+        (token("auth", &["users.write"]), 403, "permission_missing"),
+        (token("sync", &["users.read"]), 403, "service_not_allowed"),
+        (token("stranger", &["users.read"]), 401, "service_token_wrong_claims"),
+    ] {
+        authz.ask(authz.check("lookup").bearer(&issue(&token))).await.expect(status, reason);
+    }
+    // A permission that the edge file does not list counts for nothing, whoever signed it.
+    authz
+        .ask(authz.check("events").bearer(&issue(&token("sync", &["users.read"]))))
+        .await
+        .expect(200, "allowed");
+    // Its own assertion stands for everything that the file lists.
+    let assertion = sign("auth", &authz.home.at("auth.pem"), &service("auth"), "test");
+    authz.ask(authz.check("lookup").bearer(&assertion)).await.expect(200, "allowed");
+}
+
+#[tokio::test]
+async fn a_service_token_is_nothing_else_and_nothing_else_is_one() {
+    let (authz, issuer) = with_tokens().await;
+    let now = UnixTime::from_seconds(NOW);
+    let life = Duration::from_secs(600);
+    let good = issuer.issue(&token("auth", &["users.read"]), "id", life, now).unwrap();
+    // Not for people's routes, and not from outside.
+    authz.ask(authz.check("me").bearer(&good)).await.expect(401, "token_unknown_key");
+    let outside = authz.check("lookup").extension("exposure", "public").bearer(&good);
+    authz.ask(outside).await.expect(404, "internal_only");
+    // A person's token is not one.
+    authz.ask(authz.check("lookup").bearer(&authz.token())).await.expect(401, "service_token_malformed");
+
+    let pem = authz.home.at("tokens.pem");
+    let elsewhere = Issuer::from_file("https://auth.test", "prod", &pem).unwrap();
+    let stranger = Issuer::from_file("https://evil.test", "test", &pem).unwrap();
+    let auths = Issuer::from_file("https://auth.test", "test", &authz.home.at("auth.pem")).unwrap();
+    let issue =
+        |issuer: &Issuer, now| issuer.issue(&token("auth", &["users.read"]), "id", life, now).unwrap();
+    for (bearer, reason) in [
+        (issue(&elsewhere, now), "service_token_wrong_audience"),
+        (issue(&stranger, now), "service_token_wrong_claims"),
+        (issue(&auths, now), "service_token_unknown_key"),
+        (issue(&issuer, UnixTime::from_seconds(NOW + 6)), "service_token_wrong_time"),
+        (issue(&issuer, UnixTime::from_seconds(NOW - 606)), "service_token_wrong_time"),
+        (good.replacen('.', ".x", 1), "service_token_bad_signature"),
+    ] {
+        authz.ask(authz.check("lookup").bearer(&bearer)).await.expect(401, reason);
+    }
+    let last = issue(&issuer, UnixTime::from_seconds(NOW - 605));
+    authz.ask(authz.check("lookup").bearer(&last)).await.expect(200, "allowed");
 }

@@ -13,6 +13,7 @@
 #![expect(clippy::indexing_slicing, reason = "a harness fails a test by panicking")]
 
 mod backend;
+mod broker;
 mod edge;
 mod parts;
 mod ports;
@@ -22,6 +23,7 @@ pub mod tokens;
 pub mod wire;
 
 pub use backend::{Backend, Seen};
+pub use broker::RabbitMq;
 pub use edge::{Edge, EdgeBuilder, Part};
 pub use parts::{envoy, guard, program, repository, venv};
 pub use ports::Port;

@@ -234,6 +234,24 @@ fn an_absent_reason_becomes_the_standard_one() {
     assert_eq!(edge.get("/open").send().status_line, b"HTTP/1.1 404 Not Found");
 }
 
+/// A known limit: what is neither head nor body of the final answer ends at the edge.
+#[test]
+fn trailers_and_interim_answers_end_at_the_edge() {
+    let backend = Backend::answering(
+        "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n\
+         HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nx-trailer: 1\r\n\r\n",
+    );
+    let edge = edge_before(&backend);
+    let mut connection = Connection::open(edge.public()).expect("the edge listens");
+    let request =
+        edge.request("POST", "/open").header("expect", "100-continue").header("connection", "close");
+    connection.write(&request.body("x").bytes()).expect("the edge reads");
+    let all = String::from_utf8(connection.rest()).expect("the answer is text");
+    assert!(all.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"), "{all}");
+    assert!(!all.contains("103") && !all.contains("x-trailer"), "{all}");
+    assert_eq!(backend.last().header("expect"), None);
+}
+
 #[test]
 fn large_bodies_pass_both_ways() {
     const SIZE: usize = 64 * 1024 * 1024;
@@ -245,6 +263,37 @@ fn large_bodies_pass_both_ways() {
     let through = Request::new(edge.public(), "POST", "/open").host("localhost").body(&body).send();
     assert!(through.body == body, "the answer's body changed on its way");
     assert!(backend.last().body == body, "the request's body changed on its way");
+}
+
+/// `request_timeout_ms` is for a backend that does not begin to answer. How slowly a client reads, or a backend
+/// writes, is no reason to cut an answer short.
+#[test]
+fn an_answer_that_has_begun_takes_as_long_as_it_takes() {
+    // More than all buffers on the way take while nobody reads.
+    const SIZE: usize = 48 * 1024 * 1024;
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {SIZE}\r\n\r\n").into_bytes();
+    let backend = Backend::answering([head, vec![b'a'; SIZE]].concat());
+    let edge = Edge::dev()
+        .with_open_route()
+        .replace("  legacy:\n", "  legacy:\n    request_timeout_ms: 500\n")
+        .every_backend(backend.address())
+        .without(Part::Authz)
+        .start();
+    let mut connection = Connection::open(edge.public()).expect("the edge listens");
+    connection.write(&edge.get("/open").bytes()).expect("the edge reads");
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let answer = connection.answer(false).expect("the answer is whole");
+    assert_eq!((answer.status, answer.body.len()), (200, SIZE));
+}
+
+#[test]
+fn an_answer_may_have_many_headers() {
+    let lines: String = (0..500).map(|i| format!("X-Header-{i}: {i}\r\n")).collect();
+    let backend = Backend::answering(format!("HTTP/1.1 200 OK\r\n{lines}content-length: 0\r\n\r\n"));
+    let edge = edge_before(&backend);
+    let answer = edge.get("/open").send();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.header("X-Header-499"), Some(b"499".as_slice()));
 }
 
 #[test]

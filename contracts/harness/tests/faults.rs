@@ -1,5 +1,7 @@
 //! What happens when a part is gone, stuck or wrong: who is refused, with which words, and how it ends.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::tokens::DEMO_TENANT;
@@ -71,6 +73,26 @@ fn a_backend_that_is_gone_takes_only_its_own_routes_with_it() {
     assert_eq!(edge.get("/users/@me").token(&token).send().status, 503);
     assert_eq!(edge.get("/books").token(&token).send().status, 200);
     assert_eq!(edge.get("/auth/token").token(&token).send().status, 200);
+}
+
+#[test]
+fn a_backend_that_does_not_begin_to_answer_is_given_up_and_not_asked_again() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let silent = Backend::with(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_secs(3));
+        Vec::new()
+    });
+    let edge = Edge::dev()
+        .with_open_route()
+        .replace("  legacy:\n", "  legacy:\n    request_timeout_ms: 200\n")
+        .every_backend(silent.address())
+        .start();
+    for (before, method) in ["GET", "POST"].into_iter().enumerate() {
+        assert_eq!(edge.request(method, "/open").send().status, 504, "{method}");
+        assert_eq!(asked.load(Ordering::SeqCst), before + 1, "{method} was sent twice, or never");
+    }
 }
 
 #[test]

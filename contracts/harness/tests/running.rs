@@ -27,6 +27,9 @@ fn command(home: &Path, ports: &[Port]) -> Command {
     for (name, port) in NAMES.iter().zip(ports) {
         command.env(name, port.address().to_string());
     }
+    for inherited in ["EDGE_FILE", "LEGACY_WIRE", "DATABASE_URL", "REDIS_URL", "AMQP_URL"] {
+        command.env_remove(inherited);
+    }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -35,6 +38,14 @@ fn command(home: &Path, ports: &[Port]) -> Command {
 struct Up {
     child: Child,
     printed: String,
+}
+
+/// A test that fails leaves nothing behind either.
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 fn start(home: &Path, ports: &[Port]) -> Up {
@@ -73,9 +84,11 @@ fn ports() -> Vec<Port> {
 
 #[test]
 fn the_printed_sign_in_works_and_ctrl_c_leaves_nothing_behind() {
-    let home = tempfile::tempdir().expect("a temporary directory");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    // As in `~/My Projects/`.
+    let home = directory.path().join("a home");
     let ports = ports();
-    let mut up = start(home.path(), &ports);
+    let mut up = start(&home, &ports);
     let paste: String = up
         .printed
         .lines()
@@ -93,7 +106,7 @@ fn the_printed_sign_in_works_and_ctrl_c_leaves_nothing_behind() {
     all_gone(&ports);
 
     // A second run finds its keys and databases and comes up again.
-    let mut again = start(home.path(), &ports);
+    let mut again = start(&home, &ports);
     let answer = Request::new(ports[0].address(), "GET", "/users/@me").send();
     assert_eq!((answer.status, answer.text().as_str()), (401, "Unauthoirzed"));
     // Killed without a chance to clean up, it still leaves nothing.
@@ -115,6 +128,25 @@ fn a_port_in_use_is_told_with_the_variable_that_moves_it() {
         "{message}"
     );
     assert!(!home.path().join("keys").exists(), "something was written before the ports were checked");
+}
+
+#[test]
+fn a_second_run_leaves_the_home_of_the_first_alone() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let first = ports();
+    let mut up = start(home.path(), &first);
+    let rendered = std::fs::read_link(home.path().join("envoy/current")).expect("something is rendered");
+
+    let output = command(home.path(), &ports()).output().expect("cutover can be started");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("CUTOVER_HOME"), "{message}");
+    assert_eq!(std::fs::read_link(home.path().join("envoy/current")).ok(), Some(rendered));
+    assert_eq!(Request::new(first[0].address(), "GET", "/users/@me").send().status, 401);
+
+    signal(up.child.id(), "-INT");
+    assert!(up.child.wait().expect("it ends").success());
+    all_gone(&first);
 }
 
 #[test]

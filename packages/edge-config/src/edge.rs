@@ -13,8 +13,13 @@ use std::time::Duration;
 
 use identity::{Role, ServiceName};
 
+mod credentials;
 mod limits;
 
+pub use self::credentials::{
+    AcceptedCredential, ApiKeys, Issuer, KeyAlgorithm, LegacyCheck, LegacySessions, LegacyStore,
+    LegacyVerifier, RedisUrl,
+};
 pub use limits::{LONGEST_REFILL, Limit, Mode, Per, TenantMatch};
 pub use signed::{Cidr, CidrError, Signatures, SignedPolicy};
 
@@ -40,8 +45,14 @@ pub struct Edge {
     pub hosts: BTreeMap<String, Host>,
     /// How sessions are recognised; absent when no policy needs one.
     pub sessions: Option<Sessions>,
+    /// Where API keys are listed; absent when no policy accepts one.
+    pub api_keys: Option<ApiKeys>,
+    /// How sessions of the legacy are believed; absent when no policy accepts one.
+    pub legacy_sessions: Option<LegacySessions>,
     /// Which services may call on an internal listener, by name.
     pub services: BTreeMap<ServiceName, Service>,
+    /// Who issues service tokens; absent when services introduce themselves only.
+    pub service_tokens: Option<ServiceTokens>,
     /// How requests are signed; absent when no policy needs it.
     pub signatures: Option<Signatures>,
     /// Where tenants are listed; absent when no policy needs one.
@@ -122,7 +133,7 @@ pub struct Backend {
     pub audience: String,
     /// How long a TCP connection may take.
     pub connect_timeout: Duration,
-    /// How long the whole answer may take.
+    /// How long a request may wait until its answer begins.
     pub request_timeout: Duration,
     /// Constant headers that this backend expects from its edge. Their names are reserved.
     pub request_headers: BTreeMap<String, String>,
@@ -144,16 +155,8 @@ pub struct Sessions {
     pub cookie: String,
     /// Whether `Authorization: Bearer` is accepted too.
     pub bearer: bool,
-    /// The `iss` that a token must have.
-    pub issuer: String,
-    /// The `aud` that a token must have.
-    pub audience: String,
-    /// The header `typ` that a token must have (`at+jwt`, RFC 9068 §2.1).
-    pub token_type: String,
-    /// Where the public keys are.
-    pub keys: KeySource,
-    /// How far past `exp` (and before `nbf`) a token still counts.
-    pub leeway: Duration,
+    /// Whose tokens are believed; at least one. The first is the platform's own auth service.
+    pub issuers: Vec<Issuer>,
     /// Where revoked sessions are listed; absent when sessions cannot be revoked before they expire.
     pub revocations: Option<PathBuf>,
 }
@@ -165,12 +168,32 @@ pub enum KeySource {
     File(PathBuf),
     /// A JWK set behind a URL.
     Url(String),
+    /// One public key in a PEM file (SubjectPublicKeyInfo), which carries neither a `kid` nor an algorithm.
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// The `kid` that tokens name it by.
+        kid: String,
+        /// The one algorithm it may be used with.
+        algorithm: KeyAlgorithm,
+    },
 }
 
 /// A service that may call on an internal listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
     /// JWK set with its public keys.
+    pub keys: PathBuf,
+    /// What it may do.
+    pub permissions: Vec<String>,
+}
+
+/// Whose service tokens are believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceTokens {
+    /// The `iss` that a token must have.
+    pub issuer: String,
+    /// JWK set with the issuer's public keys.
     pub keys: PathBuf,
 }
 
@@ -217,7 +240,7 @@ pub struct TenantService {
 pub enum Policy {
     /// Anybody. No decision is asked for.
     Public,
-    /// A person with a valid session of an active tenant.
+    /// A person with a valid session of an active tenant, or whoever has another accepted credential.
     Session(SessionPolicy),
     /// A service of the platform, on an internal listener only.
     Internal(InternalPolicy),
@@ -228,6 +251,8 @@ pub enum Policy {
 /// What a person must have beyond a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionPolicy {
+    /// Which credentials count, the first in this order speaks; empty means sessions alone.
+    pub accept: Vec<AcceptedCredential>,
     /// The least role.
     pub role: Option<Role>,
     /// Scopes that must all be present.
@@ -238,11 +263,13 @@ pub struct SessionPolicy {
     pub mode: Mode,
 }
 
-/// Which services may pass; empty means every listed service.
+/// Which services may pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InternalPolicy {
-    /// The accepted services.
+    /// The accepted services; empty means every listed one.
     pub services: Vec<ServiceName>,
+    /// What they must be allowed to do, all of it.
+    pub permissions: Vec<String>,
 }
 
 /// What a refused caller is told: the statuses and bodies that the route's clients already know.

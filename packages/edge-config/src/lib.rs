@@ -6,9 +6,11 @@
 //!
 //! The language cannot express a path rewrite, a body transform or a cookie edit: there is no field for one.
 
+mod credentials;
 pub mod edge;
 mod fault;
 mod load;
+mod matching;
 mod node;
 mod reader;
 mod routes;
@@ -17,5 +19,6 @@ mod sections;
 pub use edge::Edge;
 pub use fault::{Fault, Faults, Place};
 pub use load::{load, parse};
+pub use matching::{Match, closed_paths, host_of, route_of};
 pub use reader::Environment;
 pub use sections::MAX_ANSWER_BYTES;

@@ -10,7 +10,7 @@ use crate::edge::{Edge, Revision};
 use crate::fault::{Collector, Fault, Faults, Place, suggest};
 use crate::node::{Node, Value};
 use crate::reader::{self, Context, Environment, Fields};
-use crate::{routes, sections};
+use crate::{credentials, routes, sections};
 
 /// Larger edge files are refused unread: 10,000 routes take about 2 MB, and a file a hundred times that is a
 /// mistake.
@@ -160,15 +160,25 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
     );
     let sessions_node = fields.optional("sessions");
     let sessions = sessions_node.and_then(|node| sections::sessions(context, node));
+    let api_keys_node = fields.optional("api_keys");
+    let api_keys = api_keys_node.and_then(|node| credentials::api_keys(context, node));
+    let legacy_node = fields.optional("legacy_sessions");
+    let patience = authorizer.as_ref().map(|authorizer| authorizer.timeout);
+    let legacy_sessions =
+        legacy_node.and_then(|node| credentials::legacy_sessions(context, node, &backends, patience));
     let services = Declared::read(context, fields.optional("services"), "`services`", |name, node| {
         sections::service(context, name, node)
     });
+    let service_tokens =
+        fields.optional("service_tokens").and_then(|node| sections::services::tokens(context, node));
     let tenants_node = fields.optional("tenants");
     let tenants = tenants_node.and_then(|node| sections::tenants(context, node));
     let signatures_node = fields.optional("signatures");
     let signatures = signatures_node.and_then(|node| sections::signatures::read(context, node));
     let stores = sections::Stores {
         sessions: sessions_node.is_some(),
+        api_keys: api_keys_node.is_some(),
+        legacy_sessions: legacy_node.is_some(),
         tenants: tenants_node.is_some(),
         signatures: signatures_node.is_some(),
     };
@@ -217,6 +227,7 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
     if let Some(reserved) = &reserved {
         sections::limits::check_tenant_headers(context, &policies.good, reserved, tree);
     }
+    credentials::check_header(context, api_keys_node, api_keys.as_ref(), reserved.as_ref());
     fields.finish();
     Some(Edge {
         name: name?,
@@ -228,7 +239,10 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         backends: backends.good,
         hosts: hosts.good,
         sessions,
+        api_keys,
+        legacy_sessions,
         services: services.good.into_values().collect(),
+        service_tokens,
         signatures,
         tenants,
         policies: policies.good,

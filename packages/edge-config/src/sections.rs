@@ -1,5 +1,6 @@
 //! The sections of an edge file, one function for each.
 
+pub(crate) mod services;
 pub(crate) mod signatures;
 mod tenants;
 
@@ -10,9 +11,10 @@ use std::time::Duration;
 
 use identity::{Role, ServiceName};
 
+use crate::credentials;
 use crate::edge::{
-    Answer, Answers, Authorizer, Backend, Exposure, Host, InternalPolicy, KeySource, Listener, Policy,
-    Reserved, Service, SessionPolicy, Sessions,
+    AcceptedCredential, Answer, Answers, Authorizer, Backend, Exposure, Host, InternalPolicy, Listener,
+    Policy, Reserved, Service, SessionPolicy, Sessions,
 };
 use crate::fault::suggest;
 use crate::load::Declared;
@@ -29,8 +31,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(250);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// A warm decision takes well under a millisecond; Envoy's own default for an authorizer is the same 200 ms.
 const AUTHORIZER_TIMEOUT: Duration = Duration::from_millis(200);
-/// What most verifiers allow two clocks to differ by.
-const LEEWAY: Duration = Duration::from_secs(60);
 
 const ADDRESS_MEND: &str = "write an address with a port, such as 127.0.0.1:8080";
 
@@ -273,42 +273,16 @@ pub(crate) fn sessions(context: Context<'_>, node: &Node) -> Option<Sessions> {
         .required("cookie", "name the cookie with the access token")
         .and_then(|n| cookie_name(context, n));
     let bearer = fields.optional("bearer").map_or(Some(false), |n| reader::boolean(context, n, "`bearer`"));
-    let issuer = fields
-        .required("issuer", "say which `iss` a token must have")
-        .and_then(|n| reader::text(context, n, "the issuer").map(str::to_owned));
-    let audience = fields
-        .required(
-            "audience",
-            "say which `aud` a token must have: without it, a token for another product would pass",
-        )
-        .and_then(|n| reader::text(context, n, "the audience").map(str::to_owned));
-    let token_type = fields
-        .optional("token_type")
-        .map_or(Some("at+jwt".to_owned()), |n| reader::text(context, n, "`token_type`").map(str::to_owned));
-    let keys = fields
-        .required("keys", "say where the public keys are: `keys: { file: … }` or `keys: { url: … }`")
-        .and_then(|n| key_source(context, n));
-    let leeway = fields.optional("leeway_seconds").map_or(Some(LEEWAY), |n| {
-        reader::number(context, n, "`leeway_seconds`", 0, 300).map(Duration::from_secs)
-    });
+    let issuers = credentials::issuers(context, &mut fields);
     let revocations = match fields.optional("revocations") {
         None => Some(None),
         Some(n) => path(context, n, "`revocations`").map(Some),
     };
     fields.finish();
-    Some(Sessions {
-        cookie: cookie?,
-        bearer: bearer?,
-        issuer: issuer?,
-        audience: audience?,
-        token_type: token_type?,
-        keys: keys?,
-        leeway: leeway?,
-        revocations: revocations?,
-    })
+    Some(Sessions { cookie: cookie?, bearer: bearer?, issuers: issuers?, revocations: revocations? })
 }
 
-fn cookie_name(context: Context<'_>, node: &Node) -> Option<String> {
+pub(crate) fn cookie_name(context: Context<'_>, node: &Node) -> Option<String> {
     let text = reader::text(context, node, "the cookie's name")?;
     let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     if !text.is_empty() && text.bytes().all(token) {
@@ -322,35 +296,7 @@ fn cookie_name(context: Context<'_>, node: &Node) -> Option<String> {
     None
 }
 
-fn key_source(context: Context<'_>, node: &Node) -> Option<KeySource> {
-    let mut fields = Fields::of(context, node, "`keys`");
-    let file = fields.optional("file");
-    let url = fields.optional("url");
-    let place = fields.place;
-    fields.finish();
-    match (file, url) {
-        (Some(file), None) => path(context, file, "`file`").map(KeySource::File),
-        (None, Some(url)) => {
-            let mend = "write an http:// or https:// address";
-            let text: String = reader::parsed(context, url, "`url`", mend)?;
-            if text.starts_with("https://") || text.starts_with("http://") {
-                return Some(KeySource::Url(text));
-            }
-            context.faults.report(url.place, format!("`url` is {text:?}"), mend);
-            None
-        }
-        (Some(_), Some(_)) | (None, None) => {
-            context.faults.report(
-                place,
-                "`keys` needs either a `file` or a `url`",
-                "give exactly one of them",
-            );
-            None
-        }
-    }
-}
-
-fn path(context: Context<'_>, node: &Node, what: &str) -> Option<PathBuf> {
+pub(crate) fn path(context: Context<'_>, node: &Node, what: &str) -> Option<PathBuf> {
     let text: String = reader::parsed(context, node, what, "write a path")?;
     if text.is_empty() {
         context.faults.report(node.place, format!("{what} is empty"), "write a path");
@@ -364,14 +310,19 @@ pub(crate) fn service(context: Context<'_>, name: &str, node: &Node) -> Option<(
     let keys = fields
         .required("keys", "say where its public keys are: `keys: path/to/keys.jwks.json`")
         .and_then(|n| path(context, n, &format!("`keys` of service `{name}`")));
+    let what = format!("service `{name}`");
+    let permissions =
+        fields.optional("permissions").map(|n| services::permissions(context, n, &what)).unwrap_or_default();
     fields.finish();
-    Some((name.parse().ok()?, Service { keys: keys? }))
+    Some((name.parse().ok()?, Service { keys: keys?, permissions }))
 }
 
 /// Which sections the policies can rely on.
 #[derive(Clone, Copy)]
 pub(crate) struct Stores {
     pub(crate) sessions: bool,
+    pub(crate) api_keys: bool,
+    pub(crate) legacy_sessions: bool,
     pub(crate) tenants: bool,
     pub(crate) signatures: bool,
 }
@@ -406,7 +357,8 @@ pub(crate) fn policy(
     let policy = match kind? {
         Kind::Public => Some(Policy::Public),
         Kind::Session => {
-            if !stores.sessions {
+            let accept = credentials::accept(context, &mut fields, &what, stores);
+            if !stores.sessions && (accept.is_empty() || accept.contains(&AcceptedCredential::Session)) {
                 context.faults.report(
                     place,
                     format!("{what} needs sessions, and the file has no `sessions`"),
@@ -434,7 +386,7 @@ pub(crate) fn policy(
             let mode = limits::mode(context, &mut fields, &what);
             match (role, tenant, mode) {
                 (Some(role), Some(tenant), Some(mode)) => {
-                    Some(Policy::Session(SessionPolicy { role, scopes, tenant, mode }))
+                    Some(Policy::Session(SessionPolicy { accept, role, scopes, tenant, mode }))
                 }
                 (None, _, _) | (_, None, _) | (_, _, None) => None,
             }
@@ -447,7 +399,17 @@ pub(crate) fn policy(
                     accepted.extend(named.and_then(|name| name.parse::<ServiceName>().ok()));
                 }
             }
-            Some(Policy::Internal(InternalPolicy { services: accepted }))
+            let permissions = fields.optional("permissions");
+            let policy = InternalPolicy {
+                services: accepted,
+                permissions: permissions
+                    .map(|n| services::permissions(context, n, &what))
+                    .unwrap_or_default(),
+            };
+            if let Some(node) = permissions {
+                services::check_permissions(context, node, &what, &policy, services);
+            }
+            Some(Policy::Internal(policy))
         }
         Kind::Signed => {
             signatures::policy(context, &mut fields, &what, stores.signatures).map(Policy::Signed)

@@ -359,3 +359,188 @@ fn tenants_are_in_a_file_or_behind_a_service() {
         assert!(message.contains(expected) && message.contains("edge.yaml:"), "{written} says:\n{message}");
     }
 }
+
+#[test]
+fn the_most_specific_route_takes_a_request() {
+    use edge_config::{Match, route_of};
+    let edge =
+        parse(Path::new("edge.yaml"), &dev_text(), &nothing_set).unwrap_or_else(|faults| panic!("{faults}"));
+    let taken = |listener: &str, host: &str, method: &str, path: &str| match route_of(
+        &edge, listener, host, method, path,
+    ) {
+        Match::Route(route) => route.name.clone(),
+        Match::MethodNotAllowed => "405".to_owned(),
+        Match::InternalPath => "internal".to_owned(),
+        Match::UnknownHost => "no host".to_owned(),
+        Match::Unmatched => "unmatched".to_owned(),
+    };
+    for (method, path, route) in [
+        ("GET", "/users/@me", "users-me"),
+        ("GET", "/users/@me/", "users-activity"),
+        ("GET", "/users/@me/likes", "users-activity"),
+        ("POST", "/users", "users-create"),
+        ("GET", "/users", "users-rest"),
+        ("POST", "/users/", "users-rest"),
+        ("GET", "/usersx", "api-rest"),
+        ("PATCH", "/auth/token", "auth-refresh"),
+        ("GET", "/auth/token", "auth-check"),
+        ("PUT", "/auth/token", "auth-rest"),
+        ("GET", "/open-graph/x", "open-graph"),
+        ("POST", "/open-graph/x", "api-rest"),
+        ("TRACE", "/books", "405"),
+        ("get", "/books", "405"),
+        ("GET", "/_/users/1", "internal"),
+        ("GET", "/metrics", "internal"),
+        ("GET", "/metricsx", "api-rest"),
+    ] {
+        for host in ["api.dev-domain.test", "API.dev-domain.test:8080", "127.0.0.1:9"] {
+            assert_eq!(taken("public", host, method, path), route, "{method} {host}{path}");
+        }
+    }
+    assert_eq!(taken("public", "elsewhere.test", "GET", "/"), "no host");
+    assert_eq!(taken("public", "dev-domain.test", "POST", "/"), "unmatched");
+    assert_eq!(taken("service", "anything", "GET", "/_/users/1"), "users-lookup");
+    assert_eq!(taken("service", "anything", "POST", "/_/users/1"), "unmatched");
+}
+
+#[test]
+fn several_issuers_or_one() {
+    use edge_config::edge::{KeyAlgorithm, KeySource};
+    let flat = load(&edges().join("dev.yaml"), &nothing_set).unwrap().sessions.unwrap();
+    assert_eq!(flat.issuers.len(), 1);
+    assert_eq!(flat.issuers[0].audiences, ["https://api.dev-domain.test"]);
+    let list = "sessions:\n  cookie: t\n  issuers:\n    - { issuer: a, audience: x, keys: { file: k.json } }\n    - { issuer: b, audience: [x, w], token_type: JWT, algorithms: [RS256], leeway_seconds: 5, keys: { pem: k.pem, kid: \"1\", algorithm: RS256 } }\n";
+    let sessions = dev_with_sessions(list).unwrap().sessions.unwrap();
+    let [a, b] = sessions.issuers.as_slice() else { panic_with_text("not two issuers") };
+    assert_eq!((a.issuer.as_str(), a.token_type.as_str(), a.leeway.as_secs()), ("a", "at+jwt", 60));
+    assert_eq!(b.audiences, ["x", "w"]);
+    assert_eq!((b.token_type.as_str(), b.leeway.as_secs()), ("JWT", 5));
+    assert!(matches!(&b.keys, KeySource::Pem { kid, algorithm: KeyAlgorithm::Rs256, .. } if kid == "1"));
+
+    for (old, new, expected) in [
+        ("cookie: t\n", "cookie: t\n  issuer: c\n", "has `issuers` and also `issuer`"),
+        ("cookie: t\n", "cookie: t\n  leeway_seconds: 1\n", "also `leeway_seconds`"),
+        ("issuer: b", "issuer: a", "two issuers are called \"a\""),
+        ("audience: [x, w]", "audience: []", "empty list"),
+        ("audience: x, ", "", "has no `audience`"),
+        ("kid: \"1\", ", "", "has no `kid`"),
+        (", algorithm: RS256 }", " }", "has no `algorithm`"),
+        ("algorithms: [RS256]", "algorithms: [HS256]", "an algorithm is \"HS256\""),
+        ("algorithms: [RS256]", "algorithms: [none]", "an algorithm is \"none\""),
+        ("algorithms: [RS256]", "algorithms: [ES256]", "does not list RS256"),
+        ("algorithms: [RS256]", "algorithms: []", "lists nothing"),
+        ("{ file: k.json }", "{ file: k.json, pem: k.pem }", "exactly one"),
+        ("{ file: k.json }", "{ file: k.json, kid: x }", "no field `kid`"),
+        ("    - { issuer: a", "    - { issuers: a", "has no field `issuers`"),
+    ] {
+        assert!(list.contains(old), "{old}");
+        let message = dev_with_sessions(&list.replacen(old, new, 1)).expect_err(new).to_string();
+        assert!(message.contains(expected), "{new:?} should say {expected:?}, but says:\n{message}");
+    }
+    let none = "sessions:\n  cookie: t\n  issuers: []\n";
+    assert!(dev_with_sessions(none).unwrap_err().to_string().contains("lists 0 issuers"));
+}
+
+#[expect(clippy::panic, reason = "tests fail by panicking")]
+fn panic_with_text(text: &str) -> ! {
+    panic!("{text}")
+}
+
+/// The dev edge with another `sessions` section.
+fn dev_with_sessions(section: &str) -> Result<Edge, Faults> {
+    let text = dev_text();
+    let start = text.find("sessions:\n").unwrap();
+    let end = text.find("# Services that may call").unwrap();
+    let text = format!("{}{section}\n{}", &text[..start], &text[end..]);
+    parse(Path::new("edge.yaml"), &text, &nothing_set)
+}
+
+#[test]
+fn api_keys_and_legacy_sessions() {
+    use edge_config::edge::{AcceptedCredential, LegacyVerifier};
+    let sections = "api_keys: { file: keys.jsonl }\nlegacy_sessions:\n  cookie: old\n  tenant: 00000000-0000-7000-8000-000000000001\n  verify: { check: { backend: legacy, path: /auth/token } }\n\ntenants: {";
+    let accept = "signed-in: { kind: session, accept: [session, api-key, legacy-session] }";
+    let edit = |edits: &[(&str, &str)]| {
+        let mut text = dev_text().replacen("tenants: {", sections, 1);
+        text = text.replacen("signed-in: { kind: session }", accept, 1);
+        for (old, new) in edits {
+            assert!(text.contains(old), "{old:?} is not in the file");
+            text = text.replacen(old, new, 1);
+        }
+        parse(Path::new("edge.yaml"), &text, &nothing_set)
+    };
+    let edge = edit(&[]).unwrap();
+    let Policy::Session(policy) = &edge.policies["signed-in"] else { panic_with_text("no session policy") };
+    assert_eq!(policy.accepted()[2], AcceptedCredential::LegacySession);
+    assert_eq!(edge.api_keys.unwrap().header, "x-api-key");
+    let LegacyVerifier::Check(check) = edge.legacy_sessions.unwrap().verify else {
+        panic_with_text("no check")
+    };
+    assert_eq!(check.url, "http://127.0.0.1:3000/auth/token");
+    assert_eq!(check.request_headers["x-madome-public-access"], "true");
+    assert_eq!((check.cache.as_millis(), check.timeout.as_millis()), (1_000, 150));
+
+    let password = "redis: { url: \"redis://:hidden@127.0.0.1/\", key_prefix: \"s:\" }";
+    let with_store = edit(&[("check: { backend: legacy, path: /auth/token }", password)]).unwrap();
+    assert!(!format!("{with_store:?}").contains("hidden"), "a password shows");
+    let only_keys = edit(&[("[session, api-key, legacy-session]", "[api-key]")]).unwrap();
+    let Policy::Session(policy) = &only_keys.policies["signed-in"] else {
+        panic_with_text("no session policy")
+    };
+    assert!(!policy.accepts(AcceptedCredential::Session));
+
+    for (old, new, expected) in [
+        ("api_keys: { file: keys.jsonl }\n", "", "accepts `api-key`, and the file has no `api_keys`"),
+        ("[session, api-key, legacy-session]", "[session, apikey]", "did you mean `api-key`?"),
+        ("[session, api-key, legacy-session]", "[session, session]", "lists `session` twice"),
+        ("[session, api-key, legacy-session]", "[]", "accepts nothing"),
+        ("file: keys.jsonl", "file: keys.jsonl, header: X-Api-Key", "lower-case"),
+        ("file: keys.jsonl", "file: keys.jsonl, header: authorization", "a header of its own"),
+        ("file: keys.jsonl", "file: keys.jsonl, header: x-madome-key", "`reserved_headers` takes away"),
+        ("file: keys.jsonl", "file: keys.jsonl, header: x-host", "`reserved_headers` takes away"),
+        ("  tenant: 00000000-0000-7000-8000-000000000001\n", "", "has no `tenant`"),
+        ("000000000001\n  verify", "00000000000x\n  verify", "write the tenant's UUID"),
+        ("backend: legacy,", "backend: legcy,", "did you mean `legacy`?"),
+        ("path: /auth/token } }", "path: auth/token } }", "begins with `/`"),
+        ("path: /auth/token } }", "path: /auth/token, cache_ms: 5001 } }", "from 0 to 5000"),
+        ("path: /auth/token } }", "path: /auth/token, timeout_ms: 200 } }", "Envoy waits 200 ms"),
+        ("check: { backend: legacy, path: /auth/token }", "", "needs either `redis` or `check`"),
+        ("check: { backend", "redis: { url: \"redis://x\" }, check: { backend", "exactly one"),
+        (
+            "check: { backend: legacy, path: /auth/token }",
+            "redis: { url: \"http://x\" }",
+            "redis://host:port",
+        ),
+        ("check: { backend: legacy, path: /auth/token }", "redis: true", "write a mapping"),
+    ] {
+        let message = edit(&[(old, new)]).expect_err(new).to_string();
+        assert!(message.contains(expected), "{new:?} should say {expected:?}, but says:\n{message}");
+    }
+}
+
+#[test]
+fn permissions_and_service_tokens_are_checked() {
+    let with_permission = "services: [auth], permissions: [users.read] }";
+    let text = dev_text()
+        .replacen("keys/auth.jwks.json\" }", "keys/auth.jwks.json\", permissions: [users.read] }", 1)
+        .replacen("services: [auth] }", with_permission, 1)
+        .replacen("policies:\n", "service_tokens: { issuer: auth, keys: t.json }\npolicies:\n", 1);
+    let edge = parse(Path::new("edge.yaml"), &text, &nothing_set).unwrap();
+    let Policy::Internal(policy) = &edge.policies["account-lookup"] else { unreachable!() };
+    assert_eq!(policy.permissions, ["users.read"]);
+    assert_eq!(edge.service_tokens.unwrap().issuer, "auth");
+    for (old, new, expected) in [
+        (with_permission, "permissions: [users.raed] }", "did you mean `users.read`?"),
+        (with_permission, "permissions: [users.read, users.read] }", "twice"),
+        (with_permission, "permissions: [\"a b\"] }", "visible characters"),
+        ("issuer: auth, ", "", "has no `issuer`"),
+        ("keys: t.json", "kees: t.json", "has no `keys`"),
+    ] {
+        assert!(text.contains(old), "{old:?} is not there");
+        let message = faults_of(&text.replacen(old, new, 1)).to_string();
+        assert!(
+            message.contains(expected),
+            "replacing {old:?} by {new:?} should say {expected:?}:\n{message}"
+        );
+    }
+}

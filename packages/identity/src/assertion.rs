@@ -15,7 +15,9 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 
 use crate::keyset::{self, KeyFileError};
-use crate::principal::{Caller, Person, Role, ServiceName, SessionId, SubjectId, TenantId};
+use crate::principal::{
+    Caller, Client, ClientName, Person, Role, ServiceName, SessionId, SubjectId, TenantId,
+};
 
 /// The `typ` of the header: no other kind of token of this platform carries it, so none can stand in for it.
 pub const TOKEN_TYPE: &str = "identity+jwt";
@@ -35,9 +37,9 @@ pub const MAX_BYTES: usize = 4_096;
 struct Claims {
     iss: String,
     aud: String,
-    /// A UUID for a person, a name for a service.
+    /// A UUID for a person, a name for a service or a client.
     sub: String,
-    /// `person` or `service`.
+    /// `person`, `service` or `client`.
     kind: Kind,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sid: Option<SessionId>,
@@ -56,6 +58,7 @@ struct Claims {
 enum Kind {
     Person,
     Service,
+    Client,
 }
 
 /// Signs identities in the name of one issuer.
@@ -100,19 +103,21 @@ impl Signer {
     /// # Errors
     /// [`SigningFailed`] when the cryptographic library fails.
     pub fn sign(&self, caller: &Caller, audience: &str, now: UnixTime) -> Result<String, SigningFailed> {
-        let (kind, sub, person) = match caller {
-            Caller::Person(person) => (Kind::Person, person.subject.to_string(), Some(person)),
-            Caller::Service(name) => (Kind::Service, name.to_string(), None),
+        let (kind, sub, person, client) = match caller {
+            Caller::Person(person) => (Kind::Person, person.subject.to_string(), Some(person), None),
+            Caller::Service(name) => (Kind::Service, name.to_string(), None, None),
+            Caller::Client(client) => (Kind::Client, client.name.to_string(), None, Some(client)),
         };
+        let scopes = person.map(|p| &p.scopes).or(client.map(|c| &c.scopes));
         let claims = Claims {
             iss: self.issuer.clone(),
             aud: audience.to_owned(),
             sub,
             kind,
             sid: person.map(|p| p.session),
-            tenant: person.map(|p| p.tenant),
-            role: person.map(|p| p.role),
-            scope: person.map(|p| p.scopes.join(" ")).unwrap_or_default(),
+            tenant: person.map(|p| p.tenant).or(client.map(|c| c.tenant)),
+            role: person.map(|p| p.role).or(client.and_then(|c| c.role)),
+            scope: scopes.map(|scopes| scopes.join(" ")).unwrap_or_default(),
             iat: now.seconds(),
             exp: now.plus(LIFETIME).seconds(),
         };
@@ -147,7 +152,7 @@ pub enum Rejected {
     /// Too old, or from the future, or valid for longer than [`LIFETIME`].
     #[error("not valid at this time")]
     WrongTime,
-    /// The claims do not describe a person or a service.
+    /// The claims do not describe a person, a service or a client.
     #[error("the claims do not describe a caller")]
     WrongClaims,
 }
@@ -262,7 +267,9 @@ impl Verifier {
         match (&trusted.speaks_for, &caller) {
             (SpeaksFor::Anybody, _) => Ok(caller),
             (SpeaksFor::Itself(name), Caller::Service(service)) if name == service => Ok(caller),
-            (SpeaksFor::Itself(_), Caller::Service(_) | Caller::Person(_)) => Err(Rejected::WrongClaims),
+            (SpeaksFor::Itself(_), Caller::Service(_) | Caller::Person(_) | Caller::Client(_)) => {
+                Err(Rejected::WrongClaims)
+            }
         }
     }
 }
@@ -283,15 +290,22 @@ fn caller(claims: Claims) -> Result<Caller, Rejected> {
             ..
         } => {
             let subject: SubjectId = sub.parse().map_err(|_| Rejected::WrongClaims)?;
-            let scopes = scope.split(' ').filter(|s| !s.is_empty()).map(str::to_owned).collect();
-            Ok(Caller::Person(Person { subject, tenant, session, role, scopes }))
+            Ok(Caller::Person(Person { subject, tenant, session, role, scopes: split(&scope) }))
         }
         Claims { kind: Kind::Service, iss: _, sub, sid: None, tenant: None, role: None, .. } => {
             let name: ServiceName = sub.parse().map_err(|_| Rejected::WrongClaims)?;
             Ok(Caller::Service(name))
         }
-        Claims { kind: Kind::Person | Kind::Service, .. } => Err(Rejected::WrongClaims),
+        Claims { kind: Kind::Client, sub, sid: None, tenant: Some(tenant), role, scope, .. } => {
+            let name: ClientName = sub.parse().map_err(|_| Rejected::WrongClaims)?;
+            Ok(Caller::Client(Client { name, tenant, role, scopes: split(&scope) }))
+        }
+        Claims { kind: Kind::Person | Kind::Service | Kind::Client, .. } => Err(Rejected::WrongClaims),
     }
+}
+
+fn split(scope: &str) -> Vec<String> {
+    scope.split(' ').filter(|s| !s.is_empty()).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

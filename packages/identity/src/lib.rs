@@ -4,6 +4,7 @@
 //! * [`principal`]: [`Person`], [`Caller`] and their parts.
 //! * [`assertion`]: the signed identity (`x-madome-identity`), a JWT that lives for a minute and names the
 //!   backend that it is for. [`assertion::Signer`] makes one, [`assertion::Verifier`] believes one.
+//! * [`service_token`]: what a service shows on the service listener, issued by the auth service.
 //! * [`keyset`]: key files on disk.
 //!
 //! The plain identity headers are for reading and for logs. A backend that decides anything verifies the
@@ -13,5 +14,6 @@ pub mod assertion;
 pub mod headers;
 pub mod keyset;
 pub mod principal;
+pub mod service_token;
 
-pub use principal::{Caller, Person, Role, ServiceName, SessionId, SubjectId, TenantId};
+pub use principal::{Caller, Client, ClientName, Person, Role, ServiceName, SessionId, SubjectId, TenantId};

@@ -115,6 +115,61 @@ pub struct Person {
     pub scopes: Vec<String>,
 }
 
+/// The name of a client: a program of a customer that holds API keys. Written as a [`ServiceName`] is, but never
+/// like a UUID: a backend that reads only `x-madome-auth-sub` must not take a program for a person.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ClientName(String);
+
+/// A client name with characters or a length that is not allowed, or in the form of a UUID.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("a client name has 1 to 64 lower-case letters, digits and `-`, and is not a UUID")]
+pub struct InvalidClientName;
+
+impl ClientName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ClientName {
+    type Err = InvalidClientName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let written = text.parse::<ServiceName>().map_err(|_| InvalidClientName)?;
+        if Uuid::try_parse(text).is_ok() { Err(InvalidClientName) } else { Ok(Self(written.0)) }
+    }
+}
+
+impl TryFrom<String> for ClientName {
+    type Error = InvalidClientName;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for ClientName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A program of a customer, proved by an API key, acting for one tenant. It has no session.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Client {
+    /// Who.
+    pub name: ClientName,
+    /// For whom.
+    pub tenant: TenantId,
+    /// How much it may do; absent is less than any role that a policy can ask for.
+    pub role: Option<Role>,
+    /// What it may do, without duplicates.
+    pub scopes: Vec<String>,
+}
+
 /// Whoever a request acts for, once that is proved.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Caller {
@@ -122,4 +177,6 @@ pub enum Caller {
     Person(Person),
     /// Another service of the platform.
     Service(ServiceName),
+    /// A program of a customer.
+    Client(Client),
 }

@@ -56,6 +56,9 @@ pub enum Error {
     /// No signature.
     #[error("the token could not be signed")]
     Signing(#[source] SigningFailed),
+    /// No signature of a service token.
+    #[error("the service token could not be signed")]
+    ServiceToken(#[source] identity::assertion::SigningFailed),
     /// No random numbers.
     #[error("the system gives no random numbers")]
     Random,
@@ -81,6 +84,7 @@ impl IntoResponse for Error {
             | Self::Mail(_)
             | Self::Revocation(_)
             | Self::Signing(_)
+            | Self::ServiceToken(_)
             | Self::Random
             | Self::Header(_) => return answer::internal(&self),
         };

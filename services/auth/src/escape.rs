@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// `text` with every byte that is not in the URL's unreserved set (RFC 3986 §2.3) as `%XX`.
-pub(crate) fn path_segment(text: &str) -> String {
+pub(crate) fn percent(text: &str) -> String {
     percent_encode(text, |b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
 }
 
@@ -35,7 +35,7 @@ mod tests {
         assert_eq!(directory_name("../../etc@x"), "%2E.%2F..%2Fetc@x");
         assert_eq!(directory_name(".."), "%2E.");
         assert_eq!(directory_name("a\0/b\\c@x"), "a%00%2Fb%5Cc@x");
-        assert_eq!(path_segment("a/../b?c#d@x.y"), "a%2F..%2Fb%3Fc%23d%40x.y");
-        assert_eq!(path_segment("é"), "%C3%A9");
+        assert_eq!(percent("a/../b?c#d@x.y"), "a%2F..%2Fb%3Fc%23d%40x.y");
+        assert_eq!(percent("é"), "%C3%A9");
     }
 }

@@ -9,6 +9,7 @@
 //! * [`code`]: login codes. [`mail`]: how they get to people.
 //! * [`token`]: the two tokens. [`cookie`]: the exact lines that carry them.
 //! * [`session`]: what is stored of a session; refresh and logout. [`revocation`]: the file for the edge.
+//! * [`service_token`]: tokens for services, for their own signed assertion.
 //! * [`people`]: asking the users service who somebody is.
 //! * [`error`]: every way to refuse, with its status and text.
 
@@ -21,6 +22,7 @@ pub mod migrations;
 pub mod people;
 pub mod revocation;
 pub mod routes;
+pub mod service_token;
 pub mod session;
 pub mod settings;
 pub mod token;
@@ -41,6 +43,7 @@ use crate::mail::Mailbox;
 use crate::people::People;
 use crate::revocation::Revocations;
 use crate::routes::App;
+use crate::service_token::ServiceTokens;
 use crate::session::Sessions;
 use crate::settings::Settings;
 use crate::token::Tokens;
@@ -108,7 +111,21 @@ pub async fn app(settings: &Settings, clock: Arc<dyn Clock>) -> Result<App, Star
             None => format!("cannot rewrite {}: {error}; make its directory writable", file.display()),
         }));
     }
+    let service_tokens = match &settings.edge_file {
+        None => None,
+        Some(file) => {
+            // The file's own variables: paths below `CUTOVER_HOME`, mostly.
+            let environment = |name: &str| match name {
+                "CUTOVER_HOME" => Some(home.path().display().to_string()),
+                name => std::env::var(name).ok(),
+            };
+            let edge = edge_config::load(file, &environment)
+                .map_err(|faults| StartError::File(faults.to_string()))?;
+            ServiceTokens::new(&edge, &home.key("service-token.pem"), database.clone(), Arc::clone(&clock))?
+        }
+    };
     Ok(App {
+        service_tokens,
         codes: Codes::new(database, Arc::clone(&clock)),
         sessions,
         tokens: Arc::new(tokens),
@@ -128,6 +145,11 @@ async fn keep_house(app: App) {
         interval.tick().await;
         if let Err(error) = app.sessions.throw_away_expired().await {
             tracing::warn!(error = %kit::answer::Chain(&error), "expired sessions are not thrown away");
+        }
+        if let Some(tokens) = &app.service_tokens
+            && let Err(error) = tokens.throw_away_expired().await
+        {
+            tracing::warn!(error = %kit::answer::Chain(&error), "expired assertions are not thrown away");
         }
         if let Err(error) = app.codes.throw_away_expired().await {
             tracing::warn!(error = %kit::answer::Chain(&error), "expired codes are not thrown away");

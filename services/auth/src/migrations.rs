@@ -16,7 +16,7 @@ struct Steps;
 
 impl MigratorTrait for Steps {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(CodesAndSessions)]
+        vec![Box::new(CodesAndSessions), Box::new(ClientAssertions)]
     }
 
     fn migration_table_name() -> DynIden {
@@ -65,5 +65,27 @@ impl MigrationTrait for CodesAndSessions {
             manager.create_index(Index::create().name(name).table(table).col(column).to_owned()).await?;
         }
         Ok(())
+    }
+}
+
+struct ClientAssertions;
+
+impl MigrationName for ClientAssertions {
+    fn name(&self) -> &'static str {
+        "0002_client_assertions"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for ClientAssertions {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let assertions = Table::create()
+            .table("auth_client_assertions")
+            .col(ColumnDef::new("digest").string().not_null().primary_key())
+            .col(ColumnDef::new("expires_at").big_integer().not_null())
+            .to_owned();
+        manager.create_table(assertions).await?;
+        let (name, table) = ("auth_client_assertions_expires_at", "auth_client_assertions");
+        manager.create_index(Index::create().name(name).table(table).col("expires_at").to_owned()).await
     }
 }

@@ -7,6 +7,7 @@
 //! | `GET /auth/token[?role=N]` | a person | 200 who they are · 401 · 403 |
 //! | `PATCH /auth/token` | who has both cookies | 201 and two new cookies · 401 |
 //! | `DELETE /auth/token` | who has a cookie | 204 and two clearing cookies · 401 |
+//! | `POST /_/auth/service-token` | a service with its assertion | 200 and a token · 400 · 401 (RFC 6749 §5.2); 404 without `EDGE_FILE` |
 //!
 //! Everything else is 404. Refresh and logout are for people whose access token may have expired, which the edge would refuse:
 //! there this service verifies by itself, and the signed identity plays no part.
@@ -19,8 +20,8 @@ use axum::extract::{FromRef, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
-use http::header::SET_COOKIE;
-use http::{HeaderMap, HeaderValue, Uri};
+use http::header::{CACHE_CONTROL, SET_COOKIE};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use identity::{Role, SubjectId};
 use kit::body::Body;
 use kit::caller::{EXPIRES, access_tokens};
@@ -34,6 +35,7 @@ use crate::cookie::{ACCESS_COOKIE, CookieLines, REFRESH_COOKIE};
 use crate::error::Error;
 use crate::mail::Mailbox;
 use crate::people::People;
+use crate::service_token::{Refusal, ServiceTokens};
 use crate::session::Sessions;
 use crate::token::{Expiry, Genuine, Pair, Tokens};
 
@@ -47,6 +49,7 @@ pub struct App {
     pub(crate) mailbox: Mailbox,
     pub(crate) cookies: CookieLines,
     pub(crate) gate: Gate,
+    pub(crate) service_tokens: Option<ServiceTokens>,
 }
 
 impl FromRef<App> for Gate {
@@ -59,15 +62,42 @@ impl FromRef<App> for Gate {
 pub fn router(app: App) -> Router {
     let words = app.gate.words();
     let sessions = app.sessions.clone();
-    let routes = Router::new()
+    let service_token = app.service_tokens.is_some();
+    let mut routes = Router::new()
         .route("/auth/code", post(request_code))
         .route("/auth/token", post(login).get(check).patch(refresh).delete(logout))
-        .with_state(app);
+        .with_state(app.clone());
+    if service_token {
+        routes = routes.merge(Router::new().route("/_/auth/service-token", post(grant)).with_state(app));
+    }
     let ready = move || -> Pin<Box<dyn Future<Output = bool> + Send>> {
         let sessions = sessions.clone();
         Box::pin(async move { sessions.reachable().await })
     };
     kit::surface::surround(routes, words, Arc::new(ready))
+}
+
+/// RFC 6749 §5: JSON, and nobody keeps it.
+async fn grant(State(app): State<App>, Body(bytes): Body) -> Result<Response, Error> {
+    let fields = serde_urlencoded::from_bytes::<Vec<(String, String)>>(&bytes).unwrap_or_default();
+    let granted = match &app.service_tokens {
+        Some(tokens) => tokens.grant(&fields).await?,
+        None => Err(Refusal::InvalidRequest),
+    };
+    let mut response = match granted {
+        Ok(granted) => Json(granted).into_response(),
+        Err(refusal) => {
+            let status = match refusal {
+                Refusal::InvalidClient => StatusCode::UNAUTHORIZED,
+                Refusal::InvalidRequest | Refusal::UnsupportedGrantType | Refusal::InvalidScope => {
+                    StatusCode::BAD_REQUEST
+                }
+            };
+            (status, Json(serde_json::json!({ "error": refusal.code() }))).into_response()
+        }
+    };
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
 }
 
 #[derive(Deserialize)]

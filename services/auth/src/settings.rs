@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use kit::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, Home, RUST_LOG, Reader, Variable};
 
@@ -47,6 +48,13 @@ pub const REDIS_URL: Variable = Variable {
     help: "Redis through which the edge hears of ended sessions; unset means the file sessions/revoked.jsonl",
 };
 
+/// The edge file, for the services that it lists.
+pub const EDGE_FILE: Variable = Variable {
+    name: "EDGE_FILE",
+    default: None,
+    help: "The edge file: its services can get tokens here; unset, nobody can",
+};
+
 /// All of them, for `--help`.
 pub const VARIABLES: &[Variable] = &[
     AUTH_ADDRESS,
@@ -54,6 +62,7 @@ pub const VARIABLES: &[Variable] = &[
     ROOT_DOMAIN,
     TOKEN_ISSUER,
     TOKEN_AUDIENCE,
+    EDGE_FILE,
     CUTOVER_HOME,
     DATABASE_URL,
     REDIS_URL,
@@ -80,6 +89,8 @@ pub struct Settings {
     pub database_url: Option<String>,
     /// Redis, if not the file. May hold a password.
     pub redis_url: Option<String>,
+    /// The edge file, when service tokens are issued.
+    pub edge_file: Option<PathBuf>,
     /// The edge whose signature is believed, and which believes this service's.
     pub edge: String,
 }
@@ -95,6 +106,7 @@ impl fmt::Debug for Settings {
             .field("home", &self.home)
             .field("database_url", &self.database_url.as_ref().map(|_| "[redacted]"))
             .field("redis_url", &self.redis_url.as_ref().map(|_| "[redacted]"))
+            .field("edge_file", &self.edge_file)
             .field("edge", &self.edge)
             .finish()
     }
@@ -115,6 +127,7 @@ impl Settings {
             home: Home(reader.path(&CUTOVER_HOME)),
             database_url: reader.optional(&DATABASE_URL),
             redis_url: reader.optional(&REDIS_URL),
+            edge_file: reader.optional(&EDGE_FILE).map(PathBuf::from),
             edge: reader.text(&EDGE_NAME),
         };
         reader.finish(settings)

@@ -1,6 +1,6 @@
 //! Who is calling, proved.
 //!
-//! A handler that takes a [`Person`], a [`ServiceCaller`] or a [`Caller`] runs only for a caller whose signed
+//! A handler that takes a [`Person`], a [`ServiceCaller`], a [`Client`] or a [`Caller`] runs only for a caller whose signed
 //! identity (`x-madome-identity`) verifies: signed by the edge, made for this service, a minute old at most. The
 //! plain headers (`x-madome-auth-sub` and its kin) are never read here, so forging them does nothing even for
 //! somebody who reaches the service around the edge.
@@ -126,7 +126,11 @@ impl IntoResponse for Refused {
     }
 }
 
-/// Anybody proved: a person or a service.
+/// A proved program of a customer, with an API key. Whoever does not ask for one by this name refuses it.
+#[derive(Clone, Debug)]
+pub struct Client(pub identity::Client);
+
+/// A person or a service, proved. A client is refused: see [`Client`].
 #[derive(Clone, Debug)]
 pub struct Caller(pub identity::Caller);
 
@@ -146,7 +150,11 @@ where
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
-        Gate::from_ref(state).identify(parts).map(Self)
+        let gate = Gate::from_ref(state);
+        match gate.identify(parts)? {
+            caller @ (identity::Caller::Person(_) | identity::Caller::Service(_)) => Ok(Self(caller)),
+            identity::Caller::Client(_) => Err(Refused::Unauthenticated(gate.words())),
+        }
     }
 }
 
@@ -161,7 +169,27 @@ where
         let gate = Gate::from_ref(state);
         match gate.identify(parts)? {
             identity::Caller::Person(person) => Ok(Self(person)),
-            identity::Caller::Service(_) => Err(Refused::Unauthenticated(gate.words())),
+            identity::Caller::Service(_) | identity::Caller::Client(_) => {
+                Err(Refused::Unauthenticated(gate.words()))
+            }
+        }
+    }
+}
+
+impl<S> FromRequestParts<S> for Client
+where
+    Gate: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        let gate = Gate::from_ref(state);
+        match gate.identify(parts)? {
+            identity::Caller::Client(client) => Ok(Self(client)),
+            identity::Caller::Person(_) | identity::Caller::Service(_) => {
+                Err(Refused::Unauthenticated(gate.words()))
+            }
         }
     }
 }
@@ -177,7 +205,7 @@ where
         let gate = Gate::from_ref(state);
         match gate.identify(parts)? {
             identity::Caller::Service(name) => Ok(Self(name)),
-            identity::Caller::Person(_) => Err(Refused::NotThere(gate.words())),
+            identity::Caller::Person(_) | identity::Caller::Client(_) => Err(Refused::NotThere(gate.words())),
         }
     }
 }

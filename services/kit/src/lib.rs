@@ -23,5 +23,5 @@ pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use caller::{Caller, Gate, Person, ServiceCaller, SessionExpiry};
+pub use caller::{Caller, Client, Gate, Person, ServiceCaller, SessionExpiry};
 pub use startup::{Service, StartError};

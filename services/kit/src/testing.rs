@@ -57,6 +57,7 @@ impl TestHome {
         std::fs::create_dir(&keys).unwrap();
         write_ed25519(&keys, "identity");
         write_ed25519(&keys, "auth");
+        write_ed25519(&keys, "service-token");
         write_p256(&keys, "session");
         Self { directory }
     }

@@ -5,7 +5,7 @@
 //! | `GET /users/@me` | a person | 200 their account |
 //! | `PATCH /users/@me` | a person | 204 · 409 name or handle taken |
 //! | `POST /users` | a person of role 2 | 201 · 409 name, handle or address taken |
-//! | `GET /_/users/{id or e-mail}` | a service | 200 the account with its tenant |
+//! | `GET /_/users/{id or e-mail}`, `GET /_/users?email=` | a service | 200 the account with its tenant |
 //!
 //! Everything else is 404. Who gets 401, 403 and 404 is in [`crate::error`] and [`kit::caller`].
 
@@ -14,8 +14,8 @@ mod view;
 
 use std::sync::Arc;
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{FromRef, Path, State};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{FromRef, Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -23,6 +23,7 @@ use http::HeaderMap;
 use identity::{Role, SubjectId};
 use kit::body::Body;
 use kit::{Gate, Person, ServiceCaller, SessionExpiry, answer};
+use serde::Deserialize;
 
 use crate::account::{Accounts, Key};
 use crate::error::Error;
@@ -49,6 +50,7 @@ pub fn router(accounts: Accounts, gate: Gate) -> Router {
     let routes = Router::new()
         .route("/users/@me", get(me).patch(change))
         .route("/users", post(create))
+        .route("/_/users", get(look_up_by_email))
         .route("/_/users/{key}", get(look_up))
         .with_state(App { accounts, gate });
     let ready = move || -> std::pin::Pin<Box<dyn Future<Output = bool> + Send>> {
@@ -93,6 +95,24 @@ async fn create(
         app.accounts.create(person.tenant, profile, role).await
     };
     (expiry, create.await.map(|()| answer::created()))
+}
+
+/// Asks by `?email=`: an address may hold `/`, `;` or `%`, which the edge refuses in a path because they could
+/// mean another one.
+async fn look_up_by_email(
+    State(app): State<App>,
+    ServiceCaller(_): ServiceCaller,
+    query: Result<Query<ByEmail>, QueryRejection>,
+) -> Result<Response, Error> {
+    let Query(ByEmail { email }) = query.map_err(|_| Error::NotFound)?;
+    let account = app.accounts.look_up(&Key::Email(email)).await?;
+    Ok(Json(Looked::from(account)).into_response())
+}
+
+/// The query of [`look_up_by_email`].
+#[derive(Deserialize)]
+struct ByEmail {
+    email: String,
 }
 
 async fn look_up(

@@ -39,8 +39,14 @@ pub enum Command {
     Lint(LintArguments),
     /// Turn an edge file into Envoy's configuration.
     Render(RenderArguments),
+    /// Say how a request would be answered and why, or why one was.
+    Explain(crate::explain::Arguments),
+    /// Compare the edge's verdicts with the backends' own, route by route.
+    Agreement(crate::agreement::Arguments),
     /// Make the keys that are missing.
     Keys(KeysArguments),
+    /// Make, list and revoke API keys.
+    Apikey(ApiKeyArguments),
     /// Start the whole edge in the foreground, until Ctrl-C.
     Run(RunArguments),
     /// End sessions before their tokens expire: one, all of a person, or all of a tenant.
@@ -146,6 +152,71 @@ pub struct KeysArguments {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at the type")]
     pub home: Home,
+}
+
+/// `cutover apikey`
+#[derive(Debug, Args)]
+pub struct ApiKeyArguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ApiKeyCommand,
+    /// The file that lists the keys (`api_keys.file` in the edge file). [default: HOME/api-keys.jsonl]
+    #[arg(long, env = "CUTOVER_API_KEYS", value_name = "FILE", global = true)]
+    pub file: Option<PathBuf>,
+    /// Holds everything that a run writes.
+    #[arg(long, env = "CUTOVER_HOME", default_value = ".run", value_name = "DIRECTORY", global = true)]
+    pub home: PathBuf,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// The commands of `cutover apikey`.
+#[derive(Debug, Subcommand)]
+pub enum ApiKeyCommand {
+    /// Make a key and print it: the only time that anybody sees it.
+    New(NewApiKey),
+    /// Print every key's id, client and state; never a key.
+    List,
+    /// Revoke a key; edges that watch the file refuse it within a second.
+    Revoke {
+        /// The key's id, as `list` prints it.
+        #[arg(value_name = "ID")]
+        id: api_keys::KeyId,
+    },
+}
+
+/// `cutover apikey new`
+#[derive(Debug, Args)]
+pub struct NewApiKey {
+    /// Who will hold it: lower-case letters, digits and `-`. Several keys may have one client: make the new one, hand
+    /// it over, revoke the old one.
+    #[arg(long, value_name = "NAME")]
+    pub client: identity::ClientName,
+    /// The tenant that the client acts for.
+    #[arg(long, value_name = "UUID", value_parser = tenant)]
+    pub tenant: identity::TenantId,
+    /// The client's role, compared as a number; without one it has less than any that a policy asks for.
+    #[arg(long, value_name = "NUMBER")]
+    pub role: Option<u8>,
+    /// Something that the client may do; once for each.
+    #[arg(long = "scope", value_name = "SCOPE", value_parser = scope)]
+    pub scopes: Vec<String>,
+    /// After how many days the key is no longer good; without, when it is revoked.
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub expires_in_days: Option<u32>,
+}
+
+fn tenant(text: &str) -> Result<identity::TenantId, String> {
+    text.parse().map_err(|_| "a tenant is named by its UUID".to_owned())
+}
+
+fn scope(text: &str) -> Result<String, String> {
+    if api_keys::Record::is_scope(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a scope is visible ASCII without quotes and backslashes (RFC 6749 §3.3)".to_owned())
+    }
 }
 
 /// `cutover run`

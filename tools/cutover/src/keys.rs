@@ -8,6 +8,8 @@
 //! | `identity.jwks.json` | its public half | every service |
 //! | `auth.pem` | Ed25519, introduces `services/auth` on the service listener | `services/auth` |
 //! | `auth.jwks.json` | its public half | the authorizer |
+//! | `service-token.pem` | Ed25519, signs service tokens | `services/auth` |
+//! | `service-token.jwks.json` | its public half | the authorizer |
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -24,8 +26,12 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 use crate::cli::{DONE, FOUND, KeysArguments, exit};
 
 /// The key pairs of an edge: file name and algorithm.
-const PAIRS: [(&str, Algorithm); 3] =
-    [("session", Algorithm::ES256), ("identity", Algorithm::EdDSA), ("auth", Algorithm::EdDSA)];
+const PAIRS: [(&str, Algorithm); 4] = [
+    ("session", Algorithm::ES256),
+    ("identity", Algorithm::EdDSA),
+    ("auth", Algorithm::EdDSA),
+    ("service-token", Algorithm::EdDSA),
+];
 
 /// Why keys could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -161,7 +167,7 @@ mod tests {
     #[test]
     fn the_keys_fit_their_readers_and_are_made_once() {
         let home = tempfile::tempdir().unwrap();
-        assert_eq!(make_missing(home.path()).unwrap().len(), 6);
+        assert_eq!(make_missing(home.path()).unwrap().len(), 8);
         assert!(make_missing(home.path()).unwrap().is_empty());
 
         let signer = Signer::from_file("dev", &home.path().join("identity.pem")).unwrap();

@@ -4,9 +4,15 @@
 //! * [`render`]: an edge becomes Envoy's configuration.
 //! * [`keys`]: the keys that an edge signs with.
 //! * [`revoke`]: sessions that end before their tokens expire.
+//! * [`apikey`]: keys of clients.
+//! * [`explain`]: why a request is answered as it is.
+//! * [`agreement`]: whether the edge and the backends refuse the same people.
 //! * [`run`]: the whole edge under one supervisor.
 
+pub mod agreement;
+pub mod apikey;
 pub mod cli;
+pub mod explain;
 pub mod keys;
 pub mod lint;
 pub mod render;

@@ -4,15 +4,18 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use cutover::cli::{Cli, Command};
-use cutover::{keys, lint, render, revoke, run, sign};
+use cutover::{agreement, apikey, explain, keys, lint, render, revoke, run, sign};
 
 fn main() -> ExitCode {
     let environment = |name: &str| std::env::var(name).ok();
     match Cli::parse().command {
         Command::Lint(arguments) => lint::main(&arguments, &environment),
         Command::Render(arguments) => render::main(&arguments, &environment),
+        Command::Explain(arguments) => explain::main(&arguments, &environment),
+        Command::Agreement(arguments) => agreement::main(&arguments),
         Command::Keys(arguments) => keys::main(&arguments),
         Command::Revoke(arguments) => revoke::main(&arguments),
+        Command::Apikey(arguments) => apikey::main(&arguments, &clock::SystemClock),
         Command::Run(arguments) => run::main(&arguments, &environment),
         Command::Sign(arguments) => sign::main(&arguments),
     }

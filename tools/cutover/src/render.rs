@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 
 pub use command::{main, missing_envoy, paths, validated};
 pub use guard::check as check_rules;
+pub(crate) use guard::config as guard_config;
 pub use module::{InvalidModule, check as check_module};
 pub use store::{Rendered, StoreError, store};
 

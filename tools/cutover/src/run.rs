@@ -9,7 +9,7 @@ mod readiness;
 mod supervisor;
 mod welcome;
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -31,6 +31,8 @@ struct Plan {
     envoy: PathBuf,
     venv: PathBuf,
     bootstrap: PathBuf,
+    /// Held as long as this run lasts.
+    _home_is_ours: File,
 }
 
 /// Why a run did not come up. The message is for people and names the mend.
@@ -65,6 +67,13 @@ pub fn main(arguments: &RunArguments, environment: Environment<'_>) -> ExitCode 
 
 /// Everything before the first program starts: whatever can be wrong should be said here.
 fn prepare(arguments: &RunArguments, environment: Environment<'_>) -> Result<Plan, Failure> {
+    // The legacy sample and the first people are files of the repository.
+    for path in ["contracts/legacy/app.py", "services/users/seed/dev.yaml"] {
+        if !Path::new(path).exists() {
+            let message = format!("{path} is not here; start `cutover run` from the root of the repository");
+            return Err(Failure::new(message));
+        }
+    }
     let absolute =
         |path: &Path| std::path::absolute(path).map_err(|e| Failure::new(format!("{}: {e}", path.display())));
     let home = absolute(&arguments.home.home)?;
@@ -75,6 +84,7 @@ fn prepare(arguments: &RunArguments, environment: Environment<'_>) -> Result<Pla
     let edge_file = absolute(&arguments.edge)?;
     let edge = render::load(&edge_file, &with_home).map_err(|message| Failure { code: INVALID, message })?;
     let addresses = Addresses::new(&edge, environment).map_err(Failure::new)?;
+    let home_is_ours = lock(&home)?;
     ports::check(&addresses).map_err(Failure::new)?;
 
     for directory in ["db", "envoy", "keys", "logs", "mail", "sessions"] {
@@ -100,7 +110,24 @@ fn prepare(arguments: &RunArguments, environment: Environment<'_>) -> Result<Pla
         envoy,
         venv: absolute(&arguments.venv)?,
         bootstrap: rendered.bootstrap,
+        _home_is_ours: home_is_ours,
     })
+}
+
+/// One run for each home: a second one would render its own addresses under the feet of the first one's Envoy.
+fn lock(home: &Path) -> Result<File, Failure> {
+    let path = home.join("run.lock");
+    let failed = |e: std::io::Error| Failure::new(format!("cannot use {}: {e}", path.display()));
+    fs::create_dir_all(home).map_err(failed)?;
+    let file = File::options().create(true).append(true).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Failure::new(format!(
+            "another `cutover run` uses {}; stop it, or set CUTOVER_HOME to another directory (and move the ports)",
+            home.display()
+        ))),
+        Err(TryLockError::Error(e)) => Err(failed(e)),
+    }
 }
 
 /// A first run begins with the tenants that stand beside the edge file (`dev.tenants.yaml`). Later runs keep
@@ -169,8 +196,9 @@ impl Stop {
     }
 }
 
-/// How long the supervisor may take to stop everything: each program has ten seconds, and they stop together.
-const STOP_WITHIN: Duration = Duration::from_secs(20);
+/// How long the supervisor may take to stop everything: it stops one program after the other, and each of the
+/// five has ten seconds.
+const STOP_WITHIN: Duration = Duration::from_secs(60);
 
 /// Stops the supervisor, and with it everything that it started.
 async fn end(supervisor: &mut Child) {

@@ -19,6 +19,8 @@ pub struct Rules {
     groups: Vec<HostRoutes>,
     /// What counts for a host of no group: the group with the name `*`, or no routes at all.
     anyone: HostRoutes,
+    /// The policies' names, by their ids.
+    policies: Vec<Box<str>>,
 }
 
 impl Rules {
@@ -43,6 +45,7 @@ impl Rules {
             names: HashMap::new(),
             groups: Vec::with_capacity(config.hosts.len()),
             anyone: routes_of(&HostRules { names: Vec::new(), routes: Vec::new() })?,
+            policies: Vec::new(),
         };
         let mut wildcard = false;
         for (index, group) in config.hosts.iter().enumerate() {
@@ -65,7 +68,21 @@ impl Rules {
             }
             rules.groups.push(routes);
         }
+        let mut names: Vec<(PolicyId, String)> = policies.into_iter().map(|(name, id)| (id, name)).collect();
+        names.sort_unstable();
+        rules.policies = names.into_iter().map(|(_, name)| name.into()).collect();
         Ok(rules)
+    }
+
+    /// The policy that `target`, taken as it is, falls under: what Envoy makes of it. `None` when no route takes
+    /// it, or the authority is not one host. For explanations; a request is judged by [`Self::judge`].
+    #[must_use]
+    pub fn policy_of(&self, authority: &[u8], method: &[u8], target: &[u8]) -> Option<&str> {
+        let host = authority::host(authority)?;
+        let group = self.names.get(host.as_ref()).and_then(|&group| self.groups.get(group));
+        let path = target.split(|&byte| byte == b'?').next().unwrap_or(target);
+        let policy = group.unwrap_or(&self.anyone).raw(path, method).policy?;
+        self.policies.get(usize::try_from(policy).ok()?).map(|name| &**name)
     }
 
     /// Every rule by which headers are removed, as counters name it: `x-tenant-id`, `x-madome-*`. A

@@ -1,11 +1,11 @@
-//! Keys from a JWK set in a file, loaded again when it changes.
+//! Keys from a JWK set or one PEM key in a file, loaded again when it changes.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use clock::Clock;
 
-use crate::credential::keys::{KeyRing, KeySet};
+use crate::credential::keys::{KeyFormat, KeyRing};
 use crate::source::{Reloads, Source, WatchedFile};
 
 /// A key set has a few kilobytes; more is somebody else's file.
@@ -18,13 +18,21 @@ pub struct KeyFile {
     ring: Arc<KeyRing>,
     clock: Arc<dyn Clock>,
     reloads: Reloads,
+    format: KeyFormat,
 }
 
 impl KeyFile {
     /// A loader that fills `ring` from `path`.
     #[must_use]
     pub fn new(path: &Path, ring: Arc<KeyRing>, clock: Arc<dyn Clock>, reloads: Reloads) -> Self {
-        Self { file: WatchedFile::new(path, MAX_BYTES), ring, clock, reloads }
+        Self { file: WatchedFile::new(path, MAX_BYTES), ring, clock, reloads, format: KeyFormat::default() }
+    }
+
+    /// The same with another format than a JWK set of any algorithm.
+    #[must_use]
+    pub fn reading(mut self, format: KeyFormat) -> Self {
+        self.format = format;
+        self
     }
 
     fn fail(&self, what: &str) {
@@ -49,7 +57,7 @@ impl Source for KeyFile {
         match self.file.poll() {
             Ok(None) if self.file.is_refused() => {}
             Ok(None) => self.ring.mend(),
-            Ok(Some(json)) => match KeySet::from_json(&json) {
+            Ok(Some(json)) => match self.format.read(&json) {
                 Ok(keys) => {
                     tracing::info!(file = %self.file.path().display(), keys = ?keys.ids(), "session keys loaded");
                     self.ring.replace(keys);

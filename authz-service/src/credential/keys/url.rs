@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clock::Clock;
 
-use crate::credential::keys::{KeyRing, KeySet};
+use crate::credential::keys::{KeyFormat, KeyRing};
 use crate::source::Reloads;
 
 /// How often the set is fetched when nothing is wrong.
@@ -35,6 +35,7 @@ pub struct KeyUrl {
     reloads: Reloads,
     cooldown: Duration,
     last: Vec<u8>,
+    format: KeyFormat,
 }
 
 impl KeyUrl {
@@ -55,13 +56,29 @@ impl KeyUrl {
             .build()
             .map_err(|e| format!("the HTTP client for {url} cannot be set up: {e}"))?;
         let url = url.to_owned();
-        Ok(Self { url, client, ring, clock, reloads, cooldown: COOLDOWN, last: Vec::new() })
+        Ok(Self {
+            url,
+            client,
+            ring,
+            clock,
+            reloads,
+            cooldown: COOLDOWN,
+            last: Vec::new(),
+            format: KeyFormat::default(),
+        })
     }
 
     /// The same with another shortest time between two attempts, for tests.
     #[must_use]
     pub fn with_cooldown(mut self, cooldown: Duration) -> Self {
         self.cooldown = cooldown;
+        self
+    }
+
+    /// The same with another format than a JWK set of any algorithm.
+    #[must_use]
+    pub fn reading(mut self, format: KeyFormat) -> Self {
+        self.format = format;
         self
     }
 
@@ -86,7 +103,7 @@ impl KeyUrl {
                 self.ring.mend();
                 true
             }
-            Ok(json) => match KeySet::from_json(&json) {
+            Ok(json) => match self.format.read(&json) {
                 Ok(keys) => {
                     tracing::info!(url = self.url, keys = ?keys.ids(), "session keys loaded");
                     self.ring.replace(keys);

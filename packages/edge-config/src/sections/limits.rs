@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::edge::{LONGEST_REFILL, Limit, Mode, Per, Policy, Reserved, TenantMatch};
+use crate::edge::{AcceptedCredential, LONGEST_REFILL, Limit, Mode, Per, Policy, Reserved, TenantMatch};
 use crate::fault::suggest;
 use crate::load::Declared;
 use crate::node::Node;
@@ -153,15 +153,19 @@ pub(crate) fn of_route(
 }
 
 /// Whether a caller whom `policy` lets through has what is counted by.
-const fn knows(policy: &Policy, per: Per) -> bool {
+fn knows(policy: &Policy, per: Per) -> bool {
     match (policy, per) {
         (
             Policy::Public | Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_),
             Per::Address | Per::Route,
         )
-        | (Policy::Session(_), Per::Subject | Per::Tenant | Per::Session)
+        | (Policy::Session(_), Per::Subject | Per::Tenant)
         | (Policy::Internal(_) | Policy::Signed(_), Per::Service) => true,
-        (Policy::Public, _) | (Policy::Session(_), Per::Service | Per::ApiKey) => false,
+        (Policy::Session(policy), Per::ApiKey) => policy.accepts(AcceptedCredential::ApiKey),
+        (Policy::Session(policy), Per::Session) => {
+            policy.accepts(AcceptedCredential::Session) || policy.accepts(AcceptedCredential::LegacySession)
+        }
+        (Policy::Public, _) | (Policy::Session(_), Per::Service) => false,
         (
             Policy::Internal(_) | Policy::Signed(_),
             Per::Subject | Per::Tenant | Per::Session | Per::ApiKey,

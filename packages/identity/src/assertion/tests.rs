@@ -120,3 +120,31 @@ fn a_service_speaks_for_itself_alone() {
     assert_eq!(verify(&Caller::Service("sync".parse().unwrap())), Err(Rejected::WrongClaims));
     assert_eq!(verify(&person()), Err(Rejected::WrongClaims));
 }
+
+#[test]
+fn a_client_is_a_client_and_nobody_else() {
+    let home = tempfile::tempdir().unwrap();
+    let (private, public) = key_pair(home.path(), "edge");
+    let signer = Signer::from_file("dev", &private).unwrap();
+    let client = |role| {
+        Caller::Client(Client {
+            name: "nightly".parse().unwrap(),
+            tenant: "00000000-0000-7000-8000-000000000001".parse().unwrap(),
+            role,
+            scopes: vec!["a".to_owned(), "b".to_owned()],
+        })
+    };
+    let verifier = Verifier::new("users").trust_file("dev", &public).unwrap();
+    for role in [None, Some(Role::BOT)] {
+        let signed = signer.sign(&client(role), "users", NOW).unwrap();
+        assert_eq!(verifier.verify(&signed, NOW), Ok(client(role)));
+    }
+    // A service cannot speak for one.
+    let name: ServiceName = "dev".parse().unwrap();
+    let verifier = Verifier::new("users").trust_service_file(&name, &public).unwrap();
+    let signed = signer.sign(&client(None), "users", NOW).unwrap();
+    assert_eq!(verifier.verify(&signed, NOW), Err(Rejected::WrongClaims));
+    for name in ["", "A", "a b", "0192d3c0-0000-7000-8000-0000000000aa", "0192d3c0000070008000000000000000"] {
+        assert!(name.parse::<ClientName>().is_err(), "{name:?}");
+    }
+}

@@ -1,12 +1,12 @@
 //! The service as a test drives it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use clock::{Clock as _, ManualClock};
@@ -114,6 +114,7 @@ pub(crate) fn settings(home: Home, service_edge_url: String, database_url: Optio
         home,
         database_url,
         redis_url: None,
+        edge_file: None,
         edge: "dev".to_owned(),
     }
 }
@@ -251,7 +252,21 @@ struct ServiceEdge {
 async fn service_edge(home: &TestHome, clock: &ManualClock, people: &People) -> Wire {
     let verifier = Verifier::new("dev").trust_file("auth", &home.key("auth.jwks.json")).unwrap();
     let state = ServiceEdge { verifier: Arc::new(verifier), clock: clock.clone(), people: people.clone() };
-    Wire::start(Router::new().route("/_/users/{key}", get(look_up)).with_state(state)).await
+    Wire::start(
+        Router::new()
+            .route("/_/users", get(by_email))
+            .route("/_/users/{key}", get(look_up))
+            .with_state(state),
+    )
+    .await
+}
+
+async fn by_email(
+    edge: State<ServiceEdge>,
+    Query(mut query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+) -> Response {
+    look_up(edge, Path(query.remove("email").unwrap()), headers).await
 }
 
 async fn look_up(State(edge): State<ServiceEdge>, Path(key): Path<String>, headers: HeaderMap) -> Response {

@@ -8,6 +8,7 @@ mod codes;
 mod ended;
 mod forged;
 mod process;
+mod service_tokens;
 mod sessions;
 mod stores;
 mod surface;

@@ -1,10 +1,10 @@
 //! What the guard of a listener is told.
 
-use edge_config::Edge;
-use edge_config::edge::{Exposure, Listener, PathMatch, Policy};
+use edge_config::edge::{Exposure, Listener, PathMatch};
+use edge_config::{Edge, closed_paths};
 use header_rules::config::{self, GuardConfig, HostRules, PathRule, Reserved, RouteRule};
 
-pub(super) fn config(edge: &Edge, name: &str, listener: &Listener) -> GuardConfig {
+pub(crate) fn config(edge: &Edge, name: &str, listener: &Listener) -> GuardConfig {
     let hosts = edge.hosts.iter().filter(|(_, host)| host.listener == name);
     GuardConfig {
         revision: edge.revision.0.clone(),
@@ -28,7 +28,7 @@ pub(super) fn config(edge: &Edge, name: &str, listener: &Listener) -> GuardConfi
                     .collect(),
             })
             .collect(),
-        internal_paths: internal_paths(edge, listener.exposure).iter().map(rule).collect(),
+        internal_paths: closed_paths(edge, listener.exposure).iter().map(rule).collect(),
     }
 }
 
@@ -65,23 +65,6 @@ fn reserved(edge: &Edge) -> Reserved {
     prefixes.sort();
     prefixes.dedup();
     Reserved { names, prefixes }
-}
-
-/// What a public listener keeps shut: the declared paths, and those of every internal route. On an internal
-/// listener nothing is.
-pub(super) fn internal_paths(edge: &Edge, exposure: Exposure) -> Vec<PathMatch> {
-    if exposure == Exposure::Internal {
-        return Vec::new();
-    }
-    let of_routes = edge
-        .routes
-        .iter()
-        .filter(|route| matches!(edge.policies.get(&route.policy), Some(Policy::Internal(_))))
-        .map(|route| &route.path);
-    let mut paths: Vec<PathMatch> = edge.internal_paths.iter().chain(of_routes).cloned().collect();
-    paths.sort();
-    paths.dedup();
-    paths
 }
 
 fn rule(path: &PathMatch) -> PathRule {

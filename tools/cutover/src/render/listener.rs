@@ -91,6 +91,12 @@ fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
             patterns.push(json!({ "exact": name }));
         }
     }
+    if let Some(api_keys) = &edge.api_keys {
+        let told = config.pointer_mut("/allowed_headers/patterns").and_then(Value::as_array_mut);
+        let what = || "it has no /allowed_headers/patterns".to_owned();
+        told.ok_or_else(|| TemplateError { name: "authorizer.yaml", what: what() })?
+            .push(json!({ "exact": api_keys.header }));
+    }
     if let Some(signatures) = &edge.signatures {
         let headers = ["signature", "signature-input", "content-digest"].into_iter();
         let covered = headers.chain(signatures.headers.iter().map(String::as_str));

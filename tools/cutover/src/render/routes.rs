@@ -6,13 +6,12 @@
 
 use std::cmp::Reverse;
 
-use edge_config::Edge;
 use edge_config::edge::{Backend, Exposure, Listener, METHODS, PathMatch, Policy, Route, Signatures};
+use edge_config::{Edge, closed_paths};
 use identity::headers;
 use serde_json::{Value, json};
 
 use super::cluster::{cluster_name, insert};
-use super::guard::internal_paths;
 use super::metadata::{NAMESPACE, REFUSAL_MARK, filter};
 use super::seconds;
 
@@ -40,7 +39,7 @@ fn virtual_host(edge: &Edge, group: &str, names: &[String], exposure: Exposure) 
     let revision = &edge.revision.0;
     let mut rendered = vec![method_allowlist(revision)];
     rendered.extend(
-        internal_paths(edge, exposure)
+        closed_paths(edge, exposure)
             .into_iter()
             .map(|path| refusal("internal-path", &path, 404, "Not found", revision)),
     );
@@ -130,7 +129,8 @@ fn one(edge: &Edge, route: &Route, exposure: Exposure) -> Value {
 fn action(name: &str, backend: Option<&Backend>) -> Value {
     let mut action = json!({
         "cluster": cluster_name(name),
-        // Silence is what is limited, not length: a large answer to a slow client takes as long as it takes.
+        // The wait for an answer is limited (per try, below), not its length: a large answer to a slow client
+        // takes as long as it takes. An answer that stops in the middle ends with `stream_idle_timeout`.
         "timeout": "0s",
         "retry_policy": {
             // Only what can be repeated safely, only when the backend has not answered, and only once.
@@ -140,7 +140,9 @@ fn action(name: &str, backend: Option<&Backend>) -> Value {
         },
     });
     if let (Some(backend), Some(policy)) = (backend, action.get_mut("retry_policy")) {
-        insert(policy, "per_try_idle_timeout", json!(seconds(backend.request_timeout)));
+        // Envoy ignores it once an answer has begun. The timeout of idle tries it does not ignore: that one also
+        // fires while a slow client keeps Envoy from reading on.
+        insert(policy, "per_try_timeout", json!(seconds(backend.request_timeout)));
     }
     action
 }

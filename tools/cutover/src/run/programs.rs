@@ -112,10 +112,12 @@ pub(super) fn all(plan: &super::Plan) -> Result<Vec<Program>, String> {
         ("AUTH_ADDRESS", address(&plan.addresses.auth)),
         ("ROOT_DOMAIN", plan.edge.root_domain.clone()),
         ("SERVICE_EDGE_URL", url(plan.addresses.service())),
+        ("EDGE_FILE", plan.edge_file.display().to_string()),
     ];
-    if let Some(sessions) = &plan.edge.sessions {
-        auth.push(("TOKEN_ISSUER", sessions.issuer.clone()));
-        auth.push(("TOKEN_AUDIENCE", sessions.audience.clone()));
+    // The first issuer is this platform's own auth service.
+    if let Some(own) = plan.edge.sessions.as_ref().and_then(|sessions| sessions.issuers.first()) {
+        auth.push(("TOKEN_ISSUER", own.issuer.clone()));
+        auth.push(("TOKEN_AUDIENCE", own.audiences.first().cloned().unwrap_or_default()));
     }
     let gunicorn = plan.venv.join("bin/gunicorn");
     if !gunicorn.exists() {

@@ -20,7 +20,8 @@ pub(super) fn start(plan: &Plan) -> Result<Child, String> {
         .arg("--configuration")
         .arg(&file)
         .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
+        // Only what keeps it from starting is written there; what it does later is in its log.
+        .stderr(std::process::Stdio::inherit())
         // A supervisor of its own group hears Ctrl-C once, from this program, and not from the terminal too.
         .process_group(0)
         .spawn()
@@ -67,7 +68,7 @@ fn configuration(plan: &Plan, programs: &[Program]) -> String {
          [supervisorctl]\n\
          serverurl=unix://{home}/supervisor.sock\n"
     );
-    for program in programs {
+    for (priority, program) in programs.iter().enumerate() {
         let environment: Vec<_> = program
             .environment
             .iter()
@@ -80,6 +81,7 @@ fn configuration(plan: &Plan, programs: &[Program]) -> String {
             "\n[program:{}]\n\
              command={}\n\
              environment={}\n\
+             priority={}\n\
              autostart=true\n\
              autorestart=true\n\
              startsecs=1\n\
@@ -95,6 +97,8 @@ fn configuration(plan: &Plan, programs: &[Program]) -> String {
             program.name,
             command.join(" "),
             environment.join(","),
+            // What starts last stops first: Envoy lets go of its clients before what it needs is gone.
+            priority + 1,
             program.name,
         );
     }

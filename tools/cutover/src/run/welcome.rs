@@ -20,7 +20,13 @@ pub(super) fn text(plan: &Plan) -> String {
         Some(TenantDirectory::Service(service)) => service.url.clone(),
         None => String::new(),
     };
-    let control = format!("{} -c {home}/supervisord.conf", plan.venv.join("bin/supervisorctl").display());
+    let control = plan.venv.join("bin/supervisorctl").display().to_string();
+    let control = format!(
+        "{} -c {}",
+        shell(&control),
+        shell(&plan.home.join("supervisord.conf").display().to_string())
+    );
+    let mail = shell(&plan.home.join("mail/demo@example.com").display().to_string());
     let _ = write!(
         text,
         r#"
@@ -32,7 +38,7 @@ Sign in (paste into another terminal):
 
   EDGE={edge}
   curl -fsS -X POST $EDGE/auth/code -d '{{"email":"demo@example.com"}}'
-  CODE=$(sed -n 's/.*"authcode": *"\([^"]*\)".*/\1/p' "$(ls {home}/mail/demo@example.com/*.json | tail -n 1)")
+  CODE=$(sed -n 's/.*"authcode": *"\([^"]*\)".*/\1/p' "$(ls {mail}/*.json | tail -n 1)")
   TOKEN=$(curl -fsS -D - -X POST $EDGE/auth/token -d "{{\"email\":\"demo@example.com\",\"code\":\"$CODE\"}}" | sed -n 's/^set-cookie: madome_access_token=\([^;]*\).*/\1/p')
   curl -i $EDGE/users/@me -H "Cookie: madome_access_token=$TOKEN"
 
@@ -40,4 +46,24 @@ Ctrl-C stops all of it.
 "#
     );
     text
+}
+
+/// A path as a shell takes it: as it is where nothing in it means anything to a shell.
+fn shell(path: &str) -> String {
+    if path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+@:,".contains(&b)) {
+        path.to_owned()
+    } else {
+        format!("'{}'", path.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shell;
+
+    #[test]
+    fn a_path_is_quoted_only_where_a_shell_needs_it() {
+        assert_eq!(shell("/a/.run-2/mail/demo@example.com"), "/a/.run-2/mail/demo@example.com");
+        assert_eq!(shell("/a b/it's"), r"'/a b/it'\''s'");
+    }
 }

@@ -1,0 +1,67 @@
+//! `/decisions`: what was decided about the last requests, and where each decision stopped.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::admin::Admin;
+use crate::telling::Record;
+use crate::telling::View;
+use crate::telling::decisions::CAPACITY;
+use crate::telling::stage::Step;
+
+/// How many decisions a list has when nobody says otherwise: a screenful.
+const DEFAULT_LIMIT: usize = 50;
+
+/// One decision as it is answered.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    view: View<'a>,
+    stages: Vec<Step>,
+}
+
+fn told(record: &Arc<Record>) -> Told<'_> {
+    Told { view: record.view(), stages: record.stages() }
+}
+
+/// `GET /decisions/{request id}`
+pub(super) async fn one(State(admin): State<Admin>, Path(id): Path<String>) -> Response {
+    match admin.telling.decisions.find(&id) {
+        Some(record) => axum::Json(told(&record)).into_response(),
+        None => {
+            let problem = json!({
+                "problem": "no decision is remembered for this request id",
+                "remembered": admin.telling.decisions.len(),
+                "at_most": CAPACITY,
+                "mend": "public routes and requests that the guard refused are never asked about: see the access log",
+            });
+            (StatusCode::NOT_FOUND, axum::Json(problem)).into_response()
+        }
+    }
+}
+
+/// Which decisions are wanted.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    limit: Option<usize>,
+    decision: Option<String>,
+    reason: Option<String>,
+    route: Option<String>,
+}
+
+/// `GET /decisions?limit=50&decision=deny&reason=…&route=…`
+pub(super) async fn list(State(admin): State<Admin>, Query(wanted): Query<Wanted>) -> Response {
+    let Wanted { limit, decision, reason, route } = wanted;
+    let is = |wanted: &Option<String>, value: &str| wanted.as_ref().is_none_or(|wanted| wanted == value);
+    let limit = limit.unwrap_or(DEFAULT_LIMIT).min(CAPACITY);
+    let records = admin.telling.decisions.newest(limit, |record| {
+        is(&decision, record.decision) && is(&reason, record.reason) && is(&route, &record.route)
+    });
+    axum::Json(records.iter().map(told).collect::<Vec<_>>()).into_response()
+}

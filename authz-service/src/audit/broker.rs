@@ -1,0 +1,298 @@
+//! Events at RabbitMQ: the durable topic exchange [`EXCHANGE`], the durable queue [`QUEUE`] bound to it, each
+//! event persistent, with its kind as routing key and its id as message id.
+//!
+//! | what happens | then |
+//! |---|---|
+//! | the broker confirms | the event counts as written |
+//! | it refuses, is silent for [`CONFIRM_WITHIN`], or the connection breaks | the same events are published again on a new connection; a reader may see one twice and knows it by its id |
+//! | it stays away | tried again after 0.1 s, then twice as long, up to [`MAX_PAUSE`]; events wait in the queue in front, and what has no room there is dropped and counted |
+//! | the process ends | what waits has [`FLUSH_WITHIN`]; the rest is dropped and counted |
+//!
+//! A thread and a runtime of its own: a broker that stands still cannot take a decision's turn.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc as thread;
+use std::time::Duration;
+
+use lapin::options::{
+    BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+};
+use lapin::types::FieldTable;
+use lapin::uri::{AMQPScheme, AMQPUri};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+use crate::audit::event::Event;
+use crate::audit::{Counts, MAX_WAITING};
+
+/// The exchange that events are published to.
+pub const EXCHANGE: &str = "coder.audit";
+
+/// The queue that is made and bound when it is not there.
+pub const QUEUE: &str = "coder.audit";
+
+/// How long a connection with its declarations may take.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long confirmations of one batch may take.
+pub const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
+
+/// Events that are published before their confirmations are waited for.
+const BATCH: usize = 256;
+
+/// The first pause after a failure; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest pause: a broker that is back is found within so long.
+pub const MAX_PAUSE: Duration = Duration::from_secs(10);
+
+/// How long the end of the process waits for what is queued.
+pub const FLUSH_WITHIN: Duration = Duration::from_secs(3);
+
+/// Heartbeats: a broker that is gone without a word is noticed after twice as long.
+const HEARTBEAT_SECONDS: u16 = 10;
+
+/// Where the broker is. Its password is in no log.
+#[derive(Clone)]
+pub struct Address(AMQPUri);
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.0.authority.host, self.0.authority.port)
+    }
+}
+
+/// An address that cannot be used. Its text is not shown, because there may be a password in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadAddress {
+    /// Not an AMQP address.
+    #[error("AMQP_URL is not an AMQP address; write for example amqp://USER:PASSWORD@127.0.0.1:5672/%2f")]
+    Unreadable,
+    /// TLS is asked for.
+    #[error("AMQP_URL asks for TLS, which this program does not speak; use amqp:// on a private network")]
+    Tls,
+}
+
+impl Address {
+    /// Reads `url`.
+    ///
+    /// # Errors
+    /// [`BadAddress`].
+    pub fn parse(url: &str) -> Result<Self, BadAddress> {
+        let mut uri: AMQPUri = url.parse().map_err(|_| BadAddress::Unreadable)?;
+        if uri.scheme == AMQPScheme::AMQPS {
+            return Err(BadAddress::Tls);
+        }
+        uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
+        Ok(Self(uri))
+    }
+}
+
+/// The way in.
+#[derive(Clone, Debug)]
+pub(super) struct Queue {
+    items: mpsc::Sender<Arc<Event>>,
+    counts: Counts,
+}
+
+impl Queue {
+    pub(super) fn put(&self, event: Arc<Event>) {
+        match self.items.try_send(event) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_) | TrySendError::Closed(_)) => self.counts.dropped.inc(),
+        }
+    }
+}
+
+/// The thread that publishes; dropping it gives what waits [`FLUSH_WITHIN`].
+#[derive(Debug)]
+pub(super) struct Broker {
+    ending: watch::Sender<bool>,
+    ended: thread::Receiver<()>,
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.ending.send(true);
+        // The bound is the point. An error means that the thread has ended, which is as good.
+        let _ = self.ended.recv_timeout(FLUSH_WITHIN);
+    }
+}
+
+pub(super) fn open(address: Address, counts: Counts) -> io::Result<(Queue, Broker)> {
+    let (items, waiting) = mpsc::channel(MAX_WAITING);
+    let (ending, end) = watch::channel(false);
+    let (done, ended) = thread::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let publisher = Publisher { address, counts: counts.clone(), waiting, end, batch: Vec::new() };
+    std::thread::Builder::new().name("audit-broker".to_owned()).spawn(move || {
+        runtime.block_on(publisher.run());
+        drop(done);
+    })?;
+    Ok((Queue { items, counts }, Broker { ending, ended }))
+}
+
+/// Why events did not arrive.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error("{0}")]
+    Amqp(#[from] lapin::Error),
+    #[error("no answer in time")]
+    Silent(#[from] tokio::time::error::Elapsed),
+    #[error("an event cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("the broker refused an event, probably because the queue is full")]
+    Refused,
+    #[error("the exchange leads to no queue")]
+    Unroutable,
+}
+
+struct Publisher {
+    address: Address,
+    counts: Counts,
+    waiting: mpsc::Receiver<Arc<Event>>,
+    end: watch::Receiver<bool>,
+    /// What was taken out of the queue and is not confirmed.
+    batch: Vec<Arc<Event>>,
+}
+
+impl Publisher {
+    async fn run(mut self) {
+        let mut pause = FIRST_PAUSE;
+        let mut told = false;
+        loop {
+            let trouble = match Box::pin(self.session(&mut pause, &mut told)).await {
+                Ok(()) => return,
+                Err(trouble) => trouble,
+            };
+            if !std::mem::replace(&mut told, true) {
+                tracing::error!(broker = %self.address, %trouble, "the audit's broker is of no use; trying again");
+            }
+            if *self.end.borrow() || timeout(pause, self.end.wait_for(|end| *end)).await.is_ok() {
+                let lost = self.batch.len().saturating_add(self.waiting.len());
+                self.counts.dropped.inc_by(u64::try_from(lost).unwrap_or(u64::MAX));
+                return;
+            }
+            pause = pause.saturating_mul(2).min(MAX_PAUSE);
+        }
+    }
+
+    /// One connection, until the end or until something goes wrong.
+    async fn session(&mut self, pause: &mut Duration, told: &mut bool) -> Result<(), Trouble> {
+        let (connection, channel) = timeout(CONNECT_WITHIN, connect(&self.address)).await??;
+        loop {
+            if self.batch.is_empty() {
+                tokio::select! {
+                    biased;
+                    _ = self.waiting.recv_many(&mut self.batch, BATCH) => {}
+                    _ = self.end.wait_for(|end| *end) => {}
+                }
+            }
+            if self.batch.is_empty() {
+                // The broker notices by itself when this fails.
+                let _ = timeout(CONNECT_WITHIN, connection.close(200, "the authorizer ends".into())).await;
+                return Ok(());
+            }
+            timeout(CONFIRM_WITHIN, publish(&channel, &self.batch)).await??;
+            self.counts.written.inc_by(u64::try_from(self.batch.len()).unwrap_or(u64::MAX));
+            self.batch.clear();
+            *pause = FIRST_PAUSE;
+            if std::mem::take(told) {
+                tracing::info!(broker = %self.address, "the audit's broker takes events again");
+            }
+        }
+    }
+}
+
+async fn connect(address: &Address) -> Result<(Connection, Channel), Trouble> {
+    let properties = ConnectionProperties::default().with_connection_name("authz-service audit".into());
+    let connection = Connection::connect_uri(address.0.clone(), properties).await?;
+    let channel = connection.create_channel().await?;
+    let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    channel.exchange_declare(EXCHANGE.into(), ExchangeKind::Topic, durable, FieldTable::default()).await?;
+    let queue = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(QUEUE.into(), queue, FieldTable::default()).await?;
+    let every_kind = "#";
+    let options = QueueBindOptions::default();
+    channel
+        .queue_bind(QUEUE.into(), EXCHANGE.into(), every_kind.into(), options, FieldTable::default())
+        .await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    Ok((connection, channel))
+}
+
+async fn publish(channel: &Channel, batch: &[Arc<Event>]) -> Result<(), Trouble> {
+    let mut confirms = Vec::with_capacity(batch.len());
+    for event in batch {
+        let payload = event.json()?;
+        let properties = BasicProperties::default()
+            .with_content_type("application/json".into())
+            .with_delivery_mode(2)
+            .with_message_id(event.id.to_string().into())
+            .with_type(event.kind().into());
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        confirms.push(
+            channel
+                .basic_publish(EXCHANGE.into(), event.kind().into(), options, &payload, properties)
+                .await?,
+        );
+    }
+    for confirm in confirms {
+        match confirm.await? {
+            Confirmation::Ack(None) => {}
+            Confirmation::Ack(Some(_)) => return Err(Trouble::Unroutable),
+            Confirmation::Nack(_) | Confirmation::NotRequested => return Err(Trouble::Refused),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_keeps_its_password_to_itself() {
+        let address = Address::parse("amqp://edge:s3cret@broker.test:5673/%2f").unwrap();
+        assert_eq!(
+            (format!("{address}"), format!("{address:?}")),
+            ("broker.test:5673".into(), "broker.test:5673".into())
+        );
+        assert_eq!(Address::parse("amqps://a:b@c/%2f").unwrap_err(), BadAddress::Tls);
+        let error = Address::parse("http://edge:s3cret@x").unwrap_err();
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+    }
+
+    #[test]
+    fn without_a_broker_the_queue_fills_and_what_is_lost_is_counted_to_the_last() {
+        use crate::audit::event::Body;
+        use clock::UnixTime;
+        use prometheus::IntCounter;
+
+        // A port that nobody listens on any more.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let counter = |name: &str| IntCounter::new(name, "x").unwrap();
+        let counts = Counts { written: counter("written"), dropped: counter("dropped") };
+        let address = Address::parse(&format!("amqp://127.0.0.1:{port}/%2f")).unwrap();
+        let (queue, broker) = open(address, counts.clone()).unwrap();
+        let body = Body::Admin { action: "started", detail: String::new() };
+        let event = Arc::new(Event { id: uuid::Uuid::nil(), time: UnixTime::from_seconds(1), body });
+        for _ in 0..MAX_WAITING + 5 {
+            queue.put(Arc::clone(&event));
+        }
+        assert_eq!(counts.dropped.get(), 5, "there was room for the others");
+        drop(broker);
+        assert_eq!(counts.dropped.get(), u64::try_from(MAX_WAITING).unwrap() + 5, "the end counts the rest");
+        assert_eq!(counts.written.get(), 0);
+    }
+}

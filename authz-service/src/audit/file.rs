@@ -1,0 +1,283 @@
+//! Events in a file, one JSON object on each line.
+//!
+//! The file turns over at [`Limits::bytes`]: `audit.jsonl` becomes `audit.jsonl.1`, that one `.2`, and the last
+//! goes. So the audit never takes more than `bytes × files` of the disk; whoever must keep more ships the files
+//! away or sets AMQP_URL. What cannot be written (a full disk, a directory without rights) is dropped and
+//! counted, and the next event tries again.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+use crate::audit::event::Event;
+use crate::audit::{Counts, MAX_WAITING};
+
+/// How much of the disk the audit may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes after which a file is closed.
+    pub bytes: u64,
+    /// Files in all, the open one included.
+    pub files: usize,
+}
+
+impl Default for Limits {
+    /// Eight files of 64 MiB: half a gigabyte is a million and a half refusals.
+    fn default() -> Self {
+        Self { bytes: 67_108_864, files: 8 }
+    }
+}
+
+enum Item {
+    Event(Arc<Event>),
+    End,
+}
+
+/// The way in.
+#[derive(Clone, Debug)]
+pub(super) struct Queue {
+    items: SyncSender<Item>,
+    counts: Counts,
+}
+
+impl Queue {
+    pub(super) fn put(&self, event: Arc<Event>) {
+        match self.items.try_send(Item::Event(event)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.counts.dropped.inc(),
+        }
+    }
+}
+
+/// The thread that writes; dropping it writes out what waits.
+#[derive(Debug)]
+pub(super) struct FileSink {
+    items: SyncSender<Item>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for FileSink {
+    fn drop(&mut self) {
+        let _ = self.items.send(Item::End);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+pub(super) fn open(path: &Path, limits: Limits, counts: Counts) -> io::Result<(Queue, FileSink)> {
+    let (items, waiting) = sync_channel(MAX_WAITING);
+    let writer = Writer { path: path.to_owned(), limits, counts: counts.clone(), open: None, trouble: false };
+    let thread =
+        std::thread::Builder::new().name("audit-file".to_owned()).spawn(move || writer.run(&waiting))?;
+    Ok((Queue { items: items.clone(), counts }, FileSink { items, thread: Some(thread) }))
+}
+
+struct Writer {
+    path: PathBuf,
+    limits: Limits,
+    counts: Counts,
+    open: Option<Open>,
+    trouble: bool,
+}
+
+struct Open {
+    file: BufWriter<File>,
+    bytes: u64,
+    /// Events in the buffer, which a failing flush loses.
+    unflushed: u64,
+}
+
+impl Writer {
+    fn run(mut self, waiting: &Receiver<Item>) {
+        while let Ok(Item::Event(event)) = waiting.recv() {
+            self.write(&event);
+            // Everything that waits goes out in one write.
+            loop {
+                match waiting.try_recv() {
+                    Ok(Item::Event(event)) => self.write(&event),
+                    Ok(Item::End) | Err(TryRecvError::Disconnected) => return self.flush(),
+                    Err(TryRecvError::Empty) => break,
+                }
+            }
+            self.flush();
+        }
+        self.flush();
+    }
+
+    fn write(&mut self, event: &Event) {
+        match self.append(event) {
+            Ok(()) => {}
+            Err(error) => {
+                self.counts.dropped.inc();
+                self.lost(&error);
+            }
+        }
+    }
+
+    fn append(&mut self, event: &Event) -> io::Result<()> {
+        let mut line = event.json()?;
+        line.push(b'\n');
+        let length = u64::try_from(line.len()).unwrap_or(u64::MAX);
+        if self.open.as_ref().is_some_and(|open| open.bytes.saturating_add(length) > self.limits.bytes) {
+            self.flush();
+            self.open = None;
+            self.turn_over()?;
+        }
+        if self.open.is_none() {
+            self.open = Some(self.reopen()?);
+        }
+        let Some(open) = &mut self.open else { return Err(io::Error::other("no file")) };
+        open.file.write_all(&line)?;
+        open.bytes = open.bytes.saturating_add(length);
+        open.unflushed += 1;
+        Ok(())
+    }
+
+    fn flush(&mut self) {
+        let Some(open) = &mut self.open else { return };
+        match open.file.flush() {
+            Ok(()) => {
+                self.counts.written.inc_by(open.unflushed);
+                open.unflushed = 0;
+                self.trouble = false;
+            }
+            Err(error) => {
+                self.counts.dropped.inc_by(open.unflushed);
+                self.lost(&error);
+            }
+        }
+    }
+
+    fn lost(&mut self, error: &io::Error) {
+        // Half a line may be there: the next file begins with a fresh one.
+        if let Some(open) = self.open.take() {
+            let _ = open.file.into_parts();
+        }
+        if !std::mem::replace(&mut self.trouble, true) {
+            tracing::error!(file = %self.path.display(), %error, "the audit cannot be written; events are dropped");
+        }
+    }
+
+    fn reopen(&self) -> io::Result<Open> {
+        if let Some(directory) = self.path.parent() {
+            fs::create_dir_all(directory)?;
+        }
+        let file = private().create(true).append(true).read(true).open(&self.path)?;
+        let bytes = file.metadata()?.len();
+        Ok(Open { file: BufWriter::with_capacity(65_536, file), bytes, unflushed: 0 })
+    }
+
+    fn turn_over(&self) -> io::Result<()> {
+        for number in (1..self.limits.files).rev() {
+            let older = self.numbered(number);
+            let newer = if number == 1 { self.path.clone() } else { self.numbered(number - 1) };
+            match fs::rename(&newer, &older) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn numbered(&self, number: usize) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(format!(".{number}"));
+        PathBuf::from(name)
+    }
+}
+
+/// Ids of people are for the auditor's eyes.
+fn private() -> fs::OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = File::options();
+    options.mode(0o640);
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::event::Body;
+    use clock::UnixTime;
+    use prometheus::IntCounter;
+
+    fn counts() -> Counts {
+        let counter = |name: &str| IntCounter::new(name, "x").unwrap();
+        Counts { written: counter("written"), dropped: counter("dropped") }
+    }
+
+    fn event(number: usize) -> Arc<Event> {
+        let id = uuid::Builder::from_unix_timestamp_millis(1, &[0; 10]).into_uuid();
+        let body = Body::Admin { action: "started", detail: format!("number {number}") };
+        Arc::new(Event { id, time: UnixTime::from_millis(1_800_000_000_123), body })
+    }
+
+    #[test]
+    fn files_turn_over_and_nothing_else_is_lost() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("logs/audit.jsonl");
+        let counts = counts();
+        let limits = Limits { bytes: 1_000, files: 3 };
+        let (queue, sink) = open(&path, limits, counts.clone()).unwrap();
+        for number in 0..100 {
+            queue.put(event(number));
+        }
+        drop(sink);
+        assert_eq!((counts.written.get(), counts.dropped.get()), (100, 0));
+        let mut names: Vec<_> = fs::read_dir(path.parent().unwrap())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["audit.jsonl", "audit.jsonl.1", "audit.jsonl.2"]);
+        let mut all = String::new();
+        for name in names.iter().rev() {
+            let text = fs::read_to_string(path.with_file_name(name)).unwrap();
+            assert!(text.len() <= 1_000 && text.ends_with('\n'), "{name}: {}", text.len());
+            all.push_str(&text);
+        }
+        let numbers: Vec<_> = all
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["detail"].to_string())
+            .collect();
+        assert_eq!(numbers.last().map(String::as_str), Some("\"number 99\""), "the newest is there");
+        assert!(all.contains("\"time\":\"2027-01-15T08:00:00.123Z\""), "{all}");
+    }
+
+    #[test]
+    fn an_existing_file_goes_on() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("audit.jsonl");
+        for number in 0..2 {
+            let (queue, sink) = open(&path, Limits::default(), counts()).unwrap();
+            queue.put(event(number));
+            drop(sink);
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 2);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_counted() {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join("logs"), "a file where a directory should be").unwrap();
+        let counts = counts();
+        let (queue, sink) =
+            open(&home.path().join("logs/audit.jsonl"), Limits::default(), counts.clone()).unwrap();
+        queue.put(event(1));
+        queue.put(event(2));
+        drop(sink);
+        assert_eq!((counts.written.get(), counts.dropped.get()), (0, 2));
+
+        // A full disk: everything can be opened and nothing can be flushed.
+        let counts = self::counts();
+        let (queue, sink) = open(Path::new("/dev/full"), Limits::default(), counts.clone()).unwrap();
+        queue.put(event(1));
+        drop(sink);
+        assert_eq!((counts.written.get(), counts.dropped.get()), (0, 1));
+    }
+}

@@ -1,0 +1,266 @@
+//! More than one kind of credential: what a policy's `accept` list means.
+//!
+//! The list is an *or*, and its order is the precedence. The rule, whole:
+//!
+//! 1. A kind that the policy does not list is not looked at.
+//! 2. Every listed kind that the request *offers* is looked at, in the order of the list.
+//! 3. One that **fails** refuses the request, with its own reason, whatever the others prove. Somebody who sends a
+//!    forged cookie beside a good key is not to be trusted with the key either, and a client whose cookie has
+//!    expired must learn that and not silently become somebody else.
+//! 4. One that **cannot be judged** now (its keys or its store are gone) makes the answer 503, unless rule 3
+//!    already refused: what a credential proves is not guessed because another one is there.
+//! 5. Those that verify must prove the same principal: the same person, or the same client, of the same tenant.
+//!    Otherwise `ambiguous_credential`. An API key and a person's session never agree.
+//! 6. The first that verified speaks: its session, its role, its scopes.
+//! 7. Nothing offered: `no_credential`.
+//!
+//! | first in the list | second | then |
+//! |---|---|---|
+//! | not offered | not offered | 401 `no_credential` |
+//! | verified | not offered | passes as the first |
+//! | not offered | verified | passes as the second |
+//! | failed | anything | 401, the first's reason |
+//! | anything but failed | failed | 401, the second's reason |
+//! | cannot be judged | anything but failed | 503 |
+//! | verified | cannot be judged | 503 |
+//! | verified | verified, the same principal | passes as the first |
+//! | verified | verified, another principal | 401 `ambiguous_credential` |
+//!
+//! New and old sessions usually come in the same cookie. When a policy accepts both and they share one, the
+//! token's (unproved) header says whose it is: `HS256` is the legacy's, anything else is not. Lying there only
+//! chooses who refuses the token.
+
+use std::sync::Arc;
+
+use clock::UnixTime;
+use edge_config::edge::AcceptedCredential;
+use identity::{Client, Person};
+
+use crate::check::CheckInput;
+use crate::credential::api_key::ApiKeyCredentials;
+use crate::credential::legacy::LegacyCredentials;
+use crate::credential::{
+    AuthenticatedClient, AuthenticatedPerson, CredentialFault, Presented, SessionCredentials,
+};
+use crate::decision::Failure;
+
+/// Somebody that a session policy can let pass.
+#[derive(Clone, Debug)]
+pub enum Principal {
+    /// A person in a session.
+    Person(AuthenticatedPerson),
+    /// A client with an API key.
+    Client(AuthenticatedClient),
+}
+
+impl Principal {
+    fn person(&self) -> Option<&Arc<Person>> {
+        match self {
+            Self::Person(person) => Some(person.person()),
+            Self::Client(_) => None,
+        }
+    }
+
+    fn client(&self) -> Option<&Arc<Client>> {
+        match self {
+            Self::Client(client) => Some(client.client()),
+            Self::Person(_) => None,
+        }
+    }
+
+    /// Whether both are the same somebody of the same tenant. Sessions and scopes may differ.
+    fn agrees_with(&self, other: &Self) -> bool {
+        if let (Some(a), Some(b)) = (self.person(), other.person()) {
+            return (a.subject, a.tenant) == (b.subject, b.tenant);
+        }
+        if let (Some(a), Some(b)) = (self.client(), other.client()) {
+            return (&a.name, a.tenant) == (&b.name, b.tenant);
+        }
+        false
+    }
+}
+
+/// What each kind is judged with; absent when the edge file has no such section.
+#[derive(Debug)]
+pub struct Credentials<'a> {
+    /// Access tokens.
+    pub sessions: Option<SessionCredentials<'a>>,
+    /// API keys.
+    pub api_keys: Option<ApiKeyCredentials<'a>>,
+    /// The legacy's sessions.
+    pub legacy: Option<LegacyCredentials<'a>>,
+}
+
+impl Credentials<'_> {
+    /// Whom `input` is for, by the kinds in `accepted`.
+    ///
+    /// # Errors
+    /// The first [`Failure`] in the list's order, when an offered credential cannot be judged and none failed.
+    pub async fn present(
+        &self,
+        accepted: &[AcceptedCredential],
+        input: &CheckInput<'_>,
+        now: UnixTime,
+    ) -> Result<Presented<Principal>, Failure> {
+        let mut outcome = Outcome::default();
+        for kind in accepted {
+            outcome.add(self.one(*kind, input, now).await);
+            if outcome.failed.is_some() {
+                break;
+            }
+        }
+        outcome.settle()
+    }
+
+    async fn one(
+        &self,
+        kind: AcceptedCredential,
+        input: &CheckInput<'_>,
+        now: UnixTime,
+    ) -> Result<Presented<Principal>, Failure> {
+        // `Snapshot::new` refuses a policy that accepts what its edge has no section for.
+        Ok(match kind {
+            AcceptedCredential::Session => {
+                let sessions = self.sessions.as_ref().ok_or(Failure::KeysUnavailable)?;
+                sessions.present(input, now)?.map(Principal::Person)
+            }
+            AcceptedCredential::ApiKey => {
+                let keys = self.api_keys.as_ref().ok_or(Failure::ApiKeysUnavailable)?;
+                keys.present(input, now)?.map(Principal::Client)
+            }
+            AcceptedCredential::LegacySession => {
+                let legacy = self.legacy.as_ref().ok_or(Failure::LegacyUnavailable)?;
+                legacy.present(input, now).await?.map(Principal::Person)
+            }
+        })
+    }
+}
+
+/// The rule, free of where credentials come from.
+#[derive(Debug, Default)]
+struct Outcome {
+    failed: Option<CredentialFault>,
+    unjudged: Option<Failure>,
+    verified: Option<Principal>,
+    disagree: bool,
+}
+
+impl Outcome {
+    fn add(&mut self, presented: Result<Presented<Principal>, Failure>) {
+        match presented {
+            Ok(Presented::NotOffered) => {}
+            Ok(Presented::Failed(fault)) => {
+                self.failed.get_or_insert(fault);
+            }
+            Ok(Presented::Verified(principal)) => match &self.verified {
+                None => self.verified = Some(principal),
+                Some(first) => self.disagree |= !first.agrees_with(&principal),
+            },
+            Err(failure) => {
+                self.unjudged.get_or_insert(failure);
+            }
+        }
+    }
+
+    fn settle(self) -> Result<Presented<Principal>, Failure> {
+        let Self { failed, unjudged, verified, disagree } = self;
+        if let Some(fault) = failed {
+            return Ok(Presented::Failed(fault));
+        }
+        if let Some(failure) = unjudged {
+            return Err(failure);
+        }
+        if disagree {
+            return Ok(Presented::Failed(CredentialFault::Ambiguous));
+        }
+        Ok(verified.map_or(Presented::NotOffered, Presented::Verified))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credential::token::TokenFault;
+    use identity::Role;
+
+    const TENANTS: [&str; 2] =
+        ["00000000-0000-7000-8000-000000000001", "00000000-0000-7000-8000-000000000002"];
+
+    fn person(last: u8, tenant: usize, session: u8) -> Principal {
+        let id = |n: u8| format!("0192d3c0-0000-7000-8000-0000000000{n:02x}");
+        let person = Person {
+            subject: id(last).parse().unwrap(),
+            tenant: TENANTS[tenant].parse().unwrap(),
+            session: id(session).parse().unwrap(),
+            role: Role::NORMAL,
+            scopes: Vec::new(),
+        };
+        Principal::Person(AuthenticatedPerson { person: Arc::new(person), issued: 0 })
+    }
+
+    fn client(name: &str, tenant: usize) -> Principal {
+        let tenant = TENANTS[tenant].parse().unwrap();
+        let client = Client { name: name.parse().unwrap(), tenant, role: None, scopes: Vec::new() };
+        Principal::Client(AuthenticatedClient { client: Arc::new(client) })
+    }
+
+    /// What comes of two credentials, in words.
+    fn of(all: [Result<Presented<Principal>, Failure>; 2]) -> String {
+        let mut outcome = Outcome::default();
+        for presented in all {
+            outcome.add(presented);
+            if outcome.failed.is_some() {
+                break;
+            }
+        }
+        match outcome.settle() {
+            Ok(Presented::NotOffered) => "not offered".to_owned(),
+            Ok(Presented::Failed(fault)) => fault.code().to_owned(),
+            Ok(Presented::Verified(Principal::Person(person))) => {
+                person.person().session.to_string()[34..].into()
+            }
+            Ok(Presented::Verified(Principal::Client(client))) => client.client().name.to_string(),
+            Err(failure) => failure.code().to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_table() {
+        let none = || Ok(Presented::NotOffered);
+        let good = |principal| Ok(Presented::Verified(principal));
+        let expired = || Ok(Presented::Failed(CredentialFault::Token(TokenFault::Expired)));
+        let malformed = || Ok(Presented::Failed(CredentialFault::Token(TokenFault::Malformed)));
+        let gone = || Err(Failure::LegacyUnavailable);
+        let keys_gone = || Err(Failure::KeysUnavailable);
+        for (number, (first, second, expected)) in [
+            (none(), none(), "not offered"),
+            (good(person(1, 0, 0x11)), none(), "11"),
+            (none(), good(person(1, 0, 0x22)), "22"),
+            (none(), good(client("ci", 0)), "ci"),
+            (expired(), none(), "token_expired"),
+            (expired(), good(person(1, 0, 0x22)), "token_expired"),
+            (expired(), malformed(), "token_expired"),
+            (expired(), gone(), "token_expired"),
+            (none(), expired(), "token_expired"),
+            (good(person(1, 0, 0x11)), expired(), "token_expired"),
+            (gone(), expired(), "token_expired"),
+            (gone(), none(), "legacy_unavailable"),
+            (gone(), good(person(1, 0, 0x22)), "legacy_unavailable"),
+            (good(person(1, 0, 0x11)), gone(), "legacy_unavailable"),
+            (keys_gone(), gone(), "keys_unavailable"),
+            (good(person(1, 0, 0x11)), good(person(1, 0, 0x22)), "11"),
+            (good(person(1, 0, 0x11)), good(person(2, 0, 0x11)), "ambiguous_credential"),
+            (good(person(1, 0, 0x11)), good(person(1, 1, 0x11)), "ambiguous_credential"),
+            (good(person(1, 0, 0x11)), good(client("ci", 0)), "ambiguous_credential"),
+            (good(client("ci", 0)), good(person(1, 0, 0x11)), "ambiguous_credential"),
+            (good(client("ci", 0)), good(client("ci", 0)), "ci"),
+            (good(client("ci", 0)), good(client("cd", 0)), "ambiguous_credential"),
+            (good(client("ci", 0)), good(client("ci", 1)), "ambiguous_credential"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            assert_eq!(of([first, second]), expected, "row {number}");
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! API keys: who holds the one that a request carries.
+//!
+//! The rule for the header: exactly one line with exactly one key in its one spelling
+//! ([`api_keys::text`]). Two lines, a comma, a space or an upper-case digit are refused.
+//!
+//! The file is read again within 200 ms of a change (and the time to parse it, some 0.2 s for 100,000 keys), so a
+//! revoked key is dead within a second.
+//!
+//! | what happens | then |
+//! |---|---|
+//! | nothing was ever loaded | every API key is 503 `api_keys_unavailable`, `/readyz` is 503 |
+//! | the new content is wrong | the last good keys serve for [`BROKEN_LIMIT`], then as above |
+//! | the file is gone or unreadable | the last good keys serve for [`MISSING_LIMIT`], then as above |
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api_keys::{ApiKey, KeyFault, Table};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use clock::{Clock, UnixTime};
+
+use crate::check::CheckInput;
+use crate::credential::{AuthenticatedClient, CredentialFault, Presented};
+use crate::decision::Failure;
+use crate::source::{Health, Reloads, Source, Trouble, WatchedFile};
+
+/// How long the last good keys serve while the file is gone: a restart of whatever writes it, no more.
+pub const MISSING_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long the last good keys serve while the file is wrong: time to mend a typing error. A revocation that hides
+/// behind one is late by no more.
+pub const BROKEN_LIMIT: Duration = Duration::from_secs(300);
+
+/// Room for some 250,000 keys.
+const MAX_BYTES: u64 = 67_108_864;
+
+/// Why an API key is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiKeyFault {
+    /// More than one line with a key.
+    Repeated,
+    /// Not in the one spelling that keys have.
+    Malformed,
+    /// Well written, and refused.
+    Key(KeyFault),
+}
+
+impl ApiKeyFault {
+    /// The stable code of this fault.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Repeated => "api_key_repeated",
+            Self::Malformed => "api_key_malformed",
+            Self::Key(KeyFault::Unknown) => "api_key_unknown",
+            Self::Key(KeyFault::WrongSecret) => "api_key_wrong_secret",
+            Self::Key(KeyFault::Revoked) => "api_key_revoked",
+            Self::Key(KeyFault::Expired) => "api_key_expired",
+        }
+    }
+}
+
+/// The keys in use now.
+#[derive(Debug, Default)]
+pub struct ApiKeyRing {
+    table: ArcSwapOption<Table>,
+    missing: ArcSwap<Option<Trouble>>,
+    broken: ArcSwap<Option<Trouble>>,
+}
+
+impl ApiKeyRing {
+    /// The keys to look in at `now`.
+    ///
+    /// # Errors
+    /// [`Failure::ApiKeysUnavailable`] when nothing is loaded or what is loaded is too old.
+    pub fn current(&self, now: UnixTime) -> Result<Arc<Table>, Failure> {
+        let over = |slot: &ArcSwap<Option<Trouble>>, limit| {
+            slot.load().as_ref().as_ref().is_some_and(|trouble| trouble.lasts_longer_than(limit, now))
+        };
+        if over(&self.missing, MISSING_LIMIT) || over(&self.broken, BROKEN_LIMIT) {
+            return Err(Failure::ApiKeysUnavailable);
+        }
+        self.table.load_full().ok_or(Failure::ApiKeysUnavailable)
+    }
+
+    /// How the keys are, for `/readyz`.
+    #[must_use]
+    pub fn health(&self, now: UnixTime) -> Health {
+        let mut detail = match self.table.load().as_ref() {
+            Some(table) => format!("{} loaded", table.len()),
+            None => "not loaded yet".to_owned(),
+        };
+        for (slot, limit) in [(&self.missing, MISSING_LIMIT), (&self.broken, BROKEN_LIMIT)] {
+            if let Some(trouble) = slot.load().as_ref() {
+                let (since, what, limit) = (trouble.since().seconds(), trouble.what(), limit.as_secs());
+                detail.push_str(&format!("; stale since {since} ({what}), refused after {limit} s"));
+            }
+        }
+        Health { ready: self.current(now).is_ok(), detail }
+    }
+}
+
+/// Everything that is needed to believe a client.
+#[derive(Debug)]
+pub struct ApiKeyCredentials<'a> {
+    /// The header that keys come in.
+    pub header: &'a str,
+    /// The keys.
+    pub keys: &'a ApiKeyRing,
+}
+
+impl ApiKeyCredentials<'_> {
+    /// The client whose key `input` carries.
+    ///
+    /// # Errors
+    /// [`Failure::ApiKeysUnavailable`] when a key was offered and there is nothing to look it up in.
+    pub fn present(
+        &self,
+        input: &CheckInput<'_>,
+        now: UnixTime,
+    ) -> Result<Presented<AuthenticatedClient>, Failure> {
+        let mut lines = input.values(self.header);
+        let fault = |fault| Ok(Presented::Failed(CredentialFault::ApiKey(fault)));
+        let Some(line) = lines.next() else { return Ok(Presented::NotOffered) };
+        if lines.next().is_some() {
+            return fault(ApiKeyFault::Repeated);
+        }
+        let Ok(key) = ApiKey::read(line) else { return fault(ApiKeyFault::Malformed) };
+        match self.keys.current(now)?.holder(&key, now) {
+            Ok(client) => Ok(Presented::Verified(AuthenticatedClient { client: Arc::clone(client) })),
+            Err(reason) => fault(ApiKeyFault::Key(reason)),
+        }
+    }
+}
+
+/// Loads the keys from their file, and again when it changes.
+#[derive(Debug)]
+pub struct ApiKeyFile {
+    file: WatchedFile,
+    ring: Arc<ApiKeyRing>,
+    clock: Arc<dyn Clock>,
+    reloads: Reloads,
+}
+
+impl ApiKeyFile {
+    /// A loader that fills `ring` from `path`.
+    #[must_use]
+    pub fn new(path: &Path, ring: Arc<ApiKeyRing>, clock: Arc<dyn Clock>, reloads: Reloads) -> Self {
+        Self { file: WatchedFile::new(path, MAX_BYTES), ring, clock, reloads }
+    }
+
+    fn trouble(&self, slot: &ArcSwap<Option<Trouble>>, what: &str) {
+        let path = self.file.path().display().to_string();
+        if Trouble::note(slot, format!("{path}: {what}"), self.clock.now()) {
+            self.reloads.failed.inc();
+            tracing::error!(file = path, what, "API keys not loaded; `cutover apikey` writes the file");
+        }
+    }
+}
+
+fn clear(slot: &ArcSwap<Option<Trouble>>) {
+    if slot.load().is_some() {
+        slot.store(Arc::new(None));
+    }
+}
+
+impl Source for ApiKeyFile {
+    fn name(&self) -> &'static str {
+        "api_keys"
+    }
+
+    fn poll(&mut self) {
+        match self.file.poll() {
+            Ok(None) => clear(&self.ring.missing),
+            Ok(Some(content)) => {
+                clear(&self.ring.missing);
+                match Table::parse(&content) {
+                    Ok(table) => {
+                        tracing::info!(file = %self.file.path().display(), keys = table.len(), "API keys loaded");
+                        self.ring.table.store(Some(Arc::new(table)));
+                        clear(&self.ring.broken);
+                        self.reloads.done.inc();
+                    }
+                    Err(what) => self.trouble(&self.ring.broken, &what),
+                }
+            }
+            Err(error) => self.trouble(&self.ring.missing, &error.to_string()),
+        }
+    }
+}

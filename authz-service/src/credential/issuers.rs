@@ -1,0 +1,101 @@
+//! Several issuers side by side, each believed with its own keys only.
+//!
+//! The `iss` that a token claims chooses whose keys are asked; after that nobody else's count. Two issuers may
+//! therefore use the same `kid`, and an issuer whose key leaks can speak for itself alone. With a single issuer
+//! there is nothing to choose, and the claim is only compared.
+//!
+//! A key set behind one issuer that is gone refuses that issuer's tokens (503 `keys_unavailable`) and no other's.
+
+use std::sync::Arc;
+
+use clock::UnixTime;
+use edge_config::edge::{Issuer, Sessions};
+use identity::Person;
+
+use crate::credential::cache::TokenCache;
+use crate::credential::keys::KeyRing;
+use crate::credential::token::{TokenFault, Unverified};
+use crate::decision::Failure;
+use crate::source::Health;
+
+/// The keys of every issuer.
+#[derive(Debug, Default)]
+pub struct IssuerKeys {
+    rings: Vec<(String, Arc<KeyRing>)>,
+}
+
+impl IssuerKeys {
+    /// An empty ring for each issuer of `sessions`, to be filled from its source.
+    #[must_use]
+    pub fn new(sessions: Option<&Sessions>) -> Self {
+        let issuers = sessions.map(|sessions| sessions.issuers.as_slice()).unwrap_or_default();
+        let ring = |issuer: &Issuer| (issuer.issuer.clone(), Arc::new(KeyRing::default()));
+        Self { rings: issuers.iter().map(ring).collect() }
+    }
+
+    /// The keys of `issuer`.
+    #[must_use]
+    pub fn ring(&self, issuer: &str) -> Option<&Arc<KeyRing>> {
+        self.rings.iter().find(|(name, _)| name == issuer).map(|(_, ring)| ring)
+    }
+
+    /// The ids of all loaded keys, sorted.
+    #[must_use]
+    pub fn ids(&self) -> Vec<String> {
+        let mut ids: Vec<String> = self.rings.iter().flat_map(|(_, ring)| ring.ids()).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// How the keys are, for `/readyz`. The first issuer is the platform's own: without its keys this replica is
+    /// of no use. Of another it is enough that its keys were tried: a stranger who is down must not keep every
+    /// replica from starting.
+    #[must_use]
+    pub fn health(&self, now: UnixTime) -> Health {
+        let mut ready = !self.rings.is_empty();
+        let mut details = Vec::with_capacity(self.rings.len());
+        for (position, (name, ring)) in self.rings.iter().enumerate() {
+            let health = ring.health(now);
+            ready &= health.ready || (position > 0 && ring.is_tried());
+            let detail = health.detail;
+            details.push(if self.rings.len() == 1 { detail } else { format!("{name}: {detail}") });
+        }
+        Health { ready, detail: details.join("; ") }
+    }
+
+    /// The person that `token` speaks for at `now`.
+    ///
+    /// # Errors
+    /// [`Failure::KeysUnavailable`] when there is nothing to verify it with; inside, [`TokenFault`] for a token
+    /// that is not believed.
+    pub fn verify(
+        &self,
+        token: &[u8],
+        rules: &Sessions,
+        cache: &TokenCache,
+        now: UnixTime,
+    ) -> Result<Result<(Arc<Person>, u64), TokenFault>, Failure> {
+        let look = cache.look(token);
+        let issuer = match rules.issuers.as_slice() {
+            [only] => only,
+            several => {
+                let named = match look.issuer() {
+                    Some(issuer) => Ok(issuer.to_owned()),
+                    None => Unverified::read(token).and_then(|token| token.issuer()),
+                };
+                match named.map(|named| several.iter().find(|issuer| issuer.issuer == named)) {
+                    Ok(Some(issuer)) => issuer,
+                    Ok(None) => return Ok(Err(TokenFault::WrongIssuer)),
+                    Err(fault) => return Ok(Err(fault)),
+                }
+            }
+        };
+        let ring = self.ring(&issuer.issuer).ok_or(Failure::KeysUnavailable)?;
+        let verified = cache.verified(&look, token, &*ring.current(now)?, issuer, now);
+        if verified == Err(TokenFault::UnknownKey) {
+            // The issuer may have rotated: look, but never while a request waits.
+            ring.ask_for_refresh();
+        }
+        Ok(verified)
+    }
+}

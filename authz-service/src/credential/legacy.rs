@@ -1,0 +1,196 @@
+//! Sessions that the legacy opened, while it still opens some.
+//!
+//! Only the legacy knows which of its sessions are alive, so somebody is asked each time:
+//!
+//! * [`store`]: its Redis, where every session has a signing key of its own; the token is verified here. A session
+//!   that was ended is dead with the next request.
+//! * [`check`]: the legacy itself (`GET /auth/token`). An answer is believed for `cache_ms`, so a session that was
+//!   ended is dead that much later, five seconds at most.
+//!
+//! Found in the cookie only: the legacy never read `Authorization`. Everybody gets the tenant that the edge file
+//! names, and its role unless the legacy's answer has one.
+//!
+//! | what happens | then |
+//! |---|---|
+//! | the store or the legacy is gone, slow, or answers nonsense | 503 `legacy_unavailable`, at once or after `timeout_ms`; never 401, which would sign people out |
+//! | it answers again | the next request is decided again |
+
+pub mod check;
+pub mod store;
+pub mod token;
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clock::UnixTime;
+use edge_config::edge::{LegacySessions as Rules, LegacyVerifier};
+use identity::{Person, Role, SessionId, SubjectId};
+use serde::Deserialize;
+
+use crate::check::CheckInput;
+use crate::credential::legacy::check::Checker;
+use crate::credential::legacy::store::SessionStore;
+use crate::credential::{AuthenticatedPerson, CredentialFault, Presented, cookie};
+use crate::decision::Failure;
+
+/// Longer tokens are refused unread. The legacy's have some 350 bytes.
+pub const MAX_BYTES: usize = 4_096;
+
+/// Why a session of the legacy is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LegacyFault {
+    /// Longer than [`MAX_BYTES`], or not a token as the legacy writes it.
+    Malformed,
+    /// The header names another algorithm than HS256.
+    WrongAlgorithm,
+    /// No such session: ended, or never there.
+    UnknownSession,
+    /// The signature does not fit the session's key.
+    BadSignature,
+    /// A claim is missing or of the wrong type; a refresh token.
+    WrongClaims,
+    /// Past `exp` and the leeway.
+    Expired,
+    /// The legacy was asked and said no.
+    Refused,
+}
+
+impl LegacyFault {
+    /// The stable code of this fault.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Malformed => "legacy_malformed",
+            Self::WrongAlgorithm => "legacy_wrong_algorithm",
+            Self::UnknownSession => "legacy_unknown_session",
+            Self::BadSignature => "legacy_bad_signature",
+            Self::WrongClaims => "legacy_wrong_claims",
+            Self::Expired => "legacy_expired",
+            Self::Refused => "legacy_refused",
+        }
+    }
+}
+
+/// Somebody that the legacy knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Who.
+    pub subject: SubjectId,
+    /// In which session.
+    pub session: SessionId,
+    /// The role, when the legacy says one.
+    pub role: Option<Role>,
+}
+
+/// A question to the legacy that was answered: somebody, or a refusal.
+pub type Answer = Result<Found, LegacyFault>;
+
+/// Believes the legacy's sessions.
+#[derive(Debug)]
+pub struct LegacySessions {
+    verifier: Verifier,
+}
+
+#[derive(Debug)]
+enum Verifier {
+    Store(SessionStore),
+    Check(Checker),
+}
+
+impl LegacySessions {
+    /// A verifier by `rules`. Connects to nobody yet.
+    ///
+    /// # Errors
+    /// A sentence, when an address makes no sense or the HTTP client cannot be set up.
+    pub fn new(rules: &Rules) -> Result<Self, String> {
+        let verifier = match &rules.verify {
+            LegacyVerifier::Store(store) => Verifier::Store(SessionStore::new(store)?),
+            LegacyVerifier::Check(check) => Verifier::Check(Checker::new(check, &rules.cookie)?),
+        };
+        Ok(Self { verifier })
+    }
+
+    async fn ask(&self, token: &[u8], now: UnixTime) -> Result<Answer, Failure> {
+        if token.len() > MAX_BYTES {
+            return Ok(Err(LegacyFault::Malformed));
+        }
+        match &self.verifier {
+            Verifier::Store(store) => store.verify(token, now).await,
+            Verifier::Check(check) => check.verify(token).await,
+        }
+    }
+}
+
+/// Everything that is needed to believe a person of the legacy.
+#[derive(Debug)]
+pub struct LegacyCredentials<'a> {
+    /// How its sessions look on this edge.
+    pub rules: &'a Rules,
+    /// Who is asked.
+    pub sessions: &'a LegacySessions,
+    /// Whether the cookie may hold a new session instead, which is then somebody else's to look at.
+    pub shares_cookie: bool,
+}
+
+impl LegacyCredentials<'_> {
+    /// The person whose legacy session `input` carries.
+    ///
+    /// # Errors
+    /// [`Failure::LegacyUnavailable`] when nobody can say.
+    pub async fn present(
+        &self,
+        input: &CheckInput<'_>,
+        now: UnixTime,
+    ) -> Result<Presented<AuthenticatedPerson>, Failure> {
+        let token = match cookie::find(&input.cookies(), self.rules.cookie.as_bytes()) {
+            Ok(Some(token)) => token,
+            Ok(None) => return Ok(Presented::NotOffered),
+            Err(fault) => return Ok(Presented::Failed(fault)),
+        };
+        if self.shares_cookie && !looks_like(token) {
+            return Ok(Presented::NotOffered);
+        }
+        Ok(match self.sessions.ask(token, now).await? {
+            Ok(Found { subject, session, role }) => {
+                let (tenant, role) = (self.rules.tenant, role.unwrap_or(self.rules.role));
+                let person = Person { subject, tenant, session, role, scopes: Vec::new() };
+                // The legacy does not say when a session began: ending "all sessions of" somebody ends it too.
+                Presented::Verified(AuthenticatedPerson { person: Arc::new(person), issued: 0 })
+            }
+            Err(fault) => Presented::Failed(CredentialFault::Legacy(fault)),
+        })
+    }
+}
+
+/// Whether `token` says that it is the legacy's: a JWS whose header names HS256. It proves nothing.
+#[must_use]
+pub fn looks_like(token: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Named {
+        alg: String,
+    }
+    if token.len() > MAX_BYTES {
+        return false;
+    }
+    let header = token.split(|byte| *byte == b'.').next().unwrap_or_default();
+    let header = URL_SAFE_NO_PAD.decode(header).unwrap_or_default();
+    serde_json::from_slice::<Named>(&header).is_ok_and(|header| header.alg == "HS256")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_hs256_is_the_legacys() {
+        let token = |header: &str| format!("{}.e30.x", URL_SAFE_NO_PAD.encode(header));
+        assert!(looks_like(token(r#"{"typ":"JWT","alg":"HS256"}"#).as_bytes()));
+        for header in
+            [r#"{"typ":"at+jwt","alg":"ES256","kid":"1"}"#, r#"{"alg":"hs256"}"#, r#"{"alg":1}"#, "x", ""]
+        {
+            assert!(!looks_like(token(header).as_bytes()), "{header}");
+        }
+        assert!(!looks_like(b""));
+    }
+}

@@ -1,0 +1,177 @@
+//! Asking the legacy itself whether a session is good.
+//!
+//! The question carries the session's cookie and nothing else of the request. `200` with `{"user_id": …}` (and
+//! perhaps `user_role`) is a yes, `401` and `403` are a no, and everything else is no answer: a 404 from a wrong
+//! path or a 500 must not sign people out.
+//!
+//! However many requests carry one session at the same moment, the legacy is asked once; its answer, a no too, is
+//! believed for `cache_ms`. What is remembered is bounded ([`CAPACITY`]), and so is the number of questions on
+//! their way ([`MAX_IN_FLIGHT`]): a legacy that has become slow is not buried under them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use edge_config::edge::LegacyCheck as Rules;
+use identity::{Role, SessionId, SubjectId};
+use moka::future::Cache;
+use reqwest::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use super::token::plain_uuid;
+use super::{Answer, Found, LegacyFault};
+use crate::decision::Failure;
+
+/// How many answers are remembered: the sessions that are busy within `cache_ms`. One takes some 200 bytes.
+const CAPACITY: u64 = 20_000;
+
+/// How many questions may be on their way at once; the next is refused with 503 and does not wait.
+const MAX_IN_FLIGHT: usize = 64;
+
+/// `{"user_id": …}` and little more.
+const MAX_ANSWER_BYTES: usize = 4_096;
+
+type Fingerprint = [u8; 32];
+
+/// Asks the legacy.
+pub struct Checker {
+    client: reqwest::Client,
+    url: String,
+    cookie: String,
+    answers: Cache<Fingerprint, Answer>,
+    remembers: bool,
+    in_flight: Arc<Semaphore>,
+}
+
+impl std::fmt::Debug for Checker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Checker").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+#[derive(Deserialize)]
+struct Yes {
+    user_id: String,
+    #[serde(default)]
+    user_role: Option<u8>,
+}
+
+impl Checker {
+    /// Asks by `rules` about sessions in the cookie `cookie`.
+    ///
+    /// # Errors
+    /// A sentence, when the HTTP client cannot be set up.
+    pub fn new(rules: &Rules, cookie: &str) -> Result<Self, String> {
+        let Rules { url, request_headers, cache, timeout } = rules;
+        let mut headers = HeaderMap::new();
+        for (name, value) in request_headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|e| format!("{name}: {e}"))?;
+            headers.insert(name, HeaderValue::from_str(value).map_err(|e| format!("{value}: {e}"))?);
+        }
+        let client = reqwest::Client::builder()
+            .default_headers(headers)
+            .timeout(*timeout)
+            .pool_max_idle_per_host(MAX_IN_FLIGHT)
+            // Where the question goes is configuration; neither an answer nor the environment moves it.
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .map_err(|e| format!("the HTTP client for {url} cannot be set up: {e}"))?;
+        let lifetime = (*cache).max(Duration::from_millis(1));
+        Ok(Self {
+            client,
+            url: url.clone(),
+            cookie: cookie.to_owned(),
+            answers: Cache::builder().max_capacity(CAPACITY).time_to_live(lifetime).build(),
+            remembers: !cache.is_zero(),
+            in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
+        })
+    }
+
+    /// The person in the session that `token` is of.
+    ///
+    /// # Errors
+    /// [`Failure::LegacyUnavailable`] when the legacy gives no answer that can be understood.
+    pub async fn verify(&self, token: &[u8]) -> Result<Answer, Failure> {
+        // What may stand in a cookie (RFC 6265 §4.1.1): anything else could become a second cookie on the way.
+        if token.is_empty() || !token.iter().copied().all(is_cookie_octet) {
+            return Ok(Err(LegacyFault::Malformed));
+        }
+        let fingerprint = fingerprint(token);
+        let answer = self.answers.try_get_with(fingerprint, self.ask(token, fingerprint)).await;
+        if !self.remembers {
+            self.answers.invalidate(&fingerprint).await;
+        }
+        answer.map_err(|failure| *failure)
+    }
+
+    async fn ask(&self, token: &[u8], fingerprint: Fingerprint) -> Result<Answer, Failure> {
+        let Ok(_permit) = self.in_flight.try_acquire() else {
+            return Err(unavailable(&"too many questions are on their way"));
+        };
+        let cookie = [self.cookie.as_bytes(), b"=", token].concat();
+        let mut cookie = HeaderValue::from_bytes(&cookie).map_err(|e| unavailable(&e))?;
+        cookie.set_sensitive(true);
+        let asked = self.client.get(&self.url).header(COOKIE, cookie).send().await;
+        let mut response = asked.map_err(|e| unavailable(&e.without_url()))?;
+        match response.status().as_u16() {
+            200 => {}
+            401 | 403 => return Ok(Err(LegacyFault::Refused)),
+            other => return Err(unavailable(&format!("status {other}"))),
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|e| unavailable(&e.without_url()))? {
+            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+                return Err(unavailable(&"the answer is too long"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let Ok(Yes { user_id, user_role }) = serde_json::from_slice(&body) else {
+            return Err(unavailable(&"the answer names no user"));
+        };
+        let subject = plain_uuid(&user_id).ok_or_else(|| unavailable(&"the user's id is not a UUID"))?;
+        let session = session(token).unwrap_or_else(|| derived(fingerprint));
+        Ok(Ok(Found { subject: SubjectId(subject), session: SessionId(session), role: user_role.map(Role) }))
+    }
+}
+
+/// The session's id as the token says it. The legacy verified the token, so this is its word.
+fn session(token: &[u8]) -> Option<Uuid> {
+    #[derive(Deserialize)]
+    struct Named {
+        id: String,
+    }
+    let payload = token.split(|byte| *byte == b'.').nth(1)?;
+    let Named { id } = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
+    plain_uuid(&id)
+}
+
+/// An id for a session whose token does not say one: the same for the same token, and no way back to it.
+fn derived(fingerprint: Fingerprint) -> Uuid {
+    let mut bytes = [0; 16];
+    for (to, from) in bytes.iter_mut().zip(fingerprint) {
+        *to = from;
+    }
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+fn fingerprint(token: &[u8]) -> Fingerprint {
+    let mut fingerprint = [0; 32];
+    for (to, from) in fingerprint.iter_mut().zip(digest(&SHA256, token).as_ref()) {
+        *to = *from;
+    }
+    fingerprint
+}
+
+const fn is_cookie_octet(byte: u8) -> bool {
+    matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e)
+}
+
+fn unavailable(error: &dyn std::fmt::Display) -> Failure {
+    tracing::warn!(%error, "the legacy did not say whether a session is good");
+    Failure::LegacyUnavailable
+}

@@ -1,0 +1,129 @@
+//! The legacy's Redis: a signing key under the id of each session, deleted when the session ends.
+//!
+//! One `GET` for each request, never remembered: a session that was ended is dead at once. The wait is bounded as a
+//! whole, connecting included; a connection that has been silent for that long is given up and a new one opened
+//! (at most one a second), so a peer that vanished without a word costs a second and not until TCP notices.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+use clock::UnixTime;
+use edge_config::edge::LegacyStore as Rules;
+use redis::AsyncCommands as _;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+
+use super::token::Unverified;
+use super::{Answer, LegacyFault};
+use crate::decision::Failure;
+
+/// How young a connection may be and still be given up: a slow Redis is not made slower by new connections.
+const MIN_AGE: Duration = Duration::from_secs(1);
+
+/// How many questions may be on their way at once; more wait within their own timeout.
+const MAX_IN_FLIGHT: usize = 1_024;
+
+struct Link {
+    manager: ConnectionManager,
+    opened: Instant,
+}
+
+/// Asks the legacy's Redis.
+pub struct SessionStore {
+    client: redis::Client,
+    link: ArcSwapOption<Link>,
+    key_prefix: String,
+    timeout: Duration,
+    leeway: Duration,
+}
+
+impl std::fmt::Debug for SessionStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionStore").field("key_prefix", &self.key_prefix).finish_non_exhaustive()
+    }
+}
+
+impl SessionStore {
+    /// A store by `rules`. Connects with the first question.
+    ///
+    /// # Errors
+    /// A sentence when the address makes no sense. It does not repeat the address, which may hold a password.
+    pub fn new(rules: &Rules) -> Result<Self, String> {
+        let Rules { url, key_prefix, timeout, leeway } = rules;
+        let client = redis::Client::open(url.0.as_str())
+            .map_err(|_| "the `url` of the legacy's Redis is not one that can be used".to_owned())?;
+        Ok(Self {
+            client,
+            link: ArcSwapOption::empty(),
+            key_prefix: key_prefix.clone(),
+            timeout: *timeout,
+            leeway: *leeway,
+        })
+    }
+
+    /// The person that `token` speaks for at `now`.
+    ///
+    /// # Errors
+    /// [`Failure::LegacyUnavailable`] when the store does not answer as a store should.
+    pub async fn verify(&self, token: &[u8], now: UnixTime) -> Result<Answer, Failure> {
+        let token = match Unverified::read(token) {
+            Ok(token) => token,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let name = format!("{}{}", self.key_prefix, token.session());
+        let key = self.get(&name).await?;
+        Ok(match key {
+            Some(key) => token.verify(&key, self.leeway, now),
+            None => Err(LegacyFault::UnknownSession),
+        })
+    }
+
+    async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+        let link = self.link().map_err(|error| unavailable(&error))?;
+        let mut manager = link.manager.clone();
+        match tokio::time::timeout(self.timeout, manager.get::<_, Option<Vec<u8>>>(name)).await {
+            Ok(Ok(key)) => Ok(key),
+            Ok(Err(error)) => {
+                if error.is_timeout() {
+                    self.give_up(&link);
+                }
+                Err(unavailable(&error))
+            }
+            Err(elapsed) => {
+                self.give_up(&link);
+                Err(unavailable(&elapsed))
+            }
+        }
+    }
+
+    fn link(&self) -> redis::RedisResult<Arc<Link>> {
+        if let Some(link) = self.link.load_full() {
+            return Ok(link);
+        }
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(self.timeout))
+            .set_response_timeout(Some(self.timeout))
+            // The next request tries again; a retry within this one would only wait longer.
+            .set_number_of_retries(0)
+            .set_concurrency_limit(MAX_IN_FLIGHT);
+        let manager = ConnectionManager::new_lazy_with_config(self.client.clone(), config)?;
+        let link = Arc::new(Link { manager, opened: Instant::now() });
+        // Two requests may open one each; the later one stays.
+        self.link.store(Some(Arc::clone(&link)));
+        Ok(link)
+    }
+
+    fn give_up(&self, link: &Arc<Link>) {
+        let present = self.link.load();
+        if link.opened.elapsed() >= MIN_AGE
+            && present.as_ref().is_some_and(|present| Arc::ptr_eq(present, link))
+        {
+            self.link.store(None);
+        }
+    }
+}
+
+fn unavailable(error: &dyn std::fmt::Display) -> Failure {
+    tracing::warn!(%error, "the legacy's session store did not answer");
+    Failure::LegacyUnavailable
+}

@@ -1,0 +1,210 @@
+//! The legacy's own token (CONTRACT §2.3): a JWT signed with HS256 under a key of its session alone.
+//!
+//! The session's id stands in the payload, which nobody has verified when it is read: it chooses the key, and then
+//! the signature must fit. Checked as the legacy checks: `exp` present and an integer, the marker `_a` present as
+//! a boolean of either value (a refresh token has `_r` instead), 60 s of leeway. `iss`, `sub` and `iat` are not
+//! looked at. Stricter than the legacy where no token of its own differs: one spelling of base64url, `typ` JWT,
+//! nothing else in the header, ids that are UUIDs, no claim twice.
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clock::UnixTime;
+use identity::{SessionId, SubjectId};
+use serde::Deserialize;
+use std::time::Duration;
+use uuid::fmt::Hyphenated;
+
+use super::{Found, LegacyFault};
+
+/// A shorter key was not drawn by the legacy, whose keys have 86 characters: an empty one, say, fits whatever
+/// anybody signs with nothing.
+const MIN_KEY_BYTES: usize = 32;
+
+/// A token whose signature nobody has checked.
+pub struct Unverified<'t> {
+    signed: &'t str,
+    signature: Vec<u8>,
+    session: SessionId,
+    claims: Claims,
+}
+
+impl std::fmt::Debug for Unverified<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Unverified").field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    typ: String,
+    alg: String,
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    id: String,
+    user_id: Option<String>,
+    exp: Option<serde_json::Value>,
+    #[serde(rename = "_a")]
+    access: Option<serde_json::Value>,
+}
+
+impl<'t> Unverified<'t> {
+    /// Takes `token` apart.
+    ///
+    /// # Errors
+    /// [`LegacyFault::Malformed`] or [`LegacyFault::WrongAlgorithm`].
+    pub fn read(token: &'t [u8]) -> Result<Self, LegacyFault> {
+        let token = std::str::from_utf8(token).map_err(|_| LegacyFault::Malformed)?;
+        let (signed, signature) = token.rsplit_once('.').ok_or(LegacyFault::Malformed)?;
+        let (header, payload) = signed.split_once('.').ok_or(LegacyFault::Malformed)?;
+        let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| LegacyFault::Malformed);
+        let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| LegacyFault::Malformed)?;
+        if header.alg != "HS256" {
+            return Err(LegacyFault::WrongAlgorithm);
+        }
+        if header.typ != "JWT" {
+            return Err(LegacyFault::Malformed);
+        }
+        let claims: Claims = serde_json::from_slice(&decode(payload)?).map_err(|_| LegacyFault::Malformed)?;
+        let session = plain_uuid(&claims.id).map(SessionId).ok_or(LegacyFault::Malformed)?;
+        Ok(Self { signed, signature: decode(signature)?, session, claims })
+    }
+
+    /// The session that the token says it is of.
+    #[must_use]
+    pub const fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// Checks the signature with the session's `key`, and then the claims.
+    ///
+    /// # Errors
+    /// [`LegacyFault`] with the first reason found.
+    pub fn verify(self, key: &[u8], leeway: Duration, now: UnixTime) -> Result<Found, LegacyFault> {
+        if key.len() < MIN_KEY_BYTES {
+            return Err(LegacyFault::UnknownSession);
+        }
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+        hmac::verify(&key, self.signed.as_bytes(), &self.signature).map_err(|_| LegacyFault::BadSignature)?;
+        let Claims { id: _, user_id, exp, access } = self.claims;
+        let subject = user_id.as_deref().and_then(plain_uuid).ok_or(LegacyFault::WrongClaims)?;
+        // `1e3` and `1.0` are no integers, here as there.
+        let exp = exp.as_ref().and_then(serde_json::Value::as_u64).ok_or(LegacyFault::WrongClaims)?;
+        if !access.is_some_and(|marker| marker.is_boolean()) {
+            return Err(LegacyFault::WrongClaims);
+        }
+        if now.seconds() > exp.saturating_add(leeway.as_secs()) {
+            return Err(LegacyFault::Expired);
+        }
+        Ok(Found { subject: SubjectId(subject), session: self.session, role: None })
+    }
+}
+
+/// A UUID in the one spelling that the legacy writes.
+pub(super) fn plain_uuid(text: &str) -> Option<uuid::Uuid> {
+    text.parse::<Hyphenated>().ok().map(Hyphenated::into_uuid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SESSION: &str = "0192d3c0-0000-4000-8000-0000000000bb";
+    const USER: &str = "00000000-0000-7000-8000-0000000000d0";
+    const HEADER: &str = r#"{"typ":"JWT","alg":"HS256"}"#;
+    const EXP: u64 = 1_800_000_000;
+    const KEY: &[u8; 40] = b"0123456789012345678901234567890123456789";
+
+    fn claims(more: &str) -> String {
+        format!(r#"{{"sub":"x","iss":"y","iat":1,"id":"{SESSION}","user_id":"{USER}"{more}}}"#)
+    }
+
+    fn token(header: &str, claims: &str, key: &[u8]) -> String {
+        let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), signed.as_bytes());
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag))
+    }
+
+    fn verify(token: &str, now: u64) -> Result<Found, LegacyFault> {
+        Unverified::read(token.as_bytes())?.verify(KEY, Duration::from_secs(60), UnixTime::from_seconds(now))
+    }
+
+    #[test]
+    fn as_strict_as_the_legacy_and_no_laxer() {
+        let exp = EXP;
+        for (more, now, expected) in [
+            (format!(r#","exp":{exp},"_a":true"#), EXP, Ok(())),
+            (format!(r#","exp":{exp},"_a":false"#), EXP, Ok(())),
+            (format!(r#","exp":{exp},"_a":true"#), EXP + 60, Ok(())),
+            (format!(r#","exp":{exp},"_a":true"#), EXP + 61, Err(LegacyFault::Expired)),
+            (format!(r#","exp":{exp},"_r":true"#), EXP, Err(LegacyFault::WrongClaims)),
+            (format!(r#","exp":{exp},"_a":1"#), EXP, Err(LegacyFault::WrongClaims)),
+            (format!(r#","exp":{exp},"_a":null"#), EXP, Err(LegacyFault::WrongClaims)),
+            (format!(r#","exp":{exp}.0,"_a":true"#), EXP, Err(LegacyFault::WrongClaims)),
+            (format!(r#","exp":"{exp}","_a":true"#), EXP, Err(LegacyFault::WrongClaims)),
+            (r#","exp":-1,"_a":true"#.to_owned(), EXP, Err(LegacyFault::WrongClaims)),
+            (r#","exp":1e400,"_a":true"#.to_owned(), EXP, Err(LegacyFault::Malformed)),
+            (r#","_a":true"#.to_owned(), EXP, Err(LegacyFault::WrongClaims)),
+            (format!(r#","exp":1,"exp":{exp},"_a":true"#), EXP, Err(LegacyFault::Malformed)),
+            (format!(r#","exp":{exp},"_a":true,"id":"{SESSION}""#), EXP, Err(LegacyFault::Malformed)),
+        ] {
+            let verified = verify(&token(HEADER, &claims(&more), KEY), now).map(|found| {
+                assert_eq!(
+                    (found.subject.to_string(), found.session.to_string()),
+                    (USER.into(), SESSION.into())
+                );
+            });
+            assert_eq!(verified, expected, "{more} at {now}");
+        }
+    }
+
+    #[test]
+    fn only_the_sessions_own_key_and_only_hs256() {
+        let good = claims(&format!(r#","exp":{EXP},"_a":true"#));
+        for (header, key, expected) in [
+            (HEADER, &b"another-key-another-key-another-key"[..], LegacyFault::BadSignature),
+            (HEADER, b"", LegacyFault::BadSignature),
+            (r#"{"typ":"JWT","alg":"HS512"}"#, KEY, LegacyFault::WrongAlgorithm),
+            (r#"{"typ":"JWT","alg":"none"}"#, KEY, LegacyFault::WrongAlgorithm),
+            (r#"{"typ":"JWT","alg":"ES256"}"#, KEY, LegacyFault::WrongAlgorithm),
+            (r#"{"typ":"at+jwt","alg":"HS256"}"#, KEY, LegacyFault::Malformed),
+            (r#"{"typ":"JWT","alg":"HS256","kid":"../../etc"}"#, KEY, LegacyFault::Malformed),
+            (r#"{"typ":"JWT","alg":"HS256","alg":"HS256"}"#, KEY, LegacyFault::Malformed),
+            (r#"{"alg":"HS256"}"#, KEY, LegacyFault::Malformed),
+        ] {
+            assert_eq!(verify(&token(header, &good, key), EXP).unwrap_err(), expected, "{header}");
+        }
+        let whole = token(HEADER, &good, KEY);
+        let no_signature = format!("{}.", whole.rsplit_once('.').unwrap().0);
+        assert_eq!(verify(&no_signature, EXP), Err(LegacyFault::BadSignature));
+        for wrong in [whole.replace('.', ""), format!("{whole}="), format!("{whole} "), format!("{whole}.x")]
+        {
+            assert!(verify(&wrong, EXP).is_err(), "{wrong}");
+        }
+        // A store that answers with an empty or short key does not make everybody welcome.
+        for short in [&b""[..], b"short"] {
+            let forged = token(HEADER, &good, short);
+            let outcome = Unverified::read(forged.as_bytes()).unwrap().verify(
+                short,
+                Duration::ZERO,
+                UnixTime::from_seconds(EXP),
+            );
+            assert_eq!(outcome, Err(LegacyFault::UnknownSession));
+        }
+    }
+
+    #[test]
+    fn an_id_that_is_no_uuid_never_reaches_the_store() {
+        for id in ["../x", "tenant:1", "*", "", "{0192d3c0-0000-4000-8000-0000000000bb}", "a\\r\\nFLUSHALL"] {
+            let claims = claims("").replace(SESSION, id);
+            assert_eq!(
+                Unverified::read(token(HEADER, &claims, KEY).as_bytes()).map(|_| ()),
+                Err(LegacyFault::Malformed),
+                "{id}"
+            );
+        }
+    }
+}

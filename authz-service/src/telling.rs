@@ -1,0 +1,254 @@
+//! What is told about decisions after they fell: the last of them to whoever asks by request id
+//! ([`decisions`]), and those of consequence to the [`audit`](crate::audit).
+//!
+//! Nothing here can hold a token, a cookie or a header's value: a [`Record`] is made of names from the edge
+//! file, codes from the source, ids that a token was *verified* to speak for, and the connection's address.
+
+pub mod decisions;
+pub mod stage;
+
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+
+use clock::UnixTime;
+use edge_config::edge::Policy;
+use serde::{Serialize, Serializer};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::audit::Audit;
+use crate::authorizer::Verdict;
+use crate::check::CheckInput;
+use crate::decision::Decision;
+use crate::policy::Who;
+use crate::telling::decisions::Decisions;
+use crate::telling::stage::Way;
+
+/// Names from the wire come from a rendered configuration; whatever is longer is not one and is cut.
+const MAX_NAME_BYTES: usize = 128;
+
+/// Where decisions are told.
+#[derive(Debug, Default)]
+pub struct Telling {
+    /// The last ones.
+    pub decisions: Decisions,
+    audit: OnceLock<Audit>,
+}
+
+impl Telling {
+    /// Sends events to `audit` from now on. Only the first call counts.
+    pub fn open(&self, audit: Audit) {
+        // A second audit would be a defect of whoever assembles; the first one goes on.
+        let _ = self.audit.set(audit);
+    }
+
+    /// Where events go; absent when nobody opened an audit.
+    #[must_use]
+    pub fn audit(&self) -> Option<&Audit> {
+        self.audit.get()
+    }
+
+    /// Tells about `verdict` on `input`, at `now`. Never waits.
+    pub fn tell(&self, verdict: &Verdict, input: Option<&CheckInput<'_>>, now: UnixTime) {
+        let record = Arc::new(Record::of(verdict, input, now));
+        if let Some(audit) = self.audit.get()
+            && record.is_of_consequence()
+        {
+            audit.decision(&record);
+        }
+        self.decisions.push(record);
+    }
+}
+
+/// Who a request was for, as far as it was proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PrincipalKind {
+    /// Nobody was proved.
+    Anonymous,
+    /// A person.
+    Person,
+    /// A service of the platform.
+    Service,
+    /// A client with an API key.
+    Client,
+}
+
+/// One decision, as it is remembered: some 450 bytes with its place in the index.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// When.
+    pub time: UnixTime,
+    /// The request's id; `-` when there was none worth writing down.
+    pub request_id: Arc<str>,
+    /// The route's name.
+    pub route: Arc<str>,
+    /// The policy's name.
+    pub policy: Arc<str>,
+    /// The edge revision that Envoy asked with.
+    pub revision: Arc<str>,
+    /// `public`, `internal`, or `-` when the question could not be read.
+    pub exposure: &'static str,
+    /// `allow`, `deny` or `error`.
+    pub decision: &'static str,
+    /// The stable code of the reason.
+    pub reason: &'static str,
+    /// Which status the client was given; 0 for an allow, because the backend answers that one.
+    pub status: u16,
+    /// The connection's other end.
+    pub client: Option<IpAddr>,
+    /// The limit that was exceeded, if one was.
+    pub limit: Option<Arc<str>>,
+    /// What would have been refused if it were not in shadow.
+    pub shadow: Option<Arc<str>>,
+    who: Who,
+    way: Way,
+}
+
+impl Record {
+    /// What is remembered of `verdict`.
+    #[must_use]
+    pub fn of(verdict: &Verdict, input: Option<&CheckInput<'_>>, now: UnixTime) -> Self {
+        let wire = |name: &str| Arc::from(cut(name));
+        let (route, policy) = match (&verdict.route, input) {
+            (Some(route), _) => (Arc::clone(&route.name), Arc::clone(&route.policy_name)),
+            (None, Some(input)) => (wire(input.route), wire(input.policy)),
+            (None, None) => (wire("-"), wire("-")),
+        };
+        Self {
+            time: now,
+            request_id: wire(input.map_or("-", |input| input.request_id)),
+            route,
+            policy,
+            revision: wire(input.map_or("-", |input| input.revision)),
+            exposure: input.map_or("-", |input| input.exposure.as_str()),
+            decision: verdict.decision.as_str(),
+            reason: verdict.decision.code(),
+            status: verdict.answer().map_or(0, |(_, answer)| answer.status),
+            client: input.and_then(|input| input.client),
+            limit: verdict.aside.limit().cloned(),
+            shadow: verdict.aside.shadow_reasons().map(Arc::from),
+            who: verdict.who.clone(),
+            way: Way::of(verdict.route.as_ref().map(|route| &route.policy), &verdict.decision),
+        }
+    }
+
+    /// Whether an auditor wants to know: every refusal, and whatever a service does.
+    #[must_use]
+    pub fn is_of_consequence(&self) -> bool {
+        self.status != 0 || matches!(self.who, Who::Service(_))
+    }
+
+    /// Whether a service was let through.
+    #[must_use]
+    pub fn is_service_call(&self) -> bool {
+        self.status == 0 && matches!(self.who, Who::Service(_))
+    }
+
+    /// The record as it is shown.
+    #[must_use]
+    pub fn view(&self) -> View<'_> {
+        let (principal, subject, tenant, session) = match &self.who {
+            Who::Anyone => (PrincipalKind::Anonymous, None, None, None),
+            Who::Person(person) => (
+                PrincipalKind::Person,
+                Some(person.subject.to_string()),
+                Some(person.tenant.to_string()),
+                Some(person.session.to_string()),
+            ),
+            Who::Service(name) => (PrincipalKind::Service, Some(name.to_string()), None, None),
+            Who::Client(client) => {
+                (PrincipalKind::Client, Some(client.name.to_string()), Some(client.tenant.to_string()), None)
+            }
+        };
+        View {
+            time: Timestamp(self.time),
+            request_id: &self.request_id,
+            route: &self.route,
+            policy: &self.policy,
+            revision: &self.revision,
+            exposure: self.exposure,
+            decision: self.decision,
+            reason: self.reason,
+            principal,
+            subject,
+            tenant,
+            session,
+            client: self.client,
+            limit: self.limit.as_deref(),
+            shadow_reason: self.shadow.as_deref(),
+            status: (self.status != 0).then_some(self.status),
+        }
+    }
+
+    /// The stages that the decision went through, and what came of each.
+    #[must_use]
+    pub fn stages(&self) -> Vec<stage::Step> {
+        self.way.steps(self.reason)
+    }
+}
+
+fn cut(name: &str) -> &str {
+    let mut end = name.len().min(MAX_NAME_BYTES);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    name.get(..end).unwrap_or_default()
+}
+
+/// A [`Record`] as JSON. Absent fields do not apply.
+#[derive(Debug, Serialize)]
+pub struct View<'a> {
+    time: Timestamp,
+    request_id: &'a str,
+    route: &'a str,
+    policy: &'a str,
+    revision: &'a str,
+    exposure: &'static str,
+    decision: &'static str,
+    reason: &'static str,
+    principal: PrincipalKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shadow_reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+}
+
+/// A time as RFC 3339 in UTC, with milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Timestamp(pub UnixTime);
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let nanoseconds = i128::from(self.0.millis()) * 1_000_000;
+        let time =
+            OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).map_err(serde::ser::Error::custom)?;
+        serializer.serialize_str(&time.format(&Rfc3339).map_err(serde::ser::Error::custom)?)
+    }
+}
+
+const fn is_allow(decision: &Decision) -> bool {
+    matches!(decision, Decision::Allow(_))
+}
+
+/// The stages of a policy; a route that is not known has none beyond finding it.
+const fn stages_of(policy: Option<&Policy>) -> &'static [stage::Stage] {
+    use stage::Stage::{Credential, Exposure, Identity, Limit, Policy as May, Route, Session, Tenant};
+    match policy {
+        None => &[Route],
+        Some(Policy::Public) => &[Route, Limit, Identity],
+        Some(Policy::Session(_)) => &[Route, Limit, Credential, Session, Tenant, May, Identity],
+        Some(Policy::Internal(_)) => &[Route, Limit, Exposure, Credential, May, Identity],
+        Some(Policy::Signed(_)) => &[Route, Limit, Credential, May, Identity],
+    }
+}

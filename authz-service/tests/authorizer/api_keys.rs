@@ -1,0 +1,202 @@
+//! API keys over the wire (ATTACKS F 94), and more than one credential.
+
+use ::api_keys::{Record, file, text};
+use identity::assertion::Verifier;
+use identity::{Caller, Role};
+
+use crate::kit::check::{Answer, Check};
+use crate::kit::{Authz, Home, NOW, SUSPENDED, TENANT, UNLISTED, eventually};
+
+const FILE: &str = "api-keys.jsonl";
+
+pub(crate) fn with_api_keys(home: &Home) -> impl Fn(String) -> String + use<> {
+    let path = home.at(FILE).to_str().unwrap().to_owned();
+    move |edge: String| {
+        edge.replace("services:\n  auth", &format!("api_keys: {{ file: \"{path}\" }}\nservices:\n  auth")).replace(
+            "policies:\n",
+            "policies:\n  either: { kind: session, accept: [session, api-key] }\n  keys-only: { kind: session, accept: [api-key], role: 1, scopes: [books.write] }\n",
+        )
+        .replace(
+            "routes:\n",
+            "routes:\n  - { name: either, host: api, prefix: /either, policy: either, to: legacy, answers: library }\n  - { name: keys-only, host: api, prefix: /keys, policy: keys-only, to: legacy, answers: library }\n",
+        )
+    }
+}
+
+/// A new key in `home`'s file, after `change`.
+pub(crate) fn add(home: &Home, change: impl FnOnce(&mut Record)) -> String {
+    let (id, key, sha256) = text::generate().unwrap();
+    let mut record = Record {
+        id,
+        sha256,
+        client: "nightly".parse().unwrap(),
+        tenant: TENANT.parse().unwrap(),
+        role: Some(Role(1)),
+        scopes: vec!["books.write".to_owned()],
+        created: NOW,
+        expires: None,
+        revoked: None,
+    };
+    change(&mut record);
+    file::update(&home.at(FILE), |records| records.push(record)).unwrap();
+    key
+}
+
+pub(crate) fn check(authz: &Authz, route: &str) -> Check {
+    authz.check("me").extension("route", route).extension("policy", route)
+}
+
+async fn ask(authz: &Authz, route: &str, key: &str) -> Answer {
+    authz.ask(check(authz, route).header("x-api-key", key)).await
+}
+
+#[tokio::test]
+async fn a_client_passes_as_itself_and_its_key_goes_no_further() {
+    let home = Home::new();
+    let key = add(&home, |_| {});
+    let edit = with_api_keys(&home);
+    let authz = Authz::start_with(home, edit).await;
+    let answer = ask(&authz, "either", &key).await;
+    answer.expect(200, "allowed");
+    assert_eq!(answer.headers["x-madome-auth-sub"], "nightly");
+    assert_eq!(answer.headers["x-tenant-id"], TENANT);
+    assert_eq!(answer.headers["x-madome-auth-role"], "1");
+    assert_eq!(answer.headers["x-madome-auth-scope"], "books.write");
+    for name in ["x-api-key", "x-madome-auth-sid", "x-madome-public"] {
+        assert!(answer.removed.iter().any(|removed| removed == name), "{name} is not removed");
+    }
+    assert_eq!(answer.metadata["subject"], "nightly");
+    assert!(!format!("{answer:?}").contains(&key[20..]));
+    let verifier = Verifier::new("legacy").trust_file("test", &authz.home.at("identity.jwks.json")).unwrap();
+    let caller =
+        verifier.verify(&answer.headers["x-madome-identity"], clock::UnixTime::from_seconds(NOW)).unwrap();
+    let Caller::Client(client) = caller else { panic!("{caller:?} is no client") };
+    assert_eq!((client.name.as_str(), client.role), ("nightly", Some(Role(1))));
+
+    // A route that does not accept keys does not look at one, and leaves the header alone.
+    authz.ask(authz.check("me").header("x-api-key", &key)).await.expect(401, "no_credential");
+    let answer = authz.ask(authz.check("me").header("x-api-key", "x").session(&authz.token())).await;
+    answer.expect(200, "allowed");
+    assert!(!answer.removed.iter().any(|removed| removed == "x-api-key"));
+}
+
+#[tokio::test]
+async fn every_other_spelling_and_state_is_refused() {
+    let home = Home::new();
+    let key = add(&home, |_| {});
+    let other = add(&home, |_| {});
+    let expired = add(&home, |record| record.expires = Some(NOW));
+    let expiring = add(&home, |record| record.expires = Some(NOW + 1));
+    let revoked = add(&home, |record| record.revoked = Some(NOW));
+    let suspended = add(&home, |record| record.tenant = SUSPENDED.parse().unwrap());
+    let unlisted = add(&home, |record| record.tenant = UNLISTED.parse().unwrap());
+    let weak = add(&home, |record| record.role = None);
+    let narrow = add(&home, |record| record.scopes.clear());
+    let edit = with_api_keys(&home);
+    let authz = Authz::start_with(home, edit).await;
+    let crossed = format!("{}{}", &key[..20], &other[20..]);
+    for (what, key, status, reason) in [
+        ("the key", key.clone(), 200, "allowed"),
+        ("the last second", expiring, 200, "allowed"),
+        ("expired", expired, 401, "api_key_expired"),
+        ("revoked", revoked, 401, "api_key_revoked"),
+        ("another's secret", crossed, 401, "api_key_wrong_secret"),
+        ("an id of nobody", format!("ck_0000000000000000{}", &key[19..]), 401, "api_key_unknown"),
+        ("upper case", key.to_uppercase(), 401, "api_key_malformed"),
+        ("a space before", format!(" {key}"), 401, "api_key_malformed"),
+        ("a tab behind", format!("{key}\t"), 401, "api_key_malformed"),
+        ("cut off", key[..key.len() - 1].to_owned(), 401, "api_key_malformed"),
+        ("the id alone", key[..19].to_owned(), 401, "api_key_malformed"),
+        ("another prefix", key.replacen("ck_", "pk_", 1), 401, "api_key_malformed"),
+        ("joined", format!("{key},{key}"), 401, "api_key_malformed"),
+        ("empty", String::new(), 401, "api_key_malformed"),
+        ("60 KB", "a".repeat(60_000), 401, "api_key_malformed"),
+        ("of a suspended tenant", suspended, 403, "tenant_suspended"),
+        ("of an unlisted tenant", unlisted, 403, "tenant_unknown"),
+        ("without a role", weak, 403, "role_too_low"),
+        ("without a scope", narrow, 403, "scope_missing"),
+    ] {
+        let answer = ask(&authz, "keys-only", &key).await;
+        assert_eq!((answer.status, answer.reason.as_str()), (status, reason), "{what}");
+    }
+    let twice = check(&authz, "keys-only").header("x-api-key", &key).header("x-api-key", &key);
+    authz.ask(twice).await.expect(401, "api_key_repeated");
+    // The key anywhere else is no key.
+    authz.ask(check(&authz, "keys-only").bearer(&key)).await.expect(401, "no_credential");
+    authz.ask(check(&authz, "keys-only").session(&key)).await.expect(401, "no_credential");
+    // The session of a person is none either, on a route for keys.
+    authz.ask(check(&authz, "keys-only").session(&authz.token())).await.expect(401, "no_credential");
+}
+
+#[tokio::test]
+async fn several_live_keys_for_rotation_and_a_revoked_one_is_dead_within_a_second() {
+    let home = Home::new();
+    let old = add(&home, |_| {});
+    let edit = with_api_keys(&home);
+    let authz = Authz::start_with(home, edit).await;
+    ask(&authz, "either", &old).await.expect(200, "allowed");
+    let new = add(&authz.home, |_| {});
+    eventually("the new key is known", || async { ask(&authz, "either", &new).await.is(200, "allowed") })
+        .await;
+    ask(&authz, "either", &old).await.expect(200, "allowed");
+
+    let revoke = || {
+        file::update(&authz.home.at(FILE), |records| records[0].revoked = Some(NOW)).unwrap();
+    };
+    revoke();
+    eventually("the old key is dead", || async {
+        ask(&authz, "either", &old).await.is(401, "api_key_revoked")
+    })
+    .await;
+    ask(&authz, "either", &new).await.expect(200, "allowed");
+}
+
+#[tokio::test]
+async fn more_than_one_credential() {
+    let home = Home::new();
+    let key = add(&home, |_| {});
+    let edit = with_api_keys(&home);
+    let authz = Authz::start_with(home, edit).await;
+    let token = authz.token();
+    for (what, session, key, status, reason) in [
+        ("neither", None, None, 401, "no_credential"),
+        ("a session", Some(&*token), None, 200, "allowed"),
+        ("a key", None, Some(&*key), 200, "allowed"),
+        ("a bad session", Some("x"), None, 401, "token_malformed"),
+        ("a bad session and a good key", Some("x"), Some(&*key), 401, "token_malformed"),
+        ("a good session and a bad key", Some(&*token), Some("x"), 401, "api_key_malformed"),
+        ("both bad: the first speaks", Some("x"), Some("x"), 401, "token_malformed"),
+        ("both good, and never the same", Some(&*token), Some(&*key), 401, "ambiguous_credential"),
+    ] {
+        let mut question = check(&authz, "either");
+        if let Some(session) = session {
+            question = question.session(session);
+        }
+        if let Some(key) = key {
+            question = question.header("x-api-key", key);
+        }
+        let answer = authz.ask(question).await;
+        assert_eq!((answer.status, answer.reason.as_str()), (status, reason), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_missing_or_broken() {
+    let home = Home::new();
+    let edit = with_api_keys(&home);
+    let authz = Authz::start_with(home, edit).await;
+    let key = text::generate().unwrap().1;
+    ask(&authz, "either", &key).await.expect(503, "api_keys_unavailable");
+    // Sessions are decided all the same, but the replica says that it lacks something.
+    authz.ask(check(&authz, "either").session(&authz.token())).await.expect(200, "allowed");
+    assert_eq!(authz.get("/readyz").await.0, 503);
+
+    let key = add(&authz.home, |_| {});
+    eventually("the key is known", || async { ask(&authz, "either", &key).await.is(200, "allowed") }).await;
+    assert_eq!(authz.get("/readyz").await.0, 200);
+    authz.home.write(FILE, "nonsense\n");
+    eventually("the fault is told", || async { authz.get("/readyz").await.1.contains("line 1") }).await;
+    ask(&authz, "either", &key).await.expect(200, "allowed");
+    authz.clock.advance_seconds(301);
+    ask(&authz, "either", &key).await.expect(503, "api_keys_unavailable");
+}

@@ -1,0 +1,382 @@
+//! Sessions that the legacy opened: in a real Redis, and asked of the real legacy sample.
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::get;
+use harness::{Port, Process, Redis, Signal};
+use redis::AsyncCommands as _;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use crate::kit::check::{Answer, Check};
+use crate::kit::mint::part;
+use crate::kit::{Authz, Home, NOW, TENANT, eventually};
+
+const SESSION: &str = "0192d3c0-0000-4000-8000-0000000000cc";
+const USER: &str = "00000000-0000-7000-8000-0000000000d0";
+/// SHA-512 in base64 without padding, as the legacy draws it.
+pub(crate) const KEY: &str =
+    "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJCrze8SNFZ4kA";
+
+/// The test edge with a legacy behind `verify`, in the cookie `cookie`.
+pub(crate) fn with_legacy(cookie: &str, verify: &str) -> impl Fn(String) -> String + use<> {
+    let section =
+        format!("legacy_sessions: {{ cookie: {cookie}, tenant: {TENANT}, role: 1, verify: {verify} }}\n");
+    move |edge: String| {
+        // Machines that run tests are busy: patience is not what is tested here.
+        edge.replace("timeout_ms: 200", "timeout_ms: 10000")
+            .replace("services:\n  auth", &format!("{section}services:\n  auth"))
+            .replace(
+                "policies:\n",
+                "policies:\n  old: { kind: session, accept: [legacy-session] }\n  both: { kind: session, accept: [session, legacy-session] }\n",
+            )
+            .replace(
+                "routes:\n",
+                "routes:\n  - { name: old, host: api, prefix: /old, policy: old, to: legacy, answers: users }\n  - { name: both, host: api, prefix: /both, policy: both, to: legacy, answers: users }\n",
+            )
+    }
+}
+
+fn check(authz: &Authz, route: &str) -> Check {
+    authz.check("me").extension("route", route).extension("policy", route)
+}
+
+async fn ask(authz: &Authz, route: &str, token: &str) -> Answer {
+    authz.ask(check(authz, route).session(token)).await
+}
+
+pub(crate) fn token(claims: &Value, key: &str) -> String {
+    let signed = format!("{}.{}", part(r#"{"typ":"JWT","alg":"HS256"}"#), part(claims.to_string()));
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes()), signed.as_bytes());
+    format!("{signed}.{}", part(tag))
+}
+
+pub(crate) fn claims() -> Value {
+    json!({
+        "sub": "madome access token", "iss": "madome.app", "iat": NOW - 10, "exp": NOW + 14_390, "id": SESSION,
+        "user_id": USER, "_a": true,
+    })
+}
+
+pub(crate) fn store(redis: &Redis, timeout_ms: u64) -> String {
+    format!("{{ redis: {{ url: \"{}\", key_prefix: \"s:\", timeout_ms: {timeout_ms} }} }}", redis.url())
+}
+
+pub(crate) async fn connect(redis: &Redis) -> redis::aio::MultiplexedConnection {
+    let client = redis::Client::open(redis.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let _: () = connection.set(format!("s:{SESSION}"), KEY).await.unwrap();
+    connection
+}
+
+#[tokio::test]
+async fn a_session_lives_as_long_as_its_key_in_redis() {
+    let redis = Redis::start();
+    let mut keys = connect(&redis).await;
+    let authz =
+        Authz::start_with(Home::new(), with_legacy("madome_access_token", &store(&redis, 5_000))).await;
+    let good = token(&claims(), KEY);
+    let answer = ask(&authz, "old", &good).await;
+    answer.expect(200, "allowed");
+    for (name, value) in [
+        ("x-madome-auth-sub", USER),
+        ("x-madome-auth-sid", SESSION),
+        ("x-madome-auth-role", "1"),
+        ("x-tenant-id", TENANT),
+    ] {
+        assert_eq!(answer.headers[name], value, "{name}");
+    }
+    assert!(answer.headers.contains_key("x-madome-identity"));
+
+    // The same cookie holds new sessions and old ones: each goes to whom it belongs.
+    ask(&authz, "both", &good).await.expect(200, "allowed");
+    ask(&authz, "both", &authz.token()).await.expect(200, "allowed");
+    ask(&authz, "both", "x").await.expect(401, "token_malformed");
+    authz.ask_with(&good).await.expect(401, "token_malformed");
+    ask(&authz, "old", &authz.token()).await.expect(401, "legacy_malformed");
+    // The legacy never read this header.
+    authz.ask(check(&authz, "old").bearer(&good)).await.expect(401, "no_credential");
+    // Two cookie lines that disagree, and a session beside another person's.
+    let twice = check(&authz, "old").session(&good).session("x");
+    authz.ask(twice).await.expect(401, "ambiguous_credential");
+    authz
+        .ask(check(&authz, "both").session(&good).bearer(&authz.token()))
+        .await
+        .expect(401, "ambiguous_credential");
+
+    let with = |changes: Value| {
+        let mut all = claims();
+        all.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        all
+    };
+    for (what, token, reason) in [
+        ("58 s past exp", token(&with(json!({"exp": NOW - 58})), KEY), "allowed"),
+        ("62 s past exp", token(&with(json!({"exp": NOW - 62})), KEY), "legacy_expired"),
+        ("a float", token(&with(json!({"exp": 1.5})), KEY), "legacy_wrong_claims"),
+        ("another session", token(&with(json!({"id": USER})), KEY), "legacy_unknown_session"),
+        ("another key", token(&claims(), &KEY.to_lowercase()), "legacy_bad_signature"),
+        ("a path for an id", token(&with(json!({"id": "../../x"})), KEY), "legacy_malformed"),
+        ("5 KB", format!("{}{}", good, "a".repeat(5_000)), "legacy_malformed"),
+    ] {
+        assert_eq!(ask(&authz, "old", &token).await.reason, reason, "{what}");
+    }
+
+    let _: () = keys.del(format!("s:{SESSION}")).await.unwrap();
+    ask(&authz, "old", &good).await.expect(401, "legacy_unknown_session");
+}
+
+#[tokio::test]
+async fn a_redis_that_is_wrong_frozen_or_gone_is_503_and_never_401() {
+    let mut redis = Redis::start();
+    let mut keys = connect(&redis).await;
+    let authz = Authz::start_with(Home::new(), with_legacy("old_token", &store(&redis, 300))).await;
+    let good = token(&claims(), KEY);
+    let ask = || authz.ask(check(&authz, "old").cookie_line(format!("old_token={good}")));
+    let works = || async { ask().await.is(200, "allowed") };
+    eventually("it works", works).await;
+
+    let _: () = keys.del(format!("s:{SESSION}")).await.unwrap();
+    let _: () = keys.hset(format!("s:{SESSION}"), "wrong", "type").await.unwrap();
+    ask().await.expect(503, "legacy_unavailable");
+    let _: () = keys.del(format!("s:{SESSION}")).await.unwrap();
+    let _: () = keys.set(format!("s:{SESSION}"), KEY).await.unwrap();
+    eventually("it works again", works).await;
+
+    redis.process().signal(Signal::Stop);
+    ask().await.expect(503, "legacy_unavailable");
+    // Sessions of the platform do not depend on it.
+    authz.ask_with(&authz.token()).await.expect(200, "allowed");
+    redis.process().signal(Signal::Continue);
+    eventually("it works after a pause", works).await;
+
+    redis.process().signal(Signal::Kill);
+    redis.process().wait(Duration::from_secs(20));
+    ask().await.expect(503, "legacy_unavailable");
+    assert_eq!(authz.get("/readyz").await.0, 200, "the legacy's store is no reason to leave");
+    redis.restart();
+    let _keys = connect(&redis).await;
+    eventually("it works after a restart", works).await;
+}
+
+/// Answers as told, counts, and can hold answers back.
+#[derive(Clone)]
+pub(crate) struct Legacy {
+    status: Arc<AtomicU16>,
+    asked: Arc<AtomicUsize>,
+    gate: Arc<Semaphore>,
+}
+
+impl Legacy {
+    pub(crate) async fn start() -> (Self, SocketAddr) {
+        let gate = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
+        let legacy = Self { status: Arc::new(AtomicU16::new(200)), asked: Arc::default(), gate };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/auth/token", get(Self::check)).with_state(legacy.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (legacy, address)
+    }
+
+    async fn check(State(legacy): State<Self>, headers: HeaderMap) -> (StatusCode, String) {
+        legacy.asked.fetch_add(1, Ordering::SeqCst);
+        let _permit = legacy.gate.acquire().await.unwrap();
+        let status = legacy.status.load(Ordering::SeqCst);
+        let good = headers.get("cookie").is_some_and(|cookie| cookie == "old_token=good");
+        let lines = headers.get_all("cookie").iter().count();
+        assert_eq!((lines, headers.get("authorization")), (1, None), "the cookie and nothing else");
+        match status {
+            200 if good => (StatusCode::OK, json!({ "user_id": USER, "user_role": 2 }).to_string()),
+            200 => (StatusCode::UNAUTHORIZED, "Unauthorized".to_owned()),
+            201 => (StatusCode::OK, "rubbish".to_owned()),
+            202 => (StatusCode::OK, json!({ "user_id": "not a uuid" }).to_string()),
+            203 => (StatusCode::OK, " ".repeat(100_000)),
+            other => (StatusCode::from_u16(other).unwrap(), String::new()),
+        }
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+pub(crate) fn checked(address: SocketAddr, cache_ms: u64, timeout_ms: u64) -> impl Fn(String) -> String {
+    let verify = format!(
+        "{{ check: {{ backend: legacy, path: /auth/token, cache_ms: {cache_ms}, timeout_ms: {timeout_ms} }} }}"
+    );
+    let edit = with_legacy("old_token", &verify);
+    move |edge| {
+        edit(edge.replace(
+            "legacy: { address: \"127.0.0.1:3000\" }",
+            &format!("legacy: {{ address: \"{address}\" }}"),
+        ))
+    }
+}
+
+#[tokio::test]
+async fn the_legacy_is_asked_once_for_a_session_and_a_moment() {
+    let (legacy, address) = Legacy::start().await;
+    let authz = Authz::start_with(Home::new(), checked(address, 5_000, 9_000)).await;
+    let question = |value: &str| check(&authz, "old").cookie_line(format!("x=1; old_token={value}"));
+    // Forty requests at once, held back until all are on their way.
+    legacy.gate.forget_permits(Semaphore::MAX_PERMITS);
+    let all = futures_util::future::join_all((0..40).map(|_| authz.ask(question("good"))));
+    let release = async {
+        eventually("it was asked", || async { legacy.asked() > 0 }).await;
+        legacy.gate.add_permits(1_000);
+    };
+    let (answers, ()) = tokio::join!(all, release);
+    for answer in &answers {
+        answer.expect(200, "allowed");
+        assert_eq!(answer.headers["x-madome-auth-sub"], USER);
+        assert_eq!(answer.headers["x-madome-auth-role"], "2", "the legacy's word on the role counts");
+    }
+    assert_eq!(legacy.asked(), 1, "one question for forty requests");
+
+    authz.ask(question("bad")).await.expect(401, "legacy_refused");
+    for malformed in ["", "a b", "a\"b", "a,b", "a\\b", "\u{e9}"] {
+        authz.ask(question(malformed)).await.expect(401, "legacy_malformed");
+    }
+    assert_eq!(legacy.asked(), 2, "what cannot be a cookie is not asked about");
+}
+
+#[tokio::test]
+async fn without_a_cache_a_logout_counts_at_once_and_an_answer_that_is_none_is_503() {
+    let (legacy, address) = Legacy::start().await;
+    let authz = Authz::start_with(Home::new(), checked(address, 0, 9_000)).await;
+    let ask = || authz.ask(check(&authz, "old").cookie_line("old_token=good"));
+    ask().await.expect(200, "allowed");
+    for (status, expected, reason) in [
+        (401, 401, "legacy_refused"),
+        (403, 401, "legacy_refused"),
+        (200, 200, "allowed"),
+        (201, 503, "legacy_unavailable"),
+        (202, 503, "legacy_unavailable"),
+        (203, 503, "legacy_unavailable"),
+        (204, 503, "legacy_unavailable"),
+        (302, 503, "legacy_unavailable"),
+        (404, 503, "legacy_unavailable"),
+        (429, 503, "legacy_unavailable"),
+        (500, 503, "legacy_unavailable"),
+        (503, 503, "legacy_unavailable"),
+    ] {
+        legacy.status.store(status, Ordering::SeqCst);
+        let answer = ask().await;
+        assert_eq!((answer.status, answer.reason.as_str()), (expected, reason), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_legacy_that_hangs_or_is_gone_is_503_and_is_used_again_when_it_is_back() {
+    let (legacy, address) = Legacy::start().await;
+    let authz = Authz::start_with(Home::new(), checked(address, 5_000, 300)).await;
+    let ask = || authz.ask(check(&authz, "old").cookie_line("old_token=good"));
+    legacy.gate.forget_permits(Semaphore::MAX_PERMITS);
+    ask().await.expect(503, "legacy_unavailable");
+    legacy.gate.add_permits(1_000);
+    // A failure is not remembered.
+    eventually("it is back", || async { ask().await.is(200, "allowed") }).await;
+
+    let nobody = Port::lease();
+    let authz = Authz::start_with(Home::new(), checked(nobody.address(), 5_000, 300)).await;
+    let answer = authz.ask(check(&authz, "old").cookie_line("old_token=good")).await;
+    answer.expect(503, "legacy_unavailable");
+}
+
+/// The legacy sample as it is run, by itself.
+struct Sample {
+    _process: Process,
+    address: SocketAddr,
+    home: tempfile::TempDir,
+    client: reqwest::Client,
+}
+
+impl Sample {
+    async fn start() -> Self {
+        let (home, port) = (tempfile::tempdir().unwrap(), Port::lease());
+        let gunicorn = harness::venv().join("bin/gunicorn");
+        assert!(gunicorn.exists(), "{} is not there: `make setup` installs it", gunicorn.display());
+        let mut command = Command::new(gunicorn);
+        command.args(["--config", "contracts/legacy/gunicorn.conf.py", "legacy.app:application"]);
+        command.current_dir(harness::repository()).env_remove("AUTH_URL");
+        command
+            .env("PYTHONPATH", "contracts")
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("CUTOVER_HOME", home.path());
+        let address = port.address();
+        command.env("LEGACY_ADDRESS", address.to_string());
+        let process = Process::start("legacy", &mut command, &home.path().join("legacy.log"));
+        let client = reqwest::Client::new();
+        let sample = Self { _process: process, address, home, client };
+        for _ in 0..3_000 {
+            if std::net::TcpStream::connect(address).is_ok() {
+                return sample;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!(
+            "the legacy sample does not start: {}",
+            std::fs::read_to_string(sample.home.path().join("legacy.log")).unwrap()
+        );
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Signs in as a person does; gives the access token.
+    async fn sign_in(&self) -> String {
+        let email = "demo@example.com";
+        let post = |path: &str, body: Value| self.client.post(self.url(path)).body(body.to_string()).send();
+        assert_eq!(post("/auth/code", json!({ "email": email })).await.unwrap().status(), 201);
+        let mail = std::fs::read(self.home.path().join(format!("mail/{email}/0001.json"))).unwrap();
+        let mail: Value = serde_json::from_slice(&mail).unwrap();
+        let code = &mail["variables"]["authcode"];
+        let answer = post("/auth/token", json!({ "email": email, "code": code })).await.unwrap();
+        assert_eq!(answer.status(), 201);
+        let cookies = answer.headers().get_all("set-cookie").iter().map(|line| line.to_str().unwrap());
+        let access = cookies.filter_map(|line| line.strip_prefix("madome_access_token=")).next().unwrap();
+        access.split(';').next().unwrap().to_owned()
+    }
+
+    async fn sign_out(&self, token: &str) {
+        let cookie = format!("madome_access_token={token}");
+        let answer =
+            self.client.delete(self.url("/auth/token")).header("cookie", cookie).send().await.unwrap();
+        assert_eq!(answer.status(), 204);
+    }
+}
+
+#[tokio::test]
+async fn the_legacys_own_sessions_pass_until_it_ends_them() {
+    let sample = Sample::start().await;
+    let verify = "{ check: { backend: legacy, path: /auth/token, cache_ms: 0, timeout_ms: 9000 } }";
+    let edit = with_legacy("madome_access_token", verify);
+    let address = sample.address;
+    let edit = move |edge: String| edit(edge.replace("127.0.0.1:3000", &address.to_string()));
+    let authz = Authz::start_with(Home::new(), edit).await;
+    let token = sample.sign_in().await;
+    let answer = ask(&authz, "both", &token).await;
+    answer.expect(200, "allowed");
+    assert_eq!(answer.headers["x-madome-auth-sub"], USER);
+    assert_eq!(answer.headers["x-tenant-id"], TENANT);
+    let claims = token.split('.').nth(1).unwrap();
+    use base64::Engine as _;
+    let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    assert_eq!(answer.headers["x-madome-auth-sid"], claims["id"].as_str().unwrap());
+    // New sessions pass beside it, in the same cookie.
+    ask(&authz, "both", &authz.token()).await.expect(200, "allowed");
+    let (signed, _) = token.rsplit_once('.').unwrap();
+    ask(&authz, "both", &format!("{signed}.{}", part("x".repeat(32)))).await.expect(401, "legacy_refused");
+
+    sample.sign_out(&token).await;
+    ask(&authz, "both", &token).await.expect(401, "legacy_refused");
+}

@@ -1,0 +1,173 @@
+//! `cutover explain` and `cutover agreement` say what the running edge does.
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use harness::{Backend, Edge, program};
+use serde_json::Value;
+
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < until, "it never came about that {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn explain(edge: &Edge, arguments: &[&str]) -> Value {
+    let file = edge.file().display().to_string();
+    let all = [&["explain", file.as_str()], arguments, &["--json"]].concat();
+    serde_json::from_str(&edge.cutover(&all)).expect("it prints JSON")
+}
+
+#[test]
+fn the_explanation_is_what_the_edge_does() {
+    let backend = Backend::plain();
+    let edge = Edge::dev().every_backend(backend.address()).start();
+    let mint = edge.mint();
+    let tokens = [
+        ("none", None),
+        ("good", Some(mint.good(0))),
+        ("bot", Some(mint.good(2))),
+        ("garbage", Some("garbage".to_owned())),
+        ("expired", Some(mint.with(|claims| claims["exp"] = 1_000.into()))),
+        (
+            "stranger",
+            Some(mint.with(|claims| {
+                claims["tenantId"] = "00000000-0000-7000-8000-0000000000ff".into();
+            })),
+        ),
+        (
+            "suspended",
+            Some(mint.with(|claims| claims["tenantId"] = harness::tokens::SUSPENDED_TENANT.into())),
+        ),
+    ];
+    let requests = [
+        ("GET", "/users/@me"),
+        ("GET", "/users/@me/likes?q=1"),
+        ("POST", "/users"),
+        ("GET", "/books"),
+        ("GET", "/open-graph/1"),
+        ("GET", "/_/users/1"),
+        ("GET", "/%5f/users/1"),
+        ("GET", "/books/%2e%2e/auth/code"),
+        ("GET", "/users/%40me"),
+        ("GET", "/usersx"),
+        ("TRACE", "/books"),
+    ];
+    let mut compared = Vec::new();
+    for (kind, token) in &tokens {
+        let file = edge.home().join(format!("{kind}.token"));
+        for (method, target) in requests {
+            let request = format!("{method} https://api.dev-domain.test{target}");
+            let mut arguments = vec![request.as_str()];
+            let path = file.display().to_string();
+            let mut sent = edge.request(method, target).host("api.dev-domain.test");
+            if let Some(token) = token {
+                std::fs::write(&file, token).expect("the home is writable");
+                arguments.extend(["--token-file", &path]);
+                sent = sent.token(token);
+            }
+            let told = explain(&edge, &arguments);
+            let answer = sent.send();
+            let expected = told["answer"]["status"].as_u64().unwrap_or(200);
+            assert_eq!(u64::from(answer.status), expected, "{kind} {request}: {told:#}");
+            if let Some(body) = told["answer"]["body"].as_str() {
+                assert_eq!(answer.text(), body, "{kind} {request}: {told:#}");
+            }
+            compared.push((*kind, told, answer.status));
+        }
+    }
+    // Route and reason are those of the access log, request by request.
+    let lines = || {
+        let log = edge.access_log(compared.len());
+        log.into_iter().filter(|line| line["host"] == "api.dev-domain.test").collect::<Vec<_>>()
+    };
+    eventually("every request is in the log", || lines().len() == compared.len());
+    for (line, (kind, told, status)) in lines().into_iter().zip(&compared) {
+        assert_eq!(line["status"], *status);
+        if told["answer"]["from"] != "the guard" && told.get("route").is_some() {
+            assert_eq!(line["route"], told["route"], "{kind}: {told:#} {line:#}");
+        }
+        if let Some(reason) = told.get("reason") {
+            assert_eq!(line["reason"], *reason, "{kind}: {told:#} {line:#}");
+        }
+    }
+}
+
+#[test]
+fn it_tells_what_is_stripped_and_remembered_and_no_secret() {
+    let backend = Backend::plain();
+    let edge = Edge::dev().every_backend(backend.address()).start();
+    let token = edge.mint().good(0);
+    let file = edge.home().join("token");
+    std::fs::write(&file, &token).expect("the home is writable");
+    let path = file.display().to_string();
+    let request = "GET https://api.dev-domain.test/books/../open-graph/1";
+    let arguments =
+        [request, "--token-file", &path, "-H", "x-tenant-id: forged", "-H", "X-Madome-Auth-Sub: 1"];
+    let told = explain(&edge, &arguments);
+    assert_eq!(told["answer"]["status"], 400, "another policy under another reading: {told:#}");
+
+    let arguments =
+        ["GET https://api.dev-domain.test/users/@me", "--token-file", &path, "-H", "x-tenant-id: forged"];
+    let told = explain(&edge, &arguments);
+    assert_eq!(told["stripped"][0], "x-tenant-id", "{told:#}");
+    assert_eq!((&told["route"], &told["reason"]), (&"users-me".into(), &"allowed".into()), "{told:#}");
+    assert_eq!(told["policy"], "signed-in (session)");
+    assert_eq!(told["role"], "0");
+    let file = edge.file().display().to_string();
+    let text = edge.cutover(&[&["explain", file.as_str()], &arguments[..]].concat());
+    assert!(text.contains("route        users-me") && text.contains("credential: passed"), "{text}");
+    for part in token.split('.').chain(["forged"]) {
+        assert!(!text.contains(part) && !told.to_string().contains(part), "a secret is told: {text}");
+    }
+
+    let id = "01932c07-0000-7000-8000-00000000000c";
+    assert_eq!(edge.get("/books").header("x-request-id", id).send().status, 401);
+    let remembered: Value =
+        serde_json::from_str(&edge.cutover(&["explain", "--id", id, "--json"])).expect("it prints JSON");
+    assert_eq!((&remembered["route"], &remembered["reason"]), (&"books".into(), &"no_credential".into()));
+    let unknown = Command::new(program("cutover"))
+        .args(["explain", "--id", "01932c07-0000-7000-8000-0000000000ff"])
+        .env("AUTHZ_ADMIN_ADDRESS", edge.address("AUTHZ_ADMIN_ADDRESS").to_string())
+        .output()
+        .expect("cutover can be started");
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("no decision is remembered"));
+}
+
+#[test]
+fn the_agreement_is_read_from_a_real_access_log() {
+    let backend = Backend::with(|seen| {
+        let status = if seen.request_line().contains("/books/private") { "403 Forbidden" } else { "200 OK" };
+        format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").into_bytes()
+    });
+    let edge = Edge::dev().every_backend(backend.address()).start();
+    let token = edge.mint().good(0);
+    for _ in 0..5 {
+        assert_eq!(edge.get("/books").token(&token).send().status, 200);
+        assert_eq!(edge.get("/users/@me").token(&token).send().status, 200);
+    }
+    assert_eq!(edge.get("/books/private").token(&token).send().status, 403);
+    assert_eq!(edge.get("/books").send().status, 401);
+    assert_eq!(edge.get("/open-graph/1").send().status, 200);
+    let log = edge.home().join("logs/access.json").display().to_string();
+    let read = || -> Value {
+        let text = edge.cutover(&["agreement", "--log", &log, "--least", "5", "--json"]);
+        serde_json::from_str(&text).expect("it prints JSON")
+    };
+    let row = |name: &str| {
+        let report = read();
+        let rows = report["routes"].as_array().cloned().unwrap_or_default();
+        rows.into_iter().find(|row| row["route"] == name).unwrap_or_default()
+    };
+    eventually("the log is written", || row("open-graph")["requests"] == 1);
+    let books = row("books");
+    assert_eq!((&books["both_allow"], &books["backend_refuses"]["403"]), (&5.into(), &1.into()), "{books:#}");
+    assert_eq!(books["edge_refuses"]["401"], 1, "{books:#}");
+    assert_eq!(books["verdict"], "the backend must go on checking");
+    assert_eq!(row("users-me")["verdict"], "the backend may stop checking");
+    assert_eq!(row("open-graph")["verdict"], "nothing to compare");
+}

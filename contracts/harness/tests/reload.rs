@@ -1,0 +1,181 @@
+//! A changed edge file under requests: both revisions are decided by their own rules, a wrong file changes
+//! nothing, and nobody is answered 503 on the way.
+#![expect(clippy::indexing_slicing, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use harness::wire::Request;
+use harness::{Backend, Edge};
+use serde_json::Value;
+
+const BOOKS: &str = "{ name: books, host: api, prefix: /books, policy: signed-in,";
+
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < until, "it never came about that {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn admin(edge: &Edge, path: &str) -> harness::wire::Answer {
+    Request::new(edge.address("AUTHZ_ADMIN_ADDRESS"), "GET", path).send()
+}
+
+fn revision(edge: &Edge) -> String {
+    admin(edge, "/readyz").json()["revision"].as_str().unwrap_or_default().to_owned()
+}
+
+/// What `/readyz` says about the edge file.
+fn detail(edge: &Edge) -> String {
+    admin(edge, "/readyz").json()["parts"]["edge"]["detail"].as_str().unwrap_or_default().to_owned()
+}
+
+fn reloads(edge: &Edge, result: &str) -> u64 {
+    let metrics = admin(edge, "/metrics").text();
+    let name = format!("authz_edge_reload_total{{result=\"{result}\"}} ");
+    metrics.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap_or_default()
+}
+
+fn text(edge: &Edge) -> String {
+    std::fs::read_to_string(edge.file()).expect("the edge file is readable")
+}
+
+/// Replaces the edge file as a deployment does it.
+fn replace(edge: &Edge, text: &str) {
+    let next = edge.file().with_extension("next");
+    std::fs::write(&next, text).expect("the home is writable");
+    std::fs::rename(&next, edge.file()).expect("the home is writable");
+}
+
+#[test]
+fn old_and_new_revisions_are_both_decided_by_their_own_rules_while_envoy_moves_over() {
+    let backend = Backend::plain();
+    let edge = Edge::dev().every_backend(backend.address()).start();
+    let token = edge.mint().good(0);
+    let old = revision(&edge);
+    let before = text(&edge);
+    let stop = AtomicBool::new(false);
+    let answers = std::thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            let mut seen = Vec::new();
+            while !stop.load(Ordering::Relaxed) {
+                seen.push(edge.get("/books").token(&token).send().status);
+            }
+            seen
+        });
+        replace(&edge, &before.replace(BOOKS, &BOOKS.replace("signed-in", "bot")));
+        eventually("the authorizer has the new file", || revision(&edge) != old);
+        // Envoy still has the old configuration, and is answered by the old policy.
+        for _ in 0..20 {
+            assert_eq!(edge.get("/books").token(&token).send().status, 200);
+        }
+        edge.render();
+        eventually("Envoy has the new configuration", || {
+            edge.get("/books").token(&token).send().status == 403
+        });
+        stop.store(true, Ordering::Relaxed);
+        client.join().expect("the client ends")
+    });
+    let changes = answers.windows(2).filter(|pair| matches!(pair, [a, b] if a != b)).count();
+    assert!(answers.iter().all(|status| [200, 403].contains(status)) && changes <= 1, "{answers:?}");
+    assert_eq!((reloads(&edge, "applied"), reloads(&edge, "invalid")), (1, 0));
+
+    // The access log knows which rules decided.
+    let new = revision(&edge);
+    let log = edge.access_log(answers.len() + 20);
+    let of = |status: u64| {
+        let lines = log.iter().filter(|line| line["route"] == "books" && line["status"] == status);
+        lines.map(|line| line["revision"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(of(200).iter().all(|revision| *revision == old), "{:?}", of(200));
+    assert!(!of(403).is_empty() && of(403).iter().all(|revision| *revision == new), "{:?}", of(403));
+
+    // And back: the first revision is the newest again.
+    replace(&edge, &before);
+    eventually("the old file is in force again", || revision(&edge) == old);
+    edge.render();
+    eventually("requests pass again", || edge.get("/books").token(&token).send().status == 200);
+}
+
+#[test]
+fn a_wrong_file_changes_nothing_and_is_told() {
+    let backend = Backend::plain();
+    let mut edge = Edge::dev().every_backend(backend.address()).start();
+    let token = edge.mint().good(0);
+    let (old, before) = (revision(&edge), text(&edge));
+
+    let wrong = before.replace("policy: bot, to: users", "policy: robot, to: usres");
+    assert_ne!(wrong, before);
+    replace(&edge, &wrong);
+    eventually("the wrong file is counted", || reloads(&edge, "invalid") == 1);
+    assert_eq!(revision(&edge), old);
+    assert_eq!(admin(&edge, "/readyz").status, 200, "the last good file decides");
+    assert!(detail(&edge).contains("`robot`") && detail(&edge).contains("`usres`"), "{}", detail(&edge));
+    let log = edge.part(harness::Part::Authz).log();
+    assert!(log.contains("robot") && log.contains("usres"), "every fault is in the log: {log}");
+    assert_eq!(edge.get("/books").token(&token).send().status, 200);
+
+    std::fs::remove_file(edge.file()).expect("the file is there");
+    eventually("the missing file is told", || detail(&edge).contains("No such file"));
+    assert_eq!(edge.get("/books").token(&token).send().status, 200);
+
+    replace(&edge, &before);
+    eventually("the good file is back", || !detail(&edge).contains("refused"));
+    assert_eq!(revision(&edge), old);
+    assert_eq!(reloads(&edge, "applied"), 0, "nothing was new");
+}
+
+#[test]
+fn what_needs_a_restart_is_refused_and_its_revision_is_never_guessed() {
+    let backend = Backend::plain();
+    let edge = Edge::dev().every_backend(backend.address()).start();
+    let token = edge.mint().good(2);
+    let before = text(&edge);
+    replace(&edge, &before.replace(".run}/tenants.yaml", ".run}/other.yaml"));
+    eventually("the change is refused", || reloads(&edge, "needs_restart") == 1);
+    assert!(detail(&edge).contains("tenants") && detail(&edge).contains("restart"), "{}", detail(&edge));
+    assert_eq!(edge.get("/books").token(&token).send().status, 200);
+
+    // Whoever renders it all the same is told at once.
+    edge.render();
+    eventually("Envoy asks with a revision that nobody knows", || {
+        edge.get("/books").token(&token).send().status == 503
+    });
+    let log = edge.access_log(1);
+    let unknown = |line: &Value| line["status"] == 503 && line["reason"] == "unknown_revision";
+    eventually("the log says why", || edge.access_log(log.len()).iter().any(unknown));
+
+    replace(&edge, &before);
+    edge.render();
+    eventually("requests pass again", || edge.get("/books").token(&token).send().status == 200);
+}
+
+#[test]
+fn a_swapped_symlink_is_seen() {
+    let backend = Backend::plain();
+    let edge = Edge::dev().every_backend(backend.address()).start();
+    let token = edge.mint().good(0);
+    let before = text(&edge);
+    let old = revision(&edge);
+    // As Kubernetes mounts a ConfigMap: the file is a link through a link that is moved.
+    let home = edge.home();
+    for (version, text) in
+        [("v1", before.clone()), ("v2", before.replace(BOOKS, &BOOKS.replace("signed-in", "bot")))]
+    {
+        std::fs::create_dir(home.join(version)).expect("the home is writable");
+        std::fs::write(home.join(version).join("edge.yaml"), text).expect("the home is writable");
+    }
+    let link = |target: &str, at: &std::path::Path| {
+        let next = home.join("next");
+        std::os::unix::fs::symlink(target, &next).expect("the home is writable");
+        std::fs::rename(&next, at).expect("the home is writable");
+    };
+    link("v1", &home.join("data"));
+    link("data/edge.yaml", edge.file());
+    link("v2", &home.join("data"));
+    eventually("the swapped file is in force", || revision(&edge) != old);
+    edge.render();
+    eventually("the new rule holds", || edge.get("/books").token(&token).send().status == 403);
+}

@@ -1,0 +1,183 @@
+//! Every key of a file, found by its id.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use clock::UnixTime;
+use identity::Client;
+
+use crate::record::Record;
+use crate::text::{ApiKey, KeyHash, KeyId};
+
+/// Why a well-written key is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyFault {
+    /// No key has this id.
+    Unknown,
+    /// The id is known, the secret is another.
+    WrongSecret,
+    /// The key was revoked.
+    Revoked,
+    /// The key is past its `expires`.
+    Expired,
+}
+
+#[derive(Debug)]
+struct Entry {
+    hash: KeyHash,
+    expires: Option<u64>,
+    revoked: bool,
+    holder: Arc<Client>,
+}
+
+/// The keys of a file. Looking one up costs the same with ten keys and with a hundred thousand: one hash, one
+/// look, one comparison.
+#[derive(Debug, Default)]
+pub struct Table {
+    entries: HashMap<KeyId, Entry>,
+}
+
+impl Table {
+    /// Reads the content of a key file. An empty file has no keys; empty lines do not count.
+    ///
+    /// # Errors
+    /// A sentence with the line and what is wrong with it; then nothing of the content counts.
+    pub fn parse(content: &[u8]) -> Result<Self, String> {
+        let mut entries = HashMap::new();
+        // Most clients have a key or two; equal holders share one value.
+        let mut holders: HashMap<Client, Arc<Client>> = HashMap::new();
+        for_each(content, |number, record| {
+            if let Some(scope) = record.scopes.iter().find(|scope| !Record::is_scope(scope)) {
+                return Err(format!("line {number}: {scope:?} is not a scope (RFC 6749 §3.3)"));
+            }
+            let holder = record.holder();
+            let holder = Arc::clone(holders.entry(holder.clone()).or_insert_with(|| Arc::new(holder)));
+            let entry = Entry {
+                hash: record.sha256,
+                expires: record.expires,
+                revoked: record.revoked.is_some(),
+                holder,
+            };
+            match entries.insert(record.id, entry) {
+                None => Ok(()),
+                Some(_) => Err(format!("line {number}: key {} is listed twice", record.id)),
+            }
+        })?;
+        Ok(Self { entries })
+    }
+
+    /// Whom `key` speaks for at `now`. `expires` is exact, without leeway: both clocks are the edge's own.
+    ///
+    /// # Errors
+    /// [`KeyFault`]. Whether a key was revoked or expired is said only about a key whose secret is right.
+    pub fn holder(&self, key: &ApiKey<'_>, now: UnixTime) -> Result<&Arc<Client>, KeyFault> {
+        let hash = key.hash();
+        let entry = self.entries.get(&key.id()).ok_or(KeyFault::Unknown)?;
+        if !entry.hash.is(&hash) {
+            return Err(KeyFault::WrongSecret);
+        }
+        if entry.revoked {
+            return Err(KeyFault::Revoked);
+        }
+        if entry.expires.is_some_and(|expires| now.seconds() >= expires) {
+            return Err(KeyFault::Expired);
+        }
+        Ok(&entry.holder)
+    }
+
+    /// How many keys there are, the dead ones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+/// Hands every record of `content` to `one`, with the number of its line.
+pub(crate) fn for_each(
+    content: &[u8],
+    mut one: impl FnMut(usize, Record) -> Result<(), String>,
+) -> Result<(), String> {
+    for (index, line) in content.split(|byte| *byte == b'\n').enumerate() {
+        if line.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        let number = index + 1;
+        // The library's message can quote the line; the place is enough, and a hash is nobody's business.
+        let record = serde_json::from_slice(line)
+            .map_err(|e| format!("line {number} is not the record of a key (column {})", e.column()))?;
+        one(number, record)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::generate;
+
+    const TENANT: &str = "00000000-0000-7000-8000-000000000001";
+
+    fn line(id: KeyId, hash: KeyHash, more: &str) -> String {
+        let (id, hash) = (serde_json::to_string(&id).unwrap(), serde_json::to_string(&hash).unwrap());
+        format!(
+            "{{\"id\":{id},\"sha256\":{hash},\"client\":\"ci\",\"tenant\":\"{TENANT}\",\"created\":1{more}}}\n"
+        )
+    }
+
+    #[test]
+    fn only_the_live_key_with_its_own_secret() {
+        let (id, text, hash) = generate().unwrap();
+        let (_, other, _) = generate().unwrap();
+        let at = UnixTime::from_seconds;
+        let ask = |more: &str, text: &str, now| {
+            let table = Table::parse(line(id, hash, more).as_bytes()).unwrap();
+            table.holder(&ApiKey::read(text.as_bytes()).unwrap(), now).map(|client| client.name.to_string())
+        };
+        assert_eq!(ask("", &text, at(5)), Ok("ci".to_owned()));
+        assert_eq!(ask("", &other, at(5)), Err(KeyFault::Unknown));
+        let borrowed = format!("{}{}", &text[..20], &other[20..]);
+        assert_eq!(ask("", &borrowed, at(5)), Err(KeyFault::WrongSecret));
+        assert_eq!(ask(",\"expires\":10", &text, at(9)), Ok("ci".to_owned()));
+        assert_eq!(ask(",\"expires\":10", &text, at(10)), Err(KeyFault::Expired));
+        assert_eq!(ask(",\"revoked\":99", &text, at(5)), Err(KeyFault::Revoked));
+        assert_eq!(ask(",\"revoked\":99", &borrowed, at(5)), Err(KeyFault::WrongSecret));
+    }
+
+    #[test]
+    fn a_hash_does_not_fit_under_another_id() {
+        let (_, text, hash) = generate().unwrap();
+        let (other, ..) = generate().unwrap();
+        let table = Table::parse(line(other, hash, "").as_bytes()).unwrap();
+        let moved = format!("ck_{other}{}", &text[19..]);
+        assert_eq!(
+            table.holder(&ApiKey::read(moved.as_bytes()).unwrap(), UnixTime::from_seconds(5)),
+            Err(KeyFault::WrongSecret)
+        );
+    }
+
+    #[test]
+    fn a_faulty_file_is_refused_whole_and_the_line_is_named() {
+        let (id, _, hash) = generate().unwrap();
+        let good = line(id, hash, "");
+        for (content, needle) in [
+            (format!("{good}{good}"), "line 2"),
+            (format!("{good}\n\nnonsense\n"), "line 4"),
+            (line(id, hash, ",\"scopes\":[\"a b\"]"), "not a scope"),
+            (line(id, hash, ",\"more\":1"), "line 1"),
+            (good.replace("\"ci\"", "\"C I\""), "line 1"),
+            (good.replace("\"ci\"", &format!("\"{TENANT}\"")), "line 1"),
+            (good.replace(TENANT, "x"), "line 1"),
+        ] {
+            let fault = Table::parse(content.as_bytes()).unwrap_err();
+            assert!(fault.contains(needle), "{content:?} says {fault:?}");
+        }
+        assert!(Table::parse(b"").unwrap().is_empty());
+        assert_eq!(Table::parse(good.as_bytes()).unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,418 @@
+//! What the file may say about credentials: issuers of tokens, API keys, sessions of the legacy, and what a
+//! policy accepts.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use identity::{Role, TenantId};
+
+use crate::edge::{
+    AcceptedCredential, ApiKeys, Backend, Issuer, KeyAlgorithm, KeySource, LegacyCheck, LegacySessions,
+    LegacyStore, LegacyVerifier, RedisUrl, Reserved,
+};
+use crate::load::Declared;
+use crate::node::Node;
+use crate::reader::{self, Context, Fields};
+use crate::sections::{Stores, choice, cookie_name, path};
+
+/// What most verifiers allow two clocks to differ by; the legacy's library too (CONTRACT §2.3).
+const LEEWAY: Duration = Duration::from_secs(60);
+/// Where clients of other gateways are used to put a key.
+const API_KEY_HEADER: &str = "x-api-key";
+/// A Redis in the same network answers within a millisecond; one that needs fifty is stuck.
+const STORE_TIMEOUT: Duration = Duration::from_millis(50);
+/// Leaves room within the 200 ms that Envoy waits for the authorizer.
+const CHECK_TIMEOUT: Duration = Duration::from_millis(150);
+/// Two page loads' worth of requests ask once; a logout is late by no more than this.
+const CHECK_CACHE: Duration = Duration::from_millis(1_000);
+/// More would make a logout at the legacy late by longer than anybody expects.
+const MAX_CHECK_CACHE_MS: u64 = 5_000;
+/// Whoever believes more issuers than this has no list but a habit.
+const MAX_ISSUERS: usize = 16;
+
+/// The issuers of `sessions`: a list under `issuers`, or the one that stands in `sessions` itself.
+pub(crate) fn issuers(context: Context<'_>, fields: &mut Fields<'_>) -> Option<Vec<Issuer>> {
+    const FLAT: [&str; 6] = ["issuer", "audience", "token_type", "keys", "algorithms", "leeway_seconds"];
+    let Some(list) = fields.optional("issuers") else {
+        return one_issuer(context, fields).map(|issuer| vec![issuer]);
+    };
+    for name in FLAT {
+        if let Some(node) = fields.optional(name) {
+            let problem = format!("`sessions` has `issuers` and also `{name}` for a single one");
+            context.faults.report(node.place, problem, "move it into the list, or leave the list out");
+        }
+    }
+    let elements = reader::list(context, list, "`issuers`");
+    if elements.is_empty() || elements.len() > MAX_ISSUERS {
+        let problem = format!("`issuers` lists {} issuers", elements.len());
+        context.faults.report(list.place, problem, format!("list 1 to {MAX_ISSUERS}"));
+        return None;
+    }
+    let mut names = BTreeSet::new();
+    let mut issuers = Vec::with_capacity(elements.len());
+    let mut sound = true;
+    for element in elements {
+        let mut fields = Fields::of(context, element, "an issuer");
+        let issuer = one_issuer(context, &mut fields);
+        fields.finish();
+        sound &= issuer.is_some();
+        let Some(issuer) = issuer else { continue };
+        if !names.insert(issuer.issuer.clone()) {
+            let problem = format!("two issuers are called {:?}", issuer.issuer);
+            context.faults.report(
+                element.place,
+                problem,
+                "a token is verified with the keys of the one issuer that it names: merge the two",
+            );
+        }
+        issuers.push(issuer);
+    }
+    sound.then_some(issuers)
+}
+
+fn one_issuer(context: Context<'_>, fields: &mut Fields<'_>) -> Option<Issuer> {
+    let issuer = fields
+        .required("issuer", "say which `iss` a token must have")
+        .and_then(|n| reader::text(context, n, "the issuer").map(str::to_owned));
+    let audiences = fields
+        .required(
+            "audience",
+            "say which `aud` a token must have: without it, a token for another product would pass",
+        )
+        .and_then(|n| audiences(context, n));
+    let token_type = fields
+        .optional("token_type")
+        .map_or(Some("at+jwt".to_owned()), |n| reader::text(context, n, "`token_type`").map(str::to_owned));
+    let keys = fields
+        .required("keys", "say where the public keys are: `keys: { file: … }` or `keys: { url: … }`")
+        .and_then(|n| key_source(context, n));
+    let algorithms =
+        fields.optional("algorithms").map_or(Some(Vec::new()), |n| algorithms(context, n, keys.as_ref()));
+    let leeway = fields.optional("leeway_seconds").map_or(Some(LEEWAY), |n| leeway(context, n));
+    Some(Issuer {
+        issuer: issuer?,
+        audiences: audiences?,
+        token_type: token_type?,
+        keys: keys?,
+        algorithms: algorithms?,
+        leeway: leeway?,
+    })
+}
+
+fn leeway(context: Context<'_>, node: &Node) -> Option<Duration> {
+    reader::number(context, node, "`leeway_seconds`", 0, 300).map(Duration::from_secs)
+}
+
+/// One audience, or a list of them.
+fn audiences(context: Context<'_>, node: &Node) -> Option<Vec<String>> {
+    if !matches!(node.value, crate::node::Value::List(_)) {
+        return reader::text(context, node, "the audience").map(|audience| vec![audience.to_owned()]);
+    }
+    let elements = reader::list(context, node, "the audience");
+    if elements.is_empty() {
+        context.faults.report(node.place, "the audience is an empty list", "name at least one");
+        return None;
+    }
+    elements.iter().map(|n| reader::text(context, n, "an audience").map(str::to_owned)).collect()
+}
+
+fn algorithm_choices() -> [(&'static str, KeyAlgorithm); 9] {
+    KeyAlgorithm::ALL.map(|algorithm| (algorithm.as_str(), algorithm))
+}
+
+fn algorithms(context: Context<'_>, node: &Node, keys: Option<&KeySource>) -> Option<Vec<KeyAlgorithm>> {
+    let elements = reader::list(context, node, "`algorithms`");
+    if elements.is_empty() {
+        context.faults.report(
+            node.place,
+            "`algorithms` lists nothing",
+            "name at least one, such as ES256, or leave it out",
+        );
+        return None;
+    }
+    let listed: Option<Vec<_>> =
+        elements.iter().map(|n| choice(context, n, "an algorithm", &algorithm_choices())).collect();
+    let listed = listed?;
+    if let Some(KeySource::Pem { algorithm, .. }) = keys
+        && !listed.contains(algorithm)
+    {
+        let problem = format!("`algorithms` does not list {}, which the key is for", algorithm.as_str());
+        context.faults.report(node.place, problem, "list it, or leave `algorithms` out");
+    }
+    Some(listed)
+}
+
+fn key_source(context: Context<'_>, node: &Node) -> Option<KeySource> {
+    let mut fields = Fields::of(context, node, "`keys`");
+    let file = fields.optional("file");
+    let url = fields.optional("url");
+    let pem = fields.optional("pem");
+    let place = fields.place;
+    let source = match (file, url, pem) {
+        (Some(file), None, None) => path(context, file, "`file`").map(KeySource::File),
+        (None, Some(url), None) => key_url(context, url),
+        (None, None, Some(pem)) => {
+            let path = path(context, pem, "`pem`");
+            let kid = fields
+                .required("kid", "a PEM file has none: write the `kid` that the issuer's tokens carry")
+                .and_then(|n| reader::text(context, n, "`kid`").map(str::to_owned));
+            let algorithm = fields
+                .required("algorithm", "a PEM file has none: write the key's algorithm, such as ES256")
+                .and_then(|n| choice(context, n, "`algorithm`", &algorithm_choices()));
+            match (path, kid, algorithm) {
+                (Some(path), Some(kid), Some(algorithm)) => Some(KeySource::Pem { path, kid, algorithm }),
+                (None, _, _) | (_, None, _) | (_, _, None) => None,
+            }
+        }
+        (None, None, None) | (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
+            context.faults.report(
+                place,
+                "`keys` needs either a `file` or a `url` (or a `pem`)",
+                "give exactly one of them",
+            );
+            None
+        }
+    };
+    fields.finish();
+    source
+}
+
+fn key_url(context: Context<'_>, url: &Node) -> Option<KeySource> {
+    let mend = "write an http:// or https:// address";
+    let text: String = reader::parsed(context, url, "`url`", mend)?;
+    if text.starts_with("https://") || text.starts_with("http://") {
+        return Some(KeySource::Url(text));
+    }
+    context.faults.report(url.place, format!("`url` is {text:?}"), mend);
+    None
+}
+
+pub(crate) fn api_keys(context: Context<'_>, node: &Node) -> Option<ApiKeys> {
+    let mut fields = Fields::of(context, node, "`api_keys`");
+    let file = fields
+        .required("file", "say where keys are listed: `file: api-keys.jsonl`; `cutover apikey new` makes it")
+        .and_then(|n| path(context, n, "`file`"));
+    let header =
+        fields.optional("header").map_or(Some(API_KEY_HEADER.to_owned()), |n| api_key_header(context, n));
+    fields.finish();
+    Some(ApiKeys { file: file?, header: header? })
+}
+
+/// Headers that mean something to somebody else already.
+const TAKEN: [&str; 12] = [
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "host",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-request-id",
+];
+
+fn api_key_header(context: Context<'_>, node: &Node) -> Option<String> {
+    let text = reader::text(context, node, "`header`")?;
+    let written = !text.is_empty()
+        && text.len() <= 64
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if written && !TAKEN.contains(&text) {
+        return Some(text.to_owned());
+    }
+    let mend = "write a header of its own in lower-case letters, digits and `-`, such as x-api-key";
+    context.faults.report(node.place, format!("`header` of `api_keys` is {text:?}"), mend);
+    None
+}
+
+/// A key in a header that the guard takes away would never arrive.
+pub(crate) fn check_header(
+    context: Context<'_>,
+    node: Option<&Node>,
+    api_keys: Option<&ApiKeys>,
+    reserved: Option<&Reserved>,
+) {
+    let (Some(node), Some(ApiKeys { header, .. }), Some(reserved)) = (node, api_keys, reserved) else {
+        return;
+    };
+    if reserved.names.contains(header) || reserved.prefixes.iter().any(|prefix| header.starts_with(prefix)) {
+        context.faults.report(
+            node.place,
+            format!("`header` of `api_keys` is {header:?}, which `reserved_headers` takes away from clients"),
+            "choose another header, or do not reserve it",
+        );
+    }
+}
+
+pub(crate) fn legacy_sessions(
+    context: Context<'_>,
+    node: &Node,
+    backends: &Declared<Backend>,
+    patience: Option<Duration>,
+) -> Option<LegacySessions> {
+    let mut fields = Fields::of(context, node, "`legacy_sessions`");
+    let cookie = fields
+        .required("cookie", "name the cookie with the legacy's access token")
+        .and_then(|n| cookie_name(context, n));
+    let tenant = fields
+        .required("tenant", "the legacy knows no tenants: write the id of the one that its people belong to")
+        .and_then(|n| reader::parsed::<TenantId>(context, n, "`tenant`", "write the tenant's UUID"));
+    let role = fields.optional("role").map_or(Some(Role::NORMAL), |n| {
+        reader::number(context, n, "`role`", 0, 255).and_then(|r| u8::try_from(r).ok()).map(Role)
+    });
+    let verify = fields
+        .required(
+            "verify",
+            "say who knows: `verify: { redis: { url: … } }` or `verify: { check: { backend: …, path: … } }`",
+        )
+        .and_then(|n| verifier(context, n, backends, patience));
+    fields.finish();
+    Some(LegacySessions { cookie: cookie?, tenant: tenant?, role: role?, verify: verify? })
+}
+
+fn verifier(
+    context: Context<'_>,
+    node: &Node,
+    backends: &Declared<Backend>,
+    patience: Option<Duration>,
+) -> Option<LegacyVerifier> {
+    let mut fields = Fields::of(context, node, "`verify`");
+    let redis = fields.optional("redis");
+    let check = fields.optional("check");
+    fields.finish();
+    match (redis, check) {
+        (Some(redis), None) => store(context, redis, patience).map(LegacyVerifier::Store),
+        (None, Some(check)) => ask(context, check, backends, patience).map(LegacyVerifier::Check),
+        (Some(_), Some(_)) | (None, None) => {
+            let problem = "`verify` needs either `redis` or `check`";
+            context.faults.report(node.place, problem, "give exactly one of them");
+            None
+        }
+    }
+}
+
+fn store(context: Context<'_>, node: &Node, patience: Option<Duration>) -> Option<LegacyStore> {
+    let mut fields = Fields::of(context, node, "`redis`");
+    let mend = "write redis://host:port, a password best as ${NAME}";
+    let url = fields.required("url", mend).and_then(|n| {
+        let text: String = reader::parsed(context, n, "`url`", mend)?;
+        if text.starts_with("redis://") {
+            return Some(RedisUrl(text));
+        }
+        context.faults.report(n.place, "`url` of `redis` does not begin with redis://", mend);
+        None
+    });
+    let key_prefix = fields
+        .optional("key_prefix")
+        .map_or(Some(String::new()), |n| reader::text(context, n, "`key_prefix`").map(str::to_owned));
+    let timeout = timeout(context, &mut fields, STORE_TIMEOUT, patience);
+    let leeway = fields.optional("leeway_seconds").map_or(Some(LEEWAY), |n| leeway(context, n));
+    fields.finish();
+    Some(LegacyStore { url: url?, key_prefix: key_prefix?, timeout: timeout?, leeway: leeway? })
+}
+
+fn ask(
+    context: Context<'_>,
+    node: &Node,
+    backends: &Declared<Backend>,
+    patience: Option<Duration>,
+) -> Option<LegacyCheck> {
+    let mut fields = Fields::of(context, node, "`check`");
+    let backend = fields
+        .required("backend", "name the backend that checks sessions")
+        .and_then(|n| backends.reference(context, n, "the backend of `check`"));
+    let path = fields.required("path", "write the path of the check, such as /auth/token").and_then(|n| {
+        let path = reader::text(context, n, "the path of `check`")?;
+        if path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
+            return Some(path.to_owned());
+        }
+        let problem = format!("the path of `check` is {path:?}");
+        context.faults.report(n.place, problem, "write a path in visible ASCII that begins with `/`");
+        None
+    });
+    let cache = fields
+        .optional("cache_ms")
+        .map_or(Some(CHECK_CACHE), |n| reader::millis(context, n, "`cache_ms`", 0, MAX_CHECK_CACHE_MS));
+    let timeout = timeout(context, &mut fields, CHECK_TIMEOUT, patience);
+    fields.finish();
+    let (backend, path) = (backend?, path?);
+    // Absent when the backend has a fault of its own, which is reported where it stands.
+    let Backend { host, port, request_headers, .. } = backends.good.get(&backend)?;
+    let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+    Some(LegacyCheck {
+        url: format!("http://{host}:{port}{path}"),
+        request_headers: request_headers.clone(),
+        cache: cache?,
+        timeout: timeout?,
+    })
+}
+
+/// `timeout_ms`, which must end before Envoy's patience does: otherwise nobody would read the answer.
+fn timeout(
+    context: Context<'_>,
+    fields: &mut Fields<'_>,
+    default: Duration,
+    patience: Option<Duration>,
+) -> Option<Duration> {
+    let node = fields.optional("timeout_ms");
+    let place = node.map_or(fields.place, |node| node.place);
+    let timeout = node.map_or(Some(default), |n| reader::millis(context, n, "`timeout_ms`", 1, 10_000))?;
+    if let Some(patience) = patience
+        && timeout >= patience
+    {
+        let (wait, patience) = (timeout.as_millis(), patience.as_millis());
+        context.faults.report(
+            place,
+            format!("`timeout_ms` is {wait}, and Envoy waits {patience} ms for the authorizer"),
+            "write less than `timeout_ms` of `authorizer`, or raise that",
+        );
+    }
+    Some(timeout)
+}
+
+/// Which credentials a policy accepts, in order of precedence; empty when it does not say.
+pub(crate) fn accept(
+    context: Context<'_>,
+    fields: &mut Fields<'_>,
+    what: &str,
+    stores: Stores,
+) -> Vec<AcceptedCredential> {
+    let Some(node) = fields.optional("accept") else { return Vec::new() };
+    let kinds = [AcceptedCredential::Session, AcceptedCredential::ApiKey, AcceptedCredential::LegacySession];
+    let choices = kinds.map(|kind| (kind.as_str(), kind));
+    let elements = reader::list(context, node, &format!("`accept` of {what}"));
+    if elements.is_empty() {
+        let problem = format!("`accept` of {what} accepts nothing");
+        context.faults.report(
+            node.place,
+            problem,
+            "list at least one: `session`, `api-key`, `legacy-session`",
+        );
+    }
+    let mut accepted = Vec::new();
+    for element in elements {
+        let Some(kind) = choice(context, element, &format!("`accept` of {what}"), &choices) else { continue };
+        let (there, section) = match kind {
+            // Reported with the policy, as for a policy without `accept`.
+            AcceptedCredential::Session => (true, "sessions"),
+            AcceptedCredential::ApiKey => (stores.api_keys, "api_keys"),
+            AcceptedCredential::LegacySession => (stores.legacy_sessions, "legacy_sessions"),
+        };
+        if !there {
+            context.faults.report(
+                element.place,
+                format!("{what} accepts `{}`, and the file has no `{section}`", kind.as_str()),
+                format!("say where they are: `{section}: …`"),
+            );
+        }
+        if accepted.contains(&kind) {
+            let problem = format!("`accept` of {what} lists `{}` twice", kind.as_str());
+            context.faults.report(element.place, problem, "list it once: the order is the precedence");
+        } else {
+            accepted.push(kind);
+        }
+    }
+    accepted
+}

@@ -1,0 +1,66 @@
+//! What services may do, and who says so.
+
+use identity::ServiceName;
+
+use super::path;
+use crate::edge::{InternalPolicy, Service, ServiceTokens};
+use crate::fault::suggest;
+use crate::load::Declared;
+use crate::node::Node;
+use crate::reader::{self, Context, Fields};
+
+pub(crate) fn tokens(context: Context<'_>, node: &Node) -> Option<ServiceTokens> {
+    let mut fields = Fields::of(context, node, "`service_tokens`");
+    let issuer = fields
+        .required("issuer", "say which `iss` a service token must have")
+        .and_then(|n| reader::text(context, n, "the issuer of `service_tokens`").map(str::to_owned));
+    let keys = fields
+        .required("keys", "say where the issuer's public keys are: `keys: service-token.jwks.json`")
+        .and_then(|n| path(context, n, "`keys` of `service_tokens`"));
+    fields.finish();
+    Some(ServiceTokens { issuer: issuer?, keys: keys? })
+}
+
+/// A list of permissions: scope tokens (RFC 6749 §3.3), which is how they are asked for.
+pub(crate) fn permissions(context: Context<'_>, node: &Node, what: &str) -> Vec<String> {
+    let mut permissions: Vec<String> = Vec::new();
+    for element in reader::list(context, node, &format!("`permissions` of {what}")) {
+        let Some(text) = reader::text(context, element, &format!("a permission of {what}")) else { continue };
+        let token = |b: u8| b == 0x21 || (0x23..=0x5b).contains(&b) || (0x5d..=0x7e).contains(&b);
+        if text.is_empty() || text.len() > 64 || !text.bytes().all(token) {
+            let problem = format!("a permission of {what} is {text:?}");
+            context.faults.report(element.place, problem, "write 1 to 64 visible characters without quotes");
+        } else if permissions.iter().any(|permission| permission == text) {
+            let problem = format!("{what} lists the permission `{text}` twice");
+            context.faults.report(element.place, problem, "remove one");
+        } else if permissions.len() == 32 {
+            let problem = format!("{what} has more than 32 permissions, `{text}` is one too many");
+            context.faults.report(
+                element.place,
+                problem,
+                "a token carries all of them: use fewer, wider ones",
+            );
+        } else {
+            permissions.push(text.to_owned());
+        }
+    }
+    permissions
+}
+
+/// Reports a permission that no service has: nobody would pass.
+pub(crate) fn check_permissions(
+    context: Context<'_>,
+    node: &Node,
+    what: &str,
+    policy: &InternalPolicy,
+    services: &Declared<(ServiceName, Service)>,
+) {
+    let known =
+        services.good.values().flat_map(|(_, service)| service.permissions.iter().map(String::as_str));
+    for permission in &policy.permissions {
+        if !known.clone().any(|known| known == permission) {
+            let problem = format!("{what} asks for the permission `{permission}`, which no service has");
+            context.faults.report(node.place, problem, suggest(permission, known.clone()));
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Who calls.
+
+use std::path::Path;
+
+use clock::UnixTime;
+use identity::assertion::{Rejected, Verifier};
+use identity::keyset::KeyFileError;
+use identity::{Caller, ServiceName};
+
+/// Believes the edge about the services that call this one.
+#[derive(Debug)]
+pub struct Callers {
+    verifier: Verifier,
+    expected: Vec<ServiceName>,
+}
+
+/// Why a call is not from an expected service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotACaller {
+    /// No identity, or more than one.
+    #[error("not exactly one signed identity")]
+    NotOne,
+    /// The identity is not to be believed.
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
+    /// A person, or a service that is not expected here.
+    #[error("not a service that is expected here")]
+    Unexpected,
+}
+
+impl Callers {
+    /// Calls to the service `me` from one of `expected`, signed by the edge called `edge` with a key of the JWK set
+    /// `keys`.
+    ///
+    /// # Errors
+    /// [`KeyFileError`], naming the file and the mend.
+    pub fn new(me: &str, edge: &str, keys: &Path, expected: Vec<ServiceName>) -> Result<Self, KeyFileError> {
+        Ok(Self { verifier: Verifier::new(me).trust_file(edge, keys)?, expected })
+    }
+
+    /// The service that a call at `now` is from; `identities` are the values of its
+    /// [`identity::headers::IDENTITY`] lines.
+    ///
+    /// # Errors
+    /// [`NotACaller`].
+    pub fn caller<'a>(
+        &self,
+        identities: impl IntoIterator<Item = &'a [u8]>,
+        now: UnixTime,
+    ) -> Result<ServiceName, NotACaller> {
+        let mut identities = identities.into_iter();
+        let (Some(identity), None) = (identities.next(), identities.next()) else {
+            return Err(NotACaller::NotOne);
+        };
+        let identity = std::str::from_utf8(identity).map_err(|_| Rejected::Malformed)?;
+        match self.verifier.verify(identity, now)? {
+            Caller::Service(name) if self.expected.contains(&name) => Ok(name),
+            Caller::Service(_) | Caller::Person(_) | Caller::Client(_) => Err(NotACaller::Unexpected),
+        }
+    }
+}

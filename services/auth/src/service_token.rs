@@ -1,0 +1,286 @@
+//! Service tokens: OAuth 2.0 client credentials (RFC 6749 §4.4) with `private_key_jwt` (RFC 7523 §2.2).
+//!
+//! `POST /_/auth/service-token` on the service listener takes a form and answers JSON:
+//!
+//! | field | |
+//! |---|---|
+//! | `grant_type` | `client_credentials` |
+//! | `client_assertion_type` | `urn:ietf:params:oauth:client-assertion-type:jwt-bearer` |
+//! | `client_assertion` | a JWT signed by the service, see below |
+//! | `scope` | optional: the permissions that are wanted; without it, all of them |
+//!
+//! The edge lets this route through without a decision: the assertion is the proof, and nobody has a token before.
+//!
+//! A client assertion: header `typ` `client-authentication+jwt`, `alg` `EdDSA`, `kid` a key of the service in the edge
+//! file; claims `iss` = `sub` = the service's name, `aud` = `service_tokens.issuer`, `iat`, `exp` at most five minutes
+//! ahead, `jti` of 16 to 128 characters that is used once. No other claim.
+
+mod entity;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clock::{Clock, UnixTime};
+use edge_config::Edge;
+use identity::ServiceName;
+use identity::keyset::{self, KeyFileError};
+use identity::service_token::{Issuer, ServiceToken};
+use jsonwebtoken::jwk::KeyAlgorithm;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ColumnTrait as _, DatabaseConnection, EntityTrait as _, QueryFilter as _};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use entity::{ActiveModel, Column, Entity};
+
+use crate::error::Error;
+
+/// The `typ` of a client assertion: no other token of this platform carries it.
+pub const ASSERTION_TYPE: &str = "client-authentication+jwt";
+/// `grant_type`.
+pub const GRANT: &str = "client_credentials";
+/// `client_assertion_type` (RFC 7523 §2.2).
+pub const CLIENT_ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+/// How long a token is valid: a service that lost its right has it for ten minutes at the most.
+pub const LIFETIME: Duration = Duration::from_secs(600);
+/// How far ahead the end of an assertion may be.
+const MAX_AHEAD: Duration = Duration::from_secs(300);
+/// How far two clocks may differ.
+const LEEWAY: Duration = Duration::from_secs(5);
+/// Longer assertions are refused unread.
+const MAX_BYTES: usize = 4_096;
+
+/// Why there is no token, in the words of RFC 6749 §5.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A field is missing, repeated or not understood.
+    InvalidRequest,
+    /// Another grant than client credentials.
+    UnsupportedGrantType,
+    /// The assertion is not believed. Nobody is told why.
+    InvalidClient,
+    /// More was asked for than the service may do.
+    InvalidScope,
+}
+
+impl Refusal {
+    /// The `error` of the answer.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidScope => "invalid_scope",
+        }
+    }
+}
+
+/// A token, as RFC 6749 §5.1 hands it out.
+#[derive(Debug, Serialize)]
+pub struct Granted {
+    access_token: String,
+    token_type: &'static str,
+    expires_in: u64,
+    scope: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Claims {
+    iss: String,
+    sub: String,
+    aud: String,
+    iat: u64,
+    exp: u64,
+    jti: String,
+}
+
+struct Client {
+    keys: Vec<(String, DecodingKey)>,
+    permissions: Vec<String>,
+}
+
+/// Gives service tokens to the services of the edge file.
+#[derive(Clone)]
+pub struct ServiceTokens(Arc<Inner>);
+
+struct Inner {
+    audience: String,
+    issuer: Issuer,
+    clients: HashMap<ServiceName, Client>,
+    validation: Validation,
+    database: DatabaseConnection,
+    clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for ServiceTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let clients: Vec<_> = self.0.clients.keys().collect();
+        f.debug_struct("ServiceTokens").field("clients", &clients).finish_non_exhaustive()
+    }
+}
+
+impl ServiceTokens {
+    /// Tokens signed with the private key in `key` for the services of `edge`; `None` when the edge believes none.
+    ///
+    /// # Errors
+    /// [`KeyFileError`], naming the file and the mend.
+    pub fn new(
+        edge: &Edge,
+        key: &std::path::Path,
+        database: DatabaseConnection,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Option<Self>, KeyFileError> {
+        let Some(tokens) = &edge.service_tokens else { return Ok(None) };
+        let issuer = Issuer::from_file(&tokens.issuer, &edge.name, key)?;
+        let mut clients = HashMap::with_capacity(edge.services.len());
+        for (name, service) in &edge.services {
+            let unusable = |what: String| KeyFileError::Unusable { path: service.keys.clone(), what };
+            let mut keys = Vec::new();
+            for jwk in keyset::read_public(&service.keys)? {
+                let id = jwk.common.key_id.clone().unwrap_or_default();
+                if jwk.common.key_algorithm != Some(KeyAlgorithm::EdDSA) {
+                    return Err(unusable(format!("key {id:?} is not for EdDSA")));
+                }
+                let key = DecodingKey::from_jwk(&jwk).map_err(|e| unusable(format!("key {id:?}: {e}")))?;
+                keys.push((id, key));
+            }
+            clients.insert(name.clone(), Client { keys, permissions: service.permissions.clone() });
+        }
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        // Times and audience are checked in `client`, against the clock that is handed in.
+        validation.validate_exp = false;
+        validation.validate_aud = false;
+        validation.required_spec_claims.clear();
+        let audience = tokens.issuer.clone();
+        Ok(Some(Self(Arc::new(Inner { audience, issuer, clients, validation, database, clock }))))
+    }
+
+    /// A token for the service that the form `fields` prove.
+    ///
+    /// # Errors
+    /// [`Error::Store`] and [`Error::ServiceToken`]; a [`Refusal`] is no error.
+    pub async fn grant(&self, fields: &[(String, String)]) -> Result<Result<Granted, Refusal>, Error> {
+        let now = self.0.clock.now();
+        let asked = match Asked::read(fields) {
+            Ok(asked) => asked,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let Some((name, client, claims)) = self.client(asked.assertion, now) else {
+            return Ok(Err(Refusal::InvalidClient));
+        };
+        // Asked for first: a request that is wrong in itself does not use the assertion up.
+        let permissions: Vec<String> = match asked.scope {
+            None => client.permissions.clone(),
+            Some(scope) => scope.split(' ').map(str::to_owned).collect(),
+        };
+        if !permissions.iter().all(|wanted| client.permissions.contains(wanted)) {
+            return Ok(Err(Refusal::InvalidScope));
+        }
+        if !self.use_up(name, &claims).await? {
+            tracing::warn!(service = %name, "a client assertion was used twice");
+            return Ok(Err(Refusal::InvalidClient));
+        }
+        let scope = permissions.join(" ");
+        let token = ServiceToken { service: name.clone(), permissions };
+        let id = uuid::Uuid::now_v7().to_string();
+        let access_token = self.0.issuer.issue(&token, &id, LIFETIME, now).map_err(Error::ServiceToken)?;
+        tracing::info!(service = %name, scope, token_id = id, "service token issued");
+        Ok(Ok(Granted { access_token, token_type: "Bearer", expires_in: LIFETIME.as_secs(), scope }))
+    }
+
+    /// Whose `assertion` it is, if it is to be believed at `now`.
+    fn client(&self, assertion: &str, now: UnixTime) -> Option<(&ServiceName, &Client, Claims)> {
+        if assertion.len() > MAX_BYTES {
+            return None;
+        }
+        let header = jsonwebtoken::decode_header(assertion).ok()?;
+        if header.typ.as_deref() != Some(ASSERTION_TYPE) || header.alg != Algorithm::EdDSA {
+            return None;
+        }
+        let kid = header.kid?;
+        // A key belongs to one service, so it says whose assertion this must be.
+        let (name, client, key) = self.0.clients.iter().find_map(|(name, client)| {
+            client.keys.iter().find(|(id, _)| *id == kid).map(|(_, key)| (name, client, key))
+        })?;
+        let claims = jsonwebtoken::decode::<Claims>(assertion, key, &self.0.validation).ok()?.claims;
+        let (issued, expires) = (UnixTime::from_seconds(claims.iat), UnixTime::from_seconds(claims.exp));
+        let believed = claims.iss == name.as_str()
+            && claims.sub == name.as_str()
+            && claims.aud == self.0.audience
+            && issued <= now.plus(LEEWAY)
+            && claims.iat < claims.exp
+            && now <= expires.plus(LEEWAY)
+            && expires <= now.plus(MAX_AHEAD)
+            && (16..=128).contains(&claims.jti.len());
+        believed.then_some((name, client, claims))
+    }
+
+    /// Whether the assertion was not used before. From now on it was.
+    async fn use_up(&self, name: &ServiceName, claims: &Claims) -> Result<bool, Error> {
+        let expires = UnixTime::from_seconds(claims.exp).plus(LEEWAY).plus(LEEWAY);
+        let row = ActiveModel {
+            digest: Set(digest(name, &claims.jti)),
+            expires_at: Set(crate::session::seconds(expires)),
+        };
+        let used = OnConflict::column(Column::Digest).do_nothing().to_owned();
+        let inserted = Entity::insert(row)
+            .on_conflict(used)
+            .exec_without_returning(&self.0.database)
+            .await
+            .map_err(Error::Store)?;
+        Ok(inserted == 1)
+    }
+
+    /// Deletes assertions that are refused for their age.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn throw_away_expired(&self) -> Result<(), Error> {
+        let now = crate::session::seconds(self.0.clock.now());
+        let expired = Entity::delete_many().filter(Column::ExpiresAt.lt(now));
+        expired.exec(&self.0.database).await.map_err(Error::Store)?;
+        Ok(())
+    }
+}
+
+fn digest(name: &ServiceName, id: &str) -> String {
+    let digest = Sha256::new().chain_update(name.as_str()).chain_update([0]).chain_update(id).finalize();
+    URL_SAFE_NO_PAD.encode(digest)
+}
+
+/// The form, read.
+struct Asked<'a> {
+    assertion: &'a str,
+    scope: Option<&'a str>,
+}
+
+impl<'a> Asked<'a> {
+    fn read(fields: &'a [(String, String)]) -> Result<Self, Refusal> {
+        let one = |name: &str| {
+            let mut values = fields.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
+            match (values.next(), values.next()) {
+                (value, None) => Ok(value),
+                // RFC 6749 §3.2: parameters must not be included more than once.
+                (_, Some(_)) => Err(Refusal::InvalidRequest),
+            }
+        };
+        match one("grant_type")? {
+            Some(GRANT) => {}
+            Some(_) => return Err(Refusal::UnsupportedGrantType),
+            None => return Err(Refusal::InvalidRequest),
+        }
+        if one("client_assertion_type")? != Some(CLIENT_ASSERTION) {
+            return Err(Refusal::InvalidRequest);
+        }
+        let assertion = one("client_assertion")?.ok_or(Refusal::InvalidRequest)?;
+        Ok(Self { assertion, scope: one("scope")?.filter(|scope| !scope.is_empty()) })
+    }
+}

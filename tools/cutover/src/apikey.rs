@@ -1,0 +1,219 @@
+//! `cutover apikey`: keys of clients, made, listed and revoked in the file that the edge watches.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use api_keys::file::{self, FileError};
+use api_keys::text::{self, NoRandomness};
+use api_keys::{KeyId, Record};
+use clock::Clock;
+use identity::Role;
+use serde_json::{Value, json};
+
+use crate::cli::{ApiKeyArguments, ApiKeyCommand, DONE, FOUND, NewApiKey, exit};
+
+const DAY_SECONDS: u64 = 86_400;
+
+/// Why a command did nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiKeyError {
+    /// The file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// No secret could be drawn.
+    #[error(transparent)]
+    Randomness(#[from] NoRandomness),
+    /// There is no key to revoke.
+    #[error("{path} lists no key {id}; `cutover apikey list` shows those that it does")]
+    NoSuchKey {
+        /// Which file.
+        path: PathBuf,
+        /// Which key.
+        id: KeyId,
+    },
+}
+
+/// `cutover apikey`
+pub fn main(arguments: &ApiKeyArguments, clock: &dyn Clock) -> ExitCode {
+    match run(arguments, clock) {
+        Ok(said) => {
+            print!("{said}");
+            exit(DONE)
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            exit(FOUND)
+        }
+    }
+}
+
+/// Does what `arguments` ask for and gives what is to be printed.
+///
+/// # Errors
+/// [`ApiKeyError`]; then the file is as it was.
+pub fn run(arguments: &ApiKeyArguments, clock: &dyn Clock) -> Result<String, ApiKeyError> {
+    let path = arguments.file.clone().unwrap_or_else(|| arguments.home.join("api-keys.jsonl"));
+    let now = clock.now().seconds();
+    match &arguments.command {
+        ApiKeyCommand::New(new) => {
+            let (record, key) = make(new, now)?;
+            let said = if arguments.json {
+                let mut shown = shown(&record, now);
+                if let Value::Object(fields) = &mut shown {
+                    fields.insert("key".to_owned(), Value::String(key));
+                }
+                format!("{shown:#}\n")
+            } else {
+                let (id, client) = (record.id, &record.client);
+                format!(
+                    "{key}\n\nKey {id} of {client}, in {}. Nobody can show it again: keep it now.\n",
+                    path.display()
+                )
+            };
+            file::update(&path, |records| records.push(record))?;
+            Ok(said)
+        }
+        ApiKeyCommand::List => {
+            let records = file::read(&path)?;
+            if arguments.json {
+                let all: Vec<Value> = records.iter().map(|record| shown(record, now)).collect();
+                return Ok(format!("{:#}\n", Value::Array(all)));
+            }
+            Ok(table(&records, now))
+        }
+        ApiKeyCommand::Revoke { id } => {
+            let revoked = file::update(&path, |records| {
+                let record = records.iter_mut().find(|record| record.id == *id)?;
+                // A second revocation does not move the first.
+                record.revoked.get_or_insert(now);
+                Some(record.clone())
+            })?;
+            let record = revoked.ok_or(ApiKeyError::NoSuchKey { path, id: *id })?;
+            Ok(if arguments.json {
+                format!("{:#}\n", shown(&record, now))
+            } else {
+                format!("Key {id} of {} is revoked.\n", record.client)
+            })
+        }
+    }
+}
+
+fn make(new: &NewApiKey, now: u64) -> Result<(Record, String), NoRandomness> {
+    let NewApiKey { client, tenant, role, scopes, expires_in_days } = new;
+    let (id, key, sha256) = text::generate()?;
+    let expires = expires_in_days.map(|days| now.saturating_add(u64::from(days) * DAY_SECONDS));
+    let record = Record {
+        id,
+        sha256,
+        client: client.clone(),
+        tenant: *tenant,
+        role: role.map(Role),
+        scopes: scopes.clone(),
+        created: now,
+        expires,
+        revoked: None,
+    };
+    Ok((record, key))
+}
+
+/// A record as it is shown: without the hash, which is of no use to anybody who reads.
+fn shown(record: &Record, now: u64) -> Value {
+    let Record { id, sha256: _, client, tenant, role, scopes, created, expires, revoked } = record;
+    json!({
+        "id": id, "client": client, "tenant": tenant, "role": role, "scopes": scopes, "created": created,
+        "expires": expires, "revoked": revoked, "state": record.state(now),
+    })
+}
+
+fn table(records: &[Record], now: u64) -> String {
+    let mut text = String::new();
+    for record in records {
+        let role = record.role.map_or_else(|| "-".to_owned(), |role| role.to_string());
+        let scopes = if record.scopes.is_empty() { "-".to_owned() } else { record.scopes.join(" ") };
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            text,
+            "{}  {:<7}  {:<24}  {}  role {role}  {scopes}",
+            record.id,
+            record.state(now),
+            record.client,
+            record.tenant
+        );
+    }
+    if text.is_empty() { "no keys\n".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use api_keys::{ApiKey, KeyFault, Table};
+    use clap::Parser as _;
+    use clock::{ManualClock, UnixTime};
+    use std::path::Path;
+
+    const TENANT: &str = "00000000-0000-7000-8000-000000000001";
+
+    fn cutover(file: &Path, words: &[&str], clock: &ManualClock) -> Result<String, ApiKeyError> {
+        let file = file.to_str().unwrap();
+        let all = ["cutover", "apikey"].iter().chain(words).copied().chain(["--file", file]);
+        let Command::Apikey(arguments) = Cli::try_parse_from(all).unwrap().command else {
+            panic!("not apikey")
+        };
+        run(&arguments, clock)
+    }
+
+    #[test]
+    fn a_key_is_shown_once_and_works_until_it_is_revoked_or_expires() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("keys.jsonl");
+        let clock = ManualClock::at(UnixTime::from_seconds(1_800_000_000));
+        let new =
+            ["new", "--json", "--client", "ci", "--tenant", TENANT, "--scope", "a", "--expires-in-days", "1"];
+        let made: Value = serde_json::from_str(&cutover(&path, &new, &clock).unwrap()).unwrap();
+        let second: Value = serde_json::from_str(&cutover(&path, &new, &clock).unwrap()).unwrap();
+        let (key, id) = (made["key"].as_str().unwrap(), made["id"].as_str().unwrap());
+        let ask = |key: &str, clock: &ManualClock| {
+            let table = Table::parse(&std::fs::read(&path).unwrap()).unwrap();
+            table
+                .holder(&ApiKey::read(key.as_bytes()).unwrap(), clock.now())
+                .map(|client| client.name.to_string())
+        };
+        assert_eq!(ask(key, &clock), Ok("ci".to_owned()));
+        assert_eq!(ask(second["key"].as_str().unwrap(), &clock), Ok("ci".to_owned()), "both live: rotation");
+
+        let stored = std::fs::read_to_string(&path).unwrap();
+        assert!(!stored.contains(&key[20..]), "the secret is stored nowhere");
+        for words in [&["list"][..], &["list", "--json"]] {
+            let listed = cutover(&path, words, &clock).unwrap();
+            assert!(
+                listed.contains(id) && listed.contains("live") && !listed.contains(&key[20..]),
+                "{listed}"
+            );
+        }
+        assert!(cutover(&path, &["revoke", id], &clock).unwrap().contains("revoked"));
+        assert_eq!(ask(key, &clock), Err(KeyFault::Revoked));
+        assert!(
+            cutover(&path, &["revoke", "0000000000000000"], &clock)
+                .unwrap_err()
+                .to_string()
+                .contains("lists no")
+        );
+        clock.advance_seconds(86_400);
+        assert_eq!(ask(second["key"].as_str().unwrap(), &clock), Err(KeyFault::Expired));
+    }
+
+    #[test]
+    fn names_and_scopes_are_checked_before_anything_is_written() {
+        for words in [
+            ["--client", "CI", "--tenant", TENANT, "--scope", "a"],
+            ["--client", TENANT, "--tenant", TENANT, "--scope", "a"],
+            ["--client", "ci", "--tenant", "x", "--scope", "a"],
+            ["--client", "ci", "--tenant", TENANT, "--scope", "a b"],
+        ] {
+            let all = ["cutover", "apikey", "new"].iter().chain(&words).copied();
+            assert!(Cli::try_parse_from(all).is_err(), "{words:?}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! `cutover explain`: why a request is answered as it is.
+//!
+//! Offline it asks the very code that decides: the guard's rules ([`header_rules::Rules`]), the route match of
+//! the edge file ([`edge_config::route_of`]) and the authorizer, assembled in this process over the same keys,
+//! tenants and revocations. With `--id` it asks the running authorizer what it remembers of a request.
+//!
+//! It prints names, codes and ids; never a token, a cookie or a header's value.
+
+mod offline;
+mod remembered;
+mod request;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use edge_config::Environment;
+use serde_json::Value;
+
+use crate::cli::{DONE, FOUND, Home, INVALID, exit};
+
+/// `cutover explain`
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The edge file.
+    #[arg(value_name = "EDGE_FILE", required_unless_present = "id")]
+    pub edge: Option<PathBuf>,
+    /// Method and URL, such as 'GET https://api.example.com/users/@me'.
+    #[arg(value_name = "REQUEST", required_unless_present = "id")]
+    pub request: Option<String>,
+    /// A header of the request, as 'name: value'; may be repeated.
+    #[arg(short = 'H', long = "header", value_name = "HEADER")]
+    pub headers: Vec<String>,
+    /// A file with an access token, sent in the session cookie.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// A value of the Cookie header, as 'name=value'.
+    #[arg(long, value_name = "COOKIE")]
+    pub cookie: Option<String>,
+    /// The listener that the request comes in through. [default: the public one that serves the host]
+    #[arg(long, value_name = "NAME")]
+    pub listener: Option<String>,
+    /// Ask the running authorizer about a request that was decided, by its `x-request-id`.
+    #[arg(long, value_name = "REQUEST_ID", conflicts_with_all = ["edge", "request"])]
+    pub id: Option<String>,
+    /// The running authorizer's admin interface.
+    #[arg(long, env = "AUTHZ_ADMIN_ADDRESS", default_value = "127.0.0.1:9192", value_name = "ADDRESS:PORT")]
+    pub admin: SocketAddr,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at the type")]
+    pub home: Home,
+}
+
+/// Why there is no explanation.
+enum Failed {
+    /// The edge file is wrong.
+    Invalid(String),
+    /// Anything else.
+    Other(String),
+}
+
+/// Explains, and prints it. A refused request is explained as well as any other: exit code 0.
+pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
+    let told = match (&arguments.id, &arguments.edge, &arguments.request) {
+        (Some(id), _, _) => remembered::ask(arguments.admin, id).map_err(Failed::Other),
+        (None, Some(edge), Some(request)) => offline::explain(arguments, edge, request, environment),
+        (None, _, _) => Err(Failed::Other("name an edge file and a request, or --id".to_owned())),
+    };
+    match told {
+        Ok(told) if arguments.json => println!("{told:#}"),
+        Ok(told) => print!("{}", text(&told)),
+        Err(Failed::Invalid(message)) => {
+            eprintln!("{message}");
+            return exit(INVALID);
+        }
+        Err(Failed::Other(message)) => {
+            eprintln!("cutover explain: {message}");
+            return exit(FOUND);
+        }
+    }
+    exit(DONE)
+}
+
+/// One line for each field, nested ones indented.
+fn text(told: &Value) -> String {
+    let mut lines = String::new();
+    for (name, value) in told.as_object().into_iter().flatten() {
+        let shown = match value {
+            Value::Array(items) if items.is_empty() => "none".to_owned(),
+            Value::Array(items) => items.iter().map(short).collect::<Vec<_>>().join(", "),
+            Value::Object(fields) => {
+                let field = |(name, value): (&String, &Value)| format!("{name} {}", short(value));
+                fields.iter().map(field).collect::<Vec<_>>().join(", ")
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => short(value),
+        };
+        lines.push_str(&format!("{name:<12} {shown}\n"));
+    }
+    lines
+}
+
+fn short(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Object(step) if step.contains_key("stage") => {
+            let field = |name: &str| step.get(name).and_then(Value::as_str).unwrap_or_default();
+            format!("{}: {}", field("stage"), field("outcome"))
+        }
+        Value::Null => "-".to_owned(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}

@@ -1,0 +1,233 @@
+//! The way of a request that nobody sends: guard, route, authorizer, answer.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use authz_service::check::CheckInput;
+use authz_service::decision::Decision;
+use authz_service::startup::{self, Needs};
+use authz_service::telling::Record;
+use clock::{Clock, SystemClock};
+use edge_config::edge::{Exposure, Policy, Route};
+use edge_config::{Edge, Environment, Match, route_of};
+use header_rules::{Rules, Verdict};
+use serde_json::{Map, Value, json};
+
+use super::request::{Request, listener};
+use super::{Arguments, Failed};
+use crate::render;
+
+/// One request needs one of each.
+const CACHE: usize = 16;
+
+pub(super) fn explain(
+    arguments: &Arguments,
+    file: &Path,
+    request: &str,
+    environment: Environment<'_>,
+) -> Result<Value, Failed> {
+    let home = arguments.home.home.display().to_string();
+    let overlaid = |name: &str| if name == "CUTOVER_HOME" { Some(home.clone()) } else { environment(name) };
+    let edge = render::load(file, &overlaid).map_err(Failed::Invalid)?;
+    let request = Request::read(request, arguments, edge.sessions.as_ref()).map_err(Failed::Other)?;
+    let name = listener(&edge, arguments.listener.as_deref(), &request.authority).map_err(Failed::Other)?;
+    let listener = edge.listeners.get(name).ok_or_else(|| Failed::Other(format!("no listener {name}")))?;
+    let rules = Rules::compile(&render::guard_config(&edge, name, listener))
+        .map_err(|error| Failed::Invalid(error.to_string()))?;
+
+    let mut told = Map::new();
+    told.insert(
+        "request".to_owned(),
+        format!("{} {}{}", request.method, request.authority, request.path()).into(),
+    );
+    told.insert("edge".to_owned(), format!("{} at revision {}", edge.name, edge.revision).into());
+    told.insert("listener".to_owned(), format!("{name} ({})", listener.exposure.as_str()).into());
+    told.insert("path".to_owned(), request.path().into());
+    let readings = match header_rules::forms::forms(request.path().as_bytes()) {
+        Ok(forms) => forms.iter().map(|form| String::from_utf8_lossy(form).into_owned()).collect::<Vec<_>>(),
+        Err(fault) => vec![fault.to_string()],
+    };
+    told.insert("readings".to_owned(), readings.into());
+
+    // Envoy refuses these before any filter runs: `headers_with_underscores_action: REJECT_REQUEST`.
+    if let Some((header, _)) = request.headers.iter().find(|(header, _)| header.contains('_')) {
+        told.insert("guard".to_owned(), "not reached".into());
+        told.insert(
+            "answer".to_owned(),
+            answer(400, "", "Envoy", &format!("the header name {header} has an underscore")),
+        );
+        return Ok(Value::Object(told));
+    }
+    let buffer = request.serialised();
+    let edits = match rules.judge(&buffer) {
+        Verdict::Forward(edits) => edits,
+        Verdict::Refuse(refusal) => {
+            let reason = refusal.reason;
+            told.insert("guard".to_owned(), reason.code().into());
+            told.insert(
+                "answer".to_owned(),
+                answer(reason.status(), reason.body(), "the guard", reason.code()),
+            );
+            return Ok(Value::Object(told));
+        }
+    };
+    let stripped: Vec<String> =
+        edits.removals.iter().map(|removal| String::from_utf8_lossy(removal.name).into_owned()).collect();
+    told.insert("guard".to_owned(), "passes".into());
+    told.insert("stripped".to_owned(), stripped.clone().into());
+
+    let matched = match route_of(&edge, name, &request.authority, &request.method, request.path()) {
+        Match::Route(route) => Ok(route),
+        Match::MethodNotAllowed => Err((405, "Method Not Allowed", "no edge lets this method through")),
+        Match::InternalPath => Err((404, "Not found", "the path is closed on this listener")),
+        Match::UnknownHost => Err((404, "Not found", "the listener serves no such host")),
+        Match::Unmatched => Err((404, "Not found", "no route takes it")),
+    };
+    let route = match matched {
+        Ok(route) => route,
+        Err((status, body, why)) => {
+            told.insert("answer".to_owned(), answer(status, body, "Envoy", why));
+            return Ok(Value::Object(told));
+        }
+    };
+    told.insert("route".to_owned(), route.name.clone().into());
+    told.insert("policy".to_owned(), policy(&edge, route).into());
+    told.insert("backend".to_owned(), route.backend.clone().into());
+    if matches!(edge.policies.get(&route.policy), Some(Policy::Public)) && route.limits.is_empty() {
+        told.insert("decision".to_owned(), "none: the route is public".into());
+        told.insert("answer".to_owned(), passed(&route.backend, &[]));
+        return Ok(Value::Object(told));
+    }
+    decide(&edge, arguments, &request, &stripped, (route, listener.exposure), &mut told)
+        .map_err(Failed::Other)?;
+    Ok(Value::Object(told))
+}
+
+/// Asks the authorizer, and says what it decided.
+fn decide(
+    edge: &Edge,
+    arguments: &Arguments,
+    request: &Request,
+    stripped: &[String],
+    (route, exposure): (&Route, Exposure),
+    told: &mut Map<String, Value>,
+) -> Result<(), String> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let needs = Needs {
+        identity_key: arguments.home.home.join("keys/identity.pem"),
+        token_cache: CACHE,
+        identity_cache: CACHE,
+        // Nothing is counted and no nonce is used up by asking.
+        redis: None,
+        dropped_log_lines: startup::dropped_log_lines().map_err(|e| e.to_string())?,
+    };
+    let assembled = startup::assemble(edge, &needs, &clock).map_err(|e| e.to_string())?;
+    let kept = request.headers.iter().filter(|(name, _)| !stripped.contains(name));
+    let input = CheckInput {
+        route: &route.name,
+        policy: &route.policy,
+        revision: &edge.revision.0,
+        exposure,
+        request_id: "-",
+        client: None,
+        method: &request.method,
+        target: &request.target,
+        host: &request.authority,
+        headers: kept.map(|(name, value)| (name.as_str(), value.as_bytes())).collect(),
+        body: &[],
+    };
+    let now = clock.now();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    let verdict = runtime.block_on(Box::pin(assembled.admin.authorizer.decide(&input, now)));
+    let record = Record::of(&verdict, Some(&input), now);
+    let view = serde_json::to_value(record.view()).map_err(|e| e.to_string())?;
+    for field in ["decision", "reason", "principal", "subject", "tenant", "session", "limit", "shadow_reason"]
+    {
+        if let Some(value) = view.get(field) {
+            told.insert(field.to_owned(), value.clone());
+        }
+    }
+    if let Some(person) = verdict.person() {
+        told.insert("role".to_owned(), person.role.to_string().into());
+    }
+    told.insert("stages".to_owned(), serde_json::to_value(record.stages()).map_err(|e| e.to_string())?);
+    let shown = match (&verdict.decision, verdict.answer()) {
+        (_, Some((_, words))) => answer(words.status, &words.body, "the authorizer", verdict.decision.code()),
+        (Decision::Allow(edits), None) => {
+            let names: Vec<&str> = edits.set.iter().map(|(name, _)| *name).collect();
+            passed(&route.backend, &names)
+        }
+        (Decision::Deny(_) | Decision::Fail(_), None) => Value::Null,
+    };
+    told.insert("answer".to_owned(), shown);
+    Ok(())
+}
+
+fn policy(edge: &Edge, route: &Route) -> String {
+    let kind = match edge.policies.get(&route.policy) {
+        Some(Policy::Public) => "public",
+        Some(Policy::Session(_)) => "session",
+        Some(Policy::Internal(_)) => "internal",
+        Some(Policy::Signed(_)) => "signed",
+        None => "missing",
+    };
+    format!("{} ({kind})", route.policy)
+}
+
+fn answer(status: u16, body: &str, from: &str, why: &str) -> Value {
+    json!({ "status": status, "body": body, "from": from, "why": why })
+}
+
+fn passed(backend: &str, headers: &[&str]) -> Value {
+    json!({ "from": format!("the backend {backend}"), "identity_headers": headers.join(" ") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The guard's table and [`route_of`] are two readings of one edge file: they must agree everywhere.
+    #[test]
+    fn the_guard_and_the_route_match_agree() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy/edges/dev.yaml");
+        let edge = edge_config::load(&file, &|_| None).unwrap_or_else(|faults| panic!("{faults}"));
+        let mut paths = vec!["/".to_owned(), "//".to_owned(), "/nowhere".to_owned(), "/Users/@me".to_owned()];
+        for route in &edge.routes {
+            let path = route.path.path().trim_end_matches('/');
+            for end in ["", "/", "x", "/x", "/x/y", "/@me", "/token"] {
+                paths.push(format!("{path}{end}"));
+            }
+        }
+        let mut seen = 0;
+        for (name, listener) in &edge.listeners {
+            let rules = Rules::compile(&render::guard_config(&edge, name, listener)).unwrap();
+            let hosts = edge.hosts.values().flat_map(|host| &host.names);
+            for host in hosts.map(String::as_str).chain(["elsewhere.test", "API.dev-domain.test:8080"]) {
+                let host = if host == "*" { "any.test" } else { host };
+                for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+                    for path in paths.iter().filter(|path| path.starts_with('/')) {
+                        let guard = rules.policy_of(host.as_bytes(), method.as_bytes(), path.as_bytes());
+                        let closed = rules.judge_target(host.as_bytes(), method.as_bytes(), path.as_bytes())
+                            == Err(header_rules::Reason::InternalPath);
+                        match route_of(&edge, name, host, method, path) {
+                            Match::Route(route) => {
+                                assert_eq!(
+                                    guard,
+                                    Some(route.policy.as_str()),
+                                    "{name} {method} {host}{path}"
+                                );
+                                seen += 1;
+                            }
+                            Match::InternalPath => assert!(closed, "{name} {method} {host}{path}"),
+                            Match::UnknownHost | Match::Unmatched | Match::MethodNotAllowed => {
+                                assert_eq!(guard, None, "{name} {method} {host}{path}");
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        assert!(seen > 1_000, "{seen} comparisons");
+    }
+}

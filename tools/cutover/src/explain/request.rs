@@ -1,0 +1,98 @@
+//! The request that is asked about.
+
+use std::path::Path;
+
+use edge_config::Edge;
+use edge_config::edge::{Exposure, Sessions};
+
+use super::Arguments;
+
+/// A request as Envoy would have it.
+pub(super) struct Request {
+    pub(super) method: String,
+    pub(super) authority: String,
+    /// Path and query, byte for byte.
+    pub(super) target: String,
+    pub(super) headers: Vec<(String, String)>,
+}
+
+impl Request {
+    /// Reads `METHOD URL` and the headers of `arguments`.
+    pub(super) fn read(
+        text: &str,
+        arguments: &Arguments,
+        sessions: Option<&Sessions>,
+    ) -> Result<Self, String> {
+        let usage =
+            || format!("{text:?} is no request; write for example 'GET https://api.example.com/users/@me'");
+        let (method, url) = text.split_once(' ').ok_or_else(usage)?;
+        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).ok_or_else(usage)?;
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, target) = rest.split_at_checked(end).ok_or_else(usage)?;
+        let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
+        let mut headers = Vec::new();
+        for header in &arguments.headers {
+            let (name, value) =
+                header.split_once(':').ok_or("a header has no colon; write -H 'name: value'".to_owned())?;
+            headers.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
+        }
+        if let Some(cookie) = &arguments.cookie {
+            headers.push(("cookie".to_owned(), cookie.clone()));
+        }
+        if let Some(file) = &arguments.token_file {
+            let token = token(file)?;
+            headers.push(match sessions {
+                Some(sessions) => ("cookie".to_owned(), format!("{}={token}", sessions.cookie)),
+                None => ("authorization".to_owned(), format!("Bearer {token}")),
+            });
+        }
+        Ok(Self { method: method.to_owned(), authority: authority.to_owned(), target, headers })
+    }
+
+    /// The path without its query.
+    pub(super) fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or(&self.target)
+    }
+
+    /// The headers as the guard gets them, see [`header_rules::HeaderMap`].
+    pub(super) fn serialised(&self) -> Vec<u8> {
+        let pseudo = [(":method", &self.method), (":path", &self.target), (":authority", &self.authority)];
+        let all: Vec<(&str, &str)> = pseudo
+            .into_iter()
+            .map(|(name, value)| (name, value.as_str()))
+            .chain(self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+            .collect();
+        let length = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX).to_le_bytes();
+        let mut buffer = length(all.len()).to_vec();
+        for (name, value) in &all {
+            buffer.extend(length(name.len()));
+            buffer.extend(length(value.len()));
+        }
+        for (name, value) in &all {
+            buffer.extend([name.as_bytes(), b"\0", value.as_bytes(), b"\0"].concat());
+        }
+        buffer
+    }
+}
+
+fn token(file: &Path) -> Result<String, String> {
+    let text = std::fs::read_to_string(file).map_err(|e| format!("cannot read {}: {e}", file.display()))?;
+    Ok(text.trim().to_owned())
+}
+
+/// The listener that a request for `authority` comes in through: the one that was named, the public one that
+/// serves the host, or the first public one.
+pub(super) fn listener<'a>(edge: &'a Edge, wanted: Option<&str>, authority: &str) -> Result<&'a str, String> {
+    let names = || edge.listeners.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    if let Some(wanted) = wanted {
+        let found = edge.listeners.get_key_value(wanted).map(|(name, _)| name.as_str());
+        return found.ok_or_else(|| format!("there is no listener `{wanted}`; there are: {}", names()));
+    }
+    let public = || {
+        edge.listeners.iter().filter(|(_, l)| l.exposure == Exposure::Public).map(|(name, _)| name.as_str())
+    };
+    public()
+        .find(|listener| edge_config::host_of(edge, listener, authority).is_some())
+        .or_else(|| public().next())
+        .ok_or_else(|| format!("the edge has no public listener; name one with --listener: {}", names()))
+}
