@@ -56,7 +56,21 @@ const NOT_IN_THE_MATRIX: &[(&str, &str)] = &[
     ("signature_wrong_digest", SIGNED),
     ("signing_key_not_allowed", SIGNED),
     ("signing_keys_unavailable", SIGNED),
+    ("permission_missing", SERVICE_TOKENS),
+    ("service_token_bad_signature", SERVICE_TOKENS),
+    ("service_token_malformed", SERVICE_TOKENS),
+    ("service_token_unknown_key", SERVICE_TOKENS),
+    ("service_token_wrong_audience", SERVICE_TOKENS),
+    ("service_token_wrong_claims", SERVICE_TOKENS),
+    ("service_token_wrong_time", SERVICE_TOKENS),
+    ("busy", "what a lookup met, in the log; a decision says `tenants_unavailable`"),
+    ("down", "what a lookup met, in the log; a decision says `tenants_unavailable`"),
+    ("slow", "what a lookup met, in the log; a decision says `tenants_unavailable`"),
+    ("wrong", "what a lookup met, in the log; a decision says `tenants_unavailable`"),
 ];
+
+/// A token needs the service that issues it.
+const SERVICE_TOKENS: &str = "tests/authorizer/services.rs and contracts/harness/tests/service_tokens.rs";
 
 /// A signature covers the whole request, and a matrix of principals has none to sign.
 const SIGNED: &str = "contracts/harness/tests/signed.rs makes them through the whole edge";
