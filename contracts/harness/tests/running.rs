@@ -99,7 +99,8 @@ fn the_printed_sign_in_works_and_ctrl_c_leaves_nothing_behind() {
         .collect();
     let pasted = Command::new("bash").arg("-c").arg(&paste).output().expect("bash runs");
     let said = String::from_utf8_lossy(&pasted.stdout);
-    assert!(said.contains("200 OK") && said.contains("demo@example.com"), "{paste}\n{said}");
+    let complaints = String::from_utf8_lossy(&pasted.stderr);
+    assert!(said.contains("200 OK") && said.contains("demo@example.com"), "{paste}\n{said}\n{complaints}");
 
     signal(up.child.id(), "-INT");
     assert!(up.child.wait().expect("it ends").success(), "a stopped run is no failure");
@@ -112,6 +113,32 @@ fn the_printed_sign_in_works_and_ctrl_c_leaves_nothing_behind() {
     // Killed without a chance to clean up, it still leaves nothing.
     signal(again.child.id(), "-KILL");
     let _ = again.child.wait();
+    all_gone(&ports);
+}
+
+/// As under `make run | head -1`: the reader of its greeting is gone before there is one.
+#[test]
+fn a_run_that_nobody_listens_to_stays_up() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let ports = ports();
+    let mut child = command(home.path(), &ports).spawn().expect("cutover can be started");
+    drop(child.stdout.take());
+    let mut up = Up { child, printed: String::new() };
+    let until = Instant::now() + Duration::from_secs(60);
+    while Request::new(ports[0].address(), "GET", "/users/@me").try_send().map(|answer| answer.status)
+        != Some(401)
+    {
+        assert!(Instant::now() < until, "the edge did not come up");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // The greeting is written right after the run has seen what was just seen here.
+    let listening = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < listening {
+        assert!(up.child.try_wait().expect("it can be asked").is_none(), "the run ended by itself");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    signal(up.child.id(), "-INT");
+    assert!(up.child.wait().expect("it ends").success());
     all_gone(&ports);
 }
 

@@ -10,6 +10,7 @@ mod supervisor;
 mod welcome;
 
 use std::fs::{self, File, TryLockError};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -158,7 +159,13 @@ async fn supervise(plan: &Plan, ready_within: Duration) -> Result<(), Failure> {
         end(&mut supervisor).await;
         return Err(Failure::new(message));
     }
-    println!("{}", welcome::text(plan));
+    // In one piece, and whoever started this run may have stopped reading (`make run | head`): an edge does not
+    // go down because nobody listens to its greeting.
+    let mut greeting = welcome::text(plan);
+    greeting.push('\n');
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(greeting.as_bytes()).and_then(|()| stdout.flush());
+    drop(stdout);
     let ended = tokio::select! {
         status = supervisor.wait() => Err(Failure::new(format!("the supervisor ended by itself ({})", shown(&status)))),
         () = stop.requested() => Ok(()),
