@@ -73,7 +73,8 @@ fn second_wall(edge: &Edge) -> Value {
         "name": filter::SECOND_WALL,
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
-            "mutations": { "request_mutations": mutations },
+            // Trailers reach a backend that speaks HTTP/2; the guard never sees them.
+            "mutations": { "request_mutations": mutations, "request_trailers_mutations": mutations },
         },
     })
 }
