@@ -114,11 +114,16 @@ impl<T> Declared<T> {
     /// The name that `node` refers to, if there is such a thing.
     pub(crate) fn reference(&self, context: Context<'_>, node: &Node, what: &str) -> Option<String> {
         let name = reader::text(context, node, what)?;
+        self.named(context, name, node.place, what)
+    }
+
+    /// The `name` that stands at `place`, if there is such a thing.
+    pub(crate) fn named(&self, context: Context<'_>, name: &str, place: Place, what: &str) -> Option<String> {
         if self.names.contains(name) {
             return Some(name.to_owned());
         }
         let mend = suggest(name, self.names.iter().map(String::as_str));
-        context.faults.report(node.place, format!("{what} is `{name}`, which does not exist"), mend);
+        context.faults.report(place, format!("{what} is `{name}`, which does not exist"), mend);
         None
     }
 }
@@ -143,6 +148,7 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
     let admin = fields
         .required("admin", "say where Envoy's admin interface listens: `admin: 127.0.0.1:9901`")
         .and_then(|node| sections::admin(context, node));
+    let stats = fields.optional("stats").and_then(|node| sections::stats(context, node));
     let authorizer = fields
         .required("authorizer", "say where the authorizer answers: `authorizer: { address: 127.0.0.1:9191 }`")
         .and_then(|node| sections::authorizer(context, node));
@@ -223,6 +229,7 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         )
         .map(|node| routes::read(context, node, &surroundings))
         .unwrap_or_default();
+    sections::check_addresses(context, tree, &listeners, admin, stats);
     sections::check_host_names(context, &hosts, tree);
     if let Some(reserved) = &reserved {
         sections::limits::check_tenant_headers(context, &policies.good, reserved, tree);
@@ -235,6 +242,7 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         root_domain: root_domain?,
         listeners: listeners.good,
         admin: admin?,
+        stats,
         authorizer: authorizer?,
         backends: backends.good,
         hosts: hosts.good,

@@ -73,7 +73,8 @@ fn second_wall(edge: &Edge) -> Value {
         "name": filter::SECOND_WALL,
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
-            "mutations": { "request_mutations": mutations },
+            // Trailers reach a backend that speaks HTTP/2; the guard never sees them.
+            "mutations": { "request_mutations": mutations, "request_trailers_mutations": mutations },
         },
     })
 }
@@ -81,6 +82,7 @@ fn second_wall(edge: &Edge) -> Value {
 fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
     let mut config = template::authorizer()?;
     fill(&mut config, "authorizer.yaml", "/grpc_service/timeout", json!(seconds(edge.authorizer.timeout)))?;
+    insert(&mut config, "clear_route_cache", json!(super::destination::decided_late(edge)));
     // Beside the credentials, the headers that policies read the tenant from.
     for policy in edge.policies.values() {
         if let Policy::Session(policy) = policy

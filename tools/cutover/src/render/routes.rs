@@ -1,19 +1,22 @@
 //! The route table of a listener.
 //!
-//! Envoy takes the first route that matches, so the order makes the rule "the most specific wins": exact
-//! before prefix, long before short, named methods before any. Before all of them stand the method allowlist
-//! and the internal paths; after all of them stands a refusal.
+//! The most specific route wins: a long path before a short one, exact before prefix, named methods before any.
+//! Before all of them stand the method allowlist and the internal paths; after all of them stands a refusal.
+//! `matcher` makes a tree of them.
 
 use std::cmp::Reverse;
 
-use edge_config::edge::{Backend, Exposure, Listener, METHODS, PathMatch, Policy, Route, Signatures};
+use edge_config::edge::{
+    Condition, Destination, Exposure, Listener, METHODS, PathMatch, Policy, Route, Signatures,
+};
 use edge_config::{Edge, closed_paths};
 use identity::headers;
 use serde_json::{Value, json};
 
-use super::cluster::{cluster_name, insert};
+use super::cluster::insert;
+use super::destination;
+use super::matcher::{self, Leaf};
 use super::metadata::{NAMESPACE, REFUSAL_MARK, filter};
-use super::seconds;
 
 pub(super) fn table(edge: &Edge, name: &str, listener: &Listener) -> Value {
     let mut hosts: Vec<Value> = edge
@@ -37,17 +40,53 @@ pub(super) fn table(edge: &Edge, name: &str, listener: &Listener) -> Value {
 
 fn virtual_host(edge: &Edge, group: &str, names: &[String], exposure: Exposure) -> Value {
     let revision = &edge.revision.0;
-    let mut rendered = vec![method_allowlist(revision)];
-    rendered.extend(
-        closed_paths(edge, exposure)
-            .into_iter()
-            .map(|path| refusal("internal-path", &path, 404, "Not found", revision)),
-    );
+    let closed = closed_paths(edge, exposure)
+        .into_iter()
+        .map(|path| {
+            let routes = vec![refusal("internal-path", &path, 404, "Not found", revision)];
+            Leaf { path, methods: Vec::new(), routes }
+        })
+        .collect();
     let mut routes: Vec<&Route> = edge.routes.iter().filter(|route| route.host == group).collect();
     routes.sort_by_key(|route| (specificity(&route.path), route.methods.is_empty(), &route.name));
-    rendered.extend(routes.into_iter().map(|route| one(edge, route, exposure)));
-    rendered.push(refusal("unmatched", &everything(), 404, "Not found", revision));
-    json!({ "name": group, "domains": names, "routes": rendered })
+    let open = routes
+        .into_iter()
+        .map(|route| Leaf {
+            path: route.path.clone(),
+            methods: route.methods.clone(),
+            routes: with_canaries(edge, route, exposure),
+        })
+        .collect();
+    let rest = refusal("unmatched", &everything(), 404, "Not found", revision);
+    let tree = matcher::tree(&METHODS, method_allowlist(revision), closed, open, rest);
+    json!({ "name": group, "domains": names, "matcher": tree })
+}
+
+/// The canaries of a route stand before it. Nothing but where they go is different: whoever is taken for a canary
+/// is decided about by the same policy, with the same limits and the same answers.
+fn with_canaries(edge: &Edge, route: &Route, exposure: Exposure) -> Vec<Value> {
+    let mut rendered: Vec<Value> = route
+        .canaries
+        .iter()
+        .map(|canary| {
+            let elsewhere = Destination::whole(canary.backend.clone());
+            let mut rendered = one(edge, route, &elsewhere, exposure);
+            let (name, value) = match &canary.when {
+                Condition::Tenant(tenant) => (headers::TENANT, tenant.to_string()),
+                Condition::Header { name, value } => (name.as_str(), value.clone()),
+            };
+            let condition = json!({ "name": name, "string_match": { "exact": value } });
+            if let Some(matching) = rendered.get_mut("match") {
+                match matching.get_mut("headers").and_then(Value::as_array_mut) {
+                    Some(conditions) => conditions.push(condition),
+                    None => insert(matching, "headers", json!([condition])),
+                }
+            }
+            rendered
+        })
+        .collect();
+    rendered.push(one(edge, route, &route.destination, exposure));
+    rendered
 }
 
 /// Sorts the most specific path first.
@@ -95,7 +134,7 @@ fn refusal(name: &str, path: &PathMatch, status: u16, body: &str, revision: &str
     })
 }
 
-fn one(edge: &Edge, route: &Route, exposure: Exposure) -> Value {
+fn one(edge: &Edge, route: &Route, to: &Destination, exposure: Exposure) -> Value {
     let mut matching = path_match(&route.path);
     if !route.methods.is_empty() {
         let methods: Vec<&str> = route.methods.iter().map(String::as_str).collect();
@@ -107,16 +146,15 @@ fn one(edge: &Edge, route: &Route, exposure: Exposure) -> Value {
     // How often is a decision too, also about anybody.
     let asks_nobody = is_public && route.limits.is_empty();
     let authorizer = if asks_nobody { no_decision() } else { decision(edge, route, exposure) };
-    let backend = edge.backends.get(&route.backend);
     json!({
         "name": route.name,
         "match": matching,
-        "route": action(&route.backend, backend),
-        "request_headers_to_add": constant_headers(backend, is_public),
+        "route": destination::action(edge, route, to),
+        "request_headers_to_add": written_headers(edge, to, is_public),
         "metadata": { "filter_metadata": { NAMESPACE: {
             "policy": route.policy,
             "revision": edge.revision.0,
-            "backend": route.backend,
+            "backend": to.backends().collect::<Vec<_>>().join(","),
             "unavailable": unavailable,
         } } },
         "typed_per_filter_config": {
@@ -126,30 +164,9 @@ fn one(edge: &Edge, route: &Route, exposure: Exposure) -> Value {
     })
 }
 
-fn action(name: &str, backend: Option<&Backend>) -> Value {
-    let mut action = json!({
-        "cluster": cluster_name(name),
-        // The wait for an answer is limited (per try, below), not its length: a large answer to a slow client
-        // takes as long as it takes. An answer that stops in the middle ends with `stream_idle_timeout`.
-        "timeout": "0s",
-        "retry_policy": {
-            // Only what can be repeated safely, only when the backend has not answered, and only once.
-            "retry_on": "connect-failure,refused-stream,reset-before-request",
-            "num_retries": 1,
-            "retriable_request_headers": [{ "name": ":method", "string_match": { "safe_regex": { "regex": "GET|HEAD|OPTIONS" } } }],
-        },
-    });
-    if let (Some(backend), Some(policy)) = (backend, action.get_mut("retry_policy")) {
-        // Envoy ignores it once an answer has begun. The timeout of idle tries it does not ignore: that one also
-        // fires while a slow client keeps Envoy from reading on.
-        insert(policy, "per_try_timeout", json!(seconds(backend.request_timeout)));
-    }
-    action
-}
-
 /// The headers that Envoy itself writes towards a backend, over whatever was there. (It has written
 /// `x-forwarded-proto` before: with no trusted hop, the connection manager overwrites it.)
-fn constant_headers(backend: Option<&Backend>, is_public: bool) -> Value {
+fn written_headers(edge: &Edge, to: &Destination, is_public: bool) -> Value {
     let mut constant = vec![
         header("x-forwarded-for", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"),
         header(headers::GATEWAY, "1"),
@@ -157,13 +174,13 @@ fn constant_headers(backend: Option<&Backend>, is_public: bool) -> Value {
     if is_public {
         constant.push(header(headers::PUBLIC, "1"));
     }
-    for (name, value) in backend.into_iter().flat_map(|backend| &backend.request_headers) {
-        constant.push(header(name, value));
-    }
+    // Among several backends each share has its own.
+    let only = to.only().and_then(|name| edge.backends.get(name));
+    constant.extend(destination::constant_headers(only));
     Value::Array(constant)
 }
 
-fn header(name: &str, value: &str) -> Value {
+pub(super) fn header(name: &str, value: &str) -> Value {
     json!({ "header": { "key": name, "value": value }, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD" })
 }
 

@@ -1,0 +1,159 @@
+//! Where requests can go.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::edge::{Backend, Endpoint, Protocol};
+use crate::node::Node;
+use crate::reader::{self, Context, Fields};
+
+use super::hosts::is_host_name;
+use super::{choice, resilience};
+
+/// A backend that does not accept a connection on the same network within a quarter of a second will not.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(250);
+/// Long enough for a search in a cold legacy database, short enough that a stuck backend frees its requests.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// Shorter than any backend keeps an idle connection, so that no request meets one that is being closed.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+
+pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node) -> Option<Backend> {
+    let what = format!("backend `{name}`");
+    let mut fields = Fields::of(context, node, &*what);
+    if name == "sticky" {
+        let problem = "a backend is called `sticky`, which means something else among the shares of a route";
+        context.faults.report(fields.place, problem, "give it another name");
+    }
+    let endpoints = endpoints(context, &mut fields, &what);
+    let protocols = [("http1", Protocol::Http1), ("http2", Protocol::Http2), ("grpc", Protocol::Grpc)];
+    let protocol = fields
+        .optional("protocol")
+        .map_or(Some(Protocol::Http1), |n| choice(context, n, "`protocol`", &protocols));
+    let mut timeout = |name: &'static str, default: Duration, most: u64| {
+        fields
+            .optional(name)
+            .map_or(Some(default), |n| reader::millis(context, n, &format!("`{name}`"), 1, most))
+    };
+    let connect_timeout = timeout("connect_timeout_ms", CONNECT_TIMEOUT, 60_000);
+    let request_timeout = timeout("request_timeout_ms", REQUEST_TIMEOUT, 3_600_000);
+    let idle_timeout = timeout("idle_timeout_ms", IDLE_TIMEOUT, 3_600_000);
+    if let (Some(connect), Some(request)) = (connect_timeout, request_timeout)
+        && request < connect
+    {
+        let problem = format!("{what} may take longer to connect than to answer");
+        context.faults.report(
+            fields.place,
+            problem,
+            "raise `request_timeout_ms`, or lower `connect_timeout_ms`",
+        );
+    }
+    let circuit = resilience::circuit(context, fields.optional("circuit"), &what);
+    let retries = resilience::retries(context, fields.optional("retries"), &what);
+    let ejection = resilience::ejection(context, fields.optional("ejection"), &what);
+    let health = fields
+        .optional("health")
+        .and_then(|n| resilience::health(context, n, &what, protocol.unwrap_or(Protocol::Http1)));
+    let request_headers =
+        fields.optional("request_headers").map(|n| constant_headers(context, n, &what)).unwrap_or_default();
+    fields.finish();
+    Some(Backend {
+        endpoints: endpoints?,
+        protocol: protocol?,
+        audience: name.to_owned(),
+        connect_timeout: connect_timeout?,
+        request_timeout: request_timeout?,
+        idle_timeout: idle_timeout?,
+        circuit,
+        retries,
+        ejection,
+        health,
+        request_headers,
+    })
+}
+
+const ENDPOINT_MEND: &str = "write a host and a port, such as 127.0.0.1:3000 or legacy.internal:3000";
+
+/// `address: …`, or `addresses: […]`.
+fn endpoints(context: Context<'_>, fields: &mut Fields<'_>, what: &str) -> Option<Vec<Endpoint>> {
+    let one =
+        |n: &Node| reader::parsed::<Endpoint>(context, n, &format!("the address of {what}"), ENDPOINT_MEND);
+    let (address, addresses) = (fields.optional("address"), fields.optional("addresses"));
+    let list = match (address, addresses) {
+        (Some(n), None) => return one(n).map(|endpoint| vec![endpoint]),
+        (None, Some(n)) => n,
+        (Some(_), Some(_)) => {
+            let problem = format!("{what} has both `address` and `addresses`");
+            context.faults.report(fields.place, problem, "give exactly one of them");
+            return None;
+        }
+        (None, None) => {
+            context.faults.report(fields.place, format!("{what} has no `address`"), ENDPOINT_MEND);
+            return None;
+        }
+    };
+    let mut endpoints = Vec::new();
+    for element in reader::list(context, list, &format!("`addresses` of {what}")) {
+        let endpoint = one(element)?;
+        if endpoints.contains(&endpoint) {
+            let problem = format!("{what} lists {endpoint} twice");
+            context.faults.report(element.place, problem, "once is enough");
+        }
+        endpoints.push(endpoint);
+    }
+    if endpoints.is_empty() {
+        context.faults.report(list.place, format!("{what} has no address"), ENDPOINT_MEND);
+        return None;
+    }
+    Some(endpoints)
+}
+
+impl std::str::FromStr for Endpoint {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (host, port) = text.rsplit_once(':').ok_or(())?;
+        let port = port.parse().ok().filter(|port| *port != 0).ok_or(())?;
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        if is_host_name(bare) || bare.parse::<std::net::IpAddr>().is_ok() {
+            Ok(Self { host: bare.to_owned(), port })
+        } else {
+            Err(())
+        }
+    }
+}
+
+/// Names that a constant header may not have: they carry credentials, the message's framing or its address,
+/// and setting one would change what the client sent.
+const NOT_CONSTANT: [&str; 13] = [
+    "authorization",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "host",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-request-id",
+];
+
+fn constant_headers(context: Context<'_>, node: &Node, what: &str) -> BTreeMap<String, String> {
+    let mut headers = BTreeMap::new();
+    for (name, place, value) in reader::entries(context, node, &format!("`request_headers` of {what}")) {
+        if NOT_CONSTANT.contains(&name) {
+            let problem = format!("{what} sets `{name}`, which belongs to the client's message");
+            context.faults.report(place, problem, "the edge passes messages on as they are: remove it");
+        }
+        if let Some(text) = reader::text(context, value, &format!("the value of `{name}`")) {
+            if text.is_empty() || !text.bytes().all(|b| (0x20..0x7f).contains(&b)) || text.contains('%') {
+                let problem = format!("the value of `{name}` is {text:?}");
+                context.faults.report(value.place, problem, "write visible ASCII without `%`");
+            }
+            headers.insert(name.to_owned(), text.to_owned());
+        }
+    }
+    headers
+}
