@@ -1,15 +1,26 @@
 //! The backend of every variant: answers at once with a small body.
+//!
+//! Two paths are different: `/books/up` says how many bytes of a body it has read, `/books/down` sends a gibibyte.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use http::{Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-const BODY: &str = r#"{"id":"00000000-0000-7000-8000-0000000000a0","name":"Demo"}"#;
+/// How large the large bodies are.
+pub(crate) const GIBIBYTE: u64 = 1 << 30;
+
+const SMALL: &[u8] = br#"{"id":"00000000-0000-7000-8000-0000000000a0","name":"Demo"}"#;
+/// As much of a large body goes out at once.
+static PIECE: [u8; 65_536] = [b'd'; 65_536];
 
 /// Starts it on a thread of its own; it ends with the process.
 pub(crate) fn start() -> SocketAddr {
@@ -24,18 +35,70 @@ pub(crate) fn start() -> SocketAddr {
                 let Ok((stream, _)) = listener.accept().await else { continue };
                 let _ = stream.set_nodelay(true);
                 tokio::spawn(async move {
-                    let answer = service_fn(|_: Request<Incoming>| async {
-                        let answer = Response::builder()
-                            .header("content-type", "application/json")
-                            .body(BODY.to_owned());
-                        Ok::<_, Infallible>(answer.expect("the answer is well-formed"))
-                    });
                     let _ = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), answer)
+                        .serve_connection(TokioIo::new(stream), service_fn(answer))
                         .await;
                 });
             }
         });
     });
     receiver.recv().expect("the backend starts")
+}
+
+async fn answer(request: Request<Incoming>) -> Result<Response<Answer>, Infallible> {
+    let body = match request.uri().path() {
+        "/books/down" => Answer::Large(GIBIBYTE),
+        "/books/up" => Answer::Small(Some(count(request.into_body()).await.to_string().into())),
+        _ => Answer::Small(Some(Bytes::from_static(SMALL))),
+    };
+    Ok(Response::builder()
+        .header("content-type", "application/json")
+        .body(body)
+        .expect("the answer is well-formed"))
+}
+
+async fn count(mut body: Incoming) -> u64 {
+    let mut bytes = 0;
+    while let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+    }
+    bytes
+}
+
+enum Answer {
+    Small(Option<Bytes>),
+    /// So many bytes are still to come.
+    Large(u64),
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let piece = match &mut *self {
+            Self::Small(body) => body.take(),
+            Self::Large(0) => None,
+            Self::Large(left) => {
+                let piece = Bytes::from_static(&PIECE);
+                *left = left.saturating_sub(piece.len() as u64);
+                Some(piece)
+            }
+        };
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Small(None) | Self::Large(0))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(match self {
+            Self::Small(body) => body.as_ref().map_or(0, |body| body.len() as u64),
+            Self::Large(left) => *left,
+        })
+    }
 }

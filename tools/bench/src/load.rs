@@ -1,15 +1,58 @@
-//! One measurement: load from wrk, and what it cost whom.
+//! Load, and what it cost whom.
+//!
+//! Three generators: [`wrk`] (HTTP/1.1, as fast as the other side answers), [`h2`] (the same over HTTP/2, ours,
+//! because h2load sends the same headers with every request and sessions are headers), and [`steady`] (a fixed
+//! rate, ours, for latencies: a generator that waits for answers hides how long they take).
+
+pub(crate) mod h2;
+pub(crate) mod steady;
+pub(crate) mod wrk;
 
 use std::net::SocketAddr;
-use std::process::Command;
 use std::time::Duration;
+
+use crate::watch::cpu_seconds;
+
+/// What is put under load.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// Its Envoy.
+    pub(crate) envoy: u32,
+    /// Its authorizer, where it has one.
+    pub(crate) authorizer: Option<u32>,
+}
+
+/// How it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// HTTP/1.1, 32 connections.
+    H1,
+    /// HTTP/2 in the clear, 4 connections with 8 requests each.
+    H2,
+}
+
+/// What a generator saw.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counted {
+    /// Answers.
+    pub(crate) requests: u64,
+    /// How long it took, seconds.
+    pub(crate) seconds: f64,
+    /// 99th percentile, milliseconds.
+    pub(crate) p99_ms: f64,
+}
 
 /// What one variant did in one round.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Measured {
+    /// Requests.
+    pub(crate) requests: u64,
     /// Requests in a second.
     pub(crate) rate: f64,
-    /// 99th percentile, milliseconds.
+    /// 99th percentile, milliseconds. As many requests are on the way as there are connections, so this says how
+    /// long the queue is; what a request waits at a sane load is the business of `tail`.
     pub(crate) p99_ms: f64,
     /// CPU time of Envoy for each request, microseconds.
     pub(crate) envoy_us: f64,
@@ -17,66 +60,40 @@ pub(crate) struct Measured {
     pub(crate) authorizer_us: f64,
 }
 
-/// Puts load on `address` and watches the processes.
+/// Requests of the next sessions in turn, as fast as they are answered, for `duration`.
 pub(crate) fn measure(
-    address: SocketAddr,
-    token: &str,
+    target: Target,
+    protocol: Protocol,
+    path: &str,
+    sessions: &crate::sessions::Sessions,
     duration: Duration,
-    connections: usize,
-    envoy: u32,
-    authorizer: Option<u32>,
 ) -> Measured {
     let cpu = |process: Option<u32>| process.map_or(0.0, cpu_seconds);
-    let (envoy_before, authorizer_before) = (cpu(Some(envoy)), cpu(authorizer));
-    let output = Command::new("wrk")
-        .args(["-t1", "--latency", "-c"])
-        .arg(connections.to_string())
-        .arg("-d")
-        .arg(format!("{}s", duration.as_secs()))
-        .args([
-            "-H",
-            &format!("Cookie: theme=dark; madome_access_token={token}"),
-            "-H",
-            "User-Agent: bench",
-            "-H",
-            "Host: localhost",
-        ])
-        .arg(format!("http://{address}/users/@me"))
-        .output()
-        .expect("wrk is installed (`make setup`)");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(!text.contains("Non-2xx"), "some requests were refused:\n{text}");
-    let figure = |label: &str| {
-        let line = text.lines().find(|line| line.trim_start().starts_with(label));
-        line.and_then(|line| line.split_whitespace().last())
-            .unwrap_or_else(|| panic!("wrk said no {label}:\n{text}"))
-            .to_owned()
+    let (envoy, authorizer) = (cpu(Some(target.envoy)), cpu(target.authorizer));
+    let counted = match protocol {
+        Protocol::H1 => wrk::run(target.address, path, sessions, duration),
+        Protocol::H2 => h2::run(target.address, path, sessions, duration),
     };
-    let rate: f64 = figure("Requests/sec:").parse().expect("a rate is a number");
-    let count = rate * duration.as_secs_f64();
+    sessions.advance(counted.requests);
+    #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
+    let count = counted.requests as f64;
     Measured {
-        rate,
-        p99_ms: milliseconds(&figure("99%")),
-        envoy_us: (cpu(Some(envoy)) - envoy_before) * 1e6 / count,
-        authorizer_us: (cpu(authorizer) - authorizer_before) * 1e6 / count,
+        requests: counted.requests,
+        rate: count / counted.seconds,
+        p99_ms: counted.p99_ms,
+        envoy_us: (cpu(Some(target.envoy)) - envoy) * 1e6 / count,
+        authorizer_us: (cpu(target.authorizer) - authorizer) * 1e6 / count,
     }
 }
 
-fn milliseconds(text: &str) -> f64 {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: f64 = digits.parse().expect("a latency is a number");
-    match text.strip_prefix(digits) {
-        Some("us") => number / 1e3,
-        Some("s") => number * 1e3,
-        Some(_) | None => number,
-    }
-}
-
-/// User and system time of a process so far (proc(5): fields 14 and 15 of `stat`, in ticks of 10 ms).
-fn cpu_seconds(process: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("the process runs");
-    let after_name = stat.rsplit(')').next().unwrap_or_default();
-    let ticks: f64 =
-        after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
-    ticks / 100.0
+/// The value below which `share` of the sorted `values` are.
+pub(crate) fn percentile(sorted: &[f64], share: f64) -> f64 {
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an index into what was measured"
+    )]
+    let index = (share * sorted.len() as f64) as usize;
+    sorted.get(index.min(sorted.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
 }

@@ -1,78 +1,251 @@
 //! `make bench`: what the edge costs, beside what else one could put there.
 //!
-//! One run starts every variant in turn, round by round, under the same load from the same client with the same
-//! access log, and prints medians as ratios to bare Envoy. Absolute times depend on the machine; ratios of one
-//! run do not, much.
+//! One run starts every variant, then measures them in turn, round by round, under the same load from the same
+//! client with the same access log, and prints medians as ratios to bare Envoy in the same round. Absolute times
+//! depend on the machine; ratios of one run do not, much, and CPU time for a request does even less.
+//! `docs/performance.md` says what was found and what the figures mean.
 #![expect(clippy::expect_used, clippy::panic, reason = "a benchmark that cannot run stops and says why")]
 
 mod backend;
+mod chart;
+mod crowd;
+mod extremes;
+mod filters;
+mod leases;
 mod load;
+mod machine;
 mod naive;
+mod progress;
 mod report;
+mod results;
+mod sessions;
+mod size;
+mod stage;
+mod tail;
 mod variants;
+mod watch;
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 
-use load::Measured;
-use variants::{ALL, Variant};
+use load::{Measured, measure};
+use progress::Progress;
+use results::{Line, Results};
+use stage::{PATH, Stage};
+use variants::{ROWS, Row, Variant};
 
-/// Bare Envoy and the edge side by side: ratios, and CPU time for each request.
+/// What is measured beside the rows, by name.
+const EXPERIMENTS: [&str; 6] = ["crowd", "tail", "routes", "authorizer", "connections", "bodies"];
+
+const NAMES: &str = "Rows (bare is always among them):
+  guard            the guard and nothing else
+  jwt, jwt_cached  Envoy's own jwt_authn, without and with its token cache
+  lua_jwt_cached   headers stripped by Lua, then jwt_authn with its token cache
+  naive            a tonic ext_authz that verifies every token anew
+  cold             the edge without the leases of its file: a full check on every request
+  warm             the edge as its file says; left out while the file has no leases
+  cold_1000, warm_1000                            1,000 sessions in turn
+  lua_jwt_cached_h2, cold_h2, warm_h2, warm_1000_h2   over HTTP/2
+
+Experiments:
+  crowd        100,000 sessions in turn, after a first request of each
+  tail         added p99 over bare Envoy at half load, requests at a fixed rate
+  routes       10 → 10,000 routes
+  authorizer   prints target/bench/authorizer.json if `cargo bench -p authz-service` has written it
+  connections  10,000 open connections at half load
+  bodies       1 GiB up and down, and Envoy's memory meanwhile
+
+Examples (make bench BENCH=\"…\"):
+  --rounds 3 --only warm,cold,lua_jwt_cached
+  --only tail --rounds 5 --seconds 4
+  --only cold --try ./change.py           beside it with another setting
+  --chart docs/performance.svg            measure, then draw the chart
+  --from target/bench/latest.json --chart docs/performance.svg   only draw it";
+
+/// What the edge costs: bare Envoy, the edge and the alternatives side by side in one run. Takes about six minutes.
 #[derive(Debug, Parser)]
+#[command(after_help = NAMES)]
 struct Arguments {
-    /// Rounds; the median of each variant counts.
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
-    /// Seconds of load for each variant in each round.
-    #[arg(long, default_value_t = 4)]
+    /// Rounds; every row is measured once in each, and its median counts.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    rounds: u16,
+    /// Seconds of load for each measurement.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     seconds: u64,
-    /// Connections of the client.
-    #[arg(long, default_value_t = 32)]
-    connections: usize,
-    /// Variants to run beside bare Envoy (default: all), by their names in the table.
-    #[arg(long, value_delimiter = ',')]
+    /// Measure only these rows and experiments, by name, separated by commas (default: all).
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     only: Vec<String>,
+    /// One more row: the cold edge with its Envoy configuration (JSON) passed through this shell command. To find
+    /// out what a setting costs. Can be given several times.
+    #[arg(long = "try", value_name = "COMMAND")]
+    tries: Vec<String>,
+    /// Print the figures as JSON instead of the table.
+    #[arg(long)]
+    json: bool,
     /// Where the figures go.
-    #[arg(long, default_value = "target/bench/latest.json")]
-    out: std::path::PathBuf,
+    #[arg(long, default_value = "target/bench/latest.json", value_name = "FILE")]
+    out: PathBuf,
+    /// Draw the chart (SVG) there.
+    #[arg(long, value_name = "FILE")]
+    chart: Option<PathBuf>,
+    /// Measure nothing: take the figures from this file, and draw the chart from them.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["only"])]
+    from: Option<PathBuf>,
     /// Be the naive authorizer at this address (the benchmark starts itself so).
     #[arg(long, hide = true)]
-    naive_authorizer: Option<std::net::SocketAddr>,
+    naive_authorizer: Option<SocketAddr>,
     /// The public keys of the naive authorizer.
     #[arg(long, hide = true)]
-    keys: Option<std::path::PathBuf>,
+    keys: Option<PathBuf>,
 }
 
-fn main() {
+impl Arguments {
+    fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == name)
+    }
+
+    /// A name in `--only` that is none.
+    fn unknown(&self) -> Option<&String> {
+        let known = |name: &str| ROWS.iter().any(|row| row.key == name) || EXPERIMENTS.contains(&name);
+        self.only.iter().find(|name| !known(name))
+    }
+}
+
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let (Some(address), Some(keys)) = (arguments.naive_authorizer, &arguments.keys) {
         naive::serve(address, keys);
-        return;
+        return ExitCode::SUCCESS;
     }
-    let backend = backend::start();
-    let chosen: Vec<Variant> = ALL
-        .into_iter()
-        .filter(|v| {
-            *v == Variant::Bare
-                || arguments.only.is_empty()
-                || arguments.only.iter().any(|name| name == v.name())
-        })
-        .collect();
-    let mut stage = variants::Stage::set(backend, &chosen);
-    let mut measured: Vec<(Variant, Vec<Measured>)> = chosen.iter().map(|v| (*v, Vec::new())).collect();
-    for round in 1..=arguments.rounds {
-        for (variant, results) in &mut measured {
-            let one = stage.measure(*variant, Duration::from_secs(arguments.seconds), arguments.connections);
+    let complaint = arguments
+        .unknown()
+        .map(|name| format!("--only {name}: there is no such row or experiment (--help lists them)"));
+    if let Some(complaint) = complaint.or_else(|| arguments.from.is_none().then(machine::unfit).flatten()) {
+        eprintln!("bench: {complaint}");
+        return ExitCode::from(2);
+    }
+    let figures = if let Some(file) = &arguments.from {
+        let read = std::fs::read(file).ok().and_then(|text| serde_json::from_slice(&text).ok());
+        let Some(figures) = read else {
             eprintln!(
-                "round {round}/{}  {:<24} {:>8.0} requests/s",
-                arguments.rounds,
-                variant.name(),
-                one.rate
+                "bench: --from {}: this is no file of figures; `make bench` writes one",
+                file.display()
             );
-            results.push(one);
+            return ExitCode::from(2);
+        };
+        figures
+    } else {
+        let progress = Progress::begin();
+        let load_at_start = machine::load();
+        let results = run(&arguments, &progress);
+        let figures = report::figures(&results, &machine::figures(&load_at_start), progress.seconds());
+        if !arguments.json {
+            report::print(&results, &figures);
+        }
+        report::write(&arguments.out, &format!("{figures:#}\n"));
+        figures
+    };
+    if arguments.json {
+        println!("{figures:#}");
+    }
+    if let Some(file) = &arguments.chart {
+        report::write(file, &chart::draw(&figures));
+    }
+    ExitCode::SUCCESS
+}
+
+fn run(arguments: &Arguments, progress: &Progress) -> Results {
+    let duration = Duration::from_secs(arguments.seconds);
+    let rounds = usize::from(arguments.rounds);
+    if arguments.wants("connections") {
+        extremes::allow_open_files();
+    }
+    let tried = (0_u8..).zip(&arguments.tries).map(|(number, command)| variants::tried(number, command));
+    let table: Vec<Row> = ROWS.into_iter().chain(tried).collect();
+    let is_tried = |row: &Row| matches!(row.variant, Variant::Tried(_));
+    let wanted: Vec<Row> =
+        table.iter().copied().filter(|row| arguments.wants(row.key) || is_tried(row)).collect();
+    let mut variants = vec![Variant::Bare];
+    variants.extend(wanted.iter().map(|row| row.variant));
+    // The experiments ask the edge as it is meant to run.
+    if EXPERIMENTS.iter().any(|name| arguments.wants(name)) {
+        variants.push(Variant::Warm);
+    }
+    let mut unique: Vec<Variant> = Vec::new();
+    for variant in variants {
+        if !unique.contains(&variant) {
+            unique.push(variant);
         }
     }
-    report::print(&measured);
-    report::write(&arguments.out, &measured);
+    progress.say("starting the edge and the alternatives");
+    let backend = backend::start();
+    let mut stage = Stage::set(backend, &unique, &arguments.tries);
+    if !stage.has(Variant::Warm) {
+        progress.say("the edge file has no `lease`: everything warm is left out");
+    }
+    stage.prepare_sessions(1);
+    let mut results =
+        Results { lines: rows(&mut stage, &wanted, rounds, duration, progress), findings: Vec::new() };
+    if arguments.wants("crowd") {
+        results.lines.extend(crowd::run(&mut stage, duration, progress));
+    }
+    // Fewer rounds suffice beside the table: each gives thousands of latencies or one cost.
+    let fewer = rounds.min(3);
+    if arguments.wants("tail") {
+        results.findings.push(tail::run(&mut stage, fewer, duration, progress));
+    }
+    if arguments.wants("routes") {
+        results.findings.push(size::routes(&mut stage, backend, fewer, duration, progress));
+    }
+    if arguments.wants("authorizer") {
+        results.findings.push(size::authorizer(&arguments.out.with_file_name("authorizer.json")));
+    }
+    if arguments.wants("connections") {
+        results.findings.push(extremes::connections(&mut stage, duration, progress));
+    }
+    if arguments.wants("bodies") {
+        results.findings.push(extremes::bodies(&mut stage, progress));
+    }
+    results
+}
+
+/// The rows, in turn, round by round, each beside bare Envoy in the same round.
+fn rows(
+    stage: &mut Stage,
+    wanted: &[Row],
+    rounds: usize,
+    duration: Duration,
+    progress: &Progress,
+) -> Vec<Line> {
+    let runs: Vec<Row> = wanted.iter().copied().filter(|row| stage.has(row.variant)).collect();
+    let needs_bare = |row: &Row| runs.iter().any(|one| one.protocol.bare() == row.key);
+    let runs: Vec<Row> =
+        ROWS.into_iter().filter(|row| needs_bare(row) || runs.iter().any(|one| one.key == row.key)).collect();
+    let mut measured: BTreeMap<&str, Vec<Measured>> = BTreeMap::new();
+    for row in &runs {
+        // Connections and caches are warm before anything counts.
+        stage.prepare_sessions(row.sessions);
+        let target = stage.target(row.variant);
+        let _ = measure(target, row.protocol, PATH, stage.sessions(row.sessions), Duration::from_secs(1));
+    }
+    for round in 1..=rounds {
+        for row in &runs {
+            let target = stage.target(row.variant);
+            let one = measure(target, row.protocol, PATH, stage.sessions(row.sessions), duration);
+            progress.round(&format!("{round}/{rounds} {}", row.key), &one);
+            measured.entry(row.key).or_default().push(one);
+        }
+        stage.empty_logs();
+    }
+    let of = |key: &str| measured.get(key).cloned().unwrap_or_default();
+    runs.iter()
+        .map(|row| {
+            Line::new(row.key, row.title, row.protocol, row.sessions, of(row.key), of(row.protocol.bare()))
+        })
+        .collect()
 }

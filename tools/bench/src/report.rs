@@ -1,75 +1,108 @@
-//! The table, and the same figures for whoever reads them later.
+//! The table, the promises, and the same figures for whoever reads them later.
 
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use crate::load::Measured;
-use crate::variants::Variant;
+use crate::results::{Line, Results, rounded};
 
-type Results = [(Variant, Vec<Measured>)];
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-fn of(results: &[Measured], figure: impl Fn(&Measured) -> f64) -> f64 {
-    median(results.iter().map(figure).collect())
-}
-
-/// The median over rounds of each round's ratio to bare Envoy in the same round.
-fn ratio(all: &Results, results: &[Measured]) -> f64 {
-    let bare = all
-        .iter()
-        .find(|(variant, _)| *variant == Variant::Bare)
-        .map(|(_, bare)| bare.as_slice())
-        .unwrap_or_default();
-    median(results.iter().zip(bare).map(|(one, bare)| one.rate / bare.rate).collect())
-}
-
-/// Prints the table.
-pub(crate) fn print(all: &Results) {
-    println!(
-        "\n{:<44} {:>8} {:>11} {:>9} {:>10} {:>10}",
-        "", "of bare", "requests/s", "p99 ms", "Envoy µs", "authz µs"
-    );
-    for (variant, results) in all {
+/// Prints the table, the findings and the promises.
+pub(crate) fn print(results: &Results, figures: &Value) {
+    if !results.lines.is_empty() {
         println!(
-            "{:<44} {:>7.1}% {:>11.0} {:>9.2} {:>10.1} {:>10.1}",
-            variant.title(),
-            100.0 * ratio(all, results),
-            of(results, |m| m.rate),
-            of(results, |m| m.p99_ms),
-            of(results, |m| m.envoy_us),
-            of(results, |m| m.authorizer_us),
+            "\n{:<42} {:>7} {:>11} {:>7} {:>10} {:>9} {:>9} {:>7}",
+            "", "of bare", "lowest–most", "by CPU", "requests/s", "Envoy µs", "authz µs", "p99 ms"
+        );
+    }
+    for line in &results.lines {
+        let (lowest, highest) = line.spread();
+        println!(
+            "{:<42} {:>6.1}% {:>11} {:>6.1}% {:>10.0} {:>9.1} {:>9.1} {:>7.2}",
+            line.title,
+            100.0 * line.ratio(),
+            format!("{:.0}–{:.0}", 100.0 * lowest, 100.0 * highest),
+            100.0 * line.cpu_ratio(),
+            line.median_of(|m| m.rate),
+            line.median_of(|m| m.envoy_us),
+            line.median_of(|m| m.authorizer_us),
+            line.median_of(|m| m.p99_ms),
+        );
+    }
+    for finding in &results.findings {
+        println!("\n{}", finding.said.join("\n"));
+    }
+    println!();
+    for promise in figures["promises"].as_array().into_iter().flatten() {
+        let mark = if promise["kept"] == true { "kept  " } else { "MISSED" };
+        println!(
+            "{mark}  {}: {} (promised {} {})",
+            promise["what"].as_str().unwrap_or_default(),
+            promise["value"],
+            promise["must_be"].as_str().unwrap_or_default(),
+            promise["bound"],
         );
     }
 }
 
-/// Writes the figures as JSON.
-pub(crate) fn write(path: &Path, all: &Results) {
-    let mut ratios = Map::new();
-    let mut variants = Map::new();
-    for (variant, results) in all {
-        ratios.insert(variant.name().to_owned(), json!(ratio(all, results)));
-        let rounds: Vec<Value> = results
-            .iter()
-            .map(|m| json!({ "rate": m.rate, "p99_ms": m.p99_ms, "envoy_us": m.envoy_us, "authorizer_us": m.authorizer_us }))
-            .collect();
-        variants.insert(variant.name().to_owned(), json!({ "title": variant.title(), "rounds": rounds }));
+/// All figures; `docs/performance.md` says what each key means.
+pub(crate) fn figures(results: &Results, machine: &Value, seconds: f64) -> Value {
+    let each = |figure: fn(&Line) -> f64| -> Map<String, Value> {
+        results.lines.iter().map(|line| (line.key.to_owned(), json!(rounded(figure(line))))).collect()
+    };
+    let rows: Map<String, Value> =
+        results.lines.iter().map(|line| (line.key.to_owned(), line.figures())).collect();
+    let mut all = json!({
+        "format": 1,
+        "seconds": seconds.round(),
+        "ratios": each(Line::ratio),
+        "envoy_cpu_ratios": each(Line::cpu_ratio),
+        "rows": rows,
+        "machine": machine,
+    });
+    for finding in &results.findings {
+        if let Some(all) = all.as_object_mut() {
+            all.insert(finding.key.to_owned(), finding.figures.clone());
+        }
     }
-    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
-        .map_or("unknown", |(_, model)| model);
-    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    let figures =
-        json!({ "ratios": ratios, "variants": variants, "machine": { "cpu": model, "cores": cores } });
+    let promises = promises(&all);
+    if let Some(all) = all.as_object_mut() {
+        all.insert("promises".to_owned(), promises);
+    }
+    all
+}
+
+/// What was promised, and whether this run kept it. What was not measured is not among them.
+fn promises(all: &Value) -> Value {
+    let at = |pointer: &str| all.pointer(pointer).and_then(Value::as_f64);
+    let mut promises = Vec::new();
+    let mut least = |what: &str, pointer: &str, bound: Option<f64>| {
+        if let (Some(value), Some(bound)) = (at(pointer), bound) {
+            promises.push(json!({ "what": what, "value": value, "must_be": "at least", "bound": bound, "kept": value >= bound }));
+        }
+    };
+    least("warm, of bare Envoy", "/ratios/warm", Some(0.78));
+    least("warm, against Lua strip + cached jwt_authn", "/ratios/warm", at("/ratios/lua_jwt_cached"));
+    least("guard alone, of bare Envoy", "/ratios/guard", Some(0.80));
+    least("cold, of bare Envoy", "/ratios/cold", Some(0.33));
+    let mut most = |what: &str, pointer: &str, bound: f64| {
+        if let Some(value) = at(pointer) {
+            promises.push(json!({ "what": what, "value": value, "must_be": "at most", "bound": bound, "kept": value <= bound }));
+        }
+    };
+    most("added p99 of a warm request at half load, ms", "/tail/warm/added_p99_ms", 0.5);
+    most("time for a request, 10 → 10,000 routes", "/routes/cost", 1.2);
+    most("errors over 10,000 connections", "/connections/errors", 0.001);
+    most("p95 over 10,000 connections, ms", "/connections/p95_ms", 100.0);
+    most("growth of Envoy for 1 GiB up, MiB", "/bodies/up/envoy_mib_grown", 16.0);
+    most("growth of Envoy for 1 GiB down, MiB", "/bodies/down/envoy_mib_grown", 16.0);
+    Value::Array(promises)
+}
+
+/// Writes `text`; its directory is made.
+pub(crate) fn write(path: &Path, text: &str) {
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory).expect("the directory can be made");
     }
-    std::fs::write(path, format!("{figures:#}\n")).expect("the figures can be written");
-    println!("\n{}", path.display());
+    std::fs::write(path, text).unwrap_or_else(|e| panic!("{} cannot be written: {e}", path.display()));
+    eprintln!("{}", path.display());
 }

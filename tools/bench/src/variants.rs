@@ -1,17 +1,8 @@
-//! What is compared: the rendered edge, and the same listener with other filters.
+//! What is compared.
 
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{Duration, Instant};
+use crate::load::Protocol;
 
-use harness::wire::Request;
-use harness::{Edge, Part, Port, Process};
-use serde_json::{Value, json};
-
-use crate::load::{self, Measured};
-
-/// One thing to measure.
+/// One chain of filters in front of the same backend, behind the same listener, with the same access log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Variant {
     /// Envoy, its access log, its router.
@@ -26,238 +17,97 @@ pub(crate) enum Variant {
     LuaJwtCached,
     /// An authorizer as one writes it first.
     Naive,
-    /// The edge: a full check on every request.
+    /// The edge with the leases of its file taken out: a full check on every request.
     Cold,
+    /// The edge as its file says, with leases.
+    Warm,
+    /// The cold edge with its configuration changed by a command of `--try`, counted from 0.
+    Tried(u8),
 }
 
-/// All of them, in the order of the table.
-pub(crate) const ALL: [Variant; 7] = [
-    Variant::Bare,
-    Variant::Guard,
-    Variant::Jwt,
-    Variant::JwtCached,
-    Variant::LuaJwtCached,
-    Variant::Naive,
-    Variant::Cold,
-];
-
 impl Variant {
-    /// Its name in the table and in the figures.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
+    /// The name of its Envoy and of its files.
+    pub(crate) fn name(self) -> String {
+        let name = match self {
             Self::Bare => "bare",
             Self::Guard => "guard",
             Self::Jwt => "jwt",
             Self::JwtCached => "jwt_cached",
             Self::LuaJwtCached => "lua_jwt_cached",
-            Self::Naive => "naive_ext_authz",
+            Self::Naive => "naive",
             Self::Cold => "cold",
-        }
+            Self::Warm => "warm",
+            Self::Tried(number) => return format!("try_{}", number + 1),
+        };
+        name.to_owned()
     }
+}
 
-    /// What it is, for the table.
-    pub(crate) const fn title(self) -> &'static str {
+/// One line of the table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    /// Its name in `--only` and in the figures.
+    pub(crate) key: &'static str,
+    /// What it is.
+    pub(crate) title: &'static str,
+    /// What is measured.
+    pub(crate) variant: Variant,
+    /// How it is asked.
+    pub(crate) protocol: Protocol,
+    /// How many sessions ask in turn.
+    pub(crate) sessions: usize,
+}
+
+const fn row(
+    key: &'static str,
+    title: &'static str,
+    variant: Variant,
+    protocol: Protocol,
+    sessions: usize,
+) -> Row {
+    Row { key, title, variant, protocol, sessions }
+}
+
+/// The rows that take turns, round by round. [`crate::crowd`] adds those with 100,000 sessions.
+pub(crate) const ROWS: [Row; 15] = [
+    row("bare", "bare Envoy", Variant::Bare, Protocol::H1, 1),
+    row("guard", "the guard alone", Variant::Guard, Protocol::H1, 1),
+    row("jwt", "jwt_authn", Variant::Jwt, Protocol::H1, 1),
+    row("jwt_cached", "jwt_authn, token cache", Variant::JwtCached, Protocol::H1, 1),
+    row(
+        "lua_jwt_cached",
+        "Lua header strip + jwt_authn, token cache",
+        Variant::LuaJwtCached,
+        Protocol::H1,
+        1,
+    ),
+    row("naive", "naive tonic ext_authz", Variant::Naive, Protocol::H1, 1),
+    row("cold", "the edge cold: a full check each time", Variant::Cold, Protocol::H1, 1),
+    row("warm", "the edge warm: leases", Variant::Warm, Protocol::H1, 1),
+    row("cold_1000", "the edge cold, 1,000 sessions", Variant::Cold, Protocol::H1, 1_000),
+    row("warm_1000", "the edge warm, 1,000 sessions", Variant::Warm, Protocol::H1, 1_000),
+    row("bare_h2", "bare Envoy, HTTP/2", Variant::Bare, Protocol::H2, 1),
+    row("lua_jwt_cached_h2", "Lua + jwt_authn, token cache, HTTP/2", Variant::LuaJwtCached, Protocol::H2, 1),
+    row("cold_h2", "the edge cold, HTTP/2", Variant::Cold, Protocol::H2, 1),
+    row("warm_h2", "the edge warm, HTTP/2", Variant::Warm, Protocol::H2, 1),
+    row("warm_1000_h2", "the edge warm, 1,000 sessions, HTTP/2", Variant::Warm, Protocol::H2, 1_000),
+];
+
+impl Protocol {
+    /// The row that others of this protocol are compared with.
+    pub(crate) const fn bare(self) -> &'static str {
         match self {
-            Self::Bare => "bare Envoy",
-            Self::Guard => "guard alone",
-            Self::Jwt => "jwt_authn",
-            Self::JwtCached => "jwt_authn, token cache",
-            Self::LuaJwtCached => "Lua header strip + jwt_authn, token cache",
-            Self::Naive => "naive tonic ext_authz",
-            Self::Cold => "the edge, a full check on every request",
+            Self::H1 => "bare",
+            Self::H2 => "bare_h2",
         }
     }
 }
 
-/// The running edge and an Envoy for each other variant.
-pub(crate) struct Stage {
-    edge: Edge,
-    token: String,
-    envoys: Vec<(Variant, Process, Port)>,
-    naive: Option<Process>,
-    _naive_port: Port,
-    _directory: tempfile::TempDir,
-}
-
-impl Stage {
-    /// Starts everything that `chosen` needs, before `backend`.
-    pub(crate) fn set(backend: SocketAddr, chosen: &[Variant]) -> Self {
-        let edge = Edge::dev().every_backend(backend).start();
-        let token = edge.mint().good(0);
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let naive_port = Port::lease();
-        let mut stage = Self {
-            naive: chosen
-                .contains(&Variant::Naive)
-                .then(|| start_naive(&edge, &naive_port, directory.path())),
-            edge,
-            token,
-            envoys: Vec::new(),
-            _naive_port: naive_port,
-            _directory: directory,
-        };
-        for variant in chosen.iter().copied().filter(|v| *v != Variant::Cold) {
-            stage.start(variant);
-        }
-        stage
-    }
-
-    /// Measures one variant once.
-    pub(crate) fn measure(&mut self, variant: Variant, duration: Duration, connections: usize) -> Measured {
-        let (address, envoy, authorizer) = if variant == Variant::Cold {
-            (self.edge.public(), self.edge.part(Part::Envoy).id(), Some(self.edge.part(Part::Authz).id()))
-        } else {
-            let (_, process, port) =
-                self.envoys.iter().find(|(v, _, _)| *v == variant).expect("it was started");
-            let naive = self.naive.as_ref().filter(|_| variant == Variant::Naive);
-            (port.address(), process.id(), naive.map(Process::id))
-        };
-        // Connections and caches are warm before anything counts.
-        let _ = load::measure(address, &self.token, Duration::from_secs(1), connections, envoy, authorizer);
-        load::measure(address, &self.token, duration, connections, envoy, authorizer)
-    }
-
-    fn start(&mut self, variant: Variant) {
-        let (port, admin) = (Port::lease(), Port::lease());
-        let file = self._directory.path().join(format!("{}.json", variant.name()));
-        let configuration = self.configuration(variant, &port, &admin);
-        std::fs::write(&file, configuration.to_string()).expect("the directory is writable");
-        let mut command = Command::new(harness::envoy());
-        command.arg("-c").arg(&file).args([
-            "--disable-hot-restart",
-            "--concurrency",
-            "1",
-            "--log-level",
-            "error",
-        ]);
-        let log = self._directory.path().join(format!("{}.log", variant.name()));
-        let mut process = Process::start(variant.name(), &mut command, &log);
-        let until = Instant::now() + Duration::from_secs(30);
-        let ready = Request::new(port.address(), "GET", "/users/@me").token(&self.token);
-        while !ready.try_send().is_ok_and(|answer| answer.status == 200) {
-            assert!(
-                process.is_running() && Instant::now() < until,
-                "{} does not start:\n{}",
-                variant.name(),
-                process.log()
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        self.envoys.push((variant, process, port));
-    }
-
-    /// The edge's own configuration in one piece, with other filters in the public listener.
-    fn configuration(&self, variant: Variant, port: &Port, admin: &Port) -> Value {
-        let current = self.edge.home().join("envoy/current/validation.json");
-        let text = std::fs::read(&current).expect("the edge is rendered");
-        let mut whole: Value = serde_json::from_slice(&text).expect("the rendering is JSON");
-        let set = |value: &mut Value, pointer: &str, new: Value| {
-            *value.pointer_mut(pointer).unwrap_or_else(|| panic!("the rendering has no {pointer}")) = new;
-        };
-        set(&mut whole, "/admin/address/socket_address/port_value", json!(admin.number()));
-        let listeners = whole
-            .pointer_mut("/static_resources/listeners")
-            .and_then(Value::as_array_mut)
-            .expect("there are listeners");
-        listeners.retain(|listener| listener["name"] == "public");
-        let listener = listeners.first_mut().expect("there is a public listener");
-        set(listener, "/address/socket_address/port_value", json!(port.number()));
-        let manager = "/filter_chains/0/filters/0/typed_config";
-        let log = self._directory.path().join(format!("{}.access.json", variant.name()));
-        set(listener, &format!("{manager}/access_log/0/typed_config/path"), json!(log));
-        let filters = listener.pointer_mut(&format!("{manager}/http_filters")).expect("there are filters");
-        let of = |name: &str| {
-            filters
-                .as_array()
-                .and_then(|all| all.iter().find(|f| f["name"] == name))
-                .cloned()
-                .expect("the filter is rendered")
-        };
-        let (guard, router) = (of("guard"), of("envoy.filters.http.router"));
-        let chain = match variant {
-            Variant::Bare | Variant::Cold => vec![router],
-            Variant::Guard => vec![guard, router],
-            Variant::Jwt => vec![self.jwt(false), router],
-            Variant::JwtCached => vec![self.jwt(true), router],
-            Variant::LuaJwtCached => vec![lua(), self.jwt(true), router],
-            Variant::Naive => vec![naive(), router],
-        };
-        *filters = Value::Array(chain);
-        // Per-route settings of filters that are not in the chain would be refused.
-        let hosts = listener
-            .pointer_mut(&format!("{manager}/route_config/virtual_hosts"))
-            .and_then(Value::as_array_mut);
-        for route in hosts.into_iter().flatten().filter_map(|host| host["routes"].as_array_mut()).flatten() {
-            if let Some(route) = route.as_object_mut() {
-                route.remove("typed_per_filter_config");
-            }
-        }
-        if variant == Variant::Naive {
-            self.point_authorizer(&mut whole);
-        }
-        whole
-    }
-
-    fn point_authorizer(&self, whole: &mut Value) {
-        let clusters = whole
-            .pointer_mut("/static_resources/clusters")
-            .and_then(Value::as_array_mut)
-            .expect("there are clusters");
-        let cluster =
-            clusters.iter_mut().find(|c| c["name"] == "authorizer").expect("there is an authorizer");
-        if let Some(cluster) = cluster.as_object_mut() {
-            cluster.remove("health_checks");
-        }
-        let place = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address/port_value";
-        *cluster.pointer_mut(place).expect("it has an endpoint") = json!(self._naive_port.number());
-    }
-
-    fn jwt(&self, cached: bool) -> Value {
-        let keys = std::fs::read_to_string(self.edge.home().join("keys/session.jwks.json"))
-            .expect("the keys are there");
-        let mut provider = json!({
-            "issuer": "https://api.dev-domain.test/auth",
-            "audiences": ["https://api.dev-domain.test"],
-            "local_jwks": { "inline_string": keys },
-            "from_cookies": ["madome_access_token"],
-            "forward": true,
-            "claim_to_headers": [
-                { "header_name": "x-madome-auth-sub", "claim_name": "sub" },
-                { "header_name": "x-tenant-id", "claim_name": "tenantId" },
-            ],
-        });
-        if let (true, Some(provider)) = (cached, provider.as_object_mut()) {
-            let cache = json!({ "jwt_cache_size": 100_000, "jwt_max_token_size": 8192 });
-            provider.insert("jwt_cache_config".to_owned(), cache);
-        }
-        json!({ "name": "jwt", "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
-            "providers": { "session": provider },
-            "rules": [{ "match": { "prefix": "/" }, "requires": { "provider_name": "session" } }],
-        } })
-    }
-}
-
-fn lua() -> Value {
-    let code = "function envoy_on_request(handle)\n  local headers = handle:headers()\n  local gone = {}\n  for name, _ in pairs(headers) do\n    if name:sub(1, 9) == 'x-madome-' or name:sub(1, 12) == 'x-forwarded-' and name ~= 'x-forwarded-proto' or name == 'x-tenant-id' then gone[#gone + 1] = name end\n  end\n  for _, name in ipairs(gone) do headers:remove(name) end\nend\n";
-    json!({ "name": "lua", "typed_config": {
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
-        "default_source_code": { "inline_string": code },
-    } })
-}
-
-fn naive() -> Value {
-    json!({ "name": "naive", "typed_config": {
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
-        "transport_api_version": "V3",
-        "grpc_service": { "envoy_grpc": { "cluster_name": "authorizer" }, "timeout": "1s" },
-    } })
-}
-
-fn start_naive(edge: &Edge, port: &Port, directory: &Path) -> Process {
-    let this: PathBuf = std::env::current_exe().expect("a program knows its own path");
-    let mut command = Command::new(this);
-    command.arg("--naive-authorizer").arg(port.address().to_string());
-    command.arg("--keys").arg(edge.home().join("keys/session.jwks.json"));
-    Process::start("naive authorizer", &mut command, &directory.join("naive.log"))
+/// The row of the command with this number.
+pub(crate) fn tried(number: u8, command: &str) -> Row {
+    let variant = Variant::Tried(number);
+    // A handful of them, and they live as long as the program.
+    let key = Box::leak(variant.name().into_boxed_str());
+    let title = Box::leak(format!("cold, {command:.36}").into_boxed_str());
+    row(key, title, variant, Protocol::H1, 1)
 }

@@ -1,0 +1,95 @@
+//! HTTP/2 in the clear: 4 connections with 8 requests each on the way, each request the next session's.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use http::Request;
+use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+
+use super::{Counted, percentile};
+use crate::sessions::Sessions;
+
+const CONNECTIONS: usize = 4;
+const STREAMS: usize = 8;
+
+/// Asks for `path` as fast as it is answered.
+///
+/// # Panics
+/// When a request is refused or broken: then the figures would mean something else.
+pub(crate) fn run(address: SocketAddr, path: &str, sessions: &Sessions, duration: Duration) -> Counted {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
+    let tokens = sessions.tokens();
+    let next = Arc::new(AtomicUsize::new(sessions.next()));
+    let uri = format!("http://localhost{path}");
+    runtime.block_on(async move {
+        let mut senders = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let stream = TcpStream::connect(address).await.expect("it listens");
+            stream.set_nodelay(true).expect("the connection is open");
+            let (sender, connection) =
+                http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("it speaks h2");
+            tokio::spawn(connection);
+            senders.push(sender);
+        }
+        let started = Instant::now();
+        let until = started + duration;
+        let asking: Vec<_> = (0..STREAMS)
+            .flat_map(|_| senders.clone())
+            .map(|sender| {
+                let (tokens, next, uri) = (Arc::clone(&tokens), Arc::clone(&next), uri.clone());
+                tokio::spawn(async move { ask(sender, &uri, &tokens, &next, until).await })
+            })
+            .collect();
+        let mut latencies = Vec::new();
+        for one in asking {
+            latencies.extend(one.await.expect("asking does not panic"));
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        latencies.sort_by(f64::total_cmp);
+        Counted {
+            requests: latencies.len().try_into().unwrap_or_default(),
+            seconds,
+            p99_ms: percentile(&latencies, 0.99),
+        }
+    })
+}
+
+/// One request after the other; how long each took, milliseconds.
+async fn ask(
+    mut sender: SendRequest<String>,
+    uri: &str,
+    tokens: &[String],
+    next: &AtomicUsize,
+    until: Instant,
+) -> Vec<f64> {
+    let mut latencies = Vec::new();
+    while Instant::now() < until {
+        let number = next.fetch_add(1, Ordering::Relaxed) % tokens.len();
+        let token = tokens.get(number).map(String::as_str).unwrap_or_default();
+        let request = Request::get(uri)
+            .header("user-agent", "bench")
+            .header("cookie", format!("theme=dark; madome_access_token={token}"))
+            .body(String::new())
+            .expect("the request is well-formed");
+        let asked = Instant::now();
+        let answer = sender.send_request(request).await.expect("it answers");
+        assert!(answer.status() == 200, "a request was refused: {}", answer.status());
+        drain(answer.into_body()).await;
+        latencies.push(asked.elapsed().as_secs_f64() * 1e3);
+    }
+    latencies
+}
+
+async fn drain(mut body: Incoming) {
+    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        let _ = frame.expect("the answer is whole");
+    }
+}

@@ -1,0 +1,54 @@
+//! HTTP/1.1 by wrk: one thread, 32 connections, each request the next session's.
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::Counted;
+use crate::sessions::Sessions;
+
+const CONNECTIONS: &str = "32";
+const SCRIPT: &str = include_str!("sessions.lua");
+
+/// Asks for `path` as fast as it is answered.
+///
+/// # Panics
+/// When wrk is not there, or a request was refused or broken: then the figures would mean something else.
+pub(crate) fn run(address: SocketAddr, path: &str, sessions: &Sessions, duration: Duration) -> Counted {
+    let script = sessions.file().with_extension("lua");
+    std::fs::write(&script, SCRIPT).expect("the directory is writable");
+    let output = Command::new("wrk")
+        .args(["-t1", "-c", CONNECTIONS, "-d"])
+        .arg(format!("{}s", duration.as_secs().max(1)))
+        .arg("-s")
+        .arg(&script)
+        .arg(format!("http://{address}{path}"))
+        .arg("--")
+        .arg(sessions.file())
+        .arg(sessions.next().to_string())
+        .arg(path)
+        .output()
+        .expect("wrk is installed (`make setup`)");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let said: Option<Value> = text
+        .lines()
+        .rev()
+        .find(|line| line.starts_with('{'))
+        .and_then(|line| serde_json::from_str(line).ok());
+    let figure = |name: &str| {
+        said.as_ref()
+            .and_then(|said| said.get(name)?.as_u64())
+            .unwrap_or_else(|| panic!("wrk said no {name}:\n{text}"))
+    };
+    let (refused, broken) = (figure("refused"), figure("broken"));
+    assert!(refused + broken == 0, "{refused} requests were refused and {broken} broken:\n{text}");
+    #[expect(clippy::cast_precision_loss, reason = "microseconds of one measurement")]
+    let seconds = |name| figure(name) as f64 / 1e6;
+    Counted {
+        requests: figure("requests"),
+        seconds: seconds("microseconds"),
+        p99_ms: seconds("p99_us") * 1e3,
+    }
+}

@@ -1,0 +1,66 @@
+//! Where a run took place: figures without that are hearsay.
+
+use serde_json::{Value, json};
+
+/// How busy the machine has been: the three load averages of proc(5).
+pub(crate) fn load() -> Vec<f64> {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().take(3).filter_map(|figure| figure.parse().ok()).collect()
+}
+
+/// The machine and what was measured on it.
+pub(crate) fn figures(load_at_start: &[f64]) -> Value {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cpu = read("/proc/cpuinfo");
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or("unknown", |(_, model)| model);
+    let memory = read("/proc/meminfo");
+    let memory_kib =
+        memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next());
+    let guard = std::fs::metadata(harness::guard()).map_or(0, |file| file.len());
+    json!({
+        "cpu": model,
+        "cores": std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
+        "memory_mib": memory_kib.and_then(|kib| kib.parse::<u64>().ok()).unwrap_or_default() / 1024,
+        "kernel": read("/proc/sys/kernel/osrelease").trim(),
+        "load_at_start": load_at_start,
+        "load_at_end": load(),
+        "envoy": envoy_version(),
+        "profile": profile(),
+        "guard_bytes": guard,
+    })
+}
+
+fn envoy_version() -> String {
+    let output = std::process::Command::new(harness::envoy()).arg("--version").output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    // "envoy  version: <commit>/<version>/Clean/RELEASE/BoringSSL"
+    text.trim().rsplit("version: ").next().unwrap_or_default().to_owned()
+}
+
+/// The build profile of this program and of the authorizer beside it: the directory both are in.
+pub(crate) fn profile() -> String {
+    let this = std::env::current_exe().ok();
+    let directory = this.as_ref().and_then(|this| this.parent()?.file_name());
+    directory.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Why the figures of this build would say nothing, if so.
+pub(crate) fn unfit() -> Option<String> {
+    if cfg!(debug_assertions) {
+        return Some(format!(
+            "this is a build without optimisation (profile {}): use `make bench`, which builds profile `fast`",
+            profile()
+        ));
+    }
+    let guard = harness::guard();
+    let is_optimised = guard.components().any(|part| part.as_os_str() == "wasm");
+    (!is_optimised).then(|| {
+        format!(
+            "{} is not of profile `wasm`: `make wasm` compiles the guard as it is meant to run",
+            guard.display()
+        )
+    })
+}

@@ -1,0 +1,37 @@
+//! What is going on, on standard error, while it takes its minutes.
+
+use std::time::Instant;
+
+use crate::load::Measured;
+
+/// Says what is going on.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    started: Instant,
+}
+
+impl Progress {
+    /// Begins now.
+    pub(crate) fn begin() -> Self {
+        Self { started: Instant::now() }
+    }
+
+    /// One line, with the time since the beginning.
+    pub(crate) fn say(&self, what: &str) {
+        let seconds = self.started.elapsed().as_secs();
+        eprintln!("{:>2}:{:02}  {what}", seconds / 60, seconds % 60);
+    }
+
+    /// One measurement.
+    pub(crate) fn round(&self, what: &str, one: &Measured) {
+        self.say(&format!(
+            "{what:<26} {:>7.0} requests/s  {:>6.1} µs Envoy  {:>6.1} µs authorizer",
+            one.rate, one.envoy_us, one.authorizer_us
+        ));
+    }
+
+    /// Seconds since the beginning.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
+    }
+}

@@ -1,0 +1,217 @@
+//! Everything that is measured, running side by side; whoever is not measured idles.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use harness::wire::Request;
+use harness::{Edge, Part, Port, Process};
+
+use crate::filters;
+use crate::leases;
+use crate::load::Target;
+use crate::sessions::Sessions;
+use crate::variants::Variant;
+
+/// The path that everybody asks for; its route asks for a signed-in person.
+pub(crate) const PATH: &str = "/users/@me";
+
+/// The running edges, and an Envoy for each other variant.
+pub(crate) struct Stage {
+    cold: Edge,
+    warm: Option<Edge>,
+    envoys: Vec<(Variant, Process, Port)>,
+    naive: Option<(Process, Port)>,
+    sessions: Vec<Sessions>,
+    /// The commands of `--try`.
+    changes: Vec<String>,
+    directory: tempfile::TempDir,
+}
+
+/// The development edge's file, and the same without its leases if it has any.
+pub(crate) fn edge_files() -> (String, Option<String>) {
+    let text = std::fs::read_to_string(harness::repository().join("envoy/edges/dev.yaml"))
+        .expect("the development edge is there");
+    let without = leases::taken_out(&text);
+    (text, without)
+}
+
+/// The development edge with `text` as its file and `backend` as every backend.
+pub(crate) fn edge(text: &str, backend: SocketAddr) -> Edge {
+    let (original, _) = edge_files();
+    Edge::dev().replace(&original, text).every_backend(backend).start()
+}
+
+/// Envoy and authorizer of a running edge.
+pub(crate) fn target_of(edge: &mut Edge) -> Target {
+    Target {
+        address: edge.public(),
+        envoy: edge.part(Part::Envoy).id(),
+        authorizer: Some(edge.part(Part::Authz).id()),
+    }
+}
+
+impl Stage {
+    /// Starts what `variants` need, before `backend`. The edge without leases always runs: the configuration of
+    /// the other variants is taken from it.
+    pub(crate) fn set(backend: SocketAddr, variants: &[Variant], changes: &[String]) -> Self {
+        let (text, without) = edge_files();
+        let cold = edge(without.as_ref().unwrap_or(&text), backend);
+        let wanted = without.is_some() && variants.contains(&Variant::Warm);
+        let warm = wanted.then(|| {
+            let warm = edge(&text, backend);
+            // One set of sessions for all: the same key signs for both edges.
+            for name in ["session.pem", "session.jwks.json"] {
+                std::fs::copy(cold.home().join("keys").join(name), warm.home().join("keys").join(name))
+                    .expect("the homes are writable");
+            }
+            warm
+        });
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut stage = Self {
+            cold,
+            warm,
+            envoys: Vec::new(),
+            naive: None,
+            sessions: Vec::new(),
+            changes: changes.to_vec(),
+            directory,
+        };
+        stage.settle();
+        if variants.contains(&Variant::Naive) {
+            let port = Port::lease();
+            stage.naive = Some((start_naive(&stage.cold, &port, stage.directory.path()), port));
+        }
+        for variant in variants {
+            if !matches!(variant, Variant::Cold | Variant::Warm) {
+                stage.start(*variant);
+            }
+        }
+        stage
+    }
+
+    /// Starts the warm edge's authorizer again, with the key that signs for both.
+    fn settle(&mut self) {
+        if let Some(warm) = &mut self.warm {
+            warm.stop(Part::Authz, harness::Signal::Terminate);
+            warm.start(Part::Authz);
+            warm.wait_until_ready();
+        }
+    }
+
+    /// Whether `variant` runs here: the warm edge does not while the edge file has no leases.
+    pub(crate) fn has(&self, variant: Variant) -> bool {
+        variant != Variant::Warm || self.warm.is_some()
+    }
+
+    /// Where things are written that go away afterwards.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The processes of one variant.
+    pub(crate) fn target(&mut self, variant: Variant) -> Target {
+        match variant {
+            Variant::Cold => target_of(&mut self.cold),
+            Variant::Warm => {
+                target_of(self.warm.as_mut().expect("the rows of edges that do not run are left out"))
+            }
+            Variant::Bare
+            | Variant::Guard
+            | Variant::Jwt
+            | Variant::JwtCached
+            | Variant::LuaJwtCached
+            | Variant::Naive
+            | Variant::Tried(_) => {
+                let (_, process, port) =
+                    self.envoys.iter().find(|(v, _, _)| *v == variant).expect("it was started");
+                let (address, envoy) = (port.address(), process.id());
+                let naive = self.naive.as_ref().map(|(process, _)| process.id());
+                let authorizer = match variant {
+                    Variant::Naive => naive,
+                    Variant::Tried(_) | Variant::Cold | Variant::Warm => {
+                        Some(self.cold.part(Part::Authz).id())
+                    }
+                    Variant::Bare
+                    | Variant::Guard
+                    | Variant::Jwt
+                    | Variant::JwtCached
+                    | Variant::LuaJwtCached => None,
+                };
+                Target { address, envoy, authorizer }
+            }
+        }
+    }
+
+    /// Makes `count` sessions, unless they are there already.
+    pub(crate) fn prepare_sessions(&mut self, count: usize) {
+        if !self.sessions.iter().any(|sessions| sessions.count() == count) {
+            let file = self.directory.path().join(format!("sessions-{count}"));
+            self.sessions.push(Sessions::new(&self.cold.mint(), count, file));
+        }
+    }
+
+    /// The `count` sessions that were prepared.
+    pub(crate) fn sessions(&self, count: usize) -> &Sessions {
+        self.sessions.iter().find(|sessions| sessions.count() == count).expect("they were prepared")
+    }
+
+    /// Empties the access logs: Envoy appends, so it goes on at the beginning, and the disk stays free.
+    pub(crate) fn empty_logs(&self) {
+        let homes = [Some(&self.cold), self.warm.as_ref()].into_iter().flatten();
+        let mut logs: Vec<PathBuf> = homes.map(|edge| edge.home().join("logs/access.json")).collect();
+        logs.extend(self.envoys.iter().map(|(variant, _, _)| self.access_log(*variant)));
+        for log in logs {
+            let _ = std::fs::File::options().write(true).truncate(true).open(log);
+        }
+    }
+
+    fn access_log(&self, variant: Variant) -> PathBuf {
+        self.directory.path().join(format!("{}.access.json", variant.name()))
+    }
+
+    fn start(&mut self, variant: Variant) {
+        let (port, admin) = (Port::lease(), Port::lease());
+        let place = filters::Place {
+            public: port.number(),
+            admin: admin.number(),
+            naive: self.naive.as_ref().map_or(0, |(_, port)| port.number()),
+            log: &self.access_log(variant),
+        };
+        let mut configuration = filters::configuration(self.cold.home(), variant, &place);
+        if let Variant::Tried(number) = variant
+            && let Some(command) = self.changes.get(usize::from(number))
+        {
+            configuration = filters::changed(&configuration, command);
+        }
+        let file = self.directory.path().join(format!("{}.json", variant.name()));
+        std::fs::write(&file, configuration.to_string()).expect("the directory is writable");
+        let mut command = Command::new(harness::envoy());
+        // As the edges are started: one worker, so that one core is what each variant has.
+        command.arg("-c").arg(&file);
+        command.args(["--disable-hot-restart", "--concurrency", "1", "--log-level", "error"]);
+        let log = self.directory.path().join(format!("{}.log", variant.name()));
+        let mut process = Process::start(&variant.name(), &mut command, &log);
+        let until = Instant::now() + Duration::from_secs(60);
+        let ready = Request::new(port.address(), "GET", PATH).token(&self.cold.mint().good(0));
+        while !ready.try_send().is_ok_and(|answer| answer.status == 200) {
+            assert!(
+                process.is_running() && Instant::now() < until,
+                "{} does not start:\n{}",
+                variant.name(),
+                process.log()
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        self.envoys.push((variant, process, port));
+    }
+}
+
+fn start_naive(edge: &Edge, port: &Port, directory: &Path) -> Process {
+    let this: PathBuf = std::env::current_exe().expect("a program knows its own path");
+    let mut command = Command::new(this);
+    command.arg("--naive-authorizer").arg(port.address().to_string());
+    command.arg("--keys").arg(edge.home().join("keys/session.jwks.json"));
+    Process::start("naive authorizer", &mut command, &directory.join("naive.log"))
+}
