@@ -9,6 +9,8 @@ use clap::{Args, Parser, Subcommand};
 pub const DONE: u8 = 0;
 /// The check found something, or the work could not be finished.
 pub const FOUND: u8 = 1;
+/// What was asked for makes no sense here: a route that does not exist, say.
+pub const USAGE: u8 = 2;
 /// The edge file is invalid; every fault was printed.
 pub const INVALID: u8 = 64;
 
@@ -51,6 +53,8 @@ pub enum Command {
     Run(RunArguments),
     /// End sessions before their tokens expire: one, all of a person, or all of a tenant.
     Revoke(RevokeArguments),
+    /// Move the shares of a route, in the edge file itself; everything else in it stays byte for byte.
+    Set(crate::set::Arguments),
     /// Sign one request (RFC 9421) and print its headers, one for each line, as `curl -H @FILE` reads them.
     Sign(SignArguments),
 }

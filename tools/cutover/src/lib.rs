@@ -7,6 +7,7 @@
 //! * [`apikey`]: keys of clients.
 //! * [`explain`]: why a request is answered as it is.
 //! * [`agreement`]: whether the edge and the backends refuse the same people.
+//! * [`set`]: moves a route's shares, in the edge file itself.
 //! * [`run`]: the whole edge under one supervisor.
 
 pub mod agreement;
@@ -18,4 +19,5 @@ pub mod lint;
 pub mod render;
 pub mod revoke;
 pub mod run;
+pub mod set;
 pub mod sign;
