@@ -14,12 +14,14 @@ use std::time::Duration;
 use identity::{Role, ServiceName};
 
 mod credentials;
+mod destination;
 mod limits;
 
 pub use self::credentials::{
     AcceptedCredential, ApiKeys, Issuer, KeyAlgorithm, LegacyCheck, LegacySessions, LegacyStore,
     LegacyVerifier, RedisUrl,
 };
+pub use destination::{Destination, Share, Sticky, WHOLE};
 pub use limits::{LONGEST_REFILL, Limit, Mode, Per, TenantMatch};
 pub use signed::{Cidr, CidrError, Signatures, SignedPolicy};
 
@@ -352,12 +354,22 @@ pub struct Route {
     pub methods: Vec<String>,
     /// The policy's name.
     pub policy: String,
-    /// The backend's name.
-    pub backend: String,
+    /// Which backends, in which shares.
+    pub destination: Destination,
+    /// The backend that gets a copy of each GET and HEAD, and whose answer no client sees.
+    pub shadow: Option<String>,
     /// The name of the answers a refused caller gets.
     pub answers: String,
     /// The names of the limits that its requests are counted by.
     pub limits: Vec<String>,
+}
+
+impl Route {
+    /// The names of all backends that its requests can go to, each once. The signed identity is good for them.
+    #[must_use]
+    pub fn backends(&self) -> Vec<&str> {
+        self.destination.backends().collect()
+    }
 }
 
 /// The methods that pass through an edge when a route names none. `TRACE` echoes headers back and `CONNECT`

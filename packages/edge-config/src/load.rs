@@ -114,11 +114,16 @@ impl<T> Declared<T> {
     /// The name that `node` refers to, if there is such a thing.
     pub(crate) fn reference(&self, context: Context<'_>, node: &Node, what: &str) -> Option<String> {
         let name = reader::text(context, node, what)?;
+        self.named(context, name, node.place, what)
+    }
+
+    /// The `name` that stands at `place`, if there is such a thing.
+    pub(crate) fn named(&self, context: Context<'_>, name: &str, place: Place, what: &str) -> Option<String> {
         if self.names.contains(name) {
             return Some(name.to_owned());
         }
         let mend = suggest(name, self.names.iter().map(String::as_str));
-        context.faults.report(node.place, format!("{what} is `{name}`, which does not exist"), mend);
+        context.faults.report(place, format!("{what} is `{name}`, which does not exist"), mend);
         None
     }
 }
