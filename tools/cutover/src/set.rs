@@ -112,8 +112,7 @@ pub fn edited(
             mend: edge_config::suggest(route, names),
         });
     };
-    let unclear =
-        |why: String| SetError::Unclear { file: path.to_owned(), route: route.to_owned(), why };
+    let unclear = |why: String| SetError::Unclear { file: path.to_owned(), route: route.to_owned(), why };
     let place = place::of(text, route).map_err(unclear)?;
     let after = edit::apply(text, &place, shares).map_err(unclear)?;
     let new = checked(path, &after, environment)?;
@@ -127,11 +126,8 @@ pub fn edited(
     if !same_otherwise(&old, &new, route) {
         return Err(unclear("other routes would change too (an anchor that they share?)".to_owned()));
     }
-    let changed = Changed {
-        before: present.destination.clone(),
-        after: destination,
-        revision: new.revision.0,
-    };
+    let changed =
+        Changed { before: present.destination.clone(), after: destination, revision: new.revision.0 };
     Ok((after, changed))
 }
 
