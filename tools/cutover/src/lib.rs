@@ -2,20 +2,28 @@
 //!
 //! * [`lint`]: check an edge file.
 //! * [`render`]: an edge becomes Envoy's configuration.
+//! * [`watch`]: a changed edge file takes effect, or nothing does.
+//! * [`admin`]: what running programs say of themselves.
 //! * [`keys`]: the keys that an edge signs with.
 //! * [`revoke`]: sessions that end before their tokens expire.
 //! * [`apikey`]: keys of clients.
 //! * [`explain`]: why a request is answered as it is.
 //! * [`agreement`]: whether the edge and the backends refuse the same people.
+//! * [`plan`]: what a change of an edge file means for requests.
+//! * [`set`]: moves a route's shares, in the edge file itself.
 //! * [`run`]: the whole edge under one supervisor.
 
+pub mod admin;
 pub mod agreement;
 pub mod apikey;
 pub mod cli;
 pub mod explain;
 pub mod keys;
 pub mod lint;
+pub mod plan;
 pub mod render;
 pub mod revoke;
 pub mod run;
+pub mod set;
 pub mod sign;
+pub mod watch;

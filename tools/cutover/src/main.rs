@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use cutover::cli::{Cli, Command};
-use cutover::{agreement, apikey, explain, keys, lint, render, revoke, run, sign};
+use cutover::{agreement, apikey, explain, keys, lint, plan, render, revoke, run, set, sign};
 
 fn main() -> ExitCode {
     let environment = |name: &str| std::env::var(name).ok();
@@ -17,6 +17,8 @@ fn main() -> ExitCode {
         Command::Revoke(arguments) => revoke::main(&arguments),
         Command::Apikey(arguments) => apikey::main(&arguments, &clock::SystemClock),
         Command::Run(arguments) => run::main(&arguments, &environment),
+        Command::Plan(arguments) => plan::main(&arguments, &environment),
+        Command::Set(arguments) => set::main(&arguments, &environment),
         Command::Sign(arguments) => sign::main(&arguments),
     }
 }

@@ -1,0 +1,181 @@
+//! Nothing is lost on change: under constant load the edge is reloaded, weights move, and Envoy is replaced on the
+//! same port; every request is answered, and by a policy that was current while it was asked.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use harness::wire::{Connection, Request};
+use harness::{Backend, Edge};
+
+const BOOKS: &str = "prefix: /books, policy: signed-in, to: legacy";
+
+/// Envoy's workers hear of a new table a moment after its main thread took it; this is how long the table before
+/// still counts as current. A busy machine needs more than a quiet one.
+const MOMENT: Duration = Duration::from_millis(500);
+
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < until, "it never came about that {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// One answered request.
+struct Asked {
+    from: Instant,
+    until: Instant,
+    status: u16,
+}
+
+/// A client that keeps its connection for as long as it is told that it may.
+fn ask_on(request: &Request, address: std::net::SocketAddr, stop: &AtomicBool) -> (Vec<Asked>, Vec<String>) {
+    let (mut asked, mut failed) = (Vec::new(), Vec::new());
+    let mut kept: Option<Connection> = None;
+    while !stop.load(Ordering::Relaxed) {
+        let from = Instant::now();
+        let answer = kept.take().map_or_else(|| Connection::open(address), Ok).and_then(|mut connection| {
+            connection.write(&request.bytes())?;
+            connection.answer(false).map(|answer| (connection, answer))
+        });
+        match answer {
+            Ok((connection, answer)) => {
+                if !answer.header("connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close")) {
+                    kept = Some(connection);
+                }
+                if ![200, 403].contains(&answer.status) {
+                    failed.push(format!("{answer:?}"));
+                }
+                asked.push(Asked { from, until: Instant::now(), status: answer.status });
+            }
+            Err(error) => failed.push(error.to_string()),
+        }
+        std::thread::sleep(Duration::from_millis(3));
+    }
+    (asked, failed)
+}
+
+/// The revision that is current on disk.
+fn rendered(edge: &Edge) -> String {
+    let link = std::fs::read_link(edge.home().join("envoy/current")).expect("the link is there");
+    let name = link.file_name().expect("it has a name").to_string_lossy().into_owned();
+    name.split('-').next().unwrap_or_default().to_owned()
+}
+
+fn envoy_has(edge: &Edge, revision: &str) -> bool {
+    let path = "/stats?filter=version_text";
+    let answer = Request::new(edge.address("ENVOY_ADMIN_ADDRESS"), "GET", path).try_send();
+    let text = answer.map(|answer| answer.text()).unwrap_or_default();
+    ["listener_manager.lds", "cluster_manager.cds", "http.edge-public.rds.public"]
+        .iter()
+        .all(|subscription| text.contains(&format!("{subscription}.version_text: \"{revision}\"")))
+}
+
+fn authorizer_has(edge: &Edge, revision: &str) -> bool {
+    let answer = Request::new(edge.address("AUTHZ_ADMIN_ADDRESS"), "GET", "/readyz").try_send();
+    answer.is_ok_and(|answer| answer.json()["revision"] == revision)
+}
+
+fn replace(edge: &Edge, text: &str) {
+    let next = edge.file().with_extension("next");
+    std::fs::write(&next, text).expect("the home is writable");
+    std::fs::rename(&next, edge.file()).expect("the home is writable");
+}
+
+/// Which answer was right from when to when.
+type Current = Vec<(u16, Instant, Option<Instant>)>;
+
+/// Brings the edge file into force with Envoy, and notes it: what `status` says is right from now on.
+fn bring_in(edge: &Edge, status: u16, current: &mut Current) {
+    let from = Instant::now();
+    edge.render();
+    let revision = rendered(edge);
+    eventually("Envoy has the revision", || envoy_has(edge, &revision));
+    if let Some((_, _, until)) = current.last_mut() {
+        *until = Some(Instant::now());
+    }
+    current.push((status, from, None));
+}
+
+#[test]
+fn no_request_is_lost_or_decided_by_a_policy_that_was_not_current() {
+    let backend = Backend::plain();
+    let mut edge = Edge::dev().every_backend(backend.address()).restartable().start();
+    let before = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+    let open = before.replace(BOOKS, &BOOKS.replace("to: legacy", "to: { legacy: 100, users: 0 }"));
+    let closed = open.replace(BOOKS.split(", to").next().unwrap_or_default(), "prefix: /books, policy: bot");
+    assert!(open != before && closed != open);
+    let file = edge.file().display().to_string();
+    let request = edge.get("/books").token(&edge.mint().good(0));
+    let address = edge.public();
+    let stop = AtomicBool::new(false);
+    let mut current: Current = vec![(200, Instant::now(), None)];
+
+    let results = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..4).map(|_| scope.spawn(|| ask_on(&request, address, &stop))).collect();
+        let work = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            // Both are known to the authorizer before Envoy hears of either.
+            for (text, status) in [(&closed, 403), (&open, 200)] {
+                let old = rendered(&edge);
+                replace(&edge, text);
+                eventually("the authorizer has another revision", || !authorizer_has(&edge, &old));
+                bring_in(&edge, status, &mut current);
+            }
+            // 200 reloads, each with the other policy.
+            for reload in 0..200 {
+                let (text, status) = if reload % 2 == 0 { (&closed, 403) } else { (&open, 200) };
+                replace(&edge, text);
+                bring_in(&edge, status, &mut current);
+            }
+            // 20 weights.
+            for step in 1..=20 {
+                let to = format!("users={},legacy={}", step * 5, 100 - step * 5);
+                let told = edge.cutover(&["set", &file, "books", "--to", &to]);
+                let revision =
+                    told.rsplit("revision ").next().unwrap_or_default().trim_end().trim_end_matches(')');
+                eventually("the authorizer has the weights", || authorizer_has(&edge, revision));
+                bring_in(&edge, 200, &mut current);
+            }
+            // Another Envoy on the same port, and the old one leaves.
+            let mut old = edge.hand_over();
+            old.wait(Duration::from_secs(40));
+            edge.wait_until_ready();
+        }));
+        stop.store(true, Ordering::Relaxed);
+        let results: Vec<_> =
+            clients.into_iter().map(|client| client.join().expect("a client ends")).collect();
+        if let Err(panic) = work {
+            std::panic::resume_unwind(panic);
+        }
+        results
+    });
+
+    let failed: Vec<_> = results.iter().flat_map(|(_, failed)| failed).collect();
+    let asked: Vec<_> = results.iter().flat_map(|(asked, _)| asked).collect();
+    assert!(failed.is_empty(), "{} of {} were lost: {:?}", failed.len(), asked.len(), failed.first());
+    assert!(asked.len() > 1000, "{} are no load", asked.len());
+    let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
+    for one in &asked {
+        *counts.entry(one.status).or_default() += 1;
+        let was_current = current.iter().any(|(status, from, until)| {
+            *status == one.status
+                && *from <= one.until
+                && until.is_none_or(|until| one.from <= until + MOMENT)
+        });
+        assert!(was_current, "{} was answered by a policy that was not current", one.status);
+    }
+    assert!(counts.len() == 2, "both policies decided: {counts:?}");
+
+    // Who decided is in the access log: the rules of one revision, whole, never a mixture.
+    let mut statuses: BTreeMap<String, u64> = BTreeMap::new();
+    for line in edge.access_log(asked.len()) {
+        if line["path"] == "/books" {
+            let revision = line["revision"].as_str().unwrap_or_default().to_owned();
+            let status = line["status"].as_u64().unwrap_or_default();
+            let first = *statuses.entry(revision.clone()).or_insert(status);
+            assert_eq!(first, status, "revision {revision} decided twice in two ways");
+        }
+    }
+}
