@@ -153,7 +153,7 @@ fn settle(
 
 /// What is lacking, the first in the order role, scopes, tenant.
 fn fault(asked: Asked<'_>, policy: &SessionPolicy, input: &CheckInput<'_>) -> Option<PolicyFault> {
-    let SessionPolicy { accept: _, role, scopes, tenant, mode: _ } = policy;
+    let SessionPolicy { accept: _, role, scopes, tenant, mode: _, lease: _ } = policy;
     // No role at all is less than any that can be asked for.
     if role.is_some_and(|required| asked.role.is_none_or(|role| role < required)) {
         return Some(PolicyFault::RoleTooLow);

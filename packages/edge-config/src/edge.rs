@@ -14,12 +14,14 @@ use std::time::Duration;
 use identity::{Role, ServiceName};
 
 mod credentials;
+mod leases;
 mod limits;
 
 pub use self::credentials::{
     AcceptedCredential, ApiKeys, Issuer, KeyAlgorithm, LegacyCheck, LegacySessions, LegacyStore,
     LegacyVerifier, RedisUrl,
 };
+pub use leases::{LeaseMethods, LeasePolicy, Leases, OnOutage};
 pub use limits::{LONGEST_REFILL, Limit, Mode, Per, TenantMatch};
 pub use signed::{Cidr, CidrError, Signatures, SignedPolicy};
 
@@ -61,6 +63,8 @@ pub struct Edge {
     pub policies: BTreeMap<String, Policy>,
     /// How often something may happen, by name.
     pub limits: BTreeMap<String, Limit>,
+    /// What the edge keeps of decisions that may be used again.
+    pub leases: Leases,
     /// What a refused caller is told, by name.
     pub answers: BTreeMap<String, Answers>,
     /// Header names that only the edge may write.
@@ -261,6 +265,8 @@ pub struct SessionPolicy {
     pub tenant: Option<TenantMatch>,
     /// Whether role, scopes and tenant refuse or only tell.
     pub mode: Mode,
+    /// How an allow may be used again; absent when every request is checked.
+    pub lease: Option<LeasePolicy>,
 }
 
 /// Which services may pass.

@@ -1,5 +1,6 @@
 //! The sections of an edge file, one function for each.
 
+pub(crate) mod leases;
 pub(crate) mod services;
 pub(crate) mod signatures;
 mod tenants;
@@ -384,12 +385,10 @@ pub(crate) fn policy(
                 Some(n) => limits::tenant_match(context, n, &what).map(Some),
             };
             let mode = limits::mode(context, &mut fields, &what);
-            match (role, tenant, mode) {
-                (Some(role), Some(tenant), Some(mode)) => {
-                    Some(Policy::Session(SessionPolicy { accept, role, scopes, tenant, mode }))
-                }
-                (None, _, _) | (_, None, _) | (_, _, None) => None,
-            }
+            let lease = leases::field(context, &mut fields, &what, mode, tenant.as_ref());
+            role.zip(tenant).zip(mode).zip(lease).map(|(((role, tenant), mode), lease)| {
+                Policy::Session(SessionPolicy { accept, role, scopes, tenant, mode, lease })
+            })
         }
         Kind::Internal => {
             let mut accepted = Vec::new();
