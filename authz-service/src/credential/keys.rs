@@ -257,7 +257,12 @@ impl KeyRing {
         let before = self.current.swap(Some(Arc::clone(&keys)));
         let same = |kid: &str, key: &PinnedKey| keys.find(kid).is_some_and(|new| new.content == key.content);
         let gone = before.iter().flat_map(|before| &before.keys).filter(|(kid, key)| !same(kid, key));
-        self.ended.note(gone.map(|(kid, _)| key_tag(&self.issuer, kid)), Instant::now());
+        let now = Instant::now();
+        self.ended.note(gone.map(|(kid, _)| key_tag(&self.issuer, kid)), now);
+        if before.is_none() {
+            // Which keys others believed until now is not known here.
+            self.ended.restart(now);
+        }
         self.mend();
     }
 
