@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use crate::aside::{Aside, Shadow};
 use crate::check::CheckInput;
-use crate::credential::{AuthenticatedService, Proof};
 use crate::credential::signed::AuthenticatedSigner;
+use crate::credential::{AuthenticatedService, Proof};
 use crate::decision::{DenyReason, Stop};
 use crate::snapshot::Route;
 use crate::tenant::{TenantClient, TenantMember};

@@ -263,6 +263,17 @@ impl Snapshots {
         Ok(Located { snapshot: Arc::clone(snapshot), route })
     }
 
+    /// Whether `route` has `policy` in `revision` and may be leased.
+    #[must_use]
+    pub fn leases(&self, revision: &str, route: &str, policy: &str) -> bool {
+        let known = self.known.load();
+        std::iter::once(&known.newest)
+            .chain(known.older.iter().map(|(snapshot, _)| snapshot))
+            .find(|snapshot| snapshot.revision == revision)
+            .and_then(|snapshot| snapshot.route(route))
+            .is_some_and(|route| &*route.policy_name == policy && route.lease.is_some())
+    }
+
     /// The route that is called `name` in the newest revision, when all that is wanted is what its clients are
     /// told while nothing can be decided.
     #[must_use]

@@ -64,12 +64,7 @@ impl Shared {
     /// Weighs a request against each of `counted`: for each the microseconds to wait, 0 when it allows. When all
     /// allow, up to `more` requests are taken in advance, as [`in_advance`](crate::limit::in_advance) says. `None` when
     /// Redis does not answer, or is not asked because it did not a moment ago.
-    pub async fn charge(
-        &self,
-        counted: &[Counted<'_>],
-        more: u64,
-        failures: &IntCounter,
-    ) -> Option<Charged> {
+    pub async fn charge(&self, counted: &[Counted<'_>], more: u64, failures: &IntCounter) -> Option<Charged> {
         let attempt = self.breaker.attempt()?;
         let answer = tokio::time::timeout(PATIENCE, self.ask(counted, more)).await;
         let what = match answer {

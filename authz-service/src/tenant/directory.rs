@@ -141,13 +141,14 @@ impl Directory {
         self.looked.is_within(FRESH, at) && self.tenants.load().is_some() && !self.is_too_old(now)
     }
 
-    fn replace(&self, tenants: Arc<Tenants>) -> Option<Arc<Tenants>> {
-        let before = self.tenants.swap(Some(Arc::clone(&tenants)));
+    fn replace(&self, tenants: &Arc<Tenants>) -> Option<Arc<Tenants>> {
+        let before = self.tenants.swap(Some(Arc::clone(tenants)));
         let now = Instant::now();
         match &before {
             Some(before) => {
                 let is_active = |listing: &Tenants, id| listing.status.get(id) == Some(&Status::Active);
-                let gone = before.status.keys().filter(|id| is_active(before, id) && !is_active(&tenants, id));
+                let gone =
+                    before.status.keys().filter(|id| is_active(before, id) && !is_active(tenants, id));
                 self.ended.note(gone.map(|id| tenant_tag(*id)), now);
             }
             // Who was active for others until now is not known here.
@@ -252,7 +253,7 @@ impl Source for DirectoryFile {
                         let Census { active, suspended } = tenants.census;
                         tracing::info!(file = %self.file.path().display(), active, suspended, "tenants loaded");
                         let tenants = Arc::new(tenants);
-                        let before = self.directory.replace(Arc::clone(&tenants));
+                        let before = self.directory.replace(&tenants);
                         self.directory.looked.note(began);
                         if let (Some(before), Some(telling)) = (before, &self.telling) {
                             tell_changes(&before, &tenants, telling);
