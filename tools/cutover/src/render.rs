@@ -10,6 +10,7 @@ mod bootstrap;
 mod cluster;
 mod command;
 mod guard;
+mod leases;
 mod listener;
 mod metadata;
 mod module;
