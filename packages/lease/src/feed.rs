@@ -47,6 +47,9 @@ pub struct Spent {
 pub struct Feed {
     /// The revisions that the authorizer decides by. A guard with another one honours no lease.
     pub revisions: Vec<String>,
+    /// How far back, in milliseconds, nothing is missing in `ended`; [`WINDOW_MS`] says that nothing is. A lease that
+    /// the edge got longer before it asked is void: what ended it may have been forgotten, or never heard of.
+    pub reach_ms: u64,
     /// What ended.
     pub ended: Ended,
 }
@@ -56,7 +59,7 @@ pub struct Feed {
 pub enum Ended {
     /// These, and nothing else. Whatever lease carries one of them is dead, whenever it was granted.
     Tags(Vec<Tag>),
-    /// Too much to name, or the authorizer has not been there long enough to know: no lease counts.
+    /// Everything: no lease counts.
     All,
 }
 
@@ -120,6 +123,7 @@ impl Feed {
         for revision in &self.revisions {
             put(&mut out, "a revision", revision)?;
         }
+        put_number(&mut out, self.reach_ms);
         match &self.ended {
             Ended::Tags(tags) if tags.len() <= MAX_ENDED => {
                 put_number(&mut out, tags.len());
@@ -147,6 +151,7 @@ impl Feed {
         for _ in 0..count {
             revisions.push(lines.line("a revision")?.to_owned());
         }
+        let reach_ms = lines.number("reach_ms")?;
         let ended = match lines.line("ended")? {
             "all" => Ended::All,
             number => {
@@ -163,7 +168,7 @@ impl Feed {
             }
         };
         lines.finish()?;
-        Ok(Self { revisions, ended })
+        Ok(Self { revisions, reach_ms, ended })
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Hearing {
     /// What ended, and until when that is remembered. A lease that carries one is dead, whenever it was granted, so
     /// it does not matter in which order grants and answers arrive, nor from which replica.
     dead: BTreeMap<Tag, u64>,
+    /// A lease that was granted before is void: what ended it may never have been heard of.
+    since_ms: u64,
     /// Until when nothing counts, because there was more than could be remembered.
     flooded_until: u64,
 }
@@ -36,6 +38,7 @@ impl Hearing {
             self.asked_ms = Some(asked_ms);
             self.open = feed.revisions.iter().any(|in_force| in_force == revision);
         }
+        self.since_ms = self.since_ms.max(asked_ms.saturating_sub(feed.reach_ms));
         self.dead.retain(|_, until| *until > now.monotonic_ms);
         match &feed.ended {
             Ended::All => self.open = false,
@@ -65,9 +68,34 @@ impl Hearing {
         }
     }
 
-    /// Whether one of `tags` ended.
-    pub(crate) fn ended(&self, mut tags: impl Iterator<Item = Tag>) -> bool {
+    /// Whether a lease that was granted at `granted_ms` and carries `tags` ended, or may have.
+    pub(crate) fn ended(&self, granted_ms: u64, mut tags: impl Iterator<Item = Tag>) -> bool {
         // Whatever is still here counts, even past its time: too long is a full check more, too short a wrong allow.
-        !self.dead.is_empty() && tags.any(|tag| self.dead.contains_key(&tag))
+        granted_ms < self.since_ms || (!self.dead.is_empty() && tags.any(|tag| self.dead.contains_key(&tag)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feed(reach_ms: u64, tags: &[Tag]) -> Feed {
+        Feed { revisions: vec!["r".to_owned()], reach_ms, ended: Ended::Tags(tags.to_vec()) }
+    }
+
+    #[test]
+    fn a_lease_from_before_what_is_known_is_void_whoever_answers_next() {
+        let now = |monotonic_ms| Now { wall_ms: 0, monotonic_ms };
+        let none = || std::iter::empty::<Tag>();
+        let mut hearing = Hearing::default();
+        hearing.heard("r", 50_000, &feed(WINDOW_MS, &[]), now(50_010));
+        assert!(!hearing.ended(30_000, none()));
+        // A replica that has just begun knows the last second and no more.
+        hearing.heard("r", 50_200, &feed(1_000, &[]), now(50_210));
+        assert!(hearing.ended(49_199, none()) && !hearing.ended(49_200, none()));
+        // One that knows everything answers next. Whether the two overlap is not known here.
+        hearing.heard("r", 50_400, &feed(WINDOW_MS, &[Tag(7)]), now(50_410));
+        assert!(hearing.ended(49_199, none()) && !hearing.ended(50_300, none()));
+        assert!(hearing.ended(50_300, [Tag(7)].into_iter()));
     }
 }

@@ -74,7 +74,9 @@ impl Leases {
         let usable = |held: &Held| {
             held.uses > 0
                 && Record::read(&held.bytes).is_some_and(|record| {
-                    record.is_of(class.id, offer) && record.lives(now) && !self.hearing.ended(record.tags())
+                    record.is_of(class.id, offer)
+                        && record.lives(now)
+                        && !self.hearing.ended(record.granted(), record.tags())
                 })
         };
         if !self.at_hand.get(at)?.as_ref().is_some_and(usable) {
@@ -102,7 +104,10 @@ impl Leases {
                 if !record.is_of(class.id, offer) {
                     break;
                 }
-                if !record.lives(now) || record.uses == 0 || self.hearing.ended(record.tags()) {
+                if !record.lives(now)
+                    || record.uses == 0
+                    || self.hearing.ended(record.granted(), record.tags())
+                {
                     return None;
                 }
                 let taken = record.uses.div_ceil(8).min(MAX_BATCH);

@@ -101,6 +101,11 @@ impl<'a> Record<'a> {
             && matches!(now.monotonic_ms.checked_sub(self.monotonic_ms), Some(age) if age < lifetime)
     }
 
+    /// When it was granted, by the monotonic clock.
+    pub(crate) const fn granted(&self) -> u64 {
+        self.monotonic_ms
+    }
+
     /// When its life is over, by the monotonic clock.
     pub(crate) const fn end(&self) -> u64 {
         self.monotonic_ms.saturating_add(self.lifetime_ms as u64)

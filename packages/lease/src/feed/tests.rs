@@ -18,7 +18,7 @@ fn what_is_asked_is_read_and_every_cut_is_found() {
 #[test]
 fn what_is_told_is_read_and_every_cut_is_found() {
     for ended in [Ended::All, Ended::Tags(vec![]), Ended::Tags(vec![Tag(1), Tag(u64::MAX)])] {
-        let feed = Feed { revisions: vec!["a".to_owned(), "b".to_owned()], ended };
+        let feed = Feed { revisions: vec!["a".to_owned(), "b".to_owned()], reach_ms: 1_200, ended };
         let text = feed.encode().unwrap();
         assert_eq!(Feed::decode(&text), Ok(feed));
         for end in 0..text.len() {
@@ -29,7 +29,11 @@ fn what_is_told_is_read_and_every_cut_is_found() {
 
 #[test]
 fn too_many_ends_are_all_ends() {
-    let feed = |count: u64| Feed { revisions: vec![], ended: Ended::Tags((0..count).map(Tag).collect()) };
+    let feed = |count: u64| Feed {
+        revisions: vec![],
+        reach_ms: 0,
+        ended: Ended::Tags((0..count).map(Tag).collect()),
+    };
     let read = |count| Feed::decode(&feed(count).encode().unwrap()).unwrap().ended;
     assert_eq!(read(4_096), feed(4_096).ended);
     assert_eq!(read(4_097), Ended::All);
