@@ -8,6 +8,7 @@ use clock::UnixTime;
 use edge_config::edge::{
     AcceptedCredential, Answer, Answers, Exposure, InternalPolicy, Policy, SessionPolicy, SignedPolicy,
 };
+use tokio::time::Instant;
 
 use crate::aside::Aside;
 use crate::check::CheckInput;
@@ -21,6 +22,8 @@ use crate::credential::signed::SignedRequests;
 use crate::credential::{Presented, SessionCredentials, present_service};
 use crate::decision::{AnswerKind, Decision, DenyReason, Failure, Stop};
 use crate::identity_headers::IdentityWriter;
+use crate::lease::grant::{self, Granted, Plan, Rules};
+use crate::lease::{self, Leases};
 use crate::limit::Limits;
 use crate::policy::{self, Permit, Who};
 use crate::session::{self, revocations::Revocations, tenant_changes::TenantChanges};
@@ -54,6 +57,8 @@ pub struct Authorizer {
     pub limits: Limits,
     /// Identity headers.
     pub identities: IdentityWriter,
+    /// Which allows may be used again.
+    pub leases: Leases,
 }
 
 /// A decision with all that its answer and its telling need.
@@ -69,6 +74,8 @@ pub struct Verdict {
     pub answers: Arc<Answers>,
     /// What was noticed beside the decision.
     pub aside: Aside,
+    /// How an allow may be used again, if it may.
+    pub lease: Option<Granted>,
 }
 
 impl Verdict {
@@ -81,6 +88,7 @@ impl Verdict {
             who: Who::Anyone,
             answers,
             aside: Aside::default(),
+            lease: None,
         }
     }
 
@@ -140,23 +148,44 @@ impl Authorizer {
         };
         let mut who = Who::Anyone;
         let mut aside = Aside::default();
-        let decision = match self
-            .within_limits(&located, input, now, &mut who, &mut aside)
-            .await
-            .and_then(|permit| Ok(self.identities.write(&permit, &located.route().audience, now)?))
-        {
-            Ok(mut edits) => {
+        let mut lease = None;
+        let decision = match self.within_limits(&located, input, now, &mut who, &mut aside).await.and_then(
+            |(permit, plan)| Ok((self.identities.write(&permit, &located.route().audience, now)?, plan)),
+        ) {
+            Ok((mut edits, plan)) => {
                 edits.remove_key = key_header(&located);
+                if let (Some((plan, uses)), Who::Person(person)) = (plan, &who) {
+                    lease = grant::grant(&plan, uses, &edits, person, input, now);
+                }
                 Decision::Allow(edits)
             }
             Err(Stop::Denied(reason)) => Decision::Deny(reason),
             Err(Stop::Failed(failure)) => Decision::Fail(failure),
         };
         let answers = Arc::clone(&located.route().answers);
-        Verdict { decision, route: Some(Arc::clone(located.route())), who, answers, aside }
+        Verdict { decision, route: Some(Arc::clone(located.route())), who, answers, aside, lease }
     }
 
-    /// The permit, if the limits allow it too. What an address tries in vain is charged to the address.
+    /// The lease that `permit` could become.
+    fn plan(
+        &self,
+        located: &Located,
+        input: &CheckInput<'_>,
+        permit: &Permit,
+        aside: &Aside,
+        now: UnixTime,
+    ) -> Option<Plan> {
+        let (Some(lease), Policy::Session(policy)) = (&located.route().lease, &located.route().policy) else {
+            return None;
+        };
+        let at = Instant::now();
+        let rules = Rules { snapshot: located.snapshot(), policy, lease };
+        let plan = (self.leases.on).then(|| grant::plan(rules, input, permit, aside, now, at)).flatten();
+        plan.filter(|_| lease::is_fresh(self, now, at))
+    }
+
+    /// The permit, if the limits allow it too, and the lease that it could become with the uses that they gave in
+    /// advance. What an address tries in vain is charged to the address.
     async fn within_limits(
         &self,
         located: &Located,
@@ -164,17 +193,23 @@ impl Authorizer {
         now: UnixTime,
         who: &mut Who,
         aside: &mut Aside,
-    ) -> Result<Permit, Stop> {
+    ) -> Result<(Permit, Option<(Plan, u64)>), Stop> {
         let route = located.route();
         self.limits.before(route, input, now, aside)?;
-        let permit = self.permit(located, input, now, who, aside).await;
-        match &permit {
-            Ok(permit) => self.limits.charge(route, input, permit.who(), now, aside).await?,
+        match self.permit(located, input, now, who, aside).await {
+            Ok(permit) => {
+                let plan = self.plan(located, input, &permit, aside, now);
+                let wanted = plan.map_or(0, |plan| u64::from(plan.uses));
+                let uses = self.limits.charge(route, input, permit.who(), wanted, now, aside).await?;
+                Ok((permit, plan.map(|plan| (plan, uses))))
+            }
             // An internal route is not to be seen from here, however often somebody looks.
-            Err(Stop::Denied(DenyReason::InternalOnly)) | Err(Stop::Failed(_)) => {}
-            Err(Stop::Denied(_)) => self.limits.charge_refused(route, input, now, aside).await?,
+            Err(stop @ (Stop::Denied(DenyReason::InternalOnly) | Stop::Failed(_))) => Err(stop),
+            Err(stop @ Stop::Denied(_)) => {
+                self.limits.charge_refused(route, input, now, aside).await?;
+                Err(stop)
+            }
         }
-        permit
     }
 
     async fn permit(

@@ -25,6 +25,7 @@ pub mod token;
 
 use std::sync::Arc;
 
+use ::lease::Tag;
 use clock::UnixTime;
 use edge_config::edge::Sessions;
 use identity::assertion::Rejected;
@@ -126,6 +127,16 @@ impl CredentialFault {
 pub struct AuthenticatedPerson {
     person: Arc<Person>,
     issued: u64,
+    token: Option<Proof>,
+}
+
+/// What a person's access token says about how long they are believed, for whoever wants to believe them again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// The token's `exp`, without leeway.
+    pub expires: UnixTime,
+    /// The key that it was verified with.
+    pub key: Tag,
 }
 
 impl AuthenticatedPerson {
@@ -139,6 +150,13 @@ impl AuthenticatedPerson {
     #[must_use]
     pub const fn issued(&self) -> u64 {
         self.issued
+    }
+
+    /// What their access token says; `None` when somebody else vouches for them, or when the keys of its issuer are
+    /// about to become too old to believe anybody.
+    #[must_use]
+    pub const fn token(&self) -> Option<Proof> {
+        self.token
     }
 }
 
@@ -206,7 +224,11 @@ impl SessionCredentials<'_> {
             Err(fault) => return Ok(Presented::Failed(fault)),
         };
         Ok(match self.keys.verify(token, self.rules, self.cache, now)? {
-            Ok((person, issued)) => Presented::Verified(AuthenticatedPerson { person, issued }),
+            Ok(believed) => Presented::Verified(AuthenticatedPerson {
+                person: believed.person,
+                issued: believed.issued,
+                token: believed.proof,
+            }),
             Err(fault) => Presented::Failed(CredentialFault::Token(fault)),
         })
     }

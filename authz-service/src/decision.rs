@@ -31,6 +31,9 @@ pub enum Decision {
 /// The code of an allow, beside the codes of [`DenyReason`] and [`Failure`].
 pub const ALLOWED: &str = "allowed";
 
+/// What stands where [`Decision::as_str`] stands, for a request that the edge allowed by a lease.
+pub const LEASED: &str = "lease";
+
 impl Decision {
     /// `allow`, `deny` or `error`.
     #[must_use]

@@ -46,6 +46,8 @@ pub struct HeaderEdits {
     pub remove: Vec<&'static str>,
     /// One more name, to be removed: the header with the API key.
     pub remove_key: Option<String>,
+    /// Until when the signed identity among them is handed out; absent when there is none.
+    pub good_until: Option<UnixTime>,
 }
 
 struct Signed {
@@ -86,6 +88,7 @@ impl IdentityWriter {
     ) -> Result<HeaderEdits, Failure> {
         let one = || "1".to_owned();
         let mut set = Vec::with_capacity(8);
+        let mut good_until = None;
         set.push((headers::GATEWAY, one()));
         let remove = match permit.who() {
             Who::Anyone => {
@@ -104,7 +107,7 @@ impl IdentityWriter {
                 set.push((headers::SESSION, person.session.to_string()));
                 set.push((headers::ROLE, person.role.to_string()));
                 set.push((headers::TENANT, person.tenant.to_string()));
-                set.push((headers::IDENTITY, self.signed(who, audience, now)?));
+                set.push((headers::IDENTITY, self.signed(who, audience, now, &mut good_until)?));
                 if person.scopes.is_empty() {
                     vec![headers::PUBLIC, headers::SCOPE]
                 } else {
@@ -115,7 +118,7 @@ impl IdentityWriter {
             who @ Who::Client(client) => {
                 set.push((headers::SUBJECT, client.name.to_string()));
                 set.push((headers::TENANT, client.tenant.to_string()));
-                set.push((headers::IDENTITY, self.signed(who, audience, now)?));
+                set.push((headers::IDENTITY, self.signed(who, audience, now, &mut good_until)?));
                 let mut remove = vec![headers::PUBLIC, headers::SESSION];
                 match client.role {
                     Some(role) => set.push((headers::ROLE, role.to_string())),
@@ -130,19 +133,27 @@ impl IdentityWriter {
             }
             who @ Who::Service(name) => {
                 set.push((headers::SUBJECT, name.to_string()));
-                set.push((headers::IDENTITY, self.signed(who, audience, now)?));
+                set.push((headers::IDENTITY, self.signed(who, audience, now, &mut good_until)?));
                 vec![headers::PUBLIC, headers::SCOPE, headers::SESSION, headers::ROLE, headers::TENANT]
             }
         };
-        Ok(HeaderEdits { set, remove, remove_key: None })
+        Ok(HeaderEdits { set, remove, remove_key: None, good_until })
     }
 
-    fn signed(&self, who: &Who, audience: &Arc<Audience>, now: UnixTime) -> Result<String, Failure> {
+    /// A signed identity, and until when it is handed out.
+    fn signed(
+        &self,
+        who: &Who,
+        audience: &Arc<Audience>,
+        now: UnixTime,
+        good_until: &mut Option<UnixTime>,
+    ) -> Result<String, Failure> {
         let key = (who.clone(), Arc::clone(audience));
         if let Some(signed) = self.signed.get(&key)
             && is_fresh(signed.at, now)
         {
             self.hits.inc();
+            *good_until = Some(signed.at.plus(LIFETIME.saturating_sub(MIN_FRESH)));
             return Ok(signed.token.clone());
         }
         self.misses.inc();
@@ -157,6 +168,7 @@ impl IdentityWriter {
             tracing::error!(%error, "an identity could not be signed");
             Failure::SigningFailed
         })?;
+        *good_until = Some(now.plus(LIFETIME.saturating_sub(MIN_FRESH)));
         self.signed.insert(key, Arc::new(Signed { token: token.clone(), at: now }));
         Ok(token)
     }

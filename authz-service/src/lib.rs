@@ -9,8 +9,9 @@
 //! 4. [`session`] refuses a session that was revoked, [`tenant`] one whose tenant is not active.
 //! 5. [`policy`] says whether they may.
 //! 6. [`limit`] says how often.
-//! 7. [`identity_headers`] writes what the backend will know about the caller.
-//! 8. [`envoy::response`] turns the [`decision::Decision`] back into wire.
+//! 7. [`lease`] says whether the edge may use the answer again, and tells it when that is over.
+//! 8. [`identity_headers`] writes what the backend will know about the caller.
+//! 9. [`envoy::response`] turns the [`decision::Decision`] back into wire.
 //!
 //! Every stage takes the value that only the stage before it can make, so none can be skipped.
 //! [`authorizer`] is that chain. It takes the time as an argument. Nearly everything that it asks is in memory,
@@ -24,8 +25,8 @@ pub mod check;
 pub mod credential;
 pub mod decision;
 pub mod envoy;
-pub mod epoch;
 pub mod identity_headers;
+pub mod lease;
 pub mod limit;
 pub mod policy;
 pub mod push;

@@ -15,6 +15,10 @@
 //! charged to the limits by address only: guessing credentials is limited, and nobody uses up what belongs to
 //! somebody else.
 //!
+//! A lease takes its uses in advance ([`in_advance`]): they count as used in the moment of the grant, so the bound below
+//! holds whatever becomes of the lease. What a lease does not use is lost to its owner, who may be refused that much
+//! sooner; because a lease takes no more than half of what is left, the other half is there for whoever else they are.
+//!
 //! The bound: in any time t, whatever Redis does and however often it comes and goes, a limit lets at most
 //! 2 × (burst + rate × t) through over all replicas, because the shared and the local counters each hold
 //! their own bound all the time. (A burst smaller than the number of replicas counts as one request each.)
@@ -136,6 +140,22 @@ pub struct Counters {
     pub overflows: IntCounter,
 }
 
+/// What came of weighing a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Charged {
+    /// For each limit the microseconds to wait; 0 when it allows.
+    pub waits: Vec<u64>,
+    /// How many more requests were taken in advance, from every limit.
+    pub taken: u64,
+}
+
+/// How many of `wanted` more requests are taken in advance from limits that have `left` after this request: no more
+/// than half of what the tightest leaves, so that one lease never starves its owner's other routes.
+#[must_use]
+pub fn in_advance(wanted: u64, left: impl IntoIterator<Item = u64>) -> u64 {
+    left.into_iter().fold(wanted, |taken, left| taken.min(left / 2))
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Refused {
     at: UnixTime,
@@ -190,7 +210,8 @@ impl Limits {
         self.known(&by_address(route, input), now, aside)
     }
 
-    /// Charges a request that may pass to all of its limits.
+    /// Charges a request that may pass to all of its limits, and takes up to `more` requests in advance. Says how many;
+    /// all of them when there are no limits.
     ///
     /// # Errors
     /// [`DenyReason::RateLimited`]; `aside` says which limits.
@@ -199,11 +220,12 @@ impl Limits {
         route: &Route,
         input: &CheckInput<'_>,
         who: &Who,
+        more: u64,
         now: UnixTime,
         aside: &mut Aside,
-    ) -> Result<(), Stop> {
+    ) -> Result<u64, Stop> {
         if route.limits.is_empty() {
-            return Ok(());
+            return Ok(more);
         }
         let counted: Vec<Counted<'_>> = route
             .limits
@@ -213,7 +235,7 @@ impl Limits {
                 Some(Counted { rule, key: Key { limit: Arc::clone(&rule.name), of } })
             })
             .collect();
-        self.weigh(counted, now, aside).await
+        self.weigh(counted, more, now, aside).await
     }
 
     /// Charges a request that is refused anyway to the limits by address.
@@ -230,23 +252,29 @@ impl Limits {
         if route.limits.is_empty() {
             return Ok(());
         }
-        self.weigh(by_address(route, input), now, aside).await
+        self.weigh(by_address(route, input), 0, now, aside).await.map(|_| ())
     }
 
-    async fn weigh(&self, counted: Vec<Counted<'_>>, now: UnixTime, aside: &mut Aside) -> Result<(), Stop> {
+    async fn weigh(
+        &self,
+        counted: Vec<Counted<'_>>,
+        more: u64,
+        now: UnixTime,
+        aside: &mut Aside,
+    ) -> Result<u64, Stop> {
         if counted.is_empty() {
-            return Ok(());
+            return Ok(more);
         }
         self.known(&counted, now, aside)?;
-        let waits = match &self.shared {
-            Some(shared) => match shared.charge(&counted, &self.counters.failures).await {
-                Some(waits) => {
+        let Charged { waits, taken } = match &self.shared {
+            Some(shared) => match shared.charge(&counted, more, &self.counters.failures).await {
+                Some(charged) => {
                     self.counters.shared.inc();
-                    waits
+                    charged
                 }
-                None => self.alone(&counted, self.replicas, now),
+                None => self.alone(&counted, self.replicas, more, now),
             },
-            None => self.alone(&counted, 1, now),
+            None => self.alone(&counted, 1, more, now),
         };
         let mut over = Vec::new();
         for (one, wait) in counted.into_iter().zip(waits) {
@@ -263,12 +291,13 @@ impl Limits {
                     .would_refuse(Shadow::Limit(Arc::clone(&one.rule.name)), DenyReason::RateLimited.code()),
             }
         }
-        refuse(over, aside)
+        refuse(over, aside)?;
+        Ok(taken)
     }
 
-    fn alone(&self, counted: &[Counted<'_>], replicas: u32, now: UnixTime) -> Vec<u64> {
+    fn alone(&self, counted: &[Counted<'_>], replicas: u32, more: u64, now: UnixTime) -> Charged {
         self.counters.local.inc();
-        self.local.charge(counted, replicas, now)
+        self.local.charge(counted, replicas, more, now)
     }
 
     /// Refuses who is known to be over a limit.

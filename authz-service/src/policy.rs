@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use edge_config::edge::{InternalPolicy, Mode, SessionPolicy, SignedPolicy, TenantMatch};
 use identity::{Client, Person, Role, ServiceName, TenantId};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::aside::{Aside, Shadow};
 use crate::check::CheckInput;
-use crate::credential::AuthenticatedService;
 use crate::credential::signed::AuthenticatedSigner;
+use crate::credential::{AuthenticatedService, Proof};
 use crate::decision::{DenyReason, Stop};
 use crate::snapshot::Route;
 use crate::tenant::{TenantClient, TenantMember};
@@ -73,9 +74,26 @@ pub enum Who {
 #[derive(Clone, Debug)]
 pub struct Permit {
     who: Who,
+    lasting: Option<Lasting>,
+}
+
+/// What a permit rests on that outlasts the request: the access token of a person, and their tenant's state.
+#[derive(Clone, Copy, Debug)]
+pub struct Lasting {
+    /// The token.
+    pub token: Proof,
+    /// How long the tenant's state may be relied on when nobody says that it changed; absent when for as long as its
+    /// directory is fresh.
+    pub tenant_until: Option<Instant>,
 }
 
 impl Permit {
+    /// What it rests on beyond the request; `None` when it must not be given twice without looking again.
+    #[must_use]
+    pub const fn lasting(&self) -> Option<Lasting> {
+        self.lasting
+    }
+
     /// For whom.
     #[must_use]
     pub const fn who(&self) -> &Who {
@@ -86,7 +104,7 @@ impl Permit {
 /// A permit for anybody, on a route whose policy is public.
 #[must_use]
 pub const fn permit_anyone() -> Permit {
-    Permit { who: Who::Anyone }
+    Permit { who: Who::Anyone, lasting: None }
 }
 
 /// A permit for `member`, when they are what `policy`, the one of `route`, asks for. A policy in shadow gives it
@@ -102,10 +120,13 @@ pub fn permit_person(
     input: &CheckInput<'_>,
     aside: &mut Aside,
 ) -> Result<Permit, Stop> {
-    let person = member.into_session().into_person();
+    let tenant_until = member.until();
+    let session = member.into_session();
+    let lasting = session.token().map(|token| Lasting { token, tenant_until });
+    let person = session.into_person();
     let asked = Asked { role: Some(person.role), scopes: &person.scopes, tenant: person.tenant };
     settle(asked, policy, route, input, aside)?;
-    Ok(Permit { who: Who::Person(person) })
+    Ok(Permit { who: Who::Person(person), lasting })
 }
 
 /// A permit for `client`, by the same rules as for a person. A client without a role has less than any.
@@ -122,7 +143,7 @@ pub fn permit_client(
     let client = client.client();
     let asked = Asked { role: client.role, scopes: &client.scopes, tenant: client.tenant };
     settle(asked, policy, route, input, aside)?;
-    Ok(Permit { who: Who::Client(Arc::clone(client)) })
+    Ok(Permit { who: Who::Client(Arc::clone(client)), lasting: None })
 }
 
 /// What a session policy looks at in whoever it is asked about.
@@ -153,7 +174,7 @@ fn settle(
 
 /// What is lacking, the first in the order role, scopes, tenant.
 fn fault(asked: Asked<'_>, policy: &SessionPolicy, input: &CheckInput<'_>) -> Option<PolicyFault> {
-    let SessionPolicy { accept: _, role, scopes, tenant, mode: _ } = policy;
+    let SessionPolicy { accept: _, role, scopes, tenant, mode: _, lease: _ } = policy;
     // No role at all is less than any that can be asked for.
     if role.is_some_and(|required| asked.role.is_none_or(|role| role < required)) {
         return Some(PolicyFault::RoleTooLow);
@@ -203,7 +224,7 @@ pub fn permit_service(service: &AuthenticatedService, policy: &InternalPolicy) -
     if !permissions.iter().all(|required| service.permissions().contains(required)) {
         return Err(PolicyFault::PermissionMissing.into());
     }
-    Ok(Permit { who: Who::Service(service.name().clone()) })
+    Ok(Permit { who: Who::Service(service.name().clone()), lasting: None })
 }
 
 /// A connection from an address that a policy lists. Only [`admit_address`] makes one.
@@ -234,5 +255,5 @@ pub fn permit_signer(
     if !policy.keys.iter().any(|key| key == signer.key()) {
         return Err(PolicyFault::SigningKeyNotAllowed.into());
     }
-    Ok(Permit { who: Who::Service(signer.service().clone()) })
+    Ok(Permit { who: Who::Service(signer.service().clone()), lasting: None })
 }

@@ -219,6 +219,7 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
         signatures,
         tenants,
         limits: _,
+        leases: _,
         policies: _,
         answers: _,
         reserved: _,

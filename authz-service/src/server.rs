@@ -1,4 +1,4 @@
-//! Serving: checks and health over gRPC, the admin interface over HTTP, until somebody asks for the end.
+//! Serving: checks and health over gRPC, beside them what ended of leases; the admin interface over HTTP, until somebody asks for the end.
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -9,11 +9,13 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
+use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 
 use crate::admin::Admin;
+use crate::lease::served::Feeds;
 use crate::startup::Assembled;
 
 /// Envoy sends at most 60 KB of headers, and the body of a signed request, which may have a megabyte; more is
@@ -103,17 +105,23 @@ pub async fn serve(
     let reporting = tokio::spawn(report(reporter.clone(), admin.clone()));
     let remembering = tokio::spawn(begin_to_remember(admin.clone()));
     let draining = std::sync::Arc::clone(&admin.draining);
+    let feeds = Feeds {
+        authorizer: std::sync::Arc::clone(&admin.authorizer),
+        metrics: std::sync::Arc::clone(&admin.metrics),
+        clock: std::sync::Arc::clone(&admin.clock),
+    };
 
     let grpc = Server::builder()
         .tcp_nodelay(true)
         .max_concurrent_streams(MAX_STREAMS)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-        .add_service(health)
-        .add_service(
-            AuthorizationServer::new(checks)
-                .max_decoding_message_size(MAX_CHECK_BYTES)
-                .max_encoding_message_size(MAX_CHECK_BYTES),
+        .add_routes(
+            Routes::from(feeds.router()).add_service(health).add_service(
+                AuthorizationServer::new(checks)
+                    .max_decoding_message_size(MAX_CHECK_BYTES)
+                    .max_encoding_message_size(MAX_CHECK_BYTES),
+            ),
         )
         .serve_with_incoming_shutdown(TcpListenerStream::new(listeners.checks), ended(ending.subscribe()));
     let http = axum::serve(listeners.admin, admin.router());

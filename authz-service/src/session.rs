@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clock::UnixTime;
 use identity::Person;
 
-use crate::credential::AuthenticatedPerson;
+use crate::credential::{AuthenticatedPerson, Proof};
 use crate::decision::{DenyReason, Stop};
 use crate::session::revocations::Revocations;
 
@@ -16,6 +16,7 @@ use crate::session::revocations::Revocations;
 #[derive(Clone, Debug)]
 pub struct LiveSession {
     person: Arc<Person>,
+    token: Option<Proof>,
 }
 
 impl LiveSession {
@@ -29,6 +30,12 @@ impl LiveSession {
     #[must_use]
     pub fn into_person(self) -> Arc<Person> {
         self.person
+    }
+
+    /// What their token says about how long; `None` when it is not to be counted on beyond this request.
+    #[must_use]
+    pub const fn token(&self) -> Option<Proof> {
+        self.token
     }
 }
 
@@ -48,5 +55,7 @@ pub fn admit(
     {
         return Err(DenyReason::SessionRevoked.into());
     }
-    Ok(LiveSession { person })
+    // One that is to end at a later second is alive now, and nothing more.
+    let ends_soon = revocations.is_some_and(|revocations| revocations.is_listed(person.session));
+    Ok(LiveSession { person, token: authenticated.token().filter(|_| !ends_soon) })
 }

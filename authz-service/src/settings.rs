@@ -69,6 +69,11 @@ struct Arguments {
     #[arg(long, value_name = "COUNT")]
     identity_cache: Option<NonZeroUsize>,
 
+    /// Whether allows may be used again where a policy says `lease`. `off` grants none and ends every lease within a
+    /// second [env: AUTHZ_LEASES] [default: on]
+    #[arg(long, value_name = "on|off")]
+    leases: Option<OnOff>,
+
     /// How long open checks may take to finish after SIGTERM or SIGINT [env: AUTHZ_DRAIN_SECONDS] [default: 5]
     #[arg(long, value_name = "SECONDS")]
     drain_seconds: Option<u64>,
@@ -76,6 +81,25 @@ struct Arguments {
     /// Which log lines are written, as `level` or `module=level,…` [env: RUST_LOG] [default: info]
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
+}
+
+/// A switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OnOff {
+    On,
+    Off,
+}
+
+impl std::str::FromStr for OnOff {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "on" => Ok(Self::On),
+            "off" => Ok(Self::Off),
+            _ => Err("not `on` or `off`"),
+        }
+    }
 }
 
 /// Everything that can be set.
@@ -95,6 +119,8 @@ pub struct Settings {
     pub token_cache: usize,
     /// How many signed identities are remembered.
     pub identity_cache: usize,
+    /// Whether allows may be used again.
+    pub leases: bool,
     /// The Redis that replicas share; absent means that each is on its own.
     pub redis: Option<RedisUrl>,
     /// How long open checks may take to finish.
@@ -152,6 +178,7 @@ impl Settings {
             identity_key,
             token_cache,
             identity_cache,
+            leases,
             drain_seconds,
             log,
         } = Arguments::try_parse_from(arguments)?;
@@ -179,6 +206,10 @@ impl Settings {
             Some(count) => Some(count),
             None => parsed::<NonZeroUsize>("AUTHZ_IDENTITY_CACHE", &variable, count)?,
         };
+        let leases = match leases {
+            Some(leases) => Some(leases),
+            None => parsed("AUTHZ_LEASES", &variable, "on or off")?,
+        };
         let drain = match drain_seconds {
             Some(seconds) => seconds,
             None => parsed("AUTHZ_DRAIN_SECONDS", &variable, seconds)?.unwrap_or(DEFAULT_DRAIN_SECONDS),
@@ -194,6 +225,8 @@ impl Settings {
                 .unwrap_or_else(|| home.join("keys/identity.pem")),
             token_cache: token_cache.map_or(cache::DEFAULT_CAPACITY, NonZeroUsize::get),
             identity_cache: identity_cache.map_or(identity_headers::DEFAULT_CAPACITY, NonZeroUsize::get),
+            // A policy that says nothing leases nothing: the edge file is where leases are wanted or not.
+            leases: leases != Some(OnOff::Off),
             redis: variable("REDIS_URL").map(RedisUrl),
             drain: Duration::from_secs(drain),
             log: log.or_else(|| variable("RUST_LOG")).unwrap_or_else(|| "info".to_owned()),
@@ -233,6 +266,15 @@ mod tests {
         assert_eq!(settings.admin.to_string(), "127.0.0.1:9192");
         assert_eq!(settings.identity_key, PathBuf::from(".run/keys/identity.pem"));
         assert_eq!(settings.log, "info");
+        assert!(settings.leases);
+    }
+
+    #[test]
+    fn leases_can_be_switched_off() {
+        assert!(!read(&[], &[("AUTHZ_LEASES", "off")]).unwrap().leases);
+        assert!(read(&["--leases", "on"], &[("AUTHZ_LEASES", "off")]).unwrap().leases);
+        let error = read(&[], &[("AUTHZ_LEASES", "no")]).unwrap_err().to_string();
+        assert!(error.contains("AUTHZ_LEASES") && error.contains("on or off"), "{error}");
     }
 
     #[test]
@@ -269,6 +311,7 @@ mod tests {
             "AUTHZ_IDENTITY_KEY",
             "AUTHZ_TOKEN_CACHE",
             "AUTHZ_IDENTITY_CACHE",
+            "AUTHZ_LEASES",
             "REDIS_URL",
             "AUTHZ_DRAIN_SECONDS",
             "AMQP_URL",

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use clock::UnixTime;
 use edge_config::Edge;
 use edge_config::edge::{
-    AcceptedCredential, Answer, Answers, ApiKeys, Exposure, LegacySessions, Policy, Sessions,
+    AcceptedCredential, Answer, Answers, ApiKeys, Exposure, LeasePolicy, LegacySessions, Policy, Sessions,
 };
 use identity::Audience;
 
@@ -36,6 +36,8 @@ pub struct Route {
     pub answers: Arc<Answers>,
     /// How often, in the order of the edge file.
     pub limits: Vec<Rule>,
+    /// How an allow may be used again; absent when it may not.
+    pub lease: Option<LeasePolicy>,
 }
 
 /// One revision of the edge.
@@ -51,6 +53,8 @@ pub struct Snapshot {
     pub api_keys: Option<ApiKeys>,
     /// How sessions of the legacy are recognised.
     pub legacy_sessions: Option<LegacySessions>,
+    /// How long Envoy waits for a decision.
+    pub patience: Duration,
     routes: HashMap<String, Arc<Route>>,
 }
 
@@ -120,6 +124,7 @@ impl Snapshot {
                 audience: Arc::new(audience),
                 answers: Arc::clone(answers),
                 limits,
+                lease: edge.lease_of(route).copied(),
             };
             routes.insert(route.name.clone(), Arc::new(prepared));
         }
@@ -129,6 +134,7 @@ impl Snapshot {
             sessions: edge.sessions.clone(),
             api_keys: edge.api_keys.clone(),
             legacy_sessions: edge.legacy_sessions.clone(),
+            patience: edge.authorizer.timeout,
             routes,
         })
     }
@@ -221,6 +227,14 @@ impl Snapshots {
         std::iter::once(&known.newest.revision).chain(older).cloned().collect()
     }
 
+    /// The longest time that any Envoy waits for a decision.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        let known = self.known.load();
+        let older = known.older.iter().map(|(snapshot, _)| snapshot.patience);
+        older.fold(known.newest.patience, Duration::max)
+    }
+
     /// Makes `snapshot` the newest at `now`, in one step. The revisions before it are still decided about, by
     /// their own rules, within [`KEPT`], [`KEPT_FOR`] and [`MAX_KEPT`]. One thread installs.
     pub fn install(&self, snapshot: Snapshot, now: UnixTime) {
@@ -253,6 +267,17 @@ impl Snapshots {
             return Err(Failure::PolicyMismatch);
         }
         Ok(Located { snapshot: Arc::clone(snapshot), route })
+    }
+
+    /// Whether `route` has `policy` in `revision` and may be leased.
+    #[must_use]
+    pub fn leases(&self, revision: &str, route: &str, policy: &str) -> bool {
+        let known = self.known.load();
+        std::iter::once(&known.newest)
+            .chain(known.older.iter().map(|(snapshot, _)| snapshot))
+            .find(|snapshot| snapshot.revision == revision)
+            .and_then(|snapshot| snapshot.route(route))
+            .is_some_and(|route| &*route.policy_name == policy && route.lease.is_some())
     }
 
     /// The route that is called `name` in the newest revision, when all that is wanted is what its clients are

@@ -10,7 +10,7 @@ use std::io::{self, Read as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -18,9 +18,11 @@ use arc_swap::ArcSwap;
 use aws_lc_rs::digest::SHA256;
 use clock::UnixTime;
 use prometheus::IntCounter;
+use tokio::time::Instant;
 
-/// How often a source is looked at. A fifth of the second within which a suspension or revocation must hold.
-pub const INTERVAL: Duration = Duration::from_millis(200);
+/// How often a source is looked at: a tenth of the second within which a suspension or revocation must hold, also for
+/// leases, which hear of it a few steps later ([`lease`](crate::lease)).
+pub const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Something that is kept fresh by looking at it again and again.
 pub trait Source: Send + 'static {
@@ -87,6 +89,36 @@ impl Trouble {
     #[must_use]
     pub fn what(&self) -> &str {
         &self.what
+    }
+}
+
+/// When a source was last looked at with success, by the machine's own clock.
+#[derive(Debug)]
+pub struct Looked {
+    origin: Instant,
+    /// Milliseconds after `origin`, plus one; 0 for never.
+    at: AtomicU64,
+}
+
+impl Default for Looked {
+    fn default() -> Self {
+        Self { origin: Instant::now(), at: AtomicU64::new(0) }
+    }
+}
+
+impl Looked {
+    /// A look that began at `at` found what there is.
+    pub fn note(&self, at: Instant) {
+        let millis = at.saturating_duration_since(self.origin).as_millis();
+        self.at.fetch_max(u64::try_from(millis).unwrap_or(u64::MAX - 1).saturating_add(1), Ordering::AcqRel);
+    }
+
+    /// Whether one began less than `limit` before `now`.
+    #[must_use]
+    pub fn is_within(&self, limit: Duration, now: Instant) -> bool {
+        self.at.load(Ordering::Acquire).checked_sub(1).is_some_and(|millis| {
+            now.saturating_duration_since(self.origin + Duration::from_millis(millis)) < limit
+        })
     }
 }
 
@@ -290,6 +322,18 @@ mod tests {
         std::os::unix::fs::symlink(home.path().join("v2"), &next).unwrap();
         std::fs::rename(&next, &link).unwrap();
         assert_eq!(file.poll().unwrap().as_deref(), Some(&b"v2"[..]));
+    }
+
+    #[test]
+    fn a_look_counts_for_a_while_and_an_older_one_changes_nothing() {
+        let looked = Looked::default();
+        let (start, limit) = (looked.origin, Duration::from_millis(400));
+        let after = |millis| start + Duration::from_millis(millis);
+        assert!(!looked.is_within(limit, start), "never looked");
+        looked.note(after(100));
+        looked.note(start);
+        assert!(looked.is_within(limit, after(499)));
+        assert!(!looked.is_within(limit, after(500)));
     }
 
     #[test]

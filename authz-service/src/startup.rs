@@ -31,6 +31,8 @@ use crate::credential::signed::keys::{SigningKeyFile, SigningKeys};
 use crate::credential::signed::nonces::Nonces;
 use crate::envoy::service::Checks;
 use crate::identity_headers::IdentityWriter;
+use crate::lease::Leases;
+use crate::lease::ended::Ended;
 use crate::limit::Limits;
 use crate::limit::shared::Shared;
 use crate::push::subscriber::Subscriber;
@@ -51,6 +53,8 @@ pub struct Needs {
     pub token_cache: usize,
     /// How many signed identities are remembered.
     pub identity_cache: usize,
+    /// Whether allows may be used again where a policy says so.
+    pub leases: bool,
     /// Counts log lines that were dropped, see [`dropped_log_lines`].
     pub dropped_log_lines: IntCounter,
     /// The Redis that replicas share.
@@ -179,7 +183,10 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
     let mut watchers = Watchers::default();
     let telling = Arc::new(Telling::default());
 
-    let keys = Arc::new(IssuerKeys::new(edge.sessions.as_ref()));
+    // Before anything is read, so that nothing that ends later is missed.
+    let ended = Arc::new(Ended::default());
+
+    let keys = Arc::new(IssuerKeys::new(edge.sessions.as_ref(), &ended));
     let mut key_urls = Vec::new();
     for issuer in edge.sessions.iter().flat_map(|sessions| &sessions.issuers) {
         let Some(ring) = keys.ring(&issuer.issuer) else { continue };
@@ -224,7 +231,7 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
         signed = Some(SignedRequests::new(rules.clone(), keys, nonces));
     }
 
-    let stores = stores::assemble(edge, needs, clock, &metrics, &telling, &mut watchers)?;
+    let stores = stores::assemble(edge, needs, clock, &metrics, &telling, &ended, &mut watchers)?;
     let stores::Stores { tenants, revocations, channel, subscriber } = stores;
 
     let shared = needs.redis.as_ref().map(|url| Shared::new(&url.0, &edge.name)).transpose()?;
@@ -246,6 +253,7 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
             metrics.identity_hits.clone(),
             metrics.identity_misses.clone(),
         ),
+        leases: Leases { on: needs.leases, ended },
     });
     let checks =
         Checks::new(Arc::clone(&authorizer), Arc::clone(&metrics), Arc::clone(clock), Arc::clone(&telling));

@@ -20,6 +20,7 @@ use crate::audit::Audit;
 use crate::authorizer::Verdict;
 use crate::check::CheckInput;
 use crate::decision::Decision;
+use crate::lease::grant::Granted;
 use crate::policy::Who;
 use crate::telling::decisions::Decisions;
 use crate::telling::stage::Way;
@@ -101,6 +102,8 @@ pub struct Record {
     pub limit: Option<Arc<str>>,
     /// What would have been refused if it were not in shadow.
     pub shadow: Option<Arc<str>>,
+    /// How the allow may be used again, if it may.
+    pub lease: Option<Lease>,
     who: Who,
     way: Way,
 }
@@ -128,6 +131,7 @@ impl Record {
             client: input.and_then(|input| input.client),
             limit: verdict.aside.limit().cloned(),
             shadow: verdict.aside.shadow_reasons().map(Arc::from),
+            lease: verdict.lease.as_ref().map(Lease::of),
             who: verdict.who.clone(),
             way: Way::of(verdict.route.as_ref().map(|route| &route.policy), &verdict.decision),
         }
@@ -177,6 +181,7 @@ impl Record {
             client: self.client,
             limit: self.limit.as_deref(),
             shadow_reason: self.shadow.as_deref(),
+            lease: self.lease,
             status: (self.status != 0).then_some(self.status),
         }
     }
@@ -185,6 +190,22 @@ impl Record {
     #[must_use]
     pub fn stages(&self) -> Vec<stage::Step> {
         self.way.steps(self.reason)
+    }
+}
+
+/// How an allow may be used again by the edge, without asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Lease {
+    /// For how long, in milliseconds.
+    pub milliseconds: u64,
+    /// For how many more requests.
+    pub uses: u32,
+}
+
+impl Lease {
+    fn of(granted: &Granted) -> Self {
+        let milliseconds = u64::try_from(granted.lifetime.as_millis()).unwrap_or(u64::MAX);
+        Self { milliseconds, uses: granted.uses }
     }
 }
 
@@ -220,6 +241,8 @@ pub struct View<'a> {
     limit: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     shadow_reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lease: Option<Lease>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use clock::UnixTime;
 use identity::{Client, TenantId};
+use tokio::time::Instant;
 use validity::tenant::Standing;
 
 use crate::credential::AuthenticatedClient;
@@ -43,9 +44,17 @@ impl TenantFault {
 #[derive(Clone, Debug)]
 pub struct TenantMember {
     session: LiveSession,
+    until: Option<Instant>,
 }
 
 impl TenantMember {
+    /// How long the tenant's state may be relied on when nobody says that it changed; absent when for as long as its
+    /// directory is fresh.
+    #[must_use]
+    pub const fn until(&self) -> Option<Instant> {
+        self.until
+    }
+
     /// The session.
     #[must_use]
     pub fn into_session(self) -> LiveSession {
@@ -64,12 +73,25 @@ pub async fn admit(
 ) -> Result<TenantMember, Stop> {
     // An edge without a directory knows no tenant; a policy that needs one cannot be decided.
     let tenants = tenants.ok_or(Failure::TenantsUnavailable)?;
-    match tenants.standing(session.person().tenant, now).await? {
-        Some(Standing::Active) => Ok(TenantMember { session }),
-        Some(Standing::Suspended) => Err(TenantFault::Suspended.into()),
+    let Some(Known { standing, until }) = tenants.look(session.person().tenant, now).await? else {
+        return Err(TenantFault::Unknown.into());
+    };
+    match standing {
+        Standing::Active => Ok(TenantMember { session, until }),
+        Standing::Suspended => Err(TenantFault::Suspended.into()),
         // That it once existed is nobody's business any more.
-        Some(Standing::Deleted) | None => Err(TenantFault::Unknown.into()),
+        Standing::Deleted => Err(TenantFault::Unknown.into()),
     }
+}
+
+/// What is known of a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Its state.
+    pub standing: Standing,
+    /// How long that may be relied on when nobody says that it changed; absent when for as long as the directory is
+    /// fresh.
+    pub until: Option<Instant>,
 }
 
 /// Where this edge looks tenants up.
@@ -87,12 +109,34 @@ impl Tenants {
     /// # Errors
     /// [`Failure::TenantsUnavailable`] when nobody can tell.
     pub async fn standing(&self, tenant: TenantId, now: UnixTime) -> Result<Option<Standing>, Failure> {
+        Ok(self.look(tenant, now).await?.map(|known| known.standing))
+    }
+
+    /// The state of `tenant` and how long it may be relied on, or `None` when there is no such tenant.
+    ///
+    /// # Errors
+    /// As [`standing`](Self::standing).
+    pub async fn look(&self, tenant: TenantId, now: UnixTime) -> Result<Option<Known>, Failure> {
         match self {
-            Self::Listed(directory) => Ok(directory.status(tenant, now)?.map(|status| match status {
-                Status::Active => Standing::Active,
-                Status::Suspended => Standing::Suspended,
+            Self::Listed(directory) => Ok(directory.status(tenant, now)?.map(|status| {
+                let standing = match status {
+                    Status::Active => Standing::Active,
+                    Status::Suspended => Standing::Suspended,
+                };
+                Known { standing, until: None }
             })),
-            Self::Asked(memory) => memory.standing(tenant).await,
+            Self::Asked(memory) => memory.look(tenant).await,
+        }
+    }
+
+    /// Whether every change until [`FRESH`](crate::lease::FRESH) before this moment is known: `now` by the wall clock,
+    /// `at` by the machine's own. A service that pushes no changes has none to hear of: what it says counts for a
+    /// stated time ([`Known::until`]).
+    #[must_use]
+    pub fn is_fresh(&self, now: UnixTime, at: Instant) -> bool {
+        match self {
+            Self::Listed(directory) => directory.is_fresh(now, at),
+            Self::Asked(memory) => memory.is_fresh(at),
         }
     }
 

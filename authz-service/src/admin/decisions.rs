@@ -38,7 +38,8 @@ pub(super) async fn one(State(admin): State<Admin>, Path(id): Path<String>) -> R
                 "problem": "no decision is remembered for this request id",
                 "remembered": admin.telling.decisions.len(),
                 "at_most": CAPACITY,
-                "mend": "public routes and requests that the guard refused are never asked about: see the access log",
+                "mend": "public routes and requests that the guard refused are never asked about, and one that a lease \
+                         served was decided about under the id that the access log calls `lease_of`",
             });
             (StatusCode::NOT_FOUND, axum::Json(problem)).into_response()
         }

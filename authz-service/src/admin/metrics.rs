@@ -14,9 +14,9 @@ use prometheus::{
 use crate::admin::Admin;
 use crate::audit;
 use crate::authorizer::Verdict;
-use crate::decision::{ALLOWED, Decision};
+use crate::decision::{ALLOWED, Decision, LEASED};
 use crate::reload::Results;
-use crate::snapshot::{Route, Snapshot};
+use crate::snapshot::{Route, Snapshot, Snapshots};
 use crate::source::Reloads;
 use crate::tenant::Tenants;
 
@@ -57,6 +57,9 @@ pub struct Metrics {
     pub tenant_changes: IntCounter,
     lookups: IntCounterVec,
     push: IntCounterVec,
+    granted: IntCounterVec,
+    /// Questions about what ended.
+    pub feeds: FeedCounts,
     reloads: IntCounterVec,
     ready: IntGauge,
     revoked: IntGauge,
@@ -85,6 +88,17 @@ pub struct LookupCounts {
     pub failed: IntCounter,
 }
 
+/// Counts of the feed that tells the edge what ended.
+#[derive(Clone, Debug)]
+pub struct FeedCounts {
+    /// Answered.
+    pub answered: IntCounter,
+    /// Not answered, because what ended may not have been heard of.
+    pub stale: IntCounter,
+    /// Not understood.
+    pub refused: IntCounter,
+}
+
 /// Counts of the subscription to changes.
 #[derive(Clone, Debug)]
 pub struct PushCounts {
@@ -105,7 +119,7 @@ pub struct Count {
     pub route: String,
     /// Which policy.
     pub policy: String,
-    /// `allow`, `deny` or `error`.
+    /// `allow`, `deny`, `error`, or `lease` for what the edge allowed by a lease.
     pub decision: String,
     /// The stable code of the reason.
     pub reason: String,
@@ -140,6 +154,11 @@ impl Metrics {
         info.with_label_values(&[env!("CARGO_PKG_VERSION"), &snapshot.edge, &snapshot.revision]).set(1);
         let hits = register.counters("authz_cache_hits_total", "Found in memory", &["cache"])?;
         let misses = register.counters("authz_cache_misses_total", "Not found in memory", &["cache"])?;
+        let feeds = register.counters(
+            "authz_lease_feeds_total",
+            "Questions about what ended, by answer",
+            &["result"],
+        )?;
         Ok(Self {
             decisions,
             allowed,
@@ -196,6 +215,16 @@ impl Metrics {
                 "What the subscription to changes brought",
                 &["event"],
             )?,
+            granted: register.counters(
+                "authz_leases_granted_total",
+                "Allows that the edge may use again",
+                &["route", "policy"],
+            )?,
+            feeds: FeedCounts {
+                answered: feeds.with_label_values(&["ok"]),
+                stale: feeds.with_label_values(&["stale"]),
+                refused: feeds.with_label_values(&["refused"]),
+            },
             reloads: register.counters("authz_reloads_total", "Loads of a source", &["source", "result"])?,
             ready: register.gauge("authz_ready", "1 while this replica can decide")?,
             revoked: register.gauge("authz_revoked_sessions", "Sessions on the revocation list")?,
@@ -265,6 +294,9 @@ impl Metrics {
     /// Counts `verdict`, which took `time`.
     pub fn record(&self, verdict: &Verdict, time: Duration) {
         if let Some(route) = &verdict.route {
+            if verdict.lease.is_some() {
+                self.granted.with_label_values(&[&*route.name, &*route.policy_name]).inc();
+            }
             if let Some(limit) = verdict.aside.limit() {
                 self.limited.with_label_values(&[&*route.name, limit]).inc();
             }
@@ -297,6 +329,14 @@ impl Metrics {
         };
         let labels = [route, policy, verdict.decision.as_str(), verdict.decision.code()];
         self.decisions.with_label_values(&labels).inc();
+    }
+
+    /// Counts `uses` requests that the edge, at `revision`, allowed on `route` by leases of `policy`. What no revision
+    /// has is counted as unknown, so that nobody makes up labels.
+    pub fn leased(&self, snapshots: &Snapshots, revision: &str, route: &str, policy: &str, uses: u64) {
+        let is_known = snapshots.leases(revision, route, policy);
+        let (route, policy) = if is_known { (route, policy) } else { (UNKNOWN, UNKNOWN) };
+        self.decisions.with_label_values(&[route, policy, LEASED, ALLOWED]).inc_by(uses);
     }
 
     /// Brings gauges up to date.

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::admin::Admin;
 use crate::admin::metrics::Count;
+use crate::decision::LEASED;
 use crate::tenant;
 
 /// What happened since the start.
@@ -46,6 +47,8 @@ pub struct Totals {
     pub deny: u64,
     /// Refused because nothing could be decided.
     pub error: u64,
+    /// Allowed by the edge, by a lease.
+    pub lease: u64,
 }
 
 /// What is remembered.
@@ -119,7 +122,12 @@ impl Stats {
         let total = |decision: &str| {
             decisions.iter().filter(|row| row.decision == decision).map(|row| row.count).sum::<u64>()
         };
-        let totals = Totals { allow: total("allow"), deny: total("deny"), error: total("error") };
+        let totals = Totals {
+            allow: total("allow"),
+            deny: total("deny"),
+            error: total("error"),
+            lease: total(LEASED),
+        };
         Self {
             service: env!("CARGO_PKG_NAME"),
             version: env!("CARGO_PKG_VERSION"),

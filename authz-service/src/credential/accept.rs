@@ -195,7 +195,7 @@ mod tests {
             role: Role::NORMAL,
             scopes: Vec::new(),
         };
-        Principal::Person(AuthenticatedPerson { person: Arc::new(person), issued: 0 })
+        Principal::Person(AuthenticatedPerson { person: Arc::new(person), issued: 0, token: None })
     }
 
     fn client(name: &str, tenant: usize) -> Principal {

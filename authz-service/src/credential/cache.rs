@@ -18,6 +18,7 @@ use identity::Person;
 use prometheus::IntCounter;
 use quick_cache::sync::Cache;
 
+use crate::credential::Proof;
 use crate::credential::keys::KeySet;
 use crate::credential::token::{MAX_BYTES, SignedClaims, TokenFault, Unverified};
 
@@ -31,6 +32,25 @@ struct Entry {
     claims: SignedClaims,
     /// The key set that verified it.
     generation: u64,
+}
+
+/// A person whom a token speaks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Believed {
+    /// Who it is.
+    pub person: Arc<Person>,
+    /// The second in which the token was issued.
+    pub issued: u64,
+    /// What the token says about how long; `None` when that is not to be relied on.
+    pub proof: Option<Proof>,
+}
+
+impl Believed {
+    fn of(claims: &SignedClaims, rules: &Issuer, now: UnixTime) -> Result<Self, TokenFault> {
+        let person = Arc::clone(claims.check(rules, now)?);
+        let proof = Proof { expires: UnixTime::from_seconds(claims.expires()), key: claims.key() };
+        Ok(Self { person, issued: claims.issued(), proof: Some(proof) })
+    }
 }
 
 /// What is remembered of one token.
@@ -102,7 +122,7 @@ impl TokenCache {
         keys: &KeySet,
         rules: &Issuer,
         now: UnixTime,
-    ) -> Result<(Arc<Person>, u64), TokenFault> {
+    ) -> Result<Believed, TokenFault> {
         if token.len() > MAX_BYTES {
             return Err(TokenFault::TooLong);
         }
@@ -110,13 +130,13 @@ impl TokenCache {
             && entry.generation == keys.generation()
         {
             self.hits.inc();
-            return Ok((Arc::clone(entry.claims.check(rules, now)?), entry.claims.issued()));
+            return Believed::of(&entry.claims, rules, now);
         }
         self.misses.inc();
         let claims = Unverified::read(token)?.verify(keys)?;
-        let person = (Arc::clone(claims.check(rules, now)?), claims.issued());
+        let believed = Believed::of(&claims, rules, now)?;
         self.entries.insert(look.fingerprint, Arc::new(Entry { claims, generation: keys.generation() }));
-        Ok(person)
+        Ok(believed)
     }
 
     /// How many tokens are remembered now.

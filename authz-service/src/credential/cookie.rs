@@ -46,6 +46,18 @@ pub fn find<'r>(lines: &[&'r [u8]], name: &[u8]) -> Result<Option<&'r [u8]>, Cre
     Ok(chosen)
 }
 
+/// How many pairs in `lines` are called `name`, counted to [`MAX_PAIRS`] pairs.
+#[must_use]
+pub fn count(lines: &[&[u8]], name: &[u8]) -> usize {
+    let pairs = lines.iter().flat_map(|line| line.split(|byte| *byte == b';')).take(MAX_PAIRS);
+    pairs
+        .filter(|pair| {
+            let equals = pair.iter().position(|byte| *byte == b'=');
+            equals.and_then(|equals| pair.get(..equals)).is_some_and(|key| trim(key) == name)
+        })
+        .count()
+}
+
 fn trim(mut name: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = name {
         name = rest;
@@ -79,6 +91,17 @@ mod tests {
         assert_eq!(found("token="), is(""), "an empty value is a value");
         assert_eq!(found("token=a; token=b"), is("b"), "the last one wins");
         assert_eq!(found("$Version=1; token=a; $Path=/"), is("a"), "no legacy mode");
+    }
+
+    #[test]
+    fn every_pair_of_the_name_counts() {
+        let count = |lines: &[&str]| {
+            let lines: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
+            super::count(&lines, b"token")
+        };
+        assert_eq!(count(&["x=1; token=a; tokens=b; token"]), 1);
+        assert_eq!(count(&["token=a;token=a", " token =b"]), 3);
+        assert_eq!(count(&["", "Token=a"]), 0);
     }
 
     #[test]

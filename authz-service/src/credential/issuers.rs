@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use clock::UnixTime;
 use edge_config::edge::{Issuer, Sessions};
-use identity::Person;
 
-use crate::credential::cache::TokenCache;
+use crate::credential::cache::{Believed, TokenCache};
 use crate::credential::keys::KeyRing;
 use crate::credential::token::{TokenFault, Unverified};
 use crate::decision::Failure;
+use crate::lease::ended::Ended;
 use crate::source::Health;
 
 /// The keys of every issuer.
@@ -25,11 +25,13 @@ pub struct IssuerKeys {
 }
 
 impl IssuerKeys {
-    /// An empty ring for each issuer of `sessions`, to be filled from its source.
+    /// An empty ring for each issuer of `sessions`, to be filled from its source. Keys that go are noted in `ended`.
     #[must_use]
-    pub fn new(sessions: Option<&Sessions>) -> Self {
+    pub fn new(sessions: Option<&Sessions>, ended: &Arc<Ended>) -> Self {
         let issuers = sessions.map(|sessions| sessions.issuers.as_slice()).unwrap_or_default();
-        let ring = |issuer: &Issuer| (issuer.issuer.clone(), Arc::new(KeyRing::default()));
+        let ring = |issuer: &Issuer| {
+            (issuer.issuer.clone(), Arc::new(KeyRing::of(&issuer.issuer, Arc::clone(ended))))
+        };
         Self { rings: issuers.iter().map(ring).collect() }
     }
 
@@ -74,7 +76,7 @@ impl IssuerKeys {
         rules: &Sessions,
         cache: &TokenCache,
         now: UnixTime,
-    ) -> Result<Result<(Arc<Person>, u64), TokenFault>, Failure> {
+    ) -> Result<Result<Believed, TokenFault>, Failure> {
         let look = cache.look(token);
         let issuer = match rules.issuers.as_slice() {
             [only] => only,
@@ -91,7 +93,12 @@ impl IssuerKeys {
             }
         };
         let ring = self.ring(&issuer.issuer).ok_or(Failure::KeysUnavailable)?;
-        let verified = cache.verified(&look, token, &*ring.current(now)?, issuer, now);
+        let mut verified = cache.verified(&look, token, &*ring.current(now)?, issuer, now);
+        if let Ok(believed) = &mut verified
+            && !ring.lasts(now)
+        {
+            believed.proof = None;
+        }
         if verified == Err(TokenFault::UnknownKey) {
             // The issuer may have rotated: look, but never while a request waits.
             ring.ask_for_refresh();

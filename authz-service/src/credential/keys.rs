@@ -7,7 +7,7 @@
 //! |---|---|
 //! | nothing was ever loaded | every session is 503 `keys_unavailable`, `/readyz` is 503 |
 //! | the source is gone, unreadable or wrong | the last good set serves for [`STALE_LIMIT`], then as above |
-//! | a new set is loaded | every remembered token is verified again |
+//! | a new set is loaded | every remembered token is verified again; leases on keys that went end |
 
 pub mod file;
 mod pem;
@@ -19,15 +19,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use ::lease::{Kind, Tag, WINDOW_MS};
 use arc_swap::{ArcSwap, ArcSwapOption};
+use aws_lc_rs::digest::{self, SHA256};
 use clock::UnixTime;
 use edge_config::edge::{Issuer, KeySource};
 use identity::keyset;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::decision::Failure;
+use crate::lease::ended::Ended;
 use crate::source::{Health, Trouble};
 
 /// How long the last good keys serve while their source is broken. Keys change rarely, and an hour is time to
@@ -42,6 +46,8 @@ pub struct PinnedKey {
     algorithm: Algorithm,
     name: &'static str,
     key: DecodingKey,
+    /// SHA-256 of what it was read from: the same `kid` may come back with another key.
+    content: [u8; 32],
 }
 
 impl fmt::Debug for PinnedKey {
@@ -83,8 +89,23 @@ impl PinnedKey {
             return Err(format!("`alg` {name} does not fit its `kty` and `crv`"));
         }
         let key = DecodingKey::from_jwk(jwk).map_err(|e| e.to_string())?;
-        Ok(Self { algorithm, name, key })
+        let text = serde_json::to_vec(jwk).map_err(|e| e.to_string())?;
+        Ok(Self { algorithm, name, key, content: sha256(&text) })
     }
+}
+
+fn sha256(content: &[u8]) -> [u8; 32] {
+    let mut sum = [0; 32];
+    for (to, from) in sum.iter_mut().zip(digest::digest(&SHA256, content).as_ref()) {
+        *to = *from;
+    }
+    sum
+}
+
+/// What stands for the key `kid` of `issuer` in leases. Two issuers may use one `kid`.
+#[must_use]
+pub fn key_tag(issuer: &str, kid: &str) -> Tag {
+    Tag::of(Kind::Key, &[issuer.as_bytes(), kid.as_bytes()].join(&0))
 }
 
 /// What a key may be pinned to: asymmetric signatures only, so that whoever can verify cannot sign.
@@ -200,9 +221,17 @@ pub struct KeyRing {
     current: ArcSwapOption<KeySet>,
     trouble: ArcSwap<Option<Trouble>>,
     refresh: Notify,
+    issuer: String,
+    ended: Arc<Ended>,
 }
 
 impl KeyRing {
+    /// An empty ring for the keys of `issuer`. Keys that go are noted in `ended`.
+    #[must_use]
+    pub fn of(issuer: &str, ended: Arc<Ended>) -> Self {
+        Self { issuer: issuer.to_owned(), ended, ..Self::default() }
+    }
+
     /// The keys to verify with at `now`.
     ///
     /// # Errors
@@ -215,9 +244,25 @@ impl KeyRing {
         self.current.load_full().ok_or(Failure::KeysUnavailable)
     }
 
+    /// Whether the present keys will be good for as long as any lease lasts, if nobody mends their source. Without
+    /// keys there is nothing to last.
+    #[must_use]
+    pub fn lasts(&self, now: UnixTime) -> bool {
+        self.current(now.plus(Duration::from_millis(WINDOW_MS))).is_ok()
+    }
+
     /// Puts a new set in place of the old one.
     pub fn replace(&self, keys: KeySet) {
-        self.current.store(Some(Arc::new(keys)));
+        let keys = Arc::new(keys);
+        let before = self.current.swap(Some(Arc::clone(&keys)));
+        let same = |kid: &str, key: &PinnedKey| keys.find(kid).is_some_and(|new| new.content == key.content);
+        let gone = before.iter().flat_map(|before| &before.keys).filter(|(kid, key)| !same(kid, key));
+        let now = Instant::now();
+        self.ended.note(gone.map(|(kid, _)| key_tag(&self.issuer, kid)), now);
+        if before.is_none() {
+            // Which keys others believed until now is not known here.
+            self.ended.restart(now);
+        }
         self.mend();
     }
 

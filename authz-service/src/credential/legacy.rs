@@ -156,7 +156,7 @@ impl LegacyCredentials<'_> {
                 let (tenant, role) = (self.rules.tenant, role.unwrap_or(self.rules.role));
                 let person = Person { subject, tenant, session, role, scopes: Vec::new() };
                 // The legacy does not say when a session began: ending "all sessions of" somebody ends it too.
-                Presented::Verified(AuthenticatedPerson { person: Arc::new(person), issued: 0 })
+                Presented::Verified(AuthenticatedPerson { person: Arc::new(person), issued: 0, token: None })
             }
             Err(fault) => Presented::Failed(CredentialFault::Legacy(fault)),
         })

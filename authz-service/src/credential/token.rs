@@ -18,6 +18,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use ::lease::Tag;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clock::UnixTime;
@@ -25,7 +26,7 @@ use edge_config::edge::Issuer;
 use identity::Person;
 use serde::Deserialize;
 
-use crate::credential::keys::KeySet;
+use crate::credential::keys::{KeySet, key_tag};
 
 mod claims;
 
@@ -148,7 +149,7 @@ impl<'t> Unverified<'t> {
         }
         let payload = canonical(self.payload)?;
         let raw: RawClaims = serde_json::from_slice(&payload).map_err(|_| TokenFault::WrongClaims)?;
-        SignedClaims::from_raw(self.header.typ, raw).ok_or(TokenFault::WrongClaims)
+        SignedClaims::from_raw(self.header, raw).ok_or(TokenFault::WrongClaims)
     }
 }
 
@@ -183,18 +184,20 @@ pub struct SignedClaims {
     issued: u64,
     expires: u64,
     not_before: Option<u64>,
+    key: Tag,
     person: Arc<Person>,
 }
 
 impl SignedClaims {
-    fn from_raw(token_type: String, raw: RawClaims) -> Option<Self> {
+    fn from_raw(header: Header, raw: RawClaims) -> Option<Self> {
         let RawClaims { iss, aud, sub, sid, tenant, role, scope, iat, exp, nbf } = raw;
         if exp <= iat {
             return None;
         }
         let person = Person { subject: sub, tenant, session: sid, role, scopes: scope };
         Some(Self {
-            token_type,
+            token_type: header.typ,
+            key: key_tag(&iss, &header.kid),
             issuer: iss,
             audience: aud,
             issued: iat,
@@ -208,6 +211,18 @@ impl SignedClaims {
     #[must_use]
     pub const fn issued(&self) -> u64 {
         self.issued
+    }
+
+    /// The second that the token expires in (`exp`).
+    #[must_use]
+    pub const fn expires(&self) -> u64 {
+        self.expires
+    }
+
+    /// The key that the signature was checked with.
+    #[must_use]
+    pub const fn key(&self) -> Tag {
+        self.key
     }
 
     /// Who signed them.

@@ -88,7 +88,7 @@ fn status(code: Code, message: String) -> Status {
 
 #[expect(deprecated, reason = "every field is named, the deprecated one too, so that none is forgotten")]
 fn allowed(edits: &HeaderEdits) -> OkHttpResponse {
-    let HeaderEdits { set, remove, remove_key } = edits;
+    let HeaderEdits { set, remove, remove_key, good_until: _ } = edits;
     OkHttpResponse {
         headers: set.iter().map(|(name, value)| overwrite(name, value.clone())).collect(),
         headers_to_remove: remove.iter().map(|name| (*name).to_owned()).chain(remove_key.clone()).collect(),
@@ -134,6 +134,10 @@ fn metadata(verdict: &Verdict, route: &str, policy: &str) -> Struct {
     if let Some(limit) = verdict.aside.limit() {
         fields.push(("limit", limit.to_string()));
     }
+    // Only an allow carries one; it is told to the guard, not to the access log.
+    if let (Decision::Allow(_), Some(granted)) = (&verdict.decision, &verdict.lease) {
+        fields.push((::lease::FIELD, granted.text.clone()));
+    }
     if let Some(reasons) = verdict.aside.shadow_reasons() {
         fields.push(("shadow_reason", reasons));
     }
@@ -149,7 +153,8 @@ mod tests {
     use crate::decision::{DenyReason, Failure};
 
     fn verdict(decision: Decision) -> Verdict {
-        Verdict { decision, route: None, who: Who::Anyone, answers: last_words(), aside: Aside::default() }
+        let (who, answers, aside) = (Who::Anyone, last_words(), Aside::default());
+        Verdict { decision, route: None, who, answers, aside, lease: None }
     }
 
     #[test]
@@ -177,6 +182,7 @@ mod tests {
             set: vec![("x-madome-gw", "1".to_owned())],
             remove: vec!["x-madome-public"],
             remove_key: None,
+            good_until: None,
         };
         let response = write(&verdict(Decision::Allow(edits)), "r", "p");
         assert_eq!(response.status.unwrap().code, 0);

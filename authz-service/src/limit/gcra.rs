@@ -37,6 +37,20 @@ impl Gcra {
         }
     }
 
+    /// How many more requests are allowed at once at `now`, after the number `kept`.
+    #[must_use]
+    pub fn left(self, kept: u64, now: u64) -> u64 {
+        let full = self.interval.saturating_mul(self.burst);
+        let ahead = kept.saturating_sub(now);
+        full.saturating_sub(ahead).checked_div(self.interval).unwrap_or(u64::MAX)
+    }
+
+    /// The number to keep when `more` requests are taken in advance, after the number `kept`.
+    #[must_use]
+    pub const fn take(self, kept: u64, more: u64) -> u64 {
+        kept.saturating_add(self.interval.saturating_mul(more))
+    }
+
     /// The share of one of `replicas`: together they are no faster than the whole. A burst of fewer requests
     /// than replicas becomes one request each.
     #[must_use]
@@ -81,6 +95,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_is_what_is_allowed_and_what_is_taken_is_gone() {
+        let gcra = Gcra { interval: 10, burst: 8 };
+        let Weighed::Allowed(kept) = gcra.weigh(None, 1_000) else { panic!("refused within the burst") };
+        assert_eq!(gcra.left(kept, 1_000), 7);
+        assert_eq!(gcra.left(kept, 1_009), 7, "the next one is not back yet");
+        let kept = gcra.take(kept, 7);
+        assert_eq!(gcra.left(kept, 1_000), 0);
+        assert_eq!(gcra.weigh(Some(kept), 1_000), Weighed::Refused(10));
+        assert_eq!(gcra.left(kept, 1_019), 1);
+        assert_eq!(gcra.left(u64::MAX, 0), 0);
+        assert_eq!(gcra.left(0, 1_000), 8, "never more than a burst");
+    }
+
+    #[test]
     fn a_clock_stepped_back_costs_one_burst_at_the_most() {
         let gcra = Gcra { interval: 10, burst: 3 };
         assert_eq!(gcra.weigh(Some(1_000_000), 50), Weighed::Refused(10));
@@ -95,6 +123,27 @@ mod tests {
     }
 
     proptest! {
+        /// Neither when some are taken in advance, whenever they are used.
+        #[test]
+        fn what_is_taken_in_advance_counts_as_used(
+            interval in 1_u64..1_000,
+            burst in 1_u64..20,
+            steps in prop::collection::vec((0_u64..2_000, 0_u64..20), 1..200),
+        ) {
+            let gcra = Gcra { interval, burst };
+            let (mut kept, start) = (None, 1_000_000);
+            let (mut now, mut passed) = (start, 0);
+            for (gap, wanted) in steps {
+                now += gap;
+                if let Weighed::Allowed(next) = gcra.weigh(kept, now) {
+                    let more = wanted.min(gcra.left(next, now));
+                    kept = Some(gcra.take(next, more));
+                    passed += 1 + more;
+                }
+                prop_assert!(passed < burst + (now - start) / interval + 1);
+            }
+        }
+
         /// In no stretch of time more than the burst and what came back, whatever the arrivals.
         #[test]
         fn the_bound_holds_in_every_stretch(

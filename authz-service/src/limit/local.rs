@@ -14,7 +14,7 @@ use clock::UnixTime;
 use prometheus::IntCounter;
 
 use crate::limit::gcra::Weighed;
-use crate::limit::{Counted, Key};
+use crate::limit::{Charged, Counted, Key, in_advance};
 
 /// How many counters are kept. One takes some 120 bytes, so a full house takes 12 MB.
 pub const CAPACITY: usize = 100_000;
@@ -74,9 +74,10 @@ impl Local {
 
     /// Weighs a request against each of `counted`, with this replica's share of each limit. It is charged to
     /// all of them when every limit that is enforced allows it (and to those in shadow that do), else to none.
-    /// For each the microseconds to wait; 0 when it allows.
+    /// For each the microseconds to wait; 0 when it allows. When all allow, up to `more` requests are taken in advance,
+    /// as [`in_advance`] says.
     #[must_use]
-    pub fn charge(&self, counted: &[Counted<'_>], replicas: u32, now: UnixTime) -> Vec<u64> {
+    pub fn charge(&self, counted: &[Counted<'_>], replicas: u32, more: u64, now: UnixTime) -> Charged {
         let now = now.millis().saturating_mul(1_000);
         let places: Vec<usize> = counted.iter().map(|one| self.shard_of(&one.key)).collect();
         // Always in one order, so that two requests never wait for each other.
@@ -96,15 +97,21 @@ impl Local {
             Weighed::Allowed(_) => true,
             Weighed::Refused(_) => one.rule.mode == edge_config::edge::Mode::Shadow,
         });
+        let of_all = counted.iter().zip(&weighed).map(|(one, (_, weighed))| match weighed {
+            Weighed::Allowed(next) => one.rule.gcra.share(replicas).left(*next, now),
+            Weighed::Refused(_) => 0,
+        });
+        let taken = if passes { in_advance(more, of_all) } else { 0 };
         if passes {
             for ((one, index), (place, weighed)) in counted.iter().zip(&places).zip(&weighed) {
                 let Some((_, shard)) = held.iter_mut().find(|(held, _)| held == index) else { continue };
                 if let Weighed::Allowed(next) = weighed {
+                    let next = one.rule.gcra.share(replicas).take(*next, taken);
                     match place {
-                        Place::Own => shard.kept.insert(one.key.clone(), *next),
+                        Place::Own => shard.kept.insert(one.key.clone(), next),
                         Place::Shared => {
                             self.overflows.inc();
-                            shard.overflow.insert(Arc::clone(&one.key.limit), *next)
+                            shard.overflow.insert(Arc::clone(&one.key.limit), next)
                         }
                     };
                 }
@@ -114,7 +121,7 @@ impl Local {
             Weighed::Allowed(_) => 0,
             Weighed::Refused(wait) => wait,
         };
-        weighed.into_iter().map(wait).collect()
+        Charged { waits: weighed.into_iter().map(wait).collect(), taken }
     }
 
     fn shard_of(&self, key: &Key) -> usize {
@@ -167,7 +174,7 @@ mod tests {
     }
 
     fn passes(local: &Local, counted: &[Counted<'_>], now: UnixTime) -> bool {
-        local.charge(counted, 1, now).iter().all(|wait| *wait == 0)
+        local.charge(counted, 1, 0, now).waits.iter().all(|wait| *wait == 0)
     }
 
     const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
@@ -178,10 +185,24 @@ mod tests {
         let local = local(1_000);
         assert!(passes(&local, &[counted(&wide, 1), counted(&tight, 1)], NOW));
         for _ in 0..50 {
-            assert_eq!(local.charge(&[counted(&wide, 1), counted(&tight, 1)], 1, NOW), [0, 60_000_000]);
+            let charged = local.charge(&[counted(&wide, 1), counted(&tight, 1)], 1, 5, NOW);
+            assert_eq!(charged, Charged { waits: vec![0, 60_000_000], taken: 0 });
         }
         let left = (0..20).filter(|_| passes(&local, &[counted(&wide, 1)], NOW)).count();
         assert_eq!(left, 9, "refused requests were not charged to the wide limit");
+    }
+
+    #[test]
+    fn what_is_taken_in_advance_is_half_of_what_the_tightest_limit_leaves() {
+        let (wide, tight) = (rule("wide", 100, Mode::Enforce), rule("tight", 10, Mode::Enforce));
+        let local = local(1_000);
+        let both = [counted(&wide, 1), counted(&tight, 1)];
+        let taken: Vec<u64> = (0..5).map(|_| local.charge(&both, 1, 50, NOW).taken).collect();
+        // 9, 4, 1 are left after each request; the last one of all is nobody's in advance.
+        assert_eq!(taken, [4, 2, 0, 0, 0]);
+        let left = (0..200).filter(|_| passes(&local, &[counted(&wide, 1)], NOW)).count();
+        assert_eq!(left, 100 - 4 - 6, "as many were taken from the wide one");
+        assert_eq!(local.charge(&[counted(&wide, 2)], 1, 7, NOW).taken, 7, "no more than is wanted");
     }
 
     #[test]
@@ -189,7 +210,7 @@ mod tests {
         let (wide, tried) = (rule("wide", 3, Mode::Enforce), rule("tried", 1, Mode::Shadow));
         let local = local(1_000);
         let all = [counted(&wide, 1), counted(&tried, 1)];
-        let waits: Vec<Vec<u64>> = (0..4).map(|_| local.charge(&all, 1, NOW)).collect();
+        let waits: Vec<Vec<u64>> = (0..4).map(|_| local.charge(&all, 1, 0, NOW).waits).collect();
         assert_eq!(waits, [[0, 0], [0, 60_000_000], [0, 60_000_000], [20_000_000, 60_000_000]]);
     }
 
@@ -220,7 +241,7 @@ mod tests {
             let now = NOW.plus(Duration::from_secs(second));
             for replica in &replicas {
                 for _ in 0..30 {
-                    let waits = replica.charge(&[counted(&rule, 7)], 3, now);
+                    let waits = replica.charge(&[counted(&rule, 7)], 3, 0, now).waits;
                     passed += usize::from(waits == [0]);
                 }
             }

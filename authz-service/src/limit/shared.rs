@@ -18,7 +18,7 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, Script};
 use tokio::sync::OnceCell;
 
-use crate::limit::Counted;
+use crate::limit::{Charged, Counted};
 
 /// How long a request waits for Redis. An answer takes under a millisecond; Envoy waits 200 ms for the whole
 /// decision.
@@ -61,17 +61,20 @@ impl Shared {
         })
     }
 
-    /// Weighs a request against each of `counted`: for each the microseconds to wait, 0 when it allows. `None`
-    /// when Redis does not answer, or is not asked because it did not a moment ago.
-    pub async fn charge(&self, counted: &[Counted<'_>], failures: &IntCounter) -> Option<Vec<u64>> {
+    /// Weighs a request against each of `counted`: for each the microseconds to wait, 0 when it allows. When all
+    /// allow, up to `more` requests are taken in advance, as [`in_advance`](crate::limit::in_advance) says. `None` when
+    /// Redis does not answer, or is not asked because it did not a moment ago.
+    pub async fn charge(&self, counted: &[Counted<'_>], more: u64, failures: &IntCounter) -> Option<Charged> {
         let attempt = self.breaker.attempt()?;
-        let answer = tokio::time::timeout(PATIENCE, self.ask(counted)).await;
+        let answer = tokio::time::timeout(PATIENCE, self.ask(counted, more)).await;
         let what = match answer {
-            Ok(Ok(waits)) if waits.len() == counted.len() => {
+            Ok(Ok((waits, taken))) if waits.len() == counted.len() && taken <= more => {
                 attempt.succeeded();
-                return Some(waits);
+                return Some(Charged { waits, taken });
             }
-            Ok(Ok(waits)) => format!("{} answers to {} questions", waits.len(), counted.len()),
+            Ok(Ok((waits, taken))) => {
+                format!("{} answers to {} questions, {taken} of {more} taken", waits.len(), counted.len())
+            }
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {} ms", PATIENCE.as_millis()),
         };
@@ -81,7 +84,7 @@ impl Shared {
         None
     }
 
-    async fn ask(&self, counted: &[Counted<'_>]) -> Result<Vec<u64>, redis::RedisError> {
+    async fn ask(&self, counted: &[Counted<'_>], more: u64) -> Result<(Vec<u64>, u64), redis::RedisError> {
         let connect = async || {
             let config = ConnectionManagerConfig::new()
                 .set_connection_timeout(Some(PATIENCE))
@@ -103,6 +106,7 @@ impl Shared {
                 .arg(rule.gcra.burst)
                 .arg(enforced);
         }
+        invocation.arg(more);
         invocation.invoke_async(&mut connection).await
     }
 }

@@ -13,12 +13,14 @@ use validity::revocation::{self, Revocation, SharedRevocations};
 use validity::tenant::{self, Change};
 
 use crate::admin::metrics::PushCounts;
+use crate::lease::ended::Ended;
 use crate::push::channel::Channel;
 use crate::session::revocations::{MAX_SESSIONS, Revocations};
 use crate::tenant::memory::Memory;
 
-/// Between two signs of life.
-const PULSE: Duration = Duration::from_secs(1);
+/// Between two signs of life: four of them fit into the time that leases wait for one ([`FRESH`](crate::lease::FRESH)).
+/// To Redis ten pings a second are nothing.
+const PULSE: Duration = Duration::from_millis(100);
 
 /// A ping that is not answered for this long has nobody at the other end.
 pub const SILENCE: Duration = Duration::from_secs(2);
@@ -26,8 +28,11 @@ pub const SILENCE: Duration = Duration::from_secs(2);
 /// Reading all revocations may take this long: some million keys of whatever else is in the same Redis.
 const WHOLE_READ: Duration = Duration::from_secs(5);
 
-/// Pulses between two sweeps of what has expired.
-const PULSES_PER_SWEEP: u32 = 20;
+/// Pulses between two sweeps of what has expired: some 20 s.
+const PULSES_PER_SWEEP: u32 = 200;
+
+/// Pulses between two looks for room, when revocations were passed over: some 2 s.
+const PULSES_PER_LOOK: u32 = 20;
 
 /// The first wait before connecting again; each is twice the one before it.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -46,6 +51,8 @@ pub struct Subscriber {
     pub tenants: Option<Arc<Memory>>,
     /// Told about revocations; absent when the edge has none.
     pub revocations: Option<Arc<Revocations>>,
+    /// Told when something may have ended unheard.
+    pub ended: Arc<Ended>,
     /// The time, for what expires.
     pub clock: Arc<dyn Clock>,
     /// What is counted.
@@ -96,7 +103,7 @@ impl Subscriber {
             self.counts.bad.inc_by(whole.bad);
             revocations.replace_source(whole.revocations, self.clock.now());
         }
-        self.channel.begin();
+        self.begin();
         self.channel.heard(asked);
         self.counts.subscribed.inc();
         tracing::info!("subscribed to changes");
@@ -104,6 +111,12 @@ impl Subscriber {
             lost = self.pulse(&mut sink) => lost,
             lost = self.listen(&mut stream) => lost,
         }
+    }
+
+    /// What was pushed before may not have arrived.
+    fn begin(&self) {
+        self.channel.begin();
+        self.ended.restart(Instant::now());
     }
 
     async fn read_revocations(&self) -> Result<Option<revocation::Stored>, Lost> {
@@ -131,7 +144,7 @@ impl Subscriber {
                 if pulses.is_multiple_of(PULSES_PER_SWEEP) {
                     revocations.sweep(self.clock.now());
                 }
-                if revocations.has_room_again(self.clock.now()) {
+                if pulses.is_multiple_of(PULSES_PER_LOOK) && revocations.has_room_again(self.clock.now()) {
                     return Err(Lost::PassedOver);
                 }
             }
@@ -146,7 +159,7 @@ impl Subscriber {
             } else {
                 self.counts.bad.inc();
                 // Whose change it was cannot be known, so nobody's state is vouched for.
-                self.channel.begin();
+                self.begin();
                 tracing::error!(channel = message.get_channel_name(), "a pushed message makes no sense");
             }
         }

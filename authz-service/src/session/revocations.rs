@@ -7,7 +7,7 @@
 //!
 //! | what happens | then |
 //! |---|---|
-//! | a line is appended | in force after at most 200 ms |
+//! | a line is appended | in force after at most 200 ms, for leases too once the edge has asked what ended |
 //! | the file is replaced, truncated or removed | what was read stays in force until its `until`; the new file is read from its beginning |
 //! | there is no file | nobody was revoked yet: the auth service makes the file with its first revocation |
 //! | the file cannot be read | every session is 503 `revocations_unavailable` after [`UNREADABLE_LIMIT`] |
@@ -24,6 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use ::lease::{Kind, Tag};
 use arc_swap::ArcSwap;
 use clock::{Clock, UnixTime};
 use identity::{Person, SessionId, SubjectId, TenantId};
@@ -32,9 +33,10 @@ use tokio::time::Instant;
 use validity::revocation::{Revocation, SessionEnd, SubjectEnd, TenantEnd};
 
 use crate::decision::Failure;
-use crate::epoch::Epoch;
+use crate::lease::FRESH;
+use crate::lease::ended::Ended as Lately;
 use crate::push::channel::Channel;
-use crate::source::{Health, Source, Trouble};
+use crate::source::{Health, Looked, Source, Trouble};
 
 /// How long an unreadable file is overlooked: a few polls. A revocation must hold within a second, so little
 /// more can be waited for.
@@ -55,7 +57,7 @@ const MAX_LINE_BYTES: usize = 1_024;
 const CHUNK_BYTES: usize = 65_536;
 
 /// Polls between two sweeps of expired entries: some 20 s.
-const POLLS_PER_SWEEP: u32 = 100;
+const POLLS_PER_SWEEP: u32 = 200;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Revoked {
@@ -90,7 +92,8 @@ pub struct Revocations {
     wholesale: RwLock<Wholesale>,
     /// Absent when a file is followed.
     channel: Option<Arc<Channel>>,
-    epoch: Epoch,
+    lately: Arc<Lately>,
+    looked: Looked,
     trouble: ArcSwap<Option<Trouble>>,
     overflowed: AtomicBool,
     loaded: AtomicBool,
@@ -101,6 +104,12 @@ impl Revocations {
     #[must_use]
     pub fn pushed(channel: Arc<Channel>) -> Self {
         Self { channel: Some(channel), ..Self::default() }
+    }
+
+    /// The same, noting what ends in `lately`.
+    #[must_use]
+    pub fn noting(self, lately: &Arc<Lately>) -> Self {
+        Self { lately: Arc::clone(lately), ..self }
     }
 
     /// Whether the session of `person`, whose token was issued at second `issued`, is over at `now`: by itself, or
@@ -117,10 +126,21 @@ impl Revocations {
         Ok(ended(wholesale.subjects.get(&person.subject)) || ended(wholesale.tenants.get(&person.tenant)))
     }
 
-    /// Grows with every revocation.
+    /// Whether `session` is listed: over, or about to be. Nobody should count on it for longer than this request.
     #[must_use]
-    pub const fn epoch(&self) -> &Epoch {
-        &self.epoch
+    pub fn is_listed(&self, session: SessionId) -> bool {
+        self.sessions.read().unwrap_or_else(PoisonError::into_inner).contains_key(&session)
+    }
+
+    /// Whether everything that was revoked until [`FRESH`] before this moment is listed: `now` by the wall clock, `at`
+    /// by the machine's own.
+    #[must_use]
+    pub fn is_fresh(&self, now: UnixTime, at: Instant) -> bool {
+        let heard = match &self.channel {
+            Some(channel) => channel.is_alive(at, FRESH),
+            None => self.looked.is_within(FRESH, at),
+        };
+        heard && self.is_reliable(now)
     }
 
     /// Whether `session` is over at `now`.
@@ -199,35 +219,37 @@ impl Revocations {
     pub fn add(&self, revocations: Vec<Revocation>, now: UnixTime) {
         let before = now.seconds();
         let current = revocations.into_iter().filter(|revocation| revocation.until() >= before);
-        let mut added = false;
-        for revocation in current {
-            added = true;
-            match revocation {
+        let news: Vec<Tag> = current
+            .filter_map(|revocation| match revocation {
                 Revocation::Session(end) => self.add_session(end),
                 Revocation::Subject(SubjectEnd { sub, before, until }) => {
-                    self.add_wholesale(|all| &mut all.subjects, sub, Ended { before, until });
+                    let is_news = self.add_wholesale(|all| &mut all.subjects, sub, Ended { before, until });
+                    is_news.then(|| subject_tag(sub))
                 }
                 Revocation::Tenant(TenantEnd { tid, before, until }) => {
-                    self.add_wholesale(|all| &mut all.tenants, tid, Ended { before, until });
+                    let is_news = self.add_wholesale(|all| &mut all.tenants, tid, Ended { before, until });
+                    is_news.then(|| tenant_tag(tid))
                 }
-            }
-        }
-        if added {
-            self.epoch.advance();
-        }
+            })
+            .collect();
+        self.lately.note(news, Instant::now());
     }
 
-    fn add_session(&self, end: SessionEnd) {
+    /// What a lease on the session carries, when this is the first word of its end, or it ends sooner than was known.
+    fn add_session(&self, end: SessionEnd) -> Option<Tag> {
         let SessionEnd { sid, from, until } = end;
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
         if sessions.len() >= MAX_SESSIONS && !sessions.contains_key(&sid) {
             self.overflow();
-            return;
+            return None;
         }
-        let revoked = sessions.entry(sid).or_insert(Revoked { from, until });
-        // Two lines for one session: the wider of both.
-        revoked.from = revoked.from.min(from);
-        revoked.until = revoked.until.max(until);
+        let known = sessions.insert(sid, Revoked { from, until });
+        if let (Some(before), Some(revoked)) = (known, sessions.get_mut(&sid)) {
+            // Two lines for one session: the wider of both.
+            revoked.from = from.min(before.from);
+            revoked.until = until.max(before.until);
+        }
+        known.is_none_or(|known| from < known.from).then(|| session_tag(sid))
     }
 
     fn add_wholesale<K: std::hash::Hash + Eq>(
@@ -235,15 +257,17 @@ impl Revocations {
         kind: impl Fn(&mut Wholesale) -> &mut HashMap<K, Ended>,
         id: K,
         new: Ended,
-    ) {
+    ) -> bool {
         let mut wholesale = self.wholesale.write().unwrap_or_else(PoisonError::into_inner);
         if wholesale.len() >= MAX_SESSIONS && !kind(&mut wholesale).contains_key(&id) {
             self.overflow();
-            return;
+            return false;
         }
         let ended = kind(&mut wholesale).entry(id).or_default();
+        let is_news = new.before > ended.before;
         ended.before = ended.before.max(new.before);
         ended.until = ended.until.max(new.until);
+        is_news
     }
 
     fn overflow(&self) {
@@ -280,6 +304,24 @@ impl Revocations {
         wholesale.subjects.retain(|_, ended| ended.until >= now.seconds());
         wholesale.tenants.retain(|_, ended| ended.until >= now.seconds());
     }
+}
+
+/// What stands for a session in leases.
+#[must_use]
+pub fn session_tag(session: SessionId) -> Tag {
+    Tag::of(Kind::Session, session.to_string().as_bytes())
+}
+
+/// What stands for a person in leases.
+#[must_use]
+pub fn subject_tag(subject: SubjectId) -> Tag {
+    Tag::of(Kind::Subject, subject.to_string().as_bytes())
+}
+
+/// What stands for a tenant in leases.
+#[must_use]
+pub fn tenant_tag(tenant: TenantId) -> Tag {
+    Tag::of(Kind::Tenant, tenant.to_string().as_bytes())
 }
 
 /// Follows the file.
@@ -384,7 +426,7 @@ impl Source for RevocationFile {
     }
 
     fn poll(&mut self) {
-        let now = self.clock.now();
+        let (now, began) = (self.clock.now(), Instant::now());
         self.polls = self.polls.wrapping_add(1);
         if self.polls.is_multiple_of(POLLS_PER_SWEEP) {
             self.revocations.sweep(now);
@@ -400,6 +442,7 @@ impl Source for RevocationFile {
                     self.revocations.trouble.store(Arc::new(None));
                 }
                 self.revocations.loaded.store(true, Ordering::Release);
+                self.revocations.looked.note(began);
             }
             Err(error) => {
                 if Trouble::note(&self.revocations.trouble, error.to_string(), now) {

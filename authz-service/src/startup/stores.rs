@@ -8,6 +8,7 @@ use edge_config::edge::TenantDirectory;
 
 use super::{AssemblyError, Needs};
 use crate::admin::metrics::Metrics;
+use crate::lease::ended::Ended;
 use crate::push::channel::Channel;
 use crate::push::subscriber::Subscriber;
 use crate::session::revocations::{RevocationFile, Revocations};
@@ -34,6 +35,7 @@ pub(super) fn assemble(
     clock: &Arc<dyn Clock>,
     metrics: &Metrics,
     telling: &Arc<Telling>,
+    ended: &Arc<Ended>,
     watchers: &mut Watchers,
 ) -> Result<Stores, AssemblyError> {
     let channel = Arc::new(Channel::default());
@@ -43,7 +45,7 @@ pub(super) fn assemble(
     let tenants = match &edge.tenants {
         None => None,
         Some(TenantDirectory::File(file)) => {
-            let directory = Arc::new(Directory::default());
+            let directory = Arc::new(Directory::noting(ended));
             let reloads = metrics.reloads("tenants");
             let listed = DirectoryFile::new(file, Arc::clone(&directory), Arc::clone(clock), reloads);
             watchers.watch(listed.telling(Arc::clone(telling)))?;
@@ -63,7 +65,8 @@ pub(super) fn assemble(
                 untrusted_after: listed.untrusted_after,
             };
             let counts = metrics.lookups("memory");
-            let memory = Arc::new(Memory::new(source, Arc::clone(&channel), lifetimes, counts));
+            let memory = Memory::new(source, Arc::clone(&channel), lifetimes, counts);
+            let memory = Arc::new(if listed.redis { memory.told_of_changes(ended) } else { memory });
             pushed_tenants = listed.redis.then(|| Arc::clone(&memory));
             Some(Tenants::Asked(memory))
         }
@@ -74,12 +77,12 @@ pub(super) fn assemble(
     let revocations = match (listed, redis) {
         (None, _) => None,
         (Some(_), Some(_)) => {
-            let list = Arc::new(Revocations::pushed(Arc::clone(&channel)));
+            let list = Arc::new(Revocations::pushed(Arc::clone(&channel)).noting(ended));
             pushed_revocations = Some(Arc::clone(&list));
             Some(list)
         }
         (Some(path), None) => {
-            let list = Arc::new(Revocations::default());
+            let list = Arc::new(Revocations::default().noting(ended));
             let bad = metrics.bad_revocations.clone();
             watchers.watch(RevocationFile::new(path, Arc::clone(&list), Arc::clone(clock), bad))?;
             Some(list)
@@ -94,6 +97,7 @@ pub(super) fn assemble(
             channel: Arc::clone(&channel),
             tenants: pushed_tenants,
             revocations: pushed_revocations,
+            ended: Arc::clone(ended),
             clock: Arc::clone(clock),
             counts: metrics.push(),
         }),

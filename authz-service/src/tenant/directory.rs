@@ -8,7 +8,7 @@
 //!
 //! | what happens | then |
 //! |---|---|
-//! | the file changes | in force after at most 200 ms and the time to read it |
+//! | the file changes | in force after at most 200 ms and the time to read it; leases on tenants that are not active any more end |
 //! | nothing was ever loaded | every session is 503 `tenants_unavailable`, `/readyz` is 503 |
 //! | the new content is wrong | the last good directory serves for [`BROKEN_LIMIT`], then as above |
 //! | the file is gone or unreadable | the last good directory serves for [`MISSING_LIMIT`], then as above |
@@ -22,11 +22,14 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use clock::{Clock, UnixTime};
 use identity::TenantId;
 use serde::Deserialize;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::decision::Failure;
-use crate::epoch::Epoch;
-use crate::source::{Health, Reloads, Source, Trouble, WatchedFile};
+use crate::lease::FRESH;
+use crate::lease::ended::Ended;
+use crate::session::revocations::tenant_tag;
+use crate::source::{Health, Looked, Reloads, Source, Trouble, WatchedFile};
 use crate::telling::Telling;
 
 /// How long the last good directory serves while the file is gone: a restart of whatever writes it, no more.
@@ -107,10 +110,17 @@ pub struct Directory {
     tenants: ArcSwapOption<Tenants>,
     missing: ArcSwap<Option<Trouble>>,
     broken: ArcSwap<Option<Trouble>>,
-    epoch: Epoch,
+    looked: Looked,
+    ended: Arc<Ended>,
 }
 
 impl Directory {
+    /// An empty directory that notes in `ended` whose tenancy ends.
+    #[must_use]
+    pub fn noting(ended: &Arc<Ended>) -> Self {
+        Self { ended: Arc::clone(ended), ..Self::default() }
+    }
+
     /// The status of `tenant`, or `None` when it is not listed.
     ///
     /// # Errors
@@ -124,10 +134,27 @@ impl Directory {
         Ok(tenants.status.get(&tenant).copied())
     }
 
-    /// Grows with every listing that is loaded.
+    /// Whether what the file said until [`FRESH`] before `at` is what decisions go by. While it is broken or gone,
+    /// they go by an older state, and nobody should count on that for longer than one request.
     #[must_use]
-    pub const fn epoch(&self) -> &Epoch {
-        &self.epoch
+    pub fn is_fresh(&self, now: UnixTime, at: Instant) -> bool {
+        self.looked.is_within(FRESH, at) && self.tenants.load().is_some() && !self.is_too_old(now)
+    }
+
+    fn replace(&self, tenants: &Arc<Tenants>) -> Option<Arc<Tenants>> {
+        let before = self.tenants.swap(Some(Arc::clone(tenants)));
+        let now = Instant::now();
+        match &before {
+            Some(before) => {
+                let is_active = |listing: &Tenants, id| listing.status.get(id) == Some(&Status::Active);
+                let gone =
+                    before.status.keys().filter(|id| is_active(before, id) && !is_active(tenants, id));
+                self.ended.note(gone.map(|id| tenant_tag(*id)), now);
+            }
+            // Who was active for others until now is not known here.
+            None => self.ended.restart(now),
+        }
+        before
     }
 
     fn is_too_old(&self, now: UnixTime) -> bool {
@@ -211,18 +238,23 @@ impl Source for DirectoryFile {
     }
 
     fn poll(&mut self) {
+        let began = Instant::now();
         match self.file.poll() {
-            Ok(None) => clear(&self.directory.missing),
+            Ok(None) => {
+                clear(&self.directory.missing);
+                if self.directory.broken.load().is_none() {
+                    self.directory.looked.note(began);
+                }
+            }
             Ok(Some(yaml)) => {
                 clear(&self.directory.missing);
                 match Tenants::parse(&yaml) {
                     Ok(tenants) => {
                         let Census { active, suspended } = tenants.census;
                         tracing::info!(file = %self.file.path().display(), active, suspended, "tenants loaded");
-                        let before = self.directory.tenants.load_full();
                         let tenants = Arc::new(tenants);
-                        self.directory.tenants.store(Some(Arc::clone(&tenants)));
-                        self.directory.epoch.advance();
+                        let before = self.directory.replace(&tenants);
+                        self.directory.looked.note(began);
                         if let (Some(before), Some(telling)) = (before, &self.telling) {
                             tell_changes(&before, &tenants, telling);
                         }

@@ -22,8 +22,11 @@ use validity::tenant::{Change, Record, Standing};
 
 use crate::admin::metrics::LookupCounts;
 use crate::decision::Failure;
-use crate::epoch::Epoch;
+use crate::lease::FRESH;
+use crate::lease::ended::Ended;
 use crate::push::channel::{Channel, Stretch};
+use crate::session::revocations::tenant_tag;
+use crate::tenant::Known;
 use crate::tenant::source::{Answer, SourceFault, TenantSource};
 
 /// Tenants whose state is remembered: some 20 MB.
@@ -74,11 +77,25 @@ pub struct Memory {
     channel: Arc<Channel>,
     open: Semaphore,
     lifetimes: Lifetimes,
-    epoch: Epoch,
+    /// Absent when no changes are pushed.
+    ended: Option<Arc<Ended>>,
     counts: LookupCounts,
 }
 
 impl Memory {
+    /// The same, told about changes, which it notes in `ended`.
+    #[must_use]
+    pub fn told_of_changes(self, ended: &Arc<Ended>) -> Self {
+        Self { ended: Some(Arc::clone(ended)), ..self }
+    }
+
+    /// Whether every change that was pushed until [`FRESH`] before `now` has arrived. Without a channel there is
+    /// nothing to arrive, and each state counts for its stated time.
+    #[must_use]
+    pub fn is_fresh(&self, now: Instant) -> bool {
+        self.ended.is_none() || self.channel.is_alive(now, FRESH)
+    }
+
     /// A memory before `source` that `channel` vouches for.
     #[must_use]
     pub fn new(
@@ -96,7 +113,7 @@ impl Memory {
             channel,
             open: Semaphore::new(MAX_OPEN),
             lifetimes,
-            epoch: Epoch::default(),
+            ended: None,
             counts,
         }
     }
@@ -106,11 +123,19 @@ impl Memory {
     /// # Errors
     /// [`Failure::TenantsUnavailable`] when nothing that counts is remembered and the source has no answer.
     pub async fn standing(&self, tenant: TenantId) -> Result<Option<Standing>, Failure> {
+        Ok(self.look(tenant).await?.map(|known| known.standing))
+    }
+
+    /// The same, and how long it counts when no change is pushed.
+    ///
+    /// # Errors
+    /// As [`standing`](Self::standing).
+    pub async fn look(&self, tenant: TenantId) -> Result<Option<Known>, Failure> {
         let now = Instant::now();
         let remembered = newer(self.known.get(&tenant).await, self.told(tenant, now));
         if let Some(entry) = remembered.filter(|entry| self.counts_at(entry, now)) {
             self.counts.hit.inc();
-            return Ok(Some(entry.record.standing));
+            return Ok(Some(self.known(&entry)));
         }
         if remembered.is_none()
             && let Some(asked) = self.unknown.get(&tenant).await
@@ -130,7 +155,7 @@ impl Memory {
         let asked = self.known.try_get_with(tenant, self.ask(tenant)).await;
         match asked.map_err(|nothing| *nothing) {
             // A change may have been pushed while the question was under way.
-            Ok(entry) => Ok(newer(Some(entry), self.told(tenant, now)).map(|entry| entry.record.standing)),
+            Ok(entry) => Ok(newer(Some(entry), self.told(tenant, now)).map(|entry| self.known(&entry))),
             Err(Nothing::Absent) => Ok(None),
             Err(Nothing::Fault(_)) => Err(Failure::TenantsUnavailable),
         }
@@ -144,7 +169,9 @@ impl Memory {
             let entry = Entry { record: change.record(), asked: now, until, stretch: self.channel.stretch() };
             self.told.insert(change.tenant, entry);
         }
-        self.epoch.advance();
+        if let Some(ended) = &self.ended {
+            ended.note([tenant_tag(change.tenant)], now);
+        }
         tracing::info!(
             code = "tenant_changed",
             tenant = %change.tenant,
@@ -152,12 +179,6 @@ impl Memory {
             version = change.version,
             "a tenant changed"
         );
-    }
-
-    /// Grows with every change that is pushed.
-    #[must_use]
-    pub const fn epoch(&self) -> &Epoch {
-        &self.epoch
     }
 
     /// How many tenants are remembered, and how many ids without one.
@@ -171,6 +192,15 @@ impl Memory {
     #[must_use]
     pub fn rough_sizes(&self) -> (u64, u64) {
         (self.known.entry_count(), self.unknown.entry_count())
+    }
+
+    /// What `entry` says. A change that is pushed within the channel's present stretch would be heard of; what was
+    /// learnt before it counts for as long as without a channel.
+    fn known(&self, entry: &Entry) -> Known {
+        let told_of_changes = self.ended.is_some() && entry.stretch == self.channel.stretch();
+        let alone = entry.asked + self.lifetimes.untrusted_after;
+        let until = if told_of_changes { entry.until } else { entry.until.min(alone) };
+        Known { standing: entry.record.standing, until: Some(until) }
     }
 
     fn told(&self, tenant: TenantId, now: Instant) -> Option<Entry> {

@@ -163,6 +163,7 @@ impl Home {
             identity_key: self.at("identity.pem"),
             token_cache: 1_000,
             identity_cache: 1_000,
+            leases: true,
             dropped_log_lines: startup::dropped_log_lines().unwrap(),
             redis: self.redis.clone().map(authz_service::settings::RedisUrl),
         }

@@ -17,6 +17,7 @@ mod backend;
 mod canary;
 mod credentials;
 mod destination;
+mod leases;
 mod limits;
 
 pub use self::credentials::{
@@ -26,6 +27,7 @@ pub use self::credentials::{
 pub use backend::{Backend, Circuit, Ejection, Endpoint, Health, Protocol, Retries};
 pub use canary::{Canary, Condition};
 pub use destination::{Destination, Share, Sticky, WHOLE};
+pub use leases::{LeaseMethods, LeasePolicy, Leases, OnOutage};
 pub use limits::{LONGEST_REFILL, Limit, Mode, Per, TenantMatch};
 pub use signed::{Cidr, CidrError, Signatures, SignedPolicy};
 
@@ -69,6 +71,8 @@ pub struct Edge {
     pub policies: BTreeMap<String, Policy>,
     /// How often something may happen, by name.
     pub limits: BTreeMap<String, Limit>,
+    /// What the edge keeps of decisions that may be used again.
+    pub leases: Leases,
     /// What a refused caller is told, by name.
     pub answers: BTreeMap<String, Answers>,
     /// Header names that only the edge may write.
@@ -263,6 +267,8 @@ pub struct SessionPolicy {
     pub tenant: Option<TenantMatch>,
     /// Whether role, scopes and tenant refuse or only tell.
     pub mode: Mode,
+    /// How an allow may be used again; absent when every request is checked.
+    pub lease: Option<LeasePolicy>,
 }
 
 /// Which services may pass.

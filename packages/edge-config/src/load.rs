@@ -197,6 +197,9 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
     let limits = Declared::read(context, fields.optional("limits"), "`limits`", |name, node| {
         sections::limits::limit(context, name, node)
     });
+    let leases = fields
+        .optional("leases")
+        .map_or(Some(crate::edge::Leases::default()), |node| sections::leases::leases(context, node));
     let answers = Declared::read(
         context,
         fields.required("answers", "say what refused callers are told"),
@@ -255,6 +258,7 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         tenants,
         policies: policies.good,
         limits: limits.good,
+        leases: leases?,
         answers: answers.good,
         reserved: reserved?,
         internal_paths,

@@ -10,6 +10,7 @@ mod listeners;
 mod policies;
 mod reserved;
 mod resilience;
+pub(crate) mod leases;
 pub(crate) mod services;
 mod sessions;
 pub(crate) mod signatures;

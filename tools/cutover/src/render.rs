@@ -11,6 +11,7 @@ mod cluster;
 mod command;
 mod destination;
 mod guard;
+mod leases;
 mod listener;
 mod matcher;
 mod metadata;

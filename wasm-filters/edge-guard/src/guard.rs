@@ -7,6 +7,7 @@ use header_rules::{ConfigError, REQUEST_ID, RequestId, RequestIds, Rules, Verdic
 
 use crate::counters::Counters;
 use crate::host::{self, Action, HostError};
+use crate::leasing::Leasing;
 
 /// The rules of one listener, with the worker's own source of request ids.
 pub(crate) struct Guard {
@@ -15,6 +16,7 @@ pub(crate) struct Guard {
     counters: Counters,
     revision: String,
     exposure: Exposure,
+    leasing: Option<Leasing>,
 }
 
 /// Why a guard could not be configured.
@@ -44,15 +46,15 @@ impl From<HostError> for Fault {
 }
 
 impl Guard {
-    /// A guard with the plugin configuration that the host is handing out.
-    pub(crate) fn configure() -> Result<Self, Fault> {
-        let config = host::plugin_configuration()?;
-        let config: GuardConfig = serde_json::from_slice(&config).map_err(Fault::Json)?;
+    /// A guard with `config`.
+    pub(crate) fn configure(config: GuardConfig) -> Result<Self, Fault> {
         let rules = Rules::compile(&config).map_err(Fault::Config)?;
+        let leases = config.leases.as_ref();
         Ok(Self {
             ids: RequestIds::new(host::random()?),
             counters: Counters::define(rules.reserved_rules())?,
             rules,
+            leasing: leases.map(|leases| Leasing::configure(leases, &config.revision)).transpose()?,
             revision: config.revision,
             exposure: config.exposure,
         })
@@ -71,6 +73,9 @@ impl Guard {
                     }
                 }
                 self.settle(edits.request_id)?;
+                if let (Some(leasing), Some(candidate)) = (&mut self.leasing, &edits.lease) {
+                    leasing.serve(candidate)?;
+                }
                 Ok(Action::Continue)
             }
             Verdict::Refuse(refusal) => {
@@ -83,12 +88,32 @@ impl Guard {
         }
     }
 
+    /// Keeps what was granted with the request at hand, which the guard has let through before.
+    pub(crate) fn keep(&mut self) -> Result<(), HostError> {
+        let Some(leasing) = &mut self.leasing else { return Ok(()) };
+        let headers = host::request_headers()?;
+        match self.rules.lease(&headers) {
+            Some(candidate) => leasing.keep(&candidate),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks what ended.
+    pub(crate) fn tick(&mut self) -> Result<(), HostError> {
+        self.leasing.as_mut().map_or(Ok(()), Leasing::tick)
+    }
+
+    /// Takes in the answer to a call.
+    pub(crate) fn answered(&mut self, token: u32, size: usize) -> Result<(), HostError> {
+        self.leasing.as_mut().map_or(Ok(()), |leasing| leasing.answered(token, size))
+    }
+
     fn settle(&mut self, request_id: RequestId) -> Result<(), HostError> {
         match request_id {
             RequestId::Keep => Ok(()),
             RequestId::Mint => {
                 let id = self.ids.mint(host::now_ms()?);
-                host::set_request_header(REQUEST_ID, &id)?;
+                host::set_request_header(REQUEST_ID.as_bytes(), &id)?;
                 self.counters.minted()
             }
         }

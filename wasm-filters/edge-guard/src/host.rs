@@ -9,6 +9,8 @@ use std::fmt;
 
 use crate::plugin;
 
+pub(crate) mod leases;
+
 /// A host call that did not succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HostError {
@@ -26,6 +28,7 @@ impl fmt::Display for HostError {
 #[derive(Clone, Copy, Debug)]
 #[repr(u32)]
 pub(crate) enum Level {
+    Debug = 1,
     Info = 2,
     Error = 4,
 }
@@ -158,7 +161,7 @@ pub(crate) fn remove_request_header(name: &[u8]) -> Result<(), HostError> {
 }
 
 /// Makes `value` the only value of the request header `name`.
-pub(crate) fn set_request_header(name: &str, value: &[u8]) -> Result<(), HostError> {
+pub(crate) fn set_request_header(name: &[u8], value: &[u8]) -> Result<(), HostError> {
     // SAFETY: pointers and lengths of live slices, only read by the host.
     let status = unsafe {
         proxy_replace_header_map_value(

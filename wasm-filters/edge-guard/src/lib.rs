@@ -4,6 +4,7 @@
 //! host     the ABI: every `unsafe` line, every import and export, nothing else
 //! plugin   which guard a stream belongs to, and what happens when something goes wrong
 //! guard    one listener's rules and what a verdict means in host calls
+//! leasing  leases of one listener: serve, keep, ask what ended
 //! counters the names under which Envoy's statistics show what the guard did
 //! ```
 //!
@@ -18,4 +19,5 @@
 mod counters;
 mod guard;
 mod host;
+mod leasing;
 mod plugin;

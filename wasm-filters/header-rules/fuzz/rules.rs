@@ -6,7 +6,7 @@ use header_rules::Rules;
 use header_rules::config::{Exposure, GuardConfig, HostRules, PathRule, Reserved, RouteRule};
 
 static RULES: LazyLock<Rules> = LazyLock::new(|| {
-    let route = |path, policy: &str| RouteRule { path, methods: vec![], policy: policy.to_owned() };
+    let route = |path, policy: &str| RouteRule { path, methods: vec![], policy: policy.to_owned(), lease: None };
     let config = GuardConfig {
         revision: String::new(),
         exposure: Exposure::Public,
@@ -20,6 +20,7 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
             ],
         }],
         internal_paths: vec![PathRule::Prefix("/internal".to_owned())],
+        leases: None,
     };
     Rules::compile(&config).expect("a valid configuration")
 });

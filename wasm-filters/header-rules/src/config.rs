@@ -4,12 +4,16 @@
 
 use serde::{Deserialize, Serialize};
 
+mod leases;
+
+pub use leases::{LeaseClass, LeaseRoute, LeaseRules, PluginConfig};
+
 /// What Envoy lets the guard's module do and what it calls of it: `allowed_capabilities` of
 /// `vm_config.capability_restriction_config`, all of them.
 ///
 /// A callback that is missing here is never called and nothing says so: without `proxy_on_request_headers` every
 /// request passes unjudged. So the list stands beside the configuration, and both are written by one hand.
-pub const CAPABILITIES: [&str; 20] = [
+pub const CAPABILITIES: [&str; 30] = [
     // What the module asks of Envoy.
     "proxy_log",
     "proxy_get_buffer_bytes",
@@ -21,6 +25,15 @@ pub const CAPABILITIES: [&str; 20] = [
     "proxy_define_metric",
     "proxy_increment_metric",
     "random_get",
+    // For leases: what was granted, what is kept, and what ended.
+    "proxy_get_property",
+    "proxy_set_property",
+    "proxy_get_shared_data",
+    "proxy_set_shared_data",
+    "proxy_set_tick_period_milliseconds",
+    "proxy_http_call",
+    "proxy_get_header_map_value",
+    "clock_time_get",
     // Rust's runtime: the message of a panic, and the end.
     "fd_write",
     "environ_get",
@@ -33,6 +46,8 @@ pub const CAPABILITIES: [&str; 20] = [
     "proxy_on_context_create",
     "proxy_on_configure",
     "proxy_on_request_headers",
+    "proxy_on_tick",
+    "proxy_on_http_call_response",
 ];
 
 /// Everything the guard of one listener knows.
@@ -49,6 +64,9 @@ pub struct GuardConfig {
     pub hosts: Vec<HostRules>,
     /// Paths that no spelling may reach here; empty on an internal listener.
     pub internal_paths: Vec<PathRule>,
+    /// Decisions that may be used again; absent when no route of the listener has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leases: Option<LeaseRules>,
 }
 
 /// Who can reach a listener.
@@ -91,6 +109,9 @@ pub struct RouteRule {
     pub methods: Vec<String>,
     /// The policy's name.
     pub policy: String,
+    /// Position in [`LeaseRules::routes`]; absent when every request is checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<u32>,
 }
 
 /// Which paths.

@@ -29,6 +29,12 @@ pub enum ConfigError {
         /// The name.
         name: String,
     },
+    /// A route whose lease is described nowhere.
+    #[error("leases: route `{route}` refers to a class or a place that is not listed")]
+    BadLease {
+        /// The route's name or path.
+        route: String,
+    },
     /// A reserved name or prefix that cannot be compared with header names.
     #[error(
         "reserved: `{name}` is not a lower-case header name (letters, digits and `-`, beginning with a letter or digit)"

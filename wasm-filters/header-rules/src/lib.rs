@@ -26,6 +26,7 @@ pub mod config;
 mod error;
 pub mod forms;
 mod header_map;
+mod leases;
 mod request_id;
 mod reserved;
 mod routes;
@@ -34,6 +35,7 @@ mod verdict;
 
 pub use error::ConfigError;
 pub use header_map::{HeaderMap, MalformedHeaders, Pairs};
+pub use leases::Candidate;
 pub use request_id::{REQUEST_ID, RequestIds, is_request_id};
 pub use rules::Rules;
 pub use verdict::{Edits, Reason, Refusal, Removal, RequestId, RuleIndex, Verdict};

@@ -19,6 +19,8 @@ pub(crate) type PolicyId = u32;
 pub(crate) struct Place {
     /// The policy of the route that takes it; `None` when none does.
     pub(crate) policy: Option<PolicyId>,
+    /// How a lease for it is described.
+    pub(crate) lease: Option<u32>,
     /// Whether it is internal, whatever the routes say.
     pub(crate) closed: bool,
 }
@@ -55,12 +57,13 @@ impl HostRoutes {
                 return Err(ConfigError::NoPolicy { place: place.to_owned(), path: path.to_owned() });
             }
             let policy = policy(&route.policy);
+            let target = Target { policy, lease: route.lease };
             for method in &route.methods {
                 if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
                     return Err(ConfigError::BadMethod { place: place.to_owned(), method: method.clone() });
                 }
             }
-            if let Err(taken) = plain.add(&route.path, &route.methods, policy) {
+            if let Err(taken) = plain.add(&route.path, &route.methods, target) {
                 return Err(ConfigError::DuplicateRoute {
                     place: place.to_owned(),
                     path: path.to_owned(),
@@ -68,7 +71,7 @@ impl HostRoutes {
                 });
             }
             for rule in lenient(&route.path) {
-                match folded.add(&rule, &route.methods, policy) {
+                match folded.add(&rule, &route.methods, target) {
                     Ok(()) => {}
                     Err(taken) if taken.policy == policy => {}
                     Err(_) => {
@@ -186,6 +189,13 @@ struct Node {
     closed_below: bool,
 }
 
+/// What a route says about its requests.
+#[derive(Clone, Copy, Debug)]
+struct Target {
+    policy: PolicyId,
+    lease: Option<u32>,
+}
+
 /// A route that is there already.
 struct Taken {
     policy: PolicyId,
@@ -214,10 +224,10 @@ impl Table {
         }
     }
 
-    fn add(&mut self, rule: &PathRule, methods: &[String], policy: PolicyId) -> Result<(), Taken> {
+    fn add(&mut self, rule: &PathRule, methods: &[String], target: Target) -> Result<(), Taken> {
         match rule {
-            PathRule::Exact(path) => self.node(path).exact.add(methods, policy),
-            PathRule::Prefix(path) => self.node(path.trim_end_matches('/')).prefix.add(methods, policy),
+            PathRule::Exact(path) => self.node(path).exact.add(methods, target),
+            PathRule::Prefix(path) => self.node(path.trim_end_matches('/')).prefix.add(methods, target),
         }
     }
 
@@ -236,7 +246,7 @@ impl Table {
         }
         self.enter(hash, Some(path), fold, |node| {
             place.go_below(node, method);
-            place.policy = node.exact.of(method).or(place.policy);
+            place.go(node.exact.of(method));
             place.closed |= node.closed;
         });
         place
@@ -253,8 +263,15 @@ impl Table {
 
 impl Place {
     fn go_below(&mut self, node: &Node, method: &[u8]) {
-        self.policy = node.prefix.of(method).or(self.policy);
+        self.go(node.prefix.of(method));
         self.closed |= node.closed_below;
+    }
+
+    fn go(&mut self, target: Option<Target>) {
+        if let Some(Target { policy, lease }) = target {
+            self.policy = Some(policy);
+            self.lease = lease;
+        }
     }
 }
 
@@ -262,32 +279,32 @@ impl Place {
 #[derive(Clone, Debug, Default)]
 struct Methods {
     /// At most one for each method, so never more than a handful.
-    named: Vec<(Box<[u8]>, PolicyId)>,
-    any: Option<PolicyId>,
+    named: Vec<(Box<[u8]>, Target)>,
+    any: Option<Target>,
 }
 
 impl Methods {
-    fn add(&mut self, methods: &[String], policy: PolicyId) -> Result<(), Taken> {
+    fn add(&mut self, methods: &[String], target: Target) -> Result<(), Taken> {
         if methods.is_empty() {
-            if let Some(policy) = self.any {
+            if let Some(Target { policy, .. }) = self.any {
                 return Err(Taken { policy, method: None });
             }
-            self.any = Some(policy);
+            self.any = Some(target);
         }
         for method in methods {
-            if let Some(policy) = self.named(method.as_bytes()) {
+            if let Some(Target { policy, .. }) = self.named(method.as_bytes()) {
                 return Err(Taken { policy, method: Some(method.clone()) });
             }
-            self.named.push((method.as_bytes().into(), policy));
+            self.named.push((method.as_bytes().into(), target));
         }
         Ok(())
     }
 
-    fn named(&self, method: &[u8]) -> Option<PolicyId> {
-        self.named.iter().find(|(named, _)| **named == *method).map(|(_, policy)| *policy)
+    fn named(&self, method: &[u8]) -> Option<Target> {
+        self.named.iter().find(|(named, _)| **named == *method).map(|(_, target)| *target)
     }
 
-    fn of(&self, method: &[u8]) -> Option<PolicyId> {
+    fn of(&self, method: &[u8]) -> Option<Target> {
         self.named(method).or(self.any)
     }
 }

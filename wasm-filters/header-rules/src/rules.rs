@@ -2,13 +2,16 @@
 
 use std::collections::HashMap;
 
+use lease::Gathered;
+
 use crate::authority;
 use crate::config::{GuardConfig, HostRules};
 use crate::forms::{self, PathFault};
+use crate::leases::Leasing;
 use crate::request_id::{REQUEST_ID, is_request_id};
 use crate::reserved::{Fate, ReservedNames};
 use crate::routes::{HostRoutes, PolicyId};
-use crate::{ConfigError, Edits, HeaderMap, Reason, Refusal, Removal, RequestId, Verdict};
+use crate::{Candidate, ConfigError, Edits, HeaderMap, Reason, Refusal, Removal, RequestId, Verdict};
 
 /// A guard's configuration, ready to judge requests.
 #[derive(Clone, Debug)]
@@ -21,6 +24,8 @@ pub struct Rules {
     anyone: HostRoutes,
     /// The policies' names, by their ids.
     policies: Vec<Box<str>>,
+    /// Absent when every request is checked.
+    leasing: Option<Leasing>,
 }
 
 impl Rules {
@@ -46,6 +51,7 @@ impl Rules {
             groups: Vec::with_capacity(config.hosts.len()),
             anyone: routes_of(&HostRules { names: Vec::new(), routes: Vec::new() })?,
             policies: Vec::new(),
+            leasing: config.leases.as_ref().map(Leasing::compile).transpose()?,
         };
         let mut wildcard = false;
         for (index, group) in config.hosts.iter().enumerate() {
@@ -53,6 +59,7 @@ impl Rules {
                 return Err(ConfigError::HostWithoutNames { index });
             }
             let routes = routes_of(group)?;
+            rules.check_leases(group)?;
             for name in &group.names {
                 let duplicate = if name == "*" {
                     rules.anyone = routes.clone();
@@ -103,8 +110,12 @@ impl Rules {
         else {
             return refuse(Reason::MalformedHeaders, request_id);
         };
-        match self.judge_target(authority, method, target) {
-            Ok(()) => Verdict::Forward(Edits { removals: request.removals, request_id }),
+        match self.judge_route(authority, method, target) {
+            Ok(route) => {
+                let leasing = self.leasing.as_ref().zip(route);
+                let lease = leasing.and_then(|(it, route)| it.candidate(route, method, &request.gathered));
+                Verdict::Forward(Edits { removals: request.removals, request_id, lease })
+            }
             Err(reason) => refuse(reason, request_id),
         }
     }
@@ -118,6 +129,34 @@ impl Rules {
     /// # Errors
     /// The [`Reason`] to refuse the request.
     pub fn judge_target(&self, authority: &[u8], method: &[u8], target: &[u8]) -> Result<(), Reason> {
+        self.judge_route(authority, method, target).map(|_| ())
+    }
+
+    /// What a lease for a request is kept under, by its serialised headers; absent when it has to be checked, or is
+    /// no request that [`Self::judge`] would have let through.
+    #[must_use]
+    pub fn lease<'a>(&self, headers: &'a [u8]) -> Option<Candidate<'a>> {
+        let request = self.read(headers).ok()?;
+        let (Once::One(method), Once::One(target), Once::One(authority)) =
+            (request.method, request.target, request.authority)
+        else {
+            return None;
+        };
+        let route = self.judge_route(authority, method, target).ok()??;
+        self.leasing.as_ref()?.candidate(route, method, &request.gathered)
+    }
+
+    fn check_leases(&self, group: &HostRules) -> Result<(), ConfigError> {
+        let known = |lease| self.leasing.as_ref().is_some_and(|leasing| leasing.knows(lease));
+        match group.routes.iter().find(|route| route.lease.is_some_and(|lease| !known(lease))) {
+            Some(route) => Err(ConfigError::BadLease { route: route.policy.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// As [`Self::judge_target`], with what the route says about leases. A path that means the same thing only to
+    /// whoever decodes it has none.
+    fn judge_route(&self, authority: &[u8], method: &[u8], target: &[u8]) -> Result<Option<u32>, Reason> {
         let host = authority::host(authority).ok_or(Reason::MalformedHost)?;
         let group = self.names.get(host.as_ref()).and_then(|&group| self.groups.get(group));
         let routes = group.unwrap_or(&self.anyone);
@@ -127,7 +166,7 @@ impl Rules {
         let shape = forms::shape(path).map_err(reason)?;
         let raw = routes.raw(path, method);
         if !shape.odd && routes.is_plain(path, shape.upper) {
-            return if raw.closed { Err(Reason::InternalPath) } else { Ok(()) };
+            return if raw.closed { Err(Reason::InternalPath) } else { Ok(raw.lease) };
         }
 
         let mut ambiguous = false;
@@ -146,7 +185,7 @@ impl Rules {
         if closed {
             return Err(Reason::InternalPath);
         }
-        if ambiguous { Err(Reason::AmbiguousPath) } else { Ok(()) }
+        if ambiguous { Err(Reason::AmbiguousPath) } else { Ok(raw.lease.filter(|_| !shape.odd)) }
     }
 
     fn read<'a>(&self, headers: &'a [u8]) -> Result<Request<'a>, crate::MalformedHeaders> {
@@ -170,6 +209,8 @@ impl Rules {
                 }
             } else if name.eq_ignore_ascii_case(b"connection") {
                 request.id.nominated |= nominates_request_id(value);
+            } else if let Some(leasing) = &self.leasing {
+                leasing.see(&mut request.gathered, name, value);
             }
         }
         Ok(request)
@@ -203,6 +244,7 @@ struct Request<'a> {
     authority: Once<'a>,
     id: InboundId<'a>,
     removals: Vec<Removal<'a>>,
+    gathered: Gathered<'a>,
 }
 
 #[derive(Default)]

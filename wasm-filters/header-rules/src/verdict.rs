@@ -1,5 +1,7 @@
 //! What becomes of a request.
 
+use crate::Candidate;
+
 /// What the guard does with one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
@@ -17,6 +19,8 @@ pub struct Edits<'a> {
     pub removals: Vec<Removal<'a>>,
     /// What to do about `x-request-id`.
     pub request_id: RequestId,
+    /// What a lease for it is kept under; absent when it has to be checked.
+    pub lease: Option<Candidate<'a>>,
 }
 
 /// One header to remove.

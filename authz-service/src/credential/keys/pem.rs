@@ -62,5 +62,6 @@ fn key(content: &[u8], declared: KeyAlgorithm) -> Result<PinnedKey, String> {
     } else {
         DecodingKey::from_ec_pem(content)
     };
-    Ok(PinnedKey { algorithm, name: declared.as_str(), key: key.map_err(|e| e.to_string())? })
+    let key = key.map_err(|e| e.to_string())?;
+    Ok(PinnedKey { algorithm, name: declared.as_str(), key, content: super::sha256(&der) })
 }

@@ -12,17 +12,19 @@ struct Fixture {
     clock: ManualClock,
     file: RevocationFile,
     bad_lines: IntCounter,
+    lately: Arc<Lately>,
 }
 
 impl Fixture {
     fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
-        let list = Arc::new(Revocations::default());
+        let lately = Arc::new(Lately::default());
+        let list = Arc::new(Revocations::default().noting(&lately));
         let clock = ManualClock::at(NOW);
         let bad_lines = IntCounter::new("bad", "x").unwrap();
         let path = home.path().join("revoked.jsonl");
         let file = RevocationFile::new(&path, Arc::clone(&list), Arc::new(clock.clone()), bad_lines.clone());
-        Self { home, list, clock, file, bad_lines }
+        Self { home, list, clock, file, bad_lines, lately }
     }
 
     fn path(&self) -> PathBuf {
@@ -182,14 +184,14 @@ fn all_of_a_person_or_a_tenant_end_by_when_they_were_issued() {
         role: identity::Role::NORMAL,
         scopes: Vec::new(),
     };
-    let mut epoch = f.list.epoch().follow();
     f.append(&format!("{{\"sub\":\"{}\",\"before\":900,\"until\":2000}}\n", id(1)));
     f.append(&format!("{{\"tid\":\"{}\",\"before\":950,\"until\":2000}}\n", id(2)));
     // An earlier moment for the same person does not bring anything back.
     f.append(&format!("{{\"sub\":\"{}\",\"before\":800,\"until\":1500}}\n", id(1)));
     f.file.poll();
-    assert!(epoch.has_changed().unwrap());
-    epoch.mark_unchanged();
+    let mut tags = [subject_tag(SubjectId(id(1))), tenant_tag(TenantId(id(2)))];
+    tags.sort_unstable();
+    assert_eq!(f.lately.lately(Instant::now()).tags, tags, "leases on both end");
     let mut ends = |subject, tenant, issued| {
         f.file.poll();
         f.list.ends(&person(subject, tenant), issued, f.clock.now())
@@ -201,7 +203,36 @@ fn all_of_a_person_or_a_tenant_end_by_when_they_were_issued() {
     assert_eq!(ends(9, 9, 0), Ok(false));
     assert_eq!(ends(2, 1, 0), Ok(false), "a person's id is not a tenant's");
     assert_eq!(f.bad_lines.get(), 0);
-    assert!(!epoch.has_changed().unwrap());
     f.list.sweep(UnixTime::from_seconds(2_001));
     assert_eq!(f.list.wholesale_len(), 0);
+}
+
+#[test]
+fn a_lease_ends_with_the_first_word_of_an_end_and_none_is_granted_after_it() {
+    let mut f = Fixture::new();
+    let (start, tag) = (Instant::now(), session_tag(session(1)));
+    let named = |f: &Fixture, after| f.lately.lately(start + Duration::from_secs(after)).tags.contains(&tag);
+    f.append(&line(1, 1_100, 2_000));
+    assert_eq!(f.is_revoked(1), Ok(false), "it ends later");
+    assert!(named(&f, 1) && f.list.is_listed(session(1)), "and is not to be counted on until then");
+    assert!(!named(&f, 31) && f.list.is_listed(session(1)));
+    f.append(&line(1, 1_200, 2_500));
+    f.file.poll();
+    assert!(!named(&f, 31), "later than was known: no news");
+    f.append(&line(1, 1_050, 2_000));
+    f.file.poll();
+    assert!(named(&f, 1), "sooner than was known");
+}
+
+#[test]
+fn what_is_fresh_is_neither_old_nor_in_trouble() {
+    let mut f = Fixture::new();
+    let soon = |millis| Instant::now() + Duration::from_millis(millis);
+    assert!(!f.list.is_fresh(NOW, soon(0)), "nothing was read yet");
+    f.file.poll();
+    assert!(f.list.is_fresh(NOW, soon(0)), "no file is nobody");
+    assert!(!f.list.is_fresh(NOW, soon(400)), "nobody looked for too long");
+    std::fs::create_dir(f.path()).unwrap();
+    f.file.poll();
+    assert!(!f.list.is_fresh(NOW, soon(400)), "a look that failed is none");
 }

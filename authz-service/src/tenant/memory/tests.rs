@@ -42,6 +42,7 @@ struct Fixture {
     source: Arc<Ruled>,
     channel: Arc<Channel>,
     memory: Arc<Memory>,
+    ended: Arc<Ended>,
 }
 
 fn count() -> IntCounter {
@@ -59,8 +60,9 @@ impl Fixture {
         let lifetimes = Lifetimes { memory: seconds(60), negative: seconds(10), untrusted_after: seconds(5) };
         let counts = LookupCounts { hit: count(), miss: count(), failed: count() };
         let from = Arc::clone(&source) as Arc<dyn TenantSource>;
-        let memory = Arc::new(Memory::new(from, Arc::clone(&channel), lifetimes, counts));
-        Self { source, channel, memory }
+        let ended = Arc::new(Ended::default());
+        let memory = Memory::new(from, Arc::clone(&channel), lifetimes, counts).told_of_changes(&ended);
+        Self { source, channel, memory: Arc::new(memory), ended }
     }
 
     fn subscribed() -> Self {
@@ -142,12 +144,12 @@ async fn a_gap_in_the_subscription_is_a_reason_to_ask_again() {
 #[tokio::test(start_paused = true)]
 async fn what_is_pushed_holds_at_once_and_never_goes_back() {
     let f = Fixture::subscribed();
-    let mut epoch = f.memory.epoch().follow();
+    let began = Instant::now();
     f.source.set(tenant(1), Standing::Active, 1);
     assert_eq!(f.standing(1).await, ACTIVE);
+    assert_eq!(f.ended.lately(began).tags, []);
     f.push(1, Standing::Suspended, 3);
-    assert!(epoch.has_changed().unwrap());
-    epoch.mark_unchanged();
+    assert_eq!(f.ended.lately(Instant::now()).tags, [tenant_tag(tenant(1))], "leases on it end");
     assert_eq!(f.standing(1).await, SUSPENDED);
     f.push(1, Standing::Active, 2);
     assert_eq!(f.standing(1).await, SUSPENDED, "an older change that comes late");

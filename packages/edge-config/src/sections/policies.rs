@@ -8,7 +8,7 @@ use crate::load::Declared;
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
-use super::{choice, limits, services, signatures};
+use super::{choice, leases, limits, services, signatures};
 
 /// Which sections the policies can rely on.
 #[derive(Clone, Copy)]
@@ -77,12 +77,10 @@ pub(crate) fn policy(
                 Some(n) => limits::tenant_match(context, n, &what).map(Some),
             };
             let mode = limits::mode(context, &mut fields, &what);
-            match (role, tenant, mode) {
-                (Some(role), Some(tenant), Some(mode)) => {
-                    Some(Policy::Session(SessionPolicy { accept, role, scopes, tenant, mode }))
-                }
-                (None, _, _) | (_, None, _) | (_, _, None) => None,
-            }
+            let lease = leases::field(context, &mut fields, &what, mode, tenant.as_ref());
+            role.zip(tenant).zip(mode).zip(lease).map(|(((role, tenant), mode), lease)| {
+                Policy::Session(SessionPolicy { accept, role, scopes, tenant, mode, lease })
+            })
         }
         Kind::Internal => {
             let mut accepted = Vec::new();

@@ -119,6 +119,7 @@ fn decide(
         identity_cache: CACHE,
         // Nothing is counted and no nonce is used up by asking.
         redis: None,
+        leases: true,
         dropped_log_lines: startup::dropped_log_lines().map_err(|e| e.to_string())?,
     };
     let assembled = startup::assemble(edge, &needs, &clock).map_err(|e| e.to_string())?;
@@ -142,7 +143,8 @@ fn decide(
     let verdict = runtime.block_on(Box::pin(assembled.admin.authorizer.decide(&input, now)));
     let record = Record::of(&verdict, Some(&input), now);
     let view = serde_json::to_value(record.view()).map_err(|e| e.to_string())?;
-    for field in ["decision", "reason", "principal", "subject", "tenant", "session", "limit", "shadow_reason"]
+    for field in
+        ["decision", "reason", "principal", "subject", "tenant", "session", "limit", "shadow_reason", "lease"]
     {
         if let Some(value) = view.get(field) {
             told.insert(field.to_owned(), value.clone());

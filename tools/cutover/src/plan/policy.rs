@@ -44,7 +44,7 @@ pub(super) const fn kind(policy: &Policy) -> &'static str {
 }
 
 fn sessions(old: &SessionPolicy, new: &SessionPolicy, noted: &mut Aspects) {
-    let SessionPolicy { accept: _, role, scopes, tenant, mode } = new;
+    let SessionPolicy { accept: _, role, scopes, tenant, mode, lease } = new;
     noted.members(
         "credential",
         old.accepted().iter().map(|kind| kind.as_str()),
@@ -85,6 +85,42 @@ fn sessions(old: &SessionPolicy, new: &SessionPolicy, noted: &mut Aspects) {
         policy.role.is_some() || !policy.scopes.is_empty() || policy.tenant.is_some()
     };
     mode_changed("the policy", old.mode, *mode, asks(old), noted);
+    leased(old.lease.as_ref(), lease.as_ref(), noted);
+}
+
+/// Whatever lets a decision be used for longer, or for more, lets what has changed since pass for longer.
+fn leased(old: Option<&LeasePolicy>, new: Option<&LeasePolicy>, noted: &mut Aspects) {
+    match (old, new) {
+        (Some(before), Some(after)) => {
+            let LeasePolicy { lifetime, uses, methods, on_outage } = after;
+            noted.more_is_weaker("how long a lease lasts", before.lifetime, *lifetime, |t| format!("{t:?}"));
+            noted.more_is_weaker("how many requests a lease serves", before.uses, *uses, u32::to_string);
+            match (before.methods, methods) {
+                (LeaseMethods::Safe, LeaseMethods::All) => {
+                    noted.note(Standing::Weaker, "leases serve every method");
+                }
+                (LeaseMethods::All, LeaseMethods::Safe) => {
+                    noted.note(Standing::Stricter, "leases serve GET and HEAD only");
+                }
+                (LeaseMethods::Safe, LeaseMethods::Safe) | (LeaseMethods::All, LeaseMethods::All) => {}
+            }
+            match (before.on_outage, on_outage) {
+                (OnOutage::Deny, OnOutage::Lease) => {
+                    noted.note(Standing::Weaker, "leases go on while nobody can be asked");
+                }
+                (OnOutage::Lease, OnOutage::Deny) => {
+                    noted.note(Standing::Stricter, "leases end while nobody can be asked");
+                }
+                (OnOutage::Deny, OnOutage::Deny) | (OnOutage::Lease, OnOutage::Lease) => {}
+            }
+        }
+        (None, Some(after)) => noted.note(
+            Standing::Weaker,
+            format!("a decision may be used again for {:?} and {} requests", after.lifetime, after.uses),
+        ),
+        (Some(_), None) => noted.note(Standing::Stricter, "every request is decided anew: no leases"),
+        (None, None) => {}
+    }
 }
 
 fn mode_changed(what: &str, old: Mode, new: Mode, asked: bool, noted: &mut Aspects) {

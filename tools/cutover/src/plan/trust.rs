@@ -41,6 +41,8 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
         reserved,
         internal_paths: _,
         routes: _,
+        // How many are kept; policies say which.
+        leases: _,
     } = new;
     let mut found = Vec::new();
     let mut tell = |subject: &str, noted: Aspects| {

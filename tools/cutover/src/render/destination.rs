@@ -121,11 +121,5 @@ fn hashed(sticky: &Sticky) -> Value {
 
 /// Whether where a request goes depends on what the authorizer found out.
 pub(super) fn decided_late(edge: &Edge) -> bool {
-    edge.routes.iter().any(|route| {
-        !route.canaries.is_empty()
-            || match &route.destination.sticky {
-                Some(Sticky::Session | Sticky::Tenant) => route.destination.only().is_none(),
-                Some(Sticky::Cookie(_)) | None => false,
-            }
-    })
+    edge.routes.iter().any(Route::is_decided_late)
 }

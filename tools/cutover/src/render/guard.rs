@@ -4,7 +4,10 @@ use edge_config::edge::{Exposure, Listener, PathMatch};
 use edge_config::{Edge, closed_paths};
 use header_rules::config::{self, GuardConfig, HostRules, PathRule, Reserved, RouteRule};
 
+use super::leases;
+
 pub(crate) fn config(edge: &Edge, name: &str, listener: &Listener) -> GuardConfig {
+    let leases = leases::rules(edge, name);
     let hosts = edge.hosts.iter().filter(|(_, host)| host.listener == name);
     GuardConfig {
         revision: edge.revision.0.clone(),
@@ -24,11 +27,13 @@ pub(crate) fn config(edge: &Edge, name: &str, listener: &Listener) -> GuardConfi
                         path: rule(&route.path),
                         methods: route.methods.clone(),
                         policy: route.policy.clone(),
+                        lease: leases::position(leases.as_ref(), route),
                     })
                     .collect(),
             })
             .collect(),
         internal_paths: closed_paths(edge, listener.exposure).iter().map(rule).collect(),
+        leases,
     }
 }
 

@@ -2,13 +2,14 @@
 
 use edge_config::Edge;
 use edge_config::edge::{Listener, Policy, TenantMatch};
+use header_rules::config::PluginConfig;
 use serde_json::{Value, json};
 
 use super::cluster::{insert, socket};
 use super::metadata::{REFUSAL_MARK, filter};
 use super::routes::whole_body;
 use super::template::{self, fill};
-use super::{Paths, TemplateError, access_log, guard, seconds};
+use super::{Paths, TemplateError, access_log, guard, leases, seconds};
 
 /// `routes` says how the connection manager comes by its routes: field and value.
 pub(super) fn render(
@@ -24,16 +25,28 @@ pub(super) fn render(
     insert(&mut manager, routes.0, routes.1);
     fill(&mut manager, NAME, "/access_log", access_log::render(name, paths)?)?;
     fill(&mut manager, NAME, "/local_reply_config", authorizer_is_gone())?;
-    let filters = vec![
-        the_guard(edge, name, listener, paths)?,
-        second_wall(edge),
-        json!({ "name": filter::AUTHORIZER, "typed_config": authorizer(edge)? }),
+    let rules = PluginConfig::Guard(Box::new(guard::config(edge, name, listener)));
+    let mut filters =
+        vec![json!({ "name": filter::GUARD, "typed_config": plugin(edge, name, paths, &rules)? })];
+    match leases::keeper(edge, name, paths)? {
+        Some(keeper) => filters.extend([
+            // On a lease the guard writes the identity, over whatever was there: it must not go away again.
+            leases::unless_leased(filter::SECOND_WALL, second_wall(edge)),
+            leases::unless_leased(filter::AUTHORIZER, authorizer(edge)?),
+            keeper,
+        ]),
+        None => filters.extend([
+            json!({ "name": filter::SECOND_WALL, "typed_config": second_wall(edge) }),
+            json!({ "name": filter::AUTHORIZER, "typed_config": authorizer(edge)? }),
+        ]),
+    }
+    filters.extend([
         refusal(),
         json!({ "name": filter::ROUTER, "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
             "suppress_envoy_headers": true,
         } }),
-    ];
+    ]);
     fill(&mut manager, NAME, "/http_filters", Value::Array(filters))?;
     Ok(json!({
         "name": name,
@@ -43,9 +56,15 @@ pub(super) fn render(
     }))
 }
 
-fn the_guard(edge: &Edge, name: &str, listener: &Listener, paths: &Paths) -> Result<Value, TemplateError> {
+/// The guard's module in one of its roles. All of them run in one machine for each listener and revision.
+pub(super) fn plugin(
+    edge: &Edge,
+    name: &str,
+    paths: &Paths,
+    config: &PluginConfig,
+) -> Result<Value, TemplateError> {
+    let rules = json!(config).to_string();
     let mut config = template::guard()?;
-    let rules = json!(guard::config(edge, name, listener)).to_string();
     let configuration = json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": rules });
     fill(&mut config, "guard.yaml", "/config/configuration", configuration)?;
     let vm = format!("edge-guard-{name}-{}", edge.revision);
@@ -55,7 +74,7 @@ fn the_guard(edge: &Edge, name: &str, listener: &Listener, paths: &Paths) -> Res
         header_rules::config::CAPABILITIES.iter().map(|name| ((*name).to_owned(), json!({}))).collect();
     let pointer = "/config/vm_config/capability_restriction_config/allowed_capabilities";
     fill(&mut config, "guard.yaml", pointer, Value::Object(capabilities))?;
-    Ok(json!({ "name": filter::GUARD, "typed_config": config }))
+    Ok(config)
 }
 
 /// Removes the identity headers once more, natively: should the guard ever let one through, it ends here.
@@ -70,12 +89,9 @@ fn second_wall(edge: &Edge) -> Value {
         .collect();
     mutations.push(json!({ "remove": identity::headers::TENANT }));
     json!({
-        "name": filter::SECOND_WALL,
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
-            // Trailers reach a backend that speaks HTTP/2; the guard never sees them.
-            "mutations": { "request_mutations": mutations, "request_trailers_mutations": mutations },
-        },
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+        // Trailers reach a backend that speaks HTTP/2; the guard never sees them.
+        "mutations": { "request_mutations": mutations, "request_trailers_mutations": mutations },
     })
 }
 

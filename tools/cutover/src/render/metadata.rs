@@ -12,6 +12,7 @@ pub(super) mod filter {
     pub(in crate::render) const GUARD: &str = "guard";
     pub(in crate::render) const SECOND_WALL: &str = "second-wall";
     pub(in crate::render) const AUTHORIZER: &str = "envoy.filters.http.ext_authz";
+    pub(in crate::render) const KEEPER: &str = "keeper";
     pub(in crate::render) const REFUSAL: &str = "refusal";
     pub(in crate::render) const ROUTER: &str = "envoy.filters.http.router";
 }

@@ -9,7 +9,12 @@ fn prefix(path: &str) -> PathRule {
 }
 
 fn route(path: PathRule, methods: &[&str], policy: &str) -> RouteRule {
-    RouteRule { path, methods: methods.iter().map(ToString::to_string).collect(), policy: policy.to_owned() }
+    RouteRule {
+        path,
+        methods: methods.iter().map(ToString::to_string).collect(),
+        policy: policy.to_owned(),
+        lease: None,
+    }
 }
 
 /// Policies are named by one digit.

@@ -14,7 +14,7 @@ fn owned(list: &[&str]) -> Vec<String> {
 }
 
 fn route(path: PathRule, methods: &[&str], policy: &str) -> RouteRule {
-    RouteRule { path, methods: owned(methods), policy: policy.to_owned() }
+    RouteRule { path, methods: owned(methods), policy: policy.to_owned(), lease: None }
 }
 
 /// The development edge, as far as the guard cares.
@@ -45,6 +45,7 @@ fn config() -> GuardConfig {
             HostRules { names: owned(&["web.test"]), routes: vec![route(prefix("/"), &["GET"], "public")] },
         ],
         internal_paths: ["/_", "/_sync", "/internal", "/command", "/users/notifications"].map(prefix).into(),
+        leases: None,
     }
 }
 
@@ -248,7 +249,10 @@ fn edits<'a>(rules: &Rules, buffer: &'a [u8]) -> Edits<'a> {
 #[test]
 fn an_honest_request_needs_nothing() {
     let buffer = request(&[(b"x-request-id", UUID.as_bytes()), (b"cookie", b"a=b"), (b"x-a", b"\xff")]);
-    assert_eq!(edits(&rules(), &buffer), Edits { removals: vec![], request_id: RequestId::Keep });
+    assert_eq!(
+        edits(&rules(), &buffer),
+        Edits { removals: vec![], request_id: RequestId::Keep, lease: None }
+    );
 }
 
 #[test]

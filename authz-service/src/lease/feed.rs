@@ -1,0 +1,86 @@
+//! What the edge is told: what ended lately, and by which revisions is decided.
+
+use std::time::Duration;
+
+use ::lease::{Ended as Told, Feed, FeedRequest, Spent};
+use clock::UnixTime;
+use tokio::time::Instant;
+
+use crate::admin::metrics::Metrics;
+use crate::authorizer::Authorizer;
+use crate::lease::ended::Lately;
+use crate::lease::{FRESH, is_fresh};
+
+/// A guard takes no more revisions in one answer.
+const MOST_REVISIONS: usize = 16;
+
+/// More requests of one route within one report are no report: a worker reports five times a second.
+pub const MOST_USES: u64 = 10_000_000;
+
+/// Why there is no feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswered {
+    /// What ended may not have been heard of.
+    #[error("revocations or tenants were not heard of for too long")]
+    Stale,
+    /// The report counts what nobody can have served.
+    #[error("more than {MOST_USES} requests of one route in one report")]
+    TooMany,
+}
+
+/// Answers `request` at the moment that is `now` by the wall clock and `at` by the machine's own, and counts what leases
+/// served. Without an answer nothing is counted: the edge reports it again.
+///
+/// # Errors
+/// [`Unanswered`].
+pub fn answer(
+    authorizer: &Authorizer,
+    metrics: &Metrics,
+    request: &FeedRequest,
+    now: UnixTime,
+    at: Instant,
+) -> Result<Feed, Unanswered> {
+    let FeedRequest { listener: _, revision, spent } = request;
+    if spent.iter().any(|spent| spent.uses > MOST_USES) {
+        return Err(Unanswered::TooMany);
+    }
+    if !is_fresh(authorizer, now, at) {
+        return Err(Unanswered::Stale);
+    }
+    for Spent { route, policy, uses } in spent {
+        metrics.leased(&authorizer.snapshots, revision, route, policy, *uses);
+    }
+    Ok(feed(authorizer, at))
+}
+
+fn feed(authorizer: &Authorizer, at: Instant) -> Feed {
+    let mut revisions = authorizer.snapshots.revisions();
+    revisions.truncate(MOST_REVISIONS);
+    if !authorizer.leases.on {
+        return Feed { revisions, reach_ms: 0, ended: Told::All };
+    }
+    let Lately { reach, tags } = authorizer.leases.ended.lately(at);
+    let reach = certain(reach, authorizer.snapshots.patience());
+    let reach_ms = u64::try_from(reach.as_millis()).unwrap_or(u64::MAX);
+    Feed { revisions, reach_ms, ended: Told::Tags(tags) }
+}
+
+/// How far back the edge may count on a history that reaches back for `reach`. A decision from before its beginning may
+/// have rested on something [`FRESH`] older, and may have been on its way for as long as Envoy waits. A whole window
+/// needs no such margin, because leases end before it does.
+fn certain(reach: Duration, patience: Duration) -> Duration {
+    let window = Duration::from_millis(::lease::WINDOW_MS);
+    if reach >= window { window } else { reach.saturating_sub(patience + FRESH) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_that_just_began_vouches_for_nothing() {
+        let patience = Duration::from_millis(200);
+        let of = |millis| certain(Duration::from_millis(millis), patience).as_millis();
+        assert_eq!([0, 600, 601, 10_600, 29_999, 30_000].map(of), [0, 0, 1, 10_000, 29_399, 30_000]);
+    }
+}

@@ -1,0 +1,92 @@
+//! The feed over HTTP: `POST` [`PATH`], on the port of the checks, because that is where Envoy reaches every replica.
+//!
+//! | answer | when |
+//! |---|---|
+//! | 200 | the feed |
+//! | 400 | the body is no request for one |
+//! | 405 | another method |
+//! | 408 | the body did not come within [`PATIENCE`] |
+//! | 413 | the body is longer than [`MAX_BODY_BYTES`] |
+//! | 503 | what ended may not have been heard of, see [`is_fresh`](super::is_fresh) |
+//!
+//! Whoever gets anything but 200 honours no lease. Answers are text; nothing in them is secret: a tag is a hash of an
+//! id, and a revision stands in every log line.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::lease::{FeedRequest, PATH};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use clock::Clock;
+use tokio::time::{Instant, timeout};
+
+use crate::admin::metrics::Metrics;
+use crate::authorizer::Authorizer;
+use crate::lease::feed::{self, Unanswered};
+
+/// As long as a check may be. A report of every route of a large edge has a few hundred kilobytes.
+pub const MAX_BODY_BYTES: usize = 1_048_576;
+
+/// How long the body may take. The guard gives up after 150 ms.
+pub const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What the feed is made from.
+#[derive(Clone, Debug)]
+pub struct Feeds {
+    /// The authorizer.
+    pub authorizer: Arc<Authorizer>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Feeds {
+    /// The one route.
+    pub fn router(self) -> Router {
+        Router::new().route(PATH, post(answer)).with_state(self)
+    }
+}
+
+async fn answer(State(feeds): State<Feeds>, body: Body) -> Response {
+    let Feeds { authorizer, metrics, clock } = feeds;
+    let counts = &metrics.feeds;
+    let refused = |status: StatusCode, what: String| {
+        counts.refused.inc();
+        (status, format!("{what}\n")).into_response()
+    };
+    let body = match timeout(PATIENCE, to_bytes(body, MAX_BODY_BYTES)).await {
+        Ok(Ok(body)) => body,
+        // Too long, or broken off: whoever broke it off reads no answer.
+        Ok(Err(error)) => return refused(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
+        Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "the body did not come in time".to_owned()),
+    };
+    let request = match std::str::from_utf8(&body).map(FeedRequest::decode) {
+        Ok(Ok(request)) => request,
+        Ok(Err(malformed)) => return refused(StatusCode::BAD_REQUEST, malformed.to_string()),
+        Err(_) => return refused(StatusCode::BAD_REQUEST, "not UTF-8".to_owned()),
+    };
+    match feed::answer(&authorizer, &metrics, &request, clock.now(), Instant::now()) {
+        Ok(feed) => match feed.encode() {
+            Ok(text) => {
+                counts.answered.inc();
+                text.into_response()
+            }
+            Err(unfit) => {
+                counts.stale.inc();
+                tracing::error!(%unfit, "the feed cannot be written: every lease ends");
+                StatusCode::SERVICE_UNAVAILABLE.into_response()
+            }
+        },
+        Err(stale @ Unanswered::Stale) => {
+            counts.stale.inc();
+            (StatusCode::SERVICE_UNAVAILABLE, format!("{stale}\n")).into_response()
+        }
+        Err(many @ Unanswered::TooMany) => refused(StatusCode::BAD_REQUEST, many.to_string()),
+    }
+}

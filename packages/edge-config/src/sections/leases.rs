@@ -1,0 +1,68 @@
+//! The section `leases`, and the field `lease` of a session policy.
+
+use std::time::Duration;
+
+use crate::edge::{LeaseMethods, LeasePolicy, Leases, Mode, OnOutage, TenantMatch};
+use crate::node::Node;
+use crate::reader::{self, Context, Fields};
+use crate::sections::choice;
+
+/// Long enough that a busy page costs one check, short enough that a clock that was set wrong hardly matters.
+const SECONDS: u64 = 10;
+/// The feed names what ended within 30 s; a lease must be over before that, with room for a late answer.
+const MOST_SECONDS: u64 = 25;
+/// A hundred requests a second for the whole time: an honest client never notices it.
+const USES: u32 = 1_000;
+
+pub(crate) fn leases(context: Context<'_>, node: &Node) -> Option<Leases> {
+    let mut fields = Fields::of(context, node, "`leases`");
+    // A slot may grow to 8 KiB, so the most is 8 GiB: whoever writes that has the memory.
+    let slots = fields.optional("slots").map_or(Some(Leases::default().slots), |n| {
+        reader::number(context, n, "`slots` of `leases`", 16, 1_048_576).and_then(|n| u32::try_from(n).ok())
+    });
+    fields.finish();
+    Some(Leases { slots: slots? })
+}
+
+/// The field `lease` of the session policy that is called `what`; without it, every request is checked.
+/// `tenant` is absent when that field is wrong itself.
+pub(crate) fn field(
+    context: Context<'_>,
+    policy: &mut Fields<'_>,
+    what: &str,
+    mode: Option<Mode>,
+    tenant: Option<&Option<TenantMatch>>,
+) -> Option<Option<LeasePolicy>> {
+    let Some(node) = policy.optional("lease") else { return Some(None) };
+    let mut fields = Fields::of(context, node, format!("`lease` of {what}"));
+    let seconds = fields
+        .optional("seconds")
+        .map_or(Some(SECONDS), |n| reader::number(context, n, "`seconds` of `lease`", 1, MOST_SECONDS));
+    let uses = fields.optional("uses").map_or(Some(USES), |n| {
+        reader::number(context, n, "`uses` of `lease`", 1, 1_000_000).and_then(|n| u32::try_from(n).ok())
+    });
+    let methods = fields.optional("methods").map_or(Some(LeaseMethods::Safe), |n| {
+        let methods = [("safe", LeaseMethods::Safe), ("all", LeaseMethods::All)];
+        choice(context, n, "`methods` of `lease`", &methods)
+    });
+    let on_outage = fields.optional("on_outage").map_or(Some(OnOutage::Deny), |n| {
+        let choices = [("deny", OnOutage::Deny), ("lease", OnOutage::Lease)];
+        choice(context, n, "`on_outage` of `lease`", &choices)
+    });
+    fields.finish();
+    if mode == Some(Mode::Shadow) {
+        let problem = format!("{what} is tried out, and what is tried out must be looked at each time");
+        context.faults.report(node.place, problem, "leave out `lease` or `mode: shadow`");
+    }
+    if tenant.is_some_and(Option::is_some) {
+        let problem =
+            format!("{what} compares the tenant that each request names, so no decision is for two");
+        context.faults.report(node.place, problem, "leave out `lease` or `tenant`");
+    }
+    Some(Some(LeasePolicy {
+        lifetime: Duration::from_secs(seconds?),
+        uses: uses?,
+        methods: methods?,
+        on_outage: on_outage?,
+    }))
+}

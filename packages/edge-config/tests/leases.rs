@@ -1,0 +1,88 @@
+//! What an edge file may say about leases.
+
+use std::path::Path;
+use std::time::Duration;
+
+use edge_config::edge::{LeaseMethods, LeasePolicy, Leases, OnOutage, Policy};
+use edge_config::{Edge, Faults};
+
+#[expect(clippy::expect_used, reason = "a test without the development edge has nothing to test")]
+fn dev_with(changes: &[(&str, &str)]) -> Result<Edge, Faults> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy/edges/dev.yaml");
+    let mut text = std::fs::read_to_string(&file).expect("the development edge is there");
+    for (old, new) in changes {
+        assert!(text.contains(old), "the development edge no longer says {old}");
+        text = text.replacen(old, new, 1);
+    }
+    edge_config::parse(&file, &text, &|_| None)
+}
+
+const BOT: &str = "bot: { kind: session, role: 2 }";
+
+fn lease_of_bot(edge: &Edge) -> Option<LeasePolicy> {
+    match edge.policies.get("bot") {
+        Some(Policy::Session(policy)) => policy.lease,
+        Some(Policy::Public | Policy::Internal(_) | Policy::Signed(_)) | None => None,
+    }
+}
+
+#[test]
+fn a_lease_says_how_long_how_often_for_what_and_what_then() {
+    let full =
+        "bot: { kind: session, role: 2, lease: { seconds: 25, uses: 7, methods: all, on_outage: lease } }";
+    let edge = dev_with(&[(BOT, full), ("answers:", "leases: { slots: 64 }\nanswers:")]).unwrap();
+    let lease = LeasePolicy {
+        lifetime: Duration::from_secs(25),
+        uses: 7,
+        methods: LeaseMethods::All,
+        on_outage: OnOutage::Lease,
+    };
+    assert_eq!((lease_of_bot(&edge), edge.leases), (Some(lease), Leases { slots: 64 }));
+
+    let edge = dev_with(&[(BOT, "bot: { kind: session, role: 2, lease: {} }")]).unwrap();
+    let lease = lease_of_bot(&edge).unwrap();
+    assert_eq!((lease.methods, lease.on_outage), (LeaseMethods::Safe, OnOutage::Deny));
+    assert_eq!(lease_of_bot(&dev_with(&[]).unwrap()), None);
+}
+
+#[test]
+fn each_of_these_is_a_fault_of_a_lease() {
+    for (policy, part) in [
+        ("lease: { seconds: 26 }", "write a whole number from 1 to 25"),
+        ("lease: { uses: 0 }", "write a whole number from 1 to 1000000"),
+        ("lease: { methods: unsafe }", "`methods` of `lease` is \"unsafe\""),
+        ("lease: { on_outage: allow }", "`on_outage` of `lease` is \"allow\""),
+        ("lease: { second: 1 }", "`lease` of policy `bot` has no field `second`"),
+        ("mode: shadow, lease: {}", "looked at each time"),
+        ("tenant: { path_segment: 2 }, lease: {}", "no decision is for two"),
+    ] {
+        let text = format!("bot: {{ kind: session, role: 2, {policy} }}");
+        let faults = dev_with(&[(BOT, &text)]).unwrap_err().to_string();
+        assert!(faults.contains(part), "{policy}:\n{faults}");
+    }
+    let faults = dev_with(&[("answers:", "leases: { slots: 8 }\nanswers:")]).unwrap_err().to_string();
+    assert!(faults.contains("from 16 to 1048576"), "{faults}");
+}
+
+#[test]
+fn only_routes_whose_limits_a_lease_can_carry_are_leased() {
+    let me = "exact: /users/@me, policy: signed-in, to: users, answers: users";
+    let policy = ("signed-in: { kind: session }", "signed-in: { kind: session, lease: {} }");
+    for (limit, leased) in [
+        ("{ per: subject, rate: 5, seconds: 1 }", true),
+        ("{ per: tenant, rate: 5, seconds: 1 }", true),
+        ("{ per: address, rate: 5, seconds: 1 }", false),
+        ("{ per: session, rate: 5, seconds: 1 }", false),
+        ("{ per: subject, rate: 5, seconds: 1, mode: shadow }", false),
+    ] {
+        let limits = format!("limits: {{ calm: {limit} }}\nanswers:");
+        let route = format!("{me}, limits: [calm]");
+        let edge = dev_with(&[("answers:", &limits), (me, &route), policy]).unwrap();
+        let route = edge.routes.iter().find(|route| route.name == "users-me").unwrap();
+        assert_eq!(edge.lease_of(route).is_some(), leased, "{limit}");
+    }
+    let edge = dev_with(&[policy]).unwrap();
+    let leased = |name: &str| edge.routes.iter().find(|r| r.name == name).and_then(|r| edge.lease_of(r));
+    assert!(leased("books").is_some());
+    assert!(leased("web").is_none() && leased("users-lookup").is_none());
+}

@@ -1,0 +1,59 @@
+//! What leases served, until the authorizer has counted it.
+
+use crate::feed::Spent;
+
+/// Requests by route. As many counters as there are leasable routes: no client can add one.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    routes: Vec<(String, String)>,
+    waiting: Vec<u64>,
+    reported: Vec<u64>,
+}
+
+impl Ledger {
+    /// A ledger of routes and their policies.
+    #[must_use]
+    pub fn new(routes: Vec<(String, String)>) -> Self {
+        let zero = vec![0; routes.len()];
+        Self { routes, waiting: zero.clone(), reported: zero }
+    }
+
+    /// Counts one request of a route, by its position.
+    #[inline]
+    pub fn count(&mut self, route: usize) {
+        if let Some(uses) = self.waiting.get_mut(route) {
+            *uses = uses.saturating_add(1);
+        }
+    }
+
+    /// The name of a route and its policy's.
+    #[must_use]
+    pub fn names(&self, route: usize) -> Option<(&str, &str)> {
+        self.routes.get(route).map(|(route, policy)| (route.as_str(), policy.as_str()))
+    }
+
+    /// What the next question reports: everything that no answered question did.
+    pub fn report(&mut self) -> Vec<Spent> {
+        self.lost();
+        std::mem::swap(&mut self.waiting, &mut self.reported);
+        let told = self.routes.iter().zip(&self.reported).filter(|(_, uses)| **uses > 0);
+        told.map(|((route, policy), uses)| Spent {
+            route: route.clone(),
+            policy: policy.clone(),
+            uses: *uses,
+        })
+        .collect()
+    }
+
+    /// The question was answered: what it reported is counted.
+    pub fn answered(&mut self) {
+        self.reported.fill(0);
+    }
+
+    /// The question was not answered: what it reported is reported again.
+    pub fn lost(&mut self) {
+        for (waiting, reported) in self.waiting.iter_mut().zip(&mut self.reported) {
+            *waiting = waiting.saturating_add(std::mem::take(reported));
+        }
+    }
+}

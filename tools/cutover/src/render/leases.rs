@@ -1,0 +1,103 @@
+//! Leases in the rendered configuration: what the guard is told, the filter that keeps, and what is passed over.
+
+use edge_config::Edge;
+use edge_config::edge::{LeaseMethods, LeasePolicy, OnOutage, Route};
+use header_rules::config::{LeaseClass, LeaseRoute, LeaseRules, PluginConfig};
+use serde_json::{Value, json};
+
+use super::metadata::filter;
+use super::{Paths, TemplateError, listener};
+
+/// The filter state that the guard sets when a lease serves a request, and its value. Filter state is out of reach
+/// of every header.
+const MARK: (&str, &str) = ("wasm.cutover.decision", "lease");
+
+/// What the guard of a listener is told, and for each of its routes the position among the leased ones. `None` when
+/// no decision on this listener may be used again.
+pub(super) fn rules(edge: &Edge, name: &str) -> Option<LeaseRules> {
+    let sessions = edge.sessions.as_ref()?;
+    // What a decision depends on beside the caller: two routes that agree in it may share leases.
+    let mut kinds: Vec<(&str, Vec<&str>, &[String])> = Vec::new();
+    let (mut classes, mut routes) = (Vec::new(), Vec::new());
+    for (route, policy) in leased(edge, name) {
+        let backends = route.backends().into_iter().filter_map(|name| edge.backends.get(name));
+        let audience = backends.map(|backend| backend.audience.as_str()).collect();
+        let kind = (route.policy.as_str(), audience, route.limits.as_slice());
+        let class = kinds.iter().position(|known| *known == kind).unwrap_or_else(|| {
+            kinds.push(kind);
+            classes.push(LeaseClass {
+                lifetime_ms: u32::try_from(policy.lifetime.as_millis()).unwrap_or(u32::MAX),
+                uses: policy.uses,
+                every_method: policy.methods == LeaseMethods::All,
+                outlives_outage: policy.on_outage == OnOutage::Lease,
+            });
+            classes.len() - 1
+        });
+        routes.push(LeaseRoute {
+            route: route.name.clone(),
+            policy: route.policy.clone(),
+            class: u32::try_from(class).unwrap_or(u32::MAX),
+        });
+    }
+    (!routes.is_empty()).then(|| LeaseRules {
+        listener: name.to_owned(),
+        slots: edge.leases.slots,
+        cookie: sessions.cookie.clone(),
+        bearer: sessions.bearer,
+        other_headers: edge.api_keys.iter().map(|keys| keys.header.clone()).collect(),
+        other_cookies: edge.legacy_sessions.iter().map(|legacy| legacy.cookie.clone()).collect(),
+        classes,
+        routes,
+    })
+}
+
+/// The position of a route among the leased ones of its listener.
+pub(super) fn position(rules: Option<&LeaseRules>, route: &Route) -> Option<u32> {
+    let position = rules?.routes.iter().position(|leased| leased.route == route.name)?;
+    u32::try_from(position).ok()
+}
+
+fn leased<'e>(edge: &'e Edge, name: &'e str) -> impl Iterator<Item = (&'e Route, &'e LeasePolicy)> {
+    edge.routes
+        .iter()
+        .filter(move |route| edge.hosts.get(&route.host).is_some_and(|host| host.listener == name))
+        .filter_map(|route| Some((route, edge.lease_of(route)?)))
+}
+
+/// The second role of the guard's module, right behind the authorizer: it keeps what was granted. It runs only when
+/// the authorizer did, so nobody else pays for it.
+pub(super) fn keeper(edge: &Edge, name: &str, paths: &Paths) -> Result<Option<Value>, TemplateError> {
+    if rules(edge, name).is_none() {
+        return Ok(None);
+    }
+    let config = PluginConfig::Keeper { revision: edge.revision.0.clone() };
+    let plugin = listener::plugin(edge, name, paths, &config)?;
+    Ok(Some(unless_leased(filter::KEEPER, plugin)))
+}
+
+/// A filter that is passed over when a lease serves the request.
+pub(super) fn unless_leased(name: &str, typed_config: Value) -> Value {
+    json!({
+        "name": name,
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.common.matching.v3.ExtensionWithMatcher",
+            "extension_config": { "name": name, "typed_config": typed_config },
+            "xds_matcher": { "matcher_list": { "matchers": [{
+                "predicate": { "single_predicate": {
+                    "input": {
+                        "name": "leased",
+                        "typed_config": {
+                            "@type": "type.googleapis.com/envoy.extensions.matching.common_inputs.network.v3.FilterStateInput",
+                            "key": MARK.0,
+                        },
+                    },
+                    "value_match": { "exact": MARK.1 },
+                } },
+                "on_match": { "action": {
+                    "name": "skip",
+                    "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.common.matcher.action.v3.SkipFilter" },
+                } },
+            }] } },
+        },
+    })
+}

@@ -1,0 +1,65 @@
+//! What the guard is told about leases.
+
+use serde::{Deserialize, Serialize};
+
+/// Leases of one listener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeaseRules {
+    /// The listener's name, as the feed is asked with it.
+    pub listener: String,
+    /// How many leases it keeps.
+    pub slots: u32,
+    /// The cookie with the access token.
+    pub cookie: String,
+    /// Whether a bearer token counts too.
+    pub bearer: bool,
+    /// Headers with other credentials, lower case.
+    pub other_headers: Vec<String>,
+    /// Cookies with other credentials.
+    pub other_cookies: Vec<String>,
+    /// Which decisions may stand in for each other.
+    pub classes: Vec<LeaseClass>,
+    /// The routes whose decisions may be leased; a [`RouteRule`](super::RouteRule) names one by its position.
+    pub routes: Vec<LeaseRoute>,
+}
+
+/// Decisions of one policy, for one audience, under the same limits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeaseClass {
+    /// How long at most, in milliseconds.
+    pub lifetime_ms: u32,
+    /// How many requests at most.
+    pub uses: u32,
+    /// Whether requests with other methods than GET and HEAD are served too.
+    pub every_method: bool,
+    /// Whether leases live on while nobody tells what ended.
+    pub outlives_outage: bool,
+}
+
+/// A route whose decisions may be leased.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeaseRoute {
+    /// Its name.
+    pub route: String,
+    /// Its policy's name.
+    pub policy: String,
+    /// Position in [`LeaseRules::classes`].
+    pub class: u32,
+}
+
+/// What the module is: Envoy runs one for both.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum PluginConfig {
+    /// The first filter: judges requests, and serves those that have a lease.
+    Guard(Box<super::GuardConfig>),
+    /// The filter behind the authorizer: keeps what it granted. It uses the rules of the guard that it shares its
+    /// machine with.
+    Keeper {
+        /// Revision of the edge file, as the guard's.
+        revision: String,
+    },
+}
