@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use cutover::cli::{Cli, Command};
-use cutover::{agreement, apikey, explain, keys, lint, plan, render, revoke, run, set, sign};
+use cutover::{agreement, apikey, explain, keys, lint, plan, ramp, render, revoke, run, set, sign, status};
 
 fn main() -> ExitCode {
     let environment = |name: &str| std::env::var(name).ok();
@@ -19,6 +19,8 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::main(&arguments, &environment),
         Command::Plan(arguments) => plan::main(&arguments, &environment),
         Command::Set(arguments) => set::main(&arguments, &environment),
+        Command::Status(arguments) => status::main(&arguments, &environment),
+        Command::Ramp(arguments) => ramp::main(&arguments, &environment),
         Command::Sign(arguments) => sign::main(&arguments),
     }
 }

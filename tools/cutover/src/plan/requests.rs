@@ -15,7 +15,7 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(Region, Finding)> {
     let paths = regions::paths([old, new]);
     let hosts = regions::hosts([old, new]);
     let mut compared: BTreeMap<Pair<'_>, Option<Finding>> = BTreeMap::new();
-    let mut found: BTreeMap<Spot<'_>, (BTreeSet<&'static str>, BTreeSet<String>)> = BTreeMap::new();
+    let mut found: BTreeMap<Spot<'_>, Hosts> = BTreeMap::new();
     for (listener, names) in &hosts {
         for name in names {
             let (old_group, new_group) = (before.group(listener, name), after.group(listener, name));
@@ -29,7 +29,7 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(Region, Finding)> {
                         .or_insert_with(|| difference((old, was), (new, is)));
                     if let Some(finding) = finding {
                         let spot = Spot { listener, path, itself: *itself, method, finding: finding.clone() };
-                        found.entry(spot).or_default().1.insert(name.clone());
+                        found.entry(spot).or_default().insert(name.clone());
                     }
                 }
             }
@@ -64,17 +64,23 @@ struct Spot<'a> {
 }
 
 type Hosts = BTreeSet<String>;
+type Methods = BTreeSet<&'static str>;
+
+/// The same finding about the same path of the same hosts.
+type Place = (String, String, bool, Hosts, Finding);
+
+/// The same, with its methods, whether it is the path itself or what is below.
+type Told = (String, String, Hosts, Finding, Methods);
 
 /// Joins methods, then hosts, then a path with what is below it.
-fn joined(found: BTreeMap<Spot<'_>, (BTreeSet<&'static str>, Hosts)>) -> Vec<(Region, Finding)> {
-    type Methods = BTreeSet<&'static str>;
-    let mut by_methods: BTreeMap<(String, String, bool, Hosts, Finding), Methods> = BTreeMap::new();
-    for (spot, (_, hosts)) in found {
+fn joined(found: BTreeMap<Spot<'_>, Hosts>) -> Vec<(Region, Finding)> {
+    let mut by_methods: BTreeMap<Place, Methods> = BTreeMap::new();
+    for (spot, hosts) in found {
         let Spot { listener, path, itself, method, finding } = spot;
         let key = (listener.to_owned(), path.to_owned(), itself, hosts, finding);
         by_methods.entry(key).or_default().insert(method);
     }
-    let mut by_path: BTreeMap<(String, String, Hosts, Finding, Methods), (bool, bool)> = BTreeMap::new();
+    let mut by_path: BTreeMap<Told, (bool, bool)> = BTreeMap::new();
     for ((listener, path, itself, hosts, finding), methods) in by_methods {
         let parts = by_path.entry((listener, path, hosts, finding, methods)).or_default();
         parts.0 |= itself;
