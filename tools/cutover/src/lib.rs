@@ -11,6 +11,7 @@
 
 pub mod agreement;
 pub mod apikey;
+pub mod certs;
 pub mod cli;
 pub mod explain;
 pub mod keys;
