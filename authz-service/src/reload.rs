@@ -224,6 +224,7 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
         reserved: _,
         internal_paths: _,
         routes: _,
+        stats: _,
     } = old;
     [
         ("edge", *name != new.name),

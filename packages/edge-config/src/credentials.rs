@@ -7,8 +7,8 @@ use std::time::Duration;
 use identity::{Role, TenantId};
 
 use crate::edge::{
-    AcceptedCredential, ApiKeys, Backend, Issuer, KeyAlgorithm, KeySource, LegacyCheck, LegacySessions,
-    LegacyStore, LegacyVerifier, RedisUrl, Reserved,
+    AcceptedCredential, ApiKeys, Backend, Endpoint, Issuer, KeyAlgorithm, KeySource, LegacyCheck,
+    LegacySessions, LegacyStore, LegacyVerifier, RedisUrl, Reserved,
 };
 use crate::load::Declared;
 use crate::node::Node;
@@ -339,7 +339,9 @@ fn ask(
     fields.finish();
     let (backend, path) = (backend?, path?);
     // Absent when the backend has a fault of its own, which is reported where it stands.
-    let Backend { host, port, request_headers, .. } = backends.good.get(&backend)?;
+    let Backend { endpoints, request_headers, .. } = backends.good.get(&backend)?;
+    // A legacy answers the same at each of its addresses.
+    let Endpoint { host, port } = endpoints.first()?;
     let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
     Some(LegacyCheck {
         url: format!("http://{host}:{port}{path}"),

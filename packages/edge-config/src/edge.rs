@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use identity::{Role, ServiceName};
 
+mod backend;
+mod canary;
 mod credentials;
 mod destination;
 mod limits;
@@ -21,6 +23,8 @@ pub use self::credentials::{
     AcceptedCredential, ApiKeys, Issuer, KeyAlgorithm, LegacyCheck, LegacySessions, LegacyStore,
     LegacyVerifier, RedisUrl,
 };
+pub use backend::{Backend, Circuit, Ejection, Endpoint, Health, Protocol, Retries};
+pub use canary::{Canary, Condition};
 pub use destination::{Destination, Share, Sticky, WHOLE};
 pub use limits::{LONGEST_REFILL, Limit, Mode, Per, TenantMatch};
 pub use signed::{Cidr, CidrError, Signatures, SignedPolicy};
@@ -39,6 +43,8 @@ pub struct Edge {
     pub listeners: BTreeMap<String, Listener>,
     /// Where Envoy's admin interface listens: always loopback.
     pub admin: SocketAddr,
+    /// Where scrapers read Envoy's `/ready` and `/stats/prometheus`, and nothing else; absent when nobody does.
+    pub stats: Option<SocketAddr>,
     /// Where the authorizer answers.
     pub authorizer: Authorizer,
     /// Where requests can go, by name.
@@ -91,6 +97,17 @@ pub struct Listener {
     pub address: SocketAddr,
     /// For whom.
     pub exposure: Exposure,
+    /// The certificate to show; absent where requests come in the clear.
+    pub tls: Option<Tls>,
+}
+
+/// What a listener shows to be who it is. Envoy reads the files again when they are replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// Certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
 }
 
 /// Who can reach a listener.
@@ -122,23 +139,6 @@ pub struct Authorizer {
     pub timeout: Duration,
     /// How many replicas answer there. Each takes its share of a limit while they cannot count together.
     pub replicas: u32,
-}
-
-/// A place that requests can go to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Backend {
-    /// Host name or address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-    /// The `aud` of the identities that are signed for it: the backend's name.
-    pub audience: String,
-    /// How long a TCP connection may take.
-    pub connect_timeout: Duration,
-    /// How long a request may wait until its answer begins.
-    pub request_timeout: Duration,
-    /// Constant headers that this backend expects from its edge. Their names are reserved.
-    pub request_headers: BTreeMap<String, String>,
 }
 
 /// A group of host names with its own routes.
@@ -356,10 +356,16 @@ pub struct Route {
     pub policy: String,
     /// Which backends, in which shares.
     pub destination: Destination,
+    /// Who goes elsewhere, whatever the shares are. The first that applies counts.
+    pub canaries: Vec<Canary>,
     /// The backend that gets a copy of each GET and HEAD, and whose answer no client sees.
     pub shadow: Option<String>,
     /// The name of the answers a refused caller gets.
     pub answers: String,
+    /// Whether its requests may become a WebSocket (RFC 6455).
+    pub websocket: bool,
+    /// Whether its answers may take as long as they like to begin and to end, such as server-sent events.
+    pub stream: bool,
     /// The names of the limits that its requests are counted by.
     pub limits: Vec<String>,
 }
@@ -368,7 +374,14 @@ impl Route {
     /// The names of all backends that its requests can go to, each once. The signed identity is good for them.
     #[must_use]
     pub fn backends(&self) -> Vec<&str> {
-        self.destination.backends().collect()
+        let mut names: Vec<&str> = Vec::new();
+        let canaries = self.canaries.iter().map(|canary| canary.backend.as_str());
+        for name in self.destination.backends().chain(canaries) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
     }
 }
 

@@ -148,6 +148,7 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
     let admin = fields
         .required("admin", "say where Envoy's admin interface listens: `admin: 127.0.0.1:9901`")
         .and_then(|node| sections::admin(context, node));
+    let stats = fields.optional("stats").and_then(|node| sections::stats(context, node));
     let authorizer = fields
         .required("authorizer", "say where the authorizer answers: `authorizer: { address: 127.0.0.1:9191 }`")
         .and_then(|node| sections::authorizer(context, node));
@@ -228,6 +229,7 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         )
         .map(|node| routes::read(context, node, &surroundings))
         .unwrap_or_default();
+    sections::check_addresses(context, tree, &listeners, admin, stats);
     sections::check_host_names(context, &hosts, tree);
     if let Some(reserved) = &reserved {
         sections::limits::check_tenant_headers(context, &policies.good, reserved, tree);
@@ -240,6 +242,7 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         root_domain: root_domain?,
         listeners: listeners.good,
         admin: admin?,
+        stats,
         authorizer: authorizer?,
         backends: backends.good,
         hosts: hosts.good,

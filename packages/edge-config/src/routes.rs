@@ -69,6 +69,14 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
     let destination = fields
         .required("to", "name the backend, or shares: `to: { legacy: 90, users: 10 }`")
         .and_then(|n| sections::destination::read(context, n, &shown, around.backends, rules));
+    let canaries = fields
+        .optional("canary")
+        .map(|n| sections::canaries::read(context, n, &shown, around.backends, rules))
+        .unwrap_or_default();
+    let websocket = fields
+        .optional("upgrade")
+        .and_then(|n| sections::choice(context, n, &format!("`upgrade` of {shown}"), &[("websocket", true)]));
+    let stream = fields.optional("stream").and_then(|n| reader::boolean(context, n, "`stream`"));
     let shadow = fields.optional("shadow").and_then(|n| {
         let methods = methods.as_deref().unwrap_or_default();
         sections::destination::shadow(context, n, &shown, around.backends, methods, destination.as_ref())
@@ -81,17 +89,22 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
         .map(|n| sections::limits::of_route(context, n, &shown, around.limits, named))
         .unwrap_or_default();
     fields.finish();
-    Some(Route {
+    let route = Route {
         name: name?,
         host: host?,
         path: path?,
         methods: methods?,
         policy: policy?,
         destination: destination?,
+        canaries,
         shadow,
+        websocket: websocket.unwrap_or(false),
+        stream: stream.unwrap_or(false),
         answers: answers?,
         limits,
-    })
+    };
+    sections::destination::check_streams(context, node, &route, around.backends);
+    Some(route)
 }
 
 /// What to call a route in messages before its name has been checked.

@@ -2,12 +2,14 @@
 
 mod answers;
 mod backends;
+pub(crate) mod canaries;
 pub(crate) mod destination;
 mod hosts;
 pub(crate) mod limits;
 mod listeners;
 mod policies;
 mod reserved;
+mod resilience;
 pub(crate) mod services;
 mod sessions;
 pub(crate) mod signatures;
@@ -23,7 +25,7 @@ pub use answers::MAX_ANSWER_BYTES;
 pub(crate) use answers::answers;
 pub(crate) use backends::backend;
 pub(crate) use hosts::{check_host_names, host, host_name};
-pub(crate) use listeners::{admin, authorizer, listener};
+pub(crate) use listeners::{admin, authorizer, check_addresses, listener, stats};
 pub(crate) use policies::{Stores, policy};
 pub(crate) use reserved::reserved;
 pub(crate) use services::service;

@@ -184,13 +184,8 @@ impl Stage {
         };
         *filters = Value::Array(chain);
         // Per-route settings of filters that are not in the chain would be refused.
-        let hosts = listener
-            .pointer_mut(&format!("{manager}/route_config/virtual_hosts"))
-            .and_then(Value::as_array_mut);
-        for route in hosts.into_iter().flatten().filter_map(|host| host["routes"].as_array_mut()).flatten() {
-            if let Some(route) = route.as_object_mut() {
-                route.remove("typed_per_filter_config");
-            }
+        if let Some(hosts) = listener.pointer_mut(&format!("{manager}/route_config/virtual_hosts")) {
+            without_filter_settings(hosts);
         }
         if variant == Variant::Naive {
             self.point_authorizer(&mut whole);
@@ -235,6 +230,18 @@ impl Stage {
             "providers": { "session": provider },
             "rules": [{ "match": { "prefix": "/" }, "requires": { "provider_name": "session" } }],
         } })
+    }
+}
+
+/// Removes the settings of filters from every route below `value`, wherever in the tree it stands.
+fn without_filter_settings(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.remove("typed_per_filter_config");
+            fields.values_mut().for_each(without_filter_settings);
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(without_filter_settings),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

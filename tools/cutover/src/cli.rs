@@ -47,6 +47,8 @@ pub enum Command {
     Agreement(crate::agreement::Arguments),
     /// Make the keys that are missing.
     Keys(KeysArguments),
+    /// Make a certificate and its key for a development edge.
+    Certs(crate::certs::Arguments),
     /// Make, list and revoke API keys.
     Apikey(ApiKeyArguments),
     /// Start the whole edge in the foreground, until Ctrl-C.

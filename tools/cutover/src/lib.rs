@@ -18,6 +18,7 @@
 pub mod admin;
 pub mod agreement;
 pub mod apikey;
+pub mod certs;
 pub mod cli;
 pub mod explain;
 pub mod keys;

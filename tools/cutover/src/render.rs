@@ -12,11 +12,14 @@ mod command;
 mod destination;
 mod guard;
 mod listener;
+mod matcher;
 mod metadata;
 mod module;
 mod routes;
+mod stats;
 mod store;
 mod template;
+mod tls;
 
 use std::path::{Path, PathBuf};
 
@@ -51,6 +54,8 @@ pub struct Configuration {
     pub listeners: String,
     /// Routes (RDS), by listener: Envoy takes one table from each file.
     pub routes: Vec<(String, String)>,
+    /// Certificates (SDS), by listener: the files that say where Envoy finds them.
+    pub secrets: Vec<(String, String)>,
     /// Clusters (CDS).
     pub clusters: String,
 }
@@ -83,18 +88,34 @@ pub fn configuration(edge: &Edge, paths: &Paths) -> Result<Configuration, Templa
     let mut listeners = Vec::new();
     let mut whole_listeners = Vec::new();
     let mut route_tables = Vec::new();
+    let mut secrets = Vec::new();
     for (name, listener) in &edge.listeners {
         let table = routes::table(edge, name, listener);
         let watched = file_source(&paths.directory, &routes_file(name));
         let rds = ("rds", json!({ "route_config_name": name, "config_source": watched }));
-        listeners.push(listener::render(edge, name, listener, paths, rds)?);
-        whole_listeners.push(listener::render(edge, name, listener, paths, ("route_config", table.clone()))?);
+        let mut rendered = listener::render(edge, name, listener, paths, rds)?;
+        let mut whole = listener::render(edge, name, listener, paths, ("route_config", table.clone()))?;
+        if let Some(tls) = &listener.tls {
+            let file = format!("certificate-{name}.json");
+            let secret = tls::secret(name, tls)?;
+            tls::put(&mut rendered, tls::watched(name, &file_source(&paths.directory, &file)));
+            tls::put(&mut whole, tls::in_place(&secret));
+            let kind = "envoy.extensions.transport_sockets.tls.v3.Secret";
+            secrets.push((file, discovery(kind, &edge.revision.0, vec![secret])));
+        }
+        listeners.push(rendered);
+        whole_listeners.push(whole);
         let table = discovery("envoy.config.route.v3.RouteConfiguration", &edge.revision.0, vec![table]);
         route_tables.push((routes_file(name), table));
     }
     let mut clusters = vec![cluster::authorizer(edge)?];
     for (name, backend) in &edge.backends {
         clusters.push(cluster::backend(name, backend)?);
+    }
+    if let Some(address) = edge.stats {
+        listeners.push(stats::listener(address));
+        whole_listeners.push(stats::listener(address));
+        clusters.push(cluster::admin(edge.admin));
     }
     let bootstrap = bootstrap::render(edge, &paths.directory)?;
     let validation = bootstrap::in_one_piece(&bootstrap, &whole_listeners, &clusters);
@@ -103,6 +124,7 @@ pub fn configuration(edge: &Edge, paths: &Paths) -> Result<Configuration, Templa
         validation: pretty(&validation),
         listeners: discovery("envoy.config.listener.v3.Listener", &edge.revision.0, listeners),
         routes: route_tables,
+        secrets,
         clusters: discovery("envoy.config.cluster.v3.Cluster", &edge.revision.0, clusters),
     })
 }

@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::edge::Backend;
+use crate::edge::{Backend, Endpoint, Protocol};
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
 use super::hosts::is_host_name;
+use super::{choice, resilience};
 
 /// A backend that does not accept a connection on the same network within a quarter of a second will not.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(250);
 /// Long enough for a search in a cold legacy database, short enough that a stuck backend frees its requests.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// Shorter than any backend keeps an idle connection, so that no request meets one that is being closed.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
 pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node) -> Option<Backend> {
     let what = format!("backend `{name}`");
@@ -21,39 +24,87 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node) -> Option<B
         let problem = "a backend is called `sticky`, which means something else among the shares of a route";
         context.faults.report(fields.place, problem, "give it another name");
     }
-    let endpoint = fields
-        .required("address", "write a host and a port, such as 127.0.0.1:3000 or legacy.internal:3000")
-        .and_then(|n| {
-            reader::parsed::<Endpoint>(
-                context,
-                n,
-                &format!("the address of {what}"),
-                "write a host and a port, such as 127.0.0.1:3000",
-            )
-        });
-    let connect_timeout = fields
-        .optional("connect_timeout_ms")
-        .map_or(Some(CONNECT_TIMEOUT), |n| reader::millis(context, n, "`connect_timeout_ms`", 1, 60_000));
-    let request_timeout = fields
-        .optional("request_timeout_ms")
-        .map_or(Some(REQUEST_TIMEOUT), |n| reader::millis(context, n, "`request_timeout_ms`", 1, 3_600_000));
+    let endpoints = endpoints(context, &mut fields, &what);
+    let protocols = [("http1", Protocol::Http1), ("http2", Protocol::Http2), ("grpc", Protocol::Grpc)];
+    let protocol = fields
+        .optional("protocol")
+        .map_or(Some(Protocol::Http1), |n| choice(context, n, "`protocol`", &protocols));
+    let mut timeout = |name: &'static str, default: Duration, most: u64| {
+        fields
+            .optional(name)
+            .map_or(Some(default), |n| reader::millis(context, n, &format!("`{name}`"), 1, most))
+    };
+    let connect_timeout = timeout("connect_timeout_ms", CONNECT_TIMEOUT, 60_000);
+    let request_timeout = timeout("request_timeout_ms", REQUEST_TIMEOUT, 3_600_000);
+    let idle_timeout = timeout("idle_timeout_ms", IDLE_TIMEOUT, 3_600_000);
+    if let (Some(connect), Some(request)) = (connect_timeout, request_timeout)
+        && request < connect
+    {
+        let problem = format!("{what} may take longer to connect than to answer");
+        context.faults.report(
+            fields.place,
+            problem,
+            "raise `request_timeout_ms`, or lower `connect_timeout_ms`",
+        );
+    }
+    let circuit = resilience::circuit(context, fields.optional("circuit"), &what);
+    let retries = resilience::retries(context, fields.optional("retries"), &what);
+    let ejection = resilience::ejection(context, fields.optional("ejection"), &what);
+    let health = fields
+        .optional("health")
+        .and_then(|n| resilience::health(context, n, &what, protocol.unwrap_or(Protocol::Http1)));
     let request_headers =
         fields.optional("request_headers").map(|n| constant_headers(context, n, &what)).unwrap_or_default();
     fields.finish();
-    let Endpoint { host, port } = endpoint?;
     Some(Backend {
-        host,
-        port,
+        endpoints: endpoints?,
+        protocol: protocol?,
         audience: name.to_owned(),
         connect_timeout: connect_timeout?,
         request_timeout: request_timeout?,
+        idle_timeout: idle_timeout?,
+        circuit,
+        retries,
+        ejection,
+        health,
         request_headers,
     })
 }
 
-struct Endpoint {
-    host: String,
-    port: u16,
+const ENDPOINT_MEND: &str = "write a host and a port, such as 127.0.0.1:3000 or legacy.internal:3000";
+
+/// `address: …`, or `addresses: […]`.
+fn endpoints(context: Context<'_>, fields: &mut Fields<'_>, what: &str) -> Option<Vec<Endpoint>> {
+    let one =
+        |n: &Node| reader::parsed::<Endpoint>(context, n, &format!("the address of {what}"), ENDPOINT_MEND);
+    let (address, addresses) = (fields.optional("address"), fields.optional("addresses"));
+    let list = match (address, addresses) {
+        (Some(n), None) => return one(n).map(|endpoint| vec![endpoint]),
+        (None, Some(n)) => n,
+        (Some(_), Some(_)) => {
+            let problem = format!("{what} has both `address` and `addresses`");
+            context.faults.report(fields.place, problem, "give exactly one of them");
+            return None;
+        }
+        (None, None) => {
+            context.faults.report(fields.place, format!("{what} has no `address`"), ENDPOINT_MEND);
+            return None;
+        }
+    };
+    let mut endpoints = Vec::new();
+    for element in reader::list(context, list, &format!("`addresses` of {what}")) {
+        let endpoint = one(element)?;
+        if endpoints.contains(&endpoint) {
+            let problem = format!("{what} lists {endpoint} twice");
+            context.faults.report(element.place, problem, "once is enough");
+        }
+        endpoints.push(endpoint);
+    }
+    if endpoints.is_empty() {
+        context.faults.report(list.place, format!("{what} has no address"), ENDPOINT_MEND);
+        return None;
+    }
+    Some(endpoints)
 }
 
 impl std::str::FromStr for Endpoint {

@@ -1,8 +1,8 @@
-//! `to` and `shadow` of a route.
+//! `to` and `shadow` of a route, and what streams allow.
 
 use std::collections::BTreeSet;
 
-use crate::edge::{Backend, Destination, Policy, Share, Sticky, WHOLE};
+use crate::edge::{Backend, Destination, Policy, Protocol, Route, Share, Sticky, WHOLE};
 use crate::fault::suggest;
 use crate::load::Declared;
 use crate::node::{Node, Value};
@@ -121,4 +121,31 @@ pub(crate) fn shadow(
         context.faults.report(node.place, problem, "name the backend that it is to be compared with");
     }
     Some(shadow)
+}
+
+/// What does not go together with an answer that has no end.
+pub(crate) fn check_streams(context: Context<'_>, node: &Node, route: &Route, backends: &Declared<Backend>) {
+    let name = &route.name;
+    if (route.websocket || route.stream) && route.shadow.is_some() {
+        let problem = format!("route `{name}` has a shadow, and its answers need not end");
+        context.faults.report(
+            node.place,
+            problem,
+            "a stream has no whole answer to compare: remove `shadow`",
+        );
+    }
+    if !route.websocket {
+        return;
+    }
+    if !route.methods.is_empty() && !route.methods.iter().any(|method| method == "GET") {
+        let problem = format!("route `{name}` allows WebSockets, and does not take GET");
+        context.faults.report(node.place, problem, "a WebSocket begins with a GET: add it to `methods`");
+    }
+    for backend in route.backends() {
+        let protocol = backends.good.get(backend).map(|backend| backend.protocol);
+        if matches!(protocol, Some(Protocol::Http2 | Protocol::Grpc)) {
+            let problem = format!("route `{name}` allows WebSockets, and `{backend}` speaks HTTP/2");
+            context.faults.report(node.place, problem, "send them to a backend with `protocol: http1`");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use edge_config::Edge;
-use edge_config::edge::{Destination, METHODS, Policy, Route, Sticky};
+use edge_config::edge::{Destination, Endpoint, METHODS, Policy, Route, Sticky};
 
 use super::found::{Aspects, Finding, Region, Standing};
 use super::policy;
@@ -160,17 +160,27 @@ fn routes((old, before): (&Edge, &Route), (new, after): (&Edge, &Route), noted: 
             format!("copies go to {} instead of {}", word(&after.shadow), word(&before.shadow)),
         );
     }
+    if before.canaries != after.canaries {
+        noted.note(Standing::Same, "other callers go elsewhere (canaries)");
+    }
+    for (what, was, is) in
+        [("websocket", before.websocket, after.websocket), ("stream", before.stream, after.stream)]
+    {
+        if was != is {
+            noted.note(Standing::Same, format!("`{what}` is {is}"));
+        }
+    }
     if old.answers.get(&before.answers) != new.answers.get(&after.answers) {
         noted.note(Standing::Same, "refused callers are told something else");
     }
 }
 
 /// Where requests arrive, and how many of them: the addresses count, not the names. Who gets nothing is left out.
-fn places(edge: &Edge, destination: &Destination) -> BTreeMap<(String, u16, String), u32> {
+fn places(edge: &Edge, destination: &Destination) -> BTreeMap<(BTreeSet<Endpoint>, String), u32> {
     let mut places = BTreeMap::new();
     for share in destination.shares.iter().filter(|share| share.weight > 0) {
         if let Some(backend) = edge.backends.get(&share.backend) {
-            let place = (backend.host.clone(), backend.port, backend.audience.clone());
+            let place = (backend.endpoints.iter().cloned().collect(), backend.audience.clone());
             *places.entry(place).or_default() += u32::from(share.weight);
         }
     }

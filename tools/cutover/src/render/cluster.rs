@@ -3,11 +3,13 @@
 use std::net::{IpAddr, SocketAddr};
 
 use edge_config::Edge;
-use edge_config::edge::Backend;
+use edge_config::edge::{Backend, Circuit, Ejection, Endpoint, Health, Protocol};
 use serde_json::{Value, json};
 
-use super::template;
+use super::template::{self, fill};
 use super::{TemplateError, seconds};
+
+const NAME: &str = "cluster.yaml";
 
 pub(super) fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
     let mut cluster = template::authorizer_cluster()?;
@@ -21,14 +23,103 @@ pub(super) fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
 
 pub(super) fn backend(name: &str, backend: &Backend) -> Result<Value, TemplateError> {
     let mut cluster = template::cluster()?;
-    let kind = if backend.host.parse::<IpAddr>().is_ok() { "STATIC" } else { "STRICT_DNS" };
-    let address = json!({ "socket_address": { "address": backend.host, "port_value": backend.port } });
+    let is_address = |endpoint: &Endpoint| endpoint.host.parse::<IpAddr>().is_ok();
+    let kind = if backend.endpoints.iter().all(is_address) { "STATIC" } else { "STRICT_DNS" };
     insert(&mut cluster, "name", json!(cluster_name(name)));
     insert(&mut cluster, "type", json!(kind));
     insert(&mut cluster, "connect_timeout", json!(seconds(backend.connect_timeout)));
-    insert(&mut cluster, "load_assignment", assignment(&cluster_name(name), &address));
+    let endpoints: Vec<Value> = backend
+        .endpoints
+        .iter()
+        .map(|Endpoint { host, port }| json!({ "endpoint": { "address": { "socket_address": { "address": host, "port_value": port } } } }))
+        .collect();
+    let assignment =
+        json!({ "cluster_name": cluster_name(name), "endpoints": [{ "lb_endpoints": endpoints }] });
+    insert(&mut cluster, "load_assignment", assignment);
+    fill(&mut cluster, NAME, "/circuit_breakers/thresholds/0", thresholds(backend))?;
+    let options = "/typed_extension_protocol_options/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+    let idle = json!(seconds(backend.idle_timeout));
+    fill(&mut cluster, NAME, &format!("{options}/common_http_protocol_options/idle_timeout"), idle)?;
+    match backend.protocol {
+        Protocol::Http1 => {}
+        Protocol::Http2 | Protocol::Grpc => {
+            // Finds a connection whose other end is gone without a word.
+            let keepalive = json!({ "interval": "30s", "timeout": "5s", "connection_idle_interval": "5s" });
+            let http2 = json!({ "http2_protocol_options": { "connection_keepalive": keepalive } });
+            fill(&mut cluster, NAME, &format!("{options}/explicit_http_config"), http2)?;
+        }
+    }
+    insert(&mut cluster, "outlier_detection", ejection(backend.ejection));
+    if let Some(health) = &backend.health {
+        insert(&mut cluster, "health_checks", json!([health_check(health, backend.protocol)]));
+    }
     Ok(cluster)
 }
+
+fn thresholds(backend: &Backend) -> Value {
+    let Circuit { connections, waiting, requests } = backend.circuit;
+    json!({
+        "max_connections": connections,
+        "max_pending_requests": waiting,
+        "max_requests": requests,
+        "retry_budget": {
+            "budget_percent": { "value": backend.retries.budget_percent },
+            // A backend with little traffic may still try again.
+            "min_retry_concurrency": 3,
+        },
+    })
+}
+
+fn ejection(ejection: Ejection) -> Value {
+    json!({
+        // A 500 is an answer: what the backend says of itself is passed on and ejects nobody.
+        "enforcing_consecutive_5xx": 0,
+        "enforcing_success_rate": 0,
+        "enforcing_failure_percentage": 0,
+        "consecutive_gateway_failure": ejection.failures.max(1),
+        "enforcing_consecutive_gateway_failure": if ejection.failures == 0 { 0 } else { 100 },
+        "interval": "1s",
+        "base_ejection_time": seconds(ejection.pause),
+        "max_ejection_time": seconds(ejection.pause.saturating_mul(10)),
+        "max_ejection_percent": ejection.most_percent,
+    })
+}
+
+fn health_check(health: &Health, protocol: Protocol) -> Value {
+    let mut check = json!({
+        "timeout": seconds(health.timeout),
+        "interval": seconds(health.interval),
+        "no_traffic_interval": seconds(health.interval),
+        "unhealthy_threshold": health.unhealthy,
+        "healthy_threshold": health.healthy,
+    });
+    match protocol {
+        Protocol::Http1 => {
+            insert(&mut check, "http_health_check", json!({ "path": health.path }));
+        }
+        Protocol::Http2 => {
+            let question = json!({ "path": health.path, "codec_client_type": "HTTP2" });
+            insert(&mut check, "http_health_check", question);
+        }
+        Protocol::Grpc => insert(&mut check, "grpc_health_check", json!({})),
+    }
+    check
+}
+
+/// Envoy's own admin interface, for the listener that scrapers read.
+pub(super) fn admin(address: SocketAddr) -> Value {
+    json!({
+        "name": ADMIN,
+        "type": "STATIC",
+        "connect_timeout": "0.250s",
+        "load_assignment": assignment(ADMIN, &socket(address)),
+        // Scrapers come one at a time; many of them at once are a mistake.
+        "circuit_breakers": { "thresholds": [{ "max_connections": 8, "max_pending_requests": 8, "max_requests": 8 }] },
+    })
+}
+
+/// The cluster of Envoy's admin interface.
+pub(super) const ADMIN: &str = "admin";
 
 /// The cluster of a backend. The prefix keeps a backend called `authorizer` apart from the authorizer.
 pub(super) fn cluster_name(backend: &str) -> String {

@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use edge_config::Edge;
-use edge_config::edge::{Backend, Destination, Sticky};
+use edge_config::edge::{Backend, Destination, Route, Sticky};
 use identity::headers;
 use serde_json::{Map, Value, json};
 
@@ -20,23 +20,13 @@ use super::routes::header;
 use super::seconds;
 
 /// The `route` of an Envoy route.
-pub(super) fn action(edge: &Edge, destination: &Destination) -> Value {
+pub(super) fn action(edge: &Edge, route: &Route, destination: &Destination) -> Value {
     let mut action = json!({
         // The wait for an answer is limited (per try, below), not its length: a large answer to a slow client
         // takes as long as it takes. An answer that stops in the middle ends with `stream_idle_timeout`.
         "timeout": "0s",
-        "retry_policy": {
-            // Only what can be repeated safely, only when the backend has not answered, and only once.
-            "retry_on": "connect-failure,refused-stream,reset-before-request",
-            "num_retries": 1,
-            "retriable_request_headers": [{ "name": ":method", "string_match": { "safe_regex": { "regex": "GET|HEAD|OPTIONS" } } }],
-        },
+        "retry_policy": retries(edge, route, destination),
     });
-    if let (Some(patience), Some(policy)) = (patience(edge, destination), action.get_mut("retry_policy")) {
-        // Envoy ignores it once an answer has begun. The timeout of idle tries it does not ignore: that one also
-        // fires while a slow client keeps Envoy from reading on.
-        insert(policy, "per_try_timeout", json!(seconds(patience)));
-    }
     match destination.only() {
         Some(backend) => insert(&mut action, "cluster", json!(cluster_name(backend))),
         None => {
@@ -46,13 +36,48 @@ pub(super) fn action(edge: &Edge, destination: &Destination) -> Value {
             }
         }
     }
+    if route.websocket {
+        insert(&mut action, "upgrade_configs", json!([{ "upgrade_type": "websocket" }]));
+    }
     action
 }
 
-/// The longest patience of the backends: Envoy chooses one only after it has set the clock.
-fn patience(edge: &Edge, destination: &Destination) -> Option<Duration> {
-    let backends = destination.backends().filter_map(|name| edge.backends.get(name));
-    backends.map(|backend| backend.request_timeout).max()
+/// Only what can be repeated safely, and only when the backend has not answered. Envoy chooses a backend after it
+/// has read this, so among several the most careful one is the measure, and the most patient one of time.
+fn retries(edge: &Edge, route: &Route, destination: &Destination) -> Value {
+    let backends: Vec<&Backend> = destination.backends().filter_map(|name| edge.backends.get(name)).collect();
+    let attempts = backends.iter().map(|backend| backend.retries.attempts).min().unwrap_or(0);
+    let mut policy = json!({ "num_retries": attempts });
+    if attempts > 0 {
+        insert(&mut policy, "retry_on", json!("connect-failure,refused-stream,reset-before-request"));
+        let safe =
+            json!([{ "name": ":method", "string_match": { "safe_regex": { "regex": "GET|HEAD|OPTIONS" } } }]);
+        insert(&mut policy, "retriable_request_headers", safe);
+        // Not at the endpoint that has just failed, when there is another.
+        let elsewhere = json!([{
+            "name": "envoy.retry_host_predicates.previous_hosts",
+            "typed_config": { "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate" },
+        }]);
+        insert(&mut policy, "retry_host_predicate", elsewhere);
+        insert(&mut policy, "host_selection_retry_max_attempts", json!(3));
+        let pause = |of: fn(&Backend) -> Duration| backends.iter().map(|backend| of(backend)).max();
+        if let (Some(first), Some(longest)) =
+            (pause(|b| b.retries.backoff), pause(|b| b.retries.longest_backoff))
+        {
+            let back_off = json!({ "base_interval": seconds(first), "max_interval": seconds(longest) });
+            insert(&mut policy, "retry_back_off", back_off);
+        }
+    }
+    // An event may be long in coming; everybody else is waited for.
+    let streams = route.stream || route.websocket;
+    if let Some(patience) = backends.iter().map(|backend| backend.request_timeout).max()
+        && !streams
+    {
+        // Envoy ignores it once an answer has begun. The timeout of idle tries it does not ignore: that one also
+        // fires while a slow client keeps Envoy from reading on.
+        insert(&mut policy, "per_try_timeout", json!(seconds(patience)));
+    }
+    policy
 }
 
 fn weighted(edge: &Edge, destination: &Destination) -> Value {
@@ -96,8 +121,11 @@ fn hashed(sticky: &Sticky) -> Value {
 
 /// Whether where a request goes depends on what the authorizer found out.
 pub(super) fn decided_late(edge: &Edge) -> bool {
-    edge.routes.iter().any(|route| match &route.destination.sticky {
-        Some(Sticky::Session | Sticky::Tenant) => route.destination.only().is_none(),
-        Some(Sticky::Cookie(_)) | None => false,
+    edge.routes.iter().any(|route| {
+        !route.canaries.is_empty()
+            || match &route.destination.sticky {
+                Some(Sticky::Session | Sticky::Tenant) => route.destination.only().is_none(),
+                Some(Sticky::Cookie(_)) | None => false,
+            }
     })
 }

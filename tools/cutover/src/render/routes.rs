@@ -1,18 +1,21 @@
 //! The route table of a listener.
 //!
-//! Envoy takes the first route that matches, so the order makes the rule "the most specific wins": exact
-//! before prefix, long before short, named methods before any. Before all of them stand the method allowlist
-//! and the internal paths; after all of them stands a refusal.
+//! The most specific route wins: a long path before a short one, exact before prefix, named methods before any.
+//! Before all of them stand the method allowlist and the internal paths; after all of them stands a refusal.
+//! `matcher` makes a tree of them.
 
 use std::cmp::Reverse;
 
-use edge_config::edge::{Exposure, Listener, METHODS, PathMatch, Policy, Route, Signatures};
+use edge_config::edge::{
+    Condition, Destination, Exposure, Listener, METHODS, PathMatch, Policy, Route, Signatures,
+};
 use edge_config::{Edge, closed_paths};
 use identity::headers;
 use serde_json::{Value, json};
 
 use super::cluster::insert;
 use super::destination;
+use super::matcher::{self, Leaf};
 use super::metadata::{NAMESPACE, REFUSAL_MARK, filter};
 
 pub(super) fn table(edge: &Edge, name: &str, listener: &Listener) -> Value {
@@ -37,17 +40,53 @@ pub(super) fn table(edge: &Edge, name: &str, listener: &Listener) -> Value {
 
 fn virtual_host(edge: &Edge, group: &str, names: &[String], exposure: Exposure) -> Value {
     let revision = &edge.revision.0;
-    let mut rendered = vec![method_allowlist(revision)];
-    rendered.extend(
-        closed_paths(edge, exposure)
-            .into_iter()
-            .map(|path| refusal("internal-path", &path, 404, "Not found", revision)),
-    );
+    let closed = closed_paths(edge, exposure)
+        .into_iter()
+        .map(|path| {
+            let routes = vec![refusal("internal-path", &path, 404, "Not found", revision)];
+            Leaf { path, methods: Vec::new(), routes }
+        })
+        .collect();
     let mut routes: Vec<&Route> = edge.routes.iter().filter(|route| route.host == group).collect();
     routes.sort_by_key(|route| (specificity(&route.path), route.methods.is_empty(), &route.name));
-    rendered.extend(routes.into_iter().map(|route| one(edge, route, exposure)));
-    rendered.push(refusal("unmatched", &everything(), 404, "Not found", revision));
-    json!({ "name": group, "domains": names, "routes": rendered })
+    let open = routes
+        .into_iter()
+        .map(|route| Leaf {
+            path: route.path.clone(),
+            methods: route.methods.clone(),
+            routes: with_canaries(edge, route, exposure),
+        })
+        .collect();
+    let rest = refusal("unmatched", &everything(), 404, "Not found", revision);
+    let tree = matcher::tree(&METHODS, method_allowlist(revision), closed, open, rest);
+    json!({ "name": group, "domains": names, "matcher": tree })
+}
+
+/// The canaries of a route stand before it. Nothing but where they go is different: whoever is taken for a canary
+/// is decided about by the same policy, with the same limits and the same answers.
+fn with_canaries(edge: &Edge, route: &Route, exposure: Exposure) -> Vec<Value> {
+    let mut rendered: Vec<Value> = route
+        .canaries
+        .iter()
+        .map(|canary| {
+            let elsewhere = Destination::whole(canary.backend.clone());
+            let mut rendered = one(edge, route, &elsewhere, exposure);
+            let (name, value) = match &canary.when {
+                Condition::Tenant(tenant) => (headers::TENANT, tenant.to_string()),
+                Condition::Header { name, value } => (name.as_str(), value.clone()),
+            };
+            let condition = json!({ "name": name, "string_match": { "exact": value } });
+            if let Some(matching) = rendered.get_mut("match") {
+                match matching.get_mut("headers").and_then(Value::as_array_mut) {
+                    Some(conditions) => conditions.push(condition),
+                    None => insert(matching, "headers", json!([condition])),
+                }
+            }
+            rendered
+        })
+        .collect();
+    rendered.push(one(edge, route, &route.destination, exposure));
+    rendered
 }
 
 /// Sorts the most specific path first.
@@ -95,7 +134,7 @@ fn refusal(name: &str, path: &PathMatch, status: u16, body: &str, revision: &str
     })
 }
 
-fn one(edge: &Edge, route: &Route, exposure: Exposure) -> Value {
+fn one(edge: &Edge, route: &Route, to: &Destination, exposure: Exposure) -> Value {
     let mut matching = path_match(&route.path);
     if !route.methods.is_empty() {
         let methods: Vec<&str> = route.methods.iter().map(String::as_str).collect();
@@ -110,12 +149,12 @@ fn one(edge: &Edge, route: &Route, exposure: Exposure) -> Value {
     json!({
         "name": route.name,
         "match": matching,
-        "route": destination::action(edge, &route.destination),
-        "request_headers_to_add": written_headers(edge, route, is_public),
+        "route": destination::action(edge, route, to),
+        "request_headers_to_add": written_headers(edge, to, is_public),
         "metadata": { "filter_metadata": { NAMESPACE: {
             "policy": route.policy,
             "revision": edge.revision.0,
-            "backend": route.backends().join(","),
+            "backend": to.backends().collect::<Vec<_>>().join(","),
             "unavailable": unavailable,
         } } },
         "typed_per_filter_config": {
@@ -127,7 +166,7 @@ fn one(edge: &Edge, route: &Route, exposure: Exposure) -> Value {
 
 /// The headers that Envoy itself writes towards a backend, over whatever was there. (It has written
 /// `x-forwarded-proto` before: with no trusted hop, the connection manager overwrites it.)
-fn written_headers(edge: &Edge, route: &Route, is_public: bool) -> Value {
+fn written_headers(edge: &Edge, to: &Destination, is_public: bool) -> Value {
     let mut constant = vec![
         header("x-forwarded-for", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"),
         header(headers::GATEWAY, "1"),
@@ -136,7 +175,7 @@ fn written_headers(edge: &Edge, route: &Route, is_public: bool) -> Value {
         constant.push(header(headers::PUBLIC, "1"));
     }
     // Among several backends each share has its own.
-    let only = route.destination.only().and_then(|name| edge.backends.get(name));
+    let only = to.only().and_then(|name| edge.backends.get(name));
     constant.extend(destination::constant_headers(only));
     Value::Array(constant)
 }

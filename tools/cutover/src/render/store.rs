@@ -96,6 +96,7 @@ pub fn store(
         ("listeners.json", &configuration.listeners),
         ("clusters.json", &configuration.clusters),
     ];
+    files.extend(configuration.secrets.iter().map(|(file, text)| (file.as_str(), text)));
     files.extend(configuration.routes.iter().map(|(file, text)| (file.as_str(), text)));
     let texts: Vec<_> = files.iter().map(|(_, text)| text.as_bytes()).collect();
     let content = digest(&texts);

@@ -1,0 +1,94 @@
+//! `canary` of a route.
+
+use identity::headers;
+
+use crate::edge::{Backend, Canary, Condition, Policy};
+use crate::fault::suggest;
+use crate::load::Declared;
+use crate::node::Node;
+use crate::reader::{self, Context, Fields};
+
+/// Envoy asks one after the other; whoever moves more than this many moves shares.
+const MAX_CANARIES: usize = 64;
+
+/// The headers that the authorizer writes about a caller and nobody else can.
+const WRITTEN: [&str; 4] = [headers::SUBJECT, headers::SESSION, headers::ROLE, headers::TENANT];
+
+/// `canary: [{ tenant: …, to: users }, { header: x-madome-auth-sub, value: …, to: users }]`
+pub(crate) fn read(
+    context: Context<'_>,
+    node: &Node,
+    what: &str,
+    backends: &Declared<Backend>,
+    policy: Option<&Policy>,
+) -> Vec<Canary> {
+    let elements = reader::list(context, node, &format!("`canary` of {what}"));
+    if elements.len() > MAX_CANARIES {
+        let problem = format!("{what} has {} canaries", elements.len());
+        context.faults.report(node.place, problem, format!("name {MAX_CANARIES} at the most"));
+    }
+    if let Some(Policy::Public) = policy {
+        let problem = format!("{what} has canaries, and nobody asks who its callers are");
+        context.faults.report(node.place, problem, "a public route deals by shares: use `to`");
+    }
+    elements.iter().filter_map(|element| one(context, element, what, backends, policy)).collect()
+}
+
+fn one(
+    context: Context<'_>,
+    node: &Node,
+    what: &str,
+    backends: &Declared<Backend>,
+    policy: Option<&Policy>,
+) -> Option<Canary> {
+    let what = format!("a canary of {what}");
+    let mut fields = Fields::of(context, node, &*what);
+    let (tenant, header) = (fields.optional("tenant"), fields.optional("header"));
+    let when = match (tenant, header) {
+        (Some(n), None) => {
+            if let Some(Policy::Internal(_)) = policy {
+                let problem = format!("{what} is for a tenant, and services act for none");
+                context.faults.report(n.place, problem, "name a `header`, such as x-madome-auth-sub");
+            }
+            reader::parsed(context, n, &format!("the tenant of {what}"), "write the tenant's UUID")
+                .map(Condition::Tenant)
+        }
+        (None, Some(n)) => {
+            let value = fields
+                .required("value", "say which value it must have: `value: …`")
+                .and_then(|n| value_of(context, n, &what));
+            written(context, n, &what).zip(value).map(|(name, value)| Condition::Header { name, value })
+        }
+        (Some(_), Some(_)) | (None, None) => {
+            let problem = format!("{what} needs either `tenant` or `header`");
+            context.faults.report(node.place, problem, "give exactly one of them");
+            None
+        }
+    };
+    let backend = fields
+        .required("to", "name the backend")
+        .and_then(|n| backends.reference(context, n, &format!("the backend of {what}")));
+    fields.finish();
+    Some(Canary { when: when?, backend: backend? })
+}
+
+/// A header that a client could send would let the client choose the stack.
+fn written(context: Context<'_>, node: &Node, what: &str) -> Option<String> {
+    let name = reader::text(context, node, &format!("the header of {what}"))?;
+    if WRITTEN.contains(&name) {
+        return Some(name.to_owned());
+    }
+    let problem = format!("{what} looks at `{name}`, which the authorizer does not write: a client could");
+    context.faults.report(node.place, problem, suggest(name, WRITTEN));
+    None
+}
+
+fn value_of(context: Context<'_>, node: &Node, what: &str) -> Option<String> {
+    let text = reader::text(context, node, &format!("the value of {what}"))?;
+    if (1..=256).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Some(text.to_owned());
+    }
+    let problem = format!("the value of {what} is {text:?}");
+    context.faults.report(node.place, problem, "write 1 to 256 visible ASCII characters");
+    None
+}

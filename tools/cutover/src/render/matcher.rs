@@ -1,0 +1,119 @@
+//! The routes of a host as a tree, so that ten thousand of them cost what ten cost.
+//!
+//! Envoy walks a list of routes from its first to its last. A matcher tree looks at the path once: a trie finds
+//! the written paths that the request's begins with, the longest first, and a handful of comparisons at each
+//! says whether it really takes the request: by whole segments, with a query or without one, and by method. A
+//! path that takes nothing hands on to the next shorter one. The route at the end has its own match as well,
+//! which says the same once more.
+
+use edge_config::edge::PathMatch;
+use serde_json::{Map, Value, json};
+
+/// Which requests lead to which routes of Envoy's.
+pub(super) struct Leaf {
+    pub(super) path: PathMatch,
+    /// Empty for every method.
+    pub(super) methods: Vec<String>,
+    /// The first whose own match fits is taken.
+    pub(super) routes: Vec<Value>,
+}
+
+/// First whoever has another method than `methods`, then `closed`, then `open`, then `rest`.
+pub(super) fn tree(
+    methods: &[&str],
+    refused: Value,
+    closed: Vec<Leaf>,
+    open: Vec<Leaf>,
+    rest: Value,
+) -> Value {
+    let open = json!({ "matcher": by_path(open, &json!({ "action": action(vec![rest]) })) });
+    let closed = json!({ "matcher": by_path(closed, &open) });
+    let refuse = json!({
+        "predicate": { "not_matcher": any_of(methods.iter().map(|method| method_is(method)).collect()) },
+        "on_match": { "action": action(vec![refused]) },
+    });
+    json!({ "matcher_list": { "matchers": [refuse] }, "on_no_match": closed })
+}
+
+/// `leaves` are sorted, the most specific first.
+fn by_path(leaves: Vec<Leaf>, otherwise: &Value) -> Value {
+    let mut map: Map<String, Value> = Map::new();
+    for leaf in leaves {
+        let path = path_is(&leaf.path);
+        let predicate = if leaf.methods.is_empty() {
+            path
+        } else {
+            let methods = any_of(leaf.methods.iter().map(|method| method_is(method)).collect());
+            json!({ "and_matcher": { "predicate": [path, methods] } })
+        };
+        let field = json!({ "predicate": predicate, "on_match": { "action": action(leaf.routes) } });
+        let here = map
+            .entry(leaf.path.path().to_owned())
+            .or_insert_with(|| json!({ "matcher": { "matcher_list": { "matchers": [] } } }));
+        if let Some(fields) = here.pointer_mut("/matcher/matcher_list/matchers").and_then(Value::as_array_mut)
+        {
+            fields.push(field);
+        }
+    }
+    if map.is_empty() {
+        // A tree needs a leaf; this one takes no path of HTTP's.
+        map.insert("\u{1}".to_owned(), otherwise.clone());
+    }
+    json!({
+        "matcher_tree": { "input": header("path", ":path"), "prefix_match_map": { "map": map } },
+        "on_no_match": otherwise,
+    })
+}
+
+fn header(name: &str, header: &str) -> Value {
+    json!({
+        "name": name,
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput",
+            "header_name": header,
+        },
+    })
+}
+
+fn one(input: &Value, matching: Value) -> Value {
+    json!({ "single_predicate": { "input": input, "value_match": matching } })
+}
+
+fn method_is(method: &str) -> Value {
+    one(&header("method", ":method"), json!({ "exact": method }))
+}
+
+/// The header has the query too.
+fn path_is(path: &PathMatch) -> Value {
+    let input = header("path", ":path");
+    let exact = |path: &str| one(&input, json!({ "exact": path }));
+    let begins = |path: &str, then: &str| one(&input, json!({ "prefix": format!("{path}{then}") }));
+    match path {
+        PathMatch::Exact(path) => any_of(vec![exact(path), begins(path, "?")]),
+        PathMatch::Prefix(path) if path == "/" => begins(path, ""),
+        PathMatch::Prefix(path) => any_of(vec![exact(path), begins(path, "/"), begins(path, "?")]),
+    }
+}
+
+/// Envoy refuses an `or` of one.
+fn any_of(mut predicates: Vec<Value>) -> Value {
+    match predicates.pop() {
+        Some(only) if predicates.is_empty() => only,
+        Some(last) => {
+            predicates.push(last);
+            json!({ "or_matcher": { "predicate": predicates } })
+        }
+        None => Value::Null,
+    }
+}
+
+fn action(routes: Vec<Value>) -> Value {
+    let (kind, mut config) = match <[Value; 1]>::try_from(routes) {
+        Ok([route]) => ("Route", route),
+        Err(routes) => ("RouteList", json!({ "routes": routes })),
+    };
+    if let Some(object) = config.as_object_mut() {
+        object.insert("@type".to_owned(), json!(format!("type.googleapis.com/envoy.config.route.v3.{kind}")));
+    }
+    json!({ "name": "route", "typed_config": config })
+}
