@@ -71,7 +71,7 @@ check: $(TOOLS)/python.done $(TOOLS)/rust.done ## Formatting, lints, dependency 
 	@cargo clippy --quiet --all-targets -- --deny warnings
 	@cargo clippy --quiet --package edge-guard --target wasm32-wasip1 -- --deny warnings
 	@tools/setup/deny
-	@cargo run --quiet --package cutover -- lint envoy/edges/dev.yaml
+	@cargo run --quiet --package cutover -- lint $(filter-out %.tenants.yaml,$(wildcard envoy/edges/*.yaml))
 
 .PHONY: render
 render: wasm ## Render envoy/edges/dev.yaml into .run/envoy and let Envoy validate it

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use crate::parts;
 use crate::ports::Port;
 use crate::process::{Process, Signal};
+use crate::tls::Tunnel;
 use crate::tokens::Mint;
 use crate::wire::Request;
 
@@ -118,6 +119,7 @@ impl EdgeBuilder {
             assert!(text.contains(old.as_str()), "{old:?} is not in {}", self.file.display());
             text = text.replace(old.as_str(), new);
         }
+        let encrypted = text.contains(" tls: {");
         let file = home.path().join("edge.yaml");
         std::fs::write(&file, text).expect("the home is writable");
         let tenants = parts::repository().join("envoy/edges/dev.tenants.yaml");
@@ -144,9 +146,15 @@ impl EdgeBuilder {
             file,
             addresses,
             _ports: ports.into_iter().map(|(_, port)| port).collect(),
+            tunnel: None,
             home,
         };
         edge.cutover(&["keys"]);
+        if encrypted {
+            edge.cutover(&["certs", "--name", "localhost"]);
+            let certificate = edge.home().join("certs/edge.pem");
+            edge.tunnel = Some(Tunnel::to(edge.address("EDGE_ADDRESS"), &certificate));
+        }
         edge.render();
         for part in ALL {
             if !self.without.contains(&part) {
@@ -168,6 +176,8 @@ pub struct Edge {
     file: PathBuf,
     addresses: BTreeMap<&'static str, SocketAddr>,
     _ports: Vec<Port>,
+    /// In front of a listener that speaks TLS, so that tests can go on speaking bytes.
+    tunnel: Option<Tunnel>,
     home: TempDir,
 }
 
@@ -175,8 +185,15 @@ impl Edge {
     /// The development edge.
     #[must_use]
     pub fn dev() -> EdgeBuilder {
+        Self::shipped("dev")
+    }
+
+    /// An edge of `envoy/edges`, by its name. One with a certificate gets a development pair, and
+    /// [`Edge::public`] is a tunnel to it.
+    #[must_use]
+    pub fn shipped(name: &str) -> EdgeBuilder {
         EdgeBuilder {
-            file: parts::repository().join("envoy/edges/dev.yaml"),
+            file: parts::repository().join(format!("envoy/edges/{name}.yaml")),
             edits: Vec::new(),
             stand_ins: BTreeMap::new(),
             without: Vec::new(),
@@ -209,7 +226,7 @@ impl Edge {
     /// Where clients come in.
     #[must_use]
     pub fn public(&self) -> SocketAddr {
-        self.address("EDGE_ADDRESS")
+        self.tunnel.as_ref().map_or_else(|| self.address("EDGE_ADDRESS"), Tunnel::address)
     }
 
     /// A request to the public listener.

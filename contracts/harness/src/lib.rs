@@ -19,6 +19,7 @@ mod parts;
 mod ports;
 mod process;
 mod stores;
+pub mod tls;
 pub mod tokens;
 pub mod wire;
 

@@ -88,7 +88,9 @@ fn every_route_carries_the_revision_and_its_policy() {
         let text = std::fs::read(home.path().join(format!("envoy/current/routes-{listener}.json"))).unwrap();
         let json: serde_json::Value = serde_json::from_slice(&text).unwrap();
         for host in json["resources"][0]["virtual_hosts"].as_array().unwrap() {
-            for route in host["routes"].as_array().unwrap() {
+            let mut routes = Vec::new();
+            collect_routes(host, &mut routes);
+            for route in routes {
                 let metadata = &route["metadata"]["filter_metadata"]["cutover"];
                 assert_eq!(metadata["revision"], edge.revision.0, "{route:#}");
                 assert!(metadata["policy"].is_string(), "{route:#}");
@@ -97,6 +99,22 @@ fn every_route_carries_the_revision_and_its_policy() {
         }
     }
     assert!(rendered > edge.routes.len());
+}
+
+/// Every route of Envoy's below `value`, wherever in the tree it stands.
+fn collect_routes<'a>(value: &'a serde_json::Value, routes: &mut Vec<&'a serde_json::Value>) {
+    if value["match"].is_object() && value["name"].is_string() {
+        routes.push(value);
+        return;
+    }
+    let below: Vec<_> = match value {
+        serde_json::Value::Object(fields) => fields.values().collect(),
+        serde_json::Value::Array(elements) => elements.iter().collect(),
+        _ => Vec::new(),
+    };
+    for value in below {
+        collect_routes(value, routes);
+    }
 }
 
 #[test]

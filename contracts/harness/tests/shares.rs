@@ -141,7 +141,8 @@ fn canaries_are_decided_by_the_verified_caller_and_keep_the_policy() {
     assert_eq!(who_answered(&ask(&edge.mint().good(1))), "users");
     assert_eq!(who_answered(&ask(&edge.mint().good(0))), "legacy");
     for name in ["x-madome-auth-sub", "X-MADOME-AUTH-SUB"] {
-        let forged = ask(&edge.mint().good(0)).header(name, chosen.to_string()).header("x-madome-auth-role", "1");
+        let forged =
+            ask(&edge.mint().good(0)).header(name, chosen.to_string()).header("x-madome-auth-role", "1");
         assert_eq!(who_answered(&forged), "legacy", "{name}");
     }
     // Without a session it is 401 in the route's words, whatever the headers say: the policy is not moved.
@@ -152,7 +153,8 @@ fn canaries_are_decided_by_the_verified_caller_and_keep_the_policy() {
     let tenant = format!("to: legacy, canary: [{{ tenant: {DEMO_TENANT}, to: users }}]");
     let edge = two.edge(&words(&tenant)).start();
     assert_eq!(who_answered(&edge.signed_in("/books")), "users");
-    let foreign = edge.mint().with(|claims| drop(claims.insert("tenantId".to_owned(), json!(uuid::Uuid::now_v7()))));
+    let foreign =
+        edge.mint().with(|claims| drop(claims.insert("tenantId".to_owned(), json!(uuid::Uuid::now_v7()))));
     let denied = edge.get("/books").token(&foreign).header("x-tenant-id", DEMO_TENANT).send();
     assert!((400..500).contains(&denied.status), "a tenant that does not exist: {denied:?}");
     assert!(edge.logged("/books", 200)["cluster"] == "backend-users");

@@ -37,7 +37,11 @@ fn a_change_takes_effect_by_itself_and_a_wrong_one_changes_nothing() {
         Backend::answering(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nold".as_slice()),
         Backend::answering(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nnew".as_slice()),
     );
-    let edge = Edge::dev().every_backend(legacy.address()).stand_in("USERS_ADDRESS", users.address()).start();
+    let edge = Edge::dev()
+        .replace("timeout_ms: 200", "timeout_ms: 5000")
+        .every_backend(legacy.address())
+        .stand_in("USERS_ADDRESS", users.address())
+        .start();
     let token = edge.mint().good(0);
     let books = || edge.get("/books").token(&token).send().text();
     let watch = edge.watch();
@@ -77,7 +81,8 @@ fn a_change_takes_effect_by_itself_and_a_wrong_one_changes_nothing() {
 #[test]
 fn what_envoy_refuses_when_it_has_it_is_taken_back_with_its_reason() {
     let backend = Backend::plain();
-    let edge = Edge::dev().every_backend(backend.address()).start();
+    let edge =
+        Edge::dev().replace("timeout_ms: 200", "timeout_ms: 5000").every_backend(backend.address()).start();
     let token = edge.mint().good(0);
     let watch = edge.watch();
     eventually("it looks at the file", &watch, || watch.log().contains("is in force"));
@@ -93,12 +98,13 @@ fn what_envoy_refuses_when_it_has_it_is_taken_back_with_its_reason() {
     assert_eq!(current(&edge), kept);
     assert!(watch.log().contains("cannot bind"), "{}", watch.log());
     // The authorizer still has the refused file's revision and the one before: requests pass.
-    assert_eq!(edge.get("/books").token(&token).send().status, 200);
+    let passes = || edge.get("/books").token(&token).send().status == 200;
+    eventually("requests pass", &watch, passes);
 
     replace(&edge, &before);
     let told = watch.log().matches("is in force").count();
     eventually("the good file is in force again", &watch, || {
         watch.log().matches("is in force").count() > told
     });
-    assert_eq!(edge.get("/books").token(&token).send().status, 200);
+    eventually("requests pass", &watch, passes);
 }

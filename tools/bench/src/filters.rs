@@ -52,16 +52,25 @@ pub(crate) fn configuration(home: &Path, variant: Variant, place: &Place<'_>) ->
         Variant::Naive => vec![naive(), router],
     };
     // Per-route settings of filters that are not in the chain would be refused.
-    let hosts = array(listener, &format!("{manager}/route_config/virtual_hosts"));
-    for route in hosts.iter_mut().filter_map(|host| host["routes"].as_array_mut()).flatten() {
-        if let Some(route) = route.as_object_mut() {
-            route.remove("typed_per_filter_config");
-        }
+    if let Some(hosts) = listener.pointer_mut(&format!("{manager}/route_config/virtual_hosts")) {
+        without_filter_settings(hosts);
     }
     if variant == Variant::Naive {
         point_authorizer(&mut whole, place.naive);
     }
     whole
+}
+
+/// Removes the settings of filters from every route below `value`, wherever in the tree it stands.
+fn without_filter_settings(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.remove("typed_per_filter_config");
+            fields.values_mut().for_each(without_filter_settings);
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(without_filter_settings),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 /// `configuration` as the shell command `command` changes it, from its standard input to its standard output.

@@ -47,6 +47,8 @@ pub enum Command {
     Agreement(crate::agreement::Arguments),
     /// Make the keys that are missing.
     Keys(KeysArguments),
+    /// Make a certificate and its key for a development edge.
+    Certs(crate::certs::Arguments),
     /// Make, list and revoke API keys.
     Apikey(ApiKeyArguments),
     /// Start the whole edge in the foreground, until Ctrl-C.
@@ -57,6 +59,10 @@ pub enum Command {
     Plan(crate::plan::Arguments),
     /// Move the shares of a route, in the edge file itself; everything else in it stays byte for byte.
     Set(crate::set::Arguments),
+    /// Show where routes go and how the backends do, from the running Envoy.
+    Status(crate::status::Arguments),
+    /// Give a backend more and more of a route while every gate holds, and take all of it back when one does not.
+    Ramp(crate::ramp::Arguments),
     /// Sign one request (RFC 9421) and print its headers, one for each line, as `curl -H @FILE` reads them.
     Sign(SignArguments),
 }

@@ -2,6 +2,8 @@
 //!
 //! * [`lint`]: check an edge file.
 //! * [`render`]: an edge becomes Envoy's configuration.
+//! * [`status`]: where routes go and how the backends do.
+//! * [`ramp`]: more and more of a route to a backend, and back when it is worse.
 //! * [`watch`]: a changed edge file takes effect, or nothing does.
 //! * [`admin`]: what running programs say of themselves.
 //! * [`keys`]: the keys that an edge signs with.
@@ -16,14 +18,17 @@
 pub mod admin;
 pub mod agreement;
 pub mod apikey;
+pub mod certs;
 pub mod cli;
 pub mod explain;
 pub mod keys;
 pub mod lint;
 pub mod plan;
+pub mod ramp;
 pub mod render;
 pub mod revoke;
 pub mod run;
 pub mod set;
 pub mod sign;
+pub mod status;
 pub mod watch;

@@ -126,7 +126,7 @@ impl Aspects {
     }
 
     /// A quantity of which more is weaker.
-    pub(super) fn more_is_weaker<T: PartialOrd>(
+    pub(super) fn more_is_weaker<T: PartialOrd + Copy>(
         &mut self,
         what: &str,
         old: T,

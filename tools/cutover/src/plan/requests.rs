@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use edge_config::Edge;
-use edge_config::edge::{Destination, METHODS, Policy, Route, Sticky};
+use edge_config::edge::{Destination, Endpoint, METHODS, Policy, Route, Sticky};
 
 use super::found::{Aspects, Finding, Region, Standing};
 use super::policy;
@@ -15,7 +15,7 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(Region, Finding)> {
     let paths = regions::paths([old, new]);
     let hosts = regions::hosts([old, new]);
     let mut compared: BTreeMap<Pair<'_>, Option<Finding>> = BTreeMap::new();
-    let mut found: BTreeMap<Spot<'_>, (BTreeSet<&'static str>, BTreeSet<String>)> = BTreeMap::new();
+    let mut found: BTreeMap<Spot<'_>, Hosts> = BTreeMap::new();
     for (listener, names) in &hosts {
         for name in names {
             let (old_group, new_group) = (before.group(listener, name), after.group(listener, name));
@@ -29,7 +29,7 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(Region, Finding)> {
                         .or_insert_with(|| difference((old, was), (new, is)));
                     if let Some(finding) = finding {
                         let spot = Spot { listener, path, itself: *itself, method, finding: finding.clone() };
-                        found.entry(spot).or_default().1.insert(name.clone());
+                        found.entry(spot).or_default().insert(name.clone());
                     }
                 }
             }
@@ -64,17 +64,23 @@ struct Spot<'a> {
 }
 
 type Hosts = BTreeSet<String>;
+type Methods = BTreeSet<&'static str>;
+
+/// The same finding about the same path of the same hosts.
+type Place = (String, String, bool, Hosts, Finding);
+
+/// The same, with its methods, whether it is the path itself or what is below.
+type Told = (String, String, Hosts, Finding, Methods);
 
 /// Joins methods, then hosts, then a path with what is below it.
-fn joined(found: BTreeMap<Spot<'_>, (BTreeSet<&'static str>, Hosts)>) -> Vec<(Region, Finding)> {
-    type Methods = BTreeSet<&'static str>;
-    let mut by_methods: BTreeMap<(String, String, bool, Hosts, Finding), Methods> = BTreeMap::new();
-    for (spot, (_, hosts)) in found {
+fn joined(found: BTreeMap<Spot<'_>, Hosts>) -> Vec<(Region, Finding)> {
+    let mut by_methods: BTreeMap<Place, Methods> = BTreeMap::new();
+    for (spot, hosts) in found {
         let Spot { listener, path, itself, method, finding } = spot;
         let key = (listener.to_owned(), path.to_owned(), itself, hosts, finding);
         by_methods.entry(key).or_default().insert(method);
     }
-    let mut by_path: BTreeMap<(String, String, Hosts, Finding, Methods), (bool, bool)> = BTreeMap::new();
+    let mut by_path: BTreeMap<Told, (bool, bool)> = BTreeMap::new();
     for ((listener, path, itself, hosts, finding), methods) in by_methods {
         let parts = by_path.entry((listener, path, hosts, finding, methods)).or_default();
         parts.0 |= itself;
@@ -154,17 +160,27 @@ fn routes((old, before): (&Edge, &Route), (new, after): (&Edge, &Route), noted: 
             format!("copies go to {} instead of {}", word(&after.shadow), word(&before.shadow)),
         );
     }
+    if before.canaries != after.canaries {
+        noted.note(Standing::Same, "other callers go elsewhere (canaries)");
+    }
+    for (what, was, is) in
+        [("websocket", before.websocket, after.websocket), ("stream", before.stream, after.stream)]
+    {
+        if was != is {
+            noted.note(Standing::Same, format!("`{what}` is {is}"));
+        }
+    }
     if old.answers.get(&before.answers) != new.answers.get(&after.answers) {
         noted.note(Standing::Same, "refused callers are told something else");
     }
 }
 
 /// Where requests arrive, and how many of them: the addresses count, not the names. Who gets nothing is left out.
-fn places(edge: &Edge, destination: &Destination) -> BTreeMap<(String, u16, String), u32> {
+fn places(edge: &Edge, destination: &Destination) -> BTreeMap<(BTreeSet<Endpoint>, String), u32> {
     let mut places = BTreeMap::new();
     for share in destination.shares.iter().filter(|share| share.weight > 0) {
         if let Some(backend) = edge.backends.get(&share.backend) {
-            let place = (backend.host.clone(), backend.port, backend.audience.clone());
+            let place = (backend.endpoints.iter().cloned().collect(), backend.audience.clone());
             *places.entry(place).or_default() += u32::from(share.weight);
         }
     }

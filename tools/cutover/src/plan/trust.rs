@@ -23,6 +23,8 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
         listeners,
         // Always loopback.
         admin: _,
+        // Counters, for reading.
+        stats: _,
         // How long Envoy waits and how many answer: availability, not who passes.
         authorizer: _,
         backends: _,
@@ -125,7 +127,7 @@ fn present<T>(
 
 fn listening(old: Option<&Listener>, new: &Listener) -> Aspects {
     let mut noted = Aspects::default();
-    let Listener { address, exposure } = new;
+    let Listener { address, exposure, tls } = new;
     let Some(old) = old else {
         noted.note(Standing::Same, format!("listens on {address} ({})", exposure.as_str()));
         return noted;
@@ -138,6 +140,14 @@ fn listening(old: Option<&Listener>, new: &Listener) -> Aspects {
             noted.note(Standing::Stricter, "public instead of internal")
         }
         (Exposure::Public, Exposure::Public) | (Exposure::Internal, Exposure::Internal) => {}
+    }
+    match (old.tls.is_some(), tls.is_some()) {
+        (true, false) => noted.note(Standing::Weaker, "no longer encrypted (TLS)"),
+        (false, true) => noted.note(Standing::Stricter, "encrypted (TLS)"),
+        (true, true) | (false, false) => {}
+    }
+    if old.tls.is_some() && tls.is_some() && old.tls != *tls {
+        noted.note(Standing::Same, "shows another certificate");
     }
     if old.address != *address {
         // Another port or another one of many addresses reaches whom it reached; leaving loopback does not.

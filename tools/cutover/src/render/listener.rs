@@ -91,8 +91,18 @@ fn second_wall(edge: &Edge) -> Value {
     json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
         // Trailers reach a backend that speaks HTTP/2; the guard never sees them.
-        "mutations": { "request_mutations": mutations, "request_trailers_mutations": mutations },
+        "mutations": { "request_mutations": mutations, "request_trailers_mutations": trailers(edge) },
     })
+}
+
+/// Trailers reach a backend that speaks HTTP/2, and the guard never sees them: every reserved name ends here.
+fn trailers(edge: &Edge) -> Vec<Value> {
+    let starts = edge.reserved.prefixes.iter();
+    let starts = starts.map(
+        |prefix| json!({ "remove_on_match": { "key_matcher": { "prefix": prefix, "ignore_case": true } } }),
+    );
+    let whole = edge.reserved.names.iter().map(|name| json!({ "remove": name }));
+    starts.chain(whole).chain([json!({ "remove": identity::headers::TENANT })]).collect()
 }
 
 fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
