@@ -12,7 +12,7 @@ use clock::UnixTime;
 use identity::{Client, TenantId};
 use validity::tenant::Standing;
 
-use crate::credential::AuthenticatedClient;
+use crate::credential::{AuthenticatedClient, AuthenticatedService};
 use crate::decision::{Failure, Stop};
 use crate::session::LiveSession;
 use crate::source::Health;
@@ -136,6 +136,38 @@ pub async fn admit_client(
     let tenants = tenants.ok_or(Failure::TenantsUnavailable)?;
     match tenants.standing(client.client().tenant, now).await? {
         Some(Standing::Active) => Ok(TenantClient { client: Arc::clone(client.client()) }),
+        Some(Standing::Suspended) => Err(TenantFault::Suspended.into()),
+        Some(Standing::Deleted) | None => Err(TenantFault::Unknown.into()),
+    }
+}
+
+/// A service that acts for the platform, or for an active tenant. Only [`admit_service`] makes one.
+#[derive(Clone, Debug)]
+pub struct TenantService {
+    service: AuthenticatedService,
+}
+
+impl TenantService {
+    /// The service.
+    #[must_use]
+    pub const fn service(&self) -> &AuthenticatedService {
+        &self.service
+    }
+}
+
+/// Lets `service` on when it acts for no tenant, or for one that is active at `now`.
+///
+/// # Errors
+/// As [`admit`].
+pub async fn admit_service(
+    service: AuthenticatedService,
+    tenants: Option<&Tenants>,
+    now: UnixTime,
+) -> Result<TenantService, Stop> {
+    let Some(tenant) = service.service().tenant else { return Ok(TenantService { service }) };
+    let tenants = tenants.ok_or(Failure::TenantsUnavailable)?;
+    match tenants.standing(tenant, now).await? {
+        Some(Standing::Active) => Ok(TenantService { service }),
         Some(Standing::Suspended) => Err(TenantFault::Suspended.into()),
         Some(Standing::Deleted) | None => Err(TenantFault::Unknown.into()),
     }

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use clock::{Clock, UnixTime};
 use edge_config::Edge;
-use edge_config::edge::ServiceTokens;
+use edge_config::edge::{ServiceTenants, ServiceTokens};
 use identity::assertion::{MAX_BYTES as MAX_BEARER_BYTES, Rejected, Verifier};
 use identity::service_token::{self, ServiceToken, TokenVerifier};
-use identity::{Caller, ServiceName};
+use identity::{Caller, Service, ServiceName};
 
 use crate::credential::CredentialFault;
 use crate::credential::keys::STALE_LIMIT;
@@ -29,7 +29,14 @@ const MAX_BYTES: u64 = 65_536;
 pub struct Services {
     verifier: Verifier,
     tokens: Option<TokenVerifier>,
-    permissions: HashMap<ServiceName, Vec<String>>,
+    listed: HashMap<ServiceName, Listed>,
+}
+
+/// What the edge file lets a service do.
+#[derive(Clone, Debug)]
+struct Listed {
+    permissions: Vec<String>,
+    tenants: ServiceTenants,
 }
 
 impl Services {
@@ -39,12 +46,12 @@ impl Services {
     /// # Errors
     /// [`CredentialFault`] with the first reason found. A service that speaks for a person, or for another
     /// service, is rejected too: only the edge says who a person is, and nobody else who a service is. A token
-    /// of a service that the edge file does not list is nobody's.
+    /// of a service that the edge file does not list, or for a tenant that it does not list for the service, is nobody's.
     pub fn verify(
         &self,
         bearer: &[u8],
         now: UnixTime,
-    ) -> Result<(ServiceName, Vec<String>), CredentialFault> {
+    ) -> Result<(Service, Vec<String>), CredentialFault> {
         let malformed = CredentialFault::Assertion(Rejected::Malformed);
         let bearer = std::str::from_utf8(bearer).map_err(|_| malformed)?;
         if let Some(tokens) = &self.tokens
@@ -52,14 +59,14 @@ impl Services {
         {
             return self.token(tokens, bearer, now).map_err(CredentialFault::ServiceToken);
         }
-        let name = match self.verifier.verify(bearer, now).map_err(CredentialFault::Assertion)? {
-            Caller::Service(name) => name,
+        let service = match self.verifier.verify(bearer, now).map_err(CredentialFault::Assertion)? {
+            Caller::Service(service) => service,
             Caller::Person(_) | Caller::Client(_) => {
                 return Err(CredentialFault::Assertion(Rejected::WrongClaims));
             }
         };
-        let permissions = self.permissions.get(&name).cloned().unwrap_or_default();
-        Ok((name, permissions))
+        let permissions = self.listed.get(&service.name).map(|listed| listed.permissions.clone()).unwrap_or_default();
+        Ok((service, permissions))
     }
 
     fn token(
@@ -67,11 +74,14 @@ impl Services {
         tokens: &TokenVerifier,
         bearer: &str,
         now: UnixTime,
-    ) -> Result<(ServiceName, Vec<String>), Rejected> {
-        let ServiceToken { service, mut permissions } = tokens.verify(bearer, now)?;
-        let listed = self.permissions.get(&service).ok_or(Rejected::WrongClaims)?;
-        permissions.retain(|permission| listed.contains(permission));
-        Ok((service, permissions))
+    ) -> Result<(Service, Vec<String>), Rejected> {
+        let ServiceToken { service: name, mut permissions, tenant } = tokens.verify(bearer, now)?;
+        let listed = self.listed.get(&name).ok_or(Rejected::WrongClaims)?;
+        if tenant.is_some_and(|tenant| !listed.tenants.include(tenant)) {
+            return Err(Rejected::WrongClaims);
+        }
+        permissions.retain(|permission| listed.permissions.contains(permission));
+        Ok((Service { name, tenant }, permissions))
     }
 }
 
@@ -121,7 +131,7 @@ pub struct ServiceKeys {
     audience: String,
     services: Vec<(ServiceName, PathBuf, WatchedFile)>,
     tokens: Option<(ServiceTokens, WatchedFile)>,
-    permissions: HashMap<ServiceName, Vec<String>>,
+    listed: HashMap<ServiceName, Listed>,
     assertions: Arc<Assertions>,
     clock: Arc<dyn Clock>,
     reloads: Reloads,
@@ -143,10 +153,13 @@ impl ServiceKeys {
             let file = WatchedFile::new(&tokens.keys, MAX_BYTES);
             (tokens, file)
         });
-        let permissions =
-            edge.services.iter().map(|(name, service)| (name.clone(), service.permissions.clone())).collect();
+        let listed = |service: &edge_config::edge::Service| Listed {
+            permissions: service.permissions.clone(),
+            tenants: service.tenants.clone(),
+        };
+        let listed = edge.services.iter().map(|(name, service)| (name.clone(), listed(service))).collect();
         let audience = edge.name.clone();
-        Self { audience, services, tokens, permissions, assertions, clock, reloads, loaded: false }
+        Self { audience, services, tokens, listed, assertions, clock, reloads, loaded: false }
     }
 
     fn rebuild(&self) -> Result<Services, String> {
@@ -158,7 +171,7 @@ impl ServiceKeys {
             TokenVerifier::from_file(&tokens.issuer, &self.audience, &tokens.keys)
                 .map_err(|error| error.to_string())
         });
-        Ok(Services { verifier, tokens: tokens.transpose()?, permissions: self.permissions.clone() })
+        Ok(Services { verifier, tokens: tokens.transpose()?, listed: self.listed.clone() })
     }
 }
 

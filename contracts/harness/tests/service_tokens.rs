@@ -34,6 +34,7 @@ fn tokens(edge: &Edge, key: &str) -> Tokens {
         key: edge.home().join("keys").join(key),
         issuer: "https://api.dev-domain.test/auth".to_owned(),
         edge_url: format!("http://{}", edge.address("EDGE_SERVICE_ADDRESS")),
+        tenant: None,
     };
     Tokens::new(&account, Arc::new(SystemClock)).unwrap()
 }

@@ -15,11 +15,13 @@ use identity::{Role, ServiceName};
 
 mod credentials;
 mod limits;
+mod services;
 
 pub use self::credentials::{
     AcceptedCredential, ApiKeys, Issuer, KeyAlgorithm, LegacyCheck, LegacySessions, LegacyStore,
     LegacyVerifier, RedisUrl,
 };
+pub use services::ServiceTenants;
 pub use limits::{LONGEST_REFILL, Limit, Mode, Per, TenantMatch};
 pub use signed::{Cidr, CidrError, Signatures, SignedPolicy};
 
@@ -186,6 +188,8 @@ pub struct Service {
     pub keys: PathBuf,
     /// What it may do.
     pub permissions: Vec<String>,
+    /// For which tenants it may act.
+    pub tenants: ServiceTenants,
 }
 
 /// Whose service tokens are believed.

@@ -313,8 +313,10 @@ pub(crate) fn service(context: Context<'_>, name: &str, node: &Node) -> Option<(
     let what = format!("service `{name}`");
     let permissions =
         fields.optional("permissions").map(|n| services::permissions(context, n, &what)).unwrap_or_default();
+    let tenants =
+        fields.optional("tenants").map(|n| services::tenants(context, n, &what)).unwrap_or_default();
     fields.finish();
-    Some((name.parse().ok()?, Service { keys: keys?, permissions }))
+    Some((name.parse().ok()?, Service { keys: keys?, permissions, tenants }))
 }
 
 /// Which sections the policies can rely on.

@@ -16,4 +16,6 @@ pub mod keyset;
 pub mod principal;
 pub mod service_token;
 
-pub use principal::{Caller, Client, ClientName, Person, Role, ServiceName, SessionId, SubjectId, TenantId};
+pub use principal::{
+    Caller, Client, ClientName, Person, Role, Service, ServiceName, SessionId, SubjectId, TenantId,
+};

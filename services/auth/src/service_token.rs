@@ -8,6 +8,7 @@
 //! | `client_assertion_type` | `urn:ietf:params:oauth:client-assertion-type:jwt-bearer` |
 //! | `client_assertion` | a JWT signed by the service, see below |
 //! | `scope` | optional: the permissions that are wanted; without it, all of them |
+//! | `tenant_id` | optional: the tenant to act for, one that the edge file lists for the service; without it, the token is for the platform |
 //!
 //! The edge lets this route through without a decision: the assertion is the proof, and nobody has a token before.
 //!
@@ -26,7 +27,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clock::{Clock, UnixTime};
 use edge_config::Edge;
-use identity::ServiceName;
+use edge_config::edge::ServiceTenants;
+use identity::{ServiceName, TenantId};
 use identity::keyset::{self, KeyFileError};
 use identity::service_token::{Issuer, ServiceToken};
 use jsonwebtoken::jwk::KeyAlgorithm;
@@ -65,7 +67,7 @@ pub enum Refusal {
     UnsupportedGrantType,
     /// The assertion is not believed. Nobody is told why.
     InvalidClient,
-    /// More was asked for than the service may do.
+    /// More was asked for than the service may do, or another tenant than it may act for.
     InvalidScope,
 }
 
@@ -105,6 +107,7 @@ struct Claims {
 struct Client {
     keys: Vec<(String, DecodingKey)>,
     permissions: Vec<String>,
+    tenants: ServiceTenants,
 }
 
 /// Gives service tokens to the services of the edge file.
@@ -152,7 +155,7 @@ impl ServiceTokens {
                 let key = DecodingKey::from_jwk(&jwk).map_err(|e| unusable(format!("key {id:?}: {e}")))?;
                 keys.push((id, key));
             }
-            clients.insert(name.clone(), Client { keys, permissions: service.permissions.clone() });
+            clients.insert(name.clone(), Client { keys, permissions: service.permissions.clone(), tenants: service.tenants.clone() });
         }
         let mut validation = Validation::new(Algorithm::EdDSA);
         // Times and audience are checked in `client`, against the clock that is handed in.
@@ -184,12 +187,15 @@ impl ServiceTokens {
         if !permissions.iter().all(|wanted| client.permissions.contains(wanted)) {
             return Ok(Err(Refusal::InvalidScope));
         }
+        if asked.tenant.is_some_and(|tenant| !client.tenants.include(tenant)) {
+            return Ok(Err(Refusal::InvalidScope));
+        }
         if !self.use_up(name, &claims).await? {
             tracing::warn!(service = %name, "a client assertion was used twice");
             return Ok(Err(Refusal::InvalidClient));
         }
         let scope = permissions.join(" ");
-        let token = ServiceToken { service: name.clone(), permissions };
+        let token = ServiceToken { service: name.clone(), permissions, tenant: asked.tenant };
         let id = uuid::Uuid::now_v7().to_string();
         let access_token = self.0.issuer.issue(&token, &id, LIFETIME, now).map_err(Error::ServiceToken)?;
         tracing::info!(service = %name, scope, token_id = id, "service token issued");
@@ -260,6 +266,7 @@ fn digest(name: &ServiceName, id: &str) -> String {
 struct Asked<'a> {
     assertion: &'a str,
     scope: Option<&'a str>,
+    tenant: Option<TenantId>,
 }
 
 impl<'a> Asked<'a> {
@@ -281,6 +288,11 @@ impl<'a> Asked<'a> {
             return Err(Refusal::InvalidRequest);
         }
         let assertion = one("client_assertion")?.ok_or(Refusal::InvalidRequest)?;
-        Ok(Self { assertion, scope: one("scope")?.filter(|scope| !scope.is_empty()) })
+        let tenant = match one("tenant_id")? {
+            None => None,
+            // Whoever names a tenant and misspells it must not get a token for the whole platform.
+            Some(tenant) => Some(tenant.parse().map_err(|_| Refusal::InvalidRequest)?),
+        };
+        Ok(Self { assertion, scope: one("scope")?.filter(|scope| !scope.is_empty()), tenant })
     }
 }

@@ -22,7 +22,7 @@ authorizer: { address: "127.0.0.1:9191" }
 hosts: { service: { listener: service, names: ["*"] } }
 backends: { users: { address: "127.0.0.1:3022" } }
 reserved_headers: { prefixes: [x-madome-, x-forwarded-, x-envoy-], names: [x-tenant-id] }
-services: { auth: { keys: "KEYS/auth.jwks.json", permissions: [users.read, users.write] } }
+services: { auth: { keys: "KEYS/auth.jwks.json", permissions: [users.read, users.write], tenants: [00000000-0000-7000-8000-000000000001] } }
 service_tokens: { issuer: "https://auth.test", keys: "KEYS/service-token.jwks.json" }
 policies: { lookup: { kind: internal } }
 answers:
@@ -103,6 +103,38 @@ impl Tokens {
 
 fn form(assertion: &str) -> [(&str, &str); 3] {
     [("grant_type", GRANT), ("client_assertion_type", CLIENT_ASSERTION), ("client_assertion", assertion)]
+}
+
+#[tokio::test]
+async fn a_token_is_for_the_tenant_that_was_asked_for_or_there_is_none() {
+    let tokens = Tokens::new(EDGE).await;
+    let listed = "00000000-0000-7000-8000-000000000001";
+    let ask = async |tenant: &[&str]| {
+        let assertion = tokens.assertion(|_| {});
+        let mut fields = form(&assertion).to_vec();
+        fields.extend(tenant.iter().map(|tenant| ("tenant_id", *tenant)));
+        tokens.post(&fields).await
+    };
+    let keys = tokens.home.key("service-token.jwks.json");
+    let verifier = TokenVerifier::from_file("https://auth.test", "dev", &keys).unwrap();
+    let of = |answer: &Value| {
+        verifier.verify(answer["access_token"].as_str().unwrap(), tokens.clock.now()).unwrap().tenant
+    };
+    let (status, answer) = ask(&[listed]).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(of(&answer), Some(listed.parse().unwrap()));
+    let (status, answer) = ask(&[]).await;
+    assert_eq!((status, of(&answer)), (200, None));
+    // Never a token for the platform instead of the one that was asked for.
+    for (tenant, error) in [
+        (&["00000000-0000-7000-8000-000000000002"][..], "invalid_scope"),
+        (&["demo"], "invalid_request"),
+        (&[""], "invalid_request"),
+        (&[listed, listed], "invalid_request"),
+    ] {
+        let (status, answer) = ask(tenant).await;
+        assert_eq!((status, answer["error"].as_str()), (400, Some(error)), "{tenant:?}");
+    }
 }
 
 #[tokio::test]
