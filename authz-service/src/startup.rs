@@ -205,7 +205,9 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
     }
     let legacy = match &edge.legacy_sessions {
         None => None,
-        Some(rules) => Some(Arc::new(LegacySessions::new(rules).map_err(AssemblyError::Legacy)?)),
+        Some(rules) => {
+            Some(Arc::new(LegacySessions::new(rules, metrics.legacy()).map_err(AssemblyError::Legacy)?))
+        }
     };
 
     let assertions = Arc::new(Assertions::default());

@@ -96,14 +96,21 @@ impl Tenants {
         }
     }
 
-    /// How the directory is, for `/readyz`. A service that is asked later is not a reason to take no checks now.
+    /// How the directory is, for `/readyz`. A service that has answered once is not a reason to take no checks later:
+    /// every replica loses it at once, and what is remembered still counts for a while.
     #[must_use]
     pub fn health(&self, now: UnixTime) -> Health {
         match self {
             Self::Listed(directory) => directory.health(now),
             Self::Asked(memory) => {
                 let (known, unknown) = memory.rough_sizes();
-                Health { ready: true, detail: format!("{known} known, {unknown} unknown in memory") }
+                let ready = memory.has_answered();
+                let detail = if ready {
+                    format!("{known} known, {unknown} unknown in memory")
+                } else {
+                    "the tenants service has not answered yet".to_owned()
+                };
+                Health { ready, detail }
             }
         }
     }

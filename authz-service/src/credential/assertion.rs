@@ -47,11 +47,7 @@ impl Services {
     /// [`CredentialFault`] with the first reason found. A service that speaks for a person, or for another
     /// service, is rejected too: only the edge says who a person is, and nobody else who a service is. A token
     /// of a service that the edge file does not list, or for a tenant that it does not list for the service, is nobody's.
-    pub fn verify(
-        &self,
-        bearer: &[u8],
-        now: UnixTime,
-    ) -> Result<(Service, Vec<String>), CredentialFault> {
+    pub fn verify(&self, bearer: &[u8], now: UnixTime) -> Result<(Service, Vec<String>), CredentialFault> {
         let malformed = CredentialFault::Assertion(Rejected::Malformed);
         let bearer = std::str::from_utf8(bearer).map_err(|_| malformed)?;
         if let Some(tokens) = &self.tokens
@@ -65,7 +61,8 @@ impl Services {
                 return Err(CredentialFault::Assertion(Rejected::WrongClaims));
             }
         };
-        let permissions = self.listed.get(&service.name).map(|listed| listed.permissions.clone()).unwrap_or_default();
+        let permissions =
+            self.listed.get(&service.name).map(|listed| listed.permissions.clone()).unwrap_or_default();
         Ok((service, permissions))
     }
 

@@ -63,7 +63,8 @@ pub(super) fn assemble(
                 untrusted_after: listed.untrusted_after,
             };
             let counts = metrics.lookups("memory");
-            let memory = Arc::new(Memory::new(source, Arc::clone(&channel), lifetimes, counts));
+            let memory = Memory::new(source, Arc::clone(&channel), lifetimes, counts);
+            let memory = Arc::new(memory.telling(Arc::clone(telling)));
             pushed_tenants = listed.redis.then(|| Arc::clone(&memory));
             Some(Tenants::Asked(memory))
         }

@@ -196,15 +196,24 @@ async fn a_token_for_a_tenant_acts_for_it_alone_and_every_call_is_audited() {
     assert_eq!(refused.first().unwrap()["reason"], "tenant_suspended");
 
     authz.home.list_tenant("suspended");
-    eventually("the tenant is suspended", async || call(Some(TENANT), ids[0]).await.is(403, "tenant_suspended"))
-        .await;
+    eventually("the tenant is suspended", async || {
+        call(Some(TENANT), ids[0]).await.is(403, "tenant_suspended")
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_service_has_its_own_counter() {
     let authz = Authz::start_with(Home::new(), |edge| {
-        edge.replacen("answers:\n", "limits:\n  calls: { per: service, rate: 2, seconds: 3600 }\nanswers:\n", 1)
-            .replace("policy: any-service, to: users, answers: library", "policy: any-service, to: users, answers: library, limits: [calls]")
+        edge.replacen(
+            "answers:\n",
+            "limits:\n  calls: { per: service, rate: 2, seconds: 3600 }\nanswers:\n",
+            1,
+        )
+        .replace(
+            "policy: any-service, to: users, answers: library",
+            "policy: any-service, to: users, answers: library, limits: [calls]",
+        )
     })
     .await;
     let assertion = |name: &str| sign(name, &authz.home.at(&format!("{name}.pem")), &service(name), "test");

@@ -21,8 +21,8 @@ pub use self::credentials::{
     AcceptedCredential, ApiKeys, Issuer, KeyAlgorithm, LegacyCheck, LegacySessions, LegacyStore,
     LegacyVerifier, RedisUrl,
 };
-pub use services::ServiceTenants;
 pub use limits::{LONGEST_REFILL, Limit, Mode, Per, TenantMatch};
+pub use services::ServiceTenants;
 pub use signed::{Cidr, CidrError, Signatures, SignedPolicy};
 
 /// A whole, valid edge.

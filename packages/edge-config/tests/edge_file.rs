@@ -529,8 +529,9 @@ fn permissions_and_service_tokens_are_checked() {
     let Policy::Internal(policy) = &edge.policies["account-lookup"] else { unreachable!() };
     assert_eq!(policy.permissions, ["users.read"]);
     assert_eq!(edge.service_tokens.unwrap().issuer, "auth");
-    let (listed, other) =
-        ["00000000-0000-7000-8000-000000000001", "00000000-0000-7000-8000-000000000002"].map(|t| t.parse().unwrap()).into();
+    let (listed, other) = ["00000000-0000-7000-8000-000000000001", "00000000-0000-7000-8000-000000000002"]
+        .map(|t| t.parse().unwrap())
+        .into();
     let tenants = |text: &str| {
         let edge = parse(Path::new("edge.yaml"), text, &nothing_set).unwrap();
         edge.services[&"auth".parse().unwrap()].tenants.clone()

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clock::{Clock, UnixTime};
-use identity::{ServiceName, TenantId};
 use identity::assertion::key_id;
 use identity::keyset::{self, KeyFileError};
+use identity::{ServiceName, TenantId};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::Method;

@@ -147,7 +147,10 @@ async fn a_caller_is_who_the_edge_says_and_who_is_expected() {
     let callers = Callers::new("reports", "dev", &jwks, vec![name("auth")]).unwrap();
     let now = UnixTime::from_seconds(1_800_000_000);
     let sign = |issuer: &str, who: &str, audience: &str| {
-        Signer::from_file(issuer, &pem).unwrap().sign(&Caller::Service(name(who).into()), audience, now).unwrap()
+        Signer::from_file(issuer, &pem)
+            .unwrap()
+            .sign(&Caller::Service(name(who).into()), audience, now)
+            .unwrap()
     };
     let good = sign("dev", "auth", "reports");
     assert_eq!(callers.caller([good.as_bytes()], now), Ok(name("auth").into()));

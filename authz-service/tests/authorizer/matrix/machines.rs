@@ -11,7 +11,7 @@ use identity::TenantId;
 use identity::service_token::{Issuer, ServiceToken};
 use signed_request::{Message, Signature, SigningKey, sign};
 
-use super::{bearer, cell, Offer};
+use super::{Offer, bearer, cell};
 use crate::kit::check::Check;
 use crate::kit::mint::Ed25519;
 use crate::kit::{Authz, Home, NOW, SUSPENDED, TENANT, UNLISTED};
@@ -34,30 +34,34 @@ const ROUTES: [(&str, &str, &str, &str); 4] = [
 fn edge(home: &Home) -> impl Fn(String) -> String + use<> {
     let at = home.path().to_str().unwrap().to_owned();
     move |edge: String| {
-        edge.replacen("auth.jwks.json\" }", "auth.jwks.json\", permissions: [users.read, users.write], tenants: any }", 1)
-            .replacen(
-                "sync.jwks.json\" }",
-                &format!("sync.jwks.json\", permissions: [users.read], tenants: [{TENANT}] }}"),
-                1,
-            )
-            .replacen(
-                "policies:\n",
-                &format!(
-                    "signatures: {{ keys: \"{at}/signing-keys.yaml\" }}
+        edge.replacen(
+            "auth.jwks.json\" }",
+            "auth.jwks.json\", permissions: [users.read, users.write], tenants: any }",
+            1,
+        )
+        .replacen(
+            "sync.jwks.json\" }",
+            &format!("sync.jwks.json\", permissions: [users.read], tenants: [{TENANT}] }}"),
+            1,
+        )
+        .replacen(
+            "policies:\n",
+            &format!(
+                "signatures: {{ keys: \"{at}/signing-keys.yaml\" }}
 service_tokens: {{ issuer: \"https://auth.test\", keys: \"{at}/tokens.jwks.json\" }}
 policies:
   partner: {{ kind: signed, keys: [partner], addresses: [192.0.2.0/24] }}
   may-read: {{ kind: internal, permissions: [users.read] }}\n"
-                ),
-                1,
-            )
-            .replacen(
-                "routes:\n",
-                "routes:
+            ),
+            1,
+        )
+        .replacen(
+            "routes:\n",
+            "routes:
   - { name: sync, host: api, prefix: /sync, policy: partner, to: users, answers: users }
   - { name: reading, host: service, prefix: /_/reading, policy: may-read, to: users, answers: users }\n",
-                1,
-            )
+            1,
+        )
     }
 }
 
@@ -171,9 +175,8 @@ fn signers() -> Vec<(&'static str, Signed)> {
 
 /// The tokens of services.
 fn tokens(home: &Home) -> Vec<(String, Offer)> {
-    let issuer = |name: &str, audience: &str, key: &str| {
-        Issuer::from_file(name, audience, &home.at(key)).unwrap()
-    };
+    let issuer =
+        |name: &str, audience: &str, key: &str| Issuer::from_file(name, audience, &home.at(key)).unwrap();
     let ours = issuer("https://auth.test", "test", "tokens.pem");
     let token = |service: &str, permissions: &[&str], tenant: Option<&str>| ServiceToken {
         service: service.parse().unwrap(),
@@ -192,7 +195,10 @@ fn tokens(home: &Home) -> Vec<(String, Offer)> {
         ("with a permission that the edge file does not list", {
             issue(&ours, &token("sync", &["users.write"], None), THEN)
         }),
-        ("of a service that the edge file does not list", issue(&ours, &token("stranger", &read, None), THEN)),
+        (
+            "of a service that the edge file does not list",
+            issue(&ours, &token("stranger", &read, None), THEN),
+        ),
         ("for an active tenant", issue(&ours, &token("auth", &read, Some(TENANT)), THEN)),
         ("for a suspended tenant", issue(&ours, &token("auth", &read, Some(SUSPENDED)), THEN)),
         ("for an unknown tenant", issue(&ours, &token("auth", &read, Some(UNLISTED)), THEN)),
@@ -233,7 +239,11 @@ pub(super) async fn decisions(text: &mut String) {
     authz.clock.advance_seconds(THEN - NOW);
     let question = |route: &str, policy: &str, exposure: &str| {
         let called = route.split(' ').next().unwrap();
-        authz.check("me").extension("route", called).extension("policy", policy).extension("exposure", exposure)
+        authz
+            .check("me")
+            .extension("route", called)
+            .extension("policy", policy)
+            .extension("exposure", exposure)
     };
     let spent = Signed::with(|s| s.nonce = Some("nonce-that-was-spent".to_owned()));
     authz.ask(spent.offer(question("sync", "partner", "public"))).await.expect(200, "allowed");

@@ -105,6 +105,54 @@ fn form(assertion: &str) -> [(&str, &str); 3] {
     [("grant_type", GRANT), ("client_assertion_type", CLIENT_ASSERTION), ("client_assertion", assertion)]
 }
 
+/// Waits until `holds`, for twenty seconds at most: how soon is not what is asserted here.
+async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    for _ in 0..200 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("never: {what}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_list_of_services_counts_without_a_restart() {
+    let tokens = Tokens::new(EDGE).await;
+    let scope = async || {
+        let assertion = tokens.assertion(|_| {});
+        let (status, answer) = tokens.ask(&assertion).await;
+        (status, answer["scope"].as_str().map(str::to_owned))
+    };
+    assert_eq!(scope().await, (200, Some("users.read users.write".to_owned())));
+    let file = tokens.home.path().join("edge.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let write = |text: &str| {
+        let next = file.with_extension("next");
+        std::fs::write(&next, text).unwrap();
+        std::fs::rename(&next, &file).unwrap();
+    };
+    write(&text.replace("users.read, users.write", "users.read"));
+    eventually("a permission is gone", async || scope().await == (200, Some("users.read".to_owned()))).await;
+
+    // A file that makes no sense changes nothing.
+    write(&text.replace("policies:", "polices:"));
+    tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
+    assert_eq!(scope().await, (200, Some("users.read".to_owned())));
+
+    // Another key for the same service: the old one is nobody's from then on.
+    write(&text);
+    eventually("both are back", async || scope().await.1.is_some_and(|scope| scope.contains("write"))).await;
+    let other = std::fs::read(tokens.home.key("service-token.jwks.json")).unwrap();
+    std::fs::write(tokens.home.key("auth.jwks.json"), other).unwrap();
+    eventually("the old key is refused", async || scope().await.0 == 401).await;
+
+    let without: String =
+        text.lines().filter(|line| !line.starts_with("service_tokens")).map(|line| format!("{line}\n")).collect();
+    write(&without);
+    eventually("nobody gets a token", async || scope().await.0 == 401).await;
+}
+
 #[tokio::test]
 async fn a_token_is_for_the_tenant_that_was_asked_for_or_there_is_none() {
     let tokens = Tokens::new(EDGE).await;
