@@ -88,6 +88,7 @@ impl Assembled {
         let telling = Arc::clone(&self.admin.telling);
         let target = Target {
             snapshots: Arc::clone(&self.admin.authorizer.snapshots),
+            assertions: Arc::clone(&self.admin.authorizer.assertions),
             metrics: Arc::clone(&self.admin.metrics),
             standing: Arc::clone(&self.admin.edge_file),
             listener: Arc::new(move |outcome| {

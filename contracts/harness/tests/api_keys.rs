@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 
 use harness::tokens::{DEMO_TENANT, SUSPENDED_TENANT};
 use harness::wire::{Answer, Request};
-use harness::{Backend, Edge};
+use harness::{Backend, Edge, Part};
 use serde_json::Value;
 
 /// The stated time from a revocation to the first refusal.
 const REVOKED_WITHIN: Duration = Duration::from_secs(1);
 
 fn edge(backend: &Backend) -> Edge {
-    Edge::dev()
+    let mut edge = Edge::dev()
+        .without(Part::Authz)
         .every_backend(backend.address())
         .replace(
             "policies:\n",
@@ -30,12 +31,18 @@ policies:
   - { name: writers, host: api, prefix: /writers, policy: writers, to: users, answers: users }
 ",
         )
-        .start()
+        .start();
+    // A replica without the file is not ready: the first key is there before it.
+    make(&edge, &[]);
+    edge.start(Part::Authz);
+    edge.wait_until_ready();
+    edge
 }
 
 /// Makes a key with `cutover apikey new`: its id, and its text.
 fn make(edge: &Edge, more: &[&str]) -> (String, String) {
-    let arguments = [&["apikey", "--json", "new", "--client", "nightly", "--tenant", DEMO_TENANT], more].concat();
+    let arguments =
+        [&["apikey", "--json", "new", "--client", "nightly", "--tenant", DEMO_TENANT], more].concat();
     let made: Value = serde_json::from_str(&edge.cutover(&arguments)).expect("it prints JSON");
     let text = |name: &str| made[name].as_str().expect("a key has an id and a text").to_owned();
     (text("id"), text("key"))

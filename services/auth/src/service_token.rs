@@ -26,11 +26,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clock::{Clock, UnixTime};
-use identity::keyset::{self, KeyFileError};
-use identity::service_token::{Issuer, ServiceToken};
+use identity::service_token::ServiceToken;
 use identity::{ServiceName, TenantId};
-use jsonwebtoken::jwk::KeyAlgorithm;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use jsonwebtoken::{Algorithm, Validation};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait as _, DatabaseConnection, EntityTrait as _, QueryFilter as _};
@@ -145,7 +143,12 @@ impl ServiceTokens {
         let registered = RwLock::new(Some(Arc::new(read)));
         let inner = Arc::new(Inner { registered, validation, database, clock });
         // A file that changed since it was read is read once more: nothing is stamped before the first look.
-        tokio::spawn(registered::follow(Arc::downgrade(&inner), files, watched, registered::Stamp::default()));
+        tokio::spawn(registered::follow(
+            Arc::downgrade(&inner),
+            files,
+            watched,
+            registered::Stamp::default(),
+        ));
         Ok(Some(Self(inner)))
     }
 
@@ -185,7 +188,8 @@ impl ServiceTokens {
         let scope = permissions.join(" ");
         let token = ServiceToken { service: name.clone(), permissions, tenant: asked.tenant };
         let id = uuid::Uuid::now_v7().to_string();
-        let access_token = registered.issuer.issue(&token, &id, LIFETIME, now).map_err(Error::ServiceToken)?;
+        let access_token =
+            registered.issuer.issue(&token, &id, LIFETIME, now).map_err(Error::ServiceToken)?;
         tracing::info!(service = %name, scope, token_id = id, "service token issued");
         Ok(Ok(Granted { access_token, token_type: "Bearer", expires_in: LIFETIME.as_secs(), scope }))
     }

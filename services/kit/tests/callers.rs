@@ -42,16 +42,22 @@ impl Fixture {
         let router = Router::new()
             .route("/person", get(|Person(person): Person| async move { person.subject.to_string() }))
             .route("/service", get(|ServiceCaller(service): ServiceCaller| async move { said(&service) }))
-            .route("/client", get(|Client(client): Client| async move {
-                format!("{} of {} may {}", client.name, client.tenant, client.scopes.join(" "))
-            }))
-            .route("/anyone", get(|Caller(caller): Caller| async move {
-                match caller {
-                    Proved::Person(person) => person.subject.to_string(),
-                    Proved::Service(service) => said(&service),
-                    Proved::Client(client) => client.name.to_string(),
-                }
-            }))
+            .route(
+                "/client",
+                get(|Client(client): Client| async move {
+                    format!("{} of {} may {}", client.name, client.tenant, client.scopes.join(" "))
+                }),
+            )
+            .route(
+                "/anyone",
+                get(|Caller(caller): Caller| async move {
+                    match caller {
+                        Proved::Person(person) => person.subject.to_string(),
+                        Proved::Service(service) => said(&service),
+                        Proved::Client(client) => client.name.to_string(),
+                    }
+                }),
+            )
             .with_state(App(gate));
         Self { home, clock, router }
     }
@@ -134,7 +140,7 @@ async fn an_identity_that_is_missing_doubled_old_or_for_another_is_none() {
     });
     let (good, elsewhere) = (f.sign(&client, "here"), f.sign(&client, "there"));
     let refused = (REFUSED.0, REFUSED.1.to_owned());
-    for identities in [&[][..], &[&good, &good], &[&elsewhere], &["nightly"]] {
+    for identities in [&[][..], &[good.as_str(), good.as_str()], &[elsewhere.as_str()], &["nightly"]] {
         assert_eq!(f.ask("/client", identities).await, refused, "{} identities", identities.len());
     }
     assert_eq!(f.ask("/client", &[&good]).await.0, 200);

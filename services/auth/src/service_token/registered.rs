@@ -68,8 +68,8 @@ impl Files {
             "CUTOVER_HOME" => Some(self.home.display().to_string()),
             name => std::env::var(name).ok(),
         };
-        let edge =
-            edge_config::load(&self.edge, &environment).map_err(|faults| Unusable::Edge(faults.to_string()))?;
+        let edge = edge_config::load(&self.edge, &environment)
+            .map_err(|faults| Unusable::Edge(faults.to_string()))?;
         let mut watched = vec![self.edge.clone(), self.signing_key.clone()];
         watched.extend(edge.services.values().map(|service| service.keys.clone()));
         let Some(tokens) = &edge.service_tokens else { return Ok((None, watched)) };
@@ -121,7 +121,10 @@ pub(super) async fn follow(inner: Weak<Inner>, files: Files, mut watched: Vec<Pa
         let Ok(Some((now, read))) = looking.await else { continue };
         match read {
             Ok((Some(registered), files)) => {
-                tracing::info!(services = registered.clients.len(), "services that can get tokens are read again");
+                tracing::info!(
+                    services = registered.clients.len(),
+                    "services that can get tokens are read again"
+                );
                 seen = if files == watched { now } else { stamp(&files) };
                 watched = files;
                 replace(&inner.registered, Some(registered));

@@ -108,7 +108,7 @@ async fn it_starts_before_redis_does_and_tells_it_what_ended_once_it_is_there() 
     let started = auth::app(&app.settings, std::sync::Arc::new(app.clock.clone())).await;
     started.expect("it starts without Redis");
     let mut connection = validity::connect(&redis.url()).unwrap();
-    redis.run();
+    redis.restart();
     let mut known = false;
     for _ in 0..200 {
         let asked = redis::cmd("EXISTS").arg(&key).query_async::<bool>(&mut connection).await;

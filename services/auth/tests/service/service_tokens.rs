@@ -147,8 +147,11 @@ async fn a_changed_list_of_services_counts_without_a_restart() {
     std::fs::write(tokens.home.key("auth.jwks.json"), other).unwrap();
     eventually("the old key is refused", async || scope().await.0 == 401).await;
 
-    let without: String =
-        text.lines().filter(|line| !line.starts_with("service_tokens")).map(|line| format!("{line}\n")).collect();
+    let without: String = text
+        .lines()
+        .filter(|line| !line.starts_with("service_tokens"))
+        .map(|line| format!("{line}\n"))
+        .collect();
     write(&without);
     eventually("nobody gets a token", async || scope().await.0 == 401).await;
 }

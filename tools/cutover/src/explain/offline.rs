@@ -105,8 +105,15 @@ pub(super) fn explain(
     if !not_known.is_empty() {
         told.insert("not_known".to_owned(), not_known.into());
     }
-    decide(&unknown::without_redis(&edge), arguments, &request, &stripped, (route, listener.exposure), &mut told)
-        .map_err(Failed::Other)?;
+    decide(
+        &unknown::without_redis(&edge),
+        arguments,
+        &request,
+        &stripped,
+        (route, listener.exposure),
+        &mut told,
+    )
+    .map_err(Failed::Other)?;
     Ok(Value::Object(told))
 }
 

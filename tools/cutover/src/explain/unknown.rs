@@ -7,13 +7,22 @@ use super::Arguments;
 
 /// One sentence for each thing that a running edge knows about a request on `route` and this explanation does not. `shared`
 /// says whether replicas share Redis. Credentials that the policy does not accept need no sentence.
-pub(super) fn of(edge: &Edge, route: &Route, arguments: &Arguments, method: &str, shared: bool) -> Vec<String> {
+pub(super) fn of(
+    edge: &Edge,
+    route: &Route,
+    arguments: &Arguments,
+    method: &str,
+    shared: bool,
+) -> Vec<String> {
     let mut told = Vec::new();
     let mut tell = |sentence: String| told.push(sentence);
     let policy = edge.policies.get(&route.policy);
     let limits = &route.limits;
     if !limits.is_empty() {
-        tell(format!("how much of the limits {} is used up: counted as if nobody had called before", limits.join(", ")));
+        tell(format!(
+            "how much of the limits {} is used up: counted as if nobody had called before",
+            limits.join(", ")
+        ));
     }
     match policy {
         Some(Policy::Signed(_)) => {

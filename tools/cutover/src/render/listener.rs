@@ -8,7 +8,7 @@ use super::cluster::{insert, socket};
 use super::metadata::{REFUSAL_MARK, filter};
 use super::routes::whole_body;
 use super::template::{self, fill};
-use super::{Paths, TemplateError, access_log, guard, seconds};
+use super::{Paths, TemplateError, access_log, decided, guard, seconds};
 
 /// `routes` says how the connection manager comes by its routes: field and value.
 pub(super) fn render(
@@ -29,6 +29,7 @@ pub(super) fn render(
         second_wall(edge),
         json!({ "name": filter::AUTHORIZER, "typed_config": authorizer(edge)? }),
         refusal(),
+        decided::filter(),
         json!({ "name": filter::ROUTER, "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
             "suppress_envoy_headers": true,

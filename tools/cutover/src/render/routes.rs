@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::cluster::{cluster_name, insert};
 use super::metadata::{NAMESPACE, REFUSAL_MARK, filter};
-use super::seconds;
+use super::{decided, seconds};
 
 pub(super) fn table(edge: &Edge, name: &str, listener: &Listener) -> Value {
     let mut hosts: Vec<Value> = edge
@@ -91,7 +91,11 @@ fn refusal(name: &str, path: &PathMatch, status: u16, body: &str, revision: &str
         "direct_response": { "status": status, "body": { "inline_string": body } },
         "response_headers_to_add": [header(REFUSAL_MARK, "1")],
         "metadata": { "filter_metadata": { NAMESPACE: { "policy": "none", "revision": revision } } },
-        "typed_per_filter_config": { filter::AUTHORIZER: no_decision(), filter::REFUSAL: content_type(None) },
+        "typed_per_filter_config": {
+            filter::AUTHORIZER: no_decision(),
+            filter::REFUSAL: content_type(None),
+            filter::DECIDED: decided::by_nobody(),
+        },
     })
 }
 
@@ -108,6 +112,13 @@ fn one(edge: &Edge, route: &Route, exposure: Exposure) -> Value {
     let asks_nobody = is_public && route.limits.is_empty();
     let authorizer = if asks_nobody { no_decision() } else { decision(edge, route, exposure) };
     let backend = edge.backends.get(&route.backend);
+    let mut filters = json!({
+        filter::AUTHORIZER: authorizer,
+        filter::REFUSAL: content_type(answers.and_then(|answers| answers.content_type.as_deref())),
+    });
+    if asks_nobody {
+        insert(&mut filters, filter::DECIDED, decided::by_nobody());
+    }
     json!({
         "name": route.name,
         "match": matching,
@@ -119,10 +130,7 @@ fn one(edge: &Edge, route: &Route, exposure: Exposure) -> Value {
             "backend": route.backend,
             "unavailable": unavailable,
         } } },
-        "typed_per_filter_config": {
-            filter::AUTHORIZER: authorizer,
-            filter::REFUSAL: content_type(answers.and_then(|answers| answers.content_type.as_deref())),
-        },
+        "typed_per_filter_config": filters,
     })
 }
 
