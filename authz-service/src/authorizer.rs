@@ -302,7 +302,8 @@ impl Authorizer {
             Presented::NotOffered => return Err(DenyReason::NoCredential.into()),
             Presented::Failed(fault) => return Err(DenyReason::Credential(fault).into()),
         };
-        *who = Who::Service(service.name().clone());
+        *who = Who::Service(service.service().clone());
+        let service = tenant::admit_service(service, self.tenants.as_ref(), now).await?;
         policy::permit_service(&service, policy)
     }
     async fn permit_signer(
@@ -321,7 +322,7 @@ impl Authorizer {
             Presented::NotOffered => return Err(DenyReason::NoCredential.into()),
             Presented::Failed(fault) => return Err(DenyReason::Credential(fault).into()),
         };
-        *who = Who::Service(signer.service().clone());
+        *who = Who::Service(signer.service().clone().into());
         policy::permit_signer(address, &signer, policy)
     }
 }

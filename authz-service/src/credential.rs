@@ -29,7 +29,7 @@ use ::lease::Tag;
 use clock::UnixTime;
 use edge_config::edge::Sessions;
 use identity::assertion::Rejected;
-use identity::{Client, Person, ServiceName};
+use identity::{Client, Person, Service, ServiceName};
 
 use crate::check::CheckInput;
 use crate::credential::api_key::ApiKeyFault;
@@ -177,7 +177,7 @@ impl AuthenticatedClient {
 /// A service whose assertion or token was believed. Only this module can make one.
 #[derive(Clone, Debug)]
 pub struct AuthenticatedService {
-    name: ServiceName,
+    service: Service,
     permissions: Vec<String>,
 }
 
@@ -185,7 +185,13 @@ impl AuthenticatedService {
     /// Which service it is.
     #[must_use]
     pub fn name(&self) -> &ServiceName {
-        &self.name
+        &self.service.name
+    }
+
+    /// Which service it is, and for which tenant it acts.
+    #[must_use]
+    pub const fn service(&self) -> &Service {
+        &self.service
     }
 
     /// What it may do: nothing that the edge file does not list for it.
@@ -262,7 +268,7 @@ pub fn present_service(
     };
     let services = assertions.current(now)?;
     Ok(match services.verify(assertion, now) {
-        Ok((name, permissions)) => Presented::Verified(AuthenticatedService { name, permissions }),
+        Ok((service, permissions)) => Presented::Verified(AuthenticatedService { service, permissions }),
         Err(fault) => Presented::Failed(fault),
     })
 }

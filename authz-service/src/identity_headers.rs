@@ -11,7 +11,7 @@
 //! | `x-madome-auth-scope` | when there are scopes | when there are scopes | removed | removed |
 //! | `x-madome-auth-sid` | set | removed | removed | removed |
 //! | `x-madome-auth-role` | set | when it has one | removed | removed |
-//! | `x-tenant-id` | set | set | removed | removed |
+//! | `x-tenant-id` | set | set | when it acts for one | removed |
 //! | `x-madome-identity` | signed | signed | signed | removed |
 //!
 //! The header that API keys come in is removed where the policy accepts them: no backend learns a key.
@@ -131,10 +131,15 @@ impl IdentityWriter {
                 }
                 remove
             }
-            who @ Who::Service(name) => {
-                set.push((headers::SUBJECT, name.to_string()));
+            who @ Who::Service(service) => {
+                set.push((headers::SUBJECT, service.name.to_string()));
                 set.push((headers::IDENTITY, self.signed(who, audience, now, &mut good_until)?));
-                vec![headers::PUBLIC, headers::SCOPE, headers::SESSION, headers::ROLE, headers::TENANT]
+                let mut remove = vec![headers::PUBLIC, headers::SCOPE, headers::SESSION, headers::ROLE];
+                match service.tenant {
+                    Some(tenant) => set.push((headers::TENANT, tenant.to_string())),
+                    None => remove.push(headers::TENANT),
+                }
+                remove
             }
         };
         Ok(HeaderEdits { set, remove, remove_key: None, good_until })
@@ -159,7 +164,7 @@ impl IdentityWriter {
         self.misses.inc();
         let caller = match who {
             Who::Person(person) => Caller::Person(person.as_ref().clone()),
-            Who::Service(name) => Caller::Service(name.clone()),
+            Who::Service(service) => Caller::Service(service.clone()),
             Who::Client(client) => Caller::Client(client.as_ref().clone()),
             // Nobody in particular has no identity to sign.
             Who::Anyone => return Err(Failure::SigningFailed),

@@ -342,13 +342,15 @@ fn key_of(per: Per, route: &Route, input: &CheckInput<'_>, who: &Who) -> Option<
         (Per::Subject, Who::Person(person)) => Some(Of::Id(person.subject.0)),
         (Per::Tenant, Who::Person(person)) => Some(Of::Id(person.tenant.0)),
         (Per::Session, Who::Person(person)) => Some(Of::Id(person.session.0)),
-        (Per::Service, Who::Service(name)) => Some(Of::Name(Arc::from(name.as_str()))),
+        (Per::Service, Who::Service(service)) => Some(Of::Name(Arc::from(service.name.as_str()))),
+        (Per::Tenant, Who::Service(service)) => service.tenant.map(|tenant| Of::Id(tenant.0)),
         // All keys of a client share what it may do: changing a key does not double it.
         (Per::Subject | Per::ApiKey, Who::Client(client)) => {
             Some(Of::Name(Arc::from(format!("{}/{}", client.tenant, client.name))))
         }
         (Per::Tenant, Who::Client(client)) => Some(Of::Id(client.tenant.0)),
-        (Per::Subject | Per::Tenant | Per::Session, Who::Anyone | Who::Service(_))
+        (Per::Subject | Per::Session, Who::Anyone | Who::Service(_))
+        | (Per::Tenant, Who::Anyone)
         | (Per::Session, Who::Client(_))
         | (Per::Service, Who::Anyone | Who::Person(_) | Who::Client(_))
         | (Per::ApiKey, Who::Anyone | Who::Person(_) | Who::Service(_)) => None,

@@ -4,17 +4,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use edge_config::edge::{InternalPolicy, Mode, SessionPolicy, SignedPolicy, TenantMatch};
-use identity::{Client, Person, Role, ServiceName, TenantId};
+use identity::{Client, Person, Role, Service, TenantId};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::aside::{Aside, Shadow};
 use crate::check::CheckInput;
+use crate::credential::Proof;
 use crate::credential::signed::AuthenticatedSigner;
-use crate::credential::{AuthenticatedService, Proof};
 use crate::decision::{DenyReason, Stop};
 use crate::snapshot::Route;
-use crate::tenant::{TenantClient, TenantMember};
+use crate::tenant::{TenantClient, TenantMember, TenantService};
 
 /// Why a believed caller may not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub enum Who {
     /// A person.
     Person(Arc<Person>),
     /// A service.
-    Service(ServiceName),
+    Service(Service),
     /// A client with an API key.
     Client(Arc<Client>),
 }
@@ -216,15 +216,16 @@ fn named_tenant(place: &TenantMatch, input: &CheckInput<'_>) -> Option<TenantId>
 ///
 /// # Errors
 /// A denial with [`PolicyFault`].
-pub fn permit_service(service: &AuthenticatedService, policy: &InternalPolicy) -> Result<Permit, Stop> {
+pub fn permit_service(service: &TenantService, policy: &InternalPolicy) -> Result<Permit, Stop> {
     let InternalPolicy { services, permissions } = policy;
+    let service = service.service();
     if !services.is_empty() && !services.contains(service.name()) {
         return Err(PolicyFault::ServiceNotAllowed.into());
     }
     if !permissions.iter().all(|required| service.permissions().contains(required)) {
         return Err(PolicyFault::PermissionMissing.into());
     }
-    Ok(Permit { who: Who::Service(service.name().clone()), lasting: None })
+    Ok(Permit { who: Who::Service(service.service().clone()), lasting: None })
 }
 
 /// A connection from an address that a policy lists. Only [`admit_address`] makes one.
@@ -255,5 +256,5 @@ pub fn permit_signer(
     if !policy.keys.iter().any(|key| key == signer.key()) {
         return Err(PolicyFault::SigningKeyNotAllowed.into());
     }
-    Ok(Permit { who: Who::Service(signer.service().clone()), lasting: None })
+    Ok(Permit { who: Who::Service(signer.service().clone().into()), lasting: None })
 }

@@ -8,14 +8,15 @@
 //! | what the new file changes | then |
 //! |---|---|
 //! | routes, policies, limits, answers, hosts, backends, reserved names, how sessions look | in force at once |
-//! | the edge's name, where the authorizer answers, its replicas, how requests are signed, where keys, tenants, revocations and services are | refused as a whole: these were opened at the start, so a restart is needed |
+//! | services: which there are, their keys, permissions and tenants, and who issues their tokens | in force at once, for every revision; refused while a key file is not there, and tried again |
+//! | the edge's name, where the authorizer answers, its replicas, how requests are signed, where session keys, tenants and revocations are | refused as a whole: these were opened at the start, so a restart is needed |
 //! | nothing that makes sense | refused: the old file stays, every fault is in the log |
 //!
 //! A file that was refused is no revision: an Envoy that was rendered from it is answered 503
 //! `unknown_revision` until somebody mends the file or restarts this service. Half of a file is never taken.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -25,11 +26,16 @@ use edge_config::edge::Sessions;
 use prometheus::IntCounter;
 
 use crate::admin::metrics::Metrics;
+use crate::credential::assertion::{Assertions, Prepared};
 use crate::snapshot::{Snapshot, Snapshots};
 use crate::source::{Health, Source, Trouble, WatchedFile};
 
 /// As large as `edge_config` reads one.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// A text that waits for a key file is tried again after so many looks: once in a second, because a large one takes some
+/// milliseconds to read.
+const LOOKS_BETWEEN_TRIES: u32 = 5;
 
 /// Looks up a variable of the environment, from any thread.
 pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -90,6 +96,8 @@ pub enum Outcome<'a> {
 pub struct Target {
     /// Where revisions are kept.
     pub snapshots: Arc<Snapshots>,
+    /// Who believes services.
+    pub assertions: Arc<Assertions>,
     /// What counts routes.
     pub metrics: Arc<Metrics>,
     /// What `/readyz` says.
@@ -105,6 +113,8 @@ pub struct EdgeFile {
     clock: Arc<dyn Clock>,
     current: Edge,
     target: Target,
+    /// A text that waits for a key file, and after how many more looks it is tried again.
+    waiting: Option<(Vec<u8>, u32)>,
 }
 
 impl fmt::Debug for EdgeFile {
@@ -123,14 +133,14 @@ impl EdgeFile {
         clock: Arc<dyn Clock>,
         target: Target,
     ) -> Self {
-        Self { file: WatchedFile::new(path, MAX_BYTES), environment, clock, current, target }
+        Self { file: WatchedFile::new(path, MAX_BYTES), environment, clock, current, target, waiting: None }
     }
 
-    fn load(&self, bytes: Vec<u8>) -> Result<(Edge, Snapshot), Refusal> {
-        let invalid = |what: String| Refusal { what, needs_restart: false };
-        let text = String::from_utf8(bytes)
+    fn load(&self, bytes: &[u8]) -> Result<(Edge, Snapshot, Option<Prepared>), Refusal> {
+        let invalid = |what: String| Refusal { what, needs_restart: false, may_pass: false };
+        let text = std::str::from_utf8(bytes)
             .map_err(|_| invalid(format!("{}: not UTF-8", self.file.path().display())))?;
-        let edge = edge_config::parse(self.file.path(), &text, &*self.environment)
+        let edge = edge_config::parse(self.file.path(), text, &*self.environment)
             .map_err(|faults| invalid(faults.to_string()))?;
         let changed = fixed_at_start(&self.current, &edge);
         if !changed.is_empty() {
@@ -139,14 +149,41 @@ impl EdgeFile {
                 self.file.path().display(),
                 changed.join(", ")
             );
-            return Err(Refusal { what, needs_restart: true });
+            return Err(Refusal { what, needs_restart: true, may_pass: false });
         }
         let snapshot = Snapshot::new(&edge).map_err(|error| invalid(error.to_string()))?;
-        Ok((edge, snapshot))
+        let Edge { services, service_tokens, .. } = &self.current;
+        let same = (services, service_tokens) == (&edge.services, &edge.service_tokens);
+        let prepared = if same { None } else { Some(self.prepare(&edge)?) };
+        Ok((edge, snapshot, prepared))
+    }
+
+    fn prepare(&self, edge: &Edge) -> Result<Prepared, Refusal> {
+        Assertions::prepare(edge).map_err(|what| Refusal {
+            what: format!("{}: services: {what}", self.file.path().display()),
+            needs_restart: false,
+            may_pass: true,
+        })
+    }
+
+    /// A text to be tried: a new one, or one that has waited long enough.
+    fn next(&mut self) -> Result<Option<Vec<u8>>, std::io::Error> {
+        if let Some(bytes) = self.file.poll()? {
+            self.waiting = None;
+            return Ok(Some(bytes));
+        }
+        match self.waiting.take() {
+            Some((bytes, 0)) => Ok(Some(bytes)),
+            Some((bytes, looks)) => {
+                self.waiting = Some((bytes, looks - 1));
+                Ok(None)
+            }
+            None => Ok(None),
+        }
     }
 
     fn refuse(&self, refusal: &Refusal) {
-        let Refusal { what, needs_restart } = refusal;
+        let Refusal { what, needs_restart, may_pass: _ } = refusal;
         if !Trouble::note(&self.target.standing.trouble, what.clone(), self.clock.now()) {
             return;
         }
@@ -161,6 +198,8 @@ impl EdgeFile {
 struct Refusal {
     what: String,
     needs_restart: bool,
+    /// Whether the same text may be right a moment later.
+    may_pass: bool,
 }
 
 impl Source for EdgeFile {
@@ -169,16 +208,20 @@ impl Source for EdgeFile {
     }
 
     fn poll(&mut self) {
-        let bytes = match self.file.poll() {
+        let bytes = match self.next() {
             Ok(None) => return,
             Ok(Some(bytes)) => bytes,
             Err(error) => {
                 let what = format!("{}: {error}", self.file.path().display());
-                return self.refuse(&Refusal { what, needs_restart: false });
+                return self.refuse(&Refusal { what, needs_restart: false, may_pass: false });
             }
         };
-        match self.load(bytes) {
-            Ok((edge, snapshot)) => {
+        match self.load(&bytes) {
+            Ok((edge, snapshot, prepared)) => {
+                // Before the rules: whoever loses something loses it first, and nobody gains what no rule asks for.
+                if let Some(prepared) = prepared {
+                    self.target.assertions.install(prepared);
+                }
                 self.current = edge;
                 if self.target.standing.trouble.load().is_some() {
                     self.target.standing.trouble.store(Arc::new(None));
@@ -194,7 +237,12 @@ impl Source for EdgeFile {
                 tracing::info!(revision, routes = self.current.routes.len(), "a new edge file is in force");
                 (self.target.listener)(&Outcome::Applied(&revision));
             }
-            Err(refusal) => self.refuse(&refusal),
+            Err(refusal) => {
+                self.refuse(&refusal);
+                if refusal.may_pass {
+                    self.waiting = Some((bytes, LOOKS_BETWEEN_TRIES));
+                }
+            }
         }
     }
 }
@@ -214,8 +262,8 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
         sessions,
         api_keys,
         legacy_sessions,
-        services,
-        service_tokens,
+        services: _,
+        service_tokens: _,
         signatures,
         tenants,
         limits: _,
@@ -228,29 +276,32 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
         stats: _,
     } = old;
     [
-        ("edge", *name != new.name),
+        ("`edge`", *name != new.name),
+        ("`authorizer.address`", authorizer.address != new.authorizer.address),
+        ("`authorizer.replicas`", authorizer.replicas != new.authorizer.replicas),
         (
-            "authorizer (its address and replicas)",
-            (authorizer.address, authorizer.replicas) != (new.authorizer.address, new.authorizer.replicas),
+            "`issuer`, `keys` or `algorithms` of `sessions`",
+            keys(sessions.as_ref()) != keys(new.sessions.as_ref()),
         ),
-        ("sessions (its keys and revocations)", stores(sessions.as_ref()) != stores(new.sessions.as_ref())),
-        ("api_keys", *api_keys != new.api_keys),
-        ("legacy_sessions", *legacy_sessions != new.legacy_sessions),
-        ("services", *services != new.services),
-        ("service_tokens", *service_tokens != new.service_tokens),
-        ("tenants", *tenants != new.tenants),
-        ("signatures", *signatures != new.signatures),
+        ("`sessions.revocations`", revocations(sessions.as_ref()) != revocations(new.sessions.as_ref())),
+        ("`api_keys`", *api_keys != new.api_keys),
+        ("`legacy_sessions`", *legacy_sessions != new.legacy_sessions),
+        ("`tenants`", *tenants != new.tenants),
+        ("`signatures`", *signatures != new.signatures),
     ]
     .into_iter()
     .filter_map(|(part, differs)| differs.then_some(part))
     .collect()
 }
 
-/// What of the session rules was opened at the start.
-fn stores(sessions: Option<&Sessions>) -> Option<impl PartialEq + '_> {
+/// Where the keys of sessions are: opened at the start.
+fn keys(sessions: Option<&Sessions>) -> Option<impl PartialEq + '_> {
     sessions.map(|sessions| {
-        let Sessions { cookie: _, bearer: _, issuers, revocations } = sessions;
-        let keys: Vec<_> = issuers.iter().map(|one| (&one.issuer, &one.keys, &one.algorithms)).collect();
-        (keys, revocations)
+        let Sessions { cookie: _, bearer: _, issuers, revocations: _ } = sessions;
+        issuers.iter().map(|one| (&one.issuer, &one.keys, &one.algorithms)).collect::<Vec<_>>()
     })
+}
+
+fn revocations(sessions: Option<&Sessions>) -> Option<&PathBuf> {
+    sessions.and_then(|sessions| sessions.revocations.as_ref())
 }

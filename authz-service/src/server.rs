@@ -17,6 +17,7 @@ use tonic_health::server::{HealthReporter, health_reporter};
 use crate::admin::Admin;
 use crate::lease::served::Feeds;
 use crate::startup::Assembled;
+use crate::tenant::Tenants;
 
 /// Envoy sends at most 60 KB of headers, and the body of a signed request, which may have a megabyte; more is
 /// somebody else.
@@ -162,9 +163,18 @@ async fn ended(mut ending: watch::Receiver<bool>) {
 }
 
 async fn begin_to_remember(admin: Admin) {
-    if let Some(signed) = &admin.authorizer.signed {
-        signed.nonces().begin(&*admin.clock).await;
-    }
+    let nonces = async {
+        if let Some(signed) = &admin.authorizer.signed {
+            signed.nonces().begin(&*admin.clock).await;
+        }
+    };
+    let tenants = async {
+        match &admin.authorizer.tenants {
+            Some(Tenants::Asked(memory)) => memory.begin().await,
+            Some(Tenants::Listed(_)) | None => {}
+        }
+    };
+    tokio::join!(nonces, tenants);
 }
 
 async fn report(reporter: HealthReporter, admin: Admin) {

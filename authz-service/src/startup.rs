@@ -92,6 +92,7 @@ impl Assembled {
         let telling = Arc::clone(&self.admin.telling);
         let target = Target {
             snapshots: Arc::clone(&self.admin.authorizer.snapshots),
+            assertions: Arc::clone(&self.admin.authorizer.assertions),
             metrics: Arc::clone(&self.admin.metrics),
             standing: Arc::clone(&self.admin.edge_file),
             listener: Arc::new(move |outcome| {
@@ -212,7 +213,9 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
     }
     let legacy = match &edge.legacy_sessions {
         None => None,
-        Some(rules) => Some(Arc::new(LegacySessions::new(rules).map_err(AssemblyError::Legacy)?)),
+        Some(rules) => {
+            Some(Arc::new(LegacySessions::new(rules, metrics.legacy()).map_err(AssemblyError::Legacy)?))
+        }
     };
 
     let assertions = Arc::new(Assertions::default());

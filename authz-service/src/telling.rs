@@ -160,7 +160,12 @@ impl Record {
                 Some(person.tenant.to_string()),
                 Some(person.session.to_string()),
             ),
-            Who::Service(name) => (PrincipalKind::Service, Some(name.to_string()), None, None),
+            Who::Service(service) => (
+                PrincipalKind::Service,
+                Some(service.name.to_string()),
+                service.tenant.map(|tenant| tenant.to_string()),
+                None,
+            ),
             Who::Client(client) => {
                 (PrincipalKind::Client, Some(client.name.to_string()), Some(client.tenant.to_string()), None)
             }
@@ -271,7 +276,7 @@ const fn stages_of(policy: Option<&Policy>) -> &'static [stage::Stage] {
         None => &[Route],
         Some(Policy::Public) => &[Route, Limit, Identity],
         Some(Policy::Session(_)) => &[Route, Limit, Credential, Session, Tenant, May, Identity],
-        Some(Policy::Internal(_)) => &[Route, Limit, Exposure, Credential, May, Identity],
+        Some(Policy::Internal(_)) => &[Route, Limit, Exposure, Credential, Tenant, May, Identity],
         Some(Policy::Signed(_)) => &[Route, Limit, Credential, May, Identity],
     }
 }

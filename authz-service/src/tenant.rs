@@ -13,7 +13,7 @@ use identity::{Client, TenantId};
 use tokio::time::Instant;
 use validity::tenant::Standing;
 
-use crate::credential::AuthenticatedClient;
+use crate::credential::{AuthenticatedClient, AuthenticatedService};
 use crate::decision::{Failure, Stop};
 use crate::session::LiveSession;
 use crate::source::Health;
@@ -140,14 +140,21 @@ impl Tenants {
         }
     }
 
-    /// How the directory is, for `/readyz`. A service that is asked later is not a reason to take no checks now.
+    /// How the directory is, for `/readyz`. A service that has answered once is not a reason to take no checks later:
+    /// every replica loses it at once, and what is remembered still counts for a while.
     #[must_use]
     pub fn health(&self, now: UnixTime) -> Health {
         match self {
             Self::Listed(directory) => directory.health(now),
             Self::Asked(memory) => {
                 let (known, unknown) = memory.rough_sizes();
-                Health { ready: true, detail: format!("{known} known, {unknown} unknown in memory") }
+                let ready = memory.has_answered();
+                let detail = if ready {
+                    format!("{known} known, {unknown} unknown in memory")
+                } else {
+                    "the tenants service has not answered yet".to_owned()
+                };
+                Health { ready, detail }
             }
         }
     }
@@ -180,6 +187,38 @@ pub async fn admit_client(
     let tenants = tenants.ok_or(Failure::TenantsUnavailable)?;
     match tenants.standing(client.client().tenant, now).await? {
         Some(Standing::Active) => Ok(TenantClient { client: Arc::clone(client.client()) }),
+        Some(Standing::Suspended) => Err(TenantFault::Suspended.into()),
+        Some(Standing::Deleted) | None => Err(TenantFault::Unknown.into()),
+    }
+}
+
+/// A service that acts for the platform, or for an active tenant. Only [`admit_service`] makes one.
+#[derive(Clone, Debug)]
+pub struct TenantService {
+    service: AuthenticatedService,
+}
+
+impl TenantService {
+    /// The service.
+    #[must_use]
+    pub const fn service(&self) -> &AuthenticatedService {
+        &self.service
+    }
+}
+
+/// Lets `service` on when it acts for no tenant, or for one that is active at `now`.
+///
+/// # Errors
+/// As [`admit`].
+pub async fn admit_service(
+    service: AuthenticatedService,
+    tenants: Option<&Tenants>,
+    now: UnixTime,
+) -> Result<TenantService, Stop> {
+    let Some(tenant) = service.service().tenant else { return Ok(TenantService { service }) };
+    let tenants = tenants.ok_or(Failure::TenantsUnavailable)?;
+    match tenants.standing(tenant, now).await? {
+        Some(Standing::Active) => Ok(TenantService { service }),
         Some(Standing::Suspended) => Err(TenantFault::Suspended.into()),
         Some(Standing::Deleted) | None => Err(TenantFault::Unknown.into()),
     }

@@ -14,6 +14,7 @@ use prometheus::{
 use crate::admin::Admin;
 use crate::audit;
 use crate::authorizer::Verdict;
+use crate::credential::legacy::Questions;
 use crate::decision::{ALLOWED, Decision, LEASED};
 use crate::reload::Results;
 use crate::snapshot::{Route, Snapshot, Snapshots};
@@ -56,6 +57,7 @@ pub struct Metrics {
     /// Sessions that were seen with another tenant than before.
     pub tenant_changes: IntCounter,
     lookups: IntCounterVec,
+    legacy: IntCounterVec,
     push: IntCounterVec,
     granted: IntCounterVec,
     /// Questions about what ended.
@@ -210,6 +212,11 @@ impl Metrics {
                 "Questions about tenants, by layer",
                 &["layer", "result"],
             )?,
+            legacy: register.counters(
+                "authz_legacy_questions_total",
+                "Questions to the legacy about its sessions",
+                &["outcome"],
+            )?,
             push: register.counters(
                 "authz_push_total",
                 "What the subscription to changes brought",
@@ -277,6 +284,13 @@ impl Metrics {
     pub fn lookups(&self, name: &str) -> LookupCounts {
         let count = |result| self.lookups.with_label_values(&[name, result]);
         LookupCounts { hit: count("hit"), miss: count("miss"), failed: count("failed") }
+    }
+
+    /// The counters of questions to the legacy.
+    #[must_use]
+    pub fn legacy(&self) -> Questions {
+        let count = |outcome| self.legacy.with_label_values(&[outcome]);
+        Questions { found: count("found"), refused: count("refused"), unavailable: count("unavailable") }
     }
 
     /// The counters of the subscription to changes.

@@ -26,6 +26,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clock::UnixTime;
 use edge_config::edge::{LegacySessions as Rules, LegacyVerifier};
 use identity::{Person, Role, SessionId, SubjectId};
+use prometheus::IntCounter;
 use serde::Deserialize;
 
 use crate::check::CheckInput;
@@ -86,10 +87,35 @@ pub struct Found {
 /// A question to the legacy that was answered: somebody, or a refusal.
 pub type Answer = Result<Found, LegacyFault>;
 
+/// Counts of questions to the legacy or its store, by what came of them. What is remembered or refused unread asks
+/// nobody.
+#[derive(Clone, Debug)]
+pub struct Questions {
+    /// Somebody was found.
+    pub found: IntCounter,
+    /// The answer was no.
+    pub refused: IntCounter,
+    /// There was no answer that could be understood, or no room for one more question.
+    pub unavailable: IntCounter,
+}
+
+impl Questions {
+    /// Counts one question that ended in `outcome`.
+    pub fn count(&self, outcome: &Result<Answer, Failure>) {
+        match outcome {
+            Ok(Ok(_)) => &self.found,
+            Ok(Err(_)) => &self.refused,
+            Err(_) => &self.unavailable,
+        }
+        .inc();
+    }
+}
+
 /// Believes the legacy's sessions.
 #[derive(Debug)]
 pub struct LegacySessions {
     verifier: Verifier,
+    questions: Questions,
 }
 
 #[derive(Debug)]
@@ -99,16 +125,18 @@ enum Verifier {
 }
 
 impl LegacySessions {
-    /// A verifier by `rules`. Connects to nobody yet.
+    /// A verifier by `rules`, which counts in `questions`. Connects to nobody yet.
     ///
     /// # Errors
     /// A sentence, when an address makes no sense or the HTTP client cannot be set up.
-    pub fn new(rules: &Rules) -> Result<Self, String> {
+    pub fn new(rules: &Rules, questions: Questions) -> Result<Self, String> {
         let verifier = match &rules.verify {
             LegacyVerifier::Store(store) => Verifier::Store(SessionStore::new(store)?),
-            LegacyVerifier::Check(check) => Verifier::Check(Checker::new(check, &rules.cookie)?),
+            LegacyVerifier::Check(check) => {
+                Verifier::Check(Checker::new(check, &rules.cookie, questions.clone())?)
+            }
         };
-        Ok(Self { verifier })
+        Ok(Self { verifier, questions })
     }
 
     async fn ask(&self, token: &[u8], now: UnixTime) -> Result<Answer, Failure> {
@@ -116,7 +144,15 @@ impl LegacySessions {
             return Ok(Err(LegacyFault::Malformed));
         }
         match &self.verifier {
-            Verifier::Store(store) => store.verify(token, now).await,
+            Verifier::Store(store) => {
+                let outcome = store.verify(token, now).await;
+                match &outcome {
+                    // Refused for its form: nobody was asked.
+                    Ok(Err(LegacyFault::Malformed | LegacyFault::WrongAlgorithm)) => {}
+                    Ok(Ok(_) | Err(_)) | Err(_) => self.questions.count(&outcome),
+                }
+                outcome
+            }
             Verifier::Check(check) => check.verify(token).await,
         }
     }

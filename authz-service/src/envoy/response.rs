@@ -125,7 +125,10 @@ fn metadata(verdict: &Verdict, route: &str, policy: &str) -> Struct {
             fields.push(("tenant", person.tenant.to_string()));
             fields.push(("session", person.session.to_string()));
         }
-        Who::Service(name) => fields.push(("subject", name.to_string())),
+        Who::Service(service) => {
+            fields.push(("subject", service.name.to_string()));
+            fields.extend(service.tenant.map(|tenant| ("tenant", tenant.to_string())));
+        }
         Who::Client(client) => {
             fields.push(("subject", client.name.to_string()));
             fields.push(("tenant", client.tenant.to_string()));

@@ -101,8 +101,11 @@ fn log(verdict: &Verdict, route: &str, policy: &str, request_id: &str) {
                         $level, request_id, route, policy, decision, reason, %subject, %tenant, "check"
                     );
                 }
-                Who::Service(subject) => {
-                    tracing::event!($level, request_id, route, policy, decision, reason, %subject, "check");
+                Who::Service(service) => {
+                    let (subject, tenant) = (&service.name, service.tenant.map(tracing::field::display));
+                    tracing::event!(
+                        $level, request_id, route, policy, decision, reason, %subject, tenant, "check"
+                    );
                 }
             }
         };

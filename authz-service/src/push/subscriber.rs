@@ -154,7 +154,7 @@ impl Subscriber {
     async fn listen(&self, stream: &mut PubSubStream) -> Result<std::convert::Infallible, Lost> {
         loop {
             let message = stream.next().await.ok_or(Lost::Closed)?;
-            if self.take(&message) {
+            if self.take(&message).await {
                 self.counts.messages.inc();
             } else {
                 self.counts.bad.inc();
@@ -165,12 +165,12 @@ impl Subscriber {
         }
     }
 
-    fn take(&self, message: &Msg) -> bool {
+    async fn take(&self, message: &Msg) -> bool {
         let payload = message.get_payload_bytes();
         if message.get_channel_name() == tenant::CHANNEL {
             let Ok(change) = serde_json::from_slice::<Change>(payload) else { return false };
             if let Some(tenants) = &self.tenants {
-                tenants.change(&change);
+                tenants.change(&change).await;
             }
             return true;
         }

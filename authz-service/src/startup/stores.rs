@@ -66,6 +66,7 @@ pub(super) fn assemble(
             };
             let counts = metrics.lookups("memory");
             let memory = Memory::new(source, Arc::clone(&channel), lifetimes, counts);
+            let memory = memory.telling(Arc::clone(telling));
             let memory = Arc::new(if listed.redis { memory.told_of_changes(ended) } else { memory });
             pushed_tenants = listed.redis.then(|| Arc::clone(&memory));
             Some(Tenants::Asked(memory))

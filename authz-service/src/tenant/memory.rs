@@ -11,6 +11,7 @@
 //! under way wins. All requests that miss the same tenant wait for one question. Faults are never remembered.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use identity::TenantId;
@@ -18,6 +19,7 @@ use moka::future::Cache;
 use moka::ops::compute::Op;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use uuid::Uuid;
 use validity::tenant::{Change, Record, Standing};
 
 use crate::admin::metrics::LookupCounts;
@@ -26,6 +28,7 @@ use crate::lease::FRESH;
 use crate::lease::ended::Ended;
 use crate::push::channel::{Channel, Stretch};
 use crate::session::revocations::tenant_tag;
+use crate::telling::Telling;
 use crate::tenant::Known;
 use crate::tenant::source::{Answer, SourceFault, TenantSource};
 
@@ -37,6 +40,12 @@ pub const MAX_UNKNOWN: u64 = 10_000;
 
 /// Questions that may be open at once, one for each tenant. More would wait at the source, not here.
 const MAX_OPEN: usize = 256;
+
+/// The first wait before the source is asked again whether it is there; each is twice the one before it.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+
+/// No wait is longer: a source that has come up is found within a second.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// For how long what counts.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +89,8 @@ pub struct Memory {
     /// Absent when no changes are pushed.
     ended: Option<Arc<Ended>>,
     counts: LookupCounts,
+    answered: AtomicBool,
+    telling: Option<Arc<Telling>>,
 }
 
 impl Memory {
@@ -115,6 +126,36 @@ impl Memory {
             lifetimes,
             ended: None,
             counts,
+            answered: AtomicBool::new(false),
+            telling: None,
+        }
+    }
+
+    /// Tells changes of tenants to the audit of `telling`, as far as this replica knew them before.
+    #[must_use]
+    pub fn telling(self, telling: Arc<Telling>) -> Self {
+        Self { telling: Some(telling), ..self }
+    }
+
+    /// Whether the source has answered at least once. A replica that nobody ever told anything is not ready.
+    #[must_use]
+    pub fn has_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    /// Asks about nobody, again and again, until the source has answered once: a replica that is not ready gets no
+    /// requests that would ask for it.
+    pub async fn begin(&self) {
+        let mut wait = FIRST_WAIT;
+        while !self.has_answered() {
+            match self.source.look_up(TenantId(Uuid::nil())).await {
+                Ok(_) => self.answered.store(true, Ordering::Relaxed),
+                Err(fault) => {
+                    tracing::warn!(code = SourceFault::code(fault), "tenants cannot be looked up yet");
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(LONGEST_WAIT);
+                }
+            }
         }
     }
 
@@ -152,7 +193,7 @@ impl Memory {
                 Some(_) | None => Op::Nop,
             })
             .await;
-        let asked = self.known.try_get_with(tenant, self.ask(tenant)).await;
+        let asked = self.known.try_get_with(tenant, self.ask(tenant, remembered)).await;
         match asked.map_err(|nothing| *nothing) {
             // A change may have been pushed while the question was under way.
             Ok(entry) => Ok(newer(Some(entry), self.told(tenant, now)).map(|entry| self.known(&entry))),
@@ -162,15 +203,21 @@ impl Memory {
     }
 
     /// A change was pushed.
-    pub fn change(&self, change: &Change) {
+    pub async fn change(&self, change: &Change) {
         let now = Instant::now();
-        if self.told(change.tenant, now).is_none_or(|told| told.record.version <= change.version) {
+        let told = self.told(change.tenant, now);
+        let before = newer(self.known.get(&change.tenant).await, told).map(|entry| entry.record);
+        if told.is_none_or(|told| told.record.version <= change.version) {
             let until = now + self.lifetimes.memory;
             let entry = Entry { record: change.record(), asked: now, until, stretch: self.channel.stretch() };
             self.told.insert(change.tenant, entry);
         }
         if let Some(ended) = &self.ended {
             ended.note([tenant_tag(change.tenant)], now);
+        }
+        // What was learned by asking, or pushed twice, was told then.
+        if before.is_none_or(|before| before.version < change.version) {
+            self.tell(change.tenant, before.map(|before| before.standing), Some(change.status));
         }
         tracing::info!(
             code = "tenant_changed",
@@ -203,6 +250,21 @@ impl Memory {
         Known { standing: entry.record.standing, until: Some(until) }
     }
 
+    fn tell(&self, tenant: TenantId, from: Option<Standing>, to: Option<Standing>) {
+        // One that is gone and one that never was look alike to whoever reads the audit.
+        let word = |standing: Option<Standing>| match standing {
+            Some(Standing::Active) => Some("active"),
+            Some(Standing::Suspended) => Some("suspended"),
+            Some(Standing::Deleted) | None => None,
+        };
+        let (from, to) = (word(from), word(to));
+        if from != to
+            && let Some(audit) = self.telling.as_ref().and_then(|telling| telling.audit())
+        {
+            audit.tenant(tenant, from, to);
+        }
+    }
+
     fn told(&self, tenant: TenantId, now: Instant) -> Option<Entry> {
         self.told.get(&tenant).filter(|told| now < told.until)
     }
@@ -214,7 +276,8 @@ impl Memory {
                 || self.channel.vouches(entry.stretch, now, limit))
     }
 
-    async fn ask(&self, tenant: TenantId) -> Result<Entry, Nothing> {
+    /// `before` is what was remembered until now, whether or not it still counts.
+    async fn ask(&self, tenant: TenantId, before: Option<Entry>) -> Result<Entry, Nothing> {
         // Both before the question: what is pushed while it is under way is newer than its answer.
         let (asked, stretch) = (Instant::now(), self.channel.stretch());
         let fault = |fault| {
@@ -225,6 +288,12 @@ impl Memory {
         let _open = self.open.try_acquire().map_err(|_| fault(SourceFault::Busy))?;
         let Answer { record, good_for } = self.source.look_up(tenant).await.map_err(fault)?;
         self.counts.miss.inc();
+        self.answered.store(true, Ordering::Relaxed);
+        if let Some(Entry { record: known, .. }) = before
+            && record.is_none_or(|record| record.version > known.version)
+        {
+            self.tell(tenant, Some(known.standing), record.map(|record| record.standing));
+        }
         let Some(record) = record else {
             self.unknown.insert(tenant, asked).await;
             return Err(Nothing::Absent);

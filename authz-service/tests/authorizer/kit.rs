@@ -179,6 +179,7 @@ pub(crate) struct Authz {
     pub(crate) admin: SocketAddr,
     pub(crate) checks: SocketAddr,
     end: Option<oneshot::Sender<()>>,
+    _audit: authz_service::audit::Sinks,
     serving: JoinHandle<Result<(), server::ServeError>>,
 }
 
@@ -201,6 +202,7 @@ impl Authz {
     ) -> Self {
         let edge = home.edge(edit);
         let assembled = startup::assemble(&edge, &home.needs(), &ticking).unwrap();
+        let audit = assembled.open_audit(&home.at("audit.jsonl"), None).unwrap();
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let listeners = Listeners::bind(any, any).await.unwrap();
         let checks = listeners.checks.local_addr().unwrap();
@@ -212,7 +214,7 @@ impl Authz {
         let serving = tokio::spawn(server::serve(assembled, listeners, Duration::from_secs(5), end_of));
         let client = AuthorizationClient::connect(format!("http://{checks}")).await.unwrap();
         let revision = edge.revision.0.clone();
-        Self { home, clock, revision, client, admin, checks, end: Some(end), serving }
+        Self { home, clock, revision, client, admin, checks, end: Some(end), _audit: audit, serving }
     }
 
     /// Asks for the end and waits for it.

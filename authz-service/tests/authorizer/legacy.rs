@@ -379,4 +379,10 @@ async fn the_legacys_own_sessions_pass_until_it_ends_them() {
 
     sample.sign_out(&token).await;
     ask(&authz, "both", &token).await.expect(401, "legacy_refused");
+    // New sessions are no question to the legacy.
+    let metrics = authz.get("/metrics").await.1;
+    for (outcome, count) in [("found", 1), ("refused", 2), ("unavailable", 0)] {
+        let line = format!("authz_legacy_questions_total{{outcome=\"{outcome}\"}} {count}");
+        assert!(metrics.contains(&line), "{line} is not in\n{metrics}");
+    }
 }

@@ -4,6 +4,7 @@
 //! `UPDATE_GOLDEN=1 cargo nextest run -p authz-service matrix` writes the file anew.
 
 mod credentials;
+mod machines;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -40,40 +41,11 @@ const ROUTES: [(&str, &str); 12] = [
 const NOT_IN_THE_MATRIX: &[(&str, &str)] = &[
     ("panicked", "a defect; tests/authorizer/faults.rs makes one"),
     ("signing_failed", "the cryptographic library would have to fail"),
-    ("address_not_allowed", SIGNED),
-    ("nonces_unavailable", SIGNED),
-    ("signature_ambiguous", SIGNED),
-    ("signature_bad", SIGNED),
-    ("signature_expired", SIGNED),
-    ("signature_incomplete", SIGNED),
-    ("signature_malformed", SIGNED),
-    ("signature_not_yet_valid", SIGNED),
-    ("signature_replayed", SIGNED),
-    ("signature_unknown_component", SIGNED),
-    ("signature_unknown_key", SIGNED),
-    ("signature_unsignable", SIGNED),
-    ("signature_wrong_algorithm", SIGNED),
-    ("signature_wrong_digest", SIGNED),
-    ("signing_key_not_allowed", SIGNED),
-    ("signing_keys_unavailable", SIGNED),
-    ("permission_missing", SERVICE_TOKENS),
-    ("service_token_bad_signature", SERVICE_TOKENS),
-    ("service_token_malformed", SERVICE_TOKENS),
-    ("service_token_unknown_key", SERVICE_TOKENS),
-    ("service_token_wrong_audience", SERVICE_TOKENS),
-    ("service_token_wrong_claims", SERVICE_TOKENS),
-    ("service_token_wrong_time", SERVICE_TOKENS),
     ("busy", "what a lookup met, in the log; a decision says `tenants_unavailable`"),
     ("down", "what a lookup met, in the log; a decision says `tenants_unavailable`"),
     ("slow", "what a lookup met, in the log; a decision says `tenants_unavailable`"),
     ("wrong", "what a lookup met, in the log; a decision says `tenants_unavailable`"),
 ];
-
-/// A token needs the service that issues it.
-const SERVICE_TOKENS: &str = "tests/authorizer/services.rs and contracts/harness/tests/service_tokens.rs";
-
-/// A signature covers the whole request, and a matrix of principals has none to sign.
-const SIGNED: &str = "contracts/harness/tests/signed.rs makes them through the whole edge";
 
 #[expect(clippy::needless_pass_by_value, reason = "the kit hands the text over")]
 fn edge(text: String) -> String {
@@ -264,6 +236,9 @@ async fn every_decision_is_the_one_that_is_written_down() {
     text.push('\n');
     credentials::decisions(&mut text).await;
     credentials::failures(&mut text).await;
+    text.push('\n');
+    machines::decisions(&mut text).await;
+    machines::failures(&mut text).await;
     let path = golden();
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, &text).unwrap();

@@ -268,3 +268,65 @@ async fn a_session_that_changes_its_tenant_is_told() {
     let (_, metrics) = authz.get("/metrics").await;
     assert!(metrics.contains("authz_session_tenant_changes_total 2"), "{metrics}");
 }
+
+#[tokio::test]
+async fn a_replica_is_not_ready_until_the_tenants_service_has_answered_once() {
+    let mut service = TenantsService::start().await;
+    service.set(TENANT, Standing::Active, 1);
+    service.stop();
+    let authz = start(&service, None, false).await;
+    let (status, body) = authz.get("/readyz").await;
+    assert_eq!(status, 503, "{body}");
+    assert!(body.contains("the tenants service has not answered yet"), "{body}");
+    service.restart().await;
+    eventually("ready, without a request", async || authz.get("/readyz").await.0 == 200).await;
+    // Once it has answered, its going away is no reason to take no checks: what is remembered still counts.
+    authz.ask_for(TENANT).await.expect(200, "allowed");
+    service.stop();
+    assert_eq!(authz.get("/readyz").await.0, 200);
+}
+
+/// Events about tenants in the audit: from and to.
+fn audited(authz: &Authz) -> Vec<(Option<String>, Option<String>)> {
+    let text = std::fs::read_to_string(authz.home.at("audit.jsonl")).unwrap_or_default();
+    let events = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let word = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+    events
+        .filter(|event| event["kind"] == "tenant" && event["tenant"] == TENANT)
+        .map(|event| (word(&event["from"]), word(&event["to"])))
+        .collect()
+}
+
+fn changes(words: &[(Option<&str>, Option<&str>)]) -> Vec<(Option<String>, Option<String>)> {
+    words.iter().map(|(from, to)| (from.map(str::to_owned), to.map(str::to_owned))).collect()
+}
+
+#[tokio::test]
+async fn a_change_of_a_tenant_is_audited_once_whether_it_is_pushed_or_asked_for() {
+    let redis = Redis::start();
+    let service = TenantsService::start().await;
+    service.set(TENANT, Standing::Active, 1);
+    let (pushed, asked) =
+        (start(&service, Some(redis.url()), false).await, start(&service, None, false).await);
+    subscribed(&pushed).await;
+    pushed.ask_for(TENANT).await.expect(200, "allowed");
+    asked.ask_for(TENANT).await.expect(200, "allowed");
+    assert_eq!(audited(&pushed), [], "the first time that anybody asks is no change");
+
+    let change = service.set(TENANT, Standing::Suspended, 2);
+    let mut connection = validity::connect(&redis.url()).unwrap();
+    for _ in 0..2 {
+        SharedTenants::default().announce(&mut connection, &change, Duration::from_secs(900)).await.unwrap();
+    }
+    let suspended = (Some("active"), Some("suspended"));
+    eventually("the push is audited", async || audited(&pushed) == changes(&[suspended])).await;
+    pushed.ask_for(TENANT).await.expect(403, "tenant_suspended");
+    // Nobody tells the other one; it asks when what it remembers counts no more.
+    eventually("suspended", async || asked.ask_for(TENANT).await.is(403, "tenant_suspended")).await;
+    eventually("the answer is audited", async || audited(&asked) == changes(&[suspended])).await;
+
+    let change = service.set(TENANT, Standing::Deleted, 3);
+    SharedTenants::default().announce(&mut connection, &change, Duration::from_secs(900)).await.unwrap();
+    let gone = (Some("suspended"), None);
+    eventually("the end is audited", async || audited(&pushed) == changes(&[suspended, gone])).await;
+}

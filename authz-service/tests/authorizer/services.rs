@@ -6,10 +6,10 @@ use std::time::Duration;
 use clock::UnixTime;
 use identity::assertion::{Signer, Verifier};
 use identity::service_token::{Issuer, ServiceToken};
-use identity::{Caller, Person, Role};
+use identity::{Caller, Person, Role, Service};
 
 use crate::kit::mint::Ed25519;
-use crate::kit::{Authz, Home, NOW, SESSION, SUBJECT, TENANT};
+use crate::kit::{Authz, Home, NOW, SESSION, SUBJECT, SUSPENDED, TENANT, UNLISTED, eventually};
 
 fn sign(issuer: &str, key: &Path, caller: &Caller, audience: &str) -> String {
     Signer::from_file(issuer, key).unwrap().sign(caller, audience, UnixTime::from_seconds(NOW)).unwrap()
@@ -122,7 +122,7 @@ async fn with_tokens() -> (Authz, Issuer) {
     let issuer = Issuer::from_file("https://auth.test", "test", &home.at("tokens.pem")).unwrap();
     let keys = home.at("tokens.jwks.json").display().to_string();
     let authz = Authz::start_with(home, move |edge| {
-        edge.replace("auth.jwks.json\" }", "auth.jwks.json\", permissions: [users.read, users.write] }")
+        edge.replace("auth.jwks.json\" }", "auth.jwks.json\", permissions: [users.read, users.write], tenants: [00000000-0000-7000-8000-000000000001, 00000000-0000-7000-8000-000000000002] }")
             .replace(
                 "kind: internal, services: [auth] }",
                 "kind: internal, services: [auth], permissions: [users.read] }",
@@ -140,7 +140,92 @@ async fn with_tokens() -> (Authz, Issuer) {
 
 fn token(name: &str, permissions: &[&str]) -> ServiceToken {
     let permissions = permissions.iter().map(|permission| (*permission).to_owned()).collect();
-    ServiceToken { service: name.parse().unwrap(), permissions }
+    ServiceToken { service: name.parse().unwrap(), permissions, tenant: None }
+}
+
+/// Reads the audit as a file, which is what its reader has.
+fn audited(home: &Home, kind: &str) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(home.at("audit.jsonl")).unwrap_or_default();
+    let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    lines.filter(|event| event["kind"] == kind).collect()
+}
+
+#[tokio::test]
+async fn a_token_for_a_tenant_acts_for_it_alone_and_every_call_is_audited() {
+    let (authz, issuer) = with_tokens().await;
+    let now = UnixTime::from_seconds(NOW);
+    let call = async |tenant: Option<&str>, id: &str| {
+        let tenant = tenant.map(|tenant| tenant.parse().unwrap());
+        let token = ServiceToken { tenant, ..token("auth", &["users.read"]) };
+        let issued = issuer.issue(&token, "id", Duration::from_secs(600), now).unwrap();
+        authz.ask(authz.check("lookup").bearer(&issued).header("x-request-id", id)).await
+    };
+    let ids = [
+        "01932c07-0000-7000-8000-00000000000a",
+        "01932c07-0000-7000-8000-00000000000b",
+        "01932c07-0000-7000-8000-00000000000c",
+    ];
+    let answer = call(Some(TENANT), ids[0]).await;
+    answer.expect(200, "allowed");
+    assert_eq!(answer.headers["x-tenant-id"], TENANT);
+    assert_eq!(answer.headers["x-madome-auth-sub"], "auth");
+    assert_eq!(answer.metadata["tenant"], TENANT);
+    let verifier = Verifier::new("users").trust_file("test", &authz.home.at("identity.jwks.json")).unwrap();
+    let acting = Service { name: "auth".parse().unwrap(), tenant: Some(TENANT.parse().unwrap()) };
+    assert_eq!(verifier.verify(&answer.headers["x-madome-identity"], now), Ok(Caller::Service(acting)));
+
+    // The identity of one tenant is never handed out for another, or for none.
+    let platform = call(None, ids[1]).await;
+    platform.expect(200, "allowed");
+    assert!(platform.removed.contains(&"x-tenant-id".to_owned()), "{:?}", platform.removed);
+    assert_eq!(verifier.verify(&platform.headers["x-madome-identity"], now), Ok(service("auth")));
+    call(Some(SUSPENDED), ids[2]).await.expect(403, "tenant_suspended");
+    // One that the edge file does not list for the service.
+    call(Some(UNLISTED), ids[2]).await.expect(401, "service_token_wrong_claims");
+
+    eventually("the calls are in the audit", async || audited(&authz.home, "service_call").len() == 2).await;
+    let calls = audited(&authz.home, "service_call");
+    for (event, (id, tenant)) in calls.iter().zip([(ids[0], Some(TENANT)), (ids[1], None)]) {
+        assert_eq!(event["request_id"], id, "{event}");
+        assert_eq!(event["subject"], "auth", "{event}");
+        assert_eq!(event["principal"], "service", "{event}");
+        assert_eq!((&event["route"], &event["policy"]), (&"lookup".into(), &"lookup".into()), "{event}");
+        assert_eq!(event["tenant"].as_str(), tenant, "{event}");
+    }
+    let refused = audited(&authz.home, "decision");
+    assert_eq!(refused.first().unwrap()["reason"], "tenant_suspended");
+
+    authz.home.list_tenant("suspended");
+    eventually("the tenant is suspended", async || {
+        call(Some(TENANT), ids[0]).await.is(403, "tenant_suspended")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_service_has_its_own_counter() {
+    let authz = Authz::start_with(Home::new(), |edge| {
+        edge.replacen(
+            "answers:\n",
+            "limits:\n  calls: { per: service, rate: 2, seconds: 3600 }\nanswers:\n",
+            1,
+        )
+        .replace(
+            "policy: any-service, to: users, answers: library",
+            "policy: any-service, to: users, answers: library, limits: [calls]",
+        )
+    })
+    .await;
+    let assertion = |name: &str| sign(name, &authz.home.at(&format!("{name}.pem")), &service(name), "test");
+    for _ in 0..2 {
+        authz.ask(authz.check("events").bearer(&assertion("auth"))).await.expect(200, "allowed");
+    }
+    let answer = authz.ask(authz.check("events").bearer(&assertion("auth"))).await;
+    answer.expect(429, "rate_limited");
+    assert!(answer.headers.contains_key("retry-after"), "{:?}", answer.headers);
+    authz.ask(authz.check("events").bearer(&assertion("sync"))).await.expect(200, "allowed");
+    // A route without the limit is not counted.
+    authz.ask(authz.check("lookup").bearer(&assertion("auth"))).await.expect(200, "allowed");
 }
 
 #[tokio::test]

@@ -171,3 +171,44 @@ fn the_agreement_is_read_from_a_real_access_log() {
     assert_eq!(row("users-me")["verdict"], "the backend may stop checking");
     assert_eq!(row("open-graph")["verdict"], "nothing to compare");
 }
+
+#[test]
+fn it_says_what_nobody_can_know_without_running() {
+    let backend = Backend::plain();
+    let edge = Edge::dev()
+        .every_backend(backend.address())
+        .replace(
+            "policies:\n",
+            "signatures: { keys: \"${CUTOVER_HOME}/keys/signing-keys.yaml\" }
+limits: { readers: { per: subject, rate: 2, seconds: 3600 } }
+
+policies:
+  sync: { kind: signed, keys: [pair], addresses: [192.0.2.0/24] }
+",
+        )
+        .replace(
+            "routes:\n",
+            "routes:\n  - { name: sync, host: api, prefix: /sync, policy: sync, to: users, answers: users }\n",
+        )
+        .replace("{ name: books,", "{ limits: [readers], name: books,")
+        .start();
+    let known = |told: &Value| -> String { told["not_known"].to_string() };
+    let post = "POST https://api.dev-domain.test/sync/1";
+    let told = explain(&edge, &[post]);
+    assert_eq!(told["reason"], "address_not_allowed", "{told:#}");
+    for word in ["--client", "--body", "nonces_unavailable"] {
+        assert!(known(&told).contains(word), "{word}: {told:#}");
+    }
+    let body = edge.home().join("body");
+    std::fs::write(&body, "{}").expect("the home is writable");
+    let path = body.display().to_string();
+    let told = explain(&edge, &[post, "--client", "192.0.2.7", "--body", &path]);
+    assert_eq!(told["reason"], "no_credential", "the address is on the list: {told:#}");
+    assert!(!known(&told).contains("--client") && !known(&told).contains("--body"), "{told:#}");
+    assert_eq!(explain(&edge, &[post, "--client", "192.0.3.7"])["reason"], "address_not_allowed");
+
+    let told = explain(&edge, &["GET https://api.dev-domain.test/books"]);
+    assert!(known(&told).contains("limits readers"), "{told:#}");
+    let told = explain(&edge, &["GET https://api.dev-domain.test/users/@me"]);
+    assert!(told.get("not_known").is_none(), "everything is known here: {told:#}");
+}

@@ -137,6 +137,25 @@ fn what_needs_a_restart_is_refused_and_its_revision_is_never_guessed() {
     eventually("the change is refused", || reloads(&edge, "needs_restart") == 1);
     assert!(detail(&edge).contains("tenants") && detail(&edge).contains("restart"), "{}", detail(&edge));
     assert_eq!(edge.get("/books").token(&token).send().status, 200);
+    // It names exactly what it is about, field by field.
+    for (old, new, named) in [
+        (".run}/tenants.yaml", ".run}/other.yaml", "`tenants` cannot change"),
+        ("edge: dev", "edge: other", "`edge` cannot change"),
+        ("  timeout_ms: 200", "  timeout_ms: 200\n  replicas: 2", "`authorizer.replicas` cannot change"),
+        (
+            "session.jwks.json",
+            "other.jwks.json",
+            "`issuer`, `keys` or `algorithms` of `sessions` cannot change",
+        ),
+        ("revoked.jsonl", "other.jsonl", "`sessions.revocations` cannot change"),
+        ("policies:\n", "api_keys: { file: keys.jsonl }\n\npolicies:\n", "`api_keys` cannot change"),
+    ] {
+        assert!(before.contains(old), "{old:?} is not in the edge file");
+        replace(&edge, &before.replacen(old, new, 1));
+        eventually(named, || detail(&edge).contains(named));
+    }
+    replace(&edge, &before.replace(".run}/tenants.yaml", ".run}/other.yaml"));
+    eventually("the first one is refused again", || detail(&edge).contains("`tenants` cannot change"));
 
     // Whoever renders it all the same is told at once.
     edge.render();
@@ -150,6 +169,60 @@ fn what_needs_a_restart_is_refused_and_its_revision_is_never_guessed() {
     replace(&edge, &before);
     edge.render();
     eventually("requests pass again", || edge.get("/books").token(&token).send().status == 200);
+}
+
+/// Services, their keys and their permissions change without a restart, on every revision at once.
+#[test]
+fn a_changed_list_of_services_is_in_force_without_a_restart() {
+    let backend = Backend::plain();
+    let edge = Edge::dev().every_backend(backend.address()).start();
+    let before = text(&edge);
+    let lookup = |name: &str, key: &str| {
+        let caller = identity::Caller::Service(name.parse().expect("a name"));
+        let pem = edge.home().join("keys").join(key);
+        let signer = identity::assertion::Signer::from_file(name, &pem).expect("a key");
+        let now = clock::UnixTime::from_seconds(harness::tokens::now());
+        let assertion = signer.sign(&caller, "dev", now).expect("it signs");
+        let address = edge.address("EDGE_SERVICE_ADDRESS");
+        let bearer = format!("Bearer {assertion}");
+        Request::new(address, "GET", "/_/users/somebody").header("authorization", bearer).send().status
+    };
+    assert_eq!(lookup("auth", "auth.pem"), 200);
+    assert_eq!(lookup("reports", "service-token.pem"), 401, "nobody lists it");
+
+    let listed = "keys/auth.jwks.json\" }";
+    let reports = |file: &str, permissions: &str| {
+        let entry = format!(
+            "keys/auth.jwks.json\", permissions: [{permissions}] }}\n  reports: {{ keys: \"${{CUTOVER_HOME}}/keys/{file}\", permissions: [users.read] }}"
+        );
+        let policy = "kind: internal, permissions: [users.read] }";
+        before.replace(listed, &entry).replace("kind: internal, services: [auth] }", policy)
+    };
+    // Its keys are not there yet: the old list stays, and the file is tried again.
+    replace(&edge, &reports("reports.jwks.json", "users.read"));
+    eventually("the missing keys are told", || detail(&edge).contains("reports.jwks.json"));
+    assert_eq!((lookup("auth", "auth.pem"), lookup("reports", "service-token.pem")), (200, 401));
+    let keys = edge.home().join("keys");
+    std::fs::copy(keys.join("service-token.jwks.json"), keys.join("reports.jwks.json"))
+        .expect("the keys are there");
+    // It is believed at once; the revision that Envoy still has lets nobody through but auth.
+    eventually("the new service is believed", || lookup("reports", "service-token.pem") == 403);
+    edge.render();
+    eventually("the new service passes", || lookup("reports", "service-token.pem") == 200);
+    assert_eq!(lookup("auth", "auth.pem"), 200);
+
+    // Its keys are watched from then on.
+    std::fs::copy(keys.join("identity.jwks.json"), keys.join("reports.jwks.json"))
+        .expect("the keys are there");
+    eventually("the old key is refused", || lookup("reports", "service-token.pem") == 401);
+    assert_eq!(lookup("reports", "identity.pem"), 200);
+
+    // What is taken away is gone at once, also for an Envoy that was not told yet.
+    replace(&edge, &reports("reports.jwks.json", "users.write"));
+    eventually("the permission is gone", || lookup("auth", "auth.pem") == 403);
+    assert_eq!(lookup("reports", "identity.pem"), 200);
+    replace(&edge, &before);
+    eventually("the service is nobody again", || lookup("reports", "identity.pem") == 401);
 }
 
 #[test]

@@ -2,9 +2,29 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use harness::wire::Request;
 use harness::{Backend, Edge, RabbitMq};
+
+/// What a reader of the audit's queue gets.
+fn queued(url: &str) -> String {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let connection = lapin::Connection::connect(url, lapin::ConnectionProperties::default())
+            .await
+            .expect("the broker takes connections");
+        let channel = connection.create_channel().await.expect("a channel");
+        let options = lapin::options::BasicGetOptions { no_ack: true };
+        let mut told = String::new();
+        while let Ok(Some(message)) = channel.basic_get("coder.audit".into(), options).await {
+            told.push_str(&String::from_utf8_lossy(&message.delivery.data));
+            // What stands beside the event is read by whoever reads the event.
+            told.push_str(&format!("{:?}\n", message.delivery.properties));
+        }
+        told
+    })
+}
 
 /// What a reader of logs and interfaces can see, by where.
 fn everything_told(edge: &Edge) -> BTreeMap<String, String> {
@@ -115,7 +135,15 @@ fn no_secret_is_in_any_log_or_interface() {
     }
 
     let log = edge.access_log(12);
-    let told = everything_told(&edge);
+    let mut told = everything_told(&edge);
+    let until = Instant::now() + Duration::from_secs(30);
+    let mut queue = String::new();
+    while !queue.contains("token_wrong_issuer") {
+        assert!(Instant::now() < until, "the queue tells nothing: {queue}");
+        std::thread::sleep(Duration::from_millis(50));
+        queue.push_str(&queued(&broker.url()));
+    }
+    told.insert("the queue coder.audit".to_owned(), queue);
     for (place, proof) in [
         ("authz.log", "\"check\""),
         ("auth.log", "{"),

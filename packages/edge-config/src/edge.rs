@@ -19,6 +19,7 @@ mod credentials;
 mod destination;
 mod leases;
 mod limits;
+mod services;
 
 pub use self::credentials::{
     AcceptedCredential, ApiKeys, Issuer, KeyAlgorithm, LegacyCheck, LegacySessions, LegacyStore,
@@ -29,6 +30,7 @@ pub use canary::{Canary, Condition};
 pub use destination::{Destination, Share, Sticky, WHOLE};
 pub use leases::{LeaseMethods, LeasePolicy, Leases, OnOutage};
 pub use limits::{LONGEST_REFILL, Limit, Mode, Per, TenantMatch};
+pub use services::ServiceTenants;
 pub use signed::{Cidr, CidrError, Signatures, SignedPolicy};
 
 /// A whole, valid edge.
@@ -192,6 +194,8 @@ pub struct Service {
     pub keys: PathBuf,
     /// What it may do.
     pub permissions: Vec<String>,
+    /// For which tenants it may act.
+    pub tenants: ServiceTenants,
 }
 
 /// Whose service tokens are believed.

@@ -522,17 +522,30 @@ fn api_keys_and_legacy_sessions() {
 fn permissions_and_service_tokens_are_checked() {
     let with_permission = "services: [auth], permissions: [users.read] }";
     let text = dev_text()
-        .replacen("keys/auth.jwks.json\" }", "keys/auth.jwks.json\", permissions: [users.read] }", 1)
+        .replacen("keys/auth.jwks.json\" }", "keys/auth.jwks.json\", permissions: [users.read], tenants: [00000000-0000-7000-8000-000000000001] }", 1)
         .replacen("services: [auth] }", with_permission, 1)
         .replacen("policies:\n", "service_tokens: { issuer: auth, keys: t.json }\npolicies:\n", 1);
     let edge = parse(Path::new("edge.yaml"), &text, &nothing_set).unwrap();
     let Policy::Internal(policy) = &edge.policies["account-lookup"] else { unreachable!() };
     assert_eq!(policy.permissions, ["users.read"]);
     assert_eq!(edge.service_tokens.unwrap().issuer, "auth");
+    let (listed, other) = ["00000000-0000-7000-8000-000000000001", "00000000-0000-7000-8000-000000000002"]
+        .map(|t| t.parse().unwrap())
+        .into();
+    let tenants = |text: &str| {
+        let edge = parse(Path::new("edge.yaml"), text, &nothing_set).unwrap();
+        edge.services[&"auth".parse().unwrap()].tenants.clone()
+    };
+    assert!(tenants(&text).include(listed) && !tenants(&text).include(other));
+    let any = text.replacen("[00000000-0000-7000-8000-000000000001]", "any", 1);
+    assert!(tenants(&any).include(other));
+    assert!(!tenants(&dev_text()).include(listed), "what is not written is not allowed");
     for (old, new, expected) in [
         (with_permission, "permissions: [users.raed] }", "did you mean `users.read`?"),
         (with_permission, "permissions: [users.read, users.read] }", "twice"),
         (with_permission, "permissions: [\"a b\"] }", "visible characters"),
+        ("tenants: [00000000-0000-7000-8000-000000000001]", "tenants: every", "write a list"),
+        ("tenants: [00000000-0000-7000-8000-000000000001]", "tenants: [demo]", "UUID, or `tenants: any`"),
         ("issuer: auth, ", "", "has no `issuer`"),
         ("keys: t.json", "kees: t.json", "has no `keys`"),
     ] {

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::audience::Audience;
 use crate::keyset::{self, KeyFileError};
 use crate::principal::{
-    Caller, Client, ClientName, Person, Role, ServiceName, SessionId, SubjectId, TenantId,
+    Caller, Client, ClientName, Person, Role, Service, ServiceName, SessionId, SubjectId, TenantId,
 };
 
 /// The `typ` of the header: no other kind of token of this platform carries it, so none can stand in for it.
@@ -111,10 +111,14 @@ impl Signer {
         audience: impl Into<Audience>,
         now: UnixTime,
     ) -> Result<String, SigningFailed> {
-        let (kind, sub, person, client) = match caller {
-            Caller::Person(person) => (Kind::Person, person.subject.to_string(), Some(person), None),
-            Caller::Service(name) => (Kind::Service, name.to_string(), None, None),
-            Caller::Client(client) => (Kind::Client, client.name.to_string(), None, Some(client)),
+        let (kind, sub, tenant, person, client) = match caller {
+            Caller::Person(person) => {
+                (Kind::Person, person.subject.to_string(), Some(person.tenant), Some(person), None)
+            }
+            Caller::Service(service) => (Kind::Service, service.name.to_string(), service.tenant, None, None),
+            Caller::Client(client) => {
+                (Kind::Client, client.name.to_string(), Some(client.tenant), None, Some(client))
+            }
         };
         let scopes = person.map(|p| &p.scopes).or(client.map(|c| &c.scopes));
         let claims = Claims {
@@ -123,7 +127,7 @@ impl Signer {
             sub,
             kind,
             sid: person.map(|p| p.session),
-            tenant: person.map(|p| p.tenant).or(client.map(|c| c.tenant)),
+            tenant,
             role: person.map(|p| p.role).or(client.and_then(|c| c.role)),
             scope: scopes.map(|scopes| scopes.join(" ")).unwrap_or_default(),
             iat: now.seconds(),
@@ -274,7 +278,12 @@ impl Verifier {
         let caller = caller(claims)?;
         match (&trusted.speaks_for, &caller) {
             (SpeaksFor::Anybody, _) => Ok(caller),
-            (SpeaksFor::Itself(name), Caller::Service(service)) if name == service => Ok(caller),
+            // For whom a service may act is not its own to say: that takes a service token.
+            (SpeaksFor::Itself(name), Caller::Service(Service { name: service, tenant: None }))
+                if name == service =>
+            {
+                Ok(caller)
+            }
             (SpeaksFor::Itself(_), Caller::Service(_) | Caller::Person(_) | Caller::Client(_)) => {
                 Err(Rejected::WrongClaims)
             }
@@ -300,9 +309,9 @@ fn caller(claims: Claims) -> Result<Caller, Rejected> {
             let subject: SubjectId = sub.parse().map_err(|_| Rejected::WrongClaims)?;
             Ok(Caller::Person(Person { subject, tenant, session, role, scopes: split(&scope) }))
         }
-        Claims { kind: Kind::Service, iss: _, sub, sid: None, tenant: None, role: None, .. } => {
+        Claims { kind: Kind::Service, iss: _, sub, sid: None, tenant, role: None, .. } => {
             let name: ServiceName = sub.parse().map_err(|_| Rejected::WrongClaims)?;
-            Ok(Caller::Service(name))
+            Ok(Caller::Service(Service { name, tenant }))
         }
         Claims { kind: Kind::Client, sub, sid: None, tenant: Some(tenant), role, scope, .. } => {
             let name: ClientName = sub.parse().map_err(|_| Rejected::WrongClaims)?;

@@ -18,4 +18,6 @@ pub mod principal;
 pub mod service_token;
 
 pub use audience::Audience;
-pub use principal::{Caller, Client, ClientName, Person, Role, ServiceName, SessionId, SubjectId, TenantId};
+pub use principal::{
+    Caller, Client, ClientName, Person, Role, Service, ServiceName, SessionId, SubjectId, TenantId,
+};

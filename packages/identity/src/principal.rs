@@ -170,13 +170,45 @@ pub struct Client {
     pub scopes: Vec<String>,
 }
 
+/// A service of the platform, acting for itself or, when its token says so, for one tenant.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Service {
+    /// Which.
+    pub name: ServiceName,
+    /// For whom; absent when it acts for the platform, which is what a service's own assertion always does.
+    pub tenant: Option<TenantId>,
+}
+
+impl From<ServiceName> for Service {
+    /// The service on its own account.
+    fn from(name: ServiceName) -> Self {
+        Self { name, tenant: None }
+    }
+}
+
+impl FromStr for Service {
+    type Err = InvalidServiceName;
+
+    /// The service of that name, on its own account.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse::<ServiceName>().map(Self::from)
+    }
+}
+
+impl fmt::Display for Service {
+    /// The name alone.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.name.fmt(f)
+    }
+}
+
 /// Whoever a request acts for, once that is proved.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Caller {
     /// A person with a session.
     Person(Person),
     /// Another service of the platform.
-    Service(ServiceName),
+    Service(Service),
     /// A program of a customer.
     Client(Client),
 }

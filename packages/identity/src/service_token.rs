@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::assertion::{LEEWAY, MAX_BYTES, Rejected, SigningFailed, key_id};
 use crate::keyset::{self, KeyFileError};
-use crate::principal::ServiceName;
+use crate::principal::{ServiceName, TenantId};
 
 /// The `typ` of the header (RFC 9068 §2.1).
 pub const TOKEN_TYPE: &str = "at+jwt";
@@ -37,6 +37,8 @@ struct Claims {
     #[serde(rename = "serviceName")]
     name: ServiceName,
     permissions: Vec<String>,
+    #[serde(default, rename = "tenantId", skip_serializing_if = "Option::is_none")]
+    tenant: Option<TenantId>,
     iat: u64,
     exp: u64,
     jti: String,
@@ -49,6 +51,8 @@ pub struct ServiceToken {
     pub service: ServiceName,
     /// What it may do.
     pub permissions: Vec<String>,
+    /// For which tenant it acts; absent when it acts for the platform.
+    pub tenant: Option<TenantId>,
 }
 
 /// Issues service tokens.
@@ -109,6 +113,7 @@ impl Issuer {
             id: service(),
             name: service(),
             permissions: token.permissions.clone(),
+            tenant: token.tenant,
             iat: now.seconds(),
             exp: now.plus(lifetime.min(MAX_LIFETIME)).seconds(),
             jti: id.to_owned(),
@@ -191,11 +196,11 @@ impl TokenVerifier {
         if !in_time {
             return Err(Rejected::WrongTime);
         }
-        let Claims { sub, client_id, id, name, permissions, .. } = claims;
+        let Claims { sub, client_id, id, name, permissions, tenant, .. } = claims;
         // All four are the registered name; a token in which they differ is nobody's.
         if client_id != sub || id != sub || name != sub || sub.as_str().parse::<ServiceName>().is_err() {
             return Err(Rejected::WrongClaims);
         }
-        Ok(ServiceToken { service: sub, permissions })
+        Ok(ServiceToken { service: sub, permissions, tenant })
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use clock::UnixTime;
 use identity::assertion::{Rejected, Verifier};
 use identity::keyset::KeyFileError;
-use identity::{Caller, ServiceName};
+use identity::{Caller, Service, ServiceName};
 
 /// Believes the edge about the services that call this one.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl Callers {
         Ok(Self { verifier: Verifier::new(me).trust_file(edge, keys)?, expected })
     }
 
-    /// The service that a call at `now` is from; `identities` are the values of its
+    /// The service that a call at `now` is from, and for which tenant; `identities` are the values of its
     /// [`identity::headers::IDENTITY`] lines.
     ///
     /// # Errors
@@ -47,14 +47,14 @@ impl Callers {
         &self,
         identities: impl IntoIterator<Item = &'a [u8]>,
         now: UnixTime,
-    ) -> Result<ServiceName, NotACaller> {
+    ) -> Result<Service, NotACaller> {
         let mut identities = identities.into_iter();
         let (Some(identity), None) = (identities.next(), identities.next()) else {
             return Err(NotACaller::NotOne);
         };
         let identity = std::str::from_utf8(identity).map_err(|_| Rejected::Malformed)?;
         match self.verifier.verify(identity, now)? {
-            Caller::Service(name) if self.expected.contains(&name) => Ok(name),
+            Caller::Service(service) if self.expected.contains(&service.name) => Ok(service),
             Caller::Service(_) | Caller::Person(_) | Caller::Client(_) => Err(NotACaller::Unexpected),
         }
     }

@@ -13,6 +13,7 @@
 //!     key: "keys/reports.pem".into(),
 //!     issuer: "https://auth.example.com".to_owned(),
 //!     edge_url: "http://127.0.0.1:8081".to_owned(),
+//!     tenant: None,
 //! };
 //! let tokens = service_client::Tokens::new(&me, Arc::new(clock::SystemClock))?;
 //! let answer = tokens.get("/_/users/somebody").await?.send().await?;

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clock::{Clock, UnixTime};
-use identity::ServiceName;
 use identity::assertion::key_id;
 use identity::keyset::{self, KeyFileError};
+use identity::{ServiceName, TenantId};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::Method;
@@ -38,6 +38,8 @@ pub struct Account {
     pub issuer: String,
     /// The edge's service listener, without a trailing slash.
     pub edge_url: String,
+    /// The tenant that it acts for; absent when it acts for the platform. `services` in the edge file says which it may.
+    pub tenant: Option<TenantId>,
 }
 
 /// A client that cannot be set up.
@@ -229,15 +231,17 @@ impl Tokens {
             jti: uuid::Uuid::new_v4().to_string(),
         };
         let assertion = jsonwebtoken::encode(header, &claims, key).map_err(|_| TokenError::Signing)?;
+        let mut fields = vec![
+            ("grant_type", "client_credentials".to_owned()),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer".to_owned()),
+            ("client_assertion", assertion),
+        ];
+        fields.extend(account.tenant.map(|tenant| ("tenant_id", tenant.to_string())));
         let transport = |error: reqwest::Error| TokenError::Transport(error.without_url().to_string());
         let mut answer = client
             .post(format!("{}/_/auth/service-token", account.edge_url))
             .timeout(TOKEN_TIMEOUT)
-            .form(&[
-                ("grant_type", "client_credentials"),
-                ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
-                ("client_assertion", &assertion),
-            ])
+            .form(&fields)
             .send()
             .await
             .map_err(transport)?;

@@ -65,6 +65,7 @@ impl Fixture {
             key,
             issuer: "https://auth.test".to_owned(),
             edge_url,
+            tenant: Some("00000000-0000-7000-8000-000000000001".parse().unwrap()),
         };
         let tokens = Tokens::new(&account, Arc::new(clock.clone())).unwrap();
         Self { server, clock, tokens, directory }
@@ -104,6 +105,7 @@ async fn one_token_for_everybody_until_it_is_time() {
     );
     let forms = f.server.forms.lock().unwrap().clone();
     assert!(forms[0].contains("grant_type=client_credentials") && forms[0] != forms[1], "{forms:?}");
+    assert!(forms[0].contains("tenant_id=00000000-0000-7000-8000-000000000001"), "{forms:?}");
 }
 
 #[tokio::test]
@@ -145,10 +147,13 @@ async fn a_caller_is_who_the_edge_says_and_who_is_expected() {
     let callers = Callers::new("reports", "dev", &jwks, vec![name("auth")]).unwrap();
     let now = UnixTime::from_seconds(1_800_000_000);
     let sign = |issuer: &str, who: &str, audience: &str| {
-        Signer::from_file(issuer, &pem).unwrap().sign(&Caller::Service(name(who)), audience, now).unwrap()
+        Signer::from_file(issuer, &pem)
+            .unwrap()
+            .sign(&Caller::Service(name(who).into()), audience, now)
+            .unwrap()
     };
     let good = sign("dev", "auth", "reports");
-    assert_eq!(callers.caller([good.as_bytes()], now), Ok(name("auth")));
+    assert_eq!(callers.caller([good.as_bytes()], now), Ok(name("auth").into()));
     assert_eq!(callers.caller([], now), Err(NotACaller::NotOne));
     assert_eq!(callers.caller([good.as_bytes(), good.as_bytes()], now), Err(NotACaller::NotOne));
     assert_eq!(

@@ -43,7 +43,7 @@ use crate::mail::Mailbox;
 use crate::people::People;
 use crate::revocation::Revocations;
 use crate::routes::App;
-use crate::service_token::ServiceTokens;
+use crate::service_token::{Files, ServiceTokens};
 use crate::session::Sessions;
 use crate::settings::Settings;
 use crate::token::Tokens;
@@ -60,6 +60,9 @@ pub const WORDS: Words = Words { unauthenticated: "Unauthorized", not_found: "No
 
 /// How often expired rows and revocations are thrown away. They are harmless; an hour keeps them few.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(3_600);
+
+/// How often Redis is tried when it was not there at the start: a second is what the edge's own word is worth.
+const CATCH_UP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Puts the service together from its environment.
 ///
@@ -105,23 +108,33 @@ pub async fn app(settings: &Settings, clock: Arc<dyn Clock>) -> Result<App, Star
     let sessions = Sessions::new(database.clone(), revocations, Arc::clone(&clock));
     // A line that got lost between the database and the file comes back here.
     if let Err(error) = sessions.throw_away_expired().await {
-        let error = kit::answer::Chain(&error);
-        return Err(StartError::File(match settings.redis_url {
-            Some(_) => format!("cannot bring the revocations in REDIS_URL up to date: {error}; start Redis"),
-            None => format!("cannot rewrite {}: {error}; make its directory writable", file.display()),
-        }));
+        match settings.redis_url {
+            // Redis may come up after this service does. Until it is there nobody is refreshed or signed out, and
+            // the edge lets no session pass either.
+            Some(_) => {
+                let error = kit::answer::Chain(&error);
+                tracing::error!(%error, "the revocations in Redis are not up to date yet; trying again");
+                tokio::spawn(catch_up(sessions.clone()));
+            }
+            None => {
+                let error = kit::answer::Chain(&error);
+                return Err(StartError::File(format!(
+                    "cannot rewrite {}: {error}; make its directory writable",
+                    file.display()
+                )));
+            }
+        }
     }
     let service_tokens = match &settings.edge_file {
         None => None,
         Some(file) => {
-            // The file's own variables: paths below `CUTOVER_HOME`, mostly.
-            let environment = |name: &str| match name {
-                "CUTOVER_HOME" => Some(home.path().display().to_string()),
-                name => std::env::var(name).ok(),
+            let files = Files {
+                edge: file.clone(),
+                home: home.path().to_owned(),
+                signing_key: home.key("service-token.pem"),
             };
-            let edge = edge_config::load(file, &environment)
-                .map_err(|faults| StartError::File(faults.to_string()))?;
-            ServiceTokens::new(&edge, &home.key("service-token.pem"), database.clone(), Arc::clone(&clock))?
+            ServiceTokens::new(files, database.clone(), Arc::clone(&clock))
+                .map_err(|error| StartError::File(error.to_string()))?
         }
     };
     Ok(App {
@@ -134,6 +147,17 @@ pub async fn app(settings: &Settings, clock: Arc<dyn Clock>) -> Result<App, Star
         cookies: CookieLines::new(&settings.root_domain),
         gate: Gate::new(verifier, clock, WORDS),
     })
+}
+
+/// Brings the revocations up to date as soon as that can be done.
+async fn catch_up(sessions: Sessions) {
+    loop {
+        tokio::time::sleep(CATCH_UP_INTERVAL).await;
+        match sessions.throw_away_expired().await {
+            Ok(()) => return tracing::info!("the revocations in Redis are up to date"),
+            Err(error) => tracing::warn!(error = %kit::answer::Chain(&error), "Redis is not there yet"),
+        }
+    }
 }
 
 async fn keep_house(app: App) {

@@ -87,7 +87,7 @@ impl People {
             .no_proxy()
             .build()?;
         let (url, edge) = (url.to_owned(), edge.to_owned());
-        Ok(Self(Arc::new(Inner { client, url, edge, me: Caller::Service(me), signer, clock })))
+        Ok(Self(Arc::new(Inner { client, url, edge, me: Caller::Service(me.into()), signer, clock })))
     }
 
     /// Who has this e-mail address. `None`: nobody, or somebody without a tenant, who cannot sign in.

@@ -8,6 +8,7 @@
 //! | `client_assertion_type` | `urn:ietf:params:oauth:client-assertion-type:jwt-bearer` |
 //! | `client_assertion` | a JWT signed by the service, see below |
 //! | `scope` | optional: the permissions that are wanted; without it, all of them |
+//! | `tenant_id` | optional: the tenant to act for, one that the edge file lists for the service; without it, the token is for the platform |
 //!
 //! The edge lets this route through without a decision: the assertion is the proof, and nobody has a token before.
 //!
@@ -16,21 +17,18 @@
 //! ahead, `jti` of 16 to 128 characters that is used once. No other claim.
 
 mod entity;
+mod registered;
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clock::{Clock, UnixTime};
-use edge_config::Edge;
-use identity::ServiceName;
-use identity::keyset::{self, KeyFileError};
-use identity::service_token::{Issuer, ServiceToken};
-use jsonwebtoken::jwk::KeyAlgorithm;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use identity::service_token::ServiceToken;
+use identity::{ServiceName, TenantId};
+use jsonwebtoken::{Algorithm, Validation};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait as _, DatabaseConnection, EntityTrait as _, QueryFilter as _};
@@ -38,6 +36,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use entity::{ActiveModel, Column, Entity};
+use registered::{Client, Registered};
+pub use registered::{Files, Unusable};
 
 use crate::error::Error;
 
@@ -65,7 +65,7 @@ pub enum Refusal {
     UnsupportedGrantType,
     /// The assertion is not believed. Nobody is told why.
     InvalidClient,
-    /// More was asked for than the service may do.
+    /// More was asked for than the service may do, or another tenant than it may act for.
     InvalidScope,
 }
 
@@ -102,19 +102,13 @@ struct Claims {
     jti: String,
 }
 
-struct Client {
-    keys: Vec<(String, DecodingKey)>,
-    permissions: Vec<String>,
-}
-
 /// Gives service tokens to the services of the edge file.
 #[derive(Clone)]
 pub struct ServiceTokens(Arc<Inner>);
 
 struct Inner {
-    audience: String,
-    issuer: Issuer,
-    clients: HashMap<ServiceName, Client>,
+    /// Absent while the edge file names no issuer of service tokens.
+    registered: RwLock<Option<Arc<Registered>>>,
     validation: Validation,
     database: DatabaseConnection,
     clock: Arc<dyn Clock>,
@@ -122,45 +116,44 @@ struct Inner {
 
 impl fmt::Debug for ServiceTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let clients: Vec<_> = self.0.clients.keys().collect();
+        let registered = self.registered();
+        let clients: Vec<_> = registered.iter().flat_map(|registered| registered.clients.keys()).collect();
         f.debug_struct("ServiceTokens").field("clients", &clients).finish_non_exhaustive()
     }
 }
 
 impl ServiceTokens {
-    /// Tokens signed with the private key in `key` for the services of `edge`; `None` when the edge believes none.
+    /// Tokens for the services that `files` list, which are followed from then on; `None` when the edge believes none.
+    /// Needs a tokio runtime.
     ///
     /// # Errors
-    /// [`KeyFileError`], naming the file and the mend.
+    /// [`Unusable`], naming the file and the mend.
     pub fn new(
-        edge: &Edge,
-        key: &std::path::Path,
+        files: Files,
         database: DatabaseConnection,
         clock: Arc<dyn Clock>,
-    ) -> Result<Option<Self>, KeyFileError> {
-        let Some(tokens) = &edge.service_tokens else { return Ok(None) };
-        let issuer = Issuer::from_file(&tokens.issuer, &edge.name, key)?;
-        let mut clients = HashMap::with_capacity(edge.services.len());
-        for (name, service) in &edge.services {
-            let unusable = |what: String| KeyFileError::Unusable { path: service.keys.clone(), what };
-            let mut keys = Vec::new();
-            for jwk in keyset::read_public(&service.keys)? {
-                let id = jwk.common.key_id.clone().unwrap_or_default();
-                if jwk.common.key_algorithm != Some(KeyAlgorithm::EdDSA) {
-                    return Err(unusable(format!("key {id:?} is not for EdDSA")));
-                }
-                let key = DecodingKey::from_jwk(&jwk).map_err(|e| unusable(format!("key {id:?}: {e}")))?;
-                keys.push((id, key));
-            }
-            clients.insert(name.clone(), Client { keys, permissions: service.permissions.clone() });
-        }
+    ) -> Result<Option<Self>, Unusable> {
+        let (read, watched) = files.read()?;
+        let Some(read) = read else { return Ok(None) };
         let mut validation = Validation::new(Algorithm::EdDSA);
         // Times and audience are checked in `client`, against the clock that is handed in.
         validation.validate_exp = false;
         validation.validate_aud = false;
         validation.required_spec_claims.clear();
-        let audience = tokens.issuer.clone();
-        Ok(Some(Self(Arc::new(Inner { audience, issuer, clients, validation, database, clock }))))
+        let registered = RwLock::new(Some(Arc::new(read)));
+        let inner = Arc::new(Inner { registered, validation, database, clock });
+        // A file that changed since it was read is read once more: nothing is stamped before the first look.
+        tokio::spawn(registered::follow(
+            Arc::downgrade(&inner),
+            files,
+            watched,
+            registered::Stamp::default(),
+        ));
+        Ok(Some(Self(inner)))
+    }
+
+    fn registered(&self) -> Option<Arc<Registered>> {
+        self.0.registered.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A token for the service that the form `fields` prove.
@@ -173,7 +166,8 @@ impl ServiceTokens {
             Ok(asked) => asked,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let Some((name, client, claims)) = self.client(asked.assertion, now) else {
+        let Some(registered) = self.registered() else { return Ok(Err(Refusal::InvalidClient)) };
+        let Some((name, client, claims)) = self.client(&registered, asked.assertion, now) else {
             return Ok(Err(Refusal::InvalidClient));
         };
         // Asked for first: a request that is wrong in itself does not use the assertion up.
@@ -184,20 +178,29 @@ impl ServiceTokens {
         if !permissions.iter().all(|wanted| client.permissions.contains(wanted)) {
             return Ok(Err(Refusal::InvalidScope));
         }
+        if asked.tenant.is_some_and(|tenant| !client.tenants.include(tenant)) {
+            return Ok(Err(Refusal::InvalidScope));
+        }
         if !self.use_up(name, &claims).await? {
             tracing::warn!(service = %name, "a client assertion was used twice");
             return Ok(Err(Refusal::InvalidClient));
         }
         let scope = permissions.join(" ");
-        let token = ServiceToken { service: name.clone(), permissions };
+        let token = ServiceToken { service: name.clone(), permissions, tenant: asked.tenant };
         let id = uuid::Uuid::now_v7().to_string();
-        let access_token = self.0.issuer.issue(&token, &id, LIFETIME, now).map_err(Error::ServiceToken)?;
+        let access_token =
+            registered.issuer.issue(&token, &id, LIFETIME, now).map_err(Error::ServiceToken)?;
         tracing::info!(service = %name, scope, token_id = id, "service token issued");
         Ok(Ok(Granted { access_token, token_type: "Bearer", expires_in: LIFETIME.as_secs(), scope }))
     }
 
     /// Whose `assertion` it is, if it is to be believed at `now`.
-    fn client(&self, assertion: &str, now: UnixTime) -> Option<(&ServiceName, &Client, Claims)> {
+    fn client<'r>(
+        &self,
+        registered: &'r Registered,
+        assertion: &str,
+        now: UnixTime,
+    ) -> Option<(&'r ServiceName, &'r Client, Claims)> {
         if assertion.len() > MAX_BYTES {
             return None;
         }
@@ -207,14 +210,14 @@ impl ServiceTokens {
         }
         let kid = header.kid?;
         // A key belongs to one service, so it says whose assertion this must be.
-        let (name, client, key) = self.0.clients.iter().find_map(|(name, client)| {
+        let (name, client, key) = registered.clients.iter().find_map(|(name, client)| {
             client.keys.iter().find(|(id, _)| *id == kid).map(|(_, key)| (name, client, key))
         })?;
         let claims = jsonwebtoken::decode::<Claims>(assertion, key, &self.0.validation).ok()?.claims;
         let (issued, expires) = (UnixTime::from_seconds(claims.iat), UnixTime::from_seconds(claims.exp));
         let believed = claims.iss == name.as_str()
             && claims.sub == name.as_str()
-            && claims.aud == self.0.audience
+            && claims.aud == registered.audience
             && issued <= now.plus(LEEWAY)
             && claims.iat < claims.exp
             && now <= expires.plus(LEEWAY)
@@ -260,6 +263,7 @@ fn digest(name: &ServiceName, id: &str) -> String {
 struct Asked<'a> {
     assertion: &'a str,
     scope: Option<&'a str>,
+    tenant: Option<TenantId>,
 }
 
 impl<'a> Asked<'a> {
@@ -281,6 +285,11 @@ impl<'a> Asked<'a> {
             return Err(Refusal::InvalidRequest);
         }
         let assertion = one("client_assertion")?.ok_or(Refusal::InvalidRequest)?;
-        Ok(Self { assertion, scope: one("scope")?.filter(|scope| !scope.is_empty()) })
+        let tenant = match one("tenant_id")? {
+            None => None,
+            // Whoever names a tenant and misspells it must not get a token for the whole platform.
+            Some(tenant) => Some(tenant.parse().map_err(|_| Refusal::InvalidRequest)?),
+        };
+        Ok(Self { assertion, scope: one("scope")?.filter(|scope| !scope.is_empty()), tenant })
     }
 }

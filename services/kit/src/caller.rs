@@ -17,7 +17,7 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use identity::assertion::{self, Rejected, Verifier};
-use identity::{ServiceName, SessionId, headers};
+use identity::{SessionId, headers};
 use serde::Deserialize;
 
 use crate::{answer, cookies};
@@ -138,9 +138,9 @@ pub struct Caller(pub identity::Caller);
 #[derive(Clone, Debug)]
 pub struct Person(pub identity::Person);
 
-/// A proved service of the platform.
+/// A proved service of the platform, and for which tenant it acts, if for one.
 #[derive(Clone, Debug)]
-pub struct ServiceCaller(pub ServiceName);
+pub struct ServiceCaller(pub identity::Service);
 
 impl<S> FromRequestParts<S> for Caller
 where
@@ -204,7 +204,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
         let gate = Gate::from_ref(state);
         match gate.identify(parts)? {
-            identity::Caller::Service(name) => Ok(Self(name)),
+            identity::Caller::Service(service) => Ok(Self(service)),
             identity::Caller::Person(_) | identity::Caller::Client(_) => Err(Refused::NotThere(gate.words())),
         }
     }

@@ -106,7 +106,7 @@ impl TestEdge {
     #[must_use]
     pub fn service(&self, name: &str, audience: &str) -> String {
         let name: ServiceName = name.parse().unwrap();
-        self.signer.sign(&Caller::Service(name), audience, self.clock.now()).unwrap()
+        self.signer.sign(&Caller::Service(name.into()), audience, self.clock.now()).unwrap()
     }
 }
 

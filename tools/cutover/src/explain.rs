@@ -2,15 +2,16 @@
 //!
 //! Offline it asks the very code that decides: the guard's rules ([`header_rules::Rules`]), the route match of
 //! the edge file ([`edge_config::route_of`]) and the authorizer, assembled in this process over the same keys,
-//! tenants and revocations. With `--id` it asks the running authorizer what it remembers of a request.
+//! tenants and revocations. What nobody can know without running, it says under `not_known`. With `--id` it asks the running authorizer what it remembers of a request.
 //!
 //! It prints names, codes and ids; never a token, a cookie or a header's value.
 
 mod offline;
 mod remembered;
 mod request;
+mod unknown;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -38,6 +39,12 @@ pub struct Arguments {
     /// A value of the Cookie header, as 'name=value'.
     #[arg(long, value_name = "COOKIE")]
     pub cookie: Option<String>,
+    /// The address that the request comes from; without it, it comes from nowhere that anybody lists.
+    #[arg(long, value_name = "ADDRESS")]
+    pub client: Option<IpAddr>,
+    /// A file with the body, for a signed request.
+    #[arg(long, value_name = "FILE")]
+    pub body: Option<PathBuf>,
     /// The listener that the request comes in through. [default: the public one that serves the host]
     #[arg(long, value_name = "NAME")]
     pub listener: Option<String>,

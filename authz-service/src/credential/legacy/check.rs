@@ -23,7 +23,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::token::plain_uuid;
-use super::{Answer, Found, LegacyFault};
+use super::{Answer, Found, LegacyFault, Questions};
 use crate::decision::Failure;
 
 /// How many answers are remembered: the sessions that are busy within `cache_ms`. One takes some 200 bytes.
@@ -45,6 +45,7 @@ pub struct Checker {
     answers: Cache<Fingerprint, Answer>,
     remembers: bool,
     in_flight: Arc<Semaphore>,
+    questions: Questions,
 }
 
 impl std::fmt::Debug for Checker {
@@ -61,11 +62,11 @@ struct Yes {
 }
 
 impl Checker {
-    /// Asks by `rules` about sessions in the cookie `cookie`.
+    /// Asks by `rules` about sessions in the cookie `cookie`, and counts in `questions`.
     ///
     /// # Errors
     /// A sentence, when the HTTP client cannot be set up.
-    pub fn new(rules: &Rules, cookie: &str) -> Result<Self, String> {
+    pub fn new(rules: &Rules, cookie: &str, questions: Questions) -> Result<Self, String> {
         let Rules { url, request_headers, cache, timeout } = rules;
         let mut headers = HeaderMap::new();
         for (name, value) in request_headers {
@@ -89,6 +90,7 @@ impl Checker {
             answers: Cache::builder().max_capacity(CAPACITY).time_to_live(lifetime).build(),
             remembers: !cache.is_zero(),
             in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
+            questions,
         })
     }
 
@@ -102,11 +104,17 @@ impl Checker {
             return Ok(Err(LegacyFault::Malformed));
         }
         let fingerprint = fingerprint(token);
-        let answer = self.answers.try_get_with(fingerprint, self.ask(token, fingerprint)).await;
+        let answer = self.answers.try_get_with(fingerprint, self.counted(token, fingerprint)).await;
         if !self.remembers {
             self.answers.invalidate(&fingerprint).await;
         }
         answer.map_err(|failure| *failure)
+    }
+
+    async fn counted(&self, token: &[u8], fingerprint: Fingerprint) -> Result<Answer, Failure> {
+        let outcome = self.ask(token, fingerprint).await;
+        self.questions.count(&outcome);
+        outcome
     }
 
     async fn ask(&self, token: &[u8], fingerprint: Fingerprint) -> Result<Answer, Failure> {

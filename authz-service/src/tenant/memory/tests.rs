@@ -84,8 +84,8 @@ impl Fixture {
         self.memory.standing(tenant(number)).await
     }
 
-    fn push(&self, number: u128, status: Standing, version: u64) {
-        self.memory.change(&Change { tenant: tenant(number), status, version });
+    async fn push(&self, number: u128, status: Standing, version: u64) {
+        self.memory.change(&Change { tenant: tenant(number), status, version }).await;
     }
 }
 
@@ -148,14 +148,14 @@ async fn what_is_pushed_holds_at_once_and_never_goes_back() {
     f.source.set(tenant(1), Standing::Active, 1);
     assert_eq!(f.standing(1).await, ACTIVE);
     assert_eq!(f.ended.lately(began).tags, []);
-    f.push(1, Standing::Suspended, 3);
+    f.push(1, Standing::Suspended, 3).await;
     assert_eq!(f.ended.lately(Instant::now()).tags, [tenant_tag(tenant(1))], "leases on it end");
     assert_eq!(f.standing(1).await, SUSPENDED);
-    f.push(1, Standing::Active, 2);
+    f.push(1, Standing::Active, 2).await;
     assert_eq!(f.standing(1).await, SUSPENDED, "an older change that comes late");
-    f.push(1, Standing::Active, 4);
+    f.push(1, Standing::Active, 4).await;
     assert_eq!(f.standing(1).await, ACTIVE);
-    f.push(1, Standing::Deleted, 5);
+    f.push(1, Standing::Deleted, 5).await;
     assert_eq!(f.standing(1).await, Ok(Some(Standing::Deleted)));
     assert_eq!(f.source.questions(), 1);
 }
@@ -170,7 +170,7 @@ async fn a_change_wins_over_the_question_that_was_under_way() {
         async move { memory.standing(tenant(1)).await }
     });
     sleep(Duration::from_millis(500)).await;
-    f.push(1, Standing::Suspended, 2);
+    f.push(1, Standing::Suspended, 2).await;
     assert_eq!(asking.await.unwrap(), SUSPENDED);
     assert_eq!(f.standing(1).await, SUSPENDED, "nor is the old answer remembered as the newer");
 }
@@ -236,7 +236,7 @@ async fn unknown_ids_are_remembered_for_a_short_while_and_push_nobody_out() {
     assert_eq!(f.standing(2).await, Ok(None));
     assert_eq!(f.standing(2).await, Ok(None));
     assert_eq!(f.source.questions(), before + 1);
-    f.push(2, Standing::Active, 1);
+    f.push(2, Standing::Active, 1).await;
     assert_eq!(f.standing(2).await, ACTIVE, "created: nobody waits for the end of the short while");
     assert_eq!(f.standing(3).await, Ok(None));
     f.source.set(tenant(3), Standing::Active, 1);

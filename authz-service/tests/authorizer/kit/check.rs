@@ -43,13 +43,24 @@ impl Answer {
 pub(crate) struct Check {
     extensions: BTreeMap<String, String>,
     lines: Vec<(String, Vec<u8>)>,
+    method: String,
+    host: String,
     target: String,
+    body: Vec<u8>,
     client: Option<String>,
 }
 
 impl Check {
     pub(crate) fn new() -> Self {
-        Self { extensions: BTreeMap::new(), lines: Vec::new(), target: String::new(), client: None }
+        Self {
+            extensions: BTreeMap::new(),
+            lines: Vec::new(),
+            method: String::new(),
+            host: String::new(),
+            target: String::new(),
+            body: Vec::new(),
+            client: None,
+        }
     }
 
     pub(crate) fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
@@ -61,6 +72,16 @@ impl Check {
     pub(crate) fn target(mut self, target: &str) -> Self {
         target.clone_into(&mut self.target);
         self
+    }
+
+    /// Method, host and target, for whoever signs them.
+    pub(crate) fn request(self, method: &str, host: &str, target: &str) -> Self {
+        Self { method: method.to_owned(), host: host.to_owned(), ..self }.target(target)
+    }
+
+    /// The body, as Envoy hands it to whoever must see it.
+    pub(crate) fn body(self, body: impl AsRef<[u8]>) -> Self {
+        Self { body: body.as_ref().to_vec(), ..self }
     }
 
     /// The address at the other end of the connection.
@@ -101,6 +122,9 @@ impl Check {
         let http = HttpRequest {
             header_map: Some(HeaderMap { headers }),
             path: self.target,
+            method: self.method,
+            host: self.host,
+            raw_body: self.body,
             ..HttpRequest::default()
         };
         let source = self.client.map(|address| {

@@ -1,12 +1,12 @@
 //! What services may do, and who says so.
 
-use identity::ServiceName;
+use identity::{ServiceName, TenantId};
 
 use super::path;
-use crate::edge::{InternalPolicy, Service, ServiceTokens};
+use crate::edge::{InternalPolicy, Service, ServiceTenants, ServiceTokens};
 use crate::fault::suggest;
 use crate::load::Declared;
-use crate::node::Node;
+use crate::node::{Node, Value};
 use crate::reader::{self, Context, Fields};
 
 pub(crate) fn service(context: Context<'_>, name: &str, node: &Node) -> Option<(ServiceName, Service)> {
@@ -17,8 +17,9 @@ pub(crate) fn service(context: Context<'_>, name: &str, node: &Node) -> Option<(
     let what = format!("service `{name}`");
     let permissions =
         fields.optional("permissions").map(|n| permissions(context, n, &what)).unwrap_or_default();
+    let tenants = fields.optional("tenants").map(|n| tenants(context, n, &what)).unwrap_or_default();
     fields.finish();
-    Some((name.parse().ok()?, Service { keys: keys?, permissions }))
+    Some((name.parse().ok()?, Service { keys: keys?, permissions, tenants }))
 }
 
 pub(crate) fn tokens(context: Context<'_>, node: &Node) -> Option<ServiceTokens> {
@@ -57,6 +58,33 @@ pub(crate) fn permissions(context: Context<'_>, node: &Node, what: &str) -> Vec<
         }
     }
     permissions
+}
+
+/// More would make the edge file a directory of tenants, which is somewhere else.
+const MAX_TENANTS: usize = 256;
+
+/// For which tenants a service may act: `any`, or a list of their ids.
+pub(crate) fn tenants(context: Context<'_>, node: &Node, what: &str) -> ServiceTenants {
+    if matches!(&node.value, Value::Text(text) if text == "any") {
+        return ServiceTenants::Any;
+    }
+    let mut tenants: Vec<TenantId> = Vec::new();
+    for element in reader::list(context, node, &format!("`tenants` of {what}")) {
+        let mend = "write the tenant's UUID, or `tenants: any`";
+        let Some(tenant) = reader::parsed(context, element, &format!("a tenant of {what}"), mend) else {
+            continue;
+        };
+        if tenants.contains(&tenant) {
+            let problem = format!("{what} lists the tenant {tenant} twice");
+            context.faults.report(element.place, problem, "remove one");
+        } else if tenants.len() == MAX_TENANTS {
+            let problem = format!("{what} has more than {MAX_TENANTS} tenants");
+            context.faults.report(element.place, problem, "write `tenants: any`");
+        } else {
+            tenants.push(tenant);
+        }
+    }
+    ServiceTenants::Listed(tenants)
 }
 
 /// Reports a permission that no service has: nobody would pass.

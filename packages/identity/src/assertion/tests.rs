@@ -43,7 +43,11 @@ fn what_was_signed_is_what_is_read() {
     let (private, public) = key_pair(home.path(), "edge");
     let signer = Signer::from_file("edge", &private).unwrap();
     let verifier = Verifier::new("users").trust_file("edge", &public).unwrap();
-    for caller in [person(), Caller::Service("auth".parse().unwrap())] {
+    let for_a_tenant = Service {
+        name: "auth".parse().unwrap(),
+        tenant: Some("00000000-0000-7000-8000-000000000001".parse().unwrap()),
+    };
+    for caller in [person(), Caller::Service("auth".parse().unwrap()), Caller::Service(for_a_tenant)] {
         let signed = signer.sign(&caller, "users", NOW).unwrap();
         assert_eq!(verifier.verify(&signed, NOW), Ok(caller));
     }
@@ -146,7 +150,11 @@ fn a_service_speaks_for_itself_alone() {
     let signer = Signer::from_file("auth", &private).unwrap();
     let verify = |caller: &Caller| verifier.verify(&signer.sign(caller, "dev", NOW).unwrap(), NOW);
 
-    let itself = Caller::Service(auth);
+    // For whom it acts is not its own to say.
+    let tenant = Some("00000000-0000-7000-8000-000000000001".parse().unwrap());
+    let for_a_tenant = Caller::Service(Service { name: auth.clone(), tenant });
+    assert_eq!(verify(&for_a_tenant), Err(Rejected::WrongClaims));
+    let itself = Caller::Service(auth.into());
     assert_eq!(verify(&itself), Ok(itself));
     assert_eq!(verify(&Caller::Service("sync".parse().unwrap())), Err(Rejected::WrongClaims));
     assert_eq!(verify(&person()), Err(Rejected::WrongClaims));

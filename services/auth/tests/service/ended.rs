@@ -93,3 +93,30 @@ async fn a_logout_is_announced_through_redis_and_fails_without_it() {
     }
     assert_eq!(answer.status, 204, "and it can be tried again");
 }
+
+#[tokio::test]
+async fn it_starts_before_redis_does_and_tells_it_what_ended_once_it_is_there() {
+    let mut redis = Redis::start();
+    let app = TestApp::on_both(None, Some(redis.url())).await;
+    let pair = app.login("demo@example.com").await;
+    assert_eq!(app.logout(&pair).await.status, 204);
+    let session = pair.claim("sid");
+    let key = format!("revoked:session:{}", session.as_str().unwrap());
+
+    // Gone, with everything that it knew; the database still knows who signed out.
+    redis.process().signal(Signal::Kill);
+    let started = auth::app(&app.settings, std::sync::Arc::new(app.clock.clone())).await;
+    started.expect("it starts without Redis");
+    let mut connection = validity::connect(&redis.url()).unwrap();
+    redis.restart();
+    let mut known = false;
+    for _ in 0..200 {
+        let asked = redis::cmd("EXISTS").arg(&key).query_async::<bool>(&mut connection).await;
+        known = asked.is_ok_and(|known| known);
+        if known {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(known, "{key} is not in Redis again");
+}

@@ -22,7 +22,7 @@ authorizer: { address: "127.0.0.1:9191" }
 hosts: { service: { listener: service, names: ["*"] } }
 backends: { users: { address: "127.0.0.1:3022" } }
 reserved_headers: { prefixes: [x-madome-, x-forwarded-, x-envoy-], names: [x-tenant-id] }
-services: { auth: { keys: "KEYS/auth.jwks.json", permissions: [users.read, users.write] } }
+services: { auth: { keys: "KEYS/auth.jwks.json", permissions: [users.read, users.write], tenants: [00000000-0000-7000-8000-000000000001] } }
 service_tokens: { issuer: "https://auth.test", keys: "KEYS/service-token.jwks.json" }
 policies: { lookup: { kind: internal } }
 answers:
@@ -103,6 +103,89 @@ impl Tokens {
 
 fn form(assertion: &str) -> [(&str, &str); 3] {
     [("grant_type", GRANT), ("client_assertion_type", CLIENT_ASSERTION), ("client_assertion", assertion)]
+}
+
+/// Waits until `holds`, for twenty seconds at most: how soon is not what is asserted here.
+async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    for _ in 0..200 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("never: {what}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_list_of_services_counts_without_a_restart() {
+    let tokens = Tokens::new(EDGE).await;
+    let scope = async || {
+        let assertion = tokens.assertion(|_| {});
+        let (status, answer) = tokens.ask(&assertion).await;
+        (status, answer["scope"].as_str().map(str::to_owned))
+    };
+    assert_eq!(scope().await, (200, Some("users.read users.write".to_owned())));
+    let file = tokens.home.path().join("edge.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let write = |text: &str| {
+        let next = file.with_extension("next");
+        std::fs::write(&next, text).unwrap();
+        std::fs::rename(&next, &file).unwrap();
+    };
+    write(&text.replace("users.read, users.write", "users.read"));
+    eventually("a permission is gone", async || scope().await == (200, Some("users.read".to_owned()))).await;
+
+    // A file that makes no sense changes nothing.
+    write(&text.replace("policies:", "polices:"));
+    tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
+    assert_eq!(scope().await, (200, Some("users.read".to_owned())));
+
+    // Another key for the same service: the old one is nobody's from then on.
+    write(&text);
+    eventually("both are back", async || scope().await.1.is_some_and(|scope| scope.contains("write"))).await;
+    let other = std::fs::read(tokens.home.key("service-token.jwks.json")).unwrap();
+    std::fs::write(tokens.home.key("auth.jwks.json"), other).unwrap();
+    eventually("the old key is refused", async || scope().await.0 == 401).await;
+
+    let without: String = text
+        .lines()
+        .filter(|line| !line.starts_with("service_tokens"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    write(&without);
+    eventually("nobody gets a token", async || scope().await.0 == 401).await;
+}
+
+#[tokio::test]
+async fn a_token_is_for_the_tenant_that_was_asked_for_or_there_is_none() {
+    let tokens = Tokens::new(EDGE).await;
+    let listed = "00000000-0000-7000-8000-000000000001";
+    let ask = async |tenant: &[&str]| {
+        let assertion = tokens.assertion(|_| {});
+        let mut fields = form(&assertion).to_vec();
+        fields.extend(tenant.iter().map(|tenant| ("tenant_id", *tenant)));
+        tokens.post(&fields).await
+    };
+    let keys = tokens.home.key("service-token.jwks.json");
+    let verifier = TokenVerifier::from_file("https://auth.test", "dev", &keys).unwrap();
+    let of = |answer: &Value| {
+        verifier.verify(answer["access_token"].as_str().unwrap(), tokens.clock.now()).unwrap().tenant
+    };
+    let (status, answer) = ask(&[listed]).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(of(&answer), Some(listed.parse().unwrap()));
+    let (status, answer) = ask(&[]).await;
+    assert_eq!((status, of(&answer)), (200, None));
+    // Never a token for the platform instead of the one that was asked for.
+    for (tenant, error) in [
+        (&["00000000-0000-7000-8000-000000000002"][..], "invalid_scope"),
+        (&["demo"], "invalid_request"),
+        (&[""], "invalid_request"),
+        (&[listed, listed], "invalid_request"),
+    ] {
+        let (status, answer) = ask(tenant).await;
+        assert_eq!((status, answer["error"].as_str()), (400, Some(error)), "{tenant:?}");
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use header_rules::{Rules, Verdict};
 use serde_json::{Map, Value, json};
 
 use super::request::{Request, listener};
+use super::unknown;
 use super::{Arguments, Failed};
 use crate::render;
 
@@ -98,8 +99,21 @@ pub(super) fn explain(
         told.insert("answer".to_owned(), passed(&route.destination.to_string(), &[]));
         return Ok(Value::Object(told));
     }
-    decide(&edge, arguments, &request, &stripped, (route, listener.exposure), &mut told)
-        .map_err(Failed::Other)?;
+    // Shared limits, revocations in Redis: what is not in the home.
+    let shared = environment("REDIS_URL").is_some_and(|url| !url.is_empty());
+    let not_known = unknown::of(&edge, route, arguments, &request.method, shared);
+    if !not_known.is_empty() {
+        told.insert("not_known".to_owned(), not_known.into());
+    }
+    decide(
+        &unknown::without_redis(&edge),
+        arguments,
+        &request,
+        &stripped,
+        (route, listener.exposure),
+        &mut told,
+    )
+    .map_err(Failed::Other)?;
     Ok(Value::Object(told))
 }
 
@@ -123,6 +137,10 @@ fn decide(
         dropped_log_lines: startup::dropped_log_lines().map_err(|e| e.to_string())?,
     };
     let assembled = startup::assemble(edge, &needs, &clock).map_err(|e| e.to_string())?;
+    let body = match &arguments.body {
+        None => Vec::new(),
+        Some(file) => std::fs::read(file).map_err(|e| format!("{}: {e}", file.display()))?,
+    };
     let kept = request.headers.iter().filter(|(name, _)| !stripped.contains(name));
     let input = CheckInput {
         route: &route.name,
@@ -130,12 +148,12 @@ fn decide(
         revision: &edge.revision.0,
         exposure,
         request_id: "-",
-        client: None,
+        client: arguments.client,
         method: &request.method,
         target: &request.target,
         host: &request.authority,
         headers: kept.map(|(name, value)| (name.as_str(), value.as_bytes())).collect(),
-        body: &[],
+        body: &body,
     };
     let now = clock.now();
     let runtime =

@@ -2,8 +2,8 @@
 
 use edge_config::Edge;
 use edge_config::edge::{
-    Cidr, InternalPolicy, LeaseMethods, LeasePolicy, Limit, Mode, OnOutage, Policy, Route, SessionPolicy, SignedPolicy,
-    TenantMatch,
+    Cidr, InternalPolicy, LeaseMethods, LeasePolicy, Limit, Mode, OnOutage, Policy, Route, SessionPolicy,
+    SignedPolicy, TenantMatch,
 };
 
 use super::found::{Aspects, Standing};

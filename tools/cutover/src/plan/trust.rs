@@ -9,7 +9,8 @@ use std::time::Duration;
 use edge_config::Edge;
 use edge_config::edge::{
     ApiKeys, Exposure, Issuer, KeyAlgorithm, LegacyCheck, LegacySessions, LegacyStore, LegacyVerifier,
-    Listener, Reserved, Service, ServiceTokens, Sessions, Signatures, TenantDirectory, TenantService,
+    Listener, Reserved, Service, ServiceTenants, ServiceTokens, Sessions, Signatures, TenantDirectory,
+    TenantService,
 };
 
 use super::found::{Aspects, Finding, Standing};
@@ -279,7 +280,7 @@ fn legacy(old: &LegacySessions, new: &LegacySessions, noted: &mut Aspects) {
 fn services(old: &Edge, new: &Edge) -> Aspects {
     let mut noted = Aspects::default();
     for (name, after) in &new.services {
-        let Service { keys, permissions } = after;
+        let Service { keys, permissions, tenants } = after;
         let Some(before) = old.services.get(name) else {
             noted.note(Standing::Weaker, format!("service `{name}` is known"));
             continue;
@@ -292,6 +293,22 @@ fn services(old: &Edge, new: &Edge) -> Aspects {
             (Standing::Weaker, Standing::Stricter),
             |p| format!("`{p}`"),
         );
+        let subject = format!("service `{name}`");
+        match (&before.tenants, tenants) {
+            (ServiceTenants::None | ServiceTenants::Listed(_), ServiceTenants::Any) => {
+                noted.note(Standing::Weaker, format!("{subject} may act for every tenant"));
+            }
+            (ServiceTenants::Any, ServiceTenants::None | ServiceTenants::Listed(_)) => {
+                noted.note(Standing::Stricter, format!("{subject} may no longer act for every tenant"));
+            }
+            (before, after) => noted.members(
+                &format!("a tenant that {subject} may act for:"),
+                before.listed().iter().map(ToString::to_string),
+                after.listed().iter().map(ToString::to_string),
+                (Standing::Weaker, Standing::Stricter),
+                |tenant| format!("`{tenant}`"),
+            ),
+        }
     }
     for name in old.services.keys().filter(|name| !new.services.contains_key(*name)) {
         noted.note(Standing::Stricter, format!("service `{name}` is no longer known"));

@@ -9,7 +9,7 @@ use super::cluster::{insert, socket};
 use super::metadata::{REFUSAL_MARK, filter};
 use super::routes::whole_body;
 use super::template::{self, fill};
-use super::{Paths, TemplateError, access_log, guard, leases, seconds};
+use super::{Paths, TemplateError, access_log, decided, guard, leases, seconds};
 
 /// `routes` says how the connection manager comes by its routes: field and value.
 pub(super) fn render(
@@ -34,19 +34,21 @@ pub(super) fn render(
             leases::unless_leased(filter::SECOND_WALL, second_wall(edge)),
             leases::unless_leased(filter::AUTHORIZER, authorizer(edge)?),
             keeper,
+            refusal(),
+            // Filter state is out of reach of every client, so that a lease is as good a proof as the header.
+            leases::unless_leased(filter::DECIDED, decided::filter()),
         ]),
         None => filters.extend([
             json!({ "name": filter::SECOND_WALL, "typed_config": second_wall(edge) }),
             json!({ "name": filter::AUTHORIZER, "typed_config": authorizer(edge)? }),
+            refusal(),
+            json!({ "name": filter::DECIDED, "typed_config": decided::filter() }),
         ]),
     }
-    filters.extend([
-        refusal(),
-        json!({ "name": filter::ROUTER, "typed_config": {
+    filters.extend([json!({ "name": filter::ROUTER, "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
             "suppress_envoy_headers": true,
-        } }),
-    ]);
+        } })]);
     fill(&mut manager, NAME, "/http_filters", Value::Array(filters))?;
     Ok(json!({
         "name": name,

@@ -14,6 +14,7 @@ use identity::headers;
 use serde_json::{Value, json};
 
 use super::cluster::insert;
+use super::decided;
 use super::destination;
 use super::matcher::{self, Leaf};
 use super::metadata::{NAMESPACE, REFUSAL_MARK, filter};
@@ -130,7 +131,11 @@ fn refusal(name: &str, path: &PathMatch, status: u16, body: &str, revision: &str
         "direct_response": { "status": status, "body": { "inline_string": body } },
         "response_headers_to_add": [header(REFUSAL_MARK, "1")],
         "metadata": { "filter_metadata": { NAMESPACE: { "policy": "none", "revision": revision } } },
-        "typed_per_filter_config": { filter::AUTHORIZER: no_decision(), filter::REFUSAL: content_type(None) },
+        "typed_per_filter_config": {
+            filter::AUTHORIZER: no_decision(),
+            filter::REFUSAL: content_type(None),
+            filter::DECIDED: decided::by_nobody(),
+        },
     })
 }
 
@@ -146,6 +151,13 @@ fn one(edge: &Edge, route: &Route, to: &Destination, exposure: Exposure) -> Valu
     // How often is a decision too, also about anybody.
     let asks_nobody = is_public && route.limits.is_empty();
     let authorizer = if asks_nobody { no_decision() } else { decision(edge, route, exposure) };
+    let mut filters = json!({
+        filter::AUTHORIZER: authorizer,
+        filter::REFUSAL: content_type(answers.and_then(|answers| answers.content_type.as_deref())),
+    });
+    if asks_nobody {
+        insert(&mut filters, filter::DECIDED, decided::by_nobody());
+    }
     json!({
         "name": route.name,
         "match": matching,
@@ -157,10 +169,7 @@ fn one(edge: &Edge, route: &Route, to: &Destination, exposure: Exposure) -> Valu
             "backend": to.backends().collect::<Vec<_>>().join(","),
             "unavailable": unavailable,
         } } },
-        "typed_per_filter_config": {
-            filter::AUTHORIZER: authorizer,
-            filter::REFUSAL: content_type(answers.and_then(|answers| answers.content_type.as_deref())),
-        },
+        "typed_per_filter_config": filters,
     })
 }
 

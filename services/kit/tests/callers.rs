@@ -1,0 +1,149 @@
+//! Who gets through each extractor: a person, a service, a client, and nobody in another's place.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::FromRef;
+use axum::routing::get;
+use clock::ManualClock;
+use identity::assertion::{Signer, Verifier};
+use identity::{Caller as Proved, Role, Service};
+use kit::caller::Words;
+use kit::testing::{START, TENANT, TestHome, person};
+use kit::{Caller, Client, Gate, Person, ServiceCaller};
+use tower::ServiceExt as _;
+
+const SUBJECT: &str = "0192d3c0-0000-7000-8000-0000000000aa";
+const SESSION: &str = "0192d3c0-0000-7000-8000-0000000000bb";
+const REFUSED: (u16, &str) = (401, "Unauthorized");
+
+#[derive(Clone)]
+struct App(Gate);
+
+impl FromRef<App> for Gate {
+    fn from_ref(app: &App) -> Self {
+        app.0.clone()
+    }
+}
+
+struct Fixture {
+    home: TestHome,
+    clock: ManualClock,
+    router: Router,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let (home, clock) = (TestHome::new(), ManualClock::at(START));
+        let verifier = Verifier::new("here").trust_file("dev", &home.key("identity.jwks.json")).unwrap();
+        let words = Words { unauthenticated: "Unauthorized", not_found: "Not found" };
+        let gate = Gate::new(verifier, Arc::new(clock.clone()), words);
+        let router = Router::new()
+            .route("/person", get(|Person(person): Person| async move { person.subject.to_string() }))
+            .route("/service", get(|ServiceCaller(service): ServiceCaller| async move { said(&service) }))
+            .route(
+                "/client",
+                get(|Client(client): Client| async move {
+                    format!("{} of {} may {}", client.name, client.tenant, client.scopes.join(" "))
+                }),
+            )
+            .route(
+                "/anyone",
+                get(|Caller(caller): Caller| async move {
+                    match caller {
+                        Proved::Person(person) => person.subject.to_string(),
+                        Proved::Service(service) => said(&service),
+                        Proved::Client(client) => client.name.to_string(),
+                    }
+                }),
+            )
+            .with_state(App(gate));
+        Self { home, clock, router }
+    }
+
+    fn sign(&self, caller: &Proved, audience: &str) -> String {
+        use clock::Clock as _;
+        let signer = Signer::from_file("dev", &self.home.key("identity.pem")).unwrap();
+        signer.sign(caller, audience, self.clock.now()).unwrap()
+    }
+
+    async fn ask(&self, path: &str, identities: &[&str]) -> (u16, String) {
+        let mut request = http::Request::get(path);
+        for identity in identities {
+            request = request.header("x-madome-identity", *identity);
+        }
+        // What the plain headers say counts for nothing.
+        let request = request.header("x-madome-auth-sub", "somebody-else").body(Body::empty()).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let body = to_bytes(response.into_body(), 1_024).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+}
+
+fn said(service: &Service) -> String {
+    match service.tenant {
+        Some(tenant) => format!("{service} for {tenant}"),
+        None => format!("{service} for the platform"),
+    }
+}
+
+#[tokio::test]
+async fn each_extractor_lets_its_own_kind_through_and_nobody_else() {
+    let f = Fixture::new();
+    let a_person = f.sign(&Proved::Person(person(SUBJECT, SESSION, Role::NORMAL)), "here");
+    let service = f.sign(&Proved::Service("reports".parse().unwrap()), "here");
+    let tenant = TENANT.parse().unwrap();
+    let acting = Service { name: "reports".parse().unwrap(), tenant: Some(tenant) };
+    let acting = f.sign(&Proved::Service(acting), "here");
+    let client = identity::Client {
+        name: "nightly".parse().unwrap(),
+        tenant,
+        role: None,
+        scopes: vec!["books.read".to_owned(), "books.write".to_owned()],
+    };
+    let client = f.sign(&Proved::Client(client), "here");
+    let platform = "reports for the platform".to_owned();
+    let for_tenant = format!("reports for {TENANT}");
+    let may = format!("nightly of {TENANT} may books.read books.write");
+    let refused = || (REFUSED.0, REFUSED.1.to_owned());
+    let not_there = || (404, "Not found".to_owned());
+    for (path, identity, expected) in [
+        ("/person", &a_person, (200, SUBJECT.to_owned())),
+        ("/person", &service, refused()),
+        ("/person", &client, refused()),
+        ("/service", &a_person, not_there()),
+        ("/service", &service, (200, platform.clone())),
+        ("/service", &acting, (200, for_tenant.clone())),
+        ("/service", &client, not_there()),
+        ("/client", &a_person, refused()),
+        ("/client", &service, refused()),
+        ("/client", &client, (200, may)),
+        ("/anyone", &a_person, (200, SUBJECT.to_owned())),
+        ("/anyone", &service, (200, platform)),
+        ("/anyone", &acting, (200, for_tenant)),
+        ("/anyone", &client, refused()),
+    ] {
+        assert_eq!(f.ask(path, &[identity]).await, expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_identity_that_is_missing_doubled_old_or_for_another_is_none() {
+    let f = Fixture::new();
+    let client = Proved::Client(identity::Client {
+        name: "nightly".parse().unwrap(),
+        tenant: TENANT.parse().unwrap(),
+        role: None,
+        scopes: Vec::new(),
+    });
+    let (good, elsewhere) = (f.sign(&client, "here"), f.sign(&client, "there"));
+    let refused = (REFUSED.0, REFUSED.1.to_owned());
+    for identities in [&[][..], &[good.as_str(), good.as_str()], &[elsewhere.as_str()], &["nightly"]] {
+        assert_eq!(f.ask("/client", identities).await, refused, "{} identities", identities.len());
+    }
+    assert_eq!(f.ask("/client", &[&good]).await.0, 200);
+    f.clock.advance_seconds(66);
+    assert_eq!(f.ask("/client", &[&good]).await, refused, "old");
+}
