@@ -1,5 +1,7 @@
 //! Serving: checks and health over gRPC, the admin interface over HTTP, until somebody asks for the end.
 
+mod services;
+
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,6 +16,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 
 use crate::admin::Admin;
+use crate::server::services::Services;
 use crate::startup::Assembled;
 
 /// Envoy sends at most 60 KB of headers, and the body of a signed request, which may have a megabyte; more is
@@ -104,18 +107,20 @@ pub async fn serve(
     let remembering = tokio::spawn(begin_to_remember(admin.clone()));
     let draining = std::sync::Arc::clone(&admin.draining);
 
+    let checks = AuthorizationServer::new(checks)
+        .max_decoding_message_size(MAX_CHECK_BYTES)
+        .max_encoding_message_size(MAX_CHECK_BYTES);
+    let services = Services { checks, health };
     let grpc = Server::builder()
         .tcp_nodelay(true)
         .max_concurrent_streams(MAX_STREAMS)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-        .add_service(health)
-        .add_service(
-            AuthorizationServer::new(checks)
-                .max_decoding_message_size(MAX_CHECK_BYTES)
-                .max_encoding_message_size(MAX_CHECK_BYTES),
-        )
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listeners.checks), ended(ending.subscribe()));
+        .serve_with_incoming_shutdown(
+            services,
+            TcpListenerStream::new(listeners.checks),
+            ended(ending.subscribe()),
+        );
     let http = axum::serve(listeners.admin, admin.router());
     let http = http.with_graceful_shutdown(ended(ending.subscribe()));
 
