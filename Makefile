@@ -62,6 +62,7 @@ test: setup wasm ## Run every test against the real parts
 
 .PHONY: bench
 bench: setup build ## Bare Envoy and the edge side by side in one run; BENCH="--rounds 3" narrows it
+	@cargo bench --quiet --package authz-service --profile fast --bench decision
 	@cargo build --quiet --package bench --profile fast
 	@$(TARGET)/fast/bench $(BENCH)
 

@@ -8,6 +8,7 @@ use authz_service::reload::Environment;
 use authz_service::server::{self, Listeners};
 use authz_service::settings::{Settings, SettingsError};
 use authz_service::startup::{self, Assembled, Needs};
+use authz_service::telling::spans;
 use authz_service::{shutdown, telemetry};
 use clock::{Clock, SystemClock};
 use edge_config::Edge;
@@ -83,6 +84,9 @@ fn run() -> Result<(), Failed> {
     let entered = runtime.enter();
     let mut assembled =
         startup::assemble(&edge, &needs, &clock).map_err(|e| failed(INVALID_CONFIGURATION)(&e))?;
+    let collector = environment(spans::ENDPOINT).filter(|endpoint| !endpoint.is_empty());
+    let exporting = collector.map(|endpoint| assembled.open_spans(&endpoint)).transpose();
+    let exporting = exporting.map_err(|e| failed(2)(&e))?;
     drop(entered);
     let audit = settings.home.join("logs/audit.jsonl");
     let sinks = assembled.open_audit(&audit, broker).map_err(|e| failed(1)(&e))?;
@@ -96,6 +100,9 @@ fn run() -> Result<(), Failed> {
     assembled.follow(&settings.edge_file, overlaid, &edge).map_err(|e| failed(1)(&e))?;
     let served = runtime.block_on(serve(&settings, &edge, assembled));
     told("stopped");
+    if let Some(exporting) = exporting {
+        runtime.block_on(exporting.finish());
+    }
     drop(sinks);
     served
 }

@@ -1,5 +1,7 @@
 //! Serving: checks and health over gRPC, beside them what ended of leases; the admin interface over HTTP, until somebody asks for the end.
 
+mod services;
+
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,13 +11,13 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 
 use crate::admin::Admin;
 use crate::lease::served::Feeds;
+use crate::server::services::Services;
 use crate::startup::Assembled;
 use crate::tenant::Tenants;
 
@@ -112,19 +114,20 @@ pub async fn serve(
         clock: std::sync::Arc::clone(&admin.clock),
     };
 
+    let checks = AuthorizationServer::new(checks)
+        .max_decoding_message_size(MAX_CHECK_BYTES)
+        .max_encoding_message_size(MAX_CHECK_BYTES);
+    let services = Services { checks, health, feeds: feeds.router() };
     let grpc = Server::builder()
         .tcp_nodelay(true)
         .max_concurrent_streams(MAX_STREAMS)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-        .add_routes(
-            Routes::from(feeds.router()).add_service(health).add_service(
-                AuthorizationServer::new(checks)
-                    .max_decoding_message_size(MAX_CHECK_BYTES)
-                    .max_encoding_message_size(MAX_CHECK_BYTES),
-            ),
-        )
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listeners.checks), ended(ending.subscribe()));
+        .serve_with_incoming_shutdown(
+            services,
+            TcpListenerStream::new(listeners.checks),
+            ended(ending.subscribe()),
+        );
     let http = axum::serve(listeners.admin, admin.router());
     let http = http.with_graceful_shutdown(ended(ending.subscribe()));
 

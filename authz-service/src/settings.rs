@@ -29,7 +29,8 @@ const DEFAULT_DRAIN_SECONDS: u64 = 5;
 /// names. It is no option because it may hold a password.
 ///
 /// Events of consequence go to logs/audit.jsonl under the home and, when AMQP_URL is set, to the exchange
-/// `coder.audit` there.
+/// `coder.audit` there. When OTEL_EXPORTER_OTLP_ENDPOINT names a collector (http://HOST:PORT, gRPC), each decision
+/// is a span there.
 ///
 /// Exit codes: 0 stopped as asked, 1 an address is in use or the process failed, 2 usage, 64 invalid
 /// configuration.
@@ -315,6 +316,7 @@ mod tests {
             "REDIS_URL",
             "AUTHZ_DRAIN_SECONDS",
             "AMQP_URL",
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
             "RUST_LOG",
         ] {
             assert!(help.contains(name), "{name} is not in the help");

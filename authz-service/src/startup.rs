@@ -42,6 +42,7 @@ use crate::settings::RedisUrl;
 use crate::snapshot::{Snapshot, Snapshots, UnusableEdge};
 use crate::source::Watchers;
 use crate::telling::Telling;
+use crate::telling::spans::{self, CannotExport, Exporting};
 use crate::tenant::service::UnusableAddress;
 
 /// What [`assemble`] needs beside the edge.
@@ -120,6 +121,17 @@ impl Assembled {
         }
         self.admin.telling.open(audit);
         Ok(sinks)
+    }
+
+    /// Sends a span for each decision to the collector at `endpoint`. Needs a tokio runtime around it.
+    ///
+    /// # Errors
+    /// [`CannotExport`].
+    pub fn open_spans(&self, endpoint: &str) -> Result<Exporting, CannotExport> {
+        let edge = self.admin.authorizer.snapshots.newest();
+        let (spans, exporting) = spans::open(endpoint, &edge.edge, self.admin.metrics.spans())?;
+        self.admin.telling.open_spans(spans);
+        Ok(exporting)
     }
 
     /// Takes it apart; keep the watchers for as long as decisions are made.

@@ -1,10 +1,12 @@
 //! What is told about decisions after they fell: the last of them to whoever asks by request id
-//! ([`decisions`]), and those of consequence to the [`audit`](crate::audit).
+//! ([`decisions`]), those of consequence to the [`audit`](crate::audit), and each as a span to a collector if
+//! there is one ([`spans`]).
 //!
 //! Nothing here can hold a token, a cookie or a header's value: a [`Record`] is made of names from the edge
 //! file, codes from the source, ids that a token was *verified* to speak for, and the connection's address.
 
 pub mod decisions;
+pub mod spans;
 pub mod stage;
 
 use std::net::IpAddr;
@@ -23,6 +25,7 @@ use crate::decision::Decision;
 use crate::lease::grant::Granted;
 use crate::policy::Who;
 use crate::telling::decisions::Decisions;
+use crate::telling::spans::Spans;
 use crate::telling::stage::Way;
 
 /// Names from the wire come from a rendered configuration; whatever is longer is not one and is cut.
@@ -34,6 +37,7 @@ pub struct Telling {
     /// The last ones.
     pub decisions: Decisions,
     audit: OnceLock<Audit>,
+    spans: OnceLock<Spans>,
 }
 
 impl Telling {
@@ -47,6 +51,17 @@ impl Telling {
     #[must_use]
     pub fn audit(&self) -> Option<&Audit> {
         self.audit.get()
+    }
+
+    /// Sends spans through `spans` from now on. Only the first call counts.
+    pub fn open_spans(&self, spans: Spans) {
+        let _ = self.spans.set(spans);
+    }
+
+    /// Where spans go; absent when nobody named a collector.
+    #[must_use]
+    pub fn spans(&self) -> Option<&Spans> {
+        self.spans.get()
     }
 
     /// Tells about `verdict` on `input`, at `now`. Never waits.

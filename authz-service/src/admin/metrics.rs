@@ -19,6 +19,7 @@ use crate::decision::{ALLOWED, Decision, LEASED};
 use crate::reload::Results;
 use crate::snapshot::{Route, Snapshot, Snapshots};
 use crate::source::Reloads;
+use crate::telling::spans;
 use crate::tenant::Tenants;
 
 /// A warm decision takes some 10 µs, a first-seen token some 100 µs; whatever takes 10 ms has a cause.
@@ -50,6 +51,7 @@ pub struct Metrics {
     pub identity_misses: IntCounter,
     /// Lines of the revocation file that make no sense.
     pub bad_revocations: IntCounter,
+    spans: IntCounterVec,
     limited: IntCounterVec,
     shadow: IntCounterVec,
     limits: IntCounterVec,
@@ -187,6 +189,7 @@ impl Metrics {
             identity_misses: misses.with_label_values(&["identities"]),
             bad_revocations: register
                 .counter("authz_revocation_bad_lines_total", "Lines of the revocation file without sense")?,
+            spans: register.counters("authz_spans_total", "Spans, by what became of them", &["result"])?,
             limited: register.counters(
                 "authz_limited_total",
                 "Requests refused for being over a limit",
@@ -255,6 +258,13 @@ impl Metrics {
             written: self.audit_written.with_label_values(&[name]),
             dropped: self.audit_dropped.with_label_values(&[name]),
         }
+    }
+
+    /// The counters of spans.
+    #[must_use]
+    pub fn spans(&self) -> spans::Counts {
+        let count = |result| self.spans.with_label_values(&[result]);
+        spans::Counts { exported: count("exported"), dropped: count("dropped"), failed: count("failed") }
     }
 
     /// The counters of the source `name`.

@@ -102,23 +102,29 @@ struct Lines<'a> {
 impl<'a> Lines<'a> {
     /// Every line, in order.
     fn all(&self) -> Vec<(&'a str, &'a [u8])> {
-        match self.raw {
-            Some(HeaderMap { headers }) if !headers.is_empty() => headers
-                .iter()
-                .map(|HeaderValue { key, value, raw_value }| {
-                    (key.as_str(), if raw_value.is_empty() { value.as_bytes() } else { raw_value.as_slice() })
-                })
-                .collect(),
-            Some(_) | None => {
-                self.joined.iter().map(|(key, value)| (key.as_str(), value.as_bytes())).collect()
-            }
+        match self.raw() {
+            Some(headers) => headers.iter().map(line).collect(),
+            None => self.joined.iter().map(|(key, value)| (key.as_str(), value.as_bytes())).collect(),
         }
     }
 
     /// The first value of `name`.
     fn first(&self, name: &str) -> Option<&'a [u8]> {
-        self.all().into_iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        let named = |(key, _): &(&str, &[u8])| key.eq_ignore_ascii_case(name);
+        match self.raw() {
+            Some(headers) => headers.iter().map(line).find(named),
+            None => self.joined.iter().map(|(key, value)| (key.as_str(), value.as_bytes())).find(named),
+        }
+        .map(|(_, value)| value)
     }
+
+    fn raw(&self) -> Option<&'a [HeaderValue]> {
+        self.raw.map(|HeaderMap { headers }| headers.as_slice()).filter(|headers| !headers.is_empty())
+    }
+}
+
+fn line(HeaderValue { key, value, raw_value }: &HeaderValue) -> (&str, &[u8]) {
+    (key.as_str(), if raw_value.is_empty() { value.as_bytes() } else { raw_value.as_slice() })
 }
 
 #[cfg(test)]

@@ -56,6 +56,9 @@ impl Checks {
         // What is told about a decision must not undo it; the panic itself is in the log.
         let _ = std::panic::catch_unwind(AssertUnwindSafe(|| {
             self.telling.tell(&verdict, input.as_ref().ok(), self.clock.now());
+            if let Some(spans) = self.telling.spans() {
+                spans.record(&verdict, input.as_ref().ok(), self.clock.now(), started.elapsed());
+            }
         }));
         log(&verdict, route, policy, request_id);
         response::write(&verdict, route, policy)

@@ -65,13 +65,13 @@ impl Running {
         Self { child, log, checks: address("checks"), admin: address("admin") }
     }
 
-    fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
     /// Waits for its end: exit code, the log from where it listened, standard error.
-    fn end(mut self) -> (Option<i32>, String, String) {
+    pub(crate) fn end(mut self) -> (Option<i32>, String, String) {
         let (mut log, mut errors) = (String::new(), String::new());
         self.log.read_to_string(&mut log).unwrap();
         self.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();

@@ -23,5 +23,6 @@ mod matrix;
 mod pushed;
 mod replicas;
 mod services;
+mod spans;
 mod tenants;
 mod tokens;
