@@ -225,7 +225,6 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
         reserved: _,
         internal_paths: _,
         routes: _,
-        leases: _,
     } = old;
     [
         ("edge", *name != new.name),
