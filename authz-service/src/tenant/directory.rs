@@ -147,8 +147,7 @@ impl Directory {
         match &before {
             Some(before) => {
                 let is_active = |listing: &Tenants, id| listing.status.get(id) == Some(&Status::Active);
-                let gone =
-                    before.status.keys().filter(|id| is_active(before, id) && !is_active(tenants, id));
+                let gone = before.status.keys().filter(|id| is_active(before, id) && !is_active(tenants, id));
                 self.ended.note(gone.map(|id| tenant_tag(*id)), now);
             }
             // Who was active for others until now is not known here.

@@ -44,12 +44,20 @@ pub(crate) struct Check {
     extensions: BTreeMap<String, String>,
     lines: Vec<(String, Vec<u8>)>,
     target: String,
+    method: String,
     client: Option<String>,
 }
 
 impl Check {
     pub(crate) fn new() -> Self {
-        Self { extensions: BTreeMap::new(), lines: Vec::new(), target: String::new(), client: None }
+        let (target, method) = (String::new(), String::new());
+        Self { extensions: BTreeMap::new(), lines: Vec::new(), target, method, client: None }
+    }
+
+    /// The method.
+    pub(crate) fn method(mut self, method: &str) -> Self {
+        method.clone_into(&mut self.method);
+        self
     }
 
     pub(crate) fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
@@ -101,6 +109,7 @@ impl Check {
         let http = HttpRequest {
             header_map: Some(HeaderMap { headers }),
             path: self.target,
+            method: self.method,
             ..HttpRequest::default()
         };
         let source = self.client.map(|address| {
