@@ -41,9 +41,17 @@ pub struct EdgeBuilder {
     stand_ins: BTreeMap<&'static str, SocketAddr>,
     without: Vec<Part>,
     environment: Vec<(String, String)>,
+    workers: u8,
 }
 
 impl EdgeBuilder {
+    /// How many workers Envoy has. One, unless a test is about what they share.
+    #[must_use]
+    pub const fn workers(mut self, workers: u8) -> Self {
+        self.workers = workers;
+        self
+    }
+
     /// Replaces a piece of the edge file; the piece must be there.
     #[must_use]
     pub fn replace(mut self, old: &str, new: &str) -> Self {
@@ -132,6 +140,7 @@ impl EdgeBuilder {
         let mut edge = Edge {
             processes: BTreeMap::new(),
             environment: self.environment,
+            workers: self.workers,
             file,
             addresses,
             _ports: ports.into_iter().map(|(_, port)| port).collect(),
@@ -154,6 +163,7 @@ pub struct Edge {
     // Dropped first: the parts must be gone before their directory is.
     processes: BTreeMap<Part, Process>,
     environment: Vec<(String, String)>,
+    workers: u8,
     file: PathBuf,
     addresses: BTreeMap<&'static str, SocketAddr>,
     _ports: Vec<Port>,
@@ -170,6 +180,7 @@ impl Edge {
             stand_ins: BTreeMap::new(),
             without: Vec::new(),
             environment: Vec::new(),
+            workers: 1,
         }
     }
 
@@ -273,11 +284,11 @@ impl Edge {
             Part::Envoy => {
                 let mut command = Command::new(parts::envoy());
                 command.arg("-c").arg(self.home().join("envoy/current/bootstrap.json"));
-                // One worker: tests are about answers, and several run at once.
+                // One worker as a rule: tests are about answers, and several run at once.
                 command.args([
                     "--disable-hot-restart",
                     "--concurrency",
-                    "1",
+                    &self.workers.to_string(),
                     "--log-level",
                     "warning",
                     "--file-flush-interval-msec",

@@ -1,0 +1,211 @@
+//! Leases at the edge, with an authorizer that does what the test says: what the guard serves without asking, and
+//! everything that makes it ask.
+
+mod leases_guard {
+    pub(crate) mod authorizer;
+}
+
+use std::time::{Duration, Instant};
+
+use harness::wire::Answer;
+use harness::{Backend, Edge, Part};
+use lease::{Ended, Tag};
+use leases_guard::authorizer::{StandIn, grant};
+
+const LEASED: (&str, &str) =
+    ("signed-in: { kind: session }", "signed-in: { kind: session, lease: { seconds: 20 } }");
+
+struct Stage {
+    edge: Edge,
+    authorizer: StandIn,
+    backend: Backend,
+}
+
+/// An edge with leases before a backend, and an authorizer that grants one for `/books`.
+fn stage(policy: &str) -> Stage {
+    let backend = Backend::plain();
+    let mut edge = Edge::dev()
+        .replace(LEASED.0, policy)
+        .every_backend(backend.address())
+        .without(Part::Authz)
+        .without(Part::Envoy)
+        .start();
+    let authorizer = StandIn::on(edge.address("AUTHZ_ADDRESS"));
+    authorizer.script().grant = Some(grant("books", |_| ()));
+    edge.start(Part::Envoy);
+    edge.wait_until_ready();
+    let stage = Stage { edge, authorizer, backend };
+    stage.until("the feed is heard", |stage| stage.authorizer.script().asked > 4);
+    stage
+}
+
+impl Stage {
+    fn get(&self, token: &str) -> Answer {
+        self.edge.get("/books/1").header("cookie", format!("madome_access_token={token}")).send()
+    }
+
+    /// How many checks `act` costs.
+    fn checks(&self, act: impl FnOnce(&Self)) -> usize {
+        let before = self.authorizer.script().checks;
+        act(self);
+        self.authorizer.script().checks - before
+    }
+
+    fn asks(&self, token: &str) -> bool {
+        self.checks(|stage| assert_eq!(stage.get(token).status, 200)) == 1
+    }
+
+    #[expect(clippy::panic, reason = "what does not come in time fails the test")]
+    fn until(&self, what: &str, done: impl Fn(&Self) -> bool) {
+        let end = Instant::now() + Duration::from_secs(20);
+        while !done(self) {
+            if Instant::now() > end {
+                panic!("not in time: {what}");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+#[test]
+fn the_second_request_asks_nobody_and_nobody_can_tell() {
+    let stage = stage(LEASED.1);
+    assert!(stage.asks("a"));
+    let checked = stage.backend.last();
+    assert!(!stage.asks("a"));
+    let leased = stage.backend.last();
+    let without_id = |seen: &harness::Seen| {
+        let text = String::from_utf8_lossy(&seen.head).into_owned();
+        text.lines().filter(|line| !line.starts_with("x-request-id")).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(without_id(&checked), without_id(&leased));
+    assert_ne!(checked.header("x-request-id"), leased.header("x-request-id"));
+
+    let log = stage.edge.access_log(2);
+    let line = log.iter().rev().find(|line| line["decision"] == "lease").unwrap();
+    for (key, value) in [
+        ("lease_of", "granted-with"),
+        ("reason", "because"),
+        ("subject", "somebody"),
+        ("session", "their-session"),
+        ("tenant", "theirs"),
+        ("route", "books"),
+    ] {
+        assert_eq!(line[key], value, "{key}");
+    }
+    assert!(log.iter().any(|line| line["decision"] == "allow" && line["lease_of"].is_null()));
+    stage.until("what was served is reported", |stage| {
+        stage.authorizer.script().spent.iter().any(|spent| spent.route == "books" && spent.uses == 1)
+    });
+}
+
+#[test]
+fn only_the_same_credential_on_the_same_class_and_a_safe_method_is_served() {
+    let stage = stage(LEASED.1);
+    assert!(stage.asks("a"));
+    assert!(!stage.asks("a"));
+    assert!(stage.asks("b"), "another credential");
+    let cookie = "madome_access_token=a";
+    let get = |target: &str| stage.edge.get(target).header("cookie", cookie);
+    for (what, request) in [
+        ("another method", stage.edge.request("POST", "/books/1").header("cookie", cookie)),
+        ("another audience", get("/users/@me")),
+        ("two credentials", get("/books/1").header("authorization", "Bearer a")),
+        ("two cookies", stage.edge.get("/books/1").header("cookie", format!("{cookie}; {cookie}"))),
+        ("the same as a bearer token", stage.edge.get("/books/1").header("authorization", "Bearer a")),
+        ("an odd path", get("/books/%31")),
+    ] {
+        assert_eq!(stage.checks(|_| assert_eq!(request.send().status, 200, "{what}")), 1, "{what}");
+    }
+}
+
+#[test]
+fn no_header_of_a_client_makes_extends_or_forges_a_lease() {
+    let stage = stage(LEASED.1);
+    let forged = [
+        ("wasm.cutover.decision", "lease"),
+        ("cutover.decision", "lease"),
+        ("x-envoy-filter-state", "wasm.cutover.decision=lease"),
+        ("x-madome-auth-sub", "me"),
+        ("x-madome-identity", "me"),
+        ("x-tenant-id", "mine"),
+        ("envoy.filters.http.ext-authz", "lease"),
+        ("lease", "lease 1"),
+    ];
+    let send = || {
+        let request = stage.edge.get("/books/1").header("cookie", "madome_access_token=f");
+        let request = forged.iter().fold(request, |request, (name, value)| request.header(name, value));
+        assert_eq!(request.send().status, 200);
+    };
+    assert_eq!(stage.checks(|_| send()), 1);
+    assert_eq!(stage.checks(|_| send()), 0);
+    let seen = stage.backend.last();
+    assert_eq!(seen.all("x-madome-auth-sub"), ["somebody"]);
+    assert_eq!(seen.all("x-madome-identity"), ["a.b.c"]);
+    assert_eq!(seen.all("x-tenant-id"), ["theirs"]);
+}
+
+#[test]
+fn a_grant_that_is_not_for_this_route_or_not_whole_is_not_kept() {
+    let stage = stage(LEASED.1);
+    let whole = grant("books", |_| ());
+    for (token, text) in [
+        ("1", grant("users-me", |_| ())),
+        ("2", grant("books", |grant| grant.policy = "bot".to_owned())),
+        ("3", whole.get(..whole.len() - 2).unwrap_or_default().to_owned()),
+        ("4", String::new()),
+        ("5", "lease 1".to_owned()),
+    ] {
+        stage.authorizer.script().grant = Some(text);
+        assert!(stage.asks(token) && stage.asks(token), "{token}");
+    }
+}
+
+#[test]
+fn a_lease_is_used_as_often_as_it_says_and_no_longer() {
+    let stage = stage(LEASED.1);
+    stage.authorizer.script().grant = Some(grant("books", |grant| grant.uses = 5));
+    let asked: Vec<bool> = (0..13).map(|_| stage.asks("a")).collect();
+    let expected: Vec<bool> = (0..13).map(|index| index % 6 == 0).collect();
+    assert_eq!(asked, expected);
+    stage.authorizer.script().grant = Some(grant("books", |grant| grant.lifetime_ms = 700));
+    assert!(stage.asks("b"));
+    let until = Instant::now() + Duration::from_millis(700);
+    std::thread::sleep(until - Instant::now());
+    assert!(stage.asks("b"));
+}
+
+#[test]
+fn what_ended_is_dead_within_a_second() {
+    let stage = stage(LEASED.1);
+    for (token, feed) in [("a", Some(Ended::Tags(vec![Tag(1)]))), ("b", Some(Ended::All)), ("c", None)] {
+        stage.authorizer.script().grant =
+            Some(grant("books", |grant| grant.tags = vec![Tag(if token == "a" { 1 } else { 2 })]));
+        stage.authorizer.script().feed = Some(Ended::Tags(vec![]));
+        stage.until("leases count", |stage| !stage.asks(token));
+        stage.authorizer.script().feed = feed;
+        std::thread::sleep(Duration::from_secs(1));
+        assert!(stage.asks(token), "{token}");
+    }
+}
+
+#[test]
+fn a_revision_that_is_not_in_force_has_no_leases() {
+    let stage = stage(LEASED.1);
+    assert!(stage.asks("a") && !stage.asks("a"));
+    stage.authorizer.script().revision = Some("another".to_owned());
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(stage.asks("a"));
+}
+
+#[test]
+fn on_outage_lease_lives_on_but_not_past_what_was_told() {
+    let stage = stage("signed-in: { kind: session, lease: { seconds: 20, on_outage: lease } }");
+    assert!(stage.asks("a") && !stage.asks("a"));
+    stage.authorizer.script().feed = None;
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(!stage.asks("a"), "nothing was told, so it lives");
+    stage.authorizer.script().feed = Some(Ended::Tags(vec![Tag(1)]));
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(stage.asks("a"));
+}
