@@ -29,7 +29,7 @@ fn list(home: &Home, first: &str, second: &str) {
 async fn the_feed_names_whatever_ended_and_nothing_else() {
     let authz = Authz::leasing(Home::new()).await;
     let at_first = authz.feed().await.expect("fresh from the start");
-    assert_eq!(at_first.revisions, [authz.revision.clone()]);
+    assert_eq!(at_first.revisions, std::slice::from_ref(&authz.revision));
     assert_eq!(at_first.ended, lease::Ended::Tags(vec![]));
 
     let home = &authz.home;
@@ -76,7 +76,7 @@ async fn a_new_edge_file_is_one_more_revision() {
     let running = Running::start(program(&home, any(), any()));
     let first = home.edge(leased(LEASE)).revision.0;
     let feed = feed_of(&running.checks, &first).await.expect("fresh from the start");
-    assert_eq!(feed.revisions, [first.clone()]);
+    assert_eq!(feed.revisions, std::slice::from_ref(&first));
     let change = |edge: String| leased(LEASE)(edge).replace("uses: 1000", "uses: 999");
     home.write("edge.yaml", &home.edge_text(change));
     let second = home.edge(change).revision.0;
