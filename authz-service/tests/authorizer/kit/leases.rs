@@ -47,8 +47,17 @@ pub(crate) fn client() -> reqwest::Client {
 
 /// What is answered to `body`: status and text.
 pub(crate) async fn post(checks: &str, body: impl Into<reqwest::Body>) -> (u16, String) {
+    post_by(&client(), checks, body).await
+}
+
+/// The same through `client`, which keeps its connection.
+pub(crate) async fn post_by(
+    client: &reqwest::Client,
+    checks: &str,
+    body: impl Into<reqwest::Body>,
+) -> (u16, String) {
     let url = format!("http://{checks}{}", lease::PATH);
-    let answer = client().post(url).body(body).send().await.unwrap();
+    let answer = client.post(url).body(body).send().await.unwrap();
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
