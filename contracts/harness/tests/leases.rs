@@ -2,6 +2,7 @@
 //! second, on every worker.
 
 use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::wire::{Answer, Request};
@@ -17,7 +18,11 @@ fn served(edge: &Edge) -> u64 {
 
 fn builder(backend: &Backend, lease: &str) -> EdgeBuilder {
     let policy = format!("signed-in: {{ kind: session, lease: {lease} }}");
-    Edge::dev().replace(PLAIN, &policy).every_backend(backend.address())
+    // A busy machine is no outage: what is asked here is when leases end, not how soon a check is given up.
+    Edge::dev()
+        .replace(PLAIN, &policy)
+        .replace("timeout_ms: 200", "timeout_ms: 2000")
+        .every_backend(backend.address())
 }
 
 fn get(edge: &Edge, token: &str) -> Answer {
@@ -73,7 +78,9 @@ fn a_leased_request_is_the_checked_one_to_backend_log_and_counts() {
     };
     assert_eq!(told(&checked), told(&leased));
 
-    let log = edge.access_log(2);
+    let is_leased = |line: &serde_json::Value| line["decision"] == "lease";
+    eventually("the lease is in the log", || edge.access_log(1).iter().any(is_leased));
+    let log = edge.access_log(1);
     let of = |decision: &str| log.iter().rev().find(|l| l["decision"] == decision && l["path"] == "/books/1");
     let (full, quick) = (of("allow").unwrap(), of("lease").unwrap());
     for key in ["reason", "subject", "session", "tenant", "route", "policy", "status", "backend", "revision"]
@@ -131,19 +138,29 @@ fn a_tenant_that_is_suspended_is_out_within_a_second() {
     }
 }
 
+/// Ends the load, also when the test fails.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_thousand_sessions_that_end_under_load_are_out_within_a_second_on_every_worker() {
     let backend = Backend::plain();
     let edge = builder(&backend, "{ seconds: 25 }").workers(2).start();
     let mint = edge.mint();
     let steady = mint.good(0);
-    let done = std::sync::atomic::AtomicBool::new(false);
+    let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+            while !done.load(Ordering::Relaxed) {
                 assert_eq!(get(&edge, &steady).status, 200);
             }
         });
+        let _done = Done(&done);
         for _ in 0..10 {
             let sessions: Vec<_> = (0..100).map(|_| uuid::Uuid::now_v7()).collect();
             let tokens: Vec<_> =
@@ -159,7 +176,6 @@ fn a_thousand_sessions_that_end_under_load_are_out_within_a_second_on_every_work
                 assert_eq!(get(&edge, token).status, 401);
             }
         }
-        done.store(true, std::sync::atomic::Ordering::Relaxed);
     });
     assert!(served(&edge) >= 100, "nothing was leased at all");
 }
