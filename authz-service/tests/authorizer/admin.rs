@@ -26,7 +26,7 @@ async fn stats_and_metrics_tell_what_happened() {
     let (_, stats) = authz.get("/stats").await;
     let stats: Value = serde_json::from_str(&stats).unwrap();
     assert_eq!(stats["edge"], "test");
-    assert_eq!(stats["totals"], serde_json::json!({ "allow": 2, "deny": 2, "error": 1 }));
+    assert_eq!(stats["totals"], serde_json::json!({ "allow": 2, "deny": 2, "error": 1, "lease": 0 }));
     assert_eq!(stats["keys"]["ids"], serde_json::json!(["session-1"]));
     assert_eq!(stats["tenants"], serde_json::json!({ "active": 1, "suspended": 1 }));
     assert_eq!(stats["revocations"]["sessions"], 0);

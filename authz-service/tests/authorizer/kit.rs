@@ -1,6 +1,7 @@
 //! An edge, its keys, an authorizer that serves it, and a client that asks like Envoy.
 
 pub(crate) mod check;
+pub(crate) mod leases;
 pub(crate) mod mint;
 pub(crate) mod tenants;
 
@@ -95,6 +96,8 @@ pub(crate) struct Home {
     pub(crate) sync: Ed25519,
     /// `REDIS_URL`.
     pub(crate) redis: Option<String>,
+    /// Whether allows may be used again.
+    pub(crate) leases: bool,
 }
 
 impl Home {
@@ -107,6 +110,7 @@ impl Home {
             auth: Ed25519::generate(&at("auth.pem")),
             sync: Ed25519::generate(&at("sync.pem")),
             redis: None,
+            leases: true,
             directory,
         };
         home.write("session.jwks.json", &home.session.jwks());
@@ -163,7 +167,7 @@ impl Home {
             identity_key: self.at("identity.pem"),
             token_cache: 1_000,
             identity_cache: 1_000,
-            leases: true,
+            leases: self.leases,
             dropped_log_lines: startup::dropped_log_lines().unwrap(),
             redis: self.redis.clone().map(authz_service::settings::RedisUrl),
         }

@@ -16,6 +16,7 @@ mod identities;
 mod issuers;
 mod key_sources;
 mod kit;
+mod leases;
 mod legacy;
 mod limits;
 mod matches;

@@ -16,6 +16,7 @@ use identity::{Caller, Person, Role};
 use serde_json::{Value, json};
 
 use crate::kit::check::{Answer, Check};
+use crate::kit::leases::{LEASE, leased};
 use crate::kit::mint::{Es256, claims_with};
 use crate::kit::{Authz, COOKIE, Home, NOW, SESSION, SUBJECT, SUSPENDED, TENANT, UNLISTED};
 
@@ -164,10 +165,12 @@ fn cell(answer: &Answer) -> String {
     format!("{} {}{shadow}", answer.status, answer.reason)
 }
 
-async fn decisions(text: &mut String) {
+/// Gives how many of the decisions could be used again.
+async fn decisions(text: &mut String, edit: impl Fn(String) -> String) -> usize {
     let home = Home::new();
     home.revoke(REVOKED, NOW - 10, NOW + 100_000);
-    let authz = Authz::start_with(home, edge).await;
+    let authz = Authz::start_with(home, edit).await;
+    let mut leases = 0;
     // Each of the two limits allows one request; this is it.
     authz.ask(authz.check("full").session(&authz.token())).await.expect(200, "allowed");
     authz.ask(authz.check("door")).await.expect(200, "allowed");
@@ -178,15 +181,36 @@ async fn decisions(text: &mut String) {
         let (called, variant) = route.split_once(' ').unwrap_or((route, ""));
         let tenant = if variant == "elsewhere" { SUSPENDED } else { TENANT };
         for (name, offer) in &all {
-            let mut check = authz.check(called).target(&format!("/tenants/{tenant}/x"));
+            let mut check = authz.check(called).method("GET").target(&format!("/tenants/{tenant}/x"));
             if variant == "outside" {
                 check = check.extension("exposure", "public");
             }
             let answer = authz.ask(offer(check)).await;
+            if answer.grant().is_some() {
+                assert!(
+                    answer.is(200, "allowed") && ["me", "create", "shelf"].contains(&route),
+                    "{name} on {route}"
+                );
+                leases += 1;
+            }
             let _ = writeln!(text, "  {name:<width$}  {}", cell(&answer));
         }
         text.push('\n');
     }
+    leases
+}
+
+/// Leases change who is asked, and never what is decided.
+#[tokio::test]
+async fn every_decision_is_the_same_with_leases() {
+    let (mut without, mut with) = (String::new(), String::new());
+    assert_eq!(decisions(&mut without, edge).await, 0);
+    let leases = decisions(&mut with, |text| edge(leased(LEASE)(text))).await;
+    // People of the active tenant in a live session, one of them by a bearer token: seven on `me`, two of them with role
+    // 2 on `create`, three with both scopes on `shelf`.
+    assert_eq!(leases, 7 + 2 + 3);
+    let diff = similar::TextDiff::from_lines(&without, &with);
+    assert!(without == with, "{}", diff.unified_diff().context_radius(0).header("without leases", "with"));
 }
 
 /// A person who would pass, while the authorizer cannot decide.
@@ -231,7 +255,7 @@ async fn every_decision_is_the_one_that_is_written_down() {
         "Who may do what. Written by tests/authorizer/matrix.rs, read by reviewers; a line that changes is a\n\
          decision that changes.\n\n",
     );
-    decisions(&mut text).await;
+    assert_eq!(decisions(&mut text, edge).await, 0, "no policy of these leases");
     failures(&mut text).await;
     text.push('\n');
     credentials::decisions(&mut text).await;

@@ -43,6 +43,7 @@ pub struct EdgeBuilder {
     without: Vec<Part>,
     environment: Vec<(String, String)>,
     restartable: bool,
+    workers: u8,
 }
 
 impl EdgeBuilder {
@@ -50,6 +51,13 @@ impl EdgeBuilder {
     #[must_use]
     pub fn restartable(mut self) -> Self {
         self.restartable = true;
+        self
+    }
+
+    /// How many workers Envoy has. One, unless a test is about what they share.
+    #[must_use]
+    pub const fn workers(mut self, workers: u8) -> Self {
+        self.workers = workers;
         self
     }
 
@@ -143,6 +151,7 @@ impl EdgeBuilder {
             processes: BTreeMap::new(),
             environment: self.environment,
             epoch: self.restartable.then_some(0),
+            workers: self.workers,
             file,
             addresses,
             _ports: ports.into_iter().map(|(_, port)| port).collect(),
@@ -173,6 +182,7 @@ pub struct Edge {
     environment: Vec<(String, String)>,
     /// How many Envoys came before the present one; absent when none can take over.
     epoch: Option<u32>,
+    workers: u8,
     file: PathBuf,
     addresses: BTreeMap<&'static str, SocketAddr>,
     _ports: Vec<Port>,
@@ -199,6 +209,7 @@ impl Edge {
             without: Vec::new(),
             environment: Vec::new(),
             restartable: false,
+            workers: 1,
         }
     }
 
@@ -315,7 +326,7 @@ impl Edge {
             Part::Envoy => {
                 let mut command = Command::new(parts::envoy());
                 command.arg("-c").arg(self.home().join("envoy/current/bootstrap.json"));
-                // One worker: tests are about answers, and several run at once.
+                // One worker as a rule: tests are about answers, and several run at once.
                 match self.epoch {
                     // The public port is leased, so it is nobody else's number either.
                     Some(epoch) => command
@@ -326,7 +337,7 @@ impl Edge {
                 };
                 command.args([
                     "--concurrency",
-                    "1",
+                    &self.workers.to_string(),
                     "--log-level",
                     "warning",
                     "--file-flush-interval-msec",

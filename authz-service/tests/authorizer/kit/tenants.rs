@@ -27,6 +27,8 @@ pub(crate) enum Manner {
     Vaguely,
     /// With an error.
     Internal,
+    /// As it should, once it is let go.
+    Held,
 }
 
 #[derive(Debug, Default)]
@@ -37,7 +39,7 @@ struct State {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Service(Arc<Mutex<State>>);
+struct Service(Arc<Mutex<State>>, Arc<tokio::sync::Notify>);
 
 #[tonic::async_trait]
 impl Tenants for Service {
@@ -61,6 +63,10 @@ impl Tenants for Service {
                 Ok(Response::new(Tenant { id: super::SUSPENDED.to_owned(), status, version }))
             }
             Manner::Vaguely => Ok(Response::new(Tenant { id, status: 0, version })),
+            Manner::Held => {
+                self.1.notified().await;
+                Ok(Response::new(Tenant { id, status, version }))
+            }
             Manner::Internal => Err(Status::internal("broken")),
         }
     }
@@ -120,6 +126,11 @@ impl TenantsService {
 
     pub(crate) fn answer(&self, manner: Manner) {
         self.service.0.lock().unwrap().manner = manner;
+    }
+
+    /// Lets go of the answer that is held.
+    pub(crate) fn let_go(&self) {
+        self.service.1.notify_waiters();
     }
 
     /// How often it was asked about `tenant`.

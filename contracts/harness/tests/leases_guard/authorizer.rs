@@ -85,7 +85,7 @@ impl StandIn {
             return (StatusCode::SERVICE_UNAVAILABLE, String::new());
         };
         let revision = script.revision.clone().unwrap_or(question.revision);
-        let feed = Feed { revisions: vec![revision], ended };
+        let feed = Feed { revisions: vec![revision], reach_ms: lease::WINDOW_MS, ended };
         (StatusCode::OK, feed.encode().expect("a feed"))
     }
 }
