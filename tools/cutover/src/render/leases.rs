@@ -71,11 +71,11 @@ pub(super) fn keeper(edge: &Edge, name: &str, paths: &Paths) -> Result<Option<Va
     }
     let config = PluginConfig::Keeper { revision: edge.revision.0.clone() };
     let plugin = listener::plugin(edge, name, paths, &config)?;
-    Ok(Some(unless_leased(filter::KEEPER, plugin)))
+    Ok(Some(unless_leased(filter::KEEPER, &plugin)))
 }
 
 /// A filter that is passed over when a lease serves the request.
-pub(super) fn unless_leased(name: &str, typed_config: Value) -> Value {
+pub(super) fn unless_leased(name: &str, typed_config: &Value) -> Value {
     json!({
         "name": name,
         "typed_config": {

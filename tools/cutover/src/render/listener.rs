@@ -31,8 +31,8 @@ pub(super) fn render(
     match leases::keeper(edge, name, paths)? {
         Some(keeper) => filters.extend([
             // On a lease the guard writes the identity, over whatever was there: it must not go away again.
-            leases::unless_leased(filter::SECOND_WALL, second_wall(edge)),
-            leases::unless_leased(filter::AUTHORIZER, authorizer(edge)?),
+            leases::unless_leased(filter::SECOND_WALL, &second_wall(edge)),
+            leases::unless_leased(filter::AUTHORIZER, &authorizer(edge)?),
             keeper,
         ]),
         None => filters.extend([
