@@ -122,7 +122,6 @@ fn a_session_a_person_and_a_tenant_that_end_are_out_within_a_second() {
 }
 
 #[test]
-#[expect(clippy::expect_used, reason = "a home that cannot be written fails the test")]
 fn a_tenant_that_is_suspended_is_out_within_a_second() {
     let backend = Backend::plain();
     let edge = builder(&backend, "{ seconds: 25 }").workers(2).start();
@@ -241,7 +240,6 @@ fn a_lease_ends_with_its_token() {
 }
 
 #[test]
-#[expect(clippy::expect_used, reason = "a home that cannot be written fails the test")]
 fn a_new_edge_file_takes_its_leases_along() {
     let backend = Backend::plain();
     let edge = builder(&backend, "{ seconds: 25 }").start();

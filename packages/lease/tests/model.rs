@@ -111,6 +111,7 @@ fn grant(number: usize, who: u8, uses: u32, lifetime_ms: u32) -> Grant {
     }
 }
 
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a model that is wrong fails the test")]
 fn run(slots: u32, steps: Vec<Step>) -> Result<usize, TestCaseError> {
     let mut memory = Memory::default();
     let fresh = || Leases::new(slots, [1, 2]);
