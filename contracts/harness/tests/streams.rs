@@ -270,6 +270,8 @@ fn trailers_with_reserved_names_reach_no_backend_that_speaks_http_2() {
             trailer("x-madome-auth-sub"),
             trailer("x-madome-identity"),
             trailer("x-tenant-id"),
+            trailer("x-forwarded-for"),
+            trailer("true-client-ip"),
             trailer("x-own"),
         ],
     );
