@@ -75,19 +75,19 @@ fn header(name: &str, header: &str) -> Value {
     })
 }
 
-fn one(input: &Value, matching: Value) -> Value {
+fn one(input: &Value, matching: &Value) -> Value {
     json!({ "single_predicate": { "input": input, "value_match": matching } })
 }
 
 fn method_is(method: &str) -> Value {
-    one(&header("method", ":method"), json!({ "exact": method }))
+    one(&header("method", ":method"), &json!({ "exact": method }))
 }
 
 /// The header has the query too.
 fn path_is(path: &PathMatch) -> Value {
     let input = header("path", ":path");
-    let exact = |path: &str| one(&input, json!({ "exact": path }));
-    let begins = |path: &str, then: &str| one(&input, json!({ "prefix": format!("{path}{then}") }));
+    let exact = |path: &str| one(&input, &json!({ "exact": path }));
+    let begins = |path: &str, then: &str| one(&input, &json!({ "prefix": format!("{path}{then}") }));
     match path {
         PathMatch::Exact(path) => any_of(vec![exact(path), begins(path, "?")]),
         PathMatch::Prefix(path) if path == "/" => begins(path, ""),
