@@ -35,7 +35,7 @@ fn ten_thousand_routes_lead_where_they_say() {
     let text = std::fs::read_to_string(edge.file()).expect("the edge file is there");
     let read = edge_config::parse(edge.file(), &text, &|_| None).expect("the edge is valid");
     let mut asked = 0;
-    for n in [0, 4, 400, 5_000, 9_996] {
+    for n in [0, 5_000, 9_996] {
         let paths = [
             format!("/svc/{n}"),
             format!("/svc/{n}/"),
