@@ -136,6 +136,7 @@ impl EdgeBuilder {
         let names = [
             "EDGE_ADDRESS",
             "EDGE_SERVICE_ADDRESS",
+            "EDGE_STATS_ADDRESS",
             "ENVOY_ADMIN_ADDRESS",
             "AUTHZ_ADDRESS",
             "AUTHZ_ADMIN_ADDRESS",

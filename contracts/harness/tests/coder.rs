@@ -1,5 +1,4 @@
 //! The platform's edge: every prefix arrives at its own service, with the verified tenant and nobody else's.
-#![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
 use harness::tokens::{DEMO_TENANT, SUSPENDED_TENANT};
 use harness::{Backend, Edge, Part};

@@ -1,6 +1,7 @@
 //! Connections that go on: WebSockets, server-sent events and gRPC, through authorization, for longer than any
 //! request may take.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(clippy::result_large_err, reason = "the handshake of tungstenite has this type")]
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -92,7 +93,7 @@ fn a_websocket_goes_through_authorization_and_outlives_every_request() {
 fn no_websocket_where_the_route_does_not_say_so() {
     let server = echo();
     let edge = edge(server.address(), BOOKS).start();
-    let refused = websocket(&edge, Some(&edge.mint().good(0))).err().expect("no WebSocket");
+    let refused = websocket(&edge, Some(&edge.mint().good(0))).expect_err("no WebSocket");
     assert!(refused.is_none_or(|status| (400..500).contains(&status) || status == 503), "{refused:?}");
 }
 
@@ -270,6 +271,8 @@ fn trailers_with_reserved_names_reach_no_backend_that_speaks_http_2() {
             trailer("x-madome-auth-sub"),
             trailer("x-madome-identity"),
             trailer("x-tenant-id"),
+            trailer("x-forwarded-for"),
+            trailer("true-client-ip"),
             trailer("x-own"),
         ],
     );

@@ -1,5 +1,5 @@
 //! What `to` and `shadow` of a route may say.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::path::Path;
 
@@ -86,5 +86,81 @@ fn what_no_edge_could_do_is_a_fault_on_its_line() {
         let message = books(&words).expect_err("the file should be refused").to_string();
         assert!(message.contains(expected), "{words:?} should say {expected:?}:\n{message}");
         assert!(message.contains("name: books"), "the line is shown:\n{message}");
+    }
+}
+
+/// The dev edge with `old` replaced.
+fn edited(old: &str, new: &str) -> Result<Edge, Faults> {
+    let dev = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy/edges/dev.yaml");
+    let text = std::fs::read_to_string(dev).unwrap();
+    assert!(text.contains(old));
+    parse(Path::new("edge.yaml"), &text.replacen(old, new, 1), &|_| None)
+}
+
+const AUTH: &str = "auth: { address: \"${AUTH_ADDRESS:-127.0.0.1:3021}\" }";
+const PUBLIC: &str = "exposure: public }";
+
+#[test]
+fn nonsense_about_backends_streams_and_listeners_is_a_fault() {
+    let address = "address: 127.0.0.1:1";
+    let cases = [
+        (AUTH, "auth: { addresses: [] }".to_owned(), "has no address"),
+        (AUTH, format!("auth: {{ {address}, addresses: [127.0.0.1:2] }}"), "both `address` and `addresses`"),
+        (AUTH, "auth: { addresses: [127.0.0.1:2, 127.0.0.1:2] }".to_owned(), "twice"),
+        (AUTH, format!("auth: {{ {address}, protocol: http3 }}"), "did you mean"),
+        (
+            AUTH,
+            format!("auth: {{ {address}, connect_timeout_ms: 20000 }}"),
+            "longer to connect than to answer",
+        ),
+        (AUTH, format!("auth: {{ {address}, circuit: {{ requests: 0 }} }}"), "from 1 to 65535"),
+        (AUTH, format!("auth: {{ {address}, retries: {{ attempts: 9 }} }}"), "from 0 to 3"),
+        (AUTH, format!("auth: {{ {address}, retries: {{ budget_percent: 0 }} }}"), "from 1 to 100"),
+        (AUTH, format!("auth: {{ {address}, retries: {{ backoff_ms: 900 }} }}"), "shorter than the first"),
+        (AUTH, format!("auth: {{ {address}, ejection: {{ most_percent: 101 }} }}"), "from 1 to 100"),
+        (AUTH, format!("auth: {{ {address}, health: {{ }} }}"), "has no `path`"),
+        (
+            AUTH,
+            format!("auth: {{ {address}, health: {{ path: /x, timeout_ms: 6000 }} }}"),
+            "until the next question",
+        ),
+        (
+            AUTH,
+            format!("auth: {{ {address}, protocol: grpc, health: {{ path: /x }} }}"),
+            "grpc.health.v1.Health",
+        ),
+        (AUTH, format!("auth: {{ {address}, lb: ring }}"), "has no field `lb`"),
+        (PUBLIC, "exposure: public, tls: { certificate: a.pem } }".to_owned(), "has no `key`"),
+        (
+            "admin:",
+            "stats: { address: 127.0.0.1:9901 }\nadmin:".to_owned(),
+            "`admin` and `stats` are both at",
+        ),
+        ("  public: {", "  stats: {".to_owned(), "what scrapers read"),
+    ];
+    for (old, new, expected) in cases {
+        let message = edited(old, &new).expect_err("the file should be refused").to_string();
+        assert!(message.contains(expected), "{new:?} should say {expected:?}:\n{message}");
+    }
+    let words =
+        |words: &str| format!("prefix: /books, policy: signed-in, to: legacy, {words}, answers: library");
+    let tenant = "00000000-0000-7000-8000-000000000001";
+    let cases = [
+        (words("upgrade: webtransport"), "`upgrade`"),
+        (words("stream: true, shadow: users"), "no whole answer to compare"),
+        (words("methods: [POST], upgrade: websocket"), "does not take GET"),
+        (words("canary: [{ to: users }]"), "either `tenant` or `header`"),
+        (words("canary: [{ tenant: demo, to: users }]"), "write the tenant's UUID"),
+        (words("canary: [{ header: x-beta, value: 1, to: users }]"), "a client could"),
+        (words("canary: [{ header: cookie, value: a, to: users }]"), "a client could"),
+        (words(&format!("canary: [{{ tenant: {tenant}, to: userz }}]")), "did you mean `users`?"),
+        (
+            words(&format!("canary: [{{ tenant: {tenant}, to: users }}]")).replace("signed-in", "public"),
+            "nobody asks who its callers are",
+        ),
+    ];
+    for (new, expected) in cases {
+        let message = books(&new).expect_err("the file should be refused").to_string();
+        assert!(message.contains(expected), "{new:?} should say {expected:?}:\n{message}");
     }
 }

@@ -26,17 +26,23 @@ pub(super) fn tree(
     open: Vec<Leaf>,
     rest: Value,
 ) -> Value {
-    let open = json!({ "matcher": by_path(open, &json!({ "action": action(vec![rest]) })) });
-    let closed = json!({ "matcher": by_path(closed, &open) });
+    let rest = object([("action", action(vec![rest]))]);
+    let open = object([("matcher", by_path(open, rest))]);
+    let closed = object([("matcher", by_path(closed, open))]);
     let refuse = json!({
         "predicate": { "not_matcher": any_of(methods.iter().map(|method| method_is(method)).collect()) },
         "on_match": { "action": action(vec![refused]) },
     });
-    json!({ "matcher_list": { "matchers": [refuse] }, "on_no_match": closed })
+    object([("matcher_list", json!({ "matchers": [refuse] })), ("on_no_match", closed)])
+}
+
+/// An object of these fields. `json!` would copy them, and a tree of ten thousand routes is large.
+pub(super) fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    Value::Object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 /// `leaves` are sorted, the most specific first.
-fn by_path(leaves: Vec<Leaf>, otherwise: &Value) -> Value {
+fn by_path(leaves: Vec<Leaf>, otherwise: Value) -> Value {
     let mut map: Map<String, Value> = Map::new();
     for leaf in leaves {
         let path = path_is(&leaf.path);
@@ -46,7 +52,8 @@ fn by_path(leaves: Vec<Leaf>, otherwise: &Value) -> Value {
             let methods = any_of(leaf.methods.iter().map(|method| method_is(method)).collect());
             json!({ "and_matcher": { "predicate": [path, methods] } })
         };
-        let field = json!({ "predicate": predicate, "on_match": { "action": action(leaf.routes) } });
+        let on_match = object([("action", action(leaf.routes))]);
+        let field = object([("predicate", predicate), ("on_match", on_match)]);
         let here = map
             .entry(leaf.path.path().to_owned())
             .or_insert_with(|| json!({ "matcher": { "matcher_list": { "matchers": [] } } }));
@@ -59,10 +66,9 @@ fn by_path(leaves: Vec<Leaf>, otherwise: &Value) -> Value {
         // A tree needs a leaf; this one takes no path of HTTP's.
         map.insert("\u{1}".to_owned(), otherwise.clone());
     }
-    json!({
-        "matcher_tree": { "input": header("path", ":path"), "prefix_match_map": { "map": map } },
-        "on_no_match": otherwise,
-    })
+    let map = object([("map", Value::Object(map))]);
+    let tree = object([("input", header("path", ":path")), ("prefix_match_map", map)]);
+    object([("matcher_tree", tree), ("on_no_match", otherwise)])
 }
 
 fn header(name: &str, header: &str) -> Value {
@@ -75,19 +81,19 @@ fn header(name: &str, header: &str) -> Value {
     })
 }
 
-fn one(input: &Value, matching: Value) -> Value {
+fn one(input: &Value, matching: &Value) -> Value {
     json!({ "single_predicate": { "input": input, "value_match": matching } })
 }
 
 fn method_is(method: &str) -> Value {
-    one(&header("method", ":method"), json!({ "exact": method }))
+    one(&header("method", ":method"), &json!({ "exact": method }))
 }
 
 /// The header has the query too.
 fn path_is(path: &PathMatch) -> Value {
     let input = header("path", ":path");
-    let exact = |path: &str| one(&input, json!({ "exact": path }));
-    let begins = |path: &str, then: &str| one(&input, json!({ "prefix": format!("{path}{then}") }));
+    let exact = |path: &str| one(&input, &json!({ "exact": path }));
+    let begins = |path: &str, then: &str| one(&input, &json!({ "prefix": format!("{path}{then}") }));
     match path {
         PathMatch::Exact(path) => any_of(vec![exact(path), begins(path, "?")]),
         PathMatch::Prefix(path) if path == "/" => begins(path, ""),
@@ -115,5 +121,5 @@ fn action(routes: Vec<Value>) -> Value {
     if let Some(object) = config.as_object_mut() {
         object.insert("@type".to_owned(), json!(format!("type.googleapis.com/envoy.config.route.v3.{kind}")));
     }
-    json!({ "name": "route", "typed_config": config })
+    object([("name", json!("route")), ("typed_config", config)])
 }

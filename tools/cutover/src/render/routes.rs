@@ -60,7 +60,7 @@ fn virtual_host(edge: &Edge, group: &str, names: &[String], exposure: Exposure) 
         .collect();
     let rest = refusal("unmatched", &everything(), 404, "Not found", revision);
     let tree = matcher::tree(&METHODS, method_allowlist(revision), closed, open, rest);
-    json!({ "name": group, "domains": names, "matcher": tree })
+    matcher::object([("name", json!(group)), ("domains", json!(names)), ("matcher", tree)])
 }
 
 /// The canaries of a route stand before it. Nothing but where they go is different: whoever is taken for a canary
