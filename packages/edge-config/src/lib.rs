@@ -17,7 +17,7 @@ mod routes;
 mod sections;
 
 pub use edge::Edge;
-pub use fault::{Fault, Faults, Place};
+pub use fault::{Fault, Faults, Place, suggest};
 pub use load::{load, parse};
 pub use matching::{Match, closed_paths, host_of, route_of};
 pub use reader::Environment;

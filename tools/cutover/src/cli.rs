@@ -9,6 +9,8 @@ use clap::{Args, Parser, Subcommand};
 pub const DONE: u8 = 0;
 /// The check found something, or the work could not be finished.
 pub const FOUND: u8 = 1;
+/// What was asked for makes no sense here: a route that does not exist, say.
+pub const USAGE: u8 = 2;
 /// The edge file is invalid; every fault was printed.
 pub const INVALID: u8 = 64;
 
@@ -53,6 +55,14 @@ pub enum Command {
     Run(RunArguments),
     /// End sessions before their tokens expire: one, all of a person, or all of a tenant.
     Revoke(RevokeArguments),
+    /// Say what a change of an edge file means for requests; fails when something becomes less protected.
+    Plan(crate::plan::Arguments),
+    /// Move the shares of a route, in the edge file itself; everything else in it stays byte for byte.
+    Set(crate::set::Arguments),
+    /// Show where routes go and how the backends do, from the running Envoy.
+    Status(crate::status::Arguments),
+    /// Give a backend more and more of a route while every gate holds, and take all of it back when one does not.
+    Ramp(crate::ramp::Arguments),
     /// Sign one request (RFC 9421) and print its headers, one for each line, as `curl -H @FILE` reads them.
     Sign(SignArguments),
 }
@@ -130,6 +140,19 @@ pub struct RenderArguments {
     /// Ask Envoy itself (`--mode validate`) before the configuration becomes current.
     #[arg(long)]
     pub validate: bool,
+    /// Stay, and render after every change: Envoy validates it, the authorizers know it, then it becomes current; what
+    /// Envoy refuses after all is taken back.
+    #[arg(long)]
+    pub watch: bool,
+    /// With --watch: the admin interfaces of the authorizers that read the same file, all replicas.
+    #[arg(
+        long,
+        env = "AUTHZ_ADMIN_ADDRESS",
+        default_value = "127.0.0.1:9192",
+        value_name = "ADDRESS:PORT,…",
+        value_delimiter = ','
+    )]
+    pub authorizer_admin: Vec<std::net::SocketAddr>,
 }
 
 /// Programs that are not built by this command.

@@ -2,13 +2,20 @@
 //!
 //! * [`lint`]: check an edge file.
 //! * [`render`]: an edge becomes Envoy's configuration.
+//! * [`status`]: where routes go and how the backends do.
+//! * [`ramp`]: more and more of a route to a backend, and back when it is worse.
+//! * [`watch`]: a changed edge file takes effect, or nothing does.
+//! * [`admin`]: what running programs say of themselves.
 //! * [`keys`]: the keys that an edge signs with.
 //! * [`revoke`]: sessions that end before their tokens expire.
 //! * [`apikey`]: keys of clients.
 //! * [`explain`]: why a request is answered as it is.
 //! * [`agreement`]: whether the edge and the backends refuse the same people.
+//! * [`plan`]: what a change of an edge file means for requests.
+//! * [`set`]: moves a route's shares, in the edge file itself.
 //! * [`run`]: the whole edge under one supervisor.
 
+pub mod admin;
 pub mod agreement;
 pub mod apikey;
 pub mod certs;
@@ -16,7 +23,12 @@ pub mod cli;
 pub mod explain;
 pub mod keys;
 pub mod lint;
+pub mod plan;
+pub mod ramp;
 pub mod render;
 pub mod revoke;
 pub mod run;
+pub mod set;
 pub mod sign;
+pub mod status;
+pub mod watch;

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use cutover::cli::{Cli, Command};
-use cutover::{agreement, apikey, certs, explain, keys, lint, render, revoke, run, sign};
+use cutover::{
+    agreement, apikey, certs, explain, keys, lint, plan, ramp, render, revoke, run, set, sign, status,
+};
 
 fn main() -> ExitCode {
     let environment = |name: &str| std::env::var(name).ok();
@@ -18,6 +20,10 @@ fn main() -> ExitCode {
         Command::Revoke(arguments) => revoke::main(&arguments),
         Command::Apikey(arguments) => apikey::main(&arguments, &clock::SystemClock),
         Command::Run(arguments) => run::main(&arguments, &environment),
+        Command::Plan(arguments) => plan::main(&arguments, &environment),
+        Command::Set(arguments) => set::main(&arguments, &environment),
+        Command::Status(arguments) => status::main(&arguments, &environment),
+        Command::Ramp(arguments) => ramp::main(&arguments, &environment),
         Command::Sign(arguments) => sign::main(&arguments),
     }
 }

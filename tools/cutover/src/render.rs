@@ -30,7 +30,7 @@ pub use command::{main, missing_envoy, paths, validated};
 pub use guard::check as check_rules;
 pub(crate) use guard::config as guard_config;
 pub use module::{InvalidModule, check as check_module};
-pub use store::{Rendered, StoreError, store};
+pub use store::{Rendered, StoreError, go_back, store};
 
 /// Where the rendered configuration will live, and what it refers to. Every path is absolute.
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@ mod ports;
 mod programs;
 mod readiness;
 mod supervisor;
+mod watching;
 mod welcome;
 
 use std::fs::{self, File, TryLockError};
@@ -32,6 +33,7 @@ struct Plan {
     envoy: PathBuf,
     venv: PathBuf,
     bootstrap: PathBuf,
+    paths: render::Paths,
     /// Held as long as this run lasts.
     _home_is_ours: File,
 }
@@ -111,6 +113,7 @@ fn prepare(arguments: &RunArguments, environment: Environment<'_>) -> Result<Pla
         envoy,
         venv: absolute(&arguments.venv)?,
         bootstrap: rendered.bootstrap,
+        paths,
         _home_is_ours: home_is_ours,
     })
 }
@@ -166,6 +169,7 @@ async fn supervise(plan: &Plan, ready_within: Duration) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     let _ = stdout.write_all(greeting.as_bytes()).and_then(|()| stdout.flush());
     drop(stdout);
+    let _watching = watching::start(plan);
     let ended = tokio::select! {
         status = supervisor.wait() => Err(Failure::new(format!("the supervisor ended by itself ({})", shown(&status)))),
         () = stop.requested() => Ok(()),

@@ -68,6 +68,12 @@ impl Cidr {
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
         }
     }
+
+    /// Whether every address of `other` is in this range.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        self.length <= other.length && self.contains(other.network)
+    }
 }
 
 fn mask_v4(length: u8) -> u32 {
@@ -139,6 +145,21 @@ mod tests {
             for address in outside {
                 assert!(!cidr.contains(address.parse().unwrap()), "{range} {address}");
             }
+        }
+    }
+
+    #[test]
+    fn a_range_covers_itself_and_what_is_narrower() {
+        for (wide, narrow, covers) in [
+            ("10.0.0.0/8", "10.0.0.0/8", true),
+            ("10.0.0.0/8", "10.1.0.0/16", true),
+            ("10.1.0.0/16", "10.0.0.0/8", false),
+            ("10.0.0.0/8", "11.0.0.0/16", false),
+            ("0.0.0.0/0", "::/0", false),
+            ("::/0", "2001:db8::/32", true),
+        ] {
+            let range = |text: &str| text.parse::<Cidr>().unwrap();
+            assert_eq!(range(wide).covers(&range(narrow)), covers, "{wide} {narrow}");
         }
     }
 

@@ -14,6 +14,10 @@ const NAME: &str = "cluster.yaml";
 pub(super) fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
     let mut cluster = template::authorizer_cluster()?;
     insert(&mut cluster, "load_assignment", assignment("authorizer", &socket(edge.authorizer.address)));
+    // Whoever waits longer for a decision waits as long for the check: one that is only slow is not given up first.
+    if let Some(check) = cluster.pointer_mut("/health_checks/0") {
+        insert(check, "timeout", json!(seconds(edge.authorizer.timeout)));
+    }
     Ok(cluster)
 }
 

@@ -1,16 +1,21 @@
 //! `cutover render`
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::atomic::AtomicBool;
 
 use edge_config::Environment;
 
 use super::{Paths, store};
 use crate::cli::{DONE, FOUND, INVALID, RenderArguments, exit};
+use crate::watch::{Outcome, Watch};
 
-/// Renders an edge file and makes the result current.
+/// Renders an edge file and makes the result current; with `--watch` after every change of it.
 pub fn main(arguments: &RenderArguments, environment: Environment<'_>) -> ExitCode {
+    if arguments.watch {
+        return watch(arguments, environment);
+    }
     let edge = match super::load(&arguments.file, environment) {
         Ok(edge) => edge,
         Err(message) => {
@@ -36,6 +41,33 @@ pub fn main(arguments: &RenderArguments, environment: Environment<'_>) -> ExitCo
             exit(FOUND)
         }
     }
+}
+
+/// Until somebody ends this program. Nothing has to be put in order then: every step is whole by itself.
+fn watch(arguments: &RenderArguments, environment: Environment<'_>) -> ExitCode {
+    let out = arguments.out.clone().unwrap_or_else(|| arguments.home.home.join("envoy"));
+    let log = arguments.access_log.clone().unwrap_or_else(|| arguments.home.home.join("logs/access.json"));
+    let paths = match paths(&out, &arguments.programs.guard, &log) {
+        Ok(paths) => paths,
+        Err(error) => {
+            eprintln!("{error}");
+            return exit(FOUND);
+        }
+    };
+    let watch = Watch {
+        file: arguments.file.clone(),
+        paths,
+        envoy: arguments.programs.envoy.clone(),
+        authorizers: arguments.authorizer_admin.clone(),
+    };
+    let told = |outcome: &Outcome| {
+        let line = format!("{}: {outcome}\n", arguments.file.display());
+        // Whoever started this may have stopped reading; the edge goes on.
+        let mut out = std::io::stdout().lock();
+        let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
+    };
+    watch.run(environment, true, &AtomicBool::new(false), &told);
+    exit(DONE)
 }
 
 /// The absolute paths that a configuration refers to. Envoy's working directory may be another one.

@@ -22,6 +22,8 @@ pub struct Rendered {
     pub bootstrap: PathBuf,
     /// Whether `current` points to it for the first time.
     pub changed: bool,
+    /// Where `current` pointed before.
+    pub previous: Option<PathBuf>,
 }
 
 /// Why a configuration could not be written.
@@ -108,9 +110,18 @@ pub fn store(
         write(&path, text.as_bytes())?;
     }
     accept(&directory.join("validation.json")).map_err(StoreError::Refused)?;
+    let previous = fs::read_link(paths.directory.join("current")).ok();
     let changed = point_to(&paths.directory, &Path::new("revisions").join(&name))?;
     forget_old(&paths.directory.join("revisions"), &name);
-    Ok(Rendered { bootstrap: directory.join("bootstrap.json"), directory, changed })
+    Ok(Rendered { bootstrap: directory.join("bootstrap.json"), directory, changed, previous })
+}
+
+/// Makes the configuration current that was before ([`Rendered::previous`]); nothing to go back to changes nothing.
+///
+/// # Errors
+/// [`StoreError`] when the link cannot be moved.
+pub fn go_back(paths: &Paths, previous: Option<&Path>) -> Result<(), StoreError> {
+    previous.map_or(Ok(()), |target| point_to(&paths.directory, target).map(|_| ()))
 }
 
 fn digest(parts: &[&[u8]]) -> String {

@@ -1,0 +1,153 @@
+//! Envoy's counters, and whether it took a configuration.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+
+use serde_json::Value;
+
+/// Counters, gauges and texts, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats(BTreeMap<String, String>);
+
+impl Stats {
+    /// Those whose names match `filter`, a regular expression without characters that a URL escapes.
+    ///
+    /// # Errors
+    /// Envoy does not answer.
+    pub fn ask(admin: SocketAddr, filter: &str) -> io::Result<Self> {
+        let (status, body) = super::get(admin, &format!("/stats?filter={filter}"))?;
+        if status == 200 {
+            Ok(Self::parse(&body))
+        } else {
+            Err(io::Error::other(format!("Envoy answers {status} about its counters")))
+        }
+    }
+
+    /// Reads `name: value` lines.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let pairs = text.lines().filter_map(|line| line.split_once(": "));
+        Self(pairs.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned())).collect())
+    }
+
+    /// A number; 0 when Envoy does not have it (yet).
+    #[must_use]
+    pub fn count(&self, name: &str) -> u64 {
+        self.0.get(name).and_then(|value| value.parse().ok()).unwrap_or_default()
+    }
+
+    /// A text or a histogram.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+/// How often Envoy took and refused each file of its configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Updates(Stats);
+
+/// What Envoy did with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It has not looked at all of it yet.
+    Pending,
+    /// All of it is in force.
+    Taken,
+    /// It refused this file (`listener_manager.lds`, …).
+    Refused(String),
+}
+
+impl Updates {
+    /// How it is now.
+    ///
+    /// # Errors
+    /// Envoy does not answer.
+    pub fn ask(admin: SocketAddr) -> io::Result<Self> {
+        // A dot is any character here, and a dollar needs no escape in a query.
+        let filter = "(update_success|update_rejected|version_text|total_listeners_warming)$";
+        Stats::ask(admin, filter).map(Self)
+    }
+
+    /// What became of `revision` since `before`, for the subscriptions of `listeners` (their names).
+    #[must_use]
+    pub fn since(&self, before: &Self, revision: &str, listeners: &[String]) -> Verdict {
+        let routes = listeners.iter().map(|name| format!("http.edge-{name}.rds.{name}"));
+        let fixed = ["cluster_manager.cds", "listener_manager.lds"].map(str::to_owned);
+        let mut pending = false;
+        for subscription in fixed.into_iter().chain(routes) {
+            let grown = |what: &str| {
+                let name = format!("{subscription}.{what}");
+                self.0.count(&name) > before.0.count(&name)
+            };
+            if grown("update_rejected") {
+                return Verdict::Refused(subscription);
+            }
+            let shown = self.0.text(&format!("{subscription}.version_text"));
+            pending |= !grown("update_success") || shown.is_some_and(|shown| shown != revision);
+        }
+        // A listener that warms up does not serve yet; the old one does.
+        pending |= self.0.count("listener_manager.total_listeners_warming") > 0;
+        if pending { Verdict::Pending } else { Verdict::Taken }
+    }
+}
+
+/// Envoy's own words about why it refused something, as far as it remembers them.
+#[must_use]
+pub fn refusal(admin: SocketAddr) -> Option<String> {
+    let (_, body) = super::get(admin, "/config_dump").ok()?;
+    let dump: Value = serde_json::from_str(&body).ok()?;
+    let mut reasons = Vec::new();
+    collect(&dump, &mut reasons);
+    (!reasons.is_empty()).then(|| reasons.join("; "))
+}
+
+fn collect(value: &Value, reasons: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            let details =
+                fields.get("error_state").and_then(|state| state.get("details")).and_then(Value::as_str);
+            reasons.extend(details.map(str::to_owned));
+            fields.values().for_each(|value| collect(value, reasons));
+        }
+        Value::Array(items) => items.iter().for_each(|value| collect(value, reasons)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn updates(text: &str) -> Updates {
+        Updates(Stats::parse(text))
+    }
+
+    const OLD: &str = "cluster_manager.cds.update_success: 3\ncluster_manager.cds.version_text: \"a\"\n\
+        listener_manager.lds.update_success: 3\nlistener_manager.lds.version_text: \"a\"\n\
+        http.edge-public.rds.public.update_success: 1\nhttp.edge-public.rds.public.version_text: \"a\"\n\
+        listener_manager.total_listeners_warming: 0\n";
+
+    #[test]
+    fn a_configuration_is_taken_when_every_file_of_it_is() {
+        let before = updates(OLD);
+        let after = |text: &str| updates(text).since(&before, "b", &["public".to_owned()]);
+        assert_eq!(after(OLD), Verdict::Pending);
+        let new = OLD.replace(": 3", ": 4").replace(": 1\n", ": 2\n").replace("\"a\"", "\"b\"");
+        assert_eq!(after(&new), Verdict::Taken);
+        assert_eq!(
+            after(&new.replace("public.update_success: 2", "public.update_success: 1")),
+            Verdict::Pending
+        );
+        assert_eq!(after(&new.replace("warming: 0", "warming: 1")), Verdict::Pending);
+        assert_eq!(after(&new.replacen("\"b\"", "\"a\"", 1)), Verdict::Pending);
+        let rejected = format!("{new}listener_manager.lds.update_rejected: 1\n");
+        assert_eq!(after(&rejected), Verdict::Refused("listener_manager.lds".to_owned()));
+    }
+}

@@ -1,0 +1,53 @@
+//! The command line of `cutover plan`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use edge_config::Environment;
+
+use super::{plan, report};
+use crate::cli::{DONE, FOUND, INVALID, exit};
+use crate::render;
+
+/// `cutover plan`
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The edge file as it is.
+    #[arg(value_name = "OLD")]
+    pub old: PathBuf,
+    /// The edge file as it shall be.
+    #[arg(value_name = "NEW")]
+    pub new: PathBuf,
+    /// Exit code 0 even when something becomes less protected; it is told all the same.
+    #[arg(long)]
+    pub allow_weaker: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Compares, and prints it.
+pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
+    let (old, new) =
+        match (render::load(&arguments.old, environment), render::load(&arguments.new, environment)) {
+            (Ok(old), Ok(new)) => (old, new),
+            (old, new) => {
+                for message in [old.err(), new.err()].into_iter().flatten() {
+                    eprintln!("{message}");
+                }
+                return exit(INVALID);
+            }
+        };
+    let plan = plan(&old, &new);
+    if arguments.json {
+        println!("{:#}", report::json(&plan));
+    } else {
+        print!("{}", report::markdown(&plan));
+    }
+    if plan.weaker() && !arguments.allow_weaker {
+        eprintln!("cutover plan: something becomes less protected; where that is meant, say --allow-weaker");
+        return exit(FOUND);
+    }
+    exit(DONE)
+}

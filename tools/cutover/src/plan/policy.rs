@@ -1,0 +1,196 @@
+//! Two policies, and who passes the one and not the other.
+
+use edge_config::Edge;
+use edge_config::edge::{
+    Cidr, InternalPolicy, Limit, Mode, Policy, Route, SessionPolicy, SignedPolicy, TenantMatch,
+};
+
+use super::found::{Aspects, Standing};
+
+/// Notes how the policy of a route changed.
+pub(super) fn compare(
+    (old_edge, old): (&Edge, &Policy),
+    (new_edge, new): (&Edge, &Policy),
+    noted: &mut Aspects,
+) {
+    match (old, new) {
+        (Policy::Public, Policy::Public) => {}
+        (Policy::Public, Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_)) => {
+            noted.note(Standing::Stricter, "no longer public");
+        }
+        (Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_), Policy::Public) => {
+            noted.note(Standing::Weaker, "becomes public");
+        }
+        (Policy::Session(old), Policy::Session(new)) => sessions(old, new, noted),
+        (Policy::Internal(old), Policy::Internal(new)) => internal((old_edge, old), (new_edge, new), noted),
+        (Policy::Signed(old), Policy::Signed(new)) => signed(old, new, noted),
+        (Policy::Session(_), Policy::Internal(_) | Policy::Signed(_))
+        | (Policy::Internal(_), Policy::Session(_) | Policy::Signed(_))
+        | (Policy::Signed(_), Policy::Session(_) | Policy::Internal(_)) => noted.note(
+            Standing::Weaker,
+            format!("{} instead of {}: other callers pass than before", kind(new), kind(old)),
+        ),
+    }
+}
+
+/// The kind of a policy, in words.
+pub(super) const fn kind(policy: &Policy) -> &'static str {
+    match policy {
+        Policy::Public => "public",
+        Policy::Session(_) => "session",
+        Policy::Internal(_) => "internal",
+        Policy::Signed(_) => "signed",
+    }
+}
+
+fn sessions(old: &SessionPolicy, new: &SessionPolicy, noted: &mut Aspects) {
+    let SessionPolicy { accept: _, role, scopes, tenant, mode } = new;
+    noted.members(
+        "credential",
+        old.accepted().iter().map(|kind| kind.as_str()),
+        new.accepted().iter().map(|kind| kind.as_str()),
+        (Standing::Weaker, Standing::Stricter),
+        |kind| format!("`{kind}`"),
+    );
+    match (old.role, *role) {
+        (Some(before), Some(after)) if after.0 < before.0 => {
+            noted.note(Standing::Weaker, format!("role lowered from {} to {}", before.0, after.0));
+        }
+        (Some(before), Some(after)) if after.0 > before.0 => {
+            noted.note(Standing::Stricter, format!("role raised from {} to {}", before.0, after.0));
+        }
+        (Some(before), None) => {
+            noted.note(Standing::Weaker, format!("role {} no longer asked for", before.0))
+        }
+        (None, Some(after)) => noted.note(Standing::Stricter, format!("role {} asked for", after.0)),
+        (Some(_), Some(_)) | (None, None) => {}
+    }
+    noted.members("scope", &old.scopes, scopes, (Standing::Stricter, Standing::Weaker), |scope| {
+        format!("`{scope}`")
+    });
+    match (&old.tenant, tenant) {
+        (Some(_), None) => {
+            noted.note(Standing::Weaker, "the request's tenant is no longer compared with the caller's")
+        }
+        (None, Some(at)) => {
+            noted.note(Standing::Stricter, format!("the tenant in {} must be the caller's", shown_match(at)))
+        }
+        (Some(before), Some(after)) if before != after => noted.note(
+            Standing::Weaker,
+            format!("the tenant is read from {} instead of {}", shown_match(after), shown_match(before)),
+        ),
+        (Some(_), Some(_)) | (None, None) => {}
+    }
+    let asks = |policy: &SessionPolicy| {
+        policy.role.is_some() || !policy.scopes.is_empty() || policy.tenant.is_some()
+    };
+    mode_changed("the policy", old.mode, *mode, asks(old), noted);
+}
+
+fn mode_changed(what: &str, old: Mode, new: Mode, asked: bool, noted: &mut Aspects) {
+    match (old, new) {
+        (Mode::Enforce, Mode::Shadow) if asked => {
+            noted.note(Standing::Weaker, format!("{what} is only tried out (shadow)"))
+        }
+        (Mode::Shadow, Mode::Enforce) => noted.note(Standing::Stricter, format!("{what} is enforced")),
+        (Mode::Enforce, Mode::Shadow | Mode::Enforce) | (Mode::Shadow, Mode::Shadow) => {}
+    }
+}
+
+fn shown_match(at: &TenantMatch) -> String {
+    match at {
+        TenantMatch::PathSegment(segment) => format!("path segment {segment}"),
+        TenantMatch::Header(name) => format!("header `{name}`"),
+    }
+}
+
+fn internal(
+    (old_edge, old): (&Edge, &InternalPolicy),
+    (new_edge, new): (&Edge, &InternalPolicy),
+    noted: &mut Aspects,
+) {
+    // None listed means every service that the edge knows.
+    let services = |edge: &Edge, policy: &InternalPolicy| -> Vec<String> {
+        if policy.services.is_empty() {
+            edge.services.keys().map(ToString::to_string).collect()
+        } else {
+            policy.services.iter().map(ToString::to_string).collect()
+        }
+    };
+    noted.members(
+        "service",
+        services(old_edge, old),
+        services(new_edge, new),
+        (Standing::Weaker, Standing::Stricter),
+        |s| format!("`{s}`"),
+    );
+    noted.members(
+        "permission",
+        &old.permissions,
+        &new.permissions,
+        (Standing::Stricter, Standing::Weaker),
+        |p| format!("`{p}`"),
+    );
+}
+
+fn signed(old: &SignedPolicy, new: &SignedPolicy, noted: &mut Aspects) {
+    let SignedPolicy { keys, addresses } = new;
+    noted.members("key", &old.keys, keys, (Standing::Weaker, Standing::Stricter), |key| format!("`{key}`"));
+    let within = |one: &Cidr, ranges: &[Cidr]| ranges.iter().any(|range| range.covers(one));
+    for range in addresses.iter().filter(|range| !within(range, &old.addresses)) {
+        noted.note(Standing::Weaker, format!("addresses {range} added"));
+    }
+    for range in old.addresses.iter().filter(|range| !within(range, addresses)) {
+        noted.note(Standing::Stricter, format!("addresses {range} dropped"));
+    }
+}
+
+/// Notes how the limits of a route changed.
+pub(super) fn limits(
+    (old_edge, old): (&Edge, &Route),
+    (new_edge, new): (&Edge, &Route),
+    noted: &mut Aspects,
+) {
+    for name in &old.limits {
+        let Some(before) = old_edge.limits.get(name) else { continue };
+        let after = new.limits.iter().any(|n| n == name).then(|| new_edge.limits.get(name)).flatten();
+        match after {
+            Some(after) => limit(name, before, after, noted),
+            // Under another name it is the same limit.
+            None if new.limits.iter().any(|n| new_edge.limits.get(n) == Some(before)) => {}
+            None => match before.mode {
+                Mode::Enforce => noted.note(Standing::Weaker, format!("limit `{name}` dropped")),
+                Mode::Shadow => {
+                    noted.note(Standing::Same, format!("limit `{name}` dropped, which was only tried out"))
+                }
+            },
+        }
+    }
+    for name in new.limits.iter().filter(|name| !old.limits.contains(name)) {
+        let Some(after) = new_edge.limits.get(name) else { continue };
+        if old.limits.iter().all(|n| old_edge.limits.get(n) != Some(after)) {
+            noted.note(Standing::Stricter, format!("limit `{name}` added"));
+        }
+    }
+}
+
+fn limit(name: &str, old: &Limit, new: &Limit, noted: &mut Aspects) {
+    let Limit { per, rate, period, burst, mode } = new;
+    if old.per != *per {
+        noted.note(
+            Standing::Weaker,
+            format!("limit `{name}` counts by {} instead of {}", per.as_str(), old.per.as_str()),
+        );
+    }
+    let shown = |rate: u32, period: std::time::Duration| format!("{rate} in {} s", period.as_secs());
+    // By how often one more is let through: 600 a minute and 10 a second are the same.
+    let (before, after) = (old.interval_micros(), new.interval_micros());
+    if before != after {
+        let (standing, word) =
+            if after < before { (Standing::Weaker, "raised") } else { (Standing::Stricter, "lowered") };
+        let (was, is) = (shown(old.rate, old.period), shown(*rate, *period));
+        noted.note(standing, format!("limit `{name}` {word} from {was} to {is}"));
+    }
+    noted.more_is_weaker(&format!("burst of limit `{name}`"), old.burst, *burst, ToString::to_string);
+    mode_changed(&format!("limit `{name}`"), old.mode, *mode, true, noted);
+}

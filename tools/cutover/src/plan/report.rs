@@ -1,0 +1,107 @@
+//! A plan for people (Markdown, as a pull request shows it) and for programs (JSON).
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::found::{Finding, Plan, Region, Standing};
+
+/// More rows than this nobody reads; the JSON has all of them.
+const MAX_ROWS: usize = 200;
+
+/// Markdown.
+pub(super) fn markdown(plan: &Plan) -> String {
+    let mut text = format!("### Edge: `{}` to `{}`\n", plan.from, plan.to);
+    if plan.is_empty() {
+        text.push_str("\nEvery request is treated as before.\n");
+        return text;
+    }
+    let verdict = if plan.weaker() {
+        "**Something becomes less protected.**"
+    } else {
+        "Nothing becomes less protected."
+    };
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "\n{verdict}");
+    if !plan.requests.is_empty() {
+        text.push_str("\n| | requests | before | after | what |\n|---|---|---|---|---|\n");
+        for (region, finding) in plan.requests.iter().take(MAX_ROWS) {
+            let Finding { standing, before, after, because } = finding;
+            let row =
+                [mark(*standing), &shown(region), before, after, &because.join("; ")].map(cell).join(" | ");
+            let _ = writeln!(text, "| {row} |");
+        }
+        let more = plan.requests.len().saturating_sub(MAX_ROWS);
+        if more > 0 {
+            let _ = writeln!(text, "\n{more} more; `--json` lists all of them.");
+        }
+    }
+    if !plan.edge.is_empty() {
+        text.push_str("\n| | the edge | what |\n|---|---|---|\n");
+        for (subject, finding) in &plan.edge {
+            let row = [mark(finding.standing), subject, &finding.because.join("; ")].map(cell).join(" | ");
+            let _ = writeln!(text, "| {row} |");
+        }
+    }
+    text
+}
+
+fn mark(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Weaker => "**weaker**",
+        Standing::Opened => "opened",
+        Standing::Closed => "closed",
+        Standing::Stricter => "stricter",
+        Standing::Same => "",
+    }
+}
+
+fn shown(region: &Region) -> String {
+    let hosts: Vec<_> =
+        region.hosts.iter().map(|h| if h == "*" { "any other host" } else { h.as_str() }).collect();
+    format!(
+        "{} `{}` on {} ({})",
+        region.shown_methods(),
+        region.shown_path(),
+        hosts.join(", "),
+        region.listener
+    )
+}
+
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', " ")
+}
+
+/// JSON.
+pub(super) fn json(plan: &Plan) -> Value {
+    let requests: Vec<Value> = plan
+        .requests
+        .iter()
+        .map(|(region, finding)| {
+            json!({
+                "listener": region.listener,
+                "hosts": region.hosts,
+                "path": region.path,
+                "itself": region.itself,
+                "below": region.below,
+                "methods": region.methods,
+                "standing": finding.standing.as_str(),
+                "before": finding.before,
+                "after": finding.after,
+                "because": finding.because,
+            })
+        })
+        .collect();
+    let edge: Vec<Value> = plan
+        .edge
+        .iter()
+        .map(|(subject, finding)| {
+            json!({
+                "subject": subject,
+                "standing": finding.standing.as_str(),
+                "because": finding.because,
+            })
+        })
+        .collect();
+    json!({ "from": plan.from, "to": plan.to, "weaker": plan.weaker(), "requests": requests, "edge": edge })
+}

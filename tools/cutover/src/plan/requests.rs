@@ -1,0 +1,199 @@
+//! What is different for requests, region by region.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use edge_config::Edge;
+use edge_config::edge::{Destination, Endpoint, METHODS, Policy, Route, Sticky};
+
+use super::found::{Aspects, Finding, Region, Standing};
+use super::policy;
+use super::regions::{self, Table, Taken};
+
+/// Every region that the edges treat differently, joined where it can be said in one line; the weaker first.
+pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(Region, Finding)> {
+    let (before, after) = (Table::of(old), Table::of(new));
+    let paths = regions::paths([old, new]);
+    let hosts = regions::hosts([old, new]);
+    let mut compared: BTreeMap<Pair<'_>, Option<Finding>> = BTreeMap::new();
+    let mut found: BTreeMap<Spot<'_>, Hosts> = BTreeMap::new();
+    for (listener, names) in &hosts {
+        for name in names {
+            let (old_group, new_group) = (before.group(listener, name), after.group(listener, name));
+            for (path, itself, sample) in &paths {
+                for method in METHODS {
+                    let was = before.takes(listener, old_group, method, sample);
+                    let is = after.takes(listener, new_group, method, sample);
+                    // Two routes are compared once, however many regions they share.
+                    let finding = compared
+                        .entry(Pair::of(was, is))
+                        .or_insert_with(|| difference((old, was), (new, is)));
+                    if let Some(finding) = finding {
+                        let spot = Spot { listener, path, itself: *itself, method, finding: finding.clone() };
+                        found.entry(spot).or_default().insert(name.clone());
+                    }
+                }
+            }
+        }
+    }
+    joined(found)
+}
+
+/// Who takes a region, before and after: by name, or by a word for nobody.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Pair<'a>(&'a str, &'a str);
+
+impl<'a> Pair<'a> {
+    fn of(was: Taken<'a>, is: Taken<'a>) -> Self {
+        // Names of routes have no blanks.
+        let name = |taken: Taken<'a>| match taken {
+            Taken::Route(route) => route.name.as_str(),
+            Taken::Nobody => "no route",
+            Taken::Internal => "an internal path",
+        };
+        Self(name(was), name(is))
+    }
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Spot<'a> {
+    listener: &'a str,
+    path: &'a str,
+    itself: bool,
+    method: &'static str,
+    finding: Finding,
+}
+
+type Hosts = BTreeSet<String>;
+type Methods = BTreeSet<&'static str>;
+
+/// The same finding about the same path of the same hosts.
+type Place = (String, String, bool, Hosts, Finding);
+
+/// The same, with its methods, whether it is the path itself or what is below.
+type Told = (String, String, Hosts, Finding, Methods);
+
+/// Joins methods, then hosts, then a path with what is below it.
+fn joined(found: BTreeMap<Spot<'_>, Hosts>) -> Vec<(Region, Finding)> {
+    let mut by_methods: BTreeMap<Place, Methods> = BTreeMap::new();
+    for (spot, hosts) in found {
+        let Spot { listener, path, itself, method, finding } = spot;
+        let key = (listener.to_owned(), path.to_owned(), itself, hosts, finding);
+        by_methods.entry(key).or_default().insert(method);
+    }
+    let mut by_path: BTreeMap<Told, (bool, bool)> = BTreeMap::new();
+    for ((listener, path, itself, hosts, finding), methods) in by_methods {
+        let parts = by_path.entry((listener, path, hosts, finding, methods)).or_default();
+        parts.0 |= itself;
+        parts.1 |= !itself;
+    }
+    let mut all: Vec<(Region, Finding)> = by_path
+        .into_iter()
+        .map(|((listener, path, hosts, finding, methods), (itself, below))| {
+            let hosts = hosts.into_iter().collect();
+            (Region { listener, hosts, path, itself, below, methods }, finding)
+        })
+        .collect();
+    all.sort_by(|(a, x), (b, y)| (x.standing, a).cmp(&(y.standing, b)));
+    all
+}
+
+fn difference((old, was): (&Edge, Taken<'_>), (new, is): (&Edge, Taken<'_>)) -> Option<Finding> {
+    let mut noted = Aspects::default();
+    match (was, is) {
+        (Taken::Nobody, Taken::Nobody) | (Taken::Internal, Taken::Internal) => {}
+        (Taken::Nobody, Taken::Internal) => noted.note(Standing::Stricter, "an internal path now"),
+        (Taken::Internal, Taken::Nobody) => {
+            noted.note(
+                Standing::Weaker,
+                "no longer closed as an internal path: the guard lets every spelling of it by",
+            );
+        }
+        (Taken::Internal, Taken::Route(route)) => {
+            noted.note(Standing::Weaker, "an internal path is open");
+            became_public(new, route, &mut noted);
+        }
+        (Taken::Nobody, Taken::Route(route)) => {
+            noted.note(Standing::Opened, "no route took it");
+            became_public(new, route, &mut noted);
+        }
+        (Taken::Route(_), Taken::Nobody) => noted.note(Standing::Closed, "no route takes it any more"),
+        (Taken::Route(_), Taken::Internal) => noted.note(Standing::Closed, "an internal path now"),
+        (Taken::Route(before), Taken::Route(after)) => routes((old, before), (new, after), &mut noted),
+    }
+    if noted.is_empty() {
+        return None;
+    }
+    let (standing, because) = noted.finish();
+    Some(Finding { standing, before: shown(old, was), after: shown(new, is), because })
+}
+
+fn became_public(edge: &Edge, route: &Route, noted: &mut Aspects) {
+    match edge.policies.get(&route.policy) {
+        Some(Policy::Public) => noted.note(Standing::Weaker, "becomes public"),
+        Some(Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_)) | None => {}
+    }
+}
+
+fn routes((old, before): (&Edge, &Route), (new, after): (&Edge, &Route), noted: &mut Aspects) {
+    if let (Some(was), Some(is)) = (old.policies.get(&before.policy), new.policies.get(&after.policy)) {
+        policy::compare((old, was), (new, is), noted);
+    }
+    policy::limits((old, before), (new, after), noted);
+    if places(old, &before.destination) != places(new, &after.destination) {
+        noted
+            .note(Standing::Same, format!("goes to {} instead of {}", after.destination, before.destination));
+    }
+    if before.destination.sticky != after.destination.sticky {
+        let word = |sticky: &Option<Sticky>| match sticky {
+            Some(Sticky::Session) => "the session".to_owned(),
+            Some(Sticky::Tenant) => "the tenant".to_owned(),
+            Some(Sticky::Cookie(name)) => format!("the cookie `{name}`"),
+            None => "nothing".to_owned(),
+        };
+        let (was, is) = (word(&before.destination.sticky), word(&after.destination.sticky));
+        noted.note(Standing::Same, format!("{is} instead of {was} keeps a client on one backend"));
+    }
+    if before.shadow != after.shadow {
+        let word = |shadow: &Option<String>| shadow.clone().unwrap_or_else(|| "nobody".to_owned());
+        noted.note(
+            Standing::Same,
+            format!("copies go to {} instead of {}", word(&after.shadow), word(&before.shadow)),
+        );
+    }
+    if before.canaries != after.canaries {
+        noted.note(Standing::Same, "other callers go elsewhere (canaries)");
+    }
+    for (what, was, is) in
+        [("websocket", before.websocket, after.websocket), ("stream", before.stream, after.stream)]
+    {
+        if was != is {
+            noted.note(Standing::Same, format!("`{what}` is {is}"));
+        }
+    }
+    if old.answers.get(&before.answers) != new.answers.get(&after.answers) {
+        noted.note(Standing::Same, "refused callers are told something else");
+    }
+}
+
+/// Where requests arrive, and how many of them: the addresses count, not the names. Who gets nothing is left out.
+fn places(edge: &Edge, destination: &Destination) -> BTreeMap<(BTreeSet<Endpoint>, String), u32> {
+    let mut places = BTreeMap::new();
+    for share in destination.shares.iter().filter(|share| share.weight > 0) {
+        if let Some(backend) = edge.backends.get(&share.backend) {
+            let place = (backend.endpoints.iter().cloned().collect(), backend.audience.clone());
+            *places.entry(place).or_default() += u32::from(share.weight);
+        }
+    }
+    places
+}
+
+fn shown(edge: &Edge, taken: Taken<'_>) -> String {
+    let route = match taken {
+        Taken::Route(route) => route,
+        Taken::Nobody => return "404, no route".to_owned(),
+        Taken::Internal => return "404, internal".to_owned(),
+    };
+    let kind = edge.policies.get(&route.policy).map_or("", policy::kind);
+    let name = if route.policy == kind { String::new() } else { format!(" ({kind})") };
+    format!("`{}`: {}{name} to {}", route.name, route.policy, route.destination)
+}

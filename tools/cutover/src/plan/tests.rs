@@ -1,0 +1,322 @@
+use std::path::Path;
+
+use edge_config::edge::METHODS;
+use edge_config::{Edge, Match, route_of};
+use proptest::prelude::*;
+
+use super::regions::{self, Table, Taken};
+use super::{Plan, Standing, plan};
+
+const DEV: &str = include_str!("../../tests/files/edge.yaml");
+
+fn edge(text: &str) -> Edge {
+    edge_config::parse(Path::new("edge.yaml"), text, &|_| None).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+/// The plan for one replacement in the edge.
+fn replaced(old: &str, new: &str) -> Plan {
+    assert!(DEV.contains(old), "{old}");
+    plan(&edge(DEV), &edge(&DEV.replace(old, new)))
+}
+
+/// Everything that a plan says, one line for each finding.
+fn said(plan: &Plan) -> Vec<String> {
+    let requests = plan.requests.iter().map(|(region, finding)| {
+        let (methods, path) = (region.shown_methods(), region.shown_path());
+        format!("{}: {methods} {path} {}", finding.standing.as_str(), finding.because.join("; "))
+    });
+    let edge = plan.edge.iter().map(|(subject, finding)| {
+        format!("{}: {subject}: {}", finding.standing.as_str(), finding.because.join("; "))
+    });
+    requests.chain(edge).collect()
+}
+
+#[test]
+fn what_is_less_protected_is_found_by_its_meaning() {
+    let base =
+        "  - { name: books, host: api, prefix: /books, policy: signed-in, to: legacy, answers: library }\n";
+    let rest =
+        "  - { name: users-rest, host: api, prefix: /users, policy: signed-in, to: users, answers: users }\n";
+    for (old, new, expected) in [
+        // A route became public.
+        (base, base.replace("signed-in", "public"), "weaker: any method /books and /books/… becomes public"),
+        // A public route takes part of a protected one.
+        (
+            base,
+            format!(
+                "{base}  - {{ name: free, host: api, prefix: /books/free, methods: [GET], policy: public, to: legacy, answers: library }}\n"
+            ),
+            "weaker: GET /books/free and /books/free/… becomes public",
+        ),
+        (
+            "  signed-in: { kind: session }\n",
+            "  signed-in: { kind: public }\n".to_owned(),
+            "weaker: any method /books and /books/… becomes public",
+        ),
+        (
+            "  bot: { kind: session, role: 2 }\n",
+            "  bot: { kind: session, role: 1 }\n".to_owned(),
+            "weaker: POST /users role lowered from 2 to 1",
+        ),
+        (
+            "  bot: { kind: session, role: 2 }\n",
+            "  bot: { kind: session, role: 2, mode: shadow }\n".to_owned(),
+            "weaker: POST /users the policy is only tried out (shadow)",
+        ),
+        // The route with the role is gone: the path falls to the broader route.
+        (
+            "  - { name: users-create, host: api, exact: /users, methods: [POST], policy: bot, to: users, answers: users }\n",
+            String::new(),
+            "weaker: POST /users role 2 no longer asked for",
+        ),
+        // The same, although the route is still there under another method.
+        (
+            "exact: /users, methods: [POST]",
+            "exact: /users, methods: [PUT]".to_owned(),
+            "weaker: POST /users role 2 no longer asked for",
+        ),
+        (
+            "  - { prefix: /metrics }\n",
+            String::new(),
+            "weaker: any method /metrics and /metrics/… an internal path is open",
+        ),
+        (
+            "  - { prefix: /metrics }\n",
+            "  - { exact: /metrics }\n".to_owned(),
+            "weaker: any method /metrics/… an internal path is open",
+        ),
+        ("services: [auth] }", "permissions: [] }".to_owned(), ""),
+        ("    - x-real-ip\n", String::new(), "weaker: reserved headers: `x-real-ip` is no longer reserved"),
+        (
+            "prefixes: [x-madome-, x-forwarded-, x-envoy-]",
+            "prefixes: [x-madome-, x-forwarded-]".to_owned(),
+            "`x-envoy-*` is no longer reserved",
+        ),
+        (
+            "  issuer: https://api.dev-domain.test/auth\n",
+            "  issuer: https://other.dev-domain.test/auth\n".to_owned(),
+            "weaker: sessions: tokens of the issuer `https://other.dev-domain.test/auth` are believed",
+        ),
+        (
+            "leeway_seconds: 60",
+            "leeway_seconds: 90".to_owned(),
+            "the leeway of the issuer `https://api.dev-domain.test/auth` raised from 60s to 90s",
+        ),
+        (
+            "  revocations: \"${CUTOVER_HOME:-.run}/sessions/revoked.jsonl\"\n",
+            String::new(),
+            "sessions can no longer be revoked",
+        ),
+        ("session.jwks.json", "other.jwks.json".to_owned(), "where the keys are of the issuer"),
+        ("auth.jwks.json", "other.jwks.json".to_owned(), "where the keys of service `auth` are"),
+        (
+            "    request_headers: { x-madome-public-access: \"true\" }\n",
+            String::new(),
+            "weaker: backend `legacy`: no longer told `x-madome-public-access: true`",
+        ),
+        ("tenants.yaml", "others.yaml".to_owned(), "weaker: tenants: the file of tenants is another one"),
+        (
+            "127.0.0.1:8081}\", exposure: internal",
+            "0.0.0.0:8081}\", exposure: internal".to_owned(),
+            "weaker: listener `service`: listens on 0.0.0.0:8081",
+        ),
+        (
+            rest,
+            format!(
+                "{rest}  - {{ name: odd, host: file, prefix: /_odd, policy: public, to: legacy, answers: users }}\n"
+            ),
+            "weaker: any method /_odd and /_odd/… becomes public",
+        ),
+    ] {
+        let plan = replaced(old, &new);
+        if expected.is_empty() {
+            assert!(!plan.weaker(), "{new}: {:#?}", said(&plan));
+            continue;
+        }
+        assert!(plan.weaker(), "{new}: {:#?}", said(&plan));
+        assert!(said(&plan).iter().any(|line| line.contains(expected)), "{expected}\n{:#?}", said(&plan));
+    }
+}
+
+#[test]
+fn what_is_as_protected_as_before_or_more_is_told_and_is_not_weaker() {
+    let route =
+        "  - { name: books, host: api, prefix: /books, policy: signed-in, to: legacy, answers: library }\n";
+    for (old, new, expected) in [
+        (
+            "prefix: /books, policy: signed-in, to: legacy",
+            "prefix: /books, policy: signed-in, to: { legacy: 90, users: 10 }",
+            "same: any method /books and /books/… goes to legacy 90 %, users 10 % instead of legacy",
+        ),
+        (
+            "  bot: { kind: session, role: 2 }\n",
+            "  bot: { kind: session, role: 2, scopes: [write] }\n",
+            "stricter: POST /users scope `write` added",
+        ),
+        (
+            "LEGACY_ADDRESS:-127.0.0.1:3000",
+            "LEGACY_ADDRESS:-127.0.0.1:3001",
+            "same: any method /books and /books/… goes to legacy instead of legacy",
+        ),
+        (
+            "    - x-host\n",
+            "    - x-host\n    - x-more\n",
+            "stricter: reserved headers: `x-more` is reserved",
+        ),
+        (
+            "  - { prefix: /metrics }\n",
+            "  - { prefix: /metrics }\n  - { prefix: /hidden }\n",
+            "closed: any method /hidden and /hidden/… an internal path now",
+        ),
+        (
+            "unauthenticated: { status: 401, body: Unauthoirzed }",
+            "unauthenticated: { status: 401, body: Unauthorized }",
+            "same: any method /users/@me refused callers are told something else",
+        ),
+        (
+            route,
+            "  - { name: books, host: api, prefix: /books, methods: [GET], policy: signed-in, to: legacy, answers: library }\n",
+            "same: HEAD, POST, PUT, PATCH, DELETE, OPTIONS /books and /books/… refused callers",
+        ),
+    ] {
+        let plan = replaced(old, new);
+        assert!(!plan.weaker(), "{new}: {:#?}", said(&plan));
+        assert!(said(&plan).iter().any(|line| line.contains(expected)), "{expected}\n{:#?}", said(&plan));
+    }
+}
+
+#[test]
+fn names_order_and_comments_mean_nothing() {
+    for (old, new) in [
+        ("name: books,", "name: volumes,"),
+        ("# Everything else is still legacy.", "# Later."),
+        ("prefixes: [x-madome-, x-forwarded-, x-envoy-]", "prefixes: [x-envoy-, x-madome-, x-forwarded-]"),
+        // Covered by a prefix anyway.
+        ("    - x-forwarded\n", "    - x-forwarded\n    - x-madome-odd\n"),
+        // Nobody gets anything.
+        (
+            "prefix: /books, policy: signed-in, to: legacy",
+            "prefix: /books, policy: signed-in, to: { legacy: 100, users: 0 }",
+        ),
+        // Taken by the broader route, which says the same.
+        (
+            "  - { name: auth-check, host: api, exact: /auth/token, methods: [GET], policy: signed-in, to: auth, answers: auth }\n",
+            "",
+        ),
+        (
+            "api: { listener: public, names: [api.dev-domain.test, localhost, 127.0.0.1] }",
+            "api: { listener: public, names: [localhost, 127.0.0.1, api.dev-domain.test] }",
+        ),
+    ] {
+        let plan = replaced(old, new);
+        assert!(plan.is_empty(), "{new}: {:#?}", said(&plan));
+    }
+    let renamed = DEV.replace("policy: signed-in", "policy: members").replace("  signed-in:", "  members:");
+    assert!(plan(&edge(DEV), &edge(&renamed)).is_empty());
+}
+
+#[test]
+fn limits_are_compared_by_what_they_let_through() {
+    let with = |limits: &str, on: &str| {
+        let text = DEV.replace("\npolicies:\n", &format!("\nlimits: {{ {limits} }}\n\npolicies:\n"));
+        edge(&text.replace(
+            "to: legacy, answers: library }",
+            &format!("to: legacy, answers: library, limits: [{on}] }}"),
+        ))
+    };
+    let people = |rest: &str| with(&format!("people: {{ per: address, {rest} }}"), "people");
+    let base = people("rate: 600, seconds: 60, burst: 10");
+    for (new, weaker, expected) in [
+        (
+            people("rate: 700, seconds: 60, burst: 10"),
+            true,
+            "limit `people` raised from 600 in 60 s to 700 in 60 s",
+        ),
+        (people("rate: 600, seconds: 60, burst: 11"), true, "burst of limit `people` raised from 10 to 11"),
+        (people("rate: 600, seconds: 60, burst: 10, mode: shadow"), true, "only tried out"),
+        (people("rate: 300, seconds: 60, burst: 10"), false, "limit `people` lowered"),
+        (edge(DEV), true, "limit `people` dropped"),
+    ] {
+        let plan = plan(&base, &new);
+        assert_eq!(plan.weaker(), weaker, "{:#?}", said(&plan));
+        assert!(said(&plan).iter().any(|line| line.contains(expected)), "{expected}\n{:#?}", said(&plan));
+    }
+    assert!(
+        plan(&base, &people("rate: 10, seconds: 1, burst: 10")).is_empty(),
+        "the same limit in other words"
+    );
+    let other_name = with("folk: { per: address, rate: 600, seconds: 60, burst: 10 }", "folk");
+    assert!(plan(&base, &other_name).is_empty(), "the same limit under another name");
+}
+
+#[test]
+fn the_weaker_comes_first_and_shows_before_and_after() {
+    let plan = replaced("prefix: /books, policy: signed-in", "prefix: /open-books, policy: public");
+    let (region, finding) = plan.requests.first().unwrap();
+    assert_eq!(finding.standing, Standing::Weaker);
+    assert_eq!(region.shown_path(), "/open-books and /open-books/…");
+    assert_eq!(region.hosts, ["127.0.0.1", "api.dev-domain.test", "localhost"]);
+    assert_eq!(finding.before, "`api-rest`: signed-in (session) to legacy");
+    assert_eq!(finding.after, "`books`: public to legacy");
+    let fixed = Plan { from: "old".to_owned(), to: "new".to_owned(), ..plan };
+    insta::assert_snapshot!(super::report::markdown(&fixed));
+}
+
+/// An edge with these routes: path, whether exact, method or any, and whether on the host for any name.
+fn made(routes: &[(String, bool, Option<usize>, bool)], closed: &[String]) -> Option<Edge> {
+    let head = DEV.split("internal_paths:").next()?;
+    let middle = DEV.split("\nsessions:\n").nth(1)?.split("\nroutes:\n").next()?;
+    let mut text = head.replace("[dev-domain.test]", "[\"*\"]");
+    text.push_str("internal_paths:\n  - { prefix: /never }\n");
+    for path in closed {
+        text.push_str(&format!("  - {{ prefix: {path} }}\n"));
+    }
+    text.push_str(&format!("\nsessions:\n{middle}\nroutes:\n"));
+    for (index, (path, exact, method, any_host)) in routes.iter().enumerate() {
+        let kind = if *exact { "exact" } else { "prefix" };
+        let methods = method.map(|m| format!("methods: [{}], ", METHODS[m])).unwrap_or_default();
+        let host = if *any_host { "web" } else { "api" };
+        text.push_str(&format!("  - {{ name: r{index}, host: {host}, {kind}: {path}, {methods}policy: signed-in, to: legacy, answers: auth }}\n"));
+    }
+    edge_config::parse(Path::new("edge.yaml"), &text, &|_| None).ok()
+}
+
+fn a_path() -> impl Strategy<Value = String> {
+    prop::collection::vec(prop::sample::select(vec!["a", "b", "ab"]), 1..4)
+        .prop_map(|s| format!("/{}", s.join("/")))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_region_is_taken_as_each_of_its_paths_is(
+        routes in prop::collection::vec((a_path(), any::<bool>(), prop::option::of(0..METHODS.len()), any::<bool>()), 1..6),
+        closed in prop::collection::vec(a_path(), 0..2),
+        probes in prop::collection::vec(prop_oneof![a_path(), Just("/".to_owned()), Just("/a/b/ab/a/x".to_owned()), Just("/abx".to_owned())], 8),
+    ) {
+        // Some of what is made up is refused: two routes of one path, say.
+        let Some(edge) = made(&routes, &closed) else { return Ok(()) };
+        let table = Table::of(&edge);
+        let regions = regions::paths([&edge, &edge]);
+        for (host, name) in [("localhost", "localhost"), ("elsewhere.test", "*")] {
+            let group = table.group("public", name);
+            for path in &probes {
+                for method in METHODS {
+                    let expected = match route_of(&edge, "public", host, method, path) {
+                        Match::Route(route) => Taken::Route(route),
+                        Match::InternalPath => Taken::Internal,
+                        Match::UnknownHost | Match::Unmatched => Taken::Nobody,
+                        Match::MethodNotAllowed => unreachable!("{method}"),
+                    };
+                    prop_assert_eq!(table.takes("public", group, method, path), expected);
+                    let itself = regions.iter().find(|(named, itself, _)| *itself && named == path);
+                    let inside = |named: &str| named == "/" || path.strip_prefix(named).is_some_and(|rest| rest.starts_with('/'));
+                    let below = regions.iter().filter(|(named, itself, _)| !itself && inside(named)).max_by_key(|(named, ..)| named.len());
+                    let (.., sample) = itself.or(below).unwrap();
+                    prop_assert_eq!(table.takes("public", group, method, sample), expected, "{} stands for {}", sample, path);
+                }
+            }
+        }
+    }
+}

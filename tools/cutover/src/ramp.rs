@@ -1,0 +1,182 @@
+//! `cutover ramp`: more and more of a route to a new backend, and back to nothing by itself when it is worse.
+//!
+//! Each step is a `cutover set`: the share is written into the edge file and nowhere else, so the file says the truth
+//! whenever this program ends, however it ends. Whoever follows the file (`cutover run`, `cutover render --watch`)
+//! brings it into force; the step begins when Envoy has. The gates are looked at every [`LOOK`] from then on, over
+//! everything since the step began. One that fails sets the share to 0 at that look; one that has seen too little holds
+//! the next step back, and never moves anything by itself.
+
+pub mod gate;
+mod sources;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use edge_config::Environment;
+use edge_config::edge::WHOLE;
+
+use crate::cli::{DONE, FOUND, Home, USAGE, exit};
+use crate::render;
+use crate::set::{self, SetError, Shares, set};
+use gate::{Gate, Verdict};
+use sources::Sources;
+
+/// Between two looks at the gates, at most.
+pub const LOOK: Duration = Duration::from_secs(1);
+
+/// How long Envoy may take to have a step: as long as `render --watch` waits for the authorizers and for it, and for
+/// its validation.
+const IN_FORCE_WITHIN: Duration = Duration::from_secs(60);
+
+/// `cutover ramp`
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The edge file; `cutover run` or `cutover render --watch` must follow it.
+    #[arg(value_name = "EDGE_FILE")]
+    pub edge: PathBuf,
+    /// The route's name.
+    #[arg(value_name = "ROUTE")]
+    pub route: String,
+    /// The backend that gets more and more.
+    #[arg(long, value_name = "BACKEND")]
+    pub to: String,
+    /// Its shares, one after the other, in whole per cent.
+    #[arg(long, value_name = "PERCENT,…", value_delimiter = ',', default_value = "1,10,50,100", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub steps: Vec<u8>,
+    /// How long each step is watched at least, such as 60s, 10m or 1h.
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
+    pub every: Duration,
+    /// What must hold: 5xx<0.1%, p95<+20% (than the others), p95<250ms, diff=0 (the shadow report), agreement (nobody
+    /// whom the edge lets pass is refused by the backend). Once for each.
+    #[arg(long = "gate", value_name = "GATE", required = true)]
+    pub gates: Vec<Gate>,
+    /// The comparator's admin interface, for `diff`.
+    #[arg(
+        long,
+        env = "COMPARATOR_ADMIN_ADDRESS",
+        default_value = "127.0.0.1:9292",
+        value_name = "ADDRESS:PORT"
+    )]
+    pub comparator_admin: std::net::SocketAddr,
+    /// Envoy's access log, for `agreement`. [default: HOME/logs/access.json]
+    #[arg(long, value_name = "FILE")]
+    pub access_log: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at the type")]
+    pub home: Home,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is no time: write 60s, 10m or 1h");
+    let (number, unit) = text.split_at(text.len().saturating_sub(1));
+    let unit = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    number.checked_mul(unit).filter(|s| (1..=604_800).contains(s)).map(Duration::from_secs).ok_or_else(wrong)
+}
+
+/// How a step ended.
+enum End {
+    Passed,
+    Failed(String),
+}
+
+/// Walks the steps.
+pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
+    if !arguments.steps.is_sorted_by(|a, b| a < b) {
+        eprintln!("cutover ramp: the steps must rise: --steps 1,10,50,100");
+        return exit(USAGE);
+    }
+    for percent in &arguments.steps {
+        if let Err(error) = move_to(arguments, *percent, environment) {
+            eprintln!("{error}");
+            return exit(set::code(&error));
+        }
+        match step(arguments, *percent, environment) {
+            End::Passed => {}
+            End::Failed(why) => return take_back(arguments, *percent, &why, environment),
+        }
+    }
+    say(arguments, "done: every step held");
+    exit(DONE)
+}
+
+/// Sets the share in the file.
+fn move_to(arguments: &Arguments, percent: u8, environment: Environment<'_>) -> Result<(), SetError> {
+    let edge = render::load(&arguments.edge, environment).map_err(SetError::Invalid)?;
+    let route = edge.routes.iter().find(|route| route.name == arguments.route);
+    // Without such a route `set` says so; its words need no shares.
+    let shares = route.map_or_else(
+        || Shares::whole(&arguments.to),
+        |route| {
+            if percent == WHOLE && route.destination.only() == Some(&arguments.to) {
+                Shares::whole(&arguments.to)
+            } else {
+                Shares::with(&route.destination, &arguments.to, percent)
+            }
+        },
+    );
+    let changed = set(&arguments.edge, &arguments.route, &shares, environment)?;
+    say(arguments, &format!("{} -> {}", changed.before, changed.after));
+    Ok(())
+}
+
+/// Watches one step until its time is over and every gate holds, or until one fails.
+fn step(arguments: &Arguments, percent: u8, environment: Environment<'_>) -> End {
+    let log = arguments.access_log.clone().unwrap_or_else(|| arguments.home.home.join("logs/access.json"));
+    let sources = match Sources::begin(arguments, log, environment) {
+        Ok(sources) => sources,
+        Err(why) => return End::Failed(why),
+    };
+    let from = Instant::now();
+    loop {
+        std::thread::sleep(LOOK.min(arguments.every));
+        let seen = match sources.look() {
+            Ok(seen) => seen,
+            Err(why) => return End::Failed(why),
+        };
+        let mut held = true;
+        let mut shown = Vec::new();
+        for gate in &arguments.gates {
+            match gate.judge(&seen) {
+                Verdict::Holds(said) => shown.push(format!("{gate}: {said}")),
+                Verdict::Undecided(said) => {
+                    held = false;
+                    shown.push(format!("{gate}: waits, {said}"));
+                }
+                Verdict::Fails(said) => return End::Failed(format!("{gate}: {said}")),
+            }
+        }
+        let (past, every) = (from.elapsed(), arguments.every);
+        say(
+            arguments,
+            &format!("{percent} %, {} of {} s; {}", past.as_secs(), every.as_secs(), shown.join("; ")),
+        );
+        if past >= every && held {
+            return End::Passed;
+        }
+    }
+}
+
+fn take_back(arguments: &Arguments, percent: u8, why: &str, environment: Environment<'_>) -> ExitCode {
+    eprintln!("cutover ramp: taken back at {percent} %: {why}");
+    match move_to(arguments, 0, environment) {
+        Ok(()) => exit(FOUND),
+        Err(error) => {
+            eprintln!("cutover ramp: AND IT COULD NOT BE SET BACK, do it by hand: {error}");
+            exit(FOUND)
+        }
+    }
+}
+
+fn say(arguments: &Arguments, what: &str) {
+    use std::io::Write as _;
+    // Whoever started this may have stopped reading; the gates go on being watched.
+    let _ = writeln!(std::io::stdout().lock(), "{} to {}: {what}", arguments.route, arguments.to);
+}

@@ -1,0 +1,189 @@
+//! What must hold for a backend to get more, and to keep what it has. No I/O.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::status::Sample;
+
+/// One condition.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Gate {
+    /// Fewer of the new backend's answers are 5xx than this, in percent.
+    ErrorsBelow(f64),
+    /// The new backend's 95th percentile is less than this much above the others', in percent.
+    SlowerBelow(f64),
+    /// The new backend's 95th percentile is below this, in milliseconds.
+    P95Below(f64),
+    /// At most so many compared answers differ, in the comparator's report.
+    DiffAtMost(u64),
+    /// Nobody whom the edge lets pass is refused by the backend.
+    Agreement,
+}
+
+/// What was seen since the step began.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Seen {
+    /// The new backend.
+    pub new: Sample,
+    /// The others of the route together; their p95 is the highest.
+    pub old: Sample,
+    /// Compared answers and those that differ; absent when the report could not be read.
+    pub shadow: Option<(u64, u64)>,
+    /// Requests of the route that the edge let pass, and how many of them a backend refused; absent when the log
+    /// could not be read.
+    pub agreement: Option<(u64, u64)>,
+}
+
+/// What a gate says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It holds.
+    Holds(String),
+    /// Too little was seen to say so. The next step waits for it.
+    Undecided(String),
+    /// It does not hold: back.
+    Fails(String),
+}
+
+impl Gate {
+    /// Judges what was seen.
+    #[must_use]
+    pub fn judge(&self, seen: &Seen) -> Verdict {
+        match self {
+            Self::ErrorsBelow(most) => match seen.new.error_percent() {
+                None => Verdict::Undecided("no request yet".to_owned()),
+                Some(percent) => {
+                    let said = format!("{percent:.2} % of {} are 5xx", seen.new.requests);
+                    if percent < *most { Verdict::Holds(said) } else { Verdict::Fails(said) }
+                }
+            },
+            Self::SlowerBelow(most) => match (seen.new.p95_ms, seen.old.p95_ms) {
+                (Some(new), Some(old)) => {
+                    let said = format!("p95 {new:.1} ms, the others {old:.1} ms");
+                    if new < old * (1.0 + most / 100.0) { Verdict::Holds(said) } else { Verdict::Fails(said) }
+                }
+                // With everything moved there is nothing to compare with, and nothing to wait for.
+                (Some(new), None) => Verdict::Holds(format!("p95 {new:.1} ms, and the others have none")),
+                (None, _) => Verdict::Undecided("no times yet".to_owned()),
+            },
+            Self::P95Below(most) => match seen.new.p95_ms {
+                None => Verdict::Undecided("no times yet".to_owned()),
+                Some(new) => {
+                    let said = format!("p95 {new:.1} ms");
+                    if new < *most { Verdict::Holds(said) } else { Verdict::Fails(said) }
+                }
+            },
+            Self::DiffAtMost(most) => match seen.shadow {
+                None => Verdict::Fails("the comparator's report cannot be read".to_owned()),
+                Some((compared, different)) => {
+                    let said = format!("{different} of {compared} differ");
+                    // At the last step no copies are compared any more; none compared is none that differs.
+                    if different <= *most { Verdict::Holds(said) } else { Verdict::Fails(said) }
+                }
+            },
+            Self::Agreement => match seen.agreement {
+                None => Verdict::Fails("the access log cannot be read".to_owned()),
+                Some((0, 0)) => Verdict::Undecided("nobody was let pass yet".to_owned()),
+                Some((allowed, refused)) => {
+                    let said =
+                        format!("{refused} of {allowed} that the edge let pass were refused by the backend");
+                    if refused == 0 { Verdict::Holds(said) } else { Verdict::Fails(said) }
+                }
+            },
+        }
+    }
+}
+
+impl fmt::Display for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ErrorsBelow(percent) => write!(f, "5xx<{percent}%"),
+            Self::SlowerBelow(percent) => write!(f, "p95<+{percent}%"),
+            Self::P95Below(ms) => write!(f, "p95<{ms}ms"),
+            Self::DiffAtMost(most) => write!(f, "diff={most}"),
+            Self::Agreement => f.write_str("agreement"),
+        }
+    }
+}
+
+impl FromStr for Gate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number =
+            |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
+        let known = || {
+            if text == "agreement" {
+                return Some(Self::Agreement);
+            }
+            if let Some(most) = text.strip_prefix("diff=") {
+                return most.parse().ok().map(Self::DiffAtMost);
+            }
+            if let Some(percent) = text.strip_prefix("5xx<") {
+                return number(percent.strip_suffix('%')?).map(Self::ErrorsBelow);
+            }
+            let p95 = text.strip_prefix("p95<")?;
+            match p95.strip_prefix('+') {
+                Some(percent) => number(percent.strip_suffix('%')?).map(Self::SlowerBelow),
+                None => number(p95.strip_suffix("ms")?).map(Self::P95Below),
+            }
+        };
+        known()
+            .ok_or_else(|| format!("`{text}` is no gate: 5xx<0.1%, p95<+20%, p95<250ms, diff=0 or agreement"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn gates_are_read_as_they_are_written_and_nothing_else_is_one() {
+        for text in ["5xx<0.1%", "p95<+20%", "p95<250ms", "diff=0", "agreement"] {
+            assert_eq!(text.parse::<Gate>().unwrap().to_string(), text);
+        }
+        for text in [
+            "5xx<0.1", "5xx>1%", "5xx<-1%", "5xx<nan%", "p95<20%", "p95<+20", "p95<20", "diff<1", "diff=-1",
+            "", "agree",
+        ] {
+            assert!(text.parse::<Gate>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_fails_and_what_was_not_seen_waits() {
+        let nothing = Seen::default();
+        for (gate, fails) in [
+            ("5xx<1%", false),
+            ("p95<+20%", false),
+            ("p95<1ms", false),
+            ("diff=0", true),
+            ("agreement", true),
+        ] {
+            let verdict = gate.parse::<Gate>().unwrap().judge(&nothing);
+            assert_eq!(matches!(verdict, Verdict::Fails(_)), fails, "{gate}: {verdict:?}");
+            assert!(!matches!(verdict, Verdict::Holds(_)), "{gate}: {verdict:?}");
+        }
+        let one = Seen { shadow: Some((10, 1)), agreement: Some((10, 1)), ..Seen::default() };
+        for gate in [Gate::DiffAtMost(0), Gate::Agreement] {
+            assert!(matches!(gate.judge(&one), Verdict::Fails(_)));
+        }
+        assert!(matches!(Gate::DiffAtMost(1).judge(&one), Verdict::Holds(_)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_gate_that_fails_fails_for_everything_worse(requests in 1_u64..10_000, errors in 0_u64..10_000, more in 0_u64..10_000, most in 0.01_f64..100.0) {
+            let seen = |errors: u64| Seen { new: Sample { requests, errors: errors.min(requests), ..Sample::default() }, ..Seen::default() };
+            let gate = Gate::ErrorsBelow(most);
+            if matches!(gate.judge(&seen(errors)), Verdict::Fails(_)) {
+                prop_assert!(matches!(gate.judge(&seen(errors + more)), Verdict::Fails(_)));
+            }
+            prop_assert!(matches!(gate.judge(&seen(requests)), Verdict::Fails(_)), "nothing but errors never holds");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! `cutover set`: moves a route's shares, in the edge file itself.
+//!
+//! The file is edited in place: what does not say where this one route goes stays byte for byte as it is, comments
+//! and order included. The result is read and checked as a whole before anything is written, and it must say the
+//! same as before about everything but this route's destination. What is written replaces the file in one step.
+
+mod command;
+mod edit;
+mod place;
+mod shares;
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use edge_config::edge::{Destination, Sticky};
+use edge_config::{Edge, Environment};
+
+pub use command::{Arguments, code, main};
+pub use shares::{InvalidShares, Shares};
+
+/// What [`set`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// Where the route's requests went.
+    pub before: Destination,
+    /// Where they go now.
+    pub after: Destination,
+    /// Which text says so.
+    pub revision: String,
+}
+
+/// Why nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum SetError {
+    /// The file, or what would come of it, is wrong. Every fault is in the message.
+    #[error("{0}")]
+    Invalid(String),
+    /// There is no such route.
+    #[error("{file} has no route `{route}`; {mend}")]
+    NoRoute {
+        /// The edge file.
+        file: PathBuf,
+        /// What was asked for.
+        route: String,
+        /// The name that was probably meant, or all there are.
+        mend: String,
+    },
+    /// The way that the file is written is more than this command understands.
+    #[error("{file}: `to` of route `{route}` cannot be edited in place: {why}; edit it by hand")]
+    Unclear {
+        /// The edge file.
+        file: PathBuf,
+        /// The route.
+        route: String,
+        /// What is in the way.
+        why: String,
+    },
+    /// Somebody else wrote the file in the meantime.
+    #[error("{0} was changed by somebody else just now; look at it and run this again")]
+    Raced(PathBuf),
+    /// The file cannot be read or written.
+    #[error("cannot {what} {path}: {source}")]
+    Io {
+        /// `read` or `write`.
+        what: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Lets `shares` be where the requests of `route` go, in the edge file at `path`. Backends that are not named get
+/// nothing and stay in the list; `sticky` stays as it is.
+///
+/// # Errors
+/// [`SetError`]; then the file is as it was.
+pub fn set(
+    path: &Path,
+    route: &str,
+    shares: &Shares,
+    environment: Environment<'_>,
+) -> Result<Changed, SetError> {
+    // The link stays a link: what it points to is what is written.
+    let file = fs::canonicalize(path).map_err(|source| io_error("read", path, source))?;
+    let text = fs::read_to_string(&file).map_err(|source| io_error("read", path, source))?;
+    let (after, changed) = edited(path, &text, route, shares, environment)?;
+    if after != text {
+        replace(&file, &text, &after)?;
+    }
+    Ok(changed)
+}
+
+/// The text of the edge file after the change, and what changed. Nothing is written.
+///
+/// # Errors
+/// [`SetError`], but for those about writing.
+pub fn edited(
+    path: &Path,
+    text: &str,
+    route: &str,
+    shares: &Shares,
+    environment: Environment<'_>,
+) -> Result<(String, Changed), SetError> {
+    let old = checked(path, text, environment)?;
+    let Some(present) = old.routes.iter().find(|r| r.name == route) else {
+        let names = old.routes.iter().map(|r| r.name.as_str());
+        return Err(SetError::NoRoute {
+            file: path.to_owned(),
+            route: route.to_owned(),
+            mend: edge_config::suggest(route, names),
+        });
+    };
+    let unclear = |why: String| SetError::Unclear { file: path.to_owned(), route: route.to_owned(), why };
+    let place = place::of(text, route).map_err(unclear)?;
+    let after = edit::apply(text, &place, shares).map_err(unclear)?;
+    let new = checked(path, &after, environment)?;
+    let destination = new.routes.iter().find(|r| r.name == route).map(|r| r.destination.clone());
+    let Some(destination) = destination.filter(|d| d.sticky == present.destination.sticky) else {
+        return Err(unclear("the edit would change more than the shares".to_owned()));
+    };
+    if !shares.are(&destination) {
+        return Err(unclear("the edit would not give these shares".to_owned()));
+    }
+    if !same_otherwise(&old, &new, route) {
+        return Err(unclear("other routes would change too (an anchor that they share?)".to_owned()));
+    }
+    let changed =
+        Changed { before: present.destination.clone(), after: destination, revision: new.revision.0 };
+    Ok((after, changed))
+}
+
+fn checked(path: &Path, text: &str, environment: Environment<'_>) -> Result<Edge, SetError> {
+    let edge = edge_config::parse(path, text, environment).map_err(|f| SetError::Invalid(f.to_string()))?;
+    crate::render::check_rules(&edge)
+        .map_err(|message| SetError::Invalid(format!("{}: {message}", path.display())))?;
+    Ok(edge)
+}
+
+/// Whether two edges say the same about everything but where `route` goes.
+fn same_otherwise(old: &Edge, new: &Edge, route: &str) -> bool {
+    let without = |edge: &Edge| {
+        let mut edge = edge.clone();
+        edge.revision.0.clear();
+        for one in edge.routes.iter_mut().filter(|r| r.name == route) {
+            one.destination = Destination { shares: Vec::new(), sticky: None::<Sticky> };
+        }
+        // What an edge shows of itself is everything but passwords, and no route's `to` holds one.
+        format!("{edge:?}")
+    };
+    without(old) == without(new)
+}
+
+fn replace(file: &Path, before: &str, after: &str) -> Result<(), SetError> {
+    let failed = |source| io_error("write", file, source);
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    // A name that no watcher takes for an edge file, in the same directory: a rename is one step only there.
+    name.push(format!(".{}.unfinished", std::process::id()));
+    let unfinished = file.with_file_name(name);
+    let written = (|| {
+        let mut output = fs::File::create(&unfinished)?;
+        output.set_permissions(fs::metadata(file)?.permissions())?;
+        output.write_all(after.as_bytes())?;
+        output.sync_all()
+    })()
+    .map_err(failed)
+    .and_then(|()| match fs::read_to_string(file) {
+        Ok(now) if now == before => fs::rename(&unfinished, file).map_err(failed),
+        Ok(_) | Err(_) => Err(SetError::Raced(file.to_owned())),
+    });
+    if written.is_err() {
+        let _ = fs::remove_file(&unfinished);
+    }
+    written
+}
+
+fn io_error(what: &'static str, path: &Path, source: io::Error) -> SetError {
+    SetError::Io { what, path: path.to_owned(), source }
+}

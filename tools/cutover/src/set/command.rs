@@ -1,0 +1,82 @@
+//! The command line of `cutover set`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use edge_config::Environment;
+use serde_json::json;
+
+use super::{InvalidShares, SetError, Shares, set};
+use crate::cli::{DONE, FOUND, INVALID, USAGE, exit};
+
+/// `cutover set`
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The edge file.
+    #[arg(value_name = "EDGE_FILE")]
+    pub edge: PathBuf,
+    /// The route's name.
+    #[arg(value_name = "ROUTE")]
+    pub route: String,
+    /// Where its requests go: whole per cent that add up to 100, or one backend's name for all.
+    #[arg(long, value_name = "BACKEND=PERCENT,…")]
+    pub to: String,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Edits the file, and says what changed.
+pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
+    let shares: Shares = match arguments.to.parse() {
+        Ok(shares) => shares,
+        Err(error) => {
+            eprintln!("cutover set: --to {}: {error}", arguments.to);
+            return exit(match error {
+                InvalidShares::Malformed(_) => USAGE,
+                InvalidShares::Sum(_) | InvalidShares::Twice(_) => INVALID,
+            });
+        }
+    };
+    match set(&arguments.edge, &arguments.route, &shares, environment) {
+        Ok(changed) if arguments.json => {
+            println!(
+                "{:#}",
+                json!({
+                    "file": arguments.edge,
+                    "route": arguments.route,
+                    "before": changed.before.to_string(),
+                    "after": changed.after.to_string(),
+                    "revision": changed.revision,
+                })
+            );
+            exit(DONE)
+        }
+        Ok(changed) => {
+            println!(
+                "{}: route `{}`: {} -> {} (revision {})",
+                arguments.edge.display(),
+                arguments.route,
+                changed.before,
+                changed.after,
+                changed.revision
+            );
+            exit(DONE)
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            exit(code(&error))
+        }
+    }
+}
+
+/// The exit code of a failure.
+#[must_use]
+pub fn code(error: &SetError) -> u8 {
+    match error {
+        SetError::Invalid(_) => INVALID,
+        SetError::NoRoute { .. } => USAGE,
+        SetError::Unclear { .. } | SetError::Raced(_) | SetError::Io { .. } => FOUND,
+    }
+}

@@ -1,0 +1,86 @@
+//! The edit itself: bytes in, bytes out.
+
+use std::ops::Range;
+
+use super::Shares;
+use super::place::{Place, Share};
+
+/// One replacement in the text; an empty range is an insertion.
+struct Edit {
+    at: Range<usize>,
+    with: String,
+}
+
+/// `text` with `shares` at `place`, and nothing else changed.
+pub(super) fn apply(text: &str, place: &Place, shares: &Shares) -> Result<String, String> {
+    let mut edits = match place {
+        Place::One { name, at } => one(name, at, shares),
+        Place::Many { shares: present, flow } => many(text, present, *flow, shares)?,
+    };
+    edits.sort_by_key(|edit| edit.at.start);
+    let mut result = String::with_capacity(text.len() + 64);
+    let mut from = 0;
+    for edit in edits {
+        let kept = text.get(from..edit.at.start).ok_or("its parts overlap")?;
+        result.push_str(kept);
+        result.push_str(&edit.with);
+        from = edit.at.end;
+    }
+    result.push_str(text.get(from..).ok_or("its parts overlap")?);
+    Ok(result)
+}
+
+/// `to: legacy` stays that plain when it still goes to one backend, and becomes shares when not. The backend that
+/// stood there comes first: who reads the difference sees it go down.
+fn one(name: &str, at: &Range<usize>, shares: &Shares) -> Vec<Edit> {
+    let whole = shares.iter().find(|(_, weight)| *weight == edge_config::edge::WHOLE);
+    let with = match whole {
+        Some((all, _)) if shares.iter().count() == 1 => all.to_owned(),
+        Some(_) | None => {
+            let mut named: Vec<_> = shares.iter().collect();
+            named.sort_by_key(|(backend, _)| *backend != name);
+            let mut written: Vec<_> =
+                named.iter().map(|(backend, weight)| format!("{backend}: {weight}")).collect();
+            if shares.iter().all(|(backend, _)| backend != name) {
+                written.insert(0, format!("{name}: 0"));
+            }
+            format!("{{ {} }}", written.join(", "))
+        }
+    };
+    vec![Edit { at: at.clone(), with }]
+}
+
+/// Weights change where they stand; a backend that is new comes after the last one. None is removed: one that gets
+/// nothing now may get something again, and identities stay good for it until then.
+fn many(text: &str, present: &[Share], flow: bool, shares: &Shares) -> Result<Vec<Edit>, String> {
+    let mut edits: Vec<Edit> = present
+        .iter()
+        .map(|share| Edit { at: share.weight.clone(), with: shares.weight_of(&share.name).to_string() })
+        .filter(|edit| text.get(edit.at.clone()) != Some(edit.with.as_str()))
+        .collect();
+    let new = shares.iter().filter(|(name, _)| present.iter().all(|share| share.name != *name));
+    let new: Vec<_> = new.map(|(name, weight)| format!("{name}: {weight}")).collect();
+    if new.is_empty() {
+        return Ok(edits);
+    }
+    let last = present.last().ok_or("it names no backend")?;
+    let edit = if flow {
+        // Directly behind the last weight; a replacement of that weight itself comes before it.
+        Edit { at: last.weight.end..last.weight.end, with: format!(", {}", new.join(", ")) }
+    } else {
+        let before = text.get(..last.key).ok_or("its place is not known")?;
+        let indent = before.rsplit('\n').next().unwrap_or_default();
+        if !indent.bytes().all(|b| b == b' ') {
+            return Err("its first share stands on the line of something else".to_owned());
+        }
+        // Behind the line of the last one, so that a comment there stays with what it is about.
+        let rest = text.get(last.weight.end..).ok_or("its place is not known")?;
+        let line = rest.find('\n').unwrap_or(rest.len());
+        let line = rest.get(..line).unwrap_or_default();
+        let end = last.weight.end + line.strip_suffix('\r').unwrap_or(line).len();
+        let newline = if line.ends_with('\r') { "\r\n" } else { "\n" };
+        Edit { at: end..end, with: new.iter().map(|one| format!("{newline}{indent}{one}")).collect() }
+    };
+    edits.push(edit);
+    Ok(edits)
+}

@@ -1,0 +1,106 @@
+//! Where in the text of an edge file a route says where it goes.
+
+use std::fmt;
+use std::ops::Range;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_saphyr::{Location, Spanned};
+
+/// What stands behind a route's `to`.
+pub(super) enum Place {
+    /// One backend's name, and where it stands.
+    One { name: String, at: Range<usize> },
+    /// Shares.
+    Many {
+        /// Name, weight's place, and where the name stands.
+        shares: Vec<Share>,
+        /// Whether it is written in braces.
+        flow: bool,
+    },
+}
+
+pub(super) struct Share {
+    pub(super) name: String,
+    pub(super) key: usize,
+    pub(super) weight: Range<usize>,
+}
+
+/// Finds the `to` of `route`. The text is that of a valid edge file.
+pub(super) fn of(text: &str, route: &str) -> Result<Place, String> {
+    let file: File = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+    let entry = file.routes.into_iter().find(|entry| entry.name == route);
+    let Some(Entry { to, .. }) = entry else { return Err("it is not where it should be".to_owned()) };
+    if to.referenced != to.defined {
+        return Err("it is an alias".to_owned());
+    }
+    let at = range(text, &to.referenced)?;
+    match to.value {
+        To::One(name) => Ok(Place::One { name, at }),
+        To::Many(entries) => {
+            let mut shares = Vec::new();
+            for (key, value) in entries.into_iter().filter(|(key, _)| key.value != "sticky") {
+                if value.referenced != value.defined {
+                    return Err("a share is an alias".to_owned());
+                }
+                let weight = range(text, &value.referenced)?;
+                let key_at = range(text, &key.referenced)?.start;
+                shares.push(Share { name: key.value, key: key_at, weight });
+            }
+            Ok(Place::Many { shares, flow: text.as_bytes().get(at.start) == Some(&b'{') })
+        }
+    }
+}
+
+fn range(text: &str, location: &Location) -> Result<Range<usize>, String> {
+    let unknown = || "its place in the text is not known".to_owned();
+    let span = location.span();
+    let start = span.byte_offset().and_then(|at| usize::try_from(at).ok()).ok_or_else(unknown)?;
+    let length = span.byte_len().and_then(|length| usize::try_from(length).ok()).ok_or_else(unknown)?;
+    let range = start..start.saturating_add(length);
+    if text.get(range.clone()).is_some() { Ok(range) } else { Err(unknown()) }
+}
+
+#[derive(Deserialize)]
+struct File {
+    routes: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    name: String,
+    to: Spanned<To>,
+}
+
+enum To {
+    One(String),
+    Many(Vec<(Spanned<String>, Spanned<IgnoredAny>)>),
+}
+
+impl<'de> Deserialize<'de> for To {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ToVisitor;
+
+        impl<'de> Visitor<'de> for ToVisitor {
+            type Value = To;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a backend, or shares")
+            }
+
+            fn visit_str<E>(self, value: &str) -> Result<To, E> {
+                Ok(To::One(value.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<To, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(key) = map.next_key()? {
+                    entries.push((key, map.next_value()?));
+                }
+                Ok(To::Many(entries))
+            }
+        }
+
+        deserializer.deserialize_any(ToVisitor)
+    }
+}

@@ -1,0 +1,199 @@
+//! `cutover status`: where routes go, and how the backends do, from the running Envoy.
+//!
+//! Shares come from the edge file; counts and times from Envoy's own counters, by backend. The revision that Envoy has
+//! taken stands beside the file's, so that a file which is not in force yet shows.
+
+mod backend;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use edge_config::{Edge, Environment};
+use serde_json::{Value, json};
+
+use crate::admin::envoy::Stats;
+use crate::cli::{DONE, FOUND, INVALID, exit};
+use crate::render;
+
+pub use backend::Sample;
+
+/// `cutover status`
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The edge file.
+    #[arg(value_name = "EDGE_FILE", default_value = "envoy/edges/dev.yaml")]
+    pub edge: PathBuf,
+    /// Look again and again, until Ctrl-C.
+    #[arg(long)]
+    pub watch: bool,
+    /// The time between two looks, over which rates are counted.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub every: u64,
+    /// Print JSON, one object on a line for each look.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Looks once, or until somebody ends this program.
+pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
+    let every = Duration::from_secs(arguments.every);
+    let mut before: Option<(Instant, Look)> = None;
+    loop {
+        let edge = match render::load(&arguments.edge, environment) {
+            Ok(edge) => edge,
+            Err(message) => {
+                eprintln!("{message}");
+                return exit(INVALID);
+            }
+        };
+        let look = match Look::at(&edge) {
+            Ok(look) => look,
+            Err(error) => {
+                eprintln!(
+                    "cutover status: Envoy at {} does not answer ({error}); is the edge running?",
+                    edge.admin
+                );
+                return exit(FOUND);
+            }
+        };
+        let now = Instant::now();
+        // A rate needs two looks.
+        if let Some((then, earlier)) = &before {
+            let told = told(&edge, &look, earlier, now.duration_since(*then));
+            if arguments.json {
+                println!("{told}");
+            } else {
+                print!("{}", text(&told));
+            }
+            if !arguments.watch {
+                return exit(DONE);
+            }
+        }
+        before = Some((now, look));
+        std::thread::sleep(every);
+    }
+}
+
+/// Envoy's counters at one moment.
+struct Look {
+    /// Which revision Envoy has taken; empty when it has none yet.
+    revision: String,
+    backends: BTreeMap<String, Sample>,
+}
+
+impl Look {
+    fn at(edge: &Edge) -> std::io::Result<Self> {
+        let stats = Stats::ask(edge.admin, "(^cluster.backend-.*upstream_(rq|cx)_|version_text)")?;
+        let backends = edge.backends.keys().map(|name| (name.clone(), Sample::of(&stats, name))).collect();
+        let revision = stats.text("listener_manager.lds.version_text").unwrap_or_default().to_owned();
+        Ok(Self { revision, backends })
+    }
+}
+
+fn told(edge: &Edge, now: &Look, before: &Look, over: Duration) -> Value {
+    let routes: Vec<Value> = edge
+        .routes
+        .iter()
+        .map(|route| {
+            let shares: Vec<Value> = route
+                .destination
+                .shares
+                .iter()
+                .map(|share| json!({ "backend": share.backend, "percent": share.weight }))
+                .collect();
+            json!({ "route": route.name, "host": route.host, "path": route.path.path(), "policy": route.policy, "to": shares, "shadow": route.shadow })
+        })
+        .collect();
+    let backends: BTreeMap<&str, Value> = now
+        .backends
+        .iter()
+        .map(|(name, sample)| {
+            let since =
+                before.backends.get(name).map_or_else(Sample::default, |earlier| sample.since(earlier));
+            let value = json!({
+                "requests": sample.requests,
+                "requests_per_second": rounded(since.rate(over)),
+                "errors": sample.errors,
+                "error_percent": since.error_percent().map(rounded),
+                "no_connection": sample.no_connection,
+                "timeouts": sample.timeouts,
+                "active": sample.active,
+                "p50_ms": sample.p50_ms,
+                "p95_ms": sample.p95_ms,
+                "p99_ms": sample.p99_ms,
+            });
+            (name.as_str(), value)
+        })
+        .collect();
+    json!({
+        "edge": edge.name,
+        "revision": edge.revision.0,
+        "envoy_revision": now.revision,
+        "in_force": now.revision == edge.revision.0,
+        "routes": routes,
+        "backends": backends,
+    })
+}
+
+fn rounded(number: f64) -> f64 {
+    (number * 100.0).round() / 100.0
+}
+
+fn text(told: &Value) -> String {
+    let field = |value: &Value, name: &str| match value.get(name) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) | None => "-".to_owned(),
+        Some(other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_))) => {
+            other.to_string()
+        }
+    };
+    let in_force = told.get("in_force").and_then(Value::as_bool).unwrap_or_default();
+    let state = if in_force {
+        "in force".to_owned()
+    } else {
+        format!("NOT in force: Envoy has {}", field(told, "envoy_revision"))
+    };
+    let mut lines =
+        format!("edge {} at revision {}: {state}\n\n", field(told, "edge"), field(told, "revision"));
+    lines.push_str(&format!("{:<20} {:<28} {:<16} goes to\n", "route", "path", "policy"));
+    for route in told.get("routes").and_then(Value::as_array).into_iter().flatten() {
+        let shares = route.get("to").and_then(Value::as_array).into_iter().flatten();
+        let mut to: Vec<String> = shares
+            .map(|share| format!("{} {} %", field(share, "backend"), field(share, "percent")))
+            .collect();
+        if route.get("shadow").is_some_and(Value::is_string) {
+            to.push(format!("copies to {}", field(route, "shadow")));
+        }
+        lines.push_str(&format!(
+            "{:<20} {:<28} {:<16} {}\n",
+            field(route, "route"),
+            field(route, "path"),
+            field(route, "policy"),
+            to.join(", ")
+        ));
+    }
+    let columns = [
+        "requests",
+        "requests_per_second",
+        "error_percent",
+        "no_connection",
+        "timeouts",
+        "active",
+        "p50_ms",
+        "p95_ms",
+        "p99_ms",
+    ];
+    let heads =
+        ["requests", "per s", "5xx %", "no conn.", "timeouts", "active", "p50 ms", "p95 ms", "p99 ms"];
+    lines.push_str(&format!("\n{:<20}", "backend"));
+    lines.extend(heads.map(|head| format!(" {head:>9}")));
+    for (name, backend) in told.get("backends").and_then(Value::as_object).into_iter().flatten() {
+        lines.push_str(&format!("\n{name:<20}"));
+        lines.extend(columns.map(|column| format!(" {:>9}", field(backend, column))));
+    }
+    lines.push_str("\n\n");
+    lines
+}

@@ -1,0 +1,107 @@
+//! One backend's counters.
+
+use std::time::Duration;
+
+use crate::admin::envoy::Stats;
+
+/// What Envoy has counted for a backend; times are those of its last five seconds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sample {
+    /// Answered requests.
+    pub requests: u64,
+    /// Of these with 5xx, those included that Envoy answered because the backend did not.
+    pub errors: u64,
+    /// Connections that could not be made.
+    pub no_connection: u64,
+    /// Requests that nobody answered in time.
+    pub timeouts: u64,
+    /// Under way now.
+    pub active: u64,
+    /// Half of the requests were answered within it, in milliseconds; absent when there was none.
+    pub p50_ms: Option<f64>,
+    /// 95 of 100.
+    pub p95_ms: Option<f64>,
+    /// 99 of 100.
+    pub p99_ms: Option<f64>,
+}
+
+impl Sample {
+    /// The counters of `backend`.
+    #[must_use]
+    pub fn of(stats: &Stats, backend: &str) -> Self {
+        let name = |what: &str| format!("cluster.backend-{backend}.{what}");
+        let count = |what: &str| stats.count(&name(what));
+        let times = name("upstream_rq_time");
+        let quantile = |which: &str| interval(stats.text(&times)?, which);
+        Self {
+            requests: count("upstream_rq_completed"),
+            errors: count("upstream_rq_5xx"),
+            no_connection: count("upstream_cx_connect_fail"),
+            timeouts: count("upstream_rq_timeout") + count("upstream_rq_per_try_timeout"),
+            active: count("upstream_rq_active"),
+            p50_ms: quantile("P50"),
+            p95_ms: quantile("P95"),
+            p99_ms: quantile("P99"),
+        }
+    }
+
+    /// What came after `earlier`. An Envoy that began anew counts from nothing.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let begun_anew = self.requests < earlier.requests;
+        let grown = |now: u64, then: u64| if begun_anew { now } else { now.saturating_sub(then) };
+        Self {
+            requests: grown(self.requests, earlier.requests),
+            errors: grown(self.errors, earlier.errors),
+            no_connection: grown(self.no_connection, earlier.no_connection),
+            timeouts: grown(self.timeouts, earlier.timeouts),
+            ..self.clone()
+        }
+    }
+
+    /// Requests in a second.
+    #[must_use]
+    pub fn rate(&self, over: Duration) -> f64 {
+        number(self.requests) / over.as_secs_f64().max(0.001)
+    }
+
+    /// 5xx of a hundred; nothing when nobody asked.
+    #[must_use]
+    pub fn error_percent(&self) -> Option<f64> {
+        (self.requests > 0).then(|| 100.0 * number(self.errors) / number(self.requests))
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share needs no 53 bits")]
+fn number(count: u64) -> f64 {
+    count as f64
+}
+
+/// `P95(12.5,14)` is the quantile of the last interval, then the one since the start.
+fn interval(histogram: &str, which: &str) -> Option<f64> {
+    let rest = histogram.split(' ').find_map(|part| part.strip_prefix(which)?.strip_prefix('('))?;
+    let value: f64 = rest.split(',').next()?.parse().ok()?;
+    value.is_finite().then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_and_the_last_interval_are_read() {
+        let stats = Stats::parse(
+            "cluster.backend-users.upstream_rq_completed: 40\ncluster.backend-users.upstream_rq_5xx: 2\n\
+             cluster.backend-users.upstream_rq_time: P0(1,1) P50(2.5,3) P95(12.5,14) P99(nan,20) P100(30,30)\n",
+        );
+        let sample = Sample::of(&stats, "users");
+        assert_eq!((sample.requests, sample.errors), (40, 2));
+        assert_eq!((sample.p50_ms, sample.p95_ms, sample.p99_ms), (Some(2.5), Some(12.5), None));
+        assert_eq!(Sample::of(&stats, "legacy"), Sample::default());
+        let earlier = Sample { requests: 20, errors: 1, ..Sample::default() };
+        assert_eq!(sample.since(&earlier).error_percent(), Some(5.0));
+        let before_a_restart = Sample { requests: 1000, errors: 9, ..Sample::default() };
+        assert_eq!(sample.since(&before_a_restart).errors, 2);
+        assert_eq!(Sample::default().error_percent(), None);
+    }
+}
