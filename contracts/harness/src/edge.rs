@@ -42,9 +42,17 @@ pub struct EdgeBuilder {
     stand_ins: BTreeMap<&'static str, SocketAddr>,
     without: Vec<Part>,
     environment: Vec<(String, String)>,
+    restartable: bool,
 }
 
 impl EdgeBuilder {
+    /// An Envoy that hands its sockets to the next one ([`Edge::hand_over`]).
+    #[must_use]
+    pub fn restartable(mut self) -> Self {
+        self.restartable = true;
+        self
+    }
+
     /// Replaces a piece of the edge file; the piece must be there.
     #[must_use]
     pub fn replace(mut self, old: &str, new: &str) -> Self {
@@ -134,6 +142,7 @@ impl EdgeBuilder {
         let mut edge = Edge {
             processes: BTreeMap::new(),
             environment: self.environment,
+            epoch: self.restartable.then_some(0),
             file,
             addresses,
             _ports: ports.into_iter().map(|(_, port)| port).collect(),
@@ -162,6 +171,8 @@ pub struct Edge {
     // Dropped first: the parts must be gone before their directory is.
     processes: BTreeMap<Part, Process>,
     environment: Vec<(String, String)>,
+    /// How many Envoys came before the present one; absent when none can take over.
+    epoch: Option<u32>,
     file: PathBuf,
     addresses: BTreeMap<&'static str, SocketAddr>,
     _ports: Vec<Port>,
@@ -187,6 +198,7 @@ impl Edge {
             stand_ins: BTreeMap::new(),
             without: Vec::new(),
             environment: Vec::new(),
+            restartable: false,
         }
     }
 
@@ -264,6 +276,19 @@ impl Edge {
         self.processes.insert(part, Process::start(name, &mut command, &log));
     }
 
+    /// Starts another Envoy that takes the sockets of the present one over, and gives the present one, which ends by
+    /// itself once its connections are done.
+    ///
+    /// # Panics
+    /// When this edge is not [`EdgeBuilder::restartable`].
+    pub fn hand_over(&mut self) -> Process {
+        let epoch = self.epoch.as_mut().expect("the edge is restartable");
+        *epoch += 1;
+        let old = self.processes.remove(&Part::Envoy).expect("Envoy is part of this edge");
+        self.start(Part::Envoy);
+        old
+    }
+
     fn command(&self, part: Part) -> (&'static str, Command) {
         let (name, mut command) = match part {
             Part::Legacy => {
@@ -291,8 +316,15 @@ impl Edge {
                 let mut command = Command::new(parts::envoy());
                 command.arg("-c").arg(self.home().join("envoy/current/bootstrap.json"));
                 // One worker: tests are about answers, and several run at once.
+                match self.epoch {
+                    // The public port is leased, so it is nobody else's number either.
+                    Some(epoch) => command
+                        .args(["--base-id", &self.public().port().to_string()])
+                        .args(["--restart-epoch", &epoch.to_string()])
+                        .args(["--drain-time-s", "3", "--parent-shutdown-time-s", "6"]),
+                    None => command.arg("--disable-hot-restart"),
+                };
                 command.args([
-                    "--disable-hot-restart",
                     "--concurrency",
                     "1",
                     "--log-level",
@@ -338,6 +370,17 @@ impl Edge {
     pub fn render(&self) {
         let file = self.file.display().to_string();
         self.cutover(&["render", &file]);
+    }
+
+    /// Starts `cutover render --watch` for this edge. It ends when it is dropped.
+    #[must_use]
+    pub fn watch(&self) -> Process {
+        let mut command = Command::new(parts::program("cutover"));
+        command.arg("render").arg(&self.file).arg("--watch");
+        command.current_dir(parts::repository());
+        command.env("CUTOVER_GUARD", parts::guard()).env("ENVOY", parts::envoy());
+        self.surround(&mut command);
+        Process::start("watch", &mut command, &self.home().join("logs/watch.log"))
     }
 
     /// Waits until every part that runs is ready.

@@ -1,0 +1,160 @@
+//! `cutover ramp`: a backend gets more while every gate holds, and nothing as soon as one does not. `cutover status`
+//! shows it.
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use harness::{Backend, Edge, Process, program, repository};
+
+const BOOKS: &str = "prefix: /books, policy: signed-in, to: legacy";
+
+/// An edge whose users backend answers what `status` says, followed by a watch.
+fn edge_with(status: &Arc<AtomicU16>) -> (Edge, Backend, Backend, Process) {
+    let legacy = Backend::plain();
+    let told = Arc::clone(status);
+    let users = Backend::with(move |_| {
+        format!("HTTP/1.1 {} X\r\ncontent-length: 3\r\n\r\nnew", told.load(Ordering::Relaxed)).into_bytes()
+    });
+    let edge = Edge::dev()
+        .replace("timeout_ms: 200", "timeout_ms: 5000")
+        .every_backend(legacy.address())
+        .stand_in("USERS_ADDRESS", users.address())
+        .start();
+    let watch = edge.watch();
+    let until = Instant::now() + Duration::from_secs(40);
+    while !watch.log().contains("is in force") {
+        assert!(Instant::now() < until, "the watch does not begin: {}", watch.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    (edge, legacy, users, watch)
+}
+
+fn ramp(edge: &Edge, arguments: &[&str]) -> Output {
+    let mut command = Command::new(program("cutover"));
+    command.arg("ramp").arg(edge.file()).args(["books", "--to", "users"]).args(arguments);
+    command.current_dir(repository()).env("CUTOVER_HOME", edge.home());
+    for name in [
+        "EDGE_ADDRESS",
+        "EDGE_SERVICE_ADDRESS",
+        "ENVOY_ADMIN_ADDRESS",
+        "AUTHZ_ADDRESS",
+        "LEGACY_ADDRESS",
+        "AUTH_ADDRESS",
+        "USERS_ADDRESS",
+    ] {
+        command.env(name, edge.address(name).to_string());
+    }
+    command.stdin(Stdio::null()).output().expect("cutover can be started")
+}
+
+/// Asks for books until the work is done.
+fn under_load<T: Send>(edge: &Edge, work: impl FnOnce() -> T) -> T {
+    let request = edge.get("/books").token(&edge.mint().good(0));
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let _ = request.try_send();
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        // Also when the work panics, so that the test ends.
+        struct Stop<'a>(&'a AtomicBool);
+        impl Drop for Stop<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let _stop = Stop(&stop);
+        work()
+    })
+}
+
+fn said(output: &Output) -> String {
+    format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn a_backend_that_answers_500_is_taken_back_by_itself() {
+    let status = Arc::new(AtomicU16::new(200));
+    let (edge, _legacy, users, watch) = edge_with(&status);
+    let before = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+    let breaks = Arc::clone(&status);
+    let output = under_load(&edge, || {
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                // Once the second step is in force.
+                let until = Instant::now() + Duration::from_secs(60);
+                while Instant::now() < until
+                    && !std::fs::read_to_string(edge.file())
+                        .is_ok_and(|text| text.contains("{ legacy: 50, users: 50 }"))
+                {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                breaks.store(500, Ordering::Relaxed);
+            });
+            ramp(&edge, &["--steps", "30,50,100", "--every", "2s", "--gate", "5xx<1%"])
+        })
+    });
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("taken back at 50 %: 5xx<1%"), "{}", said(&output));
+    let after = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+    assert_eq!(after, before.replace(BOOKS, &BOOKS.replace("legacy", "{ legacy: 100, users: 0 }")));
+
+    // Not only in the file: nobody reaches it any more.
+    let until = Instant::now() + Duration::from_secs(30);
+    let token = edge.mint().good(0);
+    loop {
+        let reached = users.seen().len();
+        let good = (0..50).all(|_| edge.get("/books").token(&token).send().status == 200);
+        if good && users.seen().len() == reached {
+            break;
+        }
+        assert!(Instant::now() < until, "requests still go there: {}", watch.log());
+    }
+}
+
+#[test]
+fn a_backend_that_is_as_good_gets_everything_and_status_shows_it() {
+    let (edge, _legacy, users, _watch) = edge_with(&Arc::new(AtomicU16::new(200)));
+    let gates = ["--gate", "5xx<1%", "--gate", "p95<10000ms", "--gate", "agreement"];
+    let arguments = [&["--steps", "50,100", "--every", "1s"], gates.as_slice()].concat();
+    let output = under_load(&edge, || ramp(&edge, &arguments));
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(said(&output).contains("legacy 50 %, users 50 %"), "{}", said(&output));
+    let text = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+    assert!(text.contains("to: { legacy: 0, users: 100 }"), "{text}");
+    assert!(!users.seen().is_empty());
+
+    let file = edge.file().display().to_string();
+    let status = under_load(&edge, || edge.cutover(&["status", &file, "--json"]));
+    let told: serde_json::Value = serde_json::from_str(&status).expect("it is JSON");
+    assert_eq!(told["in_force"], true, "{told:#}");
+    let books = told["routes"].as_array().and_then(|all| all.iter().find(|route| route["route"] == "books"));
+    assert_eq!(books.map(|route| route["to"][1]["percent"].clone()), Some(100.into()), "{told:#}");
+    assert!(told["backends"]["users"]["requests"].as_u64() > Some(0), "{told:#}");
+    let table = edge.cutover(&["status", &file]);
+    assert!(table.contains("in force") && table.contains("legacy 0 %, users 100 %"), "{table}");
+}
+
+#[test]
+fn a_route_that_does_not_exist_and_steps_that_fall_change_nothing() {
+    let (edge, _legacy, _users, _watch) = edge_with(&Arc::new(AtomicU16::new(200)));
+    let before = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+    for (arguments, code) in [
+        (["--steps", "50,10", "--gate", "5xx<1%"].as_slice(), 2),
+        (&["--gate", "5xx>1%"], 2),
+        (&["--every", "1d", "--gate", "5xx<1%"], 2),
+        (&[], 2),
+        // What cannot be read holds nothing.
+        (&["--steps", "10", "--every", "1s", "--gate", "diff=0", "--comparator-admin", "127.0.0.1:1"], 1),
+    ] {
+        let output = ramp(&edge, arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", said(&output));
+    }
+    let after = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+    assert_eq!(after, before.replace(BOOKS, &BOOKS.replace("legacy", "{ legacy: 100, users: 0 }")));
+}

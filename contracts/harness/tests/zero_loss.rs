@@ -1,0 +1,239 @@
+//! Nothing is lost on change: under constant load the edge is reloaded, weights move, and Envoy is replaced on the
+//! same port; every request is answered, and by a policy that was current while it was asked.
+#![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use harness::wire::{Connection, Request};
+use harness::{Backend, Edge, EdgeBuilder};
+
+const BOOKS: &str = "prefix: /books, policy: signed-in, to: legacy";
+
+/// Envoy's workers hear of a new table a moment after its main thread took it; this is how long the table before
+/// still counts as current. A busy machine needs more than a quiet one.
+const MOMENT: Duration = Duration::from_millis(500);
+
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < until, "it never came about that {what}");
+        std::thread::sleep(Duration::from_millis(15));
+    }
+}
+
+/// One answered request.
+struct Asked {
+    from: Instant,
+    until: Instant,
+    status: u16,
+}
+
+/// A client that keeps its connection for as long as it is told that it may.
+fn ask_on(request: &Request, address: SocketAddr, stop: &AtomicBool) -> (Vec<Asked>, Vec<String>) {
+    let (mut asked, mut failed) = (Vec::new(), Vec::new());
+    let mut kept: Option<Connection> = None;
+    while !stop.load(Ordering::Relaxed) {
+        let from = Instant::now();
+        let answer = kept.take().map_or_else(|| Connection::open(address), Ok).and_then(|mut connection| {
+            connection.write(&request.bytes())?;
+            connection.answer(false).map(|answer| (connection, answer))
+        });
+        match answer {
+            Ok((connection, answer)) => {
+                if !answer.header("connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close")) {
+                    kept = Some(connection);
+                }
+                if ![200, 403].contains(&answer.status) {
+                    failed.push(format!("{answer:?}"));
+                }
+                asked.push(Asked { from, until: Instant::now(), status: answer.status });
+            }
+            Err(error) => failed.push(error.to_string()),
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    (asked, failed)
+}
+
+/// The revision that is current on disk.
+fn rendered(edge: &Edge) -> String {
+    let link = std::fs::read_link(edge.home().join("envoy/current")).expect("the link is there");
+    let name = link.file_name().expect("it has a name").to_string_lossy().into_owned();
+    name.split('-').next().unwrap_or_default().to_owned()
+}
+
+fn envoy_has(edge: &Edge, revision: &str) -> bool {
+    let path = "/stats?filter=version_text";
+    let answer = Request::new(edge.address("ENVOY_ADMIN_ADDRESS"), "GET", path).try_send();
+    let text = answer.map(|answer| answer.text()).unwrap_or_default();
+    ["listener_manager.lds", "cluster_manager.cds", "http.edge-public.rds.public"]
+        .iter()
+        .all(|subscription| text.contains(&format!("{subscription}.version_text: \"{revision}\"")))
+}
+
+fn authorizer_has(edge: &Edge, revision: &str) -> bool {
+    let answer = Request::new(edge.address("AUTHZ_ADMIN_ADDRESS"), "GET", "/readyz").try_send();
+    answer.is_ok_and(|answer| answer.json()["revision"] == revision)
+}
+
+fn replace(edge: &Edge, text: &str) {
+    let next = edge.file().with_extension("next");
+    std::fs::write(&next, text).expect("the home is writable");
+    std::fs::rename(&next, edge.file()).expect("the home is writable");
+}
+
+/// Which answer was right from when to when.
+type Current = Vec<(u16, Instant, Option<Instant>)>;
+
+/// Brings the edge file into force with Envoy, and notes it: what `status` says is right from now on.
+fn bring_in(edge: &Edge, status: u16, current: &mut Current) {
+    let from = Instant::now();
+    edge.render();
+    let revision = rendered(edge);
+    eventually("Envoy has the revision", || envoy_has(edge, &revision));
+    if let Some((_, _, until)) = current.last_mut() {
+        *until = Some(Instant::now());
+    }
+    current.push((status, from, None));
+}
+
+/// Every request was answered as one of the two policies does.
+fn nothing_lost(edge: &Edge, load: &Load) {
+    let Load { asked, failed } = load;
+    if !failed.is_empty() {
+        let mut why: BTreeMap<String, usize> = BTreeMap::new();
+        for line in edge.access_log(1) {
+            if line["path"] == "/books" && ![200, 403].contains(&line["status"].as_u64().unwrap_or_default())
+            {
+                let said =
+                    ["status", "details", "flags", "reason", "revision"].map(|name| line[name].to_string());
+                let second =
+                    line["time"].as_str().unwrap_or_default().get(11..19).unwrap_or_default().to_owned();
+                *why.entry(format!("{second} {}", said.join(" "))).or_default() += 1;
+            }
+        }
+        let authorizer: Vec<_> = [
+            "health_check.failure",
+            "health_check.attempt",
+            "upstream_rq_timeout",
+            "upstream_cx_connect_fail",
+        ]
+        .map(|name| (name, edge.envoy_stat(&format!("cluster.authorizer.{name}"))))
+        .into();
+        panic!(
+            "{} of {} were lost: {:?}\n{why:#?}\n{authorizer:?}",
+            failed.len(),
+            asked.len(),
+            failed.first()
+        );
+    }
+    assert!(asked.len() > 1000, "{} are no load", asked.len());
+}
+
+/// What came of a load: every answered request, and every failure.
+struct Load {
+    asked: Vec<Asked>,
+    failed: Vec<String>,
+}
+
+/// Asks for books without a pause while `work` is done.
+fn under_load(request: &Request, address: SocketAddr, work: impl FnOnce()) -> Load {
+    let stop = AtomicBool::new(false);
+    let results: Vec<_> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..3).map(|_| scope.spawn(|| ask_on(request, address, &stop))).collect();
+        let work = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        stop.store(true, Ordering::Relaxed);
+        let results = clients.into_iter().map(|client| client.join().expect("a client ends")).collect();
+        if let Err(panic) = work {
+            std::panic::resume_unwind(panic);
+        }
+        results
+    });
+    let (asked, failed): (Vec<_>, Vec<_>) = results.into_iter().unzip();
+    Load { asked: asked.into_iter().flatten().collect(), failed: failed.into_iter().flatten().collect() }
+}
+
+/// A machine that runs tests is busy: that the authorizer is late now and then is not what is asked here.
+fn patient() -> EdgeBuilder {
+    Edge::dev().replace("timeout_ms: 200", "timeout_ms: 5000")
+}
+
+#[test]
+fn no_request_is_lost_or_decided_by_a_policy_that_was_not_current() {
+    let backend = Backend::plain();
+    let edge = patient().every_backend(backend.address()).start();
+    let before = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+    let open = before.replace(BOOKS, &BOOKS.replace("to: legacy", "to: { legacy: 100, users: 0 }"));
+    let closed = open.replace(BOOKS.split(", to").next().unwrap_or_default(), "prefix: /books, policy: bot");
+    assert!(open != before && closed != open);
+    let file = edge.file().display().to_string();
+    let request = edge.get("/books").token(&edge.mint().good(0));
+    let mut current: Current = vec![(200, Instant::now(), None)];
+
+    let load = under_load(&request, edge.public(), || {
+        // Both are known to the authorizer before Envoy hears of either.
+        for (text, status) in [(&closed, 403), (&open, 200)] {
+            let old = rendered(&edge);
+            replace(&edge, text);
+            eventually("the authorizer has another revision", || !authorizer_has(&edge, &old));
+            bring_in(&edge, status, &mut current);
+        }
+        // 200 reloads, each with the other policy.
+        for reload in 0..200 {
+            let (text, status) = if reload % 2 == 0 { (&closed, 403) } else { (&open, 200) };
+            replace(&edge, text);
+            bring_in(&edge, status, &mut current);
+        }
+        // 20 weights.
+        for step in 1..=20 {
+            let to = format!("users={},legacy={}", step * 5, 100 - step * 5);
+            let told = edge.cutover(&["set", &file, "books", "--to", &to]);
+            let revision =
+                told.rsplit("revision ").next().unwrap_or_default().trim_end().trim_end_matches(')');
+            eventually("the authorizer has the weights", || authorizer_has(&edge, revision));
+            bring_in(&edge, 200, &mut current);
+        }
+    });
+    nothing_lost(&edge, &load);
+    let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
+    for one in &load.asked {
+        *counts.entry(one.status).or_default() += 1;
+        let was_current = current.iter().any(|(status, from, until)| {
+            *status == one.status
+                && *from <= one.until
+                && until.is_none_or(|until| one.from <= until + MOMENT)
+        });
+        assert!(was_current, "{} was answered by a policy that was not current", one.status);
+    }
+    assert!(counts.len() == 2, "both policies decided: {counts:?}");
+
+    // Who decided is in the access log: the rules of one revision, whole, never a mixture.
+    let mut statuses: BTreeMap<String, u64> = BTreeMap::new();
+    for line in edge.access_log(load.asked.len()) {
+        if line["path"] == "/books" {
+            let revision = line["revision"].as_str().unwrap_or_default().to_owned();
+            let status = line["status"].as_u64().unwrap_or_default();
+            let first = *statuses.entry(revision.clone()).or_insert(status);
+            assert_eq!(first, status, "revision {revision} decided twice in two ways");
+        }
+    }
+}
+
+#[test]
+fn an_envoy_is_replaced_on_the_same_port_and_nobody_notices() {
+    let backend = Backend::plain();
+    let mut edge = patient().every_backend(backend.address()).restartable().start();
+    let request = edge.get("/books").token(&edge.mint().good(0));
+    let load = under_load(&request, edge.public(), || {
+        for _ in 0..2 {
+            let mut old = edge.hand_over();
+            old.wait(Duration::from_secs(60));
+            edge.wait_until_ready();
+        }
+    });
+    nothing_lost(&edge, &load);
+    assert!(load.asked.iter().all(|one| one.status == 200));
+}
