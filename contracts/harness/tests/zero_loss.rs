@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -90,8 +91,22 @@ type Current = Vec<(u16, Instant, Option<Instant>)>;
 
 /// Brings the edge file into force with Envoy, and notes it: what `status` says is right from now on.
 fn bring_in(edge: &Edge, status: u16, current: &mut Current) {
+    taken(edge, status, current, || edge.render());
+}
+
+/// Moves the link `current` to a configuration that was rendered before, as `cutover render` does when a file comes
+/// back: the last step of rendering, without the program around it.
+fn bring_back(edge: &Edge, target: &Path, status: u16, current: &mut Current) {
+    taken(edge, status, current, || {
+        let next = edge.home().join("envoy/current.next");
+        std::os::unix::fs::symlink(target, &next).expect("the home is writable");
+        std::fs::rename(&next, edge.home().join("envoy/current")).expect("the home is writable");
+    });
+}
+
+fn taken(edge: &Edge, status: u16, current: &mut Current, change: impl FnOnce()) {
     let from = Instant::now();
-    edge.render();
+    change();
     let revision = rendered(edge);
     eventually("Envoy has the revision", || envoy_has(edge, &revision));
     if let Some((_, _, until)) = current.last_mut() {
@@ -174,18 +189,25 @@ fn no_request_is_lost_or_decided_by_a_policy_that_was_not_current() {
     let mut current: Current = vec![(200, Instant::now(), None)];
 
     let load = under_load(&request, edge.public(), || {
+        let mut links = Vec::new();
         // Both are known to the authorizer before Envoy hears of either.
         for (text, status) in [(&closed, 403), (&open, 200)] {
             let old = rendered(&edge);
             replace(&edge, text);
             eventually("the authorizer has another revision", || !authorizer_has(&edge, &old));
             bring_in(&edge, status, &mut current);
+            links.push(std::fs::read_link(edge.home().join("envoy/current")).expect("the link is there"));
         }
-        // 200 reloads, each with the other policy.
-        for reload in 0..200 {
-            let (text, status) = if reload % 2 == 0 { (&closed, 403) } else { (&open, 200) };
-            replace(&edge, text);
-            bring_in(&edge, status, &mut current);
+        // 200 reloads, each with the other policy; every tenth is rendered anew.
+        for reload in 0..100 {
+            for ((text, link), status) in [&closed, &open].into_iter().zip(&links).zip([403, 200]) {
+                replace(&edge, text);
+                if reload % 10 == 0 {
+                    bring_in(&edge, status, &mut current);
+                } else {
+                    bring_back(&edge, link, status, &mut current);
+                }
+            }
         }
         // 20 weights.
         for step in 1..=20 {
