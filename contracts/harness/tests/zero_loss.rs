@@ -1,13 +1,15 @@
 //! Nothing is lost on change: under constant load the edge is reloaded, weights move, and Envoy is replaced on the
 //! same port; every request is answered, and by a policy that was current while it was asked.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::wire::{Connection, Request};
-use harness::{Backend, Edge};
+use harness::{Backend, Edge, EdgeBuilder};
 
 const BOOKS: &str = "prefix: /books, policy: signed-in, to: legacy";
 
@@ -19,7 +21,7 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let until = Instant::now() + Duration::from_secs(30);
     while !holds() {
         assert!(Instant::now() < until, "it never came about that {what}");
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(15));
     }
 }
 
@@ -31,7 +33,7 @@ struct Asked {
 }
 
 /// A client that keeps its connection for as long as it is told that it may.
-fn ask_on(request: &Request, address: std::net::SocketAddr, stop: &AtomicBool) -> (Vec<Asked>, Vec<String>) {
+fn ask_on(request: &Request, address: SocketAddr, stop: &AtomicBool) -> (Vec<Asked>, Vec<String>) {
     let (mut asked, mut failed) = (Vec::new(), Vec::new());
     let mut kept: Option<Connection> = None;
     while !stop.load(Ordering::Relaxed) {
@@ -52,7 +54,7 @@ fn ask_on(request: &Request, address: std::net::SocketAddr, stop: &AtomicBool) -
             }
             Err(error) => failed.push(error.to_string()),
         }
-        std::thread::sleep(Duration::from_millis(3));
+        std::thread::sleep(Duration::from_millis(5));
     }
     (asked, failed)
 }
@@ -89,8 +91,22 @@ type Current = Vec<(u16, Instant, Option<Instant>)>;
 
 /// Brings the edge file into force with Envoy, and notes it: what `status` says is right from now on.
 fn bring_in(edge: &Edge, status: u16, current: &mut Current) {
+    taken(edge, status, current, || edge.render());
+}
+
+/// Moves the link `current` to a configuration that was rendered before, as `cutover render` does when a file comes
+/// back: the last step of rendering, without the program around it.
+fn bring_back(edge: &Edge, target: &Path, status: u16, current: &mut Current) {
+    taken(edge, status, current, || {
+        let next = edge.home().join("envoy/current.next");
+        std::os::unix::fs::symlink(target, &next).expect("the home is writable");
+        std::fs::rename(&next, edge.home().join("envoy/current")).expect("the home is writable");
+    });
+}
+
+fn taken(edge: &Edge, status: u16, current: &mut Current, change: impl FnOnce()) {
     let from = Instant::now();
-    edge.render();
+    change();
     let revision = rendered(edge);
     eventually("Envoy has the revision", || envoy_has(edge, &revision));
     if let Some((_, _, until)) = current.last_mut() {
@@ -99,63 +115,9 @@ fn bring_in(edge: &Edge, status: u16, current: &mut Current) {
     current.push((status, from, None));
 }
 
-#[test]
-fn no_request_is_lost_or_decided_by_a_policy_that_was_not_current() {
-    let backend = Backend::plain();
-    // A machine that runs tests is busy: that the authorizer is late now and then is not what is asked here.
-    let patient = Edge::dev().replace("timeout_ms: 200", "timeout_ms: 5000");
-    let mut edge = patient.every_backend(backend.address()).restartable().start();
-    let before = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
-    let open = before.replace(BOOKS, &BOOKS.replace("to: legacy", "to: { legacy: 100, users: 0 }"));
-    let closed = open.replace(BOOKS.split(", to").next().unwrap_or_default(), "prefix: /books, policy: bot");
-    assert!(open != before && closed != open);
-    let file = edge.file().display().to_string();
-    let request = edge.get("/books").token(&edge.mint().good(0));
-    let address = edge.public();
-    let stop = AtomicBool::new(false);
-    let mut current: Current = vec![(200, Instant::now(), None)];
-
-    let results = std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..4).map(|_| scope.spawn(|| ask_on(&request, address, &stop))).collect();
-        let work = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            // Both are known to the authorizer before Envoy hears of either.
-            for (text, status) in [(&closed, 403), (&open, 200)] {
-                let old = rendered(&edge);
-                replace(&edge, text);
-                eventually("the authorizer has another revision", || !authorizer_has(&edge, &old));
-                bring_in(&edge, status, &mut current);
-            }
-            // 200 reloads, each with the other policy.
-            for reload in 0..200 {
-                let (text, status) = if reload % 2 == 0 { (&closed, 403) } else { (&open, 200) };
-                replace(&edge, text);
-                bring_in(&edge, status, &mut current);
-            }
-            // 20 weights.
-            for step in 1..=20 {
-                let to = format!("users={},legacy={}", step * 5, 100 - step * 5);
-                let told = edge.cutover(&["set", &file, "books", "--to", &to]);
-                let revision =
-                    told.rsplit("revision ").next().unwrap_or_default().trim_end().trim_end_matches(')');
-                eventually("the authorizer has the weights", || authorizer_has(&edge, revision));
-                bring_in(&edge, 200, &mut current);
-            }
-            // Another Envoy on the same port, and the old one leaves.
-            let mut old = edge.hand_over();
-            old.wait(Duration::from_secs(40));
-            edge.wait_until_ready();
-        }));
-        stop.store(true, Ordering::Relaxed);
-        let results: Vec<_> =
-            clients.into_iter().map(|client| client.join().expect("a client ends")).collect();
-        if let Err(panic) = work {
-            std::panic::resume_unwind(panic);
-        }
-        results
-    });
-
-    let failed: Vec<_> = results.iter().flat_map(|(_, failed)| failed).collect();
-    let asked: Vec<_> = results.iter().flat_map(|(asked, _)| asked).collect();
+/// Every request was answered as one of the two policies does.
+fn nothing_lost(edge: &Edge, load: &Load) {
+    let Load { asked, failed } = load;
     if !failed.is_empty() {
         let mut why: BTreeMap<String, usize> = BTreeMap::new();
         for line in edge.access_log(1) {
@@ -184,8 +146,82 @@ fn no_request_is_lost_or_decided_by_a_policy_that_was_not_current() {
         );
     }
     assert!(asked.len() > 1000, "{} are no load", asked.len());
+}
+
+/// What came of a load: every answered request, and every failure.
+struct Load {
+    asked: Vec<Asked>,
+    failed: Vec<String>,
+}
+
+/// Asks for books without a pause while `work` is done.
+fn under_load(request: &Request, address: SocketAddr, work: impl FnOnce()) -> Load {
+    let stop = AtomicBool::new(false);
+    let results: Vec<_> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..3).map(|_| scope.spawn(|| ask_on(request, address, &stop))).collect();
+        let work = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        stop.store(true, Ordering::Relaxed);
+        let results = clients.into_iter().map(|client| client.join().expect("a client ends")).collect();
+        if let Err(panic) = work {
+            std::panic::resume_unwind(panic);
+        }
+        results
+    });
+    let (asked, failed): (Vec<_>, Vec<_>) = results.into_iter().unzip();
+    Load { asked: asked.into_iter().flatten().collect(), failed: failed.into_iter().flatten().collect() }
+}
+
+/// A machine that runs tests is busy: that the authorizer is late now and then is not what is asked here.
+fn patient() -> EdgeBuilder {
+    Edge::dev().replace("timeout_ms: 200", "timeout_ms: 5000")
+}
+
+#[test]
+fn no_request_is_lost_or_decided_by_a_policy_that_was_not_current() {
+    let backend = Backend::plain();
+    let edge = patient().every_backend(backend.address()).start();
+    let before = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+    let open = before.replace(BOOKS, &BOOKS.replace("to: legacy", "to: { legacy: 100, users: 0 }"));
+    let closed = open.replace(BOOKS.split(", to").next().unwrap_or_default(), "prefix: /books, policy: bot");
+    assert!(open != before && closed != open);
+    let file = edge.file().display().to_string();
+    let request = edge.get("/books").token(&edge.mint().good(0));
+    let mut current: Current = vec![(200, Instant::now(), None)];
+
+    let load = under_load(&request, edge.public(), || {
+        let mut links = Vec::new();
+        // Both are known to the authorizer before Envoy hears of either.
+        for (text, status) in [(&closed, 403), (&open, 200)] {
+            let old = rendered(&edge);
+            replace(&edge, text);
+            eventually("the authorizer has another revision", || !authorizer_has(&edge, &old));
+            bring_in(&edge, status, &mut current);
+            links.push(std::fs::read_link(edge.home().join("envoy/current")).expect("the link is there"));
+        }
+        // 200 reloads, each with the other policy; every tenth is rendered anew.
+        for reload in 0..100 {
+            for ((text, link), status) in [&closed, &open].into_iter().zip(&links).zip([403, 200]) {
+                replace(&edge, text);
+                if reload % 10 == 0 {
+                    bring_in(&edge, status, &mut current);
+                } else {
+                    bring_back(&edge, link, status, &mut current);
+                }
+            }
+        }
+        // 20 weights.
+        for step in 1..=20 {
+            let to = format!("users={},legacy={}", step * 5, 100 - step * 5);
+            let told = edge.cutover(&["set", &file, "books", "--to", &to]);
+            let revision =
+                told.rsplit("revision ").next().unwrap_or_default().trim_end().trim_end_matches(')');
+            eventually("the authorizer has the weights", || authorizer_has(&edge, revision));
+            bring_in(&edge, 200, &mut current);
+        }
+    });
+    nothing_lost(&edge, &load);
     let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
-    for one in &asked {
+    for one in &load.asked {
         *counts.entry(one.status).or_default() += 1;
         let was_current = current.iter().any(|(status, from, until)| {
             *status == one.status
@@ -198,7 +234,7 @@ fn no_request_is_lost_or_decided_by_a_policy_that_was_not_current() {
 
     // Who decided is in the access log: the rules of one revision, whole, never a mixture.
     let mut statuses: BTreeMap<String, u64> = BTreeMap::new();
-    for line in edge.access_log(asked.len()) {
+    for line in edge.access_log(load.asked.len()) {
         if line["path"] == "/books" {
             let revision = line["revision"].as_str().unwrap_or_default().to_owned();
             let status = line["status"].as_u64().unwrap_or_default();
@@ -206,4 +242,20 @@ fn no_request_is_lost_or_decided_by_a_policy_that_was_not_current() {
             assert_eq!(first, status, "revision {revision} decided twice in two ways");
         }
     }
+}
+
+#[test]
+fn an_envoy_is_replaced_on_the_same_port_and_nobody_notices() {
+    let backend = Backend::plain();
+    let mut edge = patient().every_backend(backend.address()).restartable().start();
+    let request = edge.get("/books").token(&edge.mint().good(0));
+    let load = under_load(&request, edge.public(), || {
+        for _ in 0..2 {
+            let mut old = edge.hand_over();
+            old.wait(Duration::from_secs(60));
+            edge.wait_until_ready();
+        }
+    });
+    nothing_lost(&edge, &load);
+    assert!(load.asked.iter().all(|one| one.status == 200));
 }
