@@ -15,12 +15,14 @@ use identity::{Role, ServiceName};
 
 mod credentials;
 mod limits;
+mod shadow;
 
 pub use self::credentials::{
     AcceptedCredential, ApiKeys, Issuer, KeyAlgorithm, LegacyCheck, LegacySessions, LegacyStore,
     LegacyVerifier, RedisUrl,
 };
 pub use limits::{LONGEST_REFILL, Limit, Mode, Per, TenantMatch};
+pub use shadow::{Comparator, DifferenceKind, Ignore, Ignored};
 pub use signed::{Cidr, CidrError, Signatures, SignedPolicy};
 
 /// A whole, valid edge.
@@ -59,6 +61,8 @@ pub struct Edge {
     pub tenants: Option<TenantDirectory>,
     /// What a caller must be, by name.
     pub policies: BTreeMap<String, Policy>,
+    /// Who compares answers of shadowed routes; absent when there is nobody.
+    pub comparator: Option<Comparator>,
     /// How often something may happen, by name.
     pub limits: BTreeMap<String, Limit>,
     /// What a refused caller is told, by name.

@@ -207,6 +207,8 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         .optional("internal_paths")
         .map(|node| routes::internal_paths(context, node))
         .unwrap_or_default();
+    let comparator =
+        fields.optional("comparator").and_then(|node| sections::comparator::read(context, node));
     let surroundings = routes::Surroundings {
         listeners: &listeners,
         hosts: &hosts,
@@ -223,6 +225,7 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         )
         .map(|node| routes::read(context, node, &surroundings))
         .unwrap_or_default();
+    sections::comparator::check(context, comparator.as_ref(), &routes, tree);
     sections::check_host_names(context, &hosts, tree);
     if let Some(reserved) = &reserved {
         sections::limits::check_tenant_headers(context, &policies.good, reserved, tree);
@@ -246,6 +249,7 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         signatures,
         tenants,
         policies: policies.good,
+        comparator,
         limits: limits.good,
         answers: answers.good,
         reserved: reserved?,

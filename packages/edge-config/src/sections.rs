@@ -1,5 +1,6 @@
 //! The sections of an edge file, one function for each.
 
+pub(crate) mod comparator;
 pub(crate) mod services;
 pub(crate) mod signatures;
 mod tenants;
