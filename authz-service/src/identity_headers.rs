@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use clock::UnixTime;
 use identity::assertion::{LIFETIME, Signer};
-use identity::{Caller, headers};
+use identity::{Audience, Caller, headers};
 use prometheus::IntCounter;
 use quick_cache::sync::Cache;
 
@@ -56,7 +56,7 @@ struct Signed {
 /// Writes identity headers, and signs each identity once while it is fresh.
 pub struct IdentityWriter {
     signer: Signer,
-    signed: Cache<(Who, Arc<str>), Arc<Signed>>,
+    signed: Cache<(Who, Arc<Audience>), Arc<Signed>>,
     hits: IntCounter,
     misses: IntCounter,
 }
@@ -74,11 +74,16 @@ impl IdentityWriter {
         Self { signer, signed: Cache::new(capacity), hits, misses }
     }
 
-    /// The headers for whom `permit` was given, towards the backend that answers to `audience`.
+    /// The headers for whom `permit` was given, towards the backends that answer to `audience`.
     ///
     /// # Errors
     /// [`Failure::SigningFailed`] when the cryptographic library fails.
-    pub fn write(&self, permit: &Permit, audience: &Arc<str>, now: UnixTime) -> Result<HeaderEdits, Failure> {
+    pub fn write(
+        &self,
+        permit: &Permit,
+        audience: &Arc<Audience>,
+        now: UnixTime,
+    ) -> Result<HeaderEdits, Failure> {
         let one = || "1".to_owned();
         let mut set = Vec::with_capacity(8);
         set.push((headers::GATEWAY, one()));
@@ -132,7 +137,7 @@ impl IdentityWriter {
         Ok(HeaderEdits { set, remove, remove_key: None })
     }
 
-    fn signed(&self, who: &Who, audience: &Arc<str>, now: UnixTime) -> Result<String, Failure> {
+    fn signed(&self, who: &Who, audience: &Arc<Audience>, now: UnixTime) -> Result<String, Failure> {
         let key = (who.clone(), Arc::clone(audience));
         if let Some(signed) = self.signed.get(&key)
             && is_fresh(signed.at, now)
@@ -148,7 +153,7 @@ impl IdentityWriter {
             // Nobody in particular has no identity to sign.
             Who::Anyone => return Err(Failure::SigningFailed),
         };
-        let token = self.signer.sign(&caller, audience, now).map_err(|error| {
+        let token = self.signer.sign(&caller, audience.as_ref(), now).map_err(|error| {
             tracing::error!(%error, "an identity could not be signed");
             Failure::SigningFailed
         })?;

@@ -218,6 +218,7 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
         service_tokens,
         signatures,
         tenants,
+        comparator: _,
         limits: _,
         policies: _,
         answers: _,

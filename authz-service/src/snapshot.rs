@@ -13,6 +13,7 @@ use edge_config::Edge;
 use edge_config::edge::{
     AcceptedCredential, Answer, Answers, ApiKeys, Exposure, LegacySessions, Policy, Sessions,
 };
+use identity::Audience;
 
 use crate::check::CheckInput;
 use crate::decision::Failure;
@@ -29,8 +30,8 @@ pub struct Route {
     pub policy: Policy,
     /// Who can reach the listener that it is on.
     pub exposure: Exposure,
-    /// The `aud` of identities for its backend.
-    pub audience: Arc<str>,
+    /// The `aud` of its identities: every backend that its requests or copies of them can go to.
+    pub audience: Arc<Audience>,
     /// What a refused caller is told.
     pub answers: Arc<Answers>,
     /// How often, in the order of the edge file.
@@ -77,7 +78,12 @@ impl Snapshot {
         for route in &edge.routes {
             let missing = |what: &str| UnusableEdge { route: route.name.clone(), what: what.to_owned() };
             let policy = edge.policies.get(&route.policy).ok_or_else(|| missing("no such policy"))?;
-            let backend = edge.backends.get(&route.backend).ok_or_else(|| missing("no such backend"))?;
+            let audience = route
+                .answering()
+                .into_iter()
+                .map(|name| edge.backends.get(name).map(|backend| backend.audience.as_str()))
+                .collect::<Option<Audience>>()
+                .ok_or_else(|| missing("no such backend"))?;
             let answers = answers.get(route.answers.as_str()).ok_or_else(|| missing("no such answers"))?;
             let exposure = edge
                 .hosts
@@ -111,7 +117,7 @@ impl Snapshot {
                 policy_name: Arc::from(route.policy.as_str()),
                 policy: policy.clone(),
                 exposure,
-                audience: Arc::from(backend.audience.as_str()),
+                audience: Arc::new(audience),
                 answers: Arc::clone(answers),
                 limits,
             };

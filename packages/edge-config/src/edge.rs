@@ -14,6 +14,7 @@ use std::time::Duration;
 use identity::{Role, ServiceName};
 
 mod credentials;
+mod destination;
 mod limits;
 mod shadow;
 
@@ -21,6 +22,7 @@ pub use self::credentials::{
     AcceptedCredential, ApiKeys, Issuer, KeyAlgorithm, LegacyCheck, LegacySessions, LegacyStore,
     LegacyVerifier, RedisUrl,
 };
+pub use destination::{Destination, Share, Sticky, WHOLE};
 pub use limits::{LONGEST_REFILL, Limit, Mode, Per, TenantMatch};
 pub use shadow::{Comparator, DifferenceKind, Ignore, Ignored};
 pub use signed::{Cidr, CidrError, Signatures, SignedPolicy};
@@ -356,12 +358,22 @@ pub struct Route {
     pub methods: Vec<String>,
     /// The policy's name.
     pub policy: String,
-    /// The backend's name.
-    pub backend: String,
+    /// Which backends, in which shares.
+    pub destination: Destination,
+    /// The backend that gets a copy of each GET and HEAD, and whose answer no client sees.
+    pub shadow: Option<String>,
     /// The name of the answers a refused caller gets.
     pub answers: String,
     /// The names of the limits that its requests are counted by.
     pub limits: Vec<String>,
+}
+
+impl Route {
+    /// The names of all backends that its requests can go to, each once.
+    #[must_use]
+    pub fn backends(&self) -> Vec<&str> {
+        self.destination.backends().collect()
+    }
 }
 
 /// The methods that pass through an edge when a route names none. `TRACE` echoes headers back and `CONNECT`

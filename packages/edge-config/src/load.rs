@@ -114,11 +114,16 @@ impl<T> Declared<T> {
     /// The name that `node` refers to, if there is such a thing.
     pub(crate) fn reference(&self, context: Context<'_>, node: &Node, what: &str) -> Option<String> {
         let name = reader::text(context, node, what)?;
+        self.named(context, name, node.place, what)
+    }
+
+    /// The `name` that stands at `place`, if there is such a thing.
+    pub(crate) fn named(&self, context: Context<'_>, name: &str, place: Place, what: &str) -> Option<String> {
         if self.names.contains(name) {
             return Some(name.to_owned());
         }
         let mend = suggest(name, self.names.iter().map(String::as_str));
-        context.faults.report(node.place, format!("{what} is `{name}`, which does not exist"), mend);
+        context.faults.report(place, format!("{what} is `{name}`, which does not exist"), mend);
         None
     }
 }
@@ -207,8 +212,7 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         .optional("internal_paths")
         .map(|node| routes::internal_paths(context, node))
         .unwrap_or_default();
-    let comparator =
-        fields.optional("comparator").and_then(|node| sections::comparator::read(context, node));
+    let comparator_node = fields.optional("comparator");
     let surroundings = routes::Surroundings {
         listeners: &listeners,
         hosts: &hosts,
@@ -225,6 +229,10 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         )
         .map(|node| routes::read(context, node, &surroundings))
         .unwrap_or_default();
+    let comparator = match comparator_node {
+        Some(node) => sections::comparator::read(context, node),
+        None => sections::comparator::unsaid(&routes),
+    };
     sections::comparator::check(context, comparator.as_ref(), &routes, tree);
     sections::check_host_names(context, &hosts, tree);
     if let Some(reserved) = &reserved {

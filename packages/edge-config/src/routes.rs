@@ -64,13 +64,18 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
     let policy = fields
         .required("policy", "say who may pass: a route without a policy does not render; for everybody, name a policy of kind `public`")
         .and_then(|n| around.policies.reference(context, n, &format!("the policy of {shown}")));
-    let backend = fields
-        .required("to", "name the backend")
-        .and_then(|n| around.backends.reference(context, n, &format!("the backend of {shown}")));
+    let named = policy.as_deref().and_then(|name| Some((name, around.policies.good.get(name)?)));
+    let rules = named.map(|(_, policy)| policy);
+    let destination = fields
+        .required("to", "name the backend, or shares: `to: { legacy: 90, users: 10 }`")
+        .and_then(|n| sections::destination::read(context, n, &shown, around.backends, rules));
+    let shadow = fields.optional("shadow").and_then(|n| {
+        let methods = methods.as_deref().unwrap_or_default();
+        sections::destination::shadow(context, n, &shown, around.backends, methods, destination.as_ref())
+    });
     let answers = fields
         .required("answers", "name what refused callers are told")
         .and_then(|n| around.answers.reference(context, n, &format!("`answers` of {shown}")));
-    let named = policy.as_deref().and_then(|name| Some((name, around.policies.good.get(name)?)));
     let limits = fields
         .optional("limits")
         .map(|n| sections::limits::of_route(context, n, &shown, around.limits, named))
@@ -82,7 +87,8 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
         path: path?,
         methods: methods?,
         policy: policy?,
-        backend: backend?,
+        destination: destination?,
+        shadow,
         answers: answers?,
         limits,
     })

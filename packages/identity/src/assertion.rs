@@ -1,7 +1,8 @@
 //! The signed identity: a JWT (RFC 7519) with an Ed25519 signature (RFC 8037) that says who is calling, made
 //! for one audience, valid for a minute.
 //!
-//! The edge signs one for every authenticated request (`iss` = the edge's name, `aud` = the backend). A service
+//! The edge signs one for every authenticated request (`iss` = the edge's name, `aud` = the backend, or all
+//! the backends that the route deals its requests to). A service
 //! signs one to introduce itself to the edge on the service listener (`iss` = its own name, `aud` = the edge's).
 //! Both have their own key, and a verifier ties each issuer to its keys, so neither can speak for the other.
 
@@ -14,6 +15,7 @@ use jsonwebtoken::jwk::{Jwk, KeyAlgorithm};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 
+use crate::audience::Audience;
 use crate::keyset::{self, KeyFileError};
 use crate::principal::{
     Caller, Client, ClientName, Person, Role, ServiceName, SessionId, SubjectId, TenantId,
@@ -36,7 +38,7 @@ pub const MAX_BYTES: usize = 4_096;
 #[serde(deny_unknown_fields)]
 struct Claims {
     iss: String,
-    aud: String,
+    aud: Audience,
     /// A UUID for a person, a name for a service or a client.
     sub: String,
     /// `person`, `service` or `client`.
@@ -98,11 +100,17 @@ impl Signer {
         Ok(Self { issuer: issuer.to_owned(), header, key })
     }
 
-    /// Signs `caller` for `audience`, valid from `now` for [`LIFETIME`].
+    /// Signs `caller` for `audience` (one name, or an [`Audience`] of several), valid from `now` for
+    /// [`LIFETIME`].
     ///
     /// # Errors
     /// [`SigningFailed`] when the cryptographic library fails.
-    pub fn sign(&self, caller: &Caller, audience: &str, now: UnixTime) -> Result<String, SigningFailed> {
+    pub fn sign(
+        &self,
+        caller: &Caller,
+        audience: impl Into<Audience>,
+        now: UnixTime,
+    ) -> Result<String, SigningFailed> {
         let (kind, sub, person, client) = match caller {
             Caller::Person(person) => (Kind::Person, person.subject.to_string(), Some(person), None),
             Caller::Service(name) => (Kind::Service, name.to_string(), None, None),
@@ -111,7 +119,7 @@ impl Signer {
         let scopes = person.map(|p| &p.scopes).or(client.map(|c| &c.scopes));
         let claims = Claims {
             iss: self.issuer.clone(),
-            aud: audience.to_owned(),
+            aud: audience.into(),
             sub,
             kind,
             sid: person.map(|p| p.session),
@@ -251,7 +259,7 @@ impl Verifier {
         if claims.iss != trusted.issuer {
             return Err(Rejected::BadSignature);
         }
-        if claims.aud != self.audience {
+        if !claims.aud.includes(&self.audience) {
             return Err(Rejected::WrongAudience);
         }
         let issued = UnixTime::from_seconds(claims.iat);

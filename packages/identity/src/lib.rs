@@ -11,9 +11,11 @@
 //! signed identity, because a header is only as good as the network it came over.
 
 pub mod assertion;
+mod audience;
 pub mod headers;
 pub mod keyset;
 pub mod principal;
 pub mod service_token;
 
+pub use audience::Audience;
 pub use principal::{Caller, Client, ClientName, Person, Role, ServiceName, SessionId, SubjectId, TenantId};

@@ -9,6 +9,7 @@ mod access_log;
 mod bootstrap;
 mod cluster;
 mod command;
+mod destination;
 mod guard;
 mod listener;
 mod metadata;

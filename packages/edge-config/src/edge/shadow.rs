@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use super::Route;
+
 /// Where the comparator is and what it overlooks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Comparator {
@@ -14,6 +16,24 @@ pub struct Comparator {
     pub sample_percent: u32,
     /// What does not matter.
     pub ignore: Vec<Ignore>,
+}
+
+impl Route {
+    /// Whose answers the shadow's are compared with: the first of its backends that is not the shadow. Absent
+    /// without a shadow.
+    #[must_use]
+    pub fn reference(&self) -> Option<&str> {
+        let shadow = self.shadow.as_deref()?;
+        self.destination.backends().find(|backend| *backend != shadow)
+    }
+
+    /// Every backend that answers its requests or copies of them, each once. The signed identity is good for all.
+    #[must_use]
+    pub fn answering(&self) -> Vec<&str> {
+        let mut backends = self.backends();
+        backends.extend(self.shadow.as_deref().filter(|shadow| !self.destination.backends().any(|b| b == *shadow)));
+        backends
+    }
 }
 
 /// A difference that does not matter.

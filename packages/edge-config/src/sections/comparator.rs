@@ -9,6 +9,10 @@ use crate::reader::{self, Context, Fields};
 
 const ADDRESS_MEND: &str = "write a loopback address with a port, such as 127.0.0.1:9291";
 
+/// Beside the authorizer's ports, and free on a machine that runs the platform.
+const ADDRESS_PORT: u16 = 9291;
+const ADMIN_PORT: u16 = 9292;
+
 /// Every copy is one or two more requests for a backend that carries all of the traffic; a tenth of the safe
 /// requests does not hurt it and shows a common difference within seconds.
 const SAMPLE_PERCENT: u32 = 10;
@@ -105,8 +109,17 @@ fn kind_of(context: Context<'_>, node: &Node) -> Option<DifferenceKind> {
     found
 }
 
-/// Reports what the comparator could never do: routes with a shadow and no comparator, and ignored routes that
-/// are not there.
+/// The comparator of an edge that has shadows and says nothing about it.
+pub(crate) fn unsaid(routes: &[Route]) -> Option<Comparator> {
+    routes.iter().any(|route| route.shadow.is_some()).then(|| Comparator {
+        address: SocketAddr::from(([127, 0, 0, 1], ADDRESS_PORT)),
+        admin: SocketAddr::from(([127, 0, 0, 1], ADMIN_PORT)),
+        sample_percent: SAMPLE_PERCENT,
+        ignore: Vec::new(),
+    })
+}
+
+/// Reports ignored routes that are not there.
 pub(crate) fn check(context: Context<'_>, comparator: Option<&Comparator>, routes: &[Route], tree: &Node) {
     for name in comparator.iter().flat_map(|c| &c.ignore).filter_map(|ignore| ignore.route.as_deref()) {
         if !routes.iter().any(|route| route.name == name) {

@@ -9,6 +9,18 @@ use crate::load::Declared;
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
+pub(crate) fn service(context: Context<'_>, name: &str, node: &Node) -> Option<(ServiceName, Service)> {
+    let mut fields = Fields::of(context, node, format!("service `{name}`"));
+    let keys = fields
+        .required("keys", "say where its public keys are: `keys: path/to/keys.jwks.json`")
+        .and_then(|n| path(context, n, &format!("`keys` of service `{name}`")));
+    let what = format!("service `{name}`");
+    let permissions =
+        fields.optional("permissions").map(|n| permissions(context, n, &what)).unwrap_or_default();
+    fields.finish();
+    Some((name.parse().ok()?, Service { keys: keys?, permissions }))
+}
+
 pub(crate) fn tokens(context: Context<'_>, node: &Node) -> Option<ServiceTokens> {
     let mut fields = Fields::of(context, node, "`service_tokens`");
     let issuer = fields

@@ -50,6 +50,37 @@ fn what_was_signed_is_what_is_read() {
 }
 
 #[test]
+fn an_identity_for_several_is_believed_by_each_of_them_and_by_nobody_else() {
+    let home = tempfile::tempdir().unwrap();
+    let (private, public) = key_pair(home.path(), "edge");
+    let signer = Signer::from_file("edge", &private).unwrap();
+    let audience: Audience = ["legacy", "users"].into_iter().collect();
+    let signed = signer.sign(&person(), &audience, NOW).unwrap();
+    for (name, expected) in [
+        ("legacy", Ok(())),
+        ("users", Ok(())),
+        ("auth", Err(Rejected::WrongAudience)),
+        ("", Err(Rejected::WrongAudience)),
+    ] {
+        let verifier = Verifier::new(name).trust_file("edge", &public).unwrap();
+        assert_eq!(verifier.verify(&signed, NOW).map(|_| ()), expected, "{name:?}");
+    }
+    let forms = [r#""users""#, r#"["users"]"#, r#"["legacy","users"]"#];
+    for form in forms {
+        assert!(serde_json::from_str::<Audience>(form).unwrap().includes("users"), "{form}");
+    }
+    let broadcast = serde_json::to_string(&vec!["users"; 33]).unwrap();
+    for form in ["[]", "1", "null", r#"{"users":1}"#, r#"["users",1]"#, r#"["users",["x"]]"#, &broadcast] {
+        assert!(serde_json::from_str::<Audience>(form).is_err(), "{form}");
+    }
+    assert_eq!(
+        serde_json::to_string(&Audience::from("users")).unwrap(),
+        r#""users""#,
+        "one name stays a string"
+    );
+}
+
+#[test]
 fn another_audience_issuer_key_or_time_is_rejected() {
     let home = tempfile::tempdir().unwrap();
     let (edge_private, edge_public) = key_pair(home.path(), "edge");

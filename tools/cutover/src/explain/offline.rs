@@ -92,10 +92,10 @@ pub(super) fn explain(
     };
     told.insert("route".to_owned(), route.name.clone().into());
     told.insert("policy".to_owned(), policy(&edge, route).into());
-    told.insert("backend".to_owned(), route.backend.clone().into());
+    told.insert("backend".to_owned(), route.destination.to_string().into());
     if matches!(edge.policies.get(&route.policy), Some(Policy::Public)) && route.limits.is_empty() {
         told.insert("decision".to_owned(), "none: the route is public".into());
-        told.insert("answer".to_owned(), passed(&route.backend, &[]));
+        told.insert("answer".to_owned(), passed(&route.destination.to_string(), &[]));
         return Ok(Value::Object(told));
     }
     decide(&edge, arguments, &request, &stripped, (route, listener.exposure), &mut told)
@@ -156,7 +156,7 @@ fn decide(
         (_, Some((_, words))) => answer(words.status, &words.body, "the authorizer", verdict.decision.code()),
         (Decision::Allow(edits), None) => {
             let names: Vec<&str> = edits.set.iter().map(|(name, _)| *name).collect();
-            passed(&route.backend, &names)
+            passed(&route.destination.to_string(), &names)
         }
         (Decision::Deny(_) | Decision::Fail(_), None) => Value::Null,
     };

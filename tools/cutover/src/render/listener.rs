@@ -81,6 +81,7 @@ fn second_wall(edge: &Edge) -> Value {
 fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
     let mut config = template::authorizer()?;
     fill(&mut config, "authorizer.yaml", "/grpc_service/timeout", json!(seconds(edge.authorizer.timeout)))?;
+    insert(&mut config, "clear_route_cache", json!(super::destination::decided_late(edge)));
     // Beside the credentials, the headers that policies read the tenant from.
     for policy in edge.policies.values() {
         if let Policy::Session(policy) = policy

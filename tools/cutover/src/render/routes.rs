@@ -6,14 +6,14 @@
 
 use std::cmp::Reverse;
 
-use edge_config::edge::{Backend, Exposure, Listener, METHODS, PathMatch, Policy, Route, Signatures};
+use edge_config::edge::{Exposure, Listener, METHODS, PathMatch, Policy, Route, Signatures};
 use edge_config::{Edge, closed_paths};
 use identity::headers;
 use serde_json::{Value, json};
 
-use super::cluster::{cluster_name, insert};
+use super::cluster::insert;
+use super::destination;
 use super::metadata::{NAMESPACE, REFUSAL_MARK, filter};
-use super::seconds;
 
 pub(super) fn table(edge: &Edge, name: &str, listener: &Listener) -> Value {
     let mut hosts: Vec<Value> = edge
@@ -107,16 +107,15 @@ fn one(edge: &Edge, route: &Route, exposure: Exposure) -> Value {
     // How often is a decision too, also about anybody.
     let asks_nobody = is_public && route.limits.is_empty();
     let authorizer = if asks_nobody { no_decision() } else { decision(edge, route, exposure) };
-    let backend = edge.backends.get(&route.backend);
     json!({
         "name": route.name,
         "match": matching,
-        "route": action(&route.backend, backend),
-        "request_headers_to_add": constant_headers(backend, is_public),
+        "route": destination::action(edge, &route.destination),
+        "request_headers_to_add": written_headers(edge, route, is_public),
         "metadata": { "filter_metadata": { NAMESPACE: {
             "policy": route.policy,
             "revision": edge.revision.0,
-            "backend": route.backend,
+            "backend": route.backends().join(","),
             "unavailable": unavailable,
         } } },
         "typed_per_filter_config": {
@@ -126,30 +125,9 @@ fn one(edge: &Edge, route: &Route, exposure: Exposure) -> Value {
     })
 }
 
-fn action(name: &str, backend: Option<&Backend>) -> Value {
-    let mut action = json!({
-        "cluster": cluster_name(name),
-        // The wait for an answer is limited (per try, below), not its length: a large answer to a slow client
-        // takes as long as it takes. An answer that stops in the middle ends with `stream_idle_timeout`.
-        "timeout": "0s",
-        "retry_policy": {
-            // Only what can be repeated safely, only when the backend has not answered, and only once.
-            "retry_on": "connect-failure,refused-stream,reset-before-request",
-            "num_retries": 1,
-            "retriable_request_headers": [{ "name": ":method", "string_match": { "safe_regex": { "regex": "GET|HEAD|OPTIONS" } } }],
-        },
-    });
-    if let (Some(backend), Some(policy)) = (backend, action.get_mut("retry_policy")) {
-        // Envoy ignores it once an answer has begun. The timeout of idle tries it does not ignore: that one also
-        // fires while a slow client keeps Envoy from reading on.
-        insert(policy, "per_try_timeout", json!(seconds(backend.request_timeout)));
-    }
-    action
-}
-
 /// The headers that Envoy itself writes towards a backend, over whatever was there. (It has written
 /// `x-forwarded-proto` before: with no trusted hop, the connection manager overwrites it.)
-fn constant_headers(backend: Option<&Backend>, is_public: bool) -> Value {
+fn written_headers(edge: &Edge, route: &Route, is_public: bool) -> Value {
     let mut constant = vec![
         header("x-forwarded-for", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"),
         header(headers::GATEWAY, "1"),
@@ -157,13 +135,13 @@ fn constant_headers(backend: Option<&Backend>, is_public: bool) -> Value {
     if is_public {
         constant.push(header(headers::PUBLIC, "1"));
     }
-    for (name, value) in backend.into_iter().flat_map(|backend| &backend.request_headers) {
-        constant.push(header(name, value));
-    }
+    // Among several backends each share has its own.
+    let only = route.destination.only().and_then(|name| edge.backends.get(name));
+    constant.extend(destination::constant_headers(only));
     Value::Array(constant)
 }
 
-fn header(name: &str, value: &str) -> Value {
+pub(super) fn header(name: &str, value: &str) -> Value {
     json!({ "header": { "key": name, "value": value }, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD" })
 }
 

@@ -1,0 +1,124 @@
+//! `to` and `shadow` of a route.
+
+use std::collections::BTreeSet;
+
+use crate::edge::{Backend, Destination, Policy, Share, Sticky, WHOLE};
+use crate::fault::suggest;
+use crate::load::Declared;
+use crate::node::{Node, Value};
+use crate::reader::{self, Context, Fields};
+
+use super::cookie_name;
+
+/// Every backend of a route is named in each identity that is signed for it, so there are few.
+const MAX_SHARES: usize = 8;
+
+/// The methods that a shadow gets a copy of: repeating them changes nothing (RFC 9110 §9.2.1).
+const COPIED: [&str; 2] = ["GET", "HEAD"];
+
+/// `to: users`, or `to: { legacy: 90, users: 10, sticky: session }`.
+pub(crate) fn read(
+    context: Context<'_>,
+    node: &Node,
+    what: &str,
+    backends: &Declared<Backend>,
+    policy: Option<&Policy>,
+) -> Option<Destination> {
+    if let Value::Text(_) = &node.value {
+        let backend = backends.reference(context, node, &format!("the backend of {what}"))?;
+        return Some(Destination::whole(backend));
+    }
+    let mut shares = Vec::new();
+    let mut sticky = Some(None);
+    let mut whole = true;
+    let mut named = BTreeSet::new();
+    for (name, place, value) in reader::entries(context, node, &format!("`to` of {what}")) {
+        if name == "sticky" {
+            sticky = read_sticky(context, value, what, policy).map(Some);
+            continue;
+        }
+        let backend = backends.named(context, name, place, &format!("a backend of {what}"));
+        let weight =
+            reader::number(context, value, &format!("the share of `{name}` in {what}"), 0, u64::from(WHOLE))
+                .and_then(|weight| u8::try_from(weight).ok());
+        match (backend, weight) {
+            (Some(backend), Some(weight)) if named.insert(name) => shares.push(Share { backend, weight }),
+            (Some(_) | None, Some(_) | None) => whole = false,
+        }
+    }
+    if !whole {
+        return None;
+    }
+    let sum: u64 = shares.iter().map(|share| u64::from(share.weight)).sum();
+    if shares.is_empty() || shares.len() > MAX_SHARES {
+        let problem = format!("`to` of {what} names {} backends", shares.len());
+        context.faults.report(node.place, problem, format!("name 1 to {MAX_SHARES}"));
+        return None;
+    }
+    if sum != u64::from(WHOLE) {
+        let problem = format!("the shares of {what} add up to {sum}");
+        context.faults.report(node.place, problem, "they are whole per cent: let them add up to 100");
+        return None;
+    }
+    Some(Destination { shares, sticky: sticky? })
+}
+
+/// `session`, `tenant` or `{ cookie: name }`.
+fn read_sticky(context: Context<'_>, node: &Node, what: &str, policy: Option<&Policy>) -> Option<Sticky> {
+    let what = format!("`sticky` of {what}");
+    let Value::Text(text) = &node.value else {
+        let mut fields = Fields::of(context, node, &*what);
+        let cookie = fields
+            .required("cookie", "write `session`, `tenant` or `{ cookie: name }`")
+            .and_then(|n| cookie_name(context, n));
+        fields.finish();
+        return cookie.map(Sticky::Cookie);
+    };
+    let sticky = match text.as_str() {
+        "session" => Sticky::Session,
+        "tenant" => Sticky::Tenant,
+        "cookie" => {
+            context.faults.report(node.place, format!("{what} names no cookie"), "write `{ cookie: name }`");
+            return None;
+        }
+        other => {
+            let mend = suggest(other, ["session", "tenant"]);
+            context.faults.report(node.place, format!("{what} is {other:?}"), mend);
+            return None;
+        }
+    };
+    let missing = match (&sticky, policy) {
+        (Sticky::Session, Some(Policy::Public | Policy::Internal(_) | Policy::Signed(_))) => Some("session"),
+        (Sticky::Tenant, Some(Policy::Public | Policy::Internal(_))) => Some("tenant"),
+        (Sticky::Session, Some(Policy::Session(_)) | None)
+        | (Sticky::Tenant, Some(Policy::Session(_) | Policy::Signed(_)) | None)
+        | (Sticky::Cookie(_), _) => None,
+    };
+    if let Some(missing) = missing {
+        let problem = format!("{what} is `{text}`, and the callers of its policy have no {missing}");
+        context.faults.report(node.place, problem, "write `{ cookie: name }`, or leave it out");
+        return None;
+    }
+    Some(sticky)
+}
+
+/// `shadow: users`
+pub(crate) fn shadow(
+    context: Context<'_>,
+    node: &Node,
+    what: &str,
+    backends: &Declared<Backend>,
+    methods: &[String],
+    destination: Option<&Destination>,
+) -> Option<String> {
+    let shadow = backends.reference(context, node, &format!("the shadow of {what}"))?;
+    if !methods.is_empty() && !methods.iter().any(|method| COPIED.contains(&method.as_str())) {
+        let problem = format!("{what} has a shadow, and takes neither GET nor HEAD");
+        context.faults.report(node.place, problem, "nothing else is ever copied: remove it");
+    }
+    if destination.and_then(Destination::only) == Some(shadow.as_str()) {
+        let problem = format!("the shadow of {what} is `{shadow}`, which answers its requests already");
+        context.faults.report(node.place, problem, "name the backend that it is to be compared with");
+    }
+    Some(shadow)
+}

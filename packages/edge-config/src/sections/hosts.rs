@@ -1,0 +1,94 @@
+//! Which names are served.
+
+use std::collections::BTreeMap;
+
+use crate::edge::{Host, Listener};
+use crate::load::Declared;
+use crate::node::Node;
+use crate::reader::{self, Context, Fields};
+
+pub(crate) fn host(
+    context: Context<'_>,
+    name: &str,
+    node: &Node,
+    listeners: &Declared<Listener>,
+) -> Option<Host> {
+    let what = format!("host `{name}`");
+    let mut fields = Fields::of(context, node, &*what);
+    let listener = fields
+        .required("listener", "name the listener that it is served on")
+        .and_then(|n| listeners.reference(context, n, &format!("the listener of {what}")));
+    let names_node = fields.required("names", "list its names: `names: [api.example.com]`");
+    let mut names = Vec::new();
+    for element in
+        names_node.map(|n| reader::list(context, n, &format!("`names` of {what}"))).unwrap_or_default()
+    {
+        if let Some(name) = host_name_or_any(context, element, &format!("a name of {what}")) {
+            names.push(name);
+        }
+    }
+    if let Some(list) = names_node
+        && names.is_empty()
+    {
+        context.faults.report(
+            list.place,
+            format!("{what} has no names"),
+            "list at least one, or remove the host",
+        );
+    }
+    fields.finish();
+    Some(Host { listener: listener?, names })
+}
+
+fn host_name_or_any(context: Context<'_>, node: &Node, what: &str) -> Option<String> {
+    if let crate::node::Value::Text(text) = &node.value
+        && text == "*"
+    {
+        return Some("*".to_owned());
+    }
+    host_name(context, node, what)
+}
+
+pub(crate) fn host_name(context: Context<'_>, node: &Node, what: &str) -> Option<String> {
+    let text = reader::text(context, node, what)?;
+    if is_host_name(text) {
+        return Some(text.to_owned());
+    }
+    context.faults.report(
+        node.place,
+        format!("{what} is {text:?}"),
+        "write a lower-case host name without port, such as api.example.com",
+    );
+    None
+}
+
+pub(super) fn is_host_name(text: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    text.len() <= 253 && text.split('.').all(label)
+}
+
+/// Reports names that two hosts of one listener share: Envoy would refuse them, and nobody could say which
+/// routes apply.
+pub(crate) fn check_host_names(context: Context<'_>, hosts: &Declared<Host>, tree: &Node) {
+    let mut seen: BTreeMap<(&str, &str), &str> = BTreeMap::new();
+    for (group, host) in &hosts.good {
+        for name in &host.names {
+            if let Some(other) = seen.insert((&host.listener, name), group) {
+                let problem = if other == group {
+                    format!("host `{group}` lists the name {name} twice")
+                } else {
+                    format!(
+                        "hosts `{other}` and `{group}` both answer to {name} on listener `{}`",
+                        host.listener
+                    )
+                };
+                context.faults.report(tree.place, problem, "leave the name to one of them");
+            }
+        }
+    }
+}

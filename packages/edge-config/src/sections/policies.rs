@@ -1,0 +1,131 @@
+//! What a caller must be.
+
+use identity::{Role, ServiceName};
+
+use crate::credentials;
+use crate::edge::{AcceptedCredential, InternalPolicy, Policy, Service, SessionPolicy};
+use crate::load::Declared;
+use crate::node::Node;
+use crate::reader::{self, Context, Fields};
+
+use super::{choice, limits, services, signatures};
+
+/// Which sections the policies can rely on.
+#[derive(Clone, Copy)]
+pub(crate) struct Stores {
+    pub(crate) sessions: bool,
+    pub(crate) api_keys: bool,
+    pub(crate) legacy_sessions: bool,
+    pub(crate) tenants: bool,
+    pub(crate) signatures: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Public,
+    Session,
+    Internal,
+    Signed,
+}
+
+pub(crate) fn policy(
+    context: Context<'_>,
+    name: &str,
+    node: &Node,
+    services: &Declared<(ServiceName, Service)>,
+    stores: Stores,
+) -> Option<Policy> {
+    let what = format!("policy `{name}`");
+    let mut fields = Fields::of(context, node, &*what);
+    let kinds = [
+        ("public", Kind::Public),
+        ("session", Kind::Session),
+        ("internal", Kind::Internal),
+        ("signed", Kind::Signed),
+    ];
+    let kind = fields
+        .required("kind", "say what it is: `public`, `session`, `internal` or `signed`")
+        .and_then(|n| choice(context, n, &format!("the kind of {what}"), &kinds));
+    let place = fields.place;
+    let policy = match kind? {
+        Kind::Public => Some(Policy::Public),
+        Kind::Session => {
+            let accept = credentials::accept(context, &mut fields, &what, stores);
+            if !stores.sessions && (accept.is_empty() || accept.contains(&AcceptedCredential::Session)) {
+                context.faults.report(
+                    place,
+                    format!("{what} needs sessions, and the file has no `sessions`"),
+                    "say how sessions are recognised",
+                );
+            }
+            if !stores.tenants {
+                context.faults.report(
+                    place,
+                    format!("{what} needs tenants, and the file has no `tenants`"),
+                    "say where tenants are listed",
+                );
+            }
+            let role = match fields.optional("role") {
+                None => Some(None),
+                Some(n) => reader::number(context, n, "`role`", 0, 255)
+                    .and_then(|r| u8::try_from(r).ok())
+                    .map(|r| Some(Role(r))),
+            };
+            let scopes = fields.optional("scopes").map(|n| scopes(context, n, &what)).unwrap_or_default();
+            let tenant = match fields.optional("tenant") {
+                None => Some(None),
+                Some(n) => limits::tenant_match(context, n, &what).map(Some),
+            };
+            let mode = limits::mode(context, &mut fields, &what);
+            match (role, tenant, mode) {
+                (Some(role), Some(tenant), Some(mode)) => {
+                    Some(Policy::Session(SessionPolicy { accept, role, scopes, tenant, mode }))
+                }
+                (None, _, _) | (_, None, _) | (_, _, None) => None,
+            }
+        }
+        Kind::Internal => {
+            let mut accepted = Vec::new();
+            if let Some(list) = fields.optional("services") {
+                for element in reader::list(context, list, &format!("`services` of {what}")) {
+                    let named = services.reference(context, element, &format!("a service of {what}"));
+                    accepted.extend(named.and_then(|name| name.parse::<ServiceName>().ok()));
+                }
+            }
+            let permissions = fields.optional("permissions");
+            let policy = InternalPolicy {
+                services: accepted,
+                permissions: permissions
+                    .map(|n| services::permissions(context, n, &what))
+                    .unwrap_or_default(),
+            };
+            if let Some(node) = permissions {
+                services::check_permissions(context, node, &what, &policy, services);
+            }
+            Some(Policy::Internal(policy))
+        }
+        Kind::Signed => {
+            signatures::policy(context, &mut fields, &what, stores.signatures).map(Policy::Signed)
+        }
+    };
+    fields.finish();
+    policy
+}
+
+fn scopes(context: Context<'_>, node: &Node, what: &str) -> Vec<String> {
+    let mut scopes = Vec::new();
+    for element in reader::list(context, node, &format!("`scopes` of {what}")) {
+        let Some(scope) = reader::text(context, element, &format!("a scope of {what}")) else { continue };
+        // RFC 6749 §3.3: scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
+        let token = |b: u8| b == 0x21 || (0x23..=0x5b).contains(&b) || (0x5d..=0x7e).contains(&b);
+        if scope.is_empty() || !scope.bytes().all(token) {
+            context.faults.report(
+                element.place,
+                format!("a scope of {what} is {scope:?}"),
+                "write a scope token (RFC 6749 §3.3)",
+            );
+        }
+        scopes.push(scope.to_owned());
+    }
+    scopes
+}

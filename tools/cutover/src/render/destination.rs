@@ -1,0 +1,103 @@
+//! Where the requests of a route go: one cluster, or several by weight.
+//!
+//! Shares are dealt by Envoy's weighted clusters. A sticky share is dealt by a hash instead of by chance, over a
+//! value that no client can choose: the session and the tenant are read from the headers that the authorizer
+//! wrote. The route is matched once more after it has (`clear_route_cache`, see [`decided_late`]); its policy
+//! cannot change by that, because host, method and path are as they were and every route that they lead to has
+//! the same policy. The hash (xxHash64 of the value, without a seed) is the same in every worker and in every
+//! replica, and so is the order of the clusters: as the weights move, only the clients whose share moved go
+//! elsewhere.
+
+use std::time::Duration;
+
+use edge_config::Edge;
+use edge_config::edge::{Backend, Destination, Sticky};
+use identity::headers;
+use serde_json::{Map, Value, json};
+
+use super::cluster::{cluster_name, insert};
+use super::routes::header;
+use super::seconds;
+
+/// The `route` of an Envoy route.
+pub(super) fn action(edge: &Edge, destination: &Destination) -> Value {
+    let mut action = json!({
+        // The wait for an answer is limited (per try, below), not its length: a large answer to a slow client
+        // takes as long as it takes. An answer that stops in the middle ends with `stream_idle_timeout`.
+        "timeout": "0s",
+        "retry_policy": {
+            // Only what can be repeated safely, only when the backend has not answered, and only once.
+            "retry_on": "connect-failure,refused-stream,reset-before-request",
+            "num_retries": 1,
+            "retriable_request_headers": [{ "name": ":method", "string_match": { "safe_regex": { "regex": "GET|HEAD|OPTIONS" } } }],
+        },
+    });
+    if let (Some(patience), Some(policy)) = (patience(edge, destination), action.get_mut("retry_policy")) {
+        // Envoy ignores it once an answer has begun. The timeout of idle tries it does not ignore: that one also
+        // fires while a slow client keeps Envoy from reading on.
+        insert(policy, "per_try_timeout", json!(seconds(patience)));
+    }
+    match destination.only() {
+        Some(backend) => insert(&mut action, "cluster", json!(cluster_name(backend))),
+        None => {
+            insert(&mut action, "weighted_clusters", weighted(edge, destination));
+            if let Some(sticky) = &destination.sticky {
+                insert(&mut action, "hash_policy", hashed(sticky));
+            }
+        }
+    }
+    action
+}
+
+/// The longest patience of the backends: Envoy chooses one only after it has set the clock.
+fn patience(edge: &Edge, destination: &Destination) -> Option<Duration> {
+    let backends = destination.backends().filter_map(|name| edge.backends.get(name));
+    backends.map(|backend| backend.request_timeout).max()
+}
+
+fn weighted(edge: &Edge, destination: &Destination) -> Value {
+    let mut shares: Vec<_> = destination.shares.iter().collect();
+    // By name: who edits the order of the file moves nobody.
+    shares.sort_by_key(|share| share.backend.as_str());
+    let clusters: Vec<Value> = shares
+        .iter()
+        .map(|share| {
+            let constant = constant_headers(edge.backends.get(&share.backend));
+            json!({
+                "name": cluster_name(&share.backend),
+                "weight": share.weight,
+                "request_headers_to_add": constant,
+            })
+        })
+        .collect();
+    let mut weighted = Map::new();
+    weighted.insert("clusters".to_owned(), Value::Array(clusters));
+    if destination.sticky.is_some() {
+        weighted.insert("use_hash_policy".to_owned(), json!(true));
+    }
+    Value::Object(weighted)
+}
+
+/// The headers that a backend expects from its edge, whatever the route.
+pub(super) fn constant_headers(backend: Option<&Backend>) -> Vec<Value> {
+    let constant = backend.into_iter().flat_map(|backend| &backend.request_headers);
+    constant.map(|(name, value)| header(name, value)).collect()
+}
+
+fn hashed(sticky: &Sticky) -> Value {
+    let by = |name: &str| json!({ "header": { "header_name": name }, "terminal": true });
+    match sticky {
+        Sticky::Session => json!([by(headers::SESSION), by(headers::SUBJECT)]),
+        Sticky::Tenant => json!([by(headers::TENANT)]),
+        // Without a `ttl` Envoy makes no cookie of its own.
+        Sticky::Cookie(name) => json!([{ "cookie": { "name": name } }]),
+    }
+}
+
+/// Whether where a request goes depends on what the authorizer found out.
+pub(super) fn decided_late(edge: &Edge) -> bool {
+    edge.routes.iter().any(|route| match &route.destination.sticky {
+        Some(Sticky::Session | Sticky::Tenant) => route.destination.only().is_none(),
+        Some(Sticky::Cookie(_)) | None => false,
+    })
+}
