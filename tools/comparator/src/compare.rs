@@ -18,9 +18,9 @@ use crate::answer::Answer;
 /// not listed must not look like agreement.
 pub const MAX_DIFFERENCES: usize = 512;
 
-/// What is kept of one value: ten times what a sample shows, so that credentials are recognised before they are
-/// cut.
-const MAX_VALUE_BYTES: usize = 2048;
+/// What is kept of one value. Much more than a sample shows: credentials are recognised before it is cut down to
+/// that, and none is longer than a request's whole head.
+const MAX_VALUE_BYTES: usize = 64 * 1024;
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,14 +120,20 @@ impl Found {
         if self.known.insert((kind, place.clone()), ()).is_some() {
             return;
         }
-        let cut = |value: Option<Vec<u8>>| {
-            value.map(|mut value| {
-                value.truncate(MAX_VALUE_BYTES);
-                value
-            })
-        };
         self.differences.push(Difference { kind, place, reference: cut(reference), shadow: cut(shadow) });
     }
+}
+
+/// Ends a long value at the end of a word: half of a credential would not be recognised as one.
+fn cut(value: Option<Vec<u8>>) -> Option<Vec<u8>> {
+    let mut value = value?;
+    if value.len() > MAX_VALUE_BYTES {
+        value.truncate(MAX_VALUE_BYTES);
+        while value.last().is_some_and(|byte| !byte.is_ascii_whitespace()) {
+            value.pop();
+        }
+    }
+    Some(value)
 }
 
 #[cfg(test)]

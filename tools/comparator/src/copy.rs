@@ -111,10 +111,15 @@ impl Copy {
         for line in self.lines.iter().filter(|line| !is_constant(line)) {
             bytes.extend([&line.name, b": ".as_slice(), &line.value, b"\r\n"].concat());
         }
-        for (name, value) in edge.backends.get(backend).into_iter().flat_map(|backend| &backend.request_headers) {
+        for (name, value) in
+            edge.backends.get(backend).into_iter().flat_map(|backend| &backend.request_headers)
+        {
             bytes.extend(format!("{name}: {value}\r\n").as_bytes());
         }
         bytes.extend(b"\r\n");
         bytes
     }
 }
+
+#[cfg(test)]
+mod tests;

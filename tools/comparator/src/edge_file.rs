@@ -49,7 +49,9 @@ impl EdgeFile {
                     tracing::info!(revision = %edge.revision, "a new edge file is in force");
                     self.current.store(Arc::new(edge));
                 }
-                Err(faults) => tracing::warn!(%faults, "the new edge file has faults; the old one stays in force"),
+                Err(faults) => {
+                    tracing::warn!(%faults, "the new edge file has faults; the old one stays in force")
+                }
             }
         }
     }

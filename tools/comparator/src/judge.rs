@@ -33,7 +33,12 @@ pub struct Lesson {
 impl Open {
     /// What of `differences` matters and is not known as noise.
     #[must_use]
-    pub fn new(differences: Vec<Difference>, overlooked: Overlooked<'_>, noise: &Noise, now: UnixTime) -> Self {
+    pub fn new(
+        differences: Vec<Difference>,
+        overlooked: Overlooked<'_>,
+        noise: &Noise,
+        now: UnixTime,
+    ) -> Self {
         let mut open = Self::default();
         for difference in differences {
             if overlooked.covers(&difference) {

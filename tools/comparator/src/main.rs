@@ -19,7 +19,11 @@ use tokio::sync::{mpsc, watch};
 
 /// Sets the answers of a new backend beside the old one's (docs/shadow.md).
 #[derive(Debug, Parser)]
-#[command(name = "comparator", version, after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 64 invalid edge file.")]
+#[command(
+    name = "comparator",
+    version,
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 64 invalid edge file."
+)]
 struct Arguments {
     /// The edge file: says where to listen, which backends there are and what does not matter.
     #[arg(long, env = "EDGE_FILE", default_value = "envoy/edges/dev.yaml", value_name = "FILE")]
@@ -79,8 +83,12 @@ async fn live(arguments: &Arguments) -> Result<(), Failure> {
     for (half, random) in key.chunks_mut(16).zip([uuid::Uuid::new_v4(), uuid::Uuid::new_v4()]) {
         half.copy_from_slice(random.as_bytes());
     }
-    let worker =
-        Worker { edge_file: edge_file.clone(), ledger: Arc::clone(&ledger), redactor: Redactor::new(key), clock };
+    let worker = Worker {
+        edge_file: edge_file.clone(),
+        ledger: Arc::clone(&ledger),
+        redactor: Redactor::new(key),
+        clock,
+    };
     let intake = tokio::spawn(Intake { edge_file: edge_file.clone(), ledger, queue }.serve(copies_come));
     let follower = tokio::spawn(edge_file.follow());
     let telling = tokio::spawn(async move { axum::serve(admin_asks, admin.router()).await });
@@ -114,9 +122,11 @@ async fn listen(address: SocketAddr, field: &str) -> Result<TcpListener, Failure
 /// Ends when the process is asked to stop. The handlers are in place when this returns, before the ready line.
 fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     let handler = |kind| {
-        signal(kind).map_err(|error| Failure { code: 1, message: format!("cannot wait for signals: {error}") })
+        signal(kind)
+            .map_err(|error| Failure { code: 1, message: format!("cannot wait for signals: {error}") })
     };
-    let (mut terminate, mut interrupt) = (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) =
+        (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}

@@ -21,12 +21,27 @@ const TOKEN_CHARS: usize = 20;
 
 /// Words in the names of JSON members and headers whose values are never shown.
 const SENSITIVE: [&str; 16] = [
-    "token", "secret", "password", "passwd", "pwd", "passphrase", "code", "otp", "pin", "credential", "authorization",
-    "cookie", "session", "signature", "apikey", "csrf",
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "pwd",
+    "passphrase",
+    "code",
+    "otp",
+    "pin",
+    "credential",
+    "authorization",
+    "cookie",
+    "session",
+    "signature",
+    "apikey",
+    "csrf",
 ];
 
 /// Headers whose values are never shown, whatever they are called.
-const SENSITIVE_HEADERS: [&str; 4] = ["x-api-key", "x-madome-identity", "www-authenticate", "authentication-info"];
+const SENSITIVE_HEADERS: [&str; 4] =
+    ["x-api-key", "x-madome-identity", "www-authenticate", "authentication-info"];
 
 /// A difference that may be shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -59,7 +74,7 @@ impl Redactor {
     fn mark(&self, secret: &[u8]) -> String {
         let digest = Sha256::new().chain_update(self.key).chain_update(secret).finalize();
         let short: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        format!("«secret {short}»")
+        format!("«secret:{short}»")
     }
 
     /// A difference without credentials.
@@ -152,7 +167,8 @@ impl Redactor {
 
 /// Whether something of this name is a credential: `accessToken`, `reset_code`, `X-Csrf-Token`.
 fn is_sensitive(name: &str) -> bool {
-    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let plain: String =
+        name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
     // `code` and `pin` are also the end of `zipcode` and `shipping`: as a whole word they count, as a part they do not.
     let words = words(name);
     SENSITIVE.iter().any(|sensitive| {
@@ -190,13 +206,15 @@ fn without_query_values(text: &str) -> String {
     while let Some(at) = rest.find(['?', '&']) {
         let (before, after) = rest.split_at(at + 1);
         out.push_str(before);
-        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '%' | '[' | ']' | '~');
+        let is_name =
+            |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '%' | '[' | ']' | '~');
         let name = after.find(|c: char| !is_name(c)).unwrap_or(after.len());
         let (name, value) = after.split_at(name);
         out.push_str(name);
         rest = value;
         if !name.is_empty() && value.starts_with('=') {
-            let end = value.find(|c: char| c.is_whitespace() || matches!(c, '&' | '#' | '"' | '\'' | '<' | '>'));
+            let end =
+                value.find(|c: char| c.is_whitespace() || matches!(c, '&' | '#' | '"' | '\'' | '<' | '>'));
             out.push_str("=…");
             rest = value.split_at(end.unwrap_or(value.len())).1;
         }

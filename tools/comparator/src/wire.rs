@@ -106,7 +106,10 @@ pub async fn head<R: AsyncBufRead + Unpin>(stream: &mut R) -> Result<Option<Head
 ///
 /// # Errors
 /// [`ReadError`]: there is no whole body.
-pub async fn skip_request_body<R: AsyncBufRead + Unpin>(stream: &mut R, head: &Head) -> Result<bool, ReadError> {
+pub async fn skip_request_body<R: AsyncBufRead + Unpin>(
+    stream: &mut R,
+    head: &Head,
+) -> Result<bool, ReadError> {
     let Some(framing) = body::framing(&head.lines)? else { return Ok(false) };
     let mut builder = BodyBuilder::default();
     body::read(stream, framing, &head.lines, &mut builder).await?;

@@ -127,9 +127,9 @@ impl Worker {
             Secrets::of(&copy.target, &copy.lines, key_header, &answers)
         };
         let now = self.clock.now();
-        let mut open = self.ledger.noise(&copy.route, |noise| {
-            Some(Open::new(comparison.differences, overlooked, noise, now))
-        });
+        let mut open = self
+            .ledger
+            .noise(&copy.route, |noise| Some(Open::new(comparison.differences, overlooked, noise, now)));
         for _ in 0..LOOKS {
             let Some(open) = &mut open else { break };
             let now = self.clock.now();
@@ -180,6 +180,8 @@ fn dropped(error: &ReadError) -> Dropped {
     match error {
         ReadError::Stream => Dropped::Stream,
         ReadError::TooLarge => Dropped::TooLarge,
-        ReadError::Connection(_) | ReadError::Closed | ReadError::Malformed(_) => Dropped::ReferenceUnanswered,
+        ReadError::Connection(_) | ReadError::Closed | ReadError::Malformed(_) => {
+            Dropped::ReferenceUnanswered
+        }
     }
 }

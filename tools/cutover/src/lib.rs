@@ -7,6 +7,7 @@
 //! * [`apikey`]: keys of clients.
 //! * [`explain`]: why a request is answered as it is.
 //! * [`agreement`]: whether the edge and the backends refuse the same people.
+//! * [`shadow`]: what the comparator found.
 //! * [`run`]: the whole edge under one supervisor.
 
 pub mod agreement;
@@ -18,4 +19,5 @@ pub mod lint;
 pub mod render;
 pub mod revoke;
 pub mod run;
+pub mod shadow;
 pub mod sign;

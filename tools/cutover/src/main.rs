@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use cutover::cli::{Cli, Command};
-use cutover::{agreement, apikey, explain, keys, lint, render, revoke, run, sign};
+use cutover::{agreement, apikey, explain, keys, lint, render, revoke, run, shadow, sign};
 
 fn main() -> ExitCode {
     let environment = |name: &str| std::env::var(name).ok();
@@ -13,6 +13,7 @@ fn main() -> ExitCode {
         Command::Render(arguments) => render::main(&arguments, &environment),
         Command::Explain(arguments) => explain::main(&arguments, &environment),
         Command::Agreement(arguments) => agreement::main(&arguments),
+        Command::Shadow(arguments) => shadow::main(&arguments),
         Command::Keys(arguments) => keys::main(&arguments),
         Command::Revoke(arguments) => revoke::main(&arguments),
         Command::Apikey(arguments) => apikey::main(&arguments, &clock::SystemClock),

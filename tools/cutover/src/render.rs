@@ -15,6 +15,7 @@ mod listener;
 mod metadata;
 mod module;
 mod routes;
+mod shadow;
 mod store;
 mod template;
 
@@ -27,6 +28,7 @@ pub use command::{main, missing_envoy, paths, validated};
 pub use guard::check as check_rules;
 pub(crate) use guard::config as guard_config;
 pub use module::{InvalidModule, check as check_module};
+pub(crate) use shadow::used as used_comparator;
 pub use store::{Rendered, StoreError, store};
 
 /// Where the rendered configuration will live, and what it refers to. Every path is absolute.
@@ -96,6 +98,7 @@ pub fn configuration(edge: &Edge, paths: &Paths) -> Result<Configuration, Templa
     for (name, backend) in &edge.backends {
         clusters.push(cluster::backend(name, backend)?);
     }
+    clusters.extend(shadow::cluster(edge)?);
     let bootstrap = bootstrap::render(edge, &paths.directory)?;
     let validation = bootstrap::in_one_piece(&bootstrap, &whole_listeners, &clusters);
     Ok(Configuration {

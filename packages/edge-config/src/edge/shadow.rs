@@ -31,7 +31,9 @@ impl Route {
     #[must_use]
     pub fn answering(&self) -> Vec<&str> {
         let mut backends = self.backends();
-        backends.extend(self.shadow.as_deref().filter(|shadow| !self.destination.backends().any(|b| b == *shadow)));
+        backends.extend(
+            self.shadow.as_deref().filter(|shadow| !self.destination.backends().any(|b| b == *shadow)),
+        );
         backends
     }
 }

@@ -35,7 +35,8 @@ pub(crate) fn read(context: Context<'_>, node: &Node) -> Option<Comparator> {
     let sample_percent = fields.optional("sample_percent").map_or(Some(SAMPLE_PERCENT), |n| {
         reader::number(context, n, "`sample_percent`", 1, 100).and_then(|percent| u32::try_from(percent).ok())
     });
-    let elements = fields.optional("ignore").map(|n| reader::list(context, n, "`ignore`")).unwrap_or_default();
+    let elements =
+        fields.optional("ignore").map(|n| reader::list(context, n, "`ignore`")).unwrap_or_default();
     let ignore = elements.iter().filter_map(|element| ignored(context, element)).collect();
     fields.finish();
     Some(Comparator { address: address?, admin: admin?, sample_percent: sample_percent?, ignore })
@@ -63,8 +64,13 @@ fn ignored(context: Context<'_>, node: &Node) -> Option<Ignore> {
         (None, None, Some(n), None) => pointer(context, n).map(Ignored::Json),
         (None, None, None, Some(n)) => kind_of(context, n).map(Ignored::Kind),
         _ => {
-            let problem = "an element of `ignore` needs one of `header`, `cookie`, `json` and `kind`".to_owned();
-            context.faults.report(node.place, problem, "give exactly one of them: `{ header: x-powered-by }`");
+            let problem =
+                "an element of `ignore` needs one of `header`, `cookie`, `json` and `kind`".to_owned();
+            context.faults.report(
+                node.place,
+                problem,
+                "give exactly one of them: `{ header: x-powered-by }`",
+            );
             None
         }
     };

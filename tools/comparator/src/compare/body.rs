@@ -15,10 +15,8 @@ pub(super) fn compare(reference: &Answer, shadow: &Answer, found: &mut Found) {
         found.add(DifferenceKind::BodyBytes, "", Some(one), Some(other));
         return;
     };
-    let unpacked = (
-        coding::unpacked(&coding::of(reference), one),
-        coding::unpacked(&coding::of(shadow), other),
-    );
+    let unpacked =
+        (coding::unpacked(&coding::of(reference), one), coding::unpacked(&coding::of(shadow), other));
     let (Some(one), Some(other)) = unpacked else {
         return bytes(&reference.body, &shadow.body, one, other, found);
     };

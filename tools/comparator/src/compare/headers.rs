@@ -29,7 +29,8 @@ pub(super) fn compare(reference: &Answer, shadow: &Answer, found: &mut Found) {
         }
         case(name, lines, theirs.get(name).map(Vec::as_slice).unwrap_or_default(), found);
     }
-    for (name, lines) in theirs.iter().filter(|(name, _)| !ours.contains_key(*name) && *name != "set-cookie") {
+    for (name, lines) in theirs.iter().filter(|(name, _)| !ours.contains_key(*name) && *name != "set-cookie")
+    {
         named(name, &[], lines, found);
     }
     order(&one, &other, &ours, &theirs, found);
@@ -63,7 +64,12 @@ fn named(name: &str, ours: &[&Line], theirs: &[&Line], found: &mut Found) {
     };
     let same = |(one, other): (&&Line, &&Line)| one.value == other.value;
     if ours.len() == theirs.len() && !ours.iter().zip(theirs).all(same) && sorted(ours) == sorted(theirs) {
-        found.add(DifferenceKind::HeaderOrder, name, ours.first().and_then(value), theirs.first().and_then(value));
+        found.add(
+            DifferenceKind::HeaderOrder,
+            name,
+            ours.first().and_then(value),
+            theirs.first().and_then(value),
+        );
         return;
     }
     for (one, other) in ours.iter().zip(theirs).filter(|(one, other)| one.value != other.value) {

@@ -59,7 +59,8 @@ fn context(words: &[&str], differs: &[bool], at: usize) -> String {
     let mut left = CONTEXT_BYTES;
     let mut taken = Vec::new();
     for (index, word) in words.iter().enumerate().take(at).rev() {
-        let shown = if differs.get(index) == Some(&true) || word.len() > CONTEXT_BYTES { "…" } else { word };
+        let shown =
+            if differs.get(index) == Some(&true) || word.len() > CONTEXT_BYTES { "…" } else { word };
         if shown.len() > left {
             break;
         }

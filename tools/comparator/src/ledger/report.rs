@@ -82,7 +82,8 @@ pub fn metrics(ledger: &Ledger, queue: Queue) -> String {
         }
     };
     let of = |name: &str| format!("{{route=\"{name}\"}}");
-    let and = |name: &str, label: &str, value: &dyn Display| format!("{{route=\"{name}\",{label}=\"{value}\"}}");
+    let and =
+        |name: &str, label: &str, value: &dyn Display| format!("{{route=\"{name}\",{label}=\"{value}\"}}");
     let compared: Vec<_> = books.routes.iter().map(|(name, route)| (of(name), route.compared)).collect();
     family("comparator_compared_total", "counter", "Requests whose two answers were compared.", &compared);
     let (mut different, mut dropped) = (Vec::new(), Vec::new());

@@ -4,7 +4,14 @@ use crate::redact::Shown;
 fn sample(number: u64, kind: DifferenceKind) -> Sample {
     let shown = Shown { kind: kind.as_str(), place: String::new(), reference: None, shadow: None };
     let differences = vec![shown; 10];
-    Sample { at_ms: number, request_id: String::new(), method: "GET", target: "/".to_owned(), differences, more: 0 }
+    Sample {
+        at_ms: number,
+        request_id: String::new(),
+        method: "GET",
+        target: "/".to_owned(),
+        differences,
+        more: 0,
+    }
 }
 
 fn different(number: u64, kinds: &[DifferenceKind]) -> Outcome {
@@ -13,7 +20,8 @@ fn different(number: u64, kinds: &[DifferenceKind]) -> Outcome {
 }
 
 fn told(ledger: &Ledger) -> serde_json::Value {
-    let about = About { edge: "dev".to_owned(), revision: "0".to_owned(), started: UnixTime::from_seconds(1) };
+    let about =
+        About { edge: "dev".to_owned(), revision: "0".to_owned(), started: UnixTime::from_seconds(1) };
     let queue = Queue { waiting: 0, capacity: 1 };
     report(ledger, &about, queue, None, UnixTime::from_seconds(2))["routes"]["books"].clone()
 }

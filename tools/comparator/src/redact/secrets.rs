@@ -46,7 +46,8 @@ impl Secrets {
             let value = String::from_utf8_lossy(&line.value);
             if line.is("cookie") {
                 value.split(';').for_each(|pair| add_pair(&mut found, pair));
-            } else if HEADERS.iter().any(|name| line.is(name)) || key_header.is_some_and(|name| line.is(name)) {
+            } else if HEADERS.iter().any(|name| line.is(name)) || key_header.is_some_and(|name| line.is(name))
+            {
                 add(&mut found, &value);
                 let bare = value.split_once(' ').map_or("", |(_, bare)| bare);
                 add(&mut found, bare);

@@ -37,7 +37,16 @@ fn a_credential_is_hidden_wherever_it_turns_up() {
 
 #[test]
 fn what_is_called_like_a_credential_is_never_shown() {
-    for name in ["accessToken", "refresh_token", "password", "resetCode", "otp", "clientSecret", "x-csrf", "sessionId"] {
+    for name in [
+        "accessToken",
+        "refresh_token",
+        "password",
+        "resetCode",
+        "otp",
+        "clientSecret",
+        "x-csrf",
+        "sessionId",
+    ] {
         let shown = shown(DifferenceKind::BodyValue, &format!("/user/{name}"), "\"short\"");
         assert!(!format!("{shown:?}").contains("short"), "{name}");
     }
@@ -50,7 +59,7 @@ fn what_is_called_like_a_credential_is_never_shown() {
 fn what_looks_like_a_token_is_hidden_and_prose_is_not() {
     let jwt = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl";
     let text = shown(DifferenceKind::BodyText, "", &format!("a {jwt} z")).reference.unwrap();
-    assert!(text.starts_with("a «secret ") && text.ends_with("» z") && !text.contains("eyJ"));
+    assert!(text.starts_with("a «secret:") && text.ends_with("» z") && !text.contains("eyJ"));
     let prose = "Incomprehensibilities are words, 2026-11-23 is a day.";
     assert_eq!(shown(DifferenceKind::BodyText, "", prose).reference.unwrap(), prose);
 }
@@ -79,17 +88,16 @@ fn basic_credentials_hide_the_password_too() {
 }
 
 proptest! {
+    // Nine characters at least: a digest of eight may hold a shorter one by chance.
     #[test]
-    fn no_cookie_value_survives_anywhere(secret in "[A-Za-z0-9%/+\"=.-]{4,40}", around in "[ -~]{0,40}", kind in 0..DifferenceKind::ALL.len()) {
-        prop_assume!(!secret.trim_matches('"').contains('"') && !"«secret »…".contains(&secret));
+    fn no_cookie_value_survives_anywhere(secret in "[A-Za-z0-9%/+=.-]{9,40}", around in "[ -~]{0,40}", kind in 0..DifferenceKind::ALL.len()) {
         let secrets = Secrets::of(b"/", &[line("cookie", &format!("sid={secret}"))], None, &[]);
         let value = Some(format!("{around}{secret}{around}").into_bytes());
         let kind = DifferenceKind::ALL[kind];
         let difference = Difference { kind, place: format!("/{secret}"), reference: value.clone(), shadow: value };
         let shown = redactor().difference(&difference, &secrets);
-        // A digest may hold a short run of digits by chance.
-        prop_assume!(secret.len() >= 9);
-        prop_assert!(!format!("{}{:?}", shown.place, shown.reference).contains(&secret));
+        let all = format!("{} {:?}", shown.place, shown.reference);
+        prop_assert!(!all.contains(&secret), "{} is in {}", secret, all);
     }
 
     #[test]

@@ -27,7 +27,8 @@ fn length(lines: &[Line]) -> Result<Option<u64>, ReadError> {
     let mut found = None;
     for line in lines.iter().filter(|line| line.is("content-length")) {
         let digits = !line.value.is_empty() && line.value.iter().all(u8::is_ascii_digit);
-        let number = std::str::from_utf8(&line.value).ok().filter(|_| digits).and_then(|text| text.parse().ok());
+        let number =
+            std::str::from_utf8(&line.value).ok().filter(|_| digits).and_then(|text| text.parse().ok());
         let Some(number) = number else { return Err(wrong) };
         if found.is_some_and(|other| other != number) {
             return Err(ReadError::Malformed("it has two content lengths"));

@@ -27,7 +27,8 @@ fn names_keep_their_case_lines_their_order_and_the_status_line_its_reason() {
 
 #[test]
 fn every_framing_gives_the_same_body() {
-    let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nT: 1\r\n\r\n";
+    let chunked =
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nT: 1\r\n\r\n";
     let closed = b"HTTP/1.0 200 OK\r\n\r\nabcde";
     for (bytes, framing) in [(chunked.as_slice(), Framing::Chunked), (closed, Framing::Close)] {
         let answer = read(bytes, false).unwrap();
@@ -47,7 +48,8 @@ fn what_has_no_body_is_not_waited_for() {
 
 #[test]
 fn interim_answers_are_skipped() {
-    let bytes = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
+    let bytes =
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
     assert_eq!(read(bytes, false).unwrap().status, 404);
     assert!(read(&b"HTTP/1.1 100 Continue\r\n\r\n".repeat(9), false).is_err());
 }

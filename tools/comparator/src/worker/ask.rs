@@ -24,7 +24,8 @@ pub(super) async fn ask(edge: &Edge, backend: &str, copy: &Copy) -> Result<Answe
     };
     let exchange = async {
         let connecting = TcpStream::connect((place.host.as_str(), place.port));
-        let mut stream = tokio::time::timeout(place.connect_timeout, connecting).await.map_err(timed_out)??;
+        let mut stream =
+            tokio::time::timeout(place.connect_timeout, connecting).await.map_err(timed_out)??;
         stream.set_nodelay(true)?;
         stream.write_all(&bytes).await?;
         wire::answer(&mut BufReader::new(stream), copy.is_head).await

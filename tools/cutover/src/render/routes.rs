@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::cluster::insert;
 use super::destination;
 use super::metadata::{NAMESPACE, REFUSAL_MARK, filter};
+use super::shadow;
 
 pub(super) fn table(edge: &Edge, name: &str, listener: &Listener) -> Value {
     let mut hosts: Vec<Value> = edge
@@ -45,7 +46,8 @@ fn virtual_host(edge: &Edge, group: &str, names: &[String], exposure: Exposure) 
     );
     let mut routes: Vec<&Route> = edge.routes.iter().filter(|route| route.host == group).collect();
     routes.sort_by_key(|route| (specificity(&route.path), route.methods.is_empty(), &route.name));
-    rendered.extend(routes.into_iter().map(|route| one(edge, route, exposure)));
+    rendered
+        .extend(routes.into_iter().flat_map(|route| shadow::split(edge, route, one(edge, route, exposure))));
     rendered.push(refusal("unmatched", &everything(), 404, "Not found", revision));
     json!({ "name": group, "domains": names, "routes": rendered })
 }
@@ -67,7 +69,7 @@ fn path_match(path: &PathMatch) -> Value {
     }
 }
 
-fn method_is(methods: &[&str], invert: bool) -> Value {
+pub(super) fn method_is(methods: &[&str], invert: bool) -> Value {
     json!([{
         "name": ":method",
         "string_match": { "safe_regex": { "regex": methods.join("|") } },

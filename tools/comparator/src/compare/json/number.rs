@@ -19,7 +19,8 @@ pub(super) fn exact(raw: &[u8]) -> Option<Exact> {
     if whole.is_empty() || !whole.iter().chain(fraction).all(u8::is_ascii_digit) {
         return None;
     }
-    let mut digits: Vec<u8> = whole.iter().chain(fraction).copied().skip_while(|digit| *digit == b'0').collect();
+    let mut digits: Vec<u8> =
+        whole.iter().chain(fraction).copied().skip_while(|digit| *digit == b'0').collect();
     let mut power = i64::from(exponent) - i64::try_from(fraction.len()).ok()?;
     while digits.last() == Some(&b'0') {
         digits.pop();
@@ -37,10 +38,12 @@ mod tests {
 
     #[test]
     fn spellings_of_one_number_are_one_and_neighbours_are_not() {
-        for (one, other) in [("1", "1.0"), ("10e-1", "1"), ("1E+2", "100"), ("0", "0.00"), ("-0.50", "-5e-1")] {
+        for (one, other) in [("1", "1.0"), ("10e-1", "1"), ("1E+2", "100"), ("0", "0.00"), ("-0.50", "-5e-1")]
+        {
             assert_eq!(exact(one.as_bytes()), exact(other.as_bytes()), "{one} {other}");
         }
-        for (one, other) in [("9007199254740993", "9007199254740992"), ("0", "-0"), ("1", "10"), ("1", "-1")] {
+        for (one, other) in [("9007199254740993", "9007199254740992"), ("0", "-0"), ("1", "10"), ("1", "-1")]
+        {
             assert_ne!(exact(one.as_bytes()), exact(other.as_bytes()), "{one} {other}");
         }
         for wrong in ["", "-", "true", "1e", "1e99999999999", ".5"] {
