@@ -48,7 +48,7 @@ wasm: $(TOOLS)/rust.done ## Compile the guard
 
 .PHONY: build
 build: wasm ## Compile the programs of `make run`
-	@cargo build --package cutover --package authz-service --package auth --package users --profile fast
+	@cargo build --package cutover --package comparator --package authz-service --package auth --package users --profile fast
 
 .PHONY: run
 run: $(TOOLS)/python.done build ## Start the whole edge on embedded stores; Ctrl-C stops it

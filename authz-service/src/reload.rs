@@ -266,6 +266,7 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
         service_tokens: _,
         signatures,
         tenants,
+        comparator: _,
         limits: _,
         leases: _,
         policies: _,

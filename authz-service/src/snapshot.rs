@@ -30,7 +30,7 @@ pub struct Route {
     pub policy: Policy,
     /// Who can reach the listener that it is on.
     pub exposure: Exposure,
-    /// The `aud` of its identities: every backend that its requests can go to.
+    /// The `aud` of its identities: every backend that its requests or copies of them can go to.
     pub audience: Arc<Audience>,
     /// What a refused caller is told.
     pub answers: Arc<Answers>,
@@ -83,7 +83,7 @@ impl Snapshot {
             let missing = |what: &str| UnusableEdge { route: route.name.clone(), what: what.to_owned() };
             let policy = edge.policies.get(&route.policy).ok_or_else(|| missing("no such policy"))?;
             let audience = route
-                .backends()
+                .answering()
                 .into_iter()
                 .map(|name| edge.backends.get(name).map(|backend| backend.audience.as_str()))
                 .collect::<Option<Audience>>()

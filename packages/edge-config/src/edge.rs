@@ -20,6 +20,7 @@ mod destination;
 mod leases;
 mod limits;
 mod services;
+mod shadow;
 
 pub use self::credentials::{
     AcceptedCredential, ApiKeys, Issuer, KeyAlgorithm, LegacyCheck, LegacySessions, LegacyStore,
@@ -31,6 +32,7 @@ pub use destination::{Destination, Share, Sticky, WHOLE};
 pub use leases::{LeaseMethods, LeasePolicy, Leases, OnOutage};
 pub use limits::{LONGEST_REFILL, Limit, Mode, Per, TenantMatch};
 pub use services::ServiceTenants;
+pub use shadow::{Comparator, DifferenceKind, Ignore, Ignored};
 pub use signed::{Cidr, CidrError, Signatures, SignedPolicy};
 
 /// A whole, valid edge.
@@ -71,6 +73,8 @@ pub struct Edge {
     pub tenants: Option<TenantDirectory>,
     /// What a caller must be, by name.
     pub policies: BTreeMap<String, Policy>,
+    /// Who compares answers of shadowed routes; absent when there is nobody.
+    pub comparator: Option<Comparator>,
     /// How often something may happen, by name.
     pub limits: BTreeMap<String, Limit>,
     /// What the edge keeps of decisions that may be used again.
@@ -381,7 +385,7 @@ pub struct Route {
 }
 
 impl Route {
-    /// The names of all backends that its requests can go to, each once. The signed identity is good for them.
+    /// The names of all backends that its requests can go to, each once.
     #[must_use]
     pub fn backends(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();

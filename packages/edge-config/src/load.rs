@@ -216,6 +216,7 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         .optional("internal_paths")
         .map(|node| routes::internal_paths(context, node))
         .unwrap_or_default();
+    let comparator_node = fields.optional("comparator");
     let surroundings = routes::Surroundings {
         listeners: &listeners,
         hosts: &hosts,
@@ -233,6 +234,11 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         .map(|node| routes::read(context, node, &surroundings))
         .unwrap_or_default();
     sections::check_addresses(context, tree, &listeners, admin, stats);
+    let comparator = match comparator_node {
+        Some(node) => sections::comparator::read(context, node),
+        None => sections::comparator::unsaid(&routes),
+    };
+    sections::comparator::check(context, comparator.as_ref(), &routes, &backends.good, tree);
     sections::check_host_names(context, &hosts, tree);
     if let Some(reserved) = &reserved {
         sections::limits::check_tenant_headers(context, &policies.good, reserved, tree);
@@ -257,6 +263,7 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         signatures,
         tenants,
         policies: policies.good,
+        comparator,
         limits: limits.good,
         leases: leases?,
         answers: answers.good,

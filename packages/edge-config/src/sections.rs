@@ -3,6 +3,7 @@
 mod answers;
 mod backends;
 pub(crate) mod canaries;
+pub(crate) mod comparator;
 pub(crate) mod destination;
 mod hosts;
 pub(crate) mod leases;

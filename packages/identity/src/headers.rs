@@ -21,6 +21,10 @@ pub const ROLE: &str = "x-madome-auth-role";
 pub const TENANT: &str = "x-tenant-id";
 /// The signed identity, see [`crate::assertion`].
 pub const IDENTITY: &str = "x-madome-identity";
+/// Names the route of a copied request. Envoy writes it on the copy for the comparator alone, over whatever was
+/// there; the comparator takes it off again, so no backend sees it.
+pub const SHADOW_ROUTE: &str = "x-madome-shadow-route";
 
-/// Every header of this module but the request id, which is settled instead of reserved.
+/// Every header of this module but the request id, which is settled instead of reserved, and the
+/// comparator's, which is on copies alone.
 pub const RESERVED: [&str; 8] = [GATEWAY, PUBLIC, SUBJECT, SCOPE, SESSION, ROLE, TENANT, IDENTITY];

@@ -45,6 +45,8 @@ pub enum Command {
     Explain(crate::explain::Arguments),
     /// Compare the edge's verdicts with the backends' own, route by route.
     Agreement(crate::agreement::Arguments),
+    /// Show what the comparator found: how a shadow's answers differ from those of the backend in use.
+    Shadow(crate::shadow::Arguments),
     /// Make the keys that are missing.
     Keys(KeysArguments),
     /// Make a certificate and its key for a development edge.

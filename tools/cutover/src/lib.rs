@@ -13,6 +13,7 @@
 //! * [`agreement`]: whether the edge and the backends refuse the same people.
 //! * [`plan`]: what a change of an edge file means for requests.
 //! * [`set`]: moves a route's shares, in the edge file itself.
+//! * [`shadow`]: what the comparator found.
 //! * [`run`]: the whole edge under one supervisor.
 
 pub mod admin;
@@ -29,6 +30,7 @@ pub mod render;
 pub mod revoke;
 pub mod run;
 pub mod set;
+pub mod shadow;
 pub mod sign;
 pub mod status;
 pub mod watch;

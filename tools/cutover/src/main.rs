@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use cutover::cli::{Cli, Command};
 use cutover::{
-    agreement, apikey, certs, explain, keys, lint, plan, ramp, render, revoke, run, set, sign, status,
+    agreement, apikey, certs, explain, keys, lint, plan, ramp, render, revoke, run, set, shadow, sign, status,
 };
 
 fn main() -> ExitCode {
@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         Command::Explain(arguments) => explain::main(&arguments, &environment),
         Command::Agreement(arguments) => agreement::main(&arguments),
         Command::Certs(arguments) => certs::main(&arguments),
+        Command::Shadow(arguments) => shadow::main(&arguments),
         Command::Keys(arguments) => keys::main(&arguments),
         Command::Revoke(arguments) => revoke::main(&arguments),
         Command::Apikey(arguments) => apikey::main(&arguments, &clock::SystemClock),

@@ -18,6 +18,7 @@ mod matcher;
 mod metadata;
 mod module;
 mod routes;
+mod shadow;
 mod stats;
 mod store;
 mod template;
@@ -32,6 +33,7 @@ pub use command::{main, missing_envoy, paths, validated};
 pub use guard::check as check_rules;
 pub(crate) use guard::config as guard_config;
 pub use module::{InvalidModule, check as check_module};
+pub(crate) use shadow::used as used_comparator;
 pub use store::{Rendered, StoreError, go_back, store};
 
 /// Where the rendered configuration will live, and what it refers to. Every path is absolute.
@@ -119,6 +121,7 @@ pub fn configuration(edge: &Edge, paths: &Paths) -> Result<Configuration, Templa
         whole_listeners.push(stats::listener(address));
         clusters.push(cluster::admin(edge.admin));
     }
+    clusters.extend(shadow::cluster(edge)?);
     let bootstrap = bootstrap::render(edge, &paths.directory)?;
     let validation = bootstrap::in_one_piece(&bootstrap, &whole_listeners, &clusters);
     Ok(Configuration {

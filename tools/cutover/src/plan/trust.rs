@@ -46,6 +46,8 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
         routes: _,
         // How many are kept; policies say which.
         leases: _,
+        // Who is told of copies: nobody's answer depends on it.
+        comparator: _,
     } = new;
     let mut found = Vec::new();
     let mut tell = |subject: &str, noted: Aspects| {

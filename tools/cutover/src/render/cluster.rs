@@ -126,7 +126,7 @@ pub(super) fn cluster_name(backend: &str) -> String {
     format!("backend-{backend}")
 }
 
-fn assignment(cluster: &str, address: &Value) -> Value {
+pub(super) fn assignment(cluster: &str, address: &Value) -> Value {
     json!({ "cluster_name": cluster, "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address } }] }] })
 }
 

@@ -20,7 +20,7 @@ pub(super) fn rules(edge: &Edge, name: &str) -> Option<LeaseRules> {
     let mut kinds: Vec<(&str, Vec<&str>, &[String])> = Vec::new();
     let (mut classes, mut routes) = (Vec::new(), Vec::new());
     for (route, policy) in leased(edge, name) {
-        let backends = route.backends().into_iter().filter_map(|name| edge.backends.get(name));
+        let backends = route.answering().into_iter().filter_map(|name| edge.backends.get(name));
         let audience = backends.map(|backend| backend.audience.as_str()).collect();
         let kind = (route.policy.as_str(), audience, route.limits.as_slice());
         let class = kinds.iter().position(|known| *known == kind).unwrap_or_else(|| {

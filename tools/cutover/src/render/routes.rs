@@ -18,6 +18,7 @@ use super::decided;
 use super::destination;
 use super::matcher::{self, Leaf};
 use super::metadata::{NAMESPACE, REFUSAL_MARK, filter};
+use super::shadow;
 
 pub(super) fn table(edge: &Edge, name: &str, listener: &Listener) -> Value {
     let mut hosts: Vec<Value> = edge
@@ -86,7 +87,7 @@ fn with_canaries(edge: &Edge, route: &Route, exposure: Exposure) -> Vec<Value> {
             rendered
         })
         .collect();
-    rendered.push(one(edge, route, &route.destination, exposure));
+    rendered.extend(shadow::split(edge, route, one(edge, route, &route.destination, exposure)));
     rendered
 }
 
@@ -107,7 +108,7 @@ fn path_match(path: &PathMatch) -> Value {
     }
 }
 
-fn method_is(methods: &[&str], invert: bool) -> Value {
+pub(super) fn method_is(methods: &[&str], invert: bool) -> Value {
     json!([{
         "name": ":method",
         "string_match": { "safe_regex": { "regex": methods.join("|") } },

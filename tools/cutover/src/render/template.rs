@@ -20,6 +20,7 @@ templates! {
     cluster => "cluster.yaml",
     authorizer_cluster => "authorizer-cluster.yaml",
     access_log => "access-log.yaml",
+    comparator_cluster => "comparator-cluster.yaml",
 }
 
 fn parse(name: &'static str, text: &str) -> Result<Value, TemplateError> {

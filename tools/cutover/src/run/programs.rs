@@ -25,6 +25,8 @@ pub(super) struct Addresses {
     pub(super) legacy: Address,
     pub(super) auth: Address,
     pub(super) users: Address,
+    /// Where the comparator takes copies and where it reports; absent when no route has a shadow.
+    pub(super) comparator: Option<[Address; 2]>,
 }
 
 impl Addresses {
@@ -58,19 +60,28 @@ impl Addresses {
             legacy: variable("legacy sample", "LEGACY_ADDRESS", "127.0.0.1:3000")?,
             auth: variable("auth", "AUTH_ADDRESS", "127.0.0.1:3021")?,
             users: variable("users", "USERS_ADDRESS", "127.0.0.1:3022")?,
+            comparator: crate::render::used_comparator(edge).map(|comparator| {
+                [
+                    named("comparator", "COMPARATOR_ADDRESS", comparator.address),
+                    named("comparator report", "COMPARATOR_ADMIN_ADDRESS", comparator.admin),
+                ]
+            }),
         })
     }
 
     /// All of them, the edge first.
     pub(super) fn all(&self) -> impl Iterator<Item = &Address> {
-        self.listeners.iter().chain([
-            &self.envoy_admin,
-            &self.authorizer,
-            &self.authorizer_admin,
-            &self.legacy,
-            &self.auth,
-            &self.users,
-        ])
+        self.listeners
+            .iter()
+            .chain([
+                &self.envoy_admin,
+                &self.authorizer,
+                &self.authorizer_admin,
+                &self.legacy,
+                &self.auth,
+                &self.users,
+            ])
+            .chain(self.comparator.iter().flatten())
     }
 
     /// Where clients come in.
@@ -123,7 +134,7 @@ pub(super) fn all(plan: &super::Plan) -> Result<Vec<Program>, String> {
     if !gunicorn.exists() {
         return Err(format!("{} is not there; `make setup` installs it", gunicorn.display()));
     }
-    Ok(vec![
+    let mut programs = vec![
         Program {
             name: "legacy",
             command: vec![
@@ -156,7 +167,7 @@ pub(super) fn all(plan: &super::Plan) -> Result<Vec<Program>, String> {
             name: "authz",
             command: vec![beside("authz-service")?],
             environment: vec![
-                home,
+                home.clone(),
                 ("EDGE_FILE", plan.edge_file.display().to_string()),
                 ("AUTHZ_ADDRESS", address(&plan.addresses.authorizer)),
                 ("AUTHZ_ADMIN_ADDRESS", address(&plan.addresses.authorizer_admin)),
@@ -178,7 +189,13 @@ pub(super) fn all(plan: &super::Plan) -> Result<Vec<Program>, String> {
             ],
             environment: Vec::new(),
         },
-    ])
+    ];
+    if plan.addresses.comparator.is_some() {
+        // First in the list, so it stops last: copies come until Envoy is gone.
+        let environment = vec![("EDGE_FILE", plan.edge_file.display().to_string()), home];
+        programs.insert(0, Program { name: "comparator", command: vec![beside("comparator")?], environment });
+    }
+    Ok(programs)
 }
 
 /// A program by path, or by name from `PATH`.

@@ -39,6 +39,12 @@ pub(super) async fn wait(plan: &Plan, within: Duration) -> Result<(), String> {
         Probe { program: "legacy", address: a.legacy.address, path: "/", any_answer: true },
         Probe { program: "envoy", address: a.envoy_admin.address, path: "/ready", any_answer: false },
     ];
+    waiting.extend(a.comparator.iter().map(|[_, report]| Probe {
+        program: "comparator",
+        address: report.address,
+        path: "/healthz",
+        any_answer: false,
+    }));
     // What the authorizer looks like from Envoy counts too: a route that needs a decision works from the
     // first request on. An unauthenticated one proves it (401 is a decision, 503 is none).
     let through = a.public();

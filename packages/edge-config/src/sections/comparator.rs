@@ -1,0 +1,159 @@
+//! The section `comparator`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use crate::edge::{Backend, Comparator, DifferenceKind, Ignore, Ignored, Protocol, Route};
+use crate::fault::suggest;
+use crate::node::Node;
+use crate::reader::{self, Context, Fields};
+
+const ADDRESS_MEND: &str = "write a loopback address with a port, such as 127.0.0.1:9291";
+
+/// Beside the authorizer's ports, and free on a machine that runs the platform.
+const ADDRESS_PORT: u16 = 9291;
+const ADMIN_PORT: u16 = 9292;
+
+/// Every copy is one or two more requests for a backend that carries all of the traffic; a tenth of the safe
+/// requests does not hurt it and shows a common difference within seconds.
+const SAMPLE_PERCENT: u32 = 10;
+
+pub(crate) fn read(context: Context<'_>, node: &Node) -> Option<Comparator> {
+    let mut fields = Fields::of(context, node, "`comparator`");
+    let address = fields
+        .required("address", "say where Envoy brings the copies: `address: 127.0.0.1:9291`")
+        .and_then(|n| loopback(context, n, "the comparator's address", "copies carry credentials"));
+    let admin = fields
+        .required("admin", "say where it reports: `admin: 127.0.0.1:9292`")
+        .and_then(|n| loopback(context, n, "`admin` of the comparator", "it shows samples of answers"));
+    if let (Some(one), Some(other)) = (address, admin)
+        && one == other
+        && one.port() != 0
+    {
+        let problem = format!("the comparator's `address` and `admin` are both {one}");
+        context.faults.report(node.place, problem, "give them two ports");
+    }
+    let sample_percent = fields.optional("sample_percent").map_or(Some(SAMPLE_PERCENT), |n| {
+        reader::number(context, n, "`sample_percent`", 1, 100).and_then(|percent| u32::try_from(percent).ok())
+    });
+    let elements =
+        fields.optional("ignore").map(|n| reader::list(context, n, "`ignore`")).unwrap_or_default();
+    let ignore = elements.iter().filter_map(|element| ignored(context, element)).collect();
+    fields.finish();
+    Some(Comparator { address: address?, admin: admin?, sample_percent: sample_percent?, ignore })
+}
+
+fn loopback(context: Context<'_>, node: &Node, what: &str, why: &str) -> Option<SocketAddr> {
+    let address: SocketAddr = reader::parsed(context, node, what, ADDRESS_MEND)?;
+    if !address.ip().is_loopback() {
+        context.faults.report(node.place, format!("{what} is {address}: {why}"), ADDRESS_MEND);
+    }
+    Some(address)
+}
+
+fn ignored(context: Context<'_>, node: &Node) -> Option<Ignore> {
+    let mut fields = Fields::of(context, node, "an element of `ignore`");
+    let route = fields.optional("route").map(|n| reader::name(context, n, "the route"));
+    let header = fields.optional("header");
+    let cookie = fields.optional("cookie");
+    let json = fields.optional("json");
+    let kind = fields.optional("kind");
+    fields.finish();
+    let what = match (header, cookie, json, kind) {
+        (Some(n), None, None, None) => header_name(context, n).map(Ignored::Header),
+        (None, Some(n), None, None) => super::cookie_name(context, n).map(Ignored::Cookie),
+        (None, None, Some(n), None) => pointer(context, n).map(Ignored::Json),
+        (None, None, None, Some(n)) => kind_of(context, n).map(Ignored::Kind),
+        _ => {
+            let problem =
+                "an element of `ignore` needs one of `header`, `cookie`, `json` and `kind`".to_owned();
+            context.faults.report(
+                node.place,
+                problem,
+                "give exactly one of them: `{ header: x-powered-by }`",
+            );
+            None
+        }
+    };
+    match route {
+        None => Some(Ignore { route: None, what: what? }),
+        Some(route) => Some(Ignore { route: Some(route?), what: what? }),
+    }
+}
+
+fn header_name(context: Context<'_>, node: &Node) -> Option<String> {
+    let name = reader::text(context, node, "`header`")?;
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if (1..=64).contains(&name.len()) && name.bytes().all(plain) {
+        return Some(name.to_owned());
+    }
+    let mend = "write a header's name in lower case, such as x-powered-by";
+    context.faults.report(node.place, format!("`header` is {name:?}"), mend);
+    None
+}
+
+fn pointer(context: Context<'_>, node: &Node) -> Option<String> {
+    let text = reader::text(context, node, "`json`")?;
+    let index = |segment: &str| !segment.is_empty() && segment.bytes().all(|b| b.is_ascii_digit());
+    let mend = if !text.starts_with('/') {
+        "begin it with `/`, such as /items/*/etag"
+    } else if text.split('/').any(index) {
+        "write `*` for an index: what is noise in one element is in all"
+    } else {
+        return Some(text.to_owned());
+    };
+    context.faults.report(node.place, format!("`json` is {text:?}"), mend);
+    None
+}
+
+fn kind_of(context: Context<'_>, node: &Node) -> Option<DifferenceKind> {
+    let text = reader::text(context, node, "`kind`")?;
+    let found = DifferenceKind::ALL.iter().find(|kind| kind.as_str() == text).copied();
+    if found.is_none() {
+        let mend = suggest(text, DifferenceKind::ALL.iter().map(|kind| kind.as_str()));
+        context.faults.report(node.place, format!("`kind` is {text:?}"), mend);
+    }
+    found
+}
+
+/// The comparator of an edge that has shadows and says nothing about it.
+pub(crate) fn unsaid(routes: &[Route]) -> Option<Comparator> {
+    routes.iter().any(|route| route.shadow.is_some()).then(|| Comparator {
+        address: SocketAddr::from(([127, 0, 0, 1], ADDRESS_PORT)),
+        admin: SocketAddr::from(([127, 0, 0, 1], ADMIN_PORT)),
+        sample_percent: SAMPLE_PERCENT,
+        ignore: Vec::new(),
+    })
+}
+
+/// Reports ignored routes that are not there.
+pub(crate) fn check(
+    context: Context<'_>,
+    comparator: Option<&Comparator>,
+    routes: &[Route],
+    backends: &BTreeMap<String, Backend>,
+    tree: &Node,
+) {
+    // The comparator reads HTTP/1.1 byte by byte; what HTTP/2 carries has no such bytes.
+    for route in routes.iter().filter(|route| route.reference().is_some()) {
+        for name in route.reference().into_iter().chain(route.shadow.as_deref()) {
+            if backends.get(name).is_some_and(|backend| backend.protocol != Protocol::Http1) {
+                context.faults.report(
+                    tree.place,
+                    format!(
+                        "route `{}` has a shadow, and backend `{name}` does not speak HTTP/1.1",
+                        route.name
+                    ),
+                    "compare backends that speak HTTP/1.1, or remove `shadow`",
+                );
+            }
+        }
+    }
+    for name in comparator.iter().flat_map(|c| &c.ignore).filter_map(|ignore| ignore.route.as_deref()) {
+        if !routes.iter().any(|route| route.name == name) {
+            let mend = suggest(name, routes.iter().map(|route| route.name.as_str()));
+            let problem = format!("`ignore` of the comparator names route `{name}`, which does not exist");
+            context.faults.report(tree.place, problem, mend);
+        }
+    }
+}

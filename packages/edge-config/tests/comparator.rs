@@ -1,0 +1,63 @@
+//! What `comparator` may say.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::path::Path;
+
+use edge_config::edge::{DifferenceKind, Edge, Ignore, Ignored};
+use edge_config::{Faults, parse};
+
+const SAID: &str = "  admin: \"${COMPARATOR_ADMIN_ADDRESS:-127.0.0.1:9292}\"\n";
+
+fn edge(more: &str, books: &str) -> Result<Edge, Faults> {
+    let dev = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy/edges/dev.yaml");
+    let text = std::fs::read_to_string(dev).unwrap();
+    assert!(text.contains(SAID) && text.contains("name: books, "));
+    let text = text.replacen(SAID, &format!("{SAID}{more}"), 1);
+    parse(Path::new("edge.yaml"), &text.replacen("name: books, ", books, 1), &|_| None)
+}
+
+#[test]
+fn a_comparator_says_where_it_is_how_much_it_sees_and_what_does_not_matter() {
+    let more = "  sample_percent: 25\n  ignore:\n    - { header: x-powered-by }\n    - { json: /items/*/etag, route: books }\n    - { kind: header_order }\n    - { cookie: sid }\n";
+    let comparator = edge(more, "name: books, shadow: users, ").unwrap().comparator.unwrap();
+    assert_eq!((comparator.address.port(), comparator.admin.port()), (9291, 9292));
+    assert_eq!(comparator.sample_percent, 25);
+    let everywhere = |what| Ignore { route: None, what };
+    let books = Ignore { route: Some("books".to_owned()), what: Ignored::Json("/items/*/etag".to_owned()) };
+    let expected = [
+        everywhere(Ignored::Header("x-powered-by".to_owned())),
+        books,
+        everywhere(Ignored::Kind(DifferenceKind::HeaderOrder)),
+        everywhere(Ignored::Cookie("sid".to_owned())),
+    ];
+    assert_eq!(comparator.ignore, expected);
+}
+
+#[test]
+fn the_reference_is_the_backend_that_is_not_the_shadow() {
+    let shares = "name: books, shadow: users, ";
+    let edge = edge("", shares).unwrap();
+    let books = edge.routes.iter().find(|route| route.name == "books").unwrap();
+    assert_eq!((books.reference(), books.answering()), (Some("legacy"), vec!["legacy", "users"]));
+    let other = edge.routes.iter().find(|route| route.name == "users-me").unwrap();
+    assert_eq!((other.reference(), other.answering()), (None, vec!["users"]));
+}
+
+#[test]
+fn what_no_comparator_could_do_is_a_fault() {
+    let cases = [
+        ("  sample_percent: 0\n", "write a whole number from 1 to 100"),
+        ("  ignore: [{}]\n", "needs one of"),
+        ("  ignore: [{ header: a, kind: status }]\n", "needs one of"),
+        ("  ignore: [{ header: X-Powered-By }]\n", "in lower case"),
+        ("  ignore: [{ kind: header_ordr }]\n", "did you mean `header_order`?"),
+        ("  ignore: [{ json: items }]\n", "begin it with `/`"),
+        ("  ignore: [{ json: /items/0/etag }]\n", "write `*` for an index"),
+        ("  ignore: [{ header: via, route: bookz }]\n", "did you mean `books`?"),
+        ("  sampel: 1\n", "has no field `sampel`"),
+    ];
+    for (more, expected) in cases {
+        let message = edge(more, "name: books, ").expect_err("it should be refused").to_string();
+        assert!(message.contains(expected), "{more:?} should say {expected:?}:\n{message}");
+    }
+}

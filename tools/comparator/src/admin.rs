@@ -1,0 +1,65 @@
+//! What the comparator tells, on an address of its own: what Envoy brings can never ask for it.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use clock::{Clock, UnixTime};
+use serde::Deserialize;
+use tokio::sync::mpsc;
+
+use crate::copy::Copy;
+use crate::edge_file::EdgeFile;
+use crate::ledger::{self, About, Ledger, Queue};
+
+/// What the admin interface looks at.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// The edge in force.
+    pub edge_file: EdgeFile,
+    /// The counts.
+    pub ledger: Arc<Ledger>,
+    /// The queue. Weak: the intake alone keeps it open.
+    pub queue: mpsc::WeakSender<Copy>,
+    /// When the process started.
+    pub started: UnixTime,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Admin {
+    /// The routes, on one page.
+    pub fn router(self) -> Router {
+        Router::new()
+            .route("/healthz", get(|| async { "ok\n" }))
+            .route("/metrics", get(metrics))
+            .route("/report", get(report))
+            .with_state(self)
+    }
+
+    fn queue(&self) -> Queue {
+        let waiting = self.queue.upgrade().map_or(0, |queue| queue.max_capacity() - queue.capacity());
+        Queue { waiting, capacity: crate::worker::QUEUE }
+    }
+}
+
+#[derive(Deserialize)]
+struct Which {
+    route: Option<String>,
+}
+
+async fn report(State(admin): State<Admin>, Query(which): Query<Which>) -> Response {
+    let edge = admin.edge_file.current();
+    let about =
+        About { edge: edge.name.clone(), revision: edge.revision.to_string(), started: admin.started };
+    let only = which.route.as_deref();
+    axum::Json(ledger::report(&admin.ledger, &about, admin.queue(), only, admin.clock.now())).into_response()
+}
+
+async fn metrics(State(admin): State<Admin>) -> Response {
+    let text = ledger::metrics(&admin.ledger, admin.queue());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}

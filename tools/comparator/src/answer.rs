@@ -1,0 +1,159 @@
+//! An answer with every byte of it that can matter.
+
+use sha2::{Digest, Sha256};
+
+/// One header line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The name, in the case in which it came.
+    pub name: Vec<u8>,
+    /// The value, without the whitespace around it, which is no part of it (RFC 9110 §5.5).
+    pub value: Vec<u8>,
+}
+
+impl Line {
+    /// Whether this is a line of `name`, in any case.
+    #[must_use]
+    pub fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    /// The name in lower case, as places and reports spell it.
+    #[must_use]
+    pub fn lower(&self) -> String {
+        String::from_utf8_lossy(&self.name).to_ascii_lowercase()
+    }
+}
+
+/// How the end of the body was told: hop-by-hop, and no difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// There is no body (`HEAD`, 204, 304).
+    None,
+    /// `Content-Length`.
+    Length,
+    /// `Transfer-Encoding: chunked`.
+    Chunked,
+    /// The connection was closed.
+    Close,
+}
+
+/// A body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// Every byte of it.
+    Whole(Vec<u8>),
+    /// Too large to keep ([`KEPT_BYTES`]).
+    Digest {
+        /// How many bytes it had.
+        length: u64,
+        /// Their SHA-256.
+        sha256: [u8; 32],
+    },
+}
+
+/// Bodies up to this size are kept and looked into: eight workers hold three answers each, so this is what keeps
+/// the process under 32 MiB. An answer of an API is rarely a tenth of it.
+pub const KEPT_BYTES: usize = 1024 * 1024;
+
+/// Larger bodies are not read to their end: they are downloads, and what is compared of them is not worth their
+/// traffic.
+pub const READ_BYTES: u64 = 64 * 1024 * 1024;
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The minor version: 1 for `HTTP/1.1`.
+    pub minor: u8,
+    /// The status.
+    pub status: u16,
+    /// The reason phrase, empty when there is none.
+    pub reason: Vec<u8>,
+    /// The header lines, in order.
+    pub headers: Vec<Line>,
+    /// How its end was told.
+    pub framing: Framing,
+    /// The body, without chunk sizes and trailers (those end at the edge).
+    pub body: Body,
+}
+
+impl Answer {
+    /// The first value of a header, by its name in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers.iter().find(|line| line.is(name)).map(|line| line.value.as_slice())
+    }
+}
+
+/// A body in the making: it is kept until it is too large, then only its digest goes on.
+#[derive(Debug, Default)]
+pub struct BodyBuilder {
+    kept: Vec<u8>,
+    digest: Option<Sha256>,
+    length: u64,
+}
+
+/// The body goes on after [`READ_BYTES`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct TooLarge;
+
+impl BodyBuilder {
+    /// Adds the next piece.
+    ///
+    /// # Errors
+    /// [`TooLarge`] when the whole passes [`READ_BYTES`].
+    pub fn push(&mut self, piece: &[u8]) -> Result<(), TooLarge> {
+        self.length = self.length.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+        if self.length > READ_BYTES {
+            return Err(TooLarge);
+        }
+        match &mut self.digest {
+            Some(digest) => digest.update(piece),
+            None if self.kept.len() + piece.len() <= KEPT_BYTES => self.kept.extend_from_slice(piece),
+            None => {
+                let mut digest = Sha256::new();
+                digest.update(std::mem::take(&mut self.kept));
+                digest.update(piece);
+                self.digest = Some(digest);
+            }
+        }
+        Ok(())
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn finish(self) -> Body {
+        match self.digest {
+            None => Body::Whole(self.kept),
+            Some(digest) => Body::Digest { length: self.length, sha256: digest.finalize().into() },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_kept_until_it_is_too_large_and_the_digest_is_of_all_of_it() {
+        let all = vec![7_u8; KEPT_BYTES + 10];
+        let mut builder = BodyBuilder::default();
+        for piece in all.chunks(1000) {
+            builder.push(piece).unwrap();
+        }
+        let expected = Body::Digest { length: all.len() as u64, sha256: Sha256::digest(&all).into() };
+        assert_eq!(builder.finish(), expected);
+
+        let mut builder = BodyBuilder::default();
+        builder.push(&all[..KEPT_BYTES]).unwrap();
+        assert_eq!(builder.finish(), Body::Whole(all[..KEPT_BYTES].to_vec()));
+    }
+
+    #[test]
+    fn a_body_without_end_is_not_read_for_ever() {
+        let piece = vec![0_u8; 1024 * 1024];
+        let mut builder = BodyBuilder::default();
+        let pieces = (0..100).take_while(|_| builder.push(&piece).is_ok()).count();
+        assert_eq!(pieces, 64);
+    }
+}

@@ -1,0 +1,140 @@
+//! What is different between two answers to one request: pure, and complete. Nothing here knows what is noise or
+//! what may be ignored.
+
+mod body;
+mod coding;
+mod cookies;
+mod headers;
+mod json;
+mod text;
+
+use std::collections::BTreeMap;
+
+use edge_config::edge::DifferenceKind;
+
+use crate::answer::Answer;
+
+/// More different places than this are one more difference, at the place `…`: nobody reads them, and what is
+/// not listed must not look like agreement.
+pub const MAX_DIFFERENCES: usize = 512;
+
+/// What is kept of one value. Much more than a sample shows: credentials are recognised before it is cut down to
+/// that, and none is longer than a request's whole head.
+const MAX_VALUE_BYTES: usize = 64 * 1024;
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Its kind.
+    pub kind: DifferenceKind,
+    /// Where: the name of a header or cookie, a pointer into JSON with `*` for every index, the words before.
+    /// Empty when the kind says it all.
+    pub place: String,
+    /// What the reference has there; nothing when it has nothing.
+    pub reference: Option<Vec<u8>>,
+    /// What the shadow has there; nothing when it has nothing.
+    pub shadow: Option<Vec<u8>>,
+}
+
+/// Something that differs and is none of a backend's promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Note {
+    /// How the body's end is told.
+    Framing,
+    /// The HTTP version.
+    Version,
+}
+
+impl Note {
+    /// As the report spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Framing => "framing",
+            Self::Version => "version",
+        }
+    }
+}
+
+/// Two answers side by side.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// The first difference of each kind and place, in the order in which answers are read.
+    pub differences: Vec<Difference>,
+    /// What else differs.
+    pub notes: Vec<Note>,
+}
+
+/// Sets `shadow` beside `reference`.
+#[must_use]
+pub fn compare(reference: &Answer, shadow: &Answer) -> Comparison {
+    let mut found = Found::default();
+    let digits = |answer: &Answer| Some(answer.status.to_string().into_bytes());
+    if reference.status != shadow.status {
+        found.add(DifferenceKind::Status, "", digits(reference), digits(shadow));
+    }
+    if reference.reason != shadow.reason {
+        let (one, other) = (reference.reason.clone(), shadow.reason.clone());
+        found.add(DifferenceKind::Reason, "", Some(one), Some(other));
+    }
+    headers::compare(reference, shadow, &mut found);
+    cookies::compare(reference, shadow, &mut found);
+    body::compare(reference, shadow, &mut found);
+    let mut notes = Vec::new();
+    if reference.framing != shadow.framing {
+        notes.push(Note::Framing);
+    }
+    if reference.minor != shadow.minor {
+        notes.push(Note::Version);
+    }
+    Comparison { differences: found.differences, notes }
+}
+
+/// What is left when the shadow did not answer.
+#[must_use]
+pub fn unanswered(why: &str) -> Comparison {
+    let mut found = Found::default();
+    found.add(DifferenceKind::NoAnswer, "", None, Some(why.as_bytes().to_vec()));
+    Comparison { differences: found.differences, notes: Vec::new() }
+}
+
+/// The differences so far.
+#[derive(Debug, Default)]
+struct Found {
+    differences: Vec<Difference>,
+    known: BTreeMap<(DifferenceKind, String), ()>,
+}
+
+impl Found {
+    fn add(
+        &mut self,
+        kind: DifferenceKind,
+        place: impl Into<String>,
+        reference: Option<Vec<u8>>,
+        shadow: Option<Vec<u8>>,
+    ) {
+        let mut place = place.into();
+        if self.known.len() >= MAX_DIFFERENCES && !self.known.contains_key(&(kind, place.clone())) {
+            place = "…".to_owned();
+        }
+        if self.known.insert((kind, place.clone()), ()).is_some() {
+            return;
+        }
+        self.differences.push(Difference { kind, place, reference: cut(reference), shadow: cut(shadow) });
+    }
+}
+
+/// Ends a long value at the end of a word: half of a credential would not be recognised as one.
+fn cut(value: Option<Vec<u8>>) -> Option<Vec<u8>> {
+    let mut value = value?;
+    if value.len() > MAX_VALUE_BYTES {
+        value.truncate(MAX_VALUE_BYTES);
+        while value.last().is_some_and(|byte| !byte.is_ascii_whitespace()) {
+            value.pop();
+        }
+    }
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! A copy of a request, and what each backend gets of it.
+
+use edge_config::Edge;
+use identity::headers::{REQUEST_ID, SHADOW_ROUTE};
+use tokio::time::Instant;
+
+use crate::answer::Line;
+use crate::wire::head::{Head, StartLine};
+
+/// A copy that can be replayed.
+#[derive(Clone, Debug)]
+pub struct Copy {
+    /// The route that took the request.
+    pub route: String,
+    /// Whether it is `HEAD`; otherwise it is `GET`.
+    pub is_head: bool,
+    /// The target, as the client sent it.
+    pub target: Vec<u8>,
+    /// The headers, with the edge's own among them, in order.
+    pub lines: Vec<Line>,
+    /// When it came.
+    pub received: Instant,
+}
+
+/// Why something is no copy that can be replayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Refusal {
+    /// Its method may change something.
+    UnsafeMethod,
+    /// It names no route, or none of the edge file's with a shadow.
+    UnknownRoute,
+    /// It is no HTTP/1 request.
+    Malformed,
+}
+
+impl Refusal {
+    /// As the report spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UnsafeMethod => "unsafe_method",
+            Self::UnknownRoute => "unknown_route",
+            Self::Malformed => "malformed",
+        }
+    }
+}
+
+/// What belongs to a hop, and what Envoy adds to a copy (`x-envoy-internal`). The length goes too: what is replayed
+/// has no body.
+fn is_for_this_hop(line: &Line) -> bool {
+    const HOP: [&str; 11] = [
+        "connection",
+        "content-length",
+        "expect",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "http2-settings",
+        SHADOW_ROUTE,
+    ];
+    HOP.iter().any(|name| line.is(name)) || line.lower().starts_with("x-envoy-")
+}
+
+impl Copy {
+    /// A copy from what Envoy sent.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn new(head: &Head, received: Instant) -> Result<Self, Refusal> {
+        let StartLine::Request { method, target } = &head.start else { return Err(Refusal::Malformed) };
+        let is_head = match method.as_slice() {
+            b"GET" => false,
+            b"HEAD" => true,
+            [..] => return Err(Refusal::UnsafeMethod),
+        };
+        let route = head.lines.iter().find(|line| line.is(SHADOW_ROUTE)).ok_or(Refusal::UnknownRoute)?;
+        let route = String::from_utf8(route.value.clone()).map_err(|_| Refusal::UnknownRoute)?;
+        let mut lines: Vec<Line> = head.lines.iter().filter(|line| !is_for_this_hop(line)).cloned().collect();
+        for line in lines.iter_mut().filter(|line| line.is("x-forwarded-for")) {
+            // The edge writes one address; Envoy appends its own to a copy.
+            let end = line.value.iter().position(|byte| *byte == b',').unwrap_or(line.value.len());
+            line.value.truncate(end);
+        }
+        Ok(Self { route, is_head, target: target.clone(), lines, received })
+    }
+
+    /// `GET` or `HEAD`.
+    #[must_use]
+    pub const fn method(&self) -> &'static str {
+        if self.is_head { "HEAD" } else { "GET" }
+    }
+
+    /// The id of the request, as logs have it.
+    #[must_use]
+    pub fn request_id(&self) -> String {
+        let line = self.lines.iter().find(|line| line.is(REQUEST_ID));
+        line.map(|line| String::from_utf8_lossy(&line.value).into_owned()).unwrap_or_default()
+    }
+
+    /// The bytes that `backend` gets: the same for every one, but for the constant headers that each has of its own.
+    #[must_use]
+    pub fn bytes_for(&self, edge: &Edge, backend: &str) -> Vec<u8> {
+        let is_constant = |line: &Line| {
+            let name = line.lower();
+            edge.backends.values().any(|backend| backend.request_headers.contains_key(&name))
+        };
+        let mut bytes = [self.method().as_bytes(), b" ", &self.target, b" HTTP/1.1\r\n"].concat();
+        for line in self.lines.iter().filter(|line| !is_constant(line)) {
+            bytes.extend([&line.name, b": ".as_slice(), &line.value, b"\r\n"].concat());
+        }
+        for (name, value) in
+            edge.backends.get(backend).into_iter().flat_map(|backend| &backend.request_headers)
+        {
+            bytes.extend(format!("{name}: {value}\r\n").as_bytes());
+        }
+        bytes.extend(b"\r\n");
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+//! HTTP/1.1 as it is on the wire: what arrives is kept as it arrived.
+//!
+//! No library is used for it: those that there are give header names in lower case, or grouped, or without the
+//! reason phrase, and these are what is compared. It is as strict as it has to be to know where a message ends.
+
+mod body;
+pub mod head;
+
+use std::io;
+
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
+
+use crate::answer::{Answer, BodyBuilder, Framing, TooLarge};
+use head::{Head, StartLine};
+
+/// A head is no longer than this: Envoy's own limit for what comes from a backend is 60 KiB.
+pub const MAX_HEAD_BYTES: usize = 64 * 1024;
+
+/// More interim answers (1xx) than any backend has a reason for.
+const MAX_INTERIM: usize = 8;
+
+/// Why a message could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The connection failed.
+    #[error("the connection failed: {0}")]
+    Connection(#[from] io::Error),
+    /// The connection was closed before the message's end.
+    #[error("the connection was closed before the end")]
+    Closed,
+    /// It is no HTTP/1.
+    #[error("it is no HTTP/1: {0}")]
+    Malformed(&'static str),
+    /// It is longer than what is read at all.
+    #[error("it is too large")]
+    TooLarge,
+    /// It has no end: server-sent events.
+    #[error("it is a stream")]
+    Stream,
+}
+
+impl From<TooLarge> for ReadError {
+    fn from(_: TooLarge) -> Self {
+        Self::TooLarge
+    }
+}
+
+/// Reads the final answer to a request.
+///
+/// # Errors
+/// [`ReadError`]: there is no whole answer.
+pub async fn answer<R: AsyncBufRead + Unpin>(stream: &mut R, to_head: bool) -> Result<Answer, ReadError> {
+    for _ in 0..MAX_INTERIM {
+        let head = head(stream).await?.ok_or(ReadError::Closed)?;
+        let StartLine::Status { minor, status, reason } = head.start else {
+            return Err(ReadError::Malformed("it begins with no status line"));
+        };
+        if (100..200).contains(&status) {
+            continue;
+        }
+        let framing = if to_head || matches!(status, 204 | 304) {
+            Framing::None
+        } else {
+            body::framing(&head.lines)?.unwrap_or(Framing::Close)
+        };
+        let is_stream = |line: &crate::answer::Line| {
+            let value = line.value.to_ascii_lowercase();
+            line.is("content-type") && value.starts_with(b"text/event-stream")
+        };
+        if framing != Framing::None && head.lines.iter().any(is_stream) {
+            return Err(ReadError::Stream);
+        }
+        let mut builder = BodyBuilder::default();
+        body::read(stream, framing, &head.lines, &mut builder).await?;
+        let body = builder.finish();
+        return Ok(Answer { minor, status, reason, headers: head.lines, framing, body });
+    }
+    Err(ReadError::Malformed("there is one interim answer after the other"))
+}
+
+/// Reads the head of a message; nothing when the connection was closed where one would begin.
+///
+/// # Errors
+/// [`ReadError`]: it is no head, or too long a one.
+pub async fn head<R: AsyncBufRead + Unpin>(stream: &mut R) -> Result<Option<Head>, ReadError> {
+    let mut lines = Vec::new();
+    let mut left = MAX_HEAD_BYTES;
+    loop {
+        let Some(line) = line(stream, left).await? else {
+            return if lines.is_empty() { Ok(None) } else { Err(ReadError::Closed) };
+        };
+        left = left.saturating_sub(line.len() + 2);
+        if !line.is_empty() {
+            lines.push(line);
+        } else if !lines.is_empty() {
+            return head::parse(&lines).map(Some).map_err(ReadError::Malformed);
+        }
+        // An empty line before a message is skipped (RFC 9112 §2.2).
+        if left == 0 {
+            return Err(ReadError::Malformed("its head is too long"));
+        }
+    }
+}
+
+/// Reads and forgets the body of a request; tells whether there was one.
+///
+/// # Errors
+/// [`ReadError`]: there is no whole body.
+pub async fn skip_request_body<R: AsyncBufRead + Unpin>(
+    stream: &mut R,
+    head: &Head,
+) -> Result<bool, ReadError> {
+    let Some(framing) = body::framing(&head.lines)? else { return Ok(false) };
+    let mut builder = BodyBuilder::default();
+    body::read(stream, framing, &head.lines, &mut builder).await?;
+    Ok(builder.finish() != crate::answer::Body::Whole(Vec::new()))
+}
+
+/// One line without its end; nothing when the other side has closed.
+async fn line<R: AsyncBufRead + Unpin>(stream: &mut R, most: usize) -> Result<Option<Vec<u8>>, ReadError> {
+    let mut line = Vec::new();
+    loop {
+        let buffer = stream.fill_buf().await?;
+        if buffer.is_empty() {
+            return if line.is_empty() { Ok(None) } else { Err(ReadError::Closed) };
+        }
+        let (piece, used, ended) = match buffer.iter().position(|byte| *byte == b'\n') {
+            Some(at) => (buffer.get(..at).unwrap_or_default(), at + 1, true),
+            None => (buffer, buffer.len(), false),
+        };
+        line.extend_from_slice(piece);
+        stream.consume(used);
+        if line.len() > most {
+            return Err(ReadError::Malformed("a line is too long"));
+        }
+        if ended {
+            if line.last() == Some(&b'\r') {
+                line.pop();
+            }
+            return Ok(Some(line));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

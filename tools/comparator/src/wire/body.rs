@@ -1,0 +1,104 @@
+//! Where a body ends.
+
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
+
+use super::{ReadError, line};
+use crate::answer::{BodyBuilder, Framing, Line};
+
+/// A chunk's size with its extensions, or one trailer.
+const MAX_CHUNK_LINE_BYTES: usize = 4096;
+
+/// Trailers are read and forgotten: they end at the edge.
+const MAX_TRAILERS: usize = 100;
+
+/// How the headers say that the body ends; nothing when they say nothing.
+pub(super) fn framing(lines: &[Line]) -> Result<Option<Framing>, ReadError> {
+    let codings: Vec<&Line> = lines.iter().filter(|line| line.is("transfer-encoding")).collect();
+    match codings.as_slice() {
+        [] => Ok(length(lines)?.map(|_| Framing::Length)),
+        [one] if one.value.eq_ignore_ascii_case(b"chunked") => Ok(Some(Framing::Chunked)),
+        [..] => Err(ReadError::Malformed("its transfer encoding is not chunked")),
+    }
+}
+
+/// The `Content-Length`; several must agree.
+fn length(lines: &[Line]) -> Result<Option<u64>, ReadError> {
+    let wrong = ReadError::Malformed("its content length is no number");
+    let mut found = None;
+    for line in lines.iter().filter(|line| line.is("content-length")) {
+        let digits = !line.value.is_empty() && line.value.iter().all(u8::is_ascii_digit);
+        let number =
+            std::str::from_utf8(&line.value).ok().filter(|_| digits).and_then(|text| text.parse().ok());
+        let Some(number) = number else { return Err(wrong) };
+        if found.is_some_and(|other| other != number) {
+            return Err(ReadError::Malformed("it has two content lengths"));
+        }
+        found = Some(number);
+    }
+    Ok(found)
+}
+
+/// Reads a body to its end.
+pub(super) async fn read<R: AsyncBufRead + Unpin>(
+    stream: &mut R,
+    framing: Framing,
+    lines: &[Line],
+    out: &mut BodyBuilder,
+) -> Result<(), ReadError> {
+    match framing {
+        Framing::None => Ok(()),
+        Framing::Length => exactly(stream, length(lines)?.unwrap_or_default(), out).await,
+        Framing::Chunked => chunks(stream, out).await,
+        Framing::Close => loop {
+            let buffer = stream.fill_buf().await?;
+            if buffer.is_empty() {
+                return Ok(());
+            }
+            let count = buffer.len();
+            out.push(buffer)?;
+            stream.consume(count);
+        },
+    }
+}
+
+async fn exactly<R: AsyncBufRead + Unpin>(
+    stream: &mut R,
+    mut left: u64,
+    out: &mut BodyBuilder,
+) -> Result<(), ReadError> {
+    while left > 0 {
+        let buffer = stream.fill_buf().await?;
+        if buffer.is_empty() {
+            return Err(ReadError::Closed);
+        }
+        let count = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        out.push(buffer.get(..count).unwrap_or_default())?;
+        stream.consume(count);
+        left = left.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX));
+    }
+    Ok(())
+}
+
+async fn chunks<R: AsyncBufRead + Unpin>(stream: &mut R, out: &mut BodyBuilder) -> Result<(), ReadError> {
+    loop {
+        let first = line(stream, MAX_CHUNK_LINE_BYTES).await?.ok_or(ReadError::Closed)?;
+        let size = first.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let plain = !size.is_empty() && size.iter().all(u8::is_ascii_hexdigit);
+        let size = std::str::from_utf8(size).ok().filter(|_| plain);
+        let size = size.and_then(|text| u64::from_str_radix(text, 16).ok());
+        let size = size.ok_or(ReadError::Malformed("a chunk has no size"))?;
+        if size == 0 {
+            break;
+        }
+        exactly(stream, size, out).await?;
+        if line(stream, MAX_CHUNK_LINE_BYTES).await?.ok_or(ReadError::Closed)? != b"" {
+            return Err(ReadError::Malformed("a chunk is longer than it says"));
+        }
+    }
+    for _ in 0..MAX_TRAILERS {
+        if line(stream, MAX_CHUNK_LINE_BYTES).await?.ok_or(ReadError::Closed)?.is_empty() {
+            return Ok(());
+        }
+    }
+    Err(ReadError::Malformed("it has too many trailers"))
+}

@@ -1,0 +1,187 @@
+//! From a copy to an outcome: both backends are asked, and the reference once more where they differ.
+
+mod ask;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::Clock;
+use edge_config::Edge;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+use crate::answer::Answer;
+use crate::compare::{Difference, compare, unanswered};
+use crate::copy::Copy;
+use crate::edge_file::EdgeFile;
+use crate::judge::Open;
+use crate::ledger::{Dropped, Ledger, Outcome, Sample};
+use crate::overlooked::Overlooked;
+use crate::redact::{Redactor, Secrets};
+use crate::wire::ReadError;
+use ask::ask;
+
+/// Copies that wait. At 100 a second they are the last two and a half seconds; more would compare answers that
+/// nobody got at about that time, and hold more credentials in memory.
+pub const QUEUE: usize = 256;
+
+/// Comparisons at one time: each asks two backends, and a backend that is busy must not be asked by more.
+const WORKERS: usize = 8;
+
+/// A copy that waited longer has an identity that may expire before the last answer (60 s), and the state that it
+/// asks for has moved on.
+const OLDEST: Duration = Duration::from_secs(10);
+
+/// Before the reference is asked again: a little more than the second that most clocks in answers count in.
+const PAUSE: Duration = Duration::from_millis(1100);
+
+/// How often the reference is asked again: once would miss what is random between two values half of the time.
+const LOOKS: usize = 2;
+
+/// How long comparisons may go on after the stop: less than the supervisor's patience of 10 s.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// What every comparison needs.
+#[derive(Debug)]
+pub struct Worker {
+    /// The edge in force.
+    pub edge_file: EdgeFile,
+    /// Where everything is counted.
+    pub ledger: Arc<Ledger>,
+    /// What may be shown.
+    pub redactor: Redactor,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Compares what comes until the sender is gone; then drops what still waits and gives what is under way a little
+/// time.
+pub async fn run(worker: Arc<Worker>, mut copies: mpsc::Receiver<Copy>, stop: impl Future<Output = ()>) {
+    let slots = Arc::new(Semaphore::new(WORKERS));
+    let mut under_way = JoinSet::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        // A slot first: what nobody works on stays in the queue, where it is counted and bounded.
+        let next = async {
+            let slot = Arc::clone(&slots).acquire_owned().await.ok()?;
+            Some((slot, copies.recv().await?))
+        };
+        let next = tokio::select! {
+            next = next => next,
+            () = &mut stop => None,
+        };
+        let Some((slot, copy)) = next else { break };
+        while under_way.try_join_next().is_some() {}
+        let worker = Arc::clone(&worker);
+        under_way.spawn(async move {
+            worker.one(&copy).await;
+            drop(slot);
+        });
+    }
+    copies.close();
+    while let Ok(copy) = copies.try_recv() {
+        worker.ledger.dropped(&copy.route, Dropped::Stopping);
+    }
+    let rest = async { while under_way.join_next().await.is_some() {} };
+    if tokio::time::timeout(DRAIN, rest).await.is_err() {
+        tracing::warn!("comparisons were still under way {DRAIN:?} after the stop; they are cut");
+    }
+}
+
+impl Worker {
+    async fn one(&self, copy: &Copy) {
+        let edge = self.edge_file.current();
+        match self.compared(copy, &edge).await {
+            Ok(outcome) => self.ledger.compared(&copy.route, outcome),
+            Err(why) => self.ledger.dropped(&copy.route, why),
+        }
+    }
+
+    async fn compared(&self, copy: &Copy, edge: &Edge) -> Result<Outcome, Dropped> {
+        if copy.received.elapsed() > OLDEST {
+            return Err(Dropped::TooOld);
+        }
+        let route = edge.routes.iter().find(|route| route.name == copy.route);
+        // It was there when the copy came: the edge file has changed since.
+        let names = route.and_then(|route| Some((route.reference()?, route.shadow.as_deref()?)));
+        let (reference_name, shadow_name) = names.ok_or(Dropped::TooOld)?;
+        let overlooked = Overlooked::on(edge.comparator.as_ref(), &copy.route);
+        let asked = |name| async move {
+            let mut answer = ask(edge, name, copy).await?;
+            overlooked.strip(&mut answer);
+            Ok::<Answer, ReadError>(answer)
+        };
+        let (reference, shadow) = tokio::join!(asked(reference_name), asked(shadow_name));
+        let reference = reference.map_err(|error| dropped(&error))?;
+        let (shadow, comparison) = match shadow {
+            Ok(shadow) => {
+                let comparison = compare(&reference, &shadow);
+                (Some(shadow), comparison)
+            }
+            Err(error @ (ReadError::Stream | ReadError::TooLarge)) => return Err(dropped(&error)),
+            Err(error) => (None, unanswered(&error.to_string())),
+        };
+        let key_header = edge.api_keys.as_ref().map(|keys| keys.header.as_str());
+        let secrets = {
+            let answers: Vec<&Answer> = [Some(&reference), shadow.as_ref()].into_iter().flatten().collect();
+            Secrets::of(&copy.target, &copy.lines, key_header, &answers)
+        };
+        let now = self.clock.now();
+        let mut open = self
+            .ledger
+            .noise(&copy.route, |noise| Some(Open::new(comparison.differences, overlooked, noise, now)));
+        for _ in 0..LOOKS {
+            let Some(open) = &mut open else { break };
+            let now = self.clock.now();
+            if !self.ledger.noise(&copy.route, |noise| open.needs_a_look(noise, now)) {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+            self.ledger.asked_again(&copy.route);
+            let again = asked(reference_name).await.map_err(|error| dropped(&error))?;
+            let lesson = open.look(&reference, shadow.as_ref(), &again);
+            let now = self.clock.now();
+            let shown: Vec<String> =
+                lesson.noise.iter().map(|(_, place)| self.redactor.place(place, &secrets)).collect();
+            self.ledger.noise(&copy.route, |noise| {
+                for (key, shown) in lesson.noise.into_iter().zip(shown) {
+                    noise.learn(key, shown, now);
+                }
+                for key in lesson.agreed {
+                    noise.agreed(key, now);
+                }
+            });
+        }
+        let open = open.unwrap_or_default();
+        if open.differences.is_empty() && open.moved {
+            return Err(Dropped::Moved);
+        }
+        let mut kinds: Vec<_> = open.differences.iter().map(|difference| difference.kind).collect();
+        kinds.sort();
+        kinds.dedup();
+        let sample = self.sample(copy, &open.differences, &secrets);
+        Ok(Outcome { kinds, sample, notes: comparison.notes, noise: open.noise, ignored: open.ignored })
+    }
+
+    fn sample(&self, copy: &Copy, differences: &[Difference], secrets: &Secrets) -> Option<Sample> {
+        (!differences.is_empty()).then(|| Sample {
+            at_ms: self.clock.now().millis(),
+            request_id: copy.request_id(),
+            method: copy.method(),
+            target: self.redactor.target(&copy.target, secrets),
+            differences: differences.iter().map(|one| self.redactor.difference(one, secrets)).collect(),
+            more: 0,
+        })
+    }
+}
+
+/// What a missing answer of the reference means.
+fn dropped(error: &ReadError) -> Dropped {
+    match error {
+        ReadError::Stream => Dropped::Stream,
+        ReadError::TooLarge => Dropped::TooLarge,
+        ReadError::Connection(_) | ReadError::Closed | ReadError::Malformed(_) => {
+            Dropped::ReferenceUnanswered
+        }
+    }
+}

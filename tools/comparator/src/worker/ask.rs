@@ -1,0 +1,51 @@
+//! Asking one backend.
+
+use std::io;
+use std::time::Duration;
+
+use edge_config::Edge;
+use edge_config::edge::Backend;
+use tokio::io::{AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+
+use crate::answer::Answer;
+use crate::copy::Copy;
+use crate::wire::{self, ReadError};
+
+/// From the connection to the last byte: a backend that needs longer is not ready for anybody's requests, and a worker
+/// that waits longer is one less for the others.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The answer of `backend` to a copy, on a connection of its own: what one answer leaves behind on a connection must
+/// not be read as the next one.
+pub(super) async fn ask(edge: &Edge, backend: &str, copy: &Copy) -> Result<Answer, ReadError> {
+    let bytes = copy.bytes_for(edge, backend);
+    let Some(place) = edge.backends.get(backend) else {
+        return Err(ReadError::Connection(io::ErrorKind::NotFound.into()));
+    };
+    let exchange = async {
+        let mut stream = connected(place).await?;
+        stream.set_nodelay(true)?;
+        stream.write_all(&bytes).await?;
+        wire::answer(&mut BufReader::new(stream), copy.is_head).await
+    };
+    tokio::time::timeout(PATIENCE, exchange).await.map_err(timed_out)?
+}
+
+/// A connection to the first of the backend's endpoints that takes one.
+async fn connected(place: &Backend) -> io::Result<TcpStream> {
+    let mut refused = io::ErrorKind::NotFound.into();
+    for endpoint in &place.endpoints {
+        let connecting = TcpStream::connect((endpoint.host.as_str(), endpoint.port));
+        match tokio::time::timeout(place.connect_timeout, connecting).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => refused = error,
+            Err(_) => refused = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(refused)
+}
+
+fn timed_out(_: tokio::time::error::Elapsed) -> ReadError {
+    ReadError::Connection(io::ErrorKind::TimedOut.into())
+}

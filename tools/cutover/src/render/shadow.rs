@@ -1,0 +1,66 @@
+//! Routes with a shadow: `GET` and `HEAD` are copied to the comparator, and nothing else can be.
+//!
+//! A mirror policy belongs to a route's action and knows no methods. So such a route becomes two: one for the
+//! methods that are copied, with the mirror, and directly behind it one for all others, without.
+
+use edge_config::Edge;
+use edge_config::edge::{Comparator, Route};
+use identity::headers;
+use serde_json::{Value, json};
+
+use super::TemplateError;
+use super::cluster::{assignment, insert, socket};
+use super::routes::{header, method_is};
+use super::template;
+
+/// The comparator's cluster. No backend can be called so: theirs begin with `backend-`.
+const CLUSTER: &str = "comparator";
+
+/// Repeating them changes nothing (RFC 9110 §9.2.1). `OPTIONS` is safe too; its answers say what a backend can, and
+/// nobody moves a path for them.
+const COPIED: [&str; 2] = ["GET", "HEAD"];
+
+/// The cluster, when a route has a shadow.
+pub(super) fn cluster(edge: &Edge) -> Result<Option<Value>, TemplateError> {
+    let Some(comparator) = used(edge) else { return Ok(None) };
+    let mut cluster = template::comparator_cluster()?;
+    insert(&mut cluster, "load_assignment", assignment(CLUSTER, &socket(comparator.address)));
+    Ok(Some(cluster))
+}
+
+/// The comparator, when a route has a shadow.
+pub(crate) fn used(edge: &Edge) -> Option<&Comparator> {
+    edge.comparator.as_ref().filter(|_| edge.routes.iter().any(|route| route.reference().is_some()))
+}
+
+/// The Envoy routes of `route`, which is `rendered` without a shadow.
+pub(super) fn split(edge: &Edge, route: &Route, rendered: Value) -> Vec<Value> {
+    let (Some(comparator), Some(_)) = (used(edge), route.reference()) else { return vec![rendered] };
+    let takes = |method: &str| route.methods.is_empty() || route.methods.iter().any(|m| m == method);
+    let copied: Vec<&str> = COPIED.into_iter().filter(|method| takes(method)).collect();
+    if copied.is_empty() {
+        return vec![rendered];
+    }
+    let mut mirrored = rendered.clone();
+    if let Some(matching) = mirrored.get_mut("match") {
+        insert(matching, "headers", method_is(&copied, false));
+    }
+    if let Some(action) = mirrored.get_mut("route") {
+        insert(action, "request_mirror_policies", json!([mirror(comparator, &route.name)]));
+    }
+    let others = route.methods.is_empty() || route.methods.iter().any(|m| !COPIED.contains(&m.as_str()));
+    if others { vec![mirrored, rendered] } else { vec![mirrored] }
+}
+
+fn mirror(comparator: &Comparator, route: &str) -> Value {
+    json!({
+        "cluster": CLUSTER,
+        "runtime_fraction": {
+            "default_value": { "numerator": comparator.sample_percent, "denominator": "HUNDRED" },
+        },
+        "trace_sampled": false,
+        // Backends answer by host: with another one the answers would differ for that alone.
+        "disable_shadow_host_suffix_append": true,
+        "request_headers_mutations": [{ "append": header(headers::SHADOW_ROUTE, route) }],
+    })
+}
