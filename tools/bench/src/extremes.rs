@@ -20,7 +20,7 @@ const CONNECTIONS: u32 = 10_000;
 /// So many requests can be on the way at once; each of these threads has its share of the connections.
 const THREADS: u32 = 50;
 
-/// The edge as it is meant to run: with leases where its file has them.
+/// The edge as it is meant to run: with leases, when it was started.
 fn edge(stage: &Stage) -> Variant {
     if stage.has(Variant::Warm) { Variant::Warm } else { Variant::Cold }
 }

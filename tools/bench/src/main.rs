@@ -185,9 +185,6 @@ fn run(arguments: &Arguments, progress: &Progress) -> Results {
     progress.say("starting the edge and the alternatives");
     let backend = backend::start();
     let mut stage = Stage::set(backend, &unique, &arguments.tries);
-    if !stage.has(Variant::Warm) {
-        progress.say("the edge file has no `lease`: everything warm is left out");
-    }
     stage.prepare_sessions(1);
     let mut results =
         Results { lines: rows(&mut stage, &wanted, rounds, duration, progress), findings: Vec::new() };

@@ -29,17 +29,16 @@ pub(crate) struct Stage {
     directory: tempfile::TempDir,
 }
 
-/// The development edge's file, and the same without its leases if it has any.
-pub(crate) fn edge_files() -> (String, Option<String>) {
+/// The development edge's file with leases, and as it stands.
+pub(crate) fn edge_files() -> (String, String) {
     let text = std::fs::read_to_string(harness::repository().join("envoy/edges/dev.yaml"))
         .expect("the development edge is there");
-    let without = leases::taken_out(&text);
-    (text, without)
+    (leases::with_leases(&text), text)
 }
 
 /// The development edge with `text` as its file and `backend` as every backend.
 pub(crate) fn edge(text: &str, backend: SocketAddr) -> Edge {
-    let (original, _) = edge_files();
+    let (_, original) = edge_files();
     Edge::dev().replace(&original, text).every_backend(backend).start()
 }
 
@@ -56,11 +55,10 @@ impl Stage {
     /// Starts what `variants` need, before `backend`. The edge without leases always runs: the configuration of
     /// the other variants is taken from it.
     pub(crate) fn set(backend: SocketAddr, variants: &[Variant], changes: &[String]) -> Self {
-        let (text, without) = edge_files();
-        let cold = edge(without.as_ref().unwrap_or(&text), backend);
-        let wanted = without.is_some() && variants.contains(&Variant::Warm);
-        let warm = wanted.then(|| {
-            let warm = edge(&text, backend);
+        let (with, without) = edge_files();
+        let cold = edge(&without, backend);
+        let warm = variants.contains(&Variant::Warm).then(|| {
+            let warm = edge(&with, backend);
             // One set of sessions for all: the same key signs for both edges.
             for name in ["session.pem", "session.jwks.json"] {
                 std::fs::copy(cold.home().join("keys").join(name), warm.home().join("keys").join(name))
@@ -100,7 +98,7 @@ impl Stage {
         }
     }
 
-    /// Whether `variant` runs here: the warm edge does not while the edge file has no leases.
+    /// Whether `variant` runs here: the warm edge only does when somebody asks for it.
     pub(crate) fn has(&self, variant: Variant) -> bool {
         variant != Variant::Warm || self.warm.is_some()
     }

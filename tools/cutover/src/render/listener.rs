@@ -36,7 +36,7 @@ pub(super) fn render(
             keeper,
             refusal(),
             // Filter state is out of reach of every client, so that a lease is as good a proof as the header.
-            leases::unless_leased(filter::DECIDED, decided::filter()),
+            leases::unless_leased(filter::DECIDED, &decided::filter()),
         ]),
         None => filters.extend([
             json!({ "name": filter::SECOND_WALL, "typed_config": second_wall(edge) }),
