@@ -34,8 +34,10 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node) -> Option<B
             .optional(name)
             .map_or(Some(default), |n| reader::millis(context, n, &format!("`{name}`"), 1, most))
     };
-    let connect_timeout = timeout("connect_timeout_ms", CONNECT_TIMEOUT, 60_000);
     let request_timeout = timeout("request_timeout_ms", REQUEST_TIMEOUT, 3_600_000);
+    // Who asks for quick answers and says nothing about connections wants those quick too.
+    let unsaid = request_timeout.map_or(CONNECT_TIMEOUT, |request| request.min(CONNECT_TIMEOUT));
+    let connect_timeout = timeout("connect_timeout_ms", unsaid, 60_000);
     let idle_timeout = timeout("idle_timeout_ms", IDLE_TIMEOUT, 3_600_000);
     if let (Some(connect), Some(request)) = (connect_timeout, request_timeout)
         && request < connect
