@@ -61,8 +61,8 @@ test: setup wasm ## Run every test against the real parts
 	@cargo test --quiet --workspace --exclude edge-guard --exclude contract-suite --doc
 
 .PHONY: bench
-bench: setup build ## Bare Envoy and the edge side by side in one run; BENCH="--rounds 3" narrows it
-	@cargo build --quiet --package bench --profile fast
+bench: setup wasm ## Bare Envoy and the edge side by side in one run; BENCH="--help" tells how to narrow it
+	@cargo build --package bench --package cutover --package authz-service --profile fast
 	@$(TARGET)/fast/bench $(BENCH)
 
 .PHONY: check

@@ -52,12 +52,8 @@ pub(crate) fn configuration(home: &Path, variant: Variant, place: &Place<'_>) ->
         Variant::Naive => vec![naive(), router],
     };
     // Per-route settings of filters that are not in the chain would be refused.
-    let hosts = array(listener, &format!("{manager}/route_config/virtual_hosts"));
-    for route in hosts.iter_mut().filter_map(|host| host["routes"].as_array_mut()).flatten() {
-        if let Some(route) = route.as_object_mut() {
-            route.remove("typed_per_filter_config");
-        }
-    }
+    let routes = listener.pointer_mut(&format!("{manager}/route_config")).expect("there are routes");
+    remove_everywhere(routes, "typed_per_filter_config");
     if variant == Variant::Naive {
         point_authorizer(&mut whole, place.naive);
     }
@@ -84,6 +80,18 @@ pub(crate) fn changed(configuration: &Value, command: &str) -> Value {
     assert!(output.status.success(), "--try {command}: it failed");
     serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|e| panic!("--try {command}: it printed no JSON: {e}"))
+}
+
+/// Takes `field` out of every object below `value`, however deep: routes may stand in trees.
+fn remove_everywhere(value: &mut Value, field: &str) {
+    match value {
+        Value::Object(map) => {
+            map.remove(field);
+            map.values_mut().for_each(|below| remove_everywhere(below, field));
+        }
+        Value::Array(all) => all.iter_mut().for_each(|below| remove_everywhere(below, field)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 fn set(value: &mut Value, pointer: &str, new: Value) {

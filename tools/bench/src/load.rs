@@ -38,6 +38,8 @@ pub(crate) enum Protocol {
 pub(crate) struct Counted {
     /// Answers.
     pub(crate) requests: u64,
+    /// Those of them that were not what was asked for.
+    pub(crate) refused: u64,
     /// How long it took, seconds.
     pub(crate) seconds: f64,
     /// 99th percentile, milliseconds.
@@ -49,6 +51,8 @@ pub(crate) struct Counted {
 pub(crate) struct Measured {
     /// Requests.
     pub(crate) requests: u64,
+    /// Those of them that were refused or broken.
+    pub(crate) refused: u64,
     /// Requests in a second.
     pub(crate) rate: f64,
     /// 99th percentile, milliseconds. As many requests are on the way as there are connections, so this says how
@@ -61,6 +65,10 @@ pub(crate) struct Measured {
 }
 
 /// Requests of the next sessions in turn, as fast as they are answered, for `duration`.
+///
+/// # Panics
+/// When more than one request in two hundred was refused: then the figures would mean something else. A few are
+/// possible where something else keeps the machine from answering within the authorizer's 200 ms.
 pub(crate) fn measure(
     target: Target,
     protocol: Protocol,
@@ -75,10 +83,18 @@ pub(crate) fn measure(
         Protocol::H2 => h2::run(target.address, path, sessions, duration),
     };
     sessions.advance(counted.requests);
+    assert!(
+        counted.requests > 0 && counted.refused * 200 <= counted.requests,
+        "{} of {} requests to {} were refused",
+        counted.refused,
+        counted.requests,
+        target.address
+    );
     #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
     let count = counted.requests as f64;
     Measured {
         requests: counted.requests,
+        refused: counted.refused,
         rate: count / counted.seconds,
         p99_ms: counted.p99_ms,
         envoy_us: (cpu(Some(target.envoy)) - envoy) * 1e6 / count,

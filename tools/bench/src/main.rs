@@ -222,10 +222,14 @@ fn rows(
     duration: Duration,
     progress: &Progress,
 ) -> Vec<Line> {
-    let runs: Vec<Row> = wanted.iter().copied().filter(|row| stage.has(row.variant)).collect();
-    let needs_bare = |row: &Row| runs.iter().any(|one| one.protocol.bare() == row.key);
-    let runs: Vec<Row> =
-        ROWS.into_iter().filter(|row| needs_bare(row) || runs.iter().any(|one| one.key == row.key)).collect();
+    let mut runs: Vec<Row> = wanted.iter().copied().filter(|row| stage.has(row.variant)).collect();
+    // Without bare Envoy beside it, a row says nothing.
+    for bare in ROWS.into_iter().filter(|row| row.variant == Variant::Bare) {
+        let missing = runs.iter().all(|row| row.key != bare.key);
+        if missing && runs.iter().any(|row| row.protocol == bare.protocol) {
+            runs.insert(0, bare);
+        }
+    }
     let mut measured: BTreeMap<&str, Vec<Measured>> = BTreeMap::new();
     for row in &runs {
         // Connections and caches are warm before anything counts.
