@@ -6,7 +6,11 @@ pub(crate) fn taken_out(text: &str) -> Option<String> {
     let mut found = false;
     let mut from = 0;
     while let Some(start) = entry(&rest, from) {
-        let end = if flow(&rest, start) { flow_end(&rest, start) } else { block_end(&rest, start) };
+        let (start, end) = if flow(&rest, start) {
+            (start, flow_end(&rest, start))
+        } else {
+            (line_start(&rest, start), block_end(&rest, start))
+        };
         rest.replace_range(start..end, "");
         found = true;
         from = start;
@@ -48,10 +52,13 @@ fn flow_end(text: &str, start: usize) -> usize {
     text.len()
 }
 
+fn line_start(text: &str, at: usize) -> usize {
+    text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1)
+}
+
 /// The end of a block entry: the next line that is not deeper than it.
 fn block_end(text: &str, start: usize) -> usize {
-    let line_start = text.get(..start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
-    let depth = start - line_start;
+    let depth = start - line_start(text, start);
     let mut at = start;
     for (number, line) in text.get(start..).unwrap_or_default().split_inclusive('\n').enumerate() {
         let indent = line.len() - line.trim_start().len();

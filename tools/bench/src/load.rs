@@ -11,6 +11,7 @@ pub(crate) mod wrk;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::sessions::Sessions;
 use crate::watch::cpu_seconds;
 
 /// What is put under load.
@@ -64,18 +65,34 @@ pub(crate) struct Measured {
     pub(crate) authorizer_us: f64,
 }
 
+/// A measurement in which too much went wrong is made again, this often.
+const ATTEMPTS: u32 = 3;
+
 /// Requests of the next sessions in turn, as fast as they are answered, for `duration`.
 ///
+/// Where something else keeps the machine busy, an authorizer may miss its 200 ms now and then. A measurement with
+/// more than one refusal in two hundred requests would mean something else, so it is made again.
+///
 /// # Panics
-/// When more than one request in two hundred was refused: then the figures would mean something else. A few are
-/// possible where something else keeps the machine from answering within the authorizer's 200 ms.
+/// When that happens three times in a row.
 pub(crate) fn measure(
     target: Target,
     protocol: Protocol,
     path: &str,
-    sessions: &crate::sessions::Sessions,
+    sessions: &Sessions,
     duration: Duration,
 ) -> Measured {
+    for _ in 0..ATTEMPTS {
+        let one = once(target, protocol, path, sessions, duration);
+        if one.requests > 0 && one.refused * 200 <= one.requests {
+            return one;
+        }
+        eprintln!("       {} of {} requests were refused: once more", one.refused, one.requests);
+    }
+    panic!("{} refuses too many requests", target.address)
+}
+
+fn once(target: Target, protocol: Protocol, path: &str, sessions: &Sessions, duration: Duration) -> Measured {
     let cpu = |process: Option<u32>| process.map_or(0.0, cpu_seconds);
     let (envoy, authorizer) = (cpu(Some(target.envoy)), cpu(target.authorizer));
     let counted = match protocol {
@@ -83,13 +100,6 @@ pub(crate) fn measure(
         Protocol::H2 => h2::run(target.address, path, sessions, duration),
     };
     sessions.advance(counted.requests);
-    assert!(
-        counted.requests > 0 && counted.refused * 200 <= counted.requests,
-        "{} of {} requests to {} were refused",
-        counted.refused,
-        counted.requests,
-        target.address
-    );
     #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
     let count = counted.requests as f64;
     Measured {

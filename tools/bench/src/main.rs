@@ -142,12 +142,17 @@ fn main() -> ExitCode {
     } else {
         let progress = Progress::begin();
         let load_at_start = machine::load();
-        let results = run(&arguments, &progress);
-        let figures = report::figures(&results, &machine::figures(&load_at_start), progress.seconds());
+        let figures_of = |results: &Results| {
+            report::figures(results, &machine::figures(&load_at_start), progress.seconds())
+        };
+        // Kept after every part, so that an experiment that fails does not take the others with it.
+        let keep = |results: &Results| report::write(&arguments.out, &format!("{:#}\n", figures_of(results)));
+        let results = run(&arguments, &progress, &keep);
+        let figures = figures_of(&results);
         if !arguments.json {
             report::print(&results, &figures);
         }
-        report::write(&arguments.out, &format!("{figures:#}\n"));
+        eprintln!("{}", arguments.out.display());
         figures
     };
     if arguments.json {
@@ -159,7 +164,8 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn run(arguments: &Arguments, progress: &Progress) -> Results {
+/// Measures what was asked for, and has what there is kept after each part.
+fn run(arguments: &Arguments, progress: &Progress, keep: &dyn Fn(&Results)) -> Results {
     let duration = Duration::from_secs(arguments.seconds);
     let rounds = usize::from(arguments.rounds);
     if arguments.wants("connections") {
@@ -191,25 +197,32 @@ fn run(arguments: &Arguments, progress: &Progress) -> Results {
     stage.prepare_sessions(1);
     let mut results =
         Results { lines: rows(&mut stage, &wanted, rounds, duration, progress), findings: Vec::new() };
+    keep(&results);
     if arguments.wants("crowd") {
         results.lines.extend(crowd::run(&mut stage, duration, progress));
+        keep(&results);
     }
     // Fewer rounds suffice beside the table: each gives thousands of latencies or one cost.
     let fewer = rounds.min(3);
     if arguments.wants("tail") {
         results.findings.push(tail::run(&mut stage, fewer, duration, progress));
+        keep(&results);
     }
     if arguments.wants("routes") {
         results.findings.push(size::routes(&mut stage, backend, fewer, duration, progress));
+        keep(&results);
     }
     if arguments.wants("authorizer") {
         results.findings.push(size::authorizer(&arguments.out.with_file_name("authorizer.json")));
+        keep(&results);
     }
     if arguments.wants("connections") {
         results.findings.push(extremes::connections(&mut stage, duration, progress));
+        keep(&results);
     }
     if arguments.wants("bodies") {
         results.findings.push(extremes::bodies(&mut stage, progress));
+        keep(&results);
     }
     results
 }
