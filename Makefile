@@ -61,9 +61,9 @@ test: setup wasm ## Run every test against the real parts
 	@cargo test --quiet --workspace --exclude edge-guard --exclude contract-suite --doc
 
 .PHONY: bench
-bench: setup build ## Bare Envoy and the edge side by side in one run; BENCH="--rounds 3" narrows it
+bench: setup wasm ## Bare Envoy and the edge side by side in one run; BENCH="--help" tells how to narrow it
+	@cargo build --package bench --package cutover --package authz-service --profile fast
 	@cargo bench --quiet --package authz-service --profile fast --bench decision
-	@cargo build --quiet --package bench --profile fast
 	@$(TARGET)/fast/bench $(BENCH)
 
 .PHONY: check

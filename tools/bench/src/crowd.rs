@@ -75,6 +75,11 @@ fn fill(stage: &mut Stage, variant: Variant, progress: &Progress) -> Vec<Measure
         asked += one.requests;
         slices.push(one);
     }
+    if asked < SESSIONS as u64 {
+        progress.say(&format!(
+            "only {asked} of {SESSIONS} sessions asked in that time: this machine is slow today"
+        ));
+    }
     // Later slices of a fast machine may meet sessions again.
     slices.truncate(1);
     slices

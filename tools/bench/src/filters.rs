@@ -52,25 +52,12 @@ pub(crate) fn configuration(home: &Path, variant: Variant, place: &Place<'_>) ->
         Variant::Naive => vec![naive(), router],
     };
     // Per-route settings of filters that are not in the chain would be refused.
-    if let Some(hosts) = listener.pointer_mut(&format!("{manager}/route_config/virtual_hosts")) {
-        without_filter_settings(hosts);
-    }
+    let routes = listener.pointer_mut(&format!("{manager}/route_config")).expect("there are routes");
+    remove_everywhere(routes, "typed_per_filter_config");
     if variant == Variant::Naive {
         point_authorizer(&mut whole, place.naive);
     }
     whole
-}
-
-/// Removes the settings of filters from every route below `value`, wherever in the tree it stands.
-fn without_filter_settings(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            fields.remove("typed_per_filter_config");
-            fields.values_mut().for_each(without_filter_settings);
-        }
-        Value::Array(elements) => elements.iter_mut().for_each(without_filter_settings),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
 }
 
 /// `configuration` as the shell command `command` changes it, from its standard input to its standard output.
@@ -93,6 +80,18 @@ pub(crate) fn changed(configuration: &Value, command: &str) -> Value {
     assert!(output.status.success(), "--try {command}: it failed");
     serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|e| panic!("--try {command}: it printed no JSON: {e}"))
+}
+
+/// Takes `field` out of every object below `value`, however deep: routes may stand in trees.
+fn remove_everywhere(value: &mut Value, field: &str) {
+    match value {
+        Value::Object(map) => {
+            map.remove(field);
+            map.values_mut().for_each(|below| remove_everywhere(below, field));
+        }
+        Value::Array(all) => all.iter_mut().for_each(|below| remove_everywhere(below, field)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 fn set(value: &mut Value, pointer: &str, new: Value) {

@@ -142,12 +142,17 @@ fn main() -> ExitCode {
     } else {
         let progress = Progress::begin();
         let load_at_start = machine::load();
-        let results = run(&arguments, &progress);
-        let figures = report::figures(&results, &machine::figures(&load_at_start), progress.seconds());
+        let figures_of = |results: &Results| {
+            report::figures(results, &machine::figures(&load_at_start), progress.seconds())
+        };
+        // Kept after every part, so that an experiment that fails does not take the others with it.
+        let keep = |results: &Results| report::write(&arguments.out, &format!("{:#}\n", figures_of(results)));
+        let results = run(&arguments, &progress, &keep);
+        let figures = figures_of(&results);
         if !arguments.json {
             report::print(&results, &figures);
         }
-        report::write(&arguments.out, &format!("{figures:#}\n"));
+        eprintln!("{}", arguments.out.display());
         figures
     };
     if arguments.json {
@@ -159,7 +164,8 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn run(arguments: &Arguments, progress: &Progress) -> Results {
+/// Measures what was asked for, and has what there is kept after each part.
+fn run(arguments: &Arguments, progress: &Progress, keep: &dyn Fn(&Results)) -> Results {
     let duration = Duration::from_secs(arguments.seconds);
     let rounds = usize::from(arguments.rounds);
     if arguments.wants("connections") {
@@ -188,25 +194,32 @@ fn run(arguments: &Arguments, progress: &Progress) -> Results {
     stage.prepare_sessions(1);
     let mut results =
         Results { lines: rows(&mut stage, &wanted, rounds, duration, progress), findings: Vec::new() };
+    keep(&results);
     if arguments.wants("crowd") {
         results.lines.extend(crowd::run(&mut stage, duration, progress));
+        keep(&results);
     }
     // Fewer rounds suffice beside the table: each gives thousands of latencies or one cost.
     let fewer = rounds.min(3);
     if arguments.wants("tail") {
         results.findings.push(tail::run(&mut stage, fewer, duration, progress));
+        keep(&results);
     }
     if arguments.wants("routes") {
         results.findings.push(size::routes(&mut stage, backend, fewer, duration, progress));
+        keep(&results);
     }
     if arguments.wants("authorizer") {
         results.findings.push(size::authorizer(&arguments.out.with_file_name("authorizer.json")));
+        keep(&results);
     }
     if arguments.wants("connections") {
         results.findings.push(extremes::connections(&mut stage, duration, progress));
+        keep(&results);
     }
     if arguments.wants("bodies") {
         results.findings.push(extremes::bodies(&mut stage, progress));
+        keep(&results);
     }
     results
 }
@@ -219,10 +232,14 @@ fn rows(
     duration: Duration,
     progress: &Progress,
 ) -> Vec<Line> {
-    let runs: Vec<Row> = wanted.iter().copied().filter(|row| stage.has(row.variant)).collect();
-    let needs_bare = |row: &Row| runs.iter().any(|one| one.protocol.bare() == row.key);
-    let runs: Vec<Row> =
-        ROWS.into_iter().filter(|row| needs_bare(row) || runs.iter().any(|one| one.key == row.key)).collect();
+    let mut runs: Vec<Row> = wanted.iter().copied().filter(|row| stage.has(row.variant)).collect();
+    // Without bare Envoy beside it, a row says nothing.
+    for bare in ROWS.into_iter().filter(|row| row.variant == Variant::Bare) {
+        let missing = runs.iter().all(|row| row.key != bare.key);
+        if missing && runs.iter().any(|row| row.protocol == bare.protocol) {
+            runs.insert(0, bare);
+        }
+    }
     let mut measured: BTreeMap<&str, Vec<Measured>> = BTreeMap::new();
     for row in &runs {
         // Connections and caches are warm before anything counts.

@@ -24,8 +24,9 @@ impl Progress {
 
     /// One measurement.
     pub(crate) fn round(&self, what: &str, one: &Measured) {
+        let refused = if one.refused > 0 { format!("  {} refused", one.refused) } else { String::new() };
         self.say(&format!(
-            "{what:<26} {:>7.0} requests/s  {:>6.1} µs Envoy  {:>6.1} µs authorizer",
+            "{what:<26} {:>7.0} requests/s  {:>6.1} µs Envoy  {:>6.1} µs authorizer{refused}",
             one.rate, one.envoy_us, one.authorizer_us
         ));
     }

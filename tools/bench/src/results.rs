@@ -70,6 +70,7 @@ impl Line {
                 json!({
                     "rate": rounded(one.rate), "p99_ms": rounded(one.p99_ms),
                     "envoy_us": rounded(one.envoy_us), "authorizer_us": rounded(one.authorizer_us),
+                    "requests": one.requests, "refused": one.refused,
                     "bare_rate": rounded(bare.rate), "bare_envoy_us": rounded(bare.envoy_us),
                 })
             })
