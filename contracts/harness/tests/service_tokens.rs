@@ -1,5 +1,5 @@
 //! Service tokens against the real edge and the real auth service: how one is got, and where it counts.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

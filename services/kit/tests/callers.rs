@@ -1,4 +1,5 @@
 //! Who gets through each extractor: a person, a service, a client, and nobody in another's place.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::sync::Arc;
 

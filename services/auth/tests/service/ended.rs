@@ -3,7 +3,6 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use clock::{Clock as _, SystemClock};
 use futures_util::StreamExt as _;
 use harness::{Redis, Signal};
 use serde_json::{Value, json};
@@ -99,8 +98,8 @@ async fn a_logout_is_announced_through_redis_and_fails_without_it() {
 async fn it_starts_before_redis_does_and_tells_it_what_ended_once_it_is_there() {
     let mut redis = Redis::start();
     let app = TestApp::on_both(None, Some(redis.url())).await;
-    // Redis drops by its own clock what is over.
-    app.clock.advance_seconds(SystemClock.now().seconds().saturating_sub(app.now()));
+    // Redis drops what is over by its own clock.
+    app.clock.advance_seconds(harness::tokens::now().saturating_sub(app.now()));
     let pair = app.login("demo@example.com").await;
     assert_eq!(app.logout(&pair).await.status, 204);
     let session = pair.claim("sid");
@@ -108,6 +107,7 @@ async fn it_starts_before_redis_does_and_tells_it_what_ended_once_it_is_there() 
 
     // Gone, with everything that it knew; the database still knows who signed out.
     redis.process().signal(Signal::Kill);
+    redis.process().wait(Duration::from_secs(20));
     let started = auth::app(&app.settings, std::sync::Arc::new(app.clock.clone())).await;
     started.expect("it starts without Redis");
     let mut connection = validity::connect(&redis.url()).unwrap();

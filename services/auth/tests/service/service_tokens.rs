@@ -107,13 +107,15 @@ fn form(assertion: &str) -> [(&str, &str); 3] {
 
 /// Waits until `holds`, for twenty seconds at most: how soon is not what is asserted here.
 async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let mut held = false;
     for _ in 0..200 {
-        if holds().await {
-            return;
+        held = holds().await;
+        if held {
+            break;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    panic!("never: {what}");
+    assert!(held, "never: {what}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,7 +139,7 @@ async fn a_changed_list_of_services_counts_without_a_restart() {
 
     // A file that makes no sense changes nothing.
     write(&text.replace("policies:", "polices:"));
-    tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
     assert_eq!(scope().await, (200, Some("users.read".to_owned())));
 
     // Another key for the same service: the old one is nobody's from then on.
