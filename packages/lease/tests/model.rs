@@ -3,7 +3,6 @@
 //!
 //! The oracle knows only what must never happen: a use of a lease that was not granted to this credential in this
 //! class, or past its life by either clock, or more often than granted, or a second after what it rests on ended.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on should stop")]
 
 use std::collections::HashMap;
 
