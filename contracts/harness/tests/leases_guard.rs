@@ -3,14 +3,16 @@
 
 mod leases_guard {
     pub(crate) mod authorizer;
+    pub(crate) mod trapping;
 }
 
 use std::time::{Duration, Instant};
 
 use harness::wire::Answer;
-use harness::{Backend, Edge, Part};
+use harness::{Backend, Edge, EdgeBuilder, Part};
 use lease::{Ended, Tag};
 use leases_guard::authorizer::{StandIn, grant};
+use leases_guard::trapping;
 
 const LEASED: (&str, &str) =
     ("signed-in: { kind: session }", "signed-in: { kind: session, lease: { seconds: 20 } }");
@@ -23,8 +25,12 @@ struct Stage {
 
 /// An edge with leases before a backend, and an authorizer that grants one for `/books`.
 fn stage(policy: &str) -> Stage {
+    stage_on(Edge::dev(), policy)
+}
+
+fn stage_on(edge: EdgeBuilder, policy: &str) -> Stage {
     let backend = Backend::plain();
-    let mut edge = Edge::dev()
+    let mut edge = edge
         .replace(LEASED.0, policy)
         .every_backend(backend.address())
         .without(Part::Authz)
@@ -208,4 +214,32 @@ fn on_outage_lease_lives_on_but_not_past_what_was_told() {
     stage.authorizer.script().feed = Some(Ended::Tags(vec![Tag(1)]));
     std::thread::sleep(Duration::from_secs(1));
     assert!(stage.asks("a"));
+}
+
+#[test]
+fn after_a_trap_no_lease_counts_until_the_feed_is_heard_again() {
+    let home = tempfile::tempdir().unwrap();
+    let module = home.path().join("trapping.wasm");
+    std::fs::write(&module, trapping::module(&std::fs::read(harness::guard()).unwrap())).unwrap();
+    let edge = Edge::dev().variable("CUTOVER_GUARD", &module.display().to_string());
+    // Such leases live on while nobody says what ended, so it is the trap alone that stops them.
+    let stage = stage_on(edge, "signed-in: { kind: session, lease: { seconds: 25, on_outage: lease } }");
+    stage.authorizer.script().grant = Some(grant("books", |grant| grant.lifetime_ms = 25_000));
+    assert!(stage.asks("a") && !stage.asks("a"));
+    stage.authorizer.script().grant = None;
+    stage.authorizer.script().feed = None;
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(!stage.asks("a"), "nothing was told, so it lives");
+
+    let headers = 0..=trapping::MOST;
+    let trap = headers.fold(stage.edge.get("/books/1"), |request, n| request.header(format!("x-{n}"), "1"));
+    assert!((500..=503).contains(&trap.send().status), "it traps");
+    // It starts anew after a pause; meanwhile nothing passes, and what passes first is checked.
+    let checks = stage.checks(|stage| stage.until("the guard works", |stage| stage.get("a").status == 200));
+    assert_eq!(checks, 1, "the first request that passes is checked");
+    for _ in 0..20 {
+        assert!(stage.asks("a"), "nothing has been heard yet");
+    }
+    stage.authorizer.script().feed = Some(Ended::Tags(vec![]));
+    stage.until("what is in the slot is used again", |stage| !stage.asks("a"));
 }

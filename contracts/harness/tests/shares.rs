@@ -11,6 +11,11 @@ use serde_json::{Value, json};
 
 const BOOKS: &str = "prefix: /books, policy: signed-in, to: legacy, answers: library";
 
+/// The edge that all of this is about; `leases_shares.rs` has all of it hold on another.
+pub(crate) fn dev() -> EdgeBuilder {
+    Edge::dev()
+}
+
 /// Two backends that say their own name.
 struct Two {
     legacy: Backend,
@@ -27,7 +32,7 @@ impl Two {
 
     /// The dev edge with these words for `/books`.
     fn edge(&self, words: &str) -> EdgeBuilder {
-        Edge::dev()
+        crate::dev()
             .replace(BOOKS, words)
             .stand_in("LEGACY_ADDRESS", self.legacy.address())
             .stand_in("USERS_ADDRESS", self.users.address())

@@ -14,7 +14,7 @@ macro_rules! scripts {
             #[test]
             fn $name() {
                 let stand = $target;
-                if let Err(failure) = stand.target().run($script) {
+                if let Err(failure) = stand.run($script) {
                     panic!("\n{failure}");
                 }
             }
@@ -36,6 +36,11 @@ fn every_file_parses() {
         .map(|fault| fault.to_string())
         .collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn every_file_is_run_with_leases_too() {
+    assert_eq!(edge::SCRIPTS, edge::leased::SCRIPTS);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use contract_suite::{Target, contracts_dir};
+use contract_suite::{Failure, Target, contracts_dir};
 
 scripts! {
     Legacy::start();
@@ -57,8 +57,8 @@ impl Legacy {
         Self { server, home, api }
     }
 
-    fn target(&self) -> Target {
-        Target::new(&self.api, self.home.path())
+    fn run(&self, script: &str) -> Result<(), Failure> {
+        Target::new(&self.api, self.home.path()).run(script)
     }
 }
 

@@ -1,0 +1,58 @@
+//! Shares on an edge with leases: every promise of `shares.rs` holds, and what is decided by who the caller is, is never
+//! leased, because a leased request is matched once, before anybody knows who it is.
+
+use std::time::{Duration, Instant};
+
+use harness::{Backend, Edge, EdgeBuilder};
+
+#[path = "shares.rs"]
+mod shares;
+
+/// What `shares.rs` starts from.
+pub(crate) fn dev() -> EdgeBuilder {
+    shares::dev().replace("signed-in: { kind: session }", "signed-in: { kind: session, lease: {} }")
+}
+
+/// How many requests leases serve while `act` asks.
+fn leased(edge: &Edge, act: impl FnOnce()) -> u64 {
+    let served = || edge.envoy_stat("wasmcustom.cutover_guard_leased").unwrap_or_default();
+    let before = served();
+    act();
+    served() - before
+}
+
+#[test]
+fn what_is_decided_by_who_the_caller_is_is_never_leased() {
+    for (to, is_leased) in [
+        ("to: legacy", true),
+        // By chance or by the client's own cookie: known before the caller is.
+        ("to: { legacy: 50, users: 50 }", true),
+        ("to: { legacy: 50, users: 50, sticky: { cookie: device } }", true),
+        ("to: { legacy: 50, users: 50, sticky: session }", false),
+        ("to: { legacy: 50, users: 50, sticky: tenant }", false),
+        ("to: legacy, canary: [{ header: x-madome-auth-role, value: '1', to: users }]", false),
+    ] {
+        let backend = Backend::plain();
+        let edge = dev()
+            .replace(
+                "prefix: /books, policy: signed-in, to: legacy, answers: library",
+                &format!("prefix: /books, policy: signed-in, {to}, answers: library"),
+            )
+            .every_backend(backend.address())
+            .start();
+        let ask = |target: &str, token: &str| {
+            assert_eq!(edge.get(target).token(token).send().status, 200, "{to}: {target}");
+        };
+        // Another route of the same policy shows that leases serve at all.
+        let (token, end) = (edge.mint().good(1), Instant::now() + Duration::from_secs(20));
+        while leased(&edge, || ask("/users/@me", &token)) == 0 {
+            assert!(Instant::now() < end, "{to}: leases do not serve");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let served = leased(&edge, || (0..20).for_each(|_| ask("/books/1", &token)));
+        assert_eq!(served > 0, is_leased, "{to}: {served} of 20 were leased");
+        // Nor does the lease of another route of that policy serve this one: it lasts, and is asked for in between.
+        let mixed = leased(&edge, || (0..10).for_each(|_| ask("/users/@me", &token)));
+        assert!(mixed > 0, "{to}: the other route is leased still");
+    }
+}
