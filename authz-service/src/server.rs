@@ -29,6 +29,13 @@ const MAX_CHECK_BYTES: usize = 1_310_720;
 /// takes microseconds: more would only wait here instead of there.
 const MAX_STREAMS: u32 = 1_024;
 
+/// How many checks that were given up before they were taken one connection may hold; one more closes it, and with
+/// it every check beside them. Envoy gives a check up after its deadline, 200 ms by default, so when this program
+/// cannot run for a moment, as many as [`MAX_STREAMS`] come back at once, and as many again with each further
+/// deadline. Four deadlines are 0.8 s, close to the longest deadline that there is; the library's own bound of 20
+/// would let one short pause fail everything that is open. Each costs some hundred bytes until it is taken.
+const MAX_RESETS: usize = 4 * 1_024;
+
 /// How often health is compared with readiness. Envoy asks about once a second.
 const HEALTH_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -121,6 +128,7 @@ pub async fn serve(
     let grpc = Server::builder()
         .tcp_nodelay(true)
         .max_concurrent_streams(MAX_STREAMS)
+        .http2_max_pending_accept_reset_streams(Some(MAX_RESETS))
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
         .serve_with_incoming_shutdown(

@@ -23,6 +23,7 @@ mod matches;
 mod matrix;
 mod pushed;
 mod replicas;
+mod resets;
 mod services;
 mod spans;
 mod tenants;
