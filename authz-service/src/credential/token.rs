@@ -147,8 +147,9 @@ impl<'t> Unverified<'t> {
         if !key.verifies(self.signed.as_bytes(), self.signature) {
             return Err(TokenFault::BadSignature);
         }
-        let payload = canonical(self.payload)?;
-        let raw: RawClaims = serde_json::from_slice(&payload).map_err(|_| TokenFault::WrongClaims)?;
+        // The parser does not look into members that it skips: what is not UTF-8 is not JSON (RFC 8259, section 8.1).
+        let payload = String::from_utf8(canonical(self.payload)?).map_err(|_| TokenFault::WrongClaims)?;
+        let raw: RawClaims = serde_json::from_str(&payload).map_err(|_| TokenFault::WrongClaims)?;
         SignedClaims::from_raw(self.header, raw).ok_or(TokenFault::WrongClaims)
     }
 }
