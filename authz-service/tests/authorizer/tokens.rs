@@ -193,6 +193,20 @@ async fn only_canonical_base64url() {
 }
 
 #[tokio::test]
+async fn claims_that_are_no_text_are_not_believed_whoever_signed_them() {
+    let authz = Authz::start().await;
+    let key = &authz.home.session;
+    let text = claims_with(&json!({ "note": "books.read" })).to_string();
+    let mut claims = text.clone().into_bytes();
+    let at = text.find("books").unwrap();
+    claims[at] = 0xff;
+    let header = key.header().to_string();
+    let asked = |claims: &[u8]| authz.ask(authz.check("me").session(&key.sign_bytes(&header, claims)));
+    assert_eq!(asked(text.as_bytes()).await.status, 200);
+    asked(&claims).await.expect(401, "token_wrong_claims");
+}
+
+#[tokio::test]
 async fn claims_of_the_wrong_shape() {
     let authz = Authz::start().await;
     let key = &authz.home.session;

@@ -56,6 +56,11 @@ impl Es256 {
 
     /// Signs any two texts.
     pub(crate) fn sign(&self, header: &str, claims: &str) -> String {
+        self.sign_bytes(header, claims.as_bytes())
+    }
+
+    /// Signs claims that need not be text.
+    pub(crate) fn sign_bytes(&self, header: &str, claims: &[u8]) -> String {
         let message = format!("{}.{}", part(header), part(claims));
         let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &self.key, Algorithm::ES256).unwrap();
         format!("{message}.{signature}")
