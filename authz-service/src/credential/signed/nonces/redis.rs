@@ -16,7 +16,7 @@ use super::{Spent, Window};
 use crate::decision::Failure;
 
 /// A Redis nearby answers within a millisecond. Envoy waits 200 ms for the whole decision.
-const PATIENCE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_millis(50);
 /// How often the beginning is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
