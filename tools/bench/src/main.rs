@@ -36,7 +36,7 @@ use clap::Parser;
 use load::{Measured, measure};
 use progress::Progress;
 use results::{Line, Results};
-use stage::{PATH, Stage};
+use stage::{PATH, Stage, Tried};
 use variants::{ROWS, Row, Variant};
 
 /// What is measured beside the rows, by name.
@@ -64,6 +64,7 @@ Examples (make bench BENCH=\"…\"):
   --rounds 3 --only warm,cold,lua_jwt_cached
   --only tail --rounds 5 --seconds 4
   --only cold --try ./change.py           beside it with another setting
+  --only warm --of warm --try ./change.py the same with leases
   --chart docs/performance.svg            measure, then draw the chart
   --from target/bench/latest.json --chart docs/performance.svg   only draw it";
 
@@ -80,10 +81,13 @@ struct Arguments {
     /// Measure only these rows and experiments, by name, separated by commas (default: all).
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     only: Vec<String>,
-    /// One more row: the cold edge with its Envoy configuration (JSON) passed through this shell command. To find
+    /// One more row: an edge with its Envoy configuration (JSON) passed through this shell command. To find
     /// out what a setting costs. Can be given several times.
     #[arg(long = "try", value_name = "COMMAND")]
     tries: Vec<String>,
+    /// Which edge `--try` changes.
+    #[arg(long, value_enum, default_value = "cold")]
+    of: TriedEdge,
     /// Print the figures as JSON instead of the table.
     #[arg(long)]
     json: bool,
@@ -102,6 +106,24 @@ struct Arguments {
     /// The public keys of the naive authorizer.
     #[arg(long, hide = true)]
     keys: Option<PathBuf>,
+}
+
+/// Which edge `--try` changes.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum TriedEdge {
+    /// The edge with a full check on every request.
+    Cold,
+    /// The edge with leases.
+    Warm,
+}
+
+impl TriedEdge {
+    const fn variant(self) -> Variant {
+        match self {
+            Self::Cold => Variant::Cold,
+            Self::Warm => Variant::Warm,
+        }
+    }
 }
 
 impl Arguments {
@@ -171,13 +193,18 @@ fn run(arguments: &Arguments, progress: &Progress, keep: &dyn Fn(&Results)) -> R
     if arguments.wants("connections") {
         extremes::allow_open_files();
     }
-    let tried = (0_u8..).zip(&arguments.tries).map(|(number, command)| variants::tried(number, command));
+    let edge = arguments.of.variant();
+    let tried =
+        (0_u8..).zip(&arguments.tries).map(|(number, command)| variants::tried(number, edge, command));
     let table: Vec<Row> = ROWS.into_iter().chain(tried).collect();
     let is_tried = |row: &Row| matches!(row.variant, Variant::Tried(_));
     let wanted: Vec<Row> =
         table.iter().copied().filter(|row| arguments.wants(row.key) || is_tried(row)).collect();
     let mut variants = vec![Variant::Bare];
     variants.extend(wanted.iter().map(|row| row.variant));
+    if !arguments.tries.is_empty() {
+        variants.push(edge);
+    }
     // The experiments ask the edge as it is meant to run.
     if EXPERIMENTS.iter().any(|name| arguments.wants(name)) {
         variants.push(Variant::Warm);
@@ -190,7 +217,8 @@ fn run(arguments: &Arguments, progress: &Progress, keep: &dyn Fn(&Results)) -> R
     }
     progress.say("starting the edge and the alternatives");
     let backend = backend::start();
-    let mut stage = Stage::set(backend, &unique, &arguments.tries);
+    let tried = Tried { edge, commands: arguments.tries.clone() };
+    let mut stage = Stage::set(backend, &unique, &tried);
     stage.prepare_sessions(1);
     let mut results =
         Results { lines: rows(&mut stage, &wanted, rounds, duration, progress), findings: Vec::new() };

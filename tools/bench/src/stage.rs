@@ -17,6 +17,15 @@ use crate::variants::Variant;
 /// The path that everybody asks for; its route asks for a signed-in person.
 pub(crate) const PATH: &str = "/users/@me";
 
+/// What is tried out beside an edge as it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Tried {
+    /// The edge whose configuration is changed: cold or warm.
+    pub(crate) edge: Variant,
+    /// The commands that change it, one for each row.
+    pub(crate) commands: Vec<String>,
+}
+
 /// The running edges, and an Envoy for each other variant.
 pub(crate) struct Stage {
     cold: Edge,
@@ -24,8 +33,8 @@ pub(crate) struct Stage {
     envoys: Vec<(Variant, Process, Port)>,
     naive: Option<(Process, Port)>,
     sessions: Vec<Sessions>,
-    /// The commands of `--try`.
-    changes: Vec<String>,
+    /// What `--try` changes: the edge, and the commands.
+    tried: Tried,
     directory: tempfile::TempDir,
 }
 
@@ -54,7 +63,7 @@ pub(crate) fn target_of(edge: &mut Edge) -> Target {
 impl Stage {
     /// Starts what `variants` need, before `backend`. The edge without leases always runs: the configuration of
     /// the other variants is taken from it.
-    pub(crate) fn set(backend: SocketAddr, variants: &[Variant], changes: &[String]) -> Self {
+    pub(crate) fn set(backend: SocketAddr, variants: &[Variant], tried: &Tried) -> Self {
         let (with, without) = edge_files();
         let cold = edge(&without, backend);
         let warm = variants.contains(&Variant::Warm).then(|| {
@@ -73,7 +82,7 @@ impl Stage {
             envoys: Vec::new(),
             naive: None,
             sessions: Vec::new(),
-            changes: changes.to_vec(),
+            tried: tried.clone(),
             directory,
         };
         stage.settle();
@@ -128,9 +137,7 @@ impl Stage {
                 let naive = self.naive.as_ref().map(|(process, _)| process.id());
                 let authorizer = match variant {
                     Variant::Naive => naive,
-                    Variant::Tried(_) | Variant::Cold | Variant::Warm => {
-                        Some(self.cold.part(Part::Authz).id())
-                    }
+                    Variant::Tried(_) | Variant::Cold | Variant::Warm => Some(self.tried_edge_authorizer()),
                     Variant::Bare
                     | Variant::Guard
                     | Variant::Jwt
@@ -165,6 +172,17 @@ impl Stage {
         }
     }
 
+    /// The edge that `--try` changes. Its authorizer decides for what is tried, too.
+    fn tried_edge(&self) -> &Edge {
+        let warm = self.warm.as_ref().filter(|_| self.tried.edge == Variant::Warm);
+        warm.unwrap_or(&self.cold)
+    }
+
+    fn tried_edge_authorizer(&mut self) -> u32 {
+        let warm = self.warm.as_mut().filter(|_| self.tried.edge == Variant::Warm);
+        warm.unwrap_or(&mut self.cold).part(Part::Authz).id()
+    }
+
     fn access_log(&self, variant: Variant) -> PathBuf {
         self.directory.path().join(format!("{}.access.json", variant.name()))
     }
@@ -177,9 +195,20 @@ impl Stage {
             naive: self.naive.as_ref().map_or(0, |(_, port)| port.number()),
             log: &self.access_log(variant),
         };
-        let mut configuration = filters::configuration(self.cold.home(), variant, &place);
+        let home = match variant {
+            Variant::Tried(_) => self.tried_edge().home(),
+            Variant::Bare
+            | Variant::Guard
+            | Variant::Jwt
+            | Variant::JwtCached
+            | Variant::LuaJwtCached
+            | Variant::Naive
+            | Variant::Cold
+            | Variant::Warm => self.cold.home(),
+        };
+        let mut configuration = filters::configuration(home, variant, &place);
         if let Variant::Tried(number) = variant
-            && let Some(command) = self.changes.get(usize::from(number))
+            && let Some(command) = self.tried.commands.get(usize::from(number))
         {
             configuration = filters::changed(&configuration, command);
         }

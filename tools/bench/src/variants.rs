@@ -21,7 +21,7 @@ pub(crate) enum Variant {
     Cold,
     /// The edge as its file says, with leases.
     Warm,
-    /// The cold edge with its configuration changed by a command of `--try`, counted from 0.
+    /// An edge with its configuration changed by a command of `--try`, counted from 0.
     Tried(u8),
 }
 
@@ -104,10 +104,10 @@ impl Protocol {
 }
 
 /// The row of the command with this number.
-pub(crate) fn tried(number: u8, command: &str) -> Row {
+pub(crate) fn tried(number: u8, edge: Variant, command: &str) -> Row {
     let variant = Variant::Tried(number);
     // A handful of them, and they live as long as the program.
     let key = Box::leak(variant.name().into_boxed_str());
-    let title = Box::leak(format!("cold, {command:.36}").into_boxed_str());
+    let title = Box::leak(format!("{}, {command:.36}", edge.name()).into_boxed_str());
     row(key, title, variant, Protocol::H1, 1)
 }
