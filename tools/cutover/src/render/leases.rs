@@ -5,7 +5,6 @@ use edge_config::edge::{LeaseMethods, LeasePolicy, OnOutage, Route};
 use header_rules::config::{LeaseClass, LeaseRoute, LeaseRules, PluginConfig};
 use serde_json::{Value, json};
 
-use super::metadata::filter;
 use super::{Paths, TemplateError, listener};
 
 /// The filter state that the guard sets when a lease serves a request, and its value. Filter state is out of reach
@@ -64,26 +63,34 @@ fn leased<'e>(edge: &'e Edge, name: &'e str) -> impl Iterator<Item = (&'e Route,
         .filter_map(|route| Some((route, edge.lease_of(route)?)))
 }
 
-/// The second role of the guard's module, right behind the authorizer: it keeps what was granted. It runs only when
-/// the authorizer did, so nobody else pays for it.
-pub(super) fn keeper(edge: &Edge, name: &str, paths: &Paths) -> Result<Option<Value>, TemplateError> {
-    if rules(edge, name).is_none() {
-        return Ok(None);
-    }
+/// The second role of the guard's module: it keeps what the authorizer granted.
+pub(super) fn keeper(edge: &Edge, name: &str, paths: &Paths) -> Result<Value, TemplateError> {
     let config = PluginConfig::Keeper { revision: edge.revision.0.clone() };
-    let plugin = listener::plugin(edge, name, paths, &config)?;
-    Ok(Some(unless_leased(filter::KEEPER, &plugin)))
+    listener::plugin(edge, name, paths, &config)
 }
 
-/// A filter that is passed over when a lease serves the request.
-pub(super) fn unless_leased(name: &str, typed_config: &Value) -> Value {
+/// Filters that run, in this order, unless a lease serves the request. When one does, none of them is even made: a
+/// filter that is made to be skipped costs a request more than the guard's whole lease
+/// (docs/performance.md).
+///
+/// Envoy goes on behind the whole stage when a filter that waited is done, so nothing in it may stand behind one that
+/// waits; that is why there are two of them. Whatever Envoy looks up by a filter's name (settings of a route, dynamic
+/// metadata), it looks up by the name of the stage.
+pub(super) fn unless_leased(stage: &str, filters: &[(&str, Value)]) -> Value {
+    let chain: Vec<Value> = filters
+        .iter()
+        .map(|(name, typed_config)| json!({ "name": name, "typed_config": typed_config }))
+        .collect();
     json!({
-        "name": name,
+        "name": stage,
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.common.matching.v3.ExtensionWithMatcher",
-            "extension_config": { "name": name, "typed_config": typed_config },
+            "extension_config": {
+                "name": "envoy.filters.http.composite",
+                "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.composite.v3.Composite" },
+            },
             "xds_matcher": { "matcher_list": { "matchers": [{
-                "predicate": { "single_predicate": {
+                "predicate": { "not_matcher": { "single_predicate": {
                     "input": {
                         "name": "leased",
                         "typed_config": {
@@ -92,10 +99,13 @@ pub(super) fn unless_leased(name: &str, typed_config: &Value) -> Value {
                         },
                     },
                     "value_match": { "exact": MARK.1 },
-                } },
+                } } },
                 "on_match": { "action": {
-                    "name": "skip",
-                    "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.common.matcher.action.v3.SkipFilter" },
+                    "name": stage,
+                    "typed_config": {
+                        "@type": "type.googleapis.com/envoy.extensions.filters.http.composite.v3.ExecuteFilterAction",
+                        "filter_chain": { "typed_config": chain },
+                    },
                 } },
             }] } },
         },

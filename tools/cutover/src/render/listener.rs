@@ -6,8 +6,8 @@ use header_rules::config::PluginConfig;
 use serde_json::{Value, json};
 
 use super::cluster::{insert, socket};
-use super::metadata::{REFUSAL_MARK, filter};
-use super::routes::whole_body;
+use super::metadata::{CONTENT_TYPE, NAMESPACE, REFUSAL_MARK, filter};
+use super::routes::{header, whole_body};
 use super::template::{self, fill};
 use super::{Paths, TemplateError, access_log, decided, guard, leases, seconds};
 
@@ -26,29 +26,28 @@ pub(super) fn render(
     fill(&mut manager, NAME, "/access_log", access_log::render(name, paths)?)?;
     fill(&mut manager, NAME, "/local_reply_config", authorizer_is_gone())?;
     let rules = PluginConfig::Guard(Box::new(guard::config(edge, name, listener)));
-    let mut filters =
-        vec![json!({ "name": filter::GUARD, "typed_config": plugin(edge, name, paths, &rules)? })];
-    match leases::keeper(edge, name, paths)? {
-        Some(keeper) => filters.extend([
-            // On a lease the guard writes the identity, over whatever was there: it must not go away again.
-            leases::unless_leased(filter::SECOND_WALL, &second_wall(edge)),
-            leases::unless_leased(filter::AUTHORIZER, &authorizer(edge)?),
-            keeper,
-            refusal(),
-            // Filter state is out of reach of every client, so that a lease is as good a proof as the header.
-            leases::unless_leased(filter::DECIDED, &decided::filter()),
-        ]),
-        None => filters.extend([
-            json!({ "name": filter::SECOND_WALL, "typed_config": second_wall(edge) }),
-            json!({ "name": filter::AUTHORIZER, "typed_config": authorizer(edge)? }),
-            refusal(),
-            json!({ "name": filter::DECIDED, "typed_config": decided::filter() }),
-        ]),
+    let rules = plugin(edge, name, paths, &rules)?;
+    let wall = (filter::SECOND_WALL, second_wall(edge));
+    let refusal = (filter::REFUSAL, refusal());
+    let authorizer = (filter::AUTHORIZER, authorizer(edge)?);
+    let decided = (filter::DECIDED, decided::filter());
+    let mut filters = vec![plain((filter::GUARD, rules))];
+    if leases::rules(edge, name).is_some() {
+        // On a lease the guard writes the identity, over whatever was there: the wall must not take it away again. And
+        // filter state is out of reach of every client, so that a lease is as good a proof of a decision as the header.
+        let keeper = (filter::KEEPER, leases::keeper(edge, name, paths)?);
+        filters.push(leases::unless_leased(filter::AUTHORIZER, &[wall, refusal, authorizer]));
+        filters.push(leases::unless_leased(filter::DECIDED, &[keeper, decided]));
+    } else {
+        filters.extend([wall, refusal, authorizer, decided].map(plain));
     }
-    filters.extend([json!({ "name": filter::ROUTER, "typed_config": {
+    filters.push(plain((
+        filter::ROUTER,
+        json!({
             "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
             "suppress_envoy_headers": true,
-        } })]);
+        }),
+    )));
     fill(&mut manager, NAME, "/http_filters", Value::Array(filters))?;
     Ok(json!({
         "name": name,
@@ -139,38 +138,46 @@ fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
     Ok(config)
 }
 
+/// A filter that every request passes.
+fn plain((name, typed_config): (&str, Value)) -> Value {
+    json!({ "name": name, "typed_config": typed_config })
+}
+
 /// Envoy cannot send a body without a content type, and some clients know refusals that have none. A refusal
-/// that the edge made carries a mark; this filter runs for marked answers alone, settles their content type as
-/// the route says, and takes the mark off.
+/// that the edge made carries a mark; this filter runs for marked answers alone, gives them the content type that
+/// the route's metadata names, or none, and takes the mark off.
 fn refusal() -> Value {
+    let content_type = format!("%METADATA(ROUTE:{NAMESPACE}:{CONTENT_TYPE})%");
     json!({
-        "name": filter::REFUSAL,
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.common.matching.v3.ExtensionWithMatcher",
-            "extension_config": {
-                "name": "envoy.filters.http.header_mutation",
-                "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
-                    "mutations": { "response_mutations": [{ "remove": REFUSAL_MARK }] },
-                },
+        "@type": "type.googleapis.com/envoy.extensions.common.matching.v3.ExtensionWithMatcher",
+        "extension_config": {
+            "name": "envoy.filters.http.header_mutation",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+                "mutations": { "response_mutations": [
+                    { "remove": REFUSAL_MARK },
+                    { "remove": "content-type" },
+                    // Nothing is added when the metadata has none.
+                    { "append": header("content-type", &content_type) },
+                ] },
             },
-            "xds_matcher": { "matcher_list": { "matchers": [{
-                "predicate": { "not_matcher": { "single_predicate": {
-                    "input": {
-                        "name": "mark",
-                        "typed_config": {
-                            "@type": "type.googleapis.com/envoy.type.matcher.v3.HttpResponseHeaderMatchInput",
-                            "header_name": REFUSAL_MARK,
-                        },
-                    },
-                    "value_match": { "exact": "1" },
-                } } },
-                "on_match": { "action": {
-                    "name": "skip",
-                    "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.common.matcher.action.v3.SkipFilter" },
-                } },
-            }] } },
         },
+        "xds_matcher": { "matcher_list": { "matchers": [{
+            "predicate": { "not_matcher": { "single_predicate": {
+                "input": {
+                    "name": "mark",
+                    "typed_config": {
+                        "@type": "type.googleapis.com/envoy.type.matcher.v3.HttpResponseHeaderMatchInput",
+                        "header_name": REFUSAL_MARK,
+                    },
+                },
+                "value_match": { "exact": "1" },
+            } } },
+            "on_match": { "action": {
+                "name": "skip",
+                "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.common.matcher.action.v3.SkipFilter" },
+            } },
+        }] } },
     })
 }
 

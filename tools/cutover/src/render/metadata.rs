@@ -3,6 +3,9 @@
 /// The namespace of what a route tells the access log.
 pub(super) const NAMESPACE: &str = "cutover";
 
+/// What a refusal of the route's is sent as; absent when its clients expect no content type.
+pub(super) const CONTENT_TYPE: &str = "content_type";
+
 /// Marks a refusal of the edge's own whose `content-type` the route still has to settle. It never leaves the
 /// edge: the filter that reads it removes it.
 pub(super) const REFUSAL_MARK: &str = "x-cutover-bare";

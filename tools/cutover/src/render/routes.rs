@@ -17,7 +17,7 @@ use super::cluster::insert;
 use super::decided;
 use super::destination;
 use super::matcher::{self, Leaf};
-use super::metadata::{NAMESPACE, REFUSAL_MARK, filter};
+use super::metadata::{CONTENT_TYPE, NAMESPACE, REFUSAL_MARK, filter};
 use super::shadow;
 
 pub(super) fn table(edge: &Edge, name: &str, listener: &Listener) -> Value {
@@ -134,7 +134,6 @@ fn refusal(name: &str, path: &PathMatch, status: u16, body: &str, revision: &str
         "metadata": { "filter_metadata": { NAMESPACE: { "policy": "none", "revision": revision } } },
         "typed_per_filter_config": {
             filter::AUTHORIZER: no_decision(),
-            filter::REFUSAL: content_type(None),
             filter::DECIDED: decided::by_nobody(),
         },
     })
@@ -152,24 +151,25 @@ fn one(edge: &Edge, route: &Route, to: &Destination, exposure: Exposure) -> Valu
     // How often is a decision too, also about anybody.
     let asks_nobody = is_public && route.limits.is_empty();
     let authorizer = if asks_nobody { no_decision() } else { decision(edge, route, exposure) };
-    let mut filters = json!({
-        filter::AUTHORIZER: authorizer,
-        filter::REFUSAL: content_type(answers.and_then(|answers| answers.content_type.as_deref())),
-    });
+    let mut filters = json!({ filter::AUTHORIZER: authorizer });
     if asks_nobody {
         insert(&mut filters, filter::DECIDED, decided::by_nobody());
+    }
+    let mut told = json!({
+        "policy": route.policy,
+        "revision": edge.revision.0,
+        "backend": to.backends().collect::<Vec<_>>().join(","),
+        "unavailable": unavailable,
+    });
+    if let Some(content_type) = answers.and_then(|answers| answers.content_type.as_deref()) {
+        insert(&mut told, CONTENT_TYPE, json!(content_type));
     }
     json!({
         "name": route.name,
         "match": matching,
         "route": destination::action(edge, route, to),
         "request_headers_to_add": written_headers(edge, to, is_public),
-        "metadata": { "filter_metadata": { NAMESPACE: {
-            "policy": route.policy,
-            "revision": edge.revision.0,
-            "backend": to.backends().collect::<Vec<_>>().join(","),
-            "unavailable": unavailable,
-        } } },
+        "metadata": { "filter_metadata": { NAMESPACE: told } },
         "typed_per_filter_config": filters,
     })
 }
@@ -227,17 +227,5 @@ pub(super) fn whole_body(signatures: &Signatures) -> Value {
         "max_request_bytes": signatures.max_body_bytes,
         "allow_partial_message": false,
         "pack_as_bytes": true,
-    })
-}
-
-/// How a refusal of this route is finished: with its own content type, or with none.
-fn content_type(content_type: Option<&str>) -> Value {
-    let settle = content_type.map_or_else(
-        || json!({ "remove": "content-type" }),
-        |value| json!({ "append": header("content-type", value) }),
-    );
-    json!({
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute",
-        "mutations": { "response_mutations": [settle] },
     })
 }
