@@ -440,6 +440,13 @@ impl Edge {
         text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")?.parse().ok())
     }
 
+    /// How many requests leases have served. The guard tells five times a second, so this waits until it has.
+    #[must_use]
+    pub fn leased(&self) -> u64 {
+        std::thread::sleep(Duration::from_millis(300));
+        self.envoy_stat("wasmcustom.cutover_guard_leased").unwrap_or_default()
+    }
+
     /// The access log so far, one JSON object for each request. Waits until Envoy has written at least `count`.
     ///
     /// # Panics

@@ -166,7 +166,8 @@ fn stats_and_metrics_tell_what_happened() {
     assert!(refused["request_id"].is_string() && refused["reason"].is_string(), "{refused:#}");
     assert_eq!(backend.last().header("x-request-id").as_deref(), passed["request_id"].as_str());
 
-    // And so have the guard's counters.
+    // And so have the guard's counters, which it tells five times a second.
+    std::thread::sleep(Duration::from_millis(300));
     let envoy =
         harness::wire::Request::new(edge.address("ENVOY_ADMIN_ADDRESS"), "GET", "/stats").send().text();
     let counted = |part: &str| {

@@ -15,10 +15,9 @@ pub(crate) fn dev() -> EdgeBuilder {
 
 /// How many requests leases serve while `act` asks.
 fn leased(edge: &Edge, act: impl FnOnce()) -> u64 {
-    let served = || edge.envoy_stat("wasmcustom.cutover_guard_leased").unwrap_or_default();
-    let before = served();
+    let before = edge.leased();
     act();
-    served() - before
+    edge.leased() - before
 }
 
 #[test]

@@ -8,7 +8,8 @@
 //! offer      which credential a request offers, if exactly one
 //! record     a lease as bytes
 //! hearing    what the edge has heard, and what dies by it
-//! leases     slots in shared memory, and what a worker took out of them
+//! slots      slots in shared memory, and how a lease gets into one
+//! leases     what a worker took out of them
 //! spent      what leases served, until the authorizer has counted it
 //! ```
 //!
@@ -23,16 +24,18 @@ mod lines;
 mod offer;
 mod record;
 mod sip;
+mod slots;
 mod spent;
 mod tag;
 
 pub use feed::{Ended, Feed, FeedRequest, MAX_ENDED, PATH, Spent, WINDOW_MS};
 pub use grant::{FIELD, Grant, Told};
 pub use hearing::{FRESH_MS, Hearing};
-pub use leases::{Leases, Store};
+pub use leases::Leases;
 pub use lines::{Malformed, Unfit};
 pub use offer::{Gathered, Names, Offer};
 pub use record::{Headers, Hit};
+pub use slots::{Slots, Store};
 pub use spent::Ledger;
 pub use tag::{Kind, Tag};
 
@@ -43,6 +46,16 @@ pub struct Now {
     pub wall_ms: u64,
     /// Since some moment that is the same for every worker of one process. Never goes back.
     pub monotonic_ms: u64,
+}
+
+impl Now {
+    /// This moment moved to `monotonic_ms`, as if nobody had set the wall clock since. Who reads both clocks only now
+    /// and then, and one of them each time, hears of a wall clock that was set when they are read again.
+    #[must_use]
+    pub const fn at(self, monotonic_ms: u64) -> Self {
+        let passed = monotonic_ms.saturating_sub(self.monotonic_ms);
+        Self { wall_ms: self.wall_ms.saturating_add(passed), monotonic_ms }
+    }
 }
 
 /// Which decisions may stand in for each other: those of one policy, for one audience, under the same limits. A

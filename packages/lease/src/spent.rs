@@ -26,12 +26,6 @@ impl Ledger {
         }
     }
 
-    /// The name of a route and its policy's.
-    #[must_use]
-    pub fn names(&self, route: usize) -> Option<(&str, &str)> {
-        self.routes.get(route).map(|(route, policy)| (route.as_str(), policy.as_str()))
-    }
-
     /// What the next question reports: everything that no answered question did.
     pub fn report(&mut self) -> Vec<Spent> {
         self.lost();

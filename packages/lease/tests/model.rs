@@ -6,7 +6,9 @@
 
 use std::collections::HashMap;
 
-use lease::{Class, Ended, FRESH_MS, Feed, Grant, Leases, Now, Offer, OnOutage, Store, Tag, Told, WINDOW_MS};
+use lease::{
+    Class, Ended, FRESH_MS, Feed, Grant, Leases, Now, Offer, OnOutage, Slots, Store, Tag, Told, WINDOW_MS,
+};
 use proptest::prelude::*;
 
 /// Shared data as Envoy has it: versions that are never 0 and never come twice.
@@ -36,7 +38,7 @@ impl Store for Memory {
 #[derive(Clone, Debug)]
 enum Step {
     /// A full check of somebody's request in a class, and what it grants.
-    Grant { who: u8, class: u8, uses: u32, lifetime_ms: u32, worker: u8 },
+    Grant { who: u8, class: u8, uses: u32, lifetime_ms: u32 },
     /// A request.
     Use { who: u8, class: u8, worker: u8 },
     /// Somebody's session ends at the source.
@@ -60,8 +62,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let class = || 0_u8..2;
     let worker = || 0_u8..2;
     let step = prop_oneof![
-        4 => (who(), class(), 1_u32..40, 1_u32..25_000, worker())
-            .prop_map(|(who, class, uses, lifetime_ms, worker)| Step::Grant { who, class, uses, lifetime_ms, worker }),
+        4 => (who(), class(), 1_u32..40, 1_u32..25_000)
+            .prop_map(|(who, class, uses, lifetime_ms)| Step::Grant { who, class, uses, lifetime_ms }),
         12 => (who(), class(), worker()).prop_map(|(who, class, worker)| Step::Use { who, class, worker }),
         2 => who().prop_map(|who| Step::End { who }),
         6 => (worker(), 0_u8..150).prop_map(|(worker, late)| Step::Hear { worker, late }),
@@ -113,19 +115,22 @@ fn grant(number: usize, who: u8, uses: u32, lifetime_ms: u32) -> Grant {
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a model that is wrong fails the test")]
 fn run(slots: u32, steps: Vec<Step>) -> Result<usize, TestCaseError> {
     let mut memory = Memory::default();
-    let fresh = || Leases::new(slots, [1, 2]);
+    let slots = Slots::new(slots, [1, 2]);
+    let fresh = || Leases::new(slots);
     let mut workers = [fresh(), fresh()];
     let mut now = Now { wall_ms: 1_000_000_000, monotonic_ms: 1_000_000 };
     let mut granted: Vec<Granted> = Vec::new();
     // When somebody's session ended, and what a worker could know: when its last answer was asked for.
     let mut ended: Vec<(u8, u64)> = Vec::new();
     let mut asked: [Option<u64>; 2] = [None, None];
+    // When a worker last read both clocks: with each question, as the guard does.
+    let mut read = [now; 2];
     let (mut there, mut in_force) = (true, true);
     let mut not_in_force_since = None;
     let mut served = 0;
     for step in steps {
         match step {
-            Step::Grant { who, class: id, uses, lifetime_ms, worker } => {
+            Step::Grant { who, class: id, uses, lifetime_ms } => {
                 // Nobody is granted anything after the end.
                 if !there || !in_force || ended.iter().any(|(gone, _)| *gone == who) {
                     continue;
@@ -133,15 +138,15 @@ fn run(slots: u32, steps: Vec<Step>) -> Result<usize, TestCaseError> {
                 let token = [who; 8];
                 let text = grant(granted.len(), who, uses, lifetime_ms).encode().unwrap();
                 let grant = Grant::decode(&text).unwrap();
-                let worker = &mut workers[usize::from(worker)];
-                worker.keep(&mut memory, class(id), Offer::Cookie(&token), &grant, now);
+                slots.keep(&mut memory, class(id), Offer::Cookie(&token), &grant, now);
                 let lifetime_ms = u64::from(lifetime_ms.min(20_000));
                 granted.push(Granted { who, class: id, left: uses.min(30), lifetime_ms, at: now });
             }
             Step::Use { who, class: id, worker } => {
                 let token = [who; 8];
                 let at = usize::from(worker);
-                let Some(hit) = workers[at].take(&mut memory, class(id), Offer::Cookie(&token), now) else {
+                let known = read[at].at(now.monotonic_ms);
+                let Some(hit) = workers[at].take(&mut memory, class(id), Offer::Cookie(&token), known) else {
                     continue;
                 };
                 served += 1;
@@ -154,10 +159,10 @@ fn run(slots: u32, steps: Vec<Step>) -> Result<usize, TestCaseError> {
                 lease.left -= 1;
                 let age = now.monotonic_ms - lease.at.monotonic_ms;
                 prop_assert!(age < lease.lifetime_ms, "past its life");
-                let wall = now.wall_ms.checked_sub(lease.at.wall_ms);
+                let wall = known.wall_ms.checked_sub(lease.at.wall_ms);
                 prop_assert!(
                     wall.is_some_and(|age| age < lease.lifetime_ms),
-                    "past its life by the wall clock"
+                    "past its life by the wall clock, as it stood when it was last read"
                 );
                 let asked = asked[at];
                 prop_assert!(asked.is_some(), "before anything was heard");
@@ -176,6 +181,7 @@ fn run(slots: u32, steps: Vec<Step>) -> Result<usize, TestCaseError> {
                 ended.push((who, now.monotonic_ms));
             }
             Step::Hear { worker, late } => {
+                read[usize::from(worker)] = now;
                 if !there {
                     continue;
                 }
@@ -205,6 +211,7 @@ fn run(slots: u32, steps: Vec<Step>) -> Result<usize, TestCaseError> {
             Step::Restart { worker } => {
                 workers[usize::from(worker)] = fresh();
                 asked[usize::from(worker)] = None;
+                read[usize::from(worker)] = now;
             }
         }
     }
@@ -224,8 +231,7 @@ proptest! {
 #[test]
 fn leases_are_served_at_all() {
     let hear = |worker| Step::Hear { worker, late: 5 };
-    let mut steps =
-        vec![hear(0), hear(1), Step::Grant { who: 1, class: 0, uses: 30, lifetime_ms: 9_000, worker: 0 }];
+    let mut steps = vec![hear(0), hear(1), Step::Grant { who: 1, class: 0, uses: 30, lifetime_ms: 9_000 }];
     for index in 0..40 {
         steps.push(Step::Use { who: 1, class: 0, worker: index % 2 });
     }
@@ -236,7 +242,8 @@ fn leases_are_served_at_all() {
 #[test]
 fn a_million_sessions_take_no_more_memory_than_the_slots() {
     let mut memory = Memory::default();
-    let mut leases = Leases::new(1_024, [3, 4]);
+    let slots = Slots::new(1_024, [3, 4]);
+    let mut leases = Leases::new(slots);
     let mut now = Now { wall_ms: 1_000_000, monotonic_ms: 1_000_000 };
     let grant = grant(0, 1, 100, 10_000);
     let feed = Feed { revisions: vec![REVISION.to_owned()], reach_ms: WINDOW_MS, ended: Ended::Tags(vec![]) };
@@ -248,7 +255,7 @@ fn a_million_sessions_take_no_more_memory_than_the_slots() {
             leases.hearing.heard(REVISION, now.monotonic_ms, &feed, now);
         }
         let token = session.to_le_bytes();
-        leases.keep(&mut memory, class(0), Offer::Cookie(&token), &grant, now);
+        slots.keep(&mut memory, class(0), Offer::Cookie(&token), &grant, now);
         kept += u32::from(leases.take(&mut memory, class(0), Offer::Cookie(&token), now).is_some());
         if session == 20_000 {
             assert_eq!(memory.slots.len(), 1_024);

@@ -14,7 +14,31 @@ pub(crate) struct Counters {
     /// `cutover_guard_refused_<reason>`, in the order of [`Reason::ALL`]. Requests ended here.
     refused: [u32; Reason::ALL.len()],
     /// `cutover_guard_ids_minted`. Requests that came without an id to keep.
-    minted: u32,
+    minted: Tally,
+}
+
+/// A counter that nearly every request adds to: what it counted is told with each tick, since telling costs each time.
+pub(crate) struct Tally {
+    counter: u32,
+    untold: u32,
+}
+
+impl Tally {
+    pub(crate) fn define(name: &str) -> Result<Self, HostError> {
+        Ok(Self { counter: host::counter(name)?, untold: 0 })
+    }
+
+    pub(crate) const fn count(&mut self) {
+        self.untold = self.untold.saturating_add(1);
+    }
+
+    /// Tells what was counted since the last time.
+    pub(crate) fn tell(&mut self) -> Result<(), HostError> {
+        match std::mem::take(&mut self.untold) {
+            0 => Ok(()),
+            untold => host::add(self.counter, untold),
+        }
+    }
 }
 
 impl Counters {
@@ -27,7 +51,7 @@ impl Counters {
         for (reason, counter) in Reason::ALL.iter().zip(&mut refused) {
             *counter = host::counter(&format!("cutover_guard_refused_{}", reason.code()))?;
         }
-        Ok(Self { stripped, refused, minted: host::counter("cutover_guard_ids_minted")? })
+        Ok(Self { stripped, refused, minted: Tally::define("cutover_guard_ids_minted")? })
     }
 
     pub(crate) fn stripped(&self, rule: RuleIndex, lines: u32) -> Result<(), HostError> {
@@ -38,7 +62,12 @@ impl Counters {
         self.refused.get(reason.index()).map_or(Ok(()), |&counter| host::add(counter, 1))
     }
 
-    pub(crate) fn minted(&self) -> Result<(), HostError> {
-        host::add(self.minted, 1)
+    pub(crate) const fn minted(&mut self) {
+        self.minted.count();
+    }
+
+    /// Tells what was counted since the last time.
+    pub(crate) fn tell(&mut self) -> Result<(), HostError> {
+        self.minted.tell()
     }
 }

@@ -3,46 +3,27 @@
 use std::fmt;
 
 use header_rules::config::{Exposure, GuardConfig};
-use header_rules::{ConfigError, REQUEST_ID, RequestId, RequestIds, Rules, Verdict};
+use header_rules::{REQUEST_ID, RequestId, RequestIds, Rules, Verdict};
 
+use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::host::{self, Action, HostError};
 use crate::leasing::Leasing;
+use crate::plugin::Fault;
+
+/// How often is told what was counted, and asked what ended. With an authorizer that is at most 250 ms behind and an
+/// answer within 150 ms, what ended is dead within 600 ms, and a lost answer or two fit into a second.
+const TICK_MS: u32 = 200;
 
 /// The rules of one listener, with the worker's own source of request ids.
 pub(crate) struct Guard {
     rules: Rules,
     ids: RequestIds,
+    clock: Clock,
     counters: Counters,
     revision: String,
     exposure: Exposure,
     leasing: Option<Leasing>,
-}
-
-/// Why a guard could not be configured.
-pub(crate) enum Fault {
-    /// Not the JSON of a [`GuardConfig`].
-    Json(serde_json::Error),
-    /// The JSON makes no sense.
-    Config(ConfigError),
-    /// The host lacks something that the guard needs.
-    Host(HostError),
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Json(error) => error.fmt(f),
-            Self::Config(error) => error.fmt(f),
-            Self::Host(error) => error.fmt(f),
-        }
-    }
-}
-
-impl From<HostError> for Fault {
-    fn from(error: HostError) -> Self {
-        Self::Host(error)
-    }
 }
 
 impl Guard {
@@ -50,8 +31,10 @@ impl Guard {
     pub(crate) fn configure(config: GuardConfig) -> Result<Self, Fault> {
         let rules = Rules::compile(&config).map_err(Fault::Config)?;
         let leases = config.leases.as_ref();
+        host::leases::tick_every(TICK_MS)?;
         Ok(Self {
             ids: RequestIds::new(host::random()?),
+            clock: Clock::read()?,
             counters: Counters::define(rules.reserved_rules())?,
             rules,
             leasing: leases.map(|leases| Leasing::configure(leases, &config.revision)).transpose()?,
@@ -72,15 +55,27 @@ impl Guard {
                         self.counters.stripped(rule, removal.lines)?;
                     }
                 }
-                self.settle(edits.request_id)?;
-                if let (Some(leasing), Some(candidate)) = (&mut self.leasing, &edits.lease) {
-                    leasing.serve(candidate)?;
+                let mint = edits.request_id == RequestId::Mint;
+                let lease = self.leasing.as_mut().zip(edits.lease);
+                if mint || lease.is_some() {
+                    let now = self.clock.now()?;
+                    if mint {
+                        self.counters.minted();
+                        host::set_request_header(REQUEST_ID.as_bytes(), &self.ids.mint(now.wall_ms))?;
+                    }
+                    if let Some((leasing, candidate)) = lease {
+                        leasing.serve(&candidate, now)?;
+                    }
                 }
                 Ok(Action::Continue)
             }
             Verdict::Refuse(refusal) => {
                 let reason = refusal.reason;
-                self.settle(refusal.request_id)?;
+                if refusal.request_id == RequestId::Mint {
+                    self.counters.minted();
+                    let id = self.ids.mint(self.clock.now()?.wall_ms);
+                    host::set_request_header(REQUEST_ID.as_bytes(), &id)?;
+                }
                 self.counters.refused(reason)?;
                 host::answer(reason.status(), &format!("edge_guard_{}", reason.code()), reason.body())?;
                 Ok(Action::Pause)
@@ -88,35 +83,18 @@ impl Guard {
         }
     }
 
-    /// Keeps what was granted with the request at hand, which the guard has let through before.
-    pub(crate) fn keep(&mut self) -> Result<(), HostError> {
-        let Some(leasing) = &mut self.leasing else { return Ok(()) };
-        let headers = host::request_headers()?;
-        match self.rules.lease(&headers) {
-            Some(candidate) => leasing.keep(&candidate),
-            None => Ok(()),
-        }
-    }
-
-    /// Asks what ended.
+    /// Tells what was counted, and asks what ended.
     pub(crate) fn tick(&mut self) -> Result<(), HostError> {
-        self.leasing.as_mut().map_or(Ok(()), Leasing::tick)
+        self.clock = Clock::read()?;
+        self.counters.tell()?;
+        let asked_ms = self.clock.last().monotonic_ms;
+        self.leasing.as_mut().map_or(Ok(()), |leasing| leasing.tick(asked_ms))
     }
 
     /// Takes in the answer to a call.
     pub(crate) fn answered(&mut self, token: u32, size: usize) -> Result<(), HostError> {
-        self.leasing.as_mut().map_or(Ok(()), |leasing| leasing.answered(token, size))
-    }
-
-    fn settle(&mut self, request_id: RequestId) -> Result<(), HostError> {
-        match request_id {
-            RequestId::Keep => Ok(()),
-            RequestId::Mint => {
-                let id = self.ids.mint(host::now_ms()?);
-                host::set_request_header(REQUEST_ID.as_bytes(), &id)?;
-                self.counters.minted()
-            }
-        }
+        let now = self.clock.now()?;
+        self.leasing.as_mut().map_or(Ok(()), |leasing| leasing.answered(token, size, now))
     }
 }
 

@@ -233,14 +233,6 @@ pub(crate) extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
     Box::leak(vec![0; size].into_boxed_slice()).as_mut_ptr()
 }
 
-/// A new context: a configured plugin when `parent_id` is 0, else a stream of that plugin.
-#[unsafe(no_mangle)]
-pub(crate) extern "C" fn proxy_on_context_create(context_id: u32, parent_id: u32) {
-    if parent_id != 0 {
-        plugin::stream_begins(context_id, parent_id);
-    }
-}
-
 /// Reads the plugin's configuration; `false` makes Envoy refuse it.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn proxy_on_configure(plugin_id: u32, _size: usize) -> bool {
@@ -250,9 +242,9 @@ pub(crate) extern "C" fn proxy_on_configure(plugin_id: u32, _size: usize) -> boo
 /// Judges a request.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn proxy_on_request_headers(
-    context_id: u32,
+    _stream_id: u32,
     _count: usize,
     _end_of_stream: bool,
 ) -> Action {
-    plugin::request_headers(context_id)
+    plugin::request_headers()
 }

@@ -1,34 +1,60 @@
-//! Which guard a stream belongs to.
+//! What this machine is.
 //!
-//! Envoy runs one module for all plugins that name the same `vm_id`, code and VM configuration: two listeners, or
-//! one listener before and after a change, may meet here. Each has its own guard.
+//! `cutover render` gives guard and keeper of each listener and revision a machine of their own. So nobody has to ask to
+//! which plugin a stream belongs: being told would be one more call into the module for every request, and each
+//! takes about a microsecond.
 
 use std::cell::RefCell;
+use std::fmt;
 
+use header_rules::ConfigError;
 use header_rules::config::PluginConfig;
 
-use crate::guard::{Fault, Guard};
+use crate::guard::Guard;
 use crate::host::{self, Action, HostError, Level};
+use crate::keeper::Keeper;
 
-/// How many guards are kept. Two listeners with their last seven configurations: an older one belongs to a
-/// listener that was drained long ago. Envoy would tell when it drops one, but also when any stream ends, and
-/// being told that costs every request two per cent of its time. A `vm_id` of its own for each revision makes the
-/// question moot, as the whole module goes with the revision.
-const MAX_GUARDS: usize = 16;
+/// What the plugin of this machine does.
+enum Role {
+    Guard(Box<Guard>),
+    Keeper(Box<Keeper>),
+}
 
-/// The state of this module. A module runs on one worker and is never entered twice at a time.
-struct Plugins {
-    /// By plugin id, the oldest first. One or two as a rule, so that searching is faster than hashing.
-    guards: Vec<(u32, Guard)>,
-    /// The plugins that keep, by id; as many as guards at the most.
-    keepers: Vec<u32>,
-    /// The stream that was created last and its plugin. Envoy creates a stream's context and hands over its headers
-    /// in one go, so no other stream comes between.
-    newest: Option<(u32, u32)>,
+/// Why a plugin could not be configured.
+pub(crate) enum Fault {
+    /// Not the JSON of a [`PluginConfig`].
+    Json(serde_json::Error),
+    /// The JSON makes no sense.
+    Config(ConfigError),
+    /// The host lacks something that is needed.
+    Host(HostError),
+    /// A keeper without anything to keep.
+    NothingToKeep,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(error) => error.fmt(f),
+            Self::Config(error) => error.fmt(f),
+            Self::Host(error) => error.fmt(f),
+            Self::NothingToKeep => {
+                f.write_str("no route of this listener has leases, so there is nothing to keep")
+            }
+        }
+    }
+}
+
+impl From<HostError> for Fault {
+    fn from(error: HostError) -> Self {
+        Self::Host(error)
+    }
 }
 
 thread_local! {
-    static PLUGINS: RefCell<Plugins> = const { RefCell::new(Plugins { guards: Vec::new(), keepers: Vec::new(), newest: None }) };
+    /// The plugin that was configured last, and its id. When a listener is replaced by one of the same revision, Envoy
+    /// configures the same rules in the same machine once more; requests of the old listener may be judged by either.
+    static PLUGIN: RefCell<Option<(u32, Role)>> = const { RefCell::new(None) };
 }
 
 /// Reads the configuration of a plugin. On `false` Envoy refuses it and keeps what it has.
@@ -37,29 +63,19 @@ pub(crate) fn configure(plugin_id: u32) -> bool {
         .map_err(Fault::Host)
         .and_then(|config| serde_json::from_slice(&config).map_err(Fault::Json))
         .and_then(|config| match config {
-            PluginConfig::Guard(config) => Guard::configure(*config).map(Some),
-            PluginConfig::Keeper { .. } => Ok(None),
+            PluginConfig::Guard(config) => {
+                Guard::configure(*config).map(|guard| Role::Guard(Box::new(guard)))
+            }
+            PluginConfig::Keeper(config) => {
+                Keeper::configure(&config).map(|keeper| Role::Keeper(Box::new(keeper)))
+            }
         });
     match configured {
-        Ok(None) => {
-            PLUGINS.with_borrow_mut(|plugins| {
-                plugins.keepers.retain(|id| *id != plugin_id);
-                if plugins.keepers.len() == MAX_GUARDS {
-                    plugins.keepers.remove(0);
-                }
-                plugins.keepers.push(plugin_id);
-            });
-            true
-        }
-        Ok(Some(guard)) => {
-            host::log(Level::Info, &format!("edge-guard: {guard}"));
-            PLUGINS.with_borrow_mut(|plugins| {
-                plugins.guards.retain(|(id, _)| *id != plugin_id);
-                if plugins.guards.len() == MAX_GUARDS {
-                    plugins.guards.remove(0);
-                }
-                plugins.guards.push((plugin_id, guard));
-            });
+        Ok(role) => {
+            if let Role::Guard(guard) = &role {
+                host::log(Level::Info, &format!("edge-guard: {guard}"));
+            }
+            PLUGIN.with_borrow_mut(|plugin| *plugin = Some((plugin_id, role)));
             true
         }
         Err(error) => {
@@ -72,36 +88,26 @@ pub(crate) fn configure(plugin_id: u32) -> bool {
     }
 }
 
-/// Notes to which plugin a stream belongs.
-pub(crate) fn stream_begins(stream_id: u32, plugin_id: u32) {
-    PLUGINS.with_borrow_mut(|plugins| plugins.newest = Some((stream_id, plugin_id)));
-}
-
-/// Judges the request of a stream and carries the verdict out.
-pub(crate) fn request_headers(stream_id: u32) -> Action {
-    let judged = PLUGINS.with_borrow_mut(|plugins| {
-        let plugin = plugins.newest.filter(|(newest, _)| *newest == stream_id).map(|(_, plugin)| plugin);
-        if let Some((_, guard)) = plugins.guards.iter_mut().find(|(id, _)| Some(*id) == plugin) {
-            return Some(guard.request_headers());
-        }
-        let keeps = plugin.is_some_and(|plugin| plugins.keepers.contains(&plugin));
-        keeps.then(|| {
-            // The machine belongs to one listener and one revision, so any guard in it has the rules.
-            let kept = plugins.guards.last_mut().map_or(Ok(()), |(_, guard)| guard.keep());
-            if let Err(error) = kept {
+/// Judges the request at hand and carries the verdict out, or keeps what was granted with it.
+pub(crate) fn request_headers() -> Action {
+    let judged = PLUGIN.with_borrow_mut(|plugin| match plugin {
+        Some((_, Role::Guard(guard))) => Some(guard.request_headers()),
+        Some((_, Role::Keeper(keeper))) => {
+            if let Err(error) = keeper.keep() {
                 host::log(Level::Error, &format!("edge-guard: a lease is not kept: {error}"));
             }
-            Ok(Action::Continue)
-        })
+            Some(Ok(Action::Continue))
+        }
+        None => None,
     });
     match judged {
         Some(Ok(action)) => action,
         Some(Err(error)) => fail(&error.to_string()),
-        None => fail("a stream of no configured plugin"),
+        None => fail("a stream before any configuration"),
     }
 }
 
-/// Time to ask what ended.
+/// Time to tell what was counted, and to ask what ended.
 pub(crate) fn tick(plugin_id: u32) {
     told(plugin_id, "asking what ended", Guard::tick);
 }
@@ -113,8 +119,9 @@ pub(crate) fn answered(plugin_id: u32, token: u32, size: usize) {
 
 /// What goes wrong here is not heard, and after a moment without hearing no lease counts.
 fn told(plugin_id: u32, what: &str, act: impl FnOnce(&mut Guard) -> Result<(), HostError>) {
-    let done = PLUGINS.with_borrow_mut(|plugins| {
-        plugins.guards.iter_mut().find(|(id, _)| *id == plugin_id).map(|(_, guard)| act(guard))
+    let done = PLUGIN.with_borrow_mut(|plugin| match plugin {
+        Some((id, Role::Guard(guard))) if *id == plugin_id => Some(act(guard)),
+        Some((_, Role::Guard(_) | Role::Keeper(_))) | None => None,
     });
     if let Some(Err(error)) = done {
         host::log(Level::Debug, &format!("edge-guard: {what}: {error}"));

@@ -13,7 +13,7 @@ pub use leases::{LeaseClass, LeaseRoute, LeaseRules, PluginConfig};
 ///
 /// A callback that is missing here is never called and nothing says so: without `proxy_on_request_headers` every
 /// request passes unjudged. So the list stands beside the configuration, and both are written by one hand.
-pub const CAPABILITIES: [&str; 30] = [
+pub const CAPABILITIES: [&str; 29] = [
     // What the module asks of Envoy.
     "proxy_log",
     "proxy_get_buffer_bytes",
@@ -43,7 +43,6 @@ pub const CAPABILITIES: [&str; 30] = [
     "_initialize",
     "proxy_abi_version_0_2_1",
     "proxy_on_memory_allocate",
-    "proxy_on_context_create",
     "proxy_on_configure",
     "proxy_on_request_headers",
     "proxy_on_tick",

@@ -49,16 +49,13 @@ const LEASED: &str = "signed-in: { kind: session, lease: {} }";
 const COME_BACK: &[&str] =
     &["cookies/session.hurl", "http/activity.hurl", "http/books.hurl", "http/users_me.hurl"];
 
-const SERVED: &str = "wasmcustom.cutover_guard_leased";
-
 /// A guard that has just started leases nothing until it has heard what ended.
 fn until_leases_serve(edge: &harness::Edge) {
     let until = Instant::now() + Duration::from_secs(20);
     let token = edge.mint().good(0);
-    while edge.envoy_stat(SERVED).unwrap_or_default() == 0 {
+    while edge.leased() == 0 {
         assert!(Instant::now() < until, "leases do not serve");
         let _ = edge.get("/books").token(&token).send();
-        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -97,7 +94,7 @@ impl Edge {
     /// How many requests leases have served, when there are leases and Envoy can be asked.
     fn leased(&self) -> Option<u64> {
         match self {
-            Self::Started(edge) => edge.envoy_stat(SERVED).filter(|served| *served > 0),
+            Self::Started(edge) => Some(edge.leased()).filter(|served| *served > 0),
             Self::Running(_) => None,
         }
     }

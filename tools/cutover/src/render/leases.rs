@@ -2,10 +2,8 @@
 
 use edge_config::Edge;
 use edge_config::edge::{LeaseMethods, LeasePolicy, OnOutage, Route};
-use header_rules::config::{LeaseClass, LeaseRoute, LeaseRules, PluginConfig};
+use header_rules::config::{LeaseClass, LeaseRoute, LeaseRules};
 use serde_json::{Value, json};
-
-use super::{Paths, TemplateError, listener};
 
 /// The filter state that the guard sets when a lease serves a request, and its value. Filter state is out of reach
 /// of every header.
@@ -61,12 +59,6 @@ fn leased<'e>(edge: &'e Edge, name: &'e str) -> impl Iterator<Item = (&'e Route,
         .iter()
         .filter(move |route| edge.hosts.get(&route.host).is_some_and(|host| host.listener == name))
         .filter_map(|route| Some((route, edge.lease_of(route)?)))
-}
-
-/// The second role of the guard's module: it keeps what the authorizer granted.
-pub(super) fn keeper(edge: &Edge, name: &str, paths: &Paths) -> Result<Value, TemplateError> {
-    let config = PluginConfig::Keeper { revision: edge.revision.0.clone() };
-    listener::plugin(edge, name, paths, &config)
 }
 
 /// Filters that run, in this order, unless a lease serves the request. When one does, none of them is even made: a

@@ -25,19 +25,20 @@ pub(super) fn render(
     insert(&mut manager, routes.0, routes.1);
     fill(&mut manager, NAME, "/access_log", access_log::render(name, paths)?)?;
     fill(&mut manager, NAME, "/local_reply_config", authorizer_is_gone())?;
-    let rules = PluginConfig::Guard(Box::new(guard::config(edge, name, listener)));
-    let rules = plugin(edge, name, paths, &rules)?;
+    let rules = guard::config(edge, name, listener);
+    let leased = rules.leases.is_some();
+    let keeper = leased.then(|| plugin(edge, name, paths, &PluginConfig::Keeper(Box::new(rules.clone()))));
+    let guard = plugin(edge, name, paths, &PluginConfig::Guard(Box::new(rules)))?;
     let wall = (filter::SECOND_WALL, second_wall(edge));
     let refusal = (filter::REFUSAL, refusal());
     let authorizer = (filter::AUTHORIZER, authorizer(edge)?);
     let decided = (filter::DECIDED, decided::filter());
-    let mut filters = vec![plain((filter::GUARD, rules))];
-    if leases::rules(edge, name).is_some() {
+    let mut filters = vec![plain((filter::GUARD, guard))];
+    if let Some(keeper) = keeper {
         // On a lease the guard writes the identity, over whatever was there: the wall must not take it away again. And
         // filter state is out of reach of every client, so that a lease is as good a proof of a decision as the header.
-        let keeper = (filter::KEEPER, leases::keeper(edge, name, paths)?);
         filters.push(leases::unless_leased(filter::AUTHORIZER, &[wall, refusal, authorizer]));
-        filters.push(leases::unless_leased(filter::DECIDED, &[keeper, decided]));
+        filters.push(leases::unless_leased(filter::DECIDED, &[(filter::KEEPER, keeper?), decided]));
     } else {
         filters.extend([wall, refusal, authorizer, decided].map(plain));
     }
@@ -57,19 +58,22 @@ pub(super) fn render(
     }))
 }
 
-/// The guard's module in one of its roles. All of them run in one machine for each listener and revision.
-pub(super) fn plugin(
-    edge: &Edge,
-    name: &str,
-    paths: &Paths,
-    config: &PluginConfig,
-) -> Result<Value, TemplateError> {
+/// The guard's module in one of its roles, each with a machine of its own for each listener and revision. What Envoy
+/// shares between machines it shares by `vm_id`, which is the same for both roles; which machine runs a plugin is a matter
+/// of the machine's configuration, too.
+fn plugin(edge: &Edge, name: &str, paths: &Paths, config: &PluginConfig) -> Result<Value, TemplateError> {
+    let text =
+        |text: &str| json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": text });
+    let role = match config {
+        PluginConfig::Guard(_) => filter::GUARD,
+        PluginConfig::Keeper(_) => filter::KEEPER,
+    };
     let rules = json!(config).to_string();
     let mut config = template::guard()?;
-    let configuration = json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": rules });
-    fill(&mut config, "guard.yaml", "/config/configuration", configuration)?;
+    fill(&mut config, "guard.yaml", "/config/configuration", text(&rules))?;
     let vm = format!("edge-guard-{name}-{}", edge.revision);
     fill(&mut config, "guard.yaml", "/config/vm_config/vm_id", json!(vm))?;
+    fill(&mut config, "guard.yaml", "/config/vm_config/configuration", text(role))?;
     fill(&mut config, "guard.yaml", "/config/vm_config/code/local/filename", json!(paths.guard))?;
     let capabilities: serde_json::Map<String, Value> =
         header_rules::config::CAPABILITIES.iter().map(|name| ((*name).to_owned(), json!({}))).collect();

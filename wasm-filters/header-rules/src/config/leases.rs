@@ -50,16 +50,12 @@ pub struct LeaseRoute {
     pub class: u32,
 }
 
-/// What the module is: Envoy runs one for both.
+/// What the module is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum PluginConfig {
     /// The first filter: judges requests, and serves those that have a lease.
     Guard(Box<super::GuardConfig>),
-    /// The filter behind the authorizer: keeps what it granted. It uses the rules of the guard that it shares its
-    /// machine with.
-    Keeper {
-        /// Revision of the edge file, as the guard's.
-        revision: String,
-    },
+    /// The filter behind the authorizer: keeps what it granted, by the rules of the guard.
+    Keeper(Box<super::GuardConfig>),
 }
