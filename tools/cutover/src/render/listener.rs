@@ -23,10 +23,10 @@ pub(super) fn render(
     let mut manager = template::connection_manager()?;
     fill(&mut manager, NAME, "/stat_prefix", json!(format!("edge-{name}")))?;
     insert(&mut manager, routes.0, routes.1);
-    fill(&mut manager, NAME, "/access_log", access_log::render(name, paths)?)?;
     fill(&mut manager, NAME, "/local_reply_config", authorizer_is_gone())?;
     let rules = guard::config(edge, name, listener);
     let leased = rules.leases.is_some();
+    fill(&mut manager, NAME, "/access_log", access_log::render(name, paths, leased)?)?;
     let keeper = leased.then(|| plugin(edge, name, paths, &PluginConfig::Keeper(Box::new(rules.clone()))));
     let guard = plugin(edge, name, paths, &PluginConfig::Guard(Box::new(rules)))?;
     let wall = (filter::SECOND_WALL, second_wall(edge));
