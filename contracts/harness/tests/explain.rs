@@ -130,12 +130,53 @@ fn it_tells_what_is_stripped_and_remembered_and_no_secret() {
         serde_json::from_str(&edge.cutover(&["explain", "--id", id, "--json"])).expect("it prints JSON");
     assert_eq!((&remembered["route"], &remembered["reason"]), (&"books".into(), &"no_credential".into()));
     let unknown = Command::new(program("cutover"))
-        .args(["explain", "--id", "01932c07-0000-7000-8000-0000000000ff"])
+        .args(["explain", "--id", "01932c07-0000-7000-8000-0000000000ff", "--home"])
+        .arg(edge.home())
         .env("AUTHZ_ADMIN_ADDRESS", edge.address("AUTHZ_ADMIN_ADDRESS").to_string())
         .output()
         .expect("cutover can be started");
     assert_eq!(unknown.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("no decision is remembered"));
+}
+
+#[test]
+fn a_request_about_which_nobody_was_asked_is_explained_by_the_log() {
+    let backend = Backend::plain();
+    let policy = "signed-in: { kind: session, lease: {} }";
+    let edge =
+        Edge::dev().replace("signed-in: { kind: session }", policy).every_backend(backend.address()).start();
+    let told = |id: &str| -> Value {
+        let home = edge.home().display().to_string();
+        serde_json::from_str(&edge.cutover(&["explain", "--id", id, "--home", &home, "--json"]))
+            .expect("it prints JSON")
+    };
+    let logged = |id: &str| edge.access_log(1).into_iter().find(|line| line["request_id"] == id);
+    let refused = "01932c07-0000-7000-8000-00000000000d";
+    assert_eq!(edge.get("/internal").header("x-request-id", refused).send().status, 404);
+    eventually("the refusal is in the log", || logged(refused).is_some());
+    assert_eq!(told(refused)["details"], "edge_guard_internal_path");
+    assert_eq!(told(refused)["status"], 404);
+
+    let token = edge.mint().good(0);
+    let mut count = 0;
+    let mut leased = String::new();
+    eventually("a lease serves", || {
+        count += 1;
+        let id = format!("01932c07-0000-7000-8000-0000001{count:05}");
+        assert_eq!(edge.get("/books").token(&token).header("x-request-id", &id).send().status, 200);
+        eventually("the request is in the log", || logged(&id).is_some());
+        let served = logged(&id).is_some_and(|line| line["decision"] == "lease");
+        leased = id;
+        served
+    });
+    let told = told(&leased);
+    assert_eq!(
+        (&told["request_id"], &told["decision"]),
+        (&leased.as_str().into(), &"lease".into()),
+        "{told:#}"
+    );
+    assert_eq!(told["granted_with"]["request_id"], told["lease_of"], "{told:#}");
+    assert_eq!(told["granted_with"]["decision"], "allow", "{told:#}");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! Offline it asks the very code that decides: the guard's rules ([`header_rules::Rules`]), the route match of
 //! the edge file ([`edge_config::route_of`]) and the authorizer, assembled in this process over the same keys,
-//! tenants and revocations. What nobody can know without running, it says under `not_known`. With `--id` it asks the running authorizer what it remembers of a request.
+//! tenants and revocations. What nobody can know without running, it says under
+//! `not_known`. With `--id` it asks the running authorizer what it remembers of a request, and the access log.
 //!
 //! It prints names, codes and ids; never a token, a cookie or a header's value.
 
@@ -48,12 +49,16 @@ pub struct Arguments {
     /// The listener that the request comes in through. [default: the public one that serves the host]
     #[arg(long, value_name = "NAME")]
     pub listener: Option<String>,
-    /// Ask the running authorizer about a request that was decided, by its `x-request-id`.
+    /// Ask the running authorizer about a request that was decided, by its `x-request-id`; the access log tells about one
+    /// that nobody was asked about, or that a lease served.
     #[arg(long, value_name = "REQUEST_ID", conflicts_with_all = ["edge", "request"])]
     pub id: Option<String>,
     /// The running authorizer's admin interface.
     #[arg(long, env = "AUTHZ_ADMIN_ADDRESS", default_value = "127.0.0.1:9192", value_name = "ADDRESS:PORT")]
     pub admin: SocketAddr,
+    /// Envoy's access log, for `--id`. [default: HOME/logs/access.json]
+    #[arg(long, value_name = "FILE")]
+    pub access_log: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -73,7 +78,11 @@ enum Failed {
 /// Explains, and prints it. A refused request is explained as well as any other: exit code 0.
 pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     let told = match (&arguments.id, &arguments.edge, &arguments.request) {
-        (Some(id), _, _) => remembered::ask(arguments.admin, id).map_err(Failed::Other),
+        (Some(id), _, _) => {
+            let log = arguments.access_log.clone();
+            let log = log.unwrap_or_else(|| arguments.home.home.join("logs/access.json"));
+            remembered::ask(arguments.admin, id, &log).map_err(Failed::Other)
+        }
         (None, Some(edge), Some(request)) => offline::explain(arguments, edge, request, environment),
         (None, _, _) => Err(Failed::Other("name an edge file and a request, or --id".to_owned())),
     };
