@@ -13,7 +13,13 @@ const NAME: &str = "cluster.yaml";
 
 pub(super) fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
     let mut cluster = template::authorizer_cluster()?;
-    insert(&mut cluster, "load_assignment", assignment("authorizer", &socket(edge.authorizer.address)));
+    let endpoints: Vec<Value> = edge
+        .authorizer
+        .addresses()
+        .map(|address| json!({ "endpoint": { "address": socket(address) } }))
+        .collect();
+    let replicas = json!({ "cluster_name": "authorizer", "endpoints": [{ "lb_endpoints": endpoints }] });
+    insert(&mut cluster, "load_assignment", replicas);
     // Whoever waits longer for a decision waits as long for the check: one that is only slow is not given up first.
     if let Some(check) = cluster.pointer_mut("/health_checks/0") {
         insert(check, "timeout", json!(seconds(edge.authorizer.timeout)));
