@@ -2,6 +2,7 @@
 //! shows it.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
@@ -63,13 +64,18 @@ fn until_dealt(edge: &Edge, shares: &str) {
 }
 
 fn ramp(edge: &Edge, arguments: &[&str]) -> Output {
+    ramping(edge, arguments).output().expect("cutover can be started")
+}
+
+fn ramping(edge: &Edge, arguments: &[&str]) -> Command {
     let mut command = Command::new(program("cutover"));
     command.arg("ramp").arg(edge.file()).args(["books", "--to", "users"]).args(arguments);
     command.current_dir(repository()).env("CUTOVER_HOME", edge.home());
     for name in ADDRESSES {
         command.env(name, edge.address(name).to_string());
     }
-    command.stdin(Stdio::null()).output().expect("cutover can be started")
+    command.stdin(Stdio::null());
+    command
 }
 
 /// Asks for books until the work is done.
@@ -153,6 +159,66 @@ fn a_backend_that_is_as_good_gets_everything_and_status_shows_it() {
     assert!(told["backends"]["users"]["requests"].as_u64() > Some(0), "{told:#}");
     let table = edge.cutover(&["status", &file]);
     assert!(table.contains("in force") && table.contains("legacy 0 %, users 100 %"), "{table}");
+}
+
+#[test]
+fn whoever_interrupts_it_finds_the_truth_in_the_file() {
+    let (edge, _legacy, users, _watch) = edge_with(&Arc::new(AtomicU16::new(200)));
+    for name in ["-INT", "-KILL"] {
+        let ramp = &mut ramping(&edge, &["--steps", "50,100", "--every", "1h", "--gate", "5xx<1%"]);
+        let mut child = ramp.stdout(Stdio::null()).spawn().expect("cutover can be started");
+        until_dealt(&edge, "{ legacy: 50, users: 50 }");
+        let before = users.seen().len();
+        // In force, and so it stays when the ramp is gone.
+        let token = edge.mint().good(0);
+        let until = Instant::now() + Duration::from_secs(40);
+        while users.seen().len() == before {
+            assert!(Instant::now() < until, "nothing goes there");
+            let _ = edge.get("/books").token(&token).try_send();
+        }
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().expect("kill runs").success());
+        assert!(!child.wait().expect("it ends").success());
+        let text = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+        assert!(text.contains("to: { legacy: 50, users: 50 }"), "{text}");
+        let file = edge.file().display().to_string();
+        let told: serde_json::Value =
+            serde_json::from_str(&edge.cutover(&["status", &file, "--json"])).expect("it is JSON");
+        assert_eq!(told["in_force"], true, "{told:#}");
+        edge.cutover(&["set", &file, "books", "--to", "legacy"]);
+        until_dealt(&edge, "{ legacy: 100, users: 0 }");
+    }
+}
+
+#[test]
+fn status_goes_on_looking_when_it_is_told_to() {
+    let (edge, _legacy, _users, _watch) = edge_with(&Arc::new(AtomicU16::new(200)));
+    let mut command = Command::new(program("cutover"));
+    command.arg("status").arg(edge.file()).args(["--json", "--watch"]).stdout(Stdio::piped());
+    for name in ADDRESSES {
+        command.env(name, edge.address(name).to_string());
+    }
+    let mut child = command.env("CUTOVER_HOME", edge.home()).spawn().expect("cutover can be started");
+    let lines = BufReader::new(child.stdout.take().expect("its output is piped")).lines();
+    let file = edge.file().display().to_string();
+    let mut seen = Vec::new();
+    for line in lines.map_while(Result::ok) {
+        let told: serde_json::Value = serde_json::from_str(&line).expect("a line is JSON");
+        let books = told["routes"].as_array().and_then(|all| all.iter().find(|one| one["route"] == "books"));
+        let percent = books.and_then(|route| route["to"][1]["percent"].as_u64()).unwrap_or_default();
+        if seen.last() != Some(&percent) {
+            seen.push(percent);
+            if percent == 0 {
+                edge.cutover(&["set", &file, "books", "--to", "users=25,legacy=75"]);
+            }
+        }
+        if seen == [0, 25] && told["in_force"] == true {
+            break;
+        }
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    assert_eq!(seen, [0, 25], "one line after the other, as things are");
 }
 
 #[test]

@@ -33,6 +33,11 @@ pub(super) fn backend(name: &str, backend: &Backend) -> Result<Value, TemplateEr
     let kind = if backend.endpoints.iter().all(is_address) { "STATIC" } else { "STRICT_DNS" };
     insert(&mut cluster, "name", json!(cluster_name(name)));
     insert(&mut cluster, "type", json!(kind));
+    if kind == "STRICT_DNS" {
+        // Envoy would take the IPv6 addresses of a name that has both, and those alone: `localhost` has both, and a
+        // service that listens on 127.0.0.1 would never be found.
+        insert(&mut cluster, "dns_lookup_family", json!("V4_PREFERRED"));
+    }
     insert(&mut cluster, "connect_timeout", json!(seconds(backend.connect_timeout)));
     let endpoints: Vec<Value> = backend
         .endpoints
