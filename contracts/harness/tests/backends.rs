@@ -1,6 +1,5 @@
 //! How a backend is reached: by name, not more of it at once than it can take, not while it is unwell, and as the edge
 //! file says in every field.
-#![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -99,13 +99,8 @@ fn ports() -> Vec<Port> {
     NAMES.iter().map(|_| Port::lease()).collect()
 }
 
-#[test]
-fn the_printed_sign_in_works_and_ctrl_c_leaves_nothing_behind() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    // As in `~/My Projects/`.
-    let home = directory.path().join("a home");
-    let ports = ports();
-    let mut up = start(&home, &ports);
+/// Pastes what was printed; the last answer begins with `status`.
+fn sign_in_as_printed(up: &Up, status: &str) {
     let paste: String = up
         .printed
         .lines()
@@ -117,7 +112,56 @@ fn the_printed_sign_in_works_and_ctrl_c_leaves_nothing_behind() {
     let pasted = Command::new("bash").arg("-c").arg(&paste).output().expect("bash runs");
     let said = String::from_utf8_lossy(&pasted.stdout);
     let complaints = String::from_utf8_lossy(&pasted.stderr);
-    assert!(said.contains("200 OK") && said.contains("demo@example.com"), "{paste}\n{said}\n{complaints}");
+    assert!(said.contains(status) && said.contains("demo@example.com"), "{paste}\n{said}\n{complaints}");
+}
+
+#[test]
+fn the_production_edge_runs_with_a_certificate_of_its_own() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let (ports, stats) = (ports(), Port::lease());
+    let mut command = command(home.path(), &ports);
+    command.env("EDGE_FILE", "envoy/edges/prod.yaml").env("EDGE_STATS_ADDRESS", stats.address().to_string());
+    let mut prod = up(&mut command);
+    sign_in_as_printed(&prod, "HTTP/2 200");
+    signal(prod.child.id(), "-INT");
+    assert!(prod.child.wait().expect("it ends").success());
+    all_gone(&ports);
+
+    // One that its owner has elsewhere is not made up: it is named.
+    let file = home.path().join("edge.yaml");
+    let text = std::fs::read_to_string(repository().join("envoy/edges/prod.yaml")).expect("it is readable");
+    std::fs::write(&file, text.replace("${CUTOVER_HOME:-.run}/certs/edge.pem", "/nowhere/edge.pem"))
+        .expect("the home is writable");
+    std::fs::copy(repository().join("envoy/edges/dev.tenants.yaml"), home.path().join("dev.tenants.yaml"))
+        .expect("it can be copied");
+    let output = command.env("EDGE_FILE", &file).output().expect("cutover can be started");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("/nowhere/edge.pem") && message.contains("certs/edge.pem"), "{message}");
+}
+
+#[test]
+fn the_platforms_edge_runs() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let ports = ports();
+    let mut coder = up(command(home.path(), &ports).env("EDGE_FILE", "envoy/edges/coder.yaml"));
+    assert!(coder.printed.contains("nobody can sign in here"), "{}", coder.printed);
+    for path in ["/api/ai", "/users/@me"] {
+        assert_eq!(Request::new(ports[0].address(), "GET", path).send().status, 401, "{path}");
+    }
+    signal(coder.child.id(), "-INT");
+    assert!(coder.child.wait().expect("it ends").success());
+    all_gone(&ports);
+}
+
+#[test]
+fn the_printed_sign_in_works_and_ctrl_c_leaves_nothing_behind() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    // As in `~/My Projects/`.
+    let home = directory.path().join("a home");
+    let ports = ports();
+    let mut up = start(&home, &ports);
+    sign_in_as_printed(&up, "HTTP/1.1 200 OK");
 
     signal(up.child.id(), "-INT");
     assert!(up.child.wait().expect("it ends").success(), "a stopped run is no failure");
