@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use authz_service::audit::broker::Address;
 use authz_service::reload::Environment;
-use authz_service::server::{self, Listeners};
+use authz_service::server::{self, Listeners, Patience};
 use authz_service::settings::{Settings, SettingsError};
 use authz_service::startup::{self, Assembled, Needs};
 use authz_service::telling::spans;
@@ -19,6 +20,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The configuration cannot be used: the exit code of every tool of this project for that.
 const INVALID_CONFIGURATION: u8 = 64;
+
+/// How long checks are answered after health has said that they will not be, where another replica can answer them:
+/// Envoy has heard of it after 0.25 s and the time of an answer, and a busy machine is given four times as long.
+const NOTICE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     match run() {
@@ -123,7 +128,10 @@ async fn serve(settings: &Settings, edge: &Edge, assembled: Assembled) -> Result
         let signal = asked.await;
         tracing::info!(signal, "draining");
     };
-    server::serve(assembled, listeners, settings.drain, end).await.map_err(|e| failed(1)(&e))?;
+    let notice =
+        settings.notice.unwrap_or(if edge.authorizer.replicas > 1 { NOTICE } else { Duration::ZERO });
+    let patience = Patience { notice, drain: settings.drain };
+    server::serve(assembled, listeners, patience, end).await.map_err(|e| failed(1)(&e))?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -278,6 +278,7 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
     } = old;
     [
         ("`edge`", *name != new.name),
+        // Whoever is not told otherwise listens on the first.
         ("`authorizer.address`", authorizer.address != new.authorizer.address),
         ("`authorizer.replicas`", authorizer.replicas != new.authorizer.replicas),
         (

@@ -83,6 +83,17 @@ impl Listeners {
     }
 }
 
+/// How long the parts of an end take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// How long checks are still answered, on new connections too, after health has said that they will not be. Envoy
+    /// asks about health four times a second: within this it goes to another replica, so that nothing is under way
+    /// when the connections end. Without another replica it only keeps callers waiting for the next start.
+    pub notice: Duration,
+    /// How long open checks may take to finish after that.
+    pub drain: Duration,
+}
+
 /// Serving came to an end that nobody asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -94,15 +105,16 @@ pub enum ServeError {
     Admin(#[from] std::io::Error),
 }
 
-/// Serves `assembled` on `listeners` until `end` completes. Then health says not serving, no new connection is
-/// taken, and open checks have `drain` to finish.
+/// Serves `assembled` on `listeners` until `end` completes. Then health says not serving while everything goes on for
+/// the `notice` of `patience`; after that no new connection is taken, every open one is told to end (GOAWAY), and open
+/// checks have its `drain` to finish.
 ///
 /// # Errors
 /// [`ServeError`] when a server ends by itself.
 pub async fn serve(
     assembled: Assembled,
     listeners: Listeners,
-    drain: Duration,
+    patience: Patience,
     end: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let (checks, admin, key_urls, subscriber, watchers) = assembled.into_parts();
@@ -147,12 +159,18 @@ pub async fn serve(
         () = end => {
             draining.store(true, Ordering::Relaxed);
             stop(&reporting);
-    stop(&remembering);
+            stop(&remembering);
             set_health(&reporter, false).await;
-            // Fails only when nobody listens any more.
-            let _ = ending.send(true);
-            // The bound is the point: a connection that stays open must not keep the process.
-            tokio::time::timeout(drain, &mut serving).await.unwrap_or(Ok(()))
+            // Only a server that failed ends during the notice.
+            match tokio::time::timeout(patience.notice, &mut serving).await {
+                Ok(ended) => ended,
+                Err(_) => {
+                    // Fails only when nobody listens any more.
+                    let _ = ending.send(true);
+                    // The bound is the point: a connection that stays open must not keep the process.
+                    tokio::time::timeout(patience.drain, &mut serving).await.unwrap_or(Ok(()))
+                }
+            }
         }
     };
     stop(&reporting);

@@ -46,7 +46,8 @@ struct Arguments {
     #[arg(long, value_name = "DIRECTORY")]
     home: Option<PathBuf>,
 
-    /// Where checks are answered [env: AUTHZ_ADDRESS] [default: `authorizer.address` of the edge file]
+    /// Where checks are answered [env: AUTHZ_ADDRESS] [default: the first address of `authorizer` in
+    /// the edge file]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
 
@@ -75,7 +76,12 @@ struct Arguments {
     #[arg(long, value_name = "on|off")]
     leases: Option<OnOff>,
 
-    /// How long open checks may take to finish after SIGTERM or SIGINT [env: AUTHZ_DRAIN_SECONDS] [default: 5]
+    /// How long checks are still answered after SIGTERM or SIGINT while health already says that they will not be, so
+    /// that Envoy goes to another replica first [env: AUTHZ_NOTICE_SECONDS] [default: 1 with several replicas, else 0]
+    #[arg(long, value_name = "SECONDS")]
+    notice_seconds: Option<u64>,
+
+    /// How long open checks may take to finish after that [env: AUTHZ_DRAIN_SECONDS] [default: 5]
     #[arg(long, value_name = "SECONDS")]
     drain_seconds: Option<u64>,
 
@@ -124,6 +130,9 @@ pub struct Settings {
     pub leases: bool,
     /// The Redis that replicas share; absent means that each is on its own.
     pub redis: Option<RedisUrl>,
+    /// How long checks are still answered while health says that they will not be; absent means that it depends on
+    /// whether another replica can answer them.
+    pub notice: Option<Duration>,
     /// How long open checks may take to finish.
     pub drain: Duration,
     /// Which log lines are written.
@@ -180,6 +189,7 @@ impl Settings {
             token_cache,
             identity_cache,
             leases,
+            notice_seconds,
             drain_seconds,
             log,
         } = Arguments::try_parse_from(arguments)?;
@@ -211,6 +221,10 @@ impl Settings {
             Some(leases) => Some(leases),
             None => parsed("AUTHZ_LEASES", &variable, "on or off")?,
         };
+        let notice = match notice_seconds {
+            Some(seconds) => Some(seconds),
+            None => parsed("AUTHZ_NOTICE_SECONDS", &variable, seconds)?,
+        };
         let drain = match drain_seconds {
             Some(seconds) => seconds,
             None => parsed("AUTHZ_DRAIN_SECONDS", &variable, seconds)?.unwrap_or(DEFAULT_DRAIN_SECONDS),
@@ -229,6 +243,7 @@ impl Settings {
             // A policy that says nothing leases nothing: the edge file is where leases are wanted or not.
             leases: leases != Some(OnOff::Off),
             redis: variable("REDIS_URL").map(RedisUrl),
+            notice: notice.map(Duration::from_secs),
             drain: Duration::from_secs(drain),
             log: log.or_else(|| variable("RUST_LOG")).unwrap_or_else(|| "info".to_owned()),
             home,
@@ -267,6 +282,7 @@ mod tests {
         assert_eq!(settings.admin.to_string(), "127.0.0.1:9192");
         assert_eq!(settings.identity_key, PathBuf::from(".run/keys/identity.pem"));
         assert_eq!(settings.log, "info");
+        assert_eq!(settings.notice, None, "it depends on the edge file");
         assert!(settings.leases);
     }
 
@@ -314,6 +330,7 @@ mod tests {
             "AUTHZ_IDENTITY_CACHE",
             "AUTHZ_LEASES",
             "REDIS_URL",
+            "AUTHZ_NOTICE_SECONDS",
             "AUTHZ_DRAIN_SECONDS",
             "AMQP_URL",
             "OTEL_EXPORTER_OTLP_ENDPOINT",

@@ -175,6 +175,11 @@ pub enum AssemblyError {
     /// The edge file wants Redis and there is none.
     #[error("`tenants` has `redis: true` and REDIS_URL is not set; set it, or remove the field")]
     NoRedis,
+    /// Nobody would notice a signed request that is used at each replica once.
+    #[error(
+        "`authorizer` has {0} replicas and `signatures` needs one memory of what was used; set REDIS_URL, or run one"
+    )]
+    NoncesApart(u32),
     /// The tenants service has no address.
     #[error(transparent)]
     Tenants(#[from] UnusableAddress),
@@ -241,6 +246,9 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
         watchers.watch(SigningKeyFile::new(&rules.keys, Arc::clone(&keys), Arc::clone(clock), reloads))?;
         let nonces = match &needs.redis {
             Some(url) => Nonces::redis(&url.0, &edge.name).map_err(AssemblyError::Nonces)?,
+            None if edge.authorizer.replicas > 1 => {
+                return Err(AssemblyError::NoncesApart(edge.authorizer.replicas));
+            }
             None => Nonces::embedded(clock.now()),
         };
         signed = Some(SignedRequests::new(rules.clone(), keys, nonces));

@@ -7,6 +7,10 @@ use std::time::Duration;
 
 use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
 use serde_json::Value;
+use tonic::transport::Endpoint;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::kit::check::{Check, read};
 use crate::kit::{Authz, Home, eventually};
@@ -127,6 +131,32 @@ async fn serves_and_ends_in_order_on_sigterm_and_sigint() {
 }
 
 #[tokio::test]
+async fn one_of_several_says_that_it_leaves_before_it_does() {
+    let home = Home::new();
+    let of_two = |edge: String| edge.replace("authorizer: {", "authorizer: { replicas: 2,");
+    std::fs::write(home.at("edge.yaml"), home.edge_text(of_two)).unwrap();
+    let revision = home.edge(of_two).revision.0;
+    // Long enough that nothing here depends on how fast the machine is.
+    let mut program = program(&home, any(), any());
+    program.env("AUTHZ_NOTICE_SECONDS", "600");
+    let running = Running::start(program);
+    let uri = format!("http://{}", running.checks);
+    let health = async || {
+        let channel = Endpoint::from_shared(uri.clone()).unwrap().connect().await.unwrap();
+        let question = HealthCheckRequest { service: String::new() };
+        HealthClient::new(channel).check(question).await.unwrap().into_inner().status()
+    };
+    eventually("serving", async || health().await == ServingStatus::Serving).await;
+    running.signal("-TERM");
+    eventually("not serving", async || health().await == ServingStatus::NotServing).await;
+    // Whoever has not heard of it yet is answered, on a new connection too.
+    let mut client = AuthorizationClient::connect(uri.clone()).await.unwrap();
+    let check = Check::new().extension("route", "me").extension("policy", "signed-in");
+    let check = check.extension("revision", &revision).extension("exposure", "public");
+    assert_eq!(read(client.check(check.wire()).await.unwrap().into_inner()).status, 401);
+}
+
+#[tokio::test]
 async fn each_mistake_gets_one_clear_message() {
     let home = Home::new();
     let (checks, admin) = (any(), any());
@@ -161,6 +191,17 @@ async fn each_mistake_gets_one_clear_message() {
     let output = program(&home, checks, admin).env("EDGE_FILE", home.at("missing.yaml")).output().unwrap();
     assert_eq!(output.status.code(), Some(64));
     assert!(text(&output.stderr).contains("missing.yaml"));
+
+    // Each of two replicas would take the same signed request once.
+    let apart = home.edge_text(|edge| {
+        let signed = format!("signatures: {{ keys: \"{}\" }}\npolicies:", home.at("signing.yaml").display());
+        edge.replace("authorizer: {", "authorizer: { replicas: 2,").replace("policies:", &signed)
+    });
+    std::fs::write(home.at("apart.yaml"), apart).unwrap();
+    let output = program(&home, checks, admin).env("EDGE_FILE", home.at("apart.yaml")).output().unwrap();
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(64), "{message}");
+    assert!(message.contains("REDIS_URL") && message.contains("`signatures`"), "{message}");
 
     for (name, value) in [("AUTHZ_ADDRESS", "here"), ("AUTHZ_TOKEN_CACHE", "many"), ("RUST_LOG", "a=b=c")] {
         let output = program(&home, checks, admin).env(name, value).output().unwrap();

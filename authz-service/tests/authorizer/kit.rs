@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use authz_service::server::{self, Listeners};
+use authz_service::server::{self, Listeners, Patience};
 use authz_service::startup::{self, Needs};
 use clock::{Clock, ManualClock, UnixTime};
 use edge_config::Edge;
@@ -215,7 +215,8 @@ impl Authz {
         let end_of = async {
             let _ = ended.await;
         };
-        let serving = tokio::spawn(server::serve(assembled, listeners, Duration::from_secs(5), end_of));
+        let patience = Patience { notice: Duration::ZERO, drain: Duration::from_secs(5) };
+        let serving = tokio::spawn(server::serve(assembled, listeners, patience, end_of));
         let client = AuthorizationClient::connect(format!("http://{checks}")).await.unwrap();
         let revision = edge.revision.0.clone();
         Self { home, clock, revision, client, admin, checks, end: Some(end), _audit: audit, serving }

@@ -1,5 +1,7 @@
 //! A whole edge for one test.
 
+mod builder;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,6 +17,8 @@ use crate::tls::Tunnel;
 use crate::tokens::Mint;
 use crate::wire::Request;
 
+pub use builder::EdgeBuilder;
+
 /// What an edge consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
@@ -26,155 +30,16 @@ pub enum Part {
     Auth,
     /// The authorizer.
     Authz,
+    /// Its other replica, of an edge with two.
+    SecondAuthz,
     /// Envoy with the guard.
     Envoy,
 }
 
-const ALL: [Part; 5] = [Part::Legacy, Part::Users, Part::Auth, Part::Authz, Part::Envoy];
+const ALL: [Part; 6] = [Part::Legacy, Part::Users, Part::Auth, Part::Authz, Part::SecondAuthz, Part::Envoy];
 
 /// How long a part may take to become ready. Machines that run tests are busy.
 const READY_WITHIN: Duration = Duration::from_secs(60);
-
-/// Says which edge a test needs.
-pub struct EdgeBuilder {
-    file: PathBuf,
-    edits: Vec<(String, String)>,
-    stand_ins: BTreeMap<&'static str, SocketAddr>,
-    without: Vec<Part>,
-    environment: Vec<(String, String)>,
-    restartable: bool,
-    workers: u8,
-}
-
-impl EdgeBuilder {
-    /// An Envoy that hands its sockets to the next one ([`Edge::hand_over`]).
-    #[must_use]
-    pub fn restartable(mut self) -> Self {
-        self.restartable = true;
-        self
-    }
-
-    /// How many workers Envoy has. One, unless a test is about what they share.
-    #[must_use]
-    pub const fn workers(mut self, workers: u8) -> Self {
-        self.workers = workers;
-        self
-    }
-
-    /// Replaces a piece of the edge file; the piece must be there.
-    #[must_use]
-    pub fn replace(mut self, old: &str, new: &str) -> Self {
-        self.edits.push((old.to_owned(), new.to_owned()));
-        self
-    }
-
-    /// One more route: `/open` and below on the API host, public for every method, to the legacy.
-    #[must_use]
-    pub fn with_open_route(self) -> Self {
-        self.replace(
-            "routes:\n",
-            "routes:\n  - { name: open, host: api, prefix: /open, policy: public, to: legacy, answers: auth }\n",
-        )
-    }
-
-    /// Puts something else in the place of a backend: `LEGACY_ADDRESS`, `AUTH_ADDRESS` or `USERS_ADDRESS`.
-    #[must_use]
-    pub fn stand_in(mut self, variable: &'static str, address: SocketAddr) -> Self {
-        self.without.extend(match variable {
-            "LEGACY_ADDRESS" => Some(Part::Legacy),
-            "AUTH_ADDRESS" => Some(Part::Auth),
-            "USERS_ADDRESS" => Some(Part::Users),
-            other => panic!("{other} is no backend's address"),
-        });
-        self.stand_ins.insert(variable, address);
-        self
-    }
-
-    /// One address for every backend.
-    #[must_use]
-    pub fn every_backend(self, address: SocketAddr) -> Self {
-        self.stand_in("LEGACY_ADDRESS", address)
-            .stand_in("AUTH_ADDRESS", address)
-            .stand_in("USERS_ADDRESS", address)
-    }
-
-    /// Leaves a part out.
-    #[must_use]
-    pub fn without(mut self, part: Part) -> Self {
-        self.without.push(part);
-        self
-    }
-
-    /// One more variable for every program.
-    #[must_use]
-    pub fn variable(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// Starts it and waits until it is ready.
-    ///
-    /// # Panics
-    /// When a part is missing, does not start, or is not ready in time.
-    #[must_use]
-    pub fn start(self) -> Edge {
-        let home = tempfile::Builder::new().prefix("cutover-").tempdir().expect("a temporary directory");
-        for directory in ["logs", "db", "mail", "sessions"] {
-            std::fs::create_dir_all(home.path().join(directory)).expect("the home is writable");
-        }
-        let mut text = std::fs::read_to_string(&self.file).expect("the edge file is readable");
-        for (old, new) in &self.edits {
-            assert!(text.contains(old.as_str()), "{old:?} is not in {}", self.file.display());
-            text = text.replace(old.as_str(), new);
-        }
-        let encrypted = text.contains(" tls: {");
-        let file = home.path().join("edge.yaml");
-        std::fs::write(&file, text).expect("the home is writable");
-        let tenants = parts::repository().join("envoy/edges/dev.tenants.yaml");
-        std::fs::copy(tenants, home.path().join("tenants.yaml")).expect("the tenants are readable");
-
-        let names = [
-            "EDGE_ADDRESS",
-            "EDGE_SERVICE_ADDRESS",
-            "EDGE_STATS_ADDRESS",
-            "ENVOY_ADMIN_ADDRESS",
-            "AUTHZ_ADDRESS",
-            "AUTHZ_ADMIN_ADDRESS",
-            "LEGACY_ADDRESS",
-            "AUTH_ADDRESS",
-            "USERS_ADDRESS",
-        ];
-        let ports = names.map(|name| (name, Port::lease()));
-        let mut addresses: BTreeMap<&str, SocketAddr> =
-            ports.iter().map(|(name, port)| (*name, port.address())).collect();
-        addresses.extend(self.stand_ins);
-        let mut edge = Edge {
-            processes: BTreeMap::new(),
-            environment: self.environment,
-            epoch: self.restartable.then_some(0),
-            workers: self.workers,
-            file,
-            addresses,
-            _ports: ports.into_iter().map(|(_, port)| port).collect(),
-            tunnel: None,
-            home,
-        };
-        edge.cutover(&["keys"]);
-        if encrypted {
-            edge.cutover(&["certs", "--name", "localhost"]);
-            let certificate = edge.home().join("certs/edge.pem");
-            edge.tunnel = Some(Tunnel::to(edge.address("EDGE_ADDRESS"), &certificate));
-        }
-        edge.render();
-        for part in ALL {
-            if !self.without.contains(&part) {
-                edge.start(part);
-            }
-        }
-        edge.wait_until_ready();
-        edge
-    }
-}
 
 /// A running edge. Everything ends when it is dropped.
 pub struct Edge {
@@ -203,15 +68,7 @@ impl Edge {
     /// [`Edge::public`] is a tunnel to it.
     #[must_use]
     pub fn shipped(name: &str) -> EdgeBuilder {
-        EdgeBuilder {
-            file: parts::repository().join(format!("envoy/edges/{name}.yaml")),
-            edits: Vec::new(),
-            stand_ins: BTreeMap::new(),
-            without: Vec::new(),
-            environment: Vec::new(),
-            restartable: false,
-            workers: 1,
-        }
+        EdgeBuilder::of(parts::repository().join(format!("envoy/edges/{name}.yaml")))
     }
 
     /// Its `CUTOVER_HOME`.
@@ -324,6 +181,7 @@ impl Edge {
                 ("auth", command)
             }
             Part::Authz => ("authz", Command::new(parts::program("authz-service"))),
+            Part::SecondAuthz => ("authz-2", Command::new(parts::program("authz-service"))),
             Part::Envoy => {
                 let mut command = Command::new(parts::envoy());
                 command.arg("-c").arg(self.home().join("envoy/current/bootstrap.json"));
@@ -348,6 +206,10 @@ impl Edge {
             }
         };
         self.surround(&mut command);
+        if part == Part::SecondAuthz {
+            command.env("AUTHZ_ADDRESS", self.address("AUTHZ_2_ADDRESS").to_string());
+            command.env("AUTHZ_ADMIN_ADDRESS", self.address("AUTHZ_2_ADMIN_ADDRESS").to_string());
+        }
         (name, command)
     }
 
@@ -406,6 +268,7 @@ impl Edge {
             (Part::Users, "USERS_ADDRESS", "/readyz"),
             (Part::Auth, "AUTH_ADDRESS", "/readyz"),
             (Part::Authz, "AUTHZ_ADMIN_ADDRESS", "/readyz"),
+            (Part::SecondAuthz, "AUTHZ_2_ADMIN_ADDRESS", "/readyz"),
             (Part::Envoy, "ENVOY_ADMIN_ADDRESS", "/ready"),
         ];
         for (part, variable, path) in probes {

@@ -34,6 +34,11 @@ fn ten_thousand_routes_lead_where_they_say() {
         .start();
     let text = std::fs::read_to_string(edge.file()).expect("the edge file is there");
     let read = edge_config::parse(edge.file(), &text, &|_| None).expect("the edge is valid");
+    // A table that is indented, or says things twice, is read and written for every change.
+    let table =
+        std::fs::metadata(edge.home().join("envoy/current/routes-public.json")).expect("it is rendered");
+    let bound = u64::try_from(COUNT * 4_000).expect("it is small");
+    assert!(table.len() < bound, "{} bytes for {COUNT} routes", table.len());
     let mut asked = 0;
     for n in [0, 5_000, 9_996] {
         let paths = [

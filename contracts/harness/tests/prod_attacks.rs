@@ -82,6 +82,7 @@ fn what_passes_keeps_its_bytes() {
     let backend = backend();
     let edge = edge_before(&backend);
     let long = format!("/open/{}", "x".repeat(8_000));
+    let longer = format!("/open/{}", "x".repeat(16_000));
     let kept = [
         "/open?",
         "/open??a",
@@ -93,12 +94,21 @@ fn what_passes_keeps_its_bytes() {
         "/open/a:b",
         "/open?x=%252e&y=%c0%ae",
         &long,
+        &longer,
     ];
     for path in kept {
         let answer = edge.get(path).send();
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
         assert_eq!(backend.last().request_line(), format!("GET {path} HTTP/1.1"));
     }
+    let too_long = format!("/open/{}", "x".repeat(61 * 1024));
+    assert_eq!(edge.get(&too_long).send().status, 431);
+    // D 65: the target's own host counts, not the header's; and the path arrives as it was within it.
+    let absolute = edge.get("http://localhost/open/absolute?x=%2f").host("evil.test").send();
+    assert_eq!(absolute.status, 200, "{absolute:?}");
+    assert_eq!(backend.last().request_line(), "GET /open/absolute?x=%2f HTTP/1.1");
+    let elsewhere = edge.get("http://evil.test/open/absolute").host("localhost").send();
+    assert_eq!(elsewhere.status, 404, "{elsewhere:?}");
     for path in ["/open/%zz", "/open/%00", "/open/%c0%ae", "/open/%252e%252e/internal", "/open#frag"] {
         let before = of_clients(&backend).len();
         let answer = edge.get(path).send();
@@ -133,7 +143,14 @@ fn nothing_but_method_host_and_path_says_where_a_request_goes() {
     assert!((400..500).contains(&upgrade.send().status));
     let web = edge.get("/open").host("example.com").send();
     assert_eq!(web.status, 200, "the web host serves pages, whatever the path");
-    for host in ["evil.test", "api.example.com.evil.test", "xapi.example.com", "api.example.com,evil"] {
+    for host in [
+        "evil.test",
+        "api.example.com.evil.test",
+        "xapi.example.com",
+        "api.example.com,evil",
+        "api.example.com.",
+        "evil@api.example.com",
+    ] {
         let answer = edge.get("/books").host(host).send();
         assert!((400..500).contains(&answer.status), "{host}: {answer:?}");
     }
@@ -214,6 +231,42 @@ fn one_request_is_one_request_for_everybody() {
     connection.data(stream, b"four", true);
     let outcome = connection.outcome(stream);
     assert!(outcome.is_refusal(), "{outcome:?}");
+}
+
+/// E 79: who waits to be told to go on gets one final answer, let pass or denied, and what it then sends as a body is
+/// never a request.
+#[test]
+fn whoever_expects_to_go_on_gets_one_final_answer() {
+    let backend = backend();
+    let edge = edge_before(&backend);
+    let hidden = "GET /open/hidden HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let ask = |path: &str| {
+        let mut connection = Connection::open(edge.public()).expect("the edge listens");
+        let length = hidden.len();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+        );
+        connection.write(head.as_bytes()).expect("the edge reads");
+        connection
+    };
+    let mut allowed = ask("/open/expecting");
+    assert!(of_clients(&backend).is_empty(), "the body is not there yet");
+    allowed.write(hidden.as_bytes()).expect("the edge reads");
+    let statuses = |mut connection: Connection| {
+        connection.answers().iter().map(|answer| answer.status).collect::<Vec<_>>()
+    };
+    assert_eq!(statuses(allowed), [200]);
+    assert_eq!(of_clients(&backend).len(), 1);
+    assert_eq!(backend.last().body, hidden.as_bytes());
+
+    // Denied without a session, by the route table, and by the guard: before and after the body.
+    for (path, status) in [("/books", 401), ("/internal/x", 404), ("/open/..;/internal", 404)] {
+        assert_eq!(statuses(ask(path)), [status], "{path} without its body");
+        let mut connection = ask(path);
+        connection.write(hidden.as_bytes()).expect("the edge reads, or has hung up");
+        assert_eq!(statuses(connection), [status], "{path} with its body");
+    }
+    assert_eq!(of_clients(&backend).len(), 1, "nothing else arrived");
 }
 
 /// H 109, 113: who sends too slowly or too much.

@@ -2,12 +2,14 @@
 //! shows it.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use harness::{Backend, Edge, Process, program, repository};
+use harness::wire::Request;
+use harness::{Backend, Edge, EdgeBuilder, Port, Process, program, repository};
 
 const BOOKS: &str = "prefix: /books, policy: signed-in, to: legacy";
 
@@ -18,36 +20,62 @@ fn edge_with(status: &Arc<AtomicU16>) -> (Edge, Backend, Backend, Process) {
     let users = Backend::with(move |_| {
         format!("HTTP/1.1 {} X\r\ncontent-length: 3\r\n\r\nnew", told.load(Ordering::Relaxed)).into_bytes()
     });
-    let edge = Edge::dev()
-        .replace("timeout_ms: 200", "timeout_ms: 5000")
-        .every_backend(legacy.address())
-        .stand_in("USERS_ADDRESS", users.address())
-        .start();
+    let (edge, watch) = edge_of(&legacy, &users, |edge| edge);
+    (edge, legacy, users, watch)
+}
+
+/// An edge between `legacy` and `users`, followed by a watch.
+fn edge_of(
+    legacy: &Backend,
+    users: &Backend,
+    edit: impl FnOnce(EdgeBuilder) -> EdgeBuilder,
+) -> (Edge, Process) {
+    // A busy machine is late now and then; that is not what is asked here.
+    let edge = Edge::dev().replace("timeout_ms: 200", "timeout_ms: 5000");
+    let edge = edge.every_backend(legacy.address()).stand_in("USERS_ADDRESS", users.address());
+    let edge = edit(edge).start();
     let watch = edge.watch();
     let until = Instant::now() + Duration::from_secs(40);
     while !watch.log().contains("is in force") {
         assert!(Instant::now() < until, "the watch does not begin: {}", watch.log());
         std::thread::sleep(Duration::from_millis(50));
     }
-    (edge, legacy, users, watch)
+    (edge, watch)
+}
+
+/// What a program must know to read the edge file of `edge`.
+const ADDRESSES: [&str; 7] = [
+    "EDGE_ADDRESS",
+    "EDGE_SERVICE_ADDRESS",
+    "ENVOY_ADMIN_ADDRESS",
+    "AUTHZ_ADDRESS",
+    "LEGACY_ADDRESS",
+    "AUTH_ADDRESS",
+    "USERS_ADDRESS",
+];
+
+/// Waits until the edge file deals books out so.
+fn until_dealt(edge: &Edge, shares: &str) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while !std::fs::read_to_string(edge.file()).is_ok_and(|text| text.contains(shares)) {
+        assert!(Instant::now() < until, "the file never says {shares}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn ramp(edge: &Edge, arguments: &[&str]) -> Output {
+    ramping(edge, arguments).output().expect("cutover can be started")
+}
+
+fn ramping(edge: &Edge, arguments: &[&str]) -> Command {
     let mut command = Command::new(program("cutover"));
     command.arg("ramp").arg(edge.file()).args(["books", "--to", "users"]).args(arguments);
     command.current_dir(repository()).env("CUTOVER_HOME", edge.home());
-    for name in [
-        "EDGE_ADDRESS",
-        "EDGE_SERVICE_ADDRESS",
-        "ENVOY_ADMIN_ADDRESS",
-        "AUTHZ_ADDRESS",
-        "LEGACY_ADDRESS",
-        "AUTH_ADDRESS",
-        "USERS_ADDRESS",
-    ] {
+    for name in ADDRESSES {
         command.env(name, edge.address(name).to_string());
     }
-    command.stdin(Stdio::null()).output().expect("cutover can be started")
+    command.stdin(Stdio::null());
+    command
 }
 
 /// Asks for books until the work is done.
@@ -86,14 +114,7 @@ fn a_backend_that_answers_500_is_taken_back_by_itself() {
     let output = under_load(&edge, || {
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                // Once the second step is in force.
-                let until = Instant::now() + Duration::from_secs(60);
-                while Instant::now() < until
-                    && !std::fs::read_to_string(edge.file())
-                        .is_ok_and(|text| text.contains("{ legacy: 50, users: 50 }"))
-                {
-                    std::thread::sleep(Duration::from_millis(20));
-                }
+                until_dealt(&edge, "{ legacy: 50, users: 50 }");
                 breaks.store(500, Ordering::Relaxed);
             });
             ramp(&edge, &["--steps", "30,50,100", "--every", "2s", "--gate", "5xx<1%"])
@@ -141,6 +162,66 @@ fn a_backend_that_is_as_good_gets_everything_and_status_shows_it() {
 }
 
 #[test]
+fn whoever_interrupts_it_finds_the_truth_in_the_file() {
+    let (edge, _legacy, users, _watch) = edge_with(&Arc::new(AtomicU16::new(200)));
+    for name in ["-INT", "-KILL"] {
+        let ramp = &mut ramping(&edge, &["--steps", "50,100", "--every", "1h", "--gate", "5xx<1%"]);
+        let mut child = ramp.stdout(Stdio::null()).spawn().expect("cutover can be started");
+        until_dealt(&edge, "{ legacy: 50, users: 50 }");
+        let before = users.seen().len();
+        // In force, and so it stays when the ramp is gone.
+        let token = edge.mint().good(0);
+        let until = Instant::now() + Duration::from_secs(40);
+        while users.seen().len() == before {
+            assert!(Instant::now() < until, "nothing goes there");
+            let _ = edge.get("/books").token(&token).try_send();
+        }
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().expect("kill runs").success());
+        assert!(!child.wait().expect("it ends").success());
+        let text = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+        assert!(text.contains("to: { legacy: 50, users: 50 }"), "{text}");
+        let file = edge.file().display().to_string();
+        let told: serde_json::Value =
+            serde_json::from_str(&edge.cutover(&["status", &file, "--json"])).expect("it is JSON");
+        assert_eq!(told["in_force"], true, "{told:#}");
+        edge.cutover(&["set", &file, "books", "--to", "legacy"]);
+        until_dealt(&edge, "{ legacy: 100, users: 0 }");
+    }
+}
+
+#[test]
+fn status_goes_on_looking_when_it_is_told_to() {
+    let (edge, _legacy, _users, _watch) = edge_with(&Arc::new(AtomicU16::new(200)));
+    let mut command = Command::new(program("cutover"));
+    command.arg("status").arg(edge.file()).args(["--json", "--watch"]).stdout(Stdio::piped());
+    for name in ADDRESSES {
+        command.env(name, edge.address(name).to_string());
+    }
+    let mut child = command.env("CUTOVER_HOME", edge.home()).spawn().expect("cutover can be started");
+    let lines = BufReader::new(child.stdout.take().expect("its output is piped")).lines();
+    let file = edge.file().display().to_string();
+    let mut seen = Vec::new();
+    for line in lines.map_while(Result::ok) {
+        let told: serde_json::Value = serde_json::from_str(&line).expect("a line is JSON");
+        let books = told["routes"].as_array().and_then(|all| all.iter().find(|one| one["route"] == "books"));
+        let percent = books.and_then(|route| route["to"][1]["percent"].as_u64()).unwrap_or_default();
+        if seen.last() != Some(&percent) {
+            seen.push(percent);
+            if percent == 0 {
+                edge.cutover(&["set", &file, "books", "--to", "users=25,legacy=75"]);
+            }
+        }
+        if seen == [0, 25] && told["in_force"] == true {
+            break;
+        }
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    assert_eq!(seen, [0, 25], "one line after the other, as things are");
+}
+
+#[test]
 fn a_route_that_does_not_exist_and_steps_that_fall_change_nothing() {
     let (edge, _legacy, _users, _watch) = edge_with(&Arc::new(AtomicU16::new(200)));
     let before = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
@@ -157,4 +238,111 @@ fn a_route_that_does_not_exist_and_steps_that_fall_change_nothing() {
     }
     let after = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
     assert_eq!(after, before.replace(BOOKS, &BOOKS.replace("legacy", "{ legacy: 100, users: 0 }")));
+}
+
+/// A backend that answers `body` of the moment.
+fn saying(body: &Arc<AtomicU64>) -> Backend {
+    let body = Arc::clone(body);
+    Backend::with(move |_| {
+        let json = format!("{{\"title\":\"Momo {}\"}}", body.load(Ordering::Relaxed));
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+        format!("{head}Content-Length: {}\r\n\r\n{json}", json.len()).into_bytes()
+    })
+}
+
+#[test]
+fn one_byte_of_a_body_that_changes_is_taken_back_by_itself() {
+    let (old, new) = (Arc::new(AtomicU64::new(1)), Arc::new(AtomicU64::new(1)));
+    let (legacy, users) = (saying(&old), saying(&new));
+    let (copies, admin) = (Port::lease(), Port::lease());
+    let section = "  admin: \"${COMPARATOR_ADMIN_ADDRESS:-127.0.0.1:9292}\"\n";
+    let (edge, _watch) = edge_of(&legacy, &users, |edge| {
+        edge.replace(section, &format!("{section}  sample_percent: 100\n"))
+            .replace(BOOKS, &BOOKS.replace("to: legacy", "to: { legacy: 100, users: 0 }, shadow: users"))
+            .variable("COMPARATOR_ADDRESS", &copies.address().to_string())
+            .variable("COMPARATOR_ADMIN_ADDRESS", &admin.address().to_string())
+    });
+    let before = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+    let mut comparator = Command::new(program("comparator"));
+    comparator.env("CUTOVER_HOME", edge.home()).env("EDGE_FILE", edge.file());
+    comparator.env("COMPARATOR_ADDRESS", copies.address().to_string());
+    comparator.env("COMPARATOR_ADMIN_ADDRESS", admin.address().to_string());
+    for name in ADDRESSES {
+        comparator.env(name, edge.address(name).to_string());
+    }
+    let _comparator = Process::start("comparator", &mut comparator, &edge.home().join("logs/comparator.log"));
+    let report = Request::new(admin.address(), "GET", "/report?route=books");
+    let until = Instant::now() + Duration::from_secs(40);
+    while !report.try_send().is_ok_and(|answer| answer.status == 200) {
+        assert!(Instant::now() < until, "the comparator is not ready");
+        std::thread::sleep(Duration::from_millis(25));
+    }
+
+    let admin = admin.address().to_string();
+    let output = under_load(&edge, || {
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                until_dealt(&edge, "{ legacy: 50, users: 50 }");
+                new.store(2, Ordering::Relaxed);
+            });
+            // Longer than it takes to find the byte; a step that is failed ends at once.
+            let steps = ["--steps", "10,50", "--every", "20s"];
+            ramp(&edge, &[&steps[..], &["--gate", "diff=0", "--comparator-admin", &admin]].concat())
+        })
+    });
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("taken back at 50 %: diff=0"), "{}", said(&output));
+    let after = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+    assert_eq!(after, before, "back at 0 %");
+    let found = report.send().json()["routes"]["books"]["by_kind"].clone();
+    assert!(found["body_value"].as_u64() > Some(0) && found.as_object().map(|all| all.len()) == Some(1));
+}
+
+#[test]
+fn a_backend_that_becomes_slow_on_this_route_is_taken_back_whatever_others_hide() {
+    // What times are compared with is longer than what a busy machine adds to both.
+    let slow = Arc::new(AtomicU64::new(100));
+    let waits = Arc::clone(&slow);
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nseen".to_vec();
+    let (same, other) = (answer.clone(), answer);
+    let legacy = Backend::with(move |_| {
+        std::thread::sleep(Duration::from_millis(100));
+        same.clone()
+    });
+    let users = Backend::with(move |seen| {
+        if seen.request_line().contains("/books") {
+            std::thread::sleep(Duration::from_millis(waits.load(Ordering::Relaxed)));
+        }
+        other.clone()
+    });
+    let (edge, _watch) = edge_of(&legacy, &users, |edge| edge);
+    // Another route of the same backend is quick and has most of its requests.
+    let quick = edge.get("/users/@me").token(&edge.mint().good(0));
+    let stop = AtomicBool::new(false);
+    let output = std::thread::scope(|scope| {
+        let crowd = scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                for _ in 0..40 {
+                    let _ = quick.try_send();
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        let output = under_load(&edge, || {
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    until_dealt(&edge, "{ legacy: 50, users: 50 }");
+                    slow.store(2000, Ordering::Relaxed);
+                });
+                ramp(&edge, &["--steps", "20,50", "--every", "8s", "--gate", "p95<+500%"])
+            })
+        });
+        stop.store(true, Ordering::Relaxed);
+        crowd.join().expect("the crowd ends");
+        output
+    });
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("taken back at 50 %: p95<+500%"), "{}", said(&output));
+    let text = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+    assert!(text.contains("to: { legacy: 100, users: 0 }"), "{text}");
 }

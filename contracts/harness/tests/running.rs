@@ -4,6 +4,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use harness::wire::Request;
@@ -38,6 +39,8 @@ fn command(home: &Path, ports: &[Port]) -> Command {
 struct Up {
     child: Child,
     printed: String,
+    /// What it printed after its greeting, so far.
+    further: Arc<Mutex<String>>,
 }
 
 /// A test that fails leaves nothing behind either.
@@ -49,14 +52,28 @@ impl Drop for Up {
 }
 
 fn start(home: &Path, ports: &[Port]) -> Up {
-    let mut child = command(home, ports).spawn().expect("cutover can be started");
+    up(&mut command(home, ports))
+}
+
+fn up(command: &mut Command) -> Up {
+    let mut child = command.spawn().expect("cutover can be started");
     let mut printed = String::new();
     let stdout = child.stdout.take().expect("its output is piped");
-    for line in BufReader::new(stdout).lines() {
+    let mut lines = BufReader::new(stdout).lines();
+    while let Some(line) = lines.next() {
         printed.push_str(&line.expect("its output is text"));
         printed.push('\n');
         if printed.contains("Ctrl-C stops all of it.") {
-            return Up { child, printed };
+            let further = Arc::new(Mutex::new(String::new()));
+            let told = Arc::clone(&further);
+            std::thread::spawn(move || {
+                for line in lines.map_while(Result::ok) {
+                    let mut told = told.lock().expect("nobody panicked with it");
+                    told.push_str(&line);
+                    told.push('\n');
+                }
+            });
+            return Up { child, printed, further };
         }
     }
     let output = child.wait_with_output().expect("it ends");
@@ -82,13 +99,8 @@ fn ports() -> Vec<Port> {
     NAMES.iter().map(|_| Port::lease()).collect()
 }
 
-#[test]
-fn the_printed_sign_in_works_and_ctrl_c_leaves_nothing_behind() {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    // As in `~/My Projects/`.
-    let home = directory.path().join("a home");
-    let ports = ports();
-    let mut up = start(&home, &ports);
+/// Pastes what was printed; the last answer begins with `status`.
+fn sign_in_as_printed(up: &Up, status: &str) {
     let paste: String = up
         .printed
         .lines()
@@ -100,7 +112,56 @@ fn the_printed_sign_in_works_and_ctrl_c_leaves_nothing_behind() {
     let pasted = Command::new("bash").arg("-c").arg(&paste).output().expect("bash runs");
     let said = String::from_utf8_lossy(&pasted.stdout);
     let complaints = String::from_utf8_lossy(&pasted.stderr);
-    assert!(said.contains("200 OK") && said.contains("demo@example.com"), "{paste}\n{said}\n{complaints}");
+    assert!(said.contains(status) && said.contains("demo@example.com"), "{paste}\n{said}\n{complaints}");
+}
+
+#[test]
+fn the_production_edge_runs_with_a_certificate_of_its_own() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let (ports, stats) = (ports(), Port::lease());
+    let mut command = command(home.path(), &ports);
+    command.env("EDGE_FILE", "envoy/edges/prod.yaml").env("EDGE_STATS_ADDRESS", stats.address().to_string());
+    let mut prod = up(&mut command);
+    sign_in_as_printed(&prod, "HTTP/2 200");
+    signal(prod.child.id(), "-INT");
+    assert!(prod.child.wait().expect("it ends").success());
+    all_gone(&ports);
+
+    // One that its owner has elsewhere is not made up: it is named.
+    let file = home.path().join("edge.yaml");
+    let text = std::fs::read_to_string(repository().join("envoy/edges/prod.yaml")).expect("it is readable");
+    std::fs::write(&file, text.replace("${CUTOVER_HOME:-.run}/certs/edge.pem", "/nowhere/edge.pem"))
+        .expect("the home is writable");
+    std::fs::copy(repository().join("envoy/edges/dev.tenants.yaml"), home.path().join("dev.tenants.yaml"))
+        .expect("it can be copied");
+    let output = command.env("EDGE_FILE", &file).output().expect("cutover can be started");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("/nowhere/edge.pem") && message.contains("certs/edge.pem"), "{message}");
+}
+
+#[test]
+fn the_platforms_edge_runs() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let ports = ports();
+    let mut coder = up(command(home.path(), &ports).env("EDGE_FILE", "envoy/edges/coder.yaml"));
+    assert!(coder.printed.contains("nobody can sign in here"), "{}", coder.printed);
+    for path in ["/api/ai", "/users/@me"] {
+        assert_eq!(Request::new(ports[0].address(), "GET", path).send().status, 401, "{path}");
+    }
+    signal(coder.child.id(), "-INT");
+    assert!(coder.child.wait().expect("it ends").success());
+    all_gone(&ports);
+}
+
+#[test]
+fn the_printed_sign_in_works_and_ctrl_c_leaves_nothing_behind() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    // As in `~/My Projects/`.
+    let home = directory.path().join("a home");
+    let ports = ports();
+    let mut up = start(&home, &ports);
+    sign_in_as_printed(&up, "HTTP/1.1 200 OK");
 
     signal(up.child.id(), "-INT");
     assert!(up.child.wait().expect("it ends").success(), "a stopped run is no failure");
@@ -123,7 +184,7 @@ fn a_run_that_nobody_listens_to_stays_up() {
     let ports = ports();
     let mut child = command(home.path(), &ports).spawn().expect("cutover can be started");
     drop(child.stdout.take());
-    let mut up = Up { child, printed: String::new() };
+    let mut up = Up { child, printed: String::new(), further: Arc::default() };
     let until = Instant::now() + Duration::from_secs(60);
     while !Request::new(ports[0].address(), "GET", "/users/@me")
         .try_send()
@@ -138,6 +199,50 @@ fn a_run_that_nobody_listens_to_stays_up() {
         assert!(up.child.try_wait().expect("it can be asked").is_none(), "the run ended by itself");
         std::thread::sleep(Duration::from_millis(50));
     }
+    signal(up.child.id(), "-INT");
+    assert!(up.child.wait().expect("it ends").success());
+    all_gone(&ports);
+}
+
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < until, "it never came about that {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_run_follows_its_edge_file_and_keeps_the_old_one_when_the_new_one_is_broken() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let ports = ports();
+    let edges = repository().join("envoy/edges");
+    let file = home.path().join("edge.yaml");
+    for (from, to) in [("dev.yaml", "edge.yaml"), ("dev.tenants.yaml", "edge.tenants.yaml")] {
+        std::fs::copy(edges.join(from), home.path().join(to)).expect("it can be copied");
+    }
+    let closed = std::fs::read_to_string(&file).expect("the edge file is readable");
+    let route = "  - { name: extra, host: api, prefix: /extra, policy: public, to: legacy, answers: auth }\n";
+    let open = closed.replace("routes:\n", &format!("routes:\n{route}"));
+    let broken = closed.replace("policy: signed-in, to: legacy", "policy: nonsense, to: legacy");
+    assert!(closed != open && closed != broken);
+
+    let mut up = up(command(home.path(), &ports).env("EDGE_FILE", &file));
+    let refused = || Request::new(ports[0].address(), "GET", "/extra").send().status == 401;
+    let said = || up.further.lock().expect("nobody panicked with it").clone();
+    assert!(refused(), "everything else needs a session");
+    std::fs::write(&file, &open).expect("the edge file is writable");
+    eventually("a new route is in force", || !refused());
+    eventually("it is told", || said().contains("is in force"));
+
+    let current = || std::fs::read_link(home.path().join("envoy/current")).expect("something is rendered");
+    let before = current();
+    std::fs::write(&file, &broken).expect("the edge file is writable");
+    eventually("the fault is told", || said().contains("nonsense"));
+    assert!(!refused() && current() == before, "what was in force stays");
+
+    std::fs::write(&file, &closed).expect("the edge file is writable");
+    eventually("what is mended is in force", refused);
     signal(up.child.id(), "-INT");
     assert!(up.child.wait().expect("it ends").success());
     all_gone(&ports);

@@ -1,15 +1,16 @@
-//! Nothing is lost on change: under constant load the edge is reloaded, weights move, and Envoy is replaced on the
-//! same port; every request is answered, and by a policy that was current while it was asked.
+//! Nothing is lost on change: under constant load the edge is reloaded, weights move, Envoy is replaced on the same
+//! port, and authorizers are restarted one after the other; every request is answered, and by a policy that was current
+//! while it was asked.
 #![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::wire::{Connection, Request};
-use harness::{Backend, Edge, EdgeBuilder};
+use harness::{Backend, Edge, EdgeBuilder, Part, Signal};
 
 const BOOKS: &str = "prefix: /books, policy: signed-in, to: legacy";
 
@@ -33,7 +34,12 @@ struct Asked {
 }
 
 /// A client that keeps its connection for as long as it is told that it may.
-fn ask_on(request: &Request, address: SocketAddr, stop: &AtomicBool) -> (Vec<Asked>, Vec<String>) {
+fn ask_on(
+    request: &Request,
+    address: SocketAddr,
+    stop: &AtomicBool,
+    count: &AtomicUsize,
+) -> (Vec<Asked>, Vec<String>) {
     let (mut asked, mut failed) = (Vec::new(), Vec::new());
     let mut kept: Option<Connection> = None;
     while !stop.load(Ordering::Relaxed) {
@@ -54,6 +60,7 @@ fn ask_on(request: &Request, address: SocketAddr, stop: &AtomicBool) -> (Vec<Ask
             }
             Err(error) => failed.push(error.to_string()),
         }
+        count.fetch_add(1, Ordering::Relaxed);
         std::thread::sleep(Duration::from_millis(5));
     }
     (asked, failed)
@@ -76,7 +83,11 @@ fn envoy_has(edge: &Edge, revision: &str) -> bool {
 }
 
 fn authorizer_has(edge: &Edge, revision: &str) -> bool {
-    let answer = Request::new(edge.address("AUTHZ_ADMIN_ADDRESS"), "GET", "/readyz").try_send();
+    decides_by(edge.address("AUTHZ_ADMIN_ADDRESS"), revision)
+}
+
+fn decides_by(admin: SocketAddr, revision: &str) -> bool {
+    let answer = Request::new(admin, "GET", "/readyz").try_send();
     answer.is_ok_and(|answer| answer.json()["revision"] == revision)
 }
 
@@ -145,7 +156,6 @@ fn nothing_lost(edge: &Edge, load: &Load) {
             failed.first()
         );
     }
-    assert!(asked.len() > 1000, "{} are no load", asked.len());
 }
 
 /// What came of a load: every answered request, and every failure.
@@ -154,11 +164,19 @@ struct Load {
     failed: Vec<String>,
 }
 
-/// Asks for books without a pause while `work` is done.
+/// Fewer requests are no load.
+const LOAD: usize = 1000;
+
+/// Asks for books without a pause while `work` is done, and at least [`LOAD`] times: a busy machine takes longer.
 fn under_load(request: &Request, address: SocketAddr, work: impl FnOnce()) -> Load {
-    let stop = AtomicBool::new(false);
+    let (stop, count) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let work = || {
+        work();
+        eventually("there was enough load", || count.load(Ordering::Relaxed) > LOAD);
+    };
     let results: Vec<_> = std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..3).map(|_| scope.spawn(|| ask_on(request, address, &stop))).collect();
+        let clients: Vec<_> =
+            (0..3).map(|_| scope.spawn(|| ask_on(request, address, &stop, &count))).collect();
         let work = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
         stop.store(true, Ordering::Relaxed);
         let results = clients.into_iter().map(|client| client.join().expect("a client ends")).collect();
@@ -180,10 +198,7 @@ fn patient() -> EdgeBuilder {
 fn no_request_is_lost_or_decided_by_a_policy_that_was_not_current() {
     let backend = Backend::plain();
     let edge = patient().every_backend(backend.address()).start();
-    let before = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
-    let open = before.replace(BOOKS, &BOOKS.replace("to: legacy", "to: { legacy: 100, users: 0 }"));
-    let closed = open.replace(BOOKS.split(", to").next().unwrap_or_default(), "prefix: /books, policy: bot");
-    assert!(open != before && closed != open);
+    let (open, closed) = open_and_closed(&edge);
     let file = edge.file().display().to_string();
     let request = edge.get("/books").token(&edge.mint().good(0));
     let mut current: Current = vec![(200, Instant::now(), None)];
@@ -220,6 +235,20 @@ fn no_request_is_lost_or_decided_by_a_policy_that_was_not_current() {
         }
     });
     nothing_lost(&edge, &load);
+    only_what_was_current(&edge, &load, &current);
+}
+
+/// The two policies of these tests: one that lets the caller pass, one that does not.
+fn open_and_closed(edge: &Edge) -> (String, String) {
+    let before = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+    let open = before.replace(BOOKS, &BOOKS.replace("to: legacy", "to: { legacy: 100, users: 0 }"));
+    let closed = open.replace(BOOKS.split(", to").next().unwrap_or_default(), "prefix: /books, policy: bot");
+    assert!(open != before && closed != open);
+    (open, closed)
+}
+
+/// Every answer was that of a policy that was current while it was asked, and of one revision as a whole.
+fn only_what_was_current(edge: &Edge, load: &Load, current: &Current) {
     let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
     for one in &load.asked {
         *counts.entry(one.status).or_default() += 1;
@@ -258,4 +287,64 @@ fn an_envoy_is_replaced_on_the_same_port_and_nobody_notices() {
     });
     nothing_lost(&edge, &load);
     assert!(load.asked.iter().all(|one| one.status == 200));
+}
+
+const REPLICAS: [(Part, &str); 2] =
+    [(Part::Authz, "AUTHZ_ADMIN_ADDRESS"), (Part::SecondAuthz, "AUTHZ_2_ADMIN_ADDRESS")];
+
+fn both_answer(edge: &Edge) {
+    eventually("Envoy finds both authorizers well", || {
+        edge.envoy_stat("cluster.authorizer.membership_healthy") == Some(2)
+    });
+}
+
+#[test]
+fn authorizers_are_restarted_one_after_the_other_and_nobody_notices() {
+    let backend = Backend::plain();
+    let mut edge = patient().every_backend(backend.address()).two_authorizers().start();
+    let (open, closed) = open_and_closed(&edge);
+    let request = edge.get("/books").token(&edge.mint().good(0));
+    let mut current: Current = vec![(200, Instant::now(), None)];
+    both_answer(&edge);
+    let load = under_load(&request, edge.public(), || {
+        // Each round restarts both, on a file that the ones before may not have begun with.
+        for (text, status) in [(&closed, 403), (&open, 200)] {
+            let old = rendered(&edge);
+            replace(&edge, text);
+            for (_, admin) in REPLICAS {
+                eventually("an authorizer has the file", || !decides_by(edge.address(admin), &old));
+            }
+            bring_in(&edge, status, &mut current);
+            for (part, admin) in REPLICAS {
+                edge.stop(part, Signal::Terminate);
+                edge.start(part);
+                let revision = rendered(&edge);
+                eventually("it decides again", || decides_by(edge.address(admin), &revision));
+                both_answer(&edge);
+            }
+        }
+    });
+    nothing_lost(&edge, &load);
+    only_what_was_current(&edge, &load, &current);
+}
+
+#[test]
+fn an_authorizer_that_dies_takes_no_request_with_it_while_another_lives() {
+    let backend = Backend::plain();
+    let mut edge = patient().every_backend(backend.address()).two_authorizers().start();
+    let request = edge.get("/books").token(&edge.mint().good(0));
+    both_answer(&edge);
+    let load = under_load(&request, edge.public(), || {
+        let revision = rendered(&edge);
+        for (part, admin) in REPLICAS {
+            edge.stop(part, Signal::Kill);
+            edge.start(part);
+            eventually("it decides again", || decides_by(edge.address(admin), &revision));
+            both_answer(&edge);
+        }
+    });
+    nothing_lost(&edge, &load);
+    assert!(load.asked.iter().all(|one| one.status == 200));
+    let again = edge.envoy_stat("cluster.authorizer.upstream_rq_retry_success");
+    assert!(again.is_some_and(|count| count > 0), "no check was asked again: {again:?}");
 }

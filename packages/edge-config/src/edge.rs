@@ -143,12 +143,22 @@ impl Exposure {
 /// Where the authorizer answers ext_authz checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authorizer {
-    /// Its gRPC address.
+    /// Its gRPC address, the first of several. A process that is not told otherwise listens there.
     pub address: SocketAddr,
+    /// Where further replicas answer.
+    pub others: Vec<SocketAddr>,
     /// How long Envoy waits for a decision before it denies with 503.
     pub timeout: Duration,
-    /// How many replicas answer there. Each takes its share of a limit while they cannot count together.
+    /// How many replicas answer there: as many as there are addresses, unless more stand behind one. Each takes its
+    /// share of a limit while they cannot count together.
     pub replicas: u32,
+}
+
+impl Authorizer {
+    /// Every address, in the order of the file.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        std::iter::once(self.address).chain(self.others.iter().copied())
+    }
 }
 
 /// A group of host names with its own routes.

@@ -79,6 +79,30 @@ fn an_address_comes_from_the_environment_when_it_is_set() {
 }
 
 #[test]
+fn an_authorizer_may_answer_at_several_addresses() {
+    let one = "address: \"${AUTHZ_ADDRESS:-127.0.0.1:9191}\"";
+    let of = |text: &str| dev_with(one, text).unwrap().authorizer;
+    let addresses = |text: &str| of(text).addresses().map(|address| address.port()).collect::<Vec<_>>();
+    assert_eq!(addresses("address: 10.0.0.1:1"), [1]);
+    assert_eq!(addresses("addresses: [10.0.0.1:1, 10.0.0.2:2]"), [1, 2]);
+    // Limits are shared among as many as there are, unless somebody knows better.
+    assert_eq!(of("address: 10.0.0.1:1").replicas, 1);
+    assert_eq!(of("addresses: [10.0.0.1:1, 10.0.0.2:2]").replicas, 2);
+    assert_eq!(of("addresses: [10.0.0.1:1, 10.0.0.2:2]\n  replicas: 5").replicas, 5);
+    for (text, says) in [
+        ("addresses: []", "has no address"),
+        ("addresses: [10.0.0.1:1, 10.0.0.1:1]", "lists 10.0.0.1:1 twice"),
+        ("addresses: [10.0.0.1:1]\n  address: 10.0.0.1:1", "exactly one of them"),
+        ("addresses: [10.0.0.1:1, 10.0.0.2:2]\n  replicas: 1", "from 2 to 1000"),
+        ("addresses: [authz]", "the authorizer's address is \"authz\""),
+        ("replicas: 2", "`authorizer` has no `address`"),
+    ] {
+        let message = dev_with(one, text).unwrap_err().to_string();
+        assert!(message.contains(says), "{text}: {message}");
+    }
+}
+
+#[test]
 fn all_faults_are_told_at_once_each_with_line_value_and_mend() {
     let text =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/ten-faults.yaml"))

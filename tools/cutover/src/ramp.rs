@@ -7,6 +7,7 @@
 //! the next step back, and never moves anything by itself.
 
 pub mod gate;
+mod log;
 mod sources;
 
 use std::path::PathBuf;
@@ -60,7 +61,7 @@ pub struct Arguments {
         value_name = "ADDRESS:PORT"
     )]
     pub comparator_admin: std::net::SocketAddr,
-    /// Envoy's access log, for `agreement`. [default: HOME/logs/access.json]
+    /// Envoy's access log, which tells this route from others and is what `agreement` looks at. [default: HOME/logs/access.json]
     #[arg(long, value_name = "FILE")]
     pub access_log: Option<PathBuf>,
     #[command(flatten)]
@@ -130,7 +131,7 @@ fn move_to(arguments: &Arguments, percent: u8, environment: Environment<'_>) -> 
 /// Watches one step until its time is over and every gate holds, or until one fails.
 fn step(arguments: &Arguments, percent: u8, environment: Environment<'_>) -> End {
     let log = arguments.access_log.clone().unwrap_or_else(|| arguments.home.home.join("logs/access.json"));
-    let sources = match Sources::begin(arguments, log, environment) {
+    let mut sources = match Sources::begin(arguments, log, environment) {
         Ok(sources) => sources,
         Err(why) => return End::Failed(why),
     };

@@ -21,8 +21,8 @@ use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{DONE, FOUND, INVALID, RunArguments, exit};
-use crate::{keys, render};
-use programs::Addresses;
+use crate::{certs, keys, render};
+use programs::{Addresses, surroundings};
 
 /// Everything that a run needs to know, with absolute paths.
 struct Plan {
@@ -36,6 +36,13 @@ struct Plan {
     paths: render::Paths,
     /// Held as long as this run lasts.
     _home_is_ours: File,
+}
+
+impl Plan {
+    /// Whether clients come in through TLS.
+    fn is_encrypted(&self) -> bool {
+        self.edge.listeners.get("public").is_some_and(|listener| listener.tls.is_some())
+    }
 }
 
 /// Why a run did not come up. The message is for people and names the mend.
@@ -80,10 +87,7 @@ fn prepare(arguments: &RunArguments, environment: Environment<'_>) -> Result<Pla
     let absolute =
         |path: &Path| std::path::absolute(path).map_err(|e| Failure::new(format!("{}: {e}", path.display())));
     let home = absolute(&arguments.home.home)?;
-    // The home decides where the edge file's own paths point, also when it came from an option.
-    let with_home = |name: &str| {
-        if name == "CUTOVER_HOME" { Some(home.display().to_string()) } else { environment(name) }
-    };
+    let with_home = |name: &str| surroundings(&home, name, environment);
     let edge_file = absolute(&arguments.edge)?;
     let edge = render::load(&edge_file, &with_home).map_err(|message| Failure { code: INVALID, message })?;
     let addresses = Addresses::new(&edge, environment).map_err(Failure::new)?;
@@ -99,6 +103,7 @@ fn prepare(arguments: &RunArguments, environment: Environment<'_>) -> Result<Pla
     if let Some(listed) = edge.tenants.as_ref().and_then(|tenants| tenants.file()) {
         first_tenants(&edge_file, listed)?;
     }
+    first_certificates(&edge, &home)?;
     let paths = render::paths(&home.join("envoy"), &arguments.programs.guard, &home.join("logs/access.json"))
         .map_err(|e| Failure::new(e.to_string()))?;
     let envoy = programs::resolve(&arguments.programs.envoy)
@@ -134,13 +139,42 @@ fn lock(home: &Path) -> Result<File, Failure> {
     }
 }
 
-/// A first run begins with the tenants that stand beside the edge file (`dev.tenants.yaml`). Later runs keep
-/// what the directory says by then.
+/// A first run makes a development pair for a listener that shows the home's own (`cutover certs`). Another one is its
+/// owner's to put there.
+fn first_certificates(edge: &Edge, home: &Path) -> Result<(), Failure> {
+    let directory = home.join("certs");
+    for (name, listener) in &edge.listeners {
+        let Some(tls) = &listener.tls else { continue };
+        let missing = [&tls.certificate, &tls.key].into_iter().find(|path| !path.exists());
+        let Some(missing) = missing else { continue };
+        let own =
+            tls.certificate == directory.join(certs::CERTIFICATE) && tls.key == directory.join(certs::KEY);
+        if !own {
+            return Err(Failure::new(format!(
+                "listener `{name}` shows {}, which is not there; put certificate and key there, or write \
+                 ${{CUTOVER_HOME}}/certs/{} and ${{CUTOVER_HOME}}/certs/{}, a pair that a run makes for itself",
+                missing.display(),
+                certs::CERTIFICATE,
+                certs::KEY
+            )));
+        }
+        let names = edge.hosts.values().flat_map(|host| &host.names).filter(|name| *name != "*").cloned();
+        let mut names: Vec<String> = names.chain(["localhost".to_owned()]).collect();
+        names.sort();
+        names.dedup();
+        certs::make(&directory, &names, false).map_err(|e| Failure::new(e.to_string()))?;
+    }
+    Ok(())
+}
+
+/// A first run begins with the tenants that stand beside the edge file (`dev.tenants.yaml`), or with those of the
+/// development edge, to which the first people of a run belong. Later runs keep what the directory says by then.
 fn first_tenants(edge_file: &Path, directory: &Path) -> Result<(), Failure> {
     if directory.exists() {
         return Ok(());
     }
-    let shipped = edge_file.with_extension("tenants.yaml");
+    let own = edge_file.with_extension("tenants.yaml");
+    let shipped = if own.exists() { own } else { edge_file.with_file_name("dev.tenants.yaml") };
     fs::copy(&shipped, directory).map(|_| ()).map_err(|e| {
         Failure::new(format!(
             "there is no tenant directory at {} and none to begin with at {} ({e}); write one",

@@ -23,15 +23,34 @@ pub enum Gate {
 /// What was seen since the step began.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Seen {
-    /// The new backend.
+    /// The new backend, whatever route a request came by.
     pub new: Sample,
-    /// The others of the route together; their p95 is the highest.
+    /// The others of the route together, likewise; their p95 is the highest.
     pub old: Sample,
+    /// The same by this route alone.
+    pub on_route: OnRoute,
     /// Compared answers and those that differ; absent when the report could not be read.
     pub shadow: Option<(u64, u64)>,
     /// Requests of the route that the edge let pass, and how many of them a backend refused; absent when the log
     /// could not be read.
     pub agreement: Option<(u64, u64)>,
+}
+
+/// What is known of the route by itself. Many good answers of other routes hide few bad ones of this.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum OnRoute {
+    /// No other route goes to these backends: their counters are its own.
+    #[default]
+    Alone,
+    /// The access log tells it apart.
+    Told {
+        /// The new backend.
+        new: Sample,
+        /// The others together.
+        old: Sample,
+    },
+    /// Others go there too, and the access log cannot be read.
+    Unknown,
 }
 
 /// What a gate says.
@@ -45,34 +64,55 @@ pub enum Verdict {
     Fails(String),
 }
 
+/// Times are whole milliseconds: two that differ by one may have been the same.
+const RESOLUTION_MS: f64 = 1.0;
+
+impl Seen {
+    /// Judges the backends as a whole and the route by itself: what fails in either fails, and what the route has not
+    /// shown is not shown.
+    fn everywhere(&self, judge: impl Fn(&Sample, &Sample) -> Verdict) -> Verdict {
+        let all = judge(&self.new, &self.old);
+        match (&self.on_route, all) {
+            (_, Verdict::Fails(said)) => Verdict::Fails(said),
+            (OnRoute::Alone, all) => all,
+            (OnRoute::Told { new, old }, _) => judge(new, old),
+            (OnRoute::Unknown, _) => Verdict::Fails(
+                "other routes go to the same backends, and the access log that tells them apart cannot be read"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
 impl Gate {
     /// Judges what was seen.
     #[must_use]
     pub fn judge(&self, seen: &Seen) -> Verdict {
         match self {
-            Self::ErrorsBelow(most) => match seen.new.error_percent() {
+            Self::ErrorsBelow(most) => seen.everywhere(|new, _| match new.error_percent() {
                 None => Verdict::Undecided("no request yet".to_owned()),
                 Some(percent) => {
-                    let said = format!("{percent:.2} % of {} are 5xx", seen.new.requests);
+                    let said = format!("{percent:.2} % of {} are 5xx", new.requests);
                     if percent < *most { Verdict::Holds(said) } else { Verdict::Fails(said) }
                 }
-            },
-            Self::SlowerBelow(most) => match (seen.new.p95_ms, seen.old.p95_ms) {
+            }),
+            Self::SlowerBelow(most) => seen.everywhere(|new, old| match (new.p95_ms, old.p95_ms) {
                 (Some(new), Some(old)) => {
                     let said = format!("p95 {new:.1} ms, the others {old:.1} ms");
-                    if new < old * (1.0 + most / 100.0) { Verdict::Holds(said) } else { Verdict::Fails(said) }
+                    let slower = new >= old * (1.0 + most / 100.0) && new - old > RESOLUTION_MS;
+                    if slower { Verdict::Fails(said) } else { Verdict::Holds(said) }
                 }
                 // With everything moved there is nothing to compare with, and nothing to wait for.
                 (Some(new), None) => Verdict::Holds(format!("p95 {new:.1} ms, and the others have none")),
                 (None, _) => Verdict::Undecided("no times yet".to_owned()),
-            },
-            Self::P95Below(most) => match seen.new.p95_ms {
+            }),
+            Self::P95Below(most) => seen.everywhere(|new, _| match new.p95_ms {
                 None => Verdict::Undecided("no times yet".to_owned()),
                 Some(new) => {
                     let said = format!("p95 {new:.1} ms");
                     if new < *most { Verdict::Holds(said) } else { Verdict::Fails(said) }
                 }
-            },
+            }),
             Self::DiffAtMost(most) => match seen.shadow {
                 None => Verdict::Fails("the comparator's report cannot be read".to_owned()),
                 Some((compared, different)) => {
@@ -171,6 +211,40 @@ mod tests {
             assert!(matches!(gate.judge(&one), Verdict::Fails(_)));
         }
         assert!(matches!(Gate::DiffAtMost(1).judge(&one), Verdict::Holds(_)));
+    }
+
+    #[test]
+    fn other_routes_hide_nothing() {
+        let sample = |requests: u64, errors: u64, p95: f64| Sample {
+            requests,
+            errors,
+            p95_ms: Some(p95),
+            ..Sample::default()
+        };
+        let seen = |on_route: OnRoute| Seen {
+            new: sample(10_000, 1, 10.0),
+            old: sample(10_000, 0, 10.0),
+            on_route,
+            ..Seen::default()
+        };
+        let told = |errors, p95| OnRoute::Told { new: sample(100, errors, p95), old: sample(100, 0, 20.0) };
+        for (on_route, errors, times) in [
+            (OnRoute::Alone, true, true),
+            (OnRoute::Unknown, false, false),
+            (told(0, 21.0), true, true),
+            (told(1, 20.0), false, true),
+            (told(0, 25.0), true, false),
+        ] {
+            let seen = seen(on_route);
+            let holds = |gate: Gate| matches!(gate.judge(&seen), Verdict::Holds(_));
+            assert_eq!(
+                (holds(Gate::ErrorsBelow(0.1)), holds(Gate::SlowerBelow(20.0))),
+                (errors, times),
+                "{seen:?}"
+            );
+        }
+        let nothing = seen(OnRoute::Told { new: Sample::default(), old: Sample::default() });
+        assert!(matches!(Gate::ErrorsBelow(0.1).judge(&nothing), Verdict::Undecided(_)), "not by this route");
     }
 
     proptest! {

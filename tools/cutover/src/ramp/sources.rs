@@ -1,22 +1,18 @@
 //! Where the gates get what they judge.
 
-use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use edge_config::Environment;
 use serde_json::Value;
 
-use super::gate::{Gate, Seen};
+use super::gate::{Gate, OnRoute, Seen};
+use super::log::Log;
 use super::{Arguments, IN_FORCE_WITHIN};
 use crate::admin::{self, envoy::Stats};
 use crate::render;
 use crate::status::Sample;
-
-/// Envoy writes less than 4 KB for a request of usual size, and headers end at 60 KB.
-const MAX_LINE_BYTES: u64 = 262_144;
 
 /// The counters as they were when a step came into force.
 pub(super) struct Sources {
@@ -26,7 +22,9 @@ pub(super) struct Sources {
     others: Vec<String>,
     before: Stats,
     comparator: Option<(SocketAddr, Option<(u64, u64)>)>,
-    log: Option<(PathBuf, u64)>,
+    log: Log,
+    /// Whether other routes go to the same backends, whose counters then say too little about this one.
+    shared: bool,
 }
 
 const FILTER: &str = "(^cluster.backend-.*upstream_(rq|cx)_|version_text)";
@@ -60,44 +58,54 @@ impl Sources {
         };
         let route = edge.routes.iter().find(|route| route.name == arguments.route);
         let others = route.into_iter().flat_map(|route| route.destination.backends());
-        let others = others.filter(|name| *name != arguments.to).map(str::to_owned).collect();
+        let others: Vec<String> = others.filter(|name| *name != arguments.to).map(str::to_owned).collect();
+        let ours = |backend: &str| backend == arguments.to || others.iter().any(|other| other == backend);
+        let elsewhere = edge.routes.iter().filter(|route| route.name != arguments.route);
+        let shared = elsewhere.flat_map(|route| route.destination.backends()).any(ours);
         let asked = |gate: fn(&Gate) -> bool| arguments.gates.iter().any(gate);
         let comparator = asked(|gate| matches!(gate, Gate::DiffAtMost(_)))
             .then(|| (arguments.comparator_admin, report(arguments.comparator_admin, &arguments.route)));
-        let log = asked(|gate| matches!(gate, Gate::Agreement)).then(|| {
-            let from = std::fs::metadata(&log).map_or(0, |data| data.len());
-            (log, from)
-        });
         Ok(Self {
             envoy: edge.admin,
+            log: Log::from_now(log, arguments.route.clone()),
             route: arguments.route.clone(),
             new: arguments.to.clone(),
             others,
             before,
             comparator,
-            log,
+            shared,
         })
     }
 
     /// What happened since.
-    pub(super) fn look(&self) -> Result<Seen, String> {
+    pub(super) fn look(&mut self) -> Result<Seen, String> {
         let now = Stats::ask(self.envoy, FILTER).map_err(|e| format!("Envoy does not answer ({e})"))?;
         let since = |backend: &str| Sample::of(&now, backend).since(&Sample::of(&self.before, backend));
-        let mut old = Sample::default();
-        for other in &self.others {
-            let sample = since(other);
-            old.requests += sample.requests;
-            old.errors += sample.errors;
-            old.p95_ms = old.p95_ms.into_iter().chain(sample.p95_ms).reduce(f64::max);
-        }
+        let together = |of: &dyn Fn(&str) -> Sample| {
+            self.others.iter().map(|other| of(other)).fold(Sample::default(), |all, one| Sample {
+                requests: all.requests + one.requests,
+                errors: all.errors + one.errors,
+                p95_ms: all.p95_ms.into_iter().chain(one.p95_ms).reduce(f64::max),
+                ..all
+            })
+        };
+        let (new, old) = (since(&self.new), together(&since));
+        let told = self.log.read_on().is_ok();
+        let on_route = match (told, self.shared) {
+            (true, _) => {
+                OnRoute::Told { new: self.log.of(&self.new), old: together(&|name| self.log.of(name)) }
+            }
+            (false, true) => OnRoute::Unknown,
+            (false, false) => OnRoute::Alone,
+        };
         let shadow = self.comparator.as_ref().and_then(|(address, before)| {
             let ((compared, different), now) = ((*before)?, report(*address, &self.route)?);
             // A comparator that began anew counts from nothing.
             let grown = |now: u64, then: u64| if now < then { now } else { now - then };
             Some((grown(now.0, compared), grown(now.1, different)))
         });
-        let agreement = self.log.as_ref().and_then(|(log, from)| agreement(log, *from, &self.route));
-        Ok(Seen { new: since(&self.new), old, shadow, agreement })
+        let agreement = told.then(|| self.log.agreement());
+        Ok(Seen { new, old, on_route, shadow, agreement })
     }
 }
 
@@ -107,28 +115,4 @@ fn report(address: SocketAddr, route: &str) -> Option<(u64, u64)> {
     let told: Value = serde_json::from_str(&body).ok().filter(|_| status == 200)?;
     let of = told.get("routes")?.get(route)?;
     Some((of.get("compared")?.as_u64()?, of.get("different")?.as_u64()?))
-}
-
-/// How many requests of `route` the edge let pass since the log had `from` bytes, and how many of them a backend
-/// refused.
-fn agreement(log: &Path, from: u64, route: &str) -> Option<(u64, u64)> {
-    let mut file = File::open(log).ok()?;
-    // A log that was turned over is read from its beginning.
-    let from = if file.metadata().ok()?.len() < from { 0 } else { from };
-    file.seek(SeekFrom::Start(from)).ok()?;
-    let mut input = BufReader::new(file);
-    let (mut allowed, mut refused) = (0, 0);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        if (&mut input).take(MAX_LINE_BYTES).read_until(b'\n', &mut line).ok()? == 0 {
-            return Some((allowed, refused));
-        }
-        let Ok(told) = serde_json::from_slice::<Value>(&line) else { continue };
-        let text = |name: &str| told.get(name).and_then(Value::as_str);
-        if text("route") == Some(route) && text("decision") == Some("allow") && text("upstream").is_some() {
-            allowed += 1;
-            refused += u64::from(matches!(told.get("status").and_then(Value::as_u64), Some(401 | 403)));
-        }
-    }
 }

@@ -13,7 +13,13 @@ const NAME: &str = "cluster.yaml";
 
 pub(super) fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
     let mut cluster = template::authorizer_cluster()?;
-    insert(&mut cluster, "load_assignment", assignment("authorizer", &socket(edge.authorizer.address)));
+    let endpoints: Vec<Value> = edge
+        .authorizer
+        .addresses()
+        .map(|address| json!({ "endpoint": { "address": socket(address) } }))
+        .collect();
+    let replicas = json!({ "cluster_name": "authorizer", "endpoints": [{ "lb_endpoints": endpoints }] });
+    insert(&mut cluster, "load_assignment", replicas);
     // Whoever waits longer for a decision waits as long for the check: one that is only slow is not given up first.
     if let Some(check) = cluster.pointer_mut("/health_checks/0") {
         insert(check, "timeout", json!(seconds(edge.authorizer.timeout)));
@@ -27,6 +33,11 @@ pub(super) fn backend(name: &str, backend: &Backend) -> Result<Value, TemplateEr
     let kind = if backend.endpoints.iter().all(is_address) { "STATIC" } else { "STRICT_DNS" };
     insert(&mut cluster, "name", json!(cluster_name(name)));
     insert(&mut cluster, "type", json!(kind));
+    if kind == "STRICT_DNS" {
+        // Envoy would take the IPv6 addresses of a name that has both, and those alone: `localhost` has both, and a
+        // service that listens on 127.0.0.1 would never be found.
+        insert(&mut cluster, "dns_lookup_family", json!("V4_PREFERRED"));
+    }
     insert(&mut cluster, "connect_timeout", json!(seconds(backend.connect_timeout)));
     let endpoints: Vec<Value> = backend
         .endpoints

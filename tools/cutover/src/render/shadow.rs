@@ -35,7 +35,8 @@ pub(crate) fn used(edge: &Edge) -> Option<&Comparator> {
 
 /// The Envoy routes of `route`, which is `rendered` without a shadow.
 pub(super) fn split(edge: &Edge, route: &Route, rendered: Value) -> Vec<Value> {
-    let (Some(comparator), Some(_)) = (used(edge), route.reference()) else { return vec![rendered] };
+    // Not `used`: that looks at every route, and this is done for each.
+    let (Some(comparator), Some(_)) = (&edge.comparator, route.reference()) else { return vec![rendered] };
     let takes = |method: &str| route.methods.is_empty() || route.methods.iter().any(|m| m == method);
     let copied: Vec<&str> = COPIED.into_iter().filter(|method| takes(method)).collect();
     if copied.is_empty() {

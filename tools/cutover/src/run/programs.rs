@@ -6,6 +6,24 @@ use std::path::{Path, PathBuf};
 
 use edge_config::{Edge, Environment};
 
+/// The programs of a run that an edge calls backends: which variable says where each is, and where it is without. An
+/// edge file may have other defaults (`legacy.internal:3000`); what a run starts is where a run says.
+const OWN: [(&str, &str); 3] = [
+    ("LEGACY_ADDRESS", "127.0.0.1:3000"),
+    ("AUTH_ADDRESS", "127.0.0.1:3021"),
+    ("USERS_ADDRESS", "127.0.0.1:3022"),
+];
+
+/// The environment in which a run and all of its programs read the edge file.
+pub(super) fn surroundings(home: &Path, name: &str, environment: Environment<'_>) -> Option<String> {
+    if name == "CUTOVER_HOME" {
+        // The home decides where the edge file's own paths point, also when it came from an option.
+        return Some(home.display().to_string());
+    }
+    let set = environment(name).filter(|value| !value.is_empty());
+    set.or_else(|| OWN.iter().find(|(own, _)| *own == name).map(|(_, default)| (*default).to_owned()))
+}
+
 /// One address of a run: who listens there, and which variable moves it.
 #[derive(Clone, Debug)]
 pub(super) struct Address {
@@ -32,6 +50,8 @@ pub(super) struct Addresses {
 impl Addresses {
     pub(super) fn new(edge: &Edge, environment: Environment<'_>) -> Result<Self, String> {
         let variable = |who: &str, variable: &str, default: &str| {
+            let own = OWN.iter().find(|(own, _)| *own == variable).map(|(_, address)| *address);
+            let default = own.unwrap_or(default);
             let text =
                 environment(variable).filter(|text| !text.is_empty()).unwrap_or_else(|| default.to_owned());
             let address = text.parse().map_err(|_| {
@@ -57,9 +77,9 @@ impl Addresses {
             envoy_admin: named("envoy admin", "ENVOY_ADMIN_ADDRESS", edge.admin),
             authorizer: named("authorizer", "AUTHZ_ADDRESS", edge.authorizer.address),
             authorizer_admin: variable("authorizer admin", "AUTHZ_ADMIN_ADDRESS", "127.0.0.1:9192")?,
-            legacy: variable("legacy sample", "LEGACY_ADDRESS", "127.0.0.1:3000")?,
-            auth: variable("auth", "AUTH_ADDRESS", "127.0.0.1:3021")?,
-            users: variable("users", "USERS_ADDRESS", "127.0.0.1:3022")?,
+            legacy: variable("legacy sample", "LEGACY_ADDRESS", "")?,
+            auth: variable("auth", "AUTH_ADDRESS", "")?,
+            users: variable("users", "USERS_ADDRESS", "")?,
             comparator: crate::render::used_comparator(edge).map(|comparator| {
                 [
                     named("comparator", "COMPARATOR_ADDRESS", comparator.address),
@@ -117,14 +137,21 @@ pub(super) fn all(plan: &super::Plan) -> Result<Vec<Program>, String> {
     let address = |a: &Address| a.address.to_string();
     let url = |address: Option<SocketAddr>| address.map(|a| format!("http://{a}")).unwrap_or_default();
     let edge_name = ("EDGE_NAME", plan.edge.name.clone());
+    let backends = [
+        ("LEGACY_ADDRESS", address(&plan.addresses.legacy)),
+        ("AUTH_ADDRESS", address(&plan.addresses.auth)),
+        ("USERS_ADDRESS", address(&plan.addresses.users)),
+    ];
     let mut auth = vec![
         home.clone(),
         edge_name.clone(),
         ("AUTH_ADDRESS", address(&plan.addresses.auth)),
         ("ROOT_DOMAIN", plan.edge.root_domain.clone()),
-        ("SERVICE_EDGE_URL", url(plan.addresses.service())),
         ("EDGE_FILE", plan.edge_file.display().to_string()),
     ];
+    if let Some(service) = plan.addresses.service() {
+        auth.push(("SERVICE_EDGE_URL", format!("http://{service}")));
+    }
     // The first issuer is this platform's own auth service.
     if let Some(own) = plan.edge.sessions.as_ref().and_then(|sessions| sessions.issuers.first()) {
         auth.push(("TOKEN_ISSUER", own.issuer.clone()));
@@ -149,7 +176,8 @@ pub(super) fn all(plan: &super::Plan) -> Result<Vec<Program>, String> {
                 ("PYTHONDONTWRITEBYTECODE", "1".to_owned()),
                 ("LEGACY_ADDRESS", address(&plan.addresses.legacy)),
                 ("ROOT_DOMAIN", plan.edge.root_domain.clone()),
-                ("AUTH_URL", url(plan.addresses.public())),
+                // It asks in the clear; behind an edge that speaks TLS it keeps sessions of its own.
+                ("AUTH_URL", url(plan.addresses.public().filter(|_| !plan.is_encrypted()))),
             ],
         },
         Program {
@@ -166,12 +194,15 @@ pub(super) fn all(plan: &super::Plan) -> Result<Vec<Program>, String> {
         Program {
             name: "authz",
             command: vec![beside("authz-service")?],
-            environment: vec![
+            environment: [
                 home.clone(),
                 ("EDGE_FILE", plan.edge_file.display().to_string()),
                 ("AUTHZ_ADDRESS", address(&plan.addresses.authorizer)),
                 ("AUTHZ_ADMIN_ADDRESS", address(&plan.addresses.authorizer_admin)),
-            ],
+            ]
+            .into_iter()
+            .chain(backends.clone())
+            .collect(),
         },
         Program {
             name: "envoy",
@@ -192,7 +223,8 @@ pub(super) fn all(plan: &super::Plan) -> Result<Vec<Program>, String> {
     ];
     if plan.addresses.comparator.is_some() {
         // First in the list, so it stops last: copies come until Envoy is gone.
-        let environment = vec![("EDGE_FILE", plan.edge_file.display().to_string()), home];
+        let mut environment = vec![("EDGE_FILE", plan.edge_file.display().to_string()), home];
+        environment.extend(backends);
         programs.insert(0, Program { name: "comparator", command: vec![beside("comparator")?], environment });
     }
     Ok(programs)

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::Plan;
+use crate::admin::envoy::Stats;
 
 /// Between two looks; short, because a second start takes a few seconds in all.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -46,8 +47,10 @@ pub(super) async fn wait(plan: &Plan, within: Duration) -> Result<(), String> {
         any_answer: false,
     }));
     // What the authorizer looks like from Envoy counts too: a route that needs a decision works from the
-    // first request on. An unauthenticated one proves it (401 is a decision, 503 is none).
-    let through = a.public();
+    // first request on. An unauthenticated one proves it (401 is a decision, and so is 404 where the path is no route;
+    // 503 is none).
+    let through = a.public().filter(|_| !plan.is_encrypted());
+    let admin = a.envoy_admin.address;
     let everything = async {
         loop {
             let mut still = Vec::new();
@@ -58,9 +61,15 @@ pub(super) async fn wait(plan: &Plan, within: Duration) -> Result<(), String> {
             }
             waiting = still;
             if waiting.is_empty() {
-                match through {
-                    Some(address) if status(address, "/users/@me").await != Some(401) => {}
-                    Some(_) | None => return,
+                let decided = match through {
+                    Some(address) => {
+                        status(address, "/users/@me").await.is_some_and(|status| status != UNDECIDED)
+                    }
+                    // Behind TLS Envoy's own word has to do.
+                    None => finds_authorizer_well(admin).await,
+                };
+                if decided {
+                    return;
                 }
             }
             tokio::time::sleep(PAUSE).await;
@@ -94,6 +103,16 @@ pub(super) async fn wait(plan: &Plan, within: Duration) -> Result<(), String> {
         ));
     }
     Err(message)
+}
+
+/// What a request reads that nobody could decide about.
+const UNDECIDED: u16 = 503;
+
+/// Whether Envoy's health checks let it ask the authorizer.
+async fn finds_authorizer_well(admin: SocketAddr) -> bool {
+    const WELL: &str = "cluster.authorizer.membership_healthy";
+    let asked = tokio::task::spawn_blocking(move || Stats::ask(admin, WELL).ok());
+    asked.await.ok().flatten().is_some_and(|stats| stats.count(WELL) > 0)
 }
 
 /// The status of a GET, or nothing when there is no answer in time.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Plan;
+use super::programs::surroundings;
 use crate::watch::{Outcome, Watch};
 
 /// Follows the edge file until it is dropped.
@@ -26,10 +27,9 @@ pub(super) fn start(plan: &Plan) -> Watching {
         envoy: plan.envoy.clone(),
         authorizers: vec![plan.addresses.authorizer_admin.address],
     };
-    let (home, stopped) = (plan.home.display().to_string(), Arc::clone(&stop));
+    let (home, stopped) = (plan.home.clone(), Arc::clone(&stop));
     std::thread::spawn(move || {
-        let environment =
-            |name: &str| if name == "CUTOVER_HOME" { Some(home.clone()) } else { std::env::var(name).ok() };
+        let environment = |name: &str| surroundings(&home, name, &|name| std::env::var(name).ok());
         let told = |outcome: &Outcome| {
             let line = format!("{}: {outcome}\n", watch.file.display());
             // As with the greeting: nobody may be reading.

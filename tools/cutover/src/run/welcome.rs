@@ -2,19 +2,21 @@
 
 use std::fmt::Write as _;
 
+use edge_config::Edge;
 use edge_config::edge::TenantDirectory;
 
 use super::Plan;
+use crate::certs;
 
 /// Where everything listens, and a sign-in to paste.
 pub(super) fn text(plan: &Plan) -> String {
     let mut text = format!("\nThe edge `{}` is up, revision {}.\n\n", plan.edge.name, plan.edge.revision);
     for address in plan.addresses.all() {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "  {:<18} http://{}", address.who, address.address);
+        let scheme = if plan.is_encrypted() && address.who == "edge, public" { "https" } else { "http" };
+        let _ = writeln!(text, "  {:<18} {scheme}://{}", address.who, address.address);
     }
     let home = plan.home.display();
-    let edge = plan.addresses.public().map(|a| format!("http://localhost:{}", a.port())).unwrap_or_default();
     let tenants = match &plan.edge.tenants {
         Some(TenantDirectory::File(file)) => file.display().to_string(),
         Some(TenantDirectory::Service(service)) => service.url.clone(),
@@ -26,7 +28,6 @@ pub(super) fn text(plan: &Plan) -> String {
         shell(&control),
         shell(&plan.home.join("supervisord.conf").display().to_string())
     );
-    let mail = shell(&plan.home.join("mail/demo@example.com").display().to_string());
     let _ = write!(
         text,
         r#"
@@ -34,18 +35,47 @@ pub(super) fn text(plan: &Plan) -> String {
   tenants            {tenants}
   stop one part      {control} stop authz
 
-Sign in (paste into another terminal):
-
-  EDGE={edge}
-  curl -fsS -X POST $EDGE/auth/code -d '{{"email":"demo@example.com"}}'
-  CODE=$(sed -n 's/.*"authcode": *"\([^"]*\)".*/\1/p' "$(ls {mail}/*.json | tail -n 1)")
-  TOKEN=$(curl -fsS -D - -X POST $EDGE/auth/token -d "{{\"email\":\"demo@example.com\",\"code\":\"$CODE\"}}" | sed -n 's/^set-cookie: madome_access_token=\([^;]*\).*/\1/p')
-  curl -i $EDGE/users/@me -H "Cookie: madome_access_token=$TOKEN"
-
+{}
 Ctrl-C stops all of it.
-"#
+"#,
+        sign_in(plan)
     );
     text
+}
+
+/// What to paste, as far as there is something.
+fn sign_in(plan: &Plan) -> String {
+    let Some(public) = plan.addresses.public() else { return String::new() };
+    if plan.addresses.service().is_none() {
+        return "This edge has no listener for services, through which the auth service looks people up: nobody can sign in here.\n"
+            .to_owned();
+    }
+    let mail = shell(&plan.home.join("mail/demo@example.com").display().to_string());
+    let (edge, curl) = if plan.is_encrypted() {
+        let certificate = shell(&plan.home.join("certs").join(certs::CERTIFICATE).display().to_string());
+        let (host, port) = (host(&plan.edge), public.port());
+        let trusting = format!("curl --cacert {certificate} --resolve {host}:{port}:{}", public.ip());
+        (format!("https://{host}:{port}"), trusting)
+    } else {
+        (format!("http://localhost:{}", public.port()), "curl".to_owned())
+    };
+    format!(
+        r#"Sign in (paste into another terminal):
+
+  EDGE={edge}
+  {curl} -fsS -X POST $EDGE/auth/code -d '{{"email":"demo@example.com"}}'
+  CODE=$(sed -n 's/.*"authcode": *"\([^"]*\)".*/\1/p' "$(ls {mail}/*.json | tail -n 1)")
+  TOKEN=$({curl} -fsS -D - -X POST $EDGE/auth/token -d "{{\"email\":\"demo@example.com\",\"code\":\"$CODE\"}}" | sed -n 's/^set-cookie: madome_access_token=\([^;]*\).*/\1/p')
+  {curl} -i $EDGE/users/@me -H "Cookie: madome_access_token=$TOKEN"
+"#
+    )
+}
+
+/// The name under which people sign in: that of the host which has the routes of the auth service.
+fn host(edge: &Edge) -> &str {
+    let route = edge.routes.iter().find(|route| route.path.path().starts_with("/auth"));
+    let names = route.and_then(|route| edge.hosts.get(&route.host)).map(|host| host.names.as_slice());
+    names.into_iter().flatten().find(|name| *name != "*").map_or("localhost", String::as_str)
 }
 
 /// A path as a shell takes it: as it is where nothing in it means anything to a shell.

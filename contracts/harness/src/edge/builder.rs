@@ -1,0 +1,183 @@
+//! What an edge of a test consists of, and its start.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::{ALL, Edge, Part};
+use crate::parts;
+use crate::ports::Port;
+use crate::tls::Tunnel;
+
+/// Says which edge a test needs.
+pub struct EdgeBuilder {
+    file: PathBuf,
+    edits: Vec<(String, String)>,
+    stand_ins: BTreeMap<&'static str, SocketAddr>,
+    without: Vec<Part>,
+    environment: Vec<(String, String)>,
+    restartable: bool,
+    two_authorizers: bool,
+    workers: u8,
+}
+
+impl EdgeBuilder {
+    /// An edge of the edge file at `file`, with all its parts.
+    pub(super) fn of(file: PathBuf) -> Self {
+        Self {
+            file,
+            edits: Vec::new(),
+            stand_ins: BTreeMap::new(),
+            without: vec![Part::SecondAuthz],
+            environment: Vec::new(),
+            restartable: false,
+            two_authorizers: false,
+            workers: 1,
+        }
+    }
+
+    /// Two replicas of the authorizer, [`Part::Authz`] and [`Part::SecondAuthz`].
+    #[must_use]
+    pub fn two_authorizers(mut self) -> Self {
+        self.without.retain(|part| *part != Part::SecondAuthz);
+        self.two_authorizers = true;
+        self
+    }
+
+    /// An Envoy that hands its sockets to the next one ([`Edge::hand_over`]).
+    #[must_use]
+    pub fn restartable(mut self) -> Self {
+        self.restartable = true;
+        self
+    }
+
+    /// How many workers Envoy has. One, unless a test is about what they share.
+    #[must_use]
+    pub const fn workers(mut self, workers: u8) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Replaces a piece of the edge file; the piece must be there.
+    #[must_use]
+    pub fn replace(mut self, old: &str, new: &str) -> Self {
+        self.edits.push((old.to_owned(), new.to_owned()));
+        self
+    }
+
+    /// One more route: `/open` and below on the API host, public for every method, to the legacy.
+    #[must_use]
+    pub fn with_open_route(self) -> Self {
+        self.replace(
+            "routes:\n",
+            "routes:\n  - { name: open, host: api, prefix: /open, policy: public, to: legacy, answers: auth }\n",
+        )
+    }
+
+    /// Puts something else in the place of a backend: `LEGACY_ADDRESS`, `AUTH_ADDRESS` or `USERS_ADDRESS`.
+    #[must_use]
+    pub fn stand_in(mut self, variable: &'static str, address: SocketAddr) -> Self {
+        self.without.extend(match variable {
+            "LEGACY_ADDRESS" => Some(Part::Legacy),
+            "AUTH_ADDRESS" => Some(Part::Auth),
+            "USERS_ADDRESS" => Some(Part::Users),
+            other => panic!("{other} is no backend's address"),
+        });
+        self.stand_ins.insert(variable, address);
+        self
+    }
+
+    /// One address for every backend.
+    #[must_use]
+    pub fn every_backend(self, address: SocketAddr) -> Self {
+        self.stand_in("LEGACY_ADDRESS", address)
+            .stand_in("AUTH_ADDRESS", address)
+            .stand_in("USERS_ADDRESS", address)
+    }
+
+    /// Leaves a part out.
+    #[must_use]
+    pub fn without(mut self, part: Part) -> Self {
+        self.without.push(part);
+        self
+    }
+
+    /// One more variable for every program.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts it and waits until it is ready.
+    ///
+    /// # Panics
+    /// When a part is missing, does not start, or is not ready in time.
+    #[must_use]
+    pub fn start(self) -> Edge {
+        let home = tempfile::Builder::new().prefix("cutover-").tempdir().expect("a temporary directory");
+        for directory in ["logs", "db", "mail", "sessions"] {
+            std::fs::create_dir_all(home.path().join(directory)).expect("the home is writable");
+        }
+        let mut text = std::fs::read_to_string(&self.file).expect("the edge file is readable");
+        for (old, new) in &self.edits {
+            assert!(text.contains(old.as_str()), "{old:?} is not in {}", self.file.display());
+            text = text.replace(old.as_str(), new);
+        }
+        let names = [
+            "EDGE_ADDRESS",
+            "EDGE_SERVICE_ADDRESS",
+            "EDGE_STATS_ADDRESS",
+            "ENVOY_ADMIN_ADDRESS",
+            "AUTHZ_ADDRESS",
+            "AUTHZ_ADMIN_ADDRESS",
+            "AUTHZ_2_ADDRESS",
+            "AUTHZ_2_ADMIN_ADDRESS",
+            "LEGACY_ADDRESS",
+            "AUTH_ADDRESS",
+            "USERS_ADDRESS",
+        ];
+        let ports = names.map(|name| (name, Port::lease()));
+        let mut addresses: BTreeMap<&str, SocketAddr> =
+            ports.iter().map(|(name, port)| (*name, port.address())).collect();
+        addresses.extend(self.stand_ins);
+        if self.two_authorizers {
+            // As they are: each replica has its own AUTHZ_ADDRESS, and both read this file.
+            let both = ["AUTHZ_ADDRESS", "AUTHZ_2_ADDRESS"].map(|name| format!("\"{}\"", addresses[name]));
+            let one = "address: \"${AUTHZ_ADDRESS:-127.0.0.1:9191}\"";
+            assert!(text.contains(one), "{one:?} is not in {}", self.file.display());
+            text = text.replace(one, &format!("addresses: [{}]", both.join(", ")));
+        }
+        let encrypted = text.contains(" tls: {");
+        let file = home.path().join("edge.yaml");
+        std::fs::write(&file, text).expect("the home is writable");
+        let tenants = parts::repository().join("envoy/edges/dev.tenants.yaml");
+        std::fs::copy(tenants, home.path().join("tenants.yaml")).expect("the tenants are readable");
+
+        let mut edge = Edge {
+            processes: BTreeMap::new(),
+            environment: self.environment,
+            epoch: self.restartable.then_some(0),
+            workers: self.workers,
+            file,
+            addresses,
+            _ports: ports.into_iter().map(|(_, port)| port).collect(),
+            tunnel: None,
+            home,
+        };
+        edge.cutover(&["keys"]);
+        if encrypted {
+            edge.cutover(&["certs", "--name", "localhost"]);
+            let certificate = edge.home().join("certs/edge.pem");
+            edge.tunnel = Some(Tunnel::to(edge.address("EDGE_ADDRESS"), &certificate));
+        }
+        edge.render();
+        for part in ALL {
+            if !self.without.contains(&part) {
+                edge.start(part);
+            }
+        }
+        edge.wait_until_ready();
+        edge
+    }
+}

@@ -1,0 +1,157 @@
+//! How a backend is reached: by name, not more of it at once than it can take, not while it is unwell, and as the edge
+//! file says in every field.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use harness::wire::Connection;
+use harness::{Backend, Edge, EdgeBuilder, Part};
+
+const LEGACY: &str = "legacy:\n    address: \"${LEGACY_ADDRESS:-127.0.0.1:3000}\"\n";
+
+/// An edge whose legacy is written as `words`, with a public route to it.
+fn edge(words: &str, backend: &Backend) -> EdgeBuilder {
+    Edge::dev()
+        .replace(LEGACY, &format!("legacy:\n{words}"))
+        .with_open_route()
+        .every_backend(backend.address())
+        .without(Part::Authz)
+}
+
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(40);
+    while !holds() {
+        assert!(Instant::now() < until, "it never came about that {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_backend_is_found_by_its_name() {
+    let backend = Backend::plain();
+    let edge = edge(&format!("    address: \"localhost:{}\"\n", backend.address().port()), &backend).start();
+    eventually("the name is looked up", || edge.get("/open").send().status == 200);
+    let all: Vec<u16> = (0..20).map(|_| edge.request("POST", "/open").body("x").send().status).collect();
+    assert_eq!(all, [200; 20], "every address of the name that is used answers");
+}
+
+#[test]
+fn what_is_beyond_the_circuit_is_refused_at_once_and_the_rest_is_served() {
+    let open = Arc::new(AtomicBool::new(false));
+    let gate = Arc::clone(&open);
+    let backend = Backend::with(move |_| {
+        while !gate.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nseen".to_vec()
+    });
+    let circuit = "    circuit: { connections: 2, waiting: 1, requests: 2 }\n";
+    let words = format!("    address: \"{}\"\n{circuit}", backend.address());
+    let edge = edge(&words, &backend).start();
+    let bytes = edge.request("POST", "/open").body("x").bytes();
+    let ask = || {
+        let mut connection = Connection::open(edge.public()).expect("the edge listens");
+        connection.write(&bytes).expect("the edge reads");
+        connection
+    };
+    // Two connections, and one request that waits for either of them.
+    let stat = |name: &str| edge.envoy_stat(&format!("cluster.backend-legacy.{name}"));
+    let mut served = Vec::new();
+    for (name, count) in
+        [("upstream_rq_active", 1), ("upstream_rq_active", 2), ("upstream_rq_pending_active", 1)]
+    {
+        served.push(ask());
+        eventually("it is under way", || stat(name) == Some(count));
+    }
+    // Those three still wait: these answers did not.
+    for _ in 0..5 {
+        assert_eq!(ask().answer(false).expect("an answer").status, 503);
+    }
+    open.store(true, Ordering::Relaxed);
+    for connection in &mut served {
+        assert_eq!(connection.answer(false).expect("an answer").status, 200);
+    }
+    assert_eq!(ask().answer(false).expect("an answer").status, 200, "and it closes again");
+}
+
+#[test]
+fn an_endpoint_that_says_it_is_unwell_is_not_asked() {
+    let well = Backend::plain();
+    let ill = Arc::new(AtomicBool::new(true));
+    let says = Arc::clone(&ill);
+    let other = Backend::with(move |seen| {
+        let asked = seen.request_line().contains("/readyz") && says.load(Ordering::Relaxed);
+        let status = if asked { "503 Service Unavailable" } else { "200 OK" };
+        format!("HTTP/1.1 {status}\r\ncontent-length: 4\r\n\r\nseen").into_bytes()
+    });
+    let words = format!(
+        "    addresses: [\"{}\", \"{}\"]\n    health: {{ path: /readyz, interval_ms: 100, timeout_ms: 100, unhealthy: 1, healthy: 1 }}\n",
+        well.address(),
+        other.address()
+    );
+    let edge = edge(&words, &well).start();
+    let healthy = || edge.envoy_stat("cluster.backend-legacy.membership_healthy");
+    let asked = || other.seen().iter().filter(|seen| seen.request_line().contains("/open")).count();
+    eventually("one is left", || healthy() == Some(1) && edge.get("/open").send().status == 200);
+    let before = asked();
+    for _ in 0..30 {
+        assert_eq!(edge.get("/open").send().status, 200);
+    }
+    assert_eq!(asked(), before, "the unwell one is left alone");
+    ill.store(false, Ordering::Relaxed);
+    eventually("both are well", || healthy() == Some(2));
+    eventually("it is asked again", || edge.get("/open").send().status == 200 && asked() > before);
+}
+
+#[test]
+fn every_field_of_a_backend_is_where_envoy_reads_it() {
+    let backend = Backend::plain();
+    let words = format!(
+        "    address: \"{}\"
+    connect_timeout_ms: 222
+    request_timeout_ms: 6543
+    idle_timeout_ms: 3210
+    circuit: {{ connections: 11, waiting: 12, requests: 13 }}
+    retries: {{ attempts: 2, budget_percent: 7, backoff_ms: 31, longest_backoff_ms: 333 }}
+    ejection: {{ failures: 9, pause_ms: 12345, most_percent: 42 }}
+    health: {{ path: /odd, interval_ms: 4321, timeout_ms: 987, unhealthy: 4, healthy: 3 }}
+",
+        backend.address()
+    );
+    // It starts, so Envoy takes them.
+    let edge = edge(&words, &backend).start();
+    let rendered = |file: &str| {
+        let path = edge.home().join("envoy/current").join(file);
+        let text = std::fs::read_to_string(path).expect("it is rendered");
+        serde_json::from_str::<serde_json::Value>(&text).expect("it is JSON").to_string()
+    };
+    let clusters = rendered("clusters.json");
+    for field in [
+        "\"connect_timeout\":\"0.222s\"",
+        "\"idle_timeout\":\"3.210s\"",
+        "\"max_connections\":11",
+        "\"max_pending_requests\":12",
+        "\"max_requests\":13",
+        "\"budget_percent\":{\"value\":7",
+        "\"consecutive_gateway_failure\":9",
+        "\"base_ejection_time\":\"12.345s\"",
+        "\"max_ejection_percent\":42",
+        "\"path\":\"/odd\"",
+        "\"interval\":\"4.321s\"",
+        "\"timeout\":\"0.987s\"",
+        "\"unhealthy_threshold\":4",
+        "\"healthy_threshold\":3",
+    ] {
+        assert!(clusters.contains(field), "{field} is not in {clusters}");
+    }
+    let routes = rendered("routes-public.json");
+    for field in [
+        "\"num_retries\":2",
+        "\"base_interval\":\"0.031s\"",
+        "\"max_interval\":\"0.333s\"",
+        "\"per_try_timeout\":\"6.543s\"",
+    ] {
+        assert!(routes.contains(field), "{field} is in no route");
+    }
+}
