@@ -235,7 +235,8 @@ fn no_request_is_lost_or_decided_by_a_policy_that_was_not_current() {
         }
     });
     nothing_lost(&edge, &load);
-    only_what_was_current(&edge, &load, &current);
+    only_what_was_current(&load, &current);
+    revisions_as_a_whole(&edge, &load);
 }
 
 /// The two policies of these tests: one that lets the caller pass, one that does not.
@@ -247,8 +248,8 @@ fn open_and_closed(edge: &Edge) -> (String, String) {
     (open, closed)
 }
 
-/// Every answer was that of a policy that was current while it was asked, and of one revision as a whole.
-fn only_what_was_current(edge: &Edge, load: &Load, current: &Current) {
+/// Every answer was that of a policy that was current while it was asked.
+fn only_what_was_current(load: &Load, current: &Current) {
     let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
     for one in &load.asked {
         *counts.entry(one.status).or_default() += 1;
@@ -260,8 +261,10 @@ fn only_what_was_current(edge: &Edge, load: &Load, current: &Current) {
         assert!(was_current, "{} was answered by a policy that was not current", one.status);
     }
     assert!(counts.len() == 2, "both policies decided: {counts:?}");
+}
 
-    // Who decided is in the access log: the rules of one revision, whole, never a mixture.
+/// Who decided is in the access log: the rules of one revision, whole, never a mixture.
+fn revisions_as_a_whole(edge: &Edge, load: &Load) {
     let mut statuses: BTreeMap<String, u64> = BTreeMap::new();
     for line in edge.access_log(load.asked.len()) {
         if line["path"] == "/books" {
@@ -301,7 +304,38 @@ fn both_answer(edge: &Edge) {
 #[test]
 fn authorizers_are_restarted_one_after_the_other_and_nobody_notices() {
     let backend = Backend::plain();
-    let mut edge = patient().every_backend(backend.address()).two_authorizers().start();
+    let (edge, load) = restarted(patient().every_backend(backend.address()));
+    revisions_as_a_whole(&edge, &load);
+}
+
+/// The workers ask whichever of the two what ended, and one that has just begun remembers nothing. (For the moment in
+/// which Envoy has the new routes and not yet the new guard, a lease of the rules before may still count: they were
+/// current until then, but the log has the new revision beside them. So revisions are not looked at as a whole here.)
+#[test]
+fn nor_does_anybody_with_leases_and_what_ends_then_is_still_heard_of() {
+    let backend = Backend::plain();
+    let leased = "signed-in: { kind: session, lease: { seconds: 20 } }";
+    let (edge, _) =
+        restarted(patient().replace("signed-in: { kind: session }", leased).every_backend(backend.address()));
+    let served = || edge.envoy_stat("wasmcustom.cutover_guard_leased").unwrap_or_default();
+    assert!(served() > 0, "leases served some of it");
+
+    let session = uuid::Uuid::now_v7();
+    let token = edge.mint().with(|claims| drop(claims.insert("sid".to_owned(), serde_json::json!(session))));
+    let ask = || edge.get("/books").header("cookie", format!("madome_access_token={token}")).send().status;
+    eventually("a lease serves the session", || {
+        let before = served();
+        assert_eq!(ask(), 200);
+        served() > before
+    });
+    edge.cutover(&["revoke", "session", &session.to_string()]);
+    eventually("the session is out", || ask() == 401);
+    assert!((0..50).all(|_| ask() == 401), "whichever replica is asked");
+}
+
+/// Restarts both authorizers of `edge` under load, twice.
+fn restarted(edge: EdgeBuilder) -> (Edge, Load) {
+    let mut edge = edge.two_authorizers().start();
     let (open, closed) = open_and_closed(&edge);
     let request = edge.get("/books").token(&edge.mint().good(0));
     let mut current: Current = vec![(200, Instant::now(), None)];
@@ -325,7 +359,8 @@ fn authorizers_are_restarted_one_after_the_other_and_nobody_notices() {
         }
     });
     nothing_lost(&edge, &load);
-    only_what_was_current(&edge, &load, &current);
+    only_what_was_current(&load, &current);
+    (edge, load)
 }
 
 #[test]
