@@ -2,7 +2,8 @@
 //! real program: its memory, and how many checks it answers beside a service that does nothing.
 //!
 //! `cargo bench -p authz-service --profile fast` prints a table and writes `target/bench/authorizer.json`, whose
-//! names docs/numbers.md explains. Every case is measured once in each round, so that a busy moment meets all of
+//! names docs/numbers.md explains; `-- keys` (or `decisions`, `program`) behind it measures a part alone and writes
+//! nothing. Every case is measured once in each round, so that a busy moment meets all of
 //! them; medians over the rounds count. Allocations are exact. Times are the processor's, not the clock's: what others
 //! do on the machine takes turns away, and those are not counted.
 #![expect(
@@ -36,18 +37,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use authz_service::envoy::question::Question;
 use authz_service::envoy::service::Checks;
 use authz_service::startup::{self, Needs};
+use bytes::Bytes;
 use clock::{ManualClock, UnixTime};
 use edge_config::Edge;
 use envoy_types::pb::envoy::config::core::v3::{
     Address, HeaderMap, HeaderValue, SocketAddress, address::Address as Kind,
 };
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request};
-use envoy_types::pb::envoy::service::auth::v3::authorization_server::Authorization as _;
-use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
+use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest, CheckResponse};
 use identity::Caller;
 use identity::assertion::Signer;
+use prost::Message as _;
 use report::{Report, Samples};
 use serde_json::json;
 
@@ -228,22 +231,24 @@ impl Bench {
         self.request(route, "cookie", &format!("theme=dark; madome_access_token={token}; lang=ko"))
     }
 
-    /// Decides about everything in `requests`: microseconds and allocations for each.
-    fn batch(&self, requests: Vec<CheckRequest>, expected: &str) -> (f64, f64) {
-        let requests: Vec<_> = requests.into_iter().map(tonic::Request::new).collect();
+    /// Decides about everything in `requests`, from the bytes that Envoy sends to those that it gets: microseconds and
+    /// allocations for each.
+    fn batch(&self, requests: &[CheckRequest], expected: &str) -> (f64, f64) {
+        let requests: Vec<Bytes> = requests.iter().map(|request| request.encode_to_vec().into()).collect();
         let count = u32::try_from(requests.len()).unwrap();
         self.runtime.block_on(async {
             let mut kept = Vec::with_capacity(requests.len());
             let before = ALLOCATIONS.load(Ordering::Relaxed);
             let started = cpu::of_this_thread();
             for request in requests {
-                kept.push(black_box(self.checks.check(request).await));
+                let question = Question::decode(request).unwrap();
+                kept.push(black_box(self.checks.answer(&question).await));
             }
             let time = cpu::of_this_thread() - started;
             let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
             for answer in kept {
-                let message = answer.unwrap().into_inner().status.unwrap().message;
-                assert_eq!(message, expected);
+                let answer = CheckResponse::decode(answer.as_slice()).unwrap();
+                assert_eq!(answer.status.unwrap().message, expected);
             }
             #[expect(clippy::cast_precision_loss, reason = "a count of allocations")]
             let allocations = allocations as f64 / f64::from(count);
@@ -262,7 +267,7 @@ struct Case<'b> {
 
 impl Case<'_> {
     fn round(&mut self) -> (f64, f64) {
-        self.bench.batch((self.make)(), self.expected)
+        self.bench.batch(&(self.make)(), self.expected)
     }
 }
 
@@ -286,11 +291,19 @@ fn main() {
         load::do_nothing(address);
         return;
     }
+    let asked: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let is_asked = |part: &str| asked.is_empty() || asked.iter().any(|word| word == part);
     let mut report = Report::default();
-    in_process(&mut report);
-    keys::measure(&mut report);
-    program::measure(&mut report);
-    report.finish();
+    if is_asked("decisions") {
+        in_process(&mut report);
+    }
+    if is_asked("keys") {
+        keys::measure(&mut report);
+    }
+    if is_asked("program") {
+        program::measure(&mut report);
+    }
+    report.finish(asked.is_empty());
 }
 
 fn in_process(report: &mut Report) {

@@ -267,7 +267,7 @@ impl Limits {
         }
         self.known(&counted, now, aside)?;
         let Charged { waits, taken } = match &self.shared {
-            Some(shared) => match shared.charge(&counted, more, &self.counters.failures).await {
+            Some(shared) => match Box::pin(shared.charge(&counted, more, &self.counters.failures)).await {
                 Some(charged) => {
                     self.counters.shared.inc();
                     charged

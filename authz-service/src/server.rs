@@ -1,16 +1,15 @@
 //! Serving: checks and health over gRPC, beside them what ended of leases; the admin interface over HTTP, until somebody asks for the end.
 
 mod services;
+mod stream;
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
@@ -20,10 +19,6 @@ use crate::lease::served::Feeds;
 use crate::server::services::Services;
 use crate::startup::Assembled;
 use crate::tenant::Tenants;
-
-/// Envoy sends at most 60 KB of headers, and the body of a signed request, which may have a megabyte; more is
-/// somebody else.
-const MAX_CHECK_BYTES: usize = 1_310_720;
 
 /// How many checks one connection may have open. Envoy's own circuit breaker stops at as many, and a decision
 /// takes microseconds: more would only wait here instead of there.
@@ -133,21 +128,13 @@ pub async fn serve(
         clock: std::sync::Arc::clone(&admin.clock),
     };
 
-    let checks = AuthorizationServer::new(checks)
-        .max_decoding_message_size(MAX_CHECK_BYTES)
-        .max_encoding_message_size(MAX_CHECK_BYTES);
     let services = Services { checks, health, feeds: feeds.router() };
     let grpc = Server::builder()
-        .tcp_nodelay(true)
         .max_concurrent_streams(MAX_STREAMS)
         .http2_max_pending_accept_reset_streams(Some(MAX_RESETS))
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-        .serve_with_incoming_shutdown(
-            services,
-            TcpListenerStream::new(listeners.checks),
-            ended(ending.subscribe()),
-        );
+        .serve_with_incoming_shutdown(services, stream::of(listeners.checks), ended(ending.subscribe()));
     let http = axum::serve(listeners.admin, admin.router());
     let http = http.with_graceful_shutdown(ended(ending.subscribe()));
 

@@ -125,7 +125,7 @@ impl Tenants {
                 };
                 Known { standing, until: None }
             })),
-            Self::Asked(memory) => memory.look(tenant).await,
+            Self::Asked(memory) => Box::pin(memory.look(tenant)).await,
         }
     }
 

@@ -15,7 +15,7 @@ use h2::client::SendRequest;
 use http::{Method, Request, Version};
 use prost::Message as _;
 use tokio::net::{TcpListener, TcpStream};
-use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::server::TcpIncoming;
 
 /// Names the address on which this program is to do nothing.
 pub(crate) const DO_NOTHING: &str = "CUTOVER_BENCH_DO_NOTHING";
@@ -52,9 +52,8 @@ pub(crate) fn do_nothing(address: SocketAddr) {
         let listener = TcpListener::bind(address).await.expect("the address is free");
         println!("{{\"address\":\"{}\"}}", listener.local_addr().expect("it is bound"));
         tonic::transport::Server::builder()
-            .tcp_nodelay(true)
             .add_service(AuthorizationServer::new(Nothing))
-            .serve_with_incoming(TcpListenerStream::new(listener))
+            .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)))
             .await
             .expect("it serves");
     });

@@ -1,16 +1,18 @@
 //! Arbitrary questions from Envoy, as bytes and as messages: every one gets an answer, and nobody without a
-//! credential passes. No input of this program holds one, so every answer is a refusal that looks like one.
+//! credential passes. No input of this program holds one, so every answer is a refusal that looks like one. What is read
+//! of a message is what Envoy's own types read of it.
 #![no_main]
 
 use std::sync::{LazyLock, Mutex};
 
+use authz_service::envoy::question::Question as Read;
+use authz_service::envoy::request;
 use authz_service::envoy::service::Checks;
 use envoy_types::pb::envoy::config::core::v3::address::Address as Kind;
 use envoy_types::pb::envoy::config::core::v3::{Address, HeaderMap, HeaderValue, SocketAddress};
 use envoy_types::pb::envoy::service::auth::v3::attribute_context::{HttpRequest, Peer, Request};
-use envoy_types::pb::envoy::service::auth::v3::authorization_server::Authorization as _;
 use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
-use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest};
+use envoy_types::pb::envoy::service::auth::v3::{AttributeContext, CheckRequest, CheckResponse};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use prost::Message as _;
@@ -106,19 +108,52 @@ fn wire(question: &Question<'_>) -> CheckRequest {
 }
 
 fuzz_target!(|input: Input<'_>| {
-    let request = match &input {
-        Input::Wire(bytes) => match CheckRequest::decode(*bytes) {
-            Ok(request) => request,
-            Err(_) => return,
-        },
-        Input::Question(question) => wire(question),
+    let wire = match &input {
+        Input::Wire(bytes) => bytes.to_vec(),
+        Input::Question(question) => wire(question).encode_to_vec(),
     };
+    let theirs = CheckRequest::decode(wire.as_slice());
+    let Ok(question) = Read::decode(wire.as_slice()) else {
+        assert!(theirs.is_err(), "Envoy's own types read it");
+        return;
+    };
+    if let Ok(theirs) = &theirs {
+        compare(&question, theirs);
+    }
     let fixed = FIXED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let answer = fixed.runtime.block_on(fixed.checks.check(tonic::Request::new(request)));
-    let answer = answer.expect("every question has an answer").into_inner();
+    let answer = fixed.runtime.block_on(fixed.checks.answer(&question));
+    let answer = CheckResponse::decode(answer.as_slice()).expect("every answer is protobuf");
     let status = answer.status.expect("a status: without one it would be an allow");
     assert_ne!(status.code, 0, "nobody proved anything");
     assert_ne!(status.message, "panicked", "a defect");
     let Some(HttpResponse::DeniedResponse(denied)) = answer.http_response else { panic!("not a refusal") };
     assert!(denied.status.is_some_and(|status| (400..600).contains(&status.code)));
 });
+
+/// What a decision is made about against what `theirs` holds.
+fn compare(question: &Read, theirs: &CheckRequest) {
+    let Ok(input) = request::read(question) else { return };
+    let attributes = theirs.attributes.as_ref().expect("it was read");
+    let http = attributes.request.as_ref().and_then(|request| request.http.as_ref()).expect("it was read");
+    for (name, read) in [("route", input.route), ("policy", input.policy), ("revision", input.revision)] {
+        assert_eq!(attributes.context_extensions.get(name).map(String::as_str), Some(read), "{name}");
+    }
+    assert_eq!(attributes.context_extensions["exposure"], input.exposure.as_str());
+    assert_eq!((&*http.method, &*http.path, &*http.host), (input.method, input.target, input.host));
+    assert_eq!(if http.raw_body.is_empty() { http.body.as_bytes() } else { &http.raw_body }, input.body);
+    let lines = http.header_map.as_ref().map(|map| map.headers.as_slice()).unwrap_or_default();
+    if !lines.is_empty() {
+        let line = |line: &'_ HeaderValue| {
+            let value = if line.raw_value.is_empty() { line.value.as_bytes() } else { &line.raw_value };
+            (line.key.clone(), value.to_vec())
+        };
+        let read: Vec<_> = input.headers.iter().map(|(k, v)| ((*k).to_owned(), v.to_vec())).collect();
+        assert_eq!(lines.iter().map(line).collect::<Vec<_>>(), read);
+    }
+    let address = attributes.source.as_ref().and_then(|peer| peer.address.as_ref()?.address.as_ref());
+    let address = match address {
+        Some(Kind::SocketAddress(socket)) => socket.address.parse::<std::net::IpAddr>().ok(),
+        Some(Kind::Pipe(_) | Kind::EnvoyInternalAddress(_)) | None => None,
+    };
+    assert_eq!(address.map(|address| address.to_canonical()), input.client);
+}

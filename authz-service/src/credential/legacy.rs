@@ -187,7 +187,8 @@ impl LegacyCredentials<'_> {
         if self.shares_cookie && !looks_like(token) {
             return Ok(Presented::NotOffered);
         }
-        Ok(match self.sessions.ask(token, now).await? {
+        // Boxed, like whatever else asks somebody outside: what a decision needs only then is not carried by every one.
+        Ok(match Box::pin(self.sessions.ask(token, now)).await? {
             Ok(Found { subject, session, role }) => {
                 let (tenant, role) = (self.rules.tenant, role.unwrap_or(self.rules.role));
                 let person = Person { subject, tenant, session, role, scopes: Vec::new() };

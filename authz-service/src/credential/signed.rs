@@ -147,7 +147,7 @@ impl SignedRequests {
             Ok(window) => window,
             Err(fault) => return failed(fault),
         };
-        match self.nonces.spend(offered.key_id(), offered.nonce(), window, now).await? {
+        match Box::pin(self.nonces.spend(offered.key_id(), offered.nonce(), window, now)).await? {
             Spent::Replayed => failed(SignatureFault::Replayed),
             Spent::Fresh => {
                 let signer =

@@ -12,6 +12,8 @@
 //! * a member twice in the header or in the claims is refused, whichever parser would win;
 //! * the key decides the algorithm, never the token;
 //! * `exp`, `iat`, `sub`, `sid`, `tenantId`, `role`, `iss`, `aud` are required, numbers are non-negative integers;
+//! * a member that nobody reads is still read as JSON to its end: no half of a surrogate pair, no number beyond an `f64`,
+//!   at most 128 deep, so that no other parser makes something else of the same claims;
 //! * `aud` may be an array only when an expected audience is its one element: a token for several audiences
 //!   could be replayed by each of them.
 
@@ -147,7 +149,7 @@ impl<'t> Unverified<'t> {
         if !key.verifies(self.signed.as_bytes(), self.signature) {
             return Err(TokenFault::BadSignature);
         }
-        // The parser does not look into members that it skips: what is not UTF-8 is not JSON (RFC 8259, section 8.1).
+        // What is not UTF-8 is not JSON (RFC 8259, section 8.1), also where no text is made of it.
         let payload = String::from_utf8(canonical(self.payload)?).map_err(|_| TokenFault::WrongClaims)?;
         let raw: RawClaims = serde_json::from_str(&payload).map_err(|_| TokenFault::WrongClaims)?;
         SignedClaims::from_raw(self.header, raw).ok_or(TokenFault::WrongClaims)

@@ -1,21 +1,16 @@
-//! From a [`Verdict`] to the wire.
+//! From a [`Verdict`] to the wire: ext_authz v3's `CheckResponse`.
 //!
-//! `CheckResponse::default()` is an allow, and so is a denial with status 0. So a response is never built up
-//! from a default here: [`write()`] names every field, and a refusal always carries a status of its own.
+//! An empty `CheckResponse` is an allow, and so is a denial with status 0. So [`write()`] begins with the status in every
+//! case, a refusal always carries one of its own, and the tests read every answer with `envoy-types`.
 
 use edge_config::edge::Answer;
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
-use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
-use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
-use envoy_types::pb::envoy::service::auth::v3::{CheckResponse, DeniedHttpResponse, OkHttpResponse};
-use envoy_types::pb::envoy::r#type::v3::{HttpStatus, StatusCode};
-use envoy_types::pb::google::protobuf::value::Kind;
-use envoy_types::pb::google::protobuf::{Struct, Value};
-use envoy_types::pb::google::rpc::Status;
+use envoy_types::pb::envoy::r#type::v3::StatusCode;
 use tonic::Code;
 
 use crate::authorizer::Verdict;
 use crate::decision::{AnswerKind, Decision};
+use crate::envoy::protobuf::{Field, Message};
 use crate::identity_headers::HeaderEdits;
 use crate::policy::Who;
 
@@ -23,39 +18,103 @@ use crate::policy::Who;
 /// configuration removes it, and this header, where it sees this header.
 pub const BARE: &str = "x-cutover-bare";
 
+/// An allow with seven headers and its metadata has some 1,100 bytes, most of them the signed identity.
+const USUAL_BYTES: usize = 2_048;
+
+/// Fields of `CheckResponse`.
+mod check {
+    use super::Field;
+
+    pub(super) const STATUS: Field = Field::number(1);
+    pub(super) const DENIED: Field = Field::number(2);
+    pub(super) const OK: Field = Field::number(3);
+    pub(super) const DYNAMIC_METADATA: Field = Field::number(4);
+}
+
+/// Fields of `google.rpc.Status`.
+mod status {
+    use super::Field;
+
+    pub(super) const CODE: Field = Field::number(1);
+    pub(super) const MESSAGE: Field = Field::number(2);
+}
+
+/// Fields of `OkHttpResponse`.
+mod ok {
+    use super::Field;
+
+    pub(super) const HEADERS: Field = Field::number(2);
+    pub(super) const HEADERS_TO_REMOVE: Field = Field::number(5);
+}
+
+/// Fields of `DeniedHttpResponse`, and the only one of its `HttpStatus`.
+mod denied {
+    use super::Field;
+
+    pub(super) const STATUS: Field = Field::number(1);
+    pub(super) const HEADERS: Field = Field::number(2);
+    pub(super) const BODY: Field = Field::number(3);
+    pub(super) const HTTP_CODE: Field = Field::number(1);
+}
+
+/// Fields of `HeaderValueOption`, and of the `HeaderValue` in it.
+mod header {
+    use super::Field;
+
+    pub(super) const HEADER: Field = Field::number(1);
+    pub(super) const APPEND_ACTION: Field = Field::number(3);
+    pub(super) const KEY: Field = Field::number(1);
+    pub(super) const VALUE: Field = Field::number(2);
+}
+
+/// The field of `google.protobuf.Struct`, those of an entry of its map, and a `Value` that is text.
+mod metadata {
+    use super::Field;
+
+    pub(super) const FIELDS: Field = Field::number(1);
+    pub(super) const KEY: Field = Field::number(1);
+    pub(super) const VALUE: Field = Field::number(2);
+    pub(super) const TEXT: Field = Field::number(3);
+}
+
 /// Whether Envoy can answer with `status`: 400 to 599, and only those that its enumeration has.
 #[must_use]
 pub fn can_send(status: u16) -> bool {
     (400..=599).contains(&status) && StatusCode::try_from(i32::from(status)).is_ok()
 }
 
-/// The response that says `verdict`.
+/// The `CheckResponse` that says `verdict`, as it is sent.
 #[must_use]
-pub fn write(verdict: &Verdict, route: &str, policy: &str) -> CheckResponse {
-    let dynamic_metadata = Some(metadata(verdict, route, policy));
+pub fn write(verdict: &Verdict, route: &str, policy: &str) -> Vec<u8> {
+    let mut wire = Message::with_capacity(USUAL_BYTES);
     match (&verdict.decision, verdict.answer()) {
-        (Decision::Allow(edits), None) => CheckResponse {
-            status: Some(status(Code::Ok, String::new())),
-            dynamic_metadata,
-            http_response: Some(HttpResponse::OkResponse(allowed(edits))),
-        },
+        (Decision::Allow(edits), None) => {
+            write_status(&mut wire, Code::Ok, "");
+            wire.message(check::OK, |ok| write_edits(ok, edits));
+        }
         // An allow has no answer, whatever else there is has one: what does not fit is refused.
-        (Decision::Allow(_), Some((kind, answer))) => refuse(kind, answer, verdict, dynamic_metadata),
-        (Decision::Deny(_) | Decision::Fail(_), Some((kind, answer))) => {
-            refuse(kind, answer, verdict, dynamic_metadata)
+        (Decision::Allow(_) | Decision::Deny(_) | Decision::Fail(_), Some((kind, answer))) => {
+            refuse(&mut wire, kind, answer, verdict);
         }
         (Decision::Deny(_) | Decision::Fail(_), None) => {
-            refuse(AnswerKind::Unavailable, &verdict.answers.unavailable, verdict, dynamic_metadata)
+            refuse(&mut wire, AnswerKind::Unavailable, &verdict.answers.unavailable, verdict);
         }
     }
+    wire.message(check::DYNAMIC_METADATA, |fields| write_metadata(fields, verdict, route, policy));
+    wire.into_bytes()
 }
 
-fn refuse(
-    kind: AnswerKind,
-    answer: &Answer,
-    verdict: &Verdict,
-    dynamic_metadata: Option<Struct>,
-) -> CheckResponse {
+fn write_status(wire: &mut Message, code: Code, message: &str) {
+    wire.message(check::STATUS, |status| {
+        // None of gRPC's codes is negative.
+        status.number(status::CODE, i32::from(code).unsigned_abs());
+        if !message.is_empty() {
+            status.text(status::MESSAGE, message);
+        }
+    });
+}
+
+fn refuse(wire: &mut Message, kind: AnswerKind, answer: &Answer, verdict: &Verdict) {
     let code = match kind {
         AnswerKind::Unauthenticated => Code::Unauthenticated,
         AnswerKind::Forbidden => Code::PermissionDenied,
@@ -63,93 +122,97 @@ fn refuse(
         AnswerKind::TooManyRequests => Code::ResourceExhausted,
         AnswerKind::Unavailable => Code::Unavailable,
     };
+    write_status(wire, code, verdict.decision.code());
     let Answer { status: http_status, body } = answer;
-    let mut headers = vec![match &verdict.answers.content_type {
-        Some(content_type) => overwrite("content-type", content_type.clone()),
-        None => overwrite(BARE, "1".to_owned()),
-    }];
-    if let (AnswerKind::TooManyRequests, Some(exceeded)) = (kind, &verdict.aside.exceeded) {
-        headers.extend(exceeded.headers().into_iter().map(|(name, value)| overwrite(name, value)));
-    }
-    CheckResponse {
-        status: Some(status(code, verdict.decision.code().to_owned())),
-        dynamic_metadata,
-        http_response: Some(HttpResponse::DeniedResponse(DeniedHttpResponse {
-            status: Some(HttpStatus { code: i32::from(*http_status) }),
-            headers,
-            body: body.clone(),
-        })),
-    }
+    wire.message(check::DENIED, |refusal| {
+        refusal.message(denied::STATUS, |status| status.number(denied::HTTP_CODE, (*http_status).into()));
+        match &verdict.answers.content_type {
+            Some(content_type) => overwrite(refusal, denied::HEADERS, "content-type", content_type),
+            None => overwrite(refusal, denied::HEADERS, BARE, "1"),
+        }
+        if let (AnswerKind::TooManyRequests, Some(exceeded)) = (kind, &verdict.aside.exceeded) {
+            for (name, value) in exceeded.headers() {
+                overwrite(refusal, denied::HEADERS, name, &value);
+            }
+        }
+        refusal.text(denied::BODY, body);
+    });
 }
 
-fn status(code: Code, message: String) -> Status {
-    Status { code: i32::from(code), message, details: Vec::new() }
-}
-
-#[expect(deprecated, reason = "every field is named, the deprecated one too, so that none is forgotten")]
-fn allowed(edits: &HeaderEdits) -> OkHttpResponse {
+fn write_edits(wire: &mut Message, edits: &HeaderEdits) {
     let HeaderEdits { set, remove, remove_key, good_until: _ } = edits;
-    OkHttpResponse {
-        headers: set.iter().map(|(name, value)| overwrite(name, value.clone())).collect(),
-        headers_to_remove: remove.iter().map(|name| (*name).to_owned()).chain(remove_key.clone()).collect(),
-        dynamic_metadata: None,
-        response_headers_to_add: Vec::new(),
-        query_parameters_to_set: Vec::new(),
-        query_parameters_to_remove: Vec::new(),
+    for (name, value) in set {
+        overwrite(wire, ok::HEADERS, name, value);
+    }
+    for name in remove.iter().copied().chain(remove_key.as_deref()) {
+        wire.text(ok::HEADERS_TO_REMOVE, name);
     }
 }
 
-#[expect(deprecated, reason = "every field is named, the deprecated one too, so that none is forgotten")]
-fn overwrite(name: &str, value: String) -> HeaderValueOption {
-    HeaderValueOption {
-        header: Some(HeaderValue { key: name.to_owned(), value, raw_value: Vec::new() }),
-        append: None,
-        append_action: i32::from(HeaderAppendAction::OverwriteIfExistsOrAdd),
-        keep_empty_value: false,
-    }
+/// A header that takes the place of every one of its name. The action that an absent field means would append.
+fn overwrite(wire: &mut Message, field: Field, name: &str, value: &str) {
+    wire.message(field, |option| {
+        option.message(header::HEADER, |header| {
+            header.text(header::KEY, name);
+            header.text(header::VALUE, value);
+        });
+        option.number(
+            header::APPEND_ACTION,
+            i32::from(HeaderAppendAction::OverwriteIfExistsOrAdd).unsigned_abs(),
+        );
+    });
 }
 
 /// What the access log reads with `%DYNAMIC_METADATA(envoy.filters.http.ext_authz:NAME)%`. A field that does
 /// not apply is absent.
-fn metadata(verdict: &Verdict, route: &str, policy: &str) -> Struct {
-    let mut fields: Vec<(&str, String)> = vec![
-        ("decision", verdict.decision.as_str().to_owned()),
-        ("reason", verdict.decision.code().to_owned()),
-        ("route", route.to_owned()),
-        ("policy", policy.to_owned()),
-    ];
+fn write_metadata(wire: &mut Message, verdict: &Verdict, route: &str, policy: &str) {
+    let mut field = |name: &str, text: &str| {
+        wire.message(metadata::FIELDS, |entry| {
+            entry.text(metadata::KEY, name);
+            entry.message(metadata::VALUE, |value| value.text(metadata::TEXT, text));
+        });
+    };
+    field("decision", verdict.decision.as_str());
+    field("reason", verdict.decision.code());
+    field("route", route);
+    field("policy", policy);
     match &verdict.who {
         Who::Anyone => {}
         Who::Person(person) => {
-            fields.push(("subject", person.subject.to_string()));
-            fields.push(("tenant", person.tenant.to_string()));
-            fields.push(("session", person.session.to_string()));
+            field("subject", &person.subject.to_string());
+            field("tenant", &person.tenant.to_string());
+            field("session", &person.session.to_string());
         }
         Who::Service(service) => {
-            fields.push(("subject", service.name.to_string()));
-            fields.extend(service.tenant.map(|tenant| ("tenant", tenant.to_string())));
+            field("subject", service.name.as_str());
+            if let Some(tenant) = service.tenant {
+                field("tenant", &tenant.to_string());
+            }
         }
         Who::Client(client) => {
-            fields.push(("subject", client.name.to_string()));
-            fields.push(("tenant", client.tenant.to_string()));
+            field("subject", client.name.as_str());
+            field("tenant", &client.tenant.to_string());
         }
     }
     if let Some(limit) = verdict.aside.limit() {
-        fields.push(("limit", limit.to_string()));
+        field("limit", limit);
     }
     // Only an allow carries one; it is told to the guard, not to the access log.
     if let (Decision::Allow(_), Some(granted)) = (&verdict.decision, &verdict.lease) {
-        fields.push((::lease::FIELD, granted.text.clone()));
+        field(::lease::FIELD, &granted.text);
     }
     if let Some(reasons) = verdict.aside.shadow_reasons() {
-        fields.push(("shadow_reason", reasons));
+        field("shadow_reason", &reasons);
     }
-    let value = |text| Value { kind: Some(Kind::StringValue(text)) };
-    Struct { fields: fields.into_iter().map(|(name, text)| (name.to_owned(), value(text))).collect() }
 }
 
 #[cfg(test)]
 mod tests {
+    use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
+    use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
+    use envoy_types::pb::google::protobuf::value::Kind;
+    use prost::Message as _;
+
     use super::*;
     use crate::aside::Aside;
     use crate::authorizer::last_words;
@@ -160,6 +223,11 @@ mod tests {
         Verdict { decision, route: None, who, answers, aside, lease: None }
     }
 
+    /// What Envoy reads.
+    fn read(verdict: &Verdict) -> CheckResponse {
+        CheckResponse::decode(write(verdict, "r", "p").as_slice()).expect("it is protobuf")
+    }
+
     #[test]
     fn a_refusal_never_looks_like_an_allow() {
         for (decision, http, code) in [
@@ -167,7 +235,7 @@ mod tests {
             (Decision::Deny(DenyReason::InternalOnly), 404, Code::NotFound),
             (Decision::Fail(Failure::Panicked), 503, Code::Unavailable),
         ] {
-            let response = write(&verdict(decision), "r", "p");
+            let response = read(&verdict(decision));
             assert_eq!(response.status.as_ref().unwrap().code, i32::from(code));
             assert_ne!(response, CheckResponse::default());
             let Some(HttpResponse::DeniedResponse(denied)) = response.http_response else {
@@ -187,11 +255,26 @@ mod tests {
             remove_key: None,
             good_until: None,
         };
-        let response = write(&verdict(Decision::Allow(edits)), "r", "p");
+        let response = read(&verdict(Decision::Allow(edits)));
         assert_eq!(response.status.unwrap().code, 0);
         let Some(HttpResponse::OkResponse(ok)) = response.http_response else { panic!("not allowed") };
         assert_eq!(ok.headers[0].append_action(), HeaderAppendAction::OverwriteIfExistsOrAdd);
+        assert_eq!(ok.headers[0].header.as_ref().unwrap().value, "1");
         assert_eq!(ok.headers_to_remove, ["x-madome-public"]);
+        // Nothing is said that was not meant: written again by Envoy's types it is as long.
+        let response = read(&verdict(Decision::Deny(DenyReason::NoCredential)));
+        assert_eq!(
+            response.encoded_len(),
+            write(&verdict(Decision::Deny(DenyReason::NoCredential)), "r", "p").len()
+        );
+        let fields = response.dynamic_metadata.unwrap().fields;
+        let text = |name: &str| fields.get(name).and_then(|value| value.kind.clone());
+        for (name, value) in
+            [("decision", "deny"), ("reason", "no_credential"), ("route", "r"), ("policy", "p")]
+        {
+            assert_eq!(text(name), Some(Kind::StringValue(value.to_owned())));
+        }
+        assert_eq!(fields.len(), 4);
     }
 
     #[test]

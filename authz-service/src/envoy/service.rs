@@ -1,26 +1,50 @@
-//! The gRPC service that Envoy calls.
+//! The gRPC service that Envoy calls: `envoy.service.auth.v3.Authorization`.
+//!
+//! Not the generated server, for the sake of what a check costs: that one fills a message with much that nobody reads,
+//! and boxes each call twice. What is carried is the same ([`codec`](super::codec)).
 
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use clock::Clock;
-use envoy_types::pb::envoy::service::auth::v3::authorization_server::Authorization;
-use envoy_types::pb::envoy::service::auth::v3::{CheckRequest, CheckResponse};
 use futures_util::FutureExt as _;
-use tonic::{Request, Response, Status};
+use tonic::body::Body;
+use tonic::codegen::http;
+use tonic::codegen::{BoxFuture, Service};
+use tonic::server::Grpc;
+use tonic::{Response, Status};
+use tower::service_fn;
 
 use crate::admin::metrics::Metrics;
 use crate::authorizer::{Authorizer, Verdict, last_words};
 use crate::check::{CheckInput, MalformedCheck};
 use crate::decision::{Decision, Failure};
+use crate::envoy::codec::CheckCodec;
+use crate::envoy::pieces::Pieces;
+use crate::envoy::question::Question;
 use crate::envoy::{request, response};
 use crate::policy::Who;
 use crate::telling::Telling;
 
+/// The one method there is.
+pub const PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
+
+/// Envoy sends at most 60 KB of headers, and the body of a signed request, which may have a megabyte; more is
+/// somebody else.
+const MAX_CHECK_BYTES: usize = 1_310_720;
+
 /// Answers checks.
 #[derive(Clone, Debug)]
 pub struct Checks {
+    parts: Arc<Parts>,
+}
+
+#[derive(Debug)]
+struct Parts {
     authorizer: Arc<Authorizer>,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
@@ -36,14 +60,23 @@ impl Checks {
         clock: Arc<dyn Clock>,
         telling: Arc<Telling>,
     ) -> Self {
-        Self { authorizer, metrics, clock, telling }
+        Self { parts: Arc::new(Parts { authorizer, metrics, clock, telling }) }
     }
 
-    async fn answer(&self, wire: &CheckRequest) -> CheckResponse {
+    /// The answer to `question`, a `CheckResponse` as it is sent.
+    pub async fn answer(&self, question: &Question) -> Vec<u8> {
+        self.parts.answer(question).await
+    }
+}
+
+impl Parts {
+    async fn answer(&self, question: &Question) -> Vec<u8> {
         let started = Instant::now();
-        let input = request::read(wire);
+        let input = request::read(question);
         // A defect must not become silence that somebody takes for consent: it is a failure like others.
-        let verdict = AssertUnwindSafe(self.decide(&input)).catch_unwind().await.unwrap_or_else(|_| {
+        // Pinned where it is: it is large, and each wrapper around it would move it once more.
+        let deciding = pin!(self.decide(&input));
+        let verdict = AssertUnwindSafe(deciding).catch_unwind().await.unwrap_or_else(|_| {
             let answers =
                 input.as_ref().ok().and_then(|input| self.authorizer.snapshots.answers(input.route));
             Verdict::failed(Failure::Panicked, answers.unwrap_or_else(last_words))
@@ -75,10 +108,30 @@ impl Checks {
     }
 }
 
-#[tonic::async_trait]
-impl Authorization for Checks {
-    async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
-        Ok(Response::new(self.answer(request.get_ref()).await))
+impl Service<http::Request<Body>> for Checks {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<http::Response<Body>, Infallible>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        if request.uri().path() != PATH {
+            return Box::pin(async { Ok(Status::unimplemented("there is only Check").into_http()) });
+        }
+        let parts = Arc::clone(&self.parts);
+        Box::pin(async move {
+            let check = service_fn(|question: tonic::Request<Question>| {
+                let parts = Arc::clone(&parts);
+                async move { Ok::<_, Status>(Response::new(parts.answer(question.get_ref()).await)) }
+            });
+            let mut grpc = Grpc::new(CheckCodec)
+                .max_decoding_message_size(MAX_CHECK_BYTES)
+                .max_encoding_message_size(MAX_CHECK_BYTES);
+            Ok(grpc.unary(check, request).await.map(|body| Body::new(Pieces::of(body))))
+        })
     }
 }
 

@@ -115,6 +115,55 @@ async fn what_one_replica_asked_for_the_other_finds_in_redis() {
     assert_eq!(service.asked(TENANT), 2, "those who remember do not ask again");
 }
 
+/// ATTACKS G 101, with a load that goes on: whatever Redis forgets meanwhile, each tenant is asked for once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flushall_under_load_costs_one_question_for_each_tenant() {
+    let redis = Redis::start();
+    let service = TenantsService::start().await;
+    let tenants: Vec<String> = (100..140).map(tenant).collect();
+    for tenant in &tenants {
+        service.set(tenant, Standing::Active, 1);
+    }
+    let authz = start(&service, Some(redis.url()), false).await;
+    subscribed(&authz).await;
+
+    let (done, ended) = tokio::sync::watch::channel(false);
+    let mut connection = validity::connect(&redis.url()).unwrap();
+    let flushing = tokio::spawn(async move {
+        let mut flushes = 0;
+        while !*ended.borrow() {
+            connection.flushall().await.unwrap();
+            flushes += 1;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        flushes
+    });
+    let wires: Vec<_> = tenants
+        .iter()
+        .map(|tenant| authz.home.session.token(&claims_with(&json!({ "tenantId": tenant }))))
+        .map(|token| authz.check("me").session(&token).wire())
+        .collect();
+    // Everybody comes for the same tenant at the same moment, then all of them again.
+    let crowd: Vec<_> = (0..16)
+        .map(|_| {
+            let (mut client, wires) = (authz.client.clone(), wires.clone());
+            tokio::spawn(async move {
+                for wire in wires.iter().chain(&wires) {
+                    let answer = client.check(wire.clone()).await.unwrap().into_inner();
+                    crate::kit::check::read(answer).expect(200, "allowed");
+                }
+            })
+        })
+        .collect();
+    for walker in crowd {
+        walker.await.unwrap();
+    }
+    done.send(true).unwrap();
+    assert!(flushing.await.unwrap() > 1, "Redis was emptied meanwhile");
+    let asked: Vec<_> = tenants.iter().map(|tenant| service.asked(tenant)).collect();
+    assert_eq!(asked, vec![1; tenants.len()]);
+}
+
 #[tokio::test]
 async fn a_late_answer_does_not_replace_a_newer_state_and_another_redis_run_is_void() {
     let redis = Redis::start();

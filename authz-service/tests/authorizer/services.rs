@@ -192,6 +192,7 @@ async fn a_token_for_a_tenant_acts_for_it_alone_and_every_call_is_audited() {
         assert_eq!((&event["route"], &event["policy"]), (&"lookup".into(), &"lookup".into()), "{event}");
         assert_eq!(event["tenant"].as_str(), tenant, "{event}");
     }
+    eventually("the refusal too", async || !audited(&authz.home, "decision").is_empty()).await;
     let refused = audited(&authz.home, "decision");
     assert_eq!(refused.first().unwrap()["reason"], "tenant_suspended");
 

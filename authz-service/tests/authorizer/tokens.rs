@@ -285,6 +285,24 @@ async fn claims_of_the_wrong_shape() {
     }
     // 22: deep, wide, and not an object at all.
     cases.push(("deep".to_owned(), format!("{{{inner},\"x\":{}", "[".repeat(2_000))));
+    let closed = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    // What other parsers read otherwise or not at all, in claims that nobody reads here.
+    for odd in [
+        r#""\ud800""#,
+        r#""\udc00\ud800""#,
+        "1e999",
+        "-1e400",
+        r#"{"a":[1,{"b":"\ud800"}]}"#,
+        r#"{"\ud800":1}"#,
+        r#"[[1e999]]"#,
+        "01",
+        "+1",
+        "NaN",
+        &closed,
+    ] {
+        cases.push((format!("unread {odd}"), format!("{{{inner},\"x\":{odd}}}")));
+    }
+    cases.push(("unread name".to_owned(), format!("{{{inner},\"\\ud800\":1}}")));
     let wide: Vec<String> = (0..100).map(|n| format!("\"c{n}\":1")).collect();
     cases.push(("wide".to_owned(), format!("{{{inner},{}}}", wide.join(","))));
     for text in ["", "null", "[]", "\"x\"", "{}", "{", "1"] {
@@ -299,8 +317,10 @@ async fn claims_of_the_wrong_shape() {
         assert!(answer.is(401, code), "{what}: {} {}", answer.status, answer.reason);
     }
     // Unread claims may be anything, once.
-    let odd = claims_with(&json!({ "x": { "a": [1, 2.5, null] }, "scope": null }));
+    let odd = claims_with(&json!({ "x": { "a": [1, -2, 2.5, null, true, "\u{1f600}"] }, "scope": null }));
     authz.ask_with(&key.token(&odd)).await.expect(200, "allowed");
+    let escaped = format!(r#"{{{inner},"x":"\ud83d\ude00","y":1e300,"z":18446744073709551616}}"#);
+    authz.ask_with(&key.sign(&key.header().to_string(), &escaped)).await.expect(200, "allowed");
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! Every key of a file, found by its id.
 
-use std::collections::HashMap;
+use std::borrow::Borrow;
+use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use clock::UnixTime;
@@ -22,19 +24,46 @@ pub enum KeyFault {
     Expired,
 }
 
+/// One key, found by its id. It fills one line of the processor's cache and begins at its beginning: in a table too large
+/// for that cache a look waits for memory once.
 #[derive(Debug)]
+#[repr(align(64))]
 struct Entry {
+    id: KeyId,
     hash: KeyHash,
-    expires: Option<u64>,
+    /// The second in which it ends to count; the last one there is for a key without `expires`.
+    expires: u64,
     revoked: bool,
     holder: Arc<Client>,
 }
 
-/// The keys of a file. Looking one up costs the same with ten keys and with a hundred thousand: one hash, one
-/// look, one comparison.
+const _: () = assert!(size_of::<Entry>() == 64, "more than a line of the cache");
+
+impl Borrow<KeyId> for Entry {
+    fn borrow(&self) -> &KeyId {
+        &self.id
+    }
+}
+
+impl Hash for Entry {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for Entry {}
+
+/// The keys of a file. Looking one up is one hash, one look and one comparison, with ten keys and with a hundred
+/// thousand; what the many cost more is the way to memory, once ([`Entry`]).
 #[derive(Debug, Default)]
 pub struct Table {
-    entries: HashMap<KeyId, Entry>,
+    entries: HashSet<Entry>,
 }
 
 impl Table {
@@ -43,7 +72,7 @@ impl Table {
     /// # Errors
     /// A sentence with the line and what is wrong with it; then nothing of the content counts.
     pub fn parse(content: &[u8]) -> Result<Self, String> {
-        let mut entries = HashMap::new();
+        let mut entries = HashSet::new();
         // Most clients have a key or two; equal holders share one value.
         let mut holders: HashMap<Client, Arc<Client>> = HashMap::new();
         for_each(content, |number, record| {
@@ -53,15 +82,16 @@ impl Table {
             let holder = record.holder();
             let holder = Arc::clone(holders.entry(holder.clone()).or_insert_with(|| Arc::new(holder)));
             let entry = Entry {
+                id: record.id,
                 hash: record.sha256,
-                expires: record.expires,
+                expires: record.expires.unwrap_or(u64::MAX),
                 revoked: record.revoked.is_some(),
                 holder,
             };
-            match entries.insert(record.id, entry) {
-                None => Ok(()),
-                Some(_) => Err(format!("line {number}: key {} is listed twice", record.id)),
+            if entries.insert(entry) {
+                return Ok(());
             }
+            Err(format!("line {number}: key {} is listed twice", record.id))
         })?;
         Ok(Self { entries })
     }
@@ -71,15 +101,18 @@ impl Table {
     /// # Errors
     /// [`KeyFault`]. Whether a key was revoked or expired is said only about a key whose secret is right.
     pub fn holder(&self, key: &ApiKey<'_>, now: UnixTime) -> Result<&Arc<Client>, KeyFault> {
+        // In this order the memory is on its way while the hash is computed. An unknown id costs a hash all the same:
+        // how long a refusal takes does not tell which ids there are.
+        let entry = self.entries.get(&key.id());
         let hash = key.hash();
-        let entry = self.entries.get(&key.id()).ok_or(KeyFault::Unknown)?;
+        let entry = entry.ok_or(KeyFault::Unknown)?;
         if !entry.hash.is(&hash) {
             return Err(KeyFault::WrongSecret);
         }
         if entry.revoked {
             return Err(KeyFault::Revoked);
         }
-        if entry.expires.is_some_and(|expires| now.seconds() >= expires) {
+        if now.seconds() >= entry.expires {
             return Err(KeyFault::Expired);
         }
         Ok(&entry.holder)

@@ -55,9 +55,9 @@ impl<'de> Visitor<'de> for ClaimsVisitor {
                 "iat" => iat = Some(map.next_value::<u64>()?),
                 "exp" => exp = Some(map.next_value::<u64>()?),
                 "nbf" => nbf = Some(map.next_value::<u64>()?),
-                // Other claims are allowed and not looked at; they are only not allowed twice.
+                // Other claims are allowed; they are only not allowed twice, or to be read one way here and another there.
                 _ => {
-                    map.next_value::<IgnoredAny>()?;
+                    map.next_value::<Unused>()?;
                 }
             }
             if seen.contains(&member) {
@@ -80,6 +80,65 @@ impl<'de> Visitor<'de> for ClaimsVisitor {
             exp: exp.ok_or_else(|| A::Error::missing_field("exp"))?,
             nbf,
         })
+    }
+}
+
+/// The value of a claim that nothing here depends on, read all the same.
+///
+/// To skip a value is to believe that it is JSON: the parser passes over half a surrogate pair (`"\ud800"`), a number
+/// that no `f64` holds (`1e999`) and a hundred thousand brackets. Whoever reads the same claims behind the edge may
+/// replace, round or refuse them, and then two programs disagree about one token. What our own issuers write has none
+/// of these, so such claims are refused, wherever they stand.
+struct Unused;
+
+impl<'de> Deserialize<'de> for Unused {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(UnusedVisitor)
+    }
+}
+
+struct UnusedVisitor;
+
+impl<'de> Visitor<'de> for UnusedVisitor {
+    type Value = Unused;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Unused, E> {
+        Ok(Unused)
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Unused, E> {
+        Ok(Unused)
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Unused, E> {
+        Ok(Unused)
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Unused, E> {
+        Ok(Unused)
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Unused, E> {
+        Ok(Unused)
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Unused, E> {
+        Ok(Unused)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Unused, A::Error> {
+        while seq.next_element::<Unused>()?.is_some() {}
+        Ok(Unused)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unused, A::Error> {
+        // A name is read like any other text: into a buffer of the parser's own, not into a new one.
+        while map.next_entry::<Unused, Unused>()?.is_some() {}
+        Ok(Unused)
     }
 }
 

@@ -1,0 +1,60 @@
+//! The connections that checks come over.
+//!
+//! Not tokio's own type, for one reason: that one says that it can write several pieces at once, and then the HTTP/2
+//! library hands whatever is longer than 256 bytes to the system by itself: an answer and its trailers leave with two
+//! calls, and in two packets. Of a stream that does not say so it collects what is shorter than
+//! [`PIECE`](crate::envoy::pieces::PIECE) into one. That call was the most expensive part of a check.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::transport::server::{Connected, TcpIncoming};
+
+/// A connection from Envoy.
+#[derive(Debug)]
+pub(super) struct CheckStream(TcpStream);
+
+/// Every connection that `listener` takes. What the server is told about TCP does not reach a listener that it is given:
+/// here it is said that an answer does not wait until the one before is acknowledged.
+pub(super) fn of(listener: TcpListener) -> impl Stream<Item = io::Result<CheckStream>> {
+    TcpIncoming::from(listener).with_nodelay(Some(true)).map(|stream| stream.map(CheckStream))
+}
+
+impl Connected for CheckStream {
+    type ConnectInfo = ();
+
+    /// Nobody asks: whom a check is about, Envoy says.
+    fn connect_info(&self) {}
+}
+
+impl AsyncRead for CheckStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for CheckStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
