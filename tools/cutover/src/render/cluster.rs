@@ -20,6 +20,12 @@ pub(super) fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
         .collect();
     let replicas = json!({ "cluster_name": "authorizer", "endpoints": [{ "lb_endpoints": endpoints }] });
     insert(&mut cluster, "load_assignment", replicas);
+    if edge.authorizer.others.is_empty()
+        && let Some(cluster) = cluster.as_object_mut()
+    {
+        // One alone is never ejected, so that watching it would be for nothing.
+        cluster.remove("outlier_detection");
+    }
     // Whoever waits longer for a decision waits as long for the check: one that is only slow is not given up first.
     if let Some(check) = cluster.pointer_mut("/health_checks/0") {
         insert(check, "timeout", json!(seconds(edge.authorizer.timeout)));

@@ -113,6 +113,12 @@ fn trailers(edge: &Edge) -> Vec<Value> {
 fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
     let mut config = template::authorizer()?;
     fill(&mut config, "authorizer.yaml", "/grpc_service/timeout", json!(seconds(edge.authorizer.timeout)))?;
+    if edge.authorizer.replicas == 1
+        && let Some(service) = config.get_mut("grpc_service").and_then(Value::as_object_mut)
+    {
+        // There is nobody else to ask, and being ready to ask again costs every check.
+        service.remove("retry_policy");
+    }
     insert(&mut config, "clear_route_cache", json!(super::destination::decided_late(edge)));
     // Beside the credentials, the headers that policies read the tenant from.
     for policy in edge.policies.values() {
