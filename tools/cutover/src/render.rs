@@ -19,6 +19,7 @@ mod metadata;
 mod module;
 mod routes;
 mod shadow;
+mod stage;
 mod stats;
 mod store;
 mod template;

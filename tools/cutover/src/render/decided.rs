@@ -7,6 +7,8 @@
 use identity::headers;
 use serde_json::{Value, json};
 
+use super::stage::{is, not};
+
 /// The filter's settings.
 pub(super) fn filter() -> Value {
     json!({
@@ -16,6 +18,15 @@ pub(super) fn filter() -> Value {
             "principals": [{ "any": true }],
         } } },
     })
+}
+
+/// That there may be something to refuse: no header says that somebody decided.
+pub(super) fn undecided() -> Value {
+    let header = json!({
+        "@type": "type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput",
+        "header_name": headers::GATEWAY,
+    });
+    not(&is("decided", &header, "1"))
 }
 
 /// For routes about which nobody decides.

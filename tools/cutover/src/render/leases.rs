@@ -5,6 +5,8 @@ use edge_config::edge::{LeaseMethods, LeasePolicy, OnOutage, Route};
 use header_rules::config::{LeaseClass, LeaseRoute, LeaseRules};
 use serde_json::{Value, json};
 
+use super::stage::{is, not};
+
 /// The filter state that the guard sets when a lease serves a request, and its value. Filter state is out of reach
 /// of every header.
 const MARK: (&str, &str) = ("wasm.cutover.decision", "lease");
@@ -61,45 +63,11 @@ fn leased<'e>(edge: &'e Edge, name: &'e str) -> impl Iterator<Item = (&'e Route,
         .filter_map(|route| Some((route, edge.lease_of(route)?)))
 }
 
-/// Filters that run, in this order, unless a lease serves the request. When one does, none of them is even made: a
-/// filter that is made to be skipped costs a request more than the guard's whole lease
-/// (docs/performance.md).
-///
-/// Envoy goes on behind the whole stage when a filter that waited is done, so nothing in it may stand behind one that
-/// waits; that is why there are two of them. Whatever Envoy looks up by a filter's name (settings of a route, dynamic
-/// metadata), it looks up by the name of the stage.
-pub(super) fn unless_leased(stage: &str, filters: &[(&str, Value)]) -> Value {
-    let chain: Vec<Value> = filters
-        .iter()
-        .map(|(name, typed_config)| json!({ "name": name, "typed_config": typed_config }))
-        .collect();
-    json!({
-        "name": stage,
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.common.matching.v3.ExtensionWithMatcher",
-            "extension_config": {
-                "name": "envoy.filters.http.composite",
-                "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.composite.v3.Composite" },
-            },
-            "xds_matcher": { "matcher_list": { "matchers": [{
-                "predicate": { "not_matcher": { "single_predicate": {
-                    "input": {
-                        "name": "leased",
-                        "typed_config": {
-                            "@type": "type.googleapis.com/envoy.extensions.matching.common_inputs.network.v3.FilterStateInput",
-                            "key": MARK.0,
-                        },
-                    },
-                    "value_match": { "exact": MARK.1 },
-                } } },
-                "on_match": { "action": {
-                    "name": stage,
-                    "typed_config": {
-                        "@type": "type.googleapis.com/envoy.extensions.filters.http.composite.v3.ExecuteFilterAction",
-                        "filter_chain": { "typed_config": chain },
-                    },
-                } },
-            }] } },
-        },
-    })
+/// That no lease serves the request. When one does, nothing behind the guard is needed before the backend.
+pub(super) fn not_leased() -> Value {
+    let state = json!({
+        "@type": "type.googleapis.com/envoy.extensions.matching.common_inputs.network.v3.FilterStateInput",
+        "key": MARK.0,
+    });
+    not(&is("leased", &state, MARK.1))
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::cluster::{insert, socket};
 use super::metadata::{CONTENT_TYPE, NAMESPACE, REFUSAL_MARK, filter};
 use super::routes::{header, whole_body};
+use super::stage::{is, stage};
 use super::template::{self, fill};
 use super::{Paths, TemplateError, access_log, decided, guard, leases, seconds};
 
@@ -30,17 +31,20 @@ pub(super) fn render(
     let keeper = leased.then(|| plugin(edge, name, paths, &PluginConfig::Keeper(Box::new(rules.clone()))));
     let guard = plugin(edge, name, paths, &PluginConfig::Guard(Box::new(rules)))?;
     let wall = (filter::SECOND_WALL, second_wall(edge));
-    let refusal = (filter::REFUSAL, refusal());
+    let refusal = refusal();
     let authorizer = (filter::AUTHORIZER, authorizer(edge)?);
     let decided = (filter::DECIDED, decided::filter());
     let mut filters = vec![plain((filter::GUARD, guard))];
     if let Some(keeper) = keeper {
         // On a lease the guard writes the identity, over whatever was there: the wall must not take it away again. And
         // filter state is out of reach of every client, so that a lease is as good a proof of a decision as the header.
-        filters.push(leases::unless_leased(filter::AUTHORIZER, &[wall, refusal, authorizer]));
-        filters.push(leases::unless_leased(filter::DECIDED, &[(filter::KEEPER, keeper?), decided]));
+        let checked = leases::not_leased();
+        let asking = stage(filter::AUTHORIZER, &checked, &[wall, refusal, authorizer]);
+        let asked = stage(filter::DECIDED, &checked, &[(filter::KEEPER, keeper?), decided]);
+        filters.extend([(filter::AUTHORIZER, asking), (filter::DECIDED, asked)].map(plain));
     } else {
-        filters.extend([wall, refusal, authorizer, decided].map(plain));
+        let decided = stage(filter::DECIDED, &decided::undecided(), &[decided]);
+        filters.extend([wall, refusal, authorizer, (filter::DECIDED, decided)].map(plain));
     }
     filters.push(plain((
         filter::ROUTER,
@@ -154,41 +158,24 @@ fn plain((name, typed_config): (&str, Value)) -> Value {
 }
 
 /// Envoy cannot send a body without a content type, and some clients know refusals that have none. A refusal
-/// that the edge made carries a mark; this filter runs for marked answers alone, gives them the content type that
+/// that the edge made carries a mark; this filter is made for marked answers alone, gives them the content type that
 /// the route's metadata names, or none, and takes the mark off.
-fn refusal() -> Value {
+fn refusal() -> (&'static str, Value) {
+    let mark = json!({
+        "@type": "type.googleapis.com/envoy.type.matcher.v3.HttpResponseHeaderMatchInput",
+        "header_name": REFUSAL_MARK,
+    });
     let content_type = format!("%METADATA(ROUTE:{NAMESPACE}:{CONTENT_TYPE})%");
-    json!({
-        "@type": "type.googleapis.com/envoy.extensions.common.matching.v3.ExtensionWithMatcher",
-        "extension_config": {
-            "name": "envoy.filters.http.header_mutation",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
-                "mutations": { "response_mutations": [
-                    { "remove": REFUSAL_MARK },
-                    { "remove": "content-type" },
-                    // Nothing is added when the metadata has none.
-                    { "append": header("content-type", &content_type) },
-                ] },
-            },
-        },
-        "xds_matcher": { "matcher_list": { "matchers": [{
-            "predicate": { "not_matcher": { "single_predicate": {
-                "input": {
-                    "name": "mark",
-                    "typed_config": {
-                        "@type": "type.googleapis.com/envoy.type.matcher.v3.HttpResponseHeaderMatchInput",
-                        "header_name": REFUSAL_MARK,
-                    },
-                },
-                "value_match": { "exact": "1" },
-            } } },
-            "on_match": { "action": {
-                "name": "skip",
-                "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.common.matcher.action.v3.SkipFilter" },
-            } },
-        }] } },
-    })
+    let finish = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+        "mutations": { "response_mutations": [
+            { "remove": REFUSAL_MARK },
+            { "remove": "content-type" },
+            // Nothing is added when the metadata has none.
+            { "append": header("content-type", &content_type) },
+        ] },
+    });
+    (filter::REFUSAL, stage(filter::REFUSAL, &is("mark", &mark, "1"), &[("finish", finish)]))
 }
 
 /// When nobody decides (flag UAEX with status 503), the client reads what the route says about that.

@@ -1,0 +1,50 @@
+//! Filters that are made for those requests alone that need them.
+//!
+//! A filter that is made to be passed over, or to find nothing to do, costs a request several microseconds: making it,
+//! going through it both ways, taking it down. A composite filter without a match costs next to nothing
+//! (docs/performance.md).
+
+use serde_json::{Value, json};
+
+/// The settings of a filter called `name` that is `filters`, in this order, for a request for which `when` holds, and
+/// nothing for any other.
+///
+/// Envoy goes on behind the whole stage when a filter that waited is done, so nothing in it may stand behind one that
+/// waits. Whatever Envoy looks up by a filter's name (settings of a route, dynamic metadata), it looks up by the name of
+/// the stage.
+pub(super) fn stage(name: &str, when: &Value, filters: &[(&str, Value)]) -> Value {
+    let chain: Vec<Value> = filters
+        .iter()
+        .map(|(name, typed_config)| json!({ "name": name, "typed_config": typed_config }))
+        .collect();
+    json!({
+        "@type": "type.googleapis.com/envoy.extensions.common.matching.v3.ExtensionWithMatcher",
+        "extension_config": {
+            "name": "envoy.filters.http.composite",
+            "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.composite.v3.Composite" },
+        },
+        "xds_matcher": { "matcher_list": { "matchers": [{
+            "predicate": when,
+            "on_match": { "action": {
+                "name": name,
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.http.composite.v3.ExecuteFilterAction",
+                    "filter_chain": { "typed_config": chain },
+                },
+            } },
+        }] } },
+    })
+}
+
+/// That `input` is `value`. What is absent is no value at all.
+pub(super) fn is(name: &str, input: &Value, value: &str) -> Value {
+    json!({ "single_predicate": {
+        "input": { "name": name, "typed_config": input },
+        "value_match": { "exact": value },
+    } })
+}
+
+/// That `predicate` does not hold.
+pub(super) fn not(predicate: &Value) -> Value {
+    json!({ "not_matcher": predicate })
+}
