@@ -76,6 +76,28 @@ fn what_is_beyond_the_circuit_is_refused_at_once_and_the_rest_is_served() {
 }
 
 #[test]
+fn only_what_may_be_asked_twice_is_asked_again_and_no_more_often_than_is_said() {
+    let backend = Backend::plain();
+    // Nobody listens at a port that was given back.
+    let gone = std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
+    let words = format!(
+        "    address: \"{}\"\n    retries: {{ attempts: 3, backoff_ms: 1, longest_backoff_ms: 2 }}\n    ejection: {{ failures: 0 }}\n",
+        gone.expect("a port is free")
+    );
+    let edge = edge(&words, &backend).start();
+    let retried = |method: &str| {
+        let count = || edge.envoy_stat("cluster.backend-legacy.upstream_rq_retry").unwrap_or_default();
+        let before = count();
+        let body = if method == "POST" { "x" } else { "" };
+        assert_eq!(edge.request(method, "/open").body(body).send().status, 503, "{method}");
+        count() - before
+    };
+    assert_eq!(retried("GET"), 3, "once, and three times more");
+    assert_eq!(retried("HEAD"), 3);
+    assert_eq!(retried("POST"), 0, "nobody knows what a second one would do");
+}
+
+#[test]
 fn an_endpoint_that_says_it_is_unwell_is_not_asked() {
     let well = Backend::plain();
     let ill = Arc::new(AtomicBool::new(true));

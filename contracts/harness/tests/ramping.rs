@@ -139,6 +139,28 @@ fn a_backend_that_answers_500_is_taken_back_by_itself() {
 }
 
 #[test]
+fn a_backend_that_refuses_whom_the_edge_lets_pass_is_taken_back_by_itself() {
+    // 403 is no failure by any other gate.
+    let status = Arc::new(AtomicU16::new(200));
+    let (edge, _legacy, _users, _watch) = edge_with(&status);
+    let refuses = Arc::clone(&status);
+    let output = under_load(&edge, || {
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                until_dealt(&edge, "{ legacy: 50, users: 50 }");
+                refuses.store(403, Ordering::Relaxed);
+            });
+            let gates = ["--gate", "5xx<1%", "--gate", "agreement"];
+            ramp(&edge, &[&["--steps", "50,100", "--every", "2s"], gates.as_slice()].concat())
+        })
+    });
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("taken back at 50 %: agreement"), "{}", said(&output));
+    let after = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+    assert!(after.contains("{ legacy: 100, users: 0 }"), "{after}");
+}
+
+#[test]
 fn a_backend_that_is_as_good_gets_everything_and_status_shows_it() {
     let (edge, _legacy, users, _watch) = edge_with(&Arc::new(AtomicU16::new(200)));
     let gates = ["--gate", "5xx<1%", "--gate", "p95<10000ms", "--gate", "agreement"];
