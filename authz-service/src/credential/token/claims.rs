@@ -4,6 +4,7 @@ use std::fmt;
 
 use identity::{Role, SessionId, SubjectId, TenantId};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 use uuid::fmt::Hyphenated;
 
 /// More members than this are refused: finding a duplicate compares each with all before it.
@@ -57,7 +58,9 @@ impl<'de> Visitor<'de> for ClaimsVisitor {
                 "nbf" => nbf = Some(map.next_value::<u64>()?),
                 // Other claims are allowed; they are only not allowed twice, or to be read one way here and another there.
                 _ => {
-                    map.next_value::<Unused>()?;
+                    if !is_read_alike(&map.next_value::<Value>()?) {
+                        return Err(A::Error::custom("a number that no 64-bit floating point holds"));
+                    }
                 }
             }
             if seen.contains(&member) {
@@ -83,62 +86,20 @@ impl<'de> Visitor<'de> for ClaimsVisitor {
     }
 }
 
-/// The value of a claim that nothing here depends on, read all the same.
+/// Whether every program reads `value` as this one does. It is the value of a claim that nothing here depends on, and is
+/// read all the same.
 ///
 /// To skip a value is to believe that it is JSON: the parser passes over half a surrogate pair (`"\ud800"`), a number
 /// that no `f64` holds (`1e999`) and a hundred thousand brackets. Whoever reads the same claims behind the edge may
 /// replace, round or refuse them, and then two programs disagree about one token. What our own issuers write has none
-/// of these, so such claims are refused, wherever they stand.
-struct Unused;
-
-impl<'de> Deserialize<'de> for Unused {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(UnusedVisitor)
-    }
-}
-
-struct UnusedVisitor;
-
-impl<'de> Visitor<'de> for UnusedVisitor {
-    type Value = Unused;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Unused, E> {
-        Ok(Unused)
-    }
-
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Unused, E> {
-        Ok(Unused)
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Unused, E> {
-        Ok(Unused)
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Unused, E> {
-        Ok(Unused)
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Unused, E> {
-        Ok(Unused)
-    }
-
-    fn visit_str<E: Error>(self, _: &str) -> Result<Unused, E> {
-        Ok(Unused)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Unused, A::Error> {
-        while seq.next_element::<Unused>()?.is_some() {}
-        Ok(Unused)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unused, A::Error> {
-        // A name is read like any other text: into a buffer of the parser's own, not into a new one.
-        while map.next_entry::<Unused, Unused>()?.is_some() {}
-        Ok(Unused)
+/// of these, so such claims are refused, wherever they stand. The parser refuses all of them by itself, but for numbers
+/// when some crate of the build has it keep them as they are written (`arbitrary_precision`).
+fn is_read_alike(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.as_f64().is_some_and(f64::is_finite),
+        Value::Array(all) => all.iter().all(is_read_alike),
+        Value::Object(fields) => fields.values().all(is_read_alike),
+        Value::Null | Value::Bool(_) | Value::String(_) => true,
     }
 }
 
