@@ -15,7 +15,7 @@
 //! | a session, a person's or a tenant's sessions are ended | the feed names it as soon as decisions know it |
 //! | a tenant is not active any more, or changes in any way behind the tenants service | the same |
 //! | a signing key is removed or replaced | the same; a key behind a URL is removed when its set is fetched again |
-//! | the edge file changes | the feed names the revisions that are decided by; leases of others are void |
+//! | the edge file changes | the feed names the new revision; leases of others are void |
 //! | revocations or tenants were not heard of for [`FRESH`] | no grants, and the feed is 503 |
 //! | this replica starts, or its subscription has a gap | the feed says how far back it knows; older leases are void |
 //! | more ends at once than the feed can name | the same, from that moment on |

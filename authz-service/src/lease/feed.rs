@@ -1,4 +1,4 @@
-//! What the edge is told: what ended lately, and by which revisions is decided.
+//! What the edge is told: what ended lately, and under which revision leases count.
 
 use std::time::Duration;
 
@@ -10,9 +10,6 @@ use crate::admin::metrics::Metrics;
 use crate::authorizer::Authorizer;
 use crate::lease::ended::Lately;
 use crate::lease::{FRESH, is_fresh};
-
-/// A guard takes no more revisions in one answer.
-const MOST_REVISIONS: usize = 16;
 
 /// More requests of one route within one report are no report: a worker reports five times a second.
 pub const MOST_USES: u64 = 10_000_000;
@@ -54,8 +51,9 @@ pub fn answer(
 }
 
 fn feed(authorizer: &Authorizer, at: Instant) -> Feed {
-    let mut revisions = authorizer.snapshots.revisions();
-    revisions.truncate(MOST_REVISIONS);
+    // The newest alone, although requests of older ones are still decided about: Envoy takes new routes before it takes a
+    // new guard, and until then the old guard would go on serving leases of rules that are not in force any more.
+    let revisions = vec![authorizer.snapshots.newest().revision.clone()];
     if !authorizer.leases.on {
         return Feed { revisions, reach_ms: 0, ended: Told::All };
     }

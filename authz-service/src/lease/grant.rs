@@ -125,6 +125,7 @@ pub fn grant(
         uses,
         route: input.route.to_owned(),
         policy: input.policy.to_owned(),
+        revision: input.revision.to_owned(),
         request_id: input.request_id.to_owned(),
         tags: plan.tags.to_vec(),
         headers: edits.set.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),

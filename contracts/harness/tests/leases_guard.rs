@@ -160,7 +160,8 @@ fn a_grant_that_is_not_for_this_route_or_not_whole_is_not_kept() {
         ("2", grant("books", |grant| grant.policy = "bot".to_owned())),
         ("3", whole.get(..whole.len() - 2).unwrap_or_default().to_owned()),
         ("4", String::new()),
-        ("5", "lease 1".to_owned()),
+        ("5", "lease 2".to_owned()),
+        ("6", grant("books", |grant| grant.revision = "another".to_owned())),
     ] {
         stage.authorizer.script().grant = Some(text);
         assert!(stage.asks(token) && stage.asks(token), "{token}");

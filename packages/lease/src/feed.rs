@@ -45,7 +45,8 @@ pub struct Spent {
 /// What the edge is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Feed {
-    /// The revisions that the authorizer decides by. A guard with another one honours no lease.
+    /// The revisions under which leases count: the newest that the authorizer decides by. A guard with another one honours
+    /// none.
     pub revisions: Vec<String>,
     /// How far back, in milliseconds, nothing is missing in `ended`; [`WINDOW_MS`] says that nothing is. A lease that
     /// the edge got longer before it asked is void: what ended it may have been forgotten, or never heard of.
@@ -145,7 +146,7 @@ impl Feed {
         if lines.line("version")? != TELL {
             return Err(lines.malformed("version"));
         }
-        // An authorizer knows the old revision and the new one; a handful leaves room.
+        // One; a handful leaves room.
         let count = lines.count("revisions", 16)?;
         let mut revisions = Vec::with_capacity(count);
         for _ in 0..count {

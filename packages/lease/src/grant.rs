@@ -7,7 +7,7 @@ use crate::tag::Tag;
 pub const FIELD: &str = "lease";
 
 /// The first line of a grant. A guard that knows another version keeps nothing.
-const VERSION: &str = "lease 1";
+const VERSION: &str = "lease 2";
 
 /// A person has a session, themselves, a tenant and a signing key; twice that leaves room.
 const MAX_TAGS: usize = 8;
@@ -34,6 +34,9 @@ pub struct Grant {
     pub route: String,
     /// The policy that was decided by.
     pub policy: String,
+    /// The revision of the edge file that was decided by. A guard of another one keeps nothing: for a moment Envoy may
+    /// have the guard of one revision and the routes of another.
+    pub revision: String,
     /// The request that it was decided for: `lease_of` in the access log.
     pub request_id: String,
     /// What the decision rests on, one to eight.
@@ -82,6 +85,7 @@ impl Grant {
         put_number(&mut out, self.uses);
         put(&mut out, "route", &self.route)?;
         put(&mut out, "policy", &self.policy)?;
+        put(&mut out, "revision", &self.revision)?;
         put(&mut out, "request_id", &self.request_id)?;
         put(&mut out, "reason", &self.told.reason)?;
         put(&mut out, "subject", &self.told.subject)?;
@@ -118,6 +122,7 @@ impl Grant {
         let uses = lines.number("uses")?;
         let route = lines.line("route")?.to_owned();
         let policy = lines.line("policy")?.to_owned();
+        let revision = lines.line("revision")?.to_owned();
         let request_id = lines.line("request_id")?.to_owned();
         let told = Told {
             reason: lines.line("reason")?.to_owned(),
@@ -146,7 +151,7 @@ impl Grant {
         wrong(tags.is_empty(), "tags")?;
         wrong(headers.is_empty(), "headers")?;
         lines.finish()?;
-        Ok(Self { lifetime_ms, uses, route, policy, request_id, tags, headers, told })
+        Ok(Self { lifetime_ms, uses, route, policy, revision, request_id, tags, headers, told })
     }
 }
 

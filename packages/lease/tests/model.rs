@@ -105,6 +105,7 @@ fn grant(number: usize, who: u8, uses: u32, lifetime_ms: u32) -> Grant {
         uses,
         route: text("r"),
         policy: text("p"),
+        revision: text(REVISION),
         request_id: number.to_string(),
         tags: vec![Tag(1_000), Tag(u64::from(who))],
         headers: vec![(text("x-madome-auth-sub"), who.to_string())],

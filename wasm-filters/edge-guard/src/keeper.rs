@@ -14,6 +14,7 @@ pub(crate) struct Keeper {
     /// The guard's own: a lease is kept under what the guard will look for.
     rules: Rules,
     slots: Slots,
+    revision: String,
     /// By position: a route's name and its policy's.
     routes: Vec<(String, String)>,
     /// `cutover_guard_leases_kept`. Grants that were kept.
@@ -26,6 +27,7 @@ impl Keeper {
         Ok(Self {
             rules: Rules::compile(config).map_err(Fault::Config)?,
             slots: slots::open(leases.slots)?,
+            revision: config.revision.clone(),
             routes: leases.routes.iter().map(|route| (route.route.clone(), route.policy.clone())).collect(),
             kept: envoy::counter("cutover_guard_leases_kept")?,
         })
@@ -47,7 +49,11 @@ impl Keeper {
             None => return Ok(()),
         };
         // Envoy chose the route that was decided about, the guard's table the one that is looked up: were they two,
-        // nothing may be kept.
+        // nothing may be kept. For a moment they are, when Envoy has taken new routes and not yet the new guard, or
+        // the other way round: a decision by the rules of one must not outlive it under the rules of the other.
+        if grant.revision != self.revision {
+            return Ok(());
+        }
         let looked_up = self.routes.get(candidate.route);
         if !looked_up.is_some_and(|(route, policy)| *route == grant.route && *policy == grant.policy) {
             envoy::log(Level::Error, &format!("edge-guard: a lease of route {} is not kept", grant.route));

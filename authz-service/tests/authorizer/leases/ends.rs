@@ -70,7 +70,7 @@ async fn the_feed_names_whatever_ended_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_new_edge_file_is_one_more_revision() {
+async fn under_a_new_edge_file_no_older_lease_counts() {
     let home = Home::new();
     std::fs::write(home.at("edge.yaml"), home.edge_text(leased(LEASE))).unwrap();
     let running = Running::start(program(&home, any(), any()));
@@ -80,9 +80,9 @@ async fn a_new_edge_file_is_one_more_revision() {
     let change = |edge: String| leased(LEASE)(edge).replace("uses: 1000", "uses: 999");
     home.write("edge.yaml", &home.edge_text(change));
     let second = home.edge(change).revision.0;
-    let both = [second, first.clone()];
-    eventually("both", async || {
-        feed_of(&running.checks, &first).await.is_some_and(|feed| feed.revisions == both)
+    let newest = [second];
+    eventually("the newest alone", async || {
+        feed_of(&running.checks, &first).await.is_some_and(|feed| feed.revisions == newest)
     })
     .await;
 }

@@ -95,13 +95,17 @@ impl Authorization for StandIn {
     #[expect(deprecated, reason = "every field is named")]
     async fn check(
         &self,
-        _: tonic::Request<CheckRequest>,
+        asked: tonic::Request<CheckRequest>,
     ) -> Result<tonic::Response<CheckResponse>, tonic::Status> {
+        let attributes = asked.into_inner().attributes.unwrap_or_default();
+        let revision = attributes.context_extensions.get("revision").cloned().unwrap_or_default();
         let mut script = self.script();
         script.checks += 1;
         let text = |text: &str| Value { kind: Some(Kind::StringValue(text.to_owned())) };
         let mut fields = vec![("decision".to_owned(), text("allow"))];
-        fields.extend(script.grant.as_ref().map(|grant| (FIELD.to_owned(), text(grant))));
+        fields.extend(
+            script.grant.as_ref().map(|grant| (FIELD.to_owned(), text(&grant.replace(ASKED, &revision)))),
+        );
         let set = |(name, value): (String, String)| HeaderValueOption {
             header: Some(HeaderValue { key: name, value, raw_value: Vec::new() }),
             append: None,
@@ -135,6 +139,9 @@ pub(crate) fn identity() -> Vec<(String, String)> {
     .into()
 }
 
+/// Stands for the revision that a check is about.
+const ASKED: &str = "the-asked-revision";
+
 /// A grant for a route, resting on tag 1.
 #[expect(clippy::expect_used, reason = "a grant that cannot be written fails the test")]
 pub(crate) fn grant(route: &str, change: impl FnOnce(&mut Grant)) -> String {
@@ -144,6 +151,7 @@ pub(crate) fn grant(route: &str, change: impl FnOnce(&mut Grant)) -> String {
         uses: 1_000,
         route: text(route),
         policy: text("signed-in"),
+        revision: text(ASKED),
         request_id: text("granted-with"),
         tags: vec![Tag(1)],
         headers: identity(),

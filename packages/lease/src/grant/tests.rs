@@ -9,6 +9,7 @@ pub(crate) fn grant() -> Grant {
         uses: 100,
         route: "users-me".to_owned(),
         policy: "signed-in".to_owned(),
+        revision: "0f3c".to_owned(),
         request_id: "01890a5d-ac96-774b-bcce-b302099a8057".to_owned(),
         tags: vec![Tag::of(Kind::Session, b"s"), Tag::of(Kind::Tenant, b"t")],
         headers: vec![header("x-madome-auth-sub", "s"), header("x-madome-auth-scope", "")],
@@ -35,7 +36,7 @@ fn every_cut_and_every_addition_is_found() {
     }
     assert!(Grant::decode(&format!("{text}x")).is_err());
     assert!(Grant::decode(&format!("{text}\n")).is_err());
-    assert!(Grant::decode(&text.replace("lease 1", "lease 2")).is_err());
+    assert!(Grant::decode(&text.replace("lease 2", "lease 1")).is_err());
 }
 
 #[test]
