@@ -1,5 +1,6 @@
 //! Serving: checks and health over gRPC, beside them what ended of leases; the admin interface over HTTP, until somebody asks for the end.
 
+mod connections;
 mod services;
 mod stream;
 
@@ -10,7 +11,6 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 
@@ -19,17 +19,6 @@ use crate::lease::served::Feeds;
 use crate::server::services::Services;
 use crate::startup::Assembled;
 use crate::tenant::Tenants;
-
-/// How many checks one connection may have open. Envoy's own circuit breaker stops at as many, and a decision
-/// takes microseconds: more would only wait here instead of there.
-const MAX_STREAMS: u32 = 1_024;
-
-/// How many checks that were given up before they were taken one connection may hold; one more closes it, and with
-/// it every check beside them. Envoy gives a check up after its deadline, 200 ms by default, so when this program
-/// cannot run for a moment, as many as [`MAX_STREAMS`] come back at once, and as many again with each further
-/// deadline. Four deadlines are 0.8 s, close to the longest deadline that there is; the library's own bound of 20
-/// would let one short pause fail everything that is open. Each costs some hundred bytes until it is taken.
-const MAX_RESETS: usize = 4 * 1_024;
 
 /// How often health is compared with readiness. Envoy asks about once a second.
 const HEALTH_INTERVAL: Duration = Duration::from_millis(200);
@@ -89,23 +78,18 @@ pub struct Patience {
     pub drain: Duration,
 }
 
-/// Serving came to an end that nobody asked for.
+/// Serving came to an end that nobody asked for. Checks are taken for as long as the program runs; the admin server can
+/// fail.
 #[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// The gRPC server.
-    #[error("the gRPC server ended: {0}")]
-    Grpc(#[from] tonic::transport::Error),
-    /// The admin server.
-    #[error("the admin server ended: {0}")]
-    Admin(#[from] std::io::Error),
-}
+#[error("the admin server ended: {0}")]
+pub struct ServeError(#[from] std::io::Error);
 
 /// Serves `assembled` on `listeners` until `end` completes. Then health says not serving while everything goes on for
 /// the `notice` of `patience`; after that no new connection is taken, every open one is told to end (GOAWAY), and open
 /// checks have its `drain` to finish.
 ///
 /// # Errors
-/// [`ServeError`] when a server ends by itself.
+/// [`ServeError`] when the admin server ends by itself.
 pub async fn serve(
     assembled: Assembled,
     listeners: Listeners,
@@ -129,17 +113,11 @@ pub async fn serve(
     };
 
     let services = Services { checks, health, feeds: feeds.router() };
-    let grpc = Server::builder()
-        .max_concurrent_streams(MAX_STREAMS)
-        .http2_max_pending_accept_reset_streams(Some(MAX_RESETS))
-        .http2_keepalive_interval(Some(Duration::from_secs(30)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-        .serve_with_incoming_shutdown(services, stream::of(listeners.checks), ended(ending.subscribe()));
+    let grpc = connections::serve(listeners.checks, services, ending.subscribe());
     let http = axum::serve(listeners.admin, admin.router());
     let http = http.with_graceful_shutdown(ended(ending.subscribe()));
 
-    let serving =
-        async { tokio::try_join!(async { Ok(grpc.await?) }, async { Ok(http.await?) }).map(|_| ()) };
+    let serving = async { tokio::try_join!(async { Ok(grpc.await) }, http.into_future()).map(|_| ()) };
     tokio::pin!(serving);
     let outcome = tokio::select! {
         outcome = &mut serving => outcome,
@@ -166,7 +144,7 @@ pub async fn serve(
         stop(subscribing);
     }
     drop(watchers);
-    outcome
+    Ok(outcome?)
 }
 
 fn stop<T>(task: &JoinHandle<T>) {

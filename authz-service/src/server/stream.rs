@@ -1,4 +1,4 @@
-//! The connections that checks come over.
+//! What a connection is read from and written to.
 //!
 //! Not tokio's own type, for one reason: that one says that it can write several pieces at once, and then the HTTP/2
 //! library hands whatever is longer than 256 bytes to the system by itself: an answer and its trailers leave with two
@@ -10,25 +10,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_stream::{Stream, StreamExt as _};
-use tonic::transport::server::{Connected, TcpIncoming};
+use tokio::net::TcpStream;
 
 /// A connection from Envoy.
 #[derive(Debug)]
 pub(super) struct CheckStream(TcpStream);
 
-/// Every connection that `listener` takes. What the server is told about TCP does not reach a listener that it is given:
-/// here it is said that an answer does not wait until the one before is acknowledged.
-pub(super) fn of(listener: TcpListener) -> impl Stream<Item = io::Result<CheckStream>> {
-    TcpIncoming::from(listener).with_nodelay(Some(true)).map(|stream| stream.map(CheckStream))
-}
-
-impl Connected for CheckStream {
-    type ConnectInfo = ();
-
-    /// Nobody asks: whom a check is about, Envoy says.
-    fn connect_info(&self) {}
+impl CheckStream {
+    pub(super) fn new(stream: TcpStream) -> Self {
+        Self(stream)
+    }
 }
 
 impl AsyncRead for CheckStream {
