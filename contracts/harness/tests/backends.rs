@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::wire::Connection;
-use harness::{Backend, Edge, EdgeBuilder, Part};
+use harness::{Backend, Edge, EdgeBuilder, Part, Port};
 
 const LEGACY: &str = "legacy:\n    address: \"${LEGACY_ADDRESS:-127.0.0.1:3000}\"\n";
 
@@ -35,6 +35,40 @@ fn a_backend_is_found_by_its_name() {
     eventually("the name is looked up", || edge.get("/open").send().status == 200);
     let all: Vec<u16> = (0..20).map(|_| edge.request("POST", "/open").body("x").send().status).collect();
     assert_eq!(all, [200; 20], "every address of the name that is used answers");
+}
+
+/// The name says where Envoy finds the authorizer, not where the authorizer listens: that it has to be told.
+#[test]
+fn an_authorizer_is_found_by_its_name() {
+    let backend = Backend::plain();
+    let port = Port::lease();
+    let said = "address: \"${AUTHZ_ADDRESS:-127.0.0.1:9191}\"";
+    let named = format!("addresses: [\"localhost:{}\"]\n  replicas: 2", port.address().port());
+    let edge = Edge::dev()
+        .replace(said, &named)
+        .every_backend(backend.address())
+        .variable("AUTHZ_ADDRESS", &port.address().to_string())
+        .start();
+    assert_eq!(edge.get("/books").token(&edge.mint().good(0)).send().status, 200);
+    assert_eq!(edge.get("/books").send().status, 401);
+    let clusters = std::fs::read_to_string(edge.home().join("envoy/current/clusters.json"));
+    let clusters: serde_json::Value =
+        serde_json::from_str(&clusters.expect("they are rendered")).expect("they are JSON");
+    let authorizer =
+        clusters["resources"].as_array().into_iter().flatten().find(|one| one["name"] == "authorizer");
+    let authorizer = authorizer.expect("there is one");
+    assert_eq!(authorizer["type"], "STRICT_DNS");
+    assert!(authorizer["outlier_detection"].is_object(), "a name may stand for several: {authorizer}");
+
+    let untold = std::process::Command::new(harness::program("authz-service"))
+        .env("CUTOVER_HOME", edge.home())
+        .env("EDGE_FILE", edge.file())
+        .env_remove("AUTHZ_ADDRESS")
+        .output()
+        .expect("it can be started");
+    let why = String::from_utf8_lossy(&untold.stderr);
+    assert_eq!(untold.status.code(), Some(2), "{why}");
+    assert!(why.contains("--listen or AUTHZ_ADDRESS"), "{why}");
 }
 
 #[test]
