@@ -1,5 +1,6 @@
 //! Starts the authorizer: reads the settings and the edge file, assembles, serves.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,6 +63,10 @@ fn run() -> Result<(), Failed> {
     let edge = edge_config::load(&settings.edge_file, &*overlaid)
         .map_err(|faults| Failed { message: faults.to_string(), code: INVALID_CONFIGURATION })?;
 
+    let checks = settings.listen.or_else(|| edge.authorizer.listens()).ok_or_else(|| {
+        failed(2)(&"the edge file finds the authorizer by a name: say where this one listens, with --listen or AUTHZ_ADDRESS")
+    })?;
+
     let broker = environment("AMQP_URL")
         .filter(|url| !url.is_empty())
         .map(|url| Address::parse(&url).map_err(|e| failed(2)(&e)))
@@ -103,7 +108,7 @@ fn run() -> Result<(), Failed> {
     };
     told("started");
     assembled.follow(&settings.edge_file, overlaid, &edge).map_err(|e| failed(1)(&e))?;
-    let served = runtime.block_on(serve(&settings, &edge, assembled));
+    let served = runtime.block_on(serve(&settings, &edge, checks, assembled));
     told("stopped");
     if let Some(exporting) = exporting {
         runtime.block_on(exporting.finish());
@@ -112,9 +117,13 @@ fn run() -> Result<(), Failed> {
     served
 }
 
-async fn serve(settings: &Settings, edge: &Edge, assembled: Assembled) -> Result<(), Failed> {
+async fn serve(
+    settings: &Settings,
+    edge: &Edge,
+    checks: SocketAddr,
+    assembled: Assembled,
+) -> Result<(), Failed> {
     let asked = shutdown::asked().map_err(|e| failed(1)(&e))?;
-    let checks = settings.listen.unwrap_or(edge.authorizer.address);
     let listeners = Listeners::bind(checks, settings.admin).await.map_err(|e| failed(1)(&e))?;
     tracing::info!(
         edge = edge.name,

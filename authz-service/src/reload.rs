@@ -279,7 +279,7 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
     [
         ("`edge`", *name != new.name),
         // Whoever is not told otherwise listens on the first.
-        ("`authorizer.address`", authorizer.address != new.authorizer.address),
+        ("`authorizer.address`", authorizer.listens() != new.authorizer.listens()),
         ("`authorizer.replicas`", authorizer.replicas != new.authorizer.replicas),
         (
             "`issuer`, `keys` or `algorithms` of `sessions`",

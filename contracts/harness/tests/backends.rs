@@ -1,12 +1,13 @@
 //! How a backend is reached: by name, not more of it at once than it can take, not while it is unwell, and as the edge
 //! file says in every field.
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::wire::Connection;
-use harness::{Backend, Edge, EdgeBuilder, Part};
+use harness::{Backend, Edge, EdgeBuilder, Part, Port};
 
 const LEGACY: &str = "legacy:\n    address: \"${LEGACY_ADDRESS:-127.0.0.1:3000}\"\n";
 
@@ -36,16 +37,44 @@ fn a_backend_is_found_by_its_name() {
     assert_eq!(all, [200; 20], "every address of the name that is used answers");
 }
 
+/// The name says where Envoy finds the authorizer, not where the authorizer listens: that it has to be told.
+#[test]
+fn an_authorizer_is_found_by_its_name() {
+    let backend = Backend::plain();
+    let port = Port::lease();
+    let said = "address: \"${AUTHZ_ADDRESS:-127.0.0.1:9191}\"";
+    let named = format!("addresses: [\"localhost:{}\"]\n  replicas: 2", port.address().port());
+    let edge = Edge::dev()
+        .replace(said, &named)
+        .every_backend(backend.address())
+        .variable("AUTHZ_ADDRESS", &port.address().to_string())
+        .start();
+    assert_eq!(edge.get("/books").token(&edge.mint().good(0)).send().status, 200);
+    assert_eq!(edge.get("/books").send().status, 401);
+    let clusters = std::fs::read_to_string(edge.home().join("envoy/current/clusters.json"));
+    let clusters: serde_json::Value =
+        serde_json::from_str(&clusters.expect("they are rendered")).expect("they are JSON");
+    let authorizer =
+        clusters["resources"].as_array().into_iter().flatten().find(|one| one["name"] == "authorizer");
+    let authorizer = authorizer.expect("there is one");
+    assert_eq!(authorizer["type"], "STRICT_DNS");
+    assert!(authorizer["outlier_detection"].is_object(), "a name may stand for several: {authorizer}");
+
+    let untold = std::process::Command::new(harness::program("authz-service"))
+        .env("CUTOVER_HOME", edge.home())
+        .env("EDGE_FILE", edge.file())
+        .env_remove("AUTHZ_ADDRESS")
+        .output()
+        .expect("it can be started");
+    let why = String::from_utf8_lossy(&untold.stderr);
+    assert_eq!(untold.status.code(), Some(2), "{why}");
+    assert!(why.contains("--listen or AUTHZ_ADDRESS"), "{why}");
+}
+
 #[test]
 fn what_is_beyond_the_circuit_is_refused_at_once_and_the_rest_is_served() {
     let open = Arc::new(AtomicBool::new(false));
-    let gate = Arc::clone(&open);
-    let backend = Backend::with(move |_| {
-        while !gate.load(Ordering::Relaxed) {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nseen".to_vec()
-    });
+    let backend = gated(&open);
     let circuit = "    circuit: { connections: 2, waiting: 1, requests: 2 }\n";
     let words = format!("    address: \"{}\"\n{circuit}", backend.address());
     let edge = edge(&words, &backend).start();
@@ -78,11 +107,9 @@ fn what_is_beyond_the_circuit_is_refused_at_once_and_the_rest_is_served() {
 #[test]
 fn only_what_may_be_asked_twice_is_asked_again_and_no_more_often_than_is_said() {
     let backend = Backend::plain();
-    // Nobody listens at a port that was given back.
-    let gone = std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
     let words = format!(
         "    address: \"{}\"\n    retries: {{ attempts: 3, backoff_ms: 1, longest_backoff_ms: 2 }}\n    ejection: {{ failures: 0 }}\n",
-        gone.expect("a port is free")
+        nobody()
     );
     let edge = edge(&words, &backend).start();
     let retried = |method: &str| {
@@ -95,6 +122,96 @@ fn only_what_may_be_asked_twice_is_asked_again_and_no_more_often_than_is_said() 
     assert_eq!(retried("GET"), 3, "once, and three times more");
     assert_eq!(retried("HEAD"), 3);
     assert_eq!(retried("POST"), 0, "nobody knows what a second one would do");
+}
+
+/// A backend that answers nothing until the gate is open.
+fn gated(open: &Arc<AtomicBool>) -> Backend {
+    let gate = Arc::clone(open);
+    Backend::with(move |_| {
+        while !gate.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nseen".to_vec()
+    })
+}
+
+/// An address at which nobody listens: that of a port that was given back.
+fn nobody() -> std::net::SocketAddr {
+    std::net::TcpListener::bind(("127.0.0.1", 0))
+        .and_then(|listener| listener.local_addr())
+        .expect("a port is free")
+}
+
+/// When many fail at once, no more of them are tried again at one time than the budget allows: a fifth of what is under
+/// way. The rest is refused at once. That is what keeps retries from breaking a backend that is about to recover.
+#[test]
+fn no_more_is_asked_again_at_once_than_the_budget_allows() {
+    let open = Arc::new(AtomicBool::new(false));
+    let held = gated(&open);
+    // The pauses are long, so that whoever may try again is still waiting for it when the last one asks.
+    let words = format!(
+        "    addresses: [\"{}\", \"{}\"]\n    retries: {{ attempts: 1, budget_percent: 20, backoff_ms: 10000, longest_backoff_ms: 10000 }}\n    ejection: {{ failures: 0 }}\n",
+        held.address(),
+        nobody()
+    );
+    let edge = edge(&words, &held).start();
+    let stat = |name: &str| edge.envoy_stat(&format!("cluster.backend-legacy.{name}")).unwrap_or_default();
+    let ask = |method: &str| {
+        let body = if method == "POST" { "x" } else { "" };
+        let mut connection = Connection::open(edge.public()).expect("the edge listens");
+        connection.write(&edge.request(method, "/open").body(body).bytes()).expect("the edge reads");
+        connection
+    };
+    // What is under way: POSTs that found the endpoint that takes them. The others failed, and are not tried again.
+    let mut waiting = Vec::new();
+    while stat("upstream_rq_active") < 30 {
+        waiting.push(ask("POST"));
+        assert!(waiting.len() < 1000, "no endpoint takes them");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert_eq!((stat("upstream_rq_retry"), stat("upstream_rq_retry_overflow")), (0, 0));
+
+    let asked = 200;
+    let safe: Vec<_> = (0..asked).map(|_| ask("GET")).collect();
+    let settled = || {
+        let (held, overflowed, waits) = (
+            stat("upstream_rq_active"),
+            stat("upstream_rq_retry_overflow"),
+            stat("upstream_rq_retry_backoff_exponential"),
+        );
+        (held, overflowed, waits)
+    };
+    let mut before = settled();
+    eventually("every one is held, waits or is refused", || {
+        std::thread::sleep(Duration::from_millis(300));
+        let now = settled();
+        std::mem::replace(&mut before, now) == now
+    });
+    let (held, overflowed, again) = before;
+    assert!(overflowed > 0, "some were refused for the budget: {before:?}");
+    assert!(
+        again > 3,
+        "the budget is a share of what is under way, not the least that is always allowed: {before:?}"
+    );
+    assert!(again <= held / 5 + 1, "and no more than a fifth of it: {before:?}");
+    open.store(true, Ordering::Relaxed);
+    drop((waiting, safe));
+}
+
+/// Between two tries passes a time by chance, up to what the file says: 3 s each here. Three pauses are shorter than
+/// half a second once in a thousand times; Envoy's own (25 ms, doubled) never are longer.
+#[test]
+fn between_two_tries_passes_the_pause_that_is_said() {
+    let backend = Backend::plain();
+    let words = format!(
+        "    address: \"{}\"\n    retries: {{ attempts: 3, backoff_ms: 3000, longest_backoff_ms: 3000 }}\n    ejection: {{ failures: 0 }}\n",
+        nobody()
+    );
+    let edge = edge(&words, &backend).start();
+    let from = Instant::now();
+    assert_eq!(edge.get("/open").send().status, 503);
+    assert!(from.elapsed() > Duration::from_millis(500), "tried again without a pause: {:?}", from.elapsed());
+    assert_eq!(edge.envoy_stat("cluster.backend-legacy.upstream_rq_retry"), Some(3));
 }
 
 #[test]

@@ -64,6 +64,31 @@ fn an_authorizer_that_hangs_is_not_waited_for() {
     eventually("requests pass again", || edge.get("/users/@me").token(&token).send().status == 200);
 }
 
+/// A frozen replica takes connections and never answers, and no check is taken away from it before its time is over: it may
+/// have been decided, and a limit would count it twice. So two checks run out (those that came beside them too), and then
+/// it is left alone, by ejection first and by its health after that.
+#[test]
+fn of_two_authorizers_a_frozen_one_costs_two_checks_and_then_nothing() {
+    let backend = Backend::plain();
+    let mut edge = Edge::dev().every_backend(backend.address()).two_authorizers().start();
+    let request = edge.get("/books").token(&edge.mint().good(0));
+    eventually("both are well", || edge.envoy_stat("cluster.authorizer.membership_healthy") == Some(2));
+    edge.part(Part::SecondAuthz).signal(Signal::Stop);
+    let until = Instant::now() + Duration::from_secs(4);
+    let (mut late, mut passed) = (0, 0);
+    while Instant::now() < until {
+        match request.send().status {
+            200 => passed += 1,
+            503 => late += 1,
+            other => panic!("a frozen replica answered {other}"),
+        }
+    }
+    assert!(passed > 50, "the other one answers: {passed}");
+    assert!(late <= 2, "{late} of {} ran out", late + passed);
+    edge.part(Part::SecondAuthz).signal(Signal::Continue);
+    eventually("it is asked again", || edge.envoy_stat("cluster.authorizer.membership_healthy") == Some(2));
+}
+
 #[test]
 fn a_backend_that_is_gone_takes_only_its_own_routes_with_it() {
     let here = Backend::plain();

@@ -30,9 +30,7 @@ fn edge_of(
     users: &Backend,
     edit: impl FnOnce(EdgeBuilder) -> EdgeBuilder,
 ) -> (Edge, Process) {
-    // A busy machine is late now and then; that is not what is asked here.
-    let edge = Edge::dev().replace("timeout_ms: 200", "timeout_ms: 5000");
-    let edge = edge.every_backend(legacy.address()).stand_in("USERS_ADDRESS", users.address());
+    let edge = Edge::dev().every_backend(legacy.address()).stand_in("USERS_ADDRESS", users.address());
     let edge = edit(edge).start();
     let watch = edge.watch();
     let until = Instant::now() + Duration::from_secs(40);

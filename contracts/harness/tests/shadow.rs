@@ -2,12 +2,16 @@
 //! notices.
 #![expect(clippy::indexing_slicing, clippy::expect_used, reason = "tests fail by panicking")]
 
+mod shadow {
+    pub(crate) mod http2;
+}
+
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::wire::Request;
-use harness::{Backend, Edge, Part, Port, Process, Seen, Signal, program};
+use harness::{Backend, Edge, EdgeBuilder, Part, Port, Process, Seen, Signal, program};
 use serde_json::Value;
 
 /// Comparisons ask twice with a pause, on a busy machine.
@@ -27,6 +31,16 @@ struct Shadowed {
 
 impl Shadowed {
     fn start(legacy: Backend, users: Backend, routes: &str, without: &[Part]) -> Self {
+        Self::edited(legacy, users, routes, without, |edge| edge)
+    }
+
+    fn edited(
+        legacy: Backend,
+        users: Backend,
+        routes: &str,
+        without: &[Part],
+        edit: impl FnOnce(EdgeBuilder) -> EdgeBuilder,
+    ) -> Self {
         let (copies, admin) = (Port::lease(), Port::lease());
         let mut edge = Edge::dev()
             .replace(
@@ -42,7 +56,7 @@ impl Shadowed {
         for part in without {
             edge = edge.without(*part);
         }
-        Self { comparator: None, edge: edge.start(), legacy, users, copies, admin }
+        Self { comparator: None, edge: edit(edge).start(), legacy, users, copies, admin }
     }
 
     /// A public route, so that nobody has to decide.

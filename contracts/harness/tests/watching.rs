@@ -37,11 +37,7 @@ fn a_change_takes_effect_by_itself_and_a_wrong_one_changes_nothing() {
         Backend::answering(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nold".as_slice()),
         Backend::answering(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nnew".as_slice()),
     );
-    let edge = Edge::dev()
-        .replace("timeout_ms: 200", "timeout_ms: 5000")
-        .every_backend(legacy.address())
-        .stand_in("USERS_ADDRESS", users.address())
-        .start();
+    let edge = Edge::dev().every_backend(legacy.address()).stand_in("USERS_ADDRESS", users.address()).start();
     let token = edge.mint().good(0);
     let books = || edge.get("/books").token(&token).send().text();
     let watch = edge.watch();
@@ -81,8 +77,7 @@ fn a_change_takes_effect_by_itself_and_a_wrong_one_changes_nothing() {
 #[test]
 fn what_envoy_refuses_when_it_has_it_is_taken_back_with_its_reason() {
     let backend = Backend::plain();
-    let edge =
-        Edge::dev().replace("timeout_ms: 200", "timeout_ms: 5000").every_backend(backend.address()).start();
+    let edge = Edge::dev().every_backend(backend.address()).start();
     let token = edge.mint().good(0);
     let watch = edge.watch();
     eventually("it looks at the file", &watch, || watch.log().contains("is in force"));

@@ -189,15 +189,10 @@ fn under_load(request: &Request, address: SocketAddr, work: impl FnOnce()) -> Lo
     Load { asked: asked.into_iter().flatten().collect(), failed: failed.into_iter().flatten().collect() }
 }
 
-/// A machine that runs tests is busy: that the authorizer is late now and then is not what is asked here.
-fn patient() -> EdgeBuilder {
-    Edge::dev().replace("timeout_ms: 200", "timeout_ms: 5000")
-}
-
 #[test]
 fn no_request_is_lost_or_decided_by_a_policy_that_was_not_current() {
     let backend = Backend::plain();
-    let edge = patient().every_backend(backend.address()).start();
+    let edge = Edge::dev().every_backend(backend.address()).start();
     let (open, closed) = open_and_closed(&edge);
     let file = edge.file().display().to_string();
     let request = edge.get("/books").token(&edge.mint().good(0));
@@ -279,7 +274,7 @@ fn revisions_as_a_whole(edge: &Edge, load: &Load) {
 #[test]
 fn an_envoy_is_replaced_on_the_same_port_and_nobody_notices() {
     let backend = Backend::plain();
-    let mut edge = patient().every_backend(backend.address()).restartable().start();
+    let mut edge = Edge::dev().every_backend(backend.address()).restartable().start();
     let request = edge.get("/books").token(&edge.mint().good(0));
     let load = under_load(&request, edge.public(), || {
         for _ in 0..2 {
@@ -304,7 +299,7 @@ fn both_answer(edge: &Edge) {
 #[test]
 fn authorizers_are_restarted_one_after_the_other_and_nobody_notices() {
     let backend = Backend::plain();
-    let (edge, load) = restarted(patient().every_backend(backend.address()));
+    let (edge, load) = restarted(Edge::dev().every_backend(backend.address()));
     revisions_as_a_whole(&edge, &load);
 }
 
@@ -315,8 +310,9 @@ fn authorizers_are_restarted_one_after_the_other_and_nobody_notices() {
 fn nor_does_anybody_with_leases_and_what_ends_then_is_still_heard_of() {
     let backend = Backend::plain();
     let leased = "signed-in: { kind: session, lease: { seconds: 20 } }";
-    let (edge, _) =
-        restarted(patient().replace("signed-in: { kind: session }", leased).every_backend(backend.address()));
+    let (edge, _) = restarted(
+        Edge::dev().replace("signed-in: { kind: session }", leased).every_backend(backend.address()),
+    );
     let served = || edge.envoy_stat("wasmcustom.cutover_guard_leased").unwrap_or_default();
     assert!(served() > 0, "leases served some of it");
 
@@ -366,7 +362,7 @@ fn restarted(edge: EdgeBuilder) -> (Edge, Load) {
 #[test]
 fn an_authorizer_that_dies_takes_no_request_with_it_while_another_lives() {
     let backend = Backend::plain();
-    let mut edge = patient().every_backend(backend.address()).two_authorizers().start();
+    let mut edge = Edge::dev().every_backend(backend.address()).two_authorizers().start();
     let request = edge.get("/books").token(&edge.mint().good(0));
     both_answer(&edge);
     let load = under_load(&request, edge.public(), || {

@@ -143,10 +143,9 @@ impl Exposure {
 /// Where the authorizer answers ext_authz checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authorizer {
-    /// Its gRPC address, the first of several. A process that is not told otherwise listens there.
-    pub address: SocketAddr,
-    /// Where further replicas answer.
-    pub others: Vec<SocketAddr>,
+    /// Where its replicas answer, in the order of the file; at least one. A name is looked up again and again, and all of
+    /// its addresses are used.
+    pub addresses: Vec<Endpoint>,
     /// How long Envoy waits for a decision before it denies with 503.
     pub timeout: Duration,
     /// How many replicas answer there: as many as there are addresses, unless more stand behind one. Each takes its
@@ -155,9 +154,12 @@ pub struct Authorizer {
 }
 
 impl Authorizer {
-    /// Every address, in the order of the file.
-    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        std::iter::once(self.address).chain(self.others.iter().copied())
+    /// Where a process listens that is not told otherwise: at the first address, unless that is a name, which says where
+    /// others find it and not where it is.
+    #[must_use]
+    pub fn listens(&self) -> Option<SocketAddr> {
+        let first = self.addresses.first()?;
+        Some(SocketAddr::new(first.host.parse().ok()?, first.port))
     }
 }
 

@@ -16,6 +16,10 @@ use crate::{credentials, routes, sections};
 /// mistake.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
+/// Values in one file, those that aliases repeat included: a route is 13, so 100,000 routes fit, and more of them than
+/// there is room for in [`MAX_BYTES`] are not to be had by an alias of aliases.
+const MAX_VALUES: usize = 2_000_000;
+
 /// Reads and checks the edge file at `path`. `${NAME:-default}` is replaced from `environment`.
 ///
 /// # Errors
@@ -56,29 +60,39 @@ pub fn load(path: &Path, environment: Environment<'_>) -> Result<Edge, Faults> {
 /// # Errors
 /// Every fault of the text.
 pub fn parse(path: &Path, text: &str, environment: Environment<'_>) -> Result<Edge, Faults> {
-    let tree = serde_saphyr::from_str::<Spanned<Value>>(text).map_err(|error| {
-        let place = error
-            .location()
-            .map_or(Place { line: 1, column: 1 }, |at| Place { line: at.line(), column: at.column() });
-        let problem = error.to_string().lines().next().unwrap_or("the text is not YAML").to_owned();
-        Faults::new(
-            path,
-            text,
-            vec![Fault {
-                place,
-                problem,
-                mend: "correct the YAML; nothing else could be checked".to_owned(),
-            }],
-        )
-    })?;
+    let tree = tree(text).map_err(|fault| Faults::new(path, text, vec![fault]))?;
     let collector = Collector::default();
     let context = Context { faults: &collector, environment };
-    let edge = read(context, &tree.into(), revision(text));
+    let edge = read(context, &tree, revision(text));
     let faults = collector.into_faults();
     match edge {
         Some(edge) if faults.is_empty() => Ok(edge),
         Some(_) | None => Err(Faults::new(path, text, faults)),
     }
+}
+
+/// The text as a tree, or why it is none.
+fn tree(text: &str) -> Result<Node, Fault> {
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! { max_nodes: MAX_VALUES, max_events: 2 * MAX_VALUES },
+    };
+    let tree = serde_saphyr::from_str_with_options::<Spanned<Value>>(text, options).map_err(|error| {
+        let place = error
+            .location()
+            .map_or(Place { line: 1, column: 1 }, |at| Place { line: at.line(), column: at.column() });
+        let said = error.to_string().lines().next().unwrap_or("the text is not YAML").to_owned();
+        // The parser wraps its errors in one another; all that they have in common is what they say.
+        let (problem, mend) = if said.contains("budget breached") {
+            (
+                format!("the file holds more than is read: {MAX_VALUES} values, those that aliases repeat included"),
+                "serve some of the hosts from an edge of their own, or let one prefix stand for many routes",
+            )
+        } else {
+            (said, "correct the YAML; nothing else could be checked")
+        };
+        Fault { place, problem, mend: mend.to_owned() }
+    })?;
+    Ok(tree.into())
 }
 
 fn revision(text: &str) -> Revision {

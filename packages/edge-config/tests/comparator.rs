@@ -61,3 +61,20 @@ fn what_no_comparator_could_do_is_a_fault() {
         assert!(message.contains(expected), "{more:?} should say {expected:?}:\n{message}");
     }
 }
+
+/// HTTP/2 can be compared. gRPC cannot: each of its requests is a POST, and none is ever copied.
+#[test]
+fn a_shadow_speaks_any_protocol_but_grpc() {
+    let with = |protocol: &str| {
+        let dev = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy/edges/dev.yaml");
+        let text = std::fs::read_to_string(dev).unwrap();
+        let text = text.replacen("name: books, ", "name: books, shadow: users, ", 1);
+        let backend = format!("  users: {{ protocol: {protocol}, address");
+        parse(Path::new("edge.yaml"), &text.replacen("  users: { address", &backend, 1), &|_| None)
+    };
+    for protocol in ["http1", "http2"] {
+        assert!(with(protocol).is_ok(), "{protocol}");
+    }
+    let message = with("grpc").expect_err("it should be refused").to_string();
+    assert!(message.contains("speaks gRPC, whose requests are all POST"), "{message}");
+}

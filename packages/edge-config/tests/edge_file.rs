@@ -82,9 +82,13 @@ fn an_address_comes_from_the_environment_when_it_is_set() {
 fn an_authorizer_may_answer_at_several_addresses() {
     let one = "address: \"${AUTHZ_ADDRESS:-127.0.0.1:9191}\"";
     let of = |text: &str| dev_with(one, text).unwrap().authorizer;
-    let addresses = |text: &str| of(text).addresses().map(|address| address.port()).collect::<Vec<_>>();
+    let addresses = |text: &str| of(text).addresses.iter().map(|address| address.port).collect::<Vec<_>>();
     assert_eq!(addresses("address: 10.0.0.1:1"), [1]);
     assert_eq!(addresses("addresses: [10.0.0.1:1, 10.0.0.2:2]"), [1, 2]);
+    // Where it is found by a name, nobody knows from that where it listens.
+    assert_eq!(addresses("address: authz.internal:9191"), [9191]);
+    assert_eq!(of("address: authz.internal:9191").listens(), None);
+    assert_eq!(of("address: 10.0.0.1:1").listens(), Some(([10, 0, 0, 1], 1).into()));
     // Limits are shared among as many as there are, unless somebody knows better.
     assert_eq!(of("address: 10.0.0.1:1").replicas, 1);
     assert_eq!(of("addresses: [10.0.0.1:1, 10.0.0.2:2]").replicas, 2);
@@ -94,7 +98,7 @@ fn an_authorizer_may_answer_at_several_addresses() {
         ("addresses: [10.0.0.1:1, 10.0.0.1:1]", "lists 10.0.0.1:1 twice"),
         ("addresses: [10.0.0.1:1]\n  address: 10.0.0.1:1", "exactly one of them"),
         ("addresses: [10.0.0.1:1, 10.0.0.2:2]\n  replicas: 1", "from 2 to 1000"),
-        ("addresses: [authz]", "the authorizer's address is \"authz\""),
+        ("addresses: [authz]", "the address of the authorizer is \"authz\""),
         ("replicas: 2", "`authorizer` has no `address`"),
     ] {
         let message = dev_with(one, text).unwrap_err().to_string();

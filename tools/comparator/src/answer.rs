@@ -25,6 +25,15 @@ impl Line {
     }
 }
 
+/// The HTTP version of an answer: a note, and no difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1 with this minor version: 1 for `HTTP/1.1`.
+    One(u8),
+    /// HTTP/2.
+    Two,
+}
+
 /// How the end of the body was told: hop-by-hop, and no difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
@@ -36,6 +45,8 @@ pub enum Framing {
     Chunked,
     /// The connection was closed.
     Close,
+    /// The last frame said so (HTTP/2).
+    Frames,
 }
 
 /// A body.
@@ -63,8 +74,8 @@ pub const READ_BYTES: u64 = 64 * 1024 * 1024;
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The minor version: 1 for `HTTP/1.1`.
-    pub minor: u8,
+    /// The HTTP version.
+    pub version: Version,
     /// The status.
     pub status: u16,
     /// The reason phrase, empty when there is none.

@@ -84,7 +84,7 @@ pub fn compare(reference: &Answer, shadow: &Answer) -> Comparison {
     if reference.framing != shadow.framing {
         notes.push(Note::Framing);
     }
-    if reference.minor != shadow.minor {
+    if reference.version != shadow.version {
         notes.push(Note::Version);
     }
     Comparison { differences: found.differences, notes }

@@ -100,21 +100,26 @@ impl Copy {
         line.map(|line| String::from_utf8_lossy(&line.value).into_owned()).unwrap_or_default()
     }
 
-    /// The bytes that `backend` gets: the same for every one, but for the constant headers that each has of its own.
+    /// The header lines that `backend` gets: the same for every one, but for the constant headers that each has of its
+    /// own.
     #[must_use]
-    pub fn bytes_for(&self, edge: &Edge, backend: &str) -> Vec<u8> {
-        let is_constant = |line: &Line| {
+    pub fn lines_for(&self, edge: &Edge, backend: &str) -> Vec<Line> {
+        let is_constant = |line: &&Line| {
             let name = line.lower();
             edge.backends.values().any(|backend| backend.request_headers.contains_key(&name))
         };
+        let own = edge.backends.get(backend).into_iter().flat_map(|backend| &backend.request_headers);
+        let own =
+            own.map(|(name, value)| Line { name: name.as_bytes().into(), value: value.as_bytes().into() });
+        self.lines.iter().filter(|line| !is_constant(line)).cloned().chain(own).collect()
+    }
+
+    /// The bytes that `backend` gets on HTTP/1.1.
+    #[must_use]
+    pub fn bytes_for(&self, edge: &Edge, backend: &str) -> Vec<u8> {
         let mut bytes = [self.method().as_bytes(), b" ", &self.target, b" HTTP/1.1\r\n"].concat();
-        for line in self.lines.iter().filter(|line| !is_constant(line)) {
-            bytes.extend([&line.name, b": ".as_slice(), &line.value, b"\r\n"].concat());
-        }
-        for (name, value) in
-            edge.backends.get(backend).into_iter().flat_map(|backend| &backend.request_headers)
-        {
-            bytes.extend(format!("{name}: {value}\r\n").as_bytes());
+        for line in self.lines_for(edge, backend) {
+            bytes.extend([line.name.as_slice(), b": ", &line.value, b"\r\n"].concat());
         }
         bytes.extend(b"\r\n");
         bytes

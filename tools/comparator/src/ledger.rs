@@ -40,6 +40,8 @@ pub enum Dropped {
     Stream,
     /// An answer that is too large.
     TooLarge,
+    /// A backend speaks HTTP/2, which cannot carry this request.
+    Unaskable,
     /// The request had a body.
     Body,
     /// The comparator was stopping.
@@ -57,6 +59,7 @@ impl Dropped {
             Self::Moved => "moved",
             Self::Stream => "stream",
             Self::TooLarge => "too_large",
+            Self::Unaskable => "unaskable",
             Self::Body => "body",
             Self::Stopping => "stopping",
         }

@@ -1,16 +1,17 @@
-//! HTTP/1.1 as it is on the wire: what arrives is kept as it arrived.
+//! HTTP/1.1 as it is on the wire: what arrives is kept as it arrived. (HTTP/2, which has no such wire, is in [`h2`].)
 //!
 //! No library is used for it: those that there are give header names in lower case, or grouped, or without the
 //! reason phrase, and these are what is compared. It is as strict as it has to be to know where a message ends.
 
 mod body;
+pub mod h2;
 pub mod head;
 
 use std::io;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
 
-use crate::answer::{Answer, BodyBuilder, Framing, TooLarge};
+use crate::answer::{Answer, BodyBuilder, Framing, Line, TooLarge, Version};
 use head::{Head, StartLine};
 
 /// A head is no longer than this: Envoy's own limit for what comes from a backend is 60 KiB.
@@ -34,6 +35,12 @@ pub enum ReadError {
     /// It is longer than what is read at all.
     #[error("it is too large")]
     TooLarge,
+    /// The request cannot be asked in HTTP/2.
+    #[error("it cannot be asked in HTTP/2")]
+    Unaskable,
+    /// The connection failed in HTTP/2.
+    #[error("the connection failed: {0}")]
+    Http2(#[from] ::h2::Error),
     /// It has no end: server-sent events.
     #[error("it is a stream")]
     Stream,
@@ -63,19 +70,28 @@ pub async fn answer<R: AsyncBufRead + Unpin>(stream: &mut R, to_head: bool) -> R
         } else {
             body::framing(&head.lines)?.unwrap_or(Framing::Close)
         };
-        let is_stream = |line: &crate::answer::Line| {
-            let value = line.value.to_ascii_lowercase();
-            line.is("content-type") && value.starts_with(b"text/event-stream")
-        };
         if framing != Framing::None && head.lines.iter().any(is_stream) {
             return Err(ReadError::Stream);
         }
         let mut builder = BodyBuilder::default();
         body::read(stream, framing, &head.lines, &mut builder).await?;
         let body = builder.finish();
-        return Ok(Answer { minor, status, reason, headers: head.lines, framing, body });
+        return Ok(Answer {
+            version: Version::One(minor),
+            status,
+            reason,
+            headers: head.lines,
+            framing,
+            body,
+        });
     }
     Err(ReadError::Malformed("there is one interim answer after the other"))
+}
+
+/// Whether this line says that the answer has no end.
+fn is_stream(line: &Line) -> bool {
+    let value = line.value.to_ascii_lowercase();
+    line.is("content-type") && value.starts_with(b"text/event-stream")
 }
 
 /// Reads the head of a message; nothing when the connection was closed where one would begin.

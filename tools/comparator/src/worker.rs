@@ -118,7 +118,9 @@ impl Worker {
                 let comparison = compare(&reference, &shadow);
                 (Some(shadow), comparison)
             }
-            Err(error @ (ReadError::Stream | ReadError::TooLarge)) => return Err(dropped(&error)),
+            Err(error @ (ReadError::Stream | ReadError::TooLarge | ReadError::Unaskable)) => {
+                return Err(dropped(&error));
+            }
             Err(error) => (None, unanswered(&error.to_string())),
         };
         let key_header = edge.api_keys.as_ref().map(|keys| keys.header.as_str());
@@ -180,7 +182,8 @@ fn dropped(error: &ReadError) -> Dropped {
     match error {
         ReadError::Stream => Dropped::Stream,
         ReadError::TooLarge => Dropped::TooLarge,
-        ReadError::Connection(_) | ReadError::Closed | ReadError::Malformed(_) => {
+        ReadError::Unaskable => Dropped::Unaskable,
+        ReadError::Connection(_) | ReadError::Http2(_) | ReadError::Closed | ReadError::Malformed(_) => {
             Dropped::ReferenceUnanswered
         }
     }

@@ -57,7 +57,7 @@ pub fn main(arguments: &Arguments) -> ExitCode {
             exit(DONE)
         }
         Ok(false) => {
-            println!("{}: the pair is there", directory.display());
+            println!("{}: the pair is there and stays; --renew makes another", directory.display());
             exit(DONE)
         }
         Err(error) => {

@@ -20,7 +20,7 @@ use clap::Args;
 use edge_config::Environment;
 use serde_json::Value;
 
-use crate::cli::{DONE, FOUND, Home, INVALID, exit};
+use crate::cli::{DONE, FOUND, Home, INVALID, USAGE, exit};
 
 /// `cutover explain`
 #[derive(Debug, Args)]
@@ -71,12 +71,19 @@ pub struct Arguments {
 enum Failed {
     /// The edge file is wrong.
     Invalid(String),
+    /// The question is none.
+    Usage(String),
+    /// What can be told without deciding, and why nobody could decide.
+    Undecided(Value, String),
     /// Anything else.
     Other(String),
 }
 
 /// Explains, and prints it. A refused request is explained as well as any other: exit code 0.
 pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
+    let print = |told: &Value| {
+        if arguments.json { println!("{told:#}") } else { print!("{}", text(told)) }
+    };
     let told = match (&arguments.id, &arguments.edge, &arguments.request) {
         (Some(id), _, _) => {
             let log = arguments.access_log.clone();
@@ -87,11 +94,19 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
         (None, _, _) => Err(Failed::Other("name an edge file and a request, or --id".to_owned())),
     };
     match told {
-        Ok(told) if arguments.json => println!("{told:#}"),
-        Ok(told) => print!("{}", text(&told)),
+        Ok(told) => print(&told),
         Err(Failed::Invalid(message)) => {
             eprintln!("{message}");
             return exit(INVALID);
+        }
+        Err(Failed::Usage(message)) => {
+            eprintln!("cutover explain: {message}");
+            return exit(USAGE);
+        }
+        Err(Failed::Undecided(told, message)) => {
+            print(&told);
+            eprintln!("cutover explain: nobody could decide: {message}");
+            return exit(FOUND);
         }
         Err(Failed::Other(message)) => {
             eprintln!("cutover explain: {message}");

@@ -125,7 +125,7 @@ pub fn configuration(edge: &Edge, paths: &Paths) -> Result<Configuration, Templa
     }
     clusters.extend(shadow::cluster(edge)?);
     let bootstrap = bootstrap::render(edge, &paths.directory)?;
-    let validation = bootstrap::in_one_piece(&bootstrap, &whole_listeners, &clusters);
+    let validation = bootstrap::in_one_piece(&bootstrap, whole_listeners, &clusters);
     Ok(Configuration {
         bootstrap: pretty(&bootstrap),
         validation: compact(&validation),

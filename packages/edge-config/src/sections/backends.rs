@@ -24,7 +24,7 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node) -> Option<B
         let problem = "a backend is called `sticky`, which means something else among the shares of a route";
         context.faults.report(fields.place, problem, "give it another name");
     }
-    let endpoints = endpoints(context, &mut fields, &what);
+    let endpoints = endpoints(context, &mut fields, &what, &what);
     let protocols = [("http1", Protocol::Http1), ("http2", Protocol::Http2), ("grpc", Protocol::Grpc)];
     let protocol = fields
         .optional("protocol")
@@ -75,10 +75,15 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node) -> Option<B
 
 const ENDPOINT_MEND: &str = "write a host and a port, such as 127.0.0.1:3000 or legacy.internal:3000";
 
-/// `address: …`, or `addresses: […]`.
-fn endpoints(context: Context<'_>, fields: &mut Fields<'_>, what: &str) -> Option<Vec<Endpoint>> {
+/// `address: …`, or `addresses: […]`, of the section `what`, for `whom`.
+pub(super) fn endpoints(
+    context: Context<'_>,
+    fields: &mut Fields<'_>,
+    what: &str,
+    whom: &str,
+) -> Option<Vec<Endpoint>> {
     let one =
-        |n: &Node| reader::parsed::<Endpoint>(context, n, &format!("the address of {what}"), ENDPOINT_MEND);
+        |n: &Node| reader::parsed::<Endpoint>(context, n, &format!("the address of {whom}"), ENDPOINT_MEND);
     let (address, addresses) = (fields.optional("address"), fields.optional("addresses"));
     let list = match (address, addresses) {
         (Some(n), None) => return one(n).map(|endpoint| vec![endpoint]),

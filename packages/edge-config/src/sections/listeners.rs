@@ -9,6 +9,7 @@ use crate::load::Declared;
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
+use super::backends::endpoints;
 use super::{choice, path};
 
 /// A warm decision takes well under a millisecond; Envoy's own default for an authorizer is the same 200 ms.
@@ -97,51 +98,17 @@ pub(crate) fn admin(context: Context<'_>, node: &Node) -> Option<SocketAddr> {
 
 pub(crate) fn authorizer(context: Context<'_>, node: &Node) -> Option<Authorizer> {
     let mut fields = Fields::of(context, node, "`authorizer`");
-    let addresses = authorizers(context, &mut fields);
+    let addresses = endpoints(context, &mut fields, "`authorizer`", "the authorizer");
     let timeout = fields
         .optional("timeout_ms")
         .map_or(Some(AUTHORIZER_TIMEOUT), |n| reader::millis(context, n, "`timeout_ms`", 1, 10_000));
     // Several may answer behind one address; fewer than there are addresses cannot.
-    let others = addresses.as_ref().map_or(0, |(_, others)| others.len());
-    let least = u64::try_from(others).unwrap_or_default().saturating_add(1);
+    let count = addresses.as_ref().map_or(1, Vec::len);
+    let least = u64::try_from(count).unwrap_or(1);
     let replicas = fields
         .optional("replicas")
         .map_or(Some(least), |n| reader::number(context, n, "`replicas`", least, 1_000))
         .and_then(|count| u32::try_from(count).ok());
     fields.finish();
-    let (address, others) = addresses?;
-    Some(Authorizer { address, others, timeout: timeout?, replicas: replicas? })
-}
-
-/// `address: …`, or `addresses: […]`: the first, and the others.
-fn authorizers(context: Context<'_>, fields: &mut Fields<'_>) -> Option<(SocketAddr, Vec<SocketAddr>)> {
-    let one = |n: &Node| reader::parsed::<SocketAddr>(context, n, "the authorizer's address", ADDRESS_MEND);
-    let list = match (fields.optional("address"), fields.optional("addresses")) {
-        (Some(n), None) => return one(n).map(|address| (address, Vec::new())),
-        (None, Some(n)) => n,
-        (Some(_), Some(_)) => {
-            let problem = "`authorizer` has both `address` and `addresses`";
-            context.faults.report(fields.place, problem, "give exactly one of them");
-            return None;
-        }
-        (None, None) => {
-            context.faults.report(fields.place, "`authorizer` has no `address`", ADDRESS_MEND);
-            return None;
-        }
-    };
-    let mut addresses = Vec::new();
-    for element in reader::list(context, list, "`addresses` of `authorizer`") {
-        let address = one(element)?;
-        if addresses.contains(&address) {
-            let problem = format!("`authorizer` lists {address} twice");
-            context.faults.report(element.place, problem, "once is enough");
-        }
-        addresses.push(address);
-    }
-    let mut addresses = addresses.into_iter();
-    let Some(first) = addresses.next() else {
-        context.faults.report(list.place, "`authorizer` has no address", ADDRESS_MEND);
-        return None;
-    };
-    Some((first, addresses.collect()))
+    Some(Authorizer { addresses: addresses?, timeout: timeout?, replicas: replicas? })
 }

@@ -5,11 +5,11 @@ use flate2::write::GzEncoder;
 use proptest::prelude::*;
 
 use super::*;
-use crate::answer::{Body, Framing, Line};
+use crate::answer::{Body, Framing, Line, Version};
 
 fn answer(lines: &[(&str, &str)], body: &[u8]) -> Answer {
     Answer {
-        minor: 1,
+        version: Version::One(1),
         status: 200,
         reason: b"OK".to_vec(),
         headers: lines.iter().map(|(n, v)| Line { name: (*n).into(), value: (*v).into() }).collect(),

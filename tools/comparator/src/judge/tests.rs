@@ -1,7 +1,7 @@
 use edge_config::edge::{Comparator, DifferenceKind, Ignore, Ignored};
 
 use super::*;
-use crate::answer::{Answer, Body, Framing, Line};
+use crate::answer::{Answer, Body, Framing, Line, Version};
 
 const ROUTE: &str = "books";
 
@@ -11,7 +11,7 @@ fn json(body: &str) -> Answer {
 
 fn with(lines: &[(&str, &str)], body: &str) -> Answer {
     Answer {
-        minor: 1,
+        version: Version::One(1),
         status: 200,
         reason: b"OK".to_vec(),
         headers: lines.iter().map(|(n, v)| Line { name: (*n).into(), value: (*v).into() }).collect(),

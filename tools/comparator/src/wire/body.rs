@@ -46,7 +46,7 @@ pub(super) async fn read<R: AsyncBufRead + Unpin>(
     out: &mut BodyBuilder,
 ) -> Result<(), ReadError> {
     match framing {
-        Framing::None => Ok(()),
+        Framing::None | Framing::Frames => Ok(()),
         Framing::Length => exactly(stream, length(lines)?.unwrap_or_default(), out).await,
         Framing::Chunked => chunks(stream, out).await,
         Framing::Close => loop {

@@ -19,7 +19,10 @@ fn line(name: &str, value: &str) -> Line {
 fn names_keep_their_case_lines_their_order_and_the_status_line_its_reason() {
     let bytes = b"HTTP/1.1 200 Okay Then\r\nX-b: 1\r\nx-A:  two \r\nX-B:\r\nContent-Length: 2\r\n\r\nhi";
     let answer = read(bytes, false).unwrap();
-    assert_eq!((answer.minor, answer.status, answer.reason.as_slice()), (1, 200, b"Okay Then".as_slice()));
+    assert_eq!(
+        (answer.version, answer.status, answer.reason.as_slice()),
+        (Version::One(1), 200, b"Okay Then".as_slice())
+    );
     let expected = [line("X-b", "1"), line("x-A", "two"), line("X-B", ""), line("Content-Length", "2")];
     assert_eq!(answer.headers, expected);
     assert_eq!((answer.framing, answer.body), (Framing::Length, Body::Whole(b"hi".to_vec())));

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use edge_config::Edge;
-use edge_config::edge::Backend;
+use edge_config::edge::{Backend, Protocol};
 use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
@@ -19,15 +19,24 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The answer of `backend` to a copy, on a connection of its own: what one answer leaves behind on a connection must
 /// not be read as the next one.
 pub(super) async fn ask(edge: &Edge, backend: &str, copy: &Copy) -> Result<Answer, ReadError> {
-    let bytes = copy.bytes_for(edge, backend);
     let Some(place) = edge.backends.get(backend) else {
         return Err(ReadError::Connection(io::ErrorKind::NotFound.into()));
     };
     let exchange = async {
-        let mut stream = connected(place).await?;
-        stream.set_nodelay(true)?;
-        stream.write_all(&bytes).await?;
-        wire::answer(&mut BufReader::new(stream), copy.is_head).await
+        match place.protocol {
+            Protocol::Http1 => {
+                let bytes = copy.bytes_for(edge, backend);
+                let mut stream = connected(place).await?;
+                stream.write_all(&bytes).await?;
+                wire::answer(&mut BufReader::new(stream), copy.is_head).await
+            }
+            // The edge file refuses a shadow of gRPC: each of its requests is a POST, and none is ever copied.
+            Protocol::Http2 | Protocol::Grpc => {
+                let lines = copy.lines_for(edge, backend);
+                let request = wire::h2::request(copy.is_head, &copy.target, &lines)?;
+                wire::h2::answer(connected(place).await?, request).await
+            }
+        }
     };
     tokio::time::timeout(PATIENCE, exchange).await.map_err(timed_out)?
 }
@@ -38,7 +47,10 @@ async fn connected(place: &Backend) -> io::Result<TcpStream> {
     for endpoint in &place.endpoints {
         let connecting = TcpStream::connect((endpoint.host.as_str(), endpoint.port));
         match tokio::time::timeout(place.connect_timeout, connecting).await {
-            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Ok(stream)) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
             Ok(Err(error)) => refused = error,
             Err(_) => refused = io::ErrorKind::TimedOut.into(),
         }

@@ -30,8 +30,8 @@ pub(super) fn explain(
     let home = arguments.home.home.display().to_string();
     let overlaid = |name: &str| if name == "CUTOVER_HOME" { Some(home.clone()) } else { environment(name) };
     let edge = render::load(file, &overlaid).map_err(Failed::Invalid)?;
-    let request = Request::read(request, arguments, edge.sessions.as_ref()).map_err(Failed::Other)?;
-    let name = listener(&edge, arguments.listener.as_deref(), &request.authority).map_err(Failed::Other)?;
+    let request = Request::read(request, arguments, edge.sessions.as_ref())?;
+    let name = listener(&edge, arguments.listener.as_deref(), &request.authority).map_err(Failed::Usage)?;
     let listener = edge.listeners.get(name).ok_or_else(|| Failed::Other(format!("no listener {name}")))?;
     let rules = Rules::compile(&render::guard_config(&edge, name, listener))
         .map_err(|error| Failed::Invalid(error.to_string()))?;
@@ -105,16 +105,19 @@ pub(super) fn explain(
     if !not_known.is_empty() {
         told.insert("not_known".to_owned(), not_known.into());
     }
-    decide(
+    let decided = decide(
         &unknown::without_redis(&edge),
         arguments,
         &request,
         &stripped,
         (route, listener.exposure),
         &mut told,
-    )
-    .map_err(Failed::Other)?;
-    Ok(Value::Object(told))
+    );
+    match decided {
+        Ok(()) => Ok(Value::Object(told)),
+        // Deciding needs keys. Where the request goes, and by which policy, does not: a pull request is read without them.
+        Err(why) => Err(Failed::Undecided(Value::Object(told), why)),
+    }
 }
 
 /// Asks the authorizer, and says what it decided.

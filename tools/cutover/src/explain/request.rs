@@ -5,7 +5,7 @@ use std::path::Path;
 use edge_config::Edge;
 use edge_config::edge::{Exposure, Sessions};
 
-use super::Arguments;
+use super::{Arguments, Failed};
 
 /// A request as Envoy would have it.
 pub(super) struct Request {
@@ -22,9 +22,11 @@ impl Request {
         text: &str,
         arguments: &Arguments,
         sessions: Option<&Sessions>,
-    ) -> Result<Self, String> {
-        let usage =
-            || format!("{text:?} is no request; write for example 'GET https://api.example.com/users/@me'");
+    ) -> Result<Self, Failed> {
+        let usage = || {
+            let mend = "write for example 'GET https://api.example.com/users/@me'";
+            Failed::Usage(format!("{text:?} is no request; {mend}"))
+        };
         let (method, url) = text.split_once(' ').ok_or_else(usage)?;
         let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).ok_or_else(usage)?;
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -32,15 +34,15 @@ impl Request {
         let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
         let mut headers = Vec::new();
         for header in &arguments.headers {
-            let (name, value) =
-                header.split_once(':').ok_or("a header has no colon; write -H 'name: value'".to_owned())?;
+            let colon = || Failed::Usage(format!("{header:?} is no header; write -H 'name: value'"));
+            let (name, value) = header.split_once(':').ok_or_else(colon)?;
             headers.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
         }
         if let Some(cookie) = &arguments.cookie {
             headers.push(("cookie".to_owned(), cookie.clone()));
         }
         if let Some(file) = &arguments.token_file {
-            let token = token(file)?;
+            let token = token(file).map_err(Failed::Other)?;
             headers.push(match sessions {
                 Some(sessions) => ("cookie".to_owned(), format!("{}={token}", sessions.cookie)),
                 None => ("authorization".to_owned(), format!("Bearer {token}")),

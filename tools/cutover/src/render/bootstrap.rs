@@ -19,12 +19,14 @@ pub(super) fn render(edge: &Edge, directory: &Path) -> Result<Value, TemplateErr
     Ok(bootstrap)
 }
 
-/// A bootstrap that holds everything itself.
-pub(super) fn in_one_piece(bootstrap: &Value, listeners: &[Value], clusters: &[Value]) -> Value {
+/// A bootstrap that holds everything itself. The listeners, with all of their routes, are not copied for it.
+pub(super) fn in_one_piece(bootstrap: &Value, listeners: Vec<Value>, clusters: &[Value]) -> Value {
     let mut whole = bootstrap.clone();
     if let Some(object) = whole.as_object_mut() {
         object.remove("dynamic_resources");
-        object.insert("static_resources".to_owned(), json!({ "listeners": listeners, "clusters": clusters }));
+        let resources =
+            super::matcher::object([("listeners", Value::Array(listeners)), ("clusters", json!(clusters))]);
+        object.insert("static_resources".to_owned(), resources);
     }
     whole
 }

@@ -13,16 +13,11 @@ const NAME: &str = "cluster.yaml";
 
 pub(super) fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
     let mut cluster = template::authorizer_cluster()?;
-    let endpoints: Vec<Value> = edge
-        .authorizer
-        .addresses()
-        .map(|address| json!({ "endpoint": { "address": socket(address) } }))
-        .collect();
-    let replicas = json!({ "cluster_name": "authorizer", "endpoints": [{ "lb_endpoints": endpoints }] });
-    insert(&mut cluster, "load_assignment", replicas);
-    if edge.authorizer.others.is_empty()
-        && let Some(cluster) = cluster.as_object_mut()
-    {
+    let addresses = &edge.authorizer.addresses;
+    locate(&mut cluster, "authorizer", addresses);
+    // A name may stand for several, and an address for one alone or for what deals requests out to several.
+    let alone = matches!(addresses.as_slice(), [one] if edge.authorizer.replicas == 1 || is_address(one));
+    if alone && let Some(cluster) = cluster.as_object_mut() {
         // One alone is never ejected, so that watching it would be for nothing.
         cluster.remove("outlier_detection");
     }
@@ -35,24 +30,9 @@ pub(super) fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
 
 pub(super) fn backend(name: &str, backend: &Backend) -> Result<Value, TemplateError> {
     let mut cluster = template::cluster()?;
-    let is_address = |endpoint: &Endpoint| endpoint.host.parse::<IpAddr>().is_ok();
-    let kind = if backend.endpoints.iter().all(is_address) { "STATIC" } else { "STRICT_DNS" };
     insert(&mut cluster, "name", json!(cluster_name(name)));
-    insert(&mut cluster, "type", json!(kind));
-    if kind == "STRICT_DNS" {
-        // Envoy would take the IPv6 addresses of a name that has both, and those alone: `localhost` has both, and a
-        // service that listens on 127.0.0.1 would never be found.
-        insert(&mut cluster, "dns_lookup_family", json!("V4_PREFERRED"));
-    }
+    locate(&mut cluster, &cluster_name(name), &backend.endpoints);
     insert(&mut cluster, "connect_timeout", json!(seconds(backend.connect_timeout)));
-    let endpoints: Vec<Value> = backend
-        .endpoints
-        .iter()
-        .map(|Endpoint { host, port }| json!({ "endpoint": { "address": { "socket_address": { "address": host, "port_value": port } } } }))
-        .collect();
-    let assignment =
-        json!({ "cluster_name": cluster_name(name), "endpoints": [{ "lb_endpoints": endpoints }] });
-    insert(&mut cluster, "load_assignment", assignment);
     fill(&mut cluster, NAME, "/circuit_breakers/thresholds/0", thresholds(backend))?;
     let options = "/typed_extension_protocol_options/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
     let idle = json!(seconds(backend.idle_timeout));
@@ -71,6 +51,26 @@ pub(super) fn backend(name: &str, backend: &Backend) -> Result<Value, TemplateEr
         insert(&mut cluster, "health_checks", json!([health_check(health, backend.protocol)]));
     }
     Ok(cluster)
+}
+
+fn is_address(endpoint: &Endpoint) -> bool {
+    endpoint.host.parse::<IpAddr>().is_ok()
+}
+
+/// Where the cluster `name` is: at these addresses, or at whatever their names stand for.
+fn locate(cluster: &mut Value, name: &str, endpoints: &[Endpoint]) {
+    let known = endpoints.iter().all(is_address);
+    insert(cluster, "type", json!(if known { "STATIC" } else { "STRICT_DNS" }));
+    if !known {
+        // Envoy would take the IPv6 addresses of a name that has both, and those alone: `localhost` has both, and a
+        // service that listens on 127.0.0.1 would never be found.
+        insert(cluster, "dns_lookup_family", json!("V4_PREFERRED"));
+    }
+    let address = |Endpoint { host, port }: &Endpoint| json!({ "socket_address": { "address": host, "port_value": port } });
+    let endpoints: Vec<Value> =
+        endpoints.iter().map(|one| json!({ "endpoint": { "address": address(one) } })).collect();
+    let assignment = json!({ "cluster_name": name, "endpoints": [{ "lb_endpoints": endpoints }] });
+    insert(cluster, "load_assignment", assignment);
 }
 
 fn thresholds(backend: &Backend) -> Value {

@@ -32,12 +32,12 @@ pub(super) fn table(edge: &Edge, name: &str, listener: &Listener) -> Value {
     if !takes_any {
         hosts.push(json!({ "name": "unknown-host", "domains": ["*"], "routes": [refusal("unknown-host", &everything(), 404, "Not found", &edge.revision.0)] }));
     }
-    json!({
-        "name": name,
-        "virtual_hosts": hosts,
+    matcher::object([
+        ("name", json!(name)),
+        ("virtual_hosts", Value::Array(hosts)),
         // `api.example.com:8080` is the same host as `api.example.com`; the header itself goes on unchanged.
-        "ignore_port_in_host_matching": true,
-    })
+        ("ignore_port_in_host_matching", json!(true)),
+    ])
 }
 
 fn virtual_host(edge: &Edge, group: &str, names: &[String], exposure: Exposure) -> Value {

@@ -75,7 +75,11 @@ impl Addresses {
                 .map(|(name, l)| named(&format!("edge, {name}"), listener(name), l.address))
                 .collect(),
             envoy_admin: named("envoy admin", "ENVOY_ADMIN_ADDRESS", edge.admin),
-            authorizer: named("authorizer", "AUTHZ_ADDRESS", edge.authorizer.address),
+            // Where it is found by a name, it listens on loopback unless it is told otherwise.
+            authorizer: match edge.authorizer.listens() {
+                Some(address) => named("authorizer", "AUTHZ_ADDRESS", address),
+                None => variable("authorizer", "AUTHZ_ADDRESS", "127.0.0.1:9191")?,
+            },
             authorizer_admin: variable("authorizer admin", "AUTHZ_ADMIN_ADDRESS", "127.0.0.1:9192")?,
             legacy: variable("legacy sample", "LEGACY_ADDRESS", "")?,
             auth: variable("auth", "AUTH_ADDRESS", "")?,

@@ -75,7 +75,8 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
 #[must_use]
 pub fn code(error: &SetError) -> u8 {
     match error {
-        SetError::Invalid(_) => INVALID,
+        // As for every other command, a file that cannot be read is no edge file.
+        SetError::Invalid(_) | SetError::Io { what: "read", .. } => INVALID,
         SetError::NoRoute { .. } => USAGE,
         SetError::Unclear { .. } | SetError::Raced(_) | SetError::Io { .. } => FOUND,
     }

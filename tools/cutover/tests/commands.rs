@@ -1,0 +1,130 @@
+//! What a new user of the commands trips over: every mistake is told with its mend, and exit codes mean the same in all
+//! of them: 0 done, 1 the check found something or the work failed, 2 wrong usage, 64 invalid edge file.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A home with an edge file, one with a fault in it, and nothing else: no keys, no Envoy.
+struct Empty {
+    home: tempfile::TempDir,
+    edge: String,
+    wrong: String,
+}
+
+impl Empty {
+    fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let dev = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy/edges/dev.yaml");
+        let text = std::fs::read_to_string(dev).unwrap();
+        let write = |name: &str, text: &str| {
+            let path: PathBuf = home.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let edge = write("edge.yaml", &text);
+        let wrong =
+            write("wrong.yaml", &text.replace("to: legacy, answers: library", "to: legcy, answers: library"));
+        Self { home, edge, wrong }
+    }
+
+    /// Exit code, standard output and standard error.
+    fn run(&self, arguments: &[&str]) -> (i32, String, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_cutover"))
+            .args(arguments)
+            .current_dir(self.home.path())
+            .env("CUTOVER_HOME", self.home.path())
+            // Nobody listens there.
+            .env("ENVOY_ADMIN_ADDRESS", "127.0.0.1:1")
+            .output()
+            .unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    }
+}
+
+#[test]
+fn every_mistake_has_its_exit_code_and_its_mend() {
+    let empty = Empty::new();
+    let (edge, wrong) = (empty.edge.as_str(), empty.wrong.as_str());
+    let ramp = ["ramp", edge, "books", "--to", "users", "--every", "1s"];
+    let ramped = |more: &[&'static str]| [&ramp[..], more].concat();
+    let cases: Vec<(Vec<&str>, i32, &str)> = vec![
+        (vec![], 2, "Usage: cutover"),
+        (vec!["plan", edge], 2, "<NEW>"),
+        (vec!["plan", edge, wrong], 64, "did you mean `legacy`?"),
+        (vec!["plan", edge, "gone.yaml"], 64, "name an edge file"),
+        (vec!["explain", edge], 2, "<REQUEST>"),
+        (vec!["explain", edge, "GET /books"], 2, "write for example 'GET https://"),
+        (vec!["explain", edge, "GET http://localhost/", "-H", "x"], 2, "write -H 'name: value'"),
+        (
+            vec!["explain", edge, "GET http://localhost/", "--listener", "pubic"],
+            2,
+            "there are: public, service",
+        ),
+        (vec!["explain", wrong, "GET http://localhost/"], 64, "did you mean `legacy`?"),
+        (vec!["explain", "--id", "x", "--admin", "127.0.0.1:1"], 1, "127.0.0.1:1"),
+        (vec!["set", edge, "books"], 2, "--to"),
+        (vec!["set", edge, "bookz", "--to", "users"], 2, "did you mean `books`?"),
+        (vec!["set", edge, "books", "--to", "users=ten"], 2, "write BACKEND=PERCENT"),
+        (vec!["set", edge, "books", "--to", "users=10,legacy=95"], 64, "add up to 105"),
+        (vec!["set", edge, "books", "--to", "userz"], 64, "did you mean `users`?"),
+        (vec!["set", wrong, "books", "--to", "users"], 64, "did you mean `legacy`?"),
+        (vec!["set", "gone.yaml", "books", "--to", "users"], 64, "gone.yaml"),
+        (vec!["status", edge], 1, "is the edge running?"),
+        (vec!["status", edge, "--json"], 1, "is the edge running?"),
+        (vec!["status", wrong], 64, "did you mean `legacy`?"),
+        (ramped(&[]), 2, "--gate"),
+        (ramped(&["--gate", "p99<3"]), 2, "is no gate"),
+        (ramped(&["--gate", "diff=0", "--steps", "10,1"]), 2, "the steps must rise"),
+        (vec!["ramp", edge, "bookz", "--to", "users", "--gate", "diff=0"], 2, "did you mean `books`?"),
+        (vec!["ramp", edge, "books", "--to", "userz", "--gate", "diff=0"], 64, "did you mean `users`?"),
+        (vec!["ramp", edge, "books", "--to", "users", "--gate", "diff=0", "--every", "1"], 2, "write 60s"),
+        (vec!["ramp", wrong, "books", "--to", "users", "--gate", "diff=0"], 64, "did you mean `legacy`?"),
+        (vec!["render", wrong], 64, "did you mean `legacy`?"),
+        (vec!["render", edge, "--guard", "/nowhere"], 1, "`make wasm` compiles it"),
+        (vec!["certs", "--renew", "--name", "größe"], 1, "größe"),
+    ];
+    let before = std::fs::read(&empty.edge).unwrap();
+    for (arguments, code, says) in cases {
+        let (found, _, told) = empty.run(&arguments);
+        assert_eq!(found, code, "{arguments:?}: {told}");
+        assert!(told.contains(says), "{arguments:?} should say {says:?}: {told}");
+        assert_eq!(std::fs::read(&empty.edge).unwrap(), before, "{arguments:?} changed the file");
+    }
+}
+
+/// A pull request is looked at where there are no keys: which way a request goes is told all the same.
+#[test]
+fn without_keys_everything_but_the_decision_is_explained() {
+    let empty = Empty::new();
+    let request = "GET https://localhost:8080/books/1?x=1";
+    let (code, told, why) =
+        empty.run(&["explain", &empty.edge, request, "-H", "X-Madome-Auth-Sub: forged", "--json"]);
+    assert_eq!(code, 1, "{why}");
+    assert!(
+        why.contains("nobody could decide") && why.contains("`cutover keys` makes the missing ones"),
+        "{why}"
+    );
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["route"], "books");
+    assert_eq!(told["backend"], "legacy");
+    assert_eq!(told["stripped"], serde_json::json!(["x-madome-auth-sub"]));
+    assert!(told["policy"].as_str().unwrap().contains("signed-in") && told.get("answer").is_none(), "{told}");
+
+    assert_eq!(empty.run(&["keys"]).0, 0);
+    let (code, told, why) = empty.run(&["explain", &empty.edge, request]);
+    assert!(code == 0 && told.contains("status 401"), "{told}{why}");
+}
+
+#[test]
+fn a_pair_that_is_there_stays_until_another_is_asked_for() {
+    let empty = Empty::new();
+    let pair = || std::fs::read(empty.home.path().join("certs/edge.pem")).unwrap();
+    assert_eq!(empty.run(&["certs"]).0, 0);
+    let first = pair();
+    let (code, told, _) = empty.run(&["certs", "--name", "api.test"]);
+    assert!(code == 0 && told.contains("--renew makes another") && pair() == first, "{told}");
+    assert_eq!(empty.run(&["certs", "--name", "api.test", "--renew"]).0, 0);
+    assert!(pair() != first);
+}
