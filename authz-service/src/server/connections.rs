@@ -8,6 +8,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -169,6 +170,12 @@ impl Begun {
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Begun {
     fn execute(&self, exchange: F) {
+        // A defect in one ends that one, not the connection and everything beside it: the panic is in the log, and Envoy
+        // sees a stream that was reset, which it takes for a failure.
+        let exchange = AssertUnwindSafe(exchange).catch_unwind().map(drop);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Box::pin(exchange));
     }
 }
+
+#[cfg(test)]
+mod tests;

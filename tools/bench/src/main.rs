@@ -55,7 +55,7 @@ const NAMES: &str = "Rows (bare is always among them):
 Experiments:
   crowd        100,000 sessions in turn, after a first request of each
   tail         added p99 over bare Envoy at half load, requests at a fixed rate
-  routes       10 → 10,000 routes
+  routes       what a request costs with 10, 100, 1,000 and 10,000 routes
   authorizer   prints target/bench/authorizer.json if `cargo bench -p authz-service` has written it
   connections  10,000 open connections at half load
   bodies       1 GiB up and down, and Envoy's memory meanwhile

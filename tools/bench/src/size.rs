@@ -7,16 +7,17 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::load::{Protocol, measure};
+use crate::load::{Measured, Protocol, measure};
 use crate::progress::Progress;
 use crate::results::{Finding, median, rounded};
 use crate::stage::{self, Stage};
 
-const FEW: usize = 10;
-const MANY: usize = 10_000;
+/// So many routes the edges of the curve have beside those of the development edge. The first is what the others are
+/// compared with.
+const COUNTS: [usize; 4] = [10, 100, 1_000, 10_000];
 
-/// The development edge without leases, once with ten routes more and once with ten thousand; the request goes to
-/// the one in the middle.
+/// The development edge without leases, with more and more routes; the request goes to the one in the middle. What each
+/// size costs is compared with the smallest of the same round.
 pub(crate) fn routes(
     stage: &mut Stage,
     backend: SocketAddr,
@@ -25,10 +26,10 @@ pub(crate) fn routes(
     progress: &Progress,
 ) -> Finding {
     let (_, text) = stage::edge_files();
-    progress.say("starting an edge with 10 and one with 10,000 more routes");
-    let mut edges = [FEW, MANY].map(|count| (count, stage::edge(&with_routes(&text, count), backend)));
+    progress.say("starting edges with 10, 100, 1,000 and 10,000 more routes");
+    let mut edges = COUNTS.map(|count| (count, stage::edge(&with_routes(&text, count), backend)));
     stage.prepare_sessions(1);
-    let mut measured = [Vec::new(), Vec::new()];
+    let mut measured = COUNTS.map(|_| Vec::new());
     for _ in 0..rounds {
         for ((count, edge), all) in edges.iter_mut().zip(&mut measured) {
             let path = format!("/size/{:05}/page", *count / 2);
@@ -40,21 +41,56 @@ pub(crate) fn routes(
             all.push(one);
         }
     }
-    let [few, many] = measured;
-    let cost = |figure: fn(&crate::load::Measured) -> f64| {
-        median(few.iter().zip(&many).map(|(few, many)| figure(many) / figure(few)).collect())
-    };
-    let (time, envoy) = (cost(|m| 1.0 / m.rate), cost(|m| m.envoy_us));
-    let authorizer = cost(|m| m.authorizer_us);
+    let [few, ..] = &measured;
+    let curve: Vec<Point> =
+        COUNTS.iter().zip(&measured).map(|(routes, all)| Point::of(*routes, few, all)).collect();
+    let mut said = vec!["routes, and what a request costs with so many, as a share of 10:".to_owned()];
+    said.extend(curve.iter().map(Point::line));
+    let most = curve.last().map(Point::figures).unwrap_or_default();
     Finding {
         key: "routes",
-        said: vec![format!(
-            "10 → 10,000 routes: {time:.2} × the time for a request (Envoy's CPU {envoy:.2} ×, the authorizer's {authorizer:.2} ×)"
-        )],
+        said,
         figures: json!({
-            "few": FEW, "many": MANY,
-            "cost": rounded(time), "envoy_cost": rounded(envoy), "authorizer_cost": rounded(authorizer),
+            "few": COUNTS.first(), "many": COUNTS.last(),
+            "cost": most["cost"], "envoy_cost": most["envoy_cost"], "authorizer_cost": most["authorizer_cost"],
+            "curve": curve.iter().map(Point::figures).collect::<Vec<_>>(),
         }),
+    }
+}
+
+/// One size of the curve, over the smallest one.
+struct Point {
+    routes: usize,
+    time: f64,
+    envoy: f64,
+    authorizer: f64,
+}
+
+impl Point {
+    fn of(routes: usize, few: &[Measured], all: &[Measured]) -> Self {
+        let cost = |figure: fn(&Measured) -> f64| {
+            median(few.iter().zip(all).map(|(few, one)| figure(one) / figure(few)).collect())
+        };
+        Self {
+            routes,
+            time: cost(|one| 1.0 / one.rate),
+            envoy: cost(|one| one.envoy_us),
+            authorizer: cost(|one| one.authorizer_us),
+        }
+    }
+
+    fn line(&self) -> String {
+        let Self { routes, time, envoy, authorizer } = self;
+        format!(
+            "  {routes:>6} routes: {time:.2} × the time (Envoy's CPU {envoy:.2} ×, the authorizer's {authorizer:.2} ×)"
+        )
+    }
+
+    fn figures(&self) -> Value {
+        json!({
+            "routes": self.routes,
+            "cost": rounded(self.time), "envoy_cost": rounded(self.envoy), "authorizer_cost": rounded(self.authorizer),
+        })
     }
 }
 
