@@ -12,6 +12,8 @@ mod api_keys;
 mod binary;
 mod cookies;
 mod faults;
+mod floods;
+mod hanging;
 mod identities;
 mod issuers;
 mod key_sources;
