@@ -52,6 +52,9 @@ pub const HANGS: Duration = Duration::from_secs(5);
 /// How often the pollers are looked at.
 const SUPERVISION: Duration = Duration::from_millis(500);
 
+/// How long the end of the process waits for looks that are under way.
+const ENDS_WITHIN: Duration = Duration::from_secs(1);
+
 /// When a poll began, by the machine's own clock; absent between two polls.
 type UnderWay = Arc<Mutex<Option<std::time::Instant>>>;
 
@@ -223,10 +226,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Drop for Watchers {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        for thread in self.threads.drain(..) {
+        for thread in &self.threads {
             thread.thread().unpark();
-            // A panic in there has already ended the process.
-            let _ = thread.join();
+        }
+        // One whose read does not end is left behind: the end of the process takes it along, and must not wait for it.
+        let until = std::time::Instant::now() + ENDS_WITHIN;
+        for thread in self.threads.drain(..) {
+            while !thread.is_finished() && std::time::Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            if thread.is_finished() {
+                // A panic in there has already ended the process.
+                let _ = thread.join();
+            }
         }
     }
 }

@@ -29,7 +29,8 @@ async fn ten_thousand_invented_tenants_fill_no_memory() {
     let mut home = Home::new();
     home.redis = Some(redis.url());
     let directory = home.path().display().to_string();
-    let line = service.line(", redis: true");
+    // So long that none is forgotten for its age meanwhile.
+    let line = service.line(", redis: true, negative_seconds: 60");
     let authz = Authz::start_with(home, |edge| {
         edge.replace(&format!("tenants: {{ file: \"{directory}/tenants.yaml\" }}"), &line)
             .replace(&format!("  revocations: \"{directory}/revoked.jsonl\"\n"), "")

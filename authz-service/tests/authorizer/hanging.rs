@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::api_keys;
+use crate::binary::{Running, any, program};
 use crate::kit::{Authz, Home, eventually};
 
 /// Puts a pipe in the place of `path`.
@@ -64,4 +65,19 @@ async fn a_file_that_cannot_be_read_to_its_end_is_an_unreadable_one() {
         eventually("read again", async || ask().await.is(200, "allowed")).await;
         assert_eq!(authz.get("/readyz").await.0, 200, "{file}");
     }
+}
+
+/// Nor does the end of the program wait for such a read.
+#[tokio::test]
+async fn a_read_that_does_not_end_keeps_no_program_from_ending() {
+    let home = Home::new();
+    let path = home.at("tenants.yaml");
+    let running = Running::start(program(&home, any(), any()));
+    hang(&path);
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let asked = std::time::Instant::now();
+    running.signal("-TERM");
+    let (code, log, _) = running.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(asked.elapsed() < std::time::Duration::from_secs(8), "{:?}", asked.elapsed());
 }

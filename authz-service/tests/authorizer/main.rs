@@ -23,6 +23,7 @@ mod legacy;
 mod limits;
 mod matches;
 mod matrix;
+mod outages;
 mod pushed;
 mod replicas;
 mod resets;

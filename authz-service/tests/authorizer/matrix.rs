@@ -4,7 +4,7 @@
 //! `UPDATE_GOLDEN=1 cargo nextest run -p authz-service matrix` writes the file anew.
 
 mod credentials;
-mod machines;
+pub(crate) mod machines;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
