@@ -11,6 +11,7 @@ mod admin;
 mod api_keys;
 mod binary;
 mod cookies;
+mod encrypted;
 mod faults;
 mod floods;
 mod hanging;
