@@ -4,13 +4,17 @@
 //! a small one, and neither holds up a decision. A poll is one `stat`: it costs microseconds and sees what
 //! file notifications miss (network file systems, bind mounts, a swapped symlink in a Kubernetes volume), so
 //! there is no second mechanism beside it.
+//!
+//! A read that does not end (a network file system that is gone) says nothing, and silence must not pass for "nothing
+//! has changed". So one more thread looks at the pollers: a look that takes longer than [`HANGS`] is noted as trouble
+//! with the source, and what is written about an unreadable one holds for it too.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -31,6 +35,33 @@ pub trait Source: Send + 'static {
 
     /// Looks once. Reports trouble where the decisions see it; never waits long.
     fn poll(&mut self);
+
+    /// What notes, from another thread, that [`poll`](Self::poll) does not come back. The first poll that does clears
+    /// the note. `None` for a source whose old state may serve without end.
+    fn hanging(&self) -> Option<Hanging> {
+        None
+    }
+}
+
+/// Notes that a source does not come back, in the words that it is given.
+pub type Hanging = Box<dyn Fn(&str) + Send>;
+
+/// A look takes milliseconds, that at a very long listing some seconds.
+pub const HANGS: Duration = Duration::from_secs(5);
+
+/// How often the pollers are looked at.
+const SUPERVISION: Duration = Duration::from_millis(500);
+
+/// How long the end of the process waits for looks that are under way.
+const ENDS_WITHIN: Duration = Duration::from_secs(1);
+
+/// When a poll began, by the machine's own clock; absent between two polls.
+type UnderWay = Arc<Mutex<Option<std::time::Instant>>>;
+
+/// A source that may hang.
+struct Supervised {
+    under_way: UnderWay,
+    hanging: Hanging,
 }
 
 /// Counts of a source's loads.
@@ -123,10 +154,17 @@ impl Looked {
 }
 
 /// Threads that poll sources. Dropping this ends them.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Watchers {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
+    supervised: Arc<Mutex<Vec<Supervised>>>,
+}
+
+impl std::fmt::Debug for Watchers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watchers").field("threads", &self.threads.len()).finish_non_exhaustive()
+    }
 }
 
 impl Watchers {
@@ -136,15 +174,42 @@ impl Watchers {
     /// When the system gives no thread.
     pub fn watch(&mut self, mut source: impl Source) -> io::Result<()> {
         source.poll();
+        if self.threads.is_empty() {
+            self.supervise()?;
+        }
         let stop = Arc::clone(&self.stop);
         let name = source.name();
+        let under_way = UnderWay::default();
+        if let Some(hanging) = source.hanging() {
+            lock(&self.supervised).push(Supervised { under_way: Arc::clone(&under_way), hanging });
+        }
         let thread = std::thread::Builder::new().name(format!("watch-{name}")).spawn(move || {
             while !stop.load(Ordering::Relaxed) {
                 std::thread::park_timeout(INTERVAL);
+                *lock(&under_way) = Some(std::time::Instant::now());
                 if catch_unwind(AssertUnwindSafe(|| source.poll())).is_err() {
                     // Decisions would go on with what nobody keeps fresh. Gone, the edge denies instead.
                     tracing::error!(source = name, "a source panicked; the process ends");
                     std::process::abort();
+                }
+                *lock(&under_way) = None;
+            }
+        })?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// Starts the thread that looks at the pollers.
+    fn supervise(&mut self) -> io::Result<()> {
+        let (stop, supervised) = (Arc::clone(&self.stop), Arc::clone(&self.supervised));
+        let thread = std::thread::Builder::new().name("watch-watchers".to_owned()).spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                std::thread::park_timeout(SUPERVISION);
+                for Supervised { under_way, hanging } in &*lock(&supervised) {
+                    let began = *lock(under_way);
+                    if began.is_some_and(|began| began.elapsed() >= HANGS) {
+                        hanging(&format!("reading it takes longer than {} s", HANGS.as_secs()));
+                    }
                 }
             }
         })?;
@@ -153,13 +218,27 @@ impl Watchers {
     }
 }
 
+/// What these hold is whole at every moment, also when somebody panicked while holding it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Drop for Watchers {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        for thread in self.threads.drain(..) {
+        for thread in &self.threads {
             thread.thread().unpark();
-            // A panic in there has already ended the process.
-            let _ = thread.join();
+        }
+        // One whose read does not end is left behind: the end of the process takes it along, and must not wait for it.
+        let until = std::time::Instant::now() + ENDS_WITHIN;
+        for thread in self.threads.drain(..) {
+            while !thread.is_finished() && std::time::Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            if thread.is_finished() {
+                // A panic in there has already ended the process.
+                let _ = thread.join();
+            }
         }
     }
 }

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | nothing was ever loaded | every API key is 503 `api_keys_unavailable`, `/readyz` is 503 |
 //! | the new content is wrong | the last good keys serve for [`BROKEN_LIMIT`], then as above |
-//! | the file is gone or unreadable | the last good keys serve for [`MISSING_LIMIT`], then as above |
+//! | the file is gone or unreadable, or reading it takes longer than [`HANGS`](crate::source::HANGS) | the last good keys serve for [`MISSING_LIMIT`], then as above |
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use clock::{Clock, UnixTime};
 use crate::check::CheckInput;
 use crate::credential::{AuthenticatedClient, CredentialFault, Presented};
 use crate::decision::Failure;
-use crate::source::{Health, Reloads, Source, Trouble, WatchedFile};
+use crate::source::{Hanging, Health, Reloads, Source, Trouble, WatchedFile};
 
 /// How long the last good keys serve while the file is gone: a restart of whatever writes it, no more.
 pub const MISSING_LIMIT: Duration = Duration::from_secs(60);
@@ -151,11 +151,15 @@ impl ApiKeyFile {
     }
 
     fn trouble(&self, slot: &ArcSwap<Option<Trouble>>, what: &str) {
-        let path = self.file.path().display().to_string();
-        if Trouble::note(slot, format!("{path}: {what}"), self.clock.now()) {
-            self.reloads.failed.inc();
-            tracing::error!(file = path, what, "API keys not loaded; `cutover apikey` writes the file");
-        }
+        note(slot, self.file.path(), what, self.clock.now(), &self.reloads);
+    }
+}
+
+fn note(slot: &ArcSwap<Option<Trouble>>, path: &Path, what: &str, now: UnixTime, reloads: &Reloads) {
+    let path = path.display().to_string();
+    if Trouble::note(slot, format!("{path}: {what}"), now) {
+        reloads.failed.inc();
+        tracing::error!(file = path, what, "API keys not loaded; `cutover apikey` writes the file");
     }
 }
 
@@ -187,5 +191,11 @@ impl Source for ApiKeyFile {
             }
             Err(error) => self.trouble(&self.ring.missing, &error.to_string()),
         }
+    }
+
+    fn hanging(&self) -> Option<Hanging> {
+        let (path, ring) = (self.file.path().to_owned(), Arc::clone(&self.ring));
+        let (clock, reloads) = (Arc::clone(&self.clock), self.reloads.clone());
+        Some(Box::new(move |what| note(&ring.missing, &path, what, clock.now(), &reloads)))
     }
 }

@@ -23,13 +23,19 @@ pub enum Weighed {
 }
 
 impl Gcra {
+    /// What is owed at `now` of the number `kept`: never more than one burst. More ahead is possible only when the
+    /// limit was made smaller or the clock was stepped back. Whoever keeps numbers writes this one in the place of
+    /// `kept`, or the debt would be a whole burst at every look until the clock is where it was before.
+    #[must_use]
+    pub fn owed(self, kept: u64, now: u64) -> u64 {
+        kept.min(now.saturating_add(self.interval.saturating_mul(self.burst)))
+    }
+
     /// Weighs a request at `now` against the number `kept`; absent when none is kept.
     #[must_use]
     pub fn weigh(self, kept: Option<u64>, now: u64) -> Weighed {
         let full = self.interval.saturating_mul(self.burst);
-        // More ahead than a full burst is possible only when the limit was made smaller or the clock was
-        // stepped back: either way nobody owes more than one burst.
-        let kept = kept.unwrap_or(now).clamp(now, now.saturating_add(full));
+        let kept = kept.map_or(now, |kept| self.owed(kept, now).max(now));
         let next = kept.saturating_add(self.interval);
         match next.saturating_sub(now).checked_sub(full) {
             None | Some(0) => Weighed::Allowed(next),
@@ -112,6 +118,9 @@ mod tests {
     fn a_clock_stepped_back_costs_one_burst_at_the_most() {
         let gcra = Gcra { interval: 10, burst: 3 };
         assert_eq!(gcra.weigh(Some(1_000_000), 50), Weighed::Refused(10));
+        let owed = gcra.owed(1_000_000, 50);
+        assert_eq!(gcra.weigh(Some(owed), 60), Weighed::Allowed(90), "an interval later one more is allowed");
+        assert_eq!(gcra.owed(70, 50), 70, "what is owed rightly stays owed");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use clock::UnixTime;
 use prometheus::IntCounter;
 
-use crate::limit::gcra::Weighed;
+use crate::limit::gcra::{Gcra, Weighed};
 use crate::limit::{Charged, Counted, Key, in_advance};
 
 /// How many counters are kept. One takes some 120 bytes, so a full house takes 12 MB.
@@ -90,8 +90,9 @@ impl Local {
         let mut weighed = Vec::with_capacity(counted.len());
         for (one, place) in counted.iter().zip(&places) {
             let Some((_, shard)) = held.iter_mut().find(|(index, _)| index == place) else { continue };
-            let (place, kept) = shard.find(&one.key, self.room, now);
-            weighed.push((place, one.rule.gcra.share(replicas).weigh(kept, now)));
+            let gcra = one.rule.gcra.share(replicas);
+            let (place, kept) = shard.find(&one.key, gcra, self.room, now);
+            weighed.push((place, gcra.weigh(kept, now)));
         }
         let passes = counted.iter().zip(&weighed).all(|(one, (_, weighed))| match weighed {
             Weighed::Allowed(_) => true,
@@ -131,8 +132,10 @@ impl Local {
 
 impl Shard {
     /// The counter for `key`, when there is one or room for one; else the one that it shares.
-    fn find(&mut self, key: &Key, room: usize, now: u64) -> (Place, Option<u64>) {
-        if let Some(kept) = self.kept.get(key) {
+    /// Nobody's debt is more than a burst of `gcra` afterwards.
+    fn find(&mut self, key: &Key, gcra: Gcra, room: usize, now: u64) -> (Place, Option<u64>) {
+        if let Some(kept) = self.kept.get_mut(key) {
+            *kept = gcra.owed(*kept, now);
             return (Place::Own, Some(*kept));
         }
         if self.kept.len() >= room && now.abs_diff(self.swept) >= SWEEP_MICROS {
@@ -142,7 +145,11 @@ impl Shard {
         if self.kept.len() < room {
             (Place::Own, None)
         } else {
-            (Place::Shared, self.overflow.get(&key.limit).copied())
+            let kept = self.overflow.get_mut(&key.limit).map(|kept| {
+                *kept = gcra.owed(*kept, now);
+                *kept
+            });
+            (Place::Shared, kept)
         }
     }
 }
@@ -190,6 +197,23 @@ mod tests {
         }
         let left = (0..20).filter(|_| passes(&local, &[counted(&wide, 1)], NOW)).count();
         assert_eq!(left, 9, "refused requests were not charged to the wide limit");
+    }
+
+    #[test]
+    fn after_a_clock_that_was_an_hour_ahead_everybody_is_served_again_at_once() {
+        let ten = rule("ten", 10, Mode::Enforce);
+        // Room for one counter: the others share one, for which the same holds.
+        for local in [local(1_000), local(1)] {
+            for id in 0..20 {
+                assert!(passes(&local, &[counted(&ten, id)], NOW.plus(Duration::from_secs(3_600))) || id > 0);
+            }
+            let served_at = |seconds: u64| {
+                let now = NOW.plus(Duration::from_secs(seconds));
+                (0..20).any(|id| passes(&local, &[counted(&ten, id)], now))
+            };
+            let _ = served_at(0);
+            assert!(served_at(6), "an interval later");
+        }
     }
 
     #[test]

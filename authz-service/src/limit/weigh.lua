@@ -15,8 +15,13 @@ for i, key in ipairs(KEYS) do
   local interval = tonumber(ARGV[i * 3 - 2])
   local full = interval * tonumber(ARGV[i * 3 - 1])
   local kept = tonumber(redis.call('GET', key) or now) or now
-  -- More ahead than a full burst: the limit was made smaller, or the clock was stepped back.
-  kept = math.min(math.max(kept, now), now + full)
+  -- More ahead than a full burst: the limit was made smaller, or the clock was stepped back. Written down, or a whole
+  -- burst would be owed at every look until the clock is where it was before.
+  if kept > now + full then
+    kept = now + full
+    redis.call('SET', key, string.format('%.0f', kept), 'PX', math.ceil(full / 1000))
+  end
+  kept = math.max(kept, now)
   nexts[i] = kept + interval
   waits[i] = math.max(nexts[i] - now - full, 0)
   if waits[i] > 0 and ARGV[i * 3] == '1' then passes = false end

@@ -10,7 +10,7 @@
 //! | a line is appended | in force after at most 200 ms, for leases too once the edge has asked what ended |
 //! | the file is replaced, truncated or removed | what was read stays in force until its `until`; the new file is read from its beginning |
 //! | there is no file | nobody was revoked yet: the auth service makes the file with its first revocation |
-//! | the file cannot be read | every session is 503 `revocations_unavailable` after [`UNREADABLE_LIMIT`] |
+//! | the file cannot be read, or that takes longer than [`HANGS`](crate::source::HANGS) | every session is 503 `revocations_unavailable` after [`UNREADABLE_LIMIT`] |
 //! | more than [`MAX_SESSIONS`] are revoked at once | every session is 503 `revocations_unavailable` until entries expire |
 //! | a line makes no sense | it is counted, logged and skipped: one bad line must not sign everybody out |
 //! | Redis: the subscription is silent for [`UNTRUSTED_AFTER`] | every session is 503 `revocations_unavailable` until it is back and was read whole |
@@ -36,7 +36,7 @@ use crate::decision::Failure;
 use crate::lease::FRESH;
 use crate::lease::ended::Ended as Lately;
 use crate::push::channel::Channel;
-use crate::source::{Health, Looked, Source, Trouble};
+use crate::source::{Hanging, Health, Looked, Source, Trouble};
 
 /// How long an unreadable file is overlooked: a few polls. A revocation must hold within a second, so little
 /// more can be waited for.
@@ -444,12 +444,20 @@ impl Source for RevocationFile {
                 self.revocations.loaded.store(true, Ordering::Release);
                 self.revocations.looked.note(began);
             }
-            Err(error) => {
-                if Trouble::note(&self.revocations.trouble, error.to_string(), now) {
-                    tracing::error!(file = %self.path.display(), %error, "revocations cannot be read");
-                }
-            }
+            Err(error) => note(&self.revocations, &self.path, &error.to_string(), now),
         }
+    }
+
+    fn hanging(&self) -> Option<Hanging> {
+        let (path, revocations) = (self.path.clone(), Arc::clone(&self.revocations));
+        let clock = Arc::clone(&self.clock);
+        Some(Box::new(move |what| note(&revocations, &path, what, clock.now())))
+    }
+}
+
+fn note(revocations: &Revocations, path: &Path, what: &str, now: UnixTime) {
+    if Trouble::note(&revocations.trouble, what.to_owned(), now) {
+        tracing::error!(file = %path.display(), what, "revocations cannot be read");
     }
 }
 

@@ -14,7 +14,7 @@
 //! | the file changes | in force after at most 200 ms and the time to read it; leases on tenants that are not active any more end |
 //! | nothing was ever loaded | every session is 503 `tenants_unavailable`, `/readyz` is 503 |
 //! | the new content is wrong | the last good directory serves for [`BROKEN_LIMIT`], then as above |
-//! | the file is gone or unreadable | the last good directory serves for [`MISSING_LIMIT`], then as above |
+//! | the file is gone or unreadable, or reading it takes longer than [`HANGS`](crate::source::HANGS) | the last good directory serves for [`MISSING_LIMIT`], then as above |
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -34,7 +34,7 @@ use crate::decision::Failure;
 use crate::lease::FRESH;
 use crate::lease::ended::Ended;
 use crate::session::revocations::tenant_tag;
-use crate::source::{Health, Looked, Reloads, Source, Trouble, WatchedFile};
+use crate::source::{Hanging, Health, Looked, Reloads, Source, Trouble, WatchedFile};
 use crate::telling::Telling;
 
 /// How long the last good directory serves while the file is gone: a restart of whatever writes it, no more.
@@ -276,11 +276,15 @@ impl DirectoryFile {
     }
 
     fn trouble(&self, slot: &ArcSwap<Option<Trouble>>, what: &str) {
-        let path = self.file.path().display().to_string();
-        if Trouble::note(slot, format!("{path}: {what}"), self.clock.now()) {
-            self.reloads.failed.inc();
-            tracing::error!(file = path, what, "tenant directory not loaded");
-        }
+        note(slot, self.file.path(), what, self.clock.now(), &self.reloads);
+    }
+}
+
+fn note(slot: &ArcSwap<Option<Trouble>>, path: &Path, what: &str, now: UnixTime, reloads: &Reloads) {
+    let path = path.display().to_string();
+    if Trouble::note(slot, format!("{path}: {what}"), now) {
+        reloads.failed.inc();
+        tracing::error!(file = path, what, "tenant directory not loaded");
     }
 }
 
@@ -318,6 +322,12 @@ impl Source for DirectoryFile {
             }
             Err(error) => self.trouble(&self.directory.missing, &error.to_string()),
         }
+    }
+
+    fn hanging(&self) -> Option<Hanging> {
+        let (path, directory) = (self.file.path().to_owned(), Arc::clone(&self.directory));
+        let (clock, reloads) = (Arc::clone(&self.clock), self.reloads.clone());
+        Some(Box::new(move |what| note(&directory.missing, &path, what, clock.now(), &reloads)))
     }
 }
 

@@ -200,3 +200,21 @@ async fn a_file_that_is_missing_or_broken() {
     authz.clock.advance_seconds(301);
     ask(&authz, "either", &key).await.expect(503, "api_keys_unavailable");
 }
+
+#[tokio::test]
+async fn a_file_that_is_gone_is_missed_after_a_minute() {
+    let home = Home::new();
+    let key = add(&home, |_| {});
+    let content = std::fs::read_to_string(home.at(FILE)).unwrap();
+    let edit = with_api_keys(&home);
+    let authz = Authz::start_with(home, edit).await;
+    ask(&authz, "either", &key).await.expect(200, "allowed");
+    std::fs::remove_file(authz.home.at(FILE)).unwrap();
+    eventually("told", || async { authz.get("/readyz").await.1.contains("stale since") }).await;
+    authz.clock.advance_seconds(60);
+    ask(&authz, "either", &key).await.expect(200, "allowed");
+    authz.clock.advance_seconds(1);
+    ask(&authz, "either", &key).await.expect(503, "api_keys_unavailable");
+    authz.home.write(FILE, &content);
+    eventually("back", || async { ask(&authz, "either", &key).await.is(200, "allowed") }).await;
+}

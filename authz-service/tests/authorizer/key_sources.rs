@@ -199,3 +199,85 @@ async fn keys_from_a_url_follow_an_unknown_key_but_not_a_flood() {
     eventually("mended", async || ring.current(UnixTime::from_seconds(NOW + 3_601)).is_ok()).await;
     running.abort();
 }
+
+/// A JWKS server of the test's own that can be killed, and one that takes connections and never answers. The last good
+/// keys serve for an hour, nobody who asks for them waits, and a server that is back is asked by itself.
+#[tokio::test]
+async fn keys_from_a_url_outlive_their_server_for_an_hour_whether_it_is_gone_or_hangs() {
+    let key = Es256::generate("one");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let serve = |listener: std::net::TcpListener, body: String| {
+        listener.set_nonblocking(true).unwrap();
+        let router = Router::new().route("/keys", get(async move || body.clone()));
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let served = axum::serve(listener, router).with_graceful_shutdown(async { drop(ended.await) });
+        (tokio::spawn(async move { served.await }), end)
+    };
+    let (server, end) = serve(listener, key.jwks());
+    let clock = ManualClock::at(UnixTime::from_seconds(NOW));
+    let ring = Arc::new(KeyRing::default());
+    let counter = |name: &str| IntCounter::new(name, "x").unwrap();
+    let reloads = Reloads { done: counter("done"), failed: counter("failed") };
+    let loader = KeyUrl::new(
+        &format!("http://{address}/keys"),
+        Arc::clone(&ring),
+        Arc::new(clock.clone()),
+        reloads.clone(),
+    )
+    .unwrap()
+    .with_cooldown(Duration::from_millis(50));
+    let running = tokio::spawn(loader.run());
+    eventually("fetched", async || ring.ids() == ["one"]).await;
+
+    let good_for_an_hour = async |what: &str| {
+        let failed = reloads.failed.get();
+        eventually(what, async || {
+            ring.ask_for_refresh();
+            reloads.failed.get() > failed
+        })
+        .await;
+        let asked = std::time::Instant::now();
+        assert!(ring.current(UnixTime::from_seconds(NOW + 3_600)).is_ok(), "{what}");
+        assert!(ring.current(UnixTime::from_seconds(NOW + 3_601)).is_err(), "{what}: for an hour at most");
+        assert!(asked.elapsed() < Duration::from_secs(1), "{what}: nobody waits");
+    };
+    end.send(()).unwrap();
+    server.await.unwrap().unwrap();
+    good_for_an_hour("nobody listens").await;
+
+    // Takes connections, and says nothing: given up after five seconds, and asked again.
+    let mute = loop {
+        if let Ok(listener) = std::net::TcpListener::bind(address) {
+            break listener;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    good_for_an_hour("it hangs").await;
+    drop(mute);
+    let again = loop {
+        if let Ok(listener) = std::net::TcpListener::bind(address) {
+            break listener;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let (_server, _end) = serve(again, key.jwks());
+    eventually("mended by itself", async || ring.current(UnixTime::from_seconds(NOW + 3_601)).is_ok()).await;
+    running.abort();
+}
+
+#[tokio::test]
+async fn a_key_file_that_is_gone_is_missed_after_an_hour() {
+    let authz = Authz::start().await;
+    let token = authz.home.session.token(&crate::kit::mint::claims_with(&json!({ "exp": NOW + 100_000 })));
+    authz.ask_with(&token).await.expect(200, "allowed");
+    std::fs::remove_file(authz.home.at("session.jwks.json")).unwrap();
+    eventually("told", async || authz.get("/readyz").await.1.contains("stale since")).await;
+    authz.clock.advance_seconds(3_600);
+    authz.ask_with(&token).await.expect(200, "allowed");
+    authz.clock.advance_seconds(1);
+    authz.ask_with(&token).await.expect(503, "keys_unavailable");
+    authz.home.write("session.jwks.json", &authz.home.session.jwks());
+    eventually("back", async || authz.ask_with(&token).await.is(200, "allowed")).await;
+}

@@ -328,6 +328,27 @@ async fn a_redis_with_wrong_values_or_without_the_script_still_limits() {
     assert_eq!(counted(&authz, "failed").await, failed + 1);
 }
 
+/// A clock of Redis's that was set back, or a number that somebody wrote: what is owed gets less with each second.
+#[tokio::test]
+async fn a_number_from_the_future_in_redis_is_a_debt_of_one_burst_and_not_for_ever() {
+    let redis = Redis::start();
+    let mut home = Home::new();
+    home.redis = Some(redis.url());
+    let quick = "  quick: { per: subject, rate: 2, seconds: 1 }";
+    let authz = Authz::start_with(home, with(quick, &[("me", "quick")])).await;
+    until_shared(&authz).await;
+    let mut connection = redis::Client::open(redis.url()).unwrap().get_connection().unwrap();
+    let key = format!("cutover:{{limits:test}}:quick:{}0001", &SUBJECT[..32]);
+    let () = redis::cmd("SET").arg(&key).arg("9000000000000000").query(&mut connection).unwrap();
+    let before = counted(&authz, "shared").await;
+    authz.ask(by(&authz, "me", 1)).await.expect(429, "rate_limited");
+    assert_eq!(counted(&authz, "shared").await, before + 1, "Redis weighed it");
+    // What this replica remembers of the refusal ends with its own clock, which stands still unless it is told.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    authz.clock.advance_seconds(2);
+    authz.ask(by(&authz, "me", 1)).await.expect(200, "allowed");
+}
+
 #[tokio::test]
 async fn a_redis_that_is_not_there_at_the_start_keeps_nobody_waiting() {
     let mut home = Home::new();

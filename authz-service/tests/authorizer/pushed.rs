@@ -14,7 +14,7 @@ use crate::kit::tenants::{Manner, TenantsService};
 use crate::kit::{Authz, Home, NOW, SESSION, TENANT, eventually};
 
 /// Tenants behind `service`, with Redis at `url`; revocations only when a test is about them.
-async fn start(service: &TenantsService, url: Option<String>, revocations: bool) -> Authz {
+pub(crate) async fn start(service: &TenantsService, url: Option<String>, revocations: bool) -> Authz {
     let mut home = Home::new();
     let directory = home.path().display().to_string();
     let more = if url.is_some() { ", redis: true, untrusted_after_seconds: 2" } else { "" };
@@ -30,16 +30,16 @@ async fn start(service: &TenantsService, url: Option<String>, revocations: bool)
     .await
 }
 
-async fn subscribed(authz: &Authz) {
+pub(crate) async fn subscribed(authz: &Authz) {
     eventually("subscribed", async || authz.get("/stats").await.1.contains("\"push\":\"subscribed\"")).await;
 }
 
-fn tenant(number: u32) -> String {
+pub(crate) fn tenant(number: u32) -> String {
     format!("00000000-0000-7000-8000-00000000{number:04}")
 }
 
 impl Authz {
-    async fn ask_for(&self, tenant: &str) -> crate::kit::check::Answer {
+    pub(crate) async fn ask_for(&self, tenant: &str) -> crate::kit::check::Answer {
         self.ask_with(&self.home.session.token(&claims_with(&json!({ "tenantId": tenant })))).await
     }
 }

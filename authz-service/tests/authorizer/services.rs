@@ -287,3 +287,37 @@ async fn a_service_token_is_nothing_else_and_nothing_else_is_one() {
     let last = issue(&issuer, UnixTime::from_seconds(NOW - 605));
     authz.ask(authz.check("lookup").bearer(&last)).await.expect(200, "allowed");
 }
+
+/// The keys of service tokens and of the services themselves, gone or wrong: the last good ones serve for an hour, then
+/// internal routes are 503 until they are back.
+#[tokio::test]
+async fn keys_of_services_that_are_gone_or_wrong_serve_for_an_hour() {
+    for (file, wrong) in [
+        ("tokens.jwks.json", None),
+        ("tokens.jwks.json", Some("{}")),
+        ("auth.jwks.json", None),
+        ("sync.jwks.json", Some("x")),
+    ] {
+        let (authz, issuer) = with_tokens().await;
+        let call = async |at: u64| {
+            let now = UnixTime::from_seconds(at);
+            let token =
+                issuer.issue(&token("auth", &["users.read"]), "id", Duration::from_secs(600), now).unwrap();
+            authz.ask(authz.check("lookup").bearer(&token)).await
+        };
+        call(NOW).await.expect(200, "allowed");
+        let keys = std::fs::read_to_string(authz.home.at(file)).unwrap();
+        match wrong {
+            None => std::fs::remove_file(authz.home.at(file)).unwrap(),
+            Some(text) => authz.home.write(file, text),
+        }
+        eventually("told", async || authz.get("/readyz").await.1.contains(file)).await;
+        authz.clock.advance_seconds(3_600);
+        call(NOW + 3_600).await.expect(200, "allowed");
+        authz.clock.advance_seconds(1);
+        call(NOW + 3_601).await.expect(503, "keys_unavailable");
+        assert_eq!(authz.ask_with(&authz.token()).await.status, 200, "sessions do not depend on it");
+        authz.home.write(file, &keys);
+        eventually("back", async || call(NOW + 3_601).await.is(200, "allowed")).await;
+    }
+}

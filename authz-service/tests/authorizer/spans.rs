@@ -149,6 +149,44 @@ async fn a_collector_that_is_gone_costs_spans_that_are_counted_and_no_decision()
     .await;
 }
 
+/// One that takes connections and never answers, and one that speaks something else: no decision waits, and what is
+/// given up is counted.
+#[tokio::test]
+async fn a_collector_that_hangs_or_answers_nonsense_costs_spans_that_are_counted_and_no_decision() {
+    for answer in [None, Some(&b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nnope"[..])] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        // Ends with the test's process: it holds nothing but its connections.
+        std::thread::spawn(move || {
+            let mut held = Vec::new();
+            for mut stream in listener.incoming().flatten() {
+                if let Some(answer) = answer {
+                    let _ = std::io::Write::write_all(&mut stream, answer);
+                } else {
+                    held.push(stream);
+                }
+            }
+        });
+        let home = Home::new();
+        let mut program = program(&home, any(), any());
+        program.env(ENDPOINT, format!("http://{address}"));
+        let running = Running::start(program);
+        let asked = std::time::Instant::now();
+        for _ in 0..20 {
+            assert!(ask(&home, &running.checks, "no-token", None).await.is(401, "token_malformed"));
+        }
+        assert!(asked.elapsed() < Duration::from_secs(4), "somebody waited for the collector");
+        let metrics = format!("http://{}/metrics", running.admin);
+        eventually("the spans are given up", async || {
+            let text = reqwest::get(&metrics).await.unwrap().text().await.unwrap();
+            let failed =
+                text.lines().find_map(|line| line.strip_prefix("authz_spans_total{result=\"failed\"} "));
+            failed.is_some_and(|count| count != "0")
+        })
+        .await;
+    }
+}
+
 #[tokio::test]
 async fn a_collector_that_cannot_be_one_is_named_at_the_start() {
     let home = Home::new();

@@ -1,6 +1,7 @@
 //! Stores that a test starts for itself.
 
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,25 @@ impl Redis {
     pub fn restart(&mut self) {
         self.process = Self::launch(&self.port, &self.home);
         self.wait();
+    }
+
+    /// Starts one that speaks TLS and nothing else, with the certificate and key in these PEM files.
+    ///
+    /// # Panics
+    /// When `redis-server` is missing or does not start.
+    #[must_use]
+    pub fn start_encrypted(certificate: &Path, key: &Path) -> Self {
+        let home = tempfile::Builder::new().prefix("redis-").tempdir().expect("a temporary directory");
+        let port = Port::lease();
+        let number = port.number().to_string();
+        let mut command = Command::new("redis-server");
+        command.args(["--port", "0", "--tls-port", &number, "--tls-auth-clients", "no"]);
+        command.arg("--tls-cert-file").arg(certificate).arg("--tls-key-file").arg(key);
+        command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]).current_dir(home.path());
+        let process = Process::start("redis-server", &mut command, &home.path().join("redis.log"));
+        let mut redis = Self { process, port, home };
+        redis.wait();
+        redis
     }
 
     /// Its address for `REDIS_URL`.

@@ -3,7 +3,7 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::wire::Connection;
@@ -212,6 +212,49 @@ fn between_two_tries_passes_the_pause_that_is_said() {
     assert_eq!(edge.get("/open").send().status, 503);
     assert!(from.elapsed() > Duration::from_millis(500), "tried again without a pause: {:?}", from.elapsed());
     assert_eq!(edge.envoy_stat("cluster.backend-legacy.upstream_rq_retry"), Some(3));
+
+/// ATTACKS G 107: a backend that hangs up, breaks off, answers 5xx or is too slow has had the request, and nobody knows
+/// what it did with it: it is never sent a second time. (What never arrived may be, see above.)
+#[test]
+fn what_changes_something_is_sent_once_whatever_becomes_of_it() {
+    // Counted when it arrives: one that is too slow is seen long before it is answered.
+    let arrived = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&arrived);
+    let backend = Backend::with(move |seen| {
+        count.fetch_add(1, Ordering::SeqCst);
+        match seen.header("x-fault").unwrap_or_default().as_str() {
+            "hangs up" => Vec::new(),
+            "breaks off" => b"HTTP/1.1 200 OK\r\ncontent-le".to_vec(),
+            "is too slow" => {
+                std::thread::sleep(Duration::from_secs(2));
+                Vec::new()
+            }
+            status => format!("HTTP/1.1 {status} Odd\r\ncontent-length: 3\r\n\r\nodd").into_bytes(),
+        }
+    });
+    let words = format!(
+        "    address: \"{}\"\n    request_timeout_ms: 300\n    retries: {{ attempts: 3, backoff_ms: 1, longest_backoff_ms: 2 }}\n    ejection: {{ failures: 0 }}\n",
+        backend.address()
+    );
+    let edge = edge(&words, &backend).start();
+    let sent = |method: &str, fault: &str| {
+        let before = arrived.load(Ordering::SeqCst);
+        let body = if method == "GET" { "" } else { "x" };
+        let answer = edge.request(method, "/open").header("x-fault", fault).body(body).send();
+        // A second one would come within milliseconds.
+        std::thread::sleep(Duration::from_millis(50));
+        (answer.status, arrived.load(Ordering::SeqCst) - before)
+    };
+    for fault in ["hangs up", "breaks off", "is too slow", "500", "502", "503", "504", "429"] {
+        for method in ["POST", "PUT", "PATCH", "DELETE", "GET"] {
+            let (status, times) = sent(method, fault);
+            assert_eq!(times, 1, "{method} to a backend that {fault}: sent {times} times, answered {status}");
+            match fault.parse::<u16>() {
+                Ok(own) => assert_eq!(status, own, "{method}: the backend's own answer"),
+                Err(_) => assert!(matches!(status, 502..=504), "{method} to one that {fault}: {status}"),
+            }
+        }
+    }
 }
 
 #[test]

@@ -120,6 +120,38 @@ fn a_backend_that_does_not_begin_to_answer_is_given_up_and_not_asked_again() {
     }
 }
 
+/// An answer that stops in the middle is cut off after `stream_idle_timeout`, which nobody else has to wait for. Here it
+/// is two seconds instead of five minutes, so that a test can see its end.
+#[test]
+fn a_backend_that_stops_in_the_middle_is_cut_off() {
+    let backend = Backend::with(|seen| {
+        let length = if seen.request_line().contains("/open/stops") { 100 } else { 4 };
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\nhalf").into_bytes()
+    });
+    let builder = Edge::dev().with_open_route().every_backend(backend.address());
+    let mut edge = builder.without(Part::Authz).without(Part::Envoy).start();
+    let mut changed = 0;
+    for entry in std::fs::read_dir(edge.home().join("envoy/current")).expect("it is rendered").flatten() {
+        let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
+        let short = text.replace("\"stream_idle_timeout\":\"300s\"", "\"stream_idle_timeout\":\"2s\"");
+        let short = short.replace("\"stream_idle_timeout\": \"300s\"", "\"stream_idle_timeout\": \"2s\"");
+        if short != text {
+            std::fs::write(entry.path(), short).expect("it is writable");
+            changed += 1;
+        }
+    }
+    assert!(changed > 0, "no listener has a stream_idle_timeout of 300 s");
+    edge.start(Part::Envoy);
+    eventually("Envoy answers", || edge.get("/open").try_send().is_ok_and(|answer| answer.status == 200));
+    let began = Instant::now();
+    let mut connection = harness::wire::Connection::open(edge.public()).expect("the edge listens");
+    connection.write(&edge.get("/open/stops").bytes()).expect("the edge reads");
+    let all = String::from_utf8(connection.rest()).expect("it is text");
+    assert!(all.ends_with("half"), "what came is passed on, and nothing is made up: {all}");
+    assert!(began.elapsed() >= Duration::from_secs(1) && began.elapsed() < Duration::from_secs(15));
+    assert_eq!(edge.get("/open").send().status, 200, "others go on");
+}
+
 #[test]
 fn a_suspended_tenant_is_out_within_a_second_and_back_when_it_is_active() {
     let backend = Backend::plain();

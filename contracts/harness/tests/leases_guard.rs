@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use harness::wire::Answer;
 use harness::{Backend, Edge, EdgeBuilder, Part};
 use lease::{Ended, Tag};
-use leases_guard::authorizer::{StandIn, grant};
+use leases_guard::authorizer::{Manner, StandIn, grant};
 use leases_guard::trapping;
 
 const LEASED: (&str, &str) =
@@ -215,6 +215,28 @@ fn on_outage_lease_lives_on_but_not_past_what_was_told() {
     stage.authorizer.script().feed = Some(Ended::Tags(vec![Tag(1)]));
     std::thread::sleep(Duration::from_secs(1));
     assert!(stage.asks("a"));
+}
+
+/// A feed that hangs or answers something else is a feed that is gone.
+#[test]
+fn a_feed_that_hangs_or_answers_nonsense_is_none() {
+    let stage = stage(LEASED.1);
+    let odd = [
+        Manner::Never,
+        Manner::With(""),
+        Manner::With("{}"),
+        Manner::With("\0\u{ffff}"),
+        Manner::With("ended none"),
+    ];
+    for manner in odd {
+        stage.authorizer.script().manner = Manner::Well;
+        stage.until("leases count", |stage| !stage.asks("a"));
+        stage.authorizer.script().manner = manner;
+        std::thread::sleep(Duration::from_secs(1));
+        assert!(stage.asks("a") && stage.asks("a"), "{manner:?}: a lease counts");
+    }
+    stage.authorizer.script().manner = Manner::Well;
+    stage.until("leases count again", |stage| !stage.asks("a"));
 }
 
 #[test]

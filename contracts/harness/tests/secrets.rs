@@ -2,10 +2,12 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use harness::tokens::DEMO_TENANT;
 use harness::wire::Request;
-use harness::{Backend, Edge, RabbitMq};
+use harness::{Backend, Edge, Part, RabbitMq, Redis};
 
 /// What a reader of the audit's queue gets.
 fn queued(url: &str) -> String {
@@ -165,4 +167,231 @@ fn no_secret_is_in_any_log_or_interface() {
             assert!(!text.contains(value.as_str()), "{what} is in {place}");
         }
     }
+}
+
+/// The bytes of everything that is sent to a collector of spans, whatever it is.
+fn collector() -> (std::net::SocketAddr, Arc<Mutex<Vec<u8>>>) {
+    let received = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&received);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it listens");
+    listener.set_nonblocking(true).expect("a listener can be polled");
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async move {
+            let router = axum::Router::new().fallback(move |body: axum::body::Bytes| {
+                kept.lock().expect("nobody panicked").extend(&body);
+                async { [("content-type", "application/grpc"), ("grpc-status", "0")] }
+            });
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+            axum::serve(listener, router).await.expect("it serves");
+        });
+    });
+    (address, received)
+}
+
+const LEGACY_KEY: &str =
+    "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJCrze8SNFZ4kA";
+const HMAC_SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+/// A session as the legacy signs it, with a key that only its Redis has.
+fn legacy_token() -> String {
+    let now = harness::tokens::now();
+    let claims = serde_json::json!({
+        "sub": "access", "iss": "legacy", "iat": now - 10, "exp": now + 1_000, "_a": true,
+        "id": "0192d3c0-0000-4000-8000-0000000000cc", "user_id": "00000000-0000-7000-8000-0000000000d0",
+    });
+    let header = harness::tokens::base64url(br#"{"typ":"JWT","alg":"HS256"}"#);
+    let signed = format!("{header}.{}", harness::tokens::base64url(claims.to_string().as_bytes()));
+    let key = jsonwebtoken::EncodingKey::from_secret(LEGACY_KEY.as_bytes());
+    let tag = jsonwebtoken::crypto::sign(signed.as_bytes(), &key, jsonwebtoken::Algorithm::HS256);
+    format!("{signed}.{}", tag.expect("it can be signed"))
+}
+
+/// Session cookie, bearer token, API key, signature, service token, a service's own assertion, and a session of the
+/// legacy's: each accepted and each refused, and then looked for in every log, every interface, the spans, and whatever
+/// `cutover explain` prints.
+#[test]
+fn no_credential_of_any_kind_is_told_anywhere() {
+    let (spans_to, spans) = collector();
+    let mut redis = Redis::start();
+    redis_set(&redis, "s:0192d3c0-0000-4000-8000-0000000000cc", LEGACY_KEY);
+    let backend = Backend::plain();
+    let verify = format!("{{ redis: {{ url: \"{}\", key_prefix: \"s:\", timeout_ms: 150 }} }}", redis.url());
+    let sections = format!(
+        "signatures: {{ keys: \"${{CUTOVER_HOME}}/keys/signing-keys.yaml\", skew_seconds: 1 }}
+api_keys: {{ file: \"${{CUTOVER_HOME}}/api-keys.jsonl\" }}
+service_tokens: {{ issuer: \"https://auth.test\", keys: \"${{CUTOVER_HOME}}/keys/service-token.jwks.json\" }}
+legacy_sessions: {{ cookie: old_token, tenant: {DEMO_TENANT}, role: 1, verify: {verify} }}
+
+policies:
+  sync: {{ kind: signed, keys: [partner], addresses: [127.0.0.1/32] }}
+  any: {{ kind: session, accept: [session, api-key, legacy-session] }}
+  reading: {{ kind: internal, permissions: [users.read] }}
+"
+    );
+    let mut edge = Edge::dev()
+        .every_backend(backend.address())
+        .replace("policies:\n", &sections)
+        .replace("keys/auth.jwks.json\" }", "keys/auth.jwks.json\", permissions: [users.read] }")
+        .replace(
+            "routes:\n",
+            "routes:
+  - { name: sync, host: api, prefix: /sync, policy: sync, to: users, answers: users }
+  - { name: any, host: api, prefix: /any, policy: any, to: users, answers: users }
+  - { name: reading, host: service, prefix: /_/reading, policy: reading, to: users, answers: users }
+",
+        )
+        .variable("RUST_LOG", "debug,authz_service=trace")
+        .variable("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://{spans_to}"))
+        .without(Part::Authz)
+        .start();
+    let write = |name: &str, text: &str| {
+        let path = edge.home().join(name);
+        std::fs::write(&path, text).expect("the home is writable");
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .expect("it is ours");
+        path.display().to_string()
+    };
+    let secret = write("keys/partner.secret", HMAC_SECRET);
+    let list = "keys:\n  partner: { service: partner, alg: hmac-sha256, secrets: [partner.secret] }\n";
+    let _ = write("keys/signing-keys.yaml", list);
+    let made = edge.cutover(&["apikey", "--json", "new", "--client", "nightly", "--tenant", DEMO_TENANT]);
+    let made: serde_json::Value = serde_json::from_str(&made).expect("it prints JSON");
+    let key = made["key"].as_str().expect("a key has a text").to_owned();
+    edge.start(Part::Authz);
+    edge.wait_until_ready();
+
+    let at = |name: &str| edge.home().join("keys").join(name);
+    let now = clock::Clock::now(&clock::SystemClock);
+    let issuer =
+        identity::service_token::Issuer::from_file("https://auth.test", "dev", &at("service-token.pem"));
+    let token = identity::service_token::ServiceToken {
+        service: "auth".parse().expect("a name"),
+        permissions: vec!["users.read".to_owned()],
+        tenant: None,
+    };
+    let issuer = issuer.expect("`cutover keys` made the key");
+    let service = issuer.issue(&token, "id", Duration::from_secs(600), now).expect("it can be signed");
+    let signer = identity::assertion::Signer::from_file("auth", &at("auth.pem")).expect("a key");
+    let caller = identity::Caller::Service("auth".parse().expect("a name"));
+    let assertion = signer.sign(&caller, "dev", now).expect("it can be signed");
+    let session = edge.mint().good(1);
+    let legacy = legacy_token();
+
+    // A text that is refused, made of a good one.
+    let spoilt = |text: &str| {
+        let (head, tail) = text.split_at(text.len() - 10);
+        let (head, middle) = head.split_at(head.len() - 10);
+        format!("{head}{}{tail}", middle.chars().rev().collect::<String>())
+    };
+    let mut told = BTreeMap::new();
+    let mut secrets: Vec<(String, String)> = vec![("the secret of a key".to_owned(), HMAC_SECRET.to_owned())];
+    secrets.push(("the key of a legacy session".to_owned(), LEGACY_KEY.to_owned()));
+    let bearer = |token: &str| ("authorization", format!("Bearer {token}"));
+    let service_listener = edge.address("EDGE_SERVICE_ADDRESS");
+    let mut statuses = Vec::new();
+    for (kind, credential, path) in [
+        ("a session cookie", ("cookie", format!("madome_access_token={session}")), "/any"),
+        ("a bearer token", bearer(&session), "/any"),
+        ("an API key", ("x-api-key", key), "/any"),
+        ("a legacy session", ("cookie", format!("old_token={legacy}")), "/any"),
+        ("a service token", bearer(&service), "/_/reading/x"),
+        ("an assertion", bearer(&assertion), "/_/reading/x"),
+    ] {
+        let (name, value) = credential;
+        for (manner, value) in [("good", value.clone()), ("spoilt", spoilt(&value))] {
+            let internal = path.starts_with("/_");
+            let to = if internal { service_listener } else { edge.public() };
+            let answer =
+                Request::new(to, "GET", path).host("api.dev-domain.test").header(name, &value).send();
+            statuses.push((kind, manner, answer.status));
+            // The end of a signature, or of a secret.
+            let secret = value.get(value.len() - 30..).unwrap_or_default().to_owned();
+            secrets.push((format!("{kind}, {manner}"), secret));
+            if kind != "a bearer token" {
+                secrets.extend(
+                    value.split('.').nth(1).map(|part| (format!("the payload of {kind}"), part.to_owned())),
+                );
+            }
+            let file = edge.file().display().to_string();
+            let (request, header) =
+                (format!("GET http://api.dev-domain.test{path}"), format!("{name}: {value}"));
+            let listener = if internal { "service" } else { "public" };
+            let arguments = ["explain", &file, &request, "-H", &header, "--listener", listener];
+            told.insert(format!("explain of {kind}, {manner}"), edge.cutover(&arguments));
+        }
+    }
+    let url = format!("http://{}/sync/x", edge.public());
+    // What was signed before the memory of nonces began is nobody's to judge; a second is the tolerance.
+    std::thread::sleep(Duration::from_secs(3));
+    for manner in ["good", "spoilt"] {
+        let printed = edge.cutover(&[
+            "sign",
+            "--key",
+            "partner",
+            "--secret-file",
+            &secret,
+            "--host",
+            "api.dev-domain.test",
+            "GET",
+            &url,
+        ]);
+        let mut request = edge.get("/sync/x").host("api.dev-domain.test");
+        for line in printed.lines() {
+            let (name, value) = line.split_once(": ").expect("a header line");
+            let value = if manner == "spoilt" && name == "signature" {
+                value.replace(":", ":A")
+            } else {
+                value.to_owned()
+            };
+            if name == "signature" {
+                let inside = value.trim_start_matches("sig=:").trim_end_matches([':', 'A', '=']).to_owned();
+                secrets.push((format!("a signature, {manner}"), inside));
+            }
+            request = request.header(name, value);
+        }
+        statuses.push(("a signature", manner, request.send().status));
+    }
+    for (kind, manner, status) in statuses {
+        assert_eq!(status, if manner == "good" { 200 } else { 401 }, "{kind}, {manner}");
+    }
+
+    let _ = edge.access_log(14);
+    // Metrics are shown for a while after the spans have left.
+    let until = Instant::now() + Duration::from_secs(30);
+    let sent = || String::from_utf8_lossy(&spans.lock().expect("nobody panicked")).into_owned();
+    while !["signature_malformed", "legacy_bad_signature", "api_key_wrong_secret"]
+        .iter()
+        .all(|code| sent().contains(code))
+    {
+        assert!(Instant::now() < until, "the spans tell nothing: {}", sent());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    told.insert("spans".to_owned(), sent());
+    told.extend(everything_told(&edge));
+    for (place, proof) in [
+        ("authz.log", "legacy_bad_signature"),
+        ("access.json", "api_key_wrong_secret"),
+        ("audit.jsonl", "service_call"),
+        ("AUTHZ_ADMIN_ADDRESS /decisions?limit=10000", "signature_malformed"),
+        ("AUTHZ_ADMIN_ADDRESS /metrics", "api_key_wrong_secret"),
+        ("explain of an API key, good", "allowed"),
+    ] {
+        assert!(told.get(place).is_some_and(|text| text.contains(proof)), "{place} tells no {proof}");
+    }
+    for (place, text) in &told {
+        for (what, value) in &secrets {
+            assert!(value.len() >= 20, "{what} is too short to look for: {value:?}");
+            assert!(!text.contains(value.as_str()), "{what} is in {place}");
+        }
+    }
+    redis.process().signal(harness::Signal::Terminate);
+}
+
+/// Puts a value into a store of a test.
+fn redis_set(redis: &Redis, key: &str, value: &str) {
+    let port = redis.url().rsplit(':').next().unwrap_or_default().trim_end_matches('/').to_owned();
+    let done = std::process::Command::new("redis-cli").args(["-p", &port, "set", key, value]).output();
+    assert!(done.expect("redis-cli is there").status.success());
 }

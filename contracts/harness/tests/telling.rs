@@ -208,3 +208,74 @@ fn rabbitmq_gets_the_audit_through_a_pause_and_a_crash_and_no_request_waits_for_
     until_arrived(&[last]);
     assert!(!edge.part(Part::Authz).log().contains("guest:guest"), "the broker's password is in the log");
 }
+
+/// A queue that somebody removed is made and bound again; one that takes nothing more refuses events, which wait and are
+/// published once it does. No request waits meanwhile, and nothing is lost.
+#[test]
+fn a_queue_that_is_removed_or_refuses_costs_no_event_and_no_request() {
+    use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
+    use lapin::types::{AMQPValue, FieldTable};
+    let broker = RabbitMq::start();
+    let backend = Backend::plain();
+    let edge = Edge::dev().every_backend(backend.address()).variable("AMQP_URL", &broker.url()).start();
+    let url = broker.url();
+    // Removes the queue, and puts one in its place that refuses everything.
+    let remove = |refusing: bool| {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(async {
+            let connection = lapin::Connection::connect(&url, lapin::ConnectionProperties::default())
+                .await
+                .expect("the broker takes connections");
+            let channel = connection.create_channel().await.expect("a channel");
+            channel
+                .queue_delete("coder.audit".into(), QueueDeleteOptions::default())
+                .await
+                .expect("it can be removed");
+            if refusing {
+                let mut arguments = FieldTable::default();
+                arguments.insert("x-max-length".into(), AMQPValue::LongInt(0));
+                arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+                let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+                channel
+                    .queue_declare("coder.audit".into(), options, arguments)
+                    .await
+                    .expect("it can be declared");
+                channel
+                    .queue_bind(
+                        "coder.audit".into(),
+                        "coder.audit".into(),
+                        "#".into(),
+                        lapin::options::QueueBindOptions::default(),
+                        FieldTable::default(),
+                    )
+                    .await
+                    .expect("it can be bound");
+            }
+        });
+    };
+    let ask = |number: usize| {
+        let id = format!("01932c07-0000-7000-8000-{number:012}");
+        let asked = Instant::now();
+        assert_eq!(edge.get("/books").header("x-request-id", &id).send().status, 401);
+        assert!(asked.elapsed() < Duration::from_secs(5), "a request waited for the broker");
+        id
+    };
+    let mut arrived: Vec<String> = Vec::new();
+    let mut until_arrived = |ids: &[String], what: &str| {
+        eventually(what, || {
+            let events = taken(&url).into_iter();
+            arrived.extend(events.filter_map(|event| Some(event["request_id"].as_str()?.to_owned())));
+            ids.iter().all(|id| arrived.contains(id))
+        });
+    };
+    until_arrived(&[ask(0)], "the first event arrives");
+    remove(false);
+    let after: Vec<_> = (1..10).map(ask).collect();
+    until_arrived(&after, "the queue is made again");
+    remove(true);
+    let refused: Vec<_> = (10..20).map(ask).collect();
+    std::thread::sleep(Duration::from_secs(2));
+    remove(false);
+    until_arrived(&refused, "what was refused is published");
+    assert_eq!(metric(&edge, "authz_audit_dropped_total{sink=\"amqp\"}"), 0);
+}

@@ -295,10 +295,10 @@ fn verifier(
 
 fn store(context: Context<'_>, node: &Node, patience: Option<Duration>) -> Option<LegacyStore> {
     let mut fields = Fields::of(context, node, "`redis`");
-    let mend = "write redis://host:port, a password best as ${NAME}";
+    let mend = "write redis://host:port (rediss:// with TLS), a password best as ${NAME}";
     let url = fields.required("url", mend).and_then(|n| {
         let text: String = reader::parsed(context, n, "`url`", mend)?;
-        if text.starts_with("redis://") {
+        if text.starts_with("redis://") || text.starts_with("rediss://") {
             return Some(RedisUrl(text));
         }
         context.faults.report(n.place, "`url` of `redis` does not begin with redis://", mend);

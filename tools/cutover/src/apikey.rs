@@ -11,7 +11,7 @@ use clock::Clock;
 use identity::Role;
 use serde_json::{Value, json};
 
-use crate::cli::{ApiKeyArguments, ApiKeyCommand, DONE, FOUND, NewApiKey, exit};
+use crate::cli::{ApiKeyArguments, ApiKeyCommand, DONE, FOUND, INVALID, NewApiKey, exit};
 
 const DAY_SECONDS: u64 = 86_400;
 
@@ -43,7 +43,12 @@ pub fn main(arguments: &ApiKeyArguments, clock: &dyn Clock) -> ExitCode {
         }
         Err(error) => {
             eprintln!("{error}");
-            exit(FOUND)
+            exit(match error {
+                ApiKeyError::File(FileError::Content { .. }) => INVALID,
+                ApiKeyError::File(FileError::Io { .. })
+                | ApiKeyError::Randomness(_)
+                | ApiKeyError::NoSuchKey { .. } => FOUND,
+            })
         }
     }
 }

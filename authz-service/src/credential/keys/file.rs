@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use clock::Clock;
+use clock::{Clock, UnixTime};
 
 use crate::credential::keys::{KeyFormat, KeyRing};
-use crate::source::{Reloads, Source, WatchedFile};
+use crate::source::{Hanging, Reloads, Source, WatchedFile};
 
 /// A key set has a few kilobytes; more is somebody else's file.
 const MAX_BYTES: u64 = 262_144;
@@ -36,15 +36,15 @@ impl KeyFile {
     }
 
     fn fail(&self, what: &str) {
-        let path = self.file.path().display().to_string();
-        if self.ring.note_trouble(format!("{path}: {what}"), self.clock.now()) {
-            self.reloads.failed.inc();
-            tracing::error!(
-                file = path,
-                what,
-                "session keys not loaded; `cutover keys` makes the missing ones"
-            );
-        }
+        note(&self.ring, self.file.path(), what, self.clock.now(), &self.reloads);
+    }
+}
+
+fn note(ring: &KeyRing, path: &Path, what: &str, now: UnixTime, reloads: &Reloads) {
+    let path = path.display().to_string();
+    if ring.note_trouble(format!("{path}: {what}"), now) {
+        reloads.failed.inc();
+        tracing::error!(file = path, what, "session keys not loaded; `cutover keys` makes the missing ones");
     }
 }
 
@@ -70,5 +70,11 @@ impl Source for KeyFile {
             },
             Err(error) => self.fail(&error.to_string()),
         }
+    }
+
+    fn hanging(&self) -> Option<Hanging> {
+        let (path, ring) = (self.file.path().to_owned(), Arc::clone(&self.ring));
+        let (clock, reloads) = (Arc::clone(&self.clock), self.reloads.clone());
+        Some(Box::new(move |what| note(&ring, &path, what, clock.now(), &reloads)))
     }
 }

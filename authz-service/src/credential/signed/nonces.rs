@@ -54,7 +54,7 @@ pub enum Nonces {
     /// In this process.
     Embedded(Embedded),
     /// In Redis, for every replica.
-    Redis(Redis),
+    Redis(Box<Redis>),
 }
 
 impl Nonces {
@@ -69,7 +69,7 @@ impl Nonces {
     /// # Errors
     /// When the address is not one of a Redis.
     pub fn redis(url: &str, edge: &str) -> Result<Self, String> {
-        Redis::new(url, edge).map(Self::Redis)
+        Redis::new(url, edge).map(|redis| Self::Redis(Box::new(redis)))
     }
 
     /// Begins to remember, where that is somebody else's business, and tries until that has worked.

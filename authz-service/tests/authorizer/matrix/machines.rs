@@ -31,7 +31,7 @@ const ROUTES: [(&str, &str, &str, &str); 4] = [
     ("me", "signed-in", "public", "anybody signed in"),
 ];
 
-fn edge(home: &Home) -> impl Fn(String) -> String + use<> {
+pub(crate) fn edge(home: &Home) -> impl Fn(String) -> String + use<> {
     let at = home.path().to_str().unwrap().to_owned();
     move |edge: String| {
         edge.replacen(
@@ -66,7 +66,7 @@ policies:
 }
 
 /// A home with the keys of signers and of the issuer of service tokens.
-fn home() -> Home {
+pub(crate) fn home() -> Home {
     let home = Home::new();
     let key = Ed25519::generate(&home.at("tokens.pem"));
     home.write("tokens.jwks.json", &key.jwks());
@@ -92,9 +92,9 @@ fn nonce() -> String {
 
 /// A request that a partner signs.
 #[derive(Clone)]
-struct Signed {
-    created: u64,
-    nonce: Option<String>,
+pub(crate) struct Signed {
+    pub(crate) created: u64,
+    pub(crate) nonce: Option<String>,
     key: &'static str,
     secret: &'static str,
     covered: Vec<&'static str>,
@@ -107,7 +107,7 @@ struct Signed {
 }
 
 impl Signed {
-    fn good() -> Self {
+    pub(crate) fn good() -> Self {
         Self {
             created: THEN,
             nonce: None,
@@ -121,13 +121,13 @@ impl Signed {
         }
     }
 
-    fn with(change: impl FnOnce(&mut Self)) -> Self {
+    pub(crate) fn with(change: impl FnOnce(&mut Self)) -> Self {
         let mut signed = Self::good();
         change(&mut signed);
         signed
     }
 
-    fn offer(&self, check: Check) -> Check {
+    pub(crate) fn offer(&self, check: Check) -> Check {
         let message = Message {
             method: "POST",
             target: TARGET,

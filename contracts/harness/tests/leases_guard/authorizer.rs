@@ -24,12 +24,26 @@ pub(crate) struct Script {
     pub(crate) feed: Option<Ended>,
     /// Answers with this revision in place of the asked one.
     pub(crate) revision: Option<String>,
+    /// What becomes of the questions for the feed.
+    pub(crate) manner: Manner,
     /// How many checks it was asked.
     pub(crate) checks: usize,
     /// How many times the feed was asked for.
     pub(crate) asked: usize,
     /// What was reported.
     pub(crate) spent: Vec<Spent>,
+}
+
+/// How the feed is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// As the script says.
+    #[default]
+    Well,
+    /// Not at all.
+    Never,
+    /// With these words.
+    With(&'static str),
 }
 
 #[derive(Clone)]
@@ -66,7 +80,14 @@ impl StandIn {
                 lease::PATH,
                 axum::routing::post(move |body: String| {
                     let feed = feed.clone();
-                    async move { feed.tell(&body) }
+                    async move {
+                        let manner = feed.script().manner;
+                        match manner {
+                            Manner::Well => feed.tell(&body),
+                            Manner::Never => std::future::pending().await,
+                            Manner::With(words) => (StatusCode::OK, words.to_owned()),
+                        }
+                    }
                 }),
             );
         let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");

@@ -107,7 +107,7 @@ async fn a_person_who_is_gone_uses_the_code_up() {
 }
 
 #[tokio::test]
-async fn nobody_is_mistaken_for_absent_when_the_users_service_is_down() {
+async fn nobody_is_mistaken_for_absent_when_the_users_service_is_down_or_stuck() {
     let mut app = TestApp::new().await;
     app.people.set_raw("broken@example.com", json!("not an account"));
     assert_eq!(app.request_code("broken@example.com").await, Answer::text(500, "Internal server error"));
@@ -117,4 +117,13 @@ async fn nobody_is_mistaken_for_absent_when_the_users_service_is_down() {
     let down = auth::app(&app.settings, std::sync::Arc::new(app.clock.clone())).await.unwrap();
     app.router = auth::routes::router(down);
     assert_eq!(app.request_code(DEMO_EMAIL).await, Answer::text(500, "Internal server error"));
+    // One that takes connections and says nothing.
+    let mute = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    app.settings.service_edge_url = format!("http://{}", mute.local_addr().unwrap());
+    let stuck = auth::app(&app.settings, std::sync::Arc::new(app.clock.clone())).await.unwrap();
+    app.router = auth::routes::router(stuck);
+    let asked = std::time::Instant::now();
+    assert_eq!(app.request_code(DEMO_EMAIL).await, Answer::text(500, "Internal server error"));
+    let waited = asked.elapsed();
+    assert!((1..8).contains(&waited.as_secs()), "two seconds are the patience, not {waited:?}");
 }

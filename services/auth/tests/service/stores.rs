@@ -113,3 +113,33 @@ async fn postgresql() {
     let postgres = PrivatePostgres::start();
     races_have_one_winner(TestApp::on(Some(postgres.url())).await).await;
 }
+
+/// A database that is killed is 500 for what needs it, one that stands still too, within the time that a request has;
+/// either is used again once it is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_gone_or_stuck_is_500_and_is_used_again() {
+    let postgres = PrivatePostgres::start();
+    let app = TestApp::on(Some(postgres.url())).await;
+    assert_eq!(app.request_code(DEMO_EMAIL).await.status, 201);
+    postgres.kill();
+    assert_eq!(app.request_code(DEMO_EMAIL).await.status, 500);
+    postgres.restart();
+    let back = async |what: &str| {
+        for _ in 0..300 {
+            if app.request_code(DEMO_EMAIL).await.status == 201 {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        panic!("{what}: never used again");
+    };
+    back("killed").await;
+    postgres.freeze(true);
+    let asked = std::time::Instant::now();
+    let answer = tokio::time::timeout(std::time::Duration::from_secs(30), app.request_code(DEMO_EMAIL)).await;
+    postgres.freeze(false);
+    let answer = answer.expect("a request has an end");
+    assert!(answer.status >= 500, "{answer:?}");
+    assert!(asked.elapsed() < std::time::Duration::from_secs(12), "{:?}", asked.elapsed());
+    back("frozen").await;
+}

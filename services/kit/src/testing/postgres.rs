@@ -40,20 +40,42 @@ impl PrivatePostgres {
         // Another process may take the port before PostgreSQL does; then it is another port's turn.
         for _ in 0..5 {
             let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-            let options = format!("-h 127.0.0.1 -p {port} -k '' -c fsync=off -c shared_buffers=16MB");
-            let started = command(&binaries, "pg_ctl")
-                .arg("start")
-                .args(["--wait", "--silent", "--log=/dev/null", "-D"])
-                .arg(&data)
-                .arg("-o")
-                .arg(options)
-                .status()
-                .unwrap();
-            if started.success() {
+            if launch(&binaries, &data, port) {
                 return Self { binaries, directory, port };
             }
         }
         panic!("PostgreSQL did not start on five different ports");
+    }
+
+    /// Ends it as a crash does. [`restart`](Self::restart) brings it back with what it had.
+    pub fn kill(&self) {
+        let mut stop = command(&self.binaries, "pg_ctl");
+        run(stop.args(["stop", "--mode=immediate", "--silent", "-D"]).arg(self.data()));
+    }
+
+    /// Starts it again at the same address.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn restart(&self) {
+        assert!(launch(&self.binaries, &self.data(), self.port), "PostgreSQL does not start again");
+    }
+
+    /// Lets it stand still, or go on: the server and all that serve its connections.
+    pub fn freeze(&self, frozen: bool) {
+        let signal = if frozen { "-STOP" } else { "-CONT" };
+        let file = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
+        let server = file.lines().next().unwrap_or_default().to_owned();
+        let children = std::fs::read_to_string(format!("/proc/{server}/task/{server}/children")).unwrap();
+        let all = std::iter::once(server.as_str()).chain(children.split_whitespace());
+        for process in all {
+            // One that has just ended needs no signal.
+            let _ = Command::new("kill").args([signal, process]).status().unwrap();
+        }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
     }
 
     /// A `DATABASE_URL`.
@@ -66,10 +88,17 @@ impl PrivatePostgres {
 impl Drop for PrivatePostgres {
     fn drop(&mut self) {
         let mut stop = command(&self.binaries, "pg_ctl");
-        stop.args(["stop", "--mode=immediate", "--silent", "-D"]).arg(self.directory.path().join("data"));
+        stop.args(["stop", "--mode=immediate", "--silent", "-D"]).arg(self.data());
         // A panic while dropping would hide why the test failed.
         drop(stop.status());
     }
+}
+
+fn launch(binaries: &Path, data: &Path, port: u16) -> bool {
+    let options = format!("-h 127.0.0.1 -p {port} -k '' -c fsync=off -c shared_buffers=16MB");
+    let mut start = command(binaries, "pg_ctl");
+    start.arg("start").args(["--wait", "--silent", "--log=/dev/null", "-D"]).arg(data).arg("-o").arg(options);
+    start.status().unwrap().success()
 }
 
 fn binaries() -> PathBuf {

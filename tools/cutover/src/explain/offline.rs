@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use authz_service::check::CheckInput;
 use authz_service::decision::Decision;
+use authz_service::policy::Who;
 use authz_service::startup::{self, Needs};
 use authz_service::telling::Record;
+use authz_service::telling::stage::{Stage, Step};
 use clock::{Clock, SystemClock};
 use edge_config::edge::{Exposure, Policy, Route};
 use edge_config::{Edge, Environment, Match, route_of};
@@ -48,6 +50,9 @@ pub(super) fn explain(
         Ok(forms) => forms.iter().map(|form| String::from_utf8_lossy(form).into_owned()).collect::<Vec<_>>(),
         Err(fault) => vec![fault.to_string()],
     };
+    // Every step of a reading leaves the path as long as it was or makes it shorter: the shortest has them all behind it.
+    let canonical = readings.iter().rev().min_by_key(|reading| reading.len()).cloned().unwrap_or_default();
+    told.insert("canonical".to_owned(), canonical.into());
     told.insert("readings".to_owned(), readings.into());
 
     // Envoy refuses these before any filter runs: `headers_with_underscores_action: REJECT_REQUEST`.
@@ -94,6 +99,7 @@ pub(super) fn explain(
     told.insert("route".to_owned(), route.name.clone().into());
     told.insert("policy".to_owned(), policy(&edge, route).into());
     told.insert("backend".to_owned(), route.destination.to_string().into());
+    told.insert("limits".to_owned(), route.limits.clone().into());
     if matches!(edge.policies.get(&route.policy), Some(Policy::Public)) && route.limits.is_empty() {
         told.insert("decision".to_owned(), "none: the route is public".into());
         told.insert("answer".to_owned(), passed(&route.destination.to_string(), &[]));
@@ -171,8 +177,18 @@ fn decide(
             told.insert(field.to_owned(), value.clone());
         }
     }
-    if let Some(person) = verdict.person() {
-        told.insert("role".to_owned(), person.role.to_string().into());
+    let role = match &verdict.who {
+        Who::Person(person) => Some(person.role),
+        // A client without a role has less than any.
+        Who::Client(client) => client.role,
+        Who::Anyone | Who::Service(_) => None,
+    };
+    if let Some(role) = role {
+        told.insert("role".to_owned(), role.to_string().into());
+    }
+    let of = |step: &Step| (step.stage == Stage::Credential).then(|| step.outcome.to_string());
+    if let Some(outcome) = record.stages().iter().find_map(of) {
+        told.insert("credential".to_owned(), outcome.into());
     }
     told.insert("stages".to_owned(), serde_json::to_value(record.stages()).map_err(|e| e.to_string())?);
     let shown = match (&verdict.decision, verdict.answer()) {

@@ -1,0 +1,101 @@
+//! What the documents name exists: a table whose last column is `test` names tests that are there, so that a promise
+//! cannot lose its test unnoticed.
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Every file below `directory` with this extension, build results and tools aside.
+fn files(directory: &Path, extension: &str, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(directory).expect("it can be listed").flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        if path.is_dir() {
+            if !name.starts_with('.') && name != "target" && name != "node_modules" {
+                files(&path, extension, found);
+            }
+        } else if path.extension().is_some_and(|e| e == extension) {
+            found.push(path);
+        }
+    }
+}
+
+/// The names of all tests: functions that follow an attribute `test`, or stand in a `proptest!`.
+fn tests() -> BTreeSet<String> {
+    let mut sources = Vec::new();
+    files(&harness::repository(), "rs", &mut sources);
+    let mut names = BTreeSet::new();
+    for source in sources {
+        let text = std::fs::read_to_string(&source).expect("it is readable");
+        let mut is_test = false;
+        for line in text.lines().map(str::trim) {
+            if line.starts_with("#[") && line.contains("test") && !line.contains("cfg(") {
+                is_test = true;
+            } else if let Some(rest) = line.strip_prefix("async fn ").or_else(|| line.strip_prefix("fn ")) {
+                if is_test && let Some((name, _)) = rest.split_once('(') {
+                    names.insert(name.to_owned());
+                }
+                is_test = false;
+            }
+        }
+    }
+    names
+}
+
+/// The names in the column `test` of every table in `text`.
+fn named(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut is_named = false;
+    for line in text.lines().map(str::trim) {
+        let Some(row) = line.strip_prefix('|').and_then(|line| line.strip_suffix('|')) else {
+            is_named = false;
+            continue;
+        };
+        let last = row.rsplit('|').next().unwrap_or_default().trim();
+        if last == "test" {
+            is_named = true;
+        } else if is_named {
+            let quoted = last.split('`').skip(1).step_by(2);
+            names.extend(quoted.map(|name| name.rsplit("::").next().unwrap_or(name).to_owned()));
+        }
+    }
+    names
+}
+
+#[test]
+fn every_test_that_a_document_names_is_there() {
+    let tests = tests();
+    let mut documents = Vec::new();
+    files(&harness::repository().join("docs"), "md", &mut documents);
+    documents.push(harness::repository().join("ARCHITECTURE.md"));
+    let mut count = 0;
+    let mut missing = Vec::new();
+    for document in documents {
+        let text = std::fs::read_to_string(&document).expect("it is readable");
+        for name in named(&text) {
+            count += 1;
+            if !tests.contains(&name) {
+                missing.push(format!("{}: {name}", document.display()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "named and not there:\n{}", missing.join("\n"));
+    assert!(count > 100, "{count} names: the tables are not found any more");
+}
+
+/// In a table about dependencies no row goes without a test.
+#[test]
+fn every_row_about_a_dependency_names_a_test() {
+    let text =
+        std::fs::read_to_string(harness::repository().join("ARCHITECTURE.md")).expect("it is readable");
+    let (_, section) = text.split_once("## When something is gone").expect("the section is there");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let rows: Vec<_> = section.lines().filter(|line| line.starts_with('|')).skip(2).collect();
+    assert!(rows.len() > 30, "{} rows", rows.len());
+    let bare: Vec<_> = rows.iter().filter(|row| !named_in_last(row)).collect();
+    assert!(bare.is_empty(), "without a test: {bare:#?}");
+}
+
+fn named_in_last(row: &str) -> bool {
+    row.trim_end_matches('|').rsplit('|').next().is_some_and(|last| last.contains('`'))
+}
