@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -117,7 +118,7 @@ pub async fn serve(
     let http = axum::serve(listeners.admin, admin.router());
     let http = http.with_graceful_shutdown(ended(ending.subscribe()));
 
-    let serving = async { tokio::try_join!(async { Ok(grpc.await) }, http.into_future()).map(|_| ()) };
+    let serving = async { tokio::try_join!(grpc.map(Ok), http.into_future()).map(|_| ()) };
     tokio::pin!(serving);
     let outcome = tokio::select! {
         outcome = &mut serving => outcome,

@@ -212,6 +212,7 @@ fn between_two_tries_passes_the_pause_that_is_said() {
     assert_eq!(edge.get("/open").send().status, 503);
     assert!(from.elapsed() > Duration::from_millis(500), "tried again without a pause: {:?}", from.elapsed());
     assert_eq!(edge.envoy_stat("cluster.backend-legacy.upstream_rq_retry"), Some(3));
+}
 
 /// ATTACKS G 107: a backend that hangs up, breaks off, answers 5xx or is too slow has had the request, and nobody knows
 /// what it did with it: it is never sent a second time. (What never arrived may be, see above.)

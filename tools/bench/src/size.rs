@@ -46,16 +46,14 @@ pub(crate) fn routes(
         COUNTS.iter().zip(&measured).map(|(routes, all)| Point::of(*routes, few, all)).collect();
     let mut said = vec!["routes, and what a request costs with so many, as a share of 10:".to_owned()];
     said.extend(curve.iter().map(Point::line));
-    let most = curve.last().map(Point::figures).unwrap_or_default();
-    Finding {
-        key: "routes",
-        said,
-        figures: json!({
-            "few": COUNTS.first(), "many": COUNTS.last(),
-            "cost": most["cost"], "envoy_cost": most["envoy_cost"], "authorizer_cost": most["authorizer_cost"],
-            "curve": curve.iter().map(Point::figures).collect::<Vec<_>>(),
-        }),
-    }
+    let cost = |figure: fn(&Point) -> f64| curve.last().map(|most| rounded(figure(most)));
+    let figures = json!({
+        "few": COUNTS.first(), "many": COUNTS.last(),
+        "cost": cost(|most| most.time), "envoy_cost": cost(|most| most.envoy),
+        "authorizer_cost": cost(|most| most.authorizer),
+        "curve": curve.iter().map(Point::figures).collect::<Vec<_>>(),
+    });
+    Finding { key: "routes", said, figures }
 }
 
 /// One size of the curve, over the smallest one.
