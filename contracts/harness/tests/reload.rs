@@ -84,6 +84,7 @@ fn old_and_new_revisions_are_both_decided_by_their_own_rules_while_envoy_moves_o
 
     // The access log knows which rules decided.
     let new = revision(&edge);
+    let _ = edge.logged("/books", 403);
     let log = edge.access_log(answers.len() + 20);
     let of = |status: u64| {
         let lines = log.iter().filter(|line| line["route"] == "books" && line["status"] == status);

@@ -51,9 +51,7 @@ impl Guard {
             Verdict::Forward(edits) => {
                 for removal in &edits.removals {
                     host::remove_request_header(removal.name)?;
-                    if let Some(rule) = removal.rule {
-                        self.counters.stripped(rule, removal.lines)?;
-                    }
+                    self.counters.stripped(removal.rule, removal.lines)?;
                 }
                 let mint = edits.request_id == RequestId::Mint;
                 let lease = self.leasing.as_mut().zip(edits.lease);

@@ -30,9 +30,8 @@ pub struct Removal<'a> {
     pub name: &'a [u8],
     /// On how many lines it stands there.
     pub lines: u32,
-    /// Which rule reserves it; `None` for a header that Envoy itself wrote, so that its presence says
-    /// nothing about the client.
-    pub rule: Option<RuleIndex>,
+    /// Which rule reserves it.
+    pub rule: RuleIndex,
 }
 
 /// A position in [`Rules::reserved_rules`](crate::Rules::reserved_rules).

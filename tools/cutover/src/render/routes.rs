@@ -35,6 +35,8 @@ pub(super) fn table(edge: &Edge, name: &str, listener: &Listener) -> Value {
     matcher::object([
         ("name", json!(name)),
         ("virtual_hosts", Value::Array(hosts)),
+        // Written by Envoy itself, and no backend's business. The guard leaves it to this line.
+        ("request_headers_to_remove", json!(["x-envoy-external-address"])),
         // `api.example.com:8080` is the same host as `api.example.com`; the header itself goes on unchanged.
         ("ignore_port_in_host_matching", json!(true)),
     ])

@@ -265,6 +265,7 @@ fn forged_headers_are_removed_once_and_counted_by_line() {
         (b"x-forwarded-proto", b"http"),
         (b"x_forwarded_proto", b"https"),
         (b"x-envoy-external-address", b"127.0.0.1"),
+        (b"x_envoy_external_address", b"192.0.2.1"),
         (b"x-madome", b"not ours"),
     ]);
     let rules = rules();
@@ -272,18 +273,18 @@ fn forged_headers_are_removed_once_and_counted_by_line() {
         .removals
         .iter()
         .map(|removal| {
-            let rule = removal.rule.map(|rule| rules.reserved_rules()[RuleIndex::get(rule)].as_str());
+            let rule = rules.reserved_rules()[RuleIndex::get(removal.rule)].as_str();
             (std::str::from_utf8(removal.name).unwrap(), removal.lines, rule)
         })
         .collect();
     assert_eq!(
         removals,
         [
-            ("x-madome-auth-sub", 2, Some("x-madome-*")),
-            ("x-tenant-id", 1, Some("x-tenant-id")),
-            ("X_Madome_Auth_Sub", 1, Some("x-madome-*")),
-            ("x_forwarded_proto", 1, Some("x-forwarded-*")),
-            ("x-envoy-external-address", 1, None),
+            ("x-madome-auth-sub", 2, "x-madome-*"),
+            ("x-tenant-id", 1, "x-tenant-id"),
+            ("X_Madome_Auth_Sub", 1, "x-madome-*"),
+            ("x_forwarded_proto", 1, "x-forwarded-*"),
+            ("x_envoy_external_address", 1, "x-envoy-*"),
         ]
     );
 }
