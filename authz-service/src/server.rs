@@ -114,7 +114,8 @@ pub async fn serve(
     };
 
     let services = Services { checks, health, feeds: feeds.router() };
-    let grpc = connections::serve(listeners.checks, services, ending.subscribe());
+    let service = move |request| services.answer(request);
+    let grpc = connections::serve(listeners.checks, service, ending.subscribe());
     let http = axum::serve(listeners.admin, admin.router());
     let http = http.with_graceful_shutdown(ended(ending.subscribe()));
 

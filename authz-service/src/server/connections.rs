@@ -25,8 +25,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tonic::body::Body;
+use tonic::codegen::BoxFuture;
 use tonic::codegen::http::{Request, Response};
-use tonic::codegen::{BoxFuture, Service};
 
 use super::ended;
 use super::stream::CheckStream;
@@ -53,21 +53,17 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// and asking again at once would only burn a core until it has.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Takes connections from `listener` and answers what is asked over them with `services`, until `ending` says so. Then
+/// What becomes of one request: always an answer.
+pub(super) type Answer = BoxFuture<Response<Body>, Infallible>;
+
+/// Takes connections from `listener` and answers what is asked over them with `service`, until `ending` says so. Then
 /// takes no more, tells every open one to end (GOAWAY), and returns when the last check on them is answered. Dropped
 /// before that, it closes them all.
-pub(super) async fn serve<S>(listener: TcpListener, services: S, ending: watch::Receiver<bool>)
-where
-    S: Service<
-            Request<Body>,
-            Response = Response<Body>,
-            Error = Infallible,
-            Future = BoxFuture<Response<Body>, Infallible>,
-        > + Clone
-        + Send
-        + Sync
-        + 'static,
-{
+pub(super) async fn serve(
+    listener: TcpListener,
+    service: impl Fn(Request<Body>) -> Answer + Clone + Send + Sync + 'static,
+    ending: watch::Receiver<bool>,
+) {
     let mut open = JoinSet::new();
     let mut end = pin!(ended(ending.clone()));
     loop {
@@ -75,7 +71,7 @@ where
             () = &mut end => break,
             taken = listener.accept() => match taken {
                 Ok((stream, _)) => {
-                    open.spawn(answer(stream, services.clone(), ending.clone()));
+                    open.spawn(answer(stream, service.clone(), ending.clone()));
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -102,19 +98,11 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// Everything that is asked over one connection.
-async fn answer<S>(stream: TcpStream, services: S, ending: watch::Receiver<bool>)
-where
-    S: Service<
-            Request<Body>,
-            Response = Response<Body>,
-            Error = Infallible,
-            Future = BoxFuture<Response<Body>, Infallible>,
-        > + Clone,
-{
+async fn answer(stream: TcpStream, service: impl Fn(Request<Body>) -> Answer, ending: watch::Receiver<bool>) {
     // An answer must not wait until the one before is acknowledged. A peer that is gone already is found out about below.
     let _ = stream.set_nodelay(true);
     let begun = Begun::default();
-    let service = service_fn(|request: Request<Incoming>| services.clone().call(request.map(Body::new)));
+    let service = service_fn(|request: Request<Incoming>| service(request.map(Body::new)));
     let connection = http2::Builder::new(begun.clone())
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)

@@ -4,13 +4,13 @@
 //! and boxes each request and each answer once more.
 
 use std::convert::Infallible;
-use std::task::{Context, Poll};
 
 use axum::Router;
 use tonic::body::Body;
+use tonic::codegen::Service;
 use tonic::codegen::http::{Request, Response};
-use tonic::codegen::{BoxFuture, Service};
 
+use super::connections::Answer;
 use crate::envoy::service::Checks;
 
 /// The paths of gRPC's health protocol begin so.
@@ -25,33 +25,21 @@ pub(super) struct Services<H> {
     pub(super) feeds: Router,
 }
 
-impl<H> Service<Request<Body>> for Services<H>
+impl<H> Services<H>
 where
-    H: Service<
-            Request<Body>,
-            Response = Response<Body>,
-            Error = Infallible,
-            Future = BoxFuture<Response<Body>, Infallible>,
-        >,
+    H: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future = Answer> + Clone,
 {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<Response<Body>, Infallible>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        // Every service here is always ready; how many calls are open is bounded by `MAX_STREAMS`.
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    /// The answer to `request`. Every service here is always ready; how many calls are open is bounded for each
+    /// connection.
+    pub(super) fn answer(&self, request: Request<Body>) -> Answer {
         let path = request.uri().path();
         if path.starts_with(HEALTH) {
-            self.health.call(request)
+            self.health.clone().call(request)
         } else if path == lease::PATH {
-            let answer = self.feeds.call(request.map(axum::body::Body::new));
+            let answer = self.feeds.clone().call(request.map(axum::body::Body::new));
             Box::pin(async { answer.await.map(|answer| answer.map(Body::new)) })
         } else {
-            self.checks.call(request)
+            self.checks.clone().call(request)
         }
     }
 }

@@ -5,7 +5,6 @@ use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tower::service_fn;
 
 use super::*;
 
@@ -24,7 +23,7 @@ async fn served() -> Served {
     let (end, ending) = watch::channel(false);
     let gate = Arc::new(Notify::new());
     let waiting = Arc::clone(&gate);
-    let services = service_fn(move |request: Request<Body>| -> BoxFuture<Response<Body>, Infallible> {
+    let service = move |request: Request<Body>| -> Answer {
         let gate = Arc::clone(&waiting);
         Box::pin(async move {
             match request.uri().path() {
@@ -34,8 +33,8 @@ async fn served() -> Served {
             }
             Ok(Response::new(Body::empty()))
         })
-    });
-    let serving = tokio::spawn(serve(listener, services, ending));
+    };
+    let serving = tokio::spawn(serve(listener, service, ending));
     Served { address, gate, end, serving }
 }
 
