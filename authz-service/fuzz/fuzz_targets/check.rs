@@ -114,7 +114,9 @@ fuzz_target!(|input: Input<'_>| {
     };
     let theirs = CheckRequest::decode(wire.as_slice());
     let Ok(question) = Read::decode(wire.as_slice()) else {
-        assert!(theirs.is_err(), "Envoy's own types read it");
+        // Of bytes that nobody wrote, more may be refused than by Envoy's own types: those do not look at the kind of a
+        // field that holds a map. A check that is not read is an error, and Envoy takes that for a refusal.
+        assert!(matches!(input, Input::Wire(_)), "what Envoy writes is read");
         return;
     };
     if let Ok(theirs) = &theirs {
