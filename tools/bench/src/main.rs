@@ -68,7 +68,7 @@ Examples (make bench BENCH=\"…\"):
   --chart docs/performance.svg            measure, then draw the chart
   --from target/bench/latest.json --chart docs/performance.svg   only draw it";
 
-/// What the edge costs: bare Envoy, the edge and the alternatives side by side in one run. Takes about six minutes.
+/// What the edge costs: bare Envoy, the edge and the alternatives side by side in one run. Takes about eight minutes.
 #[derive(Debug, Parser)]
 #[command(after_help = NAMES)]
 struct Arguments {
