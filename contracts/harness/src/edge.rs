@@ -240,6 +240,17 @@ impl Edge {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// What `cutover explain` says of this edge, as JSON.
+    ///
+    /// # Panics
+    /// When it fails, or prints none.
+    #[must_use]
+    pub fn explain(&self, arguments: &[&str]) -> serde_json::Value {
+        let file = self.file.display().to_string();
+        let all = [&["explain", file.as_str()], arguments, &["--json"]].concat();
+        serde_json::from_str(&self.cutover(&all)).expect("it prints JSON")
+    }
+
     /// Renders the edge file (again).
     pub fn render(&self) {
         let file = self.file.display().to_string();

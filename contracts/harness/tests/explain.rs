@@ -1,5 +1,4 @@
 //! `cutover explain` and `cutover agreement` say what the running edge does.
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -13,12 +12,6 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < until, "it never came about that {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
-}
-
-fn explain(edge: &Edge, arguments: &[&str]) -> Value {
-    let file = edge.file().display().to_string();
-    let all = [&["explain", file.as_str()], arguments, &["--json"]].concat();
-    serde_json::from_str(&edge.cutover(&all)).expect("it prints JSON")
 }
 
 #[test]
@@ -69,7 +62,7 @@ fn the_explanation_is_what_the_edge_does() {
                 arguments.extend(["--token-file", &path]);
                 sent = sent.token(token);
             }
-            let told = explain(&edge, &arguments);
+            let told = edge.explain(&arguments);
             let answer = sent.send();
             let expected = told["answer"]["status"].as_u64().unwrap_or(200);
             assert_eq!(u64::from(answer.status), expected, "{kind} {request}: {told:#}");
@@ -107,12 +100,12 @@ fn it_tells_what_is_stripped_and_remembered_and_no_secret() {
     let request = "GET https://api.dev-domain.test/books/../open-graph/1";
     let arguments =
         [request, "--token-file", &path, "-H", "x-tenant-id: forged", "-H", "X-Madome-Auth-Sub: 1"];
-    let told = explain(&edge, &arguments);
+    let told = edge.explain(&arguments);
     assert_eq!(told["answer"]["status"], 400, "another policy under another reading: {told:#}");
 
     let arguments =
         ["GET https://api.dev-domain.test/users/@me", "--token-file", &path, "-H", "x-tenant-id: forged"];
-    let told = explain(&edge, &arguments);
+    let told = edge.explain(&arguments);
     assert_eq!(told["stripped"][0], "x-tenant-id", "{told:#}");
     assert_eq!((&told["route"], &told["reason"]), (&"users-me".into(), &"allowed".into()), "{told:#}");
     assert_eq!(told["policy"], "signed-in (session)");
@@ -235,7 +228,7 @@ policies:
         .start();
     let known = |told: &Value| -> String { told["not_known"].to_string() };
     let post = "POST https://api.dev-domain.test/sync/1";
-    let told = explain(&edge, &[post]);
+    let told = edge.explain(&[post]);
     assert_eq!(told["reason"], "address_not_allowed", "{told:#}");
     for word in ["--client", "--body", "nonces_unavailable"] {
         assert!(known(&told).contains(word), "{word}: {told:#}");
@@ -243,13 +236,13 @@ policies:
     let body = edge.home().join("body");
     std::fs::write(&body, "{}").expect("the home is writable");
     let path = body.display().to_string();
-    let told = explain(&edge, &[post, "--client", "192.0.2.7", "--body", &path]);
+    let told = edge.explain(&[post, "--client", "192.0.2.7", "--body", &path]);
     assert_eq!(told["reason"], "no_credential", "the address is on the list: {told:#}");
     assert!(!known(&told).contains("--client") && !known(&told).contains("--body"), "{told:#}");
-    assert_eq!(explain(&edge, &[post, "--client", "192.0.3.7"])["reason"], "address_not_allowed");
+    assert_eq!(edge.explain(&[post, "--client", "192.0.3.7"])["reason"], "address_not_allowed");
 
-    let told = explain(&edge, &["GET https://api.dev-domain.test/books"]);
+    let told = edge.explain(&["GET https://api.dev-domain.test/books"]);
     assert!(known(&told).contains("limits readers"), "{told:#}");
-    let told = explain(&edge, &["GET https://api.dev-domain.test/users/@me"]);
+    let told = edge.explain(&["GET https://api.dev-domain.test/users/@me"]);
     assert!(told.get("not_known").is_none(), "everything is known here: {told:#}");
 }

@@ -1,17 +1,10 @@
 //! `cutover explain` offline, for every kind of credential: each field that it promises, as text and as JSON.
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 
 use harness::tokens::DEMO_TENANT;
 use harness::{Backend, Edge, Part};
 use serde_json::Value;
-
-fn explain(edge: &Edge, arguments: &[&str]) -> Value {
-    let file = edge.file().display().to_string();
-    let all = [&["explain", file.as_str()], arguments, &["--json"]].concat();
-    serde_json::from_str(&edge.cutover(&all)).expect("it prints JSON")
-}
 
 /// Every field that an explanation promises, for every kind of credential, as JSON and as text.
 #[test]
@@ -169,7 +162,7 @@ policies:
     ];
     for (kind, arguments, fields) in cases {
         let arguments: Vec<&str> = arguments.iter().chain(&forged).map(String::as_str).collect();
-        let told = explain(&edge, &arguments);
+        let told = edge.explain(&arguments);
         let file = edge.file().display().to_string();
         let text = edge.cutover(&[&["explain", file.as_str()], &arguments[..]].concat());
         for (name, value) in fields {
@@ -188,7 +181,7 @@ policies:
 
     // A credential that fails is told by its code, and so is what stands behind it: not reached.
     write("token", "nonsense");
-    let told = explain(&edge, &[&get("/users/@me"), "--token-file", &home("token")]);
+    let told = edge.explain(&[&get("/users/@me"), "--token-file", &home("token")]);
     assert_eq!(
         (&told["credential"], &told["reason"]),
         (&"token_malformed".into(), &"token_malformed".into())

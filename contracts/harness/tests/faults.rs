@@ -84,9 +84,7 @@ fn of_two_authorizers_a_frozen_one_costs_two_checks_and_then_nothing() {
         }
     }
     assert!(passed > 50, "the other one answers: {passed}");
-    // Two are the frozen one's; a machine that runs other tests may make the other one late once. Five were lost before
-    // late answers counted.
-    assert!(late <= 3, "{late} of {} ran out", late + passed);
+    assert!(late <= 2, "{late} of {} ran out", late + passed);
     edge.part(Part::SecondAuthz).signal(Signal::Continue);
     eventually("it is asked again", || edge.envoy_stat("cluster.authorizer.membership_healthy") == Some(2));
 }
