@@ -21,7 +21,7 @@ use edge_config::edge::WHOLE;
 use crate::cli::{DONE, FOUND, Home, USAGE, exit};
 use crate::render;
 use crate::set::{self, SetError, Shares, set};
-use gate::{Gate, Verdict};
+use gate::{Earlier, Gate, Verdict};
 use sources::Sources;
 
 /// Between two looks at the gates, at most.
@@ -94,12 +94,13 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
         eprintln!("cutover ramp: the steps must rise: --steps 1,10,50,100");
         return exit(USAGE);
     }
+    let mut earlier = Earlier::default();
     for percent in &arguments.steps {
         if let Err(error) = move_to(arguments, *percent, environment) {
             eprintln!("{error}");
             return exit(set::code(&error));
         }
-        match step(arguments, *percent, environment) {
+        match step(arguments, *percent, &mut earlier, environment) {
             End::Passed => {}
             End::Failed(why) => return take_back(arguments, *percent, &why, environment),
         }
@@ -129,19 +130,20 @@ fn move_to(arguments: &Arguments, percent: u8, environment: Environment<'_>) -> 
 }
 
 /// Watches one step until its time is over and every gate holds, or until one fails.
-fn step(arguments: &Arguments, percent: u8, environment: Environment<'_>) -> End {
+fn step(arguments: &Arguments, percent: u8, earlier: &mut Earlier, environment: Environment<'_>) -> End {
     let log = arguments.access_log.clone().unwrap_or_else(|| arguments.home.home.join("logs/access.json"));
-    let mut sources = match Sources::begin(arguments, log, environment) {
+    let mut sources = match Sources::begin(arguments, percent, log, environment) {
         Ok(sources) => sources,
         Err(why) => return End::Failed(why),
     };
     let from = Instant::now();
     loop {
         std::thread::sleep(LOOK.min(arguments.every));
-        let seen = match sources.look() {
+        let mut seen = match sources.look() {
             Ok(seen) => seen,
             Err(why) => return End::Failed(why),
         };
+        earlier.complete(&mut seen);
         let mut held = true;
         let mut shown = Vec::new();
         for gate in &arguments.gates {

@@ -27,6 +27,8 @@ pub struct Seen {
     pub new: Sample,
     /// The others of the route together, likewise; their p95 is the highest.
     pub old: Sample,
+    /// Whether the new backend has everything, so that nobody else is asked any more.
+    pub moved: bool,
     /// The same by this route alone.
     pub on_route: OnRoute,
     /// Compared answers and those that differ; absent when the report could not be read.
@@ -51,6 +53,30 @@ pub enum OnRoute {
     },
     /// Others go there too, and the access log cannot be read.
     Unknown,
+}
+
+/// What the others took when they were last seen to answer, at this step or an earlier one.
+///
+/// A step counts from its own beginning, and the others may answer nothing in it: because everything was moved, or because
+/// the new backend is so slow that it holds every client. Those are the steps at which a comparison matters most.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Earlier {
+    all: Option<f64>,
+    on_route: Option<f64>,
+}
+
+impl Earlier {
+    /// Remembers the others' times in `seen`, and puts in what is remembered where there are none.
+    pub fn complete(&mut self, seen: &mut Seen) {
+        let complete = |known: &mut Option<f64>, old: &mut Sample| {
+            *known = old.p95_ms.or(*known);
+            old.p95_ms = *known;
+        };
+        complete(&mut self.all, &mut seen.old);
+        if let OnRoute::Told { old, .. } = &mut seen.on_route {
+            complete(&mut self.on_route, old);
+        }
+    }
 }
 
 /// What a gate says.
@@ -102,8 +128,14 @@ impl Gate {
                     let slower = new >= old * (1.0 + most / 100.0) && new - old > RESOLUTION_MS;
                     if slower { Verdict::Fails(said) } else { Verdict::Holds(said) }
                 }
-                // With everything moved there is nothing to compare with, and nothing to wait for.
-                (Some(new), None) => Verdict::Holds(format!("p95 {new:.1} ms, and the others have none")),
+                // With everything moved at the first step there is nothing to compare with, and nothing to wait for.
+                (Some(new), None) if seen.moved => {
+                    Verdict::Holds(format!("p95 {new:.1} ms, and the others have none"))
+                }
+                // A slow backend can hold all of its clients, and then nobody asks the others.
+                (Some(new), None) => {
+                    Verdict::Undecided(format!("p95 {new:.1} ms, and the others have no times yet"))
+                }
                 (None, _) => Verdict::Undecided("no times yet".to_owned()),
             }),
             Self::P95Below(most) => seen.everywhere(|new, _| match new.p95_ms {
@@ -245,6 +277,37 @@ mod tests {
         }
         let nothing = seen(OnRoute::Told { new: Sample::default(), old: Sample::default() });
         assert!(matches!(Gate::ErrorsBelow(0.1).judge(&nothing), Verdict::Undecided(_)), "not by this route");
+    }
+
+    #[test]
+    fn a_backend_that_holds_every_client_is_compared_with_what_the_others_took_before() {
+        let sample = |p95_ms: Option<f64>| Sample { requests: 10, p95_ms, ..Sample::default() };
+        let at = |old: Option<f64>, moved: bool| Seen {
+            new: sample(Some(2_000.0)),
+            old: sample(old),
+            on_route: OnRoute::Told { new: sample(Some(2_000.0)), old: sample(old) },
+            moved,
+            ..Seen::default()
+        };
+        let judge = |seen: &Seen| Gate::SlowerBelow(500.0).judge(seen);
+        let mut earlier = Earlier::default();
+        let mut nothing = at(None, false);
+        earlier.complete(&mut nothing);
+        assert!(matches!(judge(&nothing), Verdict::Undecided(_)), "it waits for them, and does not go on");
+        assert!(
+            matches!(judge(&at(None, true)), Verdict::Holds(_)),
+            "there never was anybody to compare with"
+        );
+
+        earlier.complete(&mut at(Some(100.0), false));
+        for moved in [false, true] {
+            let mut seen = at(None, moved);
+            earlier.complete(&mut seen);
+            assert!(matches!(judge(&seen), Verdict::Fails(_)), "{seen:?}");
+        }
+        let mut newer = at(Some(1_900.0), false);
+        earlier.complete(&mut newer);
+        assert!(matches!(judge(&newer), Verdict::Holds(_)), "what is seen now counts");
     }
 
     proptest! {

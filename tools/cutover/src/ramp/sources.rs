@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use edge_config::Environment;
+use edge_config::edge::WHOLE;
 use serde_json::Value;
 
 use super::gate::{Gate, OnRoute, Seen};
@@ -25,14 +26,17 @@ pub(super) struct Sources {
     log: Log,
     /// Whether other routes go to the same backends, whose counters then say too little about this one.
     shared: bool,
+    /// Whether the new backend has everything.
+    moved: bool,
 }
 
 const FILTER: &str = "(^cluster.backend-.*upstream_(rq|cx)_|version_text)";
 
 impl Sources {
-    /// Waits until Envoy has the file as it is now, and remembers every counter.
+    /// Waits until Envoy has the file as it is now, with `percent` for the new backend, and remembers every counter.
     pub(super) fn begin(
         arguments: &Arguments,
+        percent: u8,
         log: PathBuf,
         environment: Environment<'_>,
     ) -> Result<Self, String> {
@@ -74,6 +78,7 @@ impl Sources {
             before,
             comparator,
             shared,
+            moved: percent == WHOLE,
         })
     }
 
@@ -105,7 +110,7 @@ impl Sources {
             Some((grown(now.0, compared), grown(now.1, different)))
         });
         let agreement = told.then(|| self.log.agreement());
-        Ok(Seen { new, old, on_route, shadow, agreement })
+        Ok(Seen { new, old, moved: self.moved, on_route, shadow, agreement })
     }
 }
 
