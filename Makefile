@@ -10,6 +10,9 @@ VENV    := $(TOOLS)/venv
 ENVOY   ?= $(VENV)/bin/envoy
 TARGET  := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 WASM    := $(TARGET)/wasm32-wasip1/wasm/edge_guard.wasm
+NATIVE  := $(TARGET)/fast/libedge_guard.so
+# The form of the guard that `make run`, `make render` and `make test-edge` use: wasm or native (docs/guard.md).
+GUARD   ?= wasm
 TOOLCHAIN := $(shell sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
 PACKAGES := redis-server postgresql rabbitmq-server libxml2-dev libssl-dev pkg-config wrk nghttp2-client python3-venv
 
@@ -19,7 +22,7 @@ HURL_ENV = LIBCLANG_PATH="$$(echo $(LIBCLANG))" BINDGEN_EXTRA_CLANG_ARGS="-I$$(g
 
 export ENVOY
 export CUTOVER_VENV := $(VENV)
-export CUTOVER_GUARD := $(WASM)
+export CUTOVER_GUARD := $(if $(filter native,$(GUARD)),$(NATIVE),$(WASM))
 
 .PHONY: help
 help: ## List the targets
@@ -43,11 +46,15 @@ $(TOOLS)/debian.done: Makefile tools/setup/debian
 	@touch $@
 
 .PHONY: wasm
-wasm: $(TOOLS)/rust.done ## Compile the guard
+wasm: $(TOOLS)/rust.done ## Compile the guard to WebAssembly
 	@cargo build --quiet --package edge-guard --profile wasm --target wasm32-wasip1
 
+.PHONY: native
+native: $(TOOLS)/rust.done ## Compile the guard to a dynamic module of Envoy's
+	@cargo build --quiet --package edge-guard --profile fast
+
 .PHONY: build
-build: wasm ## Compile the programs of `make run`
+build: $(GUARD) ## Compile the programs of `make run`
 	@cargo build --package cutover --package comparator --package authz-service --package auth --package users --profile fast
 
 .PHONY: run
@@ -71,11 +78,12 @@ check: $(TOOLS)/python.done $(TOOLS)/rust.done ## Formatting, lints, dependency 
 	@cargo fmt --all --check
 	@cargo clippy --quiet --all-targets -- --deny warnings
 	@cargo clippy --quiet --package edge-guard --target wasm32-wasip1 -- --deny warnings
+	@cargo clippy --quiet --package edge-guard -- --deny warnings
 	@tools/setup/deny
 	@cargo run --quiet --package cutover -- lint $(filter-out %.tenants.yaml,$(wildcard envoy/edges/*.yaml))
 
 .PHONY: render
-render: wasm ## Render envoy/edges/dev.yaml into .run/envoy and let Envoy validate it
+render: $(GUARD) ## Render envoy/edges/dev.yaml into .run/envoy and let Envoy validate it
 	@cargo run --quiet --package cutover -- render --validate
 
 .PHONY: fmt

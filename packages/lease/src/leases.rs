@@ -1,5 +1,7 @@
 //! What this worker took out of the slots that all workers share.
 
+use std::sync::Arc;
+
 use crate::hearing::Hearing;
 use crate::offer::Offer;
 use crate::record::{self, Hit, Record};
@@ -22,8 +24,8 @@ const MAX_BATCH: u32 = 64;
 pub struct Leases {
     slots: Slots,
     at_hand: Vec<Option<Held>>,
-    /// What ended.
-    pub hearing: Hearing,
+    /// What ended. Who hears for several workers gives all of them the same.
+    pub hearing: Arc<Hearing>,
 }
 
 /// A lease at hand, with uses that this worker took.
@@ -38,7 +40,7 @@ impl Leases {
     #[must_use]
     pub fn new(slots: Slots) -> Self {
         let at_hand = std::iter::repeat_with(|| None).take(slots.count().min(AT_HAND) as usize).collect();
-        Self { slots, at_hand, hearing: Hearing::default() }
+        Self { slots, at_hand, hearing: Arc::default() }
     }
 
     /// Changes the key of the slots: leases under another one are not found any more.

@@ -43,7 +43,9 @@ impl Slots {
         self.key = key;
     }
 
-    pub(crate) const fn count(self) -> u32 {
+    /// How many there are.
+    #[must_use]
+    pub const fn count(self) -> u32 {
         self.count
     }
 

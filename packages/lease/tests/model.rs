@@ -5,6 +5,7 @@
 //! class, or past its life by either clock, or more often than granted, or a second after what it rests on ended.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use lease::{
     Class, Ended, FRESH_MS, Feed, Grant, Leases, Now, Offer, OnOutage, Slots, Store, Tag, Told, WINDOW_MS,
@@ -196,7 +197,7 @@ fn run(slots: u32, steps: Vec<Step>) -> Result<usize, TestCaseError> {
                 };
                 let feed = Feed::decode(&feed.encode().unwrap()).unwrap();
                 let index = usize::from(worker);
-                workers[index].hearing.heard(REVISION, at, &feed, now);
+                Arc::make_mut(&mut workers[index].hearing).heard(REVISION, at, &feed, now);
                 asked[index] = asked[index].max(Some(at));
             }
             Step::Pass { ms } => {
@@ -253,7 +254,7 @@ fn a_million_sessions_take_no_more_memory_than_the_slots() {
         if session % 100 == 0 {
             now.monotonic_ms += 1;
             now.wall_ms += 1;
-            leases.hearing.heard(REVISION, now.monotonic_ms, &feed, now);
+            Arc::make_mut(&mut leases.hearing).heard(REVISION, now.monotonic_ms, &feed, now);
         }
         let token = session.to_le_bytes();
         slots.keep(&mut memory, class(0), Offer::Cookie(&token), &grant, now);

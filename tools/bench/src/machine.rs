@@ -56,7 +56,9 @@ pub(crate) fn unfit() -> Option<String> {
         ));
     }
     let guard = harness::guard();
-    let is_optimised = guard.components().any(|part| part.as_os_str() == "wasm");
+    let is_optimised = guard
+        .components()
+        .any(|part| ["wasm", "release", "fast"].iter().any(|profile| part.as_os_str() == *profile));
     (!is_optimised).then(|| {
         format!(
             "{} is not of profile `wasm`: `make wasm` compiles the guard as it is meant to run",

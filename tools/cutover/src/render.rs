@@ -33,7 +33,7 @@ use serde_json::{Value, json};
 pub use command::{main, missing_envoy, paths, validated};
 pub use guard::check as check_rules;
 pub(crate) use guard::config as guard_config;
-pub use module::{InvalidModule, check as check_module};
+pub use module::{Form, InvalidModule, check as check_module};
 pub(crate) use shadow::used as used_comparator;
 pub use store::{Rendered, StoreError, go_back, store};
 
@@ -42,10 +42,19 @@ pub use store::{Rendered, StoreError, go_back, store};
 pub struct Paths {
     /// The directory that Envoy watches; it holds the link `current`.
     pub directory: PathBuf,
-    /// The compiled guard.
+    /// The compiled guard; what is called `.so` is a dynamic module, everything else proxy-wasm.
     pub guard: PathBuf,
     /// Where Envoy writes its access log.
     pub access_log: PathBuf,
+}
+
+impl Paths {
+    /// What the guard was compiled to, by its name.
+    #[must_use]
+    pub fn form(&self) -> Form {
+        let native = self.guard.extension().is_some_and(|ending| ending == Form::Native.ending());
+        if native { Form::Native } else { Form::Wasm }
+    }
 }
 
 /// Envoy's configuration, one JSON text for each file.

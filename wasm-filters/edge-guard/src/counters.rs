@@ -5,9 +5,10 @@
 
 use header_rules::{Reason, RuleIndex};
 
-use crate::host::{self, HostError};
+use crate::host::{self, HostError, Tally};
 
 /// Counters of one plugin. Plugins of one Envoy share them by name.
+#[derive(Clone)]
 pub(crate) struct Counters {
     /// `cutover_guard_stripped_<rule>`, in the order of the rules: `…_x-tenant-id`, `…_x-madome-*`. Lines removed.
     stripped: Vec<u32>,
@@ -15,30 +16,6 @@ pub(crate) struct Counters {
     refused: [u32; Reason::ALL.len()],
     /// `cutover_guard_ids_minted`. Requests that came without an id to keep.
     minted: Tally,
-}
-
-/// A counter that nearly every request adds to: what it counted is told with each tick, since telling costs each time.
-pub(crate) struct Tally {
-    counter: u32,
-    untold: u32,
-}
-
-impl Tally {
-    pub(crate) fn define(name: &str) -> Result<Self, HostError> {
-        Ok(Self { counter: host::counter(name)?, untold: 0 })
-    }
-
-    pub(crate) const fn count(&mut self) {
-        self.untold = self.untold.saturating_add(1);
-    }
-
-    /// Tells what was counted since the last time.
-    pub(crate) fn tell(&mut self) -> Result<(), HostError> {
-        match std::mem::take(&mut self.untold) {
-            0 => Ok(()),
-            untold => host::add(self.counter, untold),
-        }
-    }
 }
 
 impl Counters {
@@ -62,11 +39,12 @@ impl Counters {
         self.refused.get(reason.index()).map_or(Ok(()), |&counter| host::add(counter, 1))
     }
 
-    pub(crate) const fn minted(&mut self) {
-        self.minted.count();
+    pub(crate) fn minted(&mut self) -> Result<(), HostError> {
+        self.minted.count()
     }
 
     /// Tells what was counted since the last time.
+    #[cfg(target_family = "wasm")]
     pub(crate) fn tell(&mut self) -> Result<(), HostError> {
         self.minted.tell()
     }

@@ -2,17 +2,15 @@
 
 use header_rules::Rules;
 use header_rules::config::GuardConfig;
-use lease::{FIELD, Grant, Slots};
+use lease::{Grant, Now, Slots};
 
-use crate::clock::Clock;
-use crate::host::leases as host;
-use crate::host::{self as envoy, HostError, Level};
-use crate::plugin::Fault;
-use crate::slots::{self, Shared};
+use crate::fault::Fault;
+use crate::host::{self, HostError, Level, Shelf};
 
 pub(crate) struct Keeper {
     /// The guard's own: a lease is kept under what the guard will look for.
     rules: Rules,
+    shelf: Shelf,
     slots: Slots,
     revision: String,
     /// By position: a route's name and its policy's.
@@ -24,26 +22,27 @@ pub(crate) struct Keeper {
 impl Keeper {
     pub(crate) fn configure(config: &GuardConfig) -> Result<Self, Fault> {
         let leases = config.leases.as_ref().ok_or(Fault::NothingToKeep)?;
+        let (shelf, slots) = Shelf::open(leases, &config.revision)?;
         Ok(Self {
             rules: Rules::compile(config).map_err(Fault::Config)?,
-            slots: slots::open(leases.slots)?,
+            shelf,
+            slots,
             revision: config.revision.clone(),
             routes: leases.routes.iter().map(|route| (route.route.clone(), route.policy.clone())).collect(),
-            kept: envoy::counter("cutover_guard_leases_kept")?,
+            kept: host::counter("cutover_guard_leases_kept")?,
         })
     }
 
     /// Keeps what the authorizer granted with the request at hand. Whatever goes wrong, the request was allowed
     /// already, and the next one is checked.
-    pub(crate) fn keep(&mut self) -> Result<(), HostError> {
-        let path = format!("metadata\0filter_metadata\0envoy.filters.http.ext_authz\0{FIELD}");
-        let Some(text) = host::property(&path)? else { return Ok(()) };
-        let headers = envoy::request_headers()?;
+    pub(crate) fn keep(&self, now: impl Fn() -> Result<Now, HostError>) -> Result<(), HostError> {
+        let Some(text) = host::granted()? else { return Ok(()) };
+        let headers = host::request_headers()?;
         let Some(candidate) = self.rules.lease(&headers) else { return Ok(()) };
         let grant = match std::str::from_utf8(&text).ok().map(Grant::decode) {
             Some(Ok(grant)) => grant,
             Some(Err(error)) => {
-                envoy::log(Level::Error, &format!("edge-guard: a lease is not kept: {error}"));
+                host::log(Level::Error, &format!("edge-guard: a lease is not kept: {error}"));
                 return Ok(());
             }
             None => return Ok(()),
@@ -56,11 +55,12 @@ impl Keeper {
         }
         let looked_up = self.routes.get(candidate.route);
         if !looked_up.is_some_and(|(route, policy)| *route == grant.route && *policy == grant.policy) {
-            envoy::log(Level::Error, &format!("edge-guard: a lease of route {} is not kept", grant.route));
+            host::log(Level::Error, &format!("edge-guard: a lease of route {} is not kept", grant.route));
             return Ok(());
         }
-        self.slots.set_key(slots::key()?);
-        self.slots.keep(&mut Shared, candidate.class, candidate.offer, &grant, Clock::read()?.last());
-        envoy::add(self.kept, 1)
+        let mut shelf = self.shelf.clone();
+        let slots = shelf.under_its_key(self.slots)?;
+        slots.keep(&mut shelf, candidate.class, candidate.offer, &grant, now()?);
+        host::add(self.kept, 1)
     }
 }

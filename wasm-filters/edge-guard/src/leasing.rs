@@ -1,106 +1,75 @@
-//! Leases of one listener, as this worker carries them between Envoy and [`lease`].
+//! Leases of one listener, as one worker serves by them.
+
+use std::sync::Arc;
 
 use header_rules::Candidate;
 use header_rules::config::LeaseRules;
-use lease::{Feed, FeedRequest, Hit, Leases, Ledger, Now, PATH};
+use lease::{Hearing, Hit, Leases, Now, Slots};
 
-use crate::counters::Tally;
-use crate::host::leases as host;
-use crate::host::{self as envoy, HostError};
-use crate::slots::{self, Shared};
-
-/// The next question is better than a late answer.
-const TIMEOUT_MS: u32 = 150;
-/// Twice a full answer.
-const MAX_ANSWER_BYTES: usize = 131_072;
-/// The authorizer's cluster, as `cutover render` calls it.
-const CLUSTER: &str = "authorizer";
+use crate::asking::Spending;
+use crate::host::{self, HostError, Shelf, Tally};
 
 /// Filter state that makes Envoy pass over the authorizer; its value is what the access log calls the decision.
-const MARK: (&str, &[u8]) = ("cutover.decision", b"lease");
+const MARK: (&str, &[u8]) = ("wasm.cutover.decision", b"lease");
 
 pub(crate) struct Leasing {
     leases: Leases,
-    ledger: Ledger,
-    listener: String,
-    revision: String,
-    /// The question that is out: its token and when it was asked, by the monotonic clock.
-    asked: Option<(u32, u64)>,
+    shelf: Shelf,
+    spending: Spending,
     /// `cutover_guard_leased`. Requests that a lease served.
     served: Tally,
-    /// `cutover_guard_feed_lost`. Questions without a good answer.
-    lost: u32,
+    /// Whether routes look at what a lease says of the caller.
+    routes_look: bool,
 }
 
 impl Leasing {
-    pub(crate) fn configure(rules: &LeaseRules, revision: &str) -> Result<Self, HostError> {
-        let routes = rules.routes.iter().map(|route| (route.route.clone(), route.policy.clone())).collect();
-        Ok(Self {
-            leases: Leases::new(slots::open(rules.slots)?),
-            ledger: Ledger::new(routes),
-            listener: rules.listener.clone(),
-            revision: revision.to_owned(),
-            asked: None,
-            served: Tally::define("cutover_guard_leased")?,
-            lost: envoy::counter("cutover_guard_feed_lost")?,
-        })
+    /// Serves out of `slots` on `shelf`, and counts in `spending` and `served`.
+    pub(crate) fn new(
+        rules: &LeaseRules,
+        (shelf, slots): (Shelf, Slots),
+        spending: Spending,
+        served: Tally,
+    ) -> Self {
+        Self { leases: Leases::new(slots), shelf, spending, served, routes_look: rules.routes_look }
     }
 
     /// Serves the request at hand if there is a lease for it. On an error nothing is certain about its headers.
     pub(crate) fn serve(&mut self, candidate: &Candidate<'_>, now: Now) -> Result<(), HostError> {
-        let Some(hit) = self.leases.take(&mut Shared, candidate.class, candidate.offer, now) else {
+        let Some(hit) = self.leases.take(&mut self.shelf, candidate.class, candidate.offer, now) else {
             return Ok(());
         };
         let Hit { request_id, reason, subject, session, tenant, headers } = hit;
         for (name, value) in headers {
-            envoy::set_request_header(name, value)?;
+            host::set_request_header(name, value)?;
         }
-        host::set_state("cutover.lease_of", request_id)?;
-        host::set_state("cutover.reason", reason)?;
-        host::set_state("cutover.subject", subject)?;
-        host::set_state("cutover.session", session)?;
-        host::set_state("cutover.tenant", tenant)?;
+        host::set_state("wasm.cutover.lease_of", request_id)?;
+        host::set_state("wasm.cutover.reason", reason)?;
+        host::set_state("wasm.cutover.subject", subject)?;
+        host::set_state("wasm.cutover.session", session)?;
+        host::set_state("wasm.cutover.tenant", tenant)?;
+        if self.routes_look {
+            host::choose_route_anew()?;
+        }
         // Last: without the mark, the request is checked and every header is written over.
         host::set_state(MARK.0, MARK.1)?;
-        self.ledger.count(candidate.route);
-        self.served.count();
-        Ok(())
+        self.spending.count(candidate.route);
+        self.served.count()
     }
 
-    /// Asks what ended, at `asked_ms` by the monotonic clock.
-    pub(crate) fn tick(&mut self, asked_ms: u64) -> Result<(), HostError> {
-        self.served.tell()?;
-        self.leases.set_key(slots::key()?);
-        let question = FeedRequest {
-            listener: self.listener.clone(),
-            revision: self.revision.clone(),
-            spent: self.ledger.report(),
-        };
-        self.asked = None;
-        // Names of an edge file have no line breaks; if one had, nothing would be asked and no lease would count.
-        let Ok(body) = question.encode() else { return Ok(()) };
-        let token = host::post(CLUSTER, PATH, body.as_bytes(), TIMEOUT_MS)?;
-        self.asked = Some((token, asked_ms));
-        Ok(())
+    /// Goes by what was heard last.
+    pub(crate) fn hear(&mut self, hearing: Arc<Hearing>) {
+        self.leases.hearing = hearing;
     }
 
-    /// Takes in an answer.
-    pub(crate) fn answered(&mut self, token: u32, size: usize, now: Now) -> Result<(), HostError> {
-        let Some((_, asked_ms)) = self.asked.take_if(|(asked, _)| *asked == token) else { return Ok(()) };
-        let feed = (host::answered_status() == b"200")
-            .then(|| host::answered_body(size, MAX_ANSWER_BYTES))
-            .flatten()
-            .and_then(|body| Feed::decode(std::str::from_utf8(&body).ok()?).ok());
-        match feed {
-            Some(feed) => {
-                self.ledger.answered();
-                self.leases.hearing.heard(&self.revision, asked_ms, &feed, now);
-                Ok(())
-            }
-            None => {
-                self.ledger.lost();
-                envoy::add(self.lost, 1)
-            }
-        }
+    /// Looks under another key from now on.
+    #[cfg(target_family = "wasm")]
+    pub(crate) fn set_key(&mut self, key: [u64; 2]) {
+        self.leases.set_key(key);
+    }
+
+    /// Tells what was counted since the last time.
+    #[cfg(target_family = "wasm")]
+    pub(crate) fn tell(&mut self) -> Result<(), HostError> {
+        self.served.tell()
     }
 }

@@ -10,7 +10,7 @@ use super::metadata::{CONTENT_TYPE, NAMESPACE, REFUSAL_MARK, filter};
 use super::routes::{header, whole_body};
 use super::stage::{is, stage};
 use super::template::{self, fill};
-use super::{Paths, TemplateError, access_log, decided, guard, leases, seconds};
+use super::{Form, Paths, TemplateError, access_log, decided, guard, leases, seconds};
 
 /// `routes` says how the connection manager comes by its routes: field and value.
 pub(super) fn render(
@@ -62,27 +62,46 @@ pub(super) fn render(
     }))
 }
 
-/// The guard's module in one of its roles, each with a machine of its own for each listener and revision. What Envoy
-/// shares between machines it shares by `vm_id`, which is the same for both roles; which machine runs a plugin is a matter
-/// of the machine's configuration, too.
+/// The guard in one of its roles.
 fn plugin(edge: &Edge, name: &str, paths: &Paths, config: &PluginConfig) -> Result<Value, TemplateError> {
-    let text =
-        |text: &str| json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": text });
-    let role = match config {
-        PluginConfig::Guard(_) => filter::GUARD,
-        PluginConfig::Keeper(_) => filter::KEEPER,
-    };
-    let rules = json!(config).to_string();
+    let rules = text(&json!(config).to_string());
+    match paths.form() {
+        Form::Wasm => {
+            let role = match config {
+                PluginConfig::Guard(_) => filter::GUARD,
+                PluginConfig::Keeper(_) => filter::KEEPER,
+            };
+            machine(edge, name, paths, role, rules)
+        }
+        Form::Native => {
+            const NAME: &str = "guard-native.yaml";
+            let mut config = template::guard_native()?;
+            fill(&mut config, NAME, "/filter_config", rules)?;
+            fill(&mut config, NAME, "/dynamic_module_config/module/local/filename", json!(paths.guard))?;
+            Ok(config)
+        }
+    }
+}
+
+fn text(text: &str) -> Value {
+    json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": text })
+}
+
+/// Each role has a machine of its own for each listener and revision. What Envoy shares between machines it shares by
+/// `vm_id`, which is the same for both roles; which machine runs a plugin is a matter of the machine's configuration,
+/// too.
+fn machine(edge: &Edge, name: &str, paths: &Paths, role: &str, rules: Value) -> Result<Value, TemplateError> {
+    const NAME: &str = "guard.yaml";
     let mut config = template::guard()?;
-    fill(&mut config, "guard.yaml", "/config/configuration", text(&rules))?;
+    fill(&mut config, NAME, "/config/configuration", rules)?;
     let vm = format!("edge-guard-{name}-{}", edge.revision);
-    fill(&mut config, "guard.yaml", "/config/vm_config/vm_id", json!(vm))?;
-    fill(&mut config, "guard.yaml", "/config/vm_config/configuration", text(role))?;
-    fill(&mut config, "guard.yaml", "/config/vm_config/code/local/filename", json!(paths.guard))?;
+    fill(&mut config, NAME, "/config/vm_config/vm_id", json!(vm))?;
+    fill(&mut config, NAME, "/config/vm_config/configuration", text(role))?;
+    fill(&mut config, NAME, "/config/vm_config/code/local/filename", json!(paths.guard))?;
     let capabilities: serde_json::Map<String, Value> =
         header_rules::config::CAPABILITIES.iter().map(|name| ((*name).to_owned(), json!({}))).collect();
     let pointer = "/config/vm_config/capability_restriction_config/allowed_capabilities";
-    fill(&mut config, "guard.yaml", pointer, Value::Object(capabilities))?;
+    fill(&mut config, NAME, pointer, Value::Object(capabilities))?;
     Ok(config)
 }
 

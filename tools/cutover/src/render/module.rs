@@ -1,22 +1,61 @@
-//! A look at a compiled WebAssembly module before Envoy is told to load it.
+//! A look at the compiled guard before Envoy is told to load it.
+
+/// What the guard was compiled to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A proxy-wasm module, walled off from Envoy.
+    Wasm,
+    /// A dynamic module of Envoy's: a shared library for this machine.
+    Native,
+}
 
 /// What is wrong with a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidModule {
-    /// It does not begin as a module does.
-    #[error("it is not a WebAssembly module")]
+    /// It begins neither as a WebAssembly module nor as a shared library.
+    #[error("it is neither a WebAssembly module nor a shared library")]
     NotAModule,
-    /// A section promises more bytes than there are.
+    /// It ends before its end.
     #[error("it is cut off: a section ends after the end of the file")]
     Truncated,
+    /// A library for another machine than this one.
+    #[error("it is a library for another machine; compile it where it is to run")]
+    OtherMachine,
+    /// A library, and not of Envoy's kind.
+    #[error("it is a library, but no dynamic module of Envoy's: it has no `{HOOK}`")]
+    NotForEnvoy,
 }
 
-/// Walks the sections of a module (WebAssembly Core Specification §5.5.2): finds files that are something else
-/// and files that were not written to their end. It does not validate code; Envoy does.
+/// What every dynamic module with an HTTP filter exports.
+const HOOK: &str = "envoy_dynamic_module_on_http_filter_config_new";
+
+impl Form {
+    /// How files of this form end. A rendered configuration has the guard under a name of ours, so there the ending says
+    /// what it is.
+    #[must_use]
+    pub const fn ending(self) -> &'static str {
+        match self {
+            Self::Wasm => "wasm",
+            Self::Native => "so",
+        }
+    }
+}
+
+/// Finds what `bytes` is, and files that are something else or were not written to their end. It does not
+/// validate code; Envoy does.
 ///
 /// # Errors
 /// [`InvalidModule`].
-pub fn check(bytes: &[u8]) -> Result<(), InvalidModule> {
+pub fn check(bytes: &[u8]) -> Result<Form, InvalidModule> {
+    if bytes.starts_with(b"\x7fELF") {
+        library(bytes).map(|()| Form::Native)
+    } else {
+        sections(bytes).map(|()| Form::Wasm)
+    }
+}
+
+/// Walks the sections of a module (WebAssembly Core Specification §5.5.2).
+fn sections(bytes: &[u8]) -> Result<(), InvalidModule> {
     let mut rest = bytes.strip_prefix(b"\0asm\x01\0\0\0").ok_or(InvalidModule::NotAModule)?;
     if rest.is_empty() {
         return Err(InvalidModule::Truncated);
@@ -40,6 +79,40 @@ fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
     None
 }
 
+/// Reads the header of a 64-bit little-endian shared library (System V ABI, "Object Files"). The table of its sections
+/// stands at its end, so a library that was cut off ends before it.
+fn library(bytes: &[u8]) -> Result<(), InvalidModule> {
+    let number = |at: usize| {
+        let bytes = bytes.get(at..)?.first_chunk::<2>()?;
+        Some(u16::from_le_bytes(*bytes))
+    };
+    let (Some(class), Some(kind), Some(machine)) = (bytes.get(4..6), number(16), number(18)) else {
+        return Err(InvalidModule::Truncated);
+    };
+    if class != [2, 1] || kind != 3 {
+        return Err(InvalidModule::NotAModule);
+    }
+    let here = match std::env::consts::ARCH {
+        "x86_64" => 62,
+        "aarch64" => 183,
+        // Envoy is built for those two; on any other, it is Envoy that says no.
+        _ => machine,
+    };
+    if machine != here {
+        return Err(InvalidModule::OtherMachine);
+    }
+    let table = bytes.get(40..).and_then(|rest| rest.first_chunk::<8>()).map(|at| u64::from_le_bytes(*at));
+    let (Some(table), Some(size), Some(count)) = (table, number(58), number(60)) else {
+        return Err(InvalidModule::Truncated);
+    };
+    let end = table.saturating_add(u64::from(size).saturating_mul(u64::from(count)));
+    if usize::try_from(end).map_or(true, |end| end > bytes.len()) {
+        return Err(InvalidModule::Truncated);
+    }
+    let exports = bytes.windows(HOOK.len()).any(|window| window == HOOK.as_bytes());
+    if exports { Ok(()) } else { Err(InvalidModule::NotForEnvoy) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_whole_module_passes_and_every_cut_is_found() {
-        assert_eq!(check(MODULE), Ok(()));
+        assert_eq!(check(MODULE), Ok(Form::Wasm));
         for cut in 0..MODULE.len() {
             // A cut between two sections leaves a shorter module; only there.
             if cut != MODULE.len() - 3 {
@@ -56,5 +129,39 @@ mod tests {
             }
         }
         assert_eq!(check(b"#!/bin/sh"), Err(InvalidModule::NotAModule));
+    }
+
+    /// The header of a library with one section and the name of the hook before it.
+    fn a_library() -> Vec<u8> {
+        let machine: u16 = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
+        let mut library = vec![0; 64];
+        library[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        library[16] = 3;
+        library[18..20].copy_from_slice(&machine.to_le_bytes());
+        library.extend(HOOK.as_bytes());
+        let table = u64::try_from(library.len()).unwrap();
+        library[40..48].copy_from_slice(&table.to_le_bytes());
+        library[58] = 64;
+        library[60] = 1;
+        library.extend([0; 64]);
+        library
+    }
+
+    #[test]
+    fn a_whole_library_passes_and_every_cut_is_found() {
+        let library = a_library();
+        assert_eq!(check(&library), Ok(Form::Native));
+        for cut in 0..library.len() {
+            assert!(check(&library[..cut]).is_err(), "cut at {cut} was not found");
+        }
+        let altered = |at: usize, byte: u8| {
+            let mut altered = library.clone();
+            altered[at] = byte;
+            check(&altered)
+        };
+        assert_eq!(altered(16, 2), Err(InvalidModule::NotAModule), "a program");
+        assert_eq!(altered(4, 1), Err(InvalidModule::NotAModule), "32 bits");
+        assert_eq!(altered(18, 40), Err(InvalidModule::OtherMachine));
+        assert_eq!(altered(70, b'?'), Err(InvalidModule::NotForEnvoy));
     }
 }

@@ -30,7 +30,7 @@ pub struct Rendered {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The compiled guard is not there.
-    #[error("cannot read the guard {path}: {source}; `make wasm` compiles it")]
+    #[error("cannot read the guard {path}: {source}; `make wasm` compiles it, or `make native`")]
     NoGuard {
         /// Where it should be.
         path: PathBuf,
@@ -38,7 +38,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// The compiled guard is no module.
-    #[error("the guard {path} is unusable: {source}; `make wasm` compiles it anew")]
+    #[error("the guard {path} is unusable: {source}; `make wasm` compiles it anew, or `make native`")]
     BadGuard {
         /// Where it is.
         path: PathBuf,
@@ -78,13 +78,13 @@ pub fn store(
 ) -> Result<Rendered, StoreError> {
     let guard =
         fs::read(&paths.guard).map_err(|source| StoreError::NoGuard { path: paths.guard.clone(), source })?;
-    super::check_module(&guard)
+    let form = super::check_module(&guard)
         .map_err(|source| StoreError::BadGuard { path: paths.guard.clone(), source })?;
     // Envoy opens its access log before anything else and does not make directories.
     if let Some(logs) = paths.access_log.parent() {
         fs::create_dir_all(logs).map_err(|source| StoreError::Write { path: logs.to_owned(), source })?;
     }
-    let guard_copy = paths.directory.join("guard").join(format!("{}.wasm", digest(&[&guard])));
+    let guard_copy = paths.directory.join("guard").join(format!("{}.{}", digest(&[&guard]), form.ending()));
     if !guard_copy.exists() {
         write(&guard_copy, &guard)?;
     }

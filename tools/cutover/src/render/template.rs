@@ -17,6 +17,7 @@ templates! {
     connection_manager => "connection-manager.yaml",
     authorizer => "authorizer.yaml",
     guard => "guard.yaml",
+    guard_native => "guard-native.yaml",
     cluster => "cluster.yaml",
     authorizer_cluster => "authorizer-cluster.yaml",
     access_log => "access-log.yaml",

@@ -22,6 +22,9 @@ pub struct LeaseRules {
     pub classes: Vec<LeaseClass>,
     /// The routes whose decisions may be leased; a [`RouteRule`](super::RouteRule) names one by its position.
     pub routes: Vec<LeaseRoute>,
+    /// Whether routes of the listener look at the identity headers, so that one has to be chosen anew when a lease has
+    /// written them.
+    pub routes_look: bool,
 }
 
 /// Decisions of one policy, for one audience, under the same limits.

@@ -1,7 +1,7 @@
 //! What leases need of the host beyond what judging needs: shared memory, properties, a tick, one call.
 
-use super::{HostError, adopt, check};
-use crate::plugin;
+use super::{adopt, check, machine};
+use crate::host::HostError;
 
 const HTTP_CALL_RESPONSE_BODY: u32 = 4;
 const HTTP_CALL_RESPONSE_HEADERS: u32 = 6;
@@ -63,7 +63,7 @@ unsafe extern "C" {
 }
 
 /// Milliseconds by a clock that never goes back and that all workers share.
-pub(crate) fn monotonic_ms() -> Result<u64, HostError> {
+pub(super) fn monotonic_ms() -> Result<u64, HostError> {
     let mut nanoseconds = 0;
     // SAFETY: a valid place for the host to write a u64 to.
     check("clock_time_get", unsafe { clock_time_get(MONOTONIC, 1_000_000, &raw mut nanoseconds) })?;
@@ -71,7 +71,7 @@ pub(crate) fn monotonic_ms() -> Result<u64, HostError> {
 }
 
 /// A property of the request; `None` when there is none. The parts of the path are separated by zero bytes.
-pub(crate) fn property(path: &str) -> Result<Option<Vec<u8>>, HostError> {
+fn property(path: &str) -> Result<Option<Vec<u8>>, HostError> {
     let (mut data, mut size) = (std::ptr::null_mut(), 0);
     // SAFETY: a live string, and valid places for a pointer and a length.
     let status = unsafe { proxy_get_property(path.as_ptr(), path.len(), &raw mut data, &raw mut size) };
@@ -83,15 +83,23 @@ pub(crate) fn property(path: &str) -> Result<Option<Vec<u8>>, HostError> {
     Ok(Some(unsafe { adopt(data, size) }))
 }
 
-/// Sets filter state of the request, which no header can reach: `wasm.` and `name`.
+/// What the authorizer granted with the request at hand, as it stands in ext_authz's dynamic metadata.
+pub(crate) fn granted() -> Result<Option<Vec<u8>>, HostError> {
+    property(&format!("metadata\0filter_metadata\0envoy.filters.http.ext_authz\0{}", lease::FIELD))
+}
+
+/// Sets filter state of the request, which no header can reach. `name` begins with `wasm.`, as all that a module of
+/// this kind sets.
 pub(crate) fn set_state(name: &str, value: &[u8]) -> Result<(), HostError> {
+    // Envoy puts it there itself.
+    let name = name.strip_prefix("wasm.").unwrap_or(name);
     // SAFETY: pointers and lengths of live slices, only read by the host.
     let status = unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
     check("set_property", status)
 }
 
 /// What all workers share under `key`, with its version; `None` when there is nothing.
-pub(crate) fn shared(key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, HostError> {
+pub(super) fn shared(key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, HostError> {
     let (mut data, mut size, mut cas) = (std::ptr::null_mut(), 0, 0);
     // SAFETY: a live slice, and valid places for a pointer, a length and a version.
     let status =
@@ -106,7 +114,7 @@ pub(crate) fn shared(key: &[u8]) -> Result<Option<(Vec<u8>, u32)>, HostError> {
 
 /// Shares `value` under `key`, if what is there still has `version`; 0 asks for nothing. `false` when somebody was
 /// faster.
-pub(crate) fn share(key: &[u8], value: &[u8], version: u32) -> Result<bool, HostError> {
+pub(super) fn share(key: &[u8], value: &[u8], version: u32) -> Result<bool, HostError> {
     // SAFETY: pointers and lengths of live slices, only read by the host.
     let status =
         unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), version) };
@@ -118,13 +126,13 @@ pub(crate) fn share(key: &[u8], value: &[u8], version: u32) -> Result<bool, Host
 }
 
 /// Asks for a tick every so often, for the plugin at hand.
-pub(crate) fn tick_every(milliseconds: u32) -> Result<(), HostError> {
+pub(super) fn tick_every(milliseconds: u32) -> Result<(), HostError> {
     // SAFETY: no pointers.
     check("set_tick_period_milliseconds", unsafe { proxy_set_tick_period_milliseconds(milliseconds) })
 }
 
 /// Posts `body`. The answer comes with the token that is returned.
-pub(crate) fn post(cluster: &str, path: &str, body: &[u8], timeout_ms: u32) -> Result<u32, HostError> {
+pub(super) fn post(cluster: &str, path: &str, body: &[u8], timeout_ms: u32) -> Result<u32, HostError> {
     let length = body.len().to_string();
     let headers = pairs(&[
         (":method", "POST"),
@@ -169,7 +177,7 @@ fn pairs(headers: &[(&str, &str)]) -> Vec<u8> {
 }
 
 /// The status of the answer at hand, as text; empty when no answer came.
-pub(crate) fn answered_status() -> Vec<u8> {
+pub(super) fn answered_status() -> Vec<u8> {
     let name = ":status";
     let (mut data, mut size) = (std::ptr::null_mut(), 0);
     // SAFETY: a live string, and valid places for a pointer and a length.
@@ -190,7 +198,7 @@ pub(crate) fn answered_status() -> Vec<u8> {
 }
 
 /// The body of the answer at hand, if it is not longer than `most`.
-pub(crate) fn answered_body(size: usize, most: usize) -> Option<Vec<u8>> {
+pub(super) fn answered_body(size: usize, most: usize) -> Option<Vec<u8>> {
     if size > most {
         return None;
     }
@@ -205,7 +213,7 @@ pub(crate) fn answered_body(size: usize, most: usize) -> Option<Vec<u8>> {
 /// Time to ask what ended. Called for plugins, never for requests.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn proxy_on_tick(plugin_id: u32) {
-    plugin::tick(plugin_id);
+    machine::tick(plugin_id);
 }
 
 /// The answer to a call, or that there is none.
@@ -217,5 +225,5 @@ pub(crate) extern "C" fn proxy_on_http_call_response(
     body_size: usize,
     _trailers: usize,
 ) {
-    plugin::answered(plugin_id, token, body_size);
+    machine::answered(plugin_id, token, body_size);
 }

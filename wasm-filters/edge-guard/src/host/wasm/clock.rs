@@ -2,7 +2,8 @@
 
 use lease::Now;
 
-use crate::host::{self, HostError, leases};
+use super::{leases, now_ms};
+use crate::host::HostError;
 
 /// Both clocks, as they were read last.
 pub(crate) struct Clock(Now);
@@ -10,7 +11,7 @@ pub(crate) struct Clock(Now);
 impl Clock {
     /// Reads both clocks.
     pub(crate) fn read() -> Result<Self, HostError> {
-        Ok(Self(Now { wall_ms: host::now_ms()?, monotonic_ms: leases::monotonic_ms()? }))
+        Ok(Self(Now { wall_ms: now_ms()?, monotonic_ms: leases::monotonic_ms()? }))
     }
 
     /// Both clocks as they were read last.

@@ -1,0 +1,37 @@
+//! Why a plugin could not be configured.
+
+use std::fmt;
+
+use header_rules::ConfigError;
+
+use crate::host::HostError;
+
+pub(crate) enum Fault {
+    /// Not the JSON of a [`PluginConfig`](header_rules::config::PluginConfig).
+    Json(serde_json::Error),
+    /// The JSON makes no sense.
+    Config(ConfigError),
+    /// The host lacks something that is needed.
+    Host(HostError),
+    /// A keeper without anything to keep.
+    NothingToKeep,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(error) => error.fmt(f),
+            Self::Config(error) => error.fmt(f),
+            Self::Host(error) => error.fmt(f),
+            Self::NothingToKeep => {
+                f.write_str("no route of this listener has leases, so there is nothing to keep")
+            }
+        }
+    }
+}
+
+impl From<HostError> for Fault {
+    fn from(error: HostError) -> Self {
+        Self::Host(error)
+    }
+}

@@ -1,0 +1,292 @@
+//! The guard as a dynamic module: a shared library in Envoy's own process.
+//!
+//! ```text
+//! hooks    what Envoy calls
+//! plugin   one configuration, and the guard that each worker has of it
+//! feed     asks what ended, from Envoy's main thread
+//! shelf    where leases stand: memory that guard and keeper of all workers share
+//! abi      what can be called
+//! ```
+//!
+//! There is no wall here: a stray pointer of this module is one of Envoy's. So everything that touches a pointer is in
+//! this folder, everything else is safe Rust, and a panic ends the request it happened in, not Envoy.
+#![expect(unsafe_code, reason = "the ABI is made of raw pointers; every other module is safe")]
+
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::sync::LazyLock;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use lease::Now;
+
+use super::{HostError, Level};
+use abi::{Buffer, Header, SUCCESS};
+
+mod abi;
+mod feed;
+mod hooks;
+mod plugin;
+mod shelf;
+
+pub(crate) use shelf::Shelf;
+
+/// For whom Envoy called: what the functions here are about.
+#[derive(Clone, Copy)]
+enum Caller {
+    /// A request, on its worker.
+    Stream(*mut c_void),
+    /// A configuration, on the main thread.
+    Plugin(*mut c_void),
+}
+
+thread_local! {
+    static CALLER: Cell<Option<Caller>> = const { Cell::new(None) };
+}
+
+/// Does something for `caller`, and is about whoever it was before afterwards: Envoy may call us in a call of ours.
+fn on_behalf_of<T>(caller: Caller, act: impl FnOnce() -> T) -> T {
+    struct Before(Option<Caller>);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            CALLER.set(self.0);
+        }
+    }
+    let _before = Before(CALLER.replace(Some(caller)));
+    act()
+}
+
+/// The request at hand.
+fn stream(call: &'static str) -> Result<*mut c_void, HostError> {
+    match CALLER.get() {
+        Some(Caller::Stream(stream)) => Ok(stream),
+        Some(Caller::Plugin(_)) | None => Err(HostError { call, status: u32::MAX }),
+    }
+}
+
+/// The configuration at hand.
+fn plugin(call: &'static str) -> Result<*mut c_void, HostError> {
+    match CALLER.get() {
+        Some(Caller::Plugin(plugin)) => Ok(plugin),
+        Some(Caller::Stream(_)) | None => Err(HostError { call, status: u32::MAX }),
+    }
+}
+
+const fn done(call: &'static str, done: bool) -> Result<(), HostError> {
+    if done { Ok(()) } else { Err(HostError { call, status: 0 }) }
+}
+
+const fn check(call: &'static str, status: u32) -> Result<(), HostError> {
+    if status == SUCCESS { Ok(()) } else { Err(HostError { call, status }) }
+}
+
+/// Writes a line to Envoy's log. There is nothing to do about a failure.
+pub(crate) fn log(level: Level, message: &str) {
+    // SAFETY: a live string, only read by the host; any thread may log.
+    unsafe { abi::envoy_dynamic_module_callback_log(level as u32, Buffer::of(message.as_bytes())) };
+}
+
+/// Both clocks.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is where the time comes from; the rules take it as an argument"
+)]
+fn now() -> Result<Now, HostError> {
+    static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let milliseconds =
+        |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH);
+    let wall = wall.map_err(|_| HostError { call: "clock before 1970", status: 0 })?;
+    // One second more: nothing was granted at the very beginning of time.
+    let monotonic_ms = milliseconds(BEGUN.elapsed()).saturating_add(1_000);
+    Ok(Now { wall_ms: milliseconds(wall), monotonic_ms })
+}
+
+/// `N` random bytes from the system.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], HostError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|_| HostError { call: "getrandom", status: 0 })?;
+    Ok(bytes)
+}
+
+/// The request's headers, serialised (see [`header_rules::HeaderMap`]).
+pub(crate) fn request_headers() -> Result<Vec<u8>, HostError> {
+    /// As many as the listener lets through, and those that Envoy adds.
+    const USUAL: usize = 128;
+    const CALL: &str = "get_headers";
+    let stream = stream(CALL)?;
+    // SAFETY: the stream is alive while its hook runs.
+    let count =
+        unsafe { abi::envoy_dynamic_module_callback_http_get_headers_size(stream, abi::REQUEST_HEADER) };
+    let mut few = [Header::NONE; USUAL];
+    let mut many = Vec::new();
+    let headers = if let Some(few) = few.get_mut(..count) {
+        few
+    } else {
+        many.resize(count, Header::NONE);
+        many.as_mut_slice()
+    };
+    // SAFETY: as above, and there is room for as many headers as there are.
+    done(CALL, unsafe {
+        abi::envoy_dynamic_module_callback_http_get_headers(stream, abi::REQUEST_HEADER, headers.as_mut_ptr())
+    })?;
+    // SAFETY: Envoy wrote each, and they are valid until a header is changed, which nobody does meanwhile.
+    let pairs = || headers.iter().map(|header| unsafe { header.pair() });
+    Ok(serialised(count, pairs))
+}
+
+/// Headers in the form that proxy-wasm gives them in, and that the rules read.
+fn serialised<'a, P: Iterator<Item = (&'a [u8], &'a [u8])>>(count: usize, pairs: impl Fn() -> P) -> Vec<u8> {
+    let number = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
+    let size = pairs().map(|(name, value)| 10 + name.len() + value.len()).sum::<usize>();
+    let mut out = Vec::with_capacity(4 + size);
+    out.extend(number(count));
+    for (name, value) in pairs() {
+        out.extend(number(name.len()));
+        out.extend(number(value.len()));
+    }
+    for text in pairs().flat_map(|(name, value)| [name, value]) {
+        out.extend_from_slice(text);
+        out.push(0);
+    }
+    out
+}
+
+/// Removes every line of the request header `name`.
+pub(crate) fn remove_request_header(name: &[u8]) -> Result<(), HostError> {
+    set("remove_header", name, Buffer::NONE)
+}
+
+/// Makes `value` the only value of the request header `name`.
+pub(crate) fn set_request_header(name: &[u8], value: &[u8]) -> Result<(), HostError> {
+    set("set_header", name, Buffer::of(value))
+}
+
+fn set(call: &'static str, name: &[u8], value: Buffer) -> Result<(), HostError> {
+    let stream = stream(call)?;
+    // SAFETY: the stream is alive while its hook runs; name and value are only read.
+    done(call, unsafe {
+        abi::envoy_dynamic_module_callback_http_set_header(
+            stream,
+            abi::REQUEST_HEADER,
+            Buffer::of(name),
+            value,
+        )
+    })
+}
+
+/// Lets Envoy choose the route by the headers as they are now.
+pub(crate) fn choose_route_anew() -> Result<(), HostError> {
+    let stream = stream("clear_route_cache")?;
+    // SAFETY: the stream is alive while its hook runs.
+    unsafe { abi::envoy_dynamic_module_callback_http_clear_route_cache(stream) };
+    Ok(())
+}
+
+/// Answers the request here. `details` ends up in the access log's response code details.
+pub(crate) fn answer(status: u16, details: &str, body: &str) -> Result<(), HostError> {
+    let stream = stream("send_response")?;
+    // SAFETY: the stream is alive while its hook runs; everything else is only read.
+    unsafe {
+        abi::envoy_dynamic_module_callback_http_send_response(
+            stream,
+            u32::from(status),
+            std::ptr::null_mut(),
+            0,
+            Buffer::of(body.as_bytes()),
+            Buffer::of(details.as_bytes()),
+        );
+    }
+    Ok(())
+}
+
+/// Sets filter state of the request, which no header can reach.
+pub(crate) fn set_state(name: &str, value: &[u8]) -> Result<(), HostError> {
+    let stream = stream("set_filter_state")?;
+    // SAFETY: the stream is alive while its hook runs; name and value are only read.
+    done("set_filter_state", unsafe {
+        abi::envoy_dynamic_module_callback_http_set_filter_state_bytes(
+            stream,
+            Buffer::of(name.as_bytes()),
+            Buffer::of(value),
+        )
+    })
+}
+
+/// What the authorizer granted with the request at hand, as it stands in ext_authz's dynamic metadata.
+pub(crate) fn granted() -> Result<Option<Vec<u8>>, HostError> {
+    let stream = stream("get_metadata")?;
+    let mut text = Buffer::NONE;
+    // SAFETY: the stream is alive while its hook runs, and there is a place for the buffer.
+    let found = unsafe {
+        abi::envoy_dynamic_module_callback_http_get_metadata_string(
+            stream,
+            abi::DYNAMIC_METADATA,
+            Buffer::of(b"envoy.filters.http.ext_authz"),
+            Buffer::of(lease::FIELD.as_bytes()),
+            &raw mut text,
+        )
+    };
+    // SAFETY: Envoy's, valid until the metadata changes, and copied at once.
+    Ok(found.then(|| unsafe { text.bytes() }.to_vec()))
+}
+
+/// Registers a counter, or finds it when it is there already.
+pub(crate) fn counter(name: &str) -> Result<u32, HostError> {
+    const CALL: &str = "define_counter";
+    let plugin = plugin(CALL)?;
+    let mut counter = 0;
+    // SAFETY: the configuration is being made on this thread; the name is only read, and there is a place for the id.
+    check(CALL, unsafe {
+        abi::envoy_dynamic_module_callback_http_filter_config_define_counter(
+            plugin,
+            Buffer::of(name.as_bytes()),
+            std::ptr::null_mut(),
+            0,
+            &raw mut counter,
+        )
+    })?;
+    u32::try_from(counter).map_err(|_| HostError { call: CALL, status: u32::MAX })
+}
+
+/// Adds to a counter.
+pub(crate) fn add(counter: u32, count: u32) -> Result<(), HostError> {
+    const CALL: &str = "increment_counter";
+    let (counter, count) = (counter as usize, u64::from(count));
+    // SAFETY: whoever Envoy called us for is alive; there are no labels.
+    check(CALL, unsafe {
+        match CALLER.get() {
+            Some(Caller::Stream(stream)) => abi::envoy_dynamic_module_callback_http_filter_increment_counter(
+                stream,
+                counter,
+                std::ptr::null_mut(),
+                0,
+                count,
+            ),
+            Some(Caller::Plugin(plugin)) => {
+                abi::envoy_dynamic_module_callback_http_filter_config_increment_counter(
+                    plugin,
+                    counter,
+                    std::ptr::null_mut(),
+                    0,
+                    count,
+                )
+            }
+            None => u32::MAX,
+        }
+    })
+}
+
+/// A counter that nearly every request adds to. Adding is one atomic addition here, so it is done at once.
+#[derive(Clone)]
+pub(crate) struct Tally(u32);
+
+impl Tally {
+    pub(crate) fn define(name: &str) -> Result<Self, HostError> {
+        counter(name).map(Self)
+    }
+
+    /// Counts one.
+    pub(crate) fn count(&mut self) -> Result<(), HostError> {
+        add(self.0, 1)
+    }
+}

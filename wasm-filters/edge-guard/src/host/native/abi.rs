@@ -1,0 +1,167 @@
+//! Envoy's ABI for dynamic modules, version 0.2.0 (Envoy 1.40), as far as the guard needs it.
+//!
+//! Envoy gives no promise for this interface beyond the next release: it says in its log when a module was written
+//! for another version. What is declared here was compared with what Envoy 1.40 does, call by call.
+
+use std::ffi::{c_char, c_void};
+
+/// The version, as Envoy compares it.
+pub(super) const VERSION: &std::ffi::CStr = c"v0.2.0";
+
+pub(super) const REQUEST_HEADER: u32 = 0;
+pub(super) const DYNAMIC_METADATA: u32 = 0;
+/// Of metrics and of calls alike.
+pub(super) const SUCCESS: u32 = 0;
+
+/// Something of Envoy's, or of ours, for the time of one call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct Buffer {
+    pub(super) data: *const c_char,
+    pub(super) length: usize,
+}
+
+/// A header, by its name and its value.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct Header {
+    pub(super) name: *const c_char,
+    pub(super) name_length: usize,
+    pub(super) value: *const c_char,
+    pub(super) value_length: usize,
+}
+
+impl Buffer {
+    pub(super) const NONE: Self = Self { data: std::ptr::null(), length: 0 };
+
+    pub(super) const fn of(bytes: &[u8]) -> Self {
+        Self { data: bytes.as_ptr().cast(), length: bytes.len() }
+    }
+
+    /// What stands in it.
+    ///
+    /// # Safety
+    /// It is a buffer of Envoy's that is valid for `'a`, or [`Self::NONE`].
+    pub(super) unsafe fn bytes<'a>(self) -> &'a [u8] {
+        // SAFETY: the caller's promise.
+        unsafe { bytes(self.data, self.length) }
+    }
+}
+
+impl Header {
+    pub(super) const NONE: Self =
+        Self { name: std::ptr::null(), name_length: 0, value: std::ptr::null(), value_length: 0 };
+
+    pub(super) const fn of(name: &str, value: &str) -> Self {
+        Self {
+            name: name.as_ptr().cast(),
+            name_length: name.len(),
+            value: value.as_ptr().cast(),
+            value_length: value.len(),
+        }
+    }
+
+    /// Its name and its value.
+    ///
+    /// # Safety
+    /// It is a header of Envoy's that is valid for `'a`, or [`Self::NONE`].
+    pub(super) unsafe fn pair<'a>(self) -> (&'a [u8], &'a [u8]) {
+        // SAFETY: the caller's promise.
+        unsafe { (bytes(self.name, self.name_length), bytes(self.value, self.value_length)) }
+    }
+}
+
+/// # Safety
+/// `length` bytes at `data` are there and do not change for `'a`, or `data` is null.
+unsafe fn bytes<'a>(data: *const c_char, length: usize) -> &'a [u8] {
+    if data.is_null() {
+        return &[];
+    }
+    // SAFETY: the caller's promise.
+    unsafe { std::slice::from_raw_parts(data.cast(), length) }
+}
+
+unsafe extern "C" {
+    pub(super) fn envoy_dynamic_module_callback_log(level: u32, message: Buffer);
+    pub(super) fn envoy_dynamic_module_callback_is_validation_mode() -> bool;
+
+    // Of a request, on its worker.
+    pub(super) fn envoy_dynamic_module_callback_http_get_headers_size(
+        stream: *mut c_void,
+        kind: u32,
+    ) -> usize;
+    pub(super) fn envoy_dynamic_module_callback_http_get_headers(
+        stream: *mut c_void,
+        kind: u32,
+        headers: *mut Header,
+    ) -> bool;
+    /// A value of null removes the header.
+    pub(super) fn envoy_dynamic_module_callback_http_set_header(
+        stream: *mut c_void,
+        kind: u32,
+        name: Buffer,
+        value: Buffer,
+    ) -> bool;
+    pub(super) fn envoy_dynamic_module_callback_http_send_response(
+        stream: *mut c_void,
+        status: u32,
+        headers: *mut Header,
+        headers_size: usize,
+        body: Buffer,
+        details: Buffer,
+    );
+    pub(super) fn envoy_dynamic_module_callback_http_clear_route_cache(stream: *mut c_void);
+    pub(super) fn envoy_dynamic_module_callback_http_set_filter_state_bytes(
+        stream: *mut c_void,
+        key: Buffer,
+        value: Buffer,
+    ) -> bool;
+    pub(super) fn envoy_dynamic_module_callback_http_get_metadata_string(
+        stream: *mut c_void,
+        source: u32,
+        namespace: Buffer,
+        key: Buffer,
+        value: *mut Buffer,
+    ) -> bool;
+    pub(super) fn envoy_dynamic_module_callback_http_filter_increment_counter(
+        stream: *mut c_void,
+        counter: usize,
+        labels: *mut Buffer,
+        labels_size: usize,
+        count: u64,
+    ) -> u32;
+
+    // Of a configuration, on the main thread if not said otherwise.
+    pub(super) fn envoy_dynamic_module_callback_http_filter_config_define_counter(
+        plugin: *mut c_void,
+        name: Buffer,
+        labels: *mut Buffer,
+        labels_size: usize,
+        counter: *mut usize,
+    ) -> u32;
+    pub(super) fn envoy_dynamic_module_callback_http_filter_config_increment_counter(
+        plugin: *mut c_void,
+        counter: usize,
+        labels: *mut Buffer,
+        labels_size: usize,
+        count: u64,
+    ) -> u32;
+    pub(super) fn envoy_dynamic_module_callback_http_filter_config_http_callout(
+        plugin: *mut c_void,
+        callout: *mut u64,
+        cluster: Buffer,
+        headers: *mut Header,
+        headers_size: usize,
+        body: Buffer,
+        timeout_milliseconds: u64,
+    ) -> u32;
+    pub(super) fn envoy_dynamic_module_callback_http_filter_config_scheduler_new(
+        plugin: *mut c_void,
+    ) -> *mut c_void;
+    /// From any thread. Does nothing when the configuration is gone.
+    pub(super) fn envoy_dynamic_module_callback_http_filter_config_scheduler_commit(
+        scheduler: *mut c_void,
+        event: u64,
+    );
+    pub(super) fn envoy_dynamic_module_callback_http_filter_config_scheduler_delete(scheduler: *mut c_void);
+}

@@ -1,0 +1,145 @@
+//! What ended, asked five times a second from Envoy's main thread for all workers of a listener.
+//!
+//! Envoy has no timer for a module's configuration, so a thread of ours asks it to call us. Everything else happens where
+//! Envoy calls.
+
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use lease::Hearing;
+
+use super::abi::{self, Buffer, Header};
+use super::{check, now, plugin};
+use crate::asking::{Answer, Asking, CLUSTER, EVERY_MS, MAX_ANSWER_BYTES, TIMEOUT_MS};
+use crate::host::{self, HostError};
+
+pub(super) struct Feed {
+    asking: Mutex<Asking>,
+    /// What workers go by, and how often that changed.
+    heard: Mutex<Arc<Hearing>>,
+    changes: AtomicU64,
+    /// `cutover_guard_feed_lost`. Questions without a good answer.
+    lost: u32,
+    ended: Arc<AtomicBool>,
+}
+
+/// Envoy's handle for asking to be called. Only handed back to Envoy, from whatever thread.
+struct Scheduler(*mut c_void);
+
+// SAFETY: Envoy lets any thread commit by it and delete it; it is an owned pointer that nobody else has.
+unsafe impl Send for Scheduler {}
+
+impl Feed {
+    /// Begins to ask for the configuration at hand. Envoy that only validates a configuration never calls back.
+    pub(super) fn begin(asking: Asking) -> Result<Self, HostError> {
+        let feed = Self {
+            asking: Mutex::new(asking),
+            heard: Mutex::default(),
+            changes: AtomicU64::new(0),
+            lost: host::counter("cutover_guard_feed_lost")?,
+            ended: Arc::new(AtomicBool::new(false)),
+        };
+        // SAFETY: the main thread, where configurations are made.
+        if unsafe { abi::envoy_dynamic_module_callback_is_validation_mode() } {
+            return Ok(feed);
+        }
+        let plugin = plugin("scheduler_new")?;
+        // SAFETY: the configuration is alive.
+        let scheduler =
+            Scheduler(unsafe { abi::envoy_dynamic_module_callback_http_filter_config_scheduler_new(plugin) });
+        let ended = Arc::clone(&feed.ended);
+        let thread = std::thread::Builder::new().name("cutover-feed".to_owned());
+        let begun = thread.spawn(move || remind(&scheduler, &ended));
+        begun.map(|_| feed).map_err(|_| HostError { call: "a thread for the feed", status: 0 })
+    }
+
+    /// Asks what ended: the main thread, for the configuration at hand.
+    pub(super) fn ask(&self) -> Result<(), HostError> {
+        let plugin = plugin("http_callout")?;
+        let mut asking = self.asking();
+        let Some(body) = asking.question() else { return Ok(()) };
+        let length = body.len().to_string();
+        let mut headers = [
+            Header::of(":method", "POST"),
+            Header::of(":path", lease::PATH),
+            Header::of("host", CLUSTER),
+            Header::of("content-type", "text/plain"),
+            Header::of("content-length", &length),
+        ];
+        let mut token = 0;
+        let asked_ms = now()?.monotonic_ms;
+        // SAFETY: the configuration is alive while its hook runs; everything else is copied, and there is a place for the
+        // token.
+        check("http_callout", unsafe {
+            abi::envoy_dynamic_module_callback_http_filter_config_http_callout(
+                plugin,
+                &raw mut token,
+                Buffer::of(CLUSTER.as_bytes()),
+                headers.as_mut_ptr(),
+                headers.len(),
+                Buffer::of(body.as_bytes()),
+                u64::from(TIMEOUT_MS),
+            )
+        })?;
+        asking.sent(token, asked_ms);
+        Ok(())
+    }
+
+    /// Takes in the answer to `token`: the main thread, for the configuration at hand.
+    pub(super) fn answered(&self, token: u64, good: bool, chunks: &[Buffer]) -> Result<(), HostError> {
+        let size = chunks.iter().fold(0_usize, |size, chunk| size.saturating_add(chunk.length));
+        // SAFETY: Envoy's, valid while its hook runs, and copied at once.
+        let body = (good && size <= MAX_ANSWER_BYTES).then(|| {
+            chunks.iter().flat_map(|chunk| unsafe { chunk.bytes() }.iter().copied()).collect::<Vec<u8>>()
+        });
+        let answer = self.asking().answered(token, body.as_deref(), now()?);
+        match answer {
+            Answer::Heard(hearing) => {
+                *self.heard() = hearing;
+                // Whoever sees the change sees what was heard: both come after the lock.
+                self.changes.fetch_add(1, Ordering::Release);
+                Ok(())
+            }
+            Answer::Lost => host::add(self.lost, 1),
+            Answer::Stale => Ok(()),
+        }
+    }
+
+    /// What was heard since `seen`, if anything; `seen` follows.
+    pub(super) fn news(&self, seen: &mut u64) -> Option<Arc<Hearing>> {
+        let changes = self.changes.load(Ordering::Acquire);
+        if changes == *seen {
+            return None;
+        }
+        *seen = changes;
+        Some(Arc::clone(&self.heard()))
+    }
+
+    fn asking(&self) -> MutexGuard<'_, Asking> {
+        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Arc<Hearing>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Feed {
+    /// The thread is not waited for: a reminder may be the last that holds the configuration, and then this is that thread.
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Has Envoy call us every so often, until the configuration is gone.
+fn remind(scheduler: &Scheduler, ended: &AtomicBool) {
+    while !ended.load(Ordering::Relaxed) {
+        // SAFETY: the scheduler is ours until it is deleted below. Envoy does nothing when the configuration is gone.
+        unsafe { abi::envoy_dynamic_module_callback_http_filter_config_scheduler_commit(scheduler.0, 0) };
+        std::thread::sleep(Duration::from_millis(u64::from(EVERY_MS)));
+    }
+    // SAFETY: nobody uses it any more.
+    unsafe { abi::envoy_dynamic_module_callback_http_filter_config_scheduler_delete(scheduler.0) };
+}

@@ -1,0 +1,192 @@
+//! What Envoy calls. Every hook that Envoy 1.40 wants a module to have is here, most of them empty.
+
+use std::ffi::{c_char, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::abi::{self, Buffer, Header};
+use super::plugin::Plugin;
+use super::{Caller, on_behalf_of};
+use crate::host::{self, Action, Level};
+
+/// Goes on, whatever the hook.
+const CONTINUE: u32 = 0;
+
+/// A panic ends here: unwinding into Envoy would be undefined. `None` when it came to that.
+fn caught<T>(act: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(act)).ok()
+}
+
+/// Which version of the ABI this is.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn envoy_dynamic_module_on_program_init() -> *const c_char {
+    abi::VERSION.as_ptr()
+}
+
+/// Reads a configuration; on null Envoy refuses it and keeps what it has.
+///
+/// # Safety
+/// Envoy calls it, on its main thread, with what the ABI says.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_new(
+    plugin: *mut c_void,
+    _name: Buffer,
+    config: Buffer,
+) -> *const c_void {
+    // SAFETY: Envoy's, valid while this hook runs.
+    let text = unsafe { config.bytes() };
+    let configured = caught(|| on_behalf_of(Caller::Plugin(plugin), || Plugin::configure(text))).flatten();
+    configured.map_or(std::ptr::null(), |plugin| Arc::into_raw(Arc::new(plugin)).cast())
+}
+
+/// The configuration goes away: no stream has it any more.
+///
+/// # Safety
+/// Envoy calls it once for each pointer that [`envoy_dynamic_module_on_http_filter_config_new`] returned.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_destroy(plugin: *const c_void) {
+    // SAFETY: it came from `Arc::into_raw`, and this is the last use of it.
+    let plugin = unsafe { Arc::from_raw(plugin.cast::<Plugin>()) };
+    caught(move || drop(plugin));
+}
+
+/// A stream begins. It has nothing of its own: its configuration is all there is to know about it, and Envoy keeps that
+/// alive for as long as the stream.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn envoy_dynamic_module_on_http_filter_new(
+    plugin: *const c_void,
+    _stream: *mut c_void,
+) -> *const c_void {
+    plugin
+}
+
+/// Judges a request.
+///
+/// # Safety
+/// Envoy calls it, on the stream's worker, with what [`envoy_dynamic_module_on_http_filter_new`] returned.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_request_headers(
+    stream: *mut c_void,
+    plugin: *const c_void,
+    _end_of_stream: bool,
+) -> u32 {
+    // SAFETY: it came from `Arc::into_raw` and Envoy keeps it for as long as the stream; the count is raised for the
+    // time that it is held here.
+    let plugin = unsafe {
+        Arc::increment_strong_count(plugin.cast::<Plugin>());
+        Arc::from_raw(plugin.cast::<Plugin>())
+    };
+    on_behalf_of(Caller::Stream(stream), || {
+        let why = match caught(|| plugin.request_headers()) {
+            Some(Ok(action)) => return action as u32,
+            Some(Err(error)) => error.to_string(),
+            None => "it panicked".to_owned(),
+        };
+        // Letting it go on might let a forged header through.
+        host::log(Level::Error, &format!("edge-guard: {why}"));
+        let answered = host::answer(500, "edge_guard_failed", "Internal server error");
+        if answered.is_err() {
+            // There is no stream to answer: nothing goes on.
+            std::process::abort();
+        }
+        Action::Pause as u32
+    })
+}
+
+/// Time to ask what ended.
+///
+/// # Safety
+/// Envoy calls it, on its main thread, for a configuration that is alive.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_scheduled(
+    envoy: *mut c_void,
+    plugin: *const c_void,
+    _event: u64,
+) {
+    // SAFETY: it came from `Arc::into_raw`, and Envoy keeps it while this hook runs.
+    let plugin = unsafe { &*plugin.cast::<Plugin>() };
+    told(envoy, "asking what ended", || plugin.feed().map_or(Ok(()), |feed| feed.ask()));
+}
+
+/// The answer to a question. Envoy tells of a lost connection and of a timeout as an answer of its own, 503 or 504.
+///
+/// # Safety
+/// Envoy calls it, on its main thread, for a configuration that is alive, with what the ABI says.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_http_callout_done(
+    envoy: *mut c_void,
+    plugin: *const c_void,
+    token: u64,
+    result: u32,
+    headers: *const Header,
+    headers_size: usize,
+    chunks: *const Buffer,
+    chunks_size: usize,
+) {
+    // SAFETY: it came from `Arc::into_raw`, and Envoy keeps it while this hook runs.
+    let plugin = unsafe { &*plugin.cast::<Plugin>() };
+    // SAFETY: Envoy's, valid while this hook runs; null when there are none.
+    let (headers, chunks) = unsafe { (array(headers, headers_size), array(chunks, chunks_size)) };
+    // SAFETY: as above.
+    let ok = headers.iter().any(|header| unsafe { header.pair() } == (b":status", b"200"));
+    told(envoy, "hearing what ended", || {
+        plugin.feed().map_or(Ok(()), |feed| feed.answered(token, result == abi::SUCCESS && ok, chunks))
+    });
+}
+
+/// What goes wrong here is not heard, and after a moment without hearing no lease counts.
+fn told(envoy: *mut c_void, what: &str, act: impl FnOnce() -> Result<(), host::HostError>) {
+    match caught(|| on_behalf_of(Caller::Plugin(envoy), act)) {
+        Some(Ok(())) => {}
+        Some(Err(error)) => host::log(Level::Debug, &format!("edge-guard: {what}: {error}")),
+        None => host::log(Level::Error, &format!("edge-guard: {what}: it panicked")),
+    }
+}
+
+/// # Safety
+/// `size` things at `data` are there and do not change for `'a`, or `data` is null.
+unsafe fn array<'a, T>(data: *const T, size: usize) -> &'a [T] {
+    if data.is_null() {
+        return &[];
+    }
+    // SAFETY: the caller's promise.
+    unsafe { std::slice::from_raw_parts(data, size) }
+}
+
+/// Hooks that have nothing to do: `name(arguments) -> result`.
+macro_rules! nothing_to_do {
+    ($($name:ident($($argument:ty),*) $(-> $result:ty)?;)+) => {$(
+        /// Nothing to do.
+        #[unsafe(no_mangle)]
+        pub(crate) extern "C" fn $name($(_: $argument),*) $(-> $result)? {
+            $(CONTINUE as $result)?
+        }
+    )+};
+}
+
+nothing_to_do! {
+    envoy_dynamic_module_on_http_filter_request_body(*mut c_void, *const c_void, bool) -> u32;
+    envoy_dynamic_module_on_http_filter_request_trailers(*mut c_void, *const c_void) -> u32;
+    envoy_dynamic_module_on_http_filter_response_headers(*mut c_void, *const c_void, bool) -> u32;
+    envoy_dynamic_module_on_http_filter_response_body(*mut c_void, *const c_void, bool) -> u32;
+    envoy_dynamic_module_on_http_filter_response_trailers(*mut c_void, *const c_void) -> u32;
+    envoy_dynamic_module_on_http_filter_stream_complete(*mut c_void, *const c_void);
+    envoy_dynamic_module_on_http_filter_destroy(*const c_void);
+    envoy_dynamic_module_on_http_filter_http_callout_done(
+        *mut c_void, *const c_void, u64, u32, *const Header, usize, *const Buffer, usize
+    );
+    envoy_dynamic_module_on_http_filter_http_stream_headers(
+        *mut c_void, *const c_void, u64, *const Header, usize, bool
+    );
+    envoy_dynamic_module_on_http_filter_http_stream_data(
+        *mut c_void, *const c_void, u64, *const Buffer, usize, bool
+    );
+    envoy_dynamic_module_on_http_filter_http_stream_trailers(
+        *mut c_void, *const c_void, u64, *const Header, usize
+    );
+    envoy_dynamic_module_on_http_filter_http_stream_complete(*mut c_void, *const c_void, u64);
+    envoy_dynamic_module_on_http_filter_http_stream_reset(*mut c_void, *const c_void, u64, u32);
+    envoy_dynamic_module_on_http_filter_scheduled(*mut c_void, *const c_void, u64);
+    envoy_dynamic_module_on_http_filter_downstream_above_write_buffer_high_watermark(*mut c_void, *const c_void);
+    envoy_dynamic_module_on_http_filter_downstream_below_write_buffer_low_watermark(*mut c_void, *const c_void);
+}

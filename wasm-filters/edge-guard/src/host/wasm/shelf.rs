@@ -1,0 +1,51 @@
+//! Where leases stand: Envoy's shared data, which every machine with the same `vm_id` sees, guards and keepers of all
+//! workers alike.
+
+use header_rules::config::LeaseRules;
+use lease::{Slots, Store};
+
+use super::leases::{share, shared};
+use crate::host::{self, HostError};
+
+/// Envoy's shared data.
+#[derive(Clone)]
+pub(crate) struct Shelf;
+
+impl Shelf {
+    /// The slots of this listener and revision (both are in the `vm_id`), under a key that the first machine makes.
+    pub(crate) fn open(rules: &LeaseRules, _revision: &str) -> Result<(Self, Slots), HostError> {
+        if shared(KEY)?.is_none() {
+            share(KEY, &host::random::<16>()?, 0)?;
+        }
+        Ok((Self, Slots::new(rules.slots, key()?)))
+    }
+
+    /// `slots` under the key of the moment.
+    pub(crate) fn under_its_key(&self, mut slots: Slots) -> Result<Slots, HostError> {
+        slots.set_key(key()?);
+        Ok(slots)
+    }
+}
+
+impl Store for Shelf {
+    fn read(&mut self, slot: u32) -> Option<(Vec<u8>, u32)> {
+        shared(&slot.to_le_bytes()).ok().flatten()
+    }
+
+    fn write(&mut self, slot: u32, bytes: &[u8], version: Option<u32>) -> bool {
+        share(&slot.to_le_bytes(), bytes, version.unwrap_or(0)).unwrap_or(false)
+    }
+}
+
+const KEY: &[u8] = b"key";
+
+/// The key that slots are picked under. Two machines that start in the same moment may differ until it is asked for
+/// again; that costs checks, no more.
+pub(super) fn key() -> Result<[u64; 2], HostError> {
+    if let Some((bytes, _)) = shared(KEY)?
+        && let ([a, b], []) = bytes.as_chunks::<8>()
+    {
+        return Ok([u64::from_le_bytes(*a), u64::from_le_bytes(*b)]);
+    }
+    Ok([0; 2])
+}

@@ -1,0 +1,115 @@
+//! A plugin's configuration, read once: what every worker's guard or keeper is made of.
+
+use std::fmt;
+use std::sync::Arc;
+
+use header_rules::Rules;
+use header_rules::config::{Exposure, GuardConfig, LeaseRules, PluginConfig};
+use lease::Slots;
+
+use crate::asking::{Asking, Spending};
+use crate::counters::Counters;
+use crate::fault::Fault;
+use crate::guard::Guard;
+use crate::host::{self, HostError, Level, Shelf, Tally};
+use crate::keeper::Keeper;
+use crate::leasing::Leasing;
+
+/// What a plugin does.
+pub(crate) enum Role {
+    /// Judges requests, and serves those that have a lease.
+    Guard(Box<Setup>),
+    /// Keeps what the authorizer granted.
+    Keeper(Box<Keeper>),
+}
+
+/// The guard of a listener before any worker has it.
+pub(crate) struct Setup {
+    rules: Arc<Rules>,
+    counters: Counters,
+    leases: Option<Leases>,
+    revision: String,
+    exposure: Exposure,
+}
+
+struct Leases {
+    rules: LeaseRules,
+    shelf: (Shelf, Slots),
+    spending: Spending,
+    served: Tally,
+}
+
+impl Role {
+    /// Reads the configuration that `cutover render` wrote; the reason why not is in Envoy's log.
+    pub(crate) fn read(text: &[u8]) -> Option<Self> {
+        let read = serde_json::from_slice(text).map_err(Fault::Json).and_then(|config| match config {
+            PluginConfig::Guard(config) => Setup::read(*config).map(|setup| Self::Guard(Box::new(setup))),
+            PluginConfig::Keeper(config) => {
+                Keeper::configure(&config).map(|keeper| Self::Keeper(Box::new(keeper)))
+            }
+        });
+        match read {
+            Ok(role) => {
+                if let Self::Guard(setup) = &role {
+                    host::log(Level::Info, &format!("edge-guard: {setup}"));
+                }
+                Some(role)
+            }
+            Err(error) => {
+                host::log(
+                    Level::Error,
+                    &format!(
+                        "edge-guard: wrong plugin configuration: {error}. Render it with `cutover render`."
+                    ),
+                );
+                None
+            }
+        }
+    }
+}
+
+impl Setup {
+    fn read(config: GuardConfig) -> Result<Self, Fault> {
+        let rules = Rules::compile(&config).map_err(Fault::Config)?;
+        let leases = config.leases.map(|rules| {
+            Ok::<_, Fault>(Leases {
+                shelf: Shelf::open(&rules, &config.revision)?,
+                spending: Spending::new(&rules),
+                served: Tally::define("cutover_guard_leased")?,
+                rules,
+            })
+        });
+        Ok(Self {
+            counters: Counters::define(rules.reserved_rules())?,
+            rules: Arc::new(rules),
+            leases: leases.transpose()?,
+            revision: config.revision,
+            exposure: config.exposure,
+        })
+    }
+
+    /// A guard for one worker.
+    pub(crate) fn guard(&self) -> Result<Guard, HostError> {
+        let leasing = self.leases.as_ref().map(|leases| {
+            let Leases { rules, shelf, spending, served } = leases;
+            Leasing::new(rules, shelf.clone(), spending.clone(), served.clone())
+        });
+        Guard::new(Arc::clone(&self.rules), self.counters.clone(), leasing)
+    }
+
+    /// Who asks what ended; `None` when there is nothing that could end.
+    pub(crate) fn asking(&self) -> Option<Asking> {
+        let Leases { rules, spending, .. } = self.leases.as_ref()?;
+        Some(Asking::new(rules, &self.revision, spending.clone()))
+    }
+}
+
+impl fmt::Display for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let exposure = match self.exposure {
+            Exposure::Public => "public",
+            Exposure::Internal => "internal",
+        };
+        write!(f, "revision {} guards an {exposure} listener", self.revision)
+    }
+}
