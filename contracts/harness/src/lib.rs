@@ -26,7 +26,7 @@ pub mod wire;
 pub use backend::{Backend, Seen};
 pub use broker::RabbitMq;
 pub use edge::{Edge, EdgeBuilder, Part};
-pub use parts::{envoy, guard, program, repository, venv};
+pub use parts::{envoy, guard, guard_is_native, native_guard, program, repository, venv, wasm_guard};
 pub use ports::Port;
 pub use process::{Process, Signal};
 pub use stores::Redis;

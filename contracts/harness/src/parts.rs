@@ -22,18 +22,43 @@ pub fn program(name: &str) -> PathBuf {
     present(path, "`make test` builds the programs before it runs the tests")
 }
 
-/// The compiled guard.
+/// The compiled guard, in the form that is tested.
 ///
 /// # Panics
 /// When it is not built.
 #[must_use]
 pub fn guard() -> PathBuf {
-    let path = std::env::var_os("CUTOVER_GUARD").map(PathBuf::from).unwrap_or_else(|| {
-        let target =
-            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from);
-        target.join("wasm32-wasip1/wasm/edge_guard.wasm")
-    });
-    present(path, "`make wasm` compiles the guard")
+    std::env::var_os("CUTOVER_GUARD").map_or_else(wasm_guard, |path| {
+        present(PathBuf::from(path), "`make wasm` compiles the guard, or `make native`")
+    })
+}
+
+/// Whether the guard that is tested is a dynamic module.
+#[must_use]
+pub fn guard_is_native() -> bool {
+    guard().extension().is_some_and(|ending| ending == "so")
+}
+
+/// The guard as a proxy-wasm module, whichever form is tested.
+///
+/// # Panics
+/// When it is not built.
+#[must_use]
+pub fn wasm_guard() -> PathBuf {
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from);
+    present(target.join("wasm32-wasip1/wasm/edge_guard.wasm"), "`make wasm` compiles the guard")
+}
+
+/// The guard as a dynamic module of profile `fast`, which is what a benchmark measures.
+///
+/// # Panics
+/// When it is not built.
+#[must_use]
+pub fn native_guard() -> PathBuf {
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from);
+    present(target.join("fast/libedge_guard.so"), "`make native` compiles it")
 }
 
 /// The Envoy to test with: `ENVOY`, or the one that `make setup` installs.

@@ -145,6 +145,18 @@ fn no_header_of_a_client_makes_extends_or_forges_a_lease() {
     };
     assert_eq!(stage.checks(|_| send()), 1);
     assert_eq!(stage.checks(|_| send()), 0);
+    let before = stage.backend.seen().len();
+    // What marks a request that a lease will serve where the guard runs in Envoy's process. No header has an underscore.
+    let current = std::fs::read_link(stage.edge.home().join("envoy/current")).unwrap();
+    let name = current.file_name().unwrap().to_string_lossy().into_owned();
+    let (revision, _) = name.rsplit_once('-').unwrap();
+    for mark in ["x_cutover_lease", "X_Cutover_Lease"] {
+        let value = format!("{revision}/books");
+        let request =
+            stage.edge.get("/books/1").header("cookie", "madome_access_token=g").header(mark, value);
+        assert_eq!(stage.checks(|_| assert_eq!(request.send().status, 400, "{mark}")), 0);
+    }
+    assert_eq!(stage.backend.seen().len(), before);
     let seen = stage.backend.last();
     assert_eq!(seen.all("x-madome-auth-sub"), ["somebody"]);
     assert_eq!(seen.all("x-madome-identity"), ["a.b.c"]);
@@ -243,7 +255,7 @@ fn a_feed_that_hangs_or_answers_nonsense_is_none() {
 fn after_a_trap_no_lease_counts_until_the_feed_is_heard_again() {
     let home = tempfile::tempdir().unwrap();
     let module = home.path().join("trapping.wasm");
-    std::fs::write(&module, trapping::module(&std::fs::read(harness::guard()).unwrap())).unwrap();
+    std::fs::write(&module, trapping::module(&std::fs::read(harness::wasm_guard()).unwrap())).unwrap();
     let edge = Edge::dev().variable("CUTOVER_GUARD", &module.display().to_string());
     // Such leases live on while nobody says what ended, so it is the trap alone that stops them.
     let stage = stage_on(edge, "signed-in: { kind: session, lease: { seconds: 25, on_outage: lease } }");

@@ -136,6 +136,7 @@ fn no_secret_is_in_any_log_or_interface() {
         }
     }
 
+    let _ = edge.logged("/books", 200);
     let log = edge.access_log(12);
     let mut told = everything_told(&edge);
     let until = Instant::now() + Duration::from_secs(30);

@@ -31,8 +31,20 @@ pub struct Leases {
 /// A lease at hand, with uses that this worker took.
 #[derive(Debug)]
 struct Held {
-    bytes: Vec<u8>,
+    bytes: Arc<[u8]>,
     uses: u32,
+}
+
+/// One use of a lease.
+#[derive(Clone, Debug)]
+pub struct Taken(Arc<[u8]>);
+
+impl Taken {
+    /// What the request is told by it. It is there for every use that was taken.
+    #[must_use]
+    pub fn hit(&self) -> Option<Hit<'_>> {
+        Record::read(&self.0)?.hit()
+    }
 }
 
 impl Leases {
@@ -55,7 +67,7 @@ impl Leases {
         class: Class,
         offer: Offer<'_>,
         now: Now,
-    ) -> Option<Hit<'_>> {
+    ) -> Option<Taken> {
         if !self.hearing.honours(class.on_outage, now) {
             return None;
         }
@@ -76,7 +88,7 @@ impl Leases {
         }
         let held = self.at_hand.get_mut(at)?.as_mut()?;
         held.uses = held.uses.checked_sub(1)?;
-        Record::read(&held.bytes)?.hit()
+        Some(Taken(Arc::clone(&held.bytes)))
     }
 
     /// Takes uses out of shared memory.
@@ -106,7 +118,7 @@ impl Leases {
                 record.hit()?;
                 record::set_uses(&mut bytes, left)?;
                 if store.write(slot, &bytes, Some(version)) {
-                    return Some(Held { bytes, uses: taken });
+                    return Some(Held { bytes: bytes.into(), uses: taken });
                 }
             }
         }

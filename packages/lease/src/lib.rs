@@ -31,7 +31,7 @@ mod tag;
 pub use feed::{Ended, Feed, FeedRequest, MAX_ENDED, PATH, Spent, WINDOW_MS};
 pub use grant::{FIELD, Grant, Told};
 pub use hearing::{FRESH_MS, Hearing};
-pub use leases::Leases;
+pub use leases::{Leases, Taken};
 pub use lines::{Malformed, Unfit};
 pub use offer::{Gathered, Names, Offer};
 pub use record::{Headers, Hit};

@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use lease::{
-    Class, Ended, FRESH_MS, Feed, Grant, Leases, Now, Offer, OnOutage, Slots, Store, Tag, Told, WINDOW_MS,
+    Class, Ended, FRESH_MS, Feed, Grant, Leases, Now, Offer, OnOutage, Slots, Store, Tag, Taken, Told,
+    WINDOW_MS,
 };
 use proptest::prelude::*;
 
@@ -148,7 +149,8 @@ fn run(slots: u32, steps: Vec<Step>) -> Result<usize, TestCaseError> {
                 let token = [who; 8];
                 let at = usize::from(worker);
                 let known = read[at].at(now.monotonic_ms);
-                let Some(hit) = workers[at].take(&mut memory, class(id), Offer::Cookie(&token), known) else {
+                let taken = workers[at].take(&mut memory, class(id), Offer::Cookie(&token), known);
+                let Some(hit) = taken.as_ref().and_then(Taken::hit) else {
                     continue;
                 };
                 served += 1;

@@ -6,14 +6,17 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 /// Names in the figures, and what the chart calls them. Ours are filled with colour.
-const BARS: [(&str, &str, bool); 8] = [
+const BARS: [(&str, &str, bool); 11] = [
     ("bare", "bare Envoy", false),
     ("jwt_cached", "jwt_authn, token cache", false),
     ("guard", "Cutover’s guard alone", true),
+    ("guard_wasm", "Cutover’s guard alone, walled off", true),
     ("warm", "Cutover, session known (lease)", true),
+    ("warm_wasm", "… with the guard walled off", true),
     ("lua_jwt_cached", "Lua header strip + cached jwt_authn", false),
     ("jwt", "jwt_authn", false),
     ("cold", "Cutover, full check on every request", true),
+    ("cold_wasm", "… with the guard walled off", true),
     ("naive", "naive ext_authz (tonic)", false),
 ];
 

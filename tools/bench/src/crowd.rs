@@ -10,7 +10,7 @@ use crate::load::{Measured, Protocol, measure};
 use crate::progress::Progress;
 use crate::results::Line;
 use crate::stage::{PATH, Stage};
-use crate::variants::Variant;
+use crate::variants::{Form, Variant};
 
 const SESSIONS: usize = 100_000;
 /// The first pass ends here at the latest, so that a busy machine does not make it endless.
@@ -25,8 +25,12 @@ pub(crate) fn run(stage: &mut Stage, duration: Duration, progress: &Progress) ->
     let mut lines = Vec::new();
     let mut bare = beside(stage, Protocol::H1, duration);
     for (variant, first, then) in [
-        (Variant::Cold, Some(("first_seen", "the edge, tokens never seen before")), "cold_100000"),
-        (Variant::Warm, None, "warm_100000"),
+        (
+            Variant::Cold(Form::Native),
+            Some(("first_seen", "the edge, tokens never seen before")),
+            "cold_100000",
+        ),
+        (Variant::Warm(Form::Native), None, "warm_100000"),
     ] {
         if !stage.has(variant) {
             continue;
@@ -35,7 +39,7 @@ pub(crate) fn run(stage: &mut Stage, duration: Duration, progress: &Progress) ->
         if let Some((key, title)) = first {
             lines.push(Line::new(key, title, Protocol::H1, SESSIONS, filled, vec![bare]));
         }
-        let title = if variant == Variant::Cold {
+        let title = if variant == Variant::Cold(Form::Native) {
             "the edge cold, 100,000 sessions"
         } else {
             "the edge warm, 100,000 sessions"
@@ -44,7 +48,7 @@ pub(crate) fn run(stage: &mut Stage, duration: Duration, progress: &Progress) ->
         progress.round(then, &one);
         bare = beside(stage, Protocol::H1, duration);
         lines.push(Line::new(then, title, Protocol::H1, SESSIONS, vec![one], vec![bare]));
-        if variant == Variant::Warm {
+        if variant == Variant::Warm(Form::Native) {
             let target = stage.target(variant);
             let one = measure(target, Protocol::H2, PATH, stage.sessions(SESSIONS), duration * 2);
             progress.round("warm_100000_h2", &one);

@@ -13,7 +13,7 @@ use crate::load::{Protocol, measure};
 use crate::progress::Progress;
 use crate::results::{Finding, rounded};
 use crate::stage::{PATH, Stage};
-use crate::variants::Variant;
+use crate::variants::{Form, Variant};
 use crate::watch::{MemoryWatch, resident_mib};
 
 const CONNECTIONS: u32 = 10_000;
@@ -22,7 +22,11 @@ const THREADS: u32 = 50;
 
 /// The edge as it is meant to run: with leases, when it was started.
 fn edge(stage: &Stage) -> Variant {
-    if stage.has(Variant::Warm) { Variant::Warm } else { Variant::Cold }
+    if stage.has(Variant::Warm(Form::Native)) {
+        Variant::Warm(Form::Native)
+    } else {
+        Variant::Cold(Form::Native)
+    }
 }
 
 /// Ten thousand clients stay connected and ask now and then: together half of what the edge can do.

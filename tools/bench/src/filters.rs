@@ -44,8 +44,8 @@ pub(crate) fn configuration(home: &Path, variant: Variant, place: &Place<'_>) ->
         |name: &str| filters.iter().find(|f| f["name"] == name).cloned().expect("the filter is rendered");
     let (guard, router) = (of("guard"), of("envoy.filters.http.router"));
     *filters = match variant {
-        Variant::Bare | Variant::Cold | Variant::Warm | Variant::Tried(_) => vec![router],
-        Variant::Guard => vec![guard, router],
+        Variant::Bare | Variant::Cold(_) | Variant::Warm(_) | Variant::Tried(_) => vec![router],
+        Variant::Guard(_) => vec![guard, router],
         Variant::Jwt => vec![jwt(home, false), router],
         Variant::JwtCached => vec![jwt(home, true), router],
         Variant::LuaJwtCached => vec![lua(), jwt(home, true), router],

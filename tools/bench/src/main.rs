@@ -37,18 +37,18 @@ use load::{Measured, measure};
 use progress::Progress;
 use results::{Line, Results};
 use stage::{PATH, Stage, Tried};
-use variants::{ROWS, Row, Variant};
+use variants::{Form, ROWS, Row, Variant};
 
 /// What is measured beside the rows, by name.
 const EXPERIMENTS: [&str; 6] = ["crowd", "tail", "routes", "authorizer", "connections", "bodies"];
 
 const NAMES: &str = "Rows (bare is always among them):
-  guard            the guard and nothing else
+  guard, guard_wasm  the guard and nothing else: as a dynamic module, and as WebAssembly
   jwt, jwt_cached  Envoy's own jwt_authn, without and with its token cache
   lua_jwt_cached   headers stripped by Lua, then jwt_authn with its token cache
   naive            a tonic ext_authz that verifies every token anew
-  cold             the edge without the leases of its file: a full check on every request
-  warm             the edge as its file says; left out while the file has no leases
+  cold, cold_wasm  the edge without leases: a full check on every request
+  warm, warm_wasm  the edge with leases
   cold_1000, warm_1000                            1,000 sessions in turn
   lua_jwt_cached_h2, cold_h2, warm_h2, warm_1000_h2   over HTTP/2
 
@@ -115,13 +115,19 @@ enum TriedEdge {
     Cold,
     /// The edge with leases.
     Warm,
+    /// The edge with a full check on every request and its guard in WebAssembly.
+    ColdWasm,
+    /// The edge with leases and its guard in WebAssembly.
+    WarmWasm,
 }
 
 impl TriedEdge {
     const fn variant(self) -> Variant {
         match self {
-            Self::Cold => Variant::Cold,
-            Self::Warm => Variant::Warm,
+            Self::Cold => Variant::Cold(Form::Native),
+            Self::Warm => Variant::Warm(Form::Native),
+            Self::ColdWasm => Variant::Cold(Form::Wasm),
+            Self::WarmWasm => Variant::Warm(Form::Wasm),
         }
     }
 }
@@ -207,7 +213,7 @@ fn run(arguments: &Arguments, progress: &Progress, keep: &dyn Fn(&Results)) -> R
     }
     // The experiments ask the edge as it is meant to run.
     if EXPERIMENTS.iter().any(|name| arguments.wants(name)) {
-        variants.push(Variant::Warm);
+        variants.push(Variant::Warm(Form::Native));
     }
     let mut unique: Vec<Variant> = Vec::new();
     for variant in variants {

@@ -83,6 +83,7 @@ fn promises(all: &Value) -> Value {
     least("warm, of bare Envoy", "/ratios/warm", Some(0.78));
     least("warm, against Lua strip + cached jwt_authn", "/ratios/warm", at("/ratios/lua_jwt_cached"));
     least("guard alone, of bare Envoy", "/ratios/guard", Some(0.80));
+    least("guard alone in WebAssembly, of bare Envoy", "/ratios/guard_wasm", Some(0.80));
     least("cold, of bare Envoy", "/ratios/cold", Some(0.33));
     // From the authorizer's own benchmark, when it has run, like the last ones below.
     least("checks a second, against a service that does nothing", "/authorizer/load_ratio", Some(0.8));

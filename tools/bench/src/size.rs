@@ -11,6 +11,7 @@ use crate::load::{Measured, Protocol, measure};
 use crate::progress::Progress;
 use crate::results::{Finding, median, rounded};
 use crate::stage::{self, Stage};
+use crate::variants::Form;
 
 /// So many routes the edges of the curve have beside those of the development edge. The first is what the others are
 /// compared with.
@@ -27,7 +28,8 @@ pub(crate) fn routes(
 ) -> Finding {
     let (_, text) = stage::edge_files();
     progress.say("starting edges with 10, 100, 1,000 and 10,000 more routes");
-    let mut edges = COUNTS.map(|count| (count, stage::edge(&with_routes(&text, count), backend)));
+    let mut edges =
+        COUNTS.map(|count| (count, stage::edge(&with_routes(&text, count), backend, Form::Native)));
     stage.prepare_sessions(1);
     let mut measured = COUNTS.map(|_| Vec::new());
     for _ in 0..rounds {

@@ -12,7 +12,7 @@ use crate::filters;
 use crate::leases;
 use crate::load::Target;
 use crate::sessions::Sessions;
-use crate::variants::Variant;
+use crate::variants::{Form, Variant};
 
 /// The path that everybody asks for; its route asks for a signed-in person.
 pub(crate) const PATH: &str = "/users/@me";
@@ -28,8 +28,10 @@ pub(crate) struct Tried {
 
 /// The running edges, and an Envoy for each other variant.
 pub(crate) struct Stage {
+    /// Cold and native: every other configuration is taken from it, and its key signs for all.
     cold: Edge,
-    warm: Option<Edge>,
+    /// The other edges.
+    edges: Vec<(Variant, Edge)>,
     envoys: Vec<(Variant, Process, Port)>,
     naive: Option<(Process, Port)>,
     sessions: Vec<Sessions>,
@@ -45,10 +47,12 @@ pub(crate) fn edge_files() -> (String, String) {
     (leases::with_leases(&text), text)
 }
 
-/// The development edge with `text` as its file and `backend` as every backend.
-pub(crate) fn edge(text: &str, backend: SocketAddr) -> Edge {
+/// The development edge with `text` as its file, `backend` as every backend and its guard in `form`.
+pub(crate) fn edge(text: &str, backend: SocketAddr, form: Form) -> Edge {
     let (_, original) = edge_files();
-    Edge::dev().replace(&original, text).every_backend(backend).start()
+    let guard = form.guard();
+    let edge = Edge::dev().variable("CUTOVER_GUARD", &guard.display().to_string());
+    edge.replace(&original, text).every_backend(backend).start()
 }
 
 /// Envoy and authorizer of a running edge.
@@ -65,20 +69,39 @@ impl Stage {
     /// the other variants is taken from it.
     pub(crate) fn set(backend: SocketAddr, variants: &[Variant], tried: &Tried) -> Self {
         let (with, without) = edge_files();
-        let cold = edge(&without, backend);
-        let warm = variants.contains(&Variant::Warm).then(|| {
-            let warm = edge(&with, backend);
-            // One set of sessions for all: the same key signs for both edges.
+        let cold = edge(&without, backend, Form::Native);
+        let start = |variant: Variant| {
+            let (text, form) = match variant {
+                Variant::Warm(form) => (&with, form),
+                // The filters of one more guard are taken from an edge that has it.
+                Variant::Cold(Form::Wasm) | Variant::Guard(Form::Wasm) => (&without, Form::Wasm),
+                Variant::Cold(Form::Native)
+                | Variant::Guard(Form::Native)
+                | Variant::Bare
+                | Variant::Jwt
+                | Variant::JwtCached
+                | Variant::LuaJwtCached
+                | Variant::Naive
+                | Variant::Tried(_) => return None,
+            };
+            let edge = edge(text, backend, form);
+            // One set of sessions for all: the same key signs for every edge.
             for name in ["session.pem", "session.jwks.json"] {
-                std::fs::copy(cold.home().join("keys").join(name), warm.home().join("keys").join(name))
+                std::fs::copy(cold.home().join("keys").join(name), edge.home().join("keys").join(name))
                     .expect("the homes are writable");
             }
-            warm
-        });
+            Some((Self::home_of(variant), edge))
+        };
+        let mut edges: Vec<(Variant, Edge)> = Vec::new();
+        for variant in variants {
+            if edges.iter().all(|(known, _)| *known != Self::home_of(*variant)) {
+                edges.extend(start(*variant));
+            }
+        }
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mut stage = Self {
             cold,
-            warm,
+            edges,
             envoys: Vec::new(),
             naive: None,
             sessions: Vec::new(),
@@ -91,25 +114,63 @@ impl Stage {
             stage.naive = Some((start_naive(&stage.cold, &port, stage.directory.path()), port));
         }
         for variant in variants {
-            if !matches!(variant, Variant::Cold | Variant::Warm) {
+            if !matches!(variant, Variant::Cold(_) | Variant::Warm(_)) {
                 stage.start(*variant);
             }
         }
         stage
     }
 
-    /// Starts the warm edge's authorizer again, with the key that signs for both.
+    /// Starts the other edges' authorizers again, with the key that signs for all.
     fn settle(&mut self) {
-        if let Some(warm) = &mut self.warm {
-            warm.stop(Part::Authz, harness::Signal::Terminate);
-            warm.start(Part::Authz);
-            warm.wait_until_ready();
+        for (_, edge) in &mut self.edges {
+            edge.stop(Part::Authz, harness::Signal::Terminate);
+            edge.start(Part::Authz);
+            edge.wait_until_ready();
         }
     }
 
-    /// Whether `variant` runs here: the warm edge only does when somebody asks for it.
+    /// The edge that a guard alone is taken from, or that `variant` is.
+    const fn home_of(variant: Variant) -> Variant {
+        match variant {
+            Variant::Guard(form) => Variant::Cold(form),
+            Variant::Bare
+            | Variant::Jwt
+            | Variant::JwtCached
+            | Variant::LuaJwtCached
+            | Variant::Naive
+            | Variant::Cold(_)
+            | Variant::Warm(_)
+            | Variant::Tried(_) => variant,
+        }
+    }
+
+    /// The edge that `variant` is, or the cold one when it is none.
+    fn edge_of(&self, variant: Variant) -> &Edge {
+        let other = self.edges.iter().find(|(known, _)| *known == Self::home_of(variant));
+        other.map_or(&self.cold, |(_, edge)| edge)
+    }
+
+    fn edge_of_mut(&mut self, variant: Variant) -> &mut Edge {
+        let other = self.edges.iter_mut().find(|(known, _)| *known == Self::home_of(variant));
+        other.map_or(&mut self.cold, |(_, edge)| edge)
+    }
+
+    /// Whether `variant` runs here: edges other than the cold one only do when somebody asks for them.
     pub(crate) fn has(&self, variant: Variant) -> bool {
-        variant != Variant::Warm || self.warm.is_some()
+        match variant {
+            Variant::Warm(_) | Variant::Cold(Form::Wasm) => {
+                self.edges.iter().any(|(known, _)| *known == variant)
+            }
+            Variant::Bare
+            | Variant::Guard(_)
+            | Variant::Jwt
+            | Variant::JwtCached
+            | Variant::LuaJwtCached
+            | Variant::Naive
+            | Variant::Cold(Form::Native)
+            | Variant::Tried(_) => true,
+        }
     }
 
     /// Where things are written that go away afterwards.
@@ -120,12 +181,9 @@ impl Stage {
     /// The processes of one variant.
     pub(crate) fn target(&mut self, variant: Variant) -> Target {
         match variant {
-            Variant::Cold => target_of(&mut self.cold),
-            Variant::Warm => {
-                target_of(self.warm.as_mut().expect("the rows of edges that do not run are left out"))
-            }
+            Variant::Cold(_) | Variant::Warm(_) => target_of(self.edge_of_mut(variant)),
             Variant::Bare
-            | Variant::Guard
+            | Variant::Guard(_)
             | Variant::Jwt
             | Variant::JwtCached
             | Variant::LuaJwtCached
@@ -137,9 +195,11 @@ impl Stage {
                 let naive = self.naive.as_ref().map(|(process, _)| process.id());
                 let authorizer = match variant {
                     Variant::Naive => naive,
-                    Variant::Tried(_) | Variant::Cold | Variant::Warm => Some(self.tried_edge_authorizer()),
+                    Variant::Tried(_) | Variant::Cold(_) | Variant::Warm(_) => {
+                        Some(self.edge_of_mut(self.tried.edge).part(Part::Authz).id())
+                    }
                     Variant::Bare
-                    | Variant::Guard
+                    | Variant::Guard(_)
                     | Variant::Jwt
                     | Variant::JwtCached
                     | Variant::LuaJwtCached => None,
@@ -164,23 +224,12 @@ impl Stage {
 
     /// Empties the access logs: Envoy appends, so it goes on at the beginning, and the disk stays free.
     pub(crate) fn empty_logs(&self) {
-        let homes = [Some(&self.cold), self.warm.as_ref()].into_iter().flatten();
+        let homes = std::iter::once(&self.cold).chain(self.edges.iter().map(|(_, edge)| edge));
         let mut logs: Vec<PathBuf> = homes.map(|edge| edge.home().join("logs/access.json")).collect();
         logs.extend(self.envoys.iter().map(|(variant, _, _)| self.access_log(*variant)));
         for log in logs {
             let _ = std::fs::File::options().write(true).truncate(true).open(log);
         }
-    }
-
-    /// The edge that `--try` changes. Its authorizer decides for what is tried, too.
-    fn tried_edge(&self) -> &Edge {
-        let warm = self.warm.as_ref().filter(|_| self.tried.edge == Variant::Warm);
-        warm.unwrap_or(&self.cold)
-    }
-
-    fn tried_edge_authorizer(&mut self) -> u32 {
-        let warm = self.warm.as_mut().filter(|_| self.tried.edge == Variant::Warm);
-        warm.unwrap_or(&mut self.cold).part(Part::Authz).id()
     }
 
     fn access_log(&self, variant: Variant) -> PathBuf {
@@ -195,17 +244,9 @@ impl Stage {
             naive: self.naive.as_ref().map_or(0, |(_, port)| port.number()),
             log: &self.access_log(variant),
         };
-        let home = match variant {
-            Variant::Tried(_) => self.tried_edge().home(),
-            Variant::Bare
-            | Variant::Guard
-            | Variant::Jwt
-            | Variant::JwtCached
-            | Variant::LuaJwtCached
-            | Variant::Naive
-            | Variant::Cold
-            | Variant::Warm => self.cold.home(),
-        };
+        // What is tried is decided about by the authorizer of the edge that it changes.
+        let like = if let Variant::Tried(_) = variant { self.tried.edge } else { variant };
+        let home = self.edge_of(like).home();
         let mut configuration = filters::configuration(home, variant, &place);
         if let Variant::Tried(number) = variant
             && let Some(command) = self.tried.commands.get(usize::from(number))

@@ -12,7 +12,7 @@ use crate::load::{Protocol, measure};
 use crate::progress::Progress;
 use crate::results::{Finding, median, rounded};
 use crate::stage::{PATH, Stage};
-use crate::variants::Variant;
+use crate::variants::{Form, Variant};
 
 const CONNECTIONS: u32 = 16;
 
@@ -20,7 +20,7 @@ const CONNECTIONS: u32 = 16;
 pub(crate) fn run(stage: &mut Stage, rounds: usize, duration: Duration, progress: &Progress) -> Finding {
     let mut said = Vec::new();
     let mut figures = serde_json::Map::new();
-    for variant in [Variant::Warm, Variant::Cold] {
+    for variant in [Variant::Warm(Form::Native), Variant::Cold(Form::Native)] {
         if !stage.has(variant) {
             continue;
         }

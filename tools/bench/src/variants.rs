@@ -2,13 +2,40 @@
 
 use crate::load::Protocol;
 
+/// What the guard is compiled to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A dynamic module in Envoy's process.
+    Native,
+    /// A proxy-wasm module, walled off from Envoy.
+    Wasm,
+}
+
+impl Form {
+    /// Where it is.
+    pub(crate) fn guard(self) -> std::path::PathBuf {
+        match self {
+            Self::Native => harness::native_guard(),
+            Self::Wasm => harness::wasm_guard(),
+        }
+    }
+
+    /// `name` of a variant with this guard.
+    fn of(self, name: &str) -> String {
+        match self {
+            Self::Native => name.to_owned(),
+            Self::Wasm => format!("{name}_wasm"),
+        }
+    }
+}
+
 /// One chain of filters in front of the same backend, behind the same listener, with the same access log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Variant {
     /// Envoy, its access log, its router.
     Bare,
     /// The guard and nothing else.
-    Guard,
+    Guard(Form),
     /// Envoy's own JWT filter.
     Jwt,
     /// The same with its token cache.
@@ -18,9 +45,9 @@ pub(crate) enum Variant {
     /// An authorizer as one writes it first.
     Naive,
     /// The edge with the leases of its file taken out: a full check on every request.
-    Cold,
+    Cold(Form),
     /// The edge as its file says, with leases.
-    Warm,
+    Warm(Form),
     /// An edge with its configuration changed by a command of `--try`, counted from 0.
     Tried(u8),
 }
@@ -30,13 +57,13 @@ impl Variant {
     pub(crate) fn name(self) -> String {
         let name = match self {
             Self::Bare => "bare",
-            Self::Guard => "guard",
+            Self::Guard(form) => return form.of("guard"),
             Self::Jwt => "jwt",
             Self::JwtCached => "jwt_cached",
             Self::LuaJwtCached => "lua_jwt_cached",
             Self::Naive => "naive",
-            Self::Cold => "cold",
-            Self::Warm => "warm",
+            Self::Cold(form) => return form.of("cold"),
+            Self::Warm(form) => return form.of("warm"),
             Self::Tried(number) => return format!("try_{}", number + 1),
         };
         name.to_owned()
@@ -68,10 +95,13 @@ const fn row(
     Row { key, title, variant, protocol, sessions }
 }
 
+use Form::{Native, Wasm};
+
 /// The rows that take turns, round by round. [`crate::crowd`] adds those with 100,000 sessions.
-pub(crate) const ROWS: [Row; 15] = [
+pub(crate) const ROWS: [Row; 18] = [
     row("bare", "bare Envoy", Variant::Bare, Protocol::H1, 1),
-    row("guard", "the guard alone", Variant::Guard, Protocol::H1, 1),
+    row("guard", "the guard alone", Variant::Guard(Native), Protocol::H1, 1),
+    row("guard_wasm", "the guard alone, WebAssembly", Variant::Guard(Wasm), Protocol::H1, 1),
     row("jwt", "jwt_authn", Variant::Jwt, Protocol::H1, 1),
     row("jwt_cached", "jwt_authn, token cache", Variant::JwtCached, Protocol::H1, 1),
     row(
@@ -82,15 +112,17 @@ pub(crate) const ROWS: [Row; 15] = [
         1,
     ),
     row("naive", "naive tonic ext_authz", Variant::Naive, Protocol::H1, 1),
-    row("cold", "the edge cold: a full check each time", Variant::Cold, Protocol::H1, 1),
-    row("warm", "the edge warm: leases", Variant::Warm, Protocol::H1, 1),
-    row("cold_1000", "the edge cold, 1,000 sessions", Variant::Cold, Protocol::H1, 1_000),
-    row("warm_1000", "the edge warm, 1,000 sessions", Variant::Warm, Protocol::H1, 1_000),
+    row("cold", "the edge cold: a full check each time", Variant::Cold(Native), Protocol::H1, 1),
+    row("warm", "the edge warm: leases", Variant::Warm(Native), Protocol::H1, 1),
+    row("cold_wasm", "the edge cold, guard in WebAssembly", Variant::Cold(Wasm), Protocol::H1, 1),
+    row("warm_wasm", "the edge warm, guard in WebAssembly", Variant::Warm(Wasm), Protocol::H1, 1),
+    row("cold_1000", "the edge cold, 1,000 sessions", Variant::Cold(Native), Protocol::H1, 1_000),
+    row("warm_1000", "the edge warm, 1,000 sessions", Variant::Warm(Native), Protocol::H1, 1_000),
     row("bare_h2", "bare Envoy, HTTP/2", Variant::Bare, Protocol::H2, 1),
     row("lua_jwt_cached_h2", "Lua + jwt_authn, token cache, HTTP/2", Variant::LuaJwtCached, Protocol::H2, 1),
-    row("cold_h2", "the edge cold, HTTP/2", Variant::Cold, Protocol::H2, 1),
-    row("warm_h2", "the edge warm, HTTP/2", Variant::Warm, Protocol::H2, 1),
-    row("warm_1000_h2", "the edge warm, 1,000 sessions, HTTP/2", Variant::Warm, Protocol::H2, 1_000),
+    row("cold_h2", "the edge cold, HTTP/2", Variant::Cold(Native), Protocol::H2, 1),
+    row("warm_h2", "the edge warm, HTTP/2", Variant::Warm(Native), Protocol::H2, 1),
+    row("warm_1000_h2", "the edge warm, 1,000 sessions, HTTP/2", Variant::Warm(Native), Protocol::H2, 1_000),
 ];
 
 impl Protocol {

@@ -104,7 +104,9 @@ pub fn configuration(edge: &Edge, paths: &Paths) -> Result<Configuration, Templa
     let mut route_tables = Vec::new();
     let mut secrets = Vec::new();
     for (name, listener) in &edge.listeners {
-        let table = routes::table(edge, name, listener);
+        // Only where it runs in Envoy's own process can the guard be asked that early.
+        let early = leases::rules(edge, name).filter(|_| paths.form() == Form::Native);
+        let table = routes::table(edge, name, listener, early.as_ref());
         let watched = file_source(&paths.directory, &routes_file(name));
         let rds = ("rds", json!({ "route_config_name": name, "config_source": watched }));
         let mut rendered = listener::render(edge, name, listener, paths, rds)?;

@@ -17,6 +17,15 @@ pub(crate) struct Guard {
     leasing: Option<Leasing>,
 }
 
+/// That a lease will serve a request.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) struct Promise {
+    taken: lease::Taken,
+    /// Its position among the leased ones.
+    pub(crate) route: usize,
+    mint: bool,
+}
+
 impl Guard {
     /// A guard by `rules`. Without `leasing`, every request is checked.
     pub(crate) fn new(
@@ -52,8 +61,10 @@ impl Guard {
                         self.counters.minted()?;
                         host::set_request_header(REQUEST_ID.as_bytes(), &self.ids.mint(now.wall_ms))?;
                     }
-                    if let Some((leasing, candidate)) = lease {
-                        leasing.serve(&candidate, now)?;
+                    if let Some((leasing, candidate)) = lease
+                        && let Some(taken) = leasing.take(&candidate, now)
+                    {
+                        leasing.serve(&taken, candidate.route)?;
                     }
                 }
                 Ok(Action::Continue)
@@ -70,6 +81,39 @@ impl Guard {
                 Ok(Action::Pause)
             }
         }
+    }
+
+    /// Whether a lease will serve the request at hand, before anything is done about it. One whose headers have to be
+    /// edited first goes the long way.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn promise(
+        &mut self,
+        now: impl Fn() -> Result<Now, HostError>,
+    ) -> Result<Option<Promise>, HostError> {
+        let Some(leasing) = &mut self.leasing else { return Ok(None) };
+        let headers = host::request_headers()?;
+        let Verdict::Forward(edits) = self.rules.judge(&headers) else { return Ok(None) };
+        let Some(candidate) = edits.lease.filter(|_| edits.removals.is_empty()) else { return Ok(None) };
+        let taken = leasing.take(&candidate, now()?);
+        let mint = edits.request_id == RequestId::Mint;
+        Ok(taken.map(|taken| Promise { taken, route: candidate.route, mint }))
+    }
+
+    /// Serves the request at hand as promised.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn keep(
+        &mut self,
+        promise: &Promise,
+        now: impl Fn() -> Result<Now, HostError>,
+    ) -> Result<Action, HostError> {
+        if promise.mint {
+            self.counters.minted()?;
+            host::set_request_header(REQUEST_ID.as_bytes(), &self.ids.mint(now()?.wall_ms))?;
+        }
+        if let Some(leasing) = &mut self.leasing {
+            leasing.serve(&promise.taken, promise.route)?;
+        }
+        Ok(Action::Continue)
     }
 
     /// What it does with leases; `None` when every request is checked.

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use header_rules::Candidate;
-use header_rules::config::LeaseRules;
-use lease::{Hearing, Hit, Leases, Now, Slots};
+use lease::{Hearing, Hit, Leases, Now, Slots, Taken};
 
 use crate::asking::Spending;
 use crate::host::{self, HostError, Shelf, Tally};
@@ -18,27 +17,24 @@ pub(crate) struct Leasing {
     spending: Spending,
     /// `cutover_guard_leased`. Requests that a lease served.
     served: Tally,
-    /// Whether routes look at what a lease says of the caller.
-    routes_look: bool,
 }
 
 impl Leasing {
     /// Serves out of `slots` on `shelf`, and counts in `spending` and `served`.
-    pub(crate) fn new(
-        rules: &LeaseRules,
-        (shelf, slots): (Shelf, Slots),
-        spending: Spending,
-        served: Tally,
-    ) -> Self {
-        Self { leases: Leases::new(slots), shelf, spending, served, routes_look: rules.routes_look }
+    pub(crate) fn new((shelf, slots): (Shelf, Slots), spending: Spending, served: Tally) -> Self {
+        Self { leases: Leases::new(slots), shelf, spending, served }
     }
 
-    /// Serves the request at hand if there is a lease for it. On an error nothing is certain about its headers.
-    pub(crate) fn serve(&mut self, candidate: &Candidate<'_>, now: Now) -> Result<(), HostError> {
-        let Some(hit) = self.leases.take(&mut self.shelf, candidate.class, candidate.offer, now) else {
-            return Ok(());
-        };
+    /// Takes one use of a lease for `candidate`; `None` when it has to be checked.
+    pub(crate) fn take(&mut self, candidate: &Candidate<'_>, now: Now) -> Option<Taken> {
+        self.leases.take(&mut self.shelf, candidate.class, candidate.offer, now)
+    }
+
+    /// Serves the request at hand, of the route at `route`, by a lease. On an error nothing is certain about its headers.
+    pub(crate) fn serve(&mut self, taken: &Taken, route: usize) -> Result<(), HostError> {
+        let Some(hit) = taken.hit() else { return Ok(()) };
         let Hit { request_id, reason, subject, session, tenant, headers } = hit;
+        // Routes with leases do not look at who the caller is, so the one that was chosen stays.
         for (name, value) in headers {
             host::set_request_header(name, value)?;
         }
@@ -47,12 +43,9 @@ impl Leasing {
         host::set_state("wasm.cutover.subject", subject)?;
         host::set_state("wasm.cutover.session", session)?;
         host::set_state("wasm.cutover.tenant", tenant)?;
-        if self.routes_look {
-            host::choose_route_anew()?;
-        }
         // Last: without the mark, the request is checked and every header is written over.
         host::set_state(MARK.0, MARK.1)?;
-        self.spending.count(candidate.route);
+        self.spending.count(route);
         self.served.count()
     }
 

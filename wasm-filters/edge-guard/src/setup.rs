@@ -91,10 +91,26 @@ impl Setup {
     /// A guard for one worker.
     pub(crate) fn guard(&self) -> Result<Guard, HostError> {
         let leasing = self.leases.as_ref().map(|leases| {
-            let Leases { rules, shelf, spending, served } = leases;
-            Leasing::new(rules, shelf.clone(), spending.clone(), served.clone())
+            let Leases { shelf, spending, served, .. } = leases;
+            Leasing::new(shelf.clone(), spending.clone(), served.clone())
         });
         Guard::new(Arc::clone(&self.rules), self.counters.clone(), leasing)
+    }
+
+    /// The listener and the revision that it is for; `None` when it has no leases.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn leases_of(&self) -> Option<(&str, &str)> {
+        Some((&self.leases.as_ref()?.rules.listener, &self.revision))
+    }
+
+    /// The values of [`EARLY_MARK`](header_rules::config::EARLY_MARK), by the position of a route.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn early_marks(&self) -> Vec<String> {
+        let rules = self.leases.as_ref().map(|leases| &leases.rules);
+        let marks = |rules: &LeaseRules| {
+            (0..rules.routes.len()).filter_map(|route| rules.early_mark(&self.revision, route)).collect()
+        };
+        rules.map(marks).unwrap_or_default()
     }
 
     /// Who asks what ended; `None` when there is nothing that could end.

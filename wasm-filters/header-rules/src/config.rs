@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 mod leases;
 
-pub use leases::{LeaseClass, LeaseRoute, LeaseRules, PluginConfig};
+pub use leases::{EARLY_MARK, EarlyConfig, LeaseClass, LeaseRoute, LeaseRules, PluginConfig};
 
 /// What Envoy lets the guard's module do and what it calls of it: `allowed_capabilities` of
 /// `vm_config.capability_restriction_config`, all of them.

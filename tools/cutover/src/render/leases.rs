@@ -47,7 +47,6 @@ pub(super) fn rules(edge: &Edge, name: &str) -> Option<LeaseRules> {
         other_cookies: edge.legacy_sessions.iter().map(|legacy| legacy.cookie.clone()).collect(),
         classes,
         routes,
-        routes_look: super::destination::decided_late(edge),
     })
 }
 

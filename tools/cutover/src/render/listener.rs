@@ -2,7 +2,7 @@
 
 use edge_config::Edge;
 use edge_config::edge::{Listener, Policy, TenantMatch};
-use header_rules::config::PluginConfig;
+use header_rules::config::{EarlyConfig, PluginConfig};
 use serde_json::{Value, json};
 
 use super::cluster::{insert, socket};
@@ -28,6 +28,9 @@ pub(super) fn render(
     let rules = guard::config(edge, name, listener);
     let leased = rules.leases.is_some();
     fill(&mut manager, NAME, "/access_log", access_log::render(name, paths, leased)?)?;
+    if leased && paths.form() == Form::Native {
+        insert(&mut manager, "early_header_mutation_extensions", json!([early(edge, name, paths)?]));
+    }
     let keeper = leased.then(|| plugin(edge, name, paths, &PluginConfig::Keeper(Box::new(rules.clone()))));
     let guard = plugin(edge, name, paths, &PluginConfig::Guard(Box::new(rules)))?;
     let wall = (filter::SECOND_WALL, second_wall(edge));
@@ -81,6 +84,17 @@ fn plugin(edge: &Edge, name: &str, paths: &Paths, config: &PluginConfig) -> Resu
             Ok(config)
         }
     }
+}
+
+/// What looks for a lease before any filter is made.
+fn early(edge: &Edge, name: &str, paths: &Paths) -> Result<Value, TemplateError> {
+    const NAME: &str = "early-native.yaml";
+    let mut config = template::early_native()?;
+    let file = "/typed_config/dynamic_module_config/module/local/filename";
+    fill(&mut config, NAME, file, json!(paths.guard))?;
+    let whose = EarlyConfig { listener: name.to_owned(), revision: edge.revision.0.clone() };
+    fill(&mut config, NAME, "/typed_config/early_header_mutation_config", text(&json!(whose).to_string()))?;
+    Ok(config)
 }
 
 fn text(text: &str) -> Value {

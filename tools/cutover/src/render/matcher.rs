@@ -18,10 +18,12 @@ pub(super) struct Leaf {
     pub(super) routes: Vec<Value>,
 }
 
-/// First whoever has another method than `methods`, then `closed`, then `open`, then `rest`.
+/// First whoever has another method than `methods`, then what the header of `known` names, then `closed`, then `open`,
+/// then `rest`.
 pub(super) fn tree(
     methods: &[&str],
     refused: Value,
+    known: Known<'_>,
     closed: Vec<Leaf>,
     open: Vec<Leaf>,
     rest: Value,
@@ -29,11 +31,30 @@ pub(super) fn tree(
     let rest = object([("action", action(vec![rest]))]);
     let open = object([("matcher", by_path(open, rest))]);
     let closed = object([("matcher", by_path(closed, open))]);
+    let known = by_name(known, closed);
     let refuse = json!({
         "predicate": { "not_matcher": any_of(methods.iter().map(|method| method_is(method)).collect()) },
         "on_match": { "action": action(vec![refused]) },
     });
-    object([("matcher_list", json!({ "matchers": [refuse] })), ("on_no_match", closed)])
+    object([("matcher_list", json!({ "matchers": [refuse] })), ("on_no_match", known)])
+}
+
+/// The routes that a header names, if it does, else `otherwise`.
+fn by_name(known: Known<'_>, otherwise: Value) -> Value {
+    if known.routes.is_empty() {
+        return otherwise;
+    }
+    let routes = known.routes.into_iter();
+    let routes = routes.map(|(value, routes)| (value, object([("action", action(routes))])));
+    let map = object([("map", Value::Object(routes.collect()))]);
+    let named = object([("input", header("known", known.header)), ("exact_match_map", map)]);
+    object([("matcher", object([("matcher_tree", named), ("on_no_match", otherwise)]))])
+}
+
+/// Routes that are known already when Envoy asks: by the value of a header.
+pub(super) struct Known<'a> {
+    pub(super) header: &'a str,
+    pub(super) routes: Vec<(String, Vec<Value>)>,
 }
 
 /// An object of these fields. `json!` would copy them, and a tree of ten thousand routes is large.

@@ -10,22 +10,25 @@ use edge_config::edge::{
     Condition, Destination, Exposure, Listener, METHODS, PathMatch, Policy, Route, Signatures,
 };
 use edge_config::{Edge, closed_paths};
+use header_rules::config::{EARLY_MARK, LeaseRules};
 use identity::headers;
 use serde_json::{Value, json};
 
 use super::cluster::insert;
 use super::decided;
 use super::destination;
-use super::matcher::{self, Leaf};
+use super::leases;
+use super::matcher::{self, Known, Leaf};
 use super::metadata::{CONTENT_TYPE, NAMESPACE, REFUSAL_MARK, filter};
 use super::shadow;
 
-pub(super) fn table(edge: &Edge, name: &str, listener: &Listener) -> Value {
+/// `early` are the leases that a request may be known to have before its route is chosen.
+pub(super) fn table(edge: &Edge, name: &str, listener: &Listener, early: Option<&LeaseRules>) -> Value {
     let mut hosts: Vec<Value> = edge
         .hosts
         .iter()
         .filter(|(_, host)| host.listener == name)
-        .map(|(group, host)| virtual_host(edge, group, &host.names, listener.exposure))
+        .map(|(group, host)| virtual_host(edge, group, &host.names, listener.exposure, early))
         .collect();
     let takes_any =
         edge.hosts.values().any(|host| host.listener == name && host.names.iter().any(|n| n == "*"));
@@ -42,7 +45,13 @@ pub(super) fn table(edge: &Edge, name: &str, listener: &Listener) -> Value {
     ])
 }
 
-fn virtual_host(edge: &Edge, group: &str, names: &[String], exposure: Exposure) -> Value {
+fn virtual_host(
+    edge: &Edge,
+    group: &str,
+    names: &[String],
+    exposure: Exposure,
+    early: Option<&LeaseRules>,
+) -> Value {
     let revision = &edge.revision.0;
     let closed = closed_paths(edge, exposure)
         .into_iter()
@@ -53,6 +62,13 @@ fn virtual_host(edge: &Edge, group: &str, names: &[String], exposure: Exposure) 
         .collect();
     let mut routes: Vec<&Route> = edge.routes.iter().filter(|route| route.host == group).collect();
     routes.sort_by_key(|route| (specificity(&route.path), route.methods.is_empty(), &route.name));
+    let known = routes
+        .iter()
+        .filter_map(|route| {
+            let mark = early?.early_mark(revision, usize::try_from(leases::position(early, route)?).ok()?)?;
+            Some((mark, with_canaries(edge, route, exposure).into_iter().map(unchecked).collect()))
+        })
+        .collect();
     let open = routes
         .into_iter()
         .map(|route| Leaf {
@@ -62,7 +78,8 @@ fn virtual_host(edge: &Edge, group: &str, names: &[String], exposure: Exposure) 
         })
         .collect();
     let rest = refusal("unmatched", &everything(), 404, "Not found", revision);
-    let tree = matcher::tree(&METHODS, method_allowlist(revision), closed, open, rest);
+    let known = Known { header: EARLY_MARK, routes: known };
+    let tree = matcher::tree(&METHODS, method_allowlist(revision), known, closed, open, rest);
     matcher::object([("name", json!(group)), ("domains", json!(names)), ("matcher", tree)])
 }
 
@@ -91,6 +108,14 @@ fn with_canaries(edge: &Edge, route: &Route, exposure: Exposure) -> Vec<Value> {
         .collect();
     rendered.extend(shadow::split(edge, route, one(edge, route, &route.destination, exposure)));
     rendered
+}
+
+/// The same route for a request that a lease will serve: no filter is made for it but the guard.
+fn unchecked(mut route: Value) -> Value {
+    let none = json!({ "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true });
+    let filters = [filter::AUTHORIZER, filter::DECIDED].map(|name| (name, none.clone()));
+    insert(&mut route, "typed_per_filter_config", matcher::object(filters));
+    route
 }
 
 /// Sorts the most specific path first.

@@ -18,6 +18,7 @@ templates! {
     authorizer => "authorizer.yaml",
     guard => "guard.yaml",
     guard_native => "guard-native.yaml",
+    early_native => "early-native.yaml",
     cluster => "cluster.yaml",
     authorizer_cluster => "authorizer-cluster.yaml",
     access_log => "access-log.yaml",

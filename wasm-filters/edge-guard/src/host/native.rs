@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! hooks    what Envoy calls
+//! early    looks for a lease before any filter is made
 //! plugin   one configuration, and the guard that each worker has of it
 //! feed     asks what ended, from Envoy's main thread
 //! shelf    where leases stand: memory that guard and keeper of all workers share
@@ -23,6 +24,7 @@ use super::{HostError, Level};
 use abi::{Buffer, Header, SUCCESS};
 
 mod abi;
+mod early;
 mod feed;
 mod hooks;
 mod plugin;
@@ -33,6 +35,8 @@ pub(crate) use shelf::Shelf;
 /// For whom Envoy called: what the functions here are about.
 #[derive(Clone, Copy)]
 enum Caller {
+    /// A request before anything else happens to it, on its worker.
+    Early(*mut c_void),
     /// A request, on its worker.
     Stream(*mut c_void),
     /// A configuration, on the main thread.
@@ -59,7 +63,7 @@ fn on_behalf_of<T>(caller: Caller, act: impl FnOnce() -> T) -> T {
 fn stream(call: &'static str) -> Result<*mut c_void, HostError> {
     match CALLER.get() {
         Some(Caller::Stream(stream)) => Ok(stream),
-        Some(Caller::Plugin(_)) | None => Err(HostError { call, status: u32::MAX }),
+        Some(Caller::Early(_) | Caller::Plugin(_)) | None => Err(HostError { call, status: u32::MAX }),
     }
 }
 
@@ -67,7 +71,7 @@ fn stream(call: &'static str) -> Result<*mut c_void, HostError> {
 fn plugin(call: &'static str) -> Result<*mut c_void, HostError> {
     match CALLER.get() {
         Some(Caller::Plugin(plugin)) => Ok(plugin),
-        Some(Caller::Stream(_)) | None => Err(HostError { call, status: u32::MAX }),
+        Some(Caller::Early(_) | Caller::Stream(_)) | None => Err(HostError { call, status: u32::MAX }),
     }
 }
 
@@ -113,10 +117,19 @@ pub(crate) fn request_headers() -> Result<Vec<u8>, HostError> {
     /// As many as the listener lets through, and those that Envoy adds.
     const USUAL: usize = 128;
     const CALL: &str = "get_headers";
-    let stream = stream(CALL)?;
-    // SAFETY: the stream is alive while its hook runs.
-    let count =
-        unsafe { abi::envoy_dynamic_module_callback_http_get_headers_size(stream, abi::REQUEST_HEADER) };
+    let (request, early) = match CALLER.get() {
+        Some(Caller::Early(request)) => (request, true),
+        Some(Caller::Stream(stream)) => (stream, false),
+        Some(Caller::Plugin(_)) | None => return Err(HostError { call: CALL, status: u32::MAX }),
+    };
+    // SAFETY: the request is alive while a hook of it runs.
+    let count = unsafe {
+        if early {
+            abi::envoy_dynamic_module_callback_early_header_mutation_get_headers_size(request)
+        } else {
+            abi::envoy_dynamic_module_callback_http_get_headers_size(request, abi::REQUEST_HEADER)
+        }
+    };
     let mut few = [Header::NONE; USUAL];
     let mut many = Vec::new();
     let headers = if let Some(few) = few.get_mut(..count) {
@@ -127,7 +140,12 @@ pub(crate) fn request_headers() -> Result<Vec<u8>, HostError> {
     };
     // SAFETY: as above, and there is room for as many headers as there are.
     done(CALL, unsafe {
-        abi::envoy_dynamic_module_callback_http_get_headers(stream, abi::REQUEST_HEADER, headers.as_mut_ptr())
+        let headers = headers.as_mut_ptr();
+        if early {
+            abi::envoy_dynamic_module_callback_early_header_mutation_get_headers(request, headers)
+        } else {
+            abi::envoy_dynamic_module_callback_http_get_headers(request, abi::REQUEST_HEADER, headers)
+        }
     })?;
     // SAFETY: Envoy wrote each, and they are valid until a header is changed, which nobody does meanwhile.
     let pairs = || headers.iter().map(|header| unsafe { header.pair() });
@@ -271,7 +289,7 @@ pub(crate) fn add(counter: u32, count: u32) -> Result<(), HostError> {
                     count,
                 )
             }
-            None => u32::MAX,
+            Some(Caller::Early(_)) | None => u32::MAX,
         }
     })
 }

@@ -22,9 +22,6 @@ pub struct LeaseRules {
     pub classes: Vec<LeaseClass>,
     /// The routes whose decisions may be leased; a [`RouteRule`](super::RouteRule) names one by its position.
     pub routes: Vec<LeaseRoute>,
-    /// Whether routes of the listener look at the identity headers, so that one has to be chosen anew when a lease has
-    /// written them.
-    pub routes_look: bool,
 }
 
 /// Decisions of one policy, for one audience, under the same limits.
@@ -61,4 +58,28 @@ pub enum PluginConfig {
     Guard(Box<super::GuardConfig>),
     /// The filter behind the authorizer: keeps what it granted, by the rules of the guard.
     Keeper(Box<super::GuardConfig>),
+}
+
+/// The header by which a request that a lease will serve finds its route before any filter is made (native form alone).
+///
+/// No client can send it: Envoy refuses a header with an underscore before anybody reads it
+/// (`headers_with_underscores_action: REJECT_REQUEST`). The guard takes it off again.
+pub const EARLY_MARK: &str = "x_cutover_lease";
+
+impl LeaseRules {
+    /// The value of [`EARLY_MARK`] for a route, by its position: rules of another revision are another value.
+    #[must_use]
+    pub fn early_mark(&self, revision: &str, route: usize) -> Option<String> {
+        Some(format!("{revision}/{}", self.routes.get(route)?.route))
+    }
+}
+
+/// What looks for a lease before any filter is made (native form alone).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EarlyConfig {
+    /// Listener of the guard that knows the leases.
+    pub listener: String,
+    /// Revision of that guard.
+    pub revision: String,
 }

@@ -131,6 +131,29 @@ unsafe extern "C" {
         count: u64,
     ) -> u32;
 
+    // Of a request before anything else happens to it, on its worker.
+    pub(super) fn envoy_dynamic_module_callback_early_header_mutation_get_headers_size(
+        request: *mut c_void,
+    ) -> usize;
+    pub(super) fn envoy_dynamic_module_callback_early_header_mutation_get_headers(
+        request: *mut c_void,
+        headers: *mut Header,
+    ) -> bool;
+    pub(super) fn envoy_dynamic_module_callback_early_header_mutation_set_header(
+        request: *mut c_void,
+        name: Buffer,
+        value: Buffer,
+    ) -> bool;
+
+    pub(super) fn envoy_dynamic_module_callback_http_get_header(
+        stream: *mut c_void,
+        kind: u32,
+        name: Buffer,
+        value: *mut Buffer,
+        index: usize,
+        count: *mut usize,
+    ) -> bool;
+
     // Of a configuration, on the main thread if not said otherwise.
     pub(super) fn envoy_dynamic_module_callback_http_filter_config_define_counter(
         plugin: *mut c_void,

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::abi::{self, Buffer, Header};
+use super::early::Early;
 use super::plugin::Plugin;
 use super::{Caller, on_behalf_of};
 use crate::host::{self, Action, Level};
@@ -36,7 +37,7 @@ pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_new(
     // SAFETY: Envoy's, valid while this hook runs.
     let text = unsafe { config.bytes() };
     let configured = caught(|| on_behalf_of(Caller::Plugin(plugin), || Plugin::configure(text))).flatten();
-    configured.map_or(std::ptr::null(), |plugin| Arc::into_raw(Arc::new(plugin)).cast())
+    configured.map_or(std::ptr::null(), |plugin| Arc::into_raw(plugin).cast())
 }
 
 /// The configuration goes away: no stream has it any more.
@@ -91,6 +92,55 @@ pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_request_head
         }
         Action::Pause as u32
     })
+}
+
+/// Reads what looks for leases early; on null Envoy refuses it and keeps what it has.
+///
+/// # Safety
+/// Envoy calls it, on its main thread, with what the ABI says.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_early_header_mutation_config_new(
+    _envoy: *mut c_void,
+    _name: Buffer,
+    config: Buffer,
+) -> *const c_void {
+    // SAFETY: Envoy's, valid while this hook runs.
+    let text = unsafe { config.bytes() };
+    let configured = caught(|| Early::configure(text)).flatten();
+    configured.map_or(std::ptr::null(), |early| Box::into_raw(Box::new(early)).cast_const().cast())
+}
+
+/// It goes away: no request has it any more.
+///
+/// # Safety
+/// Envoy calls it once for each pointer that [`envoy_dynamic_module_on_early_header_mutation_config_new`] returned.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_early_header_mutation_config_destroy(
+    early: *const c_void,
+) {
+    // SAFETY: it came from `Box::into_raw`, and this is the last use of it.
+    let early = unsafe { Box::from_raw(early.cast_mut().cast::<Early>()) };
+    caught(move || drop(early));
+}
+
+/// Looks for a lease. Whatever goes wrong, the request has no mark and goes the long way. Envoy is always told to go on
+/// with whoever else has a say.
+///
+/// # Safety
+/// Envoy calls it, on the request's worker, with a configuration that is alive.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_early_header_mutation_mutate(
+    early: *const c_void,
+    request: *mut c_void,
+) -> bool {
+    // SAFETY: it came from `Box::into_raw`, and Envoy keeps it while this hook runs.
+    let early = unsafe { &*early.cast::<Early>() };
+    match caught(|| early.look(request)) {
+        Some(Ok(())) => {}
+        Some(Err(error)) => host::log(Level::Error, &format!("edge-guard: no early look: {error}")),
+        None => host::log(Level::Error, "edge-guard: no early look: it panicked"),
+    }
+    true
 }
 
 /// Time to ask what ended.

@@ -1,27 +1,29 @@
 //! One configuration of the module, and the guard that each worker has of it.
 
 use std::cell::RefCell;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::feed::Feed;
-use super::now;
-use crate::guard::Guard;
+use super::{early, now};
+use crate::guard::{Guard, Promise};
 use crate::host::{self, Action, HostError, Level};
 use crate::keeper::Keeper;
 use crate::setup::{Role, Setup};
 
 /// What a configuration does.
 pub(super) enum Plugin {
-    Guard { setup: Box<Setup>, feed: Option<Feed> },
+    Guard { setup: Box<Setup>, feed: Option<Feed>, marks: Vec<String> },
     Keeper(Box<Keeper>),
 }
 
 /// A guard of this worker.
-struct Own {
+pub(super) struct Own {
     plugin: Weak<Plugin>,
     guard: Guard,
     /// How much of the feed it has heard.
     seen: u64,
+    /// What marks a request that a lease will serve, by the position of its route.
+    marks: Vec<String>,
 }
 
 thread_local! {
@@ -29,18 +31,37 @@ thread_local! {
     static GUARDS: RefCell<Vec<Own>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Every configuration with leases, the newest last.
+static PLUGINS: Mutex<Vec<Weak<Plugin>>> = Mutex::new(Vec::new());
+
+/// The newest guard of this listener and revision.
+pub(super) fn find(listener: &str, revision: &str) -> Option<Arc<Plugin>> {
+    let plugins = PLUGINS.lock().unwrap_or_else(PoisonError::into_inner);
+    plugins.iter().rev().filter_map(Weak::upgrade).find(|plugin| match &**plugin {
+        Plugin::Guard { setup, .. } => setup.leases_of() == Some((listener, revision)),
+        Plugin::Keeper(_) => false,
+    })
+}
+
 impl Plugin {
     /// Reads the configuration that `cutover render` wrote; the reason why not is in Envoy's log.
-    pub(super) fn configure(text: &[u8]) -> Option<Self> {
+    pub(super) fn configure(text: &[u8]) -> Option<Arc<Self>> {
         match Role::read(text)? {
             Role::Guard(setup) => match setup.asking().map(Feed::begin).transpose() {
-                Ok(feed) => Some(Self::Guard { setup, feed }),
+                Ok(feed) => {
+                    let marks = setup.early_marks();
+                    let plugin = Arc::new(Self::Guard { setup, feed, marks });
+                    let mut plugins = PLUGINS.lock().unwrap_or_else(PoisonError::into_inner);
+                    plugins.retain(|plugin| plugin.strong_count() > 0);
+                    plugins.push(Arc::downgrade(&plugin));
+                    Some(plugin)
+                }
                 Err(error) => {
                     host::log(Level::Error, &format!("edge-guard: {error}"));
                     None
                 }
             },
-            Role::Keeper(keeper) => Some(Self::Keeper(keeper)),
+            Role::Keeper(keeper) => Some(Arc::new(Self::Keeper(keeper))),
         }
     }
 
@@ -55,19 +76,13 @@ impl Plugin {
     /// Judges the request at hand and carries the verdict out, or keeps what was granted with it.
     pub(super) fn request_headers(self: &Arc<Self>) -> Result<Action, HostError> {
         match &**self {
-            Self::Guard { setup, feed } => GUARDS.with(|guards| {
-                // A call of Envoy's within a call of ours is never about another request's headers.
-                let mut guards = guards
-                    .try_borrow_mut()
-                    .map_err(|_| HostError { call: "a request within a request", status: 0 })?;
-                let own = own(&mut guards, self, setup)?;
-                if let (Some(feed), Some(leasing)) = (feed, own.guard.leasing())
-                    && let Some(hearing) = feed.news(&mut own.seen)
-                {
-                    leasing.hear(hearing);
-                }
-                own.guard.request_headers(now)
-            }),
+            Self::Guard { feed, .. } => {
+                let promise = if feed.is_some() { early::promised()? } else { None };
+                self.with_own(|own| match promise {
+                    Some(promise) => own.guard.keep(&promise, now),
+                    None => own.guard.request_headers(now),
+                })
+            }
             Self::Keeper(keeper) => {
                 if let Err(error) = keeper.keep(now) {
                     host::log(Level::Error, &format!("edge-guard: a lease is not kept: {error}"));
@@ -76,16 +91,52 @@ impl Plugin {
             }
         }
     }
+
+    /// Does something with this worker's guard, after it has heard what there is to hear.
+    pub(super) fn with_own<T>(
+        self: &Arc<Self>,
+        act: impl FnOnce(&mut Own) -> Result<T, HostError>,
+    ) -> Result<T, HostError> {
+        GUARDS.with(|guards| {
+            // A call of Envoy's within a call of ours is never about another request's headers.
+            let mut guards = guards
+                .try_borrow_mut()
+                .map_err(|_| HostError { call: "a request within a request", status: 0 })?;
+            let own = own(&mut guards, self)?;
+            if let (Some(feed), Some(leasing)) = (self.feed(), own.guard.leasing())
+                && let Some(hearing) = feed.news(&mut own.seen)
+            {
+                leasing.hear(hearing);
+            }
+            act(own)
+        })
+    }
+}
+
+impl Own {
+    /// Whether a lease will serve the request at hand.
+    pub(super) fn promise(&mut self) -> Result<Option<Promise>, HostError> {
+        self.guard.promise(now)
+    }
+
+    /// What marks a request of the route at this position.
+    pub(super) fn mark(&self, route: usize) -> Option<&str> {
+        self.marks.get(route).map(String::as_str)
+    }
 }
 
 /// This worker's guard of `plugin`. Making the first one is the time to forget those whose configuration is gone.
-fn own<'a>(guards: &'a mut Vec<Own>, plugin: &Arc<Plugin>, setup: &Setup) -> Result<&'a mut Own, HostError> {
+fn own<'a>(guards: &'a mut Vec<Own>, plugin: &Arc<Plugin>) -> Result<&'a mut Own, HostError> {
     let position = guards.iter().position(|own| std::ptr::eq(own.plugin.as_ptr(), Arc::as_ptr(plugin)));
     let position = match position {
         Some(position) => position,
         None => {
             guards.retain(|own| own.plugin.strong_count() > 0);
-            guards.push(Own { plugin: Arc::downgrade(plugin), guard: setup.guard()?, seen: 0 });
+            let Plugin::Guard { setup, marks, .. } = &**plugin else {
+                return Err(HostError { call: "a guard of a keeper", status: 0 });
+            };
+            let (plugin, guard) = (Arc::downgrade(plugin), setup.guard()?);
+            guards.push(Own { plugin, guard, seen: 0, marks: marks.clone() });
             guards.len().saturating_sub(1)
         }
     };
