@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use load::{Measured, measure};
+use load::{Measured, Protocol, measure};
 use progress::Progress;
 use results::{Line, Results};
 use stage::{PATH, Stage, Tried};
@@ -68,15 +68,15 @@ Examples (make bench BENCH=\"…\"):
   --chart docs/performance.svg            measure, then draw the chart
   --from target/bench/latest.json --chart docs/performance.svg   only draw it";
 
-/// What the edge costs: bare Envoy, the edge and the alternatives side by side in one run. Takes about eight minutes.
+/// What the edge costs: bare Envoy, the edge and the alternatives side by side in one run. Takes about eleven minutes.
 #[derive(Debug, Parser)]
 #[command(after_help = NAMES)]
 struct Arguments {
-    /// Rounds; every row is measured once in each, and its median counts.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    /// Rounds; every row is measured once in each, right after bare Envoy, and its median counts.
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     rounds: u16,
-    /// Seconds of load for each measurement.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    /// Seconds of load for each measurement of a row; an experiment takes twice as many.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     seconds: u64,
     /// Measure only these rows and experiments, by name, separated by commas (default: all).
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
@@ -229,6 +229,7 @@ fn run(arguments: &Arguments, progress: &Progress, keep: &dyn Fn(&Results)) -> R
     let mut results =
         Results { lines: rows(&mut stage, &wanted, rounds, duration, progress), findings: Vec::new() };
     keep(&results);
+    let duration = 2 * duration;
     if arguments.wants("crowd") {
         results.lines.extend(crowd::run(&mut stage, duration, progress));
         keep(&results);
@@ -258,7 +259,7 @@ fn run(arguments: &Arguments, progress: &Progress, keep: &dyn Fn(&Results)) -> R
     results
 }
 
-/// The rows, in turn, round by round, each beside bare Envoy in the same round.
+/// The rows, in turn, round by round, each right after bare Envoy: what else a machine does changes within seconds.
 fn rows(
     stage: &mut Stage,
     wanted: &[Row],
@@ -267,6 +268,7 @@ fn rows(
     progress: &Progress,
 ) -> Vec<Line> {
     let mut runs: Vec<Row> = wanted.iter().copied().filter(|row| stage.has(row.variant)).collect();
+    let bare_of = |protocol: Protocol| ROWS.into_iter().find(|row| row.key == protocol.bare());
     // Without bare Envoy beside it, a row says nothing.
     for bare in ROWS.into_iter().filter(|row| row.variant == Variant::Bare) {
         let missing = runs.iter().all(|row| row.key != bare.key);
@@ -274,26 +276,46 @@ fn rows(
             runs.insert(0, bare);
         }
     }
-    let mut measured: BTreeMap<&str, Vec<Measured>> = BTreeMap::new();
     for row in &runs {
         // Connections and caches are warm before anything counts.
         stage.prepare_sessions(row.sessions);
         let target = stage.target(row.variant);
         let _ = measure(target, row.protocol, PATH, stage.sessions(row.sessions), Duration::from_secs(1));
     }
-    for round in 1..=rounds {
-        for row in &runs {
-            let target = stage.target(row.variant);
-            let one = measure(target, row.protocol, PATH, stage.sessions(row.sessions), duration);
-            progress.round(&format!("{round}/{rounds} {}", row.key), &one);
-            measured.entry(row.key).or_default().push(one);
-        }
+    let mut ask = |row: &Row, round: usize| {
+        let target = stage.target(row.variant);
+        let one = measure(target, row.protocol, PATH, stage.sessions(row.sessions), duration);
+        progress.round(&format!("{round}/{rounds} {}", row.key), &one);
         stage.empty_logs();
+        one
+    };
+    let mut measured: BTreeMap<&str, (Vec<Measured>, Vec<Measured>)> = BTreeMap::new();
+    for round in 1..=rounds {
+        for row in runs.iter().filter(|row| row.variant != Variant::Bare) {
+            let Some(bare) = bare_of(row.protocol) else { continue };
+            let beside = ask(&bare, round);
+            let one = ask(row, round);
+            let of_bare = measured.entry(bare.key).or_default();
+            of_bare.0.push(beside);
+            of_bare.1.push(beside);
+            let (of_row, bares) = measured.entry(row.key).or_default();
+            of_row.push(one);
+            bares.push(beside);
+        }
+        // Bare Envoy alone was asked for.
+        if runs.iter().all(|row| row.variant == Variant::Bare) {
+            for bare in &runs {
+                let one = ask(bare, round);
+                let (of_row, bares) = measured.entry(bare.key).or_default();
+                of_row.push(one);
+                bares.push(one);
+            }
+        }
     }
-    let of = |key: &str| measured.get(key).cloned().unwrap_or_default();
     runs.iter()
         .map(|row| {
-            Line::new(row.key, row.title, row.protocol, row.sessions, of(row.key), of(row.protocol.bare()))
+            let (of_row, bares) = measured.get(row.key).cloned().unwrap_or_default();
+            Line::new(row.key, row.title, row.protocol, row.sessions, of_row, bares)
         })
         .collect()
 }

@@ -12,7 +12,7 @@ use crate::setup::{Role, Setup};
 
 /// What a configuration does.
 pub(super) enum Plugin {
-    Guard { setup: Box<Setup>, feed: Option<Feed>, marks: Vec<String> },
+    Guard { setup: Box<Setup>, feed: Option<Feed>, marks: Arc<[String]> },
     Keeper(Box<Keeper>),
 }
 
@@ -23,7 +23,7 @@ pub(super) struct Own {
     /// How much of the feed it has heard.
     seen: u64,
     /// What marks a request that a lease will serve, by the position of its route.
-    marks: Vec<String>,
+    marks: Arc<[String]>,
 }
 
 thread_local! {
@@ -49,7 +49,7 @@ impl Plugin {
         match Role::read(text)? {
             Role::Guard(setup) => match setup.asking().map(Feed::begin).transpose() {
                 Ok(feed) => {
-                    let marks = setup.early_marks();
+                    let marks = setup.early_marks().into();
                     let plugin = Arc::new(Self::Guard { setup, feed, marks });
                     let mut plugins = PLUGINS.lock().unwrap_or_else(PoisonError::into_inner);
                     plugins.retain(|plugin| plugin.strong_count() > 0);
@@ -136,7 +136,7 @@ fn own<'a>(guards: &'a mut Vec<Own>, plugin: &Arc<Plugin>) -> Result<&'a mut Own
                 return Err(HostError { call: "a guard of a keeper", status: 0 });
             };
             let (plugin, guard) = (Arc::downgrade(plugin), setup.guard()?);
-            guards.push(Own { plugin, guard, seen: 0, marks: marks.clone() });
+            guards.push(Own { plugin, guard, seen: 0, marks: Arc::clone(marks) });
             guards.len().saturating_sub(1)
         }
     };
