@@ -8,7 +8,7 @@ mod leases_guard {
 
 use std::time::{Duration, Instant};
 
-use harness::wire::Answer;
+use harness::wire::{Answer, Connection, h2};
 use harness::{Backend, Edge, EdgeBuilder, Part};
 use lease::{Ended, Tag};
 use leases_guard::authorizer::{Manner, StandIn, grant};
@@ -145,22 +145,68 @@ fn no_header_of_a_client_makes_extends_or_forges_a_lease() {
     };
     assert_eq!(stage.checks(|_| send()), 1);
     assert_eq!(stage.checks(|_| send()), 0);
-    let before = stage.backend.seen().len();
-    // What marks a request that a lease will serve where the guard runs in Envoy's process. No header has an underscore.
-    let current = std::fs::read_link(stage.edge.home().join("envoy/current")).unwrap();
-    let name = current.file_name().unwrap().to_string_lossy().into_owned();
-    let (revision, _) = name.rsplit_once('-').unwrap();
-    for mark in ["x_cutover_lease", "X_Cutover_Lease"] {
-        let value = format!("{revision}/books");
-        let request =
-            stage.edge.get("/books/1").header("cookie", "madome_access_token=g").header(mark, value);
-        assert_eq!(stage.checks(|_| assert_eq!(request.send().status, 400, "{mark}")), 0);
-    }
-    assert_eq!(stage.backend.seen().len(), before);
     let seen = stage.backend.last();
     assert_eq!(seen.all("x-madome-auth-sub"), ["somebody"]);
     assert_eq!(seen.all("x-madome-identity"), ["a.b.c"]);
     assert_eq!(seen.all("x-tenant-id"), ["theirs"]);
+}
+
+/// A native guard marks a request that a lease serves with headers before any filter is made. No HTTP has such headers.
+#[test]
+fn no_client_can_send_what_marks_a_leased_request() {
+    let stage = stage(LEASED.1);
+    let current = std::fs::read_link(stage.edge.home().join("envoy/current")).unwrap();
+    let name = current.file_name().unwrap().to_string_lossy().into_owned();
+    let (revision, _) = name.rsplit_once('-').unwrap();
+    let mark = format!("{revision}/books");
+    let routes = std::fs::read_to_string(stage.edge.home().join("envoy/current/routes-public.json")).unwrap();
+    assert_eq!(routes.contains(&mark), harness::guard_is_native(), "the twin of a leased route");
+    let forged = [
+        ("x_cutover_lease", mark.as_str()),
+        ("X_Cutover_Lease", &mark),
+        (":x_cutover_lease", &mark),
+        (":cutover-decision", "lease"),
+        (":cutover-subject", "forged"),
+        (":cutover-lease-of", "forged"),
+        (": cutover-subject", "forged"),
+    ];
+    let cookie = "madome_access_token=forger";
+    for (name, value) in forged {
+        let what = format!("{name}: {value}");
+        let checks = stage.checks(|stage| {
+            let mut connection = Connection::open(stage.edge.public()).unwrap();
+            let head = format!(
+                "GET /books/1 HTTP/1.1\r\nhost: localhost\r\ncookie: {cookie}\r\n{name}: {value}\r\n\r\n"
+            );
+            connection.write(head.as_bytes()).unwrap();
+            assert!(connection.answer(false).is_ok_and(|answer| answer.status == 400), "{what}");
+            let mut lines = h2::headers("GET", "localhost", "/books/1");
+            lines
+                .extend([("cookie", cookie), (name, value)].map(|(name, value)| (name.into(), value.into())));
+            let outcome = h2::Connection::open(stage.edge.public()).unwrap().ask(&lines);
+            assert!(outcome.is_refusal(), "{what} over HTTP/2: {outcome:?}");
+        });
+        assert_eq!((checks, stage.backend.seen().len()), (0, 0), "{what}: it went on");
+    }
+    assert!(stage.asks("a") && !stage.asks("a"));
+    let _ = stage.edge.logged("/books/1", 200);
+    let log = std::fs::read_to_string(stage.edge.home().join("logs/access.json")).unwrap();
+    assert!(!log.contains("forged"), "the log believes it: {log}");
+}
+
+/// What an early look notes would reach a backend of HTTP/2.
+#[test]
+fn leases_of_routes_to_http_2_are_not_looked_for_early() {
+    for (protocol, early) in [("http1", harness::guard_is_native()), ("http2", false)] {
+        let edge = Edge::dev().replace(LEASED.0, LEASED.1);
+        let edge = edge
+            .replace("  legacy:\n    address", &format!("  legacy:\n    protocol: {protocol}\n    address"));
+        let edge = edge.without(Part::Authz).without(Part::Envoy).start();
+        let current = edge.home().join("envoy/current");
+        let routes = std::fs::read_to_string(current.join("routes-public.json")).unwrap();
+        let marked = |route: &str| routes.contains(&format!("/{route}\":{{\"action\""));
+        assert_eq!((marked("books"), marked("users-me")), (early, harness::guard_is_native()), "{protocol}");
+    }
 }
 
 #[test]

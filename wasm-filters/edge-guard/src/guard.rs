@@ -17,15 +17,6 @@ pub(crate) struct Guard {
     leasing: Option<Leasing>,
 }
 
-/// That a lease will serve a request.
-#[cfg(not(target_family = "wasm"))]
-pub(crate) struct Promise {
-    taken: lease::Taken,
-    /// Its position among the leased ones.
-    pub(crate) route: usize,
-    mint: bool,
-}
-
 impl Guard {
     /// A guard by `rules`. Without `leasing`, every request is checked.
     pub(crate) fn new(
@@ -83,37 +74,31 @@ impl Guard {
         }
     }
 
-    /// Whether a lease will serve the request at hand, before anything is done about it. One whose headers have to be
-    /// edited first goes the long way.
+    /// Serves the request at hand by a lease before anything else happens to it, and says of which route it is. `None`
+    /// when it goes the long way, as one whose headers have to be edited first does. `may` says of which routes by position.
     #[cfg(not(target_family = "wasm"))]
-    pub(crate) fn promise(
+    pub(crate) fn early(
         &mut self,
+        headers: &[u8],
+        may: impl Fn(usize) -> bool,
         now: impl Fn() -> Result<Now, HostError>,
-    ) -> Result<Option<Promise>, HostError> {
+    ) -> Result<Option<usize>, HostError> {
         let Some(leasing) = &mut self.leasing else { return Ok(None) };
-        let headers = host::request_headers()?;
-        let Verdict::Forward(edits) = self.rules.judge(&headers) else { return Ok(None) };
-        let Some(candidate) = edits.lease.filter(|_| edits.removals.is_empty()) else { return Ok(None) };
-        let taken = leasing.take(&candidate, now()?);
-        let mint = edits.request_id == RequestId::Mint;
-        Ok(taken.map(|taken| Promise { taken, route: candidate.route, mint }))
-    }
-
-    /// Serves the request at hand as promised.
-    #[cfg(not(target_family = "wasm"))]
-    pub(crate) fn keep(
-        &mut self,
-        promise: &Promise,
-        now: impl Fn() -> Result<Now, HostError>,
-    ) -> Result<Action, HostError> {
-        if promise.mint {
+        let Verdict::Forward(edits) = self.rules.judge(headers) else { return Ok(None) };
+        let Some(candidate) =
+            edits.lease.filter(|candidate| edits.removals.is_empty() && may(candidate.route))
+        else {
+            return Ok(None);
+        };
+        let now = now()?;
+        let Some(taken) = leasing.take(&candidate, now) else { return Ok(None) };
+        host::keep_order(headers)?;
+        if edits.request_id == RequestId::Mint {
             self.counters.minted()?;
-            host::set_request_header(REQUEST_ID.as_bytes(), &self.ids.mint(now()?.wall_ms))?;
+            host::set_request_header(REQUEST_ID.as_bytes(), &self.ids.mint(now.wall_ms))?;
         }
-        if let Some(leasing) = &mut self.leasing {
-            leasing.serve(&promise.taken, promise.route)?;
-        }
-        Ok(Action::Continue)
+        leasing.serve(&taken, candidate.route)?;
+        Ok(Some(candidate.route))
     }
 
     /// What it does with leases; `None` when every request is checked.

@@ -16,13 +16,13 @@ mod wasm;
 
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use native::{
-    Shelf, Tally, add, answer, choose_route_anew, counter, granted, log, random, remove_request_header,
-    request_headers, set_request_header, set_state,
+    Shelf, Tally, add, answer, choose_route_anew, counter, granted, keep_order, log, note, random,
+    remove_request_header, request_headers, set_request_header,
 };
 #[cfg(target_family = "wasm")]
 pub(crate) use wasm::{
-    Shelf, Tally, add, answer, choose_route_anew, counter, granted, log, random, remove_request_header,
-    request_headers, set_request_header, set_state,
+    Shelf, Tally, add, answer, choose_route_anew, counter, granted, log, note, random, remove_request_header,
+    request_headers, set_request_header,
 };
 
 /// A call into Envoy that did not succeed.

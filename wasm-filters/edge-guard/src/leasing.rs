@@ -8,8 +8,23 @@ use lease::{Hearing, Hit, Leases, Now, Slots, Taken};
 use crate::asking::Spending;
 use crate::host::{self, HostError, Shelf, Tally};
 
-/// Filter state that makes Envoy pass over the authorizer; its value is what the access log calls the decision.
-const MARK: (&str, &[u8]) = ("wasm.cutover.decision", b"lease");
+/// One thing that is told of a request beside its headers.
+pub(crate) struct Note {
+    /// Filter state, which no header can reach.
+    pub(crate) state: &'static str,
+    /// Before there is filter state (native form, early): a header by a name that no client can send, because no HTTP
+    /// has a header with a colon in front, and that Envoy sends to no backend of HTTP/1.1.
+    #[cfg_attr(target_family = "wasm", expect(dead_code, reason = "there is always filter state"))]
+    pub(crate) header: &'static str,
+}
+
+const LEASE_OF: Note = Note { state: "wasm.cutover.lease_of", header: ":cutover-lease-of" };
+const REASON: Note = Note { state: "wasm.cutover.reason", header: ":cutover-reason" };
+const SUBJECT: Note = Note { state: "wasm.cutover.subject", header: ":cutover-subject" };
+const SESSION: Note = Note { state: "wasm.cutover.session", header: ":cutover-session" };
+const TENANT: Note = Note { state: "wasm.cutover.tenant", header: ":cutover-tenant" };
+/// What makes Envoy pass over the authorizer; its value is what the access log calls the decision.
+const DECISION: Note = Note { state: "wasm.cutover.decision", header: ":cutover-decision" };
 
 pub(crate) struct Leasing {
     leases: Leases,
@@ -38,13 +53,13 @@ impl Leasing {
         for (name, value) in headers {
             host::set_request_header(name, value)?;
         }
-        host::set_state("wasm.cutover.lease_of", request_id)?;
-        host::set_state("wasm.cutover.reason", reason)?;
-        host::set_state("wasm.cutover.subject", subject)?;
-        host::set_state("wasm.cutover.session", session)?;
-        host::set_state("wasm.cutover.tenant", tenant)?;
-        // Last: without the mark, the request is checked and every header is written over.
-        host::set_state(MARK.0, MARK.1)?;
+        host::note(&LEASE_OF, request_id)?;
+        host::note(&REASON, reason)?;
+        host::note(&SUBJECT, subject)?;
+        host::note(&SESSION, session)?;
+        host::note(&TENANT, tenant)?;
+        // Last: without it, the request is checked and every header is written over.
+        host::note(&DECISION, b"lease")?;
         self.spending.count(route);
         self.served.count()
     }

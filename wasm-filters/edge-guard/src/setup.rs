@@ -105,12 +105,19 @@ impl Setup {
 
     /// The values of [`EARLY_MARK`](header_rules::config::EARLY_MARK), by the position of a route.
     #[cfg(not(target_family = "wasm"))]
-    pub(crate) fn early_marks(&self) -> Vec<String> {
+    pub(crate) fn early_marks(&self) -> Vec<Option<String>> {
         let rules = self.leases.as_ref().map(|leases| &leases.rules);
         let marks = |rules: &LeaseRules| {
-            (0..rules.routes.len()).filter_map(|route| rules.early_mark(&self.revision, route)).collect()
+            (0..rules.routes.len()).map(|route| rules.early_mark(&self.revision, route)).collect()
         };
         rules.map(marks).unwrap_or_default()
+    }
+
+    /// Tells what was counted where counting could not be told.
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn tell(&self) -> Result<(), HostError> {
+        self.counters.tell_minted()?;
+        self.leases.as_ref().map_or(Ok(()), |leases| leases.served.tell())
     }
 
     /// Who asks what ended; `None` when there is nothing that could end.

@@ -1,7 +1,7 @@
 //! Leases in the rendered configuration: what the guard is told, the filter that keeps, and what is passed over.
 
 use edge_config::Edge;
-use edge_config::edge::{LeaseMethods, LeasePolicy, OnOutage, Route};
+use edge_config::edge::{LeaseMethods, LeasePolicy, OnOutage, Protocol, Route};
 use header_rules::config::{LeaseClass, LeaseRoute, LeaseRules};
 use serde_json::{Value, json};
 
@@ -36,6 +36,7 @@ pub(super) fn rules(edge: &Edge, name: &str) -> Option<LeaseRules> {
             route: route.name.clone(),
             policy: route.policy.clone(),
             class: u32::try_from(class).unwrap_or(u32::MAX),
+            early: may_be_early(edge, route),
         });
     }
     (!routes.is_empty()).then(|| LeaseRules {
@@ -48,6 +49,13 @@ pub(super) fn rules(edge: &Edge, name: &str) -> Option<LeaseRules> {
         classes,
         routes,
     })
+}
+
+/// What an early look notes for the log stands in headers that Envoy sends to no backend of HTTP/1.1, and to one of HTTP/2 it
+/// would. A copy for a shadow is a request of its own, so a route with one goes the long way.
+fn may_be_early(edge: &Edge, route: &Route) -> bool {
+    let mut backends = route.answering().into_iter().filter_map(|name| edge.backends.get(name));
+    route.shadow.is_none() && backends.all(|backend| backend.protocol == Protocol::Http1)
 }
 
 /// The position of a route among the leased ones of its listener.

@@ -110,11 +110,12 @@ fn with_canaries(edge: &Edge, route: &Route, exposure: Exposure) -> Vec<Value> {
     rendered
 }
 
-/// The same route for a request that a lease will serve: no filter is made for it but the guard.
+/// The same route for a request that a lease serves already: no filter is made for it.
 fn unchecked(mut route: Value) -> Value {
     let none = json!({ "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true });
-    let filters = [filter::AUTHORIZER, filter::DECIDED].map(|name| (name, none.clone()));
+    let filters = [filter::GUARD, filter::AUTHORIZER, filter::DECIDED].map(|name| (name, none.clone()));
     insert(&mut route, "typed_per_filter_config", matcher::object(filters));
+    insert(&mut route, "request_headers_to_remove", json!([EARLY_MARK]));
     route
 }
 

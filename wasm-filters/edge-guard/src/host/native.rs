@@ -15,12 +15,15 @@
 
 use std::cell::Cell;
 use std::ffi::c_void;
-use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use header_rules::HeaderMap;
 use lease::Now;
 
 use super::{HostError, Level};
+use crate::leasing::Note;
 use abi::{Buffer, Header, SUCCESS};
 
 mod abi;
@@ -180,16 +183,34 @@ pub(crate) fn set_request_header(name: &[u8], value: &[u8]) -> Result<(), HostEr
 }
 
 fn set(call: &'static str, name: &[u8], value: Buffer) -> Result<(), HostError> {
-    let stream = stream(call)?;
-    // SAFETY: the stream is alive while its hook runs; name and value are only read.
+    let name = Buffer::of(name);
+    // SAFETY: whoever Envoy called us for is alive; name and value are only read.
     done(call, unsafe {
-        abi::envoy_dynamic_module_callback_http_set_header(
-            stream,
-            abi::REQUEST_HEADER,
-            Buffer::of(name),
-            value,
-        )
+        match CALLER.get() {
+            Some(Caller::Early(request)) if value.is_none() => {
+                abi::envoy_dynamic_module_callback_early_header_mutation_remove_header(request, name)
+            }
+            Some(Caller::Early(request)) => {
+                abi::envoy_dynamic_module_callback_early_header_mutation_set_header(request, name, value)
+            }
+            Some(Caller::Stream(stream)) => {
+                abi::envoy_dynamic_module_callback_http_set_header(stream, abi::REQUEST_HEADER, name, value)
+            }
+            Some(Caller::Plugin(_)) | None => false,
+        }
     })
+}
+
+/// Envoy's connection manager appends `x-forwarded-proto` after the early look, and the guard usually writes behind that. So
+/// that a backend sees the edge's headers in one order whoever wrote them when, its place is taken here; Envoy writes
+/// what stands in it over.
+pub(crate) fn keep_order(headers: &[u8]) -> Result<(), HostError> {
+    const PROTO: &[u8] = b"x-forwarded-proto";
+    let mut pairs = HeaderMap::new(headers).pairs();
+    if pairs.any(|pair| pair.is_ok_and(|(name, _)| name == PROTO)) {
+        return Ok(());
+    }
+    set_request_header(PROTO, b"http")
 }
 
 /// Lets Envoy choose the route by the headers as they are now.
@@ -217,14 +238,18 @@ pub(crate) fn answer(status: u16, details: &str, body: &str) -> Result<(), HostE
     Ok(())
 }
 
-/// Sets filter state of the request, which no header can reach.
-pub(crate) fn set_state(name: &str, value: &[u8]) -> Result<(), HostError> {
+/// Notes something about the request where no client can: in filter state, or, before there is any, in a header that no
+/// client can send.
+pub(crate) fn note(note: &Note, value: &[u8]) -> Result<(), HostError> {
+    if let Some(Caller::Early(_)) = CALLER.get() {
+        return set_request_header(note.header.as_bytes(), value);
+    }
     let stream = stream("set_filter_state")?;
     // SAFETY: the stream is alive while its hook runs; name and value are only read.
     done("set_filter_state", unsafe {
         abi::envoy_dynamic_module_callback_http_set_filter_state_bytes(
             stream,
-            Buffer::of(name.as_bytes()),
+            Buffer::of(note.state.as_bytes()),
             Buffer::of(value),
         )
     })
@@ -294,17 +319,33 @@ pub(crate) fn add(counter: u32, count: u32) -> Result<(), HostError> {
     })
 }
 
-/// A counter that nearly every request adds to. Adding is one atomic addition here, so it is done at once.
+/// A counter that nearly every request adds to. Adding is one atomic addition here, so it is done at once; in an early look
+/// Envoy offers no counters, and what was counted there is told with the next question for what ended.
 #[derive(Clone)]
-pub(crate) struct Tally(u32);
+pub(crate) struct Tally {
+    counter: u32,
+    untold: Arc<AtomicU32>,
+}
 
 impl Tally {
     pub(crate) fn define(name: &str) -> Result<Self, HostError> {
-        counter(name).map(Self)
+        Ok(Self { counter: counter(name)?, untold: Arc::default() })
     }
 
     /// Counts one.
     pub(crate) fn count(&mut self) -> Result<(), HostError> {
-        add(self.0, 1)
+        if let Some(Caller::Early(_)) = CALLER.get() {
+            self.untold.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        }
+        add(self.counter, 1)
+    }
+
+    /// Tells what was counted and not told yet.
+    pub(crate) fn tell(&self) -> Result<(), HostError> {
+        match self.untold.swap(0, Ordering::Relaxed) {
+            0 => Ok(()),
+            untold => add(self.counter, untold),
+        }
     }
 }

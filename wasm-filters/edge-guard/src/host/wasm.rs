@@ -12,7 +12,7 @@ mod leases;
 mod machine;
 mod shelf;
 
-pub(crate) use leases::{granted, set_state};
+pub(crate) use leases::{granted, note};
 pub(crate) use shelf::Shelf;
 
 const REQUEST_HEADERS: u32 = 0;

@@ -48,6 +48,8 @@ pub struct LeaseRoute {
     pub policy: String,
     /// Position in [`LeaseRules::classes`].
     pub class: u32,
+    /// Whether a native guard may look for its leases before a route is chosen.
+    pub early: bool,
 }
 
 /// What the module is.
@@ -60,17 +62,20 @@ pub enum PluginConfig {
     Keeper(Box<super::GuardConfig>),
 }
 
-/// The header by which a request that a lease will serve finds its route before any filter is made (native form alone).
+/// The header by which a request that a lease serves finds its route before any filter is made (native form alone).
 ///
 /// No client can send it: Envoy refuses a header with an underscore before anybody reads it
-/// (`headers_with_underscores_action: REJECT_REQUEST`). The guard takes it off again.
+/// (`headers_with_underscores_action: REJECT_REQUEST`), the guard takes off whatever arrives by that name before it
+/// writes it, and the route takes it off again.
 pub const EARLY_MARK: &str = "x_cutover_lease";
 
 impl LeaseRules {
-    /// The value of [`EARLY_MARK`] for a route, by its position: rules of another revision are another value.
+    /// The value of [`EARLY_MARK`] for a route, by its position: rules of another revision are another value. `None` when
+    /// its leases are not looked for that early.
     #[must_use]
     pub fn early_mark(&self, revision: &str, route: usize) -> Option<String> {
-        Some(format!("{revision}/{}", self.routes.get(route)?.route))
+        let route = self.routes.get(route).filter(|route| route.early)?;
+        Some(format!("{revision}/{}", route.route))
     }
 }
 

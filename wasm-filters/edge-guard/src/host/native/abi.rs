@@ -38,6 +38,10 @@ impl Buffer {
         Self { data: bytes.as_ptr().cast(), length: bytes.len() }
     }
 
+    pub(super) const fn is_none(self) -> bool {
+        self.data.is_null()
+    }
+
     /// What stands in it.
     ///
     /// # Safety
@@ -145,13 +149,9 @@ unsafe extern "C" {
         value: Buffer,
     ) -> bool;
 
-    pub(super) fn envoy_dynamic_module_callback_http_get_header(
-        stream: *mut c_void,
-        kind: u32,
+    pub(super) fn envoy_dynamic_module_callback_early_header_mutation_remove_header(
+        request: *mut c_void,
         name: Buffer,
-        value: *mut Buffer,
-        index: usize,
-        count: *mut usize,
     ) -> bool;
 
     // Of a configuration, on the main thread if not said otherwise.

@@ -1,21 +1,18 @@
-//! Looks for a lease before any filter is made.
+//! Serves by a lease before any filter is made.
 //!
-//! Filters that are made and then passed over cost a request served by a lease as much as the guard itself does. So where
-//! Envoy lets a module at the headers, before it chooses a route and makes the filters that the route asks for, the guard
-//! is asked whether a lease will serve the request. If one will, a header says of which route it is; that leads to a
-//! twin of the route for which no filter but the guard is made, and the guard keeps what it promised. Whatever is not the
-//! plain case has no such header and goes the long way, where a lease may still serve it.
+//! Filters that are made cost a request served by a lease more than the guard's own work does. Envoy lets a module at the
+//! headers before it chooses a route and makes the filters that the route asks for. There the guard looks for a lease,
+//! writes the identity, and marks the request with its route; the mark leads to the route's twin, for which no filter is
+//! made at all. Whatever is not the plain case has no mark and goes the long way, where a lease may still serve it.
 
-use std::cell::RefCell;
 use std::ffi::c_void;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
+use header_rules::HeaderMap;
 use header_rules::config::{EARLY_MARK, EarlyConfig};
 
-use super::abi::{self, Buffer};
 use super::plugin::{self, Plugin};
-use super::{CALLER, Caller, done, on_behalf_of, stream};
-use crate::guard::Promise;
+use super::{Caller, on_behalf_of};
 use crate::host::{self, HostError, Level};
 
 /// One listener's.
@@ -23,12 +20,6 @@ pub(super) struct Early {
     name: EarlyConfig,
     /// The guard of that name. The listener may have been replaced by one of the same revision, so the last one counts.
     guard: RwLock<Weak<Plugin>>,
-}
-
-thread_local! {
-    /// What was promised to the request that this worker is about to make filters for. Nothing else happens on it
-    /// between the one and the other.
-    static PROMISED: RefCell<Option<Promise>> = const { RefCell::new(None) };
 }
 
 impl Early {
@@ -45,16 +36,21 @@ impl Early {
         }
     }
 
-    /// Looks for a lease for `request`, and marks the request if there is one.
+    /// Serves `request` if there is a lease for it, and marks it last: without the mark it goes the long way, where
+    /// the guard takes away whatever was written here.
     pub(super) fn look(&self, request: *mut c_void) -> Result<(), HostError> {
-        PROMISED.take();
-        let Some(guard) = self.guard() else { return Ok(()) };
         on_behalf_of(Caller::Early(request), || {
-            guard.with_own(|own| {
-                let Some(promise) = own.promise()? else { return Ok(()) };
-                let Some(mark) = own.mark(promise.route) else { return Ok(()) };
-                PROMISED.replace(Some(promise));
-                set_mark(mark)
+            let headers = host::request_headers()?;
+            let mut pairs = HeaderMap::new(&headers).pairs();
+            if pairs.any(|pair| pair.is_ok_and(|(name, _)| name.eq_ignore_ascii_case(EARLY_MARK.as_bytes())))
+            {
+                // Envoy lets no header with an underscore in. Should it once, the mark ends here.
+                return host::remove_request_header(EARLY_MARK.as_bytes());
+            }
+            let Some(guard) = self.guard() else { return Ok(()) };
+            guard.with_own(|own| match own.early(&headers)? {
+                Some(mark) => host::set_request_header(EARLY_MARK.as_bytes(), mark.as_bytes()),
+                None => Ok(()),
             })
         })
     }
@@ -67,43 +63,4 @@ impl Early {
             Some(found)
         })
     }
-}
-
-/// What was promised to the request at hand, if anything. The mark comes off it.
-pub(super) fn promised() -> Result<Option<Promise>, HostError> {
-    let promise = PROMISED.take();
-    let stream = stream("get_header")?;
-    let mut value = Buffer::NONE;
-    // SAFETY: the stream is alive while its hook runs, and there is a place for the value.
-    let marked = unsafe {
-        abi::envoy_dynamic_module_callback_http_get_header(
-            stream,
-            abi::REQUEST_HEADER,
-            Buffer::of(EARLY_MARK.as_bytes()),
-            &raw mut value,
-            0,
-            std::ptr::null_mut(),
-        )
-    };
-    if !marked {
-        return Ok(None);
-    }
-    host::remove_request_header(EARLY_MARK.as_bytes())?;
-    // Only the early look writes it; a request that has it for another reason goes nowhere.
-    promise.map(Some).ok_or(HostError { call: "a promise for a marked request", status: 0 })
-}
-
-fn set_mark(mark: &str) -> Result<(), HostError> {
-    const CALL: &str = "early set_header";
-    let Some(Caller::Early(request)) = CALLER.get() else {
-        return Err(HostError { call: CALL, status: u32::MAX });
-    };
-    // SAFETY: the request is alive while its hook runs; name and value are only read.
-    done(CALL, unsafe {
-        abi::envoy_dynamic_module_callback_early_header_mutation_set_header(
-            request,
-            Buffer::of(EARLY_MARK.as_bytes()),
-            Buffer::of(mark.as_bytes()),
-        )
-    })
 }

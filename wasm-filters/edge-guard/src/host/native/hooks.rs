@@ -155,7 +155,7 @@ pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_sched
 ) {
     // SAFETY: it came from `Arc::into_raw`, and Envoy keeps it while this hook runs.
     let plugin = unsafe { &*plugin.cast::<Plugin>() };
-    told(envoy, "asking what ended", || plugin.feed().map_or(Ok(()), |feed| feed.ask()));
+    told(envoy, "asking what ended", || plugin.tick());
 }
 
 /// The answer to a question. Envoy tells of a lost connection and of a timeout as an answer of its own, 503 or 504.

@@ -4,15 +4,15 @@ use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::feed::Feed;
-use super::{early, now};
-use crate::guard::{Guard, Promise};
+use super::now;
+use crate::guard::Guard;
 use crate::host::{self, Action, HostError, Level};
 use crate::keeper::Keeper;
 use crate::setup::{Role, Setup};
 
 /// What a configuration does.
 pub(super) enum Plugin {
-    Guard { setup: Box<Setup>, feed: Option<Feed>, marks: Arc<[String]> },
+    Guard { setup: Box<Setup>, feed: Option<Feed>, marks: Arc<[Option<String>]> },
     Keeper(Box<Keeper>),
 }
 
@@ -23,7 +23,7 @@ pub(super) struct Own {
     /// How much of the feed it has heard.
     seen: u64,
     /// What marks a request that a lease will serve, by the position of its route.
-    marks: Arc<[String]>,
+    marks: Arc<[Option<String>]>,
 }
 
 thread_local! {
@@ -65,6 +65,17 @@ impl Plugin {
         }
     }
 
+    /// Tells what was counted and not told yet, and asks what ended: the main thread, for the configuration at hand.
+    pub(super) fn tick(&self) -> Result<(), HostError> {
+        match self {
+            Self::Guard { setup, feed, .. } => {
+                setup.tell()?;
+                feed.as_ref().map_or(Ok(()), Feed::ask)
+            }
+            Self::Keeper(_) => Ok(()),
+        }
+    }
+
     /// The feed, if this is a guard that serves by leases.
     pub(super) const fn feed(&self) -> Option<&Feed> {
         match self {
@@ -76,13 +87,7 @@ impl Plugin {
     /// Judges the request at hand and carries the verdict out, or keeps what was granted with it.
     pub(super) fn request_headers(self: &Arc<Self>) -> Result<Action, HostError> {
         match &**self {
-            Self::Guard { feed, .. } => {
-                let promise = if feed.is_some() { early::promised()? } else { None };
-                self.with_own(|own| match promise {
-                    Some(promise) => own.guard.keep(&promise, now),
-                    None => own.guard.request_headers(now),
-                })
-            }
+            Self::Guard { .. } => self.with_own(|own| own.guard.request_headers(now)),
             Self::Keeper(keeper) => {
                 if let Err(error) = keeper.keep(now) {
                     host::log(Level::Error, &format!("edge-guard: a lease is not kept: {error}"));
@@ -114,14 +119,13 @@ impl Plugin {
 }
 
 impl Own {
-    /// Whether a lease will serve the request at hand.
-    pub(super) fn promise(&mut self) -> Result<Option<Promise>, HostError> {
-        self.guard.promise(now)
-    }
-
-    /// What marks a request of the route at this position.
-    pub(super) fn mark(&self, route: usize) -> Option<&str> {
-        self.marks.get(route).map(String::as_str)
+    /// Serves the request at hand, with these headers, by a lease before anything else happens to it. What marks it, if
+    /// that was done.
+    pub(super) fn early(&mut self, headers: &[u8]) -> Result<Option<&str>, HostError> {
+        let marks = &self.marks;
+        let mark = |route: usize| marks.get(route).and_then(Option::as_deref);
+        let served = self.guard.early(headers, |route| mark(route).is_some(), now)?;
+        Ok(served.and_then(mark))
     }
 }
 

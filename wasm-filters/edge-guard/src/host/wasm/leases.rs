@@ -2,6 +2,7 @@
 
 use super::{adopt, check, machine};
 use crate::host::HostError;
+use crate::leasing::Note;
 
 const HTTP_CALL_RESPONSE_BODY: u32 = 4;
 const HTTP_CALL_RESPONSE_HEADERS: u32 = 6;
@@ -88,11 +89,10 @@ pub(crate) fn granted() -> Result<Option<Vec<u8>>, HostError> {
     property(&format!("metadata\0filter_metadata\0envoy.filters.http.ext_authz\0{}", lease::FIELD))
 }
 
-/// Sets filter state of the request, which no header can reach. `name` begins with `wasm.`, as all that a module of
-/// this kind sets.
-pub(crate) fn set_state(name: &str, value: &[u8]) -> Result<(), HostError> {
-    // Envoy puts it there itself.
-    let name = name.strip_prefix("wasm.").unwrap_or(name);
+/// Notes something about the request: filter state, which no header can reach.
+pub(crate) fn note(note: &Note, value: &[u8]) -> Result<(), HostError> {
+    // Envoy puts `wasm.` before the name of whatever a module of this kind sets.
+    let name = note.state.strip_prefix("wasm.").unwrap_or(note.state);
     // SAFETY: pointers and lengths of live slices, only read by the host.
     let status = unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
     check("set_property", status)
