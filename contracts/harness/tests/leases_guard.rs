@@ -194,6 +194,47 @@ fn no_client_can_send_what_marks_a_leased_request() {
     assert!(!log.contains("forged"), "the log believes it: {log}");
 }
 
+/// For a moment Envoy may have routes of another revision than the guard.
+#[test]
+fn a_mark_that_leads_nowhere_reaches_nobody() {
+    let stage = stage(LEASED.1);
+    stage.authorizer.script().grant = Some(grant("books", |grant| grant.uses = 6));
+    assert!(stage.asks("a") && !stage.asks("a"));
+    let directory = stage.edge.home().join("envoy");
+    let current = std::fs::canonicalize(directory.join("current")).unwrap();
+    let other = directory.join("revisions/other");
+    std::fs::create_dir(&other).unwrap();
+    for entry in std::fs::read_dir(&current).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        // The twins of another revision, and something to see that Envoy has taken them.
+        let text = text.replace("/books\":{\"action\"", "/elsewhere\":{\"action\"");
+        let text = text.replace("\"key\":\"x-forwarded-for\",", "\"key\":\"x-taken\",");
+        std::fs::write(other.join(path.file_name().unwrap()), text).unwrap();
+    }
+    std::os::unix::fs::symlink(&other, directory.join("next")).unwrap();
+    std::fs::rename(directory.join("next"), directory.join("current")).unwrap();
+    stage.until("the routes are taken", |stage| {
+        stage.get("b");
+        stage.backend.last().header("x-taken").is_some()
+    });
+    let (mut asked, before) = (Vec::new(), stage.backend.seen().len());
+    for _ in 0..16 {
+        asked.push(stage.asks("a"));
+    }
+    assert!(asked.contains(&false) && asked.contains(&true), "leases serve, and end: {asked:?}");
+    for seen in stage.backend.seen().iter().skip(before) {
+        assert!(seen.names().iter().all(|name| !name.contains("cutover")), "{:?}", seen.names());
+        assert_eq!(seen.all("x-madome-auth-sub"), ["somebody"]);
+    }
+    stage.until("the checks are in the log as checks", |stage| {
+        let log = stage.edge.access_log(1);
+        let told = |decision: &str| log.iter().filter(|line| line["decision"] == decision).count();
+        let checks = stage.authorizer.script().checks;
+        told("allow") == checks && told("lease") + checks == stage.backend.seen().len()
+    });
+}
+
 /// What an early look notes would reach a backend of HTTP/2.
 #[test]
 fn leases_of_routes_to_http_2_are_not_looked_for_early() {

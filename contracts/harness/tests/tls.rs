@@ -65,6 +65,28 @@ fn only_tls_of_this_decade_with_h2_and_http_1_1() {
     assert!(clear.is_err(), "{clear:?}");
 }
 
+/// Whoever serves by a lease before Envoy has written `x-forwarded-proto` takes its place for it.
+#[test]
+fn a_leased_request_is_told_the_scheme_like_any_other() {
+    let backend = Backend::plain();
+    let tls = "exposure: public, tls: { certificate: \"${CUTOVER_HOME:-.run}/certs/edge.pem\", key: \"${CUTOVER_HOME:-.run}/certs/edge.key\" } }";
+    let edge = Edge::dev()
+        .replace("exposure: public }", tls)
+        .replace("signed-in: { kind: session }", "signed-in: { kind: session, lease: {} }")
+        .every_backend(backend.address())
+        .start();
+    let token = edge.mint().good(0);
+    let until = Instant::now() + Duration::from_secs(20);
+    while edge.leased() == 0 {
+        assert!(Instant::now() < until, "no lease serves");
+        assert_eq!(edge.get("/books/1").token(&token).send().status, 200);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    for seen in backend.seen() {
+        assert_eq!(seen.all("x-forwarded-proto"), ["https"]);
+    }
+}
+
 #[test]
 fn a_new_certificate_is_shown_without_a_restart_and_open_connections_go_on() {
     let backend = Backend::plain();

@@ -97,8 +97,8 @@ impl Guard {
             self.counters.minted()?;
             host::set_request_header(REQUEST_ID.as_bytes(), &self.ids.mint(now.wall_ms))?;
         }
-        leasing.serve(&taken, candidate.route)?;
-        Ok(Some(candidate.route))
+        let served = leasing.serve(&taken, candidate.route)?;
+        Ok(served.then_some(candidate.route))
     }
 
     /// What it does with leases; `None` when every request is checked.

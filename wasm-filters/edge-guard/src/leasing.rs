@@ -26,6 +26,10 @@ const TENANT: Note = Note { state: "wasm.cutover.tenant", header: ":cutover-tena
 /// What makes Envoy pass over the authorizer; its value is what the access log calls the decision.
 const DECISION: Note = Note { state: "wasm.cutover.decision", header: ":cutover-decision" };
 
+/// Everything that is noted.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) const NOTES: [&Note; 6] = [&LEASE_OF, &REASON, &SUBJECT, &SESSION, &TENANT, &DECISION];
+
 pub(crate) struct Leasing {
     leases: Leases,
     shelf: Shelf,
@@ -45,9 +49,10 @@ impl Leasing {
         self.leases.take(&mut self.shelf, candidate.class, candidate.offer, now)
     }
 
-    /// Serves the request at hand, of the route at `route`, by a lease. On an error nothing is certain about its headers.
-    pub(crate) fn serve(&mut self, taken: &Taken, route: usize) -> Result<(), HostError> {
-        let Some(hit) = taken.hit() else { return Ok(()) };
+    /// Serves the request at hand, of the route at `route`, by a lease; `false` when it has to be checked. On an error
+    /// nothing is certain about its headers.
+    pub(crate) fn serve(&mut self, taken: &Taken, route: usize) -> Result<bool, HostError> {
+        let Some(hit) = taken.hit() else { return Ok(false) };
         let Hit { request_id, reason, subject, session, tenant, headers } = hit;
         // Routes with leases do not look at who the caller is, so the one that was chosen stays.
         for (name, value) in headers {
@@ -61,7 +66,8 @@ impl Leasing {
         // Last: without it, the request is checked and every header is written over.
         host::note(&DECISION, b"lease")?;
         self.spending.count(route);
-        self.served.count()
+        self.served.count()?;
+        Ok(true)
     }
 
     /// Goes by what was heard last.

@@ -149,6 +149,14 @@ unsafe extern "C" {
         value: Buffer,
     ) -> bool;
 
+    pub(super) fn envoy_dynamic_module_callback_http_get_header(
+        stream: *mut c_void,
+        kind: u32,
+        name: Buffer,
+        value: *mut Buffer,
+        index: usize,
+        count: *mut usize,
+    ) -> bool;
     pub(super) fn envoy_dynamic_module_callback_early_header_mutation_remove_header(
         request: *mut c_void,
         name: Buffer,

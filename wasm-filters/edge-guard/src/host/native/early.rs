@@ -11,9 +11,11 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 use header_rules::HeaderMap;
 use header_rules::config::{EARLY_MARK, EarlyConfig};
 
+use super::abi::{self, Buffer};
 use super::plugin::{self, Plugin};
-use super::{Caller, on_behalf_of};
+use super::{Caller, on_behalf_of, stream};
 use crate::host::{self, HostError, Level};
+use crate::leasing::NOTES;
 
 /// One listener's.
 pub(super) struct Early {
@@ -48,10 +50,14 @@ impl Early {
                 return host::remove_request_header(EARLY_MARK.as_bytes());
             }
             let Some(guard) = self.guard() else { return Ok(()) };
-            guard.with_own(|own| match own.early(&headers)? {
+            let done = guard.with_own(|own| match own.early(&headers)? {
                 Some(mark) => host::set_request_header(EARLY_MARK.as_bytes(), mark.as_bytes()),
                 None => Ok(()),
-            })
+            });
+            if done.is_err() {
+                undo()?;
+            }
+            done
         })
     }
 
@@ -63,4 +69,28 @@ impl Early {
             Some(found)
         })
     }
+}
+
+/// Takes mark and notes off the request at hand, if it is marked: it was served early and came the long way all the same,
+/// because Envoy has routes of another revision than the guard. Whatever else was written early, the guard removes.
+pub(super) fn forget() -> Result<(), HostError> {
+    let stream = stream("get_header")?;
+    let mut value = Buffer::NONE;
+    // SAFETY: the stream is alive while its hook runs, and there is a place for the value.
+    let marked = unsafe {
+        abi::envoy_dynamic_module_callback_http_get_header(
+            stream,
+            abi::REQUEST_HEADER,
+            Buffer::of(EARLY_MARK.as_bytes()),
+            &raw mut value,
+            0,
+            std::ptr::null_mut(),
+        )
+    };
+    if marked { undo() } else { Ok(()) }
+}
+
+fn undo() -> Result<(), HostError> {
+    host::remove_request_header(EARLY_MARK.as_bytes())?;
+    NOTES.iter().try_for_each(|note| host::remove_request_header(note.header.as_bytes()))
 }

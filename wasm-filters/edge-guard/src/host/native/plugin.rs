@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::feed::Feed;
-use super::now;
+use super::{early, now};
 use crate::guard::Guard;
 use crate::host::{self, Action, HostError, Level};
 use crate::keeper::Keeper;
@@ -87,7 +87,12 @@ impl Plugin {
     /// Judges the request at hand and carries the verdict out, or keeps what was granted with it.
     pub(super) fn request_headers(self: &Arc<Self>) -> Result<Action, HostError> {
         match &**self {
-            Self::Guard { .. } => self.with_own(|own| own.guard.request_headers(now)),
+            Self::Guard { feed, .. } => {
+                if feed.is_some() {
+                    early::forget()?;
+                }
+                self.with_own(|own| own.guard.request_headers(now))
+            }
             Self::Keeper(keeper) => {
                 if let Err(error) = keeper.keep(now) {
                     host::log(Level::Error, &format!("edge-guard: a lease is not kept: {error}"));
