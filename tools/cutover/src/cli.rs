@@ -160,7 +160,7 @@ pub struct RenderArguments {
 /// Programs that are not built by this command.
 #[derive(Clone, Debug, Args)]
 pub struct Programs {
-    /// The compiled guard.
+    /// The compiled guard: WebAssembly (`make wasm`), or a native module of Envoy's (`make native`).
     #[arg(
         long,
         env = "CUTOVER_GUARD",

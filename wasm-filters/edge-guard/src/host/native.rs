@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! hooks    what Envoy calls
-//! early    looks for a lease before any filter is made
+//! early    serves by a lease before any filter is made
 //! plugin   one configuration, and the guard that each worker has of it
 //! feed     asks what ended, from Envoy's main thread
 //! shelf    where leases stand: memory that guard and keeper of all workers share
