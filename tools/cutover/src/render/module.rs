@@ -149,13 +149,13 @@ mod tests {
 
     #[test]
     fn a_whole_library_passes_and_every_cut_is_found() {
-        let library = a_library();
-        assert_eq!(check(&library), Ok(Form::Native));
-        for cut in 0..library.len() {
-            assert!(check(&library[..cut]).is_err(), "cut at {cut} was not found");
+        let whole = a_library();
+        assert_eq!(check(&whole), Ok(Form::Native));
+        for cut in 0..whole.len() {
+            assert!(check(&whole[..cut]).is_err(), "cut at {cut} was not found");
         }
         let altered = |at: usize, byte: u8| {
-            let mut altered = library.clone();
+            let mut altered = whole.clone();
             altered[at] = byte;
             check(&altered)
         };
