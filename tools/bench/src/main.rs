@@ -234,13 +234,13 @@ fn run(arguments: &Arguments, progress: &Progress, keep: &dyn Fn(&Results)) -> R
         results.lines.extend(crowd::run(&mut stage, duration, progress));
         keep(&results);
     }
-    // Fewer rounds suffice beside the table: each gives thousands of latencies or one cost.
-    let fewer = rounds.min(3);
     if arguments.wants("tail") {
-        results.findings.push(tail::run(&mut stage, fewer, duration, progress));
+        results.findings.push(tail::run(&mut stage, rounds, duration, progress));
         keep(&results);
     }
     if arguments.wants("routes") {
+        // Each is started for itself, which takes longer than asking it.
+        let fewer = rounds.min(3);
         results.findings.push(size::routes(&mut stage, backend, fewer, duration, progress));
         keep(&results);
     }

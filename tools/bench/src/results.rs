@@ -125,6 +125,16 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     f64::midpoint(lower, upper)
 }
 
+/// A quarter of `values` is below the first, half below the second, three quarters below the third.
+pub(crate) fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
+    values.sort_by(f64::total_cmp);
+    let half = values.len() / 2;
+    let lower = values.get(..half).unwrap_or_default().to_vec();
+    let upper = values.get(values.len() - half..).unwrap_or_default().to_vec();
+    let middle = median(values);
+    if half == 0 { [middle; 3] } else { [median(lower), middle, median(upper)] }
+}
+
 /// Four digits after the point: what is behind them is noise.
 pub(crate) fn rounded(value: f64) -> f64 {
     (value * 1e4).round() / 1e4
@@ -132,7 +142,14 @@ pub(crate) fn rounded(value: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::median;
+    use super::{median, quartiles};
+
+    #[test]
+    fn quartiles_are_the_medians_of_the_halves() {
+        assert_eq!(quartiles(vec![5.0, 1.0, 2.0, 4.0, 3.0]), [1.5, 3.0, 4.5]);
+        assert_eq!(quartiles(vec![4.0, 3.0, 2.0, 1.0]), [1.5, 2.5, 3.5]);
+        assert_eq!(quartiles(vec![7.0]), [7.0, 7.0, 7.0]);
+    }
 
     #[test]
     fn the_median_is_in_the_middle() {
