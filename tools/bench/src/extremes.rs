@@ -17,9 +17,6 @@ use crate::variants::{Form, Variant};
 use crate::watch::{MemoryWatch, resident_mib};
 
 const CONNECTIONS: u32 = 10_000;
-/// So many requests can be on the way at once; each of these threads has its share of the connections.
-const THREADS: u32 = 50;
-
 /// The edge as it is meant to run: with leases, when it was started.
 fn edge(stage: &Stage) -> Variant {
     if stage.has(Variant::Warm(Form::Native)) {
@@ -45,8 +42,7 @@ pub(crate) fn connections(stage: &mut Stage, duration: Duration, progress: &Prog
         rate,
         // Every connection has to come round at least once.
         duration: duration.max(Duration::from_secs_f64(1.2 * f64::from(CONNECTIONS) / rate)),
-        threads: THREADS,
-        connections: CONNECTIONS / THREADS,
+        connections: CONNECTIONS,
     });
     let most = watch.end();
     stage.empty_logs();

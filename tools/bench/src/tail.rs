@@ -23,7 +23,7 @@ const CONNECTIONS: u32 = 16;
 const TURN: Duration = Duration::from_millis(100);
 
 /// How long it is looked for what half of the load is.
-const FULL: Duration = Duration::from_millis(500);
+const FULL: Duration = Duration::from_secs(1);
 
 /// Measures the edge as it is meant to run, and without leases, for `rounds` times `duration` each.
 pub(crate) fn run(stage: &mut Stage, rounds: usize, duration: Duration, progress: &Progress) -> Finding {
@@ -91,8 +91,7 @@ fn plan(stage: &mut Stage, variant: Variant, rate: f64) -> Plan {
         token: stage.sessions(1).first().to_owned(),
         rate,
         duration: TURN,
-        threads: CONNECTIONS,
-        connections: 1,
+        connections: CONNECTIONS,
     }
 }
 

@@ -1,14 +1,17 @@
 //! A fixed rate over open connections (HTTP/1.1): for latencies, and for many connections.
 //!
-//! Request n is due at n / rate. Each thread has connections of its own, uses one after the other, and waits for
-//! each answer. A request whose thread was still waiting when it was due counts from when it was due, so that a
-//! stall of the other side shows in every request that it held up; one whose thread merely overslept counts from
-//! when it was sent, so that the loader's own sleep does not.
+//! Request n is due at n / rate and goes to the connection that has been free for longest. A request for which none
+//! was free counts from when it was due, so that a stall of the other side shows in every request that it held up;
+//! one that the loader was late with counts from when it was sent, so that the loader's own sleep does not. One thread
+//! does it all: a thread for each connection costs the machine as much as Envoy does, and what is measured then is how
+//! they wait for each other.
 
+use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
+
+use rustix::event::{Timespec, epoll};
 
 use super::percentile;
 
@@ -25,9 +28,7 @@ pub(crate) struct Plan {
     pub(crate) rate: f64,
     /// For how long.
     pub(crate) duration: Duration,
-    /// So many requests can be on the way at once.
-    pub(crate) threads: u32,
-    /// Open connections of each thread.
+    /// Open connections: so many requests can be on the way at once.
     pub(crate) connections: u32,
 }
 
@@ -48,111 +49,280 @@ pub(crate) struct Steady {
     pub(crate) p99_ms: f64,
 }
 
+/// Longer than this no answer takes: what has none by then is an error.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is waited for may come at any time: nothing hangs on how long it is.
+const A_WHILE: Duration = Duration::from_millis(10);
+
 /// Does it.
+///
+/// # Panics
+/// When the machine gives no epoll.
 pub(crate) fn run(plan: &Plan) -> Steady {
-    let begin = Arc::new(Barrier::new(usize::try_from(plan.threads).unwrap_or(1)));
-    let threads: Vec<_> = (0..plan.threads)
-        .map(|number| {
-            let (plan, begin) = (plan.clone(), Arc::clone(&begin));
-            std::thread::Builder::new()
-                .stack_size(256 * 1024)
-                .spawn(move || ask(&plan, number, &begin))
-                .expect("a thread starts")
-        })
-        .collect();
-    let (mut latencies, mut errors) = (Vec::new(), 0);
-    for thread in threads {
-        let (some, failed) = thread.join().expect("asking does not panic");
-        latencies.extend(some);
-        errors += failed;
-    }
-    latencies.sort_by(f64::total_cmp);
+    let mut loader = Loader::new(plan);
+    loader.warm();
+    loader.ask(plan);
+    loader.latencies.sort_by(f64::total_cmp);
     #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
-    let rate = latencies.len() as f64 / plan.duration.as_secs_f64();
+    let rate = loader.latencies.len() as f64 / plan.duration.as_secs_f64();
     Steady {
         rate,
-        requests: latencies.len() + errors,
-        errors,
-        p50_ms: percentile(&latencies, 0.50),
-        p95_ms: percentile(&latencies, 0.95),
-        p99_ms: percentile(&latencies, 0.99),
+        requests: loader.latencies.len() + loader.errors,
+        errors: loader.errors,
+        p50_ms: percentile(&loader.latencies, 0.50),
+        p95_ms: percentile(&loader.latencies, 0.95),
+        p99_ms: percentile(&loader.latencies, 0.99),
     }
 }
 
-fn ask(plan: &Plan, number: u32, begin: &Barrier) -> (Vec<f64>, usize) {
-    let request = format!(
-        "GET {} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nCookie: theme=dark; madome_access_token={}\r\n\r\n",
-        plan.path, plan.token
-    );
-    let mut errors = 0;
-    let mut connections: Vec<Option<TcpStream>> = Vec::new();
-    for _ in 0..plan.connections {
-        let connection = open(plan.address);
-        errors += usize::from(connection.is_err());
-        connections.push(connection.ok());
-    }
-    // What this thread's and its connection's first request costs is not what is measured.
-    if let Some(Some(connection)) = connections.first_mut() {
-        let _ = exchange(connection, request.as_bytes());
-    }
-    begin.wait();
-    let started = Instant::now();
-    let (mut latencies, mut turn) = (Vec::new(), 0_u32);
-    loop {
-        let due = f64::from(turn) * f64::from(plan.threads) + f64::from(number);
-        let due = started + Duration::from_secs_f64(due / plan.rate);
-        if due >= started + plan.duration {
-            return (latencies, errors);
-        }
-        let early = due.saturating_duration_since(Instant::now());
-        std::thread::sleep(early);
-        let from = if early.is_zero() { due } else { Instant::now() };
-        let at = usize::try_from(turn % plan.connections).unwrap_or_default();
-        turn += 1;
-        let Some(slot) = connections.get_mut(at) else { continue };
-        let answered = match slot {
-            Some(connection) => exchange(connection, request.as_bytes()),
-            None => Err(io::Error::from(io::ErrorKind::NotConnected)),
+/// One connection: what came of the answer so far, and when its request counts from.
+struct Connection {
+    stream: TcpStream,
+    answer: Vec<u8>,
+    from: Option<Instant>,
+}
+
+struct Loader {
+    epoll: rustix::fd::OwnedFd,
+    address: SocketAddr,
+    request: Vec<u8>,
+    /// One that could not be opened is none.
+    connections: Vec<Option<Connection>>,
+    /// Which ones are free, that which has been free for longest first.
+    free: VecDeque<usize>,
+    latencies: Vec<f64>,
+    errors: usize,
+}
+
+impl Loader {
+    fn new(plan: &Plan) -> Self {
+        let request = format!(
+            "GET {} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nCookie: theme=dark; madome_access_token={}\r\n\r\n",
+            plan.path, plan.token
+        );
+        let mut loader = Self {
+            epoll: epoll::create(epoll::CreateFlags::CLOEXEC).expect("the kernel gives an epoll"),
+            address: plan.address,
+            request: request.into_bytes(),
+            connections: Vec::new(),
+            free: VecDeque::new(),
+            latencies: Vec::new(),
+            errors: 0,
         };
-        if matches!(answered, Ok(200)) {
-            latencies.push(from.elapsed().as_secs_f64() * 1e3);
-        } else {
-            errors += 1;
-            *slot = open(plan.address).ok();
+        for at in 0..usize::try_from(plan.connections).unwrap_or_default() {
+            loader.connections.push(None);
+            loader.open(at);
         }
+        loader
+    }
+
+    /// A new connection at `at`, free if it can be opened.
+    fn open(&mut self, at: usize) {
+        let opened = connect(self.address).and_then(|stream| {
+            let data = epoll::EventData::new_u64(u64::try_from(at).unwrap_or_default());
+            epoll::add(&self.epoll, &stream, data, epoll::EventFlags::IN)?;
+            Ok(Connection { stream, answer: Vec::new(), from: None })
+        });
+        self.errors += usize::from(opened.is_err());
+        if let (Ok(connection), Some(slot)) = (opened, self.connections.get_mut(at)) {
+            *slot = Some(connection);
+            self.free.push_back(at);
+        }
+    }
+
+    /// The first requests, which do not count: what they cost is not what is measured.
+    fn warm(&mut self) {
+        for _ in 0..self.free.len().min(16) {
+            self.send(Instant::now());
+        }
+        let until = Instant::now() + PATIENCE;
+        while self.on_the_way() > 0 && Instant::now() < until {
+            self.receive(A_WHILE);
+        }
+        self.latencies.clear();
+    }
+
+    fn ask(&mut self, plan: &Plan) {
+        let started = Instant::now();
+        let due_at = |turn: u32| started + Duration::from_secs_f64(f64::from(turn) / plan.rate);
+        let end = started + plan.duration;
+        // Until then there was no free connection.
+        let (mut turn, mut held_until) = (0_u32, started);
+        while due_at(turn) < end {
+            let due = due_at(turn);
+            let now = Instant::now();
+            if self.free.is_empty() {
+                if now > end + PATIENCE || self.connections.iter().all(Option::is_none) {
+                    break;
+                }
+                self.receive(A_WHILE);
+                held_until = Instant::now();
+            } else if due <= now {
+                self.send(if due <= held_until { due } else { now });
+                turn += 1;
+            } else {
+                self.receive(due - now);
+            }
+        }
+        let until = end.max(Instant::now()) + PATIENCE;
+        while self.on_the_way() > 0 && Instant::now() < until {
+            self.receive(A_WHILE);
+        }
+        self.errors += self.on_the_way();
+    }
+
+    fn on_the_way(&self) -> usize {
+        self.connections.iter().flatten().filter(|connection| connection.from.is_some()).count()
+    }
+
+    /// One request over the connection that has been free for longest.
+    fn send(&mut self, from: Instant) {
+        let Some(at) = self.free.pop_front() else { return };
+        let Some(Some(connection)) = self.connections.get_mut(at) else { return };
+        connection.from = Some(from);
+        if connection.stream.write_all(&self.request).is_err() {
+            self.failed(at);
+        }
+    }
+
+    /// Takes what has come, and waits for it for so long at most.
+    fn receive(&mut self, longest: Duration) {
+        let mut events =
+            [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }; 64];
+        let longest = Timespec::try_from(longest).ok();
+        let count = epoll::wait(&self.epoll, &mut events, longest.as_ref()).unwrap_or(0);
+        for event in events.iter().take(count) {
+            let Ok(at) = usize::try_from({ event.data }.u64()) else { continue };
+            let Some(Some(connection)) = self.connections.get_mut(at) else { continue };
+            match connection.read() {
+                Ok(None) => {}
+                Ok(Some(200)) => {
+                    if let Some(from) = connection.from.take() {
+                        self.latencies.push(from.elapsed().as_secs_f64() * 1e3);
+                        self.free.push_back(at);
+                    }
+                }
+                Ok(Some(_)) | Err(_) => self.failed(at),
+            }
+        }
+    }
+
+    /// Its request has no good answer, or nobody is there any more.
+    fn failed(&mut self, at: usize) {
+        self.errors += 1;
+        self.free.retain(|free| *free != at);
+        if let Some(slot) = self.connections.get_mut(at) {
+            *slot = None;
+        }
+        self.open(at);
     }
 }
 
-fn open(address: SocketAddr) -> io::Result<TcpStream> {
-    let connection = TcpStream::connect_timeout(&address, Duration::from_secs(10))?;
-    connection.set_nodelay(true)?;
-    connection.set_read_timeout(Some(Duration::from_secs(5)))?;
-    Ok(connection)
-}
-
-/// One request and its whole answer; its status.
-fn exchange(connection: &mut TcpStream, request: &[u8]) -> io::Result<u16> {
-    connection.write_all(request)?;
-    let (mut buffer, mut filled) = ([0_u8; 4096], 0);
-    loop {
-        let free = buffer.get_mut(filled..).filter(|free| !free.is_empty());
-        let read = connection.read(free.ok_or(io::ErrorKind::InvalidData)?)?;
+impl Connection {
+    /// The status, once the whole answer is there.
+    fn read(&mut self) -> io::Result<Option<u16>> {
+        let mut buffer = [0_u8; 4096];
+        let read = match self.stream.read(&mut buffer) {
+            Ok(read) => read,
+            // What was told was about the connection that was here before.
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(e) => return Err(e),
+        };
         if read == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        filled += read;
-        let text = std::str::from_utf8(buffer.get(..filled).unwrap_or_default());
-        let text = text.map_err(|_| io::ErrorKind::InvalidData)?;
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let field = |line: &str| {
-                let (name, value) = line.split_once(':')?;
-                name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
-            };
-            let length = head.lines().find_map(field).ok_or(io::ErrorKind::InvalidData)?;
-            if body.len() >= length {
-                let status = head.split_whitespace().nth(1).and_then(|status| status.parse().ok());
-                return status.ok_or_else(|| io::ErrorKind::InvalidData.into());
-            }
+        self.answer.extend_from_slice(buffer.get(..read).unwrap_or_default());
+        let text = std::str::from_utf8(&self.answer).map_err(|_| io::ErrorKind::InvalidData)?;
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { return Ok(None) };
+        let field = |line: &str| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+        };
+        let length = head.lines().find_map(field).ok_or(io::ErrorKind::InvalidData)?;
+        if body.len() < length {
+            return Ok(None);
         }
+        let status = head.split_whitespace().nth(1).and_then(|status| status.parse().ok());
+        self.answer.clear();
+        status.map(Some).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+}
+
+fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, Duration::from_secs(10))?;
+    stream.set_nodelay(true)?;
+    stream.set_nonblocking(true)?;
+    Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    use super::{Plan, run};
+
+    /// Answers one connection's requests; the tenth only after `stall`, and the twentieth with `status`.
+    fn serve(stall: Duration, status: &'static str) -> std::net::SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let mut number = 0;
+            while let Ok((mut stream, _)) = listener.accept() {
+                stream.set_nodelay(true).unwrap();
+                let mut buffer = [0_u8; 4096];
+                while stream.read(&mut buffer).is_ok_and(|read| read > 0) {
+                    number += 1;
+                    if number == 10 {
+                        std::thread::sleep(stall);
+                    }
+                    let status = if number == 20 { status } else { "200 OK" };
+                    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nhi");
+                    // In two pieces, so that the loader has to put them together.
+                    let (one, two) = answer.split_at(30);
+                    let sent = stream.write_all(one.as_bytes()).and_then(|()| stream.flush());
+                    if sent.and_then(|()| stream.write_all(two.as_bytes())).is_err() {
+                        break;
+                    }
+                }
+            }
+        });
+        address
+    }
+
+    fn plan(address: std::net::SocketAddr) -> Plan {
+        Plan {
+            address,
+            path: "/".to_owned(),
+            token: "none".to_owned(),
+            rate: 200.0,
+            duration: Duration::from_millis(500),
+            connections: 1,
+        }
+    }
+
+    #[test]
+    fn a_stall_shows_in_every_request_that_it_held_up() {
+        let seen = run(&plan(serve(Duration::from_millis(400), "200 OK")));
+        assert_eq!((seen.requests, seen.errors), (100, 0));
+        // Some eighty of a hundred were due within the stall: the first of them waited 400 ms, the last one nearly
+        // nothing. Had each counted from when it was sent, only one would have waited.
+        assert!(seen.p50_ms > 100.0, "{seen:?}");
+        assert!(seen.p99_ms >= 390.0, "{seen:?}");
+    }
+
+    #[test]
+    fn what_is_not_answered_well_is_counted_and_the_loader_goes_on() {
+        let seen = run(&plan(serve(Duration::ZERO, "503 No")));
+        assert_eq!((seen.requests, seen.errors), (100, 1));
+    }
+
+    #[test]
+    fn nobody_there_is_an_error_and_no_wait() {
+        let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let seen = run(&plan(gone));
+        assert!(seen.errors > 0 && seen.rate == 0.0, "{seen:?}");
     }
 }
