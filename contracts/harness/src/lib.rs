@@ -30,3 +30,16 @@ pub use parts::{envoy, guard, guard_is_native, native_guard, program, repository
 pub use ports::Port;
 pub use process::{Process, Signal};
 pub use stores::Redis;
+
+/// Waits until `holds`, which is asked fifty times a second for a minute at most: a test machine may be busy, and what
+/// comes at all comes within a second elsewhere.
+///
+/// # Panics
+/// When it does not come about; `what` completes the sentence.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = std::time::Instant::now() + std::time::Duration::from_mins(1);
+    while !holds() {
+        assert!(std::time::Instant::now() < until, "it never came about that {what}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::wire::Connection;
-use harness::{Backend, Edge, EdgeBuilder, Part, Port};
+use harness::{Backend, Edge, EdgeBuilder, Part, Port, eventually};
 
 const LEGACY: &str = "legacy:\n    address: \"${LEGACY_ADDRESS:-127.0.0.1:3000}\"\n";
 
@@ -18,14 +18,6 @@ fn edge(words: &str, backend: &Backend) -> EdgeBuilder {
         .with_open_route()
         .every_backend(backend.address())
         .without(Part::Authz)
-}
-
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(40);
-    while !holds() {
-        assert!(Instant::now() < until, "it never came about that {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 #[test]

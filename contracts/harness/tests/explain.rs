@@ -1,18 +1,9 @@
 //! `cutover explain` and `cutover agreement` say what the running edge does.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use harness::{Backend, Edge, program};
+use harness::{Backend, Edge, eventually, program};
 use serde_json::Value;
-
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(20);
-    while !holds() {
-        assert!(Instant::now() < until, "it never came about that {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
 
 #[test]
 fn the_explanation_is_what_the_edge_does() {

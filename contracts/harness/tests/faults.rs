@@ -6,15 +6,7 @@ use std::time::{Duration, Instant};
 
 use harness::tokens::DEMO_TENANT;
 use harness::wire::Answer;
-use harness::{Backend, Edge, Part, Signal};
-
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(20);
-    while !holds() {
-        assert!(Instant::now() < until, "it never came about that {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
+use harness::{Backend, Edge, Part, Signal, eventually};
 
 /// The 503 of a route whose answers have no content type.
 fn assert_bare_503(answer: &Answer, what: &str) {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::wire::{Answer, Request};
-use harness::{Backend, Edge, EdgeBuilder, Part, Signal, tokens};
+use harness::{Backend, Edge, EdgeBuilder, Part, Signal, eventually, tokens};
 use serde_json::json;
 
 const PLAIN: &str = "signed-in: { kind: session }";
@@ -22,17 +22,6 @@ fn builder(backend: &Backend, lease: &str) -> EdgeBuilder {
 
 fn get(edge: &Edge, token: &str) -> Answer {
     edge.get("/books/1").header("cookie", format!("madome_access_token={token}")).send()
-}
-
-#[expect(clippy::panic, reason = "what does not come in time fails the test")]
-fn eventually(what: &str, done: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(20);
-    while !done() {
-        if Instant::now() > end {
-            panic!("not in time: {what}");
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// Asks until a lease serves this token that has outlived the feed. An authorizer that has just started vouches for

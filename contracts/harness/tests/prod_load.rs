@@ -5,10 +5,10 @@
 use std::io::Read as _;
 use std::net::TcpStream;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use harness::wire::{Connection, Request};
-use harness::{Backend, Edge, Part};
+use harness::{Backend, Edge, Part, eventually};
 
 /// The production edge before `backend`. In what was rendered of it, each `old` becomes `new`.
 fn edge_before(backend: &Backend, rendered: &[(&str, &str, &str)]) -> Edge {
@@ -41,14 +41,6 @@ fn allocated(edge: &Edge) -> u64 {
     let answer = Request::new(edge.address("ENVOY_ADMIN_ADDRESS"), "GET", "/memory").send().json();
     let text = answer.get("allocated").and_then(|value| value.as_str().map(str::to_owned));
     text.and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no memory in {answer}"))
-}
-
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(60);
-    while !holds() {
-        assert!(Instant::now() < until, "it never came about that {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// H 110: a body that does not come to its end, whether nothing more comes or a byte now and then.

@@ -3,21 +3,12 @@
 #![expect(clippy::indexing_slicing, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use harness::wire::Request;
-use harness::{Backend, Edge};
+use harness::{Backend, Edge, eventually};
 use serde_json::Value;
 
 const BOOKS: &str = "{ name: books, host: api, prefix: /books, policy: signed-in,";
-
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(20);
-    while !holds() {
-        assert!(Instant::now() < until, "it never came about that {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
 
 fn admin(edge: &Edge, path: &str) -> harness::wire::Answer {
     Request::new(edge.address("AUTHZ_ADMIN_ADDRESS"), "GET", path).send()

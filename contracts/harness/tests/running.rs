@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use harness::wire::Request;
-use harness::{Port, envoy, guard, program, repository, venv};
+use harness::{Port, envoy, eventually, guard, program, repository, venv};
 
 const NAMES: [&str; 8] = [
     "EDGE_ADDRESS",
@@ -202,14 +202,6 @@ fn a_run_that_nobody_listens_to_stays_up() {
     signal(up.child.id(), "-INT");
     assert!(up.child.wait().expect("it ends").success());
     all_gone(&ports);
-}
-
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(60);
-    while !holds() {
-        assert!(Instant::now() < until, "it never came about that {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 #[test]

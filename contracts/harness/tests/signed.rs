@@ -3,10 +3,10 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use harness::wire::{Answer, Connection, Request};
-use harness::{Backend, Edge, EdgeBuilder, Part, Redis, Signal};
+use harness::{Backend, Edge, EdgeBuilder, Part, Redis, Signal, eventually};
 use signed_request::{Message, Signature, SigningKey, sign};
 
 const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -73,14 +73,6 @@ fn start(builder: EdgeBuilder) -> Edge {
 
 fn until_it_passes(edge: &Edge, what: &str) {
     eventually(what, || Signed::new("GET", "/sync").send(edge).status == 200);
-}
-
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(20);
-    while !holds() {
-        assert!(Instant::now() < until, "it never came about that {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the edge reads the same clock")]

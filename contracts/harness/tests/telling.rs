@@ -5,16 +5,8 @@ use std::time::{Duration, Instant};
 
 use harness::tokens::DEMO_TENANT;
 use harness::wire::{Answer, Request};
-use harness::{Backend, Edge, Part, RabbitMq, Signal};
+use harness::{Backend, Edge, Part, RabbitMq, Signal, eventually};
 use serde_json::Value;
-
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(60);
-    while !holds() {
-        assert!(Instant::now() < until, "it never came about that {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
 
 fn admin(edge: &Edge, path: &str) -> Answer {
     Request::new(edge.address("AUTHZ_ADMIN_ADDRESS"), "GET", path).send()
@@ -80,10 +72,8 @@ fn a_decision_is_told_by_its_request_id_with_the_stage_where_it_stopped() {
     // The id that the edge minted is the one of the access log.
     assert_eq!(edge.get("/books").send().status, 401);
     assert_eq!(edge.get("/books").token(&token).send().status, 200);
-    let log = edge.access_log(3);
-    let refused = log.iter().rev().find(|line| line["route"] == "books" && line["status"] == 401);
-    let minted =
-        refused.expect("the refusal is logged")["request_id"].as_str().expect("it has an id").to_owned();
+    let refused = edge.logged("/books", 401);
+    let minted = refused["request_id"].as_str().expect("it has an id").to_owned();
     let told = admin(&edge, &format!("/decisions/{minted}")).json();
     assert_eq!((&told["reason"], &told["principal"]), (&"no_credential".into(), &"anonymous".into()));
     assert_eq!(told.get("subject"), None);

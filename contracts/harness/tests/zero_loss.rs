@@ -10,21 +10,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::wire::{Connection, Request};
-use harness::{Backend, Edge, EdgeBuilder, Part, Signal};
+use harness::{Backend, Edge, EdgeBuilder, Part, Signal, eventually};
 
 const BOOKS: &str = "prefix: /books, policy: signed-in, to: legacy";
 
 /// Envoy's workers hear of a new table a moment after its main thread took it; this is how long the table before
 /// still counts as current. A busy machine needs more than a quiet one.
 const MOMENT: Duration = Duration::from_millis(500);
-
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(30);
-    while !holds() {
-        assert!(Instant::now() < until, "it never came about that {what}");
-        std::thread::sleep(Duration::from_millis(15));
-    }
-}
 
 /// One answered request.
 struct Asked {
