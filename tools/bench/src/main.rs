@@ -283,10 +283,9 @@ fn rows(
     for row in &runs {
         // Connections and caches are warm before anything counts.
         stage.prepare_sessions(row.sessions);
-        let target = stage.target(row.variant);
-        let _ = measure(target, row.protocol, PATH, stage.sessions(row.sessions), Duration::from_secs(1));
+        warm(stage, row);
     }
-    let mut ask = |row: &Row, round: usize| {
+    let ask = |stage: &mut Stage, row: &Row, round: usize| {
         let target = stage.target(row.variant);
         let one = measure(target, row.protocol, PATH, stage.sessions(row.sessions), duration);
         progress.round(&format!("{round}/{rounds} {}", row.key), &one);
@@ -299,8 +298,13 @@ fn rows(
         let again = runs.iter().filter(|row| PROMISED.contains(&row.key));
         for row in once.chain(again) {
             let Some(bare) = bare_of(row.protocol) else { continue };
-            let beside = ask(&bare, round);
-            let one = ask(row, round);
+            if row.sessions > 1 {
+                // A round is longer than a lease: those who were here in the last one are new to the edge again, and
+                // what newcomers cost is what `crowd` says.
+                warm(stage, row);
+            }
+            let beside = ask(stage, &bare, round);
+            let one = ask(stage, row, round);
             let of_bare = measured.entry(bare.key).or_default();
             of_bare.0.push(beside);
             of_bare.1.push(beside);
@@ -311,7 +315,7 @@ fn rows(
         // Bare Envoy alone was asked for.
         if runs.iter().all(|row| row.variant == Variant::Bare) {
             for bare in &runs {
-                let one = ask(bare, round);
+                let one = ask(stage, bare, round);
                 let (of_row, bares) = measured.entry(bare.key).or_default();
                 of_row.push(one);
                 bares.push(one);
@@ -324,4 +328,10 @@ fn rows(
             Line::new(row.key, row.title, row.protocol, row.sessions, of_row, bares)
         })
         .collect()
+}
+
+/// A second of `row` that does not count.
+fn warm(stage: &mut Stage, row: &Row) {
+    let target = stage.target(row.variant);
+    let _ = measure(target, row.protocol, PATH, stage.sessions(row.sessions), Duration::from_secs(1));
 }
