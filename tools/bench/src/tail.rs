@@ -37,7 +37,7 @@ pub(crate) fn run(stage: &mut Stage, rounds: usize, duration: Duration, progress
         let mut pairs = Pairs::default();
         let mut rates = Vec::new();
         for round in 1..=rounds {
-            let from = pairs.0.len();
+            let mut these = Pairs::default();
             // What it can do is not the same in each second of a machine that has neighbours.
             let full = measure(stage.target(variant), Protocol::H1, PATH, stage.sessions(1), FULL);
             let rate = full.rate / 2.0;
@@ -56,17 +56,16 @@ pub(crate) fn run(stage: &mut Stage, rounds: usize, duration: Duration, progress
                 if errors > 0 {
                     progress.say(&format!("{errors} requests had no good answer"));
                 }
-                pairs.0.push(pair);
+                these.0.push(pair);
             }
-            let this = Pairs(pairs.0.split_off(from));
             progress.say(&format!(
                 "{round}/{rounds} tail, {:<16} p99 {:.3} ms, bare {:.3} ms, added {:.3} ms at {rate:.0}/s",
                 variant.name(),
-                this.edge(|s| s.p99_ms),
-                this.bare(|s| s.p99_ms),
-                this.added(|s| s.p99_ms)[1],
+                these.edge(|s| s.p99_ms),
+                these.bare(|s| s.p99_ms),
+                these.added(|s| s.p99_ms)[1],
             ));
-            pairs.0.extend(this.0);
+            pairs.0.extend(these.0);
             stage.empty_logs();
         }
         let rate = median(rates);

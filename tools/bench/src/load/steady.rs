@@ -3,8 +3,7 @@
 //! Request n is due at n / rate and goes to the connection that has been free for longest. A request for which none
 //! was free counts from when it was due, so that a stall of the other side shows in every request that it held up;
 //! one that the loader was late with counts from when it was sent, so that the loader's own sleep does not. One thread
-//! does it all: a thread for each connection costs the machine as much as Envoy does, and what is measured then is how
-//! they wait for each other.
+//! does it all: with a thread for each connection, what is measured is also how threads wait for each other.
 
 use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
