@@ -6,7 +6,7 @@
 //!
 //! The language cannot express a path rewrite, a body transform or a cookie edit: there is no field for one.
 
-mod credentials;
+mod declared;
 pub mod edge;
 mod fault;
 mod load;

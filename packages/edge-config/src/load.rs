@@ -1,16 +1,17 @@
 //! From a file to an [`Edge`], or to everything that is wrong with it.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_saphyr::Spanned;
 use sha2::{Digest, Sha256};
 
+use crate::declared::Declared;
 use crate::edge::{Edge, Revision};
-use crate::fault::{Collector, Fault, Faults, Place, suggest};
+use crate::fault::{Collector, Fault, Faults, Place};
 use crate::node::{Node, Value};
 use crate::reader::{self, Context, Environment, Fields};
-use crate::{credentials, routes, sections};
+use crate::sections::credentials;
+use crate::{routes, sections};
 
 /// Larger edge files are refused unread: 10,000 routes take about 2 MB, and a file a hundred times that is a
 /// mistake.
@@ -98,48 +99,6 @@ fn tree(text: &str) -> Result<Node, Fault> {
 fn revision(text: &str) -> Revision {
     let digest = Sha256::digest(text.as_bytes());
     Revision(digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// Things of one kind: the good ones, and the names of all, so that a reference to a faulty one is not
-/// reported as a reference to nothing.
-pub(crate) struct Declared<T> {
-    pub(crate) good: BTreeMap<String, T>,
-    names: BTreeSet<String>,
-}
-
-impl<T> Declared<T> {
-    /// Reads a section of named things. A missing section is an empty one.
-    pub(crate) fn read<'a>(
-        context: Context<'a>,
-        section: Option<&'a Node>,
-        what: &str,
-        mut one: impl FnMut(&str, &'a Node) -> Option<T>,
-    ) -> Self {
-        let mut declared = Self { good: BTreeMap::new(), names: BTreeSet::new() };
-        for (name, _, node) in section.map(|node| reader::entries(context, node, what)).unwrap_or_default() {
-            declared.names.insert(name.to_owned());
-            if let Some(thing) = one(name, node) {
-                declared.good.insert(name.to_owned(), thing);
-            }
-        }
-        declared
-    }
-
-    /// The name that `node` refers to, if there is such a thing.
-    pub(crate) fn reference(&self, context: Context<'_>, node: &Node, what: &str) -> Option<String> {
-        let name = reader::text(context, node, what)?;
-        self.named(context, name, node.place, what)
-    }
-
-    /// The `name` that stands at `place`, if there is such a thing.
-    pub(crate) fn named(&self, context: Context<'_>, name: &str, place: Place, what: &str) -> Option<String> {
-        if self.names.contains(name) {
-            return Some(name.to_owned());
-        }
-        let mend = suggest(name, self.names.iter().map(String::as_str));
-        context.faults.report(place, format!("{what} is `{name}`, which does not exist"), mend);
-        None
-    }
 }
 
 fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {

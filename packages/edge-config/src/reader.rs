@@ -1,6 +1,7 @@
 //! Typed reading of a [`Node`] tree: every accessor reports what is wrong and goes on.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -265,4 +266,45 @@ fn expand(context: Context<'_>, place: Place, text: &str) -> Option<String> {
     }
     out.push_str(rest);
     Some(out)
+}
+
+/// One of a few words, each with what it stands for.
+pub(crate) fn choice<T: Copy>(
+    context: Context<'_>,
+    node: &Node,
+    what: &str,
+    choices: &[(&'static str, T)],
+) -> Option<T> {
+    let text = text(context, node, what)?;
+    let found = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+    if found.is_none() {
+        let mend = suggest(text, choices.iter().map(|(name, _)| *name));
+        context.faults.report(node.place, format!("{what} is {text:?}"), mend);
+    }
+    found
+}
+
+/// A path of the file system, as it is written.
+pub(crate) fn path(context: Context<'_>, node: &Node, what: &str) -> Option<PathBuf> {
+    let text: String = parsed(context, node, what, "write a path")?;
+    if text.is_empty() {
+        context.faults.report(node.place, format!("{what} is empty"), "write a path");
+        return None;
+    }
+    Some(PathBuf::from(text))
+}
+
+/// The name of a cookie.
+pub(crate) fn cookie_name(context: Context<'_>, node: &Node) -> Option<String> {
+    let text = text(context, node, "the cookie's name")?;
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if !text.is_empty() && text.bytes().all(token) {
+        return Some(text.to_owned());
+    }
+    context.faults.report(
+        node.place,
+        format!("the cookie's name is {text:?}"),
+        "write a token as RFC 6265 §4.1.1 has it",
+    );
+    None
 }

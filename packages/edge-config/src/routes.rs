@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::declared::Declared;
 use crate::edge::{Answers, Backend, Exposure, Host, Limit, Listener, METHODS, PathMatch, Policy, Route};
 use crate::fault::{Place, suggest};
-use crate::load::Declared;
 use crate::node::{Node, Value};
 use crate::reader::{self, Context, Fields};
 use crate::sections;
@@ -75,7 +75,7 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
         .unwrap_or_default();
     let websocket = fields
         .optional("upgrade")
-        .and_then(|n| sections::choice(context, n, &format!("`upgrade` of {shown}"), &[("websocket", true)]));
+        .and_then(|n| reader::choice(context, n, &format!("`upgrade` of {shown}"), &[("websocket", true)]));
     let stream = fields.optional("stream").and_then(|n| reader::boolean(context, n, "`stream`"));
     let shadow = fields.optional("shadow").and_then(|n| {
         let methods = methods.as_deref().unwrap_or_default();

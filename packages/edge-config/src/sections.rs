@@ -4,6 +4,7 @@ mod answers;
 mod backends;
 pub(crate) mod canaries;
 pub(crate) mod comparator;
+pub(crate) mod credentials;
 pub(crate) mod destination;
 mod hosts;
 pub(crate) mod leases;
@@ -17,12 +18,6 @@ mod sessions;
 pub(crate) mod signatures;
 mod tenants;
 
-use std::path::PathBuf;
-
-use crate::fault::suggest;
-use crate::node::Node;
-use crate::reader::{self, Context};
-
 pub use answers::MAX_ANSWER_BYTES;
 pub(crate) use answers::answers;
 pub(crate) use backends::backend;
@@ -31,29 +26,5 @@ pub(crate) use listeners::{admin, authorizer, check_addresses, listener, stats};
 pub(crate) use policies::{Stores, policy};
 pub(crate) use reserved::reserved;
 pub(crate) use services::service;
-pub(crate) use sessions::{cookie_name, sessions};
+pub(crate) use sessions::sessions;
 pub(crate) use tenants::tenants;
-
-pub(crate) fn choice<T: Copy>(
-    context: Context<'_>,
-    node: &Node,
-    what: &str,
-    choices: &[(&'static str, T)],
-) -> Option<T> {
-    let text = reader::text(context, node, what)?;
-    let found = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
-    if found.is_none() {
-        let mend = suggest(text, choices.iter().map(|(name, _)| *name));
-        context.faults.report(node.place, format!("{what} is {text:?}"), mend);
-    }
-    found
-}
-
-pub(crate) fn path(context: Context<'_>, node: &Node, what: &str) -> Option<PathBuf> {
-    let text: String = reader::parsed(context, node, what, "write a path")?;
-    if text.is_empty() {
-        context.faults.report(node.place, format!("{what} is empty"), "write a path");
-        return None;
-    }
-    Some(PathBuf::from(text))
-}

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use crate::cli::{DONE, FOUND, exit};
+use crate::exit::{DONE, FOUND, exit};
 
 /// A day of a quiet route; below it a rare kind of caller may not have come by.
 const DEFAULT_LEAST: u64 = 1_000;

@@ -7,11 +7,77 @@ use std::process::ExitCode;
 use api_keys::file::{self, FileError};
 use api_keys::text::{self, NoRandomness};
 use api_keys::{KeyId, Record};
+use clap::{Args, Subcommand};
 use clock::Clock;
 use identity::Role;
 use serde_json::{Value, json};
 
-use crate::cli::{ApiKeyArguments, ApiKeyCommand, DONE, FOUND, INVALID, NewApiKey, exit};
+use crate::exit::{DONE, FOUND, INVALID, exit};
+
+/// `cutover apikey`
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ApiKeyCommand,
+    /// The file that lists the keys (`api_keys.file` in the edge file). [default: HOME/api-keys.jsonl]
+    #[arg(long, env = "CUTOVER_API_KEYS", value_name = "FILE", global = true)]
+    pub file: Option<PathBuf>,
+    /// Holds everything that a run writes.
+    #[arg(long, env = "CUTOVER_HOME", default_value = ".run", value_name = "DIRECTORY", global = true)]
+    pub home: PathBuf,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// The commands of `cutover apikey`.
+#[derive(Debug, Subcommand)]
+pub enum ApiKeyCommand {
+    /// Make a key and print it: the only time that anybody sees it.
+    New(NewApiKey),
+    /// Print every key's id, client and state; never a key.
+    List,
+    /// Revoke a key; edges that watch the file refuse it within a second.
+    Revoke {
+        /// The key's id, as `list` prints it.
+        #[arg(value_name = "ID")]
+        id: api_keys::KeyId,
+    },
+}
+
+/// `cutover apikey new`
+#[derive(Debug, Args)]
+pub struct NewApiKey {
+    /// Who will hold it: lower-case letters, digits and `-`. Several keys may have one client: make the new one, hand
+    /// it over, revoke the old one.
+    #[arg(long, value_name = "NAME")]
+    pub client: identity::ClientName,
+    /// The tenant that the client acts for.
+    #[arg(long, value_name = "UUID", value_parser = tenant)]
+    pub tenant: identity::TenantId,
+    /// The client's role, compared as a number; without one it has less than any that a policy asks for.
+    #[arg(long, value_name = "NUMBER")]
+    pub role: Option<u8>,
+    /// Something that the client may do; once for each.
+    #[arg(long = "scope", value_name = "SCOPE", value_parser = scope)]
+    pub scopes: Vec<String>,
+    /// After how many days the key is no longer good; without, when it is revoked.
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub expires_in_days: Option<u32>,
+}
+
+fn tenant(text: &str) -> Result<identity::TenantId, String> {
+    text.parse().map_err(|_| "a tenant is named by its UUID".to_owned())
+}
+
+fn scope(text: &str) -> Result<String, String> {
+    if api_keys::Record::is_scope(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a scope is visible ASCII without quotes and backslashes (RFC 6749 §3.3)".to_owned())
+    }
+}
 
 const DAY_SECONDS: u64 = 86_400;
 
@@ -35,7 +101,7 @@ pub enum ApiKeyError {
 }
 
 /// `cutover apikey`
-pub fn main(arguments: &ApiKeyArguments, clock: &dyn Clock) -> ExitCode {
+pub fn main(arguments: &Arguments, clock: &dyn Clock) -> ExitCode {
     match run(arguments, clock) {
         Ok(said) => {
             print!("{said}");
@@ -57,7 +123,7 @@ pub fn main(arguments: &ApiKeyArguments, clock: &dyn Clock) -> ExitCode {
 ///
 /// # Errors
 /// [`ApiKeyError`]; then the file is as it was.
-pub fn run(arguments: &ApiKeyArguments, clock: &dyn Clock) -> Result<String, ApiKeyError> {
+pub fn run(arguments: &Arguments, clock: &dyn Clock) -> Result<String, ApiKeyError> {
     let path = arguments.file.clone().unwrap_or_else(|| arguments.home.join("api-keys.jsonl"));
     let now = clock.now().seconds();
     match &arguments.command {

@@ -11,7 +11,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::cli::{DONE, FOUND, Home, exit};
+use crate::exit::{DONE, FOUND, exit};
+use crate::home::Home;
 
 /// `cutover certs`
 #[derive(Debug, Args)]

@@ -20,7 +20,8 @@ use clap::Args;
 use edge_config::Environment;
 use serde_json::Value;
 
-use crate::cli::{DONE, FOUND, Home, INVALID, USAGE, exit};
+use crate::exit::{DONE, FOUND, INVALID, USAGE, exit};
+use crate::home::Home;
 
 /// `cutover explain`
 #[derive(Debug, Args)]

@@ -20,10 +20,20 @@ use std::process::ExitCode;
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
 use base64::Engine as _;
+use clap::Args;
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse};
 use jsonwebtoken::{Algorithm, EncodingKey};
 
-use crate::cli::{DONE, FOUND, KeysArguments, exit};
+use crate::exit::{DONE, FOUND, exit};
+use crate::home::Home;
+
+/// `cutover keys`
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at the type")]
+    pub home: Home,
+}
 
 /// The key pairs of an edge: file name and algorithm.
 const PAIRS: [(&str, Algorithm); 4] = [
@@ -60,7 +70,7 @@ pub enum KeysError {
 }
 
 /// `cutover keys`
-pub fn main(arguments: &KeysArguments) -> ExitCode {
+pub fn main(arguments: &Arguments) -> ExitCode {
     let directory = arguments.home.home.join("keys");
     match make_missing(&directory) {
         Ok(made) if made.is_empty() => {

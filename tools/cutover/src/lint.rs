@@ -3,11 +3,23 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::Args;
 use edge_config::{Edge, Environment, Faults};
 use serde_json::{Value, json};
 
-use crate::cli::{DONE, INVALID, LintArguments, exit};
+use crate::exit::{DONE, INVALID, exit};
 use crate::render::check_rules;
+
+/// `cutover lint`
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Edge files to check.
+    #[arg(required = true, value_name = "EDGE_FILE")]
+    pub files: Vec<PathBuf>,
+    /// Print the faults as JSON, one array for all files.
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// What is wrong with one file.
 enum Finding {
@@ -18,7 +30,7 @@ enum Finding {
 }
 
 /// Checks every file and prints what is wrong with any.
-pub fn main(arguments: &LintArguments, environment: Environment<'_>) -> ExitCode {
+pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     let mut found = Vec::new();
     for file in &arguments.files {
         match check(file, environment) {

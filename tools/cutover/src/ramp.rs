@@ -18,7 +18,8 @@ use clap::Args;
 use edge_config::Environment;
 use edge_config::edge::WHOLE;
 
-use crate::cli::{DONE, FOUND, Home, USAGE, exit};
+use crate::exit::{DONE, FOUND, USAGE, exit};
+use crate::home::Home;
 use crate::render;
 use crate::set::{self, SetError, Shares, set};
 use gate::{Earlier, Gate, Verdict};

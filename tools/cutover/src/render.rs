@@ -12,6 +12,7 @@ mod command;
 mod decided;
 mod destination;
 mod guard;
+mod header;
 mod leases;
 mod listener;
 mod matcher;
@@ -30,7 +31,7 @@ use std::path::{Path, PathBuf};
 use edge_config::Edge;
 use serde_json::{Value, json};
 
-pub use command::{main, missing_envoy, paths, validated};
+pub use command::{Arguments, main, missing_envoy, paths, validated};
 pub use guard::check as check_rules;
 pub(crate) use guard::config as guard_config;
 pub use module::{Form, InvalidModule, check as check_module};

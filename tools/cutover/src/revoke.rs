@@ -7,12 +7,46 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::Args;
 use clock::{Clock, SystemClock, UnixTime};
 use identity::{SessionId, SubjectId, TenantId};
 use validity::UnusableUrl;
 use validity::revocation::{Revocation, SessionEnd, SharedRevocations, SubjectEnd, TenantEnd};
 
-use crate::cli::{DONE, FOUND, RevokeArguments, Revoked, exit};
+use crate::exit::{DONE, FOUND, exit};
+use crate::home::Home;
+
+/// `cutover revoke`
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// What is ended.
+    #[arg(value_enum)]
+    pub what: Revoked,
+    /// Its id.
+    #[arg(value_name = "UUID")]
+    pub id: uuid::Uuid,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at the type")]
+    pub home: Home,
+    /// How long the longest token lives: a refresh token. What is written is forgotten after it.
+    #[arg(long, default_value_t = 604_800, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    pub token_life: u64,
+    /// Through which the edge hears of it; unset means the file HOME/sessions/revoked.jsonl.
+    // Its value may hold a password, so `--help` does not show it.
+    #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
+    pub redis_url: Option<String>,
+}
+
+/// What `cutover revoke` ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Revoked {
+    /// One session, by the `sid` of its tokens.
+    Session,
+    /// Every session of a person that began until now, by `sub`.
+    Subject,
+    /// Every session for a tenant that began until now, by `tenantId`.
+    Tenant,
+}
 
 /// How much longer than its tokens a revocation is kept: five minutes are the longest leeway that an edge file can give,
 /// and the clocks of two machines may differ by one.
@@ -55,7 +89,7 @@ pub enum RevokeError {
 }
 
 /// `cutover revoke`
-pub fn main(arguments: &RevokeArguments) -> ExitCode {
+pub fn main(arguments: &Arguments) -> ExitCode {
     let revocation = revocation(arguments, SystemClock.now());
     let url = arguments.redis_url.as_deref().filter(|url| !url.is_empty());
     let file = arguments.home.home.join("sessions/revoked.jsonl");
@@ -78,8 +112,8 @@ pub fn main(arguments: &RevokeArguments) -> ExitCode {
 /// What `arguments` ask for at `now`. A token that is issued within this very second may be a moment older or younger than
 /// the command; it ends too.
 #[must_use]
-pub fn revocation(arguments: &RevokeArguments, now: UnixTime) -> Revocation {
-    let RevokeArguments { what, id, home: _, token_life, redis_url: _ } = arguments;
+pub fn revocation(arguments: &Arguments, now: UnixTime) -> Revocation {
+    let Arguments { what, id, home: _, token_life, redis_url: _ } = arguments;
     let now = now.seconds();
     let until = now.saturating_add(*token_life).saturating_add(MARGIN_SECONDS);
     let before = now.saturating_add(1);

@@ -16,13 +16,35 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::Args;
 use edge_config::{Edge, Environment};
 use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::{DONE, FOUND, INVALID, RunArguments, exit};
+use crate::exit::{DONE, FOUND, INVALID, exit};
+use crate::home::{Home, Programs};
 use crate::{certs, keys, render};
 use programs::{Addresses, surroundings};
+
+/// `cutover run`
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The edge file.
+    #[arg(long, env = "EDGE_FILE", default_value = "envoy/edges/dev.yaml", value_name = "EDGE_FILE")]
+    pub edge: PathBuf,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at the type")]
+    pub home: Home,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at the type")]
+    pub programs: Programs,
+    /// The Python environment with the supervisor and the server of the legacy sample.
+    #[arg(long, default_value = ".tools/venv", value_name = "DIRECTORY")]
+    pub venv: PathBuf,
+    /// How long everything may take to become ready.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub ready_within: u64,
+}
 
 /// Everything that a run needs to know, with absolute paths.
 struct Plan {
@@ -58,7 +80,7 @@ impl Failure {
 }
 
 /// Starts the edge and stays until Ctrl-C.
-pub fn main(arguments: &RunArguments, environment: Environment<'_>) -> ExitCode {
+pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     let outcome = prepare(arguments, environment).and_then(|plan| {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -76,7 +98,7 @@ pub fn main(arguments: &RunArguments, environment: Environment<'_>) -> ExitCode 
 }
 
 /// Everything before the first program starts: whatever can be wrong should be said here.
-fn prepare(arguments: &RunArguments, environment: Environment<'_>) -> Result<Plan, Failure> {
+fn prepare(arguments: &Arguments, environment: Environment<'_>) -> Result<Plan, Failure> {
     // The legacy sample and the first people are files of the repository.
     for path in ["contracts/legacy/app.py", "services/users/seed/dev.yaml"] {
         if !Path::new(path).exists() {

@@ -13,7 +13,7 @@ use clap::Args;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::cli::{DONE, FOUND, exit};
+use crate::exit::{DONE, FOUND, exit};
 
 /// It answers from memory.
 const WITHIN: Duration = Duration::from_secs(5);

@@ -1,13 +1,47 @@
 //! `cutover sign`: the headers that make a request a signed one (RFC 9421).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::Args;
 use clock::{Clock, SystemClock};
 use signed_request::sign::COMPONENTS;
 use signed_request::{Message, Signature, SigningKey};
 
-use crate::cli::{DONE, FOUND, SignArguments, exit};
+use crate::exit::{DONE, FOUND, exit};
+
+/// `cutover sign`
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The name that the edge knows the key by.
+    #[arg(long, value_name = "NAME")]
+    pub key: String,
+    /// The secret in base64 (hmac-sha256), or an Ed25519 private key in PKCS #8 PEM.
+    #[arg(long, value_name = "FILE")]
+    pub secret_file: PathBuf,
+    /// The body, when the request has one.
+    #[arg(long, value_name = "FILE")]
+    pub body: Option<PathBuf>,
+    /// A header to cover, as it will be sent: `name: value`. The edge file says which may be.
+    #[arg(long, value_name = "NAME: VALUE")]
+    pub header: Vec<String>,
+    /// The host that the request will name, when it is not the one in the URL.
+    #[arg(long)]
+    pub host: Option<String>,
+    /// Ends the signature this many seconds from now; the edge may end it earlier.
+    #[arg(long, value_name = "SECONDS")]
+    pub expires_in: Option<u64>,
+    /// 16 to 128 characters that were never used before with this key. [default: random]
+    #[arg(long)]
+    pub nonce: Option<String>,
+    /// Print one JSON object instead of lines.
+    #[arg(long)]
+    pub json: bool,
+    /// The method.
+    pub method: String,
+    /// The URL, exactly as it will be sent.
+    pub url: String,
+}
 
 /// An address taken apart, byte for byte: nothing is escaped, unescaped or resolved.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,7 +51,7 @@ struct Address<'a> {
 }
 
 /// Signs and prints: `curl -H @FILE` reads the lines.
-pub fn main(arguments: &SignArguments) -> ExitCode {
+pub fn main(arguments: &Arguments) -> ExitCode {
     match headers(arguments) {
         Ok(headers) if arguments.json => {
             let object: serde_json::Map<_, _> =
@@ -38,7 +72,7 @@ pub fn main(arguments: &SignArguments) -> ExitCode {
     }
 }
 
-fn headers(arguments: &SignArguments) -> Result<Vec<(&'static str, String)>, String> {
+fn headers(arguments: &Arguments) -> Result<Vec<(&'static str, String)>, String> {
     let read = |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
     let at_key = |what: String| format!("{}: {what}", arguments.secret_file.display());
     let text = String::from_utf8(read(&arguments.secret_file)?).map_err(|_| at_key("not text".to_owned()))?;

@@ -15,7 +15,7 @@ use edge_config::{Edge, Environment};
 use serde_json::{Value, json};
 
 use crate::admin::envoy::Stats;
-use crate::cli::{DONE, FOUND, INVALID, exit};
+use crate::exit::{DONE, FOUND, INVALID, exit};
 use crate::render;
 
 pub use backend::Sample;

@@ -8,7 +8,8 @@ use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
 use super::hosts::is_host_name;
-use super::{choice, resilience};
+use super::resilience;
+use crate::reader::choice;
 
 /// A backend that does not accept a connection on the same network within a quarter of a second will not.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(250);

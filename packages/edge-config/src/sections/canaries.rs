@@ -2,9 +2,9 @@
 
 use identity::headers;
 
+use crate::declared::Declared;
 use crate::edge::{Backend, Canary, Condition, Policy};
 use crate::fault::suggest;
-use crate::load::Declared;
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 

@@ -61,7 +61,7 @@ fn ignored(context: Context<'_>, node: &Node) -> Option<Ignore> {
     fields.finish();
     let what = match (header, cookie, json, kind) {
         (Some(n), None, None, None) => header_name(context, n).map(Ignored::Header),
-        (None, Some(n), None, None) => super::cookie_name(context, n).map(Ignored::Cookie),
+        (None, Some(n), None, None) => reader::cookie_name(context, n).map(Ignored::Cookie),
         (None, None, Some(n), None) => pointer(context, n).map(Ignored::Json),
         (None, None, None, Some(n)) => kind_of(context, n).map(Ignored::Kind),
         _ => {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use crate::declared::Declared;
 use crate::edge::{Backend, Destination, Policy, Protocol, Route, Share, Sticky, WHOLE};
 use crate::fault::suggest;
-use crate::load::Declared;
 use crate::node::{Node, Value};
 use crate::reader::{self, Context, Fields};
 
-use super::cookie_name;
+use crate::reader::cookie_name;
 
 /// Every backend of a route is named in each identity that is signed for it, so there are few.
 const MAX_SHARES: usize = 8;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::declared::Declared;
 use crate::edge::{Host, Listener};
-use crate::load::Declared;
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 

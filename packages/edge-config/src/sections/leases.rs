@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::edge::{LeaseMethods, LeasePolicy, Leases, Mode, OnOutage, TenantMatch};
 use crate::node::Node;
+use crate::reader::choice;
 use crate::reader::{self, Context, Fields};
-use crate::sections::choice;
 
 /// Long enough that a busy page costs one check, short enough that a clock that was set wrong hardly matters.
 const SECONDS: u64 = 10;

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::declared::Declared;
 use crate::edge::{AcceptedCredential, LONGEST_REFILL, Limit, Mode, Per, Policy, Reserved, TenantMatch};
 use crate::fault::suggest;
-use crate::load::Declared;
 use crate::node::Node;
+use crate::reader::choice;
 use crate::reader::{self, Context, Fields};
-use crate::sections::choice;
 
 const PER: [(&str, Per); 7] = [
     ("subject", Per::Subject),

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::declared::Declared;
 use crate::edge::{Authorizer, Exposure, Listener, Tls};
-use crate::load::Declared;
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
 use super::backends::endpoints;
-use super::{choice, path};
+use crate::reader::{choice, path};
 
 /// A warm decision takes well under a millisecond; Envoy's own default for an authorizer is the same 200 ms.
 const AUTHORIZER_TIMEOUT: Duration = Duration::from_millis(200);

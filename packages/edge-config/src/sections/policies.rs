@@ -2,13 +2,14 @@
 
 use identity::{Role, ServiceName};
 
-use crate::credentials;
+use super::credentials;
+use crate::declared::Declared;
 use crate::edge::{AcceptedCredential, InternalPolicy, Policy, Service, SessionPolicy};
-use crate::load::Declared;
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
-use super::{choice, leases, limits, services, signatures};
+use super::{leases, limits, services, signatures};
+use crate::reader::choice;
 
 /// Which sections the policies can rely on.
 #[derive(Clone, Copy)]

@@ -2,11 +2,11 @@
 
 use identity::{ServiceName, TenantId};
 
-use super::path;
+use crate::declared::Declared;
 use crate::edge::{InternalPolicy, Service, ServiceTenants, ServiceTokens};
 use crate::fault::suggest;
-use crate::load::Declared;
 use crate::node::{Node, Value};
+use crate::reader::path;
 use crate::reader::{self, Context, Fields};
 
 pub(crate) fn service(context: Context<'_>, name: &str, node: &Node) -> Option<(ServiceName, Service)> {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::path;
 use crate::edge::{Cidr, CidrError, Signatures, SignedPolicy};
 use crate::node::Node;
+use crate::reader::path;
 use crate::reader::{self, Context, Fields};
 
 /// Long enough for a batch job that signs first and sends later, short enough that the memory of nonces stays

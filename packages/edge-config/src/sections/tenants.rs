@@ -6,7 +6,7 @@ use crate::edge::{TenantDirectory, TenantService};
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
-use super::path;
+use crate::reader::path;
 
 /// A suspension is pushed, so an answer only has to be asked for again in case a push was lost on the way to
 /// Redis: twice in the span that a directory file may be broken for.

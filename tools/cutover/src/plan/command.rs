@@ -7,7 +7,7 @@ use clap::Args;
 use edge_config::Environment;
 
 use super::{plan, report};
-use crate::cli::{DONE, FOUND, INVALID, exit};
+use crate::exit::{DONE, FOUND, INVALID, exit};
 use crate::render;
 
 /// `cutover plan`

@@ -5,14 +5,52 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::atomic::AtomicBool;
 
+use clap::Args;
 use edge_config::Environment;
 
 use super::{Paths, store};
-use crate::cli::{DONE, FOUND, INVALID, RenderArguments, exit};
+use crate::exit::{DONE, FOUND, INVALID, exit};
+use crate::home::{Home, Programs};
 use crate::watch::{Outcome, Watch};
 
+/// `cutover render`
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The edge file.
+    #[arg(value_name = "EDGE_FILE", default_value = "envoy/edges/dev.yaml")]
+    pub file: PathBuf,
+    /// Where the configuration goes; the link `current` in it points to the newest. [default: HOME/envoy]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub out: Option<PathBuf>,
+    /// Where Envoy writes its access log. [default: HOME/logs/access.json]
+    #[arg(long, value_name = "FILE")]
+    pub access_log: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at the type")]
+    pub home: Home,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented at the type")]
+    pub programs: Programs,
+    /// Ask Envoy itself (`--mode validate`) before the configuration becomes current.
+    #[arg(long)]
+    pub validate: bool,
+    /// Stay, and render after every change: Envoy validates it, the authorizers know it, then it becomes current; what
+    /// Envoy refuses after all is taken back.
+    #[arg(long)]
+    pub watch: bool,
+    /// With --watch: the admin interfaces of the authorizers that read the same file, all replicas.
+    #[arg(
+        long,
+        env = "AUTHZ_ADMIN_ADDRESS",
+        default_value = "127.0.0.1:9192",
+        value_name = "ADDRESS:PORT,…",
+        value_delimiter = ','
+    )]
+    pub authorizer_admin: Vec<std::net::SocketAddr>,
+}
+
 /// Renders an edge file and makes the result current; with `--watch` after every change of it.
-pub fn main(arguments: &RenderArguments, environment: Environment<'_>) -> ExitCode {
+pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     if arguments.watch {
         return watch(arguments, environment);
     }
@@ -44,7 +82,7 @@ pub fn main(arguments: &RenderArguments, environment: Environment<'_>) -> ExitCo
 }
 
 /// Until somebody ends this program. Nothing has to be put in order then: every step is whole by itself.
-fn watch(arguments: &RenderArguments, environment: Environment<'_>) -> ExitCode {
+fn watch(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     let out = arguments.out.clone().unwrap_or_else(|| arguments.home.home.join("envoy"));
     let log = arguments.access_log.clone().unwrap_or_else(|| arguments.home.home.join("logs/access.json"));
     let paths = match paths(&out, &arguments.programs.guard, &log) {

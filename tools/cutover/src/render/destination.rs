@@ -16,7 +16,8 @@ use identity::headers;
 use serde_json::{Map, Value, json};
 
 use super::cluster::{cluster_name, insert};
-use super::routes::header;
+use super::header::header;
+
 use super::seconds;
 
 /// The `route` of an Envoy route.

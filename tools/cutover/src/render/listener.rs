@@ -6,8 +6,9 @@ use header_rules::config::{EarlyConfig, PluginConfig};
 use serde_json::{Value, json};
 
 use super::cluster::{insert, socket};
+use super::header::header;
 use super::metadata::{CONTENT_TYPE, NAMESPACE, REFUSAL_MARK, filter};
-use super::routes::{header, whole_body};
+use super::routes::whole_body;
 use super::stage::{is, stage};
 use super::template::{self, fill};
 use super::{Form, Paths, TemplateError, access_log, decided, guard, leases, seconds};

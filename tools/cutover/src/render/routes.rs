@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::cluster::insert;
 use super::decided;
 use super::destination;
+use super::header::{header, method_is};
 use super::leases;
 use super::matcher::{self, Known, Leaf};
 use super::metadata::{CONTENT_TYPE, NAMESPACE, REFUSAL_MARK, filter};
@@ -136,14 +137,6 @@ fn path_match(path: &PathMatch) -> Value {
     }
 }
 
-pub(super) fn method_is(methods: &[&str], invert: bool) -> Value {
-    json!([{
-        "name": ":method",
-        "string_match": { "safe_regex": { "regex": methods.join("|") } },
-        "invert_match": invert,
-    }])
-}
-
 fn method_allowlist(revision: &str) -> Value {
     let mut route = refusal("method-not-allowed", &everything(), 405, "Method Not Allowed", revision);
     if let Some(matching) = route.get_mut("match") {
@@ -216,10 +209,6 @@ fn written_headers(edge: &Edge, to: &Destination, is_public: bool) -> Value {
     let only = to.only().and_then(|name| edge.backends.get(name));
     constant.extend(destination::constant_headers(only));
     Value::Array(constant)
-}
-
-pub(super) fn header(name: &str, value: &str) -> Value {
-    json!({ "header": { "key": name, "value": value }, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD" })
 }
 
 const PER_ROUTE: &str = "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute";

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::TemplateError;
 use super::cluster::{assignment, insert, socket};
-use super::routes::{header, method_is};
+use super::header::{header, method_is};
+
 use super::template;
 
 /// The comparator's cluster. No backend can be called so: theirs begin with `backend-`.

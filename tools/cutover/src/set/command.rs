@@ -8,7 +8,7 @@ use edge_config::Environment;
 use serde_json::json;
 
 use super::{InvalidShares, SetError, Shares, set};
-use crate::cli::{DONE, FOUND, INVALID, USAGE, exit};
+use crate::exit::{DONE, FOUND, INVALID, USAGE, exit};
 
 /// `cutover set`
 #[derive(Debug, Args)]

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use identity::{Role, TenantId};
 
+use crate::declared::Declared;
 use crate::edge::{
     AcceptedCredential, ApiKeys, Backend, Endpoint, Issuer, KeyAlgorithm, KeySource, LegacyCheck,
     LegacySessions, LegacyStore, LegacyVerifier, RedisUrl, Reserved,
 };
-use crate::load::Declared;
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
-use crate::sections::{Stores, choice, cookie_name, path};
+use crate::reader::{choice, cookie_name, path};
+use crate::sections::Stores;
 
 /// What most verifiers allow two clocks to differ by; the legacy's library too (CONTRACT §2.3).
 const LEEWAY: Duration = Duration::from_secs(60);

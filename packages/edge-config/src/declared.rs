@@ -1,0 +1,49 @@
+//! Named things of one kind, and references to them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::fault::{Place, suggest};
+use crate::node::Node;
+use crate::reader::{self, Context};
+
+/// Things of one kind: the good ones, and the names of all, so that a reference to a faulty one is not
+/// reported as a reference to nothing.
+pub(crate) struct Declared<T> {
+    pub(crate) good: BTreeMap<String, T>,
+    names: BTreeSet<String>,
+}
+
+impl<T> Declared<T> {
+    /// Reads a section of named things. A missing section is an empty one.
+    pub(crate) fn read<'a>(
+        context: Context<'a>,
+        section: Option<&'a Node>,
+        what: &str,
+        mut one: impl FnMut(&str, &'a Node) -> Option<T>,
+    ) -> Self {
+        let mut declared = Self { good: BTreeMap::new(), names: BTreeSet::new() };
+        for (name, _, node) in section.map(|node| reader::entries(context, node, what)).unwrap_or_default() {
+            declared.names.insert(name.to_owned());
+            if let Some(thing) = one(name, node) {
+                declared.good.insert(name.to_owned(), thing);
+            }
+        }
+        declared
+    }
+
+    /// The name that `node` refers to, if there is such a thing.
+    pub(crate) fn reference(&self, context: Context<'_>, node: &Node, what: &str) -> Option<String> {
+        let name = reader::text(context, node, what)?;
+        self.named(context, name, node.place, what)
+    }
+
+    /// The `name` that stands at `place`, if there is such a thing.
+    pub(crate) fn named(&self, context: Context<'_>, name: &str, place: Place, what: &str) -> Option<String> {
+        if self.names.contains(name) {
+            return Some(name.to_owned());
+        }
+        let mend = suggest(name, self.names.iter().map(String::as_str));
+        context.faults.report(place, format!("{what} is `{name}`, which does not exist"), mend);
+        None
+    }
+}

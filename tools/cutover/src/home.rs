@@ -1,0 +1,29 @@
+//! Where a run keeps what it writes, and the programs it starts that this command does not build.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Where a run keeps what it writes.
+#[derive(Clone, Debug, Args)]
+pub struct Home {
+    /// Holds everything that a run writes: keys, databases, rendered configuration, logs, mail.
+    #[arg(long, env = "CUTOVER_HOME", default_value = ".run", value_name = "DIRECTORY")]
+    pub home: PathBuf,
+}
+
+/// Programs that are not built by this command.
+#[derive(Clone, Debug, Args)]
+pub struct Programs {
+    /// The compiled guard: WebAssembly (`make wasm`), or a native module of Envoy's (`make native`).
+    #[arg(
+        long,
+        env = "CUTOVER_GUARD",
+        default_value = "target/wasm32-wasip1/wasm/edge_guard.wasm",
+        value_name = "FILE"
+    )]
+    pub guard: PathBuf,
+    /// The Envoy to use.
+    #[arg(long, env = "ENVOY", default_value = ".tools/venv/bin/envoy", value_name = "PROGRAM")]
+    pub envoy: PathBuf,
+}
