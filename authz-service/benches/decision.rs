@@ -2,7 +2,7 @@
 //! real program: its memory, and how many checks it answers beside a service that does nothing.
 //!
 //! `cargo bench -p authz-service --profile fast` prints a table and writes `target/bench/authorizer.json`, whose
-//! names docs/numbers.md explains; `-- keys` (or `decisions`, `program`) behind it measures a part alone and writes
+//! names docs/authorizer-benchmarks.md explains; `-- keys` (or `decisions`, `program`) behind it measures a part alone and writes
 //! nothing. Every case is measured once in each round, so that a busy moment meets all of
 //! them; medians over the rounds count. Allocations are exact. Times are the processor's, not the clock's: what others
 //! do on the machine takes turns away, and those are not counted.
