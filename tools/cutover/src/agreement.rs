@@ -19,6 +19,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::{DONE, FOUND, exit};
+use crate::out;
 
 /// A day of a quiet route; below it a rare kind of caller may not have come by.
 const DEFAULT_LEAST: u64 = 1_000;
@@ -91,10 +92,10 @@ pub struct Report {
 /// Compares and prints. Disagreement is what was asked for, not a failure: exit code 0.
 pub fn main(arguments: &Arguments) -> ExitCode {
     match read(&arguments.log, arguments.least) {
-        Ok(report) if arguments.json => println!("{:#}", serde_json::json!(report)),
-        Ok(report) => print!("{}", table(&report)),
+        Ok(report) if arguments.json => out::line!("{:#}", serde_json::json!(report)),
+        Ok(report) => out::text!("{}", table(&report)),
         Err(error) => {
-            eprintln!("cutover agreement: cannot read {}: {error}", arguments.log.display());
+            out::error!("cutover agreement: cannot read {}: {error}", arguments.log.display());
             return exit(FOUND);
         }
     }

@@ -13,6 +13,7 @@ use identity::Role;
 use serde_json::{Value, json};
 
 use crate::exit::{DONE, FOUND, INVALID, exit};
+use crate::out;
 
 /// `cutover apikey`
 #[derive(Debug, Args)]
@@ -104,11 +105,11 @@ pub enum ApiKeyError {
 pub fn main(arguments: &Arguments, clock: &dyn Clock) -> ExitCode {
     match run(arguments, clock) {
         Ok(said) => {
-            print!("{said}");
+            out::text!("{said}");
             exit(DONE)
         }
         Err(error) => {
-            eprintln!("{error}");
+            out::error!("{error}");
             exit(match error {
                 ApiKeyError::File(FileError::Content { .. }) => INVALID,
                 ApiKeyError::File(FileError::Io { .. })

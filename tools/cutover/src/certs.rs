@@ -13,6 +13,7 @@ use clap::Args;
 
 use crate::exit::{DONE, FOUND, exit};
 use crate::home::Home;
+use crate::out;
 
 /// `cutover certs`
 #[derive(Debug, Args)]
@@ -54,15 +55,15 @@ pub fn main(arguments: &Arguments) -> ExitCode {
     let directory = arguments.home.home.join("certs");
     match make(&directory, &arguments.names, arguments.renew) {
         Ok(true) => {
-            println!("{}", directory.join(CERTIFICATE).display());
+            out::line!("{}", directory.join(CERTIFICATE).display());
             exit(DONE)
         }
         Ok(false) => {
-            println!("{}: the pair is there and stays; --renew makes another", directory.display());
+            out::line!("{}: the pair is there and stays; --renew makes another", directory.display());
             exit(DONE)
         }
         Err(error) => {
-            eprintln!("{error}");
+            out::error!("{error}");
             exit(FOUND)
         }
     }

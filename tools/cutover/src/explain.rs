@@ -22,6 +22,7 @@ use serde_json::Value;
 
 use crate::exit::{DONE, FOUND, INVALID, USAGE, exit};
 use crate::home::Home;
+use crate::out;
 
 /// `cutover explain`
 #[derive(Debug, Args)]
@@ -83,7 +84,7 @@ enum Failed {
 /// Explains, and prints it. A refused request is explained as well as any other: exit code 0.
 pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     let print = |told: &Value| {
-        if arguments.json { println!("{told:#}") } else { print!("{}", text(told)) }
+        if arguments.json { out::line!("{told:#}") } else { out::text!("{}", text(told)) }
     };
     let told = match (&arguments.id, &arguments.edge, &arguments.request) {
         (Some(id), _, _) => {
@@ -97,20 +98,20 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     match told {
         Ok(told) => print(&told),
         Err(Failed::Invalid(message)) => {
-            eprintln!("{message}");
+            out::error!("{message}");
             return exit(INVALID);
         }
         Err(Failed::Usage(message)) => {
-            eprintln!("cutover explain: {message}");
+            out::error!("cutover explain: {message}");
             return exit(USAGE);
         }
         Err(Failed::Undecided(told, message)) => {
             print(&told);
-            eprintln!("cutover explain: nobody could decide: {message}");
+            out::error!("cutover explain: nobody could decide: {message}");
             return exit(FOUND);
         }
         Err(Failed::Other(message)) => {
-            eprintln!("cutover explain: {message}");
+            out::error!("cutover explain: {message}");
             return exit(FOUND);
         }
     }

@@ -26,6 +26,7 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 
 use crate::exit::{DONE, FOUND, exit};
 use crate::home::Home;
+use crate::out;
 
 /// `cutover keys`
 #[derive(Debug, Args)]
@@ -74,17 +75,17 @@ pub fn main(arguments: &Arguments) -> ExitCode {
     let directory = arguments.home.home.join("keys");
     match make_missing(&directory) {
         Ok(made) if made.is_empty() => {
-            println!("{}: every key is there", directory.display());
+            out::line!("{}: every key is there", directory.display());
             exit(DONE)
         }
         Ok(made) => {
             for path in made {
-                println!("{}", path.display());
+                out::line!("{}", path.display());
             }
             exit(DONE)
         }
         Err(error) => {
-            eprintln!("{error}");
+            out::error!("{error}");
             exit(FOUND)
         }
     }

@@ -14,7 +14,10 @@
 //! * [`plan`]: what a change of an edge file means for requests.
 //! * [`set`]: moves a route's shares, in the edge file itself.
 //! * [`shadow`]: what the comparator found.
+//! * [`out`]: where all of them print.
 //! * [`run`]: the whole edge under one supervisor.
+
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod admin;
 pub mod agreement;
@@ -26,6 +29,7 @@ pub mod explain;
 pub mod home;
 pub mod keys;
 pub mod lint;
+pub mod out;
 pub mod plan;
 pub mod ramp;
 pub mod render;

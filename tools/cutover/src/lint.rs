@@ -8,6 +8,7 @@ use edge_config::{Edge, Environment, Faults};
 use serde_json::{Value, json};
 
 use crate::exit::{DONE, INVALID, exit};
+use crate::out;
 use crate::render::check_rules;
 
 /// `cutover lint`
@@ -35,7 +36,7 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     for file in &arguments.files {
         match check(file, environment) {
             Ok(edge) if !arguments.json => {
-                println!(
+                out::line!(
                     "{}: edge `{}` at revision {}: {} routes, {} policies, {} backends, no faults",
                     file.display(),
                     edge.name,
@@ -51,12 +52,12 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     }
     if arguments.json {
         let all: Vec<Value> = found.iter().flat_map(as_json).collect();
-        println!("{:#}", Value::Array(all));
+        out::line!("{:#}", Value::Array(all));
     } else {
         for finding in &found {
             match finding {
-                Finding::Faults(faults) => eprintln!("{faults}"),
-                Finding::Rules { file, message } => eprintln!("{}: {message}", file.display()),
+                Finding::Faults(faults) => out::error!("{faults}"),
+                Finding::Rules { file, message } => out::error!("{}: {message}", file.display()),
             }
         }
     }

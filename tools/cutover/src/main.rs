@@ -1,16 +1,18 @@
 //! The `cutover` program: parses the command line and hands over.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use cutover::cli::{Cli, Command};
 use cutover::{
-    agreement, apikey, certs, explain, keys, lint, plan, ramp, render, revoke, run, set, shadow, sign, status,
+    agreement, apikey, certs, explain, keys, lint, out, plan, ramp, render, revoke, run, set, shadow, sign,
+    status,
 };
 
 fn main() -> ExitCode {
     let environment = |name: &str| std::env::var(name).ok();
-    match Cli::parse().command {
+    let code = match Cli::parse().command {
         Command::Lint(arguments) => lint::main(&arguments, &environment),
         Command::Render(arguments) => render::main(&arguments, &environment),
         Command::Explain(arguments) => explain::main(&arguments, &environment),
@@ -26,5 +28,6 @@ fn main() -> ExitCode {
         Command::Status(arguments) => status::main(&arguments, &environment),
         Command::Ramp(arguments) => ramp::main(&arguments, &environment),
         Command::Sign(arguments) => sign::main(&arguments),
-    }
+    };
+    out::ended(code)
 }

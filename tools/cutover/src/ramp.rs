@@ -20,6 +20,7 @@ use edge_config::edge::WHOLE;
 
 use crate::exit::{DONE, FOUND, USAGE, exit};
 use crate::home::Home;
+use crate::out;
 use crate::render;
 use crate::set::{self, SetError, Shares, set};
 use gate::{Earlier, Gate, Verdict};
@@ -92,13 +93,13 @@ enum End {
 /// Walks the steps.
 pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     if !arguments.steps.is_sorted_by(|a, b| a < b) {
-        eprintln!("cutover ramp: the steps must rise: --steps 1,10,50,100");
+        out::error!("cutover ramp: the steps must rise: --steps 1,10,50,100");
         return exit(USAGE);
     }
     let mut earlier = Earlier::default();
     for percent in &arguments.steps {
         if let Err(error) = move_to(arguments, *percent, environment) {
-            eprintln!("{error}");
+            out::error!("{error}");
             return exit(set::code(&error));
         }
         match step(arguments, *percent, &mut earlier, environment) {
@@ -169,18 +170,16 @@ fn step(arguments: &Arguments, percent: u8, earlier: &mut Earlier, environment: 
 }
 
 fn take_back(arguments: &Arguments, percent: u8, why: &str, environment: Environment<'_>) -> ExitCode {
-    eprintln!("cutover ramp: taken back at {percent} %: {why}");
+    out::error!("cutover ramp: taken back at {percent} %: {why}");
     match move_to(arguments, 0, environment) {
         Ok(()) => exit(FOUND),
         Err(error) => {
-            eprintln!("cutover ramp: AND IT COULD NOT BE SET BACK, do it by hand: {error}");
+            out::error!("cutover ramp: AND IT COULD NOT BE SET BACK, do it by hand: {error}");
             exit(FOUND)
         }
     }
 }
 
 fn say(arguments: &Arguments, what: &str) {
-    use std::io::Write as _;
-    // Whoever started this may have stopped reading; the gates go on being watched.
-    let _ = writeln!(std::io::stdout().lock(), "{} to {}: {what}", arguments.route, arguments.to);
+    out::line!("{} to {}: {what}", arguments.route, arguments.to);
 }

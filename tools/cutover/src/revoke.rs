@@ -15,6 +15,7 @@ use validity::revocation::{Revocation, SessionEnd, SharedRevocations, SubjectEnd
 
 use crate::exit::{DONE, FOUND, exit};
 use crate::home::Home;
+use crate::out;
 
 /// `cutover revoke`
 #[derive(Debug, Args)]
@@ -99,11 +100,11 @@ pub fn main(arguments: &Arguments) -> ExitCode {
     };
     match done {
         Ok(how) => {
-            println!("revoked {how}: {}", revocation.key());
+            out::line!("revoked {how}: {}", revocation.key());
             exit(DONE)
         }
         Err(error) => {
-            eprintln!("cutover revoke: {error}");
+            out::error!("cutover revoke: {error}");
             exit(FOUND)
         }
     }

@@ -11,7 +11,6 @@ mod watching;
 mod welcome;
 
 use std::fs::{self, File, TryLockError};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -23,6 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::{DONE, FOUND, INVALID, exit};
 use crate::home::{Home, Programs};
+use crate::out;
 use crate::{certs, keys, render};
 use programs::{Addresses, surroundings};
 
@@ -91,7 +91,7 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     match outcome {
         Ok(()) => exit(DONE),
         Err(failure) => {
-            eprintln!("{}", failure.message);
+            out::error!("{}", failure.message);
             exit(failure.code)
         }
     }
@@ -218,13 +218,7 @@ async fn supervise(plan: &Plan, ready_within: Duration) -> Result<(), Failure> {
         end(&mut supervisor).await;
         return Err(Failure::new(message));
     }
-    // In one piece, and whoever started this run may have stopped reading (`make run | head`): an edge does not
-    // go down because nobody listens to its greeting.
-    let mut greeting = welcome::text(plan);
-    greeting.push('\n');
-    let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(greeting.as_bytes()).and_then(|()| stdout.flush());
-    drop(stdout);
+    out::line!("{}", welcome::text(plan));
     let _watching = watching::start(plan);
     let ended = tokio::select! {
         status = supervisor.wait() => Err(Failure::new(format!("the supervisor ended by itself ({})", shown(&status)))),

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::exit::{DONE, FOUND, exit};
+use crate::out;
 
 /// It answers from memory.
 const WITHIN: Duration = Duration::from_secs(5);
@@ -97,12 +98,11 @@ pub fn main(arguments: &Arguments) -> ExitCode {
     });
     match shown {
         Ok(shown) => {
-            // Whoever reads may have stopped (`| head`).
-            let _ = std::io::stdout().write_all(shown.as_bytes());
+            out::text!("{shown}");
             exit(DONE)
         }
         Err(message) => {
-            eprintln!("cutover shadow: {message}");
+            out::error!("cutover shadow: {message}");
             exit(FOUND)
         }
     }

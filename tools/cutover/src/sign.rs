@@ -9,6 +9,7 @@ use signed_request::sign::COMPONENTS;
 use signed_request::{Message, Signature, SigningKey};
 
 use crate::exit::{DONE, FOUND, exit};
+use crate::out;
 
 /// `cutover sign`
 #[derive(Debug, Args)]
@@ -56,17 +57,17 @@ pub fn main(arguments: &Arguments) -> ExitCode {
         Ok(headers) if arguments.json => {
             let object: serde_json::Map<_, _> =
                 headers.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
-            println!("{:#}", serde_json::Value::Object(object));
+            out::line!("{:#}", serde_json::Value::Object(object));
             exit(DONE)
         }
         Ok(headers) => {
             for (name, value) in headers {
-                println!("{name}: {value}");
+                out::line!("{name}: {value}");
             }
             exit(DONE)
         }
         Err(message) => {
-            eprintln!("{message}");
+            out::error!("{message}");
             exit(FOUND)
         }
     }

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::admin::envoy::Stats;
 use crate::exit::{DONE, FOUND, INVALID, exit};
+use crate::out;
 use crate::render;
 
 pub use backend::Sample;
@@ -45,14 +46,14 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
         let edge = match render::load(&arguments.edge, environment) {
             Ok(edge) => edge,
             Err(message) => {
-                eprintln!("{message}");
+                out::error!("{message}");
                 return exit(INVALID);
             }
         };
         let look = match Look::at(&edge) {
             Ok(look) => look,
             Err(error) => {
-                eprintln!(
+                out::error!(
                     "cutover status: Envoy at {} does not answer ({error}); is the edge running?",
                     edge.admin
                 );
@@ -64,9 +65,9 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
         if let Some((then, earlier)) = &before {
             let told = told(&edge, &look, earlier, now.duration_since(*then));
             if arguments.json {
-                println!("{told}");
+                out::line!("{told}");
             } else {
-                print!("{}", text(&told));
+                out::text!("{}", text(&told));
             }
             if !arguments.watch {
                 return exit(DONE);

@@ -128,3 +128,71 @@ fn a_pair_that_is_there_stays_until_another_is_asked_for() {
     assert_eq!(empty.run(&["certs", "--name", "api.test", "--renew"]).0, 0);
     assert!(pair() != first);
 }
+
+/// `cutover … | head -c1`, and the reader is gone before the first byte: each command ends as it would have, and
+/// says nothing about the pipe.
+#[test]
+fn a_reader_that_stops_reading_changes_no_exit_code() {
+    let empty = Empty::new();
+    assert_eq!(empty.run(&["keys"]).0, 0);
+    let (edge, wrong) = (empty.edge.as_str(), empty.wrong.as_str());
+    let get = "GET http://localhost/books";
+    let changed = std::fs::read_to_string(edge).unwrap().replace("role: 2", "role: 1");
+    let weaker = empty.home.path().join("weaker.yaml").display().to_string();
+    std::fs::write(&weaker, changed).unwrap();
+    let secret = empty.home.path().join("secret").display().to_string();
+    std::fs::write(&secret, "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3JldA==").unwrap();
+    let person = "00000000-0000-7000-8000-000000000001";
+    let commands: Vec<Vec<&str>> = vec![
+        vec!["--help"],
+        vec!["--version"],
+        vec!["ramp", "--help"],
+        vec![],
+        vec!["lint", edge],
+        vec!["lint", edge, wrong, "--json"],
+        vec!["lint", wrong],
+        vec!["plan", edge, &weaker],
+        vec!["plan", edge, &weaker, "--json"],
+        vec!["plan", edge, edge],
+        vec!["explain", edge, get],
+        vec!["explain", edge, get, "--json"],
+        vec!["explain", "--id", "x", "--admin", "127.0.0.1:1"],
+        vec!["agreement", "--log", "gone.json"],
+        vec!["shadow", "--admin", "127.0.0.1:1"],
+        vec!["keys"],
+        vec!["certs"],
+        vec!["certs", "--renew"],
+        vec!["apikey", "new", "--client", "ci", "--tenant", person],
+        vec!["apikey", "list"],
+        vec!["apikey", "list", "--json"],
+        vec!["revoke", "subject", person],
+        vec!["set", edge, "books", "--to", "users=10,legacy=90"],
+        vec!["status", edge],
+        vec!["sign", "--key", "k", "--secret-file", &secret, "GET", "https://localhost/x"],
+        vec!["sign", "--key", "k", "--secret-file", &secret, "GET", "https://localhost/x", "--json"],
+        vec!["render", edge, "--guard", "/nowhere"],
+        vec!["ramp", edge, "books", "--to", "users", "--gate", "diff=0", "--steps", "10,1"],
+    ];
+    for arguments in commands {
+        let gone = || {
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            writer
+        };
+        let (code, ..) = empty.run(&arguments);
+        let run = |both: bool| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
+            command.args(&arguments).current_dir(empty.home.path()).env("CUTOVER_HOME", empty.home.path());
+            command.env("ENVOY_ADMIN_ADDRESS", "127.0.0.1:1").stdout(gone());
+            if both {
+                command.stderr(gone());
+            }
+            command.output().unwrap()
+        };
+        let output = run(false);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(!told.contains("panicked") && !told.contains("roken pipe"), "{arguments:?}: {told}");
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {told}");
+        assert_eq!(run(true).status.code(), Some(code), "{arguments:?}, both pipes closed");
+    }
+}

@@ -8,6 +8,7 @@ use edge_config::Environment;
 
 use super::{plan, report};
 use crate::exit::{DONE, FOUND, INVALID, exit};
+use crate::out;
 use crate::render;
 
 /// `cutover plan`
@@ -34,19 +35,21 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
             (Ok(old), Ok(new)) => (old, new),
             (old, new) => {
                 for message in [old.err(), new.err()].into_iter().flatten() {
-                    eprintln!("{message}");
+                    out::error!("{message}");
                 }
                 return exit(INVALID);
             }
         };
     let plan = plan(&old, &new);
     if arguments.json {
-        println!("{:#}", report::json(&plan));
+        out::line!("{:#}", report::json(&plan));
     } else {
-        print!("{}", report::markdown(&plan));
+        out::text!("{}", report::markdown(&plan));
     }
     if plan.weaker() && !arguments.allow_weaker {
-        eprintln!("cutover plan: something becomes less protected; where that is meant, say --allow-weaker");
+        out::error!(
+            "cutover plan: something becomes less protected; where that is meant, say --allow-weaker"
+        );
         return exit(FOUND);
     }
     exit(DONE)

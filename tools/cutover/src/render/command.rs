@@ -1,6 +1,6 @@
 //! `cutover render`
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::atomic::AtomicBool;
@@ -11,6 +11,7 @@ use edge_config::Environment;
 use super::{Paths, store};
 use crate::exit::{DONE, FOUND, INVALID, exit};
 use crate::home::{Home, Programs};
+use crate::out;
 use crate::watch::{Outcome, Watch};
 
 /// `cutover render`
@@ -57,7 +58,7 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     let edge = match super::load(&arguments.file, environment) {
         Ok(edge) => edge,
         Err(message) => {
-            eprintln!("{message}");
+            out::error!("{message}");
             return exit(INVALID);
         }
     };
@@ -71,11 +72,11 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
         });
     match rendered {
         Ok(rendered) => {
-            println!("{}", rendered.bootstrap.display());
+            out::line!("{}", rendered.bootstrap.display());
             exit(DONE)
         }
         Err(message) => {
-            eprintln!("{message}");
+            out::error!("{message}");
             exit(FOUND)
         }
     }
@@ -88,7 +89,7 @@ fn watch(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     let paths = match paths(&out, &arguments.programs.guard, &log) {
         Ok(paths) => paths,
         Err(error) => {
-            eprintln!("{error}");
+            out::error!("{error}");
             return exit(FOUND);
         }
     };
@@ -99,10 +100,7 @@ fn watch(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
         authorizers: arguments.authorizer_admin.clone(),
     };
     let told = |outcome: &Outcome| {
-        let line = format!("{}: {outcome}\n", arguments.file.display());
-        // Whoever started this may have stopped reading; the edge goes on.
-        let mut out = std::io::stdout().lock();
-        let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
+        out::line!("{}: {outcome}", arguments.file.display());
     };
     watch.run(environment, true, &AtomicBool::new(false), &told);
     exit(DONE)

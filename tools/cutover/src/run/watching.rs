@@ -1,11 +1,11 @@
 //! A changed edge file takes effect in a running edge.
 
-use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Plan;
 use super::programs::surroundings;
+use crate::out;
 use crate::watch::{Outcome, Watch};
 
 /// Follows the edge file until it is dropped.
@@ -31,9 +31,7 @@ pub(super) fn start(plan: &Plan) -> Watching {
     std::thread::spawn(move || {
         let environment = |name: &str| surroundings(&home, name, &|name| std::env::var(name).ok());
         let told = |outcome: &Outcome| {
-            let line = format!("{}: {outcome}\n", watch.file.display());
-            // As with the greeting: nobody may be reading.
-            let _ = std::io::stdout().lock().write_all(line.as_bytes());
+            out::line!("{}: {outcome}", watch.file.display());
         };
         watch.run(&environment, false, &stopped, &told);
     });

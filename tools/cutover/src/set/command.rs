@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::{InvalidShares, SetError, Shares, set};
 use crate::exit::{DONE, FOUND, INVALID, USAGE, exit};
+use crate::out;
 
 /// `cutover set`
 #[derive(Debug, Args)]
@@ -32,7 +33,7 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     let shares: Shares = match arguments.to.parse() {
         Ok(shares) => shares,
         Err(error) => {
-            eprintln!("cutover set: --to {}: {error}", arguments.to);
+            out::error!("cutover set: --to {}: {error}", arguments.to);
             return exit(match error {
                 InvalidShares::Malformed(_) => USAGE,
                 InvalidShares::Sum(_) | InvalidShares::Twice(_) => INVALID,
@@ -41,7 +42,7 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     };
     match set(&arguments.edge, &arguments.route, &shares, environment) {
         Ok(changed) if arguments.json => {
-            println!(
+            out::line!(
                 "{:#}",
                 json!({
                     "file": arguments.edge,
@@ -54,7 +55,7 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
             exit(DONE)
         }
         Ok(changed) => {
-            println!(
+            out::line!(
                 "{}: route `{}`: {} -> {} (revision {})",
                 arguments.edge.display(),
                 arguments.route,
@@ -65,7 +66,7 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
             exit(DONE)
         }
         Err(error) => {
-            eprintln!("{error}");
+            out::error!("{error}");
             exit(code(&error))
         }
     }

@@ -1,0 +1,79 @@
+//! Where the commands print: standard output for what was asked for, standard error for what went wrong.
+//!
+//! A reader may stop reading (`cutover plan … | head -1`). That is no fault of the command: it goes on without a word and
+//! ends with the exit code that it would have had. `println!` would panic instead, so nothing else in this program
+//! writes to these two (`clippy::print_stdout` and `clippy::print_stderr` see to it).
+
+use std::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::exit::{FOUND, exit};
+
+/// Whether something could not be written for another reason than a reader that left: a full disk, say.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Prints to standard output, without a line break at the end.
+macro_rules! text {
+    ($($text:tt)*) => { $crate::out::write(format_args!($($text)*)) };
+}
+
+/// Prints a line to standard output.
+macro_rules! line {
+    ($($text:tt)*) => { $crate::out::write(format_args!("{}\n", format_args!($($text)*))) };
+}
+
+/// Prints a line to standard error.
+macro_rules! error {
+    ($($text:tt)*) => { $crate::out::complain(format_args!("{}\n", format_args!($($text)*))) };
+}
+
+pub(crate) use {error, line, text};
+
+/// Writes to standard output.
+pub(crate) fn write(text: fmt::Arguments<'_>) {
+    if lost(put(&mut io::stdout().lock(), text)) {
+        LOST.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Writes to standard error. What cannot be said there cannot be said anywhere: the exit code has to do.
+pub(crate) fn complain(text: fmt::Arguments<'_>) {
+    let _ = put(&mut io::stderr().lock(), text);
+}
+
+/// In one piece: a line of a watch and one of a ramp do not run into each other. Flushed, because the end of a process
+/// swallows what its last flush could not write.
+fn put(out: &mut dyn Write, text: fmt::Arguments<'_>) -> io::Result<()> {
+    out.write_all(text.to_string().as_bytes())?;
+    out.flush()
+}
+
+fn lost(outcome: io::Result<()>) -> bool {
+    outcome.is_err_and(|error| error.kind() != io::ErrorKind::BrokenPipe)
+}
+
+/// The exit code of a command that ended with `code`: what was printed in vain (on a full disk) is not done.
+#[must_use]
+pub fn ended(code: ExitCode) -> ExitCode {
+    if LOST.load(Ordering::Relaxed) && code == ExitCode::SUCCESS {
+        complain(format_args!(
+            "cutover: the output could not be written as a whole; make room where it goes\n"
+        ));
+        return exit(FOUND);
+    }
+    code
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_left_is_no_loss_and_a_full_disk_is_one() {
+        assert!(!lost(Ok(())));
+        assert!(!lost(Err(io::ErrorKind::BrokenPipe.into())));
+        assert!(lost(Err(io::ErrorKind::StorageFull.into())));
+    }
+}
