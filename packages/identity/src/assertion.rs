@@ -87,9 +87,9 @@ impl Signer {
     /// # Errors
     /// [`KeyFileError`], naming the file and the mend.
     pub fn from_file(issuer: &str, path: &Path) -> Result<Self, KeyFileError> {
-        let pem = keyset::read(path)?;
+        let pem = keyset::read_private(path)?;
         let unusable = |what: String| KeyFileError::Unusable { path: path.to_owned(), what };
-        let key = EncodingKey::from_ed_pem(&pem)
+        let key = EncodingKey::from_ed_pem(pem.as_bytes())
             .map_err(|e| unusable(format!("not an Ed25519 private key in PKCS #8 PEM ({e})")))?;
         let jwk = Jwk::from_encoding_key(&key, Algorithm::EdDSA)
             .map_err(|e| unusable(format!("its public half cannot be derived ({e})")))?;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use jsonwebtoken::jwk::{Jwk, JwkSet};
+use secret_file::{MAX_KEY_BYTES, Secret, SecretFileError};
 
 /// A key file that cannot be used. The message names the file and what to do, never the key.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +16,9 @@ pub enum KeyFileError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A private key that other users can read, or that is no key by its size.
+    #[error(transparent)]
+    Exposed(SecretFileError),
     /// The file is not what its name says.
     #[error("{path}: {what}; remove the file and run `cutover keys` to make a new one")]
     Unusable {
@@ -25,11 +29,18 @@ pub enum KeyFileError {
     },
 }
 
-/// Reads a whole key file.
+/// Reads the private key in `path`, which no other user may be able to read.
 ///
 /// # Errors
-/// [`KeyFileError::Unreadable`] with the path.
-pub fn read(path: &Path) -> Result<Vec<u8>, KeyFileError> {
+/// [`KeyFileError::Unreadable`] or [`KeyFileError::Exposed`], naming the file and the fix.
+pub fn read_private(path: &Path) -> Result<Secret, KeyFileError> {
+    secret_file::read(path, MAX_KEY_BYTES).map_err(|error| match error {
+        SecretFileError::Unreadable { path, source } => KeyFileError::Unreadable { path, source },
+        SecretFileError::Exposed { .. } | SecretFileError::TooLarge { .. } => KeyFileError::Exposed(error),
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, KeyFileError> {
     std::fs::read(path).map_err(|source| KeyFileError::Unreadable { path: path.to_owned(), source })
 }
 

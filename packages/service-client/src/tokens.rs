@@ -280,8 +280,8 @@ fn renewal_share() -> f64 {
 
 fn signing_key(path: &Path) -> Result<(EncodingKey, Header), KeyFileError> {
     let unusable = |what: String| KeyFileError::Unusable { path: path.to_owned(), what };
-    let pem = keyset::read(path)?;
-    let key = EncodingKey::from_ed_pem(&pem)
+    let pem = keyset::read_private(path)?;
+    let key = EncodingKey::from_ed_pem(pem.as_bytes())
         .map_err(|e| unusable(format!("not an Ed25519 private key in PKCS #8 PEM ({e})")))?;
     let jwk = Jwk::from_encoding_key(&key, Algorithm::EdDSA)
         .map_err(|e| unusable(format!("its public half cannot be derived ({e})")))?;

@@ -57,8 +57,8 @@ impl Fixture {
         let key = directory.path().join("me.pem");
         let pair = Ed25519KeyPair::generate().unwrap();
         let der = base64::engine::general_purpose::STANDARD.encode(pair.to_pkcs8v1().unwrap().as_ref());
-        std::fs::write(&key, format!("-----BEGIN PRIVATE KEY-----\n{der}\n-----END PRIVATE KEY-----\n"))
-            .unwrap();
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{der}\n-----END PRIVATE KEY-----\n");
+        secret_file::write(&key, pem.as_bytes()).unwrap();
         let clock = ManualClock::at(UnixTime::from_seconds(1_800_000_000));
         let account = Account {
             name: "reports".parse().unwrap(),

@@ -48,16 +48,20 @@ impl Mailbox {
             "variables": { "authcode": code, "link": format!("madome:///auth?value={code}") },
             "created_at": created_at,
         });
-        let directory = self.directory.join(escape::directory_name(address));
+        let (all, name) = (self.directory.clone(), escape::directory_name(address));
         let text = mail.to_string();
-        tokio::task::spawn_blocking(move || write(&directory, &text)).await.map_err(io::Error::other)?
+        let writing = move || {
+            secret_file::make_directory(&all)?;
+            write(&all.join(name), &text)
+        };
+        tokio::task::spawn_blocking(writing).await.map_err(io::Error::other)?
     }
 }
 
 /// Writes the next number. A reader sees the whole file or none: the text goes to a file of another name first, and a hard
 /// link, unlike a rename, fails when the number is taken.
 fn write(directory: &Path, text: &str) -> io::Result<()> {
-    fs::create_dir_all(directory)?;
+    secret_file::make_directory(directory)?;
     let draft = directory.join(format!(".{}", Uuid::new_v4()));
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
     file.write_all(text.as_bytes())?;

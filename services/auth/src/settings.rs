@@ -11,6 +11,7 @@ pub const AUTH_ADDRESS: Variable = Variable {
     name: "AUTH_ADDRESS",
     default: Some("127.0.0.1:3021"),
     help: "Where to listen; port 0 takes any free port",
+    secret: false,
 };
 
 /// Where the other services are reached.
@@ -18,6 +19,7 @@ pub const SERVICE_EDGE_URL: Variable = Variable {
     name: "SERVICE_EDGE_URL",
     default: Some("http://127.0.0.1:8081"),
     help: "The edge's listener for services, through which people are looked up",
+    secret: false,
 };
 
 /// The domain of the cookies.
@@ -25,6 +27,7 @@ pub const ROOT_DOMAIN: Variable = Variable {
     name: "ROOT_DOMAIN",
     default: Some("dev-domain.test"),
     help: "Domain of the cookies, without a leading dot (`root_domain` in the edge file)",
+    secret: false,
 };
 
 /// `iss` of the tokens.
@@ -32,6 +35,7 @@ pub const TOKEN_ISSUER: Variable = Variable {
     name: "TOKEN_ISSUER",
     default: Some("https://api.dev-domain.test/auth"),
     help: "Issuer of the tokens (`sessions.issuer` in the edge file)",
+    secret: false,
 };
 
 /// `aud` of access tokens.
@@ -39,6 +43,7 @@ pub const TOKEN_AUDIENCE: Variable = Variable {
     name: "TOKEN_AUDIENCE",
     default: Some("https://api.dev-domain.test"),
     help: "Audience of access tokens (`sessions.audience` in the edge file)",
+    secret: false,
 };
 
 /// Where revocations go.
@@ -46,6 +51,7 @@ pub const REDIS_URL: Variable = Variable {
     name: "REDIS_URL",
     default: None,
     help: "Redis through which the edge hears of ended sessions; unset means the file sessions/revoked.jsonl",
+    secret: true,
 };
 
 /// The edge file, for the services that it lists.
@@ -53,6 +59,7 @@ pub const EDGE_FILE: Variable = Variable {
     name: "EDGE_FILE",
     default: None,
     help: "The edge file: its services can get tokens here; unset, nobody can",
+    secret: false,
 };
 
 /// All of them, for `--help`.

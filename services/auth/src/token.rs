@@ -158,7 +158,7 @@ impl Tokens {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, KeyFileError> {
         let unusable = |what: String| KeyFileError::Unusable { path: private.to_owned(), what };
-        let key = EncodingKey::from_ec_pem(&keyset::read(private)?)
+        let key = EncodingKey::from_ec_pem(keyset::read_private(private)?.as_bytes())
             .map_err(|e| unusable(format!("not a P-256 private key in PKCS #8 PEM ({e})")))?;
         let jwk = Jwk::from_encoding_key(&key, Algorithm::ES256)
             .map_err(|e| unusable(format!("its public half cannot be derived ({e})")))?;

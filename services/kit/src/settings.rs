@@ -18,6 +18,9 @@ pub struct Variable {
     pub default: Option<&'static str>,
     /// One sentence for `--help`.
     pub help: &'static str,
+    /// Whether the value can hold a password. Such a variable has no flag, because every user of the machine can read
+    /// the arguments of a process.
+    pub secret: bool,
 }
 
 /// Where everything that a run writes is kept: keys, databases, mail.
@@ -25,6 +28,7 @@ pub const CUTOVER_HOME: Variable = Variable {
     name: "CUTOVER_HOME",
     default: Some(".run"),
     help: "Directory of keys, databases and everything else that a run writes",
+    secret: false,
 };
 
 /// The edge whose signature a service believes.
@@ -32,6 +36,7 @@ pub const EDGE_NAME: Variable = Variable {
     name: "EDGE_NAME",
     default: Some("dev"),
     help: "Name of the edge that signs who is calling (`edge` in the edge file)",
+    secret: false,
 };
 
 /// Which database to use.
@@ -39,6 +44,7 @@ pub const DATABASE_URL: Variable = Variable {
     name: "DATABASE_URL",
     default: None,
     help: "PostgreSQL to use, as postgres://user:password@host/database; unset means SQLite in CUTOVER_HOME",
+    secret: true,
 };
 
 /// How much to log.
@@ -47,6 +53,7 @@ pub const RUST_LOG: Variable = Variable {
     // The database layers log every statement at `info` and below.
     default: Some("info,sqlx=warn,sea_orm=warn,sea_orm_migration=warn"),
     help: "What to log, as tracing's filter directives",
+    secret: false,
 };
 
 /// Variables with their values, read once at start.
@@ -77,7 +84,8 @@ impl Reader {
         Self { values, faults: Vec::new() }
     }
 
-    /// Takes flags from `arguments` (the first is the program's name) before the environment.
+    /// Takes flags from `arguments` (the first is the program's name) before the environment. What is
+    /// [secret](Variable::secret) comes from the environment alone.
     ///
     /// # Errors
     /// What `clap` says: also `--help` comes out as an error that prints itself and ends with 0.
@@ -88,17 +96,22 @@ impl Reader {
         arguments: impl IntoIterator<Item = OsString>,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, clap::Error> {
-        let flags = variables.iter().map(|v| {
+        let flags = variables.iter().filter(|v| !v.secret).map(|v| {
             let default = v.default.map(|d| format!(" [default: {d}]")).unwrap_or_default();
             clap::Arg::new(v.name)
                 .long(v.name.to_ascii_lowercase().replace('_', "-"))
                 .value_name("VALUE")
                 .help(format!("{} [env: {}]{default}", v.help, v.name))
         });
-        let command = clap::Command::new(name).about(about).version(env!("CARGO_PKG_VERSION")).args(flags);
+        let command = clap::Command::new(name)
+            .about(about)
+            .version(env!("CARGO_PKG_VERSION"))
+            .args(flags)
+            .after_help(environment_only(variables));
         let matches = command.try_get_matches_from(arguments)?;
         Ok(Self::new(variables, |variable| {
-            matches.get_one::<String>(variable).cloned().or_else(|| environment(variable))
+            let flag = matches.try_get_one::<String>(variable).ok().flatten();
+            flag.cloned().or_else(|| environment(variable))
         }))
     }
 
@@ -155,6 +168,17 @@ impl Reader {
     }
 }
 
+/// The part of `--help` about variables without a flag.
+fn environment_only(variables: &[Variable]) -> String {
+    let secret = variables.iter().filter(|v| v.secret);
+    let lines: Vec<String> =
+        secret.map(|v| format!("  {}\n          {} [env: {}]", v.name, v.help, v.name)).collect();
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!("Environment only, because the value can hold a password:\n{}", lines.join("\n"))
+}
+
 /// The files below `CUTOVER_HOME` that more than one service knows.
 #[derive(Clone, Debug)]
 pub struct Home(pub PathBuf);
@@ -184,8 +208,8 @@ mod tests {
     use super::*;
 
     const ADDRESS: Variable =
-        Variable { name: "X_ADDRESS", default: Some("127.0.0.1:1"), help: "Where to listen" };
-    const NEEDED: Variable = Variable { name: "X_NEEDED", default: None, help: "What for" };
+        Variable { name: "X_ADDRESS", default: Some("127.0.0.1:1"), help: "Where to listen", secret: false };
+    const NEEDED: Variable = Variable { name: "X_NEEDED", default: None, help: "What for", secret: false };
 
     fn none(_: &str) -> Option<String> {
         None
@@ -217,6 +241,21 @@ mod tests {
         assert_eq!(read(&["x"], Some("")), 1);
         assert_eq!(read(&["x"], Some("127.0.0.1:2")), 2);
         assert_eq!(read(&["x", "--x-address", "127.0.0.1:3"], Some("127.0.0.1:2")), 3);
+    }
+
+    #[test]
+    fn a_secret_comes_from_the_environment_alone_and_help_says_so() {
+        let read = |arguments: &[&str]| {
+            let arguments = arguments.iter().map(OsString::from);
+            let environment = |_: &str| Some("postgres://u:hunter2@h/d".to_owned());
+            Reader::from_command_line("x", "", &[ADDRESS, DATABASE_URL], arguments, environment)
+        };
+        let reader = read(&["x"]).unwrap();
+        assert_eq!(reader.optional(&DATABASE_URL).as_deref(), Some("postgres://u:hunter2@h/d"));
+        assert!(read(&["x", "--database-url", "postgres://h/d"]).is_err(), "there is no such flag");
+        let help = read(&["x", "--help"]).unwrap_err().to_string();
+        assert!(help.contains("Environment only") && help.contains("DATABASE_URL"), "{help}");
+        assert!(!help.contains("--database-url") && !help.contains("hunter2"), "{help}");
     }
 
     #[test]

@@ -118,6 +118,8 @@ where
     A: FnOnce(Reader) -> F,
     F: Future<Output = Result<Service, StartError>>,
 {
+    // Databases, mail and revocations name people: the files of a service are for its user alone.
+    secret_file::restrict_new_files();
     let environment = |name: &str| std::env::var(name).ok();
     let arguments = std::env::args_os().collect::<Vec<OsString>>();
     let reader =

@@ -53,7 +53,8 @@ pub enum StoreError {
     Migration(DbErr),
 }
 
-/// Opens `database_url` (PostgreSQL), or without one the SQLite file `file`, which is made when missing.
+/// Opens `database_url` (PostgreSQL), or without one the SQLite file `file`, which is made when missing. The directory of
+/// the file is for its owner alone, also one that an earlier version left open.
 ///
 /// # Errors
 /// [`StoreError`], naming the file or the variable, never the password.
@@ -70,7 +71,7 @@ pub async fn open(database_url: Option<&str>, file: &Path) -> Result<DatabaseCon
 
 async fn open_file(file: &Path) -> Result<DatabaseConnection, StoreError> {
     if let Some(directory) = file.parent() {
-        std::fs::create_dir_all(directory)
+        secret_file::make_directory(directory)
             .map_err(|source| StoreError::Directory { path: directory.to_owned(), source })?;
     }
     let mut options = options("sqlite::memory:".to_owned(), SQLITE_CONNECTIONS);

@@ -144,6 +144,6 @@ fn write_pair(keys: &Path, name: &str, pkcs8: &[u8], algorithm: Algorithm) {
     let mut jwk = Jwk::from_encoding_key(&key.unwrap(), algorithm).unwrap();
     jwk.common.key_id = Some(key_id(&jwk).unwrap());
     let set = serde_json::to_vec(&JwkSet { keys: vec![jwk] }).unwrap();
-    std::fs::write(keys.join(format!("{name}.pem")), pem).unwrap();
+    secret_file::write(&keys.join(format!("{name}.pem")), pem.as_bytes()).unwrap();
     std::fs::write(keys.join(format!("{name}.jwks.json")), set).unwrap();
 }

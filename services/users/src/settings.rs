@@ -11,6 +11,7 @@ pub const USERS_ADDRESS: Variable = Variable {
     name: "USERS_ADDRESS",
     default: Some("127.0.0.1:3022"),
     help: "Where to listen; port 0 takes any free port",
+    secret: false,
 };
 
 /// The people to start with.
@@ -18,6 +19,7 @@ pub const USERS_SEED: Variable = Variable {
     name: "USERS_SEED",
     default: None,
     help: "YAML file of people who are added at start if they are missing (services/users/seed/dev.yaml)",
+    secret: false,
 };
 
 /// All of them, for `--help`.

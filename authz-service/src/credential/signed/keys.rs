@@ -15,7 +15,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -223,16 +222,9 @@ fn load(path: &Path) -> Result<(KeyTable, Vec<PathBuf>), String> {
 }
 
 fn shared(path: &Path) -> Result<VerifyingKey, String> {
-    let text = read(path, MAX_SECRET_BYTES)?;
-    let mode = std::fs::metadata(path).map_err(|e| format!("{}: {e}", path.display()))?.permissions().mode();
-    if mode & 0o077 != 0 {
-        return Err(format!(
-            "{}: others can read this secret (mode {:03o}); run `chmod 600` on it, and replace it",
-            path.display(),
-            mode & 0o777
-        ));
-    }
-    VerifyingKey::secret(&text).map_err(|error| format!("{}: {error}", path.display()))
+    let secret = secret_file::read(path, MAX_SECRET_BYTES).map_err(|error| error.to_string())?;
+    let text = secret.as_text().map_err(|error| format!("{}: {error}", path.display()))?;
+    VerifyingKey::secret(text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn public(path: &Path) -> Result<Vec<VerifyingKey>, String> {
@@ -269,6 +261,7 @@ fn read(path: &Path, max_bytes: u64) -> Result<String, String> {
 mod tests {
     use super::*;
     use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
 
     const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 

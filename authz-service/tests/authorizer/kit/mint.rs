@@ -105,7 +105,7 @@ impl Ed25519 {
         let der: Pkcs8V1Der<'_> = pair.as_der().unwrap();
         let body = STANDARD.encode(der.as_ref());
         let text = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
-        std::fs::write(pem, &text).unwrap();
+        secret_file::write(pem, text.as_bytes()).unwrap();
         let key = EncodingKey::from_ed_pem(text.as_bytes()).unwrap();
         let mut jwk = Jwk::from_encoding_key(&key, Algorithm::EdDSA).unwrap();
         jwk.common.key_id = Some(key_id(&jwk).unwrap());

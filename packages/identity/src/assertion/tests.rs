@@ -10,7 +10,7 @@ fn key_pair(directory: &Path, name: &str) -> (PathBuf, PathBuf) {
     let pair = Ed25519KeyPair::generate().unwrap();
     let der: Pkcs8V1Der<'_> = pair.as_der().unwrap();
     let private = directory.join(format!("{name}.pem"));
-    std::fs::write(&private, pem(der.as_ref())).unwrap();
+    secret_file::write(&private, pem(der.as_ref()).as_bytes()).unwrap();
     let key = EncodingKey::from_ed_pem(&std::fs::read(&private).unwrap()).unwrap();
     let mut jwk = Jwk::from_encoding_key(&key, Algorithm::EdDSA).unwrap();
     jwk.common.key_id = Some(key_id(&jwk).unwrap());

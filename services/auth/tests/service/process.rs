@@ -22,6 +22,42 @@ fn it_starts_on_any_port_and_stops_on_sigterm() {
     assert!(log.contains("stopped"), "{log}");
 }
 
+/// The permissions of what is at `path` below the home.
+fn mode(home: &TestHome, path: &str) -> u32 {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(home.path().join(path)).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn what_it_writes_is_for_its_user_alone() {
+    let home = TestHome::new();
+    // A directory that an earlier version left open.
+    std::fs::create_dir(home.path().join("db")).unwrap();
+    std::fs::set_permissions(home.path().join("db"), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .unwrap();
+    let environment = [("AUTH_ADDRESS", "127.0.0.1:0"), ("CUTOVER_HOME", home.path().to_str().unwrap())];
+    let running = Running::start(BINARY, &environment);
+    for (path, expected) in
+        [("db", 0o700), ("db/auth.sqlite", 0o600), ("sessions", 0o700), ("sessions/revoked.jsonl", 0o600)]
+    {
+        assert_eq!(mode(&home, path), expected, "{path}");
+    }
+    assert_eq!(running.terminate().0.code(), Some(0));
+}
+
+#[test]
+fn a_private_key_that_others_can_read_is_refused() {
+    for name in ["session.pem", "auth.pem"] {
+        let home = TestHome::new();
+        std::fs::set_permissions(home.key(name), std::os::unix::fs::PermissionsExt::from_mode(0o640))
+            .unwrap();
+        let output = Command::new(BINARY).env_clear().env("CUTOVER_HOME", home.path()).output().unwrap();
+        let complaint = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(64), "{complaint}");
+        assert!(complaint.contains(name) && complaint.contains("chmod 600"), "{complaint}");
+    }
+}
+
 /// An environment, the exit code, and what the complaint has to name.
 type Case<'a> = (&'a [(&'a str, &'a str)], i32, &'a [&'a str]);
 
@@ -34,7 +70,7 @@ fn what_is_wrong_is_said_with_its_mend() {
     let mixed = TestHome::new();
     std::fs::copy(TestHome::new().key("session.jwks.json"), mixed.key("session.jwks.json")).unwrap();
     let keyless = TestHome::new();
-    std::fs::write(keyless.key("session.pem"), "-----BEGIN SECRET").unwrap();
+    secret_file::write(&keyless.key("session.pem"), b"-----BEGIN SECRET").unwrap();
     let cases: [Case<'_>; 5] = [
         (&[("CUTOVER_HOME", home_path), ("AUTH_ADDRESS", &taken)], 1, &[&taken, "in use", "AUTH_ADDRESS"]),
         (&[("CUTOVER_HOME", mixed.path().to_str().unwrap())], 64, &["session.jwks.json", "session.pem"]),
