@@ -226,15 +226,23 @@ impl Edge {
         }
     }
 
+    /// The `cutover` program with this edge's addresses, home, guard and Envoy in its environment, and no arguments
+    /// yet. It runs at the root of the repository unless the caller says otherwise.
+    #[must_use]
+    pub fn cutover_program(&self) -> Command {
+        let mut command = Command::new(parts::program("cutover"));
+        command.current_dir(parts::repository());
+        command.env("CUTOVER_GUARD", parts::guard()).env("ENVOY", parts::envoy());
+        self.surround(&mut command);
+        command
+    }
+
     /// Runs the `cutover` program for this edge.
     ///
     /// # Panics
     /// When it fails.
     pub fn cutover(&self, arguments: &[&str]) -> String {
-        let mut command = Command::new(parts::program("cutover"));
-        command.args(arguments).current_dir(parts::repository()).env("CUTOVER_GUARD", parts::guard());
-        self.surround(&mut command);
-        let output = command.output().expect("cutover can be started");
+        let output = self.cutover_program().args(arguments).output().expect("cutover can be started");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "cutover {arguments:?} failed: {said}");
         String::from_utf8_lossy(&output.stdout).into_owned()
@@ -260,11 +268,8 @@ impl Edge {
     /// Starts `cutover render --watch` for this edge. It ends when it is dropped.
     #[must_use]
     pub fn watch(&self) -> Process {
-        let mut command = Command::new(parts::program("cutover"));
+        let mut command = self.cutover_program();
         command.arg("render").arg(&self.file).arg("--watch");
-        command.current_dir(parts::repository());
-        command.env("CUTOVER_GUARD", parts::guard()).env("ENVOY", parts::envoy());
-        self.surround(&mut command);
         Process::start("watch", &mut command, &self.home().join("logs/watch.log"))
     }
 
