@@ -1,4 +1,4 @@
-//! What the edge asks about, and what it is told.
+//! The poll of the edge and the reply of the authorizer.
 
 use crate::lines::{Malformed, Reader, Unfit, put, put_number};
 use crate::tag::Tag;
@@ -6,28 +6,28 @@ use crate::tag::Tag;
 /// Where the authorizer serves the feed, on the port of its checks: `POST`, plain HTTP/2.
 pub const PATH: &str = "/leases/feed";
 
-/// A feed names whatever ended within so many milliseconds: longer than any lease lasts, so that one answer tells
-/// all there is to know about every lease.
+/// A feed lists the invalidations of this many milliseconds: longer than any lease lasts, so that one reply covers
+/// every lease.
 pub const WINDOW_MS: u64 = 30_000;
 
-/// So many tags are named at most; beyond, everything ended. 64 KiB are sent five times a second then.
+/// A feed lists at most this many tags (64 KiB, five times a second). With more, it invalidates everything.
 pub const MAX_ENDED: usize = 4_096;
 
-/// A route is named once with its policy, so this is how many leasable routes a listener reports on.
+/// Each route appears once with its policy, so this bounds the leasable routes that a listener reports on.
 const MAX_SPENT: usize = 16_384;
 
 const ASK: &str = "leases 1";
 const TELL: &str = "ended 1";
 
-/// What the edge asks with: who it is, and what it served since it was last answered.
+/// The edge's poll: which guard asks, and what leases served since the last successful poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedRequest {
     /// The listener.
     pub listener: String,
     /// The revision of the edge file that its guard has.
     pub revision: String,
-    /// What was served by leases since the last answered request. When an answer is lost, what it was about is
-    /// reported again: counts may be high then, never low.
+    /// The requests that leases served since the last successful poll. When a reply is lost, the same counts are
+    /// reported again: they may be high then, never low.
     pub spent: Vec<Spent>,
 }
 
@@ -42,25 +42,25 @@ pub struct Spent {
     pub uses: u64,
 }
 
-/// What the edge is told.
+/// The authorizer's reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Feed {
-    /// The revisions under which leases count: the newest that the authorizer decides by. A guard with another one honours
-    /// none.
+    /// The revisions whose leases are valid: the newest one that the authorizer decides by. A guard with another revision
+    /// uses no lease.
     pub revisions: Vec<String>,
-    /// How far back, in milliseconds, nothing is missing in `ended`; [`WINDOW_MS`] says that nothing is. A lease that
-    /// the edge got longer before it asked is void: what ended it may have been forgotten, or never heard of.
+    /// How far back `ended` is complete, in milliseconds; [`WINDOW_MS`] means entirely. A lease that the edge received
+    /// earlier than that is void: the authorizer may have forgotten its invalidation, or never received it.
     pub reach_ms: u64,
-    /// What ended.
+    /// The invalidations.
     pub ended: Ended,
 }
 
-/// What ended within the last [`WINDOW_MS`].
+/// The invalidations of the last [`WINDOW_MS`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// These, and nothing else. Whatever lease carries one of them is dead, whenever it was granted.
+    /// Exactly these. A lease that carries one of them is dead, whenever it was granted.
     Tags(Vec<Tag>),
-    /// Everything: no lease counts.
+    /// Everything: no lease is valid.
     All,
 }
 
@@ -68,7 +68,7 @@ impl FeedRequest {
     /// The body of the request.
     ///
     /// # Errors
-    /// [`Unfit`] when a name has a line break, which no name of an edge file has.
+    /// [`Unfit`] when a name contains a line break; names of an edge file never do.
     pub fn encode(&self) -> Result<String, Unfit> {
         let mut out = String::with_capacity(128);
         put(&mut out, "version", ASK)?;
@@ -89,7 +89,7 @@ impl FeedRequest {
     /// Reads what [`Self::encode`] wrote.
     ///
     /// # Errors
-    /// [`Malformed`] when it is anything else.
+    /// [`Malformed`] for any other text.
     pub fn decode(text: &str) -> Result<Self, Malformed> {
         let mut lines = Reader::of("request for the feed", text);
         if lines.line("version")? != ASK {
@@ -98,7 +98,7 @@ impl FeedRequest {
         let listener = lines.line("listener")?.to_owned();
         let revision = lines.line("revision")?.to_owned();
         let count = lines.count("spent", MAX_SPENT)?;
-        // What a stranger promises is not reserved: the vector grows with what is there.
+        // Memory is not reserved for an announced count: the vector grows with the lines that arrive.
         let mut spent = Vec::new();
         for _ in 0..count {
             spent.push(Spent {
@@ -116,7 +116,7 @@ impl Feed {
     /// The body of the answer. More than [`MAX_ENDED`] tags become [`Ended::All`].
     ///
     /// # Errors
-    /// [`Unfit`] when a revision has a line break, which none has: answer 503 then.
+    /// [`Unfit`] when a revision contains a line break (none does): answer 503 then.
     pub fn encode(&self) -> Result<String, Unfit> {
         let mut out = String::with_capacity(128);
         put(&mut out, "version", TELL)?;
@@ -140,7 +140,7 @@ impl Feed {
     /// Reads what [`Self::encode`] wrote.
     ///
     /// # Errors
-    /// [`Malformed`] when it is anything else: the edge takes that for no answer at all.
+    /// [`Malformed`] for any other text: the edge treats it as a failed poll.
     pub fn decode(text: &str) -> Result<Self, Malformed> {
         let mut lines = Reader::of("feed", text);
         if lines.line("version")? != TELL {

@@ -1,4 +1,4 @@
-//! What the authorizer hands out beside an allow.
+//! The grant: the part of an allow that the edge may use again.
 
 use crate::lines::{Malformed, Reader, Unfit, put, put_number};
 use crate::tag::Tag;
@@ -9,20 +9,20 @@ pub const FIELD: &str = "lease";
 /// The first line of a grant. A guard that knows another version keeps nothing.
 const VERSION: &str = "lease 2";
 
-/// A person has a session, themselves, a tenant and a signing key; twice that leaves room.
+/// A decision about a person rests on four things (session, person, tenant, signing key); twice that leaves room.
 const MAX_TAGS: usize = 8;
 
 /// There are eight identity headers; twice that leaves room.
 const MAX_HEADERS: usize = 16;
 
-/// Longer grants are not written and not kept: three quarters of what one slot may hold, the rest is the credential.
+/// Longer grants are neither written nor kept: three quarters of one slot; the credential takes the rest.
 const MAX_BYTES: usize = 6_144;
 
 /// The longest time that a grant may last, in milliseconds: shorter than [`WINDOW_MS`](crate::WINDOW_MS), so that
-/// the feed names whatever ended in a lease's whole life.
+/// the feed lists every invalidation in the whole life of a lease.
 pub(crate) const MAX_LIFETIME_MS: u32 = 25_000;
 
-/// An allow that may be used again.
+/// An allow that the edge may use again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// How long, in milliseconds from when the edge gets it: 1 to 25,000. Never past the token's `exp` or the
@@ -30,27 +30,27 @@ pub struct Grant {
     pub lifetime_ms: u32,
     /// How many more requests, at least 1. They are counted already by every limit of the route.
     pub uses: u32,
-    /// The route that the decision was about. A guard whose own table says another one keeps nothing.
+    /// The route of the decision. A guard whose own table names another route keeps nothing.
     pub route: String,
-    /// The policy that was decided by.
+    /// The policy behind the decision.
     pub policy: String,
-    /// The revision of the edge file that was decided by. A guard of another one keeps nothing: for a moment Envoy may
-    /// have the guard of one revision and the routes of another.
+    /// The revision of the edge file behind the decision. A guard of another revision keeps nothing: for a moment Envoy
+    /// may have the guard of one revision and the routes of another.
     pub revision: String,
-    /// The request that it was decided for: `lease_of` in the access log.
+    /// The id of the request that was checked: `lease_of` in the access log.
     pub request_id: String,
     /// What the decision rests on, one to eight.
     pub tags: Vec<Tag>,
-    /// The headers that the backend is told, in order: at least one, names in lower case.
+    /// The identity headers for the backend, in order: at least one, names in lower case.
     pub headers: Vec<(String, String)>,
-    /// What the access log tells about the decision.
+    /// The fields of the access log that describe the decision.
     pub told: Told,
 }
 
-/// What the access log tells about a decision, the same for every request that a lease serves.
+/// The fields of the access log that describe a decision; the same for every request that a lease serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
-    /// Why it was allowed.
+    /// The reason for the allow.
     pub reason: String,
     /// The person.
     pub subject: String,
@@ -61,10 +61,10 @@ pub struct Told {
 }
 
 impl Grant {
-    /// The text that goes into the field [`FIELD`].
+    /// The text for the field [`FIELD`].
     ///
     /// # Errors
-    /// [`Unfit`] when a value cannot be written or is out of its bounds: hand out no lease then.
+    /// [`Unfit`] when a value cannot be written or is out of its bounds: grant no lease then.
     pub fn encode(&self) -> Result<String, Unfit> {
         let unfit = |field| Err(Unfit { field });
         if !(1..=MAX_LIFETIME_MS).contains(&self.lifetime_ms) {
@@ -109,7 +109,7 @@ impl Grant {
     /// Reads what [`Self::encode`] wrote.
     ///
     /// # Errors
-    /// [`Malformed`] when it is anything else: keep nothing then.
+    /// [`Malformed`] for any other text: keep nothing then.
     pub fn decode(text: &str) -> Result<Self, Malformed> {
         let mut lines = Reader::of("grant", text);
         if text.len() > MAX_BYTES {
@@ -155,7 +155,7 @@ impl Grant {
     }
 }
 
-/// Lower-case letters, digits and `-`: all that an identity header is called by. No pseudo-header is one.
+/// Whether the name consists of lower-case letters, digits and `-`, as every identity header does and no pseudo-header.
 fn is_header_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }

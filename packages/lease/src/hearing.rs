@@ -1,4 +1,4 @@
-//! What the edge has heard about what ended.
+//! Invalidations, as one worker of the edge has received them.
 
 use std::collections::BTreeMap;
 
@@ -6,33 +6,33 @@ use crate::feed::{Ended, Feed, MAX_ENDED, WINDOW_MS};
 use crate::tag::Tag;
 use crate::{Now, OnOutage};
 
-/// A lease counts while the last good answer was asked for less than so many milliseconds ago. With a source that is
-/// at most 250 ms behind and a question every 200 ms, everything that ended is dead within a second.
+/// A lease is valid while the last successful poll started less than this many milliseconds ago. With a source that lags
+/// by at most 250 ms and a poll every 200 ms, every invalidation takes effect within a second.
 pub const FRESH_MS: u64 = 600;
 
-/// The union over replicas and time: four full answers. Beyond that nothing is kept apart any more.
+/// The union over replicas and time: four full replies. With more, single tags are no longer tracked.
 const MAX_DEAD: usize = 4 * MAX_ENDED;
 
-/// What one worker knows.
+/// The invalidations that one worker knows.
 #[derive(Clone, Debug, Default)]
 pub struct Hearing {
-    /// When the last good answer was asked for, by the monotonic clock. Absent before the first: nothing counts.
+    /// When the last successful poll started, by the monotonic clock. Absent before the first: no lease is valid.
     asked_ms: Option<u64>,
-    /// Whether the last good answer let any lease live.
+    /// Whether the last good reply left any lease alive.
     open: bool,
-    /// What ended, and until when that is remembered. A lease that carries one is dead, whenever it was granted, so
-    /// it does not matter in which order grants and answers arrive, nor from which replica.
+    /// The tags that ended, and until when each is remembered. A lease that carries one is dead, whenever it was granted,
+    /// so neither the order of grants and replies matters nor the replica they come from.
     dead: BTreeMap<Tag, u64>,
-    /// A lease that was granted before is void: what ended it may never have been heard of.
+    /// A lease granted before this moment is void: its invalidation may never have arrived.
     since_ms: u64,
-    /// Until when nothing counts, because there was more than could be remembered.
+    /// Until when no lease is valid, because there was more than could be remembered.
     flooded_until: u64,
 }
 
 impl Hearing {
-    /// Takes in an answer to the question of `asked_ms`.
+    /// Takes in the reply to the poll that started at `asked_ms`.
     pub fn heard(&mut self, revision: &str, asked_ms: u64, feed: &Feed, now: Now) {
-        // An answer that was overtaken says nothing new about how fresh this is, and its tags count all the same.
+        // A reply that was overtaken does not make the state fresher, but its tags count all the same.
         let newest = self.asked_ms.is_none_or(|before| asked_ms >= before);
         if newest {
             self.asked_ms = Some(asked_ms);
@@ -53,7 +53,7 @@ impl Hearing {
         }
     }
 
-    /// Whether any lease counts now.
+    /// Whether any lease is valid now.
     #[must_use]
     pub const fn honours(&self, on_outage: OnOutage, now: Now) -> bool {
         let Some(asked_ms) = self.asked_ms else { return false };
@@ -70,7 +70,7 @@ impl Hearing {
 
     /// Whether a lease that was granted at `granted_ms` and carries `tags` ended, or may have.
     pub(crate) fn ended(&self, granted_ms: u64, mut tags: impl Iterator<Item = Tag>) -> bool {
-        // Whatever is still here counts, even past its time: too long is a full check more, too short a wrong allow.
+        // A tag that is still here counts, even past its time: too long costs a full check, too short a wrong allow.
         granted_ms < self.since_ms || (!self.dead.is_empty() && tags.any(|tag| self.dead.contains_key(&tag)))
     }
 }
@@ -90,10 +90,10 @@ mod tests {
         let mut hearing = Hearing::default();
         hearing.heard("r", 50_000, &feed(WINDOW_MS, &[]), now(50_010));
         assert!(!hearing.ended(30_000, none()));
-        // A replica that has just begun knows the last second and no more.
+        // A replica that has just started knows only the last second.
         hearing.heard("r", 50_200, &feed(1_000, &[]), now(50_210));
         assert!(hearing.ended(49_199, none()) && !hearing.ended(49_200, none()));
-        // One that knows everything answers next. Whether the two overlap is not known here.
+        // One that knows everything answers next. Whether the two overlap cannot be known here.
         hearing.heard("r", 50_400, &feed(WINDOW_MS, &[Tag(7)]), now(50_410));
         assert!(hearing.ended(49_199, none()) && !hearing.ended(50_300, none()));
         assert!(hearing.ended(50_300, [Tag(7)].into_iter()));

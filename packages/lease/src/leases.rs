@@ -1,4 +1,4 @@
-//! What this worker took out of the slots that all workers share.
+//! Leases and uses that this worker took out of the shared slots.
 
 use std::sync::Arc;
 
@@ -8,15 +8,15 @@ use crate::record::{self, Hit, Record};
 use crate::slots::{Place, Slots, Store};
 use crate::{Class, Now};
 
-/// So many leases are kept at hand by each worker, at the most. A hit on one of them asks nobody; at 2 KB each they
+/// Each worker keeps at most this many leases at hand. A hit on one of them needs no shared memory; at 2 KB each they
 /// take 2 MB.
 const AT_HAND: u32 = 1_024;
 
-/// Another worker may take uses out of the same slot at the same time. Who loses three times has it checked.
+/// Another worker may take uses out of the same slot at the same time. After three lost attempts the request is checked.
 const TRIES: usize = 3;
 
-/// A worker takes an eighth of the uses that are left, and at most so many: enough that shared memory is seldom
-/// touched, few enough that a worker which gets no more of these requests leaves the others most of them.
+/// A worker takes an eighth of the remaining uses, and at most this many: enough to touch shared memory seldom, few
+/// enough to leave the others most of them when this worker sees no more of these requests.
 const MAX_BATCH: u32 = 64;
 
 /// The leases of one listener, as one worker sees them.
@@ -24,7 +24,7 @@ const MAX_BATCH: u32 = 64;
 pub struct Leases {
     slots: Slots,
     at_hand: Vec<Option<Held>>,
-    /// What ended. Who hears for several workers gives all of them the same.
+    /// The invalidations. One that polls for several workers shares them with all.
     pub hearing: Arc<Hearing>,
 }
 
@@ -40,7 +40,7 @@ struct Held {
 pub struct Taken(Arc<[u8]>);
 
 impl Taken {
-    /// What the request is told by it. It is there for every use that was taken.
+    /// What the lease gives to the request. It is present for every use that was taken.
     #[must_use]
     pub fn hit(&self) -> Option<Hit<'_>> {
         Record::read(&self.0)?.hit()
@@ -48,14 +48,14 @@ impl Taken {
 }
 
 impl Leases {
-    /// Nothing at hand yet, out of `slots`.
+    /// A view of `slots` with nothing at hand yet.
     #[must_use]
     pub fn new(slots: Slots) -> Self {
         let at_hand = std::iter::repeat_with(|| None).take(slots.count().min(AT_HAND) as usize).collect();
         Self { slots, at_hand, hearing: Arc::default() }
     }
 
-    /// Changes the key of the slots: leases under another one are not found any more.
+    /// Changes the key of the slots: leases stored under the old one can no longer be found.
     pub fn set_key(&mut self, key: [u64; 2]) {
         self.slots.set_key(key);
     }
@@ -72,7 +72,7 @@ impl Leases {
             return None;
         }
         let place = self.slots.place(class, offer);
-        // Its place here is picked by other bits than its places there, so that two leases seldom share both.
+        // Other bits pick the place here than the places there, so two leases seldom share both.
         let at = usize::try_from((place.hash >> 16) % (self.at_hand.len().max(1) as u64)).ok()?;
         let usable = |held: &Held| {
             held.uses > 0

@@ -1,16 +1,16 @@
-//! Leases: decisions that the edge may use again, for a short time, for exactly this credential on exactly this
-//! policy, and that die everywhere within a second when what they rest on ends.
+//! Leases: decisions that the edge may use again, for a short time, for exactly one credential under exactly one
+//! policy. They die everywhere within a second when a thing that they rest on ends.
 //!
 //! ```text
 //! tag        one thing that a decision rests on (a session, a person, a tenant, a key), as 64 bits
-//! grant      what the authorizer hands out beside an allow
-//! feed       what the edge asks about and is told: what ended
+//! grant      the part of an allow that the edge may use again
+//! feed       the poll of the edge and the reply: invalidations
 //! offer      which credential a request offers, if exactly one
 //! record     a lease as bytes
-//! hearing    what the edge has heard, and what dies by it
+//! hearing    invalidations as a worker has received them
 //! slots      slots in shared memory, and how a lease gets into one
-//! leases     what a worker took out of them
-//! spent      what leases served, until the authorizer has counted it
+//! leases     leases and uses that a worker took out of them
+//! spent      requests that leases served and the authorizer has not counted yet
 //! ```
 //!
 //! Pure: no clock, no host, no I/O. The authorizer writes grants and feeds, the guard reads them, and both use the
@@ -39,18 +39,18 @@ pub use slots::{Slots, Store};
 pub use spent::Ledger;
 pub use tag::{Kind, Tag};
 
-/// One moment by two clocks, in milliseconds.
+/// One moment, by two clocks, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
-    /// Since the Unix epoch. May be set, forwards and back.
+    /// Since the Unix epoch. It can be set, forwards and back.
     pub wall_ms: u64,
-    /// Since some moment that is the same for every worker of one process. Never goes back.
+    /// Since a moment that all workers of one process share. It never goes back.
     pub monotonic_ms: u64,
 }
 
 impl Now {
-    /// This moment moved to `monotonic_ms`, as if nobody had set the wall clock since. Who reads both clocks only now
-    /// and then, and one of them each time, hears of a wall clock that was set when they are read again.
+    /// This moment moved to `monotonic_ms`, assuming that the wall clock was not set in between. A caller that reads the
+    /// wall clock only now and then notices a changed one at the next reading.
     #[must_use]
     pub const fn at(self, monotonic_ms: u64) -> Self {
         let passed = monotonic_ms.saturating_sub(self.monotonic_ms);
@@ -58,25 +58,25 @@ impl Now {
     }
 }
 
-/// Which decisions may stand in for each other: those of one policy, for one audience, under the same limits. A
-/// lease never serves another class than it was granted in.
+/// Decisions that may stand in for each other: of one policy, for one audience, under the same limits. A lease never
+/// serves another class than its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Class {
     /// Position in the guard's configuration.
     pub id: u32,
-    /// How long a lease lasts at most, in milliseconds, whatever a grant says.
+    /// The longest life of a lease, in milliseconds, whatever a grant says.
     pub lifetime_ms: u32,
-    /// How many requests a lease serves at most, whatever a grant says.
+    /// The most requests that a lease serves, whatever a grant says.
     pub uses: u32,
-    /// What becomes of leases while nobody tells what ended.
+    /// What happens to leases while no poll succeeds.
     pub on_outage: OnOutage,
 }
 
-/// What becomes of leases while nobody tells what ended.
+/// What happens to leases while no poll succeeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnOutage {
-    /// None counts.
+    /// They are invalid.
     Deny,
-    /// They live out the time that they were granted for.
+    /// They live out their time.
     Lease,
 }

@@ -2,7 +2,7 @@
 
 use std::str::{FromStr, Split};
 
-/// A text is not what it should be. Whoever reads it does without the lease, or takes the feed for lost.
+/// A text that cannot be read. The reader does without the lease, or treats the feed as lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a {what} of this version: {field} is missing or wrong")]
 pub struct Malformed {
@@ -10,8 +10,8 @@ pub struct Malformed {
     pub(crate) field: &'static str,
 }
 
-/// A value cannot be written: it has a line break or is too long. There is no lease then, and every request is
-/// checked.
+/// A value that cannot be written: it contains a line break or is too long. No lease is granted then, and every request
+/// is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} has a line break, is empty, or is too long or too many")]
 pub struct Unfit {
@@ -40,13 +40,13 @@ impl<'a> Reader<'a> {
         self.line(field)?.parse().map_err(|_| self.malformed(field))
     }
 
-    /// How many things follow.
+    /// The number of items that follow.
     pub(crate) fn count(&mut self, field: &'static str, most: usize) -> Result<usize, Malformed> {
         let count = self.number(field)?;
         if count <= most { Ok(count) } else { Err(self.malformed(field)) }
     }
 
-    /// The text ends with a line break, and nothing is behind it.
+    /// Checks that the text ends here, with a line break.
     pub(crate) fn finish(mut self) -> Result<(), Malformed> {
         match (self.lines.next(), self.lines.next()) {
             (Some(""), None) => Ok(()),

@@ -1,7 +1,7 @@
 //! Which credential a request offers, if it offers exactly one.
 //!
-//! The authorizer's own rules about lines, kinds and names that disagree are richer. Whatever is not the plain case
-//! here has no lease and is checked in full.
+//! The authorizer has richer rules for lines, kinds and names that disagree. Here only the plain case can have a lease;
+//! every other request is checked in full.
 
 /// The credentials that a listener knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -10,9 +10,9 @@ pub struct Names {
     pub cookie: Vec<u8>,
     /// Whether `Authorization: Bearer` counts too.
     pub bearer: bool,
-    /// Headers with other credentials (API keys), lower case: a request with one has no lease.
+    /// Headers with other credentials (API keys), in lower case: a request with one of them has no lease.
     pub other_headers: Vec<Vec<u8>>,
-    /// Cookies with other credentials (sessions of the legacy): a request with one has no lease.
+    /// Cookies with other credentials (legacy sessions): a request with one of them has no lease.
     pub other_cookies: Vec<Vec<u8>>,
 }
 
@@ -63,7 +63,7 @@ impl Names {
         gathered.odd |= place.replace(value).is_some();
     }
 
-    /// The one credential, after all headers were seen.
+    /// The one credential, once all headers have been read.
     #[must_use]
     pub fn offer<'a>(&self, gathered: &Gathered<'a>) -> Option<Offer<'a>> {
         if gathered.odd {

@@ -1,25 +1,25 @@
-//! A lease as bytes: what stands in a slot.
+//! A lease as bytes, as a slot stores it.
 //!
 //! ```text
 //! class u32 │ kind u8 │ granted, wall u64 │ granted, monotonic u64 │ lifetime u32 │ uses u32 │
 //! credential │ count u8 × tag u64 │ request id, reason, subject, session, tenant │ count u8 × (name, value)
 //! ```
 //!
-//! Numbers are little-endian; everything else is its length (u16) and its bytes. A slot is shared memory of our own
-//! making, but it is read as if a stranger had written it: what does not fit is no lease.
+//! Numbers are little-endian; everything else is its length (u16) and its bytes. A slot is our own
+//! shared memory, yet it is read as untrusted input: bytes that do not fit are not a lease.
 
 use crate::Now;
 use crate::grant::{Grant, Told};
 use crate::offer::Offer;
 use crate::tag::Tag;
 
-/// A longer lease is not kept: the largest grant and a credential of 2 KiB.
+/// The longest record that is kept: the largest grant and a credential of 2 KiB.
 pub(crate) const MAX_BYTES: usize = 8_192;
 
-/// Where the uses stand.
+/// The offset of the uses.
 const USES_AT: usize = 25;
 
-/// Writes a lease. `None` when something is too long.
+/// Writes a lease. `None` when a part is too long.
 pub(crate) fn write(
     class: u32,
     offer: Offer<'_>,
@@ -58,7 +58,7 @@ fn put(out: &mut Vec<u8>, bytes: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// The beginning of a record: whose it is, how long, how often, and what it rests on.
+/// The beginning of a record: its credential, life, uses and tags.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Record<'a> {
     class: u32,
@@ -92,8 +92,8 @@ impl<'a> Record<'a> {
         self.class == class && self.kind == offer.kind() && self.credential == offer.bytes()
     }
 
-    /// Whether it is within its life by both clocks. A clock before the grant was set back, and then nothing is
-    /// known about how long ago that was.
+    /// Whether the lease is alive by both clocks. A clock that shows a time before the grant was set back, so the age of
+    /// the lease is unknown.
     #[inline]
     pub(crate) const fn lives(&self, now: Now) -> bool {
         let lifetime = self.lifetime_ms as u64;
@@ -106,7 +106,7 @@ impl<'a> Record<'a> {
         self.monotonic_ms
     }
 
-    /// When its life is over, by the monotonic clock.
+    /// When the lease expires, by the monotonic clock.
     pub(crate) const fn end(&self) -> u64 {
         self.monotonic_ms.saturating_add(self.lifetime_ms as u64)
     }
@@ -115,7 +115,7 @@ impl<'a> Record<'a> {
         self.tags.iter().map(|bytes| Tag(u64::from_le_bytes(*bytes)))
     }
 
-    /// What the request is told by it.
+    /// What the lease gives to a request.
     pub(crate) fn hit(&self) -> Option<Hit<'a>> {
         let mut cursor = Cursor(self.rest);
         let request_id = cursor.text()?;
@@ -123,7 +123,7 @@ impl<'a> Record<'a> {
         let (session, tenant) = (cursor.text()?, cursor.text()?);
         let [count] = cursor.array()?;
         let headers = Headers { left: count, cursor };
-        // Half of the headers would be somebody else.
+        // A part of the headers would describe another caller.
         let mut whole = headers.clone();
         let mut read = 0;
         while whole.next().is_some() {
@@ -140,7 +140,7 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Changes how many uses are left. `None` when `bytes` is no record.
+/// Sets the remaining uses. `None` when `bytes` is not a record.
 pub(crate) fn set_uses(bytes: &mut [u8], uses: u32) -> Option<()> {
     bytes.get_mut(USES_AT..USES_AT + 4)?.copy_from_slice(&uses.to_le_bytes());
     Some(())
@@ -149,9 +149,9 @@ pub(crate) fn set_uses(bytes: &mut [u8], uses: u32) -> Option<()> {
 /// A request that a lease serves.
 #[derive(Clone, Debug)]
 pub struct Hit<'a> {
-    /// The request that was checked.
+    /// The id of the request that was checked.
     pub request_id: &'a [u8],
-    /// Why it was allowed.
+    /// The reason for the allow.
     pub reason: &'a [u8],
     /// The person.
     pub subject: &'a [u8],
@@ -159,7 +159,7 @@ pub struct Hit<'a> {
     pub session: &'a [u8],
     /// Their tenant.
     pub tenant: &'a [u8],
-    /// What the backend is told, in order.
+    /// The identity headers for the backend, in order.
     pub headers: Headers<'a>,
 }
 

@@ -1,5 +1,5 @@
-//! SipHash-1-3 (Aumasson and Bernstein, 2012): a keyed hash, so that nobody outside can choose whose place a lease
-//! takes. It only picks places; whose lease it is, is compared byte for byte.
+//! SipHash-1-3 (Aumasson and Bernstein, 2012): a keyed hash, so that a client cannot choose which slot its
+//! lease takes. It only picks slots; the credential is compared byte for byte.
 
 #[derive(Clone, Copy)]
 struct State([u64; 4]);
@@ -43,7 +43,7 @@ pub(crate) fn hash(key: [u64; 2], bytes: &[u8]) -> u64 {
     for (to, from) in last.iter_mut().zip(rest) {
         *to = *from;
     }
-    // The length's lowest byte stands in the last word's highest one.
+    // The length's lowest byte goes into the last word's highest byte.
     #[expect(clippy::cast_possible_truncation, reason = "as the algorithm says")]
     let length = bytes.len() as u8;
     state = state.with(u64::from_le_bytes(last) | (u64::from(length) << 56));

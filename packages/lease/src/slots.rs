@@ -7,55 +7,54 @@ use crate::{Class, Now, sip};
 
 /// Slots that all workers of a listener share.
 pub trait Store {
-    /// What stands in a slot, with its version; `None` when nothing ever did, or it cannot be read.
+    /// A slot's bytes and their version; `None` when the slot was never written or cannot be read.
     fn read(&mut self, slot: u32) -> Option<(Vec<u8>, u32)>;
 
-    /// Puts `bytes` into a slot, if its version still is `version`; whatever is there if that is `None`. `false` when
-    /// it was not done.
+    /// Writes `bytes` into a slot if its version is still `version`, or unconditionally when that is `None`. `false` when
+    /// nothing was written.
     fn write(&mut self, slot: u32, bytes: &[u8], version: Option<u32>) -> bool;
 }
 
-/// How many slots there are, and the key under which they are picked. Both are the same for whoever keeps leases and
-/// whoever takes them.
+/// The number of slots and the key that picks them. The keeper and the guard must use the same values.
 #[derive(Clone, Copy, Debug)]
 pub struct Slots {
     count: u32,
     key: [u64; 2],
 }
 
-/// Where a lease may stand.
+/// The places where a lease may be stored.
 pub(crate) struct Place {
     /// Its two slots.
     pub(crate) slots: [u32; 2],
-    /// What picked them.
+    /// The hash that picked them.
     pub(crate) hash: u64,
 }
 
 impl Slots {
-    /// `count` slots, two at the least, picked under `key`.
+    /// `count` slots, at least two, picked under `key`.
     #[must_use]
     pub fn new(count: u32, key: [u64; 2]) -> Self {
         Self { count: count.max(2), key }
     }
 
-    /// Changes the key: leases under another one are not found any more.
+    /// Changes the key: leases stored under the old one can no longer be found.
     pub fn set_key(&mut self, key: [u64; 2]) {
         self.key = key;
     }
 
-    /// How many there are.
+    /// The number of slots.
     #[must_use]
     pub const fn count(self) -> u32 {
         self.count
     }
 
-    /// Keeps a grant for `offer` in `class`. What does not fit is not kept.
+    /// Keeps a grant for `offer` in `class`. A grant that does not fit is dropped.
     pub fn keep(&self, store: &mut impl Store, class: Class, offer: Offer<'_>, grant: &Grant, now: Now) {
         let lifetime_ms = grant.lifetime_ms.min(class.lifetime_ms);
         let uses = grant.uses.min(class.uses);
         let Some(bytes) = record::write(class.id, offer, grant, lifetime_ms, uses, now) else { return };
         let place = self.place(class, offer);
-        // Its own slot first; else an empty one, one whose lease is over, or the one that is over sooner.
+        // The slot it already has; otherwise an empty one, an expired one, or the one that expires sooner.
         let [first, second] = place.slots.map(|slot| (slot, store.read(slot)));
         let worth = |(_, found): &(u32, Option<(Vec<u8>, u32)>)| {
             let record = found.as_ref().and_then(|(bytes, _)| Record::read(bytes));
@@ -75,7 +74,7 @@ impl Slots {
         };
         let second_is_better = own(&second) || (!own(&first) && worth(&second) < worth(&first));
         let (slot, found) = if second_is_better { second } else { first };
-        // If somebody was faster, theirs is as good.
+        // If another worker was faster, its lease is as good.
         store.write(slot, &bytes, found.map(|(_, version)| version));
     }
 
@@ -85,7 +84,7 @@ impl Slots {
         let hash = sip::hash([k0 ^ salt, k1], offer.bytes());
         let slots = u64::from(self.count);
         let first = hash % slots;
-        // Never the same twice: the second is another one, by the other half of the hash.
+        // The second slot comes from the other half of the hash and always differs from the first.
         let second = (first + 1 + (hash >> 32) % (slots - 1)) % slots;
         let narrow = |slot: u64| u32::try_from(slot).unwrap_or(0);
         Place { slots: [narrow(first), narrow(second)], hash }

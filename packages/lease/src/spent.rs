@@ -1,8 +1,8 @@
-//! What leases served, until the authorizer has counted it.
+//! Requests that leases served and the authorizer has not counted yet.
 
 use crate::feed::Spent;
 
-/// Requests by route. As many counters as there are leasable routes: no client can add one.
+/// Requests by route. There is one counter per leasable route, so a client cannot add one.
 #[derive(Clone, Debug)]
 pub struct Ledger {
     routes: Vec<(String, String)>,
@@ -26,7 +26,7 @@ impl Ledger {
         }
     }
 
-    /// What the next question reports: everything that no answered question did.
+    /// The counts for the next poll: all that no successful poll has reported.
     pub fn report(&mut self) -> Vec<Spent> {
         self.lost();
         std::mem::swap(&mut self.waiting, &mut self.reported);
@@ -39,12 +39,12 @@ impl Ledger {
         .collect()
     }
 
-    /// The question was answered: what it reported is counted.
+    /// The poll succeeded: its counts have arrived.
     pub fn answered(&mut self) {
         self.reported.fill(0);
     }
 
-    /// The question was not answered: what it reported is reported again.
+    /// The poll failed: the next one reports its counts again.
     pub fn lost(&mut self) {
         for (waiting, reported) in self.waiting.iter_mut().zip(&mut self.reported) {
             *waiting = waiting.saturating_add(std::mem::take(reported));

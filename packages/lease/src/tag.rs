@@ -1,15 +1,15 @@
-//! What a decision rests on.
+//! Tags: the things that a decision rests on.
 
 use std::fmt;
 
-/// One thing that a decision rests on, as 64 bits: what the feed names when the thing ends.
+/// One thing that a decision rests on, as 64 bits. The feed lists it when the thing ends.
 ///
-/// A tag is a plain hash (FNV-1a) and no secret. Two things that share one by chance cost full checks when one of
-/// them ends, and nothing else: a tag can only end leases, never make one.
+/// A tag is a plain hash (FNV-1a), not a secret. When two things share a tag by chance, the end of one costs the other
+/// full checks and nothing else: a tag can end leases, never create one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tag(pub u64);
 
-/// What kind of thing a tag stands for. A session and a person with the same id have different tags.
+/// The kind of thing behind a tag. A session and a person with the same id have different tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
@@ -19,13 +19,12 @@ pub enum Kind {
     Subject = 2,
     /// A tenant, by its id.
     Tenant = 3,
-    /// A key that tokens are signed with, by issuer and `kid`, joined by a zero byte.
+    /// A key that signs tokens, by issuer and `kid`, joined by a zero byte.
     Key = 4,
 }
 
 impl Tag {
-    /// The tag of a thing, by its id in the one form that both sides write it in: a UUID with hyphens in lower
-    /// case.
+    /// The tag of a thing, from its id in the one spelling that both sides use: a UUID with hyphens, in lower case.
     #[must_use]
     pub fn of(kind: Kind, id: &[u8]) -> Self {
         let start = (0xcbf2_9ce4_8422_2325 ^ u64::from(kind as u8)).wrapping_mul(PRIME);
@@ -60,7 +59,7 @@ mod tests {
             assert!(!tags[..index].contains(tag));
             assert_eq!(Tag::parse(&tag.to_string()), Some(*tag));
         }
-        // Edge and authorizer may be of two versions for a while.
+        // Edge and authorizer may run two versions for a while.
         assert_eq!(Tag::of(Kind::Session, b"").to_string(), "af63bc4c8601b62c");
     }
 }
