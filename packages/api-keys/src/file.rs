@@ -19,7 +19,7 @@ pub enum FileError {
     Io {
         /// Which file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// A line makes no sense.
@@ -71,7 +71,7 @@ pub fn update<T>(path: &Path, change: impl FnOnce(&mut Vec<Record>) -> T) -> Res
         content.push(b'\n');
     }
     let next = beside(path, ".next");
-    // Left behind by a change that was cut short; whoever holds the lock may take it away.
+    // Left behind by an interrupted change; the holder of the lock may remove it.
     let _ = std::fs::remove_file(&next);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next).map_err(failed)?;
     file.write_all(&content).and_then(|()| file.sync_all()).map_err(failed)?;

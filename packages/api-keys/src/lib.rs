@@ -2,7 +2,7 @@
 //!
 //! * [`text`]: what the client holds, `ck_<id>_<secret>`. Shown once, when it is made, and stored nowhere.
 //! * [`record`]: what the edge holds instead, a hash and what the key is good for.
-//! * [`table`]: every record of a file, found by key id in one look.
+//! * [`table`]: every record of a file, found by key id in one lookup.
 //! * [`file`](mod@file): writing that file so that a reader sees the old one or the new one, never half of one.
 //!
 //! ## Why a plain SHA-256 and not argon2
@@ -10,7 +10,7 @@
 //! Slow hashes protect passwords, because people choose passwords from a small set that an attacker can walk
 //! through. The secret of a key is 256 bits from the system's random source: walking through half of 2^256 is
 //! out of reach at any speed, so slowness would protect nothing, and would hand everybody who sends made-up
-//! keys a way to burn 64 MiB and 20 ms of the edge per request. What is hashed is the whole text, id included,
+//! keys a way to burn 64 MiB and 20 ms of the edge per request. The hash covers the whole text, id included,
 //! so a record cannot be moved under another id.
 
 pub mod file;

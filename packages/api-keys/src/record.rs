@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::{KeyHash, KeyId};
 
-/// What is stored of one key.
+/// The record of one key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
@@ -22,7 +22,7 @@ pub struct Record {
     pub client: ClientName,
     /// For which tenant the client acts.
     pub tenant: TenantId,
-    /// How much it may do; absent is less than any role that a policy can ask for.
+    /// Its role; an absent role is lower than any that a policy can require.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
     /// What it may do.
@@ -30,10 +30,10 @@ pub struct Record {
     pub scopes: Vec<String>,
     /// When it was made, in seconds since 1970.
     pub created: u64,
-    /// The first second in which it is no longer good; absent for a key that stays good until it is revoked.
+    /// The first second in which it has expired; absent for a key that is valid until it is revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<u64>,
-    /// When it was revoked. Whatever the time says: a revoked key is dead at once.
+    /// When it was revoked. A revoked key is dead at once, even if this time lies in the future.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked: Option<u64>,
 }

@@ -11,7 +11,7 @@ use identity::Client;
 use crate::record::Record;
 use crate::text::{ApiKey, KeyHash, KeyId};
 
-/// Why a well-written key is not believed.
+/// Why a well-formed key is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyFault {
     /// No key has this id.
@@ -25,7 +25,7 @@ pub enum KeyFault {
 }
 
 /// One key, found by its id. It fills one line of the processor's cache and begins at its beginning: in a table too large
-/// for that cache a look waits for memory once.
+/// for that cache a lookup waits for memory once.
 #[derive(Debug)]
 #[repr(align(64))]
 struct Entry {
@@ -59,7 +59,7 @@ impl PartialEq for Entry {
 
 impl Eq for Entry {}
 
-/// The keys of a file. Looking one up is one hash, one look and one comparison, with ten keys and with a hundred
+/// The keys of a file. A lookup is one hash, one probe and one comparison, with ten keys and with a hundred
 /// thousand; what the many cost more is the way to memory, once ([`Entry`]).
 #[derive(Debug, Default)]
 pub struct Table {
@@ -70,7 +70,7 @@ impl Table {
     /// Reads the content of a key file. An empty file has no keys; empty lines do not count.
     ///
     /// # Errors
-    /// A sentence with the line and what is wrong with it; then nothing of the content counts.
+    /// A sentence with the line and its fault; the whole content is refused then.
     pub fn parse(content: &[u8]) -> Result<Self, String> {
         let mut entries = HashSet::new();
         // Most clients have a key or two; equal holders share one value.
@@ -99,10 +99,10 @@ impl Table {
     /// Whom `key` speaks for at `now`. `expires` is exact, without leeway: both clocks are the edge's own.
     ///
     /// # Errors
-    /// [`KeyFault`]. Whether a key was revoked or expired is said only about a key whose secret is right.
+    /// [`KeyFault`]. A key is reported as revoked or expired only when its secret is right.
     pub fn holder(&self, key: &ApiKey<'_>, now: UnixTime) -> Result<&Arc<Client>, KeyFault> {
         // In this order the memory is on its way while the hash is computed. An unknown id costs a hash all the same:
-        // how long a refusal takes does not tell which ids there are.
+        // the time of a refusal does not reveal which ids exist.
         let entry = self.entries.get(&key.id());
         let hash = key.hash();
         let entry = entry.ok_or(KeyFault::Unknown)?;
@@ -124,7 +124,7 @@ impl Table {
         self.entries.len()
     }
 
-    /// Whether there is none.
+    /// Whether the table is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -141,7 +141,7 @@ pub(crate) fn for_each(
             continue;
         }
         let number = index + 1;
-        // The library's message can quote the line; the place is enough, and a hash is nobody's business.
+        // The library's message can quote the line; the place is enough, and a hash must not be shown.
         let record = serde_json::from_slice(line)
             .map_err(|e| format!("line {number} is not the record of a key (column {})", e.column()))?;
         one(number, record)?;

@@ -22,11 +22,11 @@ const HASH_BYTES: usize = 32;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyId([u8; ID_BYTES]);
 
-/// What is stored of a key: SHA-256 of its whole text.
+/// The stored form of a key: SHA-256 of its whole text.
 #[derive(Clone, Copy)]
 pub struct KeyHash([u8; HASH_BYTES]);
 
-/// Not the text of a key. Says nothing about what was sent.
+/// The text is not a key. The message does not repeat it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an API key: it is written `ck_`, 16 hexadecimal digits, `_`, 64 hexadecimal digits")]
 pub struct MalformedKey;
@@ -36,7 +36,7 @@ pub struct MalformedKey;
 #[error("the system gave no random numbers")]
 pub struct NoRandomness;
 
-/// A key that somebody sent, in the one spelling that keys have. Nobody has looked yet whether it is one of ours.
+/// A well-formed key from a request. It has not been looked up yet.
 pub struct ApiKey<'t> {
     id: KeyId,
     text: &'t [u8],

@@ -1,7 +1,7 @@
 //! Time as a dependency.
 //!
 //! A decision that depends on the time takes the time as an argument ([`UnixTime`]); a component that lives
-//! for long holds a [`Clock`] and asks it. Nothing else in this workspace reads the wall clock (clippy bans
+//! for long holds a [`Clock`] and reads it. Nothing else in this workspace reads the wall clock (clippy bans
 //! `SystemTime::now`), so every expiry can be tested on the exact second.
 //!
 //! ```

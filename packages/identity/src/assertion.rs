@@ -1,4 +1,4 @@
-//! The signed identity: a JWT (RFC 7519) with an Ed25519 signature (RFC 8037) that says who is calling, made
+//! The signed identity: a JWT (RFC 7519) with an Ed25519 signature (RFC 8037) that names the caller, made
 //! for one audience, valid for a minute.
 //!
 //! The edge signs one for every authenticated request (`iss` = the edge's name, `aud` = the backend, or all
@@ -146,7 +146,7 @@ pub fn key_id(jwk: &Jwk) -> Result<String, String> {
         .map_err(|e| format!("it has no thumbprint ({e})"))
 }
 
-/// Why an assertion was not believed. A value, not a failure: whoever sent it is simply not who they say.
+/// Why an assertion was refused. A value, not a failure: the sender has not proved its identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
     /// Not a compact JWT with the right header, or longer than [`MAX_BYTES`].
@@ -179,13 +179,13 @@ struct TrustedKey {
 /// For whom an issuer's word counts.
 #[derive(Clone)]
 enum SpeaksFor {
-    /// The edge says who anybody is.
+    /// The edge, which names any caller.
     Anybody,
-    /// A service says who it is, and nothing about anybody else.
+    /// A service, which names itself and no other caller.
     Itself(ServiceName),
 }
 
-/// Believes identities that trusted issuers made for one audience.
+/// Verifies identities that trusted issuers made for one audience.
 pub struct Verifier {
     audience: String,
     keys: Vec<TrustedKey>,
@@ -200,7 +200,7 @@ impl fmt::Debug for Verifier {
 }
 
 impl Verifier {
-    /// A verifier for `audience` that trusts nobody yet.
+    /// A verifier for `audience` that trusts no issuer yet.
     #[must_use]
     pub fn new(audience: &str) -> Self {
         let mut validation = Validation::new(Algorithm::EdDSA);
@@ -243,7 +243,7 @@ impl Verifier {
         Ok(self)
     }
 
-    /// Whom `assertion` speaks for, if it is to be believed at `now`.
+    /// The caller that `assertion` names, if it is valid at `now`.
     ///
     /// # Errors
     /// [`Rejected`] with the first reason found.
@@ -278,7 +278,7 @@ impl Verifier {
         let caller = caller(claims)?;
         match (&trusted.speaks_for, &caller) {
             (SpeaksFor::Anybody, _) => Ok(caller),
-            // For whom a service may act is not its own to say: that takes a service token.
+            // A service cannot choose the tenant that it acts for: that takes a service token.
             (SpeaksFor::Itself(name), Caller::Service(Service { name: service, tenant: None }))
                 if name == service =>
             {

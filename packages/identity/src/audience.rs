@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// More names than this are no audience but a broadcast; they are refused unread.
 const MAX_NAMES: usize = 32;
 
-/// The names that an identity is made for: one backend, or all those that a route deals its requests to. Each
+/// The audience of an identity: one backend, or all backends among which a route shares its requests. Each
 /// accepts it when its own name is among them.
 ///
 /// One name is a string on the wire, several are an array, as RFC 7519 has it.

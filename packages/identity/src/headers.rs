@@ -7,7 +7,7 @@
 pub const REQUEST_ID: &str = "x-request-id";
 /// `1` on everything that came through the edge.
 pub const GATEWAY: &str = "x-madome-gw";
-/// `1` on a public route: nobody was authenticated, whatever cookies the request carries.
+/// `1` on a public route: no caller was authenticated, whatever cookies the request carries.
 pub const PUBLIC: &str = "x-madome-public";
 /// Subject: the person's UUID, or the name of a service.
 pub const SUBJECT: &str = "x-madome-auth-sub";
@@ -21,8 +21,8 @@ pub const ROLE: &str = "x-madome-auth-role";
 pub const TENANT: &str = "x-tenant-id";
 /// The signed identity, see [`crate::assertion`].
 pub const IDENTITY: &str = "x-madome-identity";
-/// Names the route of a copied request. Envoy writes it on the copy for the comparator alone, over whatever was
-/// there; the comparator takes it off again, so no backend sees it.
+/// Names the route of a copied request. Envoy writes it on the copy for the comparator alone, over any
+/// existing value; the comparator removes it, so no backend sees it.
 pub const SHADOW_ROUTE: &str = "x-madome-shadow-route";
 
 /// Every header of this module but the request id, which is settled instead of reserved, and the

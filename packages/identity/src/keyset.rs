@@ -13,18 +13,18 @@ pub enum KeyFileError {
     Unreadable {
         /// Which file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A private key that other users can read, or that is no key by its size.
+    /// A private key that other users can read, or whose size no key has.
     #[error(transparent)]
     Exposed(SecretFileError),
-    /// The file is not what its name says.
+    /// The content does not match the name of the file.
     #[error("{path}: {what}; remove the file and run `cutover keys` to make a new one")]
     Unusable {
         /// Which file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         what: String,
     },
 }
@@ -54,10 +54,10 @@ pub fn read_public(path: &Path) -> Result<Vec<Jwk>, KeyFileError> {
     public_keys(&bytes).map_err(|what| KeyFileError::Unusable { path: path.to_owned(), what })
 }
 
-/// The keys of a JWK set given as JSON; see [`read_public`] for what is refused.
+/// The keys of a JWK set given as JSON; [`read_public`] lists what is refused.
 ///
 /// # Errors
-/// A sentence that says what is wrong.
+/// A sentence that names the fault.
 pub fn public_keys(json: &[u8]) -> Result<Vec<Jwk>, String> {
     use jsonwebtoken::jwk::{AlgorithmParameters, KeyOperations, PublicKeyUse};
 

@@ -3,7 +3,7 @@
 //! * [`headers`]: the names of the headers that carry identity behind the edge. No other crate spells them.
 //! * [`principal`]: [`Person`], [`Caller`] and their parts.
 //! * [`assertion`]: the signed identity (`x-madome-identity`), a JWT that lives for a minute and names the
-//!   backend that it is for. [`assertion::Signer`] makes one, [`assertion::Verifier`] believes one.
+//!   backend that it is for. [`assertion::Signer`] makes one, [`assertion::Verifier`] verifies one.
 //! * [`service_token`]: what a service shows on the service listener, issued by the auth service.
 //! * [`keyset`]: key files on disk.
 //!

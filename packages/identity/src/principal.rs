@@ -116,7 +116,7 @@ pub struct Person {
 }
 
 /// The name of a client: a program of a customer that holds API keys. Written as a [`ServiceName`] is, but never
-/// like a UUID: a backend that reads only `x-madome-auth-sub` must not take a program for a person.
+/// like a UUID: a backend that reads only `x-madome-auth-sub` must not mistake a program for a person.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ClientName(String);
@@ -164,7 +164,7 @@ pub struct Client {
     pub name: ClientName,
     /// For whom.
     pub tenant: TenantId,
-    /// How much it may do; absent is less than any role that a policy can ask for.
+    /// Its role; an absent role is lower than any that a policy can require.
     pub role: Option<Role>,
     /// What it may do, without duplicates.
     pub scopes: Vec<String>,
@@ -202,7 +202,7 @@ impl fmt::Display for Service {
     }
 }
 
-/// Whoever a request acts for, once that is proved.
+/// The proved caller of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Caller {
     /// A person with a session.

@@ -21,7 +21,7 @@ use crate::principal::{ServiceName, TenantId};
 /// The `typ` of the header (RFC 9068 §2.1).
 pub const TOKEN_TYPE: &str = "at+jwt";
 
-/// The longest life that is believed: whoever loses a permission has it for this long at the most, and the edge
+/// The longest accepted life: a service that loses a permission keeps it for at most this long, and the edge
 /// file ends it earlier.
 pub const MAX_LIFETIME: Duration = Duration::from_secs(900);
 
@@ -44,7 +44,7 @@ struct Claims {
     jti: String,
 }
 
-/// What a token says, once it is believed.
+/// The claims of a verified token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceToken {
     /// Whose it is.
@@ -92,7 +92,7 @@ impl Issuer {
         Ok(Self { issuer: issuer.to_owned(), audience: audience.to_owned(), header, key })
     }
 
-    /// A token that says `token`, valid from `now` for `lifetime`, [`MAX_LIFETIME`] at the most. `id` must be
+    /// A token with the claims of `token`, valid from `now` for `lifetime`, at most [`MAX_LIFETIME`]. `id` must be
     /// unique.
     ///
     /// # Errors
@@ -122,7 +122,7 @@ impl Issuer {
     }
 }
 
-/// Believes service tokens of one issuer, for one edge.
+/// Verifies service tokens of one issuer, for one edge.
 pub struct TokenVerifier {
     issuer: String,
     audience: String,
@@ -161,7 +161,7 @@ impl TokenVerifier {
         Ok(Self { issuer: issuer.to_owned(), audience: audience.to_owned(), keys, validation })
     }
 
-    /// What `token` says, if it is to be believed at `now`.
+    /// The claims of `token`, if it is valid at `now`.
     ///
     /// # Errors
     /// [`Rejected`] with the first reason found.
@@ -197,7 +197,7 @@ impl TokenVerifier {
             return Err(Rejected::WrongTime);
         }
         let Claims { sub, client_id, id, name, permissions, tenant, .. } = claims;
-        // All four are the registered name; a token in which they differ is nobody's.
+        // All four are the registered name; a token in which they differ names no service.
         if client_id != sub || id != sub || name != sub || sub.as_str().parse::<ServiceName>().is_err() {
             return Err(Rejected::WrongClaims);
         }

@@ -7,7 +7,7 @@ use identity::assertion::{Rejected, Verifier};
 use identity::keyset::KeyFileError;
 use identity::{Caller, Service, ServiceName};
 
-/// Believes the edge about the services that call this one.
+/// Verifies which service calls this one, from the edge's signed identity.
 #[derive(Debug)]
 pub struct Callers {
     verifier: Verifier,
@@ -20,7 +20,7 @@ pub enum NotACaller {
     /// No identity, or more than one.
     #[error("not exactly one signed identity")]
     NotOne,
-    /// The identity is not to be believed.
+    /// The identity is not valid.
     #[error(transparent)]
     Rejected(#[from] Rejected),
     /// A person, or a service that is not expected here.

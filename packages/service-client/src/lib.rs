@@ -3,7 +3,7 @@
 //! * [`Tokens`] gets a service token for the service's own key (`private_key_jwt`), keeps it, and renews it before it
 //!   ends: one renewal at a time, at a moment that differs from replica to replica, and with the old token in use
 //!   while a renewal fails.
-//! * [`Callers`] says which service an incoming call is from: the edge signed it, for this service, just now.
+//! * [`Callers`] names the service behind an incoming call: the edge signed it, for this service, just now.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {

@@ -18,13 +18,13 @@ use serde::{Deserialize, Serialize};
 const ASSERTION_LIFETIME: Duration = Duration::from_secs(60);
 /// The edge is on this machine or in the next rack.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
-/// Getting a token takes some milliseconds; whoever waits for one has callers of their own.
+/// A token request takes some milliseconds; a service that waits for one has callers waiting, too.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(2);
 /// A token has under 1 KiB.
 const MAX_ANSWER_BYTES: usize = 16_384;
 /// A token that ends this soon is not handed out: the call would outlive it.
 const MARGIN: Duration = Duration::from_secs(10);
-/// After a failure nobody asks for this long, so that a struggling auth service is not asked by every caller.
+/// The pause after a failure, so that not every caller asks a struggling auth service again.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// A service, as the edge file lists it.
@@ -38,7 +38,7 @@ pub struct Account {
     pub issuer: String,
     /// The edge's service listener, without a trailing slash.
     pub edge_url: String,
-    /// The tenant that it acts for; absent when it acts for the platform. `services` in the edge file says which it may.
+    /// The tenant that it acts for; absent when it acts for the platform. `services` in the edge file lists the tenants that it may act for.
     pub tenant: Option<TenantId>,
 }
 
@@ -53,7 +53,7 @@ pub enum SetupError {
     Client(#[from] reqwest::Error),
 }
 
-/// There is no token. Asking again a moment later may help.
+/// No token could be had. A later attempt may succeed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum TokenError {
     /// The auth service could not be reached, or was too slow.
@@ -62,7 +62,7 @@ pub enum TokenError {
     /// It refused.
     #[error("no service token: the auth service answered {0}")]
     Refused(u16),
-    /// It said something else than a token.
+    /// The reply was not a token.
     #[error("no service token: the answer is not one")]
     Answer,
     /// The assertion could not be signed.
@@ -111,7 +111,7 @@ struct Inner {
     key: EncodingKey,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
-    /// Held by whoever renews.
+    /// Held by the caller that renews.
     renewing: tokio::sync::Mutex<()>,
 }
 
@@ -159,7 +159,7 @@ impl Tokens {
     /// A token that is valid for a while yet.
     ///
     /// # Errors
-    /// [`TokenError`] when there is none and none can be had.
+    /// [`TokenError`] when there is no token and none can be had.
     pub async fn token(&self) -> Result<Arc<str>, TokenError> {
         let now = self.0.clock.now();
         match self.held(now) {
@@ -177,7 +177,7 @@ impl Tokens {
             },
             None => {
                 let _one = self.0.renewing.lock().await;
-                // Somebody else may have got one in the meantime.
+                // Another caller may have renewed it meanwhile.
                 match self.held(self.0.clock.now()) {
                     Some(held) => Ok(held.token),
                     None => self.renew().await,
@@ -192,7 +192,7 @@ impl Tokens {
         state.held.clone().filter(|held| now.plus(MARGIN) < held.ends)
     }
 
-    /// Gets a token, unless that failed a moment ago. Whoever calls holds `renewing`.
+    /// Requests a token, unless that failed a moment ago. The caller holds `renewing`.
     async fn renew(&self) -> Result<Arc<str>, TokenError> {
         let now = self.0.clock.now();
         {
@@ -259,7 +259,7 @@ impl Tokens {
         if granted.token_type != "Bearer" || granted.access_token.is_empty() {
             return Err(TokenError::Answer);
         }
-        // Whatever is claimed, an hour is the longest that anything is kept.
+        // A token is kept for at most an hour, whatever life it claims.
         let life = Duration::from_secs(granted.expires_in.min(3_600));
         Ok(Held {
             token: Arc::from(granted.access_token),
