@@ -39,7 +39,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use authz_service::envoy::question::Question;
 use authz_service::envoy::service::Checks;
-use authz_service::startup::{self, Needs};
+use authz_service::startup::{self, needs::Needs};
 use bytes::Bytes;
 use clock::{ManualClock, UnixTime};
 use edge_config::Edge;

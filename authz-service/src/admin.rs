@@ -11,7 +11,6 @@
 
 mod decisions;
 pub mod health;
-pub mod metrics;
 pub mod stats;
 
 use std::sync::Arc;
@@ -25,27 +24,24 @@ use axum::routing::get;
 use clock::{Clock, UnixTime};
 
 use crate::admin::health::Readiness;
-use crate::admin::metrics::Metrics;
 use crate::authorizer::Authorizer;
-use crate::push::channel::Channel;
+use crate::observe::Observers;
 use crate::reload::Standing;
-use crate::telling::Telling;
+use crate::source::channel::Channel;
 
 /// What the admin interface looks at.
 #[derive(Clone, Debug)]
 pub struct Admin {
     /// The authorizer.
     pub authorizer: Arc<Authorizer>,
-    /// Its counts.
-    pub metrics: Arc<Metrics>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// When the process started.
     pub started: UnixTime,
     /// How the edge file is.
     pub edge_file: Arc<Standing>,
-    /// What is remembered of decisions.
-    pub telling: Arc<Telling>,
+    /// What is counted and remembered of decisions.
+    pub observers: Arc<Observers>,
     /// Set once the process is on its way out.
     pub draining: Arc<AtomicBool>,
     /// The subscription to changes; absent without one.
@@ -79,8 +75,9 @@ async fn readyz(State(admin): State<Admin>) -> Response {
 }
 
 async fn metrics_text(State(admin): State<Admin>) -> Response {
-    admin.metrics.observe(&admin);
-    match admin.metrics.text() {
+    let metrics = &admin.observers.metrics;
+    metrics.observe(&admin.authorizer, admin.readiness().ready);
+    match metrics.text() {
         Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }

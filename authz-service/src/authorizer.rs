@@ -1,36 +1,57 @@
 //! The chain of stages, from a question to a decision.
 //!
-//! Without a clock of its own: the same question at the same moment over the same sources has one decision.
+//! | step | stage | stops with |
+//! |---|---|---|
+//! | 1 | [`snapshot`](crate::snapshot): the route that Envoy matched, in Envoy's revision | 503 |
+//! | 2 | [`limit`](crate::limit): an address that is known to be over a limit | 429 |
+//! | 3 | [`credential`](crate::credential): who is calling | 401, 503 |
+//! | 4 | [`session`]: the session was not ended | 401, 503 |
+//! | 5 | [`tenant`]: the tenant is active | 403, 503 |
+//! | 6 | [`policy`]: the caller is what the policy asks for | 403 |
+//! | 7 | [`lease`](crate::lease): whether the edge may use the answer again, and how often | never |
+//! | 8 | [`limit`](crate::limit): the caller's limits, charged with the uses of the lease | 429 |
+//! | 9 | [`identity_headers`](crate::identity_headers): what the backend will know about the caller | 503 |
+//! | 10 | [`lease`](crate::lease): the grant, with those headers | never |
+//!
+//! A request that steps 3 to 6 refuse is charged to the limits by address instead of step 8. Public routes have
+//! only steps 1, 2, 8 and 9. Routes of services have no step 4 (the platform's own
+//! programs) or no steps 4 and 5 (signed requests).
+//! Each stage takes the value that only the stage before it can make, so no stage can be skipped.
+//!
+//! The authorizer has no clock of its own: the same question at the same moment over the same sources has one decision.
 
 use std::sync::Arc;
 
 use clock::UnixTime;
-use edge_config::edge::{
-    AcceptedCredential, Answer, Answers, Exposure, InternalPolicy, Policy, SessionPolicy, SignedPolicy,
-};
+use edge_config::edge::{AcceptedCredential, Exposure, InternalPolicy, Policy, SessionPolicy, SignedPolicy};
 use tokio::time::Instant;
 
-use crate::aside::Aside;
 use crate::check::CheckInput;
 use crate::credential::accept::{Credentials, Principal};
 use crate::credential::api_key::{ApiKeyCredentials, ApiKeyRing};
-use crate::credential::assertion::Assertions;
+use crate::credential::assertion::{self, Assertions};
 use crate::credential::cache::TokenCache;
 use crate::credential::issuers::IssuerKeys;
 use crate::credential::legacy::{LegacyCredentials, LegacySessions};
+use crate::credential::presented::Presented;
+use crate::credential::session::SessionCredentials;
 use crate::credential::signed::SignedRequests;
-use crate::credential::{Presented, SessionCredentials, present_service};
-use crate::decision::{AnswerKind, Decision, DenyReason, Failure, Stop};
-use crate::identity_headers::IdentityWriter;
+use crate::decision::{Decision, DenyReason};
+use crate::failure::{Failure, Stop};
+use crate::identity_headers::{HeaderEdits, IdentityWriter};
+use crate::lease::Leases;
 use crate::lease::grant::{self, Granted, Plan, Rules};
-use crate::lease::{self, Leases};
 use crate::limit::Limits;
-use crate::policy::{self, Permit, Who};
+use crate::limit::answer::Exceeded;
+use crate::policy::{self, Permit};
 use crate::session::{self, revocations::Revocations, tenant_changes::TenantChanges};
-use crate::snapshot::{Located, Route, Snapshots};
+use crate::shadow::Shadows;
+use crate::snapshot::{Located, Snapshots};
 use crate::tenant::{self, Tenants};
+use crate::verdict::{Verdict, last_words};
+use crate::who::Who;
 
-/// Everything that a decision asks.
+/// Everything that a decision depends on.
 #[derive(Debug)]
 pub struct Authorizer {
     /// The edge file.
@@ -61,199 +82,26 @@ pub struct Authorizer {
     pub leases: Leases,
 }
 
-/// A decision with all that its answer and its telling need.
-#[derive(Clone, Debug)]
-pub struct Verdict {
-    /// What was decided.
-    pub decision: Decision,
-    /// The route, when it is known.
-    pub route: Option<Arc<Route>>,
-    /// Whom the request was for, as far as that was proved before the decision fell.
-    pub who: Who,
-    /// The words for a refusal.
-    pub answers: Arc<Answers>,
-    /// What was noticed beside the decision.
-    pub aside: Aside,
-    /// How an allow may be used again, if it may.
-    pub lease: Option<Granted>,
-}
-
-impl Verdict {
-    /// A failure before anything is known about the route.
-    #[must_use]
-    pub fn failed(failure: Failure, answers: Arc<Answers>) -> Self {
-        Self {
-            decision: Decision::Fail(failure),
-            route: None,
-            who: Who::Anyone,
-            answers,
-            aside: Aside::default(),
-            lease: None,
-        }
-    }
-
-    /// The person that was proved, if it is one.
-    #[must_use]
-    pub fn person(&self) -> Option<&identity::Person> {
-        match &self.who {
-            Who::Person(person) => Some(person),
-            Who::Anyone | Who::Service(_) | Who::Client(_) => None,
-        }
-    }
-
-    /// What a refused caller is told; `None` for an allow.
-    #[must_use]
-    pub fn answer(&self) -> Option<(AnswerKind, &Answer)> {
-        let kind = match &self.decision {
-            Decision::Allow(_) => return None,
-            Decision::Deny(reason) => reason.answer(),
-            Decision::Fail(_) => AnswerKind::Unavailable,
-        };
-        let answer = match kind {
-            AnswerKind::Unauthenticated => &self.answers.unauthenticated,
-            AnswerKind::Forbidden => &self.answers.forbidden,
-            AnswerKind::NotFound => &self.answers.not_found,
-            AnswerKind::TooManyRequests => &self.answers.too_many_requests,
-            AnswerKind::Unavailable => &self.answers.unavailable,
-        };
-        Some((kind, answer))
-    }
-}
-
-/// What is said on a route that nobody knows: as the services say it, without a content type.
-#[must_use]
-pub fn last_words() -> Arc<Answers> {
-    let answer = |status, body: &str| Answer { status, body: body.to_owned() };
-    Arc::new(Answers {
-        content_type: None,
-        unauthenticated: answer(401, "Unauthorized"),
-        forbidden: answer(403, "Permission denied"),
-        not_found: answer(404, "Not found"),
-        unavailable: answer(503, "Service unavailable"),
-        too_many_requests: answer(429, "Too many requests"),
-    })
-}
-
 impl Authorizer {
     /// Decides about `input` at `now`.
     #[must_use]
     pub async fn decide(&self, input: &CheckInput<'_>, now: UnixTime) -> Verdict {
-        let located = match self.snapshots.locate(input) {
-            Ok(located) => located,
+        match self.snapshots.locate(input) {
+            Ok(located) => Walk::new(self, &located, input, now).verdict().await,
             Err(failure) => {
                 // The words are the newest known ones for that name; the decision is not guessed.
                 let answers = self.snapshots.answers(input.route).unwrap_or_else(last_words);
-                return Verdict::failed(failure, answers);
-            }
-        };
-        let mut who = Who::Anyone;
-        let mut aside = Aside::default();
-        let mut lease = None;
-        let decision = match self.within_limits(&located, input, now, &mut who, &mut aside).await.and_then(
-            |(permit, plan)| Ok((self.identities.write(&permit, &located.route().audience, now)?, plan)),
-        ) {
-            Ok((mut edits, plan)) => {
-                edits.remove_key = key_header(&located);
-                if let (Some((plan, uses)), Who::Person(person)) = (plan, &who) {
-                    lease = grant::grant(&plan, uses, &edits, person, input, now);
-                }
-                Decision::Allow(edits)
-            }
-            Err(Stop::Denied(reason)) => Decision::Deny(reason),
-            Err(Stop::Failed(failure)) => Decision::Fail(failure),
-        };
-        let answers = Arc::clone(&located.route().answers);
-        Verdict { decision, route: Some(Arc::clone(located.route())), who, answers, aside, lease }
-    }
-
-    /// The lease that `permit` could become.
-    fn plan(
-        &self,
-        located: &Located,
-        input: &CheckInput<'_>,
-        permit: &Permit,
-        aside: &Aside,
-        now: UnixTime,
-    ) -> Option<Plan> {
-        let (Some(lease), Policy::Session(policy)) = (&located.route().lease, &located.route().policy) else {
-            return None;
-        };
-        let at = Instant::now();
-        let rules = Rules { snapshot: located.snapshot(), policy, lease };
-        let plan = (self.leases.on).then(|| grant::plan(rules, input, permit, aside, now, at)).flatten();
-        plan.filter(|_| lease::is_fresh(self, now, at))
-    }
-
-    /// The permit, if the limits allow it too, and the lease that it could become with the uses that they gave in
-    /// advance. What an address tries in vain is charged to the address.
-    async fn within_limits(
-        &self,
-        located: &Located,
-        input: &CheckInput<'_>,
-        now: UnixTime,
-        who: &mut Who,
-        aside: &mut Aside,
-    ) -> Result<(Permit, Option<(Plan, u64)>), Stop> {
-        let route = located.route();
-        self.limits.before(route, input, now, aside)?;
-        match self.permit(located, input, now, who, aside).await {
-            Ok(permit) => {
-                let plan = self.plan(located, input, &permit, aside, now);
-                let wanted = plan.map_or(0, |plan| u64::from(plan.uses));
-                let uses = self.limits.charge(route, input, permit.who(), wanted, now, aside).await?;
-                Ok((permit, plan.map(|plan| (plan, uses))))
-            }
-            // An internal route is not to be seen from here, however often somebody looks.
-            Err(stop @ (Stop::Denied(DenyReason::InternalOnly) | Stop::Failed(_))) => Err(stop),
-            Err(stop @ Stop::Denied(_)) => {
-                self.limits.charge_refused(route, input, now, aside).await?;
-                Err(stop)
+                Verdict::failed(failure, answers)
             }
         }
     }
 
-    async fn permit(
-        &self,
-        located: &Located,
-        input: &CheckInput<'_>,
-        now: UnixTime,
-        who: &mut Who,
-        aside: &mut Aside,
-    ) -> Result<Permit, Stop> {
-        match &located.route().policy {
-            // Envoy asks about public routes that have limits; whoever else does gets the same answer.
-            Policy::Public => Ok(policy::permit_anyone()),
-            Policy::Session(policy) => self.permit_person(policy, located, input, now, who, aside).await,
-            Policy::Internal(policy) => self.permit_service(policy, located, input, now, who).await,
-            Policy::Signed(policy) => self.permit_signer(policy, input, now, who).await,
-        }
-    }
-
-    async fn permit_person(
-        &self,
-        policy: &SessionPolicy,
-        located: &Located,
-        input: &CheckInput<'_>,
-        now: UnixTime,
-        who: &mut Who,
-        aside: &mut Aside,
-    ) -> Result<Permit, Stop> {
-        let authenticated =
-            match self.credentials(policy, located).present(policy.accepted(), input, now).await? {
-                Presented::Verified(Principal::Person(person)) => person,
-                Presented::Verified(Principal::Client(client)) => {
-                    *who = Who::Client(Arc::clone(client.client()));
-                    let member = tenant::admit_client(&client, self.tenants.as_ref(), now).await?;
-                    return policy::permit_client(&member, policy, located.route(), input, aside);
-                }
-                Presented::NotOffered => return Err(DenyReason::NoCredential.into()),
-                Presented::Failed(fault) => return Err(DenyReason::Credential(fault).into()),
-            };
-        *who = Who::Person(Arc::clone(authenticated.person()));
-        let live = session::admit(&authenticated, self.revocations.as_deref(), now)?;
-        self.tenant_changes.note(live.person());
-        let member = tenant::admit(live, self.tenants.as_ref(), now).await?;
-        policy::permit_person(member, policy, located.route(), input, aside)
+    /// Whether what ends a session or a tenant until [`FRESH`](crate::ended::FRESH) before this moment is known here:
+    /// `now` by the wall clock, `at` by the machine's own.
+    #[must_use]
+    pub fn is_fresh(&self, now: UnixTime, at: Instant) -> bool {
+        self.revocations.as_ref().is_none_or(|revocations| revocations.is_fresh(now, at))
+            && self.tenants.as_ref().is_none_or(|tenants| tenants.is_fresh(now, at))
     }
 
     fn credentials<'a>(&'a self, policy: &SessionPolicy, located: &'a Located) -> Credentials<'a> {
@@ -283,47 +131,182 @@ impl Authorizer {
             }),
         }
     }
+}
 
-    async fn permit_service(
-        &self,
-        policy: &InternalPolicy,
-        located: &Located,
-        input: &CheckInput<'_>,
+/// What a request leaves behind on its way, whatever is decided in the end.
+#[derive(Debug)]
+struct Trail {
+    /// Whom it is for, as far as that is proved.
+    who: Who,
+    /// What would have been refused if it were not in shadow.
+    shadows: Shadows,
+    /// The limits that it exceeded.
+    exceeded: Option<Exceeded>,
+}
+
+/// One request on its way through the stages.
+struct Walk<'a> {
+    authorizer: &'a Authorizer,
+    located: &'a Located,
+    input: &'a CheckInput<'a>,
+    now: UnixTime,
+    trail: Trail,
+}
+
+impl<'a> Walk<'a> {
+    fn new(
+        authorizer: &'a Authorizer,
+        located: &'a Located,
+        input: &'a CheckInput<'a>,
         now: UnixTime,
-        who: &mut Who,
-    ) -> Result<Permit, Stop> {
+    ) -> Self {
+        let trail = Trail { who: Who::Anyone, shadows: Shadows::default(), exceeded: None };
+        Self { authorizer, located, input, now, trail }
+    }
+
+    async fn verdict(mut self) -> Verdict {
+        let (decision, lease) = match self.allow().await {
+            Ok((edits, lease)) => (Decision::Allow(edits), lease),
+            Err(Stop::Denied(reason)) => (Decision::Deny(reason), None),
+            Err(Stop::Failed(failure)) => (Decision::Fail(failure), None),
+        };
+        let route = self.located.route();
+        let Trail { who, shadows, exceeded } = self.trail;
+        Verdict {
+            decision,
+            route: Some(Arc::clone(route)),
+            who,
+            answers: Arc::clone(&route.answers),
+            exceeded,
+            shadows,
+            lease,
+        }
+    }
+
+    /// The headers of an allow, and its lease if there is one.
+    async fn allow(&mut self) -> Result<(HeaderEdits, Option<Granted>), Stop<DenyReason>> {
+        let (permit, planned) = self.within_limits().await?;
+        let audience = &self.located.route().audience;
+        let mut edits = self.authorizer.identities.write(&permit, audience, self.now)?;
+        edits.remove_key = key_header(self.located);
+        let lease = match (planned, permit.who()) {
+            (Some((plan, uses)), Who::Person(person)) => {
+                grant::grant(&plan, uses, &edits, person, self.input, self.now)
+            }
+            (None, _) | (Some(_), Who::Anyone | Who::Service(_) | Who::Client(_)) => None,
+        };
+        Ok((edits, lease))
+    }
+
+    /// The permit, if the limits allow it too, and the lease that it could become with the uses that they gave in
+    /// advance. Refused requests count against the address's limits.
+    async fn within_limits(&mut self) -> Result<(Permit, Option<(Plan, u64)>), Stop<DenyReason>> {
+        let Self { authorizer, located, input, now, .. } = *self;
+        let (limits, route) = (&authorizer.limits, located.route());
+        limits.before(route, input, now).map_err(|exceeded| self.exceed(exceeded))?;
+        match self.permit().await {
+            Ok(permit) => {
+                let plan = self.plan(&permit);
+                let wanted = plan.map_or(0, |plan| u64::from(plan.uses));
+                let shadows = &mut self.trail.shadows;
+                let uses = limits
+                    .charge(route, input, permit.who(), wanted, now, shadows)
+                    .await
+                    .map_err(|exceeded| self.exceed(exceeded))?;
+                Ok((permit, plan.map(|plan| (plan, uses))))
+            }
+            // An internal route is not to be seen from here, however often somebody looks.
+            Err(stop @ (Stop::Denied(DenyReason::InternalOnly) | Stop::Failed(_))) => Err(stop),
+            Err(stop @ Stop::Denied(_)) => {
+                limits
+                    .charge_refused(route, input, now, &mut self.trail.shadows)
+                    .await
+                    .map_err(|exceeded| self.exceed(exceeded))?;
+                Err(stop)
+            }
+        }
+    }
+
+    fn exceed(&mut self, exceeded: Exceeded) -> Stop<DenyReason> {
+        self.trail.exceeded = Some(exceeded);
+        DenyReason::RateLimited.into()
+    }
+
+    /// The lease that `permit` could become.
+    fn plan(&self, permit: &Permit) -> Option<Plan> {
+        let Self { authorizer, located, input, now, trail } = self;
+        let (Some(lease), Policy::Session(policy)) = (&located.route().lease, &located.route().policy) else {
+            return None;
+        };
+        if !authorizer.leases.on {
+            return None;
+        }
+        let at = Instant::now();
+        let rules = Rules { snapshot: located.snapshot(), policy, lease };
+        let plan = grant::plan(rules, input, permit, &trail.shadows, *now, at);
+        plan.filter(|_| authorizer.is_fresh(*now, at))
+    }
+
+    async fn permit(&mut self) -> Result<Permit, Stop<DenyReason>> {
+        match &self.located.route().policy {
+            // Envoy asks about public routes that have limits; any other caller gets the same answer.
+            Policy::Public => Ok(policy::permit_anyone()),
+            Policy::Session(policy) => self.permit_person(policy).await,
+            Policy::Internal(policy) => self.permit_service(policy).await,
+            Policy::Signed(policy) => self.permit_signer(policy).await,
+        }
+    }
+
+    async fn permit_person(&mut self, policy: &SessionPolicy) -> Result<Permit, Stop<DenyReason>> {
+        let Self { authorizer, located, input, now, .. } = *self;
+        let (route, tenants) = (located.route(), authorizer.tenants.as_ref());
+        let credentials = authorizer.credentials(policy, located);
+        let authenticated = match verified(credentials.present(policy.accepted(), input, now).await?)? {
+            Principal::Person(person) => person,
+            Principal::Client(client) => {
+                self.trail.who = Who::Client(Arc::clone(client.client()));
+                let member = tenant::admit_client(&client, tenants, now).await?;
+                return Ok(policy::permit_client(&member, policy, route, input, &mut self.trail.shadows)?);
+            }
+        };
+        self.trail.who = Who::Person(Arc::clone(authenticated.person()));
+        let live = session::admit(&authenticated, authorizer.revocations.as_deref(), now)?;
+        authorizer.tenant_changes.note(live.person());
+        let member = tenant::admit(live, tenants, now).await?;
+        Ok(policy::permit_person(member, policy, route, input, &mut self.trail.shadows)?)
+    }
+
+    async fn permit_service(&mut self, policy: &InternalPolicy) -> Result<Permit, Stop<DenyReason>> {
+        let Self { authorizer, located, input, now, .. } = *self;
         // Envoy's word and the edge file's must both say that this listener is internal.
         match (input.exposure, located.route().exposure) {
             (Exposure::Internal, Exposure::Internal) => {}
             (Exposure::Public, _) | (_, Exposure::Public) => return Err(DenyReason::InternalOnly.into()),
         }
-        let service = match present_service(&self.assertions, input, now)? {
-            Presented::Verified(service) => service,
-            Presented::NotOffered => return Err(DenyReason::NoCredential.into()),
-            Presented::Failed(fault) => return Err(DenyReason::Credential(fault).into()),
-        };
-        *who = Who::Service(service.service().clone());
-        let service = tenant::admit_service(service, self.tenants.as_ref(), now).await?;
-        policy::permit_service(&service, policy)
+        let service = verified(assertion::present(&authorizer.assertions, input, now)?)?;
+        self.trail.who = Who::Service(service.service().clone());
+        let service = tenant::admit_service(service, authorizer.tenants.as_ref(), now).await?;
+        Ok(policy::permit_service(&service, policy)?)
     }
-    async fn permit_signer(
-        &self,
-        policy: &SignedPolicy,
-        input: &CheckInput<'_>,
-        now: UnixTime,
-        who: &mut Who,
-    ) -> Result<Permit, Stop> {
+
+    async fn permit_signer(&mut self, policy: &SignedPolicy) -> Result<Permit, Stop<DenyReason>> {
+        let Self { authorizer, input, now, .. } = *self;
         // The address comes first: from elsewhere, nobody learns whether a signature is good, or uses it up.
         let address = policy::admit_address(input.client, policy)?;
         // `edge_config` refuses a signed policy without `signatures`.
-        let signed = self.signed.as_ref().ok_or(Failure::SigningKeysUnavailable)?;
-        let signer = match signed.present(input, now).await? {
-            Presented::Verified(signer) => signer,
-            Presented::NotOffered => return Err(DenyReason::NoCredential.into()),
-            Presented::Failed(fault) => return Err(DenyReason::Credential(fault).into()),
-        };
-        *who = Who::Service(signer.service().clone().into());
-        policy::permit_signer(address, &signer, policy)
+        let signed = authorizer.signed.as_ref().ok_or(Failure::SigningKeysUnavailable)?;
+        let signer = verified(signed.present(input, now).await?)?;
+        self.trail.who = Who::Service(signer.service().clone().into());
+        Ok(policy::permit_signer(address, &signer, policy)?)
+    }
+}
+
+/// The caller that a credential proved.
+fn verified<T>(presented: Presented<T>) -> Result<T, DenyReason> {
+    match presented {
+        Presented::Verified(caller) => Ok(caller),
+        Presented::NotOffered => Err(DenyReason::NoCredential),
+        Presented::Failed(fault) => Err(DenyReason::Credential(fault)),
     }
 }
 

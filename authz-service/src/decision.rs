@@ -1,7 +1,7 @@
 //! What comes of a check: an allow, a denial, or a failure.
 //!
-//! A denial is a value: the caller is not allowed, and asking again will not help. A failure is an error: the
-//! authorizer cannot tell, so nobody passes. Both have a stable [`code`](DenyReason::code) for logs, metrics
+//! A denial is a value: the caller is not allowed, and asking again will not help. A [`Failure`] is an error: the
+//! authorizer cannot tell, so nobody passes. This module stands above the stages and adds up their faults. Both have a stable [`code`](DenyReason::code) for logs, metrics
 //! and explanations, and both choose one of the five answers that the route's contract words.
 //!
 //! | answer | who gets it |
@@ -12,9 +12,12 @@
 //! | 429 too many requests | a caller, or an address, over a limit of the route |
 //! | 503 unavailable | everybody, while the authorizer cannot decide |
 
-use crate::credential::CredentialFault;
+use crate::credential::fault::CredentialFault;
+use crate::failure::{Failure, Stop};
 use crate::identity_headers::HeaderEdits;
+use crate::limit::RATE_LIMITED;
 use crate::policy::PolicyFault;
+use crate::session::SessionRevoked;
 use crate::tenant::TenantFault;
 
 /// What comes of a check.
@@ -101,7 +104,7 @@ impl DenyReason {
             Self::Tenant(fault) => fault.code(),
             Self::Policy(fault) => fault.code(),
             Self::InternalOnly => "internal_only",
-            Self::RateLimited => "rate_limited",
+            Self::RateLimited => RATE_LIMITED,
         }
     }
 
@@ -118,100 +121,34 @@ impl DenyReason {
     }
 }
 
-/// Why the authorizer cannot decide. Always answered with [`AnswerKind::Unavailable`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
-    /// Envoy's question lacks something that every rendered configuration sends.
-    #[error("the check is malformed")]
-    MalformedCheck,
-    /// Envoy was configured from an edge file that this replica does not have.
-    #[error("the edge revision is unknown here")]
-    UnknownRevision,
-    /// The edge file of that revision has no such route.
-    #[error("the route is unknown")]
-    UnknownRoute,
-    /// The route has another policy than the one Envoy sent.
-    #[error("the policy is not the route's")]
-    PolicyMismatch,
-    /// No public keys are loaded, or they could not be refreshed for too long.
-    #[error("the session keys are unavailable")]
-    KeysUnavailable,
-    /// The tenant directory is not loaded, or could not be read for too long.
-    #[error("the tenant directory is unavailable")]
-    TenantsUnavailable,
-    /// The list of revoked sessions cannot be read, or is larger than this replica can hold.
-    #[error("the revocations are unavailable")]
-    RevocationsUnavailable,
-    /// The API keys are not loaded, or could not be read for too long.
-    #[error("the API keys are unavailable")]
-    ApiKeysUnavailable,
-    /// Nobody can say whether a session of the legacy is good: its store or the legacy itself does not answer.
-    #[error("the legacy's sessions are unavailable")]
-    LegacyUnavailable,
-    /// No keys of signed requests are loaded, or they could not be read for too long.
-    #[error("the signing keys are unavailable")]
-    SigningKeysUnavailable,
-    /// Nobody can tell whether a signed request was seen before.
-    #[error("the memory of nonces is unavailable")]
-    NoncesUnavailable,
-    /// The signed identity could not be made.
-    #[error("the identity could not be signed")]
-    SigningFailed,
-    /// A defect: the decision panicked.
-    #[error("the decision panicked")]
-    Panicked,
-}
-
-impl Failure {
-    /// The stable code of this failure.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::MalformedCheck => "malformed_check",
-            Self::UnknownRevision => "unknown_revision",
-            Self::UnknownRoute => "unknown_route",
-            Self::PolicyMismatch => "policy_mismatch",
-            Self::KeysUnavailable => "keys_unavailable",
-            Self::TenantsUnavailable => "tenants_unavailable",
-            Self::RevocationsUnavailable => "revocations_unavailable",
-            Self::ApiKeysUnavailable => "api_keys_unavailable",
-            Self::LegacyUnavailable => "legacy_unavailable",
-            Self::SigningKeysUnavailable => "signing_keys_unavailable",
-            Self::NoncesUnavailable => "nonces_unavailable",
-            Self::SigningFailed => "signing_failed",
-            Self::Panicked => "panicked",
-        }
-    }
-}
-
-/// Whatever stops the chain of stages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// The caller is not allowed.
-    Denied(DenyReason),
-    /// The authorizer cannot tell.
-    Failed(Failure),
-}
-
-impl From<DenyReason> for Stop {
+impl From<DenyReason> for Stop<DenyReason> {
     fn from(reason: DenyReason) -> Self {
         Self::Denied(reason)
     }
 }
 
-impl From<Failure> for Stop {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
+impl From<PolicyFault> for Stop<DenyReason> {
+    fn from(fault: PolicyFault) -> Self {
+        Self::Denied(DenyReason::Policy(fault))
+    }
+}
+
+impl From<Stop<SessionRevoked>> for Stop<DenyReason> {
+    fn from(stop: Stop<SessionRevoked>) -> Self {
+        stop.map(|SessionRevoked| DenyReason::SessionRevoked)
+    }
+}
+
+impl From<Stop<TenantFault>> for Stop<DenyReason> {
+    fn from(stop: Stop<TenantFault>) -> Self {
+        stop.map(DenyReason::Tenant)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::credential::api_key::ApiKeyFault;
-    use crate::credential::legacy::LegacyFault;
-    use crate::credential::signed::SignatureFault;
-    use crate::credential::token::TokenFault;
+    use crate::credential::fault::{ApiKeyFault, LegacyFault, SignatureFault, TokenFault};
     use api_keys::KeyFault;
     use identity::assertion::Rejected;
     use signed_request::Fault;

@@ -26,8 +26,9 @@ use identity::{Audience, Caller, headers};
 use prometheus::IntCounter;
 use quick_cache::sync::Cache;
 
-use crate::decision::Failure;
-use crate::policy::{Permit, Who};
+use crate::failure::Failure;
+use crate::policy::Permit;
+use crate::who::Who;
 
 /// A signed identity is handed out while it is valid for at least this long, so that a queue in front of the
 /// backend does not outlive it.

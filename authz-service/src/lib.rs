@@ -18,26 +18,30 @@
 //! kept fresh by [`source`] threads and by what [`push`] brings; a tenant that is not is asked for. [`startup`] assembles, [`server`] serves, [`admin`] tells.
 
 pub mod admin;
-pub mod aside;
-pub mod audit;
 pub mod authorizer;
 pub mod check;
 pub mod credential;
 pub mod decision;
+pub mod ended;
 pub mod envoy;
+pub mod failure;
+pub mod feed;
 pub mod identity_headers;
 pub mod lease;
 pub mod limit;
+pub mod observe;
 pub mod policy;
 pub mod push;
 pub mod reload;
 pub mod server;
 pub mod session;
 pub mod settings;
+pub mod shadow;
 pub mod shutdown;
 pub mod snapshot;
 pub mod source;
 pub mod startup;
 pub mod telemetry;
-pub mod telling;
 pub mod tenant;
+pub mod verdict;
+pub mod who;

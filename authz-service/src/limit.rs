@@ -15,7 +15,7 @@
 //! charged to the limits by address only: guessing credentials is limited, and nobody uses up what belongs to
 //! somebody else.
 //!
-//! A lease takes its uses in advance ([`in_advance`]): they count as used in the moment of the grant, so the bound below
+//! A lease takes its uses in advance ([`charge::in_advance`]): they count as used in the moment of the grant, so the bound below
 //! holds whatever becomes of the lease. What a lease does not use is lost to its owner, who may be refused that much
 //! sooner; because a lease takes no more than half of what is left, the other half is there for whoever else they are.
 //!
@@ -24,6 +24,7 @@
 //! their own bound all the time. (A burst smaller than the number of replicas counts as one request each.)
 
 pub mod answer;
+pub mod charge;
 pub mod gcra;
 pub mod local;
 pub mod shared;
@@ -33,97 +34,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::UnixTime;
-use edge_config::edge::{Limit, Mode, Per};
+use edge_config::edge::{Mode, Per};
 use prometheus::IntCounter;
 use quick_cache::sync::Cache;
-use uuid::Uuid;
 
-use crate::aside::{Aside, Shadow};
 use crate::check::CheckInput;
-use crate::decision::{DenyReason, Stop};
 use crate::limit::answer::{Exceeded, Over};
-use crate::limit::gcra::Gcra;
+use crate::limit::charge::{Charged, Counted, Key, Of};
 use crate::limit::local::Local;
 use crate::limit::shared::Shared;
-use crate::policy::Who;
+use crate::shadow::{Shadow, Shadows};
 use crate::snapshot::Route;
+use crate::who::Who;
+
+/// The stable code of a refusal by a limit.
+pub const RATE_LIMITED: &str = "rate_limited";
 
 /// How many callers over a limit are remembered. Forgetting one costs a question, never lets it through.
 const REMEMBERED: usize = 10_000;
-
-/// One limit, ready to be applied.
-#[derive(Clone, Debug)]
-pub struct Rule {
-    /// Its name in the edge file.
-    pub name: Arc<str>,
-    /// What it counts by.
-    pub per: Per,
-    /// Whether it refuses.
-    pub mode: Mode,
-    /// How many requests come back within `period`.
-    pub rate: u32,
-    /// See `rate`.
-    pub period: Duration,
-    /// Its arithmetic.
-    pub gcra: Gcra,
-}
-
-impl Rule {
-    /// The limit `name` of the edge file.
-    #[must_use]
-    pub fn new(name: &str, limit: &Limit) -> Self {
-        Self {
-            name: Arc::from(name),
-            per: limit.per,
-            mode: limit.mode,
-            rate: limit.rate,
-            period: limit.period,
-            gcra: Gcra { interval: limit.interval_micros(), burst: u64::from(limit.burst) },
-        }
-    }
-}
-
-/// Whose counter: a limit, and one of those that it counts by.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Key {
-    /// The limit.
-    pub limit: Arc<str>,
-    /// Whose.
-    pub of: Of,
-}
-
-/// One of those that a limit counts by.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Of {
-    /// A person, tenant or session.
-    Id(Uuid),
-    /// An address, or the 64-bit network of one.
-    Address(IpAddr),
-    /// A service or a route.
-    Name(Arc<str>),
-    /// Whoever has no address: all of them together.
-    Unknown,
-}
-
-impl std::fmt::Display for Of {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Id(id) => id.as_hyphenated().fmt(f),
-            Self::Address(address) => address.fmt(f),
-            Self::Name(name) => name.fmt(f),
-            Self::Unknown => f.write_str("unknown"),
-        }
-    }
-}
-
-/// One counter that a request is weighed against.
-#[derive(Clone, Debug)]
-pub struct Counted<'r> {
-    /// The limit.
-    pub rule: &'r Rule,
-    /// Whose counter.
-    pub key: Key,
-}
 
 /// What is counted about the counting.
 #[derive(Clone, Debug)]
@@ -138,22 +66,6 @@ pub struct Counters {
     pub failures: IntCounter,
     /// Requests that were counted together with others, because no more counters could be kept.
     pub overflows: IntCounter,
-}
-
-/// What came of weighing a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Charged {
-    /// For each limit the microseconds to wait; 0 when it allows.
-    pub waits: Vec<u64>,
-    /// How many more requests were taken in advance, from every limit.
-    pub taken: u64,
-}
-
-/// How many of `wanted` more requests are taken in advance from limits that have `left` after this request: no more
-/// than half of what the tightest leaves, so that one lease never starves its owner's other routes.
-#[must_use]
-pub fn in_advance(wanted: u64, left: impl IntoIterator<Item = u64>) -> u64 {
-    left.into_iter().fold(wanted, |taken, left| taken.min(left / 2))
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -196,25 +108,19 @@ impl Limits {
     /// Refuses an address that is known to be over a limit, before anything else is done.
     ///
     /// # Errors
-    /// [`DenyReason::RateLimited`]; `aside` says which limits.
-    pub fn before(
-        &self,
-        route: &Route,
-        input: &CheckInput<'_>,
-        now: UnixTime,
-        aside: &mut Aside,
-    ) -> Result<(), Stop> {
+    /// The limits that were exceeded.
+    pub fn before(&self, route: &Route, input: &CheckInput<'_>, now: UnixTime) -> Result<(), Exceeded> {
         if route.limits.is_empty() {
             return Ok(());
         }
-        self.known(&by_address(route, input), now, aside)
+        self.known(&by_address(route, input), now)
     }
 
     /// Charges a request that may pass to all of its limits, and takes up to `more` requests in advance. Says how many;
     /// all of them when there are no limits.
     ///
     /// # Errors
-    /// [`DenyReason::RateLimited`]; `aside` says which limits.
+    /// The limits that were exceeded.
     pub async fn charge(
         &self,
         route: &Route,
@@ -222,8 +128,8 @@ impl Limits {
         who: &Who,
         more: u64,
         now: UnixTime,
-        aside: &mut Aside,
-    ) -> Result<u64, Stop> {
+        shadows: &mut Shadows,
+    ) -> Result<u64, Exceeded> {
         if route.limits.is_empty() {
             return Ok(more);
         }
@@ -231,28 +137,28 @@ impl Limits {
             .limits
             .iter()
             .filter_map(|rule| {
-                let of = key_of(rule.per, route, input, who)?;
+                let of = key_of(rule.limit.per, route, input, who)?;
                 Some(Counted { rule, key: Key { limit: Arc::clone(&rule.name), of } })
             })
             .collect();
-        self.weigh(counted, more, now, aside).await
+        self.weigh(counted, more, now, shadows).await
     }
 
     /// Charges a request that is refused anyway to the limits by address.
     ///
     /// # Errors
-    /// [`DenyReason::RateLimited`]; `aside` says which limits.
+    /// The limits that were exceeded.
     pub async fn charge_refused(
         &self,
         route: &Route,
         input: &CheckInput<'_>,
         now: UnixTime,
-        aside: &mut Aside,
-    ) -> Result<(), Stop> {
+        shadows: &mut Shadows,
+    ) -> Result<(), Exceeded> {
         if route.limits.is_empty() {
             return Ok(());
         }
-        self.weigh(by_address(route, input), 0, now, aside).await.map(|_| ())
+        self.weigh(by_address(route, input), 0, now, shadows).await.map(|_| ())
     }
 
     async fn weigh(
@@ -260,12 +166,12 @@ impl Limits {
         counted: Vec<Counted<'_>>,
         more: u64,
         now: UnixTime,
-        aside: &mut Aside,
-    ) -> Result<u64, Stop> {
+        shadows: &mut Shadows,
+    ) -> Result<u64, Exceeded> {
         if counted.is_empty() {
             return Ok(more);
         }
-        self.known(&counted, now, aside)?;
+        self.known(&counted, now)?;
         let Charged { waits, taken } = match &self.shared {
             Some(shared) => match Box::pin(shared.charge(&counted, more, &self.counters.failures)).await {
                 Some(charged) => {
@@ -281,17 +187,18 @@ impl Limits {
             if wait == 0 {
                 continue;
             }
-            match one.rule.mode {
+            match one.rule.limit.mode {
                 Mode::Enforce => {
                     let until = now.plus(Duration::from_micros(wait));
                     over.push(Over::of(one.rule, wait));
                     self.refused.insert(one.key, Refused { at: now, until });
                 }
-                Mode::Shadow => aside
-                    .would_refuse(Shadow::Limit(Arc::clone(&one.rule.name)), DenyReason::RateLimited.code()),
+                Mode::Shadow => {
+                    shadows.would_refuse(Shadow::Limit(Arc::clone(&one.rule.name)), RATE_LIMITED);
+                }
             }
         }
-        refuse(over, aside)?;
+        refuse(over)?;
         Ok(taken)
     }
 
@@ -301,9 +208,9 @@ impl Limits {
     }
 
     /// Refuses who is known to be over a limit.
-    fn known(&self, counted: &[Counted<'_>], now: UnixTime, aside: &mut Aside) -> Result<(), Stop> {
+    fn known(&self, counted: &[Counted<'_>], now: UnixTime) -> Result<(), Exceeded> {
         let mut over = Vec::new();
-        for one in counted.iter().filter(|one| one.rule.mode == Mode::Enforce) {
+        for one in counted.iter().filter(|one| one.rule.limit.mode == Mode::Enforce) {
             let Some(Refused { at, until }) = self.refused.get(&one.key) else { continue };
             // A refusal from the future is none: the clock was stepped back.
             if at <= now && now < until {
@@ -314,20 +221,19 @@ impl Limits {
         if !over.is_empty() {
             self.counters.remembered.inc();
         }
-        refuse(over, aside)
+        refuse(over)
     }
 }
 
-fn refuse(over: Vec<Over>, aside: &mut Aside) -> Result<(), Stop> {
+fn refuse(over: Vec<Over>) -> Result<(), Exceeded> {
     if over.is_empty() {
         return Ok(());
     }
-    aside.exceeded = Some(Exceeded::new(over));
-    Err(DenyReason::RateLimited.into())
+    Err(Exceeded::new(over))
 }
 
 fn by_address<'r>(route: &'r Route, input: &CheckInput<'_>) -> Vec<Counted<'r>> {
-    let rules = route.limits.iter().filter(|rule| rule.per == Per::Address);
+    let rules = route.limits.iter().filter(|rule| rule.limit.per == Per::Address);
     rules
         .map(|rule| Counted { rule, key: Key { limit: Arc::clone(&rule.name), of: address(input.client) } })
         .collect()

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use authz_service::audit::broker::Address;
+use authz_service::observe::audit::broker::Address;
+use authz_service::observe::spans;
 use authz_service::reload::Environment;
 use authz_service::server::{self, Listeners, Patience};
 use authz_service::settings::{Settings, SettingsError};
-use authz_service::startup::{self, Assembled, Needs};
-use authz_service::telling::spans;
+use authz_service::startup::needs::Needs;
+use authz_service::startup::{self, Assembled};
 use authz_service::{shutdown, telemetry};
 use clock::{Clock, SystemClock};
 use edge_config::Edge;
@@ -100,9 +101,9 @@ fn run() -> Result<(), Failed> {
     drop(entered);
     let audit = settings.home.join("logs/audit.jsonl");
     let sinks = assembled.open_audit(&audit, broker).map_err(|e| failed(1)(&e))?;
-    let telling = Arc::clone(&assembled.admin.telling);
+    let observers = Arc::clone(&assembled.admin.observers);
     let told = |action| {
-        if let Some(audit) = telling.audit() {
+        if let Some(audit) = observers.audit() {
             audit.admin(action, format!("edge {} at revision {}", edge.name, edge.revision));
         }
     };

@@ -4,17 +4,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use edge_config::edge::{InternalPolicy, Mode, SessionPolicy, SignedPolicy, TenantMatch};
-use identity::{Client, Person, Role, Service, TenantId};
+use identity::{Role, TenantId};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::aside::{Aside, Shadow};
 use crate::check::CheckInput;
-use crate::credential::Proof;
+use crate::credential::presented::Proof;
 use crate::credential::signed::AuthenticatedSigner;
-use crate::decision::{DenyReason, Stop};
+use crate::shadow::{Shadow, Shadows};
 use crate::snapshot::Route;
 use crate::tenant::{TenantClient, TenantMember, TenantService};
+use crate::who::Who;
 
 /// Why a believed caller may not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,25 +49,6 @@ impl PolicyFault {
             Self::SigningKeyNotAllowed => "signing_key_not_allowed",
         }
     }
-}
-
-impl From<PolicyFault> for Stop {
-    fn from(fault: PolicyFault) -> Self {
-        Self::Denied(DenyReason::Policy(fault))
-    }
-}
-
-/// For whom a request passes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Who {
-    /// Whoever it is: the route is public.
-    Anyone,
-    /// A person.
-    Person(Arc<Person>),
-    /// A service.
-    Service(Service),
-    /// A client with an API key.
-    Client(Arc<Client>),
 }
 
 /// Leave to pass. Only this module gives one, and only for what the stages before it let through.
@@ -108,41 +89,41 @@ pub const fn permit_anyone() -> Permit {
 }
 
 /// A permit for `member`, when they are what `policy`, the one of `route`, asks for. A policy in shadow gives it
-/// anyway and notes in `aside` what it would have refused. Only what is asked here can be in shadow: who the
+/// anyway and notes in `shadows` what it would have refused. Only what is asked here can be in shadow: who the
 /// caller is and whether their session and tenant are alive was settled before.
 ///
 /// # Errors
-/// A denial with [`PolicyFault`].
+/// [`PolicyFault`].
 pub fn permit_person(
     member: TenantMember,
     policy: &SessionPolicy,
     route: &Route,
     input: &CheckInput<'_>,
-    aside: &mut Aside,
-) -> Result<Permit, Stop> {
+    shadows: &mut Shadows,
+) -> Result<Permit, PolicyFault> {
     let tenant_until = member.until();
     let session = member.into_session();
     let lasting = session.token().map(|token| Lasting { token, tenant_until });
     let person = session.into_person();
     let asked = Asked { role: Some(person.role), scopes: &person.scopes, tenant: person.tenant };
-    settle(asked, policy, route, input, aside)?;
+    settle(asked, policy, route, input, shadows)?;
     Ok(Permit { who: Who::Person(person), lasting })
 }
 
 /// A permit for `client`, by the same rules as for a person. A client without a role has less than any.
 ///
 /// # Errors
-/// A denial with [`PolicyFault`].
+/// [`PolicyFault`].
 pub fn permit_client(
     client: &TenantClient,
     policy: &SessionPolicy,
     route: &Route,
     input: &CheckInput<'_>,
-    aside: &mut Aside,
-) -> Result<Permit, Stop> {
+    shadows: &mut Shadows,
+) -> Result<Permit, PolicyFault> {
     let client = client.client();
     let asked = Asked { role: client.role, scopes: &client.scopes, tenant: client.tenant };
-    settle(asked, policy, route, input, aside)?;
+    settle(asked, policy, route, input, shadows)?;
     Ok(Permit { who: Who::Client(Arc::clone(client)), lasting: None })
 }
 
@@ -160,13 +141,13 @@ fn settle(
     policy: &SessionPolicy,
     route: &Route,
     input: &CheckInput<'_>,
-    aside: &mut Aside,
-) -> Result<(), Stop> {
+    shadows: &mut Shadows,
+) -> Result<(), PolicyFault> {
     match (fault(asked, policy, input), policy.mode) {
         (None, _) => Ok(()),
-        (Some(fault), Mode::Enforce) => Err(fault.into()),
+        (Some(fault), Mode::Enforce) => Err(fault),
         (Some(fault), Mode::Shadow) => {
-            aside.would_refuse(Shadow::Policy(Arc::clone(&route.policy_name)), fault.code());
+            shadows.would_refuse(Shadow::Policy(Arc::clone(&route.policy_name)), fault.code());
             Ok(())
         }
     }
@@ -215,15 +196,15 @@ fn named_tenant(place: &TenantMatch, input: &CheckInput<'_>) -> Option<TenantId>
 /// and nobody else can be authenticated.
 ///
 /// # Errors
-/// A denial with [`PolicyFault`].
-pub fn permit_service(service: &TenantService, policy: &InternalPolicy) -> Result<Permit, Stop> {
+/// [`PolicyFault`].
+pub fn permit_service(service: &TenantService, policy: &InternalPolicy) -> Result<Permit, PolicyFault> {
     let InternalPolicy { services, permissions } = policy;
     let service = service.service();
     if !services.is_empty() && !services.contains(service.name()) {
-        return Err(PolicyFault::ServiceNotAllowed.into());
+        return Err(PolicyFault::ServiceNotAllowed);
     }
     if !permissions.iter().all(|required| service.permissions().contains(required)) {
-        return Err(PolicyFault::PermissionMissing.into());
+        return Err(PolicyFault::PermissionMissing);
     }
     Ok(Permit { who: Who::Service(service.service().clone()), lasting: None })
 }
@@ -236,25 +217,25 @@ pub struct AllowedAddress(());
 /// list.
 ///
 /// # Errors
-/// A denial with [`PolicyFault::AddressNotAllowed`].
-pub fn admit_address(client: Option<IpAddr>, policy: &SignedPolicy) -> Result<AllowedAddress, Stop> {
+/// [`PolicyFault::AddressNotAllowed`].
+pub fn admit_address(client: Option<IpAddr>, policy: &SignedPolicy) -> Result<AllowedAddress, PolicyFault> {
     if client.is_some_and(|client| policy.addresses.iter().any(|range| range.contains(client))) {
         return Ok(AllowedAddress(()));
     }
-    Err(PolicyFault::AddressNotAllowed.into())
+    Err(PolicyFault::AddressNotAllowed)
 }
 
 /// A permit for `signer`, whose connection comes from an allowed address, when `policy` lists its key.
 ///
 /// # Errors
-/// A denial with [`PolicyFault::SigningKeyNotAllowed`].
+/// [`PolicyFault::SigningKeyNotAllowed`].
 pub fn permit_signer(
     _: AllowedAddress,
     signer: &AuthenticatedSigner,
     policy: &SignedPolicy,
-) -> Result<Permit, Stop> {
+) -> Result<Permit, PolicyFault> {
     if !policy.keys.iter().any(|key| key == signer.key()) {
-        return Err(PolicyFault::SigningKeyNotAllowed.into());
+        return Err(PolicyFault::SigningKeyNotAllowed);
     }
     Ok(Permit { who: Who::Service(signer.service().clone().into()), lasting: None })
 }

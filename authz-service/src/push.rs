@@ -1,6 +1,6 @@
 //! What is pushed to every replica: changes of tenants and revocations, through one subscription to Redis.
 //!
-//! [`channel`] is what decisions ask: is the subscription alive? [`subscriber`] keeps it alive.
+//! Decisions ask the [`channel`](crate::source::channel): is the subscription alive? [`subscriber`] keeps it alive.
 //!
 //! | what happens | then |
 //! |---|---|
@@ -11,5 +11,4 @@
 //! | subscribed again | revocations are read whole before anything counts; what was known of tenants is asked for again |
 //! | a message makes no sense | it is counted; answers about tenants from before it lose the channel's word |
 
-pub mod channel;
 pub mod subscriber;

@@ -25,7 +25,6 @@ use edge_config::Edge;
 use edge_config::edge::Sessions;
 use prometheus::IntCounter;
 
-use crate::admin::metrics::Metrics;
 use crate::credential::assertion::{Assertions, Prepared};
 use crate::snapshot::{Snapshot, Snapshots};
 use crate::source::{Health, Source, Trouble, WatchedFile};
@@ -74,12 +73,14 @@ pub struct Results {
     pub needs_restart: IntCounter,
 }
 
-/// Told about every load that took effect and every one that was refused.
+/// Called for every load that takes effect and every one that is refused.
 pub type Listener = Arc<dyn Fn(&Outcome<'_>) + Send + Sync>;
 
 /// What came of one load.
 #[derive(Clone, Copy, Debug)]
 pub enum Outcome<'a> {
+    /// This snapshot is about to become the newest.
+    Ready(&'a Snapshot),
     /// This revision is the newest now.
     Applied(&'a str),
     /// The file was refused, for this reason; this revision stays.
@@ -98,8 +99,8 @@ pub struct Target {
     pub snapshots: Arc<Snapshots>,
     /// Who believes services.
     pub assertions: Arc<Assertions>,
-    /// What counts routes.
-    pub metrics: Arc<Metrics>,
+    /// What is counted of loads.
+    pub results: Results,
     /// What `/readyz` says.
     pub standing: Arc<Standing>,
     /// Who wants to know.
@@ -187,7 +188,7 @@ impl EdgeFile {
         if !Trouble::note(&self.target.standing.trouble, what.clone(), self.clock.now()) {
             return;
         }
-        let results = &self.target.metrics.edge_reloads;
+        let results = &self.target.results;
         if *needs_restart { &results.needs_restart } else { &results.invalid }.inc();
         let stays = self.target.snapshots.newest().revision.clone();
         tracing::error!(file = %self.file.path().display(), stays, faults = what, "the new edge file is refused");
@@ -231,9 +232,9 @@ impl Source for EdgeFile {
                     return;
                 }
                 let revision = snapshot.revision.clone();
-                self.target.metrics.follow(&snapshot);
+                (self.target.listener)(&Outcome::Ready(&snapshot));
                 self.target.snapshots.install(snapshot, self.clock.now());
-                self.target.metrics.edge_reloads.applied.inc();
+                self.target.results.applied.inc();
                 tracing::info!(revision, routes = self.current.routes.len(), "a new edge file is in force");
                 (self.target.listener)(&Outcome::Applied(&revision));
             }

@@ -16,8 +16,9 @@ use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 
 use crate::admin::Admin;
-use crate::lease::served::Feeds;
+use crate::feed::http::Feeds;
 use crate::server::services::Services;
+use crate::shutdown::ended;
 use crate::startup::Assembled;
 use crate::tenant::Tenants;
 
@@ -113,7 +114,7 @@ pub async fn serve(
     let draining = std::sync::Arc::clone(&admin.draining);
     let feeds = Feeds {
         authorizer: std::sync::Arc::clone(&admin.authorizer),
-        metrics: std::sync::Arc::clone(&admin.metrics),
+        metrics: std::sync::Arc::clone(&admin.observers.metrics),
         clock: std::sync::Arc::clone(&admin.clock),
     };
 
@@ -155,11 +156,6 @@ pub async fn serve(
 
 fn stop<T>(task: &JoinHandle<T>) {
     task.abort();
-}
-
-async fn ended(mut ending: watch::Receiver<bool>) {
-    // An error means that the sender is gone, which is an end too.
-    let _ = ending.wait_for(|ended| *ended).await;
 }
 
 async fn begin_to_remember(admin: Admin) {

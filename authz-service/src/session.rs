@@ -8,9 +8,13 @@ use std::sync::Arc;
 use clock::UnixTime;
 use identity::Person;
 
-use crate::credential::{AuthenticatedPerson, Proof};
-use crate::decision::{DenyReason, Stop};
+use crate::credential::presented::{AuthenticatedPerson, Proof};
+use crate::failure::Stop;
 use crate::session::revocations::Revocations;
+
+/// The session was ended before its token expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionRevoked;
 
 /// A believed person whose session was not ended. Only [`admit`] makes one.
 #[derive(Clone, Debug)]
@@ -43,17 +47,17 @@ impl LiveSession {
 /// tokens only, as the edge file says.
 ///
 /// # Errors
-/// [`DenyReason::SessionRevoked`], or a failure when the revocations cannot tell.
+/// [`SessionRevoked`], or a failure when the revocations cannot tell.
 pub fn admit(
     authenticated: &AuthenticatedPerson,
     revocations: Option<&Revocations>,
     now: UnixTime,
-) -> Result<LiveSession, Stop> {
+) -> Result<LiveSession, Stop<SessionRevoked>> {
     let person = Arc::clone(authenticated.person());
     if let Some(revocations) = revocations
         && revocations.ends(&person, authenticated.issued(), now)?
     {
-        return Err(DenyReason::SessionRevoked.into());
+        return Err(Stop::Denied(SessionRevoked));
     }
     // One that is to end at a later second is alive now, and nothing more.
     let ends_soon = revocations.is_some_and(|revocations| revocations.is_listed(person.session));

@@ -3,6 +3,8 @@
 //! A snapshot belongs to one revision. Envoy says with every check which revision its configuration was
 //! rendered from; a revision that is not here is never guessed at.
 
+pub mod rule;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +13,13 @@ use arc_swap::ArcSwap;
 use clock::UnixTime;
 use edge_config::Edge;
 use edge_config::edge::{
-    AcceptedCredential, Answer, Answers, ApiKeys, Exposure, LeasePolicy, LegacySessions, Policy, Sessions,
+    AcceptedCredential, Answers, ApiKeys, Exposure, LeasePolicy, LegacySessions, Policy, Sessions,
 };
 use identity::Audience;
 
 use crate::check::CheckInput;
-use crate::decision::Failure;
-use crate::limit::Rule;
+use crate::failure::Failure;
+use crate::snapshot::rule::Rule;
 
 /// One route, with everything that a decision about it needs.
 #[derive(Debug)]
@@ -73,8 +75,7 @@ impl Snapshot {
     /// Prepares `edge`.
     ///
     /// # Errors
-    /// [`UnusableEdge`], when a route names something that the edge does not have, or an answer has a status
-    /// that Envoy cannot send.
+    /// [`UnusableEdge`], when a route names something that the edge does not have.
     pub fn new(edge: &Edge) -> Result<Self, UnusableEdge> {
         let answers: HashMap<&str, Arc<Answers>> =
             edge.answers.iter().map(|(name, answers)| (name.as_str(), Arc::new(answers.clone()))).collect();
@@ -107,13 +108,10 @@ impl Snapshot {
                     return Err(missing("its policy accepts legacy sessions, and the edge has none"));
                 }
             }
-            if let Some(status) = unsendable(answers) {
-                return Err(missing(&format!("Envoy cannot answer with status {status}")));
-            }
             let limits = route
                 .limits
                 .iter()
-                .map(|name| Some(Rule::new(name, edge.limits.get(name)?)))
+                .map(|name| Some(Rule { name: Arc::from(name.as_str()), limit: *edge.limits.get(name)? }))
                 .collect::<Option<Vec<_>>>()
                 .ok_or_else(|| missing("no such limit"))?;
             let prepared = Route {
@@ -149,15 +147,6 @@ impl Snapshot {
     pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.routes.values()
     }
-}
-
-fn unsendable(answers: &Answers) -> Option<u16> {
-    let Answers { content_type: _, unauthenticated, forbidden, not_found, unavailable, too_many_requests } =
-        answers;
-    [unauthenticated, forbidden, not_found, unavailable, too_many_requests]
-        .into_iter()
-        .map(|Answer { status, body: _ }| *status)
-        .find(|status| !crate::envoy::response::can_send(*status))
 }
 
 /// How many revisions are kept beside the newest. An Envoy that refuses a new configuration stays at an old

@@ -9,6 +9,8 @@
 //! has changed". So one more thread looks at the pollers: a look that takes longer than [`HANGS`] is noted as trouble
 //! with the source, and what is written about an unreadable one holds for it too.
 
+pub mod channel;
+
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};

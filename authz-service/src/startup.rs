@@ -1,9 +1,10 @@
 //! From settings and an edge to an authorizer whose sources are watched.
 
+pub mod needs;
 mod stores;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -11,16 +12,13 @@ use clock::Clock;
 use edge_config::Edge;
 use edge_config::edge::KeySource;
 use identity::assertion::Signer;
-use identity::keyset::KeyFileError;
 use prometheus::IntCounter;
 
 use crate::admin::Admin;
-use crate::admin::metrics::Metrics;
-use crate::audit::{Audit, Sinks, broker};
 use crate::authorizer::Authorizer;
 use crate::credential::api_key::{ApiKeyFile, ApiKeyRing};
 use crate::credential::assertion::{Assertions, ServiceKeys};
-use crate::credential::cache::{NoRandomness, TokenCache};
+use crate::credential::cache::TokenCache;
 use crate::credential::issuers::IssuerKeys;
 use crate::credential::keys::KeyFormat;
 use crate::credential::keys::file::KeyFile;
@@ -29,38 +27,22 @@ use crate::credential::legacy::LegacySessions;
 use crate::credential::signed::SignedRequests;
 use crate::credential::signed::keys::{SigningKeyFile, SigningKeys};
 use crate::credential::signed::nonces::Nonces;
+use crate::ended::Ended;
 use crate::envoy::service::Checks;
 use crate::identity_headers::IdentityWriter;
 use crate::lease::Leases;
-use crate::lease::ended::Ended;
 use crate::limit::Limits;
 use crate::limit::shared::Shared;
+use crate::observe::Observers;
+use crate::observe::audit::{Audit, Sinks, broker};
+use crate::observe::metrics::Metrics;
+use crate::observe::spans::{self, CannotExport, Exporting};
 use crate::push::subscriber::Subscriber;
 use crate::reload::{EdgeFile, Environment, Outcome, Target};
 use crate::session::tenant_changes::TenantChanges;
-use crate::settings::RedisUrl;
-use crate::snapshot::{Snapshot, Snapshots, UnusableEdge};
+use crate::snapshot::{Snapshot, Snapshots};
 use crate::source::Watchers;
-use crate::telling::Telling;
-use crate::telling::spans::{self, CannotExport, Exporting};
-use crate::tenant::service::UnusableAddress;
-
-/// What [`assemble`] needs beside the edge.
-#[derive(Clone, Debug)]
-pub struct Needs {
-    /// The key that identities are signed with.
-    pub identity_key: PathBuf,
-    /// How many verified tokens are remembered.
-    pub token_cache: usize,
-    /// How many signed identities are remembered.
-    pub identity_cache: usize,
-    /// Whether allows may be used again where a policy says so.
-    pub leases: bool,
-    /// Counts log lines that were dropped, see [`dropped_log_lines`].
-    pub dropped_log_lines: IntCounter,
-    /// The Redis that replicas share.
-    pub redis: Option<RedisUrl>,
-}
+use crate::startup::needs::{AssemblyError, Needs};
 
 /// The count of dropped log lines. It is older than all other metrics, because the log opens first.
 ///
@@ -90,17 +72,23 @@ impl Assembled {
     /// # Errors
     /// When the system gives no thread.
     pub fn follow(&mut self, path: &Path, environment: Environment, edge: &Edge) -> io::Result<()> {
-        let telling = Arc::clone(&self.admin.telling);
+        let observers = Arc::clone(&self.admin.observers);
         let target = Target {
             snapshots: Arc::clone(&self.admin.authorizer.snapshots),
             assertions: Arc::clone(&self.admin.authorizer.assertions),
-            metrics: Arc::clone(&self.admin.metrics),
+            results: observers.metrics.edge_reloads.clone(),
             standing: Arc::clone(&self.admin.edge_file),
             listener: Arc::new(move |outcome| {
-                let Some(audit) = telling.audit() else { return };
-                match *outcome {
-                    Outcome::Applied(revision) => audit.edge_reload("applied", revision, None),
-                    Outcome::Refused { stays, why } => audit.edge_reload("refused", stays, Some(why)),
+                match (*outcome, observers.audit()) {
+                    // Before the first decision by it, so that its routes are counted from the first one on.
+                    (Outcome::Ready(snapshot), _) => observers.metrics.follow(snapshot),
+                    (Outcome::Applied(revision), Some(audit)) => {
+                        audit.edge_reload("applied", revision, None);
+                    }
+                    (Outcome::Refused { stays, why }, Some(audit)) => {
+                        audit.edge_reload("refused", stays, Some(why));
+                    }
+                    (Outcome::Applied(_) | Outcome::Refused { .. }, None) => {}
                 }
             }),
         };
@@ -115,11 +103,11 @@ impl Assembled {
     pub fn open_audit(&self, file: &Path, broker: Option<broker::Address>) -> io::Result<Sinks> {
         let mut sinks = Sinks::default();
         let mut audit = Audit::new(Arc::clone(&self.admin.clock));
-        audit.to_file(file, self.admin.metrics.audit("file"), &mut sinks)?;
+        audit.to_file(file, self.admin.observers.metrics.audit("file"), &mut sinks)?;
         if let Some(address) = broker {
-            audit.to_broker(address, self.admin.metrics.audit("amqp"), &mut sinks)?;
+            audit.to_broker(address, self.admin.observers.metrics.audit("amqp"), &mut sinks)?;
         }
-        self.admin.telling.open(audit);
+        self.admin.observers.open(audit);
         Ok(sinks)
     }
 
@@ -129,8 +117,8 @@ impl Assembled {
     /// [`CannotExport`].
     pub fn open_spans(&self, endpoint: &str) -> Result<Exporting, CannotExport> {
         let edge = self.admin.authorizer.snapshots.newest();
-        let (spans, exporting) = spans::open(endpoint, &edge.edge, self.admin.metrics.spans())?;
-        self.admin.telling.open_spans(spans);
+        let (spans, exporting) = spans::open(endpoint, &edge.edge, self.admin.observers.metrics.spans())?;
+        self.admin.observers.open_spans(spans);
         Ok(exporting)
     }
 
@@ -140,52 +128,6 @@ impl Assembled {
         let Self { checks, admin, key_urls, subscriber, watchers } = self;
         (checks, admin, key_urls, subscriber, watchers)
     }
-}
-
-/// Why nothing can be assembled.
-#[derive(Debug, thiserror::Error)]
-pub enum AssemblyError {
-    /// The edge cannot be decided on.
-    #[error(transparent)]
-    Edge(#[from] UnusableEdge),
-    /// The private key is missing or of no use.
-    #[error(transparent)]
-    IdentityKey(#[from] KeyFileError),
-    /// The address of Redis.
-    #[error("REDIS_URL cannot be used ({0}); write redis://HOST:PORT")]
-    Limits(#[from] redis::RedisError),
-    /// The HTTP client for keys.
-    #[error("{0}")]
-    KeyUrl(String),
-    /// What the legacy is asked with.
-    #[error("legacy_sessions: {0}")]
-    Legacy(String),
-    /// The address of the Redis that remembers nonces.
-    #[error("{0}")]
-    Nonces(String),
-    /// The system gave no random numbers.
-    #[error(transparent)]
-    Randomness(#[from] NoRandomness),
-    /// The system gave no thread.
-    #[error("no thread to watch a source with: {0}")]
-    Thread(#[from] io::Error),
-    /// `REDIS_URL` is no address.
-    #[error(transparent)]
-    RedisUrl(#[from] validity::UnusableUrl),
-    /// The edge file wants Redis and there is none.
-    #[error("`tenants` has `redis: true` and REDIS_URL is not set; set it, or remove the field")]
-    NoRedis,
-    /// Nobody would notice a signed request that is used at each replica once.
-    #[error(
-        "`authorizer` has {0} replicas and `signatures` needs one memory of what was used; set REDIS_URL, or run one"
-    )]
-    NoncesApart(u32),
-    /// The tenants service has no address.
-    #[error(transparent)]
-    Tenants(#[from] UnusableAddress),
-    /// Two metrics of one name: a defect.
-    #[error("metrics: {0}")]
-    Metrics(#[from] prometheus::Error),
 }
 
 /// Assembles the authorizer for `edge`, reads every source once, and watches them from then on. A source that
@@ -199,7 +141,7 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
     let signer = Signer::from_file(&edge.name, &needs.identity_key)?;
     let metrics = Arc::new(Metrics::new(&snapshot, &needs.dropped_log_lines)?);
     let mut watchers = Watchers::default();
-    let telling = Arc::new(Telling::default());
+    let observers = Arc::new(Observers::new(Arc::clone(&metrics)));
 
     // Before anything is read, so that nothing that ends later is missed.
     let ended = Arc::new(Ended::default());
@@ -254,7 +196,7 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
         signed = Some(SignedRequests::new(rules.clone(), keys, nonces));
     }
 
-    let stores = stores::assemble(edge, needs, clock, &metrics, &telling, &ended, &mut watchers)?;
+    let stores = stores::assemble(edge, needs, clock, &observers, &ended, &mut watchers)?;
     let stores::Stores { tenants, revocations, channel, subscriber } = stores;
 
     let shared = needs.redis.as_ref().map(|url| Shared::new(&url.0, &edge.name)).transpose()?;
@@ -278,15 +220,13 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
         ),
         leases: Leases { on: needs.leases, ended },
     });
-    let checks =
-        Checks::new(Arc::clone(&authorizer), Arc::clone(&metrics), Arc::clone(clock), Arc::clone(&telling));
+    let checks = Checks::new(Arc::clone(&authorizer), Arc::clone(clock), Arc::clone(&observers));
     let admin = Admin {
         authorizer,
-        metrics,
         clock: Arc::clone(clock),
         started: clock.now(),
         edge_file: Arc::default(),
-        telling,
+        observers,
         draining: Arc::new(AtomicBool::new(false)),
         push: channel,
     };

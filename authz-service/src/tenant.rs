@@ -1,5 +1,6 @@
 //! For whom: a tenant that does not exist or is not active gets nothing, whatever tokens are still unexpired.
 
+pub mod change;
 pub mod directory;
 pub mod memory;
 pub mod service;
@@ -13,12 +14,13 @@ use identity::{Client, TenantId};
 use tokio::time::Instant;
 use validity::tenant::Standing;
 
-use crate::credential::{AuthenticatedClient, AuthenticatedService};
-use crate::decision::{Failure, Stop};
+use crate::credential::presented::{AuthenticatedClient, AuthenticatedService};
+use crate::failure::{Failure, Stop};
 use crate::session::LiveSession;
 use crate::source::Health;
 use crate::tenant::directory::{Directory, Status};
 use crate::tenant::memory::Memory;
+use crate::tenant::source::Known;
 
 /// Why a tenant gets nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +72,7 @@ pub async fn admit(
     session: LiveSession,
     tenants: Option<&Tenants>,
     now: UnixTime,
-) -> Result<TenantMember, Stop> {
+) -> Result<TenantMember, Stop<TenantFault>> {
     // An edge without a directory knows no tenant; a policy that needs one cannot be decided.
     let tenants = tenants.ok_or(Failure::TenantsUnavailable)?;
     let Some(Known { standing, until }) = tenants.look(session.person().tenant, now).await? else {
@@ -82,16 +84,6 @@ pub async fn admit(
         // That it once existed is nobody's business any more.
         Standing::Deleted => Err(TenantFault::Unknown.into()),
     }
-}
-
-/// What is known of a tenant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Known {
-    /// Its state.
-    pub standing: Standing,
-    /// How long that may be relied on when nobody says that it changed; absent when for as long as the directory is
-    /// fresh.
-    pub until: Option<Instant>,
 }
 
 /// Where this edge looks tenants up.
@@ -129,7 +121,7 @@ impl Tenants {
         }
     }
 
-    /// Whether every change until [`FRESH`](crate::lease::FRESH) before this moment is known: `now` by the wall clock,
+    /// Whether every change until [`FRESH`](crate::ended::FRESH) before this moment is known: `now` by the wall clock,
     /// `at` by the machine's own. A service that pushes no changes has none to hear of: what it says counts for a
     /// stated time ([`Known::until`]).
     #[must_use]
@@ -183,7 +175,7 @@ pub async fn admit_client(
     client: &AuthenticatedClient,
     tenants: Option<&Tenants>,
     now: UnixTime,
-) -> Result<TenantClient, Stop> {
+) -> Result<TenantClient, Stop<TenantFault>> {
     let tenants = tenants.ok_or(Failure::TenantsUnavailable)?;
     match tenants.standing(client.client().tenant, now).await? {
         Some(Standing::Active) => Ok(TenantClient { client: Arc::clone(client.client()) }),
@@ -214,7 +206,7 @@ pub async fn admit_service(
     service: AuthenticatedService,
     tenants: Option<&Tenants>,
     now: UnixTime,
-) -> Result<TenantService, Stop> {
+) -> Result<TenantService, Stop<TenantFault>> {
     let Some(tenant) = service.service().tenant else { return Ok(TenantService { service }) };
     let tenants = tenants.ok_or(Failure::TenantsUnavailable)?;
     match tenants.standing(tenant, now).await? {
@@ -224,8 +216,8 @@ pub async fn admit_service(
     }
 }
 
-impl From<TenantFault> for Stop {
+impl From<TenantFault> for Stop<TenantFault> {
     fn from(fault: TenantFault) -> Self {
-        Self::Denied(crate::decision::DenyReason::Tenant(fault))
+        Self::Denied(fault)
     }
 }

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::admin::Admin;
-use crate::telling::Record;
-use crate::telling::View;
-use crate::telling::decisions::CAPACITY;
-use crate::telling::stage::Step;
+use crate::observe::recent::CAPACITY;
+use crate::observe::record::Record;
+use crate::observe::record::View;
+use crate::observe::stage::Step;
 
 /// How many decisions a list has when nobody says otherwise: a screenful.
 const DEFAULT_LIMIT: usize = 50;
@@ -31,12 +31,12 @@ fn told(record: &Arc<Record>) -> Told<'_> {
 
 /// `GET /decisions/{request id}`
 pub(super) async fn one(State(admin): State<Admin>, Path(id): Path<String>) -> Response {
-    match admin.telling.decisions.find(&id) {
+    match admin.observers.decisions.find(&id) {
         Some(record) => axum::Json(told(&record)).into_response(),
         None => {
             let problem = json!({
                 "problem": "no decision is remembered for this request id",
-                "remembered": admin.telling.decisions.len(),
+                "remembered": admin.observers.decisions.len(),
                 "at_most": CAPACITY,
                 "mend": "public routes and requests that the guard refused are never asked about, and one that a lease \
                          served was decided about under the id that the access log calls `lease_of`",
@@ -61,7 +61,7 @@ pub(super) async fn list(State(admin): State<Admin>, Query(wanted): Query<Wanted
     let Wanted { limit, decision, reason, route } = wanted;
     let is = |wanted: &Option<String>, value: &str| wanted.as_ref().is_none_or(|wanted| wanted == value);
     let limit = limit.unwrap_or(DEFAULT_LIMIT).min(CAPACITY);
-    let records = admin.telling.decisions.newest(limit, |record| {
+    let records = admin.observers.decisions.newest(limit, |record| {
         is(&decision, record.decision) && is(&reason, record.reason) && is(&route, &record.route)
     });
     axum::Json(records.iter().map(told).collect::<Vec<_>>()).into_response()

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::admin::Admin;
-use crate::admin::metrics::Count;
 use crate::decision::LEASED;
+use crate::observe::metrics::Count;
 use crate::tenant;
 
 /// What happened since the start.
@@ -115,8 +115,8 @@ impl Stats {
     /// Looks at everything.
     #[must_use]
     pub fn of(admin: &Admin) -> Self {
-        let Admin { authorizer, metrics, clock, started, edge_file: _, telling: _, draining: _, push: _ } =
-            admin;
+        let Admin { authorizer, clock, started, edge_file: _, observers, draining: _, push: _ } = admin;
+        let metrics = &observers.metrics;
         let snapshot = authorizer.snapshots.newest();
         let decisions = metrics.counts();
         let total = |decision: &str| {

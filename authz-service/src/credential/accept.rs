@@ -38,11 +38,11 @@ use identity::{Client, Person};
 
 use crate::check::CheckInput;
 use crate::credential::api_key::ApiKeyCredentials;
+use crate::credential::fault::CredentialFault;
 use crate::credential::legacy::LegacyCredentials;
-use crate::credential::{
-    AuthenticatedClient, AuthenticatedPerson, CredentialFault, Presented, SessionCredentials,
-};
-use crate::decision::Failure;
+use crate::credential::presented::{AuthenticatedClient, AuthenticatedPerson, Presented};
+use crate::credential::session::SessionCredentials;
+use crate::failure::Failure;
 
 /// Somebody that a session policy can let pass.
 #[derive(Clone, Debug)]
@@ -180,7 +180,7 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::credential::token::TokenFault;
+    use crate::credential::fault::TokenFault;
     use identity::Role;
 
     const TENANTS: [&str; 2] =

@@ -16,13 +16,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api_keys::{ApiKey, KeyFault, Table};
+use api_keys::{ApiKey, Table};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use clock::{Clock, UnixTime};
 
 use crate::check::CheckInput;
-use crate::credential::{AuthenticatedClient, CredentialFault, Presented};
-use crate::decision::Failure;
+use crate::credential::fault::{ApiKeyFault, CredentialFault};
+use crate::credential::presented::{AuthenticatedClient, Presented};
+use crate::failure::Failure;
 use crate::source::{Hanging, Health, Reloads, Source, Trouble, WatchedFile};
 
 /// How long the last good keys serve while the file is gone: a restart of whatever writes it, no more.
@@ -34,32 +35,6 @@ pub const BROKEN_LIMIT: Duration = Duration::from_secs(300);
 
 /// Room for some 250,000 keys.
 const MAX_BYTES: u64 = 67_108_864;
-
-/// Why an API key is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ApiKeyFault {
-    /// More than one line with a key.
-    Repeated,
-    /// Not in the one spelling that keys have.
-    Malformed,
-    /// Well written, and refused.
-    Key(KeyFault),
-}
-
-impl ApiKeyFault {
-    /// The stable code of this fault.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Repeated => "api_key_repeated",
-            Self::Malformed => "api_key_malformed",
-            Self::Key(KeyFault::Unknown) => "api_key_unknown",
-            Self::Key(KeyFault::WrongSecret) => "api_key_wrong_secret",
-            Self::Key(KeyFault::Revoked) => "api_key_revoked",
-            Self::Key(KeyFault::Expired) => "api_key_expired",
-        }
-    }
-}
 
 /// The keys in use now.
 #[derive(Debug, Default)]

@@ -16,9 +16,12 @@ use identity::assertion::{MAX_BYTES as MAX_BEARER_BYTES, Rejected, Verifier};
 use identity::service_token::{self, ServiceToken, TokenVerifier};
 use identity::{Caller, Service, ServiceName};
 
-use crate::credential::CredentialFault;
+use crate::check::CheckInput;
+use crate::credential::bearer;
+use crate::credential::fault::CredentialFault;
 use crate::credential::keys::STALE_LIMIT;
-use crate::decision::Failure;
+use crate::credential::presented::{AuthenticatedService, Presented};
+use crate::failure::Failure;
 use crate::source::{Health, Reloads, Source, Trouble, WatchedFile};
 
 /// A service's key set has one or two keys.
@@ -257,4 +260,25 @@ impl Source for ServiceKeys {
             }
         }
     }
+}
+
+/// The service that `input`'s bearer assertion or service token speaks for. Cookies do not count between services.
+///
+/// # Errors
+/// [`Failure::KeysUnavailable`] when an assertion was offered and there is nothing to verify it with.
+pub fn present(
+    assertions: &Assertions,
+    input: &CheckInput<'_>,
+    now: UnixTime,
+) -> Result<Presented<AuthenticatedService>, Failure> {
+    let assertion = match bearer::find(&input.authorizations()) {
+        Ok(Some(assertion)) => assertion,
+        Ok(None) => return Ok(Presented::NotOffered),
+        Err(fault) => return Ok(Presented::Failed(fault)),
+    };
+    let services = assertions.current(now)?;
+    Ok(match services.verify(assertion, now) {
+        Ok((service, permissions)) => Presented::Verified(AuthenticatedService { service, permissions }),
+        Err(fault) => Presented::Failed(fault),
+    })
 }

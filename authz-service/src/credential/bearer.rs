@@ -4,7 +4,7 @@
 //! one `token68` (RFC 9110 §11.2) and nothing else. A tab, two spaces, a trailing space or a parameter is
 //! refused. Another scheme (`Basic`) is not an offer: it may be meant for the backend.
 
-use crate::credential::CredentialFault;
+use crate::credential::fault::CredentialFault;
 
 /// The token behind `Bearer`, or `None` when no line offers one.
 ///

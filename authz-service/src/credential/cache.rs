@@ -18,9 +18,10 @@ use identity::Person;
 use prometheus::IntCounter;
 use quick_cache::sync::Cache;
 
-use crate::credential::Proof;
+use crate::credential::fault::TokenFault;
 use crate::credential::keys::KeySet;
-use crate::credential::token::{MAX_BYTES, SignedClaims, TokenFault, Unverified};
+use crate::credential::presented::Proof;
+use crate::credential::token::{MAX_BYTES, SignedClaims, Unverified};
 
 /// How many tokens are remembered by default: the warm sessions of one replica. An entry takes some 500 bytes,
 /// so a full cache stays near 50 MB.

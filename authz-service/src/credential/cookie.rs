@@ -10,7 +10,7 @@
 //! * within a line the last pair of a name wins, as it does for the legacy;
 //! * two lines that choose different values are refused: the legacy reads the first line only, others the last.
 
-use crate::credential::CredentialFault;
+use crate::credential::fault::CredentialFault;
 
 /// More pairs than this in one request are refused. Browsers keep at most some 180 cookies for a site; whoever
 /// sends a thousand crumbs wants to cost time.

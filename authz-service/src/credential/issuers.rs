@@ -12,10 +12,11 @@ use clock::UnixTime;
 use edge_config::edge::{Issuer, Sessions};
 
 use crate::credential::cache::{Believed, TokenCache};
+use crate::credential::fault::TokenFault;
 use crate::credential::keys::KeyRing;
-use crate::credential::token::{TokenFault, Unverified};
-use crate::decision::Failure;
-use crate::lease::ended::Ended;
+use crate::credential::token::Unverified;
+use crate::ended::Ended;
+use crate::failure::Failure;
 use crate::source::Health;
 
 /// The keys of every issuer.

@@ -30,8 +30,8 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::decision::Failure;
-use crate::lease::ended::Ended;
+use crate::ended::Ended;
+use crate::failure::Failure;
 use crate::source::{Health, Trouble};
 
 /// How long the last good keys serve while their source is broken. Keys change rarely, and an hour is time to

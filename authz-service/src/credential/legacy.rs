@@ -15,6 +15,7 @@
 //! | the store or the legacy is gone, slow, or answers nonsense | 503 `legacy_unavailable`, at once or after `timeout_ms`; never 401, which would sign people out |
 //! | it answers again | the next request is decided again |
 
+pub mod answer;
 pub mod check;
 pub mod store;
 pub mod token;
@@ -25,91 +26,20 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clock::UnixTime;
 use edge_config::edge::{LegacySessions as Rules, LegacyVerifier};
-use identity::{Person, Role, SessionId, SubjectId};
-use prometheus::IntCounter;
+use identity::Person;
 use serde::Deserialize;
 
 use crate::check::CheckInput;
+use crate::credential::cookie;
+use crate::credential::fault::{CredentialFault, LegacyFault};
+use crate::credential::legacy::answer::{Answer, Found, Questions};
 use crate::credential::legacy::check::Checker;
 use crate::credential::legacy::store::SessionStore;
-use crate::credential::{AuthenticatedPerson, CredentialFault, Presented, cookie};
-use crate::decision::Failure;
+use crate::credential::presented::{AuthenticatedPerson, Presented};
+use crate::failure::Failure;
 
 /// Longer tokens are refused unread. The legacy's have some 350 bytes.
 pub const MAX_BYTES: usize = 4_096;
-
-/// Why a session of the legacy is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LegacyFault {
-    /// Longer than [`MAX_BYTES`], or not a token as the legacy writes it.
-    Malformed,
-    /// The header names another algorithm than HS256.
-    WrongAlgorithm,
-    /// No such session: ended, or never there.
-    UnknownSession,
-    /// The signature does not fit the session's key.
-    BadSignature,
-    /// A claim is missing or of the wrong type; a refresh token.
-    WrongClaims,
-    /// Past `exp` and the leeway.
-    Expired,
-    /// The legacy was asked and said no.
-    Refused,
-}
-
-impl LegacyFault {
-    /// The stable code of this fault.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Malformed => "legacy_malformed",
-            Self::WrongAlgorithm => "legacy_wrong_algorithm",
-            Self::UnknownSession => "legacy_unknown_session",
-            Self::BadSignature => "legacy_bad_signature",
-            Self::WrongClaims => "legacy_wrong_claims",
-            Self::Expired => "legacy_expired",
-            Self::Refused => "legacy_refused",
-        }
-    }
-}
-
-/// Somebody that the legacy knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// Who.
-    pub subject: SubjectId,
-    /// In which session.
-    pub session: SessionId,
-    /// The role, when the legacy says one.
-    pub role: Option<Role>,
-}
-
-/// A question to the legacy that was answered: somebody, or a refusal.
-pub type Answer = Result<Found, LegacyFault>;
-
-/// Counts of questions to the legacy or its store, by what came of them. What is remembered or refused unread asks
-/// nobody.
-#[derive(Clone, Debug)]
-pub struct Questions {
-    /// Somebody was found.
-    pub found: IntCounter,
-    /// The answer was no.
-    pub refused: IntCounter,
-    /// There was no answer that could be understood, or no room for one more question.
-    pub unavailable: IntCounter,
-}
-
-impl Questions {
-    /// Counts one question that ended in `outcome`.
-    pub fn count(&self, outcome: &Result<Answer, Failure>) {
-        match outcome {
-            Ok(Ok(_)) => &self.found,
-            Ok(Err(_)) => &self.refused,
-            Err(_) => &self.unavailable,
-        }
-        .inc();
-    }
-}
 
 /// Believes the legacy's sessions.
 #[derive(Debug)]

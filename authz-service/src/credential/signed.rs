@@ -19,56 +19,14 @@ use identity::ServiceName;
 use signed_request::{Message, Offer, offer};
 
 use crate::check::CheckInput;
+use crate::credential::fault::{CredentialFault, SignatureFault};
+use crate::credential::presented::Presented;
 use crate::credential::signed::keys::SigningKeys;
 use crate::credential::signed::nonces::{Nonces, Spent, Window};
-use crate::credential::{CredentialFault, Presented};
-use crate::decision::Failure;
+use crate::failure::Failure;
 
 /// Envoy says here whether it sent a part of the body only. It never does, as it is configured.
 const PARTIAL_BODY: &str = "x-envoy-auth-partial-body";
-
-/// Why a signature that was offered is not believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SignatureFault {
-    /// It is wrong in itself.
-    Signature(signed_request::Fault),
-    /// Nobody knows the key.
-    UnknownKey,
-    /// Made in the future: a clock is wrong, or the time is in milliseconds.
-    NotYetValid,
-    /// Its window is closed.
-    Expired,
-    /// Its nonce was used before.
-    Replayed,
-}
-
-impl SignatureFault {
-    /// The stable code of this fault.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        use signed_request::Fault;
-        match self {
-            Self::Signature(Fault::Malformed) => "signature_malformed",
-            Self::Signature(Fault::Ambiguous) => "signature_ambiguous",
-            Self::Signature(Fault::Incomplete) => "signature_incomplete",
-            Self::Signature(Fault::UnknownComponent) => "signature_unknown_component",
-            Self::Signature(Fault::Unsignable) => "signature_unsignable",
-            Self::Signature(Fault::WrongAlgorithm) => "signature_wrong_algorithm",
-            Self::Signature(Fault::BadSignature) => "signature_bad",
-            Self::Signature(Fault::WrongDigest) => "signature_wrong_digest",
-            Self::UnknownKey => "signature_unknown_key",
-            Self::NotYetValid => "signature_not_yet_valid",
-            Self::Expired => "signature_expired",
-            Self::Replayed => "signature_replayed",
-        }
-    }
-}
-
-impl From<signed_request::Fault> for SignatureFault {
-    fn from(fault: signed_request::Fault) -> Self {
-        Self::Signature(fault)
-    }
-}
 
 /// A program whose signature was believed, for this one request. Only this module can make one.
 #[derive(Clone, Debug)]

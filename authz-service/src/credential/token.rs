@@ -28,6 +28,7 @@ use edge_config::edge::Issuer;
 use identity::Person;
 use serde::Deserialize;
 
+use crate::credential::fault::TokenFault;
 use crate::credential::keys::{KeySet, key_tag};
 
 mod claims;
@@ -40,53 +41,6 @@ pub const MAX_BYTES: usize = 8_192;
 
 /// Longer key ids are refused before they are looked up. A thumbprint (RFC 7638) has 43 bytes.
 pub const MAX_KID_BYTES: usize = 128;
-
-/// Why a token is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenFault {
-    /// Longer than [`MAX_BYTES`].
-    TooLong,
-    /// Not a compact JWS with a header of ours.
-    Malformed,
-    /// The `typ` is another token's: a refresh token, a signed identity.
-    WrongType,
-    /// No loaded key has this `kid`.
-    UnknownKey,
-    /// The `alg` is not the one that the key is pinned to.
-    WrongAlgorithm,
-    /// The signature does not fit.
-    BadSignature,
-    /// A claim is missing, twice there, or of the wrong type.
-    WrongClaims,
-    /// Issued by somebody else.
-    WrongIssuer,
-    /// Issued for somebody else.
-    WrongAudience,
-    /// Past `exp` and the leeway.
-    Expired,
-    /// Before `nbf`, or issued in the future, by more than the leeway.
-    NotYetValid,
-}
-
-impl TokenFault {
-    /// The stable code of this fault.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::TooLong => "token_too_long",
-            Self::Malformed => "token_malformed",
-            Self::WrongType => "token_wrong_type",
-            Self::UnknownKey => "token_unknown_key",
-            Self::WrongAlgorithm => "token_wrong_algorithm",
-            Self::BadSignature => "token_bad_signature",
-            Self::WrongClaims => "token_wrong_claims",
-            Self::WrongIssuer => "token_wrong_issuer",
-            Self::WrongAudience => "token_wrong_audience",
-            Self::Expired => "token_expired",
-            Self::NotYetValid => "token_not_yet_valid",
-        }
-    }
-}
 
 /// A token whose signature nobody has checked. It tells nothing about its sender.
 pub struct Unverified<'t> {

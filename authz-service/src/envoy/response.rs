@@ -5,14 +5,13 @@
 
 use edge_config::edge::Answer;
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
-use envoy_types::pb::envoy::r#type::v3::StatusCode;
 use tonic::Code;
 
-use crate::authorizer::Verdict;
 use crate::decision::{AnswerKind, Decision};
 use crate::envoy::protobuf::{Field, Message};
 use crate::identity_headers::HeaderEdits;
-use crate::policy::Who;
+use crate::verdict::Verdict;
+use crate::who::Who;
 
 /// Marks a refusal that must leave without a `content-type`. Envoy gives every local answer one; the edge's
 /// configuration removes it, and this header, where it sees this header.
@@ -77,12 +76,6 @@ mod metadata {
     pub(super) const TEXT: Field = Field::number(3);
 }
 
-/// Whether Envoy can answer with `status`: 400 to 599, and only those that its enumeration has.
-#[must_use]
-pub fn can_send(status: u16) -> bool {
-    (400..=599).contains(&status) && StatusCode::try_from(i32::from(status)).is_ok()
-}
-
 /// The `CheckResponse` that says `verdict`, as it is sent.
 #[must_use]
 pub fn write(verdict: &Verdict, route: &str, policy: &str) -> Vec<u8> {
@@ -125,12 +118,12 @@ fn refuse(wire: &mut Message, kind: AnswerKind, answer: &Answer, verdict: &Verdi
     write_status(wire, code, verdict.decision.code());
     let Answer { status: http_status, body } = answer;
     wire.message(check::DENIED, |refusal| {
-        refusal.message(denied::STATUS, |status| status.number(denied::HTTP_CODE, (*http_status).into()));
+        refusal.message(denied::STATUS, |status| status.number(denied::HTTP_CODE, http_status.get().into()));
         match &verdict.answers.content_type {
             Some(content_type) => overwrite(refusal, denied::HEADERS, "content-type", content_type),
             None => overwrite(refusal, denied::HEADERS, BARE, "1"),
         }
-        if let (AnswerKind::TooManyRequests, Some(exceeded)) = (kind, &verdict.aside.exceeded) {
+        if let (AnswerKind::TooManyRequests, Some(exceeded)) = (kind, &verdict.exceeded) {
             for (name, value) in exceeded.headers() {
                 overwrite(refusal, denied::HEADERS, name, &value);
             }
@@ -194,33 +187,36 @@ fn write_metadata(wire: &mut Message, verdict: &Verdict, route: &str, policy: &s
             field("tenant", &client.tenant.to_string());
         }
     }
-    if let Some(limit) = verdict.aside.limit() {
+    if let Some(limit) = verdict.limit() {
         field("limit", limit);
     }
     // Only an allow carries one; it is told to the guard, not to the access log.
     if let (Decision::Allow(_), Some(granted)) = (&verdict.decision, &verdict.lease) {
         field(::lease::FIELD, &granted.text);
     }
-    if let Some(reasons) = verdict.aside.shadow_reasons() {
+    if let Some(reasons) = verdict.shadows.reasons() {
         field("shadow_reason", &reasons);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use edge_config::edge::RefusalStatus;
     use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
     use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
+    use envoy_types::pb::envoy::r#type::v3::StatusCode;
     use envoy_types::pb::google::protobuf::value::Kind;
     use prost::Message as _;
 
     use super::*;
-    use crate::aside::Aside;
-    use crate::authorizer::last_words;
-    use crate::decision::{DenyReason, Failure};
+    use crate::decision::DenyReason;
+    use crate::failure::Failure;
+    use crate::shadow::Shadows;
+    use crate::verdict::last_words;
 
     fn verdict(decision: Decision) -> Verdict {
-        let (who, answers, aside) = (Who::Anyone, last_words(), Aside::default());
-        Verdict { decision, route: None, who, answers, aside, lease: None }
+        let (who, answers, shadows) = (Who::Anyone, last_words(), Shadows::default());
+        Verdict { decision, route: None, who, answers, exceeded: None, shadows, lease: None }
     }
 
     /// What Envoy reads.
@@ -278,8 +274,10 @@ mod tests {
     }
 
     #[test]
-    fn only_statuses_that_envoy_knows() {
-        assert!(can_send(401) && can_send(503));
-        assert!(!can_send(200) && !can_send(0) && !can_send(418) && !can_send(599));
+    fn a_refusal_has_a_status_that_envoy_can_send_and_there_is_none_beside() {
+        for status in 0..=u16::MAX {
+            let known = (400..=599).contains(&status) && StatusCode::try_from(i32::from(status)).is_ok();
+            assert_eq!(RefusalStatus::new(status).is_some(), known, "{status}");
+        }
     }
 }

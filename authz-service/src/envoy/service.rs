@@ -19,16 +19,15 @@ use tonic::server::Grpc;
 use tonic::{Response, Status};
 use tower::service_fn;
 
-use crate::admin::metrics::Metrics;
-use crate::authorizer::{Authorizer, Verdict, last_words};
+use crate::authorizer::Authorizer;
 use crate::check::{CheckInput, MalformedCheck};
-use crate::decision::{Decision, Failure};
 use crate::envoy::codec::CheckCodec;
 use crate::envoy::pieces::Pieces;
 use crate::envoy::question::Question;
 use crate::envoy::{request, response};
-use crate::policy::Who;
-use crate::telling::Telling;
+use crate::failure::Failure;
+use crate::observe::Observers;
+use crate::verdict::{Verdict, last_words};
 
 /// The one method there is.
 pub const PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
@@ -46,21 +45,15 @@ pub struct Checks {
 #[derive(Debug)]
 struct Parts {
     authorizer: Arc<Authorizer>,
-    metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
-    telling: Arc<Telling>,
+    observers: Arc<Observers>,
 }
 
 impl Checks {
-    /// A service that asks `authorizer`.
+    /// A service that asks `authorizer`, and hands each verdict to `observers`.
     #[must_use]
-    pub fn new(
-        authorizer: Arc<Authorizer>,
-        metrics: Arc<Metrics>,
-        clock: Arc<dyn Clock>,
-        telling: Arc<Telling>,
-    ) -> Self {
-        Self { parts: Arc::new(Parts { authorizer, metrics, clock, telling }) }
+    pub fn new(authorizer: Arc<Authorizer>, clock: Arc<dyn Clock>, observers: Arc<Observers>) -> Self {
+        Self { parts: Arc::new(Parts { authorizer, clock, observers }) }
     }
 
     /// The answer to `question`, a `CheckResponse` as it is sent.
@@ -81,19 +74,11 @@ impl Parts {
                 input.as_ref().ok().and_then(|input| self.authorizer.snapshots.answers(input.route));
             Verdict::failed(Failure::Panicked, answers.unwrap_or_else(last_words))
         });
-        let (route, policy, request_id) = match &input {
-            Ok(input) => (input.route, input.policy, input.request_id),
-            Err(_) => ("-", "-", "-"),
+        let (route, policy) = match &input {
+            Ok(input) => (input.route, input.policy),
+            Err(_) => ("-", "-"),
         };
-        self.metrics.record(&verdict, started.elapsed());
-        // What is told about a decision must not undo it; the panic itself is in the log.
-        let _ = std::panic::catch_unwind(AssertUnwindSafe(|| {
-            self.telling.tell(&verdict, input.as_ref().ok(), self.clock.now());
-            if let Some(spans) = self.telling.spans() {
-                spans.record(&verdict, input.as_ref().ok(), self.clock.now(), started.elapsed());
-            }
-        }));
-        log(&verdict, route, policy, request_id);
+        self.observers.observe(&verdict, input.as_ref().ok(), &*self.clock, started.elapsed());
         response::write(&verdict, route, policy)
     }
 
@@ -132,50 +117,5 @@ impl Service<http::Request<Body>> for Checks {
                 .max_encoding_message_size(MAX_CHECK_BYTES);
             Ok(grpc.unary(check, request).await.map(|body| Body::new(Pieces::of(body))))
         })
-    }
-}
-
-/// One line for each refusal; allows only when somebody wants to see them. Never a token, cookie or header.
-fn log(verdict: &Verdict, route: &str, policy: &str, request_id: &str) {
-    let decision = verdict.decision.as_str();
-    let reason = verdict.decision.code();
-    macro_rules! line {
-        ($level:expr) => {
-            match &verdict.who {
-                Who::Anyone => {
-                    tracing::event!($level, request_id, route, policy, decision, reason, "check");
-                }
-                Who::Person(person) => {
-                    let (subject, tenant) = (person.subject, person.tenant);
-                    tracing::event!(
-                        $level, request_id, route, policy, decision, reason, %subject, %tenant, "check"
-                    );
-                }
-                Who::Client(client) => {
-                    let (subject, tenant) = (&client.name, client.tenant);
-                    tracing::event!(
-                        $level, request_id, route, policy, decision, reason, %subject, %tenant, "check"
-                    );
-                }
-                Who::Service(service) => {
-                    let (subject, tenant) = (&service.name, service.tenant.map(tracing::field::display));
-                    tracing::event!(
-                        $level, request_id, route, policy, decision, reason, %subject, tenant, "check"
-                    );
-                }
-            }
-        };
-    }
-    if let Some(limit) = verdict.aside.limit() {
-        tracing::debug!(request_id, route, %limit, "over a limit");
-    }
-    for shadowed in &verdict.aside.shadow {
-        let (kind, name, reason) = (shadowed.of.kind(), shadowed.of.name(), shadowed.reason);
-        tracing::info!(request_id, route, kind, %name, reason, "would be refused if it were not in shadow");
-    }
-    match verdict.decision {
-        Decision::Allow(_) => line!(tracing::Level::DEBUG),
-        Decision::Deny(_) => line!(tracing::Level::INFO),
-        Decision::Fail(_) => line!(tracing::Level::WARN),
     }
 }

@@ -11,7 +11,7 @@
 //! * the caller is a person, by an access token: one cookie in one line, or one bearer token, and nothing else that
 //!   the policy would look at;
 //! * nothing was only told that would have been refused (shadow);
-//! * the session is not about to end, and what would end the lease is heard of ([`is_fresh`](super::is_fresh)).
+//! * the session is not about to end, and what would end the lease is heard of (`Authorizer::is_fresh`).
 //!
 //! It lasts until the first of: the policy's `seconds`; the token's `exp`, without leeway; the useful life of the signed
 //! identity; the time that the tenant's state counts without being asked for again; and what the feed can vouch for.
@@ -24,15 +24,15 @@ use edge_config::edge::{AcceptedCredential, LeaseMethods, LeasePolicy, SessionPo
 use identity::{Person, headers};
 use tokio::time::Instant;
 
-use crate::aside::Aside;
 use crate::check::CheckInput;
 use crate::credential::{bearer, cookie};
 use crate::decision::ALLOWED;
+use crate::ended::{FRESH, session_tag, subject_tag, tenant_tag};
 use crate::identity_headers::HeaderEdits;
-use crate::lease::FRESH;
-use crate::policy::{Lasting, Permit, Who};
-use crate::session::revocations::{session_tag, subject_tag, tenant_tag};
+use crate::policy::{Lasting, Permit};
+use crate::shadow::Shadows;
 use crate::snapshot::Snapshot;
+use crate::who::Who;
 
 /// A shorter lease is not worth the uses that it takes: whoever comes once a second is checked once a second.
 pub const SHORTEST: Duration = Duration::from_secs(1);
@@ -76,7 +76,7 @@ pub fn plan(
     rules: Rules<'_>,
     input: &CheckInput<'_>,
     permit: &Permit,
-    aside: &Aside,
+    shadows: &Shadows,
     now: UnixTime,
     at: Instant,
 ) -> Option<Plan> {
@@ -90,7 +90,7 @@ pub fn plan(
         LeaseMethods::Safe => matches!(input.method, "GET" | "HEAD"),
         LeaseMethods::All => true,
     };
-    if !method_fits || !aside.shadow.is_empty() || !offers_one_credential(snapshot, policy, input) {
+    if !method_fits || !shadows.is_empty() || !offers_one_credential(snapshot, policy, input) {
         return None;
     }
     // The edge gets the grant at the end of its patience at the latest. Whatever the grant rests on was looked at

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::limit::Rule;
+use crate::snapshot::rule::Rule;
 
 /// A limit that a request exceeded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl Over {
     /// `rule` allows one more request in `wait` microseconds.
     #[must_use]
     pub fn of(rule: &Rule, wait: u64) -> Self {
-        Self { name: Arc::clone(&rule.name), rate: rule.rate, period: rule.period, wait }
+        Self { name: Arc::clone(&rule.name), rate: rule.limit.rate, period: rule.limit.period, wait }
     }
 
     /// Whole seconds, rounded up: who waits for so long is not refused by this limit again.

@@ -4,6 +4,8 @@
 //! Each request moves it on by `interval`; a request is refused when that would put it more than
 //! `burst × interval` ahead of now. All times are microseconds.
 
+use edge_config::edge::Limit;
+
 /// The arithmetic of one limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gcra {
@@ -23,6 +25,12 @@ pub enum Weighed {
 }
 
 impl Gcra {
+    /// The arithmetic of `limit`.
+    #[must_use]
+    pub fn of(limit: &Limit) -> Self {
+        Self { interval: limit.interval_micros(), burst: u64::from(limit.burst) }
+    }
+
     /// What is owed at `now` of the number `kept`: never more than one burst. More ahead is possible only when the
     /// limit was made smaller or the clock was stepped back. Whoever keeps numbers writes this one in the place of
     /// `kept`, or the debt would be a whole burst at every look until the clock is where it was before.

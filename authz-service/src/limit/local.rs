@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use clock::UnixTime;
 use prometheus::IntCounter;
 
+use crate::limit::charge::{Charged, Counted, Key, in_advance};
 use crate::limit::gcra::{Gcra, Weighed};
-use crate::limit::{Charged, Counted, Key, in_advance};
 
 /// How many counters are kept. One takes some 120 bytes, so a full house takes 12 MB.
 pub const CAPACITY: usize = 100_000;
@@ -90,16 +90,16 @@ impl Local {
         let mut weighed = Vec::with_capacity(counted.len());
         for (one, place) in counted.iter().zip(&places) {
             let Some((_, shard)) = held.iter_mut().find(|(index, _)| index == place) else { continue };
-            let gcra = one.rule.gcra.share(replicas);
+            let gcra = Gcra::of(&one.rule.limit).share(replicas);
             let (place, kept) = shard.find(&one.key, gcra, self.room, now);
             weighed.push((place, gcra.weigh(kept, now)));
         }
         let passes = counted.iter().zip(&weighed).all(|(one, (_, weighed))| match weighed {
             Weighed::Allowed(_) => true,
-            Weighed::Refused(_) => one.rule.mode == edge_config::edge::Mode::Shadow,
+            Weighed::Refused(_) => one.rule.limit.mode == edge_config::edge::Mode::Shadow,
         });
         let of_all = counted.iter().zip(&weighed).map(|(one, (_, weighed))| match weighed {
-            Weighed::Allowed(next) => one.rule.gcra.share(replicas).left(*next, now),
+            Weighed::Allowed(next) => Gcra::of(&one.rule.limit).share(replicas).left(*next, now),
             Weighed::Refused(_) => 0,
         });
         let taken = if passes { in_advance(more, of_all) } else { 0 };
@@ -107,7 +107,7 @@ impl Local {
             for ((one, index), (place, weighed)) in counted.iter().zip(&places).zip(&weighed) {
                 let Some((_, shard)) = held.iter_mut().find(|(held, _)| held == index) else { continue };
                 if let Weighed::Allowed(next) = weighed {
-                    let next = one.rule.gcra.share(replicas).take(*next, taken);
+                    let next = Gcra::of(&one.rule.limit).share(replicas).take(*next, taken);
                     match place {
                         Place::Own => shard.kept.insert(one.key.clone(), next),
                         Place::Shared => {
@@ -162,14 +162,15 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limit::{Of, Rule};
+    use crate::limit::charge::Of;
+    use crate::snapshot::rule::Rule;
     use edge_config::edge::{Limit, Mode, Per};
     use std::time::Duration;
     use uuid::Uuid;
 
     fn rule(name: &str, rate: u32, mode: Mode) -> Rule {
         let limit = Limit { per: Per::Subject, rate, period: Duration::from_secs(60), burst: rate, mode };
-        Rule::new(name, &limit)
+        Rule { name: Arc::from(name), limit }
     }
 
     fn counted(rule: &Rule, id: u128) -> Counted<'_> {

@@ -18,7 +18,8 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, Script};
 use tokio::sync::OnceCell;
 
-use crate::limit::{Charged, Counted};
+use crate::limit::charge::{Charged, Counted};
+use crate::limit::gcra::Gcra;
 
 /// How long a request waits for Redis. An answer takes under a millisecond; Envoy waits 200 ms for the whole
 /// decision.
@@ -96,14 +97,15 @@ impl Shared {
         let mut connection = self.connection.get_or_try_init(connect).await?.clone();
         let mut invocation = self.script.prepare_invoke();
         for Counted { rule, key } in counted {
-            let enforced = match rule.mode {
+            let Gcra { interval, burst } = Gcra::of(&rule.limit);
+            let enforced = match rule.limit.mode {
                 Mode::Enforce => 1,
                 Mode::Shadow => 0,
             };
             invocation
                 .key(format!("{}:{}:{}", self.prefix, key.limit, key.of))
-                .arg(rule.gcra.interval)
-                .arg(rule.gcra.burst)
+                .arg(interval)
+                .arg(burst)
                 .arg(enforced);
         }
         invocation.arg(more);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clock::Clock;
 use futures_util::StreamExt as _;
+use prometheus::IntCounter;
 use redis::aio::{PubSubSink, PubSubStream};
 use redis::{AsyncConnectionConfig, Client, Msg, RedisError};
 use tokio::time::{Instant, sleep, timeout};
@@ -12,13 +13,12 @@ use validity::PATIENCE;
 use validity::revocation::{self, Revocation, SharedRevocations};
 use validity::tenant::{self, Change};
 
-use crate::admin::metrics::PushCounts;
-use crate::lease::ended::Ended;
-use crate::push::channel::Channel;
+use crate::ended::Ended;
 use crate::session::revocations::{MAX_SESSIONS, Revocations};
+use crate::source::channel::Channel;
 use crate::tenant::memory::Memory;
 
-/// Between two signs of life: four of them fit into the time that leases wait for one ([`FRESH`](crate::lease::FRESH)).
+/// Between two signs of life: four of them fit into the time that leases wait for one ([`FRESH`](crate::ended::FRESH)).
 /// To Redis ten pings a second are nothing.
 const PULSE: Duration = Duration::from_millis(100);
 
@@ -39,6 +39,19 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 /// No wait is longer: a Redis that is back is found at once, and a dead one is asked every two seconds.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// Counts of the subscription to changes.
+#[derive(Clone, Debug)]
+pub struct PushCounts {
+    /// Subscribed, also again.
+    pub subscribed: IntCounter,
+    /// Lost, also before it stood.
+    pub lost: IntCounter,
+    /// Messages that were understood.
+    pub messages: IntCounter,
+    /// Messages and stored values that were not.
+    pub bad: IntCounter,
+}
 
 /// The subscription of one replica.
 #[derive(Debug)]

@@ -28,8 +28,8 @@ use tonic::body::Body;
 use tonic::codegen::BoxFuture;
 use tonic::codegen::http::{Request, Response};
 
-use super::ended;
-use super::stream::CheckStream;
+use crate::server::stream::CheckStream;
+use crate::shutdown::ended;
 
 /// How many checks one connection may have open. Envoy's own circuit breaker stops at as many, and a decision
 /// takes microseconds: more would only wait here instead of there.

@@ -10,8 +10,8 @@ use tonic::body::Body;
 use tonic::codegen::Service;
 use tonic::codegen::http::{Request, Response};
 
-use super::connections::Answer;
 use crate::envoy::service::Checks;
+use crate::server::connections::Answer;
 
 /// The paths of gRPC's health protocol begin so.
 const HEALTH: &str = "/grpc.health.v1.Health/";

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use ::lease::{Kind, Tag};
+use ::lease::Tag;
 use arc_swap::ArcSwap;
 use clock::{Clock, UnixTime};
 use identity::{Person, SessionId, SubjectId, TenantId};
@@ -32,10 +32,9 @@ use prometheus::IntCounter;
 use tokio::time::Instant;
 use validity::revocation::{Revocation, SessionEnd, SubjectEnd, TenantEnd};
 
-use crate::decision::Failure;
-use crate::lease::FRESH;
-use crate::lease::ended::Ended as Lately;
-use crate::push::channel::Channel;
+use crate::ended::{Ended as Lately, FRESH, session_tag, subject_tag, tenant_tag};
+use crate::failure::Failure;
+use crate::source::channel::Channel;
 use crate::source::{Hanging, Health, Looked, Source, Trouble};
 
 /// How long an unreadable file is overlooked: a few polls. A revocation must hold within a second, so little
@@ -304,24 +303,6 @@ impl Revocations {
         wholesale.subjects.retain(|_, ended| ended.until >= now.seconds());
         wholesale.tenants.retain(|_, ended| ended.until >= now.seconds());
     }
-}
-
-/// What stands for a session in leases.
-#[must_use]
-pub fn session_tag(session: SessionId) -> Tag {
-    Tag::of(Kind::Session, session.to_string().as_bytes())
-}
-
-/// What stands for a person in leases.
-#[must_use]
-pub fn subject_tag(subject: SubjectId) -> Tag {
-    Tag::of(Kind::Subject, subject.to_string().as_bytes())
-}
-
-/// What stands for a tenant in leases.
-#[must_use]
-pub fn tenant_tag(tenant: TenantId) -> Tag {
-    Tag::of(Kind::Tenant, tenant.to_string().as_bytes())
 }
 
 /// Follows the file.

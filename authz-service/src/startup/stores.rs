@@ -6,15 +6,15 @@ use clock::Clock;
 use edge_config::Edge;
 use edge_config::edge::TenantDirectory;
 
-use super::{AssemblyError, Needs};
-use crate::admin::metrics::Metrics;
-use crate::lease::ended::Ended;
-use crate::push::channel::Channel;
+use crate::ended::Ended;
+use crate::observe::Observers;
 use crate::push::subscriber::Subscriber;
 use crate::session::revocations::{RevocationFile, Revocations};
 use crate::source::Watchers;
-use crate::telling::Telling;
+use crate::source::channel::Channel;
+use crate::startup::needs::{AssemblyError, Needs};
 use crate::tenant::Tenants;
+use crate::tenant::change::{OnChange, TenantChange};
 use crate::tenant::directory::{Directory, DirectoryFile};
 use crate::tenant::memory::{Lifetimes, Memory};
 use crate::tenant::service::TenantService;
@@ -33,11 +33,19 @@ pub(super) fn assemble(
     edge: &Edge,
     needs: &Needs,
     clock: &Arc<dyn Clock>,
-    metrics: &Metrics,
-    telling: &Arc<Telling>,
+    observers: &Arc<Observers>,
     ended: &Arc<Ended>,
     watchers: &mut Watchers,
 ) -> Result<Stores, AssemblyError> {
+    let metrics = &observers.metrics;
+    let on_change = {
+        let observers = Arc::clone(observers);
+        OnChange::new(move |TenantChange { tenant, from, to }| {
+            if let Some(audit) = observers.audit() {
+                audit.tenant(tenant, from, to);
+            }
+        })
+    };
     let channel = Arc::new(Channel::default());
     let redis = needs.redis.as_ref().map(|url| url.0.as_str());
 
@@ -48,7 +56,7 @@ pub(super) fn assemble(
             let directory = Arc::new(Directory::noting(ended));
             let reloads = metrics.reloads("tenants");
             let listed = DirectoryFile::new(file, Arc::clone(&directory), Arc::clone(clock), reloads);
-            watchers.watch(listed.telling(Arc::clone(telling)))?;
+            watchers.watch(listed.listening(on_change))?;
             Some(Tenants::Listed(directory))
         }
         Some(TenantDirectory::Service(listed)) => {
@@ -66,7 +74,7 @@ pub(super) fn assemble(
             };
             let counts = metrics.lookups("memory");
             let memory = Memory::new(source, Arc::clone(&channel), lifetimes, counts);
-            let memory = memory.telling(Arc::clone(telling));
+            let memory = memory.listening(on_change);
             let memory = Arc::new(if listed.redis { memory.told_of_changes(ended) } else { memory });
             pushed_tenants = listed.redis.then(|| Arc::clone(&memory));
             Some(Tenants::Asked(memory))

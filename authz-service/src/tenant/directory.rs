@@ -30,12 +30,10 @@ use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::decision::Failure;
-use crate::lease::FRESH;
-use crate::lease::ended::Ended;
-use crate::session::revocations::tenant_tag;
+use crate::ended::{Ended, FRESH, tenant_tag};
+use crate::failure::Failure;
 use crate::source::{Hanging, Health, Looked, Reloads, Source, Trouble, WatchedFile};
-use crate::telling::Telling;
+use crate::tenant::change::{OnChange, TenantChange};
 
 /// How long the last good directory serves while the file is gone: a restart of whatever writes it, no more.
 pub const MISSING_LIMIT: Duration = Duration::from_secs(60);
@@ -259,20 +257,26 @@ pub struct DirectoryFile {
     directory: Arc<Directory>,
     clock: Arc<dyn Clock>,
     reloads: Reloads,
-    telling: Option<Arc<Telling>>,
+    on_change: OnChange,
 }
 
 impl DirectoryFile {
     /// A loader that fills `directory` from `path`.
     #[must_use]
     pub fn new(path: &Path, directory: Arc<Directory>, clock: Arc<dyn Clock>, reloads: Reloads) -> Self {
-        Self { file: WatchedFile::new(path, MAX_BYTES), directory, clock, reloads, telling: None }
+        Self {
+            file: WatchedFile::new(path, MAX_BYTES),
+            directory,
+            clock,
+            reloads,
+            on_change: OnChange::default(),
+        }
     }
 
-    /// Tells changes of tenants to the audit of `telling`.
+    /// Calls `on_change` for each tenant that comes, goes or changes. The first load is no change.
     #[must_use]
-    pub fn telling(self, telling: Arc<Telling>) -> Self {
-        Self { telling: Some(telling), ..self }
+    pub fn listening(self, on_change: OnChange) -> Self {
+        Self { on_change, ..self }
     }
 
     fn trouble(&self, slot: &ArcSwap<Option<Trouble>>, what: &str) {
@@ -311,8 +315,8 @@ impl Source for DirectoryFile {
                         let tenants = Arc::new(tenants);
                         let before = self.directory.replace(&tenants);
                         self.directory.looked.note(began);
-                        if let (Some(before), Some(telling)) = (before, &self.telling) {
-                            tell_changes(&before, &tenants, telling);
+                        if let Some(before) = before {
+                            report_changes(&before, &tenants, &self.on_change);
                         }
                         clear(&self.directory.broken);
                         self.reloads.done.inc();
@@ -331,9 +335,7 @@ impl Source for DirectoryFile {
     }
 }
 
-/// One audit event for each tenant that came, went or changed. The first load is no change.
-fn tell_changes(before: &Tenants, after: &Tenants, telling: &Telling) {
-    let Some(audit) = telling.audit() else { return };
+fn report_changes(before: &Tenants, after: &Tenants, on_change: &OnChange) {
     let word = |tenants: &Tenants, id: &TenantId| {
         tenants.status.get(id).map(|status| match status {
             Status::Active => "active",
@@ -344,7 +346,7 @@ fn tell_changes(before: &Tenants, after: &Tenants, telling: &Telling) {
     for id in after.status.keys().chain(gone) {
         let (from, to) = (word(before, id), word(after, id));
         if from != to {
-            audit.tenant(*id, from, to);
+            on_change.call(TenantChange { tenant: *id, from, to });
         }
     }
 }

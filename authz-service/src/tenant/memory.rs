@@ -22,15 +22,11 @@ use tokio::time::Instant;
 use uuid::Uuid;
 use validity::tenant::{Change, Record, Standing};
 
-use crate::admin::metrics::LookupCounts;
-use crate::decision::Failure;
-use crate::lease::FRESH;
-use crate::lease::ended::Ended;
-use crate::push::channel::{Channel, Stretch};
-use crate::session::revocations::tenant_tag;
-use crate::telling::Telling;
-use crate::tenant::Known;
-use crate::tenant::source::{Answer, SourceFault, TenantSource};
+use crate::ended::{Ended, FRESH, tenant_tag};
+use crate::failure::Failure;
+use crate::source::channel::{Channel, Stretch};
+use crate::tenant::change::{OnChange, TenantChange};
+use crate::tenant::source::{Answer, Known, LookupCounts, SourceFault, TenantSource};
 
 /// Tenants whose state is remembered: some 20 MB.
 pub const MAX_KNOWN: u64 = 100_000;
@@ -90,7 +86,7 @@ pub struct Memory {
     ended: Option<Arc<Ended>>,
     counts: LookupCounts,
     answered: AtomicBool,
-    telling: Option<Arc<Telling>>,
+    on_change: OnChange,
 }
 
 impl Memory {
@@ -127,14 +123,14 @@ impl Memory {
             ended: None,
             counts,
             answered: AtomicBool::new(false),
-            telling: None,
+            on_change: OnChange::default(),
         }
     }
 
-    /// Tells changes of tenants to the audit of `telling`, as far as this replica knew them before.
+    /// Calls `on_change` for each tenant that changes, as far as this replica knew it before.
     #[must_use]
-    pub fn telling(self, telling: Arc<Telling>) -> Self {
-        Self { telling: Some(telling), ..self }
+    pub fn listening(self, on_change: OnChange) -> Self {
+        Self { on_change, ..self }
     }
 
     /// Whether the source has answered at least once. A replica that nobody ever told anything is not ready.
@@ -217,7 +213,7 @@ impl Memory {
         }
         // What was learned by asking, or pushed twice, was told then.
         if before.is_none_or(|before| before.version < change.version) {
-            self.tell(change.tenant, before.map(|before| before.standing), Some(change.status));
+            self.report(change.tenant, before.map(|before| before.standing), Some(change.status));
         }
         tracing::info!(
             code = "tenant_changed",
@@ -250,7 +246,7 @@ impl Memory {
         Known { standing: entry.record.standing, until: Some(until) }
     }
 
-    fn tell(&self, tenant: TenantId, from: Option<Standing>, to: Option<Standing>) {
+    fn report(&self, tenant: TenantId, from: Option<Standing>, to: Option<Standing>) {
         // One that is gone and one that never was look alike to whoever reads the audit.
         let word = |standing: Option<Standing>| match standing {
             Some(Standing::Active) => Some("active"),
@@ -258,10 +254,8 @@ impl Memory {
             Some(Standing::Deleted) | None => None,
         };
         let (from, to) = (word(from), word(to));
-        if from != to
-            && let Some(audit) = self.telling.as_ref().and_then(|telling| telling.audit())
-        {
-            audit.tenant(tenant, from, to);
+        if from != to {
+            self.on_change.call(TenantChange { tenant, from, to });
         }
     }
 
@@ -292,7 +286,7 @@ impl Memory {
         if let Some(Entry { record: known, .. }) = before
             && record.is_none_or(|record| record.version > known.version)
         {
-            self.tell(tenant, Some(known.standing), record.map(|record| record.standing));
+            self.report(tenant, Some(known.standing), record.map(|record| record.standing));
         }
         let Some(record) = record else {
             self.unknown.insert(tenant, asked).await;

@@ -9,9 +9,8 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 use validity::tenant::{Record, SharedTenants};
 
-use crate::admin::metrics::LookupCounts;
-use crate::push::channel::Channel;
-use crate::tenant::source::{Answer, SourceFault, TenantSource};
+use crate::source::channel::Channel;
+use crate::tenant::source::{Answer, LookupCounts, SourceFault, TenantSource};
 
 /// On a request's way Redis gets a quarter of what Envoy waits; then the source is asked instead.
 pub const PATIENCE: Duration = Duration::from_millis(50);

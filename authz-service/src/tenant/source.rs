@@ -3,7 +3,19 @@
 use std::time::Duration;
 
 use identity::TenantId;
-use validity::tenant::Record;
+use prometheus::IntCounter;
+use tokio::time::Instant;
+use validity::tenant::{Record, Standing};
+
+/// What is known of a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Its state.
+    pub standing: Standing,
+    /// How long that may be relied on when nobody says that it changed; absent when for as long as the directory is
+    /// fresh.
+    pub until: Option<Instant>,
+}
 
 /// What a source said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +54,17 @@ impl SourceFault {
             Self::Busy => "busy",
         }
     }
+}
+
+/// Counts of one layer of the tenant directory.
+#[derive(Clone, Debug)]
+pub struct LookupCounts {
+    /// It had an answer.
+    pub hit: IntCounter,
+    /// It had none, and whoever is behind it had one.
+    pub miss: IntCounter,
+    /// It, or whoever is behind it, failed.
+    pub failed: IntCounter,
 }
 
 /// A directory of tenants that is asked for one at a time: the service itself, or Redis before it.

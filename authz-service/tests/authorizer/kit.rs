@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use authz_service::server::{self, Listeners, Patience};
-use authz_service::startup::{self, Needs};
+use authz_service::startup::{self, needs::Needs};
 use clock::{Clock, ManualClock, UnixTime};
 use edge_config::Edge;
 use envoy_types::pb::envoy::service::auth::v3::authorization_client::AuthorizationClient;
@@ -183,7 +183,7 @@ pub(crate) struct Authz {
     pub(crate) admin: SocketAddr,
     pub(crate) checks: SocketAddr,
     end: Option<oneshot::Sender<()>>,
-    _audit: authz_service::audit::Sinks,
+    _audit: authz_service::observe::audit::Sinks,
     serving: JoinHandle<Result<(), server::ServeError>>,
 }
 

@@ -19,6 +19,7 @@ mod credentials;
 mod destination;
 mod leases;
 mod limits;
+mod refusal;
 mod services;
 mod shadow;
 
@@ -31,6 +32,7 @@ pub use canary::{Canary, Condition};
 pub use destination::{Destination, Share, Sticky, WHOLE};
 pub use leases::{LeaseMethods, LeasePolicy, Leases, OnOutage};
 pub use limits::{LONGEST_REFILL, Limit, Mode, Per, TenantMatch};
+pub use refusal::RefusalStatus;
 pub use services::ServiceTenants;
 pub use shadow::{Comparator, DifferenceKind, Ignore, Ignored};
 pub use signed::{Cidr, CidrError, Signatures, SignedPolicy};
@@ -320,8 +322,8 @@ pub struct Answers {
 /// One answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// HTTP status, 400 to 599.
-    pub status: u16,
+    /// HTTP status.
+    pub status: RefusalStatus,
     /// The body, exactly as it is sent.
     pub body: String,
 }

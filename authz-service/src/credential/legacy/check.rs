@@ -22,9 +22,10 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use super::token::plain_uuid;
-use super::{Answer, Found, LegacyFault, Questions};
-use crate::decision::Failure;
+use crate::credential::fault::LegacyFault;
+use crate::credential::legacy::answer::{Answer, Found, Questions};
+use crate::credential::legacy::token::plain_uuid;
+use crate::failure::Failure;
 
 /// How many answers are remembered: the sessions that are busy within `cache_ms`. One takes some 200 bytes.
 const CAPACITY: u64 = 20_000;

@@ -13,9 +13,10 @@ use edge_config::edge::LegacyStore as Rules;
 use redis::AsyncCommands as _;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 
-use super::token::Unverified;
-use super::{Answer, LegacyFault};
-use crate::decision::Failure;
+use crate::credential::fault::LegacyFault;
+use crate::credential::legacy::answer::Answer;
+use crate::credential::legacy::token::Unverified;
+use crate::failure::Failure;
 
 /// How young a connection may be and still be given up: a slow Redis is not made slower by new connections.
 const MIN_AGE: Duration = Duration::from_secs(1);

@@ -15,7 +15,8 @@ use serde::Deserialize;
 use std::time::Duration;
 use uuid::fmt::Hyphenated;
 
-use super::{Found, LegacyFault};
+use crate::credential::fault::LegacyFault;
+use crate::credential::legacy::answer::Found;
 
 /// A shorter key was not drawn by the legacy, whose keys have 86 characters: an empty one, say, fits whatever
 /// anybody signs with nothing.

@@ -28,7 +28,7 @@ use serde::Deserialize;
 use signed_request::{Algorithm, VerifyingKey};
 
 use crate::credential::keys::STALE_LIMIT;
-use crate::decision::Failure;
+use crate::failure::Failure;
 use crate::source::{Health, Reloads, Source, Trouble, WatchedFile};
 
 /// A thousand keys take some 100 KB.

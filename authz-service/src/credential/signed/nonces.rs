@@ -19,7 +19,7 @@ use clock::UnixTime;
 
 use self::embedded::Embedded;
 use self::redis::Redis;
-use crate::decision::Failure;
+use crate::failure::Failure;
 
 /// From when until when a signature can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// How often something may happen, counted for each key by itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
     /// What is counted by.
     pub per: Per,

@@ -1,6 +1,6 @@
 //! What refused callers are told.
 
-use crate::edge::{Answer, Answers};
+use crate::edge::{Answer, Answers, RefusalStatus};
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
@@ -21,7 +21,7 @@ pub(crate) fn answers(context: Context<'_>, name: &str, node: &Node) -> Option<A
     );
     // The edge's own failures are 503 everywhere, so that nobody takes one for a decision.
     if let Some(answer) = &unavailable
-        && answer.status != 503
+        && answer.status != RefusalStatus::UNAVAILABLE
     {
         let problem = format!("`unavailable` of {what} has the status {}", answer.status);
         context.faults.report(
@@ -43,7 +43,7 @@ pub(crate) fn answers(context: Context<'_>, name: &str, node: &Node) -> Option<A
 
 /// What is said about a limit where the file says nothing: no client of ours knows a contract for it.
 fn too_many_requests() -> Answer {
-    Answer { status: 429, body: "Too many requests".to_owned() }
+    Answer { status: RefusalStatus::TOO_MANY_REQUESTS, body: "Too many requests".to_owned() }
 }
 
 fn header_value(context: Context<'_>, node: &Node, what: &str) -> Option<String> {
@@ -59,23 +59,17 @@ fn header_value(context: Context<'_>, node: &Node, what: &str) -> Option<String>
 /// nothing is ever cut.
 pub const MAX_ANSWER_BYTES: usize = 8_192;
 
-/// The statuses from 400 on that Envoy can send for a refusal (`envoy.type.v3.StatusCode`).
-const STATUSES: [u64; 37] = [
-    400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 421, 422, 423,
-    424, 426, 428, 429, 431, 500, 501, 502, 503, 504, 505, 506, 507, 508, 510, 511,
-];
-
-fn status_code(context: Context<'_>, node: &Node) -> Option<u16> {
-    let status = reader::number(context, node, "`status`", 400, 599)?;
-    if !STATUSES.contains(&status) {
+fn status_code(context: Context<'_>, node: &Node) -> Option<RefusalStatus> {
+    let number = reader::number(context, node, "`status`", 400, 599)?;
+    let status = u16::try_from(number).ok().and_then(RefusalStatus::new);
+    if status.is_none() {
         context.faults.report(
             node.place,
-            format!("`status` is {status}"),
+            format!("`status` is {number}"),
             "write a status that Envoy knows, such as 401, 403 or 404",
         );
-        return None;
     }
-    u16::try_from(status).ok()
+    status
 }
 
 fn answer(context: Context<'_>, node: &Node, what: &str) -> Option<Answer> {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use authz_service::check::CheckInput;
 use authz_service::decision::Decision;
-use authz_service::policy::Who;
-use authz_service::startup::{self, Needs};
-use authz_service::telling::Record;
-use authz_service::telling::stage::{Stage, Step};
+use authz_service::observe::record::Record;
+use authz_service::observe::stage::{Stage, Step};
+use authz_service::startup::{self, needs::Needs};
+use authz_service::who::Who;
 use clock::{Clock, SystemClock};
 use edge_config::edge::{Exposure, Policy, Route};
 use edge_config::{Edge, Environment, Match, route_of};
@@ -192,7 +192,9 @@ fn decide(
     }
     told.insert("stages".to_owned(), serde_json::to_value(record.stages()).map_err(|e| e.to_string())?);
     let shown = match (&verdict.decision, verdict.answer()) {
-        (_, Some((_, words))) => answer(words.status, &words.body, "the authorizer", verdict.decision.code()),
+        (_, Some((_, words))) => {
+            answer(words.status.get(), &words.body, "the authorizer", verdict.decision.code())
+        }
         (Decision::Allow(edits), None) => {
             let names: Vec<&str> = edits.set.iter().map(|(name, _)| *name).collect();
             passed(&route.destination.to_string(), &names)

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use clock::UnixTime;
 
 use super::{Spent, Window};
-use crate::decision::Failure;
+use crate::failure::Failure;
 
 /// Of one key: with a window of 305 s, 200 requests a second. One busy key cannot take the room of others.
 const MAX_OF_A_KEY: usize = 65_536;

@@ -13,7 +13,7 @@ use clock::{Clock, UnixTime};
 use tokio::sync::OnceCell;
 
 use super::{Spent, Window};
-use crate::decision::Failure;
+use crate::failure::Failure;
 
 /// A Redis nearby answers within a millisecond. Envoy waits 200 ms for the whole decision.
 const PATIENCE: Duration = Duration::from_millis(50);

@@ -11,16 +11,18 @@ use prometheus::{
     Opts, Registry, TextEncoder,
 };
 
-use crate::admin::Admin;
-use crate::audit;
-use crate::authorizer::Verdict;
-use crate::credential::legacy::Questions;
+use crate::authorizer::Authorizer;
+use crate::credential::legacy::answer::Questions;
 use crate::decision::{ALLOWED, Decision, LEASED};
+use crate::limit;
+use crate::observe::{audit, spans};
+use crate::push::subscriber::PushCounts;
 use crate::reload::Results;
 use crate::snapshot::{Route, Snapshot, Snapshots};
 use crate::source::Reloads;
-use crate::telling::spans;
 use crate::tenant::Tenants;
+use crate::tenant::source::LookupCounts;
+use crate::verdict::Verdict;
 
 /// A warm decision takes some 10 µs, a first-seen token some 100 µs; whatever takes 10 ms has a cause.
 const BUCKETS_SECONDS: [f64; 12] = [5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 1e-1];
@@ -81,17 +83,6 @@ struct Seconds {
     error: Histogram,
 }
 
-/// Counts of one layer of the tenant directory.
-#[derive(Clone, Debug)]
-pub struct LookupCounts {
-    /// It had an answer.
-    pub hit: IntCounter,
-    /// It had none, and whoever is behind it had one.
-    pub miss: IntCounter,
-    /// It, or whoever is behind it, failed.
-    pub failed: IntCounter,
-}
-
 /// Counts of the feed that tells the edge what ended.
 #[derive(Clone, Debug)]
 pub struct FeedCounts {
@@ -101,19 +92,6 @@ pub struct FeedCounts {
     pub stale: IntCounter,
     /// Not understood.
     pub refused: IntCounter,
-}
-
-/// Counts of the subscription to changes.
-#[derive(Clone, Debug)]
-pub struct PushCounts {
-    /// Subscribed, also again.
-    pub subscribed: IntCounter,
-    /// Lost, also before it stood.
-    pub lost: IntCounter,
-    /// Messages that were understood.
-    pub messages: IntCounter,
-    /// Messages and stored values that were not.
-    pub bad: IntCounter,
 }
 
 /// One row of the decisions that were counted.
@@ -253,8 +231,8 @@ impl Metrics {
 
     /// The counters of the audit's sink `name`.
     #[must_use]
-    pub fn audit(&self, name: &str) -> audit::Counts {
-        audit::Counts {
+    pub fn audit(&self, name: &str) -> audit::sink::Counts {
+        audit::sink::Counts {
             written: self.audit_written.with_label_values(&[name]),
             dropped: self.audit_dropped.with_label_values(&[name]),
         }
@@ -278,9 +256,9 @@ impl Metrics {
 
     /// The counters of limits.
     #[must_use]
-    pub fn limits(&self) -> crate::limit::Counters {
+    pub fn limits(&self) -> limit::Counters {
         let result = |name: &str| self.limits.with_label_values(&[name]);
-        crate::limit::Counters {
+        limit::Counters {
             shared: result("shared"),
             local: result("local"),
             remembered: result("remembered"),
@@ -321,10 +299,10 @@ impl Metrics {
             if verdict.lease.is_some() {
                 self.granted.with_label_values(&[&*route.name, &*route.policy_name]).inc();
             }
-            if let Some(limit) = verdict.aside.limit() {
+            if let Some(limit) = verdict.limit() {
                 self.limited.with_label_values(&[&*route.name, limit]).inc();
             }
-            for shadowed in &verdict.aside.shadow {
+            for shadowed in verdict.shadows.iter() {
                 let labels = [&*route.name, shadowed.of.kind(), shadowed.of.name(), shadowed.reason];
                 self.shadow.with_label_values(&labels).inc();
             }
@@ -363,10 +341,9 @@ impl Metrics {
         self.decisions.with_label_values(&[route, policy, LEASED, ALLOWED]).inc_by(uses);
     }
 
-    /// Brings gauges up to date.
-    pub fn observe(&self, admin: &Admin) {
-        let authorizer = &admin.authorizer;
-        self.ready.set(i64::from(admin.readiness().ready));
+    /// Brings the gauges of `authorizer` up to date, and whether this replica is `ready`.
+    pub fn observe(&self, authorizer: &Authorizer, ready: bool) {
+        self.ready.set(i64::from(ready));
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.entries.with_label_values(&["tokens"]).set(count(authorizer.tokens.len()));
         self.entries.with_label_values(&["identities"]).set(count(authorizer.identities.len()));

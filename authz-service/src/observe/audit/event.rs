@@ -6,7 +6,7 @@ use clock::UnixTime;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::telling::{Record, Timestamp, View};
+use crate::observe::record::{Record, Timestamp, View};
 
 /// One event.
 #[derive(Clone, Debug)]

@@ -1,11 +1,20 @@
 //! What ended lately: bounded, and honest about how far back it reaches.
+//!
+//! The stores of sessions, tenants and keys write here when their own answer changes; the feed reports it
+//! to the edge, so that no lease outlives what it rests on.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lease::{MAX_ENDED, Tag, WINDOW_MS};
+use identity::{SessionId, SubjectId, TenantId};
+use lease::{Kind, MAX_ENDED, Tag, WINDOW_MS};
 use tokio::time::Instant;
+
+/// How old the last look at revocations and tenants may be. The edge honours leases for 600 ms after it asked for
+/// the last good feed; together that is the second within which everything ends. Files are looked at, and Redis is
+/// pinged, four times as often.
+pub const FRESH: Duration = Duration::from_millis(400);
 
 /// How long a tag is named.
 const WINDOW: Duration = Duration::from_millis(WINDOW_MS);
@@ -93,6 +102,24 @@ impl History {
     fn forget(&mut self, now: Instant) {
         self.tags.retain(|_, at| now.saturating_duration_since(*at) < WINDOW);
     }
+}
+
+/// What stands for a session in leases.
+#[must_use]
+pub fn session_tag(session: SessionId) -> Tag {
+    Tag::of(Kind::Session, session.to_string().as_bytes())
+}
+
+/// What stands for a person in leases.
+#[must_use]
+pub fn subject_tag(subject: SubjectId) -> Tag {
+    Tag::of(Kind::Subject, subject.to_string().as_bytes())
+}
+
+/// What stands for a tenant in leases.
+#[must_use]
+pub fn tenant_tag(tenant: TenantId) -> Tag {
+    Tag::of(Kind::Tenant, tenant.to_string().as_bytes())
 }
 
 #[cfg(test)]

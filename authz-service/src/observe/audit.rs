@@ -7,6 +7,7 @@
 pub mod broker;
 pub mod event;
 pub mod file;
+pub mod sink;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,25 +15,12 @@ use std::sync::Arc;
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use clock::Clock;
 use identity::TenantId;
-use prometheus::IntCounter;
 
-use crate::audit::broker::Broker;
-use crate::audit::event::{Body, Event};
-use crate::audit::file::FileSink;
-use crate::telling::Record;
-
-/// How many events wait in front of a sink: some 4 MB. At ten thousand refusals a second a sink may stand still
-/// for almost a second before anything is lost.
-pub const MAX_WAITING: usize = 8_192;
-
-/// Counts of one sink.
-#[derive(Clone, Debug)]
-pub struct Counts {
-    /// Events that arrived.
-    pub written: IntCounter,
-    /// Events that did not.
-    pub dropped: IntCounter,
-}
+use crate::observe::audit::broker::Broker;
+use crate::observe::audit::event::{Body, Event};
+use crate::observe::audit::file::FileSink;
+use crate::observe::audit::sink::Counts;
+use crate::observe::record::Record;
 
 /// Where events go in.
 #[derive(Debug)]

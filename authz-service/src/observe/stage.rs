@@ -3,8 +3,8 @@
 use edge_config::edge::Policy;
 use serde::Serialize;
 
-use crate::decision::{Decision, DenyReason, Failure};
-use crate::telling::{is_allow, stages_of};
+use crate::decision::{Decision, DenyReason};
+use crate::failure::Failure;
 
 /// One stage, in the order of the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -99,5 +99,21 @@ const fn stop(decision: &Decision) -> Stage {
             Failure::TenantsUnavailable => Stage::Tenant,
             Failure::SigningFailed => Stage::Identity,
         },
+    }
+}
+
+const fn is_allow(decision: &Decision) -> bool {
+    matches!(decision, Decision::Allow(_))
+}
+
+/// The stages of a policy; a route that is not known has none beyond finding it.
+const fn stages_of(policy: Option<&Policy>) -> &'static [Stage] {
+    use Stage::{Credential, Exposure, Identity, Limit, Policy as May, Route, Session, Tenant};
+    match policy {
+        None => &[Route],
+        Some(Policy::Public) => &[Route, Limit, Identity],
+        Some(Policy::Session(_)) => &[Route, Limit, Credential, Session, Tenant, May, Identity],
+        Some(Policy::Internal(_)) => &[Route, Limit, Exposure, Credential, Tenant, May, Identity],
+        Some(Policy::Signed(_)) => &[Route, Limit, Credential, May, Identity],
     }
 }

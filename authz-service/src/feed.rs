@@ -1,15 +1,16 @@
 //! What the edge is told: what ended lately, and under which revision leases count.
 
+pub mod http;
+
 use std::time::Duration;
 
 use ::lease::{Ended as Told, Feed, FeedRequest, Spent};
 use clock::UnixTime;
 use tokio::time::Instant;
 
-use crate::admin::metrics::Metrics;
 use crate::authorizer::Authorizer;
-use crate::lease::ended::Lately;
-use crate::lease::{FRESH, is_fresh};
+use crate::ended::{FRESH, Lately};
+use crate::observe::metrics::Metrics;
 
 /// More requests of one route within one report are no report: a worker reports five times a second.
 pub const MOST_USES: u64 = 10_000_000;
@@ -41,7 +42,7 @@ pub fn answer(
     if spent.iter().any(|spent| spent.uses > MOST_USES) {
         return Err(Unanswered::TooMany);
     }
-    if !is_fresh(authorizer, now, at) {
+    if !authorizer.is_fresh(now, at) {
         return Err(Unanswered::Stale);
     }
     for Spent { route, policy, uses } in spent {

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::telling::Record;
+use crate::observe::record::Record;
 
 /// How many decisions are remembered.
 pub const CAPACITY: usize = 10_000;
@@ -97,8 +97,8 @@ impl Decisions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authorizer::{Verdict, last_words};
-    use crate::decision::Failure;
+    use crate::failure::Failure;
+    use crate::verdict::{Verdict, last_words};
     use clock::UnixTime;
 
     fn record(id: &str) -> Arc<Record> {

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
-use crate::audit::event::Event;
-use crate::audit::{Counts, MAX_WAITING};
+use crate::observe::audit::event::Event;
+use crate::observe::audit::sink::{Counts, MAX_WAITING};
 
 /// How much of the disk the audit may take.
 #[derive(Clone, Copy, Debug)]
@@ -202,7 +202,7 @@ fn private() -> fs::OpenOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::event::Body;
+    use crate::observe::audit::event::Body;
     use clock::UnixTime;
     use prometheus::IntCounter;
 

@@ -1,44 +1,41 @@
-//! What was noticed beside a decision: which limits were exceeded, and what would have been refused if it were
-//! not only tried out.
+//! What a policy or a limit in shadow would have refused.
 
 use std::sync::Arc;
 
-use crate::limit::answer::Exceeded;
+/// Every refusal that shadows kept back from one request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shadows(Vec<Shadowed>);
 
-/// Everything noticed while one request was decided about.
-#[derive(Clone, Debug, Default)]
-pub struct Aside {
-    /// The limits that refused the request; absent when none did.
-    pub exceeded: Option<Exceeded>,
-    /// What would have been refused.
-    pub shadow: Vec<Shadowed>,
-}
-
-impl Aside {
+impl Shadows {
     /// Notes that `of` would have refused, because of `reason`.
     pub fn would_refuse(&mut self, of: Shadow, reason: &'static str) {
-        self.shadow.push(Shadowed { of, reason });
+        self.0.push(Shadowed { of, reason });
     }
 
-    /// The limit that an exceeded request met first.
+    /// Whether no shadow would have refused.
     #[must_use]
-    pub fn limit(&self) -> Option<&Arc<str>> {
-        self.exceeded.as_ref().and_then(Exceeded::first)
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Each refusal, in the order of the stages.
+    pub fn iter(&self) -> impl Iterator<Item = &Shadowed> {
+        self.0.iter()
     }
 
     /// Every reason that only a shadow refused for, by commas: `role_too_low`, `rate_limited:calm`.
     #[must_use]
-    pub fn shadow_reasons(&self) -> Option<String> {
+    pub fn reasons(&self) -> Option<String> {
         let one = |shadowed: &Shadowed| match &shadowed.of {
             Shadow::Policy(_) => shadowed.reason.to_owned(),
             Shadow::Limit(name) => format!("{}:{name}", shadowed.reason),
         };
-        let all: Vec<String> = self.shadow.iter().map(one).collect();
+        let all: Vec<String> = self.0.iter().map(one).collect();
         (!all.is_empty()).then(|| all.join(","))
     }
 }
 
-/// A refusal that was only told.
+/// A refusal that did not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shadowed {
     /// What would have refused.
@@ -47,7 +44,7 @@ pub struct Shadowed {
     pub reason: &'static str,
 }
 
-/// What is only tried out.
+/// A rule that is only tried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shadow {
     /// The policy of this name.

@@ -23,10 +23,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::authorizer::Verdict;
 use crate::check::CheckInput;
 use crate::decision::Decision;
-use crate::policy::Who;
+use crate::observe::record::cut;
+use crate::verdict::Verdict;
+use crate::who::Who;
 
 /// Names the collector: `http://HOST:PORT` (OpenTelemetry's own variable).
 pub const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
@@ -235,7 +236,7 @@ fn attributes(verdict: &Verdict, input: Option<&CheckInput<'_>>) -> Vec<KeyValue
     ];
     if let Some(input) = input {
         all.push(KeyValue::new("cutover.request_id", input.request_id.to_owned()));
-        all.push(KeyValue::new("cutover.revision", super::cut(input.revision).to_owned()));
+        all.push(KeyValue::new("cutover.revision", cut(input.revision).to_owned()));
         all.push(KeyValue::new("cutover.exposure", input.exposure.as_str()));
     }
     if let Some(route) = &verdict.route {
@@ -317,8 +318,7 @@ mod tests {
         let (queue, waiting) = mpsc::channel(2);
         let scope = InstrumentationScope::builder("test").build();
         let spans = Spans { queue, random: SystemRandom::new(), scope, dropped: dropped.clone() };
-        let verdict =
-            Verdict::failed(crate::decision::Failure::UnknownRevision, crate::authorizer::last_words());
+        let verdict = Verdict::failed(crate::failure::Failure::UnknownRevision, crate::verdict::last_words());
         for _ in 0..5 {
             spans.record(&verdict, None, UnixTime::from_seconds(1_000), Duration::from_micros(20));
         }

@@ -1,80 +1,24 @@
-//! What is told about decisions after they fell: the last of them to whoever asks by request id
-//! ([`decisions`]), those of consequence to the [`audit`](crate::audit), and each as a span to a collector if
-//! there is one ([`spans`]).
+//! One decision, as the observers keep and show it.
 //!
 //! Nothing here can hold a token, a cookie or a header's value: a [`Record`] is made of names from the edge
 //! file, codes from the source, ids that a token was *verified* to speak for, and the connection's address.
 
-pub mod decisions;
-pub mod spans;
-pub mod stage;
-
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use clock::UnixTime;
-use edge_config::edge::Policy;
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::audit::Audit;
-use crate::authorizer::Verdict;
 use crate::check::CheckInput;
-use crate::decision::Decision;
 use crate::lease::grant::Granted;
-use crate::policy::Who;
-use crate::telling::decisions::Decisions;
-use crate::telling::spans::Spans;
-use crate::telling::stage::Way;
+use crate::observe::stage::{Step, Way};
+use crate::verdict::Verdict;
+use crate::who::Who;
 
 /// Names from the wire come from a rendered configuration; whatever is longer is not one and is cut.
 const MAX_NAME_BYTES: usize = 128;
-
-/// Where decisions are told.
-#[derive(Debug, Default)]
-pub struct Telling {
-    /// The last ones.
-    pub decisions: Decisions,
-    audit: OnceLock<Audit>,
-    spans: OnceLock<Spans>,
-}
-
-impl Telling {
-    /// Sends events to `audit` from now on. Only the first call counts.
-    pub fn open(&self, audit: Audit) {
-        // A second audit would be a defect of whoever assembles; the first one goes on.
-        let _ = self.audit.set(audit);
-    }
-
-    /// Where events go; absent when nobody opened an audit.
-    #[must_use]
-    pub fn audit(&self) -> Option<&Audit> {
-        self.audit.get()
-    }
-
-    /// Sends spans through `spans` from now on. Only the first call counts.
-    pub fn open_spans(&self, spans: Spans) {
-        let _ = self.spans.set(spans);
-    }
-
-    /// Where spans go; absent when nobody named a collector.
-    #[must_use]
-    pub fn spans(&self) -> Option<&Spans> {
-        self.spans.get()
-    }
-
-    /// Tells about `verdict` on `input`, at `now`. Never waits.
-    pub fn tell(&self, verdict: &Verdict, input: Option<&CheckInput<'_>>, now: UnixTime) {
-        let record = Arc::new(Record::of(verdict, input, now));
-        if let Some(audit) = self.audit.get()
-            && record.is_of_consequence()
-        {
-            audit.decision(&record);
-        }
-        self.decisions.push(record);
-    }
-}
 
 /// Who a request was for, as far as it was proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -142,10 +86,10 @@ impl Record {
             exposure: input.map_or("-", |input| input.exposure.as_str()),
             decision: verdict.decision.as_str(),
             reason: verdict.decision.code(),
-            status: verdict.answer().map_or(0, |(_, answer)| answer.status),
+            status: verdict.answer().map_or(0, |(_, answer)| answer.status.get()),
             client: input.and_then(|input| input.client),
-            limit: verdict.aside.limit().cloned(),
-            shadow: verdict.aside.shadow_reasons().map(Arc::from),
+            limit: verdict.limit().cloned(),
+            shadow: verdict.shadows.reasons().map(Arc::from),
             lease: verdict.lease.as_ref().map(Lease::of),
             who: verdict.who.clone(),
             way: Way::of(verdict.route.as_ref().map(|route| &route.policy), &verdict.decision),
@@ -208,7 +152,7 @@ impl Record {
 
     /// The stages that the decision went through, and what came of each.
     #[must_use]
-    pub fn stages(&self) -> Vec<stage::Step> {
+    pub fn stages(&self) -> Vec<Step> {
         self.way.steps(self.reason)
     }
 }
@@ -229,7 +173,7 @@ impl Lease {
     }
 }
 
-fn cut(name: &str) -> &str {
+pub(super) fn cut(name: &str) -> &str {
     let mut end = name.len().min(MAX_NAME_BYTES);
     while !name.is_char_boundary(end) {
         end -= 1;
@@ -277,21 +221,5 @@ impl Serialize for Timestamp {
         let time =
             OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).map_err(serde::ser::Error::custom)?;
         serializer.serialize_str(&time.format(&Rfc3339).map_err(serde::ser::Error::custom)?)
-    }
-}
-
-const fn is_allow(decision: &Decision) -> bool {
-    matches!(decision, Decision::Allow(_))
-}
-
-/// The stages of a policy; a route that is not known has none beyond finding it.
-const fn stages_of(policy: Option<&Policy>) -> &'static [stage::Stage] {
-    use stage::Stage::{Credential, Exposure, Identity, Limit, Policy as May, Route, Session, Tenant};
-    match policy {
-        None => &[Route],
-        Some(Policy::Public) => &[Route, Limit, Identity],
-        Some(Policy::Session(_)) => &[Route, Limit, Credential, Session, Tenant, May, Identity],
-        Some(Policy::Internal(_)) => &[Route, Limit, Exposure, Credential, Tenant, May, Identity],
-        Some(Policy::Signed(_)) => &[Route, Limit, Credential, May, Identity],
     }
 }

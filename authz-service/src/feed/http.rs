@@ -7,7 +7,7 @@
 //! | 405 | another method |
 //! | 408 | the body did not come within [`PATIENCE`] |
 //! | 413 | the body is longer than [`MAX_BODY_BYTES`] |
-//! | 503 | what ended may not have been heard of, see [`is_fresh`](super::is_fresh) |
+//! | 503 | what ended may not have been heard of, see [`is_fresh`](Authorizer::is_fresh) |
 //!
 //! Whoever gets anything but 200 honours no lease. Answers are text; nothing in them is secret: a tag is a hash of an
 //! id, and a revision stands in every log line.
@@ -25,9 +25,9 @@ use axum::routing::post;
 use clock::Clock;
 use tokio::time::{Instant, timeout};
 
-use crate::admin::metrics::Metrics;
 use crate::authorizer::Authorizer;
-use crate::lease::feed::{self, Unanswered};
+use crate::feed::{self, Unanswered};
+use crate::observe::metrics::Metrics;
 
 /// As long as a check may be. A report of every route of a large edge has a few hundred kilobytes.
 pub const MAX_BODY_BYTES: usize = 1_048_576;

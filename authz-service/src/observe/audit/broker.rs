@@ -26,8 +26,8 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-use crate::audit::event::Event;
-use crate::audit::{Counts, MAX_WAITING};
+use crate::observe::audit::event::Event;
+use crate::observe::audit::sink::{Counts, MAX_WAITING};
 
 /// The exchange that events are published to.
 pub const EXCHANGE: &str = "coder.audit";
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn without_a_broker_the_queue_fills_and_what_is_lost_is_counted_to_the_last() {
-        use crate::audit::event::Body;
+        use crate::observe::audit::event::Body;
         use clock::UnixTime;
         use prometheus::IntCounter;
 

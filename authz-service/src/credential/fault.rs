@@ -1,0 +1,214 @@
+//! Every reason why a credential is not believed, with its stable code.
+
+use api_keys::KeyFault;
+use identity::assertion::Rejected;
+
+/// Why a credential that was offered is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialFault {
+    /// Two credentials that disagree: two `Cookie` lines, a cookie and a bearer token, or two kinds that prove
+    /// different principals ([`accept`](super::accept)). Whichever the edge took, a backend might take the other.
+    Ambiguous,
+    /// More cookies than [`MAX_PAIRS`](super::cookie::MAX_PAIRS).
+    TooManyCookies,
+    /// More than one `Authorization` line.
+    RepeatedAuthorization,
+    /// The scheme is `Bearer`, what follows is not one token.
+    MalformedBearer,
+    /// The access token was refused.
+    Token(TokenFault),
+    /// The service's assertion was refused.
+    Assertion(Rejected),
+    /// The API key was refused.
+    ApiKey(ApiKeyFault),
+    /// The legacy's session was refused.
+    Legacy(LegacyFault),
+    /// The service token was refused.
+    ServiceToken(Rejected),
+    /// The request's signature was refused.
+    Signature(SignatureFault),
+}
+
+impl CredentialFault {
+    /// The stable code of this fault.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Ambiguous => "ambiguous_credential",
+            Self::TooManyCookies => "too_many_cookies",
+            Self::RepeatedAuthorization => "repeated_authorization",
+            Self::MalformedBearer => "malformed_bearer",
+            Self::Token(fault) => fault.code(),
+            Self::ApiKey(fault) => fault.code(),
+            Self::Legacy(fault) => fault.code(),
+            Self::Signature(fault) => fault.code(),
+            Self::ServiceToken(rejected) => match rejected {
+                Rejected::Malformed => "service_token_malformed",
+                Rejected::UnknownKey => "service_token_unknown_key",
+                Rejected::BadSignature => "service_token_bad_signature",
+                Rejected::WrongAudience => "service_token_wrong_audience",
+                Rejected::WrongTime => "service_token_wrong_time",
+                Rejected::WrongClaims => "service_token_wrong_claims",
+            },
+            Self::Assertion(rejected) => match rejected {
+                Rejected::Malformed => "assertion_malformed",
+                Rejected::UnknownKey => "assertion_unknown_key",
+                Rejected::BadSignature => "assertion_bad_signature",
+                Rejected::WrongAudience => "assertion_wrong_audience",
+                Rejected::WrongTime => "assertion_wrong_time",
+                Rejected::WrongClaims => "assertion_wrong_claims",
+            },
+        }
+    }
+}
+
+/// Why a token is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenFault {
+    /// Longer than [`MAX_BYTES`](super::token::MAX_BYTES).
+    TooLong,
+    /// Not a compact JWS with a header of ours.
+    Malformed,
+    /// The `typ` is another token's: a refresh token, a signed identity.
+    WrongType,
+    /// No loaded key has this `kid`.
+    UnknownKey,
+    /// The `alg` is not the one that the key is pinned to.
+    WrongAlgorithm,
+    /// The signature does not fit.
+    BadSignature,
+    /// A claim is missing, twice there, or of the wrong type.
+    WrongClaims,
+    /// Issued by somebody else.
+    WrongIssuer,
+    /// Issued for somebody else.
+    WrongAudience,
+    /// Past `exp` and the leeway.
+    Expired,
+    /// Before `nbf`, or issued in the future, by more than the leeway.
+    NotYetValid,
+}
+
+impl TokenFault {
+    /// The stable code of this fault.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::TooLong => "token_too_long",
+            Self::Malformed => "token_malformed",
+            Self::WrongType => "token_wrong_type",
+            Self::UnknownKey => "token_unknown_key",
+            Self::WrongAlgorithm => "token_wrong_algorithm",
+            Self::BadSignature => "token_bad_signature",
+            Self::WrongClaims => "token_wrong_claims",
+            Self::WrongIssuer => "token_wrong_issuer",
+            Self::WrongAudience => "token_wrong_audience",
+            Self::Expired => "token_expired",
+            Self::NotYetValid => "token_not_yet_valid",
+        }
+    }
+}
+
+/// Why an API key is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiKeyFault {
+    /// More than one line with a key.
+    Repeated,
+    /// Not in the one spelling that keys have.
+    Malformed,
+    /// Well written, and refused.
+    Key(KeyFault),
+}
+
+impl ApiKeyFault {
+    /// The stable code of this fault.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Repeated => "api_key_repeated",
+            Self::Malformed => "api_key_malformed",
+            Self::Key(KeyFault::Unknown) => "api_key_unknown",
+            Self::Key(KeyFault::WrongSecret) => "api_key_wrong_secret",
+            Self::Key(KeyFault::Revoked) => "api_key_revoked",
+            Self::Key(KeyFault::Expired) => "api_key_expired",
+        }
+    }
+}
+
+/// Why a session of the legacy is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LegacyFault {
+    /// Longer than [`MAX_BYTES`](super::legacy::MAX_BYTES), or not a token as the legacy writes it.
+    Malformed,
+    /// The header names another algorithm than HS256.
+    WrongAlgorithm,
+    /// No such session: ended, or never there.
+    UnknownSession,
+    /// The signature does not fit the session's key.
+    BadSignature,
+    /// A claim is missing or of the wrong type; a refresh token.
+    WrongClaims,
+    /// Past `exp` and the leeway.
+    Expired,
+    /// The legacy was asked and said no.
+    Refused,
+}
+
+impl LegacyFault {
+    /// The stable code of this fault.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Malformed => "legacy_malformed",
+            Self::WrongAlgorithm => "legacy_wrong_algorithm",
+            Self::UnknownSession => "legacy_unknown_session",
+            Self::BadSignature => "legacy_bad_signature",
+            Self::WrongClaims => "legacy_wrong_claims",
+            Self::Expired => "legacy_expired",
+            Self::Refused => "legacy_refused",
+        }
+    }
+}
+
+/// Why a signature that was offered is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignatureFault {
+    /// It is wrong in itself.
+    Signature(signed_request::Fault),
+    /// Nobody knows the key.
+    UnknownKey,
+    /// Made in the future: a clock is wrong, or the time is in milliseconds.
+    NotYetValid,
+    /// Its window is closed.
+    Expired,
+    /// Its nonce was used before.
+    Replayed,
+}
+
+impl SignatureFault {
+    /// The stable code of this fault.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        use signed_request::Fault;
+        match self {
+            Self::Signature(Fault::Malformed) => "signature_malformed",
+            Self::Signature(Fault::Ambiguous) => "signature_ambiguous",
+            Self::Signature(Fault::Incomplete) => "signature_incomplete",
+            Self::Signature(Fault::UnknownComponent) => "signature_unknown_component",
+            Self::Signature(Fault::Unsignable) => "signature_unsignable",
+            Self::Signature(Fault::WrongAlgorithm) => "signature_wrong_algorithm",
+            Self::Signature(Fault::BadSignature) => "signature_bad",
+            Self::Signature(Fault::WrongDigest) => "signature_wrong_digest",
+            Self::UnknownKey => "signature_unknown_key",
+            Self::NotYetValid => "signature_not_yet_valid",
+            Self::Expired => "signature_expired",
+            Self::Replayed => "signature_replayed",
+        }
+    }
+}
+
+impl From<signed_request::Fault> for SignatureFault {
+    fn from(fault: signed_request::Fault) -> Self {
+        Self::Signature(fault)
+    }
+}

@@ -1,0 +1,95 @@
+//! The ground of every stage: the authorizer cannot decide.
+//!
+//! A [`Failure`] is an error of the authorizer or of what it depends on, never the caller's. A stage that can also
+//! refuse the caller returns a [`Stop`] with the faults of that stage alone; `decision` adds them up.
+
+/// Why the authorizer cannot decide. Always answered with [`AnswerKind::Unavailable`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// Envoy's question lacks something that every rendered configuration sends.
+    #[error("the check is malformed")]
+    MalformedCheck,
+    /// Envoy was configured from an edge file that this replica does not have.
+    #[error("the edge revision is unknown here")]
+    UnknownRevision,
+    /// The edge file of that revision has no such route.
+    #[error("the route is unknown")]
+    UnknownRoute,
+    /// The route has another policy than the one Envoy sent.
+    #[error("the policy is not the route's")]
+    PolicyMismatch,
+    /// No public keys are loaded, or they could not be refreshed for too long.
+    #[error("the session keys are unavailable")]
+    KeysUnavailable,
+    /// The tenant directory is not loaded, or could not be read for too long.
+    #[error("the tenant directory is unavailable")]
+    TenantsUnavailable,
+    /// The list of revoked sessions cannot be read, or is larger than this replica can hold.
+    #[error("the revocations are unavailable")]
+    RevocationsUnavailable,
+    /// The API keys are not loaded, or could not be read for too long.
+    #[error("the API keys are unavailable")]
+    ApiKeysUnavailable,
+    /// Nobody can say whether a session of the legacy is good: its store or the legacy itself does not answer.
+    #[error("the legacy's sessions are unavailable")]
+    LegacyUnavailable,
+    /// No keys of signed requests are loaded, or they could not be read for too long.
+    #[error("the signing keys are unavailable")]
+    SigningKeysUnavailable,
+    /// Nobody can tell whether a signed request was seen before.
+    #[error("the memory of nonces is unavailable")]
+    NoncesUnavailable,
+    /// The signed identity could not be made.
+    #[error("the identity could not be signed")]
+    SigningFailed,
+    /// A defect: the decision panicked.
+    #[error("the decision panicked")]
+    Panicked,
+}
+
+impl Failure {
+    /// The stable code of this failure.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::MalformedCheck => "malformed_check",
+            Self::UnknownRevision => "unknown_revision",
+            Self::UnknownRoute => "unknown_route",
+            Self::PolicyMismatch => "policy_mismatch",
+            Self::KeysUnavailable => "keys_unavailable",
+            Self::TenantsUnavailable => "tenants_unavailable",
+            Self::RevocationsUnavailable => "revocations_unavailable",
+            Self::ApiKeysUnavailable => "api_keys_unavailable",
+            Self::LegacyUnavailable => "legacy_unavailable",
+            Self::SigningKeysUnavailable => "signing_keys_unavailable",
+            Self::NoncesUnavailable => "nonces_unavailable",
+            Self::SigningFailed => "signing_failed",
+            Self::Panicked => "panicked",
+        }
+    }
+}
+
+/// Why a stage does not let a request on. `F` is what the stage can say against the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop<F> {
+    /// The caller is not allowed.
+    Denied(F),
+    /// The authorizer cannot tell.
+    Failed(Failure),
+}
+
+impl<F> Stop<F> {
+    /// The same with another fault.
+    pub fn map<G>(self, change: impl FnOnce(F) -> G) -> Stop<G> {
+        match self {
+            Self::Denied(fault) => Stop::Denied(change(fault)),
+            Self::Failed(failure) => Stop::Failed(failure),
+        }
+    }
+}
+
+impl<F> From<Failure> for Stop<F> {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}

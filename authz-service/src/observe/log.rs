@@ -1,0 +1,55 @@
+//! The log line of a decision.
+
+use crate::check::CheckInput;
+use crate::decision::Decision;
+use crate::verdict::Verdict;
+use crate::who::Who;
+
+/// One line for each refusal; allows only when somebody wants to see them. Never a token, cookie or header.
+pub(super) fn log(verdict: &Verdict, input: Option<&CheckInput<'_>>) {
+    let (route, policy, request_id) = match input {
+        Some(input) => (input.route, input.policy, input.request_id),
+        None => ("-", "-", "-"),
+    };
+    let decision = verdict.decision.as_str();
+    let reason = verdict.decision.code();
+    macro_rules! line {
+        ($level:expr) => {
+            match &verdict.who {
+                Who::Anyone => {
+                    tracing::event!($level, request_id, route, policy, decision, reason, "check");
+                }
+                Who::Person(person) => {
+                    let (subject, tenant) = (person.subject, person.tenant);
+                    tracing::event!(
+                        $level, request_id, route, policy, decision, reason, %subject, %tenant, "check"
+                    );
+                }
+                Who::Client(client) => {
+                    let (subject, tenant) = (&client.name, client.tenant);
+                    tracing::event!(
+                        $level, request_id, route, policy, decision, reason, %subject, %tenant, "check"
+                    );
+                }
+                Who::Service(service) => {
+                    let (subject, tenant) = (&service.name, service.tenant.map(tracing::field::display));
+                    tracing::event!(
+                        $level, request_id, route, policy, decision, reason, %subject, tenant, "check"
+                    );
+                }
+            }
+        };
+    }
+    if let Some(limit) = verdict.limit() {
+        tracing::debug!(request_id, route, %limit, "over a limit");
+    }
+    for shadowed in verdict.shadows.iter() {
+        let (kind, name, reason) = (shadowed.of.kind(), shadowed.of.name(), shadowed.reason);
+        tracing::info!(request_id, route, kind, %name, reason, "would be refused if it were not in shadow");
+    }
+    match verdict.decision {
+        Decision::Allow(_) => line!(tracing::Level::DEBUG),
+        Decision::Deny(_) => line!(tracing::Level::INFO),
+        Decision::Fail(_) => line!(tracing::Level::WARN),
+    }
+}

@@ -1,0 +1,44 @@
+//! A change of a tenant's status, for a listener that keeps a record.
+
+use std::fmt;
+use std::sync::Arc;
+
+use identity::TenantId;
+
+/// The status of a tenant changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TenantChange {
+    /// Which tenant.
+    pub tenant: TenantId,
+    /// The word for the status before; absent for a new tenant.
+    pub from: Option<&'static str>,
+    /// The word for the status now; absent for a tenant that is gone.
+    pub to: Option<&'static str>,
+}
+
+/// Called with each change that a directory of tenants learns of. The default ignores them.
+#[derive(Clone)]
+pub struct OnChange(Arc<dyn Fn(TenantChange) + Send + Sync>);
+
+impl OnChange {
+    /// Calls `listener`, which must not wait: it is called where a state is replaced.
+    pub fn new(listener: impl Fn(TenantChange) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(listener))
+    }
+
+    pub(super) fn call(&self, change: TenantChange) {
+        (self.0)(change);
+    }
+}
+
+impl Default for OnChange {
+    fn default() -> Self {
+        Self::new(|_| {})
+    }
+}
+
+impl fmt::Debug for OnChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnChange").finish_non_exhaustive()
+    }
+}
