@@ -89,7 +89,7 @@ impl Edge {
     /// When there is no such variable.
     #[must_use]
     pub fn address(&self, variable: &str) -> SocketAddr {
-        *self.addresses.get(variable).unwrap_or_else(|| panic!("{variable} is no address of an edge"))
+        *self.addresses.get(variable).unwrap_or_else(|| panic!("{variable} is not an address of an edge"))
     }
 
     /// Where clients come in.
@@ -116,7 +116,7 @@ impl Edge {
         self.get(target).token(&self.mint().good(0))
     }
 
-    /// Mints tokens that this edge believes.
+    /// Mints tokens that this edge accepts.
     #[must_use]
     pub fn mint(&self) -> Mint {
         Mint::of(self.home())
@@ -187,7 +187,7 @@ impl Edge {
                 command.arg("-c").arg(self.home().join("envoy/current/bootstrap.json"));
                 // One worker as a rule: tests are about answers, and several run at once.
                 match self.epoch {
-                    // The public port is leased, so it is nobody else's number either.
+                    // The public port is leased, so no other test uses its number.
                     Some(epoch) => command
                         .args(["--base-id", &self.public().port().to_string()])
                         .args(["--restart-epoch", &epoch.to_string()])
@@ -296,7 +296,7 @@ impl Edge {
             }
         }
         if has(self, Part::Envoy) && has(self, Part::Authz) {
-            // Envoy's view of the authorizer counts: 401 is a decision, 503 is none.
+            // Envoy's view of the authorizer counts: 401 is a decision, 503 means that there was none.
             let request = self.get("/users/@me");
             self.until(Part::Envoy, || request.try_send().is_ok_and(|answer| answer.status == 401));
         }
@@ -319,7 +319,7 @@ impl Edge {
         text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")?.parse().ok())
     }
 
-    /// How many requests leases have served. The guard tells five times a second, so this waits until it has.
+    /// How many requests leases have served. The guard reports five times a second, so this waits for the next report.
     #[must_use]
     pub fn leased(&self) -> u64 {
         std::thread::sleep(Duration::from_millis(300));

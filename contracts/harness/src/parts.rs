@@ -64,7 +64,7 @@ pub fn native_guard() -> PathBuf {
 /// The Envoy to test with: `ENVOY`, or the one that `make setup` installs.
 ///
 /// # Panics
-/// When there is none.
+/// When it is missing.
 #[must_use]
 pub fn envoy() -> PathBuf {
     let path = std::env::var_os("ENVOY").map_or_else(|| venv().join("bin/envoy"), PathBuf::from);

@@ -20,7 +20,7 @@ pub struct Port {
 static NEXT: AtomicU16 = AtomicU16::new(0);
 
 impl Port {
-    /// Leases a port that nobody listens on.
+    /// Leases a port on which no program listens.
     ///
     /// # Panics
     /// When there is no free port at all.

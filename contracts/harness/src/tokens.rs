@@ -68,7 +68,7 @@ impl Mint {
         self.sign(&self.header(), &claims)
     }
 
-    /// Header and claims, signed with the good key whatever they say.
+    /// Header and claims, signed with the good key whatever they contain.
     #[must_use]
     pub fn sign(&self, header: &Value, claims: &Value) -> String {
         self.sign_text(&header.to_string(), &claims.to_string())

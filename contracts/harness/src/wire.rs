@@ -122,7 +122,7 @@ impl Connection {
     /// Opens one.
     ///
     /// # Errors
-    /// Nobody listens there.
+    /// When no program listens there.
     pub fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -130,7 +130,7 @@ impl Connection {
         Ok(Self { stream, buffer: Vec::new() })
     }
 
-    /// Sends `bytes`. The other end may have hung up already; then the answer tells more than this error.
+    /// Sends `bytes`. The other end may have hung up already; then the answer says more than this error.
     ///
     /// # Errors
     /// The connection is gone.

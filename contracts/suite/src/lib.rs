@@ -38,7 +38,7 @@ pub const STEPS: [&str; 2] = [ASK_FOR_A_CODE, SIGN_IN];
 pub struct Target {
     /// Base address without a slash at the end, such as `http://127.0.0.1:8080`.
     pub api: String,
-    /// `CUTOVER_HOME` of whatever answers there: codes are read from its `mail/`.
+    /// `CUTOVER_HOME` of the edge that answers there: codes are read from its `mail/`.
     pub home: PathBuf,
     /// The domain in the cookies, and the bare name of the web host.
     pub root_domain: String,

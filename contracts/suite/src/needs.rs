@@ -26,7 +26,7 @@ pub struct Needs(pub Vec<Need>);
 /// A `# needs` line that says nothing known.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error(
-    "{script}:{line}: `{text}` is no need: write `# needs code: ADDRESS` or `# needs session: ADDRESS [as NAME]`"
+    "{script}:{line}: `{text}` is not a need: write `# needs code: ADDRESS` or `# needs session: ADDRESS [as NAME]`"
 )]
 pub struct NeedsError {
     script: String,
@@ -38,7 +38,7 @@ impl Needs {
     /// Reads the comments before the first request.
     ///
     /// # Errors
-    /// When a line starts like a need and is none: a misspelt need must not become a comment.
+    /// When a line starts like a need but is not one: a misspelt need must not become a comment.
     pub fn of(script: &str, source: &str) -> Result<Self, NeedsError> {
         let mut needs = Vec::new();
         for (index, line) in

@@ -25,7 +25,7 @@ pub enum Failure {
         /// Why it cannot be read.
         error: std::io::Error,
     },
-    /// The file is no Hurl; the text shows where.
+    /// The file is not Hurl; the text shows where.
     #[error("{0}")]
     Syntax(String),
     /// A request failed or an answer differs; one block for each, with file, line, expected and actual.
@@ -47,7 +47,7 @@ pub(crate) fn read(script: &str) -> Result<String, Failure> {
 /// Parses `script`, a path below `contracts/`, its needs included, and runs nothing.
 ///
 /// # Errors
-/// When it cannot be read or is no Hurl.
+/// When it cannot be read or is not Hurl.
 pub fn check_syntax(script: &str) -> Result<(), Failure> {
     let source = read(script)?;
     crate::Needs::of(script, &source)?;

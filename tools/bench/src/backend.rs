@@ -30,7 +30,7 @@ pub(crate) fn start() -> SocketAddr {
             tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
         runtime.block_on(async move {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-            sender.send(listener.local_addr().expect("it is bound")).expect("somebody waits");
+            sender.send(listener.local_addr().expect("it is bound")).expect("the caller waits");
             loop {
                 let Ok((stream, _)) = listener.accept().await else { continue };
                 let _ = stream.set_nodelay(true);
@@ -67,7 +67,7 @@ async fn count(mut body: Incoming) -> u64 {
 
 enum Answer {
     Small(Option<Bytes>),
-    /// So many bytes are still to come.
+    /// How many bytes are still to come.
     Large(u64),
 }
 

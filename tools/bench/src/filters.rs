@@ -16,7 +16,7 @@ pub(crate) struct Place<'a> {
     pub(crate) public: u16,
     /// The admin interface's port.
     pub(crate) admin: u16,
-    /// The naive authorizer's port; 0 when there is none.
+    /// The naive authorizer's port; 0 without one.
     pub(crate) naive: u16,
     /// The access log.
     pub(crate) log: &'a Path,

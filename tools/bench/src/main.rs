@@ -141,7 +141,7 @@ impl Arguments {
         self.only.is_empty() || self.only.iter().any(|only| only == name)
     }
 
-    /// A name in `--only` that is none.
+    /// A name in `--only` that does not exist.
     fn unknown(&self) -> Option<&String> {
         let known = |name: &str| ROWS.iter().any(|row| row.key == name) || EXPERIMENTS.contains(&name);
         self.only.iter().find(|name| !known(name))
@@ -165,7 +165,7 @@ fn main() -> ExitCode {
         let read = std::fs::read(file).ok().and_then(|text| serde_json::from_slice(&text).ok());
         let Some(figures) = read else {
             eprintln!(
-                "bench: --from {}: this is no file of figures; `make bench` writes one",
+                "bench: --from {}: this is not a file of figures; `make bench` writes one",
                 file.display()
             );
             return ExitCode::from(2);

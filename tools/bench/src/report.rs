@@ -1,4 +1,4 @@
-//! The table, the promises, and the same figures for whoever reads them later.
+//! The table, the promises, and the same figures as JSON.
 
 use std::path::Path;
 

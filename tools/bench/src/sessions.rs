@@ -48,7 +48,7 @@ impl Sessions {
         self.next.load(Ordering::Relaxed)
     }
 
-    /// So many have been used.
+    /// How many have been used.
     pub(crate) fn advance(&self, used: u64) {
         let used = usize::try_from(used).unwrap_or_default();
         self.next.store((self.next() + used) % self.tokens.len().max(1), Ordering::Relaxed);

@@ -13,7 +13,7 @@ use crate::results::{Finding, median, rounded};
 use crate::stage::{self, Stage};
 use crate::variants::Form;
 
-/// So many routes the edges of the curve have beside those of the development edge. The first is what the others are
+/// How many routes the edges of the curve have beside those of the development edge. The first is what the others are
 /// compared with.
 const COUNTS: [usize; 4] = [10, 100, 1_000, 10_000];
 
@@ -46,7 +46,7 @@ pub(crate) fn routes(
     let [few, ..] = &measured;
     let curve: Vec<Point> =
         COUNTS.iter().zip(&measured).map(|(routes, all)| Point::of(*routes, few, all)).collect();
-    let mut said = vec!["routes, and what a request costs with so many, as a share of 10:".to_owned()];
+    let mut said = vec!["routes, and the cost of a request with that many, as a multiple of 10:".to_owned()];
     said.extend(curve.iter().map(Point::line));
     let cost = |figure: fn(&Point) -> f64| curve.last().map(|most| rounded(figure(most)));
     let figures = json!({

@@ -1,4 +1,4 @@
-//! Everything that is measured, running side by side; whoever is not measured idles.
+//! All measured variants, running side by side; a variant idles while another one is measured.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -145,7 +145,7 @@ impl Stage {
         }
     }
 
-    /// The edge that `variant` is, or the cold one when it is none.
+    /// The edge of `variant`, or the cold edge when `variant` is not an edge.
     fn edge_of(&self, variant: Variant) -> &Edge {
         let other = self.edges.iter().find(|(known, _)| *known == Self::home_of(variant));
         other.map_or(&self.cold, |(_, edge)| edge)
@@ -156,7 +156,7 @@ impl Stage {
         other.map_or(&mut self.cold, |(_, edge)| edge)
     }
 
-    /// Whether `variant` runs here: edges other than the cold one only do when somebody asks for them.
+    /// Whether `variant` runs here: edges other than the cold one run only on request.
     pub(crate) fn has(&self, variant: Variant) -> bool {
         match variant {
             Variant::Warm(_) | Variant::Cold(Form::Wasm) => {

@@ -81,7 +81,7 @@ impl EdgeBuilder {
             "LEGACY_ADDRESS" => Some(Part::Legacy),
             "AUTH_ADDRESS" => Some(Part::Auth),
             "USERS_ADDRESS" => Some(Part::Users),
-            other => panic!("{other} is no backend's address"),
+            other => panic!("{other} is not the address of a backend"),
         });
         self.stand_ins.insert(variable, address);
         self

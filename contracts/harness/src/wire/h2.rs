@@ -1,4 +1,4 @@
-//! HTTP/2 by hand (RFC 9113, prior knowledge): requests with whatever names, values and pseudo-headers a test
+//! HTTP/2 by hand (RFC 9113, prior knowledge): requests with any names, values and pseudo-headers that a test
 //! wants, which no library would let it send.
 //!
 //! Headers go out as literals that are never indexed and not Huffman-coded (RFC 7541 §6.2.3). Of an answer's
@@ -84,7 +84,7 @@ impl Connection {
     /// Opens one.
     ///
     /// # Errors
-    /// Nobody listens there.
+    /// When no program listens there.
     pub fn open(address: SocketAddr) -> io::Result<Self> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -136,7 +136,7 @@ impl Connection {
         }
     }
 
-    /// The other end may have hung up already; then what it said before tells more than this error.
+    /// The other end may have hung up already; then its last frames say more than this error.
     fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_be_bytes();
         let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();

@@ -41,11 +41,11 @@ pub(crate) mod leased {
     on!(Edge::new(LEASED));
 }
 
-/// The development edge's policy for whoever is signed in: every request is checked.
+/// The development edge's policy for signed-in callers: every request is checked.
 const CHECKED: &str = "signed-in: { kind: session }";
 /// The same, leased for as long and as often as one is by default.
 const LEASED: &str = "signed-in: { kind: session, lease: {} }";
-/// The files in which somebody comes back with the same session, so that leases must have served.
+/// The files in which a caller returns with the same session, so that leases must have served.
 const COME_BACK: &[&str] =
     &["cookies/session.hurl", "http/activity.hurl", "http/books.hurl", "http/users_me.hurl"];
 

@@ -27,7 +27,7 @@ pub(crate) struct Plan {
     pub(crate) rate: f64,
     /// For how long.
     pub(crate) duration: Duration,
-    /// Open connections: so many requests can be on the way at once.
+    /// Open connections: the number of requests that can be in flight at once.
     pub(crate) connections: u32,
 }
 
@@ -86,7 +86,7 @@ struct Loader {
     epoll: rustix::fd::OwnedFd,
     address: SocketAddr,
     request: Vec<u8>,
-    /// One that could not be opened is none.
+    /// A connection that could not be opened does not count.
     connections: Vec<Option<Connection>>,
     /// Which ones are free, that which has been free for longest first.
     free: VecDeque<usize>,
@@ -207,7 +207,7 @@ impl Loader {
         }
     }
 
-    /// Its request has no good answer, or nobody is there any more.
+    /// Its request has no good answer, or the peer is gone.
     fn failed(&mut self, at: usize) {
         self.errors += 1;
         self.free.retain(|free| *free != at);
@@ -224,7 +224,7 @@ impl Connection {
         let mut buffer = [0_u8; 4096];
         let read = match self.stream.read(&mut buffer) {
             Ok(read) => read,
-            // What was told was about the connection that was here before.
+            // The event belongs to the connection that was here before.
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),
             Err(e) => return Err(e),
         };
