@@ -46,7 +46,8 @@ pub(crate) fn routes(
     let [few, ..] = &measured;
     let curve: Vec<Point> =
         COUNTS.iter().zip(&measured).map(|(routes, all)| Point::of(*routes, few, all)).collect();
-    let mut said = vec!["routes, and the cost of a request with that many, relative to 10 routes:".to_owned()];
+    let mut said =
+        vec!["routes, and the cost of a request with that many, relative to 10 routes:".to_owned()];
     said.extend(curve.iter().map(Point::line));
     let cost = |figure: fn(&Point) -> f64| curve.last().map(|most| rounded(figure(most)));
     let figures = json!({
