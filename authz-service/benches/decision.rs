@@ -174,6 +174,7 @@ impl Bench {
             identity_key: at("identity.pem"),
             token_cache: 100_000,
             identity_cache: 20_000,
+            revocations: authz_service::session::revocations::ROOM,
             leases: true,
             dropped_log_lines: startup::dropped_log_lines().unwrap(),
             redis: None,

@@ -1,5 +1,7 @@
 //! One fixed edge for every target.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
@@ -76,7 +78,10 @@ static HOME: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
         ("api-keys.jsonl", String::new()),
         ("signing-keys.yaml", signing.to_owned()),
     ] {
-        std::fs::write(home.path().join(name), content).expect("the directory is writable");
+        let file = home.path().join(name);
+        std::fs::write(&file, content).expect("the directory is writable");
+        // A private key is for its owner alone.
+        std::fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("the file is this process's own");
     }
     home
 });
@@ -104,6 +109,7 @@ pub fn checks() -> (Checks, Box<dyn std::any::Any + Send>) {
         identity_key: HOME.path().join("identity.pem"),
         token_cache: 100,
         identity_cache: 100,
+        revocations: 100,
         leases: true,
         dropped_log_lines: startup::dropped_log_lines().expect("a metric's name"),
         redis: None,

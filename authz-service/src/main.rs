@@ -85,6 +85,7 @@ fn run() -> Result<(), Failed> {
         identity_key: settings.identity_key.clone(),
         token_cache: settings.token_cache,
         identity_cache: settings.identity_cache,
+        revocations: settings.revocations,
         leases: settings.leases,
         dropped_log_lines: dropped,
         redis: settings.redis.clone(),

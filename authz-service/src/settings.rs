@@ -11,6 +11,7 @@ use clap::Parser;
 
 use crate::credential::cache;
 use crate::identity_headers;
+use crate::session::revocations;
 
 /// The port table says so; loopback, because it tells everything to everybody.
 const DEFAULT_ADMIN: &str = "127.0.0.1:9192";
@@ -71,6 +72,11 @@ struct Arguments {
     #[arg(long, value_name = "COUNT")]
     identity_cache: Option<NonZeroUsize>,
 
+    /// How many revoked sessions are held, and as many persons and tenants; one takes some 80 bytes. What has no room is
+    /// refused alone [env: AUTHZ_REVOCATIONS] [default: 500000]
+    #[arg(long, value_name = "COUNT")]
+    revocations: Option<NonZeroUsize>,
+
     /// Whether allows may be used again where a policy says `lease`. `off` grants none and ends every lease within a
     /// second [env: AUTHZ_LEASES] [default: on]
     #[arg(long, value_name = "on|off")]
@@ -126,6 +132,8 @@ pub struct Settings {
     pub token_cache: usize,
     /// How many signed identities are remembered.
     pub identity_cache: usize,
+    /// How many revoked sessions are held.
+    pub revocations: usize,
     /// Whether allows may be used again.
     pub leases: bool,
     /// The Redis that replicas share; absent means that each is on its own.
@@ -188,6 +196,7 @@ impl Settings {
             identity_key,
             token_cache,
             identity_cache,
+            revocations,
             leases,
             notice_seconds,
             drain_seconds,
@@ -217,6 +226,10 @@ impl Settings {
             Some(count) => Some(count),
             None => parsed::<NonZeroUsize>("AUTHZ_IDENTITY_CACHE", &variable, count)?,
         };
+        let revocations = match revocations {
+            Some(count) => Some(count),
+            None => parsed::<NonZeroUsize>("AUTHZ_REVOCATIONS", &variable, count)?,
+        };
         let leases = match leases {
             Some(leases) => Some(leases),
             None => parsed("AUTHZ_LEASES", &variable, "on or off")?,
@@ -240,6 +253,7 @@ impl Settings {
                 .unwrap_or_else(|| home.join("keys/identity.pem")),
             token_cache: token_cache.map_or(cache::DEFAULT_CAPACITY, NonZeroUsize::get),
             identity_cache: identity_cache.map_or(identity_headers::DEFAULT_CAPACITY, NonZeroUsize::get),
+            revocations: revocations.map_or(revocations::ROOM, NonZeroUsize::get),
             // A policy that says nothing leases nothing: the edge file is where leases are wanted or not.
             leases: leases != Some(OnOff::Off),
             redis: variable("REDIS_URL").map(RedisUrl),
@@ -284,6 +298,17 @@ mod tests {
         assert_eq!(settings.log, "info");
         assert_eq!(settings.notice, None, "it depends on the edge file");
         assert!(settings.leases);
+    }
+
+    #[test]
+    fn the_room_for_revocations_can_be_set() {
+        assert_eq!(read(&[], &[]).unwrap().revocations, 500_000);
+        assert_eq!(read(&[], &[("AUTHZ_REVOCATIONS", "8")]).unwrap().revocations, 8);
+        assert_eq!(read(&["--revocations", "9"], &[("AUTHZ_REVOCATIONS", "8")]).unwrap().revocations, 9);
+        for wrong in ["0", "-1", "many"] {
+            let error = read(&[], &[("AUTHZ_REVOCATIONS", wrong)]).unwrap_err().to_string();
+            assert!(error.contains("AUTHZ_REVOCATIONS") && error.contains("above 0"), "{error}");
+        }
     }
 
     #[test]

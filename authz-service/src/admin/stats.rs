@@ -107,6 +107,8 @@ pub struct Revocations {
     pub sessions: usize,
     /// Persons and tenants on it.
     pub wholesale: usize,
+    /// For how many there was no room: those sessions are refused unjudged.
+    pub beyond_room: usize,
     /// Lines that made no sense.
     pub bad_lines: u64,
 }
@@ -166,6 +168,7 @@ impl Stats {
             revocations: authorizer.revocations.as_ref().map(|revocations| Revocations {
                 sessions: revocations.len(),
                 wholesale: revocations.wholesale_len(),
+                beyond_room: revocations.beyond_room(),
                 bad_lines: metrics.bad_revocations.get(),
             }),
         }

@@ -69,6 +69,7 @@ pub struct Metrics {
     reloads: IntCounterVec,
     ready: IntGauge,
     revoked: IntGauge,
+    revoked_beyond: IntGauge,
     tenants: IntGaugeVec,
     entries: IntGaugeVec,
 }
@@ -216,6 +217,10 @@ impl Metrics {
             reloads: register.counters("authz_reloads_total", "Loads of a source", &["source", "result"])?,
             ready: register.gauge("authz_ready", "1 while this replica can decide")?,
             revoked: register.gauge("authz_revoked_sessions", "Sessions on the revocation list")?,
+            revoked_beyond: register.gauge(
+                "authz_revocations_beyond_room",
+                "Revocations for which there was no room: these sessions are refused unjudged",
+            )?,
             tenants: register.gauges("authz_tenants", "Tenants in the directory", &["status"])?,
             entries: register.gauges("authz_cache_entries", "Entries in memory", &["cache"])?,
             registry,
@@ -353,6 +358,7 @@ impl Metrics {
         }
         if let Some(revocations) = &authorizer.revocations {
             self.revoked.set(count(revocations.len()));
+            self.revoked_beyond.set(count(revocations.beyond_room()));
         }
         match &authorizer.tenants {
             Some(Tenants::Listed(directory)) => {

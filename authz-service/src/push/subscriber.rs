@@ -14,7 +14,7 @@ use validity::revocation::{self, Revocation, SharedRevocations};
 use validity::tenant::{self, Change};
 
 use crate::ended::Ended;
-use crate::session::revocations::{MAX_SESSIONS, Revocations};
+use crate::session::revocations::Revocations;
 use crate::source::channel::Channel;
 use crate::tenant::memory::Memory;
 
@@ -25,14 +25,11 @@ const PULSE: Duration = Duration::from_millis(100);
 /// A ping that is not answered for this long has nobody at the other end.
 pub const SILENCE: Duration = Duration::from_secs(2);
 
-/// Reading all revocations may take this long: some million keys of whatever else is in the same Redis.
-const WHOLE_READ: Duration = Duration::from_secs(5);
-
 /// Pulses between two sweeps of what has expired: some 20 s.
 const PULSES_PER_SWEEP: u32 = 200;
 
-/// Pulses between two looks for room, when revocations were passed over: some 2 s.
-const PULSES_PER_LOOK: u32 = 20;
+/// Between two looks for room, when some revocations had none.
+const LOOK_FOR_ROOM: Duration = Duration::from_secs(2);
 
 /// The first wait before connecting again; each is twice the one before it.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -80,8 +77,6 @@ enum Lost {
     Silent(#[from] tokio::time::error::Elapsed),
     #[error("the connection was closed")]
     Closed,
-    #[error("revocations were passed over; all are read again")]
-    PassedOver,
 }
 
 impl Subscriber {
@@ -111,10 +106,10 @@ impl Subscriber {
         // The answers of the subscription come through the stream's driver, not through the stream.
         timeout(PATIENCE, sink.subscribe(&channels[..])).await??;
         // Whatever is pushed from here on arrives: what is read now can only be corrected.
-        let whole = self.read_revocations().await?;
-        if let (Some(revocations), Some(whole)) = (&self.revocations, whole) {
-            self.counts.bad.inc_by(whole.bad);
-            revocations.replace_source(whole.revocations, self.clock.now());
+        if let Some(revocations) = &self.revocations {
+            revocations.begin_again(self.clock.now());
+            self.read_revocations(|page| revocations.add(page, self.clock.now())).await?;
+            revocations.whole_is_read();
         }
         self.begin();
         self.channel.heard(asked);
@@ -122,6 +117,7 @@ impl Subscriber {
         tracing::info!("subscribed to changes");
         tokio::select! {
             lost = self.pulse(&mut sink) => lost,
+            lost = self.make_use_of_room() => lost,
             lost = self.listen(&mut stream) => lost,
         }
     }
@@ -132,16 +128,28 @@ impl Subscriber {
         self.ended.restart(Instant::now());
     }
 
-    async fn read_revocations(&self) -> Result<Option<revocation::Stored>, Lost> {
-        if self.revocations.is_none() {
-            return Ok(None);
-        }
+    /// Reads everything that Redis holds, page by page: each page has its time, the whole has as long as it needs.
+    async fn read_revocations(&self, take: impl FnMut(Vec<Revocation>)) -> Result<(), Lost> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(PATIENCE))
             .set_response_timeout(Some(PATIENCE));
         let mut redis = self.client.get_multiplexed_async_connection_with_config(&config).await?;
-        let shared = SharedRevocations::default();
-        Ok(Some(timeout(WHOLE_READ, shared.read_all(&mut redis, MAX_SESSIONS)).await??))
+        let bad = SharedRevocations::default().read_pages(&mut redis, take).await?;
+        self.counts.bad.inc_by(bad);
+        Ok(())
+    }
+
+    /// Reads everything again once there is room for revocations that had none, beside what is pushed meanwhile.
+    async fn make_use_of_room(&self) -> Result<std::convert::Infallible, Lost> {
+        let Some(revocations) = &self.revocations else { return std::future::pending().await };
+        loop {
+            sleep(LOOK_FOR_ROOM).await;
+            if revocations.has_room_again(self.clock.now()) {
+                revocations.begin_again(self.clock.now());
+                self.read_revocations(|page| revocations.add_again(page, self.clock.now())).await?;
+                revocations.whole_is_read();
+            }
+        }
     }
 
     /// A ping on the very connection that messages come through.
@@ -153,13 +161,10 @@ impl Subscriber {
             timeout(SILENCE, sink.ping::<redis::Value>()).await??;
             self.channel.heard(asked);
             pulses = pulses.wrapping_add(1);
-            if let Some(revocations) = &self.revocations {
-                if pulses.is_multiple_of(PULSES_PER_SWEEP) {
-                    revocations.sweep(self.clock.now());
-                }
-                if pulses.is_multiple_of(PULSES_PER_LOOK) && revocations.has_room_again(self.clock.now()) {
-                    return Err(Lost::PassedOver);
-                }
+            if pulses.is_multiple_of(PULSES_PER_SWEEP)
+                && let Some(revocations) = &self.revocations
+            {
+                revocations.sweep(self.clock.now());
             }
         }
     }

@@ -11,31 +11,35 @@
 //! | the file is replaced, truncated or removed | what was read stays in force until its `until`; the new file is read from its beginning |
 //! | there is no file | nobody was revoked yet: the auth service makes the file with its first revocation |
 //! | the file cannot be read, or that takes longer than [`HANGS`](crate::source::HANGS) | every session is 503 `revocations_unavailable` after [`UNREADABLE_LIMIT`] |
-//! | more than [`MAX_SESSIONS`] are revoked at once | every session is 503 `revocations_unavailable` until entries expire |
+//! | more are revoked at once than there is [room](ROOM) for | what has no room goes into a [filter]: a session that may be in it is 503 `revocations_unavailable`, alone; everything else goes on, and the replica stays ready. Once entries have expired, everything is read again |
 //! | a line makes no sense | it is counted, logged and skipped: one bad line must not sign everybody out |
 //! | Redis: the subscription is silent for [`UNTRUSTED_AFTER`] | every session is 503 `revocations_unavailable` until it is back and was read whole |
 //! | Redis: keys vanish (`FLUSHALL`) | what was read stays in force until its `until` |
 
+mod file;
+mod filter;
+
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::hash::RandomState;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use ::lease::Tag;
+use ::lease::{Kind, Tag};
 use arc_swap::ArcSwap;
-use clock::{Clock, UnixTime};
+use clock::UnixTime;
 use identity::{Person, SessionId, SubjectId, TenantId};
-use prometheus::IntCounter;
 use tokio::time::Instant;
 use validity::revocation::{Revocation, SessionEnd, SubjectEnd, TenantEnd};
 
 use crate::ended::{Ended as Lately, FRESH, session_tag, subject_tag, tenant_tag};
 use crate::failure::Failure;
 use crate::source::channel::Channel;
-use crate::source::{Hanging, Health, Looked, Source, Trouble};
+use crate::source::{Health, Looked, Trouble};
+
+pub use file::RevocationFile;
+
+use filter::Filter;
 
 /// How long an unreadable file is overlooked: a few polls. A revocation must hold within a second, so little
 /// more can be waited for.
@@ -45,18 +49,18 @@ pub const UNREADABLE_LIMIT: Duration = Duration::from_secs(1);
 /// is written meanwhile is late by no more.
 pub const UNTRUSTED_AFTER: Duration = Duration::from_secs(5);
 
-/// How many revoked sessions are held: some 40 MB. A session is listed for no longer than its access token
-/// lives, so this is half a million sign-outs within four hours.
-pub const MAX_SESSIONS: usize = 500_000;
+/// How many revoked sessions are held, unless the setting says otherwise: some 40 MB. A session is listed for no longer than
+/// its access token lives, so this is half a million sign-outs within four hours. As many persons and tenants are held
+/// beside them.
+pub const ROOM: usize = 500_000;
 
-/// A longer line is not one of ours.
-const MAX_LINE_BYTES: usize = 1_024;
+/// How much of the room must be free before what had none is read again: an eighth, so that a list that stays full is not
+/// read again for every entry that expires.
+const FREE_SHARE: usize = 8;
 
-/// How much of the file is read at once.
-const CHUNK_BYTES: usize = 65_536;
-
-/// Polls between two sweeps of expired entries: some 20 s.
-const POLLS_PER_SWEEP: u32 = 200;
+/// How long it takes at least from one such reading to the next, however much room there is. It bounds the work that a
+/// list can cause which fills as fast as it empties.
+const AGAIN_AFTER: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Revoked {
@@ -84,9 +88,30 @@ impl Wholesale {
     }
 }
 
-/// Which sessions were ended.
+/// Revocations for which there was no room.
 #[derive(Debug, Default)]
+struct Beyond {
+    filter: Option<Filter>,
+    /// What had no room before everything is read again. It counts until that is done.
+    before: Option<Filter>,
+    hasher: RandomState,
+}
+
+impl Beyond {
+    fn may_hold(&self, id: &impl std::hash::Hash) -> bool {
+        self.filter.iter().chain(&self.before).any(|filter| filter.may_hold(id))
+    }
+
+    fn len(&self) -> usize {
+        self.filter.iter().chain(&self.before).map(Filter::len).max().unwrap_or(0)
+    }
+}
+
+/// Which sessions were ended.
+#[derive(Debug)]
 pub struct Revocations {
+    /// How many sessions are held, and how many persons and tenants.
+    room: usize,
     sessions: RwLock<HashMap<SessionId, Revoked>>,
     wholesale: RwLock<Wholesale>,
     /// Absent when a file is followed.
@@ -94,8 +119,28 @@ pub struct Revocations {
     lately: Arc<Lately>,
     looked: Looked,
     trouble: ArcSwap<Option<Trouble>>,
-    overflowed: AtomicBool,
     loaded: AtomicBool,
+    beyond: RwLock<Beyond>,
+    /// In which second everything was read again because there was room.
+    again_at: AtomicU64,
+}
+
+impl Default for Revocations {
+    /// An empty list that follows a file.
+    fn default() -> Self {
+        Self {
+            room: ROOM,
+            sessions: RwLock::default(),
+            wholesale: RwLock::default(),
+            channel: None,
+            lately: Arc::default(),
+            looked: Looked::default(),
+            trouble: ArcSwap::default(),
+            loaded: AtomicBool::new(false),
+            beyond: RwLock::default(),
+            again_at: AtomicU64::new(0),
+        }
+    }
 }
 
 impl Revocations {
@@ -111,24 +156,56 @@ impl Revocations {
         Self { lately: Arc::clone(lately), ..self }
     }
 
+    /// The same, holding `room` sessions, and as many persons and tenants.
+    #[must_use]
+    pub fn holding(self, room: usize) -> Self {
+        Self { room, ..self }
+    }
+
     /// Whether the session of `person`, whose token was issued at second `issued`, is over at `now`: by itself, or
     /// with all of the person's or of the tenant's.
     ///
     /// # Errors
-    /// [`Failure::RevocationsUnavailable`] when the list is not to be relied on.
+    /// [`Failure::RevocationsUnavailable`] when the list is not to be relied on, or when this session may be one of those
+    /// for which it had no room.
     pub fn ends(&self, person: &Person, issued: u64, now: UnixTime) -> Result<bool, Failure> {
-        if self.is_revoked(person.session, now)? {
+        if !self.is_reliable(now) {
+            return Err(Failure::RevocationsUnavailable);
+        }
+        let session = self.known(person.session, now);
+        if session == Some(true) {
             return Ok(true);
         }
         let wholesale = self.wholesale.read().unwrap_or_else(PoisonError::into_inner);
-        let ended = |ended: Option<&Ended>| ended.is_some_and(|ended| issued < ended.before);
-        Ok(ended(wholesale.subjects.get(&person.subject)) || ended(wholesale.tenants.get(&person.tenant)))
+        let subject = wholesale.subjects.get(&person.subject).map(|ended| issued < ended.before);
+        let tenant = wholesale.tenants.get(&person.tenant).map(|ended| issued < ended.before);
+        drop(wholesale);
+        if subject == Some(true) || tenant == Some(true) {
+            return Ok(true);
+        }
+        // Of what is listed everything is known. For the rest there may have been no room.
+        let beyond = self.beyond.read().unwrap_or_else(PoisonError::into_inner);
+        let is_unknown = (session.is_none() && beyond.may_hold(&(Kind::Session, person.session.0)))
+            || (subject.is_none() && beyond.may_hold(&(Kind::Subject, person.subject.0)))
+            || (tenant.is_none() && beyond.may_hold(&(Kind::Tenant, person.tenant.0)));
+        if is_unknown { Err(Failure::RevocationsUnavailable) } else { Ok(false) }
     }
 
     /// Whether `session` is listed: over, or about to be. Nobody should count on it for longer than this request.
     #[must_use]
     pub fn is_listed(&self, session: SessionId) -> bool {
-        self.sessions.read().unwrap_or_else(PoisonError::into_inner).contains_key(&session)
+        let is_listed = self.sessions.read().unwrap_or_else(PoisonError::into_inner).contains_key(&session);
+        is_listed || self.is_beyond(session)
+    }
+
+    fn is_beyond(&self, session: SessionId) -> bool {
+        self.beyond.read().unwrap_or_else(PoisonError::into_inner).may_hold(&(Kind::Session, session.0))
+    }
+
+    /// Whether the listed `session` is over at `now`; `None` when it is not listed.
+    fn known(&self, session: SessionId, now: UnixTime) -> Option<bool> {
+        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        sessions.get(&session).map(|revoked| now.seconds() >= revoked.from)
     }
 
     /// Whether everything that was revoked until [`FRESH`] before this moment is listed: `now` by the wall clock, `at`
@@ -142,16 +219,19 @@ impl Revocations {
         heard && self.is_reliable(now)
     }
 
-    /// Whether `session` is over at `now`.
+    /// Whether `session` is over at `now` by itself.
     ///
     /// # Errors
-    /// [`Failure::RevocationsUnavailable`] when the list is not to be relied on.
+    /// As [`ends`](Self::ends).
     pub fn is_revoked(&self, session: SessionId, now: UnixTime) -> Result<bool, Failure> {
         if !self.is_reliable(now) {
             return Err(Failure::RevocationsUnavailable);
         }
-        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(sessions.get(&session).is_some_and(|revoked| now.seconds() >= revoked.from))
+        match self.known(session, now) {
+            Some(is_over) => Ok(is_over),
+            None if self.is_beyond(session) => Err(Failure::RevocationsUnavailable),
+            None => Ok(false),
+        }
     }
 
     fn is_reliable(&self, now: UnixTime) -> bool {
@@ -160,10 +240,7 @@ impl Revocations {
             trouble.as_ref().as_ref().is_some_and(|t| t.lasts_longer_than(UNREADABLE_LIMIT, now));
         let silent =
             self.channel.as_ref().is_some_and(|channel| !channel.is_alive(Instant::now(), UNTRUSTED_AFTER));
-        self.loaded.load(Ordering::Acquire)
-            && !unreadable
-            && !silent
-            && !self.overflowed.load(Ordering::Acquire)
+        self.loaded.load(Ordering::Acquire) && !unreadable && !silent
     }
 
     /// How many sessions are listed.
@@ -176,6 +253,12 @@ impl Revocations {
     #[must_use]
     pub fn wholesale_len(&self) -> usize {
         self.wholesale.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// For how many there was no room.
+    #[must_use]
+    pub fn beyond_room(&self) -> usize {
+        self.beyond.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Whether none is.
@@ -202,45 +285,66 @@ impl Revocations {
                 trouble.what()
             ));
         }
-        if self.overflowed.load(Ordering::Acquire) {
-            detail.push_str("; more than can be held");
+        let beyond = self.beyond.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(filter) = &beyond.filter {
+            // Whoever cannot be judged is refused, and nobody else: that is no reason to take the replica away.
+            detail.push_str(&format!(
+                "; no room for {} more (room: {}): these sessions are refused, and {:.2} % of the others",
+                filter.len(),
+                self.room,
+                filter.rate() * 100.0
+            ));
         }
+        drop(beyond);
         // Every replica loses Redis at once, and what needs no session goes on without it: a lost subscription ends no
         // replica's readiness, a file that this machine cannot read does.
         let ready = match &self.channel {
-            Some(_) => self.loaded.load(Ordering::Acquire) && !self.overflowed.load(Ordering::Acquire),
+            Some(_) => self.loaded.load(Ordering::Acquire),
             None => self.is_reliable(now),
         };
         Health { ready, detail }
     }
 
-    /// Adds `revocations`, without those that are needless at `now`. What does not fit refuses everybody.
+    /// Adds `revocations`, without those that are needless at `now`, and ends the leases on what they are about. What has
+    /// no room goes into the filter.
     pub fn add(&self, revocations: Vec<Revocation>, now: UnixTime) {
+        let news = self.keep(revocations, now);
+        self.lately.note(news, Instant::now());
+    }
+
+    /// Adds `revocations` that were added before and may have had no room: leases on them have ended then.
+    pub fn add_again(&self, revocations: Vec<Revocation>, now: UnixTime) {
+        let _known = self.keep(revocations, now);
+    }
+
+    /// What a lease on each of those carries that were not known before.
+    fn keep(&self, revocations: Vec<Revocation>, now: UnixTime) -> Vec<Tag> {
         let before = now.seconds();
         let current = revocations.into_iter().filter(|revocation| revocation.until() >= before);
-        let news: Vec<Tag> = current
-            .filter_map(|revocation| match revocation {
-                Revocation::Session(end) => self.add_session(end),
-                Revocation::Subject(SubjectEnd { sub, before, until }) => {
-                    let is_news = self.add_wholesale(|all| &mut all.subjects, sub, Ended { before, until });
-                    is_news.then(|| subject_tag(sub))
-                }
-                Revocation::Tenant(TenantEnd { tid, before, until }) => {
-                    let is_news = self.add_wholesale(|all| &mut all.tenants, tid, Ended { before, until });
-                    is_news.then(|| tenant_tag(tid))
-                }
-            })
-            .collect();
-        self.lately.note(news, Instant::now());
+        let keep = |revocation| match revocation {
+            Revocation::Session(end) => self.add_session(end),
+            Revocation::Subject(SubjectEnd { sub, before, until }) => {
+                let new = Ended { before, until };
+                let is_news = self.add_wholesale(|all| &mut all.subjects, sub, (Kind::Subject, sub.0), new);
+                is_news.then(|| subject_tag(sub))
+            }
+            Revocation::Tenant(TenantEnd { tid, before, until }) => {
+                let new = Ended { before, until };
+                let is_news = self.add_wholesale(|all| &mut all.tenants, tid, (Kind::Tenant, tid.0), new);
+                is_news.then(|| tenant_tag(tid))
+            }
+        };
+        current.filter_map(keep).collect()
     }
 
     /// What a lease on the session carries, when this is the first word of its end, or it ends sooner than was known.
     fn add_session(&self, end: SessionEnd) -> Option<Tag> {
         let SessionEnd { sid, from, until } = end;
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
-        if sessions.len() >= MAX_SESSIONS && !sessions.contains_key(&sid) {
-            self.overflow();
-            return None;
+        if sessions.len() >= self.room && !sessions.contains_key(&sid) {
+            drop(sessions);
+            self.put_beyond((Kind::Session, sid.0), until);
+            return Some(session_tag(sid));
         }
         let known = sessions.insert(sid, Revoked { from, until });
         if let (Some(before), Some(revoked)) = (known, sessions.get_mut(&sid)) {
@@ -255,12 +359,14 @@ impl Revocations {
         &self,
         kind: impl Fn(&mut Wholesale) -> &mut HashMap<K, Ended>,
         id: K,
+        entry: (Kind, uuid::Uuid),
         new: Ended,
     ) -> bool {
         let mut wholesale = self.wholesale.write().unwrap_or_else(PoisonError::into_inner);
-        if wholesale.len() >= MAX_SESSIONS && !kind(&mut wholesale).contains_key(&id) {
-            self.overflow();
-            return false;
+        if wholesale.len() >= self.room && !kind(&mut wholesale).contains_key(&id) {
+            drop(wholesale);
+            self.put_beyond(entry, new.until);
+            return true;
         }
         let ended = kind(&mut wholesale).entry(id).or_default();
         let is_news = new.before > ended.before;
@@ -269,29 +375,59 @@ impl Revocations {
         is_news
     }
 
-    fn overflow(&self) {
-        if !self.overflowed.swap(true, Ordering::AcqRel) {
-            tracing::error!(MAX_SESSIONS, "more is revoked than can be held; sessions are refused");
-        }
+    fn put_beyond(&self, entry: (Kind, uuid::Uuid), until: u64) {
+        let mut beyond = self.beyond.write().unwrap_or_else(PoisonError::into_inner);
+        let hasher = beyond.hasher.clone();
+        let filter = beyond.filter.get_or_insert_with(|| {
+            tracing::error!(
+                room = self.room,
+                "more is revoked than there is room for; what has none is refused"
+            );
+            Filter::beside(self.room, &hasher)
+        });
+        filter.put(&entry, until);
     }
 
     /// Everything that Redis holds was read. What was known before stays in force until its end, so that nothing
     /// comes back to life with a Redis that lost its keys.
-    pub fn replace_source(&self, revocations: Vec<Revocation>, now: UnixTime) {
-        self.sweep(now);
-        self.overflowed.store(false, Ordering::Release);
-        self.add(revocations, now);
+    pub fn whole_is_read(&self) {
+        self.end_again();
         self.loaded.store(true, Ordering::Release);
     }
 
-    /// Whether something was passed over for want of room, and there is room now.
+    /// Whether something had no room, and there is some now.
     #[must_use]
     pub fn has_room_again(&self, now: UnixTime) -> bool {
-        if !self.overflowed.load(Ordering::Acquire) {
+        if self.beyond_room() == 0 {
             return false;
         }
         self.sweep(now);
-        self.len() < MAX_SESSIONS && self.wholesale_len() < MAX_SESSIONS
+        let most = self.room.saturating_sub((self.room / FREE_SHARE).max(1));
+        let since = now.since(UnixTime::from_seconds(self.again_at.load(Ordering::Acquire)));
+        self.beyond_room() > 0 && self.len() <= most && self.wholesale_len() <= most && since >= AGAIN_AFTER
+    }
+
+    /// Everything is read again from here on, so that what had no room gets some. Until [that is
+    /// done](Self::end_again) what had none is refused as before.
+    pub fn begin_again(&self, now: UnixTime) {
+        self.sweep(now);
+        self.again_at.store(now.seconds(), Ordering::Release);
+        let mut beyond = self.beyond.write().unwrap_or_else(PoisonError::into_inner);
+        let Beyond { filter, before, hasher: _ } = &mut *beyond;
+        // An earlier attempt may not have come to its end.
+        match (before.as_mut(), filter.take()) {
+            (Some(before), Some(filter)) => before.join(&filter),
+            (None, filter) => *before = filter,
+            (Some(_), None) => {}
+        }
+    }
+
+    /// Everything was read.
+    pub fn end_again(&self) {
+        // Asked first, because this comes with every look at the file.
+        if self.beyond.read().unwrap_or_else(PoisonError::into_inner).before.is_some() {
+            self.beyond.write().unwrap_or_else(PoisonError::into_inner).before = None;
+        }
     }
 
     /// Drops what no token can need any more.
@@ -302,143 +438,12 @@ impl Revocations {
         let mut wholesale = self.wholesale.write().unwrap_or_else(PoisonError::into_inner);
         wholesale.subjects.retain(|_, ended| ended.until >= now.seconds());
         wholesale.tenants.retain(|_, ended| ended.until >= now.seconds());
-    }
-}
-
-/// Follows the file.
-#[derive(Debug)]
-pub struct RevocationFile {
-    path: PathBuf,
-    revocations: Arc<Revocations>,
-    clock: Arc<dyn Clock>,
-    bad_lines: IntCounter,
-    /// Device and inode of the file that was read, and how far.
-    at: Option<(u64, u64)>,
-    offset: u64,
-    /// The beginning of a line whose end is not written yet.
-    partial: Vec<u8>,
-    polls: u32,
-}
-
-impl RevocationFile {
-    /// Follows `path` into `revocations`, counting lines that make no sense.
-    #[must_use]
-    pub fn new(
-        path: &Path,
-        revocations: Arc<Revocations>,
-        clock: Arc<dyn Clock>,
-        bad_lines: IntCounter,
-    ) -> Self {
-        let path = path.to_owned();
-        Self { path, revocations, clock, bad_lines, at: None, offset: 0, partial: Vec::new(), polls: 0 }
-    }
-
-    fn restart(&mut self) {
-        self.offset = 0;
-        self.partial.clear();
-    }
-
-    fn follow(&mut self, now: UnixTime) -> io::Result<()> {
-        use std::os::unix::fs::MetadataExt as _;
-        let mut file = match File::open(&self.path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.at = None;
-                self.restart();
-                return Ok(());
-            }
-            Err(error) => return Err(error),
-        };
-        let metadata = file.metadata()?;
-        let this = (metadata.dev(), metadata.ino());
-        if self.at != Some(this) || metadata.len() < self.offset {
-            self.restart();
-            self.at = Some(this);
+        drop(wholesale);
+        let mut beyond = self.beyond.write().unwrap_or_else(PoisonError::into_inner);
+        let Beyond { filter, before, hasher: _ } = &mut *beyond;
+        for filter in [filter, before] {
+            filter.take_if(|filter| filter.is_over(now.seconds()));
         }
-        if metadata.len() == self.offset {
-            return Ok(());
-        }
-        file.seek(SeekFrom::Start(self.offset))?;
-        let mut chunk = vec![0; CHUNK_BYTES];
-        loop {
-            let count = file.read(&mut chunk)?;
-            let Some(read) = chunk.get(..count).filter(|read| !read.is_empty()) else { return Ok(()) };
-            self.offset = self.offset.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
-            self.take(read, now);
-        }
-    }
-
-    fn take(&mut self, mut bytes: &[u8], now: UnixTime) {
-        let mut lines = Vec::new();
-        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
-            let (line, rest) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
-            bytes = rest.get(1..).unwrap_or_default();
-            if self.partial.is_empty() {
-                lines.extend(self.parse(line));
-            } else {
-                let mut whole = std::mem::take(&mut self.partial);
-                whole.extend_from_slice(line);
-                lines.extend(self.parse(&whole));
-            }
-        }
-        // Beyond the limit only the fact that the line is too long matters.
-        let room = (MAX_LINE_BYTES + 1).saturating_sub(self.partial.len());
-        self.partial.extend_from_slice(bytes.get(..bytes.len().min(room)).unwrap_or_default());
-        self.revocations.add(lines, now);
-    }
-
-    fn parse(&self, line: &[u8]) -> Option<Revocation> {
-        if line.iter().all(u8::is_ascii_whitespace) {
-            return None;
-        }
-        let parsed = (line.len() <= MAX_LINE_BYTES).then(|| serde_json::from_slice::<Revocation>(line));
-        if let Some(Ok(line)) = parsed {
-            return Some(line);
-        }
-        self.bad_lines.inc();
-        tracing::error!(file = %self.path.display(), bytes = line.len(), "a revocation makes no sense; skipped");
-        None
-    }
-}
-
-impl Source for RevocationFile {
-    fn name(&self) -> &'static str {
-        "revocations"
-    }
-
-    fn poll(&mut self) {
-        let (now, began) = (self.clock.now(), Instant::now());
-        self.polls = self.polls.wrapping_add(1);
-        if self.polls.is_multiple_of(POLLS_PER_SWEEP) {
-            self.revocations.sweep(now);
-        }
-        // Read everything again once there is room, because lines were passed over.
-        if self.revocations.has_room_again(now) {
-            self.revocations.overflowed.store(false, Ordering::Release);
-            self.restart();
-        }
-        match self.follow(now) {
-            Ok(()) => {
-                if self.revocations.trouble.load().is_some() {
-                    self.revocations.trouble.store(Arc::new(None));
-                }
-                self.revocations.loaded.store(true, Ordering::Release);
-                self.revocations.looked.note(began);
-            }
-            Err(error) => note(&self.revocations, &self.path, &error.to_string(), now),
-        }
-    }
-
-    fn hanging(&self) -> Option<Hanging> {
-        let (path, revocations) = (self.path.clone(), Arc::clone(&self.revocations));
-        let clock = Arc::clone(&self.clock);
-        Some(Box::new(move |what| note(&revocations, &path, what, clock.now())))
-    }
-}
-
-fn note(revocations: &Revocations, path: &Path, what: &str, now: UnixTime) {
-    if Trouble::note(&revocations.trouble, what.to_owned(), now) {
-        tracing::error!(file = %path.display(), what, "revocations cannot be read");
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Needs {
     pub token_cache: usize,
     /// How many signed identities are remembered.
     pub identity_cache: usize,
+    /// How many revoked sessions are held, and how many persons and tenants beside them.
+    pub revocations: usize,
     /// Whether allows may be used again where a policy says so.
     pub leases: bool,
     /// Counts log lines that were dropped, see [`dropped_log_lines`](super::dropped_log_lines).

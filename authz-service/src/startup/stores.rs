@@ -86,12 +86,13 @@ pub(super) fn assemble(
     let revocations = match (listed, redis) {
         (None, _) => None,
         (Some(_), Some(_)) => {
-            let list = Arc::new(Revocations::pushed(Arc::clone(&channel)).noting(ended));
+            let list =
+                Arc::new(Revocations::pushed(Arc::clone(&channel)).holding(needs.revocations).noting(ended));
             pushed_revocations = Some(Arc::clone(&list));
             Some(list)
         }
         (Some(path), None) => {
-            let list = Arc::new(Revocations::default().noting(ended));
+            let list = Arc::new(Revocations::default().holding(needs.revocations).noting(ended));
             let bad = metrics.bad_revocations.clone();
             watchers.watch(RevocationFile::new(path, Arc::clone(&list), Arc::clone(clock), bad))?;
             Some(list)

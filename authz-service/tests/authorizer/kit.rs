@@ -167,6 +167,7 @@ impl Home {
             identity_key: self.at("identity.pem"),
             token_cache: 1_000,
             identity_cache: 1_000,
+            revocations: 1_000,
             leases: self.leases,
             dropped_log_lines: startup::dropped_log_lines().unwrap(),
             redis: self.redis.clone().map(authz_service::settings::RedisUrl),

@@ -10,7 +10,7 @@ use std::fmt;
 pub struct Tag(pub u64);
 
 /// The kind of thing behind a tag. A session and a person with the same id have different tags.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Kind {
     /// A session, by its id.

@@ -9,10 +9,16 @@
 //! Times are seconds since 1970. After `until` no verifier takes any of those tokens, so the line may go; the key
 //! expires then. Of two lines for one id the wider holds.
 
+mod ends;
+
 use identity::{SessionId, SubjectId, TenantId};
 use redis::aio::ConnectionLike;
 use redis::{RedisResult, Script};
 use serde::{Deserialize, Serialize};
+
+use crate::PATIENCE;
+
+pub use ends::Ends;
 
 /// Where revocations are published.
 pub const CHANNEL: &str = "cutover:revocations";
@@ -229,37 +235,61 @@ impl SharedRevocations {
         Ok(stored.into_iter().any(|revocation| revocation.ends(issued, now)))
     }
 
-    /// Everything that is stored, `most` at most: one more says that there are more.
+    /// What is stored, one more than `most` at the most: one more says that there are more.
     ///
     /// # Errors
     /// What Redis says.
     pub async fn read_all(&self, redis: &mut impl ConnectionLike, most: usize) -> RedisResult<Stored> {
-        let mut stored = Stored::default();
-        let mut cursor: u64 = 0;
+        let mut revocations = Vec::new();
+        let take = |page: Vec<Revocation>| {
+            let room = most.saturating_add(1).saturating_sub(revocations.len());
+            revocations.extend(page.into_iter().take(room));
+        };
+        let bad = self.read_pages(redis, take).await?;
+        Ok(Stored { revocations, bad })
+    }
+
+    /// Reads everything that is stored, page by page, and gives each page to `take`. How many keys made no sense.
+    ///
+    /// The memory that it needs is that of one page, so the reader decides how much of it to keep. Each page has
+    /// [`PATIENCE`]; the whole has no limit of its own, because a reader that gave up would never know what ended.
+    ///
+    /// # Errors
+    /// What Redis says.
+    pub async fn read_pages(
+        &self,
+        redis: &mut impl ConnectionLike,
+        mut take: impl FnMut(Vec<Revocation>),
+    ) -> RedisResult<u64> {
+        let (mut bad, mut cursor): (u64, u64) = (0, 0);
         loop {
-            let (next, keys): (u64, Vec<String>) = redis::cmd("SCAN")
-                .arg(cursor)
-                .arg("MATCH")
-                .arg("revoked:*")
-                .arg("COUNT")
-                .arg(PAGE)
-                .query_async(redis)
-                .await?;
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(cursor).arg("MATCH").arg("revoked:*").arg("COUNT").arg(PAGE);
+            let (next, keys): (u64, Vec<String>) = in_time(scan.query_async(redis)).await?;
             if !keys.is_empty() {
                 // A key of another type reads as absent, and so does one that has just expired.
-                let values: Vec<Option<String>> = redis::cmd("MGET").arg(&keys).query_async(redis).await?;
+                let mut get = redis::cmd("MGET");
+                let values: Vec<Option<String>> = in_time(get.arg(&keys).query_async(redis)).await?;
+                let mut page = Vec::with_capacity(keys.len());
                 for (key, value) in keys.iter().zip(values) {
                     match value.as_deref().map(|value| Revocation::stored(key, value)) {
-                        Some(Some(revocation)) => stored.revocations.push(revocation),
-                        Some(None) => stored.bad += 1,
+                        Some(Some(revocation)) => page.push(revocation),
+                        Some(None) => bad += 1,
                         None => {}
                     }
                 }
+                take(page);
             }
             cursor = next;
-            if cursor == 0 || stored.revocations.len() > most {
-                return Ok(stored);
+            if cursor == 0 {
+                return Ok(bad);
             }
         }
     }
+}
+
+async fn in_time<T>(asking: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
+    tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| {
+        Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "Redis does not answer").into())
+    })
 }

@@ -1,9 +1,11 @@
 //! Every way to refuse, with the status and the text that clients know (CONTRACT §5).
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, StatusCode};
 use kit::answer;
 use sea_orm::DbErr;
 
@@ -34,6 +36,12 @@ pub enum Error {
     /// Two genuine tokens of different sessions.
     #[error("the tokens do not belong together")]
     InvalidPair,
+    /// The person refreshes more often than any honest client does.
+    #[error("too many refreshes")]
+    TooManyRefreshes {
+        /// How long until the next one is possible.
+        wait: Duration,
+    },
     /// Nothing to sign out.
     #[error("no token names a session")]
     InvalidToken,
@@ -77,6 +85,11 @@ impl IntoResponse for Error {
             Self::InvalidCode => (StatusCode::NOT_FOUND, "Invalid authcode".into()),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "Unauthorized".into()),
             Self::InvalidPair => (StatusCode::UNAUTHORIZED, "Invalid token pair".into()),
+            Self::TooManyRefreshes { wait } => {
+                let text = answer::text(StatusCode::TOO_MANY_REQUESTS, "Too many refreshed token");
+                // At least one: a client that waits for no time tries again at once.
+                return ([(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)))], text).into_response();
+            }
             Self::InvalidToken => (StatusCode::UNAUTHORIZED, "Invalid token".into()),
             Self::Forbidden => (StatusCode::FORBIDDEN, "Permission denied".into()),
             Self::Store(_)

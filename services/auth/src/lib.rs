@@ -105,7 +105,7 @@ pub async fn app(settings: &Settings, clock: Arc<dyn Clock>) -> Result<App, Star
             None => format!("cannot write {}: {e}; make its directory writable", file.display()),
         })
     })?;
-    let sessions = Sessions::new(database.clone(), revocations, Arc::clone(&clock));
+    let sessions = Sessions::new(database.clone(), revocations, settings.session_max_age, Arc::clone(&clock));
     // A line that got lost between the database and the file comes back here.
     if let Err(error) = sessions.throw_away_expired().await {
         match settings.redis_url {

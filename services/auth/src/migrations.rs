@@ -16,7 +16,12 @@ struct Steps;
 
 impl MigratorTrait for Steps {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(CodesAndSessions), Box::new(ClientAssertions)]
+        vec![
+            Box::new(CodesAndSessions),
+            Box::new(ClientAssertions),
+            Box::new(SessionFamilies),
+            Box::new(CodePauses),
+        ]
     }
 
     fn migration_table_name() -> DynIden {
@@ -87,5 +92,78 @@ impl MigrationTrait for ClientAssertions {
         manager.create_table(assertions).await?;
         let (name, table) = ("auth_client_assertions_expires_at", "auth_client_assertions");
         manager.create_index(Index::create().name(name).table(table).col("expires_at").to_owned()).await
+    }
+}
+
+/// Which sign-in a session came from, and what one person has used up. Sessions from before are families of their own.
+struct SessionFamilies;
+
+impl MigrationName for SessionFamilies {
+    fn name(&self) -> &'static str {
+        "0003_session_families"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for SessionFamilies {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        // One column at a time, and nullable: SQLite can do no more. A replica of the version before writes rows without
+        // them while it is replaced.
+        for column in [ColumnDef::new("family_id").uuid(), ColumnDef::new("family_began_at").big_integer()] {
+            manager.alter_table(Table::alter().table("auth_sessions").add_column(column).to_owned()).await?;
+        }
+        let families = Query::update()
+            .table("auth_sessions")
+            .value("family_id", Expr::col("id"))
+            .value("family_began_at", Expr::col("created_at"))
+            .to_owned();
+        manager.get_connection().execute(&families).await?;
+        let people = Table::create()
+            .table("auth_people")
+            .col(ColumnDef::new("user_id").uuid().not_null().primary_key())
+            .col(ColumnDef::new("refreshes_paid_until").big_integer().not_null())
+            .col(ColumnDef::new("ended_before").big_integer().not_null())
+            .col(ColumnDef::new("ended_until").big_integer().not_null())
+            .to_owned();
+        manager.create_table(people).await?;
+        let family = Index::create()
+            .name("auth_sessions_family_id")
+            .table("auth_sessions")
+            .col("family_id")
+            .to_owned();
+        manager.create_index(family).await?;
+        // The sessions of one person that are alive, and those whose end has to be listed.
+        let person = Index::create()
+            .name("auth_sessions_user_id")
+            .table("auth_sessions")
+            .col("user_id")
+            .col("access_expires_at")
+            .to_owned();
+        manager.create_index(person).await
+    }
+}
+
+/// How many codes were mailed to an address, and when the next may be.
+struct CodePauses;
+
+impl MigrationName for CodePauses {
+    fn name(&self) -> &'static str {
+        "0004_code_pauses"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for CodePauses {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let pauses = Table::create()
+            .table("auth_code_pauses")
+            .col(ColumnDef::new("email").string().not_null().primary_key())
+            .col(ColumnDef::new("mailed").integer().not_null())
+            .col(ColumnDef::new("next_at").big_integer().not_null())
+            .col(ColumnDef::new("forgotten_at").big_integer().not_null())
+            .to_owned();
+        manager.create_table(pauses).await?;
+        let (name, table) = ("auth_code_pauses_forgotten_at", "auth_code_pauses");
+        manager.create_index(Index::create().name(name).table(table).col("forgotten_at").to_owned()).await
     }
 }

@@ -3,11 +3,12 @@
 //! is replaced by a shorter one. Others write there too (`cutover revoke`): all sessions of a person or of a tenant, which
 //! must not be refreshed either.
 
-use std::collections::HashMap;
+mod file;
+
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use clock::UnixTime;
 use redis::RedisResult;
@@ -16,10 +17,9 @@ use tokio::fs::{self, OpenOptions};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
-use validity::revocation::{Issued, Revocation, SharedRevocations};
+use validity::revocation::{Ends, Issued, Revocation, SharedRevocations};
 
-/// One dead session.
-pub use validity::revocation::SessionEnd as Line;
+use file::Index;
 
 use crate::token::Genuine;
 
@@ -29,6 +29,8 @@ pub struct Revocations {
     path: Arc<PathBuf>,
     /// One writer at a time, so that no line is appended to a file that is just being replaced.
     turn: Arc<Mutex<()>>,
+    /// What the file says. Never locked across a wait.
+    index: Arc<std::sync::Mutex<Index>>,
     redis: Option<(ConnectionManager, Arc<SharedRevocations>)>,
 }
 
@@ -47,7 +49,7 @@ impl Revocations {
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).await?;
         }
-        let revocations = Self { path: Arc::new(path.to_owned()), turn: Arc::default(), redis: None };
+        let revocations = Self::at(path, None);
         revocations.write(b"").await?;
         Ok(revocations)
     }
@@ -59,8 +61,11 @@ impl Revocations {
     pub async fn open_at(url: Option<&str>, path: &Path) -> io::Result<Self> {
         let Some(url) = url else { return Self::open(path).await };
         let redis = validity::connect(url).map_err(io::Error::other)?;
-        let redis = Some((redis, Arc::default()));
-        Ok(Self { path: Arc::new(path.to_owned()), turn: Arc::default(), redis })
+        Ok(Self::at(path, Some((redis, Arc::default()))))
+    }
+
+    fn at(path: &Path, redis: Option<(ConnectionManager, Arc<SharedRevocations>)>) -> Self {
+        Self { path: Arc::new(path.to_owned()), turn: Arc::default(), index: Arc::default(), redis }
     }
 
     /// Whether the session of the genuine token `token` was ended by somebody else than this service: by itself, with all of
@@ -78,24 +83,28 @@ impl Revocations {
         match &self.redis {
             Some((redis, shared)) => patient(shared.ends(&mut redis.clone(), issued, now.seconds())).await,
             None => {
-                let bytes = match fs::read(&*self.path).await {
-                    Ok(bytes) => bytes,
-                    // Whoever moved it away took the lines along; the database knows of this service's own.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-                    Err(error) => return Err(error),
+                let (path, index) = (Arc::clone(&self.path), Arc::clone(&self.index));
+                let asking = move || {
+                    let mut index = index.lock().unwrap_or_else(PoisonError::into_inner);
+                    index.up_to_date(&path).map(|ends| ends.end(issued, now.seconds()))
                 };
-                let lines = parse(&bytes);
-                Ok(lines.iter().any(|line| line.ends(issued, now.seconds())))
+                tokio::task::spawn_blocking(asking).await.map_err(io::Error::other)?
             }
         }
     }
 
-    /// Tells about a dead session; the edge has it, or finds it by itself, when this returns.
+    /// How many bytes of the file were read since the start. A refresh reads what was appended since the last one, so
+    /// this is what a test of its cost counts.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner).work()
+    }
+
+    /// Announces `line`; the edge has it, or finds it by itself, when this returns.
     ///
     /// # Errors
     /// What the system or Redis says.
-    pub async fn append(&self, line: Line) -> io::Result<()> {
-        let line = Revocation::Session(line);
+    pub async fn append(&self, line: Revocation) -> io::Result<()> {
         if let Some((redis, shared)) = &self.redis {
             return patient(shared.revoke(&mut redis.clone(), &line)).await;
         }
@@ -110,15 +119,15 @@ impl Revocations {
         file.flush().await
     }
 
-    /// Tells about `more` again, which the database knows of. The file is replaced by its own lines and those, without what
+    /// Announces `more` again, which the database knows of. The file is replaced by its own lines and those, without what
     /// is over at `now`: a reader sees the old file or the new one, and of two lines for one id the wider holds. Redis drops
     /// what is over by itself.
     ///
     /// # Errors
     /// What the system or Redis says; then the file is as it was.
-    pub async fn rewrite(&self, more: Vec<Line>, now: UnixTime) -> io::Result<()> {
+    pub async fn rewrite(&self, more: Vec<Revocation>, now: UnixTime) -> io::Result<()> {
         if self.redis.is_some() {
-            for line in more.into_iter().filter(|line| line.until >= now.seconds()) {
+            for line in more.into_iter().filter(|line| line.until() >= now.seconds()) {
                 self.append(line).await?;
             }
             return Ok(());
@@ -126,12 +135,11 @@ impl Revocations {
         let _turn = self.turn.lock().await;
         let mut old = fs::read(&*self.path).await?;
         loop {
-            let mut lines: HashMap<String, Revocation> = HashMap::new();
-            for line in parse(&old).into_iter().chain(more.iter().copied().map(Revocation::Session)) {
-                lines.entry(line.key()).and_modify(|kept| *kept = kept.joined(&line)).or_insert(line);
-            }
-            let mut lines: Vec<_> =
-                lines.into_iter().filter(|(_, line)| line.until() >= now.seconds()).collect();
+            let mut ends = Ends::default();
+            ends.extend(old.split(|&b| b == b'\n').filter_map(file::read_line));
+            ends.extend(more.iter().copied());
+            let current = ends.all().filter(|line| line.until() >= now.seconds());
+            let mut lines: Vec<(String, Revocation)> = current.map(|line| (line.key(), line)).collect();
             lines.sort_by_cached_key(|(key, line)| (line.at(), key.clone()));
             let mut new = Vec::new();
             for (_, line) in &lines {
@@ -166,16 +174,4 @@ fn encode(line: &Revocation) -> io::Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec(line)?;
     bytes.push(b'\n');
     Ok(bytes)
-}
-
-/// A line that cannot be read is left out: half a line at the end is what a crash leaves, and the database has the whole.
-fn parse(bytes: &[u8]) -> Vec<Revocation> {
-    let lines = bytes.split(|&b| b == b'\n').filter(|line| !line.is_empty());
-    lines
-        .filter_map(|line| {
-            serde_json::from_slice(line)
-                .inspect_err(|error| tracing::warn!(%error, "a line of the revocation file cannot be read"))
-                .ok()
-        })
-        .collect()
 }

@@ -5,7 +5,7 @@
 //! | `POST /auth/code` | anybody | 201, and the code is in the mail · 404 unknown address · 429 five codes alive |
 //! | `POST /auth/token` | who has a code | 201 and two cookies · 404 |
 //! | `GET /auth/token[?role=N]` | a person | 200 who they are · 401 · 403 |
-//! | `PATCH /auth/token` | who has both cookies | 201 and two new cookies · 401 |
+//! | `PATCH /auth/token` | who has both cookies | 201 and two new cookies · 401 · 429 when a person does it too often |
 //! | `DELETE /auth/token` | who has a cookie | 204 and two clearing cookies · 401 |
 //! | `POST /_/auth/service-token` | a service with its assertion | 200 and a token · 400 · 401 (RFC 6749 §5.2); 404 without `EDGE_FILE` |
 //!
@@ -179,11 +179,14 @@ async fn refresh(State(app): State<App>, headers: HeaderMap) -> Result<Response,
     // The access token may be of any age, but it has to be genuine.
     let access = cookie(ACCESS_COOKIE).and_then(|token| app.tokens.access(token, Expiry::Ignored));
     let old = cookie(REFRESH_COOKIE).and_then(|token| app.tokens.refresh(token, Expiry::Checked));
-    let (Some(access), Some(old)) = (access, old) else { return Err(Error::Unauthorized) };
+    let Some(old) = old else { return Err(Error::Unauthorized) };
+    // Asked first: a used refresh token that comes again is noticed whatever comes with it.
+    let is_good = app.sessions.refreshable(&old).await?;
+    let access = access.ok_or(Error::Unauthorized)?;
     if (access.session, access.subject) != (old.session, old.subject) {
         return Err(Error::InvalidPair);
     }
-    if !app.sessions.refreshable(&old).await? {
+    if !is_good {
         return Err(Error::Unauthorized);
     }
     // Role and tenant live in the token, so they are asked for anew: whoever lost a role, or is gone, does not keep it

@@ -1,11 +1,25 @@
-//! What is stored of a session, and its three turns: it begins, it is replaced by a refresh, it ends.
+//! What is stored of a session, and its turns: it begins, it is replaced by a refresh, it ends.
 //!
-//! A refresh is one compare-and-set in the database: of any number of requests with the same refresh token, one gets the
-//! new pair. A session that dies before its tokens expire is also written to the revocation file. The line is written
-//! before the transaction commits: if either fails, the session may be dead for the edge and alive here (the client
-//! simply tries again), but never the other way round.
+//! The sessions that come from one sign-in, each by a refresh of the one before it, are a family:
+//!
+//! | what happens | then |
+//! |---|---|
+//! | a refresh | the new session joins the family; the old access token works for [`GRACE`] more, the old refresh token not at all |
+//! | the old refresh token comes again within the grace | refused: two tabs of one browser do that |
+//! | the old refresh token comes again after the grace | somebody kept a copy, and nobody can know whose session the newest is: the family ends (RFC 9700 §4.14.2) |
+//! | a sign-out with any genuine token of the family | the family ends at once, graces too |
+//! | the sign-in is older than the setting `SESSION_MAX_DAYS` | the family ends with the next refresh |
+//! | a sign-in beyond [`MAX_ALIVE`] sessions of the person | the family of the oldest ends |
+//!
+//! Whatever changes the sessions of a person locks the row of that person first ([`person`]), so a sign-out and a refresh at
+//! the same moment happen one after the other. Within that, a refresh is one compare-and-set: of any number of requests
+//! with the same refresh token, one gets the new pair. An end that the edge has to hear of ([`ends`]) is written before the
+//! transaction commits: if either fails, the session may be dead for the edge and alive here (the client simply tries
+//! again), but never the other way round.
 
+mod ends;
 mod entity;
+mod person;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,17 +30,23 @@ use identity::SessionId;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait, DatabaseConnection, EntityTrait as _,
-    QueryFilter as _, TransactionTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, TransactionTrait as _,
 };
+use uuid::Uuid;
 
+pub use ends::{FOLD_MARGIN, MAX_LISTED};
+pub use person::{MAX_ALIVE, REFRESH_BURST, REFRESH_INTERVAL};
+
+use ends::{Ending, alive_at, announce, issued, long_ago};
 use entity::{ActiveModel, Column, Entity, Model};
+use person::Person;
 
 use crate::error::Error;
-use crate::revocation::{Line, Revocations};
+use crate::revocation::Revocations;
 use crate::token::{ACCESS_LIFETIME, Genuine, Holder, LEEWAY, Pair};
 
-/// How long the access token of a refreshed session still works (CONTRACT §2.4), so that requests that are under way
-/// and other tabs of the same browser survive.
+/// How long the access token of a refreshed session still works, so that requests that are under way and other tabs of the
+/// same browser survive (`contracts/cookies/session.hurl`).
 pub const GRACE: Duration = Duration::from_secs(60);
 
 /// How long a revocation outlives the last moment at which a verifier would take the access token: as far as the clocks of
@@ -38,6 +58,7 @@ const CLOCK_SKEW: Duration = Duration::from_secs(60);
 pub struct Sessions {
     database: DatabaseConnection,
     revocations: Revocations,
+    max_age: Duration,
     clock: Arc<dyn Clock>,
 }
 
@@ -48,10 +69,15 @@ impl fmt::Debug for Sessions {
 }
 
 impl Sessions {
-    /// The sessions in `database`, whose tables are up to date.
+    /// The sessions in `database`, whose tables are up to date. A sign-in lasts for `max_age`.
     #[must_use]
-    pub fn new(database: DatabaseConnection, revocations: Revocations, clock: Arc<dyn Clock>) -> Self {
-        Self { database, revocations, clock }
+    pub fn new(
+        database: DatabaseConnection,
+        revocations: Revocations,
+        max_age: Duration,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { database, revocations, max_age, clock }
     }
 
     /// Whether the database answers.
@@ -59,12 +85,31 @@ impl Sessions {
         self.database.ping().await.is_ok()
     }
 
-    /// Begins the session of `pair`.
+    /// Begins the session of `pair`, which is the first of its family. A person who has [`MAX_ALIVE`] sessions already loses
+    /// the oldest.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::Store`], [`Error::Revocation`].
     pub async fn begin(&self, holder: &Holder, pair: &Pair) -> Result<(), Error> {
-        self.insert(&self.database, holder, pair).await
+        let now = self.clock.now();
+        let transaction = self.database.begin().await.map_err(Error::Store)?;
+        let mut person = Person::lock(&transaction, holder.subject).await?;
+        let mut alive = Entity::find()
+            .filter(Column::UserId.eq(holder.subject.0))
+            .filter(Column::DeadFrom.is_null())
+            .filter(Column::RefreshExpiresAt.gte(seconds(now).saturating_sub_unsigned(LEEWAY.as_secs())))
+            .order_by_asc(Column::AccessExpiresAt)
+            .all(&transaction)
+            .await
+            .map_err(Error::Store)?;
+        let too_many = (alive.len() + 1).saturating_sub(MAX_ALIVE);
+        alive.truncate(too_many);
+        for row in &alive {
+            self.end_family(&transaction, &mut person, family(row), now).await?;
+        }
+        let (id, began) = (pair.session.0, seconds(now));
+        self.insert(&transaction, holder, pair, (id, began)).await?;
+        transaction.commit().await.map_err(Error::Store)
     }
 
     /// Whether the session is alive: begun here, and not dead yet.
@@ -72,7 +117,7 @@ impl Sessions {
     /// # Errors
     /// [`Error::Store`].
     pub async fn alive(&self, session: SessionId) -> Result<bool, Error> {
-        let row = Entity::find_by_id(session.0).one(&self.database).await.map_err(Error::Store)?;
+        let row = find(&self.database, session).await?;
         let now = seconds(self.clock.now());
         Ok(row.is_some_and(|row| row.dead_from.is_none_or(|dead_from| now < dead_from)))
     }
@@ -80,33 +125,76 @@ impl Sessions {
     /// Whether the refresh token `old` is still good for a refresh. A first look that spares the lookup of the person;
     /// [`Sessions::replace`] decides.
     ///
+    /// A token that was used before, longer ago than the grace, ends its family.
+    ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::TooManyRefreshes`], [`Error::Store`], [`Error::Revocation`].
     pub async fn refreshable(&self, old: &Genuine) -> Result<bool, Error> {
-        let row = Entity::find_by_id(old.session.0)
-            .filter(unused(old))
-            .one(&self.database)
-            .await
-            .map_err(Error::Store)?;
-        Ok(row.is_some() && !self.ended_elsewhere(old).await?)
+        let now = self.clock.now();
+        let Some(row) = find(&self.database, old.session).await?.filter(|row| row.refresh_id == old.id)
+        else {
+            return Ok(false);
+        };
+        let is_replayed = row.dead_from.is_some_and(|dead_from| dead_from <= seconds(now));
+        if is_replayed || self.is_too_old(&row, now) {
+            self.end_all_of(old, family(&row), now, is_replayed).await?;
+            return Ok(false);
+        }
+        if row.dead_from.is_some() || self.ended_elsewhere(old).await? {
+            return Ok(false);
+        }
+        Person::check_refresh(&self.database, old.subject, now).await?;
+        Ok(true)
     }
 
-    /// Whether somebody else has ended it: `cutover revoke`, for one session, a person or a tenant.
+    fn is_too_old(&self, row: &Model, now: UnixTime) -> bool {
+        let (_, began) = family_of(row);
+        began.saturating_add_unsigned(self.max_age.as_secs()) < seconds(now)
+    }
+
+    /// Ends the family that a refresh token may not refresh any more.
+    async fn end_all_of(
+        &self,
+        old: &Genuine,
+        family: Uuid,
+        now: UnixTime,
+        is_replayed: bool,
+    ) -> Result<(), Error> {
+        // The same token comes again and again, as a rule after the end: that costs one look.
+        let alive = Entity::find().filter(of_family(family)).filter(alive_at(now)).limit(1);
+        if alive.one(&self.database).await.map_err(Error::Store)?.is_none() {
+            return Ok(());
+        }
+        let transaction = self.database.begin().await.map_err(Error::Store)?;
+        let mut person = Person::lock(&transaction, old.subject).await?;
+        let ended = self.end_family(&transaction, &mut person, family, now).await?;
+        transaction.commit().await.map_err(Error::Store)?;
+        if ended > 0 && is_replayed {
+            let (session, person) = (old.session, old.subject);
+            tracing::warn!(%session, %person, "a used refresh token came again: everything from its sign-in ends");
+        }
+        Ok(())
+    }
+
+    /// Whether another program has ended it: `cutover revoke`, for one session, a person or a tenant.
     async fn ended_elsewhere(&self, token: &Genuine) -> Result<bool, Error> {
         self.revocations.ends(token, self.clock.now()).await.map_err(Error::Revocation)
     }
 
-    /// Replaces the session of the refresh token `old` by the session of `new`, unless somebody was faster: whether it
-    /// did. The old access token works for [`GRACE`] more, the old refresh token not at all.
+    /// Replaces the session of the refresh token `old` by the session of `new`, unless another request was faster: whether
+    /// it did. The old access token works for [`GRACE`] more, the old refresh token not at all.
     ///
     /// # Errors
-    /// [`Error::Store`], [`Error::Revocation`]; then nothing has changed.
+    /// [`Error::TooManyRefreshes`], [`Error::Store`], [`Error::Revocation`]; then nothing has changed.
     pub async fn replace(&self, old: &Genuine, holder: &Holder, new: &Pair) -> Result<bool, Error> {
         if self.ended_elsewhere(old).await? {
             return Ok(false);
         }
-        let dead_from = self.clock.now().plus(GRACE);
+        let now = self.clock.now();
+        let dead_from = now.plus(GRACE);
         let transaction = self.database.begin().await.map_err(Error::Store)?;
+        let mut person = Person::lock(&transaction, old.subject).await?;
+        let Some(row) = find(&transaction, old.session).await? else { return Ok(false) };
         let changed = Entity::update_many()
             .col_expr(Column::DeadFrom, Expr::value(seconds(dead_from)))
             .filter(Column::Id.eq(old.session.0))
@@ -117,35 +205,63 @@ impl Sessions {
         if changed.rows_affected == 0 {
             return Ok(false);
         }
-        self.insert(&transaction, holder, new).await?;
-        self.revoke(old.session, dead_from, access_expiry(old)).await?;
+        // From here on an error takes the update back.
+        if ends::must_wait(&transaction, &person, old.issued, now).await? {
+            return Err(Error::TooManyRefreshes { wait: FOLD_MARGIN });
+        }
+        person.use_refresh(&transaction, now).await?;
+        self.insert(&transaction, holder, new, family_of(&row)).await?;
+        let ending = Ending { session: old.session, issued: old.issued, from: dead_from };
+        announce(&transaction, &self.revocations, &mut person, &[ending], now).await?;
         transaction.commit().await.map_err(Error::Store)?;
         Ok(true)
     }
 
-    /// Ends the session that the genuine token `token` (of either kind, of any age) names, at once. Ending it again
-    /// changes nothing.
+    /// Ends the family of the session that the genuine token `token` (of either kind, of any age) names, at once. Ending it
+    /// again changes nothing.
     ///
     /// # Errors
     /// [`Error::Store`], [`Error::Revocation`]; then it may be dead for the edge and alive here.
     pub async fn end(&self, token: &Genuine) -> Result<(), Error> {
         let now = self.clock.now();
         let transaction = self.database.begin().await.map_err(Error::Store)?;
-        let later = Condition::any().add(Column::DeadFrom.is_null()).add(Column::DeadFrom.gt(seconds(now)));
-        let changed = Entity::update_many()
+        let mut person = Person::lock(&transaction, token.subject).await?;
+        match find(&transaction, token.session).await? {
+            Some(row) => {
+                self.end_family(&transaction, &mut person, family(&row), now).await?;
+            }
+            // A genuine token of a session that this database has never seen (it was replaced by an older copy): the
+            // session is remembered as dead, which also keeps a second logout from writing a second line.
+            None => {
+                self.insert_dead(&transaction, token, now).await?;
+                let ending = Ending { session: token.session, issued: token.issued, from: now };
+                announce(&transaction, &self.revocations, &mut person, &[ending], now).await?;
+            }
+        }
+        transaction.commit().await.map_err(Error::Store)
+    }
+
+    /// Ends every session of `family` that is not dead at `now`; how many there were.
+    async fn end_family(
+        &self,
+        database: &impl ConnectionTrait,
+        person: &mut Person,
+        family: Uuid,
+        now: UnixTime,
+    ) -> Result<usize, Error> {
+        let alive = Entity::find().filter(of_family(family)).filter(alive_at(now));
+        let rows = alive.order_by_asc(Column::AccessExpiresAt).all(database).await.map_err(Error::Store)?;
+        Entity::update_many()
             .col_expr(Column::DeadFrom, Expr::value(seconds(now)))
-            .filter(Column::Id.eq(token.session.0))
-            .filter(later)
-            .exec(&transaction)
+            .filter(of_family(family))
+            .filter(alive_at(now))
+            .exec(database)
             .await
             .map_err(Error::Store)?;
-        // A genuine token of a session that this database has never seen (it was replaced by an older copy): the session
-        // is remembered as dead, which also keeps a second logout from writing a second line.
-        if changed.rows_affected == 0 && !self.insert_dead(&transaction, token, now).await? {
-            return Ok(());
-        }
-        self.revoke(token.session, now, access_expiry(token)).await?;
-        transaction.commit().await.map_err(Error::Store)
+        let ending = |row: &Model| Ending { session: SessionId(row.id), issued: issued(row), from: now };
+        let endings: Vec<Ending> = rows.iter().map(ending).collect();
+        announce(database, &self.revocations, person, &endings, now).await?;
+        Ok(endings.len())
     }
 
     /// Deletes sessions whose tokens have all expired, and rewrites the revocation file without what nobody needs any more
@@ -155,20 +271,14 @@ impl Sessions {
     /// [`Error::Store`], [`Error::Revocation`].
     pub async fn throw_away_expired(&self) -> Result<(), Error> {
         let now = self.clock.now();
-        let long_ago = seconds(now).saturating_sub_unsigned((LEEWAY + CLOCK_SKEW).as_secs());
         Entity::delete_many()
-            .filter(Column::RefreshExpiresAt.lt(long_ago))
-            .filter(Column::AccessExpiresAt.lt(long_ago))
+            .filter(Column::RefreshExpiresAt.lt(long_ago(now)))
+            .filter(Column::AccessExpiresAt.lt(long_ago(now)))
             .exec(&self.database)
             .await
             .map_err(Error::Store)?;
-        let dead = Entity::find()
-            .filter(Column::DeadFrom.is_not_null())
-            .filter(Column::AccessExpiresAt.gte(long_ago))
-            .all(&self.database)
-            .await
-            .map_err(Error::Store)?;
-        let lines = dead.into_iter().filter_map(|row| line(&row)).collect();
+        person::forget_idle(&self.database, now).await?;
+        let lines = ends::all(&self.database, now).await?;
         self.revocations.rewrite(lines, now).await.map_err(Error::Revocation)
     }
 
@@ -177,6 +287,7 @@ impl Sessions {
         database: &impl ConnectionTrait,
         holder: &Holder,
         pair: &Pair,
+        (family, began): (Uuid, i64),
     ) -> Result<(), Error> {
         let row = ActiveModel {
             id: Set(pair.session.0),
@@ -186,6 +297,8 @@ impl Sessions {
             created_at: Set(seconds(self.clock.now())),
             access_expires_at: Set(seconds(pair.access_expires)),
             refresh_expires_at: Set(seconds(pair.refresh_expires)),
+            family_id: Set(Some(family)),
+            family_began_at: Set(Some(began)),
             dead_from: Set(None),
         };
         Entity::insert(row).exec_without_returning(database).await.map_err(Error::Store)?;
@@ -197,63 +310,50 @@ impl Sessions {
         database: &impl ConnectionTrait,
         token: &Genuine,
         now: UnixTime,
-    ) -> Result<bool, Error> {
+    ) -> Result<(), Error> {
         let row = ActiveModel {
             id: Set(token.session.0),
             user_id: Set(token.subject.0),
             tenant_id: Set(token.tenant.0),
             refresh_id: Set(token.id),
             created_at: Set(seconds(token.issued)),
-            access_expires_at: Set(seconds(access_expiry(token))),
+            access_expires_at: Set(seconds(token.issued.plus(ACCESS_LIFETIME))),
             refresh_expires_at: Set(seconds(token.expires)),
+            family_id: Set(Some(token.session.0)),
+            family_began_at: Set(Some(seconds(token.issued))),
             dead_from: Set(Some(seconds(now))),
         };
         let known = OnConflict::column(Column::Id).do_nothing().to_owned();
-        let inserted = Entity::insert(row)
+        Entity::insert(row)
             .on_conflict(known)
             .exec_without_returning(database)
             .await
             .map_err(Error::Store)?;
-        Ok(inserted == 1)
+        Ok(())
     }
+}
 
-    async fn revoke(
-        &self,
-        session: SessionId,
-        from: UnixTime,
-        access_expires: UnixTime,
-    ) -> Result<(), Error> {
-        let line = Line { sid: session, from: from.seconds(), until: until(access_expires).seconds() };
-        // A session whose access token is past all use needs no line: this keeps the file short.
-        if line.until < line.from {
-            return Ok(());
-        }
-        self.revocations.append(line).await.map_err(Error::Revocation)
-    }
+async fn find(database: &impl ConnectionTrait, session: SessionId) -> Result<Option<Model>, Error> {
+    Entity::find_by_id(session.0).one(database).await.map_err(Error::Store)
+}
+
+/// The family of `row`, and when it began.
+fn family_of(row: &Model) -> (Uuid, i64) {
+    (family(row), row.family_began_at.unwrap_or(row.created_at))
+}
+
+/// The family of `row`: its own, when it was written by a version that knew of none.
+fn family(row: &Model) -> Uuid {
+    row.family_id.unwrap_or(row.id)
+}
+
+fn of_family(family: Uuid) -> Condition {
+    Condition::any().add(Column::FamilyId.eq(family)).add(Column::Id.eq(family))
 }
 
 /// The row of `old`, as long as nobody has refreshed or ended it.
 fn unused(old: &Genuine) -> Condition {
     Condition::all().add(Column::RefreshId.eq(old.id)).add(Column::DeadFrom.is_null())
-}
-
-/// When the access token of the session expires; both tokens of a session are issued at the same moment.
-fn access_expiry(token: &Genuine) -> UnixTime {
-    token.issued.plus(ACCESS_LIFETIME)
-}
-
-/// Until when the edge has to remember that a session is dead.
-fn until(access_expires: UnixTime) -> UnixTime {
-    access_expires.plus(LEEWAY).plus(CLOCK_SKEW)
-}
-
-fn line(row: &Model) -> Option<Line> {
-    let access_expires = UnixTime::from_seconds(u64::try_from(row.access_expires_at).ok()?);
-    Some(Line {
-        sid: SessionId(row.id),
-        from: u64::try_from(row.dead_from?).ok()?,
-        until: until(access_expires).seconds(),
-    })
 }
 
 /// A time as the tables hold it.

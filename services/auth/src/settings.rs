@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use kit::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, Home, RUST_LOG, Reader, Variable};
 
@@ -46,6 +47,15 @@ pub const TOKEN_AUDIENCE: Variable = Variable {
     secret: false,
 };
 
+/// How long a sign-in lasts, however often it is refreshed.
+pub const SESSION_MAX_DAYS: Variable = Variable {
+    name: "SESSION_MAX_DAYS",
+    // NIST SP 800-63B (AAL1): a person proves who they are again at least once in 30 days.
+    default: Some("30"),
+    help: "After how many days a person signs in again, however often the session is refreshed",
+    secret: false,
+};
+
 /// Where revocations go.
 pub const REDIS_URL: Variable = Variable {
     name: "REDIS_URL",
@@ -69,6 +79,7 @@ pub const VARIABLES: &[Variable] = &[
     ROOT_DOMAIN,
     TOKEN_ISSUER,
     TOKEN_AUDIENCE,
+    SESSION_MAX_DAYS,
     EDGE_FILE,
     CUTOVER_HOME,
     DATABASE_URL,
@@ -90,6 +101,8 @@ pub struct Settings {
     pub issuer: String,
     /// `aud` of access tokens.
     pub audience: String,
+    /// How long a sign-in lasts, however often it is refreshed.
+    pub session_max_age: Duration,
     /// Keys, mail, revocations and the embedded database.
     pub home: Home,
     /// PostgreSQL, if not embedded. Holds a password.
@@ -110,6 +123,7 @@ impl fmt::Debug for Settings {
             .field("root_domain", &self.root_domain)
             .field("issuer", &self.issuer)
             .field("audience", &self.audience)
+            .field("session_max_age", &self.session_max_age)
             .field("home", &self.home)
             .field("database_url", &self.database_url.as_ref().map(|_| "[redacted]"))
             .field("redis_url", &self.redis_url.as_ref().map(|_| "[redacted]"))
@@ -131,6 +145,7 @@ impl Settings {
             root_domain: reader.checked(&ROOT_DOMAIN, check_domain),
             issuer: reader.text(&TOKEN_ISSUER),
             audience: reader.text(&TOKEN_AUDIENCE),
+            session_max_age: days(&reader.checked(&SESSION_MAX_DAYS, check_days)),
             home: Home(reader.path(&CUTOVER_HOME)),
             database_url: reader.optional(&DATABASE_URL),
             redis_url: reader.optional(&REDIS_URL),
@@ -139,6 +154,19 @@ impl Settings {
         };
         reader.finish(settings)
     }
+}
+
+/// A refresh token lives for seven days, so a shorter sign-in would end before its own token. Ten years are for ever.
+const DAYS: std::ops::RangeInclusive<u64> = 7..=3_650;
+
+fn days(text: &str) -> Duration {
+    // What is no number has been reported.
+    Duration::from_secs(text.parse::<u64>().unwrap_or(*DAYS.end()).saturating_mul(86_400))
+}
+
+fn check_days(text: &str) -> Result<(), String> {
+    let days = text.parse::<u64>().ok().filter(|days| DAYS.contains(days));
+    days.map(|_| ()).ok_or_else(|| format!("write a whole number from {} to {}", DAYS.start(), DAYS.end()))
 }
 
 fn check_url(text: &str) -> Result<(), String> {

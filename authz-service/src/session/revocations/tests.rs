@@ -1,8 +1,13 @@
+use super::file::POLLS_PER_SWEEP;
 use super::*;
+use crate::source::Source as _;
 
+use std::fs::File;
 use std::io::Write as _;
+use std::path::PathBuf;
 
-use clock::ManualClock;
+use clock::{Clock as _, ManualClock};
+use prometheus::IntCounter;
 
 const NOW: UnixTime = UnixTime::from_seconds(1_000);
 
@@ -17,9 +22,13 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
+        Self::holding(ROOM)
+    }
+
+    fn holding(room: usize) -> Self {
         let home = tempfile::tempdir().unwrap();
         let lately = Arc::new(Lately::default());
-        let list = Arc::new(Revocations::default().noting(&lately));
+        let list = Arc::new(Revocations::default().holding(room).noting(&lately));
         let clock = ManualClock::at(NOW);
         let bad_lines = IntCounter::new("bad", "x").unwrap();
         let path = home.path().join("revoked.jsonl");
@@ -157,33 +166,133 @@ fn an_unreadable_file_refuses_everybody_after_its_limit() {
     assert_eq!(f.is_revoked(1), Ok(true));
 }
 
-#[test]
-fn too_many_refuse_everybody_until_there_is_room() {
-    let mut f = Fixture::new();
-    {
-        let mut sessions = f.list.sessions.write().unwrap();
-        for number in 0..u128::try_from(MAX_SESSIONS).unwrap() {
-            sessions.insert(session(number + 10), Revoked { from: 0, until: 1_100 });
-        }
+fn person(subject: u128, tenant: u128, number: u128) -> Person {
+    let id = uuid::Uuid::from_u128;
+    Person {
+        subject: SubjectId(id(subject)),
+        tenant: TenantId(id(tenant)),
+        session: session(number),
+        role: identity::Role::NORMAL,
+        scopes: Vec::new(),
     }
+}
+
+#[test]
+fn beyond_its_room_only_who_cannot_be_judged_is_refused() {
+    let mut f = Fixture::holding(10);
+    for number in 1..=1_000 {
+        f.append(&line(number, 0, 2_000));
+    }
+    f.file.poll();
+    assert_eq!(f.list.len(), 10, "the list takes no more than its room");
+    let refused = Err(Failure::RevocationsUnavailable);
+    for number in 1..=1_000 {
+        let expected = if number <= 10 { Ok(true) } else { refused };
+        assert_eq!(f.list.is_revoked(session(number), NOW), expected, "{number}");
+        assert_eq!(f.list.ends(&person(1, 1, number), 5, NOW), expected, "{number}");
+        assert!(f.list.is_listed(session(number)), "and no lease is given on it");
+    }
+    // 1,000 of 65,536 bits: not one in a hundred thousand is taken for another.
+    let wrong =
+        (2_000..102_000).filter(|number| f.list.is_revoked(session(*number), NOW) != Ok(false)).count();
+    assert!(wrong <= 5, "{wrong} of 100,000 others are refused");
+    assert!(f.list.beyond_room() > 950);
+    let health = f.list.health(NOW);
+    assert!(health.ready, "the others need this replica");
+    assert!(health.detail.contains("no room for 9"), "{}", health.detail);
+    // An end that is known already needs no room.
+    f.append(&line(3, 0, 3_000));
+    f.clock.set(UnixTime::from_seconds(2_500));
+    assert_eq!(f.is_revoked(3), Ok(true));
+}
+
+#[test]
+fn leases_end_with_what_has_no_room_too() {
+    let mut f = Fixture::holding(1);
+    f.append(&line(1, 0, 2_000));
+    f.append(&line(2, 0, 2_000));
+    f.append(&format!("{{\"sub\":\"{}\",\"before\":900,\"until\":2000}}\n", uuid::Uuid::from_u128(3)));
+    f.append(&format!("{{\"tid\":\"{}\",\"before\":900,\"until\":2000}}\n", uuid::Uuid::from_u128(4)));
+    f.file.poll();
+    let id = uuid::Uuid::from_u128;
+    let tags = f.lately.lately(Instant::now()).tags;
+    for tag in [
+        session_tag(session(1)),
+        session_tag(session(2)),
+        subject_tag(SubjectId(id(3))),
+        tenant_tag(TenantId(id(4))),
+    ] {
+        assert!(tags.contains(&tag));
+    }
+}
+
+#[test]
+fn persons_and_tenants_beyond_the_room_are_refused_alone() {
+    let mut f = Fixture::holding(2);
+    for number in 1..=100 {
+        let (id, other) = (uuid::Uuid::from_u128(number), uuid::Uuid::from_u128(number + 1_000));
+        f.append(&format!("{{\"sub\":\"{id}\",\"before\":900,\"until\":2000}}\n"));
+        f.append(&format!("{{\"tid\":\"{other}\",\"before\":900,\"until\":2000}}\n"));
+    }
+    f.file.poll();
+    assert_eq!(f.list.wholesale_len(), 2);
+    let refused = Err(Failure::RevocationsUnavailable);
+    assert_eq!(f.list.ends(&person(1, 9_999, 7), 899, NOW), Ok(true));
+    assert_eq!(f.list.ends(&person(1, 9_999, 7), 900, NOW), Ok(false), "signed in again");
+    assert_eq!(f.list.ends(&person(100, 9_999, 7), 899, NOW), refused);
+    assert_eq!(f.list.ends(&person(9_999, 1_100, 7), 899, NOW), refused);
+    assert_eq!(f.list.ends(&person(9_999, 9_999, 7), 0, NOW), Ok(false));
+    assert_eq!(f.list.ends(&person(1_100, 100, 7), 0, NOW), Ok(false), "a person's id is not a tenant's");
+}
+
+#[test]
+fn once_there_is_room_everything_is_read_again_and_not_before() {
+    let mut f = Fixture::holding(16);
+    for number in 1..=16 {
+        f.append(&line(number, 0, 1_000 + u64::try_from(number).unwrap()));
+    }
+    f.append(&line(100, 0, 9_000));
+    assert_eq!(f.is_revoked(100), Err(Failure::RevocationsUnavailable));
+    let offset = f.file.work();
+    // One place is free: that is not worth reading everything again.
+    f.clock.set(UnixTime::from_seconds(1_002));
+    assert_eq!(f.is_revoked(100), Err(Failure::RevocationsUnavailable));
+    assert_eq!(f.file.work(), offset);
+    f.clock.set(UnixTime::from_seconds(1_010));
+    assert_eq!(f.is_revoked(100), Ok(true), "what had no room has some");
+    assert_eq!((f.list.beyond_room(), f.is_revoked(16)), (0, Ok(true)));
+    // Full again at once: the next reading waits for its turn.
+    for number in 200..=220 {
+        f.append(&line(number, 0, 1_012));
+    }
+    f.append(&line(300, 0, 9_000));
+    assert_eq!(f.is_revoked(300), Err(Failure::RevocationsUnavailable));
+    let read = f.file.work();
+    f.clock.set(UnixTime::from_seconds(1_020));
+    assert_eq!(f.is_revoked(300), Err(Failure::RevocationsUnavailable));
+    assert_eq!(f.file.work(), read);
+    f.clock.set(UnixTime::from_seconds(1_030));
+    assert_eq!(f.is_revoked(300), Ok(true));
+    assert_eq!(f.is_revoked(2_000), Ok(false));
+    assert!(f.list.health(f.clock.now()).ready);
+}
+
+#[test]
+fn a_filter_whose_entries_have_all_expired_is_dropped() {
+    let mut f = Fixture::holding(1);
     f.append(&line(1, 0, 9_000));
+    f.append(&line(2, 0, 1_100));
     assert_eq!(f.is_revoked(2), Err(Failure::RevocationsUnavailable));
     f.clock.set(UnixTime::from_seconds(1_101));
-    assert_eq!(f.is_revoked(1), Ok(true), "what was passed over is read again");
     assert_eq!(f.is_revoked(2), Ok(false));
+    assert_eq!(f.list.beyond_room(), 0);
 }
 
 #[test]
 fn all_of_a_person_or_a_tenant_end_by_when_they_were_issued() {
     let mut f = Fixture::new();
     let id = uuid::Uuid::from_u128;
-    let person = |subject, tenant| Person {
-        subject: SubjectId(id(subject)),
-        tenant: TenantId(id(tenant)),
-        session: session(7),
-        role: identity::Role::NORMAL,
-        scopes: Vec::new(),
-    };
+    let person = |subject, tenant| person(subject, tenant, 7);
     f.append(&format!("{{\"sub\":\"{}\",\"before\":900,\"until\":2000}}\n", id(1)));
     f.append(&format!("{{\"tid\":\"{}\",\"before\":950,\"until\":2000}}\n", id(2)));
     // An earlier moment for the same person does not bring anything back.

@@ -23,6 +23,11 @@ pub struct Model {
     pub access_expires_at: i64,
     /// `exp` of the refresh token.
     pub refresh_expires_at: i64,
+    /// The first session of the sign-in that this one came from, through any number of refreshes. Null in a row that an
+    /// older version of this service wrote: such a session is a family of its own.
+    pub family_id: Option<Uuid>,
+    /// When that sign-in was. Null as `family_id` is.
+    pub family_began_at: Option<i64>,
     /// From when on the session is dead. Null: it lives, and can be refreshed. In the future: it was refreshed, and its access
     /// token still works for a moment.
     pub dead_from: Option<i64>,

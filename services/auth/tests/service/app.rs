@@ -111,6 +111,7 @@ pub(crate) fn settings(home: Home, service_edge_url: String, database_url: Optio
         root_domain: "dev-domain.test".to_owned(),
         issuer: "https://api.dev-domain.test/auth".to_owned(),
         audience: "https://api.dev-domain.test".to_owned(),
+        session_max_age: std::time::Duration::from_secs(30 * 86_400),
         home,
         database_url,
         redis_url: None,
@@ -188,6 +189,18 @@ impl TestApp {
 
     pub(crate) async fn logout(&self, pair: &Pair) -> Answer {
         self.call("DELETE /auth/token", &[("cookie", &pair.cookie())], "").await
+    }
+
+    /// The service put together again on the same home and database, as after a restart.
+    pub(crate) async fn restart(&mut self) {
+        let app = auth::app(&self.settings, Arc::new(self.clock.clone())).await.unwrap();
+        self.router = auth::routes::router(app);
+    }
+
+    /// The database behind it.
+    pub(crate) async fn database(&self) -> sea_orm::DatabaseConnection {
+        let file = self.settings.home.database("auth");
+        kit::store::open(self.settings.database_url.as_deref(), &file).await.unwrap()
     }
 
     /// `GET /auth/token` as it comes through the edge, which has verified the access token.

@@ -6,6 +6,8 @@
 mod app;
 mod codes;
 mod ended;
+mod families;
+mod floods;
 mod forged;
 mod process;
 mod service_tokens;

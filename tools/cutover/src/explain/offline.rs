@@ -142,6 +142,7 @@ fn decide(
         identity_cache: CACHE,
         // Nothing is counted and no nonce is used up by asking.
         redis: None,
+        revocations: authz_service::session::revocations::ROOM,
         leases: true,
         dropped_log_lines: startup::dropped_log_lines().map_err(|e| e.to_string())?,
     };

@@ -1,0 +1,124 @@
+//! Many revocations at once, each found by whom it is about.
+
+use std::collections::HashMap;
+
+use identity::{SessionId, SubjectId, TenantId};
+
+use super::{Issued, Revocation, SessionEnd, SubjectEnd, TenantEnd};
+
+/// What ended, with one entry for each session, person and tenant: of two revocations of one, the wider holds.
+///
+/// A question costs three look-ups, however many entries there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ends {
+    sessions: HashMap<SessionId, SessionEnd>,
+    subjects: HashMap<SubjectId, SubjectEnd>,
+    tenants: HashMap<TenantId, TenantEnd>,
+}
+
+impl Ends {
+    /// Adds `revocation`, joined with what is known of the same session, person or tenant.
+    pub fn add(&mut self, revocation: Revocation) {
+        match revocation {
+            Revocation::Session(new) => {
+                let end = self.sessions.entry(new.sid).or_insert(new);
+                *end = SessionEnd {
+                    sid: new.sid,
+                    from: end.from.min(new.from),
+                    until: end.until.max(new.until),
+                };
+            }
+            Revocation::Subject(new) => {
+                let end = self.subjects.entry(new.sub).or_insert(new);
+                let (before, until) = (end.before.max(new.before), end.until.max(new.until));
+                *end = SubjectEnd { sub: new.sub, before, until };
+            }
+            Revocation::Tenant(new) => {
+                let end = self.tenants.entry(new.tid).or_insert(new);
+                let (before, until) = (end.before.max(new.before), end.until.max(new.until));
+                *end = TenantEnd { tid: new.tid, before, until };
+            }
+        }
+    }
+
+    /// Whether one of them ends, at second `now`, what was `issued`.
+    #[must_use]
+    pub fn end(&self, issued: Issued, now: u64) -> bool {
+        let session = self.sessions.get(&issued.session).copied().map(Revocation::Session);
+        let subject = self.subjects.get(&issued.subject).copied().map(Revocation::Subject);
+        let tenant = self.tenants.get(&issued.tenant).copied().map(Revocation::Tenant);
+        [session, subject, tenant].into_iter().flatten().any(|revocation| revocation.ends(issued, now))
+    }
+
+    /// All of them, in no order.
+    pub fn all(&self) -> impl Iterator<Item = Revocation> {
+        let sessions = self.sessions.values().copied().map(Revocation::Session);
+        let subjects = self.subjects.values().copied().map(Revocation::Subject);
+        sessions.chain(subjects).chain(self.tenants.values().copied().map(Revocation::Tenant))
+    }
+
+    /// How many entries there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sessions.len() + self.subjects.len() + self.tenants.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Extend<Revocation> for Ends {
+    fn extend<I: IntoIterator<Item = Revocation>>(&mut self, revocations: I) {
+        for revocation in revocations {
+            self.add(revocation);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn issued(session: u128, subject: u128, tenant: u128, at: u64) -> Issued {
+        let id = Uuid::from_u128;
+        Issued {
+            session: SessionId(id(session)),
+            subject: SubjectId(id(subject)),
+            tenant: TenantId(id(tenant)),
+            at,
+        }
+    }
+
+    #[test]
+    fn each_is_found_by_whom_it_is_about_and_the_wider_of_two_holds() {
+        let id = Uuid::from_u128;
+        let mut ends = Ends::default();
+        ends.extend([
+            Revocation::Session(SessionEnd { sid: SessionId(id(1)), from: 50, until: 70 }),
+            Revocation::Session(SessionEnd { sid: SessionId(id(1)), from: 40, until: 60 }),
+            Revocation::Subject(SubjectEnd { sub: SubjectId(id(2)), before: 30, until: 60 }),
+            Revocation::Subject(SubjectEnd { sub: SubjectId(id(2)), before: 20, until: 90 }),
+            Revocation::Tenant(TenantEnd { tid: TenantId(id(3)), before: 10, until: 60 }),
+        ]);
+        assert_eq!(ends.len(), 3);
+        for (issued, now, expected) in [
+            (issued(1, 9, 9, 99), 39, false),
+            (issued(1, 9, 9, 99), 40, true),
+            (issued(9, 2, 9, 29), 0, true),
+            (issued(9, 2, 9, 30), 0, false),
+            (issued(9, 9, 3, 9), 0, true),
+            (issued(9, 9, 3, 10), 0, false),
+            // An id of one kind says nothing about another kind.
+            (issued(2, 3, 1, 0), 99, false),
+        ] {
+            assert_eq!(ends.end(issued, now), expected, "{issued:?} at {now}");
+        }
+        let mut again = Ends::default();
+        again.extend(ends.all());
+        assert_eq!(again, ends);
+    }
+}

@@ -1,0 +1,169 @@
+//! What one person may use up, so that no person can fill what all share.
+//!
+//! Each end of a session is remembered by every authorizer until its access token is past all use, four hours. Two bounds
+//! keep the share of one person small: how often sessions are refreshed, and how many sessions are alive. Both are kept in
+//! the database, so that replicas share them and a restart forgets nothing.
+
+mod entity;
+
+use std::time::Duration;
+
+use clock::UnixTime;
+use identity::SubjectId;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _};
+
+use entity::{ActiveModel, Column, Entity, Model};
+
+use super::seconds;
+use crate::error::Error;
+
+/// How many refreshes a person can do at once: twenty devices that wake up together and do three each, as a client does
+/// that refreshes with every page that it loads.
+pub const REFRESH_BURST: u32 = 60;
+
+/// How long it takes until one more is possible. An honest device refreshes once in four hours; thirty seconds leave room
+/// for two hundred of them, and bound what one person adds to the list of ends to some 540 in that time.
+pub const REFRESH_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How many sessions of one person can be alive: a few devices, and the private windows that were closed without signing
+/// out, which stay for seven days. One more ends the oldest.
+pub const MAX_ALIVE: usize = 50;
+
+/// A person whose row is locked until the end of the transaction: whatever else happens to their sessions waits.
+pub(super) struct Person(Model);
+
+impl Person {
+    /// Locks `subject`. It must be the first statement of the transaction, because in SQLite a transaction that begins with
+    /// reading cannot always go on to writing.
+    pub(super) async fn lock(database: &impl ConnectionTrait, subject: SubjectId) -> Result<Self, Error> {
+        let new = ActiveModel {
+            user_id: Set(subject.0),
+            refreshes_paid_until: Set(0),
+            ended_before: Set(0),
+            ended_until: Set(0),
+        };
+        // An update that changes nothing is what locks the row.
+        let locked = OnConflict::column(Column::UserId).update_column(Column::UserId).to_owned();
+        Entity::insert(new)
+            .on_conflict(locked)
+            .exec_without_returning(database)
+            .await
+            .map_err(Error::Store)?;
+        let row = Entity::find_by_id(subject.0).one(database).await.map_err(Error::Store)?;
+        let unknown = Model { user_id: subject.0, refreshes_paid_until: 0, ended_before: 0, ended_until: 0 };
+        Ok(Self(row.unwrap_or(unknown)))
+    }
+
+    /// Whether `subject` can refresh at `now`, without using anything up.
+    pub(super) async fn check_refresh(
+        database: &impl ConnectionTrait,
+        subject: SubjectId,
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let row = Entity::find_by_id(subject.0).one(database).await.map_err(Error::Store)?;
+        paid_after_one_more(row.map_or(0, |row| row.refreshes_paid_until), now).map(|_| ())
+    }
+
+    /// Uses one refresh up.
+    ///
+    /// # Errors
+    /// [`Error::TooManyRefreshes`] when the burst is used up, [`Error::Store`].
+    pub(super) async fn use_refresh(
+        &mut self,
+        database: &impl ConnectionTrait,
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        self.0.refreshes_paid_until = paid_after_one_more(self.0.refreshes_paid_until, now)?;
+        let row =
+            ActiveModel { refreshes_paid_until: Set(self.0.refreshes_paid_until), ..Default::default() };
+        self.update(database, row).await
+    }
+
+    /// Who it is.
+    pub(super) const fn subject(&self) -> SubjectId {
+        SubjectId(self.0.user_id)
+    }
+
+    /// Remembers that everything that was issued before second `before` is dead, which is worth saying until `until`.
+    pub(super) async fn end_before(
+        &mut self,
+        database: &impl ConnectionTrait,
+        before: i64,
+        until: i64,
+    ) -> Result<(), Error> {
+        self.0.ended_before = self.0.ended_before.max(before);
+        self.0.ended_until = self.0.ended_until.max(until);
+        let row = ActiveModel {
+            ended_before: Set(self.0.ended_before),
+            ended_until: Set(self.0.ended_until),
+            ..Default::default()
+        };
+        self.update(database, row).await
+    }
+
+    async fn update(&self, database: &impl ConnectionTrait, row: ActiveModel) -> Result<(), Error> {
+        let update = Entity::update_many().set(row).filter(Column::UserId.eq(self.0.user_id));
+        update.exec(database).await.map_err(Error::Store)?;
+        Ok(())
+    }
+}
+
+/// The persons all of whose tokens before a moment are dead at `now`: who, before when, and until when that matters.
+pub(super) async fn ended(
+    database: &impl ConnectionTrait,
+    now: UnixTime,
+) -> Result<Vec<(SubjectId, i64, i64)>, Error> {
+    let rows = Entity::find()
+        .filter(Column::EndedUntil.gte(seconds(now)))
+        .all(database)
+        .await
+        .map_err(Error::Store)?;
+    Ok(rows.into_iter().map(|row| (SubjectId(row.user_id), row.ended_before, row.ended_until)).collect())
+}
+
+/// Forgets persons who have their whole burst and of whom nothing needs saying.
+pub(super) async fn forget_idle(database: &impl ConnectionTrait, now: UnixTime) -> Result<(), Error> {
+    let idle = Entity::delete_many()
+        .filter(Column::RefreshesPaidUntil.lt(seconds(now)))
+        .filter(Column::EndedUntil.lt(seconds(now)));
+    idle.exec(database).await.map_err(Error::Store)?;
+    Ok(())
+}
+
+/// A token bucket in one number (the generic cell rate algorithm): until when the refreshes are paid for after one more.
+fn paid_after_one_more(paid_until: i64, now: UnixTime) -> Result<i64, Error> {
+    let now = seconds(now);
+    let interval = i64::try_from(REFRESH_INTERVAL.as_secs()).unwrap_or(i64::MAX);
+    let next = paid_until.max(now).saturating_add(interval);
+    let latest = now.saturating_add(interval.saturating_mul(i64::from(REFRESH_BURST)));
+    if next <= latest {
+        return Ok(next);
+    }
+    let wait = u64::try_from(next.saturating_sub(latest)).unwrap_or_default();
+    Err(Error::TooManyRefreshes { wait: Duration::from_secs(wait) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_and_then_one_in_each_interval() {
+        let now = UnixTime::from_seconds(1_000);
+        let mut paid = 0;
+        for _ in 0..REFRESH_BURST {
+            paid = paid_after_one_more(paid, now).unwrap();
+        }
+        let later = |seconds| now.plus(Duration::from_secs(seconds));
+        let Err(Error::TooManyRefreshes { wait }) = paid_after_one_more(paid, later(20)) else {
+            panic!("one more than the burst");
+        };
+        assert_eq!(wait, Duration::from_secs(10));
+        let paid = paid_after_one_more(paid, later(30)).unwrap();
+        assert!(paid_after_one_more(paid, later(59)).is_err());
+        assert!(paid_after_one_more(paid, later(60)).is_ok());
+        // A clock that was set back does not lock anybody out for longer than the burst is worth.
+        assert!(paid_after_one_more(i64::MAX, now).is_err());
+    }
+}

@@ -1,0 +1,27 @@
+//! The row of what one person has used up.
+
+#![expect(unreachable_pub, reason = "what the derive adds is public")]
+
+use sea_orm::entity::prelude::*;
+
+/// One row of `auth_people`. Times are seconds since 1970.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "auth_people")]
+pub struct Model {
+    /// `sub`.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub user_id: Uuid,
+    /// Until when the refreshes that were done are paid for, at one for each interval. In the past: the whole burst is
+    /// there.
+    pub refreshes_paid_until: i64,
+    /// Tokens that were issued before this second are dead: announced with one line instead of one for each session.
+    pub ended_before: i64,
+    /// Until when that line is needed.
+    pub ended_until: i64,
+}
+
+/// There are none.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,208 @@
+//! What one person can use up: refreshes, sessions, and places on the list of ends that every authorizer keeps.
+
+use auth::revocation::Revocations;
+use auth::session::{MAX_ALIVE, MAX_LISTED, REFRESH_BURST, REFRESH_INTERVAL};
+use auth::token::Genuine;
+use clock::{Clock as _, UnixTime};
+use harness::Redis;
+use kit::testing::PrivatePostgres;
+use validity::revocation::{Ends, Issued, Revocation, SharedRevocations};
+
+use crate::app::{Answer, Pair, TestApp};
+
+const DEMO_EMAIL: &str = "demo@example.com";
+const BOT_EMAIL: &str = "bot@example.com";
+
+fn issued(pair: &Pair) -> Issued {
+    let id = |name: &str| pair.claim(name).as_str().unwrap().to_owned();
+    Issued {
+        session: id("sid").parse().unwrap(),
+        subject: id("sub").parse().unwrap(),
+        tenant: id("tenantId").parse().unwrap(),
+        at: pair.claim("iat").as_u64().unwrap(),
+    }
+}
+
+/// What a follower of the file knows.
+fn ends(app: &TestApp) -> Ends {
+    let mut ends = Ends::default();
+    ends.extend(app.revoked().into_iter().map(|line| serde_json::from_value::<Revocation>(line).unwrap()));
+    ends
+}
+
+async fn a_burst_of_refreshes_and_then_one_in_each_interval(mut app: TestApp) {
+    let other = app.login(BOT_EMAIL).await;
+    let mut pair = app.login(DEMO_EMAIL).await;
+    for _ in 0..REFRESH_BURST {
+        pair = app.refresh(&pair).await.pair();
+    }
+    let refused = app.refresh(&pair).await;
+    assert_eq!(refused, Answer::text(429, "Too many refreshed token"));
+    app.restart().await;
+    assert_eq!(app.refresh(&pair).await.status, 429, "a restart forgets nothing");
+    let second = app.login(DEMO_EMAIL).await;
+    assert_eq!(app.refresh(&second).await.status, 429, "it is the person's, not the session's");
+    assert_eq!(app.check(&pair, "").await.status, 200, "and the session is as it was");
+    assert_eq!(app.refresh(&other).await.status, 201, "another person is not concerned");
+    assert_eq!(app.logout(&second).await.status, 204, "signing out always works");
+    app.clock.advance_seconds(REFRESH_INTERVAL.as_secs());
+    let next = app.refresh(&pair).await.pair();
+    assert_eq!(app.refresh(&next).await.status, 429);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refreshes_are_bounded_on_both_databases() {
+    a_burst_of_refreshes_and_then_one_in_each_interval(TestApp::new().await).await;
+    let postgres = PrivatePostgres::start();
+    a_burst_of_refreshes_and_then_one_in_each_interval(TestApp::on(Some(postgres.url())).await).await;
+}
+
+#[tokio::test]
+async fn a_refusal_says_when_to_come_again() {
+    let app = TestApp::new().await;
+    let mut pair = app.login(DEMO_EMAIL).await;
+    for _ in 0..REFRESH_BURST {
+        pair = app.refresh(&pair).await.pair();
+    }
+    app.clock.advance_seconds(10);
+    let request = http::Request::patch("/auth/token").header("cookie", pair.cookie());
+    let request = request.body(axum::body::Body::empty()).unwrap();
+    let response = tower::ServiceExt::oneshot(app.router.clone(), request).await.unwrap();
+    let wait = response.headers()["retry-after"].to_str().unwrap().to_owned();
+    assert_eq!((response.status().as_u16(), wait.as_str()), (429, "20"));
+}
+
+#[tokio::test]
+async fn six_refreshes_at_once_cost_one() {
+    let app = TestApp::new().await;
+    let mut pair = app.login(DEMO_EMAIL).await;
+    for _ in 1..REFRESH_BURST {
+        pair = app.refresh(&pair).await.pair();
+    }
+    let (a, b, c) = tokio::join!(app.refresh(&pair), app.refresh(&pair), app.refresh(&pair));
+    let mut statuses = [a.status, b.status, c.status];
+    statuses.sort_unstable();
+    assert!(statuses.contains(&201) && !statuses.contains(&500), "{statuses:?}");
+}
+
+/// Refreshes within the life of an access token, as fast as it is let, until one line stands for many. Gives every pair, the newest last.
+async fn refresh_without_end(app: &TestApp, first: Pair) -> Vec<Pair> {
+    let mut pairs = vec![first];
+    for _ in 0..MAX_LISTED + 150 {
+        app.clock.advance_seconds(REFRESH_INTERVAL.as_secs());
+        pairs.push(app.refresh(pairs.last().unwrap()).await.pair());
+    }
+    pairs
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_person_adds_to_the_file_is_bounded_and_the_newest_session_lives() {
+    let mut app = TestApp::new().await;
+    let other = app.login(BOT_EMAIL).await;
+    let first = app.login(DEMO_EMAIL).await;
+    let pairs = refresh_without_end(&app, first).await;
+    let (newest, dead) = pairs.split_last().unwrap();
+    for restarted in [false, true] {
+        if restarted {
+            app.restart().await;
+        }
+        let ends = ends(&app);
+        let most = usize::try_from(MAX_LISTED).unwrap() + 1;
+        assert!(ends.len() <= most, "{} entries", ends.len());
+        let now = app.now() + 61;
+        for pair in dead {
+            assert!(ends.end(issued(pair), now), "a dead session counts as alive");
+        }
+        assert!(!ends.end(issued(newest), now) && !ends.end(issued(&other), now));
+        assert_eq!(app.check(newest, "").await.status, 200);
+        assert_eq!(app.check(&other, "").await.status, 200);
+    }
+    app.clock.advance_seconds(REFRESH_INTERVAL.as_secs());
+    assert_eq!(app.refresh(newest).await.status, 201, "and is refreshed as ever");
+    // Signing in again within the very second in which others are ended.
+    let again = app.login(DEMO_EMAIL).await;
+    assert!(!ends(&app).end(issued(&again), app.now() + 61));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_person_adds_to_redis_is_bounded_too() {
+    let redis = Redis::start();
+    let app = TestApp::on_both(None, Some(redis.url())).await;
+    // Redis drops what is over by its own clock.
+    app.clock.set(UnixTime::from_seconds(harness::tokens::now()));
+    let first = app.login(DEMO_EMAIL).await;
+    let pairs = refresh_without_end(&app, first).await;
+    let mut connection = validity::connect(&redis.url()).unwrap();
+    let stored = SharedRevocations::default().read_all(&mut connection, 1_000_000).await.unwrap();
+    let most = usize::try_from(MAX_LISTED).unwrap() + 1;
+    assert!(stored.revocations.len() <= most, "{} keys", stored.revocations.len());
+    let mut ends = Ends::default();
+    ends.extend(stored.revocations);
+    let (newest, dead) = pairs.split_last().unwrap();
+    let now = app.clock.now().seconds() + 61;
+    assert!(dead.iter().all(|pair| ends.end(issued(pair), now)));
+    assert!(!ends.end(issued(newest), now));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_one_session_ends_the_persons_older_ones_and_says_so_in_the_database() {
+    let app = TestApp::new().await;
+    let older = app.login(DEMO_EMAIL).await;
+    app.clock.advance_seconds(1);
+    let first = app.login(DEMO_EMAIL).await;
+    let pairs = refresh_without_end(&app, first).await;
+    assert!(ends(&app).end(issued(&older), app.now()), "one line ended everything that is older");
+    assert_eq!(app.check(&older, "").await.status, 401);
+    assert_eq!(app.refresh(&older).await.status, 401, "here and at the edge alike");
+    assert_eq!(app.check(pairs.last().unwrap(), "").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_person_has_so_many_sessions_and_the_oldest_makes_room() {
+    let app = TestApp::new().await;
+    let other = app.login(BOT_EMAIL).await;
+    let mut pairs = Vec::new();
+    for _ in 0..=MAX_ALIVE {
+        pairs.push(app.login(DEMO_EMAIL).await);
+        app.clock.advance_seconds(1);
+    }
+    assert_eq!(app.check(&pairs[0], "").await.status, 401);
+    assert!(ends(&app).end(issued(&pairs[0]), app.now()), "the edge knows");
+    for pair in pairs[1..].iter().chain([&other]) {
+        assert_eq!(app.check(pair, "").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_reads_as_much_of_a_long_file_as_of_a_short_one() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("sessions/revoked.jsonl");
+    let revocations = Revocations::open(&path).await.unwrap();
+    let id = uuid::Uuid::from_u128;
+    let ask = async |number: u128| {
+        let token = Genuine {
+            session: identity::SessionId(id(number)),
+            subject: identity::SubjectId(id(0)),
+            tenant: identity::TenantId(id(0)),
+            id: id(0),
+            issued: UnixTime::from_seconds(1),
+            expires: UnixTime::from_seconds(9),
+        };
+        let before = revocations.bytes_read();
+        let ends = revocations.ends(&token, UnixTime::from_seconds(5)).await.unwrap();
+        (ends, revocations.bytes_read() - before)
+    };
+    let append = |numbers: std::ops::RangeInclusive<u128>| {
+        use std::io::Write as _;
+        let lines: String = numbers
+            .map(|number| format!("{{\"sid\":\"{}\",\"from\":1,\"until\":9}}\n", id(number)))
+            .collect();
+        std::fs::File::options().append(true).open(&path).unwrap().write_all(lines.as_bytes()).unwrap();
+    };
+    append(1..=10);
+    assert!(ask(10).await.0);
+    let (_, few) = ask(0).await;
+    append(11..=300_000);
+    assert!(ask(300_000).await.0 && ask(1).await.0);
+    assert_eq!(ask(0).await, (false, few));
+}
