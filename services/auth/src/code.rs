@@ -1,6 +1,9 @@
-//! Login codes (CONTRACT §5.1): twelve characters, two minutes, used once, at most five alive for an address.
+//! Login codes: twelve characters, two minutes, used once, at most five alive for an address
+//! (`contracts/http/auth_code.hurl`, `contracts/http/auth_login.hurl`). Who asks for many has to wait ([`pause`]), and a
+//! code that was mailed before a pause is good until its end.
 
 mod entity;
+pub mod pause;
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +13,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clock::Clock;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, ColumnTrait as _, DatabaseConnection, EntityTrait as _, QueryFilter as _};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, DatabaseConnection, EntityTrait as _, QueryFilter as _,
+    TransactionTrait as _,
+};
 use sha2::{Digest as _, Sha256};
 
 use entity::{ActiveModel, Column, Entity};
@@ -52,17 +58,19 @@ impl Codes {
     /// A new code for `email`.
     ///
     /// # Errors
-    /// [`Error::TooManyCodes`] when five are alive, [`Error::Store`], [`Error::Random`].
+    /// [`Error::TooManyCodes`] when five are alive or a pause is not over, [`Error::Store`], [`Error::Random`].
     pub async fn issue(&self, email: &str) -> Result<String, Error> {
         let code = random()?;
         let now = self.now();
+        let transaction = self.database.begin().await.map_err(Error::Store)?;
+        let lifetime = pause::next(&transaction, email, now).await?;
         Entity::delete_many()
             .filter(Column::Email.eq(email))
             .filter(Column::ExpiresAt.lte(now))
-            .exec(&self.database)
+            .exec(&transaction)
             .await
             .map_err(Error::Store)?;
-        let expires_at = now.saturating_add_unsigned(LIFETIME.as_secs());
+        let expires_at = now.saturating_add_unsigned(lifetime.as_secs());
         for slot in 0..MAX_ALIVE {
             let row = ActiveModel {
                 email: Set(email.to_owned()),
@@ -73,32 +81,55 @@ impl Codes {
             let taken = OnConflict::columns([Column::Email, Column::Slot]).do_nothing().to_owned();
             let inserted = Entity::insert(row)
                 .on_conflict(taken)
-                .exec_without_returning(&self.database)
+                .exec_without_returning(&transaction)
                 .await
                 .map_err(Error::Store)?;
             if inserted == 1 {
+                transaction.commit().await.map_err(Error::Store)?;
                 return Ok(code);
             }
         }
+        // The transaction is taken back: what was not mailed is not counted.
         Err(Error::TooManyCodes)
     }
 
-    /// Uses up a code; whether it was one. Of two requests with the same code, one gets it.
+    /// Uses up a code; whether it was one. Of two requests with the same code, one gets it. Every other code of the address
+    /// is void then, and its pauses are forgotten.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub async fn consume(&self, email: &str, code: &str) -> Result<bool, Error> {
-        if code.len() != LENGTH {
+        // What is no address has no code. It also may hold a NUL, which PostgreSQL takes for an error.
+        if code.len() != LENGTH || !kit::email::is_address(email) {
             return Ok(false);
         }
+        let transaction = self.database.begin().await.map_err(Error::Store)?;
         let deleted = Entity::delete_many()
             .filter(Column::Email.eq(email))
             .filter(Column::Digest.eq(digest(email, code)))
             .filter(Column::ExpiresAt.gt(self.now()))
-            .exec(&self.database)
+            .exec(&transaction)
             .await
             .map_err(Error::Store)?;
-        Ok(deleted.rows_affected > 0)
+        if deleted.rows_affected == 0 {
+            return Ok(false);
+        }
+        let others = Entity::delete_many().filter(Column::Email.eq(email));
+        others.exec(&transaction).await.map_err(Error::Store)?;
+        pause::forget(&transaction, email).await?;
+        transaction.commit().await.map_err(Error::Store)?;
+        Ok(true)
+    }
+
+    /// Takes back a code that could not be mailed: it must not keep one of the five places.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn take_back(&self, email: &str, code: &str) -> Result<(), Error> {
+        let unread = Entity::delete_many().filter(Column::Email.eq(email));
+        let unread = unread.filter(Column::Digest.eq(digest(email, code)));
+        unread.exec(&self.database).await.map_err(Error::Store)?;
+        Ok(())
     }
 
     /// Deletes what has expired.
@@ -108,7 +139,7 @@ impl Codes {
     pub async fn throw_away_expired(&self) -> Result<(), Error> {
         let expired = Entity::delete_many().filter(Column::ExpiresAt.lte(self.now()));
         expired.exec(&self.database).await.map_err(Error::Store)?;
-        Ok(())
+        pause::throw_away_forgotten(&self.database, self.now()).await
     }
 
     fn now(&self) -> i64 {

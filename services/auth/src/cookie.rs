@@ -1,4 +1,4 @@
-//! The exact `Set-Cookie` lines (CONTRACT §2.1, the later generation): name, order and spelling of every attribute are
+//! The exact `Set-Cookie` lines (`contracts/cookies/session.hurl`): name, order and spelling of every attribute are
 //! what clients and browsers have seen so far.
 
 use http::HeaderValue;

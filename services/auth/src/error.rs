@@ -1,4 +1,5 @@
-//! Every way to refuse, with the status and the text that clients know (CONTRACT §5).
+//! Every way to refuse, with the status and the text that clients know (`contracts/http/auth_code.hurl`,
+//! `contracts/http/auth_login.hurl`, `contracts/http/auth_check.hurl`, `contracts/cookies/refresh.hurl`).
 
 use std::borrow::Cow;
 use std::time::Duration;

@@ -1,8 +1,9 @@
-//! Every path on one page, and what it answers (CONTRACT §5).
+//! Every path on one page, and what it answers (`contracts/http/auth_code.hurl`, `contracts/http/auth_login.hurl`,
+//! `contracts/http/auth_check.hurl`, `contracts/cookies/session.hurl`).
 //!
 //! | route | for | answers |
 //! |---|---|---|
-//! | `POST /auth/code` | anybody | 201, and the code is in the mail · 404 unknown address · 429 five codes alive |
+//! | `POST /auth/code` | anybody | 201, and the code is in the mail · 404 unknown address · 429 five codes alive, or too many mailed |
 //! | `POST /auth/token` | who has a code | 201 and two cookies · 404 |
 //! | `GET /auth/token[?role=N]` | a person | 200 who they are · 401 · 403 |
 //! | `PATCH /auth/token` | who has both cookies | 201 and two new cookies · 401 · 429 when a person does it too often |
@@ -113,8 +114,7 @@ async fn request_code(State(app): State<App>, Body(bytes): Body) -> Result<Respo
     app.people.by_email(&email).await.map_err(Error::Lookup)?.ok_or(Error::UnknownPerson)?;
     let code = app.codes.issue(&email).await?;
     if let Err(error) = app.mailbox.send_code(&email, &code).await {
-        // Nobody will ever read this code: it must not take one of the five places.
-        app.codes.consume(&email, &code).await?;
+        app.codes.take_back(&email, &code).await?;
         return Err(Error::Mail(error));
     }
     Ok(answer::created())
@@ -230,7 +230,8 @@ fn with_cookies(mut response: Response, lines: [HeaderValue; 2]) -> Response {
     response
 }
 
-/// The content type is not looked at: the legacy never did, and clients rely on it (CONTRACT §1.2).
+/// The content type is not looked at: the legacy never did, and clients rely on it
+/// (`contracts/http/auth_code.hurl`).
 fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(bytes).map_err(|e| Error::Invalid(e.to_string()))
 }

@@ -16,10 +16,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// How long an access token is valid (CONTRACT §2.3).
+/// How long an access token is valid: as long as the legacy's (`contracts/http/legacy/auth.hurl`).
 pub const ACCESS_LIFETIME: Duration = Duration::from_secs(14_400);
 
-/// How long a refresh token is valid (CONTRACT §2.3).
+/// How long a refresh token is valid: as long as its cookie (`contracts/cookies/session.hurl`).
 pub const REFRESH_LIFETIME: Duration = Duration::from_secs(604_800);
 
 /// How long after its `exp` a token is still taken: what the legacy does, and what the edge is configured to.

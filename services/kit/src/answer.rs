@@ -1,7 +1,7 @@
 //! Answers as the clients know them.
 //!
 //! An error is bare text: **no** `content-type`, no trailing newline. Success without a body is 201 with
-//! `content-length: 0` or 204 without any length (CONTRACT §1.5, §16.13); `tests/wire.rs` holds both on the
+//! `content-length: 0` or 204 without any length (`contracts/cookies/session.hurl`); `tests/wire.rs` holds both on the
 //! socket, because the HTTP library below has opinions of its own.
 
 use std::borrow::Cow;

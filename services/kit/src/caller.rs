@@ -1,6 +1,7 @@
 //! Who is calling, proved.
 //!
-//! A handler that takes a [`Person`], a [`ServiceCaller`], a [`Client`] or a [`Caller`] runs only for a caller whose signed
+//! A handler that takes a [`Person`], a [`PlatformService`], a [`TenantService`], a [`ServiceCaller`] (one of the two), a
+//! [`Client`] or a [`Caller`] runs only for a caller whose signed
 //! identity (`x-madome-identity`) verifies: signed by the edge, made for this service, a minute old at most. The
 //! plain headers (`x-madome-auth-sub` and its kin) are never read here, so forging them does nothing even for
 //! somebody who reaches the service around the edge.
@@ -17,7 +18,7 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use identity::assertion::{self, Rejected, Verifier};
-use identity::{SessionId, headers};
+use identity::{ServiceName, SessionId, TenantId, headers};
 use serde::Deserialize;
 
 use crate::{answer, cookies};
@@ -25,7 +26,8 @@ use crate::{answer, cookies};
 /// The cookie of the access token.
 pub const ACCESS_COOKIE: &str = "madome_access_token";
 
-/// Tells a client when its access token expires: seconds since 1970, as in the token (CONTRACT §2.5).
+/// Tells a client when its access token expires: seconds since 1970, as in the token
+/// (`contracts/http/auth_check.hurl`).
 pub const EXPIRES: HeaderName = HeaderName::from_static("x-madome-access-token-expires");
 
 /// The words in which a service refuses: each has its own, and clients compare them.
@@ -113,7 +115,8 @@ enum Unproved {
 pub enum Refused {
     /// Not proved, or not a person where only a person makes sense: 401.
     Unauthenticated(Words),
-    /// A person at the door for services, which is no door to them: 404.
+    /// A person at the door for services, or a service of a tenant at the door for the platform: to them there is no door,
+    /// 404.
     NotThere(Words),
 }
 
@@ -138,9 +141,41 @@ pub struct Caller(pub identity::Caller);
 #[derive(Clone, Debug)]
 pub struct Person(pub identity::Person);
 
-/// A proved service of the platform, and for which tenant it acts, if for one.
-#[derive(Clone, Debug)]
-pub struct ServiceCaller(pub identity::Service);
+/// A proved service that acts for the platform, and so for every tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlatformService {
+    /// Which.
+    pub name: ServiceName,
+}
+
+/// A proved service that acts for one tenant and for no other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantService {
+    /// Which.
+    pub name: ServiceName,
+    /// For whom.
+    pub tenant: TenantId,
+}
+
+/// A proved service, of either kind. It has to be matched to get at anything in it, so that no handler leaves the tenant
+/// out by accident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceCaller {
+    /// It acts for the platform.
+    Platform(PlatformService),
+    /// It acts for one tenant.
+    Tenant(TenantService),
+}
+
+impl From<identity::Service> for ServiceCaller {
+    fn from(service: identity::Service) -> Self {
+        let identity::Service { name, tenant } = service;
+        match tenant {
+            None => Self::Platform(PlatformService { name }),
+            Some(tenant) => Self::Tenant(TenantService { name, tenant }),
+        }
+    }
+}
 
 impl<S> FromRequestParts<S> for Caller
 where
@@ -204,8 +239,38 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
         let gate = Gate::from_ref(state);
         match gate.identify(parts)? {
-            identity::Caller::Service(service) => Ok(Self(service)),
+            identity::Caller::Service(service) => Ok(service.into()),
             identity::Caller::Person(_) | identity::Caller::Client(_) => Err(Refused::NotThere(gate.words())),
+        }
+    }
+}
+
+impl<S> FromRequestParts<S> for PlatformService
+where
+    Gate: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        match ServiceCaller::from_request_parts(parts, state).await? {
+            ServiceCaller::Platform(service) => Ok(service),
+            ServiceCaller::Tenant(_) => Err(Refused::NotThere(Gate::from_ref(state).words())),
+        }
+    }
+}
+
+impl<S> FromRequestParts<S> for TenantService
+where
+    Gate: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        match ServiceCaller::from_request_parts(parts, state).await? {
+            ServiceCaller::Tenant(service) => Ok(service),
+            ServiceCaller::Platform(_) => Err(Refused::NotThere(Gate::from_ref(state).words())),
         }
     }
 }

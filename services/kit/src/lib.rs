@@ -8,6 +8,7 @@
 //! * [`answer`]: answers as the contract has them, bare text without a content type.
 //! * [`body`]: a request's body, of bounded size.
 //! * [`cookies`]: reading cookies by the same rule as the edge.
+//! * [`email`]: what counts as an address. [`shown`]: the one form of what other people see.
 //! * [`store`]: SQLite or PostgreSQL behind one connection type.
 
 pub mod answer;
@@ -16,6 +17,7 @@ pub mod caller;
 pub mod cookies;
 pub mod email;
 pub mod settings;
+pub mod shown;
 pub mod startup;
 pub mod store;
 pub mod surface;
@@ -23,5 +25,7 @@ pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use caller::{Caller, Client, Gate, Person, ServiceCaller, SessionExpiry};
+pub use caller::{
+    Caller, Client, Gate, Person, PlatformService, ServiceCaller, SessionExpiry, TenantService,
+};
 pub use startup::{Service, StartError};

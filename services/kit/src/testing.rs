@@ -20,7 +20,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed2551
 use base64::Engine as _;
 use clock::{Clock, ManualClock, UnixTime};
 use identity::assertion::{Signer, key_id};
-use identity::{Caller, Person, Role, ServiceName};
+use identity::{Caller, Person, Role, Service, ServiceName};
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, EncodingKey};
 
@@ -102,7 +102,14 @@ impl TestEdge {
         self.signer.sign(&Caller::Person(person.clone()), audience, self.clock.now()).unwrap()
     }
 
-    /// The value of `x-madome-identity` for a service, for the backend `audience`.
+    /// The value of `x-madome-identity` for a service that acts for `tenant`, for the backend `audience`.
+    #[must_use]
+    pub fn service_of(&self, tenant: &str, name: &str, audience: &str) -> String {
+        let service = Service { name: name.parse().unwrap(), tenant: Some(tenant.parse().unwrap()) };
+        self.signer.sign(&Caller::Service(service), audience, self.clock.now()).unwrap()
+    }
+
+    /// The value of `x-madome-identity` for a service that acts for the platform, for the backend `audience`.
     #[must_use]
     pub fn service(&self, name: &str, audience: &str) -> String {
         let name: ServiceName = name.parse().unwrap();

@@ -12,7 +12,7 @@ use identity::assertion::{Signer, Verifier};
 use identity::{Caller as Proved, Role, Service};
 use kit::caller::Words;
 use kit::testing::{START, TENANT, TestHome, person};
-use kit::{Caller, Client, Gate, Person, ServiceCaller};
+use kit::{Caller, Client, Gate, Person, PlatformService, ServiceCaller, TenantService};
 use tower::ServiceExt as _;
 
 const SUBJECT: &str = "0192d3c0-0000-7000-8000-0000000000aa";
@@ -42,7 +42,12 @@ impl Fixture {
         let gate = Gate::new(verifier, Arc::new(clock.clone()), words);
         let router = Router::new()
             .route("/person", get(|Person(person): Person| async move { person.subject.to_string() }))
-            .route("/service", get(|ServiceCaller(service): ServiceCaller| async move { said(&service) }))
+            .route("/service", get(|service: ServiceCaller| async move { called(service) }))
+            .route("/platform", get(|service: PlatformService| async move { service.name.to_string() }))
+            .route(
+                "/tenant",
+                get(|service: TenantService| async move { format!("{} {}", service.name, service.tenant) }),
+            )
             .route(
                 "/client",
                 get(|Client(client): Client| async move {
@@ -83,6 +88,13 @@ impl Fixture {
     }
 }
 
+fn called(service: ServiceCaller) -> String {
+    match service {
+        ServiceCaller::Platform(PlatformService { name }) => format!("{name} for the platform"),
+        ServiceCaller::Tenant(TenantService { name, tenant }) => format!("{name} for {tenant}"),
+    }
+}
+
 fn said(service: &Service) -> String {
     match service.tenant {
         Some(tenant) => format!("{service} for {tenant}"),
@@ -118,6 +130,14 @@ async fn each_extractor_lets_its_own_kind_through_and_nobody_else() {
         ("/service", &service, (200, platform.clone())),
         ("/service", &acting, (200, for_tenant.clone())),
         ("/service", &client, not_there()),
+        ("/platform", &service, (200, "reports".to_owned())),
+        ("/platform", &acting, not_there()),
+        ("/platform", &a_person, not_there()),
+        ("/platform", &client, not_there()),
+        ("/tenant", &acting, (200, format!("reports {TENANT}"))),
+        ("/tenant", &service, not_there()),
+        ("/tenant", &a_person, not_there()),
+        ("/tenant", &client, not_there()),
         ("/client", &a_person, refused()),
         ("/client", &service, refused()),
         ("/client", &client, (200, may)),

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use clock::{Clock, UnixTime};
 use identity::{Person, Role, SubjectId, TenantId};
+use kit::ServiceCaller;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, DatabaseConnection, DbErr, EntityTrait as _, QueryFilter as _, SqlErr,
+    ActiveValue::Set, ColumnTrait as _, Condition, DatabaseConnection, DbErr, EntityTrait as _,
+    QueryFilter as _, SqlErr,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -65,6 +67,33 @@ pub enum Key {
     Email(String),
 }
 
+/// Whose accounts a service may see. Every query that a service can cause takes one, so that a tenant cannot be left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Every tenant's: the service acts for the platform.
+    Platform,
+    /// One tenant's. Everybody else does not exist.
+    Tenant(TenantId),
+}
+
+impl Reach {
+    fn condition(self) -> Condition {
+        match self {
+            Self::Platform => Condition::all(),
+            Self::Tenant(tenant) => Condition::all().add(Column::TenantId.eq(tenant.0)),
+        }
+    }
+}
+
+impl From<&ServiceCaller> for Reach {
+    fn from(caller: &ServiceCaller) -> Self {
+        match caller {
+            ServiceCaller::Platform(_) => Self::Platform,
+            ServiceCaller::Tenant(service) => Self::Tenant(service.tenant),
+        }
+    }
+}
+
 /// All accounts.
 #[derive(Clone)]
 pub struct Accounts {
@@ -103,16 +132,16 @@ impl Accounts {
         row.map(Account::from).ok_or(Error::NotFound)
     }
 
-    /// The account that another service asks for, of any tenant.
+    /// The account that another service asks for, within its `reach`.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
-    pub async fn look_up(&self, key: &Key) -> Result<Account, Error> {
+    pub async fn look_up(&self, reach: Reach, key: &Key) -> Result<Account, Error> {
         let query = match key {
             Key::Id(id) => Entity::find_by_id(id.0),
             Key::Email(email) => Entity::find().filter(Column::Email.eq(email)),
         };
-        let row = query.one(&self.database).await.map_err(Error::Store)?;
+        let row = query.filter(reach.condition()).one(&self.database).await.map_err(Error::Store)?;
         row.map(Account::from).ok_or(Error::NotFound)
     }
 

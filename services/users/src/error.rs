@@ -1,4 +1,4 @@
-//! Every way to refuse, with the status and the text that clients know (CONTRACT §6).
+//! Every way to refuse, with the status and the text that clients know (`contracts/http/users_me.hurl`).
 
 use std::borrow::Cow;
 

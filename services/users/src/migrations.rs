@@ -20,7 +20,7 @@ struct Steps;
 
 impl MigratorTrait for Steps {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(LegacyTable), Box::new(HandleAndTenant)]
+        vec![Box::new(LegacyTable), Box::new(HandleAndTenant), Box::new(NormalNames)]
     }
 
     fn migration_table_name() -> DynIden {
@@ -28,7 +28,7 @@ impl MigratorTrait for Steps {
     }
 }
 
-/// CONTRACT §13.1.
+/// The table as the legacy made it.
 struct LegacyTable;
 
 impl MigrationName for LegacyTable {
@@ -76,5 +76,47 @@ impl MigrationTrait for HandleAndTenant {
         let unique =
             Index::create().name("users_handle_key").table("users").col("handle").unique().to_owned();
         manager.create_index(unique).await
+    }
+}
+
+/// Names and handles from before the rule get the form that new ones are stored in, so that "already taken" compares like
+/// with like. One whose form is taken stays as it is: two people cannot have it, and neither loses theirs.
+struct NormalNames;
+
+impl MigrationName for NormalNames {
+    fn name(&self) -> &'static str {
+        "0003_normal_names"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for NormalNames {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let database = manager.get_connection();
+        for column in ["name", "handle"] {
+            let all = Query::select().from("users").columns(["id", column]).to_owned();
+            for row in database.query_all(&all).await? {
+                let (id, text): (uuid::Uuid, String) = (row.try_get("", "id")?, row.try_get("", column)?);
+                let Some(normal) = kit::shown::normal(&text).ok().filter(|normal| *normal != text) else {
+                    continue;
+                };
+                let same = Query::select()
+                    .from("users")
+                    .column("id")
+                    .and_where(Expr::col(column).eq(normal.as_str()))
+                    .to_owned();
+                // Looked for beforehand: an update that fails would end the whole transaction.
+                if normal.is_empty() || database.query_one(&same).await?.is_some() {
+                    continue;
+                }
+                let update = Query::update()
+                    .table("users")
+                    .value(column, normal)
+                    .and_where(Expr::col("id").eq(id))
+                    .to_owned();
+                database.execute(&update).await?;
+            }
+        }
+        Ok(())
     }
 }

@@ -7,6 +7,7 @@ use kit::startup::StartError;
 use serde::Deserialize;
 
 use crate::account::{Accounts, Profile};
+use crate::routes::body::shown;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,7 +42,12 @@ pub async fn apply(path: &Path, accounts: &Accounts) -> Result<(), StartError> {
         if !kit::email::is_address(&email) {
             return Err(StartError::File(format!("{name}: {email:?} is not an e-mail address")));
         }
-        let profile = Profile { name: person_name, handle, email };
+        let shown = |field, value: &str| {
+            shown(field, value)
+                .map_err(|e| StartError::File(format!("{name}: person {id}: {e}; write another one")))
+        };
+        let profile =
+            Profile { name: shown("name", &person_name)?, handle: shown("handle", &handle)?, email };
         accounts.ensure(id, tenant, profile, role).await.map_err(|e| {
             StartError::File(format!(
                 "{name}: person {id} cannot be added: {}; give them another name, handle and e-mail address",

@@ -69,7 +69,9 @@ async fn five_codes_are_alive_at_most() {
     assert_eq!(app.request_code(DEMO_EMAIL).await, Answer::text(429, "Too many created authcode"));
     assert_eq!(app.request_code("bot@example.com").await.status, 201, "another address is not concerned");
     assert_eq!(app.login_with(DEMO_EMAIL, &app.last_code(DEMO_EMAIL)).await.status, 201);
-    assert_eq!(app.request_code(DEMO_EMAIL).await.status, 201, "a used code makes room");
+    for _ in 0..5 {
+        assert_eq!(app.request_code(DEMO_EMAIL).await.status, 201, "signing in makes room");
+    }
     assert_eq!(app.request_code(DEMO_EMAIL).await.status, 429);
     app.clock.advance_seconds(120);
     assert_eq!(app.request_code(DEMO_EMAIL).await.status, 201, "expired codes make room");
@@ -126,4 +128,90 @@ async fn nobody_is_mistaken_for_absent_when_the_users_service_is_down_or_stuck()
     assert_eq!(app.request_code(DEMO_EMAIL).await, Answer::text(500, "Internal server error"));
     let waited = asked.elapsed();
     assert!((1..8).contains(&waited.as_secs()), "two seconds are the patience, not {waited:?}");
+}
+
+#[tokio::test]
+async fn signing_in_voids_the_other_codes_of_the_address() {
+    let app = TestApp::new().await;
+    app.request_code(DEMO_EMAIL).await;
+    let first = app.last_code(DEMO_EMAIL);
+    app.request_code(DEMO_EMAIL).await;
+    app.request_code("bot@example.com").await;
+    assert_eq!(app.login_with(DEMO_EMAIL, &app.last_code(DEMO_EMAIL)).await.status, 201);
+    assert_eq!(app.login_with(DEMO_EMAIL, &first).await, Answer::text(404, "Invalid authcode"));
+    assert_eq!(app.login_with("bot@example.com", &app.last_code("bot@example.com")).await.status, 201);
+}
+
+/// Asks as often as it is let for `hours`; how many mails went out.
+async fn mails_within(app: &TestApp, hours: u64) -> usize {
+    let mut mailed = 0;
+    for _ in 0..hours * 60 {
+        for _ in 0..3 {
+            match app.request_code(DEMO_EMAIL).await.status {
+                201 => mailed += 1,
+                status => assert_eq!(status, 429),
+            }
+        }
+        app.clock.advance_seconds(60);
+    }
+    mailed
+}
+
+async fn a_stranger_cannot_mail_without_end_nor_lock_the_owner_out(mut app: TestApp) {
+    let mailed = mails_within(&app, 3).await;
+    assert!((10..=18).contains(&mailed), "{mailed} mails in three hours");
+    app.restart().await;
+    // Whenever the owner comes: either there is a new code, or the newest mail is good.
+    for minutes in [0, 7, 29, 31, 60, 61] {
+        app.clock.advance_seconds(minutes * 60);
+        let asked = app.request_code(DEMO_EMAIL).await.status;
+        assert!([201, 429].contains(&asked));
+        let before = app.mail(DEMO_EMAIL).len();
+        if minutes == 61 {
+            assert_eq!(app.login_with(DEMO_EMAIL, &app.last_code(DEMO_EMAIL)).await.status, 201);
+        }
+        assert_eq!(app.mail(DEMO_EMAIL).len(), before);
+    }
+    // The owner has signed in: everything is as at first.
+    for _ in 0..5 {
+        assert_eq!(app.request_code(DEMO_EMAIL).await.status, 201);
+    }
+    assert_eq!(app.request_code("bot@example.com").await.status, 201, "another address was never concerned");
+}
+
+#[tokio::test]
+async fn pauses_grow_and_the_newest_mail_signs_in_on_sqlite() {
+    a_stranger_cannot_mail_without_end_nor_lock_the_owner_out(TestApp::new().await).await;
+}
+
+#[tokio::test]
+async fn pauses_grow_and_the_newest_mail_signs_in_on_postgresql() {
+    let postgres = kit::testing::PrivatePostgres::start();
+    a_stranger_cannot_mail_without_end_nor_lock_the_owner_out(TestApp::on(Some(postgres.url())).await).await;
+}
+
+#[tokio::test]
+async fn in_a_pause_the_newest_code_is_good_to_its_last_second() {
+    let app = TestApp::new().await;
+    while mails_within(&app, 1).await > 1 {}
+    // The pause has its full length now: an hour after each mail.
+    while app.request_code(DEMO_EMAIL).await.status != 201 {
+        app.clock.advance_seconds(30);
+    }
+    app.clock.advance_seconds(3_599);
+    assert_eq!(app.request_code(DEMO_EMAIL).await, Answer::text(429, "Too many created authcode"));
+    assert_eq!(app.login_with(DEMO_EMAIL, &app.last_code(DEMO_EMAIL)).await.status, 201);
+}
+
+#[tokio::test]
+async fn what_is_no_address_never_reaches_the_database() {
+    let postgres = kit::testing::PrivatePostgres::start();
+    for app in [TestApp::new().await, TestApp::on(Some(postgres.url())).await] {
+        for email in ["a\0@example.com", "a@b\0", "\0"] {
+            assert_eq!(app.request_code(email).await, Answer::text(400, "Invalid email"), "{email:?}");
+            let wrong = Answer::text(404, "Invalid authcode");
+            assert_eq!(app.login_with(email, "000000000000").await, wrong, "{email:?}");
+            assert_eq!(app.login_with(DEMO_EMAIL, "00000000000\0").await, wrong);
+        }
+    }
 }

@@ -39,12 +39,8 @@ impl ChangeBody {
 
     pub(super) fn check(self) -> Result<Change, Error> {
         let Self { name, handle } = self;
-        if let Some(name) = &name {
-            check_length("name", name)?;
-        }
-        if let Some(handle) = &handle {
-            check_length("handle", handle)?;
-        }
+        let name = name.map(|name| shown("name", &name)).transpose()?;
+        let handle = handle.map(|handle| shown("handle", &handle)).transpose()?;
         Ok(Change { name, handle })
     }
 }
@@ -56,10 +52,9 @@ impl NewBody {
 
     pub(super) fn check(self) -> Result<(Profile, Role), Error> {
         let Self { name, handle, email, role } = self;
-        check_length("name", &name)?;
-        check_length("handle", &handle)?;
+        let (name, handle) = (shown("name", &name)?, shown("handle", &handle)?);
         if !kit::email::is_address(&email) {
-            return Err(Error::Invalid(format!("email: \"{email}\" is not email")));
+            return Err(Error::Invalid(format!("email: \"{}\" is not email", printable(&email))));
         }
         let too_high = || Error::Invalid(format!("role: {role} more than {MAX_NEW_ROLE}"));
         if role > MAX_NEW_ROLE {
@@ -68,6 +63,11 @@ impl NewBody {
         let role = u8::try_from(role).map(Role).map_err(|_| too_high())?;
         Ok((Profile { name, handle, email }, role))
     }
+}
+
+/// `text`, with what cannot be seen written out.
+fn printable(text: &str) -> String {
+    if kit::shown::normal(text).is_ok() { text.to_owned() } else { text.escape_debug().to_string() }
 }
 
 /// The content type has to start with `application/json`; a charset after it is fine.
@@ -81,10 +81,14 @@ fn json<T: DeserializeOwned>(headers: &HeaderMap, bytes: &[u8]) -> Result<T, Err
     serde_json::from_slice(bytes).map_err(|e| Error::Invalid(format!("Json deserialize: {e}")))
 }
 
-fn check_length(field: &str, value: &str) -> Result<(), Error> {
-    match value.chars().count() {
-        0 => Err(Error::Invalid(format!("{field}: length of \"{value}\" less than 1"))),
-        1..=MAX_NAME_CHARACTERS => Ok(()),
-        _ => Err(Error::Invalid(format!("{field}: length of \"{value}\" more than {MAX_NAME_CHARACTERS}"))),
+/// The normal form of a name or handle, which is what is stored and what is unique.
+pub(crate) fn shown(field: &str, value: &str) -> Result<String, Error> {
+    let normal = kit::shown::normal(value)
+        // What cannot be seen is not given back as it came.
+        .map_err(|unseen| Error::Invalid(format!("{field}: \"{}\" {unseen}", value.escape_debug())))?;
+    match normal.chars().count() {
+        0 => Err(Error::Invalid(format!("{field}: length of \"{normal}\" less than 1"))),
+        1..=MAX_NAME_CHARACTERS => Ok(normal),
+        _ => Err(Error::Invalid(format!("{field}: length of \"{normal}\" more than {MAX_NAME_CHARACTERS}"))),
     }
 }

@@ -1,4 +1,4 @@
-//! What the routes give back. The order of the fields is part of the contract (CONTRACT §6.1, G3).
+//! What the routes give back. The order of the fields is part of the contract (`contracts/http/users_me.hurl`).
 
 use identity::{Role, SubjectId, TenantId};
 use serde::{Serialize, Serializer};

@@ -101,6 +101,43 @@ async fn a_person_does_not_find_the_door_for_services() {
     assert_eq!(app.call(line, &app.edge.service("auth", "users"), "").await.status, 200);
 }
 
+/// The requests that a route for services answers about a person, by the route's own path.
+fn requests_about(path: &str, id: &str, email: &str) -> Vec<String> {
+    match path {
+        "/_/users" => vec![format!("GET /_/users?email={}", email.replace('@', "%40"))],
+        "/_/users/{key}" => vec![format!("GET /_/users/{id}"), format!("GET /_/users/{email}")],
+        new => unreachable!("{new} is a new route for services: say here how it is asked about a person"),
+    }
+}
+
+#[tokio::test]
+async fn a_service_of_a_tenant_finds_its_own_people_and_no_others_on_any_route() {
+    let app = TestApp::new().await;
+    const OTHER: &str = "00000000-0000-7000-8000-000000000002";
+    let platform = app.edge.service("auth", "users");
+    let own = app.edge.service_of(kit::testing::TENANT, "reports", "users");
+    let others = app.edge.service_of(OTHER, "reports", "users");
+    let people = [
+        (DEMO, "demo@example.com", kit::testing::TENANT),
+        ("00000000-0000-7000-8000-0000000000a3", "suspended@example.com", OTHER),
+    ];
+    let mut asked = 0;
+    for path in users::routes::service_paths() {
+        for (id, email, tenant) in people {
+            for line in requests_about(path, id, email) {
+                asked += 1;
+                assert_eq!(app.call(&line, &platform, "").await.status, 200, "{line}");
+                let (finds, misses) =
+                    if tenant == kit::testing::TENANT { (&own, &others) } else { (&others, &own) };
+                assert_eq!(app.call(&line, finds, "").await.status, 200, "{line}");
+                let answer = app.call(&line, misses, "").await;
+                assert_eq!(answer, Answer::text(404, "Not found user"), "{line}");
+            }
+        }
+    }
+    assert_eq!(asked, 6);
+}
+
 #[tokio::test]
 async fn somebody_of_another_tenant_or_gone_is_not_found() {
     let app = TestApp::new().await;

@@ -170,3 +170,41 @@ async fn services_look_people_up_by_id_or_address() {
         assert_eq!(answer, Answer::text(404, "Not found user"), "{key}");
     }
 }
+
+#[tokio::test]
+async fn a_name_has_one_form_and_nothing_in_it_that_cannot_be_seen() {
+    let postgres = kit::testing::PrivatePostgres::start();
+    for app in [TestApp::new().await, TestApp::on(Some(postgres.url())).await] {
+        let (demo, bot) = (app.as_demo(), app.as_person(BOT, Role::BOT));
+        for field in ["name", "handle"] {
+            for unseen in
+                ["\\u0000", "\\u001b", "\\u202e", "\\u200b", "\\u2066", "\\ufeff", "\\u2028", "\\u3164"]
+            {
+                let body = format!(r#"{{"{field}":"De{unseen}mo"}}"#);
+                let answer = app.call("PATCH /users/@me", &demo, &body).await;
+                assert_eq!(answer.status, 400, "{body}");
+                assert!(answer.body.contains("cannot be seen"), "{}", answer.body);
+                assert!(!answer.body.chars().any(char::is_control), "{}", answer.body);
+            }
+            let blank = app.call("PATCH /users/@me", &demo, &format!(r#"{{"{field}":" \u00a0 "}}"#)).await;
+            assert_eq!(blank, Answer::text(400, &format!("{field}: length of \"\" less than 1")));
+        }
+        // Two spellings, one name.
+        assert_eq!(app.call("PATCH /users/@me", &demo, r#"{"name":" Zoe\u0308 "}"#).await.status, 204);
+        let me = app.call("GET /users/@me", &demo, "").await.body;
+        assert!(me.contains("\"name\":\"Zo\u{eb}\""), "{me}");
+        for same in ["Zo\u{eb}", "Zoe\u{308}", "\u{3000}Zo\u{eb}"] {
+            let body = format!(r#"{{"name":"{same}","handle":"zoe","email":"zoe@example.com"}}"#);
+            assert_eq!(app.call("POST /users", &bot, &body).await, Answer::text(409, "Already exist user"));
+        }
+        for email in ["a@b@c", "a b@c", "a@b,c@d", "a\\u0000@b", "a\\u202e@b"] {
+            let body = format!(r#"{{"name":"n","handle":"h","email":"{email}"}}"#);
+            let answer = app.call("POST /users", &bot, &body).await;
+            assert!(answer.status == 400 && answer.body.ends_with("is not email"), "{answer:?}");
+        }
+        let auth = app.edge.service("auth", "users");
+        for line in ["GET /_/users/a%00b", "GET /_/users?email=a%00%40b", "GET /_/users/%00"] {
+            assert_eq!(app.call(line, &auth, "").await, Answer::text(404, "Not found user"), "{line}");
+        }
+    }
+}

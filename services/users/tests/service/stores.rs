@@ -53,13 +53,32 @@ async fn a_legacy_table_is_taken_over(database_url: Option<&str>, file: &std::pa
          '2022-01-31 17:12:00+00:00')"
     );
     database.execute_unprepared(&row).await.unwrap();
+    let other = |number: u8, name: &str| {
+        let id = if sqlite {
+            format!("X'000000000000700080000000000000d{number}'")
+        } else {
+            format!("'00000000-0000-7000-8000-0000000000d{number}'")
+        };
+        format!(
+            "INSERT INTO users VALUES ({id}, '{name}', 'd{number}@x', 0, '2022-01-31 17:12:00+00:00', '2022-01-31 17:12:00+00:00')"
+        )
+    };
+    // A name that is not in its form, one whose form is taken, and one that has none.
+    for (number, name) in [(1, "Zoe\u{308}"), (2, "Ann "), (3, "Ann"), (4, "De\u{202e}mo")] {
+        database.execute_unprepared(&other(number, name)).await.unwrap();
+    }
     users::migrations::run(&database).await.unwrap();
     users::migrations::run(&database).await.expect("a second start changes nothing");
     let accounts = users::account::Accounts::new(database, std::sync::Arc::new(clock::SystemClock));
     let key = users::account::Key::Email("old@example.com".to_owned());
-    let old = accounts.look_up(&key).await.unwrap();
+    let old = accounts.look_up(users::account::Reach::Platform, &key).await.unwrap();
     assert_eq!((old.profile.handle.as_str(), old.tenant, old.role), ("Old", None, Role::DEVELOPER));
     assert_eq!(old.created_at.millisecond(), 500);
+    for (number, expected) in [(1, "Zo\u{eb}"), (2, "Ann "), (3, "Ann"), (4, "De\u{202e}mo")] {
+        let key = users::account::Key::Email(format!("d{number}@x"));
+        let profile = accounts.look_up(users::account::Reach::Platform, &key).await.unwrap().profile;
+        assert_eq!((profile.name.as_str(), profile.handle.as_str()), (expected, expected));
+    }
 }
 
 #[tokio::test]

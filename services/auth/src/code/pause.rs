@@ -1,0 +1,99 @@
+//! Pauses between the codes for one address, which grow.
+//!
+//! Anybody can ask for a code for anybody. The first ones go out at once, because a person may be impatient or the mail slow.
+//! Then each waits twice as long as the one before it, so that a stranger can fill nobody's mailbox. The owner is not locked
+//! out by that: the last code that was mailed stays good until the next can be asked for, so the newest mail always signs
+//! in. Signing in forgets all of it.
+
+mod entity;
+
+use std::time::Duration;
+
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _};
+
+use entity::{ActiveModel, Column, Entity, Model};
+
+use super::LIFETIME;
+use crate::error::Error;
+
+/// How many codes are mailed without a pause: all five places twice. A person who has not got one of ten mails has another
+/// problem.
+pub const FREE: i32 = 10;
+
+/// The first pause: as long as a code lives.
+pub const FIRST: Duration = LIFETIME;
+
+/// The longest pause. A code stays good for as long, so it is no more than what people find in their mail; a stranger sends
+/// one mail in an hour, which is no flood.
+pub const LONGEST: Duration = Duration::from_secs(3_600);
+
+/// After so long without a mail everything is forgotten: longer than the longest pause, and short enough that a bad evening
+/// is no worry in the morning.
+pub const QUIET: Duration = Duration::from_secs(6 * 3_600);
+
+/// Takes the next place in the row of mails to `email`: how long the code is good.
+///
+/// The row of the address stays locked until the end of the transaction, and this must be its first statement.
+///
+/// # Errors
+/// [`Error::TooManyCodes`] within a pause, [`Error::Store`].
+pub(super) async fn next(database: &impl ConnectionTrait, email: &str, now: i64) -> Result<Duration, Error> {
+    let new =
+        ActiveModel { email: Set(email.to_owned()), mailed: Set(0), next_at: Set(0), forgotten_at: Set(0) };
+    // An update that changes nothing is what locks the row.
+    let locked = OnConflict::column(Column::Email).update_column(Column::Email).to_owned();
+    Entity::insert(new).on_conflict(locked).exec_without_returning(database).await.map_err(Error::Store)?;
+    let row = Entity::find_by_id(email).one(database).await.map_err(Error::Store)?;
+    let mailed = match row {
+        Some(Model { forgotten_at, .. }) if forgotten_at <= now => 0,
+        Some(Model { next_at, .. }) if now < next_at => return Err(Error::TooManyCodes),
+        Some(Model { mailed, .. }) => mailed,
+        None => 0,
+    };
+    let mailed = mailed.saturating_add(1);
+    let pause = after(mailed);
+    let row = ActiveModel {
+        email: Set(email.to_owned()),
+        mailed: Set(mailed),
+        next_at: Set(now.saturating_add_unsigned(pause.as_secs())),
+        forgotten_at: Set(now.saturating_add_unsigned(QUIET.as_secs())),
+    };
+    Entity::update(row).exec(database).await.map_err(Error::Store)?;
+    Ok(pause.max(LIFETIME))
+}
+
+/// Forgets the mails to `email`: its owner has signed in.
+pub(super) async fn forget(database: &impl ConnectionTrait, email: &str) -> Result<(), Error> {
+    Entity::delete_by_id(email).exec(database).await.map_err(Error::Store)?;
+    Ok(())
+}
+
+/// Deletes what says nothing any more.
+pub(super) async fn throw_away_forgotten(database: &impl ConnectionTrait, now: i64) -> Result<(), Error> {
+    let forgotten = Entity::delete_many().filter(Column::ForgottenAt.lte(now));
+    forgotten.exec(database).await.map_err(Error::Store)?;
+    Ok(())
+}
+
+/// The pause after so many mails.
+fn after(mailed: i32) -> Duration {
+    let Ok(beyond) = u32::try_from(mailed.saturating_sub(FREE)) else { return Duration::ZERO };
+    match beyond.checked_sub(1) {
+        None => Duration::ZERO,
+        // Six doublings are beyond the longest.
+        Some(doublings) => (FIRST * 2_u32.pow(doublings.min(6))).min(LONGEST),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_begin_after_the_free_mails_double_and_have_an_end() {
+        let pauses: Vec<u64> = (FREE..FREE + 8).map(|mailed| after(mailed).as_secs()).collect();
+        assert_eq!(pauses, [0, 120, 240, 480, 960, 1_920, 3_600, 3_600]);
+        assert_eq!((after(0), after(i32::MAX)), (Duration::ZERO, LONGEST));
+    }
+}
