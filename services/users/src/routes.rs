@@ -43,9 +43,12 @@ impl FromRef<App> for Gate {
     }
 }
 
+/// What a route answers to each method.
+type Methods = fn() -> MethodRouter<App>;
+
 /// Every route. The router is made from this table alone, and so is the test that tries each route for services with a
 /// token of another tenant.
-const ROUTES: [(&str, fn() -> MethodRouter<App>); 4] = [
+const ROUTES: [(&str, Methods); 4] = [
     ("/users/@me", || get(me).patch(change)),
     ("/users", || post(create)),
     ("/_/users", || get(look_up_by_email)),
