@@ -3,6 +3,7 @@
 #![expect(clippy::indexing_slicing, clippy::expect_used, reason = "tests fail by panicking")]
 
 mod shadow {
+    pub(crate) mod anew;
     pub(crate) mod http2;
 }
 

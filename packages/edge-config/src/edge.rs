@@ -27,7 +27,9 @@ pub use self::credentials::{
     AcceptedCredential, ApiKeys, Issuer, KeyAlgorithm, LegacyCheck, LegacySessions, LegacyStore,
     LegacyVerifier, RedisUrl,
 };
-pub use backend::{Backend, Circuit, Ejection, Endpoint, Health, Protocol, Retries};
+pub use backend::{
+    Backend, Circuit, Ejection, Endpoint, GRPC_STATUSES, GrpcErrors, Health, Protocol, Retries, SignIn,
+};
 pub use canary::{Canary, Condition};
 pub use destination::{Destination, Share, Sticky, WHOLE};
 pub use leases::{LeaseMethods, LeasePolicy, Leases, OnOutage};

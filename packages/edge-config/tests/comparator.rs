@@ -31,6 +31,9 @@ fn a_comparator_says_where_it_is_how_much_it_sees_and_what_does_not_matter() {
         everywhere(Ignored::Cookie("sid".to_owned())),
     ];
     assert_eq!(comparator.ignore, expected);
+    assert_eq!(comparator.version_header, None);
+    let versions = edge("  version_header: x-version\n", "name: books, ").unwrap().comparator.unwrap();
+    assert_eq!(versions.version_header.as_deref(), Some("x-version"));
 }
 
 #[test]
@@ -55,6 +58,9 @@ fn what_no_comparator_could_do_is_a_fault() {
         ("  ignore: [{ json: /items/0/etag }]\n", "write `*` for an index"),
         ("  ignore: [{ header: via, route: bookz }]\n", "did you mean `books`?"),
         ("  sampel: 1\n", "has no field `sampel`"),
+        ("  version_header: X-Version\n", "in lower case"),
+        ("  version_header: \"\"\n", "`version_header` is \"\""),
+        ("  version_header: 7\n", "write text"),
     ];
     for (more, expected) in cases {
         let message = edge(more, "name: books, ").expect_err("it should be refused").to_string();

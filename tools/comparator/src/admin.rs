@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Query, State};
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use clock::{Clock, UnixTime};
@@ -36,7 +36,7 @@ impl Admin {
         Router::new()
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/metrics", get(metrics))
-            .route("/report", get(report))
+            .route("/report", get(report).delete(begin_anew))
             .with_state(self)
     }
 
@@ -57,6 +57,18 @@ async fn report(State(admin): State<Admin>, Query(which): Query<Which>) -> Respo
         About { edge: edge.name.clone(), revision: edge.revision.to_string(), started: admin.started };
     let only = which.route.as_deref();
     axum::Json(ledger::report(&admin.ledger, &about, admin.queue(), only, admin.clock.now())).into_response()
+}
+
+/// Begins to count anew. `DELETE`, because no page of a browser can send that to another host without asking first.
+async fn begin_anew(State(admin): State<Admin>, Query(which): Query<Which>) -> Response {
+    let only = which.route.as_deref();
+    let routes = admin.ledger.begin_anew(only, admin.clock.now());
+    if let (Some(name), true) = (only, routes.is_empty()) {
+        let problem = format!("no copy of a route `{name}` came yet: there is nothing to begin anew");
+        return (StatusCode::NOT_FOUND, axum::Json(serde_json::json!({ "problem": problem }))).into_response();
+    }
+    tracing::info!(?routes, "the report begins anew");
+    axum::Json(serde_json::json!({ "begun_anew": routes })).into_response()
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {

@@ -5,6 +5,7 @@ use identity::headers::{REQUEST_ID, SHADOW_ROUTE};
 use tokio::time::Instant;
 
 use crate::answer::Line;
+use crate::ledger::Period;
 use crate::wire::head::{Head, StartLine};
 
 /// A copy that can be replayed.
@@ -20,6 +21,8 @@ pub struct Copy {
     pub lines: Vec<Line>,
     /// When it came.
     pub received: Instant,
+    /// In which period of its route it is counted: none yet while it was not counted.
+    pub period: Period,
 }
 
 /// Why something is no copy that can be replayed.
@@ -84,7 +87,7 @@ impl Copy {
             let end = line.value.iter().position(|byte| *byte == b',').unwrap_or(line.value.len());
             line.value.truncate(end);
         }
-        Ok(Self { route, is_head, target: target.clone(), lines, received })
+        Ok(Self { route, is_head, target: target.clone(), lines, received, period: Period::default() })
     }
 
     /// `GET` or `HEAD`.

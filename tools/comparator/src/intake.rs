@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use clock::Clock;
+use edge_config::Edge;
 use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
@@ -10,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::copy::{Copy, Refusal};
 use crate::edge_file::EdgeFile;
-use crate::ledger::{Dropped, Ledger};
+use crate::ledger::{Dropped, Ledger, Pair};
 use crate::wire::{self, ReadError};
 
 /// Envoy opens at most eight for each of its workers.
@@ -30,6 +32,8 @@ pub struct Intake {
     pub ledger: Arc<Ledger>,
     /// The queue.
     pub queue: mpsc::Sender<Copy>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Intake {
@@ -84,7 +88,7 @@ impl Intake {
         }
     }
 
-    fn take(&self, copy: Copy, has_body: bool) {
+    fn take(&self, mut copy: Copy, has_body: bool) {
         let edge = self.edge_file.current();
         let route = edge.routes.iter().find(|route| route.name == copy.route);
         let names = route.and_then(|route| Some((route.reference()?, route.shadow.as_deref()?)));
@@ -92,16 +96,30 @@ impl Intake {
             self.ledger.refused(Refusal::UnknownRoute);
             return;
         };
-        self.ledger.copy(&copy.route, reference, shadow);
+        copy.period = self.ledger.copy(&copy.route, pair(&edge, reference, shadow), self.clock.now());
+        let period = copy.period;
         let route = copy.route.clone();
         if has_body {
-            self.ledger.dropped(&route, Dropped::Body);
+            self.ledger.dropped(&route, period, Dropped::Body);
             return;
         }
         match self.queue.try_send(copy) {
             Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(_)) => self.ledger.dropped(&route, Dropped::QueueFull),
-            Err(mpsc::error::TrySendError::Closed(_)) => self.ledger.dropped(&route, Dropped::Stopping),
+            Err(mpsc::error::TrySendError::Full(_)) => self.ledger.dropped(&route, period, Dropped::QueueFull),
+            Err(mpsc::error::TrySendError::Closed(_)) => self.ledger.dropped(&route, period, Dropped::Stopping),
         }
     }
+}
+
+/// The two that answer, and where they are.
+fn pair(edge: &Edge, reference: &str, shadow: &str) -> Pair {
+    let addresses = |name: &str| {
+        let endpoints = edge.backends.get(name).into_iter().flat_map(|backend| &backend.endpoints);
+        let mut addresses: Vec<String> = endpoints.map(ToString::to_string).collect();
+        // The same endpoints in another order are the same.
+        addresses.sort();
+        addresses
+    };
+    let addresses = [addresses(reference), addresses(shadow)];
+    Pair { reference: reference.to_owned(), shadow: shadow.to_owned(), addresses }
 }

@@ -1,6 +1,12 @@
 //! What was found so far: counts by route, noise, and samples. All of it is bounded, and none of it is on disk.
+//!
+//! What was found about one backend says nothing about another, and nothing about the same one after a mend. So a route
+//! is counted in periods: a new one begins on command, when a backend has another address, and when another version of
+//! it answers. A copy belongs to the period in which it came; what it shows after that is not counted.
 
+mod groups;
 mod report;
+mod versions;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,15 +21,11 @@ use crate::compare::Note;
 use crate::copy::Refusal;
 use crate::noise::Noise;
 use crate::redact::Shown;
+use groups::Groups;
+use versions::Versions;
 
 /// Routes that had a shadow since the start; an edge that is changed this often is restarted before.
 const MAX_ROUTES: usize = 1000;
-
-/// Samples of one route: one of each kind, and a few more.
-const MAX_SAMPLES: usize = 20;
-
-/// Differences shown of one request.
-const MAX_SHOWN: usize = 8;
 
 /// Why a copy was not compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,10 +79,8 @@ pub struct Sample {
     pub method: &'static str,
     /// The target without credentials.
     pub target: String,
-    /// The first differences.
+    /// All of its differences.
     pub differences: Vec<Shown>,
-    /// How many more there are.
-    pub more: usize,
 }
 
 /// What was found on one request.
@@ -98,11 +98,62 @@ pub struct Outcome {
     pub ignored: bool,
 }
 
+/// Why a route began to be counted anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Anew {
+    /// The first copy came.
+    #[default]
+    First,
+    /// It was asked for.
+    Command,
+    /// Another backend, or one at another address.
+    Address,
+    /// Another version of a backend answered.
+    Version,
+}
+
+impl Anew {
+    /// As the report spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first_copy",
+            Self::Command => "command",
+            Self::Address => "address",
+            Self::Version => "version",
+        }
+    }
+}
+
+/// The two that answer the copies of a route.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pair {
+    /// The name of the backend in use.
+    pub reference: String,
+    /// The name of the new one.
+    pub shadow: String,
+    /// Where both of them are.
+    pub addresses: [Vec<String>; 2],
+}
+
+/// The period in which a copy came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Period(u64);
+
 /// One route.
 #[derive(Debug, Default)]
 struct Route {
-    reference: String,
-    shadow: String,
+    pair: Pair,
+    period: Period,
+    since: Option<UnixTime>,
+    began: Anew,
+    versions: Versions,
+    counts: Counts,
+}
+
+/// What a period found.
+#[derive(Debug, Default)]
+struct Counts {
     copies: u64,
     compared: u64,
     different: u64,
@@ -113,25 +164,16 @@ struct Route {
     silent_ignored: u64,
     notes: BTreeMap<Note, u64>,
     noise: Noise,
-    samples: Vec<(Sample, Vec<DifferenceKind>)>,
+    groups: Groups,
 }
 
 impl Route {
-    fn keep(&mut self, sample: Sample, kinds: Vec<DifferenceKind>) {
-        if self.samples.len() >= MAX_SAMPLES {
-            let shown_by_others = |at: usize, kind: &DifferenceKind| {
-                let others = self.samples.iter().enumerate().filter(|(other, _)| *other != at);
-                others.map(|(_, (_, kinds))| kinds).chain([&kinds]).any(|kinds| kinds.contains(kind))
-            };
-            let spare = self
-                .samples
-                .iter()
-                .enumerate()
-                .position(|(at, (_, kinds))| kinds.iter().all(|kind| shown_by_others(at, kind)));
-            // The oldest that shows nothing of its own; or the oldest.
-            self.samples.remove(spare.unwrap_or(0));
-        }
-        self.samples.push((sample, kinds));
+    /// Begins a new period.
+    fn begin(&mut self, why: Anew, now: UnixTime) {
+        self.period.0 += 1;
+        self.since = Some(now);
+        self.began = why;
+        self.counts = Counts::default();
     }
 }
 
@@ -151,12 +193,12 @@ impl Ledger {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn with<T: Default>(&self, route: &str, change: impl FnOnce(&mut Route) -> T) -> T {
-        let mut books = self.books();
-        if books.routes.len() >= MAX_ROUTES && !books.routes.contains_key(route) {
-            return T::default();
+    /// Changes the counts of `route`, unless another period has begun meanwhile.
+    fn with<T: Default>(&self, route: &str, period: Period, change: impl FnOnce(&mut Counts) -> T) -> T {
+        match self.books().routes.get_mut(route) {
+            Some(route) if route.period == period => change(&mut route.counts),
+            Some(_) | None => T::default(),
         }
-        change(books.routes.entry(route.to_owned()).or_default())
     }
 
     /// Something came that is no copy to replay.
@@ -164,54 +206,99 @@ impl Ledger {
         *self.books().refused.entry(refusal).or_default() += 1;
     }
 
-    /// A copy for `route` came, which is answered by `reference` and `shadow`.
-    pub fn copy(&self, route: &str, reference: &str, shadow: &str) {
-        self.with(route, |route| {
-            route.copies += 1;
-            if route.reference != reference || route.shadow != shadow {
-                reference.clone_into(&mut route.reference);
-                shadow.clone_into(&mut route.shadow);
-                // What another backend does with itself is not known yet.
-                route.noise = Noise::default();
-            }
-        });
+    /// A copy for `route` came, which is answered by `pair`; in which period it is counted.
+    pub fn copy(&self, route: &str, pair: Pair, now: UnixTime) -> Period {
+        let mut books = self.books();
+        if books.routes.len() >= MAX_ROUTES && !books.routes.contains_key(route) {
+            return Period::default();
+        }
+        let route = books.routes.entry(route.to_owned()).or_default();
+        if route.since.is_none() {
+            route.pair = pair;
+            route.begin(Anew::First, now);
+        } else if route.pair != pair {
+            route.pair = pair;
+            // What other backends do, and which versions of them there are, is not known yet.
+            route.versions = Versions::default();
+            route.begin(Anew::Address, now);
+        }
+        route.counts.copies += 1;
+        route.period
+    }
+
+    /// These versions of these backends answered a copy of `period`. Another one than before begins a new period, to which
+    /// the copy belongs then.
+    pub fn answered(
+        &self,
+        route: &str,
+        period: Period,
+        versions: &[(&str, &[u8])],
+        now: UnixTime,
+    ) -> Period {
+        let mut books = self.books();
+        let Some(route) = books.routes.get_mut(route).filter(|route| route.period == period) else {
+            return period;
+        };
+        let mut new = false;
+        for (backend, version) in versions {
+            new |= route.versions.is_new(backend, version, now);
+        }
+        if new {
+            route.begin(Anew::Version, now);
+            route.counts.copies = 1;
+        }
+        route.period
+    }
+
+    /// Begins a new period for `only`, or for every route; the names of those. The counts of what was not a copy begin anew
+    /// with every route.
+    pub fn begin_anew(&self, only: Option<&str>, now: UnixTime) -> Vec<String> {
+        let mut books = self.books();
+        if only.is_none() {
+            books.refused.clear();
+        }
+        let named = books.routes.iter_mut().filter(|(name, _)| only.is_none_or(|only| only == name.as_str()));
+        named
+            .map(|(name, route)| {
+                route.begin(Anew::Command, now);
+                name.clone()
+            })
+            .collect()
     }
 
     /// A copy for `route` was dropped.
-    pub fn dropped(&self, route: &str, why: Dropped) {
-        self.with(route, |route| *route.dropped.entry(why).or_default() += 1);
+    pub fn dropped(&self, route: &str, period: Period, why: Dropped) {
+        self.with(route, period, |counts| *counts.dropped.entry(why).or_default() += 1);
     }
 
     /// The reference was asked again.
-    pub fn asked_again(&self, route: &str) {
-        self.with(route, |route| route.twice += 1);
+    pub fn asked_again(&self, route: &str, period: Period) {
+        self.with(route, period, |counts| counts.twice += 1);
     }
 
     /// Asks or teaches what is known of the noise of `route`.
-    pub fn noise<T: Default>(&self, route: &str, with: impl FnOnce(&mut Noise) -> T) -> T {
-        self.with(route, |route| with(&mut route.noise))
+    pub fn noise<T: Default>(&self, route: &str, period: Period, with: impl FnOnce(&mut Noise) -> T) -> T {
+        self.with(route, period, |counts| with(&mut counts.noise))
     }
 
     /// A copy for `route` was compared.
-    pub fn compared(&self, route: &str, outcome: Outcome) {
-        self.with(route, |route| {
-            route.compared += 1;
+    pub fn compared(&self, route: &str, period: Period, outcome: Outcome) {
+        self.with(route, period, |counts| {
+            counts.compared += 1;
             for note in outcome.notes {
-                *route.notes.entry(note).or_default() += 1;
+                *counts.notes.entry(note).or_default() += 1;
             }
             if outcome.kinds.is_empty() {
-                route.silent_noise += u64::from(outcome.noise);
-                route.silent_ignored += u64::from(outcome.ignored);
+                counts.silent_noise += u64::from(outcome.noise);
+                counts.silent_ignored += u64::from(outcome.ignored);
                 return;
             }
-            route.different += 1;
+            counts.different += 1;
             for kind in &outcome.kinds {
-                *route.by_kind.entry(*kind).or_default() += 1;
+                *counts.by_kind.entry(*kind).or_default() += 1;
             }
-            if let Some(mut sample) = outcome.sample {
-                sample.more = sample.differences.len().saturating_sub(MAX_SHOWN);
-                sample.differences.truncate(MAX_SHOWN);
-                route.keep(sample, outcome.kinds);
+            if let Some(sample) = outcome.sample {
+                counts.groups.add(sample, outcome.kinds);
             }
         });
     }

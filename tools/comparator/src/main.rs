@@ -87,9 +87,9 @@ async fn live(arguments: &Arguments) -> Result<(), Failure> {
         edge_file: edge_file.clone(),
         ledger: Arc::clone(&ledger),
         redactor: Redactor::new(key),
-        clock,
+        clock: clock.clone(),
     };
-    let intake = tokio::spawn(Intake { edge_file: edge_file.clone(), ledger, queue }.serve(copies_come));
+    let intake = tokio::spawn(Intake { edge_file: edge_file.clone(), ledger, queue, clock }.serve(copies_come));
     let follower = tokio::spawn(edge_file.follow());
     let telling = tokio::spawn(async move { axum::serve(admin_asks, admin.router()).await });
     tracing::info!(copies = %places.address, admin = %places.admin, edge = edge.name, "ready");

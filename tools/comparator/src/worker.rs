@@ -15,7 +15,7 @@ use crate::compare::{Difference, compare, unanswered};
 use crate::copy::Copy;
 use crate::edge_file::EdgeFile;
 use crate::judge::Open;
-use crate::ledger::{Dropped, Ledger, Outcome, Sample};
+use crate::ledger::{Dropped, Ledger, Outcome, Period, Sample};
 use crate::overlooked::Overlooked;
 use crate::redact::{Redactor, Secrets};
 use crate::wire::ReadError;
@@ -80,7 +80,7 @@ pub async fn run(worker: Arc<Worker>, mut copies: mpsc::Receiver<Copy>, stop: im
     }
     copies.close();
     while let Ok(copy) = copies.try_recv() {
-        worker.ledger.dropped(&copy.route, Dropped::Stopping);
+        worker.ledger.dropped(&copy.route, copy.period, Dropped::Stopping);
     }
     let rest = async { while under_way.join_next().await.is_some() {} };
     if tokio::time::timeout(DRAIN, rest).await.is_err() {
@@ -91,13 +91,15 @@ pub async fn run(worker: Arc<Worker>, mut copies: mpsc::Receiver<Copy>, stop: im
 impl Worker {
     async fn one(&self, copy: &Copy) {
         let edge = self.edge_file.current();
-        match self.compared(copy, &edge).await {
-            Ok(outcome) => self.ledger.compared(&copy.route, outcome),
-            Err(why) => self.ledger.dropped(&copy.route, why),
+        // Another version of a backend begins another period, and this copy is its first.
+        let mut period = copy.period;
+        match self.compared(copy, &edge, &mut period).await {
+            Ok(outcome) => self.ledger.compared(&copy.route, period, outcome),
+            Err(why) => self.ledger.dropped(&copy.route, period, why),
         }
     }
 
-    async fn compared(&self, copy: &Copy, edge: &Edge) -> Result<Outcome, Dropped> {
+    async fn compared(&self, copy: &Copy, edge: &Edge, period: &mut Period) -> Result<Outcome, Dropped> {
         if copy.received.elapsed() > OLDEST {
             return Err(Dropped::TooOld);
         }
@@ -106,13 +108,26 @@ impl Worker {
         let names = route.and_then(|route| Some((route.reference()?, route.shadow.as_deref()?)));
         let (reference_name, shadow_name) = names.ok_or(Dropped::TooOld)?;
         let overlooked = Overlooked::on(edge.comparator.as_ref(), &copy.route);
+        let version_header = edge.comparator.as_ref().and_then(|comparator| comparator.version_header.as_deref());
         let asked = |name| async move {
             let mut answer = ask(edge, name, copy).await?;
+            let version = version_header.and_then(|header| answer.header(header)).map(<[u8]>::to_vec);
             overlooked.strip(&mut answer);
-            Ok::<Answer, ReadError>(answer)
+            Ok::<(Answer, Option<Vec<u8>>), ReadError>((answer, version))
         };
         let (reference, shadow) = tokio::join!(asked(reference_name), asked(shadow_name));
-        let reference = reference.map_err(|error| dropped(&error))?;
+        let (reference, reference_version) = reference.map_err(|error| dropped(&error))?;
+        let (shadow, shadow_version) = match shadow {
+            Ok((shadow, version)) => (Ok(shadow), version),
+            Err(error) => (Err(error), None),
+        };
+        let versions: Vec<(&str, &[u8])> =
+            [(reference_name, &reference_version), (shadow_name, &shadow_version)]
+                .into_iter()
+                .filter_map(|(name, version)| Some((name, version.as_deref()?)))
+                .collect();
+        *period = self.ledger.answered(&copy.route, *period, &versions, self.clock.now());
+        let period = *period;
         let (shadow, comparison) = match shadow {
             Ok(shadow) => {
                 let comparison = compare(&reference, &shadow);
@@ -131,21 +146,21 @@ impl Worker {
         let now = self.clock.now();
         let mut open = self
             .ledger
-            .noise(&copy.route, |noise| Some(Open::new(comparison.differences, overlooked, noise, now)));
+            .noise(&copy.route, period, |noise| Some(Open::new(comparison.differences, overlooked, noise, now)));
         for _ in 0..LOOKS {
             let Some(open) = &mut open else { break };
             let now = self.clock.now();
-            if !self.ledger.noise(&copy.route, |noise| open.needs_a_look(noise, now)) {
+            if !self.ledger.noise(&copy.route, period, |noise| open.needs_a_look(noise, now)) {
                 break;
             }
             tokio::time::sleep(PAUSE).await;
-            self.ledger.asked_again(&copy.route);
-            let again = asked(reference_name).await.map_err(|error| dropped(&error))?;
+            self.ledger.asked_again(&copy.route, period);
+            let (again, _) = asked(reference_name).await.map_err(|error| dropped(&error))?;
             let lesson = open.look(&reference, shadow.as_ref(), &again);
             let now = self.clock.now();
             let shown: Vec<String> =
                 lesson.noise.iter().map(|(_, place)| self.redactor.place(place, &secrets)).collect();
-            self.ledger.noise(&copy.route, |noise| {
+            self.ledger.noise(&copy.route, period, |noise| {
                 for (key, shown) in lesson.noise.into_iter().zip(shown) {
                     noise.learn(key, shown, now);
                 }
@@ -172,7 +187,6 @@ impl Worker {
             method: copy.method(),
             target: self.redactor.target(&copy.target, secrets),
             differences: differences.iter().map(|one| self.redactor.difference(one, secrets)).collect(),
-            more: 0,
         })
     }
 }

@@ -18,10 +18,22 @@ const MAX_ANSWER_BYTES: u64 = 64 * 1024 * 1024;
 /// # Errors
 /// Nobody listens, nobody answers within five seconds, or the answer is no HTTP.
 pub fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
+    ask("GET", address, path)
+}
+
+/// The status and the body of a DELETE.
+///
+/// # Errors
+/// As [`get`].
+pub fn delete(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
+    ask("DELETE", address, path)
+}
+
+fn ask(method: &str, address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, WITHIN)?;
     stream.set_read_timeout(Some(WITHIN))?;
     stream.set_write_timeout(Some(WITHIN))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    write!(stream, "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
     stream.take(MAX_ANSWER_BYTES).read_to_end(&mut answer)?;
     parsed(&answer).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP"))

@@ -6,8 +6,9 @@
 //!
 //! Two verdicts are needed for a comparison. A request that the edge refused never reached the backend, so its
 //! other half is unknown; it is counted and not compared, unless the policy is in shadow: then the log has a
-//! `shadow_reason` *and* an upstream. Public routes have no verdict of the edge. A 5xx, or no answer,
-//! is no verdict of the backend.
+//! `shadow_reason` *and* an upstream. Public routes have no verdict of the edge. A backend that answers 404, 400, 5xx, a
+//! redirect elsewhere than to a sign-in page, or nothing at all has not said whether it knows the caller: that is no
+//! verdict either, and such answers are counted by what they were.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,16 +17,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::access_log::{Line, MAX_LINE_BYTES, Word};
 use crate::exit::{DONE, FOUND, exit};
 use crate::out;
 
 /// A day of a quiet route; below it a rare kind of caller may not have come by.
 const DEFAULT_LEAST: u64 = 1_000;
-
-/// Envoy writes less than 4 KB for a request of usual size, and headers end at 60 KB.
-const MAX_LINE_BYTES: u64 = 262_144;
 
 /// More route names than an edge file has: this is not an access log.
 const MAX_ROUTES: usize = 10_000;
@@ -44,17 +43,6 @@ pub struct Arguments {
     pub json: bool,
 }
 
-/// What the log says about one request.
-#[derive(Debug, Deserialize)]
-struct Line {
-    route: Option<String>,
-    status: Option<u16>,
-    upstream: Option<String>,
-    decision: Option<String>,
-    /// What a policy or limit in shadow would have refused for.
-    shadow_reason: Option<String>,
-}
-
 /// One route.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Row {
@@ -62,18 +50,21 @@ pub struct Row {
     pub route: String,
     /// Requests in all.
     pub requests: u64,
-    /// The edge allows, the backend does not refuse.
+    /// The edge allows, the backend lets the caller in.
     pub both_allow: u64,
-    /// The edge allows, the backend answers 401 or 403, by status.
-    pub backend_refuses: BTreeMap<u16, u64>,
-    /// The edge denies without enforcing it, the backend does not refuse.
+    /// The edge allows, the backend refuses, by answer: `401`, `403`, `grpc 7`, `grpc 16`, `302 sign-in`.
+    pub backend_refuses: BTreeMap<String, u64>,
+    /// The edge denies without enforcing it, the backend lets the caller in.
     pub backend_allows: u64,
     /// The edge denies without enforcing it, and the backend refuses.
     pub both_refuse: u64,
-    /// The edge refuses, by status; the backend was not asked.
-    pub edge_refuses: BTreeMap<u16, u64>,
-    /// One of the two had no verdict: a public route, a 5xx, no answer.
+    /// The edge refuses, by answer; the backend was not asked.
+    pub edge_refuses: BTreeMap<String, u64>,
+    /// One of the two had no verdict.
     pub no_verdict: u64,
+    /// The same by what it was instead: `public` when the edge was not asked, otherwise the answer (`404`, `302`, `grpc 5`,
+    /// `none`).
+    pub no_verdict_by: BTreeMap<String, u64>,
     /// Requests with two verdicts that are the same, in percent of those with two; absent without any.
     pub agreement_percent: Option<f64>,
     /// What follows.
@@ -117,21 +108,19 @@ pub fn read(log: &Path, least: u64) -> io::Result<Report> {
             break;
         }
         match serde_json::from_slice::<Line>(&line) {
-            Ok(Line { route: Some(route), status: Some(status), upstream, decision, shadow_reason }) => {
-                if rows.len() >= MAX_ROUTES && !rows.contains_key(&route) {
-                    return Err(io::Error::other("more routes than an edge has; is it an access log?"));
+            Ok(told) => match (&told.route, told.status) {
+                (Some(route), Some(_)) => {
+                    if rows.len() >= MAX_ROUTES && !rows.contains_key(route) {
+                        return Err(io::Error::other("more routes than an edge has; is it an access log?"));
+                    }
+                    let new = || Row { route: route.clone(), ..Row::default() };
+                    rows.entry(route.clone()).or_insert_with(new).count(&told);
                 }
-                let row = rows.entry(route.clone()).or_insert_with(|| Row { route, ..Row::default() });
-                // A limit is no word about who may: only a policy's shadow counts as a denial.
-                let denies = shadow_reason.is_some_and(|reasons| {
-                    reasons.split(',').any(|reason| !reason.starts_with("rate_limited"))
-                });
-                let decision = if denies { Some("deny") } else { decision.as_deref() };
-                row.count(status, upstream.is_some(), decision);
-            }
-            // A request that no route took: the edge's alone.
-            Ok(Line { route: None, .. }) => {}
-            Ok(Line { status: None, .. }) | Err(_) => unreadable += 1,
+                // A request that no route took: the edge's alone.
+                (None, _) => {}
+                (Some(_), None) => unreadable += 1,
+            },
+            Err(_) => unreadable += 1,
         }
     }
     let mut routes: Vec<Row> = rows.into_values().collect();
@@ -140,17 +129,21 @@ pub fn read(log: &Path, least: u64) -> io::Result<Report> {
 }
 
 impl Row {
-    fn count(&mut self, status: u16, reached: bool, decision: Option<&str>) {
+    fn count(&mut self, told: &Line) {
         self.requests += 1;
-        let refuses = matches!(status, 401 | 403);
-        match (decision, reached) {
-            (Some("deny" | "error"), false) => *self.edge_refuses.entry(status).or_default() += 1,
-            (Some("allow" | "deny"), true) if status >= 500 => self.no_verdict += 1,
-            (Some("allow"), true) if refuses => *self.backend_refuses.entry(status).or_default() += 1,
-            (Some("allow"), true) => self.both_allow += 1,
-            (Some("deny"), true) if refuses => self.both_refuse += 1,
-            (Some("deny"), true) => self.backend_allows += 1,
-            (Some(_) | None, _) => self.no_verdict += 1,
+        let by = |counts: &mut BTreeMap<String, u64>, what: String| *counts.entry(what).or_default() += 1;
+        match (told.edge_says(), told.upstream.is_some(), told.word()) {
+            (Some("deny" | "error"), false, _) => by(&mut self.edge_refuses, told.answer()),
+            // A lease is an allow that is used again: the backend sees each of its requests.
+            (Some("allow" | "lease"), true, Word::Consents) => self.both_allow += 1,
+            (Some("allow" | "lease"), true, Word::Refuses) => by(&mut self.backend_refuses, told.answer()),
+            (Some("deny"), true, Word::Consents) => self.backend_allows += 1,
+            (Some("deny"), true, Word::Refuses) => self.both_refuse += 1,
+            (edge, _, _) => {
+                self.no_verdict += 1;
+                let what = if edge.is_none() { "public".to_owned() } else { told.answer() };
+                by(&mut self.no_verdict_by, what);
+            }
         }
     }
 
@@ -173,12 +166,20 @@ impl Row {
     }
 }
 
+/// The verdict, and how much it does not speak about.
+fn shown_verdict(row: &Row) -> String {
+    match row.no_verdict {
+        0 => row.verdict.clone(),
+        none => format!("{} ({none} of {} had no verdict)", row.verdict, row.requests),
+    }
+}
+
 fn table(report: &Report) -> String {
-    let statuses = |counts: &BTreeMap<u16, u64>| {
+    let answers = |counts: &BTreeMap<String, u64>| {
         if counts.is_empty() {
             return "0".to_owned();
         }
-        counts.iter().map(|(status, count)| format!("{count}×{status}")).collect::<Vec<_>>().join(" ")
+        counts.iter().map(|(answer, count)| format!("{count}×{answer}")).collect::<Vec<_>>().join(" ")
     };
     let head = [
         "route",
@@ -197,12 +198,12 @@ fn table(report: &Report) -> String {
             row.route.clone(),
             row.requests.to_string(),
             row.both_allow.to_string(),
-            statuses(&row.backend_refuses),
+            answers(&row.backend_refuses),
             row.backend_allows.to_string(),
-            statuses(&row.edge_refuses),
-            row.no_verdict.to_string(),
+            answers(&row.edge_refuses),
+            answers(&row.no_verdict_by),
             row.agreement_percent.map_or_else(|| "-".to_owned(), |percent| format!("{percent:.2} %")),
-            row.verdict.clone(),
+            shown_verdict(row),
         ]
     }));
     let mut widths = [0; 9];

@@ -5,6 +5,7 @@
 //! * [`status`]: where routes go and how the backends do.
 //! * [`ramp`]: more and more of a route to a backend, and back when it is worse.
 //! * [`watch`]: a changed edge file takes effect, or nothing does.
+//! * [`access_log`]: what a line of the access log says about an answer.
 //! * [`admin`]: what running programs say of themselves.
 //! * [`keys`]: the keys that an edge signs with.
 //! * [`revoke`]: sessions that end before their tokens expire.
@@ -19,6 +20,7 @@
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod access_log;
 pub mod admin;
 pub mod agreement;
 pub mod apikey;

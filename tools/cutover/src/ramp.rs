@@ -3,12 +3,15 @@
 //! Each step is a `cutover set`: the share is written into the edge file and nowhere else, so the file says the truth
 //! whenever this program ends, however it ends. Whoever follows the file (`cutover run`, `cutover render --watch`)
 //! brings it into force; the step begins when Envoy has. The gates are looked at every [`LOOK`] from then on, over
-//! everything since the step began. One that fails sets the share to 0 at that look; one that has seen too little holds
-//! the next step back, and never moves anything by itself.
+//! everything since the step began. One that is bad at several looks sets the share to 0; one that has seen too little
+//! holds the next step back, and never moves anything by itself.
 
+mod estimate;
 pub mod gate;
+pub mod judge;
 mod log;
 mod sources;
+mod tally;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,7 +26,8 @@ use crate::home::Home;
 use crate::out;
 use crate::render;
 use crate::set::{self, SetError, Shares, set};
-use gate::{Earlier, Gate, Verdict};
+use gate::{Earlier, Gate, Rule};
+use judge::{Judge, Patience};
 use sources::Sources;
 
 /// Between two looks at the gates, at most.
@@ -51,10 +55,23 @@ pub struct Arguments {
     /// How long each step is watched at least, such as 60s, 10m or 1h.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub every: Duration,
-    /// What must hold: 5xx<0.1%, p95<+20% (than the others), p95<250ms, diff=0 (the shadow report), agreement (nobody
-    /// whom the edge lets pass is refused by the backend). Once for each.
+    /// What must hold: 5xx<0.1% (failures of gRPC included), p95<+20% (than the others), p95<250ms, diff=0 (the shadow
+    /// report), agreement (no caller whom the edge lets pass is refused by the backend). Once for each.
     #[arg(long = "gate", value_name = "GATE", required = true)]
     pub gates: Vec<Gate>,
+    /// Answers, comparisons or verdicts that each gate needs before it says anything.
+    // Of fewer than a hundred, five are above the 95th percentile at most, and one failure is more than a per cent.
+    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub least: u64,
+    /// A gate fails after so many bad looks among the last so many, one look a second.
+    // A pause of two seconds (a collection of garbage, a snapshot) is bad at two looks; a backend that is bad is back
+    // within three to five seconds.
+    #[arg(long, value_name = "BAD/LOOKS", default_value = "3/5")]
+    pub fails_after: Patience,
+    /// A 95th percentile that is above the others' by less than this, in milliseconds, is not worse, whatever its share.
+    // What a scheduler on a busy machine adds, and what no person notices.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 5, value_parser = clap::value_parser!(u16).range(0..=60_000))]
+    pub floor_ms: u16,
     /// The comparator's admin interface, for `diff`.
     #[arg(
         long,
@@ -63,7 +80,7 @@ pub struct Arguments {
         value_name = "ADDRESS:PORT"
     )]
     pub comparator_admin: std::net::SocketAddr,
-    /// Envoy's access log, which tells this route from others and is what `agreement` looks at. [default: HOME/logs/access.json]
+    /// Envoy's access log, which tells routes and clients apart. [default: HOME/logs/access.json]
     #[arg(long, value_name = "FILE")]
     pub access_log: Option<PathBuf>,
     #[command(flatten)]
@@ -138,32 +155,36 @@ fn step(arguments: &Arguments, percent: u8, earlier: &mut Earlier, environment: 
         Ok(sources) => sources,
         Err(why) => return End::Failed(why),
     };
+    let rule = Rule { least: arguments.least, floor_ms: f64::from(arguments.floor_ms) };
+    let mut judge = Judge::new(&arguments.gates, rule, arguments.fails_after);
+    let mut silent = 0;
     let from = Instant::now();
     loop {
         std::thread::sleep(LOOK.min(arguments.every));
-        let mut seen = match sources.look() {
-            Ok(seen) => seen,
-            Err(why) => return End::Failed(why),
-        };
-        earlier.complete(&mut seen);
-        let mut held = true;
-        let mut shown = Vec::new();
-        for gate in &arguments.gates {
-            match gate.judge(&seen) {
-                Verdict::Holds(said) => shown.push(format!("{gate}: {said}")),
-                Verdict::Undecided(said) => {
-                    held = false;
-                    shown.push(format!("{gate}: waits, {said}"));
-                }
-                Verdict::Fails(said) => return End::Failed(format!("{gate}: {said}")),
+        let (seen, answers) = match sources.look() {
+            Ok(seen) => {
+                silent = 0;
+                seen
             }
+            Err(why) => {
+                silent += 1;
+                if silent >= arguments.fails_after.bad {
+                    return End::Failed(why);
+                }
+                say(arguments, &format!("{percent} %, {why}"));
+                continue;
+            }
+        };
+        let look = judge.look(seen, answers, earlier);
+        if let Some(why) = look.failed {
+            return End::Failed(why);
         }
         let (past, every) = (from.elapsed(), arguments.every);
         say(
             arguments,
-            &format!("{percent} %, {} of {} s; {}", past.as_secs(), every.as_secs(), shown.join("; ")),
+            &format!("{percent} %, {} of {} s; {}", past.as_secs(), every.as_secs(), look.shown.join("; ")),
         );
-        if past >= every && held {
+        if past >= every && look.held {
             return End::Passed;
         }
     }

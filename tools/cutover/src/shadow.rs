@@ -4,23 +4,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::admin;
 use crate::exit::{DONE, FOUND, exit};
 use crate::out;
-
-/// It answers from memory.
-const WITHIN: Duration = Duration::from_secs(5);
-
-/// Twenty samples of eight differences for each of a hundred routes are less.
-const MAX_ANSWER_BYTES: u64 = 16 * 1024 * 1024;
 
 /// `cutover shadow`
 #[derive(Debug, Args)]
@@ -32,13 +25,18 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME")]
     pub route: Option<String>,
     /// Print the report as JSON.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "reset")]
     pub json: bool,
+    /// Begin to count anew, such as after a mend: all routes, or the one named with --route.
+    #[arg(long)]
+    pub reset: bool,
 }
 
 /// What is shown of a report.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Report {
+    /// When it was made, milliseconds since 1970.
+    pub now_ms: u64,
     /// Every route that had a copy, by name.
     pub routes: BTreeMap<String, Route>,
 }
@@ -49,13 +47,16 @@ pub struct Report {
 pub struct Route {
     pub reference: String,
     pub shadow: String,
+    pub since_ms: u64,
+    pub since: String,
     pub compared: u64,
     pub different: u64,
     pub by_kind: BTreeMap<String, u64>,
     pub dropped: u64,
     pub dropped_by: BTreeMap<String, u64>,
     pub noise: Vec<Noise>,
-    pub samples: Vec<Sample>,
+    pub samples: Vec<Group>,
+    pub samples_forgotten: u64,
 }
 
 /// Where the reference differs from itself.
@@ -66,14 +67,18 @@ pub struct Noise {
     pub place: String,
 }
 
-/// One request whose answers differ.
+/// Requests whose answers differ in the same way.
 #[derive(Clone, Debug, Deserialize)]
 #[expect(missing_docs, reason = "docs/shadow.md explains the keys")]
-pub struct Sample {
-    pub request_id: String,
+pub struct Group {
+    pub count: u64,
+    pub first_ms: u64,
+    pub at_ms: u64,
+    pub request_ids: Vec<String>,
     pub method: String,
     pub target: String,
     pub differences: Vec<Difference>,
+    pub more: usize,
 }
 
 /// One difference.
@@ -88,14 +93,19 @@ pub struct Difference {
 
 /// Asks and prints. Differences are what was asked for, not a failure: exit code 0.
 pub fn main(arguments: &Arguments) -> ExitCode {
-    let shown = report(arguments.address, arguments.route.as_deref()).and_then(|report| {
-        if arguments.json {
-            return Ok(format!("{report:#}\n"));
-        }
-        serde_json::from_value(report).map(|report| text(&report)).map_err(|error| {
-            format!("the report has another shape ({error}); is the comparator of another version?")
+    let route = arguments.route.as_deref();
+    let shown = if arguments.reset {
+        begin_anew(arguments.address, route)
+    } else {
+        report(arguments.address, route).and_then(|report| {
+            if arguments.json {
+                return Ok(format!("{report:#}\n"));
+            }
+            serde_json::from_value(report).map(|report| text(&report)).map_err(|error| {
+                format!("the report has another shape ({error}); is the comparator of another version?")
+            })
         })
-    });
+    };
     match shown {
         Ok(shown) => {
             out::text!("{shown}");
@@ -111,34 +121,57 @@ pub fn main(arguments: &Arguments) -> ExitCode {
 /// The report of the comparator at `address`; of one route when it is named.
 ///
 /// # Errors
-/// Nobody answers there, or it is no report.
+/// The comparator does not answer, or its answer is not a report.
 pub fn report(address: SocketAddr, route: Option<&str>) -> Result<Value, String> {
-    let plain = |name: &str| name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if let Some(name) = route.filter(|name| !plain(name)) {
-        return Err(format!("{name:?} is no name of a route"));
+    let (status, body) = admin::get(address, &path(route)?).map_err(|error| silent(address, &error))?;
+    if status != 200 {
+        return Err(format!("{address} answers {status}; is that the comparator's admin address?"));
     }
-    let path = route.map_or_else(|| "/report".to_owned(), |name| format!("/report?route={name}"));
-    let answer = get(address, &path).map_err(|error| {
-        format!(
-            "the comparator at {address} does not answer ({error}); it runs when a route has a `shadow`; name another \
-             with --address or COMPARATOR_ADMIN_ADDRESS"
-        )
-    })?;
-    let (head, body) = answer.split_once("\r\n\r\n").ok_or("the answer is not HTTP".to_owned())?;
-    if !head.starts_with("HTTP/1.1 200 ") {
-        return Err(format!("{address} answers {:?}", head.lines().next().unwrap_or_default()));
-    }
-    serde_json::from_str(body).map_err(|error| format!("the answer is not JSON ({error})"))
+    serde_json::from_str(&body).map_err(|error| format!("the answer is not JSON ({error})"))
 }
 
-fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, WITHIN)?;
-    stream.set_read_timeout(Some(WITHIN))?;
-    stream.set_write_timeout(Some(WITHIN))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.take(MAX_ANSWER_BYTES).read_to_string(&mut answer)?;
-    Ok(answer)
+/// Makes the comparator count anew; says which routes those are.
+fn begin_anew(address: SocketAddr, route: Option<&str>) -> Result<String, String> {
+    let (status, body) = admin::delete(address, &path(route)?).map_err(|error| silent(address, &error))?;
+    let told: Value = serde_json::from_str(&body).unwrap_or_default();
+    if let Some(problem) = told.get("problem").and_then(Value::as_str) {
+        return Err(problem.to_owned());
+    }
+    let Some(routes) = told.get("begun_anew").and_then(Value::as_array).filter(|_| status == 200) else {
+        return Err(format!("{address} answers {status}; is that the comparator's admin address?"));
+    };
+    let names: Vec<&str> = routes.iter().filter_map(Value::as_str).collect();
+    Ok(match names.as_slice() {
+        [] => "Nothing was counted yet.\n".to_owned(),
+        names => format!("Counting begins anew: {}\n", names.join(", ")),
+    })
+}
+
+fn path(route: Option<&str>) -> Result<String, String> {
+    let plain = |name: &str| name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    match route {
+        None => Ok("/report".to_owned()),
+        Some(name) if plain(name) => Ok(format!("/report?route={name}")),
+        Some(name) => Err(format!("{name:?} cannot be the name of a route")),
+    }
+}
+
+fn silent(address: SocketAddr, error: &std::io::Error) -> String {
+    format!(
+        "the comparator at {address} does not answer ({error}); it runs when a route has a `shadow`; name another \
+         with --address or COMPARATOR_ADMIN_ADDRESS"
+    )
+}
+
+/// How long before `now_ms` something was.
+fn ago(now_ms: u64, at_ms: u64) -> String {
+    let seconds = now_ms.saturating_sub(at_ms) / 1_000;
+    match seconds {
+        0..120 => format!("{seconds} s ago"),
+        120..7_200 => format!("{} min ago", seconds / 60),
+        7_200..172_800 => format!("{} h ago", seconds / 3_600),
+        172_800.. => format!("{} days ago", seconds / 86_400),
+    }
 }
 
 fn text(report: &Report) -> String {
@@ -151,6 +184,13 @@ fn text(report: &Report) -> String {
         let counts = |counts: &BTreeMap<String, u64>| {
             counts.iter().map(|(what, count)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
         };
+        let since = match route.since.as_str() {
+            "command" => ", anew on command",
+            "address" => ", anew with another address",
+            "version" => ", anew with another version",
+            _ => "",
+        };
+        let began = ago(report.now_ms, route.since_ms);
         // Writing to a String cannot fail.
         let _ = write!(
             text,
@@ -161,6 +201,7 @@ fn text(report: &Report) -> String {
             0 => writeln!(text, "none different"),
             different => writeln!(text, "{different} different: {}", counts(&route.by_kind)),
         };
+        let _ = writeln!(text, "  since {began}{since}");
         if route.dropped > 0 {
             let _ = writeln!(text, "  {} not compared: {}", route.dropped, counts(&route.dropped_by));
         }
@@ -169,9 +210,14 @@ fn text(report: &Report) -> String {
                 route.noise.iter().map(|noise| format!("{} {}", noise.kind, noise.place)).collect();
             let _ = writeln!(text, "  noise: {}", noise.join(", "));
         }
-        for sample in &route.samples {
-            let _ = writeln!(text, "  {} {}  ({})", sample.method, sample.target, sample.request_id);
-            for difference in &sample.differences {
+        for group in &route.samples {
+            let Group { count, first_ms, at_ms, method, target, request_ids, .. } = group;
+            let times = if *count == 1 { "once".to_owned() } else { format!("{count} times") };
+            let (first, last) = (ago(report.now_ms, *first_ms), ago(report.now_ms, *at_ms));
+            let when = if first == last { last } else { format!("{first} to {last}") };
+            let ids = request_ids.join(", ");
+            let _ = writeln!(text, "  {times}, {when}, such as {method} {target}  ({ids})");
+            for difference in &group.differences {
                 let side = |value: &Option<String>| {
                     value.as_ref().map_or("nothing".to_owned(), |v| format!("{v:?}"))
                 };
@@ -183,6 +229,12 @@ fn text(report: &Report) -> String {
                     difference.kind, difference.place
                 );
             }
+            if group.more > 0 {
+                let _ = writeln!(text, "    and {} more", group.more);
+            }
+        }
+        if route.samples_forgotten > 0 {
+            let _ = writeln!(text, "  {} others, of kinds that are shown", route.samples_forgotten);
         }
     }
     text

@@ -87,8 +87,12 @@ struct Look {
 
 impl Look {
     fn at(edge: &Edge) -> std::io::Result<Self> {
-        let stats = Stats::ask(edge.admin, "(^cluster.backend-.*upstream_(rq|cx)_|version_text)")?;
-        let backends = edge.backends.keys().map(|name| (name.clone(), Sample::of(&stats, name))).collect();
+        let stats = Stats::ask(edge.admin, "(^cluster.backend-.*upstream_(rq|cx)_|^cutover.grpc_answers|version_text)")?;
+        let backends = edge
+            .backends
+            .iter()
+            .map(|(name, backend)| (name.clone(), Sample::of(&stats, name, &backend.grpc_errors)))
+            .collect();
         let revision = stats.text("listener_manager.lds.version_text").unwrap_or_default().to_owned();
         Ok(Self { revision, backends })
     }
@@ -118,13 +122,14 @@ fn told(edge: &Edge, now: &Look, before: &Look, over: Duration) -> Value {
                 "requests": sample.requests,
                 "requests_per_second": rounded(since.rate(over)),
                 "errors": sample.errors,
+                "grpc_errors": sample.grpc_errors,
                 "error_percent": since.error_percent().map(rounded),
                 "no_connection": sample.no_connection,
                 "timeouts": sample.timeouts,
                 "active": sample.active,
-                "p50_ms": sample.p50_ms,
-                "p95_ms": sample.p95_ms,
-                "p99_ms": sample.p99_ms,
+                "p50_ms": sample.p50_ms.map(significant),
+                "p95_ms": sample.p95_ms.map(significant),
+                "p99_ms": sample.p99_ms.map(significant),
             });
             (name.as_str(), value)
         })
@@ -141,6 +146,15 @@ fn told(edge: &Edge, now: &Look, before: &Look, over: Duration) -> Value {
 
 fn rounded(number: f64) -> f64 {
     (number * 100.0).round() / 100.0
+}
+
+/// Times to three digits or hundredths: Envoy's own are interpolated, and further digits mean nothing.
+fn significant(ms: f64) -> f64 {
+    match ms {
+        ms if ms < 10.0 => rounded(ms),
+        ms if ms < 100.0 => (ms * 10.0).round() / 10.0,
+        ms => ms.round(),
+    }
 }
 
 fn text(told: &Value) -> String {
@@ -180,6 +194,8 @@ fn text(told: &Value) -> String {
         "requests",
         "requests_per_second",
         "error_percent",
+        "errors",
+        "grpc_errors",
         "no_connection",
         "timeouts",
         "active",
@@ -188,7 +204,7 @@ fn text(told: &Value) -> String {
         "p99_ms",
     ];
     let heads =
-        ["requests", "per s", "5xx %", "no conn.", "timeouts", "active", "p50 ms", "p95 ms", "p99 ms"];
+        ["requests", "per s", "failed %", "5xx", "gRPC err.", "no conn.", "timeouts", "active", "p50 ms", "p95 ms", "p99 ms"];
     lines.push_str(&format!("\n{:<20}", "backend"));
     lines.extend(heads.map(|head| format!(" {head:>9}")));
     for (name, backend) in told.get("backends").and_then(Value::as_object).into_iter().flatten() {

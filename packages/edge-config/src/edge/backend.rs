@@ -1,6 +1,6 @@
 //! A place that requests can go to, and how carefully it is treated.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -29,6 +29,10 @@ pub struct Backend {
     pub health: Option<Health>,
     /// Constant headers that this backend expects from its edge. Their names are reserved.
     pub request_headers: BTreeMap<String, String>,
+    /// Which of its gRPC answers are failures of the backend (`status`, `ramp`).
+    pub grpc_errors: GrpcErrors,
+    /// Where it sends a caller whom it does not know: a redirect there is a refusal (`agreement`).
+    pub sign_in: Vec<SignIn>,
 }
 
 /// One address of a backend.
@@ -107,3 +111,49 @@ pub struct Health {
     /// After so many good ones it is used again.
     pub healthy: u32,
 }
+
+/// The names of gRPC's statuses; the place in this list is the number.
+pub const GRPC_STATUSES: [&str; 17] = [
+    "ok",
+    "cancelled",
+    "unknown",
+    "invalid_argument",
+    "deadline_exceeded",
+    "not_found",
+    "already_exists",
+    "permission_denied",
+    "resource_exhausted",
+    "failed_precondition",
+    "aborted",
+    "out_of_range",
+    "unimplemented",
+    "internal",
+    "unavailable",
+    "data_loss",
+    "unauthenticated",
+];
+
+/// Which statuses of gRPC answers count as failures of a backend, by number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrpcErrors(pub BTreeSet<u8>);
+
+impl GrpcErrors {
+    /// Whether an answer with this status is a failure.
+    #[must_use]
+    pub fn contains(&self, status: u64) -> bool {
+        u8::try_from(status).is_ok_and(|status| self.0.contains(&status))
+    }
+}
+
+impl Default for GrpcErrors {
+    /// What says that the backend failed, and not that the request was wrong: unknown (2), deadline_exceeded (4),
+    /// resource_exhausted (8), internal (13), unavailable (14) and data_loss (15).
+    fn default() -> Self {
+        Self(BTreeSet::from([2, 4, 8, 13, 14, 15]))
+    }
+}
+
+/// The beginning of a `Location`: a path, on whatever host, or a whole `http://` or `https://` URL. It takes whole
+/// segments: `/login` takes `/login?next=/` and `/login/otp`, and not `/logins`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SignIn(pub String);

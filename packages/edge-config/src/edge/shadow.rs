@@ -16,6 +16,9 @@ pub struct Comparator {
     pub sample_percent: u32,
     /// What does not matter.
     pub ignore: Vec<Ignore>,
+    /// The header in which a backend says which version of it answers, lower case. A new version is a new backend: what was
+    /// counted before says nothing about it. It is not compared itself. Absent when backends do not say.
+    pub version_header: Option<String>,
 }
 
 impl Route {

@@ -36,11 +36,16 @@ pub(crate) fn read(context: Context<'_>, node: &Node) -> Option<Comparator> {
     let sample_percent = fields.optional("sample_percent").map_or(Some(SAMPLE_PERCENT), |n| {
         reader::number(context, n, "`sample_percent`", 1, 100).and_then(|percent| u32::try_from(percent).ok())
     });
+    let version_header = fields.optional("version_header").map(|n| header_name(context, n, "version_header"));
     let elements =
         fields.optional("ignore").map(|n| reader::list(context, n, "`ignore`")).unwrap_or_default();
     let ignore = elements.iter().filter_map(|element| ignored(context, element)).collect();
     fields.finish();
-    Some(Comparator { address: address?, admin: admin?, sample_percent: sample_percent?, ignore })
+    let version_header = match version_header {
+        None => None,
+        Some(name) => Some(name?),
+    };
+    Some(Comparator { address: address?, admin: admin?, sample_percent: sample_percent?, ignore, version_header })
 }
 
 fn loopback(context: Context<'_>, node: &Node, what: &str, why: &str) -> Option<SocketAddr> {
@@ -60,7 +65,7 @@ fn ignored(context: Context<'_>, node: &Node) -> Option<Ignore> {
     let kind = fields.optional("kind");
     fields.finish();
     let what = match (header, cookie, json, kind) {
-        (Some(n), None, None, None) => header_name(context, n).map(Ignored::Header),
+        (Some(n), None, None, None) => header_name(context, n, "header").map(Ignored::Header),
         (None, Some(n), None, None) => reader::cookie_name(context, n).map(Ignored::Cookie),
         (None, None, Some(n), None) => pointer(context, n).map(Ignored::Json),
         (None, None, None, Some(n)) => kind_of(context, n).map(Ignored::Kind),
@@ -81,14 +86,14 @@ fn ignored(context: Context<'_>, node: &Node) -> Option<Ignore> {
     }
 }
 
-fn header_name(context: Context<'_>, node: &Node) -> Option<String> {
-    let name = reader::text(context, node, "`header`")?;
+fn header_name(context: Context<'_>, node: &Node, field: &str) -> Option<String> {
+    let name = reader::text(context, node, &format!("`{field}`"))?;
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&b);
     if (1..=64).contains(&name.len()) && name.bytes().all(plain) {
         return Some(name.to_owned());
     }
     let mend = "write a header's name in lower case, such as x-powered-by";
-    context.faults.report(node.place, format!("`header` is {name:?}"), mend);
+    context.faults.report(node.place, format!("`{field}` is {name:?}"), mend);
     None
 }
 
@@ -123,6 +128,7 @@ pub(crate) fn unsaid(routes: &[Route]) -> Option<Comparator> {
         admin: SocketAddr::from(([127, 0, 0, 1], ADMIN_PORT)),
         sample_percent: SAMPLE_PERCENT,
         ignore: Vec::new(),
+        version_header: None,
     })
 }
 

@@ -6,6 +6,7 @@ use std::fmt::{Display, Write as _};
 use clock::UnixTime;
 use serde_json::{Value, json};
 
+use super::groups::Group;
 use super::{About, Books, Ledger, Route};
 
 /// How full the queue is.
@@ -35,6 +36,7 @@ pub fn report(ledger: &Ledger, about: &About, queue: Queue, only: Option<&str>, 
         "edge": about.edge,
         "revision": about.revision,
         "started_ms": about.started.millis(),
+        "now_ms": now.millis(),
         "queue": { "waiting": queue.waiting, "capacity": queue.capacity },
         "unroutable": unroutable,
         "routes": routes,
@@ -42,30 +44,34 @@ pub fn report(ledger: &Ledger, about: &About, queue: Queue, only: Option<&str>, 
 }
 
 fn one(route: &Route, now: UnixTime) -> Value {
-    let kinds: BTreeMap<_, _> = route.by_kind.iter().map(|(kind, count)| (kind.as_str(), count)).collect();
-    let dropped: BTreeMap<_, _> = route.dropped.iter().map(|(why, count)| (why.as_str(), count)).collect();
-    let notes: BTreeMap<_, _> = route.notes.iter().map(|(note, count)| (note.as_str(), count)).collect();
-    let noise: Vec<Value> = route
+    let Route { pair, since, began, counts, .. } = route;
+    let kinds: BTreeMap<_, _> = counts.by_kind.iter().map(|(kind, count)| (kind.as_str(), count)).collect();
+    let dropped: BTreeMap<_, _> = counts.dropped.iter().map(|(why, count)| (why.as_str(), count)).collect();
+    let notes: BTreeMap<_, _> = counts.notes.iter().map(|(note, count)| (note.as_str(), count)).collect();
+    let noise: Vec<Value> = counts
         .noise
         .noisy(now)
         .map(|(kind, place)| json!({ "kind": kind.as_str(), "place": place.shown, "seen": place.seen }))
         .collect();
-    let samples: Vec<_> = route.samples.iter().rev().map(|(sample, _)| sample).collect();
+    let samples: Vec<&Group> = counts.groups.newest_first().collect();
     json!({
-        "reference": route.reference,
-        "shadow": route.shadow,
-        "copies": route.copies,
-        "compared": route.compared,
-        "equal": route.compared.saturating_sub(route.different),
-        "different": route.different,
+        "reference": pair.reference,
+        "shadow": pair.shadow,
+        "since_ms": since.map(UnixTime::millis),
+        "since": began.as_str(),
+        "copies": counts.copies,
+        "compared": counts.compared,
+        "equal": counts.compared.saturating_sub(counts.different),
+        "different": counts.different,
         "by_kind": kinds,
-        "dropped": route.dropped.values().sum::<u64>(),
+        "dropped": counts.dropped.values().sum::<u64>(),
         "dropped_by": dropped,
-        "twice": route.twice,
-        "silent": { "noise": route.silent_noise, "ignored": route.silent_ignored },
+        "twice": counts.twice,
+        "silent": { "noise": counts.silent_noise, "ignored": counts.silent_ignored },
         "notes": notes,
         "noise": noise,
         "samples": samples,
+        "samples_forgotten": counts.groups.forgotten(),
     })
 }
 
@@ -84,12 +90,12 @@ pub fn metrics(ledger: &Ledger, queue: Queue) -> String {
     let of = |name: &str| format!("{{route=\"{name}\"}}");
     let and =
         |name: &str, label: &str, value: &dyn Display| format!("{{route=\"{name}\",{label}=\"{value}\"}}");
-    let compared: Vec<_> = books.routes.iter().map(|(name, route)| (of(name), route.compared)).collect();
+    let compared: Vec<_> = books.routes.iter().map(|(name, route)| (of(name), route.counts.compared)).collect();
     family("comparator_compared_total", "counter", "Requests whose two answers were compared.", &compared);
     let (mut different, mut dropped) = (Vec::new(), Vec::new());
     for (name, route) in &books.routes {
-        different.extend(route.by_kind.iter().map(|(kind, count)| (and(name, "kind", kind), *count)));
-        dropped.extend(route.dropped.iter().map(|(why, count)| (and(name, "reason", &why.as_str()), *count)));
+        different.extend(route.counts.by_kind.iter().map(|(kind, count)| (and(name, "kind", kind), *count)));
+        dropped.extend(route.counts.dropped.iter().map(|(why, count)| (and(name, "reason", &why.as_str()), *count)));
     }
     family("comparator_different_total", "counter", "Requests whose answers differ, by kind.", &different);
     family("comparator_dropped_total", "counter", "Copies that were not compared.", &dropped);

@@ -76,6 +76,13 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
         for header in after.request_headers.keys().filter(|h| !before.request_headers.contains_key(*h)) {
             noted.note(Standing::Same, format!("also told `{header}`"));
         }
+        // What is counted as a failure or a refusal decides how moves are judged, and never who passes.
+        if before.grpc_errors != after.grpc_errors {
+            noted.note(Standing::Same, "other gRPC statuses count as its failures");
+        }
+        if before.sign_in != after.sign_in {
+            noted.note(Standing::Same, "other redirects count as its refusals");
+        }
         tell(&format!("backend `{name}`"), noted);
     }
     tell("reserved headers", kept(&reserved_of(old, &old.reserved), &reserved_of(new, reserved)));

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::status::Sample;
+use super::estimate::{P95, number, surely_above};
+use super::tally::{View, Views};
 
 /// One condition.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Gate {
-    /// Fewer of the new backend's answers are 5xx than this, in percent.
+    /// Fewer of the new backend's answers are failures than this, in percent: 5xx, and the gRPC statuses that count as such.
     ErrorsBelow(f64),
     /// The new backend's 95th percentile is less than this much above the others', in percent.
     SlowerBelow(f64),
@@ -16,65 +17,56 @@ pub enum Gate {
     P95Below(f64),
     /// At most so many compared answers differ, in the comparator's report.
     DiffAtMost(u64),
-    /// Nobody whom the edge lets pass is refused by the backend.
+    /// No caller whom the edge lets pass is refused by the backend.
     Agreement,
+}
+
+/// How much must be seen before a gate says anything.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rule {
+    /// Answers, comparisons or verdicts that a gate needs.
+    pub least: u64,
+    /// A 95th percentile that is above the others' by less than this, in milliseconds, is not worse.
+    pub floor_ms: f64,
 }
 
 /// What was seen since the step began.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Seen {
+    /// Why the access log cannot be read; nothing when it can.
+    pub unreadable: Option<String>,
+    /// The new backend on this route.
+    pub new: Views,
+    /// The other backends of the route on it, those that answered at all.
+    pub old: Vec<Views>,
     /// The new backend, whatever route a request came by.
-    pub new: Sample,
-    /// The others of the route together, likewise; their p95 is the highest.
-    pub old: Sample,
-    /// Whether the new backend has everything, so that nobody else is asked any more.
+    pub everywhere: Views,
+    /// Answers of the new backend and failures among them by Envoy's counters.
+    pub counters: (u64, u64),
+    /// Whether the new backend has everything, so that the others are not asked any more.
     pub moved: bool,
-    /// The same by this route alone.
-    pub on_route: OnRoute,
     /// Compared answers and those that differ; absent when the report could not be read.
     pub shadow: Option<(u64, u64)>,
-    /// Requests of the route that the edge let pass, and how many of them a backend refused; absent when the log
-    /// could not be read.
-    pub agreement: Option<(u64, u64)>,
+    /// Requests of the route that the edge let pass and about which a backend said something, and how many of them it refused.
+    pub agreement: (u64, u64),
 }
 
-/// What is known of the route by itself. Many good answers of other routes hide few bad ones of this.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum OnRoute {
-    /// No other route goes to these backends: their counters are its own.
-    #[default]
-    Alone,
-    /// The access log tells it apart.
-    Told {
-        /// The new backend.
-        new: Sample,
-        /// The others together.
-        old: Sample,
-    },
-    /// Others go there too, and the access log cannot be read.
-    Unknown,
-}
-
-/// What the others took when they were last seen to answer, at this step or an earlier one.
+/// What the others took when they were last seen to answer enough, at this step or an earlier one.
 ///
 /// A step counts from its own beginning, and the others may answer nothing in it: because everything was moved, or because
 /// the new backend is so slow that it holds every client. Those are the steps at which a comparison matters most.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Earlier {
-    all: Option<f64>,
-    on_route: Option<f64>,
-}
+pub struct Earlier(Option<Views>);
 
 impl Earlier {
-    /// Remembers the others' times in `seen`, and puts in what is remembered where there are none.
-    pub fn complete(&mut self, seen: &mut Seen) {
-        let complete = |known: &mut Option<f64>, old: &mut Sample| {
-            *known = old.p95_ms.or(*known);
-            old.p95_ms = *known;
-        };
-        complete(&mut self.all, &mut seen.old);
-        if let OnRoute::Told { old, .. } = &mut seen.on_route {
-            complete(&mut self.on_route, old);
+    /// Remembers the slowest of the others in `seen`; when none has answered enough, what is remembered stands for them.
+    pub fn complete(&mut self, seen: &mut Seen, rule: &Rule) {
+        let p95 = |views: &Views| views.all.p95.filter(|p95| p95.count >= rule.least).map(|p95| p95.ms);
+        let enough = seen.old.iter().filter(|views| p95(views).is_some());
+        let slowest = enough.max_by(|a, b| p95(a).unwrap_or(0.0).total_cmp(&p95(b).unwrap_or(0.0)));
+        self.0 = slowest.copied().or(self.0);
+        if let Some(known) = self.0 {
+            seen.old = vec![known];
         }
     }
 }
@@ -86,82 +78,176 @@ pub enum Verdict {
     Holds(String),
     /// Too little was seen to say so. The next step waits for it.
     Undecided(String),
-    /// It does not hold: back.
+    /// It does not hold.
     Fails(String),
 }
 
-/// Times are whole milliseconds: two that differ by one may have been the same.
-const RESOLUTION_MS: f64 = 1.0;
+/// How many of `count` there are for the number that a gate needs.
+fn too_few(count: u64, rule: &Rule, what: &str) -> Option<Verdict> {
+    (count < rule.least).then(|| Verdict::Undecided(format!("{count} of {} {what}", rule.least)))
+}
 
 impl Seen {
-    /// Judges the backends as a whole and the route by itself: what fails in either fails, and what the route has not
-    /// shown is not shown.
-    fn everywhere(&self, judge: impl Fn(&Sample, &Sample) -> Verdict) -> Verdict {
-        let all = judge(&self.new, &self.old);
-        match (&self.on_route, all) {
-            (_, Verdict::Fails(said)) => Verdict::Fails(said),
-            (OnRoute::Alone, all) => all,
-            (OnRoute::Told { new, old }, _) => judge(new, old),
-            (OnRoute::Unknown, _) => Verdict::Fails(
-                "other routes go to the same backends, and the access log that tells them apart cannot be read"
-                    .to_owned(),
-            ),
-        }
+    /// Envoy's counters, as long as they are far ahead of the log, which Envoy writes every 10 s unless it is told
+    /// otherwise: a backend that is down must not have everything for so long.
+    fn alarm(&self, rule: &Rule) -> Option<String> {
+        let (answers, failures) = self.counters;
+        let ahead = number(answers) > 2.0 * self.everywhere.all.answers;
+        (ahead && answers >= rule.least && failures.saturating_mul(2) > answers).then(|| {
+            let percent = 100.0 * number(failures) / number(answers);
+            format!("{percent:.2} % of {answers} failed by Envoy's counters, and the access log is behind")
+        })
+    }
+}
+
+/// Judges the share of failures, as answers came and with each client bounded.
+fn errors(views: &Views, most: f64, rule: &Rule) -> Verdict {
+    let Views { all, bounded } = views;
+    let percent = |view: &View| 100.0 * view.failures / view.answers.max(1.0);
+    let said = |view: &View| format!("{:.2} % of {:.0} failed", percent(view), view.answers);
+    let bounded_said = || format!("{} with each client bounded", said(bounded));
+    if all.answers < number(rule.least) {
+        return Verdict::Undecided(format!("{:.0} of {} answers", all.answers, rule.least));
+    }
+    let fails = |view: &View| 100.0 * surely_above(view.failures, view.answers) >= most;
+    // Not enough to be sure, and too much to go on.
+    let doubtful = |view: &View| percent(view) >= most;
+    if fails(all) {
+        Verdict::Fails(said(all))
+    } else if fails(bounded) {
+        Verdict::Fails(bounded_said())
+    } else if doubtful(all) {
+        Verdict::Undecided(said(all))
+    } else if doubtful(bounded) {
+        Verdict::Undecided(bounded_said())
+    } else {
+        Verdict::Holds(said(all))
+    }
+}
+
+/// Judges a percentile: `limit_ms` of what it is compared with, at its least and at its most.
+fn times(new: &Views, rule: &Rule, limits: impl Fn(fn(&Views) -> &View) -> Option<(f64, f64, String)>) -> Verdict {
+    let count = new.all.p95.map_or(0, |p95| p95.count);
+    if let Some(few) = too_few(count, rule, "times") {
+        return few;
+    }
+    let judge = |view: fn(&Views) -> &View, how: &str| {
+        let P95 { ms, least_ms, .. } = view(new).p95?;
+        let (limit, sure_limit, others) = limits(view)?;
+        let said = format!("p95 {}{others}{how}", shown_ms(ms));
+        Some(if least_ms >= sure_limit {
+            Verdict::Fails(said)
+        } else if ms >= limit {
+            Verdict::Undecided(said)
+        } else {
+            Verdict::Holds(said)
+        })
+    };
+    match (judge(|views| &views.all, ""), judge(|views| &views.bounded, " with each client bounded")) {
+        (Some(Verdict::Fails(said)), _) | (_, Some(Verdict::Fails(said))) => Verdict::Fails(said),
+        (Some(Verdict::Undecided(said)), _) | (_, Some(Verdict::Undecided(said))) => Verdict::Undecided(said),
+        (Some(Verdict::Holds(said)), _) => Verdict::Holds(said),
+        (None, Some(Verdict::Holds(_)) | None) => Verdict::Undecided("no times yet".to_owned()),
+    }
+}
+
+/// Milliseconds with as many digits as mean something.
+pub(crate) fn shown_ms(ms: f64) -> String {
+    match ms {
+        ms if ms < 10.0 => format!("{ms:.2} ms"),
+        ms if ms < 100.0 => format!("{ms:.1} ms"),
+        ms => format!("{ms:.0} ms"),
     }
 }
 
 impl Gate {
     /// Judges what was seen.
     #[must_use]
-    pub fn judge(&self, seen: &Seen) -> Verdict {
+    pub fn judge(&self, seen: &Seen, rule: &Rule) -> Verdict {
+        if let (Some(why), true) = (&seen.unreadable, self.reads_log()) {
+            return Verdict::Fails(why.clone());
+        }
         match self {
-            Self::ErrorsBelow(most) => seen.everywhere(|new, _| match new.error_percent() {
-                None => Verdict::Undecided("no request yet".to_owned()),
-                Some(percent) => {
-                    let said = format!("{percent:.2} % of {} are 5xx", new.requests);
-                    if percent < *most { Verdict::Holds(said) } else { Verdict::Fails(said) }
+            Self::ErrorsBelow(most) => {
+                if let Some(said) = seen.alarm(rule) {
+                    return Verdict::Fails(said);
                 }
-            }),
-            Self::SlowerBelow(most) => seen.everywhere(|new, old| match (new.p95_ms, old.p95_ms) {
-                (Some(new), Some(old)) => {
-                    let said = format!("p95 {new:.1} ms, the others {old:.1} ms");
-                    let slower = new >= old * (1.0 + most / 100.0) && new - old > RESOLUTION_MS;
-                    if slower { Verdict::Fails(said) } else { Verdict::Holds(said) }
+                // Many good answers of other routes hide few bad ones of this, and other routes suffer from it, too.
+                match (errors(&seen.new, *most, rule), errors(&seen.everywhere, *most, rule)) {
+                    (Verdict::Fails(said), _) => Verdict::Fails(said),
+                    (_, Verdict::Fails(said)) => Verdict::Fails(format!("{said} on all routes")),
+                    (Verdict::Undecided(said), _) => Verdict::Undecided(said),
+                    (_, Verdict::Undecided(said)) => Verdict::Undecided(format!("{said} on all routes")),
+                    (Verdict::Holds(said), Verdict::Holds(_)) => Verdict::Holds(said),
                 }
-                // With everything moved at the first step there is nothing to compare with, and nothing to wait for.
-                (Some(new), None) if seen.moved => {
-                    Verdict::Holds(format!("p95 {new:.1} ms, and the others have none"))
-                }
-                // A slow backend can hold all of its clients, and then nobody asks the others.
-                (Some(new), None) => {
-                    Verdict::Undecided(format!("p95 {new:.1} ms, and the others have no times yet"))
-                }
-                (None, _) => Verdict::Undecided("no times yet".to_owned()),
-            }),
-            Self::P95Below(most) => seen.everywhere(|new, _| match new.p95_ms {
-                None => Verdict::Undecided("no times yet".to_owned()),
-                Some(new) => {
-                    let said = format!("p95 {new:.1} ms");
-                    if new < *most { Verdict::Holds(said) } else { Verdict::Fails(said) }
-                }
-            }),
+            }
+            Self::SlowerBelow(most) => {
+                let old = seen.old.iter().find(|views| views.all.p95.is_some_and(|p95| p95.count >= rule.least));
+                let Some(old) = old else {
+                    let count = seen.new.all.p95.map_or(0, |p95| p95.count);
+                    let others = seen.old.iter().filter_map(|views| views.all.p95).map(|p95| p95.count).max();
+                    return match (too_few(count, rule, "times"), seen.new.all.p95) {
+                        (None, Some(P95 { ms, .. })) if seen.moved => {
+                            // With everything moved at the first step there is nothing to compare with, and nothing to
+                            // wait for.
+                            Verdict::Holds(format!("p95 {}, and the others have none", shown_ms(ms)))
+                        }
+                        (Some(few), _) => few,
+                        // A slow backend can hold all of its clients, and then the others are not asked.
+                        (None, _) => Verdict::Undecided(format!(
+                            "{} of {} times of the others",
+                            others.unwrap_or(0),
+                            rule.least
+                        )),
+                    };
+                };
+                let above = |ms: f64| (ms * (1.0 + most / 100.0)).max(ms + rule.floor_ms);
+                times(&seen.new, rule, |view| {
+                    let old = view(old).p95?;
+                    let others = format!(", the others {}", shown_ms(old.ms));
+                    Some((above(old.ms), above(old.most_ms), others))
+                })
+            }
+            Self::P95Below(most) => times(&seen.new, rule, |_| Some((*most, *most, String::new()))),
             Self::DiffAtMost(most) => match seen.shadow {
-                None => Verdict::Fails("the comparator's report cannot be read".to_owned()),
+                None => Verdict::Fails("the comparator's report cannot be read, or does not have the route".to_owned()),
                 Some((compared, different)) => {
                     let said = format!("{different} of {compared} differ");
                     // At the last step no copies are compared any more; none compared is none that differs.
-                    if different <= *most { Verdict::Holds(said) } else { Verdict::Fails(said) }
+                    if different > *most {
+                        Verdict::Fails(said)
+                    } else if compared < rule.least && !seen.moved {
+                        Verdict::Undecided(format!("{said}, of {} to be compared", rule.least))
+                    } else {
+                        Verdict::Holds(said)
+                    }
                 }
             },
-            Self::Agreement => match seen.agreement {
-                None => Verdict::Fails("the access log cannot be read".to_owned()),
-                Some((0, 0)) => Verdict::Undecided("nobody was let pass yet".to_owned()),
-                Some((allowed, refused)) => {
-                    let said =
-                        format!("{refused} of {allowed} that the edge let pass were refused by the backend");
-                    if refused == 0 { Verdict::Holds(said) } else { Verdict::Fails(said) }
+            Self::Agreement => {
+                let (words, refused) = seen.agreement;
+                let said = format!("{refused} of {words} that the edge let pass were refused by the backend");
+                if refused > 0 {
+                    Verdict::Fails(said)
+                } else {
+                    too_few(words, rule, "requests with two verdicts").unwrap_or(Verdict::Holds(said))
                 }
-            },
+            }
+        }
+    }
+
+    /// Whether it looks at the access log.
+    const fn reads_log(&self) -> bool {
+        match self {
+            Self::ErrorsBelow(_) | Self::SlowerBelow(_) | Self::P95Below(_) | Self::Agreement => true,
+            Self::DiffAtMost(_) => false,
+        }
+    }
+
+    /// Whether it judges answers by how many there are of a kind. Two looks at the same answers are one.
+    pub(super) const fn needs_new_answers(&self) -> bool {
+        match self {
+            Self::ErrorsBelow(_) | Self::SlowerBelow(_) | Self::P95Below(_) => true,
+            Self::DiffAtMost(_) | Self::Agreement => false,
         }
     }
 }
@@ -206,121 +292,4 @@ impl FromStr for Gate {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn gates_are_read_as_they_are_written_and_nothing_else_is_one() {
-        for text in ["5xx<0.1%", "p95<+20%", "p95<250ms", "diff=0", "agreement"] {
-            assert_eq!(text.parse::<Gate>().unwrap().to_string(), text);
-        }
-        for text in [
-            "5xx<0.1", "5xx>1%", "5xx<-1%", "5xx<nan%", "p95<20%", "p95<+20", "p95<20", "diff<1", "diff=-1",
-            "", "agree",
-        ] {
-            assert!(text.parse::<Gate>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_read_fails_and_what_was_not_seen_waits() {
-        let nothing = Seen::default();
-        for (gate, fails) in [
-            ("5xx<1%", false),
-            ("p95<+20%", false),
-            ("p95<1ms", false),
-            ("diff=0", true),
-            ("agreement", true),
-        ] {
-            let verdict = gate.parse::<Gate>().unwrap().judge(&nothing);
-            assert_eq!(matches!(verdict, Verdict::Fails(_)), fails, "{gate}: {verdict:?}");
-            assert!(!matches!(verdict, Verdict::Holds(_)), "{gate}: {verdict:?}");
-        }
-        let one = Seen { shadow: Some((10, 1)), agreement: Some((10, 1)), ..Seen::default() };
-        for gate in [Gate::DiffAtMost(0), Gate::Agreement] {
-            assert!(matches!(gate.judge(&one), Verdict::Fails(_)));
-        }
-        assert!(matches!(Gate::DiffAtMost(1).judge(&one), Verdict::Holds(_)));
-    }
-
-    #[test]
-    fn other_routes_hide_nothing() {
-        let sample = |requests: u64, errors: u64, p95: f64| Sample {
-            requests,
-            errors,
-            p95_ms: Some(p95),
-            ..Sample::default()
-        };
-        let seen = |on_route: OnRoute| Seen {
-            new: sample(10_000, 1, 10.0),
-            old: sample(10_000, 0, 10.0),
-            on_route,
-            ..Seen::default()
-        };
-        let told = |errors, p95| OnRoute::Told { new: sample(100, errors, p95), old: sample(100, 0, 20.0) };
-        for (on_route, errors, times) in [
-            (OnRoute::Alone, true, true),
-            (OnRoute::Unknown, false, false),
-            (told(0, 21.0), true, true),
-            (told(1, 20.0), false, true),
-            (told(0, 25.0), true, false),
-        ] {
-            let seen = seen(on_route);
-            let holds = |gate: Gate| matches!(gate.judge(&seen), Verdict::Holds(_));
-            assert_eq!(
-                (holds(Gate::ErrorsBelow(0.1)), holds(Gate::SlowerBelow(20.0))),
-                (errors, times),
-                "{seen:?}"
-            );
-        }
-        let nothing = seen(OnRoute::Told { new: Sample::default(), old: Sample::default() });
-        assert!(matches!(Gate::ErrorsBelow(0.1).judge(&nothing), Verdict::Undecided(_)), "not by this route");
-    }
-
-    #[test]
-    fn a_backend_that_holds_every_client_is_compared_with_what_the_others_took_before() {
-        let sample = |p95_ms: Option<f64>| Sample { requests: 10, p95_ms, ..Sample::default() };
-        let at = |old: Option<f64>, moved: bool| Seen {
-            new: sample(Some(2_000.0)),
-            old: sample(old),
-            on_route: OnRoute::Told { new: sample(Some(2_000.0)), old: sample(old) },
-            moved,
-            ..Seen::default()
-        };
-        let judge = |seen: &Seen| Gate::SlowerBelow(500.0).judge(seen);
-        let mut earlier = Earlier::default();
-        let mut nothing = at(None, false);
-        earlier.complete(&mut nothing);
-        assert!(matches!(judge(&nothing), Verdict::Undecided(_)), "it waits for them, and does not go on");
-        assert!(
-            matches!(judge(&at(None, true)), Verdict::Holds(_)),
-            "there never was anybody to compare with"
-        );
-
-        earlier.complete(&mut at(Some(100.0), false));
-        for moved in [false, true] {
-            let mut seen = at(None, moved);
-            earlier.complete(&mut seen);
-            assert!(matches!(judge(&seen), Verdict::Fails(_)), "{seen:?}");
-        }
-        let mut newer = at(Some(1_900.0), false);
-        earlier.complete(&mut newer);
-        assert!(matches!(judge(&newer), Verdict::Holds(_)), "what is seen now counts");
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
-        #[test]
-        fn a_gate_that_fails_fails_for_everything_worse(requests in 1_u64..10_000, errors in 0_u64..10_000, more in 0_u64..10_000, most in 0.01_f64..100.0) {
-            let seen = |errors: u64| Seen { new: Sample { requests, errors: errors.min(requests), ..Sample::default() }, ..Seen::default() };
-            let gate = Gate::ErrorsBelow(most);
-            if matches!(gate.judge(&seen(errors)), Verdict::Fails(_)) {
-                prop_assert!(matches!(gate.judge(&seen(errors + more)), Verdict::Fails(_)));
-            }
-            prop_assert!(matches!(gate.judge(&seen(requests)), Verdict::Fails(_)), "nothing but errors never holds");
-        }
-    }
-}
+mod tests;

@@ -1,44 +1,68 @@
-//! What the access log says about one route, backend by backend.
+//! What the access log says about the answers of the new backend and of the others of the route.
 //!
-//! Envoy's counters are those of a backend, whatever route a request came by. Where other routes go to the new backend
-//! too, their many good answers would hide the few bad ones of the route that moves; the log tells them apart. It is
-//! read on from where the last look ended, so a long step costs no more than a short one.
+//! Envoy's counters are those of a backend, whatever route or client a request came by, and they take a gRPC answer for a
+//! success. The log tells all of that apart. It is read on from where the last look ended, so a long step costs no more
+//! than a short one.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
-use std::path::PathBuf;
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use edge_config::edge::GrpcErrors;
 
-use crate::status::Sample;
+use super::tally::{Tally, Times, Views};
+use crate::access_log::{Line, MAX_LINE_BYTES, Word};
 
 /// What the lines said so far.
 #[derive(Debug)]
 pub(super) struct Log {
     path: PathBuf,
     route: String,
+    new: String,
+    /// Which gRPC statuses are failures, by backend.
+    errors: BTreeMap<String, GrpcErrors>,
     /// How far it is read.
     offset: u64,
+    /// Whether the line that is read is longer than any of Envoy's: the rest of it is passed over.
+    overlong: bool,
+    /// On the route, by backend.
     backends: BTreeMap<String, Tally>,
-    allowed: u64,
+    /// The new backend on every route.
+    everywhere: Tally,
+    words: u64,
     refused: u64,
-}
-
-/// The answers of one backend on the route.
-#[derive(Debug, Default)]
-struct Tally {
-    requests: u64,
-    errors: u64,
-    /// How many took so many milliseconds.
-    times: BTreeMap<u64, u64>,
+    empty: Times,
 }
 
 impl Log {
     /// The log at `path`, from its present end on. One that is not there yet is read from its beginning.
-    pub(super) fn from_now(path: PathBuf, route: String) -> Self {
+    pub(super) fn from_now(
+        path: PathBuf,
+        route: String,
+        new: String,
+        errors: BTreeMap<String, GrpcErrors>,
+    ) -> Result<Self, String> {
         let offset = std::fs::metadata(&path).map_or(0, |data| data.len());
-        Self { path, route, offset, backends: BTreeMap::new(), allowed: 0, refused: 0 }
+        let empty = Times::new()?;
+        Ok(Self {
+            path,
+            route,
+            new,
+            errors,
+            offset,
+            overlong: false,
+            backends: BTreeMap::new(),
+            everywhere: Tally::new(&empty),
+            words: 0,
+            refused: 0,
+            empty,
+        })
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Reads what came since the last look.
@@ -53,68 +77,60 @@ impl Log {
         let mut line = Vec::new();
         loop {
             line.clear();
-            let read = input.read_until(b'\n', &mut line)?;
+            let read = (&mut input).take(MAX_LINE_BYTES).read_until(b'\n', &mut line)?;
+            let whole = line.ends_with(b"\n");
+            let read = u64::try_from(read).unwrap_or_default();
             // What has no end yet is still being written: the next look reads it whole.
-            if !line.ends_with(b"\n") {
+            if !whole && read < MAX_LINE_BYTES {
                 return Ok(());
             }
-            self.offset = self.offset.saturating_add(u64::try_from(read).unwrap_or_default());
-            if let Ok(told) = serde_json::from_slice::<Value>(&line) {
+            self.offset = self.offset.saturating_add(read);
+            let rest_of_overlong = std::mem::replace(&mut self.overlong, !whole);
+            if whole && !rest_of_overlong && let Ok(told) = serde_json::from_slice::<Line>(&line) {
                 self.take(&told);
             }
         }
     }
 
-    fn take(&mut self, told: &Value) {
-        let text = |name: &str| told.get(name).and_then(Value::as_str);
-        let number = |name: &str| told.get(name).and_then(Value::as_u64);
-        if text("route") != Some(self.route.as_str()) {
-            return;
-        }
-        let status = number("status").unwrap_or_default();
-        if let Some(backend) = text("cluster").and_then(|cluster| cluster.strip_prefix("backend-")) {
-            let tally = self.backends.entry(backend.to_owned()).or_default();
-            tally.requests += 1;
-            // 0 is a client that went away before there was an answer.
-            tally.errors += u64::from(status >= 500);
-            // No first byte came: the wait counts, until somebody gave up.
-            if let Some(ms) = number("upstream_ms").or_else(|| number("duration_ms")) {
-                *tally.times.entry(ms).or_default() += 1;
+    /// Counts a line.
+    pub(super) fn take(&mut self, line: &Line) {
+        let on_route = line.route.as_deref() == Some(self.route.as_str());
+        if let Some(backend) = line.backend() {
+            let standard = GrpcErrors::default();
+            let errors = self.errors.get(backend).unwrap_or(&standard);
+            if backend == self.new {
+                self.everywhere.add(line, errors);
+            }
+            if on_route {
+                let empty = &self.empty;
+                self.backends.entry(backend.to_owned()).or_insert_with(|| Tally::new(empty)).add(line, errors);
             }
         }
-        let let_pass = matches!(text("decision"), Some("allow" | "lease"));
-        if let_pass && text("upstream").is_some() {
-            self.allowed += 1;
-            self.refused += u64::from(matches!(status, 401 | 403));
+        if on_route && matches!(line.edge_says(), Some("allow" | "lease")) {
+            let word = line.word();
+            self.words += u64::from(word != Word::Silent);
+            self.refused += u64::from(word == Word::Refuses);
         }
     }
 
-    /// What the log says of `backend` on the route.
-    pub(super) fn of(&self, backend: &str) -> Sample {
-        self.backends.get(backend).map_or_else(Sample::default, |tally| Sample {
-            requests: tally.requests,
-            errors: tally.errors,
-            p95_ms: tally.p95(),
-            ..Sample::default()
-        })
+    /// What `backend` did on the route.
+    pub(super) fn of(&self, backend: &str, least: u64) -> Option<Views> {
+        self.backends.get(backend).map(|tally| tally.views(least))
     }
 
-    /// How many requests the edge let pass, and how many of them a backend refused.
+    /// What the new backend did on every route.
+    pub(super) fn everywhere(&self, least: u64) -> Views {
+        self.everywhere.views(least)
+    }
+
+    /// How many answers of the new backend there are on the route.
+    pub(super) fn answers(&self) -> u64 {
+        self.backends.get(&self.new).map_or(0, Tally::answers)
+    }
+
+    /// About how many requests that the edge let pass a backend said something, and how many of them it refused.
     pub(super) const fn agreement(&self) -> (u64, u64) {
-        (self.allowed, self.refused)
-    }
-}
-
-impl Tally {
-    /// 95 of 100 took no longer.
-    fn p95(&self) -> Option<f64> {
-        let all: u64 = self.times.values().sum();
-        let mut within = 0;
-        let quantile = self.times.iter().find(|(_, count)| {
-            within += **count;
-            within * 100 >= all * 95
-        });
-        quantile.and_then(|(ms, _)| u32::try_from(*ms).ok()).map(f64::from)
+        (self.words, self.refused)
     }
 }
 
@@ -130,12 +146,16 @@ mod tests {
         )
     }
 
+    fn log(path: PathBuf) -> Log {
+        Log::from_now(path, "books".to_owned(), "users".to_owned(), BTreeMap::new()).unwrap()
+    }
+
     #[test]
     fn only_the_route_counts_each_backend_by_itself_and_no_line_twice() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("access.json");
         std::fs::write(&path, line("books", "backend-users", 500, 1)).unwrap();
-        let mut log = Log::from_now(path.clone(), "books".to_owned());
+        let mut log = log(path.clone());
         let mut file = File::options().append(true).open(&path).unwrap();
         let write = |file: &mut File, text: &str| file.write_all(text.as_bytes()).unwrap();
         for ms in 1..=100 {
@@ -147,22 +167,30 @@ mod tests {
         let (half, rest) = last.split_at(20);
         write(&mut file, half);
         log.read_on().unwrap();
-        assert_eq!(
-            (log.of("users").requests, log.of("users").errors),
-            (100, 1),
-            "what was before is not theirs"
-        );
-        assert_eq!(log.of("users").p95_ms, Some(95.0));
-        assert_eq!((log.of("legacy").requests, log.agreement()), (1, (101, 1)), "half a line waits");
+        let all = |log: &Log, backend: &str| {
+            log.of(backend, 1_000).map_or((0.0, 0.0), |views| (views.all.answers, views.all.failures))
+        };
+        assert_eq!(all(&log, "users"), (100.0, 1.0), "what was before is not theirs");
+        let p95 = log.of("users", 1_000).unwrap().all.p95.unwrap();
+        assert!((p95.ms - 95.0).abs() < 0.1, "{p95:?}");
+        assert_eq!((all(&log, "legacy").0, log.agreement()), (1.0, (100, 1)), "half a line waits");
+        let everywhere = log.everywhere(1_000).all;
+        assert_eq!((everywhere.answers, everywhere.failures), (101.0, 2.0));
         write(&mut file, rest);
         log.read_on().unwrap();
         log.read_on().unwrap();
-        assert_eq!((log.of("legacy").requests, log.of("users").requests), (2, 100));
-        assert_eq!(log.of("auth"), Sample::default());
+        assert_eq!((all(&log, "legacy").0, log.answers()), (2.0, 100));
+        assert_eq!(log.of("auth", 1_000), None);
+        // A line that Envoy never writes is passed over, and what comes after it is not.
+        write(&mut file, &"x".repeat(600_000));
+        write(&mut file, "\n");
+        write(&mut file, &line("books", "backend-users", 200, 1));
+        log.read_on().unwrap();
+        assert_eq!(log.answers(), 101);
         // Turned over.
         std::fs::write(&path, line("books", "backend-users", 200, 1)).unwrap();
         log.read_on().unwrap();
-        assert_eq!(log.of("users").requests, 101);
+        assert_eq!(log.answers(), 102);
         std::fs::remove_file(&path).unwrap();
         assert!(log.read_on().is_err());
     }

@@ -1,14 +1,15 @@
 //! Where the gates get what they judge.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use edge_config::Environment;
-use edge_config::edge::WHOLE;
+use edge_config::edge::{GrpcErrors, WHOLE};
 use serde_json::Value;
 
-use super::gate::{Gate, OnRoute, Seen};
+use super::gate::{Gate, Seen};
 use super::log::Log;
 use super::{Arguments, IN_FORCE_WITHIN};
 use crate::admin::{self, envoy::Stats};
@@ -22,15 +23,35 @@ pub(super) struct Sources {
     new: String,
     others: Vec<String>,
     before: Stats,
-    comparator: Option<(SocketAddr, Option<(u64, u64)>)>,
+    comparator: Option<(SocketAddr, Option<Compared>)>,
     log: Log,
-    /// Whether other routes go to the same backends, whose counters then say too little about this one.
-    shared: bool,
+    /// Which gRPC statuses are failures of the new backend.
+    errors: GrpcErrors,
+    least: u64,
     /// Whether the new backend has everything.
     moved: bool,
 }
 
-const FILTER: &str = "(^cluster.backend-.*upstream_(rq|cx)_|version_text)";
+const FILTER: &str = "(^cluster.backend-.*upstream_(rq|cx)_|^cutover.grpc_answers|version_text)";
+
+/// What the comparator counted for a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Compared {
+    /// When it began to count.
+    since_ms: u64,
+    compared: u64,
+    different: u64,
+}
+
+impl Compared {
+    /// What came after `before`. A report that began anew counts from nothing.
+    fn since(self, before: Self) -> (u64, u64) {
+        if self.since_ms != before.since_ms || self.compared < before.compared {
+            return (self.compared, self.different);
+        }
+        (self.compared - before.compared, self.different.saturating_sub(before.different))
+    }
+}
 
 impl Sources {
     /// Waits until Envoy has the file as it is now, with `percent` for the new backend, and remembers every counter.
@@ -63,61 +84,74 @@ impl Sources {
         let route = edge.routes.iter().find(|route| route.name == arguments.route);
         let others = route.into_iter().flat_map(|route| route.destination.backends());
         let others: Vec<String> = others.filter(|name| *name != arguments.to).map(str::to_owned).collect();
-        let ours = |backend: &str| backend == arguments.to || others.iter().any(|other| other == backend);
-        let elsewhere = edge.routes.iter().filter(|route| route.name != arguments.route);
-        let shared = elsewhere.flat_map(|route| route.destination.backends()).any(ours);
+        let errors: BTreeMap<String, GrpcErrors> =
+            edge.backends.iter().map(|(name, backend)| (name.clone(), backend.grpc_errors.clone())).collect();
         let asked = |gate: fn(&Gate) -> bool| arguments.gates.iter().any(gate);
         let comparator = asked(|gate| matches!(gate, Gate::DiffAtMost(_)))
             .then(|| (arguments.comparator_admin, report(arguments.comparator_admin, &arguments.route)));
         Ok(Self {
             envoy: edge.admin,
-            log: Log::from_now(log, arguments.route.clone()),
+            errors: errors.get(&arguments.to).cloned().unwrap_or_default(),
+            least: arguments.least,
+            log: Log::from_now(log, arguments.route.clone(), arguments.to.clone(), errors)?,
             route: arguments.route.clone(),
             new: arguments.to.clone(),
             others,
             before,
             comparator,
-            shared,
             moved: percent == WHOLE,
         })
     }
 
-    /// What happened since.
-    pub(super) fn look(&mut self) -> Result<Seen, String> {
-        let now = Stats::ask(self.envoy, FILTER).map_err(|e| format!("Envoy does not answer ({e})"))?;
-        let since = |backend: &str| Sample::of(&now, backend).since(&Sample::of(&self.before, backend));
-        let together = |of: &dyn Fn(&str) -> Sample| {
-            self.others.iter().map(|other| of(other)).fold(Sample::default(), |all, one| Sample {
-                requests: all.requests + one.requests,
-                errors: all.errors + one.errors,
-                p95_ms: all.p95_ms.into_iter().chain(one.p95_ms).reduce(f64::max),
-                ..all
-            })
-        };
-        let (new, old) = (since(&self.new), together(&since));
-        let told = self.log.read_on().is_ok();
-        let on_route = match (told, self.shared) {
-            (true, _) => {
-                OnRoute::Told { new: self.log.of(&self.new), old: together(&|name| self.log.of(name)) }
-            }
-            (false, true) => OnRoute::Unknown,
-            (false, false) => OnRoute::Alone,
-        };
-        let shadow = self.comparator.as_ref().and_then(|(address, before)| {
-            let ((compared, different), now) = ((*before)?, report(*address, &self.route)?);
-            // A comparator that began anew counts from nothing.
-            let grown = |now: u64, then: u64| if now < then { now } else { now - then };
-            Some((grown(now.0, compared), grown(now.1, different)))
+    /// What happened since, and how many answers of the new backend that is: by the log on the route, and by Envoy's
+    /// counters.
+    pub(super) fn look(&mut self) -> Result<(Seen, (u64, u64)), String> {
+        let now = Stats::ask(self.envoy, FILTER)
+            .map_err(|e| format!("Envoy at {} does not answer ({e}); is the edge running?", self.envoy))?;
+        let of = |stats: &Stats| Sample::of(stats, &self.new, &self.errors);
+        let counted = of(&now).since(&of(&self.before));
+        let unreadable = self.log.read_on().err().map(|error| {
+            format!("the access log {} cannot be read ({error}); name it with --access-log", self.log.path().display())
         });
-        let agreement = told.then(|| self.log.agreement());
-        Ok(Seen { new, old, moved: self.moved, on_route, shadow, agreement })
+        let shadow = self.comparator.as_ref().and_then(|(address, before)| {
+            Some(report(*address, &self.route)?.since((*before)?))
+        });
+        let seen = Seen {
+            unreadable,
+            new: self.log.of(&self.new, self.least).unwrap_or_default(),
+            old: self.others.iter().filter_map(|other| self.log.of(other, self.least)).collect(),
+            everywhere: self.log.everywhere(self.least),
+            counters: (counted.requests, counted.failures()),
+            moved: self.moved,
+            shadow,
+            agreement: self.log.agreement(),
+        };
+        Ok((seen, (self.log.answers(), counted.requests)))
     }
 }
 
-/// Compared and different answers of a route, from the comparator.
-fn report(address: SocketAddr, route: &str) -> Option<(u64, u64)> {
+/// What the comparator says of a route.
+fn report(address: SocketAddr, route: &str) -> Option<Compared> {
     let (status, body) = admin::get(address, &format!("/report?route={route}")).ok()?;
     let told: Value = serde_json::from_str(&body).ok().filter(|_| status == 200)?;
     let of = told.get("routes")?.get(route)?;
-    Some((of.get("compared")?.as_u64()?, of.get("different")?.as_u64()?))
+    let number = |name: &str| of.get(name)?.as_u64();
+    Some(Compared {
+        since_ms: number("since_ms").unwrap_or_default(),
+        compared: number("compared")?,
+        different: number("different")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Compared;
+
+    #[test]
+    fn a_report_that_began_anew_counts_from_nothing() {
+        let told = |since_ms, compared, different| Compared { since_ms, compared, different };
+        assert_eq!(told(1, 50, 3).since(told(1, 20, 2)), (30, 1));
+        assert_eq!(told(2, 50, 3).since(told(1, 20, 2)), (50, 3));
+        assert_eq!(told(1, 5, 0).since(told(1, 20, 2)), (5, 0));
+    }
 }

@@ -1,20 +1,34 @@
-//! One JSON object for each request.
+//! One JSON object for each request, and counters of gRPC statuses.
 
+use edge_config::Edge;
+use edge_config::edge::SignIn;
 use serde_json::{Value, json};
 
+use super::cluster::cluster_name;
 use super::template::{self, fill};
 use super::{Form, Paths, TemplateError};
 
 /// What the authorizer tells of a decision and the guard tells of a lease, under the same name.
 const DECIDED: [&str; 5] = ["decision", "reason", "subject", "session", "tenant"];
 
-/// The log of a listener. Only where there are leases are several places looked at for the same thing: it costs each
+/// The logs of a listener. Only where there are leases are several places looked at for the same thing: it costs each
 /// request that was checked some microseconds.
-pub(super) fn render(listener: &str, paths: &Paths, leases: bool) -> Result<Value, TemplateError> {
+pub(super) fn render(
+    edge: &Edge,
+    listener: &str,
+    paths: &Paths,
+    leases: bool,
+) -> Result<Value, TemplateError> {
     const NAME: &str = "access-log.yaml";
     let mut config = template::access_log()?;
     fill(&mut config, NAME, "/path", json!(paths.access_log))?;
     fill(&mut config, NAME, "/log_format/json_format/listener", json!(listener))?;
+    if let Some(expression) = sign_in(edge) {
+        let format = config.pointer_mut("/log_format/json_format").and_then(Value::as_object_mut);
+        if let Some(format) = format {
+            format.insert("sign_in".to_owned(), json!(format!("%CEL({expression})%")));
+        }
+    }
     if leases {
         let early = paths.form() == Form::Native;
         for key in DECIDED.into_iter().chain(["lease_of"]) {
@@ -35,5 +49,74 @@ pub(super) fn render(listener: &str, paths: &Paths, leases: bool) -> Result<Valu
             fill(&mut config, NAME, &pointer, json!(format!("%COALESCE({first})%")))?;
         }
     }
-    Ok(json!([{ "name": "envoy.access_loggers.file", "typed_config": config }]))
+    Ok(json!([{ "name": "envoy.access_loggers.file", "typed_config": config }, grpc_counters()]))
+}
+
+/// Counts gRPC answers by backend and status: Envoy's own counters take each for a success, because it is a 200.
+fn grpc_counters() -> Value {
+    let tag = |name: &str, value: &str| json!({ "name": name, "value_format": value });
+    json!({
+        "name": "envoy.access_loggers.stats",
+        // Others pay for this look at one header, and for nothing else.
+        "filter": { "header_filter": { "header": {
+            "name": "content-type", "string_match": { "prefix": "application/grpc" },
+        } } },
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.stats.v3.Config",
+            "stat_prefix": "cutover",
+            "counters": [{
+                "stat": { "name": "grpc_answers", "tags": [
+                    tag("backend", "%UPSTREAM_CLUSTER_RAW%"),
+                    tag("grpc_status", "%GRPC_STATUS_NUMBER%"),
+                    // Which of them are Envoy's own, and which the client did not wait for.
+                    tag("flags", "%RESPONSE_FLAGS%"),
+                ] },
+                "value_fixed": 1,
+            }],
+        },
+    })
+}
+
+/// A CEL expression that is true for a redirect to a sign-in page of the backend that answered; nothing when no backend
+/// has one.
+fn sign_in(edge: &Edge) -> Option<String> {
+    let backends = edge.backends.iter().filter(|(_, backend)| !backend.sign_in.is_empty());
+    let each: Vec<String> = backends
+        .map(|(name, backend)| {
+            let pages: Vec<String> = backend.sign_in.iter().map(pattern).collect();
+            format!(
+                "(xds.cluster_name == '{}' && response.headers['location'].matches(r'^(?:{})$'))",
+                cluster_name(name),
+                pages.join("|")
+            )
+        })
+        .collect();
+    (!each.is_empty()).then(|| each.join(" || "))
+}
+
+/// An expression of RE2 for the targets that `page` takes.
+fn pattern(page: &SignIn) -> String {
+    const REST: &str = "(?:[/?#;].*)?";
+    let escaped = |text: &str| {
+        let special = |c: char| !(c.is_ascii_alphanumeric() || "/-_~:@!&,;=".contains(c));
+        text.chars().map(|c| if special(c) { format!("[{c}]") } else { c.to_string() }).collect::<String>()
+    };
+    // The slash at the end says nothing more than the segment before it does.
+    let text = page.0.trim_end_matches('/');
+    match text.strip_prefix('/') {
+        // On whatever host; a relative target is as good.
+        Some(path) => format!("(?:(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#]*/|/|[.]/)?{}{REST}", escaped(path)),
+        None => format!("{}{REST}", escaped(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_a_meaning_in_a_pattern_stands_for_itself() {
+        let page = SignIn("https://id.example.com/a+b(c)$[d]*/".to_owned());
+        assert_eq!(pattern(&page), "https://id[.]example[.]com/a[+]b[(]c[)][$][[]d[]][*](?:[/?#;].*)?");
+    }
 }

@@ -28,7 +28,7 @@ pub(super) fn render(
     fill(&mut manager, NAME, "/local_reply_config", authorizer_is_gone())?;
     let rules = guard::config(edge, name, listener);
     let leased = rules.leases.is_some();
-    fill(&mut manager, NAME, "/access_log", access_log::render(name, paths, leased)?)?;
+    fill(&mut manager, NAME, "/access_log", access_log::render(edge, name, paths, leased)?)?;
     if leased && paths.form() == Form::Native {
         insert(&mut manager, "early_header_mutation_extensions", json!([early(edge, name, paths)?]));
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use edge_config::edge::GrpcErrors;
+
 use crate::admin::envoy::Stats;
 
 /// What Envoy has counted for a backend; times are those of its last five seconds.
@@ -11,6 +13,8 @@ pub struct Sample {
     pub requests: u64,
     /// Of these with 5xx, those included that Envoy answered because the backend did not.
     pub errors: u64,
+    /// gRPC answers whose status is a failure, under the HTTP status 200.
+    pub grpc_errors: u64,
     /// Connections that could not be made.
     pub no_connection: u64,
     /// Requests that nobody answered in time.
@@ -26,9 +30,9 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// The counters of `backend`.
+    /// The counters of `backend`, whose failures have one of the gRPC statuses `failures`.
     #[must_use]
-    pub fn of(stats: &Stats, backend: &str) -> Self {
+    pub fn of(stats: &Stats, backend: &str, failures: &GrpcErrors) -> Self {
         let name = |what: &str| format!("cluster.backend-{backend}.{what}");
         let count = |what: &str| stats.count(&name(what));
         let times = name("upstream_rq_time");
@@ -36,6 +40,7 @@ impl Sample {
         Self {
             requests: count("upstream_rq_completed"),
             errors: count("upstream_rq_5xx"),
+            grpc_errors: grpc_errors(stats, backend, failures),
             no_connection: count("upstream_cx_connect_fail"),
             timeouts: count("upstream_rq_timeout") + count("upstream_rq_per_try_timeout"),
             active: count("upstream_rq_active"),
@@ -53,6 +58,7 @@ impl Sample {
         Self {
             requests: grown(self.requests, earlier.requests),
             errors: grown(self.errors, earlier.errors),
+            grpc_errors: grown(self.grpc_errors, earlier.grpc_errors),
             no_connection: grown(self.no_connection, earlier.no_connection),
             timeouts: grown(self.timeouts, earlier.timeouts),
             ..self.clone()
@@ -65,11 +71,32 @@ impl Sample {
         number(self.requests) / over.as_secs_f64().max(0.001)
     }
 
-    /// 5xx of a hundred; nothing when nobody asked.
+    /// Answers that are failures of either kind.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.errors.saturating_add(self.grpc_errors).min(self.requests)
+    }
+
+    /// Failures of a hundred; nothing when there was no request.
     #[must_use]
     pub fn error_percent(&self) -> Option<f64> {
-        (self.requests > 0).then(|| 100.0 * number(self.errors) / number(self.requests))
+        (self.requests > 0).then(|| 100.0 * number(self.failures()) / number(self.requests))
     }
+}
+
+/// Envoy's flags for answers to gRPC that are its own and that it counts as 5xx already, or for which the client did not
+/// wait.
+const COUNTED_OTHERWISE: [&str; 11] =
+    ["UH", "UF", "UO", "UT", "URX", "NR", "NC", "LR", "DC", "DR", "DPE"];
+
+fn grpc_errors(stats: &Stats, backend: &str, failures: &GrpcErrors) -> u64 {
+    let prefix = format!("cutover.grpc_answers.backend.backend-{backend}.grpc_status.");
+    let counted = |name: &str| {
+        let (status, flags) = name.strip_prefix(&prefix)?.split_once(".flags.")?;
+        let told = failures.contains(status.parse().ok()?);
+        (told && !flags.split(',').any(|flag| COUNTED_OTHERWISE.contains(&flag))).then_some(())
+    };
+    stats.iter().filter(|(name, _)| counted(name).is_some()).map(|(name, _)| stats.count(name)).sum()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share needs no 53 bits")]
@@ -91,15 +118,20 @@ mod tests {
     #[test]
     fn counters_and_the_last_interval_are_read() {
         let stats = Stats::parse(
-            "cluster.backend-users.upstream_rq_completed: 40\ncluster.backend-users.upstream_rq_5xx: 2\n\
+            "cutover.grpc_answers.backend.backend-users.grpc_status.13.flags.-: 3\n\
+             cutover.grpc_answers.backend.backend-users.grpc_status.5.flags.-: 7\n\
+             cutover.grpc_answers.backend.backend-users.grpc_status.14.flags.UF,URX: 9\n\
+             cutover.grpc_answers.backend.backend-users.grpc_status.2.flags.DR: 9\n\
+             cluster.backend-users.upstream_rq_completed: 40\ncluster.backend-users.upstream_rq_5xx: 2\n\
              cluster.backend-users.upstream_rq_time: P0(1,1) P50(2.5,3) P95(12.5,14) P99(nan,20) P100(30,30)\n",
         );
-        let sample = Sample::of(&stats, "users");
-        assert_eq!((sample.requests, sample.errors), (40, 2));
+        let failures = GrpcErrors::default();
+        let sample = Sample::of(&stats, "users", &failures);
+        assert_eq!((sample.requests, sample.errors, sample.grpc_errors), (40, 2, 3));
         assert_eq!((sample.p50_ms, sample.p95_ms, sample.p99_ms), (Some(2.5), Some(12.5), None));
-        assert_eq!(Sample::of(&stats, "legacy"), Sample::default());
+        assert_eq!(Sample::of(&stats, "legacy", &failures), Sample::default());
         let earlier = Sample { requests: 20, errors: 1, ..Sample::default() };
-        assert_eq!(sample.since(&earlier).error_percent(), Some(5.0));
+        assert_eq!(sample.since(&earlier).error_percent(), Some(20.0));
         let before_a_restart = Sample { requests: 1000, errors: 9, ..Sample::default() };
         assert_eq!(sample.since(&before_a_restart).errors, 2);
         assert_eq!(Sample::default().error_percent(), None);

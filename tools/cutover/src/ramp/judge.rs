@@ -1,0 +1,100 @@
+//! Look after look at the gates of one step, until one fails. No I/O.
+//!
+//! One bad look decides nothing: a backend stands still for a second when it collects garbage, writes a snapshot or is
+//! deployed, and so does the machine that Envoy runs on.
+
+use std::collections::VecDeque;
+
+use super::gate::{Earlier, Gate, Rule, Seen, Verdict};
+
+/// After how many bad looks a gate fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// So many bad looks …
+    pub bad: usize,
+    /// … among the last so many.
+    pub of: usize,
+}
+
+impl std::str::FromStr for Patience {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        /// Looks are seconds: a bad backend is not watched for longer than a minute.
+        const MOST: usize = 60;
+        let numbers = text.split_once('/').and_then(|(bad, of)| Some((bad.parse().ok()?, of.parse().ok()?)));
+        match numbers {
+            Some((bad, of)) if 1 <= bad && bad <= of && of <= MOST => Ok(Self { bad, of }),
+            _ => Err(format!("`{text}` is not a number of bad looks: write 3/5 for three of the last five; at most {MOST}")),
+        }
+    }
+}
+
+/// What one look at all gates said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// What each gate said.
+    pub shown: Vec<String>,
+    /// Whether all of them hold.
+    pub held: bool,
+    /// The gate that has failed, and why.
+    pub failed: Option<String>,
+}
+
+/// Judges one step.
+#[derive(Clone, Debug)]
+pub struct Judge {
+    gates: Vec<(Gate, VecDeque<bool>)>,
+    rule: Rule,
+    patience: Patience,
+    /// Answers at the last look that had new ones.
+    answers: Option<(u64, u64)>,
+}
+
+impl Judge {
+    /// At the beginning of a step.
+    #[must_use]
+    pub fn new(gates: &[Gate], rule: Rule, patience: Patience) -> Self {
+        let gates = gates.iter().map(|gate| (gate.clone(), VecDeque::new())).collect();
+        Self { gates, rule, patience, answers: None }
+    }
+
+    /// Judges what was seen since the step began; `answers` are the new backend's on the route, by the log and by Envoy's
+    /// counters.
+    pub fn look(&mut self, mut seen: Seen, answers: (u64, u64), earlier: &mut Earlier) -> Look {
+        earlier.complete(&mut seen, &self.rule);
+        let by_log = self.answers.map(|(logged, _)| logged) != Some(answers.0);
+        // What only the counters have seen is judged by the counters alone.
+        let fresh = by_log || (answers.0 == 0 && self.answers != Some(answers)) || seen.unreadable.is_some();
+        self.answers = Some(answers);
+        let mut look = Look { held: true, ..Look::default() };
+        for (gate, looks) in &mut self.gates {
+            let verdict = gate.judge(&seen, &self.rule);
+            if fresh || !gate.needs_new_answers() {
+                looks.push_back(matches!(verdict, Verdict::Fails(_)));
+                if looks.len() > self.patience.of {
+                    looks.pop_front();
+                }
+            }
+            match verdict {
+                Verdict::Holds(said) => look.shown.push(format!("{gate}: {said}")),
+                Verdict::Undecided(said) => {
+                    look.held = false;
+                    look.shown.push(format!("{gate}: waits, {said}"));
+                }
+                Verdict::Fails(said) => {
+                    look.held = false;
+                    let bad = looks.iter().filter(|bad| **bad).count();
+                    if bad >= self.patience.bad && look.failed.is_none() {
+                        look.failed = Some(format!("{gate}: {said}"));
+                    }
+                    look.shown.push(format!("{gate}: bad, {said} (look {bad} of {} that fail it)", self.patience.bad));
+                }
+            }
+        }
+        look
+    }
+}
+
+#[cfg(test)]
+mod tests;
