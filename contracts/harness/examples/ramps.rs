@@ -13,11 +13,11 @@
     reason = "a program for people who develop the edge"
 )]
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use harness::{Backend, Edge, Part, program, repository};
+use harness::{Backend, Edge, Part};
 
 /// Clients at one time; together they send 40 requests a second, also to a backend that takes 200 ms.
 const CLIENTS: u64 = 16;
@@ -34,7 +34,9 @@ fn arguments() -> Arguments {
     let number = |name: &str, default: u64| {
         let at = given.iter().position(|argument| argument == name);
         let value = at.and_then(|at| given.get(at + 1));
-        value.map_or(default, |value| value.parse().unwrap_or_else(|_| panic!("{name} needs a number, not {value}")))
+        value.map_or(default, |value| {
+            value.parse().unwrap_or_else(|_| panic!("{name} needs a number, not {value}"))
+        })
     };
     Arguments {
         old_ms: number("--old-ms", 2),
@@ -52,20 +54,8 @@ fn taking(ms: u64) -> Backend {
 }
 
 fn cutover(edge: &Edge, arguments: &[&str]) -> std::process::Output {
-    let mut command = Command::new(program("cutover"));
-    command.args(arguments).current_dir(repository()).env("CUTOVER_HOME", edge.home());
-    for name in [
-        "EDGE_ADDRESS",
-        "EDGE_SERVICE_ADDRESS",
-        "ENVOY_ADMIN_ADDRESS",
-        "AUTHZ_ADDRESS",
-        "LEGACY_ADDRESS",
-        "AUTH_ADDRESS",
-        "USERS_ADDRESS",
-    ] {
-        command.env(name, edge.address(name).to_string());
-    }
-    command.stdin(Stdio::null()).output().expect("cutover can be started")
+    let mut command = edge.cutover_program();
+    command.args(arguments).stdin(Stdio::null()).output().expect("cutover can be started")
 }
 
 fn main() {
@@ -105,7 +95,8 @@ fn main() {
                 Some(1) if error.contains("p95<+50%") || error.contains("5xx<1%") => back += 1,
                 code => panic!("the ramp ended with {code:?}: {error}"),
             }
-            let last = String::from_utf8_lossy(&output.stdout).lines().rev().nth(1).unwrap_or_default().to_owned();
+            let last =
+                String::from_utf8_lossy(&output.stdout).lines().rev().nth(1).unwrap_or_default().to_owned();
             println!("{ramp}: {done} done, {back} taken back; {} {last}", error.trim());
         }
         stop.store(true, Ordering::Relaxed);

@@ -2,12 +2,12 @@
 //! refused, a redirect to a sign-in page. By the access log of a real Envoy, `status`, `agreement` and `ramp`.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
-use harness::{Backend, Edge, EdgeBuilder, Part, Port, program, repository};
+use harness::{Backend, Edge, EdgeBuilder, Part, Port};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tonic::{Code, Request, Response, Status};
@@ -109,20 +109,8 @@ fn under_calls<T>(runtime: &Runtime, edge: &Edge, work: impl FnOnce() -> T) -> T
 }
 
 fn cutover(edge: &Edge, arguments: &[&str]) -> Output {
-    let mut command = Command::new(program("cutover"));
-    command.args(arguments).current_dir(repository()).env("CUTOVER_HOME", edge.home());
-    for name in [
-        "EDGE_ADDRESS",
-        "EDGE_SERVICE_ADDRESS",
-        "ENVOY_ADMIN_ADDRESS",
-        "AUTHZ_ADDRESS",
-        "LEGACY_ADDRESS",
-        "AUTH_ADDRESS",
-        "USERS_ADDRESS",
-    ] {
-        command.env(name, edge.address(name).to_string());
-    }
-    command.stdin(Stdio::null()).output().expect("cutover can be started")
+    let mut command = edge.cutover_program();
+    command.args(arguments).stdin(Stdio::null()).output().expect("cutover can be started")
 }
 
 fn said(output: &Output) -> String {
@@ -143,7 +131,8 @@ fn logged(edge: &Edge, path: &str, status: i32) -> Value {
     let until = Instant::now() + Duration::from_secs(30);
     loop {
         let lines = edge.access_log(1);
-        let found = lines.into_iter().rev().find(|line| line["path"] == path && line["grpc_status"] == status);
+        let found =
+            lines.into_iter().rev().find(|line| line["path"] == path && line["grpc_status"] == status);
         if let Some(line) = found {
             return line;
         }
@@ -252,7 +241,11 @@ fn a_backend_whose_calls_are_refused_must_go_on_checking() {
     call(13, 2);
     let _ = edge.access_log(25);
     let row = agreement(&edge, "20");
-    assert_eq!((&row["verdict"], &row["no_verdict"]), (&json!("the backend may stop checking"), &json!(5)), "{row:#}");
+    assert_eq!(
+        (&row["verdict"], &row["no_verdict"]),
+        (&json!("the backend may stop checking"), &json!(5)),
+        "{row:#}"
+    );
     assert_eq!(row["no_verdict_by"], json!({ "grpc 13": 2, "grpc 5": 3 }));
     call(7, 1);
     call(16, 1);
@@ -298,7 +291,10 @@ fn a_redirect_to_a_sign_in_page_is_a_refusal_and_any_other_is_no_verdict() {
         assert_eq!(edge.get(format!("{path}?to={to}")).token(&token).send().status, 302, "{to}");
         let line = edge.logged(&path, 302);
         assert_eq!(line["sign_in"], *expected, "{to}: {line:#}");
-        assert!(!line.to_string().contains(to.trim_start_matches('/')) || to.starts_with("/books"), "{line:#}");
+        assert!(
+            !line.to_string().contains(to.trim_start_matches('/')) || to.starts_with("/books"),
+            "{line:#}"
+        );
     }
     assert_eq!(edge.get("/books/fine").token(&token).send().status, 200);
     assert_eq!(edge.logged("/books/fine", 200)["sign_in"], Value::Null);

@@ -31,7 +31,8 @@ fn statuses_are_said_by_number_or_name_and_have_a_default() {
 #[test]
 fn a_sign_in_page_is_a_path_or_a_whole_url() {
     assert_eq!(legacy("").sign_in, []);
-    let said = legacy("    sign_in: [/login, /Account/Login.aspx, \"https://id.example.com:8443/realms/\"]\n");
+    let said =
+        legacy("    sign_in: [/login, /Account/Login.aspx, \"https://id.example.com:8443/realms/\"]\n");
     let pages = ["/login", "/Account/Login.aspx", "https://id.example.com:8443/realms/"];
     assert_eq!(said.sign_in, pages.map(|page| SignIn(page.to_owned())));
 }

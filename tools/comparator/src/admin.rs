@@ -65,7 +65,8 @@ async fn begin_anew(State(admin): State<Admin>, Query(which): Query<Which>) -> R
     let routes = admin.ledger.begin_anew(only, admin.clock.now());
     if let (Some(name), true) = (only, routes.is_empty()) {
         let problem = format!("no copy of a route `{name}` came yet: there is nothing to begin anew");
-        return (StatusCode::NOT_FOUND, axum::Json(serde_json::json!({ "problem": problem }))).into_response();
+        return (StatusCode::NOT_FOUND, axum::Json(serde_json::json!({ "problem": problem })))
+            .into_response();
     }
     tracing::info!(?routes, "the report begins anew");
     axum::Json(serde_json::json!({ "begun_anew": routes })).into_response()

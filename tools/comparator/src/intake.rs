@@ -105,8 +105,12 @@ impl Intake {
         }
         match self.queue.try_send(copy) {
             Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(_)) => self.ledger.dropped(&route, period, Dropped::QueueFull),
-            Err(mpsc::error::TrySendError::Closed(_)) => self.ledger.dropped(&route, period, Dropped::Stopping),
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.ledger.dropped(&route, period, Dropped::QueueFull)
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => {
+                self.ledger.dropped(&route, period, Dropped::Stopping)
+            }
         }
     }
 }

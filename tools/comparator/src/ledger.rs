@@ -228,13 +228,7 @@ impl Ledger {
 
     /// These versions of these backends answered a copy of `period`. Another one than before begins a new period, to which
     /// the copy belongs then.
-    pub fn answered(
-        &self,
-        route: &str,
-        period: Period,
-        versions: &[(&str, &[u8])],
-        now: UnixTime,
-    ) -> Period {
+    pub fn answered(&self, route: &str, period: Period, versions: &[(&str, &[u8])], now: UnixTime) -> Period {
         let mut books = self.books();
         let Some(route) = books.routes.get_mut(route).filter(|route| route.period == period) else {
             return period;

@@ -89,7 +89,8 @@ async fn live(arguments: &Arguments) -> Result<(), Failure> {
         redactor: Redactor::new(key),
         clock: clock.clone(),
     };
-    let intake = tokio::spawn(Intake { edge_file: edge_file.clone(), ledger, queue, clock }.serve(copies_come));
+    let intake =
+        tokio::spawn(Intake { edge_file: edge_file.clone(), ledger, queue, clock }.serve(copies_come));
     let follower = tokio::spawn(edge_file.follow());
     let telling = tokio::spawn(async move { axum::serve(admin_asks, admin.router()).await });
     tracing::info!(copies = %places.address, admin = %places.admin, edge = edge.name, "ready");

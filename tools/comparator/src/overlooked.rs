@@ -30,14 +30,15 @@ impl<'a> Overlooked<'a> {
         let version = self.comparator.and_then(|comparator| comparator.version_header.as_deref());
         answer.headers.retain(|line| {
             // It says which backend answers, and two are not the same.
-            !version.is_some_and(|name| line.is(name)) && !self.all().any(|ignored| match ignored {
-                Ignored::Header(name) => line.is(name),
-                Ignored::Cookie(name) => {
-                    let value = line.value.split(|byte| *byte == b'=').next().unwrap_or_default();
-                    line.is("set-cookie") && value.trim_ascii() == name.as_bytes()
-                }
-                Ignored::Json(_) | Ignored::Kind(_) => false,
-            })
+            !version.is_some_and(|name| line.is(name))
+                && !self.all().any(|ignored| match ignored {
+                    Ignored::Header(name) => line.is(name),
+                    Ignored::Cookie(name) => {
+                        let value = line.value.split(|byte| *byte == b'=').next().unwrap_or_default();
+                        line.is("set-cookie") && value.trim_ascii() == name.as_bytes()
+                    }
+                    Ignored::Json(_) | Ignored::Kind(_) => false,
+                })
         });
     }
 

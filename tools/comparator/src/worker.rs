@@ -108,7 +108,8 @@ impl Worker {
         let names = route.and_then(|route| Some((route.reference()?, route.shadow.as_deref()?)));
         let (reference_name, shadow_name) = names.ok_or(Dropped::TooOld)?;
         let overlooked = Overlooked::on(edge.comparator.as_ref(), &copy.route);
-        let version_header = edge.comparator.as_ref().and_then(|comparator| comparator.version_header.as_deref());
+        let version_header =
+            edge.comparator.as_ref().and_then(|comparator| comparator.version_header.as_deref());
         let asked = |name| async move {
             let mut answer = ask(edge, name, copy).await?;
             let version = version_header.and_then(|header| answer.header(header)).map(<[u8]>::to_vec);
@@ -144,9 +145,9 @@ impl Worker {
             Secrets::of(&copy.target, &copy.lines, key_header, &answers)
         };
         let now = self.clock.now();
-        let mut open = self
-            .ledger
-            .noise(&copy.route, period, |noise| Some(Open::new(comparison.differences, overlooked, noise, now)));
+        let mut open = self.ledger.noise(&copy.route, period, |noise| {
+            Some(Open::new(comparison.differences, overlooked, noise, now))
+        });
         for _ in 0..LOOKS {
             let Some(open) = &mut open else { break };
             let now = self.clock.now();

@@ -87,7 +87,10 @@ struct Look {
 
 impl Look {
     fn at(edge: &Edge) -> std::io::Result<Self> {
-        let stats = Stats::ask(edge.admin, "(^cluster.backend-.*upstream_(rq|cx)_|^cutover.grpc_answers|version_text)")?;
+        let stats = Stats::ask(
+            edge.admin,
+            "(^cluster.backend-.*upstream_(rq|cx)_|^cutover.grpc_answers|version_text)",
+        )?;
         let backends = edge
             .backends
             .iter()
@@ -203,8 +206,19 @@ fn text(told: &Value) -> String {
         "p95_ms",
         "p99_ms",
     ];
-    let heads =
-        ["requests", "per s", "failed %", "5xx", "gRPC err.", "no conn.", "timeouts", "active", "p50 ms", "p95 ms", "p99 ms"];
+    let heads = [
+        "requests",
+        "per s",
+        "failed %",
+        "5xx",
+        "gRPC err.",
+        "no conn.",
+        "timeouts",
+        "active",
+        "p50 ms",
+        "p95 ms",
+        "p99 ms",
+    ];
     lines.push_str(&format!("\n{:<20}", "backend"));
     lines.extend(heads.map(|head| format!(" {head:>9}")));
     for (name, backend) in told.get("backends").and_then(Value::as_object).into_iter().flatten() {

@@ -9,8 +9,7 @@ use serde_json::json;
 
 use crate::{PATIENCE, SECTION, Shadowed, http};
 
-const OPEN: &str =
-    "  - { name: open, host: api, prefix: /open, policy: public, to: legacy, shadow: users, answers: auth }\n";
+const OPEN: &str = "  - { name: open, host: api, prefix: /open, policy: public, to: legacy, shadow: users, answers: auth }\n";
 
 /// A backend that says `title`, and which version of it answers.
 fn versioned(title: &'static str, version: &Arc<AtomicU64>) -> Backend {
@@ -60,7 +59,10 @@ fn a_report_begins_anew_on_command_and_with_a_new_version() {
     let said = shadowed.edge.cutover(&["shadow", "--address", &address, "--route", "open", "--reset"]);
     assert_eq!(said, "Counting begins anew: open\n");
     let route = shadowed.report()["routes"]["open"].clone();
-    assert_eq!((&route["since"], &route["copies"], &route["different"]), (&json!("command"), &json!(0), &json!(0)));
+    assert_eq!(
+        (&route["since"], &route["copies"], &route["different"]),
+        (&json!("command"), &json!(0), &json!(0))
+    );
     let _ = shadowed.edge.get("/open/2").send();
     assert_eq!(shadowed.done("open", 1)["different"], 1);
 

@@ -60,7 +60,9 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node) -> Option<B
         .and_then(|n| resilience::health(context, n, &what, protocol.unwrap_or(Protocol::Http1)));
     let request_headers =
         fields.optional("request_headers").map(|n| constant_headers(context, n, &what)).unwrap_or_default();
-    let grpc_errors = fields.optional("grpc_errors").map_or_else(GrpcErrors::default, |n| judged::grpc_errors(context, n, &what));
+    let grpc_errors = fields
+        .optional("grpc_errors")
+        .map_or_else(GrpcErrors::default, |n| judged::grpc_errors(context, n, &what));
     let sign_in = fields.optional("sign_in").map(|n| judged::sign_in(context, n, &what)).unwrap_or_default();
     fields.finish();
     Some(Backend {

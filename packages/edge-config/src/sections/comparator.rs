@@ -45,7 +45,13 @@ pub(crate) fn read(context: Context<'_>, node: &Node) -> Option<Comparator> {
         None => None,
         Some(name) => Some(name?),
     };
-    Some(Comparator { address: address?, admin: admin?, sample_percent: sample_percent?, ignore, version_header })
+    Some(Comparator {
+        address: address?,
+        admin: admin?,
+        sample_percent: sample_percent?,
+        ignore,
+        version_header,
+    })
 }
 
 fn loopback(context: Context<'_>, node: &Node, what: &str, why: &str) -> Option<SocketAddr> {

@@ -92,6 +92,7 @@ fn what_is_declared_does_not_matter() {
         address: ([127, 0, 0, 1], 1).into(),
         admin: ([127, 0, 0, 1], 2).into(),
         sample_percent: 100,
+        version_header: None,
         ignore: vec![
             everywhere(Ignored::Header("x-powered-by".to_owned())),
             everywhere(Ignored::Cookie("sid".to_owned())),

@@ -17,25 +17,25 @@ const MAX_SHOWN: usize = 8;
 
 /// Requests with equal differences.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Group {
+pub(super) struct Group {
     /// How many there were.
-    pub count: u64,
+    pub(super) count: u64,
     /// When the first was compared, milliseconds since 1970.
-    pub first_ms: u64,
+    pub(super) first_ms: u64,
     /// When the last was.
-    pub at_ms: u64,
+    pub(super) at_ms: u64,
     /// The id of the last, as in the logs.
-    pub request_id: String,
+    pub(super) request_id: String,
     /// The ids of the last few, the newest first.
-    pub request_ids: Vec<String>,
+    pub(super) request_ids: Vec<String>,
     /// `GET` or `HEAD`, of the last.
-    pub method: &'static str,
+    pub(super) method: &'static str,
     /// The target of the last, without credentials.
-    pub target: String,
+    pub(super) target: String,
     /// The first differences of the last.
-    pub differences: Vec<Shown>,
+    pub(super) differences: Vec<Shown>,
     /// How many more there are.
-    pub more: usize,
+    pub(super) more: usize,
     #[serde(skip)]
     key: Vec<Key>,
     #[serde(skip)]

@@ -90,12 +90,15 @@ pub fn metrics(ledger: &Ledger, queue: Queue) -> String {
     let of = |name: &str| format!("{{route=\"{name}\"}}");
     let and =
         |name: &str, label: &str, value: &dyn Display| format!("{{route=\"{name}\",{label}=\"{value}\"}}");
-    let compared: Vec<_> = books.routes.iter().map(|(name, route)| (of(name), route.counts.compared)).collect();
+    let compared: Vec<_> =
+        books.routes.iter().map(|(name, route)| (of(name), route.counts.compared)).collect();
     family("comparator_compared_total", "counter", "Requests whose two answers were compared.", &compared);
     let (mut different, mut dropped) = (Vec::new(), Vec::new());
     for (name, route) in &books.routes {
         different.extend(route.counts.by_kind.iter().map(|(kind, count)| (and(name, "kind", kind), *count)));
-        dropped.extend(route.counts.dropped.iter().map(|(why, count)| (and(name, "reason", &why.as_str()), *count)));
+        dropped.extend(
+            route.counts.dropped.iter().map(|(why, count)| (and(name, "reason", &why.as_str()), *count)),
+        );
     }
     family("comparator_different_total", "counter", "Requests whose answers differ, by kind.", &different);
     family("comparator_dropped_total", "counter", "Copies that were not compared.", &dropped);

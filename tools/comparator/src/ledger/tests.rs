@@ -48,7 +48,11 @@ fn told(ledger: &Ledger) -> serde_json::Value {
 fn the_sums_hold() {
     let ledger = Ledger::default();
     let period = (0..5).map(|_| copied(&ledger)).last().unwrap();
-    ledger.compared("books", period, Outcome { noise: true, notes: vec![Note::Framing], ..Outcome::default() });
+    ledger.compared(
+        "books",
+        period,
+        Outcome { noise: true, notes: vec![Note::Framing], ..Outcome::default() },
+    );
     ledger.compared("books", period, different(1, &[DifferenceKind::Status, DifferenceKind::BodyValue]));
     ledger.compared("books", period, different(2, &[DifferenceKind::Status]));
     ledger.dropped("books", period, Dropped::QueueFull);
@@ -65,20 +69,38 @@ fn the_sums_hold() {
 fn equal_differences_are_one_group_with_a_count() {
     let ledger = Ledger::default();
     let period = copied(&ledger);
-    let titles = |values| vec![shown(DifferenceKind::BodyValue, "/title", values), shown(DifferenceKind::HeaderMissing, "etag", ["1", ""])];
+    let titles = |values| {
+        vec![
+            shown(DifferenceKind::BodyValue, "/title", values),
+            shown(DifferenceKind::HeaderMissing, "etag", ["1", ""]),
+        ]
+    };
     for number in 0..20 {
         let values = if number % 2 == 0 { ["Momo", "momo"] } else { ["Emil", "emil"] };
         ledger.compared("books", period, differing(number, titles(values)));
     }
     // Another status is another mistake, and so is one difference less.
     for (number, statuses) in [(20, ["200", "500"]), (21, ["404", "500"]), (22, ["200", "500"])] {
-        ledger.compared("books", period, differing(number, vec![shown(DifferenceKind::Status, "", statuses)]));
+        ledger.compared(
+            "books",
+            period,
+            differing(number, vec![shown(DifferenceKind::Status, "", statuses)]),
+        );
     }
     ledger.compared("books", period, differing(23, titles(["a", "b"]).into_iter().take(1).collect()));
     let told = told(&ledger);
-    let groups: Vec<_> = told["samples"].as_array().unwrap().iter().map(|group| {
-        (group["count"].as_u64().unwrap(), group["first_ms"].as_u64().unwrap(), group["at_ms"].as_u64().unwrap())
-    }).collect();
+    let groups: Vec<_> = told["samples"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|group| {
+            (
+                group["count"].as_u64().unwrap(),
+                group["first_ms"].as_u64().unwrap(),
+                group["at_ms"].as_u64().unwrap(),
+            )
+        })
+        .collect();
     assert_eq!(groups, [(1, 23, 23), (2, 20, 22), (1, 21, 21), (20, 0, 19)], "{told:#}");
     let books = &told["samples"][3];
     assert_eq!(books["request_ids"], serde_json::json!(["id-19", "id-18", "id-17", "id-16", "id-15"]));
@@ -110,14 +132,20 @@ fn a_report_begins_anew_on_command_and_with_another_address_or_version_of_a_back
     let ledger = Ledger::default();
     let now = UnixTime::from_seconds(2);
     let old = copied(&ledger);
-    ledger.noise("books", old, |noise| noise.learn((DifferenceKind::Status, String::new()), String::new(), now));
+    ledger.noise("books", old, |noise| {
+        noise.learn((DifferenceKind::Status, String::new()), String::new(), now)
+    });
     ledger.compared("books", old, different(1, &[DifferenceKind::Status]));
     assert_eq!((&told(&ledger)["since"], &told(&ledger)["since_ms"]), (&"first_copy".into(), &1_000.into()));
 
     let counts = |why: &str| {
         let told = told(&ledger);
         assert_eq!(told["since"], why, "{told:#}");
-        (told["copies"].as_u64().unwrap(), told["compared"].as_u64().unwrap(), told["samples"].as_array().unwrap().len())
+        (
+            told["copies"].as_u64().unwrap(),
+            told["compared"].as_u64().unwrap(),
+            told["samples"].as_array().unwrap().len(),
+        )
     };
     assert_eq!(ledger.begin_anew(Some("other"), now), Vec::<String>::new());
     assert_eq!(ledger.begin_anew(Some("books"), now), ["books"]);
@@ -128,7 +156,10 @@ fn a_report_begins_anew_on_command_and_with_another_address_or_version_of_a_back
     ledger.dropped("books", old, Dropped::Moved);
     assert_eq!(counts("command"), (0, 0, 0));
 
-    let moved = Pair { addresses: [vec!["127.0.0.1:1".to_owned()], vec!["127.0.0.1:9".to_owned()]], ..pair("legacy", "users") };
+    let moved = Pair {
+        addresses: [vec!["127.0.0.1:1".to_owned()], vec!["127.0.0.1:9".to_owned()]],
+        ..pair("legacy", "users")
+    };
     copied(&ledger);
     ledger.copy("books", moved.clone(), now);
     assert_eq!(counts("address"), (1, 0, 0));
@@ -136,12 +167,20 @@ fn a_report_begins_anew_on_command_and_with_another_address_or_version_of_a_back
     assert_eq!(counts("address"), (1, 0, 0));
 
     let period = ledger.copy("books", pair("other", "users"), now);
-    assert_eq!(ledger.answered("books", period, &[("users", b"1")], now), period, "the first version is not another");
+    assert_eq!(
+        ledger.answered("books", period, &[("users", b"1")], now),
+        period,
+        "the first version is not another"
+    );
     let next = ledger.answered("books", period, &[("users", b"2")], now);
     assert_ne!(next, period);
     ledger.compared("books", next, different(3, &[DifferenceKind::Status]));
     assert_eq!(counts("version"), (1, 1, 1));
-    assert_eq!(ledger.answered("books", period, &[("users", b"3")], now), period, "a late answer begins nothing");
+    assert_eq!(
+        ledger.answered("books", period, &[("users", b"3")], now),
+        period,
+        "a late answer begins nothing"
+    );
 }
 
 #[test]

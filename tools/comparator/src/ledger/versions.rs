@@ -54,7 +54,8 @@ mod tests {
     #[test]
     fn a_new_version_is_new_once_and_an_old_one_when_it_comes_back() {
         let mut versions = Versions::default();
-        let mut is_new = |version: &str, at| versions.is_new("users", version.as_bytes(), UnixTime::from_seconds(at));
+        let mut is_new =
+            |version: &str, at| versions.is_new("users", version.as_bytes(), UnixTime::from_seconds(at));
         assert!(!is_new("1", 0), "the first");
         assert!(!is_new("1", 5_000), "an idle route");
         assert!(is_new("2", 5_001));

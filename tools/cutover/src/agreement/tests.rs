@@ -54,7 +54,9 @@ fn each_pair_of_verdicts_is_counted_by_itself() {
     let row = |name: &str| report.routes.iter().find(|row| row.route == name).unwrap();
     let books = row("books");
     assert_eq!((books.requests, books.both_allow, books.no_verdict), (11, 2, 4));
-    let by = |counts: &[(&str, u64)]| counts.iter().map(|(what, n)| ((*what).to_owned(), *n)).collect::<BTreeMap<_, _>>();
+    let by = |counts: &[(&str, u64)]| {
+        counts.iter().map(|(what, n)| ((*what).to_owned(), *n)).collect::<BTreeMap<_, _>>()
+    };
     assert_eq!(books.backend_refuses, by(&[("401", 1), ("403", 2)]));
     assert_eq!(books.edge_refuses, by(&[("401", 1), ("503", 1)]));
     assert_eq!(books.no_verdict_by, by(&[("302", 1), ("404", 1), ("502", 1), ("503", 1)]));
@@ -68,8 +70,13 @@ fn each_pair_of_verdicts_is_counted_by_itself() {
         (None, "nothing to compare")
     );
     let table = table(&report);
-    assert!(table.contains("1×401 2×403") && table.contains("40.00 %")
-        && table.contains("1×302 1×404 1×502 1×503") && table.contains("go on checking (4 of 11 had no verdict)"), "{table}");
+    assert!(
+        table.contains("1×401 2×403")
+            && table.contains("40.00 %")
+            && table.contains("1×302 1×404 1×502 1×503")
+            && table.contains("go on checking (4 of 11 had no verdict)"),
+        "{table}"
+    );
 }
 
 #[test]

@@ -126,7 +126,11 @@ fn errors(views: &Views, most: f64, rule: &Rule) -> Verdict {
 }
 
 /// Judges a percentile: `limit_ms` of what it is compared with, at its least and at its most.
-fn times(new: &Views, rule: &Rule, limits: impl Fn(fn(&Views) -> &View) -> Option<(f64, f64, String)>) -> Verdict {
+fn times(
+    new: &Views,
+    rule: &Rule,
+    limits: impl Fn(fn(&Views) -> &View) -> Option<(f64, f64, String)>,
+) -> Verdict {
     let count = new.all.p95.map_or(0, |p95| p95.count);
     if let Some(few) = too_few(count, rule, "times") {
         return few;
@@ -182,7 +186,8 @@ impl Gate {
                 }
             }
             Self::SlowerBelow(most) => {
-                let old = seen.old.iter().find(|views| views.all.p95.is_some_and(|p95| p95.count >= rule.least));
+                let old =
+                    seen.old.iter().find(|views| views.all.p95.is_some_and(|p95| p95.count >= rule.least));
                 let Some(old) = old else {
                     let count = seen.new.all.p95.map_or(0, |p95| p95.count);
                     let others = seen.old.iter().filter_map(|views| views.all.p95).map(|p95| p95.count).max();
@@ -210,7 +215,9 @@ impl Gate {
             }
             Self::P95Below(most) => times(&seen.new, rule, |_| Some((*most, *most, String::new()))),
             Self::DiffAtMost(most) => match seen.shadow {
-                None => Verdict::Fails("the comparator's report cannot be read, or does not have the route".to_owned()),
+                None => Verdict::Fails(
+                    "the comparator's report cannot be read, or does not have the route".to_owned(),
+                ),
                 Some((compared, different)) => {
                     let said = format!("{different} of {compared} differ");
                     // At the last step no copies are compared any more; none compared is none that differs.

@@ -25,7 +25,9 @@ impl std::str::FromStr for Patience {
         let numbers = text.split_once('/').and_then(|(bad, of)| Some((bad.parse().ok()?, of.parse().ok()?)));
         match numbers {
             Some((bad, of)) if 1 <= bad && bad <= of && of <= MOST => Ok(Self { bad, of }),
-            _ => Err(format!("`{text}` is not a number of bad looks: write 3/5 for three of the last five; at most {MOST}")),
+            _ => Err(format!(
+                "`{text}` is not a number of bad looks: write 3/5 for three of the last five; at most {MOST}"
+            )),
         }
     }
 }
@@ -88,7 +90,10 @@ impl Judge {
                     if bad >= self.patience.bad && look.failed.is_none() {
                         look.failed = Some(format!("{gate}: {said}"));
                     }
-                    look.shown.push(format!("{gate}: bad, {said} (look {bad} of {} that fail it)", self.patience.bad));
+                    look.shown.push(format!(
+                        "{gate}: bad, {said} (look {bad} of {} that fail it)",
+                        self.patience.bad
+                    ));
                 }
             }
         }

@@ -111,11 +111,15 @@ impl Sources {
         let of = |stats: &Stats| Sample::of(stats, &self.new, &self.errors);
         let counted = of(&now).since(&of(&self.before));
         let unreadable = self.log.read_on().err().map(|error| {
-            format!("the access log {} cannot be read ({error}); name it with --access-log", self.log.path().display())
+            format!(
+                "the access log {} cannot be read ({error}); name it with --access-log",
+                self.log.path().display()
+            )
         });
-        let shadow = self.comparator.as_ref().and_then(|(address, before)| {
-            Some(report(*address, &self.route)?.since((*before)?))
-        });
+        let shadow = self
+            .comparator
+            .as_ref()
+            .and_then(|(address, before)| Some(report(*address, &self.route)?.since((*before)?)));
         let seen = Seen {
             unreadable,
             new: self.log.of(&self.new, self.least).unwrap_or_default(),

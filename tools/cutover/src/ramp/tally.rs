@@ -23,13 +23,13 @@ const MAX_CLIENTS: usize = 10_000;
 /// Microseconds, from 1 µs to the hour that no answer takes.
 const LONGEST_US: u64 = 3_600_000_000;
 
-/// Times by microsecond, to three digits.
+/// Times in microseconds, to one in a hundred of each: 26 KB for a backend, read at each look.
 #[derive(Clone, Debug)]
 pub(super) struct Times(Histogram<u64>);
 
 impl Times {
     pub(super) fn new() -> Result<Self, String> {
-        let times = Histogram::new_with_bounds(1, LONGEST_US, 3);
+        let times = Histogram::new_with_bounds(1, LONGEST_US, 2);
         times.map(Self).map_err(|error| format!("no histogram of times can be made: {error}"))
     }
 
@@ -246,12 +246,17 @@ mod tests {
     #[test]
     fn times_have_parts_of_a_millisecond() {
         let p95 = tally(times(100, &line("a", 200, 420))).views(100).all.p95.unwrap();
-        assert!((p95.ms - 0.42).abs() < 0.001, "{p95:?}");
+        assert!((p95.ms - 0.42).abs() < 0.005, "{p95:?}");
     }
 
     #[test]
     fn a_client_that_left_soon_is_not_an_answer_and_one_that_waited_long_counts_as_a_wait() {
-        let left = |ms| Line { status: Some(0), flags: Some("DC".to_owned()), duration_ms: Some(ms), ..Line::default() };
+        let left = |ms| Line {
+            status: Some(0),
+            flags: Some("DC".to_owned()),
+            duration_ms: Some(ms),
+            ..Line::default()
+        };
         let tally = tally([left(3), left(4_000)]);
         let views = tally.views(100);
         assert_eq!((tally.answers(), tally.timed), (0, 1));

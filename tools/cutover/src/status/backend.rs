@@ -86,8 +86,7 @@ impl Sample {
 
 /// Envoy's flags for answers to gRPC that are its own and that it counts as 5xx already, or for which the client did not
 /// wait.
-const COUNTED_OTHERWISE: [&str; 11] =
-    ["UH", "UF", "UO", "UT", "URX", "NR", "NC", "LR", "DC", "DR", "DPE"];
+const COUNTED_OTHERWISE: [&str; 11] = ["UH", "UF", "UO", "UT", "URX", "NR", "NC", "LR", "DC", "DR", "DPE"];
 
 fn grpc_errors(stats: &Stats, backend: &str, failures: &GrpcErrors) -> u64 {
     let prefix = format!("cutover.grpc_answers.backend.backend-{backend}.grpc_status.");

@@ -45,9 +45,12 @@ fn status(context: Context<'_>, node: &Node, what: &str) -> Option<u8> {
         Some(0) | None => {
             let shown = match &node.value {
                 Value::Int(number) => number.to_string(),
-                Value::Text(_) | Value::Null | Value::Bool(_) | Value::Float | Value::List(_) | Value::Map(_) => {
-                    "ok".to_owned()
-                }
+                Value::Text(_)
+                | Value::Null
+                | Value::Bool(_)
+                | Value::Float
+                | Value::List(_)
+                | Value::Map(_) => "ok".to_owned(),
             };
             let problem = format!("`grpc_errors` of {what} has {shown}, which cannot be an error");
             context.faults.report(node.place, problem, MEND);
@@ -66,10 +69,16 @@ pub(super) fn sign_in(context: Context<'_>, node: &Node, what: &str) -> Vec<Sign
     let elements = reader::list(context, node, &format!("`sign_in` of {what}"));
     if matches!(&node.value, Value::List(elements) if elements.is_empty()) {
         let problem = format!("`sign_in` of {what} has no page");
-        context.faults.report(node.place, problem, "list where it redirects to, such as /login, or remove it");
+        context.faults.report(
+            node.place,
+            problem,
+            "list where it redirects to, such as /login, or remove it",
+        );
     }
     for element in elements {
-        let Some(text) = reader::text(context, element, &format!("a page in `sign_in` of {what}")) else { continue };
+        let Some(text) = reader::text(context, element, &format!("a page in `sign_in` of {what}")) else {
+            continue;
+        };
         if let Some(mend) = wrong_page(text) {
             context.faults.report(element.place, format!("`sign_in` of {what} has {text:?}"), mend);
             continue;

@@ -33,7 +33,8 @@ fn gates_are_read_as_they_are_written_and_nothing_else_is_one() {
         assert_eq!(gate(text).to_string(), text);
     }
     for text in [
-        "5xx<0.1", "5xx>1%", "5xx<-1%", "5xx<nan%", "p95<20%", "p95<+20", "p95<20", "diff<1", "diff=-1", "", "agree",
+        "5xx<0.1", "5xx>1%", "5xx<-1%", "5xx<nan%", "p95<20%", "p95<+20", "p95<20", "diff<1", "diff=-1", "",
+        "agree",
     ] {
         assert!(text.parse::<Gate>().is_err(), "{text}");
     }
@@ -64,8 +65,14 @@ fn every_gate_waits_for_its_least_number_of_samples() {
     for (text, at) in [
         ("5xx<1%", Seen { new: views(99, 0, None), everywhere: views(99, 0, None), ..Seen::default() }),
         ("p95<50ms", Seen { new: views(99, 0, Some(1.0)), ..Seen::default() }),
-        ("p95<+20%", Seen { new: views(99, 0, Some(1.0)), old: vec![views(500, 0, Some(1.0))], ..Seen::default() }),
-        ("p95<+20%", Seen { new: views(500, 0, Some(1.0)), old: vec![views(99, 0, Some(1.0))], ..Seen::default() }),
+        (
+            "p95<+20%",
+            Seen { new: views(99, 0, Some(1.0)), old: vec![views(500, 0, Some(1.0))], ..Seen::default() },
+        ),
+        (
+            "p95<+20%",
+            Seen { new: views(500, 0, Some(1.0)), old: vec![views(99, 0, Some(1.0))], ..Seen::default() },
+        ),
         ("diff=0", Seen { shadow: Some((99, 0)), ..Seen::default() }),
         ("agreement", Seen { agreement: (99, 0), ..Seen::default() }),
     ] {
@@ -74,7 +81,8 @@ fn every_gate_waits_for_its_least_number_of_samples() {
     }
     // One bad answer among few takes nothing back, and one good answer lets nothing pass.
     for failures in [0, 1] {
-        let seen = Seen { new: views(1, failures, None), everywhere: views(1, failures, None), ..Seen::default() };
+        let seen =
+            Seen { new: views(1, failures, None), everywhere: views(1, failures, None), ..Seen::default() };
         assert!(matches!(gate("5xx<1%").judge(&seen, &RULE), Verdict::Undecided(_)));
     }
 }
@@ -106,7 +114,11 @@ fn what_could_be_chance_waits_and_is_not_taken_back() {
     assert!(matches!(judge(&seen(p95(140.0, 110.0, 200.0), old)), Verdict::Undecided(_)));
     assert!(fails(&judge(&seen(p95(200.0, 160.0, 250.0), old))));
     assert!(holds(&judge(&seen(p95(110.0, 60.0, 300.0), old))));
-    let errors = |failures| Seen { new: views(100, failures, None), everywhere: views(100, failures, None), ..Seen::default() };
+    let errors = |failures| Seen {
+        new: views(100, failures, None),
+        everywhere: views(100, failures, None),
+        ..Seen::default()
+    };
     assert!(matches!(gate("5xx<1%").judge(&errors(1), &RULE), Verdict::Undecided(_)));
     assert!(fails(&gate("5xx<1%").judge(&errors(6), &RULE)));
 }
@@ -133,7 +145,12 @@ fn what_one_client_hides_in_a_flood_is_seen() {
 
 #[test]
 fn a_backend_that_is_down_is_seen_before_the_log_is_written() {
-    let seen = |counters, logged| Seen { counters, everywhere: views(logged, 0, None), new: views(logged, 0, None), ..Seen::default() };
+    let seen = |counters, logged| Seen {
+        counters,
+        everywhere: views(logged, 0, None),
+        new: views(logged, 0, None),
+        ..Seen::default()
+    };
     let judge = |seen: &Seen| gate("5xx<1%").judge(seen, &RULE);
     assert!(fails(&judge(&seen((500, 400), 0))));
     assert!(!fails(&judge(&seen((500, 400), 500))), "the log counts as soon as it is there");

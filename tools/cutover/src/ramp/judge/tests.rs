@@ -53,7 +53,8 @@ fn ramp(world: &World, seed: u64) -> End {
     let rule = Rule { least: 100, floor_ms: 5.0 };
     let mut earlier = Earlier::default();
     for percent in [10, 50, 100_u8] {
-        let mut log = Log::from_now("/nowhere".into(), "books".into(), "new".into(), BTreeMap::new()).unwrap();
+        let mut log =
+            Log::from_now("/nowhere".into(), "books".into(), "new".into(), BTreeMap::new()).unwrap();
         let mut judge = Judge::new(&gates, rule, "3/5".parse().unwrap());
         let mut passed = false;
         for second in 1..=300 {
@@ -146,7 +147,8 @@ fn a_gate_fails_after_three_bad_looks_of_five_and_an_old_look_is_not_a_new_one()
     let gates = ["5xx<1%".parse::<Gate>().unwrap()];
     let mut earlier = Earlier::default();
     let mut judge = Judge::new(&gates, rule, Patience { bad: 3, of: 5 });
-    let mut failed = |judge: &mut Judge, answers| judge.look(bad.clone(), (answers, 0), &mut earlier).failed.is_some();
+    let mut failed =
+        |judge: &mut Judge, answers| judge.look(bad.clone(), (answers, 0), &mut earlier).failed.is_some();
     assert!(!failed(&mut judge, 200) && !failed(&mut judge, 201));
     // The log was not written meanwhile.
     assert!(!failed(&mut judge, 201) && !failed(&mut judge, 201));
