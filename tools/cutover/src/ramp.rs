@@ -59,7 +59,7 @@ pub struct Arguments {
     /// report), agreement (no caller whom the edge lets pass is refused by the backend). Once for each.
     #[arg(long = "gate", value_name = "GATE", required = true)]
     pub gates: Vec<Gate>,
-    /// Answers, comparisons or verdicts that each gate needs before it says anything.
+    /// Answers, comparisons or verdicts that each gate needs to hold; a fifth of them is enough to fail.
     // Of fewer than a hundred, five are above the 95th percentile at most, and one failure is more than a per cent.
     #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub least: u64,

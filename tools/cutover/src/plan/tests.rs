@@ -32,6 +32,18 @@ fn said(plan: &Plan) -> Vec<String> {
 }
 
 #[test]
+fn what_counts_as_a_failure_or_a_refusal_of_a_backend_is_told_and_protects_as_before() {
+    let users = "127.0.0.1:3022}\" }";
+    for (more, expected) in [
+        ("grpc_errors: [13]", "same: backend `users`: other gRPC statuses count as its failures"),
+        ("sign_in: [/login]", "same: backend `users`: other redirects count as its refusals"),
+    ] {
+        let plan = replaced(users, &users.replace(" }", &format!(", {more} }}")));
+        assert_eq!(said(&plan), [expected]);
+    }
+}
+
+#[test]
 fn what_is_less_protected_is_found_by_its_meaning() {
     let base =
         "  - { name: books, host: api, prefix: /books, policy: signed-in, to: legacy, answers: library }\n";

@@ -6,16 +6,36 @@
 /// fewer, one in ten healthy ramps meets an unlucky minute.
 const Z: f64 = 2.33;
 
-/// The share that is surely exceeded when `hits` of `all` were seen (Wilson's lower bound), from 0 to 1.
-pub(super) fn surely_above(hits: f64, all: f64) -> f64 {
-    if all <= 0.0 {
-        return 0.0;
+/// How likely it may be that a backend which keeps its limit shows as much by chance.
+const CHANCE: f64 = 0.01;
+
+/// Whether `hits` of `all` are more than a share of `limit` (0 to 1) explains: by chance, that many come in less than one of
+/// a hundred samples. One hit alone is always an accident.
+pub(super) fn is_surely_above(hits: f64, all: f64, limit: f64) -> bool {
+    /// From here on the normal distribution is exact enough, and the sum below would lose its digits.
+    const MANY: f64 = 500.0;
+    let (hits, expected) = (hits.floor(), limit * all);
+    if hits < 2.0 || hits <= expected {
+        return false;
     }
-    let share = hits / all;
-    let z2 = Z * Z;
-    let middle = share + z2 / (2.0 * all);
-    let half = Z * (share * (1.0 - share) / all + z2 / (4.0 * all * all)).sqrt();
-    ((middle - half) / (1.0 + z2 / all)).max(0.0)
+    if limit >= 1.0 {
+        return false;
+    }
+    if expected > MANY {
+        return hits - expected > Z * (expected * (1.0 - limit)).sqrt();
+    }
+    // The probability of fewer hits than these, term by term of the binomial distribution.
+    let odds = limit / (1.0 - limit);
+    let (mut term, mut fewer, mut count) = ((all * (1.0 - limit).ln()).exp(), 0.0, 0.0);
+    while count < hits {
+        fewer += term;
+        if 1.0 - fewer < CHANCE {
+            return true;
+        }
+        term *= (all - count) / (count + 1.0) * odds;
+        count += 1.0;
+    }
+    false
 }
 
 /// A 95th percentile of a sample, in milliseconds.
@@ -60,12 +80,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_error_is_an_accident_and_many_are_not() {
-        assert!(surely_above(1.0, 1_000.0) < 0.001);
-        assert!(surely_above(1.0, 100.0) < 0.01);
-        assert!(surely_above(5.0, 100.0) > 0.01);
-        assert!(surely_above(100.0, 100.0) > 0.9);
-        assert!(surely_above(0.0, 100.0) < f64::EPSILON && surely_above(0.0, 0.0) < f64::EPSILON);
+    fn one_failure_is_an_accident_and_many_are_not() {
+        for (hits, all, limit, expected) in [
+            (0.0, 0.0, 0.01, false),
+            (1.0, 1.0, 0.0001, false),
+            (1.0, 100.0, 0.001, false),
+            (2.0, 100.0, 0.001, true),
+            (2.0, 400.0, 0.001, false),
+            (1.0, 100.0, 0.01, false),
+            (4.0, 100.0, 0.01, false),
+            (5.0, 100.0, 0.01, true),
+            (100.0, 100.0, 0.9, true),
+            (100.0, 100.0, 1.0, false),
+            (1_000.0, 100_000.0, 0.01, false),
+            (1_060.0, 100_000.0, 0.01, false),
+            (1_100.0, 100_000.0, 0.01, true),
+            (50_000.0, 100_000.0, 0.001, true),
+        ] {
+            assert_eq!(is_surely_above(hits, all, limit), expected, "{hits} of {all}, {limit}");
+        }
+    }
+
+    #[test]
+    fn a_backend_that_keeps_its_limit_is_rarely_above_it_by_chance() {
+        // 20,000 samples of 200 answers at the limit of 2 %: as many as one in a hundred may look bad.
+        let mut state = 1_u64;
+        let mut bad = 0;
+        for _ in 0..20_000 {
+            let mut hits = 0.0;
+            for _ in 0..200 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                if (state >> 33) % 1_000 < 20 {
+                    hits += 1.0;
+                }
+            }
+            bad += u32::from(is_surely_above(hits, 200.0, 0.02));
+        }
+        assert!(bad < 220, "{bad} of 20,000");
     }
 
     #[test]

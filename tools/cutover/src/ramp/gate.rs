@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::estimate::{P95, number, surely_above};
+use super::estimate::{P95, is_surely_above, number};
 use super::tally::{View, Views};
 
 /// One condition.
@@ -24,7 +24,8 @@ pub enum Gate {
 /// How much must be seen before a gate says anything.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rule {
-    /// Answers, comparisons or verdicts that a gate needs.
+    /// Answers, comparisons or verdicts that a gate needs to hold. To fail, a fifth of them is enough: what is bad beyond
+    /// chance shows sooner than that all is well, and a very slow backend gives few answers.
     pub least: u64,
     /// A 95th percentile that is above the others' by less than this, in milliseconds, is not worse.
     pub floor_ms: f64,
@@ -82,6 +83,13 @@ pub enum Verdict {
     Fails(String),
 }
 
+impl Rule {
+    /// How many answers a gate needs to fail.
+    fn least_to_fail(&self) -> u64 {
+        (self.least / 5).max(1)
+    }
+}
+
 /// How many of `count` there are for the number that a gate needs.
 fn too_few(count: u64, rule: &Rule, what: &str) -> Option<Verdict> {
     (count < rule.least).then(|| Verdict::Undecided(format!("{count} of {} {what}", rule.least)))
@@ -106,16 +114,16 @@ fn errors(views: &Views, most: f64, rule: &Rule) -> Verdict {
     let percent = |view: &View| 100.0 * view.failures / view.answers.max(1.0);
     let said = |view: &View| format!("{:.2} % of {:.0} failed", percent(view), view.answers);
     let bounded_said = || format!("{} with each client bounded", said(bounded));
-    if all.answers < number(rule.least) {
-        return Verdict::Undecided(format!("{:.0} of {} answers", all.answers, rule.least));
-    }
-    let fails = |view: &View| 100.0 * surely_above(view.failures, view.answers) >= most;
+    let fails = |view: &View| is_surely_above(view.failures, view.answers, most / 100.0);
     // Not enough to be sure, and too much to go on.
     let doubtful = |view: &View| percent(view) >= most;
-    if fails(all) {
+    let enough_to_fail = all.answers >= number(rule.least_to_fail());
+    if enough_to_fail && fails(all) {
         Verdict::Fails(said(all))
-    } else if fails(bounded) {
+    } else if enough_to_fail && fails(bounded) {
         Verdict::Fails(bounded_said())
+    } else if all.answers < number(rule.least) {
+        Verdict::Undecided(format!("{:.0} of {} answers", all.answers, rule.least))
     } else if doubtful(all) {
         Verdict::Undecided(said(all))
     } else if doubtful(bounded) {
@@ -132,9 +140,6 @@ fn times(
     limits: impl Fn(fn(&Views) -> &View) -> Option<(f64, f64, String)>,
 ) -> Verdict {
     let count = new.all.p95.map_or(0, |p95| p95.count);
-    if let Some(few) = too_few(count, rule, "times") {
-        return few;
-    }
     let judge = |view: fn(&Views) -> &View, how: &str| {
         let P95 { ms, least_ms, .. } = view(new).p95?;
         let (limit, sure_limit, others) = limits(view)?;
@@ -147,11 +152,18 @@ fn times(
             Verdict::Holds(said)
         })
     };
-    match (judge(|views| &views.all, ""), judge(|views| &views.bounded, " with each client bounded")) {
-        (Some(Verdict::Fails(said)), _) | (_, Some(Verdict::Fails(said))) => Verdict::Fails(said),
-        (Some(Verdict::Undecided(said)), _) | (_, Some(Verdict::Undecided(said))) => Verdict::Undecided(said),
-        (Some(Verdict::Holds(said)), _) => Verdict::Holds(said),
-        (None, Some(Verdict::Holds(_)) | None) => Verdict::Undecided("no times yet".to_owned()),
+    let views = [judge(|views| &views.all, ""), judge(|views| &views.bounded, " with each client bounded")];
+    let known = || views.iter().flatten();
+    let bad = known().find(|verdict| matches!(verdict, Verdict::Fails(_)));
+    match (bad, too_few(count, rule, "times")) {
+        (Some(bad), _) if count >= rule.least_to_fail() => bad.clone(),
+        (_, Some(few)) => few,
+        (Some(bad), None) => bad.clone(),
+        (None, None) => {
+            let doubtful = known().find(|verdict| matches!(verdict, Verdict::Undecided(_)));
+            let verdict = doubtful.or_else(|| known().next()).cloned();
+            verdict.unwrap_or_else(|| Verdict::Undecided("no times yet".to_owned()))
+        }
     }
 }
 

@@ -88,6 +88,26 @@ fn every_gate_waits_for_its_least_number_of_samples() {
 }
 
 #[test]
+fn a_gate_fails_on_a_fifth_of_what_it_needs_to_hold_when_that_is_beyond_chance() {
+    let slow = |count| Seen {
+        new: views(count, 0, Some(900.0)),
+        old: vec![views(500, 0, Some(1.0))],
+        ..Seen::default()
+    };
+    for text in ["p95<+20%", "p95<50ms"] {
+        assert!(fails(&gate(text).judge(&slow(20), &RULE)), "{text}");
+        assert!(matches!(gate(text).judge(&slow(19), &RULE), Verdict::Undecided(_)), "{text}");
+    }
+    let failing = |count| Seen {
+        new: views(count, count, None),
+        everywhere: views(count, count, None),
+        ..Seen::default()
+    };
+    assert!(fails(&gate("5xx<1%").judge(&failing(20), &RULE)));
+    assert!(matches!(gate("5xx<1%").judge(&failing(19), &RULE), Verdict::Undecided(_)));
+}
+
+#[test]
 fn a_difference_below_the_floor_is_none_whatever_its_share() {
     let seen = |new: f64, old: f64| Seen {
         new: views(1_000, 0, Some(new)),
