@@ -65,14 +65,13 @@ impl Judge {
     /// counters.
     pub fn look(&mut self, mut seen: Seen, answers: (u64, u64), earlier: &mut Earlier) -> Look {
         earlier.complete(&mut seen, &self.rule);
-        let by_log = self.answers.map(|(logged, _)| logged) != Some(answers.0);
-        // What only the counters have seen is judged by the counters alone.
-        let fresh = by_log || (answers.0 == 0 && self.answers != Some(answers)) || seen.unreadable.is_some();
+        let logged = self.answers.map(|(logged, _)| logged) != Some(answers.0) || seen.unreadable.is_some();
+        let counted = seen.log_is_behind() && self.answers != Some(answers);
         self.answers = Some(answers);
         let mut look = Look { held: true, ..Look::default() };
         for (gate, looks) in &mut self.gates {
             let verdict = gate.judge(&seen, &self.rule);
-            if fresh || !gate.needs_new_answers() {
+            if logged || !gate.needs_new_answers() || (counted && gate.reads_counters()) {
                 looks.push_back(matches!(verdict, Verdict::Fails(_)));
                 if looks.len() > self.patience.of {
                     looks.pop_front();

@@ -153,6 +153,13 @@ fn a_gate_fails_after_three_bad_looks_of_five_and_an_old_look_is_not_a_new_one()
     // The log was not written meanwhile.
     assert!(!failed(&mut judge, 201) && !failed(&mut judge, 201));
     assert!(failed(&mut judge, 202));
+    // Nor is it while the log is behind: then each look at the counters is a new one.
+    let behind = Seen { counters: (500, 500), ..Seen::default() };
+    let mut judge = Judge::new(&gates, rule, Patience { bad: 3, of: 5 });
+    let ends: Vec<bool> = (0..3)
+        .map(|look| judge.look(behind.clone(), (0, 500 + look), &mut Earlier::default()).failed.is_some())
+        .collect();
+    assert_eq!(ends, [false, false, true]);
     for text in ["0/5", "6/5", "3", "3/61", "-1/5", "a/b"] {
         assert!(text.parse::<Patience>().is_err(), "{text}");
     }
