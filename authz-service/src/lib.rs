@@ -29,6 +29,7 @@ pub mod feed;
 pub mod identity_headers;
 pub mod lease;
 pub mod limit;
+pub mod network;
 pub mod observe;
 pub mod policy;
 pub mod push;

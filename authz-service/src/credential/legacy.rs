@@ -14,12 +14,15 @@
 //! |---|---|
 //! | the store or the legacy is gone, slow, or answers nonsense | 503 `legacy_unavailable`, at once or after `timeout_ms`; never 401, which would sign people out |
 //! | it answers again | the next request is decided again |
+//! | strangers with made-up sessions want to ask more than it can answer | sessions that were a yes lately go on being asked about ([`places`]) |
 
 pub mod answer;
 pub mod check;
+pub mod places;
 pub mod store;
 pub mod token;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -34,7 +37,7 @@ use crate::credential::cookie;
 use crate::credential::fault::{CredentialFault, LegacyFault};
 use crate::credential::legacy::answer::{Answer, Found, Questions};
 use crate::credential::legacy::check::Checker;
-use crate::credential::legacy::store::SessionStore;
+use crate::credential::legacy::store::{Outcome, SessionStore};
 use crate::credential::presented::{AuthenticatedPerson, Presented};
 use crate::failure::Failure;
 
@@ -69,21 +72,23 @@ impl LegacySessions {
         Ok(Self { verifier, questions })
     }
 
-    async fn ask(&self, token: &[u8], now: UnixTime) -> Result<Answer, Failure> {
+    async fn ask(&self, token: &[u8], client: Option<IpAddr>, now: UnixTime) -> Result<Answer, Failure> {
         if token.len() > MAX_BYTES {
             return Ok(Err(LegacyFault::Malformed));
         }
         match &self.verifier {
-            Verifier::Store(store) => {
-                let outcome = store.verify(token, now).await;
-                match &outcome {
-                    // Refused for its form: nobody was asked.
-                    Ok(Err(LegacyFault::Malformed | LegacyFault::WrongAlgorithm)) => {}
-                    Ok(Ok(_) | Err(_)) | Err(_) => self.questions.count(&outcome),
+            Verifier::Store(store) => match store.verify(token, client, now).await {
+                Outcome::Unasked(fault) => Ok(Err(fault)),
+                Outcome::Crowded => {
+                    self.questions.crowded.inc();
+                    Err(Failure::LegacyUnavailable)
                 }
-                outcome
-            }
-            Verifier::Check(check) => check.verify(token).await,
+                Outcome::Asked(outcome) => {
+                    self.questions.count(&outcome);
+                    outcome
+                }
+            },
+            Verifier::Check(check) => check.verify(token, client).await,
         }
     }
 }
@@ -118,7 +123,7 @@ impl LegacyCredentials<'_> {
             return Ok(Presented::NotOffered);
         }
         // Boxed, like whatever else asks somebody outside: what a decision needs only then is not carried by every one.
-        Ok(match Box::pin(self.sessions.ask(token, now)).await? {
+        Ok(match Box::pin(self.sessions.ask(token, input.client, now)).await? {
             Ok(Found { subject, session, role }) => {
                 let (tenant, role) = (self.rules.tenant, role.unwrap_or(self.rules.role));
                 let person = Person { subject, tenant, session, role, scopes: Vec::new() };

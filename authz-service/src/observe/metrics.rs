@@ -283,7 +283,12 @@ impl Metrics {
     #[must_use]
     pub fn legacy(&self) -> Questions {
         let count = |outcome| self.legacy.with_label_values(&[outcome]);
-        Questions { found: count("found"), refused: count("refused"), unavailable: count("unavailable") }
+        Questions {
+            found: count("found"),
+            refused: count("refused"),
+            unavailable: count("unavailable"),
+            crowded: count("crowded"),
+        }
     }
 
     /// The counters of the subscription to changes.

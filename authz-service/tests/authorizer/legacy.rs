@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -172,12 +172,15 @@ pub(crate) struct Legacy {
     status: Arc<AtomicU16>,
     asked: Arc<AtomicUsize>,
     gate: Arc<Semaphore>,
+    /// Milliseconds that each answer takes.
+    pace: Arc<AtomicU64>,
 }
 
 impl Legacy {
     pub(crate) async fn start() -> (Self, SocketAddr) {
         let gate = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
-        let legacy = Self { status: Arc::new(AtomicU16::new(200)), asked: Arc::default(), gate };
+        let (status, asked) = (Arc::new(AtomicU16::new(200)), Arc::default());
+        let legacy = Self { status, asked, gate, pace: Arc::default() };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new().route("/auth/token", get(Self::check)).with_state(legacy.clone());
@@ -188,8 +191,10 @@ impl Legacy {
     async fn check(State(legacy): State<Self>, headers: HeaderMap) -> (StatusCode, String) {
         legacy.asked.fetch_add(1, Ordering::SeqCst);
         let _permit = legacy.gate.acquire().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(legacy.pace.load(Ordering::SeqCst))).await;
         let status = legacy.status.load(Ordering::SeqCst);
-        let good = headers.get("cookie").is_some_and(|cookie| cookie == "old_token=good");
+        let good =
+            headers.get("cookie").is_some_and(|cookie| cookie.as_bytes().starts_with(b"old_token=good"));
         let lines = headers.get_all("cookie").iter().count();
         assert_eq!((lines, headers.get("authorization")), (1, None), "the cookie and nothing else");
         match status {
@@ -200,6 +205,10 @@ impl Legacy {
             203 => (StatusCode::OK, " ".repeat(100_000)),
             other => (StatusCode::from_u16(other).unwrap(), String::new()),
         }
+    }
+
+    pub(crate) fn takes(&self, millis: u64) {
+        self.pace.store(millis, Ordering::SeqCst);
     }
 
     fn asked(&self) -> usize {
@@ -381,7 +390,7 @@ async fn the_legacys_own_sessions_pass_until_it_ends_them() {
     ask(&authz, "both", &token).await.expect(401, "legacy_refused");
     // New sessions are no question to the legacy.
     let metrics = authz.get("/metrics").await.1;
-    for (outcome, count) in [("found", 1), ("refused", 2), ("unavailable", 0)] {
+    for (outcome, count) in [("found", 1), ("refused", 2), ("unavailable", 0), ("crowded", 0)] {
         let line = format!("authz_legacy_questions_total{{outcome=\"{outcome}\"}} {count}");
         assert!(metrics.contains(&line), "{line} is not in\n{metrics}");
     }

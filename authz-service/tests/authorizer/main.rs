@@ -30,5 +30,6 @@ mod replicas;
 mod resets;
 mod services;
 mod spans;
+mod strangers;
 mod tenants;
 mod tokens;

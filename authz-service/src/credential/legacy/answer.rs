@@ -28,8 +28,10 @@ pub struct Questions {
     pub found: IntCounter,
     /// The answer was no.
     pub refused: IntCounter,
-    /// There was no answer that could be understood, or no room for one more question.
+    /// There was no answer that could be understood.
     pub unavailable: IntCounter,
+    /// There was no place for one more question: not asked.
+    pub crowded: IntCounter,
 }
 
 impl Questions {

@@ -5,13 +5,13 @@
 //! path or a 500 must not sign people out.
 //!
 //! However many requests carry one session at the same moment, the legacy is asked once; its answer, a no too, is
-//! believed for `cache_ms`. What is remembered is bounded ([`CAPACITY`]), and so is the number of questions on
-//! their way ([`MAX_IN_FLIGHT`]): a legacy that has become slow is not buried under them.
+//! believed for `cache_ms`. What is remembered is bounded, each yes apart from each no ([`MAX_FOUND`],
+//! [`MAX_REFUSED`]): made-up sessions push no real one out. The number of questions on their way is bounded too
+//! ([`BOUNDS`]): a legacy that has become slow is not buried under them, and [`places`](super::places) says who asks.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use edge_config::edge::LegacyCheck as Rules;
@@ -19,33 +19,46 @@ use identity::{Role, SessionId, SubjectId};
 use moka::future::Cache;
 use reqwest::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
-use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::credential::fault::LegacyFault;
 use crate::credential::legacy::answer::{Answer, Found, Questions};
+use crate::credential::legacy::places::{Bounds, Fingerprint, Places, fingerprint};
 use crate::credential::legacy::token::plain_uuid;
 use crate::failure::Failure;
 
-/// How many answers are remembered: the sessions that are busy within `cache_ms`. One takes some 200 bytes.
-const CAPACITY: u64 = 20_000;
+/// How many yeses are remembered: the sessions that are busy within `cache_ms`. One takes some 200 bytes.
+const MAX_FOUND: u64 = 20_000;
 
-/// How many questions may be on their way at once; the next is refused with 503 and does not wait.
-const MAX_IN_FLIGHT: usize = 64;
+/// How many noes are remembered. Forgetting one costs a question from the places of strangers.
+const MAX_REFUSED: u64 = 10_000;
+
+/// How many questions are on their way at once. Half of them are for sessions that the legacy said yes to before. Of the
+/// others one address has a quarter, and one provider leaves a quarter to the rest of the world.
+const BOUNDS: Bounds = Bounds { all: 64, strangers: 32, of_network: [8, 16, 24], of_person: 8, waiting: 256 };
 
 /// `{"user_id": …}` and little more.
 const MAX_ANSWER_BYTES: usize = 4_096;
 
-type Fingerprint = [u8; 32];
+/// Why nobody was found.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+enum Nothing {
+    #[error("the legacy said no")]
+    Refused(LegacyFault),
+    #[error(transparent)]
+    Unknown(Failure),
+}
 
 /// Asks the legacy.
 pub struct Checker {
     client: reqwest::Client,
     url: String,
     cookie: String,
-    answers: Cache<Fingerprint, Answer>,
+    timeout: Duration,
+    found: Cache<Fingerprint, Found>,
+    refused: Cache<Fingerprint, LegacyFault>,
     remembers: bool,
-    in_flight: Arc<Semaphore>,
+    places: Places,
     questions: Questions,
 }
 
@@ -77,7 +90,7 @@ impl Checker {
         let client = reqwest::Client::builder()
             .default_headers(headers)
             .timeout(*timeout)
-            .pool_max_idle_per_host(MAX_IN_FLIGHT)
+            .pool_max_idle_per_host(BOUNDS.all)
             // Where the question goes is configuration; neither an answer nor the environment moves it.
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -88,44 +101,82 @@ impl Checker {
             client,
             url: url.clone(),
             cookie: cookie.to_owned(),
-            answers: Cache::builder().max_capacity(CAPACITY).time_to_live(lifetime).build(),
+            timeout: *timeout,
+            found: Cache::builder().max_capacity(MAX_FOUND).time_to_live(lifetime).build(),
+            refused: Cache::builder().max_capacity(MAX_REFUSED).time_to_live(lifetime).build(),
             remembers: !cache.is_zero(),
-            in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
+            places: Places::new(BOUNDS),
             questions,
         })
     }
 
-    /// The person in the session that `token` is of.
+    /// The person in the session that `token` is of, for a caller at `client`.
     ///
     /// # Errors
-    /// [`Failure::LegacyUnavailable`] when the legacy gives no answer that can be understood.
-    pub async fn verify(&self, token: &[u8]) -> Result<Answer, Failure> {
+    /// [`Failure::LegacyUnavailable`] when the legacy gives no answer that can be understood, or has no place for one
+    /// more question of this caller.
+    pub async fn verify(&self, token: &[u8], client: Option<IpAddr>) -> Result<Answer, Failure> {
         // What may stand in a cookie (RFC 6265 §4.1.1): anything else could become a second cookie on the way.
         if token.is_empty() || !token.iter().copied().all(is_cookie_octet) {
             return Ok(Err(LegacyFault::Malformed));
         }
         let fingerprint = fingerprint(token);
-        let answer = self.answers.try_get_with(fingerprint, self.counted(token, fingerprint)).await;
-        if !self.remembers {
-            self.answers.invalidate(&fingerprint).await;
+        if let Some(fault) = self.refused.get(&fingerprint).await {
+            return Ok(Err(fault));
         }
-        answer.map_err(|failure| *failure)
+        let found = self.found.try_get_with(fingerprint, self.counted(token, fingerprint, client)).await;
+        if !self.remembers {
+            self.found.invalidate(&fingerprint).await;
+        }
+        match found {
+            Ok(found) => Ok(Ok(found)),
+            Err(nothing) => match *nothing {
+                Nothing::Refused(fault) => Ok(Err(fault)),
+                Nothing::Unknown(failure) => Err(failure),
+            },
+        }
     }
 
-    async fn counted(&self, token: &[u8], fingerprint: Fingerprint) -> Result<Answer, Failure> {
-        let outcome = self.ask(token, fingerprint).await;
-        self.questions.count(&outcome);
-        outcome
-    }
-
-    async fn ask(&self, token: &[u8], fingerprint: Fingerprint) -> Result<Answer, Failure> {
-        let Ok(_permit) = self.in_flight.try_acquire() else {
-            return Err(unavailable(&"too many questions are on their way"));
+    async fn counted(
+        &self,
+        token: &[u8],
+        fingerprint: Fingerprint,
+        client: Option<IpAddr>,
+    ) -> Result<Found, Nothing> {
+        let asked = Instant::now();
+        let Some(_place) = self.places.take(fingerprint, client, self.timeout).await else {
+            self.questions.crowded.inc();
+            return Err(Nothing::Unknown(Failure::LegacyUnavailable));
         };
+        // One timeout for the wait and the question: Envoy does not wait for the sum of two.
+        let outcome = self.ask(token, fingerprint, self.timeout.saturating_sub(asked.elapsed())).await;
+        self.questions.count(&outcome);
+        match outcome {
+            Ok(Ok(found)) => {
+                self.places.prove(fingerprint, found.subject);
+                Ok(found)
+            }
+            Ok(Err(fault)) => {
+                self.places.disprove(&fingerprint);
+                if self.remembers {
+                    self.refused.insert(fingerprint, fault).await;
+                }
+                Err(Nothing::Refused(fault))
+            }
+            Err(failure) => Err(Nothing::Unknown(failure)),
+        }
+    }
+
+    async fn ask(
+        &self,
+        token: &[u8],
+        fingerprint: Fingerprint,
+        patience: Duration,
+    ) -> Result<Answer, Failure> {
         let cookie = [self.cookie.as_bytes(), b"=", token].concat();
         let mut cookie = HeaderValue::from_bytes(&cookie).map_err(|e| unavailable(&e))?;
         cookie.set_sensitive(true);
-        let asked = self.client.get(&self.url).header(COOKIE, cookie).send().await;
+        let asked = self.client.get(&self.url).header(COOKIE, cookie).timeout(patience).send().await;
         let mut response = asked.map_err(|e| unavailable(&e.without_url()))?;
         match response.status().as_u16() {
             200 => {}
@@ -166,14 +217,6 @@ fn derived(fingerprint: Fingerprint) -> Uuid {
         *to = from;
     }
     uuid::Builder::from_custom_bytes(bytes).into_uuid()
-}
-
-fn fingerprint(token: &[u8]) -> Fingerprint {
-    let mut fingerprint = [0; 32];
-    for (to, from) in fingerprint.iter_mut().zip(digest(&SHA256, token).as_ref()) {
-        *to = *from;
-    }
-    fingerprint
 }
 
 const fn is_cookie_octet(byte: u8) -> bool {

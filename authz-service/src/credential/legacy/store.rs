@@ -2,8 +2,10 @@
 //!
 //! One `GET` for each request, never remembered: a session that was ended is dead at once. The wait is bounded as a
 //! whole, connecting included; a connection that has been silent for that long is given up and a new one opened
-//! (at most one a second), so a peer that vanished without a word costs a second and not until TCP notices.
+//! (at most one a second), so a peer that vanished without a word costs a second and not until TCP notices. While Redis
+//! is slow, [`places`](super::places) says who asks: made-up tokens leave half of the questions to real sessions.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,14 +17,17 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 
 use crate::credential::fault::LegacyFault;
 use crate::credential::legacy::answer::Answer;
+use crate::credential::legacy::places::{Bounds, Places, fingerprint};
 use crate::credential::legacy::token::Unverified;
 use crate::failure::Failure;
 
 /// How young a connection may be and still be given up: a slow Redis is not made slower by new connections.
 const MIN_AGE: Duration = Duration::from_secs(1);
 
-/// How many questions may be on their way at once; more wait within their own timeout.
-const MAX_IN_FLIGHT: usize = 1_024;
+/// How many questions are on their way at once; more wait within their own timeout. A Redis nearby answers a thousand in
+/// some milliseconds, so only a slow one lets anybody wait. The parts are those of the session check.
+const BOUNDS: Bounds =
+    Bounds { all: 1_024, strangers: 512, of_network: [128, 256, 384], of_person: 128, waiting: 1_024 };
 
 struct Link {
     manager: ConnectionManager,
@@ -36,6 +41,18 @@ pub struct SessionStore {
     key_prefix: String,
     timeout: Duration,
     leeway: Duration,
+    places: Places,
+}
+
+/// What came of a question to the store.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The token was refused for its form: Redis was not asked.
+    Unasked(LegacyFault),
+    /// There was no place for one more question.
+    Crowded,
+    /// Redis was asked.
+    Asked(Result<Answer, Failure>),
 }
 
 impl std::fmt::Debug for SessionStore {
@@ -59,30 +76,40 @@ impl SessionStore {
             key_prefix: key_prefix.clone(),
             timeout: *timeout,
             leeway: *leeway,
+            places: Places::new(BOUNDS),
         })
     }
 
-    /// The person that `token` speaks for at `now`.
-    ///
-    /// # Errors
-    /// [`Failure::LegacyUnavailable`] when the store does not answer as a store should.
-    pub async fn verify(&self, token: &[u8], now: UnixTime) -> Result<Answer, Failure> {
-        let token = match Unverified::read(token) {
-            Ok(token) => token,
-            Err(fault) => return Ok(Err(fault)),
+    /// The person that `token` speaks for at `now`, for a caller at `client`.
+    pub async fn verify(&self, token: &[u8], client: Option<IpAddr>, now: UnixTime) -> Outcome {
+        let unverified = match Unverified::read(token) {
+            Ok(unverified) => unverified,
+            Err(fault) => return Outcome::Unasked(fault),
         };
-        let name = format!("{}{}", self.key_prefix, token.session());
-        let key = self.get(&name).await?;
-        Ok(match key {
-            Some(key) => token.verify(&key, self.leeway, now),
+        let (asked, fingerprint) = (Instant::now(), fingerprint(token));
+        let Some(_place) = self.places.take(fingerprint, client, self.timeout).await else {
+            return Outcome::Crowded;
+        };
+        let name = format!("{}{}", self.key_prefix, unverified.session());
+        let key = match self.get(&name, self.timeout.saturating_sub(asked.elapsed())).await {
+            Ok(key) => key,
+            Err(failure) => return Outcome::Asked(Err(failure)),
+        };
+        let answer = match key {
+            Some(key) => unverified.verify(&key, self.leeway, now),
             None => Err(LegacyFault::UnknownSession),
-        })
+        };
+        match &answer {
+            Ok(found) => self.places.prove(fingerprint, found.subject),
+            Err(_) => self.places.disprove(&fingerprint),
+        }
+        Outcome::Asked(Ok(answer))
     }
 
-    async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+    async fn get(&self, name: &str, patience: Duration) -> Result<Option<Vec<u8>>, Failure> {
         let link = self.link().map_err(|error| unavailable(&error))?;
         let mut manager = link.manager.clone();
-        match tokio::time::timeout(self.timeout, manager.get::<_, Option<Vec<u8>>>(name)).await {
+        match tokio::time::timeout(patience, manager.get::<_, Option<Vec<u8>>>(name)).await {
             Ok(Ok(key)) => Ok(key),
             Ok(Err(error)) => {
                 if error.is_timeout() {
@@ -106,7 +133,7 @@ impl SessionStore {
             .set_response_timeout(Some(self.timeout))
             // The next request tries again; a retry within this one would only wait longer.
             .set_number_of_retries(0)
-            .set_concurrency_limit(MAX_IN_FLIGHT);
+            .set_concurrency_limit(BOUNDS.all);
         let manager = ConnectionManager::new_lazy_with_config(self.client.clone(), config)?;
         let link = Arc::new(Link { manager, opened: Instant::now() });
         // Two requests may open one each; the later one stays.
