@@ -29,7 +29,7 @@ pub mod gcra;
 pub mod local;
 pub mod shared;
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,9 +40,10 @@ use quick_cache::sync::Cache;
 
 use crate::check::CheckInput;
 use crate::limit::answer::{Exceeded, Over};
-use crate::limit::charge::{Charged, Counted, Key, Of};
+use crate::limit::charge::{Charged, Counted, Key, Of, Wider};
 use crate::limit::local::Local;
 use crate::limit::shared::Shared;
+use crate::network::Network;
 use crate::shadow::{Shadow, Shadows};
 use crate::snapshot::Route;
 use crate::who::Who;
@@ -79,6 +80,8 @@ struct Refused {
 pub struct Limits {
     local: Local,
     shared: Option<Shared>,
+    /// Which keys have a counter of their own in Redis: as many as a replica keeps itself.
+    in_redis: Local,
     replicas: u32,
     refused: Cache<Key, Refused>,
     counters: Counters,
@@ -89,8 +92,9 @@ impl Limits {
     /// together.
     #[must_use]
     pub fn new(shared: Option<Shared>, replicas: u32, counters: Counters) -> Self {
-        let local = Local::new(local::CAPACITY, counters.overflows.clone());
-        Self { local, shared, replicas: replicas.max(1), refused: Cache::new(REMEMBERED), counters }
+        let room = || Local::new(local::ADDRESSES, local::PROVED, counters.overflows.clone());
+        let (local, in_redis) = (room(), room());
+        Self { local, shared, in_redis, replicas: replicas.max(1), refused: Cache::new(REMEMBERED), counters }
     }
 
     /// How many counters this replica keeps now.
@@ -137,8 +141,8 @@ impl Limits {
             .limits
             .iter()
             .filter_map(|rule| {
-                let of = key_of(rule.limit.per, route, input, who)?;
-                Some(Counted { rule, key: Key { limit: Arc::clone(&rule.name), of } })
+                let (of, wider) = key_of(rule.limit.per, route, input, who)?;
+                Some(Counted { rule, key: Key { limit: Arc::clone(&rule.name), of }, wider })
             })
             .collect();
         self.weigh(counted, more, now, shadows).await
@@ -173,7 +177,7 @@ impl Limits {
         }
         self.known(&counted, now)?;
         let Charged { waits, taken } = match &self.shared {
-            Some(shared) => match Box::pin(shared.charge(&counted, more, &self.counters.failures)).await {
+            Some(shared) => match self.together(shared, &counted, more, now).await {
                 Some(charged) => {
                     self.counters.shared.inc();
                     charged
@@ -200,6 +204,22 @@ impl Limits {
         }
         refuse(over)?;
         Ok(taken)
+    }
+
+    /// Weighs in Redis. Keys beyond the room are counted by those around them there too.
+    async fn together(
+        &self,
+        shared: &Shared,
+        counted: &[Counted<'_>],
+        more: u64,
+        now: UnixTime,
+    ) -> Option<Charged> {
+        let counted: Vec<Counted<'_>> = counted.iter().map(|one| self.with_room(one, now)).collect();
+        Box::pin(shared.charge(&counted, more, &self.counters.failures)).await
+    }
+
+    fn with_room<'r>(&self, one: &Counted<'r>, now: UnixTime) -> Counted<'r> {
+        Counted { rule: one.rule, key: self.in_redis.key_elsewhere(one, now), wider: one.wider.clone() }
     }
 
     fn alone(&self, counted: &[Counted<'_>], replicas: u32, more: u64, now: UnixTime) -> Charged {
@@ -235,26 +255,34 @@ fn refuse(over: Vec<Over>) -> Result<(), Exceeded> {
 fn by_address<'r>(route: &'r Route, input: &CheckInput<'_>) -> Vec<Counted<'r>> {
     let rules = route.limits.iter().filter(|rule| rule.limit.per == Per::Address);
     rules
-        .map(|rule| Counted { rule, key: Key { limit: Arc::clone(&rule.name), of: address(input.client) } })
+        .map(|rule| {
+            let (of, wider) = address(input.client);
+            Counted { rule, key: Key { limit: Arc::clone(&rule.name), of }, wider }
+        })
         .collect()
 }
 
 /// Whose counter of a limit by `per` a request is charged to. A caller without what is counted by is not
 /// counted: the edge file is refused when a policy lets nobody through who has it.
-fn key_of(per: Per, route: &Route, input: &CheckInput<'_>, who: &Who) -> Option<Of> {
+fn key_of(per: Per, route: &Route, input: &CheckInput<'_>, who: &Who) -> Option<(Of, Wider)> {
+    let alone = |of: Of| Some((of, Wider::Owners(Vec::new())));
+    let within = |of: Of, owners: &[Of]| Some((of, Wider::Owners(owners.to_vec())));
     match (per, who) {
         (Per::Address, _) => Some(address(input.client)),
-        (Per::Route, _) => Some(Of::Name(Arc::clone(&route.name))),
-        (Per::Subject, Who::Person(person)) => Some(Of::Id(person.subject.0)),
-        (Per::Tenant, Who::Person(person)) => Some(Of::Id(person.tenant.0)),
-        (Per::Session, Who::Person(person)) => Some(Of::Id(person.session.0)),
-        (Per::Service, Who::Service(service)) => Some(Of::Name(Arc::from(service.name.as_str()))),
-        (Per::Tenant, Who::Service(service)) => service.tenant.map(|tenant| Of::Id(tenant.0)),
+        (Per::Route, _) => alone(Of::Name(Arc::clone(&route.name))),
+        (Per::Subject, Who::Person(person)) => within(Of::Id(person.subject.0), &[Of::Id(person.tenant.0)]),
+        (Per::Tenant, Who::Person(person)) => alone(Of::Id(person.tenant.0)),
+        (Per::Session, Who::Person(person)) => {
+            within(Of::Id(person.session.0), &[Of::Id(person.subject.0), Of::Id(person.tenant.0)])
+        }
+        (Per::Service, Who::Service(service)) => alone(Of::Name(Arc::from(service.name.as_str()))),
+        (Per::Tenant, Who::Service(service)) => service.tenant.and_then(|tenant| alone(Of::Id(tenant.0))),
         // All keys of a client share what it may do: changing a key does not double it.
         (Per::Subject | Per::ApiKey, Who::Client(client)) => {
-            Some(Of::Name(Arc::from(format!("{}/{}", client.tenant, client.name))))
+            let name = Of::Name(Arc::from(format!("{}/{}", client.tenant, client.name)));
+            within(name, &[Of::Id(client.tenant.0)])
         }
-        (Per::Tenant, Who::Client(client)) => Some(Of::Id(client.tenant.0)),
+        (Per::Tenant, Who::Client(client)) => alone(Of::Id(client.tenant.0)),
         (Per::Subject | Per::Session, Who::Anyone | Who::Service(_))
         | (Per::Tenant, Who::Anyone)
         | (Per::Session, Who::Client(_))
@@ -263,15 +291,12 @@ fn key_of(per: Per, route: &Route, input: &CheckInput<'_>, who: &Who) -> Option<
     }
 }
 
-/// An address as it is counted: of IPv6 the first 64 bits, because whoever has one address there has them all.
-fn address(client: Option<IpAddr>) -> Of {
-    match client {
-        None => Of::Unknown,
-        Some(IpAddr::V4(address)) => Of::Address(IpAddr::V4(address)),
-        Some(IpAddr::V6(address)) => {
-            let network = address.to_bits() & !u128::from(u64::MAX);
-            Of::Address(IpAddr::V6(Ipv6Addr::from_bits(network)))
-        }
+/// An address as it is counted, and the networks around it. Of IPv6 the first 64 bits count, because whoever has one
+/// address there has them all.
+fn address(client: Option<IpAddr>) -> (Of, Wider) {
+    match client.map(Network::all_of) {
+        None => (Of::Unknown, Wider::Owners(Vec::new())),
+        Some([finest, wider @ ..]) => (Of::Address(finest.first()), Wider::Networks(wider)),
     }
 }
 
@@ -281,11 +306,11 @@ mod tests {
 
     #[test]
     fn an_ipv6_client_is_its_network() {
-        let of = |text: &str| address(Some(text.parse().unwrap())).to_string();
+        let of = |text: &str| address(Some(text.parse().unwrap())).0.to_string();
         assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
         assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::1"));
         assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
         assert_eq!(of("192.0.2.7"), "192.0.2.7");
-        assert_eq!(address(None).to_string(), "unknown");
+        assert_eq!(address(None).0.to_string(), "unknown");
     }
 }

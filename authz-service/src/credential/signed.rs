@@ -105,7 +105,8 @@ impl SignedRequests {
             Ok(window) => window,
             Err(fault) => return failed(fault),
         };
-        match Box::pin(self.nonces.spend(offered.key_id(), offered.nonce(), window, now)).await? {
+        let spent = self.nonces.spend(offered.key_id(), offered.nonce(), keys.len(), window, now);
+        match Box::pin(spent).await? {
             Spent::Replayed => failed(SignatureFault::Replayed),
             Spent::Fresh => {
                 let signer =

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use crate::network::{LEVELS, Network};
 use crate::snapshot::rule::Rule;
 
 /// Whose counter: a limit, and one of those that it counts by.
@@ -25,8 +26,12 @@ pub enum Of {
     Address(IpAddr),
     /// A service or a route.
     Name(Arc<str>),
+    /// A network wider than those that addresses are counted by.
+    Network(Network),
     /// Whoever has no address: all of them together.
     Unknown,
+    /// Everybody whose key falls into this one of [`BUCKETS`](crate::limit::local::BUCKETS).
+    Bucket(u16),
 }
 
 impl std::fmt::Display for Of {
@@ -35,6 +40,8 @@ impl std::fmt::Display for Of {
             Self::Id(id) => id.as_hyphenated().fmt(f),
             Self::Address(address) => address.fmt(f),
             Self::Name(name) => name.fmt(f),
+            Self::Network(network) => network.fmt(f),
+            Self::Bucket(bucket) => write!(f, "bucket {bucket}"),
             Self::Unknown => f.write_str("unknown"),
         }
     }
@@ -47,6 +54,17 @@ pub struct Counted<'r> {
     pub rule: &'r Rule,
     /// Whose counter.
     pub key: Key,
+    /// Whose counters may stand for it where there is no room for its own.
+    pub wider: Wider,
+}
+
+/// Those around one that a limit counts by, from near to far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wider {
+    /// The networks around an address. Every stranger has an address.
+    Networks([Network; LEVELS - 1]),
+    /// The person of a session, and their tenant. These were proved.
+    Owners(Vec<Of>),
 }
 
 /// What came of weighing a request.

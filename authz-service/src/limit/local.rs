@@ -1,9 +1,15 @@
 //! Counters in this process: exact for one replica, and bounded.
 //!
-//! At most [`CAPACITY`] counters are kept. One is dropped only when its bucket is full again, and then it says
-//! no more than no counter at all: a flood of new keys never frees somebody who is over a limit. While no room
-//! can be made, keys without a counter share one overflow counter for each limit and shard. They are
-//! refused sooner than they should be, never later.
+//! A counter is dropped only when its bucket is full again, and then it says no more than no counter at all: a flood of
+//! new keys never frees somebody who is over a limit. Where there is no room, a key shares the counter of the network
+//! around it, or of the person and tenant that it belongs to. It is refused sooner than it should be, never later, and
+//! by what its neighbours do alone: no counter is everybody's.
+//!
+//! * Addresses and proved callers have tables of their own ([`ADDRESSES`], [`PROVED`]): strangers take no room from
+//!   callers who proved who they are.
+//! * One provider (an IPv4 /16, an IPv6 /32) has an eighth of the addresses. More of its addresses are counted by
+//!   the networks around them, so that four billion networks of one provider leave room for the rest of the world.
+//! * One person has counters for [`SESSIONS_OF_A_PERSON`] sessions in each shard; more are counted by person.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -13,11 +19,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use clock::UnixTime;
 use prometheus::IntCounter;
 
-use crate::limit::charge::{Charged, Counted, Key, in_advance};
+use crate::limit::charge::{Charged, Counted, Key, Of, Wider, in_advance};
 use crate::limit::gcra::{Gcra, Weighed};
 
-/// How many counters are kept. One takes some 120 bytes, so a full house takes 12 MB.
-pub const CAPACITY: usize = 100_000;
+/// How many counters of addresses are kept. One takes some 120 bytes, so a full house takes 12 MB.
+pub const ADDRESSES: usize = 100_000;
+
+/// How many counters of proved callers, routes and services are kept.
+pub const PROVED: usize = 100_000;
+
+/// How much of a shard's room for addresses one provider has.
+const OF_A_PROVIDER: usize = 8;
+
+/// How many counters of sessions one person has in a shard. Only a person who signs in without end has more.
+const SESSIONS_OF_A_PERSON: usize = 16;
+
+/// How many shared counters a limit has for keys that nothing is around.
+pub const BUCKETS: u16 = 1_024;
 
 /// So that requests on many cores seldom wait for each other.
 const SHARDS: usize = 16;
@@ -25,13 +43,30 @@ const SHARDS: usize = 16;
 /// A full shard is swept no more often than this: a sweep takes some 50 µs.
 const SWEEP_MICROS: u64 = 100_000;
 
-#[derive(Debug, Default)]
-struct Shard {
-    /// Theoretical arrival times, in microseconds since the epoch.
-    kept: HashMap<Key, u64>,
-    /// The same for everybody who has no counter, by limit.
-    overflow: HashMap<Arc<str>, u64>,
+/// The counters of one kind of keys in a shard. Numbers are theoretical arrival times, in microseconds since the epoch.
+#[derive(Debug)]
+struct Table {
+    own: HashMap<Key, Kept>,
+    /// Counters that several keys share.
+    shared: HashMap<Key, u64>,
+    /// How many of `own` there are within each of those that have a bound, over all limits.
+    within: HashMap<Of, usize>,
+    room: usize,
     swept: u64,
+}
+
+/// A counter of one key's own.
+#[derive(Debug)]
+struct Kept {
+    number: u64,
+    /// The one around it that has a bound.
+    within: Option<Of>,
+}
+
+#[derive(Debug)]
+struct Shard {
+    addresses: Table,
+    proved: Table,
 }
 
 /// Counters in this process.
@@ -39,8 +74,6 @@ struct Shard {
 pub struct Local {
     shards: Vec<Mutex<Shard>>,
     hasher: RandomState,
-    /// Counters of one shard at most.
-    room: usize,
     overflows: IntCounter,
 }
 
@@ -48,22 +81,29 @@ pub struct Local {
 enum Place {
     /// Its own.
     Own,
-    /// The one that it shares.
-    Shared,
+    /// The one of this key, which it shares.
+    Shared(Key),
 }
 
 impl Local {
-    /// At most `capacity` counters; `overflows` counts requests that had to share one.
+    /// At most `addresses` and `proved` counters; `overflows` counts requests that had to share one.
     #[must_use]
-    pub fn new(capacity: usize, overflows: IntCounter) -> Self {
-        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { shards, hasher: RandomState::new(), room: (capacity / SHARDS).max(1), overflows }
+    pub fn new(addresses: usize, proved: usize, overflows: IntCounter) -> Self {
+        let table = |capacity: usize| Table::new((capacity / SHARDS).max(1));
+        let shard = || Shard { addresses: table(addresses), proved: table(proved) };
+        let shards = (0..SHARDS).map(|_| Mutex::new(shard())).collect();
+        Self { shards, hasher: RandomState::new(), overflows }
     }
 
     /// How many counters are kept now.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shards.iter().map(|shard| lock(shard).kept.len()).sum()
+        let of = |table: &Table| table.own.len() + table.shared.len();
+        let both = |shard: &Mutex<Shard>| {
+            let shard = lock(shard);
+            of(&shard.addresses) + of(&shard.proved)
+        };
+        self.shards.iter().map(both).sum()
     }
 
     /// Whether none is kept.
@@ -91,7 +131,7 @@ impl Local {
         for (one, place) in counted.iter().zip(&places) {
             let Some((_, shard)) = held.iter_mut().find(|(index, _)| index == place) else { continue };
             let gcra = Gcra::of(&one.rule.limit).share(replicas);
-            let (place, kept) = shard.find(&one.key, gcra, self.room, now);
+            let (place, kept) = shard.table(&one.wider).find(one, gcra, &self.hasher, now);
             weighed.push((place, gcra.weigh(kept, now)));
         }
         let passes = counted.iter().zip(&weighed).all(|(one, (_, weighed))| match weighed {
@@ -108,13 +148,14 @@ impl Local {
                 let Some((_, shard)) = held.iter_mut().find(|(held, _)| held == index) else { continue };
                 if let Weighed::Allowed(next) = weighed {
                     let next = Gcra::of(&one.rule.limit).share(replicas).take(*next, taken);
+                    let table = shard.table(&one.wider);
                     match place {
-                        Place::Own => shard.kept.insert(one.key.clone(), next),
-                        Place::Shared => {
+                        Place::Own => table.keep(one, next),
+                        Place::Shared(key) => {
                             self.overflows.inc();
-                            shard.overflow.insert(Arc::clone(&one.key.limit), next)
+                            table.shared.insert(key.clone(), next);
                         }
-                    };
+                    }
                 }
             }
         }
@@ -125,32 +166,141 @@ impl Local {
         Charged { waits: weighed.into_iter().map(wait).collect(), taken }
     }
 
+    /// The key that `counted` is counted by where its counters are kept elsewhere: its own while there is room for it here,
+    /// else the one that it shares. So a flood of addresses fills no other store either.
+    #[must_use]
+    pub fn key_elsewhere(&self, counted: &Counted<'_>, now: UnixTime) -> Key {
+        let now = now.millis().saturating_mul(1_000);
+        let Some(shard) = self.shards.get(self.shard_of(&counted.key)) else { return counted.key.clone() };
+        let mut shard = lock(shard);
+        let table = shard.table(&counted.wider);
+        let (place, kept) = table.find(counted, Gcra::of(&counted.rule.limit), &self.hasher, now);
+        // What is refused elsewhere is kept here for as long as a full bucket takes.
+        let next = match Gcra::of(&counted.rule.limit).weigh(kept, now) {
+            Weighed::Allowed(next) => next,
+            Weighed::Refused(_) => kept.unwrap_or(now),
+        };
+        match place {
+            Place::Own => {
+                table.keep(counted, next);
+                counted.key.clone()
+            }
+            Place::Shared(key) => {
+                self.overflows.inc();
+                table.shared.insert(key.clone(), next);
+                key
+            }
+        }
+    }
+
     fn shard_of(&self, key: &Key) -> usize {
         usize::try_from(self.hasher.hash_one(key) % (SHARDS as u64)).unwrap_or_default()
     }
 }
 
 impl Shard {
-    /// The counter for `key`, when there is one or room for one; else the one that it shares.
+    const fn table(&mut self, wider: &Wider) -> &mut Table {
+        match wider {
+            Wider::Networks(_) => &mut self.addresses,
+            Wider::Owners(_) => &mut self.proved,
+        }
+    }
+}
+
+/// The one around `counted` that has a bound on how many counters there are within it, and that bound.
+fn bound(counted: &Counted<'_>, room: usize) -> Option<(Of, usize)> {
+    match &counted.wider {
+        Wider::Networks([_, provider, _]) => Some((Of::Network(*provider), (room / OF_A_PROVIDER).max(1))),
+        // Two owners: this is a session, and the nearer one is its person.
+        Wider::Owners(owners) => match owners.as_slice() {
+            [person, _, ..] => Some((person.clone(), SESSIONS_OF_A_PERSON)),
+            [_] | [] => None,
+        },
+    }
+}
+
+impl Table {
+    fn new(room: usize) -> Self {
+        Self { own: HashMap::new(), shared: HashMap::new(), within: HashMap::new(), room, swept: 0 }
+    }
+
+    /// The counter for `counted`, when there is one or room for one; else the one that it shares.
     /// Nobody's debt is more than a burst of `gcra` afterwards.
-    fn find(&mut self, key: &Key, gcra: Gcra, room: usize, now: u64) -> (Place, Option<u64>) {
-        if let Some(kept) = self.kept.get_mut(key) {
+    fn find(
+        &mut self,
+        counted: &Counted<'_>,
+        gcra: Gcra,
+        hasher: &RandomState,
+        now: u64,
+    ) -> (Place, Option<u64>) {
+        let owed = |kept: &mut u64| {
             *kept = gcra.owed(*kept, now);
-            return (Place::Own, Some(*kept));
+            *kept
+        };
+        if let Some(kept) = self.own.get_mut(&counted.key) {
+            return (Place::Own, Some(owed(&mut kept.number)));
         }
-        if self.kept.len() >= room && now.abs_diff(self.swept) >= SWEEP_MICROS {
-            self.swept = now;
-            self.kept.retain(|_, kept| *kept > now);
+        let is_full = |table: &Self| {
+            let within = bound(counted, table.room);
+            table.own.len() >= table.room
+                || within.is_some_and(|(of, most)| table.within.get(&of).is_some_and(|held| *held >= most))
+        };
+        if is_full(self) && now.abs_diff(self.swept) >= SWEEP_MICROS {
+            self.sweep(now);
         }
-        if self.kept.len() < room {
-            (Place::Own, None)
-        } else {
-            let kept = self.overflow.get_mut(&key.limit).map(|kept| {
-                *kept = gcra.owed(*kept, now);
-                *kept
-            });
-            (Place::Shared, kept)
+        if !is_full(self) {
+            return (Place::Own, None);
         }
+        let key = self.shared_key(counted, hasher);
+        let kept = self.shared.get_mut(&key).map(owed);
+        (Place::Shared(key), kept)
+    }
+
+    /// Drops every counter whose bucket is full again.
+    fn sweep(&mut self, now: u64) {
+        self.swept = now;
+        self.shared.retain(|_, number| *number > now);
+        let within = &mut self.within;
+        self.own.retain(|_, kept| {
+            let stays = kept.number > now;
+            if let (false, Some(of)) = (stays, &kept.within)
+                && let Some(held) = within.get_mut(of)
+            {
+                *held = held.saturating_sub(1);
+            }
+            stays
+        });
+        within.retain(|_, held| *held > 0);
+    }
+
+    /// The nearest one around `counted` that has a shared counter or room for one. The last level of networks has no
+    /// bound: there are some thousands of them in the world.
+    fn shared_key(&self, counted: &Counted<'_>, hasher: &RandomState) -> Key {
+        let of = |of: Of| Key { limit: Arc::clone(&counted.key.limit), of };
+        let bucket = || {
+            let bucket = hasher.hash_one(&counted.key) % u64::from(BUCKETS);
+            Of::Bucket(u16::try_from(bucket).unwrap_or_default())
+        };
+        let (nearer, last) = match &counted.wider {
+            Wider::Networks([site, provider, registry]) => {
+                (vec![Of::Network(*site), Of::Network(*provider)], Of::Network(*registry))
+            }
+            Wider::Owners(owners) => (owners.clone(), bucket()),
+        };
+        let fits = |key: &Key| self.shared.len() < self.room || self.shared.contains_key(key);
+        nearer.into_iter().map(of).find(fits).unwrap_or_else(|| of(last))
+    }
+
+    fn keep(&mut self, counted: &Counted<'_>, number: u64) {
+        if let Some(kept) = self.own.get_mut(&counted.key) {
+            kept.number = number;
+            return;
+        }
+        let within = bound(counted, self.room).map(|(of, _)| of);
+        if let Some(of) = &within {
+            *self.within.entry(of.clone()).or_default() += 1;
+        }
+        self.own.insert(counted.key.clone(), Kept { number, within });
     }
 }
 
@@ -162,7 +312,7 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limit::charge::Of;
+    use crate::network::Network;
     use crate::snapshot::rule::Rule;
     use edge_config::edge::{Limit, Mode, Per};
     use std::time::Duration;
@@ -173,12 +323,25 @@ mod tests {
         Rule { name: Arc::from(name), limit }
     }
 
+    fn owned<'r>(rule: &'r Rule, id: u128, owners: &[u128]) -> Counted<'r> {
+        let of = |id: u128| Of::Id(Uuid::from_u128(id));
+        let wider = Wider::Owners(owners.iter().map(|id| of(*id)).collect());
+        Counted { rule, key: Key { limit: Arc::clone(&rule.name), of: of(id) }, wider }
+    }
+
+    /// A caller with nothing around it.
     fn counted(rule: &Rule, id: u128) -> Counted<'_> {
-        Counted { rule, key: Key { limit: Arc::clone(&rule.name), of: Of::Id(Uuid::from_u128(id)) } }
+        owned(rule, id, &[])
+    }
+
+    fn addressed<'r>(rule: &'r Rule, address: &str) -> Counted<'r> {
+        let [finest, wider @ ..] = Network::all_of(address.parse().unwrap());
+        let of = Of::Address(finest.first());
+        Counted { rule, key: Key { limit: Arc::clone(&rule.name), of }, wider: Wider::Networks(wider) }
     }
 
     fn local(capacity: usize) -> Local {
-        Local::new(capacity, IntCounter::new("overflows", "x").unwrap())
+        Local::new(capacity, capacity, IntCounter::new("overflows", "x").unwrap())
     }
 
     fn passes(local: &Local, counted: &[Counted<'_>], now: UnixTime) -> bool {
@@ -245,16 +408,83 @@ mod tests {
         let local = local(1_600);
         while passes(&local, &[counted(&rule, 0)], NOW) {}
         let passed = (1..100_000_u128).filter(|id| passes(&local, &[counted(&rule, *id)], NOW)).count();
-        assert!(local.len() <= 1_600, "{} counters", local.len());
+        let most = 1_600 + SHARDS * usize::from(BUCKETS);
+        assert!(local.len() <= most, "{} counters", local.len());
         assert!(!passes(&local, &[counted(&rule, 0)], NOW), "the flood freed a limited key");
-        // Who found no room shared the counters of the overflow: two requests in each shard.
-        assert!(passed <= 1_600 + 2 * SHARDS, "{passed} passed");
+        // Who found no room shared a counter with some others: two requests in each.
+        assert!(passed <= 1_600 + 2 * SHARDS * usize::from(BUCKETS), "{passed} passed");
         assert!(local.overflows.get() > 0);
         // When buckets are full again, there is room again.
         let later = NOW.plus(Duration::from_secs(61));
         let passed = (1_000..1_300_u128).filter(|id| passes(&local, &[counted(&rule, *id)], later)).count();
         assert_eq!(passed, 300);
-        assert!(local.len() <= 1_600);
+        assert!(local.len() <= most);
+    }
+
+    #[test]
+    fn four_billion_networks_of_one_provider_leave_every_other_address_its_own_counter() {
+        let calm = rule("calm", 2, Mode::Enforce);
+        let local = local(16_000);
+        // 100,000 networks in 100,000 sites, and again as many in one site.
+        for number in 0..100_000_u32 {
+            let (high, low) = (number >> 16, number & 0xffff);
+            let _ = passes(&local, &[addressed(&calm, &format!("2001:db8:{low:x}:{high:x}::1"))], NOW);
+            let _ = passes(&local, &[addressed(&calm, &format!("2001:db9:0:{low:x}::1"))], NOW);
+        }
+        assert!(local.overflows.get() > 0, "the flood shares counters");
+        assert!(local.len() <= 40_000, "{} counters", local.len());
+        for other in ["2001:dba::1", "2003:1:2:3::4", "198.51.100.7", "203.0.113.9"] {
+            let allowed = (0..3).map(|_| passes(&local, &[addressed(&calm, other)], NOW)).collect::<Vec<_>>();
+            assert_eq!(allowed, [true, true, false], "{other} has its own limit and all of it");
+        }
+        // Nor do addresses take room from callers who proved who they are.
+        for id in 0..1_000 {
+            assert!(passes(&local, &[counted(&calm, id)], NOW), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_flood_of_addresses_makes_no_more_keys_elsewhere_than_there_is_room_for_here() {
+        let calm = rule("calm", 2, Mode::Enforce);
+        let local = local(1_600);
+        let mut keys = std::collections::HashSet::new();
+        for number in 0..20_000_u32 {
+            let address = format!("2001:db8:{:x}:{:x}::1", number & 0xff, number >> 8);
+            keys.insert(local.key_elsewhere(&addressed(&calm, &address), NOW));
+        }
+        assert!(keys.len() <= 3_200, "{} keys", keys.len());
+        let other = addressed(&calm, "198.51.100.7");
+        assert_eq!(local.key_elsewhere(&other, NOW), other.key, "another address has its own");
+    }
+
+    #[test]
+    fn with_no_room_at_all_an_address_shares_with_its_own_neighbours_alone() {
+        let calm = rule("calm", 2, Mode::Enforce);
+        // Room for one in each shard, and floods from many providers.
+        let local = local(SHARDS);
+        for number in 0..20_000_u32 {
+            let (a, b) = (number >> 8, number & 0xff);
+            let _ = passes(&local, &[addressed(&calm, &format!("2a00:{a:x}:{b:x}::1"))], NOW);
+        }
+        for other in ["2003:1:2:3::4", "198.51.100.7"] {
+            assert!(passes(&local, &[addressed(&calm, other)], NOW), "{other} pays for the flood");
+        }
+    }
+
+    #[test]
+    fn sessions_without_end_of_one_person_are_counted_by_person_and_cost_nobody_else() {
+        let calm = rule("calm", 2, Mode::Enforce);
+        let local = local(16_000);
+        let (person, tenant) = (1, 2);
+        let passed = (100..50_100_u128)
+            .filter(|session| passes(&local, &[owned(&calm, *session, &[person, tenant])], NOW))
+            .count();
+        // Each counter lets two through: those of sessions, and in each shard the person's.
+        assert!(passed <= SHARDS * (SESSIONS_OF_A_PERSON + 2), "{passed} passed");
+        for session in 60_000..61_000_u128 {
+            let other = owned(&calm, session, &[session + 1_000_000, tenant]);
+            assert!(passes(&local, &[other], NOW), "{session} of another person of the same tenant");
+        }
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Shared {
         };
         let mut connection = self.connection.get_or_try_init(connect).await?.clone();
         let mut invocation = self.script.prepare_invoke();
-        for Counted { rule, key } in counted {
+        for Counted { rule, key, wider: _ } in counted {
             let Gcra { interval, burst } = Gcra::of(&rule.limit);
             let enforced = match rule.limit.mode {
                 Mode::Enforce => 1,

@@ -5,6 +5,7 @@
 //! | states of tenants that were asked for | [`MAX_KNOWN`] | `memory_seconds`, and not past what Redis says |
 //! | states that were pushed | [`MAX_KNOWN`] | `memory_seconds` |
 //! | ids that no tenant has | [`MAX_UNKNOWN`], apart from the others | `negative_seconds` |
+//! | that a tenant was there, which keeps a place for the next question | [`MAX_KNOWN`] | until it is not |
 //!
 //! A state counts while the push channel vouches for it, or while it is younger than `untrusted_after_seconds`.
 //! Of two states the one with the larger version is the newer, so a change that was pushed while a question was
@@ -36,6 +37,10 @@ pub const MAX_UNKNOWN: u64 = 10_000;
 
 /// Questions that may be open at once, one for each tenant. More would wait at the source, not here.
 const MAX_OPEN: usize = 256;
+
+/// Questions beside these that are about tenants that were there lately, and about no others: an issuer that signs for
+/// invented tenants takes none of them.
+const KEPT_OPEN: usize = 128;
 
 /// The first wait before the source is asked again whether it is there; each is twice the one before it.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -81,6 +86,9 @@ pub struct Memory {
     source: Arc<dyn TenantSource>,
     channel: Arc<Channel>,
     open: Semaphore,
+    kept_open: Semaphore,
+    /// Tenants that were there when they were asked about last.
+    there: quick_cache::sync::Cache<TenantId, ()>,
     lifetimes: Lifetimes,
     /// Absent when no changes are pushed.
     ended: Option<Arc<Ended>>,
@@ -119,6 +127,8 @@ impl Memory {
             source,
             channel,
             open: Semaphore::new(MAX_OPEN),
+            kept_open: Semaphore::new(KEPT_OPEN),
+            there: quick_cache::sync::Cache::new(usize::try_from(MAX_KNOWN).unwrap_or(usize::MAX)),
             lifetimes,
             ended: None,
             counts,
@@ -279,7 +289,11 @@ impl Memory {
             tracing::warn!(%tenant, code = SourceFault::code(fault), "the state of a tenant is not to be had");
             Nothing::Fault(fault)
         };
-        let _open = self.open.try_acquire().map_err(|_| fault(SourceFault::Busy))?;
+        let kept = self.there.get(&tenant).and_then(|()| self.kept_open.try_acquire().ok());
+        let _open = match kept {
+            Some(open) => open,
+            None => self.open.try_acquire().map_err(|_| fault(SourceFault::Busy))?,
+        };
         let Answer { record, good_for } = self.source.look_up(tenant).await.map_err(fault)?;
         self.counts.miss.inc();
         self.answered.store(true, Ordering::Relaxed);
@@ -289,9 +303,11 @@ impl Memory {
             self.report(tenant, Some(known.standing), record.map(|record| record.standing));
         }
         let Some(record) = record else {
+            self.there.remove(&tenant);
             self.unknown.insert(tenant, asked).await;
             return Err(Nothing::Absent);
         };
+        self.there.insert(tenant, ());
         let life = good_for.unwrap_or(self.lifetimes.memory).min(self.lifetimes.memory);
         Ok(Entry { record, asked, until: asked + life, stretch })
     }

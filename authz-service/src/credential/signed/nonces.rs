@@ -7,8 +7,11 @@
 //!
 //! | memory | shared by replicas | survives a restart of the authorizer | when it cannot tell |
 //! |---|---|---|---|
-//! | embedded | no: run one replica | by refusing what is older, for `skew` | full: 503 |
+//! | embedded | no: run one replica | by refusing what is older, for `skew` | full: 503 for the key that fills it |
 //! | Redis | yes | yes | gone, slow, or emptied: 503 |
+//!
+//! Only a signature that holds spends a nonce, so only holders of keys fill a memory; in this process each key has a
+//! part of it that the others cannot take.
 
 mod embedded;
 mod redis;
@@ -80,7 +83,7 @@ impl Nonces {
         }
     }
 
-    /// Spends `nonce` of `key` at `now`, which is within `window`.
+    /// Spends `nonce` of `key`, one of `keys`, at `now`, which is within `window`.
     ///
     /// # Errors
     /// [`Failure::NoncesUnavailable`] when nobody can tell whether it was used before.
@@ -88,11 +91,12 @@ impl Nonces {
         &self,
         key: &str,
         nonce: &str,
+        keys: usize,
         window: Window,
         now: UnixTime,
     ) -> Result<Spent, Failure> {
         match self {
-            Self::Embedded(embedded) => embedded.spend(key, nonce, window, now),
+            Self::Embedded(embedded) => embedded.spend(key, nonce, keys, window, now),
             Self::Redis(redis) => redis.spend(key, nonce, window, now).await,
         }
     }

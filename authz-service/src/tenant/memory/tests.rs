@@ -261,3 +261,27 @@ async fn open_questions_are_bounded() {
     assert_eq!(refused, 1_000 - MAX_OPEN);
     assert_eq!(f.source.questions(), u64::try_from(MAX_OPEN).unwrap());
 }
+
+#[tokio::test(start_paused = true)]
+async fn questions_about_invented_tenants_take_no_place_from_those_that_are_there() {
+    let f = Fixture::subscribed();
+    for number in 1..=100 {
+        f.source.set(tenant(number), Standing::Active, 1);
+        assert_eq!(f.standing(number).await, ACTIVE);
+    }
+    f.live(60).await;
+    *f.source.takes.lock().unwrap() = seconds(1);
+    let ask = |number| {
+        let memory = Arc::clone(&f.memory);
+        tokio::spawn(async move { memory.standing(tenant(number)).await })
+    };
+    let invented: Vec<_> = (1_000..2_000).map(ask).collect();
+    tokio::task::yield_now().await;
+    let there: Vec<_> = (1..=100).map(ask).collect();
+    for asking in there {
+        assert_eq!(asking.await.unwrap(), ACTIVE, "its state had to be asked for again, amid the flood");
+    }
+    for asking in invented {
+        asking.await.unwrap().ok();
+    }
+}

@@ -9,12 +9,16 @@ use clock::UnixTime;
 use super::{Spent, Window};
 use crate::failure::Failure;
 
-/// Of one key: with a window of 305 s, 200 requests a second. One busy key cannot take the room of others.
+/// Of one key: with a window of 305 s, 200 requests a second.
 const MAX_OF_A_KEY: usize = 65_536;
 /// Of all keys: some 40 MB.
 const MAX: usize = 262_144;
 
-/// The memory. A nonce is never forgotten early: when there is no room, nothing new is let in.
+/// How much of the memory is shared out: each key has its part of it whatever the others do. The rest is for keys that
+/// need more than their part, first come, first served.
+const SHARED_OUT: usize = MAX / 2;
+
+/// The memory. A nonce is never forgotten early: when there is no room, nothing new of this key is let in.
 #[derive(Debug)]
 pub struct Embedded {
     since: UnixTime,
@@ -63,6 +67,7 @@ impl Embedded {
         &self,
         key: &str,
         nonce: &str,
+        keys: usize,
         window: Window,
         now: UnixTime,
     ) -> Result<Spent, Failure> {
@@ -77,8 +82,12 @@ impl Embedded {
         if used.by_key.get(key).is_some_and(|of_key| of_key.nonces.contains(nonce)) {
             return Ok(Spent::Replayed);
         }
-        let has_room =
-            used.count < MAX && used.by_key.get(key).is_none_or(|of_key| of_key.nonces.len() < MAX_OF_A_KEY);
+        let part = SHARED_OUT / keys.max(1);
+        let own = used.by_key.get(key).map_or(0, |of_key| of_key.nonces.len());
+        // What the keys have beyond their parts, this one's included.
+        let beyond =
+            || used.by_key.values().map(|of_key| of_key.nonces.len().saturating_sub(part)).sum::<usize>();
+        let has_room = own < part || (own < MAX_OF_A_KEY && beyond() < MAX - SHARED_OUT);
         if !has_room {
             return Err(Failure::NoncesUnavailable);
         }
@@ -111,7 +120,7 @@ mod tests {
     #[test]
     fn a_nonce_counts_once_until_its_window_closes() {
         let memory = Embedded::new(at(0));
-        let spend = |key, nonce, now| memory.spend(key, nonce, window(1_000), at(now));
+        let spend = |key, nonce, now| memory.spend(key, nonce, 2, window(1_000), at(now));
         assert_eq!(spend("a", "n", 1_000), Ok(Spent::Fresh));
         assert_eq!(spend("a", "n", 1_305), Ok(Spent::Replayed));
         assert_eq!(spend("b", "n", 1_000), Ok(Spent::Fresh));
@@ -121,7 +130,7 @@ mod tests {
         assert_eq!(spend("a", "o", 1_306), Err(Failure::NoncesUnavailable));
         assert_eq!(memory.len(), 0);
         assert_eq!(spend("a", "n", 1_000), Err(Failure::NoncesUnavailable));
-        assert_eq!(memory.spend("a", "n", window(2_000), at(1_306)), Ok(Spent::Fresh));
+        assert_eq!(memory.spend("a", "n", 2, window(2_000), at(1_306)), Ok(Spent::Fresh));
     }
 
     #[test]
@@ -132,7 +141,7 @@ mod tests {
             (1_005, Err(Failure::NoncesUnavailable)),
             (1_006, Ok(Spent::Fresh)),
         ] {
-            assert_eq!(memory.spend("a", "n", window(created), at(1_001)), expected, "{created}");
+            assert_eq!(memory.spend("a", "n", 2, window(created), at(1_001)), expected, "{created}");
         }
     }
 
@@ -140,12 +149,32 @@ mod tests {
     fn a_full_memory_forgets_nothing() {
         let memory = Embedded::new(at(0));
         for n in 0..MAX_OF_A_KEY {
-            assert_eq!(memory.spend("a", &n.to_string(), window(1_000), at(1_000)), Ok(Spent::Fresh));
+            assert_eq!(memory.spend("a", &n.to_string(), 2, window(1_000), at(1_000)), Ok(Spent::Fresh));
         }
-        assert_eq!(memory.spend("a", "more", window(1_000), at(1_000)), Err(Failure::NoncesUnavailable));
-        assert_eq!(memory.spend("a", "0", window(1_000), at(1_000)), Ok(Spent::Replayed));
-        assert_eq!(memory.spend("b", "0", window(1_000), at(1_000)), Ok(Spent::Fresh));
-        assert_eq!(memory.spend("a", "more", window(2_000), at(2_000)), Ok(Spent::Fresh));
+        assert_eq!(memory.spend("a", "more", 2, window(1_000), at(1_000)), Err(Failure::NoncesUnavailable));
+        assert_eq!(memory.spend("a", "0", 2, window(1_000), at(1_000)), Ok(Spent::Replayed));
+        assert_eq!(memory.spend("b", "0", 2, window(1_000), at(1_000)), Ok(Spent::Fresh));
+        assert_eq!(memory.spend("a", "more", 2, window(2_000), at(2_000)), Ok(Spent::Fresh));
         assert_eq!(memory.len(), 1);
+    }
+
+    #[test]
+    fn keys_that_take_all_they_can_leave_every_other_key_its_part() {
+        let memory = Embedded::new(at(0));
+        let (keys, part) = (64, SHARED_OUT / 64);
+        let spend = |key: &str, n: usize| memory.spend(key, &n.to_string(), keys, window(1_000), at(1_000));
+        for greedy in ["a", "b", "c", "d", "e", "f"] {
+            let taken = (0..MAX_OF_A_KEY + 1).take_while(|n| spend(greedy, *n) == Ok(Spent::Fresh)).count();
+            assert!(taken >= part && taken <= MAX_OF_A_KEY, "{greedy}: {taken}");
+        }
+        for other in 6..keys {
+            let name = format!("key-{other}");
+            for n in 0..part {
+                assert_eq!(spend(&name, n), Ok(Spent::Fresh), "{name} {n}");
+            }
+            assert_eq!(spend(&name, part), Err(Failure::NoncesUnavailable), "the rest is taken");
+        }
+        assert!(memory.len() <= MAX, "{}", memory.len());
+        assert_eq!(spend("a", 0), Ok(Spent::Replayed), "nothing was forgotten for it");
     }
 }
