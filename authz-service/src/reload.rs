@@ -8,7 +8,7 @@
 //! | what the new file changes | then |
 //! |---|---|
 //! | routes, policies, limits, answers, hosts, backends, reserved names, how sessions look | in force at once |
-//! | services: which there are, their keys, permissions and tenants, and who issues their tokens | in force at once, for every revision; refused while a key file is not there, and tried again |
+//! | services: which there are, their keys, permissions and tenants, and who issues their tokens | in force at once, for every revision; a service whose key file is not there is closed until it is |
 //! | the edge's name, where the authorizer answers, its replicas, how requests are signed, where session keys, tenants and revocations are | refused as a whole: these were opened at the start, so a restart is needed |
 //! | nothing that makes sense | refused: the old file stays, every fault is in the log |
 //!
@@ -25,16 +25,12 @@ use edge_config::Edge;
 use edge_config::edge::Sessions;
 use prometheus::IntCounter;
 
-use crate::credential::assertion::{Assertions, Prepared};
+use crate::credential::assertion::{Assertions, FirstLook};
 use crate::snapshot::{Snapshot, Snapshots};
-use crate::source::{Health, Source, Trouble, WatchedFile};
+use crate::source::{Hanging, Health, Source, Trouble, WatchedFile};
 
 /// As large as `edge_config` reads one.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
-
-/// A text that waits for a key file is tried again after so many looks: once in a second, because a large one takes some
-/// milliseconds to read.
-const LOOKS_BETWEEN_TRIES: u32 = 5;
 
 /// Looks up a variable of the environment, from any thread.
 pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -43,6 +39,8 @@ pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 #[derive(Debug, Default)]
 pub struct Standing {
     trouble: ArcSwap<Option<Trouble>>,
+    /// A look at the file that does not end.
+    hanging: ArcSwap<Option<Trouble>>,
 }
 
 impl Standing {
@@ -56,6 +54,13 @@ impl Standing {
                 "; a newer file is refused since {}: {}",
                 trouble.since().seconds(),
                 trouble.what()
+            ));
+        }
+        if let Some(hanging) = self.hanging.load().as_ref() {
+            detail.push_str(&format!(
+                "; a change would not be seen since {}: {}",
+                hanging.since().seconds(),
+                hanging.what()
             ));
         }
         Health { ready: true, detail }
@@ -114,8 +119,6 @@ pub struct EdgeFile {
     clock: Arc<dyn Clock>,
     current: Edge,
     target: Target,
-    /// A text that waits for a key file, and after how many more looks it is tried again.
-    waiting: Option<(Vec<u8>, u32)>,
 }
 
 impl fmt::Debug for EdgeFile {
@@ -134,11 +137,11 @@ impl EdgeFile {
         clock: Arc<dyn Clock>,
         target: Target,
     ) -> Self {
-        Self { file: WatchedFile::new(path, MAX_BYTES), environment, clock, current, target, waiting: None }
+        Self { file: WatchedFile::new(path, MAX_BYTES), environment, clock, current, target }
     }
 
-    fn load(&self, bytes: &[u8]) -> Result<(Edge, Snapshot, Option<Prepared>), Refusal> {
-        let invalid = |what: String| Refusal { what, needs_restart: false, may_pass: false };
+    fn load(&self, bytes: &[u8]) -> Result<(Edge, Snapshot), Refusal> {
+        let invalid = |what: String| Refusal { what, needs_restart: false };
         let text = std::str::from_utf8(bytes)
             .map_err(|_| invalid(format!("{}: not UTF-8", self.file.path().display())))?;
         let edge = edge_config::parse(self.file.path(), text, &*self.environment)
@@ -150,41 +153,14 @@ impl EdgeFile {
                 self.file.path().display(),
                 changed.join(", ")
             );
-            return Err(Refusal { what, needs_restart: true, may_pass: false });
+            return Err(Refusal { what, needs_restart: true });
         }
         let snapshot = Snapshot::new(&edge).map_err(|error| invalid(error.to_string()))?;
-        let Edge { services, service_tokens, .. } = &self.current;
-        let same = (services, service_tokens) == (&edge.services, &edge.service_tokens);
-        let prepared = if same { None } else { Some(self.prepare(&edge)?) };
-        Ok((edge, snapshot, prepared))
-    }
-
-    fn prepare(&self, edge: &Edge) -> Result<Prepared, Refusal> {
-        Assertions::prepare(edge).map_err(|what| Refusal {
-            what: format!("{}: services: {what}", self.file.path().display()),
-            needs_restart: false,
-            may_pass: true,
-        })
-    }
-
-    /// A text to be tried: a new one, or one that has waited long enough.
-    fn next(&mut self) -> Result<Option<Vec<u8>>, std::io::Error> {
-        if let Some(bytes) = self.file.poll()? {
-            self.waiting = None;
-            return Ok(Some(bytes));
-        }
-        match self.waiting.take() {
-            Some((bytes, 0)) => Ok(Some(bytes)),
-            Some((bytes, looks)) => {
-                self.waiting = Some((bytes, looks - 1));
-                Ok(None)
-            }
-            None => Ok(None),
-        }
+        Ok((edge, snapshot))
     }
 
     fn refuse(&self, refusal: &Refusal) {
-        let Refusal { what, needs_restart, may_pass: _ } = refusal;
+        let Refusal { what, needs_restart } = refusal;
         if !Trouble::note(&self.target.standing.trouble, what.clone(), self.clock.now()) {
             return;
         }
@@ -199,8 +175,6 @@ impl EdgeFile {
 struct Refusal {
     what: String,
     needs_restart: bool,
-    /// Whether the same text may be right a moment later.
-    may_pass: bool,
 }
 
 impl Source for EdgeFile {
@@ -209,19 +183,24 @@ impl Source for EdgeFile {
     }
 
     fn poll(&mut self) {
-        let bytes = match self.next() {
+        let looked = self.file.poll();
+        if self.target.standing.hanging.load().is_some() {
+            self.target.standing.hanging.store(Arc::new(None));
+        }
+        let bytes = match looked {
             Ok(None) => return,
             Ok(Some(bytes)) => bytes,
             Err(error) => {
                 let what = format!("{}: {error}", self.file.path().display());
-                return self.refuse(&Refusal { what, needs_restart: false, may_pass: false });
+                return self.refuse(&Refusal { what, needs_restart: false });
             }
         };
         match self.load(&bytes) {
-            Ok((edge, snapshot, prepared)) => {
-                // Before the rules: whoever loses something loses it first, and nobody gains what no rule asks for.
-                if let Some(prepared) = prepared {
-                    self.target.assertions.install(prepared);
+            Ok((edge, snapshot)) => {
+                let Edge { services, service_tokens, .. } = &self.current;
+                if (services, service_tokens) != (&edge.services, &edge.service_tokens) {
+                    // Before the rules: whoever loses something loses it first, and nobody gains what no rule asks for.
+                    self.target.assertions.install(&edge, FirstLook::Aside);
                 }
                 self.current = edge;
                 if self.target.standing.trouble.load().is_some() {
@@ -238,13 +217,22 @@ impl Source for EdgeFile {
                 tracing::info!(revision, routes = self.current.routes.len(), "a new edge file is in force");
                 (self.target.listener)(&Outcome::Applied(&revision));
             }
-            Err(refusal) => {
-                self.refuse(&refusal);
-                if refusal.may_pass {
-                    self.waiting = Some((bytes, LOOKS_BETWEEN_TRIES));
-                }
-            }
+            Err(refusal) => self.refuse(&refusal),
         }
+    }
+
+    fn hanging(&self) -> Option<Hanging> {
+        let (path, clock) = (self.file.path().display().to_string(), Arc::clone(&self.clock));
+        let standing = Arc::clone(&self.target.standing);
+        Some(Box::new(move |what| {
+            if Trouble::note(&standing.hanging, format!("{path}: {what}"), clock.now()) {
+                tracing::error!(
+                    file = path,
+                    what,
+                    "the edge file is not followed; the last good one decides"
+                );
+            }
+        }))
     }
 }
 

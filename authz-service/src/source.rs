@@ -8,6 +8,10 @@
 //! A read that does not end (a network file system that is gone) says nothing, and silence must not pass for "nothing
 //! has changed". So one more thread looks at the pollers: a look that takes longer than [`HANGS`] is noted as trouble
 //! with the source, and what is written about an unreadable one holds for it too.
+//!
+//! What is found in one stays good for a while when the source breaks: [`last_good`].
+
+pub mod last_good;
 
 pub mod channel;
 
@@ -64,7 +68,11 @@ type UnderWay = Arc<Mutex<Option<std::time::Instant>>>;
 struct Supervised {
     under_way: UnderWay,
     hanging: Hanging,
+    stop: Stop,
 }
+
+/// Ends the threads that look at it.
+type Stop = Arc<AtomicBool>;
 
 /// Counts of a source's loads.
 #[derive(Clone, Debug)]
@@ -156,16 +164,37 @@ impl Looked {
 }
 
 /// Threads that poll sources. Dropping this ends them.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Watchers {
-    stop: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<()>>,
+    crew: Crew,
+}
+
+/// Takes on sources that come up while the process runs. Clones are one crew; it ends with its [`Watchers`].
+#[derive(Clone, Default)]
+pub struct Crew {
+    stop: Stop,
+    threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
     supervised: Arc<Mutex<Vec<Supervised>>>,
 }
 
-impl std::fmt::Debug for Watchers {
+impl std::fmt::Debug for Crew {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Watchers").field("threads", &self.threads.len()).finish_non_exhaustive()
+        f.debug_struct("Crew").field("threads", &lock(&self.threads).len()).finish_non_exhaustive()
+    }
+}
+
+/// A source that is polled until this is dropped.
+#[derive(Debug)]
+pub struct Watch {
+    stop: Stop,
+    thread: std::thread::Thread,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // A look that is under way may hang: it ends by itself and is not waited for.
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.unpark();
     }
 }
 
@@ -176,18 +205,44 @@ impl Watchers {
     /// When the system gives no thread.
     pub fn watch(&mut self, mut source: impl Source) -> io::Result<()> {
         source.poll();
-        if self.threads.is_empty() {
+        let stop = Arc::clone(&self.crew.stop);
+        self.crew.start(source, stop, false).map(|_| ())
+    }
+
+    /// What takes on more sources later.
+    #[must_use]
+    pub fn crew(&self) -> Crew {
+        self.crew.clone()
+    }
+}
+
+impl Crew {
+    /// Polls `source` on a thread of its own, at once and from then on, until the watch is dropped.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn watch(&self, source: impl Source) -> io::Result<Watch> {
+        let stop = Stop::default();
+        let thread = self.start(source, Arc::clone(&stop), true)?;
+        Ok(Watch { stop, thread })
+    }
+
+    fn start(&self, mut source: impl Source, stop: Stop, at_once: bool) -> io::Result<std::thread::Thread> {
+        if lock(&self.threads).is_empty() {
             self.supervise()?;
         }
-        let stop = Arc::clone(&self.stop);
         let name = source.name();
         let under_way = UnderWay::default();
         if let Some(hanging) = source.hanging() {
-            lock(&self.supervised).push(Supervised { under_way: Arc::clone(&under_way), hanging });
+            let (under_way, stop) = (Arc::clone(&under_way), Arc::clone(&stop));
+            lock(&self.supervised).push(Supervised { under_way, hanging, stop });
         }
+        let all = Arc::clone(&self.stop);
         let thread = std::thread::Builder::new().name(format!("watch-{name}")).spawn(move || {
-            while !stop.load(Ordering::Relaxed) {
+            if !at_once {
                 std::thread::park_timeout(INTERVAL);
+            }
+            while !stop.load(Ordering::Relaxed) && !all.load(Ordering::Relaxed) {
                 *lock(&under_way) = Some(std::time::Instant::now());
                 if catch_unwind(AssertUnwindSafe(|| source.poll())).is_err() {
                     // Decisions would go on with what nobody keeps fresh. Gone, the edge denies instead.
@@ -195,19 +250,26 @@ impl Watchers {
                     std::process::abort();
                 }
                 *lock(&under_way) = None;
+                std::thread::park_timeout(INTERVAL);
             }
         })?;
-        self.threads.push(thread);
-        Ok(())
+        let handle = thread.thread().clone();
+        let mut threads = lock(&self.threads);
+        // Those of sources that are gone.
+        threads.retain(|thread| !thread.is_finished());
+        threads.push(thread);
+        Ok(handle)
     }
 
     /// Starts the thread that looks at the pollers.
-    fn supervise(&mut self) -> io::Result<()> {
+    fn supervise(&self) -> io::Result<()> {
         let (stop, supervised) = (Arc::clone(&self.stop), Arc::clone(&self.supervised));
         let thread = std::thread::Builder::new().name("watch-watchers".to_owned()).spawn(move || {
             while !stop.load(Ordering::Relaxed) {
                 std::thread::park_timeout(SUPERVISION);
-                for Supervised { under_way, hanging } in &*lock(&supervised) {
+                let mut supervised = lock(&supervised);
+                supervised.retain(|one| !one.stop.load(Ordering::Relaxed));
+                for Supervised { under_way, hanging, stop: _ } in &*supervised {
                     let began = *lock(under_way);
                     if began.is_some_and(|began| began.elapsed() >= HANGS) {
                         hanging(&format!("reading it takes longer than {} s", HANGS.as_secs()));
@@ -215,7 +277,7 @@ impl Watchers {
                 }
             }
         })?;
-        self.threads.push(thread);
+        lock(&self.threads).push(thread);
         Ok(())
     }
 }
@@ -227,13 +289,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Drop for Watchers {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        for thread in &self.threads {
+        self.crew.stop.store(true, Ordering::Relaxed);
+        let threads = std::mem::take(&mut *lock(&self.crew.threads));
+        for thread in &threads {
             thread.thread().unpark();
         }
         // One whose read does not end is left behind: the end of the process takes it along, and must not wait for it.
         let until = std::time::Instant::now() + ENDS_WITHIN;
-        for thread in self.threads.drain(..) {
+        for thread in threads {
             while !thread.is_finished() && std::time::Instant::now() < until {
                 std::thread::sleep(Duration::from_millis(1));
             }

@@ -17,7 +17,7 @@ use prometheus::IntCounter;
 use crate::admin::Admin;
 use crate::authorizer::Authorizer;
 use crate::credential::api_key::{ApiKeyFile, ApiKeyRing};
-use crate::credential::assertion::{Assertions, ServiceKeys};
+use crate::credential::assertion::{Assertions, FirstLook};
 use crate::credential::cache::TokenCache;
 use crate::credential::issuers::IssuerKeys;
 use crate::credential::keys::KeyFormat;
@@ -177,9 +177,9 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
         }
     };
 
-    let assertions = Arc::new(Assertions::default());
     let reloads = metrics.reloads("services");
-    watchers.watch(ServiceKeys::new(edge, Arc::clone(&assertions), Arc::clone(clock), reloads))?;
+    let assertions = Arc::new(Assertions::new(watchers.crew(), Arc::clone(clock), reloads));
+    assertions.install(edge, FirstLook::Before);
 
     let mut signed = None;
     if let Some(rules) = &edge.signatures {

@@ -2,22 +2,24 @@
 //! for one: opening it waits for ever.
 
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
 use crate::api_keys;
 use crate::binary::{Running, any, program};
-use crate::kit::{Authz, Home, eventually};
+use crate::kit::{Authz, Home, NOW, eventually};
+use crate::matrix::machines::{self, Signed};
 
 /// Puts a pipe in the place of `path`.
-fn hang(path: &Path) {
+pub(crate) fn hang(path: &Path) {
     let pipe = path.with_extension("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     std::fs::rename(&pipe, path).unwrap();
 }
 
 /// Puts `content` back in the place of a pipe, and lets whoever waits at the pipe go.
-fn release(path: &Path, content: &[u8]) {
+pub(crate) fn release(path: &Path, content: &[u8]) {
     let pipe = path.with_extension("old");
     std::fs::rename(path, &pipe).unwrap();
     let next = path.with_extension("next");
@@ -65,6 +67,66 @@ async fn a_file_that_cannot_be_read_to_its_end_is_an_unreadable_one() {
         eventually("read again", async || ask().await.is(200, "allowed")).await;
         assert_eq!(authz.get("/readyz").await.0, 200, "{file}");
     }
+}
+
+/// The keys that requests are signed with: the same, for an hour.
+#[tokio::test]
+async fn signing_keys_that_cannot_be_read_to_their_end_serve_for_an_hour() {
+    for file in ["signing-keys.yaml", "partner.secret"] {
+        let home = machines::home();
+        let edit = machines::edge(&home);
+        let authz = Authz::start_with(home, edit).await;
+        let ask = async |created: u64| {
+            let check = authz.check("me").extension("route", "sync").extension("policy", "partner");
+            authz.ask(Signed::with(|signed| signed.created = created).offer(check)).await
+        };
+        authz.clock.advance_seconds(10);
+        ask(NOW + 10).await.expect(200, "allowed");
+        let path = authz.home.at(file);
+        let content = std::fs::read(&path).unwrap();
+        hang(&path);
+        eventually(file, async || authz.get("/readyz").await.1.contains("takes longer than 5 s")).await;
+        authz.clock.advance_seconds(3_600);
+        ask(NOW + 3_610).await.expect(200, "allowed");
+        authz.clock.advance_seconds(1);
+        ask(NOW + 3_611).await.expect(503, "signing_keys_unavailable");
+        authz.ask_with(&authz.token()).await.expect(200, "allowed");
+        release(&path, &content);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        eventually("read again", async || ask(NOW + 3_611).await.is(200, "allowed")).await;
+        assert!(!authz.get("/readyz").await.1.contains("takes longer"), "{file}");
+    }
+}
+
+/// An edge file that cannot be read to its end changes nothing, without end; `/readyz` says so. A key file of a service
+/// that hangs keeps no new edge file out.
+#[tokio::test]
+async fn neither_an_edge_file_nor_a_services_key_file_that_hangs_keeps_a_later_edge_file_out() {
+    let home = Home::new();
+    let running = Running::start(program(&home, any(), any()));
+    let ready = async || {
+        let answer = reqwest::get(format!("http://{}/readyz", running.admin)).await.unwrap();
+        answer.json::<serde_json::Value>().await.unwrap()
+    };
+    let says = async |part: &str, what: &str| {
+        ready().await["parts"][part]["detail"].as_str().unwrap_or_default().contains(what)
+    };
+    let revision = async || ready().await["revision"].clone();
+    let (text, before) = (std::fs::read_to_string(home.at("edge.yaml")).unwrap(), revision().await);
+    let edge_file = home.at("edge.yaml");
+    hang(&edge_file);
+    eventually("told", async || says("edge", "a change would not be seen since").await).await;
+    assert_eq!(revision().await, before);
+    hang(&home.at("sync.jwks.json"));
+    eventually("told", async || says("services", "sync: ").await).await;
+    // A new service, whose keys are there, beside the one whose keys cannot be read.
+    let line = format!("  sync: {{ keys: \"{}\" }}\n", home.at("sync.jwks.json").display());
+    let late = format!("  late: {{ keys: \"{}\" }}\n", home.at("auth.jwks.json").display());
+    assert!(text.contains(&line), "{text}");
+    release(&edge_file, text.replace(&line, &format!("{line}{late}")).as_bytes());
+    eventually("the new file is in force", async || revision().await != before).await;
+    eventually("the new service's keys are read", async || !says("services", "late").await).await;
+    assert!(!says("edge", "a change would not be seen").await && says("services", "sync: ").await);
 }
 
 /// Nor does the end of the program wait for such a read.

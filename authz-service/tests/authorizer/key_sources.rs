@@ -200,6 +200,44 @@ async fn keys_from_a_url_follow_an_unknown_key_but_not_a_flood() {
     running.abort();
 }
 
+/// Tokens with made-up keys of one issuer, without end: another issuer's rotation is seen as soon as ever, and its server is
+/// not asked on their account.
+#[tokio::test]
+async fn a_flood_of_unknown_keys_of_one_issuer_delays_no_other_issuer() {
+    let (old, new) = (Es256::generate("old"), Es256::generate("new"));
+    let (flooded, quiet) = (Issuer::start(old.jwks()).await, Issuer::start(old.jwks()).await);
+    let counter = |name: &str| IntCounter::new(name, "x").unwrap();
+    let cooldown = Duration::from_millis(300);
+    let ring_of = |url: &str| {
+        let ring = Arc::new(KeyRing::default());
+        let reloads = Reloads { done: counter("done"), failed: counter("failed") };
+        let clock = Arc::new(ManualClock::at(UnixTime::from_seconds(NOW)));
+        let loader = KeyUrl::new(url, Arc::clone(&ring), clock, reloads).unwrap().with_cooldown(cooldown);
+        (ring, tokio::spawn(loader.run()))
+    };
+    let (flooded_ring, one) = ring_of(&flooded.1);
+    let (quiet_ring, other) = ring_of(&quiet.1);
+    eventually("both are there", async || flooded_ring.ids() == ["old"] && quiet_ring.ids() == ["old"]).await;
+    let flood = {
+        let ring = Arc::clone(&flooded_ring);
+        tokio::spawn(async move {
+            loop {
+                ring.ask_for_refresh();
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+    };
+    eventually("the flood has its fetches", async || flooded.0.asked() > 3).await;
+    assert_eq!(quiet.0.asked(), 1, "nobody asked for the quiet issuer's keys");
+    quiet.0.set(StatusCode::OK, new.jwks());
+    quiet_ring.ask_for_refresh();
+    eventually("the rotation is seen", async || quiet_ring.ids() == ["new"]).await;
+    assert_eq!(quiet.0.asked(), 2);
+    for task in [flood, one, other] {
+        task.abort();
+    }
+}
+
 /// A JWKS server of the test's own that can be killed, and one that takes connections and never answers. The last good
 /// keys serve for an hour, nobody who asks for them waits, and a server that is back is asked by itself.
 #[tokio::test]

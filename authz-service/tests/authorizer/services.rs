@@ -288,15 +288,15 @@ async fn a_service_token_is_nothing_else_and_nothing_else_is_one() {
     authz.ask(authz.check("lookup").bearer(&last)).await.expect(200, "allowed");
 }
 
-/// The keys of service tokens and of the services themselves, gone or wrong: the last good ones serve for an hour, then
-/// internal routes are 503 until they are back.
+/// The keys of service tokens, and those of a service, gone or wrong: the last good ones serve for an hour, then that
+/// service is 503 on internal routes until they are back.
 #[tokio::test]
 async fn keys_of_services_that_are_gone_or_wrong_serve_for_an_hour() {
     for (file, wrong) in [
         ("tokens.jwks.json", None),
         ("tokens.jwks.json", Some("{}")),
         ("auth.jwks.json", None),
-        ("sync.jwks.json", Some("x")),
+        ("auth.jwks.json", Some("x")),
     ] {
         let (authz, issuer) = with_tokens().await;
         let call = async |at: u64| {
@@ -319,5 +319,52 @@ async fn keys_of_services_that_are_gone_or_wrong_serve_for_an_hour() {
         assert_eq!(authz.ask_with(&authz.token()).await.status, 200, "sessions do not depend on it");
         authz.home.write(file, &keys);
         eventually("back", async || call(NOW + 3_601).await.is(200, "allowed")).await;
+    }
+}
+
+/// An assertion of `name`, made at `at`, on the route for every service.
+async fn announce(authz: &Authz, name: &str, at: u64) -> (u16, String) {
+    let signer = Signer::from_file(name, &authz.home.at(&format!("{name}.pem"))).unwrap();
+    let assertion = signer.sign(&service(name), "test", UnixTime::from_seconds(at)).unwrap();
+    let answer = authz.ask(authz.check("events").bearer(&assertion)).await;
+    (answer.status, answer.reason)
+}
+
+/// One service's key file, in every wrong way that a file can be: that service is closed after an hour, and no other; and
+/// the others' files are followed all the while.
+#[tokio::test]
+async fn a_faulty_key_file_closes_its_own_service_and_no_other() {
+    for wrong in ["gone", "not JSON", "an empty set", "another's keys", "hanging"] {
+        let authz = Authz::start().await;
+        let path = authz.home.at("sync.jwks.json");
+        let told = match wrong {
+            "gone" => std::fs::remove_file(&path).map(|()| "sync.jwks.json").unwrap(),
+            "hanging" => {
+                crate::hanging::hang(&path);
+                "takes longer than 5 s"
+            }
+            "another's keys" => {
+                let keys = std::fs::read_to_string(authz.home.at("auth.jwks.json")).unwrap();
+                authz.home.write("sync.jwks.json", &keys.replace("EdDSA", "ES256"));
+                "sync.jwks.json"
+            }
+            text => {
+                authz.home.write("sync.jwks.json", if text == "not JSON" { text } else { r#"{"keys":[]}"# });
+                "sync.jwks.json"
+            }
+        };
+        eventually(wrong, async || authz.get("/readyz").await.1.contains(told)).await;
+        assert_eq!(announce(&authz, "sync", NOW).await.0, 200, "{wrong}: the last good keys serve");
+        // Another service rotates its key meanwhile.
+        let next = Ed25519::generate(&authz.home.at("auth.pem"));
+        authz.home.write("auth.jwks.json", &next.jwks());
+        eventually("the new key counts", async || announce(&authz, "auth", NOW).await.0 == 200).await;
+        authz.clock.advance_seconds(3_601);
+        let at = NOW + 3_601;
+        assert_eq!(announce(&authz, "sync", at).await, (503, "keys_unavailable".to_owned()), "{wrong}");
+        assert_eq!(announce(&authz, "auth", at).await.0, 200, "{wrong}");
+        let nonsense = authz.ask(authz.check("events").bearer("x")).await;
+        assert!(nonsense.is(401, "assertion_malformed"), "{wrong}: who is at fault for nobody's token");
+        assert_eq!(authz.get("/readyz").await.0, 200, "{wrong}: people do not depend on it");
     }
 }

@@ -23,6 +23,11 @@ fn detail(edge: &Edge) -> String {
     admin(edge, "/readyz").json()["parts"]["edge"]["detail"].as_str().unwrap_or_default().to_owned()
 }
 
+/// What `/readyz` says about the keys of services.
+fn services(edge: &Edge) -> String {
+    admin(edge, "/readyz").json()["parts"]["services"]["detail"].as_str().unwrap_or_default().to_owned()
+}
+
 fn reloads(edge: &Edge, result: &str) -> u64 {
     let metrics = admin(edge, "/metrics").text();
     let name = format!("authz_edge_reload_total{{result=\"{result}\"}} ");
@@ -190,10 +195,10 @@ fn a_changed_list_of_services_is_in_force_without_a_restart() {
         let policy = "kind: internal, permissions: [users.read] }";
         before.replace(listed, &entry).replace("kind: internal, services: [auth] }", policy)
     };
-    // Its keys are not there yet: the old list stays, and the file is tried again.
+    // Its keys are not there yet: it is closed, by itself, and the file is looked at again and again.
     replace(&edge, &reports("reports.jwks.json", "users.read"));
-    eventually("the missing keys are told", || detail(&edge).contains("reports.jwks.json"));
-    assert_eq!((lookup("auth", "auth.pem"), lookup("reports", "service-token.pem")), (200, 401));
+    eventually("the missing keys are told", || services(&edge).contains("reports.jwks.json"));
+    assert_eq!((lookup("auth", "auth.pem"), lookup("reports", "service-token.pem")), (200, 503));
     let keys = edge.home().join("keys");
     std::fs::copy(keys.join("service-token.jwks.json"), keys.join("reports.jwks.json"))
         .expect("the keys are there");

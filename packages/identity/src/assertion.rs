@@ -227,20 +227,40 @@ impl Verifier {
         self.trust(name.as_str(), &SpeaksFor::Itself(name.clone()), path)
     }
 
-    fn trust(mut self, issuer: &str, speaks_for: &SpeaksFor, path: &Path) -> Result<Self, KeyFileError> {
-        let unusable = |what: String| KeyFileError::Unusable { path: path.to_owned(), what };
-        for jwk in keyset::read_public(path)? {
+    /// Trusts the service `name` with the public keys in the JWK set `json`, about itself alone.
+    ///
+    /// # Errors
+    /// A sentence, for a key set that cannot be used, see [`keyset::public_keys`]; also when a key is not Ed25519 or its
+    /// `kid` is already trusted.
+    pub fn trust_service(self, name: &ServiceName, json: &[u8]) -> Result<Self, String> {
+        self.trust_keys(name.as_str(), &SpeaksFor::Itself(name.clone()), &keyset::public_keys(json)?)
+    }
+
+    fn trust(self, issuer: &str, speaks_for: &SpeaksFor, path: &Path) -> Result<Self, KeyFileError> {
+        let keys = keyset::read_public(path)?;
+        self.trust_keys(issuer, speaks_for, &keys)
+            .map_err(|what| KeyFileError::Unusable { path: path.to_owned(), what })
+    }
+
+    fn trust_keys(mut self, issuer: &str, speaks_for: &SpeaksFor, keys: &[Jwk]) -> Result<Self, String> {
+        for jwk in keys {
             let id = jwk.common.key_id.clone().unwrap_or_default();
             if jwk.common.key_algorithm != Some(KeyAlgorithm::EdDSA) {
-                return Err(unusable(format!("key {id:?} is not for EdDSA")));
+                return Err(format!("key {id:?} is not for EdDSA"));
             }
             if self.keys.iter().any(|k| k.id == id) {
-                return Err(unusable(format!("key {id:?} is already trusted for another issuer")));
+                return Err(format!("key {id:?} is already trusted for another issuer"));
             }
-            let key = DecodingKey::from_jwk(&jwk).map_err(|e| unusable(format!("key {id:?}: {e}")))?;
+            let key = DecodingKey::from_jwk(jwk).map_err(|e| format!("key {id:?}: {e}"))?;
             self.keys.push(TrustedKey { id, issuer: issuer.to_owned(), speaks_for: speaks_for.clone(), key });
         }
         Ok(self)
+    }
+
+    /// Whether it knows the key `kid`.
+    #[must_use]
+    pub fn knows(&self, kid: &str) -> bool {
+        self.keys.iter().any(|key| key.id == kid)
     }
 
     /// The caller that `assertion` names, if it is valid at `now`.

@@ -40,7 +40,7 @@ pub fn read_private(path: &Path) -> Result<Secret, KeyFileError> {
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, KeyFileError> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, KeyFileError> {
     std::fs::read(path).map_err(|source| KeyFileError::Unreadable { path: path.to_owned(), source })
 }
 

@@ -143,14 +143,23 @@ impl TokenVerifier {
     /// # Errors
     /// [`KeyFileError`], also when a key is not Ed25519.
     pub fn from_file(issuer: &str, audience: &str, path: &Path) -> Result<Self, KeyFileError> {
-        let unusable = |what: String| KeyFileError::Unusable { path: path.to_owned(), what };
+        let json = keyset::read(path)?;
+        Self::from_json(issuer, audience, &json)
+            .map_err(|what| KeyFileError::Unusable { path: path.to_owned(), what })
+    }
+
+    /// The same with the JWK set `json`.
+    ///
+    /// # Errors
+    /// A sentence, for a key set that cannot be used, see [`keyset::public_keys`], or a key that is not Ed25519.
+    pub fn from_json(issuer: &str, audience: &str, json: &[u8]) -> Result<Self, String> {
         let mut keys = Vec::new();
-        for jwk in keyset::read_public(path)? {
+        for jwk in keyset::public_keys(json)? {
             let id = jwk.common.key_id.clone().unwrap_or_default();
             if jwk.common.key_algorithm != Some(KeyAlgorithm::EdDSA) {
-                return Err(unusable(format!("key {id:?} is not for EdDSA")));
+                return Err(format!("key {id:?} is not for EdDSA"));
             }
-            let key = DecodingKey::from_jwk(&jwk).map_err(|e| unusable(format!("key {id:?}: {e}")))?;
+            let key = DecodingKey::from_jwk(&jwk).map_err(|e| format!("key {id:?}: {e}"))?;
             keys.push((id, key));
         }
         let mut validation = Validation::new(Algorithm::EdDSA);

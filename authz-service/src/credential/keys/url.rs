@@ -97,7 +97,7 @@ impl KeyUrl {
     }
 
     /// Fetches once. Says whether that gave a set of use.
-    async fn refresh(&mut self) -> bool {
+    pub async fn refresh(&mut self) -> bool {
         match self.fetch().await {
             Ok(json) if json == self.last => {
                 self.ring.mend();

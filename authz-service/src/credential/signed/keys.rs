@@ -18,7 +18,6 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clock::{Clock, UnixTime};
@@ -29,7 +28,8 @@ use signed_request::{Algorithm, VerifyingKey};
 
 use crate::credential::keys::STALE_LIMIT;
 use crate::failure::Failure;
-use crate::source::{Health, Reloads, Source, Trouble, WatchedFile};
+use crate::source::last_good::LastGood;
+use crate::source::{Hanging, Health, Reloads, Source, WatchedFile};
 
 /// A thousand keys take some 100 KB.
 const MAX_BYTES: u64 = 1_048_576;
@@ -80,13 +80,28 @@ impl KeyTable {
     pub fn key(&self, name: &str) -> Option<&SigningKey> {
         self.keys.get(name)
     }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
 }
 
 /// The present keys, and whether they may be used.
-#[derive(Debug, Default)]
-pub struct SigningKeys {
-    table: ArcSwapOption<KeyTable>,
-    trouble: ArcSwap<Option<Trouble>>,
+#[derive(Debug)]
+pub struct SigningKeys(LastGood<KeyTable>);
+
+impl Default for SigningKeys {
+    fn default() -> Self {
+        Self(LastGood::for_at_most(STALE_LIMIT))
+    }
 }
 
 impl SigningKeys {
@@ -96,22 +111,26 @@ impl SigningKeys {
     /// [`Failure::SigningKeysUnavailable`] before the first load, and when a file is broken for longer than
     /// [`STALE_LIMIT`].
     pub fn current(&self, now: UnixTime) -> Result<Arc<KeyTable>, Failure> {
-        if self.trouble.load().as_ref().as_ref().is_some_and(|t| t.lasts_longer_than(STALE_LIMIT, now)) {
-            return Err(Failure::SigningKeysUnavailable);
-        }
-        self.table.load_full().ok_or(Failure::SigningKeysUnavailable)
+        self.0.current(now).ok_or(Failure::SigningKeysUnavailable)
     }
 
     /// How the keys are, for `/readyz`. Sessions do not depend on them, so they do not make a replica unready.
     #[must_use]
     pub fn health(&self) -> Health {
-        let trouble = self.trouble.load();
-        let detail = match (trouble.as_ref(), self.table.load().as_ref()) {
+        let detail = match (self.0.trouble(), self.0.value()) {
             (Some(trouble), _) => trouble.what().to_owned(),
             (None, Some(table)) => format!("{} keys", table.keys.len()),
             (None, None) => "not loaded yet".to_owned(),
         };
         Health { ready: true, detail }
+    }
+}
+
+/// Notes `what`, and logs it once.
+fn fail(keys: &SigningKeys, what: &str, now: UnixTime, reloads: &Reloads) {
+    if keys.0.note(what.to_owned(), now) {
+        reloads.failed.inc();
+        tracing::error!(what, "signing keys not loaded");
     }
 }
 
@@ -151,7 +170,8 @@ impl Source for SigningKeyFile {
 
     fn poll(&mut self) {
         if !self.changed() {
-            return;
+            // What was noted about a look that did not end is over.
+            return self.keys.0.mend();
         }
         match load(self.file.path()) {
             Ok((table, paths)) => {
@@ -159,19 +179,23 @@ impl Source for SigningKeyFile {
                     self.parts = paths.iter().map(|path| WatchedFile::new(path, MAX_SECRET_BYTES)).collect();
                 }
                 tracing::info!(keys = table.keys.len(), "signing keys loaded");
-                self.keys.table.store(Some(Arc::new(table)));
-                self.keys.trouble.store(Arc::new(None));
+                self.keys.0.replace(table);
                 self.loaded = true;
                 self.reloads.done.inc();
             }
             Err(what) => {
                 self.loaded = false;
-                if Trouble::note(&self.keys.trouble, what.clone(), self.clock.now()) {
-                    self.reloads.failed.inc();
-                    tracing::error!(what, "signing keys not loaded");
-                }
+                fail(&self.keys, &what, self.clock.now(), &self.reloads);
             }
         }
+    }
+
+    fn hanging(&self) -> Option<Hanging> {
+        let (keys, clock, reloads) = (Arc::clone(&self.keys), Arc::clone(&self.clock), self.reloads.clone());
+        let path = self.file.path().display().to_string();
+        Some(Box::new(move |what| {
+            fail(&keys, &format!("{path} or a file that it names: {what}"), clock.now(), &reloads);
+        }))
     }
 }
 
