@@ -6,8 +6,10 @@
 //! | `/readyz` | 200 or 503, with what is missing |
 //! | `/metrics` | Prometheus text |
 //! | `/stats` | the same for people and scripts, as JSON |
-//! | `/decisions/{request id}` | one of the last decisions, and the stage where it stopped |
-//! | `/decisions?limit=50&decision=deny&reason=…&route=…` | the last ones, the newest first |
+//! | `/decisions/{request id}` | the last decisions about one request id, and the stages where they stopped |
+//! | `/decisions?limit=50&decision=deny&reason=…&route=…&subject=…&tenant=…&id=…` | the last ones, the newest first |
+//!
+//! It answers to its own host names alone, see [`admin_host`].
 
 mod decisions;
 pub mod health;

@@ -127,6 +127,7 @@ async fn serve(
 ) -> Result<(), Failed> {
     let asked = shutdown::asked().map_err(|e| failed(1)(&e))?;
     let listeners = Listeners::bind(checks, settings.admin).await.map_err(|e| failed(1)(&e))?;
+    let listeners = listeners.answering_to(&settings.admin_hosts).map_err(|e| failed(2)(&e))?;
     tracing::info!(
         edge = edge.name,
         revision = edge.revision.0,

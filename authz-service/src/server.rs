@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use admin_host::{AdminHosts, BadName};
 use futures_util::FutureExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -43,6 +44,14 @@ pub struct CannotListen {
     pub source: std::io::Error,
 }
 
+/// Where operators list host names of the admin interface.
+const ADMIN_HOSTS: &str = "AUTHZ_ADMIN_HOSTS";
+
+/// A name of the admin interface that cannot be one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{ADMIN_HOSTS}: `{0}` is not a host name; write names between commas, without ports")]
+pub struct BadHost(pub String);
+
 /// The two sockets.
 #[derive(Debug)]
 pub struct Listeners {
@@ -50,6 +59,8 @@ pub struct Listeners {
     pub checks: TcpListener,
     /// For the admin interface.
     pub admin: TcpListener,
+    /// The names that the admin interface answers to.
+    pub hosts: AdminHosts,
 }
 
 impl Listeners {
@@ -69,7 +80,17 @@ impl Listeners {
         Ok(Self {
             checks: bind(checks, "checks", "AUTHZ_ADDRESS").await?,
             admin: bind(admin, "the admin interface", "AUTHZ_ADMIN_ADDRESS").await?,
+            hosts: AdminHosts::of(admin, ADMIN_HOSTS),
         })
+    }
+
+    /// The same with an admin interface that answers to the names in `list` too.
+    ///
+    /// # Errors
+    /// [`BadHost`] with the first one that is not a host name.
+    pub fn answering_to(self, list: &str) -> Result<Self, BadHost> {
+        let hosts = self.hosts.allowing(list).map_err(|BadName(name)| BadHost(name))?;
+        Ok(Self { hosts, ..self })
     }
 }
 
@@ -121,7 +142,7 @@ pub async fn serve(
     let services = Services { checks, health, feeds: feeds.router() };
     let service = move |request| services.answer(request);
     let grpc = connections::serve(listeners.checks, service, ending.subscribe());
-    let http = axum::serve(listeners.admin, admin.router());
+    let http = axum::serve(listeners.admin, listeners.hosts.guard(admin.router()));
     let http = http.with_graceful_shutdown(ended(ending.subscribe()));
 
     let serving = async { tokio::try_join!(grpc.map(Ok), http.into_future()).map(|_| ()) };

@@ -57,6 +57,11 @@ struct Arguments {
     #[arg(long, value_name = "ADDRESS:PORT")]
     admin: Option<SocketAddr>,
 
+    /// Host names that the admin interface answers to beside `localhost` and its address, between commas; a request by
+    /// another name is 421 [env: AUTHZ_ADMIN_HOSTS]
+    #[arg(long, value_name = "NAMES")]
+    admin_hosts: Option<String>,
+
     /// The private key that identities are signed with, Ed25519 in PKCS #8 PEM [env: AUTHZ_IDENTITY_KEY]
     /// [default: keys/identity.pem under the home]
     #[arg(long, value_name = "FILE")]
@@ -126,6 +131,8 @@ pub struct Settings {
     pub listen: Option<SocketAddr>,
     /// Where the admin interface is.
     pub admin: SocketAddr,
+    /// Host names that the admin interface answers to beside its own, between commas.
+    pub admin_hosts: String,
     /// The key that identities are signed with.
     pub identity_key: PathBuf,
     /// How many verified tokens are remembered.
@@ -193,6 +200,7 @@ impl Settings {
             home,
             listen,
             admin,
+            admin_hosts,
             identity_key,
             token_cache,
             identity_cache,
@@ -248,6 +256,7 @@ impl Settings {
                 .unwrap_or_else(|| PathBuf::from("envoy/edges/dev.yaml")),
             listen,
             admin,
+            admin_hosts: admin_hosts.or_else(|| variable("AUTHZ_ADMIN_HOSTS")).unwrap_or_default(),
             identity_key: identity_key
                 .or_else(|| path("AUTHZ_IDENTITY_KEY"))
                 .unwrap_or_else(|| home.join("keys/identity.pem")),
@@ -350,6 +359,7 @@ mod tests {
             "CUTOVER_HOME",
             "AUTHZ_ADDRESS",
             "AUTHZ_ADMIN_ADDRESS",
+            "AUTHZ_ADMIN_HOSTS",
             "AUTHZ_IDENTITY_KEY",
             "AUTHZ_TOKEN_CACHE",
             "AUTHZ_IDENTITY_CACHE",

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use admin_host::{AdminHosts, BadName};
 use clap::Parser;
 use clock::{Clock as _, SystemClock};
 use comparator::admin::Admin;
@@ -28,6 +29,10 @@ struct Arguments {
     /// The edge file: says where to listen, which backends there are and what does not matter.
     #[arg(long, env = "EDGE_FILE", default_value = "envoy/edges/dev.yaml", value_name = "FILE")]
     edge: PathBuf,
+
+    /// Host names that the admin interface answers to beside `localhost` and its address, between commas.
+    #[arg(long, env = "COMPARATOR_ADMIN_HOSTS", default_value = "", value_name = "NAMES")]
+    admin_hosts: String,
 }
 
 /// Why it did not start.
@@ -66,6 +71,13 @@ async fn live(arguments: &Arguments) -> Result<(), Failure> {
         );
         return Err(Failure { code: 64, message });
     };
+    let hosts = AdminHosts::of(places.admin, "COMPARATOR_ADMIN_HOSTS").allowing(&arguments.admin_hosts);
+    let hosts = hosts.map_err(|BadName(name)| Failure {
+        code: 2,
+        message: format!(
+            "COMPARATOR_ADMIN_HOSTS: `{name}` is not a host name; write names between commas, without ports"
+        ),
+    })?;
     let copies_come = listen(places.address, "address").await?;
     let admin_asks = listen(places.admin, "admin").await?;
     let stopped = stop_signal()?;
@@ -92,7 +104,7 @@ async fn live(arguments: &Arguments) -> Result<(), Failure> {
     let intake =
         tokio::spawn(Intake { edge_file: edge_file.clone(), ledger, queue, clock }.serve(copies_come));
     let follower = tokio::spawn(edge_file.follow());
-    let telling = tokio::spawn(async move { axum::serve(admin_asks, admin.router()).await });
+    let telling = tokio::spawn(async move { axum::serve(admin_asks, hosts.guard(admin.router())).await });
     tracing::info!(copies = %places.address, admin = %places.admin, edge = edge.name, "ready");
 
     let (stop, mut stopping) = watch::channel(false);
