@@ -8,6 +8,7 @@
 //! * [`audit`] writes down those of consequence, [`spans`] reports each to a collector if there is one.
 
 pub mod audit;
+pub mod lack;
 mod log;
 pub mod metrics;
 pub mod recent;

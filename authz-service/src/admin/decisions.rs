@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::admin::Admin;
-use crate::observe::recent::CAPACITY;
+use crate::observe::recent::{ANONYMOUS, CAPACITY};
 use crate::observe::record::Record;
 use crate::observe::record::View;
 use crate::observe::stage::Step;
@@ -25,19 +25,41 @@ struct Told<'a> {
     stages: Vec<Step>,
 }
 
+/// Every decision about one request id: clients choose ids, so there may be several.
+#[derive(Serialize)]
+struct OfOneId<'a> {
+    /// The newest.
+    #[serde(flatten)]
+    newest: Told<'a>,
+    /// Those before it, the newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    earlier: Vec<Told<'a>>,
+    /// How many more there are; `/decisions?id=…` lists them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_shown: Option<usize>,
+}
+
 fn told(record: &Arc<Record>) -> Told<'_> {
     Told { view: record.view(), stages: record.stages() }
 }
 
+/// How many decisions of one id are answered together.
+const OF_ONE_ID: usize = 100;
+
 /// `GET /decisions/{request id}`
 pub(super) async fn one(State(admin): State<Admin>, Path(id): Path<String>) -> Response {
-    match admin.observers.decisions.find(&id) {
-        Some(record) => axum::Json(told(&record)).into_response(),
+    let (records, count) = admin.observers.decisions.of(&id, OF_ONE_ID);
+    match records.split_first() {
+        Some((newest, earlier)) => {
+            let not_shown = count.checked_sub(records.len()).filter(|more| *more > 0);
+            let earlier = earlier.iter().map(told).collect();
+            axum::Json(OfOneId { newest: told(newest), earlier, not_shown }).into_response()
+        }
         None => {
             let problem = json!({
                 "problem": "no decision is remembered for this request id",
                 "remembered": admin.observers.decisions.len(),
-                "at_most": CAPACITY,
+                "at_most": CAPACITY + ANONYMOUS,
                 "mend": "public routes and requests that the guard refused are never asked about, and one that a lease \
                          served was decided about under the id that the access log calls `lease_of`",
             });
@@ -54,15 +76,23 @@ pub(super) struct Wanted {
     decision: Option<String>,
     reason: Option<String>,
     route: Option<String>,
+    subject: Option<String>,
+    tenant: Option<String>,
+    id: Option<String>,
 }
 
-/// `GET /decisions?limit=50&decision=deny&reason=…&route=…`
+/// `GET /decisions?limit=50&decision=deny&reason=…&route=…&subject=…&tenant=…&id=…`
 pub(super) async fn list(State(admin): State<Admin>, Query(wanted): Query<Wanted>) -> Response {
-    let Wanted { limit, decision, reason, route } = wanted;
+    let Wanted { limit, decision, reason, route, subject, tenant, id } = wanted;
     let is = |wanted: &Option<String>, value: &str| wanted.as_ref().is_none_or(|wanted| wanted == value);
-    let limit = limit.unwrap_or(DEFAULT_LIMIT).min(CAPACITY);
+    let limit = limit.unwrap_or(DEFAULT_LIMIT).min(CAPACITY + ANONYMOUS);
     let records = admin.observers.decisions.newest(limit, |record| {
-        is(&decision, record.decision) && is(&reason, record.reason) && is(&route, &record.route)
+        is(&decision, record.decision)
+            && is(&reason, record.reason)
+            && is(&route, &record.route)
+            && is(&id, &record.request_id)
+            && subject.as_ref().is_none_or(|subject| record.is_about(subject))
+            && tenant.as_ref().is_none_or(|tenant| record.is_of(tenant))
     });
     axum::Json(records.iter().map(told).collect::<Vec<_>>()).into_response()
 }

@@ -2,7 +2,7 @@
 //!
 //! Two sinks, each with a bounded queue of its own: a [`file`] that turns over before it fills the disk, and
 //! RabbitMQ ([`broker`]). Putting an event into a queue never waits: what has no room is dropped and counted as
-//! `authz_audit_dropped_total{sink}`. The fields are a promise to whoever reads them; see docs/observability.md.
+//! `authz_audit_dropped_total{sink}`. Refusals of callers who proved nothing take half of a queue at the most. The fields are a promise to whoever reads them; see docs/observability.md.
 
 pub mod broker;
 pub mod event;

@@ -13,6 +13,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::check::CheckInput;
 use crate::lease::grant::Granted;
+use crate::observe::lack::Lack;
 use crate::observe::stage::{Step, Way};
 use crate::verdict::Verdict;
 use crate::who::Who;
@@ -63,6 +64,8 @@ pub struct Record {
     pub shadow: Option<Arc<str>>,
     /// How the allow may be used again, if it may.
     pub lease: Option<Lease>,
+    /// What the caller lacked when the policy refused. The caller does not learn it.
+    pub lack: Option<Box<Lack>>,
     who: Who,
     way: Way,
 }
@@ -91,6 +94,13 @@ impl Record {
             limit: verdict.limit().cloned(),
             shadow: verdict.shadows.reasons().map(Arc::from),
             lease: verdict.lease.as_ref().map(Lease::of),
+            lack: Lack::of(
+                verdict.route.as_ref().map(|route| &route.policy),
+                &verdict.decision,
+                &verdict.who,
+                input.and_then(|input| input.client),
+            )
+            .map(Box::new),
             who: verdict.who.clone(),
             way: Way::of(verdict.route.as_ref().map(|route| &route.policy), &verdict.decision),
         }
@@ -100,6 +110,38 @@ impl Record {
     #[must_use]
     pub fn is_of_consequence(&self) -> bool {
         self.status != 0 || matches!(self.who, Who::Service(_))
+    }
+
+    /// Whether the caller proved who they are.
+    #[must_use]
+    pub const fn is_proved(&self) -> bool {
+        match self.who {
+            Who::Anyone => false,
+            Who::Person(_) | Who::Service(_) | Who::Client(_) => true,
+        }
+    }
+
+    /// Whether it is about `subject`, as it is shown.
+    #[must_use]
+    pub fn is_about(&self, subject: &str) -> bool {
+        match &self.who {
+            Who::Anyone => false,
+            Who::Person(person) => person.subject.to_string() == subject,
+            Who::Service(service) => service.name.as_str() == subject,
+            Who::Client(client) => client.name.as_str() == subject,
+        }
+    }
+
+    /// Whether the caller is of `tenant`, or acts for it.
+    #[must_use]
+    pub fn is_of(&self, tenant: &str) -> bool {
+        let of = match &self.who {
+            Who::Anyone => None,
+            Who::Person(person) => Some(person.tenant),
+            Who::Service(service) => service.tenant,
+            Who::Client(client) => Some(client.tenant),
+        };
+        of.is_some_and(|of| of.to_string() == tenant)
     }
 
     /// Whether a service was let through.
@@ -145,6 +187,8 @@ impl Record {
             client: self.client,
             limit: self.limit.as_deref(),
             shadow_reason: self.shadow.as_deref(),
+            had: self.lack.as_ref().map(|lack| lack.had.as_slice()),
+            needed: self.lack.as_ref().map(|lack| lack.needed.as_slice()),
             lease: self.lease,
             status: (self.status != 0).then_some(self.status),
         }
@@ -205,6 +249,10 @@ pub struct View<'a> {
     limit: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     shadow_reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    had: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    needed: Option<&'a [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lease: Option<Lease>,
     #[serde(skip_serializing_if = "Option::is_none")]

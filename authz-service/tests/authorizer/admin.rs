@@ -72,3 +72,86 @@ async fn nothing_secret_is_told() {
     assert_eq!(authz.get("/").await.0, 404);
     assert_eq!(authz.get("/quitquitquit").await.0, 404);
 }
+
+/// A request to the admin interface by the host name `host`.
+async fn by_name(authz: &Authz, path: &str, host: &str) -> u16 {
+    let request = reqwest::Client::new().get(format!("http://{}{path}", authz.admin)).header("host", host);
+    request.send().await.unwrap().status().as_u16()
+}
+
+/// A web page whose name was made to resolve to this address (DNS rebinding) learns nothing.
+#[tokio::test]
+async fn the_admin_interface_answers_to_its_own_names_alone() {
+    let authz = Authz::start().await;
+    for path in ["/healthz", "/readyz", "/metrics", "/stats", "/decisions", "/nowhere"] {
+        assert_eq!(by_name(&authz, path, "evil.test").await, 421, "{path}");
+        assert_eq!(by_name(&authz, path, "evil.test:9192").await, 421, "{path}");
+    }
+    for own in ["localhost", "LocalHost:9192", "127.0.0.1", "[::1]:9192"] {
+        assert_eq!(by_name(&authz, "/healthz", own).await, 200, "{own}");
+    }
+}
+
+#[tokio::test]
+async fn decisions_are_found_by_id_however_often_it_came_and_by_subject_and_tenant() {
+    let authz = Authz::start().await;
+    let json = async |path: &str| -> Value { serde_json::from_str(&authz.get(path).await.1).unwrap() };
+    let (id, other) = ("01932c07-0000-7000-8000-00000000000a", "01932c07-0000-7000-8000-00000000000b");
+    let check = |route: &str, id: &str| authz.check(route).header("x-request-id", id);
+    let token = authz.token();
+    // A refusal, and an allow under the same id that might hide it.
+    authz.ask(check("create", id).session(&token)).await.expect(403, "role_too_low");
+    authz.ask(check("me", id)).await.expect(401, "no_credential");
+    authz.ask(check("me", id).session(&token)).await.expect(200, "allowed");
+    let bot = authz.home.session.token(&crate::kit::mint::claims_with(&serde_json::json!({
+        "sub": "0192d3c0-0000-7000-8000-0000000000ee", "tenantId": SUSPENDED,
+    })));
+    authz.ask(check("me", other).session(&bot)).await.expect(403, "tenant_suspended");
+
+    let told = json(&format!("/decisions/{id}")).await;
+    assert_eq!(told["reason"], "allowed");
+    let earlier: Vec<&Value> = told["earlier"].as_array().unwrap().iter().map(|one| &one["reason"]).collect();
+    assert_eq!(earlier, ["no_credential", "role_too_low"], "the newest first");
+    let told = json(&format!("/decisions/{other}")).await;
+    assert!(told.get("earlier").is_none() && told.get("not_shown").is_none(), "{told}");
+
+    for (filter, count) in [
+        (format!("id={id}&decision=deny"), 2),
+        (format!("subject={}", crate::kit::SUBJECT), 2),
+        (format!("tenant={}", crate::kit::TENANT), 2),
+        (format!("tenant={SUSPENDED}&subject=0192d3c0-0000-7000-8000-0000000000ee"), 1),
+        (format!("tenant={SUSPENDED}&decision=allow"), 0),
+        ("subject=".to_owned(), 0),
+    ] {
+        let list = json(&format!("/decisions?{filter}")).await;
+        assert_eq!(list.as_array().unwrap().len(), count, "{filter}: {list:#}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_by_a_policy_tells_operators_what_was_lacking_and_the_caller_nothing() {
+    let authz = Authz::start().await;
+    let json = async |path: &str| -> Value { serde_json::from_str(&authz.get(path).await.1).unwrap() };
+    let token = authz
+        .home
+        .session
+        .token(&crate::kit::mint::claims_with(&serde_json::json!({ "scope": "books.list other" })));
+    for (route, had, needed) in [
+        ("create", serde_json::json!(["role 1"]), serde_json::json!(["role 2"])),
+        (
+            "shelf",
+            serde_json::json!(["scope books.list", "scope other"]),
+            serde_json::json!(["scope books.read", "scope books.list"]),
+        ),
+    ] {
+        let answer = authz.ask(authz.check(route).session(&token)).await;
+        assert_eq!(answer.status, 403);
+        let seen = format!("{answer:?}");
+        assert!(!seen.contains("books.list") && !seen.contains("needed"), "{seen}");
+        let told = json(&format!("/decisions?route={route}")).await;
+        assert_eq!((&told[0]["had"], &told[0]["needed"]), (&had, &needed), "{told:#}");
+    }
+    authz.ask(authz.check("me")).await.expect(401, "no_credential");
+    let told = json("/decisions?route=me").await;
+    assert!(told[0].get("had").is_none() && told[0].get("needed").is_none(), "{told:#}");
+}

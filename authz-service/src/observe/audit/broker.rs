@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::observe::audit::event::Event;
-use crate::observe::audit::sink::{Counts, MAX_WAITING};
+use crate::observe::audit::sink::{Counts, MAX_WAITING, Strangers};
 
 /// The exchange that events are published to.
 pub const EXCHANGE: &str = "coder.audit";
@@ -103,13 +103,21 @@ impl Address {
 pub(super) struct Queue {
     items: mpsc::Sender<Arc<Event>>,
     counts: Counts,
+    strangers: Strangers,
 }
 
 impl Queue {
     pub(super) fn put(&self, event: Arc<Event>) {
+        if !self.strangers.enter(&event) {
+            self.counts.dropped.inc();
+            return;
+        }
         match self.items.try_send(event) {
             Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Closed(_)) => self.counts.dropped.inc(),
+            Err(TrySendError::Full(event) | TrySendError::Closed(event)) => {
+                self.strangers.leave(&event);
+                self.counts.dropped.inc();
+            }
         }
     }
 }
@@ -134,12 +142,15 @@ pub(super) fn open(address: Address, counts: Counts) -> io::Result<(Queue, Broke
     let (ending, end) = watch::channel(false);
     let (done, ended) = thread::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let publisher = Publisher { address, counts: counts.clone(), waiting, end, batch: Vec::new() };
+    let strangers = Strangers::default();
+    let (of_strangers, batch) = (strangers.clone(), Vec::new());
+    let publisher =
+        Publisher { address, counts: counts.clone(), waiting, end, batch, strangers: of_strangers };
     std::thread::Builder::new().name("audit-broker".to_owned()).spawn(move || {
         runtime.block_on(publisher.run());
         drop(done);
     })?;
-    Ok((Queue { items, counts }, Broker { ending, ended }))
+    Ok((Queue { items, counts, strangers }, Broker { ending, ended }))
 }
 
 /// Why events did not arrive.
@@ -164,6 +175,7 @@ struct Publisher {
     end: watch::Receiver<bool>,
     /// What was taken out of the queue and is not confirmed.
     batch: Vec<Arc<Event>>,
+    strangers: Strangers,
 }
 
 impl Publisher {
@@ -197,6 +209,7 @@ impl Publisher {
                     _ = self.waiting.recv_many(&mut self.batch, BATCH) => {}
                     _ = self.end.wait_for(|end| *end) => {}
                 }
+                self.batch.iter().for_each(|event| self.strangers.leave(event));
             }
             if self.batch.is_empty() {
                 // The broker notices by itself when this fails.

@@ -79,6 +79,15 @@ impl Event {
         }
     }
 
+    /// Whether it is a refusal of a caller who proved nothing: what a stranger can make as many of as they like.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        match &self.body {
+            Body::Decision(record) => !record.is_proved(),
+            Body::EdgeReload { .. } | Body::Admin { .. } | Body::Tenant { .. } => false,
+        }
+    }
+
     /// The event as one line of JSON, without its end.
     ///
     /// # Errors

@@ -2,8 +2,14 @@
 //!
 //! The file turns over at [`Limits::bytes`]: `audit.jsonl` becomes `audit.jsonl.1`, that one `.2`, and the last
 //! goes. So the audit never takes more than `bytes × files` of the disk; whoever must keep more ships the files
-//! away or sets AMQP_URL. What cannot be written (a full disk, a directory without rights) is dropped and
-//! counted, and the next event tries again.
+//! away or sets AMQP_URL.
+//!
+//! A stranger can be refused as often as they like. Refusals of callers who proved nothing take a quarter of each file at
+//! the most; more of them go to files of their own (`audit-anonymous.jsonl`, [`ANONYMOUS_FILES`] of them), where newer ones
+//! push out older ones. So a flood of them turns over no event about anybody else.
+//!
+//! What cannot be written (a full disk, a directory without rights) is dropped and counted, and the next event tries
+//! again.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
@@ -13,7 +19,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_cha
 use std::thread::JoinHandle;
 
 use crate::observe::audit::event::Event;
-use crate::observe::audit::sink::{Counts, MAX_WAITING};
+use crate::observe::audit::sink::{Counts, MAX_WAITING, Strangers};
 
 /// How much of the disk the audit may take.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +37,12 @@ impl Default for Limits {
     }
 }
 
+/// How much of a file refusals of strangers may take: one part in so many.
+const ANONYMOUS_PART: u64 = 4;
+
+/// How many files the refusals have that found no room there.
+pub const ANONYMOUS_FILES: usize = 2;
+
 enum Item {
     Event(Arc<Event>),
     End,
@@ -41,13 +53,23 @@ enum Item {
 pub(super) struct Queue {
     items: SyncSender<Item>,
     counts: Counts,
+    strangers: Strangers,
 }
 
 impl Queue {
     pub(super) fn put(&self, event: Arc<Event>) {
+        if !self.strangers.enter(&event) {
+            self.counts.dropped.inc();
+            return;
+        }
         match self.items.try_send(Item::Event(event)) {
             Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.counts.dropped.inc(),
+            Err(TrySendError::Full(Item::Event(event)) | TrySendError::Disconnected(Item::Event(event))) => {
+                self.strangers.leave(&event);
+                self.counts.dropped.inc();
+            }
+            // The end is not put here.
+            Err(TrySendError::Full(Item::End) | TrySendError::Disconnected(Item::End)) => {}
         }
     }
 }
@@ -70,25 +92,35 @@ impl Drop for FileSink {
 
 pub(super) fn open(path: &Path, limits: Limits, counts: Counts) -> io::Result<(Queue, FileSink)> {
     let (items, waiting) = sync_channel(MAX_WAITING);
-    let writer = Writer { path: path.to_owned(), limits, counts: counts.clone(), open: None, trouble: false };
+    let strangers = Strangers::default();
+    let of_strangers = Limits { files: ANONYMOUS_FILES, ..limits };
+    let writer = Writer {
+        all: Files::new(path.to_owned(), limits, counts.clone()),
+        anonymous: Files::new(anonymous(path), of_strangers, counts.clone()),
+        strangers: strangers.clone(),
+    };
     let thread =
         std::thread::Builder::new().name("audit-file".to_owned()).spawn(move || writer.run(&waiting))?;
-    Ok((Queue { items: items.clone(), counts }, FileSink { items, thread: Some(thread) }))
+    let queue = Queue { items: items.clone(), counts, strangers };
+    Ok((queue, FileSink { items, thread: Some(thread) }))
+}
+
+/// `audit-anonymous.jsonl` beside `audit.jsonl`.
+fn anonymous(path: &Path) -> PathBuf {
+    let mut name = path.file_stem().unwrap_or_default().to_os_string();
+    name.push("-anonymous");
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
 }
 
 struct Writer {
-    path: PathBuf,
-    limits: Limits,
-    counts: Counts,
-    open: Option<Open>,
-    trouble: bool,
-}
-
-struct Open {
-    file: BufWriter<File>,
-    bytes: u64,
-    /// Events in the buffer, which a failing flush loses.
-    unflushed: u64,
+    all: Files,
+    /// For refusals of strangers that found no room in `all`.
+    anonymous: Files,
+    strangers: Strangers,
 }
 
 impl Writer {
@@ -109,8 +141,52 @@ impl Writer {
     }
 
     fn write(&mut self, event: &Event) {
+        self.strangers.leave(event);
+        if !event.is_anonymous() {
+            self.all.write(event, false);
+        } else if self.all.has_room_for_strangers() {
+            self.all.write(event, true);
+        } else {
+            self.anonymous.write(event, true);
+        }
+    }
+
+    fn flush(&mut self) {
+        self.all.flush();
+        self.anonymous.flush();
+    }
+}
+
+/// A file that turns over.
+struct Files {
+    path: PathBuf,
+    limits: Limits,
+    counts: Counts,
+    open: Option<Open>,
+    trouble: bool,
+    /// Bytes of strangers' refusals in the open file. A restart begins anew.
+    of_strangers: u64,
+}
+
+struct Open {
+    file: BufWriter<File>,
+    bytes: u64,
+    /// Events in the buffer, which a failing flush loses.
+    unflushed: u64,
+}
+
+impl Files {
+    const fn new(path: PathBuf, limits: Limits, counts: Counts) -> Self {
+        Self { path, limits, counts, open: None, trouble: false, of_strangers: 0 }
+    }
+
+    const fn has_room_for_strangers(&self) -> bool {
+        self.of_strangers < self.limits.bytes / ANONYMOUS_PART
+    }
+
+    fn write(&mut self, event: &Event, anonymous: bool) {
         match self.append(event) {
-            Ok(()) => {}
+            Ok(length) => self.of_strangers += if anonymous { length } else { 0 },
             Err(error) => {
                 self.counts.dropped.inc();
                 self.lost(&error);
@@ -118,7 +194,8 @@ impl Writer {
         }
     }
 
-    fn append(&mut self, event: &Event) -> io::Result<()> {
+    /// Says how many bytes the event has.
+    fn append(&mut self, event: &Event) -> io::Result<u64> {
         let mut line = event.json()?;
         line.push(b'\n');
         let length = u64::try_from(line.len()).unwrap_or(u64::MAX);
@@ -126,6 +203,7 @@ impl Writer {
             self.flush();
             self.open = None;
             self.turn_over()?;
+            self.of_strangers = 0;
         }
         if self.open.is_none() {
             self.open = Some(self.reopen()?);
@@ -134,7 +212,7 @@ impl Writer {
         open.file.write_all(&line)?;
         open.bytes = open.bytes.saturating_add(length);
         open.unflushed += 1;
-        Ok(())
+        Ok(length)
     }
 
     fn flush(&mut self) {
@@ -247,6 +325,56 @@ mod tests {
             .collect();
         assert_eq!(numbers.last().map(String::as_str), Some("\"number 99\""), "the newest is there");
         assert!(all.contains("\"time\":\"2027-01-15T08:00:00.123Z\""), "{all}");
+    }
+
+    fn refusal(number: usize) -> Arc<Event> {
+        use crate::failure::Failure;
+        use crate::observe::record::Record;
+        use crate::verdict::{Verdict, last_words};
+
+        let verdict = Verdict::failed(Failure::UnknownRevision, last_words());
+        let mut record = Record::of(&verdict, None, UnixTime::from_millis(1_800_000_000_123));
+        record.request_id = Arc::from(format!("stranger-{number}"));
+        let id = uuid::Uuid::nil();
+        let body = Body::Decision(Arc::new(record));
+        Arc::new(Event { id, time: UnixTime::from_millis(1_800_000_000_123), body })
+    }
+
+    #[test]
+    fn a_flood_of_strangers_turns_over_its_own_files_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("audit.jsonl");
+        let counts = counts();
+        let limits = Limits { bytes: 10_000, files: 3 };
+        let (queue, sink) = open(&path, limits, counts.clone()).unwrap();
+        queue.put(event(1));
+        for number in 0..2_000 {
+            queue.put(refusal(number));
+        }
+        queue.put(event(2));
+        drop(sink);
+        assert_eq!((counts.written.get(), counts.dropped.get()), (2_002, 0));
+        let read = |name: &str| fs::read_to_string(home.path().join(name)).unwrap_or_default();
+        let main = read("audit.jsonl");
+        assert!(main.contains("number 1") && main.contains("number 2"), "{main}");
+        assert!(main.contains("stranger-0\""), "the first refusals stand beside everything else");
+        assert!(main.len() < 10_000 / 4 + 1_500 && read("audit.jsonl.1").is_empty());
+        assert!(
+            read("audit-anonymous.jsonl").contains("stranger-1999\""),
+            "and the last ones in their own file"
+        );
+        assert!(!read("audit-anonymous.jsonl.1").is_empty() && read("audit-anonymous.jsonl.2").is_empty());
+    }
+
+    #[test]
+    fn strangers_that_wait_leave_half_of_the_queue_to_everybody_else() {
+        let strangers = Strangers::default();
+        let (flood, other) = (refusal(1), event(1));
+        let entered = (0..MAX_WAITING).filter(|_| strangers.enter(&flood)).count();
+        assert_eq!(entered, MAX_WAITING / 2);
+        assert!(strangers.enter(&other));
+        strangers.leave(&flood);
+        assert!(strangers.enter(&flood) && !strangers.enter(&flood));
     }
 
     #[test]

@@ -1,0 +1,107 @@
+//! What a refused caller had and what the policy asks for: for operators, never for the caller.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use edge_config::edge::{Policy, TenantMatch};
+use serde::Serialize;
+
+use crate::decision::{Decision, DenyReason};
+use crate::observe::record::cut;
+use crate::policy::PolicyFault;
+use crate::who::Who;
+
+/// How many words of one kind are shown: scopes are the issuer's words, and a token has room for hundreds.
+const MAX_WORDS: usize = 32;
+
+/// What was lacking.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Lack {
+    /// What the caller had of it; empty when nothing.
+    pub had: Vec<String>,
+    /// What the policy asks for.
+    pub needed: Vec<String>,
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let had = if self.had.is_empty() { "nothing".to_owned() } else { self.had.join(", ") };
+        write!(f, "had {had}; needed {}", self.needed.join(", "))
+    }
+}
+
+impl Lack {
+    /// What `who`, at `client`, lacked when `policy` came to `decision`. `None` when it was not the policy that refused.
+    #[must_use]
+    pub fn of(
+        policy: Option<&Policy>,
+        decision: &Decision,
+        who: &Who,
+        client: Option<IpAddr>,
+    ) -> Option<Self> {
+        let Decision::Deny(DenyReason::Policy(fault)) = decision else { return None };
+        let (role, scopes, tenant) = match who {
+            Who::Person(person) => (Some(person.role), person.scopes.as_slice(), Some(person.tenant)),
+            Who::Client(client) => (client.role, client.scopes.as_slice(), Some(client.tenant)),
+            Who::Service(service) => (None, [].as_slice(), service.tenant),
+            Who::Anyone => (None, [].as_slice(), None),
+        };
+        let (had, needed) = match (policy?, fault) {
+            (Policy::Session(policy), PolicyFault::RoleTooLow) => {
+                (one("role", role), one("role", policy.role))
+            }
+            (Policy::Session(policy), PolicyFault::ScopeMissing) => {
+                (words("scope", scopes), words("scope", &policy.scopes))
+            }
+            (Policy::Session(policy), PolicyFault::TenantMismatch) => {
+                let named = policy.tenant.as_ref().map(|place| match place {
+                    TenantMatch::PathSegment(number) => format!("that path segment {number} names"),
+                    TenantMatch::Header(name) => format!("that the header {name} names"),
+                });
+                (one("tenant", tenant), one("tenant", named))
+            }
+            (Policy::Internal(policy), PolicyFault::ServiceNotAllowed) => {
+                let name = match who {
+                    Who::Service(service) => Some(&service.name),
+                    Who::Anyone | Who::Person(_) | Who::Client(_) => None,
+                };
+                (one("service", name), words("service", &policy.services))
+            }
+            // Which of its permissions a token named is not kept: what the policy asks for is.
+            (Policy::Internal(policy), PolicyFault::PermissionMissing) => {
+                (Vec::new(), words("permission", &policy.permissions))
+            }
+            (Policy::Signed(policy), PolicyFault::AddressNotAllowed) => {
+                (one("address", client), words("address", &policy.addresses))
+            }
+            (Policy::Signed(policy), PolicyFault::SigningKeyNotAllowed) => {
+                (Vec::new(), words("key", &policy.keys))
+            }
+            // No other policy has such a fault.
+            (
+                Policy::Public | Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_),
+                PolicyFault::RoleTooLow
+                | PolicyFault::ScopeMissing
+                | PolicyFault::TenantMismatch
+                | PolicyFault::ServiceNotAllowed
+                | PolicyFault::PermissionMissing
+                | PolicyFault::AddressNotAllowed
+                | PolicyFault::SigningKeyNotAllowed,
+            ) => return None,
+        };
+        Some(Self { had, needed })
+    }
+}
+
+fn one(kind: &str, value: Option<impl fmt::Display>) -> Vec<String> {
+    value.map(|value| format!("{kind} {value}")).into_iter().collect()
+}
+
+fn words(kind: &str, values: &[impl fmt::Display]) -> Vec<String> {
+    let mut all: Vec<String> =
+        values.iter().take(MAX_WORDS).map(|value| cut(&format!("{kind} {value}")).to_owned()).collect();
+    if let Some(more) = values.len().checked_sub(MAX_WORDS).filter(|more| *more > 0) {
+        all.push(format!("and {more} more"));
+    }
+    all
+}
