@@ -189,3 +189,118 @@ policies:
     assert_eq!(told["answer"]["status"], 401, "{told:#}");
     assert!(told.get("tenant").is_none() && told.get("role").is_none(), "{told:#}");
 }
+
+/// `cutover explain` for an edge file with `text`: exit code, JSON, what it says on standard error.
+#[expect(clippy::expect_used, reason = "a test that cannot go on should stop")]
+fn explained(edge: &Edge, text: &str, arguments: &[&str]) -> (Option<i32>, Value, String) {
+    let file = edge.home().join("other.yaml");
+    std::fs::write(&file, text).expect("the home is writable");
+    let output = std::process::Command::new(harness::program("cutover"))
+        .arg("explain")
+        .arg(&file)
+        .args(arguments)
+        .args(["--json", "--home"])
+        .arg(edge.home())
+        .env_remove("REDIS_URL")
+        .output()
+        .expect("cutover can be started");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or_default(), said)
+}
+
+/// What a caller had and what the policy asks for, beforehand and afterwards, and never in the answer.
+#[test]
+fn a_refusal_by_a_policy_says_what_was_had_and_what_was_needed() {
+    let backend = Backend::plain();
+    let edge = Edge::dev()
+        .every_backend(backend.address())
+        .replace("policies:\n", "policies:\n  readers: { kind: session, scopes: [books.read, books.list] }\n")
+        .replace(
+            "routes:\n",
+            "routes:\n  - { name: shelf, host: api, prefix: /shelf, policy: readers, to: users, answers: users }\n",
+        )
+        .start();
+    let token = edge.mint().with(|claims| claims["scope"] = "books.read".into());
+    let path = edge.home().join("token");
+    std::fs::write(&path, &token).expect("the home is writable");
+    let file = path.display().to_string();
+    for (method, target, id, had, needed) in [
+        ("POST", "/users", "01932c07-0000-7000-8000-00000000001a", "role 0", "role 2"),
+        ("GET", "/shelf", "01932c07-0000-7000-8000-00000000001b", "scope books.read", "scope books.list"),
+    ] {
+        let request = format!("{method} https://api.dev-domain.test{target}");
+        let told = edge.explain(&[&request, "--token-file", &file]);
+        let answer = edge.request(method, target).token(&token).header("x-request-id", id).send();
+        assert_eq!(answer.status, 403);
+        let words = format!("{:?} {}", answer.headers, answer.text());
+        assert!(!words.contains("scope") && !words.contains("role "), "the caller learns it: {words}");
+        let remembered: Value =
+            serde_json::from_str(&edge.cutover(&["explain", "--id", id, "--json"])).expect("JSON");
+        for told in [told, remembered] {
+            assert_eq!(told["had"][0], had, "{told:#}");
+            assert!(told["needed"].to_string().contains(needed), "{told:#}");
+        }
+        let text = edge.cutover(&["explain", "--id", id]);
+        assert!(text.contains(&format!("had          {had}\n")) && text.contains(needed), "{text}");
+        let audit = || std::fs::read_to_string(edge.home().join("logs/audit.jsonl")).unwrap_or_default();
+        harness::eventually("the audit has it", || {
+            audit().lines().any(|line| line.contains(id) && line.contains(had) && line.contains(needed))
+        });
+    }
+}
+
+#[test]
+fn an_edge_of_several_authorizers_with_signed_requests_is_explained_without_redis() {
+    let backend = Backend::plain();
+    let edge = Edge::dev().every_backend(backend.address()).without(Part::Authz).start();
+    let text = std::fs::read_to_string(edge.file()).expect("the edge file is there");
+    let text = text.replace("  timeout_ms: 200\n", "  timeout_ms: 200\n  replicas: 2\n").replace(
+        "policies:\n",
+        "signatures: { keys: \"${CUTOVER_HOME}/keys/signing-keys.yaml\" }\npolicies:\n",
+    );
+    std::fs::write(edge.home().join("token"), edge.mint().good(0)).expect("the home is writable");
+    let token = edge.home().join("token").display().to_string();
+    let request = "GET https://api.dev-domain.test/users/@me";
+    let (code, told, said) = explained(&edge, &text, &[request, "--token-file", &token]);
+    assert_eq!((code, &told["reason"]), (Some(0), &"allowed".into()), "{said} {told:#}");
+}
+
+#[test]
+fn keys_behind_a_url_are_fetched_on_request_and_not_known_otherwise() {
+    let backend = Backend::plain();
+    let edge = Edge::dev().every_backend(backend.address()).without(Part::Authz).start();
+    let keys =
+        std::fs::read_to_string(edge.home().join("keys/session.jwks.json")).expect("the keys are there");
+    let issuer =
+        Backend::answering(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{keys}", keys.len()));
+    let text = std::fs::read_to_string(edge.file()).expect("the edge file is there");
+    let listed = "keys: { file: \"${CUTOVER_HOME:-.run}/keys/session.jwks.json\" }";
+    assert!(text.contains(listed));
+    let behind =
+        |address: String| text.replace(listed, &format!("keys: {{ url: \"http://{address}/keys\" }}"));
+    let good = behind(issuer.address().to_string());
+    std::fs::write(edge.home().join("token"), edge.mint().good(0)).expect("the home is writable");
+    let token = edge.home().join("token").display().to_string();
+    let request = "GET https://api.dev-domain.test/users/@me";
+
+    let (code, told, said) = explained(&edge, &good, &[request, "--token-file", &token]);
+    assert_eq!((code, &told["decision"]), (Some(1), &"not known".into()), "{said} {told:#}");
+    assert!(told.get("reason").is_none() && told["route"] == "users-me", "{told:#}");
+    assert!(said.contains("--fetch") && told["not_known"].to_string().contains("--fetch"), "{said} {told:#}");
+    assert!(issuer.seen().is_empty(), "nobody asked for the keys to be fetched");
+    // Without a credential the keys decide nothing.
+    let (code, told, _) = explained(&edge, &good, &[request]);
+    assert_eq!((code, &told["reason"]), (Some(0), &"no_credential".into()), "{told:#}");
+
+    let (code, told, said) = explained(&edge, &good, &[request, "--token-file", &token, "--fetch"]);
+    assert_eq!((code, &told["reason"]), (Some(0), &"allowed".into()), "{said} {told:#}");
+    assert!(told.get("not_known").is_none(), "{told:#}");
+
+    let nowhere = behind(harness::Port::lease().address().to_string());
+    let (code, _, said) = explained(&edge, &nowhere, &[request, "--token-file", &token, "--fetch"]);
+    assert!(code == Some(1) && said.contains("/keys"), "the reason is said: {said}");
+    std::fs::remove_file(edge.home().join("keys/session.jwks.json")).expect("it was there");
+    let (code, told, said) = explained(&edge, &text, &[request, "--token-file", &token]);
+    assert_eq!((code, &told["reason"]), (Some(1), &"keys_unavailable".into()), "{told:#}");
+    assert!(said.contains("session.jwks.json"), "the reason is said: {said}");
+}

@@ -48,6 +48,9 @@ pub struct Arguments {
     /// A file with the body, for a signed request.
     #[arg(long, value_name = "FILE")]
     pub body: Option<PathBuf>,
+    /// Fetch keys that are behind a URL, from the issuers that the edge file names.
+    #[arg(long)]
+    pub fetch: bool,
     /// The listener that the request comes in through. [default: the public one that serves the host]
     #[arg(long, value_name = "NAME")]
     pub listener: Option<String>,
@@ -142,6 +145,11 @@ fn short(value: &Value) -> String {
         Value::Object(step) if step.contains_key("stage") => {
             let field = |name: &str| step.get(name).and_then(Value::as_str).unwrap_or_default();
             format!("{}: {}", field("stage"), field("outcome"))
+        }
+        // One of several decisions about one request id.
+        Value::Object(decision) if decision.contains_key("request_id") => {
+            let field = |name: &str| decision.get(name).and_then(Value::as_str).unwrap_or("-");
+            format!("{} {} {} on {}", field("time"), field("decision"), field("reason"), field("route"))
         }
         Value::Null => "-".to_owned(),
         Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),

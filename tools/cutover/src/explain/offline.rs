@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use authz_service::check::CheckInput;
 use authz_service::decision::Decision;
+use authz_service::failure::Failure;
 use authz_service::observe::record::Record;
 use authz_service::observe::stage::{Stage, Step};
-use authz_service::startup::{self, needs::Needs};
+use authz_service::startup::{self, Assembled, needs::Needs};
 use authz_service::who::Who;
 use clock::{Clock, SystemClock};
-use edge_config::edge::{Exposure, Policy, Route};
+use edge_config::edge::{Exposure, KeySource, Policy, Route};
 use edge_config::{Edge, Environment, Match, route_of};
 use header_rules::{Rules, Verdict};
 use serde_json::{Map, Value, json};
@@ -111,14 +112,8 @@ pub(super) fn explain(
     if !not_known.is_empty() {
         told.insert("not_known".to_owned(), not_known.into());
     }
-    let decided = decide(
-        &unknown::without_redis(&edge),
-        arguments,
-        &request,
-        &stripped,
-        (route, listener.exposure),
-        &mut told,
-    );
+    let decided =
+        decide(&unknown::alone(&edge), arguments, &request, &stripped, (route, listener.exposure), &mut told);
     match decided {
         Ok(()) => Ok(Value::Object(told)),
         // Deciding needs keys. Where the request goes, and by which policy, does not: a pull request is read without them.
@@ -146,7 +141,7 @@ fn decide(
         leases: true,
         dropped_log_lines: startup::dropped_log_lines().map_err(|e| e.to_string())?,
     };
-    let assembled = startup::assemble(edge, &needs, &clock).map_err(|e| e.to_string())?;
+    let mut assembled = startup::assemble(edge, &needs, &clock).map_err(|e| e.to_string())?;
     let body = match &arguments.body {
         None => Vec::new(),
         Some(file) => std::fs::read(file).map_err(|e| format!("{}: {e}", file.display()))?,
@@ -168,12 +163,31 @@ fn decide(
     let now = clock.now();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
-    let verdict = runtime.block_on(Box::pin(assembled.admin.authorizer.decide(&input, now)));
+    let urls = std::mem::take(&mut assembled.key_urls);
+    let verdict = runtime.block_on(Box::pin(async {
+        if arguments.fetch {
+            for mut url in urls {
+                // What is wrong is found in the readiness, if the decision needed these keys.
+                url.refresh().await;
+            }
+        }
+        assembled.admin.authorizer.decide(&input, now).await
+    }));
     let record = Record::of(&verdict, Some(&input), now);
     let view = serde_json::to_value(record.view()).map_err(|e| e.to_string())?;
-    for field in
-        ["decision", "reason", "principal", "subject", "tenant", "session", "limit", "shadow_reason", "lease"]
-    {
+    for field in [
+        "decision",
+        "reason",
+        "principal",
+        "subject",
+        "tenant",
+        "session",
+        "limit",
+        "shadow_reason",
+        "had",
+        "needed",
+        "lease",
+    ] {
         if let Some(value) = view.get(field) {
             told.insert(field.to_owned(), value.clone());
         }
@@ -203,7 +217,60 @@ fn decide(
         (Decision::Deny(_) | Decision::Fail(_), None) => Value::Null,
     };
     told.insert("answer".to_owned(), shown);
-    Ok(())
+    match &verdict.decision {
+        Decision::Fail(failure) => missing(edge, arguments, route, *failure, &assembled, told),
+        Decision::Allow(_) | Decision::Deny(_) => Ok(()),
+    }
+}
+
+/// Why nobody could decide, when something that decides is missing here. A running edge has its own keys behind URLs: what
+/// it would say is not known then.
+fn missing(
+    edge: &Edge,
+    arguments: &Arguments,
+    route: &Route,
+    failure: Failure,
+    assembled: &Assembled,
+    told: &mut Map<String, Value>,
+) -> Result<(), String> {
+    let internal = matches!(edge.policies.get(&route.policy), Some(Policy::Internal(_)));
+    let part = match failure {
+        Failure::KeysUnavailable if internal => "services",
+        Failure::KeysUnavailable => "keys",
+        Failure::TenantsUnavailable => "tenants",
+        Failure::RevocationsUnavailable => "revocations",
+        Failure::ApiKeysUnavailable => "api_keys",
+        Failure::SigningKeysUnavailable => "signing-keys",
+        Failure::LegacyUnavailable => {
+            return Err("the legacy, or the store of its sessions, does not answer".to_owned());
+        }
+        // A nonce is what this explanation has no memory of: `not_known` says so.
+        Failure::NoncesUnavailable
+        | Failure::MalformedCheck
+        | Failure::UnknownRevision
+        | Failure::UnknownRoute
+        | Failure::PolicyMismatch
+        | Failure::SigningFailed
+        | Failure::Panicked => return Ok(()),
+    };
+    let behind_urls: Vec<&str> = edge
+        .sessions
+        .iter()
+        .flat_map(|sessions| &sessions.issuers)
+        .filter(|issuer| matches!(issuer.keys, KeySource::Url(_)))
+        .map(|issuer| issuer.issuer.as_str())
+        .collect();
+    if part == "keys" && !arguments.fetch && !behind_urls.is_empty() {
+        for field in ["reason", "credential", "stages", "answer"] {
+            told.remove(field);
+        }
+        told.insert("decision".to_owned(), "not known".into());
+        let issuers = behind_urls.join(", ");
+        return Err(format!("the keys of {issuers} are behind a URL and were not fetched; add --fetch"));
+    }
+    let readiness = assembled.admin.readiness();
+    let detail = readiness.parts.get(part).map(|part| part.detail.clone());
+    Err(format!("{part}: {}", detail.unwrap_or_else(|| failure.to_string())))
 }
 
 fn policy(edge: &Edge, route: &Route) -> String {

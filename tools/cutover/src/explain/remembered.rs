@@ -1,18 +1,17 @@
 //! What the running edge knows of a request: the authorizer's memory, and the access log.
 
+use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-/// It answers from memory.
-const WITHIN: Duration = Duration::from_secs(5);
+use crate::admin;
 
-/// One decision has a kilobyte.
-const MAX_ANSWER_BYTES: u64 = 65_536;
+/// How many lines of the access log about one id are shown: clients choose ids, and may send one again and again.
+const OF_ONE_ID: usize = 100;
 
 /// What became of the request `id`: what the authorizer at `admin` remembers of it; else what the access log `log` says,
 /// and of a request that a lease served also what was decided when the lease was granted.
@@ -25,17 +24,27 @@ pub(super) fn ask(admin: SocketAddr, id: &str, log: &Path) -> Result<Value, Stri
         // Without an authorizer there is still the log.
         Ok(Decided::Unknown(unknown)) | Err(unknown) => unknown,
     };
-    let line = match logged(log, id) {
-        Ok(Some(line)) => line,
-        Ok(None) => return Err(format!("{unknown}; nor does {} know it", log.display())),
+    let mut lines = match logged(log, id) {
+        Ok(lines) => lines,
         Err(error) => return Err(format!("{unknown}; and {} cannot be read ({error})", log.display())),
+    };
+    let line = match lines.pop_back() {
+        Some(line) => line,
+        None => return Err(format!("{unknown}; nor does {} know it", log.display())),
+    };
+    let shown = |line: &Value| -> Map<String, Value> {
+        let field = |key: &&str| {
+            let value = line.get(*key).filter(|value| !value.is_null())?;
+            Some(((*key).to_owned(), value.clone()))
+        };
+        LOGGED.iter().filter_map(field).collect()
     };
     let mut told = Map::new();
     told.insert("told_by".to_owned(), json!(log.display().to_string()));
-    told.extend(LOGGED.iter().filter_map(|key| {
-        let value = line.get(*key).filter(|value| !value.is_null())?;
-        Some(((*key).to_owned(), value.clone()))
-    }));
+    told.extend(shown(&line));
+    if !lines.is_empty() {
+        told.insert("earlier".to_owned(), lines.iter().rev().map(shown).map(Value::Object).collect());
+    }
     if let Some(leased) = line.get("lease_of").and_then(Value::as_str) {
         let granted = match decision(admin, leased) {
             Ok(Decided::Told(granted)) => granted,
@@ -72,44 +81,36 @@ enum Decided {
     Unknown(String),
 }
 
-fn decision(admin: SocketAddr, id: &str) -> Result<Decided, String> {
+fn decision(address: SocketAddr, id: &str) -> Result<Decided, String> {
     let unreachable = |error: std::io::Error| {
         format!(
-            "the authorizer at {admin} does not answer ({error}); name it with --admin or AUTHZ_ADMIN_ADDRESS"
+            "the authorizer at {address} does not answer ({error}); name it with --admin or AUTHZ_ADMIN_ADDRESS"
         )
     };
-    let answer = get(admin, &format!("/decisions/{id}")).map_err(unreachable)?;
-    let (head, body) = answer.split_once("\r\n\r\n").ok_or("the answer is not HTTP".to_owned())?;
-    let told: Value = serde_json::from_str(body).map_err(|e| format!("the answer is not JSON ({e})"))?;
-    if head.starts_with("HTTP/1.1 200 ") {
+    let (status, body) = admin::get(address, &format!("/decisions/{id}")).map_err(unreachable)?;
+    let told: Value = serde_json::from_str(&body).map_err(|e| format!("the answer is not JSON ({e})"))?;
+    if status == 200 {
         return Ok(Decided::Told(told));
     }
     let field = |name: &str| told.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     Ok(Decided::Unknown(format!("{}; {}", field("problem"), field("mend"))))
 }
 
-/// The last line of `log` about the request `id`.
-fn logged(log: &Path, id: &str) -> std::io::Result<Option<Value>> {
-    let mut found = None;
+/// The last lines of `log` about the request `id`, the oldest first.
+fn logged(log: &Path, id: &str) -> std::io::Result<VecDeque<Value>> {
+    let mut found = VecDeque::new();
     for line in BufReader::new(File::open(log)?).split(b'\n') {
         let line = line?;
-        // Most lines are somebody else's, and reading JSON is the slow part.
+        // Most lines are about other requests, and reading JSON is the slow part.
         if line.windows(id.len()).any(|part| part == id.as_bytes())
             && let Ok(line) = serde_json::from_slice::<Value>(&line)
             && line.get("request_id").and_then(Value::as_str) == Some(id)
         {
-            found = Some(line);
+            found.push_back(line);
+            if found.len() > OF_ONE_ID {
+                found.pop_front();
+            }
         }
     }
     Ok(found)
-}
-
-fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, WITHIN)?;
-    stream.set_read_timeout(Some(WITHIN))?;
-    stream.set_write_timeout(Some(WITHIN))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.take(MAX_ANSWER_BYTES).read_to_string(&mut answer)?;
-    Ok(answer)
 }

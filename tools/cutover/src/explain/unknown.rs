@@ -47,12 +47,11 @@ pub(super) fn of(
             if accepts(AcceptedCredential::Session) {
                 for issuer in edge.sessions.iter().flat_map(|sessions| &sessions.issuers) {
                     match &issuer.keys {
-                        KeySource::Url(_) => tell(format!(
-                            "the keys of {}: they are behind a URL and are not fetched, so its tokens end in \
-                             keys_unavailable",
+                        KeySource::Url(_) if !arguments.fetch => tell(format!(
+                            "the keys of {}: they are behind a URL and are not fetched; --fetch fetches them",
                             issuer.issuer
                         )),
-                        KeySource::File(_) | KeySource::Pem { .. } => {}
+                        KeySource::Url(_) | KeySource::File(_) | KeySource::Pem { .. } => {}
                     }
                 }
             }
@@ -79,9 +78,11 @@ pub(super) fn of(
     told
 }
 
-/// `edge`, whose tenants are asked for at their service alone: nothing is read from Redis or written to it.
-pub(super) fn without_redis(edge: &Edge) -> Edge {
+/// `edge` as one authorizer by itself decides by it: nothing is read from Redis or written to it, and no other replica
+/// remembers anything.
+pub(super) fn alone(edge: &Edge) -> Edge {
     let mut edge = edge.clone();
+    edge.authorizer.replicas = 1;
     match &mut edge.tenants {
         Some(TenantDirectory::Service(service)) => service.redis = false,
         Some(TenantDirectory::File(_)) | None => {}
