@@ -84,6 +84,7 @@ check: $(TOOLS)/python.done $(TOOLS)/rust.done ## Formatting, lints, dependency 
 	@cargo clippy --quiet --package edge-guard --target wasm32-wasip1 -- --deny warnings
 	@cargo clippy --quiet --package edge-guard -- --deny warnings
 	@tools/setup/deny
+	@cargo run --quiet --package layers -- authz-service packages/edge-config tools/cutover wasm-filters/edge-guard
 	@cargo run --quiet --package cutover -- lint $(filter-out %.tenants.yaml,$(wildcard envoy/edges/*.yaml))
 
 .PHONY: render

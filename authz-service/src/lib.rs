@@ -1,21 +1,22 @@
 //! The authorizer: Envoy asks it, over ext_authz v3, whether a request may pass and for which tenant.
 //!
-//! One request's way, top to bottom, each stage with its module:
+//! From the ground up (`layers.txt` beside `Cargo.toml` has the order, and `make check` holds it):
 //!
-//! 1. [`envoy::request`] reads the wire into a [`check::CheckInput`]. Protobuf ends here.
-//! 2. [`snapshot`] finds the route that Envoy matched. The authorizer never matches a path itself, so the two
-//!    cannot disagree.
-//! 3. [`credential`] says who is calling: not offered, verified and failed are three different values.
-//! 4. [`session`] refuses a session that was revoked, [`tenant`] one whose tenant is not active.
-//! 5. [`policy`] says whether they may.
-//! 6. [`limit`] says how often.
-//! 7. [`lease`] says whether the edge may use the answer again, and tells it when that is over.
-//! 8. [`identity_headers`] writes what the backend will know about the caller.
-//! 9. [`envoy::response`] turns the [`decision::Decision`] back into wire.
+//! * What several stages say to each other: [`check`] (the question, free of protobuf), [`failure`], [`who`], [`ended`],
+//!   [`shadow`], and [`snapshot`] (the edge file as decisions need it). The authorizer never matches a path itself: it
+//!   looks up the route that Envoy matched, so the two cannot disagree.
+//! * [`source`]: state that others change, polled by threads or pushed by Redis. Sources know no stage.
+//! * The stages: [`credential`], [`session`], [`tenant`], [`policy`], [`limit`], [`identity_headers`], [`lease`]. Each names
+//!   its own faults, and takes the value that only the stage before it can make.
+//! * [`decision`] adds the faults up, [`verdict`] is a finished decision, and [`authorizer`] is the chain itself: it lists
+//!   the stages in their order.
+//! * [`push`] and [`reload`] change the state below while decisions go on.
+//! * [`observe`]: metrics, log, recent decisions, audit and spans. No stage imports an observer.
+//! * The doors: [`envoy`] answers checks, [`feed`] reports invalidations of leases to the edge, [`admin`] shows the state.
+//! * [`settings`], [`startup`] and [`server`] put it together.
 //!
-//! Every stage takes the value that only the stage before it can make, so none can be skipped.
-//! [`authorizer`] is that chain. It takes the time as an argument. Nearly everything that it asks is in memory,
-//! kept fresh by [`source`] threads and by what [`push`] brings; a tenant that is not is asked for. [`startup`] assembles, [`server`] serves, [`admin`] tells.
+//! Almost all state is in memory. Only a tenant missing from the cache, a session of the legacy backend, a nonce and a
+//! limit that replicas share cause a question to another program.
 
 pub mod admin;
 pub mod authorizer;

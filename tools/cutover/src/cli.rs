@@ -22,7 +22,7 @@ pub enum Command {
     /// Check edge files: prints every fault with file, line, value and mend.
     Lint(crate::lint::Arguments),
     /// Turn an edge file into Envoy's configuration.
-    Render(crate::render::Arguments),
+    Render(crate::render::command::Arguments),
     /// Say how a request would be answered and why, or why one was.
     Explain(crate::explain::Arguments),
     /// Compare the edge's verdicts with the backends' own, route by route.

@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     let environment = |name: &str| std::env::var(name).ok();
     let code = match Cli::parse().command {
         Command::Lint(arguments) => lint::main(&arguments, &environment),
-        Command::Render(arguments) => render::main(&arguments, &environment),
+        Command::Render(arguments) => render::command::main(&arguments, &environment),
         Command::Explain(arguments) => explain::main(&arguments, &environment),
         Command::Agreement(arguments) => agreement::main(&arguments),
         Command::Certs(arguments) => certs::main(&arguments),

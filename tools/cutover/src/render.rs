@@ -8,7 +8,7 @@
 mod access_log;
 mod bootstrap;
 mod cluster;
-mod command;
+pub mod command;
 mod decided;
 mod destination;
 mod guard;
@@ -25,18 +25,20 @@ mod stats;
 mod store;
 mod template;
 mod tls;
+mod validate;
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use edge_config::Edge;
 use serde_json::{Value, json};
 
-pub use command::{Arguments, main, missing_envoy, paths, validated};
 pub use guard::check as check_rules;
 pub(crate) use guard::config as guard_config;
 pub use module::{Form, InvalidModule, check as check_module};
 pub(crate) use shadow::used as used_comparator;
 pub use store::{Rendered, StoreError, go_back, store};
+pub use validate::{missing_envoy, validated};
 
 /// Where the rendered configuration will live, and what it refers to. Every path is absolute.
 #[derive(Clone, Debug)]
@@ -47,6 +49,18 @@ pub struct Paths {
     pub guard: PathBuf,
     /// Where Envoy writes its access log.
     pub access_log: PathBuf,
+}
+
+/// The absolute paths that a configuration refers to. Envoy's working directory may be another one.
+///
+/// # Errors
+/// The current directory is gone.
+pub fn paths(out: &Path, guard: &Path, access_log: &Path) -> io::Result<Paths> {
+    Ok(Paths {
+        directory: std::path::absolute(out)?,
+        guard: std::path::absolute(guard)?,
+        access_log: std::path::absolute(access_log)?,
+    })
 }
 
 impl Paths {

@@ -24,4 +24,5 @@ mod guard;
 mod host;
 mod keeper;
 mod leasing;
+mod note;
 mod setup;

@@ -3,6 +3,7 @@
 //! ```text
 //! hooks    what Envoy calls
 //! early    serves by a lease before any filter is made
+//! mark     what early writes on a request, and how it is taken off
 //! plugin   one configuration, and the guard that each worker has of it
 //! feed     asks what ended, from Envoy's main thread
 //! shelf    where leases stand: memory that guard and keeper of all workers share
@@ -23,13 +24,14 @@ use header_rules::HeaderMap;
 use lease::Now;
 
 use super::{HostError, Level};
-use crate::leasing::Note;
+use crate::note::Note;
 use abi::{Buffer, Header, SUCCESS};
 
 mod abi;
 mod early;
 mod feed;
 mod hooks;
+mod mark;
 mod plugin;
 mod shelf;
 
@@ -71,7 +73,7 @@ fn stream(call: &'static str) -> Result<*mut c_void, HostError> {
 }
 
 /// The configuration at hand.
-fn plugin(call: &'static str) -> Result<*mut c_void, HostError> {
+fn configuration(call: &'static str) -> Result<*mut c_void, HostError> {
     match CALLER.get() {
         Some(Caller::Plugin(plugin)) => Ok(plugin),
         Some(Caller::Early(_) | Caller::Stream(_)) | None => Err(HostError { call, status: u32::MAX }),
@@ -276,7 +278,7 @@ pub(crate) fn granted() -> Result<Option<Vec<u8>>, HostError> {
 /// Registers a counter, or finds it when it is there already.
 pub(crate) fn counter(name: &str) -> Result<u32, HostError> {
     const CALL: &str = "define_counter";
-    let plugin = plugin(CALL)?;
+    let plugin = configuration(CALL)?;
     let mut counter = 0;
     // SAFETY: the configuration is being made on this thread; the name is only read, and there is a place for the id.
     check(CALL, unsafe {

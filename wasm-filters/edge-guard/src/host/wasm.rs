@@ -5,9 +5,10 @@
 //! and what is left without those is this file. The ABI: github.com/proxy-wasm/spec, `abi-versions/v0.2.1`.
 #![expect(unsafe_code, reason = "the ABI is made of raw pointers; every other module is safe")]
 
-use super::{Action, HostError, Level};
+use super::{HostError, Level};
 
 mod clock;
+mod hooks;
 mod leases;
 mod machine;
 mod shelf;
@@ -62,18 +63,14 @@ unsafe extern "C" {
     fn random_get(data: *mut u8, size: usize) -> u32;
 }
 
-unsafe extern "C" {
-    fn __wasm_call_ctors();
-}
-
 fn check(call: &'static str, status: u32) -> Result<(), HostError> {
     if status == 0 { Ok(()) } else { Err(HostError { call, status }) }
 }
 
-/// Takes over a block that the host filled. The host got it from [`proxy_on_memory_allocate`].
+/// Takes over a block that the host filled. The host got it from [`proxy_on_memory_allocate`](hooks::proxy_on_memory_allocate).
 ///
 /// # Safety
-/// `data` is null, or came from [`proxy_on_memory_allocate`] with this very `size` and nobody else owns it.
+/// `data` is null, or came from [`proxy_on_memory_allocate`](hooks::proxy_on_memory_allocate) with this very `size` and nobody else owns it.
 unsafe fn adopt(data: *mut u8, size: usize) -> Vec<u8> {
     if data.is_null() {
         return Vec::new();
@@ -218,39 +215,4 @@ pub(crate) const fn choose_route_anew() -> Result<(), HostError> {
 /// Gives up: the module is dead from here on, and Envoy reloads it.
 fn trap() -> ! {
     std::process::abort()
-}
-
-/// Which version of the ABI this is.
-#[unsafe(no_mangle)]
-pub(crate) extern "C" fn proxy_abi_version_0_2_1() {}
-
-/// Called once, before anything else. That it calls the constructors itself keeps the linker from wrapping
-/// every export in a call of them.
-#[unsafe(no_mangle)]
-pub(crate) extern "C" fn _initialize() {
-    // SAFETY: the linker's own function, called once and first.
-    unsafe { __wasm_call_ctors() };
-}
-
-/// Gives the host `size` bytes to write into; whoever asked for them owns them afterwards.
-#[unsafe(no_mangle)]
-pub(crate) extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
-    // Exactly `size`, as `adopt` frees exactly that.
-    Box::leak(vec![0; size].into_boxed_slice()).as_mut_ptr()
-}
-
-/// Reads the plugin's configuration; `false` makes Envoy refuse it.
-#[unsafe(no_mangle)]
-pub(crate) extern "C" fn proxy_on_configure(plugin_id: u32, _size: usize) -> bool {
-    machine::configure(plugin_id)
-}
-
-/// Judges a request.
-#[unsafe(no_mangle)]
-pub(crate) extern "C" fn proxy_on_request_headers(
-    _stream_id: u32,
-    _count: usize,
-    _end_of_stream: bool,
-) -> Action {
-    machine::request_headers()
 }

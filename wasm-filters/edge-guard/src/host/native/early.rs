@@ -11,11 +11,10 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 use header_rules::HeaderMap;
 use header_rules::config::{EARLY_MARK, EarlyConfig};
 
-use super::abi::{self, Buffer};
+use super::mark;
 use super::plugin::{self, Plugin};
-use super::{Caller, on_behalf_of, stream};
+use super::{Caller, on_behalf_of};
 use crate::host::{self, HostError, Level};
-use crate::leasing::NOTES;
 
 /// One listener's.
 pub(super) struct Early {
@@ -55,7 +54,7 @@ impl Early {
                 None => Ok(()),
             });
             if done.is_err() {
-                undo()?;
+                mark::undo()?;
             }
             done
         })
@@ -69,28 +68,4 @@ impl Early {
             Some(found)
         })
     }
-}
-
-/// Takes mark and notes off the request at hand, if it is marked: it was served early and came the long way all the same,
-/// because Envoy has routes of another revision than the guard. Whatever else was written early, the guard removes.
-pub(super) fn forget() -> Result<(), HostError> {
-    let stream = stream("get_header")?;
-    let mut value = Buffer::NONE;
-    // SAFETY: the stream is alive while its hook runs, and there is a place for the value.
-    let marked = unsafe {
-        abi::envoy_dynamic_module_callback_http_get_header(
-            stream,
-            abi::REQUEST_HEADER,
-            Buffer::of(EARLY_MARK.as_bytes()),
-            &raw mut value,
-            0,
-            std::ptr::null_mut(),
-        )
-    };
-    if marked { undo() } else { Ok(()) }
-}
-
-fn undo() -> Result<(), HostError> {
-    host::remove_request_header(EARLY_MARK.as_bytes())?;
-    NOTES.iter().try_for_each(|note| host::remove_request_header(note.header.as_bytes()))
 }

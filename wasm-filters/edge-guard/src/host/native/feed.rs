@@ -11,7 +11,7 @@ use std::time::Duration;
 use lease::Hearing;
 
 use super::abi::{self, Buffer, Header};
-use super::{check, now, plugin};
+use super::{check, configuration, now};
 use crate::asking::{Answer, Asking, CLUSTER, EVERY_MS, MAX_ANSWER_BYTES, TIMEOUT_MS};
 use crate::host::{self, HostError};
 
@@ -45,7 +45,7 @@ impl Feed {
         if unsafe { abi::envoy_dynamic_module_callback_is_validation_mode() } {
             return Ok(feed);
         }
-        let plugin = plugin("scheduler_new")?;
+        let plugin = configuration("scheduler_new")?;
         // SAFETY: the configuration is alive.
         let scheduler =
             Scheduler(unsafe { abi::envoy_dynamic_module_callback_http_filter_config_scheduler_new(plugin) });
@@ -57,7 +57,7 @@ impl Feed {
 
     /// Asks what ended: the main thread, for the configuration at hand.
     pub(super) fn ask(&self) -> Result<(), HostError> {
-        let plugin = plugin("http_callout")?;
+        let plugin = configuration("http_callout")?;
         let mut asking = self.asking();
         let Some(body) = asking.question() else { return Ok(()) };
         let length = body.len().to_string();

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::feed::Feed;
-use super::{early, now};
+use super::{mark, now};
 use crate::guard::Guard;
 use crate::host::{self, Action, HostError, Level};
 use crate::keeper::Keeper;
@@ -89,7 +89,7 @@ impl Plugin {
         match &**self {
             Self::Guard { feed, .. } => {
                 if feed.is_some() {
-                    early::forget()?;
+                    mark::forget()?;
                 }
                 self.with_own(|own| own.guard.request_headers(now))
             }

@@ -1,8 +1,8 @@
 //! What leases need of the host beyond what judging needs: shared memory, properties, a tick, one call.
 
-use super::{adopt, check, machine};
+use super::{adopt, check};
 use crate::host::HostError;
-use crate::leasing::Note;
+use crate::note::Note;
 
 const HTTP_CALL_RESPONSE_BODY: u32 = 4;
 const HTTP_CALL_RESPONSE_HEADERS: u32 = 6;
@@ -208,22 +208,4 @@ pub(super) fn answered_body(size: usize, most: usize) -> Option<Vec<u8>> {
         unsafe { proxy_get_buffer_bytes(HTTP_CALL_RESPONSE_BODY, 0, size, &raw mut data, &raw mut got) };
     // SAFETY: the host succeeded, so it allocated `got` bytes at `data` for us.
     (status == 0).then(|| unsafe { adopt(data, got) })
-}
-
-/// Time to ask what ended. Called for plugins, never for requests.
-#[unsafe(no_mangle)]
-pub(crate) extern "C" fn proxy_on_tick(plugin_id: u32) {
-    machine::tick(plugin_id);
-}
-
-/// The answer to a call, or that there is none.
-#[unsafe(no_mangle)]
-pub(crate) extern "C" fn proxy_on_http_call_response(
-    plugin_id: u32,
-    token: u32,
-    _headers: usize,
-    body_size: usize,
-    _trailers: usize,
-) {
-    machine::answered(plugin_id, token, body_size);
 }
