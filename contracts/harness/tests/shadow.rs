@@ -140,6 +140,20 @@ fn changing(title: impl Fn(&Seen) -> &'static str + Send + Sync + 'static) -> Ba
     })
 }
 
+/// A web page whose name was made to resolve to this address (DNS rebinding) reads no report.
+#[test]
+fn the_comparators_admin_interface_answers_to_its_own_names_alone() {
+    let shadowed = Shadowed::open(Backend::plain(), Backend::plain()).comparator();
+    let by_name =
+        |path: &str, host: &str| Request::new(shadowed.admin.address(), "GET", path).host(host).send().status;
+    for path in ["/healthz", "/report", "/metrics", "/nowhere"] {
+        assert_eq!(by_name(path, "evil.test"), 421, "{path}");
+    }
+    for own in ["localhost", "127.0.0.1:9292", "[::1]"] {
+        assert_eq!(by_name("/report", own), 200, "{own}");
+    }
+}
+
 #[test]
 fn a_seeded_byte_is_found_and_a_date_stays_silent() {
     let users =
