@@ -4,13 +4,14 @@
 //! them, and nothing that they do changes a decision or makes it wait.
 //!
 //! * [`metrics`] counts; [`log`] writes one line for each refusal.
-//! * [`recent`] remembers the last decisions by request id, as a [`record`] with its [`stage`]s.
+//! * [`recent`] remembers the last decisions by request id, as a [`record`] with its [`stage`]s and what was lacking ([`lack`]).
 //! * [`audit`] writes down those of consequence, [`spans`] reports each to a collector if there is one.
 
 pub mod audit;
 pub mod lack;
 mod log;
 pub mod metrics;
+mod name;
 pub mod recent;
 pub mod record;
 pub mod spans;

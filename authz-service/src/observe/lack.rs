@@ -7,7 +7,7 @@ use edge_config::edge::{Policy, TenantMatch};
 use serde::Serialize;
 
 use crate::decision::{Decision, DenyReason};
-use crate::observe::record::cut;
+use crate::observe::name::cut;
 use crate::policy::PolicyFault;
 use crate::who::Who;
 

@@ -14,12 +14,10 @@ use time::format_description::well_known::Rfc3339;
 use crate::check::CheckInput;
 use crate::lease::grant::Granted;
 use crate::observe::lack::Lack;
+use crate::observe::name::cut;
 use crate::observe::stage::{Step, Way};
 use crate::verdict::Verdict;
 use crate::who::Who;
-
-/// Names from the wire come from a rendered configuration; whatever is longer is not one and is cut.
-const MAX_NAME_BYTES: usize = 128;
 
 /// Who a request was for, as far as it was proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -215,14 +213,6 @@ impl Lease {
         let milliseconds = u64::try_from(granted.lifetime.as_millis()).unwrap_or(u64::MAX);
         Self { milliseconds, uses: granted.uses }
     }
-}
-
-pub(super) fn cut(name: &str) -> &str {
-    let mut end = name.len().min(MAX_NAME_BYTES);
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    name.get(..end).unwrap_or_default()
 }
 
 /// A [`Record`] as JSON. Absent fields do not apply.

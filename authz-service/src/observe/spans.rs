@@ -25,7 +25,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::check::CheckInput;
 use crate::decision::Decision;
-use crate::observe::record::cut;
+use crate::observe::name::cut;
 use crate::verdict::Verdict;
 use crate::who::Who;
 
