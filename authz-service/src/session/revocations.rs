@@ -183,7 +183,7 @@ impl Revocations {
         if subject == Some(true) || tenant == Some(true) {
             return Ok(true);
         }
-        // Of what is listed everything is known. For the rest there may have been no room.
+        // A listed id is known in full. Any other may be one that had no room.
         let beyond = self.beyond.read().unwrap_or_else(PoisonError::into_inner);
         let is_unknown = (session.is_none() && beyond.may_hold(&(Kind::Session, person.session.0)))
             || (subject.is_none() && beyond.may_hold(&(Kind::Subject, person.subject.0)))
@@ -287,7 +287,7 @@ impl Revocations {
         }
         let beyond = self.beyond.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(filter) = &beyond.filter {
-            // Whoever cannot be judged is refused, and nobody else: that is no reason to take the replica away.
+            // The filter refuses single sessions. The replica stays ready, because all others need it.
             detail.push_str(&format!(
                 "; no room for {} more (room: {}): these sessions are refused, and {:.2} % of the others",
                 filter.len(),

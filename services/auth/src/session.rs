@@ -1,4 +1,4 @@
-//! What is stored of a session, and its turns: it begins, it is replaced by a refresh, it ends.
+//! How a session is stored, and how it begins, is replaced by a refresh, and ends.
 //!
 //! The sessions that come from one sign-in, each by a refresh of the one before it, are a family:
 //!
@@ -6,12 +6,12 @@
 //! |---|---|
 //! | a refresh | the new session joins the family; the old access token works for [`GRACE`] more, the old refresh token not at all |
 //! | the old refresh token comes again within the grace | refused: two tabs of one browser do that |
-//! | the old refresh token comes again after the grace | somebody kept a copy, and nobody can know whose session the newest is: the family ends (RFC 9700 §4.14.2) |
+//! | the old refresh token comes again after the grace | a copy of it exists, and the service cannot know which holder is the thief: the family ends (RFC 9700 §4.14.2) |
 //! | a sign-out with any genuine token of the family | the family ends at once, graces too |
 //! | the sign-in is older than the setting `SESSION_MAX_DAYS` | the family ends with the next refresh |
 //! | a sign-in beyond [`MAX_ALIVE`] sessions of the person | the family of the oldest ends |
 //!
-//! Whatever changes the sessions of a person locks the row of that person first ([`person`]), so a sign-out and a refresh at
+//! Every change of a person's sessions locks the row of that person first ([`person`]), so a sign-out and a refresh at
 //! the same moment happen one after the other. Within that, a refresh is one compare-and-set: of any number of requests
 //! with the same refresh token, one gets the new pair. An end that the edge has to hear of ([`ends`]) is written before the
 //! transaction commits: if either fails, the session may be dead for the edge and alive here (the client simply tries
@@ -264,8 +264,8 @@ impl Sessions {
         Ok(endings.len())
     }
 
-    /// Deletes sessions whose tokens have all expired, and rewrites the revocation file without what nobody needs any more
-    /// and with what the database knows better.
+    /// Deletes sessions whose tokens have all expired, and rewrites the revocation file without the lines that have
+    /// expired and with those that the database knows.
     ///
     /// # Errors
     /// [`Error::Store`], [`Error::Revocation`].
@@ -351,7 +351,7 @@ fn of_family(family: Uuid) -> Condition {
     Condition::any().add(Column::FamilyId.eq(family)).add(Column::Id.eq(family))
 }
 
-/// The row of `old`, as long as nobody has refreshed or ended it.
+/// The row of `old`, as long as it is neither refreshed nor ended.
 fn unused(old: &Genuine) -> Condition {
     Condition::all().add(Column::RefreshId.eq(old.id)).add(Column::DeadFrom.is_null())
 }

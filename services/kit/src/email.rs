@@ -1,8 +1,8 @@
 //! The one rule for what counts as an e-mail address.
 //!
-//! The clients were built against a looser one: something on both sides of the first `@`. What that lets through and mail
-//! does not know is refused, because it may mean more than one recipient, or a header: a second `@`, quotes, brackets,
-//! commas, colons, semicolons, backslashes, white space, controls. What is merely unusual stays: dots at the ends of the
+//! The clients were built against a looser one: something on both sides of the first `@`. Addresses that this rule takes and mail
+//! does not know are refused, because they can mean more than one recipient, or a header: a second `@`, quotes, brackets,
+//! commas, colons, semicolons, backslashes, white space, controls. Unusual addresses stay: dots at the ends of the
 //! name or beside each other (some providers give such addresses out), a domain without a dot, and letters of any script
 //! (RFC 6531).
 

@@ -1,7 +1,7 @@
 //! The one rule for text that other people see: names and handles.
 //!
 //! Two names that look the same must not be two. So a text has one form, which is what is stored and compared: NFC
-//! (Unicode Standard Annex #15), without white space at its ends. And what nobody can see is no part of a name: controls
+//! (Unicode Standard Annex #15), without white space at its ends. A name has no character that cannot be seen: controls
 //! (also NUL, which PostgreSQL does not store), format characters (the bidirectional ones can turn what stands beside them
 //! around, the zero-width ones make two names of one), line and paragraph separators, and letters that are blank.
 
@@ -20,7 +20,7 @@ pub struct Unseen(pub char);
 /// The normal form of `text`.
 ///
 /// # Errors
-/// [`Unseen`], with the first character that is no part of such a text.
+/// [`Unseen`], with the first character that cannot be seen.
 pub fn normal(text: &str) -> Result<String, Unseen> {
     let normal: String = text.trim().nfc().collect();
     match normal.chars().find(|c| is_unseen(*c)) {

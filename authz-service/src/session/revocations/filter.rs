@@ -1,4 +1,4 @@
-//! Who may be among the revocations for which there was no room: a filter of a fixed size that forgets nobody.
+//! A filter of a fixed size for revocations that have no room in the list. It never forgets one.
 //!
 //! A Bloom filter: it says "certainly not" or "perhaps". A revocation that went in is always found, so no ended session
 //! passes; another session is taken for an ended one at the rate of [`Filter::rate`] and refused, alone.
@@ -53,7 +53,7 @@ impl Filter {
         self.entries += usize::from(is_new);
     }
 
-    /// Takes in what is in `other`, which was made beside the same list.
+    /// Adds every entry of `other`, which was made beside the same list.
     pub(super) fn join(&mut self, other: &Self) {
         for (word, theirs) in self.words.iter_mut().zip(&other.words) {
             *word |= theirs;

@@ -17,7 +17,7 @@ pub struct Ends {
 }
 
 impl Ends {
-    /// Adds `revocation`, joined with what is known of the same session, person or tenant.
+    /// Adds `revocation`, joined with the known entry of the same session, person or tenant.
     pub fn add(&mut self, revocation: Revocation) {
         match revocation {
             Revocation::Session(new) => {

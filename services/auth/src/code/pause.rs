@@ -1,8 +1,8 @@
 //! Pauses between the codes for one address, which grow.
 //!
 //! Anybody can ask for a code for anybody. The first ones go out at once, because a person may be impatient or the mail slow.
-//! Then each waits twice as long as the one before it, so that a stranger can fill nobody's mailbox. The owner is not locked
-//! out by that: the last code that was mailed stays good until the next can be asked for, so the newest mail always signs
+//! Then each waits twice as long as the one before it, so that a stranger cannot fill a mailbox. That does not lock the owner
+//! out: the last code that was mailed stays good until the next can be asked for, so the newest mail always signs
 //! in. Signing in forgets all of it.
 
 mod entity;
@@ -24,12 +24,11 @@ pub const FREE: i32 = 10;
 /// The first pause: as long as a code lives.
 pub const FIRST: Duration = LIFETIME;
 
-/// The longest pause. A code stays good for as long, so it is no more than what people find in their mail; a stranger sends
-/// one mail in an hour, which is no flood.
+/// The longest pause. A code stays good for as long, so an hour is short enough to find the mail again, and a stranger who
+/// goes on sends one mail in an hour.
 pub const LONGEST: Duration = Duration::from_secs(3_600);
 
-/// After so long without a mail everything is forgotten: longer than the longest pause, and short enough that a bad evening
-/// is no worry in the morning.
+/// After so long without a mail the pauses start anew: longer than the longest pause, and shorter than a night.
 pub const QUIET: Duration = Duration::from_secs(6 * 3_600);
 
 /// Takes the next place in the row of mails to `email`: how long the code is good.

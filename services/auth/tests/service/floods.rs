@@ -97,7 +97,12 @@ async fn refresh_without_end(app: &TestApp, first: Pair) -> Vec<Pair> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_person_adds_to_the_file_is_bounded_and_the_newest_session_lives() {
-    let mut app = TestApp::new().await;
+    the_newest_session_outlives_a_flood(TestApp::new().await).await;
+    let postgres = PrivatePostgres::start();
+    the_newest_session_outlives_a_flood(TestApp::on(Some(postgres.url())).await).await;
+}
+
+async fn the_newest_session_outlives_a_flood(mut app: TestApp) {
     let other = app.login(BOT_EMAIL).await;
     let first = app.login(DEMO_EMAIL).await;
     let pairs = refresh_without_end(&app, first).await;

@@ -76,9 +76,20 @@ fn what_is_wrong_is_said_with_its_mend() {
         (&[("CUTOVER_HOME", mixed.path().to_str().unwrap())], 64, &["session.jwks.json", "session.pem"]),
         (&[("CUTOVER_HOME", keyless.path().to_str().unwrap())], 64, &["session.pem", "cutover keys"]),
         (
-            &[("AUTH_ADDRESS", "x"), ("ROOT_DOMAIN", "a; Secure"), ("SERVICE_EDGE_URL", "127.0.0.1:1")],
+            &[
+                ("AUTH_ADDRESS", "x"),
+                ("ROOT_DOMAIN", "a; Secure"),
+                ("SERVICE_EDGE_URL", "127.0.0.1:1"),
+                ("SESSION_MAX_DAYS", "6"),
+            ],
             64,
-            &["AUTH_ADDRESS=\"x\"", "ROOT_DOMAIN=\"a; Secure\"", "SERVICE_EDGE_URL=\"127.0.0.1:1\""],
+            &[
+                "SESSION_MAX_DAYS=\"6\"",
+                "from 7 to 3650",
+                "AUTH_ADDRESS=\"x\"",
+                "ROOT_DOMAIN=\"a; Secure\"",
+                "SERVICE_EDGE_URL=\"127.0.0.1:1\"",
+            ],
         ),
         (
             &[("CUTOVER_HOME", home_path), ("DATABASE_URL", "postgres://u:hunter2@127.0.0.1:1/x")],
