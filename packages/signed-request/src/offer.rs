@@ -8,11 +8,15 @@ use crate::key::VerifyingKey;
 use crate::message::{DERIVED, Message};
 use crate::{Algorithm, Fault};
 
-/// What every signature covers.
-pub const REQUIRED: [&str; 3] = ["@method", "@path", "@query"];
+/// What every signature covers. Without the authority it would count on another host and at another edge that knows the
+/// same key.
+pub const REQUIRED: [&str; 4] = ["@method", "@path", "@query", "@authority"];
 
 /// The header with the digest of the content.
 pub const CONTENT_DIGEST: &str = "content-digest";
+/// The header that says how the content is read. It is covered wherever there is content and a type: the same bytes mean
+/// something else under another one.
+pub const CONTENT_TYPE: &str = "content-type";
 /// The header that says what is signed.
 pub const SIGNATURE_INPUT: &str = "signature-input";
 /// The header with the signature.
@@ -42,6 +46,7 @@ pub fn offer<'a>(message: &Message<'a>, headers: &[String]) -> Result<Option<Off
     for component in &input.components {
         let known = DERIVED.contains(component)
             || *component == CONTENT_DIGEST
+            || *component == CONTENT_TYPE
             || headers.iter().any(|header| header == component);
         if !known {
             return Err(Fault::UnknownComponent);
@@ -49,7 +54,10 @@ pub fn offer<'a>(message: &Message<'a>, headers: &[String]) -> Result<Option<Off
     }
     // A digest that nobody signed says nothing, and a body without one is not signed.
     let has_digest = message.line(CONTENT_DIGEST)?.is_some() || !message.body.is_empty();
-    let required = REQUIRED.into_iter().chain(has_digest.then_some(CONTENT_DIGEST));
+    // Who adds a type to a signed body makes it an uncovered one.
+    let is_typed = !message.body.is_empty() && message.lines(CONTENT_TYPE).next().is_some();
+    let of_content = [has_digest.then_some(CONTENT_DIGEST), is_typed.then_some(CONTENT_TYPE)];
+    let required = REQUIRED.into_iter().chain(of_content.into_iter().flatten());
     for component in required {
         if !input.components.contains(&component) {
             return Err(Fault::Incomplete);

@@ -19,12 +19,12 @@ pub struct Signature<'a> {
     pub created: u64,
     /// When the signature ends, in seconds since 1970.
     pub expires: Option<u64>,
-    /// What is covered, in this order. Must contain [`crate::offer::REQUIRED`], and `content-digest` for a
-    /// request with a body.
+    /// What is covered, in this order. Must contain [`crate::offer::REQUIRED`], and `content-digest` and `content-type` for
+    /// a request with a body.
     pub components: &'a [&'a str],
 }
 
-/// Everything that a request without special headers should cover.
+/// Everything that a request without special headers should cover. One with a body covers `content-type` too.
 pub const COMPONENTS: [&str; 5] = ["@method", "@path", "@query", "@authority", CONTENT_DIGEST];
 
 /// The headers that make `message` a signed one: `content-digest`, `signature-input` and `signature`.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use clock::{Clock, SystemClock};
+use signed_request::offer::CONTENT_TYPE;
 use signed_request::sign::COMPONENTS;
 use signed_request::{Message, Signature, SigningKey};
 
@@ -23,10 +24,11 @@ pub struct Arguments {
     /// The body, when the request has one.
     #[arg(long, value_name = "FILE")]
     pub body: Option<PathBuf>,
-    /// A header to cover, as it will be sent: `name: value`. The edge file says which may be.
+    /// A header to cover, as it will be sent: `name: value`. The edge file says which may be; `Content-Type` always may, and
+    /// must where there is a body.
     #[arg(long, value_name = "NAME: VALUE")]
     pub header: Vec<String>,
-    /// The host that the request will name, when it is not the one in the URL.
+    /// The host that the request will name, when it is not the one in the URL: the signature counts there alone.
     #[arg(long)]
     pub host: Option<String>,
     /// Ends the signature this many seconds from now; the edge may end it earlier.
@@ -92,6 +94,11 @@ fn headers(arguments: &Arguments) -> Result<Vec<(&'static str, String)>, String>
         headers: lines.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect(),
         body: body.as_deref().unwrap_or_default(),
     };
+    if arguments.body.is_some() && !lines.iter().any(|(name, _)| name == CONTENT_TYPE) {
+        return Err("the body has no content type, and clients send one of their own that nobody signed\n\
+             help: name the one that will be sent: --header 'Content-Type: application/json'"
+            .to_owned());
+    }
     let mut components: Vec<&str> = COMPONENTS.to_vec();
     for (name, _) in &lines {
         if !components.contains(&name.as_str()) {

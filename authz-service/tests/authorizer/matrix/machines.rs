@@ -20,7 +20,7 @@ use crate::kit::{Authz, Home, NOW, SUSPENDED, TENANT, UNLISTED};
 const THEN: u64 = NOW + 10;
 const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const OTHER: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
-const COVERED: [&str; 4] = ["@method", "@path", "@query", "content-digest"];
+const COVERED: [&str; 5] = ["@method", "@path", "@query", "@authority", "content-digest"];
 const TARGET: &str = "/sync/x?a=1";
 const HOST: &str = "api.example.test";
 

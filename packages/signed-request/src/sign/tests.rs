@@ -101,12 +101,12 @@ fn what_was_signed_passes_and_everything_else_does_not() {
 #[test]
 fn what_must_be_covered_is() {
     let good = message("/a");
-    for missing in 0..3 {
-        let mut some = vec!["@method", "@path", "@query", "content-digest"];
+    for missing in 0..4 {
+        let mut some = vec!["@method", "@path", "@query", "@authority", "content-digest"];
         some.remove(missing);
         assert_eq!(verdict(&good, &good, &some), Err(Fault::Incomplete), "{some:?}");
     }
-    let without_digest = ["@method", "@path", "@query"];
+    let without_digest = ["@method", "@path", "@query", "@authority"];
     assert_eq!(verdict(&good, &good, &without_digest), Err(Fault::Incomplete));
     let empty = Message { body: b"", ..good.clone() };
     assert_eq!(verdict(&empty, &empty, &without_digest), Ok(()));
@@ -114,9 +114,30 @@ fn what_must_be_covered_is() {
     assert_eq!(verdict(&empty, &good, &without_digest), Err(Fault::Incomplete));
     let added = Message { headers: vec![("content-digest", b"sha-256=:AAE=:")], ..empty.clone() };
     assert_eq!(verdict(&empty, &added, &without_digest), Err(Fault::Incomplete));
-    let unknown = ["@method", "@path", "@query", "content-digest", "x-b"];
+    let unknown = ["@method", "@path", "@query", "@authority", "content-digest", "x-b"];
     let with = Message { headers: vec![("x-b", b"1")], ..good.clone() };
     assert_eq!(verdict(&with, &with, &unknown), Err(Fault::UnknownComponent));
+}
+
+#[test]
+fn the_type_of_a_body_is_covered() {
+    let typed = ["@method", "@path", "@query", "@authority", "content-digest", "content-type"];
+    let untyped = typed.split_last().map_or(&typed[..], |(_, rest)| rest);
+    let with = |content_type: &'static str| Message {
+        headers: vec![("Content-Type", content_type.as_bytes())],
+        ..message("/a")
+    };
+    let json = with("application/json");
+    assert_eq!(verdict(&json, &json, &typed), Ok(()));
+    assert_eq!(verdict(&json, &json, untyped), Err(Fault::Incomplete));
+    assert_eq!(verdict(&json, &with("text/plain"), &typed), Err(Fault::BadSignature));
+    let bare = Message { headers: vec![], ..message("/a") };
+    assert_eq!(verdict(&json, &bare, &typed), Err(Fault::Incomplete), "taken away");
+    assert_eq!(verdict(&bare, &bare, untyped), Ok(()));
+    assert_eq!(verdict(&bare, &json, untyped), Err(Fault::Incomplete), "added");
+    // Without a body a type says nothing.
+    let empty = Message { body: b"", ..json };
+    assert_eq!(verdict(&empty, &empty, untyped), Ok(()));
 }
 
 #[test]
