@@ -264,6 +264,9 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
         internal_paths: _,
         routes: _,
         stats: _,
+        // Envoy and the guard read these.
+        default_answers: _,
+        browser_origins: _,
     } = old;
     [
         ("`edge`", *name != new.name),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use edge_config::edge::{Answer, Answers, RefusalStatus};
+use edge_config::edge::{Answer, Answers};
 
 use crate::decision::{AnswerKind, Decision};
 use crate::failure::Failure;
@@ -80,16 +80,8 @@ impl Verdict {
     }
 }
 
-/// What is said on a route that nobody knows: as the services say it, without a content type.
+/// The words for a route that this replica does not know.
 #[must_use]
 pub fn last_words() -> Arc<Answers> {
-    let answer = |status, body: &str| Answer { status, body: body.to_owned() };
-    Arc::new(Answers {
-        content_type: None,
-        unauthenticated: answer(RefusalStatus::UNAUTHORIZED, "Unauthorized"),
-        forbidden: answer(RefusalStatus::FORBIDDEN, "Permission denied"),
-        not_found: answer(RefusalStatus::NOT_FOUND, "Not found"),
-        unavailable: answer(RefusalStatus::UNAVAILABLE, "Service unavailable"),
-        too_many_requests: answer(RefusalStatus::TOO_MANY_REQUESTS, "Too many requests"),
-    })
+    Arc::new(Answers::built_in())
 }

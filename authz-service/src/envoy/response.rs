@@ -128,6 +128,12 @@ fn refuse(wire: &mut Message, kind: AnswerKind, answer: &Answer, verdict: &Verdi
                 overwrite(refusal, denied::HEADERS, name, &value);
             }
         }
+        if let (AnswerKind::Unauthenticated, Some(challenge)) = (kind, &verdict.answers.challenge) {
+            overwrite(refusal, denied::HEADERS, "www-authenticate", challenge);
+        }
+        for (name, value) in &verdict.answers.headers {
+            overwrite(refusal, denied::HEADERS, name, value);
+        }
         refusal.text(denied::BODY, body);
     });
 }
@@ -201,7 +207,7 @@ fn write_metadata(wire: &mut Message, verdict: &Verdict, route: &str, policy: &s
 
 #[cfg(test)]
 mod tests {
-    use edge_config::edge::RefusalStatus;
+    use edge_config::edge::{Answers, RefusalStatus};
     use envoy_types::pb::envoy::service::auth::v3::CheckResponse;
     use envoy_types::pb::envoy::service::auth::v3::check_response::HttpResponse;
     use envoy_types::pb::envoy::r#type::v3::StatusCode;
@@ -271,6 +277,26 @@ mod tests {
             assert_eq!(text(name), Some(Kind::StringValue(value.to_owned())));
         }
         assert_eq!(fields.len(), 4);
+    }
+
+    #[test]
+    fn a_refusal_carries_the_constant_headers_and_401_its_challenge() {
+        let mut answers = Answers::built_in();
+        answers.challenge = Some("Bearer realm=\"api\"".to_owned());
+        answers.headers = [("cache-control".to_owned(), "no-store".to_owned())].into();
+        let answers = std::sync::Arc::new(answers);
+        for (reason, challenged) in [(DenyReason::NoCredential, true), (DenyReason::InternalOnly, false)] {
+            let mut verdict = verdict(Decision::Deny(reason));
+            verdict.answers = std::sync::Arc::clone(&answers);
+            let Some(HttpResponse::DeniedResponse(denied)) = read(&verdict).http_response else {
+                panic!("not denied")
+            };
+            let headers = denied.headers.into_iter().filter_map(|option| option.header);
+            let headers: Vec<(String, String)> = headers.map(|header| (header.key, header.value)).collect();
+            let has = |name: &str, value: &str| headers.contains(&(name.to_owned(), value.to_owned()));
+            assert!(has("cache-control", "no-store"), "{headers:?}");
+            assert_eq!(has("www-authenticate", "Bearer realm=\"api\""), challenged, "{headers:?}");
+        }
     }
 
     #[test]

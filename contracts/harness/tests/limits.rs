@@ -47,7 +47,8 @@ fn over_a_limit_the_client_reads_which_and_when_to_come_back() {
     assert_eq!(request().status, 200);
     let before = backend.seen().len();
     let over = request();
-    assert_eq!((over.status, over.text().as_str()), (429, "Too many requests"), "{over:?}");
+    let words = r#"{"message":"Too many requests"}"#;
+    assert_eq!((over.status, over.text().as_str()), (429, words), "JSON under a JSON type: {over:?}");
     let wait = header(&over, "retry-after");
     let seconds: u64 = wait.parse().expect("whole seconds");
     assert!((1..=1_800).contains(&seconds), "{over:?}");

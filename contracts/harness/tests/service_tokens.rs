@@ -58,6 +58,7 @@ async fn a_token_is_got_through_the_edge_and_counts_on_the_service_listener_alon
     assert_eq!(seen.all("x-madome-auth-sub"), ["auth"]);
     assert!(seen.header("x-madome-identity").is_some());
     assert_eq!(seen.header("x-madome-public"), None);
+    assert_eq!(seen.header("authorization"), None, "the token counts elsewhere too, so it ends at the edge");
 
     let token = tokens.token().await.unwrap();
     let bearer = format!("Bearer {token}");

@@ -200,6 +200,9 @@ fn a_signed_request_passes_and_arrives_as_it_was_sent() {
     assert!(seen.header("x-madome-identity").is_some());
     assert_eq!(seen.header("x-tenant-id"), None);
     assert_eq!(seen.header("x-envoy-auth-partial-body"), None);
+    for ended in ["signature", "signature-input", "authorization"] {
+        assert_eq!(seen.header(ended), None, "{ended} reached the backend");
+    }
 
     // With a key pair, as `cutover keys` makes them, and the command that partners use.
     let key = edge.home().join("keys/auth.pem").display().to_string();

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use identity::{Role, ServiceName};
 
+mod answers;
 mod backend;
 mod canary;
 mod credentials;
@@ -27,8 +28,10 @@ pub use self::credentials::{
     AcceptedCredential, ApiKeys, Issuer, KeyAlgorithm, LegacyCheck, LegacySessions, LegacyStore,
     LegacyVerifier, RedisUrl,
 };
+pub use answers::{Answer, Answers, MadeByEnvoy};
 pub use backend::{
-    Backend, Circuit, Ejection, Endpoint, GRPC_STATUSES, GrpcErrors, Health, Protocol, Retries, SignIn,
+    Backend, Circuit, Credentials, Ejection, Endpoint, GRPC_STATUSES, GrpcErrors, Health, Protocol, Retries,
+    SignIn,
 };
 pub use canary::{Canary, Condition};
 pub use destination::{Destination, Share, Sticky, WHOLE};
@@ -83,8 +86,12 @@ pub struct Edge {
     pub limits: BTreeMap<String, Limit>,
     /// What the edge keeps of decisions that may be used again.
     pub leases: Leases,
-    /// What a refused caller is told, by name.
+    /// What a refused caller reads, by name.
     pub answers: BTreeMap<String, Answers>,
+    /// The name of the answers where neither route nor host is known; absent for [`Answers::built_in`].
+    pub default_answers: Option<String>,
+    /// Origins of browsers that may send requests from another site, beside the hosts of the edge: `https://app.example`.
+    pub browser_origins: Vec<String>,
     /// Header names that only the edge may write.
     pub reserved: Reserved,
     /// Paths that no spelling may reach through a public listener, beyond the paths of `internal` routes.
@@ -174,6 +181,9 @@ pub struct Host {
     pub listener: String,
     /// The names, lower case, without port; `*` stands for any name.
     pub names: Vec<String>,
+    /// The name of the answers that Envoy gives where no route of the host takes a request; absent when the file leaves
+    /// it to the rules of [`Edge::answers_of_host`].
+    pub answers: Option<String>,
 }
 
 /// How a session is recognised and believed.
@@ -304,32 +314,6 @@ pub struct InternalPolicy {
     pub permissions: Vec<String>,
 }
 
-/// What a refused caller is told: the statuses and bodies that the route's clients already know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answers {
-    /// `content-type` of every body; absent means that none is sent.
-    pub content_type: Option<String>,
-    /// No valid credential (401).
-    pub unauthenticated: Answer,
-    /// Not allowed: role, scope, tenant (403).
-    pub forbidden: Answer,
-    /// Not to be seen from here (404).
-    pub not_found: Answer,
-    /// The edge cannot decide now (503).
-    pub unavailable: Answer,
-    /// Too often (429).
-    pub too_many_requests: Answer,
-}
-
-/// One answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// HTTP status.
-    pub status: RefusalStatus,
-    /// The body, exactly as it is sent.
-    pub body: String,
-}
-
 /// Header names that only the edge may write, lower case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reserved {
@@ -392,6 +376,8 @@ pub struct Route {
     pub shadow: Option<String>,
     /// The name of the answers a refused caller gets.
     pub answers: String,
+    /// Whether pages of any other site may have a browser send requests here; otherwise the guard refuses them.
+    pub cross_site: bool,
     /// Whether its requests may become a WebSocket (RFC 6455).
     pub websocket: bool,
     /// Whether its answers may take as long as they like to begin and to end, such as server-sent events.

@@ -131,11 +131,24 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         "`backends`",
         |name, node| sections::backend(context, name, node),
     );
+    let answers = Declared::read(
+        context,
+        fields.required("answers", "say what refused callers read"),
+        "`answers`",
+        |name, node| sections::answers(context, name, node),
+    );
+    let default_answers = fields
+        .optional("default_answers")
+        .and_then(|node| answers.reference(context, node, "`default_answers`"));
+    let browser_origins = fields
+        .optional("browser_origins")
+        .map(|node| sections::browser_origins(context, node))
+        .unwrap_or_default();
     let hosts = Declared::read(
         context,
         fields.required("hosts", "name at least one group of host names"),
         "`hosts`",
-        |name, node| sections::host(context, name, node, &listeners),
+        |name, node| sections::host(context, name, node, &listeners, &answers),
     );
     let sessions_node = fields.optional("sessions");
     let sessions = sessions_node.and_then(|node| sections::sessions(context, node));
@@ -173,12 +186,6 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
     let leases = fields
         .optional("leases")
         .map_or(Some(crate::edge::Leases::default()), |node| sections::leases::leases(context, node));
-    let answers = Declared::read(
-        context,
-        fields.required("answers", "say what refused callers are told"),
-        "`answers`",
-        |name, node| sections::answers(context, name, node),
-    );
     let reserved = fields
         .required("reserved_headers", "list the names that only the edge may write: `prefixes: [x-madome-, x-forwarded-, x-envoy-]`, `names: [x-tenant-id]`")
         .and_then(|node| sections::reserved(context, node));
@@ -240,6 +247,8 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         limits: limits.good,
         leases: leases?,
         answers: answers.good,
+        default_answers,
+        browser_origins,
         reserved: reserved?,
         internal_paths,
         routes,

@@ -84,6 +84,9 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
     let answers = fields
         .required("answers", "name what refused callers are told")
         .and_then(|n| around.answers.reference(context, n, &format!("`answers` of {shown}")));
+    let cross_site = fields.optional("cross_site").and_then(|n| {
+        reader::choice(context, n, &format!("`cross_site` of {shown}"), &[("refuse", false), ("allow", true)])
+    });
     let limits = fields
         .optional("limits")
         .map(|n| sections::limits::of_route(context, n, &shown, around.limits, named))
@@ -101,6 +104,7 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
         websocket: websocket.unwrap_or(false),
         stream: stream.unwrap_or(false),
         answers: answers?,
+        cross_site: cross_site.unwrap_or(false),
         limits,
     };
     sections::destination::check_streams(context, node, &route, around.backends);

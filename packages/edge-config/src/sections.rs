@@ -2,6 +2,7 @@
 
 mod answers;
 mod backends;
+mod browser_origins;
 pub(crate) mod canaries;
 pub(crate) mod comparator;
 pub(crate) mod credentials;
@@ -21,6 +22,7 @@ mod tenants;
 pub use answers::MAX_ANSWER_BYTES;
 pub(crate) use answers::answers;
 pub(crate) use backends::backend;
+pub(crate) use browser_origins::browser_origins;
 pub(crate) use hosts::{check_host_names, host, host_name};
 pub(crate) use listeners::{admin, authorizer, check_addresses, listener, stats};
 pub(crate) use policies::{Stores, policy};

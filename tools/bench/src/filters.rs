@@ -35,7 +35,10 @@ pub(crate) fn configuration(home: &Path, variant: Variant, place: &Place<'_>) ->
     let listener = listeners.first_mut().expect("there is a public listener");
     set(listener, "/address/socket_address/port_value", json!(place.public));
     let manager = "/filter_chains/0/filters/0/typed_config";
-    set(listener, &format!("{manager}/access_log/0/typed_config/path"), json!(place.log));
+    // For requests with an id, and for those without one.
+    for logger in [0, 1] {
+        set(listener, &format!("{manager}/access_log/{logger}/typed_config/path"), json!(place.log));
+    }
     if let Variant::Tried(_) = variant {
         return whole;
     }

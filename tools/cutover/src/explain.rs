@@ -7,6 +7,7 @@
 //!
 //! It prints names, codes and ids; never a token, a cookie or a header's value.
 
+mod before;
 mod offline;
 mod remembered;
 mod request;

@@ -9,6 +9,7 @@ mod access_log;
 mod bootstrap;
 mod cluster;
 pub mod command;
+mod credentials;
 mod decided;
 mod destination;
 mod guard;
@@ -26,6 +27,7 @@ mod store;
 mod template;
 mod tls;
 mod validate;
+mod words;
 
 use std::io;
 use std::path::{Path, PathBuf};

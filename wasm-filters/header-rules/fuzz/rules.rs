@@ -6,7 +6,7 @@ use header_rules::Rules;
 use header_rules::config::{Exposure, GuardConfig, HostRules, PathRule, Reserved, RouteRule};
 
 static RULES: LazyLock<Rules> = LazyLock::new(|| {
-    let route = |path, policy: &str| RouteRule { path, methods: vec![], policy: policy.to_owned(), lease: None };
+    let route = |path, policy: &str| RouteRule { path, methods: vec![], policy: policy.to_owned(), lease: None, cross_site: false };
     let config = GuardConfig {
         revision: String::new(),
         exposure: Exposure::Public,
@@ -20,6 +20,7 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
             ],
         }],
         internal_paths: vec![PathRule::Prefix("/internal".to_owned())],
+        sites: header_rules::config::Sites::default(),
         leases: None,
     };
     Rules::compile(&config).expect("a valid configuration")

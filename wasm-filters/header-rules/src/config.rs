@@ -63,6 +63,9 @@ pub struct GuardConfig {
     pub hosts: Vec<HostRules>,
     /// Paths that no spelling may reach here; empty on an internal listener.
     pub internal_paths: Vec<PathRule>,
+    /// Whose pages may have a browser send requests.
+    #[serde(default)]
+    pub sites: Sites,
     /// Decisions that may be used again; absent when no route of the listener has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leases: Option<LeaseRules>,
@@ -88,6 +91,16 @@ pub struct Reserved {
     pub prefixes: Vec<String>,
 }
 
+/// Whose pages may have a browser send requests.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sites {
+    /// The names of the edge's hosts, lower case, on all of its public listeners.
+    pub hosts: Vec<String>,
+    /// Origins beside them, as browsers send them: `https://app.example.com`.
+    pub browser_origins: Vec<String>,
+}
+
 /// One host group and its routes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -111,6 +124,9 @@ pub struct RouteRule {
     /// Position in [`LeaseRules::routes`]; absent when every request is checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<u32>,
+    /// Whether pages of any site may have requests sent here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cross_site: bool,
 }
 
 /// Which paths.

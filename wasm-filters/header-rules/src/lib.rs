@@ -11,7 +11,8 @@
 //!                                  ├─ reserved    which names only the edge may write
 //!                                  ├─ request_id  keep the client's, or mint one
 //!                                  ├─ authority   which host is meant
-//!                                  └─ forms, routes   every reading of the path, and whose policy it falls under
+//!                                  ├─ forms, routes   every reading of the path, and whose policy it falls under
+//!                                  └─ sites       whether a page of another site had a browser send it
 //! ```
 //!
 //! Invariants:
@@ -31,6 +32,7 @@ mod request_id;
 mod reserved;
 mod routes;
 mod rules;
+mod sites;
 mod verdict;
 
 pub use error::ConfigError;

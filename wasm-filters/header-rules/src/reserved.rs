@@ -103,6 +103,11 @@ impl ReservedNames {
         }
     }
 
+    /// Whether `name` is reserved, by whatever rule.
+    pub(crate) fn has(&self, name: &[u8]) -> bool {
+        self.rule(name).is_some()
+    }
+
     /// The rule that reserves `name`; a name's own rule comes before a prefix.
     fn rule(&self, name: &[u8]) -> Option<RuleIndex> {
         let first = usize::from(*name.first()?);

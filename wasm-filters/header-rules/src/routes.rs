@@ -21,6 +21,8 @@ pub(crate) struct Place {
     pub(crate) policy: Option<PolicyId>,
     /// How a lease for it is described.
     pub(crate) lease: Option<u32>,
+    /// Whether pages of any site may have requests sent here.
+    pub(crate) cross_site: bool,
     /// Whether it is internal, whatever the routes say.
     pub(crate) closed: bool,
 }
@@ -57,7 +59,7 @@ impl HostRoutes {
                 return Err(ConfigError::NoPolicy { place: place.to_owned(), path: path.to_owned() });
             }
             let policy = policy(&route.policy);
-            let target = Target { policy, lease: route.lease };
+            let target = Target { policy, lease: route.lease, cross_site: route.cross_site };
             for method in &route.methods {
                 if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
                     return Err(ConfigError::BadMethod { place: place.to_owned(), method: method.clone() });
@@ -194,6 +196,7 @@ struct Node {
 struct Target {
     policy: PolicyId,
     lease: Option<u32>,
+    cross_site: bool,
 }
 
 /// A route that is there already.
@@ -268,9 +271,10 @@ impl Place {
     }
 
     fn go(&mut self, target: Option<Target>) {
-        if let Some(Target { policy, lease }) = target {
+        if let Some(Target { policy, lease, cross_site }) = target {
             self.policy = Some(policy);
             self.lease = lease;
+            self.cross_site = cross_site;
         }
     }
 }

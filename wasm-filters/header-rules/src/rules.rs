@@ -11,6 +11,7 @@ use crate::leases::Leasing;
 use crate::request_id::{REQUEST_ID, is_request_id};
 use crate::reserved::{Fate, ReservedNames};
 use crate::routes::{HostRoutes, PolicyId};
+use crate::sites::Sites;
 use crate::{Candidate, ConfigError, Edits, HeaderMap, Reason, Refusal, Removal, RequestId, Verdict};
 
 /// A guard's configuration, ready to judge requests.
@@ -24,6 +25,7 @@ pub struct Rules {
     anyone: HostRoutes,
     /// The policies' names, by their ids.
     policies: Vec<Box<str>>,
+    sites: Sites,
     /// Absent when every request is checked.
     leasing: Option<Leasing>,
 }
@@ -51,6 +53,7 @@ impl Rules {
             groups: Vec::with_capacity(config.hosts.len()),
             anyone: routes_of(&HostRules { names: Vec::new(), routes: Vec::new() })?,
             policies: Vec::new(),
+            sites: Sites::compile(&config.sites),
             leasing: config.leases.as_ref().map(Leasing::compile).transpose()?,
         };
         let mut wildcard = false;
@@ -110,9 +113,14 @@ impl Rules {
         else {
             return refuse(Reason::MalformedHeaders, request_id);
         };
-        match self.judge_route(authority, method, target) {
-            Ok(route) => {
-                let leasing = self.leasing.as_ref().zip(route);
+        let way = match self.judge_route(authority, method, target) {
+            Ok(_) if request.nominates_reserved => Err(Reason::NominatedHeader),
+            Ok(way) if self.is_cross_site(&way, headers, method, request.upgrades) => Err(Reason::CrossSite),
+            judged => judged,
+        };
+        match way {
+            Ok(way) => {
+                let leasing = self.leasing.as_ref().zip(way.lease);
                 let lease = leasing.and_then(|(it, route)| it.candidate(route, method, &request.gathered));
                 Verdict::Forward(Edits { removals: request.removals, request_id, lease })
             }
@@ -132,6 +140,14 @@ impl Rules {
         self.judge_route(authority, method, target).map(|_| ())
     }
 
+    /// Whether a page of another site had a browser send the request, where that matters: it may change something or
+    /// opens a connection, a route takes it, and the route does not let everyone's pages send.
+    fn is_cross_site(&self, way: &Way<'_>, headers: &[u8], method: &[u8], upgrades: bool) -> bool {
+        let safe = matches!(method, b"GET" | b"HEAD" | b"OPTIONS");
+        let checked = way.taken && !way.cross_site && (!safe || upgrades);
+        checked && self.sites.refuse(HeaderMap::new(headers), &way.host, safe)
+    }
+
     /// What a lease for a request is kept under, by its serialised headers; absent when it has to be checked, or is
     /// no request that [`Self::judge`] would have let through.
     #[must_use]
@@ -142,7 +158,7 @@ impl Rules {
         else {
             return None;
         };
-        let route = self.judge_route(authority, method, target).ok()??;
+        let route = self.judge_route(authority, method, target).ok()?.lease?;
         self.leasing.as_ref()?.candidate(route, method, &request.gathered)
     }
 
@@ -154,9 +170,9 @@ impl Rules {
         }
     }
 
-    /// As [`Self::judge_target`], with what the route says about leases. A path that means the same thing only to
-    /// whoever decodes it has none.
-    fn judge_route(&self, authority: &[u8], method: &[u8], target: &[u8]) -> Result<Option<u32>, Reason> {
+    /// As [`Self::judge_target`], with what the route says beside its policy. A path that means the same thing only to a
+    /// backend that decodes it has no lease, and is open to other sites only where each of its readings is.
+    fn judge_route<'a>(&self, authority: &'a [u8], method: &[u8], target: &[u8]) -> Result<Way<'a>, Reason> {
         let host = authority::host(authority).ok_or(Reason::MalformedHost)?;
         let group = self.names.get(host.as_ref()).and_then(|&group| self.groups.get(group));
         let routes = group.unwrap_or(&self.anyone);
@@ -165,14 +181,16 @@ impl Rules {
             target.iter().position(|&byte| byte == b'?').and_then(|end| target.get(..end)).unwrap_or(target);
         let shape = forms::shape(path).map_err(reason)?;
         let raw = routes.raw(path, method);
+        let mut way = Way { host, taken: raw.policy.is_some(), lease: raw.lease, cross_site: raw.cross_site };
         if !shape.odd && routes.is_plain(path, shape.upper) {
-            return if raw.closed { Err(Reason::InternalPath) } else { Ok(raw.lease) };
+            return if raw.closed { Err(Reason::InternalPath) } else { Ok(way) };
         }
 
         let mut ambiguous = false;
         let mut judge = |form: &[u8], upper: bool| {
             routes.any(form, upper, method, |place| {
                 ambiguous |= raw.policy.is_some() && place.policy != raw.policy;
+                way.cross_site &= place.cross_site;
                 place.closed
             })
         };
@@ -185,7 +203,11 @@ impl Rules {
         if closed {
             return Err(Reason::InternalPath);
         }
-        if ambiguous { Err(Reason::AmbiguousPath) } else { Ok(raw.lease.filter(|_| !shape.odd)) }
+        if ambiguous {
+            return Err(Reason::AmbiguousPath);
+        }
+        way.lease = way.lease.filter(|_| !shape.odd);
+        Ok(way)
     }
 
     fn read<'a>(&self, headers: &'a [u8]) -> Result<Request<'a>, crate::MalformedHeaders> {
@@ -208,7 +230,14 @@ impl Rules {
                     None => request.removals.push(Removal { name, lines: 1, rule }),
                 }
             } else if name.eq_ignore_ascii_case(b"connection") {
-                request.id.nominated |= nominates_request_id(value);
+                for option in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+                    request.upgrades |= option.eq_ignore_ascii_case(b"upgrade");
+                    if option.eq_ignore_ascii_case(REQUEST_ID.as_bytes()) {
+                        request.id.nominated = true;
+                    } else {
+                        request.nominates_reserved |= self.reserved.has(option);
+                    }
+                }
             } else if let Some(leasing) = &self.leasing {
                 leasing.see(&mut request.gathered, name, value);
             }
@@ -228,12 +257,15 @@ const fn reason(fault: PathFault) -> Reason {
     }
 }
 
-/// `Connection: x-request-id` makes the id a matter between the client and the edge (RFC 9110 §7.6.1): it must
-/// not be forwarded, so the backend gets a fresh one.
-fn nominates_request_id(connection: &[u8]) -> bool {
-    connection
-        .split(|&byte| byte == b',')
-        .any(|option| option.trim_ascii().eq_ignore_ascii_case(REQUEST_ID.as_bytes()))
+/// Where a request goes.
+struct Way<'a> {
+    /// The host, without its port.
+    host: std::borrow::Cow<'a, [u8]>,
+    /// Whether a route takes it.
+    taken: bool,
+    lease: Option<u32>,
+    /// Whether pages of any site may have it sent.
+    cross_site: bool,
 }
 
 /// What one pass over the headers finds.
@@ -245,11 +277,18 @@ struct Request<'a> {
     id: InboundId<'a>,
     removals: Vec<Removal<'a>>,
     gathered: Gathered<'a>,
+    /// `Connection` asks for another protocol (RFC 9110 §7.8).
+    upgrades: bool,
+    /// `Connection` names a header that only the edge may write: the next hop would drop the edge's own, because Envoy
+    /// hands `Connection` on when a connection is upgraded.
+    nominates_reserved: bool,
 }
 
 #[derive(Default)]
 struct InboundId<'a> {
     values: Once<'a>,
+    /// `Connection: x-request-id` makes the id a matter between the client and the edge (RFC 9110 §7.6.1): it must not be
+    /// forwarded, so the backend gets a fresh one.
     nominated: bool,
 }
 

@@ -78,18 +78,24 @@ pub enum Reason {
     ConvolutedPath,
     /// The authority is not one host name with an optional port.
     MalformedHost,
+    /// `Connection` names a header that only the edge may write: the next hop would take it away.
+    NominatedHeader,
+    /// A page of another site had a browser send it.
+    CrossSite,
     /// The host's header buffer cannot be read, or lacks a method, path or authority, or has one twice.
     MalformedHeaders,
 }
 
 impl Reason {
     /// Every reason, in the order of their indices.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::InternalPath,
         Self::AmbiguousPath,
         Self::MalformedPath,
         Self::ConvolutedPath,
         Self::MalformedHost,
+        Self::NominatedHeader,
+        Self::CrossSite,
         Self::MalformedHeaders,
     ];
 
@@ -108,6 +114,8 @@ impl Reason {
             Self::MalformedPath => "malformed_path",
             Self::ConvolutedPath => "convoluted_path",
             Self::MalformedHost => "malformed_host",
+            Self::NominatedHeader => "nominated_header",
+            Self::CrossSite => "cross_site",
             Self::MalformedHeaders => "malformed_headers",
         }
     }
@@ -117,23 +125,28 @@ impl Reason {
     pub const fn status(self) -> u16 {
         match self {
             Self::InternalPath => 404,
+            Self::CrossSite => 403,
             Self::AmbiguousPath
             | Self::MalformedPath
             | Self::ConvolutedPath
             | Self::MalformedHost
+            | Self::NominatedHeader
             | Self::MalformedHeaders => 400,
         }
     }
 
-    /// The body of the answer. It does not tell which rule was hit: that is in the access log.
+    /// The body of the answer, where Envoy has no words of the route. It does not say which rule refused: that is in the
+    /// access log.
     #[must_use]
     pub const fn body(self) -> &'static str {
         match self {
             Self::InternalPath => "Not found",
+            Self::CrossSite => "Permission denied",
             Self::AmbiguousPath
             | Self::MalformedPath
             | Self::ConvolutedPath
             | Self::MalformedHost
+            | Self::NominatedHeader
             | Self::MalformedHeaders => "Bad request",
         }
     }

@@ -33,6 +33,21 @@ pub struct Backend {
     pub grpc_errors: GrpcErrors,
     /// Where it sends a caller whom it does not know: a redirect there is a refusal (`agreement`).
     pub sign_in: Vec<SignIn>,
+    /// Whether it gets the credentials of people whom the edge has decided about.
+    pub credentials: Credentials,
+}
+
+/// What becomes of a person's credentials on their way to a backend.
+///
+/// Credentials of programs (service tokens, assertions, signatures, API keys) reach no backend, whatever is said here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Credentials {
+    /// `authorization` and `cookie` go on as the client sent them.
+    #[default]
+    Keep,
+    /// `authorization` and `cookie` end at the edge where a policy decided by them. A route that anybody may use is left
+    /// alone: there, signing in say, they are the backend's own business.
+    Remove,
 }
 
 /// One address of a backend.

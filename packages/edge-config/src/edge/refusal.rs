@@ -14,14 +14,26 @@ const SENDABLE: [u16; 37] = [
 pub struct RefusalStatus(u16);
 
 impl RefusalStatus {
+    /// 400.
+    pub const BAD_REQUEST: Self = Self(400);
     /// 401.
     pub const UNAUTHORIZED: Self = Self(401);
     /// 403.
     pub const FORBIDDEN: Self = Self(403);
     /// 404.
     pub const NOT_FOUND: Self = Self(404);
+    /// 405.
+    pub const METHOD_NOT_ALLOWED: Self = Self(405);
+    /// 408.
+    pub const REQUEST_TIMEOUT: Self = Self(408);
+    /// 413.
+    pub const CONTENT_TOO_LARGE: Self = Self(413);
+    /// 426.
+    pub const UPGRADE_REQUIRED: Self = Self(426);
     /// 429.
     pub const TOO_MANY_REQUESTS: Self = Self(429);
+    /// 431.
+    pub const HEADERS_TOO_LARGE: Self = Self(431);
     /// 503.
     pub const UNAVAILABLE: Self = Self(503);
 
@@ -51,7 +63,13 @@ mod tests {
     #[test]
     fn the_named_statuses_are_ones_that_envoy_can_send() {
         for named in [
+            RefusalStatus::BAD_REQUEST,
             RefusalStatus::UNAUTHORIZED,
+            RefusalStatus::METHOD_NOT_ALLOWED,
+            RefusalStatus::REQUEST_TIMEOUT,
+            RefusalStatus::CONTENT_TOO_LARGE,
+            RefusalStatus::UPGRADE_REQUIRED,
+            RefusalStatus::HEADERS_TOO_LARGE,
             RefusalStatus::FORBIDDEN,
             RefusalStatus::NOT_FOUND,
             RefusalStatus::TOO_MANY_REQUESTS,

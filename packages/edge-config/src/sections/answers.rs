@@ -1,6 +1,8 @@
-//! What refused callers are told.
+//! What refused callers read.
 
-use crate::edge::{Answer, Answers, RefusalStatus};
+use std::collections::BTreeMap;
+
+use crate::edge::{Answer, Answers, MadeByEnvoy, RefusalStatus};
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
@@ -16,10 +18,16 @@ pub(crate) fn answers(context: Context<'_>, name: &str, node: &Node) -> Option<A
     let (unauthenticated, forbidden) = (one("unauthenticated"), one("forbidden"));
     let (not_found, unavailable) = (one("not_found"), one("unavailable"));
     let too_many_requests = fields.optional("too_many_requests").map_or_else(
-        || Some(too_many_requests()),
+        || {
+            Some(Answer::standard(
+                content_type.as_deref(),
+                RefusalStatus::TOO_MANY_REQUESTS,
+                TOO_MANY_REQUESTS,
+            ))
+        },
         |n| answer(context, n, &format!("`too_many_requests` of {what}")),
     );
-    // The edge's own failures are 503 everywhere, so that nobody takes one for a decision.
+    // The edge's own failures are 503 everywhere, so that no client takes one for a decision.
     if let Some(answer) = &unavailable
         && answer.status != RefusalStatus::UNAVAILABLE
     {
@@ -30,6 +38,32 @@ pub(crate) fn answers(context: Context<'_>, name: &str, node: &Node) -> Option<A
             "write 503: a refusal that nobody decided must look like none",
         );
     }
+    let mut made_by_envoy = BTreeMap::new();
+    for kind in MadeByEnvoy::ALL {
+        let Some(node) = fields.optional(kind.field()) else { continue };
+        let Some(answer) = answer(context, node, &format!("`{}` of {what}", kind.field())) else { continue };
+        if answer.status != kind.status() {
+            let problem = format!("`{}` of {what} has the status {}", kind.field(), answer.status);
+            let mend =
+                format!("write {}: Envoy settles this status before any word is chosen", kind.status());
+            context.faults.report(node.place, problem, mend);
+        }
+        made_by_envoy.insert(kind, answer);
+    }
+    let challenge_node = fields.optional("challenge");
+    let challenge = challenge_node.and_then(|n| challenge(context, n, &format!("`challenge` of {what}")));
+    if let (Some(node), Some(answer)) = (challenge_node, &unauthenticated)
+        && answer.status != RefusalStatus::UNAUTHORIZED
+    {
+        let problem =
+            format!("{what} has a `challenge`, and `unauthenticated` has the status {}", answer.status);
+        context.faults.report(
+            node.place,
+            problem,
+            "give `unauthenticated` the status 401, or remove `challenge`",
+        );
+    }
+    let headers = fields.optional("headers").map(|n| headers(context, n, &what)).unwrap_or_default();
     fields.finish();
     Some(Answers {
         content_type,
@@ -38,12 +72,78 @@ pub(crate) fn answers(context: Context<'_>, name: &str, node: &Node) -> Option<A
         not_found: not_found?,
         unavailable: unavailable?,
         too_many_requests: too_many_requests?,
+        made_by_envoy,
+        challenge,
+        headers,
     })
 }
 
-/// What is said about a limit where the file says nothing: no client of ours knows a contract for it.
-fn too_many_requests() -> Answer {
-    Answer { status: RefusalStatus::TOO_MANY_REQUESTS, body: "Too many requests".to_owned() }
+/// The sentence about a limit where the file says nothing.
+const TOO_MANY_REQUESTS: &str = "Too many requests";
+
+/// More headers than any refusal needs; each is sent with every one.
+const MOST_HEADERS: usize = 16;
+
+/// Names that a constant header of refusals may not have, and why.
+const NOT_CONSTANT: [(&str, &str); 16] = [
+    ("connection", HOP_BY_HOP),
+    ("keep-alive", HOP_BY_HOP),
+    ("proxy-authenticate", HOP_BY_HOP),
+    ("proxy-authorization", HOP_BY_HOP),
+    ("proxy-connection", HOP_BY_HOP),
+    ("te", HOP_BY_HOP),
+    ("trailer", HOP_BY_HOP),
+    ("transfer-encoding", HOP_BY_HOP),
+    ("upgrade", HOP_BY_HOP),
+    ("content-length", HOP_BY_HOP),
+    ("content-type", "write it as `content_type`"),
+    ("www-authenticate", "write it as `challenge`"),
+    ("set-cookie", "remove it: the edge makes and changes no cookie"),
+    ("allow", WRITTEN_BY_EDGE),
+    ("retry-after", WRITTEN_BY_EDGE),
+    ("x-cutover-bare", WRITTEN_BY_EDGE),
+];
+const HOP_BY_HOP: &str =
+    "remove it: it belongs to the connection and the message's framing, not to the answer";
+const WRITTEN_BY_EDGE: &str = "remove it: the edge writes it where it belongs";
+
+fn headers(context: Context<'_>, node: &Node, what: &str) -> BTreeMap<String, String> {
+    let mut headers = BTreeMap::new();
+    let entries = reader::entries(context, node, &format!("`headers` of {what}"));
+    if entries.len() > MOST_HEADERS {
+        let problem = format!("{what} has {} headers", entries.len());
+        context.faults.report(node.place, problem, format!("keep it under {MOST_HEADERS}"));
+    }
+    for (name, place, value) in entries {
+        if let Some((_, mend)) = NOT_CONSTANT.iter().find(|(taken, _)| *taken == name) {
+            context.faults.report(place, format!("{what} sets the header `{name}`"), *mend);
+        }
+        let shown = format!("the value of `{name}`");
+        let Some(text) = header_value(context, value, &shown) else { continue };
+        if text.contains('%') {
+            // Envoy would read it as a variable.
+            let problem = format!("{shown} is {text:?}");
+            context.faults.report(value.place, problem, "write it without `%`");
+        }
+        headers.insert(name.to_owned(), text);
+    }
+    headers
+}
+
+/// A challenge of RFC 9110 §11.6.1: a scheme, and what it needs.
+fn challenge(context: Context<'_>, node: &Node, what: &str) -> Option<String> {
+    let text = header_value(context, node, what)?;
+    let scheme = text.split(' ').next().unwrap_or_default();
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if !scheme.is_empty() && scheme.bytes().all(token) {
+        return Some(text);
+    }
+    context.faults.report(
+        node.place,
+        format!("{what} is {text:?}"),
+        "begin with a scheme: `challenge: 'Bearer realm=\"api\"'`",
+    );
+    None
 }
 
 fn header_value(context: Context<'_>, node: &Node, what: &str) -> Option<String> {

@@ -5,7 +5,7 @@ mod judged;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::edge::{Backend, Endpoint, GrpcErrors, Protocol};
+use crate::edge::{Backend, Credentials, Endpoint, GrpcErrors, Protocol};
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
@@ -64,6 +64,10 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node) -> Option<B
         .optional("grpc_errors")
         .map_or_else(GrpcErrors::default, |n| judged::grpc_errors(context, n, &what));
     let sign_in = fields.optional("sign_in").map(|n| judged::sign_in(context, n, &what)).unwrap_or_default();
+    let ways = [("keep", Credentials::Keep), ("remove", Credentials::Remove)];
+    let credentials = fields.optional("credentials").map_or(Some(Credentials::default()), |n| {
+        reader::choice(context, n, &format!("`credentials` of {what}"), &ways)
+    });
     fields.finish();
     Some(Backend {
         endpoints: endpoints?,
@@ -79,6 +83,7 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node) -> Option<B
         request_headers,
         grpc_errors,
         sign_in,
+        credentials: credentials?,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::declared::Declared;
-use crate::edge::{Host, Listener};
+use crate::edge::{Answers, Host, Listener};
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
@@ -12,6 +12,7 @@ pub(crate) fn host(
     name: &str,
     node: &Node,
     listeners: &Declared<Listener>,
+    known_answers: &Declared<Answers>,
 ) -> Option<Host> {
     let what = format!("host `{name}`");
     let mut fields = Fields::of(context, node, &*what);
@@ -36,8 +37,11 @@ pub(crate) fn host(
             "list at least one, or remove the host",
         );
     }
+    let answers = fields
+        .optional("answers")
+        .and_then(|n| known_answers.reference(context, n, &format!("`answers` of {what}")));
     fields.finish();
-    Some(Host { listener: listener?, names })
+    Some(Host { listener: listener?, names, answers })
 }
 
 fn host_name_or_any(context: Context<'_>, node: &Node, what: &str) -> Option<String> {

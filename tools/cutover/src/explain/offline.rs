@@ -17,8 +17,7 @@ use header_rules::{Rules, Verdict};
 use serde_json::{Map, Value, json};
 
 use super::request::{Request, listener};
-use super::unknown;
-use super::{Arguments, Failed};
+use super::{Arguments, Failed, before, unknown};
 use crate::render;
 
 /// One request needs one of each.
@@ -33,7 +32,9 @@ pub(super) fn explain(
     let home = arguments.home.home.display().to_string();
     let overlaid = |name: &str| if name == "CUTOVER_HOME" { Some(home.clone()) } else { environment(name) };
     let edge = render::load(file, &overlaid).map_err(Failed::Invalid)?;
-    let request = Request::read(request, arguments, edge.sessions.as_ref())?;
+    let mut request = Request::read(request, arguments, edge.sessions.as_ref())?;
+    let (authority, method, path) =
+        (request.authority.clone(), request.method.clone(), request.path().to_owned());
     let name = listener(&edge, arguments.listener.as_deref(), &request.authority).map_err(Failed::Usage)?;
     let listener = edge.listeners.get(name).ok_or_else(|| Failed::Other(format!("no listener {name}")))?;
     let rules = Rules::compile(&render::guard_config(&edge, name, listener))
@@ -56,13 +57,17 @@ pub(super) fn explain(
     told.insert("canonical".to_owned(), canonical.into());
     told.insert("readings".to_owned(), readings.into());
 
-    // Envoy refuses these before any filter runs: `headers_with_underscores_action: REJECT_REQUEST`.
-    if let Some((header, _)) = request.headers.iter().find(|(header, _)| header.contains('_')) {
+    let words = before::words(&edge, name, &request);
+    let mut early = before::unreadable(&request).map(|refused| (refused, edge.answers_by_default()));
+    if early.is_none() {
+        let matched = route_of(&edge, name, &authority, &method, &path);
+        early = before::upgrade(&mut request, &matched).map(|refused| (refused, words.clone()));
+    }
+    if let Some((refused, words)) = early {
+        let body = words.body_of(refused.status);
         told.insert("guard".to_owned(), "not reached".into());
-        told.insert(
-            "answer".to_owned(),
-            answer(400, "", "Envoy", &format!("the header name {header} has an underscore")),
-        );
+        told.insert("rule".to_owned(), refused.rule.into());
+        told.insert("answer".to_owned(), answer(refused.status, &body, "Envoy", &refused.why));
         return Ok(Value::Object(told));
     }
     let buffer = request.serialised();
@@ -73,7 +78,7 @@ pub(super) fn explain(
             told.insert("guard".to_owned(), reason.code().into());
             told.insert(
                 "answer".to_owned(),
-                answer(reason.status(), reason.body(), "the guard", reason.code()),
+                answer(reason.status(), &words.body_of(reason.status()), "the guard", reason.code()),
             );
             return Ok(Value::Object(told));
         }
@@ -85,15 +90,15 @@ pub(super) fn explain(
 
     let matched = match route_of(&edge, name, &request.authority, &request.method, request.path()) {
         Match::Route(route) => Ok(route),
-        Match::MethodNotAllowed => Err((405, "Method Not Allowed", "no edge lets this method through")),
-        Match::InternalPath => Err((404, "Not found", "the path is closed on this listener")),
-        Match::UnknownHost => Err((404, "Not found", "the listener serves no such host")),
-        Match::Unmatched => Err((404, "Not found", "no route takes it")),
+        Match::MethodNotAllowed => Err((405, "no edge lets this method through")),
+        Match::InternalPath => Err((404, "the path is closed on this listener")),
+        Match::UnknownHost => Err((404, "the listener serves no such host")),
+        Match::Unmatched => Err((404, "no route takes it")),
     };
     let route = match matched {
         Ok(route) => route,
-        Err((status, body, why)) => {
-            told.insert("answer".to_owned(), answer(status, body, "Envoy", why));
+        Err((status, why)) => {
+            told.insert("answer".to_owned(), answer(status, &words.body_of(status), "Envoy", why));
             return Ok(Value::Object(told));
         }
     };

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use super::before::told_by_details;
 use crate::admin;
 
 /// How many lines of the access log about one id are shown: clients choose ids, and may send one again and again.
@@ -45,6 +46,11 @@ pub(super) fn ask(admin: SocketAddr, id: &str, log: &Path) -> Result<Value, Stri
     if !lines.is_empty() {
         told.insert("earlier".to_owned(), lines.iter().rev().map(shown).map(Value::Object).collect());
     }
+    let details = line.get("details").and_then(Value::as_str).unwrap_or_default();
+    let status = line.get("status").and_then(Value::as_u64).unwrap_or_default();
+    if let Some(refused_by) = told_by_details(details, status) {
+        told.insert("refused_by".to_owned(), json!(refused_by));
+    }
     if let Some(leased) = line.get("lease_of").and_then(Value::as_str) {
         let granted = match decision(admin, leased) {
             Ok(Decided::Told(granted)) => granted,
@@ -56,11 +62,14 @@ pub(super) fn ask(admin: SocketAddr, id: &str, log: &Path) -> Result<Value, Stri
     Ok(Value::Object(told))
 }
 
-/// What the access log tells of a request about which nobody was asked: public, refused by the guard or by the table of
-/// routes, or served by a lease.
-const LOGGED: [&str; 14] = [
+/// What the access log says of a request about which the authorizer was not asked: public, refused by Envoy, by the guard or
+/// by the table of routes, or served by a lease.
+const LOGGED: [&str; 18] = [
     "request_id",
     "time",
+    "listener",
+    "client",
+    "protocol",
     "method",
     "host",
     "path",
@@ -73,6 +82,7 @@ const LOGGED: [&str; 14] = [
     "tenant",
     "status",
     "details",
+    "flags",
 ];
 
 enum Decided {

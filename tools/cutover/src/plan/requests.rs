@@ -170,6 +170,11 @@ fn routes((old, before): (&Edge, &Route), (new, after): (&Edge, &Route), noted: 
             noted.note(Standing::Same, format!("`{what}` is {is}"));
         }
     }
+    match (before.cross_site, after.cross_site) {
+        (false, true) => noted.note(Standing::Weaker, "pages of any other site may send requests here"),
+        (true, false) => noted.note(Standing::Stricter, "pages of other sites may not send requests here"),
+        (true, true) | (false, false) => {}
+    }
     if old.answers.get(&before.answers) != new.answers.get(&after.answers) {
         noted.note(Standing::Same, "refused callers are told something else");
     }

@@ -327,3 +327,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn other_sites_and_credentials_that_go_further_are_weaker() {
+    let books = "prefix: /books, policy: signed-in, to: legacy, answers: library";
+    let allowed = format!("{books}, cross_site: allow");
+    let origins = ("routes:\n", "browser_origins: [\"https://a.example\"]\nroutes:\n");
+    let headers = "    request_headers:";
+    let removed = "    credentials: remove\n    request_headers:";
+    for (old, new, expected) in [
+        (
+            books,
+            allowed.as_str(),
+            "any method /books and /books/… pages of any other site may send requests here",
+        ),
+        (origins.0, origins.1, "the origin `https://a.example` added"),
+    ] {
+        let plan = replaced(old, new);
+        assert!(plan.weaker(), "{:#?}", said(&plan));
+        assert!(said(&plan).iter().any(|line| line.contains(expected)), "{expected}: {:#?}", said(&plan));
+        let back = self::plan(&edge(&DEV.replace(old, new)), &edge(DEV));
+        assert!(!back.weaker(), "{:#?}", said(&back));
+    }
+    let (with, without) = (edge(DEV), edge(&DEV.replace(headers, removed)));
+    assert!(with.backends["legacy"].credentials != without.backends["legacy"].credentials, "{headers}");
+    assert!(!plan(&with, &without).weaker());
+    let back = plan(&without, &with);
+    assert!(back.weaker() && said(&back).iter().any(|line| line.contains("credentials of people again")));
+}

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use edge_config::Edge;
 use edge_config::edge::{
-    ApiKeys, Exposure, Issuer, KeyAlgorithm, LegacyCheck, LegacySessions, LegacyStore, LegacyVerifier,
-    Listener, Reserved, Service, ServiceTenants, ServiceTokens, Sessions, Signatures, TenantDirectory,
-    TenantService,
+    ApiKeys, Credentials, Exposure, Issuer, KeyAlgorithm, LegacyCheck, LegacySessions, LegacyStore,
+    LegacyVerifier, Listener, Reserved, Service, ServiceTenants, ServiceTokens, Sessions, Signatures,
+    TenantDirectory, TenantService,
 };
 
 use super::found::{Aspects, Finding, Standing};
@@ -48,6 +48,8 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
         leases: _,
         // Who is told of copies: nobody's answer depends on it.
         comparator: _,
+        default_answers: _,
+        browser_origins,
     } = new;
     let mut found = Vec::new();
     let mut tell = |subject: &str, noted: Aspects| {
@@ -60,7 +62,19 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
     let mut noted = Aspects::default();
     noted.other("the edge's name, which services address and identities name,", &old.name, name);
     noted.other("the domain of cookies", &old.root_domain, root_domain);
+    if old.answers_by_default() != new.answers_by_default() {
+        noted.note(Standing::Same, "callers whose host or route Envoy does not know read something else");
+    }
     tell("edge", noted);
+    let mut noted = Aspects::default();
+    noted.members(
+        "pages that may send requests from another site: the origin",
+        &old.browser_origins,
+        browser_origins,
+        (Standing::Weaker, Standing::Stricter),
+        |origin| format!("`{origin}`"),
+    );
+    tell("browser origins", noted);
     for (name, listener) in listeners {
         tell(&format!("listener `{name}`"), listening(old.listeners.get(name), listener));
     }
@@ -82,6 +96,15 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
         }
         if before.sign_in != after.sign_in {
             noted.note(Standing::Same, "other redirects count as its refusals");
+        }
+        match (before.credentials, after.credentials) {
+            (Credentials::Remove, Credentials::Keep) => {
+                noted.note(Standing::Weaker, "gets the credentials of people again");
+            }
+            (Credentials::Keep, Credentials::Remove) => {
+                noted.note(Standing::Stricter, "no longer gets the credentials of people");
+            }
+            (Credentials::Keep, Credentials::Keep) | (Credentials::Remove, Credentials::Remove) => {}
         }
         tell(&format!("backend `{name}`"), noted);
     }

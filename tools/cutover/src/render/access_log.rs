@@ -49,7 +49,24 @@ pub(super) fn render(
             fill(&mut config, NAME, &pointer, json!(format!("%COALESCE({first})%")))?;
         }
     }
-    Ok(json!([{ "name": "envoy.access_loggers.file", "typed_config": config }, grpc_counters()]))
+    // What Envoy refuses before the guard has no request id, so that Envoy makes one for its line. Two loggers with a
+    // condition each, of one file: a format that looks in two places costs every request more than the condition.
+    let mut without_id = config.clone();
+    fill(&mut without_id, NAME, "/log_format/json_format/request_id", json!("%UNIQUE_ID%"))?;
+    Ok(json!([logger(false, &config), logger(true, &without_id), grpc_counters()]))
+}
+
+/// One logger, for the requests that have a request id or for those `without` one.
+fn logger(without: bool, config: &Value) -> Value {
+    json!({
+        "name": "envoy.access_loggers.file",
+        "filter": { "header_filter": { "header": {
+            "name": identity::headers::REQUEST_ID,
+            "present_match": true,
+            "invert_match": without,
+        } } },
+        "typed_config": config,
+    })
 }
 
 /// Counts gRPC answers by backend and status: Envoy's own counters take each for a success, because it is a 200.

@@ -16,6 +16,7 @@ use identity::headers;
 use serde_json::{Map, Value, json};
 
 use super::cluster::{cluster_name, insert};
+use super::credentials;
 use super::header::header;
 
 use super::seconds;
@@ -31,7 +32,7 @@ pub(super) fn action(edge: &Edge, route: &Route, destination: &Destination) -> V
     match destination.only() {
         Some(backend) => insert(&mut action, "cluster", json!(cluster_name(backend))),
         None => {
-            insert(&mut action, "weighted_clusters", weighted(edge, destination));
+            insert(&mut action, "weighted_clusters", weighted(edge, route, destination));
             if let Some(sticky) = &destination.sticky {
                 insert(&mut action, "hash_policy", hashed(sticky));
             }
@@ -83,7 +84,7 @@ fn retries(edge: &Edge, route: &Route, destination: &Destination) -> Value {
     policy
 }
 
-fn weighted(edge: &Edge, destination: &Destination) -> Value {
+fn weighted(edge: &Edge, route: &Route, destination: &Destination) -> Value {
     let mut shares: Vec<_> = destination.shares.iter().collect();
     // By name: who edits the order of the file moves nobody.
     shares.sort_by_key(|share| share.backend.as_str());
@@ -91,11 +92,16 @@ fn weighted(edge: &Edge, destination: &Destination) -> Value {
         .iter()
         .map(|share| {
             let constant = constant_headers(edge.backends.get(&share.backend));
-            json!({
+            let mut cluster = json!({
                 "name": cluster_name(&share.backend),
                 "weight": share.weight,
                 "request_headers_to_add": constant,
-            })
+            });
+            let ended = credentials::ended_before(edge, route, &share.backend);
+            if !ended.is_empty() {
+                insert(&mut cluster, "request_headers_to_remove", json!(ended));
+            }
+            cluster
         })
         .collect();
     let mut weighted = Map::new();

@@ -1,8 +1,8 @@
 //! What the guard of a listener is told.
 
-use edge_config::edge::{Exposure, Listener, PathMatch};
+use edge_config::edge::{Exposure, Host, Listener, PathMatch};
 use edge_config::{Edge, closed_paths};
-use header_rules::config::{self, GuardConfig, HostRules, PathRule, Reserved, RouteRule};
+use header_rules::config::{self, GuardConfig, HostRules, PathRule, Reserved, RouteRule, Sites};
 
 use super::leases;
 
@@ -28,13 +28,33 @@ pub(crate) fn config(edge: &Edge, name: &str, listener: &Listener) -> GuardConfi
                         methods: route.methods.clone(),
                         policy: route.policy.clone(),
                         lease: leases::position(leases.as_ref(), route),
+                        cross_site: route.cross_site,
                     })
                     .collect(),
             })
             .collect(),
         internal_paths: closed_paths(edge, listener.exposure).iter().map(rule).collect(),
+        sites: sites(edge),
         leases,
     }
+}
+
+/// Whose pages may have requests sent: those of every host that browsers can reach.
+fn sites(edge: &Edge) -> Sites {
+    let public = |host: &&Host| {
+        edge.listeners.get(&host.listener).is_some_and(|listener| listener.exposure == Exposure::Public)
+    };
+    let mut hosts: Vec<String> = edge
+        .hosts
+        .values()
+        .filter(public)
+        .flat_map(|host| host.names.iter())
+        .filter(|n| *n != "*")
+        .cloned()
+        .collect();
+    hosts.sort();
+    hosts.dedup();
+    Sites { hosts, browser_origins: edge.browser_origins.clone() }
 }
 
 /// Asks the guard whether it takes its rules. What only it can know is found here instead of by an Envoy that

@@ -9,9 +9,9 @@ use super::cluster::{insert, socket};
 use super::header::header;
 use super::metadata::{CONTENT_TYPE, NAMESPACE, REFUSAL_MARK, filter};
 use super::routes::whole_body;
-use super::stage::{is, stage};
+use super::stage::{Branch, both, is, stage, starts_with};
 use super::template::{self, fill};
-use super::{Form, Paths, TemplateError, access_log, decided, guard, leases, seconds};
+use super::{Form, Paths, TemplateError, access_log, decided, guard, leases, seconds, words};
 
 /// `routes` says how the connection manager comes by its routes: field and value.
 pub(super) fn render(
@@ -25,7 +25,7 @@ pub(super) fn render(
     let mut manager = template::connection_manager()?;
     fill(&mut manager, NAME, "/stat_prefix", json!(format!("edge-{name}")))?;
     insert(&mut manager, routes.0, routes.1);
-    fill(&mut manager, NAME, "/local_reply_config", authorizer_is_gone())?;
+    fill(&mut manager, NAME, "/local_reply_config", words::local_replies())?;
     let rules = guard::config(edge, name, listener);
     let leased = rules.leases.is_some();
     fill(&mut manager, NAME, "/access_log", access_log::render(edge, name, paths, leased)?)?;
@@ -38,7 +38,7 @@ pub(super) fn render(
     let refusal = refusal();
     let authorizer = (filter::AUTHORIZER, authorizer(edge)?);
     let decided = (filter::DECIDED, decided::filter());
-    let mut filters = vec![plain((filter::GUARD, guard))];
+    let mut filters = vec![plain((filter::GUARD, guard)), finish()];
     if let Some(keeper) = keeper {
         // On a lease the guard writes the identity, over whatever was there: the wall must not take it away again. And
         // filter state is out of reach of every client, so that a lease is as good a proof of a decision as the header.
@@ -60,6 +60,7 @@ pub(super) fn render(
     fill(&mut manager, NAME, "/http_filters", Value::Array(filters))?;
     Ok(json!({
         "name": name,
+        "metadata": { "filter_metadata": { NAMESPACE: words::metadata(&edge.answers_by_default()) } },
         "address": socket(listener.address),
         "per_connection_buffer_limit_bytes": 32768,
         "filter_chains": [{ "filters": [{ "name": "envoy.filters.network.http_connection_manager", "typed_config": manager }] }],
@@ -175,7 +176,7 @@ fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
             .push(json!({ "exact": api_keys.header }));
     }
     if let Some(signatures) = &edge.signatures {
-        let headers = ["signature", "signature-input", "content-digest"].into_iter();
+        let headers = ["signature", "signature-input", "content-digest", "content-type"].into_iter();
         let covered = headers.chain(signatures.headers.iter().map(String::as_str));
         if let Some(patterns) = config.pointer_mut("/allowed_headers/patterns").and_then(Value::as_array_mut)
         {
@@ -191,37 +192,43 @@ fn plain((name, typed_config): (&str, Value)) -> Value {
     json!({ "name": name, "typed_config": typed_config })
 }
 
-/// Envoy cannot send a body without a content type, and some clients know refusals that have none. A refusal
-/// that the edge made carries a mark; this filter is made for marked answers alone, gives them the content type that
-/// the route's metadata names, or none, and takes the mark off.
-fn refusal() -> (&'static str, Value) {
-    let mark = json!({
-        "@type": "type.googleapis.com/envoy.type.matcher.v3.HttpResponseHeaderMatchInput",
-        "header_name": REFUSAL_MARK,
-    });
-    let content_type = format!("%METADATA(ROUTE:{NAMESPACE}:{CONTENT_TYPE})%");
-    let finish = json!({
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
-        "mutations": { "response_mutations": [
-            { "remove": REFUSAL_MARK },
-            { "remove": "content-type" },
-            // Nothing is added when the metadata has none.
-            { "append": header("content-type", &content_type) },
-        ] },
-    });
-    (filter::REFUSAL, stage(filter::REFUSAL, &is("mark", &mark, "1"), &[("finish", finish)]))
+/// The filter that finishes what Envoy refused, on routes that need it.
+fn finish() -> Value {
+    let mut finish = plain((filter::WORDS, words::finish()));
+    insert(&mut finish, "disabled", json!(true));
+    finish
 }
 
-/// When nobody decides (flag UAEX with status 503), the client reads what the route says about that.
-fn authorizer_is_gone() -> Value {
-    let mut mapper = json!({
-        "filter": { "and_filter": { "filters": [
-            { "response_flag_filter": { "flags": ["UAEX"] } },
-            { "status_code_filter": { "comparison": { "op": "EQ", "value": { "default_value": 503, "runtime_key": "cutover.unavailable" } } } },
-        ] } },
-        "body_format_override": { "text_format_source": { "inline_string": "%METADATA(ROUTE:cutover:unavailable)%" } },
-    });
-    let mark = json!([{ "header": { "key": REFUSAL_MARK, "value": "1" }, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD" }]);
-    insert(&mut mapper, "headers_to_add", mark);
-    json!({ "mappers": [mapper] })
+/// Envoy cannot send a body without a content type, and some clients know refusals that have none. A refusal
+/// that the authorizer made carries a mark; this filter is made for marked answers alone, gives them the content type that
+/// the route's metadata names, or none, and takes the mark off.
+fn refusal() -> (&'static str, Value) {
+    let input = |name: &str| {
+        json!({
+            "@type": "type.googleapis.com/envoy.type.matcher.v3.HttpResponseHeaderMatchInput",
+            "header_name": name,
+        })
+    };
+    let content_type = format!("%METADATA(ROUTE:{NAMESPACE}:{CONTENT_TYPE})%");
+    let finish = |mutations: Value| {
+        json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+            "mutations": { "response_mutations": mutations },
+        })
+    };
+    let unmark = finish(json!([{ "remove": REFUSAL_MARK }]));
+    let settle = finish(json!([
+        { "remove": REFUSAL_MARK },
+        { "remove": "content-type" },
+        // Nothing is added when the metadata has none.
+        { "append": header("content-type", &content_type) },
+    ]));
+    let marked = is("mark", &input(REFUSAL_MARK), "1");
+    // Envoy has put the refusal into the form of gRPC, which is nothing without its content type.
+    let grpc = both(&marked, &starts_with("content", &input("content-type"), "application/grpc"));
+    let branches = [
+        Branch { when: grpc, filters: vec![("finish", unmark)] },
+        Branch { when: marked, filters: vec![("finish", settle)] },
+    ];
+    (filter::REFUSAL, super::stage::branches(filter::REFUSAL, &branches))
 }

@@ -10,9 +10,19 @@ pub(super) const CONTENT_TYPE: &str = "content_type";
 /// edge: the filter that reads it removes it.
 pub(super) const REFUSAL_MARK: &str = "x-cutover-bare";
 
+/// Marks a refusal that Envoy made in the words of a route, for the filter that finishes it and removes the mark.
+pub(super) const WORDS_MARK: &str = "x-cutover-words";
+
+/// Which finish the refusals of a route need; absent when none.
+pub(super) const MARK: &str = "mark";
+
+/// `Allow` of a 405.
+pub(super) const ALLOW: &str = "allow";
+
 /// The names of the HTTP filters, as routes refer to them.
 pub(super) mod filter {
     pub(in crate::render) const GUARD: &str = "guard";
+    pub(in crate::render) const WORDS: &str = "words";
     pub(in crate::render) const SECOND_WALL: &str = "second-wall";
     pub(in crate::render) const AUTHORIZER: &str = "envoy.filters.http.ext_authz";
     pub(in crate::render) const KEEPER: &str = "keeper";

@@ -7,21 +7,22 @@
 use std::cmp::Reverse;
 
 use edge_config::edge::{
-    Condition, Destination, Exposure, Listener, METHODS, PathMatch, Policy, Route, Signatures,
+    Answers, Condition, Destination, Exposure, Listener, METHODS, PathMatch, Policy, Route, Signatures,
 };
 use edge_config::{Edge, closed_paths};
 use header_rules::config::{EARLY_MARK, LeaseRules};
 use identity::headers;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::cluster::insert;
+use super::credentials;
 use super::decided;
 use super::destination;
 use super::header::{header, method_is};
 use super::leases;
 use super::matcher::{self, Known, Leaf};
-use super::metadata::{CONTENT_TYPE, NAMESPACE, REFUSAL_MARK, filter};
-use super::shadow;
+use super::metadata::{ALLOW, CONTENT_TYPE, MARK, NAMESPACE, filter};
+use super::{shadow, words};
 
 /// `early` are the leases that a request may be known to have before its route is chosen.
 pub(super) fn table(edge: &Edge, name: &str, listener: &Listener, early: Option<&LeaseRules>) -> Value {
@@ -34,7 +35,14 @@ pub(super) fn table(edge: &Edge, name: &str, listener: &Listener, early: Option<
     let takes_any =
         edge.hosts.values().any(|host| host.listener == name && host.names.iter().any(|n| n == "*"));
     if !takes_any {
-        hosts.push(json!({ "name": "unknown-host", "domains": ["*"], "routes": [refusal("unknown-host", &everything(), 404, "Not found", &edge.revision.0)] }));
+        let answers = edge.answers_by_default();
+        let refused = refusal("unknown-host", &everything(), 404, &answers, &edge.revision.0);
+        let mut host = speaking(&answers);
+        host.extend(
+            [("name", json!("unknown-host")), ("domains", json!(["*"])), ("routes", json!([refused]))]
+                .map(named),
+        );
+        hosts.push(Value::Object(host));
     }
     matcher::object([
         ("name", json!(name)),
@@ -54,10 +62,11 @@ fn virtual_host(
     early: Option<&LeaseRules>,
 ) -> Value {
     let revision = &edge.revision.0;
+    let answers = edge.answers_of_host(group);
     let closed = closed_paths(edge, exposure)
         .into_iter()
         .map(|path| {
-            let routes = vec![refusal("internal-path", &path, 404, "Not found", revision)];
+            let routes = vec![refusal("internal-path", &path, 404, &answers, revision)];
             Leaf { path, methods: Vec::new(), routes }
         })
         .collect();
@@ -67,7 +76,7 @@ fn virtual_host(
         .iter()
         .filter_map(|route| {
             let mark = early?.early_mark(revision, usize::try_from(leases::position(early, route)?).ok()?)?;
-            Some((mark, with_canaries(edge, route, exposure).into_iter().map(unchecked).collect()))
+            Some((mark, with_canaries(edge, route, &answers, exposure).into_iter().map(unchecked).collect()))
         })
         .collect();
     let open = routes
@@ -75,24 +84,28 @@ fn virtual_host(
         .map(|route| Leaf {
             path: route.path.clone(),
             methods: route.methods.clone(),
-            routes: with_canaries(edge, route, exposure),
+            routes: with_canaries(edge, route, &answers, exposure),
         })
         .collect();
-    let rest = refusal("unmatched", &everything(), 404, "Not found", revision);
+    let rest = refusal("unmatched", &everything(), 404, &answers, revision);
+    let routes: Vec<&Route> = edge.routes.iter().filter(|route| route.host == group).collect();
+    let not_allowed = method_not_allowed(&words::allowed(&routes), &answers, revision);
     let known = Known { header: EARLY_MARK, routes: known };
-    let tree = matcher::tree(&METHODS, method_allowlist(revision), known, closed, open, rest);
-    matcher::object([("name", json!(group)), ("domains", json!(names)), ("matcher", tree)])
+    let tree = matcher::tree(&METHODS, not_allowed, known, closed, open, rest);
+    let mut host = speaking(&answers);
+    host.extend([("name", json!(group)), ("domains", json!(names)), ("matcher", tree)].map(named));
+    Value::Object(host)
 }
 
 /// The canaries of a route stand before it. Nothing but where they go is different: whoever is taken for a canary
 /// is decided about by the same policy, with the same limits and the same answers.
-fn with_canaries(edge: &Edge, route: &Route, exposure: Exposure) -> Vec<Value> {
+fn with_canaries(edge: &Edge, route: &Route, host: &Answers, exposure: Exposure) -> Vec<Value> {
     let mut rendered: Vec<Value> = route
         .canaries
         .iter()
         .map(|canary| {
             let elsewhere = Destination::whole(canary.backend.clone());
-            let mut rendered = one(edge, route, &elsewhere, exposure);
+            let mut rendered = one(edge, route, &elsewhere, host, exposure);
             let (name, value) = match &canary.when {
                 Condition::Tenant(tenant) => (headers::TENANT, tenant.to_string()),
                 Condition::Header { name, value } => (name.as_str(), value.clone()),
@@ -107,17 +120,30 @@ fn with_canaries(edge: &Edge, route: &Route, exposure: Exposure) -> Vec<Value> {
             rendered
         })
         .collect();
-    rendered.extend(shadow::split(edge, route, one(edge, route, &route.destination, exposure)));
+    rendered.extend(shadow::split(edge, route, one(edge, route, &route.destination, host, exposure)));
     rendered
 }
 
 /// The same route for a request that a lease serves already: no filter is made for it.
 fn unchecked(mut route: Value) -> Value {
-    let none = json!({ "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true });
-    let filters = [filter::GUARD, filter::AUTHORIZER, filter::DECIDED].map(|name| (name, none.clone()));
-    insert(&mut route, "typed_per_filter_config", matcher::object(filters));
-    insert(&mut route, "request_headers_to_remove", json!([EARLY_MARK]));
+    let mut filters = json!({});
+    if let Some(finish) = route.pointer("/typed_per_filter_config").and_then(|of| of.get(filter::WORDS)) {
+        insert(&mut filters, filter::WORDS, finish.clone());
+    }
+    for name in [filter::GUARD, filter::AUTHORIZER, filter::DECIDED] {
+        insert(&mut filters, name, unused());
+    }
+    insert(&mut route, "typed_per_filter_config", filters);
+    match route.get_mut("request_headers_to_remove").and_then(Value::as_array_mut) {
+        Some(removed) => removed.push(json!(EARLY_MARK)),
+        None => insert(&mut route, "request_headers_to_remove", json!([EARLY_MARK])),
+    }
     route
+}
+
+/// A filter that a route has no use for.
+fn unused() -> Value {
+    json!({ "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true })
 }
 
 /// Sorts the most specific path first.
@@ -137,22 +163,43 @@ fn path_match(path: &PathMatch) -> Value {
     }
 }
 
-fn method_allowlist(revision: &str) -> Value {
-    let mut route = refusal("method-not-allowed", &everything(), 405, "Method Not Allowed", revision);
+/// The fields of a virtual host that speaks in the words of `answers` wherever its routes have none of their own.
+fn speaking(answers: &Answers) -> Map<String, Value> {
+    let mut host = Map::new();
+    host.insert("metadata".to_owned(), json!({ "filter_metadata": { NAMESPACE: words::metadata(answers) } }));
+    if let Some(finish) = words::finish_for(answers) {
+        host.insert("typed_per_filter_config".to_owned(), json!({ filter::WORDS: finish }));
+    }
+    host
+}
+
+fn named((name, value): (&str, Value)) -> (String, Value) {
+    (name.to_owned(), value)
+}
+
+/// Takes whatever has a method that no edge lets through, and says which ones `allowed` are.
+fn method_not_allowed(allowed: &str, answers: &Answers, revision: &str) -> Value {
+    let mut route = refusal("method-not-allowed", &everything(), 405, answers, revision);
     if let Some(matching) = route.get_mut("match") {
         insert(matching, "headers", method_is(&METHODS, true));
+    }
+    if let Some(told) = route.pointer_mut("/metadata/filter_metadata/cutover") {
+        insert(told, ALLOW, json!(allowed));
     }
     route
 }
 
-/// A route that Envoy answers itself.
-fn refusal(name: &str, path: &PathMatch, status: u16, body: &str, revision: &str) -> Value {
+/// A route that Envoy answers itself, in the words of its virtual host.
+fn refusal(name: &str, path: &PathMatch, status: u16, answers: &Answers, revision: &str) -> Value {
+    let mut told = json!({ "policy": "none", "revision": revision });
+    if let Some(mark) = words::mark(answers) {
+        insert(&mut told, MARK, json!(mark));
+    }
     json!({
         "name": name,
         "match": path_match(path),
-        "direct_response": { "status": status, "body": { "inline_string": body } },
-        "response_headers_to_add": [header(REFUSAL_MARK, "1")],
-        "metadata": { "filter_metadata": { NAMESPACE: { "policy": "none", "revision": revision } } },
+        "direct_response": { "status": status },
+        "metadata": { "filter_metadata": { NAMESPACE: told } },
         "typed_per_filter_config": {
             filter::AUTHORIZER: no_decision(),
             filter::DECIDED: decided::by_nobody(),
@@ -160,14 +207,13 @@ fn refusal(name: &str, path: &PathMatch, status: u16, body: &str, revision: &str
     })
 }
 
-fn one(edge: &Edge, route: &Route, to: &Destination, exposure: Exposure) -> Value {
+/// `host` are the answers of the virtual host: a route repeats no word of them.
+fn one(edge: &Edge, route: &Route, to: &Destination, host: &Answers, exposure: Exposure) -> Value {
     let mut matching = path_match(&route.path);
     if !route.methods.is_empty() {
         let methods: Vec<&str> = route.methods.iter().map(String::as_str).collect();
         insert(&mut matching, "headers", method_is(&methods, false));
     }
-    let answers = edge.answers.get(&route.answers);
-    let unavailable = answers.map(|answers| answers.unavailable.body.as_str()).unwrap_or_default();
     let is_public = matches!(edge.policies.get(&route.policy), Some(Policy::Public));
     // How often is a decision too, also about anybody.
     let asks_nobody = is_public && route.limits.is_empty();
@@ -180,19 +226,40 @@ fn one(edge: &Edge, route: &Route, to: &Destination, exposure: Exposure) -> Valu
         "policy": route.policy,
         "revision": edge.revision.0,
         "backend": to.backends().collect::<Vec<_>>().join(","),
-        "unavailable": unavailable,
     });
-    if let Some(content_type) = answers.and_then(|answers| answers.content_type.as_deref()) {
-        insert(&mut told, CONTENT_TYPE, json!(content_type));
+    if let Some(answers) = edge.answers.get(&route.answers) {
+        if answers != host
+            && let Some(fields) = told.as_object_mut()
+        {
+            fields.extend(words::metadata(answers));
+        }
+        // The authorizer's refusals read it here.
+        if let Some(content_type) = &answers.content_type {
+            insert(&mut told, CONTENT_TYPE, json!(content_type));
+        }
+        if let Some(mark) = words::mark(answers) {
+            insert(&mut told, MARK, json!(mark));
+        }
+        match (words::finish_for(answers), answers == host) {
+            (_, true) => {}
+            (Some(finish), false) => insert(&mut filters, filter::WORDS, finish),
+            // Its host's refusals need a finish, perhaps.
+            (None, false) => insert(&mut filters, filter::WORDS, unused()),
+        }
     }
-    json!({
+    let mut rendered = json!({
         "name": route.name,
         "match": matching,
         "route": destination::action(edge, route, to),
         "request_headers_to_add": written_headers(edge, to, is_public),
         "metadata": { "filter_metadata": { NAMESPACE: told } },
         "typed_per_filter_config": filters,
-    })
+    });
+    let ended = credentials::ended(edge, route, to);
+    if !ended.is_empty() {
+        insert(&mut rendered, "request_headers_to_remove", json!(ended));
+    }
+    rendered
 }
 
 /// The headers that Envoy itself writes towards a backend, over whatever was there. (It has written

@@ -13,9 +13,33 @@ use serde_json::{Value, json};
 /// waits. Whatever Envoy looks up by a filter's name (settings of a route, dynamic metadata), it looks up by the name of
 /// the stage.
 pub(super) fn stage(name: &str, when: &Value, filters: &[(&str, Value)]) -> Value {
-    let chain: Vec<Value> = filters
+    branches(name, &[Branch { when: when.clone(), filters: filters.to_vec() }])
+}
+
+/// What a stage is for the requests for which `when` holds.
+#[derive(Clone)]
+pub(super) struct Branch<'a> {
+    pub(super) when: Value,
+    pub(super) filters: Vec<(&'a str, Value)>,
+}
+
+/// The settings of a filter called `name` that is what the first fitting branch says. See [`stage`].
+pub(super) fn branches(name: &str, branches: &[Branch<'_>]) -> Value {
+    let matchers: Vec<Value> = branches
         .iter()
-        .map(|(name, typed_config)| json!({ "name": name, "typed_config": typed_config }))
+        .map(|Branch { when, filters }| {
+            let chain = filters.iter().map(|(name, typed)| json!({ "name": name, "typed_config": typed }));
+            json!({
+                "predicate": when,
+                "on_match": { "action": {
+                    "name": name,
+                    "typed_config": {
+                        "@type": "type.googleapis.com/envoy.extensions.filters.http.composite.v3.ExecuteFilterAction",
+                        "filter_chain": { "typed_config": chain.collect::<Vec<_>>() },
+                    },
+                } },
+            })
+        })
         .collect();
     json!({
         "@type": "type.googleapis.com/envoy.extensions.common.matching.v3.ExtensionWithMatcher",
@@ -23,16 +47,7 @@ pub(super) fn stage(name: &str, when: &Value, filters: &[(&str, Value)]) -> Valu
             "name": "envoy.filters.http.composite",
             "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.composite.v3.Composite" },
         },
-        "xds_matcher": { "matcher_list": { "matchers": [{
-            "predicate": when,
-            "on_match": { "action": {
-                "name": name,
-                "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.filters.http.composite.v3.ExecuteFilterAction",
-                    "filter_chain": { "typed_config": chain },
-                },
-            } },
-        }] } },
+        "xds_matcher": { "matcher_list": { "matchers": matchers } },
     })
 }
 
@@ -47,4 +62,17 @@ pub(super) fn is(name: &str, input: &Value, value: &str) -> Value {
 /// That `predicate` does not hold.
 pub(super) fn not(predicate: &Value) -> Value {
     json!({ "not_matcher": predicate })
+}
+
+/// That `input` begins with `value`.
+pub(super) fn starts_with(name: &str, input: &Value, value: &str) -> Value {
+    json!({ "single_predicate": {
+        "input": { "name": name, "typed_config": input },
+        "value_match": { "prefix": value },
+    } })
+}
+
+/// That both predicates hold.
+pub(super) fn both(one: &Value, other: &Value) -> Value {
+    json!({ "and_matcher": { "predicate": [one, other] } })
 }

@@ -14,6 +14,7 @@ fn route(path: PathRule, methods: &[&str], policy: &str) -> RouteRule {
         methods: methods.iter().map(ToString::to_string).collect(),
         policy: policy.to_owned(),
         lease: None,
+        cross_site: false,
     }
 }
 

@@ -14,7 +14,7 @@ fn owned(list: &[&str]) -> Vec<String> {
 }
 
 fn route(path: PathRule, methods: &[&str], policy: &str) -> RouteRule {
-    RouteRule { path, methods: owned(methods), policy: policy.to_owned(), lease: None }
+    RouteRule { path, methods: owned(methods), policy: policy.to_owned(), lease: None, cross_site: false }
 }
 
 /// The development edge, as far as the guard cares.
@@ -45,6 +45,7 @@ fn config() -> GuardConfig {
             HostRules { names: owned(&["web.test"]), routes: vec![route(prefix("/"), &["GET"], "public")] },
         ],
         internal_paths: ["/_", "/_sync", "/internal", "/command", "/users/notifications"].map(prefix).into(),
+        sites: crate::config::Sites::default(),
         leases: None,
     }
 }
@@ -55,6 +56,82 @@ fn rules() -> Rules {
 
 fn judge(method: &str, target: &str) -> Result<(), Reason> {
     rules().judge_target(b"localhost:8080", method.as_bytes(), target.as_bytes())
+}
+
+fn whole(method: &str, target: &str, headers: &[(&str, &str)]) -> Option<Reason> {
+    let mut config = config();
+    config.sites.hosts = owned(&["api.dev-domain.test", "web.test"]);
+    config.sites.browser_origins = owned(&["https://partner.example"]);
+    config.hosts[0].routes[5].cross_site = true;
+    let mut pairs: Vec<(&[u8], &[u8])> = vec![
+        (b":method", method.as_bytes()),
+        (b":path", target.as_bytes()),
+        (b":authority", b"localhost:8080"),
+    ];
+    pairs.extend(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
+    match Rules::compile(&config).unwrap().judge(&encode(&pairs)) {
+        Verdict::Forward(_) => None,
+        Verdict::Refuse(refusal) => Some(refusal.reason),
+    }
+}
+
+#[test]
+fn a_page_of_another_site_sends_nothing_that_changes_anything() {
+    let foreign = [("cookie", "a=b"), ("origin", "https://evil.example")];
+    let upgrade =
+        [foreign.as_slice(), &[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")]].concat();
+    for method in ["POST", "PUT", "PATCH", "DELETE"] {
+        assert_eq!(whole(method, "/users", &foreign), Some(Reason::CrossSite), "{method}");
+        assert_eq!(whole(method, "/books/1", &foreign), None, "{method}: the route lets other sites send");
+        let odd = whole(method, "/books/../anything", &foreign);
+        assert_eq!(
+            odd,
+            Some(Reason::CrossSite),
+            "{method}: one reading of the path is closed to other sites"
+        );
+    }
+    for method in ["GET", "HEAD", "OPTIONS"] {
+        assert_eq!(whole(method, "/users", &foreign), None, "{method}");
+    }
+    assert_eq!(whole("GET", "/users", &upgrade), Some(Reason::CrossSite), "a WebSocket");
+    assert_eq!(whole("POST", "/internal", &foreign), Some(Reason::InternalPath), "404 stays 404");
+    for own in [
+        "https://web.test",
+        "https://api.dev-domain.test",
+        "http://localhost:5173",
+        "https://partner.example",
+    ] {
+        assert_eq!(whole("POST", "/users", &[("cookie", "a=b"), ("origin", own)]), None, "{own}");
+    }
+}
+
+#[test]
+fn a_nominated_header_of_the_edge_s_is_refused() {
+    for nominated in [
+        "x-madome-auth-sub",
+        "X-Madome-Auth-Sub",
+        "upgrade, x-tenant-id",
+        "x_madome_gw",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "close,x-real-ip",
+    ] {
+        assert_eq!(
+            whole("GET", "/users", &[("Connection", nominated)]),
+            Some(Reason::NominatedHeader),
+            "{nominated}"
+        );
+        let two = [("connection", "keep-alive"), ("connection", nominated)];
+        assert_eq!(
+            whole("GET", "/users", &two),
+            Some(Reason::NominatedHeader),
+            "{nominated} on a second line"
+        );
+    }
+    for nominated in ["close", "keep-alive", "Upgrade", "x-request-id", "x-other", "te", ""] {
+        assert_eq!(whole("GET", "/users", &[("connection", nominated)]), None, "{nominated:?}");
+    }
+    assert_eq!(whole("GET", "/internal", &[("connection", "x-real-ip")]), Some(Reason::InternalPath));
 }
 
 #[test]

@@ -1,0 +1,412 @@
+//! What Envoy refuses by itself: in whose words, of which form, and where it is found again. docs/refusals.md lists the
+//! kinds.
+
+use std::net::TcpListener;
+use std::thread;
+use std::time::Duration;
+
+use harness::wire::{Answer, Connection, h2};
+use harness::{Backend, Edge, EdgeBuilder, Part, Port, Signal};
+use serde_json::Value;
+
+const LIBRARY: &str = "  library:\n    content_type: application/json; charset=utf-8\n";
+const JSON: &str = "application/json; charset=utf-8";
+const UNAVAILABLE: &str = r#"{"name":"Service unavailable","message":"Service unavailable"}"#;
+
+/// Backends that fail in one way each, behind public routes with JSON answers (`/json/KIND`) and with bare ones
+/// (`/bare/KIND`).
+struct Failing {
+    edge: Edge,
+    _kept: Vec<Backend>,
+    _ports: Vec<Port>,
+}
+
+/// A port behind which connections are taken and reset before anything is answered.
+fn resetting() -> Port {
+    let port = Port::lease();
+    let listener = TcpListener::bind(port.address()).expect("a leased port can be bound");
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // Unread bytes make the system send a reset.
+            thread::sleep(Duration::from_millis(20));
+            drop(stream);
+        }
+    });
+    port
+}
+
+const KINDS: [(&str, u16, &str); 7] = [
+    ("gone", 503, "UF"),
+    ("hangs-up", 503, "UC"),
+    ("resets", 503, "UC"),
+    ("garbage", 502, "UPE"),
+    ("slow", 504, "UT"),
+    ("full", 503, "UO"),
+    ("nowhere", 503, "UH"),
+];
+
+fn failing() -> Failing {
+    let gone = Port::lease();
+    let resets = resetting();
+    let hangs_up = Backend::answering("");
+    let garbage = Backend::answering("what is this\r\n\r\n");
+    let slow = Backend::with(|_| {
+        thread::sleep(Duration::from_secs(5));
+        Vec::new()
+    });
+    let backends = [
+        format!("  gone: {{ address: \"{}\", retries: {{ attempts: 0 }} }}\n", gone.address()),
+        format!("  hangs-up: {{ address: \"{}\", retries: {{ attempts: 0 }} }}\n", hangs_up.address()),
+        format!("  resets: {{ address: \"{}\", retries: {{ attempts: 0 }} }}\n", resets.address()),
+        format!("  garbage: {{ address: \"{}\", retries: {{ attempts: 0 }} }}\n", garbage.address()),
+        format!("  slow: {{ address: \"{}\", request_timeout_ms: 400 }}\n", slow.address()),
+        format!("  full: {{ address: \"{}\", circuit: {{ requests: 1 }} }}\n", slow.address()),
+        // No address at all.
+        "  nowhere: { address: \"nowhere.invalid:80\" }\n".to_owned(),
+    ];
+    let routes: String = KINDS
+        .iter()
+        .flat_map(|(kind, _, _)| {
+            [("json", "library"), ("bare", "auth")].map(|(words, answers)| {
+                format!(
+                    "  - {{ name: {words}-{kind}, host: api, prefix: /{words}/{kind}, policy: public, to: {kind}, answers: {answers} }}\n"
+                )
+            })
+        })
+        .collect();
+    let edge = Edge::dev()
+        .replace("backends:\n", &format!("backends:\n{}", backends.concat()))
+        .replace("routes:\n", &format!("routes:\n{routes}"))
+        .start();
+    Failing { edge, _kept: vec![hangs_up, garbage, slow], _ports: vec![gone, resets] }
+}
+
+fn assert_json(answer: &Answer, status: u16, body: &str, what: &str) {
+    assert_eq!((answer.status, answer.text().as_str()), (status, body), "{what}: {answer:?}");
+    assert_eq!(answer.header("content-type"), Some(JSON.as_bytes()), "{what}: {answer:?}");
+    assert_clean(answer, what);
+}
+
+fn assert_bare(answer: &Answer, status: u16, body: &str, what: &str) {
+    assert_eq!((answer.status, answer.text().as_str()), (status, body), "{what}: {answer:?}");
+    assert_eq!(answer.header("content-type"), None, "{what}: {answer:?}");
+    assert_clean(answer, what);
+}
+
+fn assert_clean(answer: &Answer, what: &str) {
+    for mark in ["x-cutover-bare", "x-cutover-words"] {
+        assert_eq!(answer.header(mark), None, "{what}: {answer:?}");
+    }
+    let length = answer.header("content-length").map(|length| String::from_utf8_lossy(length).into_owned());
+    assert_eq!(length, Some(answer.text().len().to_string()), "{what}: {answer:?}");
+}
+
+/// What is known of the request `id` afterwards.
+fn remembered(edge: &Edge, id: &str) -> Value {
+    serde_json::from_str(&edge.cutover(&["explain", "--id", id, "--json"])).expect("it prints JSON")
+}
+
+#[test]
+fn a_backend_that_fails_speaks_in_the_words_of_its_route() {
+    let failing = failing();
+    let edge = &failing.edge;
+    for (kind, status, flag) in KINDS {
+        // One request is under way already: the next one is one too many.
+        let held = (kind == "full").then(|| {
+            let mut held = Connection::open(edge.public()).expect("the edge listens");
+            held.write(&edge.get("/json/full/held").bytes()).expect("the edge reads");
+            thread::sleep(Duration::from_millis(300));
+            held
+        });
+        let json = edge.get(format!("/json/{kind}")).send();
+        assert_json(&json, status, UNAVAILABLE, kind);
+        let bare = edge.get(format!("/bare/{kind}")).send();
+        assert_bare(&bare, status, "Service unavailable", kind);
+        let head = edge.request("HEAD", format!("/bare/{kind}")).send();
+        assert_eq!((head.status, head.header("content-type")), (status, None), "{kind}: {head:?}");
+        let mut connection = h2::Connection::open(edge.public()).expect("the edge listens");
+        let outcome = connection.ask(&h2::headers("GET", "localhost", format!("/json/{kind}")));
+        let expected = h2::Outcome::Answered { status, body: UNAVAILABLE.as_bytes().to_vec() };
+        assert_eq!(outcome, expected, "{kind} over HTTP/2");
+        for words in ["json", "bare"] {
+            let grpc =
+                edge.request("POST", format!("/{words}/{kind}")).header("content-type", "application/grpc");
+            let grpc = grpc.send();
+            assert_eq!(grpc.status, 200, "{kind} in gRPC: {grpc:?}");
+            assert_eq!(grpc.header("content-type"), Some(b"application/grpc".as_slice()), "{kind}: {grpc:?}");
+            let code: &[u8] = if status == 504 { b"4" } else { b"14" };
+            assert!(
+                grpc.header("grpc-status").is_some_and(|sent| sent == code || sent == b"14"),
+                "{kind}: {grpc:?}"
+            );
+            assert!(grpc.header("grpc-message").is_some() && grpc.text().is_empty(), "{kind}: {grpc:?}");
+            for mark in ["x-cutover-bare", "x-cutover-words"] {
+                assert_eq!(grpc.header(mark), None, "{kind}: {grpc:?}");
+            }
+        }
+        drop(held);
+        let line = edge.logged(&format!("/json/{kind}"), u64::from(status));
+        assert!(line["flags"].as_str().is_some_and(|flags| flags.contains(flag)), "{kind}: {line:#}");
+    }
+}
+
+/// The development edge in which everything that Envoy settles has words of its own.
+fn worded() -> EdgeBuilder {
+    let words = [
+        ("bad_request", 400),
+        ("method_not_allowed", 405),
+        ("request_timeout", 408),
+        ("content_too_large", 413),
+        ("upgrade_required", 426),
+        ("headers_too_large", 431),
+    ]
+    .map(|(field, status)| format!("    {field}: {{ status: {status}, body: '{{\"own\":{status}}}' }}\n"));
+    let answers = format!("{LIBRARY}{}", words.concat());
+    Edge::dev()
+        .replace(LIBRARY, &answers)
+        .replace("answers:\n  auth:\n", "default_answers: library\n\nanswers:\n  auth:\n")
+        .replace("file: { listener: public,", "file: { listener: public, answers: library,")
+        .with_open_route()
+}
+
+#[test]
+fn what_is_refused_before_a_route_is_known_speaks_in_the_words_of_the_edge() {
+    let edge = worded().start();
+    let raw = |bytes: &[u8]| {
+        let mut connection = Connection::open(edge.public()).expect("the edge listens");
+        connection.write(bytes).expect("the edge reads");
+        connection.answers()
+    };
+    let long = format!("GET /books HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "a".repeat(70_000));
+    let many = format!("GET /books HTTP/1.1\r\nhost: localhost\r\n{}\r\n", "x: y\r\n".repeat(120));
+    let cases: [(&str, &[u8], u16, &str); 9] = [
+        ("raw bytes in a path", b"GET /b\xffooks HTTP/1.1\r\nhost: localhost\r\n\r\n", 400, "http1."),
+        ("a control byte", b"GET /books HTTP/1.1\r\nhost: localhost\r\nx: a\x01\r\n\r\n", 400, "http1."),
+        ("an underscore", b"GET /books HTTP/1.1\r\nhost: localhost\r\nx_a: b\r\n\r\n", 400, "http1.unexpected_underscore"),
+        ("no host", b"GET /books HTTP/1.1\r\n\r\n", 400, "missing_host_header"),
+        ("a host that is none", b"GET /books HTTP/1.1\r\nhost: a b\r\n\r\n", 400, "http.invalid_authority"),
+        ("two lengths", b"POST /books HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 400, "http1."),
+        ("HTTP/1.0", b"GET /books HTTP/1.0\r\nhost: localhost\r\n\r\n", 426, "low_version"),
+        ("too long headers", long.as_bytes(), 431, "http1.headers_too_large"),
+        ("too many headers", many.as_bytes(), 431, "http1.too_many_headers"),
+    ];
+    let mut count = 0;
+    for (what, bytes, status, rule) in cases {
+        let answers = raw(bytes);
+        let answer = answers.first().unwrap_or_else(|| panic!("{what}: no answer"));
+        assert_json(answer, status, &format!("{{\"own\":{status}}}"), what);
+        count += 1;
+        let lines = edge.access_log(count);
+        let line = lines.last().expect("a line");
+        let id = line["request_id"].as_str().unwrap_or_else(|| panic!("{what} has no id: {line:#}"));
+        assert!(
+            line["details"].as_str().is_some_and(|details| details.starts_with(rule)),
+            "{what}: {line:#}"
+        );
+        assert_eq!(line["client"], "127.0.0.1", "{what}: {line:#}");
+        let told = remembered(&edge, id);
+        assert_eq!(told["status"], status, "{what}: {told:#}");
+        assert!(told["refused_by"].as_str().is_some_and(|by| by.starts_with("Envoy")), "{what}: {told:#}");
+    }
+    let not_implemented = raw(b"POST /books HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: gzip\r\n\r\n");
+    assert_json(&not_implemented[0], 501, UNAVAILABLE, "a coding that nobody knows");
+}
+
+#[test]
+fn what_no_route_takes_speaks_in_the_words_of_its_host() {
+    let edge = worded().start();
+    // `api` has a route for everything, whose answers are bare; `file` names its own; nobody has `elsewhere`.
+    let absent = edge.get("/internal").send();
+    assert_bare(&absent, 404, "Not found", "an internal path");
+    let odd = edge.get("/x/../internal").send();
+    assert_bare(&odd, 404, "Not found", "an internal path in another spelling");
+    let not_found = r#"{"name":"Not found resource","message":"Not found"}"#;
+    let file = edge.get("/internal").host("file.dev-domain.test").send();
+    assert_json(&file, 404, not_found, "the file host");
+    let elsewhere = edge.get("/").host("elsewhere.test").send();
+    assert_json(&elsewhere, 404, not_found, "no such host");
+
+    let trace = edge.request("TRACE", "/auth/token").send();
+    assert_bare(&trace, 405, "Method Not Allowed", "TRACE");
+    let all = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".as_slice();
+    assert_eq!(trace.header("allow"), Some(all), "{trace:?}");
+    let own = edge.request("TRACE", "/").host("file.dev-domain.test").send();
+    assert_json(&own, 405, r#"{"own":405}"#, "TRACE at the file host");
+    let web = edge.request("TRACE", "/").host("dev-domain.test").send();
+    assert_eq!(web.header("allow"), Some(b"GET, HEAD".as_slice()), "{web:?}");
+    for answer in [&absent, &file] {
+        assert_eq!(answer.header("allow"), None, "{answer:?}");
+    }
+
+    let ambiguous = edge.get("/open-graph/..%2fbooks").send();
+    assert_json(&ambiguous, 400, r#"{"own":400}"#, "the guard's 400 on a JSON route");
+    let bare = edge.get("/open/..%2fbooks").send();
+    assert_bare(&bare, 400, "Bad request", "the guard's 400 on a bare route");
+    let websocket =
+        edge.get("/books/live").header("connection", "Upgrade").header("upgrade", "websocket").send();
+    let forbidden = r#"{"name":"Permission denied","message":"Permission denied"}"#;
+    assert_json(&websocket, 403, forbidden, "a WebSocket where the route knows none");
+    let line = edge.logged("/books/live", 403);
+    assert_eq!((&line["method"], &line["route"]), (&"GET".into(), &"books".into()), "{line:#}");
+    assert!(line["host"].as_str().is_some_and(|host| host.starts_with("localhost")), "{line:#}");
+    let id = line["request_id"].as_str().unwrap_or_else(|| panic!("no id: {line:#}"));
+    let told = remembered(&edge, id);
+    assert_eq!(told["details"], "upgrade_failed", "{told:#}");
+    assert!(told["refused_by"].as_str().is_some_and(|by| by.contains("upgrade")), "{told:#}");
+}
+
+#[test]
+fn an_authorizer_that_is_gone_and_one_that_refuses_keep_the_routes_words() {
+    let backend = Backend::plain();
+    let answers = format!(
+        "{LIBRARY}    challenge: 'Bearer realm=\"library\"'\n    headers: {{ cache-control: no-store, x-docs: \"https://docs.example/errors\" }}\n"
+    );
+    let mut edge = Edge::dev().replace(LIBRARY, &answers).every_backend(backend.address()).start();
+    let constant = |answer: &Answer, what: &str| {
+        assert_eq!(answer.all("cache-control"), ["no-store"], "{what}: {answer:?}");
+        assert_eq!(answer.all("x-docs"), ["https://docs.example/errors"], "{what}: {answer:?}");
+    };
+    let nobody = edge.get("/books").send();
+    assert_eq!(nobody.status, 401);
+    assert_eq!(nobody.all("www-authenticate"), ["Bearer realm=\"library\""], "{nobody:?}");
+    constant(&nobody, "401");
+    assert_eq!(edge.get("/users/@me").send().header("www-authenticate"), None);
+    for target in ["/books", "/users/@me"] {
+        let grpc = edge.request("POST", target).header("content-type", "application/grpc").send();
+        assert_eq!(
+            (grpc.status, grpc.all("grpc-status")),
+            (200, vec!["16".to_owned()]),
+            "{target}: {grpc:?}"
+        );
+        assert_eq!(grpc.all("content-type"), ["application/grpc"], "{target}: {grpc:?}");
+        assert_eq!(grpc.header("x-cutover-bare"), None, "{target}: {grpc:?}");
+    }
+    let passed = edge.get("/books").token(&edge.mint().good(0)).send();
+    assert_eq!((passed.status, passed.header("x-docs")), (200, None), "a backend's answer is left alone");
+    edge.stop(Part::Authz, Signal::Kill);
+    let gone = edge.get("/books").send();
+    assert_json(&gone, 503, UNAVAILABLE, "no authorizer");
+    constant(&gone, "503");
+    assert_eq!(gone.header("www-authenticate"), None, "{gone:?}");
+    let ambiguous = edge.get("/open-graph/..%2fbooks").send();
+    assert_eq!(ambiguous.status, 400);
+    constant(&ambiguous, "400");
+    let bare = edge.get("/auth/token").send();
+    assert_bare(&bare, 503, "Service unavailable", "no authorizer on a bare route");
+    assert_eq!(bare.header("x-docs"), None);
+}
+
+#[test]
+fn an_offer_of_another_protocol_is_passed_over() {
+    let backend = Backend::plain();
+    let edge = Edge::dev().with_open_route().every_backend(backend.address()).start();
+    for (connection, upgrade) in [
+        ("Upgrade", "TLS/1.2"),
+        ("upgrade", "TLS/1.2, HTTP/2.0"),
+        ("Upgrade, HTTP2-Settings", "h2c"),
+        ("keep-alive, Upgrade", "foo/2"),
+        ("Upgrade", "websockets"),
+        ("Upgrade", "websocke"),
+        ("Upgrade", "IRC/6.9, x11"),
+    ] {
+        let mut request = edge.get("/open").header("Connection", connection).header("Upgrade", upgrade);
+        if upgrade == "h2c" {
+            request = request.header("HTTP2-Settings", "AAMAAABkAARAAAAAAAIAAAAA");
+        }
+        let answer = request.send();
+        assert_eq!(answer.status, 200, "{upgrade}: {answer:?}");
+        assert_eq!(backend.last().header("upgrade"), None, "{upgrade}");
+        let told = edge.explain(&[
+            "GET http://localhost/open",
+            "-H",
+            &format!("connection: {connection}"),
+            "-H",
+            &format!("upgrade: {upgrade}"),
+        ]);
+        assert_eq!(told["answer"]["from"], "the backend legacy", "{upgrade}: {told:#}");
+    }
+    let before = backend.seen().len();
+    for upgrade in ["websocket", "WebSocket", "WEBSOCKET", "TLS/1.2, websocket"] {
+        let answer = edge.get("/open").header("Connection", "Upgrade").header("Upgrade", upgrade).send();
+        assert_bare(&answer, 403, "Permission denied", upgrade);
+        let told = edge.explain(&[
+            "GET http://localhost/open",
+            "-H",
+            "connection: Upgrade",
+            "-H",
+            &format!("upgrade: {upgrade}"),
+        ]);
+        assert_eq!(told["answer"]["status"], 403, "{upgrade}: {told:#}");
+        assert_eq!(told["answer"]["body"], "Permission denied", "{upgrade}: {told:#}");
+    }
+    assert_eq!(backend.seen().len(), before);
+}
+
+#[test]
+fn a_body_that_is_too_long_speaks_in_the_words_of_its_route() {
+    let backend = Backend::plain();
+    let edge = Edge::dev()
+        .every_backend(backend.address())
+        .replace(
+            "policies:\n",
+            "signatures: { keys: \"${CUTOVER_HOME}/keys/signing-keys.yaml\" }\n\npolicies:\n  sync: { kind: signed, keys: [partner], addresses: [127.0.0.1/32] }\n",
+        )
+        .replace(
+            "routes:\n",
+            "routes:\n  - { name: sync, host: api, prefix: /sync, policy: sync, to: users, answers: library }\n  - { name: bare-sync, host: api, prefix: /bare-sync, policy: sync, to: users, answers: users }\n",
+        )
+        .start();
+    let send = |target: &str| edge.request("POST", target).body(vec![b'a'; 70_000]).send();
+    assert_json(&send("/sync"), 413, r#"{"message":"Content too large"}"#, "JSON");
+    assert_bare(&send("/bare-sync"), 413, "Content too large", "bare");
+}
+
+#[test]
+fn headers_that_do_not_end_are_408_in_the_words_of_the_edge() {
+    let edge = worded().start();
+    let mut connection = Connection::open(edge.public()).expect("the edge listens");
+    connection.write(b"GET /books HTTP/1.1\r\nhost: localhost\r\n").expect("the edge reads");
+    connection.patience(Duration::from_secs(20));
+    let answers = connection.answers();
+    assert_json(&answers[0], 408, r#"{"own":408}"#, "headers that do not end");
+}
+
+#[test]
+fn explain_knows_what_envoy_refuses_before_the_guard() {
+    let edge = worded().start();
+    let explain = |request: &str, headers: &[String]| -> Value {
+        let mut arguments = vec![request];
+        for header in headers {
+            arguments.extend(["-H", header]);
+        }
+        edge.explain(&arguments)
+    };
+    let many: Vec<String> = (0..120).map(|n| format!("x-{n}: y")).collect();
+    let cases: [(&str, Vec<String>, u16); 7] = [
+        ("GET http://localhost/books", vec!["x_a: b".to_owned()], 400),
+        ("GET http://localhost/b\u{e4}ooks", vec![], 400),
+        ("GET http://localhost/books", many, 431),
+        ("GET http://localhost/books", vec![format!("x: {}", "a".repeat(70_000))], 431),
+        (
+            "POST http://localhost/books",
+            vec!["content-length: 1".to_owned(), "transfer-encoding: chunked".to_owned()],
+            400,
+        ),
+        ("POST http://localhost/books", vec!["transfer-encoding: gzip".to_owned()], 501),
+        ("G@T http://localhost/books", vec![], 400),
+    ];
+    for (request, headers, status) in cases {
+        let told = explain(request, &headers);
+        assert_eq!(told["answer"]["status"], status, "{request}: {told:#}");
+        assert_eq!(told["answer"]["from"], "Envoy", "{request}: {told:#}");
+        let body = if status == 501 { UNAVAILABLE.to_owned() } else { format!("{{\"own\":{status}}}") };
+        assert_eq!(told["answer"]["body"], body, "{request}: {told:#}");
+    }
+    let trace = explain("TRACE http://localhost/auth/token", &[]);
+    assert_eq!(trace["answer"]["body"], "Method Not Allowed", "{trace:#}");
+    let elsewhere = explain("GET http://elsewhere.test/", &[]);
+    assert_eq!(
+        elsewhere["answer"]["body"], r#"{"name":"Not found resource","message":"Not found"}"#,
+        "{elsewhere:#}"
+    );
+}

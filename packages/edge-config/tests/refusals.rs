@@ -1,0 +1,136 @@
+//! What an edge file may say about refusals, other sites and credentials.
+
+use std::path::Path;
+
+use edge_config::edge::{Credentials, MadeByEnvoy};
+use edge_config::{Edge, Faults};
+
+#[expect(clippy::expect_used, reason = "a test without the development edge has nothing to test")]
+fn dev_with(changes: &[(&str, &str)]) -> Result<Edge, Faults> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy/edges/dev.yaml");
+    let mut text = std::fs::read_to_string(&file).expect("the development edge is there");
+    for (old, new) in changes {
+        assert!(text.contains(old), "the development edge no longer says {old}");
+        text = text.replacen(old, new, 1);
+    }
+    edge_config::parse(&file, &text, &|_| None)
+}
+
+const JSON: &str = "    content_type: application/json; charset=utf-8\n";
+const BOOKS: &str = "prefix: /books, policy: signed-in, to: legacy, answers: library";
+const FILE_HOST: &str = "file: { listener: public, names: [file.dev-domain.test] }";
+
+#[test]
+fn words_come_from_the_route_the_host_or_the_edge() {
+    let plain = dev_with(&[]).unwrap();
+    assert_eq!(plain.answers_of_host("api").body_of(404), "Not found");
+    assert_eq!(plain.answers_of_host("api").content_type, None);
+    let of_file = plain.answers_of_host("file");
+    assert_eq!(of_file.body_of(404), r#"{"name":"Not found resource","message":"Not found"}"#);
+    assert_eq!(of_file.body_of(502), r#"{"name":"Service unavailable","message":"Service unavailable"}"#);
+    // All routes of the host name the same answers, and none of them takes everything.
+    assert_eq!(plain.answers_of_host("service").body_of(403), "Permission Denied");
+    assert_eq!(plain.answers_by_default().body_of(431), "Request header fields too large");
+    assert_eq!(plain.answers["library"].too_many_requests.body, r#"{"message":"Too many requests"}"#);
+    assert_eq!(plain.answers["auth"].too_many_requests.body, "Too many requests");
+
+    let said = dev_with(&[
+        (FILE_HOST, "file: { listener: public, names: [file.dev-domain.test], answers: auth }"),
+        ("answers:\n  auth:\n", "default_answers: library\n\nanswers:\n  auth:\n"),
+        (
+            JSON,
+            &format!("{JSON}    method_not_allowed: {{ status: 405, body: own }}\n    challenge: 'Bearer realm=\"a\"'\n    headers: {{ cache-control: no-store }}\n"),
+        ),
+    ])
+    .unwrap();
+    assert_eq!(said.answers_of_host("file").body_of(404), "Not found");
+    let default = said.answers_by_default();
+    assert_eq!(default.by_envoy(MadeByEnvoy::MethodNotAllowed).body, "own");
+    assert_eq!(default.by_envoy(MadeByEnvoy::BadRequest).body, r#"{"message":"Bad request"}"#);
+    assert_eq!(default.challenge.as_deref(), Some("Bearer realm=\"a\""));
+    assert_eq!(default.headers["cache-control"], "no-store");
+}
+
+#[test]
+fn each_of_these_is_a_fault_of_answers() {
+    for (words, part) in [
+        ("method_not_allowed: { status: 404, body: x }", "write 405"),
+        ("bad_request: { status: 418, body: x }", "a status that Envoy knows"),
+        ("headers_too_large: { status: 431 }", "has no `body`"),
+        ("challenge: ''", "write visible ASCII"),
+        ("challenge: ' Bearer'", "begin with a scheme"),
+        ("challenge: \"a\\nb\"", "write visible ASCII"),
+        ("headers: { connection: close }", "it belongs to the connection"),
+        ("headers: { transfer-encoding: chunked }", "it belongs to the connection"),
+        ("headers: { set-cookie: a=b }", "makes and changes no cookie"),
+        ("headers: { content-type: text/plain }", "write it as `content_type`"),
+        ("headers: { www-authenticate: Basic }", "write it as `challenge`"),
+        ("headers: { x-a: \"%REQ(cookie)%\" }", "write it without `%`"),
+        ("headers: { x-a: \"b\\r\\nc: d\" }", "write visible ASCII"),
+        ("headers: { X-A: b }", "a name is not usable"),
+        ("headers: [a]", "`headers` of answers `library` is a list"),
+    ] {
+        let faults = dev_with(&[(JSON, &format!("{JSON}    {words}\n"))]).unwrap_err().to_string();
+        assert!(faults.contains(part), "{words}: {faults}");
+    }
+    let moved = [
+        (JSON, "    challenge: Bearer\n"),
+        (
+            "unauthenticated: { status: 401, body: '{\"name\"",
+            "unauthenticated: { status: 404, body: '{\"name\"",
+        ),
+    ];
+    let faults = dev_with(&moved).unwrap_err().to_string();
+    assert!(faults.contains("give `unauthenticated` the status 401"), "{faults}");
+    for (old, new) in [
+        (FILE_HOST, "file: { listener: public, names: [file.dev-domain.test], answers: nowhere }"),
+        ("answers:\n  auth:\n", "default_answers: nowhere\n\nanswers:\n  auth:\n"),
+    ] {
+        let faults = dev_with(&[(old, new)]).unwrap_err().to_string();
+        assert!(faults.contains("`nowhere`, which does not exist"), "{faults}");
+    }
+}
+
+#[test]
+fn other_sites_and_credentials_are_choices_with_a_name() {
+    let edge = dev_with(&[
+        (BOOKS, &format!("{BOOKS}, cross_site: allow")),
+        ("routes:\n", "browser_origins: [\"https://app.example.org\", \"http://localhost:5173\"]\nroutes:\n"),
+        ("    request_headers:", "    credentials: remove\n    request_headers:"),
+    ])
+    .unwrap();
+    let open: Vec<&str> =
+        edge.routes.iter().filter(|route| route.cross_site).map(|route| route.name.as_str()).collect();
+    assert_eq!(open, ["books"]);
+    assert_eq!(edge.browser_origins, ["https://app.example.org", "http://localhost:5173"]);
+    assert_eq!(edge.backends["legacy"].credentials, Credentials::Remove);
+    assert_eq!(edge.backends["users"].credentials, Credentials::Keep);
+    let plain = dev_with(&[]).unwrap();
+    assert!(plain.browser_origins.is_empty() && plain.routes.iter().all(|route| !route.cross_site));
+
+    for (old, new, part) in [
+        (BOOKS, format!("{BOOKS}, cross_site: true"), "`cross_site` of route `books`"),
+        (BOOKS, format!("{BOOKS}, cross_site: alow"), "did you mean `allow`?"),
+        ("routes:\n", "browser_origins: https://a.example\nroutes:\n".to_owned(), "write a list"),
+        ("routes:\n", "browser_origins: [\"*\"]\nroutes:\n".to_owned(), "write it as browsers send it"),
+        ("routes:\n", "browser_origins: [\"null\"]\nroutes:\n".to_owned(), "write it as browsers send it"),
+        (
+            "routes:\n",
+            "browser_origins: [\"https://a.example/\"]\nroutes:\n".to_owned(),
+            "write it as browsers send it",
+        ),
+        (
+            "routes:\n",
+            "browser_origins: [\"https://a.example\", \"https://a.example\"]\nroutes:\n".to_owned(),
+            "once is enough",
+        ),
+        (
+            "    request_headers:",
+            "    credentials: drop\n    request_headers:".to_owned(),
+            "`credentials` of backend `legacy`",
+        ),
+    ] {
+        let faults = dev_with(&[(old, &new)]).unwrap_err().to_string();
+        assert!(faults.contains(part), "{new}: {faults}");
+    }
+}

@@ -1,0 +1,157 @@
+//! What Envoy says when it refuses by itself: a backend that is gone, a body that is too long, bytes that are no HTTP.
+//!
+//! The words are metadata, the rule that reads them is the same for every edge:
+//!
+//! ```text
+//! metadata of the route          where its answers are not those of its host
+//! metadata of the virtual host   for its other routes, and where no route takes the request
+//! metadata of the listener       for what is refused before Envoy knows the host
+//! ```
+//!
+//! So a change of words changes routes. The listener itself changes with the edge's default answers alone.
+
+use edge_config::edge::{Answers, METHODS, MadeByEnvoy, Route};
+use serde_json::{Map, Value, json};
+
+use super::header::header;
+use super::metadata::{ALLOW, CONTENT_TYPE, MARK, NAMESPACE, WORDS_MARK, filter};
+use super::stage::{Branch, both, branches, is, starts_with};
+
+/// The authorizer's answer carries the words already.
+const DECIDED: &str = "deny|error";
+
+/// Statuses with words of their own, in the metadata field of that name. All other 4xx have those of 400, all 5xx those of
+/// 503.
+fn fields() -> impl Iterator<Item = (u16, &'static str)> {
+    let made = MadeByEnvoy::ALL.into_iter().map(|kind| (kind.status().get(), kind.field()));
+    [(403, "forbidden"), (404, "not_found")].into_iter().chain(made)
+}
+
+const UNAVAILABLE: &str = "unavailable";
+
+/// `answers` as metadata.
+pub(super) fn metadata(answers: &Answers) -> Map<String, Value> {
+    let mut metadata = Map::new();
+    for (status, field) in fields() {
+        metadata.insert(field.to_owned(), json!(answers.body_of(status)));
+    }
+    metadata.insert(UNAVAILABLE.to_owned(), json!(answers.unavailable.body));
+    if let Some(content_type) = &answers.content_type {
+        metadata.insert(CONTENT_TYPE.to_owned(), json!(content_type));
+    }
+    metadata
+}
+
+/// Which finish a refusal with `answers` needs after Envoy has made it: see [`finish`].
+pub(super) fn mark(answers: &Answers) -> Option<&'static str> {
+    match (answers.content_type.is_some(), answers.headers.is_empty()) {
+        (false, _) => Some(BARE),
+        (true, false) => Some(KEPT),
+        (true, true) => None,
+    }
+}
+
+/// The answer leaves without a content type.
+const BARE: &str = "1";
+/// The answer keeps its content type, and gets constant headers.
+const KEPT: &str = "2";
+
+/// The settings of the finish for a virtual host or a route with `answers`: absent where there is nothing to finish.
+pub(super) fn finish_for(answers: &Answers) -> Option<Value> {
+    mark(answers)?;
+    let added = answers.headers.iter().map(|(name, value)| json!({ "append": header(name, value) }));
+    Some(json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute",
+        "mutations": { "response_mutations": added.collect::<Vec<_>>() },
+    }))
+}
+
+/// Envoy cannot send a body without a content type, and some clients know refusals that have none. A refusal that Envoy
+/// made carries a mark; this filter is made for marked answers alone, takes the mark off and, unless the answer speaks
+/// gRPC, the content type with it. It is not there at all for routes whose refusals need no finish.
+pub(super) fn finish() -> Value {
+    let input = |name: &str| {
+        json!({
+            "@type": "type.googleapis.com/envoy.type.matcher.v3.HttpResponseHeaderMatchInput",
+            "header_name": name,
+        })
+    };
+    let mutation = |removed: &[&str]| {
+        let removed: Vec<Value> = removed.iter().map(|name| json!({ "remove": name })).collect();
+        json!({
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+            "mutations": { "response_mutations": removed },
+        })
+    };
+    let (unmark, bare) = (mutation(&[WORDS_MARK]), mutation(&[WORDS_MARK, "content-type"]));
+    let marked = |value: &str| is("mark", &input(WORDS_MARK), value);
+    let grpc = starts_with("content", &input("content-type"), "application/grpc");
+    let branch = |when: Value, config: &Value| Branch { when, filters: vec![("finish", config.clone())] };
+    branches(
+        filter::WORDS,
+        &[
+            branch(both(&marked(BARE), &grpc), &unmark),
+            branch(marked(BARE), &bare),
+            branch(marked(KEPT), &unmark),
+        ],
+    )
+}
+
+/// The methods that a host lets through: what `Allow` lists (RFC 9110 §10.2.1).
+pub(super) fn allowed(routes: &[&Route]) -> String {
+    let taken = |method: &&str| {
+        routes.iter().any(|route| route.methods.is_empty() || route.methods.iter().any(|m| m == method))
+    };
+    METHODS.into_iter().filter(taken).collect::<Vec<_>>().join(", ")
+}
+
+/// How Envoy makes its refusals: the first mapper that fits rewrites one.
+pub(super) fn local_replies() -> Value {
+    let decided = json!({ "filter": { "metadata_filter": {
+        "matcher": {
+            "filter": filter::AUTHORIZER,
+            "path": [{ "key": "decision" }],
+            "value": { "string_match": { "safe_regex": { "regex": DECIDED } } },
+        },
+        "match_if_key_not_found": false,
+    } } });
+    let mut mappers = vec![decided];
+    mappers.extend(fields().map(|(status, field)| mapper("EQ", status, field)));
+    mappers.push(mapper("GE", 500, UNAVAILABLE));
+    mappers.push(mapper("GE", 400, MadeByEnvoy::BadRequest.field()));
+    json!({ "mappers": mappers })
+}
+
+fn mapper(op: &str, status: u16, field: &str) -> Value {
+    let mut headers =
+        vec![header("content-type", &nearest(CONTENT_TYPE)), header(WORDS_MARK, &of_route(MARK))];
+    if status == MadeByEnvoy::MethodNotAllowed.status().get() {
+        headers.push(header("allow", &of_route(ALLOW)));
+    }
+    // Envoy wants a name under which the number could be changed while it runs. Nothing can change it: there is no layer
+    // of runtime that is written to.
+    let runtime_key = format!("cutover.words.{field}");
+    json!({
+        "filter": { "status_code_filter": { "comparison": {
+            "op": op,
+            "value": { "default_value": status, "runtime_key": runtime_key },
+        } } },
+        // A header whose value is empty is not added.
+        "headers_to_add": headers,
+        "body_format_override": {
+            "text_format_source": { "inline_string": nearest(field) },
+            "omit_empty_values": true,
+        },
+    })
+}
+
+/// `field` of the route, else of its virtual host, else of the listener.
+fn nearest(field: &str) -> String {
+    let place = |kind: &str| json!({ "command": "METADATA", "param": format!("{kind}:{NAMESPACE}:{field}") });
+    let places = ["ROUTE", "VIRTUAL_HOST", "LISTENER"].map(place);
+    format!("%COALESCE({})%", json!({ "operators": places }))
+}
+
+fn of_route(field: &str) -> String {
+    format!("%METADATA(ROUTE:{NAMESPACE}:{field})%")
+}

@@ -1,0 +1,131 @@
+//! Requests that a page of another site had a browser send.
+//!
+//! A browser adds a host's cookies to every request to it, whichever page had it sent. So a request that may change
+//! something, or that opens a WebSocket, and that the browser itself says comes from elsewhere, is refused: it speaks with
+//! the authority of somebody who did not ask for it. Browsers say so in two headers that no page can write:
+//! `Sec-Fetch-Site` (Fetch Metadata) and `Origin` (RFC 6454). A request with neither comes from no page.
+//!
+//! Without a cookie there is no such authority to abuse, with one exception: a request that any page may have sent without
+//! asking the host first (a form, in the words of the Fetch standard a *simple* request) may sign the browser in as
+//! somebody else. Any other request from elsewhere was announced before (`OPTIONS`) and agreed to.
+
+use std::collections::HashSet;
+
+use crate::config::Sites as Config;
+use crate::{HeaderMap, authority};
+
+/// Whose pages may have requests sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Sites {
+    /// Names of the edge's hosts.
+    hosts: HashSet<Box<[u8]>>,
+    /// Origins that may send from another site, byte for byte.
+    listed: Vec<Box<[u8]>>,
+}
+
+/// Content types that a page may send without asking first.
+const SIMPLE: [&[u8]; 3] = [b"text/plain", b"application/x-www-form-urlencoded", b"multipart/form-data"];
+
+/// What the headers say about where a request comes from.
+#[derive(Default)]
+struct Seen {
+    /// Some page of no known origin.
+    foreign: bool,
+    /// A page without an origin: a sandbox, a file, or one that hides where it is.
+    opaque: bool,
+    /// A listed origin.
+    listed: bool,
+    /// Any other known origin.
+    own: bool,
+    cross_site: bool,
+    same_origin: bool,
+    cookie: bool,
+    bearer: bool,
+    /// `None` without a content type.
+    simple: Option<bool>,
+}
+
+impl Sites {
+    pub(crate) fn compile(config: &Config) -> Self {
+        Self {
+            hosts: config.hosts.iter().map(|host| host.as_bytes().into()).collect(),
+            listed: config.browser_origins.iter().map(|origin| origin.as_bytes().into()).collect(),
+        }
+    }
+
+    /// Whether the request with `headers` for `host` (without its port), which may change something or opens a connection
+    /// (`upgrade`), is one that a page of another site had a browser send.
+    pub(crate) fn refuse(&self, headers: HeaderMap<'_>, host: &[u8], upgrade: bool) -> bool {
+        let mut seen = Seen::default();
+        for (name, value) in headers.pairs().flatten() {
+            self.see(&mut seen, name, value, host);
+        }
+        // A browser that says `same-origin` of a page whose origin it hides saw that page itself.
+        let foreign = seen.foreign || (seen.opaque && (!seen.same_origin || seen.cross_site));
+        let invited = seen.listed && !seen.own;
+        if !foreign && (!seen.cross_site || invited) {
+            return false;
+        }
+        let unannounced = !upgrade && !seen.bearer && seen.simple.unwrap_or(true);
+        seen.cookie || unannounced
+    }
+
+    fn see(&self, seen: &mut Seen, name: &[u8], value: &[u8], host: &[u8]) {
+        let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
+        match name.len() {
+            6 if is("cookie") => seen.cookie = true,
+            6 if is("origin") => {
+                let origin = value.trim_ascii();
+                if self.listed.iter().any(|listed| **listed == *origin) {
+                    seen.listed = true;
+                } else if origin == b"null" {
+                    seen.opaque = true;
+                } else if self.is_own(origin, host) {
+                    seen.own = true;
+                } else {
+                    seen.foreign = true;
+                }
+            }
+            12 if is("content-type") => {
+                seen.simple = Some(seen.simple.unwrap_or(false) || is_simple(value));
+            }
+            13 if is("authorization") => {
+                // Other schemes may be the browser's own doing (`https://user:password@host`).
+                let scheme = value.split(|&byte| byte == b' ').next().unwrap_or(value);
+                seen.bearer |= scheme.eq_ignore_ascii_case(b"bearer");
+            }
+            14 if is("sec-fetch-site") => {
+                for site in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+                    seen.cross_site |= site.eq_ignore_ascii_case(b"cross-site");
+                    seen.same_origin |= site.eq_ignore_ascii_case(b"same-origin");
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether `origin` is a host of the edge, or the one that the request is for. Its port does not matter: cookies do
+    /// not know ports either.
+    fn is_own(&self, origin: &[u8], host: &[u8]) -> bool {
+        let authority = origin.strip_prefix(b"https://").or_else(|| origin.strip_prefix(b"http://"));
+        let Some(name) = authority.and_then(authority::host) else { return false };
+        *name == *host || self.hosts.contains(name.as_ref())
+    }
+}
+
+/// Whether a page may send `content_type` without asking first. What is no content type counts as one that it may.
+fn is_simple(content_type: &[u8]) -> bool {
+    let essence = content_type.split(|&byte| byte == b';').next().unwrap_or(content_type).trim_ascii();
+    let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(byte);
+    let mut parts = essence.split(|&byte| byte == b'/');
+    let well_formed = match (parts.next(), parts.next(), parts.next()) {
+        (Some(kind), Some(subtype), None) => {
+            !kind.is_empty() && !subtype.is_empty() && kind.iter().chain(subtype).all(token)
+        }
+        (_, _, _) => false,
+    };
+    !well_formed || SIMPLE.iter().any(|simple| essence.eq_ignore_ascii_case(simple))
+}
+
+#[cfg(test)]
+mod tests;
