@@ -121,7 +121,7 @@ impl Line {
     }
 
     /// What the edge said about the caller: `allow`, `lease`, `deny` or `error`; nothing on a public route. A policy in
-    /// shadow that would refuse says `deny`. A limit is no word about who may.
+    /// shadow that would refuse says `deny`. A limit says nothing about who may pass.
     #[must_use]
     pub fn edge_says(&self) -> Option<&str> {
         let of_policy = |reasons: &str| reasons.split(',').any(|reason| !reason.starts_with("rate_limited"));

@@ -161,7 +161,7 @@ fn a_report_begins_anew_on_command_and_with_another_address_or_version_of_a_back
         ..pair("legacy", "users")
     };
     copied(&ledger);
-    ledger.copy("books", moved.clone(), now);
+    ledger.copy("books", moved, now);
     assert_eq!(counts("address"), (1, 0, 0));
     ledger.copy("books", pair("other", "users"), now);
     assert_eq!(counts("address"), (1, 0, 0));

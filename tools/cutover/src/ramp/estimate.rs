@@ -24,15 +24,16 @@ pub(super) fn is_surely_above(hits: f64, all: f64, limit: f64) -> bool {
     if expected > MANY {
         return hits - expected > Z * (expected * (1.0 - limit)).sqrt();
     }
-    // The probability of fewer hits than these, term by term of the binomial distribution.
+    // The probability of fewer hits than these, term by term of the binomial distribution. By logarithms, because the first
+    // terms can be smaller than any number.
     let odds = limit / (1.0 - limit);
-    let (mut term, mut fewer, mut count) = ((all * (1.0 - limit).ln()).exp(), 0.0, 0.0);
+    let (mut log_term, mut fewer, mut count) = (all * (1.0 - limit).ln(), 0.0, 0.0);
     while count < hits {
-        fewer += term;
+        fewer += log_term.exp();
         if 1.0 - fewer < CHANCE {
             return true;
         }
-        term *= (all - count) / (count + 1.0) * odds;
+        log_term += ((all - count) / (count + 1.0) * odds).ln();
         count += 1.0;
     }
     false
@@ -91,6 +92,8 @@ mod tests {
             (4.0, 100.0, 0.01, false),
             (5.0, 100.0, 0.01, true),
             (100.0, 100.0, 0.9, true),
+            (355.0, 355.0, 0.88, true),
+            (320.0, 355.0, 0.88, false),
             (100.0, 100.0, 1.0, false),
             (1_000.0, 100_000.0, 0.01, false),
             (1_060.0, 100_000.0, 0.01, false),

@@ -101,8 +101,8 @@ impl Seen {
         number(self.counters.0) > 2.0 * self.everywhere.all.answers
     }
 
-    /// Envoy's counters, as long as they are far ahead of the log, which Envoy writes every 10 s unless it is told
-    /// otherwise: a backend that is down must not have everything for so long.
+    /// Envoy's counters, as long as they are far ahead of the log, which Envoy writes every 10 s unless it is started with
+    /// another interval: a backend that is down must not have everything for so long.
     fn alarm(&self, rule: &Rule) -> Option<String> {
         let (answers, failures) = self.counters;
         (self.log_is_behind() && answers >= rule.least && failures.saturating_mul(2) > answers).then(|| {

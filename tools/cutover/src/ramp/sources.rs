@@ -153,9 +153,9 @@ mod tests {
 
     #[test]
     fn a_report_that_began_anew_counts_from_nothing() {
-        let told = |since_ms, compared, different| Compared { since_ms, compared, different };
-        assert_eq!(told(1, 50, 3).since(told(1, 20, 2)), (30, 1));
-        assert_eq!(told(2, 50, 3).since(told(1, 20, 2)), (50, 3));
-        assert_eq!(told(1, 5, 0).since(told(1, 20, 2)), (5, 0));
+        let report = |since_ms, compared, different| Compared { since_ms, compared, different };
+        assert_eq!(report(1, 50, 3).since(report(1, 20, 2)), (30, 1));
+        assert_eq!(report(2, 50, 3).since(report(1, 20, 2)), (50, 3));
+        assert_eq!(report(1, 5, 0).since(report(1, 20, 2)), (5, 0));
     }
 }

@@ -92,8 +92,8 @@ fn grpc_errors(stats: &Stats, backend: &str, failures: &GrpcErrors) -> u64 {
     let prefix = format!("cutover.grpc_answers.backend.backend-{backend}.grpc_status.");
     let counted = |name: &str| {
         let (status, flags) = name.strip_prefix(&prefix)?.split_once(".flags.")?;
-        let told = failures.contains(status.parse().ok()?);
-        (told && !flags.split(',').any(|flag| COUNTED_OTHERWISE.contains(&flag))).then_some(())
+        let is_failure = failures.contains(status.parse().ok()?);
+        (is_failure && !flags.split(',').any(|flag| COUNTED_OTHERWISE.contains(&flag))).then_some(())
     };
     stats.iter().filter(|(name, _)| counted(name).is_some()).map(|(name, _)| stats.count(name)).sum()
 }
