@@ -87,7 +87,7 @@ fn main() {
         for ramp in 1..=ramps {
             cutover(&edge, &["set", &file, "books", "--to", "legacy"]);
             let gates = ["--gate", "p95<+50%", "--gate", "5xx<1%"];
-            let steps = ["ramp", &file, "books", "--to", "users", "--steps", "50,100", "--every", "5s"];
+            let steps = ["ramp", &file, "books", "--to", "users", "--steps", "50,100", "--every", "3s"];
             let output = cutover(&edge, &[&steps[..], &gates[..]].concat());
             let error = String::from_utf8_lossy(&output.stderr).into_owned();
             match output.status.code() {

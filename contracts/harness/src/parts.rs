@@ -14,10 +14,12 @@ pub fn repository() -> PathBuf {
 /// When it is not built.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
-    // A test runs from <target>/<profile>/deps/, and the programs are beside that directory; another program
+    // A test runs from <target>/<profile>/deps/, an example from examples/ beside it, and the programs are beside
+    // those directories; another program
     // of this workspace has them beside itself.
     let this = std::env::current_exe().expect("a program knows its own path");
-    let profile = this.ancestors().find(|p| p.ends_with("deps")).unwrap_or(&this).parent();
+    let inside = |p: &&Path| p.ends_with("deps") || p.ends_with("examples");
+    let profile = this.ancestors().find(inside).unwrap_or(&this).parent();
     let path = profile.expect("a program is in a directory").join(name);
     present(path, "`make test` builds the programs before it runs the tests")
 }
