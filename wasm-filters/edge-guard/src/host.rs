@@ -16,12 +16,12 @@ mod wasm;
 
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use native::{
-    Shelf, Tally, add, answer, choose_route_anew, counter, granted, keep_order, log, note, random,
+    Shelf, Tally, add, answer, choose_route_anew, counter, granted, keep_order, log, note,
     remove_request_header, request_headers, set_request_header,
 };
 #[cfg(target_family = "wasm")]
 pub(crate) use wasm::{
-    Shelf, Tally, add, answer, choose_route_anew, counter, granted, log, note, random, remove_request_header,
+    Shelf, Tally, add, answer, choose_route_anew, counter, granted, log, note, remove_request_header,
     request_headers, set_request_header,
 };
 
@@ -38,7 +38,14 @@ impl fmt::Display for HostError {
     }
 }
 
-/// How important a log line is. The numbers are the ABI's of proxy-wasm and of dynamic modules alike.
+/// `N` random bytes from the system, which for a proxy-wasm module is Envoy.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], HostError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|_| HostError { call: "getrandom", status: 0 })?;
+    Ok(bytes)
+}
+
+/// How important a log line is. The numbers are those of Envoy's dynamic modules.
 #[derive(Clone, Copy, Debug)]
 #[repr(u32)]
 pub(crate) enum Level {
@@ -47,7 +54,7 @@ pub(crate) enum Level {
     Error = 4,
 }
 
-/// What Envoy does next. The numbers are the ABI's of proxy-wasm and of dynamic modules alike.
+/// What Envoy does next. The numbers are those of Envoy's dynamic modules.
 #[derive(Clone, Copy, Debug)]
 #[repr(u32)]
 pub(crate) enum Action {

@@ -5,49 +5,10 @@
 use serde::{Deserialize, Serialize};
 
 mod leases;
+mod module;
 
 pub use leases::{EARLY_MARK, EarlyConfig, LeaseClass, LeaseRoute, LeaseRules, PluginConfig};
-
-/// What Envoy lets the guard's module do and what it calls of it: `allowed_capabilities` of
-/// `vm_config.capability_restriction_config`, all of them.
-///
-/// A callback that is missing here is never called and nothing says so: without `proxy_on_request_headers` every
-/// request passes unjudged. So the list stands beside the configuration, and both are written by one hand.
-pub const CAPABILITIES: [&str; 29] = [
-    // What the module asks of Envoy.
-    "proxy_log",
-    "proxy_get_buffer_bytes",
-    "proxy_get_current_time_nanoseconds",
-    "proxy_get_header_map_pairs",
-    "proxy_replace_header_map_value",
-    "proxy_remove_header_map_value",
-    "proxy_send_local_response",
-    "proxy_define_metric",
-    "proxy_increment_metric",
-    "random_get",
-    // For leases: what was granted, what is kept, and what ended.
-    "proxy_get_property",
-    "proxy_set_property",
-    "proxy_get_shared_data",
-    "proxy_set_shared_data",
-    "proxy_set_tick_period_milliseconds",
-    "proxy_http_call",
-    "proxy_get_header_map_value",
-    "clock_time_get",
-    // Rust's runtime: the message of a panic, and the end.
-    "fd_write",
-    "environ_get",
-    "environ_sizes_get",
-    "proc_exit",
-    // What Envoy asks of the module.
-    "_initialize",
-    "proxy_abi_version_0_2_1",
-    "proxy_on_memory_allocate",
-    "proxy_on_configure",
-    "proxy_on_request_headers",
-    "proxy_on_tick",
-    "proxy_on_http_call_response",
-];
+pub use module::{CALLBACKS, HOST_CALLS};
 
 /// Everything the guard of one listener knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use edge_config::Edge;
 use edge_config::edge::{Listener, Policy, TenantMatch};
-use header_rules::config::{EarlyConfig, PluginConfig};
+use header_rules::config::{CALLBACKS, EarlyConfig, HOST_CALLS, PluginConfig};
 use serde_json::{Value, json};
 
 use super::cluster::{insert, socket};
@@ -114,10 +114,9 @@ fn machine(edge: &Edge, name: &str, paths: &Paths, role: &str, rules: Value) -> 
     fill(&mut config, NAME, "/config/vm_config/vm_id", json!(vm))?;
     fill(&mut config, NAME, "/config/vm_config/configuration", text(role))?;
     fill(&mut config, NAME, "/config/vm_config/code/local/filename", json!(paths.guard))?;
-    let capabilities: serde_json::Map<String, Value> =
-        header_rules::config::CAPABILITIES.iter().map(|name| ((*name).to_owned(), json!({}))).collect();
+    let capabilities = HOST_CALLS.iter().chain(&CALLBACKS).map(|name| ((*name).to_owned(), json!({})));
     let pointer = "/config/vm_config/capability_restriction_config/allowed_capabilities";
-    fill(&mut config, NAME, pointer, Value::Object(capabilities))?;
+    fill(&mut config, NAME, pointer, Value::Object(capabilities.collect()))?;
     Ok(config)
 }
 

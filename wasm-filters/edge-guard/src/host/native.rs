@@ -110,13 +110,6 @@ fn now() -> Result<Now, HostError> {
     Ok(Now { wall_ms: milliseconds(wall), monotonic_ms })
 }
 
-/// `N` random bytes from the system.
-pub(crate) fn random<const N: usize>() -> Result<[u8; N], HostError> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|_| HostError { call: "getrandom", status: 0 })?;
-    Ok(bytes)
-}
-
 /// The request's headers, serialised (see [`header_rules::HeaderMap`]).
 pub(crate) fn request_headers() -> Result<Vec<u8>, HostError> {
     /// As many as the listener lets through, and those that Envoy adds.

@@ -2,7 +2,8 @@
 
 use lease::Now;
 
-use super::{leases, now_ms};
+use super::calls::now_ms;
+use super::raw::monotonic_ms;
 use crate::host::HostError;
 
 /// Both clocks, as they were read last.
@@ -11,7 +12,7 @@ pub(crate) struct Clock(Now);
 impl Clock {
     /// Reads both clocks.
     pub(crate) fn read() -> Result<Self, HostError> {
-        Ok(Self(Now { wall_ms: now_ms()?, monotonic_ms: leases::monotonic_ms()? }))
+        Ok(Self(Now { wall_ms: now_ms()?, monotonic_ms: monotonic_ms()? }))
     }
 
     /// Both clocks as they were read last.
@@ -21,6 +22,6 @@ impl Clock {
 
     /// This moment, by the monotonic clock. A wall clock that is set meanwhile is noticed when both are read again.
     pub(crate) fn now(&self) -> Result<Now, HostError> {
-        Ok(self.0.at(leases::monotonic_ms()?))
+        Ok(self.0.at(monotonic_ms()?))
     }
 }

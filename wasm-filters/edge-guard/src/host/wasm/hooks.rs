@@ -1,61 +1,73 @@
-//! What Envoy calls. Nothing else is exported, because Envoy calls whatever is.
+//! What Envoy calls. The crate's dispatcher has the callbacks and finds the context that each one is for; which of its
+//! callbacks the module exports is in `header_rules::config::CALLBACKS`.
+//!
+//! A machine can have several plugins, each with a configuration of its own: nothing here is about the whole machine.
 
-use super::machine;
-use crate::host::Action;
+use std::cell::RefCell;
+use std::rc::Rc;
 
-unsafe extern "C" {
-    fn __wasm_call_ctors();
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{Action, ContextType};
+
+use super::plugin::{Plugin, fail};
+use crate::host;
+
+proxy_wasm::main! {{
+    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
+}}
+
+/// One plugin; its requests have it, too. Absent until it is configured.
+#[derive(Default)]
+struct Root(Rc<RefCell<Option<Plugin>>>);
+
+impl Context for Root {
+    /// The answer to a call, or that there is none.
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _trailers: usize) {
+        if let Some(plugin) = self.0.borrow_mut().as_mut() {
+            plugin.answered(token, headers, body);
+        }
+    }
 }
 
-/// Which version of the ABI this is.
-#[unsafe(no_mangle)]
-pub(crate) extern "C" fn proxy_abi_version_0_2_1() {}
+impl RootContext for Root {
+    /// Reads the plugin's configuration. On `false` Envoy refuses it and keeps what it has.
+    fn on_configure(&mut self, _size: usize) -> bool {
+        let Some(plugin) = Plugin::configure() else { return false };
+        self.0.replace(Some(plugin));
+        true
+    }
 
-/// Called once, before anything else. That it calls the constructors itself keeps the linker from wrapping
-/// every export in a call of them.
-#[unsafe(no_mangle)]
-pub(crate) extern "C" fn _initialize() {
-    // SAFETY: the linker's own function, called once and first.
-    unsafe { __wasm_call_ctors() };
+    /// Time to report what was counted, and to ask what ended.
+    fn on_tick(&mut self) {
+        if let Some(plugin) = self.0.borrow_mut().as_mut() {
+            plugin.tick();
+        }
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+
+    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Stream(Rc::clone(&self.0))))
+    }
 }
 
-/// Gives the host `size` bytes to write into; whoever asked for them owns them afterwards.
-#[unsafe(no_mangle)]
-pub(crate) extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
-    // Exactly `size`, as `adopt` frees exactly that.
-    Box::leak(vec![0; size].into_boxed_slice()).as_mut_ptr()
-}
+/// One request, of the plugin that judges it.
+struct Stream(Rc<RefCell<Option<Plugin>>>);
 
-/// Reads the plugin's configuration; `false` makes Envoy refuse it.
-#[unsafe(no_mangle)]
-pub(crate) extern "C" fn proxy_on_configure(plugin_id: u32, _size: usize) -> bool {
-    machine::configure(plugin_id)
-}
+impl Context for Stream {}
 
-/// Judges a request.
-#[unsafe(no_mangle)]
-pub(crate) extern "C" fn proxy_on_request_headers(
-    _stream_id: u32,
-    _count: usize,
-    _end_of_stream: bool,
-) -> Action {
-    machine::request_headers()
-}
-
-/// Time to ask what ended. Called for plugins, never for requests.
-#[unsafe(no_mangle)]
-pub(crate) extern "C" fn proxy_on_tick(plugin_id: u32) {
-    machine::tick(plugin_id);
-}
-
-/// The answer to a call, or that there is none.
-#[unsafe(no_mangle)]
-pub(crate) extern "C" fn proxy_on_http_call_response(
-    plugin_id: u32,
-    token: u32,
-    _headers: usize,
-    body_size: usize,
-    _trailers: usize,
-) {
-    machine::answered(plugin_id, token, body_size);
+impl HttpContext for Stream {
+    /// Judges the request.
+    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        let action = match self.0.borrow_mut().as_mut() {
+            Some(plugin) => plugin.request_headers(),
+            None => fail("a request before any configuration"),
+        };
+        match action {
+            host::Action::Continue => Action::Continue,
+            host::Action::Pause => Action::Pause,
+        }
+    }
 }

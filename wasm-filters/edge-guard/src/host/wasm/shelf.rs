@@ -4,7 +4,7 @@
 use header_rules::config::LeaseRules;
 use lease::{Slots, Store};
 
-use super::leases::{share, shared};
+use super::calls::{share, shared};
 use crate::host::{self, HostError};
 
 /// Envoy's shared data.
@@ -15,7 +15,7 @@ impl Shelf {
     /// The slots of this listener and revision (both are in the `vm_id`), under a key that the first machine makes.
     pub(crate) fn open(rules: &LeaseRules, _revision: &str) -> Result<(Self, Slots), HostError> {
         if shared(KEY)?.is_none() {
-            share(KEY, &host::random::<16>()?, 0)?;
+            share(KEY, &host::random::<16>()?, None)?;
         }
         Ok((Self, Slots::new(rules.slots, key()?)))
     }
@@ -29,15 +29,15 @@ impl Shelf {
 
 impl Store for Shelf {
     fn read(&mut self, slot: u32) -> Option<(Vec<u8>, u32)> {
-        shared(&slot.to_le_bytes()).ok().flatten()
+        shared(text(&digits(slot))).ok().flatten()
     }
 
     fn write(&mut self, slot: u32, bytes: &[u8], version: Option<u32>) -> bool {
-        share(&slot.to_le_bytes(), bytes, version.unwrap_or(0)).unwrap_or(false)
+        share(text(&digits(slot)), bytes, version).unwrap_or(false)
     }
 }
 
-const KEY: &[u8] = b"key";
+const KEY: &str = "key";
 
 /// The key that slots are picked under. Two machines that start in the same moment may differ until it is asked for
 /// again; that costs checks, no more.
@@ -48,4 +48,14 @@ pub(super) fn key() -> Result<[u64; 2], HostError> {
         return Ok([u64::from_le_bytes(*a), u64::from_le_bytes(*b)]);
     }
     Ok([0; 2])
+}
+
+/// A slot's number to the base of 128, lowest digit first. The crate takes keys as text, and each digit is a character of
+/// ASCII; there are five of them, so none is [`KEY`].
+fn digits(slot: u32) -> [u8; 5] {
+    [0, 7, 14, 21, 28].map(|bits| u8::try_from(slot >> bits & 127).unwrap_or_default())
+}
+
+fn text(digits: &[u8; 5]) -> &str {
+    std::str::from_utf8(digits).unwrap_or_default()
 }

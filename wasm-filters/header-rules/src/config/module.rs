@@ -1,0 +1,51 @@
+//! What Envoy and the guard's proxy-wasm module may ask of each other.
+//!
+//! Both lists are `allowed_capabilities` of `vm_config.capability_restriction_config`: what is not in them, Envoy
+//! does not do for the module and does not call.
+
+/// What the module asks of Envoy. A call that is missing here fails, and the guard ends the request.
+pub const HOST_CALLS: [&str; 23] = [
+    "proxy_log",
+    "proxy_get_buffer_bytes",
+    "proxy_get_current_time_nanoseconds",
+    "proxy_get_header_map_pairs",
+    "proxy_replace_header_map_value",
+    "proxy_remove_header_map_value",
+    "proxy_send_local_response",
+    "proxy_define_metric",
+    "proxy_increment_metric",
+    "random_get",
+    // For leases: what was granted, what is kept, and what ended.
+    "proxy_get_property",
+    "proxy_set_property",
+    "proxy_get_shared_data",
+    "proxy_set_shared_data",
+    "proxy_set_tick_period_milliseconds",
+    "proxy_http_call",
+    "proxy_get_header_map_value",
+    // The proxy-wasm crate, before it hands on the answer to a call.
+    "proxy_set_effective_context",
+    "clock_time_get",
+    // Rust's runtime: the message of a panic, and the end.
+    "fd_write",
+    "environ_get",
+    "environ_sizes_get",
+    "proc_exit",
+];
+
+/// What Envoy calls of the module, and all that the module exports beside its memory.
+///
+/// A callback that is missing here is never called and nothing says so: without `proxy_on_request_headers` every
+/// request passes unjudged.
+pub const CALLBACKS: [&str; 9] = [
+    "_initialize",
+    "proxy_abi_version_0_2_1",
+    "proxy_on_memory_allocate",
+    "proxy_on_configure",
+    // The proxy-wasm crate keeps one context for each plugin and for each request.
+    "proxy_on_context_create",
+    "proxy_on_delete",
+    "proxy_on_request_headers",
+    "proxy_on_tick",
+    "proxy_on_http_call_response",
+];
