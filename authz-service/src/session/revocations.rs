@@ -16,11 +16,11 @@
 //! | Redis: the subscription is silent for [`UNTRUSTED_AFTER`] | every session is 503 `revocations_unavailable` until it is back and was read whole |
 //! | Redis: keys vanish (`FLUSHALL`) | what was read stays in force until its `until` |
 
+mod beyond;
 mod file;
 mod filter;
 
 use std::collections::HashMap;
-use std::hash::RandomState;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -39,7 +39,7 @@ use crate::source::{Health, Looked, Trouble};
 
 pub use file::RevocationFile;
 
-use filter::Filter;
+use beyond::Beyond;
 
 /// How long an unreadable file is overlooked: a few polls. A revocation must hold within a second, so little
 /// more can be waited for.
@@ -88,25 +88,6 @@ impl Wholesale {
     }
 }
 
-/// Revocations for which there was no room.
-#[derive(Debug, Default)]
-struct Beyond {
-    filter: Option<Filter>,
-    /// What had no room before everything is read again. It counts until that is done.
-    before: Option<Filter>,
-    hasher: RandomState,
-}
-
-impl Beyond {
-    fn may_hold(&self, id: &impl std::hash::Hash) -> bool {
-        self.filter.iter().chain(&self.before).any(|filter| filter.may_hold(id))
-    }
-
-    fn len(&self) -> usize {
-        self.filter.iter().chain(&self.before).map(Filter::len).max().unwrap_or(0)
-    }
-}
-
 /// Which sessions were ended.
 #[derive(Debug)]
 pub struct Revocations {
@@ -120,7 +101,7 @@ pub struct Revocations {
     looked: Looked,
     trouble: ArcSwap<Option<Trouble>>,
     loaded: AtomicBool,
-    beyond: RwLock<Beyond>,
+    beyond: Beyond,
     /// In which second everything was read again because there was room.
     again_at: AtomicU64,
 }
@@ -137,7 +118,7 @@ impl Default for Revocations {
             looked: Looked::default(),
             trouble: ArcSwap::default(),
             loaded: AtomicBool::new(false),
-            beyond: RwLock::default(),
+            beyond: Beyond::default(),
             again_at: AtomicU64::new(0),
         }
     }
@@ -184,10 +165,9 @@ impl Revocations {
             return Ok(true);
         }
         // A listed id is known in full. Any other may be one that had no room.
-        let beyond = self.beyond.read().unwrap_or_else(PoisonError::into_inner);
-        let is_unknown = (session.is_none() && beyond.may_hold(&(Kind::Session, person.session.0)))
-            || (subject.is_none() && beyond.may_hold(&(Kind::Subject, person.subject.0)))
-            || (tenant.is_none() && beyond.may_hold(&(Kind::Tenant, person.tenant.0)));
+        let is_unknown = (session.is_none() && self.beyond.may_hold((Kind::Session, person.session.0)))
+            || (subject.is_none() && self.beyond.may_hold((Kind::Subject, person.subject.0)))
+            || (tenant.is_none() && self.beyond.may_hold((Kind::Tenant, person.tenant.0)));
         if is_unknown { Err(Failure::RevocationsUnavailable) } else { Ok(false) }
     }
 
@@ -199,7 +179,7 @@ impl Revocations {
     }
 
     fn is_beyond(&self, session: SessionId) -> bool {
-        self.beyond.read().unwrap_or_else(PoisonError::into_inner).may_hold(&(Kind::Session, session.0))
+        self.beyond.may_hold((Kind::Session, session.0))
     }
 
     /// Whether the listed `session` is over at `now`; `None` when it is not listed.
@@ -258,7 +238,7 @@ impl Revocations {
     /// For how many there was no room.
     #[must_use]
     pub fn beyond_room(&self) -> usize {
-        self.beyond.read().unwrap_or_else(PoisonError::into_inner).len()
+        self.beyond.len()
     }
 
     /// Whether none is.
@@ -285,17 +265,14 @@ impl Revocations {
                 trouble.what()
             ));
         }
-        let beyond = self.beyond.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(filter) = &beyond.filter {
+        if let Some((entries, rate)) = self.beyond.filled() {
             // The filter refuses single sessions. The replica stays ready, because all others need it.
             detail.push_str(&format!(
-                "; no room for {} more (room: {}): these sessions are refused, and {:.2} % of the others",
-                filter.len(),
+                "; no room for {entries} more (room: {}): these sessions are refused, and {:.2} % of the others",
                 self.room,
-                filter.rate() * 100.0
+                rate * 100.0
             ));
         }
-        drop(beyond);
         // Every replica loses Redis at once, and what needs no session goes on without it: a lost subscription ends no
         // replica's readiness, a file that this machine cannot read does.
         let ready = match &self.channel {
@@ -343,7 +320,7 @@ impl Revocations {
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
         if sessions.len() >= self.room && !sessions.contains_key(&sid) {
             drop(sessions);
-            self.put_beyond((Kind::Session, sid.0), until);
+            self.beyond.put((Kind::Session, sid.0), until, self.room);
             return Some(session_tag(sid));
         }
         let known = sessions.insert(sid, Revoked { from, until });
@@ -365,7 +342,7 @@ impl Revocations {
         let mut wholesale = self.wholesale.write().unwrap_or_else(PoisonError::into_inner);
         if wholesale.len() >= self.room && !kind(&mut wholesale).contains_key(&id) {
             drop(wholesale);
-            self.put_beyond(entry, new.until);
+            self.beyond.put(entry, new.until, self.room);
             return true;
         }
         let ended = kind(&mut wholesale).entry(id).or_default();
@@ -373,19 +350,6 @@ impl Revocations {
         ended.before = ended.before.max(new.before);
         ended.until = ended.until.max(new.until);
         is_news
-    }
-
-    fn put_beyond(&self, entry: (Kind, uuid::Uuid), until: u64) {
-        let mut beyond = self.beyond.write().unwrap_or_else(PoisonError::into_inner);
-        let hasher = beyond.hasher.clone();
-        let filter = beyond.filter.get_or_insert_with(|| {
-            tracing::error!(
-                room = self.room,
-                "more is revoked than there is room for; what has none is refused"
-            );
-            Filter::beside(self.room, &hasher)
-        });
-        filter.put(&entry, until);
     }
 
     /// Everything that Redis holds was read. What was known before stays in force until its end, so that nothing
@@ -412,22 +376,12 @@ impl Revocations {
     pub fn begin_again(&self, now: UnixTime) {
         self.sweep(now);
         self.again_at.store(now.seconds(), Ordering::Release);
-        let mut beyond = self.beyond.write().unwrap_or_else(PoisonError::into_inner);
-        let Beyond { filter, before, hasher: _ } = &mut *beyond;
-        // An earlier attempt may not have come to its end.
-        match (before.as_mut(), filter.take()) {
-            (Some(before), Some(filter)) => before.join(&filter),
-            (None, filter) => *before = filter,
-            (Some(_), None) => {}
-        }
+        self.beyond.begin_again();
     }
 
     /// Everything was read.
     pub fn end_again(&self) {
-        // Asked first, because this comes with every look at the file.
-        if self.beyond.read().unwrap_or_else(PoisonError::into_inner).before.is_some() {
-            self.beyond.write().unwrap_or_else(PoisonError::into_inner).before = None;
-        }
+        self.beyond.end_again();
     }
 
     /// Drops what no token can need any more.
@@ -439,11 +393,7 @@ impl Revocations {
         wholesale.subjects.retain(|_, ended| ended.until >= now.seconds());
         wholesale.tenants.retain(|_, ended| ended.until >= now.seconds());
         drop(wholesale);
-        let mut beyond = self.beyond.write().unwrap_or_else(PoisonError::into_inner);
-        let Beyond { filter, before, hasher: _ } = &mut *beyond;
-        for filter in [filter, before] {
-            filter.take_if(|filter| filter.is_over(now.seconds()));
-        }
+        self.beyond.sweep(now.seconds());
     }
 }
 

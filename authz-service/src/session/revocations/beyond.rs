@@ -1,0 +1,92 @@
+//! Revocations for which the list had no room.
+
+use std::hash::RandomState;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use ::lease::Kind;
+use uuid::Uuid;
+
+use super::filter::Filter;
+
+/// A session, person or tenant.
+type Entry = (Kind, Uuid);
+
+/// Revocations for which there was no room: a filter, made when the first one comes.
+#[derive(Debug, Default)]
+pub(super) struct Beyond(RwLock<Filters>);
+
+#[derive(Debug, Default)]
+struct Filters {
+    now: Option<Filter>,
+    /// The entries from before everything is read again. They count until that is done.
+    before: Option<Filter>,
+    /// All filters of a list share it, so that they can be joined.
+    hasher: RandomState,
+}
+
+impl Beyond {
+    /// Puts `entry`, which matters until `until`, beside a list with `room` for so many.
+    pub(super) fn put(&self, entry: Entry, until: u64, room: usize) {
+        let mut filters = self.write();
+        let Filters { now, before: _, hasher } = &mut *filters;
+        let filter = now.get_or_insert_with(|| {
+            tracing::error!(room, "more is revoked than there is room for; what has none is refused");
+            Filter::beside(room, hasher)
+        });
+        filter.put(&entry, until);
+    }
+
+    /// Whether there may have been no room for `entry`. `false` is certain.
+    pub(super) fn may_hold(&self, entry: Entry) -> bool {
+        let filters = self.read();
+        filters.now.iter().chain(&filters.before).any(|filter| filter.may_hold(&entry))
+    }
+
+    /// How many entries there are.
+    pub(super) fn len(&self) -> usize {
+        let filters = self.read();
+        filters.now.iter().chain(&filters.before).map(Filter::len).max().unwrap_or(0)
+    }
+
+    /// How many entries there are, and which share of everything else is taken for one of them.
+    pub(super) fn filled(&self) -> Option<(usize, f64)> {
+        self.read().now.as_ref().map(|filter| (filter.len(), filter.rate()))
+    }
+
+    /// Everything is read again from here on.
+    pub(super) fn begin_again(&self) {
+        let mut filters = self.write();
+        let Filters { now, before, hasher: _ } = &mut *filters;
+        // An earlier attempt may not have come to its end.
+        match (before.as_mut(), now.take()) {
+            (Some(before), Some(filter)) => before.join(&filter),
+            (None, filter) => *before = filter,
+            (Some(_), None) => {}
+        }
+    }
+
+    /// Everything was read.
+    pub(super) fn end_again(&self) {
+        // Asked first, because this comes with every look at the file.
+        if self.read().before.is_some() {
+            self.write().before = None;
+        }
+    }
+
+    /// Drops a filter of which nothing matters at second `now`.
+    pub(super) fn sweep(&self, now: u64) {
+        let mut filters = self.write();
+        let Filters { now: filter, before, hasher: _ } = &mut *filters;
+        for filter in [filter, before] {
+            filter.take_if(|filter| filter.is_over(now));
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Filters> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Filters> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
