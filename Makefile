@@ -47,15 +47,15 @@ $(TOOLS)/debian.done: Makefile tools/setup/debian
 
 .PHONY: wasm
 wasm: $(TOOLS)/rust.done ## Compile the guard to WebAssembly
-	@cargo build --quiet --package edge-guard --profile wasm --target wasm32-wasip1
+	@cargo build --quiet --locked --package edge-guard --profile wasm --target wasm32-wasip1
 
 .PHONY: native
 native: $(TOOLS)/rust.done ## Compile the guard to a dynamic module of Envoy's
-	@cargo build --quiet --package edge-guard --profile fast
+	@cargo build --quiet --locked --package edge-guard --profile fast
 
 .PHONY: build
 build: $(GUARD) ## Compile the programs of `make run`
-	@cargo build --package cutover --package comparator --package authz-service --package auth --package users --profile fast
+	@cargo build --locked --package cutover --package comparator --package authz-service --package auth --package users --profile fast
 
 .PHONY: run
 run: $(TOOLS)/python.done build ## Start the whole edge on embedded stores; Ctrl-C stops it
@@ -66,30 +66,30 @@ GUARDED := package(contract-suite) or (package(harness) and (binary(/leases/) or
 
 .PHONY: test
 test: setup wasm native ## Run every test against the real parts
-	@$(HURL_ENV) cargo build --workspace --exclude edge-guard --bins
-	@$(HURL_ENV) cargo nextest run --workspace --exclude edge-guard --no-fail-fast
-	@$(HURL_ENV) CUTOVER_GUARD=$(NATIVE) cargo nextest run --workspace --exclude edge-guard --no-fail-fast -E '$(GUARDED)'
-	@cargo test --quiet --workspace --exclude edge-guard --exclude contract-suite --doc
+	@$(HURL_ENV) cargo build --locked --workspace --exclude edge-guard --bins
+	@$(HURL_ENV) cargo nextest run --locked --workspace --exclude edge-guard --no-fail-fast
+	@$(HURL_ENV) CUTOVER_GUARD=$(NATIVE) cargo nextest run --locked --workspace --exclude edge-guard --no-fail-fast -E '$(GUARDED)'
+	@cargo test --quiet --locked --workspace --exclude edge-guard --exclude contract-suite --doc
 
 .PHONY: bench
 bench: setup wasm native ## Bare Envoy and the edge side by side in one run; BENCH="--help" tells how to narrow it
-	@cargo build --package bench --package cutover --package authz-service --profile fast
-	@cargo bench --quiet --package authz-service --profile fast --bench decision
+	@cargo build --locked --package bench --package cutover --package authz-service --profile fast
+	@cargo bench --quiet --locked --package authz-service --profile fast --bench decision
 	@$(TARGET)/fast/bench $(BENCH)
 
 .PHONY: check
 check: $(TOOLS)/python.done $(TOOLS)/rust.done ## Formatting, lints, dependency policy, edge files
 	@cargo fmt --all --check
-	@cargo clippy --quiet --all-targets -- --deny warnings
-	@cargo clippy --quiet --package edge-guard --target wasm32-wasip1 -- --deny warnings
-	@cargo clippy --quiet --package edge-guard -- --deny warnings
+	@cargo clippy --quiet --locked --all-targets -- --deny warnings
+	@cargo clippy --quiet --locked --package edge-guard --target wasm32-wasip1 -- --deny warnings
+	@cargo clippy --quiet --locked --package edge-guard -- --deny warnings
 	@tools/setup/deny
-	@cargo run --quiet --package layers -- authz-service packages/edge-config tools/cutover wasm-filters/edge-guard
-	@cargo run --quiet --package cutover -- lint $(filter-out %.tenants.yaml,$(wildcard envoy/edges/*.yaml))
+	@cargo run --quiet --locked --package layers -- authz-service packages/edge-config tools/cutover wasm-filters/edge-guard
+	@cargo run --quiet --locked --package cutover -- lint $(filter-out %.tenants.yaml,$(wildcard envoy/edges/*.yaml))
 
 .PHONY: render
 render: $(GUARD) ## Render envoy/edges/dev.yaml into .run/envoy and let Envoy validate it
-	@cargo run --quiet --package cutover -- render --validate
+	@cargo run --quiet --locked --package cutover -- render --validate
 
 .PHONY: fmt
 fmt: ## Format the code

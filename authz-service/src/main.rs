@@ -1,6 +1,5 @@
 //! Starts the authorizer: reads the settings and the edge file, assembles, serves.
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,13 +7,15 @@ use std::time::Duration;
 use authz_service::observe::audit::broker::Address;
 use authz_service::observe::spans;
 use authz_service::reload::Environment;
-use authz_service::server::{self, Listeners, Patience};
+use authz_service::server::{self, CannotListen, Listeners, Patience};
 use authz_service::settings::{Settings, SettingsError};
 use authz_service::startup::needs::Needs;
 use authz_service::startup::{self, Assembled};
+use authz_service::tls::Tls;
 use authz_service::{shutdown, telemetry};
 use clock::{Clock, SystemClock};
 use edge_config::Edge;
+use edge_config::edge::Socket;
 
 /// A decision allocates some dozens of small values on every core at once.
 #[global_allocator]
@@ -47,12 +48,15 @@ fn failed(code: u8) -> impl FnOnce(&dyn std::fmt::Display) -> Failed {
 }
 
 fn run() -> Result<(), Failed> {
+    secret_file::restrict_new_files();
     let environment = |name: &str| std::env::var(name).ok();
     let settings = match Settings::read(std::env::args_os(), &environment) {
         Ok(settings) => settings,
         // Prints help and versions on standard output, mistakes on standard error, and exits with 0 or 2.
         Err(SettingsError::CommandLine(error)) => error.exit(),
-        Err(error @ SettingsError::Environment { .. }) => return Err(failed(2)(&error)),
+        Err(error @ (SettingsError::Environment { .. } | SettingsError::Incomplete { .. })) => {
+            return Err(failed(2)(&error));
+        }
     };
     let home = settings.home.display().to_string();
     let overlaid: Environment =
@@ -64,7 +68,7 @@ fn run() -> Result<(), Failed> {
     let edge = edge_config::load(&settings.edge_file, &*overlaid)
         .map_err(|faults| Failed { message: faults.to_string(), code: INVALID_CONFIGURATION })?;
 
-    let checks = settings.listen.or_else(|| edge.authorizer.listens()).ok_or_else(|| {
+    let checks = settings.listen.clone().or_else(|| edge.authorizer.listens()).ok_or_else(|| {
         failed(2)(&"the edge file finds the authorizer by a name: say where this one listens, with --listen or AUTHZ_ADDRESS")
     })?;
 
@@ -110,7 +114,16 @@ fn run() -> Result<(), Failed> {
     };
     told("started");
     assembled.follow(&settings.edge_file, overlaid, &edge).map_err(|e| failed(1)(&e))?;
-    let served = runtime.block_on(serve(&settings, &edge, checks, assembled));
+    let tls = match &settings.tls {
+        None => None,
+        Some(files) => {
+            let (tls, source) = Tls::open(files, assembled.admin.observers.metrics.reloads("tls"))
+                .map_err(|e| failed(2)(&e))?;
+            assembled.watch(source).map_err(|e| failed(1)(&e))?;
+            Some(tls)
+        }
+    };
+    let served = runtime.block_on(serve(&settings, &edge, (checks, tls), assembled));
     told("stopped");
     if let Some(exporting) = exporting {
         runtime.block_on(exporting.finish());
@@ -122,17 +135,23 @@ fn run() -> Result<(), Failed> {
 async fn serve(
     settings: &Settings,
     edge: &Edge,
-    checks: SocketAddr,
+    (checks, tls): (Socket, Option<Arc<Tls>>),
     assembled: Assembled,
 ) -> Result<(), Failed> {
     let asked = shutdown::asked().map_err(|e| failed(1)(&e))?;
-    let listeners = Listeners::bind(checks, settings.admin).await.map_err(|e| failed(1)(&e))?;
+    let encrypted = tls.is_some();
+    let listeners = Listeners::bind(checks.clone(), settings.admin, tls).await.map_err(|e| match e {
+        CannotListen::Address { .. } => failed(1)(&e),
+        // It is not what the system says: the settings do not go together.
+        CannotListen::Door(_) => failed(2)(&e),
+    })?;
     let listeners = listeners.answering_to(&settings.admin_hosts).map_err(|e| failed(2)(&e))?;
     tracing::info!(
         edge = edge.name,
         revision = edge.revision.0,
         routes = edge.routes.len(),
-        checks = %listeners.checks.local_addr().unwrap_or(checks),
+        checks = %listeners.checks.local_addr().map_or(checks, Socket::from),
+        encrypted,
         admin = %listeners.admin.local_addr().unwrap_or(settings.admin),
         "listening"
     );

@@ -1,14 +1,17 @@
 //! Serving: checks and health over gRPC, beside them what ended of leases; the admin interface over HTTP, until somebody asks for the end.
 
 mod connections;
+mod door;
 mod services;
 mod stream;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use admin_host::{AdminHosts, BadName};
+use edge_config::edge::Socket;
 use futures_util::FutureExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -22,6 +25,9 @@ use crate::server::services::Services;
 use crate::shutdown::ended;
 use crate::startup::Assembled;
 use crate::tenant::Tenants;
+use crate::tls::Tls;
+
+pub use door::{ClosedDoor, Door};
 
 /// How often health is compared with readiness. Envoy asks four times a second.
 const HEALTH_INTERVAL: Duration = Duration::from_millis(200);
@@ -30,18 +36,24 @@ const HEALTH_INTERVAL: Duration = Duration::from_millis(200);
 /// moment between readiness and the word of it.
 const STARTING_INTERVAL: Duration = Duration::from_millis(10);
 
-/// An address that cannot be listened on.
+/// Where nothing can be served.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} for {what} ({source}); stop what listens there, or set {variable}")]
-pub struct CannotListen {
-    /// Where.
-    pub address: SocketAddr,
-    /// For what.
-    pub what: &'static str,
-    /// Which variable moves it.
-    pub variable: &'static str,
-    /// What the system said.
-    pub source: std::io::Error,
+pub enum CannotListen {
+    /// An address that cannot be listened on.
+    #[error("cannot listen on {address} for {what} ({source}); stop what listens there, or set {variable}")]
+    Address {
+        /// Where.
+        address: Socket,
+        /// For what.
+        what: &'static str,
+        /// Which variable moves it.
+        variable: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// An address that is not to be listened on.
+    #[error(transparent)]
+    Door(#[from] ClosedDoor),
 }
 
 /// Where operators list host names of the admin interface.
@@ -56,7 +68,7 @@ pub struct BadHost(pub String);
 #[derive(Debug)]
 pub struct Listeners {
     /// For checks.
-    pub checks: TcpListener,
+    pub checks: Door,
     /// For the admin interface.
     pub admin: TcpListener,
     /// The names that the admin interface answers to.
@@ -64,24 +76,26 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Listens on both addresses.
+    /// Listens on both addresses, for checks with `tls` or on this machine alone.
     ///
     /// # Errors
     /// [`CannotListen`], naming the address and the variable that moves it.
-    pub async fn bind(checks: SocketAddr, admin: SocketAddr) -> Result<Self, CannotListen> {
-        let bind = async |address, what, variable| {
-            TcpListener::bind(address).await.map_err(|source| CannotListen {
-                address,
-                what,
-                variable,
-                source,
-            })
-        };
-        Ok(Self {
-            checks: bind(checks, "checks", "AUTHZ_ADDRESS").await?,
-            admin: bind(admin, "the admin interface", "AUTHZ_ADMIN_ADDRESS").await?,
-            hosts: AdminHosts::of(admin, ADMIN_HOSTS),
-        })
+    pub async fn bind(
+        checks: impl Into<Socket>,
+        admin: SocketAddr,
+        tls: Option<Arc<Tls>>,
+    ) -> Result<Self, CannotListen> {
+        let failed =
+            |address, what, variable| move |source| CannotListen::Address { address, what, variable, source };
+        let address = checks.into();
+        let checks = Door::open(&address, tls).await.map_err(|error| match error {
+            ClosedDoor::System(source) => failed(address, "checks", "AUTHZ_ADDRESS")(source),
+            closed @ (ClosedDoor::InTheClear { .. } | ClosedDoor::SocketWithTls { .. }) => closed.into(),
+        })?;
+        let for_admin = failed(admin.into(), "the admin interface", "AUTHZ_ADMIN_ADDRESS");
+        let hosts = AdminHosts::of(admin, ADMIN_HOSTS);
+        let admin = TcpListener::bind(admin).await.map_err(for_admin)?;
+        Ok(Self { checks, admin, hosts })
     }
 
     /// The same with an admin interface that answers to the names in `list` too.
@@ -132,11 +146,11 @@ pub async fn serve(
     let subscribing = subscriber.map(|subscriber| tokio::spawn(subscriber.run()));
     let reporting = tokio::spawn(report(reporter.clone(), admin.clone()));
     let remembering = tokio::spawn(begin_to_remember(admin.clone()));
-    let draining = std::sync::Arc::clone(&admin.draining);
+    let draining = Arc::clone(&admin.draining);
     let feeds = Feeds {
-        authorizer: std::sync::Arc::clone(&admin.authorizer),
-        metrics: std::sync::Arc::clone(&admin.observers.metrics),
-        clock: std::sync::Arc::clone(&admin.clock),
+        authorizer: Arc::clone(&admin.authorizer),
+        metrics: Arc::clone(&admin.observers.metrics),
+        clock: Arc::clone(&admin.clock),
     };
 
     let services = Services { checks, health, feeds: feeds.router() };

@@ -8,10 +8,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use edge_config::edge::Socket;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::credential::cache;
 use crate::identity_headers;
 use crate::session::revocations;
+use crate::tls::TlsFiles;
 
 /// The port table says so; loopback, because it tells everything to everybody.
 const DEFAULT_ADMIN: &str = "127.0.0.1:9192";
@@ -48,9 +51,28 @@ struct Arguments {
     home: Option<PathBuf>,
 
     /// Where checks are answered [env: AUTHZ_ADDRESS] [default: the first address of `authorizer` in
-    /// the edge file]
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    listen: Option<SocketAddr>,
+    /// the edge file]. In the clear that is a loopback address or a Unix socket, `unix:/path`; other machines come in
+    /// with TLS alone
+    #[arg(long, value_name = "ADDRESS:PORT|unix:PATH", value_parser = socket)]
+    listen: Option<Socket>,
+
+    /// The authorities that Envoy's certificate may come from, PEM; with it, the two below are needed too, and all three
+    /// are read again when they change [env: AUTHZ_TLS_CA]
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+
+    /// The certificate chain that Envoy is shown, PEM [env: AUTHZ_TLS_CERTIFICATE]
+    #[arg(long, value_name = "FILE")]
+    tls_certificate: Option<PathBuf>,
+
+    /// The private key of that certificate, PEM [env: AUTHZ_TLS_KEY]
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+
+    /// Names, one of which Envoy's certificate must be good for [env: AUTHZ_TLS_CLIENTS] [default: every certificate of
+    /// the authorities counts]
+    #[arg(long, value_name = "NAME,…")]
+    tls_clients: Option<String>,
 
     /// Where /healthz, /readyz, /metrics and /stats are served [env: AUTHZ_ADMIN_ADDRESS]
     /// [default: 127.0.0.1:9192]
@@ -128,7 +150,9 @@ pub struct Settings {
     /// Where a run writes.
     pub home: PathBuf,
     /// Where checks are answered; absent means where the edge file says.
-    pub listen: Option<SocketAddr>,
+    pub listen: Option<Socket>,
+    /// With which certificates; absent means in the clear, on this machine alone.
+    pub tls: Option<TlsFiles>,
     /// Where the admin interface is.
     pub admin: SocketAddr,
     /// Host names that the admin interface answers to beside its own, between commas.
@@ -180,6 +204,16 @@ pub enum SettingsError {
         /// What it should be.
         expected: &'static str,
     },
+    /// Some of what belongs together.
+    #[error(
+        "{present} is set and {missing} is not; AUTHZ_TLS_CA, AUTHZ_TLS_CERTIFICATE and AUTHZ_TLS_KEY belong together"
+    )]
+    Incomplete {
+        /// What is there.
+        present: &'static str,
+        /// What is missing.
+        missing: &'static str,
+    },
 }
 
 /// Looks up a variable of the environment.
@@ -199,6 +233,10 @@ impl Settings {
             edge,
             home,
             listen,
+            tls_ca,
+            tls_certificate,
+            tls_key,
+            tls_clients,
             admin,
             admin_hosts,
             identity_key,
@@ -220,8 +258,20 @@ impl Settings {
         let seconds = "a whole number of seconds";
         let listen = match listen {
             Some(listen) => Some(listen),
-            None => parsed("AUTHZ_ADDRESS", &variable, address)?,
+            None => parsed(
+                "AUTHZ_ADDRESS",
+                &variable,
+                "an address and port, such as 127.0.0.1:9191, or unix:/path",
+            )?,
         };
+        let tls = tls(
+            [
+                ("AUTHZ_TLS_CA", tls_ca.or_else(|| path("AUTHZ_TLS_CA"))),
+                ("AUTHZ_TLS_CERTIFICATE", tls_certificate.or_else(|| path("AUTHZ_TLS_CERTIFICATE"))),
+                ("AUTHZ_TLS_KEY", tls_key.or_else(|| path("AUTHZ_TLS_KEY"))),
+            ],
+            tls_clients.or_else(|| variable("AUTHZ_TLS_CLIENTS")),
+        )?;
         let admin = match admin {
             Some(admin) => admin,
             None => parsed("AUTHZ_ADMIN_ADDRESS", &variable, address)?.unwrap_or_else(default_admin),
@@ -255,6 +305,7 @@ impl Settings {
                 .or_else(|| path("EDGE_FILE"))
                 .unwrap_or_else(|| PathBuf::from("envoy/edges/dev.yaml")),
             listen,
+            tls,
             admin,
             admin_hosts: admin_hosts.or_else(|| variable("AUTHZ_ADMIN_HOSTS")).unwrap_or_default(),
             identity_key: identity_key
@@ -272,6 +323,36 @@ impl Settings {
             home,
         })
     }
+}
+
+fn socket(text: &str) -> Result<Socket, &'static str> {
+    text.parse().map_err(|()| "write an address and port, such as 127.0.0.1:9191, or unix:/path")
+}
+
+/// All three files, or none of them.
+fn tls(
+    files: [(&'static str, Option<PathBuf>); 3],
+    clients: Option<String>,
+) -> Result<Option<TlsFiles>, SettingsError> {
+    let missing = files.iter().find(|(_, file)| file.is_none()).map(|(name, _)| *name);
+    let present = files.iter().find(|(_, file)| file.is_some()).map(|(name, _)| *name);
+    let [(_, Some(ca)), (_, Some(certificate)), (_, Some(key))] = files else {
+        let present = present.or(clients.is_some().then_some("AUTHZ_TLS_CLIENTS"));
+        return match (present, missing) {
+            (Some(present), Some(missing)) => Err(SettingsError::Incomplete { present, missing }),
+            (None, _) | (Some(_), None) => Ok(None),
+        };
+    };
+    let mut names = Vec::new();
+    for name in clients.iter().flat_map(|text| text.split(',')).map(str::trim).filter(|name| !name.is_empty())
+    {
+        names.push(ServerName::try_from(name.to_owned()).map_err(|_| SettingsError::Environment {
+            name: "AUTHZ_TLS_CLIENTS",
+            value: name.to_owned(),
+            expected: "a DNS name or an IP address",
+        })?);
+    }
+    Ok(Some(TlsFiles { ca, certificate, key, clients: names }))
 }
 
 fn parsed<T: std::str::FromStr>(
@@ -332,11 +413,11 @@ mod tests {
     fn the_command_line_comes_before_the_environment() {
         let environment = [("AUTHZ_ADDRESS", "127.0.0.1:1"), ("CUTOVER_HOME", "/a"), ("EDGE_FILE", "e.yaml")];
         let settings = read(&[], &environment).unwrap();
-        assert_eq!(settings.listen.unwrap().port(), 1);
+        assert_eq!(settings.listen.unwrap().to_string(), "127.0.0.1:1");
         assert_eq!(settings.identity_key, PathBuf::from("/a/keys/identity.pem"));
         assert_eq!(settings.edge_file, PathBuf::from("e.yaml"));
         let settings = read(&["--listen", "127.0.0.1:2", "--home", "/b"], &environment).unwrap();
-        assert_eq!(settings.listen.unwrap().port(), 2);
+        assert_eq!(settings.listen.unwrap().to_string(), "127.0.0.1:2");
         assert_eq!(settings.identity_key, PathBuf::from("/b/keys/identity.pem"));
     }
 

@@ -41,7 +41,7 @@ use crate::push::subscriber::Subscriber;
 use crate::reload::{EdgeFile, Environment, Outcome, Target};
 use crate::session::tenant_changes::TenantChanges;
 use crate::snapshot::{Snapshot, Snapshots};
-use crate::source::Watchers;
+use crate::source::{Source, Watchers};
 use crate::startup::needs::{AssemblyError, Needs};
 
 /// The count of dropped log lines. It is older than all other metrics, because the log opens first.
@@ -94,6 +94,14 @@ impl Assembled {
         };
         let clock = Arc::clone(&self.admin.clock);
         self.watchers.watch(EdgeFile::new(path, environment, edge.clone(), clock, target))
+    }
+
+    /// Follows one more source for as long as decisions are made.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn watch(&mut self, source: impl Source) -> io::Result<()> {
+        self.watchers.watch(source)
     }
 
     /// Opens the audit: to `file`, and to `broker` when there is one. Keep the sinks until everything is told.

@@ -21,13 +21,13 @@ use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tonic::body::Body;
 use tonic::codegen::BoxFuture;
 use tonic::codegen::http::{Request, Response};
 
+use crate::server::door::{Door, Unproved};
 use crate::server::stream::CheckStream;
 use crate::shutdown::ended;
 
@@ -56,22 +56,28 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// What becomes of one request: always an answer.
 pub(super) type Answer = BoxFuture<Response<Body>, Infallible>;
 
-/// Takes connections from `listener` and answers what is asked over them with `service`, until `ending` says so. Then
+/// Takes connections from `door` and answers what is asked over them with `service`, until `ending` says so. Then
 /// takes no more, tells every open one to end (GOAWAY), and returns when the last check on them is answered. Dropped
 /// before that, it closes them all.
 pub(super) async fn serve(
-    listener: TcpListener,
+    door: Door,
     service: impl Fn(Request<Body>) -> Answer + Clone + Send + Sync + 'static,
     ending: watch::Receiver<bool>,
 ) {
     let mut open = JoinSet::new();
+    let unproved = Unproved::default();
     let mut end = pin!(ended(ending.clone()));
     loop {
         tokio::select! {
             () = &mut end => break,
-            taken = listener.accept() => match taken {
-                Ok((stream, _)) => {
-                    open.spawn(answer(stream, service.clone(), ending.clone()));
+            taken = door.accept(&unproved) => match taken {
+                Ok(arrival) => {
+                    let (service, ending) = (service.clone(), ending.clone());
+                    open.spawn(async move {
+                        if let Some(stream) = arrival.proved().await {
+                            answer(stream, service, ending).await;
+                        }
+                    });
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -82,7 +88,7 @@ pub(super) async fn serve(
             Some(_) = open.join_next() => {}
         }
     }
-    drop(listener);
+    drop(door);
     while open.join_next().await.is_some() {}
 }
 
@@ -98,9 +104,11 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// Everything that is asked over one connection.
-async fn answer(stream: TcpStream, service: impl Fn(Request<Body>) -> Answer, ending: watch::Receiver<bool>) {
-    // An answer must not wait until the one before is acknowledged. A peer that is gone already is found out about below.
-    let _ = stream.set_nodelay(true);
+async fn answer(
+    stream: CheckStream,
+    service: impl Fn(Request<Body>) -> Answer,
+    ending: watch::Receiver<bool>,
+) {
     let begun = Begun::default();
     let service = service_fn(|request: Request<Incoming>| service(request.map(Body::new)));
     let connection = http2::Builder::new(begun.clone())
@@ -109,7 +117,7 @@ async fn answer(stream: TcpStream, service: impl Fn(Request<Body>) -> Answer, en
         .max_pending_accept_reset_streams(MAX_RESETS)
         .keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-        .serve_connection(TokioIo::new(CheckStream::new(stream)), service);
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let mut end = pin!(ended(ending).fuse());
     let mut open = FuturesUnordered::new();

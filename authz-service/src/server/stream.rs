@@ -10,42 +10,51 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::server::TlsStream;
 
 /// A connection from Envoy.
 #[derive(Debug)]
-pub(super) struct CheckStream(TcpStream);
+pub(super) enum CheckStream {
+    /// From this machine.
+    Clear(TcpStream),
+    /// From this machine, through a socket.
+    Unix(UnixStream),
+    /// From a peer that showed a certificate.
+    Encrypted(Box<TlsStream<TcpStream>>),
+}
 
-impl CheckStream {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        Self(stream)
-    }
+/// The same call on whichever stream it is.
+macro_rules! on {
+    ($stream:expr, $call:ident($($argument:expr),+)) => {
+        match $stream.get_mut() {
+            CheckStream::Clear(stream) => Pin::new(stream).$call($($argument),+),
+            CheckStream::Unix(stream) => Pin::new(stream).$call($($argument),+),
+            CheckStream::Encrypted(stream) => Pin::new(stream.as_mut()).$call($($argument),+),
+        }
+    };
 }
 
 impl AsyncRead for CheckStream {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
+        on!(self, poll_read(context, buffer))
     }
 }
 
 impl AsyncWrite for CheckStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        on!(self, poll_write(context, bytes))
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on!(self, poll_flush(context))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on!(self, poll_shutdown(context))
     }
 }

@@ -284,6 +284,14 @@ impl DirectoryFile {
     }
 }
 
+/// Whether `content` is a directory that [`DirectoryFile`] takes.
+///
+/// # Errors
+/// A sentence, without the file's name.
+pub fn check(content: &[u8]) -> Result<(), String> {
+    Tenants::parse(content).map(|_| ())
+}
+
 fn note(slot: &ArcSwap<Option<Trouble>>, path: &Path, what: &str, now: UnixTime, reloads: &Reloads) {
     let path = path.display().to_string();
     if Trouble::note(slot, format!("{path}: {what}"), now) {

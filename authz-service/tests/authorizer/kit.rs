@@ -209,7 +209,7 @@ impl Authz {
         let assembled = startup::assemble(&edge, &home.needs(), &ticking).unwrap();
         let audit = assembled.open_audit(&home.at("audit.jsonl"), None).unwrap();
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let listeners = Listeners::bind(any, any).await.unwrap();
+        let listeners = Listeners::bind(any, any, None).await.unwrap();
         let checks = listeners.checks.local_addr().unwrap();
         let admin = listeners.admin.local_addr().unwrap();
         let (end, ended) = oneshot::channel();

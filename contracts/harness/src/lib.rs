@@ -12,6 +12,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a harness fails a test by panicking")]
 #![expect(clippy::indexing_slicing, reason = "a harness fails a test by panicking")]
 
+pub mod authority;
 mod backend;
 mod broker;
 mod edge;

@@ -205,7 +205,6 @@ fn it_says_what_nobody_can_know_without_running() {
         .replace(
             "policies:\n",
             "signatures: { keys: \"${CUTOVER_HOME}/keys/signing-keys.yaml\" }
-limits: { readers: { per: subject, rate: 2, seconds: 3600 } }
 
 policies:
   sync: { kind: signed, keys: [pair], addresses: [192.0.2.0/24] }
@@ -215,6 +214,7 @@ policies:
             "routes:\n",
             "routes:\n  - { name: sync, host: api, prefix: /sync, policy: sync, to: users, answers: users }\n",
         )
+        .replace("limits:\n", "limits:\n  readers: { per: subject, rate: 2, seconds: 3600 }\n")
         .replace("{ name: books,", "{ limits: [readers], name: books,")
         .start();
     let known = |told: &Value| -> String { told["not_known"].to_string() };

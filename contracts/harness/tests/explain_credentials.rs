@@ -17,7 +17,6 @@ fn every_kind_of_credential_is_explained_field_by_field() {
             "signatures: { keys: \"${CUTOVER_HOME}/keys/signing-keys.yaml\" }
 api_keys: { file: \"${CUTOVER_HOME}/api-keys.jsonl\" }
 service_tokens: { issuer: \"https://auth.test\", keys: \"${CUTOVER_HOME}/keys/service-token.jwks.json\" }
-limits: { clients: { per: api-key, rate: 9, seconds: 60 } }
 
 policies:
   sync: { kind: signed, keys: [partner], addresses: [192.0.2.0/24] }
@@ -25,6 +24,7 @@ policies:
   reading: { kind: internal, permissions: [users.read] }
 ",
         )
+        .replace("limits:\n", "limits:\n  clients: { per: api-key, rate: 9, seconds: 60 }\n")
         .replace("keys/auth.jwks.json\" }", "keys/auth.jwks.json\", permissions: [users.read], tenants: any }")
         .replace(
             "routes:\n",

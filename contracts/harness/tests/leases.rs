@@ -189,10 +189,7 @@ fn a_limit_is_never_exceeded_by_leases() {
     let backend = Backend::plain();
     let me = "prefix: /books, policy: signed-in, to: legacy, answers: library";
     let edge = builder(&backend, "{ seconds: 20 }")
-        .replace(
-            "answers:\n  auth:",
-            "limits:\n  calm: { per: subject, rate: 1, seconds: 3600, burst: 20 }\nanswers:\n  auth:",
-        )
+        .replace("limits:\n", "limits:\n  calm: { per: subject, rate: 1, seconds: 3600, burst: 20 }\n")
         .replace(me, &format!("{me}, limits: [calm]"))
         .workers(2)
         .start();

@@ -94,10 +94,7 @@ async fn a_token_is_got_through_the_edge_and_counts_on_the_service_listener_alon
 async fn each_service_has_its_limit_and_every_call_is_in_the_audit() {
     let backend = Backend::plain();
     let edge = builder(&backend, "users.read")
-        .replace(
-            "answers:\n  auth:",
-            "limits:\n  calls: { per: service, rate: 2, seconds: 3600 }\n\nanswers:\n  auth:",
-        )
+        .replace("limits:\n", "limits:\n  calls: { per: service, rate: 2, seconds: 3600 }\n")
         .replace("{ name: users-lookup,", "{ limits: [calls], name: users-lookup,")
         .start();
     let tokens = tokens(&edge, "auth.pem");

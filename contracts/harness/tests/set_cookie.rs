@@ -42,7 +42,6 @@ fn edge(backend: &Backend) -> EdgeBuilder {
         route("signed", "signed", ""),
     ];
     let policies = "signatures: { keys: \"${CUTOVER_HOME}/keys/signing-keys.yaml\" }
-limits: { one: { per: route, rate: 1, seconds: 3600 } }
 policies:
   leased: { kind: session, lease: {} }
   signed: { kind: signed, keys: [nobody], addresses: [127.0.0.1/32] }
@@ -51,6 +50,7 @@ policies:
         .with_open_route()
         .every_backend(backend.address())
         .replace("policies:\n", policies)
+        .replace("limits:\n", "limits:\n  one: { per: route, rate: 1, seconds: 3600 }\n")
         .replace("routes:\n", &routes.concat())
 }
 

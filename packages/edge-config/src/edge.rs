@@ -14,12 +14,14 @@ use std::time::Duration;
 use identity::{Role, ServiceName};
 
 mod answers;
+mod authorizer;
 mod backend;
 mod canary;
 mod credentials;
 mod destination;
 mod leases;
 mod limits;
+mod reach;
 mod refusal;
 mod services;
 mod shadow;
@@ -29,6 +31,7 @@ pub use self::credentials::{
     LegacyVerifier, RedisUrl,
 };
 pub use answers::{Answer, Answers, MadeByEnvoy};
+pub use authorizer::{Authorizer, AuthorizerAddress, AuthorizerTls, Socket};
 pub use backend::{
     Backend, Circuit, Credentials, Ejection, Endpoint, GRPC_STATUSES, GrpcErrors, Health, Protocol, Retries,
     SignIn,
@@ -37,6 +40,7 @@ pub use canary::{Canary, Condition};
 pub use destination::{Destination, Share, Sticky, WHOLE};
 pub use leases::{LeaseMethods, LeasePolicy, Leases, OnOutage};
 pub use limits::{LONGEST_REFILL, Limit, Mode, Per, TenantMatch};
+pub use reach::Reach;
 pub use refusal::RefusalStatus;
 pub use services::ServiceTenants;
 pub use shadow::{Comparator, DifferenceKind, Ignore, Ignored};
@@ -120,6 +124,8 @@ pub struct Listener {
     pub exposure: Exposure,
     /// The certificate to show; absent where requests come in the clear.
     pub tls: Option<Tls>,
+    /// Whether the edge file states that the network of an internal listener is the platform's own.
+    pub private_network: bool,
 }
 
 /// What a listener shows to be who it is. Envoy reads the files again when they are replaced.
@@ -129,6 +135,17 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
+    /// Who may come in at all; absent where every client may connect.
+    pub clients: Option<Clients>,
+}
+
+/// Whose certificates a client must show one of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clients {
+    /// Certificates of the authorities that a client's certificate may come from, PEM.
+    pub ca: PathBuf,
+    /// What a client's certificate must be good for, one of these; empty means that every one of the authorities counts.
+    pub names: Vec<String>,
 }
 
 /// Who can reach a listener.
@@ -148,29 +165,6 @@ impl Exposure {
             Self::Public => "public",
             Self::Internal => "internal",
         }
-    }
-}
-
-/// Where the authorizer answers ext_authz checks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Authorizer {
-    /// Where its replicas answer, in the order of the file; at least one. A name is looked up again and again, and all of
-    /// its addresses are used.
-    pub addresses: Vec<Endpoint>,
-    /// How long Envoy waits for a decision before it denies with 503.
-    pub timeout: Duration,
-    /// How many replicas answer there: as many as there are addresses, unless more stand behind one. Each takes its
-    /// share of a limit while they cannot count together.
-    pub replicas: u32,
-}
-
-impl Authorizer {
-    /// Where a process listens that is not told otherwise: at the first address, unless that is a name, which says where
-    /// others find it and not where it is.
-    #[must_use]
-    pub fn listens(&self) -> Option<SocketAddr> {
-        let first = self.addresses.first()?;
-        Some(SocketAddr::new(first.host.parse().ok()?, first.port))
     }
 }
 

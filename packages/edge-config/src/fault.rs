@@ -13,7 +13,27 @@ pub struct Place {
     pub column: u64,
 }
 
-/// One thing that is wrong.
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The file cannot be used.
+    Error,
+    /// The file can be used, and probably should not be.
+    Warning,
+}
+
+impl Severity {
+    /// One word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+/// One thing that is wrong, or that deserves a second look.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
     /// Where.
@@ -22,14 +42,16 @@ pub struct Fault {
     pub problem: String,
     /// What to do about it.
     pub mend: String,
+    /// How bad it is.
+    pub severity: Severity,
 }
 
-/// Every fault of one edge file, in the order of the file.
+/// Every fault of one edge file, in the order of the file; or every warning about a file that can be used.
 #[derive(Debug)]
 pub struct Faults {
     /// The file, as it was named.
     pub file: PathBuf,
-    /// The faults; never empty.
+    /// The faults; empty only where nothing but warnings was asked for.
     pub faults: Vec<Fault>,
     lines: Vec<String>,
 }
@@ -39,6 +61,34 @@ impl Faults {
         faults.sort();
         faults.dedup();
         Self { file: file.to_owned(), faults, lines: text.lines().map(str::to_owned).collect() }
+    }
+
+    /// Adds `more` from a check beyond the text, such as of the files that it names.
+    pub fn extend(&mut self, more: impl IntoIterator<Item = Fault>) {
+        self.faults.extend(more);
+        self.faults.sort();
+        self.faults.dedup();
+    }
+
+    pub(crate) fn without_warnings(mut self) -> Self {
+        self.faults.retain(|fault| fault.severity == Severity::Error);
+        self
+    }
+
+    /// Whether the file cannot be used.
+    #[must_use]
+    pub fn prevent(&self) -> bool {
+        self.faults.iter().any(|fault| fault.severity == Severity::Error)
+    }
+
+    /// `2 faults and 1 warning`.
+    fn count(&self) -> String {
+        let of = |severity: Severity, noun: &str| {
+            let count = self.faults.iter().filter(|fault| fault.severity == severity).count();
+            (count > 0).then(|| format!("{count} {noun}{}", if count == 1 { "" } else { "s" }))
+        };
+        let parts = [of(Severity::Error, "fault"), of(Severity::Warning, "warning")];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" and ")
     }
 
     fn line(&self, number: u64) -> Option<&str> {
@@ -52,10 +102,14 @@ impl fmt::Display for Faults {
         for fault in &self.faults {
             writeln!(
                 f,
-                "{}:{}:{}: {}",
+                "{}:{}:{}: {}{}",
                 self.file.display(),
                 fault.place.line,
                 fault.place.column,
+                match fault.severity {
+                    Severity::Error => "",
+                    Severity::Warning => "warning: ",
+                },
                 fault.problem
             )?;
             if let Some(line) = self.line(fault.place.line) {
@@ -63,8 +117,7 @@ impl fmt::Display for Faults {
             }
             writeln!(f, "  mend | {}", fault.mend)?;
         }
-        let count = self.faults.len();
-        write!(f, "{count} {} in {}", if count == 1 { "fault" } else { "faults" }, self.file.display())
+        write!(f, "{} in {}", self.count(), self.file.display())
     }
 }
 
@@ -76,7 +129,16 @@ pub(crate) struct Collector(RefCell<Vec<Fault>>);
 
 impl Collector {
     pub(crate) fn report(&self, place: Place, problem: impl Into<String>, mend: impl Into<String>) {
-        self.0.borrow_mut().push(Fault { place, problem: problem.into(), mend: mend.into() });
+        self.put(Severity::Error, place, problem.into(), mend.into());
+    }
+
+    /// Reports what can be used, and probably should not be.
+    pub(crate) fn warn(&self, place: Place, problem: impl Into<String>, mend: impl Into<String>) {
+        self.put(Severity::Warning, place, problem.into(), mend.into());
+    }
+
+    fn put(&self, severity: Severity, place: Place, problem: String, mend: String) {
+        self.0.borrow_mut().push(Fault { place, problem, mend, severity });
     }
 
     pub(crate) fn into_faults(self) -> Vec<Fault> {

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::declared::Declared;
 use crate::edge::{Edge, Revision};
-use crate::fault::{Collector, Fault, Faults, Place};
+use crate::fault::{Collector, Fault, Faults, Place, Severity};
 use crate::node::{Node, Value};
 use crate::reader::{self, Context, Environment, Fields};
 use crate::sections::credentials;
@@ -34,8 +34,21 @@ const MAX_VALUES: usize = 2_000_000;
 /// }
 /// ```
 pub fn load(path: &Path, environment: Environment<'_>) -> Result<Edge, Faults> {
+    inspect(path, environment).map(|(edge, _)| edge)
+}
+
+/// The same as [`load`], with warnings about a file that can be used.
+///
+/// # Errors
+/// Every fault of the file; warnings are told once there is none.
+pub fn inspect(path: &Path, environment: Environment<'_>) -> Result<(Edge, Faults), Faults> {
     let unreadable = |problem: String, mend: &str| {
-        let fault = Fault { place: Place { line: 1, column: 1 }, problem, mend: mend.to_owned() };
+        let fault = Fault {
+            place: Place { line: 1, column: 1 },
+            problem,
+            mend: mend.to_owned(),
+            severity: Severity::Error,
+        };
         Faults::new(path, "", vec![fault])
     };
     let length = std::fs::metadata(path).map(|data| data.len());
@@ -53,7 +66,7 @@ pub fn load(path: &Path, environment: Environment<'_>) -> Result<Edge, Faults> {
     })?;
     let text = String::from_utf8(bytes)
         .map_err(|_| unreadable("the file is not UTF-8".to_owned(), "save it as UTF-8"))?;
-    parse(path, &text, environment)
+    examine(path, &text, environment)
 }
 
 /// Checks `text`, which came from `path`. See [`load`].
@@ -61,14 +74,19 @@ pub fn load(path: &Path, environment: Environment<'_>) -> Result<Edge, Faults> {
 /// # Errors
 /// Every fault of the text.
 pub fn parse(path: &Path, text: &str, environment: Environment<'_>) -> Result<Edge, Faults> {
+    examine(path, text, environment).map(|(edge, _)| edge)
+}
+
+fn examine(path: &Path, text: &str, environment: Environment<'_>) -> Result<(Edge, Faults), Faults> {
     let tree = tree(text).map_err(|fault| Faults::new(path, text, vec![fault]))?;
     let collector = Collector::default();
     let context = Context { faults: &collector, environment };
     let edge = read(context, &tree, revision(text));
-    let faults = collector.into_faults();
+    let found = Faults::new(path, text, collector.into_faults());
     match edge {
-        Some(edge) if faults.is_empty() => Ok(edge),
-        Some(_) | None => Err(Faults::new(path, text, faults)),
+        Some(edge) if !found.prevent() => Ok((edge, found)),
+        // First what prevents its use: many a warning comes of a fault.
+        Some(_) | None => Err(found.without_warnings()),
     }
 }
 
@@ -91,7 +109,7 @@ fn tree(text: &str) -> Result<Node, Fault> {
         } else {
             (said, "correct the YAML; nothing else could be checked")
         };
-        Fault { place, problem, mend: mend.to_owned() }
+        Fault { place, problem, mend: mend.to_owned(), severity: Severity::Error }
     })?;
     Ok(tree.into())
 }

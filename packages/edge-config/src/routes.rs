@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::declared::Declared;
-use crate::edge::{Answers, Backend, Exposure, Host, Limit, Listener, METHODS, PathMatch, Policy, Route};
+use crate::edge::{
+    Answers, Backend, Exposure, Host, Limit, Listener, METHODS, Mode, PathMatch, Policy, Route,
+};
 use crate::fault::{Place, suggest};
 use crate::node::{Node, Value};
 use crate::reader::{self, Context, Fields};
@@ -35,6 +37,7 @@ pub(crate) fn read(context: Context<'_>, node: &Node, around: &Surroundings<'_>)
     check_names(context, &placed);
     check_overlaps(context, &placed);
     check_exposure(context, &placed, around);
+    check_attempts(context, &placed, around);
     placed.into_iter().map(|p| p.route).collect()
 }
 
@@ -109,6 +112,42 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
     };
     sections::destination::check_streams(context, node, &route, around.backends);
     Some(route)
+}
+
+/// Methods that change nothing (RFC 9110 §9.2.1).
+const SAFE: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
+
+/// Warns about what strangers may try without end: codes, passwords, mail to others.
+fn check_attempts(context: Context<'_>, placed: &[Placed], around: &Surroundings<'_>) {
+    for Placed { route, place } in placed {
+        let exposure = around
+            .hosts
+            .good
+            .get(&route.host)
+            .and_then(|host| around.listeners.good.get(&host.listener))
+            .map(|listener| listener.exposure);
+        let public = matches!(around.policies.good.get(&route.policy), Some(Policy::Public));
+        let methods: Vec<&str> = if route.methods.is_empty() {
+            METHODS.to_vec()
+        } else {
+            route.methods.iter().map(String::as_str).collect()
+        };
+        let unsafe_ones: Vec<&str> = methods.into_iter().filter(|method| !SAFE.contains(method)).collect();
+        let limited = route
+            .limits
+            .iter()
+            .any(|name| around.limits.good.get(name).is_none_or(|limit| limit.mode == Mode::Enforce));
+        if exposure == Some(Exposure::Public) && public && !unsafe_ones.is_empty() && !limited {
+            let problem = format!(
+                "route `{}` lets everybody {}, and nothing limits how often",
+                route.name,
+                unsafe_ones.join(", ")
+            );
+            let mend = "count by address: `limits: { attempts: { per: address, rate: 60, seconds: 60 } }`, and \
+                        `limits: [attempts]` in the route; or let it take safe methods only";
+            context.faults.warn(*place, problem, mend);
+        }
+    }
 }
 
 /// What to call a route in messages before its name has been checked.

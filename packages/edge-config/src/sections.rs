@@ -1,6 +1,7 @@
 //! The sections of an edge file, one module for each.
 
 mod answers;
+mod authorizer;
 mod backends;
 mod browser_origins;
 pub(crate) mod canaries;
@@ -21,10 +22,11 @@ mod tenants;
 
 pub use answers::MAX_ANSWER_BYTES;
 pub(crate) use answers::answers;
+pub(crate) use authorizer::authorizer;
 pub(crate) use backends::backend;
 pub(crate) use browser_origins::browser_origins;
 pub(crate) use hosts::{check_host_names, host, host_name};
-pub(crate) use listeners::{admin, authorizer, check_addresses, listener, stats};
+pub(crate) use listeners::{admin, check_addresses, listener, stats};
 pub(crate) use policies::{Stores, policy};
 pub(crate) use reserved::reserved;
 pub(crate) use services::service;

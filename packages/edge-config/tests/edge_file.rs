@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use edge_config::edge::{Edge, Exposure, PathMatch, Policy};
+use edge_config::edge::{Edge, Exposure, PathMatch, Policy, Socket};
 use edge_config::{Faults, load, parse};
 
 fn nothing_set(_: &str) -> Option<String> {
@@ -82,22 +82,25 @@ fn an_address_comes_from_the_environment_when_it_is_set() {
 fn an_authorizer_may_answer_at_several_addresses() {
     let one = "address: \"${AUTHZ_ADDRESS:-127.0.0.1:9191}\"";
     let of = |text: &str| dev_with(one, text).unwrap().authorizer;
-    let addresses = |text: &str| of(text).addresses.iter().map(|address| address.port).collect::<Vec<_>>();
-    assert_eq!(addresses("address: 10.0.0.1:1"), [1]);
-    assert_eq!(addresses("addresses: [10.0.0.1:1, 10.0.0.2:2]"), [1, 2]);
-    // Where it is found by a name, nobody knows from that where it listens.
-    assert_eq!(addresses("address: authz.internal:9191"), [9191]);
-    assert_eq!(of("address: authz.internal:9191").listens(), None);
-    assert_eq!(of("address: 10.0.0.1:1").listens(), Some(([10, 0, 0, 1], 1).into()));
-    // Limits are shared among as many as there are, unless somebody knows better.
-    assert_eq!(of("address: 10.0.0.1:1").replicas, 1);
-    assert_eq!(of("addresses: [10.0.0.1:1, 10.0.0.2:2]").replicas, 2);
-    assert_eq!(of("addresses: [10.0.0.1:1, 10.0.0.2:2]\n  replicas: 5").replicas, 5);
+    let addresses = |text: &str| of(text).addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let tls = "\n  tls: { ca: ca.pem, certificate: envoy.pem, key: envoy.key }";
+    let remote = |text: &str| of(&format!("{text}{tls}"));
+    assert_eq!(addresses("address: 127.0.0.1:1"), ["127.0.0.1:1"]);
+    assert_eq!(addresses("addresses: [127.0.0.1:1, 127.0.0.2:2]"), ["127.0.0.1:1", "127.0.0.2:2"]);
+    // Where it is found by a name, that does not say where it listens.
+    assert_eq!(remote("address: authz.internal:9191").listens(), None);
+    let at = |text: &str| text.parse::<Socket>().ok();
+    assert_eq!(remote("address: 10.0.0.1:1").listens(), at("10.0.0.1:1"));
+    assert_eq!(of("address: unix:/run/authz.sock").listens(), at("unix:/run/authz.sock"));
+    // Limits are shared among as many as there are, unless the file knows better.
+    assert_eq!(of("address: 127.0.0.1:1").replicas, 1);
+    assert_eq!(of("addresses: [127.0.0.1:1, 127.0.0.2:2]").replicas, 2);
+    assert_eq!(of("addresses: [127.0.0.1:1, 127.0.0.2:2]\n  replicas: 5").replicas, 5);
     for (text, says) in [
         ("addresses: []", "has no address"),
-        ("addresses: [10.0.0.1:1, 10.0.0.1:1]", "lists 10.0.0.1:1 twice"),
-        ("addresses: [10.0.0.1:1]\n  address: 10.0.0.1:1", "exactly one of them"),
-        ("addresses: [10.0.0.1:1, 10.0.0.2:2]\n  replicas: 1", "from 2 to 1000"),
+        ("addresses: [127.0.0.1:1, 127.0.0.1:1]", "lists 127.0.0.1:1 twice"),
+        ("addresses: [127.0.0.1:1]\n  address: 127.0.0.1:1", "exactly one of them"),
+        ("addresses: [127.0.0.1:1, 127.0.0.2:2]\n  replicas: 1", "from 2 to 1000"),
         ("addresses: [authz]", "the address of the authorizer is \"authz\""),
         ("replicas: 2", "`authorizer` has no `address`"),
     ] {
@@ -145,21 +148,21 @@ fn each_of_these_is_a_fault() {
         ("${EDGE_ADDRESS:-127.0.0.1:8080}", "${EDGE_ADDRESS", "never closes"),
         ("name: books,", "name: files,", "two routes are called `files`"),
         ("prefix: /openapi,", "prefix: /open-graph,", "is shadowed by"),
-        ("answers:\n", &limits("{ per: subjects, rate: 1, seconds: 1 }"), "did you mean `subject`?"),
-        ("answers:\n", &limits("{ per: subject, seconds: 1 }"), "limit `calm` has no `rate`"),
-        ("answers:\n", &limits("{ per: subject, rate: 0, seconds: 1 }"), "from 1 to 1000000"),
-        ("answers:\n", &limits("{ per: subject, rate: 1, seconds: 0 }"), "from 1 to 86400"),
+        ("limits:\n", &limits("{ per: subjects, rate: 1, seconds: 1 }"), "did you mean `subject`?"),
+        ("limits:\n", &limits("{ per: subject, seconds: 1 }"), "limit `calm` has no `rate`"),
+        ("limits:\n", &limits("{ per: subject, rate: 0, seconds: 1 }"), "from 1 to 1000000"),
+        ("limits:\n", &limits("{ per: subject, rate: 1, seconds: 0 }"), "from 1 to 86400"),
         (
-            "answers:\n",
+            "limits:\n",
             &limits("{ per: subject, rate: 1, seconds: 86400, burst: 8 }"),
             "691200 s from empty to full",
         ),
         (
-            "answers:\n",
+            "limits:\n",
             &limits("{ per: subject, rate: 1, seconds: 1, mode: shade }"),
             "did you mean `shadow`?",
         ),
-        ("answers:\n", &limits("{ per: subject, rate: 1, seconds: 1, every: 1 }"), "has no field `every`"),
+        ("limits:\n", &limits("{ per: subject, rate: 1, seconds: 1, every: 1 }"), "has no field `every`"),
         (
             "answers: users }",
             "answers: users, limits: [calm] }",
@@ -188,18 +191,19 @@ fn each_of_these_is_a_fault() {
     }
 }
 
-/// The section `limits` with one limit, before `answers`.
+/// The beginning of the section `limits`, with one more.
 fn limits(calm: &str) -> String {
-    format!("limits:\n  calm: {calm}\n\nanswers:\n")
+    format!("limits:\n  calm: {calm}\n")
 }
 
 #[test]
 fn limits_are_counted_by_what_the_policy_knows() {
     let with = |per: &str, route: &str, more: &str| {
         let text =
-            dev_text().replacen("answers:\n", &limits(&format!("{{ per: {per}, rate: 6, seconds: 60 }}")), 1);
+            dev_text().replacen("limits:\n", &limits(&format!("{{ per: {per}, rate: 6, seconds: 60 }}")), 1);
         let line = text.lines().find(|line| line.contains(&format!("name: {route},"))).unwrap().to_owned();
-        let limited = line.replace(" }", &format!(", limits: [calm{more}] }}"));
+        let limited =
+            line.replace(", limits: [codes]", "").replace(" }", &format!(", limits: [calm{more}] }}"));
         parse(Path::new("edge.yaml"), &text.replace(&line, &limited), &nothing_set)
     };
     for (per, public, person, service) in [

@@ -75,9 +75,9 @@ fn only_routes_whose_limits_a_lease_can_carry_are_leased() {
         ("{ per: session, rate: 5, seconds: 1 }", false),
         ("{ per: subject, rate: 5, seconds: 1, mode: shadow }", false),
     ] {
-        let limits = format!("limits: {{ calm: {limit} }}\nanswers:");
+        let limits = format!("limits:\n  calm: {limit}\n");
         let route = format!("{me}, limits: [calm]");
-        let edge = dev_with(&[("answers:", &limits), (me, &route), policy]).unwrap();
+        let edge = dev_with(&[("limits:\n", &limits), (me, &route), policy]).unwrap();
         let route = edge.routes.iter().find(|route| route.name == "users-me").unwrap();
         assert_eq!(edge.lease_of(route).is_some(), leased, "{limit}");
     }

@@ -13,6 +13,14 @@ const WITHIN: Duration = Duration::from_secs(5);
 /// Envoy's counters of 10,000 routes are far below it.
 const MAX_ANSWER_BYTES: u64 = 64 * 1024 * 1024;
 
+/// The status and the body of an empty POST.
+///
+/// # Errors
+/// As [`get`].
+pub fn post(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
+    ask("POST", address, path)
+}
+
 /// The status and the body of a GET.
 ///
 /// # Errors
@@ -33,7 +41,8 @@ fn ask(method: &str, address: SocketAddr, path: &str) -> io::Result<(u16, String
     let mut stream = TcpStream::connect_timeout(&address, WITHIN)?;
     stream.set_read_timeout(Some(WITHIN))?;
     stream.set_write_timeout(Some(WITHIN))?;
-    write!(stream, "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let length = if method == "POST" { "Content-Length: 0\r\n" } else { "" };
+    write!(stream, "{method} {path} HTTP/1.1\r\nHost: {address}\r\n{length}Connection: close\r\n\r\n")?;
     let mut answer = Vec::new();
     stream.take(MAX_ANSWER_BYTES).read_to_end(&mut answer)?;
     parsed(&answer).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP"))

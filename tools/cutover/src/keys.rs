@@ -10,6 +10,10 @@
 //! | `auth.jwks.json` | its public half | the authorizer |
 //! | `service-token.pem` | Ed25519, signs service tokens | `services/auth` |
 //! | `service-token.jwks.json` | its public half | the authorizer |
+//!
+//! A private key that was removed is made anew, and the public keys from before stay published beside the new one: a
+//! program signs with the key that it started with, and what it signed is believed until it is started again.
+//! `--retire` publishes the present keys alone.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -34,7 +38,15 @@ pub struct Arguments {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at the type")]
     pub home: Home,
+    /// Publish the present keys alone: what was signed with an older one is no longer believed. Restart the programs that
+    /// sign first.
+    #[arg(long)]
+    pub retire: bool,
 }
+
+/// How many public keys from before stay published beside the present one: two replacements in a row, as when the first
+/// one went wrong. A key set is read with every start and stays small.
+const OLDER_KEYS: usize = 2;
 
 /// The key pairs of an edge: file name and algorithm.
 const PAIRS: [(&str, Algorithm); 4] = [
@@ -55,6 +67,9 @@ pub enum KeysError {
         /// What the system said.
         source: io::Error,
     },
+    /// A private key that others can read, or that cannot be read.
+    #[error(transparent)]
+    Secret(#[from] secret_file::SecretFileError),
     /// A private key is there but is not what its name says.
     #[error(
         "{path} is not a private key in PKCS #8 PEM ({what}); remove it and `cutover keys` makes a new one"
@@ -73,7 +88,13 @@ pub enum KeysError {
 /// `cutover keys`
 pub fn main(arguments: &Arguments) -> ExitCode {
     let directory = arguments.home.home.join("keys");
-    match make_missing(&directory) {
+    let made = make_missing(&directory).and_then(|mut made| {
+        if arguments.retire {
+            made.extend(retire(&directory)?);
+        }
+        Ok(made)
+    });
+    match made {
         Ok(made) if made.is_empty() => {
             out::line!("{}: every key is there", directory.display());
             exit(DONE)
@@ -97,23 +118,60 @@ pub fn main(arguments: &Arguments) -> ExitCode {
 /// # Errors
 /// [`KeysError`], naming the file.
 pub fn make_missing(directory: &Path) -> Result<Vec<PathBuf>, KeysError> {
-    fs::create_dir_all(directory).map_err(|source| KeysError::File { path: directory.to_owned(), source })?;
+    secret_file::make_directory(directory)
+        .map_err(|source| KeysError::File { path: directory.to_owned(), source })?;
     let mut made = Vec::new();
     for (name, algorithm) in PAIRS {
         let private = directory.join(format!("{name}.pem"));
         let public = directory.join(format!("{name}.jwks.json"));
         if !private.exists() {
-            write(&private, generate(algorithm)?.as_bytes(), 0o600)?;
-            // A public half from before belongs to another key.
-            let _ = fs::remove_file(&public);
-            made.push(private.clone());
-        }
-        if !public.exists() {
-            write(&public, public_half(&private, algorithm)?.as_bytes(), 0o644)?;
+            let key = generate(algorithm)?;
+            // Published before anything can sign with it.
+            let mut keys = vec![public_half(key.as_bytes(), &private, algorithm)?];
+            keys.extend(published(&public).into_iter().take(OLDER_KEYS));
+            write(&public, &key_set(keys, &private)?, 0o644)?;
+            write(&private, key.as_bytes(), 0o600)?;
+            made.extend([private, public]);
+        } else if !public.exists() {
+            let key = public_half(&read(&private)?, &private, algorithm)?;
+            write(&public, &key_set(vec![key], &private)?, 0o644)?;
             made.push(public);
         }
     }
     Ok(made)
+}
+
+/// Publishes the present keys alone. Gives the files that changed.
+///
+/// # Errors
+/// [`KeysError`], naming the file.
+pub fn retire(directory: &Path) -> Result<Vec<PathBuf>, KeysError> {
+    let mut changed = Vec::new();
+    for (name, algorithm) in PAIRS {
+        let private = directory.join(format!("{name}.pem"));
+        let public = directory.join(format!("{name}.jwks.json"));
+        let present = public_half(&read(&private)?, &private, algorithm)?;
+        if published(&public) != [present.clone()] {
+            write(&public, &key_set(vec![present], &private)?, 0o644)?;
+            changed.push(public);
+        }
+    }
+    Ok(changed)
+}
+
+/// The keys that `path` publishes; none when it is not there or is no key set, which then counts for nothing.
+fn published(path: &Path) -> Vec<Jwk> {
+    identity::keyset::read_public(path).unwrap_or_default()
+}
+
+fn key_set(keys: Vec<Jwk>, private: &Path) -> Result<Vec<u8>, KeysError> {
+    serde_json::to_vec_pretty(&JwkSet { keys })
+        .map_err(|e| KeysError::Unusable { path: private.to_owned(), what: e.to_string() })
+}
+
+fn read(private: &Path) -> Result<Vec<u8>, KeysError> {
+    let secret = secret_file::read(private, secret_file::MAX_KEY_BYTES)?;
+    Ok(secret.as_bytes().to_vec())
 }
 
 fn generate(algorithm: Algorithm) -> Result<String, KeysError> {
@@ -143,19 +201,18 @@ fn pem(der: &[u8]) -> String {
     text
 }
 
-fn public_half(private: &Path, algorithm: Algorithm) -> Result<String, KeysError> {
-    let bytes = fs::read(private).map_err(|source| KeysError::File { path: private.to_owned(), source })?;
+fn public_half(bytes: &[u8], private: &Path, algorithm: Algorithm) -> Result<Jwk, KeysError> {
     let unusable = |what: String| KeysError::Unusable { path: private.to_owned(), what };
     let key = if algorithm == Algorithm::ES256 {
-        EncodingKey::from_ec_pem(&bytes)
+        EncodingKey::from_ec_pem(bytes)
     } else {
-        EncodingKey::from_ed_pem(&bytes)
+        EncodingKey::from_ed_pem(bytes)
     }
     .map_err(|e| unusable(e.to_string()))?;
     let mut jwk = Jwk::from_encoding_key(&key, algorithm).map_err(|e| unusable(e.to_string()))?;
     jwk.common.key_id = Some(identity::assertion::key_id(&jwk).map_err(unusable)?);
     jwk.common.public_key_use = Some(PublicKeyUse::Signature);
-    serde_json::to_string_pretty(&JwkSet { keys: vec![jwk] }).map_err(|e| unusable(e.to_string()))
+    Ok(jwk)
 }
 
 /// A new file that is there whole or not at all, readable as `mode` says from its first byte on.
@@ -191,6 +248,33 @@ mod tests {
         assert!(EncodingKey::from_ec_pem(&fs::read(home.path().join("session.pem")).unwrap()).is_ok());
     }
 
+    /// The authorizer signs with the key that it started with until it is started again.
+    #[test]
+    fn a_key_that_is_made_anew_leaves_the_one_before_published_until_it_is_retired() {
+        let home = tempfile::tempdir().unwrap();
+        make_missing(home.path()).unwrap();
+        let (private, public) = (home.path().join("identity.pem"), home.path().join("identity.jwks.json"));
+        let now = clock::UnixTime::from_seconds(1_800_000_000);
+        let caller = identity::Caller::Service("auth".parse().unwrap());
+        let sign = || Signer::from_file("dev", &private).unwrap().sign(&caller, "users", now).unwrap();
+        let believed = |token: &str| {
+            Verifier::new("users").trust_file("dev", &public).unwrap().verify(token, now).is_ok()
+        };
+        let mut signed = vec![sign()];
+        for count in 2..=4 {
+            fs::remove_file(&private).unwrap();
+            assert_eq!(make_missing(home.path()).unwrap(), [private.clone(), public.clone()]);
+            signed.push(sign());
+            let kept = identity::keyset::read_public(&public).unwrap().len();
+            assert_eq!(kept, count.min(1 + OLDER_KEYS));
+            assert!(signed.iter().rev().take(kept).all(|token| believed(token)), "{count}");
+        }
+        assert!(!believed(&signed[0]), "one that is older than two others is forgotten");
+        assert_eq!(retire(home.path()).unwrap(), [public.clone()]);
+        assert!(believed(&signed[3]) && !believed(&signed[2]));
+        assert_eq!(retire(home.path()).unwrap(), Vec::<PathBuf>::new());
+    }
+
     #[test]
     fn a_private_key_is_for_its_owner_alone() {
         let home = tempfile::tempdir().unwrap();
@@ -204,7 +288,7 @@ mod tests {
     #[test]
     fn a_broken_private_key_is_named() {
         let home = tempfile::tempdir().unwrap();
-        fs::write(home.path().join("session.pem"), "not a key").unwrap();
+        secret_file::write(&home.path().join("session.pem"), b"not a key").unwrap();
         let message = make_missing(home.path()).unwrap_err().to_string();
         assert!(message.contains("session.pem") && message.contains("cutover keys"), "{message}");
     }

@@ -1,4 +1,9 @@
-//! `cutover lint`: every fault of an edge file at once.
+//! `cutover lint`: every fault of an edge file at once, and of the files that it names.
+//!
+//! A *fault* is an edge file that cannot be used, a *warning* one that probably should not be: a public route that takes
+//! POST without a limit, a key file that is not there yet. Warnings end with 0 unless `--deny-warnings` says otherwise.
+
+mod files;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,38 +22,54 @@ pub struct Arguments {
     /// Edge files to check.
     #[arg(required = true, value_name = "EDGE_FILE")]
     pub files: Vec<PathBuf>,
-    /// Print the faults as JSON, one array for all files.
+    /// Print faults and warnings as JSON, one array for all files.
     #[arg(long)]
     pub json: bool,
+    /// Warnings fail too.
+    #[arg(long)]
+    pub deny_warnings: bool,
 }
 
-/// What is wrong with one file.
+/// What is to be said about one file.
 enum Finding {
-    /// The file itself.
+    /// Faults and warnings, with their places.
     Faults(Faults),
     /// The file is sound by itself, but the guard does not take what comes of it.
     Rules { file: PathBuf, message: String },
+}
+
+impl Finding {
+    /// Whether the file cannot be used.
+    fn prevents(&self, deny_warnings: bool) -> bool {
+        match self {
+            Self::Faults(faults) => deny_warnings || faults.prevent(),
+            Self::Rules { .. } => true,
+        }
+    }
 }
 
 /// Checks every file and prints what is wrong with any.
 pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     let mut found = Vec::new();
     for file in &arguments.files {
-        match check(file, environment) {
-            Ok(edge) if !arguments.json => {
-                out::line!(
-                    "{}: edge `{}` at revision {}: {} routes, {} policies, {} backends, no faults",
-                    file.display(),
-                    edge.name,
-                    edge.revision,
-                    edge.routes.len(),
-                    edge.policies.len(),
-                    edge.backends.len()
-                );
+        let finding = match check(file, environment) {
+            Ok((edge, warnings)) => {
+                if !arguments.json && !warnings.prevent() {
+                    out::line!(
+                        "{}: edge `{}` at revision {}: {} routes, {} policies, {} backends, no faults",
+                        file.display(),
+                        edge.name,
+                        edge.revision,
+                        edge.routes.len(),
+                        edge.policies.len(),
+                        edge.backends.len()
+                    );
+                }
+                (!warnings.faults.is_empty()).then_some(Finding::Faults(warnings))
             }
-            Ok(_) => {}
-            Err(finding) => found.push(finding),
-        }
+            Err(finding) => Some(finding),
+        };
+        found.extend(finding);
     }
     if arguments.json {
         let all: Vec<Value> = found.iter().flat_map(as_json).collect();
@@ -61,25 +82,32 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
             }
         }
     }
-    exit(if found.is_empty() { DONE } else { INVALID })
+    let invalid = found.iter().any(|finding| finding.prevents(arguments.deny_warnings));
+    exit(if invalid { INVALID } else { DONE })
 }
 
-fn check(file: &Path, environment: Environment<'_>) -> Result<Edge, Finding> {
-    let edge = edge_config::load(file, environment).map_err(Finding::Faults)?;
+fn check(file: &Path, environment: Environment<'_>) -> Result<(Edge, Faults), Finding> {
+    let (edge, mut found) = edge_config::inspect(file, environment).map_err(Finding::Faults)?;
     check_rules(&edge).map_err(|message| Finding::Rules { file: file.to_owned(), message })?;
-    Ok(edge)
+    // It was read a moment ago; if it is gone since, faults lose their places and nothing else.
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    found.extend(files::check(&edge, &text));
+    Ok((edge, found))
 }
 
 fn as_json(finding: &Finding) -> Vec<Value> {
     let faults = match finding {
         Finding::Faults(faults) => faults,
-        Finding::Rules { file, message } => return vec![json!({ "file": file, "problem": message })],
+        Finding::Rules { file, message } => {
+            return vec![json!({ "file": file, "problem": message, "severity": "error" })];
+        }
     };
     let one = |fault: &edge_config::Fault| {
         json!({
             "file": faults.file,
             "line": fault.place.line,
             "column": fault.place.column,
+            "severity": fault.severity.as_str(),
             "problem": fault.problem,
             "mend": fault.mend,
         })

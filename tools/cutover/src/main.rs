@@ -12,7 +12,12 @@ use cutover::{
 
 fn main() -> ExitCode {
     let environment = |name: &str| std::env::var(name).ok();
-    let code = match Cli::parse().command {
+    let command = Cli::parse().command;
+    // What is rendered holds no secret, and an Envoy of another user has to read it.
+    if !matches!(command, Command::Render(_)) {
+        secret_file::restrict_new_files();
+    }
+    let code = match command {
         Command::Lint(arguments) => lint::main(&arguments, &environment),
         Command::Render(arguments) => render::command::main(&arguments, &environment),
         Command::Explain(arguments) => explain::main(&arguments, &environment),
@@ -20,7 +25,7 @@ fn main() -> ExitCode {
         Command::Certs(arguments) => certs::main(&arguments),
         Command::Shadow(arguments) => shadow::main(&arguments),
         Command::Keys(arguments) => keys::main(&arguments),
-        Command::Revoke(arguments) => revoke::main(&arguments),
+        Command::Revoke(arguments) => revoke::main(&arguments, &environment),
         Command::Apikey(arguments) => apikey::main(&arguments, &clock::SystemClock),
         Command::Run(arguments) => run::main(&arguments, &environment),
         Command::Plan(arguments) => plan::main(&arguments, &environment),

@@ -12,6 +12,7 @@ pub mod command;
 mod credentials;
 mod decided;
 mod destination;
+mod envoy;
 mod guard;
 mod header;
 mod leases;
@@ -35,6 +36,7 @@ use std::path::{Path, PathBuf};
 use edge_config::Edge;
 use serde_json::{Value, json};
 
+pub use envoy::check as check_envoy;
 pub use guard::check as check_rules;
 pub(crate) use guard::config as guard_config;
 pub use module::{Form, InvalidModule, check as check_module};
@@ -129,12 +131,10 @@ pub fn configuration(edge: &Edge, paths: &Paths) -> Result<Configuration, Templa
         let mut rendered = listener::render(edge, name, listener, paths, rds)?;
         let mut whole = listener::render(edge, name, listener, paths, ("route_config", table.clone()))?;
         if let Some(tls) = &listener.tls {
-            let file = format!("certificate-{name}.json");
-            let secret = tls::secret(name, tls)?;
-            tls::put(&mut rendered, tls::watched(name, &file_source(&paths.directory, &file)));
-            tls::put(&mut whole, tls::in_place(&secret));
-            let kind = "envoy.extensions.transport_sockets.tls.v3.Secret";
-            secrets.push((file, discovery(kind, &edge.revision.0, vec![secret])));
+            let identity = tls::Identity::of_listener(name, tls)?;
+            tls::put(&mut rendered, &identity, Some(&paths.directory));
+            tls::put(&mut whole, &identity, None);
+            secrets.extend(identity.secrets());
         }
         listeners.push(rendered);
         whole_listeners.push(whole);
@@ -143,6 +143,13 @@ pub fn configuration(edge: &Edge, paths: &Paths) -> Result<Configuration, Templa
         route_tables.push((routes_file(name), table));
     }
     let mut clusters = vec![cluster::authorizer(edge)?];
+    let mut whole_authorizer = cluster::authorizer(edge)?;
+    if let (Some(tls), [cluster]) = (&edge.authorizer.tls, clusters.as_mut_slice()) {
+        let identity = tls::Identity::towards_authorizer(tls)?;
+        tls::put_upstream(cluster, &identity, Some(&paths.directory));
+        tls::put_upstream(&mut whole_authorizer, &identity, None);
+        secrets.extend(identity.secrets());
+    }
     for (name, backend) in &edge.backends {
         clusters.push(cluster::backend(name, backend)?);
     }
@@ -153,7 +160,14 @@ pub fn configuration(edge: &Edge, paths: &Paths) -> Result<Configuration, Templa
     }
     clusters.extend(shadow::cluster(edge)?);
     let bootstrap = bootstrap::render(edge, &paths.directory)?;
-    let validation = bootstrap::in_one_piece(&bootstrap, whole_listeners, &clusters);
+    let whole_clusters: Vec<_> =
+        std::iter::once(whole_authorizer).chain(clusters.iter().skip(1).cloned()).collect();
+    let validation = bootstrap::in_one_piece(&bootstrap, whole_listeners, &whole_clusters);
+    let kind = "envoy.extensions.transport_sockets.tls.v3.Secret";
+    let secrets = secrets
+        .into_iter()
+        .map(|secret| (secret.file(), discovery(kind, &edge.revision.0, vec![secret.resource()])))
+        .collect();
     Ok(Configuration {
         bootstrap: pretty(&bootstrap),
         validation: compact(&validation),

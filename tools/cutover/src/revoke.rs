@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 use clock::{Clock, SystemClock, UnixTime};
+use edge_config::Environment;
 use identity::{SessionId, SubjectId, TenantId};
 use validity::UnusableUrl;
 use validity::revocation::{Revocation, SessionEnd, SharedRevocations, SubjectEnd, TenantEnd};
@@ -18,6 +19,9 @@ use crate::home::Home;
 use crate::out;
 
 /// `cutover revoke`
+///
+/// Through the Redis that REDIS_URL names, or, without it, in the file HOME/sessions/revoked.jsonl. It is no option because
+/// it may hold a password, and other users of a machine can list the options of a program.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// What is ended.
@@ -32,10 +36,6 @@ pub struct Arguments {
     /// How long the longest token lives: a refresh token. What is written is forgotten after it.
     #[arg(long, default_value_t = 604_800, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     pub token_life: u64,
-    /// Through which the edge hears of it; unset means the file HOME/sessions/revoked.jsonl.
-    // Its value may hold a password, so `--help` does not show it.
-    #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "URL")]
-    pub redis_url: Option<String>,
 }
 
 /// What `cutover revoke` ends.
@@ -90,11 +90,11 @@ pub enum RevokeError {
 }
 
 /// `cutover revoke`
-pub fn main(arguments: &Arguments) -> ExitCode {
+pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     let revocation = revocation(arguments, SystemClock.now());
-    let url = arguments.redis_url.as_deref().filter(|url| !url.is_empty());
+    let url = environment("REDIS_URL").filter(|url| !url.is_empty());
     let file = arguments.home.home.join("sessions/revoked.jsonl");
-    let done = match url {
+    let done = match url.as_deref() {
         Some(url) => through_redis(url, &revocation).map(|()| "through Redis".to_owned()),
         None => append(&file, &revocation).map(|()| format!("in {}", file.display())),
     };
@@ -114,7 +114,7 @@ pub fn main(arguments: &Arguments) -> ExitCode {
 /// the command; it ends too.
 #[must_use]
 pub fn revocation(arguments: &Arguments, now: UnixTime) -> Revocation {
-    let Arguments { what, id, home: _, token_life, redis_url: _ } = arguments;
+    let Arguments { what, id, home: _, token_life } = arguments;
     let now = now.seconds();
     let until = now.saturating_add(*token_life).saturating_add(MARGIN_SECONDS);
     let before = now.saturating_add(1);

@@ -6,6 +6,7 @@
 mod ports;
 mod programs;
 mod readiness;
+mod rotation;
 mod supervisor;
 mod watching;
 mod welcome;
@@ -113,6 +114,8 @@ fn prepare(arguments: &Arguments, environment: Environment<'_>) -> Result<Plan, 
     let edge_file = absolute(&arguments.edge)?;
     let edge = render::load(&edge_file, &with_home).map_err(|message| Failure { code: INVALID, message })?;
     let addresses = Addresses::new(&edge, environment).map_err(Failure::new)?;
+    secret_file::make_directory(&home)
+        .map_err(|e| Failure::new(format!("cannot make {}: {e}", home.display())))?;
     let home_is_ours = lock(&home)?;
     ports::check(&addresses).map_err(Failure::new)?;
 
@@ -130,6 +133,7 @@ fn prepare(arguments: &Arguments, environment: Environment<'_>) -> Result<Plan, 
         .map_err(|e| Failure::new(e.to_string()))?;
     let envoy = programs::resolve(&arguments.programs.envoy)
         .map_err(|e| Failure::new(render::missing_envoy(&arguments.programs.envoy, &e)))?;
+    render::check_envoy(&envoy).map_err(Failure::new)?;
     let rendered = render::store(&edge, &paths, &|bootstrap| render::validated(&envoy, bootstrap))
         .map_err(|e| Failure::new(e.to_string()))?;
     Ok(Plan {
@@ -220,10 +224,12 @@ async fn supervise(plan: &Plan, ready_within: Duration) -> Result<(), Failure> {
     }
     out::line!("{}", welcome::text(plan));
     let _watching = watching::start(plan);
+    let rotating = tokio::spawn(rotation::run(plan.paths.access_log.clone(), plan.edge.admin));
     let ended = tokio::select! {
         status = supervisor.wait() => Err(Failure::new(format!("the supervisor ended by itself ({})", shown(&status)))),
         () = stop.requested() => Ok(()),
     };
+    rotating.abort();
     end(&mut supervisor).await;
     ended
 }

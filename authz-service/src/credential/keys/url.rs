@@ -11,6 +11,7 @@ use std::time::Duration;
 use clock::Clock;
 
 use crate::credential::keys::{KeyFormat, KeyRing};
+use crate::outbound;
 use crate::source::Reloads;
 
 /// How often the set is fetched when nothing is wrong.
@@ -49,10 +50,7 @@ impl KeyUrl {
         clock: Arc<dyn Clock>,
         reloads: Reloads,
     ) -> Result<Self, String> {
-        let client = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            // Where the keys are is configuration; an answer must not move it.
-            .redirect(reqwest::redirect::Policy::none())
+        let client = outbound::fetching(url, TIMEOUT)
             .build()
             .map_err(|e| format!("the HTTP client for {url} cannot be set up: {e}"))?;
         let url = url.to_owned();
@@ -125,17 +123,6 @@ impl KeyUrl {
     }
 
     async fn fetch(&self) -> Result<Vec<u8>, String> {
-        let mut response = self.client.get(&self.url).send().await.map_err(|e| e.to_string())?;
-        if !response.status().is_success() {
-            return Err(format!("answered {}", response.status()));
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| e.to_string())? {
-            if body.len() + chunk.len() > MAX_BYTES {
-                return Err(format!("the answer has more than {MAX_BYTES} bytes"));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
+        outbound::fetch(&self.client, &self.url, MAX_BYTES).await
     }
 }

@@ -26,6 +26,7 @@ use crate::credential::legacy::answer::{Answer, Found, Questions};
 use crate::credential::legacy::places::{Bounds, Fingerprint, Places, fingerprint};
 use crate::credential::legacy::token::plain_uuid;
 use crate::failure::Failure;
+use crate::outbound;
 
 /// How many yeses are remembered: the sessions that are busy within `cache_ms`. One takes some 200 bytes.
 const MAX_FOUND: u64 = 20_000;
@@ -87,13 +88,9 @@ impl Checker {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|e| format!("{name}: {e}"))?;
             headers.insert(name, HeaderValue::from_str(value).map_err(|e| format!("{value}: {e}"))?);
         }
-        let client = reqwest::Client::builder()
+        let client = outbound::client(*timeout)
             .default_headers(headers)
-            .timeout(*timeout)
             .pool_max_idle_per_host(BOUNDS.all)
-            // Where the question goes is configuration; neither an answer nor the environment moves it.
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
             .build()
             .map_err(|e| format!("the HTTP client for {url} cannot be set up: {e}"))?;
         let lifetime = (*cache).max(Duration::from_millis(1));

@@ -199,6 +199,14 @@ impl Source for SigningKeyFile {
     }
 }
 
+/// Whether the list at `path`, and every file that it names, is one that [`SigningKeyFile`] takes.
+///
+/// # Errors
+/// A sentence that names the file.
+pub fn check(path: &Path) -> Result<(), String> {
+    load(path).map(|_| ())
+}
+
 /// The keys that `path` lists, and the files that it names.
 fn load(path: &Path) -> Result<(KeyTable, Vec<PathBuf>), String> {
     let text = read(path, MAX_BYTES)?;

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -34,7 +35,7 @@ async fn served() -> Served {
             Ok(Response::new(Body::empty()))
         })
     };
-    let serving = tokio::spawn(serve(listener, service, ending));
+    let serving = tokio::spawn(serve(Door::Clear(listener), service, ending));
     Served { address, gate, end, serving }
 }
 

@@ -3,9 +3,12 @@
 mod judged;
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::edge::{Backend, Credentials, Endpoint, GrpcErrors, Protocol};
+use crate::fault::Place;
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
@@ -27,7 +30,8 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node) -> Option<B
         let problem = "a backend is called `sticky`, which means something else among the shares of a route";
         context.faults.report(fields.place, problem, "give it another name");
     }
-    let endpoints = endpoints(context, &mut fields, &what, &what);
+    let endpoints = addresses::<Endpoint>(context, &mut fields, (&what, &what), ENDPOINT_MEND)
+        .map(|listed| listed.into_iter().map(|(_, endpoint)| endpoint).collect());
     let protocols = [("http1", Protocol::Http1), ("http2", Protocol::Http2), ("grpc", Protocol::Grpc)];
     let protocol = fields
         .optional("protocol")
@@ -89,18 +93,21 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node) -> Option<B
 
 const ENDPOINT_MEND: &str = "write a host and a port, such as 127.0.0.1:3000 or legacy.internal:3000";
 
-/// `address: …`, or `addresses: […]`, of the section `what`, for `whom`.
-pub(super) fn endpoints(
+/// `address: …`, or `addresses: […]`, each with its place. `what` is the section and `whom` it is about; `mend` says how
+/// an address is written.
+pub(super) fn addresses<T: FromStr + PartialEq + fmt::Display>(
     context: Context<'_>,
     fields: &mut Fields<'_>,
-    what: &str,
-    whom: &str,
-) -> Option<Vec<Endpoint>> {
-    let one =
-        |n: &Node| reader::parsed::<Endpoint>(context, n, &format!("the address of {whom}"), ENDPOINT_MEND);
+    (what, whom): (&str, &str),
+    mend: &str,
+) -> Option<Vec<(Place, T)>> {
+    let one = |n: &Node| {
+        reader::parsed::<T>(context, n, &format!("the address of {whom}"), mend)
+            .map(|address| (n.place, address))
+    };
     let (address, addresses) = (fields.optional("address"), fields.optional("addresses"));
     let list = match (address, addresses) {
-        (Some(n), None) => return one(n).map(|endpoint| vec![endpoint]),
+        (Some(n), None) => return one(n).map(|address| vec![address]),
         (None, Some(n)) => n,
         (Some(_), Some(_)) => {
             let problem = format!("{what} has both `address` and `addresses`");
@@ -108,27 +115,27 @@ pub(super) fn endpoints(
             return None;
         }
         (None, None) => {
-            context.faults.report(fields.place, format!("{what} has no `address`"), ENDPOINT_MEND);
+            context.faults.report(fields.place, format!("{what} has no `address`"), mend);
             return None;
         }
     };
-    let mut endpoints = Vec::new();
+    let mut listed: Vec<(Place, T)> = Vec::new();
     for element in reader::list(context, list, &format!("`addresses` of {what}")) {
-        let endpoint = one(element)?;
-        if endpoints.contains(&endpoint) {
-            let problem = format!("{what} lists {endpoint} twice");
+        let (place, address) = one(element)?;
+        if listed.iter().any(|(_, known)| *known == address) {
+            let problem = format!("{what} lists {address} twice");
             context.faults.report(element.place, problem, "once is enough");
         }
-        endpoints.push(endpoint);
+        listed.push((place, address));
     }
-    if endpoints.is_empty() {
-        context.faults.report(list.place, format!("{what} has no address"), ENDPOINT_MEND);
+    if listed.is_empty() {
+        context.faults.report(list.place, format!("{what} has no address"), mend);
         return None;
     }
-    Some(endpoints)
+    Some(listed)
 }
 
-impl std::str::FromStr for Endpoint {
+impl FromStr for Endpoint {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {

@@ -9,7 +9,7 @@ use identity::{Role, TenantId};
 use crate::declared::Declared;
 use crate::edge::{
     AcceptedCredential, ApiKeys, Backend, Endpoint, Issuer, KeyAlgorithm, KeySource, LegacyCheck,
-    LegacySessions, LegacyStore, LegacyVerifier, RedisUrl, Reserved,
+    LegacySessions, LegacyStore, LegacyVerifier, Reach, RedisUrl, Reserved,
 };
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
@@ -179,13 +179,49 @@ fn key_source(context: Context<'_>, node: &Node) -> Option<KeySource> {
 }
 
 fn key_url(context: Context<'_>, url: &Node) -> Option<KeySource> {
-    let mend = "write an http:// or https:// address";
+    let mend = "write an https:// address, such as https://issuer.example.com/jwks.json";
     let text: String = reader::parsed(context, url, "`url`", mend)?;
-    if text.starts_with("https://") || text.starts_with("http://") {
-        return Some(KeySource::Url(text));
+    match origin(&text) {
+        Some((true, _)) => return Some(KeySource::Url(text)),
+        Some((false, host)) if Reach::of_host(&host) == Reach::Machine => return Some(KeySource::Url(text)),
+        Some((false, _)) => context.faults.report(
+            url.place,
+            format!("`url` is {text:?}: keys that come in the clear are whatever a machine on the way makes of them"),
+            "write https://; http:// is for this machine alone (127.0.0.1, localhost)",
+        ),
+        None => context.faults.report(url.place, format!("`url` is {text:?}"), mend),
     }
-    context.faults.report(url.place, format!("`url` is {text:?}"), mend);
     None
+}
+
+/// How far away the Redis of an address is, without its `redis://`.
+fn redis_reach(rest: &str) -> Reach {
+    let authority = rest.split('/').next().unwrap_or_default();
+    let place = authority.rsplit('@').next().unwrap_or_default();
+    let host = match place.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => place.split(':').next().unwrap_or_default(),
+    };
+    Reach::of_host(&host.to_ascii_lowercase())
+}
+
+/// Whether an address is encrypted, and its host in lower case, without port and brackets. `None` for what is no address
+/// with a host, or hides one behind a user.
+fn origin(url: &str) -> Option<(bool, String)> {
+    let (encrypted, rest) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
+        (Some(rest), _) => (true, rest),
+        (None, Some(rest)) => (false, rest),
+        (None, None) => return None,
+    };
+    let authority = rest.split(['/', '?', '#']).next()?;
+    if authority.contains(['@', '\\', ' ']) || !url.bytes().all(|b| b.is_ascii_graphic()) {
+        return None;
+    }
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next()?,
+        None => authority.split(':').next()?,
+    };
+    (!host.is_empty()).then(|| (encrypted, host.to_ascii_lowercase()))
 }
 
 pub(crate) fn api_keys(context: Context<'_>, node: &Node) -> Option<ApiKeys> {
@@ -300,6 +336,16 @@ fn store(context: Context<'_>, node: &Node, patience: Option<Duration>) -> Optio
     let url = fields.required("url", mend).and_then(|n| {
         let text: String = reader::parsed(context, n, "`url`", mend)?;
         if text.starts_with("redis://") || text.starts_with("rediss://") {
+            if let Some(rest) = text.strip_prefix("redis://")
+                && redis_reach(rest) > Reach::Machine
+            {
+                // Names the host at the most: the rest may be a password.
+                context.faults.warn(
+                    n.place,
+                    "the legacy's store is asked in the clear: a machine on the way can say whose session is good",
+                    "write rediss://, or keep it on a network that is the platform's own",
+                );
+            }
             return Some(RedisUrl(text));
         }
         context.faults.report(n.place, "`url` of `redis` does not begin with redis://", mend);

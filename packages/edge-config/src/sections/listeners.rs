@@ -2,18 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use crate::declared::Declared;
-use crate::edge::{Authorizer, Exposure, Listener, Tls};
+use crate::edge::{Clients, Exposure, Listener, Reach, Tls};
+use crate::fault::Place;
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
-use super::backends::endpoints;
+use super::authorizer::certificate_names;
 use crate::reader::{choice, path};
-
-/// A warm decision takes well under a millisecond; Envoy's own default for an authorizer is the same 200 ms.
-const AUTHORIZER_TIMEOUT: Duration = Duration::from_millis(200);
 
 const ADDRESS_MEND: &str = "write an address with a port, such as 127.0.0.1:8080";
 
@@ -39,8 +36,41 @@ pub(crate) fn listener(context: Context<'_>, name: &str, node: &Node) -> Option<
         None => Some(None),
         Some(n) => tls(context, n, name).map(Some),
     };
+    let private_network = match fields.optional("network") {
+        None => Some(false),
+        Some(n) => choice(context, n, "`network`", &[("private", true)]),
+    };
+    if let (Some(address), Some(exposure), Some(tls), Some(private_network)) =
+        (address, exposure, &tls, private_network)
+    {
+        let listener = Listener { address, exposure, tls: tls.clone(), private_network };
+        check_network(context, name, fields.place, &listener);
+    }
     fields.finish();
-    Some(Listener { address: address?, exposure: exposure?, tls: tls? })
+    Some(Listener { address: address?, exposure: exposure?, tls: tls?, private_network: private_network? })
+}
+
+/// Internal paths are open on an internal listener, to every service that introduces itself, and what it says travels as
+/// it is. So the listener is on this machine, or clients show certificates, or the edge file states that the network is
+/// the platform's own.
+fn check_network(context: Context<'_>, name: &str, place: Place, listener: &Listener) {
+    let Listener { address, exposure, tls, private_network } = listener;
+    let asks_clients = tls.as_ref().is_some_and(|tls| tls.clients.is_some());
+    let here = Reach::of_address(address.ip()) == Reach::Machine;
+    match exposure {
+        Exposure::Public if *private_network => context.faults.report(
+            place,
+            format!("listener `{name}` is public and states `network: private`"),
+            "remove `network`: it excuses an internal listener from asking for certificates",
+        ),
+        Exposure::Internal if !here && !asks_clients && !private_network => context.faults.report(
+            place,
+            format!("listener `{name}` is internal and listens on {address}, which other machines reach"),
+            "let clients show certificates (`tls: { certificate: …, key: …, client_ca: … }`), use a loopback address, \
+             or state that only the platform's own machines reach it: `network: private`",
+        ),
+        Exposure::Public | Exposure::Internal => {}
+    }
 }
 
 fn tls(context: Context<'_>, node: &Node, name: &str) -> Option<Tls> {
@@ -52,8 +82,20 @@ fn tls(context: Context<'_>, node: &Node, name: &str) -> Option<Tls> {
     let key = fields
         .required("key", "name the PEM file with the private key")
         .and_then(|n| path(context, n, &format!("the key of {what}")));
+    let ca = fields.optional("client_ca").map(|n| path(context, n, &format!("`client_ca` of {what}")));
+    let names_node = fields.optional("client_names");
+    let names = names_node
+        .map_or(Some(Vec::new()), |n| certificate_names(context, n, &format!("`client_names` of {what}")));
+    if let (Some(node), None) = (names_node, &ca) {
+        let problem = format!("{what} has `client_names` and asks clients for no certificate");
+        context.faults.report(node.place, problem, "name the authorities too: `client_ca: clients.pem`");
+    }
     fields.finish();
-    Some(Tls { certificate: certificate?, key: key? })
+    let clients = match ca {
+        None => None,
+        Some(ca) => Some(Clients { ca: ca?, names: names? }),
+    };
+    Some(Tls { certificate: certificate?, key: key?, clients })
 }
 
 /// `stats: { address: … }`
@@ -94,21 +136,4 @@ pub(crate) fn admin(context: Context<'_>, node: &Node) -> Option<SocketAddr> {
         context.faults.report(node.place, problem, "give it a loopback address, such as 127.0.0.1:9901");
     }
     Some(address)
-}
-
-pub(crate) fn authorizer(context: Context<'_>, node: &Node) -> Option<Authorizer> {
-    let mut fields = Fields::of(context, node, "`authorizer`");
-    let addresses = endpoints(context, &mut fields, "`authorizer`", "the authorizer");
-    let timeout = fields
-        .optional("timeout_ms")
-        .map_or(Some(AUTHORIZER_TIMEOUT), |n| reader::millis(context, n, "`timeout_ms`", 1, 10_000));
-    // Several may answer behind one address; fewer than there are addresses cannot.
-    let count = addresses.as_ref().map_or(1, Vec::len);
-    let least = u64::try_from(count).unwrap_or(1);
-    let replicas = fields
-        .optional("replicas")
-        .map_or(Some(least), |n| reader::number(context, n, "`replicas`", least, 1_000))
-        .and_then(|count| u32::try_from(count).ok());
-    fields.finish();
-    Some(Authorizer { addresses: addresses?, timeout: timeout?, replicas: replicas? })
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::edge::{TenantDirectory, TenantService};
+use crate::edge::{Reach, TenantDirectory, TenantService};
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
@@ -75,6 +75,15 @@ fn url(context: Context<'_>, node: &Node) -> Option<String> {
         port.is_some_and(|port| port > 0) && !authority.contains(['/', '?', '#', '@', ' '])
     });
     if usable {
+        let host = authority.and_then(|authority| authority.rsplit_once(':')).map_or("", |(host, _)| host);
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+        if Reach::of_host(&host) > Reach::Machine {
+            context.faults.warn(
+                node.place,
+                format!("the tenants service is asked in the clear at {host}: a machine on the way can answer for it"),
+                "keep it on this machine, or on a network that is the platform's own",
+            );
+        }
         return Some(text.trim_end_matches('/').to_owned());
     }
     context.faults.report(node.place, format!("`grpc` is {text:?}"), mend);

@@ -49,6 +49,17 @@ impl Stats {
     }
 }
 
+/// Has Envoy open its access logs again, after they got other names.
+///
+/// # Errors
+/// Envoy does not answer, or refuses.
+pub fn reopen_logs(admin: SocketAddr) -> io::Result<()> {
+    match super::post(admin, "/reopen_logs")? {
+        (200, _) => Ok(()),
+        (status, _) => Err(io::Error::other(format!("Envoy answers {status} about its logs"))),
+    }
+}
+
 /// How often Envoy took and refused each file of its configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Updates(Stats);

@@ -158,10 +158,17 @@ impl Aspects {
         }
     }
 
-    /// Something that is another one now. Whether that is weaker nobody can tell from here.
+    /// Something that is another one now. Whether that is weaker cannot be seen from here.
     pub(super) fn other<T: PartialEq>(&mut self, what: &str, old: &T, new: &T) {
         if old != new {
             self.note(Standing::Weaker, format!("{what} is another one: look at it"));
+        }
+    }
+
+    /// Something that is another one now and decides nothing about who passes.
+    pub(super) fn changed<T: PartialEq>(&mut self, what: &str, old: &T, new: &T) {
+        if old != new {
+            self.note(Standing::Same, format!("{what} is another one"));
         }
     }
 

@@ -146,6 +146,7 @@ fn internal(
     (new_edge, new): (&Edge, &InternalPolicy),
     noted: &mut Aspects,
 ) {
+    let InternalPolicy { services: _, permissions } = new;
     // None listed means every service that the edge knows.
     let services = |edge: &Edge, policy: &InternalPolicy| -> Vec<String> {
         if policy.services.is_empty() {
@@ -161,13 +162,9 @@ fn internal(
         (Standing::Weaker, Standing::Stricter),
         |s| format!("`{s}`"),
     );
-    noted.members(
-        "permission",
-        &old.permissions,
-        &new.permissions,
-        (Standing::Stricter, Standing::Weaker),
-        |p| format!("`{p}`"),
-    );
+    noted.members("permission", &old.permissions, permissions, (Standing::Stricter, Standing::Weaker), |p| {
+        format!("`{p}`")
+    });
 }
 
 fn signed(old: &SignedPolicy, new: &SignedPolicy, noted: &mut Aspects) {

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use edge_config::Edge;
-use edge_config::edge::{Destination, Endpoint, METHODS, Policy, Route, Sticky};
+use edge_config::edge::{Destination, Endpoint, METHODS, Policy, Reach, Route, Sticky};
 
 use super::found::{Aspects, Finding, Region, Standing};
 use super::policy;
 use super::regions::{self, Table, Taken};
+use super::trust::furthest;
 
 /// Every region that the edges treat differently, joined where it can be said in one line; the weaker first.
 pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(Region, Finding)> {
@@ -135,49 +136,79 @@ fn became_public(edge: &Edge, route: &Route, noted: &mut Aspects) {
 }
 
 fn routes((old, before): (&Edge, &Route), (new, after): (&Edge, &Route), noted: &mut Aspects) {
-    if let (Some(was), Some(is)) = (old.policies.get(&before.policy), new.policies.get(&after.policy)) {
+    let Route {
+        name: _,
+        // Which requests it takes is what a region is.
+        host: _,
+        path: _,
+        methods: _,
+        policy,
+        destination,
+        canaries,
+        shadow,
+        answers,
+        websocket,
+        stream,
+        cross_site,
+        // Compared beside the policy.
+        limits: _,
+    } = after;
+    if let (Some(was), Some(is)) = (old.policies.get(&before.policy), new.policies.get(policy)) {
         policy::compare((old, was), (new, is), noted);
     }
     policy::limits((old, before), (new, after), noted);
-    if places(old, &before.destination) != places(new, &after.destination) {
-        noted
-            .note(Standing::Same, format!("goes to {} instead of {}", after.destination, before.destination));
+    let Destination { shares: _, sticky } = destination;
+    if places(old, &before.destination) != places(new, destination) {
+        noted.note(Standing::Same, format!("goes to {destination} instead of {}", before.destination));
     }
-    if before.destination.sticky != after.destination.sticky {
+    if before.destination.sticky != *sticky {
         let word = |sticky: &Option<Sticky>| match sticky {
             Some(Sticky::Session) => "the session".to_owned(),
             Some(Sticky::Tenant) => "the tenant".to_owned(),
             Some(Sticky::Cookie(name)) => format!("the cookie `{name}`"),
             None => "nothing".to_owned(),
         };
-        let (was, is) = (word(&before.destination.sticky), word(&after.destination.sticky));
+        let (was, is) = (word(&before.destination.sticky), word(sticky));
         noted.note(Standing::Same, format!("{is} instead of {was} keeps a client on one backend"));
     }
-    if before.shadow != after.shadow {
+    let (was, is) = (reach(old, before), reach(new, after));
+    if is > was {
+        let what = format!("requests, or copies of them, leave {} for {}", was.as_str(), is.as_str());
+        noted.note(Standing::Weaker, what);
+    }
+    if before.shadow != *shadow {
         let word = |shadow: &Option<String>| shadow.clone().unwrap_or_else(|| "nobody".to_owned());
         noted.note(
             Standing::Same,
-            format!("copies go to {} instead of {}", word(&after.shadow), word(&before.shadow)),
+            format!("copies go to {} instead of {}", word(shadow), word(&before.shadow)),
         );
     }
-    if before.canaries != after.canaries {
+    if before.canaries != *canaries {
         noted.note(Standing::Same, "other callers go elsewhere (canaries)");
     }
-    for (what, was, is) in
-        [("websocket", before.websocket, after.websocket), ("stream", before.stream, after.stream)]
-    {
-        if was != is {
-            noted.note(Standing::Same, format!("`{what}` is {is}"));
-        }
+    match (before.websocket, websocket) {
+        // What a tunnel carries is not looked at any more.
+        (false, true) => noted.note(Standing::Weaker, "WebSockets pass, which were refused before"),
+        (true, false) => noted.note(Standing::Stricter, "WebSockets are refused"),
+        (true, true) | (false, false) => {}
     }
-    match (before.cross_site, after.cross_site) {
+    match (before.cross_site, cross_site) {
         (false, true) => noted.note(Standing::Weaker, "pages of any other site may send requests here"),
         (true, false) => noted.note(Standing::Stricter, "pages of other sites may not send requests here"),
         (true, true) | (false, false) => {}
     }
-    if old.answers.get(&before.answers) != new.answers.get(&after.answers) {
+    if before.stream != *stream {
+        noted.note(Standing::Same, format!("`stream` is {stream}"));
+    }
+    if old.answers.get(&before.answers) != new.answers.get(answers) {
         noted.note(Standing::Same, "refused callers are told something else");
     }
+}
+
+/// How far away requests of a route and copies of them go.
+fn reach(edge: &Edge, route: &Route) -> Reach {
+    let backends = route.answering().into_iter().filter_map(|name| edge.backends.get(name));
+    furthest(backends.flat_map(|backend| &backend.endpoints))
 }
 
 /// Where requests arrive, and how many of them: the addresses count, not the names. Who gets nothing is left out.

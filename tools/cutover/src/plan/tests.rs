@@ -124,8 +124,8 @@ fn what_is_less_protected_is_found_by_its_meaning() {
         ("tenants.yaml", "others.yaml".to_owned(), "weaker: tenants: the file of tenants is another one"),
         (
             "127.0.0.1:8081}\", exposure: internal",
-            "0.0.0.0:8081}\", exposure: internal".to_owned(),
-            "weaker: listener `service`: listens on 0.0.0.0:8081",
+            "0.0.0.0:8081}\", exposure: internal, network: private".to_owned(),
+            "listens on 0.0.0.0:8081 instead of 127.0.0.1:8081",
         ),
         (
             rest,

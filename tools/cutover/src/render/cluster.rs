@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use edge_config::Edge;
-use edge_config::edge::{Backend, Circuit, Ejection, Endpoint, Health, Protocol};
+use edge_config::edge::{AuthorizerAddress, Backend, Circuit, Ejection, Endpoint, Health, Protocol};
 use serde_json::{Value, json};
 
 use super::template::{self, fill};
@@ -14,9 +14,10 @@ const NAME: &str = "cluster.yaml";
 pub(super) fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
     let mut cluster = template::authorizer_cluster()?;
     let addresses = &edge.authorizer.addresses;
-    locate(&mut cluster, "authorizer", addresses);
+    let known = addresses.iter().all(AuthorizerAddress::is_fixed);
+    locate(&mut cluster, "authorizer", known, addresses.iter().map(place));
     // A name may stand for several, and an address for one alone or for what deals requests out to several.
-    let alone = matches!(addresses.as_slice(), [one] if edge.authorizer.replicas == 1 || is_address(one));
+    let alone = matches!(addresses.as_slice(), [one] if edge.authorizer.replicas == 1 || one.is_fixed());
     if alone && let Some(cluster) = cluster.as_object_mut() {
         // One alone is never ejected, so that watching it would be for nothing.
         cluster.remove("outlier_detection");
@@ -31,7 +32,8 @@ pub(super) fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
 pub(super) fn backend(name: &str, backend: &Backend) -> Result<Value, TemplateError> {
     let mut cluster = template::cluster()?;
     insert(&mut cluster, "name", json!(cluster_name(name)));
-    locate(&mut cluster, &cluster_name(name), &backend.endpoints);
+    let known = backend.endpoints.iter().all(is_address);
+    locate(&mut cluster, &cluster_name(name), known, backend.endpoints.iter().map(endpoint));
     insert(&mut cluster, "connect_timeout", json!(seconds(backend.connect_timeout)));
     fill(&mut cluster, NAME, "/circuit_breakers/thresholds/0", thresholds(backend))?;
     let options = "/typed_extension_protocol_options/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
@@ -57,18 +59,28 @@ fn is_address(endpoint: &Endpoint) -> bool {
     endpoint.host.parse::<IpAddr>().is_ok()
 }
 
-/// Where the cluster `name` is: at these addresses, or at whatever their names stand for.
-fn locate(cluster: &mut Value, name: &str, endpoints: &[Endpoint]) {
-    let known = endpoints.iter().all(is_address);
+/// One address of the authorizer.
+fn place(address: &AuthorizerAddress) -> Value {
+    match address {
+        AuthorizerAddress::Network(at) => endpoint(at),
+        AuthorizerAddress::Unix(path) => json!({ "pipe": { "path": path } }),
+    }
+}
+
+fn endpoint(Endpoint { host, port }: &Endpoint) -> Value {
+    json!({ "socket_address": { "address": host, "port_value": port } })
+}
+
+/// Where the cluster `name` is: at these addresses when all of them are `known`, or at whatever their names stand for.
+fn locate(cluster: &mut Value, name: &str, known: bool, addresses: impl Iterator<Item = Value>) {
     insert(cluster, "type", json!(if known { "STATIC" } else { "STRICT_DNS" }));
     if !known {
         // Envoy would take the IPv6 addresses of a name that has both, and those alone: `localhost` has both, and a
         // service that listens on 127.0.0.1 would never be found.
         insert(cluster, "dns_lookup_family", json!("V4_PREFERRED"));
     }
-    let address = |Endpoint { host, port }: &Endpoint| json!({ "socket_address": { "address": host, "port_value": port } });
     let endpoints: Vec<Value> =
-        endpoints.iter().map(|one| json!({ "endpoint": { "address": address(one) } })).collect();
+        addresses.map(|address| json!({ "endpoint": { "address": address } })).collect();
     let assignment = json!({ "cluster_name": name, "endpoints": [{ "lb_endpoints": endpoints }] });
     insert(cluster, "load_assignment", assignment);
 }

@@ -1,65 +1,201 @@
-//! How a listener with a certificate is read.
+//! How a listener with a certificate is read, and how Envoy and the authorizer prove who they are.
 //!
 //! Certificate and key come from files that Envoy watches (SDS): whoever replaces them needs no restart, and
 //! connections that are open go on.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use edge_config::edge::Tls;
+use edge_config::edge::{AuthorizerTls, Clients, Tls};
 use serde_json::{Value, json};
 
 use super::TemplateError;
 use super::cluster::insert;
 
-/// The resource that tells Envoy where certificate and key of `listener` are.
-pub(super) fn secret(listener: &str, tls: &Tls) -> Result<Value, TemplateError> {
-    let certificate = absolute(&tls.certificate)?;
-    let key = absolute(&tls.key)?;
-    // Both are read again when anything in the directory is moved, as Kubernetes does with a mounted secret.
-    let directory = certificate.parent().unwrap_or(Path::new("/")).to_owned();
-    Ok(json!({
-        "name": name(listener),
-        "tls_certificate": {
-            "certificate_chain": { "filename": certificate },
-            "private_key": { "filename": key },
-            "watched_directory": { "path": directory },
-        },
-    }))
+/// A file that Envoy reads again when it is replaced: a resource (SDS) that says where it is.
+pub(super) struct Secret {
+    /// The name of the resource; with `.json`, of the file that holds it.
+    name: String,
+    resource: Value,
 }
 
-fn name(listener: &str) -> String {
-    format!("certificate-{listener}")
-}
-
-/// The certificate of `listener`, from the file of [`secret`] that Envoy watches.
-pub(super) fn watched(listener: &str, source: &Value) -> (&'static str, Value) {
-    ("tls_certificate_sds_secret_configs", json!([{ "name": name(listener), "sds_config": source }]))
-}
-
-/// The certificate itself, for a configuration in one piece.
-pub(super) fn in_place(secret: &Value) -> (&'static str, Value) {
-    let mut certificate = secret["tls_certificate"].clone();
-    if let Some(object) = certificate.as_object_mut() {
-        object.remove("watched_directory");
+impl Secret {
+    /// The pair that is shown.
+    fn pair(name: String, certificate: &Path, key: &Path) -> Result<Self, TemplateError> {
+        let (certificate, key) = (absolute(certificate)?, absolute(key)?);
+        let resource = json!({
+            "name": name,
+            "tls_certificate": {
+                "certificate_chain": { "filename": certificate },
+                "private_key": { "filename": key },
+                "watched_directory": watched_directory(&certificate),
+            },
+        });
+        Ok(Self { name, resource })
     }
-    ("tls_certificates", json!([certificate]))
+
+    /// The authorities that are believed.
+    fn authorities(name: String, ca: &Path) -> Result<Self, TemplateError> {
+        let ca = absolute(ca)?;
+        let resource = json!({
+            "name": name,
+            "validation_context": {
+                "trusted_ca": { "filename": ca },
+                "watched_directory": watched_directory(&ca),
+            },
+        });
+        Ok(Self { name, resource })
+    }
+
+    /// The file that holds it.
+    pub(super) fn file(&self) -> String {
+        format!("{}.json", self.name)
+    }
+
+    /// What the file holds.
+    pub(super) fn resource(self) -> Value {
+        self.resource
+    }
+
+    /// How Envoy watches it.
+    fn watched(&self, directory: &Path) -> Value {
+        json!({ "name": self.name, "sds_config": super::file_source(directory, &self.file()) })
+    }
+
+    /// Itself, for a configuration in one piece.
+    fn in_place(&self, kind: &str) -> Value {
+        let mut value = self.resource[kind].clone();
+        if let Some(object) = value.as_object_mut() {
+            object.remove("watched_directory");
+        }
+        value
+    }
+}
+
+/// A file is read again when anything in its directory is moved, as Kubernetes does with a mounted secret.
+fn watched_directory(file: &Path) -> Value {
+    json!({ "path": file.parent().unwrap_or(Path::new("/")) })
+}
+
+/// What one side of a connection shows and believes.
+pub(super) struct Identity {
+    pair: Secret,
+    authorities: Option<Secret>,
+    /// What the other side's certificate must be good for, one of these.
+    names: Vec<String>,
+}
+
+impl Identity {
+    /// That of `listener`.
+    pub(super) fn of_listener(listener: &str, tls: &Tls) -> Result<Self, TemplateError> {
+        let Tls { certificate, key, clients } = tls;
+        let pair = Secret::pair(format!("certificate-{listener}"), certificate, key)?;
+        let (authorities, names) = match clients {
+            None => (None, Vec::new()),
+            Some(Clients { ca, names }) => {
+                (Some(Secret::authorities(format!("clients-{listener}"), ca)?), names.clone())
+            }
+        };
+        Ok(Self { pair, authorities, names })
+    }
+
+    /// That of Envoy towards the authorizer.
+    pub(super) fn towards_authorizer(tls: &AuthorizerTls) -> Result<Self, TemplateError> {
+        let AuthorizerTls { ca, certificate, key, names } = tls;
+        Ok(Self {
+            pair: Secret::pair("authorizer-certificate".to_owned(), certificate, key)?,
+            authorities: Some(Secret::authorities("authorizer-ca".to_owned(), ca)?),
+            names: names.clone(),
+        })
+    }
+
+    /// The files that Envoy watches.
+    pub(super) fn secrets(self) -> impl Iterator<Item = Secret> {
+        std::iter::once(self.pair).chain(self.authorities)
+    }
+
+    /// Adds it to a `common_tls_context`: from files in `directory` that Envoy watches, or in one piece without one.
+    fn put(&self, common: &mut Value, directory: Option<&Path>) {
+        match directory {
+            Some(directory) => {
+                let pair = json!([self.pair.watched(directory)]);
+                insert(common, "tls_certificate_sds_secret_configs", pair);
+            }
+            None => insert(common, "tls_certificates", json!([self.pair.in_place("tls_certificate")])),
+        }
+        let Some(authorities) = &self.authorities else { return };
+        let mut rules = json!({});
+        if !self.names.is_empty() {
+            let matchers: Vec<_> = self.names.iter().map(|name| subject(name)).collect();
+            insert(&mut rules, "match_typed_subject_alt_names", json!(matchers));
+        }
+        match directory {
+            Some(directory) => {
+                let combined = json!({
+                    "default_validation_context": rules,
+                    "validation_context_sds_secret_config": authorities.watched(directory),
+                });
+                insert(common, "combined_validation_context", combined);
+            }
+            None => {
+                if let Some(ca) = authorities.in_place("validation_context").get("trusted_ca") {
+                    insert(&mut rules, "trusted_ca", ca.clone());
+                }
+                insert(common, "validation_context", rules);
+            }
+        }
+    }
+}
+
+fn subject(name: &str) -> Value {
+    let kind = if name.parse::<IpAddr>().is_ok() { "IP_ADDRESS" } else { "DNS" };
+    json!({ "san_type": kind, "matcher": { "exact": name } })
+}
+
+/// Makes the cluster of the authorizer speak TLS.
+pub(super) fn put_upstream(cluster: &mut Value, identity: &Identity, directory: Option<&Path>) {
+    let mut common = json!({
+        // Both ends are ours.
+        "tls_params": { "tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3" },
+        "alpn_protocols": ["h2"],
+    });
+    identity.put(&mut common, directory);
+    let mut context = json!({
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+        // Every connection proves itself anew.
+        "max_session_keys": 0,
+        "common_tls_context": common,
+    });
+    // A name in the handshake is a DNS name (RFC 6066 §3).
+    if let Some(name) = identity.names.iter().find(|name| name.parse::<IpAddr>().is_err()) {
+        insert(&mut context, "sni", json!(name));
+    }
+    insert(
+        cluster,
+        "transport_socket",
+        json!({ "name": "envoy.transport_sockets.tls", "typed_config": context }),
+    );
 }
 
 /// Makes `listener` speak TLS.
-pub(super) fn put(listener: &mut Value, certificate: (&'static str, Value)) {
+pub(super) fn put(listener: &mut Value, identity: &Identity, directory: Option<&Path>) {
     let mut common = json!({
         // 1.0 and 1.1 are broken and gone (RFC 8996).
         "tls_params": { "tls_minimum_protocol_version": "TLSv1_2" },
         "alpn_protocols": ["h2", "http/1.1"],
     });
-    insert(&mut common, certificate.0, certificate.1);
-    let socket = json!({
-        "name": "envoy.transport_sockets.tls",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
-            "common_tls_context": common,
-        },
+    identity.put(&mut common, directory);
+    let mut context = json!({
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+        "common_tls_context": common,
     });
+    if identity.authorities.is_some() {
+        insert(&mut context, "require_client_certificate", json!(true));
+        // A session that is taken up again shows no certificate: each connection proves itself anew.
+        insert(&mut context, "disable_stateless_session_resumption", json!(true));
+        insert(&mut context, "disable_stateful_session_resumption", json!(true));
+    }
+    let socket = json!({ "name": "envoy.transport_sockets.tls", "typed_config": context });
     if let Some(chain) = listener.pointer_mut("/filter_chains/0") {
         insert(chain, "transport_socket", socket);
         // Who opens a connection and says nothing is gone as soon as one who sends no headers.

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use edge_config::edge::Socket;
 use edge_config::{Edge, Environment};
 
 /// The programs of a run that an edge calls backends: which variable says where each is, and where it is without. An
@@ -32,13 +33,22 @@ pub(super) struct Address {
     pub(super) address: SocketAddr,
 }
 
+/// Where the authorizer of a run answers checks.
+#[derive(Clone, Debug)]
+pub(super) enum Checks {
+    /// At an address.
+    Network(Address),
+    /// At a Unix socket, which takes no port from anything.
+    Unix(PathBuf),
+}
+
 /// Every address of a run.
 #[derive(Clone, Debug)]
 pub(super) struct Addresses {
     /// The edge's listeners, by name.
     pub(super) listeners: Vec<Address>,
     pub(super) envoy_admin: Address,
-    pub(super) authorizer: Address,
+    pub(super) authorizer: Checks,
     pub(super) authorizer_admin: Address,
     pub(super) legacy: Address,
     pub(super) auth: Address,
@@ -77,8 +87,11 @@ impl Addresses {
             envoy_admin: named("envoy admin", "ENVOY_ADMIN_ADDRESS", edge.admin),
             // Where it is found by a name, it listens on loopback unless it is told otherwise.
             authorizer: match edge.authorizer.listens() {
-                Some(address) => named("authorizer", "AUTHZ_ADDRESS", address),
-                None => variable("authorizer", "AUTHZ_ADDRESS", "127.0.0.1:9191")?,
+                Some(Socket::Network(address)) => {
+                    Checks::Network(named("authorizer", "AUTHZ_ADDRESS", address))
+                }
+                Some(Socket::Unix(path)) => Checks::Unix(path),
+                None => Checks::Network(variable("authorizer", "AUTHZ_ADDRESS", "127.0.0.1:9191")?),
             },
             authorizer_admin: variable("authorizer admin", "AUTHZ_ADMIN_ADDRESS", "127.0.0.1:9192")?,
             legacy: variable("legacy sample", "LEGACY_ADDRESS", "")?,
@@ -95,16 +108,15 @@ impl Addresses {
 
     /// All of them, the edge first.
     pub(super) fn all(&self) -> impl Iterator<Item = &Address> {
+        let checks = match &self.authorizer {
+            Checks::Network(address) => Some(address),
+            Checks::Unix(_) => None,
+        };
         self.listeners
             .iter()
-            .chain([
-                &self.envoy_admin,
-                &self.authorizer,
-                &self.authorizer_admin,
-                &self.legacy,
-                &self.auth,
-                &self.users,
-            ])
+            .chain([&self.envoy_admin])
+            .chain(checks)
+            .chain([&self.authorizer_admin, &self.legacy, &self.auth, &self.users])
             .chain(self.comparator.iter().flatten())
     }
 
@@ -161,6 +173,10 @@ pub(super) fn all(plan: &super::Plan) -> Result<Vec<Program>, String> {
         auth.push(("TOKEN_ISSUER", own.issuer.clone()));
         auth.push(("TOKEN_AUDIENCE", own.audiences.first().cloned().unwrap_or_default()));
     }
+    let checks = match &plan.addresses.authorizer {
+        Checks::Network(at) => address(at),
+        Checks::Unix(path) => Socket::Unix(path.clone()).to_string(),
+    };
     let gunicorn = plan.venv.join("bin/gunicorn");
     if !gunicorn.exists() {
         return Err(format!("{} is not there; `make setup` installs it", gunicorn.display()));
@@ -201,7 +217,7 @@ pub(super) fn all(plan: &super::Plan) -> Result<Vec<Program>, String> {
             environment: [
                 home.clone(),
                 ("EDGE_FILE", plan.edge_file.display().to_string()),
-                ("AUTHZ_ADDRESS", address(&plan.addresses.authorizer)),
+                ("AUTHZ_ADDRESS", checks),
                 ("AUTHZ_ADMIN_ADDRESS", address(&plan.addresses.authorizer_admin)),
             ]
             .into_iter()

@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::Plan;
+use crate::admin;
 use crate::admin::envoy::Stats;
 
 /// Between two looks; short, because a second start takes a few seconds in all.
@@ -46,10 +48,8 @@ pub(super) async fn wait(plan: &Plan, within: Duration) -> Result<(), String> {
         path: "/healthz",
         any_answer: false,
     }));
-    // What the authorizer looks like from Envoy counts too: a route that needs a decision works from the
-    // first request on. An unauthenticated one proves it (401 is a decision, and so is 404 where the path is no route;
-    // 503 is none).
-    let through = a.public().filter(|_| !plan.is_encrypted());
+    // What the authorizer looks like from Envoy counts too: a route that needs a decision works from the first request on.
+    // Envoy's own health checks say so. No route is asked: any of them may have a backend that is down, and that is its own.
     let admin = a.envoy_admin.address;
     let everything = async {
         loop {
@@ -60,17 +60,8 @@ pub(super) async fn wait(plan: &Plan, within: Duration) -> Result<(), String> {
                 }
             }
             waiting = still;
-            if waiting.is_empty() {
-                let decided = match through {
-                    Some(address) => {
-                        status(address, "/users/@me").await.is_some_and(|status| status != UNDECIDED)
-                    }
-                    // Behind TLS Envoy's own word has to do.
-                    None => finds_authorizer_well(admin).await,
-                };
-                if decided {
-                    return;
-                }
+            if waiting.is_empty() && finds_authorizer_well(admin).await {
+                return;
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -80,7 +71,10 @@ pub(super) async fn wait(plan: &Plan, within: Duration) -> Result<(), String> {
     }
     let mut message = format!("the edge is not ready after {} s.", within.as_secs());
     if waiting.is_empty() {
-        message.push_str(" Every part answers, but a request through the edge gets no decision.");
+        message.push_str(
+            " Every part answers, but Envoy's health checks of the authorizer fail: is it where `authorizer` in the edge file \
+             says?",
+        );
         waiting.push(Probe {
             program: "envoy",
             address: a.envoy_admin.address,
@@ -89,24 +83,45 @@ pub(super) async fn wait(plan: &Plan, within: Duration) -> Result<(), String> {
         });
     }
     for probe in waiting {
-        let log = plan.home.join("logs").join(format!("{}.log", probe.program));
-        let text = fs::read_to_string(&log).unwrap_or_default();
-        let lines: Vec<_> = text.lines().rev().take(5).collect();
-        let end: Vec<_> = lines.into_iter().rev().map(|line| format!("    {line}")).collect();
-        message.push_str(&format!(
-            "\n{} does not answer 200 at http://{}{}; the end of {}:\n{}",
-            probe.program,
-            probe.address,
-            probe.path,
-            log.display(),
-            end.join("\n")
-        ));
+        message.push_str(&described(&probe, &plan.home.join("logs")).await);
     }
     Err(message)
 }
 
-/// What a request reads that nobody could decide about.
-const UNDECIDED: u16 = 503;
+/// What is known about a part that is not ready: what it says itself, part by part, or the end of its log when it does not
+/// answer.
+async fn described(probe: &Probe, logs: &Path) -> String {
+    let Probe { program, address, path, any_answer: _ } = probe;
+    let (address, path) = (*address, *path);
+    let asked = tokio::task::spawn_blocking(move || admin::get(address, path).ok()).await.ok().flatten();
+    if let Some((status, body)) = asked.filter(|(status, _)| *status != 200) {
+        let said = said(&body);
+        return format!("\n{program} answers {status} at http://{address}{path}:\n{said}");
+    }
+    let log = logs.join(format!("{program}.log"));
+    let text = fs::read_to_string(&log).unwrap_or_default();
+    let lines: Vec<_> = text.lines().rev().take(5).collect();
+    let end: Vec<_> = lines.into_iter().rev().map(|line| format!("    {line}")).collect();
+    format!(
+        "\n{program} does not answer 200 at http://{address}{path}; the end of {}:\n{}",
+        log.display(),
+        end.join("\n")
+    )
+}
+
+/// An answer of `/readyz`: each part that is not ready, with what it says, or the text as it is.
+fn said(body: &str) -> String {
+    let parts = serde_json::from_str::<serde_json::Value>(body).ok().and_then(|answer| {
+        let parts = answer.get("parts")?.as_object()?;
+        let waiting = parts.iter().filter(|(_, part)| part["ready"] != serde_json::Value::Bool(true));
+        let shown = waiting.map(|(name, part)| {
+            let detail = part["detail"].as_str().unwrap_or("not ready");
+            format!("    {name}: {detail}")
+        });
+        Some(shown.collect::<Vec<_>>().join("\n"))
+    });
+    parts.filter(|parts| !parts.is_empty()).unwrap_or_else(|| format!("    {}", body.trim()))
+}
 
 /// Whether Envoy's health checks let it ask the authorizer.
 async fn finds_authorizer_well(admin: SocketAddr) -> bool {
@@ -126,4 +141,18 @@ async fn status(address: SocketAddr, path: &str) -> Option<u16> {
         std::str::from_utf8(&start).ok()?.strip_prefix("HTTP/1.1 ")?.parse().ok()
     };
     tokio::time::timeout(LOOK, look).await.ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::said;
+
+    #[test]
+    fn what_is_not_ready_is_told_part_by_part_in_its_own_words() {
+        let body = r#"{"ready":false,"parts":{"api_keys":{"ready":false,"detail":"/x/api-keys.jsonl: not there"},
+            "keys":{"ready":true,"detail":"1 key"},"tenants":{"ready":false,"detail":"broken"}}}"#;
+        assert_eq!(said(body), "    api_keys: /x/api-keys.jsonl: not there\n    tenants: broken");
+        assert_eq!(said("starting\n"), "    starting");
+        assert_eq!(said(r#"{"parts":{}}"#), r#"    {"parts":{}}"#);
+    }
 }

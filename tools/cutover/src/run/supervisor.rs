@@ -57,6 +57,7 @@ fn configuration(plan: &Plan, programs: &[Program]) -> String {
          logfile_maxbytes=5MB\n\
          pidfile={home}/supervisord.pid\n\
          nodaemon=true\n\
+         umask=077\n\
          \n\
          [unix_http_server]\n\
          file={home}/supervisor.sock\n\

@@ -1,0 +1,238 @@
+//! Where checks come in: an address or a Unix socket in the clear, on this machine alone, or an address with TLS.
+//!
+//! The authorizer believes what it is asked: which route, from which address, how often a lease was used. So a peer shares
+//! its machine, or it shows a certificate.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use edge_config::edge::Socket;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+use crate::server::stream::CheckStream;
+use crate::tls::Tls;
+
+/// How long a peer may take to prove who it is. Envoy takes milliseconds, a busy machine a hundred times that.
+const PROOF: Duration = Duration::from_secs(5);
+
+/// How many connections from one address may be proving themselves. An Envoy opens 64 at the most
+/// (`envoy/templates/authorizer-cluster.yaml`), and two Envoys may share an address. One more is closed, so that a
+/// stranger who opens connections and says nothing costs others nothing.
+const MAX_UNPROVED: u32 = 128;
+
+/// Why a door stays closed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClosedDoor {
+    /// Every machine that reaches the address could ask, and be believed.
+    #[error(
+        "checks would be answered in the clear at {address}, which other machines reach; set AUTHZ_TLS_CA, \
+         AUTHZ_TLS_CERTIFICATE and AUTHZ_TLS_KEY, or set AUTHZ_ADDRESS to a loopback address or a Unix socket (unix:/path)"
+    )]
+    InTheClear {
+        /// Where.
+        address: Socket,
+    },
+    /// Its mode says who may ask, and Envoy speaks no TLS there.
+    #[error(
+        "AUTHZ_ADDRESS is {address}, a Unix socket, which needs no TLS; unset AUTHZ_TLS_CA, AUTHZ_TLS_CERTIFICATE and \
+         AUTHZ_TLS_KEY"
+    )]
+    SocketWithTls {
+        /// Where.
+        address: Socket,
+    },
+    /// The system does not let it be opened.
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
+
+/// An open door.
+#[derive(Debug)]
+pub enum Door {
+    /// An address, in the clear.
+    Clear(TcpListener),
+    /// A Unix socket.
+    Unix(UnixListener),
+    /// An address, with TLS.
+    Encrypted(TcpListener, Arc<Tls>),
+}
+
+impl Door {
+    /// Opens `socket`. An address that other machines reach is opened with `tls` only.
+    ///
+    /// # Errors
+    /// [`ClosedDoor`]
+    pub async fn open(socket: &Socket, tls: Option<Arc<Tls>>) -> Result<Self, ClosedDoor> {
+        match (socket, tls) {
+            (Socket::Network(address), Some(tls)) => {
+                Ok(Self::Encrypted(TcpListener::bind(address).await?, tls))
+            }
+            (Socket::Network(address), None) if socket.is_local() => {
+                Ok(Self::Clear(TcpListener::bind(address).await?))
+            }
+            (Socket::Network(_), None) => Err(ClosedDoor::InTheClear { address: socket.clone() }),
+            (Socket::Unix(path), None) => Ok(Self::Unix(bind(path)?)),
+            (Socket::Unix(_), Some(_)) => Err(ClosedDoor::SocketWithTls { address: socket.clone() }),
+        }
+    }
+
+    /// Where it is, when that is an address.
+    ///
+    /// # Errors
+    /// It is a Unix socket, or the system does not say.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Clear(listener) | Self::Encrypted(listener, _) => listener.local_addr(),
+            Self::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// The next connection.
+    pub(super) async fn accept(&self, unproved: &Unproved) -> io::Result<Arrival> {
+        match self {
+            Self::Clear(listener) => listener.accept().await.map(|(stream, _)| Arrival::Clear(stream)),
+            Self::Unix(listener) => listener.accept().await.map(|(stream, _)| Arrival::Unix(stream)),
+            Self::Encrypted(listener, tls) => {
+                let (stream, peer) = listener.accept().await?;
+                let place = unproved.enter(peer.ip()).ok_or(io::ErrorKind::ConnectionAborted)?;
+                Ok(Arrival::Unproved(stream, Arc::clone(tls), place))
+            }
+        }
+    }
+}
+
+/// A socket at `path` that this user alone can use. One that a process left behind is replaced; one that a process listens
+/// on is in use.
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    if std::fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_socket()) {
+        if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        std::fs::remove_file(path)?;
+    }
+    // The process's umask (077) keeps others out until the mode is set.
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// A connection that nothing was read from.
+pub(super) enum Arrival {
+    Clear(TcpStream),
+    Unix(UnixStream),
+    Unproved(TcpStream, Arc<Tls>, Place),
+}
+
+impl Arrival {
+    /// The stream to answer on; absent when the peer does not prove in time who it is.
+    pub(super) async fn proved(self) -> Option<CheckStream> {
+        match self {
+            Self::Clear(stream) => {
+                at_once(&stream);
+                Some(CheckStream::Clear(stream))
+            }
+            Self::Unix(stream) => Some(CheckStream::Unix(stream)),
+            Self::Unproved(stream, tls, _place) => {
+                at_once(&stream);
+                match tokio::time::timeout(PROOF, tls.accept(stream)).await {
+                    Ok(Ok(stream)) => Some(CheckStream::Encrypted(Box::new(stream))),
+                    Ok(Err(error)) => {
+                        tracing::info!(%error, "a connection without a certificate that counts is closed");
+                        None
+                    }
+                    Err(_) => None,
+                }
+            }
+        }
+    }
+}
+
+/// An answer must not wait until the one before is acknowledged. A peer that is gone already is noticed when it is read from.
+fn at_once(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+}
+
+/// How many connections are proving themselves, by address. An address is listed while it has one, so there are never
+/// more of them than file descriptors.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Unproved(Arc<Mutex<HashMap<IpAddr, u32>>>);
+
+impl Unproved {
+    fn enter(&self, address: IpAddr) -> Option<Place> {
+        // Nothing that can panic is done under this lock.
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = places.entry(address).or_default();
+        if *taken >= MAX_UNPROVED {
+            return None;
+        }
+        *taken += 1;
+        Some(Place { unproved: self.clone(), address })
+    }
+}
+
+/// One of the places of an address; free again when it is dropped.
+pub(super) struct Place {
+    unproved: Unproved,
+    address: IpAddr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut places = self.unproved.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(taken) = places.get_mut(&self.address) {
+            *taken = taken.saturating_sub(1);
+            if *taken == 0 {
+                places.remove(&self.address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silent_connections_of_one_address_take_no_place_from_another() {
+        let unproved = Unproved::default();
+        let [stranger, envoy] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().unwrap());
+        let mut held: Vec<_> = (0..MAX_UNPROVED).map(|_| unproved.enter(stranger).unwrap()).collect();
+        assert!(unproved.enter(stranger).is_none());
+        assert!(unproved.enter(envoy).is_some());
+        held.pop();
+        assert!(unproved.enter(stranger).is_some());
+        drop(held);
+        assert!(unproved.0.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn in_the_clear_only_this_machine_comes_in() {
+        for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
+            let error = Door::open(&address.parse().unwrap(), None).await.unwrap_err();
+            assert!(error.to_string().contains("AUTHZ_TLS_CA"), "{address}: {error}");
+        }
+        assert!(Door::open(&"127.0.0.1:0".parse().unwrap(), None).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_socket_is_for_its_user_alone_and_replaces_one_that_was_left_behind() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("authz.sock");
+        let socket = Socket::Unix(path.clone());
+        let open = Door::open(&socket, None).await.unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let error = Door::open(&socket, None).await.unwrap_err();
+        assert!(matches!(&error, ClosedDoor::System(e) if e.kind() == io::ErrorKind::AddrInUse), "{error}");
+        drop(open);
+        assert!(path.exists() && Door::open(&socket, None).await.is_ok());
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "a file of somebody else's").unwrap();
+        assert!(Door::open(&socket, None).await.is_err());
+        assert!(std::fs::read(&path).is_ok(), "what is no socket stays");
+    }
+}

@@ -1,0 +1,262 @@
+//! TLS between Envoy and this program: both show a certificate, and each believes the authorities that it was configured
+//! with, and nothing else.
+//!
+//! The three files are read again when they change. A new certificate is shown to new connections; open ones go on, and no
+//! request is lost. A pair that does not fit together, as while one of two files is replaced, changes nothing.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use secret_file::MAX_KEY_BYTES;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::client::verify_server_name;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::server::{NoServerSessionStorage, ParsedCertificate, WebPkiClientVerifier};
+use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig, version};
+use tokio_rustls::server::TlsStream;
+
+use crate::source::{Reloads, Source, WatchedFile};
+
+/// A chain of certificates has a few kilobytes, a bundle of all public authorities 200.
+const MAX_BYTES: u64 = 1_048_576;
+
+/// Where the certificates are, and who may ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The authorities that a client's certificate may come from, PEM.
+    pub ca: PathBuf,
+    /// The certificate chain that is shown, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// What a client's certificate must be good for, one of these; empty means that every one of the authorities counts.
+    pub clients: Vec<ServerName<'static>>,
+}
+
+/// Files of no use.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {what}; AUTHZ_TLS_CA, AUTHZ_TLS_CERTIFICATE and AUTHZ_TLS_KEY name PEM files", path = path.display())]
+pub struct UnusableTls {
+    path: PathBuf,
+    what: String,
+}
+
+impl UnusableTls {
+    /// Which file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is wrong with it.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+}
+
+/// What new connections are met with.
+#[derive(Debug)]
+pub struct Tls {
+    config: ArcSwap<ServerConfig>,
+    clients: Vec<ServerName<'static>>,
+}
+
+impl Tls {
+    /// Reads the files. The second value follows them: give it to a watcher.
+    ///
+    /// # Errors
+    /// [`UnusableTls`], naming the file.
+    pub fn open(files: &TlsFiles, reloads: Reloads) -> Result<(Arc<Self>, TlsSource), UnusableTls> {
+        let pieces = Pieces {
+            ca: Piece::read(&files.ca)?,
+            certificate: Piece::read(&files.certificate)?,
+            key: Piece::read(&files.key)?,
+        };
+        let config = ArcSwap::from_pointee(pieces.config()?);
+        let tls = Arc::new(Self { config, clients: files.clients.clone() });
+        let source = TlsSource { pieces, tls: Arc::clone(&tls), reloads, trouble: None };
+        Ok((tls, source))
+    }
+
+    /// Shakes hands with the peer of `stream`, and believes it when its certificate is one of those that count.
+    pub async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let stream = TlsAcceptor::from(self.config.load_full()).accept(stream).await?;
+        if self.clients.is_empty() {
+            return Ok(stream);
+        }
+        let (_, session) = stream.get_ref();
+        let shown = session.peer_certificates().and_then(<[_]>::first);
+        let shown = shown.and_then(|certificate| ParsedCertificate::try_from(certificate).ok());
+        let counts = shown
+            .is_some_and(|shown| self.clients.iter().any(|name| verify_server_name(&shown, name).is_ok()));
+        if counts {
+            Ok(stream)
+        } else {
+            Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "its certificate has none of AUTHZ_TLS_CLIENTS",
+            ))
+        }
+    }
+}
+
+/// One file and what it held.
+struct Piece {
+    file: WatchedFile,
+    content: Vec<u8>,
+}
+
+impl Piece {
+    fn read(path: &Path) -> Result<Self, UnusableTls> {
+        let mut file = WatchedFile::new(path, MAX_BYTES);
+        match file.poll() {
+            Ok(content) => Ok(Self { file, content: content.unwrap_or_default() }),
+            Err(error) => Err(UnusableTls { path: path.to_owned(), what: error.to_string() }),
+        }
+    }
+
+    fn authorities(&self) -> Result<RootCertStore, UnusableTls> {
+        let mut roots = RootCertStore::empty();
+        for authority in self.certificates()? {
+            roots.add(authority).map_err(|error| self.unusable(error))?;
+        }
+        Ok(roots)
+    }
+
+    /// The private key, from a file that its owner alone can read.
+    fn secret(&self) -> Result<PrivateKeyDer<'static>, UnusableTls> {
+        let secret =
+            secret_file::read(self.file.path(), MAX_KEY_BYTES).map_err(|error| self.unusable(error))?;
+        // Says what kind of thing is missing, never what is there.
+        PrivateKeyDer::from_pem_slice(secret.as_bytes()).map_err(|_| self.unusable("it holds no private key"))
+    }
+
+    fn unusable(&self, what: impl ToString) -> UnusableTls {
+        UnusableTls { path: self.file.path().to_owned(), what: what.to_string() }
+    }
+
+    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, UnusableTls> {
+        let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.content).collect();
+        let all = all.map_err(|error| self.unusable(error))?;
+        if all.is_empty() { Err(self.unusable("it holds no certificate")) } else { Ok(all) }
+    }
+}
+
+struct Pieces {
+    ca: Piece,
+    certificate: Piece,
+    key: Piece,
+}
+
+impl Pieces {
+    fn config(&self) -> Result<ServerConfig, UnusableTls> {
+        let Self { ca, certificate, key } = self;
+        let roots = ca.authorities()?;
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .build()
+            .map_err(|error| ca.unusable(error))?;
+        let shown = certificate.certificates()?;
+        let secret = key.secret()?;
+        // Both ends are ours: the newest version is all there needs to be.
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&version::TLS13])
+            .map_err(|error| certificate.unusable(error))?
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(shown, secret)
+            .map_err(|error| certificate.unusable(error))?;
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        // A session that is taken up again shows no certificate: each connection proves itself anew.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(config)
+    }
+}
+
+/// Whether the PEM files `certificate` and `key` can be read and fit together.
+///
+/// # Errors
+/// [`UnusableTls`], naming the file.
+pub fn check_pair(certificate: &Path, key: &Path) -> Result<(), UnusableTls> {
+    let certificate = Piece::read(certificate)?;
+    let secret = Piece { file: WatchedFile::new(key, MAX_BYTES), content: Vec::new() }.secret()?;
+    let provider = aws_lc_rs::default_provider();
+    CertifiedKey::from_der(certificate.certificates()?, secret, &provider)
+        .map(|_| ())
+        .map_err(|error| certificate.unusable(error))
+}
+
+/// Whether the PEM file `ca` holds authorities.
+///
+/// # Errors
+/// [`UnusableTls`], naming the file.
+pub fn check_authorities(ca: &Path) -> Result<(), UnusableTls> {
+    Piece::read(ca)?.authorities().map(|_| ())
+}
+
+/// Follows the files of a [`Tls`].
+pub struct TlsSource {
+    pieces: Pieces,
+    tls: Arc<Tls>,
+    reloads: Reloads,
+    /// What was logged last, so that a log is written once and not ten times a second.
+    trouble: Option<String>,
+}
+
+impl TlsSource {
+    /// Whether a file is another one.
+    fn look(&mut self) -> Result<bool, UnusableTls> {
+        let mut changed = false;
+        let Pieces { ca, certificate, key } = &mut self.pieces;
+        for piece in [ca, certificate, key] {
+            match piece.file.poll() {
+                Ok(Some(content)) => {
+                    piece.content = content;
+                    changed = true;
+                }
+                Ok(None) => {}
+                Err(error) => return Err(piece.unusable(error)),
+            }
+        }
+        Ok(changed)
+    }
+
+    fn fail(&mut self, error: &UnusableTls) {
+        let what = error.to_string();
+        if self.trouble.as_ref() != Some(&what) {
+            self.reloads.failed.inc();
+            tracing::error!(what, "the certificates for checks stay as they are");
+            self.trouble = Some(what);
+        }
+    }
+}
+
+impl Source for TlsSource {
+    fn name(&self) -> &'static str {
+        "tls"
+    }
+
+    fn poll(&mut self) {
+        let config = match self.look() {
+            Ok(false) => return,
+            Ok(true) => self.pieces.config(),
+            Err(error) => Err(error),
+        };
+        match config {
+            Ok(config) => {
+                self.tls.config.store(Arc::new(config));
+                self.trouble = None;
+                self.reloads.done.inc();
+                tracing::info!("the certificates for checks are read anew");
+            }
+            Err(error) => self.fail(&error),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The files that an edge file names: what is there has to be what its reader takes.
+//!
+//! A file that is not there may be made later (`cutover keys`, a mounted secret), so it is a warning. One that is there and
+//! could never be loaded is a fault: the edge would start and refuse everybody.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use authz_service::credential::keys::KeyFormat;
+use authz_service::credential::signed;
+use authz_service::tenant::directory;
+use authz_service::tls;
+use edge_config::edge::{
+    ApiKeys, AuthorizerTls, Clients, Edge, KeySource, Service, ServiceTokens, TenantDirectory, Tls,
+};
+use edge_config::{Fault, Place, Severity};
+
+/// Longer than any file that an edge file names: a directory of a million tenants has 64 MB.
+const MAX_BYTES: u64 = 64 * 1_024 * 1_024;
+
+/// Everything that is wrong with a file that `edge` names; `text` is the edge file.
+pub(super) fn check(edge: &Edge, text: &str) -> Vec<Fault> {
+    let mut found = Found { text, faults: Vec::new() };
+    for issuer in edge.sessions.iter().flat_map(|sessions| &sessions.issuers) {
+        match &issuer.keys {
+            KeySource::File(path) | KeySource::Pem { path, .. } => {
+                let format = KeyFormat::of(issuer);
+                found.content(path, "`cutover keys` makes it, or the issuer publishes it", |content| {
+                    format.read(content).map(|_| ())
+                });
+            }
+            KeySource::Url(_) => {}
+        }
+    }
+    for Service { keys, permissions: _, tenants: _ } in edge.services.values() {
+        found.content(keys, "`cutover keys` makes it", public_keys);
+    }
+    if let Some(ServiceTokens { issuer: _, keys }) = &edge.service_tokens {
+        found.content(keys, "`cutover keys` makes it", public_keys);
+    }
+    if let Some(ApiKeys { file, header: _ }) = &edge.api_keys {
+        found.content(file, "`cutover apikey new` makes it", |content| {
+            api_keys::Table::parse(content).map(|_| ())
+        });
+    }
+    if let Some(signatures) = &edge.signatures {
+        found.path(&signatures.keys, "write it (docs/signed-requests.md)", signed::keys::check);
+    }
+    match &edge.tenants {
+        Some(TenantDirectory::File(file)) => {
+            found.content(file, "write it, or let `cutover run` make a first one", directory::check);
+        }
+        Some(TenantDirectory::Service(_)) | None => {}
+    }
+    for listener in edge.listeners.values() {
+        let Some(Tls { certificate, key, clients }) = &listener.tls else { continue };
+        found.pair(certificate, key);
+        if let Some(Clients { ca, names: _ }) = clients {
+            found.authorities(ca);
+        }
+    }
+    if let Some(AuthorizerTls { ca, certificate, key, names: _ }) = &edge.authorizer.tls {
+        found.pair(certificate, key);
+        found.authorities(ca);
+    }
+    found.faults
+}
+
+fn public_keys(content: &[u8]) -> Result<(), String> {
+    identity::keyset::public_keys(content).map(|_| ())
+}
+
+struct Found<'a> {
+    text: &'a str,
+    faults: Vec<Fault>,
+}
+
+impl Found<'_> {
+    /// Reads `path` and lets `check` look at what it holds.
+    fn content(&mut self, path: &Path, made: &str, check: impl FnOnce(&[u8]) -> Result<(), String>) {
+        self.path(path, made, |path| {
+            let content = fs::read(path).map_err(|error| error.to_string())?;
+            check(&content)
+        });
+    }
+
+    /// Lets `check` look at the file `path`. `made` says how there comes to be one.
+    fn path(&mut self, path: &Path, made: &str, check: impl FnOnce(&Path) -> Result<(), String>) {
+        match fs::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.put(Severity::Warning, path, "is not there yet", made);
+            }
+            Err(error) => self.unusable(path, &error.to_string()),
+            Ok(data) if !data.is_file() => self.unusable(path, "it is no file"),
+            Ok(data) if data.len() > MAX_BYTES => {
+                self.unusable(path, &format!("it has more than {MAX_BYTES} bytes"));
+            }
+            Ok(_) => {
+                if let Err(what) = check(path) {
+                    self.unusable(path, &what);
+                }
+            }
+        }
+    }
+
+    /// A certificate and its key, when both are there.
+    fn pair(&mut self, certificate: &Path, key: &Path) {
+        let made = "put certificate and key there; `cutover certs` makes a pair for development";
+        let before = self.faults.len();
+        for file in [certificate, key] {
+            self.path(file, made, |path| fs::File::open(path).map(|_| ()).map_err(|error| error.to_string()));
+        }
+        if self.faults.len() == before
+            && let Err(error) = tls::check_pair(certificate, key)
+        {
+            self.unusable(error.path(), error.what());
+        }
+    }
+
+    fn authorities(&mut self, ca: &Path) {
+        self.path(ca, "put the authorities' certificates there", |path| {
+            tls::check_authorities(path).map_err(|error| error.what().to_owned())
+        });
+    }
+
+    fn unusable(&mut self, path: &Path, what: &str) {
+        let problem = format!("could never be loaded: {what}");
+        self.put(Severity::Error, path, &problem, "correct the file, or name another");
+    }
+
+    fn put(&mut self, severity: Severity, path: &Path, what: &str, mend: &str) {
+        let problem = format!("the file {} {what}", path.display());
+        self.faults.push(Fault { place: place(self.text, path), problem, mend: mend.to_owned(), severity });
+    }
+}
+
+/// Where the edge file names `path`: the first line with its last part.
+fn place(text: &str, path: &Path) -> Place {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let named = |line: &str| !line.trim_start().starts_with('#') && line.contains(&name);
+    let found = text.lines().enumerate().find(|(_, line)| named(line));
+    let Some((index, line)) = found else { return Place { line: 1, column: 1 } };
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX).saturating_add(1);
+    Place { line: count(index), column: count(line.find(&name).unwrap_or_default()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_placed_where_the_edge_file_names_it() {
+        let text = "# keys/a.json\nedge: dev\nsessions:\n  keys: { file: \"${HOME}/keys/a.json\" }\n";
+        assert_eq!(place(text, Path::new("/x/keys/a.json")), Place { line: 4, column: 31 });
+        assert_eq!(place(text, Path::new("/x/b.json")), Place { line: 1, column: 1 });
+    }
+}

@@ -1,0 +1,263 @@
+//! Whatever a field of an edge says, a change of it is a row of the plan.
+
+use std::path::Path;
+
+use edge_config::Edge;
+
+use super::{Plan, plan};
+
+const DEV: &str = include_str!("../../tests/files/edge.yaml");
+
+/// The development edge with one of everything that it does not have.
+fn full() -> String {
+    let authorizer = "authorizer:\n  address: \"${AUTHZ_ADDRESS:-127.0.0.1:9191}\"\n";
+    let tls = "  tls: { ca: ca.pem, certificate: envoy.pem, key: envoy.key, names: [authz.test] }\n";
+    let extra = "\
+stats: { address: 127.0.0.1:9902 }
+comparator: { address: 127.0.0.1:9291, admin: 127.0.0.1:9292 }
+api_keys: { file: api-keys.jsonl, header: x-api-key }
+signatures: { keys: signing.yaml, max_age_seconds: 60, skew_seconds: 5, max_body_bytes: 1000, headers: [x-a] }
+service_tokens: { issuer: tokens, keys: tokens.jwks.json }
+legacy_sessions:
+  cookie: legacy_session
+  tenant: 00000000-0000-7000-8000-000000000001
+  role: 1
+  verify: { redis: { url: \"redis://127.0.0.1:6379\", key_prefix: s, timeout_ms: 40, leeway_seconds: 10 } }
+leases: { slots: 1024 }
+limits: { people: { per: address, rate: 60, seconds: 60, burst: 10 } }
+routes:
+  - { name: full, host: api, prefix: /full, methods: [GET], policy: signed-in, to: { legacy: 50, users: 50, sticky: session },
+      answers: auth, limits: [people] }
+";
+    assert!(DEV.contains(authorizer));
+    let text = DEV.replace(authorizer, &format!("{authorizer}{tls}")).replace("routes:\n", extra);
+    text.replace(
+        "  auth: { keys: \"${CUTOVER_HOME:-.run}/keys/auth.jwks.json\" }",
+        "  auth: { keys: auth.jwks.json, permissions: [look], tenants: any }",
+    )
+    .replace(
+        "  account-lookup: { kind: internal, services: [auth] }",
+        "  account-lookup: { kind: internal, services: [auth], permissions: [look] }",
+    )
+}
+
+fn edge(text: &str) -> Edge {
+    edge_config::parse(Path::new("edge.yaml"), text, &|_| None).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+fn said(plan: &Plan) -> String {
+    let requests = plan.requests.iter().map(|(_, finding)| finding);
+    let rows = requests.chain(plan.edge.iter().map(|(_, finding)| finding));
+    rows.map(|row| format!("{}: {}\n", row.standing.as_str(), row.because.join("; "))).collect()
+}
+
+#[test]
+fn every_field_of_an_edge_is_looked_at() {
+    let base = full();
+    let of_auth = "auth: { address: \"${AUTH_ADDRESS:-127.0.0.1:3021}\"";
+    let auth = |rest: &str| format!("auth: {{ address: \"${{AUTH_ADDRESS:-127.0.0.1:3021}}\", {rest}");
+    let cases: Vec<(&str, String, &str)> = vec![
+        ("edge: dev", "edge: other".into(), "weaker: the edge's name"),
+        ("root_domain: dev-domain.test", "root_domain: other.test".into(), "weaker: the domain of cookies"),
+        ("127.0.0.1:9901", "127.0.0.1:9999".into(), "same: listens on 127.0.0.1:9999"),
+        ("127.0.0.1:9902", "127.0.0.1:9999".into(), "same: counters can be read on"),
+        ("127.0.0.1:9902", "0.0.0.0:9902".into(), "weaker: counters can be read on 0.0.0.0:9902"),
+        ("stats: { address: 127.0.0.1:9902 }\n", String::new(), "stricter: counters can no longer be read"),
+        ("127.0.0.1:9191", "127.0.0.1:9999".into(), "weaker: decisions come from 127.0.0.1:9999"),
+        ("127.0.0.1:9191", "authz.example.com:9191".into(), "weaker: decisions come from authz.example.com"),
+        (
+            "  tls: { ca: ca.pem, certificate: envoy.pem, key: envoy.key, names: [authz.test] }\n",
+            String::new(),
+            "weaker: is asked in the clear",
+        ),
+        ("ca: ca.pem", "ca: other.pem".into(), "weaker: the authorities"),
+        ("certificate: envoy.pem", "certificate: other.pem".into(), "same: is shown another certificate"),
+        ("key: envoy.key", "key: other.key".into(), "same: is shown another certificate"),
+        ("names: [authz.test]", "names: [any.test]".into(), "weaker: the names that its certificate"),
+        ("timeout_ms: 200", "timeout_ms: 300".into(), "same: how long Envoy waits"),
+        ("timeout_ms: 200", "timeout_ms: 200\n  replicas: 3".into(), "same: the number of replicas"),
+        (
+            "127.0.0.1:8080}\", exposure: public }",
+            "127.0.0.1:8079}\", exposure: public }".into(),
+            "same: listens on 127.0.0.1:8079",
+        ),
+        (
+            "127.0.0.1:8080}\", exposure: public }",
+            "127.0.0.1:8080}\", exposure: public, tls: { certificate: a, key: b } }".into(),
+            "stricter: encrypted",
+        ),
+        (
+            "127.0.0.1:8081}\", exposure: internal }",
+            "10.0.0.1:8081}\", exposure: internal, network: private }".into(),
+            "its network is stated",
+        ),
+        (
+            "127.0.0.1:8081}\", exposure: internal }",
+            "10.0.0.1:8081}\", exposure: internal, tls: { certificate: a, key: b, client_ca: c } }".into(),
+            "clients are asked for certificates",
+        ),
+        (
+            "names: [file.dev-domain.test]",
+            "names: [file.dev-domain.test, more.test]".into(),
+            "opened: no route took it",
+        ),
+        (
+            "LEGACY_ADDRESS:-127.0.0.1:3000",
+            "LEGACY_ADDRESS:-10.0.0.1:3000".into(),
+            "weaker: requests, or copies of them, leave this machine for a private network",
+        ),
+        (
+            "LEGACY_ADDRESS:-127.0.0.1:3000",
+            "LEGACY_ADDRESS:-198.51.100.7:3000".into(),
+            "leave this machine for any network",
+        ),
+        (of_auth, auth("protocol: http2"), "same: the protocol is another one"),
+        (of_auth, auth("connect_timeout_ms: 99"), "same: how long a connection may take"),
+        (of_auth, auth("request_timeout_ms: 9999"), "same: how long an answer may take"),
+        (of_auth, auth("idle_timeout_ms: 99"), "same: how long an idle connection"),
+        (of_auth, auth("circuit: { connections: 9 }"), "same: how much of it is used"),
+        (of_auth, auth("retries: { attempts: 0 }"), "same: when a request is tried again"),
+        (of_auth, auth("ejection: { failures: 0 }"), "same: when an endpoint is left alone"),
+        (of_auth, auth("health: { path: /readyz }"), "same: how its endpoints are asked"),
+        (of_auth, auth("request_headers: { x-madome-a: b }"), "same: also told `x-madome-a`"),
+        ("127.0.0.1:9291", "127.0.0.1:9299".into(), "same: takes copies on 127.0.0.1:9299"),
+        ("127.0.0.1:9292", "127.0.0.1:9299".into(), "same: reports on 127.0.0.1:9299"),
+        (
+            "admin: 127.0.0.1:9292",
+            "admin: 127.0.0.1:9292, sample_percent: 50".into(),
+            "same: how many requests are copied",
+        ),
+        (
+            "admin: 127.0.0.1:9292",
+            "admin: 127.0.0.1:9292, ignore: [{ header: date }]".into(),
+            "same: which differences are overlooked",
+        ),
+        ("slots: 1024", "slots: 2048".into(), "same: how many leases"),
+        ("    - x-host\n", String::new(), "weaker: `x-host` is no longer reserved"),
+        ("  - { prefix: /metrics }\n", String::new(), "no longer closed as an internal path"),
+        ("file: api-keys.jsonl", "file: others.jsonl".into(), "weaker: the file of keys"),
+        ("header: x-api-key", "header: x-key".into(), "weaker: the header"),
+        ("keys: signing.yaml", "keys: other.yaml".into(), "weaker: the file of keys"),
+        ("max_age_seconds: 60", "max_age_seconds: 61".into(), "weaker: how long a signature counts"),
+        ("skew_seconds: 5", "skew_seconds: 4".into(), "stricter: how far clocks may differ"),
+        ("max_body_bytes: 1000", "max_body_bytes: 2000".into(), "same: the longest body"),
+        ("headers: [x-a]", "headers: [x-b]".into(), "same: which headers a signature may cover"),
+        ("issuer: tokens", "issuer: others".into(), "weaker: the issuer is another one"),
+        ("keys: tokens.jwks.json", "keys: other.jwks.json".into(), "weaker: where the issuer's keys are"),
+        ("cookie: legacy_session", "cookie: other_session".into(), "weaker: the cookie"),
+        (
+            "tenant: 00000000-0000-7000-8000-000000000001",
+            "tenant: 00000000-0000-7000-8000-000000000002".into(),
+            "weaker: the tenant that everybody belongs to",
+        ),
+        ("  role: 1\n", "  role: 2\n".into(), "weaker: the role of"),
+        (
+            "redis://127.0.0.1:6379",
+            "redis://127.0.0.1:6380".into(),
+            "weaker: the address of the legacy's store",
+        ),
+        ("key_prefix: s", "key_prefix: t".into(), "weaker: the prefix of keys"),
+        ("timeout_ms: 40", "timeout_ms: 41".into(), "same: how long the legacy's store may take"),
+        ("leeway_seconds: 10", "leeway_seconds: 11".into(), "weaker: the leeway raised"),
+        ("rate: 60,", "rate: 61,".into(), "weaker: limit `people` raised"),
+        ("burst: 10 }", "burst: 11 }".into(), "weaker: burst of limit"),
+        ("per: address", "per: subject".into(), "weaker: limit `people` counts by subject"),
+        (
+            "answers: auth, limits: [people] }",
+            "answers: auth, limits: [] }".into(),
+            "weaker: limit `people` dropped",
+        ),
+        (
+            "answers: auth, limits: [people] }",
+            "answers: users, limits: [people] }".into(),
+            "same: refused callers are told",
+        ),
+        (
+            "answers: auth, limits: [people] }",
+            "answers: auth, limits: [people], upgrade: websocket }".into(),
+            "weaker: WebSockets pass",
+        ),
+        (
+            "answers: auth, limits: [people] }",
+            "answers: auth, limits: [people], stream: true }".into(),
+            "same: `stream` is true",
+        ),
+        (
+            "answers: auth, limits: [people] }",
+            "answers: auth, limits: [people], shadow: auth }".into(),
+            "same: copies go to auth",
+        ),
+        (
+            "answers: auth, limits: [people] }",
+            "answers: auth, limits: [people], canary: [{ to: users, header: { x-canary: \"1\" } }] }".into(),
+            "same: other callers go elsewhere",
+        ),
+        (
+            "{ legacy: 50, users: 50, sticky: session }",
+            "{ legacy: 40, users: 60, sticky: session }".into(),
+            "same: goes to legacy 40 %",
+        ),
+        ("sticky: session }", "sticky: tenant }".into(), "same: the tenant instead of the session"),
+        (
+            "prefix: /full, methods: [GET], policy: signed-in",
+            "prefix: /full, methods: [GET], policy: bot".into(),
+            "stricter: role 2 asked for",
+        ),
+        (
+            "permissions: [look], tenants: any",
+            "permissions: [look, write], tenants: any".into(),
+            "weaker: a permission of service",
+        ),
+        (
+            "permissions: [look], tenants: any",
+            "permissions: [look]".into(),
+            "stricter: service `auth` may no longer act for every tenant",
+        ),
+        (
+            "services: [auth], permissions: [look] }",
+            "services: [auth] }".into(),
+            "weaker: permission `look` dropped",
+        ),
+        ("bearer: true", "bearer: false".into(), "stricter: bearer tokens are no longer accepted"),
+        ("  cookie: madome_access_token", "  cookie: other".into(), "weaker: the session cookie"),
+        ("/tenants.yaml", "/others.yaml".into(), "weaker: the file of tenants"),
+    ];
+    for (old, new, expected) in cases {
+        assert!(base.contains(old), "{old:?} is not in the edge");
+        let plan = plan(&edge(&base), &edge(&base.replacen(old, &new, 1)));
+        assert!(said(&plan).contains(expected), "{old} -> {new}: {expected:?} is not in\n{}", said(&plan));
+    }
+    // The same text under another revision is no change.
+    assert!(plan(&edge(&base), &edge(&format!("{base}\n# A comment.\n"))).is_empty());
+}
+
+/// Another tenants service, with each of its rules.
+#[test]
+fn every_field_of_a_tenants_service_is_looked_at() {
+    let file = "tenants: { file: \"${CUTOVER_HOME:-.run}/tenants.yaml\" }";
+    let service = "tenants: { grpc: \"http://127.0.0.1:3026\", redis: true, memory_seconds: 60, redis_seconds: 300, \
+                   negative_seconds: 5, untrusted_after_seconds: 10 }";
+    assert!(DEV.contains(file));
+    let base = DEV.replace(file, service);
+    for (old, new, expected) in [
+        (":3026", ":3027", "weaker: the tenants service"),
+        ("redis: true, ", "redis: false, ", "weaker: changes are no longer pushed"),
+        ("memory_seconds: 60", "memory_seconds: 61", "weaker: how long an answer about a tenant"),
+        (
+            "redis_seconds: 300",
+            "redis_seconds: 301",
+            "weaker: how long an answer about a tenant is remembered in Redis",
+        ),
+        (
+            "negative_seconds: 5",
+            "negative_seconds: 6",
+            "same: how long it is remembered that there is no such tenant",
+        ),
+        ("untrusted_after_seconds: 10", "untrusted_after_seconds: 11", "weaker: how long answers count"),
+    ] {
+        assert!(base.contains(old), "{old:?} is not in the edge");
+        let plan = plan(&edge(&base), &edge(&base.replacen(old, new, 1)));
+        assert!(said(&plan).contains(expected), "{old} -> {new}: {expected:?} is not in\n{}", said(&plan));
+    }
+    assert!(said(&plan(&edge(DEV), &edge(&base))).contains("weaker: tenants are listed somewhere else"));
+}

@@ -1,0 +1,186 @@
+//! Whose word the edge takes: sessions, the legacy, services, signatures, tenants.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use edge_config::edge::{
+    Issuer, KeyAlgorithm, LegacyCheck, LegacySessions, LegacyStore, LegacyVerifier, Service, ServiceTenants,
+    Sessions, Signatures, TenantDirectory, TenantService,
+};
+use identity::ServiceName;
+
+use super::super::found::{Aspects, Standing};
+
+pub(super) fn sessions(old: &Sessions, new: &Sessions, noted: &mut Aspects) {
+    let Sessions { cookie, bearer, issuers, revocations } = new;
+    noted.other("the session cookie", &old.cookie, cookie);
+    match (old.bearer, *bearer) {
+        (false, true) => noted.note(Standing::Weaker, "bearer tokens are accepted too"),
+        (true, false) => noted.note(Standing::Stricter, "bearer tokens are no longer accepted"),
+        (true, true) | (false, false) => {}
+    }
+    match (&old.revocations, revocations) {
+        (Some(_), None) => {
+            noted.note(Standing::Weaker, "sessions can no longer be revoked before they expire")
+        }
+        (None, Some(_)) => noted.note(Standing::Stricter, "sessions can be revoked before they expire"),
+        (Some(before), Some(after)) => noted.other("the file of revoked sessions", before, after),
+        (None, None) => {}
+    }
+    for issuer in issuers {
+        match old.issuers.iter().find(|known| known.issuer == issuer.issuer) {
+            Some(known) => issuer_rules(known, issuer, noted),
+            None => {
+                noted.note(Standing::Weaker, format!("tokens of the issuer `{}` are believed", issuer.issuer))
+            }
+        }
+    }
+    for gone in old.issuers.iter().filter(|known| issuers.iter().all(|i| i.issuer != known.issuer)) {
+        noted.note(
+            Standing::Stricter,
+            format!("tokens of the issuer `{}` are no longer believed", gone.issuer),
+        );
+    }
+}
+
+fn issuer_rules(old: &Issuer, new: &Issuer, noted: &mut Aspects) {
+    let Issuer { issuer, audiences, token_type, keys, algorithms, leeway } = new;
+    let of = format!("of the issuer `{issuer}`");
+    noted.members(
+        &format!("an audience {of}:"),
+        &old.audiences,
+        audiences,
+        (Standing::Weaker, Standing::Stricter),
+        |a| format!("`{a}`"),
+    );
+    noted.other(&format!("the token type {of}"), &old.token_type, token_type);
+    noted.other(&format!("where the keys are {of}"), &old.keys, keys);
+    // None listed means all.
+    let pinned = |listed: &[KeyAlgorithm]| {
+        if listed.is_empty() { KeyAlgorithm::ALL.to_vec() } else { listed.to_vec() }
+    };
+    noted.members(
+        &format!("an algorithm {of}:"),
+        pinned(&old.algorithms),
+        pinned(algorithms),
+        (Standing::Weaker, Standing::Stricter),
+        |a| a.as_str().to_owned(),
+    );
+    noted.more_is_weaker(&format!("the leeway {of}"), old.leeway, *leeway, shown);
+}
+
+pub(super) fn legacy(old: &LegacySessions, new: &LegacySessions, noted: &mut Aspects) {
+    let LegacySessions { cookie, tenant, role, verify } = new;
+    noted.other("the cookie", &old.cookie, cookie);
+    noted.other("the tenant that everybody belongs to", &old.tenant, tenant);
+    noted.more_is_weaker("the role of whoever the legacy names none for", old.role, *role, |role| {
+        role.0.to_string()
+    });
+    match (&old.verify, verify) {
+        (LegacyVerifier::Store(old), LegacyVerifier::Store(new)) => {
+            let LegacyStore { url, key_prefix, timeout, leeway } = new;
+            noted.changed("how long the legacy's store may take", &old.timeout, timeout);
+            noted.other("the address of the legacy's store", url, &old.url);
+            noted.other("the prefix of keys in the legacy's store", &old.key_prefix, key_prefix);
+            noted.more_is_weaker("the leeway", old.leeway, *leeway, shown);
+        }
+        (LegacyVerifier::Check(old), LegacyVerifier::Check(new)) => {
+            let LegacyCheck { url, request_headers, cache, timeout } = new;
+            noted.changed("how long the legacy's check may take", &old.timeout, timeout);
+            noted.other("the legacy's check", &old.url, url);
+            noted.other("what the legacy's check is told", &old.request_headers, request_headers);
+            noted.more_is_weaker("how long an answer of the legacy is believed", old.cache, *cache, shown);
+        }
+        (LegacyVerifier::Store(_), LegacyVerifier::Check(_))
+        | (LegacyVerifier::Check(_), LegacyVerifier::Store(_)) => {
+            noted.note(Standing::Weaker, "somebody else says whether a session is good: look at it");
+        }
+    }
+}
+
+/// Who is a service matters by the policies; with which key somebody is one matters here.
+pub(super) fn services(
+    old: &BTreeMap<ServiceName, Service>,
+    new: &BTreeMap<ServiceName, Service>,
+) -> Aspects {
+    let mut noted = Aspects::default();
+    for (name, after) in new {
+        let Service { keys, permissions, tenants } = after;
+        let Some(before) = old.get(name) else {
+            noted.note(Standing::Weaker, format!("service `{name}` is known"));
+            continue;
+        };
+        noted.other(&format!("where the keys of service `{name}` are"), &before.keys, keys);
+        noted.members(
+            &format!("a permission of service `{name}`:"),
+            &before.permissions,
+            permissions,
+            (Standing::Weaker, Standing::Stricter),
+            |p| format!("`{p}`"),
+        );
+        let subject = format!("service `{name}`");
+        match (&before.tenants, tenants) {
+            (ServiceTenants::None | ServiceTenants::Listed(_), ServiceTenants::Any) => {
+                noted.note(Standing::Weaker, format!("{subject} may act for every tenant"));
+            }
+            (ServiceTenants::Any, ServiceTenants::None | ServiceTenants::Listed(_)) => {
+                noted.note(Standing::Stricter, format!("{subject} may no longer act for every tenant"));
+            }
+            (before, after) => noted.members(
+                &format!("a tenant that {subject} may act for:"),
+                before.listed().iter().map(ToString::to_string),
+                after.listed().iter().map(ToString::to_string),
+                (Standing::Weaker, Standing::Stricter),
+                |tenant| format!("`{tenant}`"),
+            ),
+        }
+    }
+    for name in old.keys().filter(|name| !new.contains_key(*name)) {
+        noted.note(Standing::Stricter, format!("service `{name}` is no longer known"));
+    }
+    noted
+}
+
+pub(super) fn signatures(old: &Signatures, new: &Signatures, noted: &mut Aspects) {
+    let Signatures { keys, max_age, skew, max_body_bytes, headers } = new;
+    noted.changed("the longest body of a signed request", &old.max_body_bytes, max_body_bytes);
+    noted.changed("which headers a signature may cover beside the others", &old.headers, headers);
+    noted.other("the file of keys", &old.keys, keys);
+    noted.more_is_weaker("how long a signature counts", old.max_age, *max_age, shown);
+    noted.more_is_weaker("how far clocks may differ", old.skew, *skew, shown);
+}
+
+pub(super) fn tenants(old: &TenantDirectory, new: &TenantDirectory, noted: &mut Aspects) {
+    match (old, new) {
+        (TenantDirectory::File(old), TenantDirectory::File(new)) => {
+            noted.other("the file of tenants", old, new)
+        }
+        (TenantDirectory::Service(old), TenantDirectory::Service(new)) => {
+            let TenantService { url, redis, memory, shared, negative, untrusted_after } = new;
+            noted.changed("how long it is remembered that there is no such tenant", &old.negative, negative);
+            noted.other("the tenants service", &old.url, url);
+            match (old.redis, redis) {
+                (true, false) => noted.note(Standing::Weaker, "changes are no longer pushed through Redis"),
+                (false, true) => noted.note(Standing::Stricter, "changes are pushed through Redis"),
+                (true, true) | (false, false) => {}
+            }
+            let what = "how long an answer about a tenant is remembered";
+            noted.more_is_weaker(what, old.memory, *memory, shown);
+            noted.more_is_weaker(&format!("{what} in Redis"), old.shared, *shared, shown);
+            noted.more_is_weaker(
+                "how long answers count without word of changes",
+                old.untrusted_after,
+                *untrusted_after,
+                shown,
+            );
+        }
+        (TenantDirectory::File(_), TenantDirectory::Service(_))
+        | (TenantDirectory::Service(_), TenantDirectory::File(_)) => {
+            noted.note(Standing::Weaker, "tenants are listed somewhere else: look at it");
+        }
+    }
+}
+
+fn shown(duration: &Duration) -> String {
+    format!("{duration:?}")
+}

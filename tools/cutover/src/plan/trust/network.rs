@@ -1,0 +1,229 @@
+//! Who decides, where the edge listens, and where it sends.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use edge_config::edge::{
+    Authorizer, AuthorizerTls, Backend, Clients, Comparator, Credentials, Endpoint, Exposure, Listener,
+    Reach, Tls,
+};
+
+use super::super::found::{Aspects, Standing};
+
+/// Another authorizer is another judge, of every request that is not public.
+pub(super) fn authorizer(old: &Authorizer, new: &Authorizer) -> Aspects {
+    let mut noted = Aspects::default();
+    let Authorizer { addresses, tls, timeout, replicas } = new;
+    if old.addresses != *addresses {
+        let listed = |authorizer: &Authorizer| {
+            authorizer.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        };
+        let (was, is) = (listed(old), listed(new));
+        noted.note(Standing::Weaker, format!("decisions come from {is} instead of {was}: look at it"));
+    }
+    match (&old.tls, tls) {
+        (Some(_), None) => noted.note(Standing::Weaker, "is asked in the clear"),
+        (None, Some(_)) => {
+            noted.note(Standing::Stricter, "Envoy and the authorizer show each other certificates (TLS)")
+        }
+        (Some(old), Some(new)) => {
+            let AuthorizerTls { ca, certificate, key, names } = new;
+            noted.other("the authorities that its certificate may come from", &old.ca, ca);
+            noted.other("the names that its certificate may have", &old.names, names);
+            if (&old.certificate, &old.key) != (certificate, key) {
+                noted.note(Standing::Same, "is shown another certificate");
+            }
+        }
+        (None, None) => {}
+    }
+    noted.changed("how long Envoy waits for a decision", &old.timeout, timeout);
+    noted.changed("the number of replicas, who share the limits,", &old.replicas, replicas);
+    noted
+}
+
+pub(super) fn listener(old: Option<&Listener>, new: &Listener) -> Aspects {
+    let mut noted = Aspects::default();
+    let Listener { address, exposure, tls, private_network } = new;
+    let Some(old) = old else {
+        noted.note(Standing::Same, format!("listens on {address} ({})", exposure.as_str()));
+        return noted;
+    };
+    match (old.exposure, *exposure) {
+        (Exposure::Public, Exposure::Internal) => {
+            noted.note(Standing::Weaker, "internal instead of public: internal paths are open here")
+        }
+        (Exposure::Internal, Exposure::Public) => {
+            noted.note(Standing::Stricter, "public instead of internal")
+        }
+        (Exposure::Public, Exposure::Public) | (Exposure::Internal, Exposure::Internal) => {}
+    }
+    match (&old.tls, tls) {
+        (Some(_), None) => noted.note(Standing::Weaker, "no longer encrypted (TLS)"),
+        (None, Some(_)) => noted.note(Standing::Stricter, "encrypted (TLS)"),
+        (Some(old), Some(new)) => {
+            let Tls { certificate, key, clients: _ } = new;
+            if (&old.certificate, &old.key) != (certificate, key) {
+                noted.note(Standing::Same, "shows another certificate");
+            }
+        }
+        (None, None) => {}
+    }
+    let asked = |tls: &Option<Tls>| tls.as_ref().and_then(|tls| tls.clients.clone());
+    match (asked(&old.tls), asked(tls)) {
+        (Some(_), None) => noted.note(Standing::Weaker, "clients are no longer asked for certificates"),
+        (None, Some(_)) => noted.note(Standing::Stricter, "clients are asked for certificates"),
+        (Some(old), Some(new)) => {
+            let Clients { ca, names } = &new;
+            noted.other("the authorities that clients' certificates may come from", &old.ca, ca);
+            noted.other("the names that clients' certificates may have", &old.names, names);
+        }
+        (None, None) => {}
+    }
+    match (old.private_network, private_network) {
+        (false, true) => {
+            noted.note(Standing::Weaker, "its network is stated to be the platform's own: look at it")
+        }
+        (true, false) => {
+            noted.note(Standing::Stricter, "its network is no longer stated to be the platform's own")
+        }
+        (true, true) | (false, false) => {}
+    }
+    if old.address != *address {
+        // Another port or another one of many addresses reaches what it reached; leaving loopback does not.
+        let internal = *exposure == Exposure::Internal;
+        let standing = if internal { moved(old.address, *address) } else { Standing::Same };
+        noted.note(standing, format!("listens on {address} instead of {}", old.address));
+    }
+    noted
+}
+
+/// What can be reached from further away is less protected.
+fn moved(old: SocketAddr, new: SocketAddr) -> Standing {
+    let (was, is) = (Reach::of_address(old.ip()), Reach::of_address(new.ip()));
+    if is > was { Standing::Weaker } else { Standing::Same }
+}
+
+/// Always loopback: the reader refuses every other address.
+pub(super) fn admin(old: SocketAddr, new: SocketAddr) -> Aspects {
+    let mut noted = Aspects::default();
+    if old != new {
+        noted.note(moved(old, new), format!("listens on {new} instead of {old}"));
+    }
+    noted
+}
+
+pub(super) fn stats(old: Option<SocketAddr>, new: Option<SocketAddr>) -> Aspects {
+    let mut noted = Aspects::default();
+    match (old, new) {
+        (None, Some(address)) => {
+            let beyond = Reach::of_address(address.ip()) > Reach::Machine;
+            let standing = if beyond { Standing::Weaker } else { Standing::Same };
+            noted.note(standing, format!("counters can be read on {address}"));
+        }
+        (Some(_), None) => noted.note(Standing::Stricter, "counters can no longer be read"),
+        (Some(old), Some(new)) if old != new => {
+            noted.note(moved(old, new), format!("counters can be read on {new} instead of {old}"));
+        }
+        (Some(_), Some(_)) | (None, None) => {}
+    }
+    noted
+}
+
+pub(super) fn backend(old: &Backend, new: &Backend) -> Aspects {
+    let mut noted = Aspects::default();
+    let Backend {
+        endpoints,
+        protocol,
+        audience,
+        connect_timeout,
+        request_timeout,
+        idle_timeout,
+        circuit,
+        retries,
+        ejection,
+        health,
+        request_headers,
+        // What is counted as a failure or a refusal decides how moves are judged, and never who passes.
+        grpc_errors,
+        sign_in,
+        credentials,
+    } = new;
+    let set = |endpoints: &[Endpoint]| endpoints.iter().cloned().collect::<BTreeSet<_>>();
+    if set(&old.endpoints) != set(endpoints) {
+        let listed =
+            |endpoints: &[Endpoint]| endpoints.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let (was, is) = (furthest(&old.endpoints), furthest(endpoints));
+        let moved = format!("answers at {} instead of {}", listed(endpoints), listed(&old.endpoints));
+        if is > was {
+            let what = format!("{moved}: requests and identities leave {} for {}", was.as_str(), is.as_str());
+            noted.note(Standing::Weaker, what);
+        } else {
+            noted.note(Standing::Same, moved);
+        }
+    }
+    noted.other("the audience of its identities", &old.audience, audience);
+    for (header, value) in &old.request_headers {
+        if request_headers.get(header) != Some(value) {
+            // A legacy may take the absence of such a header for a trusted caller.
+            noted.note(Standing::Weaker, format!("no longer told `{header}: {value}`"));
+        }
+    }
+    for header in request_headers.keys().filter(|header| !old.request_headers.contains_key(*header)) {
+        noted.note(Standing::Same, format!("also told `{header}`"));
+    }
+    match (old.credentials, credentials) {
+        (Credentials::Remove, Credentials::Keep) => {
+            noted.note(Standing::Weaker, "gets the credentials of people again");
+        }
+        (Credentials::Keep, Credentials::Remove) => {
+            noted.note(Standing::Stricter, "no longer gets the credentials of people");
+        }
+        (Credentials::Keep, Credentials::Keep) | (Credentials::Remove, Credentials::Remove) => {}
+    }
+    if old.grpc_errors != *grpc_errors {
+        noted.note(Standing::Same, "other gRPC statuses count as its failures");
+    }
+    if old.sign_in != *sign_in {
+        noted.note(Standing::Same, "other redirects count as its refusals");
+    }
+    noted.changed("the protocol", &old.protocol, protocol);
+    noted.changed("how long a connection may take", &old.connect_timeout, connect_timeout);
+    noted.changed("how long an answer may take to begin", &old.request_timeout, request_timeout);
+    noted.changed("how long an idle connection is kept", &old.idle_timeout, idle_timeout);
+    noted.changed("how much of it is used at once (`circuit`)", &old.circuit, circuit);
+    noted.changed("when a request is tried again (`retries`)", &old.retries, retries);
+    noted.changed("when an endpoint is left alone (`ejection`)", &old.ejection, ejection);
+    noted.changed("how its endpoints are asked whether they are well (`health`)", &old.health, health);
+    noted
+}
+
+/// The furthest of some endpoints.
+pub(in super::super) fn furthest<'e>(endpoints: impl IntoIterator<Item = &'e Endpoint>) -> Reach {
+    let reaches = endpoints.into_iter().map(|endpoint| Reach::of_host(&endpoint.host));
+    reaches.max().unwrap_or(Reach::Machine)
+}
+
+/// It takes copies of requests with their credentials, and shows samples of answers. The reader keeps both addresses on
+/// loopback.
+pub(super) fn comparator(old: Option<&Comparator>, new: Option<&Comparator>) -> Aspects {
+    let mut noted = Aspects::default();
+    match (old, new) {
+        (None, Some(new)) => noted.note(Standing::Same, format!("copies can go to {}", new.address)),
+        (Some(_), None) => noted.note(Standing::Same, "is gone: nothing is compared"),
+        (Some(old), Some(new)) => {
+            let Comparator { address, admin, sample_percent, ignore, version_header } = new;
+            if old.address != *address {
+                let what = format!("takes copies on {address} instead of {}", old.address);
+                noted.note(moved(old.address, *address), what);
+            }
+            if old.admin != *admin {
+                noted.note(moved(old.admin, *admin), format!("reports on {admin} instead of {}", old.admin));
+            }
+            noted.changed("how many requests are copied", &old.sample_percent, sample_percent);
+            noted.changed("which differences are overlooked (`ignore`)", &old.ignore, ignore);
+            noted.changed("the header that names a version", &old.version_header, version_header);
+        }
+        (None, None) => {}
+    }
+    noted
+}

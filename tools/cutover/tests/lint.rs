@@ -1,0 +1,173 @@
+//! `cutover lint` beyond the text: warnings, and the files that an edge file names.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+struct Home {
+    home: tempfile::TempDir,
+    text: String,
+}
+
+impl Home {
+    fn new() -> Self {
+        let dev = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy/edges/dev.yaml");
+        let text = std::fs::read_to_string(dev).unwrap();
+        let this = Self { home: tempfile::tempdir().unwrap(), text };
+        assert_eq!(this.cutover(&["keys"]).0, 0);
+        this.write("tenants.yaml", "tenants: []\n");
+        this
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::create_dir_all(self.at(name).parent().unwrap()).unwrap();
+        std::fs::write(self.at(name), text).unwrap();
+    }
+
+    /// Exit code, standard output and standard error.
+    fn cutover(&self, arguments: &[&str]) -> (i32, String, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_cutover"))
+            .args(arguments)
+            .current_dir(self.home.path())
+            .env("CUTOVER_HOME", self.home.path())
+            .output()
+            .unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    }
+
+    /// Lints the edge with one replacement.
+    fn lint(&self, old: &str, new: &str, more: &[&str]) -> (i32, String, String) {
+        assert!(self.text.contains(old), "{old:?} is not in the edge file");
+        self.write("edge.yaml", &self.text.replacen(old, new, 1));
+        self.cutover(&[&["lint", "edge.yaml"], more].concat())
+    }
+}
+
+#[test]
+fn the_shipped_edges_limit_what_strangers_may_try() {
+    let edges = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy/edges");
+    for name in ["dev", "prod", "coder"] {
+        let file = edges.join(format!("{name}.yaml"));
+        let (edge, found) = edge_config::inspect(&file, &|_| None).unwrap();
+        assert_eq!(found.faults, Vec::new(), "{name}");
+        let limited = edge.routes.iter().filter(|route| !route.limits.is_empty()).count();
+        assert!(limited >= 3, "{name}");
+    }
+}
+
+#[test]
+fn a_public_route_that_changes_something_without_a_limit_is_a_warning() {
+    let home = Home::new();
+    let (code, said, told) = home.lint("edge: dev", "edge: dev", &[]);
+    assert_eq!((code, told.as_str()), (0, ""), "{said}");
+    for (old, new, says) in [
+        (", limits: [codes] }", " }", "route `auth-code` lets everybody POST"),
+        (", limits: [renewals] }", " }", "route `auth-refresh` lets everybody PATCH"),
+        (
+            "methods: [GET, HEAD], policy: public, to: legacy, answers: auth",
+            "policy: public, to: legacy, answers: auth",
+            "route `web` lets everybody POST, PUT, PATCH, DELETE",
+        ),
+        // Counted, and nothing refused.
+        (
+            "rate: 30, seconds: 60, burst: 60 }",
+            "rate: 30, seconds: 60, burst: 60, mode: shadow }",
+            "auth-code",
+        ),
+    ] {
+        let (code, said, told) = home.lint(old, new, &[]);
+        assert_eq!(code, 0, "{told}");
+        assert!(said.contains("no faults"), "{said}");
+        assert!(told.contains("warning: ") && told.contains(says) && told.contains("1 warning in"), "{told}");
+        assert_eq!(home.lint(old, new, &["--deny-warnings"]).0, 64);
+        let (code, said, _) = home.lint(old, new, &["--json"]);
+        let found: serde_json::Value = serde_json::from_str(&said).unwrap();
+        assert_eq!((code, &found[0]["severity"]), (0, &"warning".into()), "{said}");
+        assert!(found[0]["line"].as_u64().unwrap() > 1 && found[0]["mend"].is_string(), "{said}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_yet_is_a_warning_and_one_that_could_never_load_is_a_fault() {
+    let home = Home::new();
+    let missing = |name: &str| {
+        std::fs::rename(home.at(name), home.at("aside")).unwrap();
+        let (code, _, told) = home.lint("edge: dev", "edge: dev", &[]);
+        std::fs::rename(home.at("aside"), home.at(name)).unwrap();
+        assert_eq!(code, 0, "{name}: {told}");
+        assert!(
+            told.contains("warning: ") && told.contains(name) && told.contains("is not there yet"),
+            "{told}"
+        );
+    };
+    let named = ["keys/session.jwks.json", "keys/auth.jwks.json", "tenants.yaml"];
+    for name in named {
+        missing(name);
+        let good = std::fs::read_to_string(home.at(name)).unwrap();
+        for bad in ["", "{", "nonsense", "[1, 2]", "{\"keys\": 1}", "-----BEGIN PRIVATE KEY-----"] {
+            home.write(name, bad);
+            let (code, _, told) = home.lint("edge: dev", "edge: dev", &[]);
+            // An empty YAML file is a mapping of nothing to its reader, or it is not.
+            if code == 0 && bad.is_empty() {
+                continue;
+            }
+            assert_eq!(code, 64, "{name} {bad:?}: {told}");
+            assert!(told.contains(name) && told.contains("could never be loaded"), "{name} {bad:?}: {told}");
+            assert!(told.contains("edge.yaml:"), "{told}");
+        }
+        std::fs::remove_file(home.at(name)).unwrap();
+        std::fs::create_dir(home.at(name)).unwrap();
+        assert_eq!(home.lint("edge: dev", "edge: dev", &[]).0, 64, "a directory is no file");
+        std::fs::remove_dir(home.at(name)).unwrap();
+        home.write(name, &good);
+    }
+    let tls = "exposure: public, tls: { certificate: certs/edge.pem, key: certs/edge.key }";
+    let lint = || home.lint("exposure: public", tls, &[]);
+    assert!(lint().2.contains("certs/edge.pem is not there yet"));
+    assert_eq!(home.cutover(&["certs"]).0, 0);
+    let (code, _, told) = lint();
+    assert_eq!((code, told.as_str()), (0, ""));
+    let key = std::fs::read(home.at("certs/edge.key")).unwrap();
+    assert_eq!(home.cutover(&["certs", "--renew"]).0, 0);
+    std::fs::write(home.at("certs/edge.key"), &key).unwrap();
+    let (code, _, told) = lint();
+    assert!(code == 64 && told.contains("could never be loaded"), "another pair's key: {told}");
+    use std::os::unix::fs::PermissionsExt as _;
+    assert_eq!(home.cutover(&["certs", "--renew"]).0, 0);
+    std::fs::set_permissions(home.at("certs/edge.key"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let (code, _, told) = lint();
+    assert!(code == 64 && told.contains("chmod 600"), "{told}");
+}
+
+#[test]
+fn keys_come_encrypted_or_from_this_machine() {
+    let home = Home::new();
+    let file = "keys: { file: \"${CUTOVER_HOME:-.run}/keys/session.jwks.json\" }";
+    let url = |url: &str| home.lint(file, &format!("keys: {{ url: \"{url}\" }}"), &[]);
+    for good in [
+        "https://issuer.example.com/jwks.json",
+        "http://127.0.0.1:3021/jwks.json",
+        "http://[::1]:3021/jwks.json",
+        "http://localhost:3021/jwks.json",
+    ] {
+        let (code, _, told) = url(good);
+        assert_eq!(code, 0, "{good}: {told}");
+    }
+    for bad in [
+        "http://issuer.example.com/jwks.json",
+        "http://10.0.0.1/jwks.json",
+        "http://localhost.example.com/jwks.json",
+        "http://127.0.0.1@evil.example/jwks.json",
+        "http://auth/jwks.json",
+        "http://",
+        "ftp://issuer.example.com/jwks.json",
+    ] {
+        let (code, _, told) = url(bad);
+        assert!(code == 64 && told.contains("https://"), "{bad}: {told}");
+    }
+}
