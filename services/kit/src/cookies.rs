@@ -1,12 +1,8 @@
-//! Reading cookies by the same rule as the edge.
-//!
-//! Two readers that disagree about a duplicate cookie are two different truths about who is calling. The rule,
-//! shared with the authorizer: within one `Cookie` line the last cookie of a name wins; names are trimmed of
-//! spaces and tabs; the value is everything after the first `=`, neither trimmed nor unquoted; several `Cookie`
-//! lines that disagree are refused.
+//! Reading cookies by the same rule as the edge: the one of the crate [`cookies`](::cookies).
 
-use http::HeaderMap;
+use ::cookies::CookieFault;
 use http::header::COOKIE;
+use http::{HeaderMap, HeaderValue};
 
 /// What a request says under one cookie name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,47 +26,21 @@ impl<'a> Cookie<'a> {
     }
 }
 
-/// The cookie called `name` (case-sensitive) in `headers`.
+/// The cookie called `name` (case-sensitive) in `headers`. Their size is bounded where they are received, so the number
+/// of pairs is not bounded again.
 #[must_use]
 pub fn read<'a>(headers: &'a HeaderMap, name: &str) -> Cookie<'a> {
-    let mut found: Option<&[u8]> = None;
-    for line in headers.get_all(COOKIE) {
-        let Some(value) = last_in_line(line.as_bytes(), name.as_bytes()) else { continue };
-        if found.is_some_and(|earlier| earlier != value) {
-            return Cookie::Ambiguous;
-        }
-        found = Some(value);
+    let lines = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+    match ::cookies::find(lines, name.as_bytes(), usize::MAX).map(|value| value.map(std::str::from_utf8)) {
+        Ok(None) => Cookie::Absent,
+        Ok(Some(Ok(value))) => Cookie::Value(value),
+        Ok(Some(Err(_))) | Err(CookieFault::Ambiguous | CookieFault::TooMany) => Cookie::Ambiguous,
     }
-    match found.map(std::str::from_utf8) {
-        None => Cookie::Absent,
-        Some(Ok(value)) => Cookie::Value(value),
-        Some(Err(_)) => Cookie::Ambiguous,
-    }
-}
-
-fn last_in_line<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    line.split(|&b| b == b';').rev().find_map(|pair| {
-        let mut parts = pair.splitn(2, |&b| b == b'=');
-        let key = trim_blanks(parts.next()?);
-        let value = parts.next()?;
-        (key == name).then_some(value)
-    })
-}
-
-fn trim_blanks(mut bytes: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] = bytes {
-        bytes = rest;
-    }
-    while let [rest @ .., b' ' | b'\t'] = bytes {
-        bytes = rest;
-    }
-    bytes
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     fn headers(lines: &[&[u8]]) -> HeaderMap {
         lines.iter().map(|line| (COOKIE, HeaderValue::from_bytes(line).unwrap())).collect()
