@@ -1,6 +1,6 @@
-//! Login codes: twelve characters, two minutes, used once, at most five alive for an address
-//! (`contracts/http/auth_code.hurl`, `contracts/http/auth_login.hurl`). Who asks for many has to wait ([`pause`]), and a
-//! code that was mailed before a pause is good until its end.
+//! Login codes: twelve characters, valid for two minutes, used once, at most five alive for one address
+//! (`contracts/http/auth_code.hurl`, `contracts/http/auth_login.hurl`). After many codes for one address the
+//! next ones have to wait ([`pause`]). A code mailed before a pause is valid until the pause ends.
 
 mod entity;
 pub mod pause;
@@ -35,7 +35,7 @@ pub const LENGTH: usize = 12;
 /// Nine random bytes are exactly twelve characters of base64url, whose alphabet is the contract's: `A–Z a–z 0–9 _ -`.
 const RANDOM_BYTES: usize = LENGTH / 4 * 3;
 
-/// All codes.
+/// Stores the login codes in the database.
 #[derive(Clone)]
 pub struct Codes {
     database: DatabaseConnection,
@@ -49,16 +49,17 @@ impl fmt::Debug for Codes {
 }
 
 impl Codes {
-    /// The codes in `database`, whose tables are up to date.
+    /// Uses the codes in `database`, whose tables are up to date.
     #[must_use]
     pub fn new(database: DatabaseConnection, clock: Arc<dyn Clock>) -> Self {
         Self { database, clock }
     }
 
-    /// A new code for `email`.
+    /// Creates and stores a new code for `email`.
     ///
     /// # Errors
-    /// [`Error::TooManyCodes`] when five are alive or a pause is not over, [`Error::Store`], [`Error::Random`].
+    /// [`Error::TooManyCodes`] when five are alive or a pause is not over, [`Error::Store`],
+    /// [`Error::Random`].
     pub async fn issue(&self, email: &str) -> Result<String, Error> {
         let code = random()?;
         let now = self.now();
@@ -89,17 +90,17 @@ impl Codes {
                 return Ok(code);
             }
         }
-        // The transaction is taken back: what was not mailed is not counted.
+        // The transaction is rolled back: a code that was not mailed does not count.
         Err(Error::TooManyCodes)
     }
 
-    /// Uses up a code; whether it was one. Of two requests with the same code, one gets it. Every other code of the address
-    /// is void then, and its pauses are forgotten.
+    /// Uses up a code and returns whether it was valid. Of two requests with the same code, only one
+    /// succeeds. Success voids every other code of the address and forgets its pauses.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub async fn consume(&self, email: &str, code: &str) -> Result<bool, Error> {
-        // What is no address has no code. It also may hold a NUL, which PostgreSQL takes for an error.
+        // An invalid address has no code. It may also contain a NUL, which PostgreSQL reports as an error.
         if code.len() != LENGTH || !kit::email::is_address(email) {
             return Ok(false);
         }
@@ -121,7 +122,7 @@ impl Codes {
         Ok(true)
     }
 
-    /// Takes back a code that could not be mailed: it must not keep one of the five places.
+    /// Removes a code that could not be mailed, so that it does not keep one of the five places.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -132,7 +133,7 @@ impl Codes {
         Ok(())
     }
 
-    /// Deletes what has expired.
+    /// Deletes expired codes and pauses that no longer matter.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -153,7 +154,8 @@ fn random() -> Result<String, Error> {
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// The address is part of it, separated by a byte that no address has: a code of one address is worth nothing for another.
+/// Hashes address and code, separated by a byte that no address contains: the code of one address is
+/// worthless for another address.
 fn digest(email: &str, code: &str) -> String {
     let digest = Sha256::new().chain_update(email).chain_update([0]).chain_update(code).finalize();
     URL_SAFE_NO_PAD.encode(digest)

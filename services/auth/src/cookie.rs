@@ -1,34 +1,35 @@
-//! The exact `Set-Cookie` lines (`contracts/cookies/session.hurl`): name, order and spelling of every attribute are
-//! what clients and browsers have seen so far.
+//! The exact `Set-Cookie` lines (`contracts/cookies/session.hurl`). Name, order and spelling of every
+//! attribute are those that clients and browsers have always received.
 
 use http::HeaderValue;
 use http::header::InvalidHeaderValue;
 
 pub use kit::caller::ACCESS_COOKIE;
 
-/// The cookie of the refresh token.
+/// The name of the refresh token's cookie.
 pub const REFRESH_COOKIE: &str = "madome_refresh_token";
 
-/// `Max-Age` of both cookies in seconds: the refresh token's life. The access token in its cookie dies earlier.
+/// `Max-Age` of both cookies in seconds: the lifetime of the refresh token. The access token in its cookie
+/// expires earlier.
 const MAX_AGE: u64 = 604_800;
 
-/// Writes the lines for one domain.
+/// Writes the `Set-Cookie` lines for one domain.
 #[derive(Clone, Debug)]
 pub struct CookieLines {
     domain: String,
 }
 
 impl CookieLines {
-    /// Lines for `domain`, without a leading dot.
+    /// Prepares lines for `domain`, which has no leading dot.
     #[must_use]
     pub fn new(domain: &str) -> Self {
         Self { domain: domain.to_owned() }
     }
 
-    /// The two lines of a new session: access, then refresh.
+    /// Returns the two lines of a new session: access token first, then refresh token.
     ///
     /// # Errors
-    /// When a value is no header value, which no token is.
+    /// When a value is not a valid header value. Every token is one.
     pub fn set(&self, access: &str, refresh: &str) -> Result<[HeaderValue; 2], InvalidHeaderValue> {
         Ok([
             self.line(ACCESS_COOKIE, access, MAX_AGE, "/")?,
@@ -36,11 +37,12 @@ impl CookieLines {
         ])
     }
 
-    /// The two lines that clear them. The second has `Path=/`, as recorded, although the cookie was set for
-    /// `/auth/token`: browsers keep it. That is a known defect of the contract; what ends the session is the server.
+    /// Returns the two lines that clear the cookies. The second has `Path=/`, as recorded, although the
+    /// cookie was set for `/auth/token`, so browsers keep it. This is a known defect of the contract. The
+    /// session ends on the server.
     ///
     /// # Errors
-    /// Never, for a domain that fits into a header.
+    /// Never, for a domain that is a valid header value.
     pub fn clear(&self) -> Result<[HeaderValue; 2], InvalidHeaderValue> {
         Ok([self.line(ACCESS_COOKIE, "", 0, "/")?, self.line(REFRESH_COOKIE, "", 0, "/")?])
     }

@@ -1,4 +1,4 @@
-//! Every way to refuse, with the status and the text that clients know (`contracts/http/auth_code.hurl`,
+//! Every refusal, with the status and the text that clients know (`contracts/http/auth_code.hurl`,
 //! `contracts/http/auth_login.hurl`, `contracts/http/auth_check.hurl`, `contracts/cookies/refresh.hurl`).
 
 use std::borrow::Cow;
@@ -13,37 +13,38 @@ use sea_orm::DbErr;
 use crate::people::LookupFailed;
 use crate::token::SigningFailed;
 
-/// A request that was not done. The first group is the client's doing, the second is ours and answers 500.
+/// Why a request failed. The first group is the client's fault. The second group is the service's fault and
+/// answers 500.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The body is not what the route takes; the parser's own words.
+    /// The body is not valid for the route. Holds the parser's message.
     #[error("{0}")]
     Invalid(String),
     /// Not an e-mail address.
     #[error("not an e-mail address")]
     InvalidEmail,
-    /// Nobody has this address.
+    /// No account has this address.
     #[error("no such person")]
     UnknownPerson,
     /// Five codes for this address are still alive.
     #[error("too many codes")]
     TooManyCodes,
-    /// Wrong, expired or used.
+    /// The code is wrong, expired or already used.
     #[error("not a valid code")]
     InvalidCode,
-    /// No token, or none that is worth anything here.
+    /// The request has no token that is valid here.
     #[error("not signed in")]
     Unauthorized,
-    /// Two genuine tokens of different sessions.
+    /// The request has two genuine tokens of different sessions.
     #[error("the tokens do not belong together")]
     InvalidPair,
     /// The person refreshes more often than any honest client does.
     #[error("too many refreshes")]
     TooManyRefreshes {
-        /// How long until the next one is possible.
+        /// How long until the next refresh is possible.
         wait: Duration,
     },
-    /// Nothing to sign out.
+    /// A sign-out without a token that names a session.
     #[error("no token names a session")]
     InvalidToken,
     /// The caller's role is too low.
@@ -53,26 +54,26 @@ pub enum Error {
     /// The database failed.
     #[error("the database failed")]
     Store(#[source] DbErr),
-    /// The users service did not answer the question.
-    #[error("nobody could say who this is")]
+    /// The users service could not be queried.
+    #[error("the account could not be looked up")]
     Lookup(#[source] LookupFailed),
-    /// The code could not be handed to the mail.
+    /// The mail with the code could not be written.
     #[error("the mail could not be written")]
     Mail(#[source] std::io::Error),
     /// The revocation could not be written.
     #[error("the revocation could not be written")]
     Revocation(#[source] std::io::Error),
-    /// No signature.
+    /// The session's tokens could not be signed.
     #[error("the token could not be signed")]
     Signing(#[source] SigningFailed),
-    /// No signature of a service token.
+    /// The service token could not be signed.
     #[error("the service token could not be signed")]
     ServiceToken(#[source] identity::assertion::SigningFailed),
-    /// No random numbers.
-    #[error("the system gives no random numbers")]
+    /// The random number generator failed.
+    #[error("the system's random number generator failed")]
     Random,
-    /// A value that does not fit into a header.
-    #[error("the cookie cannot be a header")]
+    /// A cookie line is not a valid header value.
+    #[error("the cookie is not a valid header value")]
     Header(#[source] http::header::InvalidHeaderValue),
 }
 
@@ -88,7 +89,7 @@ impl IntoResponse for Error {
             Self::InvalidPair => (StatusCode::UNAUTHORIZED, "Invalid token pair".into()),
             Self::TooManyRefreshes { wait } => {
                 let text = answer::text(StatusCode::TOO_MANY_REQUESTS, "Too many refreshed token");
-                // At least one: a client that waits for no time tries again at once.
+                // At least one second: a client that may wait zero seconds retries at once.
                 return ([(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)))], text).into_response();
             }
             Self::InvalidToken => (StatusCode::UNAUTHORIZED, "Invalid token".into()),

@@ -1,13 +1,13 @@
-//! Foreign text in places where some bytes mean something.
+//! Escapes untrusted text for places where some bytes have a meaning.
 
 use std::fmt::Write as _;
 
-/// `text` with every byte that is not in the URL's unreserved set (RFC 3986 §2.3) as `%XX`.
+/// Returns `text` with every byte outside the URL's unreserved set (RFC 3986 §2.3) as `%XX`.
 pub(crate) fn percent(text: &str) -> String {
     percent_encode(text, |b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
 }
 
-/// `text` as the name of one directory: no separator, and never `.`, `..` or hidden.
+/// Returns `text` as the name of one directory: without a separator, and never `.`, `..` or hidden.
 pub(crate) fn directory_name(text: &str) -> String {
     let name = percent_encode(text, |b| b.is_ascii_alphanumeric() || b"-._+@".contains(&b));
     name.strip_prefix('.').map_or_else(|| name.clone(), |rest| format!("%2E{rest}"))

@@ -1,17 +1,17 @@
 //! Login codes, sessions and their cookies.
 //!
-//! A session begins with a login code that went to somebody's e-mail address, lives in two cookies (an access token
-//! for four hours, a refresh token for seven days), is replaced by a new one at each refresh, and ends at logout. The
-//! edge verifies access tokens by itself; what ends before its time is written to the revocation file that the
-//! edge follows.
+//! A session begins with a login code, which is sent to an e-mail address. It lives in two cookies: an access
+//! token for four hours and a refresh token for seven days. Each refresh replaces it by a new session, and
+//! logout ends it. The edge verifies access tokens by itself. Sessions that end early are written to the
+//! revocation file, which the edge follows.
 //!
-//! * [`routes`]: every path on one page, and what it answers.
-//! * [`code`]: login codes. [`mail`]: how they get to people.
+//! * [`routes`]: every path on one page, with its answers.
+//! * [`code`]: login codes. [`mail`]: how they are delivered.
 //! * [`token`]: the two tokens. [`cookie`]: the exact lines that carry them.
-//! * [`session`]: what is stored of a session; refresh and logout. [`revocation`]: the file for the edge.
-//! * [`service_token`]: tokens for services, for their own signed assertion.
-//! * [`people`]: asking the users service who somebody is.
-//! * [`error`]: every way to refuse, with its status and text.
+//! * [`session`]: the stored session; refresh and logout. [`revocation`]: the file for the edge.
+//! * [`service_token`]: tokens for services, in exchange for a signed assertion.
+//! * [`people`]: account lookups at the users service.
+//! * [`error`]: every refusal, with its status and text.
 
 pub mod code;
 pub mod cookie;
@@ -48,26 +48,27 @@ use crate::session::Sessions;
 use crate::settings::Settings;
 use crate::token::Tokens;
 
-/// The service as its `main` names it.
+/// Name and purpose of the service, for its `main`.
 pub const ABOUT: About = About {
     name: "auth",
     purpose: "Login codes, sessions and their cookies.",
     variables: settings::VARIABLES,
 };
 
-/// The words in which this service refuses.
+/// The bodies of this service's refusals.
 pub const WORDS: Words = Words { unauthenticated: "Unauthorized", not_found: "Not found" };
 
-/// How often expired rows and revocations are thrown away. They are harmless; an hour keeps them few.
+/// How often expired rows and revocations are deleted. They are harmless; an hour keeps them few.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(3_600);
 
-/// How often Redis is tried when it was not there at the start: a second is what the edge's own word is worth.
+/// How often Redis is tried again when it was unreachable at the start. A second, as the edge's own state is
+/// at most that old.
 const CATCH_UP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Puts the service together from its environment.
+/// Assembles the service from its environment.
 ///
 /// # Errors
-/// [`StartError`], naming what to mend.
+/// [`StartError`], which names the fix.
 pub async fn assemble(reader: kit::settings::Reader) -> Result<Service, StartError> {
     let settings = Settings::read(reader)?;
     let address = settings.address;
@@ -76,10 +77,10 @@ pub async fn assemble(reader: kit::settings::Reader) -> Result<Service, StartErr
     Ok(Service { router: routes::router(app), address, address_variable: settings::AUTH_ADDRESS.name })
 }
 
-/// The service without a socket, at the time of `clock`.
+/// Assembles the service without a socket, at the time of `clock`.
 ///
 /// # Errors
-/// [`StartError`], naming what to mend.
+/// [`StartError`], which names the fix.
 pub async fn app(settings: &Settings, clock: Arc<dyn Clock>) -> Result<App, StartError> {
     let home = &settings.home;
     let verifier = Verifier::new(ABOUT.name).trust_file(&settings.edge, &home.key("identity.jwks.json"))?;
@@ -106,14 +107,14 @@ pub async fn app(settings: &Settings, clock: Arc<dyn Clock>) -> Result<App, Star
         })
     })?;
     let sessions = Sessions::new(database.clone(), revocations, settings.session_max_age, Arc::clone(&clock));
-    // A line that got lost between the database and the file comes back here.
+    // This restores a line that was lost between the database and the file.
     if let Err(error) = sessions.throw_away_expired().await {
         match settings.redis_url {
-            // Redis may come up after this service does. Until it is there nobody is refreshed or signed out, and
-            // the edge lets no session pass either.
+            // Redis may start after this service does. Until then no session is refreshed or signed out, and
+            // the edge accepts no session either.
             Some(_) => {
                 let error = kit::answer::Chain(&error);
-                tracing::error!(%error, "the revocations in Redis are not up to date yet; trying again");
+                tracing::error!(%error, "the revocations in Redis are not up to date yet; retrying");
                 tokio::spawn(catch_up(sessions.clone()));
             }
             None => {
@@ -149,13 +150,15 @@ pub async fn app(settings: &Settings, clock: Arc<dyn Clock>) -> Result<App, Star
     })
 }
 
-/// Brings the revocations up to date as soon as that can be done.
+/// Brings the revocations in Redis up to date as soon as Redis answers.
 async fn catch_up(sessions: Sessions) {
     loop {
         tokio::time::sleep(CATCH_UP_INTERVAL).await;
         match sessions.throw_away_expired().await {
             Ok(()) => return tracing::info!("the revocations in Redis are up to date"),
-            Err(error) => tracing::warn!(error = %kit::answer::Chain(&error), "Redis is not there yet"),
+            Err(error) => {
+                tracing::warn!(error = %kit::answer::Chain(&error), "cannot update the revocations in Redis yet; retrying")
+            }
         }
     }
 }
@@ -163,20 +166,20 @@ async fn catch_up(sessions: Sessions) {
 async fn keep_house(app: App) {
     let mut interval = tokio::time::interval(HOUSEKEEPING_INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // The first tick comes at once, and starting has done its work.
+    // The first tick comes at once, but startup has already done this work.
     interval.tick().await;
     loop {
         interval.tick().await;
         if let Err(error) = app.sessions.throw_away_expired().await {
-            tracing::warn!(error = %kit::answer::Chain(&error), "expired sessions are not thrown away");
+            tracing::warn!(error = %kit::answer::Chain(&error), "cannot delete expired sessions");
         }
         if let Some(tokens) = &app.service_tokens
             && let Err(error) = tokens.throw_away_expired().await
         {
-            tracing::warn!(error = %kit::answer::Chain(&error), "expired assertions are not thrown away");
+            tracing::warn!(error = %kit::answer::Chain(&error), "cannot delete expired assertions");
         }
         if let Err(error) = app.codes.throw_away_expired().await {
-            tracing::warn!(error = %kit::answer::Chain(&error), "expired codes are not thrown away");
+            tracing::warn!(error = %kit::answer::Chain(&error), "cannot delete expired codes");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Mail that would be sent: one JSON file each, `mail/ADDRESS/NNNN.json`, with the variables of its template, so that a
-//! script (or a developer) can read the login code. Sending it is another service's work.
+//! Outgoing mail, written as one JSON file each: `mail/ADDRESS/NNNN.json`, with the variables of its
+//! template. A script (or a developer) can read the login code from it. Another service sends the mail.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -15,10 +15,10 @@ use uuid::Uuid;
 
 use crate::escape;
 
-/// How many other writers of the same directory may be faster before this one gives up.
+/// How often a faster writer of the same directory may take the number before this writer gives up.
 const MAX_ATTEMPTS: u32 = 100;
 
-/// Writes mail.
+/// Writes mail to files.
 #[derive(Clone, Debug)]
 pub struct Mailbox {
     directory: PathBuf,
@@ -26,7 +26,7 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
-    /// Mail below `directory`, which is made when the first mail is written.
+    /// Writes mail below `directory`, which is created with the first mail.
     #[must_use]
     pub fn new(directory: PathBuf, clock: Arc<dyn Clock>) -> Self {
         Self { directory, clock }
@@ -35,7 +35,7 @@ impl Mailbox {
     /// Writes the mail with a login code. The code appears in the file and nowhere else.
     ///
     /// # Errors
-    /// What the system says.
+    /// The I/O error of the system.
     pub async fn send_code(&self, address: &str, code: &str) -> io::Result<()> {
         let now = i64::try_from(self.clock.now().seconds()).unwrap_or(i64::MAX);
         let created_at = OffsetDateTime::from_unix_timestamp(now)
@@ -58,8 +58,8 @@ impl Mailbox {
     }
 }
 
-/// Writes the next number. A reader sees the whole file or none: the text goes to a file of another name first, and a hard
-/// link, unlike a rename, fails when the number is taken.
+/// Writes the file with the next number. A reader sees the whole file or none: the text goes to a file of
+/// another name first, and a hard link, unlike a rename, fails when the number is taken.
 fn write(directory: &Path, text: &str) -> io::Result<()> {
     secret_file::make_directory(directory)?;
     let draft = directory.join(format!(".{}", Uuid::new_v4()));
@@ -79,7 +79,7 @@ fn link(draft: &Path, directory: &Path) -> io::Result<()> {
             done => return done,
         }
     }
-    Err(io::Error::other("too many writers of one mailbox"))
+    Err(io::Error::other("too many simultaneous writers of one mailbox"))
 }
 
 fn last_number(directory: &Path) -> io::Result<u64> {

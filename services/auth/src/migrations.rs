@@ -1,4 +1,5 @@
-//! The tables of this service. Which steps are done is kept in `auth_migrations`, because services can share one database.
+//! The tables of this service. `auth_migrations` records the applied steps, because services can share one
+//! database.
 
 use kit::store::StoreError;
 use sea_orm::{DatabaseConnection, DynIden};
@@ -61,7 +62,7 @@ impl MigrationTrait for CodesAndSessions {
             .col(ColumnDef::new("dead_from").big_integer())
             .to_owned();
         manager.create_table(sessions).await?;
-        // Expired rows are looked for every hour.
+        // Expired rows are deleted every hour.
         for (name, table, column) in [
             ("auth_codes_expires_at", "auth_codes", "expires_at"),
             ("auth_sessions_refresh_expires_at", "auth_sessions", "refresh_expires_at"),
@@ -95,7 +96,8 @@ impl MigrationTrait for ClientAssertions {
     }
 }
 
-/// Which sign-in a session came from, and what one person has used up. Sessions from before are families of their own.
+/// Adds the sign-in that a session came from, and the usage of one person. Older sessions are families of
+/// their own.
 struct SessionFamilies;
 
 impl MigrationName for SessionFamilies {
@@ -107,8 +109,8 @@ impl MigrationName for SessionFamilies {
 #[async_trait::async_trait]
 impl MigrationTrait for SessionFamilies {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // One column at a time, and nullable: SQLite can do no more. A replica of the version before writes rows without
-        // them while it is replaced.
+        // One column at a time, and nullable: SQLite supports no more. While replicas are replaced, one of
+        // the previous version writes rows without these columns.
         for column in [ColumnDef::new("family_id").uuid(), ColumnDef::new("family_began_at").big_integer()] {
             manager.alter_table(Table::alter().table("auth_sessions").add_column(column).to_owned()).await?;
         }
@@ -132,7 +134,7 @@ impl MigrationTrait for SessionFamilies {
             .col("family_id")
             .to_owned();
         manager.create_index(family).await?;
-        // The sessions of one person that are alive, and those whose end has to be listed.
+        // For the living sessions of one person, and for the ended ones that must be listed.
         let person = Index::create()
             .name("auth_sessions_user_id")
             .table("auth_sessions")
@@ -143,7 +145,7 @@ impl MigrationTrait for SessionFamilies {
     }
 }
 
-/// How many codes were mailed to an address, and when the next may be.
+/// Adds how many codes were mailed to an address, and when the next may be.
 struct CodePauses;
 
 impl MigrationName for CodePauses {

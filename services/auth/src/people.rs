@@ -1,5 +1,5 @@
-//! Asking the users service who somebody is: through the edge's listener for services, introduced by a signed identity of
-//! this service.
+//! Looks up accounts at the users service, through the edge's listener for services. This service introduces
+//! itself with a signed identity.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,16 +14,17 @@ use serde::Deserialize;
 use crate::escape;
 use crate::token::Holder;
 
-/// How long a connection to the edge may take; it is on this machine or in the next rack.
+/// How long a connection to the edge may take. The edge is on this machine or in the next rack.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How long a whole lookup may take. Somebody waits for it at the login form; a stuck edge must not pile requests up.
+/// How long a whole lookup may take. A person waits for it at the login form, and a stuck edge must not pile
+/// requests up.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The longest answer in bytes; an account is under 1 KiB.
+/// The longest answer in bytes. An account is under 1 KiB.
 const MAX_ANSWER_BYTES: usize = 16 * 1024;
 
-/// The users service, as far as this one needs it.
+/// A client of the users service, with only the lookups that this service needs.
 #[derive(Clone)]
 pub struct People(Arc<Inner>);
 
@@ -42,7 +43,7 @@ impl fmt::Debug for People {
     }
 }
 
-/// What is wanted of an account.
+/// The fields of an account that this service reads.
 #[derive(Deserialize)]
 struct Account {
     id: SubjectId,
@@ -50,25 +51,26 @@ struct Account {
     tenant_id: Option<TenantId>,
 }
 
-/// The question was not answered; not to be confused with "nobody of that name".
+/// The lookup failed. This does not mean that the account does not exist.
 #[derive(Debug, thiserror::Error)]
 pub enum LookupFailed {
     /// The edge could not be reached, or was too slow.
     #[error("the edge's service listener did not answer")]
     Transport(#[source] reqwest::Error),
-    /// Neither 200 nor 404.
+    /// The edge answered neither 200 nor 404.
     #[error("the edge answered {0}")]
     Status(StatusCode),
-    /// Not an account.
+    /// The body is not an account.
     #[error("the answer is not an account: {0}")]
     Answer(String),
-    /// This service could not introduce itself.
+    /// This service could not sign its identity.
     #[error(transparent)]
     Signing(#[from] SigningFailed),
 }
 
 impl People {
-    /// People behind `url` (the edge called `edge`), asked by the service `me`, whose key `signer` has.
+    /// Queries the service behind `url` (the edge called `edge`) as the service `me`, which signs with
+    /// `signer`.
     ///
     /// # Errors
     /// When the TLS library cannot start.
@@ -90,16 +92,17 @@ impl People {
         Ok(Self(Arc::new(Inner { client, url, edge, me: Caller::Service(me.into()), signer, clock })))
     }
 
-    /// Who has this e-mail address. `None`: nobody, or somebody without a tenant, who cannot sign in.
+    /// Finds the account with this e-mail address. `None` when there is none, or when it has no tenant and so
+    /// cannot sign in.
     ///
     /// # Errors
     /// [`LookupFailed`].
     pub async fn by_email(&self, email: &str) -> Result<Option<Holder>, LookupFailed> {
-        // As a query: an address may hold what the edge refuses in a path.
+        // As a query: an address may contain bytes that the edge refuses in a path.
         self.look_up(&format!("?email={}", escape::percent(email))).await
     }
 
-    /// Who has this id.
+    /// Finds the account with this id.
     ///
     /// # Errors
     /// [`LookupFailed`].
@@ -115,7 +118,7 @@ impl People {
             .bearer_auth(introduction)
             .send()
             .await
-            // The URL holds the address of a person, which no log needs.
+            // The URL holds a person's address, which must not reach a log.
             .map_err(|e| LookupFailed::Transport(e.without_url()))?;
         match answer.status() {
             StatusCode::OK => {}

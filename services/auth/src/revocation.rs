@@ -1,7 +1,8 @@
-//! What the edge is told about sessions that died before their tokens expired: through Redis when there is a `REDIS_URL`,
-//! otherwise through the file `sessions/revoked.jsonl`, one JSON object for each. Lines are appended; now and then the file
-//! is replaced by a shorter one. Others write there too (`cutover revoke`): all sessions of a person or of a tenant, which
-//! must not be refreshed either.
+//! Reports sessions that ended before their tokens expired to the edge: through Redis when `REDIS_URL` is
+//! set, otherwise through the file `sessions/revoked.jsonl`, with one JSON object for each. Lines are
+//! appended. From time to time the file is replaced by a shorter one. Other programs write there too
+//! (`cutover revoke`): they can end all sessions of a person or of a tenant, which must not be refreshed
+//! either.
 
 mod file;
 
@@ -23,13 +24,13 @@ use file::Index;
 
 use crate::token::Genuine;
 
-/// The file, or Redis.
+/// The revocations, in the file or in Redis.
 #[derive(Clone)]
 pub struct Revocations {
     path: Arc<PathBuf>,
-    /// One writer at a time, so that no line is appended to a file that is just being replaced.
+    /// Admits one writer at a time, so that no line is appended to a file that is being replaced.
     turn: Arc<Mutex<()>>,
-    /// What the file says. Never locked across a wait.
+    /// The content of the file as read so far. Never locked across an `await`.
     index: Arc<std::sync::Mutex<Index>>,
     redis: Option<(ConnectionManager, Arc<SharedRevocations>)>,
 }
@@ -41,10 +42,10 @@ impl fmt::Debug for Revocations {
 }
 
 impl Revocations {
-    /// The file `path`, which is made when missing, with its directory.
+    /// Opens the file `path`. A missing file is created with its directory.
     ///
     /// # Errors
-    /// What the system says.
+    /// The I/O error of the system.
     pub async fn open(path: &Path) -> io::Result<Self> {
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).await?;
@@ -54,10 +55,10 @@ impl Revocations {
         Ok(revocations)
     }
 
-    /// Redis, when `url` is given, otherwise the file `path`.
+    /// Opens Redis when `url` is given, otherwise the file `path`.
     ///
     /// # Errors
-    /// What the system says, or that `url` is no address.
+    /// The I/O error of the system, or an invalid `url`.
     pub async fn open_at(url: Option<&str>, path: &Path) -> io::Result<Self> {
         let Some(url) = url else { return Self::open(path).await };
         let redis = validity::connect(url).map_err(io::Error::other)?;
@@ -68,11 +69,11 @@ impl Revocations {
         Self { path: Arc::new(path.to_owned()), turn: Arc::default(), index: Arc::default(), redis }
     }
 
-    /// Whether the session of the genuine token `token` was ended by somebody else than this service: by itself, with all of
-    /// the person's, or with all of the tenant's.
+    /// Returns whether another program ended the session of the genuine token `token`: by itself, with all
+    /// sessions of the person, or with all of the tenant.
     ///
     /// # Errors
-    /// What the system or Redis says.
+    /// The I/O error of the system, or the error of Redis.
     pub async fn ends(&self, token: &Genuine, now: UnixTime) -> io::Result<bool> {
         let issued = Issued {
             session: token.session,
@@ -93,17 +94,17 @@ impl Revocations {
         }
     }
 
-    /// How many bytes of the file were read since the start. A refresh reads what was appended since the last one, so
-    /// this is what a test of its cost counts.
+    /// Returns how many bytes of the file were read since the start. A refresh reads only the bytes appended
+    /// since the last one, so a test of its cost counts these.
     #[must_use]
     pub fn bytes_read(&self) -> u64 {
         self.index.lock().unwrap_or_else(PoisonError::into_inner).work()
     }
 
-    /// Announces `line`; the edge has it, or finds it by itself, when this returns.
+    /// Announces `line`. When this returns, the edge has the line or can find it by itself.
     ///
     /// # Errors
-    /// What the system or Redis says.
+    /// The I/O error of the system, or the error of Redis.
     pub async fn append(&self, line: Revocation) -> io::Result<()> {
         if let Some((redis, shared)) = &self.redis {
             return patient(shared.revoke(&mut redis.clone(), &line)).await;
@@ -112,19 +113,19 @@ impl Revocations {
         self.write(&encode(&line)?).await
     }
 
-    /// Opened anew for each line: whoever moved the file away does not swallow what is revoked next.
+    /// Opens the file again for each line, so that a file that was moved away swallows no later revocation.
     async fn write(&self, bytes: &[u8]) -> io::Result<()> {
         let mut file = OpenOptions::new().create(true).append(true).open(&*self.path).await?;
         file.write_all(bytes).await?;
         file.flush().await
     }
 
-    /// Announces `more` again, which the database knows of. The file is replaced by its own lines and those, without what
-    /// is over at `now`: a reader sees the old file or the new one, and of two lines for one id the wider holds. Redis drops
-    /// what is over by itself.
+    /// Announces the revocations `more` from the database again. The file is replaced by its own lines and
+    /// these, without the lines that have expired at `now`. A reader sees the old file or the new one. Of two
+    /// lines for one id the wider one is kept. Redis removes expired entries by itself.
     ///
     /// # Errors
-    /// What the system or Redis says; then the file is as it was.
+    /// The I/O error of the system, or the error of Redis. The file is then unchanged.
     pub async fn rewrite(&self, more: Vec<Revocation>, now: UnixTime) -> io::Result<()> {
         if self.redis.is_some() {
             for line in more.into_iter().filter(|line| line.until() >= now.seconds()) {
@@ -152,7 +153,7 @@ impl Revocations {
             let mut file = fs::File::create(&draft).await?;
             file.write_all(&new).await?;
             file.sync_all().await?;
-            // Somebody else may have appended while this was written.
+            // Another program may have appended a line in the meantime.
             let current = fs::read(&*self.path).await?;
             if current == old {
                 return fs::rename(&draft, &*self.path).await;
@@ -162,7 +163,7 @@ impl Revocations {
     }
 }
 
-/// Waits for Redis, but not for long, and not through a row of reconnections.
+/// Waits for Redis, but only for a limited time, and not through several reconnections.
 async fn patient<T>(asking: impl Future<Output = RedisResult<T>>) -> io::Result<T> {
     let answer = timeout(validity::PATIENCE * 2, asking).await;
     answer

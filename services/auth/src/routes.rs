@@ -3,15 +3,16 @@
 //!
 //! | route | for | answers |
 //! |---|---|---|
-//! | `POST /auth/code` | anybody | 201, and the code is in the mail · 404 unknown address · 429 five codes alive, or too many mailed |
-//! | `POST /auth/token` | who has a code | 201 and two cookies · 404 |
-//! | `GET /auth/token[?role=N]` | a person | 200 who they are · 401 · 403 |
-//! | `PATCH /auth/token` | who has both cookies | 201 and two new cookies · 401 · 429 when a person does it too often |
-//! | `DELETE /auth/token` | who has a cookie | 204 and two clearing cookies · 401 |
+//! | `POST /auth/code` | any client | 201, and the code is in the mail · 404 unknown address · 429 five codes alive, or too many mailed |
+//! | `POST /auth/token` | a client with a code | 201 and two cookies · 404 |
+//! | `GET /auth/token[?role=N]` | a person | 200 and the person's identity · 401 · 403 |
+//! | `PATCH /auth/token` | a client with both cookies | 201 and two new cookies · 401 · 429 when a person does it too often |
+//! | `DELETE /auth/token` | a client with a cookie | 204 and two clearing cookies · 401 |
 //! | `POST /_/auth/service-token` | a service with its assertion | 200 and a token · 400 · 401 (RFC 6749 §5.2); 404 without `EDGE_FILE` |
 //!
-//! Everything else is 404. Refresh and logout are for people whose access token may have expired, which the edge would refuse:
-//! there this service verifies by itself, and the signed identity plays no part.
+//! Every other path is 404. Refresh and logout also serve people whose access token has expired, which the
+//! edge would refuse. On these routes the service verifies the tokens itself, and the signed identity plays
+//! no part.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -40,7 +41,7 @@ use crate::service_token::{Refusal, ServiceTokens};
 use crate::session::Sessions;
 use crate::token::{Expiry, Genuine, Pair, Tokens};
 
-/// What handlers share.
+/// The state that handlers share.
 #[derive(Clone, Debug)]
 pub struct App {
     pub(crate) codes: Codes,
@@ -59,7 +60,7 @@ impl FromRef<App> for Gate {
     }
 }
 
-/// The routes, surrounded and ready to be served.
+/// Builds the routes with their layers, ready to be served.
 pub fn router(app: App) -> Router {
     let words = app.gate.words();
     let sessions = app.sessions.clone();
@@ -78,7 +79,7 @@ pub fn router(app: App) -> Router {
     kit::surface::surround(routes, words, Arc::new(ready))
 }
 
-/// RFC 6749 §5: JSON, and nobody keeps it.
+/// Answers as RFC 6749 §5 requires: JSON that must not be stored.
 async fn grant(State(app): State<App>, Body(bytes): Body) -> Result<Response, Error> {
     let fields = serde_urlencoded::from_bytes::<Vec<(String, String)>>(&bytes).unwrap_or_default();
     let granted = match &app.service_tokens {
@@ -137,7 +138,7 @@ async fn login(State(app): State<App>, Body(bytes): Body) -> Result<Response, Er
     signed_in(&app.cookies, &pair)
 }
 
-/// The fields in the contract's order.
+/// The answer of `GET /auth/token`, with the fields in the contract's order.
 #[derive(Serialize)]
 struct Checked {
     user_id: SubjectId,
@@ -151,7 +152,7 @@ async fn check(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    // The edge has settled which token speaks; its session says which one that was.
+    // The edge has already decided which token counts; the signed session id identifies it.
     let token = access_tokens(&headers)
         .filter_map(|token| app.tokens.access(token, Expiry::Checked))
         .find(|token| token.session == person.session && token.subject == person.subject)
@@ -167,7 +168,7 @@ async fn check(
     Ok(([(EXPIRES, HeaderValue::from(exp))], Json(body)).into_response())
 }
 
-/// `role=N` of the query. What is no number from 0 to 255 asks for nothing.
+/// Reads `role=N` from the query. A value that is not a number from 0 to 255 requires no role.
 fn required_role(uri: &Uri) -> Option<Role> {
     let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).ok()?;
     let (_, value) = pairs.into_iter().find(|(key, _)| key == "role")?;
@@ -176,11 +177,11 @@ fn required_role(uri: &Uri) -> Option<Role> {
 
 async fn refresh(State(app): State<App>, headers: HeaderMap) -> Result<Response, Error> {
     let cookie = |name| cookies::read(&headers, name).value();
-    // The access token may be of any age, but it has to be genuine.
+    // The access token may be expired, but it must be genuine.
     let access = cookie(ACCESS_COOKIE).and_then(|token| app.tokens.access(token, Expiry::Ignored));
     let old = cookie(REFRESH_COOKIE).and_then(|token| app.tokens.refresh(token, Expiry::Checked));
     let Some(old) = old else { return Err(Error::Unauthorized) };
-    // Asked first: a used refresh token that comes again is noticed whatever comes with it.
+    // Checked first, so that the reuse of a refresh token is noticed whatever else the request contains.
     let is_good = app.sessions.refreshable(&old).await?;
     let access = access.ok_or(Error::Unauthorized)?;
     if (access.session, access.subject) != (old.session, old.subject) {
@@ -189,8 +190,8 @@ async fn refresh(State(app): State<App>, headers: HeaderMap) -> Result<Response,
     if !is_good {
         return Err(Error::Unauthorized);
     }
-    // Role and tenant live in the token, so they are asked for anew: whoever lost a role, or is gone, does not keep it
-    // by refreshing. A lookup that fails is 500 and leaves the old pair as it was.
+    // Role and tenant live in the token, so they are looked up again: a person who lost a role, or was
+    // removed, does not keep it by refreshing. A failed lookup is 500 and leaves the old pair unchanged.
     let holder = app.people.by_id(old.subject).await.map_err(Error::Lookup)?.ok_or(Error::Unauthorized)?;
     let pair = app.tokens.issue(holder).map_err(Error::Signing)?;
     if !app.sessions.replace(&old, &holder, &pair).await? {
@@ -205,10 +206,11 @@ async fn logout(State(app): State<App>, headers: HeaderMap) -> Result<Response, 
     Ok(with_cookies(answer::no_content(), app.cookies.clear().map_err(Error::Header)?))
 }
 
-/// The refresh token names it, otherwise the access token. An expired token still does: signing out always works.
+/// Returns the session named by the refresh token, otherwise by the access token. Expired tokens count too,
+/// so that signing out always works.
 fn session_to_end(tokens: &Tokens, headers: &HeaderMap) -> Option<Genuine> {
     let (access, refresh) = (cookies::read(headers, ACCESS_COOKIE), cookies::read(headers, REFRESH_COOKIE));
-    // Which session is meant by two different cookies of one name is anybody's guess.
+    // Two different cookies of one name do not show which session is meant.
     if access == Cookie::Ambiguous || refresh == Cookie::Ambiguous {
         return None;
     }
@@ -230,8 +232,8 @@ fn with_cookies(mut response: Response, lines: [HeaderValue; 2]) -> Response {
     response
 }
 
-/// The content type is not looked at: the legacy never did, and clients rely on it
-/// (`contracts/http/auth_code.hurl`).
+/// Parses a JSON body. The content type is ignored, because the legacy backend ignores it and clients rely on
+/// that (`contracts/http/auth_code.hurl`).
 fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(bytes).map_err(|e| Error::Invalid(e.to_string()))
 }

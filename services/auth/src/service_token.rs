@@ -7,14 +7,16 @@
 //! | `grant_type` | `client_credentials` |
 //! | `client_assertion_type` | `urn:ietf:params:oauth:client-assertion-type:jwt-bearer` |
 //! | `client_assertion` | a JWT signed by the service, see below |
-//! | `scope` | optional: the permissions that are wanted; without it, all of them |
-//! | `tenant_id` | optional: the tenant to act for, one that the edge file lists for the service; without it, the token is for the platform |
+//! | `scope` | optional: the requested permissions; without it, all of them |
+//! | `tenant_id` | optional: the tenant to act for, which the edge file must list for the service; without it, the token is for the platform |
 //!
-//! The edge lets this route through without a decision: the assertion is the proof, and nobody has a token before.
+//! The edge forwards this route without a decision: the assertion is the proof, and a service has no token
+//! before it.
 //!
-//! A client assertion: header `typ` `client-authentication+jwt`, `alg` `EdDSA`, `kid` a key of the service in the edge
-//! file; claims `iss` = `sub` = the service's name, `aud` = `service_tokens.issuer`, `iat`, `exp` at most five minutes
-//! ahead, `jti` of 16 to 128 characters that is used once. No other claim.
+//! A client assertion has the header fields `typ` `client-authentication+jwt`, `alg` `EdDSA` and `kid`, a key
+//! of the service in the edge file. Its claims are `iss` = `sub` = the service's name, `aud` =
+//! `service_tokens.issuer`, `iat`, `exp` at most five minutes ahead, and a `jti` of 16 to 128 characters that
+//! is used once. Other claims are refused.
 
 mod entity;
 mod registered;
@@ -41,36 +43,36 @@ pub use registered::{Files, Unusable};
 
 use crate::error::Error;
 
-/// The `typ` of a client assertion: no other token of this platform carries it.
+/// The `typ` of a client assertion. No other token of this platform has it.
 pub const ASSERTION_TYPE: &str = "client-authentication+jwt";
-/// `grant_type`.
+/// The only supported `grant_type`.
 pub const GRANT: &str = "client_credentials";
-/// `client_assertion_type` (RFC 7523 §2.2).
+/// The only supported `client_assertion_type` (RFC 7523 §2.2).
 pub const CLIENT_ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-/// How long a token is valid: a service that lost its right has it for ten minutes at the most.
+/// How long a token is valid. A service that lost a permission keeps it for at most ten minutes.
 pub const LIFETIME: Duration = Duration::from_secs(600);
-/// How far ahead the end of an assertion may be.
+/// How far ahead the expiry of an assertion may be.
 const MAX_AHEAD: Duration = Duration::from_secs(300);
-/// How far two clocks may differ.
+/// How far the service's clock may differ from this one.
 const LEEWAY: Duration = Duration::from_secs(5);
-/// Longer assertions are refused unread.
+/// The longest assertion in bytes. A longer one is refused unread.
 const MAX_BYTES: usize = 4_096;
 
-/// Why there is no token, in the words of RFC 6749 §5.2.
+/// Why a service gets no token, with the codes of RFC 6749 §5.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// A field is missing, repeated or not understood.
+    /// A field is missing, repeated or malformed.
     InvalidRequest,
-    /// Another grant than client credentials.
+    /// The grant is not client credentials.
     UnsupportedGrantType,
-    /// The assertion is not believed. Nobody is told why.
+    /// The assertion is not valid. The answer does not reveal the reason.
     InvalidClient,
-    /// More was asked for than the service may do, or another tenant than it may act for.
+    /// The service requested a permission that it lacks, or a tenant that it may not act for.
     InvalidScope,
 }
 
 impl Refusal {
-    /// The `error` of the answer.
+    /// Returns the `error` code of the answer.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -82,7 +84,7 @@ impl Refusal {
     }
 }
 
-/// A token, as RFC 6749 §5.1 hands it out.
+/// An issued token, with the fields of RFC 6749 §5.1.
 #[derive(Debug, Serialize)]
 pub struct Granted {
     access_token: String,
@@ -102,7 +104,7 @@ struct Claims {
     jti: String,
 }
 
-/// Gives service tokens to the services of the edge file.
+/// Issues service tokens to the services of the edge file.
 #[derive(Clone)]
 pub struct ServiceTokens(Arc<Inner>);
 
@@ -123,11 +125,11 @@ impl fmt::Debug for ServiceTokens {
 }
 
 impl ServiceTokens {
-    /// Tokens for the services that `files` list, which are followed from then on; `None` when the edge believes none.
-    /// Needs a tokio runtime.
+    /// Issues tokens to the services that `files` list, and follows the files from then on. `None` when the
+    /// edge file has no `service_tokens`. Needs a tokio runtime.
     ///
     /// # Errors
-    /// [`Unusable`], naming the file and the mend.
+    /// [`Unusable`], which names the file and the fix.
     pub fn new(
         files: Files,
         database: DatabaseConnection,
@@ -136,13 +138,13 @@ impl ServiceTokens {
         let (read, watched) = files.read()?;
         let Some(read) = read else { return Ok(None) };
         let mut validation = Validation::new(Algorithm::EdDSA);
-        // Times and audience are checked in `client`, against the clock that is handed in.
+        // Times and audience are checked in `client`, against the clock argument.
         validation.validate_exp = false;
         validation.validate_aud = false;
         validation.required_spec_claims.clear();
         let registered = RwLock::new(Some(Arc::new(read)));
         let inner = Arc::new(Inner { registered, validation, database, clock });
-        // A file that changed since it was read is read once more: nothing is stamped before the first look.
+        // A file that changed after it was read is read once more: no stamp exists before the first poll.
         tokio::spawn(registered::follow(
             Arc::downgrade(&inner),
             files,
@@ -156,10 +158,10 @@ impl ServiceTokens {
         self.0.registered.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A token for the service that the form `fields` prove.
+    /// Issues a token to the service that the form `fields` authenticate.
     ///
     /// # Errors
-    /// [`Error::Store`] and [`Error::ServiceToken`]; a [`Refusal`] is no error.
+    /// [`Error::Store`] and [`Error::ServiceToken`]. A [`Refusal`] is a value, not an error.
     pub async fn grant(&self, fields: &[(String, String)]) -> Result<Result<Granted, Refusal>, Error> {
         let now = self.0.clock.now();
         let asked = match Asked::read(fields) {
@@ -170,7 +172,7 @@ impl ServiceTokens {
         let Some((name, client, claims)) = self.client(&registered, asked.assertion, now) else {
             return Ok(Err(Refusal::InvalidClient));
         };
-        // Asked for first: a request that is wrong in itself does not use the assertion up.
+        // Checked first: a malformed request does not use up the assertion.
         let permissions: Vec<String> = match asked.scope {
             None => client.permissions.clone(),
             Some(scope) => scope.split(' ').map(str::to_owned).collect(),
@@ -194,7 +196,7 @@ impl ServiceTokens {
         Ok(Ok(Granted { access_token, token_type: "Bearer", expires_in: LIFETIME.as_secs(), scope }))
     }
 
-    /// Whose `assertion` it is, if it is to be believed at `now`.
+    /// Returns the service that signed `assertion`, if the assertion is valid at `now`.
     fn client<'r>(
         &self,
         registered: &'r Registered,
@@ -209,7 +211,7 @@ impl ServiceTokens {
             return None;
         }
         let kid = header.kid?;
-        // A key belongs to one service, so it says whose assertion this must be.
+        // Each key belongs to one service, so it determines the issuer that the assertion must have.
         let (name, client, key) = registered.clients.iter().find_map(|(name, client)| {
             client.keys.iter().find(|(id, _)| *id == kid).map(|(_, key)| (name, client, key))
         })?;
@@ -226,7 +228,7 @@ impl ServiceTokens {
         believed.then_some((name, client, claims))
     }
 
-    /// Whether the assertion was not used before. From now on it was.
+    /// Marks the assertion as used, and returns whether it was unused before.
     async fn use_up(&self, name: &ServiceName, claims: &Claims) -> Result<bool, Error> {
         let expires = UnixTime::from_seconds(claims.exp).plus(LEEWAY).plus(LEEWAY);
         let row = ActiveModel {
@@ -242,7 +244,7 @@ impl ServiceTokens {
         Ok(inserted == 1)
     }
 
-    /// Deletes assertions that are refused for their age.
+    /// Deletes used assertions that are refused for their age anyway.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -259,7 +261,7 @@ fn digest(name: &ServiceName, id: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest)
 }
 
-/// The form, read.
+/// The parsed form.
 struct Asked<'a> {
     assertion: &'a str,
     scope: Option<&'a str>,
@@ -287,7 +289,7 @@ impl<'a> Asked<'a> {
         let assertion = one("client_assertion")?.ok_or(Refusal::InvalidRequest)?;
         let tenant = match one("tenant_id")? {
             None => None,
-            // Whoever names a tenant and misspells it must not get a token for the whole platform.
+            // A misspelt tenant must not lead to a token for the whole platform.
             Some(tenant) => Some(tenant.parse().map_err(|_| Refusal::InvalidRequest)?),
         };
         Ok(Self { assertion, scope: one("scope")?.filter(|scope| !scope.is_empty()), tenant })

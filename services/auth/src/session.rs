@@ -1,21 +1,21 @@
-//! How a session is stored, and how it begins, is replaced by a refresh, and ends.
+//! How a session is stored, begins, is replaced by a refresh, and ends.
 //!
-//! The sessions that come from one sign-in, each by a refresh of the one before it, are a family:
+//! The sessions of one sign-in, each created by a refresh of the previous one, form a family:
 //!
 //! | what happens | then |
 //! |---|---|
-//! | a refresh | the new session joins the family; the old access token works for [`GRACE`] more, the old refresh token not at all |
+//! | a refresh | the new session joins the family; the old access token works for another [`GRACE`], the old refresh token not at all |
 //! | the old refresh token comes again within the grace | refused: two tabs of one browser do that |
 //! | the old refresh token comes again after the grace | a copy of it exists, and the service cannot know which holder is the thief: the family ends (RFC 9700 §4.14.2) |
 //! | a sign-out with any genuine token of the family | the family ends at once, graces too |
 //! | the sign-in is older than the setting `SESSION_MAX_DAYS` | the family ends with the next refresh |
-//! | a sign-in beyond [`MAX_ALIVE`] sessions of the person | the family of the oldest ends |
+//! | a sign-in beyond [`MAX_ALIVE`] sessions of the person | the family of the oldest session ends |
 //!
-//! Every change of a person's sessions locks the row of that person first ([`person`]), so a sign-out and a refresh at
-//! the same moment happen one after the other. Within that, a refresh is one compare-and-set: of any number of requests
-//! with the same refresh token, one gets the new pair. An end that the edge has to hear of ([`ends`]) is written before the
-//! transaction commits: if either fails, the session may be dead for the edge and alive here (the client simply tries
-//! again), but never the other way round.
+//! Every change of a person's sessions first locks the row of that person ([`person`]), so a simultaneous
+//! sign-out and refresh happen one after the other. Within the lock a refresh is one compare-and-set: of any
+//! number of requests with the same refresh token, one gets the new pair. The edge must learn of ended
+//! sessions ([`ends`]), so each end is written before the transaction commits. If either fails, the session
+//! may be dead for the edge and alive here (the client simply tries again), but never the other way round.
 
 mod ends;
 mod entity;
@@ -45,15 +45,15 @@ use crate::error::Error;
 use crate::revocation::Revocations;
 use crate::token::{ACCESS_LIFETIME, Genuine, Holder, LEEWAY, Pair};
 
-/// How long the access token of a refreshed session still works, so that requests that are under way and other tabs of the
-/// same browser survive (`contracts/cookies/session.hurl`).
+/// How long the access token of a refreshed session still works, so that running requests and other tabs of
+/// the same browser survive (`contracts/cookies/session.hurl`).
 pub const GRACE: Duration = Duration::from_secs(60);
 
-/// How long a revocation outlives the last moment at which a verifier would take the access token: as far as the clocks of
-/// this machine and a verifier's may differ.
+/// How long a revocation outlives the last moment at which a verifier would accept the access token: the
+/// largest allowed difference between this machine's clock and a verifier's.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-/// All sessions.
+/// Stores and changes all sessions.
 #[derive(Clone)]
 pub struct Sessions {
     database: DatabaseConnection,
@@ -69,7 +69,7 @@ impl fmt::Debug for Sessions {
 }
 
 impl Sessions {
-    /// The sessions in `database`, whose tables are up to date. A sign-in lasts for `max_age`.
+    /// Uses the sessions in `database`, whose tables are up to date. A sign-in lasts for `max_age`.
     #[must_use]
     pub fn new(
         database: DatabaseConnection,
@@ -80,13 +80,13 @@ impl Sessions {
         Self { database, revocations, max_age, clock }
     }
 
-    /// Whether the database answers.
+    /// Returns whether the database answers.
     pub async fn reachable(&self) -> bool {
         self.database.ping().await.is_ok()
     }
 
-    /// Begins the session of `pair`, which is the first of its family. A person who has [`MAX_ALIVE`] sessions already loses
-    /// the oldest.
+    /// Stores the session of `pair` as the first of its family. A person who already has [`MAX_ALIVE`]
+    /// sessions loses the oldest.
     ///
     /// # Errors
     /// [`Error::Store`], [`Error::Revocation`].
@@ -112,7 +112,7 @@ impl Sessions {
         transaction.commit().await.map_err(Error::Store)
     }
 
-    /// Whether the session is alive: begun here, and not dead yet.
+    /// Returns whether the session is alive: it began here and is not dead yet.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -122,8 +122,8 @@ impl Sessions {
         Ok(row.is_some_and(|row| row.dead_from.is_none_or(|dead_from| now < dead_from)))
     }
 
-    /// Whether the refresh token `old` is still good for a refresh. A first look that spares the lookup of the person;
-    /// [`Sessions::replace`] decides.
+    /// Returns whether the refresh token `old` is still valid for a refresh. This first check avoids a
+    /// useless lookup of the person; [`Sessions::replace`] decides.
     ///
     /// A token that was used before, longer ago than the grace, ends its family.
     ///
@@ -152,7 +152,7 @@ impl Sessions {
         began.saturating_add_unsigned(self.max_age.as_secs()) < seconds(now)
     }
 
-    /// Ends the family that a refresh token may not refresh any more.
+    /// Ends the family of a refresh token that is no longer valid for a refresh.
     async fn end_all_of(
         &self,
         old: &Genuine,
@@ -160,7 +160,7 @@ impl Sessions {
         now: UnixTime,
         is_replayed: bool,
     ) -> Result<(), Error> {
-        // The same token comes again and again, as a rule after the end: that costs one look.
+        // The same token often comes again after the end. Each time costs only this query.
         let alive = Entity::find().filter(of_family(family)).filter(alive_at(now)).limit(1);
         if alive.one(&self.database).await.map_err(Error::Store)?.is_none() {
             return Ok(());
@@ -171,21 +171,23 @@ impl Sessions {
         transaction.commit().await.map_err(Error::Store)?;
         if ended > 0 && is_replayed {
             let (session, person) = (old.session, old.subject);
-            tracing::warn!(%session, %person, "a used refresh token came again: everything from its sign-in ends");
+            tracing::warn!(%session, %person, "a refresh token was reused: all sessions of its sign-in end");
         }
         Ok(())
     }
 
-    /// Whether another program has ended it: `cutover revoke`, for one session, a person or a tenant.
+    /// Returns whether another program ended the session: `cutover revoke`, for one session, a person or a
+    /// tenant.
     async fn ended_elsewhere(&self, token: &Genuine) -> Result<bool, Error> {
         self.revocations.ends(token, self.clock.now()).await.map_err(Error::Revocation)
     }
 
-    /// Replaces the session of the refresh token `old` by the session of `new`, unless another request was faster: whether
-    /// it did. The old access token works for [`GRACE`] more, the old refresh token not at all.
+    /// Replaces the session of the refresh token `old` by the session of `new`. Returns false when another
+    /// request was faster. The old access token works for another [`GRACE`], the old refresh token not at
+    /// all.
     ///
     /// # Errors
-    /// [`Error::TooManyRefreshes`], [`Error::Store`], [`Error::Revocation`]; then nothing has changed.
+    /// [`Error::TooManyRefreshes`], [`Error::Store`], [`Error::Revocation`]. Nothing has changed then.
     pub async fn replace(&self, old: &Genuine, holder: &Holder, new: &Pair) -> Result<bool, Error> {
         if self.ended_elsewhere(old).await? {
             return Ok(false);
@@ -205,7 +207,7 @@ impl Sessions {
         if changed.rows_affected == 0 {
             return Ok(false);
         }
-        // From here on an error takes the update back.
+        // From here on an error rolls the update back.
         if ends::must_wait(&transaction, &person, old.issued, now).await? {
             return Err(Error::TooManyRefreshes { wait: FOLD_MARGIN });
         }
@@ -217,11 +219,11 @@ impl Sessions {
         Ok(true)
     }
 
-    /// Ends the family of the session that the genuine token `token` (of either kind, of any age) names, at once. Ending it
-    /// again changes nothing.
+    /// Ends the family of the session that the genuine token `token` (of either kind, of any age) names, at
+    /// once. Ending it again changes nothing.
     ///
     /// # Errors
-    /// [`Error::Store`], [`Error::Revocation`]; then it may be dead for the edge and alive here.
+    /// [`Error::Store`], [`Error::Revocation`]. The session may then be dead for the edge and alive here.
     pub async fn end(&self, token: &Genuine) -> Result<(), Error> {
         let now = self.clock.now();
         let transaction = self.database.begin().await.map_err(Error::Store)?;
@@ -230,8 +232,9 @@ impl Sessions {
             Some(row) => {
                 self.end_family(&transaction, &mut person, family(&row), now).await?;
             }
-            // A genuine token of a session that this database has never seen (it was replaced by an older copy): the
-            // session is remembered as dead, which also keeps a second logout from writing a second line.
+            // A genuine token of a session that is missing from this database (it was restored from an older
+            // copy). The session is stored as dead, which also keeps a second logout from writing a second
+            // line.
             None => {
                 self.insert_dead(&transaction, token, now).await?;
                 let ending = Ending { session: token.session, issued: token.issued, from: now };
@@ -241,7 +244,7 @@ impl Sessions {
         transaction.commit().await.map_err(Error::Store)
     }
 
-    /// Ends every session of `family` that is not dead at `now`; how many there were.
+    /// Ends every session of `family` that is not dead at `now`, and returns their number.
     async fn end_family(
         &self,
         database: &impl ConnectionTrait,
@@ -264,8 +267,8 @@ impl Sessions {
         Ok(endings.len())
     }
 
-    /// Deletes sessions whose tokens have all expired, and rewrites the revocation file without the lines that have
-    /// expired and with those that the database knows.
+    /// Deletes sessions whose tokens have all expired. Rewrites the revocation file without expired lines and
+    /// with those from the database.
     ///
     /// # Errors
     /// [`Error::Store`], [`Error::Revocation`].
@@ -337,12 +340,12 @@ async fn find(database: &impl ConnectionTrait, session: SessionId) -> Result<Opt
     Entity::find_by_id(session.0).one(database).await.map_err(Error::Store)
 }
 
-/// The family of `row`, and when it began.
+/// Returns the family of `row`, and when it began.
 fn family_of(row: &Model) -> (Uuid, i64) {
     (family(row), row.family_began_at.unwrap_or(row.created_at))
 }
 
-/// The family of `row`: its own, when it was written by a version that knew of none.
+/// Returns the family of `row`: its own id when a version without families wrote it.
 fn family(row: &Model) -> Uuid {
     row.family_id.unwrap_or(row.id)
 }
@@ -351,12 +354,12 @@ fn of_family(family: Uuid) -> Condition {
     Condition::any().add(Column::FamilyId.eq(family)).add(Column::Id.eq(family))
 }
 
-/// The row of `old`, as long as it is neither refreshed nor ended.
+/// Selects the row of `old` while it is neither refreshed nor ended.
 fn unused(old: &Genuine) -> Condition {
     Condition::all().add(Column::RefreshId.eq(old.id)).add(Column::DeadFrom.is_null())
 }
 
-/// A time as the tables hold it.
+/// Converts a time to the format of the tables.
 pub(crate) fn seconds(time: UnixTime) -> i64 {
     i64::try_from(time.seconds()).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! What the service reads from its environment.
+//! The settings of the service, read from its environment.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -7,19 +7,19 @@ use std::time::Duration;
 
 use kit::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, Home, RUST_LOG, Reader, Variable};
 
-/// Where to listen.
+/// The address to listen on.
 pub const AUTH_ADDRESS: Variable = Variable {
     name: "AUTH_ADDRESS",
     default: Some("127.0.0.1:3021"),
-    help: "Where to listen; port 0 takes any free port",
+    help: "Address to listen on; port 0 selects any free port",
     secret: false,
 };
 
-/// Where the other services are reached.
+/// The edge's listener for services.
 pub const SERVICE_EDGE_URL: Variable = Variable {
     name: "SERVICE_EDGE_URL",
     default: Some("http://127.0.0.1:8081"),
-    help: "The edge's listener for services, through which people are looked up",
+    help: "The edge's listener for services, used to look up accounts",
     secret: false,
 };
 
@@ -47,32 +47,32 @@ pub const TOKEN_AUDIENCE: Variable = Variable {
     secret: false,
 };
 
-/// How long a sign-in lasts, however often it is refreshed.
+/// The longest duration of a sign-in, however often it is refreshed.
 pub const SESSION_MAX_DAYS: Variable = Variable {
     name: "SESSION_MAX_DAYS",
     // NIST SP 800-63B (AAL1): a person proves who they are again at least once in 30 days.
     default: Some("30"),
-    help: "After how many days a person signs in again, however often the session is refreshed",
+    help: "Days after which a person must sign in again, however often the session is refreshed",
     secret: false,
 };
 
-/// Where revocations go.
+/// The Redis that receives revocations.
 pub const REDIS_URL: Variable = Variable {
     name: "REDIS_URL",
     default: None,
-    help: "Redis through which the edge hears of ended sessions; unset means the file sessions/revoked.jsonl",
+    help: "Redis that reports ended sessions to the edge; unset means the file sessions/revoked.jsonl",
     secret: true,
 };
 
-/// The edge file, for the services that it lists.
+/// The edge file, which lists the services that can get tokens.
 pub const EDGE_FILE: Variable = Variable {
     name: "EDGE_FILE",
     default: None,
-    help: "The edge file: its services can get tokens here; unset, nobody can",
+    help: "The edge file, whose services can get tokens here; unset means that no service can",
     secret: false,
 };
 
-/// All of them, for `--help`.
+/// All variables, for `--help`.
 pub const VARIABLES: &[Variable] = &[
     AUTH_ADDRESS,
     SERVICE_EDGE_URL,
@@ -88,30 +88,30 @@ pub const VARIABLES: &[Variable] = &[
     RUST_LOG,
 ];
 
-/// The settings, checked.
+/// The validated settings.
 #[derive(Clone)]
 pub struct Settings {
-    /// Where to listen.
+    /// The address to listen on.
     pub address: SocketAddr,
-    /// Where people are looked up; no trailing slash.
+    /// Base URL for account lookups; no trailing slash.
     pub service_edge_url: String,
-    /// Domain of the cookies.
+    /// The domain of the cookies.
     pub root_domain: String,
     /// `iss` of the tokens, and `aud` of refresh tokens.
     pub issuer: String,
     /// `aud` of access tokens.
     pub audience: String,
-    /// How long a sign-in lasts, however often it is refreshed.
+    /// The longest duration of a sign-in, however often it is refreshed.
     pub session_max_age: Duration,
-    /// Keys, mail, revocations and the embedded database.
+    /// The directory of keys, mail, revocations and the embedded database.
     pub home: Home,
-    /// PostgreSQL, if not embedded. Holds a password.
+    /// PostgreSQL, if not embedded. Contains a password.
     pub database_url: Option<String>,
-    /// Redis, if not the file. May hold a password.
+    /// Redis, if not the file. May contain a password.
     pub redis_url: Option<String>,
     /// The edge file, when service tokens are issued.
     pub edge_file: Option<PathBuf>,
-    /// The edge whose signature is believed, and which believes this service's.
+    /// The name of the edge. This service trusts its signature, and the edge trusts this service's.
     pub edge: String,
 }
 
@@ -134,7 +134,7 @@ impl fmt::Debug for Settings {
 }
 
 impl Settings {
-    /// Reads them.
+    /// Reads and validates the settings.
     ///
     /// # Errors
     /// All faults at once.
@@ -156,11 +156,12 @@ impl Settings {
     }
 }
 
-/// A refresh token lives for seven days, so a shorter sign-in would end before its own token. Ten years are for ever.
+/// A refresh token lives for seven days, so a shorter sign-in would end before its own token. Ten years are
+/// as good as no limit.
 const DAYS: std::ops::RangeInclusive<u64> = 7..=3_650;
 
 fn days(text: &str) -> Duration {
-    // What is no number has been reported.
+    // A value that is not a number has already been reported.
     Duration::from_secs(text.parse::<u64>().unwrap_or(*DAYS.end()).saturating_mul(86_400))
 }
 
@@ -176,7 +177,7 @@ fn check_url(text: &str) -> Result<(), String> {
     if has_host { Ok(()) } else { Err("write a URL, such as http://127.0.0.1:8081".to_owned()) }
 }
 
-/// The domain goes into `Set-Cookie` as it is, where `;` would begin another attribute.
+/// The domain is copied into `Set-Cookie` unchanged, where `;` would begin another attribute.
 fn check_domain(text: &str) -> Result<(), String> {
     let letters = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
     if letters && !text.starts_with('.') {

@@ -1,5 +1,5 @@
-//! The two tokens of a session: JWTs (RFC 7519) signed ES256 with one key, told apart by `typ` and `aud`, so that neither
-//! passes for the other.
+//! The two tokens of a session: JWTs (RFC 7519) signed ES256 with one key. They differ in `typ` and `aud`, so
+//! that neither is accepted as the other.
 
 use std::fmt;
 use std::path::Path;
@@ -16,19 +16,20 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// How long an access token is valid: as long as the legacy's (`contracts/http/legacy/auth.hurl`).
+/// How long an access token is valid: as long as the legacy backend's (`contracts/http/legacy/auth.hurl`).
 pub const ACCESS_LIFETIME: Duration = Duration::from_secs(14_400);
 
 /// How long a refresh token is valid: as long as its cookie (`contracts/cookies/session.hurl`).
 pub const REFRESH_LIFETIME: Duration = Duration::from_secs(604_800);
 
-/// How long after its `exp` a token is still taken: what the legacy does, and what the edge is configured to.
+/// How long after its `exp` a token is still accepted, as by the legacy backend and as configured at the
+/// edge.
 pub const LEEWAY: Duration = Duration::from_secs(60);
 
 const ACCESS_TYPE: &str = "at+jwt";
 const REFRESH_TYPE: &str = "rt+jwt";
 
-/// Longer tokens are refused unread; ours are under 700 bytes.
+/// The longest token in bytes. A longer one is refused unread; own tokens are under 700 bytes.
 const MAX_BYTES: usize = 4_096;
 
 #[derive(Serialize, Deserialize)]
@@ -59,24 +60,24 @@ struct RefreshClaims {
     jti: Uuid,
 }
 
-/// Whose session it is.
+/// The person a session belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// The person.
     pub subject: SubjectId,
-    /// Their tenant.
+    /// The person's tenant.
     pub tenant: TenantId,
-    /// Their role at this moment; it stays in the access token until the next refresh.
+    /// The person's current role. It stays in the access token until the next refresh.
     pub role: Role,
 }
 
-/// The tokens of a new session, and what is remembered of them.
+/// The tokens of a new session, and the values that are stored with it.
 pub struct Pair {
-    /// For every request.
+    /// The access token, for every request.
     pub access: String,
-    /// For the next pair.
+    /// The refresh token, for the next pair.
     pub refresh: String,
-    /// The session they belong to.
+    /// The session of both tokens.
     pub session: SessionId,
     /// `jti` of the refresh token.
     pub refresh_id: Uuid,
@@ -92,15 +93,15 @@ impl fmt::Debug for Pair {
     }
 }
 
-/// What a genuine token says. Its signature, type, issuer and audience are right; whether its time has passed was
-/// checked only where it says so.
+/// The claims of a genuine token. Its signature, type, issuer and audience are right. Its expiry was checked
+/// only if the caller requested [`Expiry::Checked`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Genuine {
-    /// Which session.
+    /// The token's session.
     pub session: SessionId,
-    /// Whose.
+    /// The person.
     pub subject: SubjectId,
-    /// For which tenant.
+    /// The person's tenant.
     pub tenant: TenantId,
     /// `jti`.
     pub id: Uuid,
@@ -110,25 +111,25 @@ pub struct Genuine {
     pub expires: UnixTime,
 }
 
-/// Whether `exp` decides.
+/// Whether the expiry of a token is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expiry {
     /// A token is refused [`LEEWAY`] after its `exp`.
     Checked,
-    /// A token of any age will do.
+    /// A token of any age is accepted.
     Ignored,
 }
 
-/// The cryptographic library failed; nothing the caller sent causes it.
+/// The cryptographic library failed. No input of a caller causes this.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct SigningFailed(#[from] jsonwebtoken::errors::Error);
 
-/// Makes and verifies tokens.
+/// Issues and verifies tokens.
 pub struct Tokens {
     key: EncodingKey,
     key_id: String,
-    /// By `kid`: also keys that no longer sign, so that a change of key signs nobody out.
+    /// The keys by `kid`, including those that no longer sign, so that a key rotation signs no one out.
     public: Vec<(String, DecodingKey)>,
     validation: Validation,
     issuer: String,
@@ -146,7 +147,8 @@ impl fmt::Debug for Tokens {
 }
 
 impl Tokens {
-    /// Signs with the key in `private` (PKCS #8 PEM, P-256), verifies with the keys in `public` (a JWK set).
+    /// Signs with the key in `private` (PKCS #8 PEM, P-256) and verifies with the keys in `public` (a JWK
+    /// set).
     ///
     /// # Errors
     /// [`KeyFileError`], also when `public` lacks the signing key: then the edge would refuse every token.
@@ -171,7 +173,7 @@ impl Tokens {
             });
         }
         let mut validation = Validation::new(Algorithm::ES256);
-        // Type, issuer, audience and time are checked in `open`, against the clock that is handed in.
+        // Type, issuer, audience and time are checked in `open`, against the clock argument.
         validation.validate_exp = false;
         validation.validate_aud = false;
         validation.required_spec_claims.clear();
@@ -179,7 +181,7 @@ impl Tokens {
         Ok(Self { key, key_id, public: keys, validation, issuer, audience, clock })
     }
 
-    /// The tokens of a new session for `holder`.
+    /// Creates the tokens of a new session for `holder`.
     ///
     /// # Errors
     /// [`SigningFailed`].
@@ -195,7 +197,7 @@ impl Tokens {
             sid: session,
             tenant: holder.tenant,
             role: holder.role,
-            // Nothing grants scopes to people yet.
+            // People have no scopes yet.
             scope: String::new(),
             iat: now.seconds(),
             exp: access_expires.seconds(),
@@ -203,7 +205,7 @@ impl Tokens {
         };
         let refresh = RefreshClaims {
             iss: self.issuer.clone(),
-            // It is for this service alone.
+            // The refresh token is for this service alone.
             aud: self.issuer.clone(),
             sub: holder.subject,
             sid: session,
@@ -229,7 +231,7 @@ impl Tokens {
         Ok(jsonwebtoken::encode(&header, claims, &self.key)?)
     }
 
-    /// What an access token says, if it is genuine.
+    /// Returns the claims of an access token, if it is genuine.
     #[must_use]
     pub fn access(&self, token: &str, expiry: Expiry) -> Option<Genuine> {
         let claims: AccessClaims = self.open(ACCESS_TYPE, token)?;
@@ -238,7 +240,7 @@ impl Tokens {
             .then(|| genuine(sid, sub, tenant, jti, iat, exp))
     }
 
-    /// What a refresh token says, if it is genuine.
+    /// Returns the claims of a refresh token, if it is genuine.
     #[must_use]
     pub fn refresh(&self, token: &str, expiry: Expiry) -> Option<Genuine> {
         let claims: RefreshClaims = self.open(REFRESH_TYPE, token)?;
@@ -288,7 +290,7 @@ fn public_keys(path: &Path) -> Result<Vec<(String, DecodingKey)>, KeyFileError> 
     for jwk in keyset::read_public(path)? {
         let id = jwk.common.key_id.clone().unwrap_or_default();
         if jwk.common.key_algorithm != Some(KeyAlgorithm::ES256) {
-            return Err(unusable(format!("key {id:?} is not for ES256")));
+            return Err(unusable(format!("key {id:?} is not an ES256 key")));
         }
         let key = DecodingKey::from_jwk(&jwk).map_err(|e| unusable(format!("key {id:?}: {e}")))?;
         keys.push((id, key));

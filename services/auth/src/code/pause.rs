@@ -1,9 +1,9 @@
-//! Pauses between the codes for one address, which grow.
+//! Growing pauses between the codes for one address.
 //!
-//! Anybody can ask for a code for anybody. The first ones go out at once, because a person may be impatient or the mail slow.
-//! Then each waits twice as long as the one before it, so that a stranger cannot fill a mailbox. That does not lock the owner
-//! out: the last code that was mailed stays good until the next can be asked for, so the newest mail always signs
-//! in. Signing in forgets all of it.
+//! Any client can request a code for any address. The first codes go out at once, because a person may be
+//! impatient or the mail slow. After that each pause is twice as long as the one before, so that a stranger
+//! cannot fill a mailbox. The owner is not locked out: the last mailed code stays valid until the next can be
+//! requested, so the newest mail always signs in. A sign-in resets the pauses.
 
 mod entity;
 
@@ -17,21 +17,22 @@ use entity::{ActiveModel, Column, Entity, Model};
 use super::LIFETIME;
 use crate::error::Error;
 
-/// How many codes are mailed without a pause: all five places twice. A person who has not got one of ten mails has another
-/// problem.
+/// How many codes are mailed without a pause: all five places twice. A person who has received none of ten
+/// mails has another problem.
 pub const FREE: i32 = 10;
 
-/// The first pause: as long as a code lives.
+/// The first pause, as long as the lifetime of a code.
 pub const FIRST: Duration = LIFETIME;
 
-/// The longest pause. A code stays good for as long, so an hour is short enough to find the mail again, and a stranger who
-/// goes on sends one mail in an hour.
+/// The longest pause. A code stays valid for as long, so an hour is short enough to find the mail again, and
+/// a persistent stranger sends one mail in an hour.
 pub const LONGEST: Duration = Duration::from_secs(3_600);
 
-/// After so long without a mail the pauses start anew: longer than the longest pause, and shorter than a night.
+/// After this long without a mail the pauses start again from the first: longer than the longest pause, and
+/// shorter than a night.
 pub const QUIET: Duration = Duration::from_secs(6 * 3_600);
 
-/// Takes the next place in the row of mails to `email`: how long the code is good.
+/// Counts one more mail to `email` and returns how long its code is valid.
 ///
 /// The row of the address stays locked until the end of the transaction, and this must be its first statement.
 ///
@@ -40,7 +41,7 @@ pub const QUIET: Duration = Duration::from_secs(6 * 3_600);
 pub(super) async fn next(database: &impl ConnectionTrait, email: &str, now: i64) -> Result<Duration, Error> {
     let new =
         ActiveModel { email: Set(email.to_owned()), mailed: Set(0), next_at: Set(0), forgotten_at: Set(0) };
-    // An update that changes nothing is what locks the row.
+    // An update that changes nothing locks the row.
     let locked = OnConflict::column(Column::Email).update_column(Column::Email).to_owned();
     Entity::insert(new).on_conflict(locked).exec_without_returning(database).await.map_err(Error::Store)?;
     let row = Entity::find_by_id(email).one(database).await.map_err(Error::Store)?;
@@ -62,25 +63,25 @@ pub(super) async fn next(database: &impl ConnectionTrait, email: &str, now: i64)
     Ok(pause.max(LIFETIME))
 }
 
-/// Forgets the mails to `email`: its owner has signed in.
+/// Resets the count of mails to `email` after its owner has signed in.
 pub(super) async fn forget(database: &impl ConnectionTrait, email: &str) -> Result<(), Error> {
     Entity::delete_by_id(email).exec(database).await.map_err(Error::Store)?;
     Ok(())
 }
 
-/// Deletes what says nothing any more.
+/// Deletes rows that no longer matter.
 pub(super) async fn throw_away_forgotten(database: &impl ConnectionTrait, now: i64) -> Result<(), Error> {
     let forgotten = Entity::delete_many().filter(Column::ForgottenAt.lte(now));
     forgotten.exec(database).await.map_err(Error::Store)?;
     Ok(())
 }
 
-/// The pause after so many mails.
+/// Returns the pause after `mailed` mails.
 fn after(mailed: i32) -> Duration {
     let Ok(beyond) = u32::try_from(mailed.saturating_sub(FREE)) else { return Duration::ZERO };
     match beyond.checked_sub(1) {
         None => Duration::ZERO,
-        // Six doublings are beyond the longest.
+        // Six doublings exceed the longest pause.
         Some(doublings) => (FIRST * 2_u32.pow(doublings.min(6))).min(LONGEST),
     }
 }

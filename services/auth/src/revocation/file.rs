@@ -1,14 +1,14 @@
-//! The revocation file, followed as it grows.
+//! Follows the revocation file as it grows.
 //!
-//! A refresh asks whether its session was ended by another program, and must not pay for the length of the file. So what
-//! was read stays in memory, and each question reads what has been appended since.
+//! A refresh checks whether another program ended its session, and the cost must not depend on the length of
+//! the file. So the parsed lines stay in memory, and each lookup reads only the bytes appended since.
 //!
 //! | what happened to the file | then |
 //! |---|---|
-//! | lines were appended, by this service or another program | they are read, and nothing else is |
-//! | it was replaced (another inode), truncated, or written anew in place | it is read from its beginning |
-//! | it is gone | nothing is listed; the database still knows of this service's own |
-//! | half a line at its end (a crash, or a writer in the middle) | it counts once its end is there |
+//! | lines were appended, by this service or another program | only these are read |
+//! | it was replaced (another inode), truncated, or rewritten in place | it is read from its beginning |
+//! | it was removed | no session is listed; the database still holds the sessions that this service ended |
+//! | it ends with half a line (a crash, or a writer in the middle) | the line counts once it is complete |
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -17,37 +17,38 @@ use std::path::Path;
 
 use validity::revocation::{Ends, Revocation};
 
-/// How many bytes before the place where reading stopped are remembered. When they have changed, the file is not the one
-/// that was read, although its inode and its length say so. A line has two UUIDs' worth of randomness in less.
+/// How many bytes before the current offset are remembered. When they have changed, the file is not the one
+/// that was read, even if its inode and its length are the same. A line has two UUIDs' worth of randomness in
+/// less.
 const TAIL_BYTES: usize = 64;
 
-/// A longer line is not one of ours: the longest has some 120 bytes.
+/// A longer line was not written by Cutover: its longest line has about 120 bytes.
 const MAX_LINE_BYTES: usize = 1_024;
 
 /// How much is read at once.
 const CHUNK_BYTES: usize = 65_536;
 
-/// What the file says, as far as it was read.
+/// The revocations in the file, as far as it was read.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     ends: Ends,
     /// Device and inode of the file that was read.
     file: Option<(u64, u64)>,
-    /// How far it was read.
+    /// The offset up to which the file was read.
     offset: u64,
     /// The last bytes before `offset`.
     tail: Vec<u8>,
     /// The beginning of a line whose end is not written yet.
     partial: Vec<u8>,
-    /// How many bytes were read since the start, whatever for.
+    /// How many bytes were read since the start, for any purpose.
     work: u64,
 }
 
 impl Index {
-    /// Everything that `path` says now.
+    /// Reads what was added to `path` and returns all its revocations.
     ///
     /// # Errors
-    /// What the system says. The next call reads on from the same place.
+    /// The I/O error of the system. The next call continues at the same place.
     pub(super) fn up_to_date(&mut self, path: &Path) -> io::Result<&Ends> {
         let mut file = match File::open(path) {
             Ok(file) => file,
@@ -74,7 +75,7 @@ impl Index {
         }
     }
 
-    /// How many bytes were read since the start.
+    /// Returns how many bytes were read since the start.
     pub(super) const fn work(&self) -> u64 {
         self.work
     }
@@ -83,7 +84,7 @@ impl Index {
         *self = Self { work: self.work, ..Self::default() };
     }
 
-    /// Whether what was read last is still before the place where reading goes on.
+    /// Returns whether the last bytes that were read are still before the current offset.
     fn continues(&mut self, file: &mut File) -> io::Result<bool> {
         let length = self.tail.len();
         let Some(start) = self.offset.checked_sub(u64::try_from(length).unwrap_or(u64::MAX)) else {
@@ -93,7 +94,7 @@ impl Index {
         file.seek(SeekFrom::Start(start))?;
         match file.read_exact(&mut now) {
             Ok(()) => {}
-            // It was truncated since its length was asked for.
+            // The file was truncated after its length was read.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
             Err(error) => return Err(error),
         }
@@ -115,24 +116,24 @@ impl Index {
             whole.extend_from_slice(line.get(..line.len().min(room)).unwrap_or_default());
             self.ends.extend(read_line(&whole));
         }
-        // Beyond the limit only the fact that the line is too long matters.
+        // Beyond the limit it matters only that the line is too long.
         let room = (MAX_LINE_BYTES + 1).saturating_sub(self.partial.len());
         self.partial.extend_from_slice(bytes.get(..bytes.len().min(room)).unwrap_or_default());
     }
 }
 
-/// The revocation in `line`. One that makes no sense is left out: half a line is what a crash leaves, and the database has
-/// the whole.
+/// Parses the revocation in `line`. A malformed line is skipped: a crash leaves half a line, and the database
+/// has the whole one.
 pub(super) fn read_line(line: &[u8]) -> Option<Revocation> {
     if line.iter().all(u8::is_ascii_whitespace) {
         return None;
     }
     if line.len() > MAX_LINE_BYTES {
-        tracing::warn!(bytes = line.len(), "a line of the revocation file is too long; it is skipped");
+        tracing::warn!(bytes = line.len(), "revocation line too long; skipped");
         return None;
     }
     serde_json::from_slice(line)
-        .inspect_err(|error| tracing::warn!(%error, "a line of the revocation file cannot be read"))
+        .inspect_err(|error| tracing::warn!(%error, "malformed revocation line; skipped"))
         .ok()
 }
 
@@ -182,7 +183,7 @@ mod tests {
             self.index.up_to_date(&path).unwrap().end(issued, 5)
         }
 
-        /// How many bytes a question reads.
+        /// Returns how many bytes a lookup reads.
         fn cost(&mut self) -> u64 {
             let before = self.index.work();
             assert!(!self.listed(u128::MAX));
@@ -198,8 +199,8 @@ mod tests {
         let few = f.cost();
         f.append(&(11..=300_000).map(line).collect::<String>());
         assert!(f.listed(300_000) && f.listed(1));
-        assert_eq!(f.cost(), few, "bytes read for a question");
-        // What is new costs its own length and no more.
+        assert_eq!(f.cost(), few, "bytes read for a lookup");
+        // A new line costs its own length and no more.
         let new = line(300_001);
         f.append(&new);
         assert_eq!(f.cost(), few + u64::try_from(new.len()).unwrap());
@@ -225,7 +226,7 @@ mod tests {
         std::fs::rename(&next, f.path()).unwrap();
         assert!(f.listed(3) && f.listed(20) && !f.listed(1));
 
-        // Written anew in place, to the same length and then to a greater one.
+        // Rewritten in place, to the same length and then to a greater one.
         std::fs::write(f.path(), (103..=120).map(line).collect::<String>()).unwrap();
         assert!(f.listed(103) && !f.listed(3));
         std::fs::write(f.path(), (203..=230).map(line).collect::<String>()).unwrap();

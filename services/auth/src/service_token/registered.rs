@@ -1,6 +1,6 @@
-//! Which services can get tokens: read from the edge file and the key files that it names, and again when one of them
-//! changes, so that a new service, a new key or another permission needs no restart. While any of it is wrong everything
-//! stays as it was.
+//! The services that can get tokens. They are read from the edge file and the key files that it names, and
+//! read again when one of these changes, so that a new service, a new key or another permission needs no
+//! restart. While any of the files is invalid, the last valid state stays in force.
 
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt as _;
@@ -17,7 +17,7 @@ use jsonwebtoken::jwk::KeyAlgorithm;
 
 use super::Inner;
 
-/// How often the files are looked at: a service that is taken off the list gets no token a second later.
+/// How often the files are polled. A service that is removed from the list gets no token a second later.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A service that can get tokens.
@@ -27,43 +27,44 @@ pub(super) struct Client {
     pub(super) tenants: ServiceTenants,
 }
 
-/// Everything that the files say.
+/// The registered services and the issuer, as the files list them.
 pub(super) struct Registered {
     pub(super) audience: String,
     pub(super) issuer: Issuer,
     pub(super) clients: HashMap<ServiceName, Client>,
 }
 
-/// Where it is read from.
+/// The paths of the files.
 #[derive(Clone, Debug)]
 pub struct Files {
     /// The edge file.
     pub edge: PathBuf,
-    /// `CUTOVER_HOME`, whatever the environment says.
+    /// `CUTOVER_HOME`, regardless of the environment.
     pub home: PathBuf,
-    /// The private key that tokens are signed with.
+    /// The private key that signs tokens.
     pub signing_key: PathBuf,
 }
 
-/// Why the files are of no use.
+/// Why the files cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
-    /// The edge file.
+    /// The edge file is invalid.
     #[error("{0}")]
     Edge(String),
-    /// A key.
+    /// A key is invalid.
     #[error(transparent)]
     Key(#[from] KeyFileError),
 }
 
-/// One state of the files: changed when a file is another one, or was written to.
+/// The state of the watched files. It changes when a file is replaced or written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Stamp(Vec<Option<(u64, i64, i64, u64)>>);
 
 impl Files {
-    /// What the files say, and which files that were; `None` when the edge believes no service tokens.
+    /// Reads the files and returns their services with the list of the files. The services are `None` when
+    /// the edge file has no `service_tokens`.
     pub(super) fn read(&self) -> Result<(Option<Registered>, Vec<PathBuf>), Unusable> {
-        // The file's own variables: paths below `CUTOVER_HOME`, mostly.
+        // Variables of the edge file: paths below `CUTOVER_HOME`, mostly.
         let environment = |name: &str| match name {
             "CUTOVER_HOME" => Some(self.home.display().to_string()),
             name => std::env::var(name).ok(),
@@ -89,7 +90,7 @@ fn keys(path: &Path) -> Result<Vec<(String, DecodingKey)>, KeyFileError> {
     for jwk in keyset::read_public(path)? {
         let id = jwk.common.key_id.clone().unwrap_or_default();
         if jwk.common.key_algorithm != Some(KeyAlgorithm::EdDSA) {
-            return Err(unusable(format!("key {id:?} is not for EdDSA")));
+            return Err(unusable(format!("key {id:?} is not an EdDSA key")));
         }
         let key = DecodingKey::from_jwk(&jwk).map_err(|e| unusable(format!("key {id:?}: {e}")))?;
         keys.push((id, key));
@@ -105,15 +106,15 @@ pub(super) fn stamp(files: &[PathBuf]) -> Stamp {
     Stamp(files.iter().map(of).collect())
 }
 
-/// Reads `files` again whenever one of `watched`, last seen as `seen`, changes; ends with the service.
+/// Reads `files` again whenever one of `watched`, last seen as `seen`, changes. Ends with the service.
 pub(super) async fn follow(inner: Weak<Inner>, files: Files, mut watched: Vec<PathBuf>, mut seen: Stamp) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let (looked, file) = (watched.clone(), files.clone());
         let before = seen.clone();
-        // Files are read beside the requests.
+        // File access blocks, so it runs beside the requests.
         let looking = tokio::task::spawn_blocking(move || {
-            // Stamped before it is read: what changes meanwhile is read again.
+            // Stamped before reading, so that a change during the read leads to another read.
             let now = stamp(&looked);
             (now != before).then(|| (now, file.read()))
         });
@@ -123,21 +124,21 @@ pub(super) async fn follow(inner: Weak<Inner>, files: Files, mut watched: Vec<Pa
             Ok((Some(registered), files)) => {
                 tracing::info!(
                     services = registered.clients.len(),
-                    "services that can get tokens are read again"
+                    "reloaded the services that can get tokens"
                 );
                 seen = if files == watched { now } else { stamp(&files) };
                 watched = files;
                 replace(&inner.registered, Some(registered));
             }
             Ok((None, files)) => {
-                tracing::warn!("the edge file has no `service_tokens` any more: nobody gets one");
+                tracing::warn!("the edge file no longer has `service_tokens`: no service gets a token");
                 seen = if files == watched { now } else { stamp(&files) };
                 watched = files;
                 replace(&inner.registered, None);
             }
             Err(error) => {
                 seen = now;
-                tracing::error!(%error, "the services that can get tokens stay as they were");
+                tracing::error!(%error, "cannot reload the services that can get tokens; the last valid list stays in force");
             }
         }
     }

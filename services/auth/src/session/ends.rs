@@ -1,4 +1,4 @@
-//! How the end of sessions is announced: one line for each, and one for all of a person when there were many.
+//! Announces the end of sessions: one line for each, or one for all sessions of a person with many.
 
 use std::time::Duration;
 
@@ -18,26 +18,28 @@ use crate::error::Error;
 use crate::revocation::Revocations;
 use crate::token::{ACCESS_LIFETIME, LEEWAY};
 
-/// How many ended sessions of one person are announced one by one, while their access tokens could still be used. A person
-/// with fifty devices who signs out of all and in again five times in four hours stays below it.
+/// How many ended sessions of one person are announced one by one while their access tokens could still be
+/// used. A person with fifty devices who signs out of all and in again five times in four hours stays below
+/// it.
 pub const MAX_LISTED: u64 = 256;
 
-/// Beyond that, how old the youngest token must be that is ended by one line for the whole person: a session that begins
-/// on another replica, whose clock is late by less, must not be among them.
+/// Beyond [`MAX_LISTED`], the minimum age of the youngest token that a line for the whole person ends. A
+/// session that begins on another replica, whose clock is late by less, must not be included.
 pub const FOLD_MARGIN: Duration = Duration::from_secs(5);
 
-/// A session whose end is to be announced.
+/// A session whose end must be announced.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ending {
     pub(super) session: SessionId,
     /// `iat` of its tokens.
     pub(super) issued: UnixTime,
-    /// From when on it is dead.
+    /// The time from which the session is dead.
     pub(super) from: UnixTime,
 }
 
 impl Ending {
-    /// Until when the edge has to remember it: as long as a verifier would take the access token.
+    /// Returns until when the edge must remember the end: as long as a verifier would accept the access
+    /// token.
     fn until(&self) -> u64 {
         until(self.issued.plus(ACCESS_LIFETIME)).seconds()
     }
@@ -47,11 +49,12 @@ impl Ending {
     }
 }
 
-/// Announces `endings` of `person`, whose rows say so already.
+/// Announces `endings` of `person`, which are already stored.
 ///
-/// Up to [`MAX_LISTED`] each has its line. Beyond it, everything of the person that was issued up to the youngest of them
-/// is ended by one line, whose place the next one takes: what one person adds to the list stays bounded. The newest
-/// session is never among it. Older ones that were alive are: they end in the database too.
+/// Up to [`MAX_LISTED`] sessions have a line each. Beyond that, one line ends every session of the person
+/// issued up to the youngest of `endings`, and the next such line replaces it. So the entries of one person
+/// in the list stay bounded. The newest session is never included. Older living sessions are: they end in the
+/// database too.
 pub(super) async fn announce(
     database: &impl ConnectionTrait,
     revocations: &Revocations,
@@ -59,7 +62,7 @@ pub(super) async fn announce(
     endings: &[Ending],
     now: UnixTime,
 ) -> Result<(), Error> {
-    // A session whose access token is past all use needs no line: this keeps the list short.
+    // A session whose access token is no longer valid anywhere needs no line. This keeps the list short.
     let needed: Vec<Ending> =
         endings.iter().filter(|ending| ending.until() >= ending.from.seconds()).copied().collect();
     if needed.is_empty() {
@@ -80,7 +83,7 @@ pub(super) async fn announce(
     Ok(())
 }
 
-/// Whether one more end of a session that was issued at `issued` would have to be folded and cannot be yet.
+/// Returns whether the end of one more session issued at `issued` would have to be folded, but cannot be yet.
 pub(super) async fn must_wait(
     database: &impl ConnectionTrait,
     person: &Person,
@@ -91,7 +94,7 @@ pub(super) async fn must_wait(
     Ok(is_young && listed(database, person, now).await? >= MAX_LISTED)
 }
 
-/// How many sessions of `person` are dead before their access tokens are past all use.
+/// Counts the sessions of `person` that ended before their access tokens became invalid.
 async fn listed(database: &impl ConnectionTrait, person: &Person, now: UnixTime) -> Result<u64, Error> {
     Entity::find()
         .filter(Column::UserId.eq(person.subject().0))
@@ -102,8 +105,8 @@ async fn listed(database: &impl ConnectionTrait, person: &Person, now: UnixTime)
         .map_err(Error::Store)
 }
 
-/// Up to which second tokens of `person` can be ended by one line: all of `endings`, but neither the newest session that is
-/// alive nor one that is about to begin on another replica.
+/// Returns the second before which one line ends the tokens of `person`. It includes all of `endings`, but
+/// neither the newest living session nor one that is about to begin on another replica.
 async fn fold_before(
     database: &impl ConnectionTrait,
     person: &Person,
@@ -126,7 +129,7 @@ async fn fold_before(
     Ok(Some(youngest.saturating_add(1).min(newest).min(settled)))
 }
 
-/// Ends everything of `person` that was issued before second `before`, with one line.
+/// Ends every session of `person` issued before second `before`, with one line.
 async fn fold(
     database: &impl ConnectionTrait,
     revocations: &Revocations,
@@ -146,7 +149,7 @@ async fn fold(
         .map_err(Error::Store)?;
     if ended.rows_affected > 0 {
         let (person, sessions) = (person.subject(), ended.rows_affected);
-        tracing::warn!(%person, sessions, "too many sessions of one person ended: older ones end with them");
+        tracing::warn!(%person, sessions, "too many sessions of one person ended: ending older ones with them");
     }
     let stored = |second: u64| i64::try_from(second).unwrap_or(i64::MAX);
     person.end_before(database, stored(before), seconds(until)).await?;
@@ -154,7 +157,7 @@ async fn fold(
     revocations.append(Revocation::Subject(line)).await.map_err(Error::Revocation)
 }
 
-/// Every line that the database knows of at `now`.
+/// Returns every line that the database holds at `now`.
 pub(super) async fn all(database: &impl ConnectionTrait, now: UnixTime) -> Result<Vec<Revocation>, Error> {
     let dead = Entity::find()
         .filter(Column::DeadFrom.is_not_null())
@@ -169,7 +172,7 @@ pub(super) async fn all(database: &impl ConnectionTrait, now: UnixTime) -> Resul
     let mut lines: Vec<Revocation> = Vec::with_capacity(dead.len() + ended.len());
     for row in &dead {
         let Some(ending) = ending(row) else { continue };
-        // One line says it for all of them.
+        // One line covers all of them.
         let folded = before.get(&identity::SubjectId(row.user_id));
         if folded.is_none_or(|before| seconds(ending.issued) >= *before) {
             lines.push(ending.line());
@@ -187,23 +190,24 @@ fn ending(row: &Model) -> Option<Ending> {
     Some(Ending { session: SessionId(row.id), issued: issued(row), from })
 }
 
-/// `iat` of the tokens of `row`; both are issued at the same moment.
+/// Returns `iat` of the tokens of `row`. Both tokens are issued at the same moment.
 pub(super) fn issued(row: &Model) -> UnixTime {
     let expires = u64::try_from(row.access_expires_at).unwrap_or_default();
     UnixTime::from_seconds(expires.saturating_sub(ACCESS_LIFETIME.as_secs()))
 }
 
-/// Sessions that are not dead at `now`: alive for good, or in their grace.
+/// Selects sessions that are not dead at `now`: alive, or within their grace.
 pub(super) fn alive_at(now: UnixTime) -> Condition {
     Condition::any().add(Column::DeadFrom.is_null()).add(Column::DeadFrom.gt(seconds(now)))
 }
 
-/// Access tokens that expired before this are past all use at `now`.
+/// Access tokens that expired before the returned time are invalid everywhere at `now`.
 pub(super) fn long_ago(now: UnixTime) -> i64 {
     seconds(now).saturating_sub_unsigned((LEEWAY + CLOCK_SKEW).as_secs())
 }
 
-/// Until when the edge has to remember that a session is dead whose access token expires at `access_expires`.
+/// Returns until when the edge must remember the end of a session whose access token expires at
+/// `access_expires`.
 fn until(access_expires: UnixTime) -> UnixTime {
     access_expires.plus(LEEWAY).plus(CLOCK_SKEW)
 }

@@ -1,8 +1,9 @@
-//! What one person may use up, so that no person can fill what all share.
+//! Limits of one person's usage, so that no person can fill the shared lists.
 //!
-//! Each end of a session is remembered by every authorizer until its access token is past all use, four hours. Two bounds
-//! keep the share of one person small: how often sessions are refreshed, and how many sessions are alive. Both are kept in
-//! the database, so that replicas share them and a restart forgets nothing.
+//! Every authorizer remembers each ended session until its access token is no longer valid anywhere, four
+//! hours. Two limits keep the share of one person small: how often sessions are refreshed, and how many
+//! sessions are alive. Both are kept in the database, so that replicas share them and a restart forgets
+//! nothing.
 
 mod entity;
 
@@ -18,24 +19,25 @@ use entity::{ActiveModel, Column, Entity, Model};
 use super::seconds;
 use crate::error::Error;
 
-/// How many refreshes a person can do at once: twenty devices that wake up together and do three each, as a client does
-/// that refreshes with every page that it loads.
+/// How many refreshes a person can do at once: twenty devices that wake up together and do three each, as a
+/// client does that refreshes on every page load.
 pub const REFRESH_BURST: u32 = 60;
 
-/// How long it takes until one more is possible. An honest device refreshes once in four hours; thirty seconds leave room
-/// for two hundred of them, and bound what one person adds to the list of ends to some 540 in that time.
+/// How long it takes until one more refresh is possible. An honest device refreshes once in four hours.
+/// Thirty seconds leave room for two hundred devices, and limit the entries of one person in the list of
+/// ended sessions to about 540 in that time.
 pub const REFRESH_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How many sessions of one person can be alive: a few devices, and the private windows that were closed without signing
-/// out, which stay for seven days. One more ends the oldest.
+/// How many sessions of one person can be alive: a few devices, and the private windows that were closed
+/// without signing out, which stay for seven days. One more ends the oldest.
 pub const MAX_ALIVE: usize = 50;
 
-/// A person whose row is locked until the end of the transaction: whatever else happens to their sessions waits.
+/// A person whose row is locked until the end of the transaction. Other changes of their sessions wait.
 pub(super) struct Person(Model);
 
 impl Person {
-    /// Locks `subject`. It must be the first statement of the transaction, because in SQLite a transaction that begins with
-    /// reading cannot always go on to writing.
+    /// Locks `subject`. It must be the first statement of the transaction, because a SQLite transaction that
+    /// begins with a read cannot always upgrade to a write.
     pub(super) async fn lock(database: &impl ConnectionTrait, subject: SubjectId) -> Result<Self, Error> {
         let new = ActiveModel {
             user_id: Set(subject.0),
@@ -43,7 +45,7 @@ impl Person {
             ended_before: Set(0),
             ended_until: Set(0),
         };
-        // An update that changes nothing is what locks the row.
+        // An update that changes nothing locks the row.
         let locked = OnConflict::column(Column::UserId).update_column(Column::UserId).to_owned();
         Entity::insert(new)
             .on_conflict(locked)
@@ -55,7 +57,7 @@ impl Person {
         Ok(Self(row.unwrap_or(unknown)))
     }
 
-    /// Whether `subject` can refresh at `now`, without using anything up.
+    /// Returns an error unless `subject` can refresh at `now`. Uses nothing up.
     pub(super) async fn check_refresh(
         database: &impl ConnectionTrait,
         subject: SubjectId,
@@ -65,7 +67,7 @@ impl Person {
         paid_after_one_more(row.map_or(0, |row| row.refreshes_paid_until), now).map(|_| ())
     }
 
-    /// Uses one refresh up.
+    /// Uses up one refresh.
     ///
     /// # Errors
     /// [`Error::TooManyRefreshes`] when the burst is used up, [`Error::Store`].
@@ -80,12 +82,12 @@ impl Person {
         self.update(database, row).await
     }
 
-    /// Who it is.
+    /// Returns the person's id.
     pub(super) const fn subject(&self) -> SubjectId {
         SubjectId(self.0.user_id)
     }
 
-    /// Remembers that everything that was issued before second `before` is dead, which is worth saying until `until`.
+    /// Records that every token issued before second `before` is dead, which matters until `until`.
     pub(super) async fn end_before(
         &mut self,
         database: &impl ConnectionTrait,
@@ -109,7 +111,8 @@ impl Person {
     }
 }
 
-/// The persons all of whose tokens before a moment are dead at `now`: who, before when, and until when that matters.
+/// Returns the persons whose tokens before a moment are all dead at `now`: the person, that moment, and until
+/// when it matters.
 pub(super) async fn ended(
     database: &impl ConnectionTrait,
     now: UnixTime,
@@ -122,7 +125,7 @@ pub(super) async fn ended(
     Ok(rows.into_iter().map(|row| (SubjectId(row.user_id), row.ended_before, row.ended_until)).collect())
 }
 
-/// Forgets persons who have their whole burst and of whom nothing needs saying.
+/// Deletes persons with their whole burst available and no announcement in force.
 pub(super) async fn forget_idle(database: &impl ConnectionTrait, now: UnixTime) -> Result<(), Error> {
     let idle = Entity::delete_many()
         .filter(Column::RefreshesPaidUntil.lt(seconds(now)))
@@ -131,7 +134,8 @@ pub(super) async fn forget_idle(database: &impl ConnectionTrait, now: UnixTime) 
     Ok(())
 }
 
-/// A token bucket in one number (the generic cell rate algorithm): until when the refreshes are paid for after one more.
+/// A token bucket in one number (the generic cell rate algorithm): returns until when the refreshes are paid
+/// for after one more.
 fn paid_after_one_more(paid_until: i64, now: UnixTime) -> Result<i64, Error> {
     let now = seconds(now);
     let interval = i64::try_from(REFRESH_INTERVAL.as_secs()).unwrap_or(i64::MAX);
@@ -163,7 +167,7 @@ mod tests {
         let paid = paid_after_one_more(paid, later(30)).unwrap();
         assert!(paid_after_one_more(paid, later(59)).is_err());
         assert!(paid_after_one_more(paid, later(60)).is_ok());
-        // A clock that was set back does not lock anybody out for longer than the burst is worth.
+        // A clock that was set back locks a person out for at most the length of the burst.
         assert!(paid_after_one_more(i64::MAX, now).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! The service as a test drives it.
+//! Drives the service in tests.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ use auth::settings::Settings;
 pub(crate) const DEMO: &str = "00000000-0000-7000-8000-0000000000a0";
 pub(crate) const BOT: &str = "00000000-0000-7000-8000-0000000000a2";
 
-/// A router on fresh keys and a fresh database, on a clock that stands still.
+/// A router with new keys and a new database, on a manual clock.
 pub(crate) struct TestApp {
     pub(crate) router: Router,
     pub(crate) edge: TestEdge,
@@ -34,7 +34,7 @@ pub(crate) struct TestApp {
     _service_edge: Wire,
 }
 
-/// The people that the edge's service listener knows, by address; each is `{id, role, tenant_id}`.
+/// The people whom the edge's service listener knows, by address. Each is `{id, role, tenant_id}`.
 #[derive(Clone)]
 pub(crate) struct People(Arc<Mutex<BTreeMap<String, Value>>>);
 
@@ -54,7 +54,7 @@ impl People {
     }
 }
 
-/// What a request came back with.
+/// The answer to a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -65,12 +65,12 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// What an error looks like: bare text without a content type, and no cookies.
+    /// An error answer: bare text without a content type, and no cookies.
     pub(crate) fn text(status: u16, body: &str) -> Self {
         Self { status, content_type: None, expires: None, cookies: Vec::new(), body: body.to_owned() }
     }
 
-    /// The two tokens of the `Set-Cookie` lines.
+    /// Returns the two tokens of the `Set-Cookie` lines.
     pub(crate) fn pair(&self) -> Pair {
         let value = |line: &String| line.split(['=', ';']).nth(1).unwrap().to_owned();
         let [access, refresh] = &self.cookies[..] else { unreachable!("two cookies in {self:?}") };
@@ -78,7 +78,7 @@ impl Answer {
     }
 }
 
-/// What a signed-in browser holds.
+/// The tokens of a signed-in browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pair {
     pub(crate) access: String,
@@ -90,13 +90,13 @@ impl Pair {
         format!("madome_access_token={}; madome_refresh_token={}", self.access, self.refresh)
     }
 
-    /// A claim of the access token.
+    /// Returns a claim of the access token.
     pub(crate) fn claim(&self, name: &str) -> Value {
         claims(&self.access)[name].clone()
     }
 }
 
-/// What a token says, unverified.
+/// Returns the claims of a token, unverified.
 pub(crate) fn claims(token: &str) -> Value {
     use base64::Engine as _;
     let payload = token.split('.').nth(1).unwrap();
@@ -144,7 +144,7 @@ impl TestApp {
         Self { router, edge, clock, home, people, settings, _service_edge: service_edge }
     }
 
-    /// `METHOD /path` with header lines and a body.
+    /// Sends `METHOD /path` with header lines and a body.
     pub(crate) async fn call(&self, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let (method, path) = line.split_once(' ').unwrap();
         let mut request = Request::builder().method(method).uri(path);
@@ -155,7 +155,7 @@ impl TestApp {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let text = |value: &http::HeaderValue| value.to_str().unwrap().to_owned();
         let headers = response.headers().clone();
-        assert!(!headers.contains_key("allow"), "the legacy never sends Allow");
+        assert!(!headers.contains_key("allow"), "the legacy backend never sends Allow");
         let status = response.status().as_u16();
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         Answer {
@@ -175,7 +175,7 @@ impl TestApp {
         self.call("POST /auth/token", &[], &json!({ "email": email, "code": code }).to_string()).await
     }
 
-    /// Signs in, the whole way through the mail.
+    /// Signs in with a code from the mail.
     pub(crate) async fn login(&self, email: &str) -> Pair {
         assert_eq!(self.request_code(email).await, Answer::text(201, ""));
         let answer = self.login_with(email, &self.last_code(email)).await;
@@ -191,19 +191,19 @@ impl TestApp {
         self.call("DELETE /auth/token", &[("cookie", &pair.cookie())], "").await
     }
 
-    /// The service put together again on the same home and database, as after a restart.
+    /// Assembles the service again on the same home and database, as after a restart.
     pub(crate) async fn restart(&mut self) {
         let app = auth::app(&self.settings, Arc::new(self.clock.clone())).await.unwrap();
         self.router = auth::routes::router(app);
     }
 
-    /// The database behind it.
+    /// Connects to the service's database.
     pub(crate) async fn database(&self) -> sea_orm::DatabaseConnection {
         let file = self.settings.home.database("auth");
         kit::store::open(self.settings.database_url.as_deref(), &file).await.unwrap()
     }
 
-    /// `GET /auth/token` as it comes through the edge, which has verified the access token.
+    /// Sends `GET /auth/token` as the edge does after it has verified the access token.
     pub(crate) async fn check(&self, pair: &Pair, query: &str) -> Answer {
         let identity = self.edge.person(&person(pair), "auth");
         let headers = [("cookie", pair.cookie()), ("x-madome-identity", identity)];
@@ -211,7 +211,7 @@ impl TestApp {
         self.call(&format!("GET /auth/token{query}"), &headers, "").await
     }
 
-    /// The mail to `email`, oldest first.
+    /// Returns the mail to `email`, oldest first.
     pub(crate) fn mail(&self, email: &str) -> Vec<(String, Value)> {
         let mut files: Vec<PathBuf> = std::fs::read_dir(self.home.path().join("mail").join(email))
             .into_iter()
@@ -232,7 +232,7 @@ impl TestApp {
         self.mail(email).last().unwrap().1["variables"]["authcode"].as_str().unwrap().to_owned()
     }
 
-    /// The revocation file, as JSON.
+    /// Returns the lines of the revocation file, as JSON.
     pub(crate) fn revoked(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.home.path().join("sessions/revoked.jsonl")).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -243,7 +243,7 @@ impl TestApp {
     }
 }
 
-/// Who an access token speaks for.
+/// Returns the person of an access token.
 pub(crate) fn person(pair: &Pair) -> Person {
     let text = |name: &str| pair.claim(name).as_str().unwrap().to_owned();
     Person {

@@ -67,7 +67,7 @@ async fn five_codes_are_alive_at_most() {
         assert_eq!(app.request_code(DEMO_EMAIL).await.status, 201);
     }
     assert_eq!(app.request_code(DEMO_EMAIL).await, Answer::text(429, "Too many created authcode"));
-    assert_eq!(app.request_code("bot@example.com").await.status, 201, "another address is not concerned");
+    assert_eq!(app.request_code("bot@example.com").await.status, 201, "another address is not affected");
     assert_eq!(app.login_with(DEMO_EMAIL, &app.last_code(DEMO_EMAIL)).await.status, 201);
     for _ in 0..5 {
         assert_eq!(app.request_code(DEMO_EMAIL).await.status, 201, "signing in makes room");
@@ -113,13 +113,13 @@ async fn nobody_is_mistaken_for_absent_when_the_users_service_is_down_or_stuck()
     let mut app = TestApp::new().await;
     app.people.set_raw("broken@example.com", json!("not an account"));
     assert_eq!(app.request_code("broken@example.com").await, Answer::text(500, "Internal server error"));
-    // A port that nobody listens on.
+    // A port without a listener.
     let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
     app.settings.service_edge_url = format!("http://{free}");
     let down = auth::app(&app.settings, std::sync::Arc::new(app.clock.clone())).await.unwrap();
     app.router = auth::routes::router(down);
     assert_eq!(app.request_code(DEMO_EMAIL).await, Answer::text(500, "Internal server error"));
-    // One that takes connections and says nothing.
+    // A listener that accepts connections and never answers.
     let mute = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     app.settings.service_edge_url = format!("http://{}", mute.local_addr().unwrap());
     let stuck = auth::app(&app.settings, std::sync::Arc::new(app.clock.clone())).await.unwrap();
@@ -127,7 +127,7 @@ async fn nobody_is_mistaken_for_absent_when_the_users_service_is_down_or_stuck()
     let asked = std::time::Instant::now();
     assert_eq!(app.request_code(DEMO_EMAIL).await, Answer::text(500, "Internal server error"));
     let waited = asked.elapsed();
-    assert!((1..8).contains(&waited.as_secs()), "two seconds are the patience, not {waited:?}");
+    assert!((1..8).contains(&waited.as_secs()), "the lookup waits about two seconds, not {waited:?}");
 }
 
 #[tokio::test]
@@ -142,7 +142,7 @@ async fn signing_in_voids_the_other_codes_of_the_address() {
     assert_eq!(app.login_with("bot@example.com", &app.last_code("bot@example.com")).await.status, 201);
 }
 
-/// Asks as often as it is let for `hours`; how many mails went out.
+/// Requests codes as often as allowed for `hours`, and returns how many mails were written.
 async fn mails_within(app: &TestApp, hours: u64) -> usize {
     let mut mailed = 0;
     for _ in 0..hours * 60 {
@@ -161,7 +161,7 @@ async fn a_stranger_cannot_mail_without_end_nor_lock_the_owner_out(mut app: Test
     let mailed = mails_within(&app, 3).await;
     assert!((10..=18).contains(&mailed), "{mailed} mails in three hours");
     app.restart().await;
-    // Whenever the owner comes: either there is a new code, or the newest mail is good.
+    // At any time either a new code can be requested, or the newest mail is valid.
     for minutes in [0, 7, 29, 31, 60, 61] {
         app.clock.advance_seconds(minutes * 60);
         let asked = app.request_code(DEMO_EMAIL).await.status;
@@ -172,11 +172,11 @@ async fn a_stranger_cannot_mail_without_end_nor_lock_the_owner_out(mut app: Test
         }
         assert_eq!(app.mail(DEMO_EMAIL).len(), before);
     }
-    // The owner has signed in: everything is as at first.
+    // The owner has signed in, so the pauses start again.
     for _ in 0..5 {
         assert_eq!(app.request_code(DEMO_EMAIL).await.status, 201);
     }
-    assert_eq!(app.request_code("bot@example.com").await.status, 201, "another address was never concerned");
+    assert_eq!(app.request_code("bot@example.com").await.status, 201, "another address was never affected");
 }
 
 #[tokio::test]

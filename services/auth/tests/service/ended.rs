@@ -1,4 +1,4 @@
-//! Sessions that were ended by somebody else (`cutover revoke`), and what goes through Redis.
+//! Sessions that another program ended (`cutover revoke`), and revocations through Redis.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use validity::revocation::{CHANNEL, Revocation, SharedRevocations};
 
 use crate::app::{Answer, Pair, TestApp};
 
-/// Far enough away for a clock that stands still and for Redis, which has its own.
+/// Late enough for a manual clock and for Redis, which has its own.
 const FAR: u64 = 4_000_000_000;
 
 fn lines(app: &TestApp, pair: &Pair) -> [Value; 3] {
@@ -39,7 +39,7 @@ async fn what_the_file_ends_is_not_refreshed_and_stays_in_the_file() {
         // A restart rewrites the file.
         auth::app(&app.settings, std::sync::Arc::new(app.clock.clone())).await.unwrap();
         assert_eq!(app.revoked(), std::slice::from_ref(line));
-        // Whoever signs in later is somebody new.
+        // A later sign-in is not affected.
         app.clock.advance_seconds(2);
         let later = app.login("demo@example.com").await;
         assert_eq!(app.refresh(&later).await.status, 201);
@@ -67,7 +67,7 @@ async fn what_redis_ends_is_not_refreshed() {
 async fn a_logout_is_announced_through_redis_and_fails_without_it() {
     let mut redis = Redis::start();
     let app = TestApp::on_both(None, Some(redis.url())).await;
-    assert!(!app.home.path().join("sessions/revoked.jsonl").exists(), "nobody follows a file");
+    assert!(!app.home.path().join("sessions/revoked.jsonl").exists(), "no file is written");
     let mut events = validity::open(&redis.url()).unwrap().get_async_pubsub().await.unwrap();
     events.subscribe(CHANNEL).await.unwrap();
     let mut events = events.into_on_message();
@@ -80,7 +80,7 @@ async fn a_logout_is_announced_through_redis_and_fails_without_it() {
 
     let pair = app.login("demo@example.com").await;
     redis.process().signal(Signal::Stop);
-    assert_eq!(app.refresh(&pair).await.status, 500, "nobody would hear of the old one's death");
+    assert_eq!(app.refresh(&pair).await.status, 500, "the edge would not learn that the old session ended");
     assert_eq!(app.logout(&pair).await.status, 500);
     redis.process().signal(Signal::Continue);
     let mut answer = app.logout(&pair).await;
@@ -91,21 +91,21 @@ async fn a_logout_is_announced_through_redis_and_fails_without_it() {
         tokio::time::sleep(Duration::from_millis(50)).await;
         answer = app.logout(&pair).await;
     }
-    assert_eq!(answer.status, 204, "and it can be tried again");
+    assert_eq!(answer.status, 204, "and it can be repeated");
 }
 
 #[tokio::test]
 async fn it_starts_before_redis_does_and_tells_it_what_ended_once_it_is_there() {
     let mut redis = Redis::start();
     let app = TestApp::on_both(None, Some(redis.url())).await;
-    // Redis drops what is over by its own clock.
+    // Redis removes expired entries by its own clock.
     app.clock.advance_seconds(harness::tokens::now().saturating_sub(app.now()));
     let pair = app.login("demo@example.com").await;
     assert_eq!(app.logout(&pair).await.status, 204);
     let session = pair.claim("sid");
     let key = format!("revoked:session:{}", session.as_str().unwrap());
 
-    // Gone, with everything that it knew; the database still knows who signed out.
+    // Redis and its data are gone; the database still has the signed-out sessions.
     redis.process().signal(Signal::Kill);
     redis.process().wait(Duration::from_secs(20));
     let started = auth::app(&app.settings, std::sync::Arc::new(app.clock.clone())).await;

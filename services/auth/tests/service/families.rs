@@ -1,4 +1,4 @@
-//! Everything that comes from one sign-in is one family: a stolen refresh token is noticed and ends it, and so does a
+//! The sessions of one sign-in are a family: a stolen refresh token is noticed and ends it, and so does a
 //! sign-out with any of its tokens.
 
 use kit::testing::PrivatePostgres;
@@ -27,7 +27,7 @@ async fn a_used_refresh_token_that_comes_again_ends_its_family(app: TestApp) {
     let second = app.refresh(&stolen).await.pair();
     let third = app.refresh(&second).await.pair();
 
-    // Within the grace another tab may be as late.
+    // Within the grace another tab may still use the old token.
     app.clock.advance_seconds(59);
     assert_eq!(app.refresh(&stolen).await, refused());
     assert_eq!(statuses(&app, &[&stolen, &second, &third]).await, [200, 200, 200]);
@@ -35,17 +35,17 @@ async fn a_used_refresh_token_that_comes_again_ends_its_family(app: TestApp) {
     app.clock.advance_seconds(1);
     assert_eq!(app.refresh(&stolen).await, refused());
     assert_eq!(statuses(&app, &[&stolen, &second, &third, &other]).await, [401, 401, 401, 200]);
-    assert_eq!(app.refresh(&third).await, refused(), "the newest of the family is over");
+    assert_eq!(app.refresh(&third).await, refused(), "the newest session of the family ended");
     let is_listed = |pair: &Pair| {
         let sid = pair.claim("sid");
         app.revoked().iter().any(|line| line["sid"] == sid && line["from"].as_u64() <= Some(app.now()))
     };
-    assert!(is_listed(&third), "and the edge knows");
+    assert!(is_listed(&third), "and the edge can see it");
     assert!(!is_listed(&other));
     let lines = app.revoked().len();
     assert_eq!(app.refresh(&stolen).await, refused());
-    assert_eq!(app.revoked().len(), lines, "once more changes nothing");
-    assert_eq!(app.refresh(&other).await.status, 201, "another sign-in of the same person goes on");
+    assert_eq!(app.revoked().len(), lines, "a repetition changes nothing");
+    assert_eq!(app.refresh(&other).await.status, 201, "another sign-in of the same person continues");
 }
 
 async fn a_copy_is_noticed_whatever_comes_with_it(app: TestApp) {
@@ -93,12 +93,12 @@ async fn a_sign_in_lasts_for_its_days_and_no_refresh_makes_it_longer(app: TestAp
     }
     app.clock.advance_seconds(1);
     assert_eq!(app.refresh(&pair).await, refused(), "thirty days and a second");
-    assert_eq!(app.check(&pair, "").await.status, 401, "it ends with that");
+    assert_eq!(app.check(&pair, "").await.status, 401, "the family ended");
     let again = app.login(DEMO_EMAIL).await;
     assert_eq!(app.refresh(&again).await.status, 201);
 }
 
-/// The tables as the version before left them, with a session in them.
+/// The tables as the previous version left them, with a session in them.
 async fn sessions_from_before_are_families_of_their_own(mut app: TestApp) {
     let (first, second) = (app.login(DEMO_EMAIL).await, app.login(DEMO_EMAIL).await);
     let database = app.database().await;
@@ -116,7 +116,7 @@ async fn sessions_from_before_are_families_of_their_own(mut app: TestApp) {
     app.restart().await;
     assert_eq!(statuses(&app, &[&first, &second]).await, [200, 200]);
     let next = app.refresh(&first).await.pair();
-    // A replica of the version before knows of no families.
+    // A replica of the previous version writes no families.
     database
         .execute_unprepared("UPDATE auth_sessions SET family_id = NULL, family_began_at = NULL")
         .await
@@ -146,7 +146,7 @@ async fn a_sign_in_is_a_family_on_postgresql() {
     on(Some(&postgres.url())).await;
 }
 
-/// Before the refresh commits or after it, a sign-out at the same moment leaves nothing of the family alive.
+/// Whether the refresh commits before or after a simultaneous sign-out, no session of the family stays alive.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sign_out_beside_a_refresh_leaves_nothing_alive() {
     let postgres = PrivatePostgres::start();

@@ -1,4 +1,5 @@
-//! What one person can use up: refreshes, sessions, and places on the list of ends that every authorizer keeps.
+//! Limits of one person's usage: refreshes, sessions, and entries in the list of ended sessions that every
+//! authorizer keeps.
 
 use auth::revocation::Revocations;
 use auth::session::{MAX_ALIVE, MAX_LISTED, REFRESH_BURST, REFRESH_INTERVAL};
@@ -23,7 +24,7 @@ fn issued(pair: &Pair) -> Issued {
     }
 }
 
-/// What a follower of the file knows.
+/// Returns the revocations that a reader of the file knows.
 fn ends(app: &TestApp) -> Ends {
     let mut ends = Ends::default();
     ends.extend(app.revoked().into_iter().map(|line| serde_json::from_value::<Revocation>(line).unwrap()));
@@ -41,9 +42,9 @@ async fn a_burst_of_refreshes_and_then_one_in_each_interval(mut app: TestApp) {
     app.restart().await;
     assert_eq!(app.refresh(&pair).await.status, 429, "a restart forgets nothing");
     let second = app.login(DEMO_EMAIL).await;
-    assert_eq!(app.refresh(&second).await.status, 429, "it is the person's, not the session's");
-    assert_eq!(app.check(&pair, "").await.status, 200, "and the session is as it was");
-    assert_eq!(app.refresh(&other).await.status, 201, "another person is not concerned");
+    assert_eq!(app.refresh(&second).await.status, 429, "the limit is per person, not per session");
+    assert_eq!(app.check(&pair, "").await.status, 200, "and the session is unchanged");
+    assert_eq!(app.refresh(&other).await.status, 201, "another person is not affected");
     assert_eq!(app.logout(&second).await.status, 204, "signing out always works");
     app.clock.advance_seconds(REFRESH_INTERVAL.as_secs());
     let next = app.refresh(&pair).await.pair();
@@ -85,7 +86,8 @@ async fn six_refreshes_at_once_cost_one() {
     assert!(statuses.contains(&201) && !statuses.contains(&500), "{statuses:?}");
 }
 
-/// Refreshes within the life of an access token, as fast as it is let, until one line stands for many. Gives every pair, the newest last.
+/// Refreshes within the lifetime of an access token, as fast as allowed, until one line covers many sessions.
+/// Returns every pair, the newest last.
 async fn refresh_without_end(app: &TestApp, first: Pair) -> Vec<Pair> {
     let mut pairs = vec![first];
     for _ in 0..MAX_LISTED + 150 {
@@ -123,8 +125,8 @@ async fn the_newest_session_outlives_a_flood(mut app: TestApp) {
         assert_eq!(app.check(&other, "").await.status, 200);
     }
     app.clock.advance_seconds(REFRESH_INTERVAL.as_secs());
-    assert_eq!(app.refresh(newest).await.status, 201, "and is refreshed as ever");
-    // Signing in again within the very second in which others are ended.
+    assert_eq!(app.refresh(newest).await.status, 201, "and can still be refreshed");
+    // A new sign-in within the same second in which other sessions end.
     let again = app.login(DEMO_EMAIL).await;
     assert!(!ends(&app).end(issued(&again), app.now() + 61));
 }
@@ -133,7 +135,7 @@ async fn the_newest_session_outlives_a_flood(mut app: TestApp) {
 async fn what_one_person_adds_to_redis_is_bounded_too() {
     let redis = Redis::start();
     let app = TestApp::on_both(None, Some(redis.url())).await;
-    // Redis drops what is over by its own clock.
+    // Redis removes expired entries by its own clock.
     app.clock.set(UnixTime::from_seconds(harness::tokens::now()));
     let first = app.login(DEMO_EMAIL).await;
     let pairs = refresh_without_end(&app, first).await;
@@ -156,9 +158,9 @@ async fn a_flood_of_one_session_ends_the_persons_older_ones_and_says_so_in_the_d
     app.clock.advance_seconds(1);
     let first = app.login(DEMO_EMAIL).await;
     let pairs = refresh_without_end(&app, first).await;
-    assert!(ends(&app).end(issued(&older), app.now()), "one line ended everything that is older");
+    assert!(ends(&app).end(issued(&older), app.now()), "one line ended every older session");
     assert_eq!(app.check(&older, "").await.status, 401);
-    assert_eq!(app.refresh(&older).await.status, 401, "here and at the edge alike");
+    assert_eq!(app.refresh(&older).await.status, 401, "here and at the edge");
     assert_eq!(app.check(pairs.last().unwrap(), "").await.status, 200);
 }
 
@@ -172,7 +174,7 @@ async fn a_person_has_so_many_sessions_and_the_oldest_makes_room() {
         app.clock.advance_seconds(1);
     }
     assert_eq!(app.check(&pairs[0], "").await.status, 401);
-    assert!(ends(&app).end(issued(&pairs[0]), app.now()), "the edge knows");
+    assert!(ends(&app).end(issued(&pairs[0]), app.now()), "the edge can see it");
     for pair in pairs[1..].iter().chain([&other]) {
         assert_eq!(app.check(pair, "").await.status, 200);
     }

@@ -1,4 +1,5 @@
-//! Tokens that are not ours: refused by refresh and logout, where this service is the only judge.
+//! Forged and foreign tokens. Refresh and logout must refuse them, because only this service verifies tokens
+//! there.
 
 use std::path::Path;
 
@@ -14,7 +15,7 @@ struct Forger {
 }
 
 impl Forger {
-    /// Signs with the key of `home`, under the `kid` of a genuine token.
+    /// Signs with the key in `key`, under the `kid` of the token `genuine`.
     fn new(key: &Path, genuine: &str) -> Self {
         let header = jsonwebtoken::decode_header(genuine).unwrap();
         Self { key: EncodingKey::from_ec_pem(&std::fs::read(key).unwrap()).unwrap(), header }
@@ -78,6 +79,6 @@ async fn a_forged_refresh_token_neither_refreshes_nor_signs_out() {
     let stranger = with(&genuine, "jti", json!("00000000-0000-4000-8000-000000000000"));
     let stranger = Pair { access: pair.access.clone(), refresh: ours.sign(Some("rt+jwt"), &stranger) };
     assert_eq!(app.refresh(&stranger).await, Answer::text(401, "Unauthorized"));
-    assert_eq!(app.check(&pair, "").await.status, 200, "and nothing of that has harmed the session");
+    assert_eq!(app.check(&pair, "").await.status, 200, "and none of that has harmed the session");
     assert!(app.revoked().is_empty());
 }

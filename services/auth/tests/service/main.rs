@@ -1,5 +1,5 @@
-//! The auth service from outside: its router without a socket, on a raw socket, on both databases, as a process. The users
-//! service behind the edge is played by a small server that believes only this service's key.
+//! The auth service from outside: its router without a socket, on a raw socket, on both databases, as a
+//! process. A small server plays the users service behind the edge, and trusts only this service's key.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 

@@ -1,4 +1,4 @@
-//! The real binary: its ready line, its complaints, its end, and what it never says.
+//! The real binary: its ready line, its errors, its end, and the secrets that it never prints.
 
 use std::net::TcpListener;
 use std::process::Command;
@@ -15,14 +15,14 @@ fn it_starts_on_any_port_and_stops_on_sigterm() {
     assert_ne!(running.address().port(), 0);
     assert!(
         home.path().join("sessions/revoked.jsonl").exists(),
-        "the edge has something to follow from the start"
+        "the edge has a file to follow from the start"
     );
     let (status, log) = running.terminate();
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(log.contains("stopped"), "{log}");
 }
 
-/// The permissions of what is at `path` below the home.
+/// Returns the permissions of `path` below the home.
 fn mode(home: &TestHome, path: &str) -> u32 {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::metadata(home.path().join(path)).unwrap().permissions().mode() & 0o777
@@ -58,7 +58,7 @@ fn a_private_key_that_others_can_read_is_refused() {
     }
 }
 
-/// An environment, the exit code, and what the complaint has to name.
+/// An environment, the exit code, and the words that the error must contain.
 type Case<'a> = (&'a [(&'a str, &'a str)], i32, &'a [&'a str]);
 
 #[test]

@@ -1,4 +1,4 @@
-//! `POST /_/auth/service-token`: who gets a token, what it says, and who gets none.
+//! `POST /_/auth/service-token`: issued tokens, their claims, and refusals.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,7 +105,7 @@ fn form(assertion: &str) -> [(&str, &str); 3] {
     [("grant_type", GRANT), ("client_assertion_type", CLIENT_ASSERTION), ("client_assertion", assertion)]
 }
 
-/// Waits until `holds`, for twenty seconds at most: how soon is not what is asserted here.
+/// Waits until `holds`, for at most twenty seconds. The test does not assert the delay.
 async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let mut held = false;
     for _ in 0..200 {
@@ -135,16 +135,20 @@ async fn a_changed_list_of_services_counts_without_a_restart() {
         std::fs::rename(&next, &file).unwrap();
     };
     write(&text.replace("users.read, users.write", "users.read"));
-    eventually("a permission is gone", async || scope().await == (200, Some("users.read".to_owned()))).await;
+    eventually("the permission is removed", async || scope().await == (200, Some("users.read".to_owned())))
+        .await;
 
-    // A file that makes no sense changes nothing.
+    // An invalid file changes nothing.
     write(&text.replace("policies:", "polices:"));
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     assert_eq!(scope().await, (200, Some("users.read".to_owned())));
 
-    // Another key for the same service: the old one is nobody's from then on.
+    // A new key for the same service: the old one is no longer valid.
     write(&text);
-    eventually("both are back", async || scope().await.1.is_some_and(|scope| scope.contains("write"))).await;
+    eventually("both permissions are back", async || {
+        scope().await.1.is_some_and(|scope| scope.contains("write"))
+    })
+    .await;
     let other = std::fs::read(tokens.home.key("service-token.jwks.json")).unwrap();
     std::fs::write(tokens.home.key("auth.jwks.json"), other).unwrap();
     eventually("the old key is refused", async || scope().await.0 == 401).await;
@@ -155,7 +159,7 @@ async fn a_changed_list_of_services_counts_without_a_restart() {
         .map(|line| format!("{line}\n"))
         .collect();
     write(&without);
-    eventually("nobody gets a token", async || scope().await.0 == 401).await;
+    eventually("no service gets a token", async || scope().await.0 == 401).await;
 }
 
 #[tokio::test]
@@ -178,7 +182,7 @@ async fn a_token_is_for_the_tenant_that_was_asked_for_or_there_is_none() {
     assert_eq!(of(&answer), Some(listed.parse().unwrap()));
     let (status, answer) = ask(&[]).await;
     assert_eq!((status, of(&answer)), (200, None));
-    // Never a token for the platform instead of the one that was asked for.
+    // Never a token for the platform instead of the requested tenant.
     for (tenant, error) in [
         (&["00000000-0000-7000-8000-000000000002"][..], "invalid_scope"),
         (&["demo"], "invalid_request"),

@@ -96,7 +96,7 @@ async fn a_check_needs_the_edge_and_the_token_of_its_session() {
     assert_eq!(
         app.call("GET /auth/token", &headers, "").await.status,
         200,
-        "the one of the two that was proved"
+        "of the two tokens, the verified one"
     );
 }
 
@@ -140,7 +140,7 @@ async fn a_refresh_takes_an_access_token_of_any_age_but_a_refresh_token_in_time(
     app.clock.advance_seconds(604_800 + 60);
     let answer = app.refresh(&pair).await;
     assert_eq!(answer.status, 201);
-    assert!(app.revoked().is_empty(), "an access token that is past all use needs no revocation");
+    assert!(app.revoked().is_empty(), "an access token that is no longer valid needs no revocation");
     app.clock.advance_seconds(604_800 + 61);
     assert_eq!(app.refresh(&answer.pair()).await, refused("Unauthorized"));
 }
@@ -173,7 +173,7 @@ async fn a_refresh_needs_two_genuine_tokens_that_belong_together() {
     let (first, second) = (one.cookie(), two.cookie());
     let lines = [("cookie", first.as_str()), ("cookie", second.as_str())];
     assert_eq!(app.call("PATCH /auth/token", &lines, "").await, refused("Unauthorized"), "ambiguous");
-    // None of that has used the session up; the last of two cookies counts, and no space is needed.
+    // None of these requests used the session up. The last of two cookies counts, and no space is needed.
     let odd = format!("madome_refresh_token=x;madome_refresh_token={refresh};madome_access_token={access}");
     assert_eq!(patch(&odd).await.status, 201);
 }
@@ -190,7 +190,7 @@ async fn a_refresh_takes_the_role_anew_and_refuses_who_is_gone() {
     app.people.set_raw("bot@example.com", json!({ "id": BOT, "role": "x", "tenant_id": TENANT }));
     assert_eq!(app.refresh(&pair).await, Answer::text(500, "Internal server error"));
     app.people.set("bot@example.com", BOT, 2);
-    assert_eq!(app.refresh(&pair).await.status, 201, "a lookup that failed has cost nothing");
+    assert_eq!(app.refresh(&pair).await.status, 201, "a failed lookup uses nothing up");
 }
 
 #[tokio::test]
@@ -204,7 +204,7 @@ async fn a_logout_ends_the_session_at_once() {
     assert_eq!(app.check(&pair, "").await, refused("Unauthorized"));
     assert_eq!(app.refresh(&pair).await, refused("Unauthorized"));
     app.clock.advance_seconds(5);
-    assert_eq!(app.logout(&pair).await, signed_out, "again changes nothing");
+    assert_eq!(app.logout(&pair).await, signed_out, "a repetition changes nothing");
     assert_eq!(app.revoked(), [line]);
 }
 
@@ -254,7 +254,7 @@ async fn a_logout_after_a_refresh_cuts_the_grace_short() {
 async fn a_genuine_token_of_a_forgotten_session_signs_nobody_in_but_can_be_revoked() {
     let mut app = TestApp::new().await;
     let pair = app.login(DEMO_EMAIL).await;
-    // The database is gone, the keys are not.
+    // The database is gone, the keys are still there.
     std::fs::remove_dir_all(app.home.path().join("db")).unwrap();
     let restarted = auth::app(&app.settings, std::sync::Arc::new(app.clock.clone())).await.unwrap();
     app.router = auth::routes::router(restarted);

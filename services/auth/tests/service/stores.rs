@@ -1,4 +1,4 @@
-//! The same on SQLite and on PostgreSQL, above all what happens at the same moment.
+//! The same behaviour on SQLite and on PostgreSQL, above all for simultaneous requests.
 
 use std::sync::Arc;
 
@@ -12,18 +12,18 @@ const DEMO_EMAIL: &str = "demo@example.com";
 async fn races_have_one_winner(app: TestApp) {
     let app = Arc::new(app);
 
-    // Eight requests for a code: five get one.
+    // Eight requests for a code: five succeed.
     let statuses = at_once(8, &app, async |app| app.request_code(DEMO_EMAIL).await).await;
     assert_eq!(count(&statuses, 201), 5, "{statuses:?}");
     assert_eq!(count(&statuses, 429), 3, "{statuses:?}");
 
-    // Six logins with the same code: one gets in.
+    // Six logins with the same code: one succeeds.
     let code = app.last_code(DEMO_EMAIL);
     let answers = at_once(6, &app, async move |app| app.login_with(DEMO_EMAIL, &code).await).await;
     assert_eq!(count(&answers, 201), 1, "{answers:?}");
     assert_eq!(count(&answers, 404), 5, "{answers:?}");
 
-    // Six refreshes of the same pair: one gets the new one, the rest are told so, and none fails.
+    // Six refreshes of the same pair: one gets the new pair, the others are refused, and none fails.
     let won = answers.iter().find(|answer| answer.status == 201).unwrap();
     let old = won.pair();
     let pair = old.clone();
@@ -33,14 +33,14 @@ async fn races_have_one_winner(app: TestApp) {
     assert_eq!(losers, 5, "{answers:?}");
     assert_eq!(app.revoked().len(), 1, "one death, one line");
 
-    // Six logouts: one line more for each session of the sign-in, the old one in its grace included.
+    // Six logouts: one more line for each session of the sign-in, including the old one in its grace.
     let new = answers.iter().find(|answer| answer.status == 201).unwrap().pair();
     let pair = new.clone();
     let answers = at_once(6, &app, async move |app| app.logout(&pair).await).await;
     assert_eq!(count(&answers, 204), 6, "{answers:?}");
     assert_eq!(app.revoked().len(), 3);
     assert_eq!(app.check(&new, "").await.status, 401);
-    assert_eq!(app.check(&old, "").await.status, 401, "its grace is over too");
+    assert_eq!(app.check(&old, "").await.status, 401, "its grace ended too");
     assert_eq!(app.call("GET /readyz", &[], "").await.status, 200);
 
     a_restart_restores_and_shortens_the_file(&app, &old.claim("sid"), &new.claim("sid")).await;
@@ -52,7 +52,7 @@ async fn a_restart_restores_and_shortens_the_file(
     new: &serde_json::Value,
 ) {
     let lines = app.revoked();
-    // A crash tore the last line; another process's line is over; the first line is lost.
+    // A crash tore the last line; another process's line has expired; the first line is lost.
     let file = app.home.path().join("sessions/revoked.jsonl");
     let over = json!({ "sid": "00000000-0000-4000-8000-000000000001", "from": 1, "until": app.now() - 1 });
     let foreign = json!({ "sid": "00000000-0000-4000-8000-000000000002", "from": 1, "until": app.now() });
@@ -62,7 +62,7 @@ async fn a_restart_restores_and_shortens_the_file(
     let now = json!(app.now());
     let of_now = |line: &&serde_json::Value| [old, new].contains(&&line["sid"]) && line["from"] == now;
     let mut expected: Vec<_> = lines.iter().filter(of_now).collect();
-    assert_eq!(expected.len(), 2, "of two lines for one session the earlier end holds");
+    assert_eq!(expected.len(), 2, "of two lines for one session the earlier end counts");
     expected.push(&foreign);
     expected.sort_by_key(|line| (line["from"].as_u64(), line["sid"].to_string()));
     assert_eq!(app.revoked().iter().collect::<Vec<_>>(), expected);
@@ -72,7 +72,7 @@ async fn a_restart_restores_and_shortens_the_file(
     assert_eq!(app.revoked(), Vec::<serde_json::Value>::new(), "all over");
 }
 
-/// `number` calls that wait for one another before they begin.
+/// Starts `number` calls at the same moment.
 async fn at_once<F>(number: usize, app: &Arc<TestApp>, call: F) -> Vec<Answer>
 where
     F: AsyncFn(Arc<TestApp>) -> Answer,
@@ -81,7 +81,7 @@ where
     futures(calls).await
 }
 
-/// Drives all of them on this task; the database and the users service are where they overlap.
+/// Polls all of them on this task. They overlap in the database and the users service.
 async fn futures<F: Future<Output = Answer>>(calls: Vec<F>) -> Vec<Answer> {
     let mut calls: Vec<_> = calls.into_iter().map(|call| (Box::pin(call), None)).collect();
     std::future::poll_fn(move |context| {
@@ -116,8 +116,8 @@ async fn postgresql() {
     races_have_one_winner(TestApp::on(Some(postgres.url())).await).await;
 }
 
-/// A database that is killed is 500 for what needs it, one that stands still too, within the time that a request has;
-/// either is used again once it is back.
+/// A killed database leads to 500, and so does a stuck one, within the time limit of a request. Both are used
+/// again after they recover.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_gone_or_stuck_is_500_and_is_used_again() {
     let postgres = PrivatePostgres::start();

@@ -1,4 +1,4 @@
-//! What leads nowhere.
+//! Unknown paths and methods, probes, and the limit of a body.
 
 use crate::app::{Answer, TestApp};
 

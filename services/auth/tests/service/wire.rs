@@ -1,4 +1,4 @@
-//! Answers as they are on the socket: which headers, in which case, in which order, and none more.
+//! Answers as on the socket: which headers, in which case, in which order, and no others.
 
 use kit::testing::Wire;
 

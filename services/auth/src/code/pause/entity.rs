@@ -1,6 +1,6 @@
-//! The row of what was mailed to an address.
+//! The row that counts the mails to an address.
 
-#![expect(unreachable_pub, reason = "what the derive adds is public")]
+#![expect(unreachable_pub, reason = "the derive generates public items")]
 
 use sea_orm::entity::prelude::*;
 
@@ -11,15 +11,15 @@ pub struct Model {
     /// The address, byte for byte.
     #[sea_orm(primary_key, auto_increment = false)]
     pub email: String,
-    /// How many codes were mailed since the last sign-in or the last quiet time.
+    /// How many codes were mailed since the last sign-in or the last quiet period.
     pub mailed: i32,
-    /// Before this there is no other code.
+    /// The earliest time of the next code.
     pub next_at: i64,
-    /// After this the row says nothing.
+    /// After this time the row no longer matters.
     pub forgotten_at: i64,
 }
 
-/// There are none.
+/// The table has no relations.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 
