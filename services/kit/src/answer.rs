@@ -1,8 +1,8 @@
-//! Answers as the clients know them.
+//! Answers in the form that clients know.
 //!
 //! An error is bare text: **no** `content-type`, no trailing newline. Success without a body is 201 with
-//! `content-length: 0` or 204 without any length (`contracts/cookies/session.hurl`); `tests/wire.rs` holds both on the
-//! socket, because the HTTP library below has opinions of its own.
+//! `content-length: 0`, or 204 without any length (`contracts/cookies/session.hurl`). Tests check both on a
+//! socket (`testing/wire.rs`), because the HTTP library has other defaults.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -11,13 +11,13 @@ use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
 
-/// What a client is told when the fault is ours. Never more: details belong in the log.
+/// The body of a 500. It never contains more: details belong in the log.
 pub const INTERNAL_TEXT: &str = "Internal server error";
 
-/// What a client is told when the answer would take too long.
+/// The body of a 503, when the answer would take too long.
 pub const UNAVAILABLE_TEXT: &str = "Service unavailable";
 
-/// Bare text without a content type.
+/// Answers with bare text, without a content type.
 #[must_use]
 pub fn text(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Response {
     let body = match text.into() {
@@ -27,19 +27,19 @@ pub fn text(status: StatusCode, text: impl Into<Cow<'static, str>>) -> Response 
     with_status(status, body)
 }
 
-/// 201 with an empty body.
+/// Answers 201 with an empty body.
 #[must_use]
 pub fn created() -> Response {
     with_status(StatusCode::CREATED, Body::empty())
 }
 
-/// 204.
+/// Answers 204.
 #[must_use]
 pub fn no_content() -> Response {
     with_status(StatusCode::NO_CONTENT, Body::empty())
 }
 
-/// 500 for the client, and the whole chain of causes for the log (which carries the request id).
+/// Answers 500 and logs the whole chain of causes (the log line carries the request id).
 #[must_use]
 pub fn internal(error: &(dyn Error + 'static)) -> Response {
     tracing::error!(error = %Chain(error), "request failed");

@@ -1,4 +1,4 @@
-//! A request's body, whole and of bounded size ([`crate::surface::MAX_BODY_BYTES`]).
+//! Reads a whole request body of bounded size ([`crate::surface::MAX_BODY_BYTES`]).
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -7,16 +7,16 @@ use http::StatusCode;
 
 use crate::answer;
 
-/// The bytes of a body. The content type is the handler's business: the services differ in it.
+/// The bytes of a body. The handler checks the content type, because the services differ in it.
 #[derive(Clone, Debug)]
 pub struct Body(pub Bytes);
 
 /// A body that could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unreadable {
-    /// Longer than the limit.
+    /// The body is longer than the limit.
     TooLong,
-    /// The client stopped in the middle, or framed it wrongly.
+    /// The client stopped in the middle, or framed the body wrongly.
     Broken,
 }
 

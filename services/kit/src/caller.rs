@@ -1,10 +1,10 @@
-//! Who is calling, proved.
+//! Identifies the caller, with proof.
 //!
-//! A handler that takes a [`Person`], a [`PlatformService`], a [`TenantService`], a [`ServiceCaller`] (one of the two), a
-//! [`Client`] or a [`Caller`] runs only for a caller whose signed
-//! identity (`x-madome-identity`) verifies: signed by the edge, made for this service, a minute old at most. The
-//! plain headers (`x-madome-auth-sub` and its kin) are never read here, so forging them does nothing even for
-//! somebody who reaches the service around the edge.
+//! A handler that takes a [`Person`], a [`PlatformService`], a [`TenantService`], a [`ServiceCaller`] (one of
+//! the two), a [`Client`] or a [`Caller`] runs only for a caller with a valid signed identity
+//! (`x-madome-identity`): signed by the edge, made for this service, at most a minute old. The plain headers
+//! (`x-madome-auth-sub` and the like) are never read here, so forging them has no effect, even for a client
+//! that bypasses the edge.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,23 +23,24 @@ use serde::Deserialize;
 
 use crate::{answer, cookies};
 
-/// The cookie of the access token.
+/// The name of the access token's cookie.
 pub const ACCESS_COOKIE: &str = "madome_access_token";
 
-/// Tells a client when its access token expires: seconds since 1970, as in the token
+/// The header that reports the expiry of the access token to a client: seconds since 1970, as in the token
 /// (`contracts/http/auth_check.hurl`).
 pub const EXPIRES: HeaderName = HeaderName::from_static("x-madome-access-token-expires");
 
-/// The words in which a service refuses: each has its own, and clients compare them.
+/// The bodies of a service's refusals. Each service has its own, and clients compare them.
 #[derive(Clone, Copy, Debug)]
 pub struct Words {
-    /// 401.
+    /// The body of a 401.
     pub unauthenticated: &'static str,
-    /// 404.
+    /// The body of a 404.
     pub not_found: &'static str,
 }
 
-/// Decides who is calling. Every service has one in its state (`FromRef`); without it nothing below compiles.
+/// Verifies the caller's identity. Every service has a gate in its state (`FromRef`); the extractors below do
+/// not compile without it.
 #[derive(Clone)]
 pub struct Gate(Arc<Inner>);
 
@@ -55,30 +56,30 @@ impl fmt::Debug for Gate {
     }
 }
 
-/// What the gate has already proved about this request. Private, so that nothing else can put it there.
+/// The verified caller of this request. Private, so that no other code can insert it.
 #[derive(Clone)]
 struct Proved(identity::Caller);
 
 impl Gate {
-    /// A gate that believes `verifier` at the time of `clock`.
+    /// Creates a gate that verifies identities with `verifier` at the time of `clock`.
     #[must_use]
     pub fn new(verifier: Verifier, clock: Arc<dyn Clock>, words: Words) -> Self {
         Self(Arc::new(Inner { verifier, clock, words }))
     }
 
-    /// The words for refusals.
+    /// Returns the bodies of the refusals.
     #[must_use]
     pub fn words(&self) -> Words {
         self.0.words
     }
 
-    /// Who is calling. The signature is checked once for each request, however many extractors ask.
+    /// Returns the caller. The signature is checked once for each request, for any number of extractors.
     fn identify(&self, parts: &mut Parts) -> Result<identity::Caller, Refused> {
         if let Some(Proved(caller)) = parts.extensions.get() {
             return Ok(caller.clone());
         }
         let caller = self.verify(&parts.headers).map_err(|reason| {
-            tracing::info!(%reason, "the caller is not proved");
+            tracing::info!(%reason, "the caller has no valid identity");
             Refused::Unauthenticated(self.0.words)
         })?;
         parts.extensions.insert(Proved(caller.clone()));
@@ -99,7 +100,7 @@ impl Gate {
     }
 }
 
-/// Why a caller is not proved; for the log only.
+/// Why a caller has no valid identity; for the log only.
 #[derive(Debug, thiserror::Error)]
 enum Unproved {
     #[error("no signed identity")]
@@ -110,13 +111,13 @@ enum Unproved {
     Rejected(assertion::Rejected),
 }
 
-/// The answer to a caller who may not even ask.
+/// The answer to a caller whom the extractor refuses.
 #[derive(Clone, Copy, Debug)]
 pub enum Refused {
-    /// Not proved, or not a person where only a person makes sense: 401.
+    /// The caller has no valid identity, or is not a person where only a person is allowed: 401.
     Unauthenticated(Words),
-    /// A person at the door for services, or a service of a tenant at the door for the platform: to them there is no door,
-    /// 404.
+    /// A person on a route for services, or a service of a tenant on a route for the platform: 404, as if the
+    /// route did not exist.
     NotThere(Words),
 }
 
@@ -129,41 +130,41 @@ impl IntoResponse for Refused {
     }
 }
 
-/// A proved program of a customer, with an API key. Whoever does not ask for one by this name refuses it.
+/// A verified program of a customer, with an API key. Only a handler that takes a `Client` accepts one.
 #[derive(Clone, Debug)]
 pub struct Client(pub identity::Client);
 
-/// A person or a service, proved. A client is refused: see [`Client`].
+/// A verified person or service. A client is refused: see [`Client`].
 #[derive(Clone, Debug)]
 pub struct Caller(pub identity::Caller);
 
-/// A proved person.
+/// A verified person.
 #[derive(Clone, Debug)]
 pub struct Person(pub identity::Person);
 
-/// A proved service that acts for the platform, and so for every tenant.
+/// A verified service that acts for the platform, and so for every tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlatformService {
-    /// Which.
+    /// The service's name.
     pub name: ServiceName,
 }
 
-/// A proved service that acts for one tenant and for no other.
+/// A verified service that acts for one tenant and for no other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TenantService {
-    /// Which.
+    /// The service's name.
     pub name: ServiceName,
-    /// For whom.
+    /// The tenant it acts for.
     pub tenant: TenantId,
 }
 
-/// A proved service, of either kind. It has to be matched to get at anything in it, so that no handler leaves the tenant
-/// out by accident.
+/// A verified service of either kind. A handler must match it to use its content, so that it cannot ignore
+/// the tenant by accident.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServiceCaller {
-    /// It acts for the platform.
+    /// The service acts for the platform.
     Platform(PlatformService),
-    /// It acts for one tenant.
+    /// The service acts for one tenant.
     Tenant(TenantService),
 }
 
@@ -275,16 +276,16 @@ where
     }
 }
 
-/// When the caller's access token expires, for the answer's [`EXPIRES`] header. Put it first in the answer's
+/// The expiry of the caller's access token, for the answer's [`EXPIRES`] header. Put it first in the answer's
 /// tuple: `(expiry, result)`.
 ///
-/// The signed identity does not carry the time, so it is read from the token that the request came with, unchecked:
-/// it decides nothing and goes back only to whoever sent it. A token of another session than the proved one is
-/// not looked at; with none left the header is absent.
+/// The signed identity does not carry the time, so it is read, unverified, from the token of the request. It
+/// decides nothing and is returned only to the client that sent the token. Tokens of other sessions than the
+/// verified one are ignored. Without a matching token the header is absent.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SessionExpiry(pub Option<u64>);
 
-/// The two claims that matter here, of a token whose signature nobody has checked.
+/// The two claims that are read from a token with an unverified signature.
 #[derive(Deserialize)]
 struct Unverified {
     sid: SessionId,
@@ -321,8 +322,8 @@ impl IntoResponseParts for SessionExpiry {
     }
 }
 
-/// The access tokens that a request carries: in the cookie, in `Authorization: Bearer`. Which of them speaks is the
-/// edge's decision; a service finds it by the session in the signed identity.
+/// Returns the access tokens of a request, from the cookie and from `Authorization: Bearer`. The edge decides
+/// which one counts; a service finds it by the session in the signed identity.
 pub fn access_tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let cookie = cookies::read(headers, ACCESS_COOKIE).value();
     let bearer = headers

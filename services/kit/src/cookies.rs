@@ -1,22 +1,22 @@
-//! Reading cookies by the same rule as the edge: the one of the crate [`cookies`](::cookies).
+//! Reads cookies by the same rule as the edge, which is in the crate [`cookies`](::cookies).
 
 use ::cookies::CookieFault;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 
-/// What a request says under one cookie name.
+/// The value of one cookie name in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cookie<'a> {
-    /// Nothing.
+    /// The request has no such cookie.
     Absent,
-    /// Exactly this.
+    /// The request has exactly this value.
     Value(&'a str),
-    /// Several lines with different values, or bytes that are not text: no reading of it is safe.
+    /// Several lines have different values, or the bytes are not text: no interpretation is safe.
     Ambiguous,
 }
 
 impl<'a> Cookie<'a> {
-    /// The value, if there is exactly one.
+    /// Returns the value, if there is exactly one.
     #[must_use]
     pub const fn value(self) -> Option<&'a str> {
         match self {
@@ -26,8 +26,8 @@ impl<'a> Cookie<'a> {
     }
 }
 
-/// The cookie called `name` (case-sensitive) in `headers`. Their size is bounded where they are received, so the number
-/// of pairs is not bounded again.
+/// Reads the cookie called `name` (case-sensitive) in `headers`. The size of the headers is already limited where
+/// they are received, so the number of pairs needs no limit here.
 #[must_use]
 pub fn read<'a>(headers: &'a HeaderMap, name: &str) -> Cookie<'a> {
     let lines = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);

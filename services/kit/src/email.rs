@@ -1,10 +1,10 @@
-//! The one rule for what counts as an e-mail address.
+//! The one rule for valid e-mail addresses.
 //!
-//! The clients were built against a looser one: something on both sides of the first `@`. Addresses that this rule takes and mail
-//! does not know are refused, because they can mean more than one recipient, or a header: a second `@`, quotes, brackets,
-//! commas, colons, semicolons, backslashes, white space, controls. Unusual addresses stay: dots at the ends of the
-//! name or beside each other (some providers give such addresses out), a domain without a dot, and letters of any script
-//! (RFC 6531).
+//! The clients were built against a looser rule: something on both sides of the first `@`. Addresses that it
+//! allows and mail does not are refused, because they can mean more than one recipient, or a header: a second
+//! `@`, quotes, brackets, commas, colons, semicolons, backslashes, white space, controls. Unusual addresses
+//! stay valid: dots at the ends of the name or beside each other (some providers issue such addresses), a
+//! domain without a dot, and letters of any script (RFC 6531).
 
 use crate::shown;
 
@@ -17,9 +17,9 @@ const MAX_LOCAL_BYTES: usize = 64;
 /// The longest label of a domain (RFC 1035 §2.3.4).
 const MAX_LABEL_BYTES: usize = 63;
 
-/// Whether `text` counts as an e-mail address: a dot-atom (RFC 5322 §3.2.3) before the `@`, and the name of a host behind it.
-/// Whether it exists is for the users service to say. Letters beyond ASCII have to be in [normal form](crate::shown), so that
-/// one address has one spelling.
+/// Returns whether `text` is an e-mail address: a dot-atom (RFC 5322 §3.2.3) before the `@`, and a host name
+/// after it. Whether the address exists is known only to the users service. Letters beyond ASCII must be in
+/// [normal form](crate::shown), so that one address has one spelling.
 #[must_use]
 pub fn is_address(text: &str) -> bool {
     let Some((local, domain)) = text.split_once('@') else { return false };
@@ -33,7 +33,7 @@ fn is_local(local: &str) -> bool {
     (1..=MAX_LOCAL_BYTES).contains(&local.len()) && local.chars().all(|c| c == '.' || is_atom(c))
 }
 
-/// `atext`, with letters, marks and digits of any script.
+/// Returns whether `c` is `atext`, extended by letters, marks and digits of any script.
 fn is_atom(c: char) -> bool {
     if c.is_ascii() {
         c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c)
@@ -98,7 +98,8 @@ mod tests {
             ("a@b-", false),
             ("a@b_c", false),
             ("a@b/c", false),
-            // The same to the eye: not in normal form, turned around, of no width, a space of another kind.
+            // Visually identical: not in normal form, bidirectional, of zero width, with another kind of
+            // space.
             ("a\u{308}nne@b", false),
             ("a\u{202e}b@c", false),
             ("a\u{200b}b@c", false),

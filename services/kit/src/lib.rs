@@ -1,14 +1,14 @@
-//! What every service behind the edge shares, so that a service is only its own subject.
+//! The shared base of the services behind the edge, so that a service contains only its own subject.
 //!
-//! * [`settings`]: the environment (injectable), the command line that mirrors it, all faults at once.
+//! * [`settings`]: the environment (as an argument), the command line that mirrors it, all faults at once.
 //! * [`startup`]: from `main` to a served socket and back: bind, ready line, SIGTERM, bounded drain.
-//! * [`telemetry`]: JSON logs, the request id on each line.
-//! * [`surface`]: what surrounds the routes: byte-exact 404s, time and size limits, probes.
-//! * [`caller`]: who is calling, proved by the edge's signature. Plain identity headers are never believed.
-//! * [`answer`]: answers as the contract has them, bare text without a content type.
+//! * [`telemetry`]: JSON logs, with the request id on each line.
+//! * [`surface`]: the layers around the routes: byte-exact 404s, time and size limits, probes.
+//! * [`caller`]: the caller, proved by the edge's signature. Plain identity headers are never trusted.
+//! * [`answer`]: answers as the contract defines them, bare text without a content type.
 //! * [`body`]: a request's body, of bounded size.
 //! * [`cookies`]: reading cookies by the same rule as the edge.
-//! * [`email`]: what counts as an address. [`shown`]: the one form of what other people see.
+//! * [`email`]: valid addresses. [`shown`]: the one form of text that other people see.
 //! * [`store`]: SQLite or PostgreSQL behind one connection type.
 
 pub mod answer;

@@ -1,7 +1,7 @@
 //! Settings: environment variables, mirrored by command-line flags.
 //!
-//! The environment is handed in, so a test configures a service without touching the process. Every fault is
-//! reported in one go, each naming the variable and the mend; the process then ends with 64.
+//! The environment is an argument, so a test configures a service without changing its process. All faults
+//! are reported at once. Each names the variable and the fix, and the process then exits with 64.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 /// A variable that a service reads.
 #[derive(Clone, Copy, Debug)]
 pub struct Variable {
-    /// The name in the environment; the flag is its lower-case form with dashes.
+    /// The name in the environment. The flag is its lower-case form with dashes.
     pub name: &'static str,
-    /// What holds when it is unset or empty.
+    /// The value when the variable is unset or empty.
     pub default: Option<&'static str>,
     /// One sentence for `--help`.
     pub help: &'static str,
@@ -23,7 +23,7 @@ pub struct Variable {
     pub secret: bool,
 }
 
-/// Where everything that a run writes is kept: keys, databases, mail.
+/// The directory of everything that a run writes: keys, databases, mail.
 pub const CUTOVER_HOME: Variable = Variable {
     name: "CUTOVER_HOME",
     default: Some(".run"),
@@ -31,15 +31,15 @@ pub const CUTOVER_HOME: Variable = Variable {
     secret: false,
 };
 
-/// The edge whose signature a service believes.
+/// The edge whose signature a service trusts.
 pub const EDGE_NAME: Variable = Variable {
     name: "EDGE_NAME",
     default: Some("dev"),
-    help: "Name of the edge that signs who is calling (`edge` in the edge file)",
+    help: "Name of the edge that signs the callers' identities (`edge` in the edge file)",
     secret: false,
 };
 
-/// Which database to use.
+/// The database to use.
 pub const DATABASE_URL: Variable = Variable {
     name: "DATABASE_URL",
     default: None,
@@ -47,7 +47,7 @@ pub const DATABASE_URL: Variable = Variable {
     secret: true,
 };
 
-/// How much to log.
+/// The log level.
 pub const RUST_LOG: Variable = Variable {
     name: "RUST_LOG",
     // The database layers log every statement at `info` and below.
@@ -56,7 +56,7 @@ pub const RUST_LOG: Variable = Variable {
     secret: false,
 };
 
-/// Variables with their values, read once at start.
+/// The values of the variables, read once at startup.
 pub struct Reader {
     values: BTreeMap<&'static str, String>,
     faults: Vec<String>,
@@ -69,13 +69,13 @@ impl fmt::Debug for Reader {
     }
 }
 
-/// Settings that cannot be used, all of them.
+/// All invalid settings of a service.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct Faults(Vec<String>);
 
 impl Reader {
-    /// Takes the values of `variables` from `environment`; an empty value counts as unset.
+    /// Reads the values of `variables` from `environment`. An empty value counts as unset.
     pub fn new(variables: &[Variable], environment: impl Fn(&str) -> Option<String>) -> Self {
         let value = |v: &Variable| {
             environment(v.name).filter(|text| !text.is_empty()).or_else(|| v.default.map(str::to_owned))
@@ -84,11 +84,11 @@ impl Reader {
         Self { values, faults: Vec::new() }
     }
 
-    /// Takes flags from `arguments` (the first is the program's name) before the environment. What is
-    /// [secret](Variable::secret) comes from the environment alone.
+    /// Reads flags from `arguments` (the first is the program's name) before the environment. The values of
+    /// [secret](Variable::secret) variables come only from the environment.
     ///
     /// # Errors
-    /// What `clap` says: also `--help` comes out as an error that prints itself and ends with 0.
+    /// The error of `clap`. `--help` is an error, too, which prints itself and exits with 0.
     pub fn from_command_line(
         name: &'static str,
         about: &'static str,
@@ -115,13 +115,13 @@ impl Reader {
         }))
     }
 
-    /// The value of `variable`, if it has one.
+    /// Returns the value of `variable`, if it has one.
     #[must_use]
     pub fn optional(&self, variable: &Variable) -> Option<String> {
         self.values.get(variable.name).cloned()
     }
 
-    /// The value of `variable`; it is a fault if it has none.
+    /// Returns the value of `variable`. A missing value is a fault.
     pub fn text(&mut self, variable: &Variable) -> String {
         self.optional(variable).unwrap_or_else(|| {
             self.faults.push(format!("{} is not set: {}", variable.name, variable.help));
@@ -129,12 +129,12 @@ impl Reader {
         })
     }
 
-    /// A path.
+    /// Returns a path.
     pub fn path(&mut self, variable: &Variable) -> PathBuf {
         PathBuf::from(self.text(variable))
     }
 
-    /// An address to listen on. Port 0 takes any free port.
+    /// Returns an address to listen on. Port 0 selects any free port.
     pub fn address(&mut self, variable: &Variable) -> SocketAddr {
         let text = self.text(variable);
         text.parse().unwrap_or_else(|_| {
@@ -143,32 +143,32 @@ impl Reader {
         })
     }
 
-    /// A value that `check` accepts; what it returns otherwise is the mend.
+    /// Returns a value that `check` accepts. The error of `check` is the fix.
     pub fn checked(&mut self, variable: &Variable, check: impl Fn(&str) -> Result<(), String>) -> String {
         let text = self.text(variable);
-        if let Err(mend) = check(&text) {
-            self.fault(variable, &text, &mend);
+        if let Err(fix) = check(&text) {
+            self.fault(variable, &text, &fix);
         }
         text
     }
 
-    fn fault(&mut self, variable: &Variable, value: &str, mend: &str) {
+    fn fault(&mut self, variable: &Variable, value: &str, fix: &str) {
         // An unset variable is one fault, not two.
         if !value.is_empty() {
-            self.faults.push(format!("{}={value:?} cannot be used: {mend}", variable.name));
+            self.faults.push(format!("{}={value:?} is not valid: {fix}", variable.name));
         }
     }
 
-    /// Hands out what was read, unless there was a fault anywhere.
+    /// Returns `settings`, unless there was a fault.
     ///
     /// # Errors
-    /// [`Faults`], all of them.
+    /// [`Faults`] with all of them.
     pub fn finish<T>(self, settings: T) -> Result<T, Faults> {
         if self.faults.is_empty() { Ok(settings) } else { Err(Faults(self.faults)) }
     }
 }
 
-/// The part of `--help` about variables without a flag.
+/// Formats the part of `--help` about variables without a flag.
 fn environment_only(variables: &[Variable]) -> String {
     let secret = variables.iter().filter(|v| v.secret);
     let lines: Vec<String> =
@@ -179,24 +179,24 @@ fn environment_only(variables: &[Variable]) -> String {
     format!("Environment only, because the value can hold a password:\n{}", lines.join("\n"))
 }
 
-/// The files below `CUTOVER_HOME` that more than one service knows.
+/// Locates the files below `CUTOVER_HOME` that more than one service uses.
 #[derive(Clone, Debug)]
 pub struct Home(pub PathBuf);
 
 impl Home {
-    /// `keys/NAME`.
+    /// Returns the path `keys/NAME`.
     #[must_use]
     pub fn key(&self, name: &str) -> PathBuf {
         self.0.join("keys").join(name)
     }
 
-    /// `db/NAME.sqlite`.
+    /// Returns the path `db/NAME.sqlite`.
     #[must_use]
     pub fn database(&self, name: &str) -> PathBuf {
         self.0.join("db").join(format!("{name}.sqlite"))
     }
 
-    /// The directory itself.
+    /// Returns the directory itself.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0
@@ -223,7 +223,7 @@ mod tests {
         let faults = reader.finish(()).unwrap_err().to_string();
         assert_eq!(
             faults,
-            "X_ADDRESS=\"nowhere\" cannot be used: write an address and a port, such as 127.0.0.1:3021\n\
+            "X_ADDRESS=\"nowhere\" is not valid: write an address and a port, such as 127.0.0.1:3021\n\
              X_NEEDED is not set: What for"
         );
     }

@@ -1,26 +1,27 @@
 //! The one rule for text that other people see: names and handles.
 //!
-//! Two names that look the same must not be two. So a text has one form, which is what is stored and compared: NFC
-//! (Unicode Standard Annex #15), without white space at its ends. A name has no character that cannot be seen: controls
-//! (also NUL, which PostgreSQL does not store), format characters (the bidirectional ones can turn what stands beside them
-//! around, the zero-width ones make two names of one), line and paragraph separators, and letters that are blank.
+//! Two names that look the same must not be different names. So a text is stored and compared in one form:
+//! NFC (Unicode Standard Annex #15), without white space at its ends. A name contains no invisible character:
+//! no controls (also NUL, which PostgreSQL does not store), no format characters (bidirectional ones can
+//! reorder the text beside them, zero-width ones make different names look the same), no line and paragraph
+//! separators, and no blank letters.
 
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
-/// Letters and symbols that have no shape: the fillers of Hangul, and the empty pattern of Braille. Their category does not
-/// say so.
+/// Letters and symbols without a shape: the fillers of Hangul, and the empty pattern of Braille. Their
+/// category does not show this.
 const BLANKS: [char; 5] = ['\u{115f}', '\u{1160}', '\u{2800}', '\u{3164}', '\u{ffa0}'];
 
-/// A text with a character that cannot be seen.
+/// A text contains an invisible character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("has the character U+{:04X}, which cannot be seen", u32::from(*.0))]
 pub struct Unseen(pub char);
 
-/// The normal form of `text`.
+/// Returns the normal form of `text`.
 ///
 /// # Errors
-/// [`Unseen`], with the first character that cannot be seen.
+/// [`Unseen`], with the first invisible character.
 pub fn normal(text: &str) -> Result<String, Unseen> {
     let normal: String = text.trim().nfc().collect();
     match normal.chars().find(|c| is_unseen(*c)) {
@@ -29,7 +30,7 @@ pub fn normal(text: &str) -> Result<String, Unseen> {
     }
 }
 
-/// Whether `text` is in normal form as it is.
+/// Returns whether `text` is already in normal form.
 #[must_use]
 pub fn is_normal(text: &str) -> bool {
     normal(text).is_ok_and(|normal| normal == text)
@@ -86,7 +87,7 @@ mod tests {
             '\u{202e}',
             '\u{2066}',
             '\u{2069}',
-            // Of no width.
+            // Of zero width.
             '\u{ad}',
             '\u{200b}',
             '\u{200c}',

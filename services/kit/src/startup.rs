@@ -1,4 +1,4 @@
-//! From `main` to a served socket, and back.
+//! Runs a service, from `main` to a served socket and back.
 
 use std::ffi::OsString;
 use std::future::Future;
@@ -24,85 +24,86 @@ use crate::store::StoreError;
 use crate::surface::REQUEST_TIMEOUT;
 use crate::telemetry;
 
-/// Open connections. Envoy opens at most 1,024 to a backend by default; more wait in the kernel's backlog.
+/// The largest number of open connections. Envoy opens at most 1,024 to a backend by default; more wait in
+/// the kernel's backlog.
 const MAX_CONNECTIONS: usize = 1_024;
 
 /// How long a connection may be idle or take to send a request's head. Longer than Envoy's idle timeout for
-/// connections to a backend (an hour), so that it is always Envoy who closes: a service that closes first races
+/// connections to a backend (an hour), so that Envoy always closes first: a service that closes first races
 /// with the next request on that connection, and the request is lost.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(65 * 60);
 
-/// The longest request head in bytes; Envoy lets 60 KiB of headers through and adds its own.
+/// The longest request head in bytes. Envoy allows 60 KiB of headers and adds its own.
 const MAX_HEAD_BYTES: usize = 128 * 1024;
 
-/// How long requests that are under way may finish after SIGTERM: as long as any request may take.
+/// How long running requests may finish after SIGTERM: as long as any request may take.
 const DRAIN_TIMEOUT: Duration = REQUEST_TIMEOUT;
 
-/// A service as its `main` names it.
+/// Name, purpose and variables of a service, for its `main`.
 #[derive(Clone, Copy, Debug)]
 pub struct About {
-    /// Its name: of the binary, and the audience of identities made for it.
+    /// The name of the binary, and the audience of identities made for the service.
     pub name: &'static str,
     /// One sentence for `--help`.
     pub purpose: &'static str,
-    /// What it reads from the environment.
+    /// The variables that it reads from the environment.
     pub variables: &'static [Variable],
 }
 
-/// A service put together and ready to listen.
+/// An assembled service, ready to listen.
 #[derive(Debug)]
 pub struct Service {
-    /// Its routes, already surrounded ([`crate::surface`]).
+    /// The routes, with their layers ([`crate::surface`]).
     pub router: Router,
-    /// Where to listen.
+    /// The address to listen on.
     pub address: SocketAddr,
-    /// The variable that moves it, for the message about a port in use.
+    /// The variable that sets the address, for the message about a port in use.
     pub address_variable: &'static str,
 }
 
-/// Why a service did not start. The message is all that the operator gets, so it names the mend.
+/// Why a service did not start. The operator sees only this message, so it names the fix.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Settings that cannot be used.
+    /// Settings are invalid.
     #[error(transparent)]
     Settings(#[from] Faults),
-    /// A key file that cannot be used.
+    /// A key file cannot be used.
     #[error(transparent)]
     Key(#[from] KeyFileError),
-    /// A file of the service's own that cannot be used; the text names the file and the mend.
+    /// A file of the service's own cannot be used. The text names the file and the fix.
     #[error("{0}")]
     File(String),
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Another process listens there.
+    /// Another process listens on the address.
     #[error(
-        "{address} is already in use; stop what listens there, or set {variable} to another address (port 0 takes \
+        "{address} is already in use; stop the program that listens there, or set {variable} to another address (port 0 takes \
          any free one)"
     )]
     PortInUse {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// Which variable moves it.
+        /// The variable that sets it.
         variable: &'static str,
     },
-    /// The system refuses to listen there.
+    /// The system refuses to listen on the address.
     #[error("cannot listen on {address}: {source}; set {variable} to another address")]
     Listen {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// Which variable moves it.
+        /// The variable that sets it.
         variable: &'static str,
-        /// What the system said.
+        /// The I/O error of the system.
         source: std::io::Error,
     },
-    /// The system does not hand out its signals.
+    /// The system provides no signals.
     #[error("cannot wait for SIGTERM: {0}")]
     Signals(std::io::Error),
 }
 
 impl StartError {
-    /// 64 when configuration is at fault, 1 when the world is.
+    /// Returns 64 when the configuration is wrong, 1 when the environment is.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
@@ -112,13 +113,13 @@ impl StartError {
     }
 }
 
-/// The whole life of a service: read settings, start logging, `assemble`, serve until SIGTERM or SIGINT, drain.
+/// Runs a service: read settings, start logging, `assemble`, serve until SIGTERM or SIGINT, drain.
 pub async fn run<F, A>(about: About, assemble: A) -> ExitCode
 where
     A: FnOnce(Reader) -> F,
     F: Future<Output = Result<Service, StartError>>,
 {
-    // Databases, mail and revocations name people: the files of a service are for its user alone.
+    // Databases, mail and revocations name people, so only the service's user may read its files.
     secret_file::restrict_new_files();
     let environment = |name: &str| std::env::var(name).ok();
     let arguments = std::env::args_os().collect::<Vec<OsString>>();
@@ -126,7 +127,8 @@ where
         Reader::from_command_line(about.name, about.purpose, about.variables, arguments, environment);
     let reader = match reader {
         Ok(reader) => reader,
-        // Also `--help` and `--version`, which print themselves and end with 0; a wrong flag ends with 2.
+        // This includes `--help` and `--version`, which print themselves and exit with 0. A wrong flag exits
+        // with 2.
         Err(usage) => usage.exit(),
     };
     match live(about, reader, assemble).await {
@@ -144,7 +146,7 @@ where
     F: Future<Output = Result<Service, StartError>>,
 {
     let directives = reader.checked(&RUST_LOG, telemetry::check);
-    // A fault in RUST_LOG is reported together with all the others, in `assemble`.
+    // A fault in RUST_LOG is reported together with all others, in `assemble`.
     telemetry::start(&directives);
     let service = assemble(reader).await?;
     let stop = stop_signal()?;
@@ -167,7 +169,8 @@ async fn listen(service: &Service) -> Result<TcpListener, StartError> {
     })
 }
 
-/// Ends when the process is asked to stop. The handlers are in place when this returns, before the ready line.
+/// Returns a future that completes at SIGTERM or SIGINT. The handlers are installed when this returns, before
+/// the ready line.
 fn stop_signal() -> Result<impl Future<Output = ()>, StartError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
@@ -179,8 +182,7 @@ fn stop_signal() -> Result<impl Future<Output = ()>, StartError> {
     })
 }
 
-/// Serves `router` on `listener` until `stop`, then lets requests that are under way finish, for at most
-/// ten seconds.
+/// Serves `router` on `listener` until `stop`, then lets running requests finish, for at most ten seconds.
 pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
     let connections = GracefulShutdown::new();
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
@@ -201,7 +203,7 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                // Out of file descriptors, mostly: without the pause this would spin.
+                // Usually the process is out of file descriptors. Without the pause the loop would spin.
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
@@ -221,6 +223,6 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
     }
     drop(listener);
     if tokio::time::timeout(DRAIN_TIMEOUT, connections.shutdown()).await.is_err() {
-        tracing::warn!("requests were still under way {DRAIN_TIMEOUT:?} after the stop signal; they are cut");
+        tracing::warn!("requests were still running {DRAIN_TIMEOUT:?} after the stop signal; closing them");
     }
 }

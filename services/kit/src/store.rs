@@ -1,5 +1,5 @@
-//! The database: SQLite in a file when nothing is configured, PostgreSQL when `DATABASE_URL` names one. Both
-//! come out as the same connection type, and every query of the services is tested on both.
+//! Opens the database: SQLite in a file by default, PostgreSQL when `DATABASE_URL` names one. Both have the
+//! same connection type, and every query of the services is tested on both.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,45 +7,45 @@ use std::time::Duration;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
 
-/// Connections to PostgreSQL. A service spends most of a request elsewhere; two services with eight each stay
-/// far below PostgreSQL's default of 100.
+/// Connections to PostgreSQL. A request spends most of its time elsewhere. Two services with eight
+/// connections each stay far below PostgreSQL's default limit of 100.
 const POSTGRES_CONNECTIONS: u32 = 8;
 
 /// Connections to SQLite: readers run beside the one writer that WAL allows.
 const SQLITE_CONNECTIONS: u32 = 4;
 
-/// How long a request waits for a free connection before it fails: well inside the request's own limit.
+/// How long a request waits for a free connection before it fails: far less than the request's own limit.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long start-up waits for the database to answer.
+/// How long startup waits for the database to answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a writer waits for another writer of the same SQLite file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long PostgreSQL may work at one statement; every statement here touches a handful of rows.
+/// How long PostgreSQL may work on one statement. Every statement here touches a handful of rows.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A database that cannot be opened.
+/// The database cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The directory of the SQLite file cannot be made.
-    #[error("cannot make the directory {path}: {source}; set CUTOVER_HOME to one that can be written")]
+    /// The directory of the SQLite file cannot be created.
+    #[error("cannot create the directory {path}: {source}; set CUTOVER_HOME to one that can be written")]
     Directory {
-        /// Which directory.
+        /// The directory.
         path: PathBuf,
-        /// What the system said.
+        /// The I/O error of the system.
         source: std::io::Error,
     },
     /// SQLite refuses the file.
     #[error("cannot open the database {path}: {source}; is it a SQLite file that this user may write?")]
     Sqlite {
-        /// Which file.
+        /// The SQLite file.
         path: PathBuf,
-        /// What the library said.
+        /// The error of the library.
         source: DbErr,
     },
-    /// PostgreSQL cannot be reached or refuses. The URL is not repeated, because it holds a password.
+    /// PostgreSQL is unreachable or refuses. The URL is not repeated, because it contains a password.
     #[error("cannot open the database named by DATABASE_URL: {0}; unset it to use SQLite instead")]
     Postgres(DbErr),
     /// The tables cannot be brought up to date.
@@ -53,8 +53,8 @@ pub enum StoreError {
     Migration(DbErr),
 }
 
-/// Opens `database_url` (PostgreSQL), or without one the SQLite file `file`, which is made when missing. The directory of
-/// the file is for its owner alone, also one that an earlier version left open.
+/// Opens `database_url` (PostgreSQL), or without one the SQLite file `file`, which is created when missing.
+/// Only its owner may read the directory of the file, even if an earlier version left it open.
 ///
 /// # Errors
 /// [`StoreError`], naming the file or the variable, never the password.
@@ -76,7 +76,7 @@ async fn open_file(file: &Path) -> Result<DatabaseConnection, StoreError> {
     }
     let mut options = options("sqlite::memory:".to_owned(), SQLITE_CONNECTIONS);
     let path = file.to_owned();
-    // The path goes in as a path: in a URL, `?` and `%` would mean something else.
+    // The path is passed as a path: in a URL, `?` and `%` would have another meaning.
     options.map_sqlx_sqlite_opts(move |sqlite| {
         sqlite
             .filename(&path)
@@ -96,7 +96,7 @@ fn options(url: String, connections: u32) -> ConnectOptions {
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_timeout(CONNECT_TIMEOUT)
-        // Statements carry addresses and digests; failures are logged by whoever answers the request.
+        // Statements contain addresses and digests. The handler of the request logs failures.
         .sqlx_logging(false);
     options
 }

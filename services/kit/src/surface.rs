@@ -1,8 +1,8 @@
-//! What surrounds a service's routes.
+//! The layers around a service's routes.
 //!
-//! The legacy answers 404 to a wrong method, to HEAD and to OPTIONS, and matches paths byte for byte. The router
-//! below would answer HEAD like GET, and add `Allow`. Both are undone here, outside of it, together with the limits
-//! on size and time and the log line of each request.
+//! The legacy backend answers 404 to a wrong method, to HEAD and to OPTIONS, and matches paths byte for byte.
+//! The router would answer HEAD like GET, and add `Allow`. These layers undo both, and add the limits on size
+//! and time and the log line of each request.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -22,25 +22,25 @@ use crate::answer;
 use crate::caller::Words;
 use crate::telemetry;
 
-/// The longest request body in bytes. The largest honest one (a new user with an e-mail address and two names of twenty
-/// characters) is under 1 KiB; 64 KiB leaves room and keeps a thousand connections under 64 MiB.
+/// The longest request body in bytes. The largest honest one (a new user with an e-mail address and two names
+/// of twenty characters) is under 1 KiB. 64 KiB leaves room and keeps a thousand connections under 64 MiB.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// How long one request may take. The slowest honest one (a login waiting for a lookup and the database) is bounded
-/// well below; what takes longer is stuck.
+/// How long one request may take. The slowest honest one (a login that waits for a lookup and the database)
+/// takes far less; a longer one is stuck.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the probe waits for a dependency before it says "not ready".
+/// How long the probe waits for a dependency before it answers "not ready".
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Asks whether the service can do its work right now.
+/// Checks whether the service can do its work at the moment.
 pub type Ready = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
 
-/// The name of the route that answered, for the log.
+/// The route that answered, for the log.
 #[derive(Clone)]
 struct Route(String);
 
-/// `routes` with everything around them, ready to be served.
+/// Adds the layers to `routes`, which are then ready to be served.
 pub fn surround(routes: Router, words: Words, ready: Ready) -> Router {
     let not_found = move || async move { answer::text(StatusCode::NOT_FOUND, words.not_found) };
     let inner = routes
@@ -62,7 +62,8 @@ async fn probe(ready: Ready) -> Response {
     }
 }
 
-/// Remembers the route's pattern rather than the path: a path can hold an e-mail address, which no log needs.
+/// Records the route's pattern instead of the path: a path can contain an e-mail address, which must not
+/// reach a log.
 async fn name_route(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(|path| Route(path.as_str().to_owned()));
     let mut response = next.run(request).await;

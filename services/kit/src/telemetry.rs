@@ -1,5 +1,5 @@
-//! Logs: one JSON object for each line on standard output. Everything that a request causes is logged inside a
-//! span with its request id, so one id finds every line (`span.request_id`).
+//! Logs: one JSON object for each line on standard output. Every line that a request causes is logged inside
+//! a span with its request id, so one id finds them all (`span.request_id`).
 
 use http::HeaderMap;
 use identity::headers::REQUEST_ID;
@@ -7,16 +7,16 @@ use tracing_subscriber::EnvFilter;
 use ulid::Ulid;
 use uuid::Uuid;
 
-/// Whether `directives` are in the syntax of `RUST_LOG`.
+/// Checks that `directives` have the syntax of `RUST_LOG`.
 ///
 /// # Errors
-/// A sentence about directives that cannot be read.
+/// A sentence about the invalid directives.
 pub fn check(directives: &str) -> Result<(), String> {
     EnvFilter::try_new(directives).map(drop).map_err(|e| e.to_string())
 }
 
-/// Starts logging with `directives`, or with `info` if they cannot be read. A second call in one process changes
-/// nothing.
+/// Starts logging with `directives`, or with `info` if they are invalid. A second call in one process has no
+/// effect.
 pub fn start(directives: &str) {
     let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
     let started = tracing_subscriber::fmt()
@@ -26,12 +26,12 @@ pub fn start(directives: &str) {
         .with_span_list(false)
         .with_env_filter(filter)
         .try_init();
-    // Only tests start twice, and they keep the first.
+    // Only tests start twice. They keep the first logger.
     drop(started);
 }
 
-/// The request's id: the edge has settled it (a UUID or a ULID). Whoever calls around the edge gets a new one,
-/// so that a hostile value never reaches a log.
+/// Returns the request's id, which the edge has set (a UUID or a ULID). A request that bypasses the edge with
+/// another value gets a new id, so that a hostile value never reaches a log.
 #[must_use]
 pub fn request_id(headers: &HeaderMap) -> String {
     headers

@@ -1,6 +1,6 @@
 //! Parts for the tests of services: a home with fresh keys, an edge that signs, a private PostgreSQL, a raw socket.
 //!
-//! Compiled only with the feature `testing`, which only `[dev-dependencies]` switch on.
+//! Compiled only with the feature `testing`, which only `[dev-dependencies]` enable.
 
 #![expect(
     clippy::unwrap_used,
@@ -30,13 +30,13 @@ pub use postgres::PrivatePostgres;
 pub use process::Running;
 pub use wire::Wire;
 
-/// The tenant that the development people belong to.
+/// The tenant of the development people.
 pub const TENANT: &str = "00000000-0000-7000-8000-000000000001";
 
-/// The moment at which manual clocks start: 2026-11-20T00:00:00Z.
+/// The time at which manual clocks start: 2026-11-20T00:00:00Z.
 pub const START: UnixTime = UnixTime::from_seconds(1_795_132_800);
 
-/// A directory as `CUTOVER_HOME`, with every key the services need. Removed when dropped.
+/// A directory for `CUTOVER_HOME`, with every key that the services need. Removed when dropped.
 #[derive(Debug)]
 pub struct TestHome {
     directory: tempfile::TempDir,
@@ -49,7 +49,7 @@ impl Default for TestHome {
 }
 
 impl TestHome {
-    /// Fresh keys in a fresh directory.
+    /// Creates a new directory with new keys.
     #[must_use]
     pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -62,26 +62,26 @@ impl TestHome {
         Self { directory }
     }
 
-    /// The directory.
+    /// Returns the directory.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
 
-    /// The directory, as services take it.
+    /// Returns the directory in the form that services take.
     #[must_use]
     pub fn home(&self) -> Home {
         Home(self.path().to_owned())
     }
 
-    /// An edge called `dev` that signs with the key of this home.
+    /// Returns an edge called `dev` that signs with the key of this home.
     #[must_use]
     pub fn edge(&self, clock: &ManualClock) -> TestEdge {
         let signer = Signer::from_file("dev", &self.home().key("identity.pem")).unwrap();
         TestEdge { signer, clock: clock.clone() }
     }
 
-    /// The path of the private key `name`.
+    /// Returns the path of the private key `name`.
     #[must_use]
     pub fn key(&self, name: &str) -> PathBuf {
         self.home().key(name)
@@ -96,20 +96,22 @@ pub struct TestEdge {
 }
 
 impl TestEdge {
-    /// The value of `x-madome-identity` for a person, for the backend `audience`.
+    /// Returns the value of `x-madome-identity` for a person, for the backend `audience`.
     #[must_use]
     pub fn person(&self, person: &Person, audience: &str) -> String {
         self.signer.sign(&Caller::Person(person.clone()), audience, self.clock.now()).unwrap()
     }
 
-    /// The value of `x-madome-identity` for a service that acts for `tenant`, for the backend `audience`.
+    /// Returns the value of `x-madome-identity` for a service that acts for `tenant`, for the backend
+    /// `audience`.
     #[must_use]
     pub fn service_of(&self, tenant: &str, name: &str, audience: &str) -> String {
         let service = Service { name: name.parse().unwrap(), tenant: Some(tenant.parse().unwrap()) };
         self.signer.sign(&Caller::Service(service), audience, self.clock.now()).unwrap()
     }
 
-    /// The value of `x-madome-identity` for a service that acts for the platform, for the backend `audience`.
+    /// Returns the value of `x-madome-identity` for a service that acts for the platform, for the backend
+    /// `audience`.
     #[must_use]
     pub fn service(&self, name: &str, audience: &str) -> String {
         let name: ServiceName = name.parse().unwrap();
@@ -117,7 +119,7 @@ impl TestEdge {
     }
 }
 
-/// A person of the development tenant, in the session `session`.
+/// Returns a person of the development tenant, in the session `session`.
 #[must_use]
 pub fn person(subject: &str, session: &str, role: Role) -> Person {
     Person {

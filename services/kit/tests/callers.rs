@@ -1,4 +1,4 @@
-//! Who gets through each extractor: a person, a service, a client, and nobody in another's place.
+//! The extractors: each accepts a person, a service or a client, and no caller in another's place.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::sync::Arc;
@@ -79,7 +79,7 @@ impl Fixture {
         for identity in identities {
             request = request.header("x-madome-identity", *identity);
         }
-        // What the plain headers say counts for nothing.
+        // The plain headers have no effect.
         let request = request.header("x-madome-auth-sub", "somebody-else").body(Body::empty()).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
         let status = response.status().as_u16();

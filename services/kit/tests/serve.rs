@@ -1,4 +1,4 @@
-//! Stopping: what is under way is finished, what is idle is closed, nothing new is taken.
+//! Stopping: running requests finish, idle connections are closed, and no new connection is accepted.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ async fn a_request_that_is_under_way_is_finished() {
     stop.send(()).unwrap();
     let mut rest = Vec::new();
     assert_eq!(idle.read_to_end(&mut rest).await.unwrap(), 0, "an idle connection is closed");
-    assert!(TcpStream::connect(address).await.is_err(), "nothing new is taken");
+    assert!(TcpStream::connect(address).await.is_err(), "no new connection is accepted");
     release.notify_one();
     let mut answer = String::new();
     busy.read_to_string(&mut answer).await.unwrap();

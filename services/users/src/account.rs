@@ -1,4 +1,4 @@
-//! What is stored of a person, and every query about it.
+//! Accounts, and every query about them.
 
 mod entity;
 
@@ -24,32 +24,32 @@ use crate::error::Error;
 /// A person's account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// Who.
+    /// The person's id.
     pub id: SubjectId,
-    /// The tenant that they belong to, if one has been named.
+    /// The person's tenant, once one has been assigned.
     pub tenant: Option<TenantId>,
-    /// What they put in about themselves.
+    /// The data that the person entered.
     pub profile: Profile,
-    /// How much they may do.
+    /// The person's role, which sets their permissions.
     pub role: Role,
-    /// When the account was made.
+    /// When the account was created.
     pub created_at: OffsetDateTime,
     /// When the account was last changed.
     pub updated_at: OffsetDateTime,
 }
 
-/// What makes a person recognisable. Each of the three is unique.
+/// The data that identifies a person to others. Each of the three is unique.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
-    /// The name that others see.
+    /// The displayed name.
     pub name: String,
     /// The short name.
     pub handle: String,
-    /// Where login codes go.
+    /// The e-mail address for login codes.
     pub email: String,
 }
 
-/// What a person changes about themselves; `None` stays as it is.
+/// A person's change of their own profile. `None` leaves a field unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
     /// The new name.
@@ -58,7 +58,7 @@ pub struct Change {
     pub handle: Option<String>,
 }
 
-/// How another service names a person.
+/// How another service identifies a person.
 #[derive(Clone, Debug)]
 pub enum Key {
     /// By id.
@@ -67,12 +67,13 @@ pub enum Key {
     Email(String),
 }
 
-/// Whose accounts a service may see. Every query that a service can cause takes one, so that a tenant cannot be left out.
+/// Which accounts a service may see. Every query on behalf of a service takes a `Reach`, so that the tenant
+/// cannot be left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// Every tenant's: the service acts for the platform.
+    /// Those of every tenant: the service acts for the platform.
     Platform,
-    /// One tenant's. Everybody else does not exist.
+    /// Those of one tenant. Other accounts do not exist for the service.
     Tenant(TenantId),
 }
 
@@ -94,7 +95,7 @@ impl From<&ServiceCaller> for Reach {
     }
 }
 
-/// All accounts.
+/// Stores and changes all accounts.
 #[derive(Clone)]
 pub struct Accounts {
     database: DatabaseConnection,
@@ -108,18 +109,18 @@ impl fmt::Debug for Accounts {
 }
 
 impl Accounts {
-    /// The accounts in `database`, whose tables are up to date.
+    /// Uses the accounts in `database`, whose tables are up to date.
     #[must_use]
     pub fn new(database: DatabaseConnection, clock: Arc<dyn Clock>) -> Self {
         Self { database, clock }
     }
 
-    /// Whether the database answers.
+    /// Returns whether the database answers.
     pub async fn reachable(&self) -> bool {
         self.database.ping().await.is_ok()
     }
 
-    /// The account of the caller, who is a person of one tenant.
+    /// Returns the account of the caller, who is a person of one tenant.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
@@ -132,7 +133,7 @@ impl Accounts {
         row.map(Account::from).ok_or(Error::NotFound)
     }
 
-    /// The account that another service asks for, within its `reach`.
+    /// Returns the account that another service requests, within its `reach`.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
@@ -167,7 +168,7 @@ impl Accounts {
         if done.rows_affected == 0 { Err(Error::NotFound) } else { Ok(()) }
     }
 
-    /// Makes an account.
+    /// Creates an account.
     ///
     /// # Errors
     /// [`Error::Taken`], [`Error::Store`].
@@ -177,7 +178,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Makes an account with a given id, unless that id exists already: what a person has changed since stays.
+    /// Creates an account with a given id, unless that id exists already: later changes by the person stay.
     ///
     /// # Errors
     /// [`Error::Taken`] when the name, handle or address belongs to another id; [`Error::Store`].
@@ -212,7 +213,7 @@ impl Accounts {
 
     fn now(&self) -> OffsetDateTime {
         let since = self.clock.now().since(UnixTime::from_seconds(0));
-        // Whole milliseconds, as answers have them, so that both databases give back what was put in.
+        // Rounded to whole milliseconds, as in answers, so that both databases return the stored value.
         OffsetDateTime::UNIX_EPOCH.checked_add(rounded(since)).unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 }
@@ -236,7 +237,7 @@ impl From<Model> for Account {
             id: SubjectId(id),
             tenant: tenant_id.map(TenantId),
             profile: Profile { name, handle, email },
-            // The column is wider than a role; what does not fit is worth the least.
+            // The column is wider than a role. A value that does not fit counts as the lowest role.
             role: u8::try_from(role).map_or(Role::NORMAL, Role),
             created_at,
             updated_at,

@@ -1,4 +1,4 @@
-//! Every way to refuse, with the status and the text that clients know (`contracts/http/users_me.hurl`).
+//! Every refusal, with the status and the text that clients know (`contracts/http/users_me.hurl`).
 
 use std::borrow::Cow;
 
@@ -7,22 +7,22 @@ use http::StatusCode;
 use kit::answer;
 use sea_orm::DbErr;
 
-/// A request that was not done.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No such person, or not in the caller's tenant, which is the same to the caller.
+    /// The person does not exist, or is not in the caller's tenant. The caller cannot tell which.
     #[error("no such person")]
     NotFound,
-    /// The path leads nowhere.
+    /// No route has this path.
     #[error("no such path")]
     NoSuchPath,
-    /// Name, handle or e-mail address belongs to somebody.
+    /// Name, handle or e-mail address belongs to another account.
     #[error("already taken")]
     Taken,
     /// The caller's role is too low.
     #[error("the role is too low")]
     Forbidden,
-    /// The body is not what the route takes; the text says why.
+    /// The body is not valid for the route; the text gives the reason.
     #[error("{0}")]
     Invalid(String),
     /// The database failed.

@@ -1,10 +1,11 @@
-//! The people: their own account (`/users/@me`), new ones, and looking one up for another service.
+//! Accounts: people read and change their own (`/users/@me`), new ones are created, and services look them
+//! up.
 //!
-//! * [`account`]: what is stored of a person, and every query about it.
-//! * [`migrations`]: the tables, growing out of the legacy's.
-//! * [`seed`]: the people that a development edge starts with.
-//! * [`routes`]: every path on one page, and what it answers.
-//! * [`error`]: every way to refuse, with its status and text.
+//! * [`account`]: accounts, and every query about them.
+//! * [`migrations`]: the tables, which extend those of the legacy backend.
+//! * [`seed`]: the initial people of a development edge.
+//! * [`routes`]: every path on one page, with its answers.
+//! * [`error`]: every refusal, with its status and text.
 
 pub mod account;
 pub mod error;
@@ -23,24 +24,24 @@ use kit::startup::{About, Service, StartError};
 use crate::account::Accounts;
 use crate::settings::Settings;
 
-/// The service as its `main` names it.
+/// Name and purpose of the service, for its `main`.
 pub const ABOUT: About = About {
     name: "users",
-    purpose: "The people behind the edge: their own account, and looking one up for another service.",
+    purpose: "Accounts: people read and change their own, and services look them up.",
     variables: settings::VARIABLES,
 };
 
-/// The words in which this service refuses.
+/// The bodies of this service's refusals.
 pub const WORDS: Words = Words {
     // Misspelt since the first client library; clients compare it.
     unauthenticated: "Unauthoirzed",
     not_found: "Not found",
 };
 
-/// Puts the service together from its environment.
+/// Assembles the service from its environment.
 ///
 /// # Errors
-/// [`StartError`], naming what to mend.
+/// [`StartError`], which names the fix.
 pub async fn assemble(reader: kit::settings::Reader) -> Result<Service, StartError> {
     let settings = Settings::read(reader)?;
     let address = settings.address;
@@ -48,10 +49,10 @@ pub async fn assemble(reader: kit::settings::Reader) -> Result<Service, StartErr
     Ok(Service { router, address, address_variable: settings::USERS_ADDRESS.name })
 }
 
-/// The service without a socket, at the time of `clock`.
+/// Assembles the service without a socket, at the time of `clock`.
 ///
 /// # Errors
-/// [`StartError`], naming what to mend.
+/// [`StartError`], which names the fix.
 pub async fn router(settings: Settings, clock: Arc<dyn Clock>) -> Result<axum::Router, StartError> {
     let verifier =
         Verifier::new(ABOUT.name).trust_file(&settings.edge, &settings.home.key("identity.jwks.json"))?;

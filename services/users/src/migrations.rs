@@ -1,8 +1,8 @@
-//! The tables. The first step is the legacy's own table, so that a restored dump is taken as it is; what the edge
-//! needs beyond it comes after.
+//! The tables of this service. The first step is the legacy backend's own table, so that a restored dump
+//! works unchanged. The additions for the edge follow.
 //!
-//! Which steps are done is kept in `users_migrations`: the legacy keeps its own list in `seaql_migrations`, and two
-//! services can share one database.
+//! `users_migrations` records the applied steps: the legacy backend keeps its own list in `seaql_migrations`,
+//! and two services can share one database.
 
 use kit::store::StoreError;
 use sea_orm::{DatabaseConnection, DynIden};
@@ -28,7 +28,7 @@ impl MigratorTrait for Steps {
     }
 }
 
-/// The table as the legacy made it.
+/// The table as the legacy backend created it.
 struct LegacyTable;
 
 impl MigrationName for LegacyTable {
@@ -54,8 +54,8 @@ impl MigrationTrait for LegacyTable {
     }
 }
 
-/// The handle starts as the name, which is unique too. The tenant of people who came before tenants is unknown, and
-/// until somebody names it they cannot sign in.
+/// Adds handle and tenant. The handle starts as the name, which is unique too. The tenant of people from
+/// before tenants is unknown, and they cannot sign in until one is assigned.
 struct HandleAndTenant;
 
 impl MigrationName for HandleAndTenant {
@@ -79,8 +79,9 @@ impl MigrationTrait for HandleAndTenant {
     }
 }
 
-/// Names and handles from before the rule get the form that new ones are stored in, so that "already taken" compares like
-/// with like. One whose form is taken stays as it is: two people cannot have it, and neither loses theirs.
+/// Converts older names and handles to the stored form of new ones, so that the check for "already taken"
+/// compares equal forms. A name whose form is taken stays unchanged: two people cannot have it, and neither
+/// loses theirs.
 struct NormalNames;
 
 impl MigrationName for NormalNames {
@@ -105,7 +106,7 @@ impl MigrationTrait for NormalNames {
                     .column("id")
                     .and_where(Expr::col(column).eq(normal.as_str()))
                     .to_owned();
-                // Looked for beforehand: an update that fails would end the whole transaction.
+                // Checked beforehand: a failed update would end the whole transaction.
                 if normal.is_empty() || database.query_one(&same).await?.is_some() {
                     continue;
                 }

@@ -1,13 +1,13 @@
-//! Every path on one page, and what it answers.
+//! Every path on one page, with its answers.
 //!
 //! | route | for | answers |
 //! |---|---|---|
 //! | `GET /users/@me` | a person | 200 their account |
 //! | `PATCH /users/@me` | a person | 204 · 409 name or handle taken |
 //! | `POST /users` | a person of role 2 | 201 · 409 name, handle or address taken |
-//! | `GET /_/users/{id or e-mail}`, `GET /_/users?email=` | a service | 200 the account with its tenant; a service of a tenant finds the people of that tenant alone |
+//! | `GET /_/users/{id or e-mail}`, `GET /_/users?email=` | a service | 200 the account with its tenant; a service of a tenant finds only the people of that tenant |
 //!
-//! Everything else is 404. Who gets 401, 403 and 404 is in [`crate::error`] and [`kit::caller`].
+//! Every other path is 404. For 401, 403 and 404 see [`crate::error`] and [`kit::caller`].
 
 pub(crate) mod body;
 mod view;
@@ -30,7 +30,7 @@ use crate::error::Error;
 use body::{ChangeBody, NewBody};
 use view::{Looked, Own};
 
-/// What handlers share.
+/// The state that handlers share.
 #[derive(Clone)]
 struct App {
     accounts: Accounts,
@@ -43,11 +43,11 @@ impl FromRef<App> for Gate {
     }
 }
 
-/// What a route answers to each method.
+/// The handlers of a route, by method.
 type Methods = fn() -> MethodRouter<App>;
 
-/// Every route. The router is made from this table alone, and so is the test that tries each route for services with a
-/// token of another tenant.
+/// Every route. The router is built only from this table, and so is the test that tries each route for
+/// services with a token of another tenant.
 const ROUTES: [(&str, Methods); 4] = [
     ("/users/@me", || get(me).patch(change)),
     ("/users", || post(create)),
@@ -55,12 +55,12 @@ const ROUTES: [(&str, Methods); 4] = [
     ("/_/users/{key}", || get(look_up)),
 ];
 
-/// The paths of the routes for services, as the router has them.
+/// Returns the paths of the routes for services, as the router has them.
 pub fn service_paths() -> impl Iterator<Item = &'static str> {
     ROUTES.iter().map(|(path, _)| *path).filter(|path| path.starts_with("/_/"))
 }
 
-/// The routes, surrounded and ready to be served.
+/// Builds the routes with their layers, ready to be served.
 pub fn router(accounts: Accounts, gate: Gate) -> Router {
     let words = gate.words();
     let probed = accounts.clone();
@@ -103,7 +103,7 @@ async fn create(
     Body(bytes): Body,
 ) -> impl IntoResponse {
     let create = async {
-        // The edge asks for the role too; a route that is wired wrongly must not open this.
+        // The edge checks the role too, but a wrongly configured route must not open this.
         if person.role < Role::BOT {
             return Err(Error::Forbidden);
         }
@@ -113,8 +113,8 @@ async fn create(
     (expiry, create.await.map(|()| answer::created()))
 }
 
-/// Asks by `?email=`: an address may hold `/`, `;` or `%`, which the edge refuses in a path because they could
-/// mean another one.
+/// Looks up by `?email=`: an address may contain `/`, `;` or `%`, which the edge refuses in a path because
+/// they could mean another one.
 async fn look_up_by_email(
     State(app): State<App>,
     caller: ServiceCaller,
@@ -126,8 +126,9 @@ async fn look_up_by_email(
     Ok(Json(Looked::from(account)).into_response())
 }
 
-/// What has a NUL or a control in it is the address of nobody, and no question for a database. The address is not held to
-/// the rule for new ones: people who came with the legacy have older ones.
+/// Builds the key of an address. One with a NUL or a control character belongs to no account and must not
+/// reach a database. The rule for new addresses does not apply: people from the legacy backend have older
+/// ones.
 fn by_email(email: String) -> Result<Key, Error> {
     if email.chars().any(char::is_control) { Err(Error::NotFound) } else { Ok(Key::Email(email)) }
 }
@@ -143,7 +144,7 @@ async fn look_up(
     caller: ServiceCaller,
     key: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Error> {
-    // A path that does not decode names nobody.
+    // A path that cannot be decoded names no account.
     let Path(key) = key.map_err(|_| Error::NotFound)?;
     let key = match key.parse::<SubjectId>() {
         Ok(id) => Key::Id(id),

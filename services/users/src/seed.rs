@@ -1,4 +1,4 @@
-//! The people that a development edge starts with.
+//! The initial people of a development edge.
 
 use std::path::Path;
 
@@ -26,17 +26,17 @@ struct Seedling {
     tenant: TenantId,
 }
 
-/// Adds the people in the file `path` who are missing. Whoever is there stays as they are, so a second start changes
+/// Adds the missing people of the file `path`. Existing people stay unchanged, so a second start changes
 /// nothing.
 ///
 /// # Errors
-/// [`StartError::File`] naming the file, the place and the mend.
+/// [`StartError::File`], which names the file, the place and the fix.
 pub async fn apply(path: &Path, accounts: &Accounts) -> Result<(), StartError> {
     let name = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|e| StartError::File(format!("cannot read {name}: {e}; set USERS_SEED to another file")))?;
     let seed: Seed =
-        serde_saphyr::from_str(&text).map_err(|e| StartError::File(format!("{name} cannot be used: {e}")))?;
+        serde_saphyr::from_str(&text).map_err(|e| StartError::File(format!("{name} is not valid: {e}")))?;
     for person in seed.people {
         let Seedling { id, name: person_name, handle, email, role, tenant } = person;
         if !kit::email::is_address(&email) {

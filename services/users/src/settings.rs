@@ -1,4 +1,4 @@
-//! What the service reads from its environment.
+//! The settings of the service, read from its environment.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -6,38 +6,38 @@ use std::path::PathBuf;
 
 use kit::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, Home, RUST_LOG, Reader, Variable};
 
-/// Where to listen.
+/// The address to listen on.
 pub const USERS_ADDRESS: Variable = Variable {
     name: "USERS_ADDRESS",
     default: Some("127.0.0.1:3022"),
-    help: "Where to listen; port 0 takes any free port",
+    help: "Address to listen on; port 0 selects any free port",
     secret: false,
 };
 
-/// The people to start with.
+/// The initial people.
 pub const USERS_SEED: Variable = Variable {
     name: "USERS_SEED",
     default: None,
-    help: "YAML file of people who are added at start if they are missing (services/users/seed/dev.yaml)",
+    help: "YAML file of people to add at startup if they are missing (services/users/seed/dev.yaml)",
     secret: false,
 };
 
-/// All of them, for `--help`.
+/// All variables, for `--help`.
 pub const VARIABLES: &[Variable] =
     &[USERS_ADDRESS, USERS_SEED, CUTOVER_HOME, DATABASE_URL, EDGE_NAME, RUST_LOG];
 
-/// The settings, checked.
+/// The validated settings.
 #[derive(Clone)]
 pub struct Settings {
-    /// Where to listen.
+    /// The address to listen on.
     pub address: SocketAddr,
-    /// Keys and the embedded database.
+    /// The directory of keys and the embedded database.
     pub home: Home,
-    /// PostgreSQL, if not embedded. Holds a password.
+    /// PostgreSQL, if not embedded. Contains a password.
     pub database_url: Option<String>,
-    /// The edge whose signature is believed.
+    /// The name of the edge. This service trusts its signature.
     pub edge: String,
-    /// The people to start with.
+    /// The file of initial people.
     pub seed: Option<PathBuf>,
 }
 
@@ -54,7 +54,7 @@ impl fmt::Debug for Settings {
 }
 
 impl Settings {
-    /// Reads them.
+    /// Reads and validates the settings.
     ///
     /// # Errors
     /// All faults at once.

@@ -1,4 +1,4 @@
-//! A PostgreSQL of one's own, in a temporary directory on a free port.
+//! A private PostgreSQL, in a temporary directory on a free port.
 
 use std::ffi::OsStr;
 use std::net::TcpListener;
@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where Debian keeps the binaries; `PG_BIN` names another place.
+/// The directory of the binaries on Debian; `PG_BIN` names another.
 const DEBIAN_BINARIES: &str = "/usr/lib/postgresql";
 
 /// A running PostgreSQL. Stopped and removed when dropped.
@@ -18,10 +18,10 @@ pub struct PrivatePostgres {
 }
 
 impl PrivatePostgres {
-    /// Makes a cluster and starts it.
+    /// Creates a cluster and starts it.
     ///
     /// # Panics
-    /// If PostgreSQL is not installed: a test that needs it has failed without it.
+    /// If PostgreSQL is not installed: a test that needs it fails without it.
     #[must_use]
     pub fn start() -> Self {
         let binaries = binaries();
@@ -37,7 +37,7 @@ impl PrivatePostgres {
             .arg("--no-sync")
             .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale", "-D"])
             .arg(&data));
-        // Another process may take the port before PostgreSQL does; then it is another port's turn.
+        // Another process may take the port before PostgreSQL does; then the next port is tried.
         for _ in 0..5 {
             let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
             if launch(&binaries, &data, port) {
@@ -47,21 +47,21 @@ impl PrivatePostgres {
         panic!("PostgreSQL did not start on five different ports");
     }
 
-    /// Ends it as a crash does. [`restart`](Self::restart) brings it back with what it had.
+    /// Ends the server as a crash does. [`restart`](Self::restart) brings it back with its data.
     pub fn kill(&self) {
         let mut stop = command(&self.binaries, "pg_ctl");
         run(stop.args(["stop", "--mode=immediate", "--silent", "-D"]).arg(self.data()));
     }
 
-    /// Starts it again at the same address.
+    /// Starts the server again at the same address.
     ///
     /// # Panics
-    /// If it does not start.
+    /// If the server does not start.
     pub fn restart(&self) {
         assert!(launch(&self.binaries, &self.data(), self.port), "PostgreSQL does not start again");
     }
 
-    /// Lets it stand still, or go on: the server and all that serve its connections.
+    /// Pauses or resumes the server and all processes of its connections.
     pub fn freeze(&self, frozen: bool) {
         let signal = if frozen { "-STOP" } else { "-CONT" };
         let file = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
@@ -69,7 +69,7 @@ impl PrivatePostgres {
         let children = std::fs::read_to_string(format!("/proc/{server}/task/{server}/children")).unwrap();
         let all = std::iter::once(server.as_str()).chain(children.split_whitespace());
         for process in all {
-            // One that has just ended needs no signal.
+            // A process that has just ended needs no signal.
             let _ = Command::new("kill").args([signal, process]).status().unwrap();
         }
     }
@@ -78,7 +78,7 @@ impl PrivatePostgres {
         self.directory.path().join("data")
     }
 
-    /// A `DATABASE_URL`.
+    /// Returns its `DATABASE_URL`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
@@ -89,7 +89,7 @@ impl Drop for PrivatePostgres {
     fn drop(&mut self) {
         let mut stop = command(&self.binaries, "pg_ctl");
         stop.args(["stop", "--mode=immediate", "--silent", "-D"]).arg(self.data());
-        // A panic while dropping would hide why the test failed.
+        // A panic in `drop` would hide why the test failed.
         drop(stop.status());
     }
 }
@@ -128,7 +128,7 @@ fn command(binaries: &Path, name: &str) -> Command {
     } else {
         Command::new(program)
     };
-    // The directory that the test runs in may be closed to the user `postgres`.
+    // The user `postgres` may have no access to the directory that the test runs in.
     command.current_dir("/").stdout(std::process::Stdio::null());
     command
 }

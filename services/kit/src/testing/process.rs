@@ -1,4 +1,4 @@
-//! A real binary, started, made ready, and stopped as an operator stops it.
+//! Starts a real binary, waits until it is ready, and stops it as an operator does.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
@@ -13,10 +13,10 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts `binary` with `environment` and nothing else in its environment, and waits for its ready line.
+    /// Starts `binary` with only `environment` in its environment, and waits for its ready line.
     ///
     /// # Panics
-    /// If it ends before it is ready.
+    /// If the process ends before it is ready.
     #[must_use]
     pub fn start(binary: &str, environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(binary)
@@ -43,13 +43,13 @@ impl Running {
         Self { child, output, address }
     }
 
-    /// Where it listens.
+    /// Returns the address it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Sends SIGTERM, waits for the end; the exit status and the rest of the log.
+    /// Sends SIGTERM and waits for the end. Returns the exit status and the rest of the log.
     #[must_use]
     pub fn terminate(mut self) -> (ExitStatus, String) {
         let pid = self.child.id().to_string();
@@ -62,7 +62,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Already gone after `terminate`; otherwise a failed test leaves nothing behind.
+        // Already ended after `terminate`. Otherwise this stops the process of a failed test.
         drop(self.child.kill());
         drop(self.child.wait());
     }

@@ -1,4 +1,4 @@
-//! A service on a real socket, and requests written byte by byte.
+//! Serves a router on a real socket, and sends requests written byte by byte.
 
 use std::net::SocketAddr;
 
@@ -23,15 +23,15 @@ impl Wire {
         Self { address, server }
     }
 
-    /// Where it listens.
+    /// Returns the address it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Sends `head` (a request line and header lines, separated by `\n` here and by CRLF on the wire) and `body` on a
-    /// connection of its own; returns the answer as it came, without the `date` and
-    /// `connection` lines, with `\n` for CRLF.
+    /// Sends `head` (a request line and header lines, separated by `\n` here and by CRLF on the wire) and
+    /// `body` on a connection of its own. Returns the answer without the `date` and `connection` lines, with
+    /// `\n` for CRLF.
     pub async fn send(&self, head: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let lines: String = head.lines().map(|line| format!("{}\r\n", line.trim())).collect();

@@ -1,32 +1,32 @@
-//! The row of a person.
+//! The row of an account.
 
 use sea_orm::entity::prelude::*;
 
-/// One row of `users`: the legacy's columns, then the two that the edge brought.
+/// One row of `users`: the columns of the legacy backend, then the two that the edge needs.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "users")]
 pub struct Model {
-    /// Who.
+    /// The person's id.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    /// The name that others see.
+    /// The displayed name.
     pub name: String,
-    /// Where login codes go; compared byte for byte.
+    /// The e-mail address for login codes; compared byte for byte.
     pub email: String,
     /// 0 normal, 1 developer, 2 bot.
     pub role: i16,
-    /// When the account was made.
+    /// When the account was created.
     pub created_at: TimeDateTimeWithTimeZone,
     /// When the account was last changed.
     pub updated_at: TimeDateTimeWithTimeZone,
     /// The short name, unique.
     pub handle: String,
-    /// The tenant that the person belongs to. A person restored from the legacy may have none yet; then nobody can
-    /// sign in as them.
+    /// The person's tenant. A person restored from the legacy backend may have none yet, and cannot sign in
+    /// until one is assigned.
     pub tenant_id: Option<Uuid>,
 }
 
-/// There are none.
+/// The table has no relations.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -1,4 +1,4 @@
-//! What the routes take, checked in the legacy's words.
+//! The request bodies, with refusals worded as by the legacy backend.
 
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
@@ -12,7 +12,7 @@ use crate::error::Error;
 /// Names and handles have at most this many characters (not bytes).
 const MAX_NAME_CHARACTERS: usize = 20;
 
-/// The highest role that can be given to somebody new: bots are not made over the API.
+/// The highest role for a new account: the API creates no bots.
 const MAX_NEW_ROLE: u32 = 1;
 
 /// `PATCH /users/@me`.
@@ -65,12 +65,12 @@ impl NewBody {
     }
 }
 
-/// `text`, with what cannot be seen written out.
+/// Returns `text` with invisible characters escaped.
 fn printable(text: &str) -> String {
     if kit::shown::normal(text).is_ok() { text.to_owned() } else { text.escape_debug().to_string() }
 }
 
-/// The content type has to start with `application/json`; a charset after it is fine.
+/// Parses a JSON body. The content type must start with `application/json`; a charset after it is fine.
 fn json<T: DeserializeOwned>(headers: &HeaderMap, bytes: &[u8]) -> Result<T, Error> {
     const JSON: &[u8] = b"application/json";
     let given = headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes).unwrap_or_default();
@@ -81,10 +81,10 @@ fn json<T: DeserializeOwned>(headers: &HeaderMap, bytes: &[u8]) -> Result<T, Err
     serde_json::from_slice(bytes).map_err(|e| Error::Invalid(format!("Json deserialize: {e}")))
 }
 
-/// The normal form of a name or handle, which is what is stored and what is unique.
+/// Returns the normal form of a name or handle, which is stored and unique.
 pub(crate) fn shown(field: &str, value: &str) -> Result<String, Error> {
     let normal = kit::shown::normal(value)
-        // What cannot be seen is not given back as it came.
+        // Invisible characters are not returned unescaped.
         .map_err(|unseen| Error::Invalid(format!("{field}: \"{}\" {unseen}", value.escape_debug())))?;
     match normal.chars().count() {
         0 => Err(Error::Invalid(format!("{field}: length of \"{normal}\" less than 1"))),

@@ -1,4 +1,4 @@
-//! What the routes give back. The order of the fields is part of the contract (`contracts/http/users_me.hurl`).
+//! The bodies of answers. The order of the fields is part of the contract (`contracts/http/users_me.hurl`).
 
 use identity::{Role, SubjectId, TenantId};
 use serde::{Serialize, Serializer};
@@ -8,7 +8,7 @@ use time::{OffsetDateTime, UtcOffset};
 
 use crate::account::{Account, Profile};
 
-/// RFC 3339 in UTC with exactly three digits: clients parse them as the legacy wrote them.
+/// RFC 3339 in UTC with exactly three digits, as the legacy backend writes times and clients parse them.
 const MILLISECONDS: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
@@ -31,7 +31,7 @@ pub(super) struct Own {
 pub(super) struct Looked {
     #[serde(flatten)]
     own: Own,
-    /// `null` for somebody whose tenant nobody has named yet.
+    /// `null` for a person without an assigned tenant.
     tenant_id: Option<TenantId>,
 }
 

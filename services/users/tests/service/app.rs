@@ -1,4 +1,4 @@
-//! The service as a test drives it.
+//! Drives the service in tests.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub(crate) const DEV: &str = "00000000-0000-7000-8000-0000000000a1";
 pub(crate) const BOT: &str = "00000000-0000-7000-8000-0000000000a2";
 pub(crate) const SESSION: &str = "00000000-0000-7000-8000-00000000005e";
 
-/// A router on fresh keys and a fresh database, with the development people, on a clock that stands still.
+/// A router with new keys and a new database, with the development people, on a manual clock.
 pub(crate) struct TestApp {
     pub(crate) router: Router,
     pub(crate) edge: TestEdge,
@@ -36,7 +36,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// What an error looks like: bare text without a content type.
+    /// An error answer: bare text without a content type.
     pub(crate) fn text(status: u16, body: &str) -> Self {
         Self { status, content_type: None, expires: None, body: body.to_owned() }
     }
@@ -70,7 +70,7 @@ impl TestApp {
         Self { router, edge, clock, _home: home }
     }
 
-    /// Somebody's signed identity for this service.
+    /// Returns a person's signed identity for this service.
     pub(crate) fn as_person(&self, subject: &str, role: Role) -> String {
         self.edge.person(&person(subject, SESSION, role), "users")
     }
@@ -88,7 +88,7 @@ impl TestApp {
         let header =
             |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
         let (content_type, expires) = (header("content-type"), header("x-madome-access-token-expires"));
-        assert!(!response.headers().contains_key("allow"), "the legacy never sends Allow");
+        assert!(!response.headers().contains_key("allow"), "the legacy backend never sends Allow");
         let status = response.status();
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let body = String::from_utf8(body.to_vec()).unwrap();
@@ -98,7 +98,7 @@ impl TestApp {
         Answer { status: status.as_u16(), content_type, expires, body }
     }
 
-    /// `METHOD /path`, with an identity and a JSON body if given.
+    /// Sends `METHOD /path`, with an identity and a JSON body if given.
     pub(crate) async fn call(&self, line: &str, identity: &str, body: &str) -> Answer {
         let (method, path) = line.split_once(' ').unwrap();
         let mut request = Request::builder().method(method).uri(path);

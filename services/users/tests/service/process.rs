@@ -1,4 +1,4 @@
-//! The real binary: its ready line, its complaints, its end.
+//! The real binary: its ready line, its errors, its end.
 
 use std::net::TcpListener;
 use std::process::Command;
@@ -27,7 +27,7 @@ fn it_starts_on_any_port_and_stops_on_sigterm() {
     assert!(log.contains("stopped"), "{log}");
 }
 
-/// An environment, the exit code, and what the complaint has to name.
+/// An environment, the exit code, and the words that the error must contain.
 type Case<'a> = (&'a [(&'a str, &'a str)], i32, &'a [&'a str]);
 
 #[test]

@@ -1,4 +1,4 @@
-//! Who is not believed, and what leads nowhere.
+//! Callers without a valid identity, and unknown paths.
 
 use axum::body::Body;
 use http::Request;
@@ -101,12 +101,12 @@ async fn a_person_does_not_find_the_door_for_services() {
     assert_eq!(app.call(line, &app.edge.service("auth", "users"), "").await.status, 200);
 }
 
-/// The requests that a route for services answers about a person, by the route's own path.
+/// Returns the requests that a route for services answers about a person, for the route's own path.
 fn requests_about(path: &str, id: &str, email: &str) -> Vec<String> {
     match path {
         "/_/users" => vec![format!("GET /_/users?email={}", email.replace('@', "%40"))],
         "/_/users/{key}" => vec![format!("GET /_/users/{id}"), format!("GET /_/users/{email}")],
-        new => unreachable!("{new} is a new route for services: say here how it is asked about a person"),
+        new => unreachable!("{new} is a new route for services: add its requests about a person here"),
     }
 }
 

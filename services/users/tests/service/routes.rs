@@ -1,4 +1,4 @@
-//! What the routes answer to whoever may ask.
+//! The answers of the routes to callers who may use them.
 
 use axum::body::Body;
 use http::Request;

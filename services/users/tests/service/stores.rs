@@ -1,4 +1,4 @@
-//! The same on SQLite and on PostgreSQL.
+//! The same behaviour on SQLite and on PostgreSQL.
 
 use identity::Role;
 use kit::testing::PrivatePostgres;
@@ -6,7 +6,7 @@ use sea_orm::ConnectionTrait as _;
 
 use crate::app::{Answer, BOT, TestApp, settings};
 
-/// The legacy's table with one of its people, as a restored dump brings it.
+/// The legacy backend's table with one of its people, as in a restored dump.
 const LEGACY: &str = "
     CREATE TABLE users (
         id uuid PRIMARY KEY, name varchar NOT NULL UNIQUE, email varchar NOT NULL UNIQUE, role smallint NOT NULL,
@@ -63,7 +63,7 @@ async fn a_legacy_table_is_taken_over(database_url: Option<&str>, file: &std::pa
             "INSERT INTO users VALUES ({id}, '{name}', 'd{number}@x', 0, '2022-01-31 17:12:00+00:00', '2022-01-31 17:12:00+00:00')"
         )
     };
-    // A name that is not in its form, one whose form is taken, and one that has none.
+    // A name that is not in its form, one whose form is taken, and one without a valid form.
     for (number, name) in [(1, "Zoe\u{308}"), (2, "Ann "), (3, "Ann"), (4, "De\u{202e}mo")] {
         database.execute_unprepared(&other(number, name)).await.unwrap();
     }
@@ -91,7 +91,7 @@ async fn sqlite() {
 #[tokio::test]
 async fn postgresql() {
     let postgres = PrivatePostgres::start();
-    // The legacy's database first: the new service starts on it.
+    // The legacy backend's database first: the new service starts on it.
     a_legacy_table_is_taken_over(Some(&postgres.url()), std::path::Path::new("unused")).await;
     an_account_from_creation_to_change(Some(postgres.url())).await;
 }

@@ -1,4 +1,4 @@
-//! Answers as they are on the socket: which headers, in which case, and none more.
+//! Answers as on the socket: which headers, in which case, and no others.
 
 use identity::Role;
 use kit::testing::Wire;
