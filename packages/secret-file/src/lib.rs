@@ -1,11 +1,12 @@
 //! Files that only their owner may read: private keys, secrets, databases.
 //!
-//! * [`read`] is how every program here reads a private key or a shared secret. It refuses a file that other users can
-//!   read: such a secret has to be replaced, and a program that went on would hide that.
-//! * [`write`] makes such a file.
-//! * [`restrict_new_files`] is the first thing that `main` does: from then on every file that the process makes is for
-//!   its owner alone, unless the code that makes it says otherwise.
-//! * [`make_directory`] makes a directory for its owner alone, and closes one that an earlier version left open.
+//! * [`read`] reads a private key or a shared secret, in every program here. It refuses a file that other
+//!   users can read: such a secret must be replaced, and a program that continued would hide that.
+//! * [`write`] writes such a file.
+//! * [`restrict_new_files`] is the first call in `main`: from then on only the owner may read the files that
+//!   the process creates, unless the creating code sets other permissions.
+//! * [`make_directory`] creates a directory for its owner alone, and closes one that an earlier version left
+//!   open.
 
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
@@ -15,11 +16,12 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Mode;
 
-/// The permissions of the group and of everybody else.
+/// The permissions of the group and of all other users.
 const OTHERS: u32 = 0o077;
 
-/// A private key in PEM is below 4 KB for every algorithm that is in use; 64 KiB leave room for a file with comments and
-/// several of them, and keep a mistaken path (a disk image, `/dev/zero`) from filling the memory.
+/// The largest key file. A private key in PEM is below 4 KB for every algorithm in use. 64 KiB leave room for
+/// a file with comments and several keys, and keep a mistaken path (a disk image, `/dev/zero`) from filling
+/// the memory.
 pub const MAX_KEY_BYTES: u64 = 64 * 1024;
 
 /// The content of a secret file. `Debug` does not show it.
@@ -27,16 +29,16 @@ pub const MAX_KEY_BYTES: u64 = 64 * 1024;
 pub struct Secret(Vec<u8>);
 
 impl Secret {
-    /// The bytes, for the library that needs them.
+    /// Returns the bytes, for the library that needs them.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The text, when it is text.
+    /// Returns the content as text.
     ///
     /// # Errors
-    /// When it is not UTF-8. The error holds none of the bytes.
+    /// When the content is not UTF-8. The error contains none of the bytes.
     pub fn as_text(&self) -> Result<&str, std::str::Utf8Error> {
         std::str::from_utf8(&self.0)
     }
@@ -51,42 +53,42 @@ impl fmt::Debug for Secret {
 /// A secret file that cannot be used. The message names the file and the fix, never the content.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretFileError {
-    /// The system does not give the file.
+    /// The file cannot be opened or read.
     #[error("cannot read {path}: {source}; check the path, and that this user may read it")]
     Unreadable {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The I/O error of the system.
         source: io::Error,
     },
-    /// The group or everybody can use it.
+    /// The group or other users can access the file.
     #[error(
         "{path}: other users can read this secret (mode {mode:03o}); run `chmod 600 {path}`, and replace the secret if \
          others had access to this machine"
     )]
     Exposed {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Its permissions.
+        /// The permissions of the file.
         mode: u32,
     },
-    /// Longer than any secret of its kind.
-    #[error("{path} is larger than {max_bytes} bytes, so it is not such a secret; check the path")]
+    /// The file is longer than any secret of its kind.
+    #[error("{path} is larger than {max_bytes} bytes, so it cannot be such a secret; check the path")]
     TooLarge {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// The most that is read.
+        /// The largest size that is read.
         max_bytes: u64,
     },
 }
 
-/// Reads the secret file `path`, `max_bytes` at the most.
+/// Reads the secret file `path`, of at most `max_bytes`.
 ///
-/// The permissions are those of the file that was opened, not of the path, so that the two cannot be exchanged in
-/// between. A symbolic link (Kubernetes mounts secrets so) counts as the file that it leads to.
+/// The permissions of the opened file are checked, not those of the path, so that the file cannot be replaced
+/// in between. A symbolic link (Kubernetes mounts secrets this way) counts as its target.
 ///
 /// # Errors
-/// [`SecretFileError`], naming the file and the fix.
+/// [`SecretFileError`], which names the file and the fix.
 pub fn read(path: &Path, max_bytes: u64) -> Result<Secret, SecretFileError> {
     let unreadable = |source| SecretFileError::Unreadable { path: path.to_owned(), source };
     let file = File::open(path).map_err(unreadable)?;
@@ -102,26 +104,28 @@ pub fn read(path: &Path, max_bytes: u64) -> Result<Secret, SecretFileError> {
     Ok(Secret(bytes))
 }
 
-/// Writes `bytes` to the file `path`, which is for its owner alone from its first byte on, also when it was open before.
+/// Writes `bytes` to the file `path`. Only its owner may read it from the first byte on, even if it was open
+/// before.
 ///
 /// # Errors
-/// What the system says.
+/// The I/O error of the system.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     file.set_permissions(Permissions::from_mode(0o600))?;
     file.write_all(bytes)
 }
 
-/// From now on files and directories of this process are made without any permission for other users (umask 077). Call it
-/// before the process makes its first file; the mask belongs to all of its threads.
+/// Creates all later files and directories of this process without any permission for other users (umask
+/// 077). Call it before the process creates its first file; the mask applies to all of its threads.
 pub fn restrict_new_files() {
     let _previous = rustix::process::umask(Mode::from_bits_truncate(OTHERS));
 }
 
-/// Makes the directory `path`, with its parents, for its owner alone. One that exists and is open to others is closed.
+/// Creates the directory `path`, with its parents, for its owner alone. An existing directory that is open to
+/// others is closed.
 ///
 /// # Errors
-/// What the system says, also when the directory belongs to another user and is open.
+/// The I/O error of the system, also when the directory belongs to another user and is open.
 pub fn make_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     let mode = std::fs::metadata(path)?.permissions().mode();
@@ -179,7 +183,7 @@ mod tests {
         std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         assert!(matches!(read(&path, 3), Err(SecretFileError::TooLarge { max_bytes: 3, .. })));
         assert!(read(&path, 4).is_ok());
-        // Without an end, and without a fault.
+        // Endless, and readable without an error.
         assert!(read(Path::new("/dev/zero"), 4).is_err());
     }
 

@@ -1,4 +1,4 @@
-//! Structured fields (RFC 8941), of which only what a signature needs, and only in canonical spelling.
+//! Structured fields (RFC 8941): only the parts that a signature needs, and only in canonical spelling.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,30 +6,31 @@ use base64::engine::general_purpose::STANDARD;
 use crate::Fault;
 use crate::key::Algorithm;
 
-/// Longer fields are refused unread: thirty components and five parameters take half of it.
+/// The longest field in bytes. Longer ones are refused unread; thirty components and five parameters take
+/// half of it.
 pub const MAX_BYTES: usize = 2_048;
 
-/// More components than this are refused.
+/// The largest number of covered components.
 pub const MAX_COMPONENTS: usize = 32;
 
-/// `Signature-Input`, read.
+/// The parsed `Signature-Input`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input<'a> {
-    /// What ties it to its member of `Signature`.
+    /// The label that links it to its member of `Signature`.
     pub label: &'a str,
     /// The covered components, in their order.
     pub components: Vec<&'a str>,
-    /// Everything behind the label, as it is spelt: the value of `@signature-params`.
+    /// The text after the label, unchanged: the value of `@signature-params`.
     pub parameters: &'a str,
-    /// When it was made, in seconds since 1970.
+    /// The creation time, in seconds since 1970.
     pub created: u64,
-    /// When it ends, in seconds since 1970.
+    /// The expiry, in seconds since 1970.
     pub expires: Option<u64>,
-    /// What makes it unique.
+    /// The nonce, which makes the signature unique.
     pub nonce: &'a str,
-    /// Which key made it.
+    /// The id of the signing key.
     pub key_id: &'a str,
-    /// How.
+    /// The algorithm of the signature.
     pub algorithm: Algorithm,
 }
 
@@ -54,7 +55,7 @@ impl<'a> Cursor<'a> {
         taken
     }
 
-    /// RFC 8941 §3.1.2
+    /// Parses a key (RFC 8941 §3.1.2).
     fn key(&mut self) -> Result<&'a str, Fault> {
         let key = self.take_while(|b| {
             b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-' | b'.' | b'*')
@@ -63,7 +64,7 @@ impl<'a> Cursor<'a> {
         if begins_well && key.len() <= 64 { Ok(key) } else { Err(Fault::Malformed) }
     }
 
-    /// A string (RFC 8941 §3.3.3) that needs no escapes.
+    /// Parses a string (RFC 8941 §3.3.3) without escapes.
     fn string(&mut self) -> Result<&'a str, Fault> {
         self.eat("\"")?;
         let text = self.take_while(|b| (0x20..0x7f).contains(&b) && b != b'"' && b != b'\\');
@@ -71,7 +72,7 @@ impl<'a> Cursor<'a> {
         Ok(text)
     }
 
-    /// A whole number of seconds: 15 digits at the most (RFC 8941 §3.3.1), no sign, no leading zero.
+    /// Parses a whole number of seconds: at most 15 digits (RFC 8941 §3.3.1), no sign, no leading zero.
     fn seconds(&mut self) -> Result<u64, Fault> {
         let digits = self.take_while(|b| b.is_ascii_digit());
         if !(1..=15).contains(&digits.len()) || (digits.len() > 1 && digits.starts_with('0')) {
@@ -80,7 +81,7 @@ impl<'a> Cursor<'a> {
         digits.parse().map_err(|_| Fault::Malformed)
     }
 
-    /// A byte sequence (RFC 8941 §3.3.5), padded as it must be.
+    /// Parses a byte sequence (RFC 8941 §3.3.5) with correct padding.
     fn bytes(&mut self) -> Result<Vec<u8>, Fault> {
         self.eat(":")?;
         let text = self.take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
@@ -100,12 +101,12 @@ fn ascii(value: &[u8]) -> Result<&str, Fault> {
     std::str::from_utf8(value).ok().filter(|text| text.is_ascii()).ok_or(Fault::Malformed)
 }
 
-/// Sets `slot` once.
+/// Sets `slot`, which must be empty.
 fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), Fault> {
     if slot.replace(value).is_some() { Err(Fault::Malformed) } else { Ok(()) }
 }
 
-/// Reads `Signature-Input` with its one member.
+/// Parses `Signature-Input` with its only member.
 ///
 /// # Errors
 /// [`Fault::Malformed`], [`Fault::Ambiguous`] for a second member, [`Fault::Incomplete`] when a parameter is
@@ -129,7 +130,7 @@ pub fn input(value: &[u8]) -> Result<Input<'_>, Fault> {
             "alg" => {
                 once(&mut algorithm, Algorithm::from_name(cursor.string()?).ok_or(Fault::WrongAlgorithm)?)?;
             }
-            // A parameter that is not understood may be one that limits what the signature says.
+            // An unknown parameter may limit the meaning of the signature.
             _ => return Err(Fault::Malformed),
         }
     }
@@ -157,7 +158,7 @@ fn inner_list<'a>(cursor: &mut Cursor<'a>) -> Result<Vec<&'a str>, Fault> {
             cursor.eat(" ")?;
         }
         let component = cursor.string()?;
-        // RFC 9421 §2: each identifier once.
+        // RFC 9421 §2: each identifier occurs once.
         if components.contains(&component) || components.len() == MAX_COMPONENTS {
             return Err(Fault::Malformed);
         }
@@ -166,13 +167,13 @@ fn inner_list<'a>(cursor: &mut Cursor<'a>) -> Result<Vec<&'a str>, Fault> {
     Ok(components)
 }
 
-/// A nonce is 16 to 128 characters that need no escaping anywhere: a UUID has 36.
+/// Checks a nonce: 16 to 128 characters that need no escaping anywhere. A UUID has 36.
 fn nonce_of(text: &str) -> Result<&str, Fault> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b);
     if (16..=128).contains(&text.len()) && text.bytes().all(plain) { Ok(text) } else { Err(Fault::Malformed) }
 }
 
-/// Reads `Signature`, whose one member must be called `label`.
+/// Parses `Signature`, whose only member must be called `label`.
 ///
 /// # Errors
 /// [`Fault::Malformed`], or [`Fault::Ambiguous`] for a second member.
@@ -180,7 +181,7 @@ pub fn signature(value: &[u8], label: &str) -> Result<Vec<u8>, Fault> {
     single(ascii(value)?, label)
 }
 
-/// Reads `Content-Digest`, which must hold one SHA-256.
+/// Parses `Content-Digest`, which must contain one SHA-256 digest.
 ///
 /// # Errors
 /// [`Fault::Malformed`], or [`Fault::Ambiguous`] for a second digest.

@@ -1,4 +1,4 @@
-//! Keys: each made for one algorithm.
+//! Keys, each for one algorithm.
 
 use std::fmt;
 
@@ -10,14 +10,14 @@ use base64::engine::general_purpose::STANDARD;
 /// How a signature is made (RFC 9421 §3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Algorithm {
-    /// A secret that both sides know.
+    /// A secret that client and edge share.
     HmacSha256,
-    /// A key pair, of which the edge knows the public half.
+    /// A key pair. The edge knows the public half.
     Ed25519,
 }
 
 impl Algorithm {
-    /// The name in the registry of RFC 9421 §6.2.
+    /// Returns the name in the registry of RFC 9421 §6.2.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -26,37 +26,37 @@ impl Algorithm {
         }
     }
 
-    /// The algorithm of that name.
+    /// Returns the algorithm called `name`.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::HmacSha256, Self::Ed25519].into_iter().find(|algorithm| algorithm.name() == name)
     }
 }
 
-/// Why a text is no key. It never repeats the text.
+/// Why a text is not a valid key. The error never repeats the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// Not base64 of 32 to 256 bytes.
+    /// The text is not base64 of 32 to 256 bytes.
     #[error("not a secret: base64 of 32 to 256 random bytes, as `openssl rand -base64 32` writes it")]
     Secret,
-    /// Not 32 bytes.
+    /// The key does not have 32 bytes.
     #[error("not an Ed25519 public key: 32 bytes")]
     Public,
-    /// Not PKCS #8.
+    /// The text is not PKCS #8.
     #[error("not an Ed25519 private key in PKCS #8 PEM, as `openssl genpkey -algorithm ed25519` writes it")]
     Private,
 }
 
 fn secret(text: &str) -> Result<hmac::Key, KeyError> {
     let bytes = STANDARD.decode(text.trim_ascii()).map_err(|_| KeyError::Secret)?;
-    // RFC 2104 §3: fewer bytes than the hash gives weaken it.
+    // RFC 2104 §3: a key with fewer bytes than the hash output weakens it.
     if !(32..=256).contains(&bytes.len()) {
         return Err(KeyError::Secret);
     }
     Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
 }
 
-/// What a signature is verified with.
+/// A key that verifies signatures.
 #[derive(Clone)]
 pub enum VerifyingKey {
     /// A shared secret.
@@ -75,7 +75,7 @@ impl fmt::Debug for VerifyingKey {
 }
 
 impl VerifyingKey {
-    /// The secret that `text` holds in base64.
+    /// Reads the secret that `text` contains in base64.
     ///
     /// # Errors
     /// [`KeyError::Secret`].
@@ -83,7 +83,7 @@ impl VerifyingKey {
         secret(text).map(Box::new).map(Self::HmacSha256)
     }
 
-    /// The public key with these 32 bytes (`x` of its JWK).
+    /// Creates the public key with these 32 bytes (`x` of its JWK).
     ///
     /// # Errors
     /// [`KeyError::Public`].
@@ -94,7 +94,7 @@ impl VerifyingKey {
         Ok(Self::Ed25519(UnparsedPublicKey::new(&ED25519, bytes.to_vec())))
     }
 
-    /// Whether `signature` is one over `base`; in constant time.
+    /// Returns whether `signature` is valid for `base`; in constant time.
     #[must_use]
     pub fn verifies(&self, base: &[u8], signature: &[u8]) -> bool {
         match self {
@@ -104,7 +104,7 @@ impl VerifyingKey {
     }
 }
 
-/// What a request is signed with.
+/// A key that signs requests.
 pub enum SigningKey {
     /// A shared secret.
     HmacSha256(Box<hmac::Key>),
@@ -119,7 +119,7 @@ impl fmt::Debug for SigningKey {
 }
 
 impl SigningKey {
-    /// The key in `text`: a secret in base64, or an Ed25519 private key in PKCS #8 PEM.
+    /// Reads the key in `text`: a secret in base64, or an Ed25519 private key in PKCS #8 PEM.
     ///
     /// # Errors
     /// [`KeyError`].
@@ -138,7 +138,7 @@ impl SigningKey {
         Ok(Self::Ed25519(pair))
     }
 
-    /// Its algorithm.
+    /// Returns the key's algorithm.
     #[must_use]
     pub const fn algorithm(&self) -> Algorithm {
         match self {
@@ -147,7 +147,7 @@ impl SigningKey {
         }
     }
 
-    /// A signature over `base`.
+    /// Returns a signature over `base`.
     #[must_use]
     pub fn sign(&self, base: &[u8]) -> Vec<u8> {
         match self {

@@ -1,37 +1,37 @@
-//! A request as a signature sees it.
+//! The parts of a request that a signature can cover.
 
 use std::borrow::Cow;
 
 use crate::Fault;
 
-/// What of a request can be signed. Everything is as it is on the wire: nothing is decoded or normalised.
+/// The parts of a request that can be signed, exactly as on the wire: nothing is decoded or normalised.
 #[derive(Clone, Debug)]
 pub struct Message<'a> {
     /// The method.
     pub method: &'a str,
     /// The request target in origin form: path and query, byte for byte.
     pub target: &'a str,
-    /// The host that the request names, with its port when it is not the scheme's own.
+    /// The requested host, with its port unless it is the default of the scheme.
     pub host: &'a str,
     /// Header lines in order. Names in any case.
     pub headers: Vec<(&'a str, &'a [u8])>,
-    /// The content, as it is on the wire but for the transfer coding: a compressed body stays compressed.
+    /// The content as on the wire, without the transfer coding: a compressed body stays compressed.
     pub body: &'a [u8],
 }
 
-/// The derived components (RFC 9421 §2.2) that are known here.
+/// The supported derived components (RFC 9421 §2.2).
 pub const DERIVED: [&str; 4] = ["@method", "@path", "@query", "@authority"];
 
 impl<'a> Message<'a> {
-    /// The lines of the header `name`.
+    /// Returns the lines of the header `name`.
     pub fn lines<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'a [u8]> + 's {
         self.headers.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
     }
 
-    /// The one line of the header `name`.
+    /// Returns the only line of the header `name`.
     ///
     /// # Errors
-    /// [`Fault::Ambiguous`] when there are two.
+    /// [`Fault::Ambiguous`] when there are several.
     pub fn line(&self, name: &str) -> Result<Option<&'a [u8]>, Fault> {
         let mut lines = self.lines(name);
         match (lines.next(), lines.next()) {
@@ -40,12 +40,12 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The value of `component` (RFC 9421 §2.1 and §2.2).
+    /// Returns the value of `component` (RFC 9421 §2.1 and §2.2).
     ///
     /// # Errors
-    /// [`Fault::UnknownComponent`] for a derived component that is not in [`DERIVED`]; [`Fault::Incomplete`]
-    /// for a header that is not there; [`Fault::Unsignable`] for a value that is not visible ASCII, and for a
-    /// query that is empty: `/a?` would sign the same as `/a`.
+    /// [`Fault::UnknownComponent`] for a derived component outside [`DERIVED`]; [`Fault::Incomplete`] for a
+    /// missing header; [`Fault::Unsignable`] for a value that is not visible ASCII, and for an empty query:
+    /// `/a?` would sign the same as `/a`.
     pub fn component(&self, component: &str) -> Result<Cow<'a, str>, Fault> {
         let (path, query) = match self.target.split_once('?') {
             Some((_, "")) => return Err(Fault::Unsignable),
@@ -89,7 +89,7 @@ fn visible_or_empty(text: &str) -> Result<&str, Fault> {
     }
 }
 
-/// RFC 9421 §2.2.3: lower case, without the default port.
+/// Normalises a host as RFC 9421 §2.2.3 requires: lower case, without the default port.
 fn authority(host: &str) -> String {
     let host = host.to_ascii_lowercase();
     let bare = host.strip_suffix(":443").or_else(|| host.strip_suffix(":80"));

@@ -1,4 +1,4 @@
-//! The signature that a request carries.
+//! Reads the signature that a request carries.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest;
@@ -8,21 +8,21 @@ use crate::key::VerifyingKey;
 use crate::message::{DERIVED, Message};
 use crate::{Algorithm, Fault};
 
-/// What every signature covers. Without the authority it would count on another host and at another edge that knows the
-/// same key.
+/// The components that every signature must cover. Without the authority it would be valid on another host
+/// and at another edge that knows the same key.
 pub const REQUIRED: [&str; 4] = ["@method", "@path", "@query", "@authority"];
 
 /// The header with the digest of the content.
 pub const CONTENT_DIGEST: &str = "content-digest";
-/// The header that says how the content is read. It is covered wherever there is content and a type: the same bytes mean
-/// something else under another one.
+/// The header with the type of the content. It must be covered when the request has content and a type: the
+/// same bytes mean something else under another type.
 pub const CONTENT_TYPE: &str = "content-type";
-/// The header that says what is signed.
+/// The header that lists the covered components.
 pub const SIGNATURE_INPUT: &str = "signature-input";
 /// The header with the signature.
 pub const SIGNATURE: &str = "signature";
 
-/// A signature that was offered and is well formed. Nothing about it is verified.
+/// A well-formed signature that a request carries. It is not verified yet.
 #[derive(Clone, Debug)]
 pub struct Offer<'a> {
     input: Input<'a>,
@@ -30,11 +30,11 @@ pub struct Offer<'a> {
     base: Vec<u8>,
 }
 
-/// The signature that `message` offers, if it offers one. `headers` are the header names, lower case, that it
-/// may cover beside what every signature covers.
+/// Returns the signature that `message` carries, if any. `headers` lists the header names, in lower case,
+/// that it may cover in addition to the mandatory components.
 ///
 /// # Errors
-/// [`Fault`] with the first thing that is wrong with its form.
+/// The first [`Fault`] in its form.
 pub fn offer<'a>(message: &Message<'a>, headers: &[String]) -> Result<Option<Offer<'a>>, Fault> {
     let (input, signature) = match (message.line(SIGNATURE_INPUT)?, message.line(SIGNATURE)?) {
         (None, None) => return Ok(None),
@@ -52,9 +52,9 @@ pub fn offer<'a>(message: &Message<'a>, headers: &[String]) -> Result<Option<Off
             return Err(Fault::UnknownComponent);
         }
     }
-    // A digest that nobody signed says nothing, and a body without one is not signed.
+    // An uncovered digest proves nothing, and a body without a digest is not signed.
     let has_digest = message.line(CONTENT_DIGEST)?.is_some() || !message.body.is_empty();
-    // Who adds a type to a signed body makes it an uncovered one.
+    // A type that is added to a signed body is uncovered, so the request is refused.
     let is_typed = !message.body.is_empty() && message.lines(CONTENT_TYPE).next().is_some();
     let of_content = [has_digest.then_some(CONTENT_DIGEST), is_typed.then_some(CONTENT_TYPE)];
     let required = REQUIRED.into_iter().chain(of_content.into_iter().flatten());
@@ -67,7 +67,7 @@ pub fn offer<'a>(message: &Message<'a>, headers: &[String]) -> Result<Option<Off
     Ok(Some(Offer { input, signature, base }))
 }
 
-/// The signature base (RFC 9421 §2.5).
+/// Builds the signature base (RFC 9421 §2.5).
 pub(crate) fn base(message: &Message<'_>, components: &[&str], parameters: &str) -> Result<Vec<u8>, Fault> {
     let mut base = String::with_capacity(512);
     for component in components {
@@ -78,39 +78,39 @@ pub(crate) fn base(message: &Message<'_>, components: &[&str], parameters: &str)
     Ok(base.into_bytes())
 }
 
-/// SHA-256 of `body`.
+/// Returns SHA-256 of `body`.
 #[must_use]
 pub fn sha256(body: &[u8]) -> Vec<u8> {
     digest::digest(&digest::SHA256, body).as_ref().to_vec()
 }
 
 impl Offer<'_> {
-    /// Which key is said to have made it.
+    /// Returns the claimed key id.
     #[must_use]
     pub fn key_id(&self) -> &str {
         self.input.key_id
     }
 
-    /// What makes it unique: 16 to 128 characters of base64 or a UUID.
+    /// Returns the nonce: 16 to 128 characters of base64 or a UUID.
     #[must_use]
     pub fn nonce(&self) -> &str {
         self.input.nonce
     }
 
-    /// When it is said to be made, in seconds since 1970.
+    /// Returns the claimed creation time, in seconds since 1970.
     #[must_use]
     pub const fn created(&self) -> u64 {
         self.input.created
     }
 
-    /// When it is said to end, in seconds since 1970.
+    /// Returns the claimed expiry, in seconds since 1970.
     #[must_use]
     pub const fn expires(&self) -> Option<u64> {
         self.input.expires
     }
 
-    /// Verifies it with one of `keys`, which are all for `algorithm`, and then the body of `message`, which
-    /// must be the one that it was read from.
+    /// Verifies the signature with one of `keys`, which are all for `algorithm`, and then the body of
+    /// `message`. `message` must be the one that the signature was read from.
     ///
     /// # Errors
     /// [`Fault::WrongAlgorithm`], [`Fault::BadSignature`] or [`Fault::WrongDigest`].

@@ -1,4 +1,4 @@
-//! Making the headers of a signed request.
+//! Creates the headers of a signed request.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,29 +8,30 @@ use crate::key::SigningKey;
 use crate::message::Message;
 use crate::offer::{CONTENT_DIGEST, SIGNATURE, SIGNATURE_INPUT, base, sha256};
 
-/// How a request is signed.
+/// The parameters of a new signature.
 #[derive(Clone, Debug)]
 pub struct Signature<'a> {
-    /// The name that the verifier knows the key by.
+    /// The key id that the verifier knows.
     pub key_id: &'a str,
-    /// 16 to 128 characters that were never used before with this key.
+    /// 16 to 128 characters that were never used with this key before.
     pub nonce: &'a str,
-    /// The present moment, in seconds since 1970.
+    /// The current time, in seconds since 1970.
     pub created: u64,
-    /// When the signature ends, in seconds since 1970.
+    /// The expiry, in seconds since 1970.
     pub expires: Option<u64>,
-    /// What is covered, in this order. Must contain [`crate::offer::REQUIRED`], and `content-digest` and `content-type` for
-    /// a request with a body.
+    /// The covered components, in this order. They must contain [`crate::offer::REQUIRED`], and
+    /// `content-digest` and `content-type` for a request with a body.
     pub components: &'a [&'a str],
 }
 
-/// Everything that a request without special headers should cover. One with a body covers `content-type` too.
+/// The components that a request without special headers should cover. One with a body covers `content-type`
+/// too.
 pub const COMPONENTS: [&str; 5] = ["@method", "@path", "@query", "@authority", CONTENT_DIGEST];
 
-/// The headers that make `message` a signed one: `content-digest`, `signature-input` and `signature`.
+/// Returns the headers that sign `message`: `content-digest`, `signature-input` and `signature`.
 ///
 /// # Errors
-/// [`Fault`] when the request or the key's name cannot be signed.
+/// [`Fault`] when the request or the key id cannot be signed.
 pub fn sign(
     message: &Message<'_>,
     signature: &Signature<'_>,

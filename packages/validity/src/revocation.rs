@@ -1,4 +1,4 @@
-//! What ends before its tokens expire.
+//! Revocations: sessions that end before their tokens expire.
 //!
 //! | line of the file, and event | key in Redis | ends |
 //! |---|---|---|
@@ -6,8 +6,8 @@
 //! | `{"sub": UUID, "before": S, "until": S}` | `revoked:subject:{sub}` | every token of the person whose `iat` is before `before` |
 //! | `{"tid": UUID, "before": S, "until": S}` | `revoked:tenant:{tid}` | every token for the tenant whose `iat` is before `before` |
 //!
-//! Times are seconds since 1970. After `until` no verifier takes any of those tokens, so the line may go; the key
-//! expires then. Of two lines for one id the wider holds.
+//! Times are seconds since 1970. After `until` no verifier accepts any of these tokens, so the line may be
+//! removed; the key expires then. Of two lines for one id the wider one is in force.
 
 mod ends;
 
@@ -20,47 +20,47 @@ use crate::PATIENCE;
 
 pub use ends::Ends;
 
-/// Where revocations are published.
+/// The channel of published revocations.
 pub const CHANNEL: &str = "cutover:revocations";
 
 const PREFIX: &str = "revoked:";
 
-/// How many keys are asked for at once when all are read.
+/// How many keys are requested at once when all are read.
 const PAGE: usize = 1_000;
 
-/// A dead session.
+/// The end of one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SessionEnd {
-    /// Which session.
+    /// The session.
     pub sid: SessionId,
-    /// Dead from this second on.
+    /// The session is dead from this second on.
     pub from: u64,
-    /// Needless after this second.
+    /// The entry can be removed after this second.
     pub until: u64,
 }
 
-/// Every session of a person.
+/// The end of every session of a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SubjectEnd {
-    /// Whose.
+    /// The person.
     pub sub: SubjectId,
-    /// Tokens that were issued before this second are dead.
+    /// Tokens issued before this second are dead.
     pub before: u64,
-    /// Needless after this second.
+    /// The entry can be removed after this second.
     pub until: u64,
 }
 
-/// Every session for a tenant.
+/// The end of every session for a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TenantEnd {
-    /// Of which tenant.
+    /// The tenant.
     pub tid: TenantId,
-    /// Tokens that were issued before this second are dead.
+    /// Tokens issued before this second are dead.
     pub before: u64,
-    /// Needless after this second.
+    /// The entry can be removed after this second.
     pub until: u64,
 }
 
@@ -76,21 +76,21 @@ pub enum Revocation {
     Tenant(TenantEnd),
 }
 
-/// Whose token, and of when.
+/// The ids and the issue time of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Issued {
-    /// For which session.
+    /// The token's session.
     pub session: SessionId,
-    /// For whom.
+    /// The person.
     pub subject: SubjectId,
-    /// For which tenant.
+    /// The person's tenant.
     pub tenant: TenantId,
-    /// In which second (`iat`).
+    /// The issue time (`iat`).
     pub at: u64,
 }
 
 impl Revocation {
-    /// Its key in Redis.
+    /// Returns the key in Redis.
     #[must_use]
     pub fn key(&self) -> String {
         match self {
@@ -100,7 +100,7 @@ impl Revocation {
         }
     }
 
-    /// The moment it is about: `from` or `before`.
+    /// Returns the time of the revocation: `from` or `before`.
     #[must_use]
     pub const fn at(&self) -> u64 {
         match self {
@@ -110,7 +110,7 @@ impl Revocation {
         }
     }
 
-    /// After this second it is needless.
+    /// Returns the second after which the entry can be removed.
     #[must_use]
     pub const fn until(&self) -> u64 {
         match self {
@@ -120,7 +120,7 @@ impl Revocation {
         }
     }
 
-    /// The wider of this and `other`, which has the same key.
+    /// Returns the wider of this and `other`, which has the same key.
     #[must_use]
     pub fn joined(self, other: &Self) -> Self {
         let until = self.until().max(other.until());
@@ -137,7 +137,7 @@ impl Revocation {
         }
     }
 
-    /// Whether it ends, at second `now`, what was issued at second `issued` for these three.
+    /// Returns whether this revocation ends, at second `now`, the token `issued`.
     #[must_use]
     pub fn ends(&self, issued: Issued, now: u64) -> bool {
         let Issued { session, subject, tenant, at } = issued;
@@ -148,7 +148,8 @@ impl Revocation {
         }
     }
 
-    /// Which of two moments is the wider: a session dies at the earlier, tokens up to the later.
+    /// Returns the function in the Lua script that selects the wider time: the earlier end of a session, or the
+    /// later limit of issue times.
     const fn wider(&self) -> &'static str {
         match self {
             Self::Session(_) => "min",
@@ -169,7 +170,7 @@ impl Revocation {
     }
 }
 
-/// KEYS[1], then moment, until, `min` or `max`, channel, event.
+/// Takes KEYS[1], then time, until, `min` or `max`, channel, event.
 const REVOKE: &str = r"
 local at, ends = tonumber(ARGV[1]), tonumber(ARGV[2])
 local value = redis.pcall('GET', KEYS[1])
@@ -185,12 +186,12 @@ redis.call('PUBLISH', ARGV[4], ARGV[5])
 return 1
 ";
 
-/// What is stored now.
+/// The revocations stored in Redis.
 #[derive(Clone, Debug, Default)]
 pub struct Stored {
     /// The revocations.
     pub revocations: Vec<Revocation>,
-    /// How many keys made no sense.
+    /// How many keys were malformed.
     pub bad: u64,
 }
 
@@ -207,10 +208,10 @@ impl Default for SharedRevocations {
 }
 
 impl SharedRevocations {
-    /// Writes `revocation` and tells every replica, in one step.
+    /// Writes `revocation` and publishes it to every replica, in one step.
     ///
     /// # Errors
-    /// What Redis says; then nobody knows whether it is in force. Doing it again is harmless.
+    /// The error of Redis. It is then unknown whether the revocation is in force; repeating it is harmless.
     pub async fn revoke(&self, redis: &mut impl ConnectionLike, revocation: &Revocation) -> RedisResult<()> {
         let mut call = self.revoke.key(revocation.key());
         call.arg(revocation.at()).arg(revocation.until()).arg(revocation.wider());
@@ -218,10 +219,10 @@ impl SharedRevocations {
         call.invoke_async::<u8>(redis).await.map(|_| ())
     }
 
-    /// Whether something that is stored ends, at second `now`, what was `issued`.
+    /// Returns whether a stored revocation ends, at second `now`, the token `issued`.
     ///
     /// # Errors
-    /// What Redis says.
+    /// The error of Redis.
     pub async fn ends(&self, redis: &mut impl ConnectionLike, issued: Issued, now: u64) -> RedisResult<bool> {
         let Issued { session, subject, tenant, at: _ } = issued;
         let keys = [
@@ -235,10 +236,10 @@ impl SharedRevocations {
         Ok(stored.into_iter().any(|revocation| revocation.ends(issued, now)))
     }
 
-    /// What is stored, one more than `most` at the most: one more says that there are more.
+    /// Returns at most `most` + 1 stored revocations. The extra one shows that there are more.
     ///
     /// # Errors
-    /// What Redis says.
+    /// The error of Redis.
     pub async fn read_all(&self, redis: &mut impl ConnectionLike, most: usize) -> RedisResult<Stored> {
         let mut revocations = Vec::new();
         let take = |page: Vec<Revocation>| {
@@ -249,13 +250,15 @@ impl SharedRevocations {
         Ok(Stored { revocations, bad })
     }
 
-    /// Reads everything that is stored, page by page, and gives each page to `take`. How many keys made no sense.
+    /// Reads all stored revocations page by page and passes each page to `take`. Returns how many keys were
+    /// malformed.
     ///
-    /// The memory that it needs is that of one page, so the reader decides how much of it to keep. Each page has
-    /// [`PATIENCE`]; the whole has no limit of its own, because a reader that gave up would never know what ended.
+    /// It needs the memory of one page, so the caller decides how much to keep. Each page must arrive within
+    /// [`PATIENCE`]. The whole has no time limit, because a reader that gave up would never know the
+    /// revocations.
     ///
     /// # Errors
-    /// What Redis says.
+    /// The error of Redis.
     pub async fn read_pages(
         &self,
         redis: &mut impl ConnectionLike,
@@ -267,7 +270,7 @@ impl SharedRevocations {
             scan.arg(cursor).arg("MATCH").arg("revoked:*").arg("COUNT").arg(PAGE);
             let (next, keys): (u64, Vec<String>) = in_time(scan.query_async(redis)).await?;
             if !keys.is_empty() {
-                // A key of another type reads as absent, and so does one that has just expired.
+                // A key of another type reads as absent, as does one that has just expired.
                 let mut get = redis::cmd("MGET");
                 let values: Vec<Option<String>> = in_time(get.arg(&keys).query_async(redis)).await?;
                 let mut page = Vec::with_capacity(keys.len());

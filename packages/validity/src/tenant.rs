@@ -1,8 +1,9 @@
 //! The state of tenants in Redis.
 //!
-//! `tenant:{id}:status` holds `run|version|status` and expires. *run* is the run id of the Redis that took the
-//! write: after a restart (or a failover) a change may have been missed, so what was written before is void.
-//! *version* grows with each change: an older answer that arrives late never replaces a newer one.
+//! `tenant:{id}:status` contains `run|version|status` and expires. *run* is the run id of the Redis that
+//! accepted the write: after a restart (or a failover) a change may have been missed, so entries from before
+//! are void. *version* grows with each change, so that an older answer that arrives late never replaces a
+//! newer one.
 
 use std::time::Duration;
 
@@ -11,18 +12,18 @@ use redis::aio::ConnectionLike;
 use redis::{RedisResult, Script};
 use serde::{Deserialize, Serialize};
 
-/// Where changes are published.
+/// The channel of published changes.
 pub const CHANNEL: &str = "cutover:tenants";
 
 /// Whether a tenant may use the product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Standing {
-    /// It may.
+    /// The tenant may use the product.
     Active,
-    /// It may not, for now.
+    /// The tenant may not use it for now.
     Suspended,
-    /// It may not, for good.
+    /// The tenant may never use it again.
     Deleted,
 }
 
@@ -40,35 +41,35 @@ impl Standing {
     }
 }
 
-/// One state of a tenant.
+/// A state of a tenant, with its version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// What it was then.
+    /// The state.
     pub standing: Standing,
-    /// Which of its states this is; a larger version is newer. Below 2^53, which is what Lua counts to.
+    /// The version of the state; a larger version is newer. Below 2^53, the largest exact integer in Lua.
     pub version: u64,
 }
 
-/// A change, as it is published: `{"tenant": UUID, "status": "suspended", "version": 7}`.
+/// A published change: `{"tenant": UUID, "status": "suspended", "version": 7}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// Whose.
+    /// The tenant.
     pub tenant: TenantId,
-    /// What it is now.
+    /// The new state.
     pub status: Standing,
-    /// Since this version.
+    /// The version of the new state.
     pub version: u64,
 }
 
 impl Change {
-    /// The state that it leads to.
+    /// Returns the new state with its version.
     #[must_use]
     pub const fn record(&self) -> Record {
         Record { standing: self.status, version: self.version }
     }
 }
 
-/// The key of `tenant`.
+/// Returns the key of `tenant`.
 #[must_use]
 pub fn key(tenant: TenantId) -> String {
     format!("tenant:{tenant}:status")
@@ -84,7 +85,7 @@ if writer ~= run then return false end
 return {status, version, tostring(left)}
 ";
 
-/// KEYS[1], then version, status, time to live in ms, and for an announcement channel and event.
+/// Takes KEYS[1], then version, status, time to live in ms, and for an announcement channel and event.
 const WRITE: &str = r"
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 local value = redis.pcall('GET', KEYS[1])
@@ -114,10 +115,10 @@ impl Default for SharedTenants {
 }
 
 impl SharedTenants {
-    /// The state of `tenant`, and for how long it may still be used.
+    /// Returns the state of `tenant`, and for how long it may still be used.
     ///
     /// # Errors
-    /// What Redis says: also when something else lies under the key.
+    /// The error of Redis, also when the key holds a value of another type.
     pub async fn read(
         &self,
         redis: &mut impl ConnectionLike,
@@ -130,10 +131,10 @@ impl SharedTenants {
         }))
     }
 
-    /// Keeps what the source said of `tenant`, unless something newer is there.
+    /// Stores the source's answer about `tenant`, unless a newer one is stored.
     ///
     /// # Errors
-    /// What Redis says.
+    /// The error of Redis.
     pub async fn keep(
         &self,
         redis: &mut impl ConnectionLike,
@@ -146,11 +147,11 @@ impl SharedTenants {
         call.invoke_async::<u8>(redis).await.map(|_| ())
     }
 
-    /// Tells every replica about `change`, in one step with the shared state. The writer is the authority on
-    /// tenants; it announces after its own store has the change, and again until this succeeds.
+    /// Publishes `change` to every replica, in one step with the shared state. The writer is the authority on
+    /// tenants. It announces after its own store has the change, and repeats this until it succeeds.
     ///
     /// # Errors
-    /// What Redis says; then nothing was announced, or nobody knows whether it was.
+    /// The error of Redis. It is then unknown whether the change was announced.
     pub async fn announce(
         &self,
         redis: &mut impl ConnectionLike,

@@ -14,7 +14,7 @@ fn how<'a>(components: &'a [&'a str]) -> Signature<'a> {
     Signature { key_id: "k", nonce: "0123456789abcdef", created: 1_800_000_000, expires: None, components }
 }
 
-/// What comes of verifying `changed`, which carries the signature of `signed`.
+/// Returns the result of verifying `changed`, which carries the signature of `signed`.
 fn verdict(signed: &Message<'_>, changed: &Message<'_>, components: &[&str]) -> Result<(), Fault> {
     let headers = sign(signed, &how(components), &SigningKey::read(SECRET).unwrap()).unwrap();
     let mut carrying = changed.clone();
@@ -110,7 +110,7 @@ fn what_must_be_covered_is() {
     assert_eq!(verdict(&good, &good, &without_digest), Err(Fault::Incomplete));
     let empty = Message { body: b"", ..good.clone() };
     assert_eq!(verdict(&empty, &empty, &without_digest), Ok(()));
-    // A body, or a digest, that is added later was not signed.
+    // A body, or a digest, that is added later is not signed.
     assert_eq!(verdict(&empty, &good, &without_digest), Err(Fault::Incomplete));
     let added = Message { headers: vec![("content-digest", b"sha-256=:AAE=:")], ..empty.clone() };
     assert_eq!(verdict(&empty, &added, &without_digest), Err(Fault::Incomplete));
@@ -135,7 +135,7 @@ fn the_type_of_a_body_is_covered() {
     assert_eq!(verdict(&json, &bare, &typed), Err(Fault::Incomplete), "taken away");
     assert_eq!(verdict(&bare, &bare, untyped), Ok(()));
     assert_eq!(verdict(&bare, &json, untyped), Err(Fault::Incomplete), "added");
-    // Without a body a type says nothing.
+    // Without a body the type is irrelevant.
     let empty = Message { body: b"", ..json };
     assert_eq!(verdict(&empty, &empty, untyped), Ok(()));
 }
@@ -183,7 +183,7 @@ fn keys_are_read_and_never_shown() {
 }
 
 proptest! {
-    /// No header text makes the reader panic, and none but a signed one verifies.
+    /// No header text makes the parser panic, and only a signed one verifies.
     #[test]
     fn arbitrary_fields_are_refused(input in "\\PC{0,200}", signature in "\\PC{0,80}") {
         let lines = vec![("signature-input", input.as_bytes()), ("signature", signature.as_bytes())];
@@ -191,7 +191,7 @@ proptest! {
         prop_assert!(offer(&carrying, &[]).is_err());
     }
 
-    /// One bit flipped anywhere in the signature or its input, and it is refused.
+    /// A signature or input with one flipped bit is refused.
     #[test]
     fn one_flipped_bit_is_refused(which in 1_usize..3, at in any::<prop::sample::Index>(), bit in 0_u8..7) {
         let good = message("/a?b=1");
@@ -202,7 +202,7 @@ proptest! {
         let mut carrying = good.clone();
         carrying.headers.extend(headers.iter().zip(&values).map(|((name, _), value)| (*name, value.as_slice())));
         let key = [VerifyingKey::secret(SECRET).unwrap()];
-        // The name of the key is looked up by the caller, so that flip is refused there.
+        // The caller looks up the key id, so that flip is refused there.
         let verdict = offer(&carrying, &[]).map(|offer| offer.map(|o| (o.key_id() == "k", o.verify(&carrying, Algorithm::HmacSha256, &key))));
         prop_assert!(!matches!(verdict, Ok(Some((true, Ok(()))))), "{index} {bit}");
     }

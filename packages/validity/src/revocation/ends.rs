@@ -1,4 +1,4 @@
-//! Many revocations at once, each found by whom it is about.
+//! A set of revocations, indexed by session, person and tenant.
 
 use std::collections::HashMap;
 
@@ -6,9 +6,10 @@ use identity::{SessionId, SubjectId, TenantId};
 
 use super::{Issued, Revocation, SessionEnd, SubjectEnd, TenantEnd};
 
-/// What ended, with one entry for each session, person and tenant: of two revocations of one, the wider holds.
+/// The known revocations, with one entry for each session, person and tenant: of two for the same one, the
+/// wider is kept.
 ///
-/// A question costs three look-ups, however many entries there are.
+/// A query costs three lookups, however many entries there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ends {
     sessions: HashMap<SessionId, SessionEnd>,
@@ -41,7 +42,7 @@ impl Ends {
         }
     }
 
-    /// Whether one of them ends, at second `now`, what was `issued`.
+    /// Returns whether an entry ends, at second `now`, the token `issued`.
     #[must_use]
     pub fn end(&self, issued: Issued, now: u64) -> bool {
         let session = self.sessions.get(&issued.session).copied().map(Revocation::Session);
@@ -50,20 +51,20 @@ impl Ends {
         [session, subject, tenant].into_iter().flatten().any(|revocation| revocation.ends(issued, now))
     }
 
-    /// All of them, in no order.
+    /// Returns all entries, in no particular order.
     pub fn all(&self) -> impl Iterator<Item = Revocation> {
         let sessions = self.sessions.values().copied().map(Revocation::Session);
         let subjects = self.subjects.values().copied().map(Revocation::Subject);
         sessions.chain(subjects).chain(self.tenants.values().copied().map(Revocation::Tenant))
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.sessions.len() + self.subjects.len() + self.tenants.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -112,7 +113,7 @@ mod tests {
             (issued(9, 2, 9, 30), 0, false),
             (issued(9, 9, 3, 9), 0, true),
             (issued(9, 9, 3, 10), 0, false),
-            // An id of one kind says nothing about another kind.
+            // An id of one kind has no meaning for another kind.
             (issued(2, 3, 1, 0), 99, false),
         ] {
             assert_eq!(ends.end(issued, now), expected, "{issued:?} at {now}");
