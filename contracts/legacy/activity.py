@@ -12,7 +12,7 @@ from legacy.exchange import Answer, BadRequest, Request, compact_json, empty, js
 _LIKE_SORTS = ("created-at-desc", "created-at-asc", "random")
 _HISTORY_SORTS = ("updated-at-desc", "updated-at-asc", "created-at-desc", "created-at-asc", "random")
 _NOTIFICATION_SORTS = ("created-at-desc", "created-at-asc")
-#: Of each kind for each person. The old database had no limit; a sample in memory needs one.
+#: The most entries of each kind for each person. The old database had no limit; a sample in memory needs one.
 ITEMS_LIMIT = 10_000
 
 
@@ -29,7 +29,7 @@ class Activity:
         self._fcm: dict[str, tuple[str, str]] = {}
 
     def answer(self, request: Request, user: str, method: str, path: str) -> Answer | None:
-        """None when the path is none of these."""
+        """Answers the request. Returns None when the path belongs to another module."""
         if path == "/users/@me/dislikes":
             raise ConnectionAborted
         handlers = {
@@ -49,7 +49,7 @@ class Activity:
             return handler(request, user)
 
     def announce(self, body: dict) -> Answer:
-        """The library tells of a book: everybody who likes one of its tags gets a notification."""
+        """Announces a book from the library: every person who likes one of its tags gets a notification."""
         tags = body.get("book_tags") or []
         with self._lock:
             for user, likes in self._likes.items():
@@ -138,7 +138,7 @@ class Activity:
 
 
 def now() -> str:
-    """RFC 3339 in UTC with as many digits as needed."""
+    """Returns the time as RFC 3339 in UTC, with as many digits as needed."""
     return datetime.now(timezone.utc).replace(tzinfo=None).isoformat() + "Z"
 
 
@@ -147,7 +147,7 @@ def book_by_id(number: int) -> dict | None:
 
 
 def embedded(book: dict | None) -> dict | None:
-    """This service puts a book's keys in another order than the library, and loses the zero milliseconds."""
+    """Returns a book as this service does: keys in another order than in the library, without zero milliseconds."""
     if book is None:
         return None
     keys = ("id", "title", "tags", "kind", "language", "page", "created_at", "updated_at")

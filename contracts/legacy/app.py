@@ -1,4 +1,4 @@
-"""Which service answers a request: by host, then by the first element of the raw path."""
+"""Selects the service that answers a request: by host, then by the first element of the raw path."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Legacy:
         try:
             answer = self._answer(request)
         except ConnectionAborted:
-            # Both ways, at once: the client must see a closed connection and not an answer.
+            # Both directions at once: the client must see a closed connection and no answer.
             environ["gunicorn.socket"].shutdown(socket.SHUT_RDWR)
             answer = Answer(500)
         except BadRequest as error:
@@ -49,7 +49,7 @@ class Legacy:
         start_response(answer.status_line(), answer.all_headers())
         if answer.pieces is not None:
             return answer.pieces
-        # HEAD keeps the length that GET would have.
+        # HEAD keeps the length of the answer to GET.
         return [] if request.method == "HEAD" else [answer.body]
 
     def _answer(self, request: Request) -> Answer:
@@ -64,7 +64,7 @@ class Legacy:
         path = request.raw_path
         if _under(path, "/auth"):
             return self._auth.answer(request)
-        # Doubled slashes fall to the user service, which knows no such path.
+        # Doubled slashes go to the user service, which has no such path.
         if _under("/" + path.lstrip("/"), "/users"):
             return self._users.answer(request)
         if self._library.owns(path):

@@ -26,7 +26,7 @@ class Auth:
         handler = self._routes.get((request.method, request.raw_path))
         if handler is not None:
             return handler(request)
-        # A session is asked for before the path is looked up.
+        # The session is checked before the path.
         try:
             self._sessions.verify(request.cookies().get(ACCESS_COOKIE), "_a")
         except Refused:
@@ -65,7 +65,7 @@ class Auth:
         except Refused:
             return text(401, "Unauthorized")
         role = request.query_value("role")
-        # What is no number from 0 to 255 is ignored; 0 is not: the person must then exist.
+        # A value that is not a number from 0 to 255 is ignored. 0 is not ignored: the person must then exist.
         if role is not None and role.isascii() and role.isdigit() and int(role) <= 255:
             person = _person("id", claims.user)
             if person is None:
@@ -89,7 +89,7 @@ class Auth:
 
     def _log_out(self, request: Request) -> Answer:
         cookies = request.cookies()
-        # The refresh token decides, and its signature is not looked at: a known hole of the old service.
+        # The refresh token decides, and its signature is not checked: a known hole of the old service.
         for name in (REFRESH_COOKIE, ACCESS_COOKIE):
             try:
                 session = str(unverified(cookies.get(name, ""))["id"])
@@ -105,7 +105,7 @@ def _person(field: str, value: str) -> dict | None:
 
 
 def _fields(request: Request, *names: str) -> list[str]:
-    """String fields of a JSON body; the content type is not looked at."""
+    """Returns string fields of a JSON body. The content type is ignored."""
     try:
         body = request.json()
     except json.JSONDecodeError as error:

@@ -1,7 +1,7 @@
-"""The old library: tolerant where its neighbours are exact, JSON errors, mixed-case header names.
+"""The old library: tolerant where the other services are exact, JSON errors, mixed-case header names.
 
-It ignores case and a last slash and decodes percent signs, so that one book has many addresses. An edge that
-compares other spellings than this service does can be talked past.
+It ignores case and a trailing slash and decodes percent-encoding, so one book has many addresses. An edge that
+compares other spellings than this service can be bypassed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Library:
         return path == "/books" or path.startswith("/books/")
 
     def answer(self, request: Request) -> Answer:
-        # The value's truth, not its presence: an empty value makes the caller internal.
+        # The value counts, not its presence: an empty value makes the caller internal.
         if request.header("x-madome-public-access"):
             try:
                 self._gate.user(request)
@@ -128,7 +128,7 @@ class Library:
 
     @staticmethod
     def _search(request: Request, completion: bool) -> Answer:
-        """Every word must start a word of the title, or of a tag written kind-name."""
+        """Searches titles and tags: every word must start a word of the title, or of a tag written kind-name."""
         kind = request.query_value("search-kind")
         if kind not in ("title", "tag"):
             raise BadRequest('"searchKind" must be one of [title, tag]')
@@ -196,7 +196,7 @@ def _book(value: str) -> dict:
 
 
 def _tags(request: Request) -> list[list[str]]:
-    """`tags[0][0]=misc&tags[0][1]=full color`, or flat `tags[]=misc-full-color`."""
+    """Parses `tags[0][0]=misc&tags[0][1]=full color`, or flat `tags[]=misc-full-color`."""
     flat = [value for key, value in request.query if key == "tags[]"]
     tags = [[value.partition("-")[0], value.partition("-")[2].replace("-", " ")] for value in flat]
     nested: dict[int, list[str]] = {}

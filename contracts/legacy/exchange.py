@@ -1,4 +1,4 @@
-"""A request and an answer, as all the old services see them."""
+"""Request and answer of all old services."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from legacy import recorder
 
-#: Largest JSON body that is read; koa-bodyparser's limit.
+#: The largest JSON body that is read: koa-bodyparser's limit.
 JSON_BODY_BYTES = 1024 * 1024
 
 _REASONS = {
@@ -21,7 +21,7 @@ _REASONS = {
 
 
 class BadRequest(Exception):
-    """The request cannot be understood; the text is for the client."""
+    """The request is malformed; the text is for the client."""
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Request:
 
     @property
     def raw_path(self) -> str:
-        """The path as it was sent: not decoded, not folded."""
+        """Returns the path as sent: not decoded, not normalised."""
         target = self.head.target()
         if not target.startswith("/"):  # absolute form
             target = "/" + target.partition("://")[2].partition("/")[2]
@@ -53,12 +53,12 @@ class Request:
         return next((value for key, value in self.query if key == name), None)
 
     def header(self, name: str) -> str | None:
-        """The first line's value: later lines of the same name are not looked at."""
+        """Returns the value of the first line; later lines of the same name are ignored."""
         values = self.head.values(name)
         return values[0] if values else None
 
     def cookies(self) -> dict[str, str]:
-        """Only the first `Cookie` line; the value ends at the second `=`; of equal names the last one wins."""
+        """Parses only the first `Cookie` line. A value ends at the second `=`; of equal names the last one wins."""
         found = {}
         for piece in (self.header("cookie") or "").split(";"):
             parts = piece.split("=")
@@ -78,7 +78,7 @@ class Request:
 
 @dataclass
 class Answer:
-    """What goes back. The names' case and the order of the headers are kept."""
+    """An answer. The case of the header names and the order of the headers are kept."""
 
     status: int
     body: bytes = b""
@@ -99,7 +99,7 @@ class Answer:
 
 
 def text(status: int, body: str) -> Answer:
-    """What auth and users say: bare text, no content type, no line end."""
+    """Returns a refusal of auth and users: bare text, no content type, no line end."""
     return Answer(status, body.encode())
 
 
@@ -112,7 +112,7 @@ def compact_json(value: Any) -> bytes:
 
 
 def json_object(request: Request) -> dict:
-    """A JSON object; the user service insists on the content type."""
+    """Parses a JSON object. The user service requires the content type."""
     kind = request.header("content-type") or ""
     if not kind.startswith("application/json"):
         raise BadRequest(f"Not supported content-type: {kind}")

@@ -1,4 +1,4 @@
-"""The old file host: pages of books as images, by byte range if asked."""
+"""The old file host: pages of books as images, by byte range on request."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Files:
 
 
 def ranged(request: Request, data: bytes, kind: str) -> Answer:
-    """200 with all of it, 206 with one range, 416 when the range lies outside. Several ranges: all of it."""
+    """Answers 200 with all data, 206 with one range, 416 when the range lies outside. Several ranges: all data."""
     headers = [("Accept-Ranges", "bytes"), ("Content-Type", kind), ("Last-Modified", LAST_MODIFIED),
                ("Cache-Control", "private,max-age=1209600"), ("ETag", f'"{zlib.crc32(data):08x}"')]
     found = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", request.header("range") or "")
@@ -65,7 +65,7 @@ def ranged(request: Request, data: bytes, kind: str) -> Answer:
 
 
 def _png(shade: int) -> bytes:
-    """A grey square of 64 by 64 with a diagonal, so that no two pages are the same."""
+    """Returns a grey square of 64 by 64 with a diagonal, so that no two pages are the same."""
     rows = b"".join(
         b"\0" + bytes((shade + 97) % 256 if column == row else shade for column in range(64)) for row in range(64))
 

@@ -1,4 +1,4 @@
-"""Neutral data: three people, forty books, and tags that name nobody."""
+"""Neutral data: three people, forty books, and tags without real names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _START = datetime(2022, 1, 31, 17, 12, tzinfo=timezone.utc)
 TAG_KINDS = ("artist", "group", "series", "character", "female", "male", "misc")
 BOOK_KINDS = ("doujinshi", "manga", "artist_cg", "game_cg")
 
-#: The development edge knows the same three.
+#: The development edge has the same three.
 PEOPLE = [
     {"id": f"00000000-0000-7000-8000-0000000000{suffix}", "email": f"{name}@example.com", "name": name, "role": role,
      "created_at": "2022-01-31T17:12:00Z", "updated_at": "2022-01-31T17:12:00Z"}

@@ -1,9 +1,9 @@
-"""Who is calling: the question that the old services ask in two ways.
+"""Identifies the caller, in the two ways of the old services.
 
-Standalone, the sample's own sessions answer. With AUTH_URL set, the caller's cookies are presented to
-`GET {AUTH_URL}/auth/token`, as the old library did with each request; then AUTH_URL is best the edge itself,
-because a new auth service listens to nobody but the edge. Only the `Cookie` line is presented:
-`Authorization` was never read here.
+Standalone, the sample checks its own sessions. With AUTH_URL set, it sends the caller's cookies to
+`GET {AUTH_URL}/auth/token`, as the old library did with each request. AUTH_URL should then be the edge itself,
+because a new auth service accepts only requests from the edge. Only the `Cookie` line is sent: `Authorization`
+was never read here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from legacy import fixtures
 from legacy.exchange import Request
 from legacy.sessions import ACCESS_COOKIE, Refused, Sessions
 
-#: Sessions are asked for within another request: whoever waits longer would hold two connections for nothing.
+#: Sessions are looked up within another request. A longer wait would hold two connections for nothing.
 ASK_TIMEOUT_SECONDS = 2.0
 #: `{"user_id": …}` and little more.
 ANSWER_LIMIT_BYTES = 4096
@@ -26,14 +26,14 @@ ANSWER_LIMIT_BYTES = 4096
 
 @dataclass(frozen=True)
 class NotSignedIn(Exception):
-    """The status and text that auth gave; each service wraps them in its own way."""
+    """Carries the status and text from auth; each service wraps them in its own way."""
 
     status: int
     text: str
 
 
 class Unreachable(Exception):
-    """Auth could not be asked; the text is the transport's."""
+    """Auth is unreachable; the text is the transport's."""
 
 
 class Gate:
@@ -42,10 +42,10 @@ class Gate:
         url = os.environ.get("AUTH_URL")
         self._auth = urlsplit(url) if url else None
         if self._auth is not None and (self._auth.scheme != "http" or not self._auth.hostname):
-            raise ValueError(f"AUTH_URL={url!r} is no http address: give one like http://127.0.0.1:8080, or unset it")
+            raise ValueError(f"AUTH_URL={url!r} is not an http URL: set one like http://127.0.0.1:8080, or unset it")
 
     def user(self, request: Request, role: int | None = None) -> str:
-        """The caller's user id. With a role, the person must exist and have it."""
+        """Returns the caller's user id. With a role, the person must exist and have it."""
         if self._auth is not None:
             return self._ask(request, role)
         try:
@@ -64,7 +64,7 @@ class Gate:
         cookie = request.header("cookie")
         path = self._auth.path.rstrip("/") + "/auth/token" + (f"?role={role}" if role is not None else "")
         headers = {"Cookie": cookie} if cookie is not None else {}
-        # One request id for the whole story.
+        # One request id for both requests.
         if request.header("x-request-id"):
             headers["x-request-id"] = request.header("x-request-id")
         connection = http.client.HTTPConnection(

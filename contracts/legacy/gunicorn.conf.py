@@ -1,11 +1,11 @@
-"""How the legacy sample is served: `gunicorn -c contracts/legacy/gunicorn.conf.py legacy.app:application`.
+"""Serves the legacy sample: `gunicorn -c contracts/legacy/gunicorn.conf.py legacy.app:application`.
 
 Environment:
-  LEGACY_ADDRESS  where it listens (default 127.0.0.1:3000; port 0 takes a free one and logs it)
+  LEGACY_ADDRESS  address to listen on (default 127.0.0.1:3000; port 0 selects a free port and logs it)
   LEGACY_WIRE     1 opens /wire/* and freezes `Date` (tests only)
-  AUTH_URL        where sessions are asked for, as the old library did; unset: the sample keeps its own
+  AUTH_URL        where sessions are looked up, as by the old library; unset: the sample keeps its own
   ROOT_DOMAIN     bare name of the web host (default dev-domain.test)
-  CUTOVER_HOME    login codes go to its mail/ directory (default .run)
+  CUTOVER_HOME    login codes are written to its mail/ directory (default .run)
 """
 
 import os
@@ -21,26 +21,26 @@ from legacy import recorder  # noqa: E402
 bind = os.environ.get("LEGACY_ADDRESS", "127.0.0.1:3000")
 proc_name = "legacy"
 
-# Sessions and activity live in this one process. The synchronous worker would close every connection, and a
-# request may come back to us through the edge (AUTH_URL) while it waits: hence threads.
+# Sessions and activity live in this one process. It needs threads: the synchronous worker would close every
+# connection, and a waiting request may cause another one through the edge (AUTH_URL).
 workers = 1
 worker_class = "gthread"
 threads = 32
 worker_connections = 2048
-# Longer than any proxy in front keeps an idle connection, so that the proxy is the one who closes.
+# Longer than any proxy in front keeps an idle connection, so that the proxy closes first.
 keepalive = 120
-# A 64 MiB body over a slow test machine must not look like a hung worker.
+# A 64 MiB body on a slow test machine must not look like a hung worker.
 timeout = 120
 graceful_timeout = 5
 
-# Generous heads: the tests send 60 KB paths and 50 KB cookies through the edge, and what is too large is the
-# edge's to say.
+# Large heads are allowed: the tests send 60 KB paths and 50 KB cookies through the edge, and the edge sets the
+# limit.
 limit_request_line = 0
 limit_request_fields = 1000
 limit_request_field_size = 65536
 http_parser = "python"
 
-# Believe nobody: forwarding headers are what the tests forge.
+# Trust no client: the tests forge forwarding headers.
 forwarded_allow_ips = ""
 secure_scheme_headers = {}
 forwarder_headers = ""

@@ -1,4 +1,4 @@
-"""What needs no session: the web application, link previews and the API description."""
+"""Pages without a session: the web application, link previews and the API description."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SCRIPT = b'document.getElementById("app").textContent = location.pathname;\n'
 
 
 def web(request: Request) -> Answer:
-    """The web host. `/books` is a page here and an API path on the other host: never merge the two."""
+    """Answers for the web host. `/books` is a page here and an API path on the other host: never merge the two."""
     if request.method not in ("GET", "HEAD"):
         return text(405, "")
     if request.raw_path == "/assets/app.js":

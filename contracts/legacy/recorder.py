@@ -1,10 +1,10 @@
-"""Keeps the head of every request exactly as it came in.
+"""Records the head of every request exactly as received.
 
 WSGI upper-cases header names, joins repeated lines with a comma and decodes the path. Tests that compare
-bytes need what was really sent, and so does the sample itself: the old services read only the first `Cookie`
-line. The server's own parser is therefore extended to remember the bytes it parses.
+bytes need the original head, and so does the sample itself: the old services read only the first `Cookie`
+line. So this module extends the server's parser to keep the bytes it parses.
 
-What even this cannot show: chunk boundaries and chunk extensions (the body arrives decoded).
+It cannot show chunk boundaries and chunk extensions (the body arrives decoded).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gunicorn import util
 from gunicorn.http import parser
 from gunicorn.http.message import Request as ParsedRequest
 
-#: How many heads /wire/seen can show; the oldest is forgotten first.
+#: How many heads /wire/seen can show; the oldest is dropped first.
 SEEN_LIMIT = 1000
 
 FROZEN_DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
@@ -32,7 +32,7 @@ class Head:
     trailers: list[bytes] = field(default_factory=list)
 
     def values(self, name: str) -> list[str]:
-        """Every value sent under `name`, in order, one for each line."""
+        """Returns every value sent under `name`, in order, one for each line."""
         wanted = name.lower()
         return [value for key, value in self.pairs() if key.lower() == wanted]
 
@@ -55,10 +55,10 @@ def _pair(line: bytes) -> tuple[str, str]:
 
 
 class RememberingRequest(ParsedRequest):
-    """The server's request, which also keeps the bytes it was parsed from."""
+    """The server's request, with the bytes it was parsed from."""
 
     def __init__(self, *args, **kwargs):
-        # The parent parses in its constructor.
+        # The parent class parses in its constructor.
         self.head = Head()
         super().__init__(*args, **kwargs)
 
@@ -82,14 +82,14 @@ _total = 0
 
 
 def install(frozen_date: bool) -> None:
-    """Makes the server remember heads. A frozen `Date` shows whether a proxy replaces it."""
+    """Makes the server record heads. A frozen `Date` shows whether a proxy replaces it."""
     parser.RequestParser.mesg_class = RememberingRequest
     if frozen_date:
         util.http_date = lambda timestamp=None: FROZEN_DATE
 
 
 def begin(req: RememberingRequest) -> None:
-    """Called on the thread that will run the application, just before it does."""
+    """Runs on the thread of the application, just before the application."""
     global _total
     _current.head = req.head
     _current.parsed = req
@@ -100,7 +100,7 @@ def begin(req: RememberingRequest) -> None:
 
 
 def current() -> Head:
-    """The head of the request that this thread is answering."""
+    """Returns the head of the request that this thread is answering."""
     return _current.head
 
 
@@ -110,7 +110,7 @@ def close_after_this() -> None:
 
 
 def seen(last: int, containing: bytes) -> tuple[int, list[Head]]:
-    """How many requests ever came, and the newest of those whose head contains the bytes."""
+    """Returns the number of all requests, and the newest heads that contain the bytes."""
     with _lock:
         heads = [head for head in _seen if containing in head.raw()]
         return _total, heads[-last:] if last > 0 else []

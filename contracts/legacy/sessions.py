@@ -1,7 +1,7 @@
-"""The old session mechanics: one signing key for each session, kept by the server.
+"""The old sessions: one signing key for each session, kept by the server.
 
-A token names its session without proof; that finds the key, and only then is the signature checked. Deleting
-the key kills both tokens at once. Keys live in this process, so a restart signs everybody out.
+A token names its session without proof. The server finds the key by that name, and only then checks the
+signature. Deleting the key ends both tokens at once. Keys live in this process, so a restart ends all sessions.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ ACCESS_COOKIE = "madome_access_token"
 REFRESH_COOKIE = "madome_refresh_token"
 ACCESS_SECONDS = 14400
 REFRESH_SECONDS = 604800
-#: How long past `exp` a token is still taken.
+#: How long after `exp` a token is still accepted.
 LEEWAY_SECONDS = 60
-#: A constant in every environment, development too.
+#: The same in every environment, including development.
 COOKIE_DOMAIN = "madome.app"
 
 CODE_SECONDS = 120
@@ -33,7 +33,7 @@ _CODE_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 
 
 class Refused(Exception):
-    """The token does not prove anything."""
+    """The token is not valid."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def _sign(key: str, signed: str) -> bytes:
 
 
 def unverified(token: str) -> dict:
-    """The payload as the bearer wrote it. Good for finding a key, and for nothing else."""
+    """Returns the unverified payload. Use it only to find a key."""
     try:
         payload = json.loads(_decode(token.split(".")[1]))
     except (ValueError, IndexError) as error:
@@ -72,7 +72,7 @@ class Sessions:
         self._lock = threading.Lock()
 
     def open(self, user: str) -> list[tuple[str, str]]:
-        """A new session: the two `Set-Cookie` headers, lower-case as the old service wrote them."""
+        """Starts a session. Returns its two `Set-Cookie` headers, lower-case as in the old service."""
         session = str(uuid.uuid4())
         key = base64.b64encode(hashlib.sha512(secrets.token_bytes(256)).digest()).rstrip(b"=").decode()
         with self._lock:
@@ -82,12 +82,12 @@ class Sessions:
         return [_cookie(ACCESS_COOKIE, access, REFRESH_SECONDS), _cookie(REFRESH_COOKIE, refresh, REFRESH_SECONDS)]
 
     def close(self, session: str) -> bool:
-        """True when there was such a session: of two rotations at the same moment only one succeeds."""
+        """Returns whether the session existed: of two simultaneous rotations only one succeeds."""
         with self._lock:
             return self._keys.pop(session, None) is not None
 
     def verify(self, token: str | None, marker: str, check_exp: bool = True) -> Claims:
-        """`marker` is `_a` for access and `_r` for refresh; the one is no use in the other's place."""
+        """Verifies a token. `marker` is `_a` for access and `_r` for refresh; neither is valid as the other."""
         if not token:
             raise Refused
         payload = unverified(token)
@@ -129,7 +129,7 @@ def clearing_cookies() -> list[tuple[str, str]]:
 
 
 class Codes:
-    """Login codes: 120 s, at most five alive for an address, each good once."""
+    """Login codes: valid for 120 s, at most five alive for an address, each used once."""
 
     def __init__(self, mail: Path) -> None:
         self._mail = mail
@@ -137,7 +137,7 @@ class Codes:
         self._lock = threading.Lock()
 
     def create(self, email: str) -> bool:
-        """Writes the mail that would be sent; False when five codes are alive already."""
+        """Writes the mail to a file. Returns False when five codes are already alive."""
         now = time.monotonic()
         with self._lock:
             alive = {code: end for code, end in self._alive.get(email, {}).items() if end > now}
@@ -159,7 +159,7 @@ class Codes:
         folder.mkdir(parents=True, exist_ok=True)
         number = 1 + max((int(path.stem) for path in folder.glob("[0-9]*.json")), default=0)
         mail = {"to": email, "template": "authcode", "variables": {"authcode": code}}
-        # A reader never sees half a letter.
+        # A reader never sees half a mail.
         draft = folder / f".{number:04}.draft"
         draft.write_text(json.dumps(mail) + "\n")
         os.replace(draft, folder / f"{number:04}.json")

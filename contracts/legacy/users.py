@@ -1,4 +1,4 @@
-"""The old user service: the person, and what they like and read. Paths are compared byte for byte."""
+"""The old user service: people, their likes and their histories. Paths are compared byte for byte."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Users:
         self._lock = threading.Lock()
 
     def answer(self, request: Request) -> Answer:
-        # Presence alone marks an outside caller, an empty value too. Whoever gets here without it is trusted.
+        # The header alone, even with an empty value, marks an outside caller. A caller without it is trusted.
         if request.header("x-madome-public-access") is None:
             return self._internal(request)
         try:
-            # Role 0 changes nothing but this: the person must still exist.
+            # Role 0 has one effect: the person must still exist.
             user = self._gate.user(request, role=0)
         except NotSignedIn as denied:
             # The misspelling is old, and clients compare it.
@@ -71,7 +71,7 @@ class Users:
         return empty(201)
 
     def _internal(self, request: Request) -> Answer:
-        """No credentials at all: what an edge that forgets the header would open to the world."""
+        """Answers without credentials. An edge that forgets the header would open these paths to every client."""
         method, path = request.method, request.raw_path
         found = re.fullmatch(r"/users/([^/]+)", path)
         if method == "POST" and path == "/users/notifications":

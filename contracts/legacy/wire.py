@@ -1,12 +1,12 @@
-"""Odd answers for byte comparisons: the same request, once straight to here and once through the edge.
+"""Odd answers for byte comparisons: the same request, once directly to the sample and once through the edge.
 
-Open only with LEGACY_WIRE=1. An answer is asked for by path, `/wire/NAME`, or on any path at all by the
-request header `x-wire: NAME`, so that odd paths and routes without a session can be compared too.
+Open only with LEGACY_WIRE=1. A client selects an answer by path, `/wire/NAME`, or on any path by the request
+header `x-wire: NAME`, so that odd paths and routes without a session can be compared too.
 
-  echo                 the request as it came: raw head, then the body (chunks joined)
-  echo.json            the same taken apart: {"line", "target", "headers": [[name, value]…], "trailers", "body_base64"}
+  echo                 the request as received: raw head, then the body (chunks joined)
+  echo.json            the same in parts: {"line", "target", "headers": [[name, value]…], "trailers", "body_base64"}
   seen                 {"total": n, "requests": [{"line", "target", "headers"}…]}; ?last=N (10) &containing=TEXT;
-                       DELETE forgets. Requests to /wire/seen itself are not counted
+                       DELETE clears. Requests to /wire/seen itself are not counted
   headers              odd case, duplicates, an empty value, Latin-1, reserved names
   cookies              five Set-Cookie lines with odd attributes
   status/CODE/REASON   that status line with a short body; REASON may hold spaces (%20 in a path) or be empty
@@ -16,12 +16,12 @@ request header `x-wire: NAME`, so that odd paths and routes without a session ca
   gzip                 a gzip body with content-encoding
   range                1000 bytes, with Range support
   bytes/N              N bytes of a fixed pattern with a length, at most 1 GiB
-  upload               {"length", "sha256"} of the body that came in
+  upload               {"length", "sha256"} of the request's body
   slow/N/MILLISECONDS  N chunks with a pause before each
   close                an answer with `Connection: close`
   truncated            promises 100 bytes, sends 10, and closes
   abort                closes without an answer
-  raw                  writes the request's body to the socket as it is and closes: any answer at all (no Date,
+  raw                  writes the request's body to the socket unchanged and closes: any answer (no Date,
                        trailers, HTTP/1.0, bare line feeds) that a WSGI server would not send
 """
 
@@ -43,12 +43,12 @@ from legacy.files import ranged
 BYTES_LIMIT = 1024 * 1024 * 1024
 ECHO_LIMIT = 16 * 1024 * 1024
 _PIECE = 64 * 1024
-#: 251 is prime, so that a lost or doubled power-of-two block shows in the hash.
+#: 251 is prime, so that a lost or duplicated power-of-two block changes the hash.
 _PATTERN = bytes(index % 251 for index in range(251 * 512))
 
 
 def wanted(request: Request) -> str | None:
-    """The name of the answer asked for, if one is."""
+    """Returns the name of the requested answer, if there is one."""
     name = request.header("x-wire")
     if name is not None:
         return name
