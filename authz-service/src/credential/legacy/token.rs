@@ -1,4 +1,5 @@
-//! The legacy's own token (CONTRACT §2.3): a JWT signed with HS256 under a key of its session alone.
+//! The legacy backend's own token (`contracts/legacy/sessions.py`): a JWT signed with HS256 under a key of its
+//! session alone.
 //!
 //! The session's id stands in the payload, which nobody has verified when it is read: it chooses the key, and then
 //! the signature must fit. Checked as the legacy checks: `exp` present and an integer, the marker `_a` present as

@@ -16,7 +16,7 @@ use crate::reader::{self, Context, Fields};
 use crate::reader::{choice, cookie_name, path};
 use crate::sections::Stores;
 
-/// What most verifiers allow two clocks to differ by; the legacy's library too (CONTRACT §2.3).
+/// The clock difference that most verifiers allow, as does the legacy backend (`contracts/legacy/sessions.py`).
 const LEEWAY: Duration = Duration::from_secs(60);
 /// Where clients of other gateways are used to put a key.
 const API_KEY_HEADER: &str = "x-api-key";
