@@ -25,9 +25,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use aws_lc_rs::digest::SHA256;
 use clock::UnixTime;
 use prometheus::IntCounter;
+use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 /// How often a source is looked at: a tenth of the second within which a suspension or revocation must hold, also for
@@ -395,7 +395,7 @@ impl WatchedFile {
         }
         let content = self.read()?;
         self.signature = Some(signature);
-        let digest = sha256(&content);
+        let digest = Sha256::digest(&content).into();
         if self.content == Some(digest) {
             return Ok(None);
         }
@@ -413,14 +413,6 @@ impl WatchedFile {
         }
         Ok(content)
     }
-}
-
-fn sha256(content: &[u8]) -> [u8; 32] {
-    let mut digest = [0; 32];
-    for (to, from) in digest.iter_mut().zip(aws_lc_rs::digest::digest(&SHA256, content).as_ref()) {
-        *to = *from;
-    }
-    digest
 }
 
 #[cfg(test)]

@@ -21,12 +21,12 @@ use std::time::Duration;
 
 use ::lease::{Kind, Tag, WINDOW_MS};
 use arc_swap::{ArcSwap, ArcSwapOption};
-use aws_lc_rs::digest::{self, SHA256};
 use clock::UnixTime;
 use edge_config::edge::{Issuer, KeySource};
 use identity::keyset;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm};
 use jsonwebtoken::{Algorithm, DecodingKey};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -90,16 +90,8 @@ impl PinnedKey {
         }
         let key = DecodingKey::from_jwk(jwk).map_err(|e| e.to_string())?;
         let text = serde_json::to_vec(jwk).map_err(|e| e.to_string())?;
-        Ok(Self { algorithm, name, key, content: sha256(&text) })
+        Ok(Self { algorithm, name, key, content: Sha256::digest(&text).into() })
     }
-}
-
-fn sha256(content: &[u8]) -> [u8; 32] {
-    let mut sum = [0; 32];
-    for (to, from) in sum.iter_mut().zip(digest::digest(&SHA256, content).as_ref()) {
-        *to = *from;
-    }
-    sum
 }
 
 /// What stands for the key `kid` of `issuer` in leases. Two issuers may use one `kid`.

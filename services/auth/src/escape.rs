@@ -1,28 +1,22 @@
 //! Escapes untrusted text for places where some bytes have a meaning.
 
-use std::fmt::Write as _;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What a URL keeps: the unreserved set (RFC 3986 §2.3).
+const URL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// What the name of a directory keeps.
+const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'+').remove(b'@');
 
 /// Returns `text` with every byte outside the URL's unreserved set (RFC 3986 §2.3) as `%XX`.
 pub(crate) fn percent(text: &str) -> String {
-    percent_encode(text, |b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
+    utf8_percent_encode(text, URL).to_string()
 }
 
 /// Returns `text` as the name of one directory: without a separator, and never `.`, `..` or hidden.
 pub(crate) fn directory_name(text: &str) -> String {
-    let name = percent_encode(text, |b| b.is_ascii_alphanumeric() || b"-._+@".contains(&b));
+    let name = utf8_percent_encode(text, NAME).to_string();
     name.strip_prefix('.').map_or_else(|| name.clone(), |rest| format!("%2E{rest}"))
-}
-
-fn percent_encode(text: &str, keep: impl Fn(u8) -> bool) -> String {
-    text.bytes().fold(String::with_capacity(text.len()), |mut out, b| {
-        if keep(b) {
-            out.push(char::from(b));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "%{b:02X}");
-        }
-        out
-    })
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use edge_config::edge::KeyAlgorithm;
 use jsonwebtoken::{Algorithm, DecodingKey};
+use sha2::{Digest as _, Sha256};
 
 use super::{KeySet, PinnedKey};
 
@@ -63,5 +64,5 @@ fn key(content: &[u8], declared: KeyAlgorithm) -> Result<PinnedKey, String> {
         DecodingKey::from_ec_pem(content)
     };
     let key = key.map_err(|e| e.to_string())?;
-    Ok(PinnedKey { algorithm, name: declared.as_str(), key, content: super::sha256(&der) })
+    Ok(PinnedKey { algorithm, name: declared.as_str(), key, content: Sha256::digest(&der).into() })
 }
