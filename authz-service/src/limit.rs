@@ -232,7 +232,7 @@ impl Limits {
         let mut over = Vec::new();
         for one in counted.iter().filter(|one| one.rule.limit.mode == Mode::Enforce) {
             let Some(Refused { at, until }) = self.refused.get(&one.key) else { continue };
-            // A refusal from the future is none: the clock was stepped back.
+            // Ignore a refusal dated in the future: the clock was stepped back.
             if at <= now && now < until {
                 let wait = u64::try_from(until.since(now).as_micros()).unwrap_or(u64::MAX);
                 over.push(Over::of(one.rule, wait));

@@ -69,7 +69,7 @@ fn run() -> Result<(), Failed> {
         .map_err(|faults| Failed { message: faults.to_string(), code: INVALID_CONFIGURATION })?;
 
     let checks = settings.listen.clone().or_else(|| edge.authorizer.listens()).ok_or_else(|| {
-        failed(2)(&"the edge file finds the authorizer by a name: say where this one listens, with --listen or AUTHZ_ADDRESS")
+        failed(2)(&"the edge file names the authorizer by host name; set --listen or AUTHZ_ADDRESS")
     })?;
 
     let broker = environment("AMQP_URL")

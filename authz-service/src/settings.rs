@@ -109,8 +109,8 @@ struct Arguments {
     #[arg(long, value_name = "on|off")]
     leases: Option<OnOff>,
 
-    /// How long checks are still answered after SIGTERM or SIGINT while health already says that they will not be, so
-    /// that Envoy goes to another replica first [env: AUTHZ_NOTICE_SECONDS] [default: 1 with several replicas, else 0]
+    /// How long to keep answering checks after SIGTERM or SIGINT while health reports NOT_SERVING, so that Envoy goes to
+    /// another replica first [env: AUTHZ_NOTICE_SECONDS] [default: 1 with several replicas, else 0]
     #[arg(long, value_name = "SECONDS")]
     notice_seconds: Option<u64>,
 

@@ -231,7 +231,7 @@ impl Snapshots {
         let mut older = Vec::with_capacity(known.older.len() + 1);
         older.push((Arc::clone(&known.newest), now));
         older.extend(known.older.iter().cloned());
-        // Somebody who goes back to an older file makes it the newest again.
+        // Restoring an older file makes it the newest revision.
         older.retain(|(old, _)| old.revision != snapshot.revision);
         let mut position = 0;
         older.retain(|(_, replaced)| {

@@ -1,4 +1,4 @@
-//! What the authorizer knows and others change: key files, the tenant directory, revocations.
+//! External state: key files, the tenant directory, revocations.
 //!
 //! Each is a [`Source`], polled on a thread of its own every [`INTERVAL`], so that a large file never holds up
 //! a small one, and neither holds up a decision. A poll is one `stat`: it costs microseconds and sees what
@@ -52,13 +52,13 @@ pub trait Source: Send + 'static {
 /// Notes that a source does not come back, in the words that it is given.
 pub type Hanging = Box<dyn Fn(&str) + Send>;
 
-/// A look takes milliseconds, that at a very long listing some seconds.
+/// A poll takes milliseconds, or a few seconds for a very large listing.
 pub const HANGS: Duration = Duration::from_secs(5);
 
 /// How often the pollers are looked at.
 const SUPERVISION: Duration = Duration::from_millis(500);
 
-/// How long the end of the process waits for looks that are under way.
+/// How long shutdown waits for polls in progress.
 const ENDS_WITHIN: Duration = Duration::from_secs(1);
 
 /// When a poll began, by the machine's own clock; absent between two polls.

@@ -49,7 +49,7 @@ use crate::startup::needs::{AssemblyError, Needs};
 /// # Errors
 /// When the name is not one that Prometheus allows: a defect.
 pub fn dropped_log_lines() -> Result<IntCounter, prometheus::Error> {
-    IntCounter::new("authz_log_lines_dropped_total", "Log lines dropped because nobody read them")
+    IntCounter::new("authz_log_lines_dropped_total", "Log lines dropped because stdout was not read")
 }
 
 /// An authorizer that is ready to be served. The watchers stop when this is dropped.

@@ -81,7 +81,7 @@ pub async fn admit(
     match standing {
         Standing::Active => Ok(TenantMember { session, until }),
         Standing::Suspended => Err(TenantFault::Suspended.into()),
-        // That it once existed is nobody's business any more.
+        // Do not reveal that it once existed.
         Standing::Deleted => Err(TenantFault::Unknown.into()),
     }
 }

@@ -60,8 +60,8 @@ pub(super) async fn one(State(admin): State<Admin>, Path(id): Path<String>) -> R
                 "problem": "no decision is remembered for this request id",
                 "remembered": admin.observers.decisions.len(),
                 "at_most": CAPACITY + ANONYMOUS,
-                "mend": "public routes and requests that the guard refused are never asked about, and one that a lease \
-                         served was decided about under the id that the access log calls `lease_of`",
+                "mend": "public routes and requests refused by the guard never reach the authorizer; for a leased \
+                         request look up the id that the access log calls `lease_of`",
             });
             (StatusCode::NOT_FOUND, axum::Json(problem)).into_response()
         }

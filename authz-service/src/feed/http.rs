@@ -9,7 +9,7 @@
 //! | 413 | the body is longer than [`MAX_BODY_BYTES`] |
 //! | 503 | what ended may not have been heard of, see [`is_fresh`](Authorizer::is_fresh) |
 //!
-//! Whoever gets anything but 200 honours no lease. Answers are text; nothing in them is secret: a tag is a hash of an
+//! On any status but 200 the guard must not use leases. Answers are text; nothing in them is secret: a tag is a hash of an
 //! id, and a revision stands in every log line.
 
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! The audit: one JSON event for each decision of consequence and each change of what decides.
 //!
-//! Two sinks, each with a bounded queue of its own: a [`file`] that turns over before it fills the disk, and
+//! Two sinks, each with a bounded queue of its own: a [`file`] that is rotated before it fills the disk, and
 //! RabbitMQ ([`broker`]). Putting an event into a queue never waits: what has no room is dropped and counted as
 //! `authz_audit_dropped_total{sink}`. Refusals of callers who proved nothing take half of a queue at the most. The fields are a promise to whoever reads them; see docs/observability.md.
 

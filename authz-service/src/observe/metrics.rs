@@ -121,27 +121,31 @@ impl Metrics {
         let register = Register { registry: &registry };
         let decisions = register.counters(
             "authz_decisions_total",
-            "Decisions",
+            "Decisions by route, policy, decision and reason",
             &["route", "policy", "decision", "reason"],
         )?;
         let allowed = ArcSwap::from_pointee(allowed(&decisions, snapshot));
-        let edge_reloads =
-            register.counters("authz_edge_reload_total", "Loads of a changed edge file", &["result"])?;
+        let edge_reloads = register.counters(
+            "authz_edge_reload_total",
+            "Reloads of the edge file by result",
+            &["result"],
+        )?;
         let seconds = HistogramVec::new(
-            HistogramOpts::new("authz_decision_seconds", "Time within the authorizer, by decision")
+            HistogramOpts::new("authz_decision_seconds", "Time spent in the authorizer by decision")
                 .buckets(BUCKETS_SECONDS.to_vec()),
             &["decision"],
         )?;
         registry.register(Box::new(seconds.clone()))?;
-        let info = register.gauges("authz_info", "1, with what runs", &["version", "edge", "revision"])?;
-        info.with_label_values(&[env!("CARGO_PKG_VERSION"), &snapshot.edge, &snapshot.revision]).set(1);
-        let hits = register.counters("authz_cache_hits_total", "Found in memory", &["cache"])?;
-        let misses = register.counters("authz_cache_misses_total", "Not found in memory", &["cache"])?;
-        let feeds = register.counters(
-            "authz_lease_feeds_total",
-            "Questions about what ended, by answer",
-            &["result"],
+        let info = register.gauges(
+            "authz_info",
+            "Build and revision information; always 1",
+            &["version", "edge", "revision"],
         )?;
+        info.with_label_values(&[env!("CARGO_PKG_VERSION"), &snapshot.edge, &snapshot.revision]).set(1);
+        let hits = register.counters("authz_cache_hits_total", "Cache hits by cache", &["cache"])?;
+        let misses = register.counters("authz_cache_misses_total", "Cache misses by cache", &["cache"])?;
+        let feeds =
+            register.counters("authz_lease_feeds_total", "Lease feed requests by result", &["result"])?;
         Ok(Self {
             decisions,
             allowed,
@@ -151,10 +155,14 @@ impl Metrics {
                 needs_restart: edge_reloads.with_label_values(&["needs_restart"]),
             },
             info,
-            audit_written: register.counters("authz_audit_written_total", "Audit events", &["sink"])?,
+            audit_written: register.counters(
+                "authz_audit_written_total",
+                "Audit events written by sink",
+                &["sink"],
+            )?,
             audit_dropped: register.counters(
                 "authz_audit_dropped_total",
-                "Audit events that did not arrive",
+                "Audit events dropped by sink",
                 &["sink"],
             )?,
             seconds: Seconds {
@@ -167,46 +175,40 @@ impl Metrics {
             identity_hits: hits.with_label_values(&["identities"]),
             identity_misses: misses.with_label_values(&["identities"]),
             bad_revocations: register
-                .counter("authz_revocation_bad_lines_total", "Lines of the revocation file without sense")?,
-            spans: register.counters("authz_spans_total", "Spans, by what became of them", &["result"])?,
+                .counter("authz_revocation_bad_lines_total", "Malformed lines in the revocation file")?,
+            spans: register.counters("authz_spans_total", "Spans by export result", &["result"])?,
             limited: register.counters(
                 "authz_limited_total",
-                "Requests refused for being over a limit",
+                "Requests refused by a rate limit",
                 &["route", "limit"],
             )?,
             shadow: register.counters(
                 "authz_shadow_total",
-                "What a policy or limit in shadow would have refused",
+                "Requests that a policy or limit in shadow would have refused",
                 &["route", "kind", "name", "reason"],
             )?,
             limits: register.counters(
                 "authz_limit_checks_total",
-                "Requests weighed against limits, by who did it or what went wrong",
+                "Rate limit checks by the counter used or the failure",
                 &["result"],
             )?,
-            counters: register.gauge("authz_limit_counters", "Counters of limits that this replica keeps")?,
-            tenant_changes: register.counter(
-                "authz_session_tenant_changes_total",
-                "Sessions seen with another tenant than before",
-            )?,
+            counters: register.gauge("authz_limit_counters", "Rate limit counters held by this replica")?,
+            tenant_changes: register
+                .counter("authz_session_tenant_changes_total", "Sessions that changed their tenant")?,
             lookups: register.counters(
                 "authz_tenant_lookups_total",
-                "Questions about tenants, by layer",
+                "Tenant lookups by layer and result",
                 &["layer", "result"],
             )?,
             legacy: register.counters(
                 "authz_legacy_questions_total",
-                "Questions to the legacy about its sessions",
+                "Session checks at the legacy backend by outcome",
                 &["outcome"],
             )?,
-            push: register.counters(
-                "authz_push_total",
-                "What the subscription to changes brought",
-                &["event"],
-            )?,
+            push: register.counters("authz_push_total", "Events of the Redis subscription", &["event"])?,
             granted: register.counters(
                 "authz_leases_granted_total",
-                "Allows that the edge may use again",
+                "Leases granted",
                 &["route", "policy"],
             )?,
             feeds: FeedCounts {
@@ -214,15 +216,19 @@ impl Metrics {
                 stale: feeds.with_label_values(&["stale"]),
                 refused: feeds.with_label_values(&["refused"]),
             },
-            reloads: register.counters("authz_reloads_total", "Loads of a source", &["source", "result"])?,
-            ready: register.gauge("authz_ready", "1 while this replica can decide")?,
+            reloads: register.counters(
+                "authz_reloads_total",
+                "Loads of a source by result",
+                &["source", "result"],
+            )?,
+            ready: register.gauge("authz_ready", "1 while this replica is ready")?,
             revoked: register.gauge("authz_revoked_sessions", "Sessions on the revocation list")?,
             revoked_beyond: register.gauge(
                 "authz_revocations_beyond_room",
-                "Revocations for which there was no room: these sessions are refused unjudged",
+                "Revocations beyond the capacity; their sessions are refused",
             )?,
             tenants: register.gauges("authz_tenants", "Tenants in the directory", &["status"])?,
-            entries: register.gauges("authz_cache_entries", "Entries in memory", &["cache"])?,
+            entries: register.gauges("authz_cache_entries", "Entries held by cache", &["cache"])?,
             registry,
         })
     }

@@ -178,7 +178,7 @@ impl Subscriber {
                 self.counts.bad.inc();
                 // Whose change it was cannot be known, so nobody's state is vouched for.
                 self.begin();
-                tracing::error!(channel = message.get_channel_name(), "a pushed message makes no sense");
+                tracing::error!(channel = message.get_channel_name(), "malformed push message");
             }
         }
     }

@@ -36,7 +36,7 @@ pub enum SourceFault {
     #[error("it did not answer in time")]
     Slow,
     /// It answered what no tenants service answers.
-    #[error("its answer makes no sense")]
+    #[error("it returned an invalid response")]
     Wrong,
     /// More questions are open than may be.
     #[error("too many questions are open")]

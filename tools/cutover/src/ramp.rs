@@ -195,7 +195,7 @@ fn take_back(arguments: &Arguments, percent: u8, why: &str, environment: Environ
     match move_to(arguments, 0, environment) {
         Ok(()) => exit(FOUND),
         Err(error) => {
-            out::error!("cutover ramp: AND IT COULD NOT BE SET BACK, do it by hand: {error}");
+            out::error!("cutover ramp: ROLLBACK FAILED: set the share to 0 by hand: {error}");
             exit(FOUND)
         }
     }

@@ -75,7 +75,7 @@ fn every_mistake_has_its_exit_code_and_its_mend() {
         (vec!["status", edge, "--json"], 1, "is the edge running?"),
         (vec!["status", wrong], 64, "did you mean `legacy`?"),
         (ramped(&[]), 2, "--gate"),
-        (ramped(&["--gate", "p99<3"]), 2, "is no gate"),
+        (ramped(&["--gate", "p99<3"]), 2, "invalid gate `p99<3`"),
         (ramped(&["--gate", "diff=0", "--steps", "10,1"]), 2, "the steps must rise"),
         (vec!["ramp", edge, "bookz", "--to", "users", "--gate", "diff=0"], 2, "did you mean `books`?"),
         (vec!["ramp", edge, "books", "--to", "userz", "--gate", "diff=0"], 64, "did you mean `users`?"),

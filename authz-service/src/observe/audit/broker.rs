@@ -188,7 +188,7 @@ impl Publisher {
                 Err(trouble) => trouble,
             };
             if !std::mem::replace(&mut told, true) {
-                tracing::error!(broker = %self.address, %trouble, "the audit's broker is of no use; trying again");
+                tracing::error!(broker = %self.address, %trouble, "audit broker unavailable; retrying");
             }
             if *self.end.borrow() || timeout(pause, self.end.wait_for(|end| *end)).await.is_ok() {
                 let lost = self.batch.len().saturating_add(self.waiting.len());

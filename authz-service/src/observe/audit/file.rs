@@ -1,6 +1,6 @@
 //! Events in a file, one JSON object on each line.
 //!
-//! The file turns over at [`Limits::bytes`]: `audit.jsonl` becomes `audit.jsonl.1`, that one `.2`, and the last
+//! The file is rotated at [`Limits::bytes`]: `audit.jsonl` becomes `audit.jsonl.1`, that one `.2`, and the last
 //! goes. So the audit never takes more than `bytes × files` of the disk; whoever must keep more ships the files
 //! away or sets AMQP_URL.
 //!
@@ -157,7 +157,7 @@ impl Writer {
     }
 }
 
-/// A file that turns over.
+/// A file that is rotated.
 struct Files {
     path: PathBuf,
     limits: Limits,

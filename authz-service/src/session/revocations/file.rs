@@ -142,7 +142,7 @@ impl RevocationFile {
             return Some(line);
         }
         self.bad_lines.inc();
-        tracing::error!(file = %self.path.display(), bytes = line.len(), "a revocation makes no sense; skipped");
+        tracing::error!(file = %self.path.display(), bytes = line.len(), "malformed revocation line skipped");
         None
     }
 }

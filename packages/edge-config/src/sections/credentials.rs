@@ -28,7 +28,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_millis(150);
 const CHECK_CACHE: Duration = Duration::from_millis(1_000);
 /// More would make a logout at the legacy late by longer than anybody expects.
 const MAX_CHECK_CACHE_MS: u64 = 5_000;
-/// Whoever believes more issuers than this has no list but a habit.
+/// More issuers than this is surely a mistake.
 const MAX_ISSUERS: usize = 16;
 
 /// The issuers of `sessions`: a list under `issuers`, or the one that stands in `sessions` itself.

@@ -20,7 +20,7 @@ const PER: [(&str, Per); 7] = [
     ("route", Per::Route),
 ];
 
-/// A request is weighed against so many limits at most: all of them travel to Redis in one message.
+/// A route has at most this many limits: all of them travel to Redis in one message.
 const MAX_LIMITS_PER_ROUTE: usize = 8;
 
 /// Paths have a handful of segments; whoever counts further has miscounted.

@@ -317,8 +317,9 @@ impl FromStr for Gate {
                 None => number(p95.strip_suffix("ms")?).map(Self::P95Below),
             }
         };
-        known()
-            .ok_or_else(|| format!("`{text}` is no gate: 5xx<0.1%, p95<+20%, p95<250ms, diff=0 or agreement"))
+        known().ok_or_else(|| {
+            format!("invalid gate `{text}`: expected 5xx<0.1%, p95<+20%, p95<250ms, diff=0 or agreement")
+        })
     }
 }
 

@@ -13,7 +13,7 @@ pub struct Shares(Vec<(String, u8)>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidShares {
     /// Not `name=number`.
-    #[error("`{0}` is no share: write BACKEND=PERCENT, such as users=10")]
+    #[error("invalid share `{0}`: write BACKEND=PERCENT, such as users=10")]
     Malformed(String),
     /// More or less than everything.
     #[error("the shares add up to {0}: they are whole per cent, let them add up to 100")]
