@@ -189,7 +189,8 @@ fn every_field_of_an_edge_is_looked_at() {
         ),
         (
             "answers: auth, limits: [people] }",
-            "answers: auth, limits: [people], canary: [{ to: users, header: { x-canary: \"1\" } }] }".into(),
+            "answers: auth, limits: [people], canary: [{ to: users, header: x-canary, value: \"1\" }] }"
+                .into(),
             "same: other callers go elsewhere",
         ),
         (
