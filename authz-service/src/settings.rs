@@ -270,7 +270,7 @@ impl Settings {
                 ("AUTHZ_TLS_CERTIFICATE", tls_certificate.or_else(|| path("AUTHZ_TLS_CERTIFICATE"))),
                 ("AUTHZ_TLS_KEY", tls_key.or_else(|| path("AUTHZ_TLS_KEY"))),
             ],
-            tls_clients.or_else(|| variable("AUTHZ_TLS_CLIENTS")),
+            tls_clients.or_else(|| variable("AUTHZ_TLS_CLIENTS")).as_deref(),
         )?;
         let admin = match admin {
             Some(admin) => admin,
@@ -332,7 +332,7 @@ fn socket(text: &str) -> Result<Socket, &'static str> {
 /// All three files, or none of them.
 fn tls(
     files: [(&'static str, Option<PathBuf>); 3],
-    clients: Option<String>,
+    clients: Option<&str>,
 ) -> Result<Option<TlsFiles>, SettingsError> {
     let missing = files.iter().find(|(_, file)| file.is_none()).map(|(name, _)| *name);
     let present = files.iter().find(|(_, file)| file.is_some()).map(|(name, _)| *name);

@@ -4,6 +4,7 @@
 //! The three files are read again when they change. A new certificate is shown to new connections; open ones go on, and no
 //! request is lost. A pair that does not fit together, as while one of two files is replaced, changes nothing.
 
+use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -125,7 +126,7 @@ impl Piece {
     fn authorities(&self) -> Result<RootCertStore, UnusableTls> {
         let mut roots = RootCertStore::empty();
         for authority in self.certificates()? {
-            roots.add(authority).map_err(|error| self.unusable(error))?;
+            roots.add(authority).map_err(|error| self.unusable(&error))?;
         }
         Ok(roots)
     }
@@ -133,19 +134,20 @@ impl Piece {
     /// The private key, from a file that its owner alone can read.
     fn secret(&self) -> Result<PrivateKeyDer<'static>, UnusableTls> {
         let secret =
-            secret_file::read(self.file.path(), MAX_KEY_BYTES).map_err(|error| self.unusable(error))?;
+            secret_file::read(self.file.path(), MAX_KEY_BYTES).map_err(|error| self.unusable(&error))?;
         // Says what kind of thing is missing, never what is there.
-        PrivateKeyDer::from_pem_slice(secret.as_bytes()).map_err(|_| self.unusable("it holds no private key"))
+        PrivateKeyDer::from_pem_slice(secret.as_bytes())
+            .map_err(|_| self.unusable(&"it holds no private key"))
     }
 
-    fn unusable(&self, what: impl ToString) -> UnusableTls {
+    fn unusable(&self, what: &dyn Display) -> UnusableTls {
         UnusableTls { path: self.file.path().to_owned(), what: what.to_string() }
     }
 
     fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, UnusableTls> {
         let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.content).collect();
-        let all = all.map_err(|error| self.unusable(error))?;
-        if all.is_empty() { Err(self.unusable("it holds no certificate")) } else { Ok(all) }
+        let all = all.map_err(|error| self.unusable(&error))?;
+        if all.is_empty() { Err(self.unusable(&"it holds no certificate")) } else { Ok(all) }
     }
 }
 
@@ -162,16 +164,16 @@ impl Pieces {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
             .build()
-            .map_err(|error| ca.unusable(error))?;
+            .map_err(|error| ca.unusable(&error))?;
         let shown = certificate.certificates()?;
         let secret = key.secret()?;
         // Both ends are ours: the newest version is all there needs to be.
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&version::TLS13])
-            .map_err(|error| certificate.unusable(error))?
+            .map_err(|error| certificate.unusable(&error))?
             .with_client_cert_verifier(verifier)
             .with_single_cert(shown, secret)
-            .map_err(|error| certificate.unusable(error))?;
+            .map_err(|error| certificate.unusable(&error))?;
         config.alpn_protocols = vec![b"h2".to_vec()];
         // A session that is taken up again shows no certificate: each connection proves itself anew.
         config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -190,7 +192,7 @@ pub fn check_pair(certificate: &Path, key: &Path) -> Result<(), UnusableTls> {
     let provider = aws_lc_rs::default_provider();
     CertifiedKey::from_der(certificate.certificates()?, secret, &provider)
         .map(|_| ())
-        .map_err(|error| certificate.unusable(error))
+        .map_err(|error| certificate.unusable(&error))
 }
 
 /// Whether the PEM file `ca` holds authorities.
@@ -222,7 +224,7 @@ impl TlsSource {
                     changed = true;
                 }
                 Ok(None) => {}
-                Err(error) => return Err(piece.unusable(error)),
+                Err(error) => return Err(piece.unusable(&error)),
             }
         }
         Ok(changed)

@@ -1,4 +1,5 @@
 //! Pages of other sites, and what a client nominates on the way to a WebSocket: refused before anything is decided.
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use harness::wire::{Answer, Request, h2};
 use harness::{Backend, Edge, EdgeBuilder, eventually};

@@ -142,7 +142,8 @@ fn a_host_call_that_fails_ends_its_request_and_the_next_one_is_judged() {
     let forged = |edge: &Edge| edge.get("/open").header("x-tenant-id", "forged").header("x-request-id", ID);
     let nameless = |edge: &Edge| edge.get("/open");
     let internal = |edge: &Edge| edge.get("/internal").header("x-request-id", ID);
-    let cases: [(&str, &dyn Fn(&Edge) -> Request); 4] = [
+    type Asked<'a> = &'a dyn Fn(&Edge) -> Request;
+    let cases: [(&str, Asked<'_>); 4] = [
         ("proxy_replace_header_map_value", &nameless),
         ("proxy_remove_header_map_value", &forged),
         ("proxy_increment_metric", &forged),

@@ -1,6 +1,6 @@
 //! What a backend's answers mean where they are counted: a gRPC call that fails under the status 200, a call that is
 //! refused, a redirect to a sign-in page. By the access log of a real Envoy, `status`, `agreement` and `ramp`.
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::process::{Output, Stdio};
 use std::sync::Arc;

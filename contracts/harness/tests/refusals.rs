@@ -1,5 +1,6 @@
 //! What Envoy refuses by itself: in whose words, of which form, and where it is found again. docs/refusals.md lists the
 //! kinds.
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::net::TcpListener;
 use std::thread;
