@@ -270,7 +270,7 @@ mod tests {
             assert!(signed.iter().rev().take(kept).all(|token| believed(token)), "{count}");
         }
         assert!(!believed(&signed[0]), "one that is older than two others is forgotten");
-        assert_eq!(retire(home.path()).unwrap(), [public.clone()]);
+        assert_eq!(retire(home.path()).unwrap(), std::slice::from_ref(&public));
         assert!(believed(&signed[3]) && !believed(&signed[2]));
         assert_eq!(retire(home.path()).unwrap(), Vec::<PathBuf>::new());
     }

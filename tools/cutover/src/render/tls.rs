@@ -64,7 +64,7 @@ impl Secret {
 
     /// Itself, for a configuration in one piece.
     fn in_place(&self, kind: &str) -> Value {
-        let mut value = self.resource[kind].clone();
+        let mut value = self.resource.get(kind).cloned().unwrap_or_default();
         if let Some(object) = value.as_object_mut() {
             object.remove("watched_directory");
         }
