@@ -1,28 +1,28 @@
 //! Finds one cookie in the `Cookie` lines of a request.
 //!
-//! Two readers that choose differently between two cookies of one name are two truths about the caller. The edge and
-//! every service therefore read cookies through this crate. The rule:
+//! Two readers that choose different cookies of one name disagree about the caller, so the edge and every service read
+//! cookies through this crate. The rule:
 //!
 //! * a line is split on `;`, with or without a space after it;
-//! * a pair's name is what precedes its first `=`, without spaces and tabs (and nothing else) around it,
+//! * a pair's name is the text before its first `=`, without spaces and tabs (and nothing else) around it,
 //!   compared byte for byte: `TOKEN` is not `token`, and a name behind U+00A0 is another name;
-//! * a pair's value is everything behind its first `=`, untouched: quotes stay, spaces stay;
-//! * a pair without `=` is not a cookie; `$Version` means nothing;
+//! * a pair's value is everything after its first `=`, unchanged: quotes stay, spaces stay;
+//! * a pair without `=` is not a cookie; `$Version` has no special meaning;
 //! * within a line the last pair of a name wins;
 //! * two lines that choose different values are refused: some readers take the first line, others the last.
 
-/// Why no value can be chosen.
+/// Why no value can be selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CookieFault {
     /// Two lines choose different values.
     #[error("two Cookie lines disagree")]
     Ambiguous,
-    /// There are more pairs than the reader takes.
+    /// There are more pairs than the reader allows.
     #[error("too many cookies")]
     TooMany,
 }
 
-/// The value of the cookie `name` in `lines`, or `None` when it is not there. At most `most` pairs are read.
+/// Returns the value of the cookie `name` in `lines`, or `None` when it is absent. Reads at most `most` pairs.
 ///
 /// # Errors
 /// [`CookieFault::Ambiguous`] when two lines disagree, [`CookieFault::TooMany`] above `most` pairs.
@@ -55,13 +55,13 @@ pub fn find<'r>(
     Ok(chosen)
 }
 
-/// How many pairs in `lines` are called `name`, counted to `most` pairs.
+/// Counts the pairs called `name` among the first `most` pairs of `lines`.
 pub fn count<'r>(lines: impl IntoIterator<Item = &'r [u8]>, name: &[u8], most: usize) -> usize {
     let pairs = lines.into_iter().flat_map(|line| line.split(|byte| *byte == b';')).take(most);
     pairs.filter(|pair| split(pair).is_some_and(|(key, _)| key == name)).count()
 }
 
-/// The name and the value of a pair; `None` for one that is not a cookie.
+/// Splits a pair into name and value. Returns `None` when it is not a cookie.
 fn split(pair: &[u8]) -> Option<(&[u8], &[u8])> {
     let equals = pair.iter().position(|byte| *byte == b'=')?;
     let (key, rest) = pair.split_at_checked(equals)?;
@@ -82,7 +82,7 @@ fn trim(mut name: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
 
-    /// More than any line here has.
+    /// A limit above the number of pairs in every line of the tests.
     const MOST: usize = 1_000;
 
     fn token<'l>(lines: &[&'l str]) -> Result<Option<&'l [u8]>, CookieFault> {

@@ -78,8 +78,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     /// Another process listens on the address.
     #[error(
-        "{address} is already in use; stop the program that listens there, or set {variable} to another address (port 0 takes \
-         any free one)"
+        "{address} is already in use; stop the program that listens there, or set {variable} to another address \
+         (port 0 selects any free port)"
     )]
     PortInUse {
         /// The address.
