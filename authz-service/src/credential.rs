@@ -1,19 +1,19 @@
-//! Who is calling: from what a request carries to somebody who is believed.
+//! Identifies the caller: turns the credential in a request into a verified caller.
 //!
-//! This page is the table of contents. [`presented`] has the values that the other stages take, [`fault`] every reason
-//! why a credential is not believed.
+//! [`presented`] has the values that the later stages receive, [`fault`] every reason for which a credential
+//! is refused.
 //!
-//! * [`session`] believes people by an access token.
+//! * [`session`] verifies people by an access token.
 //! * [`cookie`] and [`bearer`] find a credential in the headers, each by one written rule.
 //! * [`token`] reads and checks an access token, [`keys`] holds the public keys, [`cache`] remembers which
 //!   tokens verified.
 //! * [`issuers`] chooses among several issuers, each with its own keys.
-//! * [`api_key`] believes programs of customers, [`legacy`] people whose session the legacy opened.
+//! * [`api_key`] verifies customers' programs, [`legacy`] people whose session the legacy backend opened.
 //! * [`accept`] is the rule for a request that carries more than one of these.
-//! * [`assertion`] believes the platform's own services, [`signed`] programs that sign each request.
+//! * [`assertion`] verifies the platform's own services, [`signed`] programs that sign each request.
 //!
-//! *Not offered*, *verified* and *failed* stay apart to the end ([`presented::Presented`]): a request without a credential
-//! is somebody anonymous, a request with a bad one is somebody wrong.
+//! *Not offered*, *verified* and *failed* stay apart to the end ([`presented::Presented`]): a request without
+//!   a credential is anonymous, a request with a bad one is refused.
 
 pub mod accept;
 pub mod api_key;

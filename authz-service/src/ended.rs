@@ -1,7 +1,7 @@
-//! What ended lately: bounded, and honest about how far back it reaches.
+//! Records recent invalidations: bounded, and exact about how far back the record reaches.
 //!
-//! The stores of sessions, tenants and keys write here when their own answer changes; the feed reports it
-//! to the edge, so that no lease outlives what it rests on.
+//! The stores of sessions, tenants and keys write here when their own answer changes; the feed reports it to
+//! the edge, so that no lease outlives the facts that it depends on.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,34 +11,34 @@ use identity::{SessionId, SubjectId, TenantId};
 use lease::{Kind, MAX_ENDED, Tag, WINDOW_MS};
 use tokio::time::Instant;
 
-/// How old the last look at revocations and tenants may be. The edge honours leases for 600 ms after it asked for
-/// the last good feed; together that is the second within which everything ends. Files are looked at, and Redis is
-/// pinged, four times as often.
+/// The greatest age of the last poll of revocations and tenants. The edge honours leases for 600 ms after it
+/// requested the last good feed; together that is the second within which everything ends. Files are polled,
+/// and Redis is pinged, four times as often.
 pub const FRESH: Duration = Duration::from_millis(400);
 
 /// How long a tag is named.
 const WINDOW: Duration = Duration::from_millis(WINDOW_MS);
 
-/// What ended lately. At most [`MAX_ENDED`] tags: some 200 KB.
+/// Recent invalidations. At most [`MAX_ENDED`] tags: about 200 KB.
 ///
-/// Times are the process's own, so that a stepped clock forgets nothing.
+/// Times are the process's own, so that a stepped clock loses nothing.
 #[derive(Debug)]
 pub struct Ended(Mutex<History>);
 
 #[derive(Debug)]
 struct History {
-    /// Everything that ended from here on is in `tags`, if it is within the window.
+    /// Every invalidation from here on is in `tags`, if it is within the window.
     since: Instant,
-    /// When each ended last.
+    /// When each tag was last invalidated.
     tags: HashMap<Tag, Instant>,
 }
 
-/// What is known of the window before a moment.
+/// The known invalidations of the window before a moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lately {
     /// How far back nothing is missing; at most the window.
     pub reach: Duration,
-    /// What ended, sorted, each once.
+    /// The invalidated tags, sorted, without duplicates.
     pub tags: Vec<Tag>,
 }
 
@@ -49,11 +49,11 @@ impl Ended {
         Self(Mutex::new(History { since: now, tags: HashMap::new() }))
     }
 
-    /// `tags` ended at `now`. Note them *after* decisions have changed: a decision that fell between the two would
-    /// otherwise be named too early.
+    /// Notes that `tags` became invalid at `now`. Call it *after* decisions have changed: a decision that
+    /// fell between the two would otherwise be named too early.
     ///
-    /// When more ended within the window than can be named, all of it is forgotten and the history begins at `now`,
-    /// which ends every lease that is older.
+    /// When more become invalid within the window than can be named, all are forgotten and the history begins
+    /// at `now`, which ends every older lease.
     pub fn note(&self, tags: impl IntoIterator<Item = Tag>, now: Instant) {
         let mut history = self.lock();
         for tag in tags {
@@ -69,13 +69,13 @@ impl Ended {
         }
     }
 
-    /// Something may have ended before `now` without a word of it here. What is known stays known.
+    /// Notes that an invalidation before `now` may have been missed. Known tags stay.
     pub fn restart(&self, now: Instant) {
         let mut history = self.lock();
         history.since = history.since.max(now);
     }
 
-    /// What is known at `now`.
+    /// The invalidations known at `now`.
     #[must_use]
     pub fn lately(&self, now: Instant) -> Lately {
         let mut history = self.lock();
@@ -85,7 +85,7 @@ impl Ended {
         Lately { reach: now.saturating_duration_since(history.since).min(WINDOW), tags }
     }
 
-    /// A panic while a tag was written leaves the others: the history goes on.
+    /// A panic during a write loses one tag: the history continues with the others.
     fn lock(&self) -> MutexGuard<'_, History> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -104,19 +104,19 @@ impl History {
     }
 }
 
-/// What stands for a session in leases.
+/// The tag of a session in leases.
 #[must_use]
 pub fn session_tag(session: SessionId) -> Tag {
     Tag::of(Kind::Session, session.to_string().as_bytes())
 }
 
-/// What stands for a person in leases.
+/// The tag of a person in leases.
 #[must_use]
 pub fn subject_tag(subject: SubjectId) -> Tag {
     Tag::of(Kind::Subject, subject.to_string().as_bytes())
 }
 
-/// What stands for a tenant in leases.
+/// The tag of a tenant in leases.
 #[must_use]
 pub fn tenant_tag(tenant: TenantId) -> Tag {
     Tag::of(Kind::Tenant, tenant.to_string().as_bytes())
@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(lately, Lately { reach: seconds(2), tags: vec![Tag(many)] });
         ended.note((0..many * 20).map(Tag), later + seconds(4));
         assert!(ended.lately(later + seconds(4)).tags.len() <= MAX_ENDED);
-        // What was named and is past the window makes room by itself.
+        // Named tags that are past the window make room by themselves.
         let calm = Ended::since(start);
         calm.note((0..many).map(Tag), start);
         calm.note([Tag(many)], start + seconds(31));

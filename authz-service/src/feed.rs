@@ -1,4 +1,4 @@
-//! What the edge is told: what ended lately, and under which revision leases count.
+//! The feed to the edge: recent invalidations, and the revision whose leases are valid.
 
 pub mod http;
 
@@ -12,22 +12,22 @@ use crate::authorizer::Authorizer;
 use crate::ended::{FRESH, Lately};
 use crate::observe::metrics::Metrics;
 
-/// More requests of one route within one report are no report: a worker reports five times a second.
+/// A report with more requests of one route is invalid: a worker reports five times a second.
 pub const MOST_USES: u64 = 10_000_000;
 
 /// Why there is no feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unanswered {
-    /// What ended may not have been heard of.
-    #[error("revocations or tenants were not heard of for too long")]
+    /// An invalidation may have been missed.
+    #[error("no news of revocations or tenants for too long")]
     Stale,
-    /// The report counts what nobody can have served.
+    /// The report counts more requests than a worker can have served.
     #[error("more than {MOST_USES} requests of one route in one report")]
     TooMany,
 }
 
-/// Answers `request` at the moment that is `now` by the wall clock and `at` by the machine's own, and counts what leases
-/// served. Without an answer nothing is counted: the edge reports it again.
+/// Answers `request` at the moment that is `now` by the wall clock and `at` by the machine's own, and counts
+/// the requests that leases served. Without an answer nothing is counted: the edge reports it again.
 ///
 /// # Errors
 /// [`Unanswered`].
@@ -52,8 +52,9 @@ pub fn answer(
 }
 
 fn feed(authorizer: &Authorizer, at: Instant) -> Feed {
-    // The newest alone, although requests of older ones are still decided about: Envoy takes new routes before it takes a
-    // new guard, and until then the old guard would go on serving leases of rules that are not in force any more.
+    // Only the newest, although requests of older revisions are still decided: Envoy applies new routes
+    // before a new guard, and until then the old guard would serve leases under rules that are no longer in
+    // force.
     let revisions = vec![authorizer.snapshots.newest().revision.clone()];
     if !authorizer.leases.on {
         return Feed { revisions, reach_ms: 0, ended: Told::All };
@@ -64,9 +65,9 @@ fn feed(authorizer: &Authorizer, at: Instant) -> Feed {
     Feed { revisions, reach_ms, ended: Told::Tags(tags) }
 }
 
-/// How far back the edge may count on a history that reaches back for `reach`. A decision from before its beginning may
-/// have rested on something [`FRESH`] older, and may have been on its way for as long as Envoy waits. A whole window
-/// needs no such margin, because leases end before it does.
+/// How far back the edge may trust a history that reaches back for `reach`. A decision from before its
+/// beginning may depend on a fact [`FRESH`] older, and may have been in transit for as long as Envoy waits. A
+/// whole window needs no such margin, because leases end before it does.
 fn certain(reach: Duration, patience: Duration) -> Duration {
     let window = Duration::from_millis(::lease::WINDOW_MS);
     if reach >= window { window } else { reach.saturating_sub(patience + FRESH) }

@@ -1,23 +1,25 @@
-//! How often: limits on what a caller who may pass does, and on what an address tries.
+//! Rate limits: on permitted requests by caller, and on attempts by address.
 //!
 //! Each limit is a token bucket in the form of GCRA ([`gcra`]): `burst` requests at once, then `rate` in each
-//! period, evenly; no edge of a window lets twice as many through.
+//! period, evenly. Unlike with fixed windows, a period boundary never lets twice as many through.
 //!
-//! * With Redis, all limits of a request are weighed by one script in one round trip ([`shared`]), so that every
+//! * With Redis, one script checks all limits of a request in one round trip ([`shared`]), so that every
 //!   replica counts the same.
-//! * Without Redis, and while it does not answer within [`shared::PATIENCE`], each replica counts for itself
+//! * Without Redis, and while it does not answer within [`shared::PATIENCE`], each replica counts on its own
 //!   ([`local`]) with its share of the limit.
 //! * A request is charged to all of its limits or to none.
-//! * A caller over a limit is remembered until the moment that the limit allows one more. Until then nobody
-//!   asks Redis about them, and an address over its limit is refused before anything it sent is looked at.
+//! * A caller over a limit is remembered until the moment at which the limit allows one more request. Until
+//!   then Redis is not queried for that caller, and an address over its limit is refused before the rest of
+//!   its request is read.
 //!
-//! Order: exhausted addresses → who is calling → may they → limits. A request that is refused on that way is
-//! charged to the limits by address only: guessing credentials is limited, and nobody uses up what belongs to
-//! somebody else.
+//! Order: exhausted addresses → caller → policy → limits. A request that is refused before the limits is
+//! charged only to those by address: guessing credentials is limited, and no caller can use up another
+//! caller's quota.
 //!
-//! A lease takes its uses in advance ([`charge::in_advance`]): they count as used in the moment of the grant, so the bound below
-//! holds whatever becomes of the lease. What a lease does not use is lost to its owner, who may be refused that much
-//! sooner; because a lease takes no more than half of what is left, the other half is there for whoever else they are.
+//! A lease charges its uses in advance ([`charge::in_advance`]): they count as used from the grant on, so the
+//! bound below holds whatever happens to the lease. Unused requests of a lease are lost to its owner, who may
+//! be refused that much sooner. Because a lease takes no more than half of the remaining quota, the other
+//! half stays for the owner's other requests.
 //!
 //! The bound: in any time t, whatever Redis does and however often it comes and goes, a limit lets at most
 //! 2 × (burst + rate × t) through over all replicas, because the shared and the local counters each hold
@@ -51,21 +53,21 @@ use crate::who::Who;
 /// The stable code of a refusal by a limit.
 pub const RATE_LIMITED: &str = "rate_limited";
 
-/// How many callers over a limit are remembered. Forgetting one costs a question, never lets it through.
+/// How many callers over a limit are remembered. Forgetting one costs a query, but never admits its request.
 const REMEMBERED: usize = 10_000;
 
-/// What is counted about the counting.
+/// Counters about the counting itself.
 #[derive(Clone, Debug)]
 pub struct Counters {
-    /// Requests that Redis weighed.
+    /// Requests that Redis counted.
     pub shared: IntCounter,
-    /// Requests that this replica weighed by itself.
+    /// Requests that this replica counted by itself.
     pub local: IntCounter,
-    /// Requests of somebody known to be over a limit.
+    /// Requests of a caller or address known to be over a limit.
     pub remembered: IntCounter,
-    /// Times that Redis did not answer in time, or not as it should.
+    /// Times that Redis did not answer in time, or not correctly.
     pub failures: IntCounter,
-    /// Requests that were counted together with others, because no more counters could be kept.
+    /// Requests that shared a counter with others, because there was no room for more counters.
     pub overflows: IntCounter,
 }
 
@@ -80,7 +82,7 @@ struct Refused {
 pub struct Limits {
     local: Local,
     shared: Option<Shared>,
-    /// Which keys have a counter of their own in Redis: as many as a replica keeps itself.
+    /// The keys with a counter of their own in Redis: as many as a replica keeps itself.
     in_redis: Local,
     replicas: u32,
     refused: Cache<Key, Refused>,
@@ -88,8 +90,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Limits that count in `shared`, or in this process alone. `replicas` share what cannot be counted
-    /// together.
+    /// Limits that count in `shared`, or in this process alone. `replicas` divide the limits that they cannot
+    /// count together.
     #[must_use]
     pub fn new(shared: Option<Shared>, replicas: u32, counters: Counters) -> Self {
         let room = || Local::new(local::ADDRESSES, local::PROVED, counters.overflows.clone());
@@ -97,19 +99,19 @@ impl Limits {
         Self { local, shared, in_redis, replicas: replicas.max(1), refused: Cache::new(REMEMBERED), counters }
     }
 
-    /// How many counters this replica keeps now.
+    /// The number of counters in this replica.
     #[must_use]
     pub fn len(&self) -> usize {
         self.local.len()
     }
 
-    /// Whether it keeps none.
+    /// Whether this replica has no counters.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Refuses an address that is known to be over a limit, before anything else is done.
+    /// Refuses an address that is known to be over a limit, before any other check.
     ///
     /// # Errors
     /// The limits that were exceeded.
@@ -120,8 +122,8 @@ impl Limits {
         self.known(&by_address(route, input), now)
     }
 
-    /// Charges a request that may pass to all of its limits, and takes up to `more` requests in advance. Says how many;
-    /// all of them when there are no limits.
+    /// Charges a permitted request to all of its limits, and takes up to `more` requests in advance. Returns
+    /// how many it took; all of them when there are no limits.
     ///
     /// # Errors
     /// The limits that were exceeded.
@@ -148,7 +150,7 @@ impl Limits {
         self.weigh(counted, more, now, shadows).await
     }
 
-    /// Charges a request that is refused anyway to the limits by address.
+    /// Charges an already refused request to the limits by address.
     ///
     /// # Errors
     /// The limits that were exceeded.
@@ -206,7 +208,7 @@ impl Limits {
         Ok(taken)
     }
 
-    /// Weighs in Redis. Keys beyond the room are counted by those around them there too.
+    /// Counts in Redis. Keys beyond the room share the counters around them there too.
     async fn together(
         &self,
         shared: &Shared,
@@ -227,7 +229,7 @@ impl Limits {
         self.local.charge(counted, replicas, more, now)
     }
 
-    /// Refuses who is known to be over a limit.
+    /// Refuses callers known to be over a limit.
     fn known(&self, counted: &[Counted<'_>], now: UnixTime) -> Result<(), Exceeded> {
         let mut over = Vec::new();
         for one in counted.iter().filter(|one| one.rule.limit.mode == Mode::Enforce) {
@@ -262,8 +264,8 @@ fn by_address<'r>(route: &'r Route, input: &CheckInput<'_>) -> Vec<Counted<'r>> 
         .collect()
 }
 
-/// Whose counter of a limit by `per` a request is charged to. A caller without what is counted by is not
-/// counted: the edge file is refused when a policy lets nobody through who has it.
+/// The counter of a limit by `per` for a request. A caller without the attribute that is counted by is not
+/// counted: the edge file is refused when its policy admits no caller with that attribute.
 fn key_of(per: Per, route: &Route, input: &CheckInput<'_>, who: &Who) -> Option<(Of, Wider)> {
     let alone = |of: Of| Some((of, Wider::Owners(Vec::new())));
     let within = |of: Of, owners: &[Of]| Some((of, Wider::Owners(owners.to_vec())));
@@ -277,7 +279,7 @@ fn key_of(per: Per, route: &Route, input: &CheckInput<'_>, who: &Who) -> Option<
         }
         (Per::Service, Who::Service(service)) => alone(Of::Name(Arc::from(service.name.as_str()))),
         (Per::Tenant, Who::Service(service)) => service.tenant.and_then(|tenant| alone(Of::Id(tenant.0))),
-        // All keys of a client share what it may do: changing a key does not double it.
+        // All keys of a client share its quota: changing a key does not double it.
         (Per::Subject | Per::ApiKey, Who::Client(client)) => {
             let name = Of::Name(Arc::from(format!("{}/{}", client.tenant, client.name)));
             within(name, &[Of::Id(client.tenant.0)])
@@ -291,8 +293,8 @@ fn key_of(per: Per, route: &Route, input: &CheckInput<'_>, who: &Who) -> Option<
     }
 }
 
-/// An address as it is counted, and the networks around it. Of IPv6 the first 64 bits count, because whoever has one
-/// address there has them all.
+/// An address as limits count it, and the networks around it. For IPv6 the first 64 bits count, because a
+/// client with one address there has them all.
 fn address(client: Option<IpAddr>) -> (Of, Wider) {
     match client.map(Network::all_of) {
         None => (Of::Unknown, Wider::Owners(Vec::new())),

@@ -1,4 +1,4 @@
-//! May they: what a caller must be beyond being somebody.
+//! Decides what a verified caller may do, by the policy of the route.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,18 +16,18 @@ use crate::snapshot::Route;
 use crate::tenant::{TenantClient, TenantMember, TenantService};
 use crate::who::Who;
 
-/// Why a believed caller may not.
+/// Why a verified caller is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PolicyFault {
-    /// The role is less than the policy asks for.
+    /// The role is lower than the policy requires.
     RoleTooLow,
-    /// A scope that the policy asks for is not there.
+    /// A scope that the policy requires is missing.
     ScopeMissing,
-    /// The request is about another tenant than the caller's, or does not say about which.
+    /// The request concerns another tenant than the caller's, or names none.
     TenantMismatch,
     /// The policy does not list the service.
     ServiceNotAllowed,
-    /// A permission that the policy asks for is not there.
+    /// A permission that the policy requires is missing.
     PermissionMissing,
     /// The connection comes from an address that the policy does not list.
     AddressNotAllowed,
@@ -51,46 +51,48 @@ impl PolicyFault {
     }
 }
 
-/// Leave to pass. Only this module gives one, and only for what the stages before it let through.
+/// A permit for one request. Only this module makes one, and only for callers that the earlier stages
+/// admitted.
 #[derive(Clone, Debug)]
 pub struct Permit {
     who: Who,
     lasting: Option<Lasting>,
 }
 
-/// What a permit rests on that outlasts the request: the access token of a person, and their tenant's state.
+/// The facts behind a permit that outlast the request: the access token of a person, and their tenant's
+/// state.
 #[derive(Clone, Copy, Debug)]
 pub struct Lasting {
     /// The token.
     pub token: Proof,
-    /// How long the tenant's state may be relied on when nobody says that it changed; absent when for as long as its
+    /// How long the tenant's state is valid without further news; absent when it is valid for as long as its
     /// directory is fresh.
     pub tenant_until: Option<Instant>,
 }
 
 impl Permit {
-    /// What it rests on beyond the request; `None` when it must not be given twice without looking again.
+    /// The facts behind it that outlast the request; `None` when the next request must be checked again.
     #[must_use]
     pub const fn lasting(&self) -> Option<Lasting> {
         self.lasting
     }
 
-    /// For whom.
+    /// The caller.
     #[must_use]
     pub const fn who(&self) -> &Who {
         &self.who
     }
 }
 
-/// A permit for anybody, on a route whose policy is public.
+/// A permit for any caller, on a route whose policy is public.
 #[must_use]
 pub const fn permit_anyone() -> Permit {
     Permit { who: Who::Anyone, lasting: None }
 }
 
-/// A permit for `member`, when they are what `policy`, the one of `route`, asks for. A policy in shadow gives it
-/// anyway and notes in `shadows` what it would have refused. Only what is asked here can be in shadow: who the
-/// caller is and whether their session and tenant are alive was settled before.
+/// A permit for `member`, when they satisfy `policy`, the policy of `route`. A policy in shadow gives it
+/// anyway and notes in `shadows` the refusal. Only the checks of this stage can be in shadow: the caller,
+/// their session and their tenant were checked before.
 ///
 /// # Errors
 /// [`PolicyFault`].
@@ -110,7 +112,7 @@ pub fn permit_person(
     Ok(Permit { who: Who::Person(person), lasting })
 }
 
-/// A permit for `client`, by the same rules as for a person. A client without a role has less than any.
+/// A permit for `client`, by the same rules as for a person. A client without a role ranks below every role.
 ///
 /// # Errors
 /// [`PolicyFault`].
@@ -127,7 +129,7 @@ pub fn permit_client(
     Ok(Permit { who: Who::Client(Arc::clone(client)), lasting: None })
 }
 
-/// What a session policy looks at in whoever it is asked about.
+/// The attributes of a caller that a session policy checks.
 #[derive(Clone, Copy, Debug)]
 struct Asked<'c> {
     role: Option<Role>,
@@ -135,7 +137,7 @@ struct Asked<'c> {
     tenant: TenantId,
 }
 
-/// Refuses what `policy` refuses, or only notes it.
+/// Refuses the caller, or only notes the refusal when `policy` is in shadow.
 fn settle(
     asked: Asked<'_>,
     policy: &SessionPolicy,
@@ -153,10 +155,10 @@ fn settle(
     }
 }
 
-/// What is lacking, the first in the order role, scopes, tenant.
+/// The first fault in the order role, scopes, tenant.
 fn fault(asked: Asked<'_>, policy: &SessionPolicy, input: &CheckInput<'_>) -> Option<PolicyFault> {
     let SessionPolicy { accept: _, role, scopes, tenant, mode: _, lease: _ } = policy;
-    // No role at all is less than any that can be asked for.
+    // A missing role ranks below every required role.
     if role.is_some_and(|required| asked.role.is_none_or(|role| role < required)) {
         return Some(PolicyFault::RoleTooLow);
     }
@@ -171,8 +173,8 @@ fn fault(asked: Asked<'_>, policy: &SessionPolicy, input: &CheckInput<'_>) -> Op
     None
 }
 
-/// The tenant that `input` names. Only the usual spelling of a UUID counts, hyphens and all, without escapes,
-/// and only one header line: what a backend might read differently names no tenant.
+/// The tenant that `input` names. Only the usual spelling of a UUID counts, hyphens included, without
+/// escapes, and only one header line: a value that a backend might read differently names no tenant.
 fn named_tenant(place: &TenantMatch, input: &CheckInput<'_>) -> Option<TenantId> {
     let text = match place {
         TenantMatch::PathSegment(number) => {
@@ -192,8 +194,8 @@ fn named_tenant(place: &TenantMatch, input: &CheckInput<'_>) -> Option<TenantId>
     Uuid::try_parse(text).ok().map(TenantId)
 }
 
-/// A permit for `service`, when `policy` lists it. An empty list stands for every service of the edge file,
-/// and nobody else can be authenticated.
+/// A permit for `service`, when `policy` lists it. An empty list admits every service of the edge file; no
+/// other service can be authenticated.
 ///
 /// # Errors
 /// [`PolicyFault`].
@@ -213,8 +215,7 @@ pub fn permit_service(service: &TenantService, policy: &InternalPolicy) -> Resul
 #[derive(Clone, Copy, Debug)]
 pub struct AllowedAddress(());
 
-/// Lets a connection from `client` on when `policy` lists its address. An address that nobody knows is in no
-/// list.
+/// Admits a connection from `client` when `policy` lists its address. An unknown address is in no list.
 ///
 /// # Errors
 /// [`PolicyFault::AddressNotAllowed`].

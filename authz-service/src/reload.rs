@@ -1,19 +1,19 @@
-//! A new edge file takes effect without a restart, or not at all.
+//! Applies a new edge file without a restart, or refuses it as a whole.
 //!
-//! The file is looked at like every other [`source`](crate::source): in force after at most 200 ms, however it
-//! was replaced (written in place, renamed over, a symlink swapped). A new text is read and checked as a whole;
-//! then one pointer changes. [`Snapshots`](crate::snapshot::Snapshots) goes on knowing the revisions before it,
-//! because an Envoy that was not told yet still asks about them.
+//! The file is polled like every other [`source`](crate::source): it takes effect after at most 200 ms,
+//! however it was replaced (written in place, renamed over, a symlink swapped). A new text is read and
+//! checked as a whole; then one pointer changes. [`Snapshots`](crate::snapshot::Snapshots) keeps the previous
+//! revisions, because an Envoy without the new one still sends checks under them.
 //!
 //! | what the new file changes | then |
 //! |---|---|
-//! | routes, policies, limits, answers, hosts, backends, reserved names, how sessions look | in force at once |
-//! | services: which there are, their keys, permissions and tenants, and who issues their tokens | in force at once, for every revision; a service whose key file is not there is closed until it is |
-//! | the edge's name, where the authorizer answers, its replicas, how requests are signed, where session keys, tenants and revocations are | refused as a whole: these were opened at the start, so a restart is needed |
-//! | nothing that makes sense | refused: the old file stays, every fault is in the log |
+//! | routes, policies, limits, answers, hosts, backends, reserved names, the form of sessions | in force at once |
+//! | services: their names, keys, permissions and tenants, and the issuers of their tokens | in force at once, for every revision; a service whose key file is missing is closed until the file exists |
+//! | the edge's name, the authorizer's address, its replicas, the rules for signed requests, the sources of session keys, tenants and revocations | refused as a whole: these are opened at the start, so a restart is needed |
+//! | the file becomes invalid | refused: the old file stays in force, and the log has every fault |
 //!
-//! A file that was refused is no revision: an Envoy that was rendered from it is answered 503
-//! `unknown_revision` until somebody mends the file or restarts this service. Half of a file is never taken.
+//! A refused file is not a revision: an Envoy that was rendered from it receives 503 `unknown_revision` until
+//! the file is fixed or this service is restarted. A file is never applied in part.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -29,22 +29,23 @@ use crate::credential::assertion::{Assertions, FirstLook};
 use crate::snapshot::{Snapshot, Snapshots};
 use crate::source::{Hanging, Health, Source, Trouble, WatchedFile};
 
-/// As large as `edge_config` reads one.
+/// The same limit as in `edge_config`.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Looks up a variable of the environment, from any thread.
+/// Looks up an environment variable, from any thread.
 pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
-/// What came of the attempts to load the edge file, for `/readyz`.
+/// The state of the edge file and its reloads, for `/readyz`.
 #[derive(Debug, Default)]
 pub struct Standing {
     trouble: ArcSwap<Option<Trouble>>,
-    /// A look at the file that does not end.
+    /// A poll of the file that does not end.
     hanging: ArcSwap<Option<Trouble>>,
 }
 
 impl Standing {
-    /// How the edge file is. A wrong one does not make a replica unready: it decides with the last good one.
+    /// The state of the edge file. An invalid one does not make a replica unready: it decides with the last
+    /// good one.
     #[must_use]
     pub fn health(&self, snapshots: &Snapshots) -> Health {
         let mut detail =
@@ -72,43 +73,43 @@ impl Standing {
 pub struct Results {
     /// Took effect.
     pub applied: IntCounter,
-    /// Unreadable or wrong: the old one stays.
+    /// Unreadable or invalid: the old file stays.
     pub invalid: IntCounter,
-    /// Right, but of no use without a restart: the old one stays.
+    /// Valid, but effective only after a restart: the old file stays.
     pub needs_restart: IntCounter,
 }
 
 /// Called for every load that takes effect and every one that is refused.
 pub type Listener = Arc<dyn Fn(&Outcome<'_>) + Send + Sync>;
 
-/// What came of one load.
+/// The outcome of one load.
 #[derive(Clone, Copy, Debug)]
 pub enum Outcome<'a> {
     /// This snapshot is about to become the newest.
     Ready(&'a Snapshot),
     /// This revision is the newest now.
     Applied(&'a str),
-    /// The file was refused, for this reason; this revision stays.
+    /// The file was refused, for this reason; the current revision stays.
     Refused {
-        /// The revision that stays.
+        /// The revision that stays in force.
         stays: &'a str,
         /// Every fault.
         why: &'a str,
     },
 }
 
-/// Where a loaded edge goes.
+/// The parts that a loaded edge updates.
 #[derive(Clone)]
 pub struct Target {
-    /// Where revisions are kept.
+    /// The known revisions.
     pub snapshots: Arc<Snapshots>,
-    /// Who believes services.
+    /// The verifier of services.
     pub assertions: Arc<Assertions>,
-    /// What is counted of loads.
+    /// Counters of loads.
     pub results: Results,
-    /// What `/readyz` says.
+    /// The state for `/readyz`.
     pub standing: Arc<Standing>,
-    /// Who wants to know.
+    /// The listener for outcomes.
     pub listener: Listener,
 }
 
@@ -128,7 +129,7 @@ impl fmt::Debug for EdgeFile {
 }
 
 impl EdgeFile {
-    /// Follows `path`, which `current` was read from, into `target`.
+    /// Watches `path`, from which `current` was read, and updates `target`.
     #[must_use]
     pub fn new(
         path: &Path,
@@ -167,7 +168,7 @@ impl EdgeFile {
         let results = &self.target.results;
         if *needs_restart { &results.needs_restart } else { &results.invalid }.inc();
         let stays = self.target.snapshots.newest().revision.clone();
-        tracing::error!(file = %self.file.path().display(), stays, faults = what, "the new edge file is refused");
+        tracing::error!(file = %self.file.path().display(), stays, faults = what, "new edge file refused");
         (self.target.listener)(&Outcome::Refused { stays: &stays, why: what });
     }
 }
@@ -199,14 +200,15 @@ impl Source for EdgeFile {
             Ok((edge, snapshot)) => {
                 let Edge { services, service_tokens, .. } = &self.current;
                 if (services, service_tokens) != (&edge.services, &edge.service_tokens) {
-                    // Before the rules: whoever loses something loses it first, and nobody gains what no rule asks for.
+                    // Before the rules: lost permissions are lost first, and none is gained before a rule
+                    // requires it.
                     self.target.assertions.install(&edge, FirstLook::Aside);
                 }
                 self.current = edge;
                 if self.target.standing.trouble.load().is_some() {
                     self.target.standing.trouble.store(Arc::new(None));
                 }
-                // The file as it was at the start, or as it was before somebody broke it: nothing is new.
+                // The file is as it was at the start, or before it was broken: no change.
                 if self.target.snapshots.newest().revision == snapshot.revision {
                     return;
                 }
@@ -229,15 +231,15 @@ impl Source for EdgeFile {
                 tracing::error!(
                     file = path,
                     what,
-                    "the edge file is not followed; the last good one decides"
+                    "cannot watch the edge file; the last good one stays in force"
                 );
             }
         }))
     }
 }
 
-/// Which parts of the edge file differ that are only read at the start. Every field is named here, so that
-/// somebody decides about the next one.
+/// The parts of the edge file that differ and are only read at the start. Every field is named here, so that
+/// a new field forces a decision.
 fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
     let Edge {
         name,
@@ -264,13 +266,13 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
         internal_paths: _,
         routes: _,
         stats: _,
-        // Envoy and the guard read these.
+        // Only Envoy and the guard read these.
         default_answers: _,
         browser_origins: _,
     } = old;
     [
         ("`edge`", *name != new.name),
-        // Whoever is not told otherwise listens on the first.
+        // Without a setting of its own the authorizer listens on the first address.
         ("`authorizer.address`", authorizer.listens() != new.authorizer.listens()),
         ("`authorizer.replicas`", authorizer.replicas != new.authorizer.replicas),
         (
@@ -288,7 +290,7 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
     .collect()
 }
 
-/// Where the keys of sessions are: opened at the start.
+/// The source of session keys, which is opened at the start.
 fn keys(sessions: Option<&Sessions>) -> Option<impl PartialEq + '_> {
     sessions.map(|sessions| {
         let Sessions { cookie: _, bearer: _, issuers, revocations: _ } = sessions;

@@ -1,4 +1,4 @@
-//! Serving: checks and health over gRPC, beside them what ended of leases; the admin interface over HTTP, until somebody asks for the end.
+//! Serves checks, health and the lease feed on one port and the admin interface on another, until shutdown.
 
 mod connections;
 mod door;
@@ -29,26 +29,26 @@ use crate::tls::Tls;
 
 pub use door::{ClosedDoor, Door};
 
-/// How often health is compared with readiness. Envoy asks four times a second.
+/// How often health is updated from readiness. Envoy checks health four times a second.
 const HEALTH_INTERVAL: Duration = Duration::from_millis(200);
 
-/// The same while this replica is not ready: Envoy would leave it alone for another quarter of a second if it asked in the
-/// moment between readiness and the word of it.
+/// The same while this replica is not ready: if Envoy checked health just before the update, it would send
+/// nothing for another quarter of a second.
 const STARTING_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Where nothing can be served.
 #[derive(Debug, thiserror::Error)]
 pub enum CannotListen {
-    /// An address that cannot be listened on.
+    /// An address that the server cannot listen on.
     #[error("cannot listen on {address} for {what} ({source}); stop what listens there, or set {variable}")]
     Address {
-        /// Where.
+        /// The address.
         address: Socket,
-        /// For what.
+        /// Its purpose.
         what: &'static str,
-        /// Which variable moves it.
+        /// The variable that changes it.
         variable: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// An address that is not to be listened on.
@@ -56,10 +56,10 @@ pub enum CannotListen {
     Door(#[from] ClosedDoor),
 }
 
-/// Where operators list host names of the admin interface.
+/// The variable that lists host names of the admin interface.
 const ADMIN_HOSTS: &str = "AUTHZ_ADMIN_HOSTS";
 
-/// A name of the admin interface that cannot be one.
+/// An invalid host name for the admin interface.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{ADMIN_HOSTS}: `{0}` is not a host name; write names between commas, without ports")]
 pub struct BadHost(pub String);
@@ -71,7 +71,7 @@ pub struct Listeners {
     pub checks: Door,
     /// For the admin interface.
     pub admin: TcpListener,
-    /// The names that the admin interface answers to.
+    /// The host names that the admin interface answers to.
     pub hosts: AdminHosts,
 }
 
@@ -98,36 +98,35 @@ impl Listeners {
         Ok(Self { checks, admin, hosts })
     }
 
-    /// The same with an admin interface that answers to the names in `list` too.
+    /// The same, with an admin interface that also answers to the names in `list`.
     ///
     /// # Errors
-    /// [`BadHost`] with the first one that is not a host name.
+    /// [`BadHost`] with the first invalid host name.
     pub fn answering_to(self, list: &str) -> Result<Self, BadHost> {
         let hosts = self.hosts.allowing(list).map_err(|BadName(name)| BadHost(name))?;
         Ok(Self { hosts, ..self })
     }
 }
 
-/// How long the parts of an end take.
+/// How long the phases of a shutdown take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// How long checks are still answered, on new connections too, after health has said that they will not be. Envoy
-    /// asks about health four times a second: within this it goes to another replica, so that nothing is under way
-    /// when the connections end. Without another replica it only keeps callers waiting for the next start.
+    /// How long checks are still answered, also on new connections, after health reports NOT_SERVING. Envoy
+    /// checks health four times a second: within this time it switches to another replica, so that no check
+    /// is in flight when the connections end. Without another replica the notice only delays the next start.
     pub notice: Duration,
-    /// How long open checks may take to finish after that.
+    /// How long open checks may take to finish after the notice.
     pub drain: Duration,
 }
 
-/// Serving came to an end that nobody asked for. Checks are taken for as long as the program runs; the admin server can
-/// fail.
+/// Serving ended unexpectedly. Checks are served for as long as the program runs; the admin server can fail.
 #[derive(Debug, thiserror::Error)]
 #[error("the admin server ended: {0}")]
 pub struct ServeError(#[from] std::io::Error);
 
-/// Serves `assembled` on `listeners` until `end` completes. Then health says not serving while everything goes on for
-/// the `notice` of `patience`; after that no new connection is taken, every open one is told to end (GOAWAY), and open
-/// checks have its `drain` to finish.
+/// Serves `assembled` on `listeners` until `end` completes. Then health reports NOT_SERVING while everything
+/// continues for the `notice` of `patience`; after that no new connection is accepted, every open one
+/// receives GOAWAY, and open checks have its `drain` to finish.
 ///
 /// # Errors
 /// [`ServeError`] when the admin server ends by itself.
@@ -168,13 +167,13 @@ pub async fn serve(
             stop(&reporting);
             stop(&remembering);
             set_health(&reporter, false).await;
-            // Only a server that failed ends during the notice.
+            // During the notice only a failed server ends.
             match tokio::time::timeout(patience.notice, &mut serving).await {
                 Ok(ended) => ended,
                 Err(_) => {
-                    // Fails only when nobody listens any more.
+                    // Fails only when all receivers are gone.
                     let _ = ending.send(true);
-                    // The bound is the point: a connection that stays open must not keep the process.
+                    // The bound is the point: a connection that stays open must not keep the process alive.
                     tokio::time::timeout(patience.drain, &mut serving).await.unwrap_or(Ok(()))
                 }
             }

@@ -1,4 +1,4 @@
-//! Sessions that were ended before their tokens expired.
+//! Refuses sessions that were ended before their tokens expired.
 
 pub mod revocations;
 pub mod tenant_changes;
@@ -16,7 +16,7 @@ use crate::session::revocations::Revocations;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionRevoked;
 
-/// A believed person whose session was not ended. Only [`admit`] makes one.
+/// A verified person whose session was not ended. Only [`admit`] makes one.
 #[derive(Clone, Debug)]
 pub struct LiveSession {
     person: Arc<Person>,
@@ -24,29 +24,29 @@ pub struct LiveSession {
 }
 
 impl LiveSession {
-    /// Whose session it is.
+    /// The person.
     #[must_use]
     pub const fn person(&self) -> &Arc<Person> {
         &self.person
     }
 
-    /// Whose session it is.
+    /// The person, shared.
     #[must_use]
     pub fn into_person(self) -> Arc<Person> {
         self.person
     }
 
-    /// What their token says about how long; `None` when it is not to be counted on beyond this request.
+    /// The token's proof; `None` when the session should be trusted for this request only.
     #[must_use]
     pub const fn token(&self) -> Option<Proof> {
         self.token
     }
 }
 
-/// Lets `authenticated` on when their session is alive at `now`. Without `revocations` a session ends with its
-/// tokens only, as the edge file says.
+/// Admits `authenticated` when their session is alive at `now`. Without `revocations` a session ends with its
+/// tokens only, as the edge file requests.
 ///
-/// # Errors
+/// [`SessionRevoked`], or a failure when the revocations cannot answer.
 /// [`SessionRevoked`], or a failure when the revocations cannot tell.
 pub fn admit(
     authenticated: &AuthenticatedPerson,
@@ -59,7 +59,7 @@ pub fn admit(
     {
         return Err(Stop::Denied(SessionRevoked));
     }
-    // One that is to end at a later second is alive now, and nothing more.
+    // A session that ends at a later second is alive now, but not to be trusted beyond this request.
     let ends_soon = revocations.is_some_and(|revocations| revocations.is_listed(person.session));
     Ok(LiveSession { person, token: authenticated.token().filter(|_| !ends_soon) })
 }

@@ -1,15 +1,15 @@
 //! External state: key files, the tenant directory, revocations.
 //!
-//! Each is a [`Source`], polled on a thread of its own every [`INTERVAL`], so that a large file never holds up
-//! a small one, and neither holds up a decision. A poll is one `stat`: it costs microseconds and sees what
-//! file notifications miss (network file systems, bind mounts, a swapped symlink in a Kubernetes volume), so
-//! there is no second mechanism beside it.
+//! Each is a [`Source`], polled on a thread of its own every [`INTERVAL`], so that a large file never delays
+//! a small one, and neither delays a decision. A poll is one `stat`: it costs microseconds and sees changes
+//! that file notifications miss (network file systems, bind mounts, a swapped symlink in a Kubernetes
+//! volume), so there is no second mechanism beside it.
 //!
-//! A read that does not end (a network file system that is gone) says nothing, and silence must not pass for "nothing
-//! has changed". So one more thread looks at the pollers: a look that takes longer than [`HANGS`] is noted as trouble
-//! with the source, and what is written about an unreadable one holds for it too.
+//! A read that never returns (a dead network file system) reports nothing, and silence must not count as "no
+//! change". So one more thread supervises the pollers: a poll that takes longer than [`HANGS`] is noted as
+//! trouble with the source, and is treated like an unreadable file.
 //!
-//! What is found in one stays good for a while when the source breaks: [`last_good`].
+//! When a source breaks, its last content stays in use for a while: [`last_good`].
 
 pub mod last_good;
 
@@ -30,32 +30,32 @@ use prometheus::IntCounter;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-/// How often a source is looked at: a tenth of the second within which a suspension or revocation must hold, also for
-/// leases, which hear of it a few steps later ([`lease`](crate::lease)).
+/// How often a source is polled: a tenth of the second within which a suspension or revocation must take
+/// effect, also for leases, which learn of it a few steps later ([`lease`](crate::lease)).
 pub const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Something that is kept fresh by looking at it again and again.
+/// A source that is kept fresh by polling.
 pub trait Source: Send + 'static {
     /// A short name for logs and metrics.
     fn name(&self) -> &'static str;
 
-    /// Looks once. Reports trouble where the decisions see it; never waits long.
+    /// Polls once. Reports trouble where the decisions see it; never waits long.
     fn poll(&mut self);
 
-    /// What notes, from another thread, that [`poll`](Self::poll) does not come back. The first poll that does clears
-    /// the note. `None` for a source whose old state may serve without end.
+    /// The callback that notes, from another thread, that [`poll`](Self::poll) does not return. The first
+    /// poll that does clears the note. `None` for a source whose old state may serve forever.
     fn hanging(&self) -> Option<Hanging> {
         None
     }
 }
 
-/// Notes that a source does not come back, in the words that it is given.
+/// Notes that a source does not return, with the given reason.
 pub type Hanging = Box<dyn Fn(&str) + Send>;
 
 /// A poll takes milliseconds, or a few seconds for a very large listing.
 pub const HANGS: Duration = Duration::from_secs(5);
 
-/// How often the pollers are looked at.
+/// How often the pollers are supervised.
 const SUPERVISION: Duration = Duration::from_millis(500);
 
 /// How long shutdown waits for polls in progress.
@@ -64,17 +64,17 @@ const ENDS_WITHIN: Duration = Duration::from_secs(1);
 /// When a poll began, by the machine's own clock; absent between two polls.
 type UnderWay = Arc<Mutex<Option<std::time::Instant>>>;
 
-/// A source that may hang.
+/// A source whose poll may hang.
 struct Supervised {
     under_way: UnderWay,
     hanging: Hanging,
     stop: Stop,
 }
 
-/// Ends the threads that look at it.
+/// Stops the threads that watch it.
 type Stop = Arc<AtomicBool>;
 
-/// Counts of a source's loads.
+/// Counters of a source's loads.
 #[derive(Clone, Debug)]
 pub struct Reloads {
     /// Loads that took effect.
@@ -83,16 +83,16 @@ pub struct Reloads {
     pub failed: IntCounter,
 }
 
-/// How a source is, for `/readyz`.
+/// The state of a source, for `/readyz`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
     /// Whether decisions can rely on it.
     pub ready: bool,
-    /// A few words for whoever asks.
+    /// A short description for operators.
     pub detail: String,
 }
 
-/// A source is broken, since when and why.
+/// The fault of a source, and its beginning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
     since: UnixTime,
@@ -100,8 +100,8 @@ pub struct Trouble {
 }
 
 impl Trouble {
-    /// Writes down `what`. Trouble that goes on keeps its beginning. Says whether it is new, or another one
-    /// than before, so that a log is written once and not five times a second.
+    /// Notes the fault `what`. A lasting fault keeps its beginning. Returns whether it is new, or another one
+    /// than before, so that it is logged once and not at every poll.
     pub fn note(slot: &ArcSwap<Option<Self>>, what: String, now: UnixTime) -> bool {
         let before = slot.load();
         let (since, is_news) = match before.as_ref() {
@@ -120,20 +120,20 @@ impl Trouble {
         now.since(self.since) > limit
     }
 
-    /// When it began.
+    /// The beginning of the fault.
     #[must_use]
     pub const fn since(&self) -> UnixTime {
         self.since
     }
 
-    /// What it is.
+    /// The description of the fault.
     #[must_use]
     pub fn what(&self) -> &str {
         &self.what
     }
 }
 
-/// When a source was last looked at with success, by the machine's own clock.
+/// The last successful poll of a source, by the machine's own clock.
 #[derive(Debug)]
 pub struct Looked {
     origin: Instant,
@@ -148,13 +148,13 @@ impl Default for Looked {
 }
 
 impl Looked {
-    /// A look that began at `at` found what there is.
+    /// Notes that a poll that began at `at` succeeded.
     pub fn note(&self, at: Instant) {
         let millis = at.saturating_duration_since(self.origin).as_millis();
         self.at.fetch_max(u64::try_from(millis).unwrap_or(u64::MAX - 1).saturating_add(1), Ordering::AcqRel);
     }
 
-    /// Whether one began less than `limit` before `now`.
+    /// Whether a successful poll began less than `limit` before `now`.
     #[must_use]
     pub fn is_within(&self, limit: Duration, now: Instant) -> bool {
         self.at.load(Ordering::Acquire).checked_sub(1).is_some_and(|millis| {
@@ -163,13 +163,13 @@ impl Looked {
     }
 }
 
-/// Threads that poll sources. Dropping this ends them.
+/// The threads that poll sources. Dropping this stops them.
 #[derive(Debug, Default)]
 pub struct Watchers {
     crew: Crew,
 }
 
-/// Takes on sources that come up while the process runs. Clones are one crew; it ends with its [`Watchers`].
+/// Accepts further sources while the process runs. Clones belong to one crew; it ends with its [`Watchers`].
 #[derive(Clone, Default)]
 pub struct Crew {
     stop: Stop,
@@ -192,7 +192,7 @@ pub struct Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        // A look that is under way may hang: it ends by itself and is not waited for.
+        // A poll in progress may hang: it ends by itself and is not waited for.
         self.stop.store(true, Ordering::Relaxed);
         self.thread.unpark();
     }
@@ -202,14 +202,14 @@ impl Watchers {
     /// Polls `source` once, here and now, and then on a thread of its own.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system cannot start a thread.
     pub fn watch(&mut self, mut source: impl Source) -> io::Result<()> {
         source.poll();
         let stop = Arc::clone(&self.crew.stop);
         self.crew.start(source, stop, false).map(|_| ())
     }
 
-    /// What takes on more sources later.
+    /// The crew that accepts more sources later.
     #[must_use]
     pub fn crew(&self) -> Crew {
         self.crew.clone()
@@ -220,7 +220,7 @@ impl Crew {
     /// Polls `source` on a thread of its own, at once and from then on, until the watch is dropped.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system cannot start a thread.
     pub fn watch(&self, source: impl Source) -> io::Result<Watch> {
         let stop = Stop::default();
         let thread = self.start(source, Arc::clone(&stop), true)?;
@@ -245,7 +245,8 @@ impl Crew {
             while !stop.load(Ordering::Relaxed) && !all.load(Ordering::Relaxed) {
                 *lock(&under_way) = Some(std::time::Instant::now());
                 if catch_unwind(AssertUnwindSafe(|| source.poll())).is_err() {
-                    // Decisions would go on with what nobody keeps fresh. Gone, the edge denies instead.
+                    // Otherwise decisions would continue with a state that is no longer updated. Without this
+                    // process the edge denies instead.
                     tracing::error!(source = name, "a source panicked; the process ends");
                     std::process::abort();
                 }
@@ -255,13 +256,13 @@ impl Crew {
         })?;
         let handle = thread.thread().clone();
         let mut threads = lock(&self.threads);
-        // Those of sources that are gone.
+        // Forget the threads of removed sources.
         threads.retain(|thread| !thread.is_finished());
         threads.push(thread);
         Ok(handle)
     }
 
-    /// Starts the thread that looks at the pollers.
+    /// Starts the thread that supervises the pollers.
     fn supervise(&self) -> io::Result<()> {
         let (stop, supervised) = (Arc::clone(&self.stop), Arc::clone(&self.supervised));
         let thread = std::thread::Builder::new().name("watch-watchers".to_owned()).spawn(move || {
@@ -272,7 +273,7 @@ impl Crew {
                 for Supervised { under_way, hanging, stop: _ } in &*supervised {
                     let began = *lock(under_way);
                     if began.is_some_and(|began| began.elapsed() >= HANGS) {
-                        hanging(&format!("reading it takes longer than {} s", HANGS.as_secs()));
+                        hanging(&format!("a read takes longer than {} s", HANGS.as_secs()));
                     }
                 }
             }
@@ -282,7 +283,7 @@ impl Crew {
     }
 }
 
-/// What these hold is whole at every moment, also when somebody panicked while holding it.
+/// The data under these locks is complete at every moment, even after a panic.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -294,7 +295,8 @@ impl Drop for Watchers {
         for thread in &threads {
             thread.thread().unpark();
         }
-        // One whose read does not end is left behind: the end of the process takes it along, and must not wait for it.
+        // A thread whose read never returns is left behind: it ends with the process, which must not wait for
+        // it.
         let until = std::time::Instant::now() + ENDS_WITHIN;
         for thread in threads {
             while !thread.is_finished() && std::time::Instant::now() < until {
@@ -308,7 +310,7 @@ impl Drop for Watchers {
     }
 }
 
-/// What tells one state of a file from another.
+/// The attributes that distinguish one state of a file from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Signature {
     device: u64,
@@ -332,7 +334,7 @@ impl Signature {
 }
 
 /// After a change the content is compared this many more times. A file's times move in steps of some
-/// milliseconds, so a second write of the same length within one step shows in nothing but the content.
+/// milliseconds, so a second write of the same length within one step shows only in the content.
 const AFTERLOOKS: u8 = 2;
 
 /// A small file that is read again whenever it changes.
@@ -348,20 +350,20 @@ pub struct WatchedFile {
 }
 
 impl WatchedFile {
-    /// Watches `path`, which may have `max_bytes` at most.
+    /// Watches `path`, which may have at most `max_bytes`.
     #[must_use]
     pub fn new(path: &Path, max_bytes: u64) -> Self {
         let path = path.to_owned();
         Self { path, max_bytes, signature: None, content: None, afterlooks: 0, refused: false }
     }
 
-    /// Which file.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The content when it is another than last time, `None` when it is the same.
+    /// The content when it differs from the last poll's, `None` when it is the same.
     ///
     /// # Errors
     /// When the file is missing, unreadable or too large. The next readable content counts as new.
@@ -372,12 +374,12 @@ impl WatchedFile {
         })
     }
 
-    /// Remembers that the present content is of no use, see [`is_refused`](Self::is_refused).
+    /// Marks the current content as refused, see [`is_refused`](Self::is_refused).
     pub const fn refuse(&mut self) {
         self.refused = true;
     }
 
-    /// Whether the content that [`poll`](Self::poll) gave last was [refused](Self::refuse).
+    /// Whether the last content that [`poll`](Self::poll) returned was [refused](Self::refuse).
     #[must_use]
     pub const fn is_refused(&self) -> bool {
         self.refused

@@ -1,4 +1,4 @@
-//! For whom: a tenant that does not exist or is not active gets nothing, whatever tokens are still unexpired.
+//! Checks the tenant: one that does not exist or is not active gets no access, even with unexpired tokens.
 
 pub mod change;
 pub mod directory;
@@ -22,7 +22,7 @@ use crate::tenant::directory::{Directory, Status};
 use crate::tenant::memory::Memory;
 use crate::tenant::source::Known;
 
-/// Why a tenant gets nothing.
+/// Why a tenant is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TenantFault {
     /// The directory does not list it.
@@ -50,7 +50,7 @@ pub struct TenantMember {
 }
 
 impl TenantMember {
-    /// How long the tenant's state may be relied on when nobody says that it changed; absent when for as long as its
+    /// How long the tenant's state is valid without further news; absent when it is valid for as long as its
     /// directory is fresh.
     #[must_use]
     pub const fn until(&self) -> Option<Instant> {
@@ -64,16 +64,16 @@ impl TenantMember {
     }
 }
 
-/// Lets `session` on when its tenant is active at `now`.
+/// Admits `session` when its tenant is active at `now`.
 ///
 /// # Errors
-/// A denial with [`TenantFault`], or [`Failure::TenantsUnavailable`] when the directory cannot tell.
+/// A denial with [`TenantFault`], or [`Failure::TenantsUnavailable`] when the directory cannot answer.
 pub async fn admit(
     session: LiveSession,
     tenants: Option<&Tenants>,
     now: UnixTime,
 ) -> Result<TenantMember, Stop<TenantFault>> {
-    // An edge without a directory knows no tenant; a policy that needs one cannot be decided.
+    // An edge without a directory knows no tenants; a policy that needs one cannot be decided.
     let tenants = tenants.ok_or(Failure::TenantsUnavailable)?;
     let Some(Known { standing, until }) = tenants.look(session.person().tenant, now).await? else {
         return Err(TenantFault::Unknown.into());
@@ -86,12 +86,12 @@ pub async fn admit(
     }
 }
 
-/// Where this edge looks tenants up.
+/// The source of tenants on this edge.
 #[derive(Clone, Debug)]
 pub enum Tenants {
     /// A file, all of it in memory.
     Listed(Arc<Directory>),
-    /// The tenants service, one at a time, remembered in layers.
+    /// The tenants service, queried for one tenant at a time and cached in layers.
     Asked(Arc<Memory>),
 }
 
@@ -99,12 +99,12 @@ impl Tenants {
     /// The state of `tenant`, or `None` when there is no such tenant.
     ///
     /// # Errors
-    /// [`Failure::TenantsUnavailable`] when nobody can tell.
+    /// [`Failure::TenantsUnavailable`] when no answer is available.
     pub async fn standing(&self, tenant: TenantId, now: UnixTime) -> Result<Option<Standing>, Failure> {
         Ok(self.look(tenant, now).await?.map(|known| known.standing))
     }
 
-    /// The state of `tenant` and how long it may be relied on, or `None` when there is no such tenant.
+    /// The state of `tenant` and how long it is valid, or `None` when there is no such tenant.
     ///
     /// # Errors
     /// As [`standing`](Self::standing).
@@ -121,9 +121,9 @@ impl Tenants {
         }
     }
 
-    /// Whether every change until [`FRESH`](crate::ended::FRESH) before this moment is known: `now` by the wall clock,
-    /// `at` by the machine's own. A service that pushes no changes has none to hear of: what it says counts for a
-    /// stated time ([`Known::until`]).
+    /// Whether every change until [`FRESH`](crate::ended::FRESH) before this moment is known: `now` by the
+    /// wall clock, `at` by the machine's own. A service that pushes no changes is always fresh: its answers
+    /// are valid for a stated time ([`Known::until`]).
     #[must_use]
     pub fn is_fresh(&self, now: UnixTime, at: Instant) -> bool {
         match self {
@@ -132,8 +132,8 @@ impl Tenants {
         }
     }
 
-    /// How the directory is, for `/readyz`. A service that has answered once is not a reason to take no checks later:
-    /// every replica loses it at once, and what is remembered still counts for a while.
+    /// The state of the directory, for `/readyz`. A service that has answered once never makes the replica
+    /// unready again: every replica loses it at the same moment, and cached states stay valid for a while.
     #[must_use]
     pub fn health(&self, now: UnixTime) -> Health {
         match self {
@@ -166,8 +166,8 @@ impl TenantClient {
     }
 }
 
-/// Lets `client` on when its tenant is active at `now`. It has no session that could have been ended; its key is
-/// revoked where keys are listed.
+/// Admits `client` when its tenant is active at `now`. A client has no session that could have been ended;
+/// its key is revoked where keys are listed.
 ///
 /// # Errors
 /// As [`admit`].
@@ -198,7 +198,7 @@ impl TenantService {
     }
 }
 
-/// Lets `service` on when it acts for no tenant, or for one that is active at `now`.
+/// Admits `service` when it acts for no tenant, or for one that is active at `now`.
 ///
 /// # Errors
 /// As [`admit`].

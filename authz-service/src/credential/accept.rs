@@ -2,16 +2,16 @@
 //!
 //! The list is an *or*, and its order is the precedence. The rule, whole:
 //!
-//! 1. A kind that the policy does not list is not looked at.
-//! 2. Every listed kind that the request *offers* is looked at, in the order of the list.
-//! 3. One that **fails** refuses the request, with its own reason, whatever the others prove. Somebody who sends a
-//!    forged cookie beside a good key is not to be trusted with the key either, and a client whose cookie has
-//!    expired must learn that and not silently become somebody else.
-//! 4. One that **cannot be judged** now (its keys or its store are gone) makes the answer 503, unless rule 3
-//!    already refused: what a credential proves is not guessed because another one is there.
+//! 1. A kind that the policy does not list is ignored.
+//! 2. Every listed kind that the request *offers* is checked, in the order of the list.
+//! 3. One that **fails** refuses the request, with its own reason, whatever the others prove. A client that
+//!    sends a forged cookie beside a good key is not trusted with the key either, and a client whose cookie
+//!    has expired must learn of it instead of silently becoming another caller.
+//! 4. One that **cannot be judged** now (its keys or its store are unavailable) makes the answer 503, unless
+//!    rule 3 already refused: the presence of another credential does not replace the missing proof.
 //! 5. Those that verify must prove the same principal: the same person, or the same client, of the same tenant.
 //!    Otherwise `ambiguous_credential`. An API key and a person's session never agree.
-//! 6. The first that verified speaks: its session, its role, its scopes.
+//! 6. The first verified credential decides the session, the role and the scopes.
 //! 7. Nothing offered: `no_credential`.
 //!
 //! | first in the list | second | then |
@@ -27,8 +27,8 @@
 //! | verified | verified, another principal | 401 `ambiguous_credential` |
 //!
 //! New and old sessions usually come in the same cookie. When a policy accepts both and they share one, the
-//! token's (unproved) header says whose it is: `HS256` is the legacy's, anything else is not. Lying there only
-//! chooses who refuses the token.
+//! token's (unverified) header chooses the kind: `HS256` is a legacy session, anything else is not. A false
+//! header only changes which of the two refuses the token.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ use crate::credential::presented::{AuthenticatedClient, AuthenticatedPerson, Pre
 use crate::credential::session::SessionCredentials;
 use crate::failure::Failure;
 
-/// Somebody that a session policy can let pass.
+/// A caller that a session policy can accept.
 #[derive(Clone, Debug)]
 pub enum Principal {
     /// A person in a session.
@@ -68,7 +68,7 @@ impl Principal {
         }
     }
 
-    /// Whether both are the same somebody of the same tenant. Sessions and scopes may differ.
+    /// Whether both are the same principal of the same tenant. Sessions and scopes may differ.
     fn agrees_with(&self, other: &Self) -> bool {
         if let (Some(a), Some(b)) = (self.person(), other.person()) {
             return (a.subject, a.tenant) == (b.subject, b.tenant);
@@ -80,19 +80,19 @@ impl Principal {
     }
 }
 
-/// What each kind is judged with; absent when the edge file has no such section.
+/// The verifier of each kind; absent when the edge file has no such section.
 #[derive(Debug)]
 pub struct Credentials<'a> {
     /// Access tokens.
     pub sessions: Option<SessionCredentials<'a>>,
     /// API keys.
     pub api_keys: Option<ApiKeyCredentials<'a>>,
-    /// The legacy's sessions.
+    /// Sessions of the legacy backend.
     pub legacy: Option<LegacyCredentials<'a>>,
 }
 
 impl Credentials<'_> {
-    /// Whom `input` is for, by the kinds in `accepted`.
+    /// The caller of `input`, by the kinds in `accepted`.
     ///
     /// # Errors
     /// The first [`Failure`] in the list's order, when an offered credential cannot be judged and none failed.
@@ -118,7 +118,7 @@ impl Credentials<'_> {
         input: &CheckInput<'_>,
         now: UnixTime,
     ) -> Result<Presented<Principal>, Failure> {
-        // `Snapshot::new` refuses a policy that accepts what its edge has no section for.
+        // `Snapshot::new` refuses a policy that accepts a kind without a section in its edge.
         Ok(match kind {
             AcceptedCredential::Session => {
                 let sessions = self.sessions.as_ref().ok_or(Failure::KeysUnavailable)?;
@@ -136,7 +136,7 @@ impl Credentials<'_> {
     }
 }
 
-/// The rule, free of where credentials come from.
+/// The rule, independent of the sources of credentials.
 #[derive(Debug, Default)]
 struct Outcome {
     failed: Option<CredentialFault>,
@@ -204,7 +204,7 @@ mod tests {
         Principal::Client(AuthenticatedClient { client: Arc::new(client) })
     }
 
-    /// What comes of two credentials, in words.
+    /// The outcome of two credentials, in words.
     fn of(all: [Result<Presented<Principal>, Failure>; 2]) -> String {
         let mut outcome = Outcome::default();
         for presented in all {

@@ -1,10 +1,10 @@
-//! API keys: who holds the one that a request carries.
+//! API keys: finds the client that holds the key in a request.
 //!
 //! The rule for the header: exactly one line with exactly one key in its one spelling
 //! ([`api_keys::text`]). Two lines, a comma, a space or an upper-case digit are refused.
 //!
-//! The file is read again within 200 ms of a change (and the time to parse it, some 0.2 s for 100,000 keys), so a
-//! revoked key is dead within a second.
+//! A change of the file takes effect within 200 ms plus the time to parse it (about 0.2 s for 100,000 keys),
+//! so a revoked key is refused within a second.
 //!
 //! | what happens | then |
 //! |---|---|
@@ -26,14 +26,15 @@ use crate::credential::presented::{AuthenticatedClient, Presented};
 use crate::failure::Failure;
 use crate::source::{Hanging, Health, Reloads, Source, Trouble, WatchedFile};
 
-/// How long the last good keys serve while the file is gone: a restart of whatever writes it, no more.
+/// How long the last good keys serve while the file is missing: enough for a restart of the program that
+/// writes it.
 pub const MISSING_LIMIT: Duration = Duration::from_secs(60);
 
-/// How long the last good keys serve while the file is wrong: time to mend a typing error. A revocation that hides
-/// behind one is late by no more.
+/// How long the last good keys serve while the file is invalid: time to fix a typing error. It is also the
+/// longest that such an error can delay a revocation.
 pub const BROKEN_LIMIT: Duration = Duration::from_secs(300);
 
-/// Room for some 250,000 keys.
+/// Room for about 250,000 keys.
 const MAX_BYTES: u64 = 67_108_864;
 
 /// The keys in use now.
@@ -45,10 +46,10 @@ pub struct ApiKeyRing {
 }
 
 impl ApiKeyRing {
-    /// The keys to look in at `now`.
+    /// The keys that are valid at `now`.
     ///
     /// # Errors
-    /// [`Failure::ApiKeysUnavailable`] when nothing is loaded or what is loaded is too old.
+    /// [`Failure::ApiKeysUnavailable`] when no keys are loaded, or the loaded ones are too old.
     pub fn current(&self, now: UnixTime) -> Result<Arc<Table>, Failure> {
         let over = |slot: &ArcSwap<Option<Trouble>>, limit| {
             slot.load().as_ref().as_ref().is_some_and(|trouble| trouble.lasts_longer_than(limit, now))
@@ -59,7 +60,7 @@ impl ApiKeyRing {
         self.table.load_full().ok_or(Failure::ApiKeysUnavailable)
     }
 
-    /// How the keys are, for `/readyz`.
+    /// The state of the keys, for `/readyz`.
     #[must_use]
     pub fn health(&self, now: UnixTime) -> Health {
         let mut detail = match self.table.load().as_ref() {
@@ -76,10 +77,10 @@ impl ApiKeyRing {
     }
 }
 
-/// Everything that is needed to believe a client.
+/// Everything needed to verify a client.
 #[derive(Debug)]
 pub struct ApiKeyCredentials<'a> {
-    /// The header that keys come in.
+    /// The header that carries the key.
     pub header: &'a str,
     /// The keys.
     pub keys: &'a ApiKeyRing,
@@ -89,7 +90,7 @@ impl ApiKeyCredentials<'_> {
     /// The client whose key `input` carries.
     ///
     /// # Errors
-    /// [`Failure::ApiKeysUnavailable`] when a key was offered and there is nothing to look it up in.
+    /// [`Failure::ApiKeysUnavailable`] when a key was offered and no keys are available to compare it with.
     pub fn present(
         &self,
         input: &CheckInput<'_>,

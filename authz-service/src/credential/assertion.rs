@@ -1,9 +1,11 @@
-//! Services of the platform: each signs who it is, and each is believed with its own keys only.
+//! Verifies the platform's services: each signs its own assertions, and each is verified with its own keys
+//! only.
 //!
-//! Each service has a key file of its own, and each file a thread that looks at it: one that is missing, wrong or does not
-//! end closes its own service and no other. While it is broken the last good keys serve for [`STALE_LIMIT`]; then, and
-//! before the first load, that service is answered 503 `keys_unavailable` on internal routes. Sessions and the other
-//! services do not depend on it, so it does not make the replica unready.
+//! Each service has a key file and a thread that watches it. A file that is missing, invalid or never
+//! finishes reading closes its own service and no other. While it is broken the last good keys serve for
+//! [`STALE_LIMIT`]; then, and before the first load, internal routes answer that service 503
+//! `keys_unavailable`. Sessions and the other services do not depend on it, so it does not make the replica
+//! unready.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -32,19 +34,19 @@ use crate::source::{Crew, Health, Reloads, Source as _, Watch, WatchedFile};
 /// A service's key set has one or two keys.
 const MAX_BYTES: u64 = 65_536;
 
-/// What came of a bearer: who it is and what they may do, or why it is not believed.
+/// The outcome for a bearer token: the service and its permissions, or the reason for the refusal.
 pub type Believed = Result<(Service, Vec<String>), CredentialFault>;
 
-/// The services of an edge, each believed about itself alone.
+/// The services of an edge, each trusted for its own name alone.
 #[derive(Debug)]
 pub struct Services {
     listed: HashMap<ServiceName, Listed>,
     tokens: Option<Arc<LastGood<TokenVerifier>>>,
-    /// Trusts nobody: it names what is wrong with an assertion that no service signed.
+    /// Trusts no key: it names the fault of an assertion that no listed service signed.
     nobody: Verifier,
 }
 
-/// What the edge file lets a service do, and its keys.
+/// The permissions that the edge file gives a service, and its keys.
 #[derive(Debug)]
 struct Listed {
     permissions: Vec<String>,
@@ -53,15 +55,16 @@ struct Listed {
 }
 
 impl Services {
-    /// The service that `bearer` speaks for at `now`, and what it may do. Its own assertion stands for everything
-    /// that the edge file lets it do; a service token for what it names of that.
+    /// The service that `bearer` authenticates at `now`, and its permissions. Its own assertion grants every
+    /// permission that the edge file lists for it; a service token grants the subset that it names.
     ///
-    /// A service that speaks for a person, or for another service, is rejected: only the edge says who a person is. A token
-    /// of a service that the edge file does not list, or for a tenant that it does not list for the service, is rejected
-    /// too.
+    /// A service that acts for a person, or for another service, is rejected: only the edge asserts a
+    /// person's identity. A token of a service that the edge file does not list, or for a tenant that it does
+    /// not list for the service, is rejected too.
     ///
     /// # Errors
-    /// [`Failure::KeysUnavailable`] when the keys of this service, or of the issuer of its token, cannot be had.
+    /// [`Failure::KeysUnavailable`] when the keys of this service, or of the issuer of its token, are
+    /// unavailable.
     pub fn verify(&self, bearer: &[u8], now: UnixTime) -> Result<Believed, Failure> {
         let Ok(bearer) = std::str::from_utf8(bearer) else {
             return Ok(Err(CredentialFault::Assertion(Rejected::Malformed)));
@@ -90,8 +93,8 @@ impl Services {
         })
     }
 
-    /// The service whose keys decide about `bearer`, which nobody has verified: the one that has its key, or else the one
-    /// that it names and whose keys were never read.
+    /// The service whose keys decide about the still unverified `bearer`: the one that has its key, or else
+    /// the one that it names and whose keys were never read.
     fn signer(&self, bearer: &str) -> Option<&Listed> {
         if bearer.len() > MAX_BEARER_BYTES {
             return None;
@@ -100,7 +103,7 @@ impl Services {
         let named = issuer(bearer).and_then(|issuer| issuer.parse::<ServiceName>().ok());
         let named = named.and_then(|named| self.listed.get(&named));
         let knows = |listed: &&Listed| listed.keys.value().is_some_and(|keys| keys.knows(&kid));
-        // Two services may call a key alike: then the one that is named is meant.
+        // Two services may use the same key id: then the named service counts.
         named
             .filter(knows)
             .or_else(|| self.listed.values().find(knows))
@@ -117,7 +120,7 @@ impl Services {
         if tenant.is_some_and(|tenant| !listed.tenants.include(tenant)) {
             return rejected(Rejected::WrongClaims);
         }
-        // Without keys of its own a service is closed, whatever it shows.
+        // Without keys of its own a service is closed, whatever it presents.
         listed.keys.current(now).ok_or(Failure::KeysUnavailable)?;
         permissions.retain(|permission| listed.permissions.contains(permission));
         Ok(Ok((Service { name, tenant }, permissions)))
@@ -130,7 +133,7 @@ fn is_service_token(bearer: &str) -> bool {
             .is_ok_and(|header| header.typ.as_deref() == Some(service_token::TOKEN_TYPE))
 }
 
-/// The issuer that `bearer` names. It proves nothing: it chooses whose keys are asked.
+/// The issuer that `bearer` names. It proves nothing: it only chooses the keys to verify with.
 fn issuer(bearer: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Named {
@@ -140,26 +143,27 @@ fn issuer(bearer: &str) -> Option<String> {
     serde_json::from_slice::<Named>(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok().map(|named| named.iss)
 }
 
-/// A key file that is followed.
+/// A watched key file.
 #[derive(Debug)]
 struct KeyFile<T> {
     keys: Arc<LastGood<T>>,
-    /// Absent when the system gave no thread: the keys stay as they were read first.
+    /// Absent when the system could not start a thread: the keys then stay as first read.
     _watch: Option<Watch>,
 }
 
-/// The key files that are followed now.
+/// The key files that are watched now.
 #[derive(Debug, Default)]
 struct Files {
     services: HashMap<(ServiceName, PathBuf), KeyFile<Verifier>>,
     tokens: Option<(ServiceTokens, KeyFile<TokenVerifier>)>,
 }
 
-/// Believes assertions of the services that the edge file lists.
+/// Verifies assertions of the services that the edge file lists.
 #[derive(Debug)]
 pub struct Assertions {
     services: ArcSwapOption<Services>,
-    /// Held while services are replaced. No file is read meanwhile: a read that hangs keeps no new edge file out.
+    /// Held while services are replaced. No file is read meanwhile, so a read that hangs does not block a new
+    /// edge file.
     files: Mutex<Files>,
     crew: Crew,
     clock: Arc<dyn Clock>,
@@ -169,29 +173,29 @@ pub struct Assertions {
 /// When a key file is read first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FirstLook {
-    /// Before the services are in force: at the start of the process.
+    /// Before the services are in force: at process start.
     Before,
-    /// On the file's own thread, at once: while the process runs, nothing waits for a file.
+    /// On the file's own thread, at once: nothing in the running process waits for a file.
     Aside,
 }
 
 impl Assertions {
-    /// No services yet. `crew` follows their key files.
+    /// No services yet. `crew` watches their key files.
     #[must_use]
     pub fn new(crew: Crew, clock: Arc<dyn Clock>, reloads: Reloads) -> Self {
         let (services, files) = (ArcSwapOption::empty(), Mutex::default());
         Self { services, files, crew, clock, reloads }
     }
 
-    /// The services to ask.
+    /// The services in force.
     ///
     /// # Errors
-    /// [`Failure::KeysUnavailable`] before any were put in force.
+    /// [`Failure::KeysUnavailable`] before any services were installed.
     pub fn current(&self) -> Result<Arc<Services>, Failure> {
         self.services.load_full().ok_or(Failure::KeysUnavailable)
     }
 
-    /// How the services' keys are, for `/readyz`.
+    /// The state of the services' keys, for `/readyz`.
     #[must_use]
     pub fn health(&self) -> Health {
         let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
@@ -206,9 +210,8 @@ impl Assertions {
         Health { ready: true, detail }
     }
 
-    /// Puts the services of `edge` in force, for every revision of it: a service that is not listed any more, or a
-    /// permission that was taken away, counts for nothing from now on. Keys that were read from the same file before
-    /// go on to count.
+    /// Puts the services of `edge` in force, for each of its revisions: a removed service or permission loses
+    /// its effect from now on. Keys that were already read from the same file stay valid.
     pub fn install(&self, edge: &Edge, first: FirstLook) {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let mut before = std::mem::take(&mut *files);
@@ -252,17 +255,17 @@ impl Assertions {
         let _watch = watch
             .inspect_err(|error| {
                 keys.note(
-                    format!("{}: no thread to watch it with: {error}", path.display()),
+                    format!("{}: cannot start a thread to watch it: {error}", path.display()),
                     self.clock.now(),
                 );
-                tracing::error!(file = %path.display(), %error, "no thread to watch a key file with");
+                tracing::error!(file = %path.display(), %error, "cannot start a thread to watch a key file");
             })
             .ok();
         KeyFile { keys, _watch }
     }
 }
 
-/// What is wrong with the keys of `name`.
+/// The trouble with the keys of `name`, if any.
 fn trouble<T>(name: &str, keys: &LastGood<T>) -> Option<String> {
     match (keys.trouble(), keys.value().is_some()) {
         (Some(trouble), true) => {
@@ -271,14 +274,15 @@ fn trouble<T>(name: &str, keys: &LastGood<T>) -> Option<String> {
         }
         (Some(trouble), false) => Some(format!("{name}: closed, {}", trouble.what())),
         (None, true) => None,
-        (None, false) => Some(format!("{name}: closed, its keys are not read yet")),
+        (None, false) => Some(format!("{name}: closed, its keys have not been read yet")),
     }
 }
 
-/// The service that `input`'s bearer assertion or service token speaks for. Cookies do not count between services.
+/// The service that `input`'s bearer assertion or service token authenticates. Cookies do not count between
+/// services.
 ///
 /// # Errors
-/// [`Failure::KeysUnavailable`] when an assertion was offered and there is nothing to verify it with.
+/// [`Failure::KeysUnavailable`] when an assertion was offered and no keys are available to verify it.
 pub fn present(
     assertions: &Assertions,
     input: &CheckInput<'_>,

@@ -1,4 +1,4 @@
-//! Finding a bearer token in the `Authorization` lines of a request.
+//! Finds a bearer token in the `Authorization` lines of a request.
 //!
 //! The rule: exactly one line; the scheme `Bearer` in any case (RFC 9110 §11.1), then exactly one space, then
 //! one `token68` (RFC 9110 §11.2) and nothing else. A tab, two spaces, a trailing space or a parameter is
@@ -9,8 +9,8 @@ use crate::credential::fault::CredentialFault;
 /// The token behind `Bearer`, or `None` when no line offers one.
 ///
 /// # Errors
-/// [`CredentialFault::RepeatedAuthorization`] for a second line, whatever it says;
-/// [`CredentialFault::MalformedBearer`] when the scheme is `Bearer` and the rest is not one token.
+/// [`CredentialFault::RepeatedAuthorization`] for a second line, whatever it contains;
+/// [`CredentialFault::MalformedBearer`] when the scheme is `Bearer` and the rest is not exactly one token.
 pub fn find<'r>(lines: &[&'r [u8]]) -> Result<Option<&'r [u8]>, CredentialFault> {
     let line = match lines {
         [] => return Ok(None),

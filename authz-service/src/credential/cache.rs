@@ -1,11 +1,11 @@
-//! Tokens whose signature was checked before.
+//! Remembers tokens whose signature was already verified.
 //!
-//! What is remembered is only that an issuer signed these claims. Every use still checks the claims at its own
-//! moment ([`SignedClaims::check`]), and revocation, tenant and policy come after it, so nothing is remembered
-//! that could change. A key set that is replaced forgets every token that was verified with the old one.
+//! The cache holds only the fact that an issuer signed these claims. Every use still checks the claims at its
+//! own moment ([`SignedClaims::check`]), and revocation, tenant and policy come after it, so the cache holds
+//! nothing that could change. Replacing a key set forgets every token that was verified with the old one.
 //!
-//! A token is found by a keyed hash of all its bytes (HMAC-SHA-256 under a key that this process drew at its
-//! start), so nobody can prepare two tokens that meet, and no token lies in memory as a map key.
+//! The lookup key is a keyed hash of the whole token (HMAC-SHA-256 under a key that this process drew at its
+//! start). A client therefore cannot prepare two tokens that collide, and no token is stored as a map key.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,26 +23,26 @@ use crate::credential::keys::KeySet;
 use crate::credential::presented::Proof;
 use crate::credential::token::{MAX_BYTES, SignedClaims, Unverified};
 
-/// How many tokens are remembered by default: the warm sessions of one replica. An entry takes some 500 bytes,
-/// so a full cache stays near 50 MB.
+/// How many tokens are remembered by default: the warm sessions of one replica. An entry takes about 500
+/// bytes, so a full cache stays near 50 MB.
 pub const DEFAULT_CAPACITY: usize = 100_000;
 
 type Fingerprint = [u8; 32];
 
 struct Entry {
     claims: SignedClaims,
-    /// The key set that verified it.
+    /// The key set that verified the token.
     generation: u64,
 }
 
-/// A person whom a token speaks for.
+/// A person whom a token authenticates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Believed {
-    /// Who it is.
+    /// The person.
     pub person: Arc<Person>,
     /// The second in which the token was issued.
     pub issued: u64,
-    /// What the token says about how long; `None` when that is not to be relied on.
+    /// The token's expiry and key; `None` when they are not to be relied on.
     pub proof: Option<Proof>,
 }
 
@@ -54,7 +54,7 @@ impl Believed {
     }
 }
 
-/// What is remembered of one token.
+/// The cache entry of one token, if any.
 pub struct Look {
     fingerprint: Fingerprint,
     entry: Option<Arc<Entry>>,
@@ -67,14 +67,14 @@ impl fmt::Debug for Look {
 }
 
 impl Look {
-    /// Who signed it, when it is remembered.
+    /// The issuer that signed it, when it is remembered.
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {
         self.entry.as_ref().map(|entry| entry.claims.issuer())
     }
 }
 
-/// A bounded memory of verified tokens.
+/// A bounded cache of verified tokens.
 pub struct TokenCache {
     entries: Cache<Fingerprint, Arc<Entry>>,
     key: hmac::Key,
@@ -88,13 +88,13 @@ impl fmt::Debug for TokenCache {
     }
 }
 
-/// The system gave no random numbers; nothing works without them.
+/// The system returned no random numbers; a start without them is refused.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the system gave no random numbers")]
+#[error("the system returned no random numbers")]
 pub struct NoRandomness;
 
 impl TokenCache {
-    /// A memory for `capacity` tokens that counts its hits and misses.
+    /// A cache for `capacity` tokens that counts its hits and misses.
     ///
     /// # Errors
     /// [`NoRandomness`].
@@ -103,16 +103,16 @@ impl TokenCache {
         Ok(Self { entries: Cache::new(capacity), key, hits, misses })
     }
 
-    /// Looks whether `token` is remembered.
+    /// Looks `token` up.
     #[must_use]
     pub fn look(&self, token: &[u8]) -> Look {
-        // Longer tokens are refused, whatever their beginning is remembered as.
+        // Longer tokens are refused, even if their beginning is in the cache.
         let fingerprint = self.fingerprint(token.get(..MAX_BYTES).unwrap_or(token));
         Look { entry: self.entries.get(&fingerprint), fingerprint }
     }
 
-    /// The person that `token` speaks for at `now`, by the rules and the `keys` of the issuer that it names. The
-    /// signature is checked unless this very token was checked with these very `keys` before.
+    /// The person that `token` authenticates at `now`, by the rules and the `keys` of the issuer that it
+    /// names. The signature is verified unless this very token was verified with these very `keys` before.
     ///
     /// # Errors
     /// [`TokenFault`] with the first reason found. A refused token is not remembered.
@@ -146,7 +146,7 @@ impl TokenCache {
         self.entries.len()
     }
 
-    /// Whether none is.
+    /// Whether no token is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()

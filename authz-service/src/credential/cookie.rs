@@ -8,7 +8,7 @@ use crate::credential::fault::CredentialFault;
 /// sends a thousand crumbs wants to cost time.
 pub const MAX_PAIRS: usize = 1_000;
 
-/// The value of the cookie `name` in `lines`, or `None` when it is not there.
+/// The value of the cookie `name` in `lines`, or `None` when it is absent.
 ///
 /// # Errors
 /// [`CredentialFault::Ambiguous`] when two lines disagree, [`CredentialFault::TooManyCookies`] above
@@ -20,7 +20,7 @@ pub fn find<'r>(lines: &[&'r [u8]], name: &[u8]) -> Result<Option<&'r [u8]>, Cre
     })
 }
 
-/// How many pairs in `lines` are called `name`, counted to [`MAX_PAIRS`] pairs.
+/// The number of pairs named `name` in `lines`, counted up to [`MAX_PAIRS`] pairs.
 #[must_use]
 pub fn count(lines: &[&[u8]], name: &[u8]) -> usize {
     cookies::count(lines.iter().copied(), name, MAX_PAIRS)

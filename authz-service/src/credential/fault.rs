@@ -1,19 +1,20 @@
-//! Every reason why a credential is not believed, with its stable code.
+//! Every reason for which a credential is refused, with its stable code.
 
 use api_keys::KeyFault;
 use identity::assertion::Rejected;
 
-/// Why a credential that was offered is not believed.
+/// Why an offered credential is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CredentialFault {
-    /// Two credentials that disagree: two `Cookie` lines, a cookie and a bearer token, or two kinds that prove
-    /// different principals ([`accept`](super::accept)). Whichever the edge took, a backend might take the other.
+    /// Two credentials that disagree: two `Cookie` lines, a cookie and a bearer token, or two kinds that
+    /// prove different principals ([`accept`](super::accept)). Whichever the edge chose, a backend might
+    /// choose the other.
     Ambiguous,
     /// More cookies than [`MAX_PAIRS`](super::cookie::MAX_PAIRS).
     TooManyCookies,
     /// More than one `Authorization` line.
     RepeatedAuthorization,
-    /// The scheme is `Bearer`, what follows is not one token.
+    /// The scheme is `Bearer`, but exactly one token does not follow it.
     MalformedBearer,
     /// The access token was refused.
     Token(TokenFault),
@@ -21,7 +22,7 @@ pub enum CredentialFault {
     Assertion(Rejected),
     /// The API key was refused.
     ApiKey(ApiKeyFault),
-    /// The legacy's session was refused.
+    /// The legacy session was refused.
     Legacy(LegacyFault),
     /// The service token was refused.
     ServiceToken(Rejected),
@@ -67,21 +68,21 @@ impl CredentialFault {
 pub enum TokenFault {
     /// Longer than [`MAX_BYTES`](super::token::MAX_BYTES).
     TooLong,
-    /// Not a compact JWS with a header of ours.
+    /// Not a compact JWS with an accepted header.
     Malformed,
-    /// The `typ` is another token's: a refresh token, a signed identity.
+    /// The `typ` is that of another kind of token: a refresh token, a signed identity.
     WrongType,
     /// No loaded key has this `kid`.
     UnknownKey,
     /// The `alg` is not the one that the key is pinned to.
     WrongAlgorithm,
-    /// The signature does not fit.
+    /// The signature does not match.
     BadSignature,
-    /// A claim is missing, twice there, or of the wrong type.
+    /// A claim is missing, duplicated, or of the wrong type.
     WrongClaims,
-    /// Issued by somebody else.
+    /// Issued by another issuer.
     WrongIssuer,
-    /// Issued for somebody else.
+    /// Issued for another audience.
     WrongAudience,
     /// Past `exp` and the leeway.
     Expired,
@@ -114,9 +115,9 @@ impl TokenFault {
 pub enum ApiKeyFault {
     /// More than one line with a key.
     Repeated,
-    /// Not in the one spelling that keys have.
+    /// Not in the one accepted spelling of keys.
     Malformed,
-    /// Well written, and refused.
+    /// Well formed, but refused.
     Key(KeyFault),
 }
 
@@ -135,22 +136,22 @@ impl ApiKeyFault {
     }
 }
 
-/// Why a session of the legacy is refused.
+/// Why a legacy session is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LegacyFault {
-    /// Longer than [`MAX_BYTES`](super::legacy::MAX_BYTES), or not a token as the legacy writes it.
+    /// Longer than [`MAX_BYTES`](super::legacy::MAX_BYTES), or not a token as the legacy backend writes it.
     Malformed,
     /// The header names another algorithm than HS256.
     WrongAlgorithm,
-    /// No such session: ended, or never there.
+    /// No such session: it has ended, or it never existed.
     UnknownSession,
-    /// The signature does not fit the session's key.
+    /// The signature does not match the session's key.
     BadSignature,
     /// A claim is missing or of the wrong type; a refresh token.
     WrongClaims,
     /// Past `exp` and the leeway.
     Expired,
-    /// The legacy was asked and said no.
+    /// The legacy backend refused the session.
     Refused,
 }
 
@@ -170,12 +171,12 @@ impl LegacyFault {
     }
 }
 
-/// Why a signature that was offered is not believed.
+/// Why an offered signature is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignatureFault {
-    /// It is wrong in itself.
+    /// The signature itself is invalid.
     Signature(signed_request::Fault),
-    /// Nobody knows the key.
+    /// No loaded key has this name.
     UnknownKey,
     /// Made in the future: a clock is wrong, or the time is in milliseconds.
     NotYetValid,

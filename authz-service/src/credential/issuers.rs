@@ -1,10 +1,10 @@
-//! Several issuers side by side, each believed with its own keys only.
+//! Several issuers side by side, each verified with its own keys only.
 //!
-//! The `iss` that a token claims chooses whose keys are asked; after that nobody else's count. Two issuers may
-//! therefore use the same `kid`, and an issuer whose key leaks can speak for itself alone. With a single issuer
-//! there is nothing to choose, and the claim is only compared.
+//! The token's `iss` claim chooses the keys; no other issuer's keys count after that. Two issuers may
+//! therefore use the same `kid`, and a leaked key compromises its own issuer alone. With a single issuer
+//! there is no choice, and the claim is only compared.
 //!
-//! A key set behind one issuer that is gone refuses that issuer's tokens (503 `keys_unavailable`) and no other's.
+//! An issuer whose key set is unavailable loses its own tokens (503 `keys_unavailable`) and no other's.
 
 use std::sync::Arc;
 
@@ -26,7 +26,8 @@ pub struct IssuerKeys {
 }
 
 impl IssuerKeys {
-    /// An empty ring for each issuer of `sessions`, to be filled from its source. Keys that go are noted in `ended`.
+    /// An empty ring for each issuer of `sessions`, to be filled from its source. Removed keys are noted in
+    /// `ended`.
     #[must_use]
     pub fn new(sessions: Option<&Sessions>, ended: &Arc<Ended>) -> Self {
         let issuers = sessions.map(|sessions| sessions.issuers.as_slice()).unwrap_or_default();
@@ -50,9 +51,9 @@ impl IssuerKeys {
         ids
     }
 
-    /// How the keys are, for `/readyz`. The first issuer is the platform's own: without its keys this replica is
-    /// of no use. Of another it is enough that its keys were tried: a stranger who is down must not keep every
-    /// replica from starting.
+    /// The state of the keys, for `/readyz`. The first issuer is the platform's own: without its keys this
+    /// replica cannot serve. For another issuer one attempt to load the keys is enough: a third party's
+    /// outage must not keep every replica from starting.
     #[must_use]
     pub fn health(&self, now: UnixTime) -> Health {
         let mut ready = !self.rings.is_empty();
@@ -66,11 +67,11 @@ impl IssuerKeys {
         Health { ready, detail: details.join("; ") }
     }
 
-    /// The person that `token` speaks for at `now`.
+    /// The person that `token` authenticates at `now`.
     ///
     /// # Errors
-    /// [`Failure::KeysUnavailable`] when there is nothing to verify it with; inside, [`TokenFault`] for a token
-    /// that is not believed.
+    /// [`Failure::KeysUnavailable`] when no keys are available to verify it; inside, [`TokenFault`] for a
+    /// refused token.
     pub fn verify(
         &self,
         token: &[u8],
@@ -101,7 +102,7 @@ impl IssuerKeys {
             believed.proof = None;
         }
         if verified == Err(TokenFault::UnknownKey) {
-            // The issuer may have rotated: look, but never while a request waits.
+            // The issuer may have rotated its keys: reload, but never while a request waits.
             ring.ask_for_refresh();
         }
         Ok(verified)

@@ -1,13 +1,13 @@
-//! The public keys that access tokens are verified with.
+//! The public keys that verify access tokens.
 //!
 //! [`KeySet`] is one loaded set: each key pinned to one algorithm, found by its `kid`. [`KeyRing`] holds the
-//! present set and says when it may no longer be used. [`mod@file`] and [`url`] keep it fresh.
+//! current set and decides until when it may be used. [`mod@file`] and [`url`] keep it fresh.
 //!
 //! | what happens | then |
 //! |---|---|
 //! | nothing was ever loaded | every session is 503 `keys_unavailable`, `/readyz` is 503 |
-//! | the source is gone, unreadable or wrong | the last good set serves for [`STALE_LIMIT`], then as above |
-//! | a new set is loaded | every remembered token is verified again; leases on keys that went end |
+//! | the source is missing, unreadable or invalid | the last good set serves for [`STALE_LIMIT`], then as above |
+//! | a new set is loaded | every remembered token is verified again; leases on removed keys end |
 
 pub mod file;
 mod pem;
@@ -34,19 +34,20 @@ use crate::ended::Ended;
 use crate::failure::Failure;
 use crate::source::{Health, Trouble};
 
-/// How long the last good keys serve while their source is broken. Keys change rarely, and an hour is time to
-/// mend; but a key that was withdrawn because it leaked must not live on for days behind a broken file.
+/// How long the last good keys serve while their source is broken. Keys change rarely, and an hour is time
+/// for a fix; but a key that was withdrawn because it leaked must not stay valid for days behind a broken
+/// file.
 pub const STALE_LIMIT: Duration = Duration::from_secs(3_600);
 
-/// More keys than this are refused: a set holds the present key, the next, and perhaps the last.
+/// More keys than this are refused: a set holds the current key, the next, and perhaps the last.
 const MAX_KEYS: usize = 64;
 
-/// One public key and the one algorithm that it may be used with.
+/// One public key and the one algorithm that it is pinned to.
 pub struct PinnedKey {
     algorithm: Algorithm,
     name: &'static str,
     key: DecodingKey,
-    /// SHA-256 of what it was read from: the same `kid` may come back with another key.
+    /// SHA-256 of the key's source text: the same `kid` may return with another key.
     content: [u8; 32],
 }
 
@@ -63,7 +64,7 @@ impl PinnedKey {
         self.name
     }
 
-    /// Whether `signature` (base64url) is this key's over `signed`.
+    /// Whether `signature` (base64url) is a valid signature of `signed` under this key.
     #[must_use]
     pub fn verifies(&self, signed: &[u8], signature: &str) -> bool {
         jsonwebtoken::crypto::verify(signature, signed, &self.key, self.algorithm).unwrap_or(false)
@@ -86,7 +87,7 @@ impl PinnedKey {
                 && (name.starts_with("RS") || name.starts_with("PS"))
         };
         if !fits {
-            return Err(format!("`alg` {name} does not fit its `kty` and `crv`"));
+            return Err(format!("`alg` {name} does not match its `kty` and `crv`"));
         }
         let key = DecodingKey::from_jwk(jwk).map_err(|e| e.to_string())?;
         let text = serde_json::to_vec(jwk).map_err(|e| e.to_string())?;
@@ -94,13 +95,14 @@ impl PinnedKey {
     }
 }
 
-/// What stands for the key `kid` of `issuer` in leases. Two issuers may use one `kid`.
+/// The tag of the key `kid` of `issuer` in leases. Two issuers may use one `kid`.
 #[must_use]
 pub fn key_tag(issuer: &str, kid: &str) -> Tag {
     Tag::of(Kind::Key, &[issuer.as_bytes(), kid.as_bytes()].join(&0))
 }
 
-/// What a key may be pinned to: asymmetric signatures only, so that whoever can verify cannot sign.
+/// The algorithms that a key may be pinned to: asymmetric signatures only, so that a program that can verify
+/// cannot sign.
 const PINNABLE: [(KeyAlgorithm, Algorithm, &str); 9] = [
     (KeyAlgorithm::ES256, Algorithm::ES256, "ES256"),
     (KeyAlgorithm::ES384, Algorithm::ES384, "ES384"),
@@ -121,11 +123,11 @@ pub struct KeySet {
 }
 
 impl KeySet {
-    /// The keys of a JWK set in JSON.
+    /// Parses a JWK set in JSON.
     ///
     /// # Errors
     /// A sentence that names the offending `kid`: a symmetric key, a `use` other than `sig`, a missing or
-    /// double `kid`, a missing `alg`, an `alg` that does not fit the key.
+    /// duplicate `kid`, a missing `alg`, an `alg` that does not fit the key.
     pub fn from_json(json: &[u8]) -> Result<Self, String> {
         let jwks = keyset::public_keys(json)?;
         if jwks.len() > MAX_KEYS {
@@ -145,13 +147,13 @@ impl KeySet {
         Self { keys, generation: GENERATIONS.fetch_add(1, Ordering::Relaxed) }
     }
 
-    /// The key `kid`.
+    /// The key with the id `kid`.
     #[must_use]
     pub fn find(&self, kid: &str) -> Option<&PinnedKey> {
         self.keys.get(kid)
     }
 
-    /// A number that no other set of this process has.
+    /// A number unique to this set within the process.
     #[must_use]
     pub const fn generation(&self) -> u64 {
         self.generation
@@ -166,12 +168,12 @@ impl KeySet {
     }
 }
 
-/// How the content of a key source is read.
+/// How to parse the content of a key source.
 #[derive(Clone, Debug, Default)]
 pub struct KeyFormat {
     /// The `kid` and the algorithm of the one key in a PEM file; `None` for a JWK set.
     pem: Option<(String, edge_config::edge::KeyAlgorithm)>,
-    /// The algorithms that keys may be pinned to; empty means every one of [`PINNABLE`].
+    /// The algorithms that keys may be pinned to; empty means all of [`PINNABLE`].
     algorithms: Vec<edge_config::edge::KeyAlgorithm>,
 }
 
@@ -186,7 +188,7 @@ impl KeyFormat {
         Self { pem, algorithms: issuer.algorithms.clone() }
     }
 
-    /// Reads `content`.
+    /// Parses `content`.
     ///
     /// # Errors
     /// A sentence that names the offending `kid`; see [`KeySet::from_json`] for what is refused, and a key whose
@@ -207,7 +209,7 @@ impl KeyFormat {
     }
 }
 
-/// The keys in use now.
+/// The keys in use.
 #[derive(Debug, Default)]
 pub struct KeyRing {
     current: ArcSwapOption<KeySet>,
@@ -218,7 +220,7 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
-    /// An empty ring for the keys of `issuer`. Keys that go are noted in `ended`.
+    /// An empty ring for the keys of `issuer`. Removed keys are noted in `ended`.
     #[must_use]
     pub fn of(issuer: &str, ended: Arc<Ended>) -> Self {
         Self { issuer: issuer.to_owned(), ended, ..Self::default() }
@@ -227,7 +229,7 @@ impl KeyRing {
     /// The keys to verify with at `now`.
     ///
     /// # Errors
-    /// [`Failure::KeysUnavailable`] when there are none, or when their source is broken for longer than
+    /// [`Failure::KeysUnavailable`] when there are none, or when their source has been broken for longer than
     /// [`STALE_LIMIT`].
     pub fn current(&self, now: UnixTime) -> Result<Arc<KeySet>, Failure> {
         if self.trouble.load().as_ref().as_ref().is_some_and(|t| t.lasts_longer_than(STALE_LIMIT, now)) {
@@ -236,14 +238,14 @@ impl KeyRing {
         self.current.load_full().ok_or(Failure::KeysUnavailable)
     }
 
-    /// Whether the present keys will be good for as long as any lease lasts, if nobody mends their source. Without
-    /// keys there is nothing to last.
+    /// Whether the current keys will stay valid for as long as any lease lasts, even if their source is not
+    /// fixed. Without keys the answer is no.
     #[must_use]
     pub fn lasts(&self, now: UnixTime) -> bool {
         self.current(now.plus(Duration::from_millis(WINDOW_MS))).is_ok()
     }
 
-    /// Puts a new set in place of the old one.
+    /// Replaces the current set.
     pub fn replace(&self, keys: KeySet) {
         let keys = Arc::new(keys);
         let before = self.current.swap(Some(Arc::clone(&keys)));
@@ -252,26 +254,27 @@ impl KeyRing {
         let now = Instant::now();
         self.ended.note(gone.map(|(kid, _)| key_tag(&self.issuer, kid)), now);
         if before.is_none() {
-            // Which keys others believed until now is not known here.
+            // The keys that other replicas trusted until now are not known here.
             self.ended.restart(now);
         }
         self.mend();
     }
 
-    /// The source answers again and nothing in it has changed.
+    /// Notes that the source answers again and its content has not changed.
     pub fn mend(&self) {
         if self.trouble.load().is_some() {
             self.trouble.store(Arc::new(None));
         }
     }
 
-    /// Notes that the source is broken; the first note of a row starts the clock. Says whether it was the first.
+    /// Notes that the source is broken; the first of several notes in a row starts the clock. Returns whether
+    /// it was the first.
     pub fn note_trouble(&self, what: String, now: UnixTime) -> bool {
         Trouble::note(&self.trouble, what, now)
     }
 
-    /// Asks the source to look again soon, because a token names a key that is not here. Never waits; how often
-    /// the source really looks is the source's business.
+    /// Requests a reload soon, because a token names a key that is not here. Never waits; the source limits
+    /// how often it really reloads.
     pub fn ask_for_refresh(&self) {
         self.refresh.notify_one();
     }
@@ -281,7 +284,7 @@ impl KeyRing {
         self.refresh.notified().await;
     }
 
-    /// Whether the source was looked at, with whatever result.
+    /// Whether a first load was attempted, with whatever result.
     #[must_use]
     pub fn is_tried(&self) -> bool {
         self.current.load().is_some() || self.trouble.load().is_some()
@@ -293,7 +296,7 @@ impl KeyRing {
         self.current.load().as_ref().map(|keys| keys.ids()).unwrap_or_default()
     }
 
-    /// How the keys are, for `/readyz`.
+    /// The state of the keys, for `/readyz`.
     #[must_use]
     pub fn health(&self, now: UnixTime) -> Health {
         let trouble = self.trouble.load();

@@ -1,20 +1,21 @@
-//! Sessions that the legacy opened, while it still opens some.
+//! Verifies sessions that the legacy backend opened, for as long as it opens any.
 //!
-//! Only the legacy knows which of its sessions are alive, so somebody is asked each time:
+//! Only the legacy backend knows which of its sessions are alive, so every decision queries one of two
+//! sources:
 //!
-//! * [`store`]: its Redis, where every session has a signing key of its own; the token is verified here. A session
-//!   that was ended is dead with the next request.
-//! * [`check`]: the legacy itself (`GET /auth/token`). An answer is believed for `cache_ms`, so a session that was
-//!   ended is dead that much later, five seconds at most.
+//! * [`store`]: its Redis, which holds a signing key for each session; the token is verified here. A session
+//!   that was ended is refused from the next request on.
+//! * [`check`]: the legacy backend itself (`GET /auth/token`). An answer is trusted for `cache_ms`, so an
+//!   ended session is refused that much later, five seconds at most.
 //!
-//! Found in the cookie only: the legacy never read `Authorization`. Everybody gets the tenant that the edge file
-//! names, and its role unless the legacy's answer has one.
+//! The session is read from the cookie only: the legacy backend never read `Authorization`. Every caller gets
+//! the tenant that the edge file names, and its role unless the legacy backend's answer has one.
 //!
 //! | what happens | then |
 //! |---|---|
-//! | the store or the legacy is gone, slow, or answers nonsense | 503 `legacy_unavailable`, at once or after `timeout_ms`; never 401, which would sign people out |
+//! | the store or the legacy backend is unavailable, slow, or returns an invalid response | 503 `legacy_unavailable`, at once or after `timeout_ms`; never 401, which would sign people out |
 //! | it answers again | the next request is decided again |
-//! | strangers with made-up sessions want to ask more than it can answer | sessions that were a yes lately go on being asked about ([`places`]) |
+//! | a flood of made-up sessions exceeds what it can answer | recently confirmed sessions are still checked ([`places`]) |
 
 pub mod answer;
 pub mod check;
@@ -41,10 +42,10 @@ use crate::credential::legacy::store::{Outcome, SessionStore};
 use crate::credential::presented::{AuthenticatedPerson, Presented};
 use crate::failure::Failure;
 
-/// Longer tokens are refused unread. The legacy's have some 350 bytes.
+/// Longer tokens are refused unread. The legacy backend's have about 350 bytes.
 pub const MAX_BYTES: usize = 4_096;
 
-/// Believes the legacy's sessions.
+/// Verifies sessions of the legacy backend.
 #[derive(Debug)]
 pub struct LegacySessions {
     verifier: Verifier,
@@ -58,10 +59,10 @@ enum Verifier {
 }
 
 impl LegacySessions {
-    /// A verifier by `rules`, which counts in `questions`. Connects to nobody yet.
+    /// A verifier by `rules`, which counts lookups in `questions`. Does not connect yet.
     ///
     /// # Errors
-    /// A sentence, when an address makes no sense or the HTTP client cannot be set up.
+    /// An error message, when an address is invalid or the HTTP client cannot be set up.
     pub fn new(rules: &Rules, questions: Questions) -> Result<Self, String> {
         let verifier = match &rules.verify {
             LegacyVerifier::Store(store) => Verifier::Store(SessionStore::new(store)?),
@@ -93,14 +94,14 @@ impl LegacySessions {
     }
 }
 
-/// Everything that is needed to believe a person of the legacy.
+/// Everything needed to verify a person by a legacy session.
 #[derive(Debug)]
 pub struct LegacyCredentials<'a> {
-    /// How its sessions look on this edge.
+    /// The form of legacy sessions on this edge.
     pub rules: &'a Rules,
-    /// Who is asked.
+    /// The verifier.
     pub sessions: &'a LegacySessions,
-    /// Whether the cookie may hold a new session instead, which is then somebody else's to look at.
+    /// Whether the cookie may hold a new session instead, which [`session`](super::session) then verifies.
     pub shares_cookie: bool,
 }
 
@@ -108,7 +109,7 @@ impl LegacyCredentials<'_> {
     /// The person whose legacy session `input` carries.
     ///
     /// # Errors
-    /// [`Failure::LegacyUnavailable`] when nobody can say.
+    /// [`Failure::LegacyUnavailable`] when neither the store nor the legacy backend can answer.
     pub async fn present(
         &self,
         input: &CheckInput<'_>,
@@ -122,12 +123,14 @@ impl LegacyCredentials<'_> {
         if self.shares_cookie && !looks_like(token) {
             return Ok(Presented::NotOffered);
         }
-        // Boxed, like whatever else asks somebody outside: what a decision needs only then is not carried by every one.
+        // Boxed, like every lookup outside the process: most decisions should not carry state that only these
+        // need.
         Ok(match Box::pin(self.sessions.ask(token, input.client, now)).await? {
             Ok(Found { subject, session, role }) => {
                 let (tenant, role) = (self.rules.tenant, role.unwrap_or(self.rules.role));
                 let person = Person { subject, tenant, session, role, scopes: Vec::new() };
-                // The legacy does not say when a session began: ending "all sessions of" somebody ends it too.
+                // The legacy backend does not report when a session began: ending "all sessions of" a person
+                // ends it too.
                 Presented::Verified(AuthenticatedPerson { person: Arc::new(person), issued: 0, token: None })
             }
             Err(fault) => Presented::Failed(CredentialFault::Legacy(fault)),
@@ -135,7 +138,7 @@ impl LegacyCredentials<'_> {
     }
 }
 
-/// Whether `token` says that it is the legacy's: a JWS whose header names HS256. It proves nothing.
+/// Whether `token` claims to be a legacy token: a JWS whose header names HS256. It proves nothing.
 #[must_use]
 pub fn looks_like(token: &[u8]) -> bool {
     #[derive(Deserialize)]

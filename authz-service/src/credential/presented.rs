@@ -1,4 +1,5 @@
-//! What a request presented, and who was believed because of it. The later stages know of credentials only this.
+//! The credential that a request presented, and the caller it proved. Later stages know nothing else of
+//! credentials.
 
 use std::sync::Arc;
 
@@ -8,19 +9,19 @@ use identity::{Client, Person, Service, ServiceName};
 
 use crate::credential::fault::CredentialFault;
 
-/// What a request offered, after it was looked at.
+/// The credential of a request after its check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presented<T> {
     /// No credential of this kind.
     NotOffered,
-    /// A credential that is believed.
+    /// A verified credential.
     Verified(T),
-    /// A credential that is not believed.
+    /// A refused credential.
     Failed(CredentialFault),
 }
 
 impl<T> Presented<T> {
-    /// The same outcome with another value when it is verified.
+    /// The same outcome with the verified value mapped by `change`.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Presented<U> {
         match self {
             Self::NotOffered => Presented::NotOffered,
@@ -30,7 +31,7 @@ impl<T> Presented<T> {
     }
 }
 
-/// A person whose access token was believed. Only [`credential`](crate::credential) can make one.
+/// A person whose access token was verified. Only [`credential`](crate::credential) can make one.
 #[derive(Clone, Debug)]
 pub struct AuthenticatedPerson {
     pub(in crate::credential) person: Arc<Person>,
@@ -38,51 +39,51 @@ pub struct AuthenticatedPerson {
     pub(in crate::credential) token: Option<Proof>,
 }
 
-/// What a person's access token says about how long they are believed, for whoever wants to believe them again.
+/// The expiry and the key of a person's access token, for a check that repeats the verification later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Proof {
     /// The token's `exp`, without leeway.
     pub expires: UnixTime,
-    /// The key that it was verified with.
+    /// The key that verified it.
     pub key: Tag,
 }
 
 impl AuthenticatedPerson {
-    /// Who it is.
+    /// The person.
     #[must_use]
     pub fn person(&self) -> &Arc<Person> {
         &self.person
     }
 
-    /// The second in which their credential was issued: all sessions that began before a moment can be ended.
+    /// The second in which the credential was issued: all sessions that began before a moment can be ended.
     #[must_use]
     pub const fn issued(&self) -> u64 {
         self.issued
     }
 
-    /// What their access token says; `None` when somebody else vouches for them, or when the keys of its issuer are
-    /// about to become too old to believe anybody.
+    /// The token's proof; `None` when another source vouches for the person, or when the keys of the issuer
+    /// are about to become too old to use.
     #[must_use]
     pub const fn token(&self) -> Option<Proof> {
         self.token
     }
 }
 
-/// A client whose API key was believed. Only [`credential`](crate::credential) can make one.
+/// A client whose API key was verified. Only [`credential`](crate::credential) can make one.
 #[derive(Clone, Debug)]
 pub struct AuthenticatedClient {
     pub(in crate::credential) client: Arc<Client>,
 }
 
 impl AuthenticatedClient {
-    /// Who it is.
+    /// The client.
     #[must_use]
     pub fn client(&self) -> &Arc<Client> {
         &self.client
     }
 }
 
-/// A service whose assertion or token was believed. Only [`credential`](crate::credential) can make one.
+/// A service whose assertion or token was verified. Only [`credential`](crate::credential) can make one.
 #[derive(Clone, Debug)]
 pub struct AuthenticatedService {
     pub(in crate::credential) service: Service,
@@ -90,19 +91,19 @@ pub struct AuthenticatedService {
 }
 
 impl AuthenticatedService {
-    /// Which service it is.
+    /// The service.
     #[must_use]
     pub fn name(&self) -> &ServiceName {
         &self.service.name
     }
 
-    /// Which service it is, and for which tenant it acts.
+    /// The service, and the tenant for which it acts.
     #[must_use]
     pub const fn service(&self) -> &Service {
         &self.service
     }
 
-    /// What it may do: nothing that the edge file does not list for it.
+    /// Its permissions: a subset of those that the edge file lists for it.
     #[must_use]
     pub fn permissions(&self) -> &[String] {
         &self.permissions

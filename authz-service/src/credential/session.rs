@@ -1,4 +1,4 @@
-//! People, by the access token of a session.
+//! Verifies people by the access token of a session.
 
 use clock::UnixTime;
 use edge_config::edge::Sessions;
@@ -11,24 +11,24 @@ use crate::credential::presented::{AuthenticatedPerson, Presented};
 use crate::credential::{bearer, cookie, legacy};
 use crate::failure::Failure;
 
-/// Everything that is needed to believe a person.
+/// Everything needed to verify a person.
 #[derive(Debug)]
 pub struct SessionCredentials<'a> {
-    /// How sessions look on this edge.
+    /// The form of sessions on this edge.
     pub rules: &'a Sessions,
     /// The public keys.
     pub keys: &'a IssuerKeys,
-    /// Tokens that verified before.
+    /// Tokens that were verified before.
     pub cache: &'a TokenCache,
-    /// Whether the cookie may hold a legacy session instead, which is then somebody else's to look at.
+    /// Whether the cookie may hold a legacy session instead, which [`legacy`](super::legacy) then verifies.
     pub shares_cookie: bool,
 }
 
 impl SessionCredentials<'_> {
-    /// The person that `input`'s access token speaks for.
+    /// The person that `input`'s access token authenticates.
     ///
     /// # Errors
-    /// [`Failure::KeysUnavailable`] when a token was offered and there is nothing to verify it with.
+    /// [`Failure::KeysUnavailable`] when a token was offered and no keys are available to verify it.
     pub fn present(
         &self,
         input: &CheckInput<'_>,
@@ -49,7 +49,7 @@ impl SessionCredentials<'_> {
         })
     }
 
-    /// The one token that the request carries, in the cookie or as a bearer token or, the same, in both.
+    /// The one token that the request carries: in the cookie, as a bearer token, or the same one in both.
     fn offered<'r>(&self, input: &CheckInput<'r>) -> Result<Option<&'r [u8]>, CredentialFault> {
         let cookie = cookie::find(&input.cookies(), self.rules.cookie.as_bytes())?;
         let cookie = cookie.filter(|token| !(self.shares_cookie && legacy::looks_like(token)));

@@ -1,10 +1,10 @@
-//! Programs that sign their requests (RFC 9421).
+//! Verifies programs that sign their requests (RFC 9421).
 //!
-//! The way of one: [`Presented::NotOffered`] without any signature header; otherwise its form, its key, the
-//! signature and the digest of the body, the window of time, and last whether its nonce was seen before. Only a
-//! signature that holds costs a nonce, so nobody without a key can fill the memory of them.
+//! A request without any signature header is [`Presented::NotOffered`]. Otherwise the checks are, in this
+//! order: form, key, signature and digest of the body, time window, and last whether the nonce was seen
+//! before. Only a valid signature costs a nonce, so a client without a key cannot fill their memory.
 //!
-//! With `m` = `max_age_seconds` and `s` = `skew_seconds`, a signature counts from `created - s` until the
+//! With `m` = `max_age_seconds` and `s` = `skew_seconds`, a signature is valid from `created - s` until the
 //! earlier of `created + m` and `expires`, plus `s`; both ends belong to the window, to the millisecond.
 
 pub mod keys;
@@ -25,10 +25,10 @@ use crate::credential::signed::keys::SigningKeys;
 use crate::credential::signed::nonces::{Nonces, Spent, Window};
 use crate::failure::Failure;
 
-/// Envoy says here whether it sent a part of the body only. It never does, as it is configured.
+/// In this header Envoy reports whether it sent only a part of the body. As configured it never does.
 const PARTIAL_BODY: &str = "x-envoy-auth-partial-body";
 
-/// A program whose signature was believed, for this one request. Only this module can make one.
+/// A program whose signature was verified, for this one request. Only this module can make one.
 #[derive(Clone, Debug)]
 pub struct AuthenticatedSigner {
     service: ServiceName,
@@ -36,7 +36,7 @@ pub struct AuthenticatedSigner {
 }
 
 impl AuthenticatedSigner {
-    /// Which service it is.
+    /// The service.
     #[must_use]
     pub const fn service(&self) -> &ServiceName {
         &self.service
@@ -49,7 +49,7 @@ impl AuthenticatedSigner {
     }
 }
 
-/// Everything that is needed to believe a signature.
+/// Everything needed to verify a signature.
 #[derive(Debug)]
 pub struct SignedRequests {
     rules: Signatures,
@@ -58,7 +58,7 @@ pub struct SignedRequests {
 }
 
 impl SignedRequests {
-    /// Believes signatures of `keys`, as `rules` say, each once.
+    /// Verifies signatures under `keys`, by `rules`, each once.
     #[must_use]
     pub const fn new(rules: Signatures, keys: Arc<SigningKeys>, nonces: Nonces) -> Self {
         Self { rules, keys, nonces }
@@ -76,11 +76,11 @@ impl SignedRequests {
         &self.nonces
     }
 
-    /// The program that `input`'s signature speaks for.
+    /// The program that `input`'s signature authenticates.
     ///
     /// # Errors
     /// [`Failure::SigningKeysUnavailable`] or [`Failure::NoncesUnavailable`] when a signature was offered and
-    /// there is nothing to verify it with, or no memory of nonces that reaches back far enough.
+    /// no keys are available to verify it, or no memory of nonces that reaches back far enough.
     pub async fn present(
         &self,
         input: &CheckInput<'_>,
@@ -122,7 +122,7 @@ impl SignedRequests {
     }
 }
 
-/// The window of a signature, when `now` is in it.
+/// The window of a signature, when it contains `now`.
 fn window(
     created: u64,
     expires: Option<u64>,
@@ -137,7 +137,7 @@ fn window(
     let oldest = created.plus(max_age);
     let end = expires.map_or(oldest, |expires| oldest.min(UnixTime::from_seconds(expires)));
     let window = Window { created, closes: end.plus(skew), skew };
-    // A signature that ended before it was made never counts, whatever the tolerance.
+    // A signature that expires before its creation is never valid, whatever the tolerance.
     if end < created || now > window.closes {
         return Err(SignatureFault::Expired);
     }

@@ -1,20 +1,21 @@
-//! Reading and checking one access token (RFC 9068 profile of a JWT).
+//! Reads and checks one access token (RFC 9068 profile of a JWT).
 //!
-//! In three steps that cannot be reordered: [`Unverified::read`] takes the text apart, [`Unverified::verify`]
-//! checks the signature and yields [`SignedClaims`], [`SignedClaims::check`] compares the claims with what this
-//! edge expects, at a moment. The third step runs on every request, also when the first two are remembered.
+//! The three steps cannot be reordered: [`Unverified::read`] splits the text, [`Unverified::verify`] verifies
+//! the signature and returns [`SignedClaims`], [`SignedClaims::check`] compares the claims with the
+//! expectations of this edge, at a moment. The third step runs on every request, also when the first two are
+//! cached.
 //!
-//! Strict where standards are lax, because whatever is accepted here is accepted for ever:
+//! Strict where standards are lax, because a form that is accepted once can never be refused again:
 //!
 //! * compact serialisation only, three parts, each canonical base64url: no padding, no stray bits;
-//! * the header holds `typ`, `alg` and `kid` and nothing else. `crit`, `b64`, `jku`, `x5u`, `jwk`, `x5c`, `zip`,
-//!   `enc` are not skipped but refused: a token that needs them is not one of ours;
-//! * a member twice in the header or in the claims is refused, whichever parser would win;
+//! * the header holds `typ`, `alg` and `kid` and nothing else. `crit`, `b64`, `jku`, `x5u`, `jwk`, `x5c`,
+//!   `zip`, `enc` are refused instead of skipped: no accepted issuer needs them;
+//! * a duplicate member in the header or in the claims is refused, whichever one a parser would choose;
 //! * the key decides the algorithm, never the token;
 //! * `exp`, `iat`, `sub`, `sid`, `tenantId`, `role`, `iss`, `aud` are required, numbers are non-negative integers;
-//! * a member that nobody reads is still read as JSON to its end: no half of a surrogate pair, no number beyond an `f64`,
-//!   at most 128 deep, so that no other parser makes something else of the same claims;
-//! * `aud` may be an array only when an expected audience is its one element: a token for several audiences
+//! * a member without a reader is still parsed as JSON to its end: no half of a surrogate pair, no number
+//!   beyond an `f64`, at most 128 deep, so that no other parser reads the same claims differently;
+//! * `aud` may be an array only when its one element is an expected audience: a token for several audiences
 //!   could be replayed by each of them.
 
 use std::fmt;
@@ -35,17 +36,17 @@ mod claims;
 
 pub(crate) use claims::RawClaims;
 
-/// Longer tokens are refused unread. Ours have some 700 bytes; RSA signatures and long scopes add one or two
-/// thousand.
+/// Longer tokens are refused unread. The platform's have about 700 bytes; RSA signatures and long scopes add
+/// one or two thousand.
 pub const MAX_BYTES: usize = 8_192;
 
 /// Longer key ids are refused before they are looked up. A thumbprint (RFC 7638) has 43 bytes.
 pub const MAX_KID_BYTES: usize = 128;
 
-/// A token whose signature nobody has checked. It tells nothing about its sender.
+/// A token whose signature has not been verified. It proves nothing about its sender.
 pub struct Unverified<'t> {
     header: Header,
-    /// `header.payload`, what the signature covers.
+    /// `header.payload`, the signed text.
     signed: &'t str,
     payload: &'t str,
     signature: &'t str,
@@ -66,7 +67,7 @@ struct Header {
 }
 
 impl<'t> Unverified<'t> {
-    /// Takes `token` apart.
+    /// Splits `token` into its parts.
     ///
     /// # Errors
     /// [`TokenFault::TooLong`] or [`TokenFault::Malformed`].
@@ -85,16 +86,16 @@ impl<'t> Unverified<'t> {
         if header.kid.len() > MAX_KID_BYTES {
             return Err(TokenFault::Malformed);
         }
-        // The verifier decodes the signature again; here it only has to be the one spelling that is allowed.
+        // The verifier decodes the signature again; here it only has to have the one accepted spelling.
         canonical(signature)?;
         Ok(Self { header, signed, payload, signature })
     }
 
-    /// Checks the signature with the key that the header names.
+    /// Verifies the signature with the key that the header names.
     ///
     /// # Errors
     /// [`TokenFault::UnknownKey`], [`TokenFault::WrongAlgorithm`], [`TokenFault::BadSignature`], and
-    /// [`TokenFault::WrongClaims`] for a payload that its issuer signed but that is not an access token's.
+    /// [`TokenFault::WrongClaims`] for a payload that its issuer signed but that is not an access token.
     pub fn verify(self, keys: &KeySet) -> Result<SignedClaims, TokenFault> {
         let key = keys.find(&self.header.kid).ok_or(TokenFault::UnknownKey)?;
         if self.header.alg != key.algorithm_name() {
@@ -103,24 +104,24 @@ impl<'t> Unverified<'t> {
         if !key.verifies(self.signed.as_bytes(), self.signature) {
             return Err(TokenFault::BadSignature);
         }
-        // What is not UTF-8 is not JSON (RFC 8259, section 8.1), also where no text is made of it.
+        // Text that is not UTF-8 is not JSON (RFC 8259, section 8.1), even where no string is made of it.
         let payload = String::from_utf8(canonical(self.payload)?).map_err(|_| TokenFault::WrongClaims)?;
         let raw: RawClaims = serde_json::from_str(&payload).map_err(|_| TokenFault::WrongClaims)?;
         SignedClaims::from_raw(self.header, raw).ok_or(TokenFault::WrongClaims)
     }
 }
 
-/// The one claim that is read before the signature: it chooses whose keys are asked, and proves nothing.
+/// The one claim that is read before the signature: it chooses the keys, and proves nothing.
 #[derive(Deserialize)]
 struct Named {
     iss: String,
 }
 
 impl Unverified<'_> {
-    /// Whom the token says that it is from. Nobody has checked that.
+    /// The issuer that the token names. It is not verified.
     ///
     /// # Errors
-    /// [`TokenFault::WrongClaims`] when it does not say, or says it twice.
+    /// [`TokenFault::WrongClaims`] when the claim is missing or duplicated.
     pub fn issuer(&self) -> Result<String, TokenFault> {
         let payload = canonical(self.payload)?;
         serde_json::from_slice(&payload).map(|Named { iss }| iss).map_err(|_| TokenFault::WrongClaims)
@@ -132,7 +133,8 @@ pub(crate) fn canonical(part: &str) -> Result<Vec<u8>, TokenFault> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenFault::Malformed)
 }
 
-/// What an issuer signed. Authentic, and perhaps expired, for somebody else, or another kind of token.
+/// Claims that an issuer signed. They are authentic, and perhaps expired, for another audience, or of another
+/// kind of token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedClaims {
     token_type: String,
@@ -176,20 +178,20 @@ impl SignedClaims {
         self.expires
     }
 
-    /// The key that the signature was checked with.
+    /// The key that verified the signature.
     #[must_use]
     pub const fn key(&self) -> Tag {
         self.key
     }
 
-    /// Who signed them.
+    /// The issuer that signed them.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// Whether these claims are what `rules` ask for, at `now`. Times are compared in whole seconds, and the
-    /// second at `exp + leeway` still counts, as it does for the legacy.
+    /// Checks these claims against `rules` at `now`. Times are compared in whole seconds, and the second at
+    /// `exp + leeway` is still valid, as in the legacy backend.
     ///
     /// # Errors
     /// [`TokenFault::WrongType`], [`TokenFault::WrongIssuer`], [`TokenFault::WrongAudience`],

@@ -3,11 +3,11 @@
 //! | answer | when |
 //! |---|---|
 //! | 200 | the feed |
-//! | 400 | the body is no request for one |
+//! | 400 | the body is not a valid request |
 //! | 405 | another method |
-//! | 408 | the body did not come within [`PATIENCE`] |
+//! | 408 | the body did not arrive within [`PATIENCE`] |
 //! | 413 | the body is longer than [`MAX_BODY_BYTES`] |
-//! | 503 | what ended may not have been heard of, see [`is_fresh`](Authorizer::is_fresh) |
+//! | 503 | an invalidation may have been missed, see [`is_fresh`](Authorizer::is_fresh) |
 //!
 //! On any status but 200 the guard must not use leases. Answers are text; nothing in them is secret: a tag is a hash of an
 //! id, and a revision stands in every log line.
@@ -29,25 +29,25 @@ use crate::authorizer::Authorizer;
 use crate::feed::{self, Unanswered};
 use crate::observe::metrics::Metrics;
 
-/// As long as a check may be. A report of every route of a large edge has a few hundred kilobytes.
+/// The same limit as for a check. A report of every route of a large edge has a few hundred kilobytes.
 pub const MAX_BODY_BYTES: usize = 1_048_576;
 
 /// How long the body may take. The guard gives up after 150 ms.
 pub const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What the feed is made from.
+/// The sources of the feed.
 #[derive(Clone, Debug)]
 pub struct Feeds {
     /// The authorizer.
     pub authorizer: Arc<Authorizer>,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 
 impl Feeds {
-    /// The one route.
+    /// The router with its one route.
     pub fn router(self) -> Router {
         Router::new().route(PATH, post(answer)).with_state(self)
     }
@@ -62,9 +62,9 @@ async fn answer(State(feeds): State<Feeds>, body: Body) -> Response {
     };
     let body = match timeout(PATIENCE, to_bytes(body, MAX_BODY_BYTES)).await {
         Ok(Ok(body)) => body,
-        // Too long, or broken off: whoever broke it off reads no answer.
+        // Too long, or broken off; in the second case the client reads no answer.
         Ok(Err(error)) => return refused(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
-        Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "the body did not come in time".to_owned()),
+        Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time".to_owned()),
     };
     let request = match std::str::from_utf8(&body).map(FeedRequest::decode) {
         Ok(Ok(request)) => request,
@@ -79,7 +79,7 @@ async fn answer(State(feeds): State<Feeds>, body: Body) -> Response {
             }
             Err(unfit) => {
                 counts.stale.inc();
-                tracing::error!(%unfit, "the feed cannot be written: every lease ends");
+                tracing::error!(%unfit, "cannot encode the feed: every lease ends");
                 StatusCode::SERVICE_UNAVAILABLE.into_response()
             }
         },

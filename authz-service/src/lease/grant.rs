@@ -1,20 +1,22 @@
-//! Whether an allow may be used again, for how long, and for how many requests.
+//! Decides whether an allow may be used again, for how long, and for how many requests.
 //!
-//! In two steps, because limits are charged between them: [`plan`] says whether there could be a lease, so that uses are
-//! taken in advance only then; [`grant`] writes it down.
+//! In two steps, because limits are charged between them: [`plan`] decides whether a lease is possible, so
+//! that uses are charged in advance only then; [`grant`] encodes it.
 //!
-//! There is none unless all of these hold, and a request without one is decided about as ever:
+//! A lease requires all of these; a request without one is decided as usual:
 //!
 //! * the route's policy says `lease`, and every limit of the route counts by person or tenant
 //!   ([`edge_config::Edge::lease_of`]);
 //! * the method is one that the policy leases, GET and HEAD unless it says `methods: all`;
-//! * the caller is a person, by an access token: one cookie in one line, or one bearer token, and nothing else that
-//!   the policy would look at;
-//! * nothing was only told that would have been refused (shadow);
-//! * the session is not about to end, and what would end the lease is heard of (`Authorizer::is_fresh`).
+//! * the caller is a person with an access token: one cookie in one line, or one bearer token, and no other
+//!   credential that the policy checks;
+//! * no shadow rule would have refused the request;
+//! * the session is not about to end, and the events that would end the lease are up to date
+//!   (`Authorizer::is_fresh`).
 //!
-//! It lasts until the first of: the policy's `seconds`; the token's `exp`, without leeway; the useful life of the signed
-//! identity; the time that the tenant's state counts without being asked for again; and what the feed can vouch for.
+//! It lasts until the first of: the policy's `seconds`; the token's `exp`, without leeway; the useful life of
+//! the signed identity; the remaining validity of the tenant's state; and the period for which the feed can
+//! vouch.
 
 use std::time::Duration;
 
@@ -34,15 +36,16 @@ use crate::shadow::Shadows;
 use crate::snapshot::Snapshot;
 use crate::who::Who;
 
-/// A shorter lease is not worth the uses that it takes: whoever comes once a second is checked once a second.
+/// A shorter lease is not worth the uses that it reserves: a client that comes once a second is checked once
+/// a second.
 pub const SHORTEST: Duration = Duration::from_secs(1);
 
-/// A lease that could be granted.
+/// A possible lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// For how long at most.
+    /// The longest lifetime.
     pub lifetime: Duration,
-    /// For how many requests at most.
+    /// The largest number of requests.
     pub uses: u32,
     tags: [Tag; 4],
 }
@@ -50,27 +53,27 @@ pub struct Plan {
 /// A lease that was granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Granted {
-    /// For how long.
+    /// The lifetime.
     pub lifetime: Duration,
-    /// For how many requests.
+    /// The number of requests.
     pub uses: u32,
-    /// What the edge is told, see [`Grant`].
+    /// The header value for the edge, see [`Grant`].
     pub text: String,
 }
 
-/// The policy that `permit` was given by, and how it leases.
+/// The policy that gave a `permit`, and its lease rules.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
     /// The edge of the policy's revision.
     pub snapshot: &'a Snapshot,
-    /// What a caller must be.
+    /// The requirements for the caller.
     pub policy: &'a SessionPolicy,
-    /// How it leases.
+    /// Its lease rules.
     pub lease: &'a LeasePolicy,
 }
 
-/// The lease that `permit` could become, for the request `input`: `now` by the wall clock, `at` by the machine's own.
-/// `None` when there is none.
+/// The lease that `permit` could become, for the request `input`: `now` by the wall clock, `at` by the
+/// machine's own. `None` when no lease is possible.
 #[must_use]
 pub fn plan(
     rules: Rules<'_>,
@@ -93,8 +96,8 @@ pub fn plan(
     if !method_fits || !shadows.is_empty() || !offers_one_credential(snapshot, policy, input) {
         return None;
     }
-    // The edge gets the grant at the end of its patience at the latest. Whatever the grant rests on was looked at
-    // before that, and was then at most `FRESH` old.
+    // The edge receives the grant within its timeout at the latest. The facts behind it were read before
+    // that, and were then at most `FRESH` old.
     let vouched_for = Duration::from_millis(WINDOW_MS).saturating_sub(snapshot.patience + FRESH);
     let tenant = tenant_until.map_or(Duration::MAX, |until| until.saturating_duration_since(at));
     let lifetime = (*lifetime).min(vouched_for).min(token.expires.since(now)).min(tenant);
@@ -103,8 +106,8 @@ pub fn plan(
     (lifetime >= SHORTEST).then_some(Plan { lifetime, uses: *uses, tags })
 }
 
-/// The lease for `person` as planned, with `uses` that the limits gave and the headers of `edits`. `None` when too
-/// little is left, or when it cannot be written.
+/// The lease for `person` as planned, with the `uses` that the limits granted and the headers of `edits`.
+/// `None` when too little is left, or when it cannot be encoded.
 #[must_use]
 pub fn grant(
     plan: &Plan,
@@ -128,7 +131,7 @@ pub fn grant(
         revision: input.revision.to_owned(),
         request_id: input.request_id.to_owned(),
         tags: plan.tags.to_vec(),
-        // Envoy writes the mark of the edge on every route by itself; each header less is one call less for the guard.
+        // Envoy itself adds the edge's mark on every route; each header less saves the guard one call.
         headers: edits
             .set
             .iter()
@@ -143,12 +146,12 @@ pub fn grant(
         },
     };
     let text =
-        grant.encode().inspect_err(|unfit| tracing::debug!(%unfit, "no lease: it cannot be written")).ok()?;
+        grant.encode().inspect_err(|unfit| tracing::debug!(%unfit, "no lease: cannot encode it")).ok()?;
     Some(Granted { lifetime, uses, text })
 }
 
-/// Whether `input` carries one access token and nothing else that `policy` would look at, also nothing that it looks at
-/// and finds nothing in: the next request is compared with this one credential alone.
+/// Whether `input` carries one access token and no other credential that `policy` checks, not even an empty
+/// one: the next request is compared with this one credential alone.
 fn offers_one_credential(snapshot: &Snapshot, policy: &SessionPolicy, input: &CheckInput<'_>) -> bool {
     let Some(sessions) = &snapshot.sessions else { return false };
     let cookies = input.cookies();

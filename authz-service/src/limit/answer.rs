@@ -1,7 +1,7 @@
-//! What somebody over a limit is told: `Retry-After` (RFC 9110 §10.2.3) and the `RateLimit` fields of
+//! The headers of a refusal by a limit: `Retry-After` (RFC 9110 §10.2.3) and the `RateLimit` fields of
 //! draft-ietf-httpapi-ratelimit-headers, which are structured fields (RFC 9651) with one item for each limit.
 //!
-//! Only refusals carry them: answers of backends are passed on as they are.
+//! Only refusals carry them: backend responses are passed on unchanged.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub struct Over {
     name: Arc<str>,
     rate: u32,
     period: Duration,
-    /// Microseconds until it allows one more.
+    /// Microseconds until the limit allows one more request.
     wait: u64,
 }
 
@@ -26,13 +26,13 @@ impl Over {
         Self { name: Arc::clone(&rule.name), rate: rule.limit.rate, period: rule.limit.period, wait }
     }
 
-    /// Whole seconds, rounded up: who waits for so long is not refused by this limit again.
+    /// Whole seconds, rounded up: a client that waits this long is not refused by this limit again.
     const fn seconds(&self) -> u64 {
         self.wait.div_ceil(1_000_000)
     }
 }
 
-/// The limits that a request exceeded; never none.
+/// The limits that a request exceeded; at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exceeded(Vec<Over>);
 
@@ -56,7 +56,7 @@ impl Exceeded {
         let (mut limits, mut policies) = (String::new(), String::new());
         for (number, over) in self.0.iter().enumerate() {
             let comma = if number == 0 { "" } else { ", " };
-            // Names of the edge file are letters, digits and `-`: nothing in them needs an escape.
+            // Names in the edge file are letters, digits and `-`: they need no escaping.
             let _ = write!(limits, "{comma}\"{}\";r=0;t={}", over.name, over.seconds());
             let _ = write!(policies, "{comma}\"{}\";q={};w={}", over.name, over.rate, over.period.as_secs());
         }

@@ -1,4 +1,4 @@
-//! What a request is charged to: the vocabulary that the local and the shared counters have in common.
+//! The counters that a request is charged to: the vocabulary of the local and the shared counters.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,16 +8,16 @@ use uuid::Uuid;
 use crate::network::{LEVELS, Network};
 use crate::snapshot::rule::Rule;
 
-/// Whose counter: a limit, and one of those that it counts by.
+/// The key of a counter: a limit, and the caller, address or other value that it counts by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     /// The limit.
     pub limit: Arc<str>,
-    /// Whose.
+    /// The counted value.
     pub of: Of,
 }
 
-/// One of those that a limit counts by.
+/// A value that a limit counts by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Of {
     /// A person, tenant or session.
@@ -26,11 +26,11 @@ pub enum Of {
     Address(IpAddr),
     /// A service or a route.
     Name(Arc<str>),
-    /// A network wider than those that addresses are counted by.
+    /// A network wider than the one that addresses are counted by.
     Network(Network),
-    /// Whoever has no address: all of them together.
+    /// All callers without an address together.
     Unknown,
-    /// Everybody whose key falls into this one of [`BUCKETS`](crate::limit::local::BUCKETS).
+    /// All keys that fall into this one of [`BUCKETS`](crate::limit::local::BUCKETS).
     Bucket(u16),
 }
 
@@ -47,37 +47,38 @@ impl std::fmt::Display for Of {
     }
 }
 
-/// One counter that a request is weighed against.
+/// One counter that a request is checked against.
 #[derive(Clone, Debug)]
 pub struct Counted<'r> {
     /// The limit.
     pub rule: &'r Rule,
-    /// Whose counter.
+    /// Its key.
     pub key: Key,
-    /// Whose counters may stand for it where there is no room for its own.
+    /// The wider keys whose counters may stand in where there is no room for its own.
     pub wider: Wider,
 }
 
-/// Those around one that a limit counts by, from near to far.
+/// The wider keys around a counted value, from near to far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wider {
-    /// The networks around an address. Every stranger has an address.
+    /// The networks around an address. Every unknown client has an address.
     Networks([Network; LEVELS - 1]),
-    /// The person of a session, and their tenant. These were proved.
+    /// The person of a session, and their tenant. Both are verified.
     Owners(Vec<Of>),
 }
 
-/// What came of weighing a request.
+/// The result of charging a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charged {
     /// For each limit the microseconds to wait; 0 when it allows.
     pub waits: Vec<u64>,
-    /// How many more requests were taken in advance, from every limit.
+    /// How many more requests were charged in advance, to every limit.
     pub taken: u64,
 }
 
-/// How many of `wanted` more requests are taken in advance from limits that have `left` after this request: no more
-/// than half of what the tightest leaves, so that one lease never starves its owner's other routes.
+/// How many of `wanted` more requests are charged in advance to limits that have `left` after this request:
+/// no more than half of the tightest limit's remainder, so that one lease never starves its owner's other
+/// routes.
 #[must_use]
 pub fn in_advance(wanted: u64, left: impl IntoIterator<Item = u64>) -> u64 {
     left.into_iter().fold(wanted, |taken, left| taken.min(left / 2))

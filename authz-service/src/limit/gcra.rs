@@ -1,7 +1,7 @@
-//! The generic cell rate algorithm: a token bucket that is one number.
+//! The generic cell rate algorithm: a token bucket stored as one number.
 //!
-//! The number is the *theoretical arrival time*: when the bucket would be full again if nobody came any more.
-//! Each request moves it on by `interval`; a request is refused when that would put it more than
+//! The number is the *theoretical arrival time*: when the bucket would be full again without further
+//! requests. Each request moves it on by `interval`; a request is refused when that would put it more than
 //! `burst × interval` ahead of now. All times are microseconds.
 
 use edge_config::edge::Limit;
@@ -9,18 +9,18 @@ use edge_config::edge::Limit;
 /// The arithmetic of one limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gcra {
-    /// How long until one more request is allowed.
+    /// The time until one more request is allowed.
     pub interval: u64,
-    /// How many requests may come at once.
+    /// How many requests may arrive at once.
     pub burst: u64,
 }
 
-/// What a request meets.
+/// The result for one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weighed {
-    /// Allowed: this is the number to keep.
+    /// Allowed; store this number.
     Allowed(u64),
-    /// Refused for so many microseconds; at least 1.
+    /// Refused for this many microseconds; at least 1.
     Refused(u64),
 }
 
@@ -31,15 +31,16 @@ impl Gcra {
         Self { interval: limit.interval_micros(), burst: u64::from(limit.burst) }
     }
 
-    /// What is owed at `now` of the number `kept`: never more than one burst. More ahead is possible only when the
-    /// limit was made smaller or the clock was stepped back. Whoever keeps numbers writes this one in the place of
-    /// `kept`, or the debt would be a whole burst at every look until the clock is where it was before.
+    /// The debt at `now` of the number `kept`: never more than one burst. It can be further ahead only when
+    /// the limit was made smaller or the clock was stepped back. A caller that stores numbers replaces `kept`
+    /// with this one; otherwise the debt would be a whole burst at every request until the clock has caught
+    /// up.
     #[must_use]
     pub fn owed(self, kept: u64, now: u64) -> u64 {
         kept.min(now.saturating_add(self.interval.saturating_mul(self.burst)))
     }
 
-    /// Weighs a request at `now` against the number `kept`; absent when none is kept.
+    /// Checks a request at `now` against the number `kept`; absent when none is stored.
     #[must_use]
     pub fn weigh(self, kept: Option<u64>, now: u64) -> Weighed {
         let full = self.interval.saturating_mul(self.burst);
@@ -59,14 +60,14 @@ impl Gcra {
         full.saturating_sub(ahead).checked_div(self.interval).unwrap_or(u64::MAX)
     }
 
-    /// The number to keep when `more` requests are taken in advance, after the number `kept`.
+    /// The number to store when `more` requests are charged in advance, after the number `kept`.
     #[must_use]
     pub const fn take(self, kept: u64, more: u64) -> u64 {
         kept.saturating_add(self.interval.saturating_mul(more))
     }
 
-    /// The share of one of `replicas`: together they are no faster than the whole. A burst of fewer requests
-    /// than replicas becomes one request each.
+    /// The share of one of `replicas`: together they are no faster than the whole. A burst smaller than the
+    /// number of replicas becomes one request each.
     #[must_use]
     pub fn share(self, replicas: u32) -> Self {
         let replicas = u64::from(replicas.max(1));
@@ -140,7 +141,7 @@ mod tests {
     }
 
     proptest! {
-        /// Neither when some are taken in advance, whenever they are used.
+        /// The bound also holds when some requests are charged in advance, whenever they are used.
         #[test]
         fn what_is_taken_in_advance_counts_as_used(
             interval in 1_u64..1_000,
@@ -161,7 +162,7 @@ mod tests {
             }
         }
 
-        /// In no stretch of time more than the burst and what came back, whatever the arrivals.
+        /// No stretch of time passes more than the burst and the refill, whatever the arrivals.
         #[test]
         fn the_bound_holds_in_every_stretch(
             interval in 1_u64..1_000,

@@ -1,14 +1,15 @@
-//! Counters in this process: exact for one replica, and bounded.
+//! Counters in this process: exact for one replica, and bounded in number.
 //!
-//! A counter is dropped only when its bucket is full again, and then it says no more than no counter at all: a flood of
-//! new keys never frees somebody who is over a limit. Where there is no room, a key shares the counter of the network
-//! around it, or of the person and tenant that it belongs to. It is refused sooner than it should be, never later, and
-//! by what its neighbours do alone: no counter is everybody's.
+//! A counter is dropped only when its bucket is full again, and then it means no more than no counter at all:
+//! a flood of new keys never frees a caller who is over a limit. Where there is no room, a key shares the
+//! counter of the network around it, or of the person and tenant that it belongs to. It may then be refused
+//! too early, but never too late, and only because of its neighbours: no counter is shared by all.
 //!
-//! * Addresses and proved callers have tables of their own ([`ADDRESSES`], [`PROVED`]): strangers take no room from
-//!   callers who proved who they are.
-//! * One provider (an IPv4 /16, an IPv6 /32) has an eighth of the addresses. More of its addresses are counted by
-//!   the networks around them, so that four billion networks of one provider leave room for the rest of the world.
+//! * Addresses and verified callers have tables of their own ([`ADDRESSES`], [`PROVED`]): unknown clients
+//!   take no room from verified callers.
+//! * One provider (an IPv4 /16, an IPv6 /32) may use an eighth of the addresses. Further addresses of it are
+//!   counted by the networks around them, so that four billion networks of one provider leave room for the
+//!   rest of the world.
 //! * One person has counters for [`SESSIONS_OF_A_PERSON`] sessions in each shard; more are counted by person.
 
 use std::collections::HashMap;
@@ -22,25 +23,26 @@ use prometheus::IntCounter;
 use crate::limit::charge::{Charged, Counted, Key, Of, Wider, in_advance};
 use crate::limit::gcra::{Gcra, Weighed};
 
-/// How many counters of addresses are kept. One takes some 120 bytes, so a full house takes 12 MB.
+/// How many counters of addresses are kept. One takes about 120 bytes, so a full table takes 12 MB.
 pub const ADDRESSES: usize = 100_000;
 
-/// How many counters of proved callers, routes and services are kept.
+/// How many counters of verified callers, routes and services are kept.
 pub const PROVED: usize = 100_000;
 
-/// How much of a shard's room for addresses one provider has.
+/// One provider may use this fraction (one in …) of a shard's room for addresses.
 const OF_A_PROVIDER: usize = 8;
 
-/// How many counters of sessions one person has in a shard. Only a person who signs in without end has more.
+/// How many counters of sessions one person has in a shard. Only a person who signs in endlessly has more
+/// sessions.
 const SESSIONS_OF_A_PERSON: usize = 16;
 
-/// How many shared counters a limit has for keys that nothing is around.
+/// How many shared counters a limit has for keys without a wider key.
 pub const BUCKETS: u16 = 1_024;
 
-/// So that requests on many cores seldom wait for each other.
+/// With this many shards, requests on many cores rarely wait for each other.
 const SHARDS: usize = 16;
 
-/// A full shard is swept no more often than this: a sweep takes some 50 µs.
+/// A full shard is swept no more often than this: a sweep takes about 50 µs.
 const SWEEP_MICROS: u64 = 100_000;
 
 /// The counters of one kind of keys in a shard. Numbers are theoretical arrival times, in microseconds since the epoch.
@@ -49,17 +51,17 @@ struct Table {
     own: HashMap<Key, Kept>,
     /// Counters that several keys share.
     shared: HashMap<Key, u64>,
-    /// How many of `own` there are within each of those that have a bound, over all limits.
+    /// The number of entries of `own` within each wider key that has a bound, over all limits.
     within: HashMap<Of, usize>,
     room: usize,
     swept: u64,
 }
 
-/// A counter of one key's own.
+/// The counter of a single key.
 #[derive(Debug)]
 struct Kept {
     number: u64,
-    /// The one around it that has a bound.
+    /// The wider key around it that has a bound.
     within: Option<Of>,
 }
 
@@ -77,11 +79,11 @@ pub struct Local {
     overflows: IntCounter,
 }
 
-/// Where one counter is.
+/// The place of one counter.
 enum Place {
-    /// Its own.
+    /// The key's own counter.
     Own,
-    /// The one of this key, which it shares.
+    /// The shared counter of this wider key.
     Shared(Key),
 }
 
@@ -106,21 +108,21 @@ impl Local {
         self.shards.iter().map(both).sum()
     }
 
-    /// Whether none is kept.
+    /// Whether there are no counters.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Weighs a request against each of `counted`, with this replica's share of each limit. It is charged to
-    /// all of them when every limit that is enforced allows it (and to those in shadow that do), else to none.
-    /// For each the microseconds to wait; 0 when it allows. When all allow, up to `more` requests are taken in advance,
-    /// as [`in_advance`] says.
+    /// Checks a request against each of `counted`, with this replica's share of each limit. It is charged to
+    /// all of them when every enforced limit allows it (and to those in shadow that do), else to none.
+    /// Returns for each the microseconds to wait; 0 when it allows. When all allow, up to `more` requests are
+    /// charged in advance, as [`in_advance`] describes.
     #[must_use]
     pub fn charge(&self, counted: &[Counted<'_>], replicas: u32, more: u64, now: UnixTime) -> Charged {
         let now = now.millis().saturating_mul(1_000);
         let places: Vec<usize> = counted.iter().map(|one| self.shard_of(&one.key)).collect();
-        // Always in one order, so that two requests never wait for each other.
+        // Always in one order, so that two requests never deadlock.
         let mut order = places.clone();
         order.sort_unstable();
         order.dedup();
@@ -166,8 +168,8 @@ impl Local {
         Charged { waits: weighed.into_iter().map(wait).collect(), taken }
     }
 
-    /// The key that `counted` is counted by where its counters are kept elsewhere: its own while there is room for it here,
-    /// else the one that it shares. So a flood of addresses fills no other store either.
+    /// The key for `counted` in another store of counters: its own while there is room for it here, else the
+    /// shared one. So a flood of addresses fills no other store either.
     #[must_use]
     pub fn key_elsewhere(&self, counted: &Counted<'_>, now: UnixTime) -> Key {
         let now = now.millis().saturating_mul(1_000);
@@ -175,7 +177,7 @@ impl Local {
         let mut shard = lock(shard);
         let table = shard.table(&counted.wider);
         let (place, kept) = table.find(counted, Gcra::of(&counted.rule.limit), &self.hasher, now);
-        // What is refused elsewhere is kept here for as long as a full bucket takes.
+        // A refusal from elsewhere is kept here for as long as a full bucket takes.
         let next = match Gcra::of(&counted.rule.limit).weigh(kept, now) {
             Weighed::Allowed(next) => next,
             Weighed::Refused(_) => kept.unwrap_or(now),
@@ -207,11 +209,11 @@ impl Shard {
     }
 }
 
-/// The one around `counted` that has a bound on how many counters there are within it, and that bound.
+/// The wider key around `counted` with a bound on the number of counters within it, and that bound.
 fn bound(counted: &Counted<'_>, room: usize) -> Option<(Of, usize)> {
     match &counted.wider {
         Wider::Networks([_, provider, _]) => Some((Of::Network(*provider), (room / OF_A_PROVIDER).max(1))),
-        // Two owners: this is a session, and the nearer one is its person.
+        // Two owners mean a session, and the nearer one is its person.
         Wider::Owners(owners) => match owners.as_slice() {
             [person, _, ..] => Some((person.clone(), SESSIONS_OF_A_PERSON)),
             [_] | [] => None,
@@ -224,8 +226,8 @@ impl Table {
         Self { own: HashMap::new(), shared: HashMap::new(), within: HashMap::new(), room, swept: 0 }
     }
 
-    /// The counter for `counted`, when there is one or room for one; else the one that it shares.
-    /// Nobody's debt is more than a burst of `gcra` afterwards.
+    /// The counter for `counted`, when there is one or room for one; else the shared one. Afterwards no debt
+    /// exceeds a burst of `gcra`.
     fn find(
         &mut self,
         counted: &Counted<'_>,
@@ -273,8 +275,8 @@ impl Table {
         within.retain(|_, held| *held > 0);
     }
 
-    /// The nearest one around `counted` that has a shared counter or room for one. The last level of networks has no
-    /// bound: there are some thousands of them in the world.
+    /// The nearest wider key around `counted` that has a shared counter or room for one. The last level of
+    /// networks has no bound: there are only some thousands of them in the world.
     fn shared_key(&self, counted: &Counted<'_>, hasher: &RandomState) -> Key {
         let of = |of: Of| Key { limit: Arc::clone(&counted.key.limit), of };
         let bucket = || {
@@ -304,7 +306,7 @@ impl Table {
     }
 }
 
-/// A panic while a number was written leaves a number: the counters go on.
+/// A panic during a write leaves a valid number: the counters continue.
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -329,7 +331,7 @@ mod tests {
         Counted { rule, key: Key { limit: Arc::clone(&rule.name), of: of(id) }, wider }
     }
 
-    /// A caller with nothing around it.
+    /// A caller without wider keys.
     fn counted(rule: &Rule, id: u128) -> Counted<'_> {
         owned(rule, id, &[])
     }
@@ -366,7 +368,7 @@ mod tests {
     #[test]
     fn after_a_clock_that_was_an_hour_ahead_everybody_is_served_again_at_once() {
         let ten = rule("ten", 10, Mode::Enforce);
-        // Room for one counter: the others share one, for which the same holds.
+        // Room for one counter: the others share one, to which the same applies.
         for local in [local(1_000), local(1)] {
             for id in 0..20 {
                 assert!(passes(&local, &[counted(&ten, id)], NOW.plus(Duration::from_secs(3_600))) || id > 0);
@@ -386,7 +388,7 @@ mod tests {
         let local = local(1_000);
         let both = [counted(&wide, 1), counted(&tight, 1)];
         let taken: Vec<u64> = (0..5).map(|_| local.charge(&both, 1, 50, NOW).taken).collect();
-        // 9, 4, 1 are left after each request; the last one of all is nobody's in advance.
+        // 9, 4, 1 are left after each request; the very last one is never charged in advance.
         assert_eq!(taken, [4, 2, 0, 0, 0]);
         let left = (0..200).filter(|_| passes(&local, &[counted(&wide, 1)], NOW)).count();
         assert_eq!(left, 100 - 4 - 6, "as many were taken from the wide one");
@@ -411,7 +413,7 @@ mod tests {
         let most = 1_600 + SHARDS * usize::from(BUCKETS);
         assert!(local.len() <= most, "{} counters", local.len());
         assert!(!passes(&local, &[counted(&rule, 0)], NOW), "the flood freed a limited key");
-        // Who found no room shared a counter with some others: two requests in each.
+        // Keys without room shared a counter with some others: two requests in each.
         assert!(passed <= 1_600 + 2 * SHARDS * usize::from(BUCKETS), "{passed} passed");
         assert!(local.overflows.get() > 0);
         // When buckets are full again, there is room again.
@@ -437,7 +439,7 @@ mod tests {
             let allowed = (0..3).map(|_| passes(&local, &[addressed(&calm, other)], NOW)).collect::<Vec<_>>();
             assert_eq!(allowed, [true, true, false], "{other} has its own limit and all of it");
         }
-        // Nor do addresses take room from callers who proved who they are.
+        // Nor do addresses take room from verified callers.
         for id in 0..1_000 {
             assert!(passes(&local, &[counted(&calm, id)], NOW), "{id}");
         }
@@ -479,7 +481,7 @@ mod tests {
         let passed = (100..50_100_u128)
             .filter(|session| passes(&local, &[owned(&calm, *session, &[person, tenant])], NOW))
             .count();
-        // Each counter lets two through: those of sessions, and in each shard the person's.
+        // Each counter lets two through: those of the sessions, and in each shard the person's.
         assert!(passed <= SHARDS * (SESSIONS_OF_A_PERSON + 2), "{passed} passed");
         for session in 60_000..61_000_u128 {
             let other = owned(&calm, session, &[session + 1_000_000, tenant]);

@@ -1,12 +1,12 @@
-//! Counters in Redis, which all replicas share.
+//! Counters in Redis, shared by all replicas.
 //!
-//! One script ([`SCRIPT`]) weighs all limits of a request in one round trip. All keys of an edge have one hash
-//! tag, so a cluster keeps them on one shard and the script can see them together. Redis must not evict
-//! (`maxmemory-policy noeviction`, its default): every key has a time to live of its own.
+//! One script ([`SCRIPT`]) checks all limits of a request in one round trip. All keys of an edge have one
+//! hash tag, so a cluster keeps them on one shard and the script sees them together. Redis must not evict
+//! (`maxmemory-policy noeviction`, its default): every key has its own time to live.
 //!
-//! What a slow or dead Redis costs: a request waits [`PATIENCE`] at the most, and after a failure nobody asks
-//! for [`PAUSE`]; then one request tries. So with Redis away it is one request in each second and replica that
-//! waits, beside those that were on their way when it went.
+//! The cost of a slow or dead Redis: a request waits at most [`PATIENCE`], and after a failure none queries
+//! Redis for [`PAUSE`]; then one request tries. So without Redis only one request in each second and replica
+//! waits, besides those in flight when it failed.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,14 +21,14 @@ use tokio::sync::OnceCell;
 use crate::limit::charge::{Charged, Counted};
 use crate::limit::gcra::Gcra;
 
-/// How long a request waits for Redis. An answer takes under a millisecond; Envoy waits 200 ms for the whole
+/// How long a request waits for Redis. A response takes under a millisecond; Envoy waits 200 ms for the whole
 /// decision.
 pub const PATIENCE: Duration = Duration::from_millis(50);
 
-/// How long nobody asks after a failure.
+/// The pause after a failure, in which no request queries Redis.
 pub const PAUSE: Duration = Duration::from_secs(1);
 
-/// Weighs a request against all of its limits.
+/// Checks a request against all of its limits.
 pub const SCRIPT: &str = include_str!("weigh.lua");
 
 /// Counters in Redis.
@@ -42,7 +42,7 @@ pub struct Shared {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The client knows a password.
+        // The client holds a password.
         f.debug_struct("Shared").field("prefix", &self.prefix).finish_non_exhaustive()
     }
 }
@@ -51,7 +51,7 @@ impl Shared {
     /// Counters of the edge `edge` in the Redis at `url`. Connects with the first request.
     ///
     /// # Errors
-    /// When `url` is not one of Redis.
+    /// When `url` is not a valid Redis address.
     pub fn new(url: &str, edge: &str) -> Result<Self, redis::RedisError> {
         Ok(Self {
             client: Client::open(url)?,
@@ -62,9 +62,9 @@ impl Shared {
         })
     }
 
-    /// Weighs a request against each of `counted`: for each the microseconds to wait, 0 when it allows. When all
-    /// allow, up to `more` requests are taken in advance, as [`in_advance`](crate::limit::in_advance) says. `None` when
-    /// Redis does not answer, or is not asked because it did not a moment ago.
+    /// Checks a request against each of `counted`: for each the microseconds to wait, 0 when it allows. When
+    /// all allow, up to `more` requests are charged in advance, as [`in_advance`](crate::limit::in_advance)
+    /// describes. `None` when Redis does not answer, or is not queried because it failed a moment ago.
     pub async fn charge(&self, counted: &[Counted<'_>], more: u64, failures: &IntCounter) -> Option<Charged> {
         let attempt = self.breaker.attempt()?;
         let answer = tokio::time::timeout(PATIENCE, self.ask(counted, more)).await;
@@ -74,14 +74,18 @@ impl Shared {
                 return Some(Charged { waits, taken });
             }
             Ok(Ok((waits, taken))) => {
-                format!("{} answers to {} questions, {taken} of {more} taken", waits.len(), counted.len())
+                format!(
+                    "{} answers for {} limits, {taken} of {more} charged in advance",
+                    waits.len(),
+                    counted.len()
+                )
             }
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {} ms", PATIENCE.as_millis()),
         };
         attempt.failed();
         failures.inc();
-        tracing::warn!(what, "limits are counted by this replica alone: Redis does not weigh them");
+        tracing::warn!(what, "cannot count limits in Redis; this replica counts alone");
         None
     }
 
@@ -90,7 +94,7 @@ impl Shared {
             let config = ConnectionManagerConfig::new()
                 .set_connection_timeout(Some(PATIENCE))
                 .set_response_timeout(Some(PATIENCE))
-                // Whoever asks next tries again: the pause is the breaker's.
+                // The next request tries again: the breaker decides about the pause.
                 .set_number_of_retries(0);
             ConnectionManager::new_lazy_with_config(self.client.clone(), config)
         };
@@ -113,15 +117,15 @@ impl Shared {
     }
 }
 
-/// Lets everybody ask, or after a failure one in each [`PAUSE`].
+/// Lets every request query Redis, or after a failure one in each [`PAUSE`].
 #[derive(Debug)]
 struct Breaker {
     started: Instant,
-    /// Milliseconds since `started` until which nobody asks; 0 while all is well.
+    /// Milliseconds since `started` until which no request queries Redis; 0 while it works.
     closed_until: AtomicU64,
 }
 
-/// Leave to ask once.
+/// Permission for one query.
 struct Attempt<'b>(&'b Breaker);
 
 impl Breaker {
@@ -145,7 +149,7 @@ impl Breaker {
         if self.elapsed() < until {
             return None;
         }
-        // One of those who come now tries; the others go on as if it had failed already.
+        // One of the current requests tries; the others continue as if it had already failed.
         self.closed_until
             .compare_exchange(until, self.pause(), Ordering::AcqRel, Ordering::Acquire)
             .ok()

@@ -1,4 +1,4 @@
-//! Keeps the subscription, and hands on what it brings.
+//! Keeps the subscription alive, and passes its messages on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,35 +18,35 @@ use crate::session::revocations::Revocations;
 use crate::source::channel::Channel;
 use crate::tenant::memory::Memory;
 
-/// Between two signs of life: four of them fit into the time that leases wait for one ([`FRESH`](crate::ended::FRESH)).
-/// To Redis ten pings a second are nothing.
+/// The interval of pings: four of them fit into the time that leases wait for a sign of life
+/// ([`FRESH`](crate::ended::FRESH)). For Redis ten pings a second are nothing.
 const PULSE: Duration = Duration::from_millis(100);
 
-/// A ping that is not answered for this long has nobody at the other end.
+/// After this long without an answer to a ping the connection counts as dead.
 pub const SILENCE: Duration = Duration::from_secs(2);
 
-/// Pulses between two sweeps of what has expired: some 20 s.
+/// Pulses between two sweeps of expired entries: about 20 s.
 const PULSES_PER_SWEEP: u32 = 200;
 
-/// Between two looks for room, when some revocations had none.
+/// The interval of checks for room, when some revocations found none.
 const LOOK_FOR_ROOM: Duration = Duration::from_secs(2);
 
-/// The first wait before connecting again; each is twice the one before it.
+/// The first wait before a reconnect; each further wait is twice the one before it.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
-/// No wait is longer: a Redis that is back is found at once, and a dead one is asked every two seconds.
+/// The longest wait: a Redis that is back is found soon, and a dead one is tried every two seconds.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// Counts of the subscription to changes.
 #[derive(Clone, Debug)]
 pub struct PushCounts {
-    /// Subscribed, also again.
+    /// Subscriptions, also repeated ones.
     pub subscribed: IntCounter,
-    /// Lost, also before it stood.
+    /// Losses, also of attempts that never subscribed.
     pub lost: IntCounter,
-    /// Messages that were understood.
+    /// Valid messages.
     pub messages: IntCounter,
-    /// Messages and stored values that were not.
+    /// Malformed messages and stored values.
     pub bad: IntCounter,
 }
 
@@ -55,17 +55,17 @@ pub struct PushCounts {
 pub struct Subscriber {
     /// The Redis.
     pub client: Client,
-    /// Told whether the subscription is alive.
+    /// The state of the subscription, for decisions.
     pub channel: Arc<Channel>,
-    /// Told about tenants; absent when they are not shared through Redis.
+    /// Receives changes of tenants; absent when they are not shared through Redis.
     pub tenants: Option<Arc<Memory>>,
-    /// Told about revocations; absent when the edge has none.
+    /// Receives revocations; absent when the edge has none.
     pub revocations: Option<Arc<Revocations>>,
-    /// Told when something may have ended unheard.
+    /// Records that an invalidation may have been missed.
     pub ended: Arc<Ended>,
-    /// The time, for what expires.
+    /// The clock, for expiry.
     pub clock: Arc<dyn Clock>,
-    /// What is counted.
+    /// Its counters.
     pub counts: PushCounts,
 }
 
@@ -88,9 +88,9 @@ impl Subscriber {
             let Err(lost) = self.follow().await;
             self.counts.lost.inc();
             if self.channel.lost(lost.to_string()) {
-                tracing::error!(%lost, "the subscription to changes is lost");
+                tracing::error!(%lost, "lost the subscription to changes");
             }
-            // It held for a while: this is a new trouble, not the same one.
+            // The subscription held for a while: this is a new fault, not the same one.
             if began.elapsed() > LONGEST_WAIT * 2 {
                 wait = FIRST_WAIT;
             }
@@ -103,9 +103,9 @@ impl Subscriber {
         let asked = Instant::now();
         let (mut sink, mut stream) = timeout(PATIENCE, self.client.get_async_pubsub()).await??.split();
         let channels = [tenant::CHANNEL, revocation::CHANNEL];
-        // The answers of the subscription come through the stream's driver, not through the stream.
+        // The replies to the subscription come through the stream's driver, not through the stream.
         timeout(PATIENCE, sink.subscribe(&channels[..])).await??;
-        // Whatever is pushed from here on arrives: what is read now can only be corrected.
+        // All messages from here on arrive, so they correct the entries that are read now.
         if let Some(revocations) = &self.revocations {
             revocations.begin_again(self.clock.now());
             self.read_revocations(|page| revocations.add(page, self.clock.now())).await?;
@@ -122,13 +122,13 @@ impl Subscriber {
         }
     }
 
-    /// What was pushed before may not have arrived.
+    /// Earlier messages may not have arrived.
     fn begin(&self) {
         self.channel.begin();
         self.ended.restart(Instant::now());
     }
 
-    /// Reads everything that Redis holds, page by page: each page has its time, the whole has as long as it needs.
+    /// Reads everything in Redis, page by page: each page has a deadline, the whole has none.
     async fn read_revocations(&self, take: impl FnMut(Vec<Revocation>)) -> Result<(), Lost> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(PATIENCE))
@@ -139,7 +139,8 @@ impl Subscriber {
         Ok(())
     }
 
-    /// Reads everything again once there is room for revocations that had none, beside what is pushed meanwhile.
+    /// Reads everything again once there is room for revocations that had none, while messages continue to
+    /// arrive.
     async fn make_use_of_room(&self) -> Result<std::convert::Infallible, Lost> {
         let Some(revocations) = &self.revocations else { return std::future::pending().await };
         loop {
@@ -152,7 +153,7 @@ impl Subscriber {
         }
     }
 
-    /// A ping on the very connection that messages come through.
+    /// Pings on the same connection that carries the messages.
     async fn pulse(&self, sink: &mut PubSubSink) -> Result<std::convert::Infallible, Lost> {
         let mut pulses: u32 = 0;
         loop {
@@ -176,7 +177,7 @@ impl Subscriber {
                 self.counts.messages.inc();
             } else {
                 self.counts.bad.inc();
-                // Whose change it was cannot be known, so nobody's state is vouched for.
+                // The message could concern any tenant, so the channel vouches for none.
                 self.begin();
                 tracing::error!(channel = message.get_channel_name(), "malformed push message");
             }

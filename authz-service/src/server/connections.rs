@@ -1,10 +1,10 @@
-//! The connections that checks come over.
+//! Serves the connections that checks arrive on.
 //!
-//! **One task for a connection and everything on it.** What is asked over a connection is answered in turns: whatever
-//! has arrived is read, every check of it is decided, and all answers leave with one write. A task for each check would
-//! have each answer leave by itself, and that call is the most expensive part of a check. Decisions take microseconds,
-//! and what one waits for (Redis, a source of keys) nobody else waits for: the others go on. Envoy has a connection for
-//! each of its workers, so that checks still use as many cores as Envoy does.
+//! **One task serves a connection and everything on it.** It works in turns: it reads all available input,
+//!   decides every check in it, and sends all answers with one write. With one task for each check, each
+//!   answer would be sent by itself, and that call is the most expensive part of a check. Decisions take
+//!   microseconds, and a decision that waits (for Redis or a source of keys) does not delay the others. Envoy
+//!   has one connection for each of its workers, so checks still use as many cores as Envoy does.
 
 use std::convert::Infallible;
 use std::io;
@@ -31,29 +31,30 @@ use crate::server::door::{Door, Unproved};
 use crate::server::stream::CheckStream;
 use crate::shutdown::ended;
 
-/// How many checks one connection may have open. Envoy's own circuit breaker stops at as many, and a decision
-/// takes microseconds: more would only wait here instead of there.
+/// How many checks one connection may have open. Envoy's own circuit breaker stops at the same number, and a
+/// decision takes microseconds: more would only wait here instead of there.
 const MAX_STREAMS: u32 = 1_024;
 
-/// How many checks that were given up before they were taken one connection may hold; one more closes it, and with
-/// it every check beside them. Envoy gives a check up after its deadline, 200 ms by default, so when this program
-/// cannot run for a moment, as many as [`MAX_STREAMS`] come back at once, and as many again with each further
-/// deadline. Four deadlines are 0.8 s, close to the longest deadline that there is; the library's own bound of 20
-/// would let one short pause fail everything that is open. Each costs some hundred bytes until it is taken.
+/// How many checks one connection may hold that Envoy cancelled before they were read; one more closes it,
+/// and with it every check on it. Envoy cancels a check at its deadline, 200 ms by default, so when this
+/// program cannot run for a moment, up to [`MAX_STREAMS`] are cancelled at once, and as many again with each
+/// further deadline. Four deadlines are 0.8 s, close to the longest possible deadline; the library's own
+/// bound of 20 would let one short pause fail every open check. Each costs about a hundred bytes until it is
+/// read.
 const MAX_RESETS: usize = 4 * 1_024;
 
-/// A peer that is gone without a word is noticed after this and [`KEEPALIVE_TIMEOUT`]. Envoy keeps its connections
-/// open, and a quiet one costs one ping in this time.
+/// A peer that vanished silently is noticed after this and [`KEEPALIVE_TIMEOUT`]. Envoy keeps its connections
+/// open, and an idle one costs one ping in this time.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How long an answer to a ping may take.
+/// How long the answer to a ping may take.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long no connection is taken after one could not be: that is so when the process has no file descriptor left,
-/// and asking again at once would only burn a core until it has.
+/// The pause after a connection could not be accepted: the process has then run out of file descriptors, and
+/// an immediate retry would only use CPU until one is free.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What becomes of one request: always an answer.
+/// The result of one request: always an answer.
 pub(super) type Answer = BoxFuture<Response<Body>, Infallible>;
 
 /// Takes connections from `door` and answers what is asked over them with `service`, until `ending` says so. Then
@@ -81,7 +82,7 @@ pub(super) async fn serve(
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "no connection can be taken");
+                    tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(PAUSE).await;
                 }
             },
@@ -92,7 +93,7 @@ pub(super) async fn serve(
     while open.join_next().await.is_some() {}
 }
 
-/// The peer went away before it was taken. The next one may be fine.
+/// The peer left before it was accepted. The next one may be fine.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -103,7 +104,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// Everything that is asked over one connection.
+/// Serves one connection.
 async fn answer(
     stream: CheckStream,
     service: impl Fn(Request<Body>) -> Answer,
@@ -125,7 +126,7 @@ async fn answer(
         if end.as_mut().poll(context).is_ready() {
             connection.as_mut().graceful_shutdown();
         }
-        // Reads what arrived, then decides about it, then comes back to write the answers, until nothing moves.
+        // Reads the available input, then decides, then comes back to write the answers, until nothing moves.
         loop {
             if let Poll::Ready(outcome) = connection.as_mut().poll(context) {
                 return Poll::Ready(outcome);
@@ -145,18 +146,19 @@ async fn answer(
     }
 }
 
-/// A check from its question to its answer.
+/// A check from its request to its answer.
 type Exchange = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The checks that the connection has begun and nobody works on yet. Where the HTTP/2 library would start a task for
-/// each, they are put here, and the task of the connection takes them. As many as there may be open streams.
+/// The checks that the connection has begun and that no task works on yet. The HTTP/2 library would start a
+/// task for each; here it puts them into this list, and the task of the connection picks them up. The number
+/// of open streams bounds it.
 #[derive(Clone, Default)]
 struct Begun(Arc<Mutex<Vec<Exchange>>>);
 
 impl Begun {
-    /// Whether there were any.
+    /// Moves all of them to `open`. Returns whether there were any.
     fn drain_into(&self, open: &mut FuturesUnordered<Exchange>) -> bool {
-        // Nothing that can panic is done under this lock.
+        // No code under this lock can panic.
         let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let some = !begun.is_empty();
         open.extend(begun.drain(..));
@@ -166,8 +168,8 @@ impl Begun {
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Begun {
     fn execute(&self, exchange: F) {
-        // A defect in one ends that one, not the connection and everything beside it: the panic is in the log, and Envoy
-        // sees a stream that was reset, which it takes for a failure.
+        // A defect in one check ends that check, not the connection and the others on it: the panic is
+        // logged, and Envoy sees a reset stream, which it treats as a failure.
         let exchange = AssertUnwindSafe(exchange).catch_unwind().map(drop);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Box::pin(exchange));
     }

@@ -1,4 +1,4 @@
-//! The two gRPC services behind one port, and what ended of leases.
+//! Dispatches calls on one port to the two gRPC services and the lease feed.
 //!
 //! Nearly every call is a check, so the choice is one comparison of the path. tonic's own router matches patterns
 //! and boxes each request and each answer once more.
@@ -13,15 +13,15 @@ use tonic::codegen::http::{Request, Response};
 use crate::envoy::service::Checks;
 use crate::server::connections::Answer;
 
-/// The paths of gRPC's health protocol begin so.
+/// The path prefix of gRPC's health protocol.
 const HEALTH: &str = "/grpc.health.v1.Health/";
 
-/// Checks, and whether they should be sent here. Whatever is neither is `UNIMPLEMENTED`.
+/// Checks and health. Every other gRPC call is answered with `UNIMPLEMENTED`.
 #[derive(Clone, Debug)]
 pub(super) struct Services<H> {
     pub(super) checks: Checks,
     pub(super) health: H,
-    /// What ended of leases, over plain HTTP.
+    /// The lease feed over plain HTTP.
     pub(super) feeds: Router,
 }
 
@@ -29,8 +29,8 @@ impl<H> Services<H>
 where
     H: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future = Answer> + Clone,
 {
-    /// The answer to `request`. Every service here is always ready; how many calls are open is bounded for each
-    /// connection.
+    /// Answers `request`. Every service here is always ready; each connection bounds the number of open
+    /// calls.
     pub(super) fn answer(&self, request: Request<Body>) -> Answer {
         let path = request.uri().path();
         if path.starts_with(HEALTH) {

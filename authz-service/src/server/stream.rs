@@ -1,9 +1,10 @@
-//! What a connection is read from and written to.
+//! Reads and writes one connection.
 //!
-//! Not tokio's own type, for one reason: that one says that it can write several pieces at once, and then the HTTP/2
-//! library hands whatever is longer than 256 bytes to the system by itself: an answer and its trailers leave with two
-//! calls, and in two packets. Of a stream that does not say so it collects what is shorter than
-//! [`PIECE`](crate::envoy::pieces::PIECE) into one. That call was the most expensive part of a check.
+//! Not tokio's own type, for one reason: that type claims to write several pieces at once, and then the
+//! HTTP/2 library passes every piece longer than 256 bytes to the system by itself: an answer and its
+//! trailers are sent with two calls, and in two packets. For a stream without that claim the library collects
+//! pieces shorter than [`PIECE`](crate::envoy::pieces::PIECE) into one. That call was the most expensive part
+//! of a check.
 
 use std::io;
 use std::pin::Pin;

@@ -1,5 +1,5 @@
-//! The list of what was revoked: JSON lines that the auth service appends and this service follows, or, with a
-//! `REDIS_URL`, what Redis holds and pushes.
+//! The list of revocations: JSON lines that the auth service appends and this service follows, or, with a
+//! `REDIS_URL`, the entries that Redis holds and pushes.
 //!
 //! `{"sid": UUID, "from": SECONDS, "until": SECONDS}` ends the session at `from`. After `until` every token of
 //! that session has expired beyond the leeway, so the entry is dropped. `{"sub": …, "before": …, "until": …}` ends
@@ -7,13 +7,13 @@
 //!
 //! | what happens | then |
 //! |---|---|
-//! | a line is appended | in force after at most 200 ms, for leases too once the edge has asked what ended |
+//! | a line is appended | in force after at most 200 ms, for leases too with the next feed request of the edge |
 //! | the file is replaced, truncated or removed | what was read stays in force until its `until`; the new file is read from its beginning |
-//! | there is no file | nobody was revoked yet: the auth service makes the file with its first revocation |
+//! | there is no file | nothing was revoked yet: the auth service creates the file with its first revocation |
 //! | the file cannot be read, or that takes longer than [`HANGS`](crate::source::HANGS) | every session is 503 `revocations_unavailable` after [`UNREADABLE_LIMIT`] |
-//! | more are revoked at once than there is [room](ROOM) for | what has no room goes into a [filter]: a session that may be in it is 503 `revocations_unavailable`, alone; everything else goes on, and the replica stays ready. Once entries have expired, everything is read again |
-//! | a line makes no sense | it is counted, logged and skipped: one bad line must not sign everybody out |
-//! | Redis: the subscription is silent for [`UNTRUSTED_AFTER`] | every session is 503 `revocations_unavailable` until it is back and was read whole |
+//! | more are revoked at once than there is [room](ROOM) for | the others go into a [filter]: only a session that may be in it is 503 `revocations_unavailable`; all others are served, and the replica stays ready. Once entries have expired, everything is read again |
+//! | a line is malformed | it is counted, logged and skipped: one bad line must not sign everybody out |
+//! | Redis: the subscription is silent for [`UNTRUSTED_AFTER`] | every session is 503 `revocations_unavailable` until it is back and everything was read again |
 //! | Redis: keys vanish (`FLUSHALL`) | what was read stays in force until its `until` |
 
 mod beyond;
@@ -41,25 +41,25 @@ pub use file::RevocationFile;
 
 use beyond::Beyond;
 
-/// How long an unreadable file is overlooked: a few polls. A revocation must hold within a second, so little
-/// more can be waited for.
+/// How long an unreadable file is tolerated: a few polls. A revocation must take effect within a second, so
+/// there is little more time.
 pub const UNREADABLE_LIMIT: Duration = Duration::from_secs(1);
 
-/// How long the last sign of life from Redis is relied on: five missing ones are no accident, and a revocation that
-/// is written meanwhile is late by no more.
+/// How long the last sign of life from Redis is trusted: five missing ones are not an accident, and they
+/// bound the delay of a revocation that is written meanwhile.
 pub const UNTRUSTED_AFTER: Duration = Duration::from_secs(5);
 
-/// How many revoked sessions are held, unless the setting says otherwise: some 40 MB. A session is listed for no longer than
-/// its access token lives, so this is half a million sign-outs within four hours. As many persons and tenants are held
-/// beside them.
+/// How many revoked sessions are held, unless the setting differs: about 40 MB. A session is listed for no
+/// longer than its access token lives, so this is half a million sign-outs within four hours. As many persons
+/// and tenants are held beside them.
 pub const ROOM: usize = 500_000;
 
-/// How much of the room must be free before what had none is read again: an eighth, so that a list that stays full is not
-/// read again for every entry that expires.
+/// The share of the room that must be free before the overflow is read again: an eighth, so that a list that
+/// stays full is not read again for every entry that expires.
 const FREE_SHARE: usize = 8;
 
-/// How long it takes at least from one such reading to the next, however much room there is. It bounds the work that a
-/// list can cause which fills as fast as it empties.
+/// The shortest time between two such readings, however much room there is. It bounds the work of a list that
+/// fills as fast as it empties.
 const AGAIN_AFTER: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,14 +68,14 @@ struct Revoked {
     until: u64,
 }
 
-/// Tokens that were issued before a moment.
+/// The tokens that were issued before a moment.
 #[derive(Clone, Copy, Debug, Default)]
 struct Ended {
     before: u64,
     until: u64,
 }
 
-/// Persons and tenants all of whose sessions were ended.
+/// Persons and tenants whose sessions were all ended.
 #[derive(Debug, Default)]
 struct Wholesale {
     subjects: HashMap<SubjectId, Ended>,
@@ -88,7 +88,7 @@ impl Wholesale {
     }
 }
 
-/// Which sessions were ended.
+/// The list of ended sessions.
 #[derive(Debug)]
 pub struct Revocations {
     /// How many sessions are held, and how many persons and tenants.
@@ -102,7 +102,7 @@ pub struct Revocations {
     trouble: ArcSwap<Option<Trouble>>,
     loaded: AtomicBool,
     beyond: Beyond,
-    /// In which second everything was read again because there was room.
+    /// The second in which everything was last read again for lack of room.
     again_at: AtomicU64,
 }
 
@@ -125,30 +125,30 @@ impl Default for Revocations {
 }
 
 impl Revocations {
-    /// A list that is kept by what comes through `channel`.
+    /// A list that is filled through `channel`.
     #[must_use]
     pub fn pushed(channel: Arc<Channel>) -> Self {
         Self { channel: Some(channel), ..Self::default() }
     }
 
-    /// The same, noting what ends in `lately`.
+    /// The same list, which notes ended sessions in `lately`.
     #[must_use]
     pub fn noting(self, lately: &Arc<Lately>) -> Self {
         Self { lately: Arc::clone(lately), ..self }
     }
 
-    /// The same, holding `room` sessions, and as many persons and tenants.
+    /// The same list with room for `room` sessions, and as many persons and tenants.
     #[must_use]
     pub fn holding(self, room: usize) -> Self {
         Self { room, ..self }
     }
 
-    /// Whether the session of `person`, whose token was issued at second `issued`, is over at `now`: by itself, or
-    /// with all of the person's or of the tenant's.
+    /// Whether the session of `person`, whose token was issued at second `issued`, has ended at `now`: by
+    /// itself, or with all of the person's or of the tenant's.
     ///
     /// # Errors
-    /// [`Failure::RevocationsUnavailable`] when the list is not to be relied on, or when this session may be one of those
-    /// for which it had no room.
+    /// [`Failure::RevocationsUnavailable`] when the list is not up to date, or when this session may be one
+    /// for which the list had no room.
     pub fn ends(&self, person: &Person, issued: u64, now: UnixTime) -> Result<bool, Failure> {
         if !self.is_reliable(now) {
             return Err(Failure::RevocationsUnavailable);
@@ -164,14 +164,14 @@ impl Revocations {
         if subject == Some(true) || tenant == Some(true) {
             return Ok(true);
         }
-        // A listed id is known in full. Any other may be one that had no room.
+        // A listed id is known in full. Any other may have found no room.
         let is_unknown = (session.is_none() && self.beyond.may_hold((Kind::Session, person.session.0)))
             || (subject.is_none() && self.beyond.may_hold((Kind::Subject, person.subject.0)))
             || (tenant.is_none() && self.beyond.may_hold((Kind::Tenant, person.tenant.0)));
         if is_unknown { Err(Failure::RevocationsUnavailable) } else { Ok(false) }
     }
 
-    /// Whether `session` is listed: over, or about to be. Nobody should count on it for longer than this request.
+    /// Whether `session` is listed: ended, or about to end. It should be trusted for this request only.
     #[must_use]
     pub fn is_listed(&self, session: SessionId) -> bool {
         let is_listed = self.sessions.read().unwrap_or_else(PoisonError::into_inner).contains_key(&session);
@@ -182,13 +182,13 @@ impl Revocations {
         self.beyond.may_hold((Kind::Session, session.0))
     }
 
-    /// Whether the listed `session` is over at `now`; `None` when it is not listed.
+    /// Whether the listed `session` has ended at `now`; `None` when it is not listed.
     fn known(&self, session: SessionId, now: UnixTime) -> Option<bool> {
         let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
         sessions.get(&session).map(|revoked| now.seconds() >= revoked.from)
     }
 
-    /// Whether everything that was revoked until [`FRESH`] before this moment is listed: `now` by the wall clock, `at`
+    /// Whether every revocation until [`FRESH`] before this moment is listed: `now` by the wall clock, `at`
     /// by the machine's own.
     #[must_use]
     pub fn is_fresh(&self, now: UnixTime, at: Instant) -> bool {
@@ -199,7 +199,7 @@ impl Revocations {
         heard && self.is_reliable(now)
     }
 
-    /// Whether `session` is over at `now` by itself.
+    /// Whether `session` itself has ended at `now`.
     ///
     /// # Errors
     /// As [`ends`](Self::ends).
@@ -235,19 +235,19 @@ impl Revocations {
         self.wholesale.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 
-    /// For how many there was no room.
+    /// How many entries found no room.
     #[must_use]
     pub fn beyond_room(&self) -> usize {
         self.beyond.len()
     }
 
-    /// Whether none is.
+    /// Whether no session is listed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How the list is, for `/readyz`.
+    /// The state of the list, for `/readyz`.
     #[must_use]
     pub fn health(&self, now: UnixTime) -> Health {
         let mut detail = format!("{} sessions", self.len());
@@ -273,8 +273,8 @@ impl Revocations {
                 rate * 100.0
             ));
         }
-        // Every replica loses Redis at once, and what needs no session goes on without it: a lost subscription ends no
-        // replica's readiness, a file that this machine cannot read does.
+        // Every replica loses Redis at once, and requests without a session are served without it. So a lost
+        // subscription makes no replica unready; a file that this machine cannot read does.
         let ready = match &self.channel {
             Some(_) => self.loaded.load(Ordering::Acquire),
             None => self.is_reliable(now),
@@ -282,19 +282,19 @@ impl Revocations {
         Health { ready, detail }
     }
 
-    /// Adds `revocations`, without those that are needless at `now`, and ends the leases on what they are about. What has
-    /// no room goes into the filter.
+    /// Adds `revocations`, without those that are irrelevant at `now`, and ends the leases that they concern.
+    /// Entries without room go into the filter.
     pub fn add(&self, revocations: Vec<Revocation>, now: UnixTime) {
         let news = self.keep(revocations, now);
         self.lately.note(news, Instant::now());
     }
 
-    /// Adds `revocations` that were added before and may have had no room: leases on them have ended then.
+    /// Adds `revocations` that were added before and may have found no room: the leases on them ended then.
     pub fn add_again(&self, revocations: Vec<Revocation>, now: UnixTime) {
         let _known = self.keep(revocations, now);
     }
 
-    /// What a lease on each of those carries that were not known before.
+    /// Adds `revocations` and returns the lease tags of those that were not known before.
     fn keep(&self, revocations: Vec<Revocation>, now: UnixTime) -> Vec<Tag> {
         let before = now.seconds();
         let current = revocations.into_iter().filter(|revocation| revocation.until() >= before);
@@ -314,7 +314,7 @@ impl Revocations {
         current.filter_map(keep).collect()
     }
 
-    /// What a lease on the session carries, when this is the first word of its end, or it ends sooner than was known.
+    /// The session's lease tag, when its end is new, or earlier than the known one.
     fn add_session(&self, end: SessionEnd) -> Option<Tag> {
         let SessionEnd { sid, from, until } = end;
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
@@ -325,7 +325,7 @@ impl Revocations {
         }
         let known = sessions.insert(sid, Revoked { from, until });
         if let (Some(before), Some(revoked)) = (known, sessions.get_mut(&sid)) {
-            // Two lines for one session: the wider of both.
+            // Two lines for one session: the wider range counts.
             revoked.from = from.min(before.from);
             revoked.until = until.max(before.until);
         }
@@ -352,14 +352,14 @@ impl Revocations {
         is_news
     }
 
-    /// Everything that Redis holds was read. What was known before stays in force until its end, so that nothing
-    /// comes back to life with a Redis that lost its keys.
+    /// Notes that everything in Redis was read. Known entries stay in force until their end, so that a Redis
+    /// that lost its keys revives no session.
     pub fn whole_is_read(&self) {
         self.end_again();
         self.loaded.store(true, Ordering::Release);
     }
 
-    /// Whether something had no room, and there is some now.
+    /// Whether some entries found no room, and there is some now.
     #[must_use]
     pub fn has_room_again(&self, now: UnixTime) -> bool {
         if self.beyond_room() == 0 {
@@ -371,20 +371,20 @@ impl Revocations {
         self.beyond_room() > 0 && self.len() <= most && self.wholesale_len() <= most && since >= AGAIN_AFTER
     }
 
-    /// Everything is read again from here on, so that what had no room gets some. Until [that is
-    /// done](Self::end_again) what had none is refused as before.
+    /// Begins to read everything again, so that the overflow gets room. Until [the end of
+    /// that](Self::end_again) it is refused as before.
     pub fn begin_again(&self, now: UnixTime) {
         self.sweep(now);
         self.again_at.store(now.seconds(), Ordering::Release);
         self.beyond.begin_again();
     }
 
-    /// Everything was read.
+    /// Notes that everything was read again.
     pub fn end_again(&self) {
         self.beyond.end_again();
     }
 
-    /// Drops what no token can need any more.
+    /// Drops entries that no unexpired token can need.
     pub fn sweep(&self, now: UnixTime) {
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
         sessions.retain(|_, revoked| revoked.until >= now.seconds());

@@ -1,19 +1,19 @@
-//! Sessions whose tokens speak for another tenant than before.
+//! Detects sessions whose tokens name another tenant than before.
 //!
-//! A session is begun for one tenant; the issuer may move it, and that is worth a line in the log. Both tokens are
-//! genuine, so nobody is refused.
+//! A session begins in one tenant; the issuer may move it, and such a move is logged. Both tokens are
+//! genuine, so neither is refused.
 
 use identity::{Person, SessionId, TenantId};
 use prometheus::IntCounter;
 use quick_cache::sync::Cache;
 
-/// How many sessions are remembered: the warm ones of a replica, as many as tokens are. Some 5 MB.
+/// How many sessions are remembered: the warm ones of a replica, as many as tokens. About 5 MB.
 const CAPACITY: usize = 100_000;
 
 /// The stable code of the event.
 pub const CODE: &str = "session_tenant_changed";
 
-/// Which tenant each session was last seen with.
+/// The last tenant of each session.
 #[derive(Debug)]
 pub struct TenantChanges {
     seen: Cache<SessionId, TenantId>,
@@ -21,13 +21,14 @@ pub struct TenantChanges {
 }
 
 impl TenantChanges {
-    /// Remembers nothing yet; counts in `changes`.
+    /// An empty memory that counts in `changes`.
     #[must_use]
     pub fn new(changes: IntCounter) -> Self {
         Self { seen: Cache::new(CAPACITY), changes }
     }
 
-    /// A believed `person` was here. Gives the tenant that their session had before, if it is another one.
+    /// Notes a request of the verified `person`. Returns the previous tenant of their session, if it was
+    /// another one.
     pub fn note(&self, person: &Person) -> Option<TenantId> {
         let before = self.seen.get(&person.session);
         if before == Some(person.tenant) {
@@ -42,7 +43,7 @@ impl TenantChanges {
             subject = %person.subject,
             from = %before,
             to = %person.tenant,
-            "a session speaks for another tenant than before"
+            "a session moved to another tenant"
         );
         Some(before)
     }

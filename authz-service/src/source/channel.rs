@@ -1,4 +1,4 @@
-//! Whether the subscription is alive, and since when without a gap.
+//! The state of the subscription: whether it is alive, and since when without a gap.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,15 +9,16 @@ use tokio::time::Instant;
 
 use crate::source::Health;
 
-/// An unbroken stretch of the subscription. What was learnt within the present one would have been corrected.
+/// An unbroken stretch of the subscription. A fact that was read within the current one would have been
+/// corrected by now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stretch(u64);
 
-/// The state of the subscription. Times are the process's own, so that a stepped clock trusts nothing longer.
+/// The state of the subscription. Times are the process's own, so that a stepped clock extends no trust.
 #[derive(Debug)]
 pub struct Channel {
     origin: Instant,
-    /// Milliseconds after `origin`, plus one; 0 while nothing was ever heard.
+    /// Milliseconds after `origin`, plus one; 0 before the first sign of life.
     heard: AtomicU64,
     stretch: AtomicU64,
     trouble: ArcSwap<Option<String>>,
@@ -35,14 +36,13 @@ impl Default for Channel {
 }
 
 impl Channel {
-    /// The present stretch. Take it before you ask for what you want to keep.
+    /// The current stretch. Read it before you query a value to be cached.
     #[must_use]
     pub fn stretch(&self) -> Stretch {
         Stretch(self.stretch.load(Ordering::Acquire))
     }
 
-    /// Whether everything that was pushed until `limit` before `now` has arrived here, without a gap since
-    /// `stretch`.
+    /// Whether every message until `limit` before `now` has arrived here, without a gap since `stretch`.
     #[must_use]
     pub fn vouches(&self, stretch: Stretch, now: Instant, limit: Duration) -> bool {
         stretch == self.stretch() && self.is_alive(now, limit)
@@ -57,12 +57,12 @@ impl Channel {
         }
     }
 
-    /// A new stretch: what was pushed before may not have arrived.
+    /// Begins a new stretch: earlier messages may not have arrived.
     pub fn begin(&self) {
         self.stretch.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// There was a sign of life at `at`.
+    /// Notes a sign of life at `at`.
     pub fn heard(&self, at: Instant) {
         let millis = at.saturating_duration_since(self.origin).as_millis();
         let millis = u64::try_from(millis).unwrap_or(u64::MAX - 1).saturating_add(1);
@@ -72,7 +72,7 @@ impl Channel {
         }
     }
 
-    /// The subscription is lost. Says whether that is news.
+    /// Notes that the subscription is lost. Returns whether that is new.
     pub fn lost(&self, what: String) -> bool {
         let is_news = self.trouble.load().as_ref().as_ref() != Some(&what);
         if is_news {
@@ -81,8 +81,8 @@ impl Channel {
         is_news
     }
 
-    /// How the subscription is, for `/readyz`. A lost one does not end a replica's readiness: every replica loses
-    /// it at once, and each decision says for itself what it can still rely on.
+    /// The state of the subscription, for `/readyz`. A lost one does not make a replica unready: every
+    /// replica loses it at once, and each decision knows by itself how long its data stays valid.
     #[must_use]
     pub fn health(&self) -> Health {
         let detail = match self.trouble.load().as_ref() {

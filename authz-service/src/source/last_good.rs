@@ -1,4 +1,4 @@
-//! The last good state of something, and for how long it serves while nothing newer can be had.
+//! The last good state of a source, and how long it serves while no newer one is available.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use clock::{Clock, UnixTime};
 
 use crate::source::{Hanging, Reloads, Source, Trouble, WatchedFile};
 
-/// The last good state. It serves for `limit` after trouble began, and no longer.
+/// The last good state. It serves for `limit` after a fault began, and no longer.
 #[derive(Debug)]
 pub struct LastGood<T> {
     value: ArcSwapOption<T>,
@@ -18,13 +18,13 @@ pub struct LastGood<T> {
 }
 
 impl<T> LastGood<T> {
-    /// Nothing yet.
+    /// An empty one.
     #[must_use]
     pub fn for_at_most(limit: Duration) -> Self {
         Self { value: ArcSwapOption::empty(), trouble: ArcSwap::from_pointee(None), limit }
     }
 
-    /// The state to decide by at `now`. `None` before the first one, and when trouble lasts too long.
+    /// The state for decisions at `now`. `None` before the first one, and when a fault lasts too long.
     #[must_use]
     pub fn current(&self, now: UnixTime) -> Option<Arc<T>> {
         if self.trouble.load().as_ref().as_ref().is_some_and(|t| t.lasts_longer_than(self.limit, now)) {
@@ -39,32 +39,32 @@ impl<T> LastGood<T> {
         self.value.load_full()
     }
 
-    /// What is wrong; `None` when nothing is.
+    /// The current fault; `None` when there is none.
     #[must_use]
     pub fn trouble(&self) -> Option<Trouble> {
         self.trouble.load().as_ref().clone()
     }
 
-    /// Puts `value` in the place of the old one.
+    /// Replaces the state with `value`.
     pub fn replace(&self, value: T) {
         self.value.store(Some(Arc::new(value)));
         self.mend();
     }
 
-    /// The source answers again, and nothing in it has changed.
+    /// Notes that the source answers again, and its content has not changed.
     pub fn mend(&self) {
         if self.trouble.load().is_some() {
             self.trouble.store(Arc::new(None));
         }
     }
 
-    /// Notes that the source is broken. The first note starts the clock. Says whether it is news.
+    /// Notes that the source is broken. The first note starts the clock. Returns whether the fault is new.
     pub fn note(&self, what: String, now: UnixTime) -> bool {
         Trouble::note(&self.trouble, what, now)
     }
 }
 
-/// Reads the content of a file; the error is a sentence.
+/// Parses the content of a file; the error is a message.
 pub type Read<T> = Box<dyn Fn(&[u8]) -> Result<T, String> + Send>;
 
 /// Keeps a [`LastGood`] fresh from one file.
@@ -85,7 +85,7 @@ impl<T> fmt::Debug for Followed<T> {
 }
 
 impl<T> Followed<T> {
-    /// Follows `file`, a source called `name`, which `read` reads, into `into`.
+    /// Watches `file`, a source named `name`, parses it with `read`, and stores the result in `into`.
     #[must_use]
     pub fn new(
         name: &'static str,
@@ -98,7 +98,7 @@ impl<T> Followed<T> {
         Self { name, file, read, into, clock, reloads, help: "" }
     }
 
-    /// The same with `help` behind every word about what is wrong: how to mend it.
+    /// The same with `help` behind every fault message: how to fix it.
     #[must_use]
     pub fn advising(self, help: &'static str) -> Self {
         Self { help, ..self }

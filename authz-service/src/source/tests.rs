@@ -9,10 +9,10 @@ fn a_change_is_seen_once_whatever_it_looks_like() {
     std::fs::write(&path, "one").unwrap();
     assert_eq!(file.poll().unwrap().as_deref(), Some(&b"one"[..]));
     assert_eq!(file.poll().unwrap(), None);
-    // The same length, very likely within the same tick of the file's times.
+    // The same length, very likely within one step of the file's times.
     std::fs::write(&path, "two").unwrap();
     assert_eq!(file.poll().unwrap().as_deref(), Some(&b"two"[..]));
-    // Renamed over, as careful writers do.
+    // Renamed over, as careful programs do.
     std::fs::write(home.path().join("next"), "two").unwrap();
     std::fs::rename(home.path().join("next"), &path).unwrap();
     assert_eq!(file.poll().unwrap(), None, "another file, the same content");

@@ -1,4 +1,4 @@
-//! A change of a tenant's status, for a listener that keeps a record.
+//! A change of a tenant's status, passed to a listener that records it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,20 +8,20 @@ use identity::TenantId;
 /// The status of a tenant changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TenantChange {
-    /// Which tenant.
+    /// The tenant.
     pub tenant: TenantId,
-    /// The word for the status before; absent for a new tenant.
+    /// The status before; absent for a new tenant.
     pub from: Option<&'static str>,
-    /// The word for the status now; absent for a tenant that is gone.
+    /// The status now; absent for a removed tenant.
     pub to: Option<&'static str>,
 }
 
-/// Called with each change that a directory of tenants learns of. The default ignores them.
+/// A listener for each change that a directory of tenants sees. The default ignores them.
 #[derive(Clone)]
 pub struct OnChange(Arc<dyn Fn(TenantChange) + Send + Sync>);
 
 impl OnChange {
-    /// Calls `listener`, which must not wait: it is called where a state is replaced.
+    /// Calls `listener`, which must not wait: it runs while a state is replaced.
     pub fn new(listener: impl Fn(TenantChange) + Send + Sync + 'static) -> Self {
         Self(Arc::new(listener))
     }

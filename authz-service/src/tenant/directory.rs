@@ -6,15 +6,15 @@
 //!   - { id: 00000000-0000-7000-8000-000000000002, name: Former, status: suspended }
 //! ```
 //!
-//! The same as JSON is read some fifty times as fast: a suspension in a long listing is in force within a second
-//! only so, see docs/tenants.md. At most [`MAX_TENANTS`].
+//! The same content as JSON is parsed about fifty times as fast: only then does a suspension in a long
+//! listing take effect within a second, see docs/tenants.md. At most [`MAX_TENANTS`].
 //!
 //! | what happens | then |
 //! |---|---|
-//! | the file changes | in force after at most 200 ms and the time to read it; leases on tenants that are not active any more end |
+//! | the file changes | in force after at most 200 ms and the time to read it; leases on tenants that are no longer active end |
 //! | nothing was ever loaded | every session is 503 `tenants_unavailable`, `/readyz` is 503 |
-//! | the new content is wrong | the last good directory serves for [`BROKEN_LIMIT`], then as above |
-//! | the file is gone or unreadable, or reading it takes longer than [`HANGS`](crate::source::HANGS) | the last good directory serves for [`MISSING_LIMIT`], then as above |
+//! | the new content is invalid | the last good directory serves for [`BROKEN_LIMIT`], then as above |
+//! | the file is missing or unreadable, or reading it takes longer than [`HANGS`](crate::source::HANGS) | the last good directory serves for [`MISSING_LIMIT`], then as above |
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -35,22 +35,23 @@ use crate::failure::Failure;
 use crate::source::{Hanging, Health, Looked, Reloads, Source, Trouble, WatchedFile};
 use crate::tenant::change::{OnChange, TenantChange};
 
-/// How long the last good directory serves while the file is gone: a restart of whatever writes it, no more.
+/// How long the last good directory serves while the file is missing: enough for a restart of the program
+/// that writes it.
 pub const MISSING_LIMIT: Duration = Duration::from_secs(60);
 
-/// How long the last good directory serves while the file is wrong. Somebody is editing it and has a log line
-/// and a metric to tell; five minutes are enough to mend a typing error, and a suspension that hides behind
-/// one is late by no more.
+/// How long the last good directory serves while the file is invalid. An operator is editing it, and a log
+/// line and a metric report the fault; five minutes are enough to fix a typing error, and they bound the
+/// delay of a suspension behind it.
 pub const BROKEN_LIMIT: Duration = Duration::from_secs(300);
 
 /// More tenants belong in a service, not in a file. A million take 40 MB, and as much again while they change.
 pub const MAX_TENANTS: usize = 1_000_000;
 
-/// Room for as many, with names of some 40 bytes.
+/// Room for that many, with names of about 40 bytes.
 const MAX_BYTES: u64 = 134_217_728;
 
-/// What the YAML parser is allowed: its own limits are for settings and end at some 35,000 tenants. A tenant
-/// takes a mapping, three keys and three values, which are nine events. Anchors and depth keep their limits.
+/// The parser's budget: its own limits are meant for settings and end at about 35,000 tenants. A tenant takes
+/// a mapping, three keys and three values, which are nine events. Anchors and depth keep their limits.
 const MAX_NODES: usize = 8 * MAX_TENANTS;
 const MAX_EVENTS: usize = 10 * MAX_TENANTS;
 
@@ -58,9 +59,9 @@ const MAX_EVENTS: usize = 10 * MAX_TENANTS;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// It may.
+    /// The tenant may use it.
     Active,
-    /// It may not, for now.
+    /// The tenant may not use it for now.
     Suspended,
 }
 
@@ -79,7 +80,7 @@ struct Entry<'a> {
     status: Status,
 }
 
-/// How many tenants are in which state.
+/// The number of tenants in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Census {
     /// Active tenants.
@@ -97,7 +98,8 @@ struct Tenants {
 impl Tenants {
     fn parse(text: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(text).map_err(|e| format!("not UTF-8 ({e})"))?;
-        // JSON is YAML too, and its parser is some fifty times as fast. What is only nearly JSON is YAML below.
+        // JSON is valid YAML, but its own parser is about fifty times as fast. Near-JSON is parsed as YAML
+        // below.
         if text.starts_with('{')
             && let Ok(Listing { tenants }) = serde_json::from_str(text)
         {
@@ -117,7 +119,9 @@ impl Tenants {
             return Err(format!("tenant {id} has an empty name"));
         }
         if self.status.len() == MAX_TENANTS {
-            return Err(format!("more than {MAX_TENANTS} tenants; let a tenants service list them (`grpc`)"));
+            return Err(format!(
+                "more than {MAX_TENANTS} tenants; use a tenants service instead (`tenants.grpc`)"
+            ));
         }
         match status {
             Status::Active => self.census.active += 1,
@@ -130,7 +134,7 @@ impl Tenants {
     }
 }
 
-/// Entry by entry, so that a long listing is not in memory twice.
+/// Reads entry by entry, so that a long listing is not in memory twice.
 impl<'de> Deserialize<'de> for Tenants {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Entries;
@@ -155,7 +159,7 @@ impl<'de> Deserialize<'de> for Tenants {
     }
 }
 
-/// Which tenants there are.
+/// The directory of all tenants.
 #[derive(Debug, Default)]
 pub struct Directory {
     tenants: ArcSwapOption<Tenants>,
@@ -166,7 +170,7 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// An empty directory that notes in `ended` whose tenancy ends.
+    /// An empty directory that notes tenants that are no longer active in `ended`.
     #[must_use]
     pub fn noting(ended: &Arc<Ended>) -> Self {
         Self { ended: Arc::clone(ended), ..Self::default() }
@@ -175,7 +179,7 @@ impl Directory {
     /// The status of `tenant`, or `None` when it is not listed.
     ///
     /// # Errors
-    /// [`Failure::TenantsUnavailable`] when nothing is loaded or what is loaded is too old.
+    /// [`Failure::TenantsUnavailable`] when no directory is loaded, or the loaded one is too old.
     pub fn status(&self, tenant: TenantId, now: UnixTime) -> Result<Option<Status>, Failure> {
         if self.is_too_old(now) {
             return Err(Failure::TenantsUnavailable);
@@ -185,8 +189,8 @@ impl Directory {
         Ok(tenants.status.get(&tenant).copied())
     }
 
-    /// Whether what the file said until [`FRESH`] before `at` is what decisions go by. While it is broken or gone,
-    /// they go by an older state, and nobody should count on that for longer than one request.
+    /// Whether decisions use the content that the file had until [`FRESH`] before `at`. While the file is
+    /// broken or missing they use an older state, and an answer should be trusted for one request only.
     #[must_use]
     pub fn is_fresh(&self, now: UnixTime, at: Instant) -> bool {
         self.looked.is_within(FRESH, at) && self.tenants.load().is_some() && !self.is_too_old(now)
@@ -201,7 +205,7 @@ impl Directory {
                 let gone = before.status.keys().filter(|id| is_active(before, id) && !is_active(tenants, id));
                 self.ended.note(gone.map(|id| tenant_tag(*id)), now);
             }
-            // Who was active for others until now is not known here.
+            // The tenants that other replicas held active until now are not known here.
             None => self.ended.restart(now),
         }
         before
@@ -220,7 +224,7 @@ impl Directory {
         self.tenants.load().as_ref().map(|tenants| tenants.census).unwrap_or_default()
     }
 
-    /// How the directory is, for `/readyz`.
+    /// The state of the directory, for `/readyz`.
     #[must_use]
     pub fn health(&self, now: UnixTime) -> Health {
         let loaded = self.tenants.load().is_some();
@@ -273,7 +277,7 @@ impl DirectoryFile {
         }
     }
 
-    /// Calls `on_change` for each tenant that comes, goes or changes. The first load is no change.
+    /// Calls `on_change` for each tenant that is added, removed or changed. The first load is not a change.
     #[must_use]
     pub fn listening(self, on_change: OnChange) -> Self {
         Self { on_change, ..self }

@@ -1,15 +1,16 @@
-//! What this replica remembers of tenants: the layer that nearly every decision is answered from.
+//! Caches tenants in this replica: the layer that answers nearly every decision.
 //!
 //! | what is remembered | bound | for how long |
 //! |---|---|---|
-//! | states of tenants that were asked for | [`MAX_KNOWN`] | `memory_seconds`, and not past what Redis says |
+//! | states that were looked up | [`MAX_KNOWN`] | `memory_seconds`, and not past Redis's own end |
 //! | states that were pushed | [`MAX_KNOWN`] | `memory_seconds` |
 //! | ids that no tenant has | [`MAX_UNKNOWN`], apart from the others | `negative_seconds` |
-//! | that a tenant was there, which keeps a place for the next question | [`MAX_KNOWN`] | until it is not |
+//! | ids of existing tenants, which reserve a place for the next lookup | [`MAX_KNOWN`] | until a lookup finds no tenant |
 //!
-//! A state counts while the push channel vouches for it, or while it is younger than `untrusted_after_seconds`.
-//! Of two states the one with the larger version is the newer, so a change that was pushed while a question was
-//! under way wins. All requests that miss the same tenant wait for one question. Faults are never remembered.
+//! A state is valid while the push channel vouches for it, or while it is younger than
+//! `untrusted_after_seconds`. Of two states the one with the larger version is the newer, so a change that is
+//! pushed during a lookup wins. All requests that miss the same tenant share one lookup. Faults are never
+//! cached.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,46 +30,48 @@ use crate::source::channel::{Channel, Stretch};
 use crate::tenant::change::{OnChange, TenantChange};
 use crate::tenant::source::{Answer, Known, LookupCounts, SourceFault, TenantSource};
 
-/// Tenants whose state is remembered: some 20 MB.
+/// How many tenant states are cached: about 20 MB.
 pub const MAX_KNOWN: u64 = 100_000;
 
-/// Ids without a tenant that are remembered. Apart from the known ones, so that a flood of them pushes nobody out.
+/// How many ids without a tenant are cached. They are apart from the known tenants, so that a flood of them
+/// evicts none.
 pub const MAX_UNKNOWN: u64 = 10_000;
 
-/// Questions that may be open at once, one for each tenant. More would wait at the source, not here.
+/// How many lookups may be open at once, one for each tenant. More would only wait at the source.
 const MAX_OPEN: usize = 256;
 
-/// Questions beside these that are about tenants that were there lately, and about no others: an issuer that signs for
-/// invented tenants takes none of them.
+/// Further lookups, reserved for tenants that recently existed: an issuer that signs for invented tenants
+/// takes none of them.
 const KEPT_OPEN: usize = 128;
 
-/// The first wait before the source is asked again whether it is there; each is twice the one before it.
+/// The first wait before the source is tried again at the start; each further wait is twice the one before
+/// it.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
-/// No wait is longer: a source that has come up is found within a second.
+/// The longest wait: a source that has come up is found within a second.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-/// For how long what counts.
+/// How long each kind of entry is valid.
 #[derive(Clone, Copy, Debug)]
 pub struct Lifetimes {
     /// A state.
     pub memory: Duration,
-    /// That there is no such tenant.
+    /// The absence of a tenant.
     pub negative: Duration,
-    /// Anything without a word from the push channel.
+    /// Any entry without a sign of life from the push channel.
     pub untrusted_after: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     record: Record,
-    /// When it was asked for, not when the answer came.
+    /// When the lookup began, not when the answer came.
     asked: Instant,
     until: Instant,
     stretch: Stretch,
 }
 
-/// Why there is nothing to remember about a tenant.
+/// Why a lookup leaves nothing to cache.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 enum Nothing {
     #[error("no such tenant")]
@@ -77,7 +80,7 @@ enum Nothing {
     Fault(SourceFault),
 }
 
-/// The memory of one replica.
+/// The cache of one replica.
 #[derive(Debug)]
 pub struct Memory {
     known: Cache<TenantId, Entry>,
@@ -87,7 +90,7 @@ pub struct Memory {
     channel: Arc<Channel>,
     open: Semaphore,
     kept_open: Semaphore,
-    /// Tenants that were there when they were asked about last.
+    /// Tenants that existed at the last lookup.
     there: quick_cache::sync::Cache<TenantId, ()>,
     lifetimes: Lifetimes,
     /// Absent when no changes are pushed.
@@ -98,20 +101,20 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// The same, told about changes, which it notes in `ended`.
+    /// The same cache, which notes pushed changes in `ended`.
     #[must_use]
     pub fn told_of_changes(self, ended: &Arc<Ended>) -> Self {
         Self { ended: Some(Arc::clone(ended)), ..self }
     }
 
-    /// Whether every change that was pushed until [`FRESH`] before `now` has arrived. Without a channel there is
-    /// nothing to arrive, and each state counts for its stated time.
+    /// Whether every change that was pushed until [`FRESH`] before `now` has arrived. Without a channel no
+    /// changes are expected, and each state is valid for its stated time.
     #[must_use]
     pub fn is_fresh(&self, now: Instant) -> bool {
         self.ended.is_none() || self.channel.is_alive(now, FRESH)
     }
 
-    /// A memory before `source` that `channel` vouches for.
+    /// A cache in front of `source` that `channel` vouches for.
     #[must_use]
     pub fn new(
         source: Arc<dyn TenantSource>,
@@ -120,7 +123,7 @@ impl Memory {
         counts: LookupCounts,
     ) -> Self {
         Self {
-            // Entries carry their own end; this one only frees their memory.
+            // Entries carry their own end; this time to live only frees their memory.
             known: Cache::builder().max_capacity(MAX_KNOWN).time_to_live(lifetimes.memory).build(),
             unknown: Cache::builder().max_capacity(MAX_UNKNOWN).time_to_live(lifetimes.negative).build(),
             told: quick_cache::sync::Cache::new(usize::try_from(MAX_KNOWN).unwrap_or(usize::MAX)),
@@ -137,27 +140,27 @@ impl Memory {
         }
     }
 
-    /// Calls `on_change` for each tenant that changes, as far as this replica knew it before.
+    /// Calls `on_change` for each tenant that changes, if this replica knew it before.
     #[must_use]
     pub fn listening(self, on_change: OnChange) -> Self {
         Self { on_change, ..self }
     }
 
-    /// Whether the source has answered at least once. A replica that nobody ever told anything is not ready.
+    /// Whether the source has answered at least once. Until then the replica is not ready.
     #[must_use]
     pub fn has_answered(&self) -> bool {
         self.answered.load(Ordering::Relaxed)
     }
 
-    /// Asks about nobody, again and again, until the source has answered once: a replica that is not ready gets no
-    /// requests that would ask for it.
+    /// Looks up a tenant that does not exist, repeatedly, until the source has answered once: a replica that
+    /// is not ready receives no requests that would cause a lookup.
     pub async fn begin(&self) {
         let mut wait = FIRST_WAIT;
         while !self.has_answered() {
             match self.source.look_up(TenantId(Uuid::nil())).await {
                 Ok(_) => self.answered.store(true, Ordering::Relaxed),
                 Err(fault) => {
-                    tracing::warn!(code = SourceFault::code(fault), "tenants cannot be looked up yet");
+                    tracing::warn!(code = SourceFault::code(fault), "cannot look up tenants yet");
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
@@ -168,12 +171,12 @@ impl Memory {
     /// The state of `tenant`, or `None` when there is no such tenant.
     ///
     /// # Errors
-    /// [`Failure::TenantsUnavailable`] when nothing that counts is remembered and the source has no answer.
+    /// [`Failure::TenantsUnavailable`] when no valid entry is cached and the source has no answer.
     pub async fn standing(&self, tenant: TenantId) -> Result<Option<Standing>, Failure> {
         Ok(self.look(tenant).await?.map(|known| known.standing))
     }
 
-    /// The same, and how long it counts when no change is pushed.
+    /// The same, with the time for which it is valid when no change is pushed.
     ///
     /// # Errors
     /// As [`standing`](Self::standing).
@@ -191,7 +194,7 @@ impl Memory {
             self.counts.hit.inc();
             return Ok(None);
         }
-        // What does not count any more makes room, unless somebody has replaced it meanwhile.
+        // An outdated entry makes room, unless it was replaced meanwhile.
         self.known
             .entry(tenant)
             .and_compute_with(async |entry| match entry {
@@ -201,14 +204,14 @@ impl Memory {
             .await;
         let asked = self.known.try_get_with(tenant, self.ask(tenant, remembered)).await;
         match asked.map_err(|nothing| *nothing) {
-            // A change may have been pushed while the question was under way.
+            // A change may have been pushed during the lookup.
             Ok(entry) => Ok(newer(Some(entry), self.told(tenant, now)).map(|entry| self.known(&entry))),
             Err(Nothing::Absent) => Ok(None),
             Err(Nothing::Fault(_)) => Err(Failure::TenantsUnavailable),
         }
     }
 
-    /// A change was pushed.
+    /// Applies a pushed change.
     pub async fn change(&self, change: &Change) {
         let now = Instant::now();
         let told = self.told(change.tenant, now);
@@ -221,7 +224,7 @@ impl Memory {
         if let Some(ended) = &self.ended {
             ended.note([tenant_tag(change.tenant)], now);
         }
-        // What was learned by asking, or pushed twice, was told then.
+        // A change that a lookup already found, or that was pushed twice, was reported then.
         if before.is_none_or(|before| before.version < change.version) {
             self.report(change.tenant, before.map(|before| before.standing), Some(change.status));
         }
@@ -234,21 +237,21 @@ impl Memory {
         );
     }
 
-    /// How many tenants are remembered, and how many ids without one.
+    /// The number of cached tenants, and of cached ids without one.
     pub async fn sizes(&self) -> (u64, u64) {
         self.known.run_pending_tasks().await;
         self.unknown.run_pending_tasks().await;
         (self.known.entry_count(), self.unknown.entry_count())
     }
 
-    /// The same, without waiting for what was just added or dropped.
+    /// The same, without counting the latest additions and removals.
     #[must_use]
     pub fn rough_sizes(&self) -> (u64, u64) {
         (self.known.entry_count(), self.unknown.entry_count())
     }
 
-    /// What `entry` says. A change that is pushed within the channel's present stretch would be heard of; what was
-    /// learnt before it counts for as long as without a channel.
+    /// The content of `entry`. The channel would push a change within its present stretch; an older entry is
+    /// valid for as long as without a channel.
     fn known(&self, entry: &Entry) -> Known {
         let told_of_changes = self.ended.is_some() && entry.stretch == self.channel.stretch();
         let alone = entry.asked + self.lifetimes.untrusted_after;
@@ -257,7 +260,7 @@ impl Memory {
     }
 
     fn report(&self, tenant: TenantId, from: Option<Standing>, to: Option<Standing>) {
-        // One that is gone and one that never was look alike to whoever reads the audit.
+        // The audit does not distinguish a deleted tenant from one that never existed.
         let word = |standing: Option<Standing>| match standing {
             Some(Standing::Active) => Some("active"),
             Some(Standing::Suspended) => Some("suspended"),
@@ -280,13 +283,13 @@ impl Memory {
                 || self.channel.vouches(entry.stretch, now, limit))
     }
 
-    /// `before` is what was remembered until now, whether or not it still counts.
+    /// Looks `tenant` up. `before` is the entry that was cached until now, whether or not it is still valid.
     async fn ask(&self, tenant: TenantId, before: Option<Entry>) -> Result<Entry, Nothing> {
-        // Both before the question: what is pushed while it is under way is newer than its answer.
+        // Both are read before the lookup: a change that is pushed during it is newer than its answer.
         let (asked, stretch) = (Instant::now(), self.channel.stretch());
         let fault = |fault| {
             self.counts.failed.inc();
-            tracing::warn!(%tenant, code = SourceFault::code(fault), "the state of a tenant is not to be had");
+            tracing::warn!(%tenant, code = SourceFault::code(fault), "cannot look up a tenant");
             Nothing::Fault(fault)
         };
         let kept = self.there.get(&tenant).and_then(|()| self.kept_open.try_acquire().ok());

@@ -1,4 +1,4 @@
-//! The tenants service, asked over gRPC.
+//! Looks tenants up in the tenants service over gRPC.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::tenant::source::{Answer, SourceFault, TenantSource};
 /// memory or an index needs a few.
 pub const PATIENCE: Duration = Duration::from_millis(100);
 
-/// An answer has some 50 bytes.
+/// An answer has about 50 bytes.
 const MAX_ANSWER_BYTES: usize = 4_096;
 
 /// The tenants service.
@@ -24,26 +24,26 @@ pub struct TenantService {
     client: TenantsClient<Channel>,
 }
 
-/// An address that nothing can be asked at.
+/// An invalid address of the tenants service.
 #[derive(Debug, thiserror::Error)]
-#[error("tenants.grpc is {url:?}, which is no address ({source})")]
+#[error("tenants.grpc is {url:?}, which is not a valid address ({source})")]
 pub struct UnusableAddress {
     url: String,
     source: tonic::transport::Error,
 }
 
 impl TenantService {
-    /// The service at `url`, connected to when it is first asked and again whenever the connection is lost. Needs a
-    /// tokio runtime.
+    /// The service at `url`. Connects with the first lookup, and again whenever the connection is lost. Needs
+    /// a tokio runtime.
     ///
     /// # Errors
-    /// When `url` is no address.
+    /// When `url` is not a valid address.
     pub fn new(url: &str) -> Result<Self, UnusableAddress> {
         let endpoint = Endpoint::from_shared(url.to_owned())
             .map_err(|source| UnusableAddress { url: url.to_owned(), source })?
             .connect_timeout(PATIENCE)
             .tcp_nodelay(true)
-            // A connection whose other end is gone without a word is found within these and opened anew.
+            // Finds a connection whose peer vanished silently, and opens a new one.
             .http2_keep_alive_interval(Duration::from_secs(5))
             .keep_alive_timeout(Duration::from_secs(2))
             .keep_alive_while_idle(true);
@@ -67,8 +67,8 @@ impl TenantSource for TenantService {
             }
             Err(status) if status.code() == Code::NotFound => Ok(Answer { record: None, good_for: None }),
             Err(status) => {
-                tracing::debug!(code = ?status.code(), "the tenants service refuses");
-                // What could not be decoded or is too long comes as one of these.
+                tracing::debug!(code = ?status.code(), "the tenants service refused a lookup");
+                // A response that cannot be decoded or is too long has one of these codes.
                 let wrong = matches!(status.code(), Code::Internal | Code::OutOfRange | Code::DataLoss);
                 Err(if wrong { SourceFault::Wrong } else { SourceFault::Down })
             }
@@ -84,7 +84,7 @@ fn read(asked: TenantId, answer: Tenant) -> Option<Record> {
         Status::Suspended => Standing::Suspended,
         Status::Deleted => Standing::Deleted,
     };
-    // Of some other tenant, or a state that cannot be compared with what is pushed.
+    // Otherwise it names another tenant, or a version that cannot be compared with pushed changes.
     let usable = id == asked.to_string() && version > 0 && version < (1 << 53);
     usable.then_some(Record { standing, version })
 }

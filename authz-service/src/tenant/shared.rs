@@ -1,4 +1,4 @@
-//! Redis before a source: what one replica asked for, the others need not.
+//! Caches tenants in Redis, before a source: replicas share their lookups.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,14 +12,14 @@ use validity::tenant::{Record, SharedTenants};
 use crate::source::channel::Channel;
 use crate::tenant::source::{Answer, LookupCounts, SourceFault, TenantSource};
 
-/// On a request's way Redis gets a quarter of what Envoy waits; then the source is asked instead.
+/// During a request Redis gets a quarter of Envoy's timeout; then the source is queried instead.
 pub const PATIENCE: Duration = Duration::from_millis(50);
 
-/// A Redis whose subscription was silent for this long is not asked at all: each question would cost
+/// A Redis whose subscription has been silent for this long is not queried: each query would cost
 /// [`PATIENCE`], and its answer would be worth no more than the subscription.
 const ALIVE_WITHIN: Duration = Duration::from_secs(4);
 
-/// Writes that may be under way. What is not written is asked for once more by another replica, nothing worse.
+/// How many writes may be in progress. A dropped write only costs another replica one more lookup.
 const MAX_WRITES: usize = 64;
 
 /// The Redis layer.
@@ -40,7 +40,7 @@ impl std::fmt::Debug for SharedLayer {
 }
 
 impl SharedLayer {
-    /// Keeps what `source` says in `redis` for `keep`, as long as `channel` is alive.
+    /// Caches the answers of `source` in `redis` for `keep`, as long as `channel` is alive.
     #[must_use]
     pub fn new(
         redis: ConnectionManager,
@@ -53,7 +53,7 @@ impl SharedLayer {
         Self { redis, shared: Arc::default(), source, channel, keep, writes, counts }
     }
 
-    /// Says `None` for everything that is not a clear answer: the source has the last word.
+    /// Returns `None` for everything but a valid answer: the source decides then.
     async fn read(&self, tenant: TenantId) -> Option<(Record, Duration)> {
         let mut redis = self.redis.clone();
         match timeout(PATIENCE, self.shared.read(&mut redis, tenant)).await {
@@ -67,7 +67,7 @@ impl SharedLayer {
             }
             Ok(Err(error)) => {
                 self.counts.failed.inc();
-                tracing::debug!(%error, "Redis cannot say which state a tenant has");
+                tracing::debug!(%error, "cannot read the state of a tenant from Redis");
                 None
             }
             Err(_) => {
@@ -77,14 +77,14 @@ impl SharedLayer {
         }
     }
 
-    /// Writes beside the request's way.
+    /// Writes in the background, outside the request.
     fn keep(&self, tenant: TenantId, record: Record) {
         let Ok(permit) = Arc::clone(&self.writes).try_acquire_owned() else { return };
         let (mut redis, shared, keep) = (self.redis.clone(), Arc::clone(&self.shared), self.keep);
         tokio::spawn(async move {
             let written = timeout(validity::PATIENCE, shared.keep(&mut redis, tenant, record, keep)).await;
             if !matches!(written, Ok(Ok(()))) {
-                tracing::debug!("Redis did not take the state of a tenant");
+                tracing::debug!("cannot write the state of a tenant to Redis");
             }
             drop(permit);
         });
@@ -99,7 +99,7 @@ impl TenantSource for SharedLayer {
             return Ok(Answer { record: Some(record), good_for: Some(left.min(self.keep)) });
         }
         let answer = self.source.look_up(tenant).await?;
-        // That there is no such tenant is not shared: whoever creates one would have to clear it everywhere.
+        // The absence of a tenant is not shared: its later creation would have to clear it everywhere.
         if alive && let Some(record) = answer.record {
             self.keep(tenant, record);
         }

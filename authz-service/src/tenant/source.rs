@@ -1,4 +1,4 @@
-//! Where the state of one tenant can be asked for.
+//! The sources of a single tenant's state.
 
 use std::time::Duration;
 
@@ -7,39 +7,39 @@ use prometheus::IntCounter;
 use tokio::time::Instant;
 use validity::tenant::{Record, Standing};
 
-/// What is known of a tenant.
+/// The known state of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
     /// Its state.
     pub standing: Standing,
-    /// How long that may be relied on when nobody says that it changed; absent when for as long as the directory is
-    /// fresh.
+    /// How long the state is valid without further news; absent when it is valid for as long as the directory
+    /// is fresh.
     pub until: Option<Instant>,
 }
 
-/// What a source said.
+/// The answer of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The state, or that there is no such tenant.
     pub record: Option<Record>,
-    /// How much longer the answer may be used, when whoever gave it remembered it.
+    /// How much longer the answer may be used, when it came from a cache.
     pub good_for: Option<Duration>,
 }
 
-/// Why a source has no answer. Never remembered.
+/// Why a source has no answer. Never cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SourceFault {
-    /// It cannot be reached, or refuses.
+    /// It cannot be reached, or refuses the lookup.
     #[error("it cannot be reached")]
     Down,
     /// It did not answer in time.
     #[error("it did not answer in time")]
     Slow,
-    /// It answered what no tenants service answers.
+    /// It returned an invalid response.
     #[error("it returned an invalid response")]
     Wrong,
-    /// More questions are open than may be.
-    #[error("too many questions are open")]
+    /// Too many lookups are open.
+    #[error("too many lookups are open")]
     Busy,
 }
 
@@ -56,18 +56,18 @@ impl SourceFault {
     }
 }
 
-/// Counts of one layer of the tenant directory.
+/// Counts lookups in one layer of the tenant directory.
 #[derive(Clone, Debug)]
 pub struct LookupCounts {
-    /// It had an answer.
+    /// The layer had an answer.
     pub hit: IntCounter,
-    /// It had none, and whoever is behind it had one.
+    /// The layer had none, and the next one had.
     pub miss: IntCounter,
-    /// It, or whoever is behind it, failed.
+    /// The layer, or the next one, failed.
     pub failed: IntCounter,
 }
 
-/// A directory of tenants that is asked for one at a time: the service itself, or Redis before it.
+/// A directory that answers for one tenant at a time: the service itself, or Redis before it.
 #[tonic::async_trait]
 pub trait TenantSource: std::fmt::Debug + Send + Sync + 'static {
     /// The state of `tenant`. Answers or fails within a bounded time.

@@ -1,4 +1,4 @@
-//! Keys from a JWK set or one PEM key in a file, loaded again when it changes.
+//! Loads keys from a JWK set or one PEM key in a file, and again when the file changes.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use clock::{Clock, UnixTime};
 use crate::credential::keys::{KeyFormat, KeyRing};
 use crate::source::{Hanging, Reloads, Source, WatchedFile};
 
-/// A key set has a few kilobytes; more is somebody else's file.
+/// A key set has a few kilobytes; a larger file was not meant to be one.
 const MAX_BYTES: u64 = 262_144;
 
 /// Loads keys from a file.
@@ -28,7 +28,7 @@ impl KeyFile {
         Self { file: WatchedFile::new(path, MAX_BYTES), ring, clock, reloads, format: KeyFormat::default() }
     }
 
-    /// The same with another format than a JWK set of any algorithm.
+    /// The same loader for another format than a JWK set of any algorithm.
     #[must_use]
     pub fn reading(mut self, format: KeyFormat) -> Self {
         self.format = format;

@@ -1,7 +1,7 @@
-//! One public key in a PEM file (RFC 7468, SubjectPublicKeyInfo).
+//! Reads one public key from a PEM file (RFC 7468, SubjectPublicKeyInfo).
 //!
-//! Such a file says neither the `kid` nor the algorithm, so the edge file does. A key that does not fit its
-//! algorithm is refused when it is loaded and not token by token.
+//! Such a file contains neither the `kid` nor the algorithm, so the edge file supplies both. A key that does
+//! not match its algorithm is refused at load time, not token by token.
 
 use std::collections::HashMap;
 
@@ -16,14 +16,14 @@ use super::{KeySet, PinnedKey};
 const BEGIN: &str = "-----BEGIN PUBLIC KEY-----";
 const END: &str = "-----END PUBLIC KEY-----";
 
-/// The object identifiers (DER) that name a kind of key in the first bytes of its SubjectPublicKeyInfo.
+/// The object identifiers (DER) that name the type of a key in the first bytes of its SubjectPublicKeyInfo.
 const P256: &[u8] = &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
 const P384: &[u8] = &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22];
 const ED25519: &[u8] = &[0x06, 0x03, 0x2b, 0x65, 0x70];
 const RSA: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 const HEAD_BYTES: usize = 32;
 
-/// The set with the one key of `content`.
+/// Parses `content` into a set of one key.
 ///
 /// # Errors
 /// A sentence that names the `kid`.
@@ -35,10 +35,10 @@ pub(super) fn read(content: &[u8], kid: &str, algorithm: KeyAlgorithm) -> Result
 fn key(content: &[u8], declared: KeyAlgorithm) -> Result<PinnedKey, String> {
     let text = std::str::from_utf8(content).map_err(|_| "not a PEM file".to_owned())?;
     if text.contains("PRIVATE KEY") {
-        return Err("the file holds a private key; give the edge the public one".to_owned());
+        return Err("the file holds a private key; use the public key instead".to_owned());
     }
     let body = text.trim().strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix(END));
-    let body = body.ok_or_else(|| format!("not one PEM block that begins with {BEGIN}"))?;
+    let body = body.ok_or_else(|| format!("expected exactly one PEM block that begins with {BEGIN}"))?;
     let body: String = body.split_ascii_whitespace().collect();
     let der = STANDARD.decode(body).map_err(|_| "the PEM block is not base64".to_owned())?;
     let head = der.get(..HEAD_BYTES).ok_or("the PEM block is too short")?;
@@ -54,7 +54,7 @@ fn key(content: &[u8], declared: KeyAlgorithm) -> Result<PinnedKey, String> {
         KeyAlgorithm::Ps512 => (Algorithm::PS512, RSA),
     };
     if !head.windows(kind.len()).any(|window| window == kind) {
-        return Err(format!("it is not a key for {}", declared.as_str()));
+        return Err(format!("the key does not match the algorithm {}", declared.as_str()));
     }
     let key = if kind == RSA {
         DecodingKey::from_rsa_pem(content)

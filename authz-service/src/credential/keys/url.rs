@@ -1,9 +1,10 @@
-//! Keys from a JWK set behind a URL, fetched in the background; no request ever waits for it.
+//! Fetches keys from a JWK set behind a URL in the background; no request ever waits for it.
 //!
-//! Every [`INTERVAL`], and sooner when the last attempt failed or a token names an unknown key, but never within
-//! [`COOLDOWN`] of the last attempt: a flood of made-up `kid`s costs the issuer one request each ten seconds. A rotation is therefore
-//! seen within ten seconds of the first token that was signed with the new key; an issuer that publishes a key
-//! [`INTERVAL`] before it signs with it loses nobody.
+//! The set is fetched every [`INTERVAL`], and sooner when the last attempt failed or a token names an unknown
+//! key, but never within [`COOLDOWN`] of the last attempt: a flood of made-up `kid`s costs the issuer one
+//! request every ten seconds. A rotation therefore takes effect within ten seconds of the first token that
+//! was signed with the new key; an issuer that publishes a key [`INTERVAL`] before it signs with it causes no
+//! refusals.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,10 +21,10 @@ pub const INTERVAL: Duration = Duration::from_secs(300);
 /// The shortest time between two attempts.
 pub const COOLDOWN: Duration = Duration::from_secs(10);
 
-/// How long one attempt may take in all.
+/// How long one attempt may take in total.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A key set has a few kilobytes; more is cut off and refused.
+/// A key set has a few kilobytes; a longer response is refused.
 const MAX_BYTES: usize = 262_144;
 
 /// Fetches keys from a URL.
@@ -43,7 +44,7 @@ impl KeyUrl {
     /// A loader that fills `ring` from `url`.
     ///
     /// # Errors
-    /// A sentence, when the HTTP client cannot be set up.
+    /// An error message, when the HTTP client cannot be set up.
     pub fn new(
         url: &str,
         ring: Arc<KeyRing>,
@@ -52,7 +53,7 @@ impl KeyUrl {
     ) -> Result<Self, String> {
         let client = outbound::fetching(url, TIMEOUT)
             .build()
-            .map_err(|e| format!("the HTTP client for {url} cannot be set up: {e}"))?;
+            .map_err(|e| format!("cannot set up the HTTP client for {url}: {e}"))?;
         let url = url.to_owned();
         Ok(Self {
             url,
@@ -66,21 +67,21 @@ impl KeyUrl {
         })
     }
 
-    /// The same with another shortest time between two attempts, for tests.
+    /// The same loader with another cooldown, for tests.
     #[must_use]
     pub fn with_cooldown(mut self, cooldown: Duration) -> Self {
         self.cooldown = cooldown;
         self
     }
 
-    /// The same with another format than a JWK set of any algorithm.
+    /// The same loader for another format than a JWK set of any algorithm.
     #[must_use]
     pub fn reading(mut self, format: KeyFormat) -> Self {
         self.format = format;
         self
     }
 
-    /// Fetches for ever. Dropping the future ends it.
+    /// Fetches forever. Dropping the future ends it.
     pub async fn run(mut self) {
         loop {
             let done = self.refresh().await;
@@ -89,12 +90,12 @@ impl KeyUrl {
                 continue;
             }
             let rest = INTERVAL.saturating_sub(self.cooldown);
-            // A timeout here is the ordinary end of the interval.
+            // A timeout here is the normal end of the interval.
             let _ = tokio::time::timeout(rest, self.ring.refresh_asked()).await;
         }
     }
 
-    /// Fetches once. Says whether that gave a set of use.
+    /// Fetches once. Returns whether that produced a usable set.
     pub async fn refresh(&mut self) -> bool {
         match self.fetch().await {
             Ok(json) if json == self.last => {
@@ -117,7 +118,7 @@ impl KeyUrl {
 
     fn fail(&self, what: &str) -> bool {
         self.reloads.failed.inc();
-        tracing::error!(url = self.url, what, "session keys not fetched");
+        tracing::error!(url = self.url, what, "cannot fetch the session keys");
         self.ring.note_trouble(format!("{}: {what}", self.url), self.clock.now());
         false
     }

@@ -1,4 +1,4 @@
-//! What the legacy says about one of its sessions.
+//! The legacy backend's answer about one of its sessions.
 
 use identity::{Role, SessionId, SubjectId};
 use prometheus::IntCounter;
@@ -6,36 +6,36 @@ use prometheus::IntCounter;
 use crate::credential::fault::LegacyFault;
 use crate::failure::Failure;
 
-/// Somebody that the legacy knows.
+/// A person that the legacy backend knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Who.
+    /// The person.
     pub subject: SubjectId,
-    /// In which session.
+    /// The session.
     pub session: SessionId,
-    /// The role, when the legacy says one.
+    /// The role, when the answer has one.
     pub role: Option<Role>,
 }
 
-/// A question to the legacy that was answered: somebody, or a refusal.
+/// A completed lookup: a person, or a refusal.
 pub type Answer = Result<Found, LegacyFault>;
 
-/// Counts of questions to the legacy or its store, by what came of them. What is remembered or refused unread asks
-/// nobody.
+/// Counts lookups in the legacy backend or its store, by outcome. Cached and malformed tokens cause no
+/// lookup.
 #[derive(Clone, Debug)]
 pub struct Questions {
-    /// Somebody was found.
+    /// A person was found.
     pub found: IntCounter,
-    /// The answer was no.
+    /// The session was refused.
     pub refused: IntCounter,
-    /// There was no answer that could be understood.
+    /// There was no answer, or an invalid one.
     pub unavailable: IntCounter,
-    /// There was no place for one more question: not asked.
+    /// All places were taken: no lookup was made.
     pub crowded: IntCounter,
 }
 
 impl Questions {
-    /// Counts one question that ended in `outcome`.
+    /// Counts one lookup that ended in `outcome`.
     pub fn count(&self, outcome: &Result<Answer, Failure>) {
         match outcome {
             Ok(Ok(_)) => &self.found,

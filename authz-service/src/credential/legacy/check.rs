@@ -1,13 +1,14 @@
-//! Asking the legacy itself whether a session is good.
+//! Queries the legacy backend about a session.
 //!
-//! The question carries the session's cookie and nothing else of the request. `200` with `{"user_id": …}` (and
-//! perhaps `user_role`) is a yes, `401` and `403` are a no, and everything else is no answer: a 404 from a wrong
-//! path or a 500 must not sign people out.
+//! The query carries the session's cookie and nothing else of the request. `200` with `{"user_id": …}` (and
+//! perhaps `user_role`) is a yes, `401` and `403` are a no, and everything else counts as no answer: a 404
+//! from a wrong path or a 500 must not sign people out.
 //!
-//! However many requests carry one session at the same moment, the legacy is asked once; its answer, a no too, is
-//! believed for `cache_ms`. What is remembered is bounded, each yes apart from each no ([`MAX_FOUND`],
-//! [`MAX_REFUSED`]): made-up sessions push no real one out. The number of questions on their way is bounded too
-//! ([`BOUNDS`]): a legacy that has become slow is not buried under them, and [`places`](super::places) says who asks.
+//! However many requests carry one session at the same moment, the legacy backend receives one query; its
+//! answer, yes or no, is trusted for `cache_ms`. The cache is bounded, with yes and no apart ([`MAX_FOUND`],
+//! [`MAX_REFUSED`]): made-up sessions evict no real one. The number of queries in flight is bounded too
+//! ([`BOUNDS`]), so a slow legacy backend is not overloaded, and [`places`](super::places) decides which
+//! requests may query it.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -28,29 +29,31 @@ use crate::credential::legacy::token::plain_uuid;
 use crate::failure::Failure;
 use crate::outbound;
 
-/// How many yeses are remembered: the sessions that are busy within `cache_ms`. One takes some 200 bytes.
+/// How many confirmed sessions are cached: the sessions that are busy within `cache_ms`. One takes about 200
+/// bytes.
 const MAX_FOUND: u64 = 20_000;
 
-/// How many noes are remembered. Forgetting one costs a question from the places of strangers.
+/// How many refusals are cached. Evicting one costs another query from the strangers' places.
 const MAX_REFUSED: u64 = 10_000;
 
-/// How many questions are on their way at once. Half of them are for sessions that the legacy said yes to before. Of the
-/// others one address has a quarter, and one provider leaves a quarter to the rest of the world.
+/// How many queries are in flight at once. Half of them are reserved for sessions that the legacy backend
+/// confirmed before. Of the others one address has a quarter, and one provider leaves a quarter to the rest
+/// of the world.
 const BOUNDS: Bounds = Bounds { all: 64, strangers: 32, of_network: [8, 16, 24], of_person: 8, waiting: 256 };
 
 /// `{"user_id": …}` and little more.
 const MAX_ANSWER_BYTES: usize = 4_096;
 
-/// Why nobody was found.
+/// Why no person was found.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 enum Nothing {
-    #[error("the legacy said no")]
+    #[error("the legacy backend refused the session")]
     Refused(LegacyFault),
     #[error(transparent)]
     Unknown(Failure),
 }
 
-/// Asks the legacy.
+/// Queries the legacy backend.
 pub struct Checker {
     client: reqwest::Client,
     url: String,
@@ -77,10 +80,10 @@ struct Yes {
 }
 
 impl Checker {
-    /// Asks by `rules` about sessions in the cookie `cookie`, and counts in `questions`.
+    /// A checker by `rules` for sessions in the cookie `cookie`, which counts in `questions`.
     ///
     /// # Errors
-    /// A sentence, when the HTTP client cannot be set up.
+    /// An error message, when the HTTP client cannot be set up.
     pub fn new(rules: &Rules, cookie: &str, questions: Questions) -> Result<Self, String> {
         let Rules { url, request_headers, cache, timeout } = rules;
         let mut headers = HeaderMap::new();
@@ -92,7 +95,7 @@ impl Checker {
             .default_headers(headers)
             .pool_max_idle_per_host(BOUNDS.all)
             .build()
-            .map_err(|e| format!("the HTTP client for {url} cannot be set up: {e}"))?;
+            .map_err(|e| format!("cannot set up the HTTP client for {url}: {e}"))?;
         let lifetime = (*cache).max(Duration::from_millis(1));
         Ok(Self {
             client,
@@ -107,13 +110,14 @@ impl Checker {
         })
     }
 
-    /// The person in the session that `token` is of, for a caller at `client`.
+    /// The person in the session of `token`, for a caller at `client`.
     ///
     /// # Errors
-    /// [`Failure::LegacyUnavailable`] when the legacy gives no answer that can be understood, or has no place for one
-    /// more question of this caller.
+    /// [`Failure::LegacyUnavailable`] when the legacy backend returns no valid answer, or has no place for
+    /// one more query of this caller.
     pub async fn verify(&self, token: &[u8], client: Option<IpAddr>) -> Result<Answer, Failure> {
-        // What may stand in a cookie (RFC 6265 §4.1.1): anything else could become a second cookie on the way.
+        // The characters allowed in a cookie value (RFC 6265 §4.1.1): any other could become a second cookie
+        // on the way.
         if token.is_empty() || !token.iter().copied().all(is_cookie_octet) {
             return Ok(Err(LegacyFault::Malformed));
         }
@@ -145,7 +149,7 @@ impl Checker {
             self.questions.crowded.inc();
             return Err(Nothing::Unknown(Failure::LegacyUnavailable));
         };
-        // One timeout for the wait and the question: Envoy does not wait for the sum of two.
+        // One timeout for the wait and the query: Envoy does not wait for the sum of two.
         let outcome = self.ask(token, fingerprint, self.timeout.saturating_sub(asked.elapsed())).await;
         self.questions.count(&outcome);
         match outcome {
@@ -183,20 +187,20 @@ impl Checker {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|e| unavailable(&e.without_url()))? {
             if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-                return Err(unavailable(&"the answer is too long"));
+                return Err(unavailable(&"the response is too long"));
             }
             body.extend_from_slice(&chunk);
         }
         let Ok(Yes { user_id, user_role }) = serde_json::from_slice(&body) else {
-            return Err(unavailable(&"the answer names no user"));
+            return Err(unavailable(&"the response has no `user_id`"));
         };
-        let subject = plain_uuid(&user_id).ok_or_else(|| unavailable(&"the user's id is not a UUID"))?;
+        let subject = plain_uuid(&user_id).ok_or_else(|| unavailable(&"`user_id` is not a UUID"))?;
         let session = session(token).unwrap_or_else(|| derived(fingerprint));
         Ok(Ok(Found { subject: SubjectId(subject), session: SessionId(session), role: user_role.map(Role) }))
     }
 }
 
-/// The session's id as the token says it. The legacy verified the token, so this is its word.
+/// The session's id from the token. The legacy backend verified the token, so the id is trusted.
 fn session(token: &[u8]) -> Option<Uuid> {
     #[derive(Deserialize)]
     struct Named {
@@ -207,7 +211,7 @@ fn session(token: &[u8]) -> Option<Uuid> {
     plain_uuid(&id)
 }
 
-/// An id for a session whose token does not say one: the same for the same token, and no way back to it.
+/// An id for a session whose token has none: the same for the same token, and not reversible.
 fn derived(fingerprint: Fingerprint) -> Uuid {
     let mut bytes = [0; 16];
     for (to, from) in bytes.iter_mut().zip(fingerprint) {
@@ -221,6 +225,6 @@ const fn is_cookie_octet(byte: u8) -> bool {
 }
 
 fn unavailable(error: &dyn std::fmt::Display) -> Failure {
-    tracing::warn!(%error, "the legacy did not say whether a session is good");
+    tracing::warn!(%error, "the legacy backend did not answer a session check");
     Failure::LegacyUnavailable
 }

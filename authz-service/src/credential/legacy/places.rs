@@ -1,15 +1,16 @@
-//! Who may ask the legacy when more want to than it can answer.
+//! Decides which requests may query the legacy backend when there are more than it can answer.
 //!
-//! A made-up cookie costs a stranger nothing and the legacy a question. So there are two kinds of askers, and one
-//! cannot use up what the other needs:
+//! A made-up cookie costs an attacker nothing and the legacy backend a query. So there are two kinds of
+//! sessions, and one cannot use up the other's share:
 //!
-//! * **Proved**: a session that the legacy's last answer was a yes for. Strangers leave half of the places to
-//!   these. One person has a few places at once, however many sessions they have.
-//! * **Strangers**: every other session. Each network has a few places at once: an address (of IPv6 its 64 bits), the
-//!   network around it, and the provider around that.
+//! * **Proved**: a session that the legacy backend confirmed in its last answer. Strangers leave half of the
+//!   places to these. One person has a few places at once, however many sessions they have.
+//! * **Strangers**: every other session. Each network has a few places at once: an address (for IPv6 its
+//!   /64), the network around it, and the provider around that.
 //!
-//! An asker without a place waits for one within its own patience, first come, first served among those whose network
-//! has room. When too many wait, the last one of the network with the most of them goes.
+//! A request without a place waits for one within its own patience: first come, first served among those
+//! whose network has room. When too many wait, the last one of the network with the most waiting requests is
+//! dropped.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -24,10 +25,10 @@ use tokio::sync::oneshot;
 
 use crate::network::Network;
 
-/// What stands for a token: its SHA-256.
+/// The fingerprint of a token: its SHA-256.
 pub type Fingerprint = [u8; 32];
 
-/// What stands for `token`.
+/// The fingerprint of `token`.
 #[must_use]
 pub fn fingerprint(token: &[u8]) -> Fingerprint {
     let mut fingerprint = [0; 32];
@@ -37,36 +38,36 @@ pub fn fingerprint(token: &[u8]) -> Fingerprint {
     fingerprint
 }
 
-/// How many sessions are remembered as proved. One takes some 100 bytes. Only a yes of the legacy enters, so a stranger
-/// pushes nothing out; a session that is forgotten is a stranger once more.
+/// How many sessions are remembered as proved. One takes about 100 bytes. Only a yes of the legacy backend
+/// adds one, so strangers evict nothing; a forgotten session is a stranger again.
 const REMEMBERED: usize = 50_000;
 
-/// How many networks of a stranger have a bound.
+/// How many of a stranger's networks have a bound.
 const NETWORKS: usize = 3;
 
-/// How many ask at once, and how many wait.
+/// The bounds of concurrent and of waiting queries.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Questions in all.
+    /// All queries.
     pub all: usize,
-    /// Of these, questions of strangers.
+    /// Of these, queries for strangers.
     pub strangers: usize,
-    /// Of these, questions from one address, from the network around it, and from the provider around that.
+    /// Of these, queries from one address, from the network around it, and from the provider around that.
     pub of_network: [usize; NETWORKS],
-    /// Questions of one proved person.
+    /// Queries for one proved person.
     pub of_person: usize,
-    /// Askers of each kind that wait.
+    /// Waiting requests of each kind.
     pub waiting: usize,
 }
 
-/// For whom a question is.
+/// The caller of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asker {
     Proved(SubjectId),
     Stranger(Option<IpAddr>),
 }
 
-/// What a bound is on.
+/// The subject of a bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Holder {
     Person(SubjectId),
@@ -76,7 +77,7 @@ enum Holder {
 }
 
 impl Asker {
-    /// What counts this asker, each with its bound.
+    /// The holders that count this caller, each with its bound.
     fn holders(self, bounds: &Bounds) -> Vec<(Holder, usize)> {
         let [finest, ..] = bounds.of_network;
         match self {
@@ -142,8 +143,8 @@ impl Taken {
         }
     }
 
-    /// Makes room for one more in the queue of `asker`: the last one of the holder that has the most of them goes. Says
-    /// whether there is room; not when the asker is of that holder.
+    /// Makes room for one more in the queue of `asker`: drops the last request of the holder with the most of
+    /// them. Returns whether there is room; there is none when `asker` is of that holder.
     fn make_room(&mut self, asker: Asker, bounds: &Bounds) -> bool {
         let first = |asker: Asker| asker.holders(bounds).first().map(|(holder, _)| *holder);
         let own = first(asker);
@@ -165,7 +166,7 @@ impl Taken {
         last.and_then(|position| queue.remove(position)).is_some()
     }
 
-    /// The next one that waits and has room now: proved ones come first.
+    /// The next waiting request that has room: proved ones come first.
     fn next(&mut self, bounds: &Bounds) -> Option<Waiting> {
         for proved in [true, false] {
             let queue = if proved { &self.proved } else { &self.unproved };
@@ -185,13 +186,13 @@ struct Shared {
 }
 
 impl Shared {
-    /// Every change of the numbers is whole before the lock is left.
+    /// Every change of the numbers is complete before the lock is released.
     fn lock(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Places to ask the legacy in.
+/// The places for queries to the legacy backend.
 pub struct Places {
     shared: Arc<Shared>,
     proved: Cache<Fingerprint, SubjectId>,
@@ -203,7 +204,7 @@ impl fmt::Debug for Places {
     }
 }
 
-/// Leave to ask once; dropping it gives the place to the next one.
+/// Permission for one query; dropping it passes the place on.
 pub struct Place {
     shared: Arc<Shared>,
     asker: Asker,
@@ -223,7 +224,7 @@ impl Drop for Place {
             let mut taken = self.shared.lock();
             taken.give_back(self.asker, bounds);
             while let Some(Waiting { asker, place }) = taken.next(bounds) {
-                // One that waits no longer takes no place.
+                // A request that has stopped waiting takes no place.
                 if place.is_closed() {
                     continue;
                 }
@@ -232,7 +233,7 @@ impl Drop for Place {
             }
         }
         for (place, given) in given {
-            // When the asker has just gone, the place comes back and is dropped here, for the next one.
+            // When the caller has just left, the place comes back and is dropped here, for the next one.
             drop(place.send(given));
         }
     }
@@ -246,8 +247,8 @@ impl Places {
         Self { shared, proved: Cache::new(REMEMBERED) }
     }
 
-    /// A place to ask about the session `fingerprint`, for a caller at `client`, within `patience`. `None` when there is
-    /// none in time.
+    /// A place for a query about the session `fingerprint`, for a caller at `client`, within `patience`.
+    /// `None` when none is free in time.
     pub async fn take(
         &self,
         fingerprint: Fingerprint,
@@ -275,12 +276,12 @@ impl Places {
         tokio::time::timeout(patience, waiting).await.ok()?.ok()
     }
 
-    /// The legacy said yes to the session `fingerprint`: it is of `person`.
+    /// Notes that the legacy backend confirmed the session `fingerprint` of `person`.
     pub fn prove(&self, fingerprint: Fingerprint, person: SubjectId) {
         self.proved.insert(fingerprint, person);
     }
 
-    /// The legacy said no.
+    /// Notes that the legacy backend refused the session.
     pub fn disprove(&self, fingerprint: &Fingerprint) {
         self.proved.remove(fingerprint);
     }

@@ -1,9 +1,11 @@
-//! The legacy's Redis: a signing key under the id of each session, deleted when the session ends.
+//! Reads the legacy backend's Redis: a signing key under the id of each session, deleted when the session
+//! ends.
 //!
-//! One `GET` for each request, never remembered: a session that was ended is dead at once. The wait is bounded as a
-//! whole, connecting included; a connection that has been silent for that long is given up and a new one opened
-//! (at most one a second), so a peer that vanished without a word costs a second and not until TCP notices. While Redis
-//! is slow, [`places`](super::places) says who asks: made-up tokens leave half of the questions to real sessions.
+//! Each request costs one `GET`, which is never cached: an ended session is refused at once. The wait is
+//! bounded in total, connecting included. A connection that has been silent for that long is dropped and a
+//! new one opened (at most one a second), so a peer that vanished silently costs a second and not a TCP
+//! timeout. While Redis is slow, [`places`](super::places) decides which requests may query it: made-up
+//! tokens leave half of the places to real sessions.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,11 +23,12 @@ use crate::credential::legacy::places::{Bounds, Places, fingerprint};
 use crate::credential::legacy::token::Unverified;
 use crate::failure::Failure;
 
-/// How young a connection may be and still be given up: a slow Redis is not made slower by new connections.
+/// A younger connection is not given up: new connections do not make a slow Redis faster.
 const MIN_AGE: Duration = Duration::from_secs(1);
 
-/// How many questions are on their way at once; more wait within their own timeout. A Redis nearby answers a thousand in
-/// some milliseconds, so only a slow one lets anybody wait. The parts are those of the session check.
+/// How many queries are in flight at once; more wait within their own timeout. A nearby Redis answers a
+/// thousand in a few milliseconds, so only a slow one makes requests wait. The shares are those of the
+/// session check.
 const BOUNDS: Bounds =
     Bounds { all: 1_024, strangers: 512, of_network: [128, 256, 384], of_person: 128, waiting: 1_024 };
 
@@ -34,7 +37,7 @@ struct Link {
     opened: Instant,
 }
 
-/// Asks the legacy's Redis.
+/// Queries the legacy backend's Redis.
 pub struct SessionStore {
     client: redis::Client,
     link: ArcSwapOption<Link>,
@@ -44,14 +47,14 @@ pub struct SessionStore {
     places: Places,
 }
 
-/// What came of a question to the store.
+/// The outcome of a store lookup.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The token was refused for its form: Redis was not asked.
+    /// The token was refused for its form: Redis was not queried.
     Unasked(LegacyFault),
-    /// There was no place for one more question.
+    /// All places were taken.
     Crowded,
-    /// Redis was asked.
+    /// Redis was queried.
     Asked(Result<Answer, Failure>),
 }
 
@@ -62,14 +65,15 @@ impl std::fmt::Debug for SessionStore {
 }
 
 impl SessionStore {
-    /// A store by `rules`. Connects with the first question.
+    /// A store by `rules`. Connects with the first query.
     ///
     /// # Errors
-    /// A sentence when the address makes no sense. It does not repeat the address, which may hold a password.
+    /// An error message when the address is invalid. It does not repeat the address, which may hold a
+    /// password.
     pub fn new(rules: &Rules) -> Result<Self, String> {
         let Rules { url, key_prefix, timeout, leeway } = rules;
         let client = redis::Client::open(url.0.as_str())
-            .map_err(|_| "the `url` of the legacy's Redis is not one that can be used".to_owned())?;
+            .map_err(|_| "the `url` of the legacy backend's Redis is not a valid Redis address, such as redis://127.0.0.1:6379".to_owned())?;
         Ok(Self {
             client,
             link: ArcSwapOption::empty(),
@@ -80,7 +84,7 @@ impl SessionStore {
         })
     }
 
-    /// The person that `token` speaks for at `now`, for a caller at `client`.
+    /// The person that `token` authenticates at `now`, for a caller at `client`.
     pub async fn verify(&self, token: &[u8], client: Option<IpAddr>, now: UnixTime) -> Outcome {
         let unverified = match Unverified::read(token) {
             Ok(unverified) => unverified,
@@ -152,6 +156,6 @@ impl SessionStore {
 }
 
 fn unavailable(error: &dyn std::fmt::Display) -> Failure {
-    tracing::warn!(%error, "the legacy's session store did not answer");
+    tracing::warn!(%error, "the legacy backend's session store did not answer");
     Failure::LegacyUnavailable
 }

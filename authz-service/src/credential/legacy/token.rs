@@ -1,11 +1,11 @@
 //! The legacy backend's own token (`contracts/legacy/sessions.py`): a JWT signed with HS256 under a key of its
 //! session alone.
 //!
-//! The session's id stands in the payload, which nobody has verified when it is read: it chooses the key, and then
-//! the signature must fit. Checked as the legacy checks: `exp` present and an integer, the marker `_a` present as
-//! a boolean of either value (a refresh token has `_r` instead), 60 s of leeway. `iss`, `sub` and `iat` are not
-//! looked at. Stricter than the legacy where no token of its own differs: one spelling of base64url, `typ` JWT,
-//! nothing else in the header, ids that are UUIDs, no claim twice.
+//! The session's id is read from the still unverified payload: it chooses the key, and then the signature
+//! must match. The claims are checked as in the legacy backend: `exp` present and an integer, the marker `_a`
+//! present as a boolean of either value (a refresh token has `_r` instead), 60 s of leeway. `iss`, `sub` and
+//! `iat` are ignored. Stricter only where no genuine token differs: one spelling of base64url, `typ` JWT,
+//! nothing else in the header, ids that are UUIDs, no duplicate claim.
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -19,11 +19,11 @@ use uuid::fmt::Hyphenated;
 use crate::credential::fault::LegacyFault;
 use crate::credential::legacy::answer::Found;
 
-/// A shorter key was not drawn by the legacy, whose keys have 86 characters: an empty one, say, fits whatever
-/// anybody signs with nothing.
+/// A shorter key was not drawn by the legacy backend, whose keys have 86 characters. With an empty key, for
+/// example, anybody could sign.
 const MIN_KEY_BYTES: usize = 32;
 
-/// A token whose signature nobody has checked.
+/// A token whose signature has not been verified.
 pub struct Unverified<'t> {
     signed: &'t str,
     signature: Vec<u8>,
@@ -54,7 +54,7 @@ struct Claims {
 }
 
 impl<'t> Unverified<'t> {
-    /// Takes `token` apart.
+    /// Splits `token` into its parts.
     ///
     /// # Errors
     /// [`LegacyFault::Malformed`] or [`LegacyFault::WrongAlgorithm`].
@@ -75,13 +75,13 @@ impl<'t> Unverified<'t> {
         Ok(Self { signed, signature: decode(signature)?, session, claims })
     }
 
-    /// The session that the token says it is of.
+    /// The session id in the token.
     #[must_use]
     pub const fn session(&self) -> SessionId {
         self.session
     }
 
-    /// Checks the signature with the session's `key`, and then the claims.
+    /// Verifies the signature with the session's `key`, and then the claims.
     ///
     /// # Errors
     /// [`LegacyFault`] with the first reason found.
@@ -93,7 +93,7 @@ impl<'t> Unverified<'t> {
         hmac::verify(&key, self.signed.as_bytes(), &self.signature).map_err(|_| LegacyFault::BadSignature)?;
         let Claims { id: _, user_id, exp, access } = self.claims;
         let subject = user_id.as_deref().and_then(plain_uuid).ok_or(LegacyFault::WrongClaims)?;
-        // `1e3` and `1.0` are no integers, here as there.
+        // `1e3` and `1.0` are not integers, here or in the legacy backend.
         let exp = exp.as_ref().and_then(serde_json::Value::as_u64).ok_or(LegacyFault::WrongClaims)?;
         if !access.is_some_and(|marker| marker.is_boolean()) {
             return Err(LegacyFault::WrongClaims);
@@ -105,7 +105,7 @@ impl<'t> Unverified<'t> {
     }
 }
 
-/// A UUID in the one spelling that the legacy writes.
+/// A UUID in the one spelling that the legacy backend writes.
 pub(super) fn plain_uuid(text: &str) -> Option<uuid::Uuid> {
     text.parse::<Hyphenated>().ok().map(Hyphenated::into_uuid)
 }
@@ -162,7 +162,8 @@ mod tests {
         }
     }
 
-    /// Whether a number beyond all bounds is no JSON or no date depends on how the JSON library was built.
+    /// Whether an out-of-range number is invalid JSON or an invalid date depends on how the JSON library was
+    /// built.
     #[test]
     fn a_number_beyond_all_bounds_is_refused() {
         let verified = verify(&token(HEADER, &claims(r#","exp":1e400,"_a":true"#), KEY), EXP);
@@ -192,7 +193,7 @@ mod tests {
         {
             assert!(verify(&wrong, EXP).is_err(), "{wrong}");
         }
-        // A store that answers with an empty or short key does not make everybody welcome.
+        // A store that returns an empty or short key must not admit every caller.
         for short in [&b""[..], b"short"] {
             let forged = token(HEADER, &good, short);
             let outcome = Unverified::read(forged.as_bytes()).unwrap().verify(

@@ -1,6 +1,6 @@
-//! The keys that requests are signed with.
+//! The keys that verify signed requests.
 //!
-//! The file that the edge names lists them; secrets are in files of their own beside it, readable by their
+//! The edge names a file that lists them; the secrets are in files of their own beside it, readable by their
 //! owner alone:
 //!
 //! ```yaml
@@ -9,9 +9,9 @@
 //!   sync: { service: sync, alg: ed25519, public_keys: sync.jwks.json }
 //! ```
 //!
-//! A key has one or two secrets (or public keys), all of which count, so that both sides can change theirs at
-//! different times. While a file is broken the last good keys serve for [`STALE_LIMIT`]; then, and before the
-//! first load, signed routes answer 503 `signing_keys_unavailable`.
+//! A key has one or two secrets (or public keys), all of which are valid, so that both sides can rotate
+//! theirs at different times. While a file is broken the last good keys serve for [`STALE_LIMIT`]; then, and
+//! before the first load, signed routes answer 503 `signing_keys_unavailable`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read as _;
@@ -31,13 +31,13 @@ use crate::failure::Failure;
 use crate::source::last_good::LastGood;
 use crate::source::{Hanging, Health, Reloads, Source, WatchedFile};
 
-/// A thousand keys take some 100 KB.
+/// A thousand keys take about 100 KB.
 const MAX_BYTES: u64 = 1_048_576;
-/// A secret takes 350 bytes at the most, a key set of two keys 500.
+/// A secret takes at most 350 bytes, a key set of two keys 500.
 const MAX_SECRET_BYTES: u64 = 16_384;
 /// More keys than this are refused: each may fill its part of the memory of nonces.
 const MAX_KEYS: usize = 1_024;
-/// The present secret and the next.
+/// The current secret and the next.
 const MAX_SECRETS: usize = 2;
 
 #[derive(Deserialize)]
@@ -57,14 +57,14 @@ struct ListedKey {
     public_keys: Option<PathBuf>,
 }
 
-/// One key, by whatever name it has.
+/// One key, without its name.
 #[derive(Debug)]
 pub struct SigningKey {
-    /// Whom it speaks for.
+    /// The service that it authenticates.
     pub service: ServiceName,
-    /// The one algorithm that it may be used with.
+    /// The one algorithm that it is pinned to.
     pub algorithm: Algorithm,
-    /// The present secret or public key, and the next.
+    /// The current secret or public key, and the next.
     pub verifying: Vec<VerifyingKey>,
 }
 
@@ -75,7 +75,7 @@ pub struct KeyTable {
 }
 
 impl KeyTable {
-    /// The key called `name`.
+    /// The key named `name`.
     #[must_use]
     pub fn key(&self, name: &str) -> Option<&SigningKey> {
         self.keys.get(name)
@@ -94,7 +94,7 @@ impl KeyTable {
     }
 }
 
-/// The present keys, and whether they may be used.
+/// The current keys, and whether they may be used.
 #[derive(Debug)]
 pub struct SigningKeys(LastGood<KeyTable>);
 
@@ -114,7 +114,8 @@ impl SigningKeys {
         self.0.current(now).ok_or(Failure::SigningKeysUnavailable)
     }
 
-    /// How the keys are, for `/readyz`. Sessions do not depend on them, so they do not make a replica unready.
+    /// The state of the keys, for `/readyz`. Sessions do not depend on them, so they do not make a replica
+    /// unready.
     #[must_use]
     pub fn health(&self) -> Health {
         let detail = match (self.0.trouble(), self.0.value()) {
@@ -153,7 +154,7 @@ impl SigningKeyFile {
         Self { file, parts: Vec::new(), keys, clock, reloads, loaded: false }
     }
 
-    /// Notices a change of the list or of a file that it names.
+    /// Returns whether the list, or a file that it names, has changed.
     fn changed(&mut self) -> bool {
         let mut changed = !self.loaded;
         for file in std::iter::once(&mut self.file).chain(&mut self.parts) {
@@ -170,7 +171,7 @@ impl Source for SigningKeyFile {
 
     fn poll(&mut self) {
         if !self.changed() {
-            // What was noted about a look that did not end is over.
+            // The note about a poll that did not end no longer applies.
             return self.keys.0.mend();
         }
         match load(self.file.path()) {
@@ -221,10 +222,11 @@ fn load(path: &Path) -> Result<(KeyTable, Vec<PathBuf>), String> {
     let mut paths = Vec::new();
     for (name, ListedKey { service, alg, secrets, public_keys }) in listed.keys {
         let fault = |what: &str| at(format!("key `{name}`: {what}"));
-        let service =
-            service.parse().map_err(|_| fault("`service` has 1 to 64 lower-case letters, digits and `-`"))?;
+        let service = service
+            .parse()
+            .map_err(|_| fault("`service` must have 1 to 64 lower-case letters, digits and `-`"))?;
         let algorithm =
-            Algorithm::from_name(&alg).ok_or_else(|| fault("`alg` is `hmac-sha256` or `ed25519`"))?;
+            Algorithm::from_name(&alg).ok_or_else(|| fault("`alg` must be `hmac-sha256` or `ed25519`"))?;
         let verifying = match (algorithm, secrets.as_slice(), &public_keys) {
             (Algorithm::HmacSha256, [_, ..], None) if secrets.len() <= MAX_SECRETS => {
                 let mut all = Vec::with_capacity(secrets.len());

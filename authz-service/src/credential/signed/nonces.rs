@@ -1,17 +1,17 @@
-//! Which nonces were used: each counts once for each key, until the window of its signature closes.
+//! Remembers used nonces: each counts once for each key, until the window of its signature closes.
 //!
-//! A memory that began after a signature could have been used cannot vouch for it. So every memory knows since
-//! when it remembers, and a signature that could have been used before is neither believed nor denied: 503
-//! `nonces_unavailable`, and signing anew helps. That covers a restart of the embedded memory, and a Redis that
-//! lost its data, alike.
+//! A memory that began after a signature could have been used cannot vouch for it. So every memory knows when
+//! it began, and a signature that could have been used earlier is neither accepted nor refused: the answer is
+//! 503 `nonces_unavailable`, and the client can sign again. This covers a restart of the embedded memory, and
+//! a Redis that lost its data, alike.
 //!
-//! | memory | shared by replicas | survives a restart of the authorizer | when it cannot tell |
+//! | memory | shared by replicas | survives a restart of the authorizer | when it cannot answer |
 //! |---|---|---|---|
-//! | embedded | no: run one replica | by refusing what is older, for `skew` | full: 503 for the key that fills it |
-//! | Redis | yes | yes | gone, slow, or emptied: 503 |
+//! | embedded | no: run one replica | by refusing older signatures, for `skew` | full: 503 for the key that fills it |
+//! | Redis | yes | yes | unavailable, slow, or emptied: 503 |
 //!
-//! Only a signature that holds spends a nonce, so only holders of keys fill a memory; in this process each key has a
-//! part of it that the others cannot take.
+//! Only a valid signature spends a nonce, so only holders of keys fill a memory; in this process each key has
+//! a share that the others cannot take.
 
 mod embedded;
 mod redis;
@@ -24,30 +24,30 @@ use self::embedded::Embedded;
 use self::redis::Redis;
 use crate::failure::Failure;
 
-/// From when until when a signature can be used.
+/// The time in which a signature can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// When it was made.
+    /// When the signature was made.
     pub created: UnixTime,
     /// The last moment at which it counts, tolerance included.
     pub closes: UnixTime,
-    /// The tolerance: it counts this much before it was made.
+    /// The tolerance: the signature is valid from this long before it was made.
     pub skew: Duration,
 }
 
 impl Window {
-    /// Whether a memory that began at `since` knows about every use of the signature.
+    /// Whether a memory that began at `since` has seen every possible use of the signature.
     fn opens_after(&self, since: UnixTime) -> bool {
         self.created > since.plus(self.skew)
     }
 }
 
-/// What comes of spending a nonce.
+/// The outcome of spending a nonce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spent {
-    /// It was not used before, and is now.
+    /// The nonce was not used before, and is now.
     Fresh,
-    /// It was used before.
+    /// The nonce was used before.
     Replayed,
 }
 
@@ -61,21 +61,22 @@ pub enum Nonces {
 }
 
 impl Nonces {
-    /// A memory within this process, which begins at `now`.
+    /// A memory within this process that begins at `now`.
     #[must_use]
     pub fn embedded(now: UnixTime) -> Self {
         Self::Embedded(Embedded::new(now))
     }
 
-    /// A memory in the Redis at `url`, for the edge called `edge`.
+    /// A memory in the Redis at `url`, for the edge named `edge`.
     ///
     /// # Errors
-    /// When the address is not one of a Redis.
+    /// When the address is not a valid Redis address.
     pub fn redis(url: &str, edge: &str) -> Result<Self, String> {
         Redis::new(url, edge).map(|redis| Self::Redis(Box::new(redis)))
     }
 
-    /// Begins to remember, where that is somebody else's business, and tries until that has worked.
+    /// Records the beginning of a shared memory, and retries until that has worked. The embedded memory needs
+    /// no such step.
     pub async fn begin(&self, clock: &dyn clock::Clock) {
         match self {
             Self::Embedded(_) => {}
@@ -86,7 +87,7 @@ impl Nonces {
     /// Spends `nonce` of `key`, one of `keys`, at `now`, which is within `window`.
     ///
     /// # Errors
-    /// [`Failure::NoncesUnavailable`] when nobody can tell whether it was used before.
+    /// [`Failure::NoncesUnavailable`] when the memory cannot tell whether the nonce was used before.
     pub async fn spend(
         &self,
         key: &str,
@@ -110,7 +111,7 @@ impl Nonces {
         }
     }
 
-    /// Whether it remembers none.
+    /// Whether this process remembers no nonce.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

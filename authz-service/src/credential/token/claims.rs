@@ -1,4 +1,4 @@
-//! The claims of an access token, read so that nothing is taken twice and nothing is converted.
+//! Reads the claims of an access token, without duplicates and without conversions.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAcce
 use serde_json::Value;
 use uuid::fmt::Hyphenated;
 
-/// More members than this are refused: finding a duplicate compares each with all before it.
+/// More members than this are refused: the search for a duplicate compares each with all before it.
 const MAX_MEMBERS: usize = 64;
 
-/// What the payload says, each claim in its one allowed type.
+/// The claims of the payload, each in its one allowed type.
 #[derive(Debug)]
 pub(crate) struct RawClaims {
     pub(crate) iss: String,
@@ -56,15 +56,15 @@ impl<'de> Visitor<'de> for ClaimsVisitor {
                 "iat" => iat = Some(map.next_value::<u64>()?),
                 "exp" => exp = Some(map.next_value::<u64>()?),
                 "nbf" => nbf = Some(map.next_value::<u64>()?),
-                // Other claims are allowed; they are only not allowed twice, or to be read one way here and another there.
+                // Other claims are allowed, but not duplicates or values that parsers read differently.
                 _ => {
                     if !is_read_alike(&map.next_value::<Value>()?) {
-                        return Err(A::Error::custom("a number that no 64-bit floating point holds"));
+                        return Err(A::Error::custom("a number too large for a 64-bit float"));
                     }
                 }
             }
             if seen.contains(&member) {
-                return Err(A::Error::custom("a claim is there twice"));
+                return Err(A::Error::custom("a duplicate claim"));
             }
             if seen.len() == MAX_MEMBERS {
                 return Err(A::Error::custom("too many claims"));
@@ -86,14 +86,15 @@ impl<'de> Visitor<'de> for ClaimsVisitor {
     }
 }
 
-/// Whether every program reads `value` as this one does. It is the value of a claim that nothing here depends on, and is
-/// read all the same.
+/// Whether every program reads `value` as this one does. The value belongs to a claim that nothing here uses,
+/// and is checked all the same.
 ///
-/// To skip a value is to believe that it is JSON: the parser passes over half a surrogate pair (`"\ud800"`), a number
-/// that no `f64` holds (`1e999`) and a hundred thousand brackets. Whoever reads the same claims behind the edge may
-/// replace, round or refuse them, and then two programs disagree about one token. What our own issuers write has none
-/// of these, so such claims are refused, wherever they stand. The parser refuses all of them by itself, but for numbers
-/// when some crate of the build has it keep them as they are written (`arbitrary_precision`).
+/// To skip a value is to trust that it is JSON: the parser passes over half a surrogate pair (`"\ud800"`), a
+/// number that no `f64` holds (`1e999`) and a hundred thousand brackets. A program behind the edge may
+/// replace, round or refuse them, and then two programs disagree about one token. The platform's own issuer
+/// writes none of these, so such claims are refused, wherever they stand. The parser refuses all of them by
+/// itself, except for numbers when a crate of the build makes it keep them as written
+/// (`arbitrary_precision`).
 fn is_read_alike(value: &Value) -> bool {
     match value {
         Value::Number(number) => number.as_f64().is_some_and(f64::is_finite),
@@ -144,8 +145,8 @@ impl<'de> Deserialize<'de> for OneAudience {
     }
 }
 
-/// Scopes: `scope-token *( SP scope-token )` (RFC 6749 §3.3), or empty. They travel in a header, so nothing
-/// outside that grammar may be in them.
+/// Scopes: `scope-token *( SP scope-token )` (RFC 6749 §3.3), or empty. They travel in a header, so
+/// characters outside that grammar are refused.
 struct Scopes(Vec<String>);
 
 impl<'de> Deserialize<'de> for Scopes {

@@ -9,8 +9,8 @@ use tokio::task::JoinHandle;
 
 use super::*;
 
-/// A server whose `/wait` is answered when somebody says so, whose `/panic` is a defect, and whose everything else is
-/// answered at once.
+/// A server that answers `/wait` when the test allows it, panics on `/panic`, and answers everything else at
+/// once.
 struct Served {
     address: SocketAddr,
     gate: Arc<Notify>,
@@ -39,7 +39,7 @@ async fn served() -> Served {
     Served { address, gate, end, serving }
 }
 
-/// A connection, and what became of it.
+/// A connection, and its result.
 async fn connect(address: SocketAddr) -> (SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>) {
     let stream = TcpStream::connect(address).await.unwrap();
     let (send, connection) = h2::client::handshake(stream).await.unwrap();
@@ -80,7 +80,7 @@ async fn at_the_end_open_exchanges_are_answered_and_nothing_new_is_taken() {
     let served = served().await;
     let (send, connection) = connect(served.address).await;
     let open = ask(&send, "/wait").await;
-    // Answered, so the one before it has arrived as well.
+    // Answered, so the previous request has arrived as well.
     assert_eq!(ask(&send, "/").await.await.unwrap().status(), 200);
     served.end.send(true).unwrap();
     while TcpStream::connect(served.address).await.is_ok() {
@@ -101,6 +101,6 @@ async fn nothing_is_kept_of_a_peer_that_went_away() {
     assert_eq!(ask(&send, "/").await.await.unwrap().status(), 200);
     connection.abort();
     served.end.send(true).unwrap();
-    // Would wait for the open exchange, were it kept.
+    // This would wait for the open exchange if it were kept.
     served.serving.await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! Revocations for which the list had no room.
+//! Keeps revocations for which the list had no room.
 
 use std::hash::RandomState;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -11,32 +11,32 @@ use super::filter::Filter;
 /// A session, person or tenant.
 type Entry = (Kind, Uuid);
 
-/// Revocations for which there was no room: a filter, made when the first one comes.
+/// Revocations for which there was no room: a filter, created with the first one.
 #[derive(Debug, Default)]
 pub(super) struct Beyond(RwLock<Filters>);
 
 #[derive(Debug, Default)]
 struct Filters {
     now: Option<Filter>,
-    /// The entries from before everything is read again. They count until that is done.
+    /// The entries from before everything is read again. They count until the reading has ended.
     before: Option<Filter>,
     /// All filters of a list share it, so that they can be joined.
     hasher: RandomState,
 }
 
 impl Beyond {
-    /// Puts `entry`, which matters until `until`, beside a list with `room` for so many.
+    /// Puts `entry`, which matters until `until`, beside a list that has room for `room` entries.
     pub(super) fn put(&self, entry: Entry, until: u64, room: usize) {
         let mut filters = self.write();
         let Filters { now, before: _, hasher } = &mut *filters;
         let filter = now.get_or_insert_with(|| {
-            tracing::error!(room, "more is revoked than there is room for; what has none is refused");
+            tracing::error!(room, "revocation list full; refusing the sessions that it has no room for");
             Filter::beside(room, hasher)
         });
         filter.put(&entry, until);
     }
 
-    /// Whether there may have been no room for `entry`. `false` is certain.
+    /// Whether `entry` may have found no room. `false` is certain.
     pub(super) fn may_hold(&self, entry: Entry) -> bool {
         let filters = self.read();
         filters.now.iter().chain(&filters.before).any(|filter| filter.may_hold(&entry))
@@ -48,16 +48,16 @@ impl Beyond {
         filters.now.iter().chain(&filters.before).map(Filter::len).max().unwrap_or(0)
     }
 
-    /// How many entries there are, and which share of everything else is taken for one of them.
+    /// The number of entries, and the share of all other ids that is mistaken for one of them.
     pub(super) fn filled(&self) -> Option<(usize, f64)> {
         self.read().now.as_ref().map(|filter| (filter.len(), filter.rate()))
     }
 
-    /// Everything is read again from here on.
+    /// Begins to read everything again.
     pub(super) fn begin_again(&self) {
         let mut filters = self.write();
         let Filters { now, before, hasher: _ } = &mut *filters;
-        // An earlier attempt may not have come to its end.
+        // An earlier attempt may not have finished.
         match (before.as_mut(), now.take()) {
             (Some(before), Some(filter)) => before.join(&filter),
             (None, filter) => *before = filter,
@@ -65,15 +65,15 @@ impl Beyond {
         }
     }
 
-    /// Everything was read.
+    /// Notes that everything was read again.
     pub(super) fn end_again(&self) {
-        // Asked first, because this comes with every look at the file.
+        // Checked first, because this runs with every poll of the file.
         if self.read().before.is_some() {
             self.write().before = None;
         }
     }
 
-    /// Drops a filter of which nothing matters at second `now`.
+    /// Drops a filter whose entries no longer matter at second `now`.
     pub(super) fn sweep(&self, now: u64) {
         let mut filters = self.write();
         let Filters { now: filter, before, hasher: _ } = &mut *filters;

@@ -1,4 +1,4 @@
-//! The revocation file, followed line by line.
+//! Follows the revocation file line by line.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -14,13 +14,13 @@ use validity::revocation::Revocation;
 use super::Revocations;
 use crate::source::{Hanging, Source, Trouble};
 
-/// A longer line is not one of ours.
+/// A longer line was not written by the auth service.
 const MAX_LINE_BYTES: usize = 1_024;
 
-/// How much of the file is read at once.
+/// How many bytes are read at once.
 const CHUNK_BYTES: usize = 65_536;
 
-/// Polls between two sweeps of expired entries: some 20 s.
+/// Polls between two sweeps of expired entries: about 20 s.
 pub(super) const POLLS_PER_SWEEP: u32 = 200;
 
 /// Follows the file.
@@ -30,20 +30,21 @@ pub struct RevocationFile {
     revocations: Arc<Revocations>,
     clock: Arc<dyn Clock>,
     bad_lines: IntCounter,
-    /// Device and inode of the file that was read, and how far.
+    /// Device and inode of the current file.
     at: Option<(u64, u64)>,
     offset: u64,
-    /// The beginning of a line whose end is not written yet.
+    /// The beginning of a line without its end yet.
     partial: Vec<u8>,
     polls: u32,
-    /// How far the file was read before it is read again for what had no room: up to there every end is known to leases.
+    /// How far the file had been read before it is read again for entries without room: up to there leases
+    /// know every end.
     known_to: u64,
-    /// How many bytes were read since the start, whatever for.
+    /// How many bytes were read since the start, for any reason.
     work: u64,
 }
 
 impl RevocationFile {
-    /// Follows `path` into `revocations`, counting lines that make no sense.
+    /// Follows `path` into `revocations`, counting malformed lines.
     #[must_use]
     pub fn new(
         path: &Path,
@@ -66,7 +67,7 @@ impl RevocationFile {
         }
     }
 
-    /// How many bytes were read since the start, whatever for.
+    /// How many bytes were read since the start, for any reason.
     #[cfg(test)]
     pub(super) const fn work(&self) -> u64 {
         self.work
@@ -123,7 +124,7 @@ impl RevocationFile {
                 lines.extend(self.parse(&whole));
             }
         }
-        // Beyond the limit only the fact that the line is too long matters.
+        // Beyond the limit it only matters that the line is too long.
         let room = (MAX_LINE_BYTES + 1).saturating_sub(self.partial.len());
         self.partial.extend_from_slice(bytes.get(..bytes.len().min(room)).unwrap_or_default());
         if self.offset <= self.known_to {
@@ -158,7 +159,7 @@ impl Source for RevocationFile {
         if self.polls.is_multiple_of(POLLS_PER_SWEEP) {
             self.revocations.sweep(now);
         }
-        // What had no room gets some, as soon as there is.
+        // Entries without room get some as soon as it is free.
         if self.revocations.has_room_again(now) {
             self.revocations.begin_again(now);
             self.known_to = self.known_to.max(self.offset);
@@ -186,6 +187,6 @@ impl Source for RevocationFile {
 
 fn note(revocations: &Revocations, path: &Path, what: &str, now: UnixTime) {
     if Trouble::note(&revocations.trouble, what.to_owned(), now) {
-        tracing::error!(file = %path.display(), what, "revocations cannot be read");
+        tracing::error!(file = %path.display(), what, "cannot read the revocations");
     }
 }

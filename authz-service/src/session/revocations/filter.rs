@@ -1,46 +1,48 @@
-//! A filter of a fixed size for revocations that have no room in the list. It never forgets one.
+//! A filter of a fixed size for revocations without room in the list. It never forgets one.
 //!
-//! A Bloom filter: it says "certainly not" or "perhaps". A revocation that went in is always found, so no ended session
-//! passes; another session is taken for an ended one at the rate of [`Filter::rate`] and refused, alone.
+//! A Bloom filter: it answers "certainly not" or "perhaps". An added revocation is always found, so no ended
+//! session passes; another session is mistaken for an ended one at the rate of [`Filter::rate`], and only
+//! that session is refused.
 
 use std::hash::{BuildHasher as _, Hash, RandomState};
 
-/// Bits for each revocation that the list itself has room for. With as many again in the filter, 0.02 % of the other
+/// Bits for each revocation that fits the list itself. With as many again in the filter, 0.02 % of the other
 /// sessions are refused; with four times as many, 2.4 %. For the default room these are 2 MB.
 const BITS_PER_ROOM: usize = 32;
 
-/// How many bits each entry sets: the best number for 32 bits is 22, but what matters is how the filter bears more entries
-/// than it was made for, and there a few are best.
+/// How many bits each entry sets: the best number for 32 bits is 22, but the filter should tolerate more
+/// entries than it was sized for, and there a few are best.
 const PROBES: u32 = 4;
 
-/// The smallest filter: 8 KB cost nothing, and a list with little room is not made useless by its first overflow.
+/// The smallest filter: 8 KB cost little, and a small list stays useful after its first overflow.
 const MIN_BITS: usize = 1 << 16;
 
 /// The largest: 32 MB.
 const MAX_BITS: usize = 1 << 28;
 
-/// A set of ids that may be asked too often for "perhaps" and never wrongly for "no".
+/// A set of ids that may wrongly answer "perhaps" but never wrongly "no".
 #[derive(Debug)]
 pub(super) struct Filter {
     words: Vec<u64>,
     /// One less than the number of bits, which is a power of two.
     mask: u64,
-    /// Seeded by the process: the ids of sessions cannot be chosen so that they fall together.
+    /// Seeded by the process: an attacker cannot choose session ids that collide.
     hasher: RandomState,
     entries: usize,
-    /// After this second nothing in it matters.
+    /// After this second no entry matters.
     until: u64,
 }
 
 impl Filter {
-    /// An empty one beside a list that holds `room` entries. Filters with the same `hasher` can be [joined](Self::join).
+    /// An empty filter beside a list that holds `room` entries. Filters with the same `hasher` can be
+    /// [joined](Self::join).
     pub(super) fn beside(room: usize, hasher: &RandomState) -> Self {
         let bits = room.saturating_mul(BITS_PER_ROOM).clamp(MIN_BITS, MAX_BITS).next_power_of_two();
         let mask = u64::try_from(bits - 1).unwrap_or(u64::MAX);
         Self { words: vec![0; bits / 64], mask, hasher: hasher.clone(), entries: 0, until: 0 }
     }
 
-    /// Puts `id` in, which matters until `until`.
+    /// Adds `id`, which matters until `until`.
     pub(super) fn put(&mut self, id: &impl Hash, until: u64) {
         self.until = self.until.max(until);
         let mut is_new = false;
@@ -53,7 +55,7 @@ impl Filter {
         self.entries += usize::from(is_new);
     }
 
-    /// Adds every entry of `other`, which was made beside the same list.
+    /// Adds every entry of `other`, which was created beside the same list.
     pub(super) fn join(&mut self, other: &Self) {
         for (word, theirs) in self.words.iter_mut().zip(&other.words) {
             *word |= theirs;
@@ -62,24 +64,24 @@ impl Filter {
         self.until = self.until.max(other.until);
     }
 
-    /// Whether `id` may have been put in. `false` is certain.
+    /// Whether `id` may have been added. `false` is certain.
     pub(super) fn may_hold(&self, id: &impl Hash) -> bool {
         self.places(id)
             .into_iter()
             .all(|(index, bit)| self.words.get(index).is_some_and(|word| word & bit != 0))
     }
 
-    /// Whether nothing in it matters at second `now`.
+    /// Whether no entry matters at second `now`.
     pub(super) const fn is_over(&self, now: u64) -> bool {
         self.until < now
     }
 
-    /// How many entries it has; a little fewer than were put in when it is very full.
+    /// The number of entries; slightly fewer than were added when the filter is very full.
     pub(super) const fn len(&self) -> usize {
         self.entries
     }
 
-    /// Which share of the ids that were never put in is taken for one that was.
+    /// The share of ids that were never added and are mistaken for one that was.
     pub(super) fn rate(&self) -> f64 {
         let ones: u64 = self.words.iter().map(|word| u64::from(word.count_ones())).sum();
         #[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
@@ -87,7 +89,7 @@ impl Filter {
         full.powi(4)
     }
 
-    /// Word and bit of each probe (Kirsch and Mitzenmacher: two hashes do for all).
+    /// Word and bit of each probe (Kirsch and Mitzenmacher: two hashes are enough for all).
     fn places(&self, id: &impl Hash) -> [(usize, u64); PROBES as usize] {
         let first = self.hasher.hash_one((0_u8, id));
         // Odd, so that the probes of one id differ.

@@ -90,7 +90,7 @@ fn a_grace_ends_on_its_second() {
     assert_eq!(f.is_revoked(1), Ok(false));
     f.clock.advance_seconds(1);
     assert_eq!(f.is_revoked(1), Ok(true));
-    // A logout in the grace: the earlier moment counts, and the later end.
+    // A logout in the grace period: the earlier moment counts, and the later end.
     f.append(&line(2, 5_000, 9_000));
     f.append(&line(2, 1_000, 6_000));
     assert_eq!(f.is_revoked(2), Ok(true));
@@ -155,7 +155,7 @@ fn an_unreadable_file_refuses_everybody_after_its_limit() {
     f.append(&line(1, 0, 2_000));
     assert_eq!(f.is_revoked(2), Ok(false));
     std::fs::remove_file(f.path()).unwrap();
-    // A directory can be opened and not read, whoever asks.
+    // A directory can be opened but not read, even by root.
     std::fs::create_dir(f.path()).unwrap();
     std::fs::write(f.path().join("x"), "y").unwrap();
     assert_eq!(f.is_revoked(2), Ok(false));
@@ -192,7 +192,7 @@ fn beyond_its_room_only_who_cannot_be_judged_is_refused() {
         assert_eq!(f.list.ends(&person(1, 1, number), 5, NOW), expected, "{number}");
         assert!(f.list.is_listed(session(number)), "and no lease is given on it");
     }
-    // 1,000 of 65,536 bits: not one in a hundred thousand is taken for another.
+    // 1,000 of 65,536 bits: fewer than one in a hundred thousand is mistaken for another.
     let wrong =
         (2_000..102_000).filter(|number| f.list.is_revoked(session(*number), NOW) != Ok(false)).count();
     assert!(wrong <= 5, "{wrong} of 100,000 others are refused");
@@ -200,7 +200,7 @@ fn beyond_its_room_only_who_cannot_be_judged_is_refused() {
     let health = f.list.health(NOW);
     assert!(health.ready, "the others need this replica");
     assert!(health.detail.contains("no room for 9"), "{}", health.detail);
-    // An end that is known already needs no room.
+    // A known end needs no more room.
     f.append(&line(3, 0, 3_000));
     f.clock.set(UnixTime::from_seconds(2_500));
     assert_eq!(f.is_revoked(3), Ok(true));
@@ -254,7 +254,7 @@ fn once_there_is_room_everything_is_read_again_and_not_before() {
     f.append(&line(100, 0, 9_000));
     assert_eq!(f.is_revoked(100), Err(Failure::RevocationsUnavailable));
     let offset = f.file.work();
-    // One place is free: that is not worth reading everything again.
+    // One free place is not worth reading everything again.
     f.clock.set(UnixTime::from_seconds(1_002));
     assert_eq!(f.is_revoked(100), Err(Failure::RevocationsUnavailable));
     assert_eq!(f.file.work(), offset);
@@ -295,7 +295,7 @@ fn all_of_a_person_or_a_tenant_end_by_when_they_were_issued() {
     let person = |subject, tenant| person(subject, tenant, 7);
     f.append(&format!("{{\"sub\":\"{}\",\"before\":900,\"until\":2000}}\n", id(1)));
     f.append(&format!("{{\"tid\":\"{}\",\"before\":950,\"until\":2000}}\n", id(2)));
-    // An earlier moment for the same person does not bring anything back.
+    // An earlier moment for the same person revives nothing.
     f.append(&format!("{{\"sub\":\"{}\",\"before\":800,\"until\":1500}}\n", id(1)));
     f.file.poll();
     let mut tags = [subject_tag(SubjectId(id(1))), tenant_tag(TenantId(id(2)))];

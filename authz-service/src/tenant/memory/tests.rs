@@ -7,7 +7,7 @@ use prometheus::IntCounter;
 use tokio::time::{advance, sleep};
 use uuid::Uuid;
 
-/// A tenants service that a test rules.
+/// A tenants service under a test's control.
 #[derive(Debug, Default)]
 struct Ruled {
     records: Mutex<HashMap<TenantId, Record>>,
@@ -199,7 +199,7 @@ async fn a_crowd_asks_once_and_a_fault_is_not_remembered() {
     *f.source.fault.lock().unwrap() = None;
     assert!(crowd().await.iter().all(|answer| *answer == ACTIVE), "the fault was not remembered");
     assert_eq!(f.source.questions(), 2);
-    // Also when what is remembered has just stopped to count.
+    // The same when the cached entry has just expired.
     f.live(61).await;
     assert!(crowd().await.iter().all(|answer| *answer == ACTIVE));
     assert_eq!(f.source.questions(), 3);

@@ -17,7 +17,7 @@ fn at(text: &str) -> Option<IpAddr> {
     Some(text.parse().unwrap())
 }
 
-/// What strangers at `addresses` get when they ask one after the other and keep what they get.
+/// The results of strangers at `addresses` that request places one after the other and keep them.
 async fn strangers(places: &Places, addresses: &[&str]) -> Vec<Option<Place>> {
     let mut all = Vec::new();
     for address in addresses {
@@ -60,7 +60,7 @@ async fn strangers_leave_half_of_the_places_to_the_proved_and_one_person_leaves_
     for number in 1..=6 {
         proved.push(places.take(session(number), at("192.0.2.1"), NOW).await.is_some());
     }
-    // Each is given back at once here; held, the fourth of one person has none.
+    // Each is returned at once here; if they were held, the fourth of one person would get none.
     assert_eq!(proved, [true; 6]);
     let mut held = Vec::new();
     for number in [1, 2, 3, 4, 5] {

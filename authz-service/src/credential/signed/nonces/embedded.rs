@@ -9,16 +9,16 @@ use clock::UnixTime;
 use super::{Spent, Window};
 use crate::failure::Failure;
 
-/// Of one key: with a window of 305 s, 200 requests a second.
+/// Per key: with a window of 305 s, 200 requests a second.
 const MAX_OF_A_KEY: usize = 65_536;
-/// Of all keys: some 40 MB.
+/// For all keys: about 40 MB.
 const MAX: usize = 262_144;
 
-/// How much of the memory is shared out: each key has its part of it whatever the others do. The rest is for keys that
-/// need more than their part, first come, first served.
+/// How much of the memory is divided among the keys: each key has its share whatever the others do. The rest
+/// is for keys that need more than their share, first come, first served.
 const SHARED_OUT: usize = MAX / 2;
 
-/// The memory. A nonce is never forgotten early: when there is no room, nothing new of this key is let in.
+/// The memory. A nonce is never forgotten early: when there is no room, new nonces of this key are refused.
 #[derive(Debug)]
 pub struct Embedded {
     since: UnixTime,
@@ -29,8 +29,8 @@ pub struct Embedded {
 struct Used {
     by_key: HashMap<String, OfKey>,
     count: usize,
-    /// Everything whose window closed before this moment is forgotten. It never goes back, even when the
-    /// clock does.
+    /// Nonces whose window closed before this moment are forgotten. It never goes back, even when the clock
+    /// does.
     forgotten_before: Option<UnixTime>,
 }
 
@@ -84,7 +84,7 @@ impl Embedded {
         }
         let part = SHARED_OUT / keys.max(1);
         let own = used.by_key.get(key).map_or(0, |of_key| of_key.nonces.len());
-        // What the keys have beyond their parts, this one's included.
+        // The use of all keys beyond their shares, this key's included.
         let beyond =
             || used.by_key.values().map(|of_key| of_key.nonces.len().saturating_sub(part)).sum::<usize>();
         let has_room = own < part || (own < MAX_OF_A_KEY && beyond() < MAX - SHARED_OUT);
@@ -125,8 +125,8 @@ mod tests {
         assert_eq!(spend("a", "n", 1_305), Ok(Spent::Replayed));
         assert_eq!(spend("b", "n", 1_000), Ok(Spent::Fresh));
         assert_eq!(spend("a", "m", 1_305), Ok(Spent::Fresh));
-        // The window is closed: the caller does not come this far. Were the clock stepped back, nobody could
-        // tell any more.
+        // The window is closed, so no caller reaches this point. If the clock were stepped back, the memory
+        // could no longer answer.
         assert_eq!(spend("a", "o", 1_306), Err(Failure::NoncesUnavailable));
         assert_eq!(memory.len(), 0);
         assert_eq!(spend("a", "n", 1_000), Err(Failure::NoncesUnavailable));

@@ -1,8 +1,8 @@
 //! Nonces in Redis, for every replica.
 //!
-//! One script does it in one round trip: it learns since when this Redis remembers, and takes the nonce if it
-//! is free. The memory's beginning is written there too; when it is gone, so are nonces, and it begins anew.
-//! Run the Redis with `maxmemory-policy noeviction`: an evicted nonce is one that can be used again.
+//! One script does it in one round trip: it reads when this Redis began to remember, and takes the nonce if
+//! it is free. The beginning is stored there too; when it is lost, so are nonces, and the memory begins
+//! again. Run the Redis with `maxmemory-policy noeviction`: an evicted nonce can be used again.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use tokio::sync::OnceCell;
 use super::{Spent, Window};
 use crate::failure::Failure;
 
-/// A Redis nearby answers within a millisecond. Envoy waits 200 ms for the whole decision.
+/// A nearby Redis answers within a millisecond. Envoy waits 200 ms for the whole decision.
 const PATIENCE: Duration = Duration::from_millis(50);
-/// How often the beginning is tried again.
+/// The pause between attempts to record the beginning.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// 0: taken, 1: used before, 2: this memory began too late to tell.
-/// `created` is compared here, because only the script sees `since` and the nonce in the same moment.
+/// 0: taken, 1: used before, 2: this memory began too late to know. `created` is compared here, because only
+/// the script sees `since` and the nonce in the same moment.
 const SPEND: &str = "
 local since = redis.call('GET', KEYS[1])
 if not since then
@@ -38,7 +38,7 @@ pub struct Redis {
     client: Client,
     connection: OnceCell<ConnectionManager>,
     script: Script,
-    /// Both keys carry it as their hash tag, so that they are on one node of a cluster.
+    /// Both keys carry it as their hash tag, so that a cluster keeps them on one node.
     space: String,
 }
 
@@ -53,7 +53,7 @@ impl Redis {
     pub(super) fn new(url: &str, edge: &str) -> Result<Self, String> {
         // The error does not repeat the address, which may hold a password.
         let client = Client::open(url).map_err(|_| {
-            "REDIS_URL is not the address of a Redis, such as redis://127.0.0.1:6379".to_owned()
+            "REDIS_URL is not a valid Redis address, such as redis://127.0.0.1:6379".to_owned()
         })?;
         Ok(Self {
             client,
@@ -75,7 +75,7 @@ impl Redis {
         self.connection.get_or_try_init(connect).await.cloned()
     }
 
-    /// When the memory begins, in the one place that every replica sees.
+    /// The key of the memory's beginning, in the one place that every replica sees.
     fn since(&self) -> String {
         format!("{}:since", self.space)
     }
@@ -91,8 +91,8 @@ impl Redis {
             };
             match tokio::time::timeout(PATIENCE * 2, attempt).await {
                 Ok(Ok(())) => return,
-                Ok(Err(error)) => tracing::warn!(%error, "no memory of nonces yet"),
-                Err(_) => tracing::warn!("no memory of nonces yet: Redis does not answer"),
+                Ok(Err(error)) => tracing::warn!(%error, "the nonce memory is not available yet"),
+                Err(_) => tracing::warn!("the nonce memory is not available yet: Redis does not answer"),
             }
             tokio::time::sleep(RETRY).await;
         }
@@ -105,7 +105,8 @@ impl Redis {
         window: Window,
         now: UnixTime,
     ) -> Result<Spent, Failure> {
-        // Another replica's clock may be behind by the tolerance, and count the signature for that much longer.
+        // The clock of another replica may be behind by the tolerance, and accept the signature for that much
+        // longer.
         let remembered = window.closes.plus(window.skew).since(now).as_millis().max(1);
         let created = window.created.since(UnixTime::from_millis(0)).saturating_sub(window.skew);
         let attempt = async {
@@ -124,16 +125,16 @@ impl Redis {
             Ok(Ok(1)) => Ok(Spent::Replayed),
             Ok(Ok(_)) => {
                 tracing::warn!(
-                    "the memory of nonces began after a signature was made; the client signs anew"
+                    "the nonce memory began after a signature was made; the client must sign again"
                 );
                 Err(Failure::NoncesUnavailable)
             }
             Ok(Err(error)) => {
-                tracing::warn!(%error, "no memory of nonces");
+                tracing::warn!(%error, "the nonce memory is unavailable");
                 Err(Failure::NoncesUnavailable)
             }
             Err(_) => {
-                tracing::warn!("no memory of nonces: Redis does not answer");
+                tracing::warn!("the nonce memory is unavailable: Redis does not answer");
                 Err(Failure::NoncesUnavailable)
             }
         }
