@@ -1,15 +1,15 @@
-//! What the authorizer tells about itself, over HTTP on an address of its own (loopback by default).
+//! Reports the authorizer's state over HTTP on an address of its own (loopback by default).
 //!
-//! | path | says |
+//! | path | answer |
 //! |---|---|
 //! | `/healthz` | 200 while the process lives |
-//! | `/readyz` | 200 or 503, with what is missing |
+//! | `/readyz` | 200 or 503, with the missing parts |
 //! | `/metrics` | Prometheus text |
 //! | `/stats` | the same for people and scripts, as JSON |
-//! | `/decisions/{request id}` | the last decisions about one request id, and the stages where they stopped |
-//! | `/decisions?limit=50&decision=deny&reason=…&route=…&subject=…&tenant=…&id=…` | the last ones, the newest first |
+//! | `/decisions/{request id}` | the last decisions for one request id, and the stages where they stopped |
+//! | `/decisions?limit=50&decision=deny&reason=…&route=…&subject=…&tenant=…&id=…` | the last decisions, newest first |
 //!
-//! It answers to its own host names alone, see [`admin_host`].
+//! It answers only to its own host names, see [`admin_host`].
 
 mod decisions;
 pub mod health;
@@ -31,7 +31,7 @@ use crate::observe::Observers;
 use crate::reload::Standing;
 use crate::source::channel::Channel;
 
-/// What the admin interface looks at.
+/// The sources of the admin interface.
 #[derive(Clone, Debug)]
 pub struct Admin {
     /// The authorizer.
@@ -40,24 +40,24 @@ pub struct Admin {
     pub clock: Arc<dyn Clock>,
     /// When the process started.
     pub started: UnixTime,
-    /// How the edge file is.
+    /// The state of the edge file.
     pub edge_file: Arc<Standing>,
-    /// What is counted and remembered of decisions.
+    /// The metrics, and the memory of recent decisions.
     pub observers: Arc<Observers>,
-    /// Set once the process is on its way out.
+    /// Set once the process is shutting down.
     pub draining: Arc<AtomicBool>,
     /// The subscription to changes; absent without one.
     pub push: Option<Arc<Channel>>,
 }
 
 impl Admin {
-    /// How ready the replica is now.
+    /// Whether the replica is ready now.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         Readiness::of(self)
     }
 
-    /// The routes, on one page.
+    /// The router of all paths.
     pub fn router(self) -> Router {
         Router::new()
             .route("/healthz", get(|| async { "ok\n" }))

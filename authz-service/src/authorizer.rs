@@ -1,16 +1,16 @@
-//! The chain of stages, from a question to a decision.
+//! Runs the chain of stages, from a check to a decision.
 //!
 //! | step | stage | stops with |
 //! |---|---|---|
 //! | 1 | [`snapshot`](crate::snapshot): the route that Envoy matched, in Envoy's revision | 503 |
-//! | 2 | [`limit`](crate::limit): an address that is known to be over a limit | 429 |
-//! | 3 | [`credential`](crate::credential): who is calling | 401, 503 |
+//! | 2 | [`limit`](crate::limit): an address known to be over a limit | 429 |
+//! | 3 | [`credential`](crate::credential): the caller | 401, 503 |
 //! | 4 | [`session`]: the session was not ended | 401, 503 |
 //! | 5 | [`tenant`]: the tenant is active | 403, 503 |
-//! | 6 | [`policy`]: the caller is what the policy asks for | 403 |
+//! | 6 | [`policy`]: the caller satisfies the policy | 403 |
 //! | 7 | [`lease`](crate::lease): whether the edge may use the answer again, and how often | never |
 //! | 8 | [`limit`](crate::limit): the caller's limits, charged with the uses of the lease | 429 |
-//! | 9 | [`identity_headers`](crate::identity_headers): what the backend will know about the caller | 503 |
+//! | 9 | [`identity_headers`](crate::identity_headers): what the backend learns about the caller | 503 |
 //! | 10 | [`lease`](crate::lease): the grant, with those headers | never |
 //!
 //! A request that steps 3 to 6 refuse is charged to the limits by address instead of step 8. Public routes have
@@ -18,7 +18,8 @@
 //! programs) or no steps 4 and 5 (signed requests).
 //! Each stage takes the value that only the stage before it can make, so no stage can be skipped.
 //!
-//! The authorizer has no clock of its own: the same question at the same moment over the same sources has one decision.
+//! The authorizer has no clock of its own: the same check at the same moment over the same sources has one
+//! decision.
 
 use std::sync::Arc;
 
@@ -58,27 +59,27 @@ pub struct Authorizer {
     pub snapshots: Arc<Snapshots>,
     /// Keys of access tokens.
     pub keys: Arc<IssuerKeys>,
-    /// Tokens that verified before.
+    /// Tokens that were verified before.
     pub tokens: TokenCache,
     /// API keys; absent when the edge has none.
     pub api_keys: Option<Arc<ApiKeyRing>>,
-    /// Who knows the legacy's sessions; absent when the edge believes none.
+    /// The verifier of legacy sessions; absent when the edge accepts none.
     pub legacy: Option<Arc<LegacySessions>>,
     /// Keys of services.
     pub assertions: Arc<Assertions>,
-    /// Signed requests; absent when the edge has no `signatures`.
+    /// The verifier of signed requests; absent when the edge has no `signatures`.
     pub signed: Option<SignedRequests>,
     /// Revoked sessions; absent when the edge lists none.
     pub revocations: Option<Arc<Revocations>>,
     /// Tenants; absent when the edge has no directory.
     pub tenants: Option<Tenants>,
-    /// Which tenant each session was last seen with.
+    /// The last tenant of each session.
     pub tenant_changes: TenantChanges,
-    /// How often.
+    /// The limits.
     pub limits: Limits,
-    /// Identity headers.
+    /// The writer of identity headers.
     pub identities: IdentityWriter,
-    /// Which allows may be used again.
+    /// The leases.
     pub leases: Leases,
 }
 
@@ -89,15 +90,15 @@ impl Authorizer {
         match self.snapshots.locate(input) {
             Ok(located) => Walk::new(self, &located, input, now).verdict().await,
             Err(failure) => {
-                // The words are the newest known ones for that name; the decision is not guessed.
+                // The answers are the newest known ones for that route name; the decision is not guessed.
                 let answers = self.snapshots.answers(input.route).unwrap_or_else(last_words);
                 Verdict::failed(failure, answers)
             }
         }
     }
 
-    /// Whether what ends a session or a tenant until [`FRESH`](crate::ended::FRESH) before this moment is known here:
-    /// `now` by the wall clock, `at` by the machine's own.
+    /// Whether every invalidation of a session or tenant until [`FRESH`](crate::ended::FRESH) before this
+    /// moment is known here: `now` by the wall clock, `at` by the machine's own.
     #[must_use]
     pub fn is_fresh(&self, now: UnixTime, at: Instant) -> bool {
         self.revocations.as_ref().is_none_or(|revocations| revocations.is_fresh(now, at))
@@ -133,18 +134,18 @@ impl Authorizer {
     }
 }
 
-/// What a request leaves behind on its way, whatever is decided in the end.
+/// The traces of a request, whatever the decision.
 #[derive(Debug)]
 struct Trail {
-    /// Whom it is for, as far as that is proved.
+    /// The caller, as far as verified.
     who: Who,
-    /// What would have been refused if it were not in shadow.
+    /// The refusals that only a shadow made.
     shadows: Shadows,
-    /// The limits that it exceeded.
+    /// The limits that the request exceeded.
     exceeded: Option<Exceeded>,
 }
 
-/// One request on its way through the stages.
+/// One request in the chain of stages.
 struct Walk<'a> {
     authorizer: &'a Authorizer,
     located: &'a Located,
@@ -198,7 +199,7 @@ impl<'a> Walk<'a> {
         Ok((edits, lease))
     }
 
-    /// The permit, if the limits allow it too, and the lease that it could become with the uses that they gave in
+    /// The permit, if the limits allow it too, and the possible lease with the uses that they granted in
     /// advance. Refused requests count against the address's limits.
     async fn within_limits(&mut self) -> Result<(Permit, Option<(Plan, u64)>), Stop<DenyReason>> {
         let Self { authorizer, located, input, now, .. } = *self;
@@ -215,7 +216,7 @@ impl<'a> Walk<'a> {
                     .map_err(|exceeded| self.exceed(exceeded))?;
                 Ok((permit, plan.map(|plan| (plan, uses))))
             }
-            // An internal route is not to be seen from here, however often somebody looks.
+            // An internal route stays invisible from here, however often a client tries.
             Err(stop @ (Stop::Denied(DenyReason::InternalOnly) | Stop::Failed(_))) => Err(stop),
             Err(stop @ Stop::Denied(_)) => {
                 limits
@@ -249,7 +250,7 @@ impl<'a> Walk<'a> {
 
     async fn permit(&mut self) -> Result<Permit, Stop<DenyReason>> {
         match &self.located.route().policy {
-            // Envoy asks about public routes that have limits; any other caller gets the same answer.
+            // Envoy sends checks for public routes with limits; any other caller gets the same answer.
             Policy::Public => Ok(policy::permit_anyone()),
             Policy::Session(policy) => self.permit_person(policy).await,
             Policy::Internal(policy) => self.permit_service(policy).await,
@@ -278,7 +279,7 @@ impl<'a> Walk<'a> {
 
     async fn permit_service(&mut self, policy: &InternalPolicy) -> Result<Permit, Stop<DenyReason>> {
         let Self { authorizer, located, input, now, .. } = *self;
-        // Envoy's word and the edge file's must both say that this listener is internal.
+        // Envoy and the edge file must agree that this listener is internal.
         match (input.exposure, located.route().exposure) {
             (Exposure::Internal, Exposure::Internal) => {}
             (Exposure::Public, _) | (_, Exposure::Public) => return Err(DenyReason::InternalOnly.into()),
@@ -291,7 +292,8 @@ impl<'a> Walk<'a> {
 
     async fn permit_signer(&mut self, policy: &SignedPolicy) -> Result<Permit, Stop<DenyReason>> {
         let Self { authorizer, input, now, .. } = *self;
-        // The address comes first: from elsewhere, nobody learns whether a signature is good, or uses it up.
+        // The address comes first: from another address, a client cannot learn whether a signature is valid,
+        // or use it up.
         let address = policy::admit_address(input.client, policy)?;
         // `edge_config` refuses a signed policy without `signatures`.
         let signed = authorizer.signed.as_ref().ok_or(Failure::SigningKeysUnavailable)?;
@@ -301,7 +303,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The caller that a credential proved.
+/// The caller that a credential verified.
 fn verified<T>(presented: Presented<T>) -> Result<T, DenyReason> {
     match presented {
         Presented::Verified(caller) => Ok(caller),
@@ -310,7 +312,7 @@ fn verified<T>(presented: Presented<T>) -> Result<T, DenyReason> {
     }
 }
 
-/// The header with the API key, where the policy accepts one: no backend learns it.
+/// The header with the API key, where the policy accepts one: backends never receive it.
 fn key_header(located: &Located) -> Option<String> {
     let Policy::Session(policy) = &located.route().policy else { return None };
     let rules = located.snapshot().api_keys.as_ref()?;

@@ -1,10 +1,10 @@
-//! What Envoy asks, free of its wire format.
+//! Envoy's check, free of its wire format.
 
 use std::net::IpAddr;
 
 use edge_config::edge::Exposure;
 
-/// One question: may this request pass? Borrowed from the wire, because most of it is only looked at.
+/// One check: may this request pass? Borrowed from the wire, because most of it is only read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckInput<'a> {
     /// The route that Envoy matched.
@@ -13,9 +13,9 @@ pub struct CheckInput<'a> {
     pub policy: &'a str,
     /// The revision of the edge file that Envoy's configuration was rendered from.
     pub revision: &'a str,
-    /// Which kind of listener the request came in through.
+    /// The kind of listener that received the request.
     pub exposure: Exposure,
-    /// The request id that the guard settled, for logs; `-` when there is none worth writing down.
+    /// The request id that the guard set, for logs; `-` when there is no usable one.
     pub request_id: &'a str,
     /// The address at the other end of the connection, never one from a header.
     pub client: Option<IpAddr>,
@@ -26,9 +26,9 @@ pub struct CheckInput<'a> {
     pub target: &'a str,
     /// The host that the client named.
     pub host: &'a str,
-    /// Every header line that Envoy was told to send along, in order: lower-case name and value.
+    /// Every header line that Envoy sends with the check, in order: lower-case name and value.
     pub headers: Vec<(&'a str, &'a [u8])>,
-    /// The body, when the route has Envoy send it.
+    /// The body, when the route makes Envoy send it.
     pub body: &'a [u8],
 }
 
@@ -51,10 +51,10 @@ impl<'a> CheckInput<'a> {
     }
 }
 
-/// Why a question could not be read. Envoy's configuration is wrong, not the client.
+/// Why a check is unreadable. Envoy's configuration is wrong, not the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the check has no usable {0}")]
 pub struct MalformedCheck(
-    /// Which part is missing or not understood.
+    /// The part that is missing or invalid.
     pub &'static str,
 );

@@ -1,16 +1,17 @@
-//! What comes of a check: an allow, a denial, or a failure.
+//! The outcome of a check: an allow, a denial, or a failure.
 //!
-//! A denial is a value: the caller is not allowed, and asking again will not help. A [`Failure`] is an error: the
-//! authorizer cannot tell, so nobody passes. This module stands above the stages and adds up their faults. Both have a stable [`code`](DenyReason::code) for logs, metrics
-//! and explanations, and both choose one of the five answers that the route's contract words.
+//! A denial is a value: the caller is not allowed, and a retry does not help. A [`Failure`] is an error: the
+//! authorizer cannot decide, so no request passes. This module stands above the stages and joins their
+//! faults. Both have a stable [`code`](DenyReason::code) for logs, metrics and explanations, and both choose
+//! one of the five answers that the route's contract defines.
 //!
-//! | answer | who gets it |
+//! | answer | for |
 //! |---|---|
-//! | 401 unauthenticated | no credential, or one that is not believed; a session that was ended |
-//! | 403 forbidden | a believed caller whose tenant, role, scope or name is not enough |
-//! | 404 not found | anybody from outside who reaches for an internal route: that it exists is not their business |
+//! | 401 unauthenticated | no credential, or an invalid one; a session that was ended |
+//! | 403 forbidden | a verified caller whose tenant, role, scope or name is not sufficient |
+//! | 404 not found | an outside request for an internal route: it must not reveal that the route exists |
 //! | 429 too many requests | a caller, or an address, over a limit of the route |
-//! | 503 unavailable | everybody, while the authorizer cannot decide |
+//! | 503 unavailable | every request that the authorizer cannot decide |
 
 use crate::credential::fault::CredentialFault;
 use crate::failure::{Failure, Stop};
@@ -20,7 +21,7 @@ use crate::policy::PolicyFault;
 use crate::session::SessionRevoked;
 use crate::tenant::TenantFault;
 
-/// What comes of a check.
+/// The outcome of a check.
 #[derive(Clone, Debug)]
 pub enum Decision {
     /// The request passes, with these identity headers.
@@ -34,7 +35,7 @@ pub enum Decision {
 /// The code of an allow, beside the codes of [`DenyReason`] and [`Failure`].
 pub const ALLOWED: &str = "allowed";
 
-/// What stands where [`Decision::as_str`] stands, for a request that the edge allowed by a lease.
+/// Replaces [`Decision::as_str`] for a request that the edge allowed by a lease.
 pub const LEASED: &str = "lease";
 
 impl Decision {
@@ -59,16 +60,16 @@ impl Decision {
     }
 }
 
-/// Which of the route's answers a refused caller gets.
+/// The answer of the route that a refused caller gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnswerKind {
     /// 401: no valid credential.
     Unauthenticated,
     /// 403: not allowed.
     Forbidden,
-    /// 404: not to be seen from here.
+    /// 404: not visible from here.
     NotFound,
-    /// 429: too often.
+    /// 429: over a limit.
     TooManyRequests,
     /// 503: the edge cannot decide now.
     Unavailable,
@@ -77,17 +78,17 @@ pub enum AnswerKind {
 /// Why a caller is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DenyReason {
-    /// The policy asks for a credential and none was offered.
+    /// The policy requires a credential and none was offered.
     NoCredential,
-    /// A credential was offered and is not believed.
+    /// A credential was offered and is invalid.
     Credential(CredentialFault),
     /// The session was ended before its token expired.
     SessionRevoked,
-    /// The tenant gets nothing.
+    /// The tenant is unknown or suspended.
     Tenant(TenantFault),
-    /// A believed caller may not do this.
+    /// A verified caller may not do this.
     Policy(PolicyFault),
-    /// An internal route, reached for from outside.
+    /// An internal route, requested from outside.
     InternalOnly,
     /// Over a limit of the route.
     RateLimited,
@@ -108,11 +109,11 @@ impl DenyReason {
         }
     }
 
-    /// Which answer the caller gets.
+    /// The answer for the caller.
     #[must_use]
     pub const fn answer(self) -> AnswerKind {
         match self {
-            // A revoked session answers as an expired one does: signing in again is the way on.
+            // A revoked session is answered like an expired one: the client can sign in again.
             Self::NoCredential | Self::Credential(_) | Self::SessionRevoked => AnswerKind::Unauthenticated,
             Self::Tenant(_) | Self::Policy(_) => AnswerKind::Forbidden,
             Self::InternalOnly => AnswerKind::NotFound,
@@ -153,8 +154,8 @@ mod tests {
     use identity::assertion::Rejected;
     use signed_request::Fault;
 
-    /// Every reason, its answer and its code. Codes are in logs, dashboards and explanations: a change here is
-    /// a change for whoever reads those.
+    /// Every reason, its answer and its code. Logs, dashboards and explanations use the codes: a change here
+    /// breaks their readers.
     #[test]
     fn codes_and_answers_are_fixed() {
         let credential = DenyReason::Credential;

@@ -1,4 +1,4 @@
-//! The one place with protobuf: ext_authz v3 as Envoy speaks it.
+//! Speaks Envoy's ext_authz v3. No other module uses protobuf.
 
 mod codec;
 pub(crate) mod pieces;

@@ -1,12 +1,12 @@
-//! The ground of every stage: the authorizer cannot decide.
+//! The base of every stage: the reasons why the authorizer cannot decide.
 //!
-//! A [`Failure`] is an error of the authorizer or of what it depends on, never the caller's. A stage that can also
-//! refuse the caller returns a [`Stop`] with the faults of that stage alone; `decision` adds them up.
+//! A [`Failure`] is an error of the authorizer or of its dependencies, never the caller's. A stage that can
+//! also refuse the caller returns a [`Stop`] with the faults of that stage alone; `decision` joins them.
 
 /// Why the authorizer cannot decide. Always answered with [`AnswerKind::Unavailable`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// Envoy's question lacks something that every rendered configuration sends.
+    /// Envoy's check lacks a part that every rendered configuration sends.
     #[error("the check is malformed")]
     MalformedCheck,
     /// Envoy was configured from an edge file that this replica does not have.
@@ -18,25 +18,25 @@ pub enum Failure {
     /// The route has another policy than the one Envoy sent.
     #[error("the policy is not the route's")]
     PolicyMismatch,
-    /// No public keys are loaded, or they could not be refreshed for too long.
+    /// No public keys are loaded, or they have not been refreshed for too long.
     #[error("the session keys are unavailable")]
     KeysUnavailable,
-    /// The tenant directory is not loaded, or could not be read for too long.
+    /// The tenant directory is not loaded, or has been unreadable for too long.
     #[error("the tenant directory is unavailable")]
     TenantsUnavailable,
     /// The list of revoked sessions cannot be read, or is larger than this replica can hold.
     #[error("the revocations are unavailable")]
     RevocationsUnavailable,
-    /// The API keys are not loaded, or could not be read for too long.
+    /// The API keys are not loaded, or have been unreadable for too long.
     #[error("the API keys are unavailable")]
     ApiKeysUnavailable,
-    /// Nobody can say whether a session of the legacy is good: its store or the legacy itself does not answer.
-    #[error("the legacy's sessions are unavailable")]
+    /// Neither the legacy backend nor its store answers whether a session is valid.
+    #[error("the legacy backend's sessions are unavailable")]
     LegacyUnavailable,
-    /// No keys of signed requests are loaded, or they could not be read for too long.
+    /// No keys of signed requests are loaded, or they have been unreadable for too long.
     #[error("the signing keys are unavailable")]
     SigningKeysUnavailable,
-    /// Nobody can tell whether a signed request was seen before.
+    /// The nonce memory cannot tell whether a signed request was seen before.
     #[error("the memory of nonces is unavailable")]
     NoncesUnavailable,
     /// The signed identity could not be made.
@@ -69,17 +69,17 @@ impl Failure {
     }
 }
 
-/// Why a stage does not let a request on. `F` is what the stage can say against the caller.
+/// Why a stage stops a request. `F` has the faults of the caller that the stage can find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop<F> {
     /// The caller is not allowed.
     Denied(F),
-    /// The authorizer cannot tell.
+    /// The authorizer cannot decide.
     Failed(Failure),
 }
 
 impl<F> Stop<F> {
-    /// The same with another fault.
+    /// The same with the fault mapped by `change`.
     pub fn map<G>(self, change: impl FnOnce(F) -> G) -> Stop<G> {
         match self {
             Self::Denied(fault) => Stop::Denied(change(fault)),

@@ -1,6 +1,6 @@
-//! What a backend will know about the caller: the one place where identity headers are written.
+//! Writes identity headers, which tell the backend about the caller. No other module writes them.
 //!
-//! Every header is overwritten or removed, never appended to, so that even a forged copy that came past the
+//! Every header is overwritten or removed, never appended to, so that even a forged copy that passed the
 //! guard would not survive. The names are in [`identity::headers`].
 //!
 //! | header | person | client | service | anyone |
@@ -10,11 +10,11 @@
 //! | `x-madome-auth-sub` | UUID | name | name | removed |
 //! | `x-madome-auth-scope` | when there are scopes | when there are scopes | removed | removed |
 //! | `x-madome-auth-sid` | set | removed | removed | removed |
-//! | `x-madome-auth-role` | set | when it has one | removed | removed |
-//! | `x-tenant-id` | set | set | when it acts for one | removed |
+//! | `x-madome-auth-role` | set | when there is one | removed | removed |
+//! | `x-tenant-id` | set | set | when there is one | removed |
 //! | `x-madome-identity` | signed | signed | signed | removed |
 //!
-//! The header that API keys come in is removed where the policy accepts them: no backend learns a key.
+//! The header of API keys is removed where the policy accepts them: backends never receive a key.
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,24 +30,24 @@ use crate::failure::Failure;
 use crate::policy::Permit;
 use crate::who::Who;
 
-/// A signed identity is handed out while it is valid for at least this long, so that a queue in front of the
+/// A signed identity is reused only while it is valid for at least this long, so that a queue in front of the
 /// backend does not outlive it.
 pub const MIN_FRESH: Duration = Duration::from_secs(30);
 
-/// How many signed identities are remembered by default. One is some 900 bytes, so a full cache takes 18 MB;
-/// whoever does not fit is signed anew, which takes some 30 µs.
+/// How many signed identities are cached by default. One takes about 900 bytes, so a full cache takes 18 MB;
+/// an evicted identity is signed again, which takes about 30 µs.
 pub const DEFAULT_CAPACITY: usize = 20_000;
 
 /// The headers to write and to remove on the way to the backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderEdits {
-    /// Name and value, to be overwritten.
+    /// Names and values to overwrite.
     pub set: Vec<(&'static str, String)>,
-    /// Names, to be removed.
+    /// Names to remove.
     pub remove: Vec<&'static str>,
-    /// One more name, to be removed: the header with the API key.
+    /// One more name to remove: the header with the API key.
     pub remove_key: Option<String>,
-    /// Until when the signed identity among them is handed out; absent when there is none.
+    /// Until when the signed identity among them is reused; absent when there is none.
     pub good_until: Option<UnixTime>,
 }
 
@@ -71,13 +71,13 @@ impl fmt::Debug for IdentityWriter {
 }
 
 impl IdentityWriter {
-    /// A writer that signs with `signer` and remembers `capacity` signed identities.
+    /// A writer that signs with `signer` and caches `capacity` signed identities.
     #[must_use]
     pub fn new(signer: Signer, capacity: usize, hits: IntCounter, misses: IntCounter) -> Self {
         Self { signer, signed: Cache::new(capacity), hits, misses }
     }
 
-    /// The headers for whom `permit` was given, towards the backends that answer to `audience`.
+    /// The headers for the caller of `permit`, for the backends in `audience`.
     ///
     /// # Errors
     /// [`Failure::SigningFailed`] when the cryptographic library fails.
@@ -146,7 +146,7 @@ impl IdentityWriter {
         Ok(HeaderEdits { set, remove, remove_key: None, good_until })
     }
 
-    /// A signed identity, and until when it is handed out.
+    /// A signed identity, and until when it is reused.
     fn signed(
         &self,
         who: &Who,
@@ -167,11 +167,11 @@ impl IdentityWriter {
             Who::Person(person) => Caller::Person(person.as_ref().clone()),
             Who::Service(service) => Caller::Service(service.clone()),
             Who::Client(client) => Caller::Client(client.as_ref().clone()),
-            // Nobody in particular has no identity to sign.
+            // An anonymous caller has no identity to sign.
             Who::Anyone => return Err(Failure::SigningFailed),
         };
         let token = self.signer.sign(&caller, audience.as_ref(), now).map_err(|error| {
-            tracing::error!(%error, "an identity could not be signed");
+            tracing::error!(%error, "cannot sign an identity");
             Failure::SigningFailed
         })?;
         *good_until = Some(now.plus(LIFETIME.saturating_sub(MIN_FRESH)));
@@ -179,26 +179,26 @@ impl IdentityWriter {
         Ok(token)
     }
 
-    /// How many signed identities are remembered now.
+    /// The number of cached identities.
     #[must_use]
     pub fn len(&self) -> usize {
         self.signed.len()
     }
 
-    /// Whether none is.
+    /// Whether no identity is cached.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.signed.is_empty()
     }
 
-    /// How many signed identities can be remembered.
+    /// The capacity of the cache.
     #[must_use]
     pub fn capacity(&self) -> u64 {
         self.signed.capacity()
     }
 }
 
-/// Whether an identity signed at `at` is to be handed out at `now`. One from the future is not: the clock was
+/// Whether an identity signed at `at` may be reused at `now`. One from the future may not: the clock was
 /// stepped back, and a backend would refuse it.
 fn is_fresh(at: UnixTime, now: UnixTime) -> bool {
     at <= now && now.plus(MIN_FRESH) <= at.plus(LIFETIME)

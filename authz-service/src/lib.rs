@@ -1,22 +1,23 @@
-//! The authorizer: Envoy asks it, over ext_authz v3, whether a request may pass and for which tenant.
+//! The authorizer: Envoy queries it, over ext_authz v3, whether a request may pass and for which tenant.
 //!
-//! From the ground up (`layers.txt` beside `Cargo.toml` has the order, and `make check` holds it):
+//! From the ground up (`layers.txt` beside `Cargo.toml` has the order, and `make check` enforces it):
 //!
-//! * What several stages say to each other: [`check`] (the question, free of protobuf), [`failure`], [`who`], [`ended`],
-//!   [`shadow`], and [`snapshot`] (the edge file as decisions need it). The authorizer never matches a path itself: it
-//!   looks up the route that Envoy matched, so the two cannot disagree.
-//! * [`source`]: state that others change, polled by threads or pushed by Redis. Sources know no stage.
-//! * The stages: [`credential`], [`session`], [`tenant`], [`policy`], [`limit`], [`identity_headers`], [`lease`]. Each names
-//!   its own faults, and takes the value that only the stage before it can make.
-//! * [`decision`] adds the faults up, [`verdict`] is a finished decision, and [`authorizer`] is the chain itself: it lists
-//!   the stages in their order.
-//! * [`push`] and [`reload`] change the state below while decisions go on.
+//! * The vocabulary that several stages share: [`check`] (the check, free of protobuf), [`failure`], [`who`],
+//!   [`ended`], [`shadow`], and [`snapshot`] (the edge file in the form that decisions need). The authorizer
+//!   never matches a path itself: it looks up the route that Envoy matched, so the two cannot disagree.
+//! * [`source`]: external state, polled by threads or pushed by Redis. Sources know no stage.
+//! * The stages: [`credential`], [`session`], [`tenant`], [`policy`], [`limit`], [`identity_headers`],
+//!   [`lease`]. Each names its own faults, and requires the value that only the stage before it can make.
+//! * [`decision`] joins the faults, [`verdict`] is a finished decision, and [`authorizer`] is the chain
+//!   itself: it lists the stages in their order.
+//! * [`push`] and [`reload`] change that state while decisions go on.
 //! * [`observe`]: metrics, log, recent decisions, audit and spans. No stage imports an observer.
-//! * The doors: [`envoy`] answers checks, [`feed`] reports invalidations of leases to the edge, [`admin`] shows the state.
-//! * [`settings`], [`startup`] and [`server`] put it together.
+//! * The entrances: [`envoy`] answers checks, [`feed`] reports invalidations of leases to the edge, [`admin`]
+//!   shows the state.
+//! * [`settings`], [`startup`] and [`server`] assemble the program.
 //!
-//! Almost all state is in memory. Only a tenant missing from the cache, a session of the legacy backend, a nonce and a
-//! limit that replicas share cause a question to another program.
+//! Almost all state is in memory. Only a tenant missing from the cache, a session of the legacy backend, a
+//! nonce and a limit that replicas share need a query to another program.
 
 pub mod admin;
 pub mod authorizer;

@@ -21,11 +21,11 @@ use edge_config::edge::Socket;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The configuration cannot be used: the exit code of every tool of this project for that.
+/// The configuration is unusable: every tool of this project exits with this code then.
 const INVALID_CONFIGURATION: u8 = 64;
 
-/// How long checks are answered after health has said that they will not be, where another replica can answer them:
-/// Envoy has heard of it after 0.25 s and the time of an answer, and a busy machine is given four times as long.
+/// How long checks are answered after health reports NOT_SERVING, where another replica can answer them:
+/// Envoy notices after 0.25 s and the time of an answer, and a busy machine gets four times as long.
 const NOTICE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
@@ -52,7 +52,7 @@ fn run() -> Result<(), Failed> {
     let environment = |name: &str| std::env::var(name).ok();
     let settings = match Settings::read(std::env::args_os(), &environment) {
         Ok(settings) => settings,
-        // Prints help and versions on standard output, mistakes on standard error, and exits with 0 or 2.
+        // Prints help and versions on standard output, usage errors on standard error, and exits with 0 or 2.
         Err(SettingsError::CommandLine(error)) => error.exit(),
         Err(error @ (SettingsError::Environment { .. } | SettingsError::Incomplete { .. })) => {
             return Err(failed(2)(&error));
@@ -142,7 +142,7 @@ async fn serve(
     let encrypted = tls.is_some();
     let listeners = Listeners::bind(checks.clone(), settings.admin, tls).await.map_err(|e| match e {
         CannotListen::Address { .. } => failed(1)(&e),
-        // It is not what the system says: the settings do not go together.
+        // Not a system error: the settings contradict each other.
         CannotListen::Door(_) => failed(2)(&e),
     })?;
     let listeners = listeners.answering_to(&settings.admin_hosts).map_err(|e| failed(2)(&e))?;

@@ -1,19 +1,20 @@
-//! The networks that an address belongs to, from fine to coarse.
+//! Finds the networks that an address belongs to, from fine to coarse.
 //!
-//! A person or a program has one IPv4 address, or the 64 bits of an IPv6 network. A company or a home has up to a /48,
-//! a provider a /32. What counts by address counts all of these, or one provider has four billion callers.
+//! A person or a program has one IPv4 address, or the 64 bits of an IPv6 network. A company or a home has up
+//! to a /48, a provider a /32. A count by address must count all of these, or one provider counts as four
+//! billion callers.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// How many networks of an address are told apart.
+/// How many networks of an address are distinguished.
 pub const LEVELS: usize = 4;
 
 /// Prefix lengths of IPv4, from fine to coarse.
 const V4: [u8; LEVELS] = [32, 24, 16, 8];
 
-/// Prefix lengths of IPv6: one link, one site, one provider, and what a registry hands out in. Of the last there are
-/// some eight thousand in all of the global unicast space.
+/// Prefix lengths of IPv6: one link, one site, one provider, and the blocks that a registry assigns. There
+/// are about eight thousand of the last in the whole global unicast space.
 const V6: [u8; LEVELS] = [64, 48, 32, 16];
 
 /// A network: its first address and the length of its prefix.

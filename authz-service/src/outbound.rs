@@ -1,7 +1,7 @@
-//! The HTTP client of everything that this program fetches or asks by itself.
+//! The HTTP client for every request that this program sends itself.
 //!
-//! Where a question goes is configuration: no proxy from the environment (`HTTP_PROXY`) reads the answer on the way, and no
-//! answer (a redirect) sends the question elsewhere.
+//! The configuration fixes each address: no proxy from the environment (`HTTP_PROXY`) reads the response on
+//! the way, and no redirect sends the request elsewhere.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use edge_config::edge::Reach;
 /// continent within half a second.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 
-/// A client whose questions take `within` at the most, their answers included.
+/// A client whose requests take at most `within`, the response included.
 pub fn client(within: Duration) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .timeout(within)
@@ -20,7 +20,7 @@ pub fn client(within: Duration) -> reqwest::ClientBuilder {
         .no_proxy()
 }
 
-/// The same for `url`, which is fetched encrypted unless it is on this machine.
+/// The same for `url`, which must be HTTPS unless it is on this machine.
 pub fn fetching(url: &str, within: Duration) -> reqwest::ClientBuilder {
     let local = reqwest::Url::parse(url).ok().is_some_and(|url| {
         let host = url.host_str().map(|host| host.trim_start_matches('[').trim_end_matches(']'));
@@ -29,10 +29,10 @@ pub fn fetching(url: &str, within: Duration) -> reqwest::ClientBuilder {
     client(within).https_only(!local)
 }
 
-/// The body of a GET of `url`, when it is a success of `most` bytes at the most.
+/// Fetches the body of `url` with a GET; it must be a success of at most `most` bytes.
 ///
 /// # Errors
-/// A sentence, without the body.
+/// A message, without the body.
 pub async fn fetch(client: &reqwest::Client, url: &str, most: usize) -> Result<Vec<u8>, String> {
     let mut response = client.get(url).send().await.map_err(|error| error.to_string())?;
     if !response.status().is_success() {
@@ -41,7 +41,7 @@ pub async fn fetch(client: &reqwest::Client, url: &str, most: usize) -> Result<V
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| error.to_string())? {
         if body.len() + chunk.len() > most {
-            return Err(format!("the answer has more than {most} bytes"));
+            return Err(format!("the response has more than {most} bytes"));
         }
         body.extend_from_slice(&chunk);
     }

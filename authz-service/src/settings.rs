@@ -1,5 +1,5 @@
-//! Settings: command line first, then environment, then default. The environment is an argument, so that a
-//! test can bring its own.
+//! Reads the settings: command line first, then environment, then default. The environment is an argument, so
+//! that a test can supply its own.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -16,27 +16,27 @@ use crate::identity_headers;
 use crate::session::revocations;
 use crate::tls::TlsFiles;
 
-/// The port table says so; loopback, because it tells everything to everybody.
+/// The port of the port table; loopback, because the admin interface has no access control.
 const DEFAULT_ADMIN: &str = "127.0.0.1:9192";
 
-/// Decisions take microseconds and Envoy waits 200 ms for one: whatever is still open after five seconds is
-/// an idle connection.
+/// Decisions take microseconds and Envoy waits 200 ms for one: a connection that is still open after five
+/// seconds is idle.
 const DEFAULT_DRAIN_SECONDS: u64 = 5;
 
-/// Decides who may pass the edge and for which tenant, as Envoy's ext_authz v3 service.
+/// Decides which callers may pass the edge, and for which tenant, as Envoy's ext_authz v3 service.
 ///
-/// Reads the edge file that Envoy's configuration is rendered from, verifies sessions and services, and answers
-/// each check with identity headers or with the refusal that the route's contract words.
+/// Reads the edge file from which Envoy's configuration is rendered, verifies sessions and services, and
+/// answers each check with identity headers or with the refusal that the route's contract defines.
 ///
-/// With REDIS_URL=redis://HOST:PORT in the environment, replicas count limits together, share the states of
-/// tenants, and are pushed changes and revocations; without it, revocations come from the file that the edge file
-/// names. It is no option because it may hold a password.
+/// With REDIS_URL=redis://HOST:PORT in the environment, replicas count limits together, share tenant states,
+/// and receive pushed changes and revocations; without it, revocations come from the file that the edge file
+/// names. There is no option for it because the address may hold a password.
 ///
-/// Events of consequence go to logs/audit.jsonl under the home and, when AMQP_URL is set, to the exchange
-/// `coder.audit` there. When OTEL_EXPORTER_OTLP_ENDPOINT names a collector (http://HOST:PORT, gRPC), each decision
-/// is a span there.
+/// Audit events go to logs/audit.jsonl under the home and, when AMQP_URL is set, to the exchange
+/// `coder.audit` there. When OTEL_EXPORTER_OTLP_ENDPOINT names a collector (http://HOST:PORT, gRPC), it
+/// receives a span for each decision.
 ///
-/// Exit codes: 0 stopped as asked, 1 an address is in use or the process failed, 2 usage, 64 invalid
+/// Exit codes: 0 stopped by a signal, 1 an address is in use or the process failed, 2 usage error, 64 invalid
 /// configuration.
 #[derive(Debug, Parser)]
 #[command(name = "authz-service", version)]
@@ -45,66 +45,66 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     edge: Option<PathBuf>,
 
-    /// Where keys, the tenant directory and revocations are, unless the edge file says otherwise
-    /// [env: CUTOVER_HOME] [default: .run]
+    /// Directory of keys, the tenant directory and revocations, unless the edge file names other places [env:
+    /// CUTOVER_HOME] [default: .run]
     #[arg(long, value_name = "DIRECTORY")]
     home: Option<PathBuf>,
 
-    /// Where checks are answered [env: AUTHZ_ADDRESS] [default: the first address of `authorizer` in
-    /// the edge file]. In the clear that is a loopback address or a Unix socket, `unix:/path`; other machines come in
-    /// with TLS alone
+    /// Address for checks [env: AUTHZ_ADDRESS] [default: the first address of `authorizer` in the edge file].
+    /// Without TLS it must be a loopback address or a Unix socket, `unix:/path`; other machines can connect
+    /// with TLS only
     #[arg(long, value_name = "ADDRESS:PORT|unix:PATH", value_parser = socket)]
     listen: Option<Socket>,
 
-    /// The authorities that Envoy's certificate may come from, PEM; with it, the two below are needed too, and all three
-    /// are read again when they change [env: AUTHZ_TLS_CA]
+    /// CA certificates that Envoy's certificate is verified with, PEM. It needs the next two options too; all
+    /// three files are read again when they change [env: AUTHZ_TLS_CA]
     #[arg(long, value_name = "FILE")]
     tls_ca: Option<PathBuf>,
 
-    /// The certificate chain that Envoy is shown, PEM [env: AUTHZ_TLS_CERTIFICATE]
+    /// Certificate chain to present to Envoy, PEM [env: AUTHZ_TLS_CERTIFICATE]
     #[arg(long, value_name = "FILE")]
     tls_certificate: Option<PathBuf>,
 
-    /// The private key of that certificate, PEM [env: AUTHZ_TLS_KEY]
+    /// Private key of that certificate, PEM [env: AUTHZ_TLS_KEY]
     #[arg(long, value_name = "FILE")]
     tls_key: Option<PathBuf>,
 
-    /// Names, one of which Envoy's certificate must be good for [env: AUTHZ_TLS_CLIENTS] [default: every certificate of
-    /// the authorities counts]
+    /// Names; Envoy's certificate must be valid for one of them [env: AUTHZ_TLS_CLIENTS] [default: accept
+    /// every certificate that the CA certificates verify]
     #[arg(long, value_name = "NAME,…")]
     tls_clients: Option<String>,
 
-    /// Where /healthz, /readyz, /metrics and /stats are served [env: AUTHZ_ADMIN_ADDRESS]
-    /// [default: 127.0.0.1:9192]
+    /// Address for /healthz, /readyz, /metrics and /stats [env: AUTHZ_ADMIN_ADDRESS] [default:
+    /// 127.0.0.1:9192]
     #[arg(long, value_name = "ADDRESS:PORT")]
     admin: Option<SocketAddr>,
 
-    /// Host names that the admin interface answers to beside `localhost` and its address, between commas; a request by
-    /// another name is 421 [env: AUTHZ_ADMIN_HOSTS]
+    /// Further host names of the admin interface, besides `localhost` and its address, separated by commas; a
+    /// request under another name is answered 421 [env: AUTHZ_ADMIN_HOSTS]
     #[arg(long, value_name = "NAMES")]
     admin_hosts: Option<String>,
 
-    /// The private key that identities are signed with, Ed25519 in PKCS #8 PEM [env: AUTHZ_IDENTITY_KEY]
-    /// [default: keys/identity.pem under the home]
+    /// Private key that signs identities, Ed25519 in PKCS #8 PEM [env: AUTHZ_IDENTITY_KEY] [default:
+    /// keys/identity.pem under the home]
     #[arg(long, value_name = "FILE")]
     identity_key: Option<PathBuf>,
 
-    /// How many verified tokens are remembered; one takes some 500 bytes [env: AUTHZ_TOKEN_CACHE]
-    /// [default: 100000]
+    /// How many verified tokens to cache; one takes about 500 bytes [env: AUTHZ_TOKEN_CACHE] [default:
+    /// 100000]
     #[arg(long, value_name = "COUNT")]
     token_cache: Option<NonZeroUsize>,
 
-    /// How many signed identities are remembered; one takes some 900 bytes [env: AUTHZ_IDENTITY_CACHE]
-    /// [default: 20000]
+    /// How many signed identities to cache; one takes about 900 bytes [env: AUTHZ_IDENTITY_CACHE] [default:
+    /// 20000]
     #[arg(long, value_name = "COUNT")]
     identity_cache: Option<NonZeroUsize>,
 
-    /// How many revoked sessions are held, and as many persons and tenants; one takes some 80 bytes. What has no room is
-    /// refused alone [env: AUTHZ_REVOCATIONS] [default: 500000]
+    /// How many revoked sessions to hold, and as many persons and tenants; one takes about 80 bytes. Beyond
+    /// that, only the sessions without room are refused [env: AUTHZ_REVOCATIONS] [default: 500000]
     #[arg(long, value_name = "COUNT")]
     revocations: Option<NonZeroUsize>,
 
-    /// Whether allows may be used again where a policy says `lease`. `off` grants none and ends every lease within a
+    /// Whether to grant leases where a policy has `lease`. `off` grants none and ends every lease within a
     /// second [env: AUTHZ_LEASES] [default: on]
     #[arg(long, value_name = "on|off")]
     leases: Option<OnOff>,
@@ -114,11 +114,11 @@ struct Arguments {
     #[arg(long, value_name = "SECONDS")]
     notice_seconds: Option<u64>,
 
-    /// How long open checks may take to finish after that [env: AUTHZ_DRAIN_SECONDS] [default: 5]
+    /// How long open checks may take to finish after the notice [env: AUTHZ_DRAIN_SECONDS] [default: 5]
     #[arg(long, value_name = "SECONDS")]
     drain_seconds: Option<u64>,
 
-    /// Which log lines are written, as `level` or `module=level,…` [env: RUST_LOG] [default: info]
+    /// Which log lines to write, as `level` or `module=level,…` [env: RUST_LOG] [default: info]
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
 }
@@ -142,39 +142,39 @@ impl std::str::FromStr for OnOff {
     }
 }
 
-/// Everything that can be set.
+/// All settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The edge file.
     pub edge_file: PathBuf,
-    /// Where a run writes.
+    /// The directory for files of a run.
     pub home: PathBuf,
-    /// Where checks are answered; absent means where the edge file says.
+    /// The address for checks; absent means the one in the edge file.
     pub listen: Option<Socket>,
-    /// With which certificates; absent means in the clear, on this machine alone.
+    /// The TLS files; absent means without TLS, on this machine only.
     pub tls: Option<TlsFiles>,
-    /// Where the admin interface is.
+    /// The address of the admin interface.
     pub admin: SocketAddr,
-    /// Host names that the admin interface answers to beside its own, between commas.
+    /// Further host names of the admin interface, separated by commas.
     pub admin_hosts: String,
-    /// The key that identities are signed with.
+    /// The key that signs identities.
     pub identity_key: PathBuf,
-    /// How many verified tokens are remembered.
+    /// The capacity of the token cache.
     pub token_cache: usize,
-    /// How many signed identities are remembered.
+    /// The capacity of the identity cache.
     pub identity_cache: usize,
-    /// How many revoked sessions are held.
+    /// The room for revoked sessions.
     pub revocations: usize,
-    /// Whether allows may be used again.
+    /// Whether leases are granted.
     pub leases: bool,
-    /// The Redis that replicas share; absent means that each is on its own.
+    /// The Redis that replicas share; absent means that each replica works alone.
     pub redis: Option<RedisUrl>,
-    /// How long checks are still answered while health says that they will not be; absent means that it depends on
+    /// How long checks are still answered while health reports NOT_SERVING; absent means that it depends on
     /// whether another replica can answer them.
     pub notice: Option<Duration>,
     /// How long open checks may take to finish.
     pub drain: Duration,
-    /// Which log lines are written.
+    /// The filter of log lines.
     pub log: String,
 }
 
@@ -188,28 +188,28 @@ impl std::fmt::Debug for RedisUrl {
     }
 }
 
-/// Settings that cannot be used, or a request for help.
+/// Invalid settings, or a request for help.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// What the command line parser has to say, `--help` and `--version` included.
+    /// The output of the command line parser, including `--help` and `--version`.
     #[error(transparent)]
     CommandLine(#[from] clap::Error),
-    /// A variable of the environment.
+    /// An invalid environment variable.
     #[error("{name}={value:?} is not {expected}")]
     Environment {
-        /// Which variable.
+        /// Its name.
         name: &'static str,
         /// Its value.
         value: String,
-        /// What it should be.
+        /// The expected form.
         expected: &'static str,
     },
-    /// Some of what belongs together.
+    /// An incomplete group of settings.
     #[error(
         "{present} is set and {missing} is not; AUTHZ_TLS_CA, AUTHZ_TLS_CERTIFICATE and AUTHZ_TLS_KEY belong together"
     )]
     Incomplete {
-        /// What is there.
+        /// The one that is set.
         present: &'static str,
         /// What is missing.
         missing: &'static str,
@@ -220,7 +220,7 @@ pub enum SettingsError {
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 impl Settings {
-    /// Reads `arguments` (the program's name first) and `environment`. An empty variable counts as unset.
+    /// Reads `arguments` (the program's name first) and `environment`. An empty variable counts as not set.
     ///
     /// # Errors
     /// [`SettingsError`], naming the option or variable and its value.
@@ -314,7 +314,7 @@ impl Settings {
             token_cache: token_cache.map_or(cache::DEFAULT_CAPACITY, NonZeroUsize::get),
             identity_cache: identity_cache.map_or(identity_headers::DEFAULT_CAPACITY, NonZeroUsize::get),
             revocations: revocations.map_or(revocations::ROOM, NonZeroUsize::get),
-            // A policy that says nothing leases nothing: the edge file is where leases are wanted or not.
+            // A policy without `lease` grants none: the edge file decides where leases are granted.
             leases: leases != Some(OnOff::Off),
             redis: variable("REDIS_URL").map(RedisUrl),
             notice: notice.map(Duration::from_secs),
@@ -329,7 +329,7 @@ fn socket(text: &str) -> Result<Socket, &'static str> {
     text.parse().map_err(|()| "write an address and port, such as 127.0.0.1:9191, or unix:/path")
 }
 
-/// All three files, or none of them.
+/// All three files, or none.
 fn tls(
     files: [(&'static str, Option<PathBuf>); 3],
     clients: Option<&str>,

@@ -1,8 +1,8 @@
-//! What a policy or a limit in shadow would have refused.
+//! Refusals by a policy or a limit in shadow.
 
 use std::sync::Arc;
 
-/// Every refusal that shadows kept back from one request.
+/// Every refusal that shadows did not enforce for one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shadows(Vec<Shadowed>);
 
@@ -23,7 +23,8 @@ impl Shadows {
         self.0.iter()
     }
 
-    /// Every reason that only a shadow refused for, by commas: `role_too_low`, `rate_limited:calm`.
+    /// Every reason for which only a shadow refused, separated by commas: `role_too_low`,
+    /// `rate_limited:calm`.
     #[must_use]
     pub fn reasons(&self) -> Option<String> {
         let one = |shadowed: &Shadowed| match &shadowed.of {
@@ -35,16 +36,16 @@ impl Shadows {
     }
 }
 
-/// A refusal that did not count.
+/// A refusal that was not enforced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shadowed {
-    /// What would have refused.
+    /// The rule that would have refused.
     pub of: Shadow,
     /// The stable code of the reason.
     pub reason: &'static str,
 }
 
-/// A rule that is only tried out.
+/// A rule on trial.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shadow {
     /// The policy of this name.

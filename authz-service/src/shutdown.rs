@@ -1,15 +1,15 @@
-//! The end: asked for by SIGTERM or SIGINT.
+//! Waits for the end of the process, requested by SIGTERM or SIGINT.
 
 use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// Waits for the first SIGTERM or SIGINT and says which it was. The handlers stand as soon as this returns its
-/// future, so a signal that comes during the start is not lost.
+/// Waits for the first SIGTERM or SIGINT and returns its name. The handlers are installed as soon as this
+/// returns its future, so a signal during the start is not lost.
 ///
 /// # Errors
-/// When the system allows no signal handler.
+/// When the system refuses a signal handler.
 pub fn asked() -> io::Result<impl Future<Output = &'static str>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -21,8 +21,8 @@ pub fn asked() -> io::Result<impl Future<Output = &'static str>> {
     })
 }
 
-/// Waits until `ending` says so.
+/// Waits until `ending` is set.
 pub async fn ended(mut ending: watch::Receiver<bool>) {
-    // An error means that the sender is gone, which is an end too.
+    // An error means that the sender is gone, which also is an end.
     let _ = ending.wait_for(|ended| *ended).await;
 }

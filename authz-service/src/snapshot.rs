@@ -1,7 +1,7 @@
-//! The edge file as decisions need it: every route found in one look, by the name that Envoy sends.
+//! The edge file in the form that decisions need: one lookup finds every route, by the name that Envoy sends.
 //!
-//! A snapshot belongs to one revision. Envoy says with every check which revision its configuration was
-//! rendered from; a revision that is not here is never guessed at.
+//! A snapshot belongs to one revision. Envoy sends with every check the revision from which its configuration
+//! was rendered; an unknown revision is never guessed.
 
 pub mod rule;
 
@@ -21,24 +21,24 @@ use crate::check::CheckInput;
 use crate::failure::Failure;
 use crate::snapshot::rule::Rule;
 
-/// One route, with everything that a decision about it needs.
+/// One route, with everything that a decision needs.
 #[derive(Debug)]
 pub struct Route {
     /// Its name.
     pub name: Arc<str>,
     /// The name of its policy.
     pub policy_name: Arc<str>,
-    /// What a caller must be.
+    /// The requirements for a caller.
     pub policy: Policy,
-    /// Who can reach the listener that it is on.
+    /// The exposure of its listener.
     pub exposure: Exposure,
-    /// The `aud` of its identities: every backend that its requests or copies of them can go to.
+    /// The `aud` of its identities: every backend that may receive its requests or copies of them.
     pub audience: Arc<Audience>,
-    /// What a refused caller is told.
+    /// The answers to refused callers.
     pub answers: Arc<Answers>,
-    /// How often, in the order of the edge file.
+    /// Its limits, in the order of the edge file.
     pub limits: Vec<Rule>,
-    /// How an allow may be used again; absent when it may not.
+    /// The lease rules for an allow; absent when it may not be leased.
     pub lease: Option<LeasePolicy>,
 }
 
@@ -47,27 +47,27 @@ pub struct Route {
 pub struct Snapshot {
     /// The name of the edge.
     pub edge: String,
-    /// Which revision.
+    /// The revision.
     pub revision: String,
-    /// How sessions are recognised.
+    /// The form of sessions.
     pub sessions: Option<Sessions>,
-    /// In which header API keys come.
+    /// The form of API keys.
     pub api_keys: Option<ApiKeys>,
-    /// How sessions of the legacy are recognised.
+    /// The form of legacy sessions.
     pub legacy_sessions: Option<LegacySessions>,
-    /// How long Envoy waits for a decision.
+    /// Envoy's timeout for a decision.
     pub patience: Duration,
     routes: HashMap<String, Arc<Route>>,
 }
 
-/// An edge that no decision could be made on. `edge_config` finds all of these first; here they are only
-/// refused, so that a lookup cannot fail later.
+/// An edge that is unusable for decisions. `edge_config` finds all of these faults first; here they are only
+/// refused, so that no lookup can fail later.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("route {route}: {what}")]
 pub struct UnusableEdge {
-    /// Which route.
+    /// The route.
     pub route: String,
-    /// What is wrong with it.
+    /// Its fault.
     pub what: String,
 }
 
@@ -75,7 +75,7 @@ impl Snapshot {
     /// Prepares `edge`.
     ///
     /// # Errors
-    /// [`UnusableEdge`], when a route names something that the edge does not have.
+    /// [`UnusableEdge`], when a route names an entry that the edge does not have.
     pub fn new(edge: &Edge) -> Result<Self, UnusableEdge> {
         let answers: HashMap<&str, Arc<Answers>> =
             edge.answers.iter().map(|(name, answers)| (name.as_str(), Arc::new(answers.clone()))).collect();
@@ -137,7 +137,7 @@ impl Snapshot {
         })
     }
 
-    /// The route `name`.
+    /// The route named `name`.
     #[must_use]
     pub fn route(&self, name: &str) -> Option<&Arc<Route>> {
         self.routes.get(name)
@@ -149,15 +149,16 @@ impl Snapshot {
     }
 }
 
-/// How many revisions are kept beside the newest. An Envoy that refuses a new configuration stays at an old
-/// one for as long as it likes; eight deployments later somebody has noticed.
+/// How many revisions are kept beside the newest. An Envoy that refuses a new configuration keeps an old one
+/// indefinitely; within eight deployments an operator has noticed.
 pub const KEPT: usize = 8;
 
-/// A revision is kept for at least so long after it was replaced, even when more than [`KEPT`] came after it:
-/// time enough for every Envoy to take the new one.
+/// The shortest time that a replaced revision is kept, even when more than [`KEPT`] came after it: time
+/// enough for every Envoy to load the new one.
 pub const KEPT_FOR: Duration = Duration::from_secs(600);
 
-/// However quickly they follow each other, no more than this many are kept: a thousand routes take a megabyte.
+/// The most revisions that are kept, however quickly they follow each other: a thousand routes take a
+/// megabyte.
 pub const MAX_KEPT: usize = 64;
 
 /// The revisions that this replica knows. All lookups go through here.
@@ -169,7 +170,7 @@ pub struct Snapshots {
 #[derive(Debug)]
 struct Known {
     newest: Arc<Snapshot>,
-    /// What was the newest before, the latest first, and when it was replaced.
+    /// The replaced revisions with the time of their replacement, the latest first.
     older: Vec<(Arc<Snapshot>, UnixTime)>,
 }
 
@@ -196,7 +197,7 @@ impl Located {
 }
 
 impl Snapshots {
-    /// Knows `snapshot` only.
+    /// A collection with `snapshot` only.
     #[must_use]
     pub fn new(snapshot: Snapshot) -> Self {
         Self { known: ArcSwap::from_pointee(Known { newest: Arc::new(snapshot), older: Vec::new() }) }
@@ -208,7 +209,7 @@ impl Snapshots {
         Arc::clone(&self.known.load().newest)
     }
 
-    /// Every revision that is known, the newest first.
+    /// Every known revision, the newest first.
     #[must_use]
     pub fn revisions(&self) -> Vec<String> {
         let known = self.known.load();
@@ -224,8 +225,8 @@ impl Snapshots {
         older.fold(known.newest.patience, Duration::max)
     }
 
-    /// Makes `snapshot` the newest at `now`, in one step. The revisions before it are still decided about, by
-    /// their own rules, within [`KEPT`], [`KEPT_FOR`] and [`MAX_KEPT`]. One thread installs.
+    /// Makes `snapshot` the newest at `now`, in one step. Checks under the previous revisions are still
+    /// decided, by their own rules, within [`KEPT`], [`KEPT_FOR`] and [`MAX_KEPT`]. Only one thread installs.
     pub fn install(&self, snapshot: Snapshot, now: UnixTime) {
         let known = self.known.load();
         let mut older = Vec::with_capacity(known.older.len() + 1);
@@ -241,7 +242,7 @@ impl Snapshots {
         self.known.store(Arc::new(Known { newest: Arc::new(snapshot), older }));
     }
 
-    /// Finds the route that `input` is about.
+    /// Finds the route of `input`.
     ///
     /// # Errors
     /// [`Failure::UnknownRevision`], [`Failure::UnknownRoute`] or [`Failure::PolicyMismatch`].
@@ -269,8 +270,7 @@ impl Snapshots {
             .is_some_and(|route| &*route.policy_name == policy && route.lease.is_some())
     }
 
-    /// The route that is called `name` in the newest revision, when all that is wanted is what its clients are
-    /// told while nothing can be decided.
+    /// The route named `name` in the newest revision, for its refusals only, while no decision is possible.
     #[must_use]
     pub fn answers(&self, name: &str) -> Option<Arc<Answers>> {
         self.known.load().newest.route(name).map(|route| Arc::clone(&route.answers))

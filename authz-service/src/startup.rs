@@ -1,4 +1,4 @@
-//! From settings and an edge to an authorizer whose sources are watched.
+//! Turns settings and an edge into an authorizer whose sources are watched.
 
 pub mod needs;
 mod stores;
@@ -44,10 +44,10 @@ use crate::snapshot::{Snapshot, Snapshots};
 use crate::source::{Source, Watchers};
 use crate::startup::needs::{AssemblyError, Needs};
 
-/// The count of dropped log lines. It is older than all other metrics, because the log opens first.
+/// The counter of dropped log lines. It exists before all other metrics, because the log opens first.
 ///
 /// # Errors
-/// When the name is not one that Prometheus allows: a defect.
+/// When Prometheus does not allow the name: a defect.
 pub fn dropped_log_lines() -> Result<IntCounter, prometheus::Error> {
     IntCounter::new("authz_log_lines_dropped_total", "Log lines dropped because stdout was not read")
 }
@@ -59,18 +59,18 @@ pub struct Assembled {
     pub checks: Checks,
     /// The admin interface.
     pub admin: Admin,
-    /// Keys behind URLs, to be run by the server; empty when all keys are in files.
+    /// Keys behind URLs, which the server fetches; empty when all keys are in files.
     pub key_urls: Vec<KeyUrl>,
-    /// The subscription to changes, to be run by the server; absent without Redis.
+    /// The subscription to changes, which the server runs; absent without Redis.
     pub subscriber: Option<Subscriber>,
     watchers: Watchers,
 }
 
 impl Assembled {
-    /// Follows the edge file at `path`, which `edge` was read from, see [`reload`](crate::reload).
+    /// Watches the edge file at `path`, from which `edge` was read, see [`reload`](crate::reload).
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system cannot start a thread.
     pub fn follow(&mut self, path: &Path, environment: Environment, edge: &Edge) -> io::Result<()> {
         let observers = Arc::clone(&self.admin.observers);
         let target = Target {
@@ -80,7 +80,8 @@ impl Assembled {
             standing: Arc::clone(&self.admin.edge_file),
             listener: Arc::new(move |outcome| {
                 match (*outcome, observers.audit()) {
-                    // Before the first decision by it, so that its routes are counted from the first one on.
+                    // Before the first decision under it, so that its routes are counted from the first one
+                    // on.
                     (Outcome::Ready(snapshot), _) => observers.metrics.follow(snapshot),
                     (Outcome::Applied(revision), Some(audit)) => {
                         audit.edge_reload("applied", revision, None);
@@ -96,18 +97,19 @@ impl Assembled {
         self.watchers.watch(EdgeFile::new(path, environment, edge.clone(), clock, target))
     }
 
-    /// Follows one more source for as long as decisions are made.
+    /// Watches one more source for as long as decisions are made.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system cannot start a thread.
     pub fn watch(&mut self, source: impl Source) -> io::Result<()> {
         self.watchers.watch(source)
     }
 
-    /// Opens the audit: to `file`, and to `broker` when there is one. Keep the sinks until everything is told.
+    /// Opens the audit: to `file`, and to `broker` when there is one. Keep the sinks until every event is
+    /// written.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system cannot start a thread.
     pub fn open_audit(&self, file: &Path, broker: Option<broker::Address>) -> io::Result<Sinks> {
         let mut sinks = Sinks::default();
         let mut audit = Audit::new(Arc::clone(&self.admin.clock));
@@ -130,7 +132,7 @@ impl Assembled {
         Ok(exporting)
     }
 
-    /// Takes it apart; keep the watchers for as long as decisions are made.
+    /// Takes the parts out; keep the watchers for as long as decisions are made.
     #[must_use]
     pub fn into_parts(self) -> (Checks, Admin, Vec<KeyUrl>, Option<Subscriber>, Watchers) {
         let Self { checks, admin, key_urls, subscriber, watchers } = self;
@@ -143,7 +145,7 @@ impl Assembled {
 /// tenants service it needs a tokio runtime around it.
 ///
 /// # Errors
-/// [`AssemblyError`], naming the file and the mend.
+/// [`AssemblyError`], naming the file and the fix.
 pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<Assembled, AssemblyError> {
     let snapshot = Snapshot::new(edge)?;
     let signer = Signer::from_file(&edge.name, &needs.identity_key)?;
@@ -151,7 +153,7 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
     let mut watchers = Watchers::default();
     let observers = Arc::new(Observers::new(Arc::clone(&metrics)));
 
-    // Before anything is read, so that nothing that ends later is missed.
+    // Created before any source is read, so that no later invalidation is missed.
     let ended = Arc::new(Ended::default());
 
     let keys = Arc::new(IssuerKeys::new(edge.sessions.as_ref(), &ended));

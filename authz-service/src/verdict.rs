@@ -1,4 +1,4 @@
-//! A finished decision: what the wire answers from and the observers read.
+//! A finished decision: the wire response is made from it, and the observers read it.
 
 use std::sync::Arc;
 
@@ -12,27 +12,27 @@ use crate::shadow::Shadows;
 use crate::snapshot::Route;
 use crate::who::Who;
 
-/// A decision with all that its answer and the observers need.
+/// A decision with everything that its response and the observers need.
 #[derive(Clone, Debug)]
 pub struct Verdict {
-    /// What was decided.
+    /// The decision.
     pub decision: Decision,
     /// The route, when it is known.
     pub route: Option<Arc<Route>>,
-    /// Whom the request was for, as far as that was proved before the decision fell.
+    /// The caller, as far as verified before the decision.
     pub who: Who,
-    /// The words for a refusal.
+    /// The route's refusals.
     pub answers: Arc<Answers>,
     /// The limits that refused the request; absent when none did.
     pub exceeded: Option<Exceeded>,
-    /// What would have been refused if it were not in shadow.
+    /// The refusals that only a shadow made.
     pub shadows: Shadows,
-    /// How an allow may be used again, if it may.
+    /// The lease with an allow, if there is one.
     pub lease: Option<Granted>,
 }
 
 impl Verdict {
-    /// A failure before anything is known about the route.
+    /// A failure before the route is known.
     #[must_use]
     pub fn failed(failure: Failure, answers: Arc<Answers>) -> Self {
         Self {
@@ -46,13 +46,13 @@ impl Verdict {
         }
     }
 
-    /// The limit that an exceeded request met first.
+    /// The first limit that the request exceeded.
     #[must_use]
     pub fn limit(&self) -> Option<&Arc<str>> {
         self.exceeded.as_ref().and_then(Exceeded::first)
     }
 
-    /// The person that was proved, if it is one.
+    /// The person, if one was verified.
     #[must_use]
     pub fn person(&self) -> Option<&identity::Person> {
         match &self.who {
@@ -61,7 +61,7 @@ impl Verdict {
         }
     }
 
-    /// What a refused caller is told; `None` for an allow.
+    /// The answer to a refused caller; `None` for an allow.
     #[must_use]
     pub fn answer(&self) -> Option<(AnswerKind, &Answer)> {
         let kind = match &self.decision {
@@ -80,7 +80,7 @@ impl Verdict {
     }
 }
 
-/// The words for a route that this replica does not know.
+/// The refusals for a route that this replica does not know.
 #[must_use]
 pub fn last_words() -> Arc<Answers> {
     Arc::new(Answers::built_in())

@@ -1,13 +1,13 @@
-//! Whom a request is for.
+//! The caller of a request.
 
 use std::sync::Arc;
 
 use identity::{Client, Person, Service};
 
-/// For whom a request passes.
+/// The caller for whom a request passes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Who {
-    /// Whoever it is: the route is public.
+    /// Any caller: the route is public.
     Anyone,
     /// A person.
     Person(Arc<Person>),

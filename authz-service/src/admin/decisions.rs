@@ -1,4 +1,4 @@
-//! `/decisions`: what was decided about the last requests, and where each decision stopped.
+//! Serves `/decisions`: the last decisions, and the stage where each one stopped.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use crate::observe::record::Record;
 use crate::observe::record::View;
 use crate::observe::stage::Step;
 
-/// How many decisions a list has when nobody says otherwise: a screenful.
+/// The default length of a list: one screen.
 const DEFAULT_LIMIT: usize = 50;
 
-/// One decision as it is answered.
+/// One decision in a response.
 #[derive(Serialize)]
 struct Told<'a> {
     #[serde(flatten)]
@@ -25,16 +25,16 @@ struct Told<'a> {
     stages: Vec<Step>,
 }
 
-/// Every decision about one request id: clients choose ids, so there may be several.
+/// Every decision for one request id: clients choose ids, so there may be several.
 #[derive(Serialize)]
 struct OfOneId<'a> {
-    /// The newest.
+    /// The newest decision.
     #[serde(flatten)]
     newest: Told<'a>,
-    /// Those before it, the newest first.
+    /// The older ones, newest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     earlier: Vec<Told<'a>>,
-    /// How many more there are; `/decisions?id=…` lists them.
+    /// How many more exist; `/decisions?id=…` lists them.
     #[serde(skip_serializing_if = "Option::is_none")]
     not_shown: Option<usize>,
 }
@@ -43,7 +43,7 @@ fn told(record: &Arc<Record>) -> Told<'_> {
     Told { view: record.view(), stages: record.stages() }
 }
 
-/// How many decisions of one id are answered together.
+/// How many decisions for one id are returned together.
 const OF_ONE_ID: usize = 100;
 
 /// `GET /decisions/{request id}`
@@ -68,7 +68,7 @@ pub(super) async fn one(State(admin): State<Admin>, Path(id): Path<String>) -> R
     }
 }
 
-/// Which decisions are wanted.
+/// The filter of a list.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {

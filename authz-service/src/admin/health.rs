@@ -1,4 +1,4 @@
-//! Whether this replica can decide.
+//! Reports whether this replica can decide.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -8,12 +8,12 @@ use serde::Serialize;
 use crate::admin::Admin;
 use crate::source::Health;
 
-/// How ready a replica is, and what each part says.
+/// The readiness of a replica, with the state of each part.
 #[derive(Debug, Serialize)]
 pub struct Readiness {
     /// Whether checks should be sent here.
     pub ready: bool,
-    /// Whether the process is on its way out.
+    /// Whether the process is shutting down.
     pub draining: bool,
     /// The edge revision that is loaded.
     pub revision: String,
@@ -26,12 +26,12 @@ pub struct Readiness {
 pub struct Part {
     /// Whether decisions can rely on it.
     pub ready: bool,
-    /// A few words for whoever asks.
+    /// A short description for operators.
     pub detail: String,
 }
 
 impl Readiness {
-    /// Looks at every part.
+    /// Checks every part.
     #[must_use]
     pub fn of(admin: &Admin) -> Self {
         let now = admin.clock.now();

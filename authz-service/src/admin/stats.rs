@@ -1,4 +1,4 @@
-//! `/stats`: what happened since the start, as JSON.
+//! Serves `/stats`: counts since the start, as JSON.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use crate::decision::LEASED;
 use crate::observe::metrics::Count;
 use crate::tenant;
 
-/// What happened since the start.
+/// Counts since the start.
 #[derive(Debug, Serialize)]
 pub struct Stats {
     /// `authz-service`.
@@ -18,15 +18,15 @@ pub struct Stats {
     pub edge: String,
     /// The edge revision that is loaded.
     pub revision: String,
-    /// Whether checks should be sent here; `/readyz` says what is missing.
+    /// Whether checks should be sent here; `/readyz` names the missing parts.
     pub ready: bool,
     /// Seconds since the start.
     pub uptime_seconds: u64,
-    /// Decisions in all.
+    /// Decisions in total.
     pub totals: Totals,
-    /// Decisions by route, policy and reason; only what happened.
+    /// Decisions by route, policy and reason; only those that occurred.
     pub decisions: Vec<Count>,
-    /// What is remembered.
+    /// The caches.
     pub caches: Caches,
     /// The tenant directory; absent when the edge has none.
     pub tenants: Option<Tenants>,
@@ -38,20 +38,20 @@ pub struct Stats {
     pub push: Option<String>,
 }
 
-/// Decisions in all.
+/// Decisions in total.
 #[derive(Debug, Default, Serialize)]
 pub struct Totals {
     /// Passed.
     pub allow: u64,
     /// Refused.
     pub deny: u64,
-    /// Refused because nothing could be decided.
+    /// Refused because no decision was possible.
     pub error: u64,
     /// Allowed by the edge, by a lease.
     pub lease: u64,
 }
 
-/// What is remembered.
+/// The caches.
 #[derive(Debug, Serialize)]
 pub struct Caches {
     /// Verified tokens.
@@ -60,20 +60,20 @@ pub struct Caches {
     pub identities: Cache,
 }
 
-/// One memory.
+/// One cache.
 #[derive(Debug, Serialize)]
 pub struct Cache {
     /// Entries now.
     pub entries: usize,
-    /// Entries at most.
+    /// Greatest number of entries.
     pub capacity: u64,
-    /// Found.
+    /// Lookups that found an entry.
     pub hits: u64,
-    /// Not found.
+    /// Lookups that found none.
     pub misses: u64,
 }
 
-/// The tenant directory.
+/// The tenant directory, by kind.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Tenants {
@@ -86,9 +86,9 @@ pub enum Tenants {
     },
     /// The tenants service.
     Asked {
-        /// Whose state is in memory.
+        /// Tenants in memory.
         known: u64,
-        /// Ids in memory that no tenant has.
+        /// Ids in memory without a tenant.
         unknown: u64,
     },
 }
@@ -107,14 +107,14 @@ pub struct Revocations {
     pub sessions: usize,
     /// Persons and tenants on it.
     pub wholesale: usize,
-    /// For how many there was no room: those sessions are refused unjudged.
+    /// Revocations without room: their sessions are refused as undecidable.
     pub beyond_room: usize,
-    /// Lines that made no sense.
+    /// Malformed lines.
     pub bad_lines: u64,
 }
 
 impl Stats {
-    /// Looks at everything.
+    /// Collects all counts.
     #[must_use]
     pub fn of(admin: &Admin) -> Self {
         let Admin { authorizer, clock, started, edge_file: _, observers, draining: _, push: _ } = admin;

@@ -1,11 +1,11 @@
-//! Finding one cookie in the `Cookie` lines of a request, by the rule of [`cookies`] and within a bound.
+//! Finds one cookie in the `Cookie` lines of a request, by the rule of [`cookies`] and within a bound.
 
 use cookies::CookieFault;
 
 use crate::credential::fault::CredentialFault;
 
-/// More pairs than this in one request are refused. Browsers keep at most about 180 cookies for a site; a client that
-/// sends a thousand crumbs wants to cost time.
+/// More pairs than this in one request are refused. Browsers keep at most about 180 cookies for a site; a
+/// client that sends a thousand pairs only wants to cost time.
 pub const MAX_PAIRS: usize = 1_000;
 
 /// The value of the cookie `name` in `lines`, or `None` when it is absent.

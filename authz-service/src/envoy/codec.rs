@@ -1,5 +1,5 @@
-//! How checks and their answers are carried over gRPC: a [`Question`] comes in, an answer goes out as the bytes that it
-//! already is.
+//! Carries checks and their answers over gRPC: a [`Question`] comes in, an answer goes out as the bytes that
+//! it already is.
 
 use bytes::{Buf as _, BufMut as _};
 use prost::Message as _;
@@ -8,11 +8,11 @@ use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder
 
 use crate::envoy::question::Question;
 
-/// Room that is made for every check and every answer before anything is known about them. Nearly all fit; tonic's own
-/// 8 KiB, twice for each check, cost more than reading it.
+/// The initial buffer for every check and every answer. Nearly all fit; tonic's own 8 KiB, twice for each
+/// check, cost more than reading it.
 const BUFFER_BYTES: usize = 2_048;
 
-/// From here on an answer is sent in pieces. None is so large.
+/// From this size on an answer is sent in pieces. No answer is so large.
 const YIELD_BYTES: usize = 32 * 1_024;
 
 /// The codec of `Check`.
@@ -53,7 +53,7 @@ impl Decoder for CheckCodec {
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Question>, Status> {
-        // One piece that all texts of the question share.
+        // One buffer that all texts of the check share.
         let message = buffer.copy_to_bytes(buffer.remaining());
         Question::decode(message).map(Some).map_err(|error| Status::internal(error.to_string()))
     }

@@ -1,4 +1,4 @@
-//! An answer in pieces that are small enough to leave together with what else is to be sent.
+//! Cuts an answer into pieces that are small enough to be sent together with other output.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -8,11 +8,11 @@ use http_body::{Body as HttpBody, Frame};
 use tonic::Status;
 use tonic::body::Body;
 
-/// The most that one piece has. The HTTP/2 library copies what is shorter than 1,024 bytes into the buffer that it
-/// writes, and writes whatever is longer by itself.
+/// The largest piece. The HTTP/2 library copies pieces shorter than 1,024 bytes into its write buffer, and
+/// writes longer ones by themselves.
 pub(crate) const PIECE: usize = 1_000;
 
-/// A body that is cut.
+/// A body that is sent in pieces.
 #[derive(Debug)]
 pub(super) struct Pieces {
     whole: Body,

@@ -1,15 +1,15 @@
-//! Writes protobuf: the three kinds of field that an answer has, straight into the bytes that are sent.
+//! Writes protobuf: the three kinds of field in an answer, directly into the bytes that are sent.
 //!
-//! Filling `envoy-types`' messages first would copy every header twice, build a map for the metadata, and walk through all
-//! of it once more to learn how long it is. What is written here is read back with `envoy-types` by the tests of
-//! [`response`](super::response).
+//! With `envoy-types`' messages every header would be copied twice, the metadata would need a map, and all of
+//! it would be traversed once more to compute its length. The tests of [`response`](super::response) read the
+//! output back with `envoy-types`.
 
 /// The number of a field, below 16: its tag is one byte.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Field(u8);
 
 impl Field {
-    /// Number `number`; a larger one does not compile in a constant, and every field is one.
+    /// Field number `number`; a larger one than 15 does not compile in a constant, and every field is one.
     pub(super) const fn number(number: u8) -> Self {
         assert!(number > 0 && number < 16);
         Self(number)
@@ -24,7 +24,7 @@ impl Field {
 const VARINT: u8 = 0;
 const LENGTH: u8 = 2;
 
-/// A message that is being written.
+/// A message in progress.
 #[derive(Debug)]
 pub(super) struct Message(Vec<u8>);
 
@@ -33,7 +33,7 @@ impl Message {
         Self(Vec::with_capacity(bytes))
     }
 
-    /// A number; an absent one is 0.
+    /// Writes a number; an absent one is 0.
     pub(super) fn number(&mut self, field: Field, number: u32) {
         if number != 0 {
             self.0.push(field.tag(VARINT));
@@ -41,18 +41,18 @@ impl Message {
         }
     }
 
-    /// A text, also an empty one: in a choice of several fields even that says something.
+    /// Writes a text, also an empty one: in a choice of several fields even that has a meaning.
     pub(super) fn text(&mut self, field: Field, text: &str) {
         self.0.push(field.tag(LENGTH));
         self.varint(text.len());
         self.0.extend_from_slice(text.as_bytes());
     }
 
-    /// A message in the message, as `write` writes it.
+    /// Writes a nested message with `write`.
     pub(super) fn message(&mut self, field: Field, write: impl FnOnce(&mut Self)) {
         self.0.push(field.tag(LENGTH));
-        // Its length stands before it and is known behind it. Most are shorter than 128 bytes, and one byte says so; a
-        // longer one is moved on.
+        // The length stands before the message but is known only after it. Most messages are shorter than 128
+        // bytes, and one byte holds that; a longer one is moved.
         let at = self.0.len();
         self.0.push(0);
         write(self);
@@ -77,10 +77,10 @@ impl Message {
     }
 }
 
-/// As many bytes as the longest number takes.
+/// The bytes of the longest number.
 const MOST: usize = 10;
 
-/// `number` in groups of seven bits, the lowest first, each but the last marked; and how many there are.
+/// `number` in groups of seven bits, the lowest first, each but the last marked; and the number of groups.
 fn varint(mut number: usize) -> ([u8; MOST], usize) {
     let mut bytes = [0; MOST];
     let mut used = 0;

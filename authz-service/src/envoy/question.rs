@@ -1,17 +1,18 @@
-//! Envoy's `CheckRequest`, as much of it as a decision reads.
+//! Envoy's `CheckRequest`, reduced to the fields that a decision reads.
 //!
-//! The same message as in `envoy-types`, with the same field numbers, and two differences that make a check cheaper by
-//! more than the decision itself costs:
+//! The same message as in `envoy-types`, with the same field numbers, and two differences that save more time
+//! than the decision itself takes:
 //!
-//! * what no decision reads (the destination, certificates, labels, the split target, metadata) has no field here, so it
-//!   is passed over and not copied;
-//! * texts and bytes stay where they are, in the message as it came ([`Bytes`] share it). Nothing is known to be
-//!   UTF-8 yet: [`request::read`](super::request::read) looks at that when it reads.
+//! * parts that no decision reads (the destination, certificates, labels, the split target, metadata) have no
+//!   field here, so they are skipped and not copied;
+//! * texts and bytes stay in the received message ([`Bytes`] share it). They are not yet known to be UTF-8:
+//!   [`request::read`](super::request::read) checks that when it reads them.
 //!
-//! Maps are what they are on the wire, lists of pairs. A test sends messages in which `envoy-types` has every field set
-//! and compares; when Envoy's message grows a field, it does not compile until somebody decided what that field means.
+//! Maps are lists of pairs, as on the wire. A test sends messages in which `envoy-types` has every field set
+//! and compares; when Envoy's message gains a field, the test does not compile until a developer decides what
+//! that field means.
 //!
-//! There are credentials in here, so `Debug` says nothing.
+//! The message holds credentials, so `Debug` prints nothing.
 
 use std::fmt;
 
@@ -22,7 +23,7 @@ use prost::{Message, Oneof};
 #[derive(Clone, PartialEq, Message)]
 #[prost(skip_debug)]
 pub struct Question {
-    /// What is asked about.
+    /// The attributes of the request.
     #[prost(message, optional, tag = "1")]
     pub attributes: Option<Attributes>,
 }
@@ -31,13 +32,13 @@ pub struct Question {
 #[derive(Clone, PartialEq, Message)]
 #[prost(skip_debug)]
 pub struct Attributes {
-    /// The connection's other end.
+    /// The peer of the connection.
     #[prost(message, optional, tag = "1")]
     pub source: Option<Peer>,
     /// The request.
     #[prost(message, optional, tag = "4")]
     pub request: Option<Request>,
-    /// What the rendered configuration says about the route.
+    /// The rendered configuration of the route.
     #[prost(message, repeated, tag = "10")]
     pub context_extensions: Vec<Pair>,
 }
@@ -55,13 +56,12 @@ pub struct Peer {
 #[derive(Clone, PartialEq, Message)]
 #[prost(skip_debug)]
 pub struct Address {
-    /// Of which kind.
+    /// Its kind.
     #[prost(oneof = "AddressKind", tags = "1, 2, 3")]
     pub kind: Option<AddressKind>,
 }
 
-/// Only a socket has an address that means something here; the others are here because the last one on the wire is
-/// the one that counts.
+/// Only a socket address has a meaning here; the others exist because the last one on the wire counts.
 #[derive(Clone, PartialEq, Oneof)]
 #[prost(skip_debug)]
 pub enum AddressKind {
@@ -71,7 +71,7 @@ pub enum AddressKind {
     /// A Unix socket.
     #[prost(message, tag = "2")]
     Pipe(Unread),
-    /// A listener within Envoy.
+    /// A listener inside Envoy.
     #[prost(message, tag = "3")]
     Internal(Unread),
 }
@@ -85,7 +85,7 @@ pub struct SocketAddress {
     pub address: Bytes,
 }
 
-/// A message nothing of which is read.
+/// A message whose fields are not read.
 #[derive(Clone, PartialEq, Message)]
 #[prost(skip_debug)]
 pub struct Unread {}
@@ -94,7 +94,7 @@ pub struct Unread {}
 #[derive(Clone, PartialEq, Message)]
 #[prost(skip_debug)]
 pub struct Request {
-    /// The only kind of request that there is.
+    /// The only kind of request.
     #[prost(message, optional, tag = "2")]
     pub http: Option<Http>,
 }
@@ -124,7 +124,7 @@ pub struct Http {
     /// The body.
     #[prost(bytes = "bytes", tag = "12")]
     pub raw_body: Bytes,
-    /// Each header line by itself.
+    /// Each header line separately.
     #[prost(message, optional, tag = "13")]
     pub header_map: Option<HeaderMap>,
 }

@@ -1,8 +1,8 @@
-//! From the wire to a [`CheckInput`].
+//! Reads the wire format into a [`CheckInput`].
 //!
-//! Headers come from `header_map` (the filter's `encode_raw_headers: true`): each line by itself, as bytes. Only
-//! when that is empty the older `headers` map is read. It joins lines of one name with commas; a joined pair of
-//! cookies or authorizations then fails as one malformed credential, which is the safe side.
+//! Headers come from `header_map` (the filter's `encode_raw_headers: true`): each line separately, as bytes.
+//! Only when that is empty the older `headers` map is read. It joins lines of one name with commas; a joined
+//! pair of cookies or authorizations then fails as one malformed credential, which is the safe side.
 
 use std::net::IpAddr;
 
@@ -15,13 +15,13 @@ use crate::envoy::question::{
     AddressKind, Attributes, HeaderMap, HeaderValue, Http, Pair, Peer, Question, Request,
 };
 
-/// A request id is a UUID or a ULID; anything longer is not one and is not written down.
+/// A request id is a UUID or a ULID; a longer value is neither and is not logged.
 const MAX_REQUEST_ID_BYTES: usize = 64;
 
 /// Reads `question`.
 ///
 /// # Errors
-/// [`MalformedCheck`] with the part that is missing or not understood.
+/// [`MalformedCheck`] with the part that is missing or invalid.
 pub fn read(question: &Question) -> Result<CheckInput<'_>, MalformedCheck> {
     let Question { attributes } = question;
     let Attributes { source, request, context_extensions } =
@@ -53,7 +53,7 @@ pub fn read(question: &Question) -> Result<CheckInput<'_>, MalformedCheck> {
     })
 }
 
-/// The address of the connection's other end. An IPv4 address in IPv6 clothes is the IPv4 address.
+/// The address of the connection's peer. An IPv4 address in IPv6 notation becomes the IPv4 address.
 fn peer_address(peer: &Peer) -> Option<IpAddr> {
     let Some(AddressKind::Socket(socket)) = &peer.address.as_ref()?.kind else { return None };
     let address = std::str::from_utf8(&socket.address).ok()?;
@@ -93,7 +93,7 @@ fn lines<'a>(
     Ok(lines)
 }
 
-/// `bytes` as the text that the message's schema says that they are.
+/// `bytes` as text, which the message's schema promises.
 fn text<'a>(bytes: &'a Bytes, what: &'static str) -> Result<&'a str, MalformedCheck> {
     std::str::from_utf8(bytes).map_err(|_| MalformedCheck(what))
 }

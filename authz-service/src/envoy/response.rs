@@ -1,7 +1,8 @@
-//! From a [`Verdict`] to the wire: ext_authz v3's `CheckResponse`.
+//! Writes a [`Verdict`] as ext_authz v3's `CheckResponse`.
 //!
-//! An empty `CheckResponse` is an allow, and so is a denial with status 0. So [`write()`] begins with the status in every
-//! case, a refusal always carries one of its own, and the tests read every answer with `envoy-types`.
+//! An empty `CheckResponse` is an allow, and so is a denial with status 0. So [`write()`] begins with the
+//! status in every case, a refusal always carries a status of its own, and the tests read every answer with
+//! `envoy-types`.
 
 use edge_config::edge::Answer;
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
@@ -13,11 +14,11 @@ use crate::identity_headers::HeaderEdits;
 use crate::verdict::Verdict;
 use crate::who::Who;
 
-/// Marks a refusal that must leave without a `content-type`. Envoy gives every local answer one; the edge's
-/// configuration removes it, and this header, where it sees this header.
+/// Marks a refusal that must have no `content-type`. Envoy gives one to every local answer; the edge's
+/// configuration removes it, and this header, where it finds this header.
 pub const BARE: &str = "x-cutover-bare";
 
-/// An allow with seven headers and its metadata has some 1,100 bytes, most of them the signed identity.
+/// An allow with seven headers and its metadata has about 1,100 bytes, most of them the signed identity.
 const USUAL_BYTES: usize = 2_048;
 
 /// Fields of `CheckResponse`.
@@ -66,7 +67,7 @@ mod header {
     pub(super) const VALUE: Field = Field::number(2);
 }
 
-/// The field of `google.protobuf.Struct`, those of an entry of its map, and a `Value` that is text.
+/// The field of `google.protobuf.Struct`, the fields of an entry of its map, and a `Value` that is text.
 mod metadata {
     use super::Field;
 
@@ -76,7 +77,7 @@ mod metadata {
     pub(super) const TEXT: Field = Field::number(3);
 }
 
-/// The `CheckResponse` that says `verdict`, as it is sent.
+/// The encoded `CheckResponse` for `verdict`.
 #[must_use]
 pub fn write(verdict: &Verdict, route: &str, policy: &str) -> Vec<u8> {
     let mut wire = Message::with_capacity(USUAL_BYTES);
@@ -85,7 +86,7 @@ pub fn write(verdict: &Verdict, route: &str, policy: &str) -> Vec<u8> {
             write_status(&mut wire, Code::Ok, "");
             wire.message(check::OK, |ok| write_edits(ok, edits));
         }
-        // An allow has no answer, whatever else there is has one: what does not fit is refused.
+        // An allow has no answer, everything else has one: an inconsistent verdict is refused.
         (Decision::Allow(_) | Decision::Deny(_) | Decision::Fail(_), Some((kind, answer))) => {
             refuse(&mut wire, kind, answer, verdict);
         }
@@ -99,7 +100,7 @@ pub fn write(verdict: &Verdict, route: &str, policy: &str) -> Vec<u8> {
 
 fn write_status(wire: &mut Message, code: Code, message: &str) {
     wire.message(check::STATUS, |status| {
-        // None of gRPC's codes is negative.
+        // gRPC codes are never negative.
         status.number(status::CODE, i32::from(code).unsigned_abs());
         if !message.is_empty() {
             status.text(status::MESSAGE, message);
@@ -148,7 +149,8 @@ fn write_edits(wire: &mut Message, edits: &HeaderEdits) {
     }
 }
 
-/// A header that takes the place of every one of its name. The action that an absent field means would append.
+/// Writes a header that replaces every one of its name. The default action, when the field is absent, would
+/// append.
 fn overwrite(wire: &mut Message, field: Field, name: &str, value: &str) {
     wire.message(field, |option| {
         option.message(header::HEADER, |header| {
@@ -162,8 +164,8 @@ fn overwrite(wire: &mut Message, field: Field, name: &str, value: &str) {
     });
 }
 
-/// What the access log reads with `%DYNAMIC_METADATA(envoy.filters.http.ext_authz:NAME)%`. A field that does
-/// not apply is absent.
+/// Writes the values that the access log reads with `%DYNAMIC_METADATA(envoy.filters.http.ext_authz:NAME)%`.
+/// A field that does not apply is absent.
 fn write_metadata(wire: &mut Message, verdict: &Verdict, route: &str, policy: &str) {
     let mut field = |name: &str, text: &str| {
         wire.message(metadata::FIELDS, |entry| {
@@ -196,7 +198,7 @@ fn write_metadata(wire: &mut Message, verdict: &Verdict, route: &str, policy: &s
     if let Some(limit) = verdict.limit() {
         field("limit", limit);
     }
-    // Only an allow carries one; it is told to the guard, not to the access log.
+    // Only an allow carries one; it is for the guard, not for the access log.
     if let (Decision::Allow(_), Some(granted)) = (&verdict.decision, &verdict.lease) {
         field(::lease::FIELD, &granted.text);
     }
@@ -225,7 +227,7 @@ mod tests {
         Verdict { decision, route: None, who, answers, exceeded: None, shadows, lease: None }
     }
 
-    /// What Envoy reads.
+    /// What Envoy reads from it.
     fn read(verdict: &Verdict) -> CheckResponse {
         CheckResponse::decode(write(verdict, "r", "p").as_slice()).expect("it is protobuf")
     }
@@ -263,7 +265,7 @@ mod tests {
         assert_eq!(ok.headers[0].append_action(), HeaderAppendAction::OverwriteIfExistsOrAdd);
         assert_eq!(ok.headers[0].header.as_ref().unwrap().value, "1");
         assert_eq!(ok.headers_to_remove, ["x-madome-public"]);
-        // Nothing is said that was not meant: written again by Envoy's types it is as long.
+        // The bytes contain nothing unintended: written again by Envoy's types, the message is as long.
         let response = read(&verdict(Decision::Deny(DenyReason::NoCredential)));
         assert_eq!(
             response.encoded_len(),

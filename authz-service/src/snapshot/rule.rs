@@ -9,6 +9,6 @@ use edge_config::edge::Limit;
 pub struct Rule {
     /// Its name in the edge file.
     pub name: Arc<str>,
-    /// How often, and by what.
+    /// Its rate and its key.
     pub limit: Limit,
 }

@@ -30,7 +30,7 @@ routes: [{{ name: all, host: api, prefix: /, policy: open, to: legacy, answers: 
     Snapshot::new(&edge).unwrap()
 }
 
-/// What a check of `revision` is told while nothing can be decided; `None` when the revision is unknown.
+/// The refusal of a check of `revision` while no decision is possible; `None` when the revision is unknown.
 fn words(snapshots: &Snapshots, revision: &str) -> Option<String> {
     let input = CheckInput {
         route: "all",
@@ -61,7 +61,7 @@ fn older_revisions_are_decided_about_by_their_own_rules() {
     let snapshots = Snapshots::new(first);
     let mut now = UnixTime::from_seconds(1_000);
     for number in 1..=KEPT + 3 {
-        // Slowly: each has long been replaced when the next but one comes.
+        // Slowly: each has long been replaced when the second after it arrives.
         now = now.plus(KEPT_FOR);
         let next = snapshot(number);
         revisions.push(next.revision.clone());

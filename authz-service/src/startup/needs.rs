@@ -1,4 +1,4 @@
-//! What an assembly needs, and why there can be none.
+//! The inputs of an assembly, and the reasons why it can fail.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,18 +11,18 @@ use crate::settings::RedisUrl;
 use crate::snapshot::UnusableEdge;
 use crate::tenant::service::UnusableAddress;
 
-/// What [`assemble`](super::assemble) needs beside the edge.
+/// The inputs of [`assemble`](super::assemble) beside the edge.
 #[derive(Clone, Debug)]
 pub struct Needs {
-    /// The key that identities are signed with.
+    /// The key that signs identities.
     pub identity_key: PathBuf,
-    /// How many verified tokens are remembered.
+    /// The capacity of the token cache.
     pub token_cache: usize,
-    /// How many signed identities are remembered.
+    /// The capacity of the identity cache.
     pub identity_cache: usize,
-    /// How many revoked sessions are held, and how many persons and tenants beside them.
+    /// The room for revoked sessions, and for persons and tenants beside them.
     pub revocations: usize,
-    /// Whether allows may be used again where a policy says so.
+    /// Whether leases are granted.
     pub leases: bool,
     /// Counts log lines that were dropped, see [`dropped_log_lines`](super::dropped_log_lines).
     pub dropped_log_lines: IntCounter,
@@ -30,48 +30,48 @@ pub struct Needs {
     pub redis: Option<RedisUrl>,
 }
 
-/// Why nothing can be assembled.
+/// Why the authorizer cannot be assembled.
 #[derive(Debug, thiserror::Error)]
 pub enum AssemblyError {
-    /// The edge cannot be decided on.
+    /// The edge is unusable for decisions.
     #[error(transparent)]
     Edge(#[from] UnusableEdge),
-    /// The private key is missing or of no use.
+    /// The private key is missing or unusable.
     #[error(transparent)]
     IdentityKey(#[from] KeyFileError),
-    /// The address of Redis.
-    #[error("REDIS_URL cannot be used ({0}); write redis://HOST:PORT")]
+    /// The address of Redis is invalid.
+    #[error("REDIS_URL is not usable ({0}); write redis://HOST:PORT")]
     Limits(#[from] redis::RedisError),
-    /// The HTTP client for keys.
+    /// The HTTP client for keys failed.
     #[error("{0}")]
     KeyUrl(String),
-    /// What the legacy is asked with.
+    /// The verifier of legacy sessions failed.
     #[error("legacy_sessions: {0}")]
     Legacy(String),
-    /// The address of the Redis that remembers nonces.
+    /// The address of the Redis for nonces is invalid.
     #[error("{0}")]
     Nonces(String),
-    /// The system gave no random numbers.
+    /// The system returned no random numbers.
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
-    /// The system gave no thread.
-    #[error("no thread to watch a source with: {0}")]
+    /// The system could not start a thread.
+    #[error("cannot start a thread to watch a source: {0}")]
     Thread(#[from] io::Error),
-    /// `REDIS_URL` is no address.
+    /// `REDIS_URL` is not a valid address.
     #[error(transparent)]
     RedisUrl(#[from] validity::UnusableUrl),
-    /// The edge file wants Redis and there is none.
+    /// The edge file requires Redis and none is set.
     #[error("`tenants` has `redis: true` and REDIS_URL is not set; set it, or remove the field")]
     NoRedis,
-    /// Nobody would notice a signed request that is used at each replica once.
+    /// Without shared memory, a signed request could be used once at each replica unnoticed.
     #[error(
-        "`authorizer` has {0} replicas and `signatures` needs one memory of what was used; set REDIS_URL, or run one"
+        "`authorizer` has {0} replicas and `signatures` needs one nonce memory for all of them; set REDIS_URL, or run one replica"
     )]
     NoncesApart(u32),
-    /// The tenants service has no address.
+    /// The address of the tenants service is invalid.
     #[error(transparent)]
     Tenants(#[from] UnusableAddress),
-    /// Two metrics of one name: a defect.
+    /// Two metrics have one name: a defect.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
 }

@@ -1,4 +1,4 @@
-//! Tenants and revocations: from files of this machine, or from what replicas share.
+//! Opens the stores of tenants and revocations: files on this machine, or stores that replicas share.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::tenant::service::TenantService;
 use crate::tenant::shared::SharedLayer;
 use crate::tenant::source::TenantSource;
 
-/// What decisions ask beside keys.
+/// The stores of a decision, besides keys.
 pub(super) struct Stores {
     pub(super) tenants: Option<Tenants>,
     pub(super) revocations: Option<Arc<Revocations>>,
