@@ -1,11 +1,13 @@
-//! The observers: whatever counts, remembers or reports decisions after they fell.
+//! The observers: they count, remember or report decisions after they are made.
 //!
-//! They stand above the stages. They read a finished [`Verdict`] and the counters of other modules, no stage imports
-//! them, and nothing that they do changes a decision or makes it wait.
+//! They are above the stages. They read a finished [`Verdict`] and the counters of other modules, no stage
+//! imports them, and nothing in them changes a decision or makes it wait.
 //!
 //! * [`metrics`] counts; [`log`] writes one line for each refusal.
-//! * [`recent`] remembers the last decisions by request id, as a [`record`] with its [`stage`]s and what was lacking ([`lack`]).
-//! * [`audit`] writes down those of consequence, [`spans`] reports each to a collector if there is one.
+//! * [`recent`] remembers the last decisions by request id, as a [`record`] with its [`stage`]s and the
+//!   caller's [`lack`].
+//! * [`audit`] records decisions of consequence, [`spans`] reports each decision to a collector if there is
+//!   one.
 
 pub mod audit;
 pub mod lack;
@@ -34,7 +36,7 @@ use crate::verdict::Verdict;
 /// Every observer of one replica.
 #[derive(Debug)]
 pub struct Observers {
-    /// Every count.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
     /// The last decisions.
     pub decisions: Decisions,
@@ -51,11 +53,11 @@ impl Observers {
 
     /// Sends events to `audit` from now on. Only the first call counts.
     pub fn open(&self, audit: Audit) {
-        // A second audit would be a defect of the assembly; the first one goes on.
+        // A second audit would be a defect of the assembly; the first one stays.
         let _ = self.audit.set(audit);
     }
 
-    /// Where events go; absent before an audit was opened.
+    /// The audit; absent before one was opened.
     #[must_use]
     pub fn audit(&self) -> Option<&Audit> {
         self.audit.get()
@@ -66,14 +68,14 @@ impl Observers {
         let _ = self.spans.set(spans);
     }
 
-    /// Where spans go; absent without a collector.
+    /// The spans; absent without a collector.
     #[must_use]
     pub fn spans(&self) -> Option<&Spans> {
         self.spans.get()
     }
 
-    /// Hands `verdict` on `input`, which fell just now by `clock` and took `took`, to every observer. Never waits.
-    /// `input` is absent when the question could not be read.
+    /// Passes `verdict` on `input`, which was just made by `clock` and took `took`, to every observer. Never
+    /// waits. `input` is absent when the check was unreadable.
     pub fn observe(
         &self,
         verdict: &Verdict,
@@ -82,7 +84,7 @@ impl Observers {
         took: Duration,
     ) {
         self.metrics.record(verdict, took);
-        // A defect in what remembers a decision must not undo the decision; the panic itself is in the log.
+        // A defect in an observer must not undo the decision; the panic itself is in the log.
         let _ = std::panic::catch_unwind(AssertUnwindSafe(|| {
             let now = clock.now();
             self.remember(verdict, input, now);

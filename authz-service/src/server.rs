@@ -36,7 +36,7 @@ const HEALTH_INTERVAL: Duration = Duration::from_millis(200);
 /// nothing for another quarter of a second.
 const STARTING_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Where nothing can be served.
+/// Why the server cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub enum CannotListen {
     /// An address that the server cannot listen on.
@@ -51,7 +51,7 @@ pub enum CannotListen {
         /// The system's error.
         source: std::io::Error,
     },
-    /// An address that is not to be listened on.
+    /// An address that the server must not listen on.
     #[error(transparent)]
     Door(#[from] ClosedDoor),
 }
@@ -61,7 +61,7 @@ const ADMIN_HOSTS: &str = "AUTHZ_ADMIN_HOSTS";
 
 /// An invalid host name for the admin interface.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{ADMIN_HOSTS}: `{0}` is not a host name; write names between commas, without ports")]
+#[error("{ADMIN_HOSTS}: `{0}` is not a host name; separate names with commas, without ports")]
 pub struct BadHost(pub String);
 
 /// The two sockets.
@@ -79,7 +79,7 @@ impl Listeners {
     /// Listens on both addresses, for checks with `tls` or on this machine alone.
     ///
     /// # Errors
-    /// [`CannotListen`], naming the address and the variable that moves it.
+    /// [`CannotListen`], naming the address and the variable that changes it.
     pub async fn bind(
         checks: impl Into<Socket>,
         admin: SocketAddr,

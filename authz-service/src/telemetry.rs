@@ -1,16 +1,16 @@
-//! Logs: JSON lines on standard output, one for each refusal, never a token, cookie or key.
+//! Writes logs: JSON lines on standard output, one for each refusal, never a token, cookie or key.
 
 pub mod outlet;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// A log filter that cannot be read.
+/// An invalid log filter.
 #[derive(Debug, thiserror::Error)]
 #[error("RUST_LOG is not a log filter: {0}; write for example `info` or `authz_service=debug`")]
 pub struct BadFilter(#[from] tracing_subscriber::filter::ParseError);
 
-/// A subscriber that writes JSON lines to `writer`, as `filter` asks.
+/// A subscriber that writes JSON lines to `writer`, filtered by `filter`.
 ///
 /// # Errors
 /// [`BadFilter`].
@@ -29,7 +29,7 @@ where
         .finish())
 }
 
-/// Lets a panic appear as a log line like every other, with its place.
+/// Logs a panic as a line like every other, with its place.
 pub fn log_panics() {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();

@@ -1,8 +1,9 @@
-//! TLS between Envoy and this program: both show a certificate, and each believes the authorities that it was configured
-//! with, and nothing else.
+//! TLS between Envoy and this program: both present a certificate, and each trusts only the CA certificates
+//! in its configuration.
 //!
-//! The three files are read again when they change. A new certificate is shown to new connections; open ones go on, and no
-//! request is lost. A pair that does not fit together, as while one of two files is replaced, changes nothing.
+//! The three files are read again when they change. New connections get the new certificate; open ones
+//! continue, and no request is lost. A certificate and a key that do not match, as while one of two files is
+//! replaced, change nothing.
 
 use std::fmt::Display;
 use std::io;
@@ -24,23 +25,24 @@ use tokio_rustls::server::TlsStream;
 
 use crate::source::{Reloads, Source, WatchedFile};
 
-/// A chain of certificates has a few kilobytes, a bundle of all public authorities 200.
+/// A chain of certificates has a few kilobytes, a bundle of all public CAs 200.
 const MAX_BYTES: u64 = 1_048_576;
 
-/// Where the certificates are, and who may ask.
+/// The certificate files, and the names of permitted clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The authorities that a client's certificate may come from, PEM.
+    /// The CA certificates that clients are verified with, PEM.
     pub ca: PathBuf,
-    /// The certificate chain that is shown, PEM.
+    /// The certificate chain to present, PEM.
     pub certificate: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
-    /// What a client's certificate must be good for, one of these; empty means that every one of the authorities counts.
+    /// A client's certificate must be valid for one of these names; an empty list permits every certificate
+    /// of the CAs.
     pub clients: Vec<ServerName<'static>>,
 }
 
-/// Files of no use.
+/// Unusable files.
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {what}; AUTHZ_TLS_CA, AUTHZ_TLS_CERTIFICATE and AUTHZ_TLS_KEY name PEM files", path = path.display())]
 pub struct UnusableTls {
@@ -49,20 +51,20 @@ pub struct UnusableTls {
 }
 
 impl UnusableTls {
-    /// Which file.
+    /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What is wrong with it.
+    /// Its fault.
     #[must_use]
     pub fn what(&self) -> &str {
         &self.what
     }
 }
 
-/// What new connections are met with.
+/// The TLS configuration for new connections.
 #[derive(Debug)]
 pub struct Tls {
     config: ArcSwap<ServerConfig>,
@@ -70,7 +72,7 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Reads the files. The second value follows them: give it to a watcher.
+    /// Reads the files. The second value watches them: pass it to a watcher.
     ///
     /// # Errors
     /// [`UnusableTls`], naming the file.
@@ -86,7 +88,7 @@ impl Tls {
         Ok((tls, source))
     }
 
-    /// Shakes hands with the peer of `stream`, and believes it when its certificate is one of those that count.
+    /// Performs the handshake with the peer of `stream`, and requires a valid certificate.
     pub async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let stream = TlsAcceptor::from(self.config.load_full()).accept(stream).await?;
         if self.clients.is_empty() {
@@ -108,7 +110,7 @@ impl Tls {
     }
 }
 
-/// One file and what it held.
+/// One file and its last content.
 struct Piece {
     file: WatchedFile,
     content: Vec<u8>,
@@ -131,13 +133,13 @@ impl Piece {
         Ok(roots)
     }
 
-    /// The private key, from a file that its owner alone can read.
+    /// Reads the private key from a file that only its owner can read.
     fn secret(&self) -> Result<PrivateKeyDer<'static>, UnusableTls> {
         let secret =
             secret_file::read(self.file.path(), MAX_KEY_BYTES).map_err(|error| self.unusable(&error))?;
-        // Says what kind of thing is missing, never what is there.
+        // Names the kind of item that is missing, never the content.
         PrivateKeyDer::from_pem_slice(secret.as_bytes())
-            .map_err(|_| self.unusable(&"it holds no private key"))
+            .map_err(|_| self.unusable(&"it contains no private key"))
     }
 
     fn unusable(&self, what: &dyn Display) -> UnusableTls {
@@ -147,7 +149,7 @@ impl Piece {
     fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, UnusableTls> {
         let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.content).collect();
         let all = all.map_err(|error| self.unusable(&error))?;
-        if all.is_empty() { Err(self.unusable(&"it holds no certificate")) } else { Ok(all) }
+        if all.is_empty() { Err(self.unusable(&"it contains no certificate")) } else { Ok(all) }
     }
 }
 
@@ -167,7 +169,7 @@ impl Pieces {
             .map_err(|error| ca.unusable(&error))?;
         let shown = certificate.certificates()?;
         let secret = key.secret()?;
-        // Both ends are ours: the newest version is all there needs to be.
+        // Both ends belong to this project: only the newest version is needed.
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&version::TLS13])
             .map_err(|error| certificate.unusable(&error))?
@@ -175,14 +177,14 @@ impl Pieces {
             .with_single_cert(shown, secret)
             .map_err(|error| certificate.unusable(&error))?;
         config.alpn_protocols = vec![b"h2".to_vec()];
-        // A session that is taken up again shows no certificate: each connection proves itself anew.
+        // A resumed session presents no certificate, so every connection must do a full handshake.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(config)
     }
 }
 
-/// Whether the PEM files `certificate` and `key` can be read and fit together.
+/// Checks that the PEM files `certificate` and `key` are readable and match.
 ///
 /// # Errors
 /// [`UnusableTls`], naming the file.
@@ -195,7 +197,7 @@ pub fn check_pair(certificate: &Path, key: &Path) -> Result<(), UnusableTls> {
         .map_err(|error| certificate.unusable(&error))
 }
 
-/// Whether the PEM file `ca` holds authorities.
+/// Checks that the PEM file `ca` holds CA certificates.
 ///
 /// # Errors
 /// [`UnusableTls`], naming the file.
@@ -203,17 +205,17 @@ pub fn check_authorities(ca: &Path) -> Result<(), UnusableTls> {
     Piece::read(ca)?.authorities().map(|_| ())
 }
 
-/// Follows the files of a [`Tls`].
+/// Watches the files of a [`Tls`].
 pub struct TlsSource {
     pieces: Pieces,
     tls: Arc<Tls>,
     reloads: Reloads,
-    /// What was logged last, so that a log is written once and not ten times a second.
+    /// The last logged fault, so that it is logged once and not ten times a second.
     trouble: Option<String>,
 }
 
 impl TlsSource {
-    /// Whether a file is another one.
+    /// Returns whether a file has changed.
     fn look(&mut self) -> Result<bool, UnusableTls> {
         let mut changed = false;
         let Pieces { ca, certificate, key } = &mut self.pieces;
@@ -234,7 +236,7 @@ impl TlsSource {
         let what = error.to_string();
         if self.trouble.as_ref() != Some(&what) {
             self.reloads.failed.inc();
-            tracing::error!(what, "the certificates for checks stay as they are");
+            tracing::error!(what, "cannot reload the certificates for checks; the old ones stay in use");
             self.trouble = Some(what);
         }
     }
@@ -256,7 +258,7 @@ impl Source for TlsSource {
                 self.tls.config.store(Arc::new(config));
                 self.trouble = None;
                 self.reloads.done.inc();
-                tracing::info!("the certificates for checks are read anew");
+                tracing::info!("certificates for checks reloaded");
             }
             Err(error) => self.fail(&error),
         }

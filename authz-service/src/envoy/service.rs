@@ -1,7 +1,7 @@
 //! The gRPC service that Envoy calls: `envoy.service.auth.v3.Authorization`.
 //!
-//! Not the generated server, for the sake of what a check costs: that one fills a message with much that nobody reads,
-//! and boxes each call twice. What is carried is the same ([`codec`](super::codec)).
+//! Not the generated server, because of its cost for each check: that one fills a message with many fields
+//! that no decision reads, and boxes each call twice. The wire format is the same ([`codec`](super::codec)).
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -29,11 +29,11 @@ use crate::failure::Failure;
 use crate::observe::Observers;
 use crate::verdict::{Verdict, last_words};
 
-/// The one method there is.
+/// The only method.
 pub const PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
 
-/// Envoy sends at most 60 KB of headers, and the body of a signed request, which may have a megabyte; more is
-/// somebody else.
+/// Envoy sends at most 60 KB of headers, and the body of a signed request, which may have a megabyte; a
+/// larger check is not Envoy's.
 const MAX_CHECK_BYTES: usize = 1_310_720;
 
 /// Answers checks.
@@ -50,13 +50,13 @@ struct Parts {
 }
 
 impl Checks {
-    /// A service that asks `authorizer`, and hands each verdict to `observers`.
+    /// A service that decides with `authorizer`, and passes each verdict to `observers`.
     #[must_use]
     pub fn new(authorizer: Arc<Authorizer>, clock: Arc<dyn Clock>, observers: Arc<Observers>) -> Self {
         Self { parts: Arc::new(Parts { authorizer, clock, observers }) }
     }
 
-    /// The answer to `question`, a `CheckResponse` as it is sent.
+    /// Answers `question` with an encoded `CheckResponse`.
     pub async fn answer(&self, question: &Question) -> Vec<u8> {
         self.parts.answer(question).await
     }
@@ -66,8 +66,8 @@ impl Parts {
     async fn answer(&self, question: &Question) -> Vec<u8> {
         let started = Instant::now();
         let input = request::read(question);
-        // A defect must not become silence that somebody takes for consent: it is a failure like others.
-        // Pinned where it is: it is large, and each wrapper around it would move it once more.
+        // A defect must not cause silence that could count as consent: it is a failure like others. Pinned in
+        // place, because it is large, and each wrapper around it would move it once more.
         let deciding = pin!(self.decide(&input));
         let verdict = AssertUnwindSafe(deciding).catch_unwind().await.unwrap_or_else(|_| {
             let answers =
@@ -86,7 +86,7 @@ impl Parts {
         match input {
             Ok(input) => self.authorizer.decide(input, self.clock.now()).await,
             Err(malformed) => {
-                tracing::error!(%malformed, "Envoy's configuration is not one that `cutover render` wrote");
+                tracing::error!(%malformed, "malformed check: Envoy's configuration was not written by `cutover render`");
                 Verdict::failed(Failure::MalformedCheck, last_words())
             }
         }

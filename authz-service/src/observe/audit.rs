@@ -1,8 +1,9 @@
-//! The audit: one JSON event for each decision of consequence and each change of what decides.
+//! The audit: one JSON event for each decision of consequence and each change of the state behind decisions.
 //!
 //! Two sinks, each with a bounded queue of its own: a [`file`] that is rotated before it fills the disk, and
-//! RabbitMQ ([`broker`]). Putting an event into a queue never waits: what has no room is dropped and counted as
-//! `authz_audit_dropped_total{sink}`. Refusals of callers who proved nothing take half of a queue at the most. The fields are a promise to whoever reads them; see docs/observability.md.
+//! RabbitMQ ([`broker`]). Putting an event into a queue never waits: without room it is dropped and counted
+//! as `authz_audit_dropped_total{sink}`. Refusals of unverified callers take at most half of a queue. The
+//! fields are a stable interface; see docs/observability.md.
 
 pub mod broker;
 pub mod event;
@@ -22,7 +23,7 @@ use crate::observe::audit::file::FileSink;
 use crate::observe::audit::sink::Counts;
 use crate::observe::record::Record;
 
-/// Where events go in.
+/// The entrance for events.
 #[derive(Debug)]
 pub struct Audit {
     clock: Arc<dyn Clock>,
@@ -31,7 +32,7 @@ pub struct Audit {
     broker: Option<broker::Queue>,
 }
 
-/// Keeps the sinks. Dropping it writes out what waits, within a few seconds.
+/// Keeps the sinks. Dropping it writes the queued events, within a few seconds.
 #[derive(Debug, Default)]
 pub struct Sinks {
     file: Option<FileSink>,
@@ -39,16 +40,16 @@ pub struct Sinks {
 }
 
 impl Audit {
-    /// An audit that goes nowhere yet.
+    /// An audit without a sink.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, random: SystemRandom::new(), file: None, broker: None }
     }
 
-    /// Writes events to `path`, too.
+    /// Also writes events to `path`.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system cannot start a thread.
     pub fn to_file(&mut self, path: &Path, counts: Counts, sinks: &mut Sinks) -> std::io::Result<()> {
         let (queue, sink) = file::open(path, file::Limits::default(), counts)?;
         self.file = Some(queue);
@@ -56,10 +57,10 @@ impl Audit {
         Ok(())
     }
 
-    /// Publishes events to `address`, too.
+    /// Also publishes events to `address`.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system cannot start a thread.
     pub fn to_broker(
         &mut self,
         address: broker::Address,
@@ -72,12 +73,12 @@ impl Audit {
         Ok(())
     }
 
-    /// A decision of consequence.
+    /// Records a decision of consequence.
     pub fn decision(&self, record: &Arc<Record>) {
         self.put(Body::Decision(Arc::clone(record)));
     }
 
-    /// The edge file was applied or refused.
+    /// Records that the edge file was applied or refused.
     pub fn edge_reload(&self, result: &'static str, revision: &str, problem: Option<&str>) {
         self.put(Body::EdgeReload {
             result,
@@ -86,12 +87,12 @@ impl Audit {
         });
     }
 
-    /// Somebody started or ended the process.
+    /// Records a start or an end of the process.
     pub fn admin(&self, action: &'static str, detail: String) {
         self.put(Body::Admin { action, detail });
     }
 
-    /// The status of a tenant changed. `to` is absent when the tenant is gone.
+    /// Records a change of a tenant's status. `to` is absent for a removed tenant.
     pub fn tenant(&self, tenant: TenantId, from: Option<&'static str>, to: Option<&'static str>) {
         self.put(Body::Tenant { tenant: tenant.to_string(), from, to });
     }
@@ -99,7 +100,7 @@ impl Audit {
     fn put(&self, body: Body) {
         let time = self.clock.now();
         let mut random = [0; 10];
-        // Without randomness the id is still unique by its time for all but the same millisecond.
+        // Without randomness the time still makes the id unique, except within the same millisecond.
         let _ = self.random.fill(&mut random);
         let id = uuid::Builder::from_unix_timestamp_millis(time.millis(), &random).into_uuid();
         let event = Arc::new(Event { id, time, body });

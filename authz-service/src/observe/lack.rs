@@ -1,4 +1,5 @@
-//! What a refused caller had and what the policy asks for: for operators, never for the caller.
+//! The attributes of a refused caller and those that the policy requires: for operators, never for the
+//! caller.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,15 +12,15 @@ use crate::observe::name::cut;
 use crate::policy::PolicyFault;
 use crate::who::Who;
 
-/// How many words of one kind are shown: scopes are the issuer's words, and a token has room for hundreds.
+/// How many words of one kind are shown: the issuer chooses the scopes, and a token has room for hundreds.
 const MAX_WORDS: usize = 32;
 
-/// What was lacking.
+/// The missing attributes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Lack {
-    /// What the caller had of it; empty when nothing.
+    /// The caller's attributes of that kind; empty when there are none.
     pub had: Vec<String>,
-    /// What the policy asks for.
+    /// The attributes that the policy requires.
     pub needed: Vec<String>,
 }
 
@@ -31,7 +32,8 @@ impl fmt::Display for Lack {
 }
 
 impl Lack {
-    /// What `who`, at `client`, lacked when `policy` came to `decision`. `None` when it was not the policy that refused.
+    /// The attributes that `who`, at `client`, lacked when `policy` came to `decision`. `None` when the
+    /// policy was not the reason.
     #[must_use]
     pub fn of(
         policy: Option<&Policy>,
@@ -67,7 +69,7 @@ impl Lack {
                 };
                 (one("service", name), words("service", &policy.services))
             }
-            // Which of its permissions a token named is not kept: what the policy asks for is.
+            // The permissions that a token named are not kept, only those that the policy requires.
             (Policy::Internal(policy), PolicyFault::PermissionMissing) => {
                 (Vec::new(), words("permission", &policy.permissions))
             }
@@ -77,7 +79,7 @@ impl Lack {
             (Policy::Signed(policy), PolicyFault::SigningKeyNotAllowed) => {
                 (Vec::new(), words("key", &policy.keys))
             }
-            // No other policy has such a fault.
+            // No other policy has this fault.
             (
                 Policy::Public | Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_),
                 PolicyFault::RoleTooLow

@@ -1,11 +1,11 @@
-//! The log line of a decision.
+//! Writes the log line of a decision.
 
 use crate::check::CheckInput;
 use crate::decision::Decision;
 use crate::verdict::Verdict;
 use crate::who::Who;
 
-/// One line for each refusal; allows only when somebody wants to see them. Never a token, cookie or header.
+/// One line for each refusal; allows only at debug level. Never a token, cookie or header.
 pub(super) fn log(verdict: &Verdict, input: Option<&CheckInput<'_>>) {
     let (route, policy, request_id) = match input {
         Some(input) => (input.route, input.policy, input.request_id),
@@ -45,7 +45,7 @@ pub(super) fn log(verdict: &Verdict, input: Option<&CheckInput<'_>>) {
     }
     for shadowed in verdict.shadows.iter() {
         let (kind, name, reason) = (shadowed.of.kind(), shadowed.of.name(), shadowed.reason);
-        tracing::info!(request_id, route, kind, %name, reason, "would be refused if it were not in shadow");
+        tracing::info!(request_id, route, kind, %name, reason, "would be refused without shadow");
     }
     match verdict.decision {
         Decision::Allow(_) => line!(tracing::Level::DEBUG),

@@ -24,10 +24,11 @@ use crate::tenant::Tenants;
 use crate::tenant::source::LookupCounts;
 use crate::verdict::Verdict;
 
-/// A warm decision takes some 10 µs, a first-seen token some 100 µs; whatever takes 10 ms has a cause.
+/// A warm decision takes about 10 µs, a new token about 100 µs; a duration of 10 ms has a cause worth
+/// finding.
 const BUCKETS_SECONDS: [f64; 12] = [5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 1e-1];
 
-/// The `route` and `policy` of a check whose route is not known.
+/// The `route` and `policy` of a check with an unknown route.
 const UNKNOWN: &str = "unknown";
 
 /// Every metric of this service.
@@ -35,7 +36,7 @@ const UNKNOWN: &str = "unknown";
 pub struct Metrics {
     registry: Registry,
     decisions: IntCounterVec,
-    /// The child that warm traffic counts in, by route, so that it looks up no labels.
+    /// The counter of allowed requests by route, so that warm traffic looks up no labels.
     allowed: ArcSwap<Allowed>,
     /// Loads of the edge file.
     pub edge_reloads: Results,
@@ -43,28 +44,28 @@ pub struct Metrics {
     audit_written: IntCounterVec,
     audit_dropped: IntCounterVec,
     seconds: Seconds,
-    /// Verified tokens found in memory.
+    /// Verified tokens found in the cache.
     pub token_hits: IntCounter,
     /// Tokens that had to be verified.
     pub token_misses: IntCounter,
-    /// Signed identities found in memory.
+    /// Signed identities found in the cache.
     pub identity_hits: IntCounter,
     /// Identities that had to be signed.
     pub identity_misses: IntCounter,
-    /// Lines of the revocation file that make no sense.
+    /// Malformed lines of the revocation file.
     pub bad_revocations: IntCounter,
     spans: IntCounterVec,
     limited: IntCounterVec,
     shadow: IntCounterVec,
     limits: IntCounterVec,
     counters: IntGauge,
-    /// Sessions that were seen with another tenant than before.
+    /// Sessions that moved to another tenant.
     pub tenant_changes: IntCounter,
     lookups: IntCounterVec,
     legacy: IntCounterVec,
     push: IntCounterVec,
     granted: IntCounterVec,
-    /// Questions about what ended.
+    /// Lease feed requests.
     pub feeds: FeedCounts,
     reloads: IntCounterVec,
     ready: IntGauge,
@@ -84,34 +85,34 @@ struct Seconds {
     error: Histogram,
 }
 
-/// Counts of the feed that tells the edge what ended.
+/// Counters of the lease feed.
 #[derive(Clone, Debug)]
 pub struct FeedCounts {
     /// Answered.
     pub answered: IntCounter,
-    /// Not answered, because what ended may not have been heard of.
+    /// Not answered, because an invalidation may have been missed.
     pub stale: IntCounter,
-    /// Not understood.
+    /// Malformed.
     pub refused: IntCounter,
 }
 
-/// One row of the decisions that were counted.
+/// One row of the decision counts.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Count {
-    /// Which route, `unknown` when Envoy named one that this replica does not have.
+    /// The route, `unknown` when Envoy named one that this replica does not have.
     pub route: String,
-    /// Which policy.
+    /// The policy.
     pub policy: String,
-    /// `allow`, `deny`, `error`, or `lease` for what the edge allowed by a lease.
+    /// `allow`, `deny`, `error`, or `lease` for requests that the edge allowed by a lease.
     pub decision: String,
     /// The stable code of the reason.
     pub reason: String,
-    /// How often.
+    /// The count.
     pub count: u64,
 }
 
 impl Metrics {
-    /// Registers everything for the routes of `snapshot`, and the count of dropped log lines.
+    /// Registers every metric for the routes of `snapshot`, and the count of dropped log lines.
     ///
     /// # Errors
     /// When two metrics have one name: a defect.
@@ -285,7 +286,7 @@ impl Metrics {
         LookupCounts { hit: count("hit"), miss: count("miss"), failed: count("failed") }
     }
 
-    /// The counters of questions to the legacy.
+    /// The counters of session checks at the legacy backend.
     #[must_use]
     pub fn legacy(&self) -> Questions {
         let count = |outcome| self.legacy.with_label_values(&[outcome]);
@@ -326,7 +327,7 @@ impl Metrics {
         let allowed = self.allowed.load();
         let (seconds, count) = match &verdict.decision {
             Decision::Allow(_) => {
-                // An older revision may have another policy for the route: that one is looked up.
+                // An older revision may have another policy for the route: its counter is looked up.
                 let same = |route: &Arc<Route>| {
                     let (policy, count) = allowed.get(&route.name)?;
                     (*policy == route.policy_name).then_some(count)
@@ -349,15 +350,15 @@ impl Metrics {
         self.decisions.with_label_values(&labels).inc();
     }
 
-    /// Counts `uses` requests that the edge, at `revision`, allowed on `route` by leases of `policy`. What no revision
-    /// has is counted as unknown, so that nobody makes up labels.
+    /// Counts `uses` requests that the edge, at `revision`, allowed on `route` by leases of `policy`. Routes
+    /// and policies that no revision has count as unknown, so that a client cannot invent labels.
     pub fn leased(&self, snapshots: &Snapshots, revision: &str, route: &str, policy: &str, uses: u64) {
         let is_known = snapshots.leases(revision, route, policy);
         let (route, policy) = if is_known { (route, policy) } else { (UNKNOWN, UNKNOWN) };
         self.decisions.with_label_values(&[route, policy, LEASED, ALLOWED]).inc_by(uses);
     }
 
-    /// Brings the gauges of `authorizer` up to date, and whether this replica is `ready`.
+    /// Updates the gauges from `authorizer`, and whether this replica is `ready`.
     pub fn observe(&self, authorizer: &Authorizer, ready: bool) {
         self.ready.set(i64::from(ready));
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
@@ -387,7 +388,7 @@ impl Metrics {
         }
     }
 
-    /// Every metric as Prometheus reads it.
+    /// Every metric in Prometheus's text format.
     ///
     /// # Errors
     /// When the encoder fails.
@@ -397,7 +398,7 @@ impl Metrics {
         Ok(text)
     }
 
-    /// The decisions counted so far, without the rows that never happened, sorted.
+    /// The decisions counted so far, without empty rows, sorted.
     #[must_use]
     pub fn counts(&self) -> Vec<Count> {
         let mut rows = Vec::new();
@@ -407,7 +408,7 @@ impl Metrics {
                     let pair = metric.get_label().iter().find(|pair| pair.name() == name);
                     pair.map(|pair| pair.value().to_owned()).unwrap_or_default()
                 };
-                // Counters are kept as floating point by the library; these are whole numbers below 2^53.
+                // The library keeps counters as floating point; these are whole numbers below 2^53.
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number")]
                 let count = metric.get_counter().get_value() as u64;
                 if count > 0 {

@@ -1,9 +1,9 @@
-//! Names as they are shown.
+//! Shortens names for display.
 
-/// Names from the wire come from a rendered configuration; whatever is longer is not one and is cut.
+/// Names from the wire come from a rendered configuration; a longer one does not, and is cut.
 const MAX_NAME_BYTES: usize = 128;
 
-/// `name`, cut when it is too long to be one.
+/// `name`, cut when it is too long.
 pub(super) fn cut(name: &str) -> &str {
     let mut end = name.len().min(MAX_NAME_BYTES);
     while !name.is_char_boundary(end) {

@@ -1,24 +1,24 @@
-//! The last decisions, by request id, for "why was this denied?".
+//! Remembers the last decisions by request id, to answer "why was this denied?".
 //!
-//! Bounded: some 450 bytes for each of [`CAPACITY`] and [`ANONYMOUS`] records, 7 MB in all. Decisions about callers who
-//! proved who they are have a ring of their own, so a flood of strangers turns none of them over. Within a ring a new
-//! record takes the place of the oldest.
+//! Bounded: about 450 bytes for each of [`CAPACITY`] and [`ANONYMOUS`] records, 7 MB in total. Decisions for
+//! verified callers have a ring of their own, so a flood of unverified ones replaces none of them. Within a
+//! ring a new record replaces the oldest.
 //!
-//! A client may send the id of another request, so an id may have several decisions. All that are remembered are found:
-//! an allow hides no denial before it.
+//! A client may send the id of another request, so an id may have several decisions. All remembered ones are
+//! found: an allow hides no denial before it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::observe::record::Record;
 
-/// How many decisions about proved callers are remembered.
+/// How many decisions for verified callers are remembered.
 pub const CAPACITY: usize = 10_000;
 
-/// How many decisions about everybody else are.
+/// How many other decisions are remembered.
 pub const ANONYMOUS: usize = 5_000;
 
-/// What stands for an id that was not worth writing down.
+/// The placeholder for an unusable request id.
 const NO_ID: &str = "-";
 
 /// The last decisions.
@@ -29,7 +29,7 @@ pub struct Decisions(Mutex<Rings>);
 struct Rings {
     proved: Ring,
     anonymous: Ring,
-    /// How many were remembered in all.
+    /// How many were ever remembered.
     count: u64,
 }
 
@@ -46,9 +46,9 @@ struct Ring {
 #[derive(Debug)]
 struct Slot {
     record: Arc<Record>,
-    /// Its place among the decisions of both rings.
+    /// Its position among the decisions of both rings.
     order: u64,
-    /// The number of the slot before it with the same id, which may be gone.
+    /// The number of the previous slot with the same id, which may be gone.
     earlier: Option<u64>,
 }
 
@@ -91,7 +91,7 @@ impl Ring {
     }
 }
 
-/// Both of `one` and `other`, each the newest first, in one order.
+/// `one` and `other`, each newest first, merged in one order.
 fn merged<'s>(
     one: impl Iterator<Item = &'s Slot>,
     other: impl Iterator<Item = &'s Slot>,
@@ -108,7 +108,7 @@ fn merged<'s>(
 }
 
 impl Decisions {
-    /// Remembers `proved` decisions about callers who proved who they are, and `anonymous` others.
+    /// Remembers `proved` decisions for verified callers, and `anonymous` others.
     #[must_use]
     pub fn with_capacity(proved: usize, anonymous: usize) -> Self {
         let (proved, anonymous) = (Ring::new(proved), Ring::new(anonymous));
@@ -143,7 +143,7 @@ impl Decisions {
         (records, count)
     }
 
-    /// The newest `limit` decisions that are `wanted`, the newest first.
+    /// The newest `limit` decisions for which `wanted` is true, the newest first.
     #[must_use]
     pub fn newest(&self, limit: usize, wanted: impl Fn(&Record) -> bool) -> Vec<Arc<Record>> {
         let rings = self.rings();
@@ -151,14 +151,14 @@ impl Decisions {
         all.filter(|record| wanted(record)).take(limit).cloned().collect()
     }
 
-    /// How many are remembered.
+    /// The number of remembered decisions.
     #[must_use]
     pub fn len(&self) -> usize {
         let rings = self.rings();
         rings.proved.slots.len() + rings.anonymous.slots.len()
     }
 
-    /// Whether none is.
+    /// Whether no decision is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -1,7 +1,7 @@
 //! One decision, as the observers keep and show it.
 //!
-//! Nothing here can hold a token, a cookie or a header's value: a [`Record`] is made of names from the edge
-//! file, codes from the source, ids that a token was *verified* to speak for, and the connection's address.
+//! A record cannot hold a token, a cookie or a header's value: a [`Record`] is made of names from the edge
+//! file, codes from the source, ids from *verified* tokens, and the connection's address.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,11 +19,11 @@ use crate::observe::stage::{Step, Way};
 use crate::verdict::Verdict;
 use crate::who::Who;
 
-/// Who a request was for, as far as it was proved.
+/// The kind of caller, as far as verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PrincipalKind {
-    /// Nobody was proved.
+    /// No caller was verified.
     Anonymous,
     /// A person.
     Person,
@@ -33,43 +33,43 @@ pub enum PrincipalKind {
     Client,
 }
 
-/// One decision, as it is remembered: some 450 bytes with its place in the index.
+/// One remembered decision: about 450 bytes with its place in the index.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// When.
+    /// The time of the decision.
     pub time: UnixTime,
-    /// The request's id; `-` when there was none worth writing down.
+    /// The request's id; `-` when there was no usable one.
     pub request_id: Arc<str>,
     /// The route's name.
     pub route: Arc<str>,
     /// The policy's name.
     pub policy: Arc<str>,
-    /// The edge revision that Envoy asked with.
+    /// The edge revision of Envoy's check.
     pub revision: Arc<str>,
-    /// `public`, `internal`, or `-` when the question could not be read.
+    /// `public`, `internal`, or `-` when the check was unreadable.
     pub exposure: &'static str,
     /// `allow`, `deny` or `error`.
     pub decision: &'static str,
     /// The stable code of the reason.
     pub reason: &'static str,
-    /// Which status the client was given; 0 for an allow, because the backend answers that one.
+    /// The status of the answer to the client; 0 for an allow, because the backend answers that one.
     pub status: u16,
-    /// The connection's other end.
+    /// The connection's peer.
     pub client: Option<IpAddr>,
     /// The limit that was exceeded, if one was.
     pub limit: Option<Arc<str>>,
-    /// What would have been refused if it were not in shadow.
+    /// The refusals that only a shadow made.
     pub shadow: Option<Arc<str>>,
-    /// How the allow may be used again, if it may.
+    /// The lease with an allow, if there is one.
     pub lease: Option<Lease>,
-    /// What the caller lacked when the policy refused. The caller does not learn it.
+    /// The attributes that the caller lacked when the policy refused. The caller does not learn them.
     pub lack: Option<Box<Lack>>,
     who: Who,
     way: Way,
 }
 
 impl Record {
-    /// What is remembered of `verdict`.
+    /// The record of `verdict`.
     #[must_use]
     pub fn of(verdict: &Verdict, input: Option<&CheckInput<'_>>, now: UnixTime) -> Self {
         let wire = |name: &str| Arc::from(cut(name));
@@ -104,13 +104,13 @@ impl Record {
         }
     }
 
-    /// Whether an auditor wants to know: every refusal, and whatever a service does.
+    /// Whether the audit records it: every refusal, and every request of a service.
     #[must_use]
     pub fn is_of_consequence(&self) -> bool {
         self.status != 0 || matches!(self.who, Who::Service(_))
     }
 
-    /// Whether the caller proved who they are.
+    /// Whether the caller was verified.
     #[must_use]
     pub const fn is_proved(&self) -> bool {
         match self.who {
@@ -119,7 +119,7 @@ impl Record {
         }
     }
 
-    /// Whether it is about `subject`, as it is shown.
+    /// Whether the caller is `subject`, as shown.
     #[must_use]
     pub fn is_about(&self, subject: &str) -> bool {
         match &self.who {
@@ -130,7 +130,7 @@ impl Record {
         }
     }
 
-    /// Whether the caller is of `tenant`, or acts for it.
+    /// Whether the caller belongs to `tenant`, or acts for it.
     #[must_use]
     pub fn is_of(&self, tenant: &str) -> bool {
         let of = match &self.who {
@@ -142,13 +142,13 @@ impl Record {
         of.is_some_and(|of| of.to_string() == tenant)
     }
 
-    /// Whether a service was let through.
+    /// Whether a service was admitted.
     #[must_use]
     pub fn is_service_call(&self) -> bool {
         self.status == 0 && matches!(self.who, Who::Service(_))
     }
 
-    /// The record as it is shown.
+    /// The record in the form that is shown.
     #[must_use]
     pub fn view(&self) -> View<'_> {
         let (principal, subject, tenant, session) = match &self.who {
@@ -192,19 +192,19 @@ impl Record {
         }
     }
 
-    /// The stages that the decision went through, and what came of each.
+    /// The stages of the decision, with their outcomes.
     #[must_use]
     pub fn stages(&self) -> Vec<Step> {
         self.way.steps(self.reason)
     }
 }
 
-/// How an allow may be used again by the edge, without asking.
+/// A lease: how the edge may use an allow again without a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Lease {
-    /// For how long, in milliseconds.
+    /// Its lifetime in milliseconds.
     pub milliseconds: u64,
-    /// For how many more requests.
+    /// Its number of further requests.
     pub uses: u32,
 }
 

@@ -1,11 +1,11 @@
-//! One OpenTelemetry span for each decision, sent to a collector over OTLP (gRPC).
+//! Sends one OpenTelemetry span for each decision to a collector over OTLP (gRPC).
 //!
-//! Only when somebody names a collector; without one nothing here exists and a decision pays for one look at an
-//! empty cell. A span goes into a bounded queue and a task of its own sends what waits in batches: a collector
-//! that is slow or gone costs spans, which are counted, and never a decision.
+//! Only when a collector is configured; otherwise nothing here exists and a decision pays for reading one
+//! empty cell. A span goes into a bounded queue, and a task of its own sends the queued spans in batches: a
+//! slow or unavailable collector costs spans, which are counted, and never a decision.
 //!
-//! A request that brings a W3C `traceparent` is continued: the span is its child, and a parent that is not
-//! sampled has none. Without one a span begins a trace. Attributes are names from the edge file, codes from the
+//! A W3C `traceparent` in the request is continued: the span is its child, and a parent that is not sampled
+//! gets no child. Without one a span begins a trace. Attributes are names from the edge file, codes from the
 //! source and verified ids; the types cannot hold a token, a cookie or a key.
 
 use std::fmt;
@@ -29,44 +29,44 @@ use crate::observe::name::cut;
 use crate::verdict::Verdict;
 use crate::who::Who;
 
-/// Names the collector: `http://HOST:PORT` (OpenTelemetry's own variable).
+/// The variable that names the collector: `http://HOST:PORT` (OpenTelemetry's own variable).
 pub const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
-/// How many spans wait: some 2 MB. What has no room is dropped and counted.
+/// How many spans wait: about 2 MB. Without room a span is dropped and counted.
 const MAX_WAITING: usize = 2_048;
 
-/// How many spans are sent at once, as OpenTelemetry's own batches are.
+/// How many spans are sent at once, as in OpenTelemetry's own batches.
 const MAX_BATCH: usize = 512;
 
 /// How long the first span of a batch waits for others.
 const GATHER: Duration = Duration::from_millis(500);
 
-/// How long the collector may take for a batch; then the batch is given up and counted.
+/// How long the collector may take for a batch; after that the batch is dropped and counted.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the end of the process waits for the last batches.
+/// How long shutdown waits for the last batches.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// The header that a trace is continued by (W3C Trace Context).
+/// The header that continues a trace (W3C Trace Context).
 const TRACEPARENT: &str = "traceparent";
 
-/// What became of spans.
+/// Counters of spans by result.
 #[derive(Clone, Debug)]
 pub struct Counts {
-    /// Taken by the collector.
+    /// Accepted by the collector.
     pub exported: IntCounter,
-    /// Without room in the queue.
+    /// Dropped for lack of room in the queue.
     pub dropped: IntCounter,
-    /// Given up, because the collector did not take them.
+    /// Dropped because the collector did not accept them.
     pub failed: IntCounter,
 }
 
-/// A collector that cannot be used.
+/// An unusable collector address.
 #[derive(Debug, thiserror::Error)]
 #[error("{ENDPOINT} cannot be used ({0}); write http://HOST:PORT of an OTLP collector that speaks gRPC")]
 pub struct CannotExport(#[from] ExporterBuildError);
 
-/// Where spans go in.
+/// The entrance for spans.
 pub struct Spans {
     queue: mpsc::Sender<SpanData>,
     random: SystemRandom,
@@ -88,10 +88,10 @@ pub struct Exporting {
 }
 
 impl Exporting {
-    /// Sends what waits, within two seconds, and ends.
+    /// Sends the queued spans, within two seconds, and ends.
     pub async fn finish(self) {
         let Self { end, mut task } = self;
-        // Fails only when the task has ended already.
+        // Fails only when the task has already ended.
         let _ = end.send(());
         if timeout(LAST_WORDS, &mut task).await.is_err() {
             task.abort();
@@ -99,12 +99,12 @@ impl Exporting {
     }
 }
 
-/// Spans to the collector at `endpoint`, which are said to come from the edge `edge`. The connection is opened
-/// when there is something to send, on the tokio runtime around the call.
+/// Spans to the collector at `endpoint`, with the edge `edge` as their source. The connection is opened with
+/// the first span, on the tokio runtime around the call.
 ///
 /// # Errors
-/// [`CannotExport`] when `endpoint` is no address, or one with TLS: a collector belongs on the same machine or in
-/// the same trusted network, as Envoy's does.
+/// [`CannotExport`] when `endpoint` is not a valid address, or uses TLS: a collector belongs on the same
+/// machine or in the same trusted network, as Envoy's does.
 pub fn open(endpoint: &str, edge: &str, counts: Counts) -> Result<(Spans, Exporting), CannotExport> {
     let mut exporter =
         SpanExporter::builder().with_tonic().with_endpoint(endpoint).with_timeout(EXPORT_TIMEOUT).build()?;
@@ -136,7 +136,7 @@ async fn run(
                 }
                 Instant::now() + GATHER
             }
-            // What waits is still sent; `recv_many` gives nothing when all of it was.
+            // The queued spans are still sent; `recv_many` returns nothing after the last one.
             _ = &mut ended, if !waiting.is_closed() => {
                 waiting.close();
                 continue;
@@ -158,13 +158,13 @@ async fn run(
             Ok(()) => {
                 counts.exported.inc_by(count);
                 if std::mem::take(&mut fails) {
-                    tracing::info!("the collector takes spans again");
+                    tracing::info!("span collector available again");
                 }
             }
             Err(error) => {
                 counts.failed.inc_by(count);
                 if !std::mem::replace(&mut fails, true) {
-                    tracing::warn!(%error, "the collector takes no spans; they are counted and given up");
+                    tracing::warn!(%error, "span collector unavailable; spans are dropped and counted");
                 }
             }
         }
@@ -172,7 +172,7 @@ async fn run(
 }
 
 impl Spans {
-    /// Tells about `verdict` on `input`, which fell at `now` after `took`. Never waits.
+    /// Records `verdict` on `input`, which was made at `now` after `took`. Never waits.
     pub fn record(&self, verdict: &Verdict, input: Option<&CheckInput<'_>>, now: UnixTime, took: Duration) {
         let parent = input.and_then(parent);
         if parent.as_ref().is_some_and(|parent| !parent.is_sampled()) {
@@ -220,7 +220,7 @@ impl Spans {
             events: SpanEvents::default(),
             links: SpanLinks::default(),
             status: match &verdict.decision {
-                // A refusal is what was asked for; only not being able to decide is an error.
+                // A refusal is a normal result; only the inability to decide is an error.
                 Decision::Allow(_) | Decision::Deny(_) => Status::Unset,
                 Decision::Fail(failure) => Status::error(failure.code()),
             },
@@ -254,15 +254,15 @@ fn attributes(verdict: &Verdict, input: Option<&CheckInput<'_>>) -> Vec<KeyValue
     all
 }
 
-/// The span that `input` continues, when its one `traceparent` makes sense.
+/// The span that `input` continues, when it has exactly one valid `traceparent`.
 fn parent(input: &CheckInput<'_>) -> Option<SpanContext> {
     let mut lines = input.values(TRACEPARENT);
     let (Some(line), None) = (lines.next(), lines.next()) else { return None };
     read_parent(std::str::from_utf8(line).ok()?)
 }
 
-/// Reads `VERSION-TRACE-SPAN-FLAGS` (W3C Trace Context §3.2): lower-case digits, no id of zeros. A version that
-/// is not known yet may go on behind its flags; `ff` is none.
+/// Parses `VERSION-TRACE-SPAN-FLAGS` (W3C Trace Context §3.2): lower-case digits, no id of zeros. A future
+/// version may have more fields after its flags; `ff` is not a valid version.
 fn read_parent(line: &str) -> Option<SpanContext> {
     let mut parts = line.split('-');
     let mut part = |length: usize| {

@@ -1,4 +1,4 @@
-//! The stages of a decision, for explanations: which passed, which one stopped it, which were never reached.
+//! The stages of a decision, for explanations: which passed, which one stopped it, which were not reached.
 
 use edge_config::edge::Policy;
 use serde::Serialize;
@@ -10,35 +10,35 @@ use crate::failure::Failure;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// Envoy's question is one that this replica understands: revision, route, policy.
+    /// This replica knows the revision, route and policy of Envoy's check.
     Route,
-    /// It did not happen too often. A limit that is exceeded counts before whatever other stages said, so those
-    /// are `not_told` then.
+    /// No limit is exceeded. An exceeded limit overrides the results of other stages, so those are `not_told`
+    /// then.
     Limit,
-    /// The listener may lead to such a route.
+    /// The listener may serve such a route.
     Exposure,
-    /// Somebody proved who they are.
+    /// A credential was verified.
     Credential,
-    /// Their session was not ended.
+    /// The session was not ended.
     Session,
-    /// Their tenant gets something.
+    /// The tenant is active.
     Tenant,
-    /// They are what the policy asks for.
+    /// The caller satisfies the policy.
     Policy,
     /// The identity headers were written.
     Identity,
 }
 
-/// What came of one stage.
+/// The outcome of one stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Step {
-    /// Which.
+    /// The stage.
     pub stage: Stage,
     /// `passed`, `not_reached`, `not_told`, or the code of the reason that stopped the decision here.
     pub outcome: &'static str,
 }
 
-/// The way of one decision.
+/// The path of one decision.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Way {
     stages: &'static [Stage],
@@ -69,7 +69,7 @@ impl Way {
     }
 }
 
-/// Where a decision stopped. An allow went through to the end.
+/// The stage where a decision stopped. An allow passes all stages.
 const fn stop(decision: &Decision) -> Stage {
     match decision {
         Decision::Allow(_) => Stage::Identity,
@@ -86,7 +86,7 @@ const fn stop(decision: &Decision) -> Stage {
             | Failure::UnknownRevision
             | Failure::UnknownRoute
             | Failure::PolicyMismatch
-            // Where a defect struck is in the log, with its place in the source.
+            // The log has the place of a defect in the source.
             | Failure::Panicked => Stage::Route,
             Failure::KeysUnavailable
             | Failure::ApiKeysUnavailable
@@ -106,7 +106,7 @@ const fn is_allow(decision: &Decision) -> bool {
     matches!(decision, Decision::Allow(_))
 }
 
-/// The stages of a policy; a route that is not known has none beyond finding it.
+/// The stages of a policy; an unknown route has only the first.
 const fn stages_of(policy: Option<&Policy>) -> &'static [Stage] {
     use Stage::{Credential, Exposure, Identity, Limit, Policy as May, Route, Session, Tenant};
     match policy {

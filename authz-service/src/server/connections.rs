@@ -57,9 +57,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The result of one request: always an answer.
 pub(super) type Answer = BoxFuture<Response<Body>, Infallible>;
 
-/// Takes connections from `door` and answers what is asked over them with `service`, until `ending` says so. Then
-/// takes no more, tells every open one to end (GOAWAY), and returns when the last check on them is answered. Dropped
-/// before that, it closes them all.
+/// Accepts connections from `door` and answers their requests with `service`, until `ending` is set. Then it
+/// accepts no more, sends GOAWAY on every open one, and returns when the last check on them is answered.
+/// Dropped before that, it closes them all.
 pub(super) async fn serve(
     door: Door,
     service: impl Fn(Request<Body>) -> Answer + Clone + Send + Sync + 'static,

@@ -1,7 +1,8 @@
-//! Where checks come in: an address or a Unix socket in the clear, on this machine alone, or an address with TLS.
+//! Accepts connections for checks: at an address or a Unix socket without TLS, on this machine only, or at an
+//! address with TLS.
 //!
-//! The authorizer believes what it is asked: which route, from which address, how often a lease was used. So a peer shares
-//! its machine, or it shows a certificate.
+//! The authorizer trusts the content of a check: the route, the address, the uses of a lease. So a peer must
+//! share its machine, or present a certificate.
 
 use std::collections::HashMap;
 use std::io;
@@ -17,36 +18,37 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use crate::server::stream::CheckStream;
 use crate::tls::Tls;
 
-/// How long a peer may take to prove who it is. Envoy takes milliseconds, a busy machine a hundred times that.
+/// How long a peer may take for its TLS handshake. Envoy takes milliseconds, a busy machine a hundred times
+/// that.
 const PROOF: Duration = Duration::from_secs(5);
 
-/// How many connections from one address may be proving themselves. An Envoy opens 64 at the most
-/// (`envoy/templates/authorizer-cluster.yaml`), and two Envoys may share an address. One more is closed, so that a
-/// stranger who opens connections and says nothing costs others nothing.
+/// How many connections from one address may be in their handshake. An Envoy opens 64 at most
+/// (`envoy/templates/authorizer-cluster.yaml`), and two Envoys may share an address. One more is closed, so
+/// that a client that opens silent connections costs others nothing.
 const MAX_UNPROVED: u32 = 128;
 
-/// Why a door stays closed.
+/// Why the door cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ClosedDoor {
-    /// Every machine that reaches the address could ask, and be believed.
+    /// Every machine that reaches the address could send checks, and be trusted.
     #[error(
         "checks would be answered in the clear at {address}, which other machines reach; set AUTHZ_TLS_CA, \
          AUTHZ_TLS_CERTIFICATE and AUTHZ_TLS_KEY, or set AUTHZ_ADDRESS to a loopback address or a Unix socket (unix:/path)"
     )]
     InTheClear {
-        /// Where.
+        /// The address.
         address: Socket,
     },
-    /// Its mode says who may ask, and Envoy speaks no TLS there.
+    /// The socket's mode restricts access, and Envoy uses no TLS there.
     #[error(
         "AUTHZ_ADDRESS is {address}, a Unix socket, which needs no TLS; unset AUTHZ_TLS_CA, AUTHZ_TLS_CERTIFICATE and \
          AUTHZ_TLS_KEY"
     )]
     SocketWithTls {
-        /// Where.
+        /// The socket.
         address: Socket,
     },
-    /// The system does not let it be opened.
+    /// The system refuses to open it.
     #[error(transparent)]
     System(#[from] io::Error),
 }
@@ -54,7 +56,7 @@ pub enum ClosedDoor {
 /// An open door.
 #[derive(Debug)]
 pub enum Door {
-    /// An address, in the clear.
+    /// An address without TLS.
     Clear(TcpListener),
     /// A Unix socket.
     Unix(UnixListener),
@@ -63,7 +65,7 @@ pub enum Door {
 }
 
 impl Door {
-    /// Opens `socket`. An address that other machines reach is opened with `tls` only.
+    /// Opens `socket`. An address that other machines can reach requires `tls`.
     ///
     /// # Errors
     /// [`ClosedDoor`]
@@ -81,10 +83,10 @@ impl Door {
         }
     }
 
-    /// Where it is, when that is an address.
+    /// The local address, when there is one.
     ///
     /// # Errors
-    /// It is a Unix socket, or the system does not say.
+    /// When it is a Unix socket, or the system reports no address.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         match self {
             Self::Clear(listener) | Self::Encrypted(listener, _) => listener.local_addr(),
@@ -106,8 +108,8 @@ impl Door {
     }
 }
 
-/// A socket at `path` that this user alone can use. One that a process left behind is replaced; one that a process listens
-/// on is in use.
+/// A socket at `path` that only this user can use. A socket that an ended process left behind is replaced;
+/// one with a listening process is in use.
 fn bind(path: &Path) -> io::Result<UnixListener> {
     if std::fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_socket()) {
         if std::os::unix::net::UnixStream::connect(path).is_ok() {
@@ -121,7 +123,7 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// A connection that nothing was read from.
+/// A connection before its first byte is read.
 pub(super) enum Arrival {
     Clear(TcpStream),
     Unix(UnixStream),
@@ -129,7 +131,7 @@ pub(super) enum Arrival {
 }
 
 impl Arrival {
-    /// The stream to answer on; absent when the peer does not prove in time who it is.
+    /// The stream to serve; absent when the peer does not complete its handshake in time.
     pub(super) async fn proved(self) -> Option<CheckStream> {
         match self {
             Self::Clear(stream) => {
@@ -142,7 +144,7 @@ impl Arrival {
                 match tokio::time::timeout(PROOF, tls.accept(stream)).await {
                     Ok(Ok(stream)) => Some(CheckStream::Encrypted(Box::new(stream))),
                     Ok(Err(error)) => {
-                        tracing::info!(%error, "a connection without a certificate that counts is closed");
+                        tracing::info!(%error, "closed a connection without a valid certificate");
                         None
                     }
                     Err(_) => None,
@@ -152,19 +154,20 @@ impl Arrival {
     }
 }
 
-/// An answer must not wait until the one before is acknowledged. A peer that is gone already is noticed when it is read from.
+/// An answer must not wait for the acknowledgement of the previous one. If the peer has already left, the
+/// next read notices it.
 fn at_once(stream: &TcpStream) {
     let _ = stream.set_nodelay(true);
 }
 
-/// How many connections are proving themselves, by address. An address is listed while it has one, so there are never
-/// more of them than file descriptors.
+/// The number of connections in their handshake, by address. An address is listed only while it has one, so
+/// there are never more entries than file descriptors.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Unproved(Arc<Mutex<HashMap<IpAddr, u32>>>);
 
 impl Unproved {
     fn enter(&self, address: IpAddr) -> Option<Place> {
-        // Nothing that can panic is done under this lock.
+        // No code under this lock can panic.
         let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = places.entry(address).or_default();
         if *taken >= MAX_UNPROVED {
@@ -175,7 +178,7 @@ impl Unproved {
     }
 }
 
-/// One of the places of an address; free again when it is dropped.
+/// One place of an address; freed when it is dropped.
 pub(super) struct Place {
     unproved: Unproved,
     address: IpAddr,

@@ -1,6 +1,6 @@
-//! The way of a log line to standard output: through a bounded queue and a thread of its own.
+//! Carries log lines to standard output through a bounded queue and a thread of its own.
 //!
-//! A reader that stands still (a full pipe, a stopped terminal) must not hold up decisions. When the queue is
+//! A reader that stops reading (a full pipe, a stopped terminal) must not delay decisions. When the queue is
 //! full, lines are dropped and counted.
 
 use std::io::{self, Write};
@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use prometheus::IntCounter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Some 2 MB of lines: a second of denials at full speed.
+/// About 2 MB of lines: a second of denials at full speed.
 const MAX_LINES: usize = 8_192;
 
 enum Item {
@@ -25,17 +25,17 @@ pub struct Outlet {
     dropped: IntCounter,
 }
 
-/// Keeps the thread; dropping it writes out what is queued.
+/// Keeps the thread; dropping it writes the queued lines.
 #[derive(Debug)]
 pub struct Flush {
     queue: SyncSender<Item>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// An outlet to `to` that counts what it drops.
+/// An outlet to `to` that counts dropped lines.
 ///
 /// # Errors
-/// When the system gives no thread.
+/// When the system cannot start a thread.
 pub fn open(to: impl Write + Send + 'static, dropped: IntCounter) -> io::Result<(Outlet, Flush)> {
     let (queue, lines) = sync_channel(MAX_LINES);
     let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || drain(&lines, to))?;
@@ -44,14 +44,14 @@ pub fn open(to: impl Write + Send + 'static, dropped: IntCounter) -> io::Result<
 
 fn drain(lines: &Receiver<Item>, mut to: impl Write) {
     while let Ok(Item::Line(line)) = lines.recv() {
-        // Nobody is left to tell when the log itself cannot be written.
+        // If the log itself cannot be written, no place is left to report it.
         let _ = to.write_all(&line).and_then(|()| to.flush());
     }
 }
 
 impl Drop for Flush {
     fn drop(&mut self) {
-        // Waits for room if it must: the thread is draining.
+        // Waits for room if necessary: the thread is draining.
         let _ = self.queue.send(Item::End);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

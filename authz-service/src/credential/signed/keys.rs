@@ -330,9 +330,9 @@ mod tests {
             ("[a]", "[]", 0o600, "one or two"),
             ("[a]", "[missing]", 0o600, "missing"),
             ("[a]", "[keys.yaml]", 0o600, "keys.yaml"),
-            ("hmac-sha256", "hmac-sha1", 0o600, "`alg` is"),
+            ("hmac-sha256", "hmac-sha1", 0o600, "`alg` must be"),
             ("hmac-sha256", "ed25519", 0o600, "public_keys"),
-            ("service: sync", "service: Sync", 0o600, "`service` has"),
+            ("service: sync", "service: Sync", 0o600, "`service` must have"),
             ("service: sync, ", "", 0o600, "service"),
             ("secrets", "secret", 0o600, "secret"),
         ] {

@@ -12,7 +12,7 @@ use super::read;
 use crate::check::MalformedCheck;
 use crate::envoy::question::{self, Question};
 
-/// What arrives when `request` is sent.
+/// The message that arrives when `request` is sent.
 fn sent(request: &CheckRequest) -> Question {
     Question::decode(request.encode_to_vec().as_slice()).expect("it is the same message")
 }
@@ -112,8 +112,8 @@ fn only_a_plausible_request_id_is_written_down() {
     }
 }
 
-/// Every field of every message on the way is set and named here, so that a field that Envoy adds one day breaks the
-/// build and somebody decides what it means.
+/// Every field of every message on the path is set and named here, so that a field that Envoy adds later
+/// breaks the build and a developer decides what it means.
 #[test]
 fn what_is_read_is_what_envoys_own_messages_say() {
     let text = |what: &str| what.to_owned();
@@ -201,7 +201,7 @@ fn the_last_entry_of_a_map_and_the_last_kind_of_address_count() {
     };
     let mut twice = sent(&request(&ALL, &[]));
     twice.attributes.as_mut().unwrap().context_extensions.push(pair("route", b"other"));
-    // As prost's own map reads the same bytes.
+    // The same result as prost's own map for these bytes.
     let map = CheckRequest::decode(twice.encode_to_vec().as_slice()).unwrap();
     assert_eq!(map.attributes.unwrap().context_extensions["route"], "other");
     assert_eq!(read(&twice).unwrap().route, "other");

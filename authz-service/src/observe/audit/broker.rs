@@ -1,14 +1,14 @@
-//! Events at RabbitMQ: the durable topic exchange [`EXCHANGE`], the durable queue [`QUEUE`] bound to it, each
-//! event persistent, with its kind as routing key and its id as message id.
+//! Publishes events to RabbitMQ: the durable topic exchange [`EXCHANGE`], the durable queue [`QUEUE`] bound
+//! to it, each event persistent, with its kind as routing key and its id as message id.
 //!
 //! | what happens | then |
 //! |---|---|
 //! | the broker confirms | the event counts as written |
-//! | it refuses, is silent for [`CONFIRM_WITHIN`], or the connection breaks | the same events are published again on a new connection; a reader may see one twice and knows it by its id |
-//! | it stays away | tried again after 0.1 s, then twice as long, up to [`MAX_PAUSE`]; events wait in the queue in front, and what has no room there is dropped and counted |
-//! | the process ends | what waits has [`FLUSH_WITHIN`]; the rest is dropped and counted |
+//! | it refuses, is silent for [`CONFIRM_WITHIN`], or the connection breaks | the same events are published again on a new connection; a consumer may see one twice and recognises it by its id |
+//! | it stays unavailable | retried after 0.1 s, doubling up to [`MAX_PAUSE`]; events wait in the queue, and without room they are dropped and counted |
+//! | the process ends | queued events have [`FLUSH_WITHIN`]; the rest is dropped and counted |
 //!
-//! A thread and a runtime of its own: a broker that stands still cannot take a decision's turn.
+//! It has a thread and a runtime of its own: a broker that hangs cannot delay a decision.
 
 use std::fmt;
 use std::io;
@@ -32,7 +32,7 @@ use crate::observe::audit::sink::{Counts, MAX_WAITING, Strangers};
 /// The exchange that events are published to.
 pub const EXCHANGE: &str = "coder.audit";
 
-/// The queue that is made and bound when it is not there.
+/// The queue that is created and bound if it is missing.
 pub const QUEUE: &str = "coder.audit";
 
 /// How long a connection with its declarations may take.
@@ -47,16 +47,16 @@ const BATCH: usize = 256;
 /// The first pause after a failure; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// The longest pause: a broker that is back is found within so long.
+/// The longest pause: a broker that is back is found within this time.
 pub const MAX_PAUSE: Duration = Duration::from_secs(10);
 
-/// How long the end of the process waits for what is queued.
+/// How long shutdown waits for queued events.
 pub const FLUSH_WITHIN: Duration = Duration::from_secs(3);
 
-/// Heartbeats: a broker that is gone without a word is noticed after twice as long.
+/// Heartbeats: a broker that vanished silently is noticed after twice this time.
 const HEARTBEAT_SECONDS: u16 = 10;
 
-/// Where the broker is. Its password is in no log.
+/// The address of the broker. Its password is in no log.
 #[derive(Clone)]
 pub struct Address(AMQPUri);
 
@@ -72,19 +72,19 @@ impl fmt::Display for Address {
     }
 }
 
-/// An address that cannot be used. Its text is not shown, because there may be a password in it.
+/// An invalid address. Its text is not shown, because it may hold a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadAddress {
     /// Not an AMQP address.
     #[error("AMQP_URL is not an AMQP address; write for example amqp://USER:PASSWORD@127.0.0.1:5672/%2f")]
     Unreadable,
-    /// TLS is asked for.
+    /// The address requires TLS.
     #[error("AMQP_URL asks for TLS, which this program does not speak; use amqp:// on a private network")]
     Tls,
 }
 
 impl Address {
-    /// Reads `url`.
+    /// Parses `url`.
     ///
     /// # Errors
     /// [`BadAddress`].
@@ -98,7 +98,7 @@ impl Address {
     }
 }
 
-/// The way in.
+/// The entrance of the queue.
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
     items: mpsc::Sender<Arc<Event>>,
@@ -122,7 +122,7 @@ impl Queue {
     }
 }
 
-/// The thread that publishes; dropping it gives what waits [`FLUSH_WITHIN`].
+/// The thread that publishes; dropping it gives queued events [`FLUSH_WITHIN`].
 #[derive(Debug)]
 pub(super) struct Broker {
     ending: watch::Sender<bool>,
@@ -132,7 +132,7 @@ pub(super) struct Broker {
 impl Drop for Broker {
     fn drop(&mut self) {
         let _ = self.ending.send(true);
-        // The bound is the point. An error means that the thread has ended, which is as good.
+        // The bound is the point. An error means that the thread has ended, which is just as good.
         let _ = self.ended.recv_timeout(FLUSH_WITHIN);
     }
 }
@@ -160,7 +160,7 @@ enum Trouble {
     Amqp(#[from] lapin::Error),
     #[error("no answer in time")]
     Silent(#[from] tokio::time::error::Elapsed),
-    #[error("an event cannot be written as JSON: {0}")]
+    #[error("cannot write an event as JSON: {0}")]
     Json(#[from] serde_json::Error),
     #[error("the broker refused an event, probably because the queue is full")]
     Refused,
@@ -173,7 +173,7 @@ struct Publisher {
     counts: Counts,
     waiting: mpsc::Receiver<Arc<Event>>,
     end: watch::Receiver<bool>,
-    /// What was taken out of the queue and is not confirmed.
+    /// The events that were taken out of the queue and are not confirmed.
     batch: Vec<Arc<Event>>,
     strangers: Strangers,
 }
@@ -199,7 +199,7 @@ impl Publisher {
         }
     }
 
-    /// One connection, until the end or until something goes wrong.
+    /// Runs one connection, until the end or until something fails.
     async fn session(&mut self, pause: &mut Duration, told: &mut bool) -> Result<(), Trouble> {
         let (connection, channel) = timeout(CONNECT_WITHIN, connect(&self.address)).await??;
         loop {
@@ -212,7 +212,7 @@ impl Publisher {
                 self.batch.iter().for_each(|event| self.strangers.leave(event));
             }
             if self.batch.is_empty() {
-                // The broker notices by itself when this fails.
+                // If this fails, the broker notices by itself.
                 let _ = timeout(CONNECT_WITHIN, connection.close(200, "the authorizer ends".into())).await;
                 return Ok(());
             }
@@ -221,7 +221,7 @@ impl Publisher {
             self.batch.clear();
             *pause = FIRST_PAUSE;
             if std::mem::take(told) {
-                tracing::info!(broker = %self.address, "the audit's broker takes events again");
+                tracing::info!(broker = %self.address, "audit broker available again");
             }
         }
     }
@@ -292,7 +292,7 @@ mod tests {
         use clock::UnixTime;
         use prometheus::IntCounter;
 
-        // A port that nobody listens on any more.
+        // A port without a listener.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let counter = |name: &str| IntCounter::new(name, "x").unwrap();
         let counts = Counts { written: counter("written"), dropped: counter("dropped") };

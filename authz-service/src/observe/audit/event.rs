@@ -1,4 +1,4 @@
-//! What an event says.
+//! The content of an audit event.
 
 use std::sync::Arc;
 
@@ -11,18 +11,18 @@ use crate::observe::record::{Record, Timestamp, View};
 /// One event.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// A UUIDv7: an event that is delivered twice has it twice.
+    /// A UUIDv7: an event that is delivered twice has the same id.
     pub id: Uuid,
-    /// When.
+    /// The time of the event.
     pub time: UnixTime,
-    /// What.
+    /// The content.
     pub body: Body,
 }
 
-/// What happened.
+/// The kinds of event.
 #[derive(Clone, Debug)]
 pub enum Body {
-    /// A request was refused, or a service was let through.
+    /// A request was refused, or a service was admitted.
     Decision(Arc<Record>),
     /// A changed edge file was applied or refused.
     EdgeReload {
@@ -37,16 +37,16 @@ pub enum Body {
     Admin {
         /// `started` or `stopping`.
         action: &'static str,
-        /// A few words.
+        /// A short description.
         detail: String,
     },
     /// The status of a tenant changed.
     Tenant {
-        /// Which.
+        /// The tenant's id.
         tenant: String,
-        /// What it was; absent for a new one.
+        /// The old status; absent for a new tenant.
         from: Option<&'static str>,
-        /// What it is; absent for one that is gone.
+        /// The new status; absent for a removed tenant.
         to: Option<&'static str>,
     },
 }
@@ -67,7 +67,7 @@ struct Timed<T> {
 }
 
 impl Event {
-    /// Which kind it is: the routing key at the broker.
+    /// The kind, which is the routing key at the broker.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match &self.body {
@@ -79,7 +79,8 @@ impl Event {
         }
     }
 
-    /// Whether it is a refusal of a caller who proved nothing: what a stranger can make as many of as they like.
+    /// Whether it is a refusal of an unverified caller: a client without credentials can cause any number of
+    /// these.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
         match &self.body {
@@ -88,10 +89,10 @@ impl Event {
         }
     }
 
-    /// The event as one line of JSON, without its end.
+    /// The event as one line of JSON, without the line break.
     ///
     /// # Errors
-    /// When its time is beyond the year 9999: a clock that is broken.
+    /// When its time is beyond the year 9999: a broken clock.
     pub fn json(&self) -> serde_json::Result<Vec<u8>> {
         match &self.body {
             Body::Decision(record) => self.with_head::<View<'_>>(record.view()),

@@ -1,15 +1,15 @@
-//! Events in a file, one JSON object on each line.
+//! Writes events to a file, one JSON object on each line.
 //!
-//! The file is rotated at [`Limits::bytes`]: `audit.jsonl` becomes `audit.jsonl.1`, that one `.2`, and the last
-//! goes. So the audit never takes more than `bytes × files` of the disk; whoever must keep more ships the files
-//! away or sets AMQP_URL.
+//! The file is rotated at [`Limits::bytes`]: `audit.jsonl` becomes `audit.jsonl.1`, that one `.2`, and the
+//! last is deleted. So the audit never takes more than `bytes × files` of the disk; an operator who must keep
+//! more ships the files away or sets AMQP_URL.
 //!
-//! A stranger can be refused as often as they like. Refusals of callers who proved nothing take a quarter of each file at
-//! the most; more of them go to files of their own (`audit-anonymous.jsonl`, [`ANONYMOUS_FILES`] of them), where newer ones
-//! push out older ones. So a flood of them turns over no event about anybody else.
+//! Any client can cause any number of refusals. Refusals of unverified callers take at most a quarter of each
+//! file; further ones go to files of their own (`audit-anonymous.jsonl`, [`ANONYMOUS_FILES`] of them), where
+//! newer ones replace older ones. So a flood of them rotates out no event about a verified caller.
 //!
-//! What cannot be written (a full disk, a directory without rights) is dropped and counted, and the next event tries
-//! again.
+//! An event that cannot be written (a full disk, a directory without permission) is dropped and counted, and
+//! the next event tries again.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
@@ -21,12 +21,12 @@ use std::thread::JoinHandle;
 use crate::observe::audit::event::Event;
 use crate::observe::audit::sink::{Counts, MAX_WAITING, Strangers};
 
-/// How much of the disk the audit may take.
+/// The disk space of the audit.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes after which a file is closed.
+    /// The size at which a file is rotated.
     pub bytes: u64,
-    /// Files in all, the open one included.
+    /// The number of files, the open one included.
     pub files: usize,
 }
 
@@ -37,10 +37,10 @@ impl Default for Limits {
     }
 }
 
-/// How much of a file refusals of strangers may take: one part in so many.
+/// Refusals of unverified callers may take this fraction (one in …) of a file.
 const ANONYMOUS_PART: u64 = 4;
 
-/// How many files the refusals have that found no room there.
+/// The number of files for the refusals without room there.
 pub const ANONYMOUS_FILES: usize = 2;
 
 enum Item {
@@ -48,7 +48,7 @@ enum Item {
     End,
 }
 
-/// The way in.
+/// The entrance of the queue.
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
     items: SyncSender<Item>,
@@ -68,13 +68,13 @@ impl Queue {
                 self.strangers.leave(&event);
                 self.counts.dropped.inc();
             }
-            // The end is not put here.
+            // The end is never put here.
             Err(TrySendError::Full(Item::End) | TrySendError::Disconnected(Item::End)) => {}
         }
     }
 }
 
-/// The thread that writes; dropping it writes out what waits.
+/// The thread that writes; dropping it writes the queued events.
 #[derive(Debug)]
 pub(super) struct FileSink {
     items: SyncSender<Item>,
@@ -118,7 +118,7 @@ fn anonymous(path: &Path) -> PathBuf {
 
 struct Writer {
     all: Files,
-    /// For refusals of strangers that found no room in `all`.
+    /// For refusals of unverified callers without room in `all`.
     anonymous: Files,
     strangers: Strangers,
 }
@@ -127,7 +127,7 @@ impl Writer {
     fn run(mut self, waiting: &Receiver<Item>) {
         while let Ok(Item::Event(event)) = waiting.recv() {
             self.write(&event);
-            // Everything that waits goes out in one write.
+            // All queued events are written at once.
             loop {
                 match waiting.try_recv() {
                     Ok(Item::Event(event)) => self.write(&event),
@@ -164,7 +164,7 @@ struct Files {
     counts: Counts,
     open: Option<Open>,
     trouble: bool,
-    /// Bytes of strangers' refusals in the open file. A restart begins anew.
+    /// Bytes of unverified callers' refusals in the open file. A restart begins at zero.
     of_strangers: u64,
 }
 
@@ -194,7 +194,7 @@ impl Files {
         }
     }
 
-    /// Says how many bytes the event has.
+    /// Appends `event` and returns its size in bytes.
     fn append(&mut self, event: &Event) -> io::Result<u64> {
         let mut line = event.json()?;
         line.push(b'\n');
@@ -231,12 +231,12 @@ impl Files {
     }
 
     fn lost(&mut self, error: &io::Error) {
-        // Half a line may be there: the next file begins with a fresh one.
+        // The file may end with half a line: the next file begins with a whole one.
         if let Some(open) = self.open.take() {
             let _ = open.file.into_parts();
         }
         if !std::mem::replace(&mut self.trouble, true) {
-            tracing::error!(file = %self.path.display(), %error, "the audit cannot be written; events are dropped");
+            tracing::error!(file = %self.path.display(), %error, "cannot write the audit; events are dropped");
         }
     }
 
@@ -269,7 +269,7 @@ impl Files {
     }
 }
 
-/// Ids of people are for the auditor's eyes.
+/// Only the auditor may read people's ids.
 fn private() -> fs::OpenOptions {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut options = File::options();
@@ -401,7 +401,7 @@ mod tests {
         drop(sink);
         assert_eq!((counts.written.get(), counts.dropped.get()), (0, 2));
 
-        // A full disk: everything can be opened and nothing can be flushed.
+        // A full disk: every file opens and none can be flushed.
         let counts = self::counts();
         let (queue, sink) = open(Path::new("/dev/full"), Limits::default(), counts.clone()).unwrap();
         queue.put(event(1));

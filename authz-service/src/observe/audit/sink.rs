@@ -1,4 +1,4 @@
-//! What the sinks of the audit have in common: a bounded queue in front of each, and its counts.
+//! The shared parts of the audit's sinks: a bounded queue in front of each, and its counters.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,30 +7,30 @@ use prometheus::IntCounter;
 
 use crate::observe::audit::event::Event;
 
-/// How many events wait in front of a sink: some 4 MB. At ten thousand refusals a second a sink may stand still
-/// for almost a second before anything is lost.
+/// How many events wait in front of a sink: about 4 MB. At ten thousand refusals a second a sink may hang for
+/// almost a second before an event is lost.
 pub const MAX_WAITING: usize = 8_192;
 
-/// How many refusals of strangers wait in front of a sink.
+/// How many refusals of unverified callers wait in front of a sink.
 #[derive(Clone, Debug, Default)]
 pub struct Strangers(Arc<AtomicUsize>);
 
 impl Strangers {
-    /// The most: half of a queue. The other half is for everybody else.
+    /// The most: half of a queue. The other half is for all other events.
     const MOST: usize = MAX_WAITING / 2;
 
-    /// Whether `event` may wait; counts it when it is one of a stranger's.
+    /// Whether `event` may wait; counts it when it is a refusal of an unverified caller.
     #[must_use]
     pub fn enter(&self, event: &Event) -> bool {
         let more = |waiting: usize| (waiting < Self::MOST).then_some(waiting + 1);
         !event.is_anonymous() || self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
     }
 
-    /// `event` waits no longer.
+    /// Notes that `event` no longer waits.
     pub fn leave(&self, event: &Event) {
         if event.is_anonymous() {
             let less = |waiting: usize| waiting.checked_sub(1);
-            // None waiting is a number that nothing is taken from.
+            // At zero nothing is subtracted.
             let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
         }
     }
