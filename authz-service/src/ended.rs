@@ -60,7 +60,7 @@ impl Ended {
             if history.tags.len() >= MAX_ENDED && !history.tags.contains_key(&tag) {
                 history.forget(now);
                 if history.tags.len() >= MAX_ENDED {
-                    tracing::warn!(MAX_ENDED, "more ended at once than can be named: every lease ends");
+                    tracing::warn!(MAX_ENDED, "too many invalidations at once; every lease ends");
                     history.tags.clear();
                     history.since = now;
                 }

@@ -10,13 +10,13 @@ pub enum Failure {
     #[error("the check is malformed")]
     MalformedCheck,
     /// Envoy was configured from an edge file that this replica does not have.
-    #[error("the edge revision is unknown here")]
+    #[error("the edge revision is unknown to this replica")]
     UnknownRevision,
     /// The edge file of that revision has no such route.
     #[error("the route is unknown")]
     UnknownRoute,
     /// The route has another policy than the one Envoy sent.
-    #[error("the policy is not the route's")]
+    #[error("the policy does not match the route")]
     PolicyMismatch,
     /// No public keys are loaded, or they have not been refreshed for too long.
     #[error("the session keys are unavailable")]
@@ -37,7 +37,7 @@ pub enum Failure {
     #[error("the signing keys are unavailable")]
     SigningKeysUnavailable,
     /// The nonce memory cannot tell whether a signed request was seen before.
-    #[error("the memory of nonces is unavailable")]
+    #[error("the nonce memory is unavailable")]
     NoncesUnavailable,
     /// The signed identity could not be made.
     #[error("the identity could not be signed")]

@@ -39,7 +39,7 @@ pub struct AuthenticatedPerson {
     pub(in crate::credential) token: Option<Proof>,
 }
 
-/// The expiry and the key of a person's access token, for a check that repeats the verification later.
+/// The expiry and the key of a person's access token, for a later repetition of the check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Proof {
     /// The token's `exp`, without leeway.

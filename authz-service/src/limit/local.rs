@@ -29,7 +29,7 @@ pub const ADDRESSES: usize = 100_000;
 /// How many counters of verified callers, routes and services are kept.
 pub const PROVED: usize = 100_000;
 
-/// One provider may use this fraction (one in …) of a shard's room for addresses.
+/// The share of one provider in a shard's room for addresses: one part in this many.
 const OF_A_PROVIDER: usize = 8;
 
 /// How many counters of sessions one person has in a shard. Only a person who signs in endlessly has more

@@ -32,7 +32,7 @@ const MAX_UNPROVED: u32 = 128;
 pub enum ClosedDoor {
     /// Every machine that reaches the address could send checks, and be trusted.
     #[error(
-        "checks would be answered in the clear at {address}, which other machines reach; set AUTHZ_TLS_CA, \
+        "checks would be answered without TLS at {address}, which other machines can reach; set AUTHZ_TLS_CA, \
          AUTHZ_TLS_CERTIFICATE and AUTHZ_TLS_KEY, or set AUTHZ_ADDRESS to a loopback address or a Unix socket (unix:/path)"
     )]
     InTheClear {

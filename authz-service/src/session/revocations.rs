@@ -8,13 +8,13 @@
 //! | what happens | then |
 //! |---|---|
 //! | a line is appended | in force after at most 200 ms, for leases too with the next feed request of the edge |
-//! | the file is replaced, truncated or removed | what was read stays in force until its `until`; the new file is read from its beginning |
+//! | the file is replaced, truncated or removed | known entries stay in force until its `until`; the new file is read from its beginning |
 //! | there is no file | nothing was revoked yet: the auth service creates the file with its first revocation |
 //! | the file cannot be read, or that takes longer than [`HANGS`](crate::source::HANGS) | every session is 503 `revocations_unavailable` after [`UNREADABLE_LIMIT`] |
 //! | more are revoked at once than there is [room](ROOM) for | the others go into a [filter]: only a session that may be in it is 503 `revocations_unavailable`; all others are served, and the replica stays ready. Once entries have expired, everything is read again |
-//! | a line is malformed | it is counted, logged and skipped: one bad line must not sign everybody out |
+//! | a line is malformed | it is counted, logged and skipped: one bad line must not sign all people out |
 //! | Redis: the subscription is silent for [`UNTRUSTED_AFTER`] | every session is 503 `revocations_unavailable` until it is back and everything was read again |
-//! | Redis: keys vanish (`FLUSHALL`) | what was read stays in force until its `until` |
+//! | Redis: keys vanish (`FLUSHALL`) | known entries stay in force until its `until` |
 
 mod beyond;
 mod file;

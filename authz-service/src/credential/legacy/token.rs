@@ -20,7 +20,7 @@ use crate::credential::fault::LegacyFault;
 use crate::credential::legacy::answer::Found;
 
 /// A shorter key was not drawn by the legacy backend, whose keys have 86 characters. With an empty key, for
-/// example, anybody could sign.
+/// example, any client could sign.
 const MIN_KEY_BYTES: usize = 32;
 
 /// A token whose signature has not been verified.

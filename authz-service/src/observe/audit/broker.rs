@@ -79,7 +79,7 @@ pub enum BadAddress {
     #[error("AMQP_URL is not an AMQP address; write for example amqp://USER:PASSWORD@127.0.0.1:5672/%2f")]
     Unreadable,
     /// The address requires TLS.
-    #[error("AMQP_URL asks for TLS, which this program does not speak; use amqp:// on a private network")]
+    #[error("AMQP_URL requires TLS, which this program does not support; use amqp:// on a private network")]
     Tls,
 }
 

@@ -37,7 +37,7 @@ impl Default for Limits {
     }
 }
 
-/// Refusals of unverified callers may take this fraction (one in …) of a file.
+/// The share of unverified callers' refusals in a file: one part in this many.
 const ANONYMOUS_PART: u64 = 4;
 
 /// The number of files for the refusals without room there.
