@@ -5,7 +5,7 @@ use harness::wire::{Answer, Request, h2};
 use harness::{Backend, Edge, EdgeBuilder, eventually};
 use serde_json::Value;
 
-const LOGIN: &str = "  - { name: auth-login, host: api, exact: /auth/token, methods: [POST], policy: public, to: auth, answers: auth }\n";
+const LOGIN: &str = "  - { name: auth-login, host: api, exact: /auth/token, methods: [POST], policy: public, to: auth, answers: auth, limits: [sign-ins] }\n";
 const BOOKS: &str = "prefix: /books, policy: signed-in, to: legacy, answers: library";
 
 /// `/books` takes WebSockets, `/paid` takes forms of other sites, one other origin is listed.

@@ -189,7 +189,7 @@ fn every_field_of_an_edge_is_looked_at() {
         ),
         (
             "answers: auth, limits: [people] }",
-            "answers: auth, limits: [people], canary: [{ to: users, header: x-canary, value: \"1\" }] }"
+            "answers: auth, limits: [people], canary: [{ to: users, header: x-madome-auth-role, value: \"2\" }] }"
                 .into(),
             "same: other callers go elsewhere",
         ),
