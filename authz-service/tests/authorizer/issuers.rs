@@ -172,7 +172,7 @@ async fn one_issuer_without_keys_costs_nobody_else() {
         (
             "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n"
                 .to_owned(),
-            "not a key for ES256",
+            "does not match the algorithm ES256",
         ),
     ] {
         authz.home.write("other.pem", &content);
