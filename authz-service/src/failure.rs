@@ -3,7 +3,7 @@
 //! A [`Failure`] is an error of the authorizer or of its dependencies, never the caller's. A stage that can
 //! also refuse the caller returns a [`Stop`] with the faults of that stage alone; `decision` joins them.
 
-/// Why the authorizer cannot decide. Always answered with [`AnswerKind::Unavailable`].
+/// Why the authorizer cannot decide. Always answered with 503 (`AnswerKind::Unavailable`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// Envoy's check lacks a part that every rendered configuration sends.
