@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -45,6 +45,8 @@ impl Authority {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // A name of its own: a certificate whose subject is its issuer's name passes for self-signed in Envoy.
+        params.distinguished_name.push(DnType::CommonName, "authority of the tests");
         let certificate = params.self_signed(&key).expect("a certificate").pem();
         Self { issuer: Issuer::new(params, key), certificate }
     }
@@ -61,7 +63,8 @@ impl Authority {
     /// When the name is no DNS name, or a file cannot be written.
     pub fn issue(&self, directory: &Path, file: &str, name: &str) -> Pair {
         let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        params.distinguished_name.push(DnType::CommonName, name);
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         let pair = Pair {
             certificate: directory.join(format!("{file}.pem")),
