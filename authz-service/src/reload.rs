@@ -24,6 +24,7 @@ use clock::Clock;
 use edge_config::Edge;
 use edge_config::edge::Sessions;
 use prometheus::IntCounter;
+use serde::Serialize;
 
 use crate::credential::assertion::{Assertions, FirstLook};
 use crate::snapshot::{Snapshot, Snapshots};
@@ -39,11 +40,27 @@ pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 #[derive(Debug, Default)]
 pub struct Standing {
     trouble: ArcSwap<Option<Trouble>>,
+    refused: ArcSwap<Option<Refused>>,
     /// A poll of the file that does not end.
     hanging: ArcSwap<Option<Trouble>>,
 }
 
+/// A newer edge file that was refused: `cutover render --watch` does not wait for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// The revision that the file would have had.
+    pub revision: String,
+    /// Why it was refused.
+    pub why: String,
+}
+
 impl Standing {
+    /// The newer file that is refused at present, if there is one.
+    #[must_use]
+    pub fn refused(&self) -> Option<Refused> {
+        self.refused.load().as_ref().clone()
+    }
+
     /// The state of the edge file. An invalid one does not make a replica unready: it decides with the last
     /// good one.
     #[must_use]
@@ -160,8 +177,12 @@ impl EdgeFile {
         Ok((edge, snapshot))
     }
 
-    fn refuse(&self, refusal: &Refusal) {
+    /// `text` is what was refused, as far as it could be read.
+    fn refuse(&self, refusal: &Refusal, text: Option<&[u8]>) {
         let Refusal { what, needs_restart } = refusal;
+        let text = text.and_then(|text| std::str::from_utf8(text).ok());
+        let refused = text.map(|text| Refused { revision: edge_config::revision(text).0, why: what.clone() });
+        self.target.standing.refused.store(Arc::new(refused));
         if !Trouble::note(&self.target.standing.trouble, what.clone(), self.clock.now()) {
             return;
         }
@@ -193,7 +214,7 @@ impl Source for EdgeFile {
             Ok(Some(bytes)) => bytes,
             Err(error) => {
                 let what = format!("{}: {error}", self.file.path().display());
-                return self.refuse(&Refusal { what, needs_restart: false });
+                return self.refuse(&Refusal { what, needs_restart: false }, None);
             }
         };
         match self.load(&bytes) {
@@ -207,6 +228,7 @@ impl Source for EdgeFile {
                 self.current = edge;
                 if self.target.standing.trouble.load().is_some() {
                     self.target.standing.trouble.store(Arc::new(None));
+                    self.target.standing.refused.store(Arc::new(None));
                 }
                 // The file is as it was at the start, or before it was broken: no change.
                 if self.target.snapshots.newest().revision == snapshot.revision {
@@ -219,7 +241,7 @@ impl Source for EdgeFile {
                 tracing::info!(revision, routes = self.current.routes.len(), "a new edge file is in force");
                 (self.target.listener)(&Outcome::Applied(&revision));
             }
-            Err(refusal) => self.refuse(&refusal),
+            Err(refusal) => self.refuse(&refusal, Some(&bytes)),
         }
     }
 

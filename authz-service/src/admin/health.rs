@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use serde::Serialize;
 
 use crate::admin::Admin;
+use crate::reload::Refused;
 use crate::source::Health;
 
 /// The readiness of a replica, with the state of each part.
@@ -17,6 +18,11 @@ pub struct Readiness {
     pub draining: bool,
     /// The edge revision that is loaded.
     pub revision: String,
+    /// Every revision that checks are decided by, the newest first.
+    pub revisions: Vec<String>,
+    /// A newer edge file that is refused; absent when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refused>,
     /// Each part and its state.
     pub parts: BTreeMap<&'static str, Part>,
 }
@@ -64,6 +70,8 @@ impl Readiness {
         }
         let draining = admin.draining.load(Ordering::Relaxed);
         let ready = !draining && parts.values().all(|part| part.ready);
-        Self { ready, draining, revision: snapshot.revision.clone(), parts }
+        let revisions = authorizer.snapshots.revisions();
+        let refused = admin.edge_file.refused();
+        Self { ready, draining, revision: snapshot.revision.clone(), revisions, refused, parts }
     }
 }

@@ -240,6 +240,41 @@ fn a_run_follows_its_edge_file_and_keeps_the_old_one_when_the_new_one_is_broken(
     all_gone(&ports);
 }
 
+/// The edge file of the development edge begins without a shadow, and so does the run without a comparator.
+#[test]
+fn the_first_shadow_of_a_running_edge_starts_the_comparator() {
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let ports = ports();
+    let edges = repository().join("envoy/edges");
+    let file = home.path().join("edge.yaml");
+    for (from, to) in [("dev.yaml", "edge.yaml"), ("dev.tenants.yaml", "edge.tenants.yaml")] {
+        std::fs::copy(edges.join(from), home.path().join(to)).expect("it can be copied");
+    }
+    let alone = std::fs::read_to_string(&file).expect("the edge file is readable");
+    let (copies, report) = (Port::lease(), Port::lease());
+    let shadowed = alone.replace(
+        "policy: public, to: legacy, answers: library",
+        "policy: public, to: legacy, shadow: users, answers: library",
+    );
+    assert_ne!(shadowed, alone);
+    let mut command = command(home.path(), &ports);
+    command.env("EDGE_FILE", &file).env("COMPARATOR_ADDRESS", copies.address().to_string());
+    command.env("COMPARATOR_ADMIN_ADDRESS", report.address().to_string());
+    let mut up = up(&mut command);
+    let compares = || {
+        Request::new(report.address(), "GET", "/healthz").try_send().is_ok_and(|answer| answer.status == 200)
+    };
+    assert!(!compares());
+    std::fs::write(&file, &shadowed).expect("the edge file is writable");
+    let said = || up.further.lock().expect("nobody panicked with it").clone();
+    eventually("the shadow is in force", || said().contains("is in force"));
+    assert!(compares(), "the comparator runs before Envoy copies");
+    signal(up.child.id(), "-INT");
+    assert!(up.child.wait().expect("it ends").success());
+    all_gone(&ports);
+    assert!(!compares(), "it ended with the run");
+}
+
 #[test]
 fn a_port_in_use_is_told_with_the_variable_that_moves_it() {
     let home = tempfile::tempdir().expect("a temporary directory");

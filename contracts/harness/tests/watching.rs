@@ -1,8 +1,9 @@
 //! `cutover render --watch`: a changed edge file takes effect, and one that Envoy refuses is taken back.
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::net::TcpListener;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::{Backend, Edge, Port, Process};
@@ -102,4 +103,113 @@ fn what_envoy_refuses_when_it_has_it_is_taken_back_with_its_reason() {
         watch.log().matches("is in force").count() > told
     });
     eventually("requests pass", &watch, passes);
+}
+
+/// Ten edits a second, by a new file in the place of the old one.
+fn edit_without_end(edge: &Edge, before: &str, seconds: u32) -> String {
+    let mut last = String::new();
+    for edit in 0..seconds * 10 {
+        last = before.replace("body: Permission denied", &format!("body: Permission denied {edit}"));
+        replace(edge, &last);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    last
+}
+
+#[test]
+fn a_file_that_changes_without_end_comes_into_force_again_and_again_and_so_does_its_last_state() {
+    let backend = Backend::plain();
+    let edge = Edge::dev()
+        // A machine that does something else beside lets a decision wait: this is not about that.
+        .replace("timeout_ms: 200", "timeout_ms: 5000")
+        .every_backend(backend.address())
+        .two_authorizers()
+        .start();
+    let token = edge.mint().good(0);
+    let watch = edge.watch();
+    eventually("it looks at the file", &watch, || watch.log().contains("is in force"));
+    let before = text(&edge);
+    let in_force = || watch.log().matches("is in force").count();
+    let (done, begun) = (AtomicBool::new(false), in_force());
+    let last = std::thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                assert_eq!(edge.get("/books").token(&token).send().status, 200, "no request is lost");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        });
+        let last = edit_without_end(&edge, &before, 20);
+        done.store(true, Ordering::Relaxed);
+        client.join().expect("the client ends");
+        last
+    });
+    // On an idle machine it is one in each second; one alone would be chance.
+    assert!(in_force() >= begun + 3, "it starves: {}", watch.log());
+    let revision = edge_config::revision(&last).0;
+    eventually("the last edit is in force", &watch, || {
+        watch.log().contains(&format!("revision {revision} is in force"))
+    });
+    assert_eq!(edge.get("/books").token(&token).send().status, 200);
+}
+
+#[test]
+fn a_refusal_of_the_authorizers_is_printed_at_once_and_the_file_is_taken_after_its_restart() {
+    let backend = Backend::plain();
+    let mut edge = Edge::dev().every_backend(backend.address()).start();
+    let watch = edge.watch();
+    eventually("it looks at the file", &watch, || watch.log().contains("is in force"));
+    std::fs::copy(edge.home().join("tenants.yaml"), edge.home().join("other.yaml"))
+        .expect("it can be copied");
+    let moved = text(&edge).replace(".run}/tenants.yaml", ".run}/other.yaml");
+    replace(&edge, &moved);
+    eventually("it is refused", &watch, || watch.log().contains("restart it, or take the change back"));
+    // A file that is only late is reported in other words, after 15 s.
+    assert!(watch.log().contains("refuses revision"), "{}", watch.log());
+    assert_eq!(watch.log().matches("restart it").count(), 1, "once");
+    edge.stop(harness::Part::Authz, harness::Signal::Terminate);
+    edge.start(harness::Part::Authz);
+    let revision = edge_config::revision(&moved).0;
+    eventually("it is in force after the restart", &watch, || {
+        watch.log().contains(&format!("revision {revision} is in force"))
+    });
+}
+
+/// What Envoy validates and then does not take when it runs: here the validation is passed over.
+#[test]
+fn a_guard_that_the_running_envoy_refuses_is_taken_back() {
+    let backend = Backend::plain();
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let module = home.path().join(if harness::guard_is_native() { "guard.so" } else { "guard.wasm" });
+    let good = std::fs::read(harness::guard()).expect("the guard is readable");
+    std::fs::write(&module, &good).expect("the directory is writable");
+    let edge = Edge::dev()
+        .every_backend(backend.address())
+        .variable("CUTOVER_GUARD", &module.display().to_string())
+        .variable("ENVOY", "/bin/true")
+        .start();
+    let token = edge.mint().good(0);
+    let passes = || edge.get("/books").token(&token).send().status == 200;
+    let watch = edge.watch();
+    eventually("it looks at the file", &watch, || watch.log().contains("is in force"));
+    let kept = current(&edge);
+    // It has the form of a module; what it exports under these names is something else.
+    let name = if harness::guard_is_native() {
+        &b"envoy_dynamic_module_on_http_filter_stream_complete"[..]
+    } else {
+        &b"proxy_on_memory_allocate"[..]
+    };
+    let mut wrong = good.clone();
+    let places: Vec<usize> =
+        (0..wrong.len() - name.len()).filter(|at| wrong[*at..].starts_with(name)).collect();
+    for at in places {
+        wrong[at] = b'x';
+    }
+    assert_ne!(wrong, good);
+    let next = home.path().join("next");
+    std::fs::write(&next, &wrong).expect("the directory is writable");
+    std::fs::rename(&next, &module).expect("the directory is writable");
+    eventually("it is taken back", &watch, || watch.log().contains("the configuration is as before"));
+    assert!(watch.log().contains("listener_manager.lds"), "{}", watch.log());
+    assert_eq!(current(&edge), kept);
+    assert!(passes(), "the good guard serves on");
 }

@@ -18,7 +18,7 @@ mod sections;
 
 pub use edge::Edge;
 pub use fault::{Fault, Faults, Place, Severity, suggest};
-pub use load::{inspect, load, parse};
+pub use load::{inspect, load, parse, revision};
 pub use matching::{Match, closed_paths, host_of, route_of};
 pub use reader::Environment;
 pub use sections::MAX_ANSWER_BYTES;

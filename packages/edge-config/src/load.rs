@@ -114,7 +114,9 @@ fn tree(text: &str) -> Result<Node, Fault> {
     Ok(tree.into())
 }
 
-fn revision(text: &str) -> Revision {
+/// The revision of an edge file with this text, whether or not it makes sense.
+#[must_use]
+pub fn revision(text: &str) -> Revision {
     let digest = Sha256::digest(text.as_bytes());
     Revision(digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect())
 }

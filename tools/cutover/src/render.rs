@@ -42,7 +42,7 @@ pub(crate) use guard::config as guard_config;
 pub use module::{Form, InvalidModule, check as check_module};
 pub(crate) use shadow::used as used_comparator;
 pub use store::{Rendered, StoreError, go_back, store};
-pub use validate::{missing_envoy, validated};
+pub use validate::{Validation, missing_envoy, validated, validated_unless};
 
 /// Where the rendered configuration will live, and what it refers to. Every path is absolute.
 #[derive(Clone, Debug)]

@@ -14,6 +14,7 @@ mod welcome;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -87,7 +88,7 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
             .enable_all()
             .build()
             .map_err(|e| Failure::new(format!("cannot start: {e}")))?;
-        runtime.block_on(supervise(&plan, Duration::from_secs(arguments.ready_within)))
+        runtime.block_on(supervise(&Arc::new(plan), Duration::from_secs(arguments.ready_within)))
     });
     match outcome {
         Ok(()) => exit(DONE),
@@ -210,7 +211,7 @@ fn first_tenants(edge_file: &Path, directory: &Path) -> Result<(), Failure> {
     })
 }
 
-async fn supervise(plan: &Plan, ready_within: Duration) -> Result<(), Failure> {
+async fn supervise(plan: &Arc<Plan>, ready_within: Duration) -> Result<(), Failure> {
     let mut stop = Stop::new().map_err(|e| Failure::new(format!("cannot listen for signals: {e}")))?;
     let mut supervisor = supervisor::start(plan).map_err(Failure::new)?;
     let outcome = tokio::select! {

@@ -97,10 +97,11 @@ fn watch(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
         paths,
         envoy: arguments.programs.envoy.clone(),
         authorizers: arguments.authorizer_admin.clone(),
+        prepare: Box::new(|_| Ok(())),
     };
     let told = |outcome: &Outcome| {
         out::line!("{}: {outcome}", arguments.file.display());
     };
-    watch.run(environment, true, &AtomicBool::new(false), &told);
+    watch.run(environment, None, &AtomicBool::new(false), &told);
     exit(DONE)
 }

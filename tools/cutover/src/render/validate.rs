@@ -1,34 +1,96 @@
-//! Asking Envoy itself.
+//! Asking Envoy itself, before a configuration becomes current.
 
-use std::io;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+/// Between two looks at an Envoy that validates; it takes some tenths of a second.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// What came of asking Envoy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Validation {
+    /// It would start with it.
+    Good,
+    /// It would not: what it said, or that it could not be started.
+    Bad(String),
+    /// Its answer was not waited for.
+    GivenUp,
+}
 
 /// Asks Envoy whether it would start with `bootstrap`.
 ///
 /// # Errors
 /// What Envoy said, or that it could not be started.
 pub fn validated(envoy: &Path, bootstrap: &Path) -> Result<(), String> {
-    let output = Command::new(envoy)
+    match validated_unless(envoy, bootstrap, &|| false) {
+        Validation::Good => Ok(()),
+        Validation::Bad(why) => Err(why),
+        Validation::GivenUp => Err(format!("{} was not waited for", envoy.display())),
+    }
+}
+
+/// Asks Envoy whether it would start with `bootstrap`, and gives up as soon as `superseded` says so.
+#[must_use]
+pub fn validated_unless(envoy: &Path, bootstrap: &Path, superseded: &dyn Fn() -> bool) -> Validation {
+    let child = Command::new(envoy)
         .args(["--mode", "validate", "--log-level", "error"])
         .args(["--component-log-level", "dynamic_modules:warning", "-c"])
         .arg(bootstrap)
-        .output()
-        .map_err(|e| missing_envoy(envoy, &e))?;
-    let said = String::from_utf8_lossy(&output.stderr);
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = match child {
+        Ok(child) => child,
+        Err(error) => return Validation::Bad(missing_envoy(envoy, &error)),
+    };
+    match ended(&mut child, superseded) {
+        Ok(Some((status, said))) => judged(envoy, bootstrap, status, &said),
+        Ok(None) => Validation::GivenUp,
+        Err(error) => Validation::Bad(format!("{} cannot be waited for: {error}", envoy.display())),
+    }
+}
+
+/// Waits until `child` ends by itself, and gives what it printed; nothing when it was ended because of `superseded`.
+fn ended(child: &mut Child, superseded: &dyn Fn() -> bool) -> io::Result<Option<(ExitStatus, String)>> {
+    // On a thread of its own: an Envoy whose pipe is full would not end.
+    let printed = child.stderr.take().map(|mut pipe| {
+        std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let _ = pipe.read_to_end(&mut bytes);
+            String::from_utf8_lossy(&bytes).into_owned()
+        })
+    });
+    loop {
+        if let Some(status) = child.try_wait()? {
+            let said = printed.and_then(|thread| thread.join().ok()).unwrap_or_default();
+            return Ok(Some((status, said)));
+        }
+        if superseded() {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+fn judged(envoy: &Path, bootstrap: &Path, status: ExitStatus, said: &str) -> Validation {
     // Envoy loads a native guard that was written for another interface than its own, and warns. What a call then does is
     // anybody's guess.
     if let Some(line) = said.lines().find(|line| line.contains("ABI version") && line.contains("deprecated"))
     {
-        return Err(format!(
+        return Validation::Bad(format!(
             "the native guard was compiled for another version of Envoy than {}: use the one of the release that has it, or `make wasm`\n{line}",
             envoy.display()
         ));
     }
-    if output.status.success() {
-        return Ok(());
+    if status.success() {
+        return Validation::Good;
     }
-    Err(format!("Envoy refuses {}:\n{}", PathBuf::from(bootstrap).display(), said.trim()))
+    Validation::Bad(format!("Envoy refuses {}:\n{}", bootstrap.display(), said.trim()))
 }
 
 /// The one message about an Envoy that is not there.

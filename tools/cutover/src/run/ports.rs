@@ -1,22 +1,69 @@
 //! Whether every port is free, before anything starts: a program that cannot bind would only be restarted
 //! again and again.
 
-use std::net::TcpListener;
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
 
-use super::programs::Addresses;
+use super::programs::{Address, Addresses};
 
-/// Tries every address and tells all that are taken, each with the variable that moves it.
+/// Tries every address and names all that are taken, each with the variable that moves it.
 pub(super) fn check(addresses: &Addresses) -> Result<(), String> {
+    free(addresses.all())
+}
+
+/// Tries these addresses.
+pub(super) fn free<'a>(addresses: impl Iterator<Item = &'a Address>) -> Result<(), String> {
     let mut held = Vec::new();
     let mut taken = Vec::new();
-    for one in addresses.all() {
+    for one in addresses {
         match TcpListener::bind(one.address) {
             Ok(listener) => held.push(listener),
             Err(error) => taken.push(format!(
-                "{} cannot be used for {} ({error}); stop whoever listens there, or set {} to another address",
-                one.address, one.who, one.variable
+                "{} cannot be used for {} ({error}); {}set {} to another address",
+                one.address,
+                one.who,
+                holder(one.address, &error),
+                one.variable
             )),
         }
     }
     if taken.is_empty() { Ok(()) } else { Err(taken.join("\n")) }
+}
+
+/// What holds `address`, and what to do about it.
+fn holder(address: SocketAddr, error: &io::Error) -> &'static str {
+    /// A listener on this machine answers at once.
+    const WITHIN: Duration = Duration::from_millis(500);
+    if error.kind() != io::ErrorKind::AddrInUse {
+        return "";
+    }
+    if TcpStream::connect_timeout(&address, WITHIN).is_ok() {
+        return "a program listens there: stop it, or ";
+    }
+    // The system lends such ports to clients for their own ends of connections.
+    "no program listens there, so the port is lent to a connection that some client on this machine has open: wait until \
+     that has ended, or "
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(address: SocketAddr) -> Address {
+        Address { who: "the edge".to_owned(), variable: "EDGE_ADDRESS".to_owned(), address }
+    }
+
+    #[test]
+    fn a_listener_and_a_client_that_hold_a_port_are_told_apart() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let held = listener.local_addr().unwrap();
+        let said = free([at(held)].iter()).unwrap_err();
+        assert!(said.contains("a program listens there: stop it") && said.contains("EDGE_ADDRESS"), "{said}");
+        let client = TcpStream::connect(held).unwrap();
+        let lent = client.local_addr().unwrap();
+        let said = free([at(lent)].iter()).unwrap_err();
+        assert!(said.contains("a connection that some client") && !said.contains("stop it"), "{said}");
+        drop((client, listener));
+    }
 }

@@ -97,12 +97,7 @@ impl Addresses {
             legacy: variable("legacy sample", "LEGACY_ADDRESS", "")?,
             auth: variable("auth", "AUTH_ADDRESS", "")?,
             users: variable("users", "USERS_ADDRESS", "")?,
-            comparator: crate::render::used_comparator(edge).map(|comparator| {
-                [
-                    named("comparator", "COMPARATOR_ADDRESS", comparator.address),
-                    named("comparator report", "COMPARATOR_ADMIN_ADDRESS", comparator.admin),
-                ]
-            }),
+            comparator: comparator_addresses(edge),
         })
     }
 
@@ -131,6 +126,20 @@ impl Addresses {
     }
 }
 
+/// Where the comparator takes copies and where it reports; nothing when no route of `edge` has a shadow.
+pub(super) fn comparator_addresses(edge: &Edge) -> Option<[Address; 2]> {
+    let comparator = crate::render::used_comparator(edge)?;
+    let named = |who: &str, variable: &str, address| Address {
+        who: who.to_owned(),
+        variable: variable.to_owned(),
+        address,
+    };
+    Some([
+        named("comparator", "COMPARATOR_ADDRESS", comparator.address),
+        named("comparator report", "COMPARATOR_ADMIN_ADDRESS", comparator.admin),
+    ])
+}
+
 /// One program that the supervisor keeps running.
 pub(super) struct Program {
     pub(super) name: &'static str,
@@ -140,24 +149,11 @@ pub(super) struct Program {
 
 /// The programs of a run, the leaves first.
 pub(super) fn all(plan: &super::Plan) -> Result<Vec<Program>, String> {
-    let here = std::env::current_exe().map_err(|e| format!("cannot find this program's directory: {e}"))?;
-    let beside = |name: &str| {
-        let path = here.with_file_name(name);
-        if path.exists() {
-            Ok(path.display().to_string())
-        } else {
-            Err(format!("{} is not built; `make build` builds it", path.display()))
-        }
-    };
     let home = ("CUTOVER_HOME", plan.home.display().to_string());
     let address = |a: &Address| a.address.to_string();
     let url = |address: Option<SocketAddr>| address.map(|a| format!("http://{a}")).unwrap_or_default();
     let edge_name = ("EDGE_NAME", plan.edge.name.clone());
-    let backends = [
-        ("LEGACY_ADDRESS", address(&plan.addresses.legacy)),
-        ("AUTH_ADDRESS", address(&plan.addresses.auth)),
-        ("USERS_ADDRESS", address(&plan.addresses.users)),
-    ];
+    let backends = backends(&plan.addresses);
     let mut auth = vec![
         home.clone(),
         edge_name.clone(),
@@ -243,11 +239,37 @@ pub(super) fn all(plan: &super::Plan) -> Result<Vec<Program>, String> {
     ];
     if plan.addresses.comparator.is_some() {
         // First in the list, so it stops last: copies come until Envoy is gone.
-        let mut environment = vec![("EDGE_FILE", plan.edge_file.display().to_string()), home];
-        environment.extend(backends);
-        programs.insert(0, Program { name: "comparator", command: vec![beside("comparator")?], environment });
+        programs.insert(0, comparator(plan)?);
     }
     Ok(programs)
+}
+
+/// The program that compares a shadow's answers.
+pub(super) fn comparator(plan: &super::Plan) -> Result<Program, String> {
+    let home = ("CUTOVER_HOME", plan.home.display().to_string());
+    let mut environment = vec![("EDGE_FILE", plan.edge_file.display().to_string()), home];
+    environment.extend(backends(&plan.addresses));
+    Ok(Program { name: "comparator", command: vec![beside("comparator")?], environment })
+}
+
+/// Where the backends are that a run starts, for the programs that read the edge file.
+fn backends(addresses: &Addresses) -> [(&'static str, String); 3] {
+    [
+        ("LEGACY_ADDRESS", addresses.legacy.address.to_string()),
+        ("AUTH_ADDRESS", addresses.auth.address.to_string()),
+        ("USERS_ADDRESS", addresses.users.address.to_string()),
+    ]
+}
+
+/// A program of this workspace, which is beside this one.
+fn beside(name: &str) -> Result<String, String> {
+    let here = std::env::current_exe().map_err(|e| format!("cannot find this program's directory: {e}"))?;
+    let path = here.with_file_name(name);
+    if path.exists() {
+        Ok(path.display().to_string())
+    } else {
+        Err(format!("{} is not built; `make build` builds it", path.display()))
+    }
 }
 
 /// A program by path, or by name from `PATH`.

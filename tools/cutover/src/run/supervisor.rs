@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tokio::process::{Child, Command};
 
@@ -13,7 +13,7 @@ use super::programs::{self, Program};
 pub(super) fn start(plan: &Plan) -> Result<Child, String> {
     let program = plan.venv.join("bin/supervisord");
     let text = configuration(plan, &programs::all(plan)?);
-    let file = plan.home.join("supervisord.conf");
+    let file = file(plan);
     fs::write(&file, text).map_err(|e| format!("cannot write {}: {e}", file.display()))?;
     command(&program)
         .arg("--nodaemon")
@@ -26,6 +26,34 @@ pub(super) fn start(plan: &Plan) -> Result<Child, String> {
         .process_group(0)
         .spawn()
         .map_err(|e| format!("cannot start {} ({e}); `make setup` installs it", program.display()))
+}
+
+fn file(plan: &Plan) -> PathBuf {
+    plan.home.join("supervisord.conf")
+}
+
+/// Has the running supervisor start one more program, and keep it running.
+pub(super) fn add(plan: &Plan, program: &Program) -> Result<(), String> {
+    let (file, control) = (file(plan), plan.venv.join("bin/supervisorctl"));
+    let failed = |e: std::io::Error| format!("cannot write {}: {e}", file.display());
+    let mut text = fs::read_to_string(&file).map_err(failed)?;
+    let header = format!("\n[program:{}]\n", program.name);
+    if !text.contains(&header) {
+        // Before every other one in order, so it stops last.
+        text.push_str(&section(&plan.home, 0, program));
+        fs::write(&file, text).map_err(failed)?;
+    }
+    let output = std::process::Command::new(&control)
+        .arg("--configuration")
+        .arg(&file)
+        .args(["update", program.name])
+        .output()
+        .map_err(|e| format!("cannot start {} ({e}); `make setup` installs it", control.display()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    Err(format!("the supervisor does not start {}: {}", program.name, String::from_utf8_lossy(&said).trim()))
 }
 
 /// Where the system can do it, the supervisor is told to stop when this program dies, however it dies: even
@@ -70,16 +98,23 @@ fn configuration(plan: &Plan, programs: &[Program]) -> String {
          serverurl=unix://{home}/supervisor.sock\n"
     );
     for (priority, program) in programs.iter().enumerate() {
-        let environment: Vec<_> = program
-            .environment
-            .iter()
-            .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
-            .collect();
-        let command: Vec<_> = program.command.iter().map(|part| quoted(part)).collect();
-        // Writing to a String cannot fail.
-        let _ = write!(
-            text,
-            "\n[program:{}]\n\
+        text.push_str(&section(&plan.home, priority + 1, program));
+    }
+    text
+}
+
+/// What the supervisor is told about one program. What has the higher priority starts later and stops earlier: Envoy lets
+/// go of its clients before what it needs is gone.
+fn section(home: &Path, priority: usize, program: &Program) -> String {
+    let home = escaped(&home.display().to_string());
+    let mut text = String::new();
+    let environment: Vec<_> =
+        program.environment.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
+    let command: Vec<_> = program.command.iter().map(|part| quoted(part)).collect();
+    // Writing to a String cannot fail.
+    let _ = write!(
+        text,
+        "\n[program:{}]\n\
              command={}\n\
              environment={}\n\
              priority={}\n\
@@ -95,14 +130,12 @@ fn configuration(plan: &Plan, programs: &[Program]) -> String {
              stdout_logfile={home}/logs/{}.log\n\
              stdout_logfile_maxbytes=20MB\n\
              stdout_logfile_backups=1\n",
-            program.name,
-            command.join(" "),
-            environment.join(","),
-            // What starts last stops first: Envoy lets go of its clients before what it needs is gone.
-            priority + 1,
-            program.name,
-        );
-    }
+        program.name,
+        command.join(" "),
+        environment.join(","),
+        priority,
+        program.name,
+    );
     text
 }
 

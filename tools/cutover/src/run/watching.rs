@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use super::Plan;
-use super::programs::surroundings;
-use crate::out;
+use edge_config::Edge;
+
+use super::programs::{self, surroundings};
+use super::{Plan, ports, supervisor};
 use crate::watch::{Outcome, Watch};
+use crate::{admin, out};
 
 /// Follows the edge file until it is dropped.
 pub(super) struct Watching(Arc<AtomicBool>);
@@ -19,21 +22,54 @@ impl Drop for Watching {
 }
 
 /// Starts to follow the edge file of `plan`.
-pub(super) fn start(plan: &Plan) -> Watching {
+pub(super) fn start(plan: &Arc<Plan>) -> Watching {
     let stop = Arc::new(AtomicBool::new(false));
+    let comparing = AtomicBool::new(plan.addresses.comparator.is_some());
+    let of = Arc::clone(plan);
     let watch = Watch {
         file: plan.edge_file.clone(),
         paths: plan.paths.clone(),
         envoy: plan.envoy.clone(),
         authorizers: vec![plan.addresses.authorizer_admin.address],
+        prepare: Box::new(move |edge| compare(&of, edge, &comparing)),
     };
+    let begun_with = plan.edge.revision.0.clone();
     let (home, stopped) = (plan.home.clone(), Arc::clone(&stop));
     std::thread::spawn(move || {
         let environment = |name: &str| surroundings(&home, name, &|name| std::env::var(name).ok());
         let told = |outcome: &Outcome| {
             out::line!("{}: {outcome}", watch.file.display());
         };
-        watch.run(&environment, false, &stopped, &told);
+        watch.run(&environment, Some(&begun_with), &stopped, &told);
     });
     Watching(stop)
+}
+
+/// Starts the comparator when the first route gets a shadow. It goes on when the last one loses its own: copies may be
+/// under way, and its report is still of use.
+fn compare(plan: &Plan, edge: &Edge, comparing: &AtomicBool) -> Result<(), String> {
+    /// It reads the edge file and listens. A busy machine takes a second for that.
+    const READY_WITHIN: Duration = Duration::from_secs(10);
+    let Some(addresses) = programs::comparator_addresses(edge) else { return Ok(()) };
+    if comparing.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    ports::free(addresses.iter())?;
+    supervisor::add(plan, &programs::comparator(plan)?)?;
+    // From here on the supervisor keeps it running, and its ports are its own.
+    comparing.store(true, Ordering::Relaxed);
+    let [_, report] = addresses;
+    let until = Instant::now() + READY_WITHIN;
+    while !admin::get(report.address, "/healthz").is_ok_and(|(status, _)| status == 200) {
+        if Instant::now() >= until {
+            return Err(format!(
+                "the comparator does not answer at {} within {} s; its log is {}",
+                report.address,
+                READY_WITHIN.as_secs(),
+                plan.home.join("logs/comparator.log").display()
+            ));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
 }
