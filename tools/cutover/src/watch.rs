@@ -7,9 +7,9 @@
 //! Envoy's reason is printed.
 //!
 //! Changes do not queue. When one is in force, the next is the newest file that every authorizer knows, and what was
-//! written between them is skipped. A file that rests for [`RESTS`] ends the validation of an older one. So a
-//! file that changes without end comes into force again and again, and the last one, such as a ramp's taking-back,
-//! waits for one validation at the most.
+//! written between them is skipped. A file that rests for [`RESTS`] ends the validation of an older one, though never of
+//! two in a row. So a file that changes without end comes into force again and again, and the last one, such as a ramp's
+//! taking-back, waits for one validation at the most.
 //!
 //! Files are looked at every [`PAUSE`] instead of being waited for: it sees a file that was written in place, renamed
 //! over, or reached through links that were moved (a Kubernetes ConfigMap moves `..data`), on every file system.
@@ -119,6 +119,8 @@ impl Watch {
         // Where `current` pointed when Envoy last took all of it, as far as is known.
         let mut good = std::fs::read_link(self.paths.directory.join("current")).ok();
         let (mut read, mut begun_with) = (true, in_force);
+        // Edits that each rest just long enough would otherwise end every validation.
+        let mut gave_up = false;
         while !stop.load(Ordering::Relaxed) {
             if read {
                 match render::load(&self.file, environment) {
@@ -129,8 +131,10 @@ impl Watch {
             }
             match waiting.next(&self.authorizers, PATIENCE, Instant::now()) {
                 Next::Take(edge) => {
-                    let superseded = || files.borrow_mut().rests(RESTS, Instant::now());
-                    if let Some(outcome) = self.apply(&edge, &mut good, &superseded) {
+                    let superseded = || !gave_up && files.borrow_mut().rests(RESTS, Instant::now());
+                    let outcome = self.apply(&edge, &mut good, &superseded);
+                    gave_up = outcome.is_none();
+                    if let Some(outcome) = outcome {
                         told(&outcome);
                     }
                 }

@@ -166,7 +166,7 @@ mod tests {
         });
         assert_eq!(written.count(), 0);
         assert!(!files.rests(Duration::from_millis(100), moment(81)));
-        assert!(files.rests(Duration::from_millis(100), moment(83)), "and is seen by who waits for its end");
+        assert!(files.rests(Duration::from_millis(100), moment(83)), "once it rests, it is seen");
         assert!(files.changed(moment(84)));
     }
 }

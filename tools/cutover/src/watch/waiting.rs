@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_file_is_taken_when_the_newest_is_long_in_coming_and_only_if_everybody_answers() {
+    fn an_older_file_is_taken_when_the_newest_is_long_in_coming_and_only_if_every_authorizer_answers() {
         let now = Instant::now();
         let mut waiting = three(now);
         let both = [authorizer(&["d", "b", "a"], None), authorizer(&["b"], None)];
