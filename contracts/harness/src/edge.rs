@@ -270,6 +270,11 @@ impl Edge {
     pub fn watch(&self) -> Process {
         let mut command = self.cutover_program();
         command.arg("render").arg(&self.file).arg("--watch");
+        let authorizers =
+            [(Part::Authz, "AUTHZ_ADMIN_ADDRESS"), (Part::SecondAuthz, "AUTHZ_2_ADMIN_ADDRESS")];
+        for (_, name) in authorizers.iter().filter(|(part, _)| self.processes.contains_key(part)) {
+            command.arg("--authorizer-admin").arg(self.address(name).to_string());
+        }
         Process::start("watch", &mut command, &self.home().join("logs/watch.log"))
     }
 

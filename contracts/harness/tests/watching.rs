@@ -135,7 +135,8 @@ fn a_file_that_changes_without_end_comes_into_force_again_and_again_and_so_does_
     let rounds = std::thread::scope(|scope| {
         let client = scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
-                assert_eq!(edge.get("/books").token(&token).send().status, 200, "no request is lost");
+                let status = edge.get("/books").token(&token).send().status;
+                assert!(status == 200, "a request is lost: {}", edge.logged("/books", u64::from(status)));
                 std::thread::sleep(Duration::from_millis(10));
             }
         });
