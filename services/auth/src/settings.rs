@@ -11,7 +11,7 @@ use kit::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, Home, RUST_LO
 pub const AUTH_ADDRESS: Variable = Variable {
     name: "AUTH_ADDRESS",
     default: Some("127.0.0.1:3021"),
-    help: "Address to listen on; port 0 selects any free port",
+    help: "Listen address; port 0 means any free port",
     secret: false,
 };
 

@@ -1,4 +1,4 @@
-//! Reads cookies by the same rule as the edge, which is in the crate [`cookies`](::cookies).
+//! Reads cookies by the same rule as the edge, which is in the crate [`cookies`].
 
 use ::cookies::CookieFault;
 use http::header::COOKIE;
