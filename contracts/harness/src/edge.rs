@@ -49,6 +49,7 @@ pub struct Edge {
     /// How many Envoys came before the present one; absent when none can take over.
     epoch: Option<u32>,
     workers: u8,
+    drain_seconds: u32,
     file: PathBuf,
     addresses: BTreeMap<&'static str, SocketAddr>,
     _ports: Vec<Port>,
@@ -192,7 +193,9 @@ impl Edge {
                         .args(["--base-id", &self.public().port().to_string()])
                         .args(["--restart-epoch", &epoch.to_string()])
                         .args(["--drain-time-s", "3", "--parent-shutdown-time-s", "6"]),
-                    None => command.arg("--disable-hot-restart"),
+                    None => command
+                        .arg("--disable-hot-restart")
+                        .args(["--drain-time-s", &self.drain_seconds.to_string()]),
                 };
                 command.args([
                     "--concurrency",

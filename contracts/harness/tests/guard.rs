@@ -126,16 +126,16 @@ fn nor_does_a_library_that_is_not_whole_or_something_else() {
 }
 
 #[test]
-fn envoy_does_not_listen_without_a_working_guard() {
+fn envoy_lets_nothing_through_without_a_working_guard() {
     let backend = Backend::plain();
     let mut edge =
         Edge::dev().with_open_route().every_backend(backend.address()).without(Part::Authz).start();
     assert_eq!(edge.get("/open").send().status, 200);
-    let listeners = edge.home().join("envoy/current/listeners.json");
-    let good = std::fs::read_to_string(&listeners).expect("the listeners are readable");
-    let parsed: serde_json::Value = serde_json::from_str(&good).expect("the listeners are JSON");
-    let module = find(&parsed, "filename").expect("the listeners name the guard");
-    let rules = find(&parsed, "value").expect("the listeners hold the guard's rules");
+    let file = edge.home().join("envoy/current/filter-guard-public.json");
+    let good = std::fs::read_to_string(&file).expect("the filter is readable");
+    let parsed: serde_json::Value = serde_json::from_str(&good).expect("the filter is JSON");
+    let module = find(&parsed, "filename").expect("the filter names the guard");
+    let rules = find(&parsed, "value").expect("the filter holds the guard's rules");
     let broken = edge.home().join("broken.wasm");
     let quoted = |text: &str| serde_json::Value::String(text.to_owned()).to_string();
     let with_module = good.replace(&quoted(&module), &quoted(&broken.display().to_string()));
@@ -145,7 +145,8 @@ fn envoy_does_not_listen_without_a_working_guard() {
     // Mapping a library without its end would end Envoy; `cutover render` does not let it come to that.
     let part = if guard_is_native() { 40 } else { whole.len() / 2 };
     let part = whole.iter().copied().take(part).collect();
-    let cases: [(&str, Option<Vec<u8>>, String); 8] = [
+    let cases: [(&str, Option<Vec<u8>>, String); 9] = [
+        ("no filter at all", None, "{\"resources\":[]}".to_owned()),
         ("a missing guard", None, with_module.clone()),
         ("an empty guard", Some(Vec::new()), with_module.clone()),
         ("a part of a guard", Some(part), with_module.clone()),
@@ -155,20 +156,23 @@ fn envoy_does_not_listen_without_a_working_guard() {
         ("rules without hosts", None, with_rules(&rules.replace("\"hosts\":", "\"guests\":"))),
         ("a prefix that reserves nothing", None, with_rules(&rules.replace("\"x-madome-\"", "\"X_Madome\""))),
     ];
-    for (what, module, listeners_now) in cases {
+    for (what, module, filter) in cases {
         edge.stop(Part::Envoy, Signal::Terminate);
         if let Some(module) = module {
             std::fs::write(&broken, module).expect("the home is writable");
         }
-        std::fs::write(&listeners, listeners_now).expect("the home is writable");
+        std::fs::write(&file, filter).expect("the home is writable");
         edge.start(Part::Envoy);
         edge.wait_until_ready();
-        assert!(edge.get("/open").try_send().is_err(), "{what}: the edge answers");
-        let refused = edge.envoy_stat("listener_manager.lds.update_rejected");
+        // It listens, and answers everything itself.
+        let before = backend.seen().len();
+        assert_eq!(edge.get("/open").send().status, 500, "{what}");
+        assert_eq!(backend.seen().len(), before, "{what}: a request goes on");
+        let refused = edge.envoy_stat("extension_config_discovery.http_filter.guard.update_rejected");
         assert!(refused.is_some_and(|count| count > 0), "{what}: {refused:?}");
     }
     edge.stop(Part::Envoy, Signal::Terminate);
-    std::fs::write(&listeners, good).expect("the home is writable");
+    std::fs::write(&file, good).expect("the home is writable");
     edge.start(Part::Envoy);
     edge.wait_until_ready();
     assert_eq!(edge.get("/open").send().status, 200, "the good configuration");

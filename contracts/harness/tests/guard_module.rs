@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
@@ -86,14 +87,21 @@ fn edge_before(backend: &Backend) -> Edge {
     edge.variable("CUTOVER_GUARD", &guard.display().to_string()).start()
 }
 
-/// Starts Envoy again with its listeners changed.
-fn with_listeners(edge: &mut Edge, changed: impl FnOnce(&str) -> String) {
-    let file = edge.home().join("envoy/current/listeners.json");
+/// The file that holds the guard of `listener`.
+fn guard_of(edge: &Edge, listener: &str) -> PathBuf {
+    edge.home().join(format!("envoy/current/filter-guard-{listener}.json"))
+}
+
+/// Starts Envoy again with the guards of `listeners` changed.
+fn with_guards(edge: &mut Edge, listeners: &[&str], changed: impl Fn(&str) -> String) {
     edge.stop(Part::Envoy, Signal::Terminate);
-    let listeners = std::fs::read_to_string(&file).unwrap();
-    let now = changed(&listeners);
-    assert!(now != listeners, "nothing was changed");
-    std::fs::write(&file, now).unwrap();
+    for listener in listeners {
+        let file = guard_of(edge, listener);
+        let guard = std::fs::read_to_string(&file).unwrap();
+        let now = changed(&guard);
+        assert!(now != guard, "nothing was changed");
+        std::fs::write(&file, now).unwrap();
+    }
     edge.start(Part::Envoy);
     edge.wait_until_ready();
 }
@@ -137,8 +145,7 @@ fn until_it_works(request: &Request, what: &str) {
 fn a_host_call_that_fails_ends_its_request_and_the_next_one_is_judged() {
     let backend = Backend::plain();
     let mut edge = edge_before(&backend);
-    let file = edge.home().join("envoy/current/listeners.json");
-    let good = std::fs::read_to_string(&file).unwrap();
+    let good = std::fs::read_to_string(guard_of(&edge, "public")).unwrap();
     let forged = |edge: &Edge| edge.get("/open").header("x-tenant-id", "forged").header("x-request-id", ID);
     let nameless = |edge: &Edge| edge.get("/open");
     let internal = |edge: &Edge| edge.get("/internal").header("x-request-id", ID);
@@ -150,7 +157,7 @@ fn a_host_call_that_fails_ends_its_request_and_the_next_one_is_judged() {
         ("proxy_send_local_response", &internal),
     ];
     for (call, request) in cases {
-        with_listeners(&mut edge, |_| without(&good, call));
+        with_guards(&mut edge, &["public"], |_| without(&good, call));
         let harmless = edge.get("/open").header("x-request-id", ID);
         for round in 0..2 {
             until_it_works(&harmless, call);
@@ -161,7 +168,7 @@ fn a_host_call_that_fails_ends_its_request_and_the_next_one_is_judged() {
         }
     }
     // The guard's own call for the headers, which every request needs, is an error of its own and no trap.
-    with_listeners(&mut edge, |_| without(&good, "proxy_get_header_map_pairs"));
+    with_guards(&mut edge, &["public"], |_| without(&good, "proxy_get_header_map_pairs"));
     let before = backend.seen().len();
     for _ in 0..3 {
         assert_eq!(edge.get("/open").header("x-request-id", ID).send().status, 500);
@@ -169,12 +176,12 @@ fn a_host_call_that_fails_ends_its_request_and_the_next_one_is_judged() {
     assert_eq!(backend.seen().len(), before, "it went on");
 }
 
-/// Without one of these the guard cannot be made, so Envoy takes no listener.
+/// Without one of these the guard cannot be made, so Envoy has none.
 #[test]
-fn envoy_does_not_listen_with_a_guard_that_cannot_be_configured() {
+fn envoy_lets_nothing_through_without_a_guard_that_can_be_configured() {
     let backend = Backend::plain();
     let mut edge = edge_before(&backend);
-    let good = std::fs::read_to_string(edge.home().join("envoy/current/listeners.json")).unwrap();
+    let good = std::fs::read_to_string(guard_of(&edge, "public")).unwrap();
     let needed = [
         "proxy_on_context_create",
         "proxy_get_buffer_bytes",
@@ -185,8 +192,10 @@ fn envoy_does_not_listen_with_a_guard_that_cannot_be_configured() {
         "random_get",
     ];
     for call in needed {
-        with_listeners(&mut edge, |_| without(&good, call));
-        assert!(edge.get("/open").try_send().is_err(), "without {call} the edge answers");
+        with_guards(&mut edge, &["public"], |_| without(&good, call));
+        let before = backend.seen().len();
+        assert_eq!(edge.get("/open").send().status, 500, "without {call}");
+        assert_eq!(backend.seen().len(), before, "without {call} a request goes on");
     }
 }
 
@@ -206,14 +215,10 @@ fn two_guards_in_one_machine_judge_by_their_own_rules() {
     let machines = |edge: &Edge| edge.envoy_stat("wasm.envoy.wasm.runtime.v8.active").unwrap();
     let (own, apart) = (judged(&edge), machines(&edge));
     assert_eq!(own, [200, 404, 503]);
-    with_listeners(&mut edge, |listeners| {
-        let ids = listeners.match_indices("\"vm_id\"").map(|(at, _)| {
-            let value = &listeners[at + "\"vm_id\"".len()..];
-            value.split('"').nth(1).unwrap()
-        });
-        ids.collect::<BTreeSet<_>>()
-            .into_iter()
-            .fold(listeners.to_owned(), |all, id| all.replace(id, "shared"))
+    with_guards(&mut edge, &["public", "service"], |guard| {
+        let (at, _) = guard.match_indices("\"vm_id\"").next().unwrap();
+        let id = guard[at + "\"vm_id\"".len()..].split('"').nth(1).unwrap();
+        guard.replace(id, "shared")
     });
     assert!(machines(&edge) < apart, "they share none");
     for round in 0..3 {

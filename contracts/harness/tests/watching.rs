@@ -217,7 +217,13 @@ fn a_guard_that_the_running_envoy_refuses_is_taken_back() {
     std::fs::write(&next, &wrong).expect("the directory is writable");
     std::fs::rename(&next, &module).expect("the directory is writable");
     eventually("it is taken back", &watch, || watch.log().contains("the configuration is as before"));
-    assert!(watch.log().contains("listener_manager.lds"), "{}", watch.log());
+    // The native guard's early look stands in the listener, and the listener is read first.
+    let refused = if harness::guard_is_native() {
+        "listener_manager.lds"
+    } else {
+        "extension_config_discovery.http_filter.guard"
+    };
+    assert!(watch.log().contains(refused), "{}", watch.log());
     assert_eq!(current(&edge), kept);
     assert!(passes(), "the good guard serves on");
 }

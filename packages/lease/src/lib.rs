@@ -8,6 +8,7 @@
 //! offer      which credential a request offers, if exactly one
 //! record     a lease as bytes
 //! hearing    invalidations as a worker has received them
+//! pace       how often a guard asks
 //! slots      slots in shared memory, and how a lease gets into one
 //! leases     leases and uses that a worker took out of them
 //! spent      requests that leases served and the authorizer has not counted yet
@@ -22,6 +23,7 @@ mod hearing;
 mod leases;
 mod lines;
 mod offer;
+mod pace;
 mod record;
 mod sip;
 mod slots;
@@ -34,6 +36,7 @@ pub use hearing::{FRESH_MS, Hearing};
 pub use leases::{Leases, Taken};
 pub use lines::{Malformed, Unfit};
 pub use offer::{Gathered, Names, Offer};
+pub use pace::Pace;
 pub use record::{Headers, Hit};
 pub use slots::{Slots, Store};
 pub use spent::Ledger;

@@ -54,6 +54,10 @@ pub(crate) fn configuration(home: &Path, variant: Variant, place: &Place<'_>) ->
         Variant::LuaJwtCached => vec![lua(), jwt(home, true), router],
         Variant::Naive => vec![naive(), router],
     };
+    // The early look is a part of the edge.
+    if let Some(manager) = listener.pointer_mut(manager).and_then(Value::as_object_mut) {
+        manager.remove("early_header_mutation_extensions");
+    }
     // Per-route settings of filters that are not in the chain would be refused.
     let routes = listener.pointer_mut(&format!("{manager}/route_config")).expect("there are routes");
     remove_everywhere(routes, "typed_per_filter_config");

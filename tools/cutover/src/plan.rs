@@ -5,12 +5,13 @@
 //! and what differs is told: where its requests go, who may send them, how often. An exact route that was removed
 //! shows as its path falling to the broader route above it; a renamed route that does the same shows not at all.
 //! What is not about a route (reserved headers, whose tokens are believed, how stale an answer may be) is compared
-//! field by field ([`trust`]).
+//! field by field ([`trust`]). Which listeners lose their connections is found by rendering both ([`connections`]).
 //!
 //! *Weaker* is whatever may let somebody pass who was refused before, or lets a header through that the edge kept
 //! for itself. What cannot be compared, such as other keys, counts as weaker: a person has to look.
 
 mod command;
+mod connections;
 mod found;
 mod policy;
 mod regions;
@@ -30,7 +31,7 @@ pub fn plan(old: &Edge, new: &Edge) -> Plan {
         from: old.revision.0.clone(),
         to: new.revision.0.clone(),
         requests: requests::compare(old, new),
-        edge: trust::compare(old, new),
+        edge: trust::compare(old, new).into_iter().chain(connections::compare(old, new)).collect(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! An edge becomes Envoy's configuration: a bootstrap, and listeners, routes and clusters in files that Envoy
+//! An edge becomes Envoy's configuration: a bootstrap, and listeners, filters, routes and clusters in files that Envoy
 //! watches.
 //!
 //! The settings that do not depend on the edge are plain Envoy YAML in `envoy/templates/`, with the reason
@@ -12,6 +12,7 @@ pub mod command;
 mod credentials;
 mod decided;
 mod destination;
+mod discovered;
 mod envoy;
 mod guard;
 mod header;
@@ -30,12 +31,17 @@ mod tls;
 mod validate;
 mod words;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use edge_config::Edge;
+use edge_config::edge::Listener;
 use serde_json::{Value, json};
 
+use discovered::Found;
+
+pub(crate) use discovered::FILTERS;
 pub use envoy::check as check_envoy;
 pub use guard::check as check_rules;
 pub(crate) use guard::config as guard_config;
@@ -87,6 +93,8 @@ pub struct Configuration {
     pub listeners: String,
     /// Routes (RDS), by listener: Envoy takes one table from each file.
     pub routes: Vec<(String, String)>,
+    /// Filters (ECDS), by listener and name: Envoy takes one from each file.
+    pub filters: Vec<(String, String)>,
     /// Certificates (SDS), by listener: the files that say where Envoy finds them.
     pub secrets: Vec<(String, String)>,
     /// Clusters (CDS).
@@ -113,6 +121,33 @@ pub struct TemplateError {
     pub what: String,
 }
 
+/// The listeners of `edge` by name, as Envoy is given them: without the routes and filters that it reads from files of
+/// their own.
+///
+/// # Errors
+/// [`TemplateError`] when a built-in template is broken.
+pub(crate) fn listeners(edge: &Edge, paths: &Paths) -> Result<BTreeMap<String, Value>, TemplateError> {
+    let mut listeners = BTreeMap::new();
+    for (name, listener) in &edge.listeners {
+        listeners.insert(name.clone(), watching(edge, name, listener, paths)?);
+    }
+    if let Some(address) = edge.stats {
+        listeners.insert("stats".to_owned(), stats::listener(address));
+    }
+    Ok(listeners)
+}
+
+/// A listener that finds routes, filters and certificates in files.
+fn watching(edge: &Edge, name: &str, listener: &Listener, paths: &Paths) -> Result<Value, TemplateError> {
+    let watched = file_source(&paths.directory, &routes_file(name));
+    let rds = ("rds", json!({ "route_config_name": name, "config_source": watched }));
+    let mut rendered = listener::render(edge, name, listener, paths, rds, &Found::Watched(&paths.directory))?;
+    if let Some(tls) = &listener.tls {
+        tls::put(&mut rendered, &tls::Identity::of_listener(name, tls)?, Some(&paths.directory));
+    }
+    Ok(rendered)
+}
+
 /// Renders `edge`.
 ///
 /// # Errors
@@ -122,21 +157,26 @@ pub fn configuration(edge: &Edge, paths: &Paths) -> Result<Configuration, Templa
     let mut whole_listeners = Vec::new();
     let mut route_tables = Vec::new();
     let mut secrets = Vec::new();
+    let mut filters = Vec::new();
     for (name, listener) in &edge.listeners {
         // Only where it runs in Envoy's own process can the guard be asked that early.
         let early = leases::rules(edge, name).filter(|_| paths.form() == Form::Native);
         let table = routes::table(edge, name, listener, early.as_ref());
-        let watched = file_source(&paths.directory, &routes_file(name));
-        let rds = ("rds", json!({ "route_config_name": name, "config_source": watched }));
-        let mut rendered = listener::render(edge, name, listener, paths, rds)?;
-        let mut whole = listener::render(edge, name, listener, paths, ("route_config", table.clone()))?;
+        let found = listener::discovered(edge, name, listener, paths)?;
+        for (filter, config) in found.each() {
+            let resource = json!({ "name": filter, "typed_config": config });
+            let text = resources(discovered::KIND, &edge.revision.0, vec![resource]);
+            filters.push((discovered::file(name, filter), compact(&text)));
+        }
+        let table_in_place = ("route_config", table.clone());
+        let found = Found::InPlace(&found);
+        let mut whole = listener::render(edge, name, listener, paths, table_in_place, &found)?;
         if let Some(tls) = &listener.tls {
             let identity = tls::Identity::of_listener(name, tls)?;
-            tls::put(&mut rendered, &identity, Some(&paths.directory));
             tls::put(&mut whole, &identity, None);
             secrets.extend(identity.secrets());
         }
-        listeners.push(rendered);
+        listeners.push(watching(edge, name, listener, paths)?);
         whole_listeners.push(whole);
         let table = resources("envoy.config.route.v3.RouteConfiguration", &edge.revision.0, vec![table]);
         let table = compact(&table);
@@ -173,6 +213,7 @@ pub fn configuration(edge: &Edge, paths: &Paths) -> Result<Configuration, Templa
         validation: compact(&validation),
         listeners: discovery("envoy.config.listener.v3.Listener", &edge.revision.0, listeners),
         routes: route_tables,
+        filters,
         secrets,
         clusters: discovery("envoy.config.cluster.v3.Cluster", &edge.revision.0, clusters),
     })

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use header_rules::config::LeaseRules;
-use lease::{Feed, FeedRequest, Hearing, Ledger, Now};
+use lease::{Feed, FeedRequest, Hearing, Ledger, Now, Pace};
 
 /// How often is asked. With an authorizer that is at most 250 ms behind and an answer within [`TIMEOUT_MS`], what
 /// ended is dead within 600 ms, and a lost answer or two fit into a second.
@@ -45,6 +45,7 @@ pub(crate) struct Asking {
     hearing: Arc<Hearing>,
     /// The question that is out: its token and when it was asked, by the monotonic clock.
     asked: Option<(u64, u64)>,
+    pace: Pace,
 }
 
 /// What an answer was.
@@ -59,19 +60,24 @@ pub(crate) enum Answer {
 }
 
 impl Asking {
-    pub(crate) fn new(rules: &LeaseRules, revision: &str, spending: Spending) -> Self {
+    pub(crate) fn new(listener: &str, revision: &str, spending: Spending) -> Self {
         Self {
-            listener: rules.listener.clone(),
+            listener: listener.to_owned(),
             revision: revision.to_owned(),
             spending,
             hearing: Arc::default(),
             asked: None,
+            pace: Pace::default(),
         }
     }
 
-    /// The body of the next question; one that was not answered yet is given up. `None` when there is nothing that
-    /// could be sent: names of an edge file have no line breaks, and if one had, no lease would count.
+    /// The body of the next question; one that was not answered yet is given up. `None` when it is not time to ask, or
+    /// when there is nothing that could be sent: names of an edge file have no line breaks, and if one had, no lease
+    /// would count.
     pub(crate) fn question(&mut self) -> Option<String> {
+        if !self.pace.is_due() {
+            return None;
+        }
         self.asked = None;
         let question = FeedRequest {
             listener: self.listener.clone(),
@@ -97,6 +103,7 @@ impl Asking {
             return Answer::Lost;
         };
         self.spending.ledger().answered();
+        self.pace.heard(&self.revision, &feed);
         Arc::make_mut(&mut self.hearing).heard(&self.revision, asked_ms, &feed, now);
         Answer::Heard(Arc::clone(&self.hearing))
     }

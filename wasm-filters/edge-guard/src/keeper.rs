@@ -22,7 +22,7 @@ pub(crate) struct Keeper {
 impl Keeper {
     pub(crate) fn configure(config: &GuardConfig) -> Result<Self, Fault> {
         let leases = config.leases.as_ref().ok_or(Fault::NothingToKeep)?;
-        let (shelf, slots) = Shelf::open(leases, &config.revision)?;
+        let (shelf, slots) = Shelf::open(leases, &config.listener, &config.revision)?;
         Ok(Self {
             rules: Rules::compile(config).map_err(Fault::Config)?,
             shelf,

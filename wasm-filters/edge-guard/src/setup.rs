@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use header_rules::Rules;
-use header_rules::config::{Exposure, GuardConfig, LeaseRules, PluginConfig};
+#[cfg(not(target_family = "wasm"))]
+use header_rules::config::LeaseRules;
+use header_rules::config::{Exposure, GuardConfig, PluginConfig};
 use lease::Slots;
 
 use crate::asking::{Asking, Spending};
@@ -28,11 +30,13 @@ pub(crate) struct Setup {
     rules: Arc<Rules>,
     counters: Counters,
     leases: Option<Leases>,
+    listener: String,
     revision: String,
     exposure: Exposure,
 }
 
 struct Leases {
+    #[cfg(not(target_family = "wasm"))]
     rules: LeaseRules,
     shelf: (Shelf, Slots),
     spending: Spending,
@@ -73,9 +77,10 @@ impl Setup {
         let rules = Rules::compile(&config).map_err(Fault::Config)?;
         let leases = config.leases.map(|rules| {
             Ok::<_, Fault>(Leases {
-                shelf: Shelf::open(&rules, &config.revision)?,
+                shelf: Shelf::open(&rules, &config.listener, &config.revision)?,
                 spending: Spending::new(&rules),
                 served: Tally::define("cutover_guard_leased")?,
+                #[cfg(not(target_family = "wasm"))]
                 rules,
             })
         });
@@ -83,6 +88,7 @@ impl Setup {
             counters: Counters::define(rules.reserved_rules())?,
             rules: Arc::new(rules),
             leases: leases.transpose()?,
+            listener: config.listener,
             revision: config.revision,
             exposure: config.exposure,
         })
@@ -97,10 +103,10 @@ impl Setup {
         Guard::new(Arc::clone(&self.rules), self.counters.clone(), leasing)
     }
 
-    /// The listener and the revision that it is for; `None` when it has no leases.
+    /// The listener that it guards.
     #[cfg(not(target_family = "wasm"))]
-    pub(crate) fn leases_of(&self) -> Option<(&str, &str)> {
-        Some((&self.leases.as_ref()?.rules.listener, &self.revision))
+    pub(crate) fn listener(&self) -> &str {
+        &self.listener
     }
 
     /// The values of [`EARLY_MARK`](header_rules::config::EARLY_MARK), by the position of a route.
@@ -122,8 +128,8 @@ impl Setup {
 
     /// Who asks what ended; `None` when there is nothing that could end.
     pub(crate) fn asking(&self) -> Option<Asking> {
-        let Leases { rules, spending, .. } = self.leases.as_ref()?;
-        Some(Asking::new(rules, &self.revision, spending.clone()))
+        let spending = self.leases.as_ref()?.spending.clone();
+        Some(Asking::new(&self.listener, &self.revision, spending))
     }
 }
 

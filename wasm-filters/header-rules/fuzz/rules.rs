@@ -8,6 +8,7 @@ use header_rules::config::{Exposure, GuardConfig, HostRules, PathRule, Reserved,
 static RULES: LazyLock<Rules> = LazyLock::new(|| {
     let route = |path, policy: &str| RouteRule { path, methods: vec![], policy: policy.to_owned(), lease: None, cross_site: false };
     let config = GuardConfig {
+        listener: "public".to_owned(),
         revision: String::new(),
         exposure: Exposure::Public,
         reserved: Reserved { names: vec!["x-tenant-id".to_owned()], prefixes: vec!["x-madome-".to_owned()] },

@@ -14,6 +14,8 @@ pub use module::{CALLBACKS, HOST_CALLS};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GuardConfig {
+    /// The listener's name, as the feed is asked with it.
+    pub listener: String,
     /// Revision of the edge file that this was rendered from.
     pub revision: String,
     /// Whether anybody can reach this listener, or only the platform's services.

@@ -19,6 +19,7 @@ pub struct EdgeBuilder {
     restartable: bool,
     two_authorizers: bool,
     workers: u8,
+    drain_seconds: u32,
 }
 
 impl EdgeBuilder {
@@ -33,6 +34,7 @@ impl EdgeBuilder {
             restartable: false,
             two_authorizers: false,
             workers: 1,
+            drain_seconds: 600,
         }
     }
 
@@ -55,6 +57,13 @@ impl EdgeBuilder {
     #[must_use]
     pub const fn workers(mut self, workers: u8) -> Self {
         self.workers = workers;
+        self
+    }
+
+    /// For how long Envoy lets connections of what it replaced go on. Its own ten minutes, unless a test is about that.
+    #[must_use]
+    pub const fn drain_seconds(mut self, seconds: u32) -> Self {
+        self.drain_seconds = seconds;
         self
     }
 
@@ -159,6 +168,7 @@ impl EdgeBuilder {
             environment: self.environment,
             epoch: self.restartable.then_some(0),
             workers: self.workers,
+            drain_seconds: self.drain_seconds,
             file,
             addresses,
             _ports: ports.into_iter().map(|(_, port)| port).collect(),

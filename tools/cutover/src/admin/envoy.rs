@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
+use crate::render::FILTERS;
+
 /// Counters, gauges and texts, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats(BTreeMap<String, String>);
@@ -89,19 +91,22 @@ impl Updates {
     /// What became of `revision` since `before`, for the subscriptions of `listeners` (their names).
     #[must_use]
     pub fn since(&self, before: &Self, revision: &str, listeners: &[String]) -> Verdict {
-        let routes = listeners.iter().map(|name| format!("http.edge-{name}.rds.{name}"));
-        let fixed = ["cluster_manager.cds", "listener_manager.lds"].map(str::to_owned);
+        let routes = listeners.iter().map(|name| (format!("http.edge-{name}.rds.{name}"), 1));
+        let fixed = ["cluster_manager.cds", "listener_manager.lds"].map(|name| (name.to_owned(), 1));
+        // Filters of one name count together, whichever listener they are of.
+        let each = u64::try_from(listeners.len()).unwrap_or(u64::MAX);
+        let filters = FILTERS.map(|name| (format!("extension_config_discovery.http_filter.{name}"), each));
         let mut pending = false;
-        for subscription in fixed.into_iter().chain(routes) {
-            let grown = |what: &str| {
+        for (subscription, times) in fixed.into_iter().chain(routes).chain(filters) {
+            let growth = |what: &str| {
                 let name = format!("{subscription}.{what}");
-                self.0.count(&name) > before.0.count(&name)
+                self.0.count(&name).saturating_sub(before.0.count(&name))
             };
-            if grown("update_rejected") {
+            if growth("update_rejected") > 0 {
                 return Verdict::Refused(subscription);
             }
             let shown = self.0.text(&format!("{subscription}.version_text"));
-            pending |= !grown("update_success") || shown.is_some_and(|shown| shown != revision);
+            pending |= growth("update_success") < times || shown.is_some_and(|shown| shown != revision);
         }
         // A listener that warms up does not serve yet; the old one does.
         pending |= self.0.count("listener_manager.total_listeners_warming") > 0;
@@ -143,6 +148,9 @@ mod tests {
     const OLD: &str = "cluster_manager.cds.update_success: 3\ncluster_manager.cds.version_text: \"a\"\n\
         listener_manager.lds.update_success: 3\nlistener_manager.lds.version_text: \"a\"\n\
         http.edge-public.rds.public.update_success: 1\nhttp.edge-public.rds.public.version_text: \"a\"\n\
+        extension_config_discovery.http_filter.guard.update_success: 3\n\
+        extension_config_discovery.http_filter.guard.version_text: \"a\"\n\
+        extension_config_discovery.http_filter.keeper.update_success: 3\n\
         listener_manager.total_listeners_warming: 0\n";
 
     #[test]
@@ -158,6 +166,11 @@ mod tests {
         );
         assert_eq!(after(&new.replace("warming: 0", "warming: 1")), Verdict::Pending);
         assert_eq!(after(&new.replacen("\"b\"", "\"a\"", 1)), Verdict::Pending);
+        let guard = "http_filter.guard.update_success: ";
+        let not_yet = new.replace(&format!("{guard}4"), &format!("{guard}3"));
+        assert_eq!(after(&not_yet), Verdict::Pending);
+        let two = ["public".to_owned(), "public".to_owned()];
+        assert_eq!(updates(&new).since(&before, "b", &two), Verdict::Pending, "the guard of one of them");
         let rejected = format!("{new}listener_manager.lds.update_rejected: 1\n");
         assert_eq!(after(&rejected), Verdict::Refused("listener_manager.lds".to_owned()));
     }

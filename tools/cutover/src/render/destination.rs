@@ -2,7 +2,7 @@
 //!
 //! Shares are dealt by Envoy's weighted clusters. A sticky share is dealt by a hash instead of by chance, over a
 //! value that no client can choose: the session and the tenant are read from the headers that the authorizer
-//! wrote. The route is matched once more after it has (`clear_route_cache`, see [`decided_late`]); its policy
+//! wrote. The route is matched once more after it has (`clear_route_cache`); its policy
 //! cannot change by that, because host, method and path are as they were and every route that they lead to has
 //! the same policy. The hash (xxHash64 of the value, without a seed) is the same in every worker and in every
 //! replica, and so is the order of the clusters: as the weights move, only the clients whose share moved go
@@ -126,9 +126,4 @@ fn hashed(sticky: &Sticky) -> Value {
         // Without a `ttl` Envoy makes no cookie of its own.
         Sticky::Cookie(name) => json!([{ "cookie": { "name": name } }]),
     }
-}
-
-/// Whether where a request goes depends on what the authorizer found out.
-pub(super) fn decided_late(edge: &Edge) -> bool {
-    edge.routes.iter().any(Route::is_decided_late)
 }

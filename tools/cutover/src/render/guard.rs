@@ -10,6 +10,7 @@ pub(crate) fn config(edge: &Edge, name: &str, listener: &Listener) -> GuardConfi
     let leases = leases::rules(edge, name);
     let hosts = edge.hosts.iter().filter(|(_, host)| host.listener == name);
     GuardConfig {
+        listener: name.to_owned(),
         revision: edge.revision.0.clone(),
         exposure: match listener.exposure {
             Exposure::Public => config::Exposure::Public,

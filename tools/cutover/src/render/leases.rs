@@ -40,7 +40,6 @@ pub(super) fn rules(edge: &Edge, name: &str) -> Option<LeaseRules> {
         });
     }
     (!routes.is_empty()).then(|| LeaseRules {
-        listener: name.to_owned(),
         slots: edge.leases.slots,
         cookie: sessions.cookie.clone(),
         bearer: sessions.bearer,

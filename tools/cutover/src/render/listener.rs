@@ -6,6 +6,7 @@ use header_rules::config::{CALLBACKS, EarlyConfig, HOST_CALLS, PluginConfig};
 use serde_json::{Value, json};
 
 use super::cluster::{insert, socket};
+use super::discovered::{self, Discovered, Found};
 use super::header::header;
 use super::metadata::{CONTENT_TYPE, NAMESPACE, REFUSAL_MARK, filter};
 use super::routes::whole_body;
@@ -13,50 +14,49 @@ use super::stage::{Branch, both, is, stage, starts_with};
 use super::template::{self, fill};
 use super::{Form, Paths, TemplateError, access_log, decided, guard, leases, seconds, words};
 
-/// `routes` says how the connection manager comes by its routes: field and value.
+/// `routes` says how the connection manager finds its routes (field and value), `found` how it finds the filters that
+/// hold the guard's rules.
+///
+/// Routes, shares, policies, limits and leases must not show here, except for the headers that policies read the tenant
+/// from: Envoy replaces a filter chain that differs in one byte, and ends the connections of the old one after its
+/// drain time.
 pub(super) fn render(
     edge: &Edge,
     name: &str,
     listener: &Listener,
     paths: &Paths,
     routes: (&str, Value),
+    found: &Found<'_>,
 ) -> Result<Value, TemplateError> {
     const NAME: &str = "connection-manager.yaml";
     let mut manager = template::connection_manager()?;
     fill(&mut manager, NAME, "/stat_prefix", json!(format!("edge-{name}")))?;
     insert(&mut manager, routes.0, routes.1);
     fill(&mut manager, NAME, "/local_reply_config", words::local_replies())?;
-    let rules = guard::config(edge, name, listener);
-    let leased = rules.leases.is_some();
-    fill(&mut manager, NAME, "/access_log", access_log::render(edge, name, paths, leased)?)?;
-    if leased && paths.form() == Form::Native {
-        insert(&mut manager, "early_header_mutation_extensions", json!([early(edge, name, paths)?]));
+    fill(&mut manager, NAME, "/access_log", access_log::render(edge, name, paths)?)?;
+    if paths.form() == Form::Native {
+        insert(&mut manager, "early_header_mutation_extensions", json!([early(name, paths)?]));
     }
-    let keeper = leased.then(|| plugin(edge, name, paths, &PluginConfig::Keeper(Box::new(rules.clone()))));
-    let guard = plugin(edge, name, paths, &PluginConfig::Guard(Box::new(rules)))?;
+    // On a lease the guard writes the identity, over whatever was there: the wall must not take it away again. And
+    // filter state is out of reach of every client, so that a lease is as good a proof of a decision as the header.
+    let checked = leases::not_leased();
     let wall = (filter::SECOND_WALL, second_wall(edge));
-    let refusal = refusal();
-    let authorizer = (filter::AUTHORIZER, authorizer(edge)?);
-    let decided = (filter::DECIDED, decided::filter());
-    let mut filters = vec![plain((filter::GUARD, guard)), finish()];
-    if let Some(keeper) = keeper {
-        // On a lease the guard writes the identity, over whatever was there: the wall must not take it away again. And
-        // filter state is out of reach of every client, so that a lease is as good a proof of a decision as the header.
-        let checked = leases::not_leased();
-        let asking = stage(filter::AUTHORIZER, &checked, &[wall, refusal, authorizer]);
-        let asked = stage(filter::DECIDED, &checked, &[(filter::KEEPER, keeper?), decided]);
-        filters.extend([(filter::AUTHORIZER, asking), (filter::DECIDED, asked)].map(plain));
-    } else {
-        let decided = stage(filter::DECIDED, &decided::undecided(), &[decided]);
-        filters.extend([wall, refusal, authorizer, (filter::DECIDED, decided)].map(plain));
-    }
-    filters.push(plain((
-        filter::ROUTER,
-        json!({
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
-            "suppress_envoy_headers": true,
-        }),
-    )));
+    let asking = [wall, refusal(), (filter::AUTHORIZER, authorizer(edge)?)];
+    let undecided = both(&decided::undecided(), &checked);
+    let filters = vec![
+        found.guard(name),
+        finish(),
+        plain((filter::AUTHORIZER, stage(filter::AUTHORIZER, &checked, &asking))),
+        plain((filter::KEEPER, found.keeper(name, &checked))),
+        plain((filter::DECIDED, stage(filter::DECIDED, &undecided, &[(filter::DECIDED, decided::filter())]))),
+        plain((
+            filter::ROUTER,
+            json!({
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+                "suppress_envoy_headers": true,
+            }),
+        )),
+    ];
     fill(&mut manager, NAME, "/http_filters", Value::Array(filters))?;
     Ok(json!({
         "name": name,
@@ -65,6 +65,22 @@ pub(super) fn render(
         "per_connection_buffer_limit_bytes": 32768,
         "filter_chains": [{ "filters": [{ "name": "envoy.filters.network.http_connection_manager", "typed_config": manager }] }],
     }))
+}
+
+/// The filters that hold the rules of a listener.
+pub(super) fn discovered(
+    edge: &Edge,
+    name: &str,
+    listener: &Listener,
+    paths: &Paths,
+) -> Result<Discovered, TemplateError> {
+    let rules = guard::config(edge, name, listener);
+    let keeper = if rules.leases.is_some() {
+        plugin(edge, name, paths, &PluginConfig::Keeper(Box::new(rules.clone())))?
+    } else {
+        discovered::nothing()
+    };
+    Ok(Discovered { guard: plugin(edge, name, paths, &PluginConfig::Guard(Box::new(rules)))?, keeper })
 }
 
 /// The guard in one of its roles.
@@ -89,12 +105,12 @@ fn plugin(edge: &Edge, name: &str, paths: &Paths, config: &PluginConfig) -> Resu
 }
 
 /// What looks for a lease before any filter is made.
-fn early(edge: &Edge, name: &str, paths: &Paths) -> Result<Value, TemplateError> {
+fn early(name: &str, paths: &Paths) -> Result<Value, TemplateError> {
     const NAME: &str = "early-native.yaml";
     let mut config = template::early_native()?;
     let file = "/typed_config/dynamic_module_config/module/local/filename";
     fill(&mut config, NAME, file, json!(paths.guard))?;
-    let whose = EarlyConfig { listener: name.to_owned(), revision: edge.revision.0.clone() };
+    let whose = EarlyConfig { listener: name.to_owned() };
     fill(&mut config, NAME, "/typed_config/early_header_mutation_config", text(&json!(whose).to_string()))?;
     Ok(config)
 }
@@ -106,6 +122,9 @@ fn text(text: &str) -> Value {
 /// Each role has a machine of its own for each listener and revision. What Envoy shares between machines it shares by
 /// `vm_id`, which is the same for both roles; which machine runs a plugin is a matter of the machine's configuration,
 /// too.
+///
+/// The revision keeps leases apart: what was granted by the rules of one is out of reach of every other, and goes away
+/// with the last request that its guard judged.
 fn machine(edge: &Edge, name: &str, paths: &Paths, role: &str, rules: Value) -> Result<Value, TemplateError> {
     const NAME: &str = "guard.yaml";
     let mut config = template::guard()?;
@@ -122,12 +141,12 @@ fn machine(edge: &Edge, name: &str, paths: &Paths, role: &str, rules: Value) -> 
 
 /// Removes the identity headers once more, natively: should the guard ever let one through, it ends here.
 fn second_wall(edge: &Edge) -> Value {
-    let identity = edge
-        .reserved
-        .prefixes
-        .iter()
-        .filter(|prefix| identity::headers::IDENTITY.starts_with(prefix.as_str()));
+    let prefixes = edge.reserved.prefixes.iter();
+    let mut identity: Vec<_> =
+        prefixes.filter(|prefix| identity::headers::IDENTITY.starts_with(prefix.as_str())).collect();
+    identity.sort_unstable();
     let mut mutations: Vec<Value> = identity
+        .into_iter()
         .map(|prefix| json!({ "remove_on_match": { "key_matcher": { "prefix": prefix, "ignore_case": true } } }))
         .collect();
     mutations.push(json!({ "remove": identity::headers::TENANT }));
@@ -139,13 +158,22 @@ fn second_wall(edge: &Edge) -> Value {
 }
 
 /// Trailers reach a backend that speaks HTTP/2, and the guard never sees them: every reserved name ends here.
+///
+/// Two edge files that reserve the same names have the same bytes here, so that neither order nor a name that a prefix covers
+/// replaces the filter chain.
 fn trailers(edge: &Edge) -> Vec<Value> {
-    let starts = edge.reserved.prefixes.iter();
-    let starts = starts.map(
+    let mut prefixes: Vec<&str> = edge.reserved.prefixes.iter().map(String::as_str).collect();
+    prefixes.sort_unstable();
+    prefixes.dedup();
+    let names = edge.reserved.names.iter().map(String::as_str).chain([identity::headers::TENANT]);
+    let mut names: Vec<&str> =
+        names.filter(|name| !prefixes.iter().any(|prefix| name.starts_with(prefix))).collect();
+    names.sort_unstable();
+    names.dedup();
+    let starts = prefixes.into_iter().map(
         |prefix| json!({ "remove_on_match": { "key_matcher": { "prefix": prefix, "ignore_case": true } } }),
     );
-    let whole = edge.reserved.names.iter().map(|name| json!({ "remove": name }));
-    starts.chain(whole).chain([json!({ "remove": identity::headers::TENANT })]).collect()
+    starts.chain(names.into_iter().map(|name| json!({ "remove": name }))).collect()
 }
 
 fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
@@ -157,7 +185,9 @@ fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
         // There is nobody else to ask, and being ready to ask again costs every check.
         service.remove("retry_policy");
     }
-    insert(&mut config, "clear_route_cache", json!(super::destination::decided_late(edge)));
+    // A share that sticks to the session and a canary by tenant need the decision. Every edge matches the route once more
+    // after it, because the first such share must not replace the filter chain.
+    insert(&mut config, "clear_route_cache", json!(true));
     // Beside the credentials, the headers that policies read the tenant from.
     for policy in edge.policies.values() {
         if let Policy::Session(policy) = policy

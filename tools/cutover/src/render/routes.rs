@@ -130,7 +130,7 @@ fn unchecked(mut route: Value) -> Value {
     if let Some(finish) = route.pointer("/typed_per_filter_config").and_then(|of| of.get(filter::WORDS)) {
         insert(&mut filters, filter::WORDS, finish.clone());
     }
-    for name in [filter::GUARD, filter::AUTHORIZER, filter::DECIDED] {
+    for name in [filter::GUARD, filter::AUTHORIZER, filter::KEEPER, filter::DECIDED] {
         insert(&mut filters, name, unused());
     }
     insert(&mut route, "typed_per_filter_config", filters);
@@ -202,6 +202,7 @@ fn refusal(name: &str, path: &PathMatch, status: u16, answers: &Answers, revisio
         "metadata": { "filter_metadata": { NAMESPACE: told } },
         "typed_per_filter_config": {
             filter::AUTHORIZER: no_decision(),
+            filter::KEEPER: unused(),
             filter::DECIDED: decided::by_nobody(),
         },
     })
@@ -220,6 +221,7 @@ fn one(edge: &Edge, route: &Route, to: &Destination, host: &Answers, exposure: E
     let authorizer = if asks_nobody { no_decision() } else { decision(edge, route, exposure) };
     let mut filters = json!({ filter::AUTHORIZER: authorizer });
     if asks_nobody {
+        insert(&mut filters, filter::KEEPER, unused());
         insert(&mut filters, filter::DECIDED, decided::by_nobody());
     }
     let mut told = json!({

@@ -6,6 +6,8 @@
 
 use serde_json::{Value, json};
 
+use super::cluster::insert;
+
 /// The settings of a filter called `name` that is `filters`, in this order, for a request for which `when` holds, and
 /// nothing for any other.
 ///
@@ -25,19 +27,27 @@ pub(super) struct Branch<'a> {
 
 /// The settings of a filter called `name` that is what the first fitting branch says. See [`stage`].
 pub(super) fn branches(name: &str, branches: &[Branch<'_>]) -> Value {
+    let each = branches.iter().map(|Branch { when, filters }| {
+        let chain = filters.iter().map(|(name, typed)| json!({ "name": name, "typed_config": typed }));
+        (when, json!({ "filter_chain": { "typed_config": chain.collect::<Vec<_>>() } }))
+    });
+    composite(name, each)
+}
+
+/// The settings of a filter called `name` that is the one filter that `action` says how to find, for a request for which
+/// `when` holds. See [`stage`].
+pub(super) fn one(name: &str, when: &Value, action: Value) -> Value {
+    composite(name, std::iter::once((when, action)))
+}
+
+fn composite<'v>(name: &str, branches: impl Iterator<Item = (&'v Value, Value)>) -> Value {
     let matchers: Vec<Value> = branches
-        .iter()
-        .map(|Branch { when, filters }| {
-            let chain = filters.iter().map(|(name, typed)| json!({ "name": name, "typed_config": typed }));
+        .map(|(when, mut action)| {
+            let kind = "type.googleapis.com/envoy.extensions.filters.http.composite.v3.ExecuteFilterAction";
+            insert(&mut action, "@type", json!(kind));
             json!({
                 "predicate": when,
-                "on_match": { "action": {
-                    "name": name,
-                    "typed_config": {
-                        "@type": "type.googleapis.com/envoy.extensions.filters.http.composite.v3.ExecuteFilterAction",
-                        "filter_chain": { "typed_config": chain.collect::<Vec<_>>() },
-                    },
-                } },
+                "on_match": { "action": { "name": name, "typed_config": action } },
             })
         })
         .collect();

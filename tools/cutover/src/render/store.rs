@@ -97,6 +97,7 @@ pub fn store(
         ("clusters.json", &configuration.clusters),
     ];
     files.extend(configuration.secrets.iter().map(|(file, text)| (file.as_str(), text)));
+    files.extend(configuration.filters.iter().map(|(file, text)| (file.as_str(), text)));
     files.extend(configuration.routes.iter().map(|(file, text)| (file.as_str(), text)));
     let texts: Vec<_> = files.iter().map(|(_, text)| text.as_bytes()).collect();
     let content = digest(&texts);

@@ -6,8 +6,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LeaseRules {
-    /// The listener's name, as the feed is asked with it.
-    pub listener: String,
     /// How many leases it keeps.
     pub slots: u32,
     /// The cookie with the access token.
@@ -79,12 +77,11 @@ impl LeaseRules {
     }
 }
 
-/// What looks for a lease before any filter is made (native form alone).
+/// What looks for a lease before any filter is made (native form alone). It stands in the listener, so it names no
+/// revision: the newest guard of the listener counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EarlyConfig {
     /// Listener of the guard that knows the leases.
     pub listener: String,
-    /// Revision of that guard.
-    pub revision: String,
 }

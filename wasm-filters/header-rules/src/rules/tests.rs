@@ -22,6 +22,7 @@ fn config() -> GuardConfig {
     let exact = |path: &str| PathRule::Exact(path.to_owned());
     let prefix = |path: &str| PathRule::Prefix(path.to_owned());
     GuardConfig {
+        listener: "public".to_owned(),
         revision: "0123456789abcdef".to_owned(),
         exposure: Exposure::Public,
         reserved: Reserved {

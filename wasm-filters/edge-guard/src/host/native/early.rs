@@ -16,17 +16,18 @@ use super::plugin::{self, Plugin};
 use super::{Caller, on_behalf_of};
 use crate::host::{self, HostError, Level};
 
-/// One listener's.
+/// One listener's. It lives as long as the listener, through every guard that the listener has.
 pub(super) struct Early {
-    name: EarlyConfig,
-    /// The guard of that name. The listener may have been replaced by one of the same revision, so the last one counts.
-    guard: RwLock<Weak<Plugin>>,
+    of: EarlyConfig,
+    /// The newest guard, and the [`changes`](plugin::changes) at which it was found.
+    guard: RwLock<(u64, Weak<Plugin>)>,
 }
 
 impl Early {
     pub(super) fn configure(text: &[u8]) -> Option<Self> {
         match serde_json::from_slice(text) {
-            Ok(name) => Some(Self { name, guard: RwLock::new(Weak::new()) }),
+            // No guard yet, at a number of changes that is never reached.
+            Ok(of) => Some(Self { of, guard: RwLock::new((u64::MAX, Weak::new())) }),
             Err(error) => {
                 host::log(
                     Level::Error,
@@ -41,6 +42,7 @@ impl Early {
     /// the guard takes away whatever was written here.
     pub(super) fn look(&self, request: *mut c_void) -> Result<(), HostError> {
         on_behalf_of(Caller::Early(request), || {
+            let Some(guard) = self.guard() else { return Ok(()) };
             let headers = host::request_headers()?;
             let mut pairs = HeaderMap::new(&headers).pairs();
             if pairs.any(|pair| pair.is_ok_and(|(name, _)| name.eq_ignore_ascii_case(EARLY_MARK.as_bytes())))
@@ -48,7 +50,6 @@ impl Early {
                 // Envoy lets no header with an underscore in. Should it once, the mark ends here.
                 return host::remove_request_header(EARLY_MARK.as_bytes());
             }
-            let Some(guard) = self.guard() else { return Ok(()) };
             let done = guard.with_own(|own| match own.early(&headers)? {
                 Some(mark) => host::set_request_header(EARLY_MARK.as_bytes(), mark.as_bytes()),
                 None => Ok(()),
@@ -60,12 +61,18 @@ impl Early {
         })
     }
 
+    /// The newest guard, if it serves by leases: without leases no route has a twin that a mark could lead to.
     fn guard(&self) -> Option<Arc<Plugin>> {
-        let known = self.guard.read().unwrap_or_else(PoisonError::into_inner).upgrade();
-        known.or_else(|| {
-            let found = plugin::find(&self.name.listener, &self.name.revision)?;
-            *self.guard.write().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&found);
-            Some(found)
-        })
+        let changes = plugin::changes();
+        let (seen, known) = self.guard.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let guard = if seen == changes {
+            known.upgrade()
+        } else {
+            let found = plugin::newest(&self.of.listener);
+            let known = found.as_ref().map(Arc::downgrade).unwrap_or_default();
+            *self.guard.write().unwrap_or_else(PoisonError::into_inner) = (changes, known);
+            found
+        };
+        guard.filter(|guard| guard.feed().is_some())
     }
 }

@@ -1,6 +1,7 @@
 //! One configuration of the module, and the guard that each worker has of it.
 
 use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::feed::Feed;
@@ -31,16 +32,31 @@ thread_local! {
     static GUARDS: RefCell<Vec<Own>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Every configuration with leases, the newest last.
+/// Every guard that is alive, the newest last.
 static PLUGINS: Mutex<Vec<Weak<Plugin>>> = Mutex::new(Vec::new());
 
-/// The newest guard of this listener and revision.
-pub(super) fn find(listener: &str, revision: &str) -> Option<Arc<Plugin>> {
+/// How often a guard was added to [`PLUGINS`] or went away.
+static CHANGES: AtomicU64 = AtomicU64::new(0);
+
+/// How often the answer of [`newest`] may have changed.
+pub(super) fn changes() -> u64 {
+    CHANGES.load(Ordering::Acquire)
+}
+
+/// The newest guard of this listener. Envoy makes one whenever it reads another configuration; earlier ones live on for
+/// the requests that they judged.
+pub(super) fn newest(listener: &str) -> Option<Arc<Plugin>> {
     let plugins = PLUGINS.lock().unwrap_or_else(PoisonError::into_inner);
     plugins.iter().rev().filter_map(Weak::upgrade).find(|plugin| match &**plugin {
-        Plugin::Guard { setup, .. } => setup.leases_of() == Some((listener, revision)),
+        Plugin::Guard { setup, .. } => setup.listener() == listener,
         Plugin::Keeper(_) => false,
     })
+}
+
+impl Drop for Plugin {
+    fn drop(&mut self) {
+        CHANGES.fetch_add(1, Ordering::Release);
+    }
 }
 
 impl Plugin {
@@ -54,6 +70,7 @@ impl Plugin {
                     let mut plugins = PLUGINS.lock().unwrap_or_else(PoisonError::into_inner);
                     plugins.retain(|plugin| plugin.strong_count() > 0);
                     plugins.push(Arc::downgrade(&plugin));
+                    CHANGES.fetch_add(1, Ordering::Release);
                     Some(plugin)
                 }
                 Err(error) => {
@@ -87,10 +104,9 @@ impl Plugin {
     /// Judges the request at hand and carries the verdict out, or keeps what was granted with it.
     pub(super) fn request_headers(self: &Arc<Self>) -> Result<Action, HostError> {
         match &**self {
-            Self::Guard { feed, .. } => {
-                if feed.is_some() {
-                    mark::forget()?;
-                }
+            Self::Guard { .. } => {
+                // Also where this guard has no leases: another one of the same listener may have looked early.
+                mark::forget()?;
                 self.with_own(|own| own.guard.request_headers(now))
             }
             Self::Keeper(keeper) => {

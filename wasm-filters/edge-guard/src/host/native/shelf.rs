@@ -22,14 +22,18 @@ struct Kept {
     version: u32,
 }
 
-/// All there are: guard and keeper of a listener are two configurations, and so are an old and a new listener of the same
-/// revision.
+/// All there are: guard and keeper of a listener are two configurations, and so are those of one
+/// revision before and after another one was in force.
 static SHELVES: Mutex<Vec<Weak<Slab>>> = Mutex::new(Vec::new());
 
 impl Shelf {
     /// The slots of this listener and revision, under a key that whoever is first makes.
-    pub(crate) fn open(rules: &LeaseRules, revision: &str) -> Result<(Self, Slots), HostError> {
-        let name = (rules.listener.clone(), revision.to_owned());
+    pub(crate) fn open(
+        rules: &LeaseRules,
+        listener: &str,
+        revision: &str,
+    ) -> Result<(Self, Slots), HostError> {
+        let name = (listener.to_owned(), revision.to_owned());
         let mut shelves = held(&SHELVES);
         shelves.retain(|shelf| shelf.strong_count() > 0);
         if let Some(slab) = shelves.iter().filter_map(Weak::upgrade).find(|slab| slab.name == name) {

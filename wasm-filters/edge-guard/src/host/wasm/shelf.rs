@@ -13,7 +13,11 @@ pub(crate) struct Shelf;
 
 impl Shelf {
     /// The slots of this listener and revision (both are in the `vm_id`), under a key that the first machine makes.
-    pub(crate) fn open(rules: &LeaseRules, _revision: &str) -> Result<(Self, Slots), HostError> {
+    pub(crate) fn open(
+        rules: &LeaseRules,
+        _listener: &str,
+        _revision: &str,
+    ) -> Result<(Self, Slots), HostError> {
         if shared(KEY)?.is_none() {
             share(KEY, &host::random::<16>()?, None)?;
         }

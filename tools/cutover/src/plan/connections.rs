@@ -1,0 +1,165 @@
+//! Which listeners lose their open connections by a change.
+//!
+//! Envoy replaces the filter chain of a listener that differs in one byte, and ends the connections of the old one when
+//! its drain time (`--drain-time-s`, ten minutes by default) is over. So the two listeners are rendered and compared, not
+//! the two edges: what Envoy is given is what counts.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use edge_config::Edge;
+use serde_json::Value;
+
+use super::found::{Finding, Standing};
+use crate::render::{self, Paths};
+
+/// More differing fields than this are counted.
+const MOST_NAMED: usize = 6;
+
+/// What to report about each listener.
+pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
+    // The same paths for both: where a configuration lies is no property of an edge.
+    let nowhere = PathBuf::from("/");
+    let paths = Paths {
+        directory: nowhere.clone(),
+        guard: nowhere.join("guard.wasm"),
+        access_log: nowhere.join("access.json"),
+    };
+    // A built-in template that does not fit fails each rendering; that is not this comparison's to report.
+    let (Ok(before), Ok(after)) = (render::listeners(old, &paths), render::listeners(new, &paths)) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for (name, before) in &before {
+        let Some(after) = after.get(name) else {
+            found.push(finding(name, "the listener is gone"));
+            continue;
+        };
+        let mut fields = BTreeSet::new();
+        differences("", before, after, &mut fields);
+        if !fields.is_empty() {
+            let more = fields.len().saturating_sub(MOST_NAMED);
+            let mut shown = fields.into_iter().take(MOST_NAMED).collect::<Vec<_>>().join(", ");
+            if more > 0 {
+                shown.push_str(&format!(" and {more} more"));
+            }
+            found.push(finding(name, &shown));
+        }
+    }
+    found
+}
+
+fn finding(listener: &str, why: &str) -> (String, Finding) {
+    let what = format!(
+        "this change drains the connections of listener `{listener}`: {why}; streams that are open end after Envoy's drain time"
+    );
+    let finding = Finding {
+        standing: Standing::Same,
+        before: String::new(),
+        after: String::new(),
+        because: vec![what],
+    };
+    (format!("connections of `{listener}`"), finding)
+}
+
+/// The fields of Envoy's in which two listeners differ, by the names that stand last in their paths.
+fn differences(field: &str, before: &Value, after: &Value, found: &mut BTreeSet<String>) {
+    match (before, after) {
+        (Value::Object(before), Value::Object(after)) => {
+            let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+            for name in names {
+                let of = |side: &serde_json::Map<String, Value>| side.get(name).cloned().unwrap_or_default();
+                differences(name, &of(before), &of(after), found);
+            }
+        }
+        (Value::Array(before), Value::Array(after)) if before.len() == after.len() => {
+            before.iter().zip(after).for_each(|(before, after)| differences(field, before, after, found));
+        }
+        (before, after) if before != after => {
+            found.insert(format!("`{field}`"));
+        }
+        _same => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EDGE: &str = include_str!("../../tests/files/edge.yaml");
+
+    fn edge(text: &str) -> Edge {
+        edge_config::parse("edge.yaml".as_ref(), text, &|_| None).unwrap()
+    }
+
+    fn said(old: &str, new: &str) -> Vec<String> {
+        assert_ne!(old, new);
+        compare(&edge(old), &edge(new)).into_iter().flat_map(|(_, finding)| finding.because).collect()
+    }
+
+    fn changed(from: &str, to: &str) -> Vec<String> {
+        assert!(EDGE.contains(from), "{from:?} is not in the edge file");
+        said(EDGE, &EDGE.replacen(from, to, 1))
+    }
+
+    #[test]
+    fn no_change_of_routes_shares_policies_limits_or_leases_drains_a_listener() {
+        let books = "prefix: /books, policy: signed-in, to: legacy";
+        for (from, to) in [
+            (books, "prefix: /books, policy: signed-in, to: { legacy: 50, users: 50 }"),
+            (books, "prefix: /books, policy: signed-in, to: { legacy: 50, users: 50, sticky: session }"),
+            (books, "prefix: /books, policy: bot, to: legacy"),
+            (books, "prefix: /books, policy: signed-in, upgrade: websocket, to: legacy"),
+            (
+                "routes:\n",
+                "routes:\n  - { name: more, host: api, prefix: /more, policy: public, to: legacy, answers: auth }\n",
+            ),
+            ("policies:\n", "policies:\n  own: { kind: session, role: 1 }\n"),
+            ("policies:\n", "limits: { some: { per: address, rate: 9, seconds: 1 } }\npolicies:\n"),
+            ("signed-in: { kind: session }", "signed-in: { kind: session, lease: { seconds: 20 } }"),
+            ("  - { prefix: /stats }\n", "  - { prefix: /stats }\n  - { prefix: /hidden }\n"),
+            ("backends:\n", "backends:\n  more: { address: \"127.0.0.1:3999\" }\n"),
+            ("body: Permission denied", "body: Denied"),
+            ("names: [file.dev-domain.test]", "names: [file.dev-domain.test, files.dev-domain.test]"),
+            ("leeway_seconds: 60", "leeway_seconds: 30"),
+        ] {
+            assert_eq!(changed(from, to), Vec::<String>::new(), "{to}");
+        }
+    }
+
+    #[test]
+    fn what_stands_in_a_listener_and_a_listener_that_is_gone_are_named() {
+        let moved = changed("${EDGE_ADDRESS:-127.0.0.1:8080}", "127.0.0.1:8088");
+        assert!(matches!(&moved[..], [one] if one.contains("`public`: `port_value`")), "{moved:?}");
+        let tls =
+            changed("exposure: public }", "exposure: public, tls: { certificate: c.pem, key: k.pem } }");
+        assert!(
+            matches!(&tls[..], [one] if one.contains("`public`:") && one.contains("`transport_socket`")),
+            "{tls:?}"
+        );
+        for (from, to, field) in [
+            ("policies:\n", "policies:\n  own: { kind: session, tenant: { header: x-org } }\n", "patterns"),
+            ("policies:\n", "api_keys: { file: keys.jsonl }\npolicies:\n", "patterns"),
+            ("prefixes: [x-madome-", "prefixes: [x-new-, x-madome-", "request_trailers_mutations"),
+            ("timeout_ms: 200", "timeout_ms: 300", "timeout"),
+        ] {
+            let said = changed(from, to);
+            assert!(said.len() == 2 && said.iter().all(|one| one.contains(field)), "{to}: {said:?}");
+        }
+        let stats = format!("{EDGE}\nstats: {{ address: \"127.0.0.1:9902\" }}\n");
+        assert_eq!(said(EDGE, &stats), Vec::<String>::new(), "a listener more takes nothing away");
+        let gone = said(&stats, EDGE);
+        assert!(matches!(&gone[..], [one] if one.contains("`stats`: the listener is gone")), "{gone:?}");
+    }
+
+    #[test]
+    fn what_drains_is_listed_and_is_not_weaker() {
+        let old = edge(EDGE);
+        let new = edge(&EDGE.replacen("${EDGE_ADDRESS:-127.0.0.1:8080}", "127.0.0.1:8088", 1));
+        let plan = crate::plan::plan(&old, &new);
+        assert!(!plan.edge.iter().any(|(subject, finding)| {
+            subject == "connections of `public`" && finding.standing == Standing::Weaker
+        }));
+        assert!(plan.edge.iter().any(|(subject, _)| subject == "connections of `public`"));
+    }
+}

@@ -1,0 +1,92 @@
+//! Filters that Envoy reads from files of their own (ECDS): the guard, and the keeper of leases.
+//!
+//! A filter that stands in its listener belongs to the listener's filter chain: when the filter changes, Envoy makes
+//! another chain and ends every connection of the old one after its drain time. A filter that is discovered is
+//! exchanged under open connections. Streams that began under the old one go on with it.
+//!
+//! There is no default: a listener waits for its filters before it listens, and where Envoy refused one it answers 500 to
+//! every request.
+//!
+//! Only plain filters are discovered. A stage ([`super::stage`]) stands in the listener, and the filter inside it is
+//! discovered: Envoy 1.40 crashes when a whole stage is exchanged under a request that waits in it.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::metadata::filter;
+use super::{file_source, stage};
+
+/// The resource that a file holds.
+pub(super) const KIND: &str = "envoy.config.core.v3.TypedExtensionConfig";
+
+const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+const NATIVE: &str =
+    "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter";
+const NOTHING: &str = "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation";
+
+/// The discovered filters of every listener.
+pub(crate) const FILTERS: [&str; 2] = [filter::GUARD, filter::KEEPER];
+
+/// The file of one filter.
+pub(super) fn file(listener: &str, filter: &str) -> String {
+    format!("filter-{filter}-{listener}.json")
+}
+
+/// The keeper of a listener without leases: it changes nothing.
+pub(super) fn nothing() -> Value {
+    json!({ "@type": NOTHING, "mutations": {} })
+}
+
+/// The discovered filters of one listener.
+pub(super) struct Discovered {
+    pub(super) guard: Value,
+    pub(super) keeper: Value,
+}
+
+impl Discovered {
+    /// Each with its name.
+    pub(super) fn each(&self) -> [(&'static str, &Value); 2] {
+        [(filter::GUARD, &self.guard), (filter::KEEPER, &self.keeper)]
+    }
+}
+
+/// Where a listener finds them.
+pub(super) enum Found<'a> {
+    /// In files below this directory, which Envoy watches.
+    Watched(&'a Path),
+    /// In the listener itself, for a configuration in one piece.
+    InPlace(&'a Discovered),
+}
+
+impl Found<'_> {
+    /// The guard, as a filter of `listener`.
+    pub(super) fn guard(&self, listener: &str) -> Value {
+        match self {
+            Self::Watched(directory) => {
+                // Either form: a guard of the other form needs another chain only for its early look.
+                let source = source(directory, listener, filter::GUARD, &[WASM, NATIVE]);
+                json!({ "name": filter::GUARD, "config_discovery": source })
+            }
+            Self::InPlace(found) => json!({ "name": filter::GUARD, "typed_config": found.guard }),
+        }
+    }
+
+    /// The settings of the stage that is the keeper for requests for which `when` holds.
+    pub(super) fn keeper(&self, listener: &str, when: &Value) -> Value {
+        let action = match self {
+            Self::Watched(directory) => {
+                let source = source(directory, listener, filter::KEEPER, &[WASM, NATIVE, NOTHING]);
+                json!({ "dynamic_config": { "name": filter::KEEPER, "config_discovery": source } })
+            }
+            Self::InPlace(found) => {
+                json!({ "typed_config": { "name": filter::KEEPER, "typed_config": found.keeper } })
+            }
+        };
+        stage::one(filter::KEEPER, when, action)
+    }
+}
+
+fn source(directory: &Path, listener: &str, filter: &str, kinds: &[&str]) -> Value {
+    json!({ "config_source": file_source(directory, &file(listener, filter)), "type_urls": kinds })
+}
