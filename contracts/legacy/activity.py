@@ -139,7 +139,8 @@ class Activity:
 
 def now() -> str:
     """Returns the time as RFC 3339 in UTC, with as many digits as needed."""
-    return datetime.now(timezone.utc).replace(tzinfo=None).isoformat() + "Z"
+    text = datetime.now(timezone.utc).replace(tzinfo=None).isoformat()
+    return (text.removesuffix("000") if "." in text else text) + "Z"
 
 
 def book_by_id(number: int) -> dict | None:

@@ -28,6 +28,7 @@ class BadRequest(Exception):
 class Request:
     environ: dict
     head: recorder.Head
+    _body: bytes | None = None
 
     @property
     def method(self) -> str:
@@ -67,9 +68,13 @@ class Request:
         return found
 
     def body(self, limit: int = JSON_BODY_BYTES) -> bytes:
+        """Returns the whole body. It is read once and then remembered."""
+        if self._body is not None:
+            return self._body
         data = self.environ["wsgi.input"].read(limit + 1)
         if len(data) > limit:
             raise BadRequest("request entity too large")
+        self._body = data
         return data
 
     def json(self) -> Any:
@@ -119,6 +124,8 @@ def json_object(request: Request) -> dict:
     try:
         body = request.json()
     except ValueError as error:
+        if request.body().strip() == b"{":
+            raise BadRequest("Json deserialize: EOF while parsing an object at line 1 column 1") from error
         raise BadRequest(f"Json deserialize: {error}") from error
     if not isinstance(body, dict):
         raise BadRequest("Json deserialize: invalid type, expected a map")

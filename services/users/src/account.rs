@@ -1,6 +1,7 @@
 //! Accounts, and every query about them.
 
-mod entity;
+pub(crate) mod entity;
+pub mod whole;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use uuid::Uuid;
 use entity::{ActiveModel, Column, Entity, Model};
 
 use crate::error::Error;
+use crate::tenants::rule::Rule;
 
 /// A person's account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,10 +80,21 @@ pub enum Reach {
 }
 
 impl Reach {
-    fn condition(self) -> Condition {
+    /// Returns the condition on rows. With a rule, a row without a tenant may turn out to be in reach.
+    fn condition(self, has_rule: bool) -> Condition {
         match self {
             Self::Platform => Condition::all(),
+            Self::Tenant(tenant) if has_rule => {
+                Condition::any().add(Column::TenantId.eq(tenant.0)).add(Column::TenantId.is_null())
+            }
             Self::Tenant(tenant) => Condition::all().add(Column::TenantId.eq(tenant.0)),
+        }
+    }
+
+    fn contains(self, account: &Account) -> bool {
+        match self {
+            Self::Platform => true,
+            Self::Tenant(tenant) => account.tenant == Some(tenant),
         }
     }
 }
@@ -100,6 +113,7 @@ impl From<&ServiceCaller> for Reach {
 pub struct Accounts {
     database: DatabaseConnection,
     clock: Arc<dyn Clock>,
+    rule: Option<Arc<Rule>>,
 }
 
 impl fmt::Debug for Accounts {
@@ -112,7 +126,13 @@ impl Accounts {
     /// Uses the accounts in `database`, whose tables are up to date.
     #[must_use]
     pub fn new(database: DatabaseConnection, clock: Arc<dyn Clock>) -> Self {
-        Self { database, clock }
+        Self { database, clock, rule: None }
+    }
+
+    /// Gives people without a tenant the one of `rule`, when they are read ([`whole`]).
+    #[must_use]
+    pub fn with_rule(self, rule: Option<Rule>) -> Self {
+        Self { rule: rule.map(Arc::new), ..self }
     }
 
     /// Returns whether the database answers.
@@ -125,12 +145,8 @@ impl Accounts {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
     pub async fn own(&self, person: &Person) -> Result<Account, Error> {
-        let row = Entity::find_by_id(person.subject.0)
-            .filter(Column::TenantId.eq(person.tenant.0))
-            .one(&self.database)
-            .await
-            .map_err(Error::Store)?;
-        row.map(Account::from).ok_or(Error::NotFound)
+        let reach = Reach::Tenant(person.tenant);
+        self.look_up(reach, &Key::Id(person.subject)).await
     }
 
     /// Returns the account that another service requests, within its `reach`.
@@ -142,8 +158,10 @@ impl Accounts {
             Key::Id(id) => Entity::find_by_id(id.0),
             Key::Email(email) => Entity::find().filter(Column::Email.eq(email)),
         };
-        let row = query.filter(reach.condition()).one(&self.database).await.map_err(Error::Store)?;
-        row.map(Account::from).ok_or(Error::NotFound)
+        let query = query.filter(reach.condition(self.rule.is_some()));
+        let row = query.one(&self.database).await.map_err(Error::Store)?.ok_or(Error::NotFound)?;
+        let account = self.whole(row).await?;
+        if reach.contains(&account) { Ok(account) } else { Err(Error::NotFound) }
     }
 
     /// Changes the caller's account.
@@ -151,12 +169,17 @@ impl Accounts {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Taken`], [`Error::Store`].
     pub async fn change(&self, person: &Person, change: Change) -> Result<(), Error> {
+        if let Some(handle) = &change.handle {
+            self.give_namesake(handle).await?;
+        }
+        // A person without a tenant gets the rule's before the condition below looks at it.
+        self.own(person).await?;
         let mut row = ActiveModel { updated_at: Set(self.now()), ..Default::default() };
         if let Some(name) = change.name {
             row.name = Set(name);
         }
         if let Some(handle) = change.handle {
-            row.handle = Set(handle);
+            row.handle = Set(Some(handle));
         }
         let done = Entity::update_many()
             .set(row)
@@ -173,7 +196,26 @@ impl Accounts {
     /// # Errors
     /// [`Error::Taken`], [`Error::Store`].
     pub async fn create(&self, tenant: TenantId, profile: Profile, role: Role) -> Result<(), Error> {
+        self.give_namesake(&profile.handle).await?;
         let row = self.row(SubjectId(Uuid::now_v7()), tenant, profile, role);
+        Entity::insert(row).exec_without_returning(&self.database).await.map_err(taken)?;
+        Ok(())
+    }
+
+    /// Creates an account as the legacy backend does, without a handle: the first read gives it one ([`whole`]).
+    ///
+    /// # Errors
+    /// [`Error::Taken`], [`Error::Store`].
+    pub async fn create_without_handle(
+        &self,
+        tenant: TenantId,
+        name: String,
+        email: String,
+        role: Role,
+    ) -> Result<(), Error> {
+        let profile = Profile { name, handle: String::new(), email };
+        let row = self.row(SubjectId(Uuid::now_v7()), tenant, profile, role);
+        let row = ActiveModel { handle: Set(None), ..row };
         Entity::insert(row).exec_without_returning(&self.database).await.map_err(taken)?;
         Ok(())
     }
@@ -206,20 +248,20 @@ impl Accounts {
             role: Set(i16::from(role.0)),
             created_at: Set(now),
             updated_at: Set(now),
-            handle: Set(profile.handle),
+            handle: Set(Some(profile.handle)),
             tenant_id: Set(Some(tenant.0)),
         }
     }
 
     fn now(&self) -> OffsetDateTime {
         let since = self.clock.now().since(UnixTime::from_seconds(0));
-        // Rounded to whole milliseconds, as in answers, so that both databases return the stored value.
+        // Rounded to whole microseconds, so that both databases return the stored value.
         OffsetDateTime::UNIX_EPOCH.checked_add(rounded(since)).unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 }
 
 fn rounded(duration: Duration) -> time::Duration {
-    time::Duration::milliseconds(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
+    time::Duration::microseconds(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
 }
 
 fn taken(error: DbErr) -> Error {
@@ -230,10 +272,13 @@ fn taken(error: DbErr) -> Error {
     }
 }
 
-impl From<Model> for Account {
-    fn from(row: Model) -> Self {
+impl TryFrom<Model> for Account {
+    type Error = Error;
+
+    fn try_from(row: Model) -> Result<Self, Error> {
         let Model { id, name, email, role, created_at, updated_at, handle, tenant_id } = row;
-        Self {
+        let handle = handle.ok_or(Error::NoHandle)?;
+        Ok(Self {
             id: SubjectId(id),
             tenant: tenant_id.map(TenantId),
             profile: Profile { name, handle, email },
@@ -241,6 +286,6 @@ impl From<Model> for Account {
             role: u8::try_from(role).map_or(Role::NORMAL, Role),
             created_at,
             updated_at,
-        }
+        })
     }
 }

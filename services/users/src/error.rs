@@ -25,6 +25,9 @@ pub enum Error {
     /// The body is not valid for the route; the text gives the reason.
     #[error("{0}")]
     Invalid(String),
+    /// A person has no handle, and none could be given.
+    #[error("a person has no handle, and none could be given")]
+    NoHandle,
     /// The database failed.
     #[error("the database failed")]
     Store(#[source] DbErr),
@@ -38,7 +41,7 @@ impl IntoResponse for Error {
             Self::Taken => (StatusCode::CONFLICT, "Already exist user".into()),
             Self::Forbidden => (StatusCode::FORBIDDEN, "Permission Denied".into()),
             Self::Invalid(why) => (StatusCode::BAD_REQUEST, why.into()),
-            Self::Store(_) => return answer::internal(&self),
+            Self::NoHandle | Self::Store(_) => return answer::internal(&self),
         };
         answer::text(status, text)
     }

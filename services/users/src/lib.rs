@@ -5,6 +5,8 @@
 //! * [`migrations`]: the tables, which extend those of the legacy backend.
 //! * [`seed`]: the initial people of a development edge.
 //! * [`routes`]: every path on one page, with its answers.
+//! * [`surface`]: which generation of the API it answers as.
+//! * [`tenants`]: the tenants of people whom the legacy backend made.
 //! * [`error`]: every refusal, with its status and text.
 
 pub mod account;
@@ -13,6 +15,8 @@ pub mod migrations;
 pub mod routes;
 pub mod seed;
 pub mod settings;
+pub mod surface;
+pub mod tenants;
 
 use std::sync::Arc;
 
@@ -27,7 +31,8 @@ use crate::settings::Settings;
 /// Name and purpose of the service, for its `main`.
 pub const ABOUT: About = About {
     name: "users",
-    purpose: "Accounts: people read and change their own, and services look them up.",
+    purpose: "Accounts: people read and change their own, and services look them up.\n\nCommand: `users tenants` names \
+              the tenants of existing people (`users tenants --help`).",
     variables: settings::VARIABLES,
 };
 
@@ -60,9 +65,9 @@ pub async fn router(settings: Settings, clock: Arc<dyn Clock>) -> Result<axum::R
     let file = settings.home.database(ABOUT.name);
     let database = kit::store::open(settings.database_url.as_deref(), &file).await?;
     migrations::run(&database).await?;
-    let accounts = Accounts::new(database, clock);
+    let accounts = Accounts::new(database, clock).with_rule(settings.tenant_rule);
     if let Some(path) = &settings.seed {
         seed::apply(path, &accounts).await?;
     }
-    Ok(routes::router(accounts, gate))
+    Ok(routes::router(accounts, gate, settings.surface))
 }

@@ -3,9 +3,11 @@
 //! | route | for | answers |
 //! |---|---|---|
 //! | `GET /users/@me` | a person | 200 their account |
-//! | `PATCH /users/@me` | a person | 204 · 409 name or handle taken |
-//! | `POST /users` | a person of role 2 | 201 · 409 name, handle or address taken |
+//! | `PATCH /users/@me` | a person, on the later surface | 204 · 409 name or handle taken |
+//! | `POST /users` | a person of role 2; any person on the older surface | 201 · 409 name, handle or address taken |
 //! | `GET /_/users/{id or e-mail}`, `GET /_/users?email=` | a service | 200 the account with its tenant; a service of a tenant finds only the people of that tenant |
+//!
+//! The [surface](crate::surface) decides which clients are answered; services see the same on both.
 //!
 //! Every other path is 404. For 401, 403 and 404 see [`crate::error`] and [`kit::caller`].
 
@@ -27,8 +29,9 @@ use serde::Deserialize;
 
 use crate::account::{Accounts, Key, Reach};
 use crate::error::Error;
-use body::{ChangeBody, NewBody};
-use view::{Looked, Own};
+use crate::surface::Surface;
+use body::{ChangeBody, NewBody, OlderNewBody};
+use view::{Looked, OlderOwn, Own};
 
 /// The state that handlers share.
 #[derive(Clone)]
@@ -46,26 +49,41 @@ impl FromRef<App> for Gate {
 /// The handlers of a route, by method.
 type Methods = fn() -> MethodRouter<App>;
 
-/// Every route. The router is built only from this table, and so is the test that tries each route for
-/// services with a token of another tenant.
-const ROUTES: [(&str, Methods); 4] = [
+/// Every route of the later surface. The router is built only from a table, and so is the test that tries each
+/// route for services with a token of another tenant.
+const LATER: [(&str, Methods); 4] = [
     ("/users/@me", || get(me).patch(change)),
     ("/users", || post(create)),
     ("/_/users", || get(look_up_by_email)),
     ("/_/users/{key}", || get(look_up)),
 ];
 
+/// Every route of the older surface.
+const OLDER: [(&str, Methods); 4] = [
+    ("/users/@me", || get(me_as_before)),
+    ("/users", || post(create_as_before)),
+    ("/_/users", || get(look_up_by_email)),
+    ("/_/users/{key}", || get(look_up)),
+];
+
+const fn table(surface: Surface) -> [(&'static str, Methods); 4] {
+    match surface {
+        Surface::Older => OLDER,
+        Surface::Later => LATER,
+    }
+}
+
 /// Returns the paths of the routes for services, as the router has them.
-pub fn service_paths() -> impl Iterator<Item = &'static str> {
-    ROUTES.iter().map(|(path, _)| *path).filter(|path| path.starts_with("/_/"))
+pub fn service_paths(surface: Surface) -> impl Iterator<Item = &'static str> {
+    table(surface).into_iter().map(|(path, _)| path).filter(|path| path.starts_with("/_/"))
 }
 
 /// Builds the routes with their layers, ready to be served.
-pub fn router(accounts: Accounts, gate: Gate) -> Router {
+pub fn router(accounts: Accounts, gate: Gate, surface: Surface) -> Router {
     let words = gate.words();
     let probed = accounts.clone();
     let mut routes = Router::new();
-    for (path, methods) in ROUTES {
+    for (path, methods) in table(surface) {
         routes = routes.route(path, methods());
     }
     let routes = routes.with_state(App { accounts, gate });
@@ -79,6 +97,11 @@ pub fn router(accounts: Accounts, gate: Gate) -> Router {
 async fn me(State(app): State<App>, Person(person): Person, expiry: SessionExpiry) -> impl IntoResponse {
     let answer = app.accounts.own(&person).await.map(|account| Json(Own::from(account)));
     (expiry, answer)
+}
+
+/// As the legacy backend: without the expiry header.
+async fn me_as_before(State(app): State<App>, Person(person): Person) -> Result<Json<OlderOwn>, Error> {
+    app.accounts.own(&person).await.map(|account| Json(OlderOwn::from(account)))
 }
 
 async fn change(
@@ -111,6 +134,19 @@ async fn create(
         app.accounts.create(person.tenant, profile, role).await
     };
     (expiry, create.await.map(|()| answer::created()))
+}
+
+/// As the legacy backend: any signed-in person creates accounts, without a handle. The new person belongs to the
+/// creator's tenant.
+async fn create_as_before(
+    State(app): State<App>,
+    Person(person): Person,
+    headers: HeaderMap,
+    Body(bytes): Body,
+) -> Result<Response, Error> {
+    let (name, email, role) = OlderNewBody::read(&headers, &bytes)?.check()?;
+    app.accounts.create_without_handle(person.tenant, name, email, role).await?;
+    Ok(answer::created())
 }
 
 /// Looks up by `?email=`: an address may contain `/`, `;` or `%`, which the edge refuses in a path because

@@ -3,8 +3,12 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use kit::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, Home, RUST_LOG, Reader, Variable};
+
+use crate::surface::Surface;
+use crate::tenants::rule::Rule;
 
 /// The address to listen on.
 pub const USERS_ADDRESS: Variable = Variable {
@@ -22,9 +26,34 @@ pub const USERS_SEED: Variable = Variable {
     secret: false,
 };
 
+/// The generation of clients to answer as.
+pub const USERS_SURFACE: Variable = Variable {
+    name: "USERS_SURFACE",
+    default: Some("later"),
+    help: "Answer as the legacy backend (`older`), or with handles and milliseconds (`later`)",
+    secret: false,
+};
+
+/// The tenants of people whom the legacy backend adds.
+pub const USERS_TENANT_RULE: Variable = Variable {
+    name: "USERS_TENANT_RULE",
+    default: None,
+    help: "Tenants of people who have none when they are read: DOMAIN=TENANT, separated by commas, `*` for the \
+           rest (see `users tenants --help`)",
+    secret: false,
+};
+
 /// All variables, for `--help`.
-pub const VARIABLES: &[Variable] =
-    &[USERS_ADDRESS, USERS_SEED, CUTOVER_HOME, DATABASE_URL, EDGE_NAME, RUST_LOG];
+pub const VARIABLES: &[Variable] = &[
+    USERS_ADDRESS,
+    USERS_SEED,
+    USERS_SURFACE,
+    USERS_TENANT_RULE,
+    CUTOVER_HOME,
+    DATABASE_URL,
+    EDGE_NAME,
+    RUST_LOG,
+];
 
 /// The validated settings.
 #[derive(Clone)]
@@ -39,6 +68,10 @@ pub struct Settings {
     pub edge: String,
     /// The file of initial people.
     pub seed: Option<PathBuf>,
+    /// The generation of clients to answer as.
+    pub surface: Surface,
+    /// The tenants of people who have none when they are read.
+    pub tenant_rule: Option<Rule>,
 }
 
 impl fmt::Debug for Settings {
@@ -49,6 +82,8 @@ impl fmt::Debug for Settings {
             .field("database_url", &self.database_url.as_ref().map(|_| "[redacted]"))
             .field("edge", &self.edge)
             .field("seed", &self.seed)
+            .field("surface", &self.surface)
+            .field("tenant_rule", &self.tenant_rule)
             .finish()
     }
 }
@@ -65,7 +100,16 @@ impl Settings {
             database_url: reader.optional(&DATABASE_URL),
             edge: reader.text(&EDGE_NAME),
             seed: reader.optional(&USERS_SEED).map(PathBuf::from),
+            surface: parsed(&mut reader, &USERS_SURFACE).unwrap_or_default(),
+            tenant_rule: parsed(&mut reader, &USERS_TENANT_RULE),
         };
         reader.finish(settings)
     }
+}
+
+/// Reads an optional value that its own type parses. A value that is not valid is a fault.
+fn parsed<T: FromStr<Err: std::fmt::Display>>(reader: &mut Reader, variable: &Variable) -> Option<T> {
+    reader.optional(variable)?;
+    let text = reader.checked(variable, |text| text.parse::<T>().map(drop).map_err(|e| e.to_string()));
+    text.parse().ok()
 }

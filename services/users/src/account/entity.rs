@@ -19,10 +19,11 @@ pub struct Model {
     pub created_at: TimeDateTimeWithTimeZone,
     /// When the account was last changed.
     pub updated_at: TimeDateTimeWithTimeZone,
-    /// The short name, unique.
-    pub handle: String,
-    /// The person's tenant. A person restored from the legacy backend may have none yet, and cannot sign in
-    /// until one is assigned.
+    /// The short name, unique. A person whom the legacy backend added has none until they are first read
+    /// ([`super::whole`]).
+    pub handle: Option<String>,
+    /// The person's tenant. A person of the legacy backend may have none yet, and cannot sign in until one is
+    /// assigned ([`crate::tenants`]).
     pub tenant_id: Option<Uuid>,
 }
 

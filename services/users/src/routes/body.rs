@@ -32,6 +32,16 @@ pub(super) struct NewBody {
     role: u32,
 }
 
+/// `POST /users` on the older surface. The parser's messages name the type as the legacy backend called it.
+#[derive(Deserialize)]
+#[serde(rename = "Payload")]
+pub(super) struct OlderNewBody {
+    name: String,
+    email: String,
+    #[serde(default)]
+    role: u8,
+}
+
 impl ChangeBody {
     pub(super) fn read(headers: &HeaderMap, bytes: &[u8]) -> Result<Self, Error> {
         json(headers, bytes)
@@ -53,16 +63,36 @@ impl NewBody {
     pub(super) fn check(self) -> Result<(Profile, Role), Error> {
         let Self { name, handle, email, role } = self;
         let (name, handle) = (shown("name", &name)?, shown("handle", &handle)?);
-        if !kit::email::is_address(&email) {
-            return Err(Error::Invalid(format!("email: \"{}\" is not email", printable(&email))));
-        }
-        let too_high = || Error::Invalid(format!("role: {role} more than {MAX_NEW_ROLE}"));
-        if role > MAX_NEW_ROLE {
-            return Err(too_high());
-        }
-        let role = u8::try_from(role).map(Role).map_err(|_| too_high())?;
-        Ok((Profile { name, handle, email }, role))
+        let email = address(email)?;
+        Ok((Profile { name, handle, email }, new_role(role)?))
     }
+}
+
+impl OlderNewBody {
+    pub(super) fn read(headers: &HeaderMap, bytes: &[u8]) -> Result<Self, Error> {
+        json(headers, bytes)
+    }
+
+    /// Returns name, e-mail address and role, checked in the legacy backend's order.
+    pub(super) fn check(self) -> Result<(String, String, Role), Error> {
+        let Self { name, email, role } = self;
+        Ok((shown("name", &name)?, address(email)?, new_role(role.into())?))
+    }
+}
+
+fn address(email: String) -> Result<String, Error> {
+    if kit::email::is_address(&email) {
+        return Ok(email);
+    }
+    Err(Error::Invalid(format!("email: \"{}\" is not email", printable(&email))))
+}
+
+fn new_role(role: u32) -> Result<Role, Error> {
+    let too_high = || Error::Invalid(format!("role: {role} more than {MAX_NEW_ROLE}"));
+    if role > MAX_NEW_ROLE {
+        return Err(too_high());
+    }
+    u8::try_from(role).map(Role).map_err(|_| too_high())
 }
 
 /// Returns `text` with invisible characters escaped.

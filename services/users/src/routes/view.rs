@@ -8,7 +8,15 @@ use time::{OffsetDateTime, UtcOffset};
 
 use crate::account::{Account, Profile};
 
-/// RFC 3339 in UTC with exactly three digits, as the legacy backend writes times and clients parse them.
+/// RFC 3339 in UTC without digits of a second.
+const SECONDS: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+
+/// RFC 3339 in UTC with exactly six digits: what PostgreSQL stores.
+const MICROSECONDS: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+
+/// RFC 3339 in UTC with exactly three digits, as clients of the later surface parse times.
 const MILLISECONDS: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
@@ -23,6 +31,19 @@ pub(super) struct Own {
     #[serde(serialize_with = "milliseconds")]
     created_at: OffsetDateTime,
     #[serde(serialize_with = "milliseconds")]
+    updated_at: OffsetDateTime,
+}
+
+/// A person's own account on the older surface: the legacy backend's fields, in its order.
+#[derive(Serialize)]
+pub(super) struct OlderOwn {
+    id: SubjectId,
+    email: String,
+    name: String,
+    role: Role,
+    #[serde(serialize_with = "as_needed")]
+    created_at: OffsetDateTime,
+    #[serde(serialize_with = "as_needed")]
     updated_at: OffsetDateTime,
 }
 
@@ -43,6 +64,14 @@ impl From<Account> for Own {
     }
 }
 
+impl From<Account> for OlderOwn {
+    fn from(account: Account) -> Self {
+        let Account { id, tenant: _, profile, role, created_at, updated_at } = account;
+        let Profile { name, handle: _, email } = profile;
+        Self { id, email, name, role, created_at, updated_at }
+    }
+}
+
 impl From<Account> for Looked {
     fn from(account: Account) -> Self {
         let tenant_id = account.tenant;
@@ -51,6 +80,24 @@ impl From<Account> for Looked {
 }
 
 fn milliseconds<S: Serializer>(time: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::Error> {
-    let text = time.to_offset(UtcOffset::UTC).format(MILLISECONDS).map_err(serde::ser::Error::custom)?;
+    written(time, MILLISECONDS, serializer)
+}
+
+/// Writes as many digits as the time needs, in groups of three, as the legacy backend does.
+fn as_needed<S: Serializer>(time: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::Error> {
+    let format = match time.microsecond() {
+        0 => SECONDS,
+        micros if micros % 1_000 == 0 => MILLISECONDS,
+        _ => MICROSECONDS,
+    };
+    written(time, format, serializer)
+}
+
+fn written<S: Serializer>(
+    time: &OffsetDateTime,
+    format: &[BorrowedFormatItem<'_>],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let text = time.to_offset(UtcOffset::UTC).format(format).map_err(serde::ser::Error::custom)?;
     serializer.serialize_str(&text)
 }

@@ -10,8 +10,10 @@ use http::{Request, StatusCode};
 use identity::{Person, Role};
 use kit::settings::Home;
 use kit::testing::{START, TestEdge, TestHome, person};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection};
 use tower::ServiceExt as _;
 use users::settings::Settings;
+use users::surface::Surface;
 
 pub(crate) const DEMO: &str = "00000000-0000-7000-8000-0000000000a0";
 pub(crate) const DEV: &str = "00000000-0000-7000-8000-0000000000a1";
@@ -23,7 +25,8 @@ pub(crate) struct TestApp {
     pub(crate) router: Router,
     pub(crate) edge: TestEdge,
     pub(crate) clock: ManualClock,
-    _home: TestHome,
+    pub(crate) home: TestHome,
+    database_url: Option<String>,
 }
 
 /// Status, `content-type`, body.
@@ -53,7 +56,18 @@ pub(crate) fn settings(home: Home, database_url: Option<String>) -> Settings {
         database_url,
         edge: "dev".to_owned(),
         seed: Some(seed()),
+        surface: Surface::Later,
+        tenant_rule: None,
     }
+}
+
+/// A row as the legacy backend writes it, which knows neither handles nor tenants.
+pub(crate) fn legacy_row(sqlite: bool, id: &str, name: &str, email: &str, created_at: &str) -> String {
+    let id = if sqlite { format!("X'{}'", id.replace('-', "")) } else { format!("'{id}'") };
+    format!(
+        "INSERT INTO users (id, name, email, role, created_at, updated_at) \
+         VALUES ({id}, '{name}', '{email}', 0, '{created_at}', '{created_at}')"
+    )
 }
 
 impl TestApp {
@@ -62,12 +76,45 @@ impl TestApp {
     }
 
     pub(crate) async fn on(database_url: Option<String>) -> Self {
+        Self::with(database_url, |settings| settings).await
+    }
+
+    /// On the older surface.
+    pub(crate) async fn older(database_url: Option<String>) -> Self {
+        Self::with(database_url, |settings| Settings { surface: Surface::Older, ..settings }).await
+    }
+
+    /// With other settings.
+    pub(crate) async fn with(
+        database_url: Option<String>,
+        change: impl FnOnce(Settings) -> Settings,
+    ) -> Self {
         let home = TestHome::new();
         let clock = ManualClock::at(START);
         let edge = home.edge(&clock);
-        let settings = settings(home.home(), database_url);
+        let settings = change(settings(home.home(), database_url.clone()));
         let router = users::router(settings, Arc::new(clock.clone())).await.unwrap();
-        Self { router, edge, clock, _home: home }
+        Self { router, edge, clock, database_url, home }
+    }
+
+    /// Runs a statement on the database of this service, as the legacy backend does beside it.
+    pub(crate) async fn sql(&self, statement: &str) {
+        let database = self.database().await;
+        database.execute_unprepared(statement).await.unwrap();
+        database.close().await.unwrap();
+    }
+
+    /// Opens the database of this service once more.
+    pub(crate) async fn database(&self) -> DatabaseConnection {
+        let file = self.home.home().database("users");
+        kit::store::open(self.database_url.as_deref(), &file).await.unwrap()
+    }
+
+    /// Adds a person as the legacy backend does.
+    pub(crate) async fn legacy_adds(&self, id: &str, name: &str, email: &str) {
+        let row =
+            legacy_row(self.database_url.is_none(), id, name, email, "2026-11-20 18:18:24.962888+00:00");
+        self.sql(&row).await;
     }
 
     /// Returns a person's signed identity for this service.

@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 mod app;
+mod beside;
+mod older;
 mod process;
 mod refusals;
 mod routes;
 mod stores;
+mod tenants;
 mod wire;

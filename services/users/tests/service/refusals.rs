@@ -5,6 +5,8 @@ use http::Request;
 use identity::Role;
 use kit::testing::{TestHome, person};
 
+use users::surface::Surface;
+
 use crate::app::{Answer, DEMO, SESSION, TestApp};
 
 #[tokio::test]
@@ -112,7 +114,11 @@ fn requests_about(path: &str, id: &str, email: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn a_service_of_a_tenant_finds_its_own_people_and_no_others_on_any_route() {
-    let app = TestApp::new().await;
+    tenants_are_kept_apart(TestApp::new().await, Surface::Later).await;
+    tenants_are_kept_apart(TestApp::older(None).await, Surface::Older).await;
+}
+
+async fn tenants_are_kept_apart(app: TestApp, surface: Surface) {
     const OTHER: &str = "00000000-0000-7000-8000-000000000002";
     let platform = app.edge.service("auth", "users");
     let own = app.edge.service_of(kit::testing::TENANT, "reports", "users");
@@ -122,7 +128,7 @@ async fn a_service_of_a_tenant_finds_its_own_people_and_no_others_on_any_route()
         ("00000000-0000-7000-8000-0000000000a3", "suspended@example.com", OTHER),
     ];
     let mut asked = 0;
-    for path in users::routes::service_paths() {
+    for path in users::routes::service_paths(surface) {
         for (id, email, tenant) in people {
             for line in requests_about(path, id, email) {
                 asked += 1;
