@@ -50,12 +50,7 @@ fn a_backend_without_credentials_gets_an_identity_alone_checked_or_leased() {
         let seen = backend.last();
         assert!(seen.all("cookie").is_empty(), "round {round}: {seen:?}");
     }
-    // The guard's first poll may be a moment away.
-    harness::eventually("a lease serves a request without its credential", || {
-        assert_eq!(edge.get("/books/1").token(&token).send().status, 200);
-        assert!(backend.last().all("cookie").is_empty());
-        edge.leased() > 0
-    });
+    assert!(edge.leased() > 0, "no lease served anything");
     // Another backend keeps its own rule; a public route is nobody's decision.
     assert_eq!(edge.get("/users/@me").token(&token).send().status, 200);
     assert_eq!(backend.last().all("cookie"), [format!("madome_access_token={token}")]);

@@ -8,7 +8,7 @@
 //! offer      which credential a request offers, if exactly one
 //! record     a lease as bytes
 //! hearing    invalidations as a worker has received them
-//! pace       how often a guard asks
+//! pace       when a guard polls
 //! slots      slots in shared memory, and how a lease gets into one
 //! leases     leases and uses that a worker took out of them
 //! spent      requests that leases served and the authorizer has not counted yet
@@ -36,7 +36,7 @@ pub use hearing::{FRESH_MS, Hearing};
 pub use leases::{Leases, Taken};
 pub use lines::{Malformed, Unfit};
 pub use offer::{Gathered, Names, Offer};
-pub use pace::Pace;
+pub use pace::{EVERY_MS, FIRST_MS, Pace};
 pub use record::{Headers, Hit};
 pub use slots::{Slots, Store};
 pub use spent::Ledger;

@@ -5,10 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use header_rules::config::LeaseRules;
 use lease::{Feed, FeedRequest, Hearing, Ledger, Now, Pace};
 
-/// How often is asked. With an authorizer that is at most 250 ms behind and an answer within [`TIMEOUT_MS`], what
-/// ended is dead within 600 ms, and a lost answer or two fit into a second.
-pub(crate) const EVERY_MS: u32 = 200;
-/// The next question is better than a late answer.
+/// Milliseconds that a reply may take. Less than the time between two ticks, because the next poll is better than a late
+/// reply.
 pub(crate) const TIMEOUT_MS: u32 = 150;
 /// Twice a full answer.
 pub(crate) const MAX_ANSWER_BYTES: usize = 131_072;
@@ -71,11 +69,13 @@ impl Asking {
         }
     }
 
-    /// The body of the next question; one that was not answered yet is given up. `None` when it is not time to ask, or
+    /// The body of the next poll, at the tick of `now_ms` by the monotonic clock. `None` when it is not time to poll, or
     /// when there is nothing that could be sent: names of an edge file have no line breaks, and if one had, no lease
-    /// would count.
-    pub(crate) fn question(&mut self) -> Option<String> {
-        if !self.pace.is_due() {
+    /// would count. A poll without a reply within [`TIMEOUT_MS`] is given up.
+    pub(crate) fn question(&mut self, now_ms: u64) -> Option<String> {
+        let in_flight =
+            self.asked.is_some_and(|(_, asked_ms)| now_ms.saturating_sub(asked_ms) < u64::from(TIMEOUT_MS));
+        if !self.pace.is_due() || in_flight {
             return None;
         }
         self.asked = None;
@@ -85,6 +85,11 @@ impl Asking {
             spent: self.spending.ledger().report(),
         };
         question.encode().ok()
+    }
+
+    /// Milliseconds until the next tick.
+    pub(crate) const fn next_tick_ms(&self) -> u32 {
+        self.pace.next_ms()
     }
 
     /// The question was sent as `token`, `asked_ms` by the monotonic clock.

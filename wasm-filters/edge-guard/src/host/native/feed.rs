@@ -1,18 +1,18 @@
-//! What ended, asked five times a second from Envoy's main thread for all workers of a listener.
+//! What ended, polled five times a second (sooner at first) from Envoy's main thread for all workers of a listener.
 //!
 //! Envoy has no timer for a module's configuration, so a thread of ours asks it to call us. Everything else happens where
 //! Envoy calls.
 
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lease::Hearing;
+use lease::{EVERY_MS, FIRST_MS, Hearing};
 
 use super::abi::{self, Buffer, Header};
 use super::{check, configuration, now};
-use crate::asking::{Answer, Asking, CLUSTER, EVERY_MS, MAX_ANSWER_BYTES, TIMEOUT_MS};
+use crate::asking::{Answer, Asking, CLUSTER, MAX_ANSWER_BYTES, TIMEOUT_MS};
 use crate::host::{self, HostError};
 
 pub(super) struct Feed {
@@ -22,7 +22,14 @@ pub(super) struct Feed {
     changes: AtomicU64,
     /// `cutover_guard_feed_lost`. Questions without a good answer.
     lost: u32,
-    ended: Arc<AtomicBool>,
+    reminders: Arc<Reminders>,
+}
+
+/// What the thread that reminds has to know.
+struct Reminders {
+    ended: AtomicBool,
+    /// Milliseconds until the next one.
+    next_ms: AtomicU32,
 }
 
 /// Envoy's handle for asking to be called. Only handed back to Envoy, from whatever thread.
@@ -39,7 +46,10 @@ impl Feed {
             heard: Mutex::default(),
             changes: AtomicU64::new(0),
             lost: host::counter("cutover_guard_feed_lost")?,
-            ended: Arc::new(AtomicBool::new(false)),
+            reminders: Arc::new(Reminders {
+                ended: AtomicBool::new(false),
+                next_ms: AtomicU32::new(FIRST_MS),
+            }),
         };
         // SAFETY: the main thread, where configurations are made.
         if unsafe { abi::envoy_dynamic_module_callback_is_validation_mode() } {
@@ -49,9 +59,9 @@ impl Feed {
         // SAFETY: the configuration is alive.
         let scheduler =
             Scheduler(unsafe { abi::envoy_dynamic_module_callback_http_filter_config_scheduler_new(plugin) });
-        let ended = Arc::clone(&feed.ended);
+        let reminders = Arc::clone(&feed.reminders);
         let thread = std::thread::Builder::new().name("cutover-feed".to_owned());
-        let begun = thread.spawn(move || remind(&scheduler, &ended));
+        let begun = thread.spawn(move || remind(&scheduler, &reminders));
         begun.map(|_| feed).map_err(|_| HostError { call: "a thread for the feed", status: 0 })
     }
 
@@ -59,7 +69,10 @@ impl Feed {
     pub(super) fn ask(&self) -> Result<(), HostError> {
         let plugin = configuration("http_callout")?;
         let mut asking = self.asking();
-        let Some(body) = asking.question() else { return Ok(()) };
+        let asked_ms = now()?.monotonic_ms;
+        let question = asking.question(asked_ms);
+        self.reminders.next_ms.store(asking.next_tick_ms(), Ordering::Relaxed);
+        let Some(body) = question else { return Ok(()) };
         let length = body.len().to_string();
         let mut headers = [
             Header::of(":method", "POST"),
@@ -69,7 +82,6 @@ impl Feed {
             Header::of("content-length", &length),
         ];
         let mut token = 0;
-        let asked_ms = now()?.monotonic_ms;
         // SAFETY: the configuration is alive while its hook runs; everything else is copied, and there is a place for the
         // token.
         check("http_callout", unsafe {
@@ -129,16 +141,18 @@ impl Feed {
 impl Drop for Feed {
     /// The thread is not waited for: a reminder may be the last that holds the configuration, and then this is that thread.
     fn drop(&mut self) {
-        self.ended.store(true, Ordering::Relaxed);
+        self.reminders.ended.store(true, Ordering::Relaxed);
     }
 }
 
 /// Has Envoy call us every so often, until the configuration is gone.
-fn remind(scheduler: &Scheduler, ended: &AtomicBool) {
-    while !ended.load(Ordering::Relaxed) {
+fn remind(scheduler: &Scheduler, reminders: &Reminders) {
+    while !reminders.ended.load(Ordering::Relaxed) {
         // SAFETY: the scheduler is ours until it is deleted below. Envoy does nothing when the configuration is gone.
         unsafe { abi::envoy_dynamic_module_callback_http_filter_config_scheduler_commit(scheduler.0, 0) };
-        std::thread::sleep(Duration::from_millis(u64::from(EVERY_MS)));
+        // Set by the poll before: the one that this reminder causes runs on another thread.
+        let next_ms = reminders.next_ms.load(Ordering::Relaxed).min(EVERY_MS);
+        std::thread::sleep(Duration::from_millis(u64::from(next_ms)));
     }
     // SAFETY: nobody uses it any more.
     unsafe { abi::envoy_dynamic_module_callback_http_filter_config_scheduler_delete(scheduler.0) };

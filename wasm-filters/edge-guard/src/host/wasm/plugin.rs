@@ -2,8 +2,10 @@
 
 use super::calls::{self, log, tick_every};
 use super::clock::Clock;
+use lease::EVERY_MS;
+
 use super::{raw, shelf};
-use crate::asking::{Answer, Asking, CLUSTER, EVERY_MS, MAX_ANSWER_BYTES, TIMEOUT_MS};
+use crate::asking::{Answer, Asking, CLUSTER, MAX_ANSWER_BYTES, TIMEOUT_MS};
 use crate::fault::Fault;
 use crate::guard::Guard;
 use crate::host::{self, Action, HostError, Level};
@@ -21,6 +23,8 @@ pub(super) struct Watch {
     guard: Guard,
     clock: Clock,
     asking: Option<Asking>,
+    /// Milliseconds between two ticks, as Envoy has them.
+    ticks_every: u32,
     /// `cutover_guard_feed_lost`. Questions without a good answer.
     lost: u32,
 }
@@ -90,11 +94,14 @@ pub(super) fn fail(error: &str) -> Action {
 
 impl Watch {
     fn begin(setup: &Setup) -> Result<Self, HostError> {
-        tick_every(EVERY_MS)?;
+        let asking = setup.asking();
+        let ticks_every = asking.as_ref().map_or(EVERY_MS, Asking::next_tick_ms);
+        tick_every(ticks_every)?;
         Ok(Self {
             guard: setup.guard()?,
             clock: Clock::read()?,
-            asking: setup.asking(),
+            asking,
+            ticks_every,
             lost: host::counter("cutover_guard_feed_lost")?,
         })
     }
@@ -107,7 +114,13 @@ impl Watch {
         if let Some(leasing) = self.guard.leasing() {
             leasing.set_key(shelf::key()?);
         }
-        let Some(body) = asking.question() else { return Ok(()) };
+        let question = asking.question(self.clock.last().monotonic_ms);
+        let next = asking.next_tick_ms();
+        if next != self.ticks_every {
+            tick_every(next)?;
+            self.ticks_every = next;
+        }
+        let Some(body) = question else { return Ok(()) };
         let token = calls::post(CLUSTER, lease::PATH, body.as_bytes(), TIMEOUT_MS)?;
         asking.sent(u64::from(token), self.clock.last().monotonic_ms);
         Ok(())
