@@ -192,7 +192,7 @@ fn the_agreement_is_read_from_a_real_access_log() {
     let books = row("books");
     assert_eq!((&books["both_allow"], &books["backend_refuses"]["403"]), (&5.into(), &1.into()), "{books:#}");
     assert_eq!(books["edge_refuses"]["401"], 1, "{books:#}");
-    assert_eq!(books["verdict"], "the backend must go on checking");
+    assert_eq!(books["verdict"], "the backend must keep checking");
     assert_eq!(row("users-me")["verdict"], "the backend may stop checking");
     assert_eq!(row("open-graph")["verdict"], "nothing to compare");
 }

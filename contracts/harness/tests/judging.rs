@@ -225,7 +225,7 @@ fn a_backend_whose_calls_fail_under_their_200_is_taken_back() {
         })
     });
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(said(&output).contains("taken back at 50 %: 5xx<1%"), "{}", said(&output));
+    assert!(said(&output).contains("rolled back at 50 %: 5xx<1%"), "{}", said(&output));
     let text = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
     assert!(text.contains("to: { legacy: 100, users: 0 }"), "{text}");
 }
@@ -258,7 +258,7 @@ fn a_backend_whose_calls_are_refused_must_go_on_checking() {
     call(7, 1);
     call(16, 1);
     let row = agreement(&edge, "20", 27);
-    assert_eq!(row["verdict"], "the backend must go on checking", "{row:#}");
+    assert_eq!(row["verdict"], "the backend must keep checking", "{row:#}");
     assert_eq!(row["backend_refuses"], json!({ "grpc 16": 1, "grpc 7": 1 }));
 }
 
@@ -309,5 +309,5 @@ fn a_redirect_to_a_sign_in_page_is_a_refusal_and_any_other_is_no_verdict() {
     let row = agreement(&edge, "1", 13);
     assert_eq!(row["backend_refuses"], json!({ "302 sign-in": 7 }), "{row:#}");
     assert_eq!((&row["no_verdict_by"], &row["both_allow"]), (&json!({ "302": 5 }), &json!(1)));
-    assert_eq!(row["verdict"], "the backend must go on checking");
+    assert_eq!(row["verdict"], "the backend must keep checking");
 }

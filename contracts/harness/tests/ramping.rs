@@ -119,7 +119,7 @@ fn a_backend_that_answers_500_is_taken_back_by_itself() {
         })
     });
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(said(&output).contains("taken back at 50 %: 5xx<1%"), "{}", said(&output));
+    assert!(said(&output).contains("rolled back at 50 %: 5xx<1%"), "{}", said(&output));
     let after = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
     assert_eq!(after, before.replace(BOOKS, &BOOKS.replace("legacy", "{ legacy: 100, users: 0 }")));
 
@@ -153,7 +153,7 @@ fn a_backend_that_refuses_whom_the_edge_lets_pass_is_taken_back_by_itself() {
         })
     });
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(said(&output).contains("taken back at 50 %: agreement"), "{}", said(&output));
+    assert!(said(&output).contains("rolled back at 50 %: agreement"), "{}", said(&output));
     let after = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
     assert!(after.contains("{ legacy: 100, users: 0 }"), "{after}");
 }
@@ -311,7 +311,7 @@ fn one_byte_of_a_body_that_changes_is_taken_back_by_itself() {
         })
     });
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(said(&output).contains("taken back at 50 %: diff=0"), "{}", said(&output));
+    assert!(said(&output).contains("rolled back at 50 %: diff=0"), "{}", said(&output));
     let after = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
     assert_eq!(after, before, "back at 0 %");
     let found = report.send().json()["routes"]["books"]["by_kind"].clone();
@@ -364,7 +364,7 @@ fn a_backend_that_becomes_slow_on_this_route_is_taken_back_whatever_others_hide(
         output
     });
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(said(&output).contains("taken back at 50 %: p95<+500%"), "{}", said(&output));
+    assert!(said(&output).contains("rolled back at 50 %: p95<+500%"), "{}", said(&output));
     let text = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
     assert!(text.contains("to: { legacy: 100, users: 0 }"), "{text}");
 }

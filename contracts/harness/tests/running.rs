@@ -145,7 +145,7 @@ fn the_platforms_edge_runs() {
     let home = tempfile::tempdir().expect("a temporary directory");
     let ports = ports();
     let mut coder = up(command(home.path(), &ports).env("EDGE_FILE", "envoy/edges/coder.yaml"));
-    assert!(coder.printed.contains("nobody can sign in here"), "{}", coder.printed);
+    assert!(coder.printed.contains("People cannot sign in here"), "{}", coder.printed);
     for path in ["/api/ai", "/users/@me"] {
         assert_eq!(Request::new(ports[0].address(), "GET", path).send().status, 401, "{path}");
     }

@@ -1,22 +1,22 @@
-//! What one line of the access log says about an answer: whether the backend failed, and whether it let the caller in.
+//! Reads one line of the access log: whether the backend failed, and whether it let the caller in.
 //!
-//! Three things count answers (`agreement`, `ramp`, and `status` by Envoy's counters), and they mean the same by a failure
-//! and by a refusal. A gRPC answer is judged by its `grpc_status`: its HTTP status is 200 whatever happened.
+//! Three commands count answers (`agreement`, `ramp`, and `status` by Envoy's counters), and they all mean the same by a
+//! failure and by a refusal. A gRPC answer is judged by its `grpc_status`, because its HTTP status is always 200.
 
 use edge_config::edge::GrpcErrors;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// Envoy writes less than 4 KB for a request of usual size, and headers end at 60 KB.
+/// Envoy writes less than 4 KB for a usual request, and the headers of a request are at most 60 KB.
 pub const MAX_LINE_BYTES: u64 = 262_144;
 
-/// What clusters of backends begin with.
+/// The prefix of the clusters of backends.
 const CLUSTER: &str = "backend-";
 
-/// Envoy's flags for a request whose client went away: it ended the connection, reset the stream, or broke the protocol.
+/// Envoy's flags for a request whose client left: it ended the connection, reset the stream, or broke the protocol.
 const CLIENT_LEFT: [&str; 3] = ["DC", "DR", "DPE"];
 
-/// One line, as far as answers are judged by it. Older logs lack some of the keys.
+/// The keys of one line that are needed to judge an answer. Older logs lack some of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 #[expect(missing_docs, reason = "docs/access-log.md explains the keys")]
@@ -38,40 +38,40 @@ pub struct Line {
     pub duration_ms: Option<u64>,
 }
 
-/// Envoy writes a status that it knows as a number, and one that it only found in a header as text.
+/// Envoy writes a known status as a number, and an unknown one from a header as text.
 fn number<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u64>, D::Error> {
     Ok(match Value::deserialize(value)? {
         Value::Number(number) => number.as_u64(),
-        // What is not a number is not a status of gRPC: such a call ended in a way that is not known (2).
+        // Text that is not a number is not a gRPC status: the call ended in an unknown way (2).
         Value::String(text) => Some(text.trim().parse().unwrap_or(2)),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     })
 }
 
-/// How an answer ended, as far as its backend is concerned.
+/// How a request ended for its backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was answered.
+    /// The backend answered.
     Answered,
-    /// It was answered with a failure, or Envoy answered because the backend did not.
+    /// The backend answered with a failure, or Envoy answered because the backend did not.
     Failed,
-    /// The client left first: nothing is known.
+    /// The client left first, so nothing is known.
     Left,
 }
 
-/// What a backend said about the caller.
+/// A backend's verdict on the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Word {
     /// It let the caller in.
     Consents,
     /// It refused the caller.
     Refuses,
-    /// It said neither.
+    /// Its answer says neither.
     Silent,
 }
 
 impl Line {
-    /// The backend that was chosen.
+    /// The chosen backend.
     #[must_use]
     pub fn backend(&self) -> Option<&str> {
         self.cluster.as_deref()?.strip_prefix(CLUSTER)
@@ -82,14 +82,14 @@ impl Line {
         flags.split(',').any(|flag| CLIENT_LEFT.contains(&flag))
     }
 
-    /// How it ended; `errors` are the gRPC statuses that are failures of this backend.
+    /// How the request ended; `errors` are the gRPC statuses that count as failures of this backend.
     #[must_use]
     pub fn outcome(&self, errors: &GrpcErrors) -> Outcome {
         let status = self.status.unwrap_or_default();
         if status >= 500 {
             return Outcome::Failed;
         }
-        // Without a status of HTTP there was no answer, and a call that the client ended has none of gRPC.
+        // Without an HTTP status there was no answer, and the gRPC status of a call that its client ended says nothing.
         if status == 0 || (self.client_left() && self.grpc_status.is_some_and(|status| status != 0)) {
             return Outcome::Left;
         }
@@ -99,8 +99,8 @@ impl Line {
         Outcome::Answered
     }
 
-    /// What the backend said about the caller. Only what it says by itself counts: an answer that it might have given
-    /// before it looked at the caller (not found, a bad request, a redirect elsewhere) says nothing.
+    /// The backend's verdict on the caller. Only a clear answer counts: one that a backend may give before it checks the
+    /// caller (not found, a bad request, a redirect elsewhere) says nothing.
     #[must_use]
     pub fn word(&self) -> Word {
         if self.upstream.is_none() {
@@ -120,8 +120,8 @@ impl Line {
         }
     }
 
-    /// What the edge said about the caller: `allow`, `lease`, `deny` or `error`; nothing on a public route. A policy in
-    /// shadow that would refuse says `deny`. A limit says nothing about who may pass.
+    /// The edge's verdict on the caller: `allow`, `lease`, `deny` or `error`; nothing on a public route. A policy in
+    /// shadow that would refuse counts as `deny`. A limit is not a verdict on the caller.
     #[must_use]
     pub fn edge_says(&self) -> Option<&str> {
         let of_policy = |reasons: &str| reasons.split(',').any(|reason| !reason.starts_with("rate_limited"));
@@ -131,7 +131,7 @@ impl Line {
         self.decision.as_deref()
     }
 
-    /// What the answer is called where answers are counted: `404`, `grpc 7`, `302 sign-in`.
+    /// The name under which the answer is counted: `404`, `grpc 7`, `302 sign-in`.
     #[must_use]
     pub fn answer(&self) -> String {
         let status = self.status.unwrap_or_default();
@@ -145,21 +145,20 @@ impl Line {
         }
     }
 
-    /// How long the caller waited for the backend's first byte, in microseconds. Nothing when the wait says nothing: an
-    /// answer of Envoy's that came at once, or a client that left soon.
+    /// How long the caller waited for the backend's first byte, in microseconds. Nothing when the wait means nothing:
+    /// Envoy answered at once, or the client left soon.
     #[must_use]
     pub fn waited_us(&self) -> Option<u64> {
-        /// Shorter waits without an answer say that something failed quickly or that the client was impatient, and not
-        /// that the backend is quick.
+        /// A shorter wait without an answer means a quick failure or an impatient client, not a quick backend.
         const TELLING_US: u64 = 1_000_000;
         let of_ms = |ms: Option<u64>| ms.map(|ms| ms.saturating_mul(1_000));
         self.upstream_us.or_else(|| of_ms(self.upstream_ms)).or_else(|| {
-            // No first byte came: the wait counts, until one of the two gave up.
+            // No first byte came: the wait counts until the client or Envoy gave up.
             of_ms(self.duration_ms).filter(|waited| *waited >= TELLING_US)
         })
     }
 
-    /// Who asked: the subject where it was proved, otherwise the address. Of IPv6 a client has a whole /64.
+    /// The client: the subject where it was proved, otherwise the address. An IPv6 client has a whole /64.
     #[must_use]
     pub fn who(&self) -> String {
         if let Some(subject) = &self.subject {
@@ -198,7 +197,7 @@ mod tests {
             };
             assert_eq!(line.word(), word, "{status}");
         }
-        // As text, when only a header said it.
+        // As text, when only a header has it.
         assert_eq!(line("\"status\":200,\"grpc_status\":\"13\"").outcome(&errors), Outcome::Failed);
         assert_eq!(line("\"status\":200,\"grpc_status\":\"x\"").outcome(&errors), Outcome::Failed);
         assert_eq!(line("\"status\":200,\"grpc_status\":null").outcome(&errors), Outcome::Answered);
@@ -222,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_backend_says_about_the_caller_is_a_word() {
+    fn only_a_clear_answer_about_the_caller_is_a_verdict_of_the_backend() {
         for (text, word) in [
             ("\"status\":200", Word::Consents),
             ("\"status\":204", Word::Consents),
@@ -250,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_a_subject_or_an_address_and_of_ipv6_its_network() {
+    fn a_client_is_a_subject_or_an_ipv4_address_or_an_ipv6_network() {
         assert_eq!(line("\"subject\":\"s\",\"client\":\"10.0.0.1\"").who(), "s");
         assert_eq!(line("\"client\":\"10.0.0.1\"").who(), "10.0.0.1");
         let (one, other) = (line("\"client\":\"2001:db8::1\""), line("\"client\":\"2001:db8::ffff:1\""));

@@ -1,4 +1,4 @@
-//! The admin interfaces of running programs: small HTTP questions with a bounded answer and a bounded wait.
+//! Queries the admin interfaces of running programs: small HTTP requests with a bounded answer and a bounded wait.
 
 pub mod authorizer;
 pub mod envoy;
@@ -7,7 +7,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// They answer from memory.
+/// Generous, because admin interfaces answer from memory.
 const WITHIN: Duration = Duration::from_secs(5);
 
 /// Envoy's counters of 10,000 routes are far below it.
@@ -24,7 +24,7 @@ pub fn post(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
 /// The status and the body of a GET.
 ///
 /// # Errors
-/// Nobody listens, nobody answers within five seconds, or the answer is no HTTP.
+/// The connection fails, no answer comes within five seconds, or the answer is not HTTP.
 pub fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
     ask("GET", address, path)
 }

@@ -1,14 +1,14 @@
-//! `cutover agreement`: may a backend stop checking who is calling?
+//! `cutover agreement` shows whether a backend may stop checking its callers.
 //!
-//! Reads the edge's access log and compares, route by route, what the edge decided with what the backend itself
-//! answered. A backend that still checks answers 401 or 403 where the edge allowed, if the two disagree. After
-//! enough requests without one such answer the edge's verdict is as good as the backend's.
+//! It reads the edge's access log and compares, route by route, the edge's decision with the backend's own answer. Where
+//! the two disagree, a backend that still checks answers 401 or 403 to a request that the edge allowed. After enough
+//! requests without one such answer the edge's verdict is as good as the backend's.
 //!
-//! Two verdicts are needed for a comparison. A request that the edge refused never reached the backend, so its
-//! other half is unknown; it is counted and not compared, unless the policy is in shadow: then the log has a
-//! `shadow_reason` *and* an upstream. Public routes have no verdict of the edge. A backend that answers 404, 400, 5xx, a
-//! redirect elsewhere than to a sign-in page, or nothing at all has not said whether it knows the caller: that is no
-//! verdict either, and such answers are counted by what they were.
+//! A comparison needs two verdicts. A request that the edge refused never reached the backend, so the backend's verdict
+//! is unknown: the request is counted and not compared. A policy in shadow is the exception: its log line has a
+//! `shadow_reason` *and* an upstream. On a public route the edge has no verdict. A backend that answers 404, 400, 5xx, a
+//! redirect elsewhere than to a sign-in page, or nothing at all does not show whether it knows the caller. That is not a
+//! verdict either, and such requests are counted by their answer.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -23,10 +23,10 @@ use crate::access_log::{Line, MAX_LINE_BYTES, Word};
 use crate::exit::{DONE, FOUND, exit};
 use crate::out;
 
-/// A day of a quiet route; below it a rare kind of caller may not have come by.
+/// A day's requests on a quiet route. With fewer, a rare kind of caller may be missing.
 const DEFAULT_LEAST: u64 = 1_000;
 
-/// More route names than an edge file has: this is not an access log.
+/// More route names than an edge file can have: the file is not an access log.
 const MAX_ROUTES: usize = 10_000;
 
 /// `cutover agreement`
@@ -54,33 +54,32 @@ pub struct Row {
     pub both_allow: u64,
     /// The edge allows, the backend refuses, by answer: `401`, `403`, `grpc 7`, `grpc 16`, `302 sign-in`.
     pub backend_refuses: BTreeMap<String, u64>,
-    /// The edge denies without enforcing it, the backend lets the caller in.
+    /// The edge would refuse (a policy in shadow), and the backend lets the caller in.
     pub backend_allows: u64,
-    /// The edge denies without enforcing it, and the backend refuses.
+    /// The edge would refuse (a policy in shadow), and the backend refuses.
     pub both_refuse: u64,
-    /// The edge refuses, by answer; the backend was not asked.
+    /// The edge refuses, by answer; the request did not reach the backend.
     pub edge_refuses: BTreeMap<String, u64>,
     /// One of the two had no verdict.
     pub no_verdict: u64,
-    /// The same by what it was instead: `public` when the edge was not asked, otherwise the answer (`404`, `302`, `grpc 5`,
-    /// `none`).
+    /// The same by cause: `public` when the edge did not decide, otherwise the answer (`404`, `302`, `grpc 5`, `none`).
     pub no_verdict_by: BTreeMap<String, u64>,
-    /// Requests with two verdicts that are the same, in percent of those with two; absent without any.
+    /// Equal verdicts in percent of the requests with two verdicts; absent when there are none.
     pub agreement_percent: Option<f64>,
-    /// What follows.
+    /// The conclusion.
     pub verdict: String,
 }
 
-/// What a log says.
+/// What the command found in a log.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
     /// Each route, by name.
     pub routes: Vec<Row>,
-    /// Lines that are no access log lines.
+    /// Lines that are not access log lines.
     pub unreadable_lines: u64,
 }
 
-/// Compares and prints. Disagreement is what was asked for, not a failure: exit code 0.
+/// Compares and prints. Disagreement is a result and not a failure: exit code 0.
 pub fn main(arguments: &Arguments) -> ExitCode {
     match read(&arguments.log, arguments.least) {
         Ok(report) if arguments.json => out::line!("{:#}", serde_json::json!(report)),
@@ -96,7 +95,7 @@ pub fn main(arguments: &Arguments) -> ExitCode {
 /// Reads `log`; a route needs `least` comparisons for a verdict.
 ///
 /// # Errors
-/// When the file cannot be read, or has more routes than an edge can.
+/// The file cannot be read, or has more routes than an edge can have.
 pub fn read(log: &Path, least: u64) -> io::Result<Report> {
     let mut input = BufReader::new(File::open(log)?);
     let mut rows: BTreeMap<String, Row> = BTreeMap::new();
@@ -108,15 +107,17 @@ pub fn read(log: &Path, least: u64) -> io::Result<Report> {
             break;
         }
         match serde_json::from_slice::<Line>(&line) {
-            Ok(told) => match (&told.route, told.status) {
+            Ok(entry) => match (&entry.route, entry.status) {
                 (Some(route), Some(_)) => {
                     if rows.len() >= MAX_ROUTES && !rows.contains_key(route) {
-                        return Err(io::Error::other("more routes than an edge has; is it an access log?"));
+                        return Err(io::Error::other(
+                            "it has more routes than an edge can have; is it an access log?",
+                        ));
                     }
                     let new = || Row { route: route.clone(), ..Row::default() };
-                    rows.entry(route.clone()).or_insert_with(new).count(&told);
+                    rows.entry(route.clone()).or_insert_with(new).count(&entry);
                 }
-                // A request that no route took: the edge's alone.
+                // No route matched: the edge answered alone.
                 (None, _) => {}
                 (Some(_), None) => unreadable += 1,
             },
@@ -129,19 +130,19 @@ pub fn read(log: &Path, least: u64) -> io::Result<Report> {
 }
 
 impl Row {
-    fn count(&mut self, told: &Line) {
+    fn count(&mut self, entry: &Line) {
         self.requests += 1;
         let by = |counts: &mut BTreeMap<String, u64>, what: String| *counts.entry(what).or_default() += 1;
-        match (told.edge_says(), told.upstream.is_some(), told.word()) {
-            (Some("deny" | "error"), false, _) => by(&mut self.edge_refuses, told.answer()),
-            // A lease is an allow that is used again: the backend sees each of its requests.
+        match (entry.edge_says(), entry.upstream.is_some(), entry.word()) {
+            (Some("deny" | "error"), false, _) => by(&mut self.edge_refuses, entry.answer()),
+            // A lease repeats an allow: the backend receives each of its requests.
             (Some("allow" | "lease"), true, Word::Consents) => self.both_allow += 1,
-            (Some("allow" | "lease"), true, Word::Refuses) => by(&mut self.backend_refuses, told.answer()),
+            (Some("allow" | "lease"), true, Word::Refuses) => by(&mut self.backend_refuses, entry.answer()),
             (Some("deny"), true, Word::Consents) => self.backend_allows += 1,
             (Some("deny"), true, Word::Refuses) => self.both_refuse += 1,
             (edge, _, _) => {
                 self.no_verdict += 1;
-                let what = if edge.is_none() { "public".to_owned() } else { told.answer() };
+                let what = if edge.is_none() { "public".to_owned() } else { entry.answer() };
                 by(&mut self.no_verdict_by, what);
             }
         }
@@ -153,7 +154,7 @@ impl Row {
         let compared = agree + disagree;
         self.verdict = match (compared, disagree) {
             (0, _) => "nothing to compare".to_owned(),
-            (_, 1..) => "the backend must go on checking".to_owned(),
+            (_, 1..) => "the backend must keep checking".to_owned(),
             (_, 0) if compared < least => format!("{} more requests", least - compared),
             (_, 0) => "the backend may stop checking".to_owned(),
         };
@@ -166,7 +167,7 @@ impl Row {
     }
 }
 
-/// The verdict, and how much it does not speak about.
+/// The verdict, and how many requests it does not cover.
 fn shown_verdict(row: &Row) -> String {
     match row.no_verdict {
         0 => row.verdict.clone(),
@@ -220,7 +221,7 @@ fn table(report: &Report) -> String {
         text.push('\n');
     }
     if report.unreadable_lines > 0 {
-        text.push_str(&format!("{} lines are not of an access log\n", report.unreadable_lines));
+        text.push_str(&format!("{} lines are not access log lines\n", report.unreadable_lines));
     }
     text
 }

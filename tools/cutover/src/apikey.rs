@@ -1,4 +1,4 @@
-//! `cutover apikey`: keys of clients, made, listed and revoked in the file that the edge watches.
+//! `cutover apikey` makes, lists and revokes the API keys of clients, in the file that the edge watches.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ pub struct Arguments {
     /// The file that lists the keys (`api_keys.file` in the edge file). [default: HOME/api-keys.jsonl]
     #[arg(long, env = "CUTOVER_API_KEYS", value_name = "FILE", global = true)]
     pub file: Option<PathBuf>,
-    /// Holds everything that a run writes.
+    /// The directory for everything that a run writes.
     #[arg(long, env = "CUTOVER_HOME", default_value = ".run", value_name = "DIRECTORY", global = true)]
     pub home: PathBuf,
     /// Print JSON.
@@ -35,11 +35,11 @@ pub struct Arguments {
 /// The commands of `cutover apikey`.
 #[derive(Debug, Subcommand)]
 pub enum ApiKeyCommand {
-    /// Make a key and print it: the only time that anybody sees it.
+    /// Make a key and print it. It cannot be shown again.
     New(NewApiKey),
-    /// Print every key's id, client and state; never a key.
+    /// Print the id, client and state of every key, but never a key itself.
     List,
-    /// Revoke a key; edges that watch the file refuse it within a second.
+    /// Revoke a key; an edge that watches the file refuses it within a second.
     Revoke {
         /// The key's id, as `list` prints it.
         #[arg(value_name = "ID")]
@@ -50,26 +50,26 @@ pub enum ApiKeyCommand {
 /// `cutover apikey new`
 #[derive(Debug, Args)]
 pub struct NewApiKey {
-    /// Who will hold it: lower-case letters, digits and `-`. Several keys may have one client: make the new one, hand
-    /// it over, revoke the old one.
+    /// The client that will hold the key: lower-case letters, digits and `-`. A client may hold several keys: to replace
+    /// one, make a new key, hand it over, and revoke the old one.
     #[arg(long, value_name = "NAME")]
     pub client: identity::ClientName,
-    /// The tenant that the client acts for.
+    /// The tenant for which the client acts.
     #[arg(long, value_name = "UUID", value_parser = tenant)]
     pub tenant: identity::TenantId,
-    /// The client's role, compared as a number; without one it has less than any that a policy asks for.
+    /// The client's role, compared as a number. A client without one has less than any role that a policy requires.
     #[arg(long, value_name = "NUMBER")]
     pub role: Option<u8>,
-    /// Something that the client may do; once for each.
+    /// A scope of the client; may be repeated.
     #[arg(long = "scope", value_name = "SCOPE", value_parser = scope)]
     pub scopes: Vec<String>,
-    /// After how many days the key is no longer good; without, when it is revoked.
+    /// The number of days after which the key expires. Without it, the key is valid until it is revoked.
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub expires_in_days: Option<u32>,
 }
 
 fn tenant(text: &str) -> Result<identity::TenantId, String> {
-    text.parse().map_err(|_| "a tenant is named by its UUID".to_owned())
+    text.parse().map_err(|_| "a tenant is given by its UUID".to_owned())
 }
 
 fn scope(text: &str) -> Result<String, String> {
@@ -82,17 +82,17 @@ fn scope(text: &str) -> Result<String, String> {
 
 const DAY_SECONDS: u64 = 86_400;
 
-/// Why a command did nothing.
+/// Why a command changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiKeyError {
-    /// The file.
+    /// The file cannot be used.
     #[error(transparent)]
     File(#[from] FileError),
-    /// No secret could be drawn.
+    /// The system gave no random bytes for a secret.
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
-    /// There is no key to revoke.
-    #[error("{path} lists no key {id}; `cutover apikey list` shows those that it does")]
+    /// The key to revoke does not exist.
+    #[error("{path} lists no key {id}; `cutover apikey list` shows the keys in it")]
     NoSuchKey {
         /// Which file.
         path: PathBuf,
@@ -120,10 +120,10 @@ pub fn main(arguments: &Arguments, clock: &dyn Clock) -> ExitCode {
     }
 }
 
-/// Does what `arguments` ask for and gives what is to be printed.
+/// Runs the command and returns the text to print.
 ///
 /// # Errors
-/// [`ApiKeyError`]; then the file is as it was.
+/// [`ApiKeyError`]; the file is unchanged then.
 pub fn run(arguments: &Arguments, clock: &dyn Clock) -> Result<String, ApiKeyError> {
     let path = arguments.file.clone().unwrap_or_else(|| arguments.home.join("api-keys.jsonl"));
     let now = clock.now().seconds();
@@ -139,7 +139,7 @@ pub fn run(arguments: &Arguments, clock: &dyn Clock) -> Result<String, ApiKeyErr
             } else {
                 let (id, client) = (record.id, &record.client);
                 format!(
-                    "{key}\n\nKey {id} of {client}, in {}. Nobody can show it again: keep it now.\n",
+                    "{key}\n\nKey {id} of {client}, in {}. It cannot be shown again: store it now.\n",
                     path.display()
                 )
             };
@@ -189,7 +189,7 @@ fn make(new: &NewApiKey, now: u64) -> Result<(Record, String), NoRandomness> {
     Ok((record, key))
 }
 
-/// A record as it is shown: without the hash, which is of no use to anybody who reads.
+/// A record as it is printed: without the hash, which is useless to a reader.
 fn shown(record: &Record, now: u64) -> Value {
     let Record { id, sha256: _, client, tenant, role, scopes, created, expires, revoked } = record;
     json!({

@@ -1,7 +1,7 @@
-//! `cutover certs`: a certificate and its key for a development edge.
+//! `cutover certs` makes a certificate and its key for a development edge.
 //!
-//! Made where it is used, believed by nobody who was not told to (`curl --cacert`), and never for anything but
-//! development: a public edge gets its certificate from an authority, into the same two files.
+//! The pair is made where it is used. A client trusts it only when configured to (`curl --cacert`), so it serves
+//! development alone: a public edge gets its certificate from an authority, in the same two files.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -21,15 +21,15 @@ pub struct Arguments {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at the type")]
     pub home: Home,
-    /// A name that the certificate is good for; a leading `*.` stands for one label.
+    /// A host name that the certificate is valid for; a leading `*.` stands for one label.
     #[arg(long = "name", value_name = "NAME", default_values_t = ["localhost".to_owned()])]
     pub names: Vec<String>,
-    /// Make a new pair although there is one.
+    /// Make a new pair even when one exists.
     #[arg(long)]
     pub renew: bool,
 }
 
-/// Why there is no pair.
+/// Why no pair was made.
 #[derive(Debug, thiserror::Error)]
 pub enum CertsError {
     /// A file could not be written.
@@ -37,15 +37,15 @@ pub enum CertsError {
     File {
         /// Which file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The library refused, for example a name that no certificate can carry.
-    #[error("no certificate could be made for {names}: {source}")]
+    #[error("cannot make a certificate for {names}: {source}")]
     Certificate {
-        /// The names that were asked for.
+        /// The requested names.
         names: String,
-        /// What the library said.
+        /// The library's error.
         source: rcgen::Error,
     },
 }
@@ -59,7 +59,7 @@ pub fn main(arguments: &Arguments) -> ExitCode {
             exit(DONE)
         }
         Ok(false) => {
-            out::line!("{}: the pair is there and stays; --renew makes another", directory.display());
+            out::line!("{}: the pair exists and is kept; --renew makes another", directory.display());
             exit(DONE)
         }
         Err(error) => {
@@ -74,7 +74,7 @@ pub const CERTIFICATE: &str = "edge.pem";
 /// Its private key, beside it.
 pub const KEY: &str = "edge.key";
 
-/// Makes the pair in `directory` unless it is there. Says whether it did.
+/// Makes the pair in `directory` unless it exists. Returns whether it made one.
 ///
 /// # Errors
 /// [`CertsError`]
@@ -84,18 +84,18 @@ pub fn make(directory: &Path, names: &[String], renew: bool) -> Result<bool, Cer
         return Ok(false);
     }
     let failed = |source| CertsError::Certificate { names: names.join(", "), source };
-    // ES256 on P-256, and no end in sight: nobody renews what nobody relies on.
+    // ES256 on P-256, and no early expiry: a certificate for development needs no renewal.
     let made = rcgen::generate_simple_self_signed(names.to_vec()).map_err(failed)?;
     fs::create_dir_all(directory)
         .map_err(|source| CertsError::File { path: directory.to_owned(), source })?;
-    // Whoever watches the directory reads both when either is moved; until the second is there they do not fit,
-    // and the old pair stays in force.
+    // A program that watches the directory reads both files when either is replaced. Until the second is replaced
+    // they do not match, and the old pair stays in force.
     replace(&key, made.signing_key.serialize_pem().as_bytes(), 0o600)?;
     replace(&certificate, made.cert.pem().as_bytes(), 0o644)?;
     Ok(true)
 }
 
-/// Writes a file so that it is there whole or not at all.
+/// Writes a file so that it exists completely or not at all.
 fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), CertsError> {
     let failed = |source| CertsError::File { path: path.to_owned(), source };
     let unfinished = path.with_extension(format!("{}.unfinished", std::process::id()));

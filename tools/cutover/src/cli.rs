@@ -1,4 +1,4 @@
-//! The tree of commands. Each command has its arguments in its own module.
+//! The tree of commands. Each command declares its arguments in its own module.
 
 use clap::{Parser, Subcommand};
 
@@ -19,17 +19,17 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Check edge files: prints every fault with file, line, value and mend.
+    /// Check edge files: print every fault with its file, line, value and fix.
     Lint(crate::lint::Arguments),
     /// Turn an edge file into Envoy's configuration.
     Render(crate::render::command::Arguments),
-    /// Say how a request would be answered and why, or why one was.
+    /// Explain how the edge would answer a request, or why it answered one.
     Explain(crate::explain::Arguments),
-    /// Compare the edge's verdicts with the backends' own, route by route.
+    /// Compare the edge's verdicts with those of the backends, route by route.
     Agreement(crate::agreement::Arguments),
-    /// Show what the comparator found: how a shadow's answers differ from those of the backend in use.
+    /// Show what the comparator found: where a shadow's answers differ from those of the backend in use.
     Shadow(crate::shadow::Arguments),
-    /// Make the keys that are missing.
+    /// Make the missing keys.
     Keys(crate::keys::Arguments),
     /// Make a certificate and its key for a development edge.
     Certs(crate::certs::Arguments),
@@ -37,16 +37,16 @@ pub enum Command {
     Apikey(crate::apikey::Arguments),
     /// Start the whole edge in the foreground, until Ctrl-C.
     Run(crate::run::Arguments),
-    /// End sessions before their tokens expire: one, all of a person, or all of a tenant.
+    /// End sessions before their tokens expire: one session, all of a person, or all of a tenant.
     Revoke(crate::revoke::Arguments),
-    /// Say what a change of an edge file means for requests; fails when something becomes less protected.
+    /// Show what a change of an edge file means for requests; fail when something becomes less protected.
     Plan(crate::plan::Arguments),
-    /// Move the shares of a route, in the edge file itself; everything else in it stays byte for byte.
+    /// Set the shares of a route in the edge file itself; all else in the file stays byte for byte.
     Set(crate::set::Arguments),
-    /// Show where routes go and how the backends do, from the running Envoy.
+    /// Show where routes go and how the backends perform, from the running Envoy's counters.
     Status(crate::status::Arguments),
-    /// Give a backend more and more of a route while every gate holds, and take all of it back when one does not.
+    /// Raise a backend's share of a route while every gate holds; set it to 0 as soon as one fails.
     Ramp(crate::ramp::Arguments),
-    /// Sign one request (RFC 9421) and print its headers, one for each line, as `curl -H @FILE` reads them.
+    /// Sign one request (RFC 9421) and print its headers, one on each line, as `curl -H @FILE` reads them.
     Sign(crate::sign::Arguments),
 }

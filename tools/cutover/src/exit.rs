@@ -1,17 +1,17 @@
-//! What exit codes mean.
+//! The exit codes and their meaning.
 
 use std::process::ExitCode;
 
-/// The command did what it was asked.
+/// The command succeeded.
 pub const DONE: u8 = 0;
 /// The check found something, or the work could not be finished.
 pub const FOUND: u8 = 1;
-/// What was asked for makes no sense here: a route that does not exist, say.
+/// The arguments do not fit, for example a route that does not exist.
 pub const USAGE: u8 = 2;
 /// The edge file is invalid; every fault was printed.
 pub const INVALID: u8 = 64;
 
-/// An exit code.
+/// `code` as an [`ExitCode`].
 #[must_use]
 pub fn exit(code: u8) -> ExitCode {
     ExitCode::from(code)

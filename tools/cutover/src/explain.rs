@@ -1,11 +1,11 @@
-//! `cutover explain`: why a request is answered as it is.
+//! `cutover explain` explains why a request gets its answer.
 //!
-//! Offline it asks the very code that decides: the guard's rules ([`header_rules::Rules`]), the route match of
-//! the edge file ([`edge_config::route_of`]) and the authorizer, assembled in this process over the same keys,
-//! tenants and revocations. What nobody can know without running, it says under
-//! `not_known`. With `--id` it asks the running authorizer what it remembers of a request, and the access log.
+//! Offline it runs the very code that decides: the guard's rules ([`header_rules::Rules`]), the route match of the edge
+//! file ([`edge_config::route_of`]) and the authorizer, assembled in this process over the same keys, tenants and
+//! revocations. What only a running edge knows is listed under `not_known`. With `--id` it queries the running authorizer
+//! for the decision that it remembers, and reads the access log.
 //!
-//! It prints names, codes and ids; never a token, a cookie or a header's value.
+//! It prints names, codes and ids, but never a token, a cookie or a header's value.
 
 mod before;
 mod offline;
@@ -43,20 +43,20 @@ pub struct Arguments {
     /// A value of the Cookie header, as 'name=value'.
     #[arg(long, value_name = "COOKIE")]
     pub cookie: Option<String>,
-    /// The address that the request comes from; without it, it comes from nowhere that anybody lists.
+    /// The client's address. Without it, the address is in no list of addresses.
     #[arg(long, value_name = "ADDRESS")]
     pub client: Option<IpAddr>,
     /// A file with the body, for a signed request.
     #[arg(long, value_name = "FILE")]
     pub body: Option<PathBuf>,
-    /// Fetch keys that are behind a URL, from the issuers that the edge file names.
+    /// Fetch keys that have a URL, from the issuers that the edge file names.
     #[arg(long)]
     pub fetch: bool,
-    /// The listener that the request comes in through. [default: the public one that serves the host]
+    /// The listener that receives the request. [default: the public one that serves the host]
     #[arg(long, value_name = "NAME")]
     pub listener: Option<String>,
-    /// Ask the running authorizer about a request that was decided, by its `x-request-id`; the access log tells about one
-    /// that nobody was asked about, or that a lease served.
+    /// Explain an earlier request by its `x-request-id`, from the memory of the running authorizer. A request that never
+    /// reached the authorizer, or that a lease served, is explained from the access log.
     #[arg(long, value_name = "REQUEST_ID", conflicts_with_all = ["edge", "request"])]
     pub id: Option<String>,
     /// The running authorizer's admin interface.
@@ -77,20 +77,20 @@ pub struct Arguments {
 enum Failed {
     /// The edge file is wrong.
     Invalid(String),
-    /// The question is none.
+    /// The request cannot be read.
     Usage(String),
-    /// What can be told without deciding, and why nobody could decide.
+    /// What is known without a decision, and why there is no decision.
     Undecided(Value, String),
     /// Anything else.
     Other(String),
 }
 
-/// Explains, and prints it. A refused request is explained as well as any other: exit code 0.
+/// Explains the request and prints the explanation. A refused request is explained, too, with exit code 0.
 pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
-    let print = |told: &Value| {
-        if arguments.json { out::line!("{told:#}") } else { out::text!("{}", text(told)) }
+    let print = |report: &Value| {
+        if arguments.json { out::line!("{report:#}") } else { out::text!("{}", text(report)) }
     };
-    let told = match (&arguments.id, &arguments.edge, &arguments.request) {
+    let report = match (&arguments.id, &arguments.edge, &arguments.request) {
         (Some(id), _, _) => {
             let log = arguments.access_log.clone();
             let log = log.unwrap_or_else(|| arguments.home.home.join("logs/access.json"));
@@ -99,8 +99,8 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
         (None, Some(edge), Some(request)) => offline::explain(arguments, edge, request, environment),
         (None, _, _) => Err(Failed::Other("name an edge file and a request, or --id".to_owned())),
     };
-    match told {
-        Ok(told) => print(&told),
+    match report {
+        Ok(report) => print(&report),
         Err(Failed::Invalid(message)) => {
             out::error!("{message}");
             return exit(INVALID);
@@ -109,9 +109,9 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
             out::error!("cutover explain: {message}");
             return exit(USAGE);
         }
-        Err(Failed::Undecided(told, message)) => {
-            print(&told);
-            out::error!("cutover explain: nobody could decide: {message}");
+        Err(Failed::Undecided(report, message)) => {
+            print(&report);
+            out::error!("cutover explain: no decision: {message}");
             return exit(FOUND);
         }
         Err(Failed::Other(message)) => {
@@ -123,9 +123,9 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
 }
 
 /// One line for each field, nested ones indented.
-fn text(told: &Value) -> String {
+fn text(report: &Value) -> String {
     let mut lines = String::new();
-    for (name, value) in told.as_object().into_iter().flatten() {
+    for (name, value) in report.as_object().into_iter().flatten() {
         let shown = match value {
             Value::Array(items) if items.is_empty() => "none".to_owned(),
             Value::Array(items) => items.iter().map(short).collect::<Vec<_>>().join(", "),

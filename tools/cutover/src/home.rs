@@ -1,21 +1,21 @@
-//! Where a run keeps what it writes, and the programs it starts that this command does not build.
+//! The directory that a run writes to, and the programs it starts that this command does not build.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-/// Where a run keeps what it writes.
+/// The directory that a run writes to.
 #[derive(Clone, Debug, Args)]
 pub struct Home {
-    /// Holds everything that a run writes: keys, databases, rendered configuration, logs, mail.
+    /// The directory for everything that a run writes: keys, databases, rendered configuration, logs, mail.
     #[arg(long, env = "CUTOVER_HOME", default_value = ".run", value_name = "DIRECTORY")]
     pub home: PathBuf,
 }
 
-/// Programs that are not built by this command.
+/// Programs that this command does not build.
 #[derive(Clone, Debug, Args)]
 pub struct Programs {
-    /// The compiled guard: WebAssembly (`make wasm`), or a native module of Envoy's (`make native`).
+    /// The compiled guard: WebAssembly (`make wasm`) or a native Envoy module (`make native`).
     #[arg(
         long,
         env = "CUTOVER_GUARD",
@@ -23,7 +23,7 @@ pub struct Programs {
         value_name = "FILE"
     )]
     pub guard: PathBuf,
-    /// The Envoy to use.
+    /// The Envoy program to run.
     #[arg(long, env = "ENVOY", default_value = ".tools/venv/bin/envoy", value_name = "PROGRAM")]
     pub envoy: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! The keys of an edge, made where they are used and never anywhere else.
+//! `cutover keys` makes the keys of an edge, on the machine that uses them.
 //!
 //! | file | holds | read by |
 //! |---|---|---|
@@ -11,8 +11,8 @@
 //! | `service-token.pem` | Ed25519, signs service tokens | `services/auth` |
 //! | `service-token.jwks.json` | its public half | the authorizer |
 //!
-//! A private key that was removed is made anew, and the public keys from before stay published beside the new one: a
-//! program signs with the key that it started with, and what it signed is believed until it is started again.
+//! A removed private key is replaced by a new one, and the earlier public keys stay published beside the new one. A
+//! program signs with the key that it read at its start, and its signatures stay valid until it is restarted.
 //! `--retire` publishes the present keys alone.
 
 use std::fs;
@@ -38,14 +38,14 @@ pub struct Arguments {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at the type")]
     pub home: Home,
-    /// Publish the present keys alone: what was signed with an older one is no longer believed. Restart the programs that
-    /// sign first.
+    /// Publish the present keys alone, so that signatures of older keys are no longer valid. First restart the programs
+    /// that sign.
     #[arg(long)]
     pub retire: bool,
 }
 
-/// How many public keys from before stay published beside the present one: two replacements in a row, as when the first
-/// one went wrong. A key set is read with every start and stays small.
+/// How many earlier public keys stay published beside the present one. Two allow for two replacements in a row, for
+/// example after a mistake in the first. A key set is read at every start and stays small.
 const OLDER_KEYS: usize = 2;
 
 /// The key pairs of an edge: file name and algorithm.
@@ -64,15 +64,15 @@ pub enum KeysError {
     File {
         /// Which file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// A private key that others can read, or that cannot be read.
+    /// A private key that other users can read, or that cannot be read.
     #[error(transparent)]
     Secret(#[from] secret_file::SecretFileError),
-    /// A private key is there but is not what its name says.
+    /// The file of a private key exists but does not hold a key of the expected kind.
     #[error(
-        "{path} is not a private key in PKCS #8 PEM ({what}); remove it and `cutover keys` makes a new one"
+        "{path} is not a private key in PKCS #8 PEM ({what}); remove it, and `cutover keys` makes a new one"
     )]
     Unusable {
         /// Which file.
@@ -80,8 +80,8 @@ pub enum KeysError {
         /// What is wrong.
         what: String,
     },
-    /// The cryptographic library gave no key.
-    #[error("no key could be generated: the system's random source failed")]
+    /// The cryptographic library generated no key.
+    #[error("cannot generate a key: the system's random source failed")]
     Generation,
 }
 
@@ -96,7 +96,7 @@ pub fn main(arguments: &Arguments) -> ExitCode {
     });
     match made {
         Ok(made) if made.is_empty() => {
-            out::line!("{}: every key is there", directory.display());
+            out::line!("{}: all keys exist", directory.display());
             exit(DONE)
         }
         Ok(made) => {
@@ -112,8 +112,7 @@ pub fn main(arguments: &Arguments) -> ExitCode {
     }
 }
 
-/// Makes the key files that are missing in `directory` and leaves the others alone. Gives the paths of the
-/// new ones.
+/// Makes the missing key files in `directory` and leaves the others alone. Returns the paths of the new ones.
 ///
 /// # Errors
 /// [`KeysError`], naming the file.
@@ -126,7 +125,7 @@ pub fn make_missing(directory: &Path) -> Result<Vec<PathBuf>, KeysError> {
         let public = directory.join(format!("{name}.jwks.json"));
         if !private.exists() {
             let key = generate(algorithm)?;
-            // Published before anything can sign with it.
+            // The public key is published before a program can sign with the private one.
             let mut keys = vec![public_half(key.as_bytes(), &private, algorithm)?];
             keys.extend(published(&public).into_iter().take(OLDER_KEYS));
             write(&public, &key_set(keys, &private)?, 0o644)?;
@@ -141,7 +140,7 @@ pub fn make_missing(directory: &Path) -> Result<Vec<PathBuf>, KeysError> {
     Ok(made)
 }
 
-/// Publishes the present keys alone. Gives the files that changed.
+/// Publishes the present keys alone. Returns the changed files.
 ///
 /// # Errors
 /// [`KeysError`], naming the file.
@@ -159,7 +158,7 @@ pub fn retire(directory: &Path) -> Result<Vec<PathBuf>, KeysError> {
     Ok(changed)
 }
 
-/// The keys that `path` publishes; none when it is not there or is no key set, which then counts for nothing.
+/// The keys that `path` publishes; none when the file is missing or is not a valid key set.
 fn published(path: &Path) -> Vec<Jwk> {
     identity::keyset::read_public(path).unwrap_or_default()
 }
@@ -215,7 +214,7 @@ fn public_half(bytes: &[u8], private: &Path, algorithm: Algorithm) -> Result<Jwk
     Ok(jwk)
 }
 
-/// A new file that is there whole or not at all, readable as `mode` says from its first byte on.
+/// Writes a new file that exists completely or not at all, with `mode` from its first byte on.
 fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeysError> {
     let failed = |source| KeysError::File { path: path.to_owned(), source };
     let unfinished = path.with_extension("unfinished");
@@ -248,7 +247,7 @@ mod tests {
         assert!(EncodingKey::from_ec_pem(&fs::read(home.path().join("session.pem")).unwrap()).is_ok());
     }
 
-    /// The authorizer signs with the key that it started with until it is started again.
+    /// The authorizer signs with the key that it read at its start until it is restarted.
     #[test]
     fn a_key_that_is_made_anew_leaves_the_one_before_published_until_it_is_retired() {
         let home = tempfile::tempdir().unwrap();
@@ -269,7 +268,7 @@ mod tests {
             assert_eq!(kept, count.min(1 + OLDER_KEYS));
             assert!(signed.iter().rev().take(kept).all(|token| believed(token)), "{count}");
         }
-        assert!(!believed(&signed[0]), "one that is older than two others is forgotten");
+        assert!(!believed(&signed[0]), "a key with two newer ones before it is forgotten");
         assert_eq!(retire(home.path()).unwrap(), std::slice::from_ref(&public));
         assert!(believed(&signed[3]) && !believed(&signed[2]));
         assert_eq!(retire(home.path()).unwrap(), Vec::<PathBuf>::new());

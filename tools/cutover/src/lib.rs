@@ -1,22 +1,23 @@
 //! The `cutover` command line, as a library so that tests can call what the commands call.
 //!
-//! * [`lint`]: check an edge file.
-//! * [`render`]: an edge becomes Envoy's configuration.
-//! * [`status`]: where routes go and how the backends do.
-//! * [`ramp`]: more and more of a route to a backend, and back when it is worse.
-//! * [`watch`]: a changed edge file takes effect, or nothing does.
-//! * [`access_log`]: what a line of the access log says about an answer.
-//! * [`admin`]: what running programs say of themselves.
-//! * [`keys`]: the keys that an edge signs with.
-//! * [`revoke`]: sessions that end before their tokens expire.
-//! * [`apikey`]: keys of clients.
-//! * [`explain`]: why a request is answered as it is.
-//! * [`agreement`]: whether the edge and the backends refuse the same people.
-//! * [`plan`]: what a change of an edge file means for requests.
-//! * [`set`]: moves a route's shares, in the edge file itself.
-//! * [`shadow`]: what the comparator found.
-//! * [`out`]: where all of them print.
-//! * [`run`]: the whole edge under one supervisor.
+//! * [`lint`]: checks an edge file.
+//! * [`render`]: turns an edge file into Envoy's configuration.
+//! * [`status`]: shows where routes go and how the backends perform.
+//! * [`ramp`]: raises a backend's share of a route step by step, and takes it back when the backend is worse.
+//! * [`watch`]: puts a changed edge file into force, as a whole or not at all.
+//! * [`access_log`]: reads what a line of the access log means for a backend.
+//! * [`admin`]: queries the admin interfaces of running programs.
+//! * [`keys`]: makes the keys that an edge signs with.
+//! * [`revoke`]: ends sessions before their tokens expire.
+//! * [`apikey`]: makes, lists and revokes the API keys of clients.
+//! * [`explain`]: explains why a request gets its answer.
+//! * [`agreement`]: compares whom the edge and the backends refuse.
+//! * [`plan`]: shows what a change of an edge file means for requests.
+//! * [`set`]: changes a route's shares in the edge file itself.
+//! * [`shadow`]: shows what the comparator found.
+//! * [`sign`]: signs one request.
+//! * [`out`]: prints for all of them.
+//! * [`run`]: runs the whole edge under one supervisor.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

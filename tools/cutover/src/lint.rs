@@ -1,7 +1,7 @@
-//! `cutover lint`: every fault of an edge file at once, and of the files that it names.
+//! `cutover lint` reports every fault of an edge file at once, and those of the files that it names.
 //!
-//! A *fault* is an edge file that cannot be used, a *warning* one that probably should not be: a public route that takes
-//! POST without a limit, a key file that is not there yet. Warnings end with 0 unless `--deny-warnings` says otherwise.
+//! With a *fault* an edge file cannot be used. With a *warning* it probably should not be: a public route accepts POST
+//! without a limit, or a key file does not exist yet. Warnings alone end with 0 unless `--deny-warnings` is given.
 
 mod files;
 
@@ -25,16 +25,16 @@ pub struct Arguments {
     /// Print faults and warnings as JSON, one array for all files.
     #[arg(long)]
     pub json: bool,
-    /// Warnings fail too.
+    /// Fail on warnings, too.
     #[arg(long)]
     pub deny_warnings: bool,
 }
 
-/// What is to be said about one file.
+/// What is wrong with one file.
 enum Finding {
     /// Faults and warnings, with their places.
     Faults(Faults),
-    /// The file is sound by itself, but the guard does not take what comes of it.
+    /// The file is valid, but the guard rejects the configuration made from it.
     Rules { file: PathBuf, message: String },
 }
 
@@ -48,7 +48,7 @@ impl Finding {
     }
 }
 
-/// Checks every file and prints what is wrong with any.
+/// Checks every file and prints all faults and warnings.
 pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     let mut found = Vec::new();
     for file in &arguments.files {
@@ -89,7 +89,7 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
 fn check(file: &Path, environment: Environment<'_>) -> Result<(Edge, Faults), Finding> {
     let (edge, mut found) = edge_config::inspect(file, environment).map_err(Finding::Faults)?;
     check_rules(&edge).map_err(|message| Finding::Rules { file: file.to_owned(), message })?;
-    // It was read a moment ago; if it is gone since, faults lose their places and nothing else.
+    // The file was read a moment ago. If it is gone now, faults only lose their places.
     let text = std::fs::read_to_string(file).unwrap_or_default();
     found.extend(files::check(&edge, &text));
     Ok((edge, found))

@@ -1,4 +1,4 @@
-//! The `cutover` program: parses the command line and hands over.
+//! The `cutover` program: parses the command line and calls the command.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use cutover::{
 fn main() -> ExitCode {
     let environment = |name: &str| std::env::var(name).ok();
     let command = Cli::parse().command;
-    // What is rendered holds no secret, and an Envoy of another user has to read it.
+    // The rendered configuration holds no secret, and an Envoy that runs as another user has to read it.
     if !matches!(command, Command::Render(_)) {
         secret_file::restrict_new_files();
     }

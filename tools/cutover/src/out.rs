@@ -1,8 +1,8 @@
-//! Where the commands print: standard output for what was asked for, standard error for what went wrong.
+//! Prints for all commands: results to standard output, errors to standard error.
 //!
-//! A reader may stop reading (`cutover plan … | head -1`). That is no fault of the command: it goes on without a word and
-//! ends with the exit code that it would have had. `println!` would panic instead, so nothing else in this program
-//! writes to these two (`clippy::print_stdout` and `clippy::print_stderr` see to it).
+//! A reader may stop reading (`cutover plan … | head -1`). The command then continues silently and ends with the exit
+//! code that it would have had. `println!` would panic instead, so nothing else in this program writes to the two
+//! streams (`clippy::print_stdout` and `clippy::print_stderr` enforce it).
 
 use std::fmt;
 use std::io::{self, Write};
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::exit::{FOUND, exit};
 
-/// Whether something could not be written for another reason than a reader that left: a full disk, say.
+/// Whether a write failed for another reason than a reader that left, for example a full disk.
 static LOST: AtomicBool = AtomicBool::new(false);
 
 /// Prints to standard output, without a line break at the end.
@@ -38,13 +38,13 @@ pub(crate) fn write(text: fmt::Arguments<'_>) {
     }
 }
 
-/// Writes to standard error. What cannot be said there cannot be said anywhere: the exit code has to do.
+/// Writes to standard error. When that fails, only the exit code can report the error.
 pub(crate) fn complain(text: fmt::Arguments<'_>) {
     let _ = put(&mut io::stderr().lock(), text);
 }
 
-/// In one piece: a line of a watch and one of a ramp do not run into each other. Flushed, because the end of a process
-/// swallows what its last flush could not write.
+/// Writes `text` in one piece, so that lines of a watch and of a ramp do not interleave. Flushes it, because a process
+/// that ends drops what its last flush could not write, without an error.
 fn put(out: &mut dyn Write, text: fmt::Arguments<'_>) -> io::Result<()> {
     out.write_all(text.to_string().as_bytes())?;
     out.flush()
@@ -54,12 +54,12 @@ fn lost(outcome: io::Result<()>) -> bool {
     outcome.is_err_and(|error| error.kind() != io::ErrorKind::BrokenPipe)
 }
 
-/// The exit code of a command that ended with `code`: what was printed in vain (on a full disk) is not done.
+/// The exit code of a command that ended with `code`. Output that could not be written (on a full disk) is a failure.
 #[must_use]
 pub fn ended(code: ExitCode) -> ExitCode {
     if LOST.load(Ordering::Relaxed) && code == ExitCode::SUCCESS {
         complain(format_args!(
-            "cutover: the output could not be written as a whole; make room where it goes\n"
+            "cutover: the output is incomplete: a write failed; free some space where it is written\n"
         ));
         return exit(FOUND);
     }

@@ -1,14 +1,14 @@
-//! `cutover plan OLD NEW`: what a change of an edge file means for requests.
+//! `cutover plan OLD NEW` shows what a change of an edge file means for requests.
 //!
-//! It compares meanings, not texts. Both edges' route tables cut the space of requests (host, path, method) into
-//! regions inside which neither of them tells two requests apart ([`regions`]); each region is looked up in both,
-//! and what differs is told: where its requests go, who may send them, how often. An exact route that was removed
-//! shows as its path falling to the broader route above it; a renamed route that does the same shows not at all.
-//! What is not about a route (reserved headers, whose tokens are believed, how stale an answer may be) is compared
-//! field by field ([`trust`]). Which listeners lose their connections is found by rendering both ([`connections`]).
+//! It compares meanings, not texts. Both edges' route tables divide the space of requests (host, path, method) into
+//! regions ([`regions`]); neither edge distinguishes two requests of one region. Each region is looked up in both edges,
+//! and every difference is reported: where its requests go, who may send them, how often. The path of a removed exact
+//! route appears as taken by the broader route above it. A route that was only renamed does not appear. Settings that do
+//! not belong to a route (reserved headers, trusted token issuers, cache times) are compared field by field ([`trust`]).
+//! Rendering both edges shows which listeners lose their connections ([`connections`]).
 //!
-//! *Weaker* is whatever may let somebody pass who was refused before, or lets a header through that the edge kept
-//! for itself. What cannot be compared, such as other keys, counts as weaker: a person has to look.
+//! A change is *weaker* when it may let a caller pass who was refused before, or lets a header through that the edge
+//! reserved. A difference that cannot be compared, such as another key file, counts as weaker: a person has to check it.
 
 mod command;
 mod connections;

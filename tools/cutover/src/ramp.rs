@@ -1,10 +1,10 @@
-//! `cutover ramp`: more and more of a route to a new backend, and back to nothing by itself when it is worse.
+//! `cutover ramp` raises a new backend's share of a route step by step, and sets it to 0 when the backend is worse.
 //!
-//! Each step is a `cutover set`: the share is written into the edge file and nowhere else, so the file says the truth
-//! whenever this program ends, however it ends. Whoever follows the file (`cutover run`, `cutover render --watch`)
-//! brings it into force; the step begins when Envoy has. The gates are looked at every [`LOOK`] from then on, over
-//! everything since the step began. One that is bad at several looks sets the share to 0; one that has seen too little
-//! holds the next step back, and never moves anything by itself.
+//! Each step is a `cutover set`: the share is written into the edge file and nowhere else, so the file is right whenever
+//! and however this program ends. The program that follows the file (`cutover run`, `cutover render --watch`) puts it
+//! into force, and the step begins when Envoy has it. From then on the gates are checked every [`LOOK`], over everything
+//! since the step began. A gate that fails at several checks sets the share to 0. A gate that has seen too little delays
+//! the next step and moves nothing.
 
 mod estimate;
 pub mod gate;
@@ -30,11 +30,11 @@ use gate::{Earlier, Gate, Rule};
 use judge::{Judge, Patience};
 use sources::Sources;
 
-/// Between two looks at the gates, at most.
+/// The longest time between two checks of the gates.
 pub const LOOK: Duration = Duration::from_secs(1);
 
-/// How long Envoy may take to have a step: as long as `render --watch` waits for the authorizers and for it, and for
-/// its validation.
+/// How long Envoy may take to accept a step: as long as `render --watch` waits for the authorizers, for the validation
+/// and for Envoy.
 const IN_FORCE_WITHIN: Duration = Duration::from_secs(60);
 
 /// `cutover ramp`
@@ -46,33 +46,33 @@ pub struct Arguments {
     /// The route's name.
     #[arg(value_name = "ROUTE")]
     pub route: String,
-    /// The backend that gets more and more.
+    /// The backend whose share rises.
     #[arg(long, value_name = "BACKEND")]
     pub to: String,
-    /// Its shares, one after the other, in whole per cent.
+    /// Its shares, one after the other, in whole percent.
     #[arg(long, value_name = "PERCENT,…", value_delimiter = ',', default_value = "1,10,50,100", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub steps: Vec<u8>,
-    /// How long each step is watched at least, such as 60s, 10m or 1h.
+    /// The least time for each step, such as 60s, 10m or 1h.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub every: Duration,
-    /// What must hold: 5xx<0.1% (failures of gRPC included), p95<+20% (than the others), p95<250ms, diff=0 (the shadow
-    /// report), agreement (no caller whom the edge lets pass is refused by the backend). Once for each.
+    /// A condition that must hold: 5xx<0.1% (includes gRPC failures), p95<+20% (than the others), p95<250ms, diff=0 (in
+    /// the shadow report), agreement (the backend refuses no caller that the edge lets pass). May be repeated.
     #[arg(long = "gate", value_name = "GATE", required = true)]
     pub gates: Vec<Gate>,
-    /// Answers, comparisons or verdicts that each gate needs to hold; a fifth of them is enough to fail.
-    // Of fewer than a hundred, five are above the 95th percentile at most, and one failure is more than a per cent.
+    /// The answers, comparisons or verdicts that each gate needs to hold; a fifth of them is enough to fail.
+    // Of fewer than a hundred, at most five are above the 95th percentile, and one failure is more than a percent.
     #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub least: u64,
-    /// A gate fails after so many bad looks among the last so many, one look a second.
-    // A pause of two seconds (a collection of garbage, a snapshot) is bad at two looks; a backend that is bad is back
-    // within three to five seconds.
-    #[arg(long, value_name = "BAD/LOOKS", default_value = "3/5")]
+    /// The number of failed checks, among the last checks, that make a gate fail. There is one check a second.
+    // A pause of two seconds (a garbage collection, a snapshot) fails two checks; a bad backend has no share any more
+    // after three to five seconds.
+    #[arg(long, value_name = "FAILED/CHECKS", default_value = "3/5")]
     pub fails_after: Patience,
-    /// A 95th percentile that is above the others' by less than this, in milliseconds, is not worse, whatever its share.
-    // What a scheduler on a busy machine adds, and what no person notices.
+    /// A 95th percentile that exceeds the others' by less than this, in milliseconds, is not worse, whatever its share.
+    // A scheduler on a busy machine adds this much, and no person notices it.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 5, value_parser = clap::value_parser!(u16).range(0..=60_000))]
     pub floor_ms: u16,
-    /// The comparator's admin interface, for `diff`.
+    /// The comparator's admin interface, for the gate `diff`.
     #[arg(
         long,
         env = "COMPARATOR_ADMIN_ADDRESS",
@@ -80,7 +80,7 @@ pub struct Arguments {
         value_name = "ADDRESS:PORT"
     )]
     pub comparator_admin: std::net::SocketAddr,
-    /// Envoy's access log, which tells routes and clients apart. [default: HOME/logs/access.json]
+    /// Envoy's access log, which names the route and the client of each request. [default: HOME/logs/access.json]
     #[arg(long, value_name = "FILE")]
     pub access_log: Option<PathBuf>,
     #[command(flatten)]
@@ -89,7 +89,7 @@ pub struct Arguments {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is no time: write 60s, 10m or 1h");
+    let wrong = || format!("invalid time `{text}`: write 60s, 10m or 1h");
     let (number, unit) = text.split_at(text.len().saturating_sub(1));
     let unit = match unit {
         "s" => 1,
@@ -107,7 +107,7 @@ enum End {
     Failed(String),
 }
 
-/// Walks the steps.
+/// Runs the steps.
 pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     if !arguments.steps.is_sorted_by(|a, b| a < b) {
         out::error!("cutover ramp: the steps must rise: --steps 1,10,50,100");
@@ -121,7 +121,7 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
         }
         match step(arguments, *percent, &mut earlier, environment) {
             End::Passed => {}
-            End::Failed(why) => return take_back(arguments, *percent, &why, environment),
+            End::Failed(why) => return roll_back(arguments, *percent, &why, environment),
         }
     }
     say(arguments, "done: every step held");
@@ -132,7 +132,7 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
 fn move_to(arguments: &Arguments, percent: u8, environment: Environment<'_>) -> Result<(), SetError> {
     let edge = render::load(&arguments.edge, environment).map_err(SetError::Invalid)?;
     let route = edge.routes.iter().find(|route| route.name == arguments.route);
-    // Without such a route `set` says so; its words need no shares.
+    // Without such a route `set` reports the error, which does not depend on the shares.
     let shares = route.map_or_else(
         || Shares::whole(&arguments.to),
         |route| {
@@ -148,7 +148,7 @@ fn move_to(arguments: &Arguments, percent: u8, environment: Environment<'_>) -> 
     Ok(())
 }
 
-/// Watches one step until its time is over and every gate holds, or until one fails.
+/// Watches one step until its time is over and every gate holds, or until a gate fails.
 fn step(arguments: &Arguments, percent: u8, earlier: &mut Earlier, environment: Environment<'_>) -> End {
     let log = arguments.access_log.clone().unwrap_or_else(|| arguments.home.home.join("logs/access.json"));
     let mut sources = match Sources::begin(arguments, percent, log, environment) {
@@ -190,8 +190,8 @@ fn step(arguments: &Arguments, percent: u8, earlier: &mut Earlier, environment: 
     }
 }
 
-fn take_back(arguments: &Arguments, percent: u8, why: &str, environment: Environment<'_>) -> ExitCode {
-    out::error!("cutover ramp: taken back at {percent} %: {why}");
+fn roll_back(arguments: &Arguments, percent: u8, why: &str, environment: Environment<'_>) -> ExitCode {
+    out::error!("cutover ramp: rolled back at {percent} %: {why}");
     match move_to(arguments, 0, environment) {
         Ok(()) => exit(FOUND),
         Err(error) => {

@@ -1,9 +1,8 @@
-//! An edge becomes Envoy's configuration: a bootstrap, and listeners, filters, routes and clusters in files that Envoy
+//! Turns an edge into Envoy's configuration: a bootstrap, and listeners, filters, routes and clusters in files that Envoy
 //! watches.
 //!
-//! The settings that do not depend on the edge are plain Envoy YAML in `envoy/templates/`, with the reason
-//! beside each; this module fills in what does. The output is deterministic: the same edge, paths and guard
-//! give the same bytes.
+//! Settings that do not depend on the edge are plain Envoy YAML in `envoy/templates/`, each with its reason; this module
+//! fills in the others. The output is deterministic: the same edge, paths and guard give the same bytes.
 
 mod access_log;
 mod bootstrap;
@@ -50,21 +49,21 @@ pub(crate) use shadow::used as used_comparator;
 pub use store::{Rendered, StoreError, go_back, store};
 pub use validate::{Validation, missing_envoy, validated, validated_unless};
 
-/// Where the rendered configuration will live, and what it refers to. Every path is absolute.
+/// The paths of the rendered configuration and of the files to which it refers. Every path is absolute.
 #[derive(Clone, Debug)]
 pub struct Paths {
     /// The directory that Envoy watches; it holds the link `current`.
     pub directory: PathBuf,
-    /// The compiled guard; what is called `.so` is a dynamic module, everything else proxy-wasm.
+    /// The compiled guard; a file named `.so` is a dynamic module, any other is proxy-wasm.
     pub guard: PathBuf,
-    /// Where Envoy writes its access log.
+    /// The file for Envoy's access log.
     pub access_log: PathBuf,
 }
 
-/// The absolute paths that a configuration refers to. Envoy's working directory may be another one.
+/// The absolute paths to which a configuration refers. Envoy may run in another working directory.
 ///
 /// # Errors
-/// The current directory is gone.
+/// The current directory does not exist any more.
 pub fn paths(out: &Path, guard: &Path, access_log: &Path) -> io::Result<Paths> {
     Ok(Paths {
         directory: std::path::absolute(out)?,
@@ -74,7 +73,7 @@ pub fn paths(out: &Path, guard: &Path, access_log: &Path) -> io::Result<Paths> {
 }
 
 impl Paths {
-    /// What the guard was compiled to, by its name.
+    /// The compiled form of the guard, by its file name.
     #[must_use]
     pub fn form(&self) -> Form {
         let native = self.guard.extension().is_some_and(|ending| ending == Form::Native.ending());
@@ -82,36 +81,36 @@ impl Paths {
     }
 }
 
-/// Envoy's configuration, one JSON text for each file.
+/// Envoy's configuration, as one JSON text for each file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Configuration {
-    /// How Envoy starts.
+    /// The bootstrap with which Envoy starts.
     pub bootstrap: String,
-    /// The same in one piece, nothing behind a file: what Envoy is asked about before any of it is current.
+    /// The whole configuration in one piece, without references to files. Envoy validates it before any of it is current.
     pub validation: String,
-    /// Listeners (LDS).
+    /// The listeners (LDS).
     pub listeners: String,
-    /// Routes (RDS), by listener: Envoy takes one table from each file.
+    /// The routes (RDS), by listener: Envoy reads one table from each file.
     pub routes: Vec<(String, String)>,
-    /// Filters (ECDS), by listener and name: Envoy takes one from each file.
+    /// The filters (ECDS), by listener and name: Envoy reads one from each file.
     pub filters: Vec<(String, String)>,
-    /// Certificates (SDS), by listener: the files that say where Envoy finds them.
+    /// The certificates (SDS), by listener: files that name the files of the certificates.
     pub secrets: Vec<(String, String)>,
-    /// Clusters (CDS).
+    /// The clusters (CDS).
     pub clusters: String,
 }
 
-/// Reads an edge file and checks it as a whole, the guard's rules included.
+/// Reads an edge file and checks it as a whole, including the guard's rules.
 ///
 /// # Errors
-/// Everything that is wrong with it, to print.
+/// All of its faults, as text to print.
 pub fn load(file: &Path, environment: edge_config::Environment<'_>) -> Result<Edge, String> {
     let edge = edge_config::load(file, environment).map_err(|faults| faults.to_string())?;
     check_rules(&edge).map_err(|message| format!("{}: {message}", file.display()))?;
     Ok(edge)
 }
 
-/// The templates in the source tree are not what this program expects: a fault of the program.
+/// A template in the source tree is not what this program expects: a fault of the program.
 #[derive(Debug, thiserror::Error)]
 #[error("the built-in template {name} is unusable: {what}")]
 pub struct TemplateError {
@@ -121,7 +120,7 @@ pub struct TemplateError {
     pub what: String,
 }
 
-/// The listeners of `edge` by name, as Envoy is given them: without the routes and filters that it reads from files of
+/// The listeners of `edge` by name, as Envoy receives them: without the routes and filters that it reads from files of
 /// their own.
 ///
 /// # Errors
@@ -137,7 +136,7 @@ pub(crate) fn listeners(edge: &Edge, paths: &Paths) -> Result<BTreeMap<String, V
     Ok(listeners)
 }
 
-/// A listener that finds routes, filters and certificates in files.
+/// A listener that reads routes, filters and certificates from files.
 fn watching(edge: &Edge, name: &str, listener: &Listener, paths: &Paths) -> Result<Value, TemplateError> {
     let watched = file_source(&paths.directory, &routes_file(name));
     let rds = ("rds", json!({ "route_config_name": name, "config_source": watched }));
@@ -159,7 +158,7 @@ pub fn configuration(edge: &Edge, paths: &Paths) -> Result<Configuration, Templa
     let mut secrets = Vec::new();
     let mut filters = Vec::new();
     for (name, listener) in &edge.listeners {
-        // Only where it runs in Envoy's own process can the guard be asked that early.
+        // Only a guard in Envoy's own process can run that early.
         let early = leases::rules(edge, name).filter(|_| paths.form() == Form::Native);
         let table = routes::table(edge, name, listener, early.as_ref());
         let found = listener::discovered(edge, name, listener, paths)?;
@@ -243,8 +242,8 @@ fn resources(kind: &str, revision: &str, resources: Vec<Value>) -> Value {
     matcher::object([("version_info", json!(revision)), ("resources", Value::Array(typed))])
 }
 
-/// For what nobody reads without a tool: a route lies so deep in the tree of a host that three quarters of an indented
-/// table are spaces, a hundred megabytes of them for ten thousand routes.
+/// JSON without indentation, for texts that people read with tools only. A route lies so deep in the tree of its host that
+/// three quarters of an indented table are spaces: a hundred megabytes for ten thousand routes.
 fn compact(value: &Value) -> String {
     format!("{value}\n")
 }
@@ -253,7 +252,7 @@ fn pretty(value: &Value) -> String {
     format!("{value:#}\n")
 }
 
-/// How Envoy watches a file of the configuration: the link `current` is moved, so the directory is watched.
+/// The source by which Envoy watches a file of the configuration: the link `current` is moved, so it watches the directory.
 fn file_source(directory: &Path, file: &str) -> Value {
     json!({
         "path_config_source": {

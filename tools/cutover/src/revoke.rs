@@ -1,5 +1,5 @@
-//! Ending sessions before their tokens expire. The edge refuses them within a second, and the auth service refreshes none
-//! of them.
+//! `cutover revoke` ends sessions before their tokens expire. The edge refuses them within a second, and the auth
+//! service no longer refreshes them.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -20,11 +20,11 @@ use crate::out;
 
 /// `cutover revoke`
 ///
-/// Through the Redis that REDIS_URL names, or, without it, in the file HOME/sessions/revoked.jsonl. It is no option because
-/// it may hold a password, and other users of a machine can list the options of a program.
+/// Writes to the Redis of REDIS_URL or, without it, to the file HOME/sessions/revoked.jsonl. The URL is not an option,
+/// because it may hold a password, and other users of a machine can list the options of a program.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// What is ended.
+    /// What to end.
     #[arg(value_enum)]
     pub what: Revoked,
     /// Its id.
@@ -33,7 +33,7 @@ pub struct Arguments {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at the type")]
     pub home: Home,
-    /// How long the longest token lives: a refresh token. What is written is forgotten after it.
+    /// The lifetime of the longest-lived token, a refresh token. The edge forgets the revocation after it.
     #[arg(long, default_value_t = 604_800, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     pub token_life: u64,
 }
@@ -49,42 +49,42 @@ pub enum Revoked {
     Tenant,
 }
 
-/// How much longer than its tokens a revocation is kept: five minutes are the longest leeway that an edge file can give,
-/// and the clocks of two machines may differ by one.
+/// How much longer than its tokens a revocation is kept: an edge file can give at most five minutes of leeway, and the
+/// clocks of two machines may differ by one minute.
 const MARGIN_SECONDS: u64 = 360;
 
-/// How long Redis may take. Somebody waits at a terminal.
+/// How long Redis may take. A person waits at a terminal.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Between appending to the file and looking whether the line is there: the auth service may just have replaced the file.
+/// The wait between appending to the file and checking the line: the auth service may just have replaced the file.
 const SECOND_LOOK: Duration = Duration::from_millis(200);
 
-/// How often a line is appended that was replaced away.
+/// How often a line is appended that a replacement of the file dropped.
 const ATTEMPTS: u8 = 5;
 
-/// Why nothing was revoked, or nobody knows whether it was.
+/// Why the revocation failed or is uncertain.
 #[derive(Debug, thiserror::Error)]
 pub enum RevokeError {
-    /// The file.
-    #[error("cannot write {path}: {source}; is it the home of a running edge, and writable?")]
+    /// The file cannot be used.
+    #[error("cannot write {path}: {source}; is it in the home of a running edge, and writable?")]
     File {
         /// Which file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The line was replaced away each time.
+    /// Each attempt was lost to a replacement of the file.
     #[error("{0} is replaced again and again; try again")]
     Replaced(PathBuf),
-    /// The URL.
+    /// The URL cannot be used.
     #[error(transparent)]
     Url(#[from] UnusableUrl),
-    /// Redis.
+    /// Redis did not confirm.
     #[error(
-        "Redis did not take it ({0}); nobody knows whether it is in force: try again, it is harmless twice"
+        "Redis did not confirm the revocation ({0}); it may or may not be in force: try again, a second one is harmless"
     )]
     Redis(String),
-    /// The system gave no thread.
+    /// The system gave no resources to connect.
     #[error("cannot start: {0}")]
     Runtime(io::Error),
 }
@@ -110,8 +110,8 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     }
 }
 
-/// What `arguments` ask for at `now`. A token that is issued within this very second may be a moment older or younger than
-/// the command; it ends too.
+/// The revocation that `arguments` describe at `now`. It also ends a token issued within this very second, which may be
+/// older or younger than the command.
 #[must_use]
 pub fn revocation(arguments: &Arguments, now: UnixTime) -> Revocation {
     let Arguments { what, id, home: _, token_life } = arguments;
@@ -133,7 +133,7 @@ fn through_redis(url: &str, revocation: &Revocation) -> Result<(), RevokeError> 
         match tokio::time::timeout(PATIENCE, shared.revoke(&mut redis, revocation)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(RevokeError::Redis(error.to_string())),
-            Err(_) => Err(RevokeError::Redis("no answer in time".to_owned())),
+            Err(_) => Err(RevokeError::Redis("no answer within 5 seconds".to_owned())),
         }
     })
 }
@@ -142,9 +142,9 @@ fn append(path: &Path, revocation: &Revocation) -> Result<(), RevokeError> {
     let failed = |source| RevokeError::File { path: path.to_owned(), source };
     let line = serde_json::to_string(revocation).map_err(|e| failed(e.into()))?;
     for _ in 0..ATTEMPTS {
-        // The directory is made by whoever runs the edge: a mistyped home must not look like a success.
+        // A running edge makes the directory. This command does not: a mistyped home must not look like a success.
         let mut file = File::options().create(true).append(true).open(path).map_err(failed)?;
-        // A torn line before this one must not take it along.
+        // An incomplete line before this one must not spoil it.
         file.write_all(format!("\n{line}\n").as_bytes()).map_err(failed)?;
         file.sync_all().map_err(failed)?;
         std::thread::sleep(SECOND_LOOK);

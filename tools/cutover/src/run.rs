@@ -1,7 +1,7 @@
-//! `cutover run`: the whole edge in the foreground, under one supervisor.
+//! `cutover run` runs the whole edge in the foreground, under one supervisor.
 //!
-//! Prepares what a run needs (keys, tenants, configuration), hands every program to supervisord, waits until
-//! all of them are ready, says where they listen, and stops all of them when it is told to stop.
+//! It prepares a run (keys, tenants, configuration), starts every program through supervisord, waits until all of them
+//! are ready, prints where they listen, and stops all of them on a signal.
 
 mod ports;
 mod programs;
@@ -43,12 +43,12 @@ pub struct Arguments {
     /// The Python environment with the supervisor and the server of the legacy sample.
     #[arg(long, default_value = ".tools/venv", value_name = "DIRECTORY")]
     pub venv: PathBuf,
-    /// How long everything may take to become ready.
+    /// The time within which all parts must be ready.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub ready_within: u64,
 }
 
-/// Everything that a run needs to know, with absolute paths.
+/// The settings of a run, with absolute paths.
 struct Plan {
     home: PathBuf,
     edge_file: PathBuf,
@@ -63,13 +63,13 @@ struct Plan {
 }
 
 impl Plan {
-    /// Whether clients come in through TLS.
+    /// Whether clients connect with TLS.
     fn is_encrypted(&self) -> bool {
         self.edge.listeners.get("public").is_some_and(|listener| listener.tls.is_some())
     }
 }
 
-/// Why a run did not come up. The message is for people and names the mend.
+/// Why a run did not start. The message is for people and names the fix.
 struct Failure {
     code: u8,
     message: String,
@@ -99,12 +99,13 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     }
 }
 
-/// Everything before the first program starts: whatever can be wrong should be said here.
+/// Does everything before the first program starts, so that most errors are reported here.
 fn prepare(arguments: &Arguments, environment: Environment<'_>) -> Result<Plan, Failure> {
     // The legacy sample and the first people are files of the repository.
     for path in ["contracts/legacy/app.py", "services/users/seed/dev.yaml"] {
         if !Path::new(path).exists() {
-            let message = format!("{path} is not here; start `cutover run` from the root of the repository");
+            let message =
+                format!("{path} does not exist here; start `cutover run` in the root of the repository");
             return Err(Failure::new(message));
         }
     }
@@ -150,7 +151,7 @@ fn prepare(arguments: &Arguments, environment: Environment<'_>) -> Result<Plan, 
     })
 }
 
-/// One run for each home: a second one would render its own addresses under the feet of the first one's Envoy.
+/// Allows one run for each home: a second one would replace the configuration of the first one's Envoy.
 fn lock(home: &Path) -> Result<File, Failure> {
     let path = home.join("run.lock");
     let failed = |e: std::io::Error| Failure::new(format!("cannot use {}: {e}", path.display()));
@@ -159,15 +160,15 @@ fn lock(home: &Path) -> Result<File, Failure> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Failure::new(format!(
-            "another `cutover run` uses {}; stop it, or set CUTOVER_HOME to another directory (and move the ports)",
+            "another `cutover run` uses {}; stop it, or set CUTOVER_HOME to another directory (and change the ports)",
             home.display()
         ))),
         Err(TryLockError::Error(e)) => Err(failed(e)),
     }
 }
 
-/// A first run makes a development pair for a listener that shows the home's own (`cutover certs`). Another one is its
-/// owner's to put there.
+/// Makes a development pair in a first run, for a listener that names the home's own pair (`cutover certs`). The owner of
+/// the edge provides any other pair.
 fn first_certificates(edge: &Edge, home: &Path) -> Result<(), Failure> {
     let directory = home.join("certs");
     for (name, listener) in &edge.listeners {
@@ -178,8 +179,8 @@ fn first_certificates(edge: &Edge, home: &Path) -> Result<(), Failure> {
             tls.certificate == directory.join(certs::CERTIFICATE) && tls.key == directory.join(certs::KEY);
         if !own {
             return Err(Failure::new(format!(
-                "listener `{name}` shows {}, which is not there; put certificate and key there, or write \
-                 ${{CUTOVER_HOME}}/certs/{} and ${{CUTOVER_HOME}}/certs/{}, a pair that a run makes for itself",
+                "listener `{name}` needs {}, which does not exist; put certificate and key there, or name \
+                 ${{CUTOVER_HOME}}/certs/{} and ${{CUTOVER_HOME}}/certs/{}, a pair that `cutover run` makes",
                 missing.display(),
                 certs::CERTIFICATE,
                 certs::KEY
@@ -194,8 +195,8 @@ fn first_certificates(edge: &Edge, home: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A first run begins with the tenants that stand beside the edge file (`dev.tenants.yaml`), or with those of the
-/// development edge, to which the first people of a run belong. Later runs keep what the directory says by then.
+/// Copies the tenants for a first run: the file beside the edge file (`dev.tenants.yaml`), or that of the development
+/// edge, to whose tenants the first people of a run belong. Later runs keep the present directory.
 fn first_tenants(edge_file: &Path, directory: &Path) -> Result<(), Failure> {
     if directory.exists() {
         return Ok(());
@@ -204,7 +205,7 @@ fn first_tenants(edge_file: &Path, directory: &Path) -> Result<(), Failure> {
     let shipped = if own.exists() { own } else { edge_file.with_file_name("dev.tenants.yaml") };
     fs::copy(&shipped, directory).map(|_| ()).map_err(|e| {
         Failure::new(format!(
-            "there is no tenant directory at {} and none to begin with at {} ({e}); write one",
+            "there is no tenant directory at {} and no initial one at {} ({e}); write one",
             directory.display(),
             shipped.display()
         ))
@@ -227,7 +228,7 @@ async fn supervise(plan: &Arc<Plan>, ready_within: Duration) -> Result<(), Failu
     let _watching = watching::start(plan);
     let rotating = tokio::spawn(rotation::run(plan.paths.access_log.clone(), plan.edge.admin));
     let ended = tokio::select! {
-        status = supervisor.wait() => Err(Failure::new(format!("the supervisor ended by itself ({})", shown(&status)))),
+        status = supervisor.wait() => Err(Failure::new(format!("the supervisor ended unexpectedly ({})", shown(&status)))),
         () = stop.requested() => Ok(()),
     };
     rotating.abort();
@@ -239,7 +240,7 @@ fn shown(status: &std::io::Result<std::process::ExitStatus>) -> String {
     status.as_ref().map_or_else(ToString::to_string, ToString::to_string)
 }
 
-/// Ctrl-C, or whoever asks politely.
+/// The signals that stop a run.
 struct Stop {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
@@ -264,13 +265,13 @@ impl Stop {
     }
 }
 
-/// How long the supervisor may take to stop everything: it stops one program after the other, and each of the
-/// five has ten seconds.
+/// How long the supervisor may take to stop everything: it stops the programs one after the other, and each of the five
+/// has ten seconds.
 const STOP_WITHIN: Duration = Duration::from_secs(60);
 
-/// Stops the supervisor, and with it everything that it started.
+/// Stops the supervisor and all programs that it started.
 async fn end(supervisor: &mut Child) {
-    supervisor::ask_to_stop(supervisor);
+    supervisor::terminate(supervisor);
     if tokio::time::timeout(STOP_WITHIN, supervisor.wait()).await.is_err() {
         let _ = supervisor.kill().await;
     }

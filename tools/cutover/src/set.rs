@@ -1,8 +1,8 @@
-//! `cutover set`: moves a route's shares, in the edge file itself.
+//! `cutover set` changes a route's shares in the edge file itself.
 //!
-//! The file is edited in place: what does not say where this one route goes stays byte for byte as it is, comments
-//! and order included. The result is read and checked as a whole before anything is written, and it must say the
-//! same as before about everything but this route's destination. What is written replaces the file in one step.
+//! The file is edited in place: only the destination of this one route changes. All other bytes stay as they are, with
+//! comments and order. The result is read and checked as a whole before it is written, and it must mean the same as before
+//! except for this route's destination. The new file replaces the old one in one step.
 
 mod command;
 mod edit;
@@ -19,45 +19,45 @@ use edge_config::{Edge, Environment};
 pub use command::{Arguments, code, main};
 pub use shares::{InvalidShares, Shares};
 
-/// What [`set`] did.
+/// The change that [`set`] made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changed {
     /// Where the route's requests went.
     pub before: Destination,
     /// Where they go now.
     pub after: Destination,
-    /// Which text says so.
+    /// The revision of the new text.
     pub revision: String,
 }
 
 /// Why nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum SetError {
-    /// The file, or what would come of it, is wrong. Every fault is in the message.
+    /// The file, or the result of the edit, is invalid. Every fault is in the message.
     #[error("{0}")]
     Invalid(String),
-    /// There is no such route.
-    #[error("{file} has no route `{route}`; {mend}")]
+    /// The route does not exist.
+    #[error("{file} has no route `{route}`; {fix}")]
     NoRoute {
         /// The edge file.
         file: PathBuf,
-        /// What was asked for.
+        /// The requested name.
         route: String,
-        /// The name that was probably meant, or all there are.
-        mend: String,
+        /// The name that was probably meant, or all names.
+        fix: String,
     },
-    /// The way that the file is written is more than this command understands.
+    /// This command cannot edit a file written in this way.
     #[error("{file}: `to` of route `{route}` cannot be edited in place: {why}; edit it by hand")]
     Unclear {
         /// The edge file.
         file: PathBuf,
         /// The route.
         route: String,
-        /// What is in the way.
+        /// What prevents the edit.
         why: String,
     },
-    /// Somebody else wrote the file in the meantime.
-    #[error("{0} was changed by somebody else just now; look at it and run this again")]
+    /// The file was changed in the meantime.
+    #[error("{0} was changed in the meantime; check it and run this command again")]
     Raced(PathBuf),
     /// The file cannot be read or written.
     #[error("cannot {what} {path}: {source}")]
@@ -66,23 +66,23 @@ pub enum SetError {
         what: &'static str,
         /// Which file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// Lets `shares` be where the requests of `route` go, in the edge file at `path`. Backends that are not named get
-/// nothing and stay in the list; `sticky` stays as it is.
+/// Sends the requests of `route` to `shares`, in the edge file at `path`. Backends that are not named get a share of 0
+/// and stay in the list; `sticky` stays as it is.
 ///
 /// # Errors
-/// [`SetError`]; then the file is as it was.
+/// [`SetError`]; the file is unchanged then.
 pub fn set(
     path: &Path,
     route: &str,
     shares: &Shares,
     environment: Environment<'_>,
 ) -> Result<Changed, SetError> {
-    // The link stays a link: what it points to is what is written.
+    // A link stays a link: the file to which it points is written.
     let file = fs::canonicalize(path).map_err(|source| io_error("read", path, source))?;
     let text = fs::read_to_string(&file).map_err(|source| io_error("read", path, source))?;
     let (after, changed) = edited(path, &text, route, shares, environment)?;
@@ -92,10 +92,10 @@ pub fn set(
     Ok(changed)
 }
 
-/// The text of the edge file after the change, and what changed. Nothing is written.
+/// The text of the edge file after the change, and the change. Nothing is written.
 ///
 /// # Errors
-/// [`SetError`], but for those about writing.
+/// [`SetError`], except those about writing.
 pub fn edited(
     path: &Path,
     text: &str,
@@ -109,7 +109,7 @@ pub fn edited(
         return Err(SetError::NoRoute {
             file: path.to_owned(),
             route: route.to_owned(),
-            mend: edge_config::suggest(route, names),
+            fix: edge_config::suggest(route, names),
         });
     };
     let unclear = |why: String| SetError::Unclear { file: path.to_owned(), route: route.to_owned(), why };
@@ -138,7 +138,7 @@ fn checked(path: &Path, text: &str, environment: Environment<'_>) -> Result<Edge
     Ok(edge)
 }
 
-/// Whether two edges say the same about everything but where `route` goes.
+/// Whether two edges are the same except for the destination of `route`.
 fn same_otherwise(old: &Edge, new: &Edge, route: &str) -> bool {
     let without = |edge: &Edge| {
         let mut edge = edge.clone();
@@ -146,7 +146,7 @@ fn same_otherwise(old: &Edge, new: &Edge, route: &str) -> bool {
         for one in edge.routes.iter_mut().filter(|r| r.name == route) {
             one.destination = Destination { shares: Vec::new(), sticky: None::<Sticky> };
         }
-        // What an edge shows of itself is everything but passwords, and no route's `to` holds one.
+        // The debug output of an edge has everything but passwords, and no route's `to` holds a password.
         format!("{edge:?}")
     };
     without(old) == without(new)
@@ -155,7 +155,8 @@ fn same_otherwise(old: &Edge, new: &Edge, route: &str) -> bool {
 fn replace(file: &Path, before: &str, after: &str) -> Result<(), SetError> {
     let failed = |source| io_error("write", file, source);
     let mut name = file.file_name().unwrap_or_default().to_owned();
-    // A name that no watcher takes for an edge file, in the same directory: a rename is one step only there.
+    // In the same directory, because only there a rename is one step, and with a name that no watcher takes for an edge
+    // file.
     name.push(format!(".{}.unfinished", std::process::id()));
     let unfinished = file.with_file_name(name);
     let written = (|| {

@@ -1,6 +1,6 @@
-//! `cutover shadow`: what the comparator found, for people.
+//! `cutover shadow` shows in words what the comparator found.
 //!
-//! The report itself is the comparator's (`docs/shadow.md` has its keys); `--json` prints it as it is.
+//! The report itself comes from the comparator (`docs/shadow.md` explains its keys); `--json` prints it unchanged.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,26 +18,26 @@ use crate::out;
 /// `cutover shadow`
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Where the comparator reports (`comparator.admin` in the edge file).
+    /// The comparator's admin address (`comparator.admin` in the edge file).
     #[arg(long, env = "COMPARATOR_ADMIN_ADDRESS", default_value = "127.0.0.1:9292", value_name = "ADDRESS")]
     pub address: SocketAddr,
-    /// Only this route.
+    /// Show only this route.
     #[arg(long, value_name = "NAME")]
     pub route: Option<String>,
     /// Print the report as JSON.
     #[arg(long, conflicts_with = "reset")]
     pub json: bool,
-    /// Begin to count anew, such as after a mend: all routes, or the one named with --route.
+    /// Restart the counts, for example after a fix: of all routes, or of the one named with --route.
     #[arg(long)]
     pub reset: bool,
 }
 
-/// What is shown of a report.
+/// The part of a report that is shown.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Report {
-    /// When it was made, milliseconds since 1970.
+    /// When it was made, in milliseconds since 1970.
     pub now_ms: u64,
-    /// Every route that had a copy, by name.
+    /// Every route whose requests were copied, by name.
     pub routes: BTreeMap<String, Route>,
 }
 
@@ -59,7 +59,7 @@ pub struct Route {
     pub samples_forgotten: u64,
 }
 
-/// Where the reference differs from itself.
+/// A place where the reference differs from itself.
 #[derive(Clone, Debug, Deserialize)]
 #[expect(missing_docs, reason = "docs/shadow.md explains the keys")]
 pub struct Noise {
@@ -91,18 +91,18 @@ pub struct Difference {
     pub shadow: Option<String>,
 }
 
-/// Asks and prints. Differences are what was asked for, not a failure: exit code 0.
+/// Queries and prints. Differences are a result and not a failure: exit code 0.
 pub fn main(arguments: &Arguments) -> ExitCode {
     let route = arguments.route.as_deref();
     let shown = if arguments.reset {
-        begin_anew(arguments.address, route)
+        restart(arguments.address, route)
     } else {
         report(arguments.address, route).and_then(|report| {
             if arguments.json {
                 return Ok(format!("{report:#}\n"));
             }
             serde_json::from_value(report).map(|report| text(&report)).map_err(|error| {
-                format!("the report has another shape ({error}); is the comparator of another version?")
+                format!("the report cannot be read ({error}); does the comparator have another version?")
             })
         })
     };
@@ -118,7 +118,7 @@ pub fn main(arguments: &Arguments) -> ExitCode {
     }
 }
 
-/// The report of the comparator at `address`; of one route when it is named.
+/// The report of the comparator at `address`, about one route when `route` is given.
 ///
 /// # Errors
 /// The comparator does not answer, or its answer is not a report.
@@ -130,20 +130,20 @@ pub fn report(address: SocketAddr, route: Option<&str>) -> Result<Value, String>
     serde_json::from_str(&body).map_err(|error| format!("the answer is not JSON ({error})"))
 }
 
-/// Makes the comparator count anew; says which routes those are.
-fn begin_anew(address: SocketAddr, route: Option<&str>) -> Result<String, String> {
+/// Makes the comparator restart its counts; returns the names of the routes.
+fn restart(address: SocketAddr, route: Option<&str>) -> Result<String, String> {
     let (status, body) = admin::delete(address, &path(route)?).map_err(|error| silent(address, &error))?;
-    let told: Value = serde_json::from_str(&body).unwrap_or_default();
-    if let Some(problem) = told.get("problem").and_then(Value::as_str) {
+    let answer: Value = serde_json::from_str(&body).unwrap_or_default();
+    if let Some(problem) = answer.get("problem").and_then(Value::as_str) {
         return Err(problem.to_owned());
     }
-    let Some(routes) = told.get("begun_anew").and_then(Value::as_array).filter(|_| status == 200) else {
+    let Some(routes) = answer.get("begun_anew").and_then(Value::as_array).filter(|_| status == 200) else {
         return Err(format!("{address} answers {status}; is that the comparator's admin address?"));
     };
     let names: Vec<&str> = routes.iter().filter_map(Value::as_str).collect();
     Ok(match names.as_slice() {
         [] => "Nothing was counted yet.\n".to_owned(),
-        names => format!("Counting begins anew: {}\n", names.join(", ")),
+        names => format!("Counts restarted: {}\n", names.join(", ")),
     })
 }
 
@@ -152,18 +152,18 @@ fn path(route: Option<&str>) -> Result<String, String> {
     match route {
         None => Ok("/report".to_owned()),
         Some(name) if plain(name) => Ok(format!("/report?route={name}")),
-        Some(name) => Err(format!("{name:?} cannot be the name of a route")),
+        Some(name) => Err(format!("invalid route name {name:?}: use lower-case letters, digits and `-`")),
     }
 }
 
 fn silent(address: SocketAddr, error: &std::io::Error) -> String {
     format!(
-        "the comparator at {address} does not answer ({error}); it runs when a route has a `shadow`; name another \
-         with --address or COMPARATOR_ADMIN_ADDRESS"
+        "the comparator at {address} does not answer ({error}); it runs when a route has a `shadow`; give another \
+         address with --address or COMPARATOR_ADMIN_ADDRESS"
     )
 }
 
-/// How long before `now_ms` something was.
+/// The time from `at_ms` to `now_ms` in words.
 fn ago(now_ms: u64, at_ms: u64) -> String {
     let seconds = now_ms.saturating_sub(at_ms) / 1_000;
     match seconds {
@@ -176,7 +176,7 @@ fn ago(now_ms: u64, at_ms: u64) -> String {
 
 fn text(report: &Report) -> String {
     if report.routes.is_empty() {
-        return "Nothing was copied yet: is there a route with a `shadow`, and did a GET come by?\n"
+        return "No request was copied yet: does a route have a `shadow`, and did it receive a GET?\n"
             .to_owned();
     }
     let mut text = String::new();
@@ -185,9 +185,9 @@ fn text(report: &Report) -> String {
             counts.iter().map(|(what, count)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
         };
         let since = match route.since.as_str() {
-            "command" => ", anew on command",
-            "address" => ", anew with another address",
-            "version" => ", anew with another version",
+            "command" => ", restarted on command",
+            "address" => ", restarted because the address changed",
+            "version" => ", restarted because the version changed",
             _ => "",
         };
         let began = ago(report.now_ms, route.since_ms);
@@ -234,7 +234,7 @@ fn text(report: &Report) -> String {
             }
         }
         if route.samples_forgotten > 0 {
-            let _ = writeln!(text, "  {} others, of kinds that are shown", route.samples_forgotten);
+            let _ = writeln!(text, "  {} other samples of the kinds above", route.samples_forgotten);
         }
     }
     text

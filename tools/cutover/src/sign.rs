@@ -1,4 +1,4 @@
-//! `cutover sign`: the headers that make a request a signed one (RFC 9421).
+//! `cutover sign` prints the headers that sign a request (RFC 9421).
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ use crate::out;
 /// `cutover sign`
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The name that the edge knows the key by.
+    /// The key's name in the edge's list of signing keys.
     #[arg(long, value_name = "NAME")]
     pub key: String,
     /// The secret in base64 (hmac-sha256), or an Ed25519 private key in PKCS #8 PEM.
@@ -24,17 +24,17 @@ pub struct Arguments {
     /// The body, when the request has one.
     #[arg(long, value_name = "FILE")]
     pub body: Option<PathBuf>,
-    /// A header to cover, as it will be sent: `name: value`. The edge file says which may be; `Content-Type` always may, and
-    /// must where there is a body.
+    /// A header to cover, as it will be sent: `name: value`. The edge file lists the headers that may be covered.
+    /// `Content-Type` always may, and must be covered where there is a body.
     #[arg(long, value_name = "NAME: VALUE")]
     pub header: Vec<String>,
-    /// The host that the request will name, when it is not the one in the URL: the signature counts there alone.
+    /// The host that the request will name, when it differs from the URL's. The signature is valid for this host alone.
     #[arg(long)]
     pub host: Option<String>,
-    /// Ends the signature this many seconds from now; the edge may end it earlier.
+    /// The number of seconds after which the signature expires; the edge may end it earlier.
     #[arg(long, value_name = "SECONDS")]
     pub expires_in: Option<u64>,
-    /// 16 to 128 characters that were never used before with this key. [default: random]
+    /// 16 to 128 characters, never used before with this key. [default: random]
     #[arg(long)]
     pub nonce: Option<String>,
     /// Print one JSON object instead of lines.
@@ -46,14 +46,14 @@ pub struct Arguments {
     pub url: String,
 }
 
-/// An address taken apart, byte for byte: nothing is escaped, unescaped or resolved.
+/// The parts of a URL, byte for byte: nothing is escaped, unescaped or resolved.
 #[derive(Debug, PartialEq, Eq)]
 struct Address<'a> {
     host: &'a str,
     target: String,
 }
 
-/// Signs and prints: `curl -H @FILE` reads the lines.
+/// Signs and prints. `curl -H @FILE` reads the lines.
 pub fn main(arguments: &Arguments) -> ExitCode {
     match headers(arguments) {
         Ok(headers) if arguments.json => {
@@ -95,10 +95,10 @@ fn headers(arguments: &Arguments) -> Result<Vec<(&'static str, String)>, String>
         body: body.as_deref().unwrap_or_default(),
     };
     if arguments.body.is_some() && !lines.iter().any(|(name, _)| name == CONTENT_TYPE) {
-        // Signed without one, it passes where the client sends none; curl, say, sends one by itself.
+        // A request signed without a content type passes only when the client sends none, and curl sends one by itself.
         out::error!(
-            "note: the body has no content type, and one that the client adds would not be signed\n\
-             help: name the one that will be sent: --header 'Content-Type: application/json'"
+            "note: the body has no content type; a content type that the client adds would not be signed\n\
+             help: give the type that will be sent: --header 'Content-Type: application/json'"
         );
     }
     let mut components: Vec<&str> = COMPONENTS.to_vec();
@@ -135,7 +135,7 @@ fn address(url: &str) -> Result<Address<'_>, String> {
     if host.is_empty() || host.contains('@') {
         return Err(format!("{url:?} has no plain host"));
     }
-    // What every client sends for an empty path.
+    // Every client sends `/` for an empty path.
     let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
     Ok(Address { host, target })
 }

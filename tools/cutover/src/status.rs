@@ -1,7 +1,7 @@
-//! `cutover status`: where routes go, and how the backends do, from the running Envoy.
+//! `cutover status` shows where routes go and how the backends perform, from the running Envoy.
 //!
 //! Shares come from the edge file; counts and times from Envoy's own counters, by backend. The revision that Envoy has
-//! taken stands beside the file's, so that a file which is not in force yet shows.
+//! accepted stands beside the file's, so that a file that is not in force yet is visible.
 
 mod backend;
 
@@ -27,18 +27,18 @@ pub struct Arguments {
     /// The edge file.
     #[arg(value_name = "EDGE_FILE", default_value = "envoy/edges/dev.yaml")]
     pub edge: PathBuf,
-    /// Look again and again, until Ctrl-C.
+    /// Repeat until Ctrl-C.
     #[arg(long)]
     pub watch: bool,
-    /// The time between two looks, over which rates are counted.
+    /// The time between two readings, over which rates are computed.
     #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub every: u64,
-    /// Print JSON, one object on a line for each look.
+    /// Print JSON, one object on a line for each reading.
     #[arg(long)]
     pub json: bool,
 }
 
-/// Looks once, or until somebody ends this program.
+/// Prints the status once, or again and again until the program is stopped.
 pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     let every = Duration::from_secs(arguments.every);
     let mut before: Option<(Instant, Look)> = None;
@@ -61,13 +61,13 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
             }
         };
         let now = Instant::now();
-        // A rate needs two looks.
+        // A rate needs two readings.
         if let Some((then, earlier)) = &before {
-            let told = told(&edge, &look, earlier, now.duration_since(*then));
+            let report = report(&edge, &look, earlier, now.duration_since(*then));
             if arguments.json {
-                out::line!("{told}");
+                out::line!("{report}");
             } else {
-                out::text!("{}", text(&told));
+                out::text!("{}", text(&report));
             }
             if !arguments.watch {
                 return exit(DONE);
@@ -80,7 +80,7 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
 
 /// Envoy's counters at one moment.
 struct Look {
-    /// Which revision Envoy has taken; empty when it has none yet.
+    /// The revision that Envoy has accepted; empty when it has none yet.
     revision: String,
     backends: BTreeMap<String, Sample>,
 }
@@ -101,7 +101,7 @@ impl Look {
     }
 }
 
-fn told(edge: &Edge, now: &Look, before: &Look, over: Duration) -> Value {
+fn report(edge: &Edge, now: &Look, before: &Look, over: Duration) -> Value {
     let routes: Vec<Value> = edge
         .routes
         .iter()
@@ -151,7 +151,7 @@ fn rounded(number: f64) -> f64 {
     (number * 100.0).round() / 100.0
 }
 
-/// Times to three digits or hundredths: Envoy's own are interpolated, and further digits mean nothing.
+/// Times to three digits or hundredths: Envoy interpolates its times, and further digits mean nothing.
 fn significant(ms: f64) -> f64 {
     match ms {
         ms if ms < 10.0 => rounded(ms),
@@ -160,7 +160,7 @@ fn significant(ms: f64) -> f64 {
     }
 }
 
-fn text(told: &Value) -> String {
+fn text(report: &Value) -> String {
     let field = |value: &Value, name: &str| match value.get(name) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Null) | None => "-".to_owned(),
@@ -168,16 +168,16 @@ fn text(told: &Value) -> String {
             other.to_string()
         }
     };
-    let in_force = told.get("in_force").and_then(Value::as_bool).unwrap_or_default();
+    let in_force = report.get("in_force").and_then(Value::as_bool).unwrap_or_default();
     let state = if in_force {
         "in force".to_owned()
     } else {
-        format!("NOT in force: Envoy has {}", field(told, "envoy_revision"))
+        format!("NOT in force: Envoy has {}", field(report, "envoy_revision"))
     };
     let mut lines =
-        format!("edge {} at revision {}: {state}\n\n", field(told, "edge"), field(told, "revision"));
+        format!("edge {} at revision {}: {state}\n\n", field(report, "edge"), field(report, "revision"));
     lines.push_str(&format!("{:<20} {:<28} {:<16} goes to\n", "route", "path", "policy"));
-    for route in told.get("routes").and_then(Value::as_array).into_iter().flatten() {
+    for route in report.get("routes").and_then(Value::as_array).into_iter().flatten() {
         let shares = route.get("to").and_then(Value::as_array).into_iter().flatten();
         let mut to: Vec<String> = shares
             .map(|share| format!("{} {} %", field(share, "backend"), field(share, "percent")))
@@ -221,7 +221,7 @@ fn text(told: &Value) -> String {
     ];
     lines.push_str(&format!("\n{:<20}", "backend"));
     lines.extend(heads.map(|head| format!(" {head:>9}")));
-    for (name, backend) in told.get("backends").and_then(Value::as_object).into_iter().flatten() {
+    for (name, backend) in report.get("backends").and_then(Value::as_object).into_iter().flatten() {
         lines.push_str(&format!("\n{name:<20}"));
         lines.extend(columns.map(|column| format!(" {:>9}", field(backend, column))));
     }

@@ -1,18 +1,19 @@
-//! `cutover render --watch`: a changed edge file takes effect, or nothing does.
+//! `cutover render --watch` puts a changed edge file into force, as a whole or not at all.
 //!
-//! One change goes through these steps, and each can stop it: the file is read and checked as a whole; every authorizer
-//! that runs knows the new revision (an Envoy that asked with a revision that no authorizer knows would be answered
-//! 503); Envoy itself validates what comes of it; one link is moved; Envoy says whether it took every file. When it
-//! refused one, or does not say within [`PATIENCE`], the link goes back to the last configuration that Envoy took, and
-//! Envoy's reason is printed.
+//! A change goes through these steps, and each can stop it. The file is read and checked as a whole. Every running
+//! authorizer knows the new revision (a check with an unknown revision would be answered with 503). Envoy validates the
+//! rendered configuration. One link is moved. Envoy reports whether it accepted every file. When Envoy refused one, or
+//! does not report within [`PATIENCE`], the link goes back to the last configuration that Envoy accepted, and Envoy's
+//! reason is printed.
 //!
-//! Changes do not queue. When one is in force, the next is the newest file that every authorizer knows, and what was
-//! written between them is skipped. A file that rests for [`RESTS`] ends the validation of an older one, though never of
-//! two in a row. So a file that changes without end comes into force again and again, and the last one, such as a ramp's
-//! taking-back, waits for one validation at the most.
+//! Changes do not queue. When one is in force, the next is the newest file that every authorizer knows, and versions
+//! between them are skipped. A file that rests for [`RESTS`] ends the validation of an older one, though never of two in a
+//! row. So a file that changes without end still comes into force again and again, and the last version, such as a ramp's
+//! rollback, waits for one validation at most.
 //!
-//! Files are looked at every [`PAUSE`] instead of being waited for: it sees a file that was written in place, renamed
-//! over, or reached through links that were moved (a Kubernetes ConfigMap moves `..data`), on every file system.
+//! Files are polled every [`PAUSE`] instead of watched through the system. Polling finds a file that was written in place,
+//! replaced by a rename, or reached through links that were moved (a Kubernetes ConfigMap moves `..data`), on every file
+//! system.
 
 mod files;
 mod waiting;
@@ -31,59 +32,59 @@ use crate::render::{self, Paths, Validation};
 use files::Files;
 use waiting::{Next, Waiting};
 
-/// Between two looks at the files: twice as often as the authorizer looks, so that whatever it has seen was seen here.
+/// The time between two polls of the files: half of the authorizer's, so that every version that it has seen was seen here.
 pub const PAUSE: Duration = Duration::from_millis(50);
 
-/// A newer file that did not change for so long is the last one for now, and an older one is not worth waiting for.
+/// A newer file that did not change for this long is the last one for now, and an older one is not worth waiting for.
 pub const RESTS: Duration = Duration::from_millis(300);
 
-/// How long authorizers and Envoy may take with a change. Both take well under a second; a machine that is busy
-/// takes longer, and nothing is lost by waiting: the old configuration serves.
+/// How long authorizers and Envoy may take with a change. Both take well under a second. A busy machine takes longer, and
+/// waiting loses nothing: the old configuration serves.
 pub const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Between two questions while something is awaited.
+/// The time between two queries while waiting.
 const LOOK: Duration = Duration::from_millis(25);
 
 /// Follows an edge file.
 pub struct Watch {
     /// The edge file.
     pub file: PathBuf,
-    /// Where the configuration goes.
+    /// The paths of the configuration.
     pub paths: Paths,
     /// The Envoy that validates.
     pub envoy: PathBuf,
     /// The admin interfaces of the authorizers that read the same file.
     pub authorizers: Vec<SocketAddr>,
-    /// Puts in place what a new edge needs beside Envoy, before Envoy has it. On an error the change is not taken.
+    /// Starts what a new edge needs beside Envoy, before Envoy has the edge. On an error the change is not applied.
     pub prepare: Prepare,
 }
 
 /// See [`Watch::prepare`].
 pub type Prepare = Box<dyn Fn(&Edge) -> Result<(), String> + Send>;
 
-/// What came of a change.
+/// The outcome of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is in force.
+    /// The change is in force.
     Taken {
         /// The revision.
         revision: String,
     },
-    /// It is in place, and there is no Envoy to ask: it reads this when it starts.
+    /// The change is written, and no Envoy answers: Envoy reads it when it starts.
     Unasked {
         /// The revision.
         revision: String,
     },
-    /// Nothing was moved.
+    /// The old configuration stays.
     Kept {
-        /// Why not.
+        /// The reason.
         why: String,
     },
-    /// Envoy refused it, and the files are as before.
+    /// Envoy refused the change, and the files are as before.
     Restored {
-        /// The revision that was refused.
+        /// The refused revision.
         revision: String,
-        /// What Envoy said.
+        /// Envoy's reason.
         why: String,
     },
 }
@@ -93,9 +94,12 @@ impl fmt::Display for Outcome {
         match self {
             Self::Taken { revision } => write!(f, "revision {revision} is in force"),
             Self::Unasked { revision } => {
-                write!(f, "revision {revision} is in place; no Envoy answers, it is read at the next start")
+                write!(
+                    f,
+                    "revision {revision} is written; Envoy does not answer and will read it at its next start"
+                )
             }
-            Self::Kept { why } => write!(f, "the configuration stays as it was: {why}"),
+            Self::Kept { why } => write!(f, "the configuration is unchanged: {why}"),
             Self::Restored { revision, why } => {
                 write!(f, "Envoy refused revision {revision}, and the configuration is as before: {why}")
             }
@@ -104,29 +108,29 @@ impl fmt::Display for Outcome {
 }
 
 impl Watch {
-    /// Follows the file until `stop`; `told` hears of every change. The file as it is at the first look counts as one,
-    /// unless it has the revision `in_force`.
+    /// Follows the file until `stop`, and passes every outcome to `report`. The first reading counts as a change unless it
+    /// has the revision `in_force`.
     pub fn run(
         &self,
         environment: Environment<'_>,
         in_force: Option<&str>,
         stop: &AtomicBool,
-        told: &dyn Fn(&Outcome),
+        report: &dyn Fn(&Outcome),
     ) {
         let paths = [self.file.clone(), self.paths.guard.clone()];
         let files = RefCell::new(Files::new(paths, Instant::now()));
         let mut waiting = Waiting::default();
-        // Where `current` pointed when Envoy last took all of it, as far as is known.
+        // The target of `current` when Envoy last accepted all of it, as far as is known.
         let mut good = std::fs::read_link(self.paths.directory.join("current")).ok();
         let (mut read, mut begun_with) = (true, in_force);
-        // Edits that each rest just long enough would otherwise end every validation.
+        // Otherwise, edits that each rest just long enough would end every validation.
         let mut gave_up = false;
         while !stop.load(Ordering::Relaxed) {
             if read {
                 match render::load(&self.file, environment) {
                     Ok(edge) if begun_with.take() == Some(edge.revision.0.as_str()) => {}
                     Ok(edge) => waiting.add(edge, Instant::now()),
-                    Err(why) => told(&Outcome::Kept { why }),
+                    Err(why) => report(&Outcome::Kept { why }),
                 }
             }
             match waiting.next(&self.authorizers, PATIENCE, Instant::now()) {
@@ -135,17 +139,17 @@ impl Watch {
                     let outcome = self.apply(&edge, &mut good, &superseded);
                     gave_up = outcome.is_none();
                     if let Some(outcome) = outcome {
-                        told(&outcome);
+                        report(&outcome);
                     }
                 }
-                Next::Refused(why) => told(&Outcome::Kept { why }),
+                Next::Refused(why) => report(&Outcome::Kept { why }),
                 Next::Wait => std::thread::sleep(PAUSE),
             }
             read = files.borrow_mut().changed(Instant::now());
         }
     }
 
-    /// Brings `edge` into force. `None` when a newer file took its place meanwhile.
+    /// Puts `edge` into force. `None` when a newer file replaced it meanwhile.
     fn apply(
         &self,
         edge: &Edge,
@@ -153,7 +157,7 @@ impl Watch {
         superseded: &dyn Fn() -> bool,
     ) -> Option<Outcome> {
         let revision = edge.revision.0.clone();
-        // Asked before anything moves; without an answer there is no Envoy that could take or refuse it.
+        // Queried before anything moves. Without an answer there is no Envoy that could accept or refuse it.
         let before = Updates::ask(edge.admin).ok();
         let given_up = std::cell::Cell::new(false);
         let accept = |bootstrap: &Path| match render::validated_unless(&self.envoy, bootstrap, superseded) {
@@ -161,7 +165,7 @@ impl Watch {
             Validation::Bad(why) => Err(why),
             Validation::GivenUp => {
                 given_up.set(true);
-                Err("a newer edge file is there".to_owned())
+                Err("there is a newer edge file".to_owned())
             }
         };
         let rendered = match render::store(edge, &self.paths, &accept) {
@@ -186,7 +190,7 @@ impl Watch {
             Took::Not(mut why) => {
                 let back = good.as_deref().or(rendered.previous.as_deref());
                 if let Err(error) = render::go_back(&self.paths, back) {
-                    why.push_str(&format!("; and the configuration could not be restored: {error}"));
+                    why.push_str(&format!("; the old configuration could not be restored: {error}"));
                 }
                 Some(Outcome::Restored { revision, why })
             }
@@ -196,15 +200,15 @@ impl Watch {
 
 /// What Envoy did with a configuration.
 enum Took {
-    /// It took all of it.
+    /// It accepted all of it.
     All,
     /// It is not done, and there is a newer edge file.
     TooLong,
-    /// It refused something, or does not come to an end.
+    /// It refused a part, or does not finish.
     Not(String),
 }
 
-/// A busy Envoy takes all of a configuration within this time. One that takes longer gets the newer one instead.
+/// Even a busy Envoy accepts a configuration within this time. If it takes longer, it receives the newer one instead.
 const USUAL: Duration = Duration::from_secs(1);
 
 fn taken(edge: &Edge, before: &Updates, superseded: &dyn Fn() -> bool) -> Took {
@@ -223,9 +227,12 @@ fn taken(edge: &Edge, before: &Updates, superseded: &dyn Fn() -> bool) -> Took {
             Ok(Verdict::Pending) | Err(_) if waited >= USUAL && superseded() => return Took::TooLong,
             Ok(Verdict::Pending) | Err(_) if waited < PATIENCE => std::thread::sleep(LOOK),
             Ok(Verdict::Pending) => {
-                return Took::Not(format!("it did not take all of it within {} s", PATIENCE.as_secs()));
+                return Took::Not(format!(
+                    "it did not accept the whole configuration within {} s",
+                    PATIENCE.as_secs()
+                ));
             }
-            Err(error) => return Took::Not(format!("it does not answer any more ({error})")),
+            Err(error) => return Took::Not(format!("it no longer answers ({error})")),
         }
     }
 }

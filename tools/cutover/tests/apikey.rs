@@ -1,5 +1,5 @@
-//! `cutover apikey` as it is typed. That the edge believes a key within a second, and a revoked one no longer, is
-//! tested where the edge runs (`contracts/harness/tests/api_keys.rs`).
+//! `cutover apikey` on the command line. `contracts/harness/tests/api_keys.rs` tests with a running edge that it accepts
+//! a new key within a second, and refuses a revoked one.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on should stop")]
 
 use std::path::Path;
@@ -17,7 +17,7 @@ fn apikey(home: &Path, arguments: &[&str]) -> Output {
     command.arg("apikey").args(arguments).env_clear().env("CUTOVER_HOME", home).output().unwrap()
 }
 
-/// What it prints when it succeeds.
+/// The output of a run that must succeed.
 fn said(home: &Path, arguments: &[&str]) -> String {
     let output = apikey(home, arguments);
     assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
@@ -33,7 +33,7 @@ fn new(home: &Path, client: &str, more: &[&str]) -> (String, String) {
     (made["id"].as_str().unwrap().to_owned(), made["key"].as_str().unwrap().to_owned())
 }
 
-/// Whether the edge would believe `key` at `now`, and as whom.
+/// The client for whom the edge would accept `key` at `now`.
 fn believed(home: &Path, key: &str, now: UnixTime) -> Result<std::sync::Arc<identity::Client>, String> {
     let table = Table::parse(&std::fs::read(home.join("api-keys.jsonl")).unwrap()).unwrap();
     let held = table.holder(&ApiKey::read(key.as_bytes()).unwrap(), now);
@@ -41,7 +41,7 @@ fn believed(home: &Path, key: &str, now: UnixTime) -> Result<std::sync::Arc<iden
 }
 
 #[test]
-fn a_secret_is_printed_once_and_kept_by_nobody() {
+fn a_secret_is_printed_once_and_stored_nowhere() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     let printed = said(home, &["new", "--client", "nightly", "--tenant", TENANT]);
@@ -51,7 +51,7 @@ fn a_secret_is_printed_once_and_kept_by_nobody() {
     assert_eq!((id.len(), secret.len()), (16, 64));
     assert_eq!(printed.matches(secret).count(), 1, "{printed}");
 
-    // Neither the file, nor any other of the home, nor a list has it, or a part of it.
+    // No file of the home and no list has the secret or a part of it.
     for entry in std::fs::read_dir(home).unwrap().flatten() {
         let text = std::fs::read_to_string(entry.path()).unwrap();
         assert!(!text.contains(&secret[..16]), "{}", entry.path().display());
@@ -118,10 +118,10 @@ fn keys_change_with_an_overlap_and_end_by_themselves() {
 }
 
 #[test]
-fn what_is_wrong_is_said_by_its_exit_code_and_changes_nothing() {
+fn an_error_changes_nothing_and_has_its_exit_code() {
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
-    // 2: not what the command takes. Nothing is written.
+    // 2: wrong arguments. Nothing is written.
     for arguments in [
         &[][..],
         &["make"],
@@ -143,13 +143,13 @@ fn what_is_wrong_is_said_by_its_exit_code_and_changes_nothing() {
     assert!(!home.join("api-keys.jsonl").exists());
     assert_eq!(said(home, &["list"]), "no keys\n");
 
-    // 1: nothing to do it to.
+    // 1: the key does not exist.
     let (_, _) = new(home, "ci", &[]);
     let output = apikey(home, &["revoke", "0000000000000000"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stderr).unwrap().contains("cutover apikey list"));
 
-    // 64: the file is wrong; it stays as it is, with the line named and no part of it shown.
+    // 64: the file is invalid. It stays unchanged; the error names the line and shows no part of it.
     let file = home.join("api-keys.jsonl");
     let wrong = format!("{}{{\"id\": \"sEcReT\"}}\n", std::fs::read_to_string(&file).unwrap());
     std::fs::write(&file, &wrong).unwrap();

@@ -1,5 +1,5 @@
-//! What a new user of the commands trips over: every mistake is told with its mend, and exit codes mean the same in all
-//! of them: 0 done, 1 the check found something or the work failed, 2 wrong usage, 64 invalid edge file.
+//! Mistakes of a new user: every error names its fix, and exit codes mean the same in all commands: 0 done, 1 the check
+//! found something or the work failed, 2 wrong usage, 64 invalid edge file.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ impl Empty {
             .args(arguments)
             .current_dir(self.home.path())
             .env("CUTOVER_HOME", self.home.path())
-            // Nobody listens there.
+            // Nothing listens there.
             .env("ENVOY_ADMIN_ADDRESS", "127.0.0.1:1")
             .output()
             .unwrap();
@@ -44,7 +44,7 @@ impl Empty {
 }
 
 #[test]
-fn every_mistake_has_its_exit_code_and_its_mend() {
+fn every_mistake_has_its_exit_code_and_its_fix() {
     let empty = Empty::new();
     let (edge, wrong) = (empty.edge.as_str(), empty.wrong.as_str());
     let ramp = ["ramp", edge, "books", "--to", "users", "--every", "1s"];
@@ -87,50 +87,50 @@ fn every_mistake_has_its_exit_code_and_its_mend() {
     ];
     let before = std::fs::read(&empty.edge).unwrap();
     for (arguments, code, says) in cases {
-        let (found, _, told) = empty.run(&arguments);
-        assert_eq!(found, code, "{arguments:?}: {told}");
-        assert!(told.contains(says), "{arguments:?} should say {says:?}: {told}");
+        let (found, _, printed) = empty.run(&arguments);
+        assert_eq!(found, code, "{arguments:?}: {printed}");
+        assert!(printed.contains(says), "{arguments:?} should say {says:?}: {printed}");
         assert_eq!(std::fs::read(&empty.edge).unwrap(), before, "{arguments:?} changed the file");
     }
 }
 
-/// A pull request is looked at where there are no keys: which way a request goes is told all the same.
+/// A pull request is reviewed where there are no keys: the path of a request is shown nevertheless.
 #[test]
 fn without_keys_everything_but_the_decision_is_explained() {
     let empty = Empty::new();
     let request = "GET https://localhost:8080/books/1?x=1";
-    let (code, told, why) =
+    let (code, printed, why) =
         empty.run(&["explain", &empty.edge, request, "-H", "X-Madome-Auth-Sub: forged", "--json"]);
     assert_eq!(code, 1, "{why}");
+    assert!(why.contains("no decision") && why.contains("`cutover keys` makes the missing ones"), "{why}");
+    let printed: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(printed["route"], "books");
+    assert_eq!(printed["backend"], "legacy");
+    assert_eq!(printed["stripped"], serde_json::json!(["x-madome-auth-sub"]));
     assert!(
-        why.contains("nobody could decide") && why.contains("`cutover keys` makes the missing ones"),
-        "{why}"
+        printed["policy"].as_str().unwrap().contains("signed-in") && printed.get("answer").is_none(),
+        "{printed}"
     );
-    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-    assert_eq!(told["route"], "books");
-    assert_eq!(told["backend"], "legacy");
-    assert_eq!(told["stripped"], serde_json::json!(["x-madome-auth-sub"]));
-    assert!(told["policy"].as_str().unwrap().contains("signed-in") && told.get("answer").is_none(), "{told}");
 
     assert_eq!(empty.run(&["keys"]).0, 0);
-    let (code, told, why) = empty.run(&["explain", &empty.edge, request]);
-    assert!(code == 0 && told.contains("status 401"), "{told}{why}");
+    let (code, printed, why) = empty.run(&["explain", &empty.edge, request]);
+    assert!(code == 0 && printed.contains("status 401"), "{printed}{why}");
 }
 
 #[test]
-fn a_pair_that_is_there_stays_until_another_is_asked_for() {
+fn an_existing_pair_is_kept_until_a_new_one_is_requested() {
     let empty = Empty::new();
     let pair = || std::fs::read(empty.home.path().join("certs/edge.pem")).unwrap();
     assert_eq!(empty.run(&["certs"]).0, 0);
     let first = pair();
-    let (code, told, _) = empty.run(&["certs", "--name", "api.test"]);
-    assert!(code == 0 && told.contains("--renew makes another") && pair() == first, "{told}");
+    let (code, printed, _) = empty.run(&["certs", "--name", "api.test"]);
+    assert!(code == 0 && printed.contains("--renew makes another") && pair() == first, "{printed}");
     assert_eq!(empty.run(&["certs", "--name", "api.test", "--renew"]).0, 0);
     assert!(pair() != first);
 }
 
 /// `cutover … | head -c1`, and the reader is gone before the first byte: each command ends as it would have, and
-/// says nothing about the pipe.
+/// prints nothing about the pipe.
 #[test]
 fn a_reader_that_stops_reading_changes_no_exit_code() {
     let empty = Empty::new();
@@ -190,9 +190,9 @@ fn a_reader_that_stops_reading_changes_no_exit_code() {
             command.output().unwrap()
         };
         let output = run(false);
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(!told.contains("panicked") && !told.contains("roken pipe"), "{arguments:?}: {told}");
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {told}");
+        let printed = String::from_utf8_lossy(&output.stderr);
+        assert!(!printed.contains("panicked") && !printed.contains("roken pipe"), "{arguments:?}: {printed}");
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {printed}");
         assert_eq!(run(true).status.code(), Some(code), "{arguments:?}, both pipes closed");
     }
 }

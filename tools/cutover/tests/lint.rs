@@ -63,15 +63,15 @@ fn the_shipped_edges_limit_what_strangers_may_try() {
 #[test]
 fn a_public_route_that_changes_something_without_a_limit_is_a_warning() {
     let home = Home::new();
-    let (code, said, told) = home.lint("edge: dev", "edge: dev", &[]);
-    assert_eq!((code, told.as_str()), (0, ""), "{said}");
+    let (code, said, stderr) = home.lint("edge: dev", "edge: dev", &[]);
+    assert_eq!((code, stderr.as_str()), (0, ""), "{said}");
     for (old, new, says) in [
-        (", limits: [codes] }", " }", "route `auth-code` lets everybody POST"),
-        (", limits: [renewals] }", " }", "route `auth-refresh` lets everybody PATCH"),
+        (", limits: [codes] }", " }", "route `auth-code` lets any client POST"),
+        (", limits: [renewals] }", " }", "route `auth-refresh` lets any client PATCH"),
         (
             "methods: [GET, HEAD], policy: public, to: legacy, answers: auth",
             "policy: public, to: legacy, answers: auth",
-            "route `web` lets everybody POST, PUT, PATCH, DELETE",
+            "route `web` lets any client POST, PUT, PATCH, DELETE",
         ),
         // Counted, and nothing refused.
         (
@@ -80,10 +80,13 @@ fn a_public_route_that_changes_something_without_a_limit_is_a_warning() {
             "auth-code",
         ),
     ] {
-        let (code, said, told) = home.lint(old, new, &[]);
-        assert_eq!(code, 0, "{told}");
+        let (code, said, stderr) = home.lint(old, new, &[]);
+        assert_eq!(code, 0, "{stderr}");
         assert!(said.contains("no faults"), "{said}");
-        assert!(told.contains("warning: ") && told.contains(says) && told.contains("1 warning in"), "{told}");
+        assert!(
+            stderr.contains("warning: ") && stderr.contains(says) && stderr.contains("1 warning in"),
+            "{stderr}"
+        );
         assert_eq!(home.lint(old, new, &["--deny-warnings"]).0, 64);
         let (code, said, _) = home.lint(old, new, &["--json"]);
         let found: serde_json::Value = serde_json::from_str(&said).unwrap();
@@ -97,12 +100,12 @@ fn a_file_that_is_not_there_yet_is_a_warning_and_one_that_could_never_load_is_a_
     let home = Home::new();
     let missing = |name: &str| {
         std::fs::rename(home.at(name), home.at("aside")).unwrap();
-        let (code, _, told) = home.lint("edge: dev", "edge: dev", &[]);
+        let (code, _, stderr) = home.lint("edge: dev", "edge: dev", &[]);
         std::fs::rename(home.at("aside"), home.at(name)).unwrap();
-        assert_eq!(code, 0, "{name}: {told}");
+        assert_eq!(code, 0, "{name}: {stderr}");
         assert!(
-            told.contains("warning: ") && told.contains(name) && told.contains("is not there yet"),
-            "{told}"
+            stderr.contains("warning: ") && stderr.contains(name) && stderr.contains("does not exist yet"),
+            "{stderr}"
         );
     };
     let named = ["keys/session.jwks.json", "keys/auth.jwks.json", "tenants.yaml"];
@@ -111,37 +114,37 @@ fn a_file_that_is_not_there_yet_is_a_warning_and_one_that_could_never_load_is_a_
         let good = std::fs::read_to_string(home.at(name)).unwrap();
         for bad in ["", "{", "nonsense", "[1, 2]", "{\"keys\": 1}", "-----BEGIN PRIVATE KEY-----"] {
             home.write(name, bad);
-            let (code, _, told) = home.lint("edge: dev", "edge: dev", &[]);
-            // An empty YAML file is a mapping of nothing to its reader, or it is not.
+            let (code, _, stderr) = home.lint("edge: dev", "edge: dev", &[]);
+            // An empty YAML file is an empty mapping to some readers, and a fault to others.
             if code == 0 && bad.is_empty() {
                 continue;
             }
-            assert_eq!(code, 64, "{name} {bad:?}: {told}");
-            assert!(told.contains(name) && told.contains("could never be loaded"), "{name} {bad:?}: {told}");
-            assert!(told.contains("edge.yaml:"), "{told}");
+            assert_eq!(code, 64, "{name} {bad:?}: {stderr}");
+            assert!(stderr.contains(name) && stderr.contains("cannot be loaded"), "{name} {bad:?}: {stderr}");
+            assert!(stderr.contains("edge.yaml:"), "{stderr}");
         }
         std::fs::remove_file(home.at(name)).unwrap();
         std::fs::create_dir(home.at(name)).unwrap();
-        assert_eq!(home.lint("edge: dev", "edge: dev", &[]).0, 64, "a directory is no file");
+        assert_eq!(home.lint("edge: dev", "edge: dev", &[]).0, 64, "a directory is not a file");
         std::fs::remove_dir(home.at(name)).unwrap();
         home.write(name, &good);
     }
     let tls = "exposure: public, tls: { certificate: certs/edge.pem, key: certs/edge.key }";
     let lint = || home.lint("exposure: public", tls, &[]);
-    assert!(lint().2.contains("certs/edge.pem is not there yet"));
+    assert!(lint().2.contains("certs/edge.pem does not exist yet"));
     assert_eq!(home.cutover(&["certs"]).0, 0);
-    let (code, _, told) = lint();
-    assert_eq!((code, told.as_str()), (0, ""));
+    let (code, _, stderr) = lint();
+    assert_eq!((code, stderr.as_str()), (0, ""));
     let key = std::fs::read(home.at("certs/edge.key")).unwrap();
     assert_eq!(home.cutover(&["certs", "--renew"]).0, 0);
     std::fs::write(home.at("certs/edge.key"), &key).unwrap();
-    let (code, _, told) = lint();
-    assert!(code == 64 && told.contains("could never be loaded"), "another pair's key: {told}");
+    let (code, _, stderr) = lint();
+    assert!(code == 64 && stderr.contains("cannot be loaded"), "another pair's key: {stderr}");
     use std::os::unix::fs::PermissionsExt as _;
     assert_eq!(home.cutover(&["certs", "--renew"]).0, 0);
     std::fs::set_permissions(home.at("certs/edge.key"), std::fs::Permissions::from_mode(0o644)).unwrap();
-    let (code, _, told) = lint();
-    assert!(code == 64 && told.contains("chmod 600"), "{told}");
+    let (code, _, stderr) = lint();
+    assert!(code == 64 && stderr.contains("chmod 600"), "{stderr}");
 }
 
 #[test]
@@ -155,8 +158,8 @@ fn keys_come_encrypted_or_from_this_machine() {
         "http://[::1]:3021/jwks.json",
         "http://localhost:3021/jwks.json",
     ] {
-        let (code, _, told) = url(good);
-        assert_eq!(code, 0, "{good}: {told}");
+        let (code, _, stderr) = url(good);
+        assert_eq!(code, 0, "{good}: {stderr}");
     }
     for bad in [
         "http://issuer.example.com/jwks.json",
@@ -167,7 +170,7 @@ fn keys_come_encrypted_or_from_this_machine() {
         "http://",
         "ftp://issuer.example.com/jwks.json",
     ] {
-        let (code, _, told) = url(bad);
-        assert!(code == 64 && told.contains("https://"), "{bad}: {told}");
+        let (code, _, stderr) = url(bad);
+        assert!(code == 64 && stderr.contains("https://"), "{bad}: {stderr}");
     }
 }

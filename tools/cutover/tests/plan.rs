@@ -1,4 +1,4 @@
-//! `cutover plan` as a pull request runs it: what it says, and how it ends.
+//! `cutover plan` as a pull request runs it: its output and its exit code.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -30,7 +30,7 @@ fn public(text: &str) -> String {
 }
 
 #[test]
-fn a_route_that_became_public_fails_unless_it_is_meant() {
+fn a_route_that_became_public_fails_unless_it_is_allowed() {
     let refused = plan(public, &[]);
     let said = String::from_utf8(refused.stdout).unwrap();
     assert_eq!(refused.status.code(), Some(1), "{said}");
@@ -39,19 +39,19 @@ fn a_route_that_became_public_fails_unless_it_is_meant() {
 
     let meant = plan(public, &["--allow-weaker"]);
     assert_eq!(meant.status.code(), Some(0));
-    assert_eq!(String::from_utf8(meant.stdout).unwrap(), said, "it is told all the same");
+    assert_eq!(String::from_utf8(meant.stdout).unwrap(), said, "it is reported nevertheless");
 }
 
 #[test]
 fn the_same_as_json_for_programs() {
     let output = plan(public, &["--json"]);
     assert_eq!(output.status.code(), Some(1));
-    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(told.to_string().contains("weaker") && told.to_string().contains("/books"), "{told:#}");
+    let output: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(output.to_string().contains("weaker") && output.to_string().contains("/books"), "{output:#}");
 }
 
 #[test]
-fn moving_a_route_is_told_and_is_no_fault() {
+fn moving_a_route_is_reported_and_is_not_a_fault() {
     let moved =
         |text: &str| text.replace(BOOKS, &BOOKS.replace("to: legacy", "to: { legacy: 90, users: 10 }"));
     let output = plan(moved, &[]);
@@ -64,7 +64,7 @@ fn moving_a_route_is_told_and_is_no_fault() {
 }
 
 #[test]
-fn a_file_that_is_no_edge_is_invalid() {
+fn a_file_that_is_not_an_edge_file_is_invalid() {
     let output =
         plan(|text| text.replace("policy: signed-in, to: legacy", "policy: nonsense, to: legacy"), &[]);
     assert_eq!(output.status.code(), Some(64));

@@ -1,4 +1,4 @@
-//! `cutover revoke` as it is typed.
+//! `cutover revoke` on the command line.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use std::path::Path;
@@ -61,7 +61,7 @@ fn it_writes_to_redis_when_there_is_one() {
 }
 
 #[test]
-fn what_cannot_be_done_is_said_without_the_password() {
+fn an_error_does_not_show_the_password() {
     let home = tempfile::tempdir().unwrap();
     let output = revoke(home.path(), &["session", ID], Some("redis://:hunter2@127.0.0.1:1/"));
     assert_eq!(output.status.code(), Some(1));

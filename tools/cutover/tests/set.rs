@@ -1,4 +1,4 @@
-//! `cutover set` changes the shares of one route and not a byte beside them, or nothing at all.
+//! `cutover set` changes the shares of one route and no other byte, or nothing at all.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -94,7 +94,7 @@ fn comments_quotes_line_ends_and_stickiness_stay() {
 }
 
 #[test]
-fn what_is_wrong_is_not_written_and_says_why() {
+fn an_error_is_explained_and_writes_nothing() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("edge.yaml");
     let anchored = dev()

@@ -57,7 +57,7 @@ fn a_report_begins_anew_on_command_and_with_a_new_version() {
 
     let address = shadowed.admin.address().to_string();
     let said = shadowed.edge.cutover(&["shadow", "--address", &address, "--route", "open", "--reset"]);
-    assert_eq!(said, "Counting begins anew: open\n");
+    assert_eq!(said, "Counts restarted: open\n");
     let route = shadowed.report()["routes"]["open"].clone();
     assert_eq!(
         (&route["since"], &route["copies"], &route["different"]),

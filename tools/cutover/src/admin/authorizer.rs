@@ -1,19 +1,19 @@
-//! What a running authorizer says of its edge file.
+//! What a running authorizer reports about its edge file.
 
 use std::net::SocketAddr;
 
 use serde_json::Value;
 
-/// Which edges an authorizer decides by.
+/// The revisions by which an authorizer decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// The newest revision.
     pub revision: String,
-    /// Every revision that it decides by, the newest included.
+    /// Every revision by which it decides, including the newest.
     pub known: Vec<String>,
-    /// The newer file that it refuses, if it does.
+    /// The newer file that it refuses, if any.
     pub refused: Option<Refused>,
-    /// What it says about the file.
+    /// Its description of the file's state.
     pub detail: String,
 }
 
@@ -26,18 +26,18 @@ pub struct Refused {
     pub why: String,
 }
 
-/// Asks the authorizer whose admin interface is at `address`. Nothing when there is no answer: an authorizer that is
-/// down reads the file when it starts.
+/// Queries the authorizer whose admin interface is at `address`. Returns nothing when it does not answer: an authorizer
+/// that is down reads the file when it starts.
 #[must_use]
 pub fn standing(address: SocketAddr) -> Option<Standing> {
     let (_, body) = super::get(address, "/readyz").ok()?;
-    let told: Value = serde_json::from_str(&body).ok()?;
-    let revision = told.get("revision")?.as_str()?.to_owned();
-    let detail = told.pointer("/parts/edge/detail").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let answer: Value = serde_json::from_str(&body).ok()?;
+    let revision = answer.get("revision")?.as_str()?.to_owned();
+    let detail = answer.pointer("/parts/edge/detail").and_then(Value::as_str).unwrap_or_default().to_owned();
     let texts = |value: &Value| value.as_array().map(|all| all.iter().filter_map(text).collect::<Vec<_>>());
-    // One of an older release names the newest alone.
-    let known = told.get("revisions").and_then(texts).unwrap_or_else(|| vec![revision.clone()]);
-    let refused = told.get("refused").and_then(|refused| {
+    // An authorizer of an older release names the newest alone.
+    let known = answer.get("revisions").and_then(texts).unwrap_or_else(|| vec![revision.clone()]);
+    let refused = answer.get("refused").and_then(|refused| {
         Some(Refused { revision: text(refused.get("revision")?)?, why: text(refused.get("why")?)? })
     });
     Some(Standing { revision, known, refused, detail })

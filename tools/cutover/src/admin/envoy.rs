@@ -1,4 +1,4 @@
-//! Envoy's counters, and whether it took a configuration.
+//! Envoy's counters, and whether it accepted a configuration.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,7 +13,7 @@ use crate::render::FILTERS;
 pub struct Stats(BTreeMap<String, String>);
 
 impl Stats {
-    /// Those whose names match `filter`, a regular expression without characters that a URL escapes.
+    /// The counters whose names match `filter`, a regular expression without characters that a URL escapes.
     ///
     /// # Errors
     /// Envoy does not answer.
@@ -22,7 +22,7 @@ impl Stats {
         if status == 200 {
             Ok(Self::parse(&body))
         } else {
-            Err(io::Error::other(format!("Envoy answers {status} about its counters")))
+            Err(io::Error::other(format!("Envoy answers {status} when asked for its counters")))
         }
     }
 
@@ -45,31 +45,31 @@ impl Stats {
         self.0.get(name).map(String::as_str)
     }
 
-    /// All of them.
+    /// All counters, gauges and texts.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 
-/// Has Envoy open its access logs again, after they got other names.
+/// Makes Envoy reopen its access logs after they were renamed.
 ///
 /// # Errors
 /// Envoy does not answer, or refuses.
 pub fn reopen_logs(admin: SocketAddr) -> io::Result<()> {
     match super::post(admin, "/reopen_logs")? {
         (200, _) => Ok(()),
-        (status, _) => Err(io::Error::other(format!("Envoy answers {status} about its logs"))),
+        (status, _) => Err(io::Error::other(format!("Envoy answers {status} when asked to reopen its logs"))),
     }
 }
 
-/// How often Envoy took and refused each file of its configuration.
+/// How often Envoy accepted and refused each file of its configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Updates(Stats);
 
 /// What Envoy did with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It has not looked at all of it yet.
+    /// It has not read all of it yet.
     Pending,
     /// All of it is in force.
     Taken,
@@ -78,7 +78,7 @@ pub enum Verdict {
 }
 
 impl Updates {
-    /// How it is now.
+    /// Queries the present counts.
     ///
     /// # Errors
     /// Envoy does not answer.
@@ -88,12 +88,12 @@ impl Updates {
         Stats::ask(admin, filter).map(Self)
     }
 
-    /// What became of `revision` since `before`, for the subscriptions of `listeners` (their names).
+    /// Envoy's verdict on `revision` since `before`, for the subscriptions of `listeners` (their names).
     #[must_use]
     pub fn since(&self, before: &Self, revision: &str, listeners: &[String]) -> Verdict {
         let routes = listeners.iter().map(|name| (format!("http.edge-{name}.rds.{name}"), 1));
         let fixed = ["cluster_manager.cds", "listener_manager.lds"].map(|name| (name.to_owned(), 1));
-        // Filters of one name count together, whichever listener they are of.
+        // Filters of one name are counted together, across all listeners.
         let each = u64::try_from(listeners.len()).unwrap_or(u64::MAX);
         let filters = FILTERS.map(|name| (format!("extension_config_discovery.http_filter.{name}"), each));
         let mut pending = false;
@@ -108,13 +108,13 @@ impl Updates {
             let shown = self.0.text(&format!("{subscription}.version_text"));
             pending |= growth("update_success") < times || shown.is_some_and(|shown| shown != revision);
         }
-        // A listener that warms up does not serve yet; the old one does.
+        // While a listener warms up, the old one still serves.
         pending |= self.0.count("listener_manager.total_listeners_warming") > 0;
         if pending { Verdict::Pending } else { Verdict::Taken }
     }
 }
 
-/// Envoy's own words about why it refused something, as far as it remembers them.
+/// The reasons that Envoy gives for its refusals, as far as it remembers them.
 #[must_use]
 pub fn refusal(admin: SocketAddr) -> Option<String> {
     let (_, body) = super::get(admin, "/config_dump").ok()?;

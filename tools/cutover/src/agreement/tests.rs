@@ -62,7 +62,7 @@ fn each_pair_of_verdicts_is_counted_by_itself() {
     assert_eq!(books.no_verdict_by, by(&[("302", 1), ("404", 1), ("502", 1), ("503", 1)]));
     assert_eq!(row("public").no_verdict_by, by(&[("public", 1)]));
     assert_eq!(books.agreement_percent, Some(40.0));
-    assert_eq!(books.verdict, "the backend must go on checking");
+    assert_eq!(books.verdict, "the backend must keep checking");
     let shadow = row("shadow");
     assert_eq!((shadow.both_refuse, shadow.backend_allows, shadow.agreement_percent), (1, 1, Some(50.0)));
     assert_eq!(
@@ -74,7 +74,7 @@ fn each_pair_of_verdicts_is_counted_by_itself() {
         table.contains("1×401 2×403")
             && table.contains("40.00 %")
             && table.contains("1×302 1×404 1×502 1×503")
-            && table.contains("go on checking (4 of 11 had no verdict)"),
+            && table.contains("keep checking (4 of 11 had no verdict)"),
         "{table}"
     );
 }
@@ -93,7 +93,7 @@ fn a_backend_may_stop_checking_after_enough_requests_without_a_difference() {
     lines.extend(vec![line("books", 200, UP, Some("allow")); 20_000]);
     lines.push(line("books", 403, UP, Some("allow")));
     let once = report(&lines, 1_000);
-    assert_eq!(once.routes[0].verdict, "the backend must go on checking");
+    assert_eq!(once.routes[0].verdict, "the backend must keep checking");
     assert_eq!(once.routes[0].agreement_percent, Some(99.99), "never rounded up");
 }
 
@@ -111,7 +111,7 @@ fn calls_that_a_grpc_backend_refuses_are_refusals_under_their_200() {
     for status in [7, 16] {
         let lines = [good.clone(), vec![grpc(status)]].concat();
         let row = report(&lines, 1_000).routes.remove(0);
-        assert_eq!(row.verdict, "the backend must go on checking", "{status}");
+        assert_eq!(row.verdict, "the backend must keep checking", "{status}");
         assert_eq!(row.backend_refuses, BTreeMap::from([(format!("grpc {status}"), 1)]));
     }
     for status in [1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15] {
@@ -128,5 +128,5 @@ fn a_redirect_to_a_sign_in_page_is_a_refusal() {
     };
     let row = report(&[to_sign_in("true"), to_sign_in("false")], 1).routes.remove(0);
     assert_eq!(row.backend_refuses, BTreeMap::from([("302 sign-in".to_owned(), 1)]));
-    assert_eq!((row.verdict.as_str(), row.no_verdict), ("the backend must go on checking", 1));
+    assert_eq!((row.verdict.as_str(), row.no_verdict), ("the backend must keep checking", 1));
 }

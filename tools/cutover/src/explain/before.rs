@@ -1,4 +1,4 @@
-//! What Envoy refuses before the guard sees it, and in whose words it refuses.
+//! The requests that Envoy refuses before the guard receives them, and the words of those refusals.
 //!
 //! The rules are those of `envoy/templates/connection-manager.yaml`; docs/refusals.md has the whole table.
 
@@ -12,23 +12,23 @@ const MOST_HEADERS: usize = 100;
 /// `max_request_headers_kb` of the connection manager.
 const MOST_BYTES: usize = 60 * 1024;
 
-/// The one protocol that a route can allow; every other offer is passed over.
+/// The one protocol that a route can allow; every other offer is ignored.
 const WEBSOCKET: &str = "websocket";
 
 /// A refusal by Envoy.
 pub(super) struct Refused {
     pub(super) status: u16,
-    /// The rule, as the access log calls it (`details`).
+    /// The rule's name in the access log (`details`).
     pub(super) rule: &'static str,
     pub(super) why: String,
 }
 
-/// Why the bytes of `request` are none that Envoy reads as a request.
+/// Why Envoy cannot read the bytes of `request` as a request.
 pub(super) fn unreadable(request: &Request) -> Option<Refused> {
     let refused = |status, rule, why: String| Some(Refused { status, rule, why });
     let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     if request.method.is_empty() || !request.method.bytes().all(token) {
-        return refused(400, "http1.codec_error", format!("{:?} is not a method", request.method));
+        return refused(400, "http1.codec_error", format!("{:?} is not a valid method", request.method));
     }
     if let Some(byte) = request.target.bytes().find(|byte| !byte.is_ascii_graphic()) {
         return refused(400, "http1.codec_error", format!("the path has the byte {byte:#04x}"));
@@ -45,7 +45,7 @@ pub(super) fn unreadable(request: &Request) -> Option<Refused> {
             return refused(400, "http1.unexpected_underscore", why);
         }
         if name.is_empty() || !name.bytes().all(token) {
-            return refused(400, "http1.codec_error", format!("{name:?} is not a header name"));
+            return refused(400, "http1.codec_error", format!("{name:?} is not a valid header name"));
         }
         if let Some(byte) = value.bytes().find(|byte| byte.is_ascii_control() && *byte != b'\t') {
             let why = format!("the value of {name} has the control byte {byte:#04x}");
@@ -76,7 +76,7 @@ pub(super) fn unreadable(request: &Request) -> Option<Refused> {
     None
 }
 
-/// Why Envoy refuses the upgrade that `request` asks for; offers other than `websocket` are taken off the request.
+/// Why Envoy refuses the upgrade that `request` offers. Offers other than `websocket` are removed from the request.
 pub(super) fn upgrade(request: &mut Request, matched: &Match<'_>) -> Option<Refused> {
     let tokens = |wanted: &str, headers: &[(String, String)]| -> Vec<String> {
         let values = headers.iter().filter(|(name, _)| name == wanted);
@@ -104,11 +104,11 @@ pub(super) fn upgrade(request: &mut Request, matched: &Match<'_>) -> Option<Refu
     (!allowed).then(|| Refused {
         status: 403,
         rule: "upgrade_failed",
-        why: "the route allows no WebSocket: `upgrade: websocket` would".to_owned(),
+        why: "the route does not allow WebSocket; `upgrade: websocket` allows it".to_owned(),
     })
 }
 
-/// The words of a refusal of `request` on `listener`: its route's, its host's, or the edge's.
+/// The wording of a refusal of `request` on `listener`: its route's, its host's, or the edge's.
 pub(super) fn words(edge: &Edge, listener: &str, request: &Request) -> Answers {
     match route_of(edge, listener, &request.authority, &request.method, request.path()) {
         Match::Route(Route { answers, .. }) => {
@@ -121,8 +121,8 @@ pub(super) fn words(edge: &Edge, listener: &str, request: &Request) -> Answers {
     }
 }
 
-/// Who refused a request, and by which rule, by the `details` and the status of its line in the access log.
-pub(super) fn told_by_details(details: &str, status: u64) -> Option<String> {
+/// What refused a request, and by which rule, from the `details` and the status of its line in the access log.
+pub(super) fn refused_by(details: &str, status: u64) -> Option<String> {
     let rule = details.split('{').next().unwrap_or(details);
     let envoy = |why: &str| Some(format!("Envoy: {why}"));
     if let Some(reason) = rule.strip_prefix("edge_guard_") {
@@ -132,16 +132,16 @@ pub(super) fn told_by_details(details: &str, status: u64) -> Option<String> {
         "via_upstream" => None,
         "ext_authz_denied" => Some("the authorizer: see `reason`".to_owned()),
         "ext_authz_error" => envoy("the authorizer gave no answer in time"),
-        "ext_authz_invalid" => envoy("the authorizer answered with a header that Envoy does not take"),
-        "direct_response" if status == 405 => envoy("the edge lets no such method through"),
-        "direct_response" => envoy("no route of the host takes the path, or the path is internal"),
-        "route_not_found" => envoy("no route takes the request"),
+        "ext_authz_invalid" => envoy("the authorizer answered with a header that Envoy does not accept"),
+        "direct_response" if status == 405 => envoy("no route accepts the method"),
+        "direct_response" => envoy("no route of the host matches the path, or the path is internal"),
+        "route_not_found" => envoy("no route matches the request"),
         "upgrade_failed" => {
-            envoy("the route allows no upgrade (`upgrade: websocket` would allow a WebSocket)")
+            envoy("the route does not allow an upgrade (`upgrade: websocket` allows WebSocket)")
         }
-        "low_version" => envoy("HTTP/1.0 and older are not taken"),
+        "low_version" => envoy("HTTP/1.0 and older are not accepted"),
         "missing_host_header" => envoy("the request names no host"),
-        "http.invalid_authority" => envoy("the host is not one that HTTP allows"),
+        "http.invalid_authority" => envoy("the host is not valid in HTTP"),
         "http1.unexpected_underscore" | "http2.unexpected_underscore" => {
             envoy("a header name has an underscore (`headers_with_underscores_action`)")
         }
@@ -152,13 +152,13 @@ pub(super) fn told_by_details(details: &str, status: u64) -> Option<String> {
         "http1.content_length_and_chunked_not_allowed" => envoy("the body has two lengths"),
         "http1.invalid_transfer_encoding" => envoy("the transfer coding is not chunked"),
         "http1.invalid_characters" => envoy("a header or the path has a byte that HTTP does not allow"),
-        "request_header_timeout" => envoy("the headers did not end within `request_headers_timeout`"),
-        "request_overall_timeout" => envoy("the request did not end within `request_timeout`"),
-        "stream_idle_timeout" => envoy("nothing moved for `stream_idle_timeout`"),
+        "request_header_timeout" => envoy("the headers were not complete within `request_headers_timeout`"),
+        "request_overall_timeout" => envoy("the request was not complete within `request_timeout`"),
+        "stream_idle_timeout" => envoy("no data was sent or received for `stream_idle_timeout`"),
         "request_payload_too_large" | "request_payload_exceeded_retry_buffer_limit" => {
-            envoy("the body is longer than the route reads (`max_body_bytes`)")
+            envoy("the body is longer than the route allows (`max_body_bytes`)")
         }
-        "no_healthy_upstream" => envoy("no address of the backend is well"),
+        "no_healthy_upstream" => envoy("the backend has no healthy address"),
         "cluster_not_found" => envoy("the backend is not known yet"),
         "upstream_response_timeout" | "upstream_per_try_timeout" => {
             envoy("the backend did not begin to answer within `request_timeout_ms`")
@@ -172,7 +172,7 @@ pub(super) fn told_by_details(details: &str, status: u64) -> Option<String> {
             envoy("the bytes are not a request that it reads (see `details`)")
         }
         denied if denied.starts_with("rbac_access_denied") => {
-            envoy("the authorizer answered without deciding, so that nothing goes on")
+            envoy("the authorizer answered without a decision, so the request is refused")
         }
         _ => None,
     }

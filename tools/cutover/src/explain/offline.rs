@@ -1,4 +1,4 @@
-//! The way of a request that nobody sends: guard, route, authorizer, answer.
+//! Traces a request without sending it: guard, route, authorizer, answer.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use super::request::{Request, listener};
 use super::{Arguments, Failed, before, unknown};
 use crate::render;
 
-/// One request needs one of each.
+/// Small, because one request needs one entry of each cache.
 const CACHE: usize = 16;
 
 pub(super) fn explain(
@@ -40,22 +40,22 @@ pub(super) fn explain(
     let rules = Rules::compile(&render::guard_config(&edge, name, listener))
         .map_err(|error| Failed::Invalid(error.to_string()))?;
 
-    let mut told = Map::new();
-    told.insert(
+    let mut report = Map::new();
+    report.insert(
         "request".to_owned(),
         format!("{} {}{}", request.method, request.authority, request.path()).into(),
     );
-    told.insert("edge".to_owned(), format!("{} at revision {}", edge.name, edge.revision).into());
-    told.insert("listener".to_owned(), format!("{name} ({})", listener.exposure.as_str()).into());
-    told.insert("path".to_owned(), request.path().into());
+    report.insert("edge".to_owned(), format!("{} at revision {}", edge.name, edge.revision).into());
+    report.insert("listener".to_owned(), format!("{name} ({})", listener.exposure.as_str()).into());
+    report.insert("path".to_owned(), request.path().into());
     let readings = match header_rules::forms::forms(request.path().as_bytes()) {
         Ok(forms) => forms.iter().map(|form| String::from_utf8_lossy(form).into_owned()).collect::<Vec<_>>(),
         Err(fault) => vec![fault.to_string()],
     };
-    // Every step of a reading leaves the path as long as it was or makes it shorter: the shortest has them all behind it.
+    // No step of a reading makes the path longer, so the shortest reading has gone through all steps.
     let canonical = readings.iter().rev().min_by_key(|reading| reading.len()).cloned().unwrap_or_default();
-    told.insert("canonical".to_owned(), canonical.into());
-    told.insert("readings".to_owned(), readings.into());
+    report.insert("canonical".to_owned(), canonical.into());
+    report.insert("readings".to_owned(), readings.into());
 
     let words = before::words(&edge, name, &request);
     let mut early = before::unreadable(&request).map(|refused| (refused, edge.answers_by_default()));
@@ -65,82 +65,88 @@ pub(super) fn explain(
     }
     if let Some((refused, words)) = early {
         let body = words.body_of(refused.status);
-        told.insert("guard".to_owned(), "not reached".into());
-        told.insert("rule".to_owned(), refused.rule.into());
-        told.insert("answer".to_owned(), answer(refused.status, &body, "Envoy", &refused.why));
-        return Ok(Value::Object(told));
+        report.insert("guard".to_owned(), "not reached".into());
+        report.insert("rule".to_owned(), refused.rule.into());
+        report.insert("answer".to_owned(), answer(refused.status, &body, "Envoy", &refused.why));
+        return Ok(Value::Object(report));
     }
     let buffer = request.serialised();
     let edits = match rules.judge(&buffer) {
         Verdict::Forward(edits) => edits,
         Verdict::Refuse(refusal) => {
             let reason = refusal.reason;
-            told.insert("guard".to_owned(), reason.code().into());
-            told.insert(
+            report.insert("guard".to_owned(), reason.code().into());
+            report.insert(
                 "answer".to_owned(),
                 answer(reason.status(), &words.body_of(reason.status()), "the guard", reason.code()),
             );
-            return Ok(Value::Object(told));
+            return Ok(Value::Object(report));
         }
     };
     let stripped: Vec<String> =
         edits.removals.iter().map(|removal| String::from_utf8_lossy(removal.name).into_owned()).collect();
-    told.insert("guard".to_owned(), "passes".into());
-    told.insert("stripped".to_owned(), stripped.clone().into());
+    report.insert("guard".to_owned(), "passes".into());
+    report.insert("stripped".to_owned(), stripped.clone().into());
 
     let matched = match route_of(&edge, name, &request.authority, &request.method, request.path()) {
         Match::Route(route) => Ok(route),
-        Match::MethodNotAllowed => Err((405, "no edge lets this method through")),
+        Match::MethodNotAllowed => Err((405, "the edge accepts this method on no route")),
         Match::InternalPath => Err((404, "the path is closed on this listener")),
-        Match::UnknownHost => Err((404, "the listener serves no such host")),
-        Match::Unmatched => Err((404, "no route takes it")),
+        Match::UnknownHost => Err((404, "the listener does not serve this host")),
+        Match::Unmatched => Err((404, "no route matches it")),
     };
     let route = match matched {
         Ok(route) => route,
         Err((status, why)) => {
-            told.insert("answer".to_owned(), answer(status, &words.body_of(status), "Envoy", why));
-            return Ok(Value::Object(told));
+            report.insert("answer".to_owned(), answer(status, &words.body_of(status), "Envoy", why));
+            return Ok(Value::Object(report));
         }
     };
-    told.insert("route".to_owned(), route.name.clone().into());
-    told.insert("policy".to_owned(), policy(&edge, route).into());
-    told.insert("backend".to_owned(), route.destination.to_string().into());
-    told.insert("limits".to_owned(), route.limits.clone().into());
+    report.insert("route".to_owned(), route.name.clone().into());
+    report.insert("policy".to_owned(), policy(&edge, route).into());
+    report.insert("backend".to_owned(), route.destination.to_string().into());
+    report.insert("limits".to_owned(), route.limits.clone().into());
     if matches!(edge.policies.get(&route.policy), Some(Policy::Public)) && route.limits.is_empty() {
-        told.insert("decision".to_owned(), "none: the route is public".into());
-        told.insert("answer".to_owned(), passed(&route.destination.to_string(), &[]));
-        return Ok(Value::Object(told));
+        report.insert("decision".to_owned(), "none: the route is public".into());
+        report.insert("answer".to_owned(), passed(&route.destination.to_string(), &[]));
+        return Ok(Value::Object(report));
     }
-    // Shared limits, revocations in Redis: what is not in the home.
+    // With Redis, shared limits and revocations are not in the home.
     let shared = environment("REDIS_URL").is_some_and(|url| !url.is_empty());
     let not_known = unknown::of(&edge, route, arguments, &request.method, shared);
     if !not_known.is_empty() {
-        told.insert("not_known".to_owned(), not_known.into());
+        report.insert("not_known".to_owned(), not_known.into());
     }
-    let decided =
-        decide(&unknown::alone(&edge), arguments, &request, &stripped, (route, listener.exposure), &mut told);
+    let decided = decide(
+        &unknown::alone(&edge),
+        arguments,
+        &request,
+        &stripped,
+        (route, listener.exposure),
+        &mut report,
+    );
     match decided {
-        Ok(()) => Ok(Value::Object(told)),
-        // Deciding needs keys. Where the request goes, and by which policy, does not: a pull request is read without them.
-        Err(why) => Err(Failed::Undecided(Value::Object(told), why)),
+        Ok(()) => Ok(Value::Object(report)),
+        // Only the decision needs keys. Route, policy and backend do not, and a pull request is reviewed without keys.
+        Err(why) => Err(Failed::Undecided(Value::Object(report), why)),
     }
 }
 
-/// Asks the authorizer, and says what it decided.
+/// Runs the authorizer and adds its decision to the report.
 fn decide(
     edge: &Edge,
     arguments: &Arguments,
     request: &Request,
     stripped: &[String],
     (route, exposure): (&Route, Exposure),
-    told: &mut Map<String, Value>,
+    report: &mut Map<String, Value>,
 ) -> Result<(), String> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let needs = Needs {
         identity_key: arguments.home.home.join("keys/identity.pem"),
         token_cache: CACHE,
         identity_cache: CACHE,
-        // Nothing is counted and no nonce is used up by asking.
+        // An explanation counts against no limit and uses up no nonce.
         redis: None,
         revocations: authz_service::session::revocations::ROOM,
         leases: true,
@@ -172,7 +178,7 @@ fn decide(
     let verdict = runtime.block_on(Box::pin(async {
         if arguments.fetch {
             for mut url in urls {
-                // What is wrong is found in the readiness, if the decision needed these keys.
+                // If the decision needs these keys, the readiness holds the error.
                 url.refresh().await;
             }
         }
@@ -194,23 +200,23 @@ fn decide(
         "lease",
     ] {
         if let Some(value) = view.get(field) {
-            told.insert(field.to_owned(), value.clone());
+            report.insert(field.to_owned(), value.clone());
         }
     }
     let role = match &verdict.who {
         Who::Person(person) => Some(person.role),
-        // A client without a role has less than any.
+        // A client without a role has less than any role.
         Who::Client(client) => client.role,
         Who::Anyone | Who::Service(_) => None,
     };
     if let Some(role) = role {
-        told.insert("role".to_owned(), role.to_string().into());
+        report.insert("role".to_owned(), role.to_string().into());
     }
     let of = |step: &Step| (step.stage == Stage::Credential).then(|| step.outcome.to_string());
     if let Some(outcome) = record.stages().iter().find_map(of) {
-        told.insert("credential".to_owned(), outcome.into());
+        report.insert("credential".to_owned(), outcome.into());
     }
-    told.insert("stages".to_owned(), serde_json::to_value(record.stages()).map_err(|e| e.to_string())?);
+    report.insert("stages".to_owned(), serde_json::to_value(record.stages()).map_err(|e| e.to_string())?);
     let shown = match (&verdict.decision, verdict.answer()) {
         (_, Some((_, words))) => {
             answer(words.status.get(), &words.body, "the authorizer", verdict.decision.code())
@@ -221,22 +227,22 @@ fn decide(
         }
         (Decision::Deny(_) | Decision::Fail(_), None) => Value::Null,
     };
-    told.insert("answer".to_owned(), shown);
+    report.insert("answer".to_owned(), shown);
     match &verdict.decision {
-        Decision::Fail(failure) => missing(edge, arguments, route, *failure, &assembled, told),
+        Decision::Fail(failure) => missing(edge, arguments, route, *failure, &assembled, report),
         Decision::Allow(_) | Decision::Deny(_) => Ok(()),
     }
 }
 
-/// Why nobody could decide, when something that decides is missing here. A running edge has its own keys behind URLs: what
-/// it would say is not known then.
+/// Why there is no decision, when a part that decides is missing here. A running edge may have fetched keys from a URL, so
+/// its decision is not known then.
 fn missing(
     edge: &Edge,
     arguments: &Arguments,
     route: &Route,
     failure: Failure,
     assembled: &Assembled,
-    told: &mut Map<String, Value>,
+    report: &mut Map<String, Value>,
 ) -> Result<(), String> {
     let internal = matches!(edge.policies.get(&route.policy), Some(Policy::Internal(_)));
     let part = match failure {
@@ -247,9 +253,9 @@ fn missing(
         Failure::ApiKeysUnavailable => "api_keys",
         Failure::SigningKeysUnavailable => "signing-keys",
         Failure::LegacyUnavailable => {
-            return Err("the legacy, or the store of its sessions, does not answer".to_owned());
+            return Err("the legacy backend, or the store of its sessions, does not answer".to_owned());
         }
-        // A nonce is what this explanation has no memory of: `not_known` says so.
+        // This explanation has no store of nonces; `not_known` says so.
         Failure::NoncesUnavailable
         | Failure::MalformedCheck
         | Failure::UnknownRevision
@@ -267,11 +273,11 @@ fn missing(
         .collect();
     if part == "keys" && !arguments.fetch && !behind_urls.is_empty() {
         for field in ["reason", "credential", "stages", "answer"] {
-            told.remove(field);
+            report.remove(field);
         }
-        told.insert("decision".to_owned(), "not known".into());
+        report.insert("decision".to_owned(), "not known".into());
         let issuers = behind_urls.join(", ");
-        return Err(format!("the keys of {issuers} are behind a URL and were not fetched; add --fetch"));
+        return Err(format!("the keys of {issuers} have a URL and were not fetched; add --fetch"));
     }
     let readiness = assembled.admin.readiness();
     let detail = readiness.parts.get(part).map(|part| part.detail.clone());
@@ -301,7 +307,7 @@ fn passed(backend: &str, headers: &[&str]) -> Value {
 mod tests {
     use super::*;
 
-    /// The guard's table and [`route_of`] are two readings of one edge file: they must agree everywhere.
+    /// The guard's table and [`route_of`] both come from one edge file and must agree everywhere.
     #[test]
     fn the_guard_and_the_route_match_agree() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy/edges/dev.yaml");

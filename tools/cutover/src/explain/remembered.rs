@@ -1,4 +1,4 @@
-//! What the running edge knows of a request: the authorizer's memory, and the access log.
+//! What the running edge knows about a past request: the authorizer's memory, and the access log.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -8,30 +8,30 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::before::told_by_details;
+use super::before::refused_by;
 use crate::admin;
 
-/// How many lines of the access log about one id are shown: clients choose ids, and may send one again and again.
+/// The most access log lines to show for one id: clients choose ids, and may send one again and again.
 const OF_ONE_ID: usize = 100;
 
-/// What became of the request `id`: what the authorizer at `admin` remembers of it; else what the access log `log` says,
-/// and of a request that a lease served also what was decided when the lease was granted.
+/// The outcome of the request `id`: the decision that the authorizer at `admin` remembers, or else the line in the access
+/// log `log`. For a request that a lease served, also the decision that granted the lease.
 pub(super) fn ask(admin: SocketAddr, id: &str, log: &Path) -> Result<Value, String> {
     if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        return Err(format!("{id:?} is no request id; it stands in the response's access log line"));
+        return Err(format!("{id:?} is not a request id; find the id in the `request_id` of the access log"));
     }
     let unknown = match decision(admin, id) {
-        Ok(Decided::Told(told)) => return Ok(told),
+        Ok(Decided::Known(report)) => return Ok(report),
         // Without an authorizer there is still the log.
         Ok(Decided::Unknown(unknown)) | Err(unknown) => unknown,
     };
     let mut lines = match logged(log, id) {
         Ok(lines) => lines,
-        Err(error) => return Err(format!("{unknown}; and {} cannot be read ({error})", log.display())),
+        Err(error) => return Err(format!("{unknown}; {} cannot be read either ({error})", log.display())),
     };
     let line = match lines.pop_back() {
         Some(line) => line,
-        None => return Err(format!("{unknown}; nor does {} know it", log.display())),
+        None => return Err(format!("{unknown}; {} does not have it either", log.display())),
     };
     let shown = |line: &Value| -> Map<String, Value> {
         let field = |key: &&str| {
@@ -40,30 +40,30 @@ pub(super) fn ask(admin: SocketAddr, id: &str, log: &Path) -> Result<Value, Stri
         };
         LOGGED.iter().filter_map(field).collect()
     };
-    let mut told = Map::new();
-    told.insert("told_by".to_owned(), json!(log.display().to_string()));
-    told.extend(shown(&line));
+    let mut report = Map::new();
+    report.insert("told_by".to_owned(), json!(log.display().to_string()));
+    report.extend(shown(&line));
     if !lines.is_empty() {
-        told.insert("earlier".to_owned(), lines.iter().rev().map(shown).map(Value::Object).collect());
+        report.insert("earlier".to_owned(), lines.iter().rev().map(shown).map(Value::Object).collect());
     }
     let details = line.get("details").and_then(Value::as_str).unwrap_or_default();
     let status = line.get("status").and_then(Value::as_u64).unwrap_or_default();
-    if let Some(refused_by) = told_by_details(details, status) {
-        told.insert("refused_by".to_owned(), json!(refused_by));
+    if let Some(refused_by) = refused_by(details, status) {
+        report.insert("refused_by".to_owned(), json!(refused_by));
     }
     if let Some(leased) = line.get("lease_of").and_then(Value::as_str) {
         let granted = match decision(admin, leased) {
-            Ok(Decided::Told(granted)) => granted,
-            Ok(Decided::Unknown(_)) => json!("not remembered any more"),
+            Ok(Decided::Known(granted)) => granted,
+            Ok(Decided::Unknown(_)) => json!("no longer remembered"),
             Err(unreachable) => json!(unreachable),
         };
-        told.insert("granted_with".to_owned(), granted);
+        report.insert("granted_with".to_owned(), granted);
     }
-    Ok(Value::Object(told))
+    Ok(Value::Object(report))
 }
 
-/// What the access log says of a request about which the authorizer was not asked: public, refused by Envoy, by the guard or
-/// by the table of routes, or served by a lease.
+/// The access log's keys to show for a request that never reached the authorizer: public, refused by Envoy, by the guard
+/// or by the table of routes, or served by a lease.
 const LOGGED: [&str; 18] = [
     "request_id",
     "time",
@@ -86,8 +86,8 @@ const LOGGED: [&str; 18] = [
 ];
 
 enum Decided {
-    Told(Value),
-    /// Why there is nothing to tell.
+    Known(Value),
+    /// Why the decision is not known.
     Unknown(String),
 }
 
@@ -98,11 +98,11 @@ fn decision(address: SocketAddr, id: &str) -> Result<Decided, String> {
         )
     };
     let (status, body) = admin::get(address, &format!("/decisions/{id}")).map_err(unreachable)?;
-    let told: Value = serde_json::from_str(&body).map_err(|e| format!("the answer is not JSON ({e})"))?;
+    let report: Value = serde_json::from_str(&body).map_err(|e| format!("the answer is not JSON ({e})"))?;
     if status == 200 {
-        return Ok(Decided::Told(told));
+        return Ok(Decided::Known(report));
     }
-    let field = |name: &str| told.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let field = |name: &str| report.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     Ok(Decided::Unknown(format!("{}; {}", field("problem"), field("mend"))))
 }
 

@@ -1,4 +1,4 @@
-//! The request that is asked about.
+//! The request to explain.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use edge_config::edge::{Exposure, Sessions};
 
 use super::{Arguments, Failed};
 
-/// A request as Envoy would have it.
+/// A request as Envoy would receive it.
 pub(super) struct Request {
     pub(super) method: String,
     pub(super) authority: String,
@@ -24,8 +24,8 @@ impl Request {
         sessions: Option<&Sessions>,
     ) -> Result<Self, Failed> {
         let usage = || {
-            let mend = "write for example 'GET https://api.example.com/users/@me'";
-            Failed::Usage(format!("{text:?} is no request; {mend}"))
+            let fix = "write for example 'GET https://api.example.com/users/@me'";
+            Failed::Usage(format!("{text:?} is not a request; {fix}"))
         };
         let (method, url) = text.split_once(' ').ok_or_else(usage)?;
         let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).ok_or_else(usage)?;
@@ -34,7 +34,7 @@ impl Request {
         let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
         let mut headers = Vec::new();
         for header in &arguments.headers {
-            let colon = || Failed::Usage(format!("{header:?} is no header; write -H 'name: value'"));
+            let colon = || Failed::Usage(format!("{header:?} is not a header; write -H 'name: value'"));
             let (name, value) = header.split_once(':').ok_or_else(colon)?;
             headers.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
         }
@@ -56,7 +56,7 @@ impl Request {
         self.target.split('?').next().unwrap_or(&self.target)
     }
 
-    /// The headers as the guard gets them, see [`header_rules::HeaderMap`].
+    /// The headers as the guard receives them, see [`header_rules::HeaderMap`].
     pub(super) fn serialised(&self) -> Vec<u8> {
         let pseudo = [(":method", &self.method), (":path", &self.target), (":authority", &self.authority)];
         let all: Vec<(&str, &str)> = pseudo
@@ -82,8 +82,8 @@ fn token(file: &Path) -> Result<String, String> {
     Ok(text.trim().to_owned())
 }
 
-/// The listener that a request for `authority` comes in through: the one that was named, the public one that
-/// serves the host, or the first public one.
+/// The listener that receives a request for `authority`: the named one, the public one that serves the host, or the
+/// first public one.
 pub(super) fn listener<'a>(edge: &'a Edge, wanted: Option<&str>, authority: &str) -> Result<&'a str, String> {
     let names = || edge.listeners.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
     if let Some(wanted) = wanted {

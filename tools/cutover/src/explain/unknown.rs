@@ -1,12 +1,12 @@
-//! What an explanation without a running edge cannot know, in words for whoever reads it.
+//! What an explanation without a running edge cannot know, in words for its reader.
 
 use edge_config::Edge;
 use edge_config::edge::{AcceptedCredential, KeySource, LegacyVerifier, Policy, Route, TenantDirectory};
 
 use super::Arguments;
 
-/// One sentence for each thing that a running edge knows about a request on `route` and this explanation does not. `shared`
-/// says whether replicas share Redis. Credentials that the policy does not accept need no sentence.
+/// One sentence for each fact about a request on `route` that only a running edge knows. `shared` says whether replicas
+/// share Redis. Credentials that the policy does not accept need no sentence.
 pub(super) fn of(
     edge: &Edge,
     route: &Route,
@@ -14,30 +14,30 @@ pub(super) fn of(
     method: &str,
     shared: bool,
 ) -> Vec<String> {
-    let mut told = Vec::new();
-    let mut tell = |sentence: String| told.push(sentence);
+    let mut notes = Vec::new();
+    let mut note = |sentence: String| notes.push(sentence);
     let policy = edge.policies.get(&route.policy);
     let limits = &route.limits;
     if !limits.is_empty() {
-        tell(format!(
-            "how much of the limits {} is used up: counted as if nobody had called before",
+        note(format!(
+            "how much of the limits {} is used up: this counts as the first request",
             limits.join(", ")
         ));
     }
     match policy {
         Some(Policy::Signed(_)) => {
             if arguments.client.is_none() {
-                tell(
-                    "where the request comes from: without --client the address list refuses it before its signature \
-                     is looked at"
+                note(
+                    "the client's address: without --client the address list refuses the request before its signature \
+                     is checked"
                         .to_owned(),
                 );
             }
             if arguments.body.is_none() && !matches!(method, "GET" | "HEAD") {
-                tell("the body: without --body its digest is compared with that of an empty one".to_owned());
+                note("the body: without --body its digest is compared with that of an empty one".to_owned());
             }
-            tell(
-                "whether the nonce was used before: nobody remembers here, so a signature that holds in all else ends \
+            note(
+                "whether the nonce was used before: no nonces are stored here, so an otherwise valid signature ends \
                  in nonces_unavailable"
                     .to_owned(),
             );
@@ -47,8 +47,8 @@ pub(super) fn of(
             if accepts(AcceptedCredential::Session) {
                 for issuer in edge.sessions.iter().flat_map(|sessions| &sessions.issuers) {
                     match &issuer.keys {
-                        KeySource::Url(_) if !arguments.fetch => tell(format!(
-                            "the keys of {}: they are behind a URL and are not fetched; --fetch fetches them",
+                        KeySource::Url(_) if !arguments.fetch => note(format!(
+                            "the keys of {}: they have a URL and are not fetched; --fetch fetches them",
                             issuer.issuer
                         )),
                         KeySource::Url(_) | KeySource::File(_) | KeySource::Pem { .. } => {}
@@ -57,29 +57,29 @@ pub(super) fn of(
             }
             if accepts(AcceptedCredential::LegacySession) {
                 match edge.legacy_sessions.as_ref().map(|rules| &rules.verify) {
-                    Some(LegacyVerifier::Check(_)) => tell(
-                        "what the edge remembers of the legacy's answers: the legacy is asked now".to_owned(),
+                    Some(LegacyVerifier::Check(_)) => note(
+                        "the answers of the legacy backend that the edge remembers: it is queried now"
+                            .to_owned(),
                     ),
                     Some(LegacyVerifier::Store(_)) | None => {}
                 }
             }
             if shared && edge.sessions.as_ref().is_some_and(|sessions| sessions.revocations.is_some()) {
-                tell("which sessions were ended through Redis: only the revocation file is read".to_owned());
+                note("which sessions were revoked in Redis: only the revocation file is read".to_owned());
             }
         }
         Some(Policy::Public | Policy::Internal(_)) | None => {}
     }
     match (policy, &edge.tenants) {
         (Some(Policy::Session(_) | Policy::Internal(_)), Some(TenantDirectory::Service(_))) => {
-            tell("what the replicas remember of the tenant: the tenants service is asked now".to_owned());
+            note("what the replicas remember of the tenant: the tenants service is queried now".to_owned());
         }
         (Some(Policy::Public | Policy::Signed(_) | Policy::Session(_) | Policy::Internal(_)) | None, _) => {}
     }
-    told
+    notes
 }
 
-/// `edge` as one authorizer by itself decides by it: nothing is read from Redis or written to it, and no other replica
-/// remembers anything.
+/// `edge` for one authorizer alone: it reads nothing from Redis, writes nothing to it, and has no other replicas.
 pub(super) fn alone(edge: &Edge) -> Edge {
     let mut edge = edge.clone();
     edge.authorizer.replicas = 1;

@@ -1,7 +1,7 @@
-//! The files that an edge file names: what is there has to be what its reader takes.
+//! Checks the files that an edge file names with the code that will read them.
 //!
-//! A file that is not there may be made later (`cutover keys`, a mounted secret), so it is a warning. One that is there and
-//! could never be loaded is a fault: the edge would start and refuse everybody.
+//! A missing file may be made later (`cutover keys`, a mounted secret), so it is a warning. A file that exists but can
+//! never be loaded is a fault: the edge would start and refuse every caller.
 
 use std::fs;
 use std::io;
@@ -16,17 +16,17 @@ use edge_config::edge::{
 };
 use edge_config::{Fault, Place, Severity};
 
-/// Longer than any file that an edge file names: a directory of a million tenants has 64 MB.
+/// Longer than any file that an edge file names: a directory of a million tenants takes 64 MB.
 const MAX_BYTES: u64 = 64 * 1_024 * 1_024;
 
-/// Everything that is wrong with a file that `edge` names; `text` is the edge file.
+/// All faults of the files that `edge` names; `text` is the edge file.
 pub(super) fn check(edge: &Edge, text: &str) -> Vec<Fault> {
     let mut found = Found { text, faults: Vec::new() };
     for issuer in edge.sessions.iter().flat_map(|sessions| &sessions.issuers) {
         match &issuer.keys {
             KeySource::File(path) | KeySource::Pem { path, .. } => {
                 let format = KeyFormat::of(issuer);
-                found.content(path, "`cutover keys` makes it, or the issuer publishes it", |content| {
+                found.content(path, "`cutover keys` makes it, or get it from the issuer", |content| {
                     format.read(content).map(|_| ())
                 });
             }
@@ -77,7 +77,7 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// Reads `path` and lets `check` look at what it holds.
+    /// Reads `path` and checks its content with `check`.
     fn content(&mut self, path: &Path, made: &str, check: impl FnOnce(&[u8]) -> Result<(), String>) {
         self.path(path, made, |path| {
             let content = fs::read(path).map_err(|error| error.to_string())?;
@@ -85,14 +85,14 @@ impl Found<'_> {
         });
     }
 
-    /// Lets `check` look at the file `path`. `made` says how there comes to be one.
+    /// Checks the file `path` with `check`. `made` says how to make a missing one.
     fn path(&mut self, path: &Path, made: &str, check: impl FnOnce(&Path) -> Result<(), String>) {
         match fs::metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.put(Severity::Warning, path, "is not there yet", made);
+                self.put(Severity::Warning, path, "does not exist yet", made);
             }
             Err(error) => self.unusable(path, &error.to_string()),
-            Ok(data) if !data.is_file() => self.unusable(path, "it is no file"),
+            Ok(data) if !data.is_file() => self.unusable(path, "it is not a regular file"),
             Ok(data) if data.len() > MAX_BYTES => {
                 self.unusable(path, &format!("it has more than {MAX_BYTES} bytes"));
             }
@@ -104,7 +104,7 @@ impl Found<'_> {
         }
     }
 
-    /// A certificate and its key, when both are there.
+    /// Checks a certificate and its key, when both exist.
     fn pair(&mut self, certificate: &Path, key: &Path) {
         let made = "put certificate and key there; `cutover certs` makes a pair for development";
         let before = self.faults.len();
@@ -125,7 +125,7 @@ impl Found<'_> {
     }
 
     fn unusable(&mut self, path: &Path, what: &str) {
-        let problem = format!("could never be loaded: {what}");
+        let problem = format!("cannot be loaded: {what}");
         self.put(Severity::Error, path, &problem, "correct the file, or name another");
     }
 
@@ -135,7 +135,7 @@ impl Found<'_> {
     }
 }
 
-/// Where the edge file names `path`: the first line with its last part.
+/// The place where the edge file names `path`: the first line with its last part.
 fn place(text: &str, path: &Path) -> Place {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let named = |line: &str| !line.trim_start().starts_with('#') && line.contains(&name);

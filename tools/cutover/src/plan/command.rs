@@ -14,13 +14,13 @@ use crate::render;
 /// `cutover plan`
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The edge file as it is.
+    /// The present edge file.
     #[arg(value_name = "OLD")]
     pub old: PathBuf,
-    /// The edge file as it shall be.
+    /// The changed edge file.
     #[arg(value_name = "NEW")]
     pub new: PathBuf,
-    /// Exit code 0 even when something becomes less protected; it is told all the same.
+    /// Exit with 0 even when something becomes less protected. It is still printed.
     #[arg(long)]
     pub allow_weaker: bool,
     /// Print JSON.
@@ -28,7 +28,7 @@ pub struct Arguments {
     pub json: bool,
 }
 
-/// Compares, and prints it.
+/// Compares two edge files and prints the plan.
 pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     let (old, new) =
         match (render::load(&arguments.old, environment), render::load(&arguments.new, environment)) {
@@ -48,7 +48,7 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     }
     if plan.weaker() && !arguments.allow_weaker {
         out::error!(
-            "cutover plan: something becomes less protected; where that is meant, say --allow-weaker"
+            "cutover plan: something becomes less protected; if that is intended, add --allow-weaker"
         );
         return exit(FOUND);
     }

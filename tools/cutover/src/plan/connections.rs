@@ -1,8 +1,8 @@
-//! Which listeners lose their open connections by a change.
+//! Finds the listeners that lose their open connections by a change.
 //!
-//! Envoy replaces the filter chain of a listener that differs in one byte, and ends the connections of the old one when
-//! its drain time (`--drain-time-s`, ten minutes by default) is over. So the two listeners are rendered and compared, not
-//! the two edges: what Envoy is given is what counts.
+//! Envoy replaces the filter chain of a listener that differs in one byte, and ends the connections of the old chain
+//! after its drain time (`--drain-time-s`, ten minutes by default). So this compares the rendered listeners and not the
+//! edges: only what Envoy receives counts.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -13,26 +13,26 @@ use serde_json::Value;
 use super::found::{Finding, Standing};
 use crate::render::{self, Paths};
 
-/// More differing fields than this are counted.
+/// At most this many differing fields are named; the rest are counted.
 const MOST_NAMED: usize = 6;
 
-/// What to report about each listener.
+/// One finding for each listener that drains.
 pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
-    // The same paths for both: where a configuration lies is no property of an edge.
+    // The same paths for both: the location of a configuration is not a property of an edge.
     let nowhere = PathBuf::from("/");
     let paths = Paths {
         directory: nowhere.clone(),
         guard: nowhere.join("guard.wasm"),
         access_log: nowhere.join("access.json"),
     };
-    // A built-in template that does not fit fails each rendering; that is not this comparison's to report.
+    // A broken built-in template fails every rendering. Other commands report it.
     let (Ok(before), Ok(after)) = (render::listeners(old, &paths), render::listeners(new, &paths)) else {
         return Vec::new();
     };
     let mut found = Vec::new();
     for (name, before) in &before {
         let Some(after) = after.get(name) else {
-            found.push(finding(name, "the listener is gone"));
+            found.push(finding(name, "the listener is removed"));
             continue;
         };
         let mut fields = BTreeSet::new();
@@ -51,7 +51,7 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
 
 fn finding(listener: &str, why: &str) -> (String, Finding) {
     let what = format!(
-        "this change drains the connections of listener `{listener}`: {why}; streams that are open end after Envoy's drain time"
+        "this change drains the connections of listener `{listener}`: {why}; open streams end after Envoy's drain time"
     );
     let finding = Finding {
         standing: Standing::Same,
@@ -62,7 +62,7 @@ fn finding(listener: &str, why: &str) -> (String, Finding) {
     (format!("connections of `{listener}`"), finding)
 }
 
-/// The fields of Envoy's in which two listeners differ, by the names that stand last in their paths.
+/// The Envoy fields in which two listeners differ, by the last names of their paths.
 fn differences(field: &str, before: &Value, after: &Value, found: &mut BTreeSet<String>) {
     match (before, after) {
         (Value::Object(before), Value::Object(after)) => {
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_a_listener_and_a_listener_that_is_gone_are_named() {
+    fn a_changed_listener_and_a_removed_listener_are_named() {
         let moved = changed("${EDGE_ADDRESS:-127.0.0.1:8080}", "127.0.0.1:8088");
         assert!(matches!(&moved[..], [one] if one.contains("`public`: `port_value`")), "{moved:?}");
         let tls =
@@ -147,9 +147,9 @@ mod tests {
             assert!(said.len() == 2 && said.iter().all(|one| one.contains(field)), "{to}: {said:?}");
         }
         let stats = format!("{EDGE}\nstats: {{ address: \"127.0.0.1:9902\" }}\n");
-        assert_eq!(said(EDGE, &stats), Vec::<String>::new(), "a listener more takes nothing away");
+        assert_eq!(said(EDGE, &stats), Vec::<String>::new(), "an additional listener drains nothing");
         let gone = said(&stats, EDGE);
-        assert!(matches!(&gone[..], [one] if one.contains("`stats`: the listener is gone")), "{gone:?}");
+        assert!(matches!(&gone[..], [one] if one.contains("`stats`: the listener is removed")), "{gone:?}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Whatever a field of an edge says, a change of it is a row of the plan.
+//! A change of any field of an edge is a row of the plan.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::{Plan, plan};
 
 const DEV: &str = include_str!("../../tests/files/edge.yaml");
 
-/// The development edge with one of everything that it does not have.
+/// The development edge, extended by one of everything that it lacks.
 fn full() -> String {
     let authorizer = "authorizer:\n  address: \"${AUTHZ_ADDRESS:-127.0.0.1:9191}\"\n";
     let tls = "  tls: { ca: ca.pem, certificate: envoy.pem, key: envoy.key, names: [authz.test] }\n";
@@ -68,11 +68,11 @@ fn every_field_of_an_edge_is_looked_at() {
         (
             "  tls: { ca: ca.pem, certificate: envoy.pem, key: envoy.key, names: [authz.test] }\n",
             String::new(),
-            "weaker: is asked in the clear",
+            "weaker: is queried without encryption",
         ),
         ("ca: ca.pem", "ca: other.pem".into(), "weaker: the authorities"),
-        ("certificate: envoy.pem", "certificate: other.pem".into(), "same: is shown another certificate"),
-        ("key: envoy.key", "key: other.key".into(), "same: is shown another certificate"),
+        ("certificate: envoy.pem", "certificate: other.pem".into(), "same: receives another certificate"),
+        ("key: envoy.key", "key: other.key".into(), "same: receives another certificate"),
         ("names: [authz.test]", "names: [any.test]".into(), "weaker: the names that its certificate"),
         ("timeout_ms: 200", "timeout_ms: 300".into(), "same: how long Envoy waits"),
         ("timeout_ms: 200", "timeout_ms: 200\n  replicas: 3".into(), "same: the number of replicas"),
@@ -89,17 +89,17 @@ fn every_field_of_an_edge_is_looked_at() {
         (
             "127.0.0.1:8081}\", exposure: internal }",
             "10.0.0.1:8081}\", exposure: internal, network: private }".into(),
-            "its network is stated",
+            "its network is declared private",
         ),
         (
             "127.0.0.1:8081}\", exposure: internal }",
             "10.0.0.1:8081}\", exposure: internal, tls: { certificate: a, key: b, client_ca: c } }".into(),
-            "clients are asked for certificates",
+            "clients need a certificate",
         ),
         (
             "names: [file.dev-domain.test]",
             "names: [file.dev-domain.test, more.test]".into(),
-            "opened: no route took it",
+            "opened: no route matched it",
         ),
         (
             "LEGACY_ADDRESS:-127.0.0.1:3000",
@@ -111,16 +111,16 @@ fn every_field_of_an_edge_is_looked_at() {
             "LEGACY_ADDRESS:-198.51.100.7:3000".into(),
             "leave this machine for any network",
         ),
-        (of_auth, auth("protocol: http2"), "same: the protocol is another one"),
+        (of_auth, auth("protocol: http2"), "same: the protocol changed"),
         (of_auth, auth("connect_timeout_ms: 99"), "same: how long a connection may take"),
         (of_auth, auth("request_timeout_ms: 9999"), "same: how long an answer may take"),
         (of_auth, auth("idle_timeout_ms: 99"), "same: how long an idle connection"),
-        (of_auth, auth("circuit: { connections: 9 }"), "same: how much of it is used"),
-        (of_auth, auth("retries: { attempts: 0 }"), "same: when a request is tried again"),
-        (of_auth, auth("ejection: { failures: 0 }"), "same: when an endpoint is left alone"),
-        (of_auth, auth("health: { path: /readyz }"), "same: how its endpoints are asked"),
-        (of_auth, auth("request_headers: { x-madome-a: b }"), "same: also told `x-madome-a`"),
-        ("127.0.0.1:9291", "127.0.0.1:9299".into(), "same: takes copies on 127.0.0.1:9299"),
+        (of_auth, auth("circuit: { connections: 9 }"), "same: how much load it may receive"),
+        (of_auth, auth("retries: { attempts: 0 }"), "same: when a request is retried"),
+        (of_auth, auth("ejection: { failures: 0 }"), "same: when an endpoint is ejected"),
+        (of_auth, auth("health: { path: /readyz }"), "same: how the health of its endpoints"),
+        (of_auth, auth("request_headers: { x-madome-a: b }"), "same: also receives `x-madome-a`"),
+        ("127.0.0.1:9291", "127.0.0.1:9299".into(), "same: receives copies on 127.0.0.1:9299"),
         ("127.0.0.1:9292", "127.0.0.1:9299".into(), "same: reports on 127.0.0.1:9299"),
         (
             "admin: 127.0.0.1:9292",
@@ -130,7 +130,7 @@ fn every_field_of_an_edge_is_looked_at() {
         (
             "admin: 127.0.0.1:9292",
             "admin: 127.0.0.1:9292, ignore: [{ header: date }]".into(),
-            "same: which differences are overlooked",
+            "same: which differences are ignored",
         ),
         ("slots: 1024", "slots: 2048".into(), "same: how many leases"),
         ("    - x-host\n", String::new(), "weaker: `x-host` is no longer reserved"),
@@ -138,17 +138,17 @@ fn every_field_of_an_edge_is_looked_at() {
         ("file: api-keys.jsonl", "file: others.jsonl".into(), "weaker: the file of keys"),
         ("header: x-api-key", "header: x-key".into(), "weaker: the header"),
         ("keys: signing.yaml", "keys: other.yaml".into(), "weaker: the file of keys"),
-        ("max_age_seconds: 60", "max_age_seconds: 61".into(), "weaker: how long a signature counts"),
+        ("max_age_seconds: 60", "max_age_seconds: 61".into(), "weaker: how long a signature is valid"),
         ("skew_seconds: 5", "skew_seconds: 4".into(), "stricter: how far clocks may differ"),
         ("max_body_bytes: 1000", "max_body_bytes: 2000".into(), "same: the longest body"),
-        ("headers: [x-a]", "headers: [x-b]".into(), "same: which headers a signature may cover"),
-        ("issuer: tokens", "issuer: others".into(), "weaker: the issuer is another one"),
-        ("keys: tokens.jwks.json", "keys: other.jwks.json".into(), "weaker: where the issuer's keys are"),
+        ("headers: [x-a]", "headers: [x-b]".into(), "same: the further headers that a signature may cover"),
+        ("issuer: tokens", "issuer: others".into(), "weaker: the issuer changed"),
+        ("keys: tokens.jwks.json", "keys: other.jwks.json".into(), "weaker: the location of the issuer's keys"),
         ("cookie: legacy_session", "cookie: other_session".into(), "weaker: the cookie"),
         (
             "tenant: 00000000-0000-7000-8000-000000000001",
             "tenant: 00000000-0000-7000-8000-000000000002".into(),
-            "weaker: the tenant that everybody belongs to",
+            "weaker: the tenant of every caller",
         ),
         ("  role: 1\n", "  role: 2\n".into(), "weaker: the role of"),
         (
@@ -170,12 +170,12 @@ fn every_field_of_an_edge_is_looked_at() {
         (
             "answers: auth, limits: [people] }",
             "answers: users, limits: [people] }".into(),
-            "same: refused callers are told",
+            "same: the wording of refusals",
         ),
         (
             "answers: auth, limits: [people] }",
             "answers: auth, limits: [people], upgrade: websocket }".into(),
-            "weaker: WebSockets pass",
+            "weaker: WebSockets are allowed",
         ),
         (
             "answers: auth, limits: [people] }",
@@ -191,18 +191,18 @@ fn every_field_of_an_edge_is_looked_at() {
             "answers: auth, limits: [people] }",
             "answers: auth, limits: [people], canary: [{ to: users, header: x-madome-auth-role, value: \"2\" }] }"
                 .into(),
-            "same: other callers go elsewhere",
+            "same: the canaries changed",
         ),
         (
             "{ legacy: 50, users: 50, sticky: session }",
             "{ legacy: 40, users: 60, sticky: session }".into(),
             "same: goes to legacy 40 %",
         ),
-        ("sticky: session }", "sticky: tenant }".into(), "same: the tenant instead of the session"),
+        ("sticky: session }", "sticky: tenant }".into(), "same: clients stick to a backend by the tenant instead of the session"),
         (
             "prefix: /full, methods: [GET], policy: signed-in",
             "prefix: /full, methods: [GET], policy: bot".into(),
-            "stricter: role 2 asked for",
+            "stricter: role 2 required",
         ),
         (
             "permissions: [look], tenants: any",
@@ -228,7 +228,7 @@ fn every_field_of_an_edge_is_looked_at() {
         let plan = plan(&edge(&base), &edge(&base.replacen(old, &new, 1)));
         assert!(said(&plan).contains(expected), "{old} -> {new}: {expected:?} is not in\n{}", said(&plan));
     }
-    // The same text under another revision is no change.
+    // A comment alone makes another revision and is not a change.
     assert!(plan(&edge(&base), &edge(&format!("{base}\n# A comment.\n"))).is_empty());
 }
 
@@ -249,16 +249,16 @@ fn every_field_of_a_tenants_service_is_looked_at() {
             "redis_seconds: 301",
             "weaker: how long an answer about a tenant is remembered in Redis",
         ),
+        ("negative_seconds: 5", "negative_seconds: 6", "same: how long an unknown tenant is remembered"),
         (
-            "negative_seconds: 5",
-            "negative_seconds: 6",
-            "same: how long it is remembered that there is no such tenant",
+            "untrusted_after_seconds: 10",
+            "untrusted_after_seconds: 11",
+            "weaker: how long answers are trusted",
         ),
-        ("untrusted_after_seconds: 10", "untrusted_after_seconds: 11", "weaker: how long answers count"),
     ] {
         assert!(base.contains(old), "{old:?} is not in the edge");
         let plan = plan(&edge(&base), &edge(&base.replacen(old, new, 1)));
         assert!(said(&plan).contains(expected), "{old} -> {new}: {expected:?} is not in\n{}", said(&plan));
     }
-    assert!(said(&plan(&edge(DEV), &edge(&base))).contains("weaker: tenants are listed somewhere else"));
+    assert!(said(&plan(&edge(DEV), &edge(&base))).contains("weaker: tenants are listed elsewhere"));
 }

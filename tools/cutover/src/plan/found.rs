@@ -1,4 +1,4 @@
-//! What a comparison found.
+//! The findings of a comparison.
 
 use std::collections::BTreeSet;
 
@@ -11,9 +11,9 @@ pub struct Plan {
     pub from: String,
     /// The revision of the new one.
     pub to: String,
-    /// What is different for requests, the weaker first.
+    /// The differences for requests, the weaker first.
     pub requests: Vec<(Region, Finding)>,
-    /// What is different for the edge as a whole: the subject, and what about it.
+    /// The differences for the edge as a whole, each with its subject.
     pub edge: Vec<(String, Finding)>,
 }
 
@@ -33,18 +33,18 @@ impl Plan {
     }
 }
 
-/// Requests that neither edge tells apart.
+/// Requests that neither edge distinguishes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Region {
     /// The listener.
     pub listener: String,
-    /// The host names; `*` is every name that is not named elsewhere.
+    /// The host names; `*` stands for every name that no host lists.
     pub hosts: Vec<String>,
     /// The path.
     pub path: String,
-    /// Whether the path itself is meant.
+    /// Whether the region contains the path itself.
     pub itself: bool,
-    /// Whether what is below it is meant, as far as no other region says otherwise.
+    /// Whether the region contains the paths below it, except those of other regions.
     pub below: bool,
     /// The methods.
     pub methods: BTreeSet<&'static str>,
@@ -57,11 +57,11 @@ impl Region {
         if self.methods.len() == METHODS.len() {
             return "any method".to_owned();
         }
-        // In the order that people know them in.
+        // In the familiar order.
         METHODS.iter().filter(|m| self.methods.contains(*m)).copied().collect::<Vec<_>>().join(", ")
     }
 
-    /// The path, and whether it or what is below it is meant.
+    /// The path, the paths below it, or both, in words.
     #[must_use]
     pub fn shown_path(&self) -> String {
         let below = if self.path == "/" { "/…".to_owned() } else { format!("{}/…", self.path) };
@@ -77,20 +77,20 @@ impl Region {
 /// How protected something is now, compared with before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
-    /// Somebody may pass who was refused before, or it cannot be told that nobody may.
+    /// A caller may pass who was refused before, or this cannot be ruled out.
     Weaker,
-    /// It was closed and is open to those whom a policy lets pass.
+    /// It was closed and is now open to callers that a policy lets pass.
     Opened,
-    /// Nobody passes any more.
+    /// No caller passes any more.
     Closed,
-    /// Whoever passes now passed before.
+    /// Every caller that passes now passed before.
     Stricter,
-    /// The same people pass.
+    /// The same callers pass.
     Same,
 }
 
 impl Standing {
-    /// One word.
+    /// The standing in one word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -106,17 +106,17 @@ impl Standing {
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
-    /// Better or worse protected.
+    /// Whether it is better or worse protected.
     pub standing: Standing,
-    /// How it was.
+    /// The state before.
     pub before: String,
-    /// How it is.
+    /// The state after.
     pub after: String,
-    /// What exactly, the weaker first.
+    /// The single differences, the weaker first.
     pub because: Vec<String>,
 }
 
-/// Collects differences of one thing, and how they stand.
+/// Collects the differences of one subject, each with its standing.
 #[derive(Debug, Default)]
 pub(super) struct Aspects(Vec<(Standing, String)>);
 
@@ -125,7 +125,7 @@ impl Aspects {
         self.0.push((standing, what.into()));
     }
 
-    /// A quantity of which more is weaker.
+    /// Notes a quantity of which more is weaker.
     pub(super) fn more_is_weaker<T: PartialOrd + Copy>(
         &mut self,
         what: &str,
@@ -140,7 +140,7 @@ impl Aspects {
         }
     }
 
-    /// A set of which more is weaker.
+    /// Notes the members that a set gained or lost, with the standing of each kind.
     pub(super) fn members<T: Ord>(
         &mut self,
         what: &str,
@@ -158,17 +158,17 @@ impl Aspects {
         }
     }
 
-    /// Something that is another one now. Whether that is weaker cannot be seen from here.
+    /// Notes a changed value. Whether it is weaker cannot be seen from here, so a person has to check it.
     pub(super) fn other<T: PartialEq>(&mut self, what: &str, old: &T, new: &T) {
         if old != new {
-            self.note(Standing::Weaker, format!("{what} is another one: look at it"));
+            self.note(Standing::Weaker, format!("{what} changed: check it"));
         }
     }
 
-    /// Something that is another one now and decides nothing about who passes.
+    /// Notes a changed value that does not decide who passes.
     pub(super) fn changed<T: PartialEq>(&mut self, what: &str, old: &T, new: &T) {
         if old != new {
-            self.note(Standing::Same, format!("{what} is another one"));
+            self.note(Standing::Same, format!("{what} changed"));
         }
     }
 
@@ -176,7 +176,7 @@ impl Aspects {
         self.0.is_empty()
     }
 
-    /// The worst of all, and the words.
+    /// The worst standing, and the words of all differences.
     pub(super) fn finish(mut self) -> (Standing, Vec<String>) {
         self.0.sort();
         let worst = self.0.first().map_or(Standing::Same, |(standing, _)| *standing);

@@ -1,4 +1,4 @@
-//! Two policies, and who passes the one and not the other.
+//! Compares two policies: which callers pass the one and not the other.
 
 use edge_config::Edge;
 use edge_config::edge::{
@@ -60,10 +60,8 @@ fn sessions(old: &SessionPolicy, new: &SessionPolicy, noted: &mut Aspects) {
         (Some(before), Some(after)) if after.0 > before.0 => {
             noted.note(Standing::Stricter, format!("role raised from {} to {}", before.0, after.0));
         }
-        (Some(before), None) => {
-            noted.note(Standing::Weaker, format!("role {} no longer asked for", before.0))
-        }
-        (None, Some(after)) => noted.note(Standing::Stricter, format!("role {} asked for", after.0)),
+        (Some(before), None) => noted.note(Standing::Weaker, format!("role {} no longer required", before.0)),
+        (None, Some(after)) => noted.note(Standing::Stricter, format!("role {} required", after.0)),
         (Some(_), Some(_)) | (None, None) => {}
     }
     noted.members("scope", &old.scopes, scopes, (Standing::Stricter, Standing::Weaker), |scope| {
@@ -89,7 +87,7 @@ fn sessions(old: &SessionPolicy, new: &SessionPolicy, noted: &mut Aspects) {
     leased(old.lease.as_ref(), lease.as_ref(), noted);
 }
 
-/// Whatever lets a decision be used for longer, or for more, lets what has changed since pass for longer.
+/// A lease that lasts longer or serves more requests is weaker: a change of the caller's rights takes effect later.
 fn leased(old: Option<&LeasePolicy>, new: Option<&LeasePolicy>, noted: &mut Aspects) {
     match (old, new) {
         (Some(before), Some(after)) => {
@@ -107,10 +105,10 @@ fn leased(old: Option<&LeasePolicy>, new: Option<&LeasePolicy>, noted: &mut Aspe
             }
             match (before.on_outage, on_outage) {
                 (OnOutage::Deny, OnOutage::Lease) => {
-                    noted.note(Standing::Weaker, "leases go on while nobody can be asked");
+                    noted.note(Standing::Weaker, "leases stay valid while the authorizer cannot be reached");
                 }
                 (OnOutage::Lease, OnOutage::Deny) => {
-                    noted.note(Standing::Stricter, "leases end while nobody can be asked");
+                    noted.note(Standing::Stricter, "leases end while the authorizer cannot be reached");
                 }
                 (OnOutage::Deny, OnOutage::Deny) | (OnOutage::Lease, OnOutage::Lease) => {}
             }
@@ -119,7 +117,7 @@ fn leased(old: Option<&LeasePolicy>, new: Option<&LeasePolicy>, noted: &mut Aspe
             Standing::Weaker,
             format!("a decision may be used again for {:?} and {} requests", after.lifetime, after.uses),
         ),
-        (Some(_), None) => noted.note(Standing::Stricter, "every request is decided anew: no leases"),
+        (Some(_), None) => noted.note(Standing::Stricter, "no leases: every request needs its own decision"),
         (None, None) => {}
     }
 }
@@ -127,7 +125,7 @@ fn leased(old: Option<&LeasePolicy>, new: Option<&LeasePolicy>, noted: &mut Aspe
 fn mode_changed(what: &str, old: Mode, new: Mode, asked: bool, noted: &mut Aspects) {
     match (old, new) {
         (Mode::Enforce, Mode::Shadow) if asked => {
-            noted.note(Standing::Weaker, format!("{what} is only tried out (shadow)"))
+            noted.note(Standing::Weaker, format!("{what} is no longer enforced (shadow)"))
         }
         (Mode::Shadow, Mode::Enforce) => noted.note(Standing::Stricter, format!("{what} is enforced")),
         (Mode::Enforce, Mode::Shadow | Mode::Enforce) | (Mode::Shadow, Mode::Shadow) => {}
@@ -147,7 +145,7 @@ fn internal(
     noted: &mut Aspects,
 ) {
     let InternalPolicy { services: _, permissions } = new;
-    // None listed means every service that the edge knows.
+    // An empty list means every service that the edge knows.
     let services = |edge: &Edge, policy: &InternalPolicy| -> Vec<String> {
         if policy.services.is_empty() {
             edge.services.keys().map(ToString::to_string).collect()
@@ -190,13 +188,12 @@ pub(super) fn limits(
         let after = new.limits.iter().any(|n| n == name).then(|| new_edge.limits.get(name)).flatten();
         match after {
             Some(after) => limit(name, before, after, noted),
-            // Under another name it is the same limit.
+            // The same limit under another name.
             None if new.limits.iter().any(|n| new_edge.limits.get(n) == Some(before)) => {}
             None => match before.mode {
                 Mode::Enforce => noted.note(Standing::Weaker, format!("limit `{name}` dropped")),
-                Mode::Shadow => {
-                    noted.note(Standing::Same, format!("limit `{name}` dropped, which was only tried out"))
-                }
+                Mode::Shadow => noted
+                    .note(Standing::Same, format!("limit `{name}` dropped, which was not enforced (shadow)")),
             },
         }
     }
@@ -217,7 +214,7 @@ fn limit(name: &str, old: &Limit, new: &Limit, noted: &mut Aspects) {
         );
     }
     let shown = |rate: u32, period: std::time::Duration| format!("{rate} in {} s", period.as_secs());
-    // By how often one more is let through: 600 a minute and 10 a second are the same.
+    // Compared by the interval between two requests: 600 a minute and 10 a second are the same.
     let (before, after) = (old.interval_micros(), new.interval_micros());
     if before != after {
         let (standing, word) =

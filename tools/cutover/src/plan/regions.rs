@@ -1,19 +1,19 @@
-//! The regions of two edges, and what takes each.
+//! The regions of two edges, and the route that takes each.
 //!
-//! A path belongs to one of two kinds of region: a path that some route or closed path names, or whatever is below
-//! such a path and below no longer one. Inside a region every path is taken by the same routes, because routes
-//! match whole paths and whole segments and nothing else. So one path of each region stands for all of it.
+//! There are two kinds of path region: a path that a route or a closed path names, and all paths below such a path that
+//! are not below a longer one. The same routes take every path of a region, because routes match whole paths and whole
+//! segments and nothing else. So one path stands for its whole region.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use edge_config::edge::{Exposure, PathMatch, Route};
 use edge_config::{Edge, closed_paths, host_of};
 
-/// A segment that no route names: letters that a path of an edge file cannot have.
+/// A segment that no route names, because a path of an edge file cannot contain these characters.
 const ANYTHING: &str = "<anything>";
 
-/// The path regions of both edges: the path, whether it is the path itself or what is below, and one that stands
-/// for it.
+/// The path regions of both edges: the path, whether the region is the path itself or the paths below it, and a path
+/// that stands for the region.
 pub(super) fn paths(edges: [&Edge; 2]) -> Vec<(String, bool, String)> {
     let mut named = BTreeSet::from(["/".to_owned()]);
     for edge in edges {
@@ -27,7 +27,7 @@ pub(super) fn paths(edges: [&Edge; 2]) -> Vec<(String, bool, String)> {
         .collect()
 }
 
-/// The names that either edge knows on a listener of either, and one that neither does.
+/// By listener, the host names that either edge knows, and `*` for a name that neither knows.
 pub(super) fn hosts(edges: [&Edge; 2]) -> BTreeMap<String, BTreeSet<String>> {
     let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for edge in edges {
@@ -41,19 +41,19 @@ pub(super) fn hosts(edges: [&Edge; 2]) -> BTreeMap<String, BTreeSet<String>> {
     names
 }
 
-/// What takes a request.
+/// The part of the edge that takes a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken<'a> {
     /// A route.
     Route(&'a Route),
-    /// Nobody: the listener has no such host or the host no such route.
-    Nobody,
-    /// Nobody: the path is closed here.
+    /// No route: the listener does not have the host, or the host does not have the route.
+    Nothing,
+    /// No route: the path is internal and closed here.
     Internal,
 }
 
-/// The routes of an edge by host group and path: the answers of [`edge_config::route_of`], in a time that does not
-/// depend on how many routes there are.
+/// The routes of an edge by host group and path. It gives the answers of [`edge_config::route_of`] in a time that does
+/// not depend on the number of routes.
 pub(super) struct Table<'a> {
     edge: &'a Edge,
     routes: BTreeMap<(&'a str, &'a PathMatch), Vec<&'a Route>>,
@@ -69,9 +69,9 @@ impl<'a> Table<'a> {
         Self { edge, routes, closed: closed_paths(edge, Exposure::Public).into_iter().collect() }
     }
 
-    /// The host group that answers to `name` on `listener`.
+    /// The host group that serves `name` on `listener`.
     pub(super) fn group(&self, listener: &str, name: &str) -> Option<&'a str> {
-        // Nobody's name stands for every name that is not named; only `*` takes it.
+        // `\0` is not a host name: it stands for every name that no host lists, and only `*` takes it.
         host_of(self.edge, listener, if name == "*" { "\0" } else { name }).map(|(group, _)| group)
     }
 
@@ -79,9 +79,9 @@ impl<'a> Table<'a> {
         self.edge.listeners.get(listener).map_or(Exposure::Public, |listener| listener.exposure)
     }
 
-    /// What takes `method` `path` of the host group on `listener`.
+    /// The part that takes `method` `path` of the host group on `listener`.
     pub(super) fn takes(&self, listener: &str, group: Option<&str>, method: &str, path: &str) -> Taken<'a> {
-        let Some(group) = group else { return Taken::Nobody };
+        let Some(group) = group else { return Taken::Nothing };
         let candidates = matches(path);
         if self.exposure(listener) == Exposure::Public && candidates.iter().any(|c| self.closed.contains(c)) {
             return Taken::Internal;
@@ -94,11 +94,11 @@ impl<'a> Table<'a> {
                 return Taken::Route(route);
             }
         }
-        Taken::Nobody
+        Taken::Nothing
     }
 }
 
-/// Every way of naming `path`, the most specific first.
+/// Every path match that takes `path`, the most specific first.
 fn matches(path: &str) -> Vec<PathMatch> {
     let mut all = vec![PathMatch::Exact(path.to_owned()), PathMatch::Prefix(path.to_owned())];
     let mut rest = path;

@@ -1,4 +1,4 @@
-//! A plan for people (Markdown, as a pull request shows it) and for programs (JSON).
+//! Prints a plan for people (Markdown, as a pull request shows it) and for programs (JSON).
 
 use std::fmt::Write as _;
 
@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::found::{Finding, Plan, Region, Standing};
 
-/// More rows than this nobody reads; the JSON has all of them.
+/// A person does not read more rows than this; the JSON has all of them.
 const MAX_ROWS: usize = 200;
 
-/// Markdown.
+/// The plan as Markdown.
 pub(super) fn markdown(plan: &Plan) -> String {
     let mut text = format!("### Edge: `{}` to `{}`\n", plan.from, plan.to);
     if plan.is_empty() {
@@ -72,7 +72,7 @@ fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
 }
 
-/// JSON.
+/// The plan as JSON.
 pub(super) fn json(plan: &Plan) -> Value {
     let requests: Vec<Value> = plan
         .requests

@@ -1,4 +1,4 @@
-//! What is different for requests, region by region.
+//! The differences for requests, region by region.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use super::policy;
 use super::regions::{self, Table, Taken};
 use super::trust::furthest;
 
-/// Every region that the edges treat differently, joined where it can be said in one line; the weaker first.
+/// Every region that the edges treat differently, joined into as few lines as possible; the weaker first.
 pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(Region, Finding)> {
     let (before, after) = (Table::of(old), Table::of(new));
     let paths = regions::paths([old, new]);
@@ -39,16 +39,16 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(Region, Finding)> {
     joined(found)
 }
 
-/// Who takes a region, before and after: by name, or by a word for nobody.
+/// The routes that take a region before and after: by name, or by words for no route.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Pair<'a>(&'a str, &'a str);
 
 impl<'a> Pair<'a> {
     fn of(was: Taken<'a>, is: Taken<'a>) -> Self {
-        // Names of routes have no blanks.
+        // Route names have no blanks, so these words are not mistaken for one.
         let name = |taken: Taken<'a>| match taken {
             Taken::Route(route) => route.name.as_str(),
-            Taken::Nobody => "no route",
+            Taken::Nothing => "no route",
             Taken::Internal => "an internal path",
         };
         Self(name(was), name(is))
@@ -67,11 +67,11 @@ struct Spot<'a> {
 type Hosts = BTreeSet<String>;
 type Methods = BTreeSet<&'static str>;
 
-/// The same finding about the same path of the same hosts.
+/// A finding about one path of the same hosts, without its methods.
 type Place = (String, String, bool, Hosts, Finding);
 
-/// The same, with its methods, whether it is the path itself or what is below.
-type Told = (String, String, Hosts, Finding, Methods);
+/// The same with its methods, but without whether it concerns the path itself or the paths below it.
+type Joined = (String, String, Hosts, Finding, Methods);
 
 /// Joins methods, then hosts, then a path with what is below it.
 fn joined(found: BTreeMap<Spot<'_>, Hosts>) -> Vec<(Region, Finding)> {
@@ -81,7 +81,7 @@ fn joined(found: BTreeMap<Spot<'_>, Hosts>) -> Vec<(Region, Finding)> {
         let key = (listener.to_owned(), path.to_owned(), itself, hosts, finding);
         by_methods.entry(key).or_default().insert(method);
     }
-    let mut by_path: BTreeMap<Told, (bool, bool)> = BTreeMap::new();
+    let mut by_path: BTreeMap<Joined, (bool, bool)> = BTreeMap::new();
     for ((listener, path, itself, hosts, finding), methods) in by_methods {
         let parts = by_path.entry((listener, path, hosts, finding, methods)).or_default();
         parts.0 |= itself;
@@ -101,23 +101,23 @@ fn joined(found: BTreeMap<Spot<'_>, Hosts>) -> Vec<(Region, Finding)> {
 fn difference((old, was): (&Edge, Taken<'_>), (new, is): (&Edge, Taken<'_>)) -> Option<Finding> {
     let mut noted = Aspects::default();
     match (was, is) {
-        (Taken::Nobody, Taken::Nobody) | (Taken::Internal, Taken::Internal) => {}
-        (Taken::Nobody, Taken::Internal) => noted.note(Standing::Stricter, "an internal path now"),
-        (Taken::Internal, Taken::Nobody) => {
+        (Taken::Nothing, Taken::Nothing) | (Taken::Internal, Taken::Internal) => {}
+        (Taken::Nothing, Taken::Internal) => noted.note(Standing::Stricter, "an internal path now"),
+        (Taken::Internal, Taken::Nothing) => {
             noted.note(
                 Standing::Weaker,
-                "no longer closed as an internal path: the guard lets every spelling of it by",
+                "no longer closed as an internal path: the guard no longer refuses other spellings of it",
             );
         }
         (Taken::Internal, Taken::Route(route)) => {
             noted.note(Standing::Weaker, "an internal path is open");
             became_public(new, route, &mut noted);
         }
-        (Taken::Nobody, Taken::Route(route)) => {
-            noted.note(Standing::Opened, "no route took it");
+        (Taken::Nothing, Taken::Route(route)) => {
+            noted.note(Standing::Opened, "no route matched it");
             became_public(new, route, &mut noted);
         }
-        (Taken::Route(_), Taken::Nobody) => noted.note(Standing::Closed, "no route takes it any more"),
+        (Taken::Route(_), Taken::Nothing) => noted.note(Standing::Closed, "no route matches it any more"),
         (Taken::Route(_), Taken::Internal) => noted.note(Standing::Closed, "an internal path now"),
         (Taken::Route(before), Taken::Route(after)) => routes((old, before), (new, after), &mut noted),
     }
@@ -138,7 +138,7 @@ fn became_public(edge: &Edge, route: &Route, noted: &mut Aspects) {
 fn routes((old, before): (&Edge, &Route), (new, after): (&Edge, &Route), noted: &mut Aspects) {
     let Route {
         name: _,
-        // Which requests it takes is what a region is.
+        // The requests that a route takes are the regions.
         host: _,
         path: _,
         methods: _,
@@ -169,7 +169,7 @@ fn routes((old, before): (&Edge, &Route), (new, after): (&Edge, &Route), noted: 
             None => "nothing".to_owned(),
         };
         let (was, is) = (word(&before.destination.sticky), word(sticky));
-        noted.note(Standing::Same, format!("{is} instead of {was} keeps a client on one backend"));
+        noted.note(Standing::Same, format!("clients stick to a backend by {is} instead of {was}"));
     }
     let (was, is) = (reach(old, before), reach(new, after));
     if is > was {
@@ -177,18 +177,18 @@ fn routes((old, before): (&Edge, &Route), (new, after): (&Edge, &Route), noted: 
         noted.note(Standing::Weaker, what);
     }
     if before.shadow != *shadow {
-        let word = |shadow: &Option<String>| shadow.clone().unwrap_or_else(|| "nobody".to_owned());
+        let word = |shadow: &Option<String>| shadow.clone().unwrap_or_else(|| "no backend".to_owned());
         noted.note(
             Standing::Same,
             format!("copies go to {} instead of {}", word(shadow), word(&before.shadow)),
         );
     }
     if before.canaries != *canaries {
-        noted.note(Standing::Same, "other callers go elsewhere (canaries)");
+        noted.note(Standing::Same, "the canaries changed: callers may go to another backend");
     }
     match (before.websocket, websocket) {
-        // What a tunnel carries is not looked at any more.
-        (false, true) => noted.note(Standing::Weaker, "WebSockets pass, which were refused before"),
+        // The edge does not check the content of a tunnel.
+        (false, true) => noted.note(Standing::Weaker, "WebSockets are allowed, which were refused before"),
         (true, false) => noted.note(Standing::Stricter, "WebSockets are refused"),
         (true, true) | (false, false) => {}
     }
@@ -201,17 +201,17 @@ fn routes((old, before): (&Edge, &Route), (new, after): (&Edge, &Route), noted: 
         noted.note(Standing::Same, format!("`stream` is {stream}"));
     }
     if old.answers.get(&before.answers) != new.answers.get(answers) {
-        noted.note(Standing::Same, "refused callers are told something else");
+        noted.note(Standing::Same, "the wording of refusals changed");
     }
 }
 
-/// How far away requests of a route and copies of them go.
+/// How far requests of a route and their copies go.
 fn reach(edge: &Edge, route: &Route) -> Reach {
     let backends = route.answering().into_iter().filter_map(|name| edge.backends.get(name));
     furthest(backends.flat_map(|backend| &backend.endpoints))
 }
 
-/// Where requests arrive, and how many of them: the addresses count, not the names. Who gets nothing is left out.
+/// The addresses at which requests arrive, with their shares. Addresses count, not names; a share of 0 is left out.
 fn places(edge: &Edge, destination: &Destination) -> BTreeMap<(BTreeSet<Endpoint>, String), u32> {
     let mut places = BTreeMap::new();
     for share in destination.shares.iter().filter(|share| share.weight > 0) {
@@ -226,7 +226,7 @@ fn places(edge: &Edge, destination: &Destination) -> BTreeMap<(BTreeSet<Endpoint
 fn shown(edge: &Edge, taken: Taken<'_>) -> String {
     let route = match taken {
         Taken::Route(route) => route,
-        Taken::Nobody => return "404, no route".to_owned(),
+        Taken::Nothing => return "404, no route".to_owned(),
         Taken::Internal => return "404, internal".to_owned(),
     };
     let kind = edge.policies.get(&route.policy).map_or("", policy::kind);

@@ -19,7 +19,7 @@ fn replaced(old: &str, new: &str) -> Plan {
     plan(&edge(DEV), &edge(&DEV.replace(old, new)))
 }
 
-/// Everything that a plan says, one line for each finding.
+/// All findings of a plan, one on each line.
 fn said(plan: &Plan) -> Vec<String> {
     let requests = plan.requests.iter().map(|(region, finding)| {
         let (methods, path) = (region.shown_methods(), region.shown_path());
@@ -32,14 +32,14 @@ fn said(plan: &Plan) -> Vec<String> {
 }
 
 #[test]
-fn what_counts_as_a_failure_or_a_refusal_of_a_backend_is_told_and_protects_as_before() {
+fn other_failures_or_refusals_of_a_backend_are_reported_and_protect_as_before() {
     let users = "127.0.0.1:3022}\" }";
     for (more, expected) in [
         ("grpc_errors: [13]", "same: backend `users`: other gRPC statuses count as its failures"),
         ("sign_in: [/login]", "same: backend `users`: other redirects count as its refusals"),
     ] {
         let plan = replaced(users, &users.replace(" }", &format!(", {more} }}")));
-        // Redirects to a sign-in are marked by the access log, which stands in the listeners.
+        // The access log marks redirects to a sign-in, and it is part of the listeners.
         let drained = |line: &&String| line.contains("drains the connections");
         let (drains, others): (Vec<String>, Vec<String>) =
             said(&plan).into_iter().partition(|line| drained(&line));
@@ -78,19 +78,19 @@ fn what_is_less_protected_is_found_by_its_meaning() {
         (
             "  bot: { kind: session, role: 2 }\n",
             "  bot: { kind: session, role: 2, mode: shadow }\n".to_owned(),
-            "weaker: POST /users the policy is only tried out (shadow)",
+            "weaker: POST /users the policy is no longer enforced (shadow)",
         ),
         // The route with the role is gone: the path falls to the broader route.
         (
             "  - { name: users-create, host: api, exact: /users, methods: [POST], policy: bot, to: users, answers: users }\n",
             String::new(),
-            "weaker: POST /users role 2 no longer asked for",
+            "weaker: POST /users role 2 no longer required",
         ),
         // The same, although the route is still there under another method.
         (
             "exact: /users, methods: [POST]",
             "exact: /users, methods: [PUT]".to_owned(),
-            "weaker: POST /users role 2 no longer asked for",
+            "weaker: POST /users role 2 no longer required",
         ),
         (
             "  - { prefix: /metrics }\n",
@@ -107,7 +107,7 @@ fn what_is_less_protected_is_found_by_its_meaning() {
         (
             "  issuer: https://api.dev-domain.test/auth\n",
             "  issuer: https://other.dev-domain.test/auth\n".to_owned(),
-            "weaker: sessions: tokens of the issuer `https://other.dev-domain.test/auth` are believed",
+            "weaker: sessions: tokens of the issuer `https://other.dev-domain.test/auth` are accepted",
         ),
         (
             "leeway_seconds: 60",
@@ -119,14 +119,14 @@ fn what_is_less_protected_is_found_by_its_meaning() {
             String::new(),
             "sessions can no longer be revoked",
         ),
-        ("session.jwks.json", "other.jwks.json".to_owned(), "where the keys are of the issuer"),
-        ("auth.jwks.json", "other.jwks.json".to_owned(), "where the keys of service `auth` are"),
+        ("session.jwks.json", "other.jwks.json".to_owned(), "the location of the keys of the issuer"),
+        ("auth.jwks.json", "other.jwks.json".to_owned(), "the location of the keys of service `auth`"),
         (
             "    request_headers: { x-madome-public-access: \"true\" }\n",
             String::new(),
-            "weaker: backend `legacy`: no longer told `x-madome-public-access: true`",
+            "weaker: backend `legacy`: no longer receives `x-madome-public-access: true`",
         ),
-        ("tenants.yaml", "others.yaml".to_owned(), "weaker: tenants: the file of tenants is another one"),
+        ("tenants.yaml", "others.yaml".to_owned(), "weaker: tenants: the file of tenants changed"),
         (
             "127.0.0.1:8081}\", exposure: internal",
             "0.0.0.0:8081}\", exposure: internal, network: private".to_owned(),
@@ -151,7 +151,7 @@ fn what_is_less_protected_is_found_by_its_meaning() {
 }
 
 #[test]
-fn what_is_as_protected_as_before_or_more_is_told_and_is_not_weaker() {
+fn changes_that_protect_as_before_or_better_are_reported_and_are_not_weaker() {
     let route =
         "  - { name: books, host: api, prefix: /books, policy: signed-in, to: legacy, answers: library }\n";
     for (old, new, expected) in [
@@ -183,12 +183,12 @@ fn what_is_as_protected_as_before_or_more_is_told_and_is_not_weaker() {
         (
             "unauthenticated: { status: 401, body: Unauthoirzed }",
             "unauthenticated: { status: 401, body: Unauthorized }",
-            "same: any method /users/@me refused callers are told something else",
+            "same: any method /users/@me the wording of refusals changed",
         ),
         (
             route,
             "  - { name: books, host: api, prefix: /books, methods: [GET], policy: signed-in, to: legacy, answers: library }\n",
-            "same: HEAD, POST, PUT, PATCH, DELETE, OPTIONS /books and /books/… refused callers",
+            "same: HEAD, POST, PUT, PATCH, DELETE, OPTIONS /books and /books/… the wording of refusals",
         ),
     ] {
         let plan = replaced(old, new);
@@ -205,12 +205,12 @@ fn names_order_and_comments_mean_nothing() {
         ("prefixes: [x-madome-, x-forwarded-, x-envoy-]", "prefixes: [x-envoy-, x-madome-, x-forwarded-]"),
         // Covered by a prefix anyway.
         ("    - x-forwarded\n", "    - x-forwarded\n    - x-madome-odd\n"),
-        // Nobody gets anything.
+        // A share of 0 gets no requests.
         (
             "prefix: /books, policy: signed-in, to: legacy",
             "prefix: /books, policy: signed-in, to: { legacy: 100, users: 0 }",
         ),
-        // Taken by the broader route, which says the same.
+        // The broader route takes its requests and means the same.
         (
             "  - { name: auth-check, host: api, exact: /auth/token, methods: [GET], policy: signed-in, to: auth, answers: auth }\n",
             "",
@@ -245,7 +245,7 @@ fn limits_are_compared_by_what_they_let_through() {
             "limit `people` raised from 600 in 60 s to 700 in 60 s",
         ),
         (people("rate: 600, seconds: 60, burst: 11"), true, "burst of limit `people` raised from 10 to 11"),
-        (people("rate: 600, seconds: 60, burst: 10, mode: shadow"), true, "only tried out"),
+        (people("rate: 600, seconds: 60, burst: 10, mode: shadow"), true, "no longer enforced"),
         (people("rate: 300, seconds: 60, burst: 10"), false, "limit `people` lowered"),
         (edge(DEV), true, "limit `people` dropped"),
     ] {
@@ -307,7 +307,7 @@ proptest! {
         closed in prop::collection::vec(a_path(), 0..2),
         probes in prop::collection::vec(prop_oneof![a_path(), Just("/".to_owned()), Just("/a/b/ab/a/x".to_owned()), Just("/abx".to_owned())], 8),
     ) {
-        // Some of what is made up is refused: two routes of one path, say.
+        // Some generated edges are invalid, for example with two routes of one path.
         let Some(edge) = made(&routes, &closed) else { return Ok(()) };
         let table = Table::of(&edge);
         let regions = regions::paths([&edge, &edge]);
@@ -318,7 +318,7 @@ proptest! {
                     let expected = match route_of(&edge, "public", host, method, path) {
                         Match::Route(route) => Taken::Route(route),
                         Match::InternalPath => Taken::Internal,
-                        Match::UnknownHost | Match::Unmatched => Taken::Nobody,
+                        Match::UnknownHost | Match::Unmatched => Taken::Nothing,
                         Match::MethodNotAllowed => unreachable!("{method}"),
                     };
                     prop_assert_eq!(table.takes("public", group, method, path), expected);

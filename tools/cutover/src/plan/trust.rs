@@ -1,8 +1,7 @@
-//! What is different for the edge as a whole: who decides, where it listens and sends, what it believes, what it keeps for
-//! itself.
+//! The differences for the edge as a whole: who decides, where it listens and sends, what it trusts, what it reserves.
 //!
 //! Every structure of the edge is taken apart field by field, without `..`: a new field breaks the build here, and its
-//! author decides what a change of it means. A field that is passed over (`_`) is told elsewhere, and says where; a test
+//! author decides what a change of it means. A skipped field (`_`) is reported elsewhere, and a comment says where. A test
 //! changes each field of an edge and expects a row.
 
 mod believed;
@@ -17,11 +16,11 @@ use super::found::{Aspects, Finding, Standing};
 
 pub(super) use network::furthest;
 
-/// Subjects and what differs about them; the weaker first.
+/// The differences with their subjects; the weaker first.
 pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
     let Edge {
         name,
-        // Stands above the whole plan.
+        // In the heading of the plan.
         revision: _,
         root_domain,
         listeners,
@@ -29,7 +28,7 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
         stats,
         authorizer,
         backends,
-        // What a host serves is told by the requests that it takes.
+        // Reported with the requests that the host takes.
         hosts: _,
         sessions,
         api_keys,
@@ -38,22 +37,22 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
         service_tokens,
         signatures,
         tenants,
-        // Who passes, how often, and what the others are told: by the requests that it concerns.
+        // Reported with the requests that they concern.
         policies: _,
         limits: _,
         answers: _,
         reserved,
-        // Shown as requests that are closed or open.
+        // Reported as requests that are closed or opened.
         internal_paths: _,
         routes: _,
         leases,
         comparator,
-        // Compared below: without it the first ones of the file count.
+        // Compared below, because without it the first answers of the file apply.
         default_answers: _,
         browser_origins,
     } = new;
     let mut found = Vec::new();
-    let mut tell = |subject: &str, noted: Aspects| {
+    let mut report = |subject: &str, noted: Aspects| {
         if !noted.is_empty() {
             let (standing, because) = noted.finish();
             let empty = String::new;
@@ -64,9 +63,9 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
     noted.other("the edge's name, which services address and identities name,", &old.name, name);
     noted.other("the domain of cookies", &old.root_domain, root_domain);
     if old.answers_by_default() != new.answers_by_default() {
-        noted.note(Standing::Same, "callers whose host or route Envoy does not know read something else");
+        noted.note(Standing::Same, "the wording of refusals for an unknown host or route changed");
     }
-    tell("edge", noted);
+    report("edge", noted);
     let mut noted = Aspects::default();
     noted.members(
         "pages that may send requests from another site: the origin",
@@ -75,31 +74,31 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
         (Standing::Weaker, Standing::Stricter),
         |origin| format!("`{origin}`"),
     );
-    tell("browser origins", noted);
-    tell("authorizer", network::authorizer(&old.authorizer, authorizer));
+    report("browser origins", noted);
+    report("authorizer", network::authorizer(&old.authorizer, authorizer));
     for (name, listener) in listeners {
-        tell(&format!("listener `{name}`"), network::listener(old.listeners.get(name), listener));
+        report(&format!("listener `{name}`"), network::listener(old.listeners.get(name), listener));
     }
     for name in old.listeners.keys().filter(|name| !listeners.contains_key(*name)) {
         let mut noted = Aspects::default();
-        noted.note(Standing::Closed, "is gone");
-        tell(&format!("listener `{name}`"), noted);
+        noted.note(Standing::Closed, "is removed");
+        report(&format!("listener `{name}`"), noted);
     }
-    tell("admin", network::admin(old.admin, *admin));
-    tell("stats", network::stats(old.stats, *stats));
+    report("admin", network::admin(old.admin, *admin));
+    report("stats", network::stats(old.stats, *stats));
     for (name, after) in backends {
         if let Some(before) = old.backends.get(name) {
-            tell(&format!("backend `{name}`"), network::backend(before, after));
+            report(&format!("backend `{name}`"), network::backend(before, after));
         }
     }
-    tell("comparator", network::comparator(old.comparator.as_ref(), comparator.as_ref()));
-    tell("reserved headers", kept(&reserved_of(old, &old.reserved), &reserved_of(new, reserved)));
+    report("comparator", network::comparator(old.comparator.as_ref(), comparator.as_ref()));
+    report("reserved headers", kept(&reserved_of(old, &old.reserved), &reserved_of(new, reserved)));
     let mut noted = Aspects::default();
     let Leases { slots } = leases;
     noted.changed("how many leases a listener keeps", &old.leases.slots, slots);
-    tell("leases", noted);
-    tell("sessions", present("sessions", old.sessions.as_ref(), sessions.as_ref(), believed::sessions));
-    tell(
+    report("leases", noted);
+    report("sessions", present("sessions", old.sessions.as_ref(), sessions.as_ref(), believed::sessions));
+    report(
         "API keys",
         present("API keys", old.api_keys.as_ref(), api_keys.as_ref(), |old, new, noted| {
             let ApiKeys { file, header } = new;
@@ -107,30 +106,30 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
             noted.other("the header", &old.header, header);
         }),
     );
-    tell(
+    report(
         "legacy sessions",
         present("legacy sessions", old.legacy_sessions.as_ref(), legacy_sessions.as_ref(), believed::legacy),
     );
-    tell("services", believed::services(&old.services, services));
-    tell(
+    report("services", believed::services(&old.services, services));
+    report(
         "service tokens",
         present("service tokens", old.service_tokens.as_ref(), service_tokens.as_ref(), |old, new, noted| {
             let ServiceTokens { issuer, keys } = new;
             noted.other("the issuer", &old.issuer, issuer);
-            noted.other("where the issuer's keys are", &old.keys, keys);
+            noted.other("the location of the issuer's keys", &old.keys, keys);
         }),
     );
-    tell(
+    report(
         "signatures",
         present("signed requests", old.signatures.as_ref(), signatures.as_ref(), believed::signatures),
     );
-    tell("tenants", present("tenants", old.tenants.as_ref(), tenants.as_ref(), believed::tenants));
+    report("tenants", present("tenants", old.tenants.as_ref(), tenants.as_ref(), believed::tenants));
     found.sort_by_key(|(_, finding)| finding.standing);
     found
 }
 
-/// A section that may be there or not. One that comes or goes changes nothing by itself: policies say who passes,
-/// and a policy that needs a section is no valid edge without it.
+/// Compares an optional section. Adding or removing it changes nothing by itself: policies decide who passes, and a
+/// policy without the section that it needs is not valid.
 fn present<T>(
     what: &str,
     old: Option<&T>,
@@ -140,14 +139,14 @@ fn present<T>(
     let mut noted = Aspects::default();
     match (old, new) {
         (Some(old), Some(new)) => compare(old, new, &mut noted),
-        (None, Some(_)) => noted.note(Standing::Same, format!("{what} are known now")),
-        (Some(_), None) => noted.note(Standing::Same, format!("{what} are no longer known")),
+        (None, Some(_)) => noted.note(Standing::Same, format!("{what} are configured now")),
+        (Some(_), None) => noted.note(Standing::Same, format!("{what} are no longer configured")),
         (None, None) => {}
     }
     noted
 }
 
-/// The reserved names as they are enforced: the constant headers of backends are reserved too.
+/// The reserved names as they are enforced: the constant headers of backends are reserved, too.
 fn reserved_of(edge: &Edge, reserved: &Reserved) -> Reserved {
     let constant = edge.backends.values().flat_map(|backend| backend.request_headers.keys().cloned());
     Reserved {

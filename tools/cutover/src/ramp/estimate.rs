@@ -1,16 +1,16 @@
-//! What a sample says about what it was taken from: a share and a percentile, each with the bounds that it surely has.
+//! Estimates a share and a percentile from a sample, each with its sure bounds.
 //!
-//! A gate that compared bare numbers would fail by chance: of two equal services one has always the higher percentile.
+//! A gate that compared bare numbers would fail by chance: of two equal services one always has the higher percentile.
 
-/// 99 of 100 samples keep within a bound (one-sided). With more, a backend that is clearly worse is found later; with
-/// fewer, one in ten healthy ramps meets an unlucky minute.
+/// 99 of 100 samples stay within a bound (one-sided). With a higher value, a clearly worse backend is found later; with a
+/// lower one, one in ten healthy ramps fails by chance.
 const Z: f64 = 2.33;
 
-/// How likely it may be that a backend which keeps its limit shows as much by chance.
+/// The probability that a backend within its limit shows this many failures by chance.
 const CHANCE: f64 = 0.01;
 
-/// Whether `hits` of `all` are more than a share of `limit` (0 to 1) explains: by chance, that many come in less than one of
-/// a hundred samples. One hit alone is always an accident.
+/// Whether `hits` of `all` are more than a share of `limit` (0 to 1) explains: by chance, this many occur in less than
+/// one of a hundred samples. One hit alone always counts as chance.
 pub(super) fn is_surely_above(hits: f64, all: f64, limit: f64) -> bool {
     /// From here on the normal distribution is exact enough, and the sum below would lose its digits.
     const MANY: f64 = 500.0;
@@ -24,8 +24,8 @@ pub(super) fn is_surely_above(hits: f64, all: f64, limit: f64) -> bool {
     if expected > MANY {
         return hits - expected > Z * (expected * (1.0 - limit)).sqrt();
     }
-    // The probability of fewer hits than these, term by term of the binomial distribution. By logarithms, because the first
-    // terms can be smaller than any number.
+    // The probability of fewer hits than these, term by term of the binomial distribution. With logarithms, because the
+    // first terms can be too small for a float.
     let odds = limit / (1.0 - limit);
     let (mut log_term, mut fewer, mut count) = (all * (1.0 - limit).ln(), 0.0, 0.0);
     while count < hits {
@@ -42,24 +42,25 @@ pub(super) fn is_surely_above(hits: f64, all: f64, limit: f64) -> bool {
 /// A 95th percentile of a sample, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct P95 {
-    /// Of the sample itself.
+    /// The percentile of the sample itself.
     pub ms: f64,
-    /// The true one is surely not below.
+    /// A sure lower bound of the true percentile.
     pub least_ms: f64,
-    /// The true one is surely not above.
+    /// A sure upper bound of the true percentile.
     pub most_ms: f64,
-    /// How many times it was taken from.
+    /// The number of times in the sample.
     pub count: u64,
 }
 
 impl P95 {
-    /// From a function that says which time a part of the sample (0 to 1) stayed within; nothing for an empty sample.
+    /// Reads it from a function that gives the time within which a part of the sample (0 to 1) stayed. Returns nothing for
+    /// an empty sample.
     pub(super) fn of(count: u64, within_ms: impl Fn(f64) -> f64) -> Option<Self> {
         const PART: f64 = 0.95;
         if count == 0 {
             return None;
         }
-        // By ranks, so that it holds for times of any shape.
+        // By ranks, so that it holds for any distribution of times.
         let off = Z * (PART * (1.0 - PART) / number(count)).sqrt();
         Some(Self {
             ms: within_ms(PART),
@@ -106,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_backend_that_keeps_its_limit_is_rarely_above_it_by_chance() {
-        // 20,000 samples of 200 answers at the limit of 2 %: as many as one in a hundred may look bad.
+        // 20,000 samples of 200 answers at the limit of 2 %: at most one in a hundred may look bad.
         let mut state = 1_u64;
         let mut bad = 0;
         for _ in 0..20_000 {

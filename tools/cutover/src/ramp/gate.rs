@@ -1,4 +1,4 @@
-//! What must hold for a backend to get more, and to keep what it has. No I/O.
+//! The conditions under which a backend gets more requests and keeps the ones that it has. No I/O.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,58 +9,58 @@ use super::tally::{View, Views};
 /// One condition.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Gate {
-    /// Fewer of the new backend's answers are failures than this, in percent: 5xx, and the gRPC statuses that count as such.
+    /// The new backend's failures are below this percentage: 5xx, and the gRPC statuses that count as failures.
     ErrorsBelow(f64),
-    /// The new backend's 95th percentile is less than this much above the others', in percent.
+    /// The new backend's 95th percentile exceeds the others' by less than this percentage.
     SlowerBelow(f64),
     /// The new backend's 95th percentile is below this, in milliseconds.
     P95Below(f64),
-    /// At most so many compared answers differ, in the comparator's report.
+    /// At most this many compared answers differ, in the comparator's report.
     DiffAtMost(u64),
-    /// No caller whom the edge lets pass is refused by the backend.
+    /// The backend refuses no caller that the edge lets pass.
     Agreement,
 }
 
-/// How much must be seen before a gate says anything.
+/// The samples that a gate needs for its verdict.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rule {
-    /// Answers, comparisons or verdicts that a gate needs to hold. To fail, a fifth of them is enough: what is bad beyond
-    /// chance shows sooner than that all is well, and a very slow backend gives few answers.
+    /// The answers, comparisons or verdicts that a gate needs to hold. To fail, a fifth of them is enough: a clear fault
+    /// shows earlier than its absence, and a very slow backend gives few answers.
     pub least: u64,
-    /// A 95th percentile that is above the others' by less than this, in milliseconds, is not worse.
+    /// A 95th percentile that exceeds the others' by less than this, in milliseconds, is not worse.
     pub floor_ms: f64,
 }
 
-/// What was seen since the step began.
+/// The observations since the step began.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Seen {
     /// Why the access log cannot be read; nothing when it can.
     pub unreadable: Option<String>,
     /// The new backend on this route.
     pub new: Views,
-    /// The other backends of the route on it, those that answered at all.
+    /// The other backends of the route on this route, if they answered at all.
     pub old: Vec<Views>,
-    /// The new backend, whatever route a request came by.
+    /// The new backend on all routes.
     pub everywhere: Views,
-    /// Answers of the new backend and failures among them by Envoy's counters.
+    /// Answers of the new backend and failures among them, by Envoy's counters.
     pub counters: (u64, u64),
-    /// Whether the new backend has everything, so that the others are not asked any more.
+    /// Whether the new backend has all requests, so that the others receive none any more.
     pub moved: bool,
     /// Compared answers and those that differ; absent when the report could not be read.
     pub shadow: Option<(u64, u64)>,
-    /// Requests of the route that the edge let pass and about which a backend said something, and how many of them it refused.
+    /// Requests of the route that the edge let pass and on which a backend gave a verdict, and how many of them it refused.
     pub agreement: (u64, u64),
 }
 
-/// What the others took when they were last seen to answer enough, at this step or an earlier one.
+/// The times of the others when they last answered enough, at this step or an earlier one.
 ///
 /// A step counts from its own beginning, and the others may answer nothing in it: because everything was moved, or because
-/// the new backend is so slow that it holds every client. Those are the steps at which a comparison matters most.
+/// the new backend is so slow that it holds every client. A comparison matters most at those steps.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Earlier(Option<Views>);
 
 impl Earlier {
-    /// Remembers the slowest of the others in `seen`; when none has answered enough, what is remembered stands for them.
+    /// Remembers the slowest of the others in `seen`. When none has answered enough, the remembered one stands for them.
     pub fn complete(&mut self, seen: &mut Seen, rule: &Rule) {
         let p95 = |views: &Views| views.all.p95.filter(|p95| p95.count >= rule.least).map(|p95| p95.ms);
         let enough = seen.old.iter().filter(|views| p95(views).is_some());
@@ -72,14 +72,14 @@ impl Earlier {
     }
 }
 
-/// What a gate says.
+/// A gate's verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It holds.
+    /// The gate holds.
     Holds(String),
-    /// Too little was seen to say so. The next step waits for it.
+    /// Too little was seen for a verdict. The next step waits.
     Undecided(String),
-    /// It does not hold.
+    /// The gate does not hold.
     Fails(String),
 }
 
@@ -90,36 +90,38 @@ impl Rule {
     }
 }
 
-/// How many of `count` there are for the number that a gate needs.
+/// [`Verdict::Undecided`] when `count` is less than the gate needs.
 fn too_few(count: u64, rule: &Rule, what: &str) -> Option<Verdict> {
     (count < rule.least).then(|| Verdict::Undecided(format!("{count} of {} {what}", rule.least)))
 }
 
 impl Seen {
-    /// Whether Envoy has counted more than twice as many answers as it has written down.
+    /// Whether Envoy has counted more than twice as many answers as it has logged.
     pub(super) fn log_is_behind(&self) -> bool {
         number(self.counters.0) > 2.0 * self.everywhere.all.answers
     }
 
-    /// Envoy's counters, as long as they are far ahead of the log, which Envoy writes every 10 s unless it is started with
-    /// another interval: a backend that is down must not have everything for so long.
+    /// Judges by Envoy's counters as long as they are far ahead of the log. Envoy writes the log every 10 s unless it is
+    /// started with another interval, and a backend that is down must not keep its share for that long.
     fn alarm(&self, rule: &Rule) -> Option<String> {
         let (answers, failures) = self.counters;
         (self.log_is_behind() && answers >= rule.least && failures.saturating_mul(2) > answers).then(|| {
             let percent = 100.0 * number(failures) / number(answers);
-            format!("{percent:.2} % of {answers} failed by Envoy's counters, and the access log is behind")
+            format!(
+                "{percent:.2} % of {answers} failed according to Envoy's counters; the access log is behind"
+            )
         })
     }
 }
 
-/// Judges the share of failures, as answers came and with each client bounded.
+/// Judges the share of failures twice: over all answers, and with each client bounded.
 fn errors(views: &Views, most: f64, rule: &Rule) -> Verdict {
     let Views { all, bounded } = views;
     let percent = |view: &View| 100.0 * view.failures / view.answers.max(1.0);
     let said = |view: &View| format!("{:.2} % of {:.0} failed", percent(view), view.answers);
     let bounded_said = || format!("{} with each client bounded", said(bounded));
     let fails = |view: &View| is_surely_above(view.failures, view.answers, most / 100.0);
-    // Not enough to be sure, and too much to go on.
+    // Too few to be sure, and too many to continue.
     let doubtful = |view: &View| percent(view) >= most;
     let enough_to_fail = all.answers >= number(rule.least_to_fail());
     if enough_to_fail && fails(all) {
@@ -137,7 +139,7 @@ fn errors(views: &Views, most: f64, rule: &Rule) -> Verdict {
     }
 }
 
-/// Judges a percentile: `limit_ms` of what it is compared with, at its least and at its most.
+/// Judges a percentile. `limits` gives the limit, the sure limit, and words for the value that it is compared with.
 fn times(
     new: &Views,
     rule: &Rule,
@@ -159,19 +161,19 @@ fn times(
     let views = [judge(|views| &views.all, ""), judge(|views| &views.bounded, " with each client bounded")];
     let known = || views.iter().flatten();
     let bad = known().find(|verdict| matches!(verdict, Verdict::Fails(_)));
-    match (bad, too_few(count, rule, "times")) {
+    match (bad, too_few(count, rule, "response times")) {
         (Some(bad), _) if count >= rule.least_to_fail() => bad.clone(),
         (_, Some(few)) => few,
         (Some(bad), None) => bad.clone(),
         (None, None) => {
             let doubtful = known().find(|verdict| matches!(verdict, Verdict::Undecided(_)));
             let verdict = doubtful.or_else(|| known().next()).cloned();
-            verdict.unwrap_or_else(|| Verdict::Undecided("no times yet".to_owned()))
+            verdict.unwrap_or_else(|| Verdict::Undecided("no response times yet".to_owned()))
         }
     }
 }
 
-/// Milliseconds with as many digits as mean something.
+/// Milliseconds with their significant digits.
 pub(crate) fn shown_ms(ms: f64) -> String {
     match ms {
         ms if ms < 10.0 => format!("{ms:.2} ms"),
@@ -181,7 +183,7 @@ pub(crate) fn shown_ms(ms: f64) -> String {
 }
 
 impl Gate {
-    /// Judges what was seen.
+    /// Judges the observations.
     #[must_use]
     pub fn judge(&self, seen: &Seen, rule: &Rule) -> Verdict {
         if let (Some(why), true) = (&seen.unreadable, self.reads_log()) {
@@ -192,7 +194,7 @@ impl Gate {
                 if let Some(said) = seen.alarm(rule) {
                     return Verdict::Fails(said);
                 }
-                // Many good answers of other routes hide few bad ones of this, and other routes suffer from it, too.
+                // Good answers of other routes must not hide bad ones of this route, and a bad backend harms other routes.
                 match (errors(&seen.new, *most, rule), errors(&seen.everywhere, *most, rule)) {
                     (Verdict::Fails(said), _) => Verdict::Fails(said),
                     (_, Verdict::Fails(said)) => Verdict::Fails(format!("{said} on all routes")),
@@ -207,16 +209,15 @@ impl Gate {
                 let Some(old) = old else {
                     let count = seen.new.all.p95.map_or(0, |p95| p95.count);
                     let others = seen.old.iter().filter_map(|views| views.all.p95).map(|p95| p95.count).max();
-                    return match (too_few(count, rule, "times"), seen.new.all.p95) {
+                    return match (too_few(count, rule, "response times"), seen.new.all.p95) {
                         (None, Some(P95 { ms, .. })) if seen.moved => {
-                            // With everything moved at the first step there is nothing to compare with, and nothing to
-                            // wait for.
+                            // Everything was moved at the first step: there is nothing to compare with or to wait for.
                             Verdict::Holds(format!("p95 {}, and the others have none", shown_ms(ms)))
                         }
                         (Some(few), _) => few,
-                        // A slow backend can hold all of its clients, and then the others are not asked.
+                        // A slow backend can hold all of its clients, and then the others receive no requests.
                         (None, _) => Verdict::Undecided(format!(
-                            "{} of {} times of the others",
+                            "{} of {} response times of the others",
                             others.unwrap_or(0),
                             rule.least
                         )),
@@ -236,11 +237,11 @@ impl Gate {
                 ),
                 Some((compared, different)) => {
                     let said = format!("{different} of {compared} differ");
-                    // At the last step no copies are compared any more; none compared is none that differs.
+                    // At the last step no copies are compared any more, so none can differ.
                     if different > *most {
                         Verdict::Fails(said)
                     } else if compared < rule.least && !seen.moved {
-                        Verdict::Undecided(format!("{said}, of {} to be compared", rule.least))
+                        Verdict::Undecided(format!("{said}; {} comparisons needed", rule.least))
                     } else {
                         Verdict::Holds(said)
                     }
@@ -248,7 +249,8 @@ impl Gate {
             },
             Self::Agreement => {
                 let (words, refused) = seen.agreement;
-                let said = format!("{refused} of {words} that the edge let pass were refused by the backend");
+                let said =
+                    format!("the backend refused {refused} of {words} requests that the edge let pass");
                 if refused > 0 {
                     Verdict::Fails(said)
                 } else {
@@ -258,7 +260,7 @@ impl Gate {
         }
     }
 
-    /// Whether it looks at the access log.
+    /// Whether it reads the access log.
     const fn reads_log(&self) -> bool {
         match self {
             Self::ErrorsBelow(_) | Self::SlowerBelow(_) | Self::P95Below(_) | Self::Agreement => true,
@@ -266,7 +268,7 @@ impl Gate {
         }
     }
 
-    /// Whether it looks at Envoy's counters while the log is behind.
+    /// Whether it reads Envoy's counters while the log is behind.
     pub(super) const fn reads_counters(&self) -> bool {
         match self {
             Self::ErrorsBelow(_) => true,
@@ -274,7 +276,7 @@ impl Gate {
         }
     }
 
-    /// Whether it judges answers by how many there are of a kind. Two looks at the same answers are one.
+    /// Whether it judges the answers counted so far. Two checks of the same answers count as one.
     pub(super) const fn needs_new_answers(&self) -> bool {
         match self {
             Self::ErrorsBelow(_) | Self::SlowerBelow(_) | Self::P95Below(_) => true,

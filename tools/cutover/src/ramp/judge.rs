@@ -1,18 +1,18 @@
-//! Look after look at the gates of one step, until one fails. No I/O.
+//! Checks the gates of one step again and again, until one fails. No I/O.
 //!
-//! One bad look decides nothing: a backend stands still for a second when it collects garbage, writes a snapshot or is
-//! deployed, and so does the machine that Envoy runs on.
+//! One failed check decides nothing: a backend pauses for a second when it collects garbage, writes a snapshot or is
+//! deployed, and so does the machine of Envoy.
 
 use std::collections::VecDeque;
 
 use super::gate::{Earlier, Gate, Rule, Seen, Verdict};
 
-/// After how many bad looks a gate fails.
+/// After how many failed checks a gate fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// So many bad looks …
+    /// This many failed checks …
     pub bad: usize,
-    /// … among the last so many.
+    /// … among this many last ones.
     pub of: usize,
 }
 
@@ -20,22 +20,22 @@ impl std::str::FromStr for Patience {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        /// Looks are seconds: a bad backend is not watched for longer than a minute.
+        /// There is one check a second: a bad backend is not watched for longer than a minute.
         const MOST: usize = 60;
         let numbers = text.split_once('/').and_then(|(bad, of)| Some((bad.parse().ok()?, of.parse().ok()?)));
         match numbers {
             Some((bad, of)) if 1 <= bad && bad <= of && of <= MOST => Ok(Self { bad, of }),
             _ => Err(format!(
-                "`{text}` is not a number of bad looks: write 3/5 for three of the last five; at most {MOST}"
+                "invalid number of failed checks `{text}`: write 3/5 for three of the last five; at most {MOST}"
             )),
         }
     }
 }
 
-/// What one look at all gates said.
+/// The result of one check of all gates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Look {
-    /// What each gate said.
+    /// The verdict of each gate in words.
     pub shown: Vec<String>,
     /// Whether all of them hold.
     pub held: bool,
@@ -49,19 +49,19 @@ pub struct Judge {
     gates: Vec<(Gate, VecDeque<bool>)>,
     rule: Rule,
     patience: Patience,
-    /// Answers at the last look that had new ones.
+    /// The answers at the last check that had new ones.
     answers: Option<(u64, u64)>,
 }
 
 impl Judge {
-    /// At the beginning of a step.
+    /// A judge for the beginning of a step.
     #[must_use]
     pub fn new(gates: &[Gate], rule: Rule, patience: Patience) -> Self {
         let gates = gates.iter().map(|gate| (gate.clone(), VecDeque::new())).collect();
         Self { gates, rule, patience, answers: None }
     }
 
-    /// Judges what was seen since the step began; `answers` are the new backend's on the route, by the log and by Envoy's
+    /// Judges everything since the step began. `answers` are the new backend's on the route, by the log and by Envoy's
     /// counters.
     pub fn look(&mut self, mut seen: Seen, answers: (u64, u64), earlier: &mut Earlier) -> Look {
         earlier.complete(&mut seen, &self.rule);
@@ -81,7 +81,7 @@ impl Judge {
                 Verdict::Holds(said) => look.shown.push(format!("{gate}: {said}")),
                 Verdict::Undecided(said) => {
                     look.held = false;
-                    look.shown.push(format!("{gate}: waits, {said}"));
+                    look.shown.push(format!("{gate}: waiting, {said}"));
                 }
                 Verdict::Fails(said) => {
                     look.held = false;
@@ -90,7 +90,7 @@ impl Judge {
                         look.failed = Some(format!("{gate}: {said}"));
                     }
                     look.shown.push(format!(
-                        "{gate}: bad, {said} (look {bad} of {} that fail it)",
+                        "{gate}: failed, {said} (check {bad} of {} that end the step)",
                         self.patience.bad
                     ));
                 }

@@ -1,8 +1,8 @@
-//! What the access log says about the answers of the new backend and of the others of the route.
+//! Reads the answers of a route's backends from the access log.
 //!
-//! Envoy's counters are those of a backend, whatever route or client a request came by, and they take a gRPC answer for a
-//! success. The log tells all of that apart. It is read on from where the last look ended, so a long step costs no more
-//! than a short one.
+//! Envoy's counters cover a backend on all routes and for all clients, and they count every gRPC answer as a success. The
+//! log distinguishes all of these. Each check continues where the last one ended, so a long step costs no more than a
+//! short one.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -14,19 +14,19 @@ use edge_config::edge::GrpcErrors;
 use super::tally::{Tally, Times, Views};
 use crate::access_log::{Line, MAX_LINE_BYTES, Word};
 
-/// What the lines said so far.
+/// The counts of the lines so far.
 #[derive(Debug)]
 pub(super) struct Log {
     path: PathBuf,
     route: String,
     new: String,
-    /// Which gRPC statuses are failures, by backend.
+    /// The gRPC statuses that are failures, by backend.
     errors: BTreeMap<String, GrpcErrors>,
-    /// How far it is read.
+    /// How far the file is read.
     offset: u64,
-    /// Whether the line that is read is longer than any of Envoy's: the rest of it is passed over.
+    /// Whether the present line is longer than any line that Envoy writes: the rest of it is skipped.
     overlong: bool,
-    /// On the route, by backend.
+    /// The answers on the route, by backend.
     backends: BTreeMap<String, Tally>,
     /// The new backend on every route.
     everywhere: Tally,
@@ -36,7 +36,7 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// The log at `path`, from its present end on. One that is not there yet is read from its beginning.
+    /// The log at `path`, from its present end on. A file that does not exist yet is read from its beginning.
     pub(super) fn from_now(
         path: PathBuf,
         route: String,
@@ -60,15 +60,15 @@ impl Log {
         })
     }
 
-    /// Where it is.
+    /// The path of the log.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Reads what came since the last look.
+    /// Reads the lines since the last call.
     pub(super) fn read_on(&mut self) -> io::Result<()> {
         let mut file = File::open(&self.path)?;
-        // A log that was turned over is read from its beginning.
+        // A rotated log is read from its beginning.
         if file.metadata()?.len() < self.offset {
             self.offset = 0;
         }
@@ -80,7 +80,7 @@ impl Log {
             let read = (&mut input).take(MAX_LINE_BYTES).read_until(b'\n', &mut line)?;
             let whole = line.ends_with(b"\n");
             let read = u64::try_from(read).unwrap_or_default();
-            // What has no end yet is still being written: the next look reads it whole.
+            // A line without an end is still being written: the next call reads it whole.
             if !whole && read < MAX_LINE_BYTES {
                 return Ok(());
             }
@@ -88,9 +88,9 @@ impl Log {
             let rest_of_overlong = std::mem::replace(&mut self.overlong, !whole);
             if whole
                 && !rest_of_overlong
-                && let Ok(told) = serde_json::from_slice::<Line>(&line)
+                && let Ok(parsed) = serde_json::from_slice::<Line>(&line)
             {
-                self.take(&told);
+                self.take(&parsed);
             }
         }
     }
@@ -119,22 +119,22 @@ impl Log {
         }
     }
 
-    /// What `backend` did on the route.
+    /// The answers of `backend` on the route.
     pub(super) fn of(&self, backend: &str, least: u64) -> Option<Views> {
         self.backends.get(backend).map(|tally| tally.views(least))
     }
 
-    /// What the new backend did on every route.
+    /// The answers of the new backend on every route.
     pub(super) fn everywhere(&self, least: u64) -> Views {
         self.everywhere.views(least)
     }
 
-    /// How many answers of the new backend there are on the route.
+    /// The number of answers of the new backend on the route.
     pub(super) fn answers(&self) -> u64 {
         self.backends.get(&self.new).map_or(0, Tally::answers)
     }
 
-    /// About how many requests that the edge let pass a backend said something, and how many of them it refused.
+    /// The number of requests that the edge let pass and on which a backend gave a verdict, and of those that it refused.
     pub(super) const fn agreement(&self) -> (u64, u64) {
         (self.words, self.refused)
     }
@@ -176,7 +176,7 @@ mod tests {
         let all = |log: &Log, backend: &str| {
             log.of(backend, 1_000).map_or((0.0, 0.0), |views| (views.all.answers, views.all.failures))
         };
-        assert_eq!(all(&log, "users"), (100.0, 1.0), "what was before is not theirs");
+        assert_eq!(all(&log, "users"), (100.0, 1.0), "earlier lines do not count");
         let p95 = log.of("users", 1_000).unwrap().all.p95.unwrap();
         assert!((p95.ms - 95.0).abs() < 1.0, "{p95:?}");
         assert_eq!((all(&log, "legacy").0, log.agreement()), (1.0, (100, 1)), "half a line waits");
@@ -187,13 +187,13 @@ mod tests {
         log.read_on().unwrap();
         assert_eq!((all(&log, "legacy").0, log.answers()), (2.0, 100));
         assert_eq!(log.of("auth", 1_000), None);
-        // A line that Envoy never writes is passed over, and what comes after it is not.
+        // A line that is too long for Envoy is skipped, and the next one is read.
         write(&mut file, &"x".repeat(600_000));
         write(&mut file, "\n");
         write(&mut file, &line("books", "backend-users", 200, 1));
         log.read_on().unwrap();
         assert_eq!(log.answers(), 101);
-        // Turned over.
+        // The log is rotated.
         std::fs::write(&path, line("books", "backend-users", 200, 1)).unwrap();
         log.read_on().unwrap();
         assert_eq!(log.answers(), 102);

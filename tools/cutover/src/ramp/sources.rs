@@ -1,4 +1,4 @@
-//! Where the gates get what they judge.
+//! Collects the observations that the gates judge.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use crate::admin::{self, envoy::Stats};
 use crate::render;
 use crate::status::Sample;
 
-/// The counters as they were when a step came into force.
+/// The sources, with the counters at the moment when a step came into force.
 pub(super) struct Sources {
     envoy: SocketAddr,
     route: String,
@@ -25,26 +25,26 @@ pub(super) struct Sources {
     before: Stats,
     comparator: Option<(SocketAddr, Option<Compared>)>,
     log: Log,
-    /// Which gRPC statuses are failures of the new backend.
+    /// The gRPC statuses that are failures of the new backend.
     errors: GrpcErrors,
     least: u64,
-    /// Whether the new backend has everything.
+    /// Whether the new backend has all requests.
     moved: bool,
 }
 
 const FILTER: &str = "(^cluster.backend-.*upstream_(rq|cx)_|^cutover.grpc_answers|version_text)";
 
-/// What the comparator counted for a route.
+/// The comparator's counts for a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Compared {
-    /// When it began to count.
+    /// When the counts began.
     since_ms: u64,
     compared: u64,
     different: u64,
 }
 
 impl Compared {
-    /// What came after `before`. A report that began anew counts from nothing.
+    /// The counts since `before`. A restarted report counts from zero.
     fn since(self, before: Self) -> (u64, u64) {
         if self.since_ms != before.since_ms || self.compared < before.compared {
             return (self.compared, self.different);
@@ -54,7 +54,7 @@ impl Compared {
 }
 
 impl Sources {
-    /// Waits until Envoy has the file as it is now, with `percent` for the new backend, and remembers every counter.
+    /// Waits until Envoy has the present file, with `percent` for the new backend, and remembers every counter.
     pub(super) fn begin(
         arguments: &Arguments,
         percent: u8,
@@ -74,7 +74,7 @@ impl Sources {
             }
             if Instant::now() >= until {
                 return Err(format!(
-                    "Envoy did not take revision {} within {} s; does `cutover run` or `cutover render --watch` follow the file?",
+                    "Envoy did not accept revision {} within {} s; does `cutover run` or `cutover render --watch` follow the file?",
                     edge.revision,
                     IN_FORCE_WITHIN.as_secs()
                 ));
@@ -103,8 +103,8 @@ impl Sources {
         })
     }
 
-    /// What happened since, and how many answers of the new backend that is: by the log on the route, and by Envoy's
-    /// counters.
+    /// The observations since then, and the number of answers of the new backend: by the log on the route, and by
+    /// Envoy's counters.
     pub(super) fn look(&mut self) -> Result<(Seen, (u64, u64)), String> {
         let now = Stats::ask(self.envoy, FILTER)
             .map_err(|e| format!("Envoy at {} does not answer ({e}); is the edge running?", self.envoy))?;
@@ -112,7 +112,7 @@ impl Sources {
         let counted = of(&now).since(&of(&self.before));
         let unreadable = self.log.read_on().err().map(|error| {
             format!(
-                "the access log {} cannot be read ({error}); name it with --access-log",
+                "the access log {} cannot be read ({error}); give its path with --access-log",
                 self.log.path().display()
             )
         });
@@ -137,8 +137,8 @@ impl Sources {
 /// What the comparator says of a route.
 fn report(address: SocketAddr, route: &str) -> Option<Compared> {
     let (status, body) = admin::get(address, &format!("/report?route={route}")).ok()?;
-    let told: Value = serde_json::from_str(&body).ok().filter(|_| status == 200)?;
-    let of = told.get("routes")?.get(route)?;
+    let report: Value = serde_json::from_str(&body).ok().filter(|_| status == 200)?;
+    let of = report.get("routes")?.get(route)?;
     let number = |name: &str| of.get(name)?.as_u64();
     Some(Compared {
         since_ms: number("since_ms").unwrap_or_default(),
@@ -152,7 +152,7 @@ mod tests {
     use super::Compared;
 
     #[test]
-    fn a_report_that_began_anew_counts_from_nothing() {
+    fn a_restarted_report_counts_from_zero() {
         let report = |since_ms, compared, different| Compared { since_ms, compared, different };
         assert_eq!(report(1, 50, 3).since(report(1, 20, 2)), (30, 1));
         assert_eq!(report(2, 50, 3).since(report(1, 20, 2)), (50, 3));

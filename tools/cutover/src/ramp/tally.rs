@@ -1,7 +1,7 @@
-//! The answers of one backend, counted so that no client speaks for all.
+//! Counts the answers of one backend so that no single client decides the result.
 //!
-//! They are judged twice: as they came, and with every client cut down to a bounded part. Otherwise one client that asks
-//! for something cheap, again and again, would hide that the others are failed or kept waiting.
+//! The answers are judged twice: all of them, and with the part of each client bounded. Otherwise one client that sends
+//! cheap requests again and again would hide that the requests of others fail or wait.
 
 use std::collections::HashMap;
 
@@ -11,26 +11,26 @@ use super::estimate::{P95, number};
 use crate::access_log::{Line, Outcome};
 use edge_config::edge::GrpcErrors;
 
-/// Where there are many clients, the part of the sample that one of them can be.
+/// The largest part of the sample that one of many clients can be.
 const MOST_OF_ONE: f64 = 0.1;
 
-/// Times that are kept of one client. A percentile of its own needs no more, and 10,000 clients are 5 MB.
+/// The number of times kept for one client. A percentile of its own needs no more, and 10,000 clients take 5 MB.
 const KEPT: usize = 64;
 
-/// More clients than this share places: their parts are bounded together.
+/// Further clients share one entry: their parts are bounded together.
 const MAX_CLIENTS: usize = 10_000;
 
-/// Microseconds, from 1 µs to the hour that no answer takes.
+/// The longest time in microseconds: an hour, which no answer takes.
 const LONGEST_US: u64 = 3_600_000_000;
 
-/// Times in microseconds, to one in a hundred of each: 26 KB for a backend, read at each look.
+/// Times in microseconds, each exact to one percent: 26 KB for a backend, read at each check.
 #[derive(Clone, Debug)]
 pub(super) struct Times(Histogram<u64>);
 
 impl Times {
     pub(super) fn new() -> Result<Self, String> {
         let times = Histogram::new_with_bounds(1, LONGEST_US, 2);
-        times.map(Self).map_err(|error| format!("no histogram of times can be made: {error}"))
+        times.map(Self).map_err(|error| format!("cannot make a histogram of response times: {error}"))
     }
 
     fn add(&mut self, us: u64, count: u64) {
@@ -45,7 +45,7 @@ impl Times {
     }
 }
 
-/// What a sample is judged by.
+/// The figures by which a sample is judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct View {
     /// Answers.
@@ -56,12 +56,12 @@ pub struct View {
     pub p95: Option<P95>,
 }
 
-/// The same answers twice.
+/// Two views of the same answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Views {
-    /// As they came.
+    /// All answers.
     pub all: View,
-    /// With each client cut down to a bounded part.
+    /// The answers with the part of each client bounded.
     pub bounded: View,
 }
 
@@ -74,14 +74,14 @@ struct Client {
 }
 
 impl Client {
-    /// Keeps a fair choice of the times: each has the same chance, whenever it came.
+    /// Keeps a fair sample of the times: each has the same chance, whenever it came.
     fn keep(&mut self, us: u64) {
         self.timed += 1;
         if self.kept.len() < KEPT {
             self.kept.push(us);
             return;
         }
-        // The place is as good as random and the same in each run.
+        // The place is pseudo-random and the same in each run.
         let place = self.timed.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29) % self.timed;
         if let Some(kept) = usize::try_from(place).ok().and_then(|place| self.kept.get_mut(place)) {
             *kept = us;
@@ -101,7 +101,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// An empty one; `empty` is copied for the times.
+    /// An empty tally; `empty` is copied for the times.
     pub(super) fn new(empty: &Times) -> Self {
         let (clients, times, empty) = (HashMap::new(), empty.clone(), empty.clone());
         Self { clients, answers: 0, failures: 0, timed: 0, times, empty }
@@ -120,7 +120,7 @@ impl Tally {
         }
         let who = line.who();
         let full = self.clients.len() >= MAX_CLIENTS && !self.clients.contains_key(&who);
-        // A place for all who come when there is none left: a tenth of a sample is little for so many.
+        // All clients beyond the limit share one entry: a tenth of a sample is little for them all.
         let client = self.clients.entry(if full { String::new() } else { who }).or_default();
         let failed = u64::from(outcome == Outcome::Failed);
         client.answers += answered;
@@ -134,12 +134,12 @@ impl Tally {
         }
     }
 
-    /// How many answers there are.
+    /// The number of answers.
     pub(super) const fn answers(&self) -> u64 {
         self.answers
     }
 
-    /// What they say. In the bounded view no client is more than `least` answers or a tenth of all, whichever is more: a
+    /// Both views. In the bounded view a client has at most `least` answers or a tenth of all, whichever is more, so that a
     /// backend with few clients can be judged, too.
     pub(super) fn views(&self, least: u64) -> Views {
         let all = View {
@@ -174,7 +174,7 @@ impl Tally {
     }
 }
 
-/// How much of one client counts, so that it is at most `least` or a tenth of what counts of all.
+/// How many answers of one client count, so that it has at most `least` or a tenth of all counted answers.
 fn bound(counts: impl Iterator<Item = u64>, least: u64) -> u64 {
     let mut counts: Vec<u64> = counts.collect();
     counts.sort_unstable();
@@ -182,7 +182,7 @@ fn bound(counts: impl Iterator<Item = u64>, least: u64) -> u64 {
     let mut most = least;
     let (mut below, mut passed) = (0_u64, 0_u64);
     for count in counts {
-        // With the bound at `count`, everything that was passed counts whole, and each of the rest this much.
+        // With the bound at `count`, the clients passed so far count whole, and each of the rest counts this much.
         let all = below.saturating_add(count.saturating_mul(clients - passed));
         if number(count) <= MOST_OF_ONE * number(all) {
             most = most.max(count);

@@ -1,4 +1,4 @@
-//! One JSON object for each request, and counters of gRPC statuses.
+//! The access log, with one JSON object for each request, and the counters of gRPC statuses.
 
 use edge_config::Edge;
 use edge_config::edge::SignIn;
@@ -8,11 +8,11 @@ use super::cluster::cluster_name;
 use super::template::{self, fill};
 use super::{Form, Paths, TemplateError};
 
-/// What the authorizer tells of a decision and the guard tells of a lease, under the same name.
+/// The keys that the authorizer writes for a decision and the guard writes for a lease, under the same names.
 const DECIDED: [&str; 5] = ["decision", "reason", "subject", "session", "tenant"];
 
-/// The logs of a listener. They look for a lease on every listener, also where no route has one today: logs belong to
-/// the listener, and the first lease must not replace that.
+/// The logs of a listener. They look for a lease on every listener, even where no route has one today: logs belong to the
+/// listener, and the first lease must not replace it.
 pub(super) fn render(edge: &Edge, listener: &str, paths: &Paths) -> Result<Value, TemplateError> {
     const NAME: &str = "access-log.yaml";
     let mut config = template::access_log()?;
@@ -28,7 +28,7 @@ pub(super) fn render(edge: &Edge, listener: &str, paths: &Paths) -> Result<Value
     for key in DECIDED.into_iter().chain(["lease_of"]) {
         let mut places = Vec::new();
         if early {
-            // What an early look noted. No client can send such a header (header-rules says why).
+            // Set by the early search for a lease. No client can send such a header (header-rules explains why).
             places.push(json!({ "command": "REQ", "param": format!(":cutover-{}", key.replace('_', "-")) }));
         }
         places.push(json!({ "command": "FILTER_STATE", "param": format!("wasm.cutover.{key}:PLAIN") }));
@@ -40,14 +40,14 @@ pub(super) fn render(edge: &Edge, listener: &str, paths: &Paths) -> Result<Value
         let pointer = format!("/log_format/json_format/{key}");
         fill(&mut config, NAME, &pointer, json!(format!("%COALESCE({first})%")))?;
     }
-    // What Envoy refuses before the guard has no request id, so that Envoy makes one for its line. Two loggers with a
-    // condition each, of one file: a format that looks in two places costs every request more than the condition.
+    // A request that Envoy refuses before the guard has no request id, so Envoy makes one for its line. Two loggers write
+    // to one file, each with a condition: a format that looks in two places costs every request more than the condition.
     let mut without_id = config.clone();
     fill(&mut without_id, NAME, "/log_format/json_format/request_id", json!("%UNIQUE_ID%"))?;
     Ok(json!([logger(false, &config), logger(true, &without_id), grpc_counters()]))
 }
 
-/// One logger, for the requests that have a request id or for those `without` one.
+/// One logger: for requests with a request id, or for those `without` one.
 fn logger(without: bool, config: &Value) -> Value {
     json!({
         "name": "envoy.access_loggers.file",
@@ -60,12 +60,12 @@ fn logger(without: bool, config: &Value) -> Value {
     })
 }
 
-/// Counts gRPC answers by backend and status: Envoy's own counters take each for a success, because it is a 200.
+/// Counts gRPC answers by backend and status: Envoy's own counters count each as a success, because it is a 200.
 fn grpc_counters() -> Value {
     let tag = |name: &str, value: &str| json!({ "name": name, "value_format": value });
     json!({
         "name": "envoy.access_loggers.stats",
-        // Others pay for this look at one header, and for nothing else.
+        // All other answers pay only for this check of one header.
         "filter": { "header_filter": { "header": {
             "name": "content-type", "string_match": { "prefix": "application/grpc" },
         } } },
@@ -76,7 +76,7 @@ fn grpc_counters() -> Value {
                 "stat": { "name": "grpc_answers", "tags": [
                     tag("backend", "%UPSTREAM_CLUSTER_RAW%"),
                     tag("grpc_status", "%GRPC_STATUS_NUMBER%"),
-                    // Which of them are Envoy's own, and which the client did not wait for.
+                    // Shows the answers that Envoy gave itself, and those for which the client did not wait.
                     tag("flags", "%RESPONSE_FLAGS%"),
                 ] },
                 "value_fixed": 1,
@@ -85,8 +85,8 @@ fn grpc_counters() -> Value {
     })
 }
 
-/// A CEL expression that is true for a redirect to a sign-in page of the backend that answered; nothing when no backend
-/// has one.
+/// A CEL expression that is true for a redirect to a sign-in page of the answering backend; nothing when no backend has a
+/// sign-in page.
 fn sign_in(edge: &Edge) -> Option<String> {
     let backends = edge.backends.iter().filter(|(_, backend)| !backend.sign_in.is_empty());
     let each: Vec<String> = backends
@@ -102,17 +102,17 @@ fn sign_in(edge: &Edge) -> Option<String> {
     (!each.is_empty()).then(|| each.join(" || "))
 }
 
-/// An expression of RE2 for the targets that `page` takes.
+/// An RE2 expression for the targets that `page` matches.
 fn pattern(page: &SignIn) -> String {
     const REST: &str = "(?:[/?#;].*)?";
     let escaped = |text: &str| {
         let special = |c: char| !(c.is_ascii_alphanumeric() || "/-_~:@!&,;=".contains(c));
         text.chars().map(|c| if special(c) { format!("[{c}]") } else { c.to_string() }).collect::<String>()
     };
-    // The slash at the end says nothing more than the segment before it does.
+    // A slash at the end has no meaning of its own.
     let text = page.0.trim_end_matches('/');
     match text.strip_prefix('/') {
-        // On whatever host; a relative target is as good.
+        // On any host; a relative target matches, too.
         Some(path) => format!("(?:(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#]*/|/|[.]/)?{}{REST}", escaped(path)),
         None => format!("{}{REST}", escaped(text)),
     }

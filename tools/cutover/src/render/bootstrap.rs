@@ -1,4 +1,4 @@
-//! How Envoy starts.
+//! The bootstrap with which Envoy starts.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ pub(super) fn render(edge: &Edge, directory: &Path) -> Result<Value, TemplateErr
     Ok(bootstrap)
 }
 
-/// A bootstrap that holds everything itself. The listeners, with all of their routes, are not copied for it.
+/// A bootstrap that contains the whole configuration. It does not copy the listeners with their routes.
 pub(super) fn in_one_piece(bootstrap: &Value, listeners: Vec<Value>, clusters: &[Value]) -> Value {
     let mut whole = bootstrap.clone();
     if let Some(object) = whole.as_object_mut() {

@@ -1,4 +1,4 @@
-//! Where requests go: one cluster for the authorizer, one for each backend.
+//! The clusters: one for the authorizer, one for each backend.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -16,13 +16,13 @@ pub(super) fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
     let addresses = &edge.authorizer.addresses;
     let known = addresses.iter().all(AuthorizerAddress::is_fixed);
     locate(&mut cluster, "authorizer", known, addresses.iter().map(place));
-    // A name may stand for several, and an address for one alone or for what deals requests out to several.
+    // A name may stand for several authorizers, and an address for one of them or for a load balancer.
     let alone = matches!(addresses.as_slice(), [one] if edge.authorizer.replicas == 1 || one.is_fixed());
     if alone && let Some(cluster) = cluster.as_object_mut() {
-        // One alone is never ejected, so that watching it would be for nothing.
+        // A single one is never ejected, so counting its failures is useless.
         cluster.remove("outlier_detection");
     }
-    // Whoever waits longer for a decision waits as long for the check: one that is only slow is not given up first.
+    // With a longer wait for decisions the health check waits as long: a slow authorizer must not be ejected first.
     if let Some(check) = cluster.pointer_mut("/health_checks/0") {
         insert(check, "timeout", json!(seconds(edge.authorizer.timeout)));
     }
@@ -42,7 +42,7 @@ pub(super) fn backend(name: &str, backend: &Backend) -> Result<Value, TemplateEr
     match backend.protocol {
         Protocol::Http1 => {}
         Protocol::Http2 | Protocol::Grpc => {
-            // Finds a connection whose other end is gone without a word.
+            // Finds a connection whose other end is gone without having closed it.
             let keepalive = json!({ "interval": "30s", "timeout": "5s", "connection_idle_interval": "5s" });
             let http2 = json!({ "http2_protocol_options": { "connection_keepalive": keepalive } });
             fill(&mut cluster, NAME, &format!("{options}/explicit_http_config"), http2)?;
@@ -71,12 +71,13 @@ fn endpoint(Endpoint { host, port }: &Endpoint) -> Value {
     json!({ "socket_address": { "address": host, "port_value": port } })
 }
 
-/// Where the cluster `name` is: at these addresses when all of them are `known`, or at whatever their names stand for.
+/// Sets the endpoints of the cluster `name`: these addresses when all of them are `known`, or else those that DNS gives
+/// for their names.
 fn locate(cluster: &mut Value, name: &str, known: bool, addresses: impl Iterator<Item = Value>) {
     insert(cluster, "type", json!(if known { "STATIC" } else { "STRICT_DNS" }));
     if !known {
-        // Envoy would take the IPv6 addresses of a name that has both, and those alone: `localhost` has both, and a
-        // service that listens on 127.0.0.1 would never be found.
+        // Envoy would use only the IPv6 addresses of a name that has both kinds: `localhost` has both, and a service that
+        // listens on 127.0.0.1 would never be found.
         insert(cluster, "dns_lookup_family", json!("V4_PREFERRED"));
     }
     let endpoints: Vec<Value> =
@@ -93,7 +94,7 @@ fn thresholds(backend: &Backend) -> Value {
         "max_requests": requests,
         "retry_budget": {
             "budget_percent": { "value": backend.retries.budget_percent },
-            // A backend with little traffic may still try again.
+            // With little traffic a retry is still allowed.
             "min_retry_concurrency": 3,
         },
     })
@@ -101,7 +102,7 @@ fn thresholds(backend: &Backend) -> Value {
 
 fn ejection(ejection: Ejection) -> Value {
     json!({
-        // A 500 is an answer: what the backend says of itself is passed on and ejects nobody.
+        // A 500 is an answer of the backend: it is passed on and ejects no endpoint.
         "enforcing_consecutive_5xx": 0,
         "enforcing_success_rate": 0,
         "enforcing_failure_percentage": 0,
@@ -135,22 +136,22 @@ fn health_check(health: &Health, protocol: Protocol) -> Value {
     check
 }
 
-/// Envoy's own admin interface, for the listener that scrapers read.
+/// The cluster of Envoy's own admin interface, for the listener that scrapers read.
 pub(super) fn admin(address: SocketAddr) -> Value {
     json!({
         "name": ADMIN,
         "type": "STATIC",
         "connect_timeout": "0.250s",
         "load_assignment": assignment(ADMIN, &socket(address)),
-        // Scrapers come one at a time; many of them at once are a mistake.
+        // Scrapers come one at a time; many at once are a mistake.
         "circuit_breakers": { "thresholds": [{ "max_connections": 8, "max_pending_requests": 8, "max_requests": 8 }] },
     })
 }
 
-/// The cluster of Envoy's admin interface.
+/// The name of the cluster of Envoy's admin interface.
 pub(super) const ADMIN: &str = "admin";
 
-/// The cluster of a backend. The prefix keeps a backend called `authorizer` apart from the authorizer.
+/// The name of a backend's cluster. The prefix distinguishes a backend named `authorizer` from the authorizer.
 pub(super) fn cluster_name(backend: &str) -> String {
     format!("backend-{backend}")
 }

@@ -1,4 +1,4 @@
-//! `cutover render`
+//! The command line of `cutover render`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,10 +19,10 @@ pub struct Arguments {
     /// The edge file.
     #[arg(value_name = "EDGE_FILE", default_value = "envoy/edges/dev.yaml")]
     pub file: PathBuf,
-    /// Where the configuration goes; the link `current` in it points to the newest. [default: HOME/envoy]
+    /// The directory for the configuration; its link `current` points to the newest one. [default: HOME/envoy]
     #[arg(long, value_name = "DIRECTORY")]
     pub out: Option<PathBuf>,
-    /// Where Envoy writes its access log. [default: HOME/logs/access.json]
+    /// The file for Envoy's access log. [default: HOME/logs/access.json]
     #[arg(long, value_name = "FILE")]
     pub access_log: Option<PathBuf>,
     #[command(flatten)]
@@ -31,14 +31,14 @@ pub struct Arguments {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at the type")]
     pub programs: Programs,
-    /// Ask Envoy itself (`--mode validate`) before the configuration becomes current.
+    /// Let Envoy validate the configuration (`--mode validate`) before it becomes current.
     #[arg(long)]
     pub validate: bool,
-    /// Stay, and render after every change: Envoy validates it, the authorizers know it, then it becomes current; what
-    /// Envoy refuses after all is taken back.
+    /// Keep running, and render after every change: when Envoy has validated it and the authorizers know it, it becomes
+    /// current. If Envoy refuses it after all, the previous configuration becomes current again.
     #[arg(long)]
     pub watch: bool,
-    /// With --watch: the admin interfaces of the authorizers that read the same file, all replicas.
+    /// With --watch: the admin interfaces of all authorizer replicas that read the same file.
     #[arg(
         long,
         env = "AUTHZ_ADMIN_ADDRESS",
@@ -81,7 +81,7 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     }
 }
 
-/// Until somebody ends this program. Nothing has to be put in order then: every step is whole by itself.
+/// Runs until the program is stopped. It needs no cleanup then, because every step is complete by itself.
 fn watch(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     let out = arguments.out.clone().unwrap_or_else(|| arguments.home.home.join("envoy"));
     let log = arguments.access_log.clone().unwrap_or_else(|| arguments.home.home.join("logs/access.json"));
@@ -99,9 +99,9 @@ fn watch(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
         authorizers: arguments.authorizer_admin.clone(),
         prepare: Box::new(|_| Ok(())),
     };
-    let told = |outcome: &Outcome| {
+    let report = |outcome: &Outcome| {
         out::line!("{}: {outcome}", arguments.file.display());
     };
-    watch.run(environment, None, &AtomicBool::new(false), &told);
+    watch.run(environment, None, &AtomicBool::new(false), &report);
     exit(DONE)
 }

@@ -1,8 +1,8 @@
-//! The last filter before a request leaves for a backend: where somebody must decide, somebody did.
+//! The last filter before a backend: it refuses a request that needs a decision and has none.
 //!
-//! Envoy takes an answer of the authorizer without a status for an allow. Ours never sends one; whatever else listens
-//! at its address might, and so might a defect. Every allow of ours writes `x-madome-gw` ([`headers::GATEWAY`]), no client
-//! can (the guard and the second wall remove it), so that a request without it was not decided about: 403.
+//! Envoy treats an authorizer's answer without a status as an allow. Our authorizer never sends one, but a wrong program
+//! at its address might, and so might a defect. Every allow of our authorizer writes `x-madome-gw` ([`headers::GATEWAY`]).
+//! No client can send it (the guard and the second wall remove it), so a request without it has no decision: 403.
 
 use identity::headers;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ pub(super) fn filter() -> Value {
     })
 }
 
-/// That there may be something to refuse: no header says that somebody decided.
+/// The condition for the filter: no header shows a decision.
 pub(super) fn undecided() -> Value {
     let header = json!({
         "@type": "type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput",
@@ -29,7 +29,7 @@ pub(super) fn undecided() -> Value {
     not(&is("decided", &header, "1"))
 }
 
-/// For routes about which nobody decides.
+/// The settings for routes without decisions.
 pub(super) fn by_nobody() -> Value {
     json!({ "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBACPerRoute" })
 }

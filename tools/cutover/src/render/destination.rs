@@ -1,12 +1,11 @@
-//! Where the requests of a route go: one cluster, or several by weight.
+//! The destination of a route's requests: one cluster, or several by weight.
 //!
-//! Shares are dealt by Envoy's weighted clusters. A sticky share is dealt by a hash instead of by chance, over a
-//! value that no client can choose: the session and the tenant are read from the headers that the authorizer
-//! wrote. The route is matched once more after it has (`clear_route_cache`); its policy
-//! cannot change by that, because host, method and path are as they were and every route that they lead to has
-//! the same policy. The hash (xxHash64 of the value, without a seed) is the same in every worker and in every
-//! replica, and so is the order of the clusters: as the weights move, only the clients whose share moved go
-//! elsewhere.
+//! Envoy's weighted clusters implement shares. A sticky share is chosen by a hash instead of by chance, over a value that
+//! no client can choose: the session and the tenant are read from the headers that the authorizer wrote. After that the
+//! route is matched once more (`clear_route_cache`). This cannot change its policy, because host, method and path are the
+//! same, and every route that they match has the same policy. The hash (xxHash64 of the value, without a seed) is the same
+//! in every worker and in every replica, and so is the order of the clusters: when the weights move, only the clients
+//! whose share moved go to another backend.
 
 use std::time::Duration;
 
@@ -24,8 +23,8 @@ use super::seconds;
 /// The `route` of an Envoy route.
 pub(super) fn action(edge: &Edge, route: &Route, destination: &Destination) -> Value {
     let mut action = json!({
-        // The wait for an answer is limited (per try, below), not its length: a large answer to a slow client
-        // takes as long as it takes. An answer that stops in the middle ends with `stream_idle_timeout`.
+        // The wait for an answer is limited (per try, below), but not its duration: a large answer to a slow client may
+        // take long. An answer that stops in the middle ends with `stream_idle_timeout`.
         "timeout": "0s",
         "retry_policy": retries(edge, route, destination),
     });
@@ -44,8 +43,8 @@ pub(super) fn action(edge: &Edge, route: &Route, destination: &Destination) -> V
     action
 }
 
-/// Only what can be repeated safely, and only when the backend has not answered. Envoy chooses a backend after it
-/// has read this, so among several the most careful one is the measure, and the most patient one of time.
+/// Retries only requests that are safe to repeat, and only when the backend has not answered. Envoy reads this before it
+/// chooses a backend, so among several the strictest retry rule and the longest timeout apply.
 fn retries(edge: &Edge, route: &Route, destination: &Destination) -> Value {
     let backends: Vec<&Backend> = destination.backends().filter_map(|name| edge.backends.get(name)).collect();
     let attempts = backends.iter().map(|backend| backend.retries.attempts).min().unwrap_or(0);
@@ -55,14 +54,14 @@ fn retries(edge: &Edge, route: &Route, destination: &Destination) -> Value {
         let safe =
             json!([{ "name": ":method", "string_match": { "safe_regex": { "regex": "GET|HEAD|OPTIONS" } } }]);
         insert(&mut policy, "retriable_request_headers", safe);
-        // Not at the endpoint that has just failed, when there is another.
+        // Avoid the endpoint that has just failed, when there is another.
         let elsewhere = json!([{
             "name": "envoy.retry_host_predicates.previous_hosts",
             "typed_config": { "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate" },
         }]);
         insert(&mut policy, "retry_host_predicate", elsewhere);
-        // Endpoints are drawn at random: of two, three draws find the failed one again once in eight times, twenty
-        // hardly ever. A draw costs less than a microsecond.
+        // Endpoints are drawn at random: of two, three draws hit the failed one once in eight times, twenty hardly ever. A
+        // draw costs less than a microsecond.
         insert(&mut policy, "host_selection_retry_max_attempts", json!(20));
         let pause = |of: fn(&Backend) -> Duration| backends.iter().map(|backend| of(backend)).max();
         if let (Some(first), Some(longest)) =
@@ -72,12 +71,12 @@ fn retries(edge: &Edge, route: &Route, destination: &Destination) -> Value {
             insert(&mut policy, "retry_back_off", back_off);
         }
     }
-    // An event may be long in coming; everybody else is waited for.
+    // An event stream may send nothing for long; every other answer has a limit.
     let streams = route.stream || route.websocket;
     if let Some(patience) = backends.iter().map(|backend| backend.request_timeout).max()
         && !streams
     {
-        // Envoy ignores it once an answer has begun. The timeout of idle tries it does not ignore: that one also
+        // Envoy ignores this timeout once an answer has begun. It does not ignore the idle timeout of a try, which also
         // fires while a slow client keeps Envoy from reading on.
         insert(&mut policy, "per_try_timeout", json!(seconds(patience)));
     }
@@ -86,7 +85,7 @@ fn retries(edge: &Edge, route: &Route, destination: &Destination) -> Value {
 
 fn weighted(edge: &Edge, route: &Route, destination: &Destination) -> Value {
     let mut shares: Vec<_> = destination.shares.iter().collect();
-    // By name: who edits the order of the file moves nobody.
+    // Sorted by name: another order in the file moves no client.
     shares.sort_by_key(|share| share.backend.as_str());
     let clusters: Vec<Value> = shares
         .iter()
@@ -112,7 +111,7 @@ fn weighted(edge: &Edge, route: &Route, destination: &Destination) -> Value {
     Value::Object(weighted)
 }
 
-/// The headers that a backend expects from its edge, whatever the route.
+/// The headers that a backend expects from its edge on every route.
 pub(super) fn constant_headers(backend: Option<&Backend>) -> Vec<Value> {
     let constant = backend.into_iter().flat_map(|backend| &backend.request_headers);
     constant.map(|(name, value)| header(name, value)).collect()
@@ -123,7 +122,7 @@ fn hashed(sticky: &Sticky) -> Value {
     match sticky {
         Sticky::Session => json!([by(headers::SESSION), by(headers::SUBJECT)]),
         Sticky::Tenant => json!([by(headers::TENANT)]),
-        // Without a `ttl` Envoy makes no cookie of its own.
+        // Without a `ttl` Envoy sets no cookie of its own.
         Sticky::Cookie(name) => json!([{ "cookie": { "name": name } }]),
     }
 }

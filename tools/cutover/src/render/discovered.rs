@@ -1,14 +1,14 @@
 //! Filters that Envoy reads from files of their own (ECDS): the guard, and the keeper of leases.
 //!
-//! A filter that stands in its listener belongs to the listener's filter chain: when the filter changes, Envoy makes
-//! another chain and ends every connection of the old one after its drain time. A filter that is discovered is
-//! exchanged under open connections. Streams that began under the old one go on with it.
+//! A filter in a listener's configuration belongs to its filter chain: when the filter changes, Envoy makes a new chain and
+//! ends every connection of the old one after its drain time. A discovered filter is replaced under open connections.
+//! Streams that began under the old one continue with it.
 //!
-//! There is no default: a listener waits for its filters before it listens, and where Envoy refused one it answers 500 to
-//! every request.
+//! There is no default: a listener waits for its filters before it listens, and where Envoy refused one it answers every
+//! request with 500.
 //!
-//! Only plain filters are discovered. A stage ([`super::stage`]) stands in the listener, and the filter inside it is
-//! discovered: Envoy 1.40 crashes when a whole stage is exchanged under a request that waits in it.
+//! Only plain filters are discovered. A stage ([`super::stage`]) is part of the listener, and the filter inside it is
+//! discovered: Envoy 1.40 crashes when a whole stage is replaced under a request that waits in it.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::metadata::filter;
 use super::{file_source, stage};
 
-/// The resource that a file holds.
+/// The resource in a file.
 pub(super) const KIND: &str = "envoy.config.core.v3.TypedExtensionConfig";
 
 const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
@@ -28,7 +28,7 @@ const NOTHING: &str = "type.googleapis.com/envoy.extensions.filters.http.header_
 /// The discovered filters of every listener.
 pub(crate) const FILTERS: [&str; 2] = [filter::GUARD, filter::KEEPER];
 
-/// The file of one filter.
+/// The file name of one filter.
 pub(super) fn file(listener: &str, filter: &str) -> String {
     format!("filter-{filter}-{listener}.json")
 }
@@ -45,17 +45,17 @@ pub(super) struct Discovered {
 }
 
 impl Discovered {
-    /// Each with its name.
+    /// The filters, each with its name.
     pub(super) fn each(&self) -> [(&'static str, &Value); 2] {
         [(filter::GUARD, &self.guard), (filter::KEEPER, &self.keeper)]
     }
 }
 
-/// Where a listener finds them.
+/// The source of a listener's discovered filters.
 pub(super) enum Found<'a> {
-    /// In files below this directory, which Envoy watches.
+    /// Files below this directory, which Envoy watches.
     Watched(&'a Path),
-    /// In the listener itself, for a configuration in one piece.
+    /// The listener itself, for a configuration in one piece.
     InPlace(&'a Discovered),
 }
 
@@ -64,7 +64,7 @@ impl Found<'_> {
     pub(super) fn guard(&self, listener: &str) -> Value {
         match self {
             Self::Watched(directory) => {
-                // Either form: a guard of the other form needs another chain only for its early look.
+                // Both forms are allowed: a guard of the other form needs another chain only for its early lease search.
                 let source = source(directory, listener, filter::GUARD, &[WASM, NATIVE]);
                 json!({ "name": filter::GUARD, "config_discovery": source })
             }
@@ -72,7 +72,7 @@ impl Found<'_> {
         }
     }
 
-    /// The settings of the stage that is the keeper for requests for which `when` holds.
+    /// The settings of the stage that runs the keeper for requests for which `when` holds.
     pub(super) fn keeper(&self, listener: &str, when: &Value) -> Value {
         let action = match self {
             Self::Watched(directory) => {

@@ -1,7 +1,7 @@
-//! Whether Envoy's program is the one that this repository is tested with.
+//! Checks that the Envoy program is the one with which this repository is tested.
 //!
-//! The Python package is installed by hash (tools/python/requirements.txt), and what stands in a file system afterwards may
-//! be another: its program is looked at again before it is run.
+//! The Python package is installed by hash (tools/python/requirements.txt), but the installed files may change afterwards.
+//! So its program is checked again before it runs.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -11,7 +11,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::out;
 
-/// The version that is installed.
+/// The version of the package.
 const VERSION: &str = "1.40.0";
 
 /// SHA-256 of `envoy/_bin/envoy` in the package, by platform.
@@ -21,13 +21,13 @@ const CHECKSUMS: [(&str, &str); 3] = [
     ("macos aarch64", "1a03e0e6c6cdd723787baac24fc069874a455b566c43aee491caf94d87f76110"),
 ];
 
-/// Where the package has its program, below `site-packages`.
+/// The path of the package's program, below `site-packages`.
 const PACKAGED: &str = "envoy/_bin/envoy";
 
-/// Refuses a packaged Envoy that is not what was packaged. Another Envoy is its owner's choice, and is named.
+/// Refuses a packaged Envoy that was changed. Another Envoy is its owner's choice, and only a note names it.
 ///
 /// # Errors
-/// A sentence, when the packaged program is another one or cannot be read.
+/// A sentence, when the packaged program was changed or cannot be read.
 pub fn check(program: &Path) -> Result<(), String> {
     let Some(packaged) = packaged(program) else {
         out::error!(
@@ -42,19 +42,19 @@ pub fn check(program: &Path) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "{} has the checksum {found}, which is none of Envoy {VERSION}'s: it was changed after it was installed; remove \
+        "{} has the checksum {found}, which is not that of Envoy {VERSION}: it was changed after its installation; remove \
          .tools and run `make setup`, or set ENVOY to an Envoy of your own",
         packaged.display()
     ))
 }
 
-/// The program behind the package's script, or the program itself when that is what is named.
+/// The program that the package's script starts, or `envoy` itself when it is that program.
 fn packaged(program: &Path) -> Option<PathBuf> {
     let real = fs::canonicalize(program).ok()?;
     if real.ends_with(PACKAGED) {
         return Some(real);
     }
-    // The script is some hundred bytes; a program of another kind is not read as a whole.
+    // The script has a few hundred bytes; a program of another kind is not read as a whole.
     let mut script = String::new();
     File::open(&real).ok()?.take(4_096).read_to_string(&mut script).ok()?;
     if !script.starts_with("#!") || !script.contains("envoy._main") {

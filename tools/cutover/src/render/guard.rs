@@ -1,4 +1,4 @@
-//! What the guard of a listener is told.
+//! The guard's configuration of a listener.
 
 use edge_config::edge::{Exposure, Host, Listener, PathMatch};
 use edge_config::{Edge, closed_paths};
@@ -40,7 +40,7 @@ pub(crate) fn config(edge: &Edge, name: &str, listener: &Listener) -> GuardConfi
     }
 }
 
-/// Whose pages may have requests sent: those of every host that browsers can reach.
+/// The origins whose pages may send requests: those of every host that browsers can reach.
 fn sites(edge: &Edge) -> Sites {
     let public = |host: &&Host| {
         edge.listeners.get(&host.listener).is_some_and(|listener| listener.exposure == Exposure::Public)
@@ -58,26 +58,26 @@ fn sites(edge: &Edge) -> Sites {
     Sites { hosts, browser_origins: edge.browser_origins.clone() }
 }
 
-/// Asks the guard whether it takes its rules. What only it can know is found here instead of by an Envoy that
-/// does not start: routes, say, that differ in upper and lower case alone and have different policies.
+/// Checks that the guard accepts its rules. Otherwise some faults would only show when Envoy does not start: for example
+/// routes that differ in upper and lower case alone and have different policies.
 ///
 /// # Errors
-/// What the guard said, for each listener.
+/// The guard's error, for each listener.
 pub fn check(edge: &Edge) -> Result<(), String> {
     let refused: Vec<String> = edge
         .listeners
         .iter()
         .filter_map(|(name, listener)| {
             let error = header_rules::Rules::compile(&config(edge, name, listener)).err()?;
-            Some(format!("the guard does not take the rules of listener `{name}`: {error}"))
+            Some(format!("the guard rejects the rules of listener `{name}`: {error}"))
         })
         .collect();
     if refused.is_empty() { Ok(()) } else { Err(refused.join("\n")) }
 }
 
-/// The reserved names of the file, and the constant headers of its backends: whoever could send those could
-/// speak in the edge's name. The identity headers are named one by one, although a prefix covers them: the
-/// guard counts forgeries by the name of the rule.
+/// The reserved names of the file, and the constant headers of its backends: a client that could send those could speak
+/// for the edge. The identity headers are listed one by one, although a prefix covers them: the guard counts forgeries by
+/// the name of the rule.
 fn reserved(edge: &Edge) -> Reserved {
     let constant =
         edge.backends.values().flat_map(|backend| backend.request_headers.keys().map(String::as_str));

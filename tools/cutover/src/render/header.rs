@@ -1,8 +1,8 @@
-//! Headers as the route configuration writes and matches them.
+//! Headers in the form in which the route configuration writes and matches them.
 
 use serde_json::{Value, json};
 
-/// A match on the method: one of `methods`, or none of them when `invert`.
+/// A match on the method: one of `methods`, or any other one when `invert`.
 pub(super) fn method_is(methods: &[&str], invert: bool) -> Value {
     json!([{
         "name": ":method",

@@ -1,4 +1,4 @@
-//! Leases in the rendered configuration: what the guard is told, the filter that keeps, and what is passed over.
+//! Leases in the rendered configuration: the guard's settings, the keeper, and the filters that a leased request skips.
 
 use edge_config::Edge;
 use edge_config::edge::{LeaseMethods, LeasePolicy, OnOutage, Protocol, Route};
@@ -11,11 +11,11 @@ use super::stage::{is, not};
 /// of every header.
 const MARK: (&str, &str) = ("wasm.cutover.decision", "lease");
 
-/// What the guard of a listener is told, and for each of its routes the position among the leased ones. `None` when
-/// no decision on this listener may be used again.
+/// The guard's settings of a listener, and the position of each of its routes among the leased ones. `None` when the
+/// listener has no leases.
 pub(super) fn rules(edge: &Edge, name: &str) -> Option<LeaseRules> {
     let sessions = edge.sessions.as_ref()?;
-    // What a decision depends on beside the caller: two routes that agree in it may share leases.
+    // A decision depends on this besides the caller: two routes that agree in it may share leases.
     let mut kinds: Vec<(&str, Vec<&str>, &[String])> = Vec::new();
     let (mut classes, mut routes) = (Vec::new(), Vec::new());
     for (route, policy) in leased(edge, name) {
@@ -50,8 +50,9 @@ pub(super) fn rules(edge: &Edge, name: &str) -> Option<LeaseRules> {
     })
 }
 
-/// What an early look notes for the log stands in headers that Envoy sends to no backend of HTTP/1.1, and to one of HTTP/2 it
-/// would. A copy for a shadow is a request of its own, so a route with one goes the long way.
+/// Whether a route can have the early lease search. Its notes for the log are in headers that Envoy sends to no HTTP/1.1
+/// backend, but would send to an HTTP/2 backend. A copy for a shadow is a request of its own, so a route with a shadow
+/// takes the usual path.
 fn may_be_early(edge: &Edge, route: &Route) -> bool {
     let mut backends = route.answering().into_iter().filter_map(|name| edge.backends.get(name));
     route.shadow.is_none() && backends.all(|backend| backend.protocol == Protocol::Http1)
@@ -70,7 +71,7 @@ fn leased<'e>(edge: &'e Edge, name: &'e str) -> impl Iterator<Item = (&'e Route,
         .filter_map(|route| Some((route, edge.lease_of(route)?)))
 }
 
-/// That no lease serves the request. When one does, nothing behind the guard is needed before the backend.
+/// The condition that no lease serves the request. With a lease, no filter between the guard and the backend is needed.
 pub(super) fn not_leased() -> Value {
     let state = json!({
         "@type": "type.googleapis.com/envoy.extensions.matching.common_inputs.network.v3.FilterStateInput",

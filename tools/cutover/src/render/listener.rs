@@ -1,4 +1,4 @@
-//! One listener: the connection manager and its chain of filters.
+//! Renders one listener: the connection manager and its chain of filters.
 
 use edge_config::Edge;
 use edge_config::edge::{Listener, Policy, TenantMatch};
@@ -14,12 +14,12 @@ use super::stage::{Branch, both, is, stage, starts_with};
 use super::template::{self, fill};
 use super::{Form, Paths, TemplateError, access_log, decided, guard, leases, seconds, words};
 
-/// `routes` says how the connection manager finds its routes (field and value), `found` how it finds the filters that
+/// `routes` is the connection manager's source of routes (field and value), and `found` its source of the filters that
 /// hold the guard's rules.
 ///
-/// Routes, shares, policies, limits and leases must not show here, except for the headers that policies read the tenant
-/// from: Envoy replaces a filter chain that differs in one byte, and ends the connections of the old one after its
-/// drain time.
+/// Routes, shares, policies, limits and leases must not appear here, except for the headers from which policies read the
+/// tenant: Envoy replaces a filter chain that differs in one byte, and ends the connections of the old one after its drain
+/// time.
 pub(super) fn render(
     edge: &Edge,
     name: &str,
@@ -37,8 +37,8 @@ pub(super) fn render(
     if paths.form() == Form::Native {
         insert(&mut manager, "early_header_mutation_extensions", json!([early(name, paths)?]));
     }
-    // On a lease the guard writes the identity, over whatever was there: the wall must not take it away again. And
-    // filter state is out of reach of every client, so that a lease is as good a proof of a decision as the header.
+    // On a lease the guard writes the identity over any value: the wall must not remove it again. No client can set filter
+    // state, so a lease proves a decision as well as the header does.
     let checked = leases::not_leased();
     let wall = (filter::SECOND_WALL, second_wall(edge));
     let asking = [wall, refusal(), (filter::AUTHORIZER, authorizer(edge)?)];
@@ -104,7 +104,7 @@ fn plugin(edge: &Edge, name: &str, paths: &Paths, config: &PluginConfig) -> Resu
     }
 }
 
-/// What looks for a lease before any filter is made.
+/// The extension that looks for a lease before any filter is made.
 fn early(name: &str, paths: &Paths) -> Result<Value, TemplateError> {
     const NAME: &str = "early-native.yaml";
     let mut config = template::early_native()?;
@@ -119,12 +119,11 @@ fn text(text: &str) -> Value {
     json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": text })
 }
 
-/// Each role has a machine of its own for each listener and revision. What Envoy shares between machines it shares by
-/// `vm_id`, which is the same for both roles; which machine runs a plugin is a matter of the machine's configuration,
-/// too.
+/// Each role has a machine of its own for each listener and revision. Envoy shares data between machines by `vm_id`, which
+/// is the same for both roles; the machine of a plugin also depends on the machine's configuration.
 ///
-/// The revision keeps leases apart: what was granted by the rules of one is out of reach of every other, and goes away
-/// with the last request that its guard judged.
+/// The revision separates leases: no other revision can reach a lease that was granted by the rules of one, and it goes
+/// away with the last request that its guard judged.
 fn machine(edge: &Edge, name: &str, paths: &Paths, role: &str, rules: Value) -> Result<Value, TemplateError> {
     const NAME: &str = "guard.yaml";
     let mut config = template::guard()?;
@@ -139,7 +138,7 @@ fn machine(edge: &Edge, name: &str, paths: &Paths, role: &str, rules: Value) -> 
     Ok(config)
 }
 
-/// Removes the identity headers once more, natively: should the guard ever let one through, it ends here.
+/// Removes the identity headers once more, natively, in case the guard ever lets one through.
 fn second_wall(edge: &Edge) -> Value {
     let prefixes = edge.reserved.prefixes.iter();
     let mut identity: Vec<_> =
@@ -152,15 +151,15 @@ fn second_wall(edge: &Edge) -> Value {
     mutations.push(json!({ "remove": identity::headers::TENANT }));
     json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
-        // Trailers reach a backend that speaks HTTP/2; the guard never sees them.
+        // Trailers reach an HTTP/2 backend; the guard never receives them.
         "mutations": { "request_mutations": mutations, "request_trailers_mutations": trailers(edge) },
     })
 }
 
-/// Trailers reach a backend that speaks HTTP/2, and the guard never sees them: every reserved name ends here.
+/// Removes every reserved name from trailers: they reach an HTTP/2 backend, and the guard never receives them.
 ///
-/// Two edge files that reserve the same names have the same bytes here, so that neither order nor a name that a prefix covers
-/// replaces the filter chain.
+/// Two edge files that reserve the same names have the same bytes here, so that neither another order nor a name that a
+/// prefix covers replaces the filter chain.
 fn trailers(edge: &Edge) -> Vec<Value> {
     let mut prefixes: Vec<&str> = edge.reserved.prefixes.iter().map(String::as_str).collect();
     prefixes.sort_unstable();
@@ -182,13 +181,13 @@ fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
     if edge.authorizer.replicas == 1
         && let Some(service) = config.get_mut("grpc_service").and_then(Value::as_object_mut)
     {
-        // There is nobody else to ask, and being ready to ask again costs every check.
+        // There is no second authorizer, and preparing a retry would cost every check.
         service.remove("retry_policy");
     }
     // A share that sticks to the session and a canary by tenant need the decision. Every edge matches the route once more
-    // after it, because the first such share must not replace the filter chain.
+    // after the decision, because the first such share must not replace the filter chain.
     insert(&mut config, "clear_route_cache", json!(true));
-    // Beside the credentials, the headers that policies read the tenant from.
+    // Besides the credentials, the headers from which policies read the tenant.
     for policy in edge.policies.values() {
         if let Policy::Session(policy) = policy
             && let Some(TenantMatch::Header(name)) = &policy.tenant
@@ -199,9 +198,10 @@ fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
         }
     }
     if let Some(api_keys) = &edge.api_keys {
-        let told = config.pointer_mut("/allowed_headers/patterns").and_then(Value::as_array_mut);
+        let listed = config.pointer_mut("/allowed_headers/patterns").and_then(Value::as_array_mut);
         let what = || "it has no /allowed_headers/patterns".to_owned();
-        told.ok_or_else(|| TemplateError { name: "authorizer.yaml", what: what() })?
+        listed
+            .ok_or_else(|| TemplateError { name: "authorizer.yaml", what: what() })?
             .push(json!({ "exact": api_keys.header }));
     }
     if let Some(signatures) = &edge.signatures {
@@ -216,21 +216,23 @@ fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
     Ok(config)
 }
 
-/// A filter that every request passes.
+/// A filter that runs for every request.
 fn plain((name, typed_config): (&str, Value)) -> Value {
     json!({ "name": name, "typed_config": typed_config })
 }
 
-/// The filter that finishes what Envoy refused, on routes that need it.
+/// The filter that finishes Envoy's refusals, on routes that need it.
 fn finish() -> Value {
     let mut finish = plain((filter::WORDS, words::finish()));
     insert(&mut finish, "disabled", json!(true));
     finish
 }
 
-/// Envoy cannot send a body without a content type, and some clients know refusals that have none. A refusal
-/// that the authorizer made carries a mark; this filter is made for marked answers alone, gives them the content type that
-/// the route's metadata names, or none, and takes the mark off.
+/// The filter that sets the content type of the authorizer's refusals.
+///
+/// Envoy cannot send a body without a content type, but some clients expect refusals without one. A refusal of the
+/// authorizer carries a mark. This filter runs for marked answers alone: it gives them the content type in the route's
+/// metadata, or none, and removes the mark.
 fn refusal() -> (&'static str, Value) {
     let input = |name: &str| {
         json!({
@@ -249,11 +251,11 @@ fn refusal() -> (&'static str, Value) {
     let settle = finish(json!([
         { "remove": REFUSAL_MARK },
         { "remove": "content-type" },
-        // Nothing is added when the metadata has none.
+        // Without one in the metadata, none is added.
         { "append": header("content-type", &content_type) },
     ]));
     let marked = is("mark", &input(REFUSAL_MARK), "1");
-    // Envoy has put the refusal into the form of gRPC, which is nothing without its content type.
+    // Envoy has put the refusal into the form of gRPC, which needs its content type.
     let grpc = both(&marked, &starts_with("content", &input("content-type"), "application/grpc"));
     let branches = [
         Branch { when: grpc, filters: vec![("finish", unmark)] },

@@ -1,25 +1,25 @@
-//! The routes of a host as a tree, so that ten thousand of them cost what ten cost.
+//! The routes of a host as a tree, so that ten thousand of them cost as much as ten.
 //!
-//! Envoy walks a list of routes from its first to its last. A matcher tree looks at the path once: a trie finds
-//! the written paths that the request's begins with, the longest first, and a handful of comparisons at each
-//! says whether it really takes the request: by whole segments, with a query or without one, and by method. A
-//! path that takes nothing hands on to the next shorter one. The route at the end has its own match as well,
-//! which says the same once more.
+//! Envoy walks a list of routes from its first to its last. A matcher tree reads the path once: a trie finds the
+//! configured paths that are a prefix of the request's path, the longest first. At each, a handful of comparisons decide
+//! whether it really takes the request: by whole segments, with a query or without one, and by method. A path that takes
+//! nothing passes the request on to the next shorter one. The route at the end has its own match, too, which repeats the
+//! same conditions.
 
 use edge_config::edge::PathMatch;
 use serde_json::{Map, Value, json};
 
-/// Which requests lead to which routes of Envoy's.
+/// The requests that lead to these Envoy routes.
 pub(super) struct Leaf {
     pub(super) path: PathMatch,
     /// Empty for every method.
     pub(super) methods: Vec<String>,
-    /// The first whose own match fits is taken.
+    /// The first route whose own match fits is taken.
     pub(super) routes: Vec<Value>,
 }
 
-/// First whoever has another method than `methods`, then what the header of `known` names, then `closed`, then `open`,
-/// then `rest`.
+/// The tree, in this order: requests with another method than `methods`, the routes that the header of `known` names,
+/// `closed`, `open`, and `rest`.
 pub(super) fn tree(
     methods: &[&str],
     refused: Value,
@@ -39,7 +39,7 @@ pub(super) fn tree(
     object([("matcher_list", json!({ "matchers": [refuse] })), ("on_no_match", known)])
 }
 
-/// The routes that a header names, if it does, else `otherwise`.
+/// The routes that a header names, or `otherwise`.
 fn by_name(known: Known<'_>, otherwise: Value) -> Value {
     if known.routes.is_empty() {
         return otherwise;
@@ -51,7 +51,7 @@ fn by_name(known: Known<'_>, otherwise: Value) -> Value {
     object([("matcher", object([("matcher_tree", named), ("on_no_match", otherwise)]))])
 }
 
-/// Routes that are known already when Envoy asks: by the value of a header.
+/// Routes that are already known when Envoy matches, by the value of a header.
 pub(super) struct Known<'a> {
     pub(super) header: &'a str,
     pub(super) routes: Vec<(String, Vec<Value>)>,
@@ -84,7 +84,7 @@ fn by_path(leaves: Vec<Leaf>, otherwise: Value) -> Value {
         }
     }
     if map.is_empty() {
-        // A tree needs a leaf; this one takes no path of HTTP's.
+        // A tree needs a leaf; this one matches no HTTP path.
         map.insert("\u{1}".to_owned(), otherwise.clone());
     }
     let map = object([("map", Value::Object(map))]);
@@ -110,7 +110,7 @@ fn method_is(method: &str) -> Value {
     one(&header("method", ":method"), &json!({ "exact": method }))
 }
 
-/// The header has the query too.
+/// The header contains the query, too.
 fn path_is(path: &PathMatch) -> Value {
     let input = header("path", ":path");
     let exact = |path: &str| one(&input, &json!({ "exact": path }));
@@ -122,7 +122,7 @@ fn path_is(path: &PathMatch) -> Value {
     }
 }
 
-/// Envoy refuses an `or` of one.
+/// Envoy refuses an `or` with one member.
 fn any_of(mut predicates: Vec<Value>) -> Value {
     match predicates.pop() {
         Some(only) if predicates.is_empty() => only,

@@ -1,22 +1,22 @@
 //! Names that the parts of the rendered configuration share.
 
-/// The namespace of what a route tells the access log.
+/// The namespace of a route's metadata for the access log.
 pub(super) const NAMESPACE: &str = "cutover";
 
-/// What a refusal of the route's is sent as; absent when its clients expect no content type.
+/// The content type of the route's refusals; absent when its clients expect none.
 pub(super) const CONTENT_TYPE: &str = "content_type";
 
-/// Marks a refusal of the edge's own whose `content-type` the route still has to settle. It never leaves the
-/// edge: the filter that reads it removes it.
+/// Marks a refusal of the edge whose `content-type` still depends on the route. It never leaves the edge: the filter that
+/// reads it removes it.
 pub(super) const REFUSAL_MARK: &str = "x-cutover-bare";
 
-/// Marks a refusal that Envoy made in the words of a route, for the filter that finishes it and removes the mark.
+/// Marks a refusal that Envoy made with the wording of a route, for the filter that finishes it and removes the mark.
 pub(super) const WORDS_MARK: &str = "x-cutover-words";
 
-/// Which finish the refusals of a route need; absent when none.
+/// The finish that the refusals of a route need; absent when they need none.
 pub(super) const MARK: &str = "mark";
 
-/// `Allow` of a 405.
+/// The `Allow` header of a 405.
 pub(super) const ALLOW: &str = "allow";
 
 /// The names of the HTTP filters, as routes refer to them.

@@ -1,37 +1,37 @@
-//! A look at the compiled guard before Envoy is told to load it.
+//! Checks the compiled guard before Envoy loads it.
 
-/// What the guard was compiled to.
+/// The compiled form of the guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// A proxy-wasm module, walled off from Envoy.
+    /// A proxy-wasm module, isolated from Envoy.
     Wasm,
-    /// A dynamic module of Envoy's: a shared library for this machine.
+    /// A dynamic Envoy module: a shared library for this machine.
     Native,
 }
 
-/// What is wrong with a module.
+/// Why a module is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidModule {
     /// It begins neither as a WebAssembly module nor as a shared library.
     #[error("it is neither a WebAssembly module nor a shared library")]
     NotAModule,
-    /// It ends before its end.
-    #[error("it is cut off: a section ends after the end of the file")]
+    /// The file is truncated.
+    #[error("it is truncated: a section ends after the end of the file")]
     Truncated,
-    /// A library for another machine than this one.
-    #[error("it is a library for another machine; compile it where it is to run")]
+    /// It is a library for another machine type.
+    #[error("it is a library for another machine type; compile it on the machine where it will run")]
     OtherMachine,
-    /// A library, and not of Envoy's kind.
-    #[error("it is a library, but no dynamic module of Envoy's: it has no `{HOOK}`")]
+    /// It is a library, but not an Envoy module.
+    #[error("it is a library, but not a dynamic Envoy module: it has no `{HOOK}`")]
     NotForEnvoy,
 }
 
-/// What every dynamic module with an HTTP filter exports.
+/// The symbol that every dynamic module with an HTTP filter exports.
 const HOOK: &str = "envoy_dynamic_module_on_http_filter_config_new";
 
 impl Form {
-    /// How files of this form end. A rendered configuration has the guard under a name of ours, so there the ending says
-    /// what it is.
+    /// The file name extension of this form. A rendered configuration names the guard itself, so the extension there shows
+    /// the form.
     #[must_use]
     pub const fn ending(self) -> &'static str {
         match self {
@@ -41,8 +41,8 @@ impl Form {
     }
 }
 
-/// Finds what `bytes` is, and files that are something else or were not written to their end. It does not
-/// validate code; Envoy does.
+/// Finds the form of `bytes`, and rejects files of another kind and truncated files. It does not validate code; Envoy
+/// does.
 ///
 /// # Errors
 /// [`InvalidModule`].
@@ -79,8 +79,8 @@ fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
     None
 }
 
-/// Reads the header of a 64-bit little-endian shared library (System V ABI, "Object Files"). The table of its sections
-/// stands at its end, so a library that was cut off ends before it.
+/// Reads the header of a 64-bit little-endian shared library (System V ABI, "Object Files"). The table of its sections is
+/// at its end, so a truncated library ends before it.
 fn library(bytes: &[u8]) -> Result<(), InvalidModule> {
     let number = |at: usize| {
         let bytes = bytes.get(at..)?.first_chunk::<2>()?;
@@ -95,7 +95,7 @@ fn library(bytes: &[u8]) -> Result<(), InvalidModule> {
     let here = match std::env::consts::ARCH {
         "x86_64" => 62,
         "aarch64" => 183,
-        // Envoy is built for those two; on any other, it is Envoy that says no.
+        // Envoy is built for these two; on any other, Envoy itself refuses the library.
         _ => machine,
     };
     if machine != here {
@@ -123,7 +123,7 @@ mod tests {
     fn a_whole_module_passes_and_every_cut_is_found() {
         assert_eq!(check(MODULE), Ok(Form::Wasm));
         for cut in 0..MODULE.len() {
-            // A cut between two sections leaves a shorter module; only there.
+            // Only a cut between two sections leaves a valid, shorter module.
             if cut != MODULE.len() - 3 {
                 assert!(check(&MODULE[..cut]).is_err(), "cut at {cut} was not found");
             }

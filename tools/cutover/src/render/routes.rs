@@ -1,8 +1,8 @@
 //! The route table of a listener.
 //!
-//! The most specific route wins: a long path before a short one, exact before prefix, named methods before any.
-//! Before all of them stand the method allowlist and the internal paths; after all of them stands a refusal.
-//! `matcher` makes a tree of them.
+//! The most specific route wins: a long path before a short one, exact before prefix, named methods before any. The
+//! method allowlist and the internal paths come before all of them, and a refusal comes after all of them. `matcher` makes
+//! a tree of them.
 
 use std::cmp::Reverse;
 
@@ -24,7 +24,7 @@ use super::matcher::{self, Known, Leaf};
 use super::metadata::{ALLOW, CONTENT_TYPE, MARK, NAMESPACE, filter};
 use super::{shadow, words};
 
-/// `early` are the leases that a request may be known to have before its route is chosen.
+/// `early` are the leases that can be known before the route of a request is chosen.
 pub(super) fn table(edge: &Edge, name: &str, listener: &Listener, early: Option<&LeaseRules>) -> Value {
     let mut hosts: Vec<Value> = edge
         .hosts
@@ -47,9 +47,9 @@ pub(super) fn table(edge: &Edge, name: &str, listener: &Listener, early: Option<
     matcher::object([
         ("name", json!(name)),
         ("virtual_hosts", Value::Array(hosts)),
-        // Written by Envoy itself, and no backend's business. The guard leaves it to this line.
+        // Envoy itself writes it, and no backend needs it. The guard leaves its removal to this line.
         ("request_headers_to_remove", json!(["x-envoy-external-address"])),
-        // `api.example.com:8080` is the same host as `api.example.com`; the header itself goes on unchanged.
+        // `api.example.com:8080` is the same host as `api.example.com`; the header itself stays unchanged.
         ("ignore_port_in_host_matching", json!(true)),
     ])
 }
@@ -97,8 +97,8 @@ fn virtual_host(
     Value::Object(host)
 }
 
-/// The canaries of a route stand before it. Nothing but where they go is different: whoever is taken for a canary
-/// is decided about by the same policy, with the same limits and the same answers.
+/// The canaries of a route, which come before it. They differ in the destination alone: a canary has the same policy, the
+/// same limits and the same answers.
 fn with_canaries(edge: &Edge, route: &Route, host: &Answers, exposure: Exposure) -> Vec<Value> {
     let mut rendered: Vec<Value> = route
         .canaries
@@ -124,7 +124,7 @@ fn with_canaries(edge: &Edge, route: &Route, host: &Answers, exposure: Exposure)
     rendered
 }
 
-/// The same route for a request that a lease serves already: no filter is made for it.
+/// The same route for a request that a lease serves: it disables all filters.
 fn unchecked(mut route: Value) -> Value {
     let mut filters = json!({});
     if let Some(finish) = route.pointer("/typed_per_filter_config").and_then(|of| of.get(filter::WORDS)) {
@@ -141,7 +141,7 @@ fn unchecked(mut route: Value) -> Value {
     route
 }
 
-/// A filter that a route has no use for.
+/// The settings that disable a filter on a route.
 fn unused() -> Value {
     json!({ "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true })
 }
@@ -163,7 +163,7 @@ fn path_match(path: &PathMatch) -> Value {
     }
 }
 
-/// The fields of a virtual host that speaks in the words of `answers` wherever its routes have none of their own.
+/// The fields of a virtual host that uses the wording of `answers` where its routes have none of their own.
 fn speaking(answers: &Answers) -> Map<String, Value> {
     let mut host = Map::new();
     host.insert("metadata".to_owned(), json!({ "filter_metadata": { NAMESPACE: words::metadata(answers) } }));
@@ -177,29 +177,29 @@ fn named((name, value): (&str, Value)) -> (String, Value) {
     (name.to_owned(), value)
 }
 
-/// Takes whatever has a method that no edge lets through, and says which ones `allowed` are.
+/// Refuses a method that the edge does not accept, and lists the `allowed` ones.
 fn method_not_allowed(allowed: &str, answers: &Answers, revision: &str) -> Value {
     let mut route = refusal("method-not-allowed", &everything(), 405, answers, revision);
     if let Some(matching) = route.get_mut("match") {
         insert(matching, "headers", method_is(&METHODS, true));
     }
-    if let Some(told) = route.pointer_mut("/metadata/filter_metadata/cutover") {
-        insert(told, ALLOW, json!(allowed));
+    if let Some(fields) = route.pointer_mut("/metadata/filter_metadata/cutover") {
+        insert(fields, ALLOW, json!(allowed));
     }
     route
 }
 
-/// A route that Envoy answers itself, in the words of its virtual host.
+/// A route that Envoy answers itself, with the wording of its virtual host.
 fn refusal(name: &str, path: &PathMatch, status: u16, answers: &Answers, revision: &str) -> Value {
-    let mut told = json!({ "policy": "none", "revision": revision });
+    let mut fields = json!({ "policy": "none", "revision": revision });
     if let Some(mark) = words::mark(answers) {
-        insert(&mut told, MARK, json!(mark));
+        insert(&mut fields, MARK, json!(mark));
     }
     json!({
         "name": name,
         "match": path_match(path),
         "direct_response": { "status": status },
-        "metadata": { "filter_metadata": { NAMESPACE: told } },
+        "metadata": { "filter_metadata": { NAMESPACE: fields } },
         "typed_per_filter_config": {
             filter::AUTHORIZER: no_decision(),
             filter::KEEPER: unused(),
@@ -208,7 +208,7 @@ fn refusal(name: &str, path: &PathMatch, status: u16, answers: &Answers, revisio
     })
 }
 
-/// `host` are the answers of the virtual host: a route repeats no word of them.
+/// `host` are the answers of the virtual host, which a route does not repeat.
 fn one(edge: &Edge, route: &Route, to: &Destination, host: &Answers, exposure: Exposure) -> Value {
     let mut matching = path_match(&route.path);
     if !route.methods.is_empty() {
@@ -216,7 +216,7 @@ fn one(edge: &Edge, route: &Route, to: &Destination, host: &Answers, exposure: E
         insert(&mut matching, "headers", method_is(&methods, false));
     }
     let is_public = matches!(edge.policies.get(&route.policy), Some(Policy::Public));
-    // How often is a decision too, also about anybody.
+    // A limit needs a decision, even on a public route.
     let asks_nobody = is_public && route.limits.is_empty();
     let authorizer = if asks_nobody { no_decision() } else { decision(edge, route, exposure) };
     let mut filters = json!({ filter::AUTHORIZER: authorizer });
@@ -224,28 +224,28 @@ fn one(edge: &Edge, route: &Route, to: &Destination, host: &Answers, exposure: E
         insert(&mut filters, filter::KEEPER, unused());
         insert(&mut filters, filter::DECIDED, decided::by_nobody());
     }
-    let mut told = json!({
+    let mut fields = json!({
         "policy": route.policy,
         "revision": edge.revision.0,
         "backend": to.backends().collect::<Vec<_>>().join(","),
     });
     if let Some(answers) = edge.answers.get(&route.answers) {
         if answers != host
-            && let Some(fields) = told.as_object_mut()
+            && let Some(fields) = fields.as_object_mut()
         {
             fields.extend(words::metadata(answers));
         }
-        // The authorizer's refusals read it here.
+        // The filter for the authorizer's refusals reads it here.
         if let Some(content_type) = &answers.content_type {
-            insert(&mut told, CONTENT_TYPE, json!(content_type));
+            insert(&mut fields, CONTENT_TYPE, json!(content_type));
         }
         if let Some(mark) = words::mark(answers) {
-            insert(&mut told, MARK, json!(mark));
+            insert(&mut fields, MARK, json!(mark));
         }
         match (words::finish_for(answers), answers == host) {
             (_, true) => {}
             (Some(finish), false) => insert(&mut filters, filter::WORDS, finish),
-            // Its host's refusals need a finish, perhaps.
+            // The refusals of its host may need a finish.
             (None, false) => insert(&mut filters, filter::WORDS, unused()),
         }
     }
@@ -254,7 +254,7 @@ fn one(edge: &Edge, route: &Route, to: &Destination, host: &Answers, exposure: E
         "match": matching,
         "route": destination::action(edge, route, to),
         "request_headers_to_add": written_headers(edge, to, is_public),
-        "metadata": { "filter_metadata": { NAMESPACE: told } },
+        "metadata": { "filter_metadata": { NAMESPACE: fields } },
         "typed_per_filter_config": filters,
     });
     let ended = credentials::ended(edge, route, to);
@@ -264,8 +264,8 @@ fn one(edge: &Edge, route: &Route, to: &Destination, host: &Answers, exposure: E
     rendered
 }
 
-/// The headers that Envoy itself writes towards a backend, over whatever was there. (It has written
-/// `x-forwarded-proto` before: with no trusted hop, the connection manager overwrites it.)
+/// The headers that Envoy itself writes for a backend, over any value. (It has already written `x-forwarded-proto`: with
+/// no trusted hop, the connection manager overwrites it.)
 fn written_headers(edge: &Edge, to: &Destination, is_public: bool) -> Value {
     let mut constant = vec![
         header("x-forwarded-for", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"),
@@ -274,7 +274,7 @@ fn written_headers(edge: &Edge, to: &Destination, is_public: bool) -> Value {
     if is_public {
         constant.push(header(headers::PUBLIC, "1"));
     }
-    // Among several backends each share has its own.
+    // With several backends, each share has its own.
     let only = to.only().and_then(|name| edge.backends.get(name));
     constant.extend(destination::constant_headers(only));
     Value::Array(constant)
@@ -286,7 +286,7 @@ fn no_decision() -> Value {
     json!({ "@type": PER_ROUTE, "disabled": true })
 }
 
-/// What the authorizer is told about the route. It never matches a path itself.
+/// The route's data for the authorizer, which never matches a path itself.
 fn decision(edge: &Edge, route: &Route, exposure: Exposure) -> Value {
     let mut settings = json!({ "context_extensions": {
         "route": route.name,
@@ -297,7 +297,7 @@ fn decision(edge: &Edge, route: &Route, exposure: Exposure) -> Value {
     if let Some(signatures) = &edge.signatures {
         match edge.policies.get(&route.policy) {
             Some(Policy::Signed(_)) => insert(&mut settings, "with_request_body", whole_body(signatures)),
-            // The filter asks for bodies, because it alone can say that they are bytes; no other policy does.
+            // The filter sends bodies, because only its settings can declare them as bytes; no other policy needs them.
             Some(Policy::Public | Policy::Session(_) | Policy::Internal(_)) | None => {
                 insert(&mut settings, "disable_request_body_buffering", json!(true));
             }
@@ -306,8 +306,8 @@ fn decision(edge: &Edge, route: &Route, exposure: Exposure) -> Value {
     json!({ "@type": PER_ROUTE, "check_settings": settings })
 }
 
-/// The whole body or 413: half of one has no digest. Without `pack_as_bytes` whatever is not UTF-8 is replaced;
-/// Envoy reads that field in the filter's settings only, not in a route's.
+/// Sends the whole body, or answers 413: half of a body has no digest. Without `pack_as_bytes` bytes that are not UTF-8
+/// are replaced; Envoy reads that field in the filter's settings only, not in a route's.
 pub(super) fn whole_body(signatures: &Signatures) -> Value {
     json!({
         "max_request_bytes": signatures.max_body_bytes,

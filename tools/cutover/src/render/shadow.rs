@@ -1,7 +1,7 @@
-//! Routes with a shadow: `GET` and `HEAD` are copied to the comparator, and nothing else can be.
+//! Routes with a shadow: only `GET` and `HEAD` are copied to the comparator.
 //!
-//! A mirror policy belongs to a route's action and knows no methods. So such a route becomes two: one for the
-//! methods that are copied, with the mirror, and directly behind it one for all others, without.
+//! A mirror policy belongs to a route's action and cannot depend on the method. So such a route becomes two: one with the
+//! mirror for the copied methods, and directly after it one without a mirror for all others.
 
 use edge_config::Edge;
 use edge_config::edge::{Comparator, Route};
@@ -14,11 +14,11 @@ use super::header::{header, method_is};
 
 use super::template;
 
-/// The comparator's cluster. No backend can be called so: theirs begin with `backend-`.
+/// The comparator's cluster. No backend's cluster can have this name: those begin with `backend-`.
 const CLUSTER: &str = "comparator";
 
-/// Repeating them changes nothing (RFC 9110 §9.2.1). `OPTIONS` is safe too; its answers say what a backend can, and
-/// nobody moves a path for them.
+/// The methods that change nothing when they are repeated (RFC 9110 §9.2.1). `OPTIONS` is safe, too, but its answers only
+/// list a backend's abilities, and no path is moved for them.
 const COPIED: [&str; 2] = ["GET", "HEAD"];
 
 /// The cluster, when a route has a shadow.
@@ -36,7 +36,7 @@ pub(crate) fn used(edge: &Edge) -> Option<&Comparator> {
 
 /// The Envoy routes of `route`, which is `rendered` without a shadow.
 pub(super) fn split(edge: &Edge, route: &Route, rendered: Value) -> Vec<Value> {
-    // Not `used`: that looks at every route, and this is done for each.
+    // Not `used`: that checks every route, and this runs for each route.
     let (Some(comparator), Some(_)) = (&edge.comparator, route.reference()) else { return vec![rendered] };
     let takes = |method: &str| route.methods.is_empty() || route.methods.iter().any(|m| m == method);
     let copied: Vec<&str> = COPIED.into_iter().filter(|method| takes(method)).collect();
@@ -61,7 +61,7 @@ fn mirror(comparator: &Comparator, route: &str) -> Value {
             "default_value": { "numerator": comparator.sample_percent, "denominator": "HUNDRED" },
         },
         "trace_sampled": false,
-        // Backends answer by host: with another one the answers would differ for that alone.
+        // Answers may depend on the host: with another one they would differ for that reason alone.
         "disable_shadow_host_suffix_append": true,
         "request_headers_mutations": [{ "append": header(headers::SHADOW_ROUTE, route) }],
     })

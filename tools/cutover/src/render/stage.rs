@@ -1,31 +1,29 @@
-//! Filters that are made for those requests alone that need them.
+//! Stages: filters that are made only for the requests that need them.
 //!
-//! A filter that is made to be passed over, or to find nothing to do, costs a request several microseconds: making it,
-//! going through it both ways, taking it down. A composite filter without a match costs about two, however many filters
-//! are in it (docs/performance.md).
+//! An unneeded filter costs a request several microseconds: to make it, to go through it both ways, to destroy it. A
+//! composite filter without a match costs about two, however many filters it holds (docs/performance.md).
 
 use serde_json::{Value, json};
 
 use super::cluster::insert;
 
-/// The settings of a filter called `name` that is `filters`, in this order, for a request for which `when` holds, and
+/// The settings of a filter named `name` that runs `filters`, in this order, for a request for which `when` holds, and
 /// nothing for any other.
 ///
-/// Envoy goes on behind the whole stage when a filter that waited is done, so nothing in it may stand behind one that
-/// waits. Whatever Envoy looks up by a filter's name (settings of a route, dynamic metadata), it looks up by the name of
-/// the stage.
+/// When a filter has waited, Envoy continues after the whole stage. So a filter that waits must be the last of its stage.
+/// Envoy looks up the settings of a route and dynamic metadata by the name of the stage instead of the filter's.
 pub(super) fn stage(name: &str, when: &Value, filters: &[(&str, Value)]) -> Value {
     branches(name, &[Branch { when: when.clone(), filters: filters.to_vec() }])
 }
 
-/// What a stage is for the requests for which `when` holds.
+/// The filters of a stage for the requests for which `when` holds.
 #[derive(Clone)]
 pub(super) struct Branch<'a> {
     pub(super) when: Value,
     pub(super) filters: Vec<(&'a str, Value)>,
 }
 
-/// The settings of a filter called `name` that is what the first fitting branch says. See [`stage`].
+/// The settings of a filter named `name` that runs the first fitting branch. See [`stage`].
 pub(super) fn branches(name: &str, branches: &[Branch<'_>]) -> Value {
     let each = branches.iter().map(|Branch { when, filters }| {
         let chain = filters.iter().map(|(name, typed)| json!({ "name": name, "typed_config": typed }));
@@ -34,8 +32,8 @@ pub(super) fn branches(name: &str, branches: &[Branch<'_>]) -> Value {
     composite(name, each)
 }
 
-/// The settings of a filter called `name` that is the one filter that `action` says how to find, for a request for which
-/// `when` holds. See [`stage`].
+/// The settings of a filter named `name` that runs the one filter to which `action` leads, for a request for which `when`
+/// holds. See [`stage`].
 pub(super) fn one(name: &str, when: &Value, action: Value) -> Value {
     composite(name, std::iter::once((when, action)))
 }
@@ -61,7 +59,7 @@ fn composite<'v>(name: &str, branches: impl Iterator<Item = (&'v Value, Value)>)
     })
 }
 
-/// That `input` is `value`. What is absent is no value at all.
+/// The condition that `input` is `value`. An absent input has no value.
 pub(super) fn is(name: &str, input: &Value, value: &str) -> Value {
     json!({ "single_predicate": {
         "input": { "name": name, "typed_config": input },
@@ -69,12 +67,12 @@ pub(super) fn is(name: &str, input: &Value, value: &str) -> Value {
     } })
 }
 
-/// That `predicate` does not hold.
+/// The condition that `predicate` does not hold.
 pub(super) fn not(predicate: &Value) -> Value {
     json!({ "not_matcher": predicate })
 }
 
-/// That `input` begins with `value`.
+/// The condition that `input` begins with `value`.
 pub(super) fn starts_with(name: &str, input: &Value, value: &str) -> Value {
     json!({ "single_predicate": {
         "input": { "name": name, "typed_config": input },
@@ -82,7 +80,7 @@ pub(super) fn starts_with(name: &str, input: &Value, value: &str) -> Value {
     } })
 }
 
-/// That both predicates hold.
+/// The condition that both predicates hold.
 pub(super) fn both(one: &Value, other: &Value) -> Value {
     json!({ "and_matcher": { "predicate": [one, other] } })
 }

@@ -1,7 +1,7 @@
 //! The listener that scrapers read: Envoy's `/ready` and `/stats/prometheus`, and nothing else.
 //!
-//! Envoy's admin interface can stop the edge, so it stays on loopback. What may leave the machine is named here,
-//! path by path and for GET alone; everything else is 404.
+//! Envoy's admin interface can stop the edge, so it stays on loopback. This listener allows single paths, for GET alone;
+//! every other request gets 404.
 
 use std::net::SocketAddr;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::cluster::{ADMIN, socket};
 
-/// What scrapers may read.
+/// The paths that scrapers may read.
 const READABLE: [&str; 2] = ["/ready", "/stats/prometheus"];
 
 pub(super) fn listener(address: SocketAddr) -> Value {
@@ -22,7 +22,7 @@ pub(super) fn listener(address: SocketAddr) -> Value {
                     "path": path,
                     "headers": [{ "name": ":method", "string_match": { "exact": "GET" } }],
                 },
-                // A scrape of some thousand routes takes a second.
+                // A scrape of a few thousand routes takes a second.
                 "route": { "cluster": ADMIN, "timeout": "10s" },
             })
         })

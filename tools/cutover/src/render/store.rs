@@ -1,8 +1,8 @@
-//! The rendered configuration on disk.
+//! Stores the rendered configuration on disk.
 //!
-//! Every configuration has a directory of its own under `revisions/`, complete and never changed afterwards;
-//! the link `current` says which one counts. Moving the link is one rename, so Envoy sees either the old
-//! configuration or the new one, and the old one is still there to go back to.
+//! Every configuration has a directory of its own under `revisions/`, complete and never changed afterwards. The link
+//! `current` points to the one in use. Moving the link is one rename, so Envoy reads either the old configuration or the
+//! new one, and the old one stays available for a rollback.
 
 use std::fs;
 use std::io;
@@ -13,34 +13,34 @@ use sha2::{Digest, Sha256};
 use super::{InvalidModule, Paths, TemplateError};
 use edge_config::Edge;
 
-/// What [`store`] did.
+/// The result of [`store`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendered {
-    /// Where the configuration is.
+    /// The directory of the configuration.
     pub directory: PathBuf,
-    /// The bootstrap that Envoy is started with.
+    /// The bootstrap with which Envoy starts.
     pub bootstrap: PathBuf,
-    /// Whether `current` points to it for the first time.
+    /// Whether `current` pointed elsewhere before.
     pub changed: bool,
-    /// Where `current` pointed before.
+    /// The target of `current` before.
     pub previous: Option<PathBuf>,
 }
 
 /// Why a configuration could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The compiled guard is not there.
+    /// The compiled guard does not exist.
     #[error("cannot read the guard {path}: {source}; `make wasm` compiles it, or `make native`")]
     NoGuard {
-        /// Where it should be.
+        /// Its expected path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The compiled guard is no module.
-    #[error("the guard {path} is unusable: {source}; `make wasm` compiles it anew, or `make native`")]
+    /// The compiled guard is not a valid module.
+    #[error("the guard {path} is unusable: {source}; `make wasm` compiles it again, or `make native`")]
     BadGuard {
-        /// Where it is.
+        /// Its path.
         path: PathBuf,
         /// What is wrong with it.
         source: InvalidModule,
@@ -50,10 +50,10 @@ pub enum StoreError {
     Write {
         /// Which file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// Envoy, or whoever was asked, does not take it.
+    /// Envoy, or another check before the change, refused it.
     #[error("{0}")]
     Refused(String),
     /// A built-in template is broken.
@@ -61,16 +61,16 @@ pub enum StoreError {
     Template(#[from] TemplateError),
 }
 
-/// Older configurations to keep, for going back.
+/// The number of older configurations to keep for a rollback.
 const KEEP: usize = 10;
 
-/// Renders `edge` and makes it current. The guard is copied beside the configuration, under a name that
-/// changes with its content, so that a rebuild of it never changes what a running Envoy has loaded.
+/// Renders `edge` and makes it current. The guard is copied beside the configuration, under a name that changes with its
+/// content, so that a rebuild never changes the guard that a running Envoy has loaded.
 ///
-/// `accept` is asked about it, in one piece, before the configuration becomes current.
+/// `accept` checks the configuration, in one piece, before it becomes current.
 ///
 /// # Errors
-/// [`StoreError`], naming the file and the mend.
+/// [`StoreError`], naming the file and the fix.
 pub fn store(
     edge: &Edge,
     paths: &Paths,
@@ -117,7 +117,7 @@ pub fn store(
     Ok(Rendered { bootstrap: directory.join("bootstrap.json"), directory, changed, previous })
 }
 
-/// Makes the configuration current that was before ([`Rendered::previous`]); nothing to go back to changes nothing.
+/// Makes the previous configuration current again ([`Rendered::previous`]). Without one, nothing changes.
 ///
 /// # Errors
 /// [`StoreError`] when the link cannot be moved.
@@ -134,7 +134,7 @@ fn digest(parts: &[&[u8]]) -> String {
     hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Writes a file so that it is there whole or not at all.
+/// Writes a file so that it exists completely or not at all.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let failed = |source| StoreError::Write { path: path.to_owned(), source };
     if let Some(parent) = path.parent() {
@@ -145,7 +145,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     fs::rename(&unfinished, path).map_err(failed)
 }
 
-/// Moves the link `current`. Says whether it pointed elsewhere before.
+/// Moves the link `current`. Returns whether it pointed elsewhere before.
 fn point_to(directory: &Path, target: &Path) -> Result<bool, StoreError> {
     let link = directory.join("current");
     if fs::read_link(&link).is_ok_and(|present| present == target) {
@@ -159,7 +159,7 @@ fn point_to(directory: &Path, target: &Path) -> Result<bool, StoreError> {
     Ok(true)
 }
 
-/// Removes all but the newest configurations. What cannot be removed stays: it does no harm.
+/// Removes all but the newest configurations. One that cannot be removed stays and does no harm.
 fn forget_old(revisions: &Path, current: &str) {
     let Ok(entries) = fs::read_dir(revisions) else { return };
     let mut others: Vec<_> = entries

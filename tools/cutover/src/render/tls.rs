@@ -1,7 +1,7 @@
-//! How a listener with a certificate is read, and how Envoy and the authorizer prove who they are.
+//! TLS for listeners with a certificate, and mutual TLS between Envoy and the authorizer.
 //!
-//! Certificate and key come from files that Envoy watches (SDS): whoever replaces them needs no restart, and
-//! connections that are open go on.
+//! Certificate and key come from files that Envoy watches (SDS): replacing them needs no restart, and open connections
+//! continue.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -12,15 +12,15 @@ use serde_json::{Value, json};
 use super::TemplateError;
 use super::cluster::insert;
 
-/// A file that Envoy reads again when it is replaced: a resource (SDS) that says where it is.
+/// An SDS resource that names files. Envoy reads them again when they are replaced.
 pub(super) struct Secret {
-    /// The name of the resource; with `.json`, of the file that holds it.
+    /// The name of the resource. With `.json` it is the name of the resource's file.
     name: String,
     resource: Value,
 }
 
 impl Secret {
-    /// The pair that is shown.
+    /// The certificate to present, with its key.
     fn pair(name: String, certificate: &Path, key: &Path) -> Result<Self, TemplateError> {
         let (certificate, key) = (absolute(certificate)?, absolute(key)?);
         let resource = json!({
@@ -34,7 +34,7 @@ impl Secret {
         Ok(Self { name, resource })
     }
 
-    /// The authorities that are believed.
+    /// The trusted authorities.
     fn authorities(name: String, ca: &Path) -> Result<Self, TemplateError> {
         let ca = absolute(ca)?;
         let resource = json!({
@@ -47,22 +47,22 @@ impl Secret {
         Ok(Self { name, resource })
     }
 
-    /// The file that holds it.
+    /// The name of the resource's file.
     pub(super) fn file(&self) -> String {
         format!("{}.json", self.name)
     }
 
-    /// What the file holds.
+    /// The content of the resource's file.
     pub(super) fn resource(self) -> Value {
         self.resource
     }
 
-    /// How Envoy watches it.
+    /// The reference by which Envoy watches the file.
     fn watched(&self, directory: &Path) -> Value {
         json!({ "name": self.name, "sds_config": super::file_source(directory, &self.file()) })
     }
 
-    /// Itself, for a configuration in one piece.
+    /// The resource itself, for a configuration in one piece.
     fn in_place(&self, kind: &str) -> Value {
         let mut value = self.resource.get(kind).cloned().unwrap_or_default();
         if let Some(object) = value.as_object_mut() {
@@ -72,21 +72,21 @@ impl Secret {
     }
 }
 
-/// A file is read again when anything in its directory is moved, as Kubernetes does with a mounted secret.
+/// Envoy reads a file again when a file in its directory is moved, as Kubernetes does with a mounted secret.
 fn watched_directory(file: &Path) -> Value {
     json!({ "path": file.parent().unwrap_or(Path::new("/")) })
 }
 
-/// What one side of a connection shows and believes.
+/// The certificate that one side of a connection presents, and the authorities that it trusts.
 pub(super) struct Identity {
     pair: Secret,
     authorities: Option<Secret>,
-    /// What the other side's certificate must be good for, one of these.
+    /// The names of which the other side's certificate must have one.
     names: Vec<String>,
 }
 
 impl Identity {
-    /// That of `listener`.
+    /// The identity of `listener`.
     pub(super) fn of_listener(listener: &str, tls: &Tls) -> Result<Self, TemplateError> {
         let Tls { certificate, key, clients } = tls;
         let pair = Secret::pair(format!("certificate-{listener}"), certificate, key)?;
@@ -99,7 +99,7 @@ impl Identity {
         Ok(Self { pair, authorities, names })
     }
 
-    /// That of Envoy towards the authorizer.
+    /// The identity of Envoy for the authorizer.
     pub(super) fn towards_authorizer(tls: &AuthorizerTls) -> Result<Self, TemplateError> {
         let AuthorizerTls { ca, certificate, key, names } = tls;
         Ok(Self {
@@ -162,7 +162,7 @@ pub(super) fn put_upstream(cluster: &mut Value, identity: &Identity, directory: 
     identity.put(&mut common, directory);
     let mut context = json!({
         "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
-        // Every connection proves itself anew.
+        // No resumption: each connection authenticates itself.
         "max_session_keys": 0,
         "common_tls_context": common,
     });
@@ -191,19 +191,19 @@ pub(super) fn put(listener: &mut Value, identity: &Identity, directory: Option<&
     });
     if identity.authorities.is_some() {
         insert(&mut context, "require_client_certificate", json!(true));
-        // A session that is taken up again shows no certificate: each connection proves itself anew.
+        // A resumed session presents no certificate, so each connection has to authenticate itself.
         insert(&mut context, "disable_stateless_session_resumption", json!(true));
         insert(&mut context, "disable_stateful_session_resumption", json!(true));
     }
     let socket = json!({ "name": "envoy.transport_sockets.tls", "typed_config": context });
     if let Some(chain) = listener.pointer_mut("/filter_chains/0") {
         insert(chain, "transport_socket", socket);
-        // Who opens a connection and says nothing is gone as soon as one who sends no headers.
+        // A silent connection is closed as early as one that sends no headers.
         insert(chain, "transport_socket_connect_timeout", json!("10s"));
     }
 }
 
-/// Envoy's working directory may be another one.
+/// Makes `path` absolute, because Envoy may run in another working directory.
 fn absolute(path: &Path) -> Result<PathBuf, TemplateError> {
     std::path::absolute(path).map_err(|error| TemplateError {
         name: "certificates",

@@ -1,37 +1,37 @@
-//! Asking Envoy itself, before a configuration becomes current.
+//! Lets Envoy validate a configuration before it becomes current.
 
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-/// Between two looks at an Envoy that validates; it takes some tenths of a second.
+/// The time between two checks of an Envoy that validates; validation takes some tenths of a second.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// What came of asking Envoy.
+/// The result of a validation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Validation {
-    /// It would start with it.
+    /// Envoy would start with the configuration.
     Good,
-    /// It would not: what it said, or that it could not be started.
+    /// Envoy would not start with it, or could not be run; with the reason.
     Bad(String),
-    /// Its answer was not waited for.
+    /// The validation was ended early.
     GivenUp,
 }
 
-/// Asks Envoy whether it would start with `bootstrap`.
+/// Checks whether Envoy would start with `bootstrap`.
 ///
 /// # Errors
-/// What Envoy said, or that it could not be started.
+/// Envoy's reason, or that Envoy could not be run.
 pub fn validated(envoy: &Path, bootstrap: &Path) -> Result<(), String> {
     match validated_unless(envoy, bootstrap, &|| false) {
         Validation::Good => Ok(()),
         Validation::Bad(why) => Err(why),
-        Validation::GivenUp => Err(format!("{} was not waited for", envoy.display())),
+        Validation::GivenUp => Err(format!("the validation by {} was ended early", envoy.display())),
     }
 }
 
-/// Asks Envoy whether it would start with `bootstrap`, and gives up as soon as `superseded` says so.
+/// Checks whether Envoy would start with `bootstrap`, and gives up as soon as `superseded` returns true.
 #[must_use]
 pub fn validated_unless(envoy: &Path, bootstrap: &Path, superseded: &dyn Fn() -> bool) -> Validation {
     let child = Command::new(envoy)
@@ -53,7 +53,7 @@ pub fn validated_unless(envoy: &Path, bootstrap: &Path, superseded: &dyn Fn() ->
     }
 }
 
-/// Waits until `child` ends by itself, and gives what it printed; nothing when it was ended because of `superseded`.
+/// Waits until `child` ends by itself, and returns its output; nothing when it was ended because of `superseded`.
 fn ended(child: &mut Child, superseded: &dyn Fn() -> bool) -> io::Result<Option<(ExitStatus, String)>> {
     // On a thread of its own: an Envoy whose pipe is full would not end.
     let printed = child.stderr.take().map(|mut pipe| {
@@ -78,12 +78,12 @@ fn ended(child: &mut Child, superseded: &dyn Fn() -> bool) -> io::Result<Option<
 }
 
 fn judged(envoy: &Path, bootstrap: &Path, status: ExitStatus, said: &str) -> Validation {
-    // Envoy loads a native guard that was written for another interface than its own, and warns. What a call then does is
-    // anybody's guess.
+    // Envoy loads a native guard that was compiled for another interface version and only warns. The calls of such a guard
+    // are undefined.
     if let Some(line) = said.lines().find(|line| line.contains("ABI version") && line.contains("deprecated"))
     {
         return Validation::Bad(format!(
-            "the native guard was compiled for another version of Envoy than {}: use the one of the release that has it, or `make wasm`\n{line}",
+            "the native guard was compiled for another version of Envoy than {}: use the guard of the release with this Envoy, or `make wasm`\n{line}",
             envoy.display()
         ));
     }
@@ -93,7 +93,7 @@ fn judged(envoy: &Path, bootstrap: &Path, status: ExitStatus, said: &str) -> Val
     Validation::Bad(format!("Envoy refuses {}:\n{}", bootstrap.display(), said.trim()))
 }
 
-/// The one message about an Envoy that is not there.
+/// The one message about a missing Envoy.
 #[must_use]
 pub fn missing_envoy(envoy: &Path, error: &io::Error) -> String {
     format!(

@@ -1,14 +1,14 @@
-//! What Envoy says when it refuses by itself: a backend that is gone, a body that is too long, bytes that are no HTTP.
+//! The wording of Envoy's own refusals: a backend is down, a body is too long, bytes are not valid HTTP.
 //!
-//! The words are metadata, the rule that reads them is the same for every edge:
+//! The words are metadata. The rule that reads them is the same for every edge:
 //!
 //! ```text
 //! metadata of the route          where its answers are not those of its host
-//! metadata of the virtual host   for its other routes, and where no route takes the request
-//! metadata of the listener       for what is refused before Envoy knows the host
+//! metadata of the virtual host   for its other routes, and where no route matches the request
+//! metadata of the listener       for requests that are refused before Envoy knows the host
 //! ```
 //!
-//! So a change of words changes routes. The listener itself changes with the edge's default answers alone.
+//! So another wording changes routes. The listener itself changes with the edge's default answers alone.
 
 use edge_config::edge::{Answers, METHODS, MadeByEnvoy, Route};
 use serde_json::{Map, Value, json};
@@ -17,7 +17,7 @@ use super::header::header;
 use super::metadata::{ALLOW, CONTENT_TYPE, MARK, NAMESPACE, WORDS_MARK, filter};
 use super::stage::{Branch, both, branches, is, starts_with};
 
-/// The authorizer's answer carries the words already.
+/// The authorizer's answer already carries its words.
 const DECIDED: &str = "deny|error";
 
 /// Statuses with words of their own, in the metadata field of that name. All other 4xx have those of 400, all 5xx those of
@@ -42,7 +42,7 @@ pub(super) fn metadata(answers: &Answers) -> Map<String, Value> {
     metadata
 }
 
-/// Which finish a refusal with `answers` needs after Envoy has made it: see [`finish`].
+/// The finish that a refusal with `answers` needs after Envoy has made it: see [`finish`].
 pub(super) fn mark(answers: &Answers) -> Option<&'static str> {
     match (answers.content_type.is_some(), answers.headers.is_empty()) {
         (false, _) => Some(BARE),
@@ -66,9 +66,11 @@ pub(super) fn finish_for(answers: &Answers) -> Option<Value> {
     }))
 }
 
-/// Envoy cannot send a body without a content type, and some clients know refusals that have none. A refusal that Envoy
-/// made carries a mark; this filter is made for marked answers alone, takes the mark off and, unless the answer speaks
-/// gRPC, the content type with it. It is not there at all for routes whose refusals need no finish.
+/// The filter that removes the content type of Envoy's refusals.
+///
+/// Envoy cannot send a body without a content type, but some clients expect refusals without one. A refusal of Envoy
+/// carries a mark. This filter runs for marked answers alone: it removes the mark and, unless the answer is gRPC, the
+/// content type. Routes whose refusals need no finish do not have it at all.
 pub(super) fn finish() -> Value {
     let input = |name: &str| {
         json!({
@@ -97,7 +99,7 @@ pub(super) fn finish() -> Value {
     )
 }
 
-/// The methods that a host lets through: what `Allow` lists (RFC 9110 §10.2.1).
+/// The methods that a host accepts, as `Allow` lists them (RFC 9110 §10.2.1).
 pub(super) fn allowed(routes: &[&Route]) -> String {
     let taken = |method: &&str| {
         routes.iter().any(|route| route.methods.is_empty() || route.methods.iter().any(|m| m == method))
@@ -105,7 +107,7 @@ pub(super) fn allowed(routes: &[&Route]) -> String {
     METHODS.into_iter().filter(taken).collect::<Vec<_>>().join(", ")
 }
 
-/// How Envoy makes its refusals: the first mapper that fits rewrites one.
+/// The mappers that rewrite Envoy's refusals: the first one that fits is used.
 pub(super) fn local_replies() -> Value {
     let decided = json!({ "filter": { "metadata_filter": {
         "matcher": {
@@ -128,8 +130,8 @@ fn mapper(op: &str, status: u16, field: &str) -> Value {
     if status == MadeByEnvoy::MethodNotAllowed.status().get() {
         headers.push(header("allow", &of_route(ALLOW)));
     }
-    // Envoy wants a name under which the number could be changed while it runs. Nothing can change it: there is no layer
-    // of runtime that is written to.
+    // Envoy requires a name under which the number could be changed at run time. Nothing can change it: there is no
+    // writable runtime layer.
     let runtime_key = format!("cutover.words.{field}");
     json!({
         "filter": { "status_code_filter": { "comparison": {
@@ -145,7 +147,7 @@ fn mapper(op: &str, status: u16, field: &str) -> Value {
     })
 }
 
-/// `field` of the route, else of its virtual host, else of the listener.
+/// `field` of the route, or else of its virtual host, or else of the listener.
 fn nearest(field: &str) -> String {
     let place = |kind: &str| json!({ "command": "METADATA", "param": format!("{kind}:{NAMESPACE}:{field}") });
     let places = ["ROUTE", "VIRTUAL_HOST", "LISTENER"].map(place);

@@ -1,5 +1,4 @@
-//! Whether every port is free, before anything starts: a program that cannot bind would only be restarted
-//! again and again.
+//! Checks before the start that every port is free: a program that cannot bind would only be restarted again and again.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,7 +6,7 @@ use std::time::Duration;
 
 use super::programs::{Address, Addresses};
 
-/// Tries every address and names all that are taken, each with the variable that moves it.
+/// Tries every address and names all that are in use, each with the variable that changes it.
 pub(super) fn check(addresses: &Addresses) -> Result<(), String> {
     free(addresses.all())
 }
@@ -31,7 +30,7 @@ pub(super) fn free<'a>(addresses: impl Iterator<Item = &'a Address>) -> Result<(
     if taken.is_empty() { Ok(()) } else { Err(taken.join("\n")) }
 }
 
-/// What holds `address`, and what to do about it.
+/// What uses `address`, and how to free it.
 fn holder(address: SocketAddr, error: &io::Error) -> &'static str {
     /// A listener on this machine answers at once.
     const WITHIN: Duration = Duration::from_millis(500);
@@ -41,9 +40,9 @@ fn holder(address: SocketAddr, error: &io::Error) -> &'static str {
     if TcpStream::connect_timeout(&address, WITHIN).is_ok() {
         return "a program listens there: stop it, or ";
     }
-    // The system lends such ports to clients for their own ends of connections.
-    "no program listens there, so the port is lent to a connection that some client on this machine has open: wait until \
-     that has ended, or "
+    // The system gives such ports to clients for their own ends of connections.
+    "no program listens there, so the port belongs to an open connection of a client on this machine: wait until that has \
+     ended, or "
 }
 
 #[cfg(test)]
@@ -55,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_and_a_client_that_hold_a_port_are_told_apart() {
+    fn a_port_of_a_listener_and_a_port_of_a_client_are_distinguished() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let held = listener.local_addr().unwrap();
         let said = free([at(held)].iter()).unwrap_err();
@@ -63,7 +62,7 @@ mod tests {
         let client = TcpStream::connect(held).unwrap();
         let lent = client.local_addr().unwrap();
         let said = free([at(lent)].iter()).unwrap_err();
-        assert!(said.contains("a connection that some client") && !said.contains("stop it"), "{said}");
+        assert!(said.contains("an open connection of a client") && !said.contains("stop it"), "{said}");
         drop((client, listener));
     }
 }

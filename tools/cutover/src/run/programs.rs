@@ -1,4 +1,4 @@
-//! What a run consists of, and where each part listens.
+//! The programs of a run, and their addresses.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use edge_config::edge::Socket;
 use edge_config::{Edge, Environment};
 
-/// The programs of a run that an edge calls backends: which variable says where each is, and where it is without. An
-/// edge file may have other defaults (`legacy.internal:3000`); what a run starts is where a run says.
+/// The backends that a run starts: the variable of each address, and its default. An edge file may have other defaults
+/// (`legacy.internal:3000`), but the run decides where its programs listen.
 const OWN: [(&str, &str); 3] = [
     ("LEGACY_ADDRESS", "127.0.0.1:3000"),
     ("AUTH_ADDRESS", "127.0.0.1:3021"),
@@ -18,14 +18,14 @@ const OWN: [(&str, &str); 3] = [
 /// The environment in which a run and all of its programs read the edge file.
 pub(super) fn surroundings(home: &Path, name: &str, environment: Environment<'_>) -> Option<String> {
     if name == "CUTOVER_HOME" {
-        // The home decides where the edge file's own paths point, also when it came from an option.
+        // The home decides where the edge file's paths point, even when an option gave it.
         return Some(home.display().to_string());
     }
     let set = environment(name).filter(|value| !value.is_empty());
     set.or_else(|| OWN.iter().find(|(own, _)| *own == name).map(|(_, default)| (*default).to_owned()))
 }
 
-/// One address of a run: who listens there, and which variable moves it.
+/// One address of a run: the program that listens there, and the variable that changes it.
 #[derive(Clone, Debug)]
 pub(super) struct Address {
     pub(super) who: String,
@@ -38,7 +38,7 @@ pub(super) struct Address {
 pub(super) enum Checks {
     /// At an address.
     Network(Address),
-    /// At a Unix socket, which takes no port from anything.
+    /// At a Unix socket, which needs no port.
     Unix(PathBuf),
 }
 
@@ -53,7 +53,7 @@ pub(super) struct Addresses {
     pub(super) legacy: Address,
     pub(super) auth: Address,
     pub(super) users: Address,
-    /// Where the comparator takes copies and where it reports; absent when no route has a shadow.
+    /// The comparator's addresses for copies and for its report; absent when no route has a shadow.
     pub(super) comparator: Option<[Address; 2]>,
 }
 
@@ -85,7 +85,7 @@ impl Addresses {
                 .map(|(name, l)| named(&format!("edge, {name}"), listener(name), l.address))
                 .collect(),
             envoy_admin: named("envoy admin", "ENVOY_ADMIN_ADDRESS", edge.admin),
-            // Where it is found by a name, it listens on loopback unless it is told otherwise.
+            // If the edge file gives a host name, it listens on loopback unless the variable says otherwise.
             authorizer: match edge.authorizer.listens() {
                 Some(Socket::Network(address)) => {
                     Checks::Network(named("authorizer", "AUTHZ_ADDRESS", address))
@@ -101,7 +101,7 @@ impl Addresses {
         })
     }
 
-    /// All of them, the edge first.
+    /// All addresses, those of the edge first.
     pub(super) fn all(&self) -> impl Iterator<Item = &Address> {
         let checks = match &self.authorizer {
             Checks::Network(address) => Some(address),
@@ -115,18 +115,18 @@ impl Addresses {
             .chain(self.comparator.iter().flatten())
     }
 
-    /// Where clients come in.
+    /// The listener for clients.
     pub(super) fn public(&self) -> Option<SocketAddr> {
         self.listeners.iter().find(|l| l.who == "edge, public").map(|l| l.address)
     }
 
-    /// Where services come in.
+    /// The listener for services.
     pub(super) fn service(&self) -> Option<SocketAddr> {
         self.listeners.iter().find(|l| l.who != "edge, public").map(|l| l.address)
     }
 }
 
-/// Where the comparator takes copies and where it reports; nothing when no route of `edge` has a shadow.
+/// The comparator's addresses for copies and for its report; nothing when no route of `edge` has a shadow.
 pub(super) fn comparator_addresses(edge: &Edge) -> Option<[Address; 2]> {
     let comparator = crate::render::used_comparator(edge)?;
     let named = |who: &str, variable: &str, address| Address {
@@ -147,7 +147,7 @@ pub(super) struct Program {
     pub(super) environment: Vec<(&'static str, String)>,
 }
 
-/// The programs of a run, the leaves first.
+/// The programs of a run, each after the ones that it needs.
 pub(super) fn all(plan: &super::Plan) -> Result<Vec<Program>, String> {
     let home = ("CUTOVER_HOME", plan.home.display().to_string());
     let address = |a: &Address| a.address.to_string();
@@ -175,7 +175,7 @@ pub(super) fn all(plan: &super::Plan) -> Result<Vec<Program>, String> {
     };
     let gunicorn = plan.venv.join("bin/gunicorn");
     if !gunicorn.exists() {
-        return Err(format!("{} is not there; `make setup` installs it", gunicorn.display()));
+        return Err(format!("{} does not exist; `make setup` installs it", gunicorn.display()));
     }
     let mut programs = vec![
         Program {
@@ -192,7 +192,7 @@ pub(super) fn all(plan: &super::Plan) -> Result<Vec<Program>, String> {
                 ("PYTHONDONTWRITEBYTECODE", "1".to_owned()),
                 ("LEGACY_ADDRESS", address(&plan.addresses.legacy)),
                 ("ROOT_DOMAIN", plan.edge.root_domain.clone()),
-                // It asks in the clear; behind an edge that speaks TLS it keeps sessions of its own.
+                // It does not speak TLS; behind an edge with TLS it keeps sessions of its own.
                 ("AUTH_URL", url(plan.addresses.public().filter(|_| !plan.is_encrypted()))),
             ],
         },
@@ -226,11 +226,11 @@ pub(super) fn all(plan: &super::Plan) -> Result<Vec<Program>, String> {
                 plan.envoy.display().to_string(),
                 "-c".to_owned(),
                 plan.bootstrap.display().to_string(),
-                // One Envoy for each run: nothing to hand over to another by shared memory.
+                // One Envoy for each run: there is no other Envoy to take over from.
                 "--disable-hot-restart".to_owned(),
                 "--log-level".to_owned(),
                 "warning".to_owned(),
-                // Whoever follows the access log should not wait the default ten seconds for a line.
+                // A reader of the access log should not wait the default ten seconds for a line.
                 "--file-flush-interval-msec".to_owned(),
                 "500".to_owned(),
             ],
@@ -252,7 +252,7 @@ pub(super) fn comparator(plan: &super::Plan) -> Result<Program, String> {
     Ok(Program { name: "comparator", command: vec![beside("comparator")?], environment })
 }
 
-/// Where the backends are that a run starts, for the programs that read the edge file.
+/// The addresses of the backends that a run starts, for the programs that read the edge file.
 fn backends(addresses: &Addresses) -> [(&'static str, String); 3] {
     [
         ("LEGACY_ADDRESS", addresses.legacy.address.to_string()),

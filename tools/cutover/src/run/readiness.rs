@@ -1,4 +1,4 @@
-//! Waiting until everything answers, and saying what does not.
+//! Waits until all parts of a run answer, and reports the ones that do not.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -12,16 +12,16 @@ use super::Plan;
 use crate::admin;
 use crate::admin::envoy::Stats;
 
-/// Between two looks; short, because a second start takes a few seconds in all.
+/// The time between two rounds of probes; short, because a second start takes only a few seconds.
 const PAUSE: Duration = Duration::from_millis(100);
-/// One look may take this long.
+/// How long one probe may take.
 const LOOK: Duration = Duration::from_secs(1);
 
 struct Probe {
     program: &'static str,
     address: SocketAddr,
     path: &'static str,
-    /// The legacy knows no probes: that it answers at all is all that can be asked of it.
+    /// The legacy sample has no probes: any answer counts.
     any_answer: bool,
 }
 
@@ -48,8 +48,8 @@ pub(super) async fn wait(plan: &Plan, within: Duration) -> Result<(), String> {
         path: "/healthz",
         any_answer: false,
     }));
-    // What the authorizer looks like from Envoy counts too: a route that needs a decision works from the first request on.
-    // Envoy's own health checks say so. No route is asked: any of them may have a backend that is down, and that is its own.
+    // Envoy must reach the authorizer, too, so that a route with a decision works from the first request on. Envoy's own
+    // health checks show it. No route is queried, because its backend may be down for its own reasons.
     let admin = a.envoy_admin.address;
     let everything = async {
         loop {
@@ -60,7 +60,7 @@ pub(super) async fn wait(plan: &Plan, within: Duration) -> Result<(), String> {
                 }
             }
             waiting = still;
-            if waiting.is_empty() && finds_authorizer_well(admin).await {
+            if waiting.is_empty() && finds_authorizer_healthy(admin).await {
                 return;
             }
             tokio::time::sleep(PAUSE).await;
@@ -72,8 +72,8 @@ pub(super) async fn wait(plan: &Plan, within: Duration) -> Result<(), String> {
     let mut message = format!("the edge is not ready after {} s.", within.as_secs());
     if waiting.is_empty() {
         message.push_str(
-            " Every part answers, but Envoy's health checks of the authorizer fail: is it where `authorizer` in the edge file \
-             says?",
+            " Every part answers, but Envoy's health checks of the authorizer fail: does it listen at the address of \
+             `authorizer` in the edge file?",
         );
         waiting.push(Probe {
             program: "envoy",
@@ -88,8 +88,7 @@ pub(super) async fn wait(plan: &Plan, within: Duration) -> Result<(), String> {
     Err(message)
 }
 
-/// What is known about a part that is not ready: what it says itself, part by part, or the end of its log when it does not
-/// answer.
+/// Describes a part that is not ready: by its own report, or by the end of its log when it does not answer.
 async fn described(probe: &Probe, logs: &Path) -> String {
     let Probe { program, address, path, any_answer: _ } = probe;
     let (address, path) = (*address, *path);
@@ -109,7 +108,7 @@ async fn described(probe: &Probe, logs: &Path) -> String {
     )
 }
 
-/// An answer of `/readyz`: each part that is not ready, with what it says, or the text as it is.
+/// An answer of `/readyz` in words: each part that is not ready with its detail, or the text as it is.
 fn said(body: &str) -> String {
     let parts = serde_json::from_str::<serde_json::Value>(body).ok().and_then(|answer| {
         let parts = answer.get("parts")?.as_object()?;
@@ -123,11 +122,11 @@ fn said(body: &str) -> String {
     parts.filter(|parts| !parts.is_empty()).unwrap_or_else(|| format!("    {}", body.trim()))
 }
 
-/// Whether Envoy's health checks let it ask the authorizer.
-async fn finds_authorizer_well(admin: SocketAddr) -> bool {
-    const WELL: &str = "cluster.authorizer.membership_healthy";
-    let asked = tokio::task::spawn_blocking(move || Stats::ask(admin, WELL).ok());
-    asked.await.ok().flatten().is_some_and(|stats| stats.count(WELL) > 0)
+/// Whether Envoy's health checks find the authorizer healthy.
+async fn finds_authorizer_healthy(admin: SocketAddr) -> bool {
+    const HEALTHY: &str = "cluster.authorizer.membership_healthy";
+    let asked = tokio::task::spawn_blocking(move || Stats::ask(admin, HEALTHY).ok());
+    asked.await.ok().flatten().is_some_and(|stats| stats.count(HEALTHY) > 0)
 }
 
 /// The status of a GET, or nothing when there is no answer in time.
@@ -148,7 +147,7 @@ mod tests {
     use super::said;
 
     #[test]
-    fn what_is_not_ready_is_told_part_by_part_in_its_own_words() {
+    fn each_part_that_is_not_ready_is_reported_with_its_detail() {
         let body = r#"{"ready":false,"parts":{"api_keys":{"ready":false,"detail":"/x/api-keys.jsonl: not there"},
             "keys":{"ready":true,"detail":"1 key"},"tenants":{"ready":false,"detail":"broken"}}}"#;
         assert_eq!(said(body), "    api_keys: /x/api-keys.jsonl: not there\n    tenants: broken");

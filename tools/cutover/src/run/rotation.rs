@@ -1,8 +1,7 @@
-//! The access log of a run does not grow for ever: a full disk would take sign-out, revocations and the audit with it.
+//! Rotates the access log of a run: a full disk would stop sign-out, revocations and the audit.
 //!
-//! A log that is longer than [`LONGEST`] gets the name `access.json.1`, the one before that `access.json.2`, and Envoy is
-//! asked to open the log again (`/reopen_logs`). What Envoy writes meanwhile goes to the file under its new name: no line is
-//! lost.
+//! A log longer than [`LONGEST`] is renamed to `access.json.1`, the one before it to `access.json.2`, and Envoy reopens the
+//! log (`/reopen_logs`). Until then Envoy writes to the renamed file, so no line is lost.
 
 use std::fs;
 use std::io;
@@ -13,27 +12,27 @@ use std::time::Duration;
 use crate::admin::envoy;
 use crate::out;
 
-/// A quarter of a million requests.
+/// The lines of about a quarter of a million requests.
 const LONGEST: u64 = 256 * 1_024 * 1_024;
 
-/// How many are kept beside the present one: two days of a development edge, and 1 GB at the most.
+/// How many old logs are kept: two days of a development edge, and with the present one at most 1 GB.
 const KEEP: usize = 3;
 
-/// How often the length is looked at. At 10,000 requests a second that is 100 MB later than it might be.
+/// The time between two checks of the length. At 10,000 requests a second a log grows by 100 MB in it.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Looks after `log` for ever. Dropping the future ends it.
+/// Rotates `log` until the future is dropped.
 pub(super) async fn run(log: PathBuf, admin: SocketAddr) {
-    let mut told = false;
+    let mut reported = false;
     loop {
         tokio::time::sleep(INTERVAL).await;
         let log = log.clone();
         let rotated =
             tokio::task::spawn_blocking(move || rotate(&log, LONGEST, &|| envoy::reopen_logs(admin)));
         match rotated.await {
-            Ok(Ok(_)) => told = false,
-            Ok(Err(error)) if !told => {
-                told = true;
+            Ok(Ok(_)) => reported = false,
+            Ok(Err(error)) if !reported => {
+                reported = true;
                 out::error!("the access log cannot be rotated: {error}");
             }
             Ok(Err(_)) | Err(_) => {}
@@ -41,8 +40,8 @@ pub(super) async fn run(log: PathBuf, admin: SocketAddr) {
     }
 }
 
-/// Gives `log` another name when it is longer than `longest`, and lets `reopen` have its writer open it again. Says whether
-/// it did.
+/// Renames `log` when it is longer than `longest`, and makes its writer open it again with `reopen`. Returns whether it
+/// did.
 fn rotate(log: &Path, longest: u64, reopen: &dyn Fn() -> io::Result<()>) -> io::Result<bool> {
     match fs::metadata(log) {
         Ok(data) if data.len() > longest => {}

@@ -1,4 +1,4 @@
-//! The supervisor: supervisord, told what to run by a file.
+//! The supervisor: supervisord with a configuration file.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -20,9 +20,9 @@ pub(super) fn start(plan: &Plan) -> Result<Child, String> {
         .arg("--configuration")
         .arg(&file)
         .stdout(std::process::Stdio::null())
-        // Only what keeps it from starting is written there; what it does later is in its log.
+        // It writes only errors of its start there; later messages go to its log.
         .stderr(std::process::Stdio::inherit())
-        // A supervisor of its own group hears Ctrl-C once, from this program, and not from the terminal too.
+        // In a process group of its own it receives Ctrl-C once, from this program, and not from the terminal, too.
         .process_group(0)
         .spawn()
         .map_err(|e| format!("cannot start {} ({e}); `make setup` installs it", program.display()))
@@ -32,14 +32,14 @@ fn file(plan: &Plan) -> PathBuf {
     plan.home.join("supervisord.conf")
 }
 
-/// Has the running supervisor start one more program, and keep it running.
+/// Makes the running supervisor start one more program and keep it running.
 pub(super) fn add(plan: &Plan, program: &Program) -> Result<(), String> {
     let (file, control) = (file(plan), plan.venv.join("bin/supervisorctl"));
     let failed = |e: std::io::Error| format!("cannot write {}: {e}", file.display());
     let mut text = fs::read_to_string(&file).map_err(failed)?;
     let header = format!("\n[program:{}]\n", program.name);
     if !text.contains(&header) {
-        // Before every other one in order, so it stops last.
+        // First in the order, so it stops last.
         text.push_str(&section(&plan.home, 0, program));
         fs::write(&file, text).map_err(failed)?;
     }
@@ -53,11 +53,11 @@ pub(super) fn add(plan: &Plan, program: &Program) -> Result<(), String> {
         return Ok(());
     }
     let said = [output.stdout, output.stderr].concat();
-    Err(format!("the supervisor does not start {}: {}", program.name, String::from_utf8_lossy(&said).trim()))
+    Err(format!("the supervisor cannot start {}: {}", program.name, String::from_utf8_lossy(&said).trim()))
 }
 
-/// Where the system can do it, the supervisor is told to stop when this program dies, however it dies: even
-/// after a SIGKILL nothing is left behind.
+/// Where the system supports it, the supervisor receives a signal when this program dies, however it dies: even after a
+/// SIGKILL no process is left.
 fn command(program: &Path) -> Command {
     match programs::resolve(Path::new("setpriv")) {
         Ok(setpriv) => {
@@ -69,8 +69,8 @@ fn command(program: &Path) -> Command {
     }
 }
 
-/// SIGTERM, by the one way there is without unsafe code.
-pub(super) fn ask_to_stop(supervisor: &Child) {
+/// Sends SIGTERM, in the only way without unsafe code.
+pub(super) fn terminate(supervisor: &Child) {
     if let Some(id) = supervisor.id() {
         let _ = std::process::Command::new("kill").arg("-TERM").arg(id.to_string()).status();
     }
@@ -103,8 +103,8 @@ fn configuration(plan: &Plan, programs: &[Program]) -> String {
     text
 }
 
-/// What the supervisor is told about one program. What has the higher priority starts later and stops earlier: Envoy lets
-/// go of its clients before what it needs is gone.
+/// The section of one program. A program with a higher priority starts later and stops earlier: Envoy closes its
+/// connections to clients before the programs that it needs stop.
 fn section(home: &Path, priority: usize, program: &Program) -> String {
     let home = escaped(&home.display().to_string());
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! A changed edge file takes effect in a running edge.
+//! Puts a changed edge file into force in a running edge.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,7 @@ pub(super) struct Watching(Arc<AtomicBool>);
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        // The thread sees it at its next look; whatever it is doing until then leaves everything whole.
+        // The thread reads it at its next poll. Until then each of its steps leaves a whole configuration.
         self.0.store(true, Ordering::Relaxed);
     }
 }
@@ -37,18 +37,18 @@ pub(super) fn start(plan: &Arc<Plan>) -> Watching {
     let (home, stopped) = (plan.home.clone(), Arc::clone(&stop));
     std::thread::spawn(move || {
         let environment = |name: &str| surroundings(&home, name, &|name| std::env::var(name).ok());
-        let told = |outcome: &Outcome| {
+        let report = |outcome: &Outcome| {
             out::line!("{}: {outcome}", watch.file.display());
         };
-        watch.run(&environment, Some(&begun_with), &stopped, &told);
+        watch.run(&environment, Some(&begun_with), &stopped, &report);
     });
     Watching(stop)
 }
 
-/// Starts the comparator when the first route gets a shadow. It goes on when the last one loses its own: copies may be
-/// under way, and its report is still of use.
+/// Starts the comparator when the first route gets a shadow. It keeps running when the last shadow is removed: copies may
+/// be in progress, and its report is still useful.
 fn compare(plan: &Plan, edge: &Edge, comparing: &AtomicBool) -> Result<(), String> {
-    /// It reads the edge file and listens. A busy machine takes a second for that.
+    /// It only reads the edge file and listens, which takes a busy machine a second.
     const READY_WITHIN: Duration = Duration::from_secs(10);
     let Some(addresses) = programs::comparator_addresses(edge) else { return Ok(()) };
     if comparing.load(Ordering::Relaxed) {
@@ -56,7 +56,7 @@ fn compare(plan: &Plan, edge: &Edge, comparing: &AtomicBool) -> Result<(), Strin
     }
     ports::free(addresses.iter())?;
     supervisor::add(plan, &programs::comparator(plan)?)?;
-    // From here on the supervisor keeps it running, and its ports are its own.
+    // From here on the supervisor keeps it running, and it uses its ports.
     comparing.store(true, Ordering::Relaxed);
     let [_, report] = addresses;
     let until = Instant::now() + READY_WITHIN;

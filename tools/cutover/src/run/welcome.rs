@@ -1,4 +1,4 @@
-//! What a run says once it is up.
+//! The message of a run that is up.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use edge_config::edge::TenantDirectory;
 use super::Plan;
 use crate::certs;
 
-/// Where everything listens, and a sign-in to paste.
+/// Where every program listens, and commands for a sign-in to paste.
 pub(super) fn text(plan: &Plan) -> String {
     let mut text = format!("\nThe edge `{}` is up, revision {}.\n\n", plan.edge.name, plan.edge.revision);
     for address in plan.addresses.all() {
@@ -43,11 +43,11 @@ Ctrl-C stops all of it.
     text
 }
 
-/// What to paste, as far as there is something.
+/// The commands to paste, if a person can sign in.
 fn sign_in(plan: &Plan) -> String {
     let Some(public) = plan.addresses.public() else { return String::new() };
     if plan.addresses.service().is_none() {
-        return "This edge has no listener for services, through which the auth service looks people up: nobody can sign in here.\n"
+        return "People cannot sign in here: this edge has no listener for services, which the auth service needs to find people.\n"
             .to_owned();
     }
     let mail = shell(&plan.home.join("mail/demo@example.com").display().to_string());
@@ -71,14 +71,14 @@ fn sign_in(plan: &Plan) -> String {
     )
 }
 
-/// The name under which people sign in: that of the host which has the routes of the auth service.
+/// The host name at which people sign in: the one with the routes of the auth service.
 fn host(edge: &Edge) -> &str {
     let route = edge.routes.iter().find(|route| route.path.path().starts_with("/auth"));
     let names = route.and_then(|route| edge.hosts.get(&route.host)).map(|host| host.names.as_slice());
     names.into_iter().flatten().find(|name| *name != "*").map_or("localhost", String::as_str)
 }
 
-/// A path as a shell takes it: as it is where nothing in it means anything to a shell.
+/// A path for a shell: unchanged when it has no special characters, quoted otherwise.
 fn shell(path: &str) -> String {
     if path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+@:,".contains(&b)) {
         path.to_owned()

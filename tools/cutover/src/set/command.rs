@@ -20,7 +20,7 @@ pub struct Arguments {
     /// The route's name.
     #[arg(value_name = "ROUTE")]
     pub route: String,
-    /// Where its requests go: whole per cent that add up to 100, or one backend's name for all.
+    /// Where its requests go: whole percentages that add up to 100, or one backend's name for all requests.
     #[arg(long, value_name = "BACKEND=PERCENT,…")]
     pub to: String,
     /// Print JSON.
@@ -28,7 +28,7 @@ pub struct Arguments {
     pub json: bool,
 }
 
-/// Edits the file, and says what changed.
+/// Edits the file and prints the change.
 pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     let shares: Shares = match arguments.to.parse() {
         Ok(shares) => shares,
@@ -76,7 +76,7 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
 #[must_use]
 pub fn code(error: &SetError) -> u8 {
     match error {
-        // As for every other command, a file that cannot be read is no edge file.
+        // As for every other command, an unreadable file is an invalid edge file.
         SetError::Invalid(_) | SetError::Io { what: "read", .. } => INVALID,
         SetError::NoRoute { .. } => USAGE,
         SetError::Unclear { .. } | SetError::Raced(_) | SetError::Io { .. } => FOUND,

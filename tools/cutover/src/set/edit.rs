@@ -1,4 +1,4 @@
-//! The edit itself: bytes in, bytes out.
+//! Edits the text of an edge file: bytes in, bytes out.
 
 use std::ops::Range;
 
@@ -30,8 +30,8 @@ pub(super) fn apply(text: &str, place: &Place, shares: &Shares) -> Result<String
     Ok(result)
 }
 
-/// `to: legacy` stays that plain when it still goes to one backend, and becomes shares when not. The backend that
-/// stood there comes first: who reads the difference sees it go down.
+/// `to: legacy` stays a plain name when the route still goes to one backend, and becomes shares otherwise. The present
+/// backend comes first, so that a reader of the difference sees its share fall.
 fn one(name: &str, at: &Range<usize>, shares: &Shares) -> Vec<Edit> {
     let whole = shares.iter().find(|(_, weight)| *weight == edge_config::edge::WHOLE);
     let with = match whole {
@@ -50,8 +50,8 @@ fn one(name: &str, at: &Range<usize>, shares: &Shares) -> Vec<Edit> {
     vec![Edit { at: at.clone(), with }]
 }
 
-/// Weights change where they stand; a backend that is new comes after the last one. None is removed: one that gets
-/// nothing now may get something again, and identities stay good for it until then.
+/// Weights change in place; a new backend comes after the last one. No backend is removed: one with a share of 0 may get
+/// requests again, and identities stay valid for it until then.
 fn many(text: &str, present: &[Share], flow: bool, shares: &Shares) -> Result<Vec<Edit>, String> {
     let mut edits: Vec<Edit> = present
         .iter()
@@ -65,15 +65,15 @@ fn many(text: &str, present: &[Share], flow: bool, shares: &Shares) -> Result<Ve
     }
     let last = present.last().ok_or("it names no backend")?;
     let edit = if flow {
-        // Directly behind the last weight; a replacement of that weight itself comes before it.
+        // Directly after the last weight; a replacement of that weight itself comes before it.
         Edit { at: last.weight.end..last.weight.end, with: format!(", {}", new.join(", ")) }
     } else {
         let before = text.get(..last.key).ok_or("its place is not known")?;
         let indent = before.rsplit('\n').next().unwrap_or_default();
         if !indent.bytes().all(|b| b == b' ') {
-            return Err("its first share stands on the line of something else".to_owned());
+            return Err("its last share is on a line with other text".to_owned());
         }
-        // Behind the line of the last one, so that a comment there stays with what it is about.
+        // After the line of the last one, so that a comment there stays with its share.
         let rest = text.get(last.weight.end..).ok_or("its place is not known")?;
         let line = rest.find('\n').unwrap_or(rest.len());
         let line = rest.get(..line).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Where in the text of an edge file a route says where it goes.
+//! Finds the destination of a route in the text of an edge file.
 
 use std::fmt;
 use std::ops::Range;
@@ -7,13 +7,13 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_saphyr::{Location, Spanned};
 
-/// What stands behind a route's `to`.
+/// The value of a route's `to`.
 pub(super) enum Place {
-    /// One backend's name, and where it stands.
+    /// One backend's name, and its place.
     One { name: String, at: Range<usize> },
     /// Shares.
     Many {
-        /// Name, weight's place, and where the name stands.
+        /// Each with its name, the place of the name and the place of the weight.
         shares: Vec<Share>,
         /// Whether it is written in braces.
         flow: bool,
@@ -30,7 +30,7 @@ pub(super) struct Share {
 pub(super) fn of(text: &str, route: &str) -> Result<Place, String> {
     let file: File = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
     let entry = file.routes.into_iter().find(|entry| entry.name == route);
-    let Some(Entry { to, .. }) = entry else { return Err("it is not where it should be".to_owned()) };
+    let Some(Entry { to, .. }) = entry else { return Err("it was not found where it should be".to_owned()) };
     if to.referenced != to.defined {
         return Err("it is an alias".to_owned());
     }

@@ -1,24 +1,24 @@
-//! Shares, as the command line says them: `users=10,legacy=90`, or `users` for all.
+//! Shares in the form of the command line: `users=10,legacy=90`, or `users` for all.
 
 use std::fmt;
 use std::str::FromStr;
 
 use edge_config::edge::{Destination, WHOLE};
 
-/// Which backends get how many per cent. The names are different ones and the weights add up to 100.
+/// Backends with their percentages. The names are distinct, and the weights add up to 100.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shares(Vec<(String, u8)>);
 
-/// Why a text says no shares.
+/// Why a text is not a valid list of shares.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidShares {
     /// Not `name=number`.
     #[error("invalid share `{0}`: write BACKEND=PERCENT, such as users=10")]
     Malformed(String),
-    /// More or less than everything.
-    #[error("the shares add up to {0}: they are whole per cent, let them add up to 100")]
+    /// The sum is not 100.
+    #[error("the shares add up to {0}: give whole percentages that add up to 100")]
     Sum(u64),
-    /// A name that stands twice.
+    /// A name occurs twice.
     #[error("`{0}` is named twice")]
     Twice(String),
 }
@@ -30,8 +30,8 @@ impl Shares {
         Self(vec![(backend.into(), WHOLE)])
     }
 
-    /// `percent` (at most 100) to `backend`, and the rest to the others of `present` in the proportions that they
-    /// have there; to the first of them when they have none.
+    /// `percent` (at most 100) to `backend`, and the rest to the others of `present` in their present proportions; to the
+    /// first of them when all their shares are 0.
     #[must_use]
     pub fn with(present: &Destination, backend: &str, percent: u8) -> Self {
         let percent = percent.min(WHOLE);
@@ -41,13 +41,13 @@ impl Shares {
         let mut left = rest;
         let mut shares = Vec::new();
         for (index, share) in others.iter().enumerate().rev() {
-            // Rounded down, and the first one takes what is left: nothing is lost and nothing is too much.
+            // Rounded down, and the first one takes the rest, so that the sum is exact.
             let part = if index == 0 { left } else { rest * u64::from(share.weight) / sum.max(1) };
             left -= part;
             shares.push((share.backend.clone(), u8::try_from(part).unwrap_or(WHOLE)));
         }
         shares.reverse();
-        // Without anybody else the rest has nowhere to go, and the file's check says so.
+        // Without another backend the sum is not 100, and the check of the file reports it.
         shares.push((backend.to_owned(), percent));
         Self(shares)
     }
@@ -57,13 +57,13 @@ impl Shares {
         self.0.iter().map(|(name, weight)| (name.as_str(), *weight))
     }
 
-    /// How many per cent `backend` gets; 0 when it is not named.
+    /// The percentage of `backend`; 0 when it is not named.
     #[must_use]
     pub fn weight_of(&self, backend: &str) -> u8 {
         self.iter().find(|(name, _)| *name == backend).map_or(0, |(_, weight)| weight)
     }
 
-    /// Whether `destination` gives just these.
+    /// Whether `destination` has exactly these shares.
     #[must_use]
     pub fn are(&self, destination: &Destination) -> bool {
         let mut named = destination.shares.iter().map(|share| (share.backend.as_str(), share.weight));
@@ -107,7 +107,7 @@ impl fmt::Display for Shares {
     }
 }
 
-/// The rule for names in an edge file; what passes is plain text in YAML, too, wherever a key may stand.
+/// The rule for names in an edge file. A valid name is plain text in YAML, too, wherever a key may be.
 fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')

@@ -1,4 +1,4 @@
-//! One backend's counters.
+//! The counters of one backend.
 
 use std::time::Duration;
 
@@ -6,31 +6,31 @@ use edge_config::edge::GrpcErrors;
 
 use crate::admin::envoy::Stats;
 
-/// What Envoy has counted for a backend; times are those of its last five seconds.
+/// What Envoy has counted for a backend; times cover Envoy's last five seconds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {
     /// Answered requests.
     pub requests: u64,
-    /// Of these with 5xx, those included that Envoy answered because the backend did not.
+    /// Answers with 5xx, including those that Envoy gave because the backend did not answer.
     pub errors: u64,
     /// gRPC answers whose status is a failure, under the HTTP status 200.
     pub grpc_errors: u64,
-    /// Connections that could not be made.
+    /// Failed connection attempts.
     pub no_connection: u64,
-    /// Requests that nobody answered in time.
+    /// Requests without an answer in time.
     pub timeouts: u64,
-    /// Under way now.
+    /// Requests in progress.
     pub active: u64,
-    /// Half of the requests were answered within it, in milliseconds; absent when there was none.
+    /// The time within which half of the requests were answered, in milliseconds; absent when there was none.
     pub p50_ms: Option<f64>,
-    /// 95 of 100.
+    /// The same for 95 of 100 requests.
     pub p95_ms: Option<f64>,
-    /// 99 of 100.
+    /// The same for 99 of 100 requests.
     pub p99_ms: Option<f64>,
 }
 
 impl Sample {
-    /// The counters of `backend`, whose failures have one of the gRPC statuses `failures`.
+    /// Reads the counters of `backend`; `failures` are the gRPC statuses that count as failures.
     #[must_use]
     pub fn of(stats: &Stats, backend: &str, failures: &GrpcErrors) -> Self {
         let name = |what: &str| format!("cluster.backend-{backend}.{what}");
@@ -50,11 +50,11 @@ impl Sample {
         }
     }
 
-    /// What came after `earlier`. An Envoy that began anew counts from nothing.
+    /// The counts since `earlier`. A restarted Envoy counts from zero.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
-        let begun_anew = self.requests < earlier.requests;
-        let grown = |now: u64, then: u64| if begun_anew { now } else { now.saturating_sub(then) };
+        let restarted = self.requests < earlier.requests;
+        let grown = |now: u64, then: u64| if restarted { now } else { now.saturating_sub(then) };
         Self {
             requests: grown(self.requests, earlier.requests),
             errors: grown(self.errors, earlier.errors),
@@ -65,27 +65,27 @@ impl Sample {
         }
     }
 
-    /// Requests in a second.
+    /// Requests per second.
     #[must_use]
     pub fn rate(&self, over: Duration) -> f64 {
         number(self.requests) / over.as_secs_f64().max(0.001)
     }
 
-    /// Answers that are failures of either kind.
+    /// Failures of both kinds, HTTP and gRPC.
     #[must_use]
     pub fn failures(&self) -> u64 {
         self.errors.saturating_add(self.grpc_errors).min(self.requests)
     }
 
-    /// Failures of a hundred; nothing when there was no request.
+    /// Failures in percent; nothing when there was no request.
     #[must_use]
     pub fn error_percent(&self) -> Option<f64> {
         (self.requests > 0).then(|| 100.0 * number(self.failures()) / number(self.requests))
     }
 }
 
-/// Envoy's flags for answers to gRPC that are its own and that it counts as 5xx already, or for which the client did not
-/// wait.
+/// Envoy's flags for gRPC answers that are not counted here: Envoy gave the answer and already counts it as 5xx, or the
+/// client did not wait for it.
 const COUNTED_OTHERWISE: [&str; 11] = ["UH", "UF", "UO", "UT", "URX", "NR", "NC", "LR", "DC", "DR", "DPE"];
 
 fn grpc_errors(stats: &Stats, backend: &str, failures: &GrpcErrors) -> u64 {
@@ -103,7 +103,7 @@ fn number(count: u64) -> f64 {
     count as f64
 }
 
-/// `P95(12.5,14)` is the quantile of the last interval, then the one since the start.
+/// `P95(12.5,14)` gives the quantile of the last interval, then the one since the start.
 fn interval(histogram: &str, which: &str) -> Option<f64> {
     let rest = histogram.split(' ').find_map(|part| part.strip_prefix(which)?.strip_prefix('('))?;
     let value: f64 = rest.split(',').next()?.parse().ok()?;

@@ -1,24 +1,24 @@
-//! Whether files changed since the last look.
+//! Finds out by polling whether files changed.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-/// What tells one content of a file from another without reading it.
+/// Distinguishes two contents of a file without reading them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Stamp {
-    /// Where every link ends.
+    /// The path with all links resolved.
     real: PathBuf,
     inode: u64,
-    /// Tells a new file from the one before it, whose number it may have got.
+    /// Distinguishes a new file from the one before it, whose inode number it may have.
     created: Option<SystemTime>,
     length: u64,
     modified: Option<SystemTime>,
 }
 
 impl Stamp {
-    /// Whether this is another content of the file that `before` was.
+    /// Whether this is the file `before` with other content.
     fn was_written_in_place(&self, before: &Self) -> bool {
         let same = |of: fn(&Self) -> (&PathBuf, u64, Option<SystemTime>)| of(self) == of(before);
         self != before && same(|stamp| (&stamp.real, stamp.inode, stamp.created))
@@ -37,19 +37,19 @@ fn stamp(path: &Path) -> Option<Stamp> {
     })
 }
 
-/// A file that was replaced again before it rested is taken all the same after so long: each replacement was a whole
-/// file. One that is written in place has to rest, because a part of it may make sense.
+/// A file that is replaced again and again before it rests is used after this time: each replacement is a whole file. A
+/// file that is written in place has to rest, because a part of it may be valid, too.
 const LONGEST_WAIT: Duration = Duration::from_millis(500);
 
-/// Files that are looked at again and again.
+/// The polled files.
 pub(super) struct Files {
     paths: Vec<PathBuf>,
-    /// As they were when they were last used.
+    /// Their state when they were last used.
     used: Vec<Option<Stamp>>,
-    /// As they were at the last look, and since when.
+    /// Their state at the last poll, and since when.
     seen: Vec<Option<Stamp>>,
     since: Instant,
-    /// Since when they are other ones than those that were used.
+    /// Since when they differ from the ones last used.
     different: Option<Instant>,
     /// Whether one of them was written in place since it was used.
     in_place: bool,
@@ -62,8 +62,8 @@ impl Files {
         Self { paths, used: seen.clone(), seen, since: now, different: None, in_place: false }
     }
 
-    /// Whether one of them is another one now and whole: it was the same at the last look, too, or each change since it
-    /// was used replaced it. One that is gone has not changed.
+    /// Whether a file changed and is whole now: it was the same at the last poll, or each change since it was used
+    /// replaced it. A missing file counts as unchanged.
     pub(super) fn changed(&mut self, now: Instant) -> bool {
         let rests = self.look(now);
         let waited = self.different.is_some_and(|since| now.duration_since(since) >= LONGEST_WAIT);
@@ -77,13 +77,13 @@ impl Files {
         changed
     }
 
-    /// Whether one of them is another one and has been for `long`, without using it.
+    /// Whether a file changed and has rested for `long` since, without using it.
     pub(super) fn rests(&mut self, long: Duration, now: Instant) -> bool {
         let rests = self.look(now);
         rests && self.different.is_some() && now.duration_since(self.since) >= long
     }
 
-    /// Looks; `true` when everything is as it was at the last look.
+    /// Polls the files; `true` when nothing changed since the last poll.
     fn look(&mut self, now: Instant) -> bool {
         let present: Vec<_> = self.paths.iter().map(|path| stamp(path)).collect();
         if present == self.seen {
@@ -126,7 +126,7 @@ mod tests {
         let begun = Instant::now();
         let mut looks = 0;
         let mut files = Files::new([at("edge.yaml")], begun);
-        // A look every 50 ms.
+        // One poll every 50 ms.
         let mut look = || {
             looks += 1;
             files.changed(begun + looks * Duration::from_millis(50))

@@ -1,4 +1,4 @@
-//! Edge files that were read and are not in force yet, and which of them is next.
+//! Edge files that are not in force yet, and the choice of the next one.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -7,18 +7,18 @@ use edge_config::Edge;
 
 use crate::admin::authorizer::{self, Standing};
 
-/// More are not remembered. An authorizer looks ten times a second and remembers what it has seen, so among the last few
-/// there is one that every authorizer knows.
+/// The number of files to remember. An authorizer polls ten times a second and remembers the files that it has seen, so
+/// every authorizer knows one of the last few.
 const MOST: usize = 8;
 
-/// The newest file is waited for so long before an older one that every authorizer knows already is taken instead.
+/// How long to wait for the newest file before an older one is taken that every authorizer already knows.
 const GRACE: Duration = Duration::from_millis(400);
 
 /// An edge file that is not in force yet.
 struct Candidate {
     edge: Edge,
     read: Instant,
-    /// That it cannot be taken was reported already. The authorizers have to answer for it now.
+    /// Its refusal was reported already. It is taken only when every authorizer answers and knows it.
     reported: bool,
 }
 
@@ -26,23 +26,23 @@ struct Candidate {
 #[derive(Default)]
 pub(super) struct Waiting {
     candidates: Vec<Candidate>,
-    /// Since when anything waits.
+    /// Since when a file waits.
     since: Option<Instant>,
 }
 
-/// What is next.
+/// The next action.
 #[derive(Debug)]
 pub(super) enum Next {
-    /// Bring this one into force.
+    /// Put this file into force.
     Take(Box<Edge>),
-    /// The newest cannot be taken as things are: why. Reported once for each file.
+    /// The newest file cannot be taken now, with the reason. Reported once for each file.
     Refused(String),
     /// Nothing yet.
     Wait,
 }
 
 impl Waiting {
-    /// A file was read.
+    /// Adds a file that was read.
     pub(super) fn add(&mut self, edge: Edge, now: Instant) {
         self.candidates.retain(|one| one.edge.revision != edge.revision);
         if self.candidates.len() == MOST {
@@ -52,7 +52,7 @@ impl Waiting {
         self.since.get_or_insert(now);
     }
 
-    /// Chooses by what `authorizers` say.
+    /// Chooses by the reports of `authorizers`.
     pub(super) fn next(&mut self, authorizers: &[SocketAddr], patience: Duration, now: Instant) -> Next {
         if self.candidates.is_empty() {
             return Next::Wait;
@@ -70,7 +70,7 @@ impl Waiting {
     ) -> Next {
         let Some(newest) = self.candidates.last_mut() else { return Next::Wait };
         let revision = newest.edge.revision.0.clone();
-        // An authorizer that does not answer reads the newest file when it starts, and no other one.
+        // An authorizer that does not answer will read the newest file when it starts, and no other one.
         let all_answer = standings.iter().all(|(_, standing)| standing.is_some());
         let answered = || standings.iter().filter_map(|(address, one)| Some((*address, one.as_ref()?)));
         let known = |revision: &String| answered().all(|(_, one)| one.known.contains(revision));
@@ -100,7 +100,7 @@ impl Waiting {
         }
     }
 
-    /// Takes one out, and forgets those before it.
+    /// Takes the file at `position`, and forgets the ones before it.
     fn take(&mut self, position: usize) -> Next {
         let taken = self.candidates.drain(..=position).next_back();
         self.since = self.candidates.first().map(|one| one.read);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_file_that_every_authorizer_knows_is_next_and_what_is_older_is_forgotten() {
+    fn the_newest_file_that_every_authorizer_knows_is_next_and_older_files_are_forgotten() {
         let now = Instant::now();
         let mut waiting = three(now);
         let both = [authorizer(&["c", "b"], None), authorizer(&["c", "a"], None)];
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_file_is_taken_when_the_newest_is_long_in_coming_and_only_if_every_authorizer_answers() {
+    fn an_older_file_is_taken_when_the_newest_is_late_and_only_if_every_authorizer_answers() {
         let now = Instant::now();
         let mut waiting = three(now);
         let both = [authorizer(&["d", "b", "a"], None), authorizer(&["b"], None)];

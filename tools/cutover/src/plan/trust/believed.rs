@@ -1,4 +1,4 @@
-//! Whose word the edge takes: sessions, the legacy, services, signatures, tenants.
+//! Whom the edge trusts: sessions, the legacy backend, services, signatures, tenants.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -31,14 +31,14 @@ pub(super) fn sessions(old: &Sessions, new: &Sessions, noted: &mut Aspects) {
         match old.issuers.iter().find(|known| known.issuer == issuer.issuer) {
             Some(known) => issuer_rules(known, issuer, noted),
             None => {
-                noted.note(Standing::Weaker, format!("tokens of the issuer `{}` are believed", issuer.issuer))
+                noted.note(Standing::Weaker, format!("tokens of the issuer `{}` are accepted", issuer.issuer))
             }
         }
     }
     for gone in old.issuers.iter().filter(|known| issuers.iter().all(|i| i.issuer != known.issuer)) {
         noted.note(
             Standing::Stricter,
-            format!("tokens of the issuer `{}` are no longer believed", gone.issuer),
+            format!("tokens of the issuer `{}` are no longer accepted", gone.issuer),
         );
     }
 }
@@ -54,8 +54,8 @@ fn issuer_rules(old: &Issuer, new: &Issuer, noted: &mut Aspects) {
         |a| format!("`{a}`"),
     );
     noted.other(&format!("the token type {of}"), &old.token_type, token_type);
-    noted.other(&format!("where the keys are {of}"), &old.keys, keys);
-    // None listed means all.
+    noted.other(&format!("the location of the keys {of}"), &old.keys, keys);
+    // An empty list means all.
     let pinned = |listed: &[KeyAlgorithm]| {
         if listed.is_empty() { KeyAlgorithm::ALL.to_vec() } else { listed.to_vec() }
     };
@@ -72,8 +72,8 @@ fn issuer_rules(old: &Issuer, new: &Issuer, noted: &mut Aspects) {
 pub(super) fn legacy(old: &LegacySessions, new: &LegacySessions, noted: &mut Aspects) {
     let LegacySessions { cookie, tenant, role, verify } = new;
     noted.other("the cookie", &old.cookie, cookie);
-    noted.other("the tenant that everybody belongs to", &old.tenant, tenant);
-    noted.more_is_weaker("the role of whoever the legacy names none for", old.role, *role, |role| {
+    noted.other("the tenant of every caller", &old.tenant, tenant);
+    noted.more_is_weaker("the role of a caller for whom the legacy names none", old.role, *role, |role| {
         role.0.to_string()
     });
     match (&old.verify, verify) {
@@ -88,17 +88,17 @@ pub(super) fn legacy(old: &LegacySessions, new: &LegacySessions, noted: &mut Asp
             let LegacyCheck { url, request_headers, cache, timeout } = new;
             noted.changed("how long the legacy's check may take", &old.timeout, timeout);
             noted.other("the legacy's check", &old.url, url);
-            noted.other("what the legacy's check is told", &old.request_headers, request_headers);
-            noted.more_is_weaker("how long an answer of the legacy is believed", old.cache, *cache, shown);
+            noted.other("the headers of the legacy's check", &old.request_headers, request_headers);
+            noted.more_is_weaker("how long an answer of the legacy is cached", old.cache, *cache, shown);
         }
         (LegacyVerifier::Store(_), LegacyVerifier::Check(_))
         | (LegacyVerifier::Check(_), LegacyVerifier::Store(_)) => {
-            noted.note(Standing::Weaker, "somebody else says whether a session is good: look at it");
+            noted.note(Standing::Weaker, "sessions are verified in another way: check it");
         }
     }
 }
 
-/// Who is a service matters by the policies; with which key somebody is one matters here.
+/// Compares the services' keys, permissions and tenants. Policies decide what a service may do.
 pub(super) fn services(
     old: &BTreeMap<ServiceName, Service>,
     new: &BTreeMap<ServiceName, Service>,
@@ -107,10 +107,10 @@ pub(super) fn services(
     for (name, after) in new {
         let Service { keys, permissions, tenants } = after;
         let Some(before) = old.get(name) else {
-            noted.note(Standing::Weaker, format!("service `{name}` is known"));
+            noted.note(Standing::Weaker, format!("service `{name}` added"));
             continue;
         };
-        noted.other(&format!("where the keys of service `{name}` are"), &before.keys, keys);
+        noted.other(&format!("the location of the keys of service `{name}`"), &before.keys, keys);
         noted.members(
             &format!("a permission of service `{name}`:"),
             &before.permissions,
@@ -127,7 +127,7 @@ pub(super) fn services(
                 noted.note(Standing::Stricter, format!("{subject} may no longer act for every tenant"));
             }
             (before, after) => noted.members(
-                &format!("a tenant that {subject} may act for:"),
+                &format!("a tenant for which {subject} may act:"),
                 before.listed().iter().map(ToString::to_string),
                 after.listed().iter().map(ToString::to_string),
                 (Standing::Weaker, Standing::Stricter),
@@ -136,7 +136,7 @@ pub(super) fn services(
         }
     }
     for name in old.keys().filter(|name| !new.contains_key(*name)) {
-        noted.note(Standing::Stricter, format!("service `{name}` is no longer known"));
+        noted.note(Standing::Stricter, format!("service `{name}` removed"));
     }
     noted
 }
@@ -144,9 +144,9 @@ pub(super) fn services(
 pub(super) fn signatures(old: &Signatures, new: &Signatures, noted: &mut Aspects) {
     let Signatures { keys, max_age, skew, max_body_bytes, headers } = new;
     noted.changed("the longest body of a signed request", &old.max_body_bytes, max_body_bytes);
-    noted.changed("which headers a signature may cover beside the others", &old.headers, headers);
+    noted.changed("the further headers that a signature may cover", &old.headers, headers);
     noted.other("the file of keys", &old.keys, keys);
-    noted.more_is_weaker("how long a signature counts", old.max_age, *max_age, shown);
+    noted.more_is_weaker("how long a signature is valid", old.max_age, *max_age, shown);
     noted.more_is_weaker("how far clocks may differ", old.skew, *skew, shown);
 }
 
@@ -157,7 +157,7 @@ pub(super) fn tenants(old: &TenantDirectory, new: &TenantDirectory, noted: &mut 
         }
         (TenantDirectory::Service(old), TenantDirectory::Service(new)) => {
             let TenantService { url, redis, memory, shared, negative, untrusted_after } = new;
-            noted.changed("how long it is remembered that there is no such tenant", &old.negative, negative);
+            noted.changed("how long an unknown tenant is remembered", &old.negative, negative);
             noted.other("the tenants service", &old.url, url);
             match (old.redis, redis) {
                 (true, false) => noted.note(Standing::Weaker, "changes are no longer pushed through Redis"),
@@ -168,7 +168,7 @@ pub(super) fn tenants(old: &TenantDirectory, new: &TenantDirectory, noted: &mut 
             noted.more_is_weaker(what, old.memory, *memory, shown);
             noted.more_is_weaker(&format!("{what} in Redis"), old.shared, *shared, shown);
             noted.more_is_weaker(
-                "how long answers count without word of changes",
+                "how long answers are trusted while changes cannot arrive",
                 old.untrusted_after,
                 *untrusted_after,
                 shown,
@@ -176,7 +176,7 @@ pub(super) fn tenants(old: &TenantDirectory, new: &TenantDirectory, noted: &mut 
         }
         (TenantDirectory::File(_), TenantDirectory::Service(_))
         | (TenantDirectory::Service(_), TenantDirectory::File(_)) => {
-            noted.note(Standing::Weaker, "tenants are listed somewhere else: look at it");
+            noted.note(Standing::Weaker, "tenants are listed elsewhere: check it");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Who decides, where the edge listens, and where it sends.
+//! Which authorizer decides, where the edge listens, and where it sends.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use edge_config::edge::{
 
 use super::super::found::{Aspects, Standing};
 
-/// Another authorizer is another judge, of every request that is not public.
+/// Compares the authorizers. Another authorizer may decide otherwise about every request that is not public.
 pub(super) fn authorizer(old: &Authorizer, new: &Authorizer) -> Aspects {
     let mut noted = Aspects::default();
     let Authorizer { addresses, tls, timeout, replicas } = new;
@@ -19,25 +19,25 @@ pub(super) fn authorizer(old: &Authorizer, new: &Authorizer) -> Aspects {
             authorizer.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
         };
         let (was, is) = (listed(old), listed(new));
-        noted.note(Standing::Weaker, format!("decisions come from {is} instead of {was}: look at it"));
+        noted.note(Standing::Weaker, format!("decisions come from {is} instead of {was}: check it"));
     }
     match (&old.tls, tls) {
-        (Some(_), None) => noted.note(Standing::Weaker, "is asked in the clear"),
+        (Some(_), None) => noted.note(Standing::Weaker, "is queried without encryption"),
         (None, Some(_)) => {
-            noted.note(Standing::Stricter, "Envoy and the authorizer show each other certificates (TLS)")
+            noted.note(Standing::Stricter, "Envoy and the authorizer authenticate each other (TLS)")
         }
         (Some(old), Some(new)) => {
             let AuthorizerTls { ca, certificate, key, names } = new;
-            noted.other("the authorities that its certificate may come from", &old.ca, ca);
+            noted.other("the authorities of its certificate", &old.ca, ca);
             noted.other("the names that its certificate may have", &old.names, names);
             if (&old.certificate, &old.key) != (certificate, key) {
-                noted.note(Standing::Same, "is shown another certificate");
+                noted.note(Standing::Same, "receives another certificate of Envoy");
             }
         }
         (None, None) => {}
     }
     noted.changed("how long Envoy waits for a decision", &old.timeout, timeout);
-    noted.changed("the number of replicas, who share the limits,", &old.replicas, replicas);
+    noted.changed("the number of replicas, which share the limits,", &old.replicas, replicas);
     noted
 }
 
@@ -70,26 +70,26 @@ pub(super) fn listener(old: Option<&Listener>, new: &Listener) -> Aspects {
     }
     let asked = |tls: &Option<Tls>| tls.as_ref().and_then(|tls| tls.clients.clone());
     match (asked(&old.tls), asked(tls)) {
-        (Some(_), None) => noted.note(Standing::Weaker, "clients are no longer asked for certificates"),
-        (None, Some(_)) => noted.note(Standing::Stricter, "clients are asked for certificates"),
+        (Some(_), None) => noted.note(Standing::Weaker, "clients no longer need a certificate"),
+        (None, Some(_)) => noted.note(Standing::Stricter, "clients need a certificate"),
         (Some(old), Some(new)) => {
             let Clients { ca, names } = &new;
-            noted.other("the authorities that clients' certificates may come from", &old.ca, ca);
+            noted.other("the authorities of clients' certificates", &old.ca, ca);
             noted.other("the names that clients' certificates may have", &old.names, names);
         }
         (None, None) => {}
     }
     match (old.private_network, private_network) {
         (false, true) => {
-            noted.note(Standing::Weaker, "its network is stated to be the platform's own: look at it")
+            noted.note(Standing::Weaker, "its network is declared private to the platform: check it")
         }
         (true, false) => {
-            noted.note(Standing::Stricter, "its network is no longer stated to be the platform's own")
+            noted.note(Standing::Stricter, "its network is no longer declared private to the platform")
         }
         (true, true) | (false, false) => {}
     }
     if old.address != *address {
-        // Another port or another one of many addresses reaches what it reached; leaving loopback does not.
+        // Another port or another address of the same reach changes nothing; leaving loopback does.
         let internal = *exposure == Exposure::Internal;
         let standing = if internal { moved(old.address, *address) } else { Standing::Same };
         noted.note(standing, format!("listens on {address} instead of {}", old.address));
@@ -143,7 +143,7 @@ pub(super) fn backend(old: &Backend, new: &Backend) -> Aspects {
         ejection,
         health,
         request_headers,
-        // What is counted as a failure or a refusal decides how moves are judged, and never who passes.
+        // Which answers count as failures or refusals decides how moves are judged, and never who passes.
         grpc_errors,
         sign_in,
         credentials,
@@ -164,19 +164,19 @@ pub(super) fn backend(old: &Backend, new: &Backend) -> Aspects {
     noted.other("the audience of its identities", &old.audience, audience);
     for (header, value) in &old.request_headers {
         if request_headers.get(header) != Some(value) {
-            // A legacy may take the absence of such a header for a trusted caller.
-            noted.note(Standing::Weaker, format!("no longer told `{header}: {value}`"));
+            // A legacy backend may take the absence of such a header for a trusted caller.
+            noted.note(Standing::Weaker, format!("no longer receives `{header}: {value}`"));
         }
     }
     for header in request_headers.keys().filter(|header| !old.request_headers.contains_key(*header)) {
-        noted.note(Standing::Same, format!("also told `{header}`"));
+        noted.note(Standing::Same, format!("also receives `{header}`"));
     }
     match (old.credentials, credentials) {
         (Credentials::Remove, Credentials::Keep) => {
-            noted.note(Standing::Weaker, "gets the credentials of people again");
+            noted.note(Standing::Weaker, "receives the credentials of people again");
         }
         (Credentials::Keep, Credentials::Remove) => {
-            noted.note(Standing::Stricter, "no longer gets the credentials of people");
+            noted.note(Standing::Stricter, "no longer receives the credentials of people");
         }
         (Credentials::Keep, Credentials::Keep) | (Credentials::Remove, Credentials::Remove) => {}
     }
@@ -190,37 +190,37 @@ pub(super) fn backend(old: &Backend, new: &Backend) -> Aspects {
     noted.changed("how long a connection may take", &old.connect_timeout, connect_timeout);
     noted.changed("how long an answer may take to begin", &old.request_timeout, request_timeout);
     noted.changed("how long an idle connection is kept", &old.idle_timeout, idle_timeout);
-    noted.changed("how much of it is used at once (`circuit`)", &old.circuit, circuit);
-    noted.changed("when a request is tried again (`retries`)", &old.retries, retries);
-    noted.changed("when an endpoint is left alone (`ejection`)", &old.ejection, ejection);
-    noted.changed("how its endpoints are asked whether they are well (`health`)", &old.health, health);
+    noted.changed("how much load it may receive at once (`circuit`)", &old.circuit, circuit);
+    noted.changed("when a request is retried (`retries`)", &old.retries, retries);
+    noted.changed("when an endpoint is ejected (`ejection`)", &old.ejection, ejection);
+    noted.changed("how the health of its endpoints is checked (`health`)", &old.health, health);
     noted
 }
 
-/// The furthest of some endpoints.
+/// The reach of the furthest of `endpoints`.
 pub(in super::super) fn furthest<'e>(endpoints: impl IntoIterator<Item = &'e Endpoint>) -> Reach {
     let reaches = endpoints.into_iter().map(|endpoint| Reach::of_host(&endpoint.host));
     reaches.max().unwrap_or(Reach::Machine)
 }
 
-/// It takes copies of requests with their credentials, and shows samples of answers. The reader keeps both addresses on
-/// loopback.
+/// Compares the comparators. A comparator receives copies of requests with their credentials, and shows samples of
+/// answers. The reader of the edge file keeps both of its addresses on loopback.
 pub(super) fn comparator(old: Option<&Comparator>, new: Option<&Comparator>) -> Aspects {
     let mut noted = Aspects::default();
     match (old, new) {
         (None, Some(new)) => noted.note(Standing::Same, format!("copies can go to {}", new.address)),
-        (Some(_), None) => noted.note(Standing::Same, "is gone: nothing is compared"),
+        (Some(_), None) => noted.note(Standing::Same, "is removed: nothing is compared"),
         (Some(old), Some(new)) => {
             let Comparator { address, admin, sample_percent, ignore, version_header } = new;
             if old.address != *address {
-                let what = format!("takes copies on {address} instead of {}", old.address);
+                let what = format!("receives copies on {address} instead of {}", old.address);
                 noted.note(moved(old.address, *address), what);
             }
             if old.admin != *admin {
                 noted.note(moved(old.admin, *admin), format!("reports on {admin} instead of {}", old.admin));
             }
             noted.changed("how many requests are copied", &old.sample_percent, sample_percent);
-            noted.changed("which differences are overlooked (`ignore`)", &old.ignore, ignore);
+            noted.changed("which differences are ignored (`ignore`)", &old.ignore, ignore);
             noted.changed("the header that names a version", &old.version_header, version_header);
         }
         (None, None) => {}

@@ -28,7 +28,7 @@ fn fails(verdict: &Verdict) -> bool {
 }
 
 #[test]
-fn gates_are_read_as_they_are_written_and_nothing_else_is_one() {
+fn gates_are_printed_as_they_are_read_and_other_texts_are_refused() {
     for text in ["5xx<0.1%", "p95<+20%", "p95<250ms", "diff=0", "agreement"] {
         assert_eq!(gate(text).to_string(), text);
     }
@@ -41,7 +41,7 @@ fn gates_are_read_as_they_are_written_and_nothing_else_is_one() {
 }
 
 #[test]
-fn what_cannot_be_read_fails_and_what_was_not_seen_waits() {
+fn a_gate_without_its_source_fails_and_a_gate_without_samples_waits() {
     let nothing = Seen::default();
     for (text, expected) in
         [("5xx<1%", false), ("p95<+20%", false), ("p95<1ms", false), ("diff=0", true), ("agreement", false)]
@@ -79,7 +79,7 @@ fn every_gate_waits_for_its_least_number_of_samples() {
         let verdict = gate(text).judge(&at, &RULE);
         assert!(matches!(verdict, Verdict::Undecided(_)), "{text}: {verdict:?}");
     }
-    // One bad answer among few takes nothing back, and one good answer lets nothing pass.
+    // One bad answer among few rolls nothing back, and one good answer lets nothing pass.
     for failures in [0, 1] {
         let seen =
             Seen { new: views(1, failures, None), everywhere: views(1, failures, None), ..Seen::default() };

@@ -1,4 +1,4 @@
-//! Whole ramps over made-up access logs: the same lines for the same seed, and the code that judges real ones.
+//! Whole ramps over simulated access logs, judged by the real code. The same seed gives the same lines.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ impl Chance {
     }
 }
 
-/// What a ramp came to.
+/// The end of a ramp.
 #[derive(Debug, PartialEq, Eq)]
 enum End {
     Done,
@@ -46,7 +46,7 @@ struct World {
 
 const GATES: [&str; 3] = ["5xx<1%", "p95<+50%", "agreement"];
 
-/// Walks the steps as the command does, one look a second, 20 s for each step; a step that waits is given five minutes.
+/// Runs the steps as the command does: one check a second, 20 s for each step, at most five minutes for one that waits.
 fn ramp(world: &World, seed: u64) -> End {
     let mut chance = Chance(seed);
     let gates: Vec<Gate> = GATES.iter().map(|gate| gate.parse().unwrap()).collect();
