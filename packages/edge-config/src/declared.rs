@@ -6,8 +6,8 @@ use crate::fault::{Place, suggest};
 use crate::node::Node;
 use crate::reader::{self, Context};
 
-/// Things of one kind: the good ones, and the names of all, so that a reference to a faulty one is not
-/// reported as a reference to nothing.
+/// Things of one kind: the valid ones, and the names of all, so that a reference to a faulty one is not reported as a
+/// reference to an undefined one.
 pub(crate) struct Declared<T> {
     pub(crate) good: BTreeMap<String, T>,
     names: BTreeSet<String>,
@@ -31,13 +31,13 @@ impl<T> Declared<T> {
         declared
     }
 
-    /// The name that `node` refers to, if there is such a thing.
+    /// The name to which `node` refers, if it is defined.
     pub(crate) fn reference(&self, context: Context<'_>, node: &Node, what: &str) -> Option<String> {
         let name = reader::text(context, node, what)?;
         self.named(context, name, node.place, what)
     }
 
-    /// The `name` that stands at `place`, if there is such a thing.
+    /// The `name` at `place`, if it is defined.
     pub(crate) fn named(&self, context: Context<'_>, name: &str, place: Place, what: &str) -> Option<String> {
         if self.names.contains(name) {
             return Some(name.to_owned());

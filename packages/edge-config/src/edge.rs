@@ -1,7 +1,6 @@
-//! The edge as a value: everything the edge file says, after every check has passed.
+//! The edge as a value: the whole content of the edge file, after every check has passed.
 //!
-//! Nothing here can express a path rewrite, a body transform or a cookie edit. What is not in these types
-//! cannot be rendered.
+//! No type here can express a path rewrite, a body transform or a cookie edit, so none can be rendered.
 
 mod signed;
 
@@ -52,49 +51,50 @@ pub struct Edge {
     /// Name of the edge (`dev`, `prod`, …). It is the issuer of the signed identity and the audience that a
     /// service addresses.
     pub name: String,
-    /// Which text this edge was read from.
+    /// The revision of the text from which the edge was read.
     pub revision: Revision,
     /// The registrable domain, for cookies (no leading dot).
     pub root_domain: String,
-    /// Where Envoy listens, by name.
+    /// The addresses of Envoy, by name.
     pub listeners: BTreeMap<String, Listener>,
-    /// Where Envoy's admin interface listens: always loopback.
+    /// The address of Envoy's admin interface: always loopback.
     pub admin: SocketAddr,
-    /// Where scrapers read Envoy's `/ready` and `/stats/prometheus`, and nothing else; absent when nobody does.
+    /// The address at which scrapers read Envoy's `/ready` and `/stats/prometheus`, and nothing else; absent without
+    /// scrapers.
     pub stats: Option<SocketAddr>,
-    /// Where the authorizer answers.
+    /// The authorizer's addresses.
     pub authorizer: Authorizer,
-    /// Where requests can go, by name.
+    /// The backends, by name.
     pub backends: BTreeMap<String, Backend>,
-    /// Which names are served, on which listener, by name of the host group.
+    /// The served host names and their listeners, by name of the host group.
     pub hosts: BTreeMap<String, Host>,
-    /// How sessions are recognised; absent when no policy needs one.
+    /// How sessions are verified; absent when no policy needs one.
     pub sessions: Option<Sessions>,
-    /// Where API keys are listed; absent when no policy accepts one.
+    /// The list of API keys; absent when no policy accepts one.
     pub api_keys: Option<ApiKeys>,
-    /// How sessions of the legacy are believed; absent when no policy accepts one.
+    /// How sessions of the legacy backend are verified; absent when no policy accepts one.
     pub legacy_sessions: Option<LegacySessions>,
-    /// Which services may call on an internal listener, by name.
+    /// The services that may call on an internal listener, by name.
     pub services: BTreeMap<ServiceName, Service>,
-    /// Who issues service tokens; absent when services introduce themselves only.
+    /// The issuer of service tokens; absent when services only introduce themselves.
     pub service_tokens: Option<ServiceTokens>,
-    /// How requests are signed; absent when no policy needs it.
+    /// The rules for signed requests; absent when no policy needs them.
     pub signatures: Option<Signatures>,
-    /// Where tenants are listed; absent when no policy needs one.
+    /// The directory of tenants; absent when no policy needs one.
     pub tenants: Option<TenantDirectory>,
-    /// What a caller must be, by name.
+    /// The requirements for callers, by name.
     pub policies: BTreeMap<String, Policy>,
-    /// Who compares answers of shadowed routes; absent when there is nobody.
+    /// The program that compares the answers of shadowed routes; absent when there is none.
     pub comparator: Option<Comparator>,
-    /// How often something may happen, by name.
+    /// The request limits, by name.
     pub limits: BTreeMap<String, Limit>,
-    /// What the edge keeps of decisions that may be used again.
+    /// The store of decisions that may be used again.
     pub leases: Leases,
-    /// What a refused caller reads, by name.
+    /// The wording of refusals, by name.
     pub answers: BTreeMap<String, Answers>,
     /// The name of the answers where neither route nor host is known; absent for [`Answers::built_in`].
     pub default_answers: Option<String>,
-    /// Origins of browsers that may send requests from another site, beside the hosts of the edge: `https://app.example`.
+    /// Origins of browsers that may send requests from another site, besides the hosts of the edge: `https://app.example`.
     pub browser_origins: Vec<String>,
     /// Header names that only the edge may write.
     pub reserved: Reserved,
@@ -115,43 +115,43 @@ impl fmt::Display for Revision {
     }
 }
 
-/// One address that Envoy listens on.
+/// One address at which Envoy listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
-    /// Where.
+    /// The address.
     pub address: SocketAddr,
-    /// For whom.
+    /// The clients that can reach it.
     pub exposure: Exposure,
-    /// The certificate to show; absent where requests come in the clear.
+    /// The certificate to present; absent where requests come in the clear.
     pub tls: Option<Tls>,
-    /// Whether the edge file states that the network of an internal listener is the platform's own.
+    /// Whether the edge file declares the network of an internal listener private to the platform.
     pub private_network: bool,
 }
 
-/// What a listener shows to be who it is. Envoy reads the files again when they are replaced.
+/// The certificate of a listener. Envoy reads the files again when they are replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
-    /// Certificate chain, PEM.
+    /// The certificate chain, PEM.
     pub certificate: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
-    /// Who may come in at all; absent where every client may connect.
+    /// The clients that may connect at all; absent where every client may connect.
     pub clients: Option<Clients>,
 }
 
-/// Whose certificates a client must show one of.
+/// The rules for client certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clients {
-    /// Certificates of the authorities that a client's certificate may come from, PEM.
+    /// The certificates of the authorities that may issue a client's certificate, PEM.
     pub ca: PathBuf,
-    /// What a client's certificate must be good for, one of these; empty means that every one of the authorities counts.
+    /// The names of which a client's certificate must have one. Empty accepts every certificate of the authorities.
     pub names: Vec<String>,
 }
 
 /// Who can reach a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exposure {
-    /// Anybody: internal paths are closed here.
+    /// Every client: internal paths are closed here.
     Public,
     /// The platform's own services.
     Internal,
@@ -171,42 +171,42 @@ impl Exposure {
 /// A group of host names with its own routes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
-    /// On which listener it is served.
+    /// The listener that serves it.
     pub listener: String,
     /// The names, lower case, without port; `*` stands for any name.
     pub names: Vec<String>,
-    /// The name of the answers that Envoy gives where no route of the host takes a request; absent when the file leaves
-    /// it to the rules of [`Edge::answers_of_host`].
+    /// The name of the answers that Envoy gives where no route of the host matches a request. Absent when the rules of
+    /// [`Edge::answers_of_host`] decide.
     pub answers: Option<String>,
 }
 
-/// How a session is recognised and believed.
+/// How a session is found and verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sessions {
     /// Name of the cookie with the access token.
     pub cookie: String,
-    /// Whether `Authorization: Bearer` is accepted too.
+    /// Whether `Authorization: Bearer` is accepted, too.
     pub bearer: bool,
-    /// Whose tokens are believed; at least one. The first is the platform's own auth service.
+    /// The trusted issuers of tokens; at least one. The first is the platform's own auth service.
     pub issuers: Vec<Issuer>,
-    /// Where revoked sessions are listed; absent when sessions cannot be revoked before they expire.
+    /// The list of revoked sessions; absent when sessions cannot be revoked before they expire.
     pub revocations: Option<PathBuf>,
 }
 
-/// Where public keys come from.
+/// The source of public keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {
     /// A JWK set in a file.
     File(PathBuf),
-    /// A JWK set behind a URL.
+    /// A JWK set at a URL.
     Url(String),
     /// One public key in a PEM file (SubjectPublicKeyInfo), which carries neither a `kid` nor an algorithm.
     Pem {
         /// The file.
         path: PathBuf,
-        /// The `kid` that tokens name it by.
+        /// The `kid` by which tokens name it.
         kid: String,
-        /// The one algorithm it may be used with.
+        /// The one algorithm for which it may be used.
         algorithm: KeyAlgorithm,
     },
 }
@@ -214,29 +214,29 @@ pub enum KeySource {
 /// A service that may call on an internal listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
-    /// JWK set with its public keys.
+    /// The JWK set with its public keys.
     pub keys: PathBuf,
-    /// What it may do.
+    /// Its permissions.
     pub permissions: Vec<String>,
-    /// For which tenants it may act.
+    /// The tenants for which it may act.
     pub tenants: ServiceTenants,
 }
 
-/// Whose service tokens are believed.
+/// The trusted issuer of service tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceTokens {
     /// The `iss` that a token must have.
     pub issuer: String,
-    /// JWK set with the issuer's public keys.
+    /// The JWK set with the issuer's public keys.
     pub keys: PathBuf,
 }
 
-/// Where tenants are listed.
+/// The directory of tenants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TenantDirectory {
     /// A YAML file, read again whenever it changes.
     File(PathBuf),
-    /// The tenants service, asked for one tenant at a time.
+    /// The tenants service, queried for one tenant at a time.
     Service(TenantService),
 }
 
@@ -251,10 +251,10 @@ impl TenantDirectory {
     }
 }
 
-/// The tenants service and the layers before it.
+/// The tenants service and the caches before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TenantService {
-    /// Where it answers gRPC: `http://host:port`.
+    /// Its gRPC address: `http://host:port`.
     pub url: String,
     /// Whether Redis (`REDIS_URL`) shares answers between replicas and pushes changes to them.
     pub redis: bool,
@@ -262,19 +262,19 @@ pub struct TenantService {
     pub memory: Duration,
     /// How long an answer is kept in Redis, 5 to 60 minutes.
     pub shared: Duration,
-    /// How long it is remembered that there is no such tenant, 1 to 60 seconds.
+    /// How long an unknown tenant is remembered, 1 to 60 seconds.
     pub negative: Duration,
-    /// How long answers count without a word from the channel that changes are pushed through, 2 to 60 seconds.
-    /// Without Redis there is no such channel, and this is how long an answer counts at all.
+    /// How long answers are trusted while the channel for pushed changes is silent, 2 to 60 seconds. Without Redis there is
+    /// no such channel, and answers are trusted only this long.
     pub untrusted_after: Duration,
 }
 
-/// What a caller must be to pass.
+/// The requirements for a caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Policy {
-    /// Anybody. No decision is asked for.
+    /// Every caller. No decision is made.
     Public,
-    /// A person with a valid session of an active tenant, or whoever has another accepted credential.
+    /// A person with a valid session of an active tenant, or a caller with another accepted credential.
     Session(SessionPolicy),
     /// A service of the platform, on an internal listener only.
     Internal(InternalPolicy),
@@ -282,42 +282,42 @@ pub enum Policy {
     Signed(SignedPolicy),
 }
 
-/// What a person must have beyond a session.
+/// The requirements for a person beyond a session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionPolicy {
-    /// Which credentials count, the first in this order speaks; empty means sessions alone.
+    /// The accepted credentials; the first one in this order that a request has is used. Empty means sessions alone.
     pub accept: Vec<AcceptedCredential>,
     /// The least role.
     pub role: Option<Role>,
-    /// Scopes that must all be present.
+    /// The scopes that must all be present.
     pub scopes: Vec<String>,
-    /// Where the request names a tenant that must be the caller's own; absent when it names none.
+    /// The place in the request of a tenant that must be the caller's own; absent when it names none.
     pub tenant: Option<TenantMatch>,
-    /// Whether role, scopes and tenant refuse or only tell.
+    /// Whether role, scopes and tenant are enforced or only logged.
     pub mode: Mode,
     /// How an allow may be used again; absent when every request is checked.
     pub lease: Option<LeasePolicy>,
 }
 
-/// Which services may pass.
+/// The services that may pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InternalPolicy {
     /// The accepted services; empty means every listed one.
     pub services: Vec<ServiceName>,
-    /// What they must be allowed to do, all of it.
+    /// The permissions that they need, all of them.
     pub permissions: Vec<String>,
 }
 
 /// Header names that only the edge may write, lower case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reserved {
-    /// Exact names.
+    /// The exact names.
     pub names: Vec<String>,
-    /// Beginnings of names (`x-madome-`).
+    /// The prefixes of names (`x-madome-`).
     pub prefixes: Vec<String>,
 }
 
-/// Which requests of a host a route takes.
+/// The paths that a route takes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PathMatch {
     /// This path, byte for byte.
@@ -349,39 +349,39 @@ impl PathMatch {
     }
 }
 
-/// Where requests of one kind go, and who may send them.
+/// The destination of a set of requests, and the policy for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// Unique name: it is in the access log, the metrics and every explanation.
     pub name: String,
-    /// The host group it belongs to.
+    /// Its host group.
     pub host: String,
-    /// Which paths.
+    /// Its paths.
     pub path: PathMatch,
-    /// Which methods; empty means every method of [`METHODS`].
+    /// Its methods; empty means every method of [`METHODS`].
     pub methods: Vec<String>,
     /// The policy's name.
     pub policy: String,
-    /// Which backends, in which shares.
+    /// The backends and their shares.
     pub destination: Destination,
-    /// Who goes elsewhere, whatever the shares are. The first that applies counts.
+    /// Callers that go to another backend, whatever the shares are. The first that applies counts.
     pub canaries: Vec<Canary>,
-    /// The backend that gets a copy of each GET and HEAD, and whose answer no client sees.
+    /// The backend that receives a copy of each GET and HEAD, and whose answer no client receives.
     pub shadow: Option<String>,
-    /// The name of the answers a refused caller gets.
+    /// The name of the answers for refused callers.
     pub answers: String,
     /// Whether pages of any other site may have a browser send requests here; otherwise the guard refuses them.
     pub cross_site: bool,
     /// Whether its requests may become a WebSocket (RFC 6455).
     pub websocket: bool,
-    /// Whether its answers may take as long as they like to begin and to end, such as server-sent events.
+    /// Whether its answers may begin and end at any time, such as server-sent events.
     pub stream: bool,
-    /// The names of the limits that its requests are counted by.
+    /// The names of the limits for its requests.
     pub limits: Vec<String>,
 }
 
 impl Route {
-    /// The names of all backends that its requests can go to, each once.
+    /// The names of all backends to which its requests can go, each once.
     #[must_use]
     pub fn backends(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();

@@ -1,4 +1,4 @@
-//! What is wrong with an edge file, all of it at once, each with its place and its mend.
+//! Faults of an edge file: all of them at once, each with its place and its fix.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -7,23 +7,23 @@ use std::path::{Path, PathBuf};
 /// A place in the edge file; lines and columns count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// Line.
+    /// The line.
     pub line: u64,
-    /// Column.
+    /// The column.
     pub column: u64,
 }
 
-/// How bad a finding is.
+/// The severity of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The file cannot be used.
     Error,
-    /// The file can be used, and probably should not be.
+    /// The file can be used, but probably should not be.
     Warning,
 }
 
 impl Severity {
-    /// One word.
+    /// The severity in one word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -33,25 +33,25 @@ impl Severity {
     }
 }
 
-/// One thing that is wrong, or that deserves a second look.
+/// One fault of an edge file, or a warning about it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
-    /// Where.
+    /// Its place.
     pub place: Place,
-    /// What is wrong, naming the value.
+    /// The problem, with the value.
     pub problem: String,
-    /// What to do about it.
+    /// The fix. The field has the name of the JSON key.
     pub mend: String,
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
 }
 
-/// Every fault of one edge file, in the order of the file; or every warning about a file that can be used.
+/// Every fault of one edge file, in the order of the file, or every warning about a usable file.
 #[derive(Debug)]
 pub struct Faults {
-    /// The file, as it was named.
+    /// The path of the file, as it was given.
     pub file: PathBuf,
-    /// The faults; empty only where nothing but warnings was asked for.
+    /// The faults; empty only in a list of warnings.
     pub faults: Vec<Fault>,
     lines: Vec<String>,
 }
@@ -63,7 +63,7 @@ impl Faults {
         Self { file: file.to_owned(), faults, lines: text.lines().map(str::to_owned).collect() }
     }
 
-    /// Adds `more` from a check beyond the text, such as of the files that it names.
+    /// Adds `more` from a check beyond the text, such as a check of the files that it names.
     pub fn extend(&mut self, more: impl IntoIterator<Item = Fault>) {
         self.faults.extend(more);
         self.faults.sort();
@@ -115,7 +115,7 @@ impl fmt::Display for Faults {
             if let Some(line) = self.line(fault.place.line) {
                 writeln!(f, "  {:>4} | {}", fault.place.line, line.trim_start())?;
             }
-            writeln!(f, "  mend | {}", fault.mend)?;
+            writeln!(f, "  help | {}", fault.mend)?;
         }
         write!(f, "{} in {}", self.count(), self.file.display())
     }
@@ -123,7 +123,7 @@ impl fmt::Display for Faults {
 
 impl std::error::Error for Faults {}
 
-/// Where faults are put while a file is read. Shared by reference, so that every reader can report.
+/// Collects faults while a file is read. Shared by reference, so that every reader can report.
 #[derive(Debug, Default)]
 pub(crate) struct Collector(RefCell<Vec<Fault>>);
 
@@ -132,7 +132,7 @@ impl Collector {
         self.put(Severity::Error, place, problem.into(), mend.into());
     }
 
-    /// Reports what can be used, and probably should not be.
+    /// Reports a value that can be used, but probably should not be.
     pub(crate) fn warn(&self, place: Place, problem: impl Into<String>, mend: impl Into<String>) {
         self.put(Severity::Warning, place, problem.into(), mend.into());
     }
@@ -156,7 +156,7 @@ pub(crate) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>)
         .map(|(_, name)| name)
 }
 
-/// "did you mean …", or the list of what there is.
+/// "did you mean …", or the list of known names.
 #[must_use]
 pub fn suggest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
     if let Some(name) = nearest(wrong, known.clone()) {
@@ -164,7 +164,7 @@ pub fn suggest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str> + Clone
     }
     let names: Vec<_> = known.into_iter().collect();
     if names.is_empty() {
-        "there is none to choose from: define it first".to_owned()
+        "none is defined yet: define it first".to_owned()
     } else {
         format!("there are: {}", names.join(", "))
     }
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_of_the_finger_is_recognised() {
+    fn a_typing_error_is_recognised() {
         assert_eq!(nearest("userz", ["auth", "users", "legacy"]), Some("users"));
         assert_eq!(nearest("completely-else", ["auth", "users"]), None);
     }

@@ -1,8 +1,8 @@
-//! The edge file, the single source of truth about an edge.
+//! Reads the edge file, the single source of truth about an edge.
 //!
-//! [`load`] reads one and gives either the whole, valid [`Edge`] or every fault at once. The way through the
-//! modules: `node` (YAML with places) → `reader` (typed, reports and goes on) → `sections` and `routes` (what
-//! the file may say) → [`edge`] (what it said).
+//! [`load`] returns either the whole, valid [`Edge`] or every fault at once. Reading passes through these modules: `node`
+//! (YAML with places) → `reader` (typed; reports a fault and continues) → `sections` and `routes` (the rules of the file)
+//! → [`edge`] (the result).
 //!
 //! The language cannot express a path rewrite, a body transform or a cookie edit: there is no field for one.
 

@@ -1,4 +1,4 @@
-//! From a file to an [`Edge`], or to everything that is wrong with it.
+//! Turns a file into an [`Edge`], or into all of its faults.
 
 use std::path::Path;
 
@@ -13,18 +13,17 @@ use crate::reader::{self, Context, Environment, Fields};
 use crate::sections::credentials;
 use crate::{routes, sections};
 
-/// Larger edge files are refused unread: 10,000 routes take about 2 MB, and a file a hundred times that is a
-/// mistake.
+/// Larger edge files are refused unread: 10,000 routes take about 2 MB, so a larger file is a mistake.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Values in one file, those that aliases repeat included: a route is 13, so 100,000 routes fit, and more of them than
-/// there is room for in [`MAX_BYTES`] are not to be had by an alias of aliases.
+/// The most values in one file, including those that aliases repeat. A route has 13, so 100,000 routes fit. Aliases of
+/// aliases cannot make more values than a file of [`MAX_BYTES`] could hold.
 const MAX_VALUES: usize = 2_000_000;
 
 /// Reads and checks the edge file at `path`. `${NAME:-default}` is replaced from `environment`.
 ///
 /// # Errors
-/// Every fault of the file, with line, value and mend.
+/// Every fault of the file, with line, value and fix.
 ///
 /// ```no_run
 /// let environment = |name: &str| std::env::var(name).ok();
@@ -37,10 +36,10 @@ pub fn load(path: &Path, environment: Environment<'_>) -> Result<Edge, Faults> {
     inspect(path, environment).map(|(edge, _)| edge)
 }
 
-/// The same as [`load`], with warnings about a file that can be used.
+/// The same as [`load`], with the warnings about a usable file.
 ///
 /// # Errors
-/// Every fault of the file; warnings are told once there is none.
+/// Every fault of the file. Warnings are returned only when there is none.
 pub fn inspect(path: &Path, environment: Environment<'_>) -> Result<(Edge, Faults), Faults> {
     let unreadable = |problem: String, mend: &str| {
         let fault = Fault {
@@ -85,12 +84,12 @@ fn examine(path: &Path, text: &str, environment: Environment<'_>) -> Result<(Edg
     let found = Faults::new(path, text, collector.into_faults());
     match edge {
         Some(edge) if !found.prevent() => Ok((edge, found)),
-        // First what prevents its use: many a warning comes of a fault.
+        // Only faults at first, because a fault may cause further warnings.
         Some(_) | None => Err(found.without_warnings()),
     }
 }
 
-/// The text as a tree, or why it is none.
+/// The text as a tree, or the fault of the YAML.
 fn tree(text: &str) -> Result<Node, Fault> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! { max_nodes: MAX_VALUES, max_events: 2 * MAX_VALUES },
@@ -100,10 +99,10 @@ fn tree(text: &str) -> Result<Node, Fault> {
             .location()
             .map_or(Place { line: 1, column: 1 }, |at| Place { line: at.line(), column: at.column() });
         let said = error.to_string().lines().next().unwrap_or("the text is not YAML").to_owned();
-        // The parser wraps its errors in one another; all that they have in common is what they say.
+        // The parser nests its errors; only their text shows the kind.
         let (problem, mend) = if said.contains("budget breached") {
             (
-                format!("the file holds more than is read: {MAX_VALUES} values, those that aliases repeat included"),
+                format!("the file has more than {MAX_VALUES} values, including those that aliases repeat"),
                 "serve some of the hosts from an edge of their own, or let one prefix stand for many routes",
             )
         } else {
@@ -114,7 +113,7 @@ fn tree(text: &str) -> Result<Node, Fault> {
     Ok(tree.into())
 }
 
-/// The revision of an edge file with this text, whether or not it makes sense.
+/// The revision of an edge file with this text, even when the text is invalid.
 #[must_use]
 pub fn revision(text: &str) -> Revision {
     let digest = Sha256::digest(text.as_bytes());
@@ -127,33 +126,36 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         .required("edge", "give the edge a name: `edge: dev`")
         .and_then(|node| reader::name(context, node, "the edge's name"));
     let root_domain = fields
-        .required("root_domain", "name the domain that cookies are set for: `root_domain: example.com`")
+        .required("root_domain", "name the domain of the cookies: `root_domain: example.com`")
         .and_then(|node| sections::host_name(context, node, "the root domain"));
     let listeners = Declared::read(
         context,
         fields.required(
             "listeners",
-            "say where Envoy listens: `listeners: { public: { address: 127.0.0.1:8080, exposure: public } }`",
+            "give the addresses of Envoy: `listeners: { public: { address: 127.0.0.1:8080, exposure: public } }`",
         ),
         "`listeners`",
         |name, node| sections::listener(context, name, node),
     );
     let admin = fields
-        .required("admin", "say where Envoy's admin interface listens: `admin: 127.0.0.1:9901`")
+        .required("admin", "give the address of Envoy's admin interface: `admin: 127.0.0.1:9901`")
         .and_then(|node| sections::admin(context, node));
     let stats = fields.optional("stats").and_then(|node| sections::stats(context, node));
     let authorizer = fields
-        .required("authorizer", "say where the authorizer answers: `authorizer: { address: 127.0.0.1:9191 }`")
+        .required("authorizer", "give the authorizer's address: `authorizer: { address: 127.0.0.1:9191 }`")
         .and_then(|node| sections::authorizer(context, node));
     let backends = Declared::read(
         context,
-        fields.required("backends", "name at least one place that requests can go to"),
+        fields.required(
+            "backends",
+            "name at least one backend: `backends: { users: { address: 127.0.0.1:3022 } }`",
+        ),
         "`backends`",
         |name, node| sections::backend(context, name, node),
     );
     let answers = Declared::read(
         context,
-        fields.required("answers", "say what refused callers read"),
+        fields.required("answers", "give the wording of refusals"),
         "`answers`",
         |name, node| sections::answers(context, name, node),
     );
@@ -229,7 +231,7 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
     let routes = fields
         .required(
             "routes",
-            "say what goes where: `routes: [{ name: …, host: …, prefix: /, policy: …, to: …, answers: … }]`",
+            "list the routes: `routes: [{ name: …, host: …, prefix: /, policy: …, to: …, answers: … }]`",
         )
         .map(|node| routes::read(context, node, &surroundings))
         .unwrap_or_default();

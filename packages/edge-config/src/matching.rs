@@ -1,30 +1,29 @@
-//! Which route takes a request: the same answer as Envoy's, for explanations and tests. No request is decided
-//! by it; Envoy says with every check which route it took.
+//! Finds the route of a request, as Envoy does, for explanations and tests. Decisions do not use it: Envoy sends its route
+//! with every check.
 
 use std::cmp::Reverse;
 
 use crate::edge::{Edge, Exposure, Host, METHODS, PathMatch, Policy, Route};
 
-/// What takes a request.
+/// The route or refusal for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Match<'a> {
     /// This route.
     Route(&'a Route),
-    /// Envoy itself, with 405: a method that no edge lets through.
+    /// Envoy itself, with 405: no edge accepts the method.
     MethodNotAllowed,
     /// Envoy itself, with 404: the path is closed on this listener.
     InternalPath,
-    /// Envoy itself, with 404: the listener serves no such host.
+    /// Envoy itself, with 404: the listener does not serve the host.
     UnknownHost,
-    /// Envoy itself, with 404: the host has no such route.
+    /// Envoy itself, with 404: no route of the host matches.
     Unmatched,
 }
 
-/// What takes `method` `path` (raw, without its query) of `host` on `listener`.
+/// The route for `method` `path` (raw, without its query) of `host` on `listener`.
 ///
-/// The most specific route wins: exact before prefix, a long path before a short one, named methods before any.
-/// A route whose methods leave the request's out is no match, and the next one is asked. `host` may have a
-/// port, which does not count.
+/// The most specific route wins: exact before prefix, a long path before a short one, named methods before any. A route
+/// that does not list the request's method does not match, and the next one is tried. A port in `host` is ignored.
 #[must_use]
 pub fn route_of<'a>(edge: &'a Edge, listener: &str, host: &str, method: &str, path: &str) -> Match<'a> {
     let Some((group, _)) = host_of(edge, listener, host) else { return Match::UnknownHost };
@@ -46,7 +45,7 @@ pub fn route_of<'a>(edge: &'a Edge, listener: &str, host: &str, method: &str, pa
     edge.routes.iter().filter(takes).min_by_key(specificity).map_or(Match::Unmatched, Match::Route)
 }
 
-/// The host group of `listener` that answers to `host`: the one that names it, or the one for any name.
+/// The host group of `listener` that serves `host`: the one that names it, or the one for any name.
 #[must_use]
 pub fn host_of<'a>(edge: &'a Edge, listener: &str, host: &str) -> Option<(&'a str, &'a Host)> {
     let name = without_port(host).to_ascii_lowercase();
@@ -57,8 +56,8 @@ pub fn host_of<'a>(edge: &'a Edge, listener: &str, host: &str) -> Option<(&'a st
     of(&name).or_else(|| of("*")).map(|(group, host)| (group.as_str(), host))
 }
 
-/// The paths that no spelling may reach on a listener for `exposure`: the declared ones and those of every
-/// internal route on a public listener, none on an internal one.
+/// The paths that are closed in every spelling on a listener with `exposure`. On a public listener these are the declared
+/// internal paths and those of every internal route; on an internal one there are none.
 #[must_use]
 pub fn closed_paths(edge: &Edge, exposure: Exposure) -> Vec<PathMatch> {
     if exposure == Exposure::Internal {

@@ -1,7 +1,6 @@
-//! The edge file as a tree in which every value knows its place.
+//! The edge file as a tree in which every value has its place.
 //!
-//! Reading the tree instead of deserialising straight into structs is what lets one run report every fault: a
-//! derived deserialiser stops at the first.
+//! One run can report every fault because it reads this tree: a derived deserialiser for structs stops at the first fault.
 
 use std::fmt;
 
@@ -11,14 +10,14 @@ use serde_saphyr::Spanned;
 
 use crate::fault::Place;
 
-/// A value and where it stands.
+/// A value and its place.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) value: Value,
     pub(crate) place: Place,
 }
 
-/// What YAML can hold here.
+/// A YAML value.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
     Null,
@@ -31,7 +30,7 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    /// What kind of value this is, for a message.
+    /// The kind of the value, for a message.
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
             Self::Null => "nothing",

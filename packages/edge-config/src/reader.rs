@@ -1,4 +1,4 @@
-//! Typed reading of a [`Node`] tree: every accessor reports what is wrong and goes on.
+//! Typed reading of a [`Node`] tree: every accessor reports a fault and continues.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,17 +8,17 @@ use std::time::Duration;
 use crate::fault::{Collector, Place, suggest};
 use crate::node::{Node, Value};
 
-/// How a variable of the environment is looked up.
+/// Looks up an environment variable.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// What every reader needs: where to report, and the environment.
+/// The collector of faults and the environment, which every reader needs.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub(crate) faults: &'a Collector,
     pub(crate) environment: Environment<'a>,
 }
 
-/// The fields of one mapping. Whoever reads them says at the end that nothing else may be there.
+/// The fields of one mapping. After reading them, [`Fields::finish`] reports every other field.
 pub(crate) struct Fields<'a> {
     context: Context<'a>,
     what: String,
@@ -28,8 +28,7 @@ pub(crate) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The fields of `node`, which is called `what` in messages. Anything but a mapping is reported and read
-    /// as an empty one.
+    /// The fields of `node`, which messages call `what`. Any value but a mapping is reported and read as an empty one.
     pub(crate) fn of(context: Context<'a>, node: &'a Node, what: impl Into<String>) -> Self {
         let what = what.into();
         let mut entries = BTreeMap::new();
@@ -54,7 +53,7 @@ impl<'a> Fields<'a> {
         Self { context, what, place: node.place, entries, known: Vec::new() }
     }
 
-    /// The field `name`, if it is there.
+    /// The field `name`, if it exists.
     pub(crate) fn optional(&mut self, name: &'static str) -> Option<&'a Node> {
         self.known.push(name);
         self.entries.get(name).map(|(_, node)| *node)
@@ -69,7 +68,7 @@ impl<'a> Fields<'a> {
         node
     }
 
-    /// Reports every field that nobody asked for.
+    /// Reports every field that was not read.
     pub(crate) fn finish(self) {
         for (name, (place, _)) in &self.entries {
             if !self.known.contains(name) {
@@ -113,7 +112,7 @@ pub(crate) fn entries<'a>(
             | Value::Float
             | Value::List(_)
             | Value::Map(_) => {
-                let problem = format!("{what}: a name is not usable");
+                let problem = format!("{what}: a name is not valid");
                 context.faults.report(key.place, problem, NAME_RULE);
             }
         }
@@ -124,7 +123,7 @@ pub(crate) fn entries<'a>(
 const NAME_RULE: &str =
     "names have 1 to 64 lower-case letters, digits and `-`, and begin with a letter or digit";
 
-/// Whether `name` can name a thing of the edge file.
+/// Whether `name` is a valid name in the edge file.
 pub(crate) fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
@@ -161,20 +160,20 @@ pub(crate) fn text<'a>(context: Context<'a>, node: &'a Node, what: &str) -> Opti
             context.faults.report(
                 node.place,
                 format!("{what} is {}", value.kind()),
-                "write text, in quotes if need be",
+                "write text, in quotes if necessary",
             );
             None
         }
     }
 }
 
-/// A name of a thing of the edge file.
+/// A name in the edge file.
 pub(crate) fn name(context: Context<'_>, node: &Node, what: &str) -> Option<String> {
     let text = text(context, node, what)?;
     if is_name(text) {
         return Some(text.to_owned());
     }
-    context.faults.report(node.place, format!("{what} {text:?} is not a usable name"), NAME_RULE);
+    context.faults.report(node.place, format!("{what} {text:?} is not a valid name"), NAME_RULE);
     None
 }
 
@@ -211,7 +210,7 @@ pub(crate) fn number(context: Context<'_>, node: &Node, what: &str, least: u64, 
     None
 }
 
-/// A duration in the unit that the field's name ends with.
+/// A duration in milliseconds, within bounds.
 pub(crate) fn millis(
     context: Context<'_>,
     node: &Node,
@@ -242,7 +241,7 @@ fn expand(context: Context<'_>, place: Place, text: &str) -> Option<String> {
         let Some((inside, tail)) = after.split_once('}') else {
             context.faults.report(
                 place,
-                format!("{text:?} opens `${{` and never closes it"),
+                format!("{text:?} opens `${{` and does not close it"),
                 "write `${NAME:-default}`",
             );
             return None;
@@ -268,7 +267,7 @@ fn expand(context: Context<'_>, place: Place, text: &str) -> Option<String> {
     Some(out)
 }
 
-/// One of a few words, each with what it stands for.
+/// One of a few words, each with its meaning.
 pub(crate) fn choice<T: Copy>(
     context: Context<'_>,
     node: &Node,
@@ -284,7 +283,7 @@ pub(crate) fn choice<T: Copy>(
     found
 }
 
-/// A path of the file system, as it is written.
+/// A path of the file system.
 pub(crate) fn path(context: Context<'_>, node: &Node, what: &str) -> Option<PathBuf> {
     let text: String = parsed(context, node, what, "write a path")?;
     if text.is_empty() {
@@ -304,7 +303,7 @@ pub(crate) fn cookie_name(context: Context<'_>, node: &Node) -> Option<String> {
     context.faults.report(
         node.place,
         format!("the cookie's name is {text:?}"),
-        "write a token as RFC 6265 §4.1.1 has it",
+        "write a token (RFC 6265 §4.1.1)",
     );
     None
 }

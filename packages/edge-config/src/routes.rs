@@ -1,4 +1,4 @@
-//! The routes, and what can be wrong between them.
+//! Reads the routes, and checks them against each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::node::{Node, Value};
 use crate::reader::{self, Context, Fields};
 use crate::sections;
 
-/// Everything that a route can refer to.
+/// Everything to which a route can refer.
 pub(crate) struct Surroundings<'a> {
     pub(crate) listeners: &'a Declared<Listener>,
     pub(crate) hosts: &'a Declared<Host>,
@@ -48,7 +48,7 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
         .and_then(|n| reader::name(context, n, "the route's name"));
     let shown = name.clone().map_or_else(|| "the route".to_owned(), |name| format!("route `{name}`"));
     let host = fields
-        .required("host", "name the host that it belongs to")
+        .required("host", "name its host: `host: api`")
         .and_then(|n| around.hosts.reference(context, n, &format!("the host of {shown}")));
     let (exact, prefix) = (fields.optional("exact"), fields.optional("prefix"));
     let path = match (exact, prefix) {
@@ -65,7 +65,7 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
     };
     let methods = fields.optional("methods").map_or(Some(Vec::new()), |n| methods(context, n, &shown));
     let policy = fields
-        .required("policy", "say who may pass: a route without a policy does not render; for everybody, name a policy of kind `public`")
+        .required("policy", "name a policy: a route without one is not rendered; to let every caller pass, name a policy of kind `public`")
         .and_then(|n| around.policies.reference(context, n, &format!("the policy of {shown}")));
     let named = policy.as_deref().and_then(|name| Some((name, around.policies.good.get(name)?)));
     let rules = named.map(|(_, policy)| policy);
@@ -85,7 +85,7 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
         sections::destination::shadow(context, n, &shown, around.backends, methods, destination.as_ref())
     });
     let answers = fields
-        .required("answers", "name what refused callers are told")
+        .required("answers", "name the answers for refused callers")
         .and_then(|n| around.answers.reference(context, n, &format!("`answers` of {shown}")));
     let cross_site = fields.optional("cross_site").and_then(|n| {
         reader::choice(context, n, &format!("`cross_site` of {shown}"), &[("refuse", false), ("allow", true)])
@@ -117,7 +117,7 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
 /// Methods that change nothing (RFC 9110 §9.2.1).
 const SAFE: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
 
-/// Warns about what strangers may try without end: codes, passwords, mail to others.
+/// Warns about requests that an anonymous client may repeat without limit: codes, passwords, mail to others.
 fn check_attempts(context: Context<'_>, placed: &[Placed], around: &Surroundings<'_>) {
     for Placed { route, place } in placed {
         let exposure = around
@@ -138,19 +138,16 @@ fn check_attempts(context: Context<'_>, placed: &[Placed], around: &Surroundings
             .iter()
             .any(|name| around.limits.good.get(name).is_none_or(|limit| limit.mode == Mode::Enforce));
         if exposure == Some(Exposure::Public) && public && !unsafe_ones.is_empty() && !limited {
-            let problem = format!(
-                "route `{}` lets everybody {}, and nothing limits how often",
-                route.name,
-                unsafe_ones.join(", ")
-            );
-            let mend = "count by address: `limits: { attempts: { per: address, rate: 60, seconds: 60 } }`, and \
-                        `limits: [attempts]` in the route; or let it take safe methods only";
+            let problem =
+                format!("route `{}` lets any client {} without a limit", route.name, unsafe_ones.join(", "));
+            let mend = "limit it by address: `limits: { attempts: { per: address, rate: 60, seconds: 60 } }`, and \
+                        `limits: [attempts]` in the route; or allow safe methods only";
             context.faults.warn(*place, problem, mend);
         }
     }
 }
 
-/// What to call a route in messages before its name has been checked.
+/// The title of a route in messages before its name has been checked.
 fn title(node: &Node) -> String {
     let Value::Map(entries) = &node.value else { return "a route".to_owned() };
     let name = entries.iter().find_map(|(key, value)| match (&key.value, &value.value) {
@@ -160,7 +157,7 @@ fn title(node: &Node) -> String {
     name.map_or_else(|| "a route".to_owned(), |name| format!("route `{name}`"))
 }
 
-/// A path that has only one spelling. What a client sends may be anything; what a route is written for may not.
+/// Reads a path that has only one spelling. A client may send any path, but a route must be written in one way.
 fn path(context: Context<'_>, node: &Node, what: &str) -> Option<String> {
     let text = reader::text(context, node, &format!("the path of {what}"))?;
     let report = |mend: &str| {
@@ -186,7 +183,7 @@ fn prefix_of(context: Context<'_>, node: &Node, path: String) -> Option<PathMatc
         context.faults.report(
             node.place,
             format!("the prefix {path:?} ends with `/`"),
-            "leave the slash out: a prefix takes whole segments, the path itself included",
+            "leave the slash out: a prefix takes whole segments, including the path itself",
         );
         return None;
     }
@@ -206,7 +203,7 @@ fn methods(context: Context<'_>, node: &Node, what: &str) -> Option<Vec<String>>
             return None;
         }
         if methods.iter().any(|m| m == method) {
-            context.faults.report(element.place, format!("{what} lists {method} twice"), "once is enough");
+            context.faults.report(element.place, format!("{what} lists {method} twice"), "list it once");
         }
         methods.push(method.to_owned());
     }
@@ -234,7 +231,7 @@ pub(crate) fn internal_paths(context: Context<'_>, node: &Node) -> Vec<PathMatch
                         context.faults.report(
                             n.place,
                             "the internal path `/` would close every public route",
-                            "name what is internal",
+                            "name the internal paths alone",
                         );
                     }
                     paths.extend(prefix_of(context, n, path));
@@ -258,7 +255,7 @@ fn check_names(context: Context<'_>, placed: &[Placed]) {
     for Placed { route, place } in placed {
         if let Some(first) = seen.insert(&route.name, *place) {
             let problem =
-                format!("two routes are called `{}`; the other is on line {}", route.name, first.line);
+                format!("two routes are named `{}`; the other is on line {}", route.name, first.line);
             context.faults.report(*place, problem, "give one of them another name");
         }
     }
@@ -308,7 +305,7 @@ fn report_duplicate(context: Context<'_>, one: &Placed, other: &Placed, what: &s
     context.faults.report(*place, problem, "remove one, or give them different methods");
 }
 
-/// What is internal stays on internal listeners.
+/// Checks that internal routes and paths are on internal listeners alone.
 fn check_exposure(context: Context<'_>, placed: &[Placed], around: &Surroundings<'_>) {
     let exposure = |route: &Route| {
         let host = around.hosts.good.get(&route.host)?;
@@ -340,7 +337,7 @@ fn check_exposure(context: Context<'_>, placed: &[Placed], around: &Surroundings
             context.faults.report(
                 *place,
                 problem,
-                "move it to a host of an internal listener, or take the path out of `internal_paths`",
+                "move it to a host of an internal listener, or remove the path from `internal_paths`",
             );
         }
         if let Some(other) = internal_routes.iter().find(|p| p.route.path.takes(route.path.path())) {

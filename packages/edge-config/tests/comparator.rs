@@ -1,4 +1,4 @@
-//! What `comparator` may say.
+//! The section `comparator` of an edge file.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::path::Path;
@@ -17,7 +17,7 @@ fn edge(more: &str, books: &str) -> Result<Edge, Faults> {
 }
 
 #[test]
-fn a_comparator_says_where_it_is_how_much_it_sees_and_what_does_not_matter() {
+fn a_comparator_has_addresses_a_sample_and_ignored_differences() {
     let more = "  sample_percent: 25\n  ignore:\n    - { header: x-powered-by }\n    - { json: /items/*/etag, route: books }\n    - { kind: header_order }\n    - { cookie: sid }\n";
     let comparator = edge(more, "name: books, shadow: users, ").unwrap().comparator.unwrap();
     assert_eq!((comparator.address.port(), comparator.admin.port()), (9291, 9292));
@@ -47,7 +47,7 @@ fn the_reference_is_the_backend_that_is_not_the_shadow() {
 }
 
 #[test]
-fn what_no_comparator_could_do_is_a_fault() {
+fn an_invalid_comparator_is_a_fault() {
     let cases = [
         ("  sample_percent: 0\n", "write a whole number from 1 to 100"),
         ("  ignore: [{}]\n", "needs one of"),

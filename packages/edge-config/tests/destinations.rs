@@ -1,4 +1,4 @@
-//! What `to` and `shadow` of a route may say.
+//! `to` and `shadow` of a route.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::path::Path;
@@ -8,7 +8,7 @@ use edge_config::{Faults, parse};
 
 const BOOKS: &str = "prefix: /books, policy: signed-in, to: legacy, answers: library";
 
-/// The dev edge with other words for the route `books`.
+/// The dev edge with another text for the route `books`.
 fn books(words: &str) -> Result<Edge, Faults> {
     let dev = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy/edges/dev.yaml");
     let text = std::fs::read_to_string(dev).unwrap();
@@ -45,7 +45,7 @@ fn a_destination_is_a_name_or_shares() {
     assert_eq!(two.destination.to_string(), "legacy 90 %, users 10 %");
     assert_eq!((two.destination.weight_of("users"), two.destination.weight_of("auth")), (10, 0));
 
-    // Nothing yet, or everything: the words for both stay while a ramp walks from one to the other.
+    // Nothing yet, or everything: a ramp keeps both backends in the list while it moves shares.
     let none = route(
         "prefix: /books, policy: signed-in, to: { legacy: 100, users: 0, sticky: tenant }, answers: library",
     );
@@ -58,7 +58,7 @@ fn a_destination_is_a_name_or_shares() {
 }
 
 #[test]
-fn what_no_edge_could_do_is_a_fault_on_its_line() {
+fn an_invalid_destination_is_a_fault_on_its_line() {
     let signed_in = |to: &str| format!("prefix: /books, policy: signed-in, to: {to}, answers: library");
     let public =
         |to: &str| format!("prefix: /books, methods: [POST], policy: public, to: {to}, answers: library");
@@ -79,7 +79,7 @@ fn what_no_edge_could_do_is_a_fault_on_its_line() {
         (public("{ legacy: 90, users: 10, sticky: session }"), "have no session"),
         (public("{ legacy: 90, users: 10, sticky: tenant }"), "have no tenant"),
         (public("legacy, shadow: users"), "takes neither GET nor HEAD"),
-        (signed_in("legacy, shadow: legacy"), "answers its requests already"),
+        (signed_in("legacy, shadow: legacy"), "already answers its requests"),
         (signed_in("legacy, shadow: userz"), "did you mean `users`?"),
     ];
     for (words, expected) in cases {
@@ -101,7 +101,7 @@ const AUTH: &str = "auth: { address: \"${AUTH_ADDRESS:-127.0.0.1:3021}\" }";
 const PUBLIC: &str = "exposure: public }";
 
 #[test]
-fn nonsense_about_backends_streams_and_listeners_is_a_fault() {
+fn invalid_backends_streams_and_listeners_are_faults() {
     let address = "address: 127.0.0.1:1";
     let cases = [
         (AUTH, "auth: { addresses: [] }".to_owned(), "has no address"),
@@ -122,7 +122,7 @@ fn nonsense_about_backends_streams_and_listeners_is_a_fault() {
         (
             AUTH,
             format!("auth: {{ {address}, health: {{ path: /x, timeout_ms: 6000 }} }}"),
-            "until the next question",
+            "until the next check",
         ),
         (
             AUTH,
@@ -136,7 +136,7 @@ fn nonsense_about_backends_streams_and_listeners_is_a_fault() {
             "stats: { address: 127.0.0.1:9901 }\nadmin:".to_owned(),
             "`admin` and `stats` are both at",
         ),
-        ("  public: {", "  stats: {".to_owned(), "what scrapers read"),
+        ("  public: {", "  stats: {".to_owned(), "the listener for scrapers"),
     ];
     for (old, new, expected) in cases {
         let message = edited(old, &new).expect_err("the file should be refused").to_string();
@@ -156,7 +156,7 @@ fn nonsense_about_backends_streams_and_listeners_is_a_fault() {
         (words(&format!("canary: [{{ tenant: {tenant}, to: userz }}]")), "did you mean `users`?"),
         (
             words(&format!("canary: [{{ tenant: {tenant}, to: users }}]")).replace("signed-in", "public"),
-            "nobody asks who its callers are",
+            "are not identified",
         ),
     ];
     for (new, expected) in cases {

@@ -1,4 +1,4 @@
-//! What an edge file may say, and what is said about one that is wrong.
+//! Valid edge files, and the faults of invalid ones.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
 use std::path::{Path, PathBuf};
@@ -87,12 +87,12 @@ fn an_authorizer_may_answer_at_several_addresses() {
     let remote = |text: &str| of(&format!("{text}{tls}"));
     assert_eq!(addresses("address: 127.0.0.1:1"), ["127.0.0.1:1"]);
     assert_eq!(addresses("addresses: [127.0.0.1:1, 127.0.0.2:2]"), ["127.0.0.1:1", "127.0.0.2:2"]);
-    // Where it is found by a name, that does not say where it listens.
+    // A host name does not show where the authorizer listens.
     assert_eq!(remote("address: authz.internal:9191").listens(), None);
     let at = |text: &str| text.parse::<Socket>().ok();
     assert_eq!(remote("address: 10.0.0.1:1").listens(), at("10.0.0.1:1"));
     assert_eq!(of("address: unix:/run/authz.sock").listens(), at("unix:/run/authz.sock"));
-    // Limits are shared among as many as there are, unless the file knows better.
+    // Limits are shared among as many replicas as there are addresses, unless the file gives another number.
     assert_eq!(of("address: 127.0.0.1:1").replicas, 1);
     assert_eq!(of("addresses: [127.0.0.1:1, 127.0.0.2:2]").replicas, 2);
     assert_eq!(of("addresses: [127.0.0.1:1, 127.0.0.2:2]\n  replicas: 5").replicas, 5);
@@ -134,9 +134,9 @@ fn each_of_these_is_a_fault() {
         ("methods: [POST], policy", "methods: [TRACE], policy", "TRACE"),
         ("    - x-tenant-id\n", "", "`x-tenant-id` is not reserved"),
         ("x-madome-, ", "", "`x-madome-identity` is not reserved"),
-        ("    - x-tenant-id\n", "    - x-tenant-id\n    - cookie\n", "takes `cookie` away"),
+        ("    - x-tenant-id\n", "    - x-tenant-id\n    - cookie\n", "must be able to send `cookie`"),
         ("{ x-madome-public-access: \"true\" }", "{ cookie: \"a=b\" }", "belongs to the client's message"),
-        ("names: [dev-domain.test]", "names: [localhost]", "both answer to localhost"),
+        ("names: [dev-domain.test]", "names: [localhost]", "both have the name localhost"),
         ("admin: \"${ENVOY_ADMIN_ADDRESS:-127.0.0.1:9901}\"", "admin: 0.0.0.0:9901", "can stop the edge"),
         ("timeout_ms: 200", "timeout_ms: 0", "from 1 to 10000"),
         ("status: 401", "status: 200", "from 400 to 599"),
@@ -145,8 +145,8 @@ fn each_of_these_is_a_fault() {
         ("services: [auth] }", "services: [outh] }", "did you mean `auth`?"),
         ("tenants: { file: \"${CUTOVER_HOME:-.run}/tenants.yaml\" }", "", "needs tenants"),
         ("${EDGE_ADDRESS:-127.0.0.1:8080}", "${EDGE_ADDRESS}", "EDGE_ADDRESS is not set"),
-        ("${EDGE_ADDRESS:-127.0.0.1:8080}", "${EDGE_ADDRESS", "never closes"),
-        ("name: books,", "name: files,", "two routes are called `files`"),
+        ("${EDGE_ADDRESS:-127.0.0.1:8080}", "${EDGE_ADDRESS", "does not close"),
+        ("name: books,", "name: files,", "two routes are named `files`"),
         ("prefix: /openapi,", "prefix: /open-graph,", "is shadowed by"),
         ("limits:\n", &limits("{ per: subjects, rate: 1, seconds: 1 }"), "did you mean `subject`?"),
         ("limits:\n", &limits("{ per: subject, seconds: 1 }"), "limit `calm` has no `rate`"),
@@ -197,7 +197,7 @@ fn limits(calm: &str) -> String {
 }
 
 #[test]
-fn limits_are_counted_by_what_the_policy_knows() {
+fn a_limit_counts_by_a_key_that_callers_of_the_policy_have() {
     let with = |per: &str, route: &str, more: &str| {
         let text =
             dev_text().replacen("limits:\n", &limits(&format!("{{ per: {per}, rate: 6, seconds: 60 }}")), 1);
@@ -224,7 +224,10 @@ fn limits_are_counted_by_what_the_policy_knows() {
                 }
                 (Err(faults), false) => {
                     let message = faults.to_string();
-                    assert!(message.contains(&format!("which counts by {per}; its policy")), "{message}");
+                    assert!(
+                        message.contains(&format!("which counts by {per}; callers of its policy")),
+                        "{message}"
+                    );
                     assert!(
                         message.contains("there are: ") && message.contains("address, route"),
                         "{message}"
@@ -325,10 +328,10 @@ fn each_of_these_is_a_fault_of_signed_requests() {
         ("headers: [content-type]", "headers: [x-madome-a]", "is reserved and never arrives"),
         ("headers: [content-type]", "header: [content-type]", "did you mean `headers`?"),
         ("keys: [partner], ", "", "has no `keys`"),
-        ("keys: [partner]", "keys: []", "nobody would pass"),
-        ("keys: [partner]", "keys: [Partner]", "is not a usable name"),
+        ("keys: [partner]", "keys: []", "no caller would pass"),
+        ("keys: [partner]", "keys: [Partner]", "is not a valid name"),
         (", addresses: [192.0.2.0/24, \"2001:db8::/32\"]", "", "has no `addresses`"),
-        ("[192.0.2.0/24, \"2001:db8::/32\"]", "[]", "nobody would pass"),
+        ("[192.0.2.0/24, \"2001:db8::/32\"]", "[]", "no caller would pass"),
         ("192.0.2.0/24", "192.0.2.1/24", "write 192.0.2.0/24"),
         ("192.0.2.0/24", "192.0.2.0", "an address and a length"),
         ("192.0.2.0/24", "\"::ffff:192.0.2.0/120\"", "the IPv4 address itself"),
@@ -452,7 +455,7 @@ fn several_issuers_or_one() {
     for (old, new, expected) in [
         ("cookie: t\n", "cookie: t\n  issuer: c\n", "has `issuers` and also `issuer`"),
         ("cookie: t\n", "cookie: t\n  leeway_seconds: 1\n", "also `leeway_seconds`"),
-        ("issuer: b", "issuer: a", "two issuers are called \"a\""),
+        ("issuer: b", "issuer: a", "two issuers are named \"a\""),
         ("audience: [x, w]", "audience: []", "empty list"),
         ("audience: x, ", "", "has no `audience`"),
         ("kid: \"1\", ", "", "has no `kid`"),
@@ -528,8 +531,8 @@ fn api_keys_and_legacy_sessions() {
         ("[session, api-key, legacy-session]", "[]", "accepts nothing"),
         ("file: keys.jsonl", "file: keys.jsonl, header: X-Api-Key", "lower-case"),
         ("file: keys.jsonl", "file: keys.jsonl, header: authorization", "a header of its own"),
-        ("file: keys.jsonl", "file: keys.jsonl, header: x-madome-key", "`reserved_headers` takes away"),
-        ("file: keys.jsonl", "file: keys.jsonl, header: x-host", "`reserved_headers` takes away"),
+        ("file: keys.jsonl", "file: keys.jsonl, header: x-madome-key", "`reserved_headers` removes"),
+        ("file: keys.jsonl", "file: keys.jsonl, header: x-host", "`reserved_headers` removes"),
         ("  tenant: 00000000-0000-7000-8000-000000000001\n", "", "has no `tenant`"),
         ("000000000001\n  verify", "00000000000x\n  verify", "write the tenant's UUID"),
         ("backend: legacy,", "backend: legcy,", "did you mean `legacy`?"),
@@ -571,7 +574,7 @@ fn permissions_and_service_tokens_are_checked() {
     assert!(tenants(&text).include(listed) && !tenants(&text).include(other));
     let any = text.replacen("[00000000-0000-7000-8000-000000000001]", "any", 1);
     assert!(tenants(&any).include(other));
-    assert!(!tenants(&dev_text()).include(listed), "what is not written is not allowed");
+    assert!(!tenants(&dev_text()).include(listed), "a tenant that is not listed is not allowed");
     for (old, new, expected) in [
         (with_permission, "permissions: [users.raed] }", "did you mean `users.read`?"),
         (with_permission, "permissions: [users.read, users.read] }", "twice"),

@@ -1,4 +1,4 @@
-//! What a backend may say about how its answers are counted: `grpc_errors` and `sign_in`.
+//! The fields of a backend about failures and refusals: `grpc_errors` and `sign_in`.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::path::Path;
@@ -20,7 +20,7 @@ fn legacy(more: &str) -> Backend {
 }
 
 #[test]
-fn statuses_are_said_by_number_or_name_and_have_a_default() {
+fn statuses_are_given_by_number_or_name_and_have_a_default() {
     assert_eq!(legacy("").grpc_errors, GrpcErrors([2, 4, 8, 13, 14, 15].into()));
     let said = legacy("    grpc_errors: [13, UNAVAILABLE, deadline_exceeded]\n").grpc_errors;
     assert_eq!(said, GrpcErrors([4, 13, 14].into()));
@@ -38,7 +38,7 @@ fn a_sign_in_page_is_a_path_or_a_whole_url() {
 }
 
 #[test]
-fn every_wrong_way_of_saying_it_is_a_fault_with_its_fix() {
+fn every_invalid_value_is_a_fault_with_its_fix() {
     for (more, expected) in [
         ("grpc_errors: 13", "write a list"),
         ("grpc_errors: [0]", "has 0, which cannot be an error"),

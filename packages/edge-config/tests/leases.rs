@@ -1,4 +1,4 @@
-//! What an edge file may say about leases.
+//! Leases in an edge file.
 
 use std::path::Path;
 use std::time::Duration;
@@ -27,7 +27,7 @@ fn lease_of_bot(edge: &Edge) -> Option<LeasePolicy> {
 }
 
 #[test]
-fn a_lease_says_how_long_how_often_for_what_and_what_then() {
+fn a_lease_has_a_lifetime_uses_methods_and_an_outage_rule() {
     let full =
         "bot: { kind: session, role: 2, lease: { seconds: 25, uses: 7, methods: all, on_outage: lease } }";
     let edge = dev_with(&[(BOT, full), ("answers:", "leases: { slots: 64 }\nanswers:")]).unwrap();
@@ -53,8 +53,8 @@ fn each_of_these_is_a_fault_of_a_lease() {
         ("lease: { methods: unsafe }", "`methods` of `lease` is \"unsafe\""),
         ("lease: { on_outage: allow }", "`on_outage` of `lease` is \"allow\""),
         ("lease: { second: 1 }", "`lease` of policy `bot` has no field `second`"),
-        ("mode: shadow, lease: {}", "looked at each time"),
-        ("tenant: { path_segment: 2 }, lease: {}", "no decision is for two"),
+        ("mode: shadow, lease: {}", "every request must be checked"),
+        ("tenant: { path_segment: 2 }, lease: {}", "fits one request only"),
     ] {
         let text = format!("bot: {{ kind: session, role: 2, {policy} }}");
         let faults = dev_with(&[(BOT, &text)]).unwrap_err().to_string();

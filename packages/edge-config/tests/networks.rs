@@ -1,4 +1,4 @@
-//! What leaves a machine proves who it is: addresses of the authorizer and of internal listeners.
+//! Connections beyond this machine need authentication: addresses of the authorizer and of internal listeners.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::path::Path;
@@ -43,7 +43,7 @@ fn the_authorizer_is_asked_in_the_clear_on_this_machine_alone() {
         for address in [format!("address: {bad}"), format!("addresses: [127.0.0.1:9191, {bad}]")] {
             let message = dev_with(AUTHORIZER, &address).unwrap_err();
             assert!(
-                message.contains("asked in the clear") && message.contains("tls: {"),
+                message.contains("queried without encryption") && message.contains("tls: {"),
                 "{address}: {message}"
             );
         }
@@ -70,7 +70,7 @@ fn with_certificates_it_may_be_anywhere_and_is_known_by_its_names() {
         ("address: 10.0.0.1:9191\n  tls: { certificate: a, key: b }".to_owned(), "has no `ca`"),
         ("address: unix:authz.sock".to_owned(), "unix:/run/cutover/authz.sock"),
         (format!("address: unix:/{}", "a".repeat(120)), "unix:/run/cutover/authz.sock"),
-        ("addresses: [\"unix:/run/authz.sock\", \"localhost:9191\"]".to_owned(), "cannot look up a path"),
+        ("addresses: [\"unix:/run/authz.sock\", \"localhost:9191\"]".to_owned(), "cannot resolve a path"),
     ] {
         let message = dev_with(AUTHORIZER, &text).unwrap_err();
         assert!(message.contains(says), "{text}: {message}");
@@ -99,12 +99,12 @@ fn an_internal_listener_beyond_this_machine_asks_for_certificates_or_states_its_
         (service("10.0.0.1:8081", ", network: trusted"), "there are: private"),
         (
             service("10.0.0.1:8081", ", tls: { certificate: a, key: b, client_names: [a] }"),
-            "asks clients for no certificate",
+            "requires no client certificate",
         ),
     ] {
         let message = dev_with(SERVICE, &bad).unwrap_err();
         assert!(message.contains(says), "{bad}: {message}");
     }
     let public = "{ address: \"127.0.0.1:8080\", exposure: public, network: private }";
-    assert!(dev_with(PUBLIC, public).unwrap_err().contains("is public and states `network: private`"));
+    assert!(dev_with(PUBLIC, public).unwrap_err().contains("is public and has `network: private`"));
 }

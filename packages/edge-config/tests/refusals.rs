@@ -1,4 +1,4 @@
-//! What an edge file may say about refusals, other sites and credentials.
+//! Refusals, other sites and credentials in an edge file.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ fn words_come_from_the_route_the_host_or_the_edge() {
     let of_file = plain.answers_of_host("file");
     assert_eq!(of_file.body_of(404), r#"{"name":"Not found resource","message":"Not found"}"#);
     assert_eq!(of_file.body_of(502), r#"{"name":"Service unavailable","message":"Service unavailable"}"#);
-    // All routes of the host name the same answers, and none of them takes everything.
+    // All routes of the host name the same answers, and none of them takes every path.
     assert_eq!(plain.answers_of_host("service").body_of(403), "Permission Denied");
     assert_eq!(plain.answers_by_default().body_of(431), "Request header fields too large");
     assert_eq!(plain.answers["library"].too_many_requests.body, r#"{"message":"Too many requests"}"#);
@@ -67,7 +67,7 @@ fn each_of_these_is_a_fault_of_answers() {
         ("headers: { www-authenticate: Basic }", "write it as `challenge`"),
         ("headers: { x-a: \"%REQ(cookie)%\" }", "write it without `%`"),
         ("headers: { x-a: \"b\\r\\nc: d\" }", "write visible ASCII"),
-        ("headers: { X-A: b }", "a name is not usable"),
+        ("headers: { X-A: b }", "a name is not valid"),
         ("headers: [a]", "`headers` of answers `library` is a list"),
     ] {
         let faults = dev_with(&[(JSON, &format!("{JSON}    {words}\n"))]).unwrap_err().to_string();
@@ -122,7 +122,7 @@ fn other_sites_and_credentials_are_choices_with_a_name() {
         (
             "routes:\n",
             "browser_origins: [\"https://a.example\", \"https://a.example\"]\nroutes:\n".to_owned(),
-            "once is enough",
+            "list it once",
         ),
         (
             "    request_headers:",

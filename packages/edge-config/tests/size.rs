@@ -22,7 +22,7 @@ fn twenty_thousand_routes_are_read_and_more_than_anybody_writes_are_a_fault_with
     let read = parse(Path::new("edge.yaml"), &many(20_000), &|_| None).unwrap();
     assert!(read.routes.len() > 20_000);
 
-    // Few bytes that mean many values: ten times the list before, seven times.
+    // Few bytes with many values: each of seven lists has the one before ten times.
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for n in 1..8 {
         let list = vec![format!("*a{}", n - 1); 10].join(", ");

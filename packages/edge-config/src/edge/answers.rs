@@ -1,25 +1,25 @@
-//! What refused callers read: the statuses and bodies that the clients of a route already know.
+//! The wording of refusals: the statuses and bodies that the clients of a route already know.
 
 use std::collections::BTreeMap;
 
 use super::{Edge, PathMatch, RefusalStatus};
 
-/// The words of one set of clients.
+/// The wording of refusals for one set of clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answers {
     /// `content-type` of every body; absent means that answers carry none.
     pub content_type: Option<String>,
-    /// No valid credential (401).
+    /// For a request without a valid credential (401).
     pub unauthenticated: Answer,
-    /// Not allowed: role, scope, tenant, another site, an upgrade (403).
+    /// For a forbidden request: role, scope, tenant, another site, an upgrade (403).
     pub forbidden: Answer,
-    /// Not to be seen from here (404).
+    /// For a path that is not visible here (404).
     pub not_found: Answer,
-    /// The edge cannot decide now, or no backend answers (503; 502 and 504 where Envoy says so).
+    /// When the edge cannot decide now, or no backend answers (503; 502 and 504 where Envoy uses them).
     pub unavailable: Answer,
-    /// Too often (429).
+    /// For too many requests (429).
     pub too_many_requests: Answer,
-    /// What Envoy refuses by itself, by the status that it sends.
+    /// For Envoy's own refusals, by their kind.
     pub made_by_envoy: BTreeMap<MadeByEnvoy, Answer>,
     /// `www-authenticate` of a 401 (RFC 9110 §11.6.1); absent when clients know none.
     pub challenge: Option<String>,
@@ -30,22 +30,22 @@ pub struct Answers {
 /// One answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// HTTP status.
+    /// The HTTP status.
     pub status: RefusalStatus,
     /// The body, exactly as it is sent.
     pub body: String,
 }
 
-/// Refusals whose status Envoy settles, because it answers before or instead of any decision.
+/// Refusals whose status Envoy chooses, because it answers before or instead of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MadeByEnvoy {
-    /// 400: no request that has one meaning.
+    /// 400: the request does not have exactly one meaning.
     BadRequest,
-    /// 405: a method that no edge lets through.
+    /// 405: no edge accepts the method.
     MethodNotAllowed,
     /// 408: the request did not arrive in time.
     RequestTimeout,
-    /// 413: the body is longer than may be read.
+    /// 413: the body is longer than allowed.
     ContentTooLarge,
     /// 426: HTTP/1.0.
     UpgradeRequired,
@@ -64,7 +64,7 @@ impl MadeByEnvoy {
         Self::HeadersTooLarge,
     ];
 
-    /// What the edge file calls it.
+    /// Its name in the edge file.
     #[must_use]
     pub const fn field(self) -> &'static str {
         match self {
@@ -90,7 +90,7 @@ impl MadeByEnvoy {
         }
     }
 
-    /// The words where the file says nothing.
+    /// The default wording.
     #[must_use]
     pub const fn text(self) -> &'static str {
         match self {
@@ -105,8 +105,8 @@ impl MadeByEnvoy {
 }
 
 impl Answer {
-    /// An answer that fits its content type where the file says nothing: JSON under a JSON type, a page under HTML, an
-    /// element under XML, the sentence itself under text or no type, and no body under any other type.
+    /// The default answer in the form of its content type: JSON for a JSON type, a page for HTML, an element for XML, the
+    /// sentence itself for text or no type, and no body for any other type.
     #[must_use]
     pub fn standard(content_type: Option<&str>, status: RefusalStatus, text: &str) -> Self {
         let essence = content_type.map(|value| {
@@ -134,7 +134,7 @@ impl Answer {
 }
 
 impl Answers {
-    /// The words for which nothing is configured: plain sentences without a content type, as the services say them.
+    /// The wording when none is configured: plain sentences without a content type, as the services word them.
     #[must_use]
     pub fn built_in() -> Self {
         let answer = |status, body: &str| Answer { status, body: body.to_owned() };
@@ -151,7 +151,7 @@ impl Answers {
         }
     }
 
-    /// What Envoy says for `kind`: the file's words, else the standard ones under this content type.
+    /// Envoy's answer for `kind`: that of the file, or else the standard one for this content type.
     #[must_use]
     pub fn by_envoy(&self, kind: MadeByEnvoy) -> Answer {
         self.made_by_envoy
@@ -176,15 +176,15 @@ impl Answers {
 }
 
 impl Edge {
-    /// The words where neither route nor host is known.
+    /// The answers where neither route nor host is known.
     #[must_use]
     pub fn answers_by_default(&self) -> Answers {
         let named = self.default_answers.as_ref().and_then(|name| self.answers.get(name));
         named.cloned().unwrap_or_else(Answers::built_in)
     }
 
-    /// The words of the host group `group` where none of its routes takes a request: the answers that it names; else
-    /// those of its route for everything (`prefix: /`); else those that all of its routes share; else the edge's.
+    /// The answers of the host group `group` where none of its routes matches: the answers that it names; else those of its
+    /// route for everything (`prefix: /`); else those that all of its routes share; else the edge's.
     #[must_use]
     pub fn answers_of_host(&self, group: &str) -> Answers {
         let mut routes = self.routes.iter().filter(|route| route.host == group);
@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn standard_words_fit_their_content_type() {
+    fn a_standard_answer_has_the_form_of_its_content_type() {
         let body = |content_type: Option<&str>| {
             Answer::standard(content_type, RefusalStatus::TOO_MANY_REQUESTS, "Too many requests").body
         };

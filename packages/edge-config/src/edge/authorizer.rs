@@ -1,4 +1,4 @@
-//! Where the authorizer answers, and how Envoy and the authorizer prove to each other who they are.
+//! The authorizer's addresses, and how Envoy and the authorizer authenticate each other.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -8,24 +8,24 @@ use std::time::Duration;
 
 use super::{Endpoint, Reach};
 
-/// Where the authorizer answers ext_authz checks, and tells what ended of leases.
+/// The authorizer, which answers ext_authz checks and reports ended leases.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authorizer {
-    /// Where its replicas answer, in the order of the file; at least one. A name is looked up again and again, and all of
-    /// its addresses are used.
+    /// The addresses of its replicas, in the order of the file; at least one. A name is resolved again and again, and all
+    /// of its addresses are used.
     pub addresses: Vec<AuthorizerAddress>,
-    /// How both sides prove who they are; absent where every address is on Envoy's own machine.
+    /// How both sides authenticate each other; absent where every address is on Envoy's own machine.
     pub tls: Option<AuthorizerTls>,
     /// How long Envoy waits for a decision before it denies with 503.
     pub timeout: Duration,
-    /// How many replicas answer there: as many as there are addresses, unless more stand behind one. Each takes its
-    /// share of a limit while they cannot count together.
+    /// The number of replicas: the number of addresses, unless several are behind one address. Each takes its share of a
+    /// limit while they cannot count together.
     pub replicas: u32,
 }
 
 impl Authorizer {
-    /// Where a process listens when its own settings say nothing: at the first address, unless that is a name, which says
-    /// where others find it and not where it is.
+    /// The default address at which a process listens: the first one, unless that is a name. A name shows where clients
+    /// find the process, not where it listens.
     #[must_use]
     pub fn listens(&self) -> Option<Socket> {
         match self.addresses.first()? {
@@ -42,12 +42,12 @@ impl Authorizer {
 pub enum AuthorizerAddress {
     /// A host and a port.
     Network(Endpoint),
-    /// A Unix socket: `unix:/run/cutover/authz.sock`. Its mode (0600) says who may ask.
+    /// A Unix socket: `unix:/run/cutover/authz.sock`. Its mode (0600) limits who may connect.
     Unix(PathBuf),
 }
 
 impl AuthorizerAddress {
-    /// Whether only processes of this machine can be there.
+    /// Whether only processes of this machine can listen there.
     #[must_use]
     pub fn is_local(&self) -> bool {
         match self {
@@ -56,7 +56,7 @@ impl AuthorizerAddress {
         }
     }
 
-    /// Whether it needs no look-up: an IP address or a path.
+    /// Whether it needs no DNS query: an IP address or a path.
     #[must_use]
     pub fn is_fixed(&self) -> bool {
         match self {
@@ -66,10 +66,10 @@ impl AuthorizerAddress {
     }
 }
 
-/// What precedes the path of a Unix socket.
+/// The prefix of a Unix socket's path.
 const UNIX: &str = "unix:";
 
-/// The longest path that the system takes for a Unix socket, without the byte that ends it.
+/// The longest path that the system accepts for a Unix socket, without the terminating byte.
 const MAX_PATH_BYTES: usize = 107;
 
 /// The path in `unix:/path`. It is absolute, because two programs have two working directories.
@@ -99,12 +99,12 @@ impl fmt::Display for AuthorizerAddress {
     }
 }
 
-/// Where a process listens.
+/// An address at which a process listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Socket {
-    /// At an address and a port.
+    /// An IP address and a port.
     Network(SocketAddr),
-    /// At a path: `unix:/run/cutover/authz.sock`.
+    /// A path: `unix:/run/cutover/authz.sock`.
     Unix(PathBuf),
 }
 
@@ -145,16 +145,16 @@ impl fmt::Display for Socket {
     }
 }
 
-/// How Envoy proves to the authorizer who it is, and how it knows the authorizer. Envoy reads the files again when they
-/// are replaced.
+/// How Envoy authenticates itself to the authorizer, and how it verifies the authorizer. Envoy reads the files again when
+/// they are replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthorizerTls {
-    /// Certificates of the authorities that the authorizer's certificate may come from, PEM.
+    /// The certificates of the authorities that may issue the authorizer's certificate, PEM.
     pub ca: PathBuf,
-    /// The certificate chain that Envoy shows, PEM.
+    /// The certificate chain that Envoy presents, PEM.
     pub certificate: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
-    /// What the authorizer's certificate must be good for, one of these: DNS names and IP addresses; at least one.
+    /// The DNS names and IP addresses of which the authorizer's certificate must have one; at least one.
     pub names: Vec<String>,
 }

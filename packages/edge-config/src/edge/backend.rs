@@ -1,15 +1,15 @@
-//! A place that requests can go to, and how carefully it is treated.
+//! A backend, and the limits on its use.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-/// A place that requests can go to.
+/// A destination of requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backend {
-    /// Where it answers; at least one.
+    /// Its addresses; at least one.
     pub endpoints: Vec<Endpoint>,
-    /// What is spoken with it.
+    /// The protocol that it speaks.
     pub protocol: Protocol,
     /// The `aud` of the identities that are signed for it: the backend's name.
     pub audience: String,
@@ -19,43 +19,43 @@ pub struct Backend {
     pub request_timeout: Duration,
     /// How long a connection without a request is kept.
     pub idle_timeout: Duration,
-    /// How much of it may be used at once.
+    /// How much load it may receive at once.
     pub circuit: Circuit,
-    /// When a request is tried again.
+    /// When a request is retried.
     pub retries: Retries,
-    /// When an endpoint that fails is left alone.
+    /// When a failing endpoint is ejected.
     pub ejection: Ejection,
-    /// How its endpoints are asked whether they are well; absent when they are not asked.
+    /// How the health of its endpoints is checked; absent when it is not checked.
     pub health: Option<Health>,
     /// Constant headers that this backend expects from its edge. Their names are reserved.
     pub request_headers: BTreeMap<String, String>,
-    /// Which of its gRPC answers are failures of the backend (`status`, `ramp`).
+    /// The gRPC statuses that are failures of the backend (`status`, `ramp`).
     pub grpc_errors: GrpcErrors,
-    /// Where it sends a caller whom it does not know: a redirect there is a refusal (`agreement`).
+    /// The pages to which it redirects an unknown caller: a redirect there is a refusal (`agreement`).
     pub sign_in: Vec<SignIn>,
-    /// Whether it gets the credentials of people whom the edge has decided about.
+    /// Whether it receives the credentials of people whose requests the edge has decided.
     pub credentials: Credentials,
 }
 
-/// What becomes of a person's credentials on their way to a backend.
+/// Whether a person's credentials reach a backend.
 ///
-/// Credentials of programs (service tokens, assertions, signatures, API keys) reach no backend, whatever is said here.
+/// Credentials of programs (service tokens, assertions, signatures, API keys) never reach a backend, whatever this is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Credentials {
-    /// `authorization` and `cookie` go on as the client sent them.
+    /// `authorization` and `cookie` are forwarded as the client sent them.
     #[default]
     Keep,
-    /// `authorization` and `cookie` end at the edge where a policy decided by them. A route that anybody may use is left
-    /// alone: there, signing in say, they are the backend's own business.
+    /// The edge removes `authorization` and `cookie` where a policy decided by them. Public routes are exempt: there, for
+    /// example at a sign-in, credentials are the backend's own matter.
     Remove,
 }
 
 /// One address of a backend.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Endpoint {
-    /// Host name or IP address. A name is looked up again and again, and all of its addresses are used.
+    /// The host name or IP address. A name is resolved again and again, and all of its addresses are used.
     pub host: String,
-    /// Port.
+    /// The port.
     pub port: u16,
 }
 
@@ -65,69 +65,69 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// What is spoken with a backend.
+/// The protocol of a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// HTTP/1.1, with the case of header names and the reason phrase kept.
     Http1,
     /// HTTP/2 in the clear, with prior knowledge.
     Http2,
-    /// gRPC: HTTP/2, and health is asked by `grpc.health.v1.Health`.
+    /// gRPC: HTTP/2, with health checks by `grpc.health.v1.Health`.
     Grpc,
 }
 
-/// How much of a backend may be used at once. Whatever is beyond gets 503 at once: a backend that is this far
-/// behind answers no sooner for being asked more.
+/// How much load a backend may receive at once. Further requests get 503 at once: more requests do not make an overloaded
+/// backend answer sooner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Circuit {
-    /// Connections, 1 to 65,535.
+    /// The most connections, 1 to 65,535.
     pub connections: u32,
-    /// Requests that wait for a connection, 1 to 65,535.
+    /// The most requests that wait for a connection, 1 to 65,535.
     pub waiting: u32,
-    /// Requests on the way, 1 to 65,535.
+    /// The most requests in progress, 1 to 65,535.
     pub requests: u32,
 }
 
-/// When a request is tried again: only GET, HEAD and OPTIONS, and only when no answer has begun.
+/// When a request is retried: only GET, HEAD and OPTIONS, and only when no answer has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retries {
-    /// How often at the most, 0 to 3.
+    /// The most retries of a request, 0 to 3.
     pub attempts: u32,
-    /// How many of the requests on the way may be second tries, in per cent.
+    /// The most retries among the requests in progress, in percent.
     pub budget_percent: u8,
-    /// The first pause; each further one is up to twice as long, by chance.
+    /// The first pause; each further one is up to twice as long, at random.
     pub backoff: Duration,
     /// The longest pause.
     pub longest_backoff: Duration,
 }
 
-/// When an endpoint that fails is left alone for a while.
+/// When a failing endpoint gets no requests for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ejection {
-    /// After so many failures in a row (no connection, 502, 503, 504); 0 turns it off.
+    /// The number of failures in a row (no connection, 502, 503, 504) that ejects an endpoint; 0 turns ejection off.
     pub failures: u32,
-    /// For how long; each further time for as much longer.
+    /// How long an ejection lasts; each further one lasts longer by this time.
     pub pause: Duration,
-    /// How many of the endpoints at the most, in per cent.
+    /// The most ejected endpoints, in percent of all.
     pub most_percent: u8,
 }
 
-/// How endpoints are asked whether they are well.
+/// How the health of endpoints is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
-    /// The path of a GET that a well one answers with 200; for gRPC absent.
+    /// The path of a GET that a healthy endpoint answers with 200; absent for gRPC.
     pub path: Option<String>,
-    /// How often.
+    /// The time between two checks.
     pub interval: Duration,
     /// How long an answer may take.
     pub timeout: Duration,
-    /// After so many bad answers it is left alone.
+    /// The number of failed checks after which an endpoint gets no requests.
     pub unhealthy: u32,
-    /// After so many good ones it is used again.
+    /// The number of good checks after which it gets requests again.
     pub healthy: u32,
 }
 
-/// The names of gRPC's statuses; the place in this list is the number.
+/// The names of the gRPC statuses; the index in this list is the number.
 pub const GRPC_STATUSES: [&str; 17] = [
     "ok",
     "cancelled",
@@ -148,7 +148,7 @@ pub const GRPC_STATUSES: [&str; 17] = [
     "unauthenticated",
 ];
 
-/// Which statuses of gRPC answers count as failures of a backend, by number.
+/// The gRPC statuses that count as failures of a backend, by number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GrpcErrors(pub BTreeSet<u8>);
 
@@ -161,14 +161,14 @@ impl GrpcErrors {
 }
 
 impl Default for GrpcErrors {
-    /// What says that the backend failed, and not that the request was wrong: unknown (2), deadline_exceeded (4),
+    /// The statuses for a failed backend, as opposed to a wrong request: unknown (2), deadline_exceeded (4),
     /// resource_exhausted (8), internal (13), unavailable (14) and data_loss (15).
     fn default() -> Self {
         Self(BTreeSet::from([2, 4, 8, 13, 14, 15]))
     }
 }
 
-/// The beginning of a `Location`: a path, on whatever host, or a whole `http://` or `https://` URL. It takes whole
-/// segments: `/login` takes `/login?next=/` and `/login/otp`, and not `/logins`.
+/// The beginning of a `Location`: a path on any host, or a whole `http://` or `https://` URL. It matches whole segments:
+/// `/login` matches `/login?next=/` and `/login/otp`, but not `/logins`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SignIn(pub String);

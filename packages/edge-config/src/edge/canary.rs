@@ -1,19 +1,18 @@
-//! Who goes elsewhere, whatever the shares of a route are.
+//! Canaries: callers that go to another backend, whatever the shares of a route are.
 
 use identity::TenantId;
 
-/// Somebody whose requests go to another backend. Decided by what the authorizer found out, never by what a
-/// client says: the headers that are looked at are the edge's own, and what a client sends under their names
-/// never arrives.
+/// A caller whose requests go to another backend. The choice depends on what the authorizer found out, never on what a
+/// client sends: the compared headers belong to the edge, and a client's headers with these names never arrive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Canary {
-    /// Whom.
+    /// The callers.
     pub when: Condition,
-    /// Where to.
+    /// The backend's name.
     pub backend: String,
 }
 
-/// What the authorizer must have found out about a caller.
+/// A condition on the authorizer's findings about a caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// The caller's verified tenant is this one.

@@ -1,4 +1,4 @@
-//! What can prove who is calling.
+//! The credentials that can identify a caller.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,12 +16,12 @@ pub enum AcceptedCredential {
     Session,
     /// A key from `api_keys`.
     ApiKey,
-    /// A session that the legacy opened, see `legacy_sessions`.
+    /// A session that the legacy backend opened, see `legacy_sessions`.
     LegacySession,
 }
 
 impl AcceptedCredential {
-    /// As the edge file spells it.
+    /// Its spelling in the edge file.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -33,37 +33,37 @@ impl AcceptedCredential {
 }
 
 impl SessionPolicy {
-    /// The credentials that count, in order of precedence; never empty.
+    /// The accepted credentials, in order of precedence; never empty.
     #[must_use]
     pub fn accepted(&self) -> &[AcceptedCredential] {
         if self.accept.is_empty() { &[AcceptedCredential::Session] } else { &self.accept }
     }
 
-    /// Whether `kind` counts.
+    /// Whether `kind` is accepted.
     #[must_use]
     pub fn accepts(&self, kind: AcceptedCredential) -> bool {
         self.accepted().contains(&kind)
     }
 }
 
-/// Somebody whose access tokens are believed, with keys of their own.
+/// A trusted issuer of access tokens, with keys of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issuer {
     /// The `iss` that a token must have.
     pub issuer: String,
-    /// The `aud` that a token must have: one of these.
+    /// The audiences of which a token's `aud` must have one.
     pub audiences: Vec<String>,
     /// The header `typ` that a token must have (`at+jwt`, RFC 9068 §2.1).
     pub token_type: String,
-    /// Where the public keys are.
+    /// The source of its public keys.
     pub keys: KeySource,
     /// The algorithms that a key may be pinned to; empty means every asymmetric one.
     pub algorithms: Vec<KeyAlgorithm>,
-    /// How far past `exp` (and before `nbf`) a token still counts.
+    /// How long after `exp` (and before `nbf`) a token is still valid.
     pub leeway: Duration,
 }
 
-/// A signature algorithm (RFC 7518 §3.1, RFC 8037): asymmetric ones only, so that whoever verifies cannot sign.
+/// A signature algorithm (RFC 7518 §3.1, RFC 8037): only asymmetric ones, so that a verifier cannot sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "the names are those of RFC 7518")]
 pub enum KeyAlgorithm {
@@ -79,7 +79,7 @@ pub enum KeyAlgorithm {
 }
 
 impl KeyAlgorithm {
-    /// Every one.
+    /// Every algorithm.
     pub const ALL: [Self; 9] = [
         Self::Es256,
         Self::Es384,
@@ -109,64 +109,64 @@ impl KeyAlgorithm {
     }
 }
 
-/// Where API keys are, and in which header they come.
+/// The list of API keys, and the header that carries them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKeys {
     /// The file with the keys' hashes (`cutover apikey`), read again whenever it changes.
     pub file: PathBuf,
-    /// The header, lower case. It is removed on the way to a backend where the policy accepts API keys.
+    /// The header, lower case. The edge removes it before the backend where the policy accepts API keys.
     pub header: String,
 }
 
-/// How sessions that the legacy opened are believed.
+/// How sessions that the legacy backend opened are verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LegacySessions {
-    /// Name of the cookie with the legacy's access token.
+    /// Name of the cookie with the legacy backend's access token.
     pub cookie: String,
-    /// The tenant that everybody of the legacy belongs to: it knows none itself.
+    /// The tenant of all callers with a legacy session: the legacy backend has no tenants.
     pub tenant: TenantId,
-    /// The role of whoever the legacy names none for.
+    /// The role of a caller for whom the legacy backend names none.
     pub role: Role,
-    /// Who says whether a session is good.
+    /// How a session is verified.
     pub verify: LegacyVerifier,
 }
 
-/// Who says whether a session of the legacy is good.
+/// How a session of the legacy backend is verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LegacyVerifier {
-    /// The legacy's own store: a key for each session, deleted when the session ends.
+    /// By the legacy backend's own store: a key for each session, deleted when the session ends.
     Store(LegacyStore),
-    /// The legacy itself, asked over HTTP.
+    /// By a query to the legacy backend over HTTP.
     Check(LegacyCheck),
 }
 
-/// The legacy's Redis, with a signing key under the id of each session.
+/// The legacy backend's Redis, with a signing key under the id of each session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LegacyStore {
-    /// Where it is.
+    /// Its address.
     pub url: RedisUrl,
-    /// What precedes a session's id in the name of its key.
+    /// The prefix before a session's id in the name of its key.
     pub key_prefix: String,
     /// How long it may take to answer.
     pub timeout: Duration,
-    /// How far past `exp` a token still counts.
+    /// How long after `exp` a token is still valid.
     pub leeway: Duration,
 }
 
-/// The legacy's own check.
+/// The legacy backend's own check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LegacyCheck {
-    /// The address of the question, `http://host:port/path`.
+    /// The address of the check, `http://host:port/path`.
     pub url: String,
-    /// Constant headers that the legacy expects from its edge.
+    /// Constant headers that the legacy backend expects from its edge.
     pub request_headers: BTreeMap<String, String>,
-    /// How long an answer is believed without asking again: so late a logout can be. Zero asks each time.
+    /// How long an answer is cached: a logout takes effect at most this late. Zero queries each time.
     pub cache: Duration,
     /// How long it may take to answer.
     pub timeout: Duration,
 }
 
-/// The address of a Redis. It may hold a password, so it does not show itself.
+/// The address of a Redis. It may hold a password, so `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisUrl(pub String);
 

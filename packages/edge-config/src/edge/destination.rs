@@ -1,18 +1,18 @@
-//! Where the requests of a route go, and in which shares.
+//! The destination of a route's requests, and the shares of its backends.
 
 use std::fmt;
 
-/// Where the requests of a route go.
+/// The destination of a route's requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
     /// The backends and their shares, in the order of the file; at least one. The weights add up to
     /// [`WHOLE`].
     pub shares: Vec<Share>,
-    /// What keeps a client on one backend; absent when every request is dealt anew.
+    /// The value that keeps a client on one backend; absent when every request is distributed by itself.
     pub sticky: Option<Sticky>,
 }
 
-/// The sum of the weights of a destination: they are whole per cent.
+/// The sum of the weights of a destination, which are whole percentages.
 pub const WHOLE: u8 = 100;
 
 /// A backend's part of the requests.
@@ -20,20 +20,20 @@ pub const WHOLE: u8 = 100;
 pub struct Share {
     /// The backend's name.
     pub backend: String,
-    /// Whole per cent, 0 to 100. A backend with 0 gets nothing, and stays in the list: the identities that are
-    /// signed for the route are good for it already.
+    /// A whole percentage, 0 to 100. A backend with 0 gets no requests but stays in the list: the identities that are
+    /// signed for the route are already valid for it.
     pub weight: u8,
 }
 
-/// What keeps a client on one backend while the weights stay as they are. The edge hashes it; it adds no cookie
-/// and remembers nothing, so every worker and every replica deals the same.
+/// The value that keeps a client on one backend while the weights stay as they are. The edge hashes it. It adds no cookie
+/// and stores nothing, so every worker and every replica chooses the same backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sticky {
-    /// The verified session; for callers without one their subject.
+    /// The verified session, or the subject of a caller without one.
     Session,
     /// The verified tenant: all its people together.
     Tenant,
-    /// The cookie of this name, as the client sends it. Without it a request is dealt by chance.
+    /// The cookie of this name, as the client sends it. Without it the backend is chosen at random.
     Cookie(String),
 }
 
@@ -58,7 +58,7 @@ impl Destination {
         }
     }
 
-    /// How many per cent go to `backend`; 0 when it is not in the list.
+    /// The percentage of `backend`; 0 when it is not in the list.
     #[must_use]
     pub fn weight_of(&self, backend: &str) -> u8 {
         self.shares.iter().find(|share| share.backend == backend).map_or(0, |share| share.weight)

@@ -7,17 +7,17 @@ use super::{AcceptedCredential, Edge, Mode, Per, Policy, Route, SessionPolicy, S
 /// How an allow of a session policy may be used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeasePolicy {
-    /// For how long at most, 1 to 25 s.
+    /// The longest lifetime of a lease, 1 to 25 s.
     pub lifetime: Duration,
-    /// For how many requests at most, at least 1. A limit of the route may leave fewer.
+    /// The most requests that a lease serves, at least 1. A limit of the route may leave fewer.
     pub uses: u32,
-    /// For requests with which methods.
+    /// The methods of the requests that a lease may serve.
     pub methods: LeaseMethods,
-    /// What becomes of leases while nobody tells what ended.
+    /// What happens to leases while the authorizer cannot report ended ones.
     pub on_outage: OnOutage,
 }
 
-/// Which requests a lease may serve.
+/// The requests that a lease may serve.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LeaseMethods {
     /// GET and HEAD, which change nothing (RFC 9110 §9.2.1).
@@ -27,34 +27,34 @@ pub enum LeaseMethods {
     All,
 }
 
-/// What becomes of leases while the authorizer cannot be asked what ended.
+/// What happens to leases while the authorizer cannot report ended ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnOutage {
-    /// None counts: every request is checked, and refused if nobody can.
+    /// No lease is valid: every request is checked, and refused if the check fails.
     #[default]
     Deny,
-    /// They live out the time that they were granted for. A session that is revoked meanwhile passes until then.
+    /// They stay valid for their granted time. A session that is revoked meanwhile passes until then.
     Lease,
 }
 
-/// What the edge keeps.
+/// The store of leases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leases {
-    /// How many leases one listener keeps, all workers together; the next one takes the place of another.
+    /// The most leases of one listener, for all workers together; a further one replaces another.
     pub slots: u32,
 }
 
 impl Default for Leases {
-    /// Sixteen thousand people at once. A lease is some 2 KB, so that is 32 MB when all are taken, and whoever does
-    /// not fit is checked.
+    /// Enough for sixteen thousand people at once. A lease takes about 2 KB, so all of them take 32 MB. The requests of
+    /// further people are checked.
     fn default() -> Self {
         Self { slots: 16_384 }
     }
 }
 
 impl SessionPolicy {
-    /// Whether an allow can depend on nothing but who is calling: what is tried out, and a tenant that the request
-    /// names, must be looked at each time.
+    /// Whether an allow depends on the caller alone: a policy in shadow, and a tenant that the request names, must be
+    /// checked each time.
     #[must_use]
     pub fn can_lease(&self) -> bool {
         self.mode == Mode::Enforce && self.tenant.is_none() && self.accepts(AcceptedCredential::Session)
@@ -62,9 +62,9 @@ impl SessionPolicy {
 }
 
 impl Edge {
-    /// How decisions on `route` may be leased, if they may: its policy says so, and whatever it is limited by is
-    /// known from the lease (the person, the tenant). Where a request goes must be known before the caller is: a
-    /// leased request is matched once, by the client's own headers alone.
+    /// How decisions on `route` may be leased, if they may. The policy must allow leases, and the lease must contain what
+    /// the route's limits count by (the person, the tenant). The destination must not depend on the caller: a leased
+    /// request is matched once, by the client's own headers alone.
     #[must_use]
     pub fn lease_of(&self, route: &Route) -> Option<&LeasePolicy> {
         let Some(Policy::Session(policy)) = self.policies.get(&route.policy) else { return None };
@@ -79,7 +79,7 @@ impl Edge {
 }
 
 impl Route {
-    /// Whether where its requests go depends on what the authorizer finds out about the caller.
+    /// Whether the destination of its requests depends on what the authorizer finds out about the caller.
     #[must_use]
     pub fn is_decided_late(&self) -> bool {
         !self.canaries.is_empty()

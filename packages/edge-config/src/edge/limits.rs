@@ -1,29 +1,29 @@
-//! Limits: how often, and what is only tried out.
+//! Request limits, and the mode of limits and policies.
 
 use std::time::Duration;
 
-/// How often something may happen, counted for each key by itself.
+/// A request limit, counted separately for each key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// What is counted by.
+    /// The key by which requests are counted.
     pub per: Per,
-    /// How many requests come back within [`Limit::period`].
+    /// The number of requests that are allowed again within [`Limit::period`].
     pub rate: u32,
-    /// In which time `rate` requests come back.
+    /// The time within which `rate` requests are allowed again.
     pub period: Duration,
-    /// How many requests may come at once after a quiet time.
+    /// The number of requests that may come at once after a quiet time.
     pub burst: u32,
-    /// Whether it refuses or only tells.
+    /// Whether it is enforced or only logged.
     pub mode: Mode,
 }
 
-/// The longest time that a limit may take from empty to full: a week. It bounds how long a counter is kept,
-/// in memory and in Redis.
+/// The longest time that a limit may take from empty to full: a week. It bounds how long a counter is kept in memory and
+/// in Redis.
 pub const LONGEST_REFILL: Duration = Duration::from_secs(7 * 86_400);
 
 impl Limit {
-    /// How long it takes until one more request is allowed, in microseconds: rounded up, so that a limit is
-    /// never looser than it says.
+    /// The time until one more request is allowed, in microseconds: rounded up, so that a limit is never looser than
+    /// written.
     #[must_use]
     pub fn interval_micros(&self) -> u64 {
         let period = u64::try_from(self.period.as_micros()).unwrap_or(u64::MAX);
@@ -31,7 +31,7 @@ impl Limit {
     }
 }
 
-/// What a limit counts by.
+/// The key by which a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Per {
     /// The person.
@@ -44,15 +44,14 @@ pub enum Per {
     Service,
     /// The API key.
     ApiKey,
-    /// The address at the other end of the connection; of IPv6 the first 64 bits, because whoever has one
-    /// address there has them all.
+    /// The address of the peer; of IPv6 the first 64 bits, because a client with one such address has them all.
     Address,
-    /// The route, everybody together.
+    /// The route: all callers together.
     Route,
 }
 
 impl Per {
-    /// As the edge file spells it.
+    /// Its spelling in the edge file.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -67,17 +66,17 @@ impl Per {
     }
 }
 
-/// Whether something is enforced or only tried out.
+/// Whether a policy or limit is enforced or only tried out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// It refuses.
+    /// It refuses requests.
     #[default]
     Enforce,
-    /// It is decided, logged and counted, and the request passes.
+    /// Its result is logged and counted, and the request passes.
     Shadow,
 }
 
-/// Where a request names the tenant that it is about; it must be the caller's own.
+/// The place in a request that names its tenant, which must be the caller's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TenantMatch {
     /// The segment of the path, counted from 1: in `/tenants/ID/books`, 2.

@@ -1,8 +1,8 @@
-//! How far away an address is: what leaves the machine can be read and answered by others.
+//! The reach of an address: data that leaves the machine can be read and answered by others.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// How far away an address is.
+/// The reach of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reach {
     /// This machine: loopback.
@@ -14,13 +14,13 @@ pub enum Reach {
     Anywhere,
 }
 
-/// Names that the public DNS does not answer for: `.internal` (ICANN, 2024), `.local` (RFC 6762), `.home.arpa` (RFC 8375),
-/// and what Kubernetes and home networks use.
+/// Endings of names that the public DNS does not resolve: `.internal` (ICANN, 2024), `.local` (RFC 6762), `.home.arpa`
+/// (RFC 8375), and those of Kubernetes and home networks.
 const PRIVATE_NAMES: [&str; 6] = [".internal", ".local", ".home.arpa", ".svc", ".lan", ".localdomain"];
 
 impl Reach {
-    /// How far away `address` is. An address that stands for all of a machine's own (`0.0.0.0`) is anywhere: it is
-    /// reached from wherever the machine is.
+    /// The reach of `address`. An address that stands for all addresses of a machine (`0.0.0.0`) is anywhere: every
+    /// network of the machine reaches it.
     #[must_use]
     pub fn of_address(address: IpAddr) -> Self {
         match address.to_canonical() {
@@ -32,7 +32,7 @@ impl Reach {
         }
     }
 
-    /// How far away `host` is: an IP address, or a name in lower case. `localhost` is this machine (RFC 6761 §6.3); every
+    /// The reach of `host`: an IP address, or a name in lower case. `localhost` is this machine (RFC 6761 §6.3). Every
     /// other name may resolve elsewhere tomorrow, so none is this machine.
     #[must_use]
     pub fn of_host(host: &str) -> Self {
@@ -46,7 +46,7 @@ impl Reach {
         if private { Self::Private } else { Self::Anywhere }
     }
 
-    /// For a report.
+    /// The reach in words, for a report.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! The statuses that the edge can refuse with.
+//! The statuses with which the edge can refuse a request.
 
 use std::fmt;
 
@@ -8,8 +8,8 @@ const SENDABLE: [u16; 37] = [
     424, 426, 428, 429, 431, 500, 501, 502, 503, 504, 505, 506, 507, 508, 510, 511,
 ];
 
-/// The status of a refusal. Every value is one that Envoy can send, so a refusal can never turn into an allow or fail
-/// on its way to the client.
+/// The status of a refusal. Envoy can send every value, so a refusal can never turn into an allow or get lost on the way to
+/// the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RefusalStatus(u16);
 

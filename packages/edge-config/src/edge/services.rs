@@ -1,21 +1,21 @@
-//! For whom a service may act.
+//! The tenants for which a service may act.
 
 use identity::TenantId;
 
-/// The tenants that a service may get a token for. A service without a tenant in its token acts for the platform.
+/// The tenants for which a service may get a token. A service without a tenant in its token acts for the platform.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ServiceTenants {
-    /// For none: what is not written is not allowed.
+    /// None: a tenant that is not listed is not allowed.
     #[default]
     None,
-    /// For these.
+    /// These tenants.
     Listed(Vec<TenantId>),
-    /// For every one, `tenants: any`.
+    /// Every tenant, `tenants: any`.
     Any,
 }
 
 impl ServiceTenants {
-    /// The tenants that are written down; none when every one counts.
+    /// The listed tenants; none when every tenant is allowed.
     #[must_use]
     pub fn listed(&self) -> &[TenantId] {
         match self {
@@ -24,7 +24,7 @@ impl ServiceTenants {
         }
     }
 
-    /// Whether a token for `tenant` counts.
+    /// Whether a token for `tenant` is valid.
     #[must_use]
     pub fn include(&self, tenant: TenantId) -> bool {
         match self {

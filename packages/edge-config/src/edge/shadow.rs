@@ -1,36 +1,36 @@
-//! How answers of a new backend are compared with those of the old one, before the new one's reach anybody.
+//! How answers of a new backend are compared with those of the old one, before a client receives them.
 
 use std::fmt;
 use std::net::SocketAddr;
 
 use super::Route;
 
-/// Where the comparator is and what it overlooks.
+/// The comparator's addresses, and the differences that it ignores.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Comparator {
-    /// Where Envoy brings the copies of requests.
+    /// The address to which Envoy sends the copies of requests.
     pub address: SocketAddr,
-    /// Where the comparator reports: always loopback, because samples of answers are shown there.
+    /// The address of its report: always loopback, because the report shows samples of answers.
     pub admin: SocketAddr,
-    /// How many of a hundred safe requests are copied, 1 to 100. Each one costs the reference another request.
+    /// The percentage of safe requests that are copied, 1 to 100. Each copy costs the reference another request.
     pub sample_percent: u32,
-    /// What does not matter.
+    /// The differences to ignore.
     pub ignore: Vec<Ignore>,
-    /// The header in which a backend says which version of it answers, lower case. A new version is a new backend: what was
-    /// counted before says nothing about it. It is not compared itself. Absent when backends do not say.
+    /// The header in which a backend names its version, lower case. A new version counts as a new backend: earlier counts
+    /// do not apply to it. The header itself is not compared. Absent when backends do not name their version.
     pub version_header: Option<String>,
 }
 
 impl Route {
-    /// Whose answers the shadow's are compared with: the first of its backends that is not the shadow. Absent
-    /// without a shadow.
+    /// The backend with whose answers the shadow's are compared: the first of the route's backends that is not the shadow.
+    /// Absent without a shadow.
     #[must_use]
     pub fn reference(&self) -> Option<&str> {
         let shadow = self.shadow.as_deref()?;
         self.destination.backends().find(|backend| *backend != shadow)
     }
 
-    /// Every backend that answers its requests or copies of them, each once. The signed identity is good for all.
+    /// Every backend that answers its requests or copies of them, each once. The signed identity is valid for all of them.
     #[must_use]
     pub fn answering(&self) -> Vec<&str> {
         let mut backends = self.backends();
@@ -43,16 +43,16 @@ impl Route {
     }
 }
 
-/// A difference that does not matter.
+/// A difference to ignore.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ignore {
-    /// On which route; absent means on every one.
+    /// The route; absent means every route.
     pub route: Option<String>,
-    /// Which difference.
+    /// The difference.
     pub what: Ignored,
 }
 
-/// Which differences do not matter.
+/// The kinds of differences to ignore.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ignored {
     /// Everything about a header, by its name in lower case.
@@ -67,7 +67,7 @@ pub enum Ignored {
 
 macro_rules! kinds {
     ($($(#[$doc:meta])+ $kind:ident => $name:literal),+ $(,)?) => {
-        /// How two answers can differ.
+        /// A kind of difference between two answers.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum DifferenceKind {
             $($(#[$doc])+ $kind,)+
@@ -77,7 +77,7 @@ macro_rules! kinds {
             /// Every kind, in the order in which an answer is read.
             pub const ALL: &[Self] = &[$(Self::$kind),+];
 
-            /// As reports and edge files spell it.
+            /// Its spelling in reports and edge files.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
@@ -127,9 +127,9 @@ kinds! {
     BodyFormat => "body_format",
     /// Another text.
     BodyText => "body_text",
-    /// Another body that is no text, or is too large to look into.
+    /// Another body that is not text, or is too large to inspect.
     BodyBytes => "body_bytes",
-    /// Compressed to other bytes, and the same when unpacked.
+    /// The same content, compressed to other bytes.
     BodyEncoding => "body_encoding",
 }
 

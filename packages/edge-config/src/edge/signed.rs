@@ -1,4 +1,4 @@
-//! Signed requests (RFC 9421) and the addresses that they may come from.
+//! Signed requests (RFC 9421) and the allowed addresses of their clients.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,27 +6,27 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// How requests are signed.
+/// The rules for signed requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signatures {
-    /// Names the keys; read again whenever it changes.
+    /// The file of keys; read again whenever it changes.
     pub keys: PathBuf,
-    /// How long after `created` a signature counts.
+    /// How long after `created` a signature is valid.
     pub max_age: Duration,
     /// How far two clocks may differ: the window is this much wider at both ends.
     pub skew: Duration,
     /// The longest body of a signed request, in bytes; a longer one is 413.
     pub max_body_bytes: u32,
-    /// The headers that a signature may cover beside what every signature covers; lower case.
+    /// The further headers that a signature may cover, beyond those that every signature covers; lower case.
     pub headers: Vec<String>,
 }
 
-/// Who may pass with a signed request. Neither list is ever empty.
+/// The requirements for a signed request. Neither list is ever empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedPolicy {
-    /// Names of the accepted keys.
+    /// The names of the accepted keys.
     pub keys: Vec<String>,
-    /// Where the connection may come from.
+    /// The allowed addresses of the connection.
     pub addresses: Vec<Cidr>,
 }
 
@@ -37,23 +37,23 @@ pub struct Cidr {
     length: u8,
 }
 
-/// Why a text is no range of addresses.
+/// Why a text is not a valid range of addresses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CidrError {
-    /// Not an address and a length.
+    /// The text is not an address and a length.
     #[error("write an address and a length, such as 10.0.0.0/8 or 2001:db8::/32")]
     Malformed,
-    /// An IPv4 address in IPv6 clothes; connections never show one.
+    /// The address is an IPv4-mapped IPv6 address; connections never have one.
     #[error("write the IPv4 address itself")]
     Mapped,
-    /// Bits below the length are set: a range, or one address of it?
+    /// Bits below the length are set, so it is unclear whether a range or one address is meant.
     #[error("write {0} for the range, or the whole length for one address")]
     HostBits(Cidr),
 }
 
 impl Cidr {
-    /// Whether `address` is in the range. An IPv4 address in IPv6 clothes is the IPv4 address; apart from
-    /// that, an address is in no range of the other family, not even in `::/0`.
+    /// Whether `address` is in the range. An IPv4-mapped IPv6 address counts as the IPv4 address. Apart from that, an
+    /// address is in no range of the other family, not even in `::/0`.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.network, address.to_canonical()) {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_covers_itself_and_what_is_narrower() {
+    fn a_range_covers_itself_and_narrower_ranges() {
         for (wide, narrow, covers) in [
             ("10.0.0.0/8", "10.0.0.0/8", true),
             ("10.0.0.0/8", "10.1.0.0/16", true),

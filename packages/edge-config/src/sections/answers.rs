@@ -1,4 +1,4 @@
-//! What refused callers read.
+//! The section `answers`: the wording of refusals.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ pub(crate) fn answers(context: Context<'_>, name: &str, node: &Node) -> Option<A
     let content_type =
         fields.optional("content_type").and_then(|n| header_value(context, n, "`content_type`"));
     let mut one = |field: &'static str| {
-        let mend = format!("say what is answered: `{field}: {{ status: …, body: … }}`");
+        let mend = format!("give the answer: `{field}: {{ status: …, body: … }}`");
         fields.required(field, &mend).and_then(|n| answer(context, n, &format!("`{field}` of {what}")))
     };
     let (unauthenticated, forbidden) = (one("unauthenticated"), one("forbidden"));
@@ -27,16 +27,12 @@ pub(crate) fn answers(context: Context<'_>, name: &str, node: &Node) -> Option<A
         },
         |n| answer(context, n, &format!("`too_many_requests` of {what}")),
     );
-    // The edge's own failures are 503 everywhere, so that no client takes one for a decision.
+    // The edge's own failures are 503 everywhere, so that no client mistakes one for a decision.
     if let Some(answer) = &unavailable
         && answer.status != RefusalStatus::UNAVAILABLE
     {
         let problem = format!("`unavailable` of {what} has the status {}", answer.status);
-        context.faults.report(
-            fields.place,
-            problem,
-            "write 503: a refusal that nobody decided must look like none",
-        );
+        context.faults.report(fields.place, problem, "write 503: a failure must not look like a decision");
     }
     let mut made_by_envoy = BTreeMap::new();
     for kind in MadeByEnvoy::ALL {
@@ -44,8 +40,7 @@ pub(crate) fn answers(context: Context<'_>, name: &str, node: &Node) -> Option<A
         let Some(answer) = answer(context, node, &format!("`{}` of {what}", kind.field())) else { continue };
         if answer.status != kind.status() {
             let problem = format!("`{}` of {what} has the status {}", kind.field(), answer.status);
-            let mend =
-                format!("write {}: Envoy settles this status before any word is chosen", kind.status());
+            let mend = format!("write {}: Envoy chooses this status before the wording", kind.status());
             context.faults.report(node.place, problem, mend);
         }
         made_by_envoy.insert(kind, answer);
@@ -78,13 +73,13 @@ pub(crate) fn answers(context: Context<'_>, name: &str, node: &Node) -> Option<A
     })
 }
 
-/// The sentence about a limit where the file says nothing.
+/// The default wording of a limit's refusal.
 const TOO_MANY_REQUESTS: &str = "Too many requests";
 
-/// More headers than any refusal needs; each is sent with every one.
+/// More headers than any refusal needs; every refusal carries all of them.
 const MOST_HEADERS: usize = 16;
 
-/// Names that a constant header of refusals may not have, and why.
+/// Names that a constant header of refusals may not have, each with the fix.
 const NOT_CONSTANT: [(&str, &str); 16] = [
     ("connection", HOP_BY_HOP),
     ("keep-alive", HOP_BY_HOP),
@@ -105,7 +100,7 @@ const NOT_CONSTANT: [(&str, &str); 16] = [
 ];
 const HOP_BY_HOP: &str =
     "remove it: it belongs to the connection and the message's framing, not to the answer";
-const WRITTEN_BY_EDGE: &str = "remove it: the edge writes it where it belongs";
+const WRITTEN_BY_EDGE: &str = "remove it: the edge writes it where it is needed";
 
 fn headers(context: Context<'_>, node: &Node, what: &str) -> BTreeMap<String, String> {
     let mut headers = BTreeMap::new();
@@ -121,7 +116,7 @@ fn headers(context: Context<'_>, node: &Node, what: &str) -> BTreeMap<String, St
         let shown = format!("the value of `{name}`");
         let Some(text) = header_value(context, value, &shown) else { continue };
         if text.contains('%') {
-            // Envoy would read it as a variable.
+            // Envoy would expand it as a variable.
             let problem = format!("{shown} is {text:?}");
             context.faults.report(value.place, problem, "write it without `%`");
         }
@@ -130,7 +125,7 @@ fn headers(context: Context<'_>, node: &Node, what: &str) -> BTreeMap<String, St
     headers
 }
 
-/// A challenge of RFC 9110 §11.6.1: a scheme, and what it needs.
+/// A challenge (RFC 9110 §11.6.1): a scheme and its parameters.
 fn challenge(context: Context<'_>, node: &Node, what: &str) -> Option<String> {
     let text = header_value(context, node, what)?;
     let scheme = text.split(' ').next().unwrap_or_default();
@@ -155,8 +150,8 @@ fn header_value(context: Context<'_>, node: &Node, what: &str) -> Option<String>
     None
 }
 
-/// Envoy caps the body of a denied answer (`max_denied_response_body_bytes`); the same bound here means that
-/// nothing is ever cut.
+/// The longest body. Envoy truncates the body of a denial at the same bound (`max_denied_response_body_bytes`), so no body
+/// is ever truncated.
 pub const MAX_ANSWER_BYTES: usize = 8_192;
 
 fn status_code(context: Context<'_>, node: &Node) -> Option<RefusalStatus> {

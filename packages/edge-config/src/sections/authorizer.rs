@@ -1,8 +1,8 @@
-//! Where the authorizer answers, and how it and Envoy know each other.
+//! The section `authorizer`: its addresses, and how it and Envoy authenticate each other.
 //!
-//! The authorizer believes what Envoy says about a request (its route, the source address, what a lease was used for), and
-//! Envoy writes what the authorizer answers over the headers of a request. So either both are on one machine, or each
-//! proves with a certificate who it is.
+//! The authorizer trusts Envoy's data about a request (its route, the source address, the uses of a lease), and Envoy
+//! writes the authorizer's answer over the headers of a request. So either both are on one machine, or each authenticates
+//! itself with a certificate.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ const TIMEOUT: Duration = Duration::from_millis(200);
 const ADDRESS_MEND: &str =
     "write a host and a port, such as 127.0.0.1:9191, or a Unix socket, such as unix:/run/cutover/authz.sock";
 
-/// Certificates of a handful of replicas; more names are better covered by one that all of them have.
+/// Enough for a handful of replicas; more are better covered by one name that all certificates have.
 const MAX_NAMES: usize = 64;
 
 pub(crate) fn authorizer(context: Context<'_>, node: &Node) -> Option<Authorizer> {
@@ -41,7 +41,7 @@ pub(crate) fn authorizer(context: Context<'_>, node: &Node) -> Option<Authorizer
     let timeout = fields
         .optional("timeout_ms")
         .map_or(Some(TIMEOUT), |n| reader::millis(context, n, "`timeout_ms`", 1, 10_000));
-    // Several may answer behind one address; fewer than there are addresses cannot.
+    // Several replicas may be behind one address, but there cannot be fewer replicas than addresses.
     let count = listed.as_ref().map_or(1, Vec::len);
     let least = u64::try_from(count).unwrap_or(1);
     let replicas = fields
@@ -57,25 +57,25 @@ pub(crate) fn authorizer(context: Context<'_>, node: &Node) -> Option<Authorizer
     Some(Authorizer { addresses, tls, timeout: timeout?, replicas: replicas? })
 }
 
-/// Reports addresses that do not go together, and those that anybody could answer at or ask.
+/// Reports addresses that do not fit together, and those at which another machine could answer or query.
 fn check(context: Context<'_>, listed: &[(Place, AuthorizerAddress)], tls: Option<&Node>) {
     let named = listed.iter().any(|(_, address)| !address.is_fixed());
     for (place, address) in listed {
         match address {
             AuthorizerAddress::Unix(_) if named => context.faults.report(
                 *place,
-                format!("{address} stands beside an address with a name, and Envoy cannot look up a path"),
+                format!("{address} is listed with an address that has a host name, and Envoy cannot resolve a path"),
                 "write IP addresses instead of names, or leave the Unix socket out",
             ),
             AuthorizerAddress::Unix(_) if tls.is_some() => context.faults.report(
                 *place,
                 format!("`authorizer` has `tls`, and {address} is a Unix socket, which needs none"),
-                "leave `tls` out, or name addresses of a network only",
+                "leave `tls` out, or give network addresses only",
             ),
             AuthorizerAddress::Network(_) if tls.is_none() && !address.is_local() => context.faults.report(
                 *place,
                 format!(
-                    "the authorizer is asked in the clear at {address}, which is not on this machine: a machine on \
+                    "the authorizer is queried without encryption at {address}, which is not on this machine: a machine on \
                      the way can read and forge decisions"
                 ),
                 "add `tls: { ca: …, certificate: …, key: … }`, or use a loopback address or a Unix socket \
@@ -92,9 +92,8 @@ fn tls(context: Context<'_>, node: &Node, listed: &[(Place, AuthorizerAddress)])
     let mut file = |name: &'static str, mend: &str| -> Option<PathBuf> {
         fields.required(name, mend).and_then(|n| path(context, n, &format!("`{name}` of {WHAT}")))
     };
-    let ca =
-        file("ca", "name the PEM file with the authorities that the authorizer's certificate may come from");
-    let certificate = file("certificate", "name the PEM file with the certificate chain that Envoy shows");
+    let ca = file("ca", "name the PEM file with the authorities of the authorizer's certificate");
+    let certificate = file("certificate", "name the PEM file with Envoy's certificate chain");
     let key = file("key", "name the PEM file with the private key of that certificate");
     let names = match fields.optional("names") {
         Some(n) => certificate_names(context, n, &format!("`names` of {WHAT}")),
@@ -104,7 +103,7 @@ fn tls(context: Context<'_>, node: &Node, listed: &[(Place, AuthorizerAddress)])
     Some(AuthorizerTls { ca: ca?, certificate: certificate?, key: key?, names: names? })
 }
 
-/// Without `names`, a certificate is good for what the addresses say.
+/// The default names of the certificate: the hosts of the addresses.
 fn unsaid(listed: &[(Place, AuthorizerAddress)]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for (_, address) in listed {
@@ -118,7 +117,7 @@ fn unsaid(listed: &[(Place, AuthorizerAddress)]) -> Vec<String> {
     names
 }
 
-/// Names that a certificate must be good for, one of them.
+/// Reads the names of which a certificate must have one.
 pub(super) fn certificate_names(context: Context<'_>, node: &Node, what: &str) -> Option<Vec<String>> {
     let elements = reader::list(context, node, what);
     if elements.is_empty() || elements.len() > MAX_NAMES {

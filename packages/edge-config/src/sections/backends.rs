@@ -1,4 +1,4 @@
-//! Where requests can go.
+//! The section `backends`.
 
 mod judged;
 
@@ -16,18 +16,18 @@ use super::hosts::is_host_name;
 use super::resilience;
 use crate::reader::choice;
 
-/// A backend that does not accept a connection on the same network within a quarter of a second will not.
+/// A backend on the same network that does not accept a connection within a quarter of a second will not accept it at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(250);
 /// Long enough for a search in a cold legacy database, short enough that a stuck backend frees its requests.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
-/// Shorter than any backend keeps an idle connection, so that no request meets one that is being closed.
+/// Shorter than any backend keeps an idle connection, so that no request uses one that is being closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
 pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node) -> Option<Backend> {
     let what = format!("backend `{name}`");
     let mut fields = Fields::of(context, node, &*what);
     if name == "sticky" {
-        let problem = "a backend is called `sticky`, which means something else among the shares of a route";
+        let problem = "a backend is named `sticky`, which has another meaning among the shares of a route";
         context.faults.report(fields.place, problem, "give it another name");
     }
     let endpoints = addresses::<Endpoint>(context, &mut fields, (&what, &what), ENDPOINT_MEND)
@@ -42,7 +42,7 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node) -> Option<B
             .map_or(Some(default), |n| reader::millis(context, n, &format!("`{name}`"), 1, most))
     };
     let request_timeout = timeout("request_timeout_ms", REQUEST_TIMEOUT, 3_600_000);
-    // Who asks for quick answers and says nothing about connections wants those quick too.
+    // A shorter limit for answers also shortens the default for connections.
     let unsaid = request_timeout.map_or(CONNECT_TIMEOUT, |request| request.min(CONNECT_TIMEOUT));
     let connect_timeout = timeout("connect_timeout_ms", unsaid, 60_000);
     let idle_timeout = timeout("idle_timeout_ms", IDLE_TIMEOUT, 3_600_000);
@@ -93,8 +93,8 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node) -> Option<B
 
 const ENDPOINT_MEND: &str = "write a host and a port, such as 127.0.0.1:3000 or legacy.internal:3000";
 
-/// `address: …`, or `addresses: […]`, each with its place. `what` is the section and `whom` it is about; `mend` says how
-/// an address is written.
+/// Reads `address: …`, or `addresses: […]`, each with its place. `what` names the section and `whom` its subject; `mend`
+/// shows how an address is written.
 pub(super) fn addresses<T: FromStr + PartialEq + fmt::Display>(
     context: Context<'_>,
     fields: &mut Fields<'_>,
@@ -124,7 +124,7 @@ pub(super) fn addresses<T: FromStr + PartialEq + fmt::Display>(
         let (place, address) = one(element)?;
         if listed.iter().any(|(_, known)| *known == address) {
             let problem = format!("{what} lists {address} twice");
-            context.faults.report(element.place, problem, "once is enough");
+            context.faults.report(element.place, problem, "list it once");
         }
         listed.push((place, address));
     }
@@ -150,8 +150,8 @@ impl FromStr for Endpoint {
     }
 }
 
-/// Names that a constant header may not have: they carry credentials, the message's framing or its address,
-/// and setting one would change what the client sent.
+/// Names that a constant header may not have: they carry credentials, the message's framing or its address, and setting
+/// one would change the client's message.
 const NOT_CONSTANT: [&str; 13] = [
     "authorization",
     "connection",
@@ -173,7 +173,7 @@ fn constant_headers(context: Context<'_>, node: &Node, what: &str) -> BTreeMap<S
     for (name, place, value) in reader::entries(context, node, &format!("`request_headers` of {what}")) {
         if NOT_CONSTANT.contains(&name) {
             let problem = format!("{what} sets `{name}`, which belongs to the client's message");
-            context.faults.report(place, problem, "the edge passes messages on as they are: remove it");
+            context.faults.report(place, problem, "remove it: the edge forwards messages unchanged");
         }
         if let Some(text) = reader::text(context, value, &format!("the value of `{name}`")) {
             if text.is_empty() || !text.bytes().all(|b| (0x20..0x7f).contains(&b)) || text.contains('%') {

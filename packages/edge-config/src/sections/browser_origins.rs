@@ -1,10 +1,10 @@
-//! Whose pages may have a browser send requests here, beside those of the edge's own hosts.
+//! The section `browser_origins`: origins whose pages may send requests here, besides the edge's own hosts.
 
 use super::hosts::is_host_name;
 use crate::node::Node;
 use crate::reader::{self, Context};
 
-/// A company has a handful of front ends on domains of their own. The guard compares one by one.
+/// A company has a handful of front ends on other domains. The guard compares the origins one by one.
 const MOST: usize = 64;
 
 pub(crate) fn browser_origins(context: Context<'_>, node: &Node) -> Vec<String> {
@@ -12,7 +12,7 @@ pub(crate) fn browser_origins(context: Context<'_>, node: &Node) -> Vec<String> 
     let elements = reader::list(context, node, "`browser_origins`");
     if elements.len() > MOST {
         let problem = format!("`browser_origins` lists {} origins", elements.len());
-        context.faults.report(node.place, problem, format!("list {MOST} at the most"));
+        context.faults.report(node.place, problem, format!("list at most {MOST}"));
     }
     for element in elements {
         let Some(text) = reader::text(context, element, "an origin") else { continue };
@@ -20,20 +20,20 @@ pub(crate) fn browser_origins(context: Context<'_>, node: &Node) -> Vec<String> 
             context.faults.report(
                 element.place,
                 format!("an origin is {text:?}"),
-                "write it as browsers send it: scheme and lower-case host, the port only where it is not the scheme's \
-                 own, no path, such as https://app.example.com",
+                "write it as browsers send it: scheme and lower-case host, a port only if it is not the scheme's default, \
+                 no path, such as https://app.example.com",
             );
             continue;
         }
         if origins.iter().any(|known| known == text) {
-            context.faults.report(element.place, format!("{text} is listed twice"), "once is enough");
+            context.faults.report(element.place, format!("{text} is listed twice"), "list it once");
         }
         origins.push(text.to_owned());
     }
     origins
 }
 
-/// Whether `text` is an origin in the spelling of RFC 6454 §6.2, which browsers send and which is compared byte by byte.
+/// Whether `text` is an origin in the spelling of RFC 6454 §6.2, which browsers send and the guard compares byte by byte.
 fn is_origin(text: &str) -> bool {
     let (authority, usual) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
         (Some(rest), _) => (rest, 443),
@@ -60,7 +60,7 @@ mod tests {
     use super::is_origin;
 
     #[test]
-    fn an_origin_is_what_a_browser_sends() {
+    fn an_origin_is_spelled_as_a_browser_sends_it() {
         for good in
             ["https://app.example.com", "http://localhost:5173", "https://a:8443", "http://[::1]:3000"]
         {

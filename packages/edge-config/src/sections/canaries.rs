@@ -8,10 +8,10 @@ use crate::fault::suggest;
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
-/// Envoy asks one after the other; whoever moves more than this many moves shares.
+/// Envoy compares canaries one after the other. To move more callers than this, use shares.
 const MAX_CANARIES: usize = 64;
 
-/// The headers that the authorizer writes about a caller and nobody else can.
+/// The headers that only the authorizer can write about a caller.
 const WRITTEN: [&str; 4] = [headers::SUBJECT, headers::SESSION, headers::ROLE, headers::TENANT];
 
 /// `canary: [{ tenant: …, to: users }, { header: x-madome-auth-sub, value: …, to: users }]`
@@ -25,11 +25,11 @@ pub(crate) fn read(
     let elements = reader::list(context, node, &format!("`canary` of {what}"));
     if elements.len() > MAX_CANARIES {
         let problem = format!("{what} has {} canaries", elements.len());
-        context.faults.report(node.place, problem, format!("name {MAX_CANARIES} at the most"));
+        context.faults.report(node.place, problem, format!("name at most {MAX_CANARIES}"));
     }
     if let Some(Policy::Public) = policy {
-        let problem = format!("{what} has canaries, and nobody asks who its callers are");
-        context.faults.report(node.place, problem, "a public route deals by shares: use `to`");
+        let problem = format!("{what} has canaries, but the callers of a public route are not identified");
+        context.faults.report(node.place, problem, "use shares (`to`) for a public route");
     }
     elements.iter().filter_map(|element| one(context, element, what, backends, policy)).collect()
 }
@@ -47,7 +47,7 @@ fn one(
     let when = match (tenant, header) {
         (Some(n), None) => {
             if let Some(Policy::Internal(_)) = policy {
-                let problem = format!("{what} is for a tenant, and services act for none");
+                let problem = format!("{what} is for a tenant, but services have none");
                 context.faults.report(n.place, problem, "name a `header`, such as x-madome-auth-sub");
             }
             reader::parsed(context, n, &format!("the tenant of {what}"), "write the tenant's UUID")
@@ -55,7 +55,7 @@ fn one(
         }
         (None, Some(n)) => {
             let value = fields
-                .required("value", "say which value it must have: `value: …`")
+                .required("value", "give the value that it must have: `value: …`")
                 .and_then(|n| value_of(context, n, &what));
             written(context, n, &what).zip(value).map(|(name, value)| Condition::Header { name, value })
         }
@@ -72,7 +72,7 @@ fn one(
     Some(Canary { when: when?, backend: backend? })
 }
 
-/// A header that a client could send would let the client choose the stack.
+/// Reads a header that clients cannot send: otherwise a client could choose its backend.
 fn written(context: Context<'_>, node: &Node, what: &str) -> Option<String> {
     let name = reader::text(context, node, &format!("the header of {what}"))?;
     if WRITTEN.contains(&name) {

@@ -10,28 +10,28 @@ use crate::reader::{self, Context, Fields};
 
 const ADDRESS_MEND: &str = "write a loopback address with a port, such as 127.0.0.1:9291";
 
-/// Beside the authorizer's ports, and free on a machine that runs the platform.
+/// Next to the authorizer's ports, and free on a machine that runs the platform.
 const ADDRESS_PORT: u16 = 9291;
 const ADMIN_PORT: u16 = 9292;
 
-/// Every copy is one or two more requests for a backend that carries all of the traffic; a tenth of the safe
-/// requests does not hurt it and shows a common difference within seconds.
+/// Every copy costs a backend that carries all of the traffic one or two more requests. A tenth of the safe requests does
+/// not harm it, and shows a common difference within seconds.
 const SAMPLE_PERCENT: u32 = 10;
 
 pub(crate) fn read(context: Context<'_>, node: &Node) -> Option<Comparator> {
     let mut fields = Fields::of(context, node, "`comparator`");
     let address = fields
-        .required("address", "say where Envoy brings the copies: `address: 127.0.0.1:9291`")
+        .required("address", "give the address for the copies: `address: 127.0.0.1:9291`")
         .and_then(|n| loopback(context, n, "the comparator's address", "copies carry credentials"));
     let admin = fields
-        .required("admin", "say where it reports: `admin: 127.0.0.1:9292`")
+        .required("admin", "give the address of its report: `admin: 127.0.0.1:9292`")
         .and_then(|n| loopback(context, n, "`admin` of the comparator", "it shows samples of answers"));
     if let (Some(one), Some(other)) = (address, admin)
         && one == other
         && one.port() != 0
     {
         let problem = format!("the comparator's `address` and `admin` are both {one}");
-        context.faults.report(node.place, problem, "give them two ports");
+        context.faults.report(node.place, problem, "give them different ports");
     }
     let sample_percent = fields.optional("sample_percent").map_or(Some(SAMPLE_PERCENT), |n| {
         reader::number(context, n, "`sample_percent`", 1, 100).and_then(|percent| u32::try_from(percent).ok())
@@ -109,7 +109,7 @@ fn pointer(context: Context<'_>, node: &Node) -> Option<String> {
     let mend = if !text.starts_with('/') {
         "begin it with `/`, such as /items/*/etag"
     } else if text.split('/').any(index) {
-        "write `*` for an index: what is noise in one element is in all"
+        "write `*` for an index: noise in one element is noise in all"
     } else {
         return Some(text.to_owned());
     };
@@ -127,7 +127,7 @@ fn kind_of(context: Context<'_>, node: &Node) -> Option<DifferenceKind> {
     found
 }
 
-/// The comparator of an edge that has shadows and says nothing about it.
+/// The default comparator of an edge that has shadows.
 pub(crate) fn unsaid(routes: &[Route]) -> Option<Comparator> {
     routes.iter().any(|route| route.shadow.is_some()).then(|| Comparator {
         address: SocketAddr::from(([127, 0, 0, 1], ADDRESS_PORT)),
@@ -138,7 +138,7 @@ pub(crate) fn unsaid(routes: &[Route]) -> Option<Comparator> {
     })
 }
 
-/// Reports ignored routes that are not there.
+/// Reports ignored routes that do not exist, and shadows of gRPC backends.
 pub(crate) fn check(
     context: Context<'_>,
     comparator: Option<&Comparator>,
@@ -146,7 +146,7 @@ pub(crate) fn check(
     backends: &BTreeMap<String, Backend>,
     tree: &Node,
 ) {
-    // Every request of gRPC is a POST: none would ever be copied.
+    // Every gRPC request is a POST, so none would ever be copied.
     for route in routes.iter().filter(|route| route.reference().is_some()) {
         for name in route.reference().into_iter().chain(route.shadow.as_deref()) {
             if backends.get(name).is_some_and(|backend| backend.protocol == Protocol::Grpc) {

@@ -1,5 +1,4 @@
-//! What the file may say about credentials: issuers of tokens, API keys, sessions of the legacy, and what a
-//! policy accepts.
+//! The sections about credentials: issuers of tokens, API keys, legacy sessions, and the credentials that a policy accepts.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,20 +17,20 @@ use crate::sections::Stores;
 
 /// The clock difference that most verifiers allow, as does the legacy backend (`contracts/legacy/sessions.py`).
 const LEEWAY: Duration = Duration::from_secs(60);
-/// Where clients of other gateways are used to put a key.
+/// The header in which clients of other gateways usually send a key.
 const API_KEY_HEADER: &str = "x-api-key";
 /// A Redis in the same network answers within a millisecond; one that needs fifty is stuck.
 const STORE_TIMEOUT: Duration = Duration::from_millis(50);
 /// Leaves room within the 200 ms that Envoy waits for the authorizer.
 const CHECK_TIMEOUT: Duration = Duration::from_millis(150);
-/// Two page loads' worth of requests ask once; a logout is late by no more than this.
+/// The requests of two page loads need one query; a logout takes effect at most this late.
 const CHECK_CACHE: Duration = Duration::from_millis(1_000);
-/// More would make a logout at the legacy late by longer than anybody expects.
+/// A longer cache would delay a logout at the legacy backend by longer than people expect.
 const MAX_CHECK_CACHE_MS: u64 = 5_000;
 /// More issuers than this is surely a mistake.
 const MAX_ISSUERS: usize = 16;
 
-/// The issuers of `sessions`: a list under `issuers`, or the one that stands in `sessions` itself.
+/// The issuers of `sessions`: a list under `issuers`, or the one in `sessions` itself.
 pub(crate) fn issuers(context: Context<'_>, fields: &mut Fields<'_>) -> Option<Vec<Issuer>> {
     const FLAT: [&str; 6] = ["issuer", "audience", "token_type", "keys", "algorithms", "leeway_seconds"];
     let Some(list) = fields.optional("issuers") else {
@@ -59,7 +58,7 @@ pub(crate) fn issuers(context: Context<'_>, fields: &mut Fields<'_>) -> Option<V
         sound &= issuer.is_some();
         let Some(issuer) = issuer else { continue };
         if !names.insert(issuer.issuer.clone()) {
-            let problem = format!("two issuers are called {:?}", issuer.issuer);
+            let problem = format!("two issuers are named {:?}", issuer.issuer);
             context.faults.report(
                 element.place,
                 problem,
@@ -73,19 +72,19 @@ pub(crate) fn issuers(context: Context<'_>, fields: &mut Fields<'_>) -> Option<V
 
 fn one_issuer(context: Context<'_>, fields: &mut Fields<'_>) -> Option<Issuer> {
     let issuer = fields
-        .required("issuer", "say which `iss` a token must have")
+        .required("issuer", "give the `iss` that a token must have")
         .and_then(|n| reader::text(context, n, "the issuer").map(str::to_owned));
     let audiences = fields
         .required(
             "audience",
-            "say which `aud` a token must have: without it, a token for another product would pass",
+            "give the `aud` that a token must have: without it, a token for another product would pass",
         )
         .and_then(|n| audiences(context, n));
     let token_type = fields
         .optional("token_type")
         .map_or(Some("at+jwt".to_owned()), |n| reader::text(context, n, "`token_type`").map(str::to_owned));
     let keys = fields
-        .required("keys", "say where the public keys are: `keys: { file: … }` or `keys: { url: … }`")
+        .required("keys", "give the source of the public keys: `keys: { file: … }` or `keys: { url: … }`")
         .and_then(|n| key_source(context, n));
     let algorithms =
         fields.optional("algorithms").map_or(Some(Vec::new()), |n| algorithms(context, n, keys.as_ref()));
@@ -137,7 +136,7 @@ fn algorithms(context: Context<'_>, node: &Node, keys: Option<&KeySource>) -> Op
     if let Some(KeySource::Pem { algorithm, .. }) = keys
         && !listed.contains(algorithm)
     {
-        let problem = format!("`algorithms` does not list {}, which the key is for", algorithm.as_str());
+        let problem = format!("`algorithms` does not list {}, the algorithm of the key", algorithm.as_str());
         context.faults.report(node.place, problem, "list it, or leave `algorithms` out");
     }
     Some(listed)
@@ -155,10 +154,13 @@ fn key_source(context: Context<'_>, node: &Node) -> Option<KeySource> {
         (None, None, Some(pem)) => {
             let path = path(context, pem, "`pem`");
             let kid = fields
-                .required("kid", "a PEM file has none: write the `kid` that the issuer's tokens carry")
+                .required("kid", "a PEM file has no `kid`: write the one in the issuer's tokens")
                 .and_then(|n| reader::text(context, n, "`kid`").map(str::to_owned));
             let algorithm = fields
-                .required("algorithm", "a PEM file has none: write the key's algorithm, such as ES256")
+                .required(
+                    "algorithm",
+                    "a PEM file has no algorithm: write the key's algorithm, such as ES256",
+                )
                 .and_then(|n| choice(context, n, "`algorithm`", &algorithm_choices()));
             match (path, kid, algorithm) {
                 (Some(path), Some(kid), Some(algorithm)) => Some(KeySource::Pem { path, kid, algorithm }),
@@ -186,15 +188,17 @@ fn key_url(context: Context<'_>, url: &Node) -> Option<KeySource> {
         Some((false, host)) if Reach::of_host(&host) == Reach::Machine => return Some(KeySource::Url(text)),
         Some((false, _)) => context.faults.report(
             url.place,
-            format!("`url` is {text:?}: keys that come in the clear are whatever a machine on the way makes of them"),
-            "write https://; http:// is for this machine alone (127.0.0.1, localhost)",
+            format!(
+                "`url` is {text:?}: a machine on the way could replace keys that come without encryption"
+            ),
+            "write https://; http:// is allowed for this machine alone (127.0.0.1, localhost)",
         ),
         None => context.faults.report(url.place, format!("`url` is {text:?}"), mend),
     }
     None
 }
 
-/// How far away the Redis of an address is, without its `redis://`.
+/// The reach of a Redis address, given without its `redis://`.
 fn redis_reach(rest: &str) -> Reach {
     let authority = rest.split('/').next().unwrap_or_default();
     let place = authority.rsplit('@').next().unwrap_or_default();
@@ -205,8 +209,8 @@ fn redis_reach(rest: &str) -> Reach {
     Reach::of_host(&host.to_ascii_lowercase())
 }
 
-/// Whether an address is encrypted, and its host in lower case, without port and brackets. `None` for what is no address
-/// with a host, or hides one behind a user.
+/// Whether an address is encrypted, and its host in lower case, without port and brackets. `None` for an address without
+/// a host, or with a user before the host.
 fn origin(url: &str) -> Option<(bool, String)> {
     let (encrypted, rest) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
         (Some(rest), _) => (true, rest),
@@ -227,7 +231,7 @@ fn origin(url: &str) -> Option<(bool, String)> {
 pub(crate) fn api_keys(context: Context<'_>, node: &Node) -> Option<ApiKeys> {
     let mut fields = Fields::of(context, node, "`api_keys`");
     let file = fields
-        .required("file", "say where keys are listed: `file: api-keys.jsonl`; `cutover apikey new` makes it")
+        .required("file", "name the file of keys: `file: api-keys.jsonl`; `cutover apikey new` makes it")
         .and_then(|n| path(context, n, "`file`"));
     let header =
         fields.optional("header").map_or(Some(API_KEY_HEADER.to_owned()), |n| api_key_header(context, n));
@@ -235,7 +239,7 @@ pub(crate) fn api_keys(context: Context<'_>, node: &Node) -> Option<ApiKeys> {
     Some(ApiKeys { file: file?, header: header? })
 }
 
-/// Headers that mean something to somebody else already.
+/// Headers that already have another meaning.
 const TAKEN: [&str; 12] = [
     "authorization",
     "connection",
@@ -264,7 +268,7 @@ fn api_key_header(context: Context<'_>, node: &Node) -> Option<String> {
     None
 }
 
-/// A key in a header that the guard takes away would never arrive.
+/// Reports a header that the guard removes: a key in it would never arrive.
 pub(crate) fn check_header(
     context: Context<'_>,
     node: Option<&Node>,
@@ -277,7 +281,7 @@ pub(crate) fn check_header(
     if reserved.names.contains(header) || reserved.prefixes.iter().any(|prefix| header.starts_with(prefix)) {
         context.faults.report(
             node.place,
-            format!("`header` of `api_keys` is {header:?}, which `reserved_headers` takes away from clients"),
+            format!("`header` of `api_keys` is {header:?}, which `reserved_headers` removes from requests"),
             "choose another header, or do not reserve it",
         );
     }
@@ -291,10 +295,10 @@ pub(crate) fn legacy_sessions(
 ) -> Option<LegacySessions> {
     let mut fields = Fields::of(context, node, "`legacy_sessions`");
     let cookie = fields
-        .required("cookie", "name the cookie with the legacy's access token")
+        .required("cookie", "name the cookie with the legacy backend's access token")
         .and_then(|n| cookie_name(context, n));
     let tenant = fields
-        .required("tenant", "the legacy knows no tenants: write the id of the one that its people belong to")
+        .required("tenant", "the legacy backend has no tenants: write the id of the tenant for its people")
         .and_then(|n| reader::parsed::<TenantId>(context, n, "`tenant`", "write the tenant's UUID"));
     let role = fields.optional("role").map_or(Some(Role::NORMAL), |n| {
         reader::number(context, n, "`role`", 0, 255).and_then(|r| u8::try_from(r).ok()).map(Role)
@@ -302,7 +306,7 @@ pub(crate) fn legacy_sessions(
     let verify = fields
         .required(
             "verify",
-            "say who knows: `verify: { redis: { url: … } }` or `verify: { check: { backend: …, path: … } }`",
+            "choose how sessions are verified: `verify: { redis: { url: … } }` or `verify: { check: { backend: …, path: … } }`",
         )
         .and_then(|n| verifier(context, n, backends, patience));
     fields.finish();
@@ -332,18 +336,18 @@ fn verifier(
 
 fn store(context: Context<'_>, node: &Node, patience: Option<Duration>) -> Option<LegacyStore> {
     let mut fields = Fields::of(context, node, "`redis`");
-    let mend = "write redis://host:port (rediss:// with TLS), a password best as ${NAME}";
+    let mend = "write redis://host:port (rediss:// with TLS), with a password as ${NAME}";
     let url = fields.required("url", mend).and_then(|n| {
         let text: String = reader::parsed(context, n, "`url`", mend)?;
         if text.starts_with("redis://") || text.starts_with("rediss://") {
             if let Some(rest) = text.strip_prefix("redis://")
                 && redis_reach(rest) > Reach::Machine
             {
-                // Names the host at the most: the rest may be a password.
+                // The message does not show the address, which may contain a password.
                 context.faults.warn(
                     n.place,
-                    "the legacy's store is asked in the clear: a machine on the way can say whose session is good",
-                    "write rediss://, or keep it on a network that is the platform's own",
+                    "the legacy backend's store is queried without encryption: a machine on the way can forge sessions",
+                    "write rediss://, or keep it on a network that is private to the platform",
                 );
             }
             return Some(RedisUrl(text));
@@ -385,9 +389,9 @@ fn ask(
     let timeout = timeout(context, &mut fields, CHECK_TIMEOUT, patience);
     fields.finish();
     let (backend, path) = (backend?, path?);
-    // Absent when the backend has a fault of its own, which is reported where it stands.
+    // Absent when the backend has a fault of its own, which is reported at its place.
     let Backend { endpoints, request_headers, .. } = backends.good.get(&backend)?;
-    // A legacy answers the same at each of its addresses.
+    // A legacy backend answers the same at each of its addresses.
     let Endpoint { host, port } = endpoints.first()?;
     let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
     Some(LegacyCheck {
@@ -398,7 +402,7 @@ fn ask(
     })
 }
 
-/// `timeout_ms`, which must end before Envoy's patience does: otherwise nobody would read the answer.
+/// Reads `timeout_ms`, which must be shorter than Envoy's wait for the authorizer: otherwise the answer would be unused.
 fn timeout(
     context: Context<'_>,
     fields: &mut Fields<'_>,
@@ -421,7 +425,7 @@ fn timeout(
     Some(timeout)
 }
 
-/// Which credentials a policy accepts, in order of precedence; empty when it does not say.
+/// The credentials that a policy accepts, in order of precedence; empty when it lists none.
 pub(crate) fn accept(
     context: Context<'_>,
     fields: &mut Fields<'_>,
@@ -453,7 +457,7 @@ pub(crate) fn accept(
             context.faults.report(
                 element.place,
                 format!("{what} accepts `{}`, and the file has no `{section}`", kind.as_str()),
-                format!("say where they are: `{section}: …`"),
+                format!("add the section `{section}: …`"),
             );
         }
         if accepted.contains(&kind) {

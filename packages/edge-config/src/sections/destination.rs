@@ -1,4 +1,4 @@
-//! `to` and `shadow` of a route, and what streams allow.
+//! `to` and `shadow` of a route, and the rules for streams.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +10,10 @@ use crate::reader::{self, Context, Fields};
 
 use crate::reader::cookie_name;
 
-/// Every backend of a route is named in each identity that is signed for it, so there are few.
+/// The most backends of a route. Few, because each identity that is signed for the route names all of them.
 const MAX_SHARES: usize = 8;
 
-/// The methods that a shadow gets a copy of: repeating them changes nothing (RFC 9110 §9.2.1).
+/// The methods that are copied to a shadow: repeating them changes nothing (RFC 9110 §9.2.1).
 const COPIED: [&str; 2] = ["GET", "HEAD"];
 
 /// `to: users`, or `to: { legacy: 90, users: 10, sticky: session }`.
@@ -57,7 +57,7 @@ pub(crate) fn read(
     }
     if sum != u64::from(WHOLE) {
         let problem = format!("the shares of {what} add up to {sum}");
-        context.faults.report(node.place, problem, "they are whole per cent: let them add up to 100");
+        context.faults.report(node.place, problem, "give whole percentages that add up to 100");
         return None;
     }
     Some(Destination { shares, sticky: sticky? })
@@ -114,24 +114,24 @@ pub(crate) fn shadow(
     let shadow = backends.reference(context, node, &format!("the shadow of {what}"))?;
     if !methods.is_empty() && !methods.iter().any(|method| COPIED.contains(&method.as_str())) {
         let problem = format!("{what} has a shadow, and takes neither GET nor HEAD");
-        context.faults.report(node.place, problem, "nothing else is ever copied: remove it");
+        context.faults.report(node.place, problem, "remove it: no other method is copied");
     }
     if destination.and_then(Destination::only) == Some(shadow.as_str()) {
-        let problem = format!("the shadow of {what} is `{shadow}`, which answers its requests already");
-        context.faults.report(node.place, problem, "name the backend that it is to be compared with");
+        let problem = format!("the shadow of {what} is `{shadow}`, which already answers its requests");
+        context.faults.report(node.place, problem, "name another backend to compare with it");
     }
     Some(shadow)
 }
 
-/// What does not go together with an answer that has no end.
+/// Reports settings that do not fit an answer without an end.
 pub(crate) fn check_streams(context: Context<'_>, node: &Node, route: &Route, backends: &Declared<Backend>) {
     let name = &route.name;
     if (route.websocket || route.stream) && route.shadow.is_some() {
-        let problem = format!("route `{name}` has a shadow, and its answers need not end");
+        let problem = format!("route `{name}` has a shadow, and its answers may not end");
         context.faults.report(
             node.place,
             problem,
-            "a stream has no whole answer to compare: remove `shadow`",
+            "remove `shadow`: a stream has no whole answer to compare",
         );
     }
     if !route.websocket {

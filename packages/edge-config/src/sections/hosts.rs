@@ -1,4 +1,4 @@
-//! Which names are served.
+//! The section `hosts`.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub(crate) fn host(
     let what = format!("host `{name}`");
     let mut fields = Fields::of(context, node, &*what);
     let listener = fields
-        .required("listener", "name the listener that it is served on")
+        .required("listener", "name the listener that serves it")
         .and_then(|n| listeners.reference(context, n, &format!("the listener of {what}")));
     let names_node = fields.required("names", "list its names: `names: [api.example.com]`");
     let mut names = Vec::new();
@@ -76,8 +76,7 @@ pub(super) fn is_host_name(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(label)
 }
 
-/// Reports names that two hosts of one listener share: Envoy would refuse them, and nobody could say which
-/// routes apply.
+/// Reports names that two hosts of one listener share: Envoy would refuse them, and the routes would be ambiguous.
 pub(crate) fn check_host_names(context: Context<'_>, hosts: &Declared<Host>, tree: &Node) {
     let mut seen: BTreeMap<(&str, &str), &str> = BTreeMap::new();
     for (group, host) in &hosts.good {
@@ -87,11 +86,11 @@ pub(crate) fn check_host_names(context: Context<'_>, hosts: &Declared<Host>, tre
                     format!("host `{group}` lists the name {name} twice")
                 } else {
                     format!(
-                        "hosts `{other}` and `{group}` both answer to {name} on listener `{}`",
+                        "hosts `{other}` and `{group}` both have the name {name} on listener `{}`",
                         host.listener
                     )
                 };
-                context.faults.report(tree.place, problem, "leave the name to one of them");
+                context.faults.report(tree.place, problem, "remove the name from one of them");
             }
         }
     }

@@ -7,16 +7,16 @@ use crate::node::Node;
 use crate::reader::choice;
 use crate::reader::{self, Context, Fields};
 
-/// Long enough that a busy page costs one check, short enough that a clock that was set wrong hardly matters.
+/// Long enough that a busy page costs one check, short enough that a wrong clock hardly matters.
 const SECONDS: u64 = 10;
-/// The feed names what ended within 30 s; a lease must be over before that, with room for a late answer.
+/// The feed reports invalidations for 30 s; a lease must end before that, with room for a late answer.
 const MOST_SECONDS: u64 = 25;
-/// A hundred requests a second for the whole time: an honest client never notices it.
+/// A hundred requests a second for the whole time: an honest client never reaches it.
 const USES: u32 = 1_000;
 
 pub(crate) fn leases(context: Context<'_>, node: &Node) -> Option<Leases> {
     let mut fields = Fields::of(context, node, "`leases`");
-    // A slot may grow to 8 KiB, so the most is 8 GiB: whoever writes that has the memory.
+    // A slot may grow to 8 KiB, so the maximum takes 8 GiB, and its machine must have that memory.
     let slots = fields.optional("slots").map_or(Some(Leases::default().slots), |n| {
         reader::number(context, n, "`slots` of `leases`", 16, 1_048_576).and_then(|n| u32::try_from(n).ok())
     });
@@ -24,8 +24,8 @@ pub(crate) fn leases(context: Context<'_>, node: &Node) -> Option<Leases> {
     Some(Leases { slots: slots? })
 }
 
-/// The field `lease` of the session policy that is called `what`; without it, every request is checked.
-/// `tenant` is absent when that field is wrong itself.
+/// The field `lease` of the session policy named `what`; without it, every request is checked. `tenant` is absent when
+/// that field itself is faulty.
 pub(crate) fn field(
     context: Context<'_>,
     policy: &mut Fields<'_>,
@@ -51,12 +51,12 @@ pub(crate) fn field(
     });
     fields.finish();
     if mode == Some(Mode::Shadow) {
-        let problem = format!("{what} is tried out, and what is tried out must be looked at each time");
+        let problem = format!("{what} is tried out (`mode: shadow`), so every request must be checked");
         context.faults.report(node.place, problem, "leave out `lease` or `mode: shadow`");
     }
     if tenant.is_some_and(Option::is_some) {
         let problem =
-            format!("{what} compares the tenant that each request names, so no decision is for two");
+            format!("{what} compares the tenant in each request, so a decision fits one request only");
         context.faults.report(node.place, problem, "leave out `lease` or `tenant`");
     }
     Some(Some(LeasePolicy {

@@ -1,4 +1,4 @@
-//! The section `limits`, and what policies and routes say about limits, tenants and trying out.
+//! The section `limits`, and the fields of policies and routes about limits, tenants and modes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,16 +20,16 @@ const PER: [(&str, Per); 7] = [
     ("route", Per::Route),
 ];
 
-/// A route has at most this many limits: all of them travel to Redis in one message.
+/// A route has at most this many limits: all of them go to Redis in one message.
 const MAX_LIMITS_PER_ROUTE: usize = 8;
 
-/// Paths have a handful of segments; whoever counts further has miscounted.
+/// Paths have a handful of segments; a larger number is a mistake.
 const MAX_SEGMENT: u64 = 32;
 
 pub(crate) fn limit(context: Context<'_>, name: &str, node: &Node) -> Option<Limit> {
     let what = format!("limit `{name}`");
     let mut fields = Fields::of(context, node, &*what);
-    let mend = format!("say what it counts by: {}", PER.map(|(name, _)| format!("`{name}`")).join(", "));
+    let mend = format!("choose the key to count by: {}", PER.map(|(name, _)| format!("`{name}`")).join(", "));
     let per =
         fields.required("per", &mend).and_then(|n| choice(context, n, &format!("`per` of {what}"), &PER));
     let count = |n: &Node, field: &str| {
@@ -37,13 +37,13 @@ pub(crate) fn limit(context: Context<'_>, name: &str, node: &Node) -> Option<Lim
             .and_then(|count| u32::try_from(count).ok())
     };
     let rate = fields
-        .required("rate", "say how many requests come back in `seconds`: `rate: 60`")
+        .required("rate", "give the number of requests that are allowed in `seconds`: `rate: 60`")
         .and_then(|n| count(n, "rate"));
     let seconds = fields
-        .required("seconds", "say in which time `rate` requests come back: `seconds: 60`")
+        .required("seconds", "give the time for `rate` requests: `seconds: 60`")
         .and_then(|n| reader::number(context, n, &format!("`seconds` of {what}"), 1, 86_400));
     let burst_node = fields.optional("burst");
-    // Without a word about bursts, a client that was quiet for the whole period may use all of it at once.
+    // By default, a client that was quiet for the whole period may use all of it at once.
     let burst = burst_node.map_or(rate, |n| count(n, "burst"));
     let mode = mode(context, &mut fields, &what);
     let place = burst_node.map_or(fields.place, |n| n.place);
@@ -64,7 +64,7 @@ pub(crate) fn limit(context: Context<'_>, name: &str, node: &Node) -> Option<Lim
     Some(limit)
 }
 
-/// The field `mode`; without it, what is written is enforced.
+/// The field `mode`; without it, the policy or limit is enforced.
 pub(crate) fn mode(context: Context<'_>, fields: &mut Fields<'_>, what: &str) -> Option<Mode> {
     let modes = [("enforce", Mode::Enforce), ("shadow", Mode::Shadow)];
     fields
@@ -99,7 +99,7 @@ pub(crate) fn tenant_match(context: Context<'_>, node: &Node, what: &str) -> Opt
     }
 }
 
-/// Reports tenant headers that never arrive: what only the edge may write, no client can send.
+/// Reports tenant headers that never arrive, because only the edge may write them.
 pub(crate) fn check_tenant_headers(
     context: Context<'_>,
     policies: &BTreeMap<String, Policy>,
@@ -118,7 +118,7 @@ pub(crate) fn check_tenant_headers(
     }
 }
 
-/// The field `limits` of the route that is `shown` so, with the policy `policy`.
+/// The field `limits` of the route that messages call `shown`, with the policy `policy`.
 pub(crate) fn of_route(
     context: Context<'_>,
     node: &Node,
@@ -130,14 +130,14 @@ pub(crate) fn of_route(
     for element in reader::list(context, node, &format!("`limits` of {shown}")) {
         let Some(name) = limits.reference(context, element, &format!("a limit of {shown}")) else { continue };
         if names.contains(&name) {
-            context.faults.report(element.place, format!("{shown} lists `{name}` twice"), "once is enough");
+            context.faults.report(element.place, format!("{shown} lists `{name}` twice"), "list it once");
             continue;
         }
         if let (Some(limit), Some((policy_name, policy))) = (limits.good.get(&name), policy)
             && !knows(policy, limit.per)
         {
             let problem = format!(
-                "{shown} has the limit `{name}`, which counts by {}; its policy `{policy_name}` knows none",
+                "{shown} has the limit `{name}`, which counts by {}; callers of its policy `{policy_name}` have none",
                 limit.per.as_str()
             );
             let known = PER.iter().filter(|(_, per)| knows(policy, *per)).map(|(name, _)| *name);
@@ -147,12 +147,12 @@ pub(crate) fn of_route(
     }
     if names.len() > MAX_LIMITS_PER_ROUTE {
         let problem = format!("{shown} has {} limits", names.len());
-        context.faults.report(node.place, problem, format!("keep it to {MAX_LIMITS_PER_ROUTE}"));
+        context.faults.report(node.place, problem, format!("list at most {MAX_LIMITS_PER_ROUTE}"));
     }
     names
 }
 
-/// Whether a caller whom `policy` lets through has what is counted by.
+/// Whether a caller that `policy` lets pass has the key `per`.
 fn knows(policy: &Policy, per: Per) -> bool {
     match (policy, per) {
         (

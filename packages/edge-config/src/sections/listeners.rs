@@ -1,4 +1,4 @@
-//! Where Envoy listens, and where the authorizer answers.
+//! The section `listeners`, and Envoy's admin and stats addresses.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,21 +17,15 @@ const ADDRESS_MEND: &str = "write an address with a port, such as 127.0.0.1:8080
 pub(crate) fn listener(context: Context<'_>, name: &str, node: &Node) -> Option<Listener> {
     let mut fields = Fields::of(context, node, format!("listener `{name}`"));
     if name == "stats" {
-        let problem = "a listener is called `stats`, which is what scrapers read";
+        let problem = "a listener is named `stats`, which is the name of the listener for scrapers";
         context.faults.report(fields.place, problem, "give it another name, or use the section `stats`");
     }
     let address = fields
         .required("address", ADDRESS_MEND)
         .and_then(|n| reader::parsed(context, n, &format!("the address of listener `{name}`"), ADDRESS_MEND));
-    let exposure =
-        fields.required("exposure", "say who can reach it: `public` or `internal`").and_then(|n| {
-            choice(
-                context,
-                n,
-                "the exposure",
-                &[("public", Exposure::Public), ("internal", Exposure::Internal)],
-            )
-        });
+    let exposure = fields.required("exposure", "choose its exposure: `public` or `internal`").and_then(|n| {
+        choice(context, n, "the exposure", &[("public", Exposure::Public), ("internal", Exposure::Internal)])
+    });
     let tls = match fields.optional("tls") {
         None => Some(None),
         Some(n) => tls(context, n, name).map(Some),
@@ -50,9 +44,9 @@ pub(crate) fn listener(context: Context<'_>, name: &str, node: &Node) -> Option<
     Some(Listener { address: address?, exposure: exposure?, tls: tls?, private_network: private_network? })
 }
 
-/// Internal paths are open on an internal listener, to every service that introduces itself, and what it says travels as
-/// it is. So the listener is on this machine, or clients show certificates, or the edge file states that the network is
-/// the platform's own.
+/// Checks the network of a listener. An internal listener opens internal paths to every service that introduces itself,
+/// and its messages may be unencrypted. So the listener is on this machine, or clients present certificates, or the edge
+/// file declares the network private to the platform.
 fn check_network(context: Context<'_>, name: &str, place: Place, listener: &Listener) {
     let Listener { address, exposure, tls, private_network } = listener;
     let asks_clients = tls.as_ref().is_some_and(|tls| tls.clients.is_some());
@@ -60,14 +54,14 @@ fn check_network(context: Context<'_>, name: &str, place: Place, listener: &List
     match exposure {
         Exposure::Public if *private_network => context.faults.report(
             place,
-            format!("listener `{name}` is public and states `network: private`"),
-            "remove `network`: it excuses an internal listener from asking for certificates",
+            format!("listener `{name}` is public and has `network: private`"),
+            "remove `network`: it only allows an internal listener without client certificates",
         ),
         Exposure::Internal if !here && !asks_clients && !private_network => context.faults.report(
             place,
             format!("listener `{name}` is internal and listens on {address}, which other machines reach"),
-            "let clients show certificates (`tls: { certificate: …, key: …, client_ca: … }`), use a loopback address, \
-             or state that only the platform's own machines reach it: `network: private`",
+            "require client certificates (`tls: { certificate: …, key: …, client_ca: … }`), use a loopback address, or \
+             declare that only the platform's own machines reach it: `network: private`",
         ),
         Exposure::Public | Exposure::Internal => {}
     }
@@ -87,8 +81,8 @@ fn tls(context: Context<'_>, node: &Node, name: &str) -> Option<Tls> {
     let names = names_node
         .map_or(Some(Vec::new()), |n| certificate_names(context, n, &format!("`client_names` of {what}")));
     if let (Some(node), None) = (names_node, &ca) {
-        let problem = format!("{what} has `client_names` and asks clients for no certificate");
-        context.faults.report(node.place, problem, "name the authorities too: `client_ca: clients.pem`");
+        let problem = format!("{what} has `client_names` but requires no client certificate");
+        context.faults.report(node.place, problem, "name the authorities, too: `client_ca: clients.pem`");
     }
     fields.finish();
     let clients = match ca {
@@ -108,7 +102,7 @@ pub(crate) fn stats(context: Context<'_>, node: &Node) -> Option<SocketAddr> {
     address
 }
 
-/// Reports two things of Envoy's at one address: it would start neither.
+/// Reports two listeners of Envoy at one address: Envoy would start neither.
 pub(crate) fn check_addresses(
     context: Context<'_>,
     tree: &Node,
@@ -131,8 +125,9 @@ pub(crate) fn check_addresses(
 pub(crate) fn admin(context: Context<'_>, node: &Node) -> Option<SocketAddr> {
     let address: SocketAddr = reader::parsed(context, node, "`admin`", ADDRESS_MEND)?;
     if !address.ip().is_loopback() {
-        let problem =
-            format!("`admin` is {address}: whoever reaches it can stop the edge and read its configuration");
+        let problem = format!(
+            "`admin` is {address}: a client that reaches it can stop the edge and read its configuration"
+        );
         context.faults.report(node.place, problem, "give it a loopback address, such as 127.0.0.1:9901");
     }
     Some(address)

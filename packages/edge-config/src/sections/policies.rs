@@ -1,4 +1,4 @@
-//! What a caller must be.
+//! The section `policies`.
 
 use identity::{Role, ServiceName};
 
@@ -11,7 +11,7 @@ use crate::reader::{self, Context, Fields};
 use super::{leases, limits, services, signatures};
 use crate::reader::choice;
 
-/// Which sections the policies can rely on.
+/// The sections that exist for the policies.
 #[derive(Clone, Copy)]
 pub(crate) struct Stores {
     pub(crate) sessions: bool,
@@ -45,7 +45,7 @@ pub(crate) fn policy(
         ("signed", Kind::Signed),
     ];
     let kind = fields
-        .required("kind", "say what it is: `public`, `session`, `internal` or `signed`")
+        .required("kind", "choose its kind: `public`, `session`, `internal` or `signed`")
         .and_then(|n| choice(context, n, &format!("the kind of {what}"), &kinds));
     let place = fields.place;
     let policy = match kind? {
@@ -56,14 +56,14 @@ pub(crate) fn policy(
                 context.faults.report(
                     place,
                     format!("{what} needs sessions, and the file has no `sessions`"),
-                    "say how sessions are recognised",
+                    "add the section `sessions`",
                 );
             }
             if !stores.tenants {
                 context.faults.report(
                     place,
                     format!("{what} needs tenants, and the file has no `tenants`"),
-                    "say where tenants are listed",
+                    "add the section `tenants`",
                 );
             }
             let role = match fields.optional("role") {

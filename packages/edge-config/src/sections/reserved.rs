@@ -40,7 +40,7 @@ pub(crate) fn reserved(context: Context<'_>, node: &Node) -> Option<Reserved> {
                 context.faults.report(
                     element.place,
                     problem,
-                    "write lower-case letters, digits and `-`; every other spelling is covered by it",
+                    "write lower-case letters, digits and `-`; this covers every other spelling",
                 );
                 continue;
             }
@@ -55,7 +55,7 @@ pub(crate) fn reserved(context: Context<'_>, node: &Node) -> Option<Reserved> {
             .find(|(n, _)| n == must_not)
             .or_else(|| prefixes.iter().find(|(p, _)| must_not.starts_with(p.as_str())));
         if let Some((reserved, place)) = hit {
-            let problem = format!("reserving `{reserved}` takes `{must_not}` away from clients");
+            let problem = format!("`{reserved}` is reserved, but clients must be able to send `{must_not}`");
             context.faults.report(*place, problem, "remove it");
         }
     }

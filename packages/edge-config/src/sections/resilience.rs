@@ -1,4 +1,4 @@
-//! How carefully a backend is treated: limits, retries, ejection, health.
+//! The limits on the use of a backend: circuit, retries, ejection, health.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use crate::edge::{Circuit, Ejection, Health, Protocol, Retries};
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
-/// Enough for any backend of a product this size on one machine; one that needs more has more endpoints.
+/// Enough for any backend of a product of this size on one machine; a larger one has more endpoints.
 const CIRCUIT: Circuit = Circuit { connections: 1_024, waiting: 1_024, requests: 4_096 };
 
-/// One second try mends a connection that was just closed; more of them only load a backend that is down. A
-/// fifth of the requests at most are second tries: retries must not be what breaks a backend. 25 ms is the time
-/// that a restarted process needs to listen again; 250 ms is what a person does not notice.
+/// One retry repairs a connection that was just closed; more of them only load a backend that is down. At most a fifth of
+/// the requests are retries: retries must not overload a backend. A restarted process needs 25 ms to listen again, and a
+/// person does not notice 250 ms.
 const RETRIES: Retries = Retries {
     attempts: 1,
     budget_percent: 20,
@@ -19,15 +19,15 @@ const RETRIES: Retries = Retries {
     longest_backoff: Duration::from_millis(250),
 };
 
-/// Five failures in a row are no accident; half a minute is a restart. Never more than half of the endpoints:
-/// when most of them fail, it is not the endpoints. A backend with one endpoint is therefore never left alone.
+/// Five failures in a row are not chance; half a minute is enough for a restart. At most half of the endpoints are ejected:
+/// when most of them fail, the endpoints are not the cause. A backend with one endpoint is therefore never ejected.
 const EJECTION: Ejection = Ejection { failures: 5, pause: Duration::from_secs(30), most_percent: 50 };
 
-/// Often enough that a dead endpoint is gone in 15 s (3 × 5 s), rarely enough to be no load.
+/// Often enough that a dead endpoint is removed within 15 s (3 × 5 s), and rarely enough to cause no load.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// A process that needs a second to say that it is well is not.
+/// A process that needs a second for its health check is not healthy.
 const TIMEOUT: Duration = Duration::from_secs(1);
-/// One bad answer is an accident.
+/// One bad answer may be chance.
 const UNHEALTHY: u32 = 3;
 /// One good answer may be the last before a crash.
 const HEALTHY: u32 = 2;
@@ -123,7 +123,7 @@ pub(super) fn health(context: Context<'_>, node: &Node, what: &str, protocol: Pr
         }
         (None, Protocol::Grpc) => None,
         (Some(n), Protocol::Grpc) => {
-            let problem = format!("{what} has a path, and gRPC asks `grpc.health.v1.Health`");
+            let problem = format!("{what} has a path, but gRPC health checks use `grpc.health.v1.Health`");
             context.faults.report(n.place, problem, "remove it");
             None
         }
@@ -131,7 +131,7 @@ pub(super) fn health(context: Context<'_>, node: &Node, what: &str, protocol: Pr
             context.faults.report(
                 node.place,
                 format!("{what} has no `path`"),
-                "say what a well one answers with 200: `path: /healthz`",
+                "give the path that a healthy endpoint answers with 200: `path: /healthz`",
             );
             None
         }
@@ -145,7 +145,7 @@ pub(super) fn health(context: Context<'_>, node: &Node, what: &str, protocol: Pr
     };
     fields.finish();
     if health.timeout > health.interval {
-        let problem = format!("{what} waits longer for an answer than until the next question");
+        let problem = format!("{what} waits longer for an answer than until the next check");
         context.faults.report(node.place, problem, "raise `interval_ms`, or lower `timeout_ms`");
     }
     Some(health)

@@ -1,4 +1,4 @@
-//! What services may do, and who says so.
+//! The sections `services` and `service_tokens`.
 
 use identity::{ServiceName, TenantId};
 
@@ -12,7 +12,7 @@ use crate::reader::{self, Context, Fields};
 pub(crate) fn service(context: Context<'_>, name: &str, node: &Node) -> Option<(ServiceName, Service)> {
     let mut fields = Fields::of(context, node, format!("service `{name}`"));
     let keys = fields
-        .required("keys", "say where its public keys are: `keys: path/to/keys.jwks.json`")
+        .required("keys", "name the file of its public keys: `keys: path/to/keys.jwks.json`")
         .and_then(|n| path(context, n, &format!("`keys` of service `{name}`")));
     let what = format!("service `{name}`");
     let permissions =
@@ -25,16 +25,16 @@ pub(crate) fn service(context: Context<'_>, name: &str, node: &Node) -> Option<(
 pub(crate) fn tokens(context: Context<'_>, node: &Node) -> Option<ServiceTokens> {
     let mut fields = Fields::of(context, node, "`service_tokens`");
     let issuer = fields
-        .required("issuer", "say which `iss` a service token must have")
+        .required("issuer", "give the `iss` that a service token must have")
         .and_then(|n| reader::text(context, n, "the issuer of `service_tokens`").map(str::to_owned));
     let keys = fields
-        .required("keys", "say where the issuer's public keys are: `keys: service-token.jwks.json`")
+        .required("keys", "name the file of the issuer's public keys: `keys: service-token.jwks.json`")
         .and_then(|n| path(context, n, "`keys` of `service_tokens`"));
     fields.finish();
     Some(ServiceTokens { issuer: issuer?, keys: keys? })
 }
 
-/// A list of permissions: scope tokens (RFC 6749 §3.3), which is how they are asked for.
+/// A list of permissions: scope tokens (RFC 6749 §3.3), because services request them as scopes.
 pub(crate) fn permissions(context: Context<'_>, node: &Node, what: &str) -> Vec<String> {
     let mut permissions: Vec<String> = Vec::new();
     for element in reader::list(context, node, &format!("`permissions` of {what}")) {
@@ -51,7 +51,7 @@ pub(crate) fn permissions(context: Context<'_>, node: &Node, what: &str) -> Vec<
             context.faults.report(
                 element.place,
                 problem,
-                "a token carries all of them: use fewer, wider ones",
+                "use fewer, wider ones: a token carries all of them",
             );
         } else {
             permissions.push(text.to_owned());
@@ -60,10 +60,10 @@ pub(crate) fn permissions(context: Context<'_>, node: &Node, what: &str) -> Vec<
     permissions
 }
 
-/// More would make the edge file a directory of tenants, which is somewhere else.
+/// More would make the edge file a directory of tenants, which is a file of its own.
 const MAX_TENANTS: usize = 256;
 
-/// For which tenants a service may act: `any`, or a list of their ids.
+/// The tenants for which a service may act: `any`, or a list of their ids.
 pub(crate) fn tenants(context: Context<'_>, node: &Node, what: &str) -> ServiceTenants {
     if matches!(&node.value, Value::Text(text) if text == "any") {
         return ServiceTenants::Any;
@@ -87,7 +87,7 @@ pub(crate) fn tenants(context: Context<'_>, node: &Node, what: &str) -> ServiceT
     ServiceTenants::Listed(tenants)
 }
 
-/// Reports a permission that no service has: nobody would pass.
+/// Reports a permission that no service has, so that no caller would pass.
 pub(crate) fn check_permissions(
     context: Context<'_>,
     node: &Node,
@@ -99,7 +99,7 @@ pub(crate) fn check_permissions(
         services.good.values().flat_map(|(_, service)| service.permissions.iter().map(String::as_str));
     for permission in &policy.permissions {
         if !known.clone().any(|known| known == permission) {
-            let problem = format!("{what} asks for the permission `{permission}`, which no service has");
+            let problem = format!("{what} requires the permission `{permission}`, which no service has");
             context.faults.report(node.place, problem, suggest(permission, known.clone()));
         }
     }

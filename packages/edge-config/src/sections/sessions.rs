@@ -1,4 +1,4 @@
-//! How sessions are recognised.
+//! The section `sessions`.
 
 use super::credentials;
 use crate::edge::Sessions;

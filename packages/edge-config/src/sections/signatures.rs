@@ -1,4 +1,4 @@
-//! `signatures`, and the policies of kind `signed`.
+//! The section `signatures`, and the policies of kind `signed`.
 
 use std::time::Duration;
 
@@ -7,16 +7,15 @@ use crate::node::Node;
 use crate::reader::path;
 use crate::reader::{self, Context, Fields};
 
-/// Long enough for a batch job that signs first and sends later, short enough that the memory of nonces stays
-/// small.
+/// Long enough for a batch job that signs first and sends later, short enough that the store of nonces stays small.
 const MAX_AGE: Duration = Duration::from_secs(300);
-/// Clocks that are kept by NTP differ by milliseconds; five seconds are what a sick one is off.
+/// Clocks with NTP differ by milliseconds; a faulty one may be off by five seconds.
 const SKEW: Duration = Duration::from_secs(5);
-/// What every signed request may send. Envoy holds the whole body until the authorizer has seen it.
+/// The default for the longest body. Envoy buffers the whole body until the authorizer has checked it.
 const MAX_BODY_BYTES: u64 = 65_536;
 
-/// Headers that cannot be covered: the edge or Envoy writes them, they frame the message, or every signature
-/// deals with them already.
+/// Headers that cannot be covered: the edge or Envoy writes them, they frame the message, or every signature already
+/// covers them.
 const NOT_COVERED: [&str; 14] = [
     "authorization",
     "connection",
@@ -37,7 +36,7 @@ const NOT_COVERED: [&str; 14] = [
 pub(crate) fn read(context: Context<'_>, node: &Node) -> Option<Signatures> {
     let mut fields = Fields::of(context, node, "`signatures`");
     let keys = fields
-        .required("keys", "say where the keys are named: `keys: signing-keys.yaml`")
+        .required("keys", "name the file of keys: `keys: signing-keys.yaml`")
         .and_then(|n| path(context, n, "`keys` of `signatures`"));
     let max_age = fields.optional("max_age_seconds").map_or(Some(MAX_AGE), |n| {
         reader::number(context, n, "`max_age_seconds`", 1, 3_600).map(Duration::from_secs)
@@ -69,7 +68,7 @@ fn headers(context: Context<'_>, node: &Node) -> Vec<String> {
             context.faults.report(element.place, problem, "write lower-case letters, digits and `-`");
         } else if NOT_COVERED.contains(&name) {
             let problem = format!(
-                "`signatures` lets a signature cover `{name}`, which does not arrive as it was sent, or is covered anyway"
+                "`signatures` lets a signature cover `{name}`, which does not arrive as it was sent, or is always covered"
             );
             context.faults.report(element.place, problem, "remove it");
         } else if names.len() == 16 {
@@ -78,7 +77,7 @@ fn headers(context: Context<'_>, node: &Node) -> Vec<String> {
             context.faults.report(
                 element.place,
                 problem,
-                "list the headers that change what a request means",
+                "list only the headers that change the meaning of a request",
             );
         } else {
             names.push(name.to_owned());
@@ -96,11 +95,7 @@ pub(crate) fn policy(
 ) -> Option<SignedPolicy> {
     if !has_signatures {
         let problem = format!("{what} needs signatures, and the file has no `signatures`");
-        context.faults.report(
-            fields.place,
-            problem,
-            "say how requests are signed: `signatures: { keys: … }`",
-        );
+        context.faults.report(fields.place, problem, "add the section: `signatures: { keys: … }`");
     }
     let mut keys = Vec::new();
     let listed = fields.required("keys", "list the names of the accepted keys: `keys: [partner]`");
@@ -111,7 +106,7 @@ pub(crate) fn policy(
     let mut addresses = Vec::new();
     let allowed = fields.required(
         "addresses",
-        "list where connections may come from: `addresses: [192.0.2.0/24]`; anywhere is `[0.0.0.0/0, \"::/0\"]`",
+        "list the clients' addresses: `addresses: [192.0.2.0/24]`; for all addresses write `[0.0.0.0/0, \"::/0\"]`",
     );
     for element in
         allowed.map(|n| reader::list(context, n, &format!("`addresses` of {what}"))).unwrap_or_default()
@@ -127,7 +122,7 @@ pub(crate) fn policy(
         {
             context.faults.report(
                 node.place,
-                format!("`{name}` of {what} is empty: nobody would pass"),
+                format!("`{name}` of {what} is empty: no caller would pass"),
                 mend,
             );
         }
@@ -147,7 +142,7 @@ fn range(context: Context<'_>, node: &Node, what: &str) -> Option<Cidr> {
     }
 }
 
-/// Reports covered headers that the guard takes away from every request.
+/// Reports covered headers that the guard removes from every request.
 pub(crate) fn check_reserved(
     context: Context<'_>,
     node: &Node,

@@ -1,4 +1,4 @@
-//! Where tenants are listed.
+//! The section `tenants`.
 
 use std::time::Duration;
 
@@ -8,16 +8,15 @@ use crate::reader::{self, Context, Fields};
 
 use crate::reader::path;
 
-/// A suspension is pushed, so an answer only has to be asked for again in case a push was lost on the way to
-/// Redis: twice in the span that a directory file may be broken for.
+/// A suspension is pushed, so an answer expires only in case a push was lost on the way to Redis: twice in the time for
+/// which a broken directory file is tolerated.
 const MEMORY: (u64, u64, u64) = (60, 120, 300);
-/// A new replica finds answers in Redis for this long; it bounds what a tenants service that never pushes can
-/// cost.
+/// A new replica finds answers in Redis for this long. It also bounds the delay of changes by a tenants service that never
+/// pushes.
 const SHARED: (u64, u64, u64) = (300, 900, 3_600);
-/// A tenant that was just created waits at most this long; shorter, and a flood of unknown ones is a flood at
-/// the service.
+/// A new tenant waits at most this long. With a shorter time, a flood of unknown tenants would reach the service.
 const NEGATIVE: (u64, u64, u64) = (1, 10, 60);
-/// The channel gives a sign of life each second: five missing ones are no accident.
+/// The channel sends a heartbeat each second: five missing ones are not chance.
 const UNTRUSTED_AFTER: (u64, u64, u64) = (2, 5, 60);
 
 pub(crate) fn tenants(context: Context<'_>, node: &Node) -> Option<TenantDirectory> {
@@ -32,7 +31,7 @@ pub(crate) fn tenants(context: Context<'_>, node: &Node) -> Option<TenantDirecto
         }
         (None, Some(grpc)) => service(context, fields, grpc).map(TenantDirectory::Service),
         (Some(_), Some(_)) | (None, None) => {
-            let mend = "say where tenants are listed: `file: tenants.yaml` or `grpc: http://127.0.0.1:3026`";
+            let mend = "give the directory of tenants: `file: tenants.yaml` or `grpc: http://127.0.0.1:3026`";
             context.faults.report(place, "`tenants` needs either a `file` or a `grpc`", mend);
             None
         }
@@ -80,8 +79,8 @@ fn url(context: Context<'_>, node: &Node) -> Option<String> {
         if Reach::of_host(&host) > Reach::Machine {
             context.faults.warn(
                 node.place,
-                format!("the tenants service is asked in the clear at {host}: a machine on the way can answer for it"),
-                "keep it on this machine, or on a network that is the platform's own",
+                format!("the tenants service is queried without encryption at {host}: a machine on the way can answer for it"),
+                "keep it on this machine, or on a network that is private to the platform",
             );
         }
         return Some(text.trim_end_matches('/').to_owned());

@@ -1,4 +1,4 @@
-//! What a backend's answers mean where they are counted: which are failures, which are refusals.
+//! The answers of a backend that count as failures or as refusals.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ pub(super) fn grpc_errors(context: Context<'_>, node: &Node, what: &str) -> Grpc
         let Some(status) = status(context, element, what) else { continue };
         if !statuses.insert(status) {
             let problem = format!("`grpc_errors` of {what} lists {status} twice, as a number or by its name");
-            context.faults.report(element.place, problem, "once is enough");
+            context.faults.report(element.place, problem, "list it once");
         }
     }
     GrpcErrors(statuses)
@@ -72,7 +72,7 @@ pub(super) fn sign_in(context: Context<'_>, node: &Node, what: &str) -> Vec<Sign
         context.faults.report(
             node.place,
             problem,
-            "list where it redirects to, such as /login, or remove it",
+            "list the pages of its redirects, such as /login, or remove it",
         );
     }
     for element in elements {
@@ -86,7 +86,7 @@ pub(super) fn sign_in(context: Context<'_>, node: &Node, what: &str) -> Vec<Sign
         let page = SignIn(text.to_owned());
         if pages.contains(&page) {
             let problem = format!("`sign_in` of {what} lists {text:?} twice");
-            context.faults.report(element.place, problem, "once is enough");
+            context.faults.report(element.place, problem, "list it once");
             continue;
         }
         pages.push(page);
@@ -94,18 +94,18 @@ pub(super) fn sign_in(context: Context<'_>, node: &Node, what: &str) -> Vec<Sign
     pages
 }
 
-/// What to do about a text that is not the beginning of a `Location`.
+/// The fix for a text that is not the beginning of a `Location`.
 fn wrong_page(text: &str) -> Option<&'static str> {
-    // `%` could be a second spelling of a letter; quotes would end the text in the log's expression.
+    // `%` could start a second spelling of a letter; quotes would end the text in the log's expression.
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"/.-_~:@!$&()*+,;=[]".contains(&b);
     let after_scheme = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let is_path = text.starts_with('/') && !text.starts_with("//");
     if text.contains(['?', '#']) {
-        Some("write it without a query and fragment: it stands for every query")
+        Some("write it without a query and fragment: it matches every query")
     } else if !is_path && after_scheme.is_none_or(|rest| rest.is_empty() || rest.starts_with('/')) {
         Some("begin it with `/`, or write a whole URL, such as https://id.example.com/login")
     } else if text == "/" {
-        Some("name the page: `/` would take every redirect for a refusal")
+        Some("name the page: with `/` every redirect would be a refusal")
     } else if text.len() > MAX_SIGN_IN_BYTES {
         Some("write at most 256 characters: a beginning is enough")
     } else if text.bytes().all(plain) {
