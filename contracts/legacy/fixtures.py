@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 _START = datetime(2022, 1, 31, 17, 12, tzinfo=timezone.utc)
 
@@ -10,11 +13,20 @@ TAG_KINDS = ("artist", "group", "series", "character", "female", "male", "misc")
 BOOK_KINDS = ("doujinshi", "manga", "artist_cg", "game_cg")
 
 #: The development edge has the same three.
-PEOPLE = [
+_DEVELOPMENT = [
     {"id": f"00000000-0000-7000-8000-0000000000{suffix}", "email": f"{name}@example.com", "name": name, "role": role,
      "created_at": "2022-01-31T17:12:00Z", "updated_at": "2022-01-31T17:12:00Z"}
     for suffix, name, role in (("d0", "demo", 0), ("d1", "dev", 1), ("d2", "bot", 2))
 ]
+
+
+def _people() -> list[dict]:
+    """Returns the people in the JSON array of the file LEGACY_PEOPLE, or the three of the development edge."""
+    file = os.environ.get("LEGACY_PEOPLE")
+    return json.loads(Path(file).read_text()) if file else list(_DEVELOPMENT)
+
+
+PEOPLE = _people()
 
 
 def _moment(number: int) -> str:

@@ -3,6 +3,7 @@
 Environment:
   LEGACY_ADDRESS  address to listen on (default 127.0.0.1:3000; port 0 selects a free port and logs it)
   LEGACY_WIRE     1 opens /wire/* and freezes `Date` (tests only)
+  LEGACY_PEOPLE   a file with people in place of the three of the development edge (a JSON array)
   AUTH_URL        where sessions are looked up, as by the old library; unset: the sample keeps its own
   ROOT_DOMAIN     bare name of the web host (default dev-domain.test)
   CUTOVER_HOME    login codes are written to its mail/ directory (default .run)
