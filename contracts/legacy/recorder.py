@@ -14,7 +14,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from gunicorn import util
-from gunicorn.http import parser
+from gunicorn.http import parser, wsgi
 from gunicorn.http.message import Request as ParsedRequest
 
 #: How many heads /wire/seen can show; the oldest is dropped first.
@@ -84,6 +84,9 @@ _total = 0
 def install(frozen_date: bool) -> None:
     """Makes the server record heads. A frozen `Date` shows whether a proxy replaces it."""
     parser.RequestParser.mesg_class = RememberingRequest
+    lines = wsgi.Response.default_headers
+    # The old services did not name their server.
+    wsgi.Response.default_headers = lambda self: [one for one in lines(self) if not one.startswith("Server:")]
     if frozen_date:
         util.http_date = lambda timestamp=None: FROZEN_DATE
 

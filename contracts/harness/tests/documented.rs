@@ -169,6 +169,7 @@ fn every_command_in_the_documents_does_what_it_says() {
         ("\"$URL\"", format!("http://{}/sync", edge.public())),
         // No comparator runs beside this edge, so no gate can read its differences.
         ("--gate diff=0", String::new()),
+        ("127.0.0.1:3000", edge.address("LEGACY_ADDRESS").to_string()),
         ("127.0.0.1:9192", edge.address("AUTHZ_ADMIN_ADDRESS").to_string()),
         ("SPARE_ADDRESS", spare.address().to_string()),
     ]);

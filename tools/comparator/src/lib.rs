@@ -6,7 +6,6 @@
 //! or declared to be [`overlooked`]) → [`ledger`] (counts, and samples after [`redact`]ion) → [`admin`] (tells).
 
 pub mod admin;
-pub mod answer;
 pub mod compare;
 pub mod copy;
 pub mod edge_file;
@@ -16,5 +15,7 @@ pub mod ledger;
 pub mod noise;
 pub mod overlooked;
 pub mod redact;
-pub mod wire;
 pub mod worker;
+
+pub use http_wire as wire;
+pub use http_wire::answer;

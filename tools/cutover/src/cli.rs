@@ -27,6 +27,8 @@ pub enum Command {
     Explain(crate::explain::Arguments),
     /// Compare the edge's verdicts with those of the backends, route by route.
     Agreement(crate::agreement::Arguments),
+    /// Query the running legacy backend, and compare the words of its refusals with the edge's `answers`.
+    Answers(crate::answers::Arguments),
     /// Show what the comparator found: where a shadow's answers differ from those of the backend in use.
     Shadow(crate::shadow::Arguments),
     /// Make the missing keys.

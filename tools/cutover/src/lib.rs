@@ -11,6 +11,7 @@
 //! * [`revoke`]: ends sessions before their tokens expire.
 //! * [`apikey`]: makes, lists and revokes the API keys of clients.
 //! * [`explain`]: explains why a request gets its answer.
+//! * [`answers`]: compares the words of the edge's refusals with the legacy backend's.
 //! * [`agreement`]: compares whom the edge and the backends refuse.
 //! * [`plan`]: shows what a change of an edge file means for requests.
 //! * [`set`]: changes a route's shares in the edge file itself.
@@ -24,6 +25,7 @@
 pub mod access_log;
 pub mod admin;
 pub mod agreement;
+pub mod answers;
 pub mod apikey;
 pub mod certs;
 pub mod cli;

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use cutover::cli::{Cli, Command};
 use cutover::{
-    agreement, apikey, certs, explain, keys, lint, out, plan, ramp, render, revoke, run, set, shadow, sign,
-    status,
+    agreement, answers, apikey, certs, explain, keys, lint, out, plan, ramp, render, revoke, run, set,
+    shadow, sign, status,
 };
 
 fn main() -> ExitCode {
@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Command::Lint(arguments) => lint::main(&arguments, &environment),
         Command::Render(arguments) => render::command::main(&arguments, &environment),
         Command::Explain(arguments) => explain::main(&arguments, &environment),
+        Command::Answers(arguments) => answers::main(&arguments, &environment),
         Command::Agreement(arguments) => agreement::main(&arguments),
         Command::Certs(arguments) => certs::main(&arguments),
         Command::Shadow(arguments) => shadow::main(&arguments),

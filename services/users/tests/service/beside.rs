@@ -18,7 +18,7 @@ async fn with_rule(database_url: Option<String>) -> TestApp {
 }
 
 fn field<'a>(value: &'a serde_json::Value, name: &str) -> &'a str {
-    value[name].as_str().unwrap_or_else(|| panic!("{name} is missing in {value}"))
+    value[name].as_str().expect(name)
 }
 
 async fn looked_up(app: &TestApp, key: &str) -> serde_json::Value {

@@ -41,7 +41,7 @@ impl Tool<'_> {
 
     fn json(&self, arguments: &[&str]) -> (i32, Value) {
         let (code, out, err) = self.run(&[arguments, &["--json"]].concat());
-        (code, serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out} {err}")))
+        (code, serde_json::from_str(&out).expect(&err))
     }
 }
 

@@ -3,6 +3,7 @@
 //! No library is used for it: those that there are give header names in lower case, or grouped, or without the
 //! reason phrase, and these are what is compared. It is as strict as it has to be to know where a message ends.
 
+pub mod answer;
 mod body;
 pub mod h2;
 pub mod head;

@@ -1,0 +1,96 @@
+//! Asks the legacy backend, on the wire.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use edge_config::Edge;
+use edge_config::edge::Backend;
+use http_wire::ReadError;
+use http_wire::answer::Answer;
+use tokio::io::{AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+
+use super::question::Question;
+
+/// From the connection to the last byte. A refusal takes milliseconds; a backend that needs longer is stuck.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Where the legacy backend answers, and what it expects of every request.
+#[derive(Clone, Debug)]
+pub struct Target {
+    host: String,
+    port: u16,
+    /// Constant headers that the edge sends to this backend.
+    pub headers: BTreeMap<String, String>,
+    /// The backends of the edge file that these come from.
+    pub backends: Vec<String>,
+}
+
+impl Target {
+    /// Reads `http://HOST:PORT`. The constant headers are those of the backend `named`, else of those with this address:
+    /// a legacy backend may take a request without them for one of a trusted service.
+    ///
+    /// # Errors
+    /// A sentence with the fix.
+    pub fn read(url: &str, edge: &Edge, named: Option<&str>) -> Result<Self, String> {
+        let fix = "write for example http://127.0.0.1:3000";
+        let Some(rest) = url.strip_prefix("http://") else {
+            return Err(format!("{url:?} is not an http URL; {fix}, an address of the backend itself"));
+        };
+        let authority = rest.strip_suffix('/').unwrap_or(rest);
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) => {
+                (host, port.parse().map_err(|_| format!("{url:?} has no valid port; {fix}"))?)
+            }
+            None => (authority, 80),
+        };
+        if host.is_empty() || host.contains(['/', '?', '#', '@']) {
+            return Err(format!("{url:?} is more than an address; {fix}"));
+        }
+        if let Some(named) = named.filter(|named| !edge.backends.contains_key(*named)) {
+            return Err(format!("the edge file has no backend {named:?}"));
+        }
+        // Several backends of one address are one program.
+        let is_meant = |name: &str, backend: &Backend| match named {
+            Some(named) => name == named,
+            None => backend.endpoints.iter().any(|endpoint| endpoint.host == host && endpoint.port == port),
+        };
+        let (mut headers, mut backends) = (BTreeMap::new(), Vec::new());
+        for (name, backend) in edge.backends.iter().filter(|(name, backend)| is_meant(name, backend)) {
+            headers.extend(backend.request_headers.clone());
+            backends.push(name.clone());
+        }
+        let host = host.trim_matches(['[', ']']).to_owned();
+        Ok(Self { host, port, headers, backends })
+    }
+
+    /// Asks `question` on a connection of its own.
+    ///
+    /// # Errors
+    /// [`ReadError`]: there is no whole answer.
+    pub async fn ask(&self, question: &Question) -> Result<Answer, ReadError> {
+        let exchange = async {
+            let mut stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
+            stream.write_all(&self.bytes(question)).await?;
+            http_wire::answer(&mut BufReader::new(stream), question.method == "HEAD").await
+        };
+        let late = |_| ReadError::Connection(std::io::ErrorKind::TimedOut.into());
+        tokio::time::timeout(PATIENCE, exchange).await.map_err(late)?
+    }
+
+    fn bytes(&self, question: &Question) -> Vec<u8> {
+        let Question { method, path, host, headers, .. } = question;
+        let mut text =
+            format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nAccept: */*\r\n");
+        // A method that may have a body says that it has none.
+        if !["GET", "HEAD", "OPTIONS"].contains(&method.as_str()) {
+            text.push_str("Content-Length: 0\r\n");
+        }
+        let own = headers.iter().map(|(name, value)| (name, value));
+        for (name, value) in self.headers.iter().chain(own) {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        text.push_str("\r\n");
+        text.into_bytes()
+    }
+}
