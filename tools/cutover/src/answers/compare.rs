@@ -91,8 +91,8 @@ pub fn differences(answer: &Answer, edge: &Answers, any_case: bool) -> Vec<Diffe
         if legacy != edge {
             found.push(Difference {
                 what: what.to_owned(),
-                legacy: legacy.map(shown),
-                edge: edge.map(shown),
+                legacy: legacy.as_deref().map(shown),
+                edge: edge.as_deref().map(shown),
             });
         }
     };
@@ -135,7 +135,7 @@ fn length(body: &Body) -> u64 {
 }
 
 /// `text` without what a terminal would take for more than text, and not longer than a report can bear.
-fn shown(text: String) -> String {
+fn shown(text: &str) -> String {
     let plain: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     match plain.char_indices().find(|(at, _)| *at >= SHOWN_BYTES) {
         None => plain,
