@@ -17,6 +17,7 @@
 //! * [`set`]: changes a route's shares in the edge file itself.
 //! * [`shadow`]: shows what the comparator found.
 //! * [`sign`]: signs one request.
+//! * [`annotate`]: prints what a check found in the formats of CI systems.
 //! * [`out`]: prints for all of them.
 //! * [`run`]: runs the whole edge under one supervisor.
 
@@ -25,6 +26,7 @@
 pub mod access_log;
 pub mod admin;
 pub mod agreement;
+pub mod annotate;
 pub mod answers;
 pub mod apikey;
 pub mod certs;

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use edge_config::{Edge, Environment, Faults};
+use edge_config::{Edge, Environment, Faults, Severity};
 use serde_json::{Value, json};
 
+use crate::annotate::{Annotation, Format, Level, Report, Rule};
 use crate::exit::{DONE, INVALID, exit};
 use crate::out;
 use crate::render::check_rules;
@@ -22,7 +23,10 @@ pub struct Arguments {
     /// Edge files to check.
     #[arg(required = true, value_name = "EDGE_FILE")]
     pub files: Vec<PathBuf>,
-    /// Print faults and warnings as JSON, one array for all files.
+    /// How to print faults and warnings.
+    #[arg(long, value_enum, default_value_t = Format::Text, conflicts_with = "json")]
+    pub format: Format,
+    /// The same as `--format json`: one array for all files.
     #[arg(long)]
     pub json: bool,
     /// Fail on warnings, too.
@@ -48,13 +52,21 @@ impl Finding {
     }
 }
 
+/// The kinds of things that a check finds.
+const RULES: &[Rule] = &[
+    Rule { name: "fault", about: "The edge file cannot be used." },
+    Rule { name: "warning", about: "The edge file can be used, but probably should not be." },
+    Rule { name: "rules", about: "The guard rejects the configuration that is made from the edge file." },
+];
+
 /// Checks every file and prints all faults and warnings.
 pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
+    let format = if arguments.json { Format::Json } else { arguments.format };
     let mut found = Vec::new();
     for file in &arguments.files {
         let finding = match check(file, environment) {
             Ok((edge, warnings)) => {
-                if !arguments.json && !warnings.prevent() {
+                if format == Format::Text && !warnings.prevent() {
                     out::line!(
                         "{}: edge `{}` at revision {}: {} routes, {} policies, {} backends, no faults",
                         file.display(),
@@ -71,15 +83,29 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
         };
         found.extend(finding);
     }
-    if arguments.json {
-        let all: Vec<Value> = found.iter().flat_map(as_json).collect();
-        out::line!("{:#}", Value::Array(all));
-    } else {
-        for finding in &found {
-            match finding {
-                Finding::Faults(faults) => out::error!("{faults}"),
-                Finding::Rules { file, message } => out::error!("{}: {message}", file.display()),
+    let annotations =
+        || found.iter().flat_map(|finding| annotate(finding, arguments.deny_warnings)).collect();
+    let report = || Report {
+        command: "lint",
+        rules: RULES,
+        files: arguments.files.clone(),
+        annotations: annotations(),
+    };
+    match format {
+        Format::Json => {
+            let all: Vec<Value> = found.iter().flat_map(as_json).collect();
+            out::line!("{:#}", Value::Array(all));
+        }
+        Format::Text => {
+            for finding in &found {
+                match finding {
+                    Finding::Faults(faults) => out::error!("{faults}"),
+                    Finding::Rules { file, message } => out::error!("{}: {message}", file.display()),
+                }
             }
+        }
+        Format::Sarif | Format::Junit | Format::Github => {
+            out::text!("{}", report().render(format).unwrap_or_default());
         }
     }
     let invalid = found.iter().any(|finding| finding.prevents(arguments.deny_warnings));
@@ -93,6 +119,39 @@ fn check(file: &Path, environment: Environment<'_>) -> Result<(Edge, Faults), Fi
     let text = std::fs::read_to_string(file).unwrap_or_default();
     found.extend(files::check(&edge, &text));
     Ok((edge, found))
+}
+
+/// What CI shows of a finding. A warning that fails the command is shown as an error.
+fn annotate(finding: &Finding, deny_warnings: bool) -> Vec<Annotation> {
+    let faults = match finding {
+        Finding::Faults(faults) => faults,
+        Finding::Rules { file, message } => {
+            return vec![Annotation {
+                rule: "rules",
+                level: Level::Error,
+                file: file.clone(),
+                place: None,
+                message: message.clone(),
+                fix: None,
+            }];
+        }
+    };
+    let one = |fault: &edge_config::Fault| {
+        let (rule, level) = match fault.severity {
+            Severity::Error => ("fault", Level::Error),
+            Severity::Warning if deny_warnings => ("warning", Level::Error),
+            Severity::Warning => ("warning", Level::Warning),
+        };
+        Annotation {
+            rule,
+            level,
+            file: faults.file.clone(),
+            place: Some((fault.place.line, fault.place.column)),
+            message: fault.problem.clone(),
+            fix: Some(fault.mend.clone()),
+        }
+    };
+    faults.faults.iter().map(one).collect()
 }
 
 fn as_json(finding: &Finding) -> Vec<Value> {

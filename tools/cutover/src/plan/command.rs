@@ -7,6 +7,7 @@ use clap::Args;
 use edge_config::Environment;
 
 use super::{plan, report};
+use crate::annotate::Format;
 use crate::exit::{DONE, FOUND, INVALID, exit};
 use crate::out;
 use crate::render;
@@ -23,7 +24,10 @@ pub struct Arguments {
     /// Exit with 0 even when something becomes less protected. It is still printed.
     #[arg(long)]
     pub allow_weaker: bool,
-    /// Print JSON.
+    /// How to print the plan: `text` is Markdown, for a pull request.
+    #[arg(long, value_enum, default_value_t = Format::Text, conflicts_with = "json")]
+    pub format: Format,
+    /// The same as `--format json`.
     #[arg(long)]
     pub json: bool,
 }
@@ -41,10 +45,13 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
             }
         };
     let plan = plan(&old, &new);
-    if arguments.json {
-        out::line!("{:#}", report::json(&plan));
-    } else {
-        out::text!("{}", report::markdown(&plan));
+    match if arguments.json { Format::Json } else { arguments.format } {
+        Format::Json => out::line!("{:#}", report::json(&plan)),
+        Format::Text => out::text!("{}", report::markdown(&plan)),
+        format @ (Format::Sarif | Format::Junit | Format::Github) => {
+            let report = report::annotated(&plan, &arguments.new, arguments.allow_weaker);
+            out::text!("{}", report.render(format).unwrap_or_default());
+        }
     }
     if plan.weaker() && !arguments.allow_weaker {
         out::error!(

@@ -1,10 +1,12 @@
-//! Prints a plan for people (Markdown, as a pull request shows it) and for programs (JSON).
+//! Prints a plan for people (Markdown, as a pull request shows it), for programs (JSON) and for CI systems.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::found::{Finding, Plan, Region, Standing};
+use crate::annotate::{Annotation, Level, Report, Rule};
 
 /// A person does not read more rows than this; the JSON has all of them.
 const MAX_ROWS: usize = 200;
@@ -104,4 +106,37 @@ pub(super) fn json(plan: &Plan) -> Value {
         })
         .collect();
     json!({ "from": plan.from, "to": plan.to, "weaker": plan.weaker(), "requests": requests, "edge": edge })
+}
+
+/// The kinds of rows of a plan.
+const RULES: &[Rule] = &[
+    Rule { name: "weaker", about: "Something becomes less protected." },
+    Rule { name: "opened", about: "Requests are accepted that were refused before." },
+    Rule { name: "closed", about: "Requests are refused that were accepted before." },
+    Rule { name: "stricter", about: "Something becomes more protected." },
+    Rule { name: "same", about: "Something changes that protects nothing." },
+];
+
+/// The plan for CI systems, about the changed edge file `new`. A weaker row is an error unless it `may_be_weaker`.
+pub(super) fn annotated(plan: &Plan, new: &Path, may_be_weaker: bool) -> Report {
+    let one = |subject: String, finding: &Finding| Annotation {
+        rule: finding.standing.as_str(),
+        level: match finding.standing {
+            Standing::Weaker if may_be_weaker => Level::Warning,
+            Standing::Weaker => Level::Error,
+            Standing::Opened | Standing::Closed | Standing::Stricter | Standing::Same => Level::Notice,
+        },
+        file: new.to_owned(),
+        place: None,
+        message: format!("{subject}: {}", finding.because.join("; ")),
+        fix: None,
+    };
+    let requests = plan.requests.iter().map(|(region, finding)| one(shown(region), finding));
+    let edge = plan.edge.iter().map(|(subject, finding)| one(subject.clone(), finding));
+    Report {
+        command: "plan",
+        rules: RULES,
+        files: vec![new.to_owned()],
+        annotations: requests.chain(edge).collect(),
+    }
 }
