@@ -1,5 +1,5 @@
 //! `cutover answers` finds the words of the legacy backend, and an edge with the proposed `answers` refuses in them.
-#![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::path::Path;
 use std::process::Command;

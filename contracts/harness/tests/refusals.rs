@@ -256,6 +256,60 @@ fn what_no_route_takes_speaks_in_the_words_of_its_host() {
     assert!(told["refused_by"].as_str().is_some_and(|by| by.contains("upgrade")), "{told:#}");
 }
 
+/// Every byte of an answer that a client can compare: the moment is not one.
+fn comparable(answer: &Answer) -> (Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>, Vec<u8>) {
+    let mut headers = answer.headers.clone();
+    headers.retain(|(name, _)| !name.eq_ignore_ascii_case(b"date"));
+    headers.sort();
+    (answer.status_line.clone(), headers, answer.body.clone())
+}
+
+#[test]
+fn an_internal_path_cannot_be_told_from_an_absent_one() {
+    let json = r#"{"name":"Not found resource","message":"Not found"}"#;
+    let backend = Backend::with(move |seen| {
+        // As the legacy backend's library and its user service answer about a path that they do not have.
+        let (headers, body) = if seen.request_line().contains(" /books") {
+            ("content-type: application/json; charset=utf-8\r\n", json)
+        } else {
+            ("", "Not found")
+        };
+        let length = body.len();
+        format!("HTTP/1.1 404 Not Found\r\n{headers}content-length: {length}\r\n\r\n{body}").into_bytes()
+    });
+    let own = "answers:\n  closed:\n    content_type: application/json; charset=utf-8\n    unauthenticated: { status: 401, body: '{}' }\n    forbidden: { status: 403, body: '{}' }\n    not_found: { status: 404, body: '{\"name\":\"Not found resource\",\"message\":\"Not found\"}' }\n    unavailable: { status: 503, body: '{}' }\n";
+    let edge = Edge::dev()
+        .replace("\nanswers:\n", &format!("\n{own}"))
+        .replace(
+            "internal_paths:\n",
+            "internal_paths:\n  - { prefix: /books/closed }\n  - { prefix: /open/closed }\n",
+        )
+        .replace(
+            "prefix: /books, policy: signed-in, to: legacy, answers: library",
+            "prefix: /books, policy: public, to: legacy, answers: closed",
+        )
+        .with_open_route()
+        .every_backend(backend.address())
+        .start();
+    // The host's own words are bare ones, those below /books are JSON.
+    for prefix in ["/books", "/open"] {
+        let absent = comparable(&edge.get(format!("{prefix}/absent")).send());
+        for closed in ["closed", "closed/below", "%63losed", "x/../closed", "closed/", "/closed"] {
+            let answer = edge.get(format!("{prefix}/{closed}")).send();
+            assert_eq!(comparable(&answer), absent, "{prefix}/{closed}: {answer:?}");
+        }
+        let told = edge.explain(&[&format!("GET http://localhost{prefix}/closed")]);
+        assert_eq!(told["answer"]["status"], 404, "{told:#}");
+        assert_eq!(told["answer"]["body"].as_str().map(str::as_bytes), Some(absent.2.as_slice()), "{told:#}");
+    }
+    assert!(backend.seen().iter().all(|seen| !seen.request_line().contains("closed")));
+    // Words that the host has, where all of its routes are beside the path.
+    let signed_in = comparable(&edge.signed_in("/users/@me/absent").send());
+    for closed in ["/users/notifications", "/users/%6eotifications", "/users/fcm-token/x"] {
+        assert_eq!(comparable(&edge.signed_in(closed).send()), signed_in, "{closed}");
+    }
+}
+
 #[test]
 fn an_authorizer_that_is_gone_and_one_that_refuses_keep_the_routes_words() {
     let backend = Backend::plain();

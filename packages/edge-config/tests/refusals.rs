@@ -34,6 +34,15 @@ fn words_come_from_the_route_the_host_or_the_edge() {
     assert_eq!(plain.answers["library"].too_many_requests.body, r#"{"message":"Too many requests"}"#);
     assert_eq!(plain.answers["auth"].too_many_requests.body, "Too many requests");
 
+    // A closed path has the words of the paths beside it.
+    for (path, body) in [("/users/notifications", "Not found"), ("/internal", "Not found")] {
+        assert_eq!(plain.answers_of_closed("api", path).not_found.body, body, "{path}");
+    }
+    assert_eq!(plain.answers_of_closed("api", "/users/notifications"), plain.answers["users"]);
+    assert_eq!(plain.answers_of_closed("api", "/books/closed"), plain.answers["library"]);
+    assert_eq!(plain.answers_of_closed("api", "/internal"), plain.answers["auth"]);
+    assert_eq!(plain.answers_of_closed("file", "/internal"), plain.answers["library"]);
+
     let said = dev_with(&[
         (FILE_HOST, "file: { listener: public, names: [file.dev-domain.test], answers: auth }"),
         ("answers:\n  auth:\n", "default_answers: library\n\nanswers:\n  auth:\n"),

@@ -1,8 +1,9 @@
 //! The wording of refusals: the statuses and bodies that the clients of a route already know.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::{Edge, PathMatch, RefusalStatus};
+use super::{Edge, PathMatch, RefusalStatus, Route};
 
 /// The wording of refusals for one set of clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -197,6 +198,21 @@ impl Edge {
         let name = named.or(everything.map(|route| &route.answers)).or_else(shared);
         let answers = name.and_then(|name| self.answers.get(name));
         answers.cloned().unwrap_or_else(|| self.answers_by_default())
+    }
+
+    /// The wording of a 404 for `path` of the host group `group`, when the path is closed there: that of the route that
+    /// takes the paths beside it, so that clients cannot distinguish a closed path from an absent one.
+    #[must_use]
+    pub fn answers_of_closed(&self, group: &str, path: &str) -> Answers {
+        let takes = |route: &&Route| route.host == group && route.path.takes(path);
+        let specificity = |route: &&Route| {
+            let is_prefix = matches!(route.path, PathMatch::Prefix(_));
+            // A route for every method answers most of the requests that could ask.
+            (is_prefix, Reverse(route.path.path().len()), !route.methods.is_empty())
+        };
+        let route = self.routes.iter().filter(takes).min_by_key(specificity);
+        let answers = route.and_then(|route| self.answers.get(&route.answers));
+        answers.cloned().unwrap_or_else(|| self.answers_of_host(group))
     }
 }
 

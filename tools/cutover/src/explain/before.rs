@@ -114,7 +114,12 @@ pub(super) fn words(edge: &Edge, listener: &str, request: &Request) -> Answers {
         Match::Route(Route { answers, .. }) => {
             edge.answers.get(answers).cloned().unwrap_or_else(|| edge.answers_by_default())
         }
-        Match::MethodNotAllowed | Match::InternalPath | Match::UnknownHost | Match::Unmatched => {
+        Match::InternalPath => {
+            let host = host_of(edge, listener, &request.authority);
+            let closed = |(group, _)| edge.answers_of_closed(group, request.path());
+            host.map_or_else(|| edge.answers_by_default(), closed)
+        }
+        Match::MethodNotAllowed | Match::UnknownHost | Match::Unmatched => {
             let host = host_of(edge, listener, &request.authority);
             host.map_or_else(|| edge.answers_by_default(), |(group, _)| edge.answers_of_host(group))
         }

@@ -36,7 +36,7 @@ pub(super) fn table(edge: &Edge, name: &str, listener: &Listener, early: Option<
         edge.hosts.values().any(|host| host.listener == name && host.names.iter().any(|n| n == "*"));
     if !takes_any {
         let answers = edge.answers_by_default();
-        let refused = refusal("unknown-host", &everything(), 404, &answers, &edge.revision.0);
+        let refused = refusal("unknown-host", &everything(), 404, (&answers, &answers), &edge.revision.0);
         let mut host = speaking(&answers);
         host.extend(
             [("name", json!("unknown-host")), ("domains", json!(["*"])), ("routes", json!([refused]))]
@@ -66,7 +66,8 @@ fn virtual_host(
     let closed = closed_paths(edge, exposure)
         .into_iter()
         .map(|path| {
-            let routes = vec![refusal("internal-path", &path, 404, &answers, revision)];
+            let wording = edge.answers_of_closed(group, path.path());
+            let routes = vec![refusal("internal-path", &path, 404, (&wording, &answers), revision)];
             Leaf { path, methods: Vec::new(), routes }
         })
         .collect();
@@ -87,7 +88,7 @@ fn virtual_host(
             routes: with_canaries(edge, route, &answers, exposure),
         })
         .collect();
-    let rest = refusal("unmatched", &everything(), 404, &answers, revision);
+    let rest = refusal("unmatched", &everything(), 404, (&answers, &answers), revision);
     let routes: Vec<&Route> = edge.routes.iter().filter(|route| route.host == group).collect();
     let not_allowed = method_not_allowed(&words::allowed(&routes), &answers, revision);
     let known = Known { header: EARLY_MARK, routes: known };
@@ -179,7 +180,7 @@ fn named((name, value): (&str, Value)) -> (String, Value) {
 
 /// Refuses a method that the edge does not accept, and lists the `allowed` ones.
 fn method_not_allowed(allowed: &str, answers: &Answers, revision: &str) -> Value {
-    let mut route = refusal("method-not-allowed", &everything(), 405, answers, revision);
+    let mut route = refusal("method-not-allowed", &everything(), 405, (answers, answers), revision);
     if let Some(matching) = route.get_mut("match") {
         insert(matching, "headers", method_is(&METHODS, true));
     }
@@ -189,23 +190,46 @@ fn method_not_allowed(allowed: &str, answers: &Answers, revision: &str) -> Value
     route
 }
 
-/// A route that Envoy answers itself, with the wording of its virtual host.
-fn refusal(name: &str, path: &PathMatch, status: u16, answers: &Answers, revision: &str) -> Value {
+/// A route that Envoy answers itself, with the wording of `answers`. `host` are the answers of the virtual host.
+fn refusal(
+    name: &str,
+    path: &PathMatch,
+    status: u16,
+    (answers, host): (&Answers, &Answers),
+    revision: &str,
+) -> Value {
     let mut fields = json!({ "policy": "none", "revision": revision });
-    if let Some(mark) = words::mark(answers) {
-        insert(&mut fields, MARK, json!(mark));
-    }
+    let mut filters = json!({
+        filter::AUTHORIZER: no_decision(),
+        filter::KEEPER: unused(),
+        filter::DECIDED: decided::by_nobody(),
+    });
+    word(answers, host, &mut fields, &mut filters);
     json!({
         "name": name,
         "match": path_match(path),
         "direct_response": { "status": status },
         "metadata": { "filter_metadata": { NAMESPACE: fields } },
-        "typed_per_filter_config": {
-            filter::AUTHORIZER: no_decision(),
-            filter::KEEPER: unused(),
-            filter::DECIDED: decided::by_nobody(),
-        },
+        "typed_per_filter_config": filters,
     })
+}
+
+/// Adds the wording of `answers` to the metadata and the filters of a route, except for what its virtual host says.
+fn word(answers: &Answers, host: &Answers, fields: &mut Value, filters: &mut Value) {
+    if answers != host
+        && let Some(fields) = fields.as_object_mut()
+    {
+        fields.extend(words::metadata(answers));
+    }
+    if let Some(mark) = words::mark(answers) {
+        insert(fields, MARK, json!(mark));
+    }
+    match (words::finish_for(answers), answers == host) {
+        (_, true) => {}
+        (Some(finish), false) => insert(filters, filter::WORDS, finish),
+        // The refusals of its host may need a finish.
+        (None, false) => insert(filters, filter::WORDS, unused()),
+    }
 }
 
 /// `host` are the answers of the virtual host, which a route does not repeat.
@@ -230,23 +254,10 @@ fn one(edge: &Edge, route: &Route, to: &Destination, host: &Answers, exposure: E
         "backend": to.backends().collect::<Vec<_>>().join(","),
     });
     if let Some(answers) = edge.answers.get(&route.answers) {
-        if answers != host
-            && let Some(fields) = fields.as_object_mut()
-        {
-            fields.extend(words::metadata(answers));
-        }
+        word(answers, host, &mut fields, &mut filters);
         // The filter for the authorizer's refusals reads it here.
         if let Some(content_type) = &answers.content_type {
             insert(&mut fields, CONTENT_TYPE, json!(content_type));
-        }
-        if let Some(mark) = words::mark(answers) {
-            insert(&mut fields, MARK, json!(mark));
-        }
-        match (words::finish_for(answers), answers == host) {
-            (_, true) => {}
-            (Some(finish), false) => insert(&mut filters, filter::WORDS, finish),
-            // The refusals of its host may need a finish.
-            (None, false) => insert(&mut filters, filter::WORDS, unused()),
         }
     }
     let mut rendered = json!({
