@@ -55,6 +55,30 @@ pub fn find<'r>(
     Ok(chosen)
 }
 
+/// Returns every value of the cookie `name` in `lines`, in their order and each once. It is for a name that a browser
+/// may hold with several paths; [`find`] chooses the one that counts elsewhere. Reads at most `most` pairs.
+///
+/// # Errors
+/// As [`find`]: also here two lines that choose different values are refused.
+pub fn all<'r>(
+    lines: impl IntoIterator<Item = &'r [u8]> + Clone,
+    name: &[u8],
+    most: usize,
+) -> Result<Vec<&'r [u8]>, CookieFault> {
+    find(lines.clone(), name, most)?;
+    let mut values: Vec<&'r [u8]> = Vec::new();
+    for pair in lines.into_iter().flat_map(|line| line.split(|byte| *byte == b';')) {
+        if let Some((key, value)) = split(pair)
+            && key == name
+        {
+            // A value that comes again counts where it came last.
+            values.retain(|known| *known != value);
+            values.push(value);
+        }
+    }
+    Ok(values)
+}
+
 /// Counts the pairs called `name` among the first `most` pairs of `lines`.
 pub fn count<'r>(lines: impl IntoIterator<Item = &'r [u8]>, name: &[u8], most: usize) -> usize {
     let pairs = lines.into_iter().flat_map(|line| line.split(|byte| *byte == b';')).take(most);
@@ -152,6 +176,18 @@ mod tests {
         assert_eq!(count(&["x=1; token=a; tokens=b; token"]), 1);
         assert_eq!(count(&["token=a;token=a", " token =b"]), 3);
         assert_eq!(count(&["", "Token=a"]), 0);
+    }
+
+    #[test]
+    fn all_values_of_a_name_in_their_order_each_once() {
+        let all = |lines: &[&'static str]| all(lines.iter().map(|line| line.as_bytes()), b"token", MOST);
+        let values = |values: &[&'static str]| Ok(values.iter().map(|value| value.as_bytes()).collect());
+        assert_eq!(all(&["x=1"]), values(&[]));
+        assert_eq!(all(&["token=a; x=1;token=b"]), values(&["a", "b"]));
+        assert_eq!(all(&["token=b;token=a; token=b"]), values(&["a", "b"]));
+        assert_eq!(all(&["token=a; token=b", "token=b"]), values(&["a", "b"]));
+        assert_eq!(all(&["token=a", "token=b"]), Err(CookieFault::Ambiguous));
+        assert_eq!(super::all([&b"token=a;x=1"[..]], b"token", 1), Err(CookieFault::TooMany));
     }
 
     #[test]

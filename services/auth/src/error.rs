@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 use kit::answer;
+use kit::generation::Surface;
 use sea_orm::DbErr;
 
 use crate::people::LookupFailed;
@@ -46,7 +47,10 @@ pub enum Error {
     },
     /// A sign-out without a token that names a session.
     #[error("no token names a session")]
-    InvalidToken,
+    InvalidToken {
+        /// The surface, on which the status depends.
+        surface: Surface,
+    },
     /// The caller's role is too low.
     #[error("the role is too low")]
     Forbidden,
@@ -92,7 +96,13 @@ impl IntoResponse for Error {
                 // At least one second: a client that may wait zero seconds retries at once.
                 return ([(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)))], text).into_response();
             }
-            Self::InvalidToken => (StatusCode::UNAUTHORIZED, "Invalid token".into()),
+            // The one status in which the legacy backend and the later record differ.
+            Self::InvalidToken { surface: Surface::Older } => {
+                (StatusCode::BAD_REQUEST, "Invalid token".into())
+            }
+            Self::InvalidToken { surface: Surface::Later } => {
+                (StatusCode::UNAUTHORIZED, "Invalid token".into())
+            }
             Self::Forbidden => (StatusCode::FORBIDDEN, "Permission denied".into()),
             Self::Store(_)
             | Self::Lookup(_)

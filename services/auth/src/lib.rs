@@ -7,12 +7,14 @@
 //!
 //! * [`routes`]: every path on one page, with its answers.
 //! * [`code`]: login codes. [`mail`]: how they are delivered.
-//! * [`token`]: the two tokens. [`cookie`]: the exact lines that carry them.
+//! * [`token`]: the two tokens. [`cookie`]: the exact lines that carry them. [`presented`]: the tokens of a
+//!   request.
 //! * [`session`]: the stored session; refresh and logout. [`revocation`]: the file for the edge.
 //! * [`service_token`]: tokens for services, in exchange for a signed assertion.
 //! * [`people`]: account lookups at the users service.
 //! * [`error`]: every refusal, with its status and text.
 
+mod body;
 pub mod code;
 pub mod cookie;
 pub mod error;
@@ -20,6 +22,7 @@ mod escape;
 pub mod mail;
 pub mod migrations;
 pub mod people;
+pub mod presented;
 pub mod revocation;
 pub mod routes;
 pub mod service_token;
@@ -145,7 +148,9 @@ pub async fn app(settings: &Settings, clock: Arc<dyn Clock>) -> Result<App, Star
         tokens: Arc::new(tokens),
         people,
         mailbox: Mailbox::new(home.path().join("mail"), Arc::clone(&clock)),
-        cookies: CookieLines::new(&settings.root_domain),
+        cookies: CookieLines::new(settings.cookies, &settings.root_domain)
+            .map_err(|error| StartError::File(error.to_string()))?,
+        surface: settings.surface,
         gate: Gate::new(verifier, clock, WORDS),
     })
 }

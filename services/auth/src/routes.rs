@@ -5,13 +5,14 @@
 //! |---|---|---|
 //! | `POST /auth/code` | any client | 201, and the code is in the mail · 404 unknown address · 429 five codes alive, or too many mailed |
 //! | `POST /auth/token` | a client with a code | 201 and two cookies · 404 |
-//! | `GET /auth/token[?role=N]` | a person | 200 and the person's identity · 401 · 403 |
+//! | `GET /auth/token[?role=N]` | a person | 200 and the person's identity · 401 · 403 · 404 (older: no such person) |
 //! | `PATCH /auth/token` | a client with both cookies | 201 and two new cookies · 401 · 429 when a person does it too often |
-//! | `DELETE /auth/token` | a client with a cookie | 204 and two clearing cookies · 401 |
+//! | `DELETE /auth/token` | a client with a cookie | 204 and clearing cookies · 401 (older: 400) |
 //! | `POST /_/auth/service-token` | a service with its assertion | 200 and a token · 400 · 401 (RFC 6749 §5.2); 404 without `EDGE_FILE` |
 //!
 //! Every other path is 404. Refresh and logout also serve people whose access token has expired, which the
-//! edge would refuse. On these routes the service verifies the tokens itself, and the signed identity plays
+//! edge would refuse. On the older surface ([`Surface`]) no answer has the expiry header, a check names the
+//! person only, and `role` looks the person up, as the legacy backend did. On these routes the service verifies the tokens itself, and the signed identity plays
 //! no part.
 
 use std::future::Future;
@@ -27,19 +28,21 @@ use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use identity::{Role, SubjectId};
 use kit::body::Body;
 use kit::caller::{EXPIRES, access_tokens};
-use kit::cookies::{self, Cookie};
+use kit::generation::Surface;
 use kit::{Gate, Person, answer};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
+use crate::body;
 use crate::code::Codes;
-use crate::cookie::{ACCESS_COOKIE, CookieLines, REFRESH_COOKIE};
+use crate::cookie::CookieLines;
 use crate::error::Error;
 use crate::mail::Mailbox;
 use crate::people::People;
+use crate::presented::{Presented, is_pair, meant};
 use crate::service_token::{Refusal, ServiceTokens};
 use crate::session::Sessions;
-use crate::token::{Expiry, Genuine, Pair, Tokens};
+use crate::token::{Expiry, Pair, Tokens};
 
 /// The state that handlers share.
 #[derive(Clone, Debug)]
@@ -50,6 +53,7 @@ pub struct App {
     pub(crate) people: People,
     pub(crate) mailbox: Mailbox,
     pub(crate) cookies: CookieLines,
+    pub(crate) surface: Surface,
     pub(crate) gate: Gate,
     pub(crate) service_tokens: Option<ServiceTokens>,
 }
@@ -102,13 +106,8 @@ async fn grant(State(app): State<App>, Body(bytes): Body) -> Result<Response, Er
     Ok(response)
 }
 
-#[derive(Deserialize)]
-struct CodeRequest {
-    email: String,
-}
-
 async fn request_code(State(app): State<App>, Body(bytes): Body) -> Result<Response, Error> {
-    let CodeRequest { email } = json(&bytes)?;
+    let body::code::Payload { email } = json(&bytes)?;
     if !kit::email::is_address(&email) {
         return Err(Error::InvalidEmail);
     }
@@ -121,21 +120,15 @@ async fn request_code(State(app): State<App>, Body(bytes): Body) -> Result<Respo
     Ok(answer::created())
 }
 
-#[derive(Deserialize)]
-struct LoginRequest {
-    email: String,
-    code: String,
-}
-
 async fn login(State(app): State<App>, Body(bytes): Body) -> Result<Response, Error> {
-    let LoginRequest { email, code } = json(&bytes)?;
+    let body::sign_in::Payload { email, code } = json(&bytes)?;
     if !app.codes.consume(&email, &code).await? {
         return Err(Error::InvalidCode);
     }
     let holder = app.people.by_email(&email).await.map_err(Error::Lookup)?.ok_or(Error::UnknownPerson)?;
     let pair = app.tokens.issue(holder).map_err(Error::Signing)?;
     app.sessions.begin(&holder, &pair).await?;
-    signed_in(&app.cookies, &pair)
+    signed_in(&app, &pair)
 }
 
 /// The answer of `GET /auth/token`, with the fields in the contract's order.
@@ -144,6 +137,12 @@ struct Checked {
     user_id: SubjectId,
     user_role: Role,
     access_token_exp: u64,
+}
+
+/// The same on the older surface.
+#[derive(Serialize)]
+struct OlderChecked {
+    user_id: SubjectId,
 }
 
 async fn check(
@@ -160,12 +159,26 @@ async fn check(
     if !app.sessions.alive(token.session).await? {
         return Err(Error::Unauthorized);
     }
-    if required_role(&uri).is_some_and(|required| person.role < required) {
+    let required = required_role(&uri);
+    let role = match (app.surface, required) {
+        // The legacy backend took the role from the account, so a person without one is not found.
+        (Surface::Older, Some(_)) => {
+            let account = app.people.by_id(person.subject).await.map_err(Error::Lookup)?;
+            account.ok_or(Error::UnknownPerson)?.role
+        }
+        _ => person.role,
+    };
+    if required.is_some_and(|required| role < required) {
         return Err(Error::Forbidden);
     }
     let exp = token.expires.seconds();
-    let body = Checked { user_id: person.subject, user_role: person.role, access_token_exp: exp };
-    Ok(([(EXPIRES, HeaderValue::from(exp))], Json(body)).into_response())
+    Ok(match app.surface {
+        Surface::Older => Json(OlderChecked { user_id: person.subject }).into_response(),
+        Surface::Later => {
+            let body = Checked { user_id: person.subject, user_role: role, access_token_exp: exp };
+            ([(EXPIRES, HeaderValue::from(exp))], Json(body)).into_response()
+        }
+    })
 }
 
 /// Reads `role=N` from the query. A value that is not a number from 0 to 255 requires no role.
@@ -176,15 +189,18 @@ fn required_role(uri: &Uri) -> Option<Role> {
 }
 
 async fn refresh(State(app): State<App>, headers: HeaderMap) -> Result<Response, Error> {
-    let cookie = |name| cookies::read(&headers, name).value();
+    let presented = Presented::read(&headers).ok_or(Error::Unauthorized)?;
     // The access token may be expired, but it must be genuine.
-    let access = cookie(ACCESS_COOKIE).and_then(|token| app.tokens.access(token, Expiry::Ignored));
-    let old = cookie(REFRESH_COOKIE).and_then(|token| app.tokens.refresh(token, Expiry::Checked));
-    let Some(old) = old else { return Err(Error::Unauthorized) };
+    let access = presented.own_access(&app.tokens, Expiry::Ignored);
+    let refresh = presented.own_refresh(&app.tokens, Expiry::Checked);
+    let Some(old) = meant(&refresh, access.as_ref()) else {
+        let belongs_to_none = access.is_some() && !refresh.is_empty();
+        return Err(if belongs_to_none { Error::InvalidPair } else { Error::Unauthorized });
+    };
     // Checked first, so that the reuse of a refresh token is noticed whatever else the request contains.
     let is_good = app.sessions.refreshable(&old).await?;
     let access = access.ok_or(Error::Unauthorized)?;
-    if (access.session, access.subject) != (old.session, old.subject) {
+    if !is_pair(&access, &old) {
         return Err(Error::InvalidPair);
     }
     if !is_good {
@@ -197,35 +213,39 @@ async fn refresh(State(app): State<App>, headers: HeaderMap) -> Result<Response,
     if !app.sessions.replace(&old, &holder, &pair).await? {
         return Err(Error::Unauthorized);
     }
-    signed_in(&app.cookies, &pair)
+    signed_in(&app, &pair)
 }
 
 async fn logout(State(app): State<App>, headers: HeaderMap) -> Result<Response, Error> {
-    let token = session_to_end(&app.tokens, &headers).ok_or(Error::InvalidToken)?;
-    app.sessions.end(&token).await?;
-    Ok(with_cookies(answer::no_content(), app.cookies.clear().map_err(Error::Header)?))
-}
-
-/// Returns the session named by the refresh token, otherwise by the access token. Expired tokens count too,
-/// so that signing out always works.
-fn session_to_end(tokens: &Tokens, headers: &HeaderMap) -> Option<Genuine> {
-    let (access, refresh) = (cookies::read(headers, ACCESS_COOKIE), cookies::read(headers, REFRESH_COOKIE));
-    // Two different cookies of one name do not show which session is meant.
-    if access == Cookie::Ambiguous || refresh == Cookie::Ambiguous {
-        return None;
+    let invalid = || Error::InvalidToken { surface: app.surface };
+    // Two lines that disagree do not show which session is meant.
+    let presented = Presented::read(&headers).ok_or_else(invalid)?;
+    // The session of each refresh token ends, because the browser loses all of them. Without one the access
+    // token's does. Expired tokens count too, so that signing out always works.
+    let mut ends = presented.own_refresh(&app.tokens, Expiry::Ignored);
+    if ends.is_empty() {
+        ends.extend(presented.own_access(&app.tokens, Expiry::Ignored));
     }
-    let by_refresh = refresh.value().and_then(|token| tokens.refresh(token, Expiry::Ignored));
-    by_refresh.or_else(|| access.value().and_then(|token| tokens.access(token, Expiry::Ignored)))
+    if ends.is_empty() {
+        return Err(invalid());
+    }
+    for token in &ends {
+        app.sessions.end(token).await?;
+    }
+    let lines = app.cookies.clear(presented.has_two_refresh()).map_err(Error::Header)?;
+    Ok(with_cookies(answer::no_content(), lines))
 }
 
-fn signed_in(cookies: &CookieLines, pair: &Pair) -> Result<Response, Error> {
-    let lines = cookies.set(&pair.access, &pair.refresh).map_err(Error::Header)?;
+fn signed_in(app: &App, pair: &Pair) -> Result<Response, Error> {
+    let lines = app.cookies.set(&pair.access, &pair.refresh).map_err(Error::Header)?;
     let mut response = with_cookies(answer::created(), lines);
-    response.headers_mut().insert(EXPIRES, HeaderValue::from(pair.access_expires.seconds()));
+    if app.surface == Surface::Later {
+        response.headers_mut().insert(EXPIRES, HeaderValue::from(pair.access_expires.seconds()));
+    }
     Ok(response)
 }
 
-fn with_cookies(mut response: Response, lines: [HeaderValue; 2]) -> Response {
+fn with_cookies(mut response: Response, lines: Vec<HeaderValue>) -> Response {
     for line in lines {
         response.headers_mut().append(SET_COOKIE, line);
     }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use kit::generation::Surface;
 use kit::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, Home, RUST_LOG, Reader, Variable};
 
 /// The address to listen on.
@@ -47,6 +48,23 @@ pub const TOKEN_AUDIENCE: Variable = Variable {
     secret: false,
 };
 
+/// The generation of clients to answer as.
+pub const AUTH_SURFACE: Variable = Variable {
+    name: "AUTH_SURFACE",
+    default: Some("later"),
+    help: "Answer as the legacy backend (`older`), or with role and expiry (`later`)",
+    secret: false,
+};
+
+/// The generation of the cookie lines.
+pub const AUTH_COOKIES: Variable = Variable {
+    name: "AUTH_COOKIES",
+    default: None,
+    help: "Set-Cookie lines of contracts/cookies/older.yaml (`older`) or later.yaml (`later`); unset means as \
+           AUTH_SURFACE",
+    secret: false,
+};
+
 /// The longest duration of a sign-in, however often it is refreshed.
 pub const SESSION_MAX_DAYS: Variable = Variable {
     name: "SESSION_MAX_DAYS",
@@ -79,6 +97,8 @@ pub const VARIABLES: &[Variable] = &[
     ROOT_DOMAIN,
     TOKEN_ISSUER,
     TOKEN_AUDIENCE,
+    AUTH_SURFACE,
+    AUTH_COOKIES,
     SESSION_MAX_DAYS,
     EDGE_FILE,
     CUTOVER_HOME,
@@ -101,6 +121,10 @@ pub struct Settings {
     pub issuer: String,
     /// `aud` of access tokens.
     pub audience: String,
+    /// The generation of clients to answer as.
+    pub surface: Surface,
+    /// The generation of the cookie lines.
+    pub cookies: Surface,
     /// The longest duration of a sign-in, however often it is refreshed.
     pub session_max_age: Duration,
     /// The directory of keys, mail, revocations and the embedded database.
@@ -123,6 +147,8 @@ impl fmt::Debug for Settings {
             .field("root_domain", &self.root_domain)
             .field("issuer", &self.issuer)
             .field("audience", &self.audience)
+            .field("surface", &self.surface)
+            .field("cookies", &self.cookies)
             .field("session_max_age", &self.session_max_age)
             .field("home", &self.home)
             .field("database_url", &self.database_url.as_ref().map(|_| "[redacted]"))
@@ -139,12 +165,15 @@ impl Settings {
     /// # Errors
     /// All faults at once.
     pub fn read(mut reader: Reader) -> Result<Self, Faults> {
+        let surface = reader.parsed(&AUTH_SURFACE).unwrap_or_default();
         let settings = Self {
             address: reader.address(&AUTH_ADDRESS),
             service_edge_url: reader.checked(&SERVICE_EDGE_URL, check_url).trim_end_matches('/').to_owned(),
             root_domain: reader.checked(&ROOT_DOMAIN, check_domain),
             issuer: reader.text(&TOKEN_ISSUER),
             audience: reader.text(&TOKEN_AUDIENCE),
+            surface,
+            cookies: reader.parsed(&AUTH_COOKIES).unwrap_or(surface),
             session_max_age: days(&reader.checked(&SESSION_MAX_DAYS, check_days)),
             home: Home(reader.path(&CUTOVER_HOME)),
             database_url: reader.optional(&DATABASE_URL),

@@ -38,6 +38,15 @@ pub fn read<'a>(headers: &'a HeaderMap, name: &str) -> Cookie<'a> {
     }
 }
 
+/// Returns every value of the cookie called `name` in `headers`, in their order and each once. Values that are
+/// not text are left out. Returns `None` when two lines disagree.
+#[must_use]
+pub fn all<'a>(headers: &'a HeaderMap, name: &str) -> Option<Vec<&'a str>> {
+    let lines: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    let values = ::cookies::all(lines, name.as_bytes(), usize::MAX).ok()?;
+    Some(values.into_iter().filter_map(|value| std::str::from_utf8(value).ok()).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@
 //! * [`caller`]: the caller, proved by the edge's signature. Plain identity headers are never trusted.
 //! * [`answer`]: answers as the contract defines them, bare text without a content type.
 //! * [`body`]: a request's body, of bounded size.
+//! * [`generation`]: the older or the later surface of the API.
 //! * [`cookies`]: reading cookies by the same rule as the edge.
 //! * [`email`]: valid addresses. [`shown`]: the one form of text that other people see.
 //! * [`store`]: SQLite or PostgreSQL behind one connection type.
@@ -16,6 +17,7 @@ pub mod body;
 pub mod caller;
 pub mod cookies;
 pub mod email;
+pub mod generation;
 pub mod settings;
 pub mod shown;
 pub mod startup;

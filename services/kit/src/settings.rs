@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// A variable that a service reads.
 #[derive(Clone, Copy, Debug)]
@@ -150,6 +151,12 @@ impl Reader {
             self.fault(variable, &text, &fix);
         }
         text
+    }
+
+    /// Returns an optional value that its own type parses. The error of the type is the fix.
+    pub fn parsed<T: FromStr<Err: fmt::Display>>(&mut self, variable: &Variable) -> Option<T> {
+        let text = self.optional(variable)?;
+        text.parse().map_err(|fix: T::Err| self.fault(variable, &text, &fix.to_string())).ok()
     }
 
     fn fault(&mut self, variable: &Variable, value: &str, fix: &str) {

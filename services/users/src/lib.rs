@@ -5,7 +5,6 @@
 //! * [`migrations`]: the tables, which extend those of the legacy backend.
 //! * [`seed`]: the initial people of a development edge.
 //! * [`routes`]: every path on one page, with its answers.
-//! * [`surface`]: which generation of the API it answers as.
 //! * [`tenants`]: the tenants of people whom the legacy backend made.
 //! * [`error`]: every refusal, with its status and text.
 
@@ -15,7 +14,6 @@ pub mod migrations;
 pub mod routes;
 pub mod seed;
 pub mod settings;
-pub mod surface;
 pub mod tenants;
 
 use std::sync::Arc;

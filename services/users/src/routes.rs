@@ -29,8 +29,8 @@ use serde::Deserialize;
 
 use crate::account::{Accounts, Key, Reach};
 use crate::error::Error;
-use crate::surface::Surface;
 use body::{ChangeBody, NewBody, OlderNewBody};
+use kit::generation::Surface;
 use view::{Looked, OlderOwn, Own};
 
 /// The state that handlers share.

@@ -3,12 +3,11 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use kit::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, Home, RUST_LOG, Reader, Variable};
 
-use crate::surface::Surface;
 use crate::tenants::rule::Rule;
+use kit::generation::Surface;
 
 /// The address to listen on.
 pub const USERS_ADDRESS: Variable = Variable {
@@ -100,16 +99,9 @@ impl Settings {
             database_url: reader.optional(&DATABASE_URL),
             edge: reader.text(&EDGE_NAME),
             seed: reader.optional(&USERS_SEED).map(PathBuf::from),
-            surface: parsed(&mut reader, &USERS_SURFACE).unwrap_or_default(),
-            tenant_rule: parsed(&mut reader, &USERS_TENANT_RULE),
+            surface: reader.parsed(&USERS_SURFACE).unwrap_or_default(),
+            tenant_rule: reader.parsed(&USERS_TENANT_RULE),
         };
         reader.finish(settings)
     }
-}
-
-/// Reads an optional value that its own type parses. A value that is not valid is a fault.
-fn parsed<T: FromStr<Err: std::fmt::Display>>(reader: &mut Reader, variable: &Variable) -> Option<T> {
-    reader.optional(variable)?;
-    let text = reader.checked(variable, |text| text.parse::<T>().map(drop).map_err(|e| e.to_string()));
-    text.parse().ok()
 }

@@ -13,6 +13,7 @@ use clock::{Clock as _, ManualClock};
 use http::{HeaderMap, Request, StatusCode};
 use identity::assertion::Verifier;
 use identity::{Caller, Person, Role};
+use kit::generation::Surface;
 use kit::settings::Home;
 use kit::testing::{START, TENANT, TestEdge, TestHome, Wire};
 use serde_json::{Value, json};
@@ -111,6 +112,8 @@ pub(crate) fn settings(home: Home, service_edge_url: String, database_url: Optio
         root_domain: "dev-domain.test".to_owned(),
         issuer: "https://api.dev-domain.test/auth".to_owned(),
         audience: "https://api.dev-domain.test".to_owned(),
+        surface: Surface::Later,
+        cookies: Surface::Later,
         session_max_age: std::time::Duration::from_secs(30 * 86_400),
         home,
         database_url,
@@ -129,15 +132,24 @@ impl TestApp {
         Self::on_both(database_url, None).await
     }
 
+    /// On the older surface.
+    pub(crate) async fn older() -> Self {
+        Self::with(|settings| Settings { surface: Surface::Older, cookies: Surface::Older, ..settings }).await
+    }
+
     pub(crate) async fn on_both(database_url: Option<String>, redis_url: Option<String>) -> Self {
+        Self::with(|settings| Settings { database_url, redis_url, ..settings }).await
+    }
+
+    /// With settings that `change` makes of the usual ones.
+    pub(crate) async fn with(change: impl FnOnce(Settings) -> Settings) -> Self {
         let home = TestHome::new();
         let clock = ManualClock::at(START);
         let people = People(Arc::default());
         people.set("demo@example.com", DEMO, 0);
         people.set("bot@example.com", BOT, 2);
         let service_edge = service_edge(&home, &clock, &people).await;
-        let mut settings = settings(home.home(), format!("http://{}", service_edge.address()), database_url);
-        settings.redis_url = redis_url;
+        let settings = change(settings(home.home(), format!("http://{}", service_edge.address()), None));
         let app = auth::app(&settings, Arc::new(clock.clone())).await.unwrap();
         let router = auth::routes::router(app);
         let edge = home.edge(&clock);

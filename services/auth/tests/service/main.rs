@@ -9,6 +9,7 @@ mod ended;
 mod families;
 mod floods;
 mod forged;
+mod generations;
 mod process;
 mod service_tokens;
 mod sessions;

@@ -8,12 +8,12 @@ use axum::body::{Body, to_bytes};
 use clock::ManualClock;
 use http::{Request, StatusCode};
 use identity::{Person, Role};
+use kit::generation::Surface;
 use kit::settings::Home;
 use kit::testing::{START, TestEdge, TestHome, person};
 use sea_orm::{ConnectionTrait as _, DatabaseConnection};
 use tower::ServiceExt as _;
 use users::settings::Settings;
-use users::surface::Surface;
 
 pub(crate) const DEMO: &str = "00000000-0000-7000-8000-0000000000a0";
 pub(crate) const DEV: &str = "00000000-0000-7000-8000-0000000000a1";

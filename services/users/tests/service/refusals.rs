@@ -5,7 +5,7 @@ use http::Request;
 use identity::Role;
 use kit::testing::{TestHome, person};
 
-use users::surface::Surface;
+use kit::generation::Surface;
 
 use crate::app::{Answer, DEMO, SESSION, TestApp};
 

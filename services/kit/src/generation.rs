@@ -1,18 +1,20 @@
-//! Which generation of the API this service answers as.
+//! Which generation of the API a service answers as.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The generation of clients whose answers this service gives, byte for byte.
+/// The generation of clients whose answers a service gives, byte for byte.
 ///
-/// A team moves the paths of people first, with answers that no client can tell from the legacy backend's
+/// A team moves paths first, with answers that no client can distinguish from the legacy backend's
 /// ([`Older`](Self::Older)), and changes the surface later, as a step of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Surface {
-    /// As the legacy backend answers: `id`, `email`, `name`, `role` and the times, with as many digits as they
-    /// need; any signed-in person creates accounts; nobody changes their own; no expiry header.
+    /// As the legacy backend answers. Users: `id`, `email`, `name`, `role` and the times, with as many digits
+    /// as they need; any signed-in person creates accounts; no person changes their own. Auth: a check names
+    /// the person only. No expiry header.
     Older,
-    /// With a handle and milliseconds; bots create accounts, and people change their own.
+    /// Users: with a handle and milliseconds; bots create accounts, and people change their own. Auth: a check
+    /// names the role and the expiry too.
     #[default]
     Later,
 }
