@@ -29,7 +29,7 @@ use tokio::time::Instant;
 
 use crate::check::CheckInput;
 use crate::credential::accept::{Credentials, Principal};
-use crate::credential::api_key::{ApiKeyCredentials, ApiKeyRing};
+use crate::credential::api_key::{self, ApiKeyCredentials, ApiKeyRing};
 use crate::credential::assertion::{self, Assertions};
 use crate::credential::cache::TokenCache;
 use crate::credential::issuers::IssuerKeys;
@@ -124,7 +124,7 @@ impl Authorizer {
                 .api_keys
                 .as_ref()
                 .zip(self.api_keys.as_deref())
-                .map(|(rules, keys)| ApiKeyCredentials { header: &rules.header, keys }),
+                .map(|(rules, keys)| ApiKeyCredentials { rules, keys }),
             legacy: legacy.zip(self.legacy.as_deref()).map(|(rules, sessions)| LegacyCredentials {
                 rules,
                 sessions,
@@ -189,7 +189,7 @@ impl<'a> Walk<'a> {
         let (permit, planned) = self.within_limits().await?;
         let audience = &self.located.route().audience;
         let mut edits = self.authorizer.identities.write(&permit, audience, self.now)?;
-        edits.remove_key = key_header(self.located);
+        edits.remove_keys = key_headers(self.located, self.input);
         let lease = match (planned, permit.who()) {
             (Some((plan, uses)), Who::Person(person)) => {
                 grant::grant(&plan, uses, &edits, person, self.input, self.now)
@@ -312,9 +312,14 @@ fn verified<T>(presented: Presented<T>) -> Result<T, DenyReason> {
     }
 }
 
-/// The header with the API key, where the policy accepts one: backends never receive it.
-fn key_header(located: &Located) -> Option<String> {
-    let Policy::Session(policy) = &located.route().policy else { return None };
-    let rules = located.snapshot().api_keys.as_ref()?;
-    policy.accepts(AcceptedCredential::ApiKey).then(|| rules.header.clone())
+/// The headers with API keys, where the policy accepts one: backends never receive it.
+fn key_headers(located: &Located, input: &CheckInput<'_>) -> Vec<String> {
+    let (Policy::Session(policy), Some(rules)) = (&located.route().policy, &located.snapshot().api_keys)
+    else {
+        return Vec::new();
+    };
+    if !policy.accepts(AcceptedCredential::ApiKey) {
+        return Vec::new();
+    }
+    api_key::headers_with_keys(rules, input).map(str::to_owned).collect()
 }

@@ -183,7 +183,7 @@ mod tests {
             (token(TokenFault::Expired), "token_expired"),
             (token(TokenFault::NotYetValid), "token_not_yet_valid"),
             (key(ApiKeyFault::Repeated), "api_key_repeated"),
-            (key(ApiKeyFault::Malformed), "api_key_malformed"),
+            (key(ApiKeyFault::Key(KeyFault::Malformed)), "api_key_malformed"),
             (key(ApiKeyFault::Key(KeyFault::Unknown)), "api_key_unknown"),
             (key(ApiKeyFault::Key(KeyFault::WrongSecret)), "api_key_wrong_secret"),
             (key(ApiKeyFault::Key(KeyFault::Revoked)), "api_key_revoked"),

@@ -45,8 +45,8 @@ pub struct HeaderEdits {
     pub set: Vec<(&'static str, String)>,
     /// Names to remove.
     pub remove: Vec<&'static str>,
-    /// One more name to remove: the header with the API key.
-    pub remove_key: Option<String>,
+    /// More names to remove: the headers with API keys.
+    pub remove_keys: Vec<String>,
     /// Until when the signed identity among them is reused; absent when there is none.
     pub good_until: Option<UnixTime>,
 }
@@ -143,7 +143,7 @@ impl IdentityWriter {
                 remove
             }
         };
-        Ok(HeaderEdits { set, remove, remove_key: None, good_until })
+        Ok(HeaderEdits { set, remove, remove_keys: Vec::new(), good_until })
     }
 
     /// A signed identity, and until when it is reused.

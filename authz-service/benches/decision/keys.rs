@@ -20,10 +20,11 @@ impl Keys {
         let mut content = Vec::new();
         let mut texts = Vec::with_capacity(count);
         for number in 0..count {
-            let (id, key, sha256) = text::generate().unwrap();
+            let (id, key, sha256) = text::generate(&text::Prefix::default()).unwrap();
             let record = Record {
                 id,
                 sha256,
+                imported: false,
                 client: format!("client-{number}").parse().unwrap(),
                 tenant: "00000000-0000-7000-8000-000000000001".parse().unwrap(),
                 role: None,

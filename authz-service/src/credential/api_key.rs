@@ -1,7 +1,8 @@
 //! API keys: finds the client that holds the key in a request.
 //!
-//! The rule for the header: exactly one line with exactly one key in its one spelling
-//! ([`api_keys::text`]). Two lines, a comma, a space or an upper-case digit are refused.
+//! The rule: exactly one line of all the headers that the edge file names, with exactly one key in its one
+//! spelling ([`api_keys::text`]). Two lines, a comma or a space are refused. In `Authorization` the scheme `ApiKey`
+//! (in any case, RFC 9110 §11.1), then exactly one space, offers a key; another scheme is another credential.
 //!
 //! A change of the file takes effect within 200 ms plus the time to parse it (about 0.2 s for 100,000 keys),
 //! so a revoked key is refused within a second.
@@ -16,9 +17,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api_keys::{ApiKey, Table};
+use api_keys::{ApiKey, KeyFault, Table};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use clock::{Clock, UnixTime};
+use edge_config::edge::ApiKeys as Rules;
 
 use crate::check::CheckInput;
 use crate::credential::fault::{ApiKeyFault, CredentialFault};
@@ -36,6 +38,9 @@ pub const BROKEN_LIMIT: Duration = Duration::from_secs(300);
 
 /// Room for about 250,000 keys.
 const MAX_BYTES: u64 = 67_108_864;
+
+/// The scheme of `Authorization` that offers a key.
+const SCHEME: &[u8] = b"ApiKey";
 
 /// The keys in use now.
 #[derive(Debug, Default)]
@@ -80,8 +85,8 @@ impl ApiKeyRing {
 /// Everything needed to verify a client.
 #[derive(Debug)]
 pub struct ApiKeyCredentials<'a> {
-    /// The header that carries the key.
-    pub header: &'a str,
+    /// The headers that carry a key.
+    pub rules: &'a Rules,
     /// The keys.
     pub keys: &'a ApiKeyRing,
 }
@@ -96,18 +101,56 @@ impl ApiKeyCredentials<'_> {
         input: &CheckInput<'_>,
         now: UnixTime,
     ) -> Result<Presented<AuthenticatedClient>, Failure> {
-        let mut lines = input.values(self.header);
+        let mut offered = offered(self.rules, input);
         let fault = |fault| Ok(Presented::Failed(CredentialFault::ApiKey(fault)));
-        let Some(line) = lines.next() else { return Ok(Presented::NotOffered) };
-        if lines.next().is_some() {
+        let Some((_, text)) = offered.next() else { return Ok(Presented::NotOffered) };
+        if offered.next().is_some() {
             return fault(ApiKeyFault::Repeated);
         }
-        let Ok(key) = ApiKey::read(line) else { return fault(ApiKeyFault::Malformed) };
+        let Ok(key) = ApiKey::read(text) else { return fault(ApiKeyFault::Key(KeyFault::Malformed)) };
         match self.keys.current(now)?.holder(&key, now) {
             Ok(client) => Ok(Presented::Verified(AuthenticatedClient { client: Arc::clone(client) })),
             Err(reason) => fault(ApiKeyFault::Key(reason)),
         }
     }
+}
+
+/// Every line that offers a key: its header, and the text in the place of the key.
+fn offered<'r, 'a>(rules: &'r Rules, input: &'r CheckInput<'a>) -> impl Iterator<Item = (&'r str, &'a [u8])> {
+    rules.headers.iter().flat_map(|header| {
+        let lines = input.values(header);
+        lines.filter_map(|line| match header.as_str() {
+            Rules::AUTHORIZATION => Some((header.as_str(), after_scheme(line)?)),
+            own => Some((own, line)),
+        })
+    })
+}
+
+/// The text after the scheme `ApiKey`, or `None` for another scheme.
+fn after_scheme(line: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = line.split_at_checked(SCHEME.len())?;
+    if !scheme.eq_ignore_ascii_case(SCHEME) {
+        return None;
+    }
+    match rest {
+        [b' ', key @ ..] => Some(key),
+        // `ApiKey` alone, or with a tab: an offer without a key.
+        [] | [b'\t', ..] => Some(&[]),
+        // `ApiKeys`: another scheme.
+        _ => None,
+    }
+}
+
+/// Whether `input` offers a key.
+#[must_use]
+pub fn is_offered(rules: &Rules, input: &CheckInput<'_>) -> bool {
+    offered(rules, input).next().is_some()
+}
+
+/// The headers that backends do not receive: those that carry only keys, and `Authorization` when it offers one.
+pub fn headers_with_keys<'r>(rules: &'r Rules, input: &'r CheckInput<'_>) -> impl Iterator<Item = &'r str> {
+    let in_authorization = offered(rules, input).any(|(header, _)| header == Rules::AUTHORIZATION);
+    rules.own_headers().chain(in_authorization.then_some(Rules::AUTHORIZATION))
 }
 
 /// Loads the keys from their file, and again when it changes.

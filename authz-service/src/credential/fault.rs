@@ -115,9 +115,7 @@ impl TokenFault {
 pub enum ApiKeyFault {
     /// More than one line with a key.
     Repeated,
-    /// Not in the one accepted spelling of keys.
-    Malformed,
-    /// Well formed, but refused.
+    /// The key itself is refused.
     Key(KeyFault),
 }
 
@@ -127,7 +125,7 @@ impl ApiKeyFault {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Repeated => "api_key_repeated",
-            Self::Malformed => "api_key_malformed",
+            Self::Key(KeyFault::Malformed) => "api_key_malformed",
             Self::Key(KeyFault::Unknown) => "api_key_unknown",
             Self::Key(KeyFault::WrongSecret) => "api_key_wrong_secret",
             Self::Key(KeyFault::Revoked) => "api_key_revoked",

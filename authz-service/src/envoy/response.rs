@@ -140,11 +140,11 @@ fn refuse(wire: &mut Message, kind: AnswerKind, answer: &Answer, verdict: &Verdi
 }
 
 fn write_edits(wire: &mut Message, edits: &HeaderEdits) {
-    let HeaderEdits { set, remove, remove_key, good_until: _ } = edits;
+    let HeaderEdits { set, remove, remove_keys, good_until: _ } = edits;
     for (name, value) in set {
         overwrite(wire, ok::HEADERS, name, value);
     }
-    for name in remove.iter().copied().chain(remove_key.as_deref()) {
+    for name in remove.iter().copied().chain(remove_keys.iter().map(String::as_str)) {
         wire.text(ok::HEADERS_TO_REMOVE, name);
     }
 }
@@ -256,7 +256,7 @@ mod tests {
         let edits = HeaderEdits {
             set: vec![("x-madome-gw", "1".to_owned())],
             remove: vec!["x-madome-public"],
-            remove_key: None,
+            remove_keys: Vec::new(),
             good_until: None,
         };
         let response = read(&verdict(Decision::Allow(edits)));

@@ -27,7 +27,7 @@ use identity::{Person, headers};
 use tokio::time::Instant;
 
 use crate::check::CheckInput;
-use crate::credential::{bearer, cookie};
+use crate::credential::{api_key, bearer, cookie};
 use crate::decision::ALLOWED;
 use crate::ended::{FRESH, session_tag, subject_tag, tenant_tag};
 use crate::identity_headers::HeaderEdits;
@@ -163,7 +163,7 @@ fn offers_one_credential(snapshot: &Snapshot, policy: &SessionPolicy, input: &Ch
     let others = policy.accepted().iter().any(|kind| match kind {
         AcceptedCredential::Session => false,
         AcceptedCredential::ApiKey => {
-            snapshot.api_keys.as_ref().is_none_or(|rules| input.values(&rules.header).next().is_some())
+            snapshot.api_keys.as_ref().is_none_or(|rules| api_key::is_offered(rules, input))
         }
         AcceptedCredential::LegacySession => snapshot.legacy_sessions.as_ref().is_none_or(|rules| {
             rules.cookie != sessions.cookie && cookie::count(&cookies, rules.cookie.as_bytes()) > 0

@@ -25,10 +25,11 @@ pub(crate) fn with_api_keys(home: &Home) -> impl Fn(String) -> String + use<> {
 
 /// A new key in `home`'s file, after `change`.
 pub(crate) fn add(home: &Home, change: impl FnOnce(&mut Record)) -> String {
-    let (id, key, sha256) = text::generate().unwrap();
+    let (id, key, sha256) = text::generate(&text::Prefix::default()).unwrap();
     let mut record = Record {
         id,
         sha256,
+        imported: false,
         client: "nightly".parse().unwrap(),
         tenant: TENANT.parse().unwrap(),
         role: Some(Role(1)),
@@ -107,7 +108,7 @@ async fn every_other_spelling_and_state_is_refused() {
         ("a tab behind", format!("{key}\t"), 401, "api_key_malformed"),
         ("cut off", key[..key.len() - 1].to_owned(), 401, "api_key_malformed"),
         ("the id alone", key[..19].to_owned(), 401, "api_key_malformed"),
-        ("another prefix", key.replacen("ck_", "pk_", 1), 401, "api_key_malformed"),
+        ("another prefix", key.replacen("ck_", "pk_", 1), 401, "api_key_wrong_secret"),
         ("joined", format!("{key},{key}"), 401, "api_key_malformed"),
         ("empty", String::new(), 401, "api_key_malformed"),
         ("60 KB", "a".repeat(60_000), 401, "api_key_malformed"),
@@ -185,7 +186,7 @@ async fn a_file_that_is_missing_or_broken() {
     let home = Home::new();
     let edit = with_api_keys(&home);
     let authz = Authz::start_with(home, edit).await;
-    let key = text::generate().unwrap().1;
+    let key = text::generate(&text::Prefix::default()).unwrap().1;
     ask(&authz, "either", &key).await.expect(503, "api_keys_unavailable");
     // Sessions are decided all the same, but the replica says that it lacks something.
     authz.ask(check(&authz, "either").session(&authz.token())).await.expect(200, "allowed");
@@ -217,4 +218,52 @@ async fn a_file_that_is_gone_is_missed_after_a_minute() {
     ask(&authz, "either", &key).await.expect(503, "api_keys_unavailable");
     authz.home.write(FILE, &content);
     eventually("back", || async { ask(&authz, "either", &key).await.is(200, "allowed") }).await;
+}
+
+#[tokio::test]
+async fn an_imported_key_counts_in_each_header_and_never_in_two() {
+    let home = Home::new();
+    let own = add(&home, |_| {});
+    let foreign = "sk_live_51H8abcdefgh+/=";
+    add(&home, |record| {
+        (record.imported, record.sha256) = (true, ::api_keys::KeyHash::of(foreign.as_bytes()));
+        record.client = "held-before".parse().unwrap();
+    });
+    let edit = with_api_keys(&home);
+    let headers = |text: String| {
+        edit(text)
+            .replace("api_keys: { file:", "api_keys: { headers: [x-api-key, x-old-key, authorization], file:")
+    };
+    let authz = Authz::start_with(home, headers).await;
+    let ask = async |lines: &[(&str, &str)]| {
+        let check =
+            lines.iter().fold(check(&authz, "keys-only"), |check, (name, value)| check.header(*name, *value));
+        authz.ask(check).await
+    };
+    let scheme = |scheme: &str| format!("{scheme} {foreign}");
+    for (header, value) in [
+        ("x-api-key", foreign),
+        ("x-old-key", foreign),
+        ("authorization", &scheme("ApiKey")),
+        ("authorization", &scheme("apikey")),
+    ] {
+        let answer = ask(&[(header, value)]).await;
+        answer.expect(200, "allowed");
+        let removes = |name: &str| answer.removed.iter().any(|removed| removed == name);
+        assert_eq!(removes("authorization"), header == "authorization", "{header}");
+        assert!(removes("x-api-key") && removes("x-old-key"), "{header}");
+    }
+    let bearer = ask(&[("authorization", "Bearer of.the.backend"), ("x-old-key", &own)]).await;
+    bearer.expect(200, "allowed");
+    assert!(!bearer.removed.iter().any(|removed| removed == "authorization"), "it is the backend's own");
+    for (lines, code) in [
+        (vec![("x-api-key", foreign), ("x-old-key", foreign)], "api_key_repeated"),
+        (vec![("x-api-key", &*own), ("authorization", &scheme("ApiKey"))], "api_key_repeated"),
+        (vec![("authorization", "ApiKey")], "api_key_malformed"),
+        (vec![("authorization", &scheme("ApiKey "))], "api_key_malformed"),
+        (vec![("authorization", &scheme("ApiKeys"))], "no_credential"),
+        (vec![("x-api-key", "sk_live_51H8abcdefgh+/")], "api_key_unknown"),
+    ] {
+        ask(&lines).await.expect(401, code);
+    }
 }

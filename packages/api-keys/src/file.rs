@@ -92,10 +92,11 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     fn record() -> Record {
-        let (id, _, sha256) = generate().unwrap();
+        let (id, _, sha256) = generate(&crate::text::Prefix::default()).unwrap();
         Record {
             id,
             sha256,
+            imported: false,
             client: "ci".parse().unwrap(),
             tenant: "00000000-0000-7000-8000-000000000001".parse().unwrap(),
             role: None,

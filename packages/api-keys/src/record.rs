@@ -18,6 +18,9 @@ pub struct Record {
     pub id: KeyId,
     /// SHA-256 of its whole text.
     pub sha256: KeyHash,
+    /// Whether another issuer wrote the text, which then does not name the id: the key is found by its hash.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
     /// Who holds it. Several keys may have one holder: an old and a new one while they are exchanged.
     pub client: ClientName,
     /// For which tenant the client acts.
@@ -42,8 +45,18 @@ impl Record {
     /// Whom the key speaks for.
     #[must_use]
     pub fn holder(&self) -> Client {
-        let Self { id: _, sha256: _, client, tenant, role, scopes, created: _, expires: _, revoked: _ } =
-            self;
+        let Self {
+            id: _,
+            sha256: _,
+            imported: _,
+            client,
+            tenant,
+            role,
+            scopes,
+            created: _,
+            expires: _,
+            revoked: _,
+        } = self;
         let mut distinct: Vec<String> = Vec::with_capacity(scopes.len());
         for scope in scopes {
             if !distinct.contains(scope) {

@@ -1,4 +1,4 @@
-//! Every key of a file, found by its id.
+//! Every key of a file, found by its id, or by its hash when another issuer wrote it.
 
 use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
@@ -11,9 +11,11 @@ use identity::Client;
 use crate::record::Record;
 use crate::text::{ApiKey, KeyHash, KeyId};
 
-/// Why a well-formed key is refused.
+/// Why a key is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyFault {
+    /// The text cannot be a key: it has not the form of this product, and no key of another form is listed.
+    Malformed,
     /// No key has this id.
     Unknown,
     /// The id is known, the secret is another.
@@ -64,6 +66,8 @@ impl Eq for Entry {}
 #[derive(Debug, Default)]
 pub struct Table {
     entries: HashSet<Entry>,
+    /// The ids of imported keys: their texts name none.
+    imported: HashMap<KeyHash, KeyId>,
 }
 
 impl Table {
@@ -72,7 +76,7 @@ impl Table {
     /// # Errors
     /// A sentence with the line and its fault; the whole content is refused then.
     pub fn parse(content: &[u8]) -> Result<Self, String> {
-        let mut entries = HashSet::new();
+        let (mut entries, mut imported) = (HashSet::new(), HashMap::new());
         // Most clients have a key or two; equal holders share one value.
         let mut holders: HashMap<Client, Arc<Client>> = HashMap::new();
         for_each(content, |number, record| {
@@ -88,12 +92,17 @@ impl Table {
                 revoked: record.revoked.is_some(),
                 holder,
             };
+            if record.imported
+                && let Some(other) = imported.insert(record.sha256, record.id)
+            {
+                return Err(format!("line {number}: key {} has the same text as key {other}", record.id));
+            }
             if entries.insert(entry) {
                 return Ok(());
             }
             Err(format!("line {number}: key {} is listed twice", record.id))
         })?;
-        Ok(Self { entries })
+        Ok(Self { entries, imported })
     }
 
     /// Whom `key` speaks for at `now`. `expires` is exact, without leeway: both clocks are the edge's own.
@@ -101,11 +110,21 @@ impl Table {
     /// # Errors
     /// [`KeyFault`]. A key is reported as revoked or expired only when its secret is right.
     pub fn holder(&self, key: &ApiKey<'_>, now: UnixTime) -> Result<&Arc<Client>, KeyFault> {
+        if key.id().is_none() && self.imported.is_empty() {
+            return Err(KeyFault::Malformed);
+        }
         // In this order the memory is on its way while the hash is computed. An unknown id costs a hash all the same:
         // the time of a refusal does not reveal which ids exist.
-        let entry = self.entries.get(&key.id());
+        let named = key.id().and_then(|id| self.entries.get(&id));
         let hash = key.hash();
-        let entry = entry.ok_or(KeyFault::Unknown)?;
+        // Another issuer's text may have this form by chance.
+        let entry = match named {
+            Some(entry) => entry,
+            None => {
+                let id = self.imported.get(&hash).ok_or(KeyFault::Unknown)?;
+                self.entries.get(id).ok_or(KeyFault::Unknown)?
+            }
+        };
         if !entry.hash.is(&hash) {
             return Err(KeyFault::WrongSecret);
         }
@@ -152,7 +171,7 @@ pub(crate) fn for_each(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::generate;
+    use crate::text::{Prefix, generate};
 
     const TENANT: &str = "00000000-0000-7000-8000-000000000001";
 
@@ -165,8 +184,8 @@ mod tests {
 
     #[test]
     fn only_the_live_key_with_its_own_secret() {
-        let (id, text, hash) = generate().unwrap();
-        let (_, other, _) = generate().unwrap();
+        let (id, text, hash) = generate(&Prefix::default()).unwrap();
+        let (_, other, _) = generate(&Prefix::default()).unwrap();
         let at = UnixTime::from_seconds;
         let ask = |more: &str, text: &str, now| {
             let table = Table::parse(line(id, hash, more).as_bytes()).unwrap();
@@ -183,9 +202,40 @@ mod tests {
     }
 
     #[test]
+    fn an_imported_key_is_found_by_its_hash_and_by_no_other_text() {
+        let (id, own, hash) = generate(&Prefix::default()).unwrap();
+        let foreign = "sk_live_51H8x+/=";
+        let other = KeyId::generate().unwrap();
+        let imported = |more: &str| {
+            line(other, KeyHash::of(foreign.as_bytes()), &format!(",\"imported\":true{more}"))
+                + &line(id, hash, "")
+        };
+        let ask = |content: &str, text: &str| {
+            let table = Table::parse(content.as_bytes()).unwrap();
+            table.holder(&ApiKey::read(text.as_bytes()).unwrap(), UnixTime::from_seconds(5)).map(drop)
+        };
+        assert_eq!(ask(&imported(""), foreign), Ok(()));
+        assert_eq!(ask(&imported(""), &own), Ok(()));
+        assert_eq!(ask(&imported(",\"revoked\":1"), foreign), Err(KeyFault::Revoked));
+        for wrong in ["sk_live_51H8x+/", "SK_LIVE_51H8X+/=", "x"] {
+            assert_eq!(ask(&imported(""), wrong), Err(KeyFault::Unknown), "{wrong}");
+        }
+        // The id of an imported key is public, and no key of this product's form has it.
+        let guess = format!("ck_{other}{}", &own[19..]);
+        assert_eq!(ask(&imported(""), &guess), Err(KeyFault::WrongSecret));
+        // Without imported keys another form cannot be a key.
+        assert_eq!(ask(&line(id, hash, ""), foreign), Err(KeyFault::Malformed));
+        // And a record of this product's form is found by its id alone.
+        assert_eq!(ask(&line(id, KeyHash::of(foreign.as_bytes()), ""), foreign), Err(KeyFault::Malformed));
+        let twice = imported("")
+            + &line(KeyId::generate().unwrap(), KeyHash::of(foreign.as_bytes()), ",\"imported\":true");
+        assert!(Table::parse(twice.as_bytes()).unwrap_err().contains("line 3: key"), "one text, two keys");
+    }
+
+    #[test]
     fn a_hash_does_not_fit_under_another_id() {
-        let (_, text, hash) = generate().unwrap();
-        let (other, ..) = generate().unwrap();
+        let (_, text, hash) = generate(&Prefix::default()).unwrap();
+        let (other, ..) = generate(&Prefix::default()).unwrap();
         let table = Table::parse(line(other, hash, "").as_bytes()).unwrap();
         let moved = format!("ck_{other}{}", &text[19..]);
         assert_eq!(
@@ -196,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_faulty_file_is_refused_whole_and_the_line_is_named() {
-        let (id, _, hash) = generate().unwrap();
+        let (id, _, hash) = generate(&Prefix::default()).unwrap();
         let good = line(id, hash, "");
         for (content, needle) in [
             (format!("{good}{good}"), "line 2"),

@@ -507,7 +507,7 @@ fn api_keys_and_legacy_sessions() {
     let edge = edit(&[]).unwrap();
     let Policy::Session(policy) = &edge.policies["signed-in"] else { panic_with_text("no session policy") };
     assert_eq!(policy.accepted()[2], AcceptedCredential::LegacySession);
-    assert_eq!(edge.api_keys.unwrap().header, "x-api-key");
+    assert_eq!(edge.api_keys.unwrap().headers, ["x-api-key"]);
     let LegacyVerifier::Check(check) = edge.legacy_sessions.unwrap().verify else {
         panic_with_text("no check")
     };
@@ -530,7 +530,10 @@ fn api_keys_and_legacy_sessions() {
         ("[session, api-key, legacy-session]", "[session, session]", "lists `session` twice"),
         ("[session, api-key, legacy-session]", "[]", "accepts nothing"),
         ("file: keys.jsonl", "file: keys.jsonl, header: X-Api-Key", "lower-case"),
-        ("file: keys.jsonl", "file: keys.jsonl, header: authorization", "a header of its own"),
+        ("file: keys.jsonl", "file: keys.jsonl, header: cookie", "a header of its own"),
+        ("file: keys.jsonl", "file: keys.jsonl, header: a, headers: [b]", "`header` and `headers`"),
+        ("file: keys.jsonl", "file: keys.jsonl, headers: [a, a]", "names \"a\" twice"),
+        ("file: keys.jsonl", "file: keys.jsonl, headers: []", "names 0 headers"),
         ("file: keys.jsonl", "file: keys.jsonl, header: x-madome-key", "`reserved_headers` removes"),
         ("file: keys.jsonl", "file: keys.jsonl, header: x-host", "`reserved_headers` removes"),
         ("  tenant: 00000000-0000-7000-8000-000000000001\n", "", "has no `tenant`"),

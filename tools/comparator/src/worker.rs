@@ -139,10 +139,10 @@ impl Worker {
             }
             Err(error) => (None, unanswered(&error.to_string())),
         };
-        let key_header = edge.api_keys.as_ref().map(|keys| keys.header.as_str());
+        let key_headers: Vec<&str> = edge.api_keys.iter().flat_map(|keys| keys.own_headers()).collect();
         let secrets = {
             let answers: Vec<&Answer> = [Some(&reference), shadow.as_ref()].into_iter().flatten().collect();
-            Secrets::of(&copy.target, &copy.lines, key_header, &answers)
+            Secrets::of(&copy.target, &copy.lines, &key_headers, &answers)
         };
         let now = self.clock.now();
         let mut open = self.ledger.noise(&copy.route, period, |noise| {

@@ -1,12 +1,14 @@
-//! `cutover apikey` makes, lists and revokes the API keys of clients, in the file that the edge watches.
+//! `cutover apikey` makes, imports, lists and revokes the API keys of clients, in the file that the edge watches.
+
+mod import;
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use api_keys::file::{self, FileError};
 use api_keys::text::{self, NoRandomness};
-use api_keys::{KeyId, Record};
+use api_keys::{KeyId, Prefix, Record};
 use clap::{Args, Subcommand};
 use clock::Clock;
 use identity::Role;
@@ -37,6 +39,8 @@ pub struct Arguments {
 pub enum ApiKeyCommand {
     /// Make a key and print it. It cannot be shown again.
     New(NewApiKey),
+    /// Import keys that clients hold already, plain or as SHA-256.
+    Import(import::Arguments),
     /// Print the id, client and state of every key, but never a key itself.
     List,
     /// Revoke a key; an edge that watches the file refuses it within a second.
@@ -63,6 +67,9 @@ pub struct NewApiKey {
     /// A scope of the client; may be repeated.
     #[arg(long = "scope", value_name = "SCOPE", value_parser = scope)]
     pub scopes: Vec<String>,
+    /// The beginning of the key, for example the product's name. The key is PREFIX_ID_SECRET.
+    #[arg(long, value_name = "PREFIX", default_value_t = Prefix::default())]
+    pub prefix: Prefix,
     /// The number of days after which the key expires. Without it, the key is valid until it is revoked.
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub expires_in_days: Option<u32>,
@@ -91,6 +98,9 @@ pub enum ApiKeyError {
     /// The system gave no random bytes for a secret.
     #[error(transparent)]
     Randomness(#[from] NoRandomness),
+    /// The keys to import cannot be used.
+    #[error(transparent)]
+    Import(#[from] import::ImportError),
     /// The key to revoke does not exist.
     #[error("{path} lists no key {id}; `cutover apikey list` shows the keys in it")]
     NoSuchKey {
@@ -111,8 +121,10 @@ pub fn main(arguments: &Arguments, clock: &dyn Clock) -> ExitCode {
         Err(error) => {
             out::error!("{error}");
             exit(match error {
-                ApiKeyError::File(FileError::Content { .. }) => INVALID,
+                ApiKeyError::File(FileError::Content { .. })
+                | ApiKeyError::Import(import::ImportError::Lines { .. }) => INVALID,
                 ApiKeyError::File(FileError::Io { .. })
+                | ApiKeyError::Import(import::ImportError::Io { .. })
                 | ApiKeyError::Randomness(_)
                 | ApiKeyError::NoSuchKey { .. } => FOUND,
             })
@@ -146,6 +158,15 @@ pub fn run(arguments: &Arguments, clock: &dyn Clock) -> Result<String, ApiKeyErr
             file::update(&path, |records| records.push(record))?;
             Ok(said)
         }
+        ApiKeyCommand::Import(import) => {
+            let new = import::read(import, now)?;
+            let done = if import.dry_run {
+                import::add(&mut file::read(&path)?, new)
+            } else {
+                file::update(&path, |records| import::add(records, new))?
+            };
+            Ok(reported(done, import.dry_run, &path, arguments.json))
+        }
         ApiKeyCommand::List => {
             let records = file::read(&path)?;
             if arguments.json {
@@ -171,13 +192,24 @@ pub fn run(arguments: &Arguments, clock: &dyn Clock) -> Result<String, ApiKeyErr
     }
 }
 
+/// The result of an import, for people or as JSON.
+fn reported(done: import::Imported, dry_run: bool, path: &Path, as_json: bool) -> String {
+    let import::Imported { added, known } = done;
+    if as_json {
+        return format!("{:#}\n", json!({ "added": added, "known": known, "dry_run": dry_run }));
+    }
+    let verb = if dry_run { "would be imported" } else { "imported" };
+    format!("{added} keys {verb} into {}, {known} are there already\n", path.display())
+}
+
 fn make(new: &NewApiKey, now: u64) -> Result<(Record, String), NoRandomness> {
-    let NewApiKey { client, tenant, role, scopes, expires_in_days } = new;
-    let (id, key, sha256) = text::generate()?;
+    let NewApiKey { client, tenant, role, scopes, prefix, expires_in_days } = new;
+    let (id, key, sha256) = text::generate(prefix)?;
     let expires = expires_in_days.map(|days| now.saturating_add(u64::from(days) * DAY_SECONDS));
     let record = Record {
         id,
         sha256,
+        imported: false,
         client: client.clone(),
         tenant: *tenant,
         role: role.map(Role),
@@ -191,10 +223,10 @@ fn make(new: &NewApiKey, now: u64) -> Result<(Record, String), NoRandomness> {
 
 /// A record as it is printed: without the hash, which is useless to a reader.
 fn shown(record: &Record, now: u64) -> Value {
-    let Record { id, sha256: _, client, tenant, role, scopes, created, expires, revoked } = record;
+    let Record { id, sha256: _, imported, client, tenant, role, scopes, created, expires, revoked } = record;
     json!({
         "id": id, "client": client, "tenant": tenant, "role": role, "scopes": scopes, "created": created,
-        "expires": expires, "revoked": revoked, "state": record.state(now),
+        "expires": expires, "revoked": revoked, "imported": imported, "state": record.state(now),
     })
 }
 
@@ -223,7 +255,6 @@ mod tests {
     use api_keys::{ApiKey, KeyFault, Table};
     use clap::Parser as _;
     use clock::{ManualClock, UnixTime};
-    use std::path::Path;
 
     const TENANT: &str = "00000000-0000-7000-8000-000000000001";
 
@@ -274,6 +305,83 @@ mod tests {
         );
         clock.advance_seconds(86_400);
         assert_eq!(ask(second["key"].as_str().unwrap(), &clock), Err(KeyFault::Expired));
+    }
+
+    #[test]
+    fn keys_that_clients_hold_are_imported_once_and_work_as_they_are() {
+        let home = tempfile::tempdir().unwrap();
+        let (path, input) = (home.path().join("keys.jsonl"), home.path().join("input.jsonl"));
+        let clock = ManualClock::at(UnixTime::from_seconds(1_800_000_000));
+        let hash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+        let lines = format!(
+            "{{\"key\":\"sk_live_51H8abcdefgh+/=\",\"client\":\"ci\",\"tenant\":\"{TENANT}\"}}\n\n\
+             {{\"sha256\":\"{hash}\",\"client\":\"test\",\"tenant\":\"{TENANT}\",\"role\":2,\"scopes\":[\"a\"],\"expires\":1800000005}}\n"
+        );
+        std::fs::write(&input, lines).unwrap();
+        let import = |more: &[&str]| {
+            let words: Vec<&str> = ["import", input.to_str().unwrap()].iter().chain(more).copied().collect();
+            cutover(&path, &words, &clock)
+        };
+        assert!(import(&["--dry-run"]).unwrap().contains("2 keys would be imported"));
+        assert!(!path.exists(), "a dry run writes nothing");
+        assert!(import(&[]).unwrap().starts_with("2 keys imported"));
+        let again: Value = serde_json::from_str(&import(&["--json"]).unwrap()).unwrap();
+        assert_eq!(again, json!({ "added": 0, "known": 2, "dry_run": false }));
+        let ask = |key: &str| {
+            let table = Table::parse(&std::fs::read(&path).unwrap()).unwrap();
+            table
+                .holder(&ApiKey::read(key.as_bytes()).unwrap(), clock.now())
+                .map(|client| client.name.to_string())
+        };
+        assert_eq!(ask("sk_live_51H8abcdefgh+/="), Ok("ci".to_owned()));
+        // "test" is the text with this SHA-256.
+        assert_eq!(ask("test"), Ok("test".to_owned()));
+        assert_eq!(ask("tesT"), Err(KeyFault::Unknown));
+        assert!(!std::fs::read_to_string(&path).unwrap().contains("sk_live"), "no key is stored");
+        clock.advance_seconds(5);
+        assert_eq!(ask("test"), Err(KeyFault::Expired));
+    }
+
+    #[test]
+    fn a_wrong_line_imports_nothing_and_no_message_shows_a_key() {
+        let home = tempfile::tempdir().unwrap();
+        let (path, input) = (home.path().join("keys.jsonl"), home.path().join("input.jsonl"));
+        let clock = ManualClock::at(UnixTime::from_seconds(1_800_000_000));
+        let of = |rest: &str| format!("{{\"client\":\"ci\",\"tenant\":\"{TENANT}\",{rest}}}");
+        let lines = [
+            (of("\"key\":\"secretsecretsecret\""), ""),
+            ("secretsecretsecret".to_owned(), "line 2: column 1: not a JSON object"),
+            (of("\"key\":\"secret\""), "line 3: `key` has 6 characters, which can be guessed"),
+            (
+                of("\"key\":\"secret secret secret\""),
+                "line 4: `key` is not an API key: it has 1 to 512 visible ASCII",
+            ),
+            (of("\"sha256\":\"secretsecretsecret\""), "line 5: column"),
+            (of("\"scopes\":[]"), "line 6: it has no `key` and no `sha256`"),
+            (of("\"key\":\"secretsecretsecret\",\"salt\":\"secret\""), "line 7: column"),
+            (of("\"key\":\"secretsecretsecret\",\"scopes\":[\"a b\"]"), "line 8: \"a b\" is not a scope"),
+        ];
+        std::fs::write(&input, lines.iter().map(|(line, _)| format!("{line}\n")).collect::<String>())
+            .unwrap();
+        let message = cutover(&path, &["import", input.to_str().unwrap()], &clock).unwrap_err().to_string();
+        for (_, expected) in &lines {
+            assert!(message.contains(expected), "{expected}: {message}");
+        }
+        assert!(message.contains("7 wrong lines") && !message.contains("secretsecret"), "{message}");
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_product_has_its_own_prefix() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("keys.jsonl");
+        let clock = ManualClock::at(UnixTime::from_seconds(1_800_000_000));
+        let new = ["new", "--json", "--client", "ci", "--tenant", TENANT, "--prefix", "acme"];
+        let made: Value = serde_json::from_str(&cutover(&path, &new, &clock).unwrap()).unwrap();
+        let key = made["key"].as_str().unwrap();
+        assert!(key.starts_with("acme_"), "{key}");
+        let table = Table::parse(&std::fs::read(&path).unwrap()).unwrap();
+        assert!(table.holder(&ApiKey::read(key.as_bytes()).unwrap(), clock.now()).is_ok());
     }
 
     #[test]

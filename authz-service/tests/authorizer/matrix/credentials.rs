@@ -102,7 +102,7 @@ pub(super) async fn failures(text: &mut String) {
     let home = Home::new();
     let edit = with_api_keys(&home);
     let authz = Authz::start_with(home, edit).await;
-    let key = ::api_keys::text::generate().unwrap().1;
+    let key = ::api_keys::text::generate(&::api_keys::Prefix::default()).unwrap().1;
     rows.push((
         "no file of API keys",
         cell(&authz.ask(check(&authz, "either").header("x-api-key", key)).await),

@@ -109,13 +109,24 @@ impl KeyAlgorithm {
     }
 }
 
-/// The list of API keys, and the header that carries them.
+/// The list of API keys, and the headers that carry them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKeys {
     /// The file with the keys' hashes (`cutover apikey`), read again whenever it changes.
     pub file: PathBuf,
-    /// The header, lower case. The edge removes it before the backend where the policy accepts API keys.
-    pub header: String,
+    /// The headers that may carry a key, lower case, at least one. The edge removes them before the backend.
+    /// [`AUTHORIZATION`](Self::AUTHORIZATION) carries a key with the scheme `ApiKey`, and is removed only then.
+    pub headers: Vec<String>,
+}
+
+impl ApiKeys {
+    /// The header that carries other credentials, too.
+    pub const AUTHORIZATION: &'static str = "authorization";
+
+    /// The headers that carry only keys.
+    pub fn own_headers(&self) -> impl Iterator<Item = &str> {
+        self.headers.iter().map(String::as_str).filter(|header| *header != Self::AUTHORIZATION)
+    }
 }
 
 /// How sessions that the legacy backend opened are verified.

@@ -233,15 +233,52 @@ pub(crate) fn api_keys(context: Context<'_>, node: &Node) -> Option<ApiKeys> {
     let file = fields
         .required("file", "name the file of keys: `file: api-keys.jsonl`; `cutover apikey new` makes it")
         .and_then(|n| path(context, n, "`file`"));
-    let header =
-        fields.optional("header").map_or(Some(API_KEY_HEADER.to_owned()), |n| api_key_header(context, n));
+    let headers = api_key_headers(context, fields.optional("header"), fields.optional("headers"));
     fields.finish();
-    Some(ApiKeys { file: file?, header: header? })
+    Some(ApiKeys { file: file?, headers: headers? })
+}
+
+/// How many headers may carry a key. A product has one, and perhaps an older one.
+const MAX_API_KEY_HEADERS: usize = 8;
+
+/// `header: x-api-key`, or `headers: [x-api-key, authorization]`.
+fn api_key_headers(context: Context<'_>, one: Option<&Node>, all: Option<&Node>) -> Option<Vec<String>> {
+    let elements: Vec<&Node> = match (one, all) {
+        (None, None) => return Some(vec![API_KEY_HEADER.to_owned()]),
+        (Some(node), None) => vec![node],
+        (None, Some(node)) => {
+            let elements = reader::list(context, node, "`headers` of `api_keys`");
+            if elements.is_empty() || elements.len() > MAX_API_KEY_HEADERS {
+                let problem = format!("`headers` of `api_keys` names {} headers", elements.len());
+                context.faults.report(node.place, problem, format!("name 1 to {MAX_API_KEY_HEADERS}"));
+                return None;
+            }
+            elements.iter().collect()
+        }
+        (Some(_), Some(node)) => {
+            context.faults.report(
+                node.place,
+                "`api_keys` has `header` and `headers`",
+                "write `headers` with all of them, and no `header`",
+            );
+            return None;
+        }
+    };
+    let mut headers: Vec<String> = Vec::new();
+    for element in elements {
+        let header = api_key_header(context, element)?;
+        if headers.contains(&header) {
+            let problem = format!("`headers` of `api_keys` names {header:?} twice");
+            context.faults.report(element.place, problem, "name it once");
+            return None;
+        }
+        headers.push(header);
+    }
+    Some(headers)
 }
 
 /// Headers that already have another meaning.
-const TAKEN: [&str; 12] = [
-    "authorization",
+const TAKEN: [&str; 11] = [
     "connection",
     "content-length",
     "content-type",
@@ -263,8 +300,9 @@ fn api_key_header(context: Context<'_>, node: &Node) -> Option<String> {
     if written && !TAKEN.contains(&text) {
         return Some(text.to_owned());
     }
-    let mend = "write a header of its own in lower-case letters, digits and `-`, such as x-api-key";
-    context.faults.report(node.place, format!("`header` of `api_keys` is {text:?}"), mend);
+    let mend = "write a header of its own in lower-case letters, digits and `-`, such as x-api-key, or `authorization` \
+                for `Authorization: ApiKey …`";
+    context.faults.report(node.place, format!("a header of `api_keys` is {text:?}"), mend);
     None
 }
 
@@ -275,15 +313,21 @@ pub(crate) fn check_header(
     api_keys: Option<&ApiKeys>,
     reserved: Option<&Reserved>,
 ) {
-    let (Some(node), Some(ApiKeys { header, .. }), Some(reserved)) = (node, api_keys, reserved) else {
+    let (Some(node), Some(ApiKeys { headers, .. }), Some(reserved)) = (node, api_keys, reserved) else {
         return;
     };
-    if reserved.names.contains(header) || reserved.prefixes.iter().any(|prefix| header.starts_with(prefix)) {
-        context.faults.report(
-            node.place,
-            format!("`header` of `api_keys` is {header:?}, which `reserved_headers` removes from requests"),
-            "choose another header, or do not reserve it",
-        );
+    for header in headers {
+        if reserved.names.contains(header)
+            || reserved.prefixes.iter().any(|prefix| header.starts_with(prefix))
+        {
+            context.faults.report(
+                node.place,
+                format!(
+                    "a header of `api_keys` is {header:?}, which `reserved_headers` removes from requests"
+                ),
+                "choose another header, or do not reserve it",
+            );
+        }
     }
 }
 

@@ -37,16 +37,15 @@ impl std::fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// Of a request to `target` and of its answers. `key_header` is the header of API keys, if the edge has another
-    /// one.
+    /// Of a request to `target` and of its answers. `key_headers` are the edge's headers of API keys.
     #[must_use]
-    pub fn of(target: &[u8], lines: &[Line], key_header: Option<&str>, answers: &[&Answer]) -> Self {
+    pub fn of(target: &[u8], lines: &[Line], key_headers: &[&str], answers: &[&Answer]) -> Self {
         let mut found = BTreeSet::new();
         for line in lines {
             let value = String::from_utf8_lossy(&line.value);
             if line.is("cookie") {
                 value.split(';').for_each(|pair| add_pair(&mut found, pair));
-            } else if HEADERS.iter().any(|name| line.is(name)) || key_header.is_some_and(|name| line.is(name))
+            } else if HEADERS.iter().any(|name| line.is(name)) || key_headers.iter().any(|name| line.is(name))
             {
                 add(&mut found, &value);
                 let bare = value.split_once(' ').map_or("", |(_, bare)| bare);

@@ -3,7 +3,7 @@
 //! No request has a valid credential or a body. A route that takes GET is queried with GET, without credentials and with bad
 //! ones. Any other route is queried with bad credentials alone.
 
-use edge_config::edge::{AcceptedCredential, Exposure, PathMatch, Policy, Route, SessionPolicy};
+use edge_config::edge::{AcceptedCredential, ApiKeys, Exposure, PathMatch, Policy, Route, SessionPolicy};
 use edge_config::{Edge, Match, route_of};
 use serde::Serialize;
 
@@ -167,6 +167,12 @@ fn bad_credentials(edge: &Edge, policy: &SessionPolicy) -> Vec<Credential> {
     .collect()
 }
 
+/// A made-up API key in `header`.
+fn api_key_in(header: &str) -> (String, String) {
+    let scheme = if header == ApiKeys::AUTHORIZATION { "ApiKey " } else { "" };
+    (header.to_owned(), format!("{scheme}{GARBAGE}"))
+}
+
 fn headers(edge: &Edge, credential: Credential) -> Vec<(String, String)> {
     let cookie = |value: &str| {
         let mut names: Vec<&str> = edge.sessions.iter().map(|sessions| sessions.cookie.as_str()).collect();
@@ -180,8 +186,11 @@ fn headers(edge: &Edge, credential: Credential) -> Vec<(String, String)> {
         Credential::Garbage => cookie(GARBAGE),
         Credential::Forged => cookie(FORGED),
         Credential::Bearer => vec![("authorization".to_owned(), format!("Bearer {FORGED}"))],
-        Credential::ApiKey => {
-            edge.api_keys.iter().map(|keys| (keys.header.clone(), GARBAGE.to_owned())).collect()
-        }
+        Credential::ApiKey => edge
+            .api_keys
+            .iter()
+            .filter_map(|keys| keys.headers.first())
+            .map(|header| api_key_in(header))
+            .collect(),
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn check(edge: &Edge, text: &str) -> Vec<Fault> {
     if let Some(ServiceTokens { issuer: _, keys }) = &edge.service_tokens {
         found.content(keys, "`cutover keys` makes it", public_keys);
     }
-    if let Some(ApiKeys { file, header: _ }) = &edge.api_keys {
+    if let Some(ApiKeys { file, headers: _ }) = &edge.api_keys {
         found.content(file, "`cutover apikey new` makes it", |content| {
             api_keys::Table::parse(content).map(|_| ())
         });

@@ -101,9 +101,9 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
     report(
         "API keys",
         present("API keys", old.api_keys.as_ref(), api_keys.as_ref(), |old, new, noted| {
-            let ApiKeys { file, header } = new;
+            let ApiKeys { file, headers } = new;
             noted.other("the file of keys", &old.file, file);
-            noted.other("the header", &old.header, header);
+            noted.other("the headers with a key", &old.headers, headers);
         }),
     );
     report(

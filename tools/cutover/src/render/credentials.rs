@@ -15,8 +15,9 @@ const OF_PEOPLE: [&str; 2] = ["authorization", "cookie"];
 
 /// The headers that reach none of the backends of `to`.
 pub(super) fn ended<'e>(edge: &'e Edge, route: &Route, to: &Destination) -> Vec<&'e str> {
-    // The header belongs to the edge: a key in it is one of the edge's keys, whatever the route accepts.
-    let mut ended: Vec<&str> = edge.api_keys.iter().map(|keys| keys.header.as_str()).collect();
+    // The headers belong to the edge: a key in them is one of the edge's keys, whatever the route accepts. A key in
+    // `Authorization` is removed by the authorizer, which reads the scheme.
+    let mut ended: Vec<&str> = edge.api_keys.iter().flat_map(|keys| keys.own_headers()).collect();
     match edge.policies.get(&route.policy) {
         Some(Policy::Internal(_) | Policy::Signed(_)) => ended.extend(OF_PROGRAMS),
         Some(Policy::Session(_)) => {

@@ -43,7 +43,7 @@ pub(super) fn rules(edge: &Edge, name: &str) -> Option<LeaseRules> {
         slots: edge.leases.slots,
         cookie: sessions.cookie.clone(),
         bearer: sessions.bearer,
-        other_headers: edge.api_keys.iter().map(|keys| keys.header.clone()).collect(),
+        other_headers: edge.api_keys.iter().flat_map(|keys| keys.own_headers().map(str::to_owned)).collect(),
         other_cookies: edge.legacy_sessions.iter().map(|legacy| legacy.cookie.clone()).collect(),
         classes,
         routes,

@@ -202,7 +202,7 @@ fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
         let what = || "it has no /allowed_headers/patterns".to_owned();
         listed
             .ok_or_else(|| TemplateError { name: "authorizer.yaml", what: what() })?
-            .push(json!({ "exact": api_keys.header }));
+            .extend(api_keys.own_headers().map(|name| json!({ "exact": name })));
     }
     if let Some(signatures) = &edge.signatures {
         let headers = ["signature", "signature-input", "content-digest", "content-type"].into_iter();
