@@ -177,8 +177,14 @@ fn the_case_of_names_the_status_and_silence_are_differences() {
     let (code, all) = report(&edge, &from, &["--route", "auth-check"]);
     assert_eq!((code, what(&all, "auth-check")), (1, vec!["case".to_owned(); 4]), "{all:#}");
     assert_eq!(of_route(&all, "auth-check")[0]["differences"][0]["legacy"], "Content-Length");
+    let proposed = all["proposals"][0]["yaml"].as_str().expect("a section");
+    assert!(proposed.contains("    header_case: title\n"), "{proposed}");
     let (code, all) = report(&edge, &from, &["--route", "auth-check", "--any-case"]);
-    assert_eq!((code, &all["equal"]), (0, &Value::Bool(true)), "{all:#}");
+    assert_eq!(
+        (code, &all["equal"], &all["proposals"]),
+        (0, &Value::Bool(true), &Value::Array(vec![])),
+        "{all:#}"
+    );
 
     let (code, all) = report(&edge, &from, &["--route", "users-rest", "--any-case"]);
     assert_eq!(code, 1);

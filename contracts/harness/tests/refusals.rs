@@ -256,12 +256,12 @@ fn what_no_route_takes_speaks_in_the_words_of_its_host() {
     assert!(told["refused_by"].as_str().is_some_and(|by| by.contains("upgrade")), "{told:#}");
 }
 
-/// Every byte of an answer that a client can compare: the moment is not one.
-fn comparable(answer: &Answer) -> (Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>, Vec<u8>) {
-    let mut headers = answer.headers.clone();
-    headers.retain(|(name, _)| !name.eq_ignore_ascii_case(b"date"));
-    headers.sort();
-    (answer.status_line.clone(), headers, answer.body.clone())
+/// What a client can compare of an answer: everything but the moment, and the order of the headers.
+fn comparable(answer: &Answer) -> Answer {
+    let mut answer = answer.clone();
+    answer.headers.retain(|(name, _)| !name.eq_ignore_ascii_case(b"date"));
+    answer.headers.sort();
+    answer
 }
 
 #[test]
@@ -300,7 +300,11 @@ fn an_internal_path_cannot_be_told_from_an_absent_one() {
         }
         let told = edge.explain(&[&format!("GET http://localhost{prefix}/closed")]);
         assert_eq!(told["answer"]["status"], 404, "{told:#}");
-        assert_eq!(told["answer"]["body"].as_str().map(str::as_bytes), Some(absent.2.as_slice()), "{told:#}");
+        assert_eq!(
+            told["answer"]["body"].as_str().map(str::as_bytes),
+            Some(absent.body.as_slice()),
+            "{told:#}"
+        );
     }
     assert!(backend.seen().iter().all(|seen| !seen.request_line().contains("closed")));
     // Words that the host has, where all of its routes are beside the path.

@@ -18,6 +18,7 @@ mod backend;
 mod canary;
 mod credentials;
 mod destination;
+mod header_case;
 mod leases;
 mod limits;
 mod reach;
@@ -37,6 +38,7 @@ pub use backend::{
 };
 pub use canary::{Canary, Condition};
 pub use destination::{Destination, Share, Sticky, WHOLE};
+pub use header_case::HeaderCase;
 pub use leases::{LeaseMethods, LeasePolicy, Leases, OnOutage};
 pub use limits::{LONGEST_REFILL, Limit, Mode, Per, TenantMatch};
 pub use reach::Reach;

@@ -153,12 +153,10 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         "`backends`",
         |name, node| sections::backend(context, name, node),
     );
-    let answers = Declared::read(
-        context,
-        fields.required("answers", "give the wording of refusals"),
-        "`answers`",
-        |name, node| sections::answers(context, name, node),
-    );
+    let answers_node = fields.required("answers", "give the wording of refusals");
+    let answers = Declared::read(context, answers_node, "`answers`", |name, node| {
+        sections::answers(context, name, node)
+    });
     let default_answers = fields
         .optional("default_answers")
         .and_then(|node| answers.reference(context, node, "`default_answers`"));
@@ -241,6 +239,10 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         None => sections::comparator::unsaid(&routes),
     };
     sections::comparator::check(context, comparator.as_ref(), &routes, &backends.good, tree);
+    if let Some(node) = answers_node {
+        let used = (default_answers.as_ref(), routes.as_slice());
+        sections::check_header_case(context, node, &answers.good, &hosts.good, used);
+    }
     sections::check_host_names(context, &hosts, tree);
     if let Some(reserved) = &reserved {
         sections::limits::check_tenant_headers(context, &policies.good, reserved, tree);

@@ -21,7 +21,7 @@ pub(crate) mod signatures;
 mod tenants;
 
 pub use answers::MAX_ANSWER_BYTES;
-pub(crate) use answers::answers;
+pub(crate) use answers::{answers, check_header_case};
 pub(crate) use authorizer::authorizer;
 pub(crate) use backends::backend;
 pub(crate) use browser_origins::browser_origins;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use edge_config::edge::{Credentials, MadeByEnvoy};
+use edge_config::edge::{Credentials, HeaderCase, MadeByEnvoy};
 use edge_config::{Edge, Faults};
 
 #[expect(clippy::expect_used, reason = "a test without the development edge has nothing to test")]
@@ -58,6 +58,37 @@ fn words_come_from_the_route_the_host_or_the_edge() {
     assert_eq!(default.by_envoy(MadeByEnvoy::BadRequest).body, r#"{"message":"Bad request"}"#);
     assert_eq!(default.challenge.as_deref(), Some("Bearer realm=\"a\""));
     assert_eq!(default.headers["cache-control"], "no-store");
+}
+
+#[test]
+fn the_case_of_header_names_is_one_for_each_listener() {
+    let auth = "  auth:\n    unauthenticated";
+    let titled = |name: &str| (format!("  {name}:\n"), format!("  {name}:\n    header_case: title\n"));
+    let one =
+        dev_with(&[(auth, "  auth:\n    header_case: title\n    unauthenticated")]).unwrap_err().to_string();
+    for word in ["listener `public`", "`auth` with `header_case: title`", "the same `header_case`"] {
+        assert!(one.contains(word), "{word} is not in {one}");
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy/edges/dev.yaml");
+    let mut text = std::fs::read_to_string(&file).unwrap();
+    let (start, rest) = text.split_once("\nanswers:\n").unwrap();
+    let (answers, routes) = rest.split_once("\nroutes:\n").unwrap();
+    let all = answers
+        .lines()
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   ") && line.ends_with(':'));
+    let names: Vec<String> = all.map(|line| line.trim().trim_end_matches(':').to_owned()).collect();
+    let mut answers = format!("\n{answers}");
+    for name in &names {
+        let (old, new) = titled(name);
+        answers = answers.replacen(&format!("\n{old}"), &format!("\n{new}"), 1);
+    }
+    text = format!("{start}\nanswers:{answers}\nroutes:\n{routes}");
+    let edge = edge_config::parse(&file, &text, &|_| None).unwrap();
+    assert_eq!(edge.header_case_of("public"), HeaderCase::Title);
+    assert_eq!(dev_with(&[]).unwrap().header_case_of("public"), HeaderCase::Lower);
+    let wrong =
+        dev_with(&[(auth, "  auth:\n    header_case: upper\n    unauthenticated")]).unwrap_err().to_string();
+    assert!(wrong.contains("`header_case` of answers `auth` is \"upper\""), "{wrong}");
 }
 
 #[test]

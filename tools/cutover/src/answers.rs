@@ -156,7 +156,7 @@ async fn ask(edge: &Edge, target: &Target, arguments: &Arguments) -> Report {
     let is_whole = out_of_time.is_empty();
     not_asked.extend(out_of_time.into_iter().map(late));
     let equal = is_whole && compared.iter().all(Compared::is_equal);
-    let proposals = proposal::proposals(edge, &heard);
+    let proposals = proposal::proposals(edge, &heard, arguments.any_case);
     Report { equal, backends: target.backends.clone(), compared, not_asked, proposals }
 }
 

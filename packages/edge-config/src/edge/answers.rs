@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::{Edge, PathMatch, RefusalStatus, Route};
+use super::{Edge, HeaderCase, PathMatch, RefusalStatus, Route};
 
 /// The wording of refusals for one set of clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct Answers {
     pub challenge: Option<String>,
     /// Further constant headers of every refusal.
     pub headers: BTreeMap<String, String>,
+    /// The case of header names on HTTP/1.1.
+    pub header_case: HeaderCase,
 }
 
 /// One answer.
@@ -149,6 +151,7 @@ impl Answers {
             made_by_envoy: BTreeMap::new(),
             challenge: None,
             headers: BTreeMap::new(),
+            header_case: HeaderCase::Lower,
         }
     }
 
@@ -198,6 +201,17 @@ impl Edge {
         let name = named.or(everything.map(|route| &route.answers)).or_else(shared);
         let answers = name.and_then(|name| self.answers.get(name));
         answers.cloned().unwrap_or_else(|| self.answers_by_default())
+    }
+
+    /// The case of header names in refusals on `listener`: that of the answers that its routes and hosts use.
+    #[must_use]
+    pub fn header_case_of(&self, listener: &str) -> HeaderCase {
+        let here = |group: &String| self.hosts.get(group).is_some_and(|host| host.listener == listener);
+        let routes = self.routes.iter().filter(|route| here(&route.host)).map(|route| &route.answers);
+        let hosts = self.hosts.values().filter(|host| host.listener == listener);
+        let mut names = routes.chain(hosts.filter_map(|host| host.answers.as_ref()));
+        let first = names.next().and_then(|name| self.answers.get(name));
+        first.map_or_else(HeaderCase::default, |answers| answers.header_case)
     }
 
     /// The wording of a 404 for `path` of the host group `group`, when the path is closed there: that of the route that

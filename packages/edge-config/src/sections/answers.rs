@@ -1,8 +1,8 @@
 //! The section `answers`: the wording of refusals.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::edge::{Answer, Answers, MadeByEnvoy, RefusalStatus};
+use crate::edge::{Answer, Answers, HeaderCase, Host, MadeByEnvoy, RefusalStatus, Route};
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
@@ -59,6 +59,11 @@ pub(crate) fn answers(context: Context<'_>, name: &str, node: &Node) -> Option<A
         );
     }
     let headers = fields.optional("headers").map(|n| headers(context, n, &what)).unwrap_or_default();
+    let case = [HeaderCase::Lower, HeaderCase::Title].map(|case| (case.as_str(), case));
+    let header_case = match fields.optional("header_case") {
+        Some(node) => reader::choice(context, node, &format!("`header_case` of {what}"), &case),
+        None => Some(HeaderCase::default()),
+    };
     fields.finish();
     Some(Answers {
         content_type,
@@ -70,7 +75,42 @@ pub(crate) fn answers(context: Context<'_>, name: &str, node: &Node) -> Option<A
         made_by_envoy,
         challenge,
         headers,
+        header_case: header_case?,
     })
+}
+
+/// Checks that all answers of a listener have the same case of header names: Envoy has one for each listener.
+pub(crate) fn check_header_case(
+    context: Context<'_>,
+    node: &Node,
+    answers: &BTreeMap<String, Answers>,
+    hosts: &BTreeMap<String, Host>,
+    (default, routes): (Option<&String>, &[Route]),
+) {
+    let mut used: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for route in routes {
+        let Some(host) = hosts.get(&route.host) else { continue };
+        used.entry(&host.listener).or_default().insert(&route.answers);
+    }
+    for host in hosts.values() {
+        let names = used.entry(&host.listener).or_default();
+        names.extend(host.answers.as_deref());
+        // Where no host is known.
+        names.extend(default.map(String::as_str));
+    }
+    for (listener, names) in used {
+        let of = |case| {
+            let has = |name: &&&str| answers.get(**name).is_some_and(|answers| answers.header_case == case);
+            names.iter().find(has)
+        };
+        let (Some(lower), Some(title)) = (of(HeaderCase::Lower), of(HeaderCase::Title)) else { continue };
+        context.faults.report(
+            node.place,
+            format!("listener `{listener}` uses the answers `{title}` with `header_case: title` and `{lower}` without"),
+            "give all answers of a listener the same `header_case`: Envoy writes the header names of all its refusals on \
+             a listener in one case",
+        );
+    }
 }
 
 /// The default wording of a limit's refusal.

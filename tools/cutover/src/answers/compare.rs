@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use edge_config::edge::Answers;
+use edge_config::edge::{Answers, HeaderCase};
 use http_wire::answer::{Answer, Body};
 use serde::Serialize;
 
@@ -39,6 +39,9 @@ pub struct Refusal {
     pub names: Vec<String>,
 }
 
+/// The headers whose case tells the case of all: the server in front of a backend writes the others.
+const TELLING: [&str; 3] = ["content-type", "content-length", "www-authenticate"];
+
 impl Refusal {
     /// Reads `answer`. Absent when it refuses nothing: below 400, and from 500 on.
     #[must_use]
@@ -68,6 +71,18 @@ impl Refusal {
                 .map(|line| String::from_utf8_lossy(&line.name).into_owned())
                 .collect(),
         })
+    }
+}
+
+impl Refusal {
+    /// The case of the header names; absent when it is neither of the two that Envoy writes.
+    #[must_use]
+    pub fn header_case(&self) -> Option<HeaderCase> {
+        let mut names =
+            self.names.iter().filter(|name| TELLING.iter().any(|told| name.eq_ignore_ascii_case(told)));
+        let all = |case: HeaderCase| names.clone().all(|name| case.written(name) == *name);
+        let case = [HeaderCase::Lower, HeaderCase::Title].into_iter().find(|case| all(*case));
+        names.next().map_or(Some(HeaderCase::Lower), |_| case)
     }
 }
 
@@ -111,7 +126,7 @@ pub fn differences(answer: &Answer, edge: &Answers, any_case: bool) -> Vec<Diffe
     if !any_case {
         let shared = |name: &&String| is_sent_by_edge(&name.to_ascii_lowercase(), edge);
         let legacy: Vec<&str> = refusal.names.iter().filter(shared).map(String::as_str).collect();
-        let edge: Vec<String> = legacy.iter().map(|name| name.to_ascii_lowercase()).collect();
+        let edge: Vec<String> = legacy.iter().map(|name| edge.header_case.written(name)).collect();
         differ("case", Some(legacy.join(", ")), Some(edge.join(", ")));
     }
     found

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use edge_config::Edge;
-use edge_config::edge::{Answer, Answers, RefusalStatus};
+use edge_config::edge::{Answer, Answers, HeaderCase, RefusalStatus};
 use serde::Serialize;
 
 use super::compare::Refusal;
@@ -36,14 +36,14 @@ pub struct Proposal {
 
 /// The words to write into the edge file: none for names that say the right ones.
 #[must_use]
-pub fn proposals(edge: &Edge, heard: &Heard) -> Vec<Proposal> {
+pub fn proposals(edge: &Edge, heard: &Heard, any_case: bool) -> Vec<Proposal> {
     let mut proposals = Vec::new();
     let mut taken: BTreeSet<String> = edge.answers.keys().cloned().collect();
     for (name, routes) in &heard.0 {
         let Some(present) = edge.answers.get(name) else { continue };
         let mut groups: BTreeMap<Words, (Vec<String>, BTreeSet<String>)> = BTreeMap::new();
         for (route, refusals) in routes {
-            let (words, notes) = Words::of(refusals);
+            let (words, notes) = Words::of(refusals, any_case);
             let (routes, all) = groups.entry(words).or_default();
             routes.push(route.clone());
             all.extend(notes);
@@ -80,15 +80,18 @@ struct Words {
     content_type: Option<String>,
     challenge: Option<String>,
     headers: BTreeMap<String, String>,
+    /// Absent when Envoy writes no such case, or when the case does not matter.
+    case: Option<HeaderCase>,
 }
 
 impl Words {
     /// The words that most of `refusals` have, which are not empty, and what could not be said beside them.
-    fn of(refusals: &[Refusal]) -> (Self, Vec<String>) {
+    fn of(refusals: &[Refusal], any_case: bool) -> (Self, Vec<String>) {
         let mut counts: BTreeMap<Self, usize> = BTreeMap::new();
         for refusal in refusals {
+            let case = refusal.header_case().filter(|_| !any_case);
             let Refusal { status, content_type, body, challenge, headers, names: _ } = refusal.clone();
-            *counts.entry(Self { status, body, content_type, challenge, headers }).or_default() += 1;
+            *counts.entry(Self { status, body, content_type, challenge, headers, case }).or_default() += 1;
         }
         let several = counts.len();
         let most = counts.into_iter().max_by_key(|(words, count)| (*count, words.status == 401));
@@ -98,6 +101,7 @@ impl Words {
             content_type: None,
             challenge: None,
             headers: BTreeMap::new(),
+            case: None,
         });
         // A header that is not the same in every refusal is not constant: an id, a time, a digest.
         let constant =
@@ -114,8 +118,9 @@ impl Words {
     }
 
     fn are_of(&self, answers: &Answers) -> bool {
-        let Self { status, body, content_type, challenge, headers } = self;
-        *status == answers.unauthenticated.status.get()
+        let Self { status, body, content_type, challenge, headers, case } = self;
+        case.is_none_or(|case| case == answers.header_case)
+            && *status == answers.unauthenticated.status.get()
             && body.as_deref() == Some(answers.unauthenticated.body.as_str())
             && *content_type == answers.content_type
             && *challenge == answers.challenge
@@ -153,6 +158,10 @@ impl Words {
                 "one content type is sent with all of these bodies; check those that stay as before"
                     .to_owned(),
             );
+        }
+        if self.case == Some(HeaderCase::Title) {
+            text.push_str("    header_case: title\n");
+            notes.push("all answers of a listener need the same `header_case`, and request headers reach backends in lower case then".to_owned());
         }
         if let Some(challenge) = &self.challenge {
             let _ = writeln!(text, "    challenge: {}", scalar(challenge));

@@ -1,7 +1,7 @@
 //! Renders one listener: the connection manager and its chain of filters.
 
 use edge_config::Edge;
-use edge_config::edge::{Listener, Policy, TenantMatch};
+use edge_config::edge::{HeaderCase, Listener, Policy, TenantMatch};
 use header_rules::config::{CALLBACKS, EarlyConfig, HOST_CALLS, PluginConfig};
 use serde_json::{Value, json};
 
@@ -34,6 +34,14 @@ pub(super) fn render(
     insert(&mut manager, routes.0, routes.1);
     fill(&mut manager, NAME, "/local_reply_config", words::local_replies())?;
     fill(&mut manager, NAME, "/access_log", access_log::render(edge, name, paths)?)?;
+    match edge.header_case_of(name) {
+        HeaderCase::Lower => {}
+        // The template's formatter keeps the case of request headers and has none for refusals; Envoy takes one of the two.
+        HeaderCase::Title => {
+            let title = json!({ "proper_case_words": {} });
+            fill(&mut manager, NAME, "/http_protocol_options/header_key_format", title)?;
+        }
+    }
     if paths.form() == Form::Native {
         insert(&mut manager, "early_header_mutation_extensions", json!([early(name, paths)?]));
     }
