@@ -1,5 +1,5 @@
 //! `header_case: title`: the edge's own refusals have names such as `Content-Type`.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use harness::wire::Answer;
 use harness::{Backend, Edge, EdgeBuilder, Part, Signal, repository};
