@@ -1,31 +1,31 @@
-//! An answer with every byte of it that can matter.
+//! An answer, with every byte that can matter.
 
 use sha2::{Digest, Sha256};
 
 /// One header line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// The name, in the case in which it came.
+    /// The name, in the case in which it arrived.
     pub name: Vec<u8>,
-    /// The value, without the whitespace around it, which is no part of it (RFC 9110 §5.5).
+    /// The value, without the whitespace around it, which does not belong to it (RFC 9110 §5.5).
     pub value: Vec<u8>,
 }
 
 impl Line {
-    /// Whether this is a line of `name`, in any case.
+    /// Whether the line has this name, in any case.
     #[must_use]
     pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
     }
 
-    /// The name in lower case, as places and reports spell it.
+    /// The name in lower case, as in places and reports.
     #[must_use]
     pub fn lower(&self) -> String {
         String::from_utf8_lossy(&self.name).to_ascii_lowercase()
     }
 }
 
-/// The HTTP version of an answer: a note, and no difference.
+/// The HTTP version of an answer: a note and not a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     /// HTTP/1 with this minor version: 1 for `HTTP/1.1`.
@@ -34,7 +34,7 @@ pub enum Version {
     Two,
 }
 
-/// How the end of the body was told: hop-by-hop, and no difference.
+/// How the end of the body was marked: it belongs to the hop and is not a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     /// There is no body (`HEAD`, 204, 304).
@@ -45,30 +45,29 @@ pub enum Framing {
     Chunked,
     /// The connection was closed.
     Close,
-    /// The last frame said so (HTTP/2).
+    /// By the last frame (HTTP/2).
     Frames,
 }
 
 /// A body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// Every byte of it.
+    /// All of its bytes.
     Whole(Vec<u8>),
     /// Too large to keep ([`KEPT_BYTES`]).
     Digest {
-        /// How many bytes it had.
+        /// The number of its bytes.
         length: u64,
         /// Their SHA-256.
         sha256: [u8; 32],
     },
 }
 
-/// Bodies up to this size are kept and looked into: eight workers hold three answers each, so this is what keeps
-/// the process under 32 MiB. An answer of an API is rarely a tenth of it.
+/// Bodies up to this size are kept and compared in detail. Eight workers hold three answers each, so this keeps the
+/// process under 32 MiB. An API's answer is rarely a tenth of it.
 pub const KEPT_BYTES: usize = 1024 * 1024;
 
-/// Larger bodies are not read to their end: they are downloads, and what is compared of them is not worth their
-/// traffic.
+/// Larger bodies are not read to their end: they are downloads, and a comparison is not worth their traffic.
 pub const READ_BYTES: u64 = 64 * 1024 * 1024;
 
 /// An answer.
@@ -82,7 +81,7 @@ pub struct Answer {
     pub reason: Vec<u8>,
     /// The header lines, in order.
     pub headers: Vec<Line>,
-    /// How its end was told.
+    /// How the end of the body was marked.
     pub framing: Framing,
     /// The body, without chunk sizes and trailers (those end at the edge).
     pub body: Body,
@@ -96,7 +95,7 @@ impl Answer {
     }
 }
 
-/// A body in the making: it is kept until it is too large, then only its digest goes on.
+/// A body that is being read: it is kept until it is too large, then only its digest is updated.
 #[derive(Debug, Default)]
 pub struct BodyBuilder {
     kept: Vec<u8>,
@@ -104,7 +103,7 @@ pub struct BodyBuilder {
     length: u64,
 }
 
-/// The body goes on after [`READ_BYTES`].
+/// The body is longer than [`READ_BYTES`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct TooLarge;
 
@@ -131,7 +130,7 @@ impl BodyBuilder {
         Ok(())
     }
 
-    /// The body.
+    /// The finished body.
     #[must_use]
     pub fn finish(self) -> Body {
         match self.digest {

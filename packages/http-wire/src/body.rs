@@ -1,17 +1,17 @@
-//! Where a body ends.
+//! Finds the end of a body.
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
 
 use super::{ReadError, line};
 use crate::answer::{BodyBuilder, Framing, Line};
 
-/// A chunk's size with its extensions, or one trailer.
+/// The longest line of a chunk's size with its extensions, or of one trailer.
 const MAX_CHUNK_LINE_BYTES: usize = 4096;
 
-/// Trailers are read and forgotten: they end at the edge.
+/// The most trailers. They are read and dropped: they end at the edge.
 const MAX_TRAILERS: usize = 100;
 
-/// How the headers say that the body ends; nothing when they say nothing.
+/// How the headers mark the end of the body; nothing when they do not.
 pub(super) fn framing(lines: &[Line]) -> Result<Option<Framing>, ReadError> {
     let codings: Vec<&Line> = lines.iter().filter(|line| line.is("transfer-encoding")).collect();
     match codings.as_slice() {
@@ -23,7 +23,7 @@ pub(super) fn framing(lines: &[Line]) -> Result<Option<Framing>, ReadError> {
 
 /// The `Content-Length`; several must agree.
 fn length(lines: &[Line]) -> Result<Option<u64>, ReadError> {
-    let wrong = ReadError::Malformed("its content length is no number");
+    let wrong = ReadError::Malformed("its content length is not a number");
     let mut found = None;
     for line in lines.iter().filter(|line| line.is("content-length")) {
         let digits = !line.value.is_empty() && line.value.iter().all(u8::is_ascii_digit);

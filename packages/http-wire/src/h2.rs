@@ -1,7 +1,7 @@
 //! HTTP/2 in the clear, for backends that speak it.
 //!
-//! What HTTP/2 does not carry cannot differ: names are in lower case, there is no reason phrase (the standard one stands for
-//! it, as Envoy writes it for a client on HTTP/1.1), and lines of one name stand together, at the place of the first.
+//! Details that HTTP/2 does not carry cannot differ: names are in lower case, there is no reason phrase (the standard one is
+//! used, as Envoy writes it for an HTTP/1.1 client), and lines of one name stand together, at the place of the first.
 
 use ::h2::client::{self, SendRequest};
 use bytes::Bytes;
@@ -16,13 +16,13 @@ use crate::answer::{Answer, BodyBuilder, Framing, Line, Version};
 /// A request that HTTP/2 can carry.
 ///
 /// # Errors
-/// [`ReadError::Unaskable`]: its target, its host or a header has bytes that a header of HTTP/2 cannot have, or that the
-/// library does not send. That says nothing about the backend.
+/// [`ReadError::Unaskable`]: its target, its host or a header has bytes that an HTTP/2 header cannot have, or that the
+/// library does not send. That means nothing about the backend.
 pub fn request(is_head: bool, target: &[u8], lines: &[Line]) -> Result<Request<()>, ReadError> {
     let mut headers = HeaderMap::with_capacity(lines.len());
     let mut host = None;
     for line in lines {
-        // It becomes `:authority`. Taken out of the map afterwards, it would leave the last header in its place.
+        // It becomes `:authority`. Removing it from the map afterwards would move the last header to its place.
         if line.is(HOST.as_str()) {
             host = Some(line.value.as_slice());
             continue;
@@ -40,7 +40,7 @@ pub fn request(is_head: bool, target: &[u8], lines: &[Line]) -> Result<Request<(
     Ok(request)
 }
 
-/// Asks `request` on a connection that nothing was sent on.
+/// Sends `request` on a new connection.
 ///
 /// # Errors
 /// [`ReadError`]: there is no whole answer.
@@ -51,7 +51,7 @@ where
     let limit = u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX);
     let handshake = client::Builder::new().enable_push(false).max_header_list_size(limit).handshake(stream);
     let (sender, connection): (SendRequest<Bytes>, _) = handshake.await?;
-    // It reads and writes for the exchange, and ends with it: a set ends its tasks when it is dropped.
+    // The task reads and writes for the exchange, and ends with it: a set ends its tasks when it is dropped.
     let mut driver = JoinSet::new();
     driver.spawn(connection);
     exchange(sender, request).await
@@ -74,7 +74,7 @@ async fn exchange(sender: SendRequest<Bytes>, request: Request<()>) -> Result<An
     let mut builder = BodyBuilder::default();
     while let Some(piece) = body.data().await {
         let piece = piece?;
-        // Whoever does not say that there is room again is sent no more than the first window.
+        // Without releasing capacity, the peer would send no more than the first window.
         body.flow_control().release_capacity(piece.len())?;
         builder.push(&piece)?;
     }

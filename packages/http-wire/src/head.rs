@@ -1,21 +1,21 @@
-//! Start line and header lines.
+//! The start line and the header lines of a message.
 
 use crate::answer::Line;
 
-/// More lines than Envoy takes from a backend (`max_headers_count` of the clusters).
+/// More lines than Envoy accepts from a backend (`max_headers_count` of the clusters).
 const MAX_LINES: usize = 1000;
 
 /// The first line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StartLine {
-    /// Of a request.
+    /// The first line of a request.
     Request {
         /// The method, as it was spelt.
         method: Vec<u8>,
         /// The target, as it was spelt.
         target: Vec<u8>,
     },
-    /// Of an answer.
+    /// The first line of an answer.
     Status {
         /// The minor version: 1 for `HTTP/1.1`.
         minor: u8,
@@ -35,16 +35,16 @@ pub struct Head {
     pub lines: Vec<Line>,
 }
 
-/// Reads the lines of a head, which stand without their ends.
+/// Reads the lines of a head, given without their ends.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Its fault, as a sentence.
 pub fn parse(lines: &[Vec<u8>]) -> Result<Head, &'static str> {
     let (first, rest) = lines.split_first().ok_or("it is empty")?;
     if rest.len() > MAX_LINES {
         return Err("it has too many header lines");
     }
-    let start = start_line(first).ok_or("its first line is none of HTTP/1")?;
+    let start = start_line(first).ok_or("its first line is not HTTP/1")?;
     let lines = rest.iter().map(|line| header(line)).collect::<Result<_, _>>()?;
     Ok(Head { start, lines })
 }
@@ -76,7 +76,7 @@ fn header(line: &[u8]) -> Result<Line, &'static str> {
     // Also a folded line (RFC 9112 §5.2), which begins with a space: no backend of this century sends one.
     let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     if name.is_empty() || !name.iter().all(token) {
-        return Err("a header's name is no token");
+        return Err("a header's name is not a token");
     }
     Ok(Line { name: name.to_vec(), value: value.trim_ascii().to_vec() })
 }

@@ -1,7 +1,7 @@
-//! HTTP/1.1 as it is on the wire: what arrives is kept as it arrived. (HTTP/2, which has no such wire, is in [`h2`].)
+//! Reads HTTP/1.1 as it is on the wire and keeps every byte as it arrived. (HTTP/2 has no such bytes; it is in [`h2`].)
 //!
-//! No library is used for it: those that there are give header names in lower case, or grouped, or without the
-//! reason phrase, and these are what is compared. It is as strict as it has to be to know where a message ends.
+//! It uses no library. The existing ones return header names in lower case, or grouped, or without the reason phrase, and
+//! these details are compared. It is as strict as necessary to find the end of a message.
 
 pub mod answer;
 mod body;
@@ -15,10 +15,10 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
 use crate::answer::{Answer, BodyBuilder, Framing, Line, TooLarge, Version};
 use head::{Head, StartLine};
 
-/// A head is no longer than this: Envoy's own limit for what comes from a backend is 60 KiB.
+/// The longest head: Envoy's own limit for answers of a backend is 60 KiB.
 pub const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// More interim answers (1xx) than any backend has a reason for.
+/// The most interim answers (1xx): more than any backend needs.
 const MAX_INTERIM: usize = 8;
 
 /// Why a message could not be read.
@@ -30,19 +30,19 @@ pub enum ReadError {
     /// The connection was closed before the message's end.
     #[error("the connection was closed before the end")]
     Closed,
-    /// It is no HTTP/1.
-    #[error("it is no HTTP/1: {0}")]
+    /// The message is not HTTP/1.
+    #[error("it is not HTTP/1: {0}")]
     Malformed(&'static str),
-    /// It is longer than what is read at all.
+    /// The message is longer than the reader's limit.
     #[error("it is too large")]
     TooLarge,
-    /// The request cannot be asked in HTTP/2.
-    #[error("it cannot be asked in HTTP/2")]
+    /// The request cannot be sent over HTTP/2.
+    #[error("it cannot be sent over HTTP/2")]
     Unaskable,
     /// The connection failed in HTTP/2.
     #[error("the connection failed: {0}")]
     Http2(#[from] ::h2::Error),
-    /// It has no end: server-sent events.
+    /// The answer has no end: server-sent events.
     #[error("it is a stream")]
     Stream,
 }
@@ -61,7 +61,7 @@ pub async fn answer<R: AsyncBufRead + Unpin>(stream: &mut R, to_head: bool) -> R
     for _ in 0..MAX_INTERIM {
         let head = head(stream).await?.ok_or(ReadError::Closed)?;
         let StartLine::Status { minor, status, reason } = head.start else {
-            return Err(ReadError::Malformed("it begins with no status line"));
+            return Err(ReadError::Malformed("it does not begin with a status line"));
         };
         if (100..200).contains(&status) {
             continue;
@@ -86,10 +86,10 @@ pub async fn answer<R: AsyncBufRead + Unpin>(stream: &mut R, to_head: bool) -> R
             body,
         });
     }
-    Err(ReadError::Malformed("there is one interim answer after the other"))
+    Err(ReadError::Malformed("it has too many interim answers"))
 }
 
-/// Whether this line says that the answer has no end.
+/// Whether this line shows that the answer has no end.
 fn is_stream(line: &Line) -> bool {
     let value = line.value.to_ascii_lowercase();
     line.is("content-type") && value.starts_with(b"text/event-stream")
@@ -98,7 +98,7 @@ fn is_stream(line: &Line) -> bool {
 /// Reads the head of a message; nothing when the connection was closed where one would begin.
 ///
 /// # Errors
-/// [`ReadError`]: it is no head, or too long a one.
+/// [`ReadError`]: it is not a valid head, or too long.
 pub async fn head<R: AsyncBufRead + Unpin>(stream: &mut R) -> Result<Option<Head>, ReadError> {
     let mut lines = Vec::new();
     let mut left = MAX_HEAD_BYTES;
@@ -119,7 +119,7 @@ pub async fn head<R: AsyncBufRead + Unpin>(stream: &mut R) -> Result<Option<Head
     }
 }
 
-/// Reads and forgets the body of a request; tells whether there was one.
+/// Reads and drops the body of a request; returns whether there was one.
 ///
 /// # Errors
 /// [`ReadError`]: there is no whole body.
@@ -133,7 +133,7 @@ pub async fn skip_request_body<R: AsyncBufRead + Unpin>(
     Ok(builder.finish() != crate::answer::Body::Whole(Vec::new()))
 }
 
-/// One line without its end; nothing when the other side has closed.
+/// One line without its end; nothing when the peer has closed the connection.
 async fn line<R: AsyncBufRead + Unpin>(stream: &mut R, most: usize) -> Result<Option<Vec<u8>>, ReadError> {
     let mut line = Vec::new();
     loop {

@@ -1,4 +1,4 @@
-//! What the comparator tells, on an address of its own: what Envoy brings can never ask for it.
+//! The admin interface, on an address of its own, so that a copy from Envoy can never reach it.
 
 use std::sync::Arc;
 
@@ -15,28 +15,28 @@ use crate::copy::Copy;
 use crate::edge_file::EdgeFile;
 use crate::ledger::{self, About, Ledger, Queue};
 
-/// What the admin interface looks at.
+/// The state that the admin interface reads.
 #[derive(Clone, Debug)]
 pub struct Admin {
     /// The edge in force.
     pub edge_file: EdgeFile,
     /// The counts.
     pub ledger: Arc<Ledger>,
-    /// The queue. Weak: the intake alone keeps it open.
+    /// The queue. Weak, because the intake alone keeps it open.
     pub queue: mpsc::WeakSender<Copy>,
     /// When the process started.
     pub started: UnixTime,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 
 impl Admin {
-    /// The routes, on one page.
+    /// The HTTP routes.
     pub fn router(self) -> Router {
         Router::new()
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/metrics", get(metrics))
-            .route("/report", get(report).delete(begin_anew))
+            .route("/report", get(report).delete(restart))
             .with_state(self)
     }
 
@@ -59,16 +59,16 @@ async fn report(State(admin): State<Admin>, Query(which): Query<Which>) -> Respo
     axum::Json(ledger::report(&admin.ledger, &about, admin.queue(), only, admin.clock.now())).into_response()
 }
 
-/// Begins to count anew. `DELETE`, because no page of a browser can send that to another host without asking first.
-async fn begin_anew(State(admin): State<Admin>, Query(which): Query<Which>) -> Response {
+/// Restarts the counts. `DELETE`, because a browser page cannot send that to another host without permission (CORS).
+async fn restart(State(admin): State<Admin>, Query(which): Query<Which>) -> Response {
     let only = which.route.as_deref();
-    let routes = admin.ledger.begin_anew(only, admin.clock.now());
+    let routes = admin.ledger.restart(only, admin.clock.now());
     if let (Some(name), true) = (only, routes.is_empty()) {
-        let problem = format!("no copy of a route `{name}` came yet: there is nothing to begin anew");
+        let problem = format!("no copy of a route `{name}` was received yet: there are no counts to restart");
         return (StatusCode::NOT_FOUND, axum::Json(serde_json::json!({ "problem": problem })))
             .into_response();
     }
-    tracing::info!(?routes, "the report begins anew");
+    tracing::info!(?routes, "the counts were restarted");
     axum::Json(serde_json::json!({ "begun_anew": routes })).into_response()
 }
 

@@ -1,5 +1,4 @@
-//! What is different between two answers to one request: pure, and complete. Nothing here knows what is noise or
-//! what may be ignored.
+//! Finds all differences between two answers to one request. It is pure and knows neither noise nor ignored differences.
 
 mod body;
 mod coding;
@@ -14,12 +13,12 @@ use edge_config::edge::DifferenceKind;
 
 use crate::answer::Answer;
 
-/// More different places than this are one more difference, at the place `…`: nobody reads them, and what is
-/// not listed must not look like agreement.
+/// Further different places count as one difference at the place `…`: a person does not read them all, and unlisted
+/// differences must not look like agreement.
 pub const MAX_DIFFERENCES: usize = 512;
 
-/// What is kept of one value. Much more than a sample shows: credentials are recognised before it is cut down to
-/// that, and none is longer than a request's whole head.
+/// The kept length of one value. Much longer than in a sample: credentials are recognised before the value is shortened to
+/// that, and no credential is longer than a request's whole head.
 const MAX_VALUE_BYTES: usize = 64 * 1024;
 
 /// One difference.
@@ -27,26 +26,26 @@ const MAX_VALUE_BYTES: usize = 64 * 1024;
 pub struct Difference {
     /// Its kind.
     pub kind: DifferenceKind,
-    /// Where: the name of a header or cookie, a pointer into JSON with `*` for every index, the words before.
-    /// Empty when the kind says it all.
+    /// Its place: the name of a header or cookie, a pointer into JSON with `*` for every index, or the words before it.
+    /// Empty when the kind alone is enough.
     pub place: String,
-    /// What the reference has there; nothing when it has nothing.
+    /// The reference's value there, if any.
     pub reference: Option<Vec<u8>>,
-    /// What the shadow has there; nothing when it has nothing.
+    /// The shadow's value there, if any.
     pub shadow: Option<Vec<u8>>,
 }
 
-/// Something that differs and is none of a backend's promises.
+/// A difference that no client relies on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Note {
-    /// How the body's end is told.
+    /// How the end of the body is marked.
     Framing,
     /// The HTTP version.
     Version,
 }
 
 impl Note {
-    /// As the report spells it.
+    /// Its spelling in the report.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -56,16 +55,16 @@ impl Note {
     }
 }
 
-/// Two answers side by side.
+/// The comparison of two answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
     /// The first difference of each kind and place, in the order in which answers are read.
     pub differences: Vec<Difference>,
-    /// What else differs.
+    /// The notes.
     pub notes: Vec<Note>,
 }
 
-/// Sets `shadow` beside `reference`.
+/// Compares `shadow` with `reference`.
 #[must_use]
 pub fn compare(reference: &Answer, shadow: &Answer) -> Comparison {
     let mut found = Found::default();
@@ -90,7 +89,7 @@ pub fn compare(reference: &Answer, shadow: &Answer) -> Comparison {
     Comparison { differences: found.differences, notes }
 }
 
-/// What is left when the shadow did not answer.
+/// The comparison when the shadow did not answer.
 #[must_use]
 pub fn unanswered(why: &str) -> Comparison {
     let mut found = Found::default();
@@ -124,7 +123,7 @@ impl Found {
     }
 }
 
-/// Ends a long value at the end of a word: half of a credential would not be recognised as one.
+/// Shortens a long value at the end of a word: half of a credential would not be recognised as one.
 fn cut(value: Option<Vec<u8>>) -> Option<Vec<u8>> {
     let mut value = value?;
     if value.len() > MAX_VALUE_BYTES {

@@ -1,4 +1,4 @@
-//! A copy of a request, and what each backend gets of it.
+//! A copy of a request, and the request that each backend receives.
 
 use edge_config::Edge;
 use identity::headers::{REQUEST_ID, SHADOW_ROUTE};
@@ -11,33 +11,33 @@ use crate::wire::head::{Head, StartLine};
 /// A copy that can be replayed.
 #[derive(Clone, Debug)]
 pub struct Copy {
-    /// The route that took the request.
+    /// The route of the request.
     pub route: String,
     /// Whether it is `HEAD`; otherwise it is `GET`.
     pub is_head: bool,
     /// The target, as the client sent it.
     pub target: Vec<u8>,
-    /// The headers, with the edge's own among them, in order.
+    /// The headers, including the edge's own, in order.
     pub lines: Vec<Line>,
     /// When it came.
     pub received: Instant,
-    /// In which period of its route it is counted: none yet while it was not counted.
+    /// The period of its route in which it is counted; none before it is counted.
     pub period: Period,
 }
 
-/// Why something is no copy that can be replayed.
+/// Why a message is not a copy that can be replayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Refusal {
     /// Its method may change something.
     UnsafeMethod,
-    /// It names no route, or none of the edge file's with a shadow.
+    /// It names no route, or a route without a shadow in the edge file.
     UnknownRoute,
-    /// It is no HTTP/1 request.
+    /// It is not an HTTP/1 request.
     Malformed,
 }
 
 impl Refusal {
-    /// As the report spells it.
+    /// Its spelling in the report.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -48,8 +48,8 @@ impl Refusal {
     }
 }
 
-/// What belongs to a hop, and what Envoy adds to a copy (`x-envoy-internal`). The length goes too: what is replayed
-/// has no body.
+/// Headers that belong to a hop, and those that Envoy adds to a copy (`x-envoy-internal`). The length is removed, too: a
+/// replayed request has no body.
 fn is_for_this_hop(line: &Line) -> bool {
     const HOP: [&str; 11] = [
         "connection",
@@ -68,7 +68,7 @@ fn is_for_this_hop(line: &Line) -> bool {
 }
 
 impl Copy {
-    /// A copy from what Envoy sent.
+    /// Reads a copy from Envoy's message.
     ///
     /// # Errors
     /// [`Refusal`].
@@ -96,15 +96,14 @@ impl Copy {
         if self.is_head { "HEAD" } else { "GET" }
     }
 
-    /// The id of the request, as logs have it.
+    /// The id of the request, as in the logs.
     #[must_use]
     pub fn request_id(&self) -> String {
         let line = self.lines.iter().find(|line| line.is(REQUEST_ID));
         line.map(|line| String::from_utf8_lossy(&line.value).into_owned()).unwrap_or_default()
     }
 
-    /// The header lines that `backend` gets: the same for every one, but for the constant headers that each has of its
-    /// own.
+    /// The header lines for `backend`: the same for every backend, except for each one's own constant headers.
     #[must_use]
     pub fn lines_for(&self, edge: &Edge, backend: &str) -> Vec<Line> {
         let is_constant = |line: &&Line| {
@@ -117,7 +116,7 @@ impl Copy {
         self.lines.iter().filter(|line| !is_constant(line)).cloned().chain(own).collect()
     }
 
-    /// The bytes that `backend` gets on HTTP/1.1.
+    /// The bytes for `backend` on HTTP/1.1.
     #[must_use]
     pub fn bytes_for(&self, edge: &Edge, backend: &str) -> Vec<u8> {
         let mut bytes = [self.method().as_bytes(), b" ", &self.target, b" HTTP/1.1\r\n"].concat();

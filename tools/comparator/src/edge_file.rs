@@ -1,4 +1,4 @@
-//! The edge file, read again when it changes.
+//! Reads the edge file, and reads it again when it changes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use edge_config::{Edge, Faults};
 
-/// A change is in force within a second, as it is in the authorizer.
+/// The time between two polls: a change is in force within a second, as in the authorizer.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The edge in force.
@@ -22,7 +22,7 @@ impl EdgeFile {
     /// Reads the file for the first time.
     ///
     /// # Errors
-    /// Every fault of it.
+    /// Every fault of the file.
     pub fn open(path: &Path) -> Result<Self, Faults> {
         let edge = read(path)?;
         Ok(Self { path: path.to_owned(), current: Arc::new(ArcSwap::from_pointee(edge)) })
@@ -34,7 +34,7 @@ impl EdgeFile {
         self.current.load_full()
     }
 
-    /// Follows the file. A text with faults is passed over and told once; the old one stays in force.
+    /// Follows the file. A text with faults is logged once and ignored; the old one stays in force.
     pub async fn follow(self) {
         let mut seen = fs::read(&self.path).ok();
         loop {

@@ -1,4 +1,4 @@
-//! Where Envoy brings the copies. Each is answered at once, before anything is done with it.
+//! Receives the copies from Envoy. Each is answered at once, before it is processed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,29 +15,29 @@ use crate::edge_file::EdgeFile;
 use crate::ledger::{Dropped, Ledger, Pair};
 use crate::wire::{self, ReadError};
 
-/// Envoy opens at most eight for each of its workers.
+/// The most connections. Envoy opens at most eight for each of its workers.
 const MAX_CONNECTIONS: usize = 256;
 
-/// An idle connection is closed by Envoy after 4 s; what is silent for longer is not Envoy.
+/// Envoy closes an idle connection after 4 s; a peer that is silent for longer is not Envoy.
 const IDLE: Duration = Duration::from_secs(60);
 
 const TAKEN: &[u8] = b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n";
 
-/// The way into the queue.
+/// The entry to the queue.
 #[derive(Clone, Debug)]
 pub struct Intake {
     /// The edge in force.
     pub edge_file: EdgeFile,
-    /// Where everything is counted.
+    /// The counts.
     pub ledger: Arc<Ledger>,
     /// The queue.
     pub queue: mpsc::Sender<Copy>,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 
 impl Intake {
-    /// Takes copies on `listener` until this is dropped.
+    /// Receives copies on `listener` until this is dropped.
     pub async fn serve(self, listener: TcpListener) {
         let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
@@ -53,7 +53,7 @@ impl Intake {
                     });
                 }
                 Err(error) => {
-                    // Out of file descriptors, mostly: without the pause this would spin.
+                    // Usually file descriptors ran out: without the pause this would loop at full speed.
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
@@ -115,12 +115,12 @@ impl Intake {
     }
 }
 
-/// The two that answer, and where they are.
+/// The two backends that answer, with their addresses.
 fn pair(edge: &Edge, reference: &str, shadow: &str) -> Pair {
     let addresses = |name: &str| {
         let endpoints = edge.backends.get(name).into_iter().flat_map(|backend| &backend.endpoints);
         let mut addresses: Vec<String> = endpoints.map(ToString::to_string).collect();
-        // The same endpoints in another order are the same.
+        // Another order of the same endpoints is not a change.
         addresses.sort();
         addresses
     };

@@ -1,4 +1,4 @@
-//! Which differences are the shadow's: those at which the reference agrees with itself.
+//! Finds the differences that the shadow causes: those at whose places the reference agrees with itself.
 
 use std::collections::BTreeSet;
 
@@ -8,20 +8,20 @@ use crate::compare::{Difference, compare};
 use crate::noise::{Key, Noise, key};
 use crate::overlooked::Overlooked;
 
-/// A comparison under way.
+/// A comparison in progress.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Open {
-    /// What may be a difference of the shadow's.
+    /// The differences that the shadow may cause.
     pub differences: Vec<Difference>,
-    /// Whether something was noise.
+    /// Whether a difference was noise.
     pub noise: bool,
-    /// Whether something was ignored.
+    /// Whether a difference was ignored.
     pub ignored: bool,
-    /// Whether the reference's later answer was the shadow's somewhere: something was written in between.
+    /// Whether a later answer of the reference equals the shadow's at a place: the data was changed in between.
     pub moved: bool,
 }
 
-/// What a second answer of the reference taught.
+/// The findings from a second answer of the reference.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lesson {
     /// Here the reference differs from itself.
@@ -31,7 +31,7 @@ pub struct Lesson {
 }
 
 impl Open {
-    /// What of `differences` matters and is not known as noise.
+    /// The `differences` that matter and are not known as noise.
     #[must_use]
     pub fn new(
         differences: Vec<Difference>,
@@ -52,14 +52,14 @@ impl Open {
         open
     }
 
-    /// Whether the reference has to be asked again before anything is counted.
+    /// Whether the reference has to be queried again before a difference is counted.
     #[must_use]
     pub fn needs_a_look(&self, noise: &Noise, now: UnixTime) -> bool {
         self.differences.iter().any(|difference| !noise.is_steady(&key(difference), now))
     }
 
-    /// Sets another answer of the reference (`again`) beside both. What is left differs from a reference that agrees
-    /// with itself.
+    /// Compares another answer of the reference (`again`) with both. The remaining differences are at places where the
+    /// reference agrees with itself.
     pub fn look(
         &mut self,
         reference: &crate::answer::Answer,

@@ -1,8 +1,8 @@
-//! What was found so far: counts by route, noise, and samples. All of it is bounded, and none of it is on disk.
+//! The findings so far: counts by route, noise, and samples. All of it is bounded, and none of it is on disk.
 //!
-//! What was found about one backend says nothing about another, and nothing about the same one after a mend. So a route
-//! is counted in periods: a new one begins on command, when a backend has another address, and when another version of
-//! it answers. A copy belongs to the period in which it came; what it shows after that is not counted.
+//! Findings about one backend do not apply to another, nor to the same one after a fix. So a route is counted in periods: a
+//! new one begins on command, when a backend has another address, and when another version of it answers. A copy belongs to
+//! the period in which it arrived; if that period has ended, it is not counted.
 
 mod groups;
 mod report;
@@ -24,7 +24,7 @@ use crate::redact::Shown;
 use groups::Groups;
 use versions::Versions;
 
-/// Routes that had a shadow since the start; an edge that is changed this often is restarted before.
+/// The most routes with a shadow since the start; an edge that changes this often is restarted before.
 const MAX_ROUTES: usize = 1000;
 
 /// Why a copy was not compared.
@@ -36,7 +36,7 @@ pub enum Dropped {
     TooOld,
     /// The reference did not answer.
     ReferenceUnanswered,
-    /// Something was written between the two answers.
+    /// The data was changed between the two answers.
     Moved,
     /// An answer without an end.
     Stream,
@@ -51,7 +51,7 @@ pub enum Dropped {
 }
 
 impl Dropped {
-    /// As the report spells it.
+    /// Its spelling in the report.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -71,7 +71,7 @@ impl Dropped {
 /// A request whose answers differ.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Sample {
-    /// When it was compared, milliseconds since 1970.
+    /// When it was compared, in milliseconds since 1970.
     pub at_ms: u64,
     /// Its id, as in the logs.
     pub request_id: String,
@@ -83,28 +83,28 @@ pub struct Sample {
     pub differences: Vec<Shown>,
 }
 
-/// What was found on one request.
+/// The findings on one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// The kinds of difference that count, each once; empty when the answers are equal.
+    /// The counted kinds of difference, each once; empty when the answers are equal.
     pub kinds: Vec<DifferenceKind>,
-    /// What is shown of it; absent when the answers are equal.
+    /// Its sample; absent when the answers are equal.
     pub sample: Option<Sample>,
-    /// What else differs.
+    /// The notes.
     pub notes: Vec<Note>,
-    /// Whether noise was passed over.
+    /// Whether noise was ignored.
     pub noise: bool,
-    /// Whether something declared was passed over.
+    /// Whether a declared difference was ignored.
     pub ignored: bool,
 }
 
-/// Why a route began to be counted anew.
+/// Why a route's counts were restarted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Anew {
-    /// The first copy came.
+    /// The first copy arrived.
     #[default]
     First,
-    /// It was asked for.
+    /// By a command.
     Command,
     /// Another backend, or one at another address.
     Address,
@@ -113,7 +113,7 @@ pub enum Anew {
 }
 
 impl Anew {
-    /// As the report spells it.
+    /// Its spelling in the report.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -125,18 +125,18 @@ impl Anew {
     }
 }
 
-/// The two that answer the copies of a route.
+/// The two backends that answer the copies of a route.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pair {
     /// The name of the backend in use.
     pub reference: String,
     /// The name of the new one.
     pub shadow: String,
-    /// Where both of them are.
+    /// The addresses of both.
     pub addresses: [Vec<String>; 2],
 }
 
-/// The period in which a copy came.
+/// The period in which a copy arrived.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Period(u64);
 
@@ -151,7 +151,7 @@ struct Route {
     counts: Counts,
 }
 
-/// What a period found.
+/// The findings of a period.
 #[derive(Debug, Default)]
 struct Counts {
     copies: u64,
@@ -189,7 +189,7 @@ pub struct Ledger(Mutex<Books>);
 
 impl Ledger {
     fn books(&self) -> MutexGuard<'_, Books> {
-        // Counts are whole after every statement: a panic elsewhere cannot have left half of one.
+        // Counts are consistent after every statement: a panic elsewhere cannot leave a partial change.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -201,12 +201,12 @@ impl Ledger {
         }
     }
 
-    /// Something came that is no copy to replay.
+    /// Counts a message that is not a copy to replay.
     pub fn refused(&self, refusal: Refusal) {
         *self.books().refused.entry(refusal).or_default() += 1;
     }
 
-    /// A copy for `route` came, which is answered by `pair`; in which period it is counted.
+    /// Counts a copy for `route`, which `pair` will answer; returns its period.
     pub fn copy(&self, route: &str, pair: Pair, now: UnixTime) -> Period {
         let mut books = self.books();
         if books.routes.len() >= MAX_ROUTES && !books.routes.contains_key(route) {
@@ -218,7 +218,7 @@ impl Ledger {
             route.begin(Anew::First, now);
         } else if route.pair != pair {
             route.pair = pair;
-            // What other backends do, and which versions of them there are, is not known yet.
+            // Nothing is known yet about the new pair and its versions.
             route.versions = Versions::default();
             route.begin(Anew::Address, now);
         }
@@ -226,8 +226,8 @@ impl Ledger {
         route.period
     }
 
-    /// These versions of these backends answered a copy of `period`. Another one than before begins a new period, to which
-    /// the copy belongs then.
+    /// Notes that these versions of these backends answered a copy of `period`. Another version than before begins a new
+    /// period, to which the copy belongs then.
     pub fn answered(&self, route: &str, period: Period, versions: &[(&str, &[u8])], now: UnixTime) -> Period {
         let mut books = self.books();
         let Some(route) = books.routes.get_mut(route).filter(|route| route.period == period) else {
@@ -244,9 +244,9 @@ impl Ledger {
         route.period
     }
 
-    /// Begins a new period for `only`, or for every route; the names of those. The counts of what was not a copy begin anew
-    /// with every route.
-    pub fn begin_anew(&self, only: Option<&str>, now: UnixTime) -> Vec<String> {
+    /// Begins a new period for `only`, or for every route, and returns the names of the routes. With all routes, it also
+    /// restarts the counts of messages that were not copies.
+    pub fn restart(&self, only: Option<&str>, now: UnixTime) -> Vec<String> {
         let mut books = self.books();
         if only.is_none() {
             books.refused.clear();
@@ -260,22 +260,22 @@ impl Ledger {
             .collect()
     }
 
-    /// A copy for `route` was dropped.
+    /// Counts a dropped copy for `route`.
     pub fn dropped(&self, route: &str, period: Period, why: Dropped) {
         self.with(route, period, |counts| *counts.dropped.entry(why).or_default() += 1);
     }
 
-    /// The reference was asked again.
+    /// Counts a second query of the reference.
     pub fn asked_again(&self, route: &str, period: Period) {
         self.with(route, period, |counts| counts.twice += 1);
     }
 
-    /// Asks or teaches what is known of the noise of `route`.
+    /// Reads or updates the known noise of `route`.
     pub fn noise<T: Default>(&self, route: &str, period: Period, with: impl FnOnce(&mut Noise) -> T) -> T {
         self.with(route, period, |counts| with(&mut counts.noise))
     }
 
-    /// A copy for `route` was compared.
+    /// Counts a compared copy for `route`.
     pub fn compared(&self, route: &str, period: Period, outcome: Outcome) {
         self.with(route, period, |counts| {
             counts.compared += 1;
@@ -298,12 +298,12 @@ impl Ledger {
     }
 }
 
-/// What a report says about the process as a whole.
+/// The data of a report about the process as a whole.
 #[derive(Clone, Debug)]
 pub struct About {
     /// The edge's name.
     pub edge: String,
-    /// Which text of the edge file is in force.
+    /// The revision of the edge file in force.
     pub revision: String,
     /// When the process started.
     pub started: UnixTime,

@@ -1,7 +1,7 @@
-//! The comparator: sets the answers of a new backend beside the legacy's, byte for byte, before any client sees
-//! them. What it does and what its report says is in `docs/shadow.md`.
+//! The comparator compares the answers of a new backend with the legacy backend's, byte for byte, before a client receives
+//! them. `docs/shadow.md` describes it and its report.
 //!
-//! The way of a copy: [`intake`] (Envoy brings it) → a bounded queue → [`worker`] (replays it to both backends over
+//! The path of a copy: [`intake`] (receives it from Envoy) → a bounded queue → [`worker`] (replays it to both backends over
 //! [`wire`], has the answers [`compare`]d, asks the reference again where they differ, forgets what is [`noise`]
 //! or declared to be [`overlooked`]) → [`ledger`] (counts, and samples after [`redact`]ion) → [`admin`] (tells).
 

@@ -1,4 +1,4 @@
-//! The `comparator` program: puts the parts together and stops them.
+//! The `comparator` program: connects the parts and stops them.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
-/// Sets the answers of a new backend beside the old one's (docs/shadow.md).
+/// Compares the answers of a new backend with the old one's (docs/shadow.md).
 #[derive(Debug, Parser)]
 #[command(
     name = "comparator",
@@ -26,16 +26,16 @@ use tokio::sync::{mpsc, watch};
     after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 64 invalid edge file."
 )]
 struct Arguments {
-    /// The edge file: says where to listen, which backends there are and what does not matter.
+    /// The edge file, with the addresses, the backends and the differences to ignore.
     #[arg(long, env = "EDGE_FILE", default_value = "envoy/edges/dev.yaml", value_name = "FILE")]
     edge: PathBuf,
 
-    /// Host names that the admin interface answers to beside `localhost` and its address, between commas.
+    /// Further host names of the admin interface, besides `localhost` and its address, separated by commas.
     #[arg(long, env = "COMPARATOR_ADMIN_HOSTS", default_value = "", value_name = "NAMES")]
     admin_hosts: String,
 }
 
-/// Why it did not start.
+/// Why the program did not start.
 struct Failure {
     code: u8,
     message: String,
@@ -66,7 +66,7 @@ async fn live(arguments: &Arguments) -> Result<(), Failure> {
     let edge = edge_file.current();
     let Some(places) = &edge.comparator else {
         let message = format!(
-            "{} has no `comparator`, and no route of it has a `shadow`: there is nothing to compare",
+            "{} has no `comparator`, and no route in it has a `shadow`: there is nothing to compare",
             arguments.edge.display()
         );
         return Err(Failure { code: 64, message });
@@ -75,7 +75,7 @@ async fn live(arguments: &Arguments) -> Result<(), Failure> {
     let hosts = hosts.map_err(|BadName(name)| Failure {
         code: 2,
         message: format!(
-            "COMPARATOR_ADMIN_HOSTS: `{name}` is not a host name; write names between commas, without ports"
+            "COMPARATOR_ADMIN_HOSTS: `{name}` is not a host name; separate names with commas, without ports"
         ),
     })?;
     let copies_come = listen(places.address, "address").await?;
@@ -113,7 +113,7 @@ async fn live(arguments: &Arguments) -> Result<(), Failure> {
     };
     let working = tokio::spawn(worker::run(Arc::new(worker), copies, stops));
     stopped.await;
-    // First nothing more comes in; the report stays readable until the end.
+    // First the intake closes; the report stays readable until the end.
     intake.abort();
     let _ = stop.send(true);
     let _ = working.await;
@@ -126,13 +126,13 @@ async fn live(arguments: &Arguments) -> Result<(), Failure> {
 async fn listen(address: SocketAddr, field: &str) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
         let message = format!(
-            "cannot listen on {address} ({error}); stop what listens there, or move `comparator.{field}` in the edge file"
+            "cannot listen on {address} ({error}); stop the program that listens there, or change `comparator.{field}` in the edge file"
         );
         Failure { code: 1, message }
     })
 }
 
-/// Ends when the process is asked to stop. The handlers are in place when this returns, before the ready line.
+/// Ends when the process receives a signal to stop. The handlers are installed when this returns, before the ready line.
 fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     let handler = |kind| {
         signal(kind)

@@ -1,4 +1,4 @@
-//! Where the reference disagrees with itself, and where it was seen to agree.
+//! The places where the reference differs from itself, and those where it agrees with itself.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use edge_config::edge::DifferenceKind;
 
 use crate::compare::Difference;
 
-/// What nobody saw for ten minutes is asked about again: a deployment of the reference may have changed it.
+/// A place that was not seen for ten minutes is tested again: a deployment of the reference may have changed it.
 pub const REMEMBERED_FOR: Duration = Duration::from_secs(600);
 
-/// Places of one route. A route that has more is better served by an `ignore`.
+/// The most places of one route. A route with more needs an `ignore`.
 pub const MAX_PLACES: usize = 256;
 
-/// Agreement seen this often needs no further question: a difference at such a place is one.
+/// After this many agreements no further query is needed: a difference at such a place is counted.
 const ENOUGH: u64 = 3;
 
 /// The kind of a difference and its place.
@@ -49,7 +49,7 @@ impl Places {
             }
         }
         let place = self.0.entry(key).or_insert(Place { seen: 0, last: now, shown });
-        // What was forgotten begins anew.
+        // A forgotten place starts again.
         if now.since(place.last) > REMEMBERED_FOR {
             place.seen = 0;
         }
@@ -62,7 +62,7 @@ impl Places {
     }
 }
 
-/// What is known of one route.
+/// The known places of one route.
 #[derive(Debug, Default)]
 pub struct Noise {
     noisy: Places,
@@ -81,19 +81,19 @@ impl Noise {
         self.steady.add(key, String::new(), now);
     }
 
-    /// Whether differences here say nothing.
+    /// Whether differences here are noise.
     #[must_use]
     pub fn is_noise(&self, key: &Key, now: UnixTime) -> bool {
         self.noisy.get(key, now).is_some()
     }
 
-    /// Whether the reference need not be asked again.
+    /// Whether the reference need not be queried again.
     #[must_use]
     pub fn is_steady(&self, key: &Key, now: UnixTime) -> bool {
         self.steady.get(key, now).is_some_and(|place| place.seen >= ENOUGH)
     }
 
-    /// What is noise now.
+    /// The present noise.
     pub fn noisy(&self, now: UnixTime) -> impl Iterator<Item = (DifferenceKind, &Place)> {
         let remembered = move |(_, place): &(&Key, &Place)| now.since(place.last) <= REMEMBERED_FOR;
         self.noisy.0.iter().filter(remembered).map(|(key, place)| (key.0, place))

@@ -1,11 +1,11 @@
-//! What the edge file says does not matter.
+//! The differences that the edge file declares irrelevant (`ignore`).
 
 use edge_config::edge::{Comparator, DifferenceKind, Ignored};
 
 use crate::answer::Answer;
 use crate::compare::Difference;
 
-/// What is overlooked on one route.
+/// The ignored differences on one route.
 #[derive(Clone, Copy, Debug)]
 pub struct Overlooked<'a> {
     comparator: Option<&'a Comparator>,
@@ -13,7 +13,7 @@ pub struct Overlooked<'a> {
 }
 
 impl<'a> Overlooked<'a> {
-    /// Of `route`.
+    /// The ignored differences on `route`.
     #[must_use]
     pub const fn on(comparator: Option<&'a Comparator>, route: &'a str) -> Self {
         Self { comparator, route }
@@ -25,11 +25,11 @@ impl<'a> Overlooked<'a> {
         all.filter(move |one| one.route.as_deref().is_none_or(|name| name == route)).map(|one| &one.what)
     }
 
-    /// Takes headers and cookies that do not matter out of an answer, so that their place does not matter either.
+    /// Removes ignored headers and cookies from an answer, so that their place does not matter either.
     pub fn strip(self, answer: &mut Answer) {
         let version = self.comparator.and_then(|comparator| comparator.version_header.as_deref());
         answer.headers.retain(|line| {
-            // It says which backend answers, and two are not the same.
+            // It names the version of the backend, which differs between the two.
             !version.is_some_and(|name| line.is(name))
                 && !self.all().any(|ignored| match ignored {
                     Ignored::Header(name) => line.is(name),
@@ -42,7 +42,7 @@ impl<'a> Overlooked<'a> {
         });
     }
 
-    /// Whether `difference` does not matter.
+    /// Whether `difference` is ignored.
     #[must_use]
     pub fn covers(self, difference: &Difference) -> bool {
         self.all().any(|ignored| match ignored {
@@ -90,7 +90,7 @@ mod tests {
     use super::is_below;
 
     #[test]
-    fn a_pointer_covers_what_is_below_it_by_whole_segments() {
+    fn a_pointer_covers_values_below_it_by_whole_segments() {
         assert!(is_below("/items/*/etag", "/items/*/etag"));
         assert!(is_below("/items/*/etag/weak", "/items/*/etag"));
         assert!(is_below("/users/a/seen", "/users/*/seen"));

@@ -1,7 +1,7 @@
-//! What may be shown of an answer: everything but credentials.
+//! Removes credentials from an answer before it is shown.
 //!
-//! Three nets, one behind the other: what is a credential by its place (cookies, authorization, JSON members that
-//! are called like one), what was a credential elsewhere in the same exchange, and what looks like one.
+//! Three checks follow one another: values that are credentials by their place (cookies, authorization, JSON members with
+//! the name of one), values that were credentials elsewhere in the same exchange, and values that look like one.
 
 mod secrets;
 
@@ -13,10 +13,10 @@ pub use secrets::Secrets;
 
 use crate::compare::Difference;
 
-/// What is shown of one value.
+/// The shown length of one value.
 const SHOWN_CHARS: usize = 160;
 
-/// Shorter runs are words and numbers; tokens with less entropy are not worth their name.
+/// Shorter runs are words and numbers; a token with less entropy is not a secure token.
 const TOKEN_CHARS: usize = 20;
 
 /// Words in the names of JSON members and headers whose values are never shown.
@@ -39,7 +39,7 @@ const SENSITIVE: [&str; 16] = [
     "csrf",
 ];
 
-/// Headers whose values are never shown, whatever they are called.
+/// Further headers whose values are never shown.
 const SENSITIVE_HEADERS: [&str; 4] =
     ["x-api-key", "x-madome-identity", "www-authenticate", "authentication-info"];
 
@@ -48,23 +48,23 @@ const SENSITIVE_HEADERS: [&str; 4] =
 pub struct Shown {
     /// Its kind.
     pub kind: &'static str,
-    /// Where.
+    /// Its place.
     pub place: String,
-    /// What the reference has there.
+    /// The reference's value there.
     pub reference: Option<String>,
-    /// What the shadow has there.
+    /// The shadow's value there.
     pub shadow: Option<String>,
 }
 
 /// Replaces credentials by a mark with a short digest, so that equal ones look equal.
 #[derive(Debug)]
 pub struct Redactor {
-    /// Made anew at every start: a digest in a report helps nobody to find the value.
+    /// New at every start, so that a digest in a report does not help to find the value.
     key: [u8; 32],
 }
 
 impl Redactor {
-    /// With a key that nobody knows.
+    /// A redactor with a random key.
     #[must_use]
     pub const fn new(key: [u8; 32]) -> Self {
         Self { key }
@@ -127,13 +127,13 @@ impl Redactor {
         self.text(&String::from_utf8_lossy(value), secrets)
     }
 
-    /// A target: its query values are never shown, and a segment that looks like a token is none of anybody's business.
+    /// A target without credentials: its query values and segments that look like a token are never shown.
     #[must_use]
     pub fn target(&self, target: &[u8], secrets: &Secrets) -> String {
         cut(&self.text(&String::from_utf8_lossy(target), secrets))
     }
 
-    /// Any text: known credentials, then query values, then what looks like a token.
+    /// Any text without known credentials, query values and text that looks like a token.
     fn text(&self, text: &str, secrets: &Secrets) -> String {
         let mut text = text.to_owned();
         for secret in secrets.known() {
@@ -165,11 +165,11 @@ impl Redactor {
     }
 }
 
-/// Whether something of this name is a credential: `accessToken`, `reset_code`, `X-Csrf-Token`.
+/// Whether a value with this name is a credential: `accessToken`, `reset_code`, `X-Csrf-Token`.
 fn is_sensitive(name: &str) -> bool {
     let plain: String =
         name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    // `code` and `pin` are also the end of `zipcode` and `shipping`: as a whole word they count, as a part they do not.
+    // `code` and `pin` are also parts of `zipcode` and `shipping`: they count only as a whole word.
     let words = words(name);
     SENSITIVE.iter().any(|sensitive| {
         if matches!(*sensitive, "code" | "pin" | "otp" | "pwd") {

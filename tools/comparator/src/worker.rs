@@ -1,4 +1,4 @@
-//! From a copy to an outcome: both backends are asked, and the reference once more where they differ.
+//! Turns a copy into an outcome: queries both backends, and the reference once more where they differ.
 
 mod ask;
 
@@ -21,47 +21,46 @@ use crate::redact::{Redactor, Secrets};
 use crate::wire::ReadError;
 use ask::ask;
 
-/// Copies that wait. At 100 a second they are the last two and a half seconds; more would compare answers that
-/// nobody got at about that time, and hold more credentials in memory.
+/// The most waiting copies. At 100 a second they cover the last two and a half seconds. More would compare outdated
+/// answers, and hold more credentials in memory.
 pub const QUEUE: usize = 256;
 
-/// Comparisons at one time: each asks two backends, and a backend that is busy must not be asked by more.
+/// The most comparisons at one time: each queries two backends, and a busy backend must not receive more queries.
 const WORKERS: usize = 8;
 
-/// A copy that waited longer has an identity that may expire before the last answer (60 s), and the state that it
-/// asks for has moved on.
+/// The longest wait of a copy. After a longer one its identity may expire before the last answer (60 s), and the data that
+/// it requests has changed.
 const OLDEST: Duration = Duration::from_secs(10);
 
-/// Before the reference is asked again: a little more than the second that most clocks in answers count in.
+/// The pause before the reference is queried again: a little more than a second, the unit of most clocks in answers.
 const PAUSE: Duration = Duration::from_millis(1100);
 
-/// How often the reference is asked again: once would miss what is random between two values half of the time.
+/// How often the reference is queried again: once would miss a random choice between two values half of the time.
 const LOOKS: usize = 2;
 
-/// How long comparisons may go on after the stop: less than the supervisor's patience of 10 s.
+/// How long comparisons may continue after the stop: less than the supervisor's limit of 10 s.
 const DRAIN: Duration = Duration::from_secs(3);
 
-/// What every comparison needs.
+/// The shared state of all comparisons.
 #[derive(Debug)]
 pub struct Worker {
     /// The edge in force.
     pub edge_file: EdgeFile,
-    /// Where everything is counted.
+    /// The counts.
     pub ledger: Arc<Ledger>,
-    /// What may be shown.
+    /// Removes credentials from samples.
     pub redactor: Redactor,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 
-/// Compares what comes until the sender is gone; then drops what still waits and gives what is under way a little
-/// time.
+/// Compares copies until the sender is dropped. Then it drops the waiting copies and gives those in progress a little time.
 pub async fn run(worker: Arc<Worker>, mut copies: mpsc::Receiver<Copy>, stop: impl Future<Output = ()>) {
     let slots = Arc::new(Semaphore::new(WORKERS));
     let mut under_way = JoinSet::new();
     let mut stop = std::pin::pin!(stop);
     loop {
-        // A slot first: what nobody works on stays in the queue, where it is counted and bounded.
+        // A slot first: a copy without a worker stays in the queue, where it is counted and bounded.
         let next = async {
             let slot = Arc::clone(&slots).acquire_owned().await.ok()?;
             Some((slot, copies.recv().await?))
@@ -84,7 +83,7 @@ pub async fn run(worker: Arc<Worker>, mut copies: mpsc::Receiver<Copy>, stop: im
     }
     let rest = async { while under_way.join_next().await.is_some() {} };
     if tokio::time::timeout(DRAIN, rest).await.is_err() {
-        tracing::warn!("comparisons were still under way {DRAIN:?} after the stop; they are cut");
+        tracing::warn!("comparisons were still in progress {DRAIN:?} after the stop; they are aborted");
     }
 }
 
@@ -104,7 +103,7 @@ impl Worker {
             return Err(Dropped::TooOld);
         }
         let route = edge.routes.iter().find(|route| route.name == copy.route);
-        // It was there when the copy came: the edge file has changed since.
+        // It existed when the copy arrived: the edge file has changed since.
         let names = route.and_then(|route| Some((route.reference()?, route.shadow.as_deref()?)));
         let (reference_name, shadow_name) = names.ok_or(Dropped::TooOld)?;
         let overlooked = Overlooked::on(edge.comparator.as_ref(), &copy.route);
@@ -192,7 +191,7 @@ impl Worker {
     }
 }
 
-/// What a missing answer of the reference means.
+/// The reason to drop a copy without an answer of the reference.
 fn dropped(error: &ReadError) -> Dropped {
     match error {
         ReadError::Stream => Dropped::Stream,

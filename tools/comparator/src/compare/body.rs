@@ -1,4 +1,4 @@
-//! Bodies: first the bytes, and only when they differ, where.
+//! Compares bodies: first by bytes, and in detail only when these differ.
 
 use edge_config::edge::DifferenceKind;
 use sha2::{Digest, Sha256};
@@ -41,7 +41,7 @@ fn bytes(reference: &Body, shadow: &Body, one: &[u8], other: &[u8], found: &mut 
     found.add(DifferenceKind::BodyBytes, "", Some(one), Some(other));
 }
 
-/// Length and digest instead of bytes that nobody could read.
+/// Length and digest, instead of unreadable bytes.
 fn description(body: &Body, first_different: Option<usize>) -> Vec<u8> {
     let (length, digest): (u64, [u8; 32]) = match body {
         Body::Whole(bytes) => (u64::try_from(bytes.len()).unwrap_or(u64::MAX), Sha256::digest(bytes).into()),

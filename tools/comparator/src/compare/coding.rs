@@ -1,4 +1,4 @@
-//! Compressed bodies: two that differ may be the same when unpacked.
+//! Unpacks compressed bodies: two different ones may have the same content.
 
 use std::io::Read as _;
 
@@ -6,7 +6,7 @@ use flate2::read::{MultiGzDecoder, ZlibDecoder};
 
 use crate::answer::Answer;
 
-/// A bomb unpacks to a thousand times its size; eight times what is kept packed is more than an API sends.
+/// A zip bomb unpacks to a thousand times its size; eight times the kept packed size is more than an API sends.
 const MAX_UNPACKED_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The codings of an answer, in lower case; empty means none.
@@ -20,7 +20,7 @@ pub(super) fn of(answer: &Answer) -> String {
     values.join(",").replace("identity", "").trim_matches([' ', ',']).to_owned()
 }
 
-/// What `body` unpacks to; nothing when it cannot be said: another coding, broken, or too large.
+/// The unpacked `body`; nothing when it has another coding, is broken, or is too large.
 pub(super) fn unpacked(coding: &str, body: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let read = match coding {

@@ -1,4 +1,4 @@
-//! `Set-Cookie`, by the cookie's name: its value is often random, its attributes never.
+//! Compares `Set-Cookie` by the cookie's name: the value is often random, the attributes never are.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::answer::Answer;
 /// One `Set-Cookie`.
 struct Cookie<'a> {
     value: &'a [u8],
-    /// Each with its name in lower case and as it was written, in order.
+    /// The attributes in order, each with its name in lower case and as it was written.
     attributes: Vec<(String, &'a [u8])>,
     /// Everything after the value.
     rest: &'a [u8],
@@ -54,20 +54,20 @@ fn attributes(name: &str, one: &Cookie<'_>, other: &Cookie<'_>, found: &mut Foun
     if one.rest == other.rest {
         return;
     }
-    let mut told = false;
+    let mut found_one = false;
     let of = |cookie: &Cookie<'_>, name: &str| {
         cookie.attributes.iter().find(|(n, _)| n == name).map(|(_, text)| text.to_vec())
     };
     for (attribute, _) in one.attributes.iter().chain(&other.attributes) {
         let (ours, theirs) = (of(one, attribute), of(other, attribute));
         if ours != theirs {
-            told = true;
+            found_one = true;
             found.add(DifferenceKind::SetCookieAttributes, format!("{name}; {attribute}"), ours, theirs);
         }
     }
     let order = |cookie: &Cookie<'_>| cookie.attributes.iter().map(|(n, _)| n.clone()).collect::<Vec<_>>();
     // Other order, other spaces: the same attributes in other bytes.
-    if !told || (order(one).len() == order(other).len() && order(one) != order(other)) {
+    if !found_one || (order(one).len() == order(other).len() && order(one) != order(other)) {
         let (reference, shadow) = (Some(one.rest.to_vec()), Some(other.rest.to_vec()));
         found.add(DifferenceKind::SetCookieAttributes, name, reference, shadow);
     }

@@ -1,4 +1,4 @@
-//! Header lines: number, values, case, order. `Set-Cookie` has rules of its own.
+//! Compares header lines by number, values, case and order. `Set-Cookie` has rules of its own.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use edge_config::edge::DifferenceKind;
 use super::Found;
 use crate::answer::{Answer, Framing, Line};
 
-/// They belong to each hop (RFC 9110 §7.6.1), not to the answer.
+/// Headers that belong to each hop (RFC 9110 §7.6.1) and not to the answer.
 const HOP_BY_HOP: [&str; 6] =
     ["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding"];
 
 pub(super) fn compare(reference: &Answer, shadow: &Answer, found: &mut Found) {
-    // With a body, its length is compared with it. After HEAD the length is all there is; that only one of the two
-    // tells it is framing.
+    // The length of a body is compared with the body. After HEAD there is only the length; if only one of the two has it,
+    // that is framing.
     let tells = |answer: &Answer| answer.header("content-length").is_some();
     let without_body = reference.framing == Framing::None && shadow.framing == Framing::None;
     let length_counts = without_body && tells(reference) && tells(shadow);
@@ -44,7 +44,7 @@ fn by_name<'a>(lines: &[&'a Line]) -> BTreeMap<String, Vec<&'a Line>> {
     named
 }
 
-/// The lines of one name.
+/// Compares the lines of one name.
 fn named(name: &str, ours: &[&Line], theirs: &[&Line], found: &mut Found) {
     let value = |line: &&Line| Some(line.value.clone());
     for line in ours.iter().skip(theirs.len()) {
@@ -85,7 +85,7 @@ fn case(name: &str, ours: &[&Line], theirs: &[&Line], found: &mut Found) {
 
 type Named<'a> = BTreeMap<String, Vec<&'a Line>>;
 
-/// The order of what both have: a line that is missing moves no other.
+/// Compares the order of the lines that both have: a missing line moves no other.
 fn order(one: &[&Line], other: &[&Line], ours: &Named<'_>, theirs: &Named<'_>, found: &mut Found) {
     let common = |lines: &[&Line]| {
         let mut seen: BTreeMap<String, usize> = BTreeMap::new();

@@ -1,7 +1,7 @@
-//! JSON by its bytes: every scalar with its pointer and exactly as it was written.
+//! Compares JSON by its bytes: every scalar with its pointer, exactly as it was written.
 //!
-//! A parser that gives values would take `1.0` for `1`, drop the first of two members of one name, and forget spaces
-//! and order; each of these is a byte that a client may depend on.
+//! A parser that returns values would read `1.0` as `1`, drop the first of two members of one name, and lose spaces and
+//! order. A client may depend on each of these bytes.
 
 mod number;
 mod reader;
@@ -16,20 +16,20 @@ use super::Found;
 pub(super) struct Document<'a> {
     /// The scalars and empty containers, in the order of the text.
     leaves: Vec<Leaf<'a>>,
-    /// What stands between them: names, brackets, spaces.
+    /// The text between them: names, brackets, spaces.
     between: Vec<&'a [u8]>,
 }
 
 struct Leaf<'a> {
-    /// RFC 6901, with the true index.
+    /// The pointer (RFC 6901), with the true index.
     pointer: String,
-    /// The same with `*` for every index: what is noise in one element is noise in all.
+    /// The same with `*` for every index: noise in one element is noise in all.
     place: String,
     raw: &'a [u8],
 }
 
 impl<'a> Document<'a> {
-    /// Reads an object or array; nothing when it is neither, no JSON, or too large for this.
+    /// Reads an object or array; nothing when the text is neither, is not JSON, or is too large.
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         reader::read(bytes)
     }
@@ -42,7 +42,7 @@ pub(super) fn compare(ours: &Document<'_>, theirs: &Document<'_>, found: &mut Fo
     for leaf in &ours.leaves {
         let same = one.get(leaf.pointer.as_str()).unwrap_or(&none);
         let others = other.get(leaf.pointer.as_str()).unwrap_or(&none);
-        // Each pointer once; a name that stands twice is compared pair by pair.
+        // Each pointer once; a name that occurs twice is compared pair by pair.
         if same.first().is_none_or(|first| !std::ptr::eq(*first, leaf)) {
             continue;
         }
@@ -82,7 +82,7 @@ fn by_pointer<'d, 'a>(document: &'d Document<'a>) -> Leaves<'d, 'a> {
     named
 }
 
-/// The order of what both have, and what stands between.
+/// Compares the order of the values that both have, and the text between them.
 fn order(
     ours: &Document<'_>,
     theirs: &Document<'_>,
@@ -101,7 +101,7 @@ fn order(
         found.add(DifferenceKind::BodyOrder, &a.1, shown(a), shown(b));
         return;
     }
-    // With a member more or less, the text between is another one for that reason alone.
+    // With an additional or missing member, the text between differs for that reason alone.
     if !all_common {
         return;
     }
@@ -110,8 +110,8 @@ fn order(
     }
 }
 
-/// What a value is, by its first byte. A type of its own is more than another value: where times are noise, a `null`
-/// is none.
+/// The type of a value, by its first byte. Another type is more than another value: where times are noise, a `null` is
+/// still a difference.
 fn kind_of(raw: &[u8]) -> u8 {
     match raw.first() {
         Some(b'0'..=b'9' | b'-') => b'0',
@@ -121,13 +121,13 @@ fn kind_of(raw: &[u8]) -> u8 {
     }
 }
 
-/// Two spellings of one value.
+/// Whether two texts are spellings of one value.
 fn means_the_same(one: &[u8], other: &[u8]) -> bool {
     if one.first() == Some(&b'"') && other.first() == Some(&b'"') {
         let text = |raw: &[u8]| serde_json::from_slice::<String>(raw).ok();
         return text(one).is_some_and(|one| Some(one) == text(other));
     }
-    // Empty both, with other spaces inside.
+    // Both are empty containers, with other spaces inside.
     if matches!(one.first(), Some(b'{' | b'[')) {
         return true;
     }

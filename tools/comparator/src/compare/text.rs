@@ -1,10 +1,10 @@
-//! Texts: word by word, each difference at the place that the words before it make.
+//! Compares texts word by word; the words before a difference are its place.
 
 use edge_config::edge::DifferenceKind;
 
 use super::Found;
 
-/// How much of what stands before makes a place: enough for `name="csrf" content="`.
+/// The length of the text before a difference that makes its place: enough for `name="csrf" content="`.
 const CONTEXT_BYTES: usize = 32;
 
 /// A page has tens of thousands of words; beyond this the rest is one word.
@@ -19,7 +19,7 @@ pub(super) fn compare(one: &str, other: &str, found: &mut Found) {
         }
         return;
     }
-    // Something came or went: everything between what the two begin and end with.
+    // Words were added or removed: everything between the common beginning and the common end differs.
     let start = ours.iter().zip(&theirs).take_while(|(a, b)| a == b).count();
     let rest = ours.len().min(theirs.len()) - start;
     let same_end = ours.iter().rev().zip(theirs.iter().rev()).take(rest).take_while(|(a, b)| a == b).count();
@@ -31,7 +31,7 @@ fn add(place: &str, one: &str, other: &str, found: &mut Found) {
     found.add(DifferenceKind::BodyText, place, Some(one.into()), Some(other.into()));
 }
 
-/// Runs of what tokens and numbers are made of, and everything else one by one.
+/// Runs of the characters of tokens and numbers, and every other character by itself.
 fn words(text: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut rest = text;
@@ -54,7 +54,7 @@ fn is_part(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | '+')
 }
 
-/// The whole words before `at`; one that differs itself, or is long, stands as `…`.
+/// The whole words before `at`; a word that differs itself, or is long, is written as `…`.
 fn context(words: &[&str], differs: &[bool], at: usize) -> String {
     let mut left = CONTEXT_BYTES;
     let mut taken = Vec::new();

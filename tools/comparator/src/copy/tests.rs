@@ -18,7 +18,7 @@ fn dev() -> Edge {
 }
 
 #[test]
-fn both_backends_get_the_same_request_but_for_their_own_constant_headers() {
+fn both_backends_receive_the_same_request_except_for_their_own_constant_headers() {
     let copy = copy(
         "GET /books/%31?a=b HTTP/1.1\n\
          host: localhost:8080\n\
@@ -43,7 +43,7 @@ fn both_backends_get_the_same_request_but_for_their_own_constant_headers() {
 }
 
 #[test]
-fn an_unsafe_method_is_refused_whatever_else_it_says() {
+fn an_unsafe_method_is_refused_whatever_else_the_copy_has() {
     for method in ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "get", "TRACE"] {
         let refused = copy(&format!("{method} / HTTP/1.1\nx-madome-shadow-route: books"));
         assert_eq!(refused.unwrap_err(), Refusal::UnsafeMethod, "{method}");

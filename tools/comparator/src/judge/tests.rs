@@ -33,7 +33,7 @@ fn places(open: &Open) -> Vec<&str> {
 }
 
 #[test]
-fn what_the_reference_answers_differently_itself_is_noise_and_the_seeded_byte_is_not() {
+fn a_place_where_the_reference_differs_from_itself_is_noise_and_the_seeded_byte_is_not() {
     let reference = json(r#"{"at":"10:00:00","title":"Momo"}"#);
     let shadow = json(r#"{"at":"10:00:01","title":"momo"}"#);
     let again = json(r#"{"at":"10:00:02","title":"Momo"}"#);
@@ -45,18 +45,18 @@ fn what_the_reference_answers_differently_itself_is_noise_and_the_seeded_byte_is
     assert_eq!(lesson.noise, [(DifferenceKind::BodyValue, "/at".to_owned())]);
     assert_eq!(lesson.agreed, [(DifferenceKind::BodyValue, "/title".to_owned())]);
 
-    // What was learned is silent from then on, without another question.
+    // Known noise is silent from then on, without another query.
     noise.learn((DifferenceKind::BodyValue, "/at".to_owned()), "/at".to_owned(), now());
     let silent = self::open(&json(r#"{"at":1,"title":"x"}"#), &json(r#"{"at":2,"title":"x"}"#), &noise);
     assert!(silent.differences.is_empty() && silent.noise && !silent.needs_a_look(&noise, now()));
-    // That the value is gone, or no time at all, is another matter.
+    // A missing value, or one that is not a time, is still a difference.
     for shadow in [r#"{"title":"x"}"#, r#"{"at":null,"title":"x"}"#] {
         assert!(!self::open(&json(r#"{"at":1,"title":"x"}"#), &json(shadow), &noise).differences.is_empty());
     }
 }
 
 #[test]
-fn what_was_written_in_between_is_neither_noise_nor_a_difference() {
+fn data_that_changed_in_between_is_neither_noise_nor_a_difference() {
     let (before, after) = (json(r#"{"name":"a"}"#), json(r#"{"name":"b"}"#));
     let mut open = open(&before, &after, &Noise::default());
     let lesson = open.look(&before, Some(&after), &after);
@@ -75,7 +75,7 @@ fn a_random_cookie_does_not_hide_a_missing_attribute() {
 }
 
 #[test]
-fn a_silent_shadow_differs_whatever_the_reference_says() {
+fn a_silent_shadow_differs_whatever_the_reference_answers() {
     let reference = json("{}");
     let differences = crate::compare::unanswered("the connection was refused").differences;
     let noise = Noise::default();
@@ -85,7 +85,7 @@ fn a_silent_shadow_differs_whatever_the_reference_says() {
 }
 
 #[test]
-fn what_is_declared_does_not_matter() {
+fn declared_differences_are_ignored() {
     let everywhere = |what| Ignore { route: None, what };
     let elsewhere = Ignore { route: Some("other".to_owned()), what: Ignored::Kind(DifferenceKind::Status) };
     let comparator = Comparator {

@@ -1,4 +1,4 @@
-//! Requests whose answers differ in the same way, counted together: twenty samples of one mistake say no more than one.
+//! Groups requests whose answers differ in the same way: twenty samples of one mistake show no more than one.
 
 use edge_config::edge::DifferenceKind;
 use serde::Serialize;
@@ -6,23 +6,23 @@ use serde::Serialize;
 use super::Sample;
 use crate::redact::Shown;
 
-/// Groups of one route: one for each kind of difference, and a few more.
+/// The most groups of one route: one for each kind of difference, and a few more.
 const MAX_GROUPS: usize = 20;
 
-/// Ids of one group: enough to look one up in the logs when the first has been turned over.
+/// The kept ids of one group: enough to find one in the logs when the first was rotated away.
 const MAX_IDS: usize = 5;
 
-/// Differences shown of one request.
+/// The most shown differences of one request.
 const MAX_SHOWN: usize = 8;
 
 /// Requests with equal differences.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Group {
-    /// How many there were.
+    /// The number of requests.
     pub(super) count: u64,
-    /// When the first was compared, milliseconds since 1970.
+    /// When the first was compared, in milliseconds since 1970.
     pub(super) first_ms: u64,
-    /// When the last was.
+    /// When the last was compared.
     pub(super) at_ms: u64,
     /// The id of the last, as in the logs.
     pub(super) request_id: String,
@@ -34,7 +34,7 @@ pub(super) struct Group {
     pub(super) target: String,
     /// The first differences of the last.
     pub(super) differences: Vec<Shown>,
-    /// How many more there are.
+    /// The number of further differences.
     pub(super) more: usize,
     #[serde(skip)]
     key: Vec<Key>,
@@ -42,8 +42,8 @@ pub(super) struct Group {
     kinds: Vec<DifferenceKind>,
 }
 
-/// What makes two differences equal: kind and place, and for a status the two statuses, because there are few of them and
-/// each pair is another mistake. Values elsewhere are as many as there are books.
+/// The key by which two differences are equal: kind and place, and for a status the two statuses, because there are few of
+/// them and each pair is another mistake. Other values are too many to count.
 type Key = (&'static str, String, Option<String>, Option<String>);
 
 fn key(difference: &Shown) -> Key {
@@ -56,11 +56,11 @@ fn key(difference: &Shown) -> Key {
     (kind, place.clone(), values.0, values.1)
 }
 
-/// The groups of a route, the one that was seen last at the end.
+/// The groups of a route, the most recent at the end.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
     groups: Vec<Group>,
-    /// Requests of groups that gave their place to others.
+    /// The requests of groups that others replaced.
     forgotten: u64,
 }
 
@@ -99,7 +99,7 @@ impl Groups {
         });
     }
 
-    /// Removes the oldest that shows nothing which others do not show; or the oldest.
+    /// Removes the oldest group that shows nothing beyond the others, or else the oldest.
     fn make_room(&mut self, kinds: &[DifferenceKind]) {
         let shown_by_others = |at: usize, kind: &DifferenceKind| {
             let others = self.groups.iter().enumerate().filter(|(other, _)| *other != at);
@@ -112,12 +112,12 @@ impl Groups {
         self.forgotten += self.groups.remove(spare.unwrap_or(0)).count;
     }
 
-    /// The newest first.
+    /// The groups, the newest first.
     pub(super) fn newest_first(&self) -> impl Iterator<Item = &Group> {
         self.groups.iter().rev()
     }
 
-    /// How many requests are in no group any more.
+    /// The number of requests that are in no group any more.
     pub(super) const fn forgotten(&self) -> u64 {
         self.forgotten
     }

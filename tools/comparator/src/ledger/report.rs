@@ -1,4 +1,4 @@
-//! The ledger as JSON and as metrics (`docs/shadow.md` says what the keys mean).
+//! The ledger as JSON and as metrics (`docs/shadow.md` explains the keys).
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use super::groups::Group;
 use super::{About, Books, Ledger, Route};
 
-/// How full the queue is.
+/// The state of the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Queue {
-    /// Copies in it.
+    /// The number of copies in it.
     pub waiting: usize,
-    /// How many it takes.
+    /// Its capacity.
     pub capacity: usize,
 }
 
@@ -75,7 +75,7 @@ fn one(route: &Route, now: UnixTime) -> Value {
     })
 }
 
-/// The counts in Prometheus' text format. Names of routes, kinds and reasons need no escaping.
+/// The counts in the Prometheus text format. Names of routes, kinds and reasons need no escaping.
 #[must_use]
 pub fn metrics(ledger: &Ledger, queue: Queue) -> String {
     let books = ledger.books();
@@ -107,7 +107,7 @@ pub fn metrics(ledger: &Ledger, queue: Queue) -> String {
         .iter()
         .map(|(refusal, count)| (format!("{{reason=\"{}\"}}", refusal.as_str()), *count))
         .collect();
-    family("comparator_refused_total", "counter", "What came and is no copy to replay.", &refused);
+    family("comparator_refused_total", "counter", "Messages that are not copies to replay.", &refused);
     let waiting = u64::try_from(queue.waiting).unwrap_or(u64::MAX);
     family("comparator_queue_waiting", "gauge", "Copies in the queue.", &[(String::new(), waiting)]);
     text

@@ -37,7 +37,7 @@ fn copied(ledger: &Ledger) -> Period {
     ledger.copy("books", pair("legacy", "users"), START)
 }
 
-fn told(ledger: &Ledger) -> serde_json::Value {
+fn route_report(ledger: &Ledger) -> serde_json::Value {
     let about =
         About { edge: "dev".to_owned(), revision: "0".to_owned(), started: UnixTime::from_seconds(1) };
     let queue = Queue { waiting: 0, capacity: 1 };
@@ -57,12 +57,15 @@ fn the_sums_hold() {
     ledger.compared("books", period, different(2, &[DifferenceKind::Status]));
     ledger.dropped("books", period, Dropped::QueueFull);
     ledger.dropped("books", period, Dropped::Moved);
-    let told = told(&ledger);
-    assert_eq!((&told["copies"], &told["compared"], &told["dropped"]), (&5.into(), &3.into(), &2.into()));
-    assert_eq!((&told["equal"], &told["different"]), (&1.into(), &2.into()));
-    assert_eq!(told["by_kind"], serde_json::json!({ "status": 2, "body_value": 1 }));
-    assert_eq!(told["silent"], serde_json::json!({ "noise": 1, "ignored": 0 }));
-    assert_eq!((&told["reference"], &told["shadow"]), (&"legacy".into(), &"users".into()));
+    let report = route_report(&ledger);
+    assert_eq!(
+        (&report["copies"], &report["compared"], &report["dropped"]),
+        (&5.into(), &3.into(), &2.into())
+    );
+    assert_eq!((&report["equal"], &report["different"]), (&1.into(), &2.into()));
+    assert_eq!(report["by_kind"], serde_json::json!({ "status": 2, "body_value": 1 }));
+    assert_eq!(report["silent"], serde_json::json!({ "noise": 1, "ignored": 0 }));
+    assert_eq!((&report["reference"], &report["shadow"]), (&"legacy".into(), &"users".into()));
 }
 
 #[test]
@@ -79,7 +82,7 @@ fn equal_differences_are_one_group_with_a_count() {
         let values = if number % 2 == 0 { ["Momo", "momo"] } else { ["Emil", "emil"] };
         ledger.compared("books", period, differing(number, titles(values)));
     }
-    // Another status is another mistake, and so is one difference less.
+    // Another status is another mistake, and so is a missing difference.
     for (number, statuses) in [(20, ["200", "500"]), (21, ["404", "500"]), (22, ["200", "500"])] {
         ledger.compared(
             "books",
@@ -88,8 +91,8 @@ fn equal_differences_are_one_group_with_a_count() {
         );
     }
     ledger.compared("books", period, differing(23, titles(["a", "b"]).into_iter().take(1).collect()));
-    let told = told(&ledger);
-    let groups: Vec<_> = told["samples"]
+    let report = route_report(&ledger);
+    let groups: Vec<_> = report["samples"]
         .as_array()
         .unwrap()
         .iter()
@@ -101,12 +104,12 @@ fn equal_differences_are_one_group_with_a_count() {
             )
         })
         .collect();
-    assert_eq!(groups, [(1, 23, 23), (2, 20, 22), (1, 21, 21), (20, 0, 19)], "{told:#}");
-    let books = &told["samples"][3];
+    assert_eq!(groups, [(1, 23, 23), (2, 20, 22), (1, 21, 21), (20, 0, 19)], "{report:#}");
+    let books = &report["samples"][3];
     assert_eq!(books["request_ids"], serde_json::json!(["id-19", "id-18", "id-17", "id-16", "id-15"]));
     assert_eq!((&books["request_id"], &books["target"]), (&"id-19".into(), &"/19".into()));
     assert_eq!(books["differences"].as_array().unwrap().len(), 2);
-    assert_eq!(told["different"], 24, "all of them are counted");
+    assert_eq!(report["different"], 24, "all of them are counted");
 }
 
 #[test]
@@ -119,16 +122,16 @@ fn a_rare_kind_keeps_its_group_when_many_others_come() {
         let differences = vec![shown(DifferenceKind::BodyValue, &place, ["a", "b"]); 10];
         ledger.compared("books", period, differing(number, differences));
     }
-    let told = told(&ledger);
-    let samples = told["samples"].as_array().unwrap();
+    let report = route_report(&ledger);
+    let samples = report["samples"].as_array().unwrap();
     assert_eq!(samples.len(), 20);
     assert!(samples.iter().any(|sample| sample["differences"][0]["kind"] == "status"));
     assert_eq!((&samples[0]["at_ms"], &samples[0]["more"]), (&499.into(), &2.into()));
-    assert_eq!(told["samples_forgotten"], 480);
+    assert_eq!(report["samples_forgotten"], 480);
 }
 
 #[test]
-fn a_report_begins_anew_on_command_and_with_another_address_or_version_of_a_backend() {
+fn counts_restart_on_command_and_with_another_address_or_version_of_a_backend() {
     let ledger = Ledger::default();
     let now = UnixTime::from_seconds(2);
     let old = copied(&ledger);
@@ -136,22 +139,25 @@ fn a_report_begins_anew_on_command_and_with_another_address_or_version_of_a_back
         noise.learn((DifferenceKind::Status, String::new()), String::new(), now)
     });
     ledger.compared("books", old, different(1, &[DifferenceKind::Status]));
-    assert_eq!((&told(&ledger)["since"], &told(&ledger)["since_ms"]), (&"first_copy".into(), &1_000.into()));
+    assert_eq!(
+        (&route_report(&ledger)["since"], &route_report(&ledger)["since_ms"]),
+        (&"first_copy".into(), &1_000.into())
+    );
 
     let counts = |why: &str| {
-        let told = told(&ledger);
-        assert_eq!(told["since"], why, "{told:#}");
+        let report = route_report(&ledger);
+        assert_eq!(report["since"], why, "{report:#}");
         (
-            told["copies"].as_u64().unwrap(),
-            told["compared"].as_u64().unwrap(),
-            told["samples"].as_array().unwrap().len(),
+            report["copies"].as_u64().unwrap(),
+            report["compared"].as_u64().unwrap(),
+            report["samples"].as_array().unwrap().len(),
         )
     };
-    assert_eq!(ledger.begin_anew(Some("other"), now), Vec::<String>::new());
-    assert_eq!(ledger.begin_anew(Some("books"), now), ["books"]);
+    assert_eq!(ledger.restart(Some("other"), now), Vec::<String>::new());
+    assert_eq!(ledger.restart(Some("books"), now), ["books"]);
     assert_eq!(counts("command"), (0, 0, 0));
-    assert_eq!(told(&ledger)["noise"].as_array().unwrap().len(), 0);
-    // What was under way belongs to the period before.
+    assert_eq!(route_report(&ledger)["noise"].as_array().unwrap().len(), 0);
+    // A copy in progress belongs to the period before.
     ledger.compared("books", old, different(2, &[DifferenceKind::Status]));
     ledger.dropped("books", old, Dropped::Moved);
     assert_eq!(counts("command"), (0, 0, 0));
@@ -184,7 +190,7 @@ fn a_report_begins_anew_on_command_and_with_another_address_or_version_of_a_back
 }
 
 #[test]
-fn metrics_are_told_by_route() {
+fn metrics_are_reported_by_route() {
     let ledger = Ledger::default();
     let period = copied(&ledger);
     ledger.compared("books", period, different(1, &[DifferenceKind::Status]));

@@ -1,16 +1,16 @@
-//! Which version of each backend answered.
+//! Tracks the version of each backend that answered.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clock::UnixTime;
 
-/// While a new version is rolled out both answer for a while, and an old one that answers again is not new. One that was
-/// gone for longer than a rollout takes has come back: that is a change, too.
+/// How long a version is remembered. During a rollout both versions answer for a while, and an old one that answers again is
+/// not new. A version that returns after more time than a rollout takes is a change, too.
 const GONE_AFTER: Duration = Duration::from_secs(600);
 
-/// More versions of one backend at one time than any rollout has: then the header says something else, and what changes
-/// with each answer must not end each count.
+/// More versions of one backend at one time than any rollout has: then the header is not a version, and a value that
+/// changes with each answer must not restart the counts each time.
 const MAX_VERSIONS: usize = 8;
 
 /// Longer values are not versions.
@@ -21,7 +21,7 @@ const MAX_BYTES: usize = 128;
 pub(super) struct Versions(BTreeMap<String, BTreeMap<Vec<u8>, UnixTime>>);
 
 impl Versions {
-    /// Notes that `version` of `backend` answered; whether that is another one than before.
+    /// Notes that `version` of `backend` answered; returns whether it is another one than before.
     pub(super) fn is_new(&mut self, backend: &str, version: &[u8], now: UnixTime) -> bool {
         if version.len() > MAX_BYTES {
             return false;
@@ -31,7 +31,7 @@ impl Versions {
             known.insert(version.to_owned(), now);
             return false;
         }
-        // An idle route forgets nothing: only what others have replaced is gone.
+        // An idle route forgets nothing: only replaced versions are removed.
         let newest = known.values().max().copied().unwrap_or(now);
         if let Some(last) = known.get_mut(version) {
             let came_back = newest.since(*last) > GONE_AFTER;

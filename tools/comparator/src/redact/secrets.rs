@@ -7,10 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::answer::{Answer, Line};
 
-/// Shorter values are found everywhere by chance; they are still never shown in their own place.
+/// Shorter values occur everywhere by chance; they are still never shown in their own place.
 const LEAST_CHARS: usize = 4;
 
-/// More than a request of 64 KiB has.
+/// The most credentials: more than a request of 64 KiB has.
 const MOST: usize = 512;
 
 /// Request headers whose whole value is a credential.
@@ -29,7 +29,7 @@ const HEADERS: [&str; 8] = [
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secrets(Vec<String>);
 
-/// Says how many, never which.
+/// Shows their number, but never a credential.
 impl std::fmt::Debug for Secrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Secrets({})", self.0.len())
@@ -37,7 +37,7 @@ impl std::fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// Of a request to `target` and of its answers. `key_headers` are the edge's headers of API keys.
+    /// The credentials of a request to `target` and of its answers. `key_headers` are the edge's headers of API keys.
     #[must_use]
     pub fn of(target: &[u8], lines: &[Line], key_headers: &[&str], answers: &[&Answer]) -> Self {
         let mut found = BTreeSet::new();
@@ -50,7 +50,7 @@ impl Secrets {
                 add(&mut found, &value);
                 let bare = value.split_once(' ').map_or("", |(_, bare)| bare);
                 add(&mut found, bare);
-                // `Basic` is a name and a password in disguise.
+                // `Basic` is an encoded name and password.
                 let open = STANDARD.decode(bare.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
                 if let Some((_, password)) = open.as_deref().and_then(|open| open.split_once(':')) {
                     add(&mut found, password);
@@ -65,7 +65,7 @@ impl Secrets {
             add_pair(&mut found, value.split(';').next().unwrap_or_default());
         }
         let mut secrets: Vec<String> = found.into_iter().collect();
-        // The longest first, so that one that holds another goes as a whole.
+        // The longest first, so that a credential that contains another one is replaced as a whole.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         Self(secrets)
     }

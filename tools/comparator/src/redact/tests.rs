@@ -25,7 +25,7 @@ fn shown(kind: DifferenceKind, place: &str, value: &str) -> Shown {
 }
 
 #[test]
-fn a_credential_is_hidden_wherever_it_turns_up() {
+fn a_credential_is_hidden_wherever_it_occurs() {
     for kind in DifferenceKind::ALL {
         for secret in [TOKEN, "querysecret", "%2Fslashed", "/slashed"] {
             let shown = shown(*kind, &format!("before {secret} after"), &format!("it is {secret}!"));
@@ -36,7 +36,7 @@ fn a_credential_is_hidden_wherever_it_turns_up() {
 }
 
 #[test]
-fn what_is_called_like_a_credential_is_never_shown() {
+fn a_value_with_the_name_of_a_credential_is_never_shown() {
     for name in [
         "accessToken",
         "refresh_token",
@@ -56,7 +56,7 @@ fn what_is_called_like_a_credential_is_never_shown() {
 }
 
 #[test]
-fn what_looks_like_a_token_is_hidden_and_prose_is_not() {
+fn text_that_looks_like_a_token_is_hidden_and_prose_is_not() {
     let jwt = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl";
     let text = shown(DifferenceKind::BodyText, "", &format!("a {jwt} z")).reference.unwrap();
     assert!(text.starts_with("a «secret:") && text.ends_with("» z") && !text.contains("eyJ"));
@@ -88,7 +88,7 @@ fn basic_credentials_hide_the_password_too() {
 }
 
 proptest! {
-    // Nine characters at least: a digest of eight may hold a shorter one by chance.
+    // At least nine characters: a digest of eight may contain a shorter one by chance.
     #[test]
     fn no_cookie_value_survives_anywhere(secret in "[A-Za-z0-9%/+=.-]{9,40}", around in "[ -~]{0,40}", kind in 0..DifferenceKind::ALL.len()) {
         let secrets = Secrets::of(b"/", &[line("cookie", &format!("sid={secret}"))], &[], &[]);

@@ -1,4 +1,4 @@
-//! Asking one backend.
+//! Queries one backend.
 
 use std::io;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use crate::answer::Answer;
 use crate::copy::Copy;
 use crate::wire::{self, ReadError};
 
-/// From the connection to the last byte: a backend that needs longer is not ready for anybody's requests, and a worker
-/// that waits longer is one less for the others.
+/// The time from the connection to the last byte. A backend that needs longer is not ready for real requests, and a worker
+/// that waits longer is missing for the others.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The answer of `backend` to a copy, on a connection of its own: what one answer leaves behind on a connection must
-/// not be read as the next one.
+/// The answer of `backend` to a copy, on a connection of its own: bytes left on a connection by one answer must not be read
+/// as the next one.
 pub(super) async fn ask(edge: &Edge, backend: &str, copy: &Copy) -> Result<Answer, ReadError> {
     let Some(place) = edge.backends.get(backend) else {
         return Err(ReadError::Connection(io::ErrorKind::NotFound.into()));
@@ -30,7 +30,7 @@ pub(super) async fn ask(edge: &Edge, backend: &str, copy: &Copy) -> Result<Answe
                 stream.write_all(&bytes).await?;
                 wire::answer(&mut BufReader::new(stream), copy.is_head).await
             }
-            // The edge file refuses a shadow of gRPC: each of its requests is a POST, and none is ever copied.
+            // The edge file allows no gRPC shadow: each gRPC request is a POST, which is never copied.
             Protocol::Http2 | Protocol::Grpc => {
                 let lines = copy.lines_for(edge, backend);
                 let request = wire::h2::request(copy.is_head, &copy.target, &lines)?;
@@ -41,7 +41,7 @@ pub(super) async fn ask(edge: &Edge, backend: &str, copy: &Copy) -> Result<Answe
     tokio::time::timeout(PATIENCE, exchange).await.map_err(timed_out)?
 }
 
-/// A connection to the first of the backend's endpoints that takes one.
+/// A connection to the first of the backend's endpoints that accepts one.
 async fn connected(place: &Backend) -> io::Result<TcpStream> {
     let mut refused = io::ErrorKind::NotFound.into();
     for endpoint in &place.endpoints {

@@ -1,4 +1,4 @@
-//! Sets what the legacy backend answers beside what the edge would send.
+//! Compares the legacy backend's answer with the edge's.
 
 use std::collections::BTreeMap;
 

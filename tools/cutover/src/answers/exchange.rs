@@ -1,4 +1,4 @@
-//! Asks the legacy backend, on the wire.
+//! Queries the legacy backend, byte by byte.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The `answers` that say what the legacy backend says.
+//! Proposes the `answers` with the legacy backend's wording.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::compare::Refusal;
 
-/// What the routes of one name of `answers` heard.
+/// The refusals that the routes of one name of `answers` received.
 #[derive(Clone, Debug, Default)]
 pub struct Heard(BTreeMap<String, BTreeMap<String, Vec<Refusal>>>);
 

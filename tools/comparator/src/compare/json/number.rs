@@ -1,9 +1,9 @@
-//! Numbers without rounding: `1.0`, `1` and `10e-1` are one, `9007199254740993` is not `9007199254740992`.
+//! Compares numbers without rounding: `1.0`, `1` and `10e-1` are equal; `9007199254740993` and `9007199254740992` are not.
 
 /// Sign, digits without zeros at either end, and the power of ten of the last digit.
 pub(super) type Exact = (bool, Vec<u8>, i64);
 
-/// The exact value of a JSON number; nothing when it is none, or has an exponent beyond all reason.
+/// The exact value of a JSON number; nothing when the text is not a number, or has an absurd exponent.
 pub(super) fn exact(raw: &[u8]) -> Option<Exact> {
     let (negative, rest) = match raw.strip_prefix(b"-") {
         Some(rest) => (true, rest),
@@ -37,7 +37,7 @@ mod tests {
     use super::exact;
 
     #[test]
-    fn spellings_of_one_number_are_one_and_neighbours_are_not() {
+    fn spellings_of_one_number_are_equal_and_neighbours_are_not() {
         for (one, other) in [("1", "1.0"), ("10e-1", "1"), ("1E+2", "100"), ("0", "0.00"), ("-0.50", "-5e-1")]
         {
             assert_eq!(exact(one.as_bytes()), exact(other.as_bytes()), "{one} {other}");

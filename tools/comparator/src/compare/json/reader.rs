@@ -1,4 +1,4 @@
-//! From bytes to leaves.
+//! Reads the leaves of a JSON text.
 
 use super::{Document, Leaf};
 
@@ -32,10 +32,10 @@ pub(super) fn read(bytes: &[u8]) -> Option<Document<'_>> {
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// Where the last leaf ended.
+    /// The end of the last leaf.
     last: usize,
     document: Document<'a>,
-    /// Segments, escaped as RFC 6901 §3 has it, and whether each is an index.
+    /// The segments, escaped (RFC 6901 §3), and whether each is an index.
     path: Vec<(String, bool)>,
 }
 
