@@ -1,5 +1,5 @@
-//! Ramps over and over on a real edge, and counts how they end: how often is a healthy backend taken back, and how often
-//! is a slow one let through? `docs/cutover.md` has the numbers.
+//! Runs many ramps on a real edge and counts how they end: how often a healthy backend is rolled back, and how often a slow
+//! one passes. `docs/cutover.md` has the numbers.
 //!
 //! ```text
 //! cargo build -p cutover -p authz-service -p users -p auth
@@ -45,7 +45,7 @@ fn arguments() -> Arguments {
     }
 }
 
-/// A backend that takes so many milliseconds.
+/// A backend that takes `ms` milliseconds.
 fn taking(ms: u64) -> Backend {
     Backend::with(move |_| {
         std::thread::sleep(Duration::from_millis(ms));
@@ -97,9 +97,9 @@ fn main() {
             }
             let last =
                 String::from_utf8_lossy(&output.stdout).lines().rev().nth(1).unwrap_or_default().to_owned();
-            println!("{ramp}: {done} done, {back} taken back; {} {last}", error.trim());
+            println!("{ramp}: {done} done, {back} rolled back; {} {last}", error.trim());
         }
         stop.store(true, Ordering::Relaxed);
-        println!("{old_ms} ms and {new_ms} ms: {done} of {ramps} done, {back} of {ramps} taken back");
+        println!("{old_ms} ms and {new_ms} ms: {done} of {ramps} done, {back} of {ramps} rolled back");
     });
 }

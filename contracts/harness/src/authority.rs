@@ -1,4 +1,4 @@
-//! A certificate authority of a test, and peers that show its certificates.
+//! A certificate authority for tests, and peers that present its certificates.
 
 use std::io;
 use std::net::SocketAddr;
@@ -36,7 +36,7 @@ impl Default for Authority {
 }
 
 impl Authority {
-    /// A new one.
+    /// A new authority.
     ///
     /// # Panics
     /// When no key can be made.
@@ -45,7 +45,7 @@ impl Authority {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // A name of its own: a certificate whose subject is its issuer's name passes for self-signed in Envoy.
+        // A name of its own: Envoy treats a certificate whose subject is its issuer's name as self-signed.
         params.distinguished_name.push(DnType::CommonName, "authority of the tests");
         let certificate = params.self_signed(&key).expect("a certificate").pem();
         Self { issuer: Issuer::new(params, key), certificate }
@@ -56,11 +56,11 @@ impl Authority {
         replace(path, &self.certificate);
     }
 
-    /// Issues a certificate for `name` and writes it as `FILE.pem` and `FILE.key` in `directory`; those that are there are
-    /// replaced, each in one step.
+    /// Issues a certificate for `name` and writes it as `FILE.pem` and `FILE.key` in `directory`; existing files are replaced,
+    /// each in one step.
     ///
     /// # Panics
-    /// When the name is no DNS name, or a file cannot be written.
+    /// When the name is not a DNS name, or a file cannot be written.
     pub fn issue(&self, directory: &Path, file: &str, name: &str) -> Pair {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
@@ -85,7 +85,7 @@ fn replace(path: &Path, text: &str) {
     std::fs::rename(&unfinished, path).expect("the directory is writable");
 }
 
-/// What a server of HTTP/2 showed and said.
+/// The certificate and the first bytes of an HTTP/2 server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Greeting {
     /// Its certificate, DER.
@@ -94,11 +94,11 @@ pub struct Greeting {
     pub frame: Vec<u8>,
 }
 
-/// Connects to `server`, whose certificate must be good for `name` and come from the authority in `ca`, shows `own`, and
-/// begins to speak HTTP/2.
+/// Connects to `server`, whose certificate must have the name `name` and come from the authority in `ca`, presents `own`,
+/// and starts HTTP/2.
 ///
 /// # Errors
-/// No connection, no certificate that counts, or no answer.
+/// No connection, no valid certificate, or no answer.
 ///
 /// # Panics
 /// When a file is not PEM.

@@ -1,4 +1,4 @@
-//! A backend of exact bytes: it keeps what arrives as it arrived, and answers what the test gave it.
+//! A backend of exact bytes: it keeps requests as they arrived, and sends the test's answers.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::thread;
 
 use crate::ports::Port;
 
-/// One request as the backend saw it.
+/// One request as the backend received it.
 #[derive(Clone, Debug)]
 pub struct Seen {
     /// Request line and header lines, byte for byte, without the empty line.
@@ -37,7 +37,7 @@ impl Seen {
         self.all(name).into_iter().next()
     }
 
-    /// Every header name, as it was spelt.
+    /// Every header name in its original spelling.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         let text = String::from_utf8_lossy(&self.head).into_owned();
@@ -71,7 +71,7 @@ impl Backend {
         Self::answering("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nseen")
     }
 
-    /// A backend that answers what `respond` says. An empty answer closes the connection.
+    /// A backend that sends the answers of `respond`. An empty answer closes the connection.
     ///
     /// # Panics
     /// When it cannot listen.
@@ -91,7 +91,7 @@ impl Backend {
         Self { port, seen }
     }
 
-    /// Where it listens.
+    /// Its address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.port.address()
@@ -109,7 +109,7 @@ impl Backend {
     /// The last request.
     ///
     /// # Panics
-    /// When there was none.
+    /// When it received no request.
     #[must_use]
     pub fn last(&self) -> Seen {
         self.seen().pop().expect("the backend saw no request")

@@ -1,4 +1,4 @@
-//! A RabbitMQ of the test's own.
+//! A RabbitMQ for one test.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -23,7 +23,7 @@ pub struct RabbitMq {
 }
 
 impl RabbitMq {
-    /// Starts it and waits until it takes connections.
+    /// Starts it and waits until it accepts connections.
     ///
     /// # Panics
     /// When it is not installed, or not ready in time.
@@ -36,18 +36,18 @@ impl RabbitMq {
         broker
     }
 
-    /// Where it is, for `AMQP_URL`.
+    /// Its URL, for `AMQP_URL`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port.number())
     }
 
-    /// Starts it (again), with what it stored before.
+    /// Starts it (again), with its stored data.
     ///
     /// # Panics
     /// When it is not ready in time.
     pub fn run(&mut self) {
-        // The script on the path wants to be another user; the one behind it does not.
+        // The script on the path changes to another user; the one behind it does not.
         let script = parts::present(
             PathBuf::from("/usr/lib/rabbitmq/bin/rabbitmq-server"),
             "`make setup` installs it",
@@ -92,7 +92,7 @@ impl RabbitMq {
         send(&self.pid_file(), signal);
     }
 
-    /// Ends it at once, as a crash would, and keeps what it stored.
+    /// Ends it at once, like a crash, and keeps its stored data.
     pub fn kill(&mut self) {
         self.signal(Signal::Kill);
         if let Some(mut process) = self.process.take() {

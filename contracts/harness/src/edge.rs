@@ -19,7 +19,7 @@ use crate::wire::Request;
 
 pub use builder::EdgeBuilder;
 
-/// What an edge consists of.
+/// The parts of an edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     /// The legacy sample.
@@ -30,7 +30,7 @@ pub enum Part {
     Auth,
     /// The authorizer.
     Authz,
-    /// Its other replica, of an edge with two.
+    /// The authorizer's other replica, of an edge with two.
     SecondAuthz,
     /// Envoy with the guard.
     Envoy,
@@ -43,17 +43,17 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// A running edge. Everything ends when it is dropped.
 pub struct Edge {
-    // Dropped first: the parts must be gone before their directory is.
+    // Dropped first: the parts must end before their directory is removed.
     processes: BTreeMap<Part, Process>,
     environment: Vec<(String, String)>,
-    /// How many Envoys came before the present one; absent when none can take over.
+    /// The number of Envoys before the present one; absent when no other Envoy can take over.
     epoch: Option<u32>,
     workers: u8,
     drain_seconds: u32,
     file: PathBuf,
     addresses: BTreeMap<&'static str, SocketAddr>,
     _ports: Vec<Port>,
-    /// In front of a listener that speaks TLS, so that tests can go on speaking bytes.
+    /// In front of a listener with TLS, so that tests can still send plain bytes.
     tunnel: Option<Tunnel>,
     home: TempDir,
 }
@@ -87,13 +87,13 @@ impl Edge {
     /// An address by its variable's name.
     ///
     /// # Panics
-    /// When there is no such variable.
+    /// When the variable does not exist.
     #[must_use]
     pub fn address(&self, variable: &str) -> SocketAddr {
         *self.addresses.get(variable).unwrap_or_else(|| panic!("{variable} is not an address of an edge"))
     }
 
-    /// Where clients come in.
+    /// The address for clients.
     #[must_use]
     pub fn public(&self) -> SocketAddr {
         self.tunnel.as_ref().map_or_else(|| self.address("EDGE_ADDRESS"), Tunnel::address)
@@ -131,7 +131,7 @@ impl Edge {
         self.processes.get_mut(&part).unwrap_or_else(|| panic!("{part:?} is not part of this edge"))
     }
 
-    /// Ends a part and waits until it is gone.
+    /// Ends a part and waits for its end.
     pub fn stop(&mut self, part: Part, signal: Signal) {
         let process = self.part(part);
         process.signal(signal);
@@ -146,8 +146,8 @@ impl Edge {
         self.processes.insert(part, Process::start(name, &mut command, &log));
     }
 
-    /// Starts another Envoy that takes the sockets of the present one over, and gives the present one, which ends by
-    /// itself once its connections are done.
+    /// Starts another Envoy that takes over the sockets of the present one. Returns the present one, which ends by itself
+    /// once its connections are done.
     ///
     /// # Panics
     /// When this edge is not [`EdgeBuilder::restartable`].
@@ -186,7 +186,7 @@ impl Edge {
             Part::Envoy => {
                 let mut command = Command::new(parts::envoy());
                 command.arg("-c").arg(self.home().join("envoy/current/bootstrap.json"));
-                // One worker as a rule: tests are about answers, and several run at once.
+                // Usually one worker: tests check answers, and several run at once.
                 match self.epoch {
                     // The public port is leased, so no other test uses its number.
                     Some(epoch) => command
@@ -230,7 +230,7 @@ impl Edge {
     }
 
     /// The `cutover` program with this edge's addresses, home, guard and Envoy in its environment, and no arguments
-    /// yet. It runs at the root of the repository unless the caller says otherwise.
+    /// yet. It runs at the root of the repository unless the caller changes that.
     #[must_use]
     pub fn cutover_program(&self) -> Command {
         let mut command = Command::new(parts::program("cutover"));
@@ -251,10 +251,10 @@ impl Edge {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// What `cutover explain` says of this edge, as JSON.
+    /// The output of `cutover explain` about this edge, as JSON.
     ///
     /// # Panics
-    /// When it fails, or prints none.
+    /// When it fails, or prints no JSON.
     #[must_use]
     pub fn explain(&self, arguments: &[&str]) -> serde_json::Value {
         let file = self.file.display().to_string();
@@ -284,7 +284,7 @@ impl Edge {
     /// Waits until every part that runs is ready.
     ///
     /// # Panics
-    /// When one is not in time.
+    /// When one is not ready in time.
     pub fn wait_until_ready(&mut self) {
         let has = |edge: &Self, part| edge.processes.contains_key(&part);
         let probes = [
@@ -298,13 +298,13 @@ impl Edge {
         for (part, variable, path) in probes {
             if has(self, part) {
                 let request = Request::new(self.address(variable), "GET", path);
-                // The legacy knows no probes: that it answers is all that can be asked of it.
+                // The legacy sample has no probes: any answer counts.
                 let enough = |status: u16| status == 200 || part == Part::Legacy;
                 self.until(part, || request.try_send().is_ok_and(|answer| enough(answer.status)));
             }
         }
         if has(self, Part::Envoy) && has(self, Part::Authz) {
-            // Envoy's view of the authorizer counts: 401 is a decision, 503 means that there was none.
+            // Envoy must reach the authorizer: 401 is a decision, 503 means that there was none.
             let request = self.get("/users/@me");
             self.until(Part::Envoy, || request.try_send().is_ok_and(|answer| answer.status == 401));
         }
@@ -319,7 +319,7 @@ impl Edge {
         }
     }
 
-    /// A counter or gauge of Envoy's.
+    /// The value of an Envoy counter or gauge.
     #[must_use]
     pub fn envoy_stat(&self, name: &str) -> Option<u64> {
         let answer = Request::new(self.address("ENVOY_ADMIN_ADDRESS"), "GET", "/stats").send();
@@ -327,7 +327,7 @@ impl Edge {
         text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")?.parse().ok())
     }
 
-    /// How many requests leases have served. The guard reports five times a second, so this waits for the next report.
+    /// The number of leased requests. The guard reports five times a second, so this waits for the next report.
     #[must_use]
     pub fn leased(&self) -> u64 {
         std::thread::sleep(Duration::from_millis(300));

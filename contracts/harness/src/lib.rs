@@ -1,8 +1,8 @@
 //! The real edge, started for a test and stopped with it.
 //!
-//! [`Edge`] starts Envoy with the compiled guard, the authorizer, the services and the legacy sample, on free
-//! ports and in a directory of its own. [`Backend`] stands in for a backend where a test has to see or send
-//! exact bytes. [`wire`] speaks HTTP/1.1 by hand. A part that is missing fails the test and says how to get it.
+//! [`Edge`] starts Envoy with the compiled guard, the authorizer, the services and the legacy sample, on free ports and in a
+//! directory of its own. [`Backend`] replaces a backend where a test has to read or send exact bytes. [`wire`] sends HTTP/1.1
+//! byte by byte. A missing part fails the test with a message about how to get it.
 //!
 //! ```no_run
 //! let edge = harness::Edge::dev().start();
@@ -32,15 +32,15 @@ pub use ports::Port;
 pub use process::{Process, Signal};
 pub use stores::Redis;
 
-/// Waits until `holds`, which is asked fifty times a second for a minute at most: a test machine may be busy, and what
-/// comes at all comes within a second elsewhere.
+/// Waits until `holds` returns true. It is called fifty times a second for at most a minute: a test machine may be busy, but
+/// elsewhere every expected event happens within a second.
 ///
 /// # Panics
-/// When it does not come about; `what` completes the sentence.
+/// When it does not happen; `what` completes the sentence.
 pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let until = std::time::Instant::now() + std::time::Duration::from_mins(1);
     while !holds() {
-        assert!(std::time::Instant::now() < until, "it never came about that {what}");
+        assert!(std::time::Instant::now() < until, "it did not happen within a minute that {what}");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }

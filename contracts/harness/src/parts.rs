@@ -1,4 +1,4 @@
-//! Where the parts are, and what to do when one is not there.
+//! Finds the compiled parts, or fails with the command that builds them.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ pub fn repository() -> PathBuf {
 /// A compiled program of this workspace.
 ///
 /// # Panics
-/// When it is not built.
+/// When it is not compiled.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
     // A test runs from <target>/<profile>/deps/, an example from examples/ beside it, and the programs are beside
@@ -24,10 +24,10 @@ pub fn program(name: &str) -> PathBuf {
     present(path, "`make test` builds the programs before it runs the tests")
 }
 
-/// The compiled guard, in the form that is tested.
+/// The compiled guard, in the tested form.
 ///
 /// # Panics
-/// When it is not built.
+/// When it is not compiled.
 #[must_use]
 pub fn guard() -> PathBuf {
     std::env::var_os("CUTOVER_GUARD").map_or_else(wasm_guard, |path| {
@@ -35,7 +35,7 @@ pub fn guard() -> PathBuf {
     })
 }
 
-/// Whether the guard that is tested is a dynamic module.
+/// Whether the tested guard is a dynamic module.
 #[must_use]
 pub fn guard_is_native() -> bool {
     guard().extension().is_some_and(|ending| ending == "so")
@@ -44,7 +44,7 @@ pub fn guard_is_native() -> bool {
 /// The guard as a proxy-wasm module, whichever form is tested.
 ///
 /// # Panics
-/// When it is not built.
+/// When it is not compiled.
 #[must_use]
 pub fn wasm_guard() -> PathBuf {
     let target =
@@ -52,10 +52,10 @@ pub fn wasm_guard() -> PathBuf {
     present(target.join("wasm32-wasip1/wasm/edge_guard.wasm"), "`make wasm` compiles the guard")
 }
 
-/// The guard as a dynamic module of profile `fast`, which is what a benchmark measures.
+/// The guard as a dynamic module of profile `fast`, which the benchmark measures.
 ///
 /// # Panics
-/// When it is not built.
+/// When it is not compiled.
 #[must_use]
 pub fn native_guard() -> PathBuf {
     let target =
@@ -79,7 +79,7 @@ pub fn venv() -> PathBuf {
     std::env::var_os("CUTOVER_VENV").map_or_else(|| repository().join(".tools/venv"), PathBuf::from)
 }
 
-pub(crate) fn present(path: PathBuf, mend: &str) -> PathBuf {
-    assert!(path.exists(), "{} is not there: {mend}", path.display());
+pub(crate) fn present(path: PathBuf, fix: &str) -> PathBuf {
+    assert!(path.exists(), "{} does not exist: {fix}", path.display());
     path
 }

@@ -1,12 +1,12 @@
-//! Free ports that stay free: each is leased by a lock on a file until its owner is done, so that tests that
-//! run at the same time, in this process or another, never get the same one.
+//! Leases free ports: a lock on a file reserves each until its owner is done, so that tests that run at the same time, in
+//! this process or another, never get the same one.
 
 use std::fs::{File, OpenOptions};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// Below the range from which the kernel takes ports for outgoing connections (32768 on Linux): a connection
-/// of another test can never sit on a leased port.
+/// Below the range from which the kernel takes ports for outgoing connections (32768 on Linux), so that no connection of
+/// another test uses a leased port.
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 12_000;
 
@@ -28,7 +28,7 @@ impl Port {
     pub fn lease() -> Self {
         let directory = std::env::temp_dir().join("cutover-ports");
         std::fs::create_dir_all(&directory).expect("the temporary directory is writable");
-        // Every process begins somewhere else, so that parallel tests do not try the same ports first.
+        // Every process begins at another port, so that parallel tests do not try the same ports first.
         let start = u16::try_from(std::process::id().wrapping_mul(97) % u32::from(COUNT)).unwrap_or_default();
         for _ in 0..COUNT {
             let step = NEXT.fetch_add(1, Ordering::Relaxed);

@@ -1,20 +1,20 @@
-//! A program that a test started: it ends with the test, and what it printed is shown when the test fails.
+//! A program that a test started: it ends with the test, and its output is shown when the test fails.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// What a test sends to a program.
+/// A signal from a test to a program.
 #[derive(Clone, Copy, Debug)]
 pub enum Signal {
-    /// Asks it to end.
+    /// Requests its end.
     Terminate,
-    /// Ends it.
+    /// Ends it at once.
     Kill,
     /// Freezes it: it keeps its sockets and answers nothing.
     Stop,
-    /// Lets a frozen one go on.
+    /// Resumes a frozen one.
     Continue,
 }
 
@@ -27,7 +27,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command`; what it prints goes to `log`.
+    /// Starts `command`; its output goes to `log`.
     ///
     /// # Panics
     /// When it cannot be started.
@@ -50,7 +50,7 @@ impl Process {
         self.child.id()
     }
 
-    /// Everything it printed so far.
+    /// Its output so far.
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()

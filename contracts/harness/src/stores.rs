@@ -1,4 +1,4 @@
-//! Stores that a test starts for itself.
+//! Stores for one test.
 
 use std::net::TcpStream;
 use std::path::Path;
@@ -10,17 +10,17 @@ use tempfile::TempDir;
 use crate::ports::Port;
 use crate::process::Process;
 
-/// A Redis of the test's own: empty, in memory, gone with the test.
+/// A Redis for one test: empty, in memory, removed with the test.
 #[derive(Debug)]
 pub struct Redis {
-    // Dropped first: the program must be gone before its directory is.
+    // Dropped first: the program must end before its directory is removed.
     process: Process,
     port: Port,
     home: TempDir,
 }
 
 impl Redis {
-    /// Starts one and waits until it takes connections.
+    /// Starts one and waits until it accepts connections.
     ///
     /// # Panics
     /// When `redis-server` is missing or does not start.
@@ -43,7 +43,7 @@ impl Redis {
         self.wait();
     }
 
-    /// Starts one that speaks TLS and nothing else, with the certificate and key in these PEM files.
+    /// Starts one that accepts TLS only, with the certificate and key in these PEM files.
     ///
     /// # Panics
     /// When `redis-server` is missing or does not start.
@@ -85,7 +85,7 @@ impl Redis {
         let until = Instant::now() + Duration::from_secs(30);
         while TcpStream::connect(self.port.address()).is_err() {
             assert!(self.process.is_running(), "redis-server ended: {}", self.process.log());
-            assert!(Instant::now() < until, "redis-server does not take connections");
+            assert!(Instant::now() < until, "redis-server does not accept connections");
             std::thread::sleep(Duration::from_millis(10));
         }
     }

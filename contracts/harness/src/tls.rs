@@ -1,4 +1,4 @@
-//! TLS towards an edge: a tunnel for tests that speak bytes, and handshakes to look at.
+//! TLS connections to an edge: a tunnel for tests that send bytes, and handshakes to inspect.
 
 use std::io;
 use std::net::SocketAddr;
@@ -46,26 +46,26 @@ impl Tunnel {
         Self { port }
     }
 
-    /// Where it listens.
+    /// Its address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.port.address()
     }
 }
 
-/// What came of a handshake.
+/// The result of a handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Handshake {
-    /// The protocol that was agreed on (ALPN).
+    /// The negotiated protocol (ALPN).
     pub protocol: Option<String>,
-    /// The certificate that was shown, DER.
+    /// The presented certificate, DER.
     pub certificate: Vec<u8>,
 }
 
-/// Shakes hands with `edge`, believing the certificate in `certificate` and offering `protocols`.
+/// Performs a handshake with `edge`, trusting the certificate in `certificate` and offering `protocols`.
 ///
 /// # Errors
-/// The connection failed, or the certificate is another one.
+/// The connection failed, or the edge has another certificate.
 ///
 /// # Panics
 /// When the certificate cannot be read.

@@ -1,4 +1,4 @@
-//! Tokens as the auth service issues them, and every way of getting them wrong.
+//! Tokens like those of the auth service, and all kinds of invalid ones.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -31,7 +31,7 @@ impl Mint {
     /// The mint of the edge at `home`.
     ///
     /// # Panics
-    /// When its keys are not there.
+    /// When its keys do not exist.
     #[must_use]
     pub fn of(home: &Path) -> Self {
         let pem = std::fs::read(home.join("keys/session.pem")).expect("the session key is there");
@@ -48,7 +48,7 @@ impl Mint {
         &self.kid
     }
 
-    /// A header as a good token has it.
+    /// The header of a good token.
     #[must_use]
     pub fn header(&self) -> Value {
         json!({ "typ": "at+jwt", "alg": "ES256", "kid": self.kid })
@@ -60,7 +60,7 @@ impl Mint {
         self.sign(&self.header(), &claims(role))
     }
 
-    /// A token with claims of the test's choice.
+    /// A token with claims that the test edits.
     #[must_use]
     pub fn with(&self, edit: impl FnOnce(&mut Map<String, Value>)) -> String {
         let mut claims = claims(0);
@@ -68,7 +68,7 @@ impl Mint {
         self.sign(&self.header(), &claims)
     }
 
-    /// Header and claims, signed with the good key whatever they contain.
+    /// Header and claims, signed with the valid key whatever they contain.
     #[must_use]
     pub fn sign(&self, header: &Value, claims: &Value) -> String {
         self.sign_text(&header.to_string(), &claims.to_string())
@@ -86,7 +86,7 @@ impl Mint {
         format!("{message}.{signature}")
     }
 
-    /// A token with the given header type, signed as the library does it.
+    /// A token with the given header type, signed by the library.
     ///
     /// # Panics
     /// When the signature cannot be made.

@@ -1,4 +1,4 @@
-//! HTTP/1.1 by hand: requests of exactly the bytes a test wants, answers with every byte kept.
+//! HTTP/1.1 byte by byte: requests of exactly the test's bytes, answers with every byte kept.
 
 pub mod h2;
 
@@ -7,10 +7,10 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// No answer takes longer in a test that works.
+/// In a passing test no answer takes longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A request in the making. Headers go out in order, case and number as they were added.
+/// A request that a test builds. Headers are sent in the order, case and number in which they were added.
 #[derive(Clone, Debug)]
 pub struct Request {
     address: SocketAddr,
@@ -70,7 +70,7 @@ impl Request {
         self.header("content-length", length)
     }
 
-    /// The bytes that go out.
+    /// The bytes to send.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = [self.method.as_slice(), b" ", &self.target, b" HTTP/1.1\r\n"].concat();
@@ -100,7 +100,7 @@ impl Request {
         })
     }
 
-    /// Like [`Request::send`], for a test that expects no answer.
+    /// Like [`Request::send`], for a test that may get no answer.
     ///
     /// # Errors
     /// The connection failed or was closed.
@@ -111,7 +111,7 @@ impl Request {
     }
 }
 
-/// A connection on which a test decides about every byte.
+/// A connection on which a test chooses every byte.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
@@ -130,10 +130,10 @@ impl Connection {
         Ok(Self { stream, buffer: Vec::new() })
     }
 
-    /// Sends `bytes`. The other end may have hung up already; then the answer says more than this error.
+    /// Sends `bytes`. The peer may already have closed the connection; then the answer is more useful than this error.
     ///
     /// # Errors
-    /// The connection is gone.
+    /// The connection is closed.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self.stream.write_all(bytes) {
             Err(e) if matches!(e.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
@@ -222,7 +222,7 @@ impl Connection {
         Ok(answer)
     }
 
-    /// Every final answer until the other end closes the connection.
+    /// Every final answer until the peer closes the connection.
     ///
     /// # Panics
     /// When it stays open for too long after the last one.
@@ -239,13 +239,13 @@ impl Connection {
         }
     }
 
-    /// Everything that still comes until the other end closes; an error on the way ends it too.
+    /// All remaining bytes until the peer closes the connection; an error ends it, too.
     pub fn rest(&mut self) -> Vec<u8> {
         while self.more().is_ok_and(|count| count > 0) {}
         std::mem::take(&mut self.buffer)
     }
 
-    /// How long to wait for bytes before reading fails.
+    /// Sets how long to wait for bytes before reading fails.
     ///
     /// # Panics
     /// Never for a duration other than zero.
@@ -261,7 +261,7 @@ pub struct Answer {
     pub status_line: Vec<u8>,
     /// The status.
     pub status: u16,
-    /// The header lines: name and value in the bytes, case and order they came.
+    /// The header lines: names and values with their original bytes, case and order.
     pub headers: Vec<(Vec<u8>, Vec<u8>)>,
     /// The body, without chunk sizes.
     pub body: Vec<u8>,
@@ -291,7 +291,7 @@ impl Answer {
         Ok(Self { status_line, status, headers, body: Vec::new() })
     }
 
-    /// The first header called `name` in any case.
+    /// The first header with this name, in any case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers
@@ -316,7 +316,7 @@ impl Answer {
     /// The body as JSON.
     ///
     /// # Panics
-    /// When it is none.
+    /// When it is not JSON.
     #[must_use]
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{self:?} is not JSON: {e}"))

@@ -235,7 +235,7 @@ fn a_mark_that_leads_nowhere_reaches_nobody() {
     });
 }
 
-/// What an early look notes would reach a backend of HTTP/2.
+/// The notes of an early lookup would reach an HTTP/2 backend.
 #[test]
 fn leases_of_routes_to_http_2_are_not_looked_for_early() {
     for (protocol, early) in [("http1", harness::guard_is_native()), ("http2", false)] {

@@ -11,7 +11,11 @@ use harness::{Backend, Edge, Port, Process};
 fn eventually(what: &str, watch: &Process, mut holds: impl FnMut() -> bool) {
     let until = Instant::now() + Duration::from_secs(40);
     while !holds() {
-        assert!(Instant::now() < until, "it never came about that {what}; the watch said:\n{}", watch.log());
+        assert!(
+            Instant::now() < until,
+            "it did not happen in time that {what}; the watch printed:\n{}",
+            watch.log()
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -217,7 +221,7 @@ fn a_guard_that_the_running_envoy_refuses_is_taken_back() {
     std::fs::write(&next, &wrong).expect("the directory is writable");
     std::fs::rename(&next, &module).expect("the directory is writable");
     eventually("it is taken back", &watch, || watch.log().contains("the configuration is as before"));
-    // The native guard's early look stands in the listener, and the listener is read first.
+    // The native guard's early lookup is part of the listener, and the listener is read first.
     let refused = if harness::guard_is_native() {
         "listener_manager.lds"
     } else {

@@ -1,19 +1,19 @@
-//! What ended, as one listener hears of it: the question, its answer, and what leases served meanwhile.
+//! Polls the feed of invalidations for one listener: the request, its answer, and the counts of leased requests.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use header_rules::config::LeaseRules;
 use lease::{Feed, FeedRequest, Hearing, Ledger, Now, Pace};
 
-/// Milliseconds that a reply may take. Less than the time between two ticks, because the next poll is better than a late
-/// reply.
+/// The milliseconds that a reply may take. Less than the time between two ticks, because the next poll is better than a
+/// late reply.
 pub(crate) const TIMEOUT_MS: u32 = 150;
-/// Twice a full answer.
+/// The longest answer: twice a full one.
 pub(crate) const MAX_ANSWER_BYTES: usize = 131_072;
-/// The authorizer's cluster, as `cutover render` calls it.
+/// The authorizer's cluster, as named by `cutover render`.
 pub(crate) const CLUSTER: &str = "authorizer";
 
-/// What leases served, for whoever serves and whoever tells.
+/// The counts of leased requests, shared by the parts that serve and report them.
 #[derive(Clone, Debug)]
 pub(crate) struct Spending(Arc<Mutex<Ledger>>);
 
@@ -23,37 +23,37 @@ impl Spending {
         Self(Arc::new(Mutex::new(Ledger::new(routes))))
     }
 
-    /// Counts one request of a route, by its position.
+    /// Counts one request of a route, by the route's position.
     pub(crate) fn count(&self, route: usize) {
         self.ledger().count(route);
     }
 
-    /// A counter is whole between any two steps, whoever died holding it.
+    /// A counter is consistent between any two steps, even after a panic of its holder.
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Who asks, what is out, and what was heard.
+/// The state of the polls: the one in progress, and the last good answer.
 #[derive(Debug)]
 pub(crate) struct Asking {
     listener: String,
     revision: String,
     spending: Spending,
     hearing: Arc<Hearing>,
-    /// The question that is out: its token and when it was asked, by the monotonic clock.
+    /// The poll in progress: its token and its time, by the monotonic clock.
     asked: Option<(u64, u64)>,
     pace: Pace,
 }
 
-/// What an answer was.
+/// The kind of an answer.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// Good: go by this from now on.
+    /// Good: use this from now on.
     Heard(Arc<Hearing>),
-    /// None that anybody could use.
+    /// Unusable.
     Lost,
-    /// To another question than the one that is out.
+    /// To another poll than the one in progress.
     Stale,
 }
 
@@ -70,8 +70,8 @@ impl Asking {
     }
 
     /// The body of the next poll, at the tick of `now_ms` by the monotonic clock. `None` when it is not time to poll, or
-    /// when there is nothing that could be sent: names of an edge file have no line breaks, and if one had, no lease
-    /// would count. A poll without a reply within [`TIMEOUT_MS`] is given up.
+    /// when it cannot be sent: names of an edge file have no line breaks, and if one had, no lease would be valid. A poll
+    /// without a reply within [`TIMEOUT_MS`] is given up.
     pub(crate) fn question(&mut self, now_ms: u64) -> Option<String> {
         let in_flight =
             self.asked.is_some_and(|(_, asked_ms)| now_ms.saturating_sub(asked_ms) < u64::from(TIMEOUT_MS));
@@ -92,12 +92,12 @@ impl Asking {
         self.pace.next_ms()
     }
 
-    /// The question was sent as `token`, `asked_ms` by the monotonic clock.
+    /// Notes that the poll was sent as `token` at `asked_ms` by the monotonic clock.
     pub(crate) fn sent(&mut self, token: u64, asked_ms: u64) {
         self.asked = Some((token, asked_ms));
     }
 
-    /// Takes in the answer to `token`: what a good one said, `None` otherwise.
+    /// Reads the answer to `token`; returns the content of a good one, `None` otherwise.
     pub(crate) fn answered(&mut self, token: u64, body: Option<&[u8]>, now: Now) -> Answer {
         let Some((_, asked_ms)) = self.asked.take_if(|(asked, _)| *asked == token) else {
             return Answer::Stale;

@@ -1,7 +1,7 @@
-//! What the guard did, in Envoy's statistics.
+//! The guard's counters in Envoy's statistics.
 //!
-//! Envoy puts `wasmcustom.` before each name. There are as many counters as the configuration has reserved rules,
-//! plus a fixed few: no client can make up new ones.
+//! Envoy puts `wasmcustom.` before each name. There is one counter for each reserved rule of the configuration, plus a fixed
+//! few: no client can create new ones.
 
 use header_rules::{Reason, RuleIndex};
 
@@ -10,11 +10,11 @@ use crate::host::{self, HostError, Tally};
 /// Counters of one plugin. Plugins of one Envoy share them by name.
 #[derive(Clone)]
 pub(crate) struct Counters {
-    /// `cutover_guard_stripped_<rule>`, in the order of the rules: `…_x-tenant-id`, `…_x-madome-*`. Lines removed.
+    /// `cutover_guard_stripped_<rule>`, in the order of the rules: `…_x-tenant-id`, `…_x-madome-*`. Removed lines.
     stripped: Vec<u32>,
-    /// `cutover_guard_refused_<reason>`, in the order of [`Reason::ALL`]. Requests ended here.
+    /// `cutover_guard_refused_<reason>`, in the order of [`Reason::ALL`]. Requests refused here.
     refused: [u32; Reason::ALL.len()],
-    /// `cutover_guard_ids_minted`. Requests that came without an id to keep.
+    /// `cutover_guard_ids_minted`. Requests without an id to keep.
     minted: Tally,
 }
 
@@ -43,13 +43,13 @@ impl Counters {
         self.minted.count()
     }
 
-    /// Tells what was counted since the last time.
+    /// Reports the counts since the last call.
     #[cfg(target_family = "wasm")]
     pub(crate) fn tell(&mut self) -> Result<(), HostError> {
         self.minted.tell()
     }
 
-    /// Tells what was counted where counting could not be told.
+    /// Reports counts that could not be reported when they occurred.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn tell_minted(&self) -> Result<(), HostError> {
         self.minted.tell()

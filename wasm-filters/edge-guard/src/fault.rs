@@ -7,13 +7,13 @@ use header_rules::ConfigError;
 use crate::host::HostError;
 
 pub(crate) enum Fault {
-    /// Not the JSON of a [`PluginConfig`](header_rules::config::PluginConfig).
+    /// The text is not the JSON of a [`PluginConfig`](header_rules::config::PluginConfig).
     Json(serde_json::Error),
-    /// The JSON makes no sense.
+    /// The configuration is invalid.
     Config(ConfigError),
-    /// The host lacks something that is needed.
+    /// The host lacks a needed call.
     Host(HostError),
-    /// A keeper without anything to keep.
+    /// A keeper of a listener without leases.
     NothingToKeep,
 }
 
@@ -24,7 +24,7 @@ impl fmt::Display for Fault {
             Self::Config(error) => error.fmt(f),
             Self::Host(error) => error.fmt(f),
             Self::NothingToKeep => {
-                f.write_str("no route of this listener has leases, so there is nothing to keep")
+                f.write_str("no route of this listener has leases, so a keeper is useless")
             }
         }
     }

@@ -1,4 +1,4 @@
-//! One listener's guard, as one worker has it.
+//! The guard of one listener on one worker.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::counters::Counters;
 use crate::host::{self, Action, HostError};
 use crate::leasing::Leasing;
 
-/// The rules of one listener, with the worker's own source of request ids and its own leases at hand.
+/// The rules of one listener, with the worker's own source of request ids and its own access to leases.
 pub(crate) struct Guard {
     rules: Arc<Rules>,
     ids: RequestIds,
@@ -18,7 +18,7 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// A guard by `rules`. Without `leasing`, every request is checked.
+    /// A guard with `rules`. Without `leasing`, every request is checked.
     pub(crate) fn new(
         rules: Arc<Rules>,
         counters: Counters,
@@ -27,8 +27,8 @@ impl Guard {
         Ok(Self { rules, ids: RequestIds::new(host::random()?), counters, leasing })
     }
 
-    /// Judges the request at hand and tells the host what to do. On an error nothing is certain about the request,
-    /// and it must not go on. `now` is asked when it matters what time it is.
+    /// Judges the current request and applies the verdict through the host. On an error the state of the request is unknown,
+    /// and it must not continue. `now` is called only when the time matters.
     pub(crate) fn request_headers(
         &mut self,
         now: impl Fn() -> Result<Now, HostError>,
@@ -41,7 +41,7 @@ impl Guard {
                     self.counters.stripped(removal.rule, removal.lines)?;
                 }
                 if !edits.removals.is_empty() {
-                    // Routes may look at any header: the one that was chosen may rest on a forged one.
+                    // Routes may match any header: the chosen route may depend on a forged one.
                     host::choose_route_anew()?;
                 }
                 let mint = edits.request_id == RequestId::Mint;
@@ -74,8 +74,8 @@ impl Guard {
         }
     }
 
-    /// Serves the request at hand by a lease before anything else happens to it, and says of which route it is. `None`
-    /// when it goes the long way, as one whose headers have to be edited first does. `may` says of which routes by position.
+    /// Serves the current request by a lease before anything else happens to it, and returns its route. `None` when it takes
+    /// the usual path, for example because its headers have to be edited first. `may` selects the routes by position.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn early(
         &mut self,
@@ -101,12 +101,12 @@ impl Guard {
         Ok(served.then_some(candidate.route))
     }
 
-    /// What it does with leases; `None` when every request is checked.
+    /// The leases; `None` when every request is checked.
     pub(crate) const fn leasing(&mut self) -> Option<&mut Leasing> {
         self.leasing.as_mut()
     }
 
-    /// Tells what was counted since the last time.
+    /// Reports the counts since the last call.
     #[cfg(target_family = "wasm")]
     pub(crate) fn tell(&mut self) -> Result<(), HostError> {
         self.counters.tell()?;

@@ -1,11 +1,11 @@
-//! What the guard asks of Envoy, and what Envoy asks of it: one set of functions with two doors behind it.
+//! The calls between the guard and Envoy: one set of functions with two implementations.
 //!
 //! ```text
-//! wasm     proxy-wasm (ABI 0.2.1): a machine of its own for each worker, walled off from Envoy's memory
+//! wasm     proxy-wasm (ABI 0.2.1): a machine of its own for each worker, isolated from Envoy's memory
 //! native   Envoy's dynamic modules: a shared library in Envoy's own process
 //! ```
 //!
-//! Both doors have the same functions, under the same names, for the same things. All `unsafe` is behind them.
+//! Both implementations have the same functions with the same names and the same meaning. They contain all `unsafe` code.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ pub(crate) use wasm::{
     request_headers, set_request_header,
 };
 
-/// A call into Envoy that did not succeed.
+/// A failed call into Envoy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HostError {
     call: &'static str,
@@ -45,7 +45,7 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], HostError> {
     Ok(bytes)
 }
 
-/// How important a log line is. The numbers are those of Envoy's dynamic modules.
+/// The level of a log line. The numbers are those of dynamic modules in Envoy.
 #[derive(Clone, Copy, Debug)]
 #[repr(u32)]
 pub(crate) enum Level {
@@ -54,7 +54,7 @@ pub(crate) enum Level {
     Error = 4,
 }
 
-/// What Envoy does next. The numbers are those of Envoy's dynamic modules.
+/// Envoy's next action. The numbers are those of dynamic modules in Envoy.
 #[derive(Clone, Copy, Debug)]
 #[repr(u32)]
 pub(crate) enum Action {

@@ -1,4 +1,4 @@
-//! The filter behind the authorizer: keeps what was granted, where every worker's guard finds it.
+//! The filter after the authorizer: stores granted leases where every worker's guard finds them.
 
 use header_rules::Rules;
 use header_rules::config::GuardConfig;
@@ -8,14 +8,14 @@ use crate::fault::Fault;
 use crate::host::{self, HostError, Level, Shelf};
 
 pub(crate) struct Keeper {
-    /// The guard's own: a lease is kept under what the guard will look for.
+    /// The guard's own rules: a lease is stored under the key that the guard will look up.
     rules: Rules,
     shelf: Shelf,
     slots: Slots,
     revision: String,
-    /// By position: a route's name and its policy's.
+    /// By position, the names of a route and of its policy.
     routes: Vec<(String, String)>,
-    /// `cutover_guard_leases_kept`. Grants that were kept.
+    /// `cutover_guard_leases_kept`. Stored grants.
     kept: u32,
 }
 
@@ -33,8 +33,8 @@ impl Keeper {
         })
     }
 
-    /// Keeps what the authorizer granted with the request at hand. Whatever goes wrong, the request was allowed
-    /// already, and the next one is checked.
+    /// Stores the lease that the authorizer granted with the current request. On any error the request is already allowed,
+    /// and the next one is checked.
     pub(crate) fn keep(&self, now: impl Fn() -> Result<Now, HostError>) -> Result<(), HostError> {
         let Some(text) = host::granted()? else { return Ok(()) };
         let headers = host::request_headers()?;
@@ -42,14 +42,14 @@ impl Keeper {
         let grant = match std::str::from_utf8(&text).ok().map(Grant::decode) {
             Some(Ok(grant)) => grant,
             Some(Err(error)) => {
-                host::log(Level::Error, &format!("edge-guard: a lease is not kept: {error}"));
+                host::log(Level::Error, &format!("edge-guard: a lease is not stored: {error}"));
                 return Ok(());
             }
             None => return Ok(()),
         };
-        // Envoy chose the route that was decided about, the guard's table the one that is looked up: were they two,
-        // nothing may be kept. For a moment they are, when Envoy has taken new routes and not yet the new guard, or
-        // the other way round: a decision by the rules of one must not outlive it under the rules of the other.
+        // Envoy chose the route of the decision, and the guard's table the one of the lookup: if the two differ, nothing may
+        // be stored. They differ for a moment when Envoy has new routes but not yet the new guard, or the reverse: a decision
+        // by the rules of one must not stay valid under the rules of the other.
         if grant.revision != self.revision {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! Leases of one listener, as one worker serves by them.
+//! Serves requests of one listener by leases, on one worker.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub(crate) struct Leasing {
 }
 
 impl Leasing {
-    /// Serves out of `slots` on `shelf`, and counts in `spending` and `served`.
+    /// Serves from `slots` on `shelf`, and counts in `spending` and `served`.
     pub(crate) fn new((shelf, slots): (Shelf, Slots), spending: Spending, served: Tally) -> Self {
         Self { leases: Leases::new(slots), shelf, spending, served }
     }
@@ -28,12 +28,12 @@ impl Leasing {
         self.leases.take(&mut self.shelf, candidate.class, candidate.offer, now)
     }
 
-    /// Serves the request at hand, of the route at `route`, by a lease; `false` when it has to be checked. On an error
-    /// nothing is certain about its headers.
+    /// Serves the current request, of the route at `route`, by a lease; `false` when it has to be checked. On an error the
+    /// state of its headers is unknown.
     pub(crate) fn serve(&mut self, taken: &Taken, route: usize) -> Result<bool, HostError> {
         let Some(hit) = taken.hit() else { return Ok(false) };
         let Hit { request_id, reason, subject, session, tenant, headers } = hit;
-        // Routes with leases do not look at who the caller is, so the one that was chosen stays.
+        // Routes with leases do not depend on the caller, so the chosen one stays.
         for (name, value) in headers {
             host::set_request_header(name, value)?;
         }
@@ -42,25 +42,25 @@ impl Leasing {
         host::note(&SUBJECT, subject)?;
         host::note(&SESSION, session)?;
         host::note(&TENANT, tenant)?;
-        // Last: without it, the request is checked and every header is written over.
+        // Last: without it, the request is checked and every header is overwritten.
         host::note(&DECISION, b"lease")?;
         self.spending.count(route);
         self.served.count()?;
         Ok(true)
     }
 
-    /// Goes by what was heard last.
+    /// Uses the last good answer of the feed.
     pub(crate) fn hear(&mut self, hearing: Arc<Hearing>) {
         self.leases.hearing = hearing;
     }
 
-    /// Looks under another key from now on.
+    /// Uses another key for lookups from now on.
     #[cfg(target_family = "wasm")]
     pub(crate) fn set_key(&mut self, key: [u64; 2]) {
         self.leases.set_key(key);
     }
 
-    /// Tells what was counted since the last time.
+    /// Reports the counts since the last call.
     #[cfg(target_family = "wasm")]
     pub(crate) fn tell(&mut self) -> Result<(), HostError> {
         self.served.tell()

@@ -1,4 +1,4 @@
-//! A plugin's configuration, read once: what every worker's guard or keeper is made of.
+//! Reads a plugin's configuration once, for the guard or keeper of every worker.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,15 +17,15 @@ use crate::host::{self, HostError, Level, Shelf, Tally};
 use crate::keeper::Keeper;
 use crate::leasing::Leasing;
 
-/// What a plugin does.
+/// The role of a plugin.
 pub(crate) enum Role {
     /// Judges requests, and serves those that have a lease.
     Guard(Box<Setup>),
-    /// Keeps what the authorizer granted.
+    /// Stores the leases that the authorizer granted.
     Keeper(Box<Keeper>),
 }
 
-/// The guard of a listener before any worker has it.
+/// The guard of a listener, from which each worker makes its own.
 pub(crate) struct Setup {
     rules: Arc<Rules>,
     counters: Counters,
@@ -44,7 +44,7 @@ struct Leases {
 }
 
 impl Role {
-    /// Reads the configuration that `cutover render` wrote; the reason why not is in Envoy's log.
+    /// Reads the configuration that `cutover render` wrote. The reason of a failure is in Envoy's log.
     pub(crate) fn read(text: &[u8]) -> Option<Self> {
         let read = serde_json::from_slice(text).map_err(Fault::Json).and_then(|config| match config {
             PluginConfig::Guard(config) => Setup::read(*config).map(|setup| Self::Guard(Box::new(setup))),
@@ -103,7 +103,7 @@ impl Setup {
         Guard::new(Arc::clone(&self.rules), self.counters.clone(), leasing)
     }
 
-    /// The listener that it guards.
+    /// Its listener.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn listener(&self) -> &str {
         &self.listener
@@ -119,14 +119,14 @@ impl Setup {
         rules.map(marks).unwrap_or_default()
     }
 
-    /// Tells what was counted where counting could not be told.
+    /// Reports counts that could not be reported when they occurred.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn tell(&self) -> Result<(), HostError> {
         self.counters.tell_minted()?;
         self.leases.as_ref().map_or(Ok(()), |leases| leases.served.tell())
     }
 
-    /// Who asks what ended; `None` when there is nothing that could end.
+    /// The poller of the feed; `None` without leases.
     pub(crate) fn asking(&self) -> Option<Asking> {
         let spending = self.leases.as_ref()?.spending.clone();
         Some(Asking::new(&self.listener, &self.revision, spending))

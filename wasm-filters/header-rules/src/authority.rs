@@ -1,12 +1,12 @@
-//! Which host a request means.
+//! Finds the host of a request.
 
 use std::borrow::Cow;
 
 /// The lower-case host name of `authority` without its port, or `None` when it is not exactly one host.
 ///
-/// Letters, digits, `-`, `_` and inner single dots make a name; an IPv6 address stands in brackets; a port is
-/// one to five digits. Everything else is refused, because two parties would not agree on what it means: two
-/// `Host` lines (Envoy joins them with a comma), userinfo, a final dot, white space, a percent sign.
+/// A name has letters, digits, `-`, `_` and inner single dots; an IPv6 address is in brackets; a port has one to five
+/// digits. Everything else is refused, because two programs could read it differently: two `Host` lines (Envoy joins them
+/// with a comma), userinfo, a final dot, white space, a percent sign.
 #[must_use]
 pub(crate) fn host(authority: &[u8]) -> Option<Cow<'_, [u8]>> {
     let name = match authority.first()? {

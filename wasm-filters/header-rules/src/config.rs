@@ -1,6 +1,6 @@
-//! What `cutover render` tells the guard: the plugin configuration, as JSON.
+//! The plugin configuration, which `cutover render` writes for the guard as JSON.
 //!
-//! The same types write it and read it, so the two cannot drift apart.
+//! The same types write it and read it, so both sides always agree.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,23 +10,23 @@ mod module;
 pub use leases::{EARLY_MARK, EarlyConfig, LeaseClass, LeaseRoute, LeaseRules, PluginConfig};
 pub use module::{CALLBACKS, HOST_CALLS};
 
-/// Everything the guard of one listener knows.
+/// The configuration of one listener's guard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GuardConfig {
-    /// The listener's name, as the feed is asked with it.
+    /// The listener's name, as in polls of the feed.
     pub listener: String,
-    /// Revision of the edge file that this was rendered from.
+    /// The revision of the edge file from which this was rendered.
     pub revision: String,
-    /// Whether anybody can reach this listener, or only the platform's services.
+    /// Whether every client can reach this listener, or only the platform's services.
     pub exposure: Exposure,
     /// Header names that only the edge may write.
     pub reserved: Reserved,
     /// The host groups of this listener.
     pub hosts: Vec<HostRules>,
-    /// Paths that no spelling may reach here; empty on an internal listener.
+    /// Paths that are closed here in every spelling; empty on an internal listener.
     pub internal_paths: Vec<PathRule>,
-    /// Whose pages may have a browser send requests.
+    /// The sites whose pages may send requests.
     #[serde(default)]
     pub sites: Sites,
     /// Decisions that may be used again; absent when no route of the listener has any.
@@ -38,29 +38,29 @@ pub struct GuardConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Exposure {
-    /// Anybody.
+    /// Every client.
     Public,
     /// The platform's own services.
     Internal,
 }
 
-/// Reserved names, lower case.
+/// The reserved names, lower case.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reserved {
-    /// Exact names.
+    /// The exact names.
     pub names: Vec<String>,
-    /// Beginnings of names.
+    /// The prefixes of names.
     pub prefixes: Vec<String>,
 }
 
-/// Whose pages may have a browser send requests.
+/// The sites whose pages may send requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sites {
     /// The names of the edge's hosts, lower case, on all of its public listeners.
     pub hosts: Vec<String>,
-    /// Origins beside them, as browsers send them: `https://app.example.com`.
+    /// Further origins, as browsers send them: `https://app.example.com`.
     pub browser_origins: Vec<String>,
 }
 
@@ -74,30 +74,30 @@ pub struct HostRules {
     pub routes: Vec<RouteRule>,
 }
 
-/// One route, as far as the guard cares.
+/// The part of one route that the guard needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RouteRule {
-    /// Which paths.
+    /// Its paths.
     pub path: PathRule,
-    /// Which methods; empty means any.
+    /// Its methods; empty means any.
     pub methods: Vec<String>,
     /// The policy's name.
     pub policy: String,
     /// Position in [`LeaseRules::routes`]; absent when every request is checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<u32>,
-    /// Whether pages of any site may have requests sent here.
+    /// Whether pages of any site may send requests here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cross_site: bool,
 }
 
-/// Which paths.
+/// The paths of a route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum PathRule {
     /// This path, byte for byte.
     Exact(String),
-    /// This path and what is below it, by whole segments; `/` is everything.
+    /// This path and everything below it, by whole segments; `/` is every path.
     Prefix(String),
 }

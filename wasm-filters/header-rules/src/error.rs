@@ -1,19 +1,19 @@
-//! What can be wrong with a guard's configuration.
+//! The faults of a guard's configuration.
 
-/// Why a configuration was refused. The guard does not start with a configuration that it does not understand
-/// entirely: a rule that is silently dropped is a hole.
+/// Why a configuration was refused. The guard does not start with a configuration that it does not understand completely: a
+/// silently dropped rule would be a security hole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// No host group at all: every request would be a stranger's.
+    /// There is no host group, so every request would have an unknown host.
     #[error("`hosts` is empty: a listener serves at least one host group")]
     NoHosts,
     /// A host group that no request can name.
-    #[error("hosts[{index}].names is empty: nothing could ever reach its routes")]
+    #[error("hosts[{index}].names is empty: no request could reach its routes")]
     HostWithoutNames {
         /// Position in `hosts`, from 0.
         index: usize,
     },
-    /// A name that no `Host` header can equal.
+    /// A name that cannot equal any `Host` header.
     #[error(
         "hosts[{index}].names: `{name}` is not a lower-case host name without port (or `*`), so no request could match it"
     )]
@@ -23,13 +23,13 @@ pub enum ConfigError {
         /// The name.
         name: String,
     },
-    /// A name in two groups: which routes count?
+    /// A name in two groups, so that the routes are ambiguous.
     #[error("hosts: `{name}` is listed twice; a host name belongs to one group")]
     DuplicateHost {
         /// The name.
         name: String,
     },
-    /// A route whose lease is described nowhere.
+    /// A route whose lease is not described.
     #[error("leases: route `{route}` refers to a class or a place that is not listed")]
     BadLease {
         /// The route's name or path.
@@ -43,8 +43,8 @@ pub enum ConfigError {
         /// The name or prefix.
         name: String,
     },
-    /// A reserved name or prefix that takes in a header which HTTP itself or the edge needs.
-    #[error("reserved: `{name}` takes in `{header}`, which the edge cannot strip")]
+    /// A reserved name or prefix that covers a header which HTTP itself or the edge needs.
+    #[error("reserved: `{name}` covers `{header}`, which the edge cannot strip")]
     ReservedTakesIn {
         /// The reserved name or prefix.
         name: String,
@@ -60,17 +60,17 @@ pub enum ConfigError {
     /// A path that no request can have.
     #[error("{place}: path `{path}` {fault}")]
     BadPath {
-        /// Where it stands.
+        /// Its place.
         place: String,
         /// The path.
         path: String,
-        /// What is wrong with it.
+        /// Its fault.
         fault: &'static str,
     },
     /// A method that no request can have.
     #[error("{place}: `{method}` is not a method (upper-case letters, as in `GET`)")]
     BadMethod {
-        /// Where it stands.
+        /// Its place.
         place: String,
         /// The method.
         method: String,
@@ -78,27 +78,27 @@ pub enum ConfigError {
     /// A route without a policy.
     #[error("{place}: the route of `{path}` has no policy")]
     NoPolicy {
-        /// Where it stands.
+        /// Its place.
         place: String,
         /// Its path.
         path: String,
     },
     /// Two routes for the same requests.
-    #[error("{place}: `{path}` has two routes for {method}; which one should count?")]
+    #[error("{place}: `{path}` has two routes for {method}; remove one")]
     DuplicateRoute {
-        /// Where they stand.
+        /// Their place.
         place: String,
         /// Their path.
         path: String,
         /// The method that both take.
         method: String,
     },
-    /// Two routes that a lenient backend cannot tell apart, under different policies.
+    /// Two routes that a lenient backend cannot distinguish, under different policies.
     #[error(
-        "{place}: `{path}` and `{other}` differ only in letter case or a final slash but not in what a backend may make of them, and their policies differ; give both the same policy"
+        "{place}: `{path}` and `{other}` differ only in letter case or a final slash, so a backend may treat them as one path, but their policies differ; give both the same policy"
     )]
     Confusable {
-        /// Where they stand.
+        /// Their place.
         place: String,
         /// One path.
         path: String,

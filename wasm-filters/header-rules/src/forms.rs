@@ -1,30 +1,29 @@
-//! Every reading that a backend may make of a path.
+//! Finds every reading that a backend may make of a path.
 //!
-//! Envoy routes by the raw path, byte for byte, and backends get those bytes. A backend may still decode,
-//! clean up or ignore parts of them, in any order, and so mean another resource than the one the route's
-//! policy was written for. A *form* is what such steps make of a path:
+//! Envoy routes by the raw path, byte for byte, and backends receive those bytes. A backend may decode, normalise or ignore
+//! parts of them, in any order, and so reach another resource than the one of the route's policy. A *form* is the result of
+//! such steps:
 //!
 //! | step | example |
 //! |---|---|
 //! | percent-decode, at most once | `/%69nternal` → `/internal`, `/%252e` → `/%2e` |
-//! | take `\` for `/` | `/a\..\internal` → `/a/../internal` |
+//! | read `\` as `/` | `/a\..\internal` → `/a/../internal` |
 //! | drop `;parameters` of each segment | `/internal;x=1` → `/internal`, `/..;/x` → `/../x` |
 //! | merge slashes | `//internal` → `/internal` |
 //! | remove dot segments (RFC 3986 §5.2.4) | `/a/../internal` → `/internal` |
-//! | cut at a `?` or `#` that decoding brought | `/internal%3fx` → `/internal` |
+//! | cut at a `?` or `#` that comes from decoding | `/internal%3fx` → `/internal` |
 //!
-//! [`forms`] returns every path that some sequence of these steps makes, so no order of cleaning up escapes.
-//! Letter case and a final slash are not steps: they are ignored where a form is looked up.
+//! [`forms`] returns the result of every sequence of these steps, so it covers every order of normalisation. Letter case and
+//! a final slash are not steps: the lookup of a form ignores them.
 //!
-//! An adversary can make a path with very many forms. They are bounded by [`MAX_FORMS`] and
-//! [`MAX_FORM_BYTES`]; a path beyond is refused. Paths of honest clients have one to four forms.
+//! An attacker can make a path with very many forms. They are bounded by [`MAX_FORMS`] and [`MAX_FORM_BYTES`]; a path beyond
+//! the bounds is refused. Paths of honest clients have one to four forms.
 
-/// How many forms a path may have. `/a//..;x/%5c../b`, to which every step
-/// applies, has 88; what is seen in attacks has about a dozen.
+/// The most forms of a path. `/a//..;x/%5c../b`, to which every step applies, has 88; real attacks have about a dozen.
 pub const MAX_FORMS: usize = 128;
 
-/// How long all forms together may be, in bytes: four forms of the longest path that Envoy accepts (60 KiB of
-/// headers), or thirty-two of a path of 8 KiB. Finding that much takes under a millisecond.
+/// The most bytes of all forms together: four forms of the longest path that Envoy accepts (60 KiB of headers), or
+/// thirty-two of a path of 8 KiB. Finding them takes less than a millisecond.
 pub const MAX_FORM_BYTES: usize = 256 * 1024;
 
 /// Why a path has no forms.
@@ -33,21 +32,21 @@ pub enum PathFault {
     /// White space, a control byte or `#` in the path, `%00`, an overlong UTF-8 sequence, no leading slash.
     #[error("the path has bytes that no honest client sends")]
     Malformed,
-    /// More forms than are worth judging.
+    /// The path has too many forms to judge.
     #[error("the path has too many readings")]
     Convoluted,
 }
 
-/// What a look at each byte of a path tells.
+/// The result of reading each byte of a path once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
-    /// Some step may apply: [`forms`] has to be asked.
+    /// Some step may apply: [`forms`] has to be called.
     pub(crate) odd: bool,
     /// It has upper-case letters.
     pub(crate) upper: bool,
 }
 
-/// Looks at `path` (raw, without its query) once.
+/// Reads `path` (raw, without its query) once.
 pub(crate) fn shape(path: &[u8]) -> Result<Shape, PathFault> {
     if path.first() != Some(&b'/') {
         return Err(PathFault::Malformed);
@@ -122,7 +121,7 @@ const STEPS: [Step; 6] =
     [Step::Decode, Step::Backslashes, Step::Parameters, Step::Slashes, Step::Dots, Step::Cut];
 
 impl Step {
-    /// What the step makes of `path`; `None` when that is the same.
+    /// The result of the step on `path`; `None` when it changes nothing.
     fn apply(self, path: &[u8]) -> Option<Vec<u8>> {
         match self {
             Self::Decode => decode(path),
@@ -164,10 +163,10 @@ const fn hex(digit: u8) -> Option<u8> {
     }
 }
 
-/// Bytes that no decoder of an honest backend should meet.
+/// Bytes that the decoder of an honest backend should never receive.
 ///
-/// 0xC0 and 0xC1 only ever begin overlong encodings of ASCII (`%c0%ae` for `.`), and lenient decoders accept
-/// them with all sorts of second bytes. A NUL ends the path for whoever hands it to C.
+/// 0xC0 and 0xC1 only begin overlong encodings of ASCII (`%c0%ae` for `.`), and lenient decoders accept them with any second
+/// byte. A NUL ends the path in a program written in C.
 fn check_decoded(path: &[u8]) -> Result<(), PathFault> {
     let overlong = |pair: &[u8]| matches!(pair, [0xe0, 0x80..=0x9f] | [0xf0, 0x80..=0x8f]);
     if path.iter().any(|byte| matches!(byte, 0 | 0xc0 | 0xc1)) || path.windows(2).any(overlong) {

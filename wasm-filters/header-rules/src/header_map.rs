@@ -1,4 +1,4 @@
-//! Headers as Envoy hands them over, read in place.
+//! Reads headers in place, in the form in which Envoy passes them.
 
 /// A request's headers in the serialised form of the proxy-wasm ABI (`proxy_get_header_map_pairs`):
 ///
@@ -6,18 +6,18 @@
 /// count: u32 LE │ count × (name length: u32 LE, value length: u32 LE) │ count × (name, 0, value, 0)
 /// ```
 ///
-/// Nothing is copied and nothing is allocated. The buffer is never trusted: whatever does not fit is a
-/// [`MalformedHeaders`] from the iterator, at the pair where it was noticed.
+/// Nothing is copied or allocated. The buffer is never trusted: for a malformed pair the iterator returns
+/// [`MalformedHeaders`].
 #[derive(Clone, Copy, Debug)]
 pub struct HeaderMap<'a> {
     buffer: &'a [u8],
 }
 
-/// The buffer is not a header map.
+/// Why a buffer is not a header map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MalformedHeaders {
     /// It ends inside the count, the lengths, a name or a value.
-    #[error("the header buffer is cut short")]
+    #[error("the header buffer is truncated")]
     Truncated,
     /// A name or value is not followed by its zero byte.
     #[error("a header in the buffer is not terminated")]
@@ -62,7 +62,7 @@ pub struct Pairs<'a> {
 #[derive(Clone, Copy, Debug)]
 enum State {
     Running,
-    /// The table of lengths itself does not fit: said at the first pair.
+    /// The table of lengths itself does not fit: reported at the first pair.
     Truncated,
     Done,
 }

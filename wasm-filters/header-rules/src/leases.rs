@@ -1,16 +1,16 @@
-//! Which requests a lease may serve, as far as the request itself says.
+//! Finds the requests that a lease may serve, by their own headers.
 
 use lease::{Class, Gathered, Names, Offer, OnOutage};
 
 use crate::ConfigError;
 use crate::config::LeaseRules;
 
-/// A request that a lease could serve, or that a lease could be kept for.
+/// A request that a lease could serve, or for which a lease could be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate<'a> {
     /// Position in [`LeaseRules::routes`].
     pub route: usize,
-    /// What its decision may be taken for.
+    /// The class of decisions that may stand in for its own.
     pub class: Class,
     /// Its one credential.
     pub offer: Offer<'a>,

@@ -1,24 +1,24 @@
-//! What the guard does to a request, as a pure library: bytes in, edits out. It knows no host.
+//! The guard's rules as a pure library: bytes in, edits out. It does not depend on a host.
 //!
-//! The guard is the first filter of every listener. It holds two of the edge's promises: *identity cannot be
-//! forged* (no client byte under a reserved name gets past it) and *internal stays internal* (no spelling of a
-//! path reaches an internal API, or slips from one policy under another). It changes no byte of a request that
-//! it lets through, apart from removing reserved headers and settling `x-request-id`.
+//! The guard is the first filter of every listener. It keeps two of the edge's promises: *identity cannot be forged* (no
+//! client byte under a reserved name passes it) and *internal stays internal* (no spelling of a path reaches an internal
+//! API, or moves from one policy to another). It does not change a request that it lets pass, except that it removes
+//! reserved headers and sets `x-request-id`.
 //!
 //! ```text
-//! header buffer ──▶ HeaderMap ──▶ Rules::judge ──▶ Verdict ──▶ edge-guard tells Envoy
+//! header buffer ──▶ HeaderMap ──▶ Rules::judge ──▶ Verdict ──▶ edge-guard applies it in Envoy
 //!                  (in place)      │
-//!                                  ├─ reserved    which names only the edge may write
+//!                                  ├─ reserved    the names that only the edge may write
 //!                                  ├─ request_id  keep the client's, or mint one
-//!                                  ├─ authority   which host is meant
-//!                                  ├─ forms, routes   every reading of the path, and whose policy it falls under
-//!                                  └─ sites       whether a page of another site had a browser send it
+//!                                  ├─ authority   the host
+//!                                  ├─ forms, routes   every reading of the path, and its policy
+//!                                  └─ sites       whether a page of another site caused the request
 //! ```
 //!
 //! Invariants:
 //!
-//! - Nothing here panics, whatever the bytes are; a fuzz target for each entrance lives in `fuzz/`.
-//! - A request that needs nothing costs one pass over its headers and one over its path, and no allocation.
+//! - No function panics, whatever the bytes are; `fuzz/` has a fuzz target for each entry point.
+//! - A request without edits costs one pass over its headers and one over its path, and no allocation.
 //! - The work on one request is bounded, whatever the path is (see [`forms`]).
 //! - There is no clock and no source of randomness: both are arguments.
 

@@ -1,13 +1,12 @@
-//! Which request ids are kept, and how new ones are made.
+//! Checks request ids, and makes new ones.
 
 /// The header that carries a request's id.
 pub const REQUEST_ID: &str = "x-request-id";
 
-/// Whether `value` is an id that the edge keeps: a UUID of any version in its hyphenated form, or a ULID, in
-/// either letter case.
+/// Whether the edge keeps the id `value`: a UUID of any version in its hyphenated form, or a ULID, in either letter case.
 ///
-/// The nil and max UUID and the all-zero ULID are not kept. They name no request: clients send them where they
-/// forgot to make an id, and all of those requests would share one.
+/// The nil and max UUID and the all-zero ULID are not kept. They do not identify a request: clients send them when they
+/// forget to make an id, and all of those requests would share one.
 #[must_use]
 pub fn is_request_id(value: &[u8]) -> bool {
     match value.len() {
@@ -45,14 +44,13 @@ fn is_ulid(value: &[u8]) -> bool {
 
 /// Makes UUIDv7s (RFC 9562 §5.7) for one worker.
 ///
-/// 64 of an id's 74 free bits are a permutation of a counter, so one worker repeats none within 2^64 ids,
-/// whatever its clock does. Workers start from different seeds, so that theirs are independent draws: for two
-/// ids to be equal, the millisecond and 74 bits would have to coincide. An id is not a secret; nothing may be
-/// granted for knowing one.
+/// 64 of an id's 74 free bits are a permutation of a counter, so one worker repeats no id within 2^64 ids, whatever its clock
+/// does. Workers start from different seeds, so their ids are independent: two ids are equal only if the millisecond and 74
+/// bits coincide. An id is not a secret; no permission may depend on knowing one.
 #[derive(Clone, Debug)]
 pub struct RequestIds {
     counter: u64,
-    /// Odd, so that adding it walks through every 64-bit value before the first one comes again.
+    /// Odd, so that adding it passes every 64-bit value before the first one repeats.
     stride: u64,
     salt: u64,
 }
@@ -83,7 +81,7 @@ impl RequestIds {
     }
 }
 
-/// A permutation of the 64-bit numbers (the finaliser of SplitMix64): neighbours come out unlike each other.
+/// A permutation of the 64-bit numbers (the finaliser of SplitMix64): neighbours map to very different values.
 const fn scramble(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

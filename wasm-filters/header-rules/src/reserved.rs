@@ -1,17 +1,17 @@
-//! Header names that only the edge may write, in every spelling.
+//! Finds header names that only the edge may write, in every spelling.
 
 use crate::config::Reserved;
 use crate::request_id::REQUEST_ID;
 use crate::{ConfigError, RuleIndex};
 
-/// What a listener reserves.
+/// The reserved names of a listener.
 ///
-/// A backend may know a header under more than one name: CGI, WSGI and PHP turn every byte that is not a letter
-/// or a digit into `_` and ignore case. So names are compared *folded*: letters in lower case, everything else
-/// as `-`. `X-Madome-Auth-Sub`, `x_madome_auth_sub` and `x.madome.auth-sub` are one name.
+/// A backend may read a header under more than one name: CGI, WSGI and PHP turn every byte that is not a letter or a digit
+/// into `_` and ignore case. So names are compared *folded*: letters in lower case, every other byte as `-`.
+/// `X-Madome-Auth-Sub`, `x_madome_auth_sub` and `x.madome.auth-sub` are one name.
 #[derive(Clone, Debug)]
 pub(crate) struct ReservedNames {
-    /// Whether any rule begins with this byte. Most headers of an honest request end here.
+    /// Whether any rule begins with this byte. For most headers of an honest request, this check is enough.
     starts: [bool; 256],
     /// Exact names by their length.
     by_length: Vec<Vec<(Box<[u8]>, RuleIndex)>>,
@@ -19,20 +19,20 @@ pub(crate) struct ReservedNames {
     labels: Vec<String>,
 }
 
-/// Written over by Envoy on every request before any filter runs (`use_remote_address`), so that what arrives is
-/// never a client's word. They stay, and other spellings of them are removed. Without the first Envoy finds no route for
-/// a request. The second nobody needs: Envoy takes it off again on its way to a backend (`cutover render` has it do so),
-/// which costs each request less than a call to remove it here.
+/// Headers that Envoy overwrites on every request before any filter runs (`use_remote_address`), so that their values never
+/// come from a client. They stay, and other spellings of them are removed. Without the first, Envoy finds no route for a
+/// request. The second is not needed, and Envoy removes it before the backend (`cutover render` configures this), which costs
+/// each request less than a call to remove it here.
 const LEFT_TO_ENVOY: [&[u8]; 2] = [b"x-forwarded-proto", b"x-envoy-external-address"];
 
-/// Headers that no rule may take in: HTTP's own framing and routing, and the id, which is settled instead.
+/// Headers that no rule may cover: HTTP's own framing and routing, and the id, which the guard sets itself.
 const NEVER_RESERVED: [&str; 8] =
     ["connection", "content-length", "host", REQUEST_ID, "te", "trailer", "transfer-encoding", "upgrade"];
 
-/// What becomes of a header.
+/// The treatment of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// Nobody reserves it.
+    /// It is not reserved.
     Stays,
     /// It is removed, and counted for a rule.
     Goes(RuleIndex),
@@ -89,12 +89,12 @@ impl ReservedNames {
         }
     }
 
-    /// Every rule, as counters are named: a name as it is, a prefix with `*`.
+    /// The name of every rule, as in counters: a name as it is, a prefix with `*`.
     pub(crate) fn labels(&self) -> &[String] {
         &self.labels
     }
 
-    /// What to do about the header `name`.
+    /// The treatment of the header `name`.
     #[inline]
     pub(crate) fn judge(&self, name: &[u8]) -> Fate {
         match self.rule(name) {
@@ -103,7 +103,7 @@ impl ReservedNames {
         }
     }
 
-    /// Whether `name` is reserved, by whatever rule.
+    /// Whether any rule reserves `name`.
     pub(crate) fn has(&self, name: &[u8]) -> bool {
         self.rule(name).is_some()
     }
@@ -127,7 +127,7 @@ impl ReservedNames {
     }
 }
 
-/// Whether `name`, folded, is `rule`, which is folded already and as long.
+/// Whether `name`, folded, is `rule`, which is already folded and has the same length.
 fn equals(name: &[u8], rule: &[u8]) -> bool {
     name.iter().zip(rule).all(|(&byte, &rule)| fold(byte) == rule)
 }

@@ -1,9 +1,9 @@
-//! Whose policy a path falls under.
+//! Finds the policy of a path.
 //!
-//! The same question as Envoy's route match: exact before prefix, a long prefix before a short one, a route that
-//! names the method before one that takes any; a route whose methods leave the request's out is no match, and the
-//! next less specific one is asked. A lookup costs the length of the path, however many routes there are: the
-//! beginnings of the path at each slash are hashed on the way and looked up.
+//! The match is the same as Envoy's: exact before prefix, a long prefix before a short one, a route that names the method
+//! before one for any method. A route that does not list the request's method does not match, and the next less specific one
+//! is tried. The cost of a lookup depends on the length of the path, and not on the number of routes: the beginnings of the
+//! path at each slash are hashed in one pass and looked up.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -14,16 +14,16 @@ use crate::config::{PathRule, RouteRule};
 /// A policy of one listener, by its position among the names.
 pub(crate) type PolicyId = u32;
 
-/// What stands at a path.
+/// The entry of a path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// The policy of the route that takes it; `None` when none does.
+    /// The policy of the route that takes it; `None` without a route.
     pub(crate) policy: Option<PolicyId>,
-    /// How a lease for it is described.
+    /// The description of its lease.
     pub(crate) lease: Option<u32>,
-    /// Whether pages of any site may have requests sent here.
+    /// Whether pages of any site may send requests here.
     pub(crate) cross_site: bool,
-    /// Whether it is internal, whatever the routes say.
+    /// Whether it is internal, whatever the routes are.
     pub(crate) closed: bool,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct Place {
 #[derive(Clone, Debug)]
 pub(crate) struct HostRoutes {
     plain: Table,
-    /// The same with lower-case paths, and with an exact path's final slash optional. Absent when that makes no
+    /// The same with lower-case paths, and with an optional final slash of an exact path. Absent when that makes no
     /// difference.
     folded: Option<Table>,
 }
@@ -97,7 +97,7 @@ impl HostRoutes {
         Ok(Self { plain, folded: (!same).then_some(folded) })
     }
 
-    /// What Envoy makes of `path`.
+    /// Envoy's reading of `path`.
     pub(crate) fn raw(&self, path: &[u8], method: &[u8]) -> Place {
         self.plain.find(path, method, false)
     }
@@ -108,8 +108,8 @@ impl HostRoutes {
         !upper && self.folded.is_none() && (path.len() < 2 || path.last() != Some(&b'/'))
     }
 
-    /// Whether any backend, case-sensitive or not, with or without a final slash, may see in `path` something
-    /// that `differs`. `upper` says whether `path` has upper-case letters.
+    /// Whether any backend, case-sensitive or not, with or without a final slash, may read `path` as an entry that
+    /// `differs`. `upper` is true when `path` has upper-case letters.
     pub(crate) fn any(
         &self,
         path: &[u8],
@@ -133,7 +133,7 @@ impl HostRoutes {
     }
 }
 
-/// What a lenient backend takes for `rule`: its path in lower case and, for an exact one, without final slash.
+/// `rule` as a lenient backend reads it: its path in lower case and, for an exact one, without a final slash.
 fn lenient(rule: &PathRule) -> impl Iterator<Item = PathRule> {
     let (first, second) = match rule {
         PathRule::Prefix(path) => (PathRule::Prefix(path.to_ascii_lowercase()), None),
@@ -147,7 +147,7 @@ fn lenient(rule: &PathRule) -> impl Iterator<Item = PathRule> {
     std::iter::once(first).chain(second)
 }
 
-/// Whether [`lenient`] leaves a path alone.
+/// Whether [`lenient`] does not change a path.
 fn is_strict(path: &[u8]) -> bool {
     !path.iter().any(u8::is_ascii_uppercase) && (path.len() < 2 || path.last() != Some(&b'/'))
 }
@@ -172,18 +172,18 @@ fn check_path(rule: &PathRule, place: &str) -> Result<(), ConfigError> {
     Err(ConfigError::BadPath { place: place.to_owned(), path: path.to_owned(), fault })
 }
 
-/// Paths to what stands there.
+/// The entries by path.
 #[derive(Clone, Debug, Default)]
 struct Table {
     /// By [`Fnv`] of the path. Two paths of one hash share a list; the table is fixed, so no client can make it long.
     nodes: HashMap<u64, Vec<Node>, BuildHasherDefault<AlreadyHashed>>,
-    /// Length of the longest path: there is nothing to look up beyond it.
+    /// Length of the longest path: longer beginnings need no lookup.
     longest: usize,
 }
 
 #[derive(Clone, Debug)]
 struct Node {
-    /// Empty for the prefix `/`, which every path begins with.
+    /// Empty for the prefix `/`, with which every path begins.
     path: Box<[u8]>,
     exact: Methods,
     prefix: Methods,
@@ -191,7 +191,7 @@ struct Node {
     closed_below: bool,
 }
 
-/// What a route says about its requests.
+/// The settings of a route for its requests.
 #[derive(Clone, Copy, Debug)]
 struct Target {
     policy: PolicyId,
@@ -199,7 +199,7 @@ struct Target {
     cross_site: bool,
 }
 
-/// A route that is there already.
+/// A route that already exists.
 struct Taken {
     policy: PolicyId,
     method: Option<String>,
@@ -313,7 +313,7 @@ impl Methods {
     }
 }
 
-/// FNV-1a: a hash that is known for every beginning of a path on the way to its end.
+/// FNV-1a: one pass over a path gives the hash of each of its beginnings.
 #[derive(Clone, Copy)]
 struct Fnv(u64);
 
@@ -329,7 +329,7 @@ impl Fnv {
     }
 }
 
-/// Hands an [`Fnv`] on to the map, whose buckets want the entropy in the upper bits too.
+/// Passes an [`Fnv`] to the map, whose buckets need entropy in the upper bits, too.
 #[derive(Clone, Copy, Debug, Default)]
 struct AlreadyHashed(u64);
 

@@ -18,10 +18,10 @@ use crate::{Candidate, ConfigError, Edits, HeaderMap, Reason, Refusal, Removal, 
 #[derive(Clone, Debug)]
 pub struct Rules {
     reserved: ReservedNames,
-    /// Positions in `groups`.
+    /// Indices into `groups`.
     names: HashMap<Box<[u8]>, usize>,
     groups: Vec<HostRoutes>,
-    /// What counts for a host of no group: the group with the name `*`, or no routes at all.
+    /// The entry for a host of no group: the group with the name `*`, or no routes at all.
     anyone: HostRoutes,
     /// The policies' names, by their ids.
     policies: Vec<Box<str>>,
@@ -34,7 +34,7 @@ impl Rules {
     /// Compiles a configuration.
     ///
     /// # Errors
-    /// [`ConfigError`] names the first value that makes no sense. Nothing is dropped or mended silently.
+    /// [`ConfigError`] names the first invalid value. No value is dropped or corrected silently.
     pub fn compile(config: &GuardConfig) -> Result<Self, ConfigError> {
         if config.hosts.is_empty() {
             return Err(ConfigError::NoHosts);
@@ -84,8 +84,8 @@ impl Rules {
         Ok(rules)
     }
 
-    /// The policy that `target`, taken as it is, falls under: what Envoy makes of it. `None` when no route takes
-    /// it, or the authority is not one host. For explanations; a request is judged by [`Self::judge`].
+    /// The policy of the unchanged `target`, as Envoy reads it. `None` when no route takes it, or the authority is not one
+    /// host. For explanations; [`Self::judge`] judges requests.
     #[must_use]
     pub fn policy_of(&self, authority: &[u8], method: &[u8], target: &[u8]) -> Option<&str> {
         let host = authority::host(authority)?;
@@ -95,8 +95,8 @@ impl Rules {
         self.policies.get(usize::try_from(policy).ok()?).map(|name| &**name)
     }
 
-    /// Every rule by which headers are removed, as counters name it: `x-tenant-id`, `x-madome-*`. A
-    /// [`RuleIndex`](crate::RuleIndex) is a position here.
+    /// The name of every rule that removes headers, as in counters: `x-tenant-id`, `x-madome-*`. A
+    /// [`RuleIndex`](crate::RuleIndex) is an index into this list.
     #[must_use]
     pub fn reserved_rules(&self) -> &[String] {
         self.reserved.labels()
@@ -128,11 +128,11 @@ impl Rules {
         }
     }
 
-    /// Judges where a request goes: `target` is the `:path` of HTTP/2, with its query.
+    /// Judges the destination of a request: `target` is the `:path` of HTTP/2, with its query.
     ///
-    /// A path that no route takes as it is goes on, because Envoy answers it itself: there is nothing behind it.
-    /// Any other path must fall under one policy in all of its [`forms`]; a form that no route takes is
-    /// another policy, too. What is internal is refused first, so that 400 never betrays what 404 hides.
+    /// A path that no route takes unchanged passes, because Envoy answers it itself and it reaches no backend. Any other path
+    /// must have one policy in all of its [`forms`]; a form without a route counts as another policy. Internal paths are
+    /// refused first, so that a 400 never reveals a path that 404 hides.
     ///
     /// # Errors
     /// The [`Reason`] to refuse the request.
@@ -140,16 +140,16 @@ impl Rules {
         self.judge_route(authority, method, target).map(|_| ())
     }
 
-    /// Whether a page of another site had a browser send the request, where that matters: it may change something or
-    /// opens a connection, a route takes it, and the route does not let everyone's pages send.
+    /// Whether a page of another site caused the request, where that matters: the request may change something or opens a
+    /// connection, a route takes it, and the route does not let pages of all sites send.
     fn is_cross_site(&self, way: &Way<'_>, headers: &[u8], method: &[u8], upgrades: bool) -> bool {
         let safe = matches!(method, b"GET" | b"HEAD" | b"OPTIONS");
         let checked = way.taken && !way.cross_site && (!safe || upgrades);
         checked && self.sites.refuse(HeaderMap::new(headers), &way.host, safe)
     }
 
-    /// What a lease for a request is kept under, by its serialised headers; absent when it has to be checked, or is
-    /// no request that [`Self::judge`] would have let through.
+    /// The key of a lease for a request, from its serialised headers. Absent when the request has to be checked, or when
+    /// [`Self::judge`] would have refused it.
     #[must_use]
     pub fn lease<'a>(&self, headers: &'a [u8]) -> Option<Candidate<'a>> {
         let request = self.read(headers).ok()?;
@@ -170,8 +170,8 @@ impl Rules {
         }
     }
 
-    /// As [`Self::judge_target`], with what the route says beside its policy. A path that means the same thing only to a
-    /// backend that decodes it has no lease, and is open to other sites only where each of its readings is.
+    /// As [`Self::judge_target`], with the route's further settings. A path that has one meaning only for a backend that
+    /// decodes it has no lease, and is open to other sites only where each of its readings is.
     fn judge_route<'a>(&self, authority: &'a [u8], method: &[u8], target: &[u8]) -> Result<Way<'a>, Reason> {
         let host = authority::host(authority).ok_or(Reason::MalformedHost)?;
         let group = self.names.get(host.as_ref()).and_then(|&group| self.groups.get(group));
@@ -195,7 +195,7 @@ impl Rules {
             })
         };
         let closed = if shape.odd {
-            // Steps neither add nor spare upper-case letters reliably: `%49` is one.
+            // Steps may add or remove upper-case letters: `%49` is one.
             forms::forms(path).map_err(reason)?.iter().any(|form| judge(form, true))
         } else {
             judge(path, shape.upper)
@@ -257,18 +257,18 @@ const fn reason(fault: PathFault) -> Reason {
     }
 }
 
-/// Where a request goes.
+/// The destination of a request.
 struct Way<'a> {
     /// The host, without its port.
     host: std::borrow::Cow<'a, [u8]>,
     /// Whether a route takes it.
     taken: bool,
     lease: Option<u32>,
-    /// Whether pages of any site may have it sent.
+    /// Whether pages of any site may send it.
     cross_site: bool,
 }
 
-/// What one pass over the headers finds.
+/// The findings of one pass over the headers.
 #[derive(Default)]
 struct Request<'a> {
     method: Once<'a>,
@@ -277,18 +277,18 @@ struct Request<'a> {
     id: InboundId<'a>,
     removals: Vec<Removal<'a>>,
     gathered: Gathered<'a>,
-    /// `Connection` asks for another protocol (RFC 9110 §7.8).
+    /// `Connection` offers another protocol (RFC 9110 §7.8).
     upgrades: bool,
     /// `Connection` names a header that only the edge may write: the next hop would drop the edge's own, because Envoy
-    /// hands `Connection` on when a connection is upgraded.
+    /// forwards `Connection` when a connection is upgraded.
     nominates_reserved: bool,
 }
 
 #[derive(Default)]
 struct InboundId<'a> {
     values: Once<'a>,
-    /// `Connection: x-request-id` makes the id a matter between the client and the edge (RFC 9110 §7.6.1): it must not be
-    /// forwarded, so the backend gets a fresh one.
+    /// `Connection: x-request-id` limits the id to the hop between client and edge (RFC 9110 §7.6.1): it must not be
+    /// forwarded, so the backend receives a new one.
     nominated: bool,
 }
 
@@ -301,7 +301,7 @@ impl InboundId<'_> {
     }
 }
 
-/// A header that makes sense only once.
+/// A header that may occur only once.
 #[derive(Clone, Copy, Default)]
 enum Once<'a> {
     #[default]

@@ -1,37 +1,37 @@
-//! Requests that a page of another site had a browser send.
+//! Refuses requests that a page of another site caused.
 //!
-//! A browser adds a host's cookies to every request to it, whichever page had it sent. So a request that may change
-//! something, or that opens a WebSocket, and that the browser itself says comes from elsewhere, is refused: it speaks with
-//! the authority of somebody who did not ask for it. Browsers say so in two headers that no page can write:
-//! `Sec-Fetch-Site` (Fetch Metadata) and `Origin` (RFC 6454). A request with neither comes from no page.
+//! A browser adds a host's cookies to every request to it, whichever page caused it. So the guard refuses a request that may
+//! change something, or opens a WebSocket, if the browser's headers show another site: it would use the rights of a person
+//! who did not intend it. Browsers send two headers that no page can write: `Sec-Fetch-Site` (Fetch Metadata) and `Origin`
+//! (RFC 6454). A request with neither does not come from a page.
 //!
-//! Without a cookie there is no such authority to abuse, with one exception: a request that any page may have sent without
-//! asking the host first (a form, in the words of the Fetch standard a *simple* request) may sign the browser in as
-//! somebody else. Any other request from elsewhere was announced before (`OPTIONS`) and agreed to.
+//! Without a cookie there are no rights to abuse, with one exception. A request that any page may send without the host's
+//! consent (a form; the Fetch standard calls it a *simple* request) may sign the browser in as another person. For any other
+//! request from another site, the host gave its consent first (`OPTIONS`).
 
 use std::collections::HashSet;
 
 use crate::config::Sites as Config;
 use crate::{HeaderMap, authority};
 
-/// Whose pages may have requests sent.
+/// The sites whose pages may send requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Sites {
-    /// Names of the edge's hosts.
+    /// The names of the edge's hosts.
     hosts: HashSet<Box<[u8]>>,
     /// Origins that may send from another site, byte for byte.
     listed: Vec<Box<[u8]>>,
 }
 
-/// Content types that a page may send without asking first.
+/// Content types that a page may send without the host's consent.
 const SIMPLE: [&[u8]; 3] = [b"text/plain", b"application/x-www-form-urlencoded", b"multipart/form-data"];
 
-/// What the headers say about where a request comes from.
+/// The site of a request, by its headers.
 #[derive(Default)]
 struct Seen {
-    /// Some page of no known origin.
+    /// A page of unknown origin.
     foreign: bool,
-    /// A page without an origin: a sandbox, a file, or one that hides where it is.
+    /// A page without an origin: a sandbox, a file, or a page that hides its origin.
     opaque: bool,
     /// A listed origin.
     listed: bool,
@@ -53,14 +53,14 @@ impl Sites {
         }
     }
 
-    /// Whether the request with `headers` for `host` (without its port), which may change something or opens a connection
-    /// (`upgrade`), is one that a page of another site had a browser send.
+    /// Whether a page of another site caused the request with `headers` for `host` (without its port), which may change
+    /// something or opens a connection (`upgrade`).
     pub(crate) fn refuse(&self, headers: HeaderMap<'_>, host: &[u8], upgrade: bool) -> bool {
         let mut seen = Seen::default();
         for (name, value) in headers.pairs().flatten() {
             self.see(&mut seen, name, value, host);
         }
-        // A browser that says `same-origin` of a page whose origin it hides saw that page itself.
+        // A browser that sends `same-origin` for a page whose origin it hides knows that page itself.
         let foreign = seen.foreign || (seen.opaque && (!seen.same_origin || seen.cross_site));
         let invited = seen.listed && !seen.own;
         if !foreign && (!seen.cross_site || invited) {
@@ -90,7 +90,7 @@ impl Sites {
                 seen.simple = Some(seen.simple.unwrap_or(false) || is_simple(value));
             }
             13 if is("authorization") => {
-                // Other schemes may be the browser's own doing (`https://user:password@host`).
+                // The browser itself may add other schemes (`https://user:password@host`).
                 let scheme = value.split(|&byte| byte == b' ').next().unwrap_or(value);
                 seen.bearer |= scheme.eq_ignore_ascii_case(b"bearer");
             }
@@ -104,8 +104,8 @@ impl Sites {
         }
     }
 
-    /// Whether `origin` is a host of the edge, or the one that the request is for. Its port does not matter: cookies do
-    /// not know ports either.
+    /// Whether `origin` is a host of the edge, or the request's own host. Its port does not matter, because cookies ignore
+    /// ports, too.
     fn is_own(&self, origin: &[u8], host: &[u8]) -> bool {
         let authority = origin.strip_prefix(b"https://").or_else(|| origin.strip_prefix(b"http://"));
         let Some(name) = authority.and_then(authority::host) else { return false };
@@ -113,7 +113,7 @@ impl Sites {
     }
 }
 
-/// Whether a page may send `content_type` without asking first. What is no content type counts as one that it may.
+/// Whether a page may send `content_type` without the host's consent. An invalid content type counts as one that it may.
 fn is_simple(content_type: &[u8]) -> bool {
     let essence = content_type.split(|&byte| byte == b';').next().unwrap_or(content_type).trim_ascii();
     let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(byte);

@@ -1,67 +1,67 @@
-//! What becomes of a request.
+//! The guard's verdict on a request.
 
 use crate::Candidate;
 
-/// What the guard does with one request.
+/// The verdict on one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Verdict<'a> {
-    /// It goes on, after these edits.
+    /// It continues, after these edits.
     Forward(Edits<'a>),
     /// It ends here.
     Refuse(Refusal),
 }
 
-/// Changes to the headers of a request that goes on.
+/// Changes to the headers of a request that continues.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edits<'a> {
-    /// Headers to remove: each distinct spelling once, with every line it occurs on.
+    /// Headers to remove: each distinct spelling once, with the number of its lines.
     pub removals: Vec<Removal<'a>>,
-    /// What to do about `x-request-id`.
+    /// The change to `x-request-id`.
     pub request_id: RequestId,
-    /// What a lease for it is kept under; absent when it has to be checked.
+    /// The key of a lease for it; absent when the request has to be checked.
     pub lease: Option<Candidate<'a>>,
 }
 
 /// One header to remove.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Removal<'a> {
-    /// The name as it stands in the request.
+    /// The name as written in the request.
     pub name: &'a [u8],
-    /// On how many lines it stands there.
+    /// The number of its lines.
     pub lines: u32,
-    /// Which rule reserves it.
+    /// The rule that reserves it.
     pub rule: RuleIndex,
 }
 
-/// A position in [`Rules::reserved_rules`](crate::Rules::reserved_rules).
+/// An index into [`Rules::reserved_rules`](crate::Rules::reserved_rules).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RuleIndex(pub(crate) u16);
 
 impl RuleIndex {
-    /// As an index.
+    /// The index as a number.
     #[must_use]
     pub const fn get(self) -> usize {
         self.0 as usize
     }
 }
 
-/// What to do about `x-request-id`.
+/// The change to `x-request-id`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RequestId {
     /// The client sent one valid id: leave it, byte for byte.
     Keep,
-    /// Replace whatever is there with a new id.
+    /// Replace any value with a new id.
     #[default]
     Mint,
 }
 
-/// Why and how a request ends at the guard.
+/// The refusal of a request by the guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// A refused request has an id too, for the access log.
+    /// A refused request has an id, too, for the access log.
     pub request_id: RequestId,
 }
 
@@ -70,17 +70,17 @@ pub struct Refusal {
 pub enum Reason {
     /// Some reading of the path is closed on this listener.
     InternalPath,
-    /// Some reading of the path falls under another policy than the path as sent.
+    /// Some reading of the path has another policy than the path as sent.
     AmbiguousPath,
     /// The path has bytes that no honest client sends: control bytes, `#`, `%00`, overlong UTF-8, no leading `/`.
     MalformedPath,
-    /// The path has so many readings that judging them all would cost more than the request is worth.
+    /// The path has too many readings to judge them all.
     ConvolutedPath,
     /// The authority is not one host name with an optional port.
     MalformedHost,
-    /// `Connection` names a header that only the edge may write: the next hop would take it away.
+    /// `Connection` names a header that only the edge may write: the next hop would remove it.
     NominatedHeader,
-    /// A page of another site had a browser send it.
+    /// A page of another site caused it.
     CrossSite,
     /// The host's header buffer cannot be read, or lacks a method, path or authority, or has one twice.
     MalformedHeaders,
@@ -99,7 +99,7 @@ impl Reason {
         Self::MalformedHeaders,
     ];
 
-    /// Position in [`Self::ALL`].
+    /// The index in [`Self::ALL`].
     #[must_use]
     pub const fn index(self) -> usize {
         self as usize
@@ -120,7 +120,7 @@ impl Reason {
         }
     }
 
-    /// The HTTP status of the answer. What is internal does not exist from outside, hence 404.
+    /// The HTTP status of the answer. An internal path does not exist from outside, hence 404.
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
@@ -135,8 +135,8 @@ impl Reason {
         }
     }
 
-    /// The body of the answer, where Envoy has no words of the route. It does not say which rule refused: that is in the
-    /// access log.
+    /// The body of the answer, where Envoy has no wording of the route. It does not name the rule, which is in the access
+    /// log.
     #[must_use]
     pub const fn body(self) -> &'static str {
         match self {

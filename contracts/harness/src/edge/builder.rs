@@ -1,4 +1,4 @@
-//! What an edge of a test consists of, and its start.
+//! Configures the edge of a test and starts it.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use crate::parts;
 use crate::ports::Port;
 use crate::tls::Tunnel;
 
-/// Says which edge a test needs.
+/// The edge that a test needs.
 pub struct EdgeBuilder {
     file: PathBuf,
     edits: Vec<(String, String)>,
@@ -46,35 +46,35 @@ impl EdgeBuilder {
         self
     }
 
-    /// An Envoy that hands its sockets to the next one ([`Edge::hand_over`]).
+    /// An Envoy that passes its sockets to the next one ([`Edge::hand_over`]).
     #[must_use]
     pub fn restartable(mut self) -> Self {
         self.restartable = true;
         self
     }
 
-    /// How many workers Envoy has. One, unless a test is about what they share.
+    /// The number of Envoy's workers. One, unless a test checks what they share.
     #[must_use]
     pub const fn workers(mut self, workers: u8) -> Self {
         self.workers = workers;
         self
     }
 
-    /// For how long Envoy lets connections of what it replaced go on. Its own ten minutes, unless a test is about that.
+    /// How long Envoy keeps connections of a replaced configuration. Its own ten minutes, unless a test checks that.
     #[must_use]
     pub const fn drain_seconds(mut self, seconds: u32) -> Self {
         self.drain_seconds = seconds;
         self
     }
 
-    /// Replaces a piece of the edge file; the piece must be there.
+    /// Replaces a piece of the edge file, which must contain it.
     #[must_use]
     pub fn replace(mut self, old: &str, new: &str) -> Self {
         self.edits.push((old.to_owned(), new.to_owned()));
         self
     }
 
-    /// One more route: `/open` and below on the API host, public for every method, to the legacy.
+    /// One more route: `/open` and below on the API host, public for every method, to the legacy backend.
     #[must_use]
     pub fn with_open_route(self) -> Self {
         self.replace(
@@ -83,7 +83,7 @@ impl EdgeBuilder {
         )
     }
 
-    /// Puts something else in the place of a backend: `LEGACY_ADDRESS`, `AUTH_ADDRESS` or `USERS_ADDRESS`.
+    /// Replaces a backend by another address: `LEGACY_ADDRESS`, `AUTH_ADDRESS` or `USERS_ADDRESS`.
     #[must_use]
     pub fn stand_in(mut self, variable: &'static str, address: SocketAddr) -> Self {
         self.without.extend(match variable {
@@ -151,7 +151,7 @@ impl EdgeBuilder {
             ports.iter().map(|(name, port)| (*name, port.address())).collect();
         addresses.extend(self.stand_ins);
         if self.two_authorizers {
-            // As they are: each replica has its own AUTHZ_ADDRESS, and both read this file.
+            // Without variables: each replica has its own AUTHZ_ADDRESS, and both read this file.
             let both = ["AUTHZ_ADDRESS", "AUTHZ_2_ADDRESS"].map(|name| format!("\"{}\"", addresses[name]));
             let one = "address: \"${AUTHZ_ADDRESS:-127.0.0.1:9191}\"";
             assert!(text.contains(one), "{one:?} is not in {}", self.file.display());

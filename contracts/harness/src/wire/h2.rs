@@ -1,24 +1,24 @@
-//! HTTP/2 by hand (RFC 9113, prior knowledge): requests with any names, values and pseudo-headers that a test
-//! wants, which no library would let it send.
+//! HTTP/2 byte by byte (RFC 9113, prior knowledge): requests with any names, values and pseudo-headers, also those that a
+//! library would not send.
 //!
-//! Headers go out as literals that are never indexed and not Huffman-coded (RFC 7541 §6.2.3). Of an answer's
-//! headers only the status is read.
+//! Headers are sent as literals that are never indexed and not Huffman-coded (RFC 7541 §6.2.3). Of an answer's headers only
+//! the status is read.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// No answer takes longer in a test that works.
+/// In a passing test no answer takes longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The largest frame that every HTTP/2 endpoint takes.
+/// The largest frame that every HTTP/2 endpoint accepts.
 const MAX_FRAME: usize = 16_384;
 
 const END_STREAM: u8 = 1;
 const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It was answered.
@@ -28,7 +28,7 @@ pub enum Outcome {
         /// The body.
         body: Vec<u8>,
     },
-    /// Its stream was reset, with this error code (RFC 9113 §7).
+    /// Its stream was reset with this error code (RFC 9113 §7).
     Reset(u32),
     /// The whole connection was closed, with this error code if there was one.
     Closed(Option<u32>),
@@ -44,14 +44,14 @@ impl Outcome {
         }
     }
 
-    /// Whether the request was refused: reset, cut off, or answered with 4xx.
+    /// Whether the request was refused: reset, closed, or answered with 4xx.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         self.status().is_none_or(|status| (400..500).contains(&status))
     }
 }
 
-/// Header lines, pseudo-headers among them, in the order and spelling in which they go out.
+/// Header lines with pseudo-headers, in the order and spelling in which they are sent.
 pub type Headers = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// The headers of an ordinary request without a body.
@@ -95,13 +95,13 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Sends a request without a body and reads what becomes of it.
+    /// Sends a request without a body and reads its outcome.
     pub fn ask(&mut self, headers: &[(Vec<u8>, Vec<u8>)]) -> Outcome {
         let stream = self.begin(headers, true);
         self.outcome(stream)
     }
 
-    /// Sends the headers of a request; `last` says that nothing follows. Returns the stream's number.
+    /// Sends the headers of a request; with `last` nothing follows. Returns the stream's number.
     pub fn begin(&mut self, headers: &[(Vec<u8>, Vec<u8>)], last: bool) -> u32 {
         let stream = self.next;
         self.next += 2;
@@ -136,7 +136,7 @@ impl Connection {
         }
     }
 
-    /// The other end may have hung up already; then its last frames say more than this error.
+    /// The peer may already have closed the connection; then its last frames are more useful than this error.
     fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_be_bytes();
         let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
@@ -153,7 +153,7 @@ impl Connection {
         Ok(Frame { kind: head[3], flags: head[4], stream, payload })
     }
 
-    /// Reads until it is known what became of the request on `stream`.
+    /// Reads until the outcome of the request on `stream` is known.
     ///
     /// # Panics
     /// When nothing comes for too long.
@@ -164,7 +164,7 @@ impl Connection {
             let frame = match self.read() {
                 Ok(frame) => frame,
                 Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                    panic!("nothing became of the request on stream {stream}")
+                    panic!("the request on stream {stream} had no outcome")
                 }
                 Err(_) => return Outcome::Closed(None),
             };
@@ -206,7 +206,7 @@ fn literal(block: &mut Vec<u8>, text: &[u8]) {
     block.extend(text);
 }
 
-/// The status, which a header block begins with: an index into the static table, or a literal.
+/// The status at the beginning of a header block: an index into the static table, or a literal.
 fn status(block: &[u8]) -> Option<u16> {
     // Updates of the table's size come first (RFC 7541 §6.3).
     let start = block.iter().position(|byte| byte & 0xe0 != 0x20)?;

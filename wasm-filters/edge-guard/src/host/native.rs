@@ -1,17 +1,17 @@
 //! The guard as a dynamic module: a shared library in Envoy's own process.
 //!
 //! ```text
-//! hooks    what Envoy calls
+//! hooks    the functions that Envoy calls
 //! early    serves by a lease before any filter is made
-//! mark     what early writes on a request, and how it is taken off
-//! plugin   one configuration, and the guard that each worker has of it
-//! feed     asks what ended, from Envoy's main thread
-//! shelf    where leases stand: memory that guard and keeper of all workers share
-//! abi      what can be called
+//! mark     the mark that early writes on a request, and its removal
+//! plugin   one configuration, and each worker's guard of it
+//! feed     polls the feed of invalidations from Envoy's main thread
+//! shelf    the store of leases: memory that guard and keeper of all workers share
+//! abi      the declared functions of Envoy
 //! ```
 //!
-//! There is no wall here: a stray pointer of this module is one of Envoy's. So everything that touches a pointer is in
-//! this folder, everything else is safe Rust, and a panic ends the request it happened in, not Envoy.
+//! This form is not isolated: a wrong pointer can corrupt Envoy's memory. So all code that handles pointers is in this
+//! folder, all other code is safe Rust, and a panic ends its request and not Envoy.
 #![expect(unsafe_code, reason = "the ABI is made of raw pointers; every other module is safe")]
 
 use std::cell::Cell;
@@ -37,7 +37,7 @@ mod shelf;
 
 pub(crate) use shelf::Shelf;
 
-/// For whom Envoy called: what the functions here are about.
+/// The object for which Envoy called, and on which the functions here work.
 #[derive(Clone, Copy)]
 enum Caller {
     /// A request before anything else happens to it, on its worker.
@@ -52,7 +52,7 @@ thread_local! {
     static CALLER: Cell<Option<Caller>> = const { Cell::new(None) };
 }
 
-/// Does something for `caller`, and is about whoever it was before afterwards: Envoy may call us in a call of ours.
+/// Runs `act` with `caller` as the current caller, then restores the previous one: Envoy may call us during a call of ours.
 fn on_behalf_of<T>(caller: Caller, act: impl FnOnce() -> T) -> T {
     struct Before(Option<Caller>);
     impl Drop for Before {
@@ -64,7 +64,7 @@ fn on_behalf_of<T>(caller: Caller, act: impl FnOnce() -> T) -> T {
     act()
 }
 
-/// The request at hand.
+/// The current request.
 fn stream(call: &'static str) -> Result<*mut c_void, HostError> {
     match CALLER.get() {
         Some(Caller::Stream(stream)) => Ok(stream),
@@ -72,7 +72,7 @@ fn stream(call: &'static str) -> Result<*mut c_void, HostError> {
     }
 }
 
-/// The configuration at hand.
+/// The current configuration.
 fn configuration(call: &'static str) -> Result<*mut c_void, HostError> {
     match CALLER.get() {
         Some(Caller::Plugin(plugin)) => Ok(plugin),
@@ -88,7 +88,7 @@ const fn check(call: &'static str, status: u32) -> Result<(), HostError> {
     if status == SUCCESS { Ok(()) } else { Err(HostError { call, status }) }
 }
 
-/// Writes a line to Envoy's log. There is nothing to do about a failure.
+/// Writes a line to Envoy's log. A failure is ignored.
 pub(crate) fn log(level: Level, message: &str) {
     // SAFETY: a live string, only read by the host; any thread may log.
     unsafe { abi::envoy_dynamic_module_callback_log(level as u32, Buffer::of(message.as_bytes())) };
@@ -105,14 +105,14 @@ fn now() -> Result<Now, HostError> {
         |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let wall = SystemTime::now().duration_since(UNIX_EPOCH);
     let wall = wall.map_err(|_| HostError { call: "clock before 1970", status: 0 })?;
-    // One second more: nothing was granted at the very beginning of time.
+    // One second more: no lease was granted at time zero.
     let monotonic_ms = milliseconds(BEGUN.elapsed()).saturating_add(1_000);
     Ok(Now { wall_ms: milliseconds(wall), monotonic_ms })
 }
 
 /// The request's headers, serialised (see [`header_rules::HeaderMap`]).
 pub(crate) fn request_headers() -> Result<Vec<u8>, HostError> {
-    /// As many as the listener lets through, and those that Envoy adds.
+    /// As many as the listener accepts, and those that Envoy adds.
     const USUAL: usize = 128;
     const CALL: &str = "get_headers";
     let (request, early) = match CALLER.get() {
@@ -145,12 +145,12 @@ pub(crate) fn request_headers() -> Result<Vec<u8>, HostError> {
             abi::envoy_dynamic_module_callback_http_get_headers(request, abi::REQUEST_HEADER, headers)
         }
     })?;
-    // SAFETY: Envoy wrote each, and they are valid until a header is changed, which nobody does meanwhile.
+    // SAFETY: Envoy wrote each, and they are valid until a header is changed, which does not happen meanwhile.
     let pairs = || headers.iter().map(|header| unsafe { header.pair() });
     Ok(serialised(count, pairs))
 }
 
-/// Headers in the form that proxy-wasm gives them in, and that the rules read.
+/// Headers in the form of proxy-wasm, which the rules read.
 fn serialised<'a, P: Iterator<Item = (&'a [u8], &'a [u8])>>(count: usize, pairs: impl Fn() -> P) -> Vec<u8> {
     let number = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
     let size = pairs().map(|(name, value)| 10 + name.len() + value.len()).sum::<usize>();
@@ -179,7 +179,7 @@ pub(crate) fn set_request_header(name: &[u8], value: &[u8]) -> Result<(), HostEr
 
 fn set(call: &'static str, name: &[u8], value: Buffer) -> Result<(), HostError> {
     let name = Buffer::of(name);
-    // SAFETY: whoever Envoy called us for is alive; name and value are only read.
+    // SAFETY: the object for which Envoy called us is alive; name and value are only read.
     done(call, unsafe {
         match CALLER.get() {
             Some(Caller::Early(request)) if value.is_none() => {
@@ -196,9 +196,9 @@ fn set(call: &'static str, name: &[u8], value: Buffer) -> Result<(), HostError> 
     })
 }
 
-/// Envoy's connection manager appends `x-forwarded-proto` after the early look, and the guard usually writes behind that. So
-/// that a backend sees the edge's headers in one order whoever wrote them when, its place is taken here; Envoy writes
-/// what stands in it over.
+/// Reserves the place of `x-forwarded-proto`. Envoy's connection manager appends it after the early lookup, and the guard
+/// usually writes its headers after it. So that a backend always receives the edge's headers in one order, the header is
+/// added here; Envoy overwrites its value.
 pub(crate) fn keep_order(headers: &[u8]) -> Result<(), HostError> {
     const PROTO: &[u8] = b"x-forwarded-proto";
     let mut pairs = HeaderMap::new(headers).pairs();
@@ -208,7 +208,7 @@ pub(crate) fn keep_order(headers: &[u8]) -> Result<(), HostError> {
     set_request_header(PROTO, b"http")
 }
 
-/// Lets Envoy choose the route by the headers as they are now.
+/// Makes Envoy choose the route again by the present headers.
 pub(crate) fn choose_route_anew() -> Result<(), HostError> {
     let stream = stream("clear_route_cache")?;
     // SAFETY: the stream is alive while its hook runs.
@@ -216,7 +216,7 @@ pub(crate) fn choose_route_anew() -> Result<(), HostError> {
     Ok(())
 }
 
-/// Answers the request here. `details` ends up in the access log's response code details.
+/// Answers the request here. `details` appears in the access log's response code details.
 pub(crate) fn answer(status: u16, details: &str, body: &str) -> Result<(), HostError> {
     let stream = stream("send_response")?;
     // SAFETY: the stream is alive while its hook runs; everything else is only read.
@@ -233,8 +233,8 @@ pub(crate) fn answer(status: u16, details: &str, body: &str) -> Result<(), HostE
     Ok(())
 }
 
-/// Notes something about the request where no client can: in filter state, or, before there is any, in a header that no
-/// client can send.
+/// Adds a note about the request where no client can: in filter state, or, before there is any, in a header that no client
+/// can send.
 pub(crate) fn note(note: &Note, value: &[u8]) -> Result<(), HostError> {
     if let Some(Caller::Early(_)) = CALLER.get() {
         return set_request_header(note.header.as_bytes(), value);
@@ -250,7 +250,7 @@ pub(crate) fn note(note: &Note, value: &[u8]) -> Result<(), HostError> {
     })
 }
 
-/// What the authorizer granted with the request at hand, as it stands in ext_authz's dynamic metadata.
+/// The lease that the authorizer granted with the current request, from ext_authz's dynamic metadata.
 pub(crate) fn granted() -> Result<Option<Vec<u8>>, HostError> {
     let stream = stream("get_metadata")?;
     let mut text = Buffer::NONE;
@@ -268,7 +268,7 @@ pub(crate) fn granted() -> Result<Option<Vec<u8>>, HostError> {
     Ok(found.then(|| unsafe { text.bytes() }.to_vec()))
 }
 
-/// Registers a counter, or finds it when it is there already.
+/// Registers a counter, or finds it when it already exists.
 pub(crate) fn counter(name: &str) -> Result<u32, HostError> {
     const CALL: &str = "define_counter";
     let plugin = configuration(CALL)?;
@@ -290,7 +290,7 @@ pub(crate) fn counter(name: &str) -> Result<u32, HostError> {
 pub(crate) fn add(counter: u32, count: u32) -> Result<(), HostError> {
     const CALL: &str = "increment_counter";
     let (counter, count) = (counter as usize, u64::from(count));
-    // SAFETY: whoever Envoy called us for is alive; there are no labels.
+    // SAFETY: the object for which Envoy called us is alive; there are no labels.
     check(CALL, unsafe {
         match CALLER.get() {
             Some(Caller::Stream(stream)) => abi::envoy_dynamic_module_callback_http_filter_increment_counter(
@@ -314,8 +314,8 @@ pub(crate) fn add(counter: u32, count: u32) -> Result<(), HostError> {
     })
 }
 
-/// A counter that nearly every request adds to. Adding is one atomic addition here, so it is done at once; in an early look
-/// Envoy offers no counters, and what was counted there is told with the next question for what ended.
+/// A counter that nearly every request increments. Here that is one atomic addition, so it is done at once. In an early
+/// lookup Envoy offers no counters, and its counts are reported with the next poll of the feed.
 #[derive(Clone)]
 pub(crate) struct Tally {
     counter: u32,
@@ -336,7 +336,7 @@ impl Tally {
         add(self.counter, 1)
     }
 
-    /// Tells what was counted and not told yet.
+    /// Reports counts that were not reported yet.
     pub(crate) fn tell(&self) -> Result<(), HostError> {
         match self.untold.swap(0, Ordering::Relaxed) {
             0 => Ok(()),

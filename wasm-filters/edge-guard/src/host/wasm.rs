@@ -1,18 +1,18 @@
 //! The guard as a proxy-wasm module (ABI 0.2.1), on the `proxy-wasm` crate.
 //!
 //! ```text
-//! hooks    what Envoy calls: the contexts that the crate's dispatcher hands its callbacks to
-//! plugin   what one configuration does: guard or keeper
-//! shelf    where leases stand: Envoy's shared data
-//! clock    what time it is
-//! tally    a counter that costs no call
-//! calls    what is asked of Envoy, through the crate
+//! hooks    Envoy's callbacks: the contexts that the crate's dispatcher calls
+//! plugin   one configuration: guard or keeper
+//! shelf    the store of leases: Envoy's shared data
+//! clock    the time
+//! tally    a counter that needs no call
+//! calls    host calls through the crate
 //! raw      three host calls that the crate has in a slower or smaller form, and WASI's clock: all `unsafe`
 //! ```
 //!
-//! Where Envoy answers a host call with a status that the crate does not expect, the crate panics. A panic is a trap:
-//! Envoy fails the request that it happened in (503), every request of the same worker until it has started the
-//! module anew, and lets none pass (`failure_policy` in `envoy/templates/guard.yaml`).
+//! Where Envoy answers a host call with a status that the crate does not expect, the crate panics. A panic is a trap: Envoy
+//! fails its request (503) and every request of the same worker until it has restarted the module, and lets none pass
+//! (`failure_policy` in `envoy/templates/guard.yaml`).
 
 mod calls;
 mod clock;

@@ -1,9 +1,9 @@
-//! What Envoy and the guard's proxy-wasm module may ask of each other.
+//! The calls between Envoy and the guard's proxy-wasm module.
 //!
-//! Both lists are `allowed_capabilities` of `vm_config.capability_restriction_config`: what is not in them, Envoy
-//! does not do for the module and does not call.
+//! Both lists are `allowed_capabilities` of `vm_config.capability_restriction_config`: Envoy neither offers nor makes any
+//! other call.
 
-/// What the module asks of Envoy. A call that is missing here fails, and the guard ends the request.
+/// The host calls of the module. A call that is missing here fails, and the guard ends the request.
 pub const HOST_CALLS: [&str; 23] = [
     "proxy_log",
     "proxy_get_buffer_bytes",
@@ -15,7 +15,7 @@ pub const HOST_CALLS: [&str; 23] = [
     "proxy_define_metric",
     "proxy_increment_metric",
     "random_get",
-    // For leases: what was granted, what is kept, and what ended.
+    // For leases: grants, stored leases, and invalidations.
     "proxy_get_property",
     "proxy_set_property",
     "proxy_get_shared_data",
@@ -23,7 +23,7 @@ pub const HOST_CALLS: [&str; 23] = [
     "proxy_set_tick_period_milliseconds",
     "proxy_http_call",
     "proxy_get_header_map_value",
-    // The proxy-wasm crate, before it hands on the answer to a call.
+    // The proxy-wasm crate, before it passes on the answer to a call.
     "proxy_set_effective_context",
     "clock_time_get",
     // Rust's runtime: the message of a panic, and the end.
@@ -33,10 +33,10 @@ pub const HOST_CALLS: [&str; 23] = [
     "proc_exit",
 ];
 
-/// What Envoy calls of the module, and all that the module exports beside its memory.
+/// The callbacks that Envoy makes, and all that the module exports besides its memory.
 ///
-/// A callback that is missing here is never called and nothing says so: without `proxy_on_request_headers` every
-/// request passes unjudged.
+/// A callback that is missing here is never called, and no error shows it: without `proxy_on_request_headers` every request
+/// would pass unjudged.
 pub const CALLBACKS: [&str; 9] = [
     "_initialize",
     "proxy_abi_version_0_2_1",

@@ -143,7 +143,7 @@ proptest! {
         let _ = forms(&path);
     }
 
-    /// Cleaning a form up again finds nothing new: there is no reading beyond the ones that were judged.
+    /// Further steps on a form find no new form: no reading is missing.
     #[test]
     fn the_forms_are_closed(path in spelled()) {
         if let Ok(all) = forms(&path) {

@@ -1,6 +1,6 @@
 use super::*;
 
-/// The buffer that Envoy makes of `pairs`.
+/// The buffer in which Envoy passes `pairs`.
 pub(crate) fn encode(pairs: &[(&[u8], &[u8])]) -> Vec<u8> {
     let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap().to_le_bytes();
     let mut buffer = u32::try_from(pairs.len()).unwrap().to_le_bytes().to_vec();

@@ -103,7 +103,7 @@ fn rules_that_cannot_work_are_named() {
 }
 
 proptest::proptest! {
-    /// Whatever replaces the separators and the case, the name is still found; and its own bytes never panic.
+    /// The name is found with any separators and in any case, and arbitrary bytes never panic.
     #[test]
     fn no_spelling_escapes(tail in "[a-z0-9-]{0,12}", noise in proptest::collection::vec(0_u8..=255, 32), upper: u32) {
         let name = format!("x-madome-{tail}");

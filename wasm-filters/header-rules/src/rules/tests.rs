@@ -17,7 +17,7 @@ fn route(path: PathRule, methods: &[&str], policy: &str) -> RouteRule {
     RouteRule { path, methods: owned(methods), policy: policy.to_owned(), lease: None, cross_site: false }
 }
 
-/// The development edge, as far as the guard cares.
+/// The development edge, reduced to the guard's part.
 fn config() -> GuardConfig {
     let exact = |path: &str| PathRule::Exact(path.to_owned());
     let prefix = |path: &str| PathRule::Prefix(path.to_owned());
@@ -83,7 +83,7 @@ fn a_page_of_another_site_sends_nothing_that_changes_anything() {
         [foreign.as_slice(), &[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")]].concat();
     for method in ["POST", "PUT", "PATCH", "DELETE"] {
         assert_eq!(whole(method, "/users", &foreign), Some(Reason::CrossSite), "{method}");
-        assert_eq!(whole(method, "/books/1", &foreign), None, "{method}: the route lets other sites send");
+        assert_eq!(whole(method, "/books/1", &foreign), None, "{method}: the route allows other sites");
         let odd = whole(method, "/books/../anything", &foreign);
         assert_eq!(
             odd,
@@ -273,7 +273,7 @@ fn a_path_that_slips_under_another_policy_is_refused() {
     }
 }
 
-/// Envoy answers what no route takes; a disguised path into nowhere is another policy, though.
+/// Envoy answers a path without a route; but a disguised path without a route counts as another policy.
 #[test]
 fn paths_without_a_route() {
     let judge = |host: &str, method: &str, target: &str| {
@@ -483,7 +483,7 @@ fn spelled_path() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
-    /// The promise itself: whatever goes on means the same to everybody, and nothing internal to anybody.
+    /// The promise itself: a request that passes has the same meaning for every program, and is internal for none.
     #[test]
     fn what_goes_on_has_one_policy(path in spelled_path(), method in prop_oneof![Just("GET"), Just("POST")]) {
         let rules = rules();
@@ -500,7 +500,7 @@ proptest! {
         }
     }
 
-    /// What is left after the edits is not reserved.
+    /// No header left after the edits is reserved.
     #[test]
     fn edits_leave_nothing_reserved(names in proptest::collection::vec("[xX][-_.]?[mMtT]?(adome|enant)?[-_.a-zA-Z]{0,8}", 0..12)) {
         let rules = rules();

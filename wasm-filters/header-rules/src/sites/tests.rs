@@ -96,7 +96,7 @@ fn without_a_cookie_only_what_was_not_announced_is_refused() {
     assert!(!refused(&[foreign, JSON], false));
     assert!(!refused(&[foreign, ("content-type", "application/vnd.x+json")], false));
     assert!(!refused(&[foreign, ("authorization", "Bearer t")], false));
-    assert!(!refused(&[foreign], true), "a WebSocket without a cookie is nobody's");
+    assert!(!refused(&[foreign], true), "a WebSocket without a cookie has no rights to abuse");
 }
 
 proptest::proptest! {

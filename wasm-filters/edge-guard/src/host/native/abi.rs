@@ -1,7 +1,7 @@
-//! Envoy's ABI for dynamic modules, version 0.2.0 (Envoy 1.40), as far as the guard needs it.
+//! The part of Envoy's ABI for dynamic modules that the guard needs, version 0.2.0 (Envoy 1.40).
 //!
-//! Envoy gives no promise for this interface beyond the next release: it says in its log when a module was written
-//! for another version. What is declared here was compared with what Envoy 1.40 does, call by call.
+//! Envoy promises this interface for the next release only, and logs a warning when a module was compiled for another
+//! version. Each declaration here was compared with Envoy 1.40.
 
 use std::ffi::{c_char, c_void};
 
@@ -10,10 +10,10 @@ pub(super) const VERSION: &std::ffi::CStr = c"v0.2.0";
 
 pub(super) const REQUEST_HEADER: u32 = 0;
 pub(super) const DYNAMIC_METADATA: u32 = 0;
-/// Of metrics and of calls alike.
+/// The result of a metric function or another call.
 pub(super) const SUCCESS: u32 = 0;
 
-/// Something of Envoy's, or of ours, for the time of one call.
+/// A buffer that Envoy or the module lends for the time of one call.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(super) struct Buffer {
@@ -42,10 +42,10 @@ impl Buffer {
         self.data.is_null()
     }
 
-    /// What stands in it.
+    /// Its content.
     ///
     /// # Safety
-    /// It is a buffer of Envoy's that is valid for `'a`, or [`Self::NONE`].
+    /// It is an Envoy buffer that is valid for `'a`, or [`Self::NONE`].
     pub(super) unsafe fn bytes<'a>(self) -> &'a [u8] {
         // SAFETY: the caller's promise.
         unsafe { bytes(self.data, self.length) }
@@ -68,7 +68,7 @@ impl Header {
     /// Its name and its value.
     ///
     /// # Safety
-    /// It is a header of Envoy's that is valid for `'a`, or [`Self::NONE`].
+    /// It is an Envoy header that is valid for `'a`, or [`Self::NONE`].
     pub(super) unsafe fn pair<'a>(self) -> (&'a [u8], &'a [u8]) {
         // SAFETY: the caller's promise.
         unsafe { (bytes(self.name, self.name_length), bytes(self.value, self.value_length)) }
@@ -76,7 +76,7 @@ impl Header {
 }
 
 /// # Safety
-/// `length` bytes at `data` are there and do not change for `'a`, or `data` is null.
+/// `length` bytes at `data` exist and do not change for `'a`, or `data` is null.
 unsafe fn bytes<'a>(data: *const c_char, length: usize) -> &'a [u8] {
     if data.is_null() {
         return &[];
@@ -89,7 +89,7 @@ unsafe extern "C" {
     pub(super) fn envoy_dynamic_module_callback_log(level: u32, message: Buffer);
     pub(super) fn envoy_dynamic_module_callback_is_validation_mode() -> bool;
 
-    // Of a request, on its worker.
+    // For a request, on its worker.
     pub(super) fn envoy_dynamic_module_callback_http_get_headers_size(
         stream: *mut c_void,
         kind: u32,
@@ -135,7 +135,7 @@ unsafe extern "C" {
         count: u64,
     ) -> u32;
 
-    // Of a request before anything else happens to it, on its worker.
+    // For a request before anything else happens to it, on its worker.
     pub(super) fn envoy_dynamic_module_callback_early_header_mutation_get_headers_size(
         request: *mut c_void,
     ) -> usize;
@@ -162,7 +162,7 @@ unsafe extern "C" {
         name: Buffer,
     ) -> bool;
 
-    // Of a configuration, on the main thread if not said otherwise.
+    // For a configuration, on the main thread unless noted.
     pub(super) fn envoy_dynamic_module_callback_http_filter_config_define_counter(
         plugin: *mut c_void,
         name: Buffer,
@@ -189,7 +189,7 @@ unsafe extern "C" {
     pub(super) fn envoy_dynamic_module_callback_http_filter_config_scheduler_new(
         plugin: *mut c_void,
     ) -> *mut c_void;
-    /// From any thread. Does nothing when the configuration is gone.
+    /// From any thread. Does nothing when the configuration does not exist any more.
     pub(super) fn envoy_dynamic_module_callback_http_filter_config_scheduler_commit(
         scheduler: *mut c_void,
         event: u64,

@@ -1,7 +1,8 @@
-//! What ended, polled five times a second (sooner at first) from Envoy's main thread for all workers of a listener.
+//! Polls the feed of invalidations five times a second (sooner at first) from Envoy's main thread, for all workers of a
+//! listener.
 //!
-//! Envoy has no timer for a module's configuration, so a thread of ours asks it to call us. Everything else happens where
-//! Envoy calls.
+//! Envoy has no timer for a module's configuration, so a thread of ours makes Envoy call us. All other work happens in
+//! Envoy's calls.
 
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -17,29 +18,29 @@ use crate::host::{self, HostError};
 
 pub(super) struct Feed {
     asking: Mutex<Asking>,
-    /// What workers go by, and how often that changed.
+    /// The last good answer for the workers, and the number of its changes.
     heard: Mutex<Arc<Hearing>>,
     changes: AtomicU64,
-    /// `cutover_guard_feed_lost`. Questions without a good answer.
+    /// `cutover_guard_feed_lost`. Polls without a good answer.
     lost: u32,
     reminders: Arc<Reminders>,
 }
 
-/// What the thread that reminds has to know.
+/// The state of the reminding thread.
 struct Reminders {
     ended: AtomicBool,
     /// Milliseconds until the next one.
     next_ms: AtomicU32,
 }
 
-/// Envoy's handle for asking to be called. Only handed back to Envoy, from whatever thread.
+/// Envoy's handle to request a call. It is only passed back to Envoy, from any thread.
 struct Scheduler(*mut c_void);
 
-// SAFETY: Envoy lets any thread commit by it and delete it; it is an owned pointer that nobody else has.
+// SAFETY: Envoy allows any thread to commit with it and delete it; it is an owned pointer without another owner.
 unsafe impl Send for Scheduler {}
 
 impl Feed {
-    /// Begins to ask for the configuration at hand. Envoy that only validates a configuration never calls back.
+    /// Begins to poll for the current configuration. An Envoy that only validates a configuration never calls back.
     pub(super) fn begin(asking: Asking) -> Result<Self, HostError> {
         let feed = Self {
             asking: Mutex::new(asking),
@@ -65,7 +66,7 @@ impl Feed {
         begun.map(|_| feed).map_err(|_| HostError { call: "a thread for the feed", status: 0 })
     }
 
-    /// Asks what ended: the main thread, for the configuration at hand.
+    /// Polls the feed: on the main thread, for the current configuration.
     pub(super) fn ask(&self) -> Result<(), HostError> {
         let plugin = configuration("http_callout")?;
         let mut asking = self.asking();
@@ -99,7 +100,7 @@ impl Feed {
         Ok(())
     }
 
-    /// Takes in the answer to `token`: the main thread, for the configuration at hand.
+    /// Reads the answer to `token`: on the main thread, for the current configuration.
     pub(super) fn answered(&self, token: u64, good: bool, chunks: &[Buffer]) -> Result<(), HostError> {
         let size = chunks.iter().fold(0_usize, |size, chunk| size.saturating_add(chunk.length));
         // SAFETY: Envoy's, valid while its hook runs, and copied at once.
@@ -110,7 +111,7 @@ impl Feed {
         match answer {
             Answer::Heard(hearing) => {
                 *self.heard() = hearing;
-                // Whoever sees the change sees what was heard: both come after the lock.
+                // A worker that sees the new number also sees the new answer: both are read after the lock.
                 self.changes.fetch_add(1, Ordering::Release);
                 Ok(())
             }
@@ -119,7 +120,7 @@ impl Feed {
         }
     }
 
-    /// What was heard since `seen`, if anything; `seen` follows.
+    /// The answer that is newer than `seen`, if any; updates `seen`.
     pub(super) fn news(&self, seen: &mut u64) -> Option<Arc<Hearing>> {
         let changes = self.changes.load(Ordering::Acquire);
         if changes == *seen {
@@ -139,21 +140,21 @@ impl Feed {
 }
 
 impl Drop for Feed {
-    /// The thread is not waited for: a reminder may be the last that holds the configuration, and then this is that thread.
+    /// Does not wait for the thread: a reminder may be the last owner of the configuration, and then this is that thread.
     fn drop(&mut self) {
         self.reminders.ended.store(true, Ordering::Relaxed);
     }
 }
 
-/// Has Envoy call us every so often, until the configuration is gone.
+/// Makes Envoy call us regularly, until the configuration is dropped.
 fn remind(scheduler: &Scheduler, reminders: &Reminders) {
     while !reminders.ended.load(Ordering::Relaxed) {
-        // SAFETY: the scheduler is ours until it is deleted below. Envoy does nothing when the configuration is gone.
+        // SAFETY: the scheduler is ours until it is deleted below. Without the configuration Envoy does nothing.
         unsafe { abi::envoy_dynamic_module_callback_http_filter_config_scheduler_commit(scheduler.0, 0) };
         // Set by the poll before: the one that this reminder causes runs on another thread.
         let next_ms = reminders.next_ms.load(Ordering::Relaxed).min(EVERY_MS);
         std::thread::sleep(Duration::from_millis(u64::from(next_ms)));
     }
-    // SAFETY: nobody uses it any more.
+    // SAFETY: it is not used any more.
     unsafe { abi::envoy_dynamic_module_callback_http_filter_config_scheduler_delete(scheduler.0) };
 }

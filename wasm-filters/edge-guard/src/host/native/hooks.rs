@@ -1,4 +1,4 @@
-//! What Envoy calls. Every hook that Envoy 1.40 wants a module to have is here, most of them empty.
+//! The functions that Envoy calls. Every hook that Envoy 1.40 requires of a module is here, most of them empty.
 
 use std::ffi::{c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,24 +10,24 @@ use super::plugin::Plugin;
 use super::{Caller, on_behalf_of};
 use crate::host::{self, Action, Level};
 
-/// Goes on, whatever the hook.
+/// The result to continue, for any hook.
 const CONTINUE: u32 = 0;
 
-/// A panic ends here: unwinding into Envoy would be undefined. `None` when it came to that.
+/// Stops a panic here: unwinding into Envoy would be undefined. `None` after a panic.
 fn caught<T>(act: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(act)).ok()
 }
 
-/// Which version of the ABI this is.
+/// The version of the ABI.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn envoy_dynamic_module_on_program_init() -> *const c_char {
     abi::VERSION.as_ptr()
 }
 
-/// Reads a configuration; on null Envoy refuses it and keeps what it has.
+/// Reads a configuration; on null Envoy refuses it and keeps the old one.
 ///
 /// # Safety
-/// Envoy calls it, on its main thread, with what the ABI says.
+/// Envoy calls it, on its main thread, with the arguments of the ABI.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_new(
     plugin: *mut c_void,
@@ -40,7 +40,7 @@ pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_new(
     configured.map_or(std::ptr::null(), |plugin| Arc::into_raw(plugin).cast())
 }
 
-/// The configuration goes away: no stream has it any more.
+/// Drops the configuration: no stream uses it any more.
 ///
 /// # Safety
 /// Envoy calls it once for each pointer that [`envoy_dynamic_module_on_http_filter_config_new`] returned.
@@ -51,8 +51,7 @@ pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_destr
     caught(move || drop(plugin));
 }
 
-/// A stream begins. It has nothing of its own: its configuration is all there is to know about it, and Envoy keeps that
-/// alive for as long as the stream.
+/// A stream begins. It has no state of its own besides its configuration, which Envoy keeps alive for as long as the stream.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn envoy_dynamic_module_on_http_filter_new(
     plugin: *const c_void,
@@ -64,7 +63,7 @@ pub(crate) extern "C" fn envoy_dynamic_module_on_http_filter_new(
 /// Judges a request.
 ///
 /// # Safety
-/// Envoy calls it, on the stream's worker, with what [`envoy_dynamic_module_on_http_filter_new`] returned.
+/// Envoy calls it, on the stream's worker, with the result of [`envoy_dynamic_module_on_http_filter_new`].
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_request_headers(
     stream: *mut c_void,
@@ -83,21 +82,21 @@ pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_request_head
             Some(Err(error)) => error.to_string(),
             None => "it panicked".to_owned(),
         };
-        // Letting it go on might let a forged header through.
+        // If it continued, a forged header might pass.
         host::log(Level::Error, &format!("edge-guard: {why}"));
         let answered = host::answer(500, "edge_guard_failed", "Internal server error");
         if answered.is_err() {
-            // There is no stream to answer: nothing goes on.
+            // There is no stream to answer: nothing continues.
             std::process::abort();
         }
         Action::Pause as u32
     })
 }
 
-/// Reads what looks for leases early; on null Envoy refuses it and keeps what it has.
+/// Reads the configuration of the early lookup; on null Envoy refuses it and keeps the old one.
 ///
 /// # Safety
-/// Envoy calls it, on its main thread, with what the ABI says.
+/// Envoy calls it, on its main thread, with the arguments of the ABI.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_early_header_mutation_config_new(
     _envoy: *mut c_void,
@@ -110,7 +109,7 @@ pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_early_header_mutation_co
     configured.map_or(std::ptr::null(), |early| Box::into_raw(Box::new(early)).cast_const().cast())
 }
 
-/// It goes away: no request has it any more.
+/// Drops the early lookup: no request uses it any more.
 ///
 /// # Safety
 /// Envoy calls it once for each pointer that [`envoy_dynamic_module_on_early_header_mutation_config_new`] returned.
@@ -123,8 +122,8 @@ pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_early_header_mutation_co
     caught(move || drop(early));
 }
 
-/// Looks for a lease. Whatever goes wrong, the request has no mark and goes the long way. Envoy is always told to go on
-/// with whoever else has a say.
+/// Looks up a lease. On any error the request has no mark and takes the usual path. The result always lets Envoy continue
+/// with the other extensions.
 ///
 /// # Safety
 /// Envoy calls it, on the request's worker, with a configuration that is alive.
@@ -137,13 +136,13 @@ pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_early_header_mutation_mu
     let early = unsafe { &*early.cast::<Early>() };
     match caught(|| early.look(request)) {
         Some(Ok(())) => {}
-        Some(Err(error)) => host::log(Level::Error, &format!("edge-guard: no early look: {error}")),
-        None => host::log(Level::Error, "edge-guard: no early look: it panicked"),
+        Some(Err(error)) => host::log(Level::Error, &format!("edge-guard: no early lookup: {error}")),
+        None => host::log(Level::Error, "edge-guard: no early lookup: it panicked"),
     }
     true
 }
 
-/// Time to ask what ended.
+/// Time to poll the feed.
 ///
 /// # Safety
 /// Envoy calls it, on its main thread, for a configuration that is alive.
@@ -155,13 +154,13 @@ pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_sched
 ) {
     // SAFETY: it came from `Arc::into_raw`, and Envoy keeps it while this hook runs.
     let plugin = unsafe { &*plugin.cast::<Plugin>() };
-    told(envoy, "asking what ended", || plugin.tick());
+    logged(envoy, "polling the feed", || plugin.tick());
 }
 
-/// The answer to a question. Envoy tells of a lost connection and of a timeout as an answer of its own, 503 or 504.
+/// The answer to a poll. Envoy reports a lost connection and a timeout as an answer of its own, 503 or 504.
 ///
 /// # Safety
-/// Envoy calls it, on its main thread, for a configuration that is alive, with what the ABI says.
+/// Envoy calls it, on its main thread, for a configuration that is alive, with the arguments of the ABI.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_http_callout_done(
     envoy: *mut c_void,
@@ -179,13 +178,14 @@ pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_http_
     let (headers, chunks) = unsafe { (array(headers, headers_size), array(chunks, chunks_size)) };
     // SAFETY: as above.
     let ok = headers.iter().any(|header| unsafe { header.pair() } == (b":status", b"200"));
-    told(envoy, "hearing what ended", || {
+    logged(envoy, "reading the feed", || {
         plugin.feed().map_or(Ok(()), |feed| feed.answered(token, result == abi::SUCCESS && ok, chunks))
     });
 }
 
-/// What goes wrong here is not heard, and after a moment without hearing no lease counts.
-fn told(envoy: *mut c_void, what: &str, act: impl FnOnce() -> Result<(), host::HostError>) {
+/// Runs a part of a poll and logs its error. An error here is like a lost answer: after a short time without one, no lease
+/// is valid.
+fn logged(envoy: *mut c_void, what: &str, act: impl FnOnce() -> Result<(), host::HostError>) {
     match caught(|| on_behalf_of(Caller::Plugin(envoy), act)) {
         Some(Ok(())) => {}
         Some(Err(error)) => host::log(Level::Debug, &format!("edge-guard: {what}: {error}")),
@@ -194,7 +194,7 @@ fn told(envoy: *mut c_void, what: &str, act: impl FnOnce() -> Result<(), host::H
 }
 
 /// # Safety
-/// `size` things at `data` are there and do not change for `'a`, or `data` is null.
+/// `size` elements at `data` exist and do not change for `'a`, or `data` is null.
 unsafe fn array<'a, T>(data: *const T, size: usize) -> &'a [T] {
     if data.is_null() {
         return &[];
@@ -203,10 +203,10 @@ unsafe fn array<'a, T>(data: *const T, size: usize) -> &'a [T] {
     unsafe { std::slice::from_raw_parts(data, size) }
 }
 
-/// Hooks that have nothing to do: `name(arguments) -> result`.
+/// Hooks without work: `name(arguments) -> result`.
 macro_rules! nothing_to_do {
     ($($name:ident($($argument:ty),*) $(-> $result:ty)?;)+) => {$(
-        /// Nothing to do.
+        /// Does nothing.
         #[unsafe(no_mangle)]
         pub(crate) extern "C" fn $name($(_: $argument),*) $(-> $result)? {
             $(CONTINUE as $result)?

@@ -1,4 +1,4 @@
-//! The mark of a request that was served by a lease before Envoy chose its route, and how it is taken off again.
+//! The mark of a request that was served by a lease before Envoy chose its route, and its removal.
 
 use header_rules::config::EARLY_MARK;
 
@@ -7,8 +7,8 @@ use super::stream;
 use crate::host::{self, HostError};
 use crate::note::NOTES;
 
-/// Takes mark and notes off the request at hand, if it is marked: it was served early and came the long way all the same,
-/// because Envoy has routes of another revision than the guard. Whatever else was written early, the guard removes.
+/// Removes mark and notes from the current request, if it is marked: it was served early but takes the usual path
+/// nevertheless, because Envoy has routes of another revision than the guard. The guard removes all other early changes.
 pub(super) fn forget() -> Result<(), HostError> {
     let stream = stream("get_header")?;
     let mut value = Buffer::NONE;
@@ -26,7 +26,7 @@ pub(super) fn forget() -> Result<(), HostError> {
     if marked { undo() } else { Ok(()) }
 }
 
-/// Takes mark and notes off the request at hand.
+/// Removes mark and notes from the current request.
 pub(super) fn undo() -> Result<(), HostError> {
     host::remove_request_header(EARLY_MARK.as_bytes())?;
     NOTES.iter().try_for_each(|note| host::remove_request_header(note.header.as_bytes()))

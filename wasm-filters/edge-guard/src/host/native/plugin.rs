@@ -1,4 +1,4 @@
-//! One configuration of the module, and the guard that each worker has of it.
+//! One configuration of the module, and each worker's guard of it.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use crate::host::{self, Action, HostError, Level};
 use crate::keeper::Keeper;
 use crate::setup::{Role, Setup};
 
-/// What a configuration does.
+/// The role of a configuration.
 pub(super) enum Plugin {
     Guard { setup: Box<Setup>, feed: Option<Feed>, marks: Arc<[Option<String>]> },
     Keeper(Box<Keeper>),
@@ -21,9 +21,9 @@ pub(super) enum Plugin {
 pub(super) struct Own {
     plugin: Weak<Plugin>,
     guard: Guard,
-    /// How much of the feed it has heard.
+    /// The last answer of the feed that it has seen.
     seen: u64,
-    /// What marks a request that a lease will serve, by the position of its route.
+    /// The mark of a leased request, by the position of its route.
     marks: Arc<[Option<String>]>,
 }
 
@@ -35,15 +35,15 @@ thread_local! {
 /// Every guard that is alive, the newest last.
 static PLUGINS: Mutex<Vec<Weak<Plugin>>> = Mutex::new(Vec::new());
 
-/// How often a guard was added to [`PLUGINS`] or went away.
+/// How often a guard was added to or removed from [`PLUGINS`].
 static CHANGES: AtomicU64 = AtomicU64::new(0);
 
-/// How often the answer of [`newest`] may have changed.
+/// How often the result of [`newest`] may have changed.
 pub(super) fn changes() -> u64 {
     CHANGES.load(Ordering::Acquire)
 }
 
-/// The newest guard of this listener. Envoy makes one whenever it reads another configuration; earlier ones live on for
+/// The newest guard of this listener. Envoy makes one whenever it reads another configuration; earlier ones stay alive for
 /// the requests that they judged.
 pub(super) fn newest(listener: &str) -> Option<Arc<Plugin>> {
     let plugins = PLUGINS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -60,7 +60,7 @@ impl Drop for Plugin {
 }
 
 impl Plugin {
-    /// Reads the configuration that `cutover render` wrote; the reason why not is in Envoy's log.
+    /// Reads the configuration that `cutover render` wrote. The reason of a failure is in Envoy's log.
     pub(super) fn configure(text: &[u8]) -> Option<Arc<Self>> {
         match Role::read(text)? {
             Role::Guard(setup) => match setup.asking().map(Feed::begin).transpose() {
@@ -82,7 +82,7 @@ impl Plugin {
         }
     }
 
-    /// Tells what was counted and not told yet, and asks what ended: the main thread, for the configuration at hand.
+    /// Reports counts that were not reported yet, and polls the feed: on the main thread, for the current configuration.
     pub(super) fn tick(&self) -> Result<(), HostError> {
         match self {
             Self::Guard { setup, feed, .. } => {
@@ -101,30 +101,30 @@ impl Plugin {
         }
     }
 
-    /// Judges the request at hand and carries the verdict out, or keeps what was granted with it.
+    /// Judges the current request and applies the verdict, or stores the lease that was granted with it.
     pub(super) fn request_headers(self: &Arc<Self>) -> Result<Action, HostError> {
         match &**self {
             Self::Guard { .. } => {
-                // Also where this guard has no leases: another one of the same listener may have looked early.
+                // Also where this guard has no leases: another one of the same listener may have served it early.
                 mark::forget()?;
                 self.with_own(|own| own.guard.request_headers(now))
             }
             Self::Keeper(keeper) => {
                 if let Err(error) = keeper.keep(now) {
-                    host::log(Level::Error, &format!("edge-guard: a lease is not kept: {error}"));
+                    host::log(Level::Error, &format!("edge-guard: a lease is not stored: {error}"));
                 }
                 Ok(Action::Continue)
             }
         }
     }
 
-    /// Does something with this worker's guard, after it has heard what there is to hear.
+    /// Runs a function on this worker's guard, after the guard has read the newest answer of the feed.
     pub(super) fn with_own<T>(
         self: &Arc<Self>,
         act: impl FnOnce(&mut Own) -> Result<T, HostError>,
     ) -> Result<T, HostError> {
         GUARDS.with(|guards| {
-            // A call of Envoy's within a call of ours is never about another request's headers.
+            // A call from Envoy during a call of ours is never about another request's headers.
             let mut guards = guards
                 .try_borrow_mut()
                 .map_err(|_| HostError { call: "a request within a request", status: 0 })?;
@@ -140,8 +140,8 @@ impl Plugin {
 }
 
 impl Own {
-    /// Serves the request at hand, with these headers, by a lease before anything else happens to it. What marks it, if
-    /// that was done.
+    /// Serves the current request, with these headers, by a lease before anything else happens to it. Returns its mark, if
+    /// it was served.
     pub(super) fn early(&mut self, headers: &[u8]) -> Result<Option<&str>, HostError> {
         let marks = &self.marks;
         let mark = |route: usize| marks.get(route).and_then(Option::as_deref);
@@ -150,7 +150,7 @@ impl Own {
     }
 }
 
-/// This worker's guard of `plugin`. Making the first one is the time to forget those whose configuration is gone.
+/// This worker's guard of `plugin`. Making a new one also drops those whose configuration does not exist any more.
 fn own<'a>(guards: &'a mut Vec<Own>, plugin: &Arc<Plugin>) -> Result<&'a mut Own, HostError> {
     let position = guards.iter().position(|own| std::ptr::eq(own.plugin.as_ptr(), Arc::as_ptr(plugin)));
     let position = match position {

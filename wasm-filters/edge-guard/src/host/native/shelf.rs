@@ -1,4 +1,4 @@
-//! Where leases stand: slots that guard and keeper of all workers share, for as long as either is configured.
+//! The store of leases: slots that guard and keeper of all workers share, as long as either is configured.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -22,12 +22,12 @@ struct Kept {
     version: u32,
 }
 
-/// All there are: guard and keeper of a listener are two configurations, and so are those of one
-/// revision before and after another one was in force.
+/// All stores: guard and keeper of a listener are two configurations, and so are those of one revision before and after
+/// another one was in force.
 static SHELVES: Mutex<Vec<Weak<Slab>>> = Mutex::new(Vec::new());
 
 impl Shelf {
-    /// The slots of this listener and revision, under a key that whoever is first makes.
+    /// The slots of this listener and revision, under a key that the first user makes.
     pub(crate) fn open(
         rules: &LeaseRules,
         listener: &str,
@@ -48,7 +48,7 @@ impl Shelf {
         Ok((Self(slab), slots))
     }
 
-    /// `slots` under the key of the moment, which is always the same here.
+    /// `slots` under the present key, which never changes here.
     pub(crate) fn under_its_key(&self, slots: Slots) -> Result<Slots, HostError> {
         Ok(slots)
     }
@@ -74,7 +74,7 @@ impl Store for Shelf {
     }
 }
 
-/// What stands in a slot is whole between any two steps, whoever died holding it.
+/// The content of a slot is consistent between any two steps, even after a panic of its holder.
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,7 +1,7 @@
-//! What is asked of Envoy through the `proxy-wasm` crate.
+//! The host calls through the `proxy-wasm` crate.
 //!
-//! Values are bytes everywhere, since a client may send any. The crate takes names as text: those of headers are
-//! ASCII when they come here, because Envoy refuses other ones.
+//! Values are bytes everywhere, because a client may send any. The crate expects names as text: header names are ASCII here,
+//! because Envoy refuses other ones.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -14,7 +14,7 @@ fn done<T>(call: &'static str, result: Result<T, Status>) -> Result<T, HostError
     result.map_err(|status| HostError { call, status: status as u32 })
 }
 
-/// A header's name as the crate takes it. One that is no text is an error, which ends the request.
+/// A header's name as text for the crate. A name that is not text is an error, which ends the request.
 fn text<'a>(call: &'static str, name: &'a [u8]) -> Result<&'a str, HostError> {
     done(call, std::str::from_utf8(name).map_err(|_| Status::BadArgument))
 }
@@ -26,7 +26,7 @@ pub(crate) fn log(level: Level, message: &str) {
         Level::Info => LogLevel::Info,
         Level::Error => LogLevel::Error,
     };
-    // The crate panics where Envoy does not take it; its result is never an error.
+    // The crate panics where Envoy refuses the line; its result is never an error.
     let _ = hostcalls::log(level, message);
 }
 
@@ -57,12 +57,13 @@ pub(crate) fn set_request_header(name: &[u8], value: &[u8]) -> Result<(), HostEr
     done(CALL, hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value)))
 }
 
-/// Envoy chooses the route anew by itself when a filter of this version of the ABI has changed a request header.
+/// Does nothing: Envoy chooses the route again by itself when a filter of this version of the ABI has changed a request
+/// header.
 pub(crate) const fn choose_route_anew() -> Result<(), HostError> {
     Ok(())
 }
 
-/// Registers a counter, or finds it when it is there already.
+/// Registers a counter, or finds it when it already exists.
 pub(crate) fn counter(name: &str) -> Result<u32, HostError> {
     done("define_metric", hostcalls::define_metric(MetricType::Counter, name))
 }
@@ -72,22 +73,22 @@ pub(crate) fn add(counter: u32, count: u32) -> Result<(), HostError> {
     done("increment_metric", hostcalls::increment_metric(counter, i64::from(count)))
 }
 
-/// What the authorizer granted with the request at hand, as it stands in ext_authz's dynamic metadata.
+/// The lease that the authorizer granted with the current request, from ext_authz's dynamic metadata.
 pub(crate) fn granted() -> Result<Option<Vec<u8>>, HostError> {
     let path = vec!["metadata", "filter_metadata", "envoy.filters.http.ext_authz", lease::FIELD];
     done("get_property", hostcalls::get_property(path))
 }
 
-/// What all workers share under `key`, with its version; `None` when there is nothing.
+/// The value that all workers share under `key`, with its version; `None` without a value.
 pub(super) fn shared(key: &str) -> Result<Option<(Vec<u8>, u32)>, HostError> {
     let (bytes, version) = done("get_shared_data", hostcalls::get_shared_data(key))?;
-    // The crate says "no bytes" of an empty value, and "no version" of version 0.
+    // The crate returns no bytes for an empty value, and no version for version 0.
     let found = bytes.is_some() || version.is_some();
     Ok(found.then(|| (bytes.unwrap_or_default(), version.unwrap_or_default())))
 }
 
-/// Shares `value` under `key`, if what is there still has `version`; `None` asks for nothing. `false` when another
-/// worker was faster.
+/// Shares `value` under `key`, if the present value still has `version`; with `None` it is shared in any case. `false` when
+/// another worker was faster.
 pub(super) fn share(key: &str, value: &[u8], version: Option<u32>) -> Result<bool, HostError> {
     match hostcalls::set_shared_data(key, Some(value), version) {
         Err(Status::CasMismatch) => Ok(false),
@@ -95,13 +96,13 @@ pub(super) fn share(key: &str, value: &[u8], version: Option<u32>) -> Result<boo
     }
 }
 
-/// Asks for a tick every so often, for the plugin at hand.
+/// Requests regular ticks for the current plugin.
 pub(super) fn tick_every(milliseconds: u32) -> Result<(), HostError> {
     let period = Duration::from_millis(u64::from(milliseconds));
     done("set_tick_period_milliseconds", hostcalls::set_tick_period(period))
 }
 
-/// Posts `body`. The answer comes with the token that is returned.
+/// Sends `body` by POST. The answer comes with the returned token.
 pub(super) fn post(cluster: &str, path: &str, body: &[u8], timeout_ms: u32) -> Result<u32, HostError> {
     let length = body.len().to_string();
     let headers = vec![
@@ -115,8 +116,8 @@ pub(super) fn post(cluster: &str, path: &str, body: &[u8], timeout_ms: u32) -> R
     done("http_call", hostcalls::dispatch_http_call(cluster, headers, Some(body), Vec::new(), timeout))
 }
 
-/// The body of the answer at hand, if there is a good one of at most `most` bytes. An answer that never came has no
-/// `headers`, and asking for one of them would be an error of ours.
+/// The body of the current answer, if there is a good one of at most `most` bytes. A missing answer has no `headers`, and
+/// reading one of them would be an error.
 pub(super) fn answered(headers: usize, size: usize, most: usize) -> Result<Option<Vec<u8>>, HostError> {
     if headers == 0 || size > most {
         return Ok(None);

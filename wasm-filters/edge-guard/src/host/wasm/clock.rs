@@ -1,4 +1,4 @@
-//! What time it is, for one call into the host instead of two.
+//! The time, for one call into the host instead of two.
 
 use lease::Now;
 
@@ -6,7 +6,7 @@ use super::calls::now_ms;
 use super::raw::monotonic_ms;
 use crate::host::HostError;
 
-/// Both clocks, as they were read last.
+/// The last readings of both clocks.
 pub(crate) struct Clock(Now);
 
 impl Clock {
@@ -15,12 +15,12 @@ impl Clock {
         Ok(Self(Now { wall_ms: now_ms()?, monotonic_ms: monotonic_ms()? }))
     }
 
-    /// Both clocks as they were read last.
+    /// The last readings of both clocks.
     pub(crate) const fn last(&self) -> Now {
         self.0
     }
 
-    /// This moment, by the monotonic clock. A wall clock that is set meanwhile is noticed when both are read again.
+    /// The present time by the monotonic clock. A change of the wall clock is noticed when both are read again.
     pub(crate) fn now(&self) -> Result<Now, HostError> {
         Ok(self.0.at(monotonic_ms()?))
     }

@@ -1,7 +1,7 @@
-//! What Envoy calls. The crate's dispatcher has the callbacks and finds the context that each one is for; which of its
-//! callbacks the module exports is in `header_rules::config::CALLBACKS`.
+//! Envoy's callbacks. The crate's dispatcher receives them and finds the context of each. `header_rules::config::CALLBACKS`
+//! lists the callbacks that the module exports.
 //!
-//! A machine can have several plugins, each with a configuration of its own: nothing here is about the whole machine.
+//! A machine can have several plugins, each with a configuration of its own: no state here belongs to the whole machine.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -21,7 +21,7 @@ proxy_wasm::main! {{
 struct Root(Rc<RefCell<Option<Plugin>>>);
 
 impl Context for Root {
-    /// The answer to a call, or that there is none.
+    /// The answer to a call, or its absence.
     fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _trailers: usize) {
         if let Some(plugin) = self.0.borrow_mut().as_mut() {
             plugin.answered(token, headers, body);
@@ -30,14 +30,14 @@ impl Context for Root {
 }
 
 impl RootContext for Root {
-    /// Reads the plugin's configuration. On `false` Envoy refuses it and keeps what it has.
+    /// Reads the plugin's configuration. On `false` Envoy refuses it and keeps the old one.
     fn on_configure(&mut self, _size: usize) -> bool {
         let Some(plugin) = Plugin::configure() else { return false };
         self.0.replace(Some(plugin));
         true
     }
 
-    /// Time to report what was counted, and to ask what ended.
+    /// Time to report counts, and to poll the feed.
     fn on_tick(&mut self) {
         if let Some(plugin) = self.0.borrow_mut().as_mut() {
             plugin.tick();

@@ -1,4 +1,4 @@
-//! What one plugin does on one worker. `cutover render` gives guard and keeper of each listener a plugin of their own.
+//! One plugin on one worker. `cutover render` gives guard and keeper of each listener a plugin of their own.
 
 use super::calls::{self, log, tick_every};
 use super::clock::Clock;
@@ -12,25 +12,25 @@ use crate::host::{self, Action, HostError, Level};
 use crate::keeper::Keeper;
 use crate::setup::{Role, Setup};
 
-/// What a plugin does.
+/// The role of a plugin.
 pub(super) enum Plugin {
     Guard(Box<Watch>),
     Keeper(Box<Keeper>),
 }
 
-/// The guard of this worker, and what it does between requests.
+/// The guard of this worker, and its work between requests.
 pub(super) struct Watch {
     guard: Guard,
     clock: Clock,
     asking: Option<Asking>,
-    /// Milliseconds between two ticks, as Envoy has them.
+    /// The milliseconds between two ticks, as set in Envoy.
     ticks_every: u32,
-    /// `cutover_guard_feed_lost`. Questions without a good answer.
+    /// `cutover_guard_feed_lost`. Polls without a good answer.
     lost: u32,
 }
 
 impl Plugin {
-    /// Reads the configuration at hand; the reason why not is in Envoy's log.
+    /// Reads the current configuration. The reason of a failure is in Envoy's log.
     pub(super) fn configure() -> Option<Self> {
         match Role::read(&calls::plugin_configuration().ok()?)? {
             Role::Guard(setup) => match Watch::begin(&setup) {
@@ -44,7 +44,7 @@ impl Plugin {
         }
     }
 
-    /// Judges the request at hand and carries the verdict out, or keeps what was granted with it.
+    /// Judges the current request and applies the verdict, or stores the lease that was granted with it.
     pub(super) fn request_headers(&mut self) -> Action {
         match self {
             Self::Guard(watch) => {
@@ -53,24 +53,25 @@ impl Plugin {
             }
             Self::Keeper(keeper) => {
                 if let Err(error) = keeper.keep(|| Ok(Clock::read()?.last())) {
-                    log(Level::Error, &format!("edge-guard: a lease is not kept: {error}"));
+                    log(Level::Error, &format!("edge-guard: a lease is not stored: {error}"));
                 }
                 Action::Continue
             }
         }
     }
 
-    /// Time to report what was counted, and to ask what ended.
+    /// Time to report counts, and to poll the feed.
     pub(super) fn tick(&mut self) {
-        self.between_requests("asking what ended", Watch::tick);
+        self.between_requests("polling the feed", Watch::tick);
     }
 
-    /// The answer to a call, or that there is none: then it has no `headers`.
+    /// The answer to a call, or its absence: then it has no `headers`.
     pub(super) fn answered(&mut self, token: u32, headers: usize, size: usize) {
-        self.between_requests("hearing what ended", |watch| watch.answered(token, headers, size));
+        self.between_requests("reading the feed", |watch| watch.answered(token, headers, size));
     }
 
-    /// What goes wrong here is not heard, and after a moment without hearing no lease counts.
+    /// Runs a part of a poll and logs its error. An error here is like a lost answer: after a short time without one, no
+    /// lease is valid.
     fn between_requests(&mut self, what: &str, act: impl FnOnce(&mut Watch) -> Result<(), HostError>) {
         let done = match self {
             Self::Guard(watch) => act(watch),
@@ -82,11 +83,11 @@ impl Plugin {
     }
 }
 
-/// Ends a request that could not be edited: letting it go on might let a forged header through.
+/// Ends a request that could not be edited: if it continued, a forged header might pass.
 pub(super) fn fail(error: &str) -> Action {
     log(Level::Error, &format!("edge-guard: {error}"));
     if raw::answer(500, "edge_guard_failed", "Internal server error").is_err() {
-        // A trap: the module is dead from here on, and Envoy starts it anew.
+        // A trap: the module is dead from here on, and Envoy restarts it.
         std::process::abort();
     }
     Action::Pause
@@ -106,7 +107,7 @@ impl Watch {
         })
     }
 
-    /// Reports what was counted, and asks what ended.
+    /// Reports counts, and polls the feed.
     fn tick(&mut self) -> Result<(), HostError> {
         self.clock = Clock::read()?;
         self.guard.tell()?;
@@ -126,7 +127,7 @@ impl Watch {
         Ok(())
     }
 
-    /// Takes in the answer to a call.
+    /// Reads the answer to a call.
     fn answered(&mut self, token: u32, headers: usize, size: usize) -> Result<(), HostError> {
         let now = self.clock.now()?;
         let Some(asking) = &mut self.asking else { return Ok(()) };

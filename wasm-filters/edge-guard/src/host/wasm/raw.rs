@@ -1,4 +1,4 @@
-//! The host calls that are declared here instead of taken from the `proxy-wasm` crate, and why; WASI's clock.
+//! The host calls that are declared here instead of used from the `proxy-wasm` crate, with the reasons; WASI's clock.
 #![expect(unsafe_code, reason = "host calls are made of raw pointers; every other module is safe")]
 
 use crate::host::HostError;
@@ -13,15 +13,15 @@ const OK: u32 = 0;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
-    /// The crate's `get_map_bytes` copies every name and every value out of this buffer. The rules read it in place, and
-    /// that costs half as much.
+    /// The crate's `get_map_bytes` copies every name and every value out of this buffer. The rules read it in place at half
+    /// the cost.
     fn proxy_get_header_map_pairs(kind: u32, data: *mut *mut u8, size: *mut usize) -> u32;
 
-    /// The crate's `set_property` allocates twice for each property, and a request that a lease serves has six. With it,
-    /// Envoy needed a tenth more time for such a request (docs/guard.md).
+    /// The crate's `set_property` allocates twice for each property, and a leased request has six. With it, Envoy needed a
+    /// tenth more time for such a request (docs/guard.md).
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
 
-    /// The crate's `send_http_response` cannot say why (`details`), and the access log does.
+    /// The crate's `send_http_response` has no parameter for the reason (`details`), which the access log shows.
     fn proxy_send_local_response(
         status: u32,
         details: *const u8,
@@ -52,7 +52,7 @@ pub(crate) fn request_headers() -> Result<Vec<u8>, HostError> {
     Ok(unsafe { Vec::from_raw_parts(data, size, size) })
 }
 
-/// Notes something about the request: filter state, which no header can reach.
+/// Adds a note about the request: filter state, which no header can reach.
 pub(crate) fn note(note: &Note, value: &[u8]) -> Result<(), HostError> {
     // Envoy puts `wasm.` before the name of each property that a module of this kind sets.
     let name = note.state.strip_prefix("wasm.").unwrap_or(note.state);
@@ -61,7 +61,7 @@ pub(crate) fn note(note: &Note, value: &[u8]) -> Result<(), HostError> {
     check("set_property", status)
 }
 
-/// Answers the request here. `details` ends up in the access log's response code details.
+/// Answers the request here. `details` appears in the access log's response code details.
 pub(crate) fn answer(status: u16, details: &str, body: &str) -> Result<(), HostError> {
     // SAFETY: pointers and lengths of live slices, only read by the host.
     let status = unsafe {
@@ -79,10 +79,10 @@ pub(crate) fn answer(status: u16, details: &str, body: &str) -> Result<(), HostE
     check("send_local_response", status)
 }
 
-/// Milliseconds by a clock that never goes back and that all workers share. `std::time::Instant` reads the same clock
-/// and hides its value, which has to be compared with that of another worker.
+/// Milliseconds by a monotonic clock that all workers share. `std::time::Instant` reads the same clock but hides its value,
+/// which has to be compared with that of another worker.
 pub(super) fn monotonic_ms() -> Result<u64, HostError> {
-    /// In nanoseconds. A lease is a matter of milliseconds.
+    /// The precision in nanoseconds. Leases need milliseconds only.
     const PRECISION: u64 = 1_000_000;
     // SAFETY: no pointers of ours; `wasip1` declares the call.
     let nanoseconds = unsafe { wasip1::clock_time_get(wasip1::CLOCKID_MONOTONIC, PRECISION) };

@@ -1,4 +1,4 @@
-//! Where leases stand: Envoy's shared data, which every machine with the same `vm_id` sees, guards and keepers of all
+//! The store of leases: Envoy's shared data, which every machine with the same `vm_id` reads, guards and keepers of all
 //! workers alike.
 
 use header_rules::config::LeaseRules;
@@ -24,7 +24,7 @@ impl Shelf {
         Ok((Self, Slots::new(rules.slots, key()?)))
     }
 
-    /// `slots` under the key of the moment.
+    /// `slots` under the present key.
     pub(crate) fn under_its_key(&self, mut slots: Slots) -> Result<Slots, HostError> {
         slots.set_key(key()?);
         Ok(slots)
@@ -43,8 +43,8 @@ impl Store for Shelf {
 
 const KEY: &str = "key";
 
-/// The key that slots are picked under. Two machines that start in the same moment may differ until it is asked for
-/// again; that costs checks, no more.
+/// The key by which slots are chosen. Two machines that start in the same moment may have different keys until they read it
+/// again; that only costs checks.
 pub(super) fn key() -> Result<[u64; 2], HostError> {
     if let Some((bytes, _)) = shared(KEY)?
         && let ([a, b], []) = bytes.as_chunks::<8>()
@@ -54,8 +54,8 @@ pub(super) fn key() -> Result<[u64; 2], HostError> {
     Ok([0; 2])
 }
 
-/// A slot's number to the base of 128, lowest digit first. The crate takes keys as text, and each digit is a character of
-/// ASCII; there are five of them, so none is [`KEY`].
+/// A slot's number to base 128, lowest digit first. The crate expects keys as text, and each digit is an ASCII character;
+/// there are five digits, so no number equals [`KEY`].
 fn digits(slot: u32) -> [u8; 5] {
     [0, 7, 14, 21, 28].map(|bits| u8::try_from(slot >> bits & 127).unwrap_or_default())
 }

@@ -1,9 +1,9 @@
-//! A counter that costs no call into Envoy.
+//! A counter that needs no call into Envoy.
 
 use super::calls::{add, counter};
 use crate::host::HostError;
 
-/// A counter that nearly every request adds to. Each call into Envoy costs, so it reports what it counted with each tick.
+/// A counter that nearly every request increments. Each call into Envoy has a cost, so it reports its count with each tick.
 #[derive(Clone)]
 pub(crate) struct Tally {
     counter: u32,
@@ -21,7 +21,7 @@ impl Tally {
         Ok(())
     }
 
-    /// Reports what it counted since the last time.
+    /// Reports the count since the last call.
     pub(crate) fn tell(&mut self) -> Result<(), HostError> {
         match std::mem::take(&mut self.untold) {
             0 => Ok(()),
