@@ -1,6 +1,6 @@
 //! The backend of every variant: answers at once with a small body.
 //!
-//! Two paths are different: `/books/up` says how many bytes of a body it has read, `/books/down` sends a gibibyte.
+//! Two paths differ: `/books/up` returns the number of body bytes that it has read, `/books/down` sends a gibibyte.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -15,11 +15,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-/// How large the large bodies are.
+/// The size of the large bodies.
 pub(crate) const GIBIBYTE: u64 = 1 << 30;
 
 const SMALL: &[u8] = br#"{"id":"00000000-0000-7000-8000-0000000000a0","name":"Demo"}"#;
-/// As much of a large body goes out at once.
+/// The size of one piece of a large body.
 static PIECE: [u8; 65_536] = [b'd'; 65_536];
 
 /// Starts it on a thread of its own; it ends with the process.
@@ -67,7 +67,7 @@ async fn count(mut body: Incoming) -> u64 {
 
 enum Answer {
     Small(Option<Bytes>),
-    /// How many bytes are still to come.
+    /// The number of bytes that are still to send.
     Large(u64),
 }
 

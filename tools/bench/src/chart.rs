@@ -1,11 +1,11 @@
-//! The chart of the README: how much of bare Envoy's throughput each way of deciding leaves, and what a request
-//! costs. Plain SVG, in colours that follow the reader's light or dark page.
+//! The chart of the README: the share of bare Envoy's throughput for each way of deciding, and the cost of a request. Plain
+//! SVG, in colours that follow the reader's light or dark page.
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-/// Names in the figures, and what the chart calls them. Ours are filled with colour.
+/// Names in the figures, and their labels in the chart. Rows of Cutover are filled with colour.
 const BARS: [(&str, &str, bool); 11] = [
     ("bare", "bare Envoy", false),
     ("jwt_cached", "jwt_authn, token cache", false),
@@ -25,7 +25,7 @@ const LABELS: f64 = 268.0;
 const BAR: f64 = 22.0;
 const STEP: f64 = 34.0;
 const TOP: f64 = 84.0;
-/// Where a bar of 100 % ends.
+/// The end of a bar of 100 %.
 const FULL: f64 = 396.0;
 
 const STYLE: &str = "\

@@ -1,8 +1,8 @@
-//! A crowd of sessions: more than a short measurement meets twice.
+//! A crowd of sessions: so many that a short measurement uses none twice.
 //!
-//! The sessions ask in turn, so each comes back only after all others. First every one asks once, and that pass is a
-//! figure of its own on the cold edge: a token that was never seen before has to be verified. What follows at once
-//! is the figure of the row.
+//! The sessions send requests in turn, so each comes back only after all others. First every session sends one request, and
+//! this pass is a figure of its own on the cold edge: a new token has to be verified. The following pass gives the figure of
+//! the row.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::stage::{PATH, Stage};
 use crate::variants::{Form, Variant};
 
 const SESSIONS: usize = 100_000;
-/// The first pass ends here at the latest, so that a busy machine does not make it endless.
+/// The longest first pass, so that it ends on a busy machine, too.
 const FILL_AT_MOST: Duration = Duration::from_secs(30);
 /// One measurement of the first pass.
 const SLICE: Duration = Duration::from_secs(5);
@@ -61,12 +61,12 @@ pub(crate) fn run(stage: &mut Stage, duration: Duration, progress: &Progress) ->
     lines
 }
 
-/// Bare Envoy with the same crowd, right beside what it is compared with.
+/// Bare Envoy with the same crowd, measured right beside the compared row.
 fn beside(stage: &mut Stage, protocol: Protocol, duration: Duration) -> Measured {
     measure(stage.target(Variant::Bare), protocol, PATH, stage.sessions(SESSIONS), duration)
 }
 
-/// Every session asks once, or until it takes too long. The first slice is what counts as a round: in it every
+/// Every session sends one request, or as many as fit into the time limit. The first slice counts as a round: in it every
 /// token is new.
 fn fill(stage: &mut Stage, variant: Variant, progress: &Progress) -> Vec<Measured> {
     let target = stage.target(variant);
@@ -81,10 +81,10 @@ fn fill(stage: &mut Stage, variant: Variant, progress: &Progress) -> Vec<Measure
     }
     if asked < SESSIONS as u64 {
         progress.say(&format!(
-            "only {asked} of {SESSIONS} sessions asked in that time: this machine is slow today"
+            "only {asked} of {SESSIONS} sessions sent a request in that time: this machine is slow today"
         ));
     }
-    // Later slices of a fast machine may meet sessions again.
+    // On a fast machine later slices may use sessions again.
     slices.truncate(1);
     slices
 }

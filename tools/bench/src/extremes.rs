@@ -17,7 +17,7 @@ use crate::variants::{Form, Variant};
 use crate::watch::{MemoryWatch, resident_mib};
 
 const CONNECTIONS: u32 = 10_000;
-/// The edge as it is meant to run: with leases, when it was started.
+/// The edge in its intended form: with leases, if that one was started.
 fn edge(stage: &Stage) -> Variant {
     if stage.has(Variant::Warm(Form::Native)) {
         Variant::Warm(Form::Native)
@@ -26,7 +26,7 @@ fn edge(stage: &Stage) -> Variant {
     }
 }
 
-/// Ten thousand clients stay connected and ask now and then: together half of what the edge can do.
+/// Ten thousand clients stay connected and send requests now and then: together half of the edge's highest rate.
 pub(crate) fn connections(stage: &mut Stage, duration: Duration, progress: &Progress) -> Finding {
     let variant = edge(stage);
     let target = stage.target(variant);
@@ -40,7 +40,7 @@ pub(crate) fn connections(stage: &mut Stage, duration: Duration, progress: &Prog
         path: PATH.to_owned(),
         token: stage.sessions(1).first().to_owned(),
         rate,
-        // Every connection has to come round at least once.
+        // Every connection has to be used at least once.
         duration: duration.max(Duration::from_secs_f64(1.2 * f64::from(CONNECTIONS) / rate)),
         connections: CONNECTIONS,
     });
@@ -68,11 +68,11 @@ pub(crate) fn connections(stage: &mut Stage, duration: Duration, progress: &Prog
     }
 }
 
-/// Raises this process's own limit of open files, which what it starts from then on inherits: both ends of ten
-/// thousand connections are here.
+/// Raises this process's own limit of open files, which later child processes inherit: both ends of ten thousand
+/// connections are here.
 ///
 /// # Panics
-/// When the machine does not allow it.
+/// When the machine does not allow that many.
 pub(crate) fn allow_open_files() {
     const WANTED: u32 = 65_536;
     let this = std::process::id().to_string();
@@ -118,7 +118,7 @@ pub(crate) fn bodies(stage: &mut Stage, progress: &Progress) -> Finding {
 
 const PIECE: usize = 256 * 1024;
 
-/// Sends a gibibyte; how many bytes the backend says it has read.
+/// Sends a gibibyte; returns the number of bytes that the backend read.
 fn upload(address: SocketAddr, token: &str) -> u64 {
     let mut connection = open(address);
     let head = format!(
@@ -135,10 +135,10 @@ fn upload(address: SocketAddr, token: &str) -> u64 {
     let mut answer = String::new();
     connection.read_to_string(&mut answer).expect("the edge answers");
     let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
-    body.trim().parse().unwrap_or_else(|_| panic!("the backend said no number of bytes:\n{answer}"))
+    body.trim().parse().unwrap_or_else(|_| panic!("the backend returned no number of bytes:\n{answer}"))
 }
 
-/// Reads a gibibyte; how many bytes came after the head.
+/// Reads a gibibyte; returns the number of bytes after the head.
 fn download(address: SocketAddr, token: &str) -> u64 {
     let mut connection = open(address);
     let head = format!(

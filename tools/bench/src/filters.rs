@@ -25,7 +25,7 @@ pub(crate) struct Place<'a> {
 /// The rendered configuration of the edge at `home` in one piece, with the filters of `variant`.
 ///
 /// # Panics
-/// When the rendering has another form than this knows.
+/// When the rendering has an unexpected form.
 pub(crate) fn configuration(home: &Path, variant: Variant, place: &Place<'_>) -> Value {
     let text = std::fs::read(home.join("envoy/current/validation.json")).expect("the edge is rendered");
     let mut whole: Value = serde_json::from_slice(&text).expect("the rendering is JSON");
@@ -54,7 +54,7 @@ pub(crate) fn configuration(home: &Path, variant: Variant, place: &Place<'_>) ->
         Variant::LuaJwtCached => vec![lua(), jwt(home, true), router],
         Variant::Naive => vec![naive(), router],
     };
-    // The early look is a part of the edge.
+    // The early lookup is a part of the edge.
     if let Some(manager) = listener.pointer_mut(manager).and_then(Value::as_object_mut) {
         manager.remove("early_header_mutation_extensions");
     }
@@ -67,7 +67,7 @@ pub(crate) fn configuration(home: &Path, variant: Variant, place: &Place<'_>) ->
     whole
 }
 
-/// `configuration` as the shell command `command` changes it, from its standard input to its standard output.
+/// `configuration` after the shell command `command`, which reads it from standard input and writes it to standard output.
 ///
 /// # Panics
 /// When the command fails or prints no JSON.
@@ -89,7 +89,7 @@ pub(crate) fn changed(configuration: &Value, command: &str) -> Value {
         .unwrap_or_else(|e| panic!("--try {command}: it printed no JSON: {e}"))
 }
 
-/// Takes `field` out of every object below `value`, however deep: routes may stand in trees.
+/// Removes `field` from every object below `value`, at any depth: routes may be in trees.
 fn remove_everywhere(value: &mut Value, field: &str) {
     match value {
         Value::Object(map) => {
@@ -145,7 +145,7 @@ fn jwt(home: &Path, cached: bool) -> Value {
     } })
 }
 
-/// What one writes to keep forged headers out without a guard.
+/// The usual Lua code to remove forged headers without a guard.
 const STRIP: &str = "\
 function envoy_on_request(handle)
   local headers = handle:headers()

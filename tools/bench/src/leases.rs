@@ -1,20 +1,20 @@
-//! The development edge with leases: what a team that asks for speed writes into its edge file.
+//! The development edge with leases, as a team that needs speed would configure it.
 
-/// The policy that is measured, as the development edge has it: every request a full check.
+/// The measured policy in the development edge: every request is a full check.
 const CHECKED: &str = "signed-in: { kind: session }";
 
-/// The same with leases, as long as they may be, and uses for a client that does nothing but ask.
+/// The same with leases of the longest lifetime, and uses for a client that only sends requests.
 const LEASED: &str = "signed-in: { kind: session, lease: { seconds: 25, uses: 100000 } }";
 
-/// Room for every session of a crowd of a hundred thousand; the default of 16,384 would measure evictions.
+/// Slots for every session of a crowd of a hundred thousand; the default of 16,384 would measure evictions.
 const ROOM: &str = "\nleases: { slots: 262144 }\n\npolicies:\n";
 
 /// `text` with leases on the measured policy.
 ///
 /// # Panics
-/// When the development edge's policy is written in another way: then this file has to follow it.
+/// When the development edge's policy is written in another way: then this file has to be changed, too.
 pub(crate) fn with_leases(text: &str) -> String {
-    assert!(text.contains(CHECKED), "envoy/edges/dev.yaml has no `{CHECKED}`; say it in the benchmark too");
+    assert!(text.contains(CHECKED), "envoy/edges/dev.yaml has no `{CHECKED}`; change the benchmark, too");
     text.replace(CHECKED, LEASED).replacen("\npolicies:\n", ROOM, 1)
 }
 

@@ -1,8 +1,8 @@
-//! Load, and what it cost whom.
+//! Load, and the CPU time that it costs.
 //!
-//! Three generators: [`wrk`] (HTTP/1.1, as fast as the other side answers), [`h2`] (the same over HTTP/2, ours,
-//! because h2load sends the same headers with every request and sessions are headers), and [`steady`] (a fixed
-//! rate, ours, for latencies: a generator that waits for answers hides how long they take).
+//! There are three generators: [`wrk`] (HTTP/1.1, as fast as the edge answers), [`h2`] (our own, the same over HTTP/2,
+//! because h2load sends the same headers with every request, and sessions are headers), and [`steady`] (our own, a fixed rate
+//! for latencies: a generator that waits for answers hides how long they take).
 
 pub(crate) mod h2;
 pub(crate) mod steady;
@@ -14,10 +14,10 @@ use std::time::Duration;
 use crate::sessions::Sessions;
 use crate::watch::cpu_seconds;
 
-/// What is put under load.
+/// The target of the load.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target {
-    /// Where it listens.
+    /// Its address.
     pub(crate) address: SocketAddr,
     /// Its Envoy.
     pub(crate) envoy: u32,
@@ -25,7 +25,7 @@ pub(crate) struct Target {
     pub(crate) authorizer: Option<u32>,
 }
 
-/// How it is asked.
+/// The protocol of the load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
     /// HTTP/1.1, 32 connections.
@@ -34,30 +34,30 @@ pub(crate) enum Protocol {
     H2,
 }
 
-/// What a generator saw.
+/// The result of a generator.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Counted {
     /// Answers.
     pub(crate) requests: u64,
-    /// Those of them that were not what was asked for.
+    /// Answers other than the expected one.
     pub(crate) refused: u64,
-    /// How long it took, seconds.
+    /// The duration in seconds.
     pub(crate) seconds: f64,
     /// 99th percentile, milliseconds.
     pub(crate) p99_ms: f64,
 }
 
-/// What one variant did in one round.
+/// The measurement of one variant in one round.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Measured {
     /// Requests.
     pub(crate) requests: u64,
-    /// Those of them that were refused or broken.
+    /// Refused or failed requests.
     pub(crate) refused: u64,
-    /// Requests in a second.
+    /// Requests per second.
     pub(crate) rate: f64,
-    /// 99th percentile, milliseconds. As many requests are on the way as there are connections, so this says how
-    /// long the queue is; what a request waits at a sane load is the business of `tail`.
+    /// 99th percentile, milliseconds. Every connection has a request in progress, so this is the length of the queue; `tail`
+    /// measures the latency at a moderate load.
     pub(crate) p99_ms: f64,
     /// CPU time of Envoy for each request, microseconds.
     pub(crate) envoy_us: f64,
@@ -65,13 +65,13 @@ pub(crate) struct Measured {
     pub(crate) authorizer_us: f64,
 }
 
-/// A measurement in which too much went wrong is made again, this often.
+/// How often a measurement with too many errors is repeated.
 const ATTEMPTS: u32 = 3;
 
-/// Requests of the next sessions in turn, as fast as they are answered, for `duration`.
+/// Sends requests of the next sessions in turn, as fast as they are answered, for `duration`.
 ///
-/// Where something else keeps the machine busy, an authorizer may miss its 200 ms now and then. A measurement with
-/// more than one refusal in two hundred requests would mean something else, so it is made again.
+/// On a busy machine an authorizer may miss its 200 ms now and then. A measurement with more than one refusal in two hundred
+/// requests would not be comparable, so it is repeated.
 ///
 /// # Panics
 /// When that happens three times in a row.
@@ -112,7 +112,7 @@ fn once(target: Target, protocol: Protocol, path: &str, sessions: &Sessions, dur
     }
 }
 
-/// The value below which `share` of the sorted `values` are.
+/// The value below which `share` of the sorted `values` lie.
 pub(crate) fn percentile(sorted: &[f64], share: f64) -> f64 {
     #[expect(
         clippy::cast_precision_loss,

@@ -1,14 +1,14 @@
-//! Where a run took place: figures without that are hearsay.
+//! The machine of a run: figures mean little without it.
 
 use serde_json::{Value, json};
 
-/// How busy the machine has been: the three load averages of proc(5).
+/// The load of the machine: the three load averages of proc(5).
 pub(crate) fn load() -> Vec<f64> {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split_whitespace().take(3).filter_map(|figure| figure.parse().ok()).collect()
 }
 
-/// The machine and what was measured on it.
+/// The machine and the measured programs.
 pub(crate) fn figures(load_at_start: &[f64]) -> Value {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let cpu = read("/proc/cpuinfo");
@@ -48,7 +48,7 @@ pub(crate) fn profile() -> String {
     directory.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// Why the figures of this build would say nothing, if so.
+/// The reason why the figures of this build would be useless, if any.
 pub(crate) fn unfit() -> Option<String> {
     if cfg!(debug_assertions) {
         return Some(format!(

@@ -1,10 +1,10 @@
-//! `make bench`: what the edge costs, beside what else one could put there.
+//! `make bench` compares the cost of the edge with its alternatives.
 //!
-//! One run starts every variant, then measures them in turn, round by round, under the same load from the same
-//! client with the same access log, and prints medians as ratios to bare Envoy in the same round. Absolute times
-//! depend on the machine; ratios of one run do not, much, and CPU time for a request does even less.
-//! `docs/performance.md` says what was found and what the figures mean.
-#![expect(clippy::expect_used, clippy::panic, reason = "a benchmark that cannot run stops and says why")]
+//! One run starts every variant, then measures them in turn, round by round, under the same load from the same client with
+//! the same access log. It prints medians as ratios to bare Envoy in the same round. Absolute times depend on the machine;
+//! ratios of one run depend on it much less, and CPU time for a request even less. `docs/performance.md` has the findings and
+//! explains the figures.
+#![expect(clippy::expect_used, clippy::panic, reason = "a benchmark that cannot run stops with the reason")]
 
 mod backend;
 mod chart;
@@ -39,11 +39,11 @@ use results::{Line, Results};
 use stage::{PATH, Stage, Tried};
 use variants::{Form, ROWS, Row, Variant};
 
-/// What is measured beside the rows, by name.
+/// The experiments besides the rows, by name.
 const EXPERIMENTS: [&str; 6] = ["crowd", "tail", "routes", "authorizer", "connections", "bodies"];
 
-/// Rows about which something is promised are measured twice in each round: one second beside another differs by a tenth
-/// where a machine has neighbours, and these are the ones that have to be told apart.
+/// Rows with a promise are measured twice in each round: on a machine with neighbours, two seconds differ by a tenth, and
+/// these rows need more precision.
 const PROMISED: [&str; 4] = ["guard", "lua_jwt_cached", "cold", "warm"];
 
 const NAMES: &str = "Rows (bare is always among them):
@@ -67,16 +67,16 @@ Experiments:
 Examples (make bench BENCH=\"…\"):
   --rounds 3 --only warm,cold,lua_jwt_cached
   --only tail --rounds 5 --seconds 4
-  --only cold --try ./change.py           beside it with another setting
+  --only cold --try ./change.py           next to it with another setting
   --only warm --of warm --try ./change.py the same with leases
   --chart docs/performance.svg            measure, then draw the chart
   --from target/bench/latest.json --chart docs/performance.svg   only draw it";
 
-/// What the edge costs: bare Envoy, the edge and the alternatives side by side in one run. Takes about twelve minutes.
+/// Measure the cost of the edge: bare Envoy, the edge and the alternatives side by side in one run. Takes about twelve minutes.
 #[derive(Debug, Parser)]
 #[command(after_help = NAMES)]
 struct Arguments {
-    /// Rounds; every row is measured in each, right after bare Envoy, and its median counts.
+    /// The number of rounds; every row is measured in each, right after bare Envoy, and its median counts.
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     rounds: u16,
     /// Seconds of load for each measurement of a row; an experiment takes twice as many.
@@ -85,26 +85,26 @@ struct Arguments {
     /// Measure only these rows and experiments, by name, separated by commas (default: all).
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     only: Vec<String>,
-    /// One more row: an edge with its Envoy configuration (JSON) passed through this shell command. To find
-    /// out what a setting costs. Can be given several times.
+    /// Add a row: an edge with its Envoy configuration (JSON) passed through this shell command, to measure the cost of a
+    /// setting. May be repeated.
     #[arg(long = "try", value_name = "COMMAND")]
     tries: Vec<String>,
-    /// Which edge `--try` changes.
+    /// The edge that `--try` changes.
     #[arg(long, value_enum, default_value = "cold")]
     of: TriedEdge,
     /// Print the figures as JSON instead of the table.
     #[arg(long)]
     json: bool,
-    /// Where the figures go.
+    /// The file for the figures.
     #[arg(long, default_value = "target/bench/latest.json", value_name = "FILE")]
     out: PathBuf,
-    /// Draw the chart (SVG) there.
+    /// Draw the chart (SVG) to this file.
     #[arg(long, value_name = "FILE")]
     chart: Option<PathBuf>,
-    /// Measure nothing: take the figures from this file, and draw the chart from them.
+    /// Measure nothing: read the figures from this file, and draw the chart from them.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["only"])]
     from: Option<PathBuf>,
-    /// Be the naive authorizer at this address (the benchmark starts itself so).
+    /// Run as the naive authorizer at this address (the benchmark starts itself in this way).
     #[arg(long, hide = true)]
     naive_authorizer: Option<SocketAddr>,
     /// The public keys of the naive authorizer.
@@ -112,7 +112,7 @@ struct Arguments {
     keys: Option<PathBuf>,
 }
 
-/// Which edge `--try` changes.
+/// The edge that `--try` changes.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum TriedEdge {
     /// The edge with a full check on every request.
@@ -156,7 +156,7 @@ fn main() -> ExitCode {
     }
     let complaint = arguments
         .unknown()
-        .map(|name| format!("--only {name}: there is no such row or experiment (--help lists them)"));
+        .map(|name| format!("--only {name}: unknown row or experiment (--help lists them)"));
     if let Some(complaint) = complaint.or_else(|| arguments.from.is_none().then(machine::unfit).flatten()) {
         eprintln!("bench: {complaint}");
         return ExitCode::from(2);
@@ -177,7 +177,7 @@ fn main() -> ExitCode {
         let figures_of = |results: &Results| {
             report::figures(results, &machine::figures(&load_at_start), progress.seconds())
         };
-        // Kept after every part, so that an experiment that fails does not take the others with it.
+        // Written after every part, so that a failed experiment does not lose the others.
         let keep = |results: &Results| report::write(&arguments.out, &format!("{:#}\n", figures_of(results)));
         let results = run(&arguments, &progress, &keep);
         let figures = figures_of(&results);
@@ -196,7 +196,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Measures what was asked for, and has what there is kept after each part.
+/// Measures the requested parts, and writes the figures after each.
 fn run(arguments: &Arguments, progress: &Progress, keep: &dyn Fn(&Results)) -> Results {
     let duration = Duration::from_secs(arguments.seconds);
     let rounds = usize::from(arguments.rounds);
@@ -215,7 +215,7 @@ fn run(arguments: &Arguments, progress: &Progress, keep: &dyn Fn(&Results)) -> R
     if !arguments.tries.is_empty() {
         variants.push(edge);
     }
-    // The experiments ask the edge as it is meant to run.
+    // The experiments use the edge in its intended form.
     if EXPERIMENTS.iter().any(|name| arguments.wants(name)) {
         variants.push(Variant::Warm(Form::Native));
     }
@@ -243,7 +243,7 @@ fn run(arguments: &Arguments, progress: &Progress, keep: &dyn Fn(&Results)) -> R
         keep(&results);
     }
     if arguments.wants("routes") {
-        // Each is started for itself, which takes longer than asking it.
+        // Each is started for itself, which takes longer than measuring it.
         let fewer = rounds.min(3);
         results.findings.push(size::routes(&mut stage, backend, fewer, duration, progress));
         keep(&results);
@@ -263,7 +263,7 @@ fn run(arguments: &Arguments, progress: &Progress, keep: &dyn Fn(&Results)) -> R
     results
 }
 
-/// The rows, in turn, round by round, each right after bare Envoy: what else a machine does changes within seconds.
+/// Measures the rows in turn, round by round, each right after bare Envoy: other work on a machine changes within seconds.
 fn rows(
     stage: &mut Stage,
     wanted: &[Row],
@@ -273,7 +273,7 @@ fn rows(
 ) -> Vec<Line> {
     let mut runs: Vec<Row> = wanted.iter().copied().filter(|row| stage.has(row.variant)).collect();
     let bare_of = |protocol: Protocol| ROWS.into_iter().find(|row| row.key == protocol.bare());
-    // Without bare Envoy beside it, a row says nothing.
+    // Without bare Envoy beside it, a row means nothing.
     for bare in ROWS.into_iter().filter(|row| row.variant == Variant::Bare) {
         let missing = runs.iter().all(|row| row.key != bare.key);
         if missing && runs.iter().any(|row| row.protocol == bare.protocol) {
@@ -299,8 +299,8 @@ fn rows(
         for row in once.chain(again) {
             let Some(bare) = bare_of(row.protocol) else { continue };
             if row.sessions > 1 {
-                // A round is longer than a lease: those who were here in the last one are new to the edge again, and
-                // what newcomers cost is what `crowd` says.
+                // A round is longer than a lease: sessions of the last round are new to the edge again, and `crowd` measures
+                // the cost of new sessions.
                 warm(stage, row);
             }
             let beside = ask(stage, &bare, round);
@@ -312,7 +312,7 @@ fn rows(
             of_row.push(one);
             bares.push(beside);
         }
-        // Bare Envoy alone was asked for.
+        // Only bare Envoy was requested.
         if runs.iter().all(|row| row.variant == Variant::Bare) {
             for bare in &runs {
                 let one = ask(stage, bare, round);

@@ -1,4 +1,4 @@
-//! What one writes first: an authorizer that verifies the token on every request and remembers nothing.
+//! A first attempt at an authorizer: it verifies the token on every request and caches nothing.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -36,7 +36,7 @@ impl Authorization for Naive {
     }
 }
 
-/// Serves until it is ended.
+/// Serves until it is stopped.
 pub(crate) fn serve(address: SocketAddr, keys: &Path) {
     let text = std::fs::read(keys).expect("the keys are readable");
     let set: jsonwebtoken::jwk::JwkSet = serde_json::from_slice(&text).expect("the keys are a JWK set");

@@ -1,28 +1,28 @@
-//! What is going on, on standard error, while it takes its minutes.
+//! Progress messages on standard error during a run.
 
 use std::time::Instant;
 
 use crate::load::Measured;
 
-/// Says what is going on.
+/// Prints progress.
 #[derive(Debug)]
 pub(crate) struct Progress {
     started: Instant,
 }
 
 impl Progress {
-    /// Begins now.
+    /// Starts the clock.
     pub(crate) fn begin() -> Self {
         Self { started: Instant::now() }
     }
 
-    /// One line, with the time since the beginning.
+    /// Prints one line, with the time since the beginning.
     pub(crate) fn say(&self, what: &str) {
         let seconds = self.started.elapsed().as_secs();
         eprintln!("{:>2}:{:02}  {what}", seconds / 60, seconds % 60);
     }
 
-    /// One measurement.
+    /// Prints one measurement.
     pub(crate) fn round(&self, what: &str, one: &Measured) {
         let refused = if one.refused > 0 { format!("  {} refused", one.refused) } else { String::new() };
         self.say(&format!(

@@ -44,7 +44,7 @@ pub(crate) fn print(results: &Results, figures: &Value) {
     }
 }
 
-/// All figures; `docs/performance.md` says what each key means.
+/// All figures; `docs/performance.md` explains each key.
 pub(crate) fn figures(results: &Results, machine: &Value, seconds: f64) -> Value {
     let each = |figure: fn(&Line) -> f64| -> Map<String, Value> {
         results.lines.iter().map(|line| (line.key.to_owned(), json!(rounded(figure(line))))).collect()
@@ -71,7 +71,7 @@ pub(crate) fn figures(results: &Results, machine: &Value, seconds: f64) -> Value
     all
 }
 
-/// What was promised, and whether this run kept it. What was not measured is not among them.
+/// The promises, and whether this run kept them. Promises about rows that were not measured are left out.
 fn promises(all: &Value) -> Value {
     let at = |pointer: &str| all.pointer(pointer).and_then(Value::as_f64);
     let mut promises = Vec::new();
@@ -85,7 +85,7 @@ fn promises(all: &Value) -> Value {
     least("guard alone, of bare Envoy", "/ratios/guard", Some(0.80));
     least("guard alone in WebAssembly, of bare Envoy", "/ratios/guard_wasm", Some(0.80));
     least("cold, of bare Envoy", "/ratios/cold", Some(0.33));
-    // From the authorizer's own benchmark, when it has run, like the last ones below.
+    // From the authorizer's own benchmark, if it ran, like the last ones below.
     least("checks a second, against a service that does nothing", "/authorizer/load_ratio", Some(0.8));
     let mut most = |what: &str, pointer: &str, bound: f64| {
         if let Some(value) = at(pointer) {
@@ -106,7 +106,7 @@ fn promises(all: &Value) -> Value {
     Value::Array(promises)
 }
 
-/// Writes `text`; its directory is made.
+/// Writes `text`, and makes its directory.
 pub(crate) fn write(path: &Path, text: &str) {
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory).expect("the directory can be made");

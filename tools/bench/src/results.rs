@@ -1,4 +1,4 @@
-//! What a run came to.
+//! The results of a run.
 
 use serde_json::{Value, json};
 
@@ -9,20 +9,20 @@ use crate::load::{Measured, Protocol};
 pub(crate) struct Line {
     /// Its name in the figures.
     pub(crate) key: &'static str,
-    /// What it is.
+    /// Its title.
     pub(crate) title: &'static str,
-    /// How it was asked.
+    /// The protocol of its load.
     pub(crate) protocol: Protocol,
-    /// How many sessions asked in turn.
+    /// The number of sessions that sent requests in turn.
     pub(crate) sessions: usize,
-    /// What it did, round by round.
+    /// Its measurements, round by round.
     pub(crate) rounds: Vec<Measured>,
-    /// What bare Envoy did beside it in the same rounds.
+    /// Bare Envoy's measurements in the same rounds.
     pub(crate) bare: Vec<Measured>,
 }
 
 impl Line {
-    /// A line of measurements and what they are compared with.
+    /// A line of measurements, with those of bare Envoy.
     pub(crate) const fn new(
         key: &'static str,
         title: &'static str,
@@ -49,8 +49,8 @@ impl Line {
         (all.iter().copied().fold(f64::NAN, f64::min), all.iter().copied().fold(f64::NAN, f64::max))
     }
 
-    /// Bare Envoy's CPU time for a request as a share of this Envoy's: what the throughput would be were Envoy's
-    /// worker the only thing that is scarce. Other work on the machine disturbs it much less than throughput.
+    /// Bare Envoy's CPU time for a request as a share of this Envoy's: the throughput if Envoy's worker were the only scarce
+    /// resource. Other work on the machine disturbs it much less than throughput.
     pub(crate) fn cpu_ratio(&self) -> f64 {
         median(self.compared(|one, bare| bare.envoy_us / one.envoy_us))
     }
@@ -93,23 +93,23 @@ impl Line {
     }
 }
 
-/// What an experiment beside the table found.
+/// The findings of an experiment.
 #[derive(Clone, Debug)]
 pub(crate) struct Finding {
     /// Its name in `--only` and in the figures.
     pub(crate) key: &'static str,
-    /// What people read.
+    /// The findings in words.
     pub(crate) said: Vec<String>,
     /// The same for programs.
     pub(crate) figures: Value,
 }
 
-/// All of it.
+/// All results.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Results {
     /// The table.
     pub(crate) lines: Vec<Line>,
-    /// What was found beside it.
+    /// The findings of the experiments.
     pub(crate) findings: Vec<Finding>,
 }
 
@@ -135,7 +135,7 @@ pub(crate) fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
     if half == 0 { [middle; 3] } else { [median(lower), middle, median(upper)] }
 }
 
-/// Four digits after the point: what is behind them is noise.
+/// Rounds to four digits after the point; further digits are noise.
 pub(crate) fn rounded(value: f64) -> f64 {
     (value * 1e4).round() / 1e4
 }

@@ -1,4 +1,4 @@
-//! The sessions that ask.
+//! The sessions of the load.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use harness::tokens::Mint;
 
-/// Access tokens of different people. Requests take them in turn, and go on in the next measurement where the
-/// one before ended.
+/// Access tokens of different people. Requests use them in turn, and the next measurement continues where the one before
+/// ended.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     tokens: Arc<Vec<String>>,
@@ -16,14 +16,14 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
-    /// `count` sessions of one edge's; their tokens also stand in `file`, one a line, for wrk.
+    /// `count` sessions of one edge; their tokens are also in `file`, one on each line, for wrk.
     pub(crate) fn new(mint: &Mint, count: usize, file: PathBuf) -> Self {
         let tokens: Vec<String> = (0..count).map(|_| mint.good(0)).collect();
         std::fs::write(&file, tokens.join("\n")).expect("the directory is writable");
         Self { tokens: Arc::new(tokens), file, next: AtomicUsize::new(0) }
     }
 
-    /// How many there are.
+    /// The number of sessions.
     pub(crate) fn count(&self) -> usize {
         self.tokens.len()
     }
@@ -38,17 +38,17 @@ impl Sessions {
         self.tokens.first().map(String::as_str).unwrap_or_default()
     }
 
-    /// Where the tokens stand.
+    /// The file of the tokens.
     pub(crate) fn file(&self) -> &std::path::Path {
         &self.file
     }
 
-    /// The number of the session that is next.
+    /// The number of the next session.
     pub(crate) fn next(&self) -> usize {
         self.next.load(Ordering::Relaxed)
     }
 
-    /// How many have been used.
+    /// Notes how many were used.
     pub(crate) fn advance(&self, used: u64) {
         let used = usize::try_from(used).unwrap_or_default();
         self.next.store((self.next() + used) % self.tokens.len().max(1), Ordering::Relaxed);

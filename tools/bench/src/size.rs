@@ -1,4 +1,4 @@
-//! Cost against size: few routes and many, and what the authorizer's own benchmark found for keys and tenants.
+//! Cost against size: few routes and many, and the results of the authorizer's own benchmark for keys and tenants.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -13,12 +13,11 @@ use crate::results::{Finding, median, rounded};
 use crate::stage::{self, Stage};
 use crate::variants::Form;
 
-/// How many routes the edges of the curve have beside those of the development edge. The first is what the others are
-/// compared with.
+/// The numbers of additional routes of the edges on the curve. The others are compared with the first.
 const COUNTS: [usize; 4] = [10, 100, 1_000, 10_000];
 
-/// The development edge without leases, with more and more routes; the request goes to the one in the middle. What each
-/// size costs is compared with the smallest of the same round.
+/// Measures the development edge without leases, with more and more routes; the request goes to the one in the middle. The
+/// cost of each size is compared with the smallest of the same round.
 pub(crate) fn routes(
     stage: &mut Stage,
     backend: SocketAddr,
@@ -59,7 +58,7 @@ pub(crate) fn routes(
     Finding { key: "routes", said, figures }
 }
 
-/// One size of the curve, over the smallest one.
+/// One size of the curve, relative to the smallest one.
 struct Point {
     routes: usize,
     time: f64,
@@ -107,12 +106,12 @@ fn with_routes(text: &str, count: usize) -> String {
     text.replacen("\nroutes:\n", &routes, 1)
 }
 
-/// What `cargo bench -p authz-service` wrote, if it ran: its figures as they are.
+/// The figures of `cargo bench -p authz-service`, unchanged, if it ran.
 pub(crate) fn authorizer(path: &Path) -> Finding {
     let figures: Option<Value> = std::fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok());
     let said = match &figures {
         None => vec![format!(
-            "keys and tenants: {} is not there; `cargo bench -p authz-service` writes it",
+            "keys and tenants: {} does not exist; `cargo bench -p authz-service` writes it",
             path.display()
         )],
         Some(figures) => tell(figures),
@@ -120,7 +119,7 @@ pub(crate) fn authorizer(path: &Path) -> Finding {
     Finding { key: "authorizer", said, figures: figures.unwrap_or(Value::Null) }
 }
 
-/// Every number of a tree of figures, one a line.
+/// Every number of a tree of figures, one on each line.
 fn tell(figures: &Value) -> Vec<String> {
     let mut said = vec!["the authorizer alone (its own benchmark):".to_owned()];
     let mut open = vec![(String::new(), figures)];

@@ -14,10 +14,10 @@ use crate::load::Target;
 use crate::sessions::Sessions;
 use crate::variants::{Form, Variant};
 
-/// The path that everybody asks for; its route asks for a signed-in person.
+/// The path of all requests; its route requires a signed-in person.
 pub(crate) const PATH: &str = "/users/@me";
 
-/// What is tried out beside an edge as it is.
+/// The changes to try next to an unchanged edge.
 #[derive(Clone, Debug)]
 pub(crate) struct Tried {
     /// The edge whose configuration is changed: cold or warm.
@@ -28,19 +28,19 @@ pub(crate) struct Tried {
 
 /// The running edges, and an Envoy for each other variant.
 pub(crate) struct Stage {
-    /// Cold and native: every other configuration is taken from it, and its key signs for all.
+    /// Cold and native: every other configuration is derived from it, and its key signs for all.
     cold: Edge,
     /// The other edges.
     edges: Vec<(Variant, Edge)>,
     envoys: Vec<(Variant, Process, Port)>,
     naive: Option<(Process, Port)>,
     sessions: Vec<Sessions>,
-    /// What `--try` changes: the edge, and the commands.
+    /// The edge and the commands of `--try`.
     tried: Tried,
     directory: tempfile::TempDir,
 }
 
-/// The development edge's file with leases, and as it stands.
+/// The development edge's file with leases, and unchanged.
 pub(crate) fn edge_files() -> (String, String) {
     let text = std::fs::read_to_string(harness::repository().join("envoy/edges/dev.yaml"))
         .expect("the development edge is there");
@@ -65,15 +65,15 @@ pub(crate) fn target_of(edge: &mut Edge) -> Target {
 }
 
 impl Stage {
-    /// Starts what `variants` need, before `backend`. The edge without leases always runs: the configuration of
-    /// the other variants is taken from it.
+    /// Starts the programs for `variants`, in front of `backend`. The edge without leases always runs: the configuration of
+    /// the other variants is derived from it.
     pub(crate) fn set(backend: SocketAddr, variants: &[Variant], tried: &Tried) -> Self {
         let (with, without) = edge_files();
         let cold = edge(&without, backend, Form::Native);
         let start = |variant: Variant| {
             let (text, form) = match variant {
                 Variant::Warm(form) => (&with, form),
-                // The filters of one more guard are taken from an edge that has it.
+                // The filters of a further guard are taken from an edge that has it.
                 Variant::Cold(Form::Wasm) | Variant::Guard(Form::Wasm) => (&without, Form::Wasm),
                 Variant::Cold(Form::Native)
                 | Variant::Guard(Form::Native)
@@ -130,7 +130,7 @@ impl Stage {
         }
     }
 
-    /// The edge that a guard alone is taken from, or that `variant` is.
+    /// The edge from which a guard alone is taken, or the one of `variant`.
     const fn home_of(variant: Variant) -> Variant {
         match variant {
             Variant::Guard(form) => Variant::Cold(form),
@@ -173,7 +173,7 @@ impl Stage {
         }
     }
 
-    /// Where things are written that go away afterwards.
+    /// The directory for temporary files.
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
     }
@@ -209,7 +209,7 @@ impl Stage {
         }
     }
 
-    /// Makes `count` sessions, unless they are there already.
+    /// Makes `count` sessions, unless they exist already.
     pub(crate) fn prepare_sessions(&mut self, count: usize) {
         if !self.sessions.iter().any(|sessions| sessions.count() == count) {
             let file = self.directory.path().join(format!("sessions-{count}"));
@@ -217,12 +217,12 @@ impl Stage {
         }
     }
 
-    /// The `count` sessions that were prepared.
+    /// The prepared `count` sessions.
     pub(crate) fn sessions(&self, count: usize) -> &Sessions {
         self.sessions.iter().find(|sessions| sessions.count() == count).expect("they were prepared")
     }
 
-    /// Empties the access logs: Envoy appends, so it goes on at the beginning, and the disk stays free.
+    /// Empties the access logs: Envoy appends, so it continues at the beginning, and the disk stays free.
     pub(crate) fn empty_logs(&self) {
         let homes = std::iter::once(&self.cold).chain(self.edges.iter().map(|(_, edge)| edge));
         let mut logs: Vec<PathBuf> = homes.map(|edge| edge.home().join("logs/access.json")).collect();
@@ -244,7 +244,7 @@ impl Stage {
             naive: self.naive.as_ref().map_or(0, |(_, port)| port.number()),
             log: &self.access_log(variant),
         };
-        // What is tried is decided about by the authorizer of the edge that it changes.
+        // The authorizer of the changed edge decides for a variant of `--try`.
         let like = if let Variant::Tried(_) = variant { self.tried.edge } else { variant };
         let home = self.edge_of(like).home();
         let mut configuration = filters::configuration(home, variant, &place);
@@ -256,7 +256,7 @@ impl Stage {
         let file = self.directory.path().join(format!("{}.json", variant.name()));
         std::fs::write(&file, configuration.to_string()).expect("the directory is writable");
         let mut command = Command::new(harness::envoy());
-        // As the edges are started: one worker, so that one core is what each variant has.
+        // As for the edges: one worker, so that each variant has one core.
         command.arg("-c").arg(&file);
         command.args(["--disable-hot-restart", "--concurrency", "1", "--log-level", "error"]);
         let log = self.directory.path().join(format!("{}.log", variant.name()));

@@ -1,10 +1,10 @@
-//! How much longer a request takes than through bare Envoy while both have half of what the edge can do.
+//! How much longer a request takes through the edge than through bare Envoy, at half of the edge's highest rate.
 //!
-//! A fixed rate (see [`crate::load::steady`]) over 16 connections. Bare Envoy and the edge take turns at the same
-//! rate, a tenth of a second each, and each pair gives one difference of 99th percentiles; their median is what is
-//! told. A virtual machine that has neighbours is stopped for milliseconds, some times a second, and each stop holds up
-//! about one request in a hundred of that second: in long turns the 99th percentile is the length of the stops, of bare
-//! Envoy like of the edge. Most short turns have no stop in them.
+//! A fixed rate (see [`crate::load::steady`]) over 16 connections. Bare Envoy and the edge take turns at the same rate, a
+//! tenth of a second each, and each pair gives one difference of 99th percentiles; the result is their median. A virtual
+//! machine with neighbours is stopped for milliseconds, a few times a second, and each stop delays about one request in a
+//! hundred of that second. In long turns the 99th percentile is the length of the stops, for bare Envoy as for the edge. Most
+//! short turns have no stop in them.
 
 use std::time::Duration;
 
@@ -22,10 +22,10 @@ const CONNECTIONS: u32 = 16;
 /// One turn: hundreds of requests, so that some are above its 99th percentile.
 const TURN: Duration = Duration::from_millis(100);
 
-/// How long it is looked for what half of the load is.
+/// How long the highest rate is measured, to find half of it.
 const FULL: Duration = Duration::from_secs(1);
 
-/// Measures the edge as it is meant to run, and without leases, for `rounds` times `duration` each.
+/// Measures the edge with leases, and without, for `rounds` times `duration` each.
 pub(crate) fn run(stage: &mut Stage, rounds: usize, duration: Duration, progress: &Progress) -> Finding {
     let turns = u64::try_from(duration.as_millis() / TURN.as_millis()).unwrap_or(1).max(1);
     let mut said = Vec::new();
@@ -38,12 +38,12 @@ pub(crate) fn run(stage: &mut Stage, rounds: usize, duration: Duration, progress
         let mut rates = Vec::new();
         for round in 1..=rounds {
             let mut these = Pairs::default();
-            // What it can do is not the same in each second of a machine that has neighbours.
+            // On a machine with neighbours the highest rate changes every second.
             let full = measure(stage.target(variant), Protocol::H1, PATH, stage.sessions(1), FULL);
             let rate = full.rate / 2.0;
             rates.push(rate);
             for turn in 0..turns {
-                // Who is first changes, so that what one leaves behind falls to both.
+                // The order alternates, so that after-effects of one turn affect both.
                 let mut ask = |variant| steady::run(&plan(stage, variant, rate));
                 let pair = if turn % 2 == 0 {
                     let bare = ask(Variant::Bare);
@@ -107,7 +107,7 @@ impl Pairs {
         quartiles(self.0.iter().map(|(_, edge)| figure(edge)).collect())[1]
     }
 
-    /// What the edge adds, pair by pair: first quartile, median, third quartile.
+    /// The added time of the edge, pair by pair: first quartile, median, third quartile.
     fn added(&self, figure: fn(&Steady) -> f64) -> [f64; 3] {
         quartiles(self.0.iter().map(|(bare, edge)| figure(edge) - figure(bare)).collect())
     }

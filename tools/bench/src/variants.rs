@@ -1,18 +1,18 @@
-//! What is compared.
+//! The compared variants.
 
 use crate::load::Protocol;
 
-/// What the guard is compiled to.
+/// The compiled form of the guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// A dynamic module in Envoy's process.
     Native,
-    /// A proxy-wasm module, walled off from Envoy.
+    /// A proxy-wasm module, isolated from Envoy.
     Wasm,
 }
 
 impl Form {
-    /// Where it is.
+    /// Its path.
     pub(crate) fn guard(self) -> std::path::PathBuf {
         match self {
             Self::Native => harness::native_guard(),
@@ -29,7 +29,7 @@ impl Form {
     }
 }
 
-/// One chain of filters in front of the same backend, behind the same listener, with the same access log.
+/// One chain of filters in front of the same backend, after the same listener, with the same access log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Variant {
     /// Envoy, its access log, its router.
@@ -42,11 +42,11 @@ pub(crate) enum Variant {
     JwtCached,
     /// Headers stripped by Lua, then the cached JWT filter.
     LuaJwtCached,
-    /// An authorizer as one writes it first.
+    /// A naive authorizer.
     Naive,
-    /// The edge with the leases of its file taken out: a full check on every request.
+    /// The edge without the leases of its file: a full check on every request.
     Cold(Form),
-    /// The edge as its file says, with leases.
+    /// The edge with leases, as in its file.
     Warm(Form),
     /// An edge with its configuration changed by a command of `--try`, counted from 0.
     Tried(u8),
@@ -75,13 +75,13 @@ impl Variant {
 pub(crate) struct Row {
     /// Its name in `--only` and in the figures.
     pub(crate) key: &'static str,
-    /// What it is.
+    /// Its title.
     pub(crate) title: &'static str,
-    /// What is measured.
+    /// The measured variant.
     pub(crate) variant: Variant,
-    /// How it is asked.
+    /// The protocol of its load.
     pub(crate) protocol: Protocol,
-    /// How many sessions ask in turn.
+    /// The number of sessions that send requests in turn.
     pub(crate) sessions: usize,
 }
 

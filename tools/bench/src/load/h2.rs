@@ -1,4 +1,4 @@
-//! HTTP/2 in the clear: 4 connections with 8 requests each on the way, each request the next session's.
+//! HTTP/2 in the clear: 4 connections with 8 requests each in progress, each request of the next session.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use crate::sessions::Sessions;
 const CONNECTIONS: usize = 4;
 const STREAMS: usize = 8;
 
-/// Asks for `path` as fast as it is answered.
+/// Requests `path` as fast as it is answered.
 ///
 /// # Panics
 /// When a connection breaks.
@@ -65,7 +65,7 @@ pub(crate) fn run(address: SocketAddr, path: &str, sessions: &Sessions, duration
     })
 }
 
-/// One request after the other: how long each took, milliseconds, and how many were refused.
+/// Sends one request after the other; returns the time of each in milliseconds, and the number of refusals.
 async fn ask(
     mut sender: SendRequest<String>,
     uri: &str,

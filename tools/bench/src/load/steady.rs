@@ -1,9 +1,9 @@
 //! A fixed rate over open connections (HTTP/1.1): for latencies, and for many connections.
 //!
-//! Request n is due at n / rate and goes to the connection that has been free for longest. A request for which none
-//! was free counts from when it was due, so that a stall of the other side shows in every request that it held up;
-//! one that the loader was late with counts from when it was sent, so that the loader's own sleep does not. One thread
-//! does it all: with a thread for each connection, what is measured is also how threads wait for each other.
+//! Request n is due at n / rate and goes to the connection that has been free for longest. A request without a free
+//! connection counts from its due time, so that a stall of the edge shows in every request that it delayed. A request that
+//! the loader sent late counts from its sending, so that the loader's own sleep does not show. One thread does all of it:
+//! with a thread for each connection, the measurement would include how threads wait for each other.
 
 use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
@@ -14,27 +14,27 @@ use rustix::event::{Timespec, epoll};
 
 use super::percentile;
 
-/// What is asked, and how often.
+/// The requests and their rate.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    /// Where.
+    /// The address.
     pub(crate) address: SocketAddr,
-    /// For what.
+    /// The path.
     pub(crate) path: String,
-    /// By whom.
+    /// The sessions.
     pub(crate) token: String,
-    /// Requests in a second.
+    /// Requests per second.
     pub(crate) rate: f64,
-    /// For how long.
+    /// The duration.
     pub(crate) duration: Duration,
     /// Open connections: the number of requests that can be in flight at once.
     pub(crate) connections: u32,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Clone, Debug)]
 pub(crate) struct Steady {
-    /// Answers in a second.
+    /// Answers per second.
     pub(crate) rate: f64,
     /// Requests that were sent.
     pub(crate) requests: usize,
@@ -48,13 +48,13 @@ pub(crate) struct Steady {
     pub(crate) p99_ms: f64,
 }
 
-/// Longer than this no answer takes: what has none by then is an error.
+/// The longest time of an answer: a request without one by then is an error.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What is waited for may come at any time: nothing hangs on how long it is.
+/// The longest wait for events. They may come at any time, so its length does not matter.
 const A_WHILE: Duration = Duration::from_millis(10);
 
-/// Does it.
+/// Runs the load.
 ///
 /// # Panics
 /// When the machine gives no epoll.
@@ -75,7 +75,7 @@ pub(crate) fn run(plan: &Plan) -> Steady {
     }
 }
 
-/// One connection: what came of the answer so far, and when its request counts from.
+/// One connection: the answer so far, and the time from which its request counts.
 struct Connection {
     stream: TcpStream,
     answer: Vec<u8>,
@@ -86,9 +86,9 @@ struct Loader {
     epoll: rustix::fd::OwnedFd,
     address: SocketAddr,
     request: Vec<u8>,
-    /// A connection that could not be opened does not count.
+    /// A connection that could not be opened is not counted.
     connections: Vec<Option<Connection>>,
-    /// Which ones are free, that which has been free for longest first.
+    /// The free ones, the one that has been free for longest first.
     free: VecDeque<usize>,
     latencies: Vec<f64>,
     errors: usize,
@@ -130,7 +130,7 @@ impl Loader {
         }
     }
 
-    /// The first requests, which do not count: what they cost is not what is measured.
+    /// The first requests, which do not count: their cost is not measured.
     fn warm(&mut self) {
         for _ in 0..self.free.len().min(16) {
             self.send(Instant::now());
@@ -185,7 +185,7 @@ impl Loader {
         }
     }
 
-    /// Takes what has come, and waits for it for so long at most.
+    /// Reads the available answers, and waits at most this long for them.
     fn receive(&mut self, longest: Duration) {
         let mut events =
             [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }; 64];
@@ -207,7 +207,7 @@ impl Loader {
         }
     }
 
-    /// Its request has no good answer, or the peer is gone.
+    /// The request has no good answer, or the peer closed the connection.
     fn failed(&mut self, at: usize) {
         self.errors += 1;
         self.free.retain(|free| *free != at);
@@ -219,12 +219,12 @@ impl Loader {
 }
 
 impl Connection {
-    /// The status, once the whole answer is there.
+    /// The status, once the answer is complete.
     fn read(&mut self) -> io::Result<Option<u16>> {
         let mut buffer = [0_u8; 4096];
         let read = match self.stream.read(&mut buffer) {
             Ok(read) => read,
-            // The event belongs to the connection that was here before.
+            // The event belongs to an earlier connection at this place.
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),
             Err(e) => return Err(e),
         };
@@ -306,8 +306,8 @@ mod tests {
     fn a_stall_shows_in_every_request_that_it_held_up() {
         let seen = run(&plan(serve(Duration::from_millis(400), "200 OK")));
         assert_eq!((seen.requests, seen.errors), (100, 0));
-        // Some eighty of a hundred were due within the stall: the first of them waited 400 ms, the last one nearly
-        // nothing. Had each counted from when it was sent, only one would have waited.
+        // About eighty of a hundred were due within the stall: the first of them waited 400 ms, the last one nearly nothing. If
+        // each had counted from its sending, only one would have waited.
         assert!(seen.p50_ms > 100.0, "{seen:?}");
         assert!(seen.p99_ms >= 390.0, "{seen:?}");
     }

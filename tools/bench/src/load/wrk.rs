@@ -1,4 +1,4 @@
-//! HTTP/1.1 by wrk: one thread, 32 connections, each request the next session's.
+//! HTTP/1.1 by wrk: one thread, 32 connections, each request of the next session.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -12,10 +12,10 @@ use crate::sessions::Sessions;
 const CONNECTIONS: &str = "32";
 const SCRIPT: &str = include_str!("sessions.lua");
 
-/// Asks for `path` as fast as it is answered.
+/// Requests `path` as fast as it is answered.
 ///
 /// # Panics
-/// When wrk is not there.
+/// When wrk is not installed.
 pub(crate) fn run(address: SocketAddr, path: &str, sessions: &Sessions, duration: Duration) -> Counted {
     let script = sessions.file().with_extension("lua");
     std::fs::write(&script, SCRIPT).expect("the directory is writable");
@@ -40,7 +40,7 @@ pub(crate) fn run(address: SocketAddr, path: &str, sessions: &Sessions, duration
     let figure = |name: &str| {
         said.as_ref()
             .and_then(|said| said.get(name)?.as_u64())
-            .unwrap_or_else(|| panic!("wrk said no {name}:\n{text}"))
+            .unwrap_or_else(|| panic!("wrk printed no {name}:\n{text}"))
     };
     #[expect(clippy::cast_precision_loss, reason = "microseconds of one measurement")]
     let seconds = |name| figure(name) as f64 / 1e6;
