@@ -4,7 +4,11 @@ Environment:
   LEGACY_ADDRESS  address to listen on (default 127.0.0.1:3000; port 0 selects a free port and logs it)
   LEGACY_WIRE     1 opens /wire/* and freezes `Date` (tests only)
   LEGACY_PEOPLE   a file with people in place of the three of the development edge (a JSON array)
-  AUTH_URL        where sessions are looked up, as by the old library; unset: the sample keeps its own
+  AUTH_URL        where users and library look sessions up with each request, as in the old product, such as the
+                  edge; unset: at the sample's own auth service
+  LEGACY_SESSIONS_REDIS, LEGACY_SESSIONS_PREFIX
+                  Redis with the sessions' keys, as in the old product, and the text before a session's id in their
+                  names; unset: the keys are in this process
   ROOT_DOMAIN     bare name of the web host (default dev-domain.test)
   CUTOVER_HOME    login codes are written to its mail/ directory (default .run)
 """

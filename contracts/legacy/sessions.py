@@ -1,7 +1,7 @@
 """The old sessions: one signing key for each session, kept by the server.
 
 A token names its session without proof. The server finds the key by that name, and only then checks the
-signature. Deleting the key ends both tokens at once. Keys live in this process, so a restart ends all sessions.
+signature. Deleting the key ends both tokens at once. `keys` says where they are kept.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+
+from legacy import keys
 
 ACCESS_COOKIE = "madome_access_token"
 REFRESH_COOKIE = "madome_refresh_token"
@@ -68,23 +70,20 @@ def unverified(token: str) -> dict:
 
 class Sessions:
     def __init__(self) -> None:
-        self._keys: dict[str, str] = {}
-        self._lock = threading.Lock()
+        self._keys = keys.from_environment()
 
     def open(self, user: str) -> list[tuple[str, str]]:
         """Starts a session. Returns its two `Set-Cookie` headers, lower-case as in the old service."""
         session = str(uuid.uuid4())
         key = base64.b64encode(hashlib.sha512(secrets.token_bytes(256)).digest()).rstrip(b"=").decode()
-        with self._lock:
-            self._keys[session] = key
+        self._keys.set(session, key)
         access = self._token(key, session, user, "madome access token", "_a", ACCESS_SECONDS)
         refresh = self._token(key, session, user, "madome refresh token", "_r", REFRESH_SECONDS)
         return [_cookie(ACCESS_COOKIE, access, REFRESH_SECONDS), _cookie(REFRESH_COOKIE, refresh, REFRESH_SECONDS)]
 
     def close(self, session: str) -> bool:
         """Returns whether the session existed: of two simultaneous rotations only one succeeds."""
-        with self._lock:
-            return self._keys.pop(session, None) is not None
+        return self._keys.delete(session)
 
     def verify(self, token: str | None, marker: str, check_exp: bool = True) -> Claims:
         """Verifies a token. `marker` is `_a` for access and `_r` for refresh; neither is valid as the other."""
@@ -92,8 +91,7 @@ class Sessions:
             raise Refused
         payload = unverified(token)
         pieces = token.split(".")
-        with self._lock:
-            key = self._keys.get(str(payload.get("id")))
+        key = self._keys.get(str(payload.get("id")))
         if key is None or len(pieces) != 3:
             raise Refused
         try:

@@ -67,6 +67,9 @@ pub enum Error {
     /// The revocation could not be written.
     #[error("the revocation could not be written")]
     Revocation(#[source] std::io::Error),
+    /// The legacy backend or its Redis could not be queried.
+    #[error("the legacy backend's sessions could not be reached")]
+    Legacy(#[source] std::io::Error),
     /// The session's tokens could not be signed.
     #[error("the token could not be signed")]
     Signing(#[source] SigningFailed),
@@ -108,6 +111,7 @@ impl IntoResponse for Error {
             | Self::Lookup(_)
             | Self::Mail(_)
             | Self::Revocation(_)
+            | Self::Legacy(_)
             | Self::Signing(_)
             | Self::ServiceToken(_)
             | Self::Random

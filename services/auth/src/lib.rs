@@ -10,6 +10,7 @@
 //! * [`token`]: the two tokens. [`cookie`]: the exact lines that carry them. [`presented`]: the tokens of a
 //!   request.
 //! * [`session`]: the stored session; refresh and logout. [`revocation`]: the file for the edge.
+//! * [`legacy`]: sessions of the legacy backend, which a refresh exchanges.
 //! * [`service_token`]: tokens for services, in exchange for a signed assertion.
 //! * [`people`]: account lookups at the users service.
 //! * [`error`]: every refusal, with its status and text.
@@ -19,6 +20,8 @@ pub mod code;
 pub mod cookie;
 pub mod error;
 mod escape;
+mod exchange;
+pub mod legacy;
 pub mod mail;
 pub mod migrations;
 pub mod people;
@@ -42,6 +45,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::code::Codes;
 use crate::cookie::CookieLines;
+use crate::legacy::LegacySessions;
 use crate::mail::Mailbox;
 use crate::people::People;
 use crate::revocation::Revocations;
@@ -129,6 +133,7 @@ pub async fn app(settings: &Settings, clock: Arc<dyn Clock>) -> Result<App, Star
             }
         }
     }
+    let legacy = settings.legacy.as_ref().map(LegacySessions::new).transpose().map_err(StartError::File)?;
     let service_tokens = match &settings.edge_file {
         None => None,
         Some(file) => {
@@ -143,6 +148,8 @@ pub async fn app(settings: &Settings, clock: Arc<dyn Clock>) -> Result<App, Star
     };
     Ok(App {
         service_tokens,
+        legacy,
+        clock: Arc::clone(&clock),
         codes: Codes::new(database, Arc::clone(&clock)),
         sessions,
         tokens: Arc::new(tokens),

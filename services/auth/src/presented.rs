@@ -29,11 +29,23 @@ impl<'r> Presented<'r> {
     pub fn read(headers: &'r HeaderMap) -> Option<Self> {
         let access = match cookies::read(headers, ACCESS_COOKIE) {
             Cookie::Ambiguous => return None,
-            other => other.value(),
+            cookie @ (Cookie::Absent | Cookie::Value(_)) => cookie.value(),
         };
         let mut refresh = cookies::all(headers, REFRESH_COOKIE)?;
         refresh.drain(..refresh.len().saturating_sub(MOST_REFRESH));
         Some(Self { access, refresh })
+    }
+
+    /// Returns the access cookie.
+    #[must_use]
+    pub const fn access(&self) -> Option<&'r str> {
+        self.access
+    }
+
+    /// Returns the refresh cookies, in the order of the request.
+    #[must_use]
+    pub fn refresh(&self) -> &[&'r str] {
+        &self.refresh
     }
 
     /// Returns the access token, if this service issued it.

@@ -11,7 +11,8 @@
 //! | `POST /_/auth/service-token` | a service with its assertion | 200 and a token · 400 · 401 (RFC 6749 §5.2); 404 without `EDGE_FILE` |
 //!
 //! Every other path is 404. Refresh and logout also serve people whose access token has expired, which the
-//! edge would refuse. On the older surface ([`Surface`]) no answer has the expiry header, a check names the
+//! edge would refuse. With `LEGACY_SESSIONS_REDIS` or `LEGACY_AUTH_URL` refresh and sign-out take sessions of the
+//! legacy backend too ([`legacy`](crate::legacy)). On the older surface ([`Surface`]) no answer has the expiry header, a check names the
 //! person only, and `role` looks the person up, as the legacy backend did. On these routes the service verifies the tokens itself, and the signed identity plays
 //! no part.
 
@@ -23,6 +24,7 @@ use axum::extract::{FromRef, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
+use clock::Clock;
 use http::header::{CACHE_CONTROL, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use identity::{Role, SubjectId};
@@ -37,6 +39,8 @@ use crate::body;
 use crate::code::Codes;
 use crate::cookie::CookieLines;
 use crate::error::Error;
+use crate::exchange::exchange;
+use crate::legacy::{LegacyPair, LegacySessions, SignedOut};
 use crate::mail::Mailbox;
 use crate::people::People;
 use crate::presented::{Presented, is_pair, meant};
@@ -56,6 +60,8 @@ pub struct App {
     pub(crate) surface: Surface,
     pub(crate) gate: Gate,
     pub(crate) service_tokens: Option<ServiceTokens>,
+    pub(crate) legacy: Option<LegacySessions>,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl FromRef<App> for Gate {
@@ -154,11 +160,17 @@ async fn check(
     // The edge has already decided which token counts; the signed session id identifies it.
     let token = access_tokens(&headers)
         .filter_map(|token| app.tokens.access(token, Expiry::Checked))
-        .find(|token| token.session == person.session && token.subject == person.subject)
-        .ok_or(Error::Unauthorized)?;
-    if !app.sessions.alive(token.session).await? {
-        return Err(Error::Unauthorized);
-    }
+        .find(|token| token.session == person.session && token.subject == person.subject);
+    let exp = match (token, &app.legacy, Presented::read(&headers)) {
+        (Some(token), _, _) => app.sessions.alive(token.session).await?.then_some(token.expires),
+        (None, Some(legacy), Some(presented)) => {
+            let living = legacy.living_access(&presented, person.session, app.clock.now()).await;
+            let living = living.map_err(Error::Legacy)?;
+            living.filter(|token| token.subject == person.subject).map(|token| token.expires)
+        }
+        (None, _, _) => None,
+    };
+    let exp = exp.ok_or(Error::Unauthorized)?.seconds();
     let required = required_role(&uri);
     let role = match (app.surface, required) {
         // The legacy backend took the role from the account, so a person without one is not found.
@@ -171,7 +183,6 @@ async fn check(
     if required.is_some_and(|required| role < required) {
         return Err(Error::Forbidden);
     }
-    let exp = token.expires.seconds();
     Ok(match app.surface {
         Surface::Older => Json(OlderChecked { user_id: person.subject }).into_response(),
         Surface::Later => {
@@ -192,6 +203,13 @@ async fn refresh(State(app): State<App>, headers: HeaderMap) -> Result<Response,
     let presented = Presented::read(&headers).ok_or(Error::Unauthorized)?;
     // The access token may be expired, but it must be genuine.
     let access = presented.own_access(&app.tokens, Expiry::Ignored);
+    // The access cookie has one path in both generations, so it shows the newest session.
+    if access.is_none()
+        && let Some(legacy) = &app.legacy
+        && let Some(pair) = LegacyPair::read(&presented)
+    {
+        return exchange(&app, legacy, &pair).await;
+    }
     let refresh = presented.own_refresh(&app.tokens, Expiry::Checked);
     let Some(old) = meant(&refresh, access.as_ref()) else {
         let belongs_to_none = access.is_some() && !refresh.is_empty();
@@ -226,17 +244,26 @@ async fn logout(State(app): State<App>, headers: HeaderMap) -> Result<Response, 
     if ends.is_empty() {
         ends.extend(presented.own_access(&app.tokens, Expiry::Ignored));
     }
-    if ends.is_empty() {
-        return Err(invalid());
-    }
     for token in &ends {
         app.sessions.end(token).await?;
+    }
+    let mut is_known = !ends.is_empty();
+    if let Some(legacy) = &app.legacy {
+        for outcome in legacy.sign_out(&presented, app.clock.now()).await.map_err(Error::Legacy)? {
+            if let SignedOut::Ended(session) = outcome {
+                app.sessions.end_adopted(&session).await?;
+            }
+            is_known |= outcome != SignedOut::Unproved;
+        }
+    }
+    if !is_known {
+        return Err(invalid());
     }
     let lines = app.cookies.clear(presented.has_two_refresh()).map_err(Error::Header)?;
     Ok(with_cookies(answer::no_content(), lines))
 }
 
-fn signed_in(app: &App, pair: &Pair) -> Result<Response, Error> {
+pub(crate) fn signed_in(app: &App, pair: &Pair) -> Result<Response, Error> {
     let lines = app.cookies.set(&pair.access, &pair.refresh).map_err(Error::Header)?;
     let mut response = with_cookies(answer::created(), lines);
     if app.surface == Surface::Later {

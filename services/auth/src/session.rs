@@ -9,6 +9,7 @@
 //! | the old refresh token comes again after the grace | a copy of it exists, and the service cannot know which holder is the thief: the family ends (RFC 9700 §4.14.2) |
 //! | a sign-out with any genuine token of the family | the family ends at once, graces too |
 //! | the sign-in is older than the setting `SESSION_MAX_DAYS` | the family ends with the next refresh |
+//! | a session of the legacy backend is exchanged | a new family with the id of that session ([`Sessions::adopt`]) |
 //! | a sign-in beyond [`MAX_ALIVE`] sessions of the person | the family of the oldest session ends |
 //!
 //! Every change of a person's sessions first locks the row of that person ([`person`]), so a simultaneous
@@ -17,6 +18,7 @@
 //! sessions ([`ends`]), so each end is written before the transaction commits. If either fails, the session
 //! may be dead for the edge and alive here (the client simply tries again), but never the other way round.
 
+mod adopt;
 mod ends;
 mod entity;
 mod person;
@@ -94,22 +96,33 @@ impl Sessions {
         let now = self.clock.now();
         let transaction = self.database.begin().await.map_err(Error::Store)?;
         let mut person = Person::lock(&transaction, holder.subject).await?;
+        self.make_room(&transaction, &mut person, now).await?;
+        let (id, began) = (pair.session.0, seconds(now));
+        self.insert(&transaction, holder, pair, (id, began)).await?;
+        transaction.commit().await.map_err(Error::Store)
+    }
+
+    /// Ends the oldest sessions of `person`, so that one more can begin.
+    async fn make_room(
+        &self,
+        database: &impl ConnectionTrait,
+        person: &mut Person,
+        now: UnixTime,
+    ) -> Result<(), Error> {
         let mut alive = Entity::find()
-            .filter(Column::UserId.eq(holder.subject.0))
+            .filter(Column::UserId.eq(person.subject().0))
             .filter(Column::DeadFrom.is_null())
             .filter(Column::RefreshExpiresAt.gte(seconds(now).saturating_sub_unsigned(LEEWAY.as_secs())))
             .order_by_asc(Column::AccessExpiresAt)
-            .all(&transaction)
+            .all(database)
             .await
             .map_err(Error::Store)?;
         let too_many = (alive.len() + 1).saturating_sub(MAX_ALIVE);
         alive.truncate(too_many);
         for row in &alive {
-            self.end_family(&transaction, &mut person, family(row), now).await?;
+            self.end_family(database, person, family(row), now).await?;
         }
-        let (id, began) = (pair.session.0, seconds(now));
-        self.insert(&transaction, holder, pair, (id, began)).await?;
-        transaction.commit().await.map_err(Error::Store)
+        Ok(())
     }
 
     /// Returns whether the session is alive: it began here and is not dead yet.

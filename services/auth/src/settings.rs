@@ -65,6 +65,41 @@ pub const AUTH_COOKIES: Variable = Variable {
     secret: false,
 };
 
+/// The legacy backend's Redis, whose sessions are exchanged.
+pub const LEGACY_SESSIONS_REDIS: Variable = Variable {
+    name: "LEGACY_SESSIONS_REDIS",
+    default: None,
+    help: "Redis with the signing keys of the legacy backend's sessions, which a refresh exchanges; unset means \
+           that none is exchanged, unless LEGACY_AUTH_URL is set",
+    secret: true,
+};
+
+/// The names of the keys there.
+pub const LEGACY_SESSIONS_PREFIX: Variable = Variable {
+    name: "LEGACY_SESSIONS_PREFIX",
+    default: None,
+    help: "Text before a session's id in the names of those keys (`key_prefix` in the edge file); unset means none",
+    secret: false,
+};
+
+/// The legacy backend itself, when its Redis cannot be reached.
+pub const LEGACY_AUTH_URL: Variable = Variable {
+    name: "LEGACY_AUTH_URL",
+    default: None,
+    help: "The legacy backend (not the edge), such as http://127.0.0.1:3000, whose sessions a refresh exchanges \
+           through its own /auth/token; instead of LEGACY_SESSIONS_REDIS",
+    secret: false,
+};
+
+/// How long one answer of either may take.
+pub const LEGACY_TIMEOUT_MS: Variable = Variable {
+    name: "LEGACY_TIMEOUT_MS",
+    // Both are near. Four answers in a row stay below the ten seconds that a request may take.
+    default: Some("1000"),
+    help: "Milliseconds that one answer of the legacy backend or its Redis may take, from 10 to 2000",
+    secret: false,
+};
+
 /// The longest duration of a sign-in, however often it is refreshed.
 pub const SESSION_MAX_DAYS: Variable = Variable {
     name: "SESSION_MAX_DAYS",
@@ -100,6 +135,10 @@ pub const VARIABLES: &[Variable] = &[
     AUTH_SURFACE,
     AUTH_COOKIES,
     SESSION_MAX_DAYS,
+    LEGACY_SESSIONS_REDIS,
+    LEGACY_SESSIONS_PREFIX,
+    LEGACY_AUTH_URL,
+    LEGACY_TIMEOUT_MS,
     EDGE_FILE,
     CUTOVER_HOME,
     DATABASE_URL,
@@ -107,6 +146,43 @@ pub const VARIABLES: &[Variable] = &[
     EDGE_NAME,
     RUST_LOG,
 ];
+
+/// How sessions of the legacy backend are exchanged.
+#[derive(Clone, Debug)]
+pub struct Legacy {
+    /// The way to them.
+    pub way: LegacyWay,
+    /// How long one answer may take.
+    pub timeout: Duration,
+}
+
+/// The way to the legacy backend's sessions.
+#[derive(Clone)]
+pub enum LegacyWay {
+    /// Its Redis.
+    Redis {
+        /// Its address. May contain a password.
+        url: String,
+        /// The text before a session's id in the name of its key.
+        prefix: String,
+    },
+    /// Its own endpoint.
+    Endpoint {
+        /// The base URL; no trailing slash.
+        url: String,
+    },
+}
+
+impl fmt::Debug for LegacyWay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Redis { url: _, prefix } => {
+                f.debug_struct("Redis").field("prefix", prefix).finish_non_exhaustive()
+            }
+            Self::Endpoint { url } => f.debug_struct("Endpoint").field("url", url).finish(),
+        }
+    }
+}
 
 /// The validated settings.
 #[derive(Clone)]
@@ -127,6 +203,8 @@ pub struct Settings {
     pub cookies: Surface,
     /// The longest duration of a sign-in, however often it is refreshed.
     pub session_max_age: Duration,
+    /// How sessions of the legacy backend are exchanged, if they are.
+    pub legacy: Option<Legacy>,
     /// The directory of keys, mail, revocations and the embedded database.
     pub home: Home,
     /// PostgreSQL, if not embedded. Contains a password.
@@ -150,6 +228,7 @@ impl fmt::Debug for Settings {
             .field("surface", &self.surface)
             .field("cookies", &self.cookies)
             .field("session_max_age", &self.session_max_age)
+            .field("legacy", &self.legacy)
             .field("home", &self.home)
             .field("database_url", &self.database_url.as_ref().map(|_| "[redacted]"))
             .field("redis_url", &self.redis_url.as_ref().map(|_| "[redacted]"))
@@ -175,6 +254,7 @@ impl Settings {
             surface,
             cookies: reader.parsed(&AUTH_COOKIES).unwrap_or(surface),
             session_max_age: days(&reader.checked(&SESSION_MAX_DAYS, check_days)),
+            legacy: legacy(&mut reader),
             home: Home(reader.path(&CUTOVER_HOME)),
             database_url: reader.optional(&DATABASE_URL),
             redis_url: reader.optional(&REDIS_URL),
@@ -183,6 +263,44 @@ impl Settings {
         };
         reader.finish(settings)
     }
+}
+
+/// Reads how sessions of the legacy backend are exchanged.
+fn legacy(reader: &mut Reader) -> Option<Legacy> {
+    let redis = reader.optional(&LEGACY_SESSIONS_REDIS);
+    let millis = reader.checked(&LEGACY_TIMEOUT_MS, check_millis);
+    // A value that is not a number has already been reported.
+    let timeout = Duration::from_millis(millis.parse().unwrap_or(*MILLIS.end()));
+    let is_other_way = redis.is_some();
+    let endpoint = reader.optional(&LEGACY_AUTH_URL).map(|_| {
+        let check = |text: &str| {
+            if is_other_way {
+                return Err("unset it, or unset LEGACY_SESSIONS_REDIS: one way is enough".to_owned());
+            }
+            check_url(text)
+        };
+        reader.checked(&LEGACY_AUTH_URL, check).trim_end_matches('/').to_owned()
+    });
+    let way = match (redis, endpoint) {
+        (Some(url), _) => {
+            let prefix = reader.optional(&LEGACY_SESSIONS_PREFIX).unwrap_or_default();
+            LegacyWay::Redis { url, prefix }
+        }
+        (None, Some(url)) => LegacyWay::Endpoint { url },
+        (None, None) => return None,
+    };
+    Some(Legacy { way, timeout })
+}
+
+/// A shorter time is less than a busy machine needs; with a longer one an exchange could exceed the ten seconds
+/// of a request.
+const MILLIS: std::ops::RangeInclusive<u64> = 10..=2_000;
+
+fn check_millis(text: &str) -> Result<(), String> {
+    let millis = text.parse::<u64>().ok().filter(|millis| MILLIS.contains(millis));
+    millis
+        .map(|_| ())
+        .ok_or_else(|| format!("write a whole number from {} to {}", MILLIS.start(), MILLIS.end()))
 }
 
 /// A refresh token lives for seven days, so a shorter sign-in would end before its own token. Ten years are

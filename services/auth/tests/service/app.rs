@@ -118,6 +118,7 @@ pub(crate) fn settings(home: Home, service_edge_url: String, database_url: Optio
         home,
         database_url,
         redis_url: None,
+        legacy: None,
         edge_file: None,
         edge: "dev".to_owned(),
     }

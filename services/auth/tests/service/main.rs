@@ -6,6 +6,8 @@
 mod app;
 mod codes;
 mod ended;
+mod exchange;
+mod exchange_by_endpoint;
 mod families;
 mod floods;
 mod forged;

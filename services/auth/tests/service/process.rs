@@ -71,7 +71,7 @@ fn what_is_wrong_is_said_with_its_mend() {
     std::fs::copy(TestHome::new().key("session.jwks.json"), mixed.key("session.jwks.json")).unwrap();
     let keyless = TestHome::new();
     secret_file::write(&keyless.key("session.pem"), b"-----BEGIN SECRET").unwrap();
-    let cases: [Case<'_>; 5] = [
+    let cases: [Case<'_>; 7] = [
         (&[("CUTOVER_HOME", home_path), ("AUTH_ADDRESS", &taken)], 1, &[&taken, "in use", "AUTH_ADDRESS"]),
         (&[("CUTOVER_HOME", mixed.path().to_str().unwrap())], 64, &["session.jwks.json", "session.pem"]),
         (&[("CUTOVER_HOME", keyless.path().to_str().unwrap())], 64, &["session.pem", "cutover keys"]),
@@ -90,6 +90,28 @@ fn what_is_wrong_is_said_with_its_mend() {
                 "ROOT_DOMAIN=\"a; Secure\"",
                 "SERVICE_EDGE_URL=\"127.0.0.1:1\"",
             ],
+        ),
+        (
+            &[
+                ("AUTH_SURFACE", "old"),
+                ("AUTH_COOKIES", "new"),
+                ("LEGACY_TIMEOUT_MS", "5"),
+                ("LEGACY_SESSIONS_REDIS", "redis://:hunter2@127.0.0.1:1/"),
+                ("LEGACY_AUTH_URL", "http://127.0.0.1:1"),
+            ],
+            64,
+            &[
+                "AUTH_SURFACE=\"old\"",
+                "AUTH_COOKIES=\"new\"",
+                "`older`",
+                "LEGACY_TIMEOUT_MS=\"5\"",
+                "unset LEGACY_SESSIONS_REDIS",
+            ],
+        ),
+        (
+            &[("CUTOVER_HOME", home_path), ("LEGACY_SESSIONS_REDIS", "127.0.0.1;hunter2")],
+            64,
+            &["LEGACY_SESSIONS_REDIS"],
         ),
         (
             &[("CUTOVER_HOME", home_path), ("DATABASE_URL", "postgres://u:hunter2@127.0.0.1:1/x")],

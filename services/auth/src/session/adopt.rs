@@ -1,0 +1,133 @@
+//! A session of the legacy backend becomes one of this service.
+
+use clock::UnixTime;
+use sea_orm::{
+    DatabaseTransaction, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, TransactionTrait as _,
+};
+use validity::revocation::{Revocation, SessionEnd};
+
+use super::entity::Entity;
+use super::person::Person;
+use super::{CLOCK_SKEW, Sessions, of_family, seconds};
+use crate::error::Error;
+use crate::legacy::store::{Store, Taken};
+use crate::token::{ACCESS_LIFETIME, Genuine, Holder, LEEWAY, Pair};
+
+impl Sessions {
+    /// Stores the session of `new` in place of the legacy session of `old`, which is proved. Without a `store`
+    /// the legacy backend has ended that session already. Returns false when it is not alive, or another
+    /// request was faster.
+    ///
+    /// The order leaves a way back: the rows are written first, then the key is taken from the legacy
+    /// backend's Redis, then the transaction commits. When the commit fails, the key is given back. When this
+    /// process ends in between, the database has no session of the family, and a copy of the key is still in
+    /// Redis, so the next request with the same pair succeeds. A living key beside a stored family means that
+    /// the commit was reported as failed and was not: nobody received those tokens, so they end.
+    ///
+    /// # Errors
+    /// [`Error::TooManyRefreshes`], [`Error::Store`], [`Error::Revocation`], [`Error::Legacy`]. The old pair is
+    /// then valid, or can still be exchanged.
+    pub async fn adopt(
+        &self,
+        old: &Genuine,
+        holder: &Holder,
+        new: &Pair,
+        store: Option<&Store>,
+    ) -> Result<bool, Error> {
+        if self.ended_elsewhere(old).await? {
+            return Ok(false);
+        }
+        let now = self.clock.now();
+        let transaction = self.database.begin().await.map_err(Error::Store)?;
+        let mut person = Person::lock(&transaction, holder.subject).await?;
+        person.use_refresh(&transaction, now).await?;
+        let of_old = Entity::find().filter(of_family(old.session.0));
+        let is_known = of_old.count(&transaction).await.map_err(Error::Store)? > 0;
+        self.make_room(&transaction, &mut person, now).await?;
+        if let Some(store) = store {
+            match store.take(old.session).await {
+                Ok(Taken::Alive) => {}
+                Ok(Taken::Before) if !is_known => {}
+                Ok(Taken::Before | Taken::Gone) => return Ok(false),
+                Err(error) => {
+                    // It may have been taken. If this family is known, another request took it.
+                    if !is_known {
+                        give_back(store, old).await;
+                    }
+                    return Err(Error::Legacy(error));
+                }
+            }
+        }
+        if let Err(error) = self.settle(transaction, &mut person, old, holder, new, now, is_known).await {
+            if let Some(store) = store {
+                give_back(store, old).await;
+            }
+            return Err(error);
+        }
+        self.finish(old, store, now).await;
+        Ok(true)
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the second half of `adopt`, apart so that one place undoes it"
+    )]
+    async fn settle(
+        &self,
+        transaction: DatabaseTransaction,
+        person: &mut Person,
+        old: &Genuine,
+        holder: &Holder,
+        new: &Pair,
+        now: UnixTime,
+        is_known: bool,
+    ) -> Result<(), Error> {
+        if is_known {
+            self.end_family(&transaction, person, old.session.0, now).await?;
+        }
+        // The age of a sign-in counts from the legacy backend's last refresh: it keeps no earlier time.
+        let began = seconds(old.issued).min(seconds(now));
+        self.insert(&transaction, holder, new, (old.session.0, began)).await?;
+        transaction.commit().await.map_err(Error::Store)
+    }
+
+    /// Reports the end of the legacy session to the edge, which may have cached it. The session has ended in
+    /// any case, so failures are only logged.
+    async fn finish(&self, old: &Genuine, store: Option<&Store>, now: UnixTime) {
+        if let Some(store) = store
+            && let Err(error) = store.forget(old.session).await
+        {
+            tracing::warn!(%error, "the copy of an exchanged session's key stays in the legacy backend's Redis");
+        }
+        if let Err(error) = self.announce_legacy(old.session, now).await {
+            tracing::warn!(error = %kit::answer::Chain(&error), "the edge may accept an exchanged session for some seconds");
+        }
+    }
+
+    /// Ends the family that a legacy session was exchanged for, and reports the end of the legacy session to
+    /// the edge.
+    ///
+    /// # Errors
+    /// [`Error::Store`], [`Error::Revocation`].
+    pub async fn end_adopted(&self, old: &crate::legacy::token::Proved) -> Result<(), Error> {
+        let now = self.clock.now();
+        self.announce_legacy(old.session, now).await?;
+        let transaction = self.database.begin().await.map_err(Error::Store)?;
+        let mut person = Person::lock(&transaction, old.subject).await?;
+        self.end_family(&transaction, &mut person, old.session.0, now).await?;
+        transaction.commit().await.map_err(Error::Store)
+    }
+
+    async fn announce_legacy(&self, session: identity::SessionId, now: UnixTime) -> Result<(), Error> {
+        // No access token of the legacy backend is younger than now.
+        let until = now.plus(ACCESS_LIFETIME).plus(LEEWAY).plus(CLOCK_SKEW);
+        let end = SessionEnd { sid: session, from: now.seconds(), until: until.seconds() };
+        self.revocations.append(Revocation::Session(end)).await.map_err(Error::Revocation)
+    }
+}
+
+async fn give_back(store: &Store, old: &Genuine) {
+    if let Err(error) = store.give_back(old.session).await {
+        tracing::error!(%error, "a legacy session is not back yet; its refresh still works");
+    }
+}

@@ -1,0 +1,143 @@
+//! The exchange through the legacy backend's own endpoint: with the legacy sample as it is run.
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Duration;
+
+use auth::settings::{Legacy, LegacyWay, Settings};
+use harness::{Port, Process, Signal};
+use serde_json::{Value, json};
+
+use crate::app::{Answer, DEMO, Pair, TestApp};
+
+const EMAIL: &str = "demo@example.com";
+/// Demo's id in the sample.
+const SAMPLE_DEMO: &str = "00000000-0000-7000-8000-0000000000d0";
+
+/// The legacy sample by itself.
+struct Sample {
+    process: Process,
+    address: SocketAddr,
+    home: tempfile::TempDir,
+    client: reqwest::Client,
+}
+
+impl Sample {
+    async fn start() -> Self {
+        let (home, port) = (tempfile::tempdir().unwrap(), Port::lease());
+        let gunicorn = harness::venv().join("bin/gunicorn");
+        assert!(gunicorn.exists(), "{} is not there: `make setup` installs it", gunicorn.display());
+        let mut command = Command::new(gunicorn);
+        command
+            .args(["--config", "contracts/legacy/gunicorn.conf.py", "legacy.app:application"])
+            .current_dir(harness::repository())
+            .env_remove("AUTH_URL")
+            .env_remove("LEGACY_SESSIONS_REDIS")
+            .env("PYTHONPATH", "contracts")
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("CUTOVER_HOME", home.path());
+        let address = port.address();
+        command.env("LEGACY_ADDRESS", address.to_string());
+        let process = Process::start("legacy", &mut command, &home.path().join("legacy.log"));
+        let sample = Self { process, address, home, client: reqwest::Client::new() };
+        harness::eventually("the sample listens", || std::net::TcpStream::connect(address).is_ok());
+        sample
+    }
+
+    async fn call(&self, method: &str, path: &str, cookie: &str, body: Value) -> (u16, Vec<String>) {
+        let url = format!("http://{}{path}", self.address);
+        let request = self.client.request(method.parse().unwrap(), url).header("cookie", cookie);
+        let answer = request.body(body.to_string()).send().await.unwrap();
+        let lines =
+            answer.headers().get_all("set-cookie").iter().map(|line| line.to_str().unwrap().to_owned());
+        (answer.status().as_u16(), lines.collect())
+    }
+
+    /// Signs in as a person does.
+    async fn sign_in(&self) -> Pair {
+        assert_eq!(self.call("POST", "/auth/code", "", json!({ "email": EMAIL })).await.0, 201);
+        let mut mails: Vec<_> = std::fs::read_dir(self.home.path().join("mail").join(EMAIL))
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .collect();
+        mails.sort();
+        let mail: Value = serde_json::from_slice(&std::fs::read(mails.last().unwrap()).unwrap()).unwrap();
+        let body = json!({ "email": EMAIL, "code": mail["variables"]["authcode"] });
+        pair(&self.call("POST", "/auth/token", "", body).await.1)
+    }
+
+    async fn check(&self, pair: &Pair) -> u16 {
+        self.call("GET", "/auth/token", &pair.cookie(), Value::Null).await.0
+    }
+}
+
+/// Returns the tokens of `Set-Cookie` lines in any order.
+fn pair(lines: &[String]) -> Pair {
+    let value = |name: &str| {
+        let line = lines.iter().find_map(|line| line.strip_prefix(&format!("madome_{name}_token="))).unwrap();
+        line.split(';').next().unwrap().to_owned()
+    };
+    Pair { access: value("access"), refresh: value("refresh") }
+}
+
+async fn beside(address: SocketAddr) -> TestApp {
+    let way = LegacyWay::Endpoint { url: format!("http://{address}") };
+    let legacy = Some(Legacy { way, timeout: Duration::from_secs(2) });
+    let app = TestApp::with(|settings| Settings { legacy, ..settings }).await;
+    app.people.set(EMAIL, SAMPLE_DEMO, 1);
+    app
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pair_is_exchanged_once_and_ends_at_the_legacy_backend() {
+    let sample = Sample::start().await;
+    let app = beside(sample.address).await;
+    let (old, other) = (sample.sign_in().await, sample.sign_in().await);
+    let mixed = Pair { access: old.access.clone(), refresh: other.refresh.clone() };
+    assert_eq!(app.refresh(&mixed).await, Answer::text(401, "Invalid token pair"));
+    let forged = Pair { refresh: format!("{}x", old.refresh), ..old.clone() };
+    assert_eq!(app.refresh(&forged).await, Answer::text(401, "Unauthorized"));
+    assert_eq!(sample.check(&old).await, 200, "nothing was used up");
+
+    let all = futures_util::future::join_all((0..8).map(|_| app.refresh(&old))).await;
+    let won: Vec<_> = all.iter().filter(|answer| answer.status == 201).collect();
+    assert_eq!(won.len(), 1, "{all:?}");
+    assert_eq!(
+        all.iter().filter(|answer| **answer == Answer::text(401, "Unauthorized")).count(),
+        7,
+        "{all:?}"
+    );
+    let new = won[0].pair();
+    assert_eq!((new.claim("sub"), new.claim("role")), (json!(SAMPLE_DEMO), json!(1)));
+    assert_eq!(app.check(&new, "").await.status, 200);
+    assert_eq!(sample.check(&old).await, 401);
+    assert_eq!(app.refresh(&new).await.status, 201);
+
+    assert_eq!(app.logout(&other).await.status, 204);
+    assert_eq!(sample.check(&other).await, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_exchange_hands_over_what_the_legacy_backend_gave() {
+    let mut sample = Sample::start().await;
+    let app = beside(sample.address).await;
+    let old = sample.sign_in().await;
+    app.people.set_raw(EMAIL, json!({ "id": SAMPLE_DEMO, "role": "x" }));
+    let answer = app.refresh(&old).await;
+    assert_eq!((answer.status, answer.cookies.len()), (201, 2));
+    let still = pair(&answer.cookies);
+    assert_eq!(sample.check(&still).await, 200, "the client stays signed in there");
+    app.people.set(EMAIL, SAMPLE_DEMO, 0);
+    // A person who is gone is signed out on both sides.
+    app.people.set(EMAIL, DEMO, 0);
+    assert_eq!(app.refresh(&still).await, Answer::text(401, "Unauthorized"));
+    assert_eq!(sample.check(&still).await, 401);
+
+    app.people.set(EMAIL, SAMPLE_DEMO, 0);
+    let pair = sample.sign_in().await;
+    // SIGTERM lets gunicorn end its worker too.
+    sample.process.signal(Signal::Terminate);
+    sample.process.wait(Duration::from_secs(20));
+    assert_eq!(app.refresh(&pair).await, Answer::text(500, "Internal server error"));
+    assert_eq!(app.logout(&pair).await, Answer::text(500, "Internal server error"), "it did not end");
+}
