@@ -63,9 +63,26 @@ pub async fn router(settings: Settings, clock: Arc<dyn Clock>) -> Result<axum::R
     let file = settings.home.database(ABOUT.name);
     let database = kit::store::open(settings.database_url.as_deref(), &file).await?;
     migrations::run(&database).await?;
+    check_rule(&settings)?;
     let accounts = Accounts::new(database, clock).with_rule(settings.tenant_rule);
     if let Some(path) = &settings.seed {
         seed::apply(path, &accounts).await?;
     }
     Ok(routes::router(accounts, gate, settings.surface))
+}
+
+/// Checks that the tenants of a rule exist, where the listing of tenants is beside the keys. A person must not get a
+/// tenant that a typing error made up, because a tenant is never changed afterwards.
+fn check_rule(settings: &Settings) -> Result<(), StartError> {
+    let listing = settings.home.path().join("tenants.yaml");
+    let Some(rule) = settings.tenant_rule.as_ref().filter(|_| listing.exists()) else { return Ok(()) };
+    let known = tenants::known::Known::read(&listing).map_err(StartError::File)?;
+    match rule.tenants().find(|tenant| !known.has(*tenant)) {
+        None => Ok(()),
+        Some(tenant) => Err(StartError::File(format!(
+            "{}: the tenant {tenant} is not in {}; correct the rule, or add the tenant",
+            settings::USERS_TENANT_RULE.name,
+            listing.display()
+        ))),
+    }
 }

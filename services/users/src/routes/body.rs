@@ -32,14 +32,20 @@ pub(super) struct NewBody {
     role: u32,
 }
 
-/// `POST /users` on the older surface. The parser's messages name the type as the legacy backend called it.
-#[derive(Deserialize)]
-#[serde(rename = "Payload")]
-pub(super) struct OlderNewBody {
-    name: String,
-    email: String,
-    #[serde(default)]
-    role: u8,
+pub(super) use older::Payload as OlderNewBody;
+
+mod older {
+    use serde::Deserialize;
+
+    /// `POST /users` on the older surface. The parser's messages contain the name of this type, and clients know the one
+    /// of the legacy backend.
+    #[derive(Deserialize)]
+    pub(in crate::routes) struct Payload {
+        pub(super) name: String,
+        pub(super) email: String,
+        #[serde(default)]
+        pub(super) role: u8,
+    }
 }
 
 impl ChangeBody {

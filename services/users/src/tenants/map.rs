@@ -172,16 +172,19 @@ impl Iterator for Lines {
     }
 }
 
+/// Returns whether a first line names the columns instead of a person: its tenant is the word `tenant`.
 fn is_heading(text: &str) -> bool {
     let plain = text.replace([' ', '"'], "").to_ascii_lowercase();
-    ["person,tenant", "email,tenant", "id,tenant"].contains(&plain.as_str())
+    plain.split_once(',').is_some_and(|(_, tenant)| tenant == "tenant" || tenant == "tenant_id")
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Object {
+    #[serde(alias = "user_id")]
     id: Option<String>,
     email: Option<String>,
+    #[serde(alias = "tenant_id")]
     tenant: String,
 }
 
@@ -280,6 +283,15 @@ mod tests {
             (7, by_id()),
         ];
         assert_eq!(people, expected);
+    }
+
+    #[test]
+    fn columns_may_have_the_names_of_the_database() {
+        let id = "00000000-0000-7000-8000-0000000000c0";
+        let text =
+            format!("user_id,tenant_id\n{id},{ONE}\n{{\"user_id\":\"{id}\",\"tenant_id\":\"{ONE}\"}}\n");
+        let (checked, entries) = read(text.as_bytes());
+        assert_eq!((checked.unwrap(), entries.len()), (2, 2));
     }
 
     #[test]

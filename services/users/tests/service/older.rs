@@ -175,6 +175,24 @@ async fn times_have_the_digits_that_they_need_and_there_is_no_expiry_header() {
 }
 
 #[tokio::test]
+async fn the_parsers_messages_name_the_type_of_the_legacy_backend() {
+    let app = TestApp::older(None).await;
+    for (body, expected) in [
+        ("1", "invalid type: integer `1`, expected struct Payload at line 1 column 1"),
+        ("[]", "invalid length 0, expected struct Payload with 3 elements at line 1 column 2"),
+        (r#"{"name":1}"#, "invalid type: integer `1`, expected a string at line 1 column 9"),
+        (r#"{"name":"a","name":"b"}"#, "duplicate field `name` at line 1 column 18"),
+        (
+            r#"{"name":"a","email":"a@b","role":"1"}"#,
+            "invalid type: string \"1\", expected u8 at line 1 column 36",
+        ),
+    ] {
+        let answer = app.call("POST /users", &app.as_demo(), body).await;
+        assert_eq!((answer.status, answer.body), (400, format!("Json deserialize: {expected}")), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn a_person_whom_anybody_made_belongs_to_the_makers_tenant() {
     let app = TestApp::older(None).await;
     let body = r#"{"name":"Made","email":"made@example.com"}"#;

@@ -40,7 +40,20 @@ fn what_is_wrong_is_said_with_its_mend() {
     let empty_path = empty.path().to_str().unwrap();
     let not_yaml = empty.path().join("seed.yaml");
     std::fs::write(&not_yaml, "people:\n  - {id: 1}\n").unwrap();
-    let cases: [Case<'_>; 4] = [
+    let listing = "tenants: [{ id: 00000000-0000-7000-8000-000000000001, name: One, status: active }]";
+    std::fs::write(home.path().join("tenants.yaml"), listing).unwrap();
+    let unknown = "*=00000000-0000-7000-8000-0000000000ee";
+    let cases: [Case<'_>; 6] = [
+        (
+            &[("CUTOVER_HOME", home_path), ("USERS_TENANT_RULE", unknown)],
+            64,
+            &["USERS_TENANT_RULE", "00000000-0000-7000-8000-0000000000ee", "tenants.yaml"],
+        ),
+        (
+            &[("USERS_SURFACE", "old"), ("USERS_TENANT_RULE", "example.com")],
+            64,
+            &["USERS_SURFACE=\"old\"", "`older`", "USERS_TENANT_RULE=\"example.com\"", "DOMAIN=TENANT"],
+        ),
         (&[("CUTOVER_HOME", home_path), ("USERS_ADDRESS", &taken)], 1, &[&taken, "in use", "USERS_ADDRESS"]),
         (&[("CUTOVER_HOME", empty_path)], 64, &["keys/identity.jwks.json", "cutover keys"]),
         (
