@@ -13,7 +13,7 @@
 //! | 429 too many requests | a caller, or an address, over a limit of the route |
 //! | 503 unavailable | every request that the authorizer cannot decide |
 
-use crate::credential::fault::CredentialFault;
+use crate::credential::fault::{Claim, CredentialFault};
 use crate::failure::{Failure, Stop};
 use crate::identity_headers::HeaderEdits;
 use crate::limit::RATE_LIMITED;
@@ -56,6 +56,26 @@ impl Decision {
             Self::Allow(_) => ALLOWED,
             Self::Deny(reason) => reason.code(),
             Self::Fail(failure) => failure.code(),
+        }
+    }
+}
+
+impl Decision {
+    /// The claim of a token that decided a refusal, when one did. The caller does not learn it.
+    #[must_use]
+    pub const fn claim(&self) -> Option<Claim> {
+        match self {
+            Self::Deny(DenyReason::Credential(fault)) => fault.claim(),
+            Self::Deny(
+                DenyReason::NoCredential
+                | DenyReason::SessionRevoked
+                | DenyReason::Tenant(_)
+                | DenyReason::Policy(_)
+                | DenyReason::InternalOnly
+                | DenyReason::RateLimited,
+            )
+            | Self::Allow(_)
+            | Self::Fail(_) => None,
         }
     }
 }
@@ -178,6 +198,8 @@ mod tests {
             (token(TokenFault::WrongAlgorithm), "token_wrong_algorithm"),
             (token(TokenFault::BadSignature), "token_bad_signature"),
             (token(TokenFault::WrongClaims), "token_wrong_claims"),
+            (token(TokenFault::ClaimMissing(Claim::Tenant)), "token_claim_missing"),
+            (token(TokenFault::ClaimInvalid(Claim::Tenant)), "token_claim_invalid"),
             (token(TokenFault::WrongIssuer), "token_wrong_issuer"),
             (token(TokenFault::WrongAudience), "token_wrong_audience"),
             (token(TokenFault::Expired), "token_expired"),

@@ -47,7 +47,7 @@ fuzz_target!(|input: Input<'_>| {
     match input {
         Input::Raw(token) => {
             let issuer = Unverified::read(token).and_then(|token| token.issuer());
-            let believed = Unverified::read(token).and_then(|token| token.verify(&fixed.keys));
+            let believed = Unverified::read(token).and_then(|token| token.verify(&fixed.keys, &fixed.rules.claims));
             // Only who has the key can make one, and this program signs nothing here.
             assert!(believed.is_err(), "{issuer:?}");
         }
@@ -57,21 +57,27 @@ fuzz_target!(|input: Input<'_>| {
             let signature = text(fixed.pair.sign(signed.as_bytes()).as_ref());
             let token = format!("{signed}.{signature}");
             let Ok(unverified) = Unverified::read(token.as_bytes()) else { return };
-            if let Ok(believed) = unverified.verify(&fixed.keys) {
+            if let Ok(believed) = unverified.verify(&fixed.keys, &fixed.rules.claims) {
                 compare(&believed, header.unwrap_or(HEADER), claims, &fixed.rules);
             }
         }
     }
 });
 
+/// The whole seconds of a time.
+fn seconds(time: &Value) -> Option<u64> {
+    time.as_u64().or_else(|| time.as_f64().map(|time| time.floor() as u64))
+}
+
 /// What was believed against what `serde_json` finds when it reads the same bytes as a plain value.
 fn compare(believed: &SignedClaims, header: &[u8], claims: &[u8], rules: &Issuer) {
     let header: Value = serde_json::from_slice(header).expect("a believed header is JSON");
-    assert_eq!((&header["alg"], &header["kid"]), (&json!("EdDSA"), &json!("k")));
-    assert_eq!(header.as_object().map(serde_json::Map::len), Some(3), "and has nothing else");
+    assert!(matches!(header["alg"].as_str(), Some("EdDSA" | "Ed25519")));
+    assert!(header["kid"].is_null() || header["kid"] == "k");
+    assert!(header["crit"].is_null() && header["enc"].is_null());
     let claims: Value = serde_json::from_slice(claims).expect("believed claims are JSON");
     assert_eq!(Some(believed.issuer()), claims["iss"].as_str());
-    assert_eq!(Some(believed.issued()), claims["iat"].as_u64());
+    assert_eq!(believed.issued(), seconds(&claims["iat"]).unwrap_or(0));
     for seconds in [0, edge::NOW, u64::MAX / 1_000] {
         let now = UnixTime::from_seconds(seconds);
         let Ok(person) = believed.check(rules, now) else { continue };
@@ -83,11 +89,11 @@ fn compare(believed: &SignedClaims, header: &[u8], claims: &[u8], rules: &Issuer
         is("sid", person.session.to_string());
         is("tenantId", person.tenant.to_string());
         assert_eq!(claims["role"].as_u64(), Some(u64::from(person.role.0)));
-        assert_eq!(header["typ"].as_str(), Some(rules.token_type.as_str()));
+        assert!(rules.token_types.accept(header["typ"].as_str()));
         assert_eq!(claims["iss"].as_str(), Some(rules.issuer.as_str()));
-        let audience = claims["aud"].as_str().or_else(|| claims["aud"][0].as_str());
-        assert!(audience.is_some_and(|audience| rules.audiences.iter().any(|one| one == audience)));
-        let expires = claims["exp"].as_u64().expect("a number");
+        let mine = |audience: &Value| rules.audiences.iter().any(|one| audience == one);
+        assert!(mine(&claims["aud"]) || claims["aud"].as_array().is_some_and(|all| all.iter().any(mine)));
+        let expires = seconds(&claims["exp"]).expect("a number");
         assert!(seconds <= expires.saturating_add(rules.leeway.as_secs()));
     }
 }

@@ -124,17 +124,18 @@ impl TokenCache {
         rules: &Issuer,
         now: UnixTime,
     ) -> Result<Believed, TokenFault> {
-        if token.len() > MAX_BYTES {
+        if token.len() > rules.max_token_bytes {
             return Err(TokenFault::TooLong);
         }
         if let Some(entry) = &look.entry
             && entry.generation == keys.generation()
+            && entry.claims.are_read_by(&rules.claims)
         {
             self.hits.inc();
             return Believed::of(&entry.claims, rules, now);
         }
         self.misses.inc();
-        let claims = Unverified::read(token)?.verify(keys)?;
+        let claims = Unverified::read(token)?.verify(keys, &rules.claims)?;
         let believed = Believed::of(&claims, rules, now)?;
         self.entries.insert(look.fingerprint, Arc::new(Entry { claims, generation: keys.generation() }));
         Ok(believed)

@@ -63,10 +63,29 @@ impl CredentialFault {
     }
 }
 
+impl CredentialFault {
+    /// The claim of a token at fault, when one is.
+    #[must_use]
+    pub const fn claim(self) -> Option<Claim> {
+        match self {
+            Self::Token(fault) => fault.claim(),
+            Self::Ambiguous
+            | Self::TooManyCookies
+            | Self::RepeatedAuthorization
+            | Self::MalformedBearer
+            | Self::Assertion(_)
+            | Self::ApiKey(_)
+            | Self::Legacy(_)
+            | Self::ServiceToken(_)
+            | Self::Signature(_) => None,
+        }
+    }
+}
+
 /// Why a token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenFault {
-    /// Longer than [`MAX_BYTES`](super::token::MAX_BYTES).
+    /// Longer than its issuer's limit.
     TooLong,
     /// Not a compact JWS with an accepted header.
     Malformed,
@@ -78,8 +97,12 @@ pub enum TokenFault {
     WrongAlgorithm,
     /// The signature does not match.
     BadSignature,
-    /// A claim is missing, duplicated, or of the wrong type.
+    /// The claims are not a JSON object of distinct members.
     WrongClaims,
+    /// A claim that the issuer's tokens need is absent.
+    ClaimMissing(Claim),
+    /// A claim has another type or form than it needs.
+    ClaimInvalid(Claim),
     /// Issued by another issuer.
     WrongIssuer,
     /// Issued for another audience.
@@ -102,10 +125,75 @@ impl TokenFault {
             Self::WrongAlgorithm => "token_wrong_algorithm",
             Self::BadSignature => "token_bad_signature",
             Self::WrongClaims => "token_wrong_claims",
+            Self::ClaimMissing(_) => "token_claim_missing",
+            Self::ClaimInvalid(_) => "token_claim_invalid",
             Self::WrongIssuer => "token_wrong_issuer",
             Self::WrongAudience => "token_wrong_audience",
             Self::Expired => "token_expired",
             Self::NotYetValid => "token_not_yet_valid",
+        }
+    }
+
+    /// The claim at fault, when one is.
+    #[must_use]
+    pub const fn claim(self) -> Option<Claim> {
+        match self {
+            Self::ClaimMissing(claim) | Self::ClaimInvalid(claim) => Some(claim),
+            Self::WrongAudience => Some(Claim::Audience),
+            Self::WrongIssuer => Some(Claim::Issuer),
+            Self::Expired => Some(Claim::Expires),
+            Self::TooLong
+            | Self::Malformed
+            | Self::WrongType
+            | Self::UnknownKey
+            | Self::WrongAlgorithm
+            | Self::BadSignature
+            | Self::WrongClaims
+            | Self::NotYetValid => None,
+        }
+    }
+}
+
+/// What a claim says. The edge file decides the claim's name for each issuer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// The issuer (`iss`).
+    Issuer,
+    /// The audience (`aud`, or the `audience_claim` of the issuer).
+    Audience,
+    /// The person.
+    Subject,
+    /// The session.
+    Session,
+    /// The tenant.
+    Tenant,
+    /// The role.
+    Role,
+    /// The scopes.
+    Scopes,
+    /// The moment of issue (`iat`).
+    Issued,
+    /// The end (`exp`).
+    Expires,
+    /// The beginning (`nbf`).
+    NotBefore,
+}
+
+impl Claim {
+    /// The name in decision records and explanations.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Issuer => "issuer",
+            Self::Audience => "audience",
+            Self::Subject => "subject",
+            Self::Session => "session",
+            Self::Tenant => "tenant",
+            Self::Role => "role",
+            Self::Scopes => "scopes",
+            Self::Issued => "iat",
+            Self::Expires => "exp",
+            Self::NotBefore => "nbf",
         }
     }
 }

@@ -51,6 +51,11 @@ impl IssuerKeys {
         ids
     }
 
+    /// For each issuer, how many keys of its set are used, and how many are passed over.
+    pub fn census(&self) -> impl Iterator<Item = (&str, (usize, usize))> {
+        self.rings.iter().map(|(name, ring)| (name.as_str(), ring.census()))
+    }
+
     /// The state of the keys, for `/readyz`. The first issuer is the platform's own: without its keys this
     /// replica cannot serve. For another issuer one attempt to load the keys is enough: a third party's
     /// outage must not keep every replica from starting.
@@ -79,6 +84,10 @@ impl IssuerKeys {
         cache: &TokenCache,
         now: UnixTime,
     ) -> Result<Result<Believed, TokenFault>, Failure> {
+        // No work for a token that every issuer refuses.
+        if rules.issuers.iter().all(|issuer| token.len() > issuer.max_token_bytes) {
+            return Ok(Err(TokenFault::TooLong));
+        }
         let look = cache.look(token);
         let issuer = match rules.issuers.as_slice() {
             [only] => only,

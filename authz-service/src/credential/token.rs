@@ -5,18 +5,17 @@
 //! expectations of this edge, at a moment. The third step runs on every request, also when the first two are
 //! cached.
 //!
-//! Strict where standards are lax, because a form that is accepted once can never be refused again:
+//! Strict where no provider needs laxness, because a form that is accepted once can never be refused again:
 //!
 //! * compact serialisation only, three parts, each canonical base64url: no padding, no stray bits;
-//! * the header holds `typ`, `alg` and `kid` and nothing else. `crit`, `b64`, `jku`, `x5u`, `jwk`, `x5c`,
-//!   `zip`, `enc` are refused instead of skipped: no accepted issuer needs them;
-//! * a duplicate member in the header or in the claims is refused, whichever one a parser would choose;
+//! * the header needs an `alg`. `kid` and `typ` are optional, other members are ignored (RFC 7515 §4): `jku`, `x5u`, `jwk`
+//!   and `x5c` are never followed, because keys come from the issuer's own source only. `crit` is refused, because no
+//!   extension is implemented (RFC 7515 §4.1.11); so are `enc`, which marks an encrypted token (RFC 7516 §9), and a `b64`
+//!   other than true, which would change the signed bytes (RFC 7797);
+//! * a duplicate member is refused, in the header and in the claims, at every depth ([`json`]);
 //! * the key decides the algorithm, never the token;
-//! * `exp`, `iat`, `sub`, `sid`, `tenantId`, `role`, `iss`, `aud` are required, numbers are non-negative integers;
-//! * a member without a reader is still parsed as JSON to its end: no half of a surrogate pair, no number
-//!   beyond an `f64`, at most 128 deep, so that no other parser reads the same claims differently;
-//! * `aud` may be an array only when its one element is an expected audience: a token for several audiences
-//!   could be replayed by each of them.
+//! * `iss`, `aud`, `exp`, `sub`, `sid`, `tenantId` and `role` are required; times may have a fraction (RFC 7519 §2);
+//! * one of several audiences is enough (RFC 7519 §4.1.3).
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,23 +24,22 @@ use ::lease::Tag;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clock::UnixTime;
-use edge_config::edge::Issuer;
+use edge_config::edge::{ClaimRules, Issuer};
 use identity::Person;
 use serde::Deserialize;
+use serde_json::Value;
 
-use crate::credential::fault::TokenFault;
-use crate::credential::keys::{KeySet, key_tag};
+use crate::credential::fault::{Claim, TokenFault};
+use crate::credential::keys::{KeySet, MAX_KID_BYTES, key_tag};
 
 mod claims;
+mod json;
 
 pub(crate) use claims::RawClaims;
 
-/// Longer tokens are refused unread. The platform's have about 700 bytes; RSA signatures and long scopes add
-/// one or two thousand.
-pub const MAX_BYTES: usize = 8_192;
-
-/// Longer key ids are refused before they are looked up. A thumbprint (RFC 7638) has 43 bytes.
-pub const MAX_KID_BYTES: usize = 128;
+/// No issuer may have longer tokens: they must fit into Envoy's 60 KiB of headers. The issuer's own limit is
+/// [`Issuer::max_token_bytes`].
+pub const MAX_BYTES: usize = 49_152;
 
 /// A token whose signature has not been verified. It proves nothing about its sender.
 pub struct Unverified<'t> {
@@ -49,7 +47,7 @@ pub struct Unverified<'t> {
     /// `header.payload`, the signed text.
     signed: &'t str,
     payload: &'t str,
-    signature: &'t str,
+    signature: Vec<u8>,
 }
 
 impl fmt::Debug for Unverified<'_> {
@@ -58,12 +56,32 @@ impl fmt::Debug for Unverified<'_> {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Header {
-    typ: String,
+    typ: Option<Box<str>>,
     alg: String,
-    kid: String,
+    kid: Option<String>,
+}
+
+impl Header {
+    fn read(text: &[u8]) -> Option<Self> {
+        let members = json::object(text)?;
+        let text = |name: &str| match members.get(name) {
+            None => Some(None),
+            Some(Value::String(text)) => Some(Some(text.as_str())),
+            Some(_) => None,
+        };
+        let changes_meaning = members.contains_key("crit")
+            || members.contains_key("enc")
+            || members.get("b64").is_some_and(|b64| *b64 != Value::Bool(true));
+        if changes_meaning {
+            return None;
+        }
+        let (typ, alg, kid) = (text("typ")?, text("alg")??, text("kid")?);
+        if kid.is_some_and(|kid| kid.len() > MAX_KID_BYTES) {
+            return None;
+        }
+        Some(Self { typ: typ.map(Box::from), alg: alg.to_owned(), kid: kid.map(str::to_owned) })
+    }
 }
 
 impl<'t> Unverified<'t> {
@@ -81,50 +99,62 @@ impl<'t> Unverified<'t> {
         if payload.contains('.') || header.is_empty() || payload.is_empty() || signature.is_empty() {
             return Err(TokenFault::Malformed);
         }
-        let header: Header =
-            serde_json::from_slice(&canonical(header)?).map_err(|_| TokenFault::Malformed)?;
-        if header.kid.len() > MAX_KID_BYTES {
-            return Err(TokenFault::Malformed);
-        }
-        // The verifier decodes the signature again; here it only has to have the one accepted spelling.
-        canonical(signature)?;
+        let header = Header::read(&canonical(header)?).ok_or(TokenFault::Malformed)?;
+        let signature = canonical(signature)?;
         Ok(Self { header, signed, payload, signature })
     }
 
-    /// Verifies the signature with the key that the header names.
+    /// Verifies the signature with the key that the header chooses, and reads the claims by `rules`.
     ///
     /// # Errors
-    /// [`TokenFault::UnknownKey`], [`TokenFault::WrongAlgorithm`], [`TokenFault::BadSignature`], and
-    /// [`TokenFault::WrongClaims`] for a payload that its issuer signed but that is not an access token.
-    pub fn verify(self, keys: &KeySet) -> Result<SignedClaims, TokenFault> {
-        let key = keys.find(&self.header.kid).ok_or(TokenFault::UnknownKey)?;
-        if self.header.alg != key.algorithm_name() {
-            return Err(TokenFault::WrongAlgorithm);
+    /// [`TokenFault::UnknownKey`], [`TokenFault::WrongAlgorithm`], [`TokenFault::BadSignature`], and for a payload that
+    /// its issuer signed but that is not an access token [`TokenFault::WrongClaims`], [`TokenFault::ClaimMissing`] or
+    /// [`TokenFault::ClaimInvalid`].
+    pub fn verify(self, keys: &KeySet, rules: &Arc<ClaimRules>) -> Result<SignedClaims, TokenFault> {
+        let Self { header, signed, payload, signature } = self;
+        let chosen = keys.choose(header.kid.as_deref(), &header.alg)?;
+        if !chosen.verifies(signed.as_bytes(), &signature) {
+            // A key without `kid` was only presumed to be the one that the token names.
+            let presumed = header.kid.is_some() && chosen.key.kid().is_none();
+            return Err(if presumed { TokenFault::UnknownKey } else { TokenFault::BadSignature });
         }
-        if !key.verifies(self.signed.as_bytes(), self.signature) {
-            return Err(TokenFault::BadSignature);
-        }
-        // Text that is not UTF-8 is not JSON (RFC 8259, section 8.1), even where no string is made of it.
-        let payload = String::from_utf8(canonical(self.payload)?).map_err(|_| TokenFault::WrongClaims)?;
-        let raw: RawClaims = serde_json::from_str(&payload).map_err(|_| TokenFault::WrongClaims)?;
-        SignedClaims::from_raw(self.header, raw).ok_or(TokenFault::WrongClaims)
+        let payload = canonical(payload)?;
+        let RawClaims { iss, audiences, sub, sid, tenant, role, scope, iat, exp, nbf } =
+            RawClaims::read(&payload, rules)?;
+        Ok(SignedClaims {
+            token_type: header.typ,
+            key: key_tag(&iss, &chosen.key.id()),
+            issuer: iss,
+            audiences,
+            issued: iat.unwrap_or(0),
+            expires: exp,
+            not_before: nbf,
+            person: Arc::new(Person { subject: sub, tenant, session: sid, role, scopes: scope }),
+            rules: Arc::clone(rules),
+        })
     }
 }
 
 /// The one claim that is read before the signature: it chooses the keys, and proves nothing.
 #[derive(Deserialize)]
 struct Named {
-    iss: String,
+    iss: Option<Value>,
 }
 
 impl Unverified<'_> {
     /// The issuer that the token names. It is not verified.
     ///
     /// # Errors
-    /// [`TokenFault::WrongClaims`] when the claim is missing or duplicated.
+    /// [`TokenFault::ClaimMissing`] or [`TokenFault::ClaimInvalid`], and [`TokenFault::WrongClaims`] when the claim is
+    /// duplicated.
     pub fn issuer(&self) -> Result<String, TokenFault> {
         let payload = canonical(self.payload)?;
-        serde_json::from_slice(&payload).map(|Named { iss }| iss).map_err(|_| TokenFault::WrongClaims)
+        let Named { iss } = serde_json::from_slice(&payload).map_err(|_| TokenFault::WrongClaims)?;
+        match iss {
+            Some(Value::String(iss)) => Ok(iss),
+            None | Some(Value::Null) => Err(TokenFault::ClaimMissing(Claim::Issuer)),
+            Some(_) => Err(TokenFault::ClaimInvalid(Claim::Issuer)),
+        }
     }
 }
 
@@ -137,36 +167,26 @@ pub(crate) fn canonical(part: &str) -> Result<Vec<u8>, TokenFault> {
 /// kind of token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedClaims {
-    token_type: String,
+    token_type: Option<Box<str>>,
     issuer: String,
-    audience: String,
+    audiences: Vec<String>,
     issued: u64,
     expires: u64,
     not_before: Option<u64>,
     key: Tag,
     person: Arc<Person>,
+    rules: Arc<ClaimRules>,
 }
 
 impl SignedClaims {
-    fn from_raw(header: Header, raw: RawClaims) -> Option<Self> {
-        let RawClaims { iss, aud, sub, sid, tenant, role, scope, iat, exp, nbf } = raw;
-        if exp <= iat {
-            return None;
-        }
-        let person = Person { subject: sub, tenant, session: sid, role, scopes: scope };
-        Some(Self {
-            token_type: header.typ,
-            key: key_tag(&iss, &header.kid),
-            issuer: iss,
-            audience: aud,
-            issued: iat,
-            expires: exp,
-            not_before: nbf,
-            person: Arc::new(person),
-        })
+    /// Whether the claims were read by `rules`.
+    #[must_use]
+    pub fn are_read_by(&self, rules: &Arc<ClaimRules>) -> bool {
+        Arc::ptr_eq(&self.rules, rules) || self.rules == *rules
     }
 
-    /// The second in which the token was issued (`iat`).
+    /// The second in which the token was issued (`iat`); 0 when it does not say, so that a revocation of everything
+    /// issued before a moment ends it too.
     #[must_use]
     pub const fn issued(&self) -> u64 {
         self.issued
@@ -197,13 +217,13 @@ impl SignedClaims {
     /// [`TokenFault::WrongType`], [`TokenFault::WrongIssuer`], [`TokenFault::WrongAudience`],
     /// [`TokenFault::Expired`] or [`TokenFault::NotYetValid`].
     pub fn check(&self, rules: &Issuer, now: UnixTime) -> Result<&Arc<Person>, TokenFault> {
-        if self.token_type != rules.token_type {
+        if !rules.token_types.accept(self.token_type.as_deref()) {
             return Err(TokenFault::WrongType);
         }
         if self.issuer != rules.issuer {
             return Err(TokenFault::WrongIssuer);
         }
-        if !rules.audiences.contains(&self.audience) {
+        if !self.audiences.iter().any(|named| rules.audiences.contains(named)) {
             return Err(TokenFault::WrongAudience);
         }
         let now = now.seconds();

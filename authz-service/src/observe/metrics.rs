@@ -68,6 +68,7 @@ pub struct Metrics {
     /// Lease feed requests.
     pub feeds: FeedCounts,
     reloads: IntCounterVec,
+    keys: IntGaugeVec,
     ready: IntGauge,
     revoked: IntGauge,
     revoked_beyond: IntGauge,
@@ -222,6 +223,11 @@ impl Metrics {
                 "Loads of a source by result",
                 &["source", "result"],
             )?,
+            keys: register.gauges(
+                "authz_session_keys",
+                "Keys of each issuer's set: `used`, and `passed_over` because they cannot verify tokens",
+                &["issuer", "state"],
+            )?,
             ready: register.gauge("authz_ready", "1 while this replica is ready")?,
             revoked: register.gauge("authz_revoked_sessions", "Sessions on the revocation list")?,
             revoked_beyond: register.gauge(
@@ -365,6 +371,10 @@ impl Metrics {
         self.entries.with_label_values(&["tokens"]).set(count(authorizer.tokens.len()));
         self.entries.with_label_values(&["identities"]).set(count(authorizer.identities.len()));
         self.counters.set(count(authorizer.limits.len()));
+        for (issuer, (used, passed_over)) in authorizer.keys.census() {
+            self.keys.with_label_values(&[issuer, "used"]).set(count(used));
+            self.keys.with_label_values(&[issuer, "passed_over"]).set(count(passed_over));
+        }
         if let Some(signed) = &authorizer.signed {
             self.entries.with_label_values(&["nonces"]).set(count(signed.nonces().len()));
         }

@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::check::CheckInput;
+use crate::credential::fault::Claim;
 use crate::lease::grant::Granted;
 use crate::observe::lack::Lack;
 use crate::observe::name::cut;
@@ -52,6 +53,8 @@ pub struct Record {
     pub decision: &'static str,
     /// The stable code of the reason.
     pub reason: &'static str,
+    /// The claim of a token that the reason is about, if it is about one.
+    pub claim: Option<&'static str>,
     /// The status of the answer to the client; 0 for an allow, because the backend answers that one.
     pub status: u16,
     /// The connection's peer.
@@ -87,6 +90,7 @@ impl Record {
             exposure: input.map_or("-", |input| input.exposure.as_str()),
             decision: verdict.decision.as_str(),
             reason: verdict.decision.code(),
+            claim: verdict.decision.claim().map(Claim::as_str),
             status: verdict.answer().map_or(0, |(_, answer)| answer.status.get()),
             client: input.and_then(|input| input.client),
             limit: verdict.limit().cloned(),
@@ -178,6 +182,7 @@ impl Record {
             exposure: self.exposure,
             decision: self.decision,
             reason: self.reason,
+            claim: self.claim,
             principal,
             subject,
             tenant,
@@ -226,6 +231,8 @@ pub struct View<'a> {
     exposure: &'static str,
     decision: &'static str,
     reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claim: Option<&'static str>,
     principal: PrincipalKind,
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<String>,

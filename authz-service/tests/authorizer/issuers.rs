@@ -104,7 +104,7 @@ async fn each_issuer_is_believed_with_its_own_keys_and_rules_only() {
         (
             "no issuer",
             other.sign(&header(), &claims_with(&json!({"iss": null})).to_string()),
-            "token_wrong_claims",
+            "token_claim_missing",
         ),
         (
             "two issuers",
@@ -114,7 +114,7 @@ async fn each_issuer_is_believed_with_its_own_keys_and_rules_only() {
         (
             "an issuer that is no text",
             other.sign(&header(), &theirs(json!({"iss": [OTHER]}))),
-            "token_wrong_claims",
+            "token_claim_invalid",
         ),
         (
             "another kid",

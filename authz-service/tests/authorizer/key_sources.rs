@@ -38,9 +38,12 @@ fn a_set_that_weakens_verification_is_refused() {
         ("alg of another family", with("alg", json!("RS256"))),
         ("alg of another curve", with("alg", json!("ES384"))),
         ("unknown alg", with("alg", json!("none"))),
-        ("no alg", without("alg")),
-        ("no kid", without("kid")),
-        ("kid twice", json!({ "keys": [key.jwk(), key.jwk()] }).to_string()),
+        ("a private key", with("d", json!("AAAA"))),
+        ("no point of the curve", with("x", key.jwk()["y"].clone())),
+        ("half a point", with("x", json!("AAAA"))),
+        ("no kty", without("kty")),
+        ("an unknown curve", with("crv", json!("P-999"))),
+        ("kid twice", json!({ "keys": [key.jwk(), Es256::generate("a").jwk()] }).to_string()),
         ("symmetric", json!({ "keys": [octets] }).to_string()),
         ("empty", json!({ "keys": [] }).to_string()),
         ("not a set", "{}".to_owned()),
@@ -48,7 +51,10 @@ fn a_set_that_weakens_verification_is_refused() {
     ] {
         assert!(KeySet::from_json(set.as_bytes()).is_err(), "{what} was accepted");
     }
-    assert_eq!(KeySet::from_json(key.jwks().as_bytes()).unwrap().ids(), ["a"]);
+    for set in [key.jwks(), without("alg"), json!({ "keys": [key.jwk(), key.jwk()] }).to_string()] {
+        assert_eq!(KeySet::from_json(set.as_bytes()).unwrap().ids(), ["a"], "{set}");
+    }
+    assert_eq!(KeySet::from_json(without("kid").as_bytes()).unwrap().keys().len(), 1);
 }
 
 #[tokio::test]

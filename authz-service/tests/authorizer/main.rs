@@ -25,6 +25,7 @@ mod limits;
 mod matches;
 mod matrix;
 mod outages;
+mod providers;
 mod pushed;
 mod replicas;
 mod resets;

@@ -122,12 +122,15 @@ fn principals(authz: &Authz) -> Vec<(String, Offer)> {
     token("other audience", person(authz, &json!({ "aud": "https://other.test" })));
     token("other issuer", person(authz, &json!({ "iss": "https://other.test" })));
     token("claim missing", person(authz, &json!({ "sid": null })));
+    token("claim of another type", person(authz, &json!({ "role": "x" })));
+    let twice = claims_with(&json!({})).to_string().replacen('{', "{\"sub\":\"x\",", 1);
+    token("claim twice", cookie(&authz.home.session.sign(&authz.home.session.header().to_string(), &twice)));
     token("refresh token", header(&[("typ", "rt+jwt")]));
     token("other algorithm", header(&[("alg", "HS256")]));
     token("unknown key", cookie(&stranger.token(&claims_with(&json!({})))));
     token("bad signature", cookie(&forged.token(&claims_with(&json!({})))));
     token("nonsense", cookie("nonsense"));
-    token("too long", cookie(&"x".repeat(8_193)));
+    token("too long", cookie(&"x".repeat(16_385)));
     token("as bearer", bearer(good.clone()));
     token("malformed bearer", Box::new(move |check| check.header("authorization", format!("Bearer  {one}"))));
     token("two authorizations", Box::new(move |check| check.bearer(&two).bearer(&two)));

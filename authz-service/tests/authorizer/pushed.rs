@@ -301,7 +301,7 @@ async fn a_tenant_is_a_uuid_and_nothing_that_could_be_another_key() {
     let service = TenantsService::start().await;
     let authz = start(&service, None, false).await;
     for id in ["a:b", "00000000-0000-7000-8000-000000000001:status", "00000000000070008000000000000001", ""] {
-        authz.ask_for(id).await.expect(401, "token_wrong_claims");
+        authz.ask_for(id).await.expect(401, "token_claim_invalid");
     }
 }
 

@@ -62,26 +62,20 @@ async fn headers_that_are_not_ours() {
     for odd in ["../../../etc/passwd", "' OR 1=1 --", "a\0b", "", "SESSION-1"] {
         case(&format!("kid {odd:?}"), with("kid", json!(odd)), "token_unknown_key");
     }
-    case("kid of 129 bytes", with("kid", json!("k".repeat(129))), "token_malformed");
+    case("kid of 256 bytes", with("kid", json!("k".repeat(256))), "token_malformed");
     for odd in [json!(1), json!(null), json!([kid]), json!({ "a": 1 }), json!(true)] {
         case(&format!("kid {odd}"), with("kid", odd), "token_malformed");
     }
-    case("no kid", signed(json!({ "typ": "at+jwt", "alg": "ES256" })), "token_malformed");
 
     // 6, 7, 11: whatever would bring its own key or its own rules.
+    // What would change the meaning of the token; other members are ignored, see below.
     for (name, value) in [
-        ("jku", json!("http://127.0.0.1:1/keys")),
-        ("x5u", json!("http://127.0.0.1:1/cert")),
-        ("jwk", key.jwk()),
-        ("x5c", json!(["AAAA"])),
-        ("x5t", json!("AAAA")),
         ("crit", json!(["exp"])),
         ("crit", json!([])),
+        ("crit", json!(["x5t"])),
         ("b64", json!(false)),
-        ("b64", json!(true)),
-        ("zip", json!("DEF")),
         ("enc", json!("A256GCM")),
-        ("cty", json!("JWT")),
+        ("typ", json!(1)),
     ] {
         case(&format!("{name} {value}"), with(name, value), "token_malformed");
     }
@@ -97,10 +91,10 @@ async fn headers_that_are_not_ours() {
     }
 
     // 16: other kinds of token.
-    for typ in ["rt+jwt", "JWT", "identity+jwt", "AT+JWT", "application/at+jwt", ""] {
+    for typ in ["rt+jwt", "JWT", "identity+jwt", "text/at+jwt", ""] {
         case(&format!("typ {typ:?}"), with("typ", json!(typ)), "token_wrong_type");
     }
-    case("no typ", signed(json!({ "alg": "ES256", "kid": kid })), "token_malformed");
+    case("no typ", signed(json!({ "alg": "ES256", "kid": kid })), "token_wrong_type");
 
     // 10, 19: other serialisations.
     case("JWE", format!("{good}.AAAA.AAAA"), "token_malformed");
@@ -118,6 +112,25 @@ async fn headers_that_are_not_ours() {
         let answer = authz.ask_with(&token).await;
         assert!(answer.is(401, code), "{what}: expected {code}, got {} {}", answer.status, answer.reason);
     }
+    // 6, 7: keys and certificates in the token are ignored, never followed (contracts/harness/tests/tokens.rs).
+    for (name, value) in [
+        ("jku", json!("http://127.0.0.1:1/keys")),
+        ("x5u", json!("http://127.0.0.1:1/cert")),
+        ("jwk", Es256::generate("session-1").jwk()),
+        ("x5c", json!(["AAAA"])),
+        ("x5t", json!("AAAA")),
+        ("x5t#S256", json!("AAAA")),
+        ("cty", json!("JWT")),
+        ("b64", json!(true)),
+        ("nonce", json!({ "a": [1] })),
+        ("typ", json!("AT+JWT")),
+        ("typ", json!("application/at+jwt")),
+    ] {
+        let answer = authz.ask_with(&with(name, value.clone())).await;
+        assert!(answer.is(200, "allowed"), "{name} {value}: {} {}", answer.status, answer.reason);
+    }
+    let unnamed = signed(json!({ "typ": "at+jwt", "alg": "ES256" }));
+    authz.ask_with(&unnamed).await.expect(200, "allowed");
     authz.ask_with(&good).await.expect(200, "allowed");
 }
 
@@ -212,10 +225,10 @@ async fn claims_of_the_wrong_shape() {
     let key = &authz.home.session;
     // 13, 15: missing, or not the one type that is allowed.
     let mut cases: Vec<(String, String)> = Vec::new();
-    for name in ["iss", "aud", "sub", "sid", "tenantId", "role", "iat", "exp"] {
+    for name in ["iss", "aud", "sub", "sid", "tenantId", "role", "exp"] {
         cases.push((format!("no {name}"), claims_with(&json!({ name: null })).to_string()));
     }
-    let numbers = ["\"1800000100\"", "1800000100.0", "1.8e9", "1e400", "-1", "null", "true", "[]", "{}"];
+    let numbers = ["\"1800000100\"", "1e400", "-1", "1e17", "true", "[]", "{}"];
     for name in ["exp", "nbf", "iat", "role"] {
         let base = claims_with(&json!({ name: null })).to_string();
         let rest = &base[1..];
@@ -239,22 +252,14 @@ async fn claims_of_the_wrong_shape() {
         ("sid", vec![json!(""), json!(7)]),
         ("tenantId", vec![json!(""), json!([TENANT]), json!("../x")]),
         ("iss", vec![json!(1), json!(["https://api.test/auth"])]),
-        (
-            "aud",
-            vec![
-                json!(1),
-                json!([]),
-                json!([AUDIENCE, AUDIENCE]),
-                json!([AUDIENCE, "other"]),
-                json!([1]),
-                json!({}),
-            ],
-        ),
+        ("aud", vec![json!(1), json!([AUDIENCE, 1]), json!([1]), json!({})]),
         ("role", vec![json!(256), json!(65_536)]),
         (
             "scope",
             vec![
-                json!(["books.read"]),
+                json!(["books.read", 1]),
+                json!(["books.read books.list"]),
+                json!({}),
                 json!("a  b"),
                 json!(" a"),
                 json!("a "),
@@ -303,8 +308,7 @@ async fn claims_of_the_wrong_shape() {
         cases.push((format!("unread {odd}"), format!("{{{inner},\"x\":{odd}}}")));
     }
     cases.push(("unread name".to_owned(), format!("{{{inner},\"\\ud800\":1}}")));
-    let wide: Vec<String> = (0..100).map(|n| format!("\"c{n}\":1")).collect();
-    cases.push(("wide".to_owned(), format!("{{{inner},{}}}", wide.join(","))));
+    cases.push(("twice inside".to_owned(), format!(r#"{{{inner},"x":[{{"a":1,"\u0061":1}}]}}"#)));
     for text in ["", "null", "[]", "\"x\"", "{}", "{", "1"] {
         cases.push((format!("claims {text:?}"), text.to_owned()));
     }
@@ -313,8 +317,12 @@ async fn claims_of_the_wrong_shape() {
 
     for (what, claims) in cases {
         let answer = authz.ask_with(&key.sign(&key.header().to_string(), &claims)).await;
-        let code = if claims.is_empty() { "token_malformed" } else { "token_wrong_claims" };
-        assert!(answer.is(401, code), "{what}: {} {}", answer.status, answer.reason);
+        let fits = match answer.reason.as_str() {
+            "token_malformed" => claims.is_empty(),
+            "token_wrong_claims" | "token_claim_missing" | "token_claim_invalid" => !claims.is_empty(),
+            _ => false,
+        };
+        assert!(answer.status == 401 && fits, "{what}: {} {}", answer.status, answer.reason);
     }
     // Unread claims may be anything, once.
     let odd = claims_with(&json!({ "x": { "a": [1, -2, 2.5, null, true, "\u{1f600}"] }, "scope": null }));
@@ -335,7 +343,9 @@ async fn issuer_and_audience_are_exact() {
         (json!({ "aud": "https://api.test/auth" }), 401, "token_wrong_audience"),
         (json!({ "aud": "HTTPS://API.TEST" }), 401, "token_wrong_audience"),
         (json!({ "aud": ["https://api.other"] }), 401, "token_wrong_audience"),
+        (json!({ "aud": [] }), 401, "token_wrong_audience"),
         (json!({ "aud": [AUDIENCE] }), 200, "allowed"),
+        (json!({ "aud": ["account", AUDIENCE] }), 200, "allowed"),
     ] {
         let answer = authz.ask_with(&key.token(&claims_with(&changes))).await;
         assert!(answer.is(status, reason), "{changes}: {} {}", answer.status, answer.reason);
@@ -394,9 +404,9 @@ async fn size_is_bounded_and_never_an_error() {
                 .find(|token| token.len() == bytes)
         })
     };
-    authz.ask_with(&sized(8_192).expect("a token of that size")).await.expect(200, "allowed");
-    authz.ask_with(&sized(8_194).expect("a token of that size")).await.expect(401, "token_too_long");
-    for kilobytes in [8, 16, 59] {
+    authz.ask_with(&sized(16_384).expect("a token of that size")).await.expect(200, "allowed");
+    authz.ask_with(&sized(16_386).expect("a token of that size")).await.expect(401, "token_too_long");
+    for kilobytes in [16, 32, 59] {
         let token = key.token(&claims_with(&json!({ "x": "y".repeat(kilobytes * 1_024) })));
         authz.ask_with(&token).await.expect(401, "token_too_long");
     }

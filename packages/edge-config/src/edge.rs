@@ -19,6 +19,7 @@ mod canary;
 mod credentials;
 mod destination;
 mod header_case;
+mod issuer;
 mod leases;
 mod limits;
 mod reach;
@@ -27,8 +28,10 @@ mod services;
 mod shadow;
 
 pub use self::credentials::{
-    AcceptedCredential, ApiKeys, Issuer, KeyAlgorithm, LegacyCheck, LegacySessions, LegacyStore,
-    LegacyVerifier, RedisUrl,
+    AcceptedCredential, ApiKeys, LegacyCheck, LegacySessions, LegacyStore, LegacyVerifier, RedisUrl,
+};
+pub use self::issuer::{
+    ABSENT_TYPE, AlgorithmFamily, ClaimPath, ClaimRules, InvalidClaimPath, Issuer, KeyAlgorithm, TokenTypes,
 };
 pub use answers::{Answer, Answers, MadeByEnvoy};
 pub use authorizer::{Authorizer, AuthorizerAddress, AuthorizerTls, Socket};

@@ -9,6 +9,7 @@ pub(crate) mod comparator;
 pub(crate) mod credentials;
 pub(crate) mod destination;
 mod hosts;
+mod issuers;
 pub(crate) mod leases;
 pub(crate) mod limits;
 mod listeners;

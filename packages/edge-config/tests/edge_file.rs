@@ -447,9 +447,12 @@ fn several_issuers_or_one() {
     let list = "sessions:\n  cookie: t\n  issuers:\n    - { issuer: a, audience: x, keys: { file: k.json } }\n    - { issuer: b, audience: [x, w], token_type: JWT, algorithms: [RS256], leeway_seconds: 5, keys: { pem: k.pem, kid: \"1\", algorithm: RS256 } }\n";
     let sessions = dev_with_sessions(list).unwrap().sessions.unwrap();
     let [a, b] = sessions.issuers.as_slice() else { panic_with_text("not two issuers") };
-    assert_eq!((a.issuer.as_str(), a.token_type.as_str(), a.leeway.as_secs()), ("a", "at+jwt", 60));
+    assert_eq!(
+        (a.issuer.as_str(), a.token_types.words().join(" ").as_str(), a.leeway.as_secs()),
+        ("a", "at+jwt", 60)
+    );
     assert_eq!(b.audiences, ["x", "w"]);
-    assert_eq!((b.token_type.as_str(), b.leeway.as_secs()), ("JWT", 5));
+    assert_eq!((b.token_types.words().join(" ").as_str(), b.leeway.as_secs()), ("JWT", 5));
     assert!(matches!(&b.keys, KeySource::Pem { kid, algorithm: KeyAlgorithm::Rs256, .. } if kid == "1"));
 
     for (old, new, expected) in [

@@ -3,15 +3,15 @@
 //! Such a file contains neither the `kid` nor the algorithm, so the edge file supplies both. A key that does
 //! not match its algorithm is refused at load time, not token by token.
 
-use std::collections::HashMap;
-
+use aws_lc_rs::rsa::PublicEncryptingKey;
+use aws_lc_rs::signature::ParsedPublicKey;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use edge_config::edge::KeyAlgorithm;
-use jsonwebtoken::{Algorithm, DecodingKey};
+use edge_config::edge::{AlgorithmFamily, KeyAlgorithm};
 use sha2::{Digest as _, Sha256};
 
-use super::{KeySet, PinnedKey};
+use super::jwks::LEAST_RSA_BITS;
+use super::set::{KeySet, PinnedKey, verification};
 
 const BEGIN: &str = "-----BEGIN PUBLIC KEY-----";
 const END: &str = "-----END PUBLIC KEY-----";
@@ -28,11 +28,11 @@ const HEAD_BYTES: usize = 32;
 /// # Errors
 /// A sentence that names the `kid`.
 pub(super) fn read(content: &[u8], kid: &str, algorithm: KeyAlgorithm) -> Result<KeySet, String> {
-    let key = key(content, algorithm).map_err(|what| format!("key {kid:?}: {what}"))?;
-    Ok(KeySet::of(HashMap::from([(kid.to_owned(), key)])))
+    let key = key(content, kid, algorithm).map_err(|what| format!("key {kid:?}: {what}"))?;
+    KeySet::of(vec![key], Vec::new())
 }
 
-fn key(content: &[u8], declared: KeyAlgorithm) -> Result<PinnedKey, String> {
+fn key(content: &[u8], kid: &str, algorithm: KeyAlgorithm) -> Result<PinnedKey, String> {
     let text = std::str::from_utf8(content).map_err(|_| "not a PEM file".to_owned())?;
     if text.contains("PRIVATE KEY") {
         return Err("the file holds a private key; use the public key instead".to_owned());
@@ -42,27 +42,21 @@ fn key(content: &[u8], declared: KeyAlgorithm) -> Result<PinnedKey, String> {
     let body: String = body.split_ascii_whitespace().collect();
     let der = STANDARD.decode(body).map_err(|_| "the PEM block is not base64".to_owned())?;
     let head = der.get(..HEAD_BYTES).ok_or("the PEM block is too short")?;
-    let (algorithm, kind) = match declared {
-        KeyAlgorithm::Es256 => (Algorithm::ES256, P256),
-        KeyAlgorithm::Es384 => (Algorithm::ES384, P384),
-        KeyAlgorithm::EdDsa => (Algorithm::EdDSA, ED25519),
-        KeyAlgorithm::Rs256 => (Algorithm::RS256, RSA),
-        KeyAlgorithm::Rs384 => (Algorithm::RS384, RSA),
-        KeyAlgorithm::Rs512 => (Algorithm::RS512, RSA),
-        KeyAlgorithm::Ps256 => (Algorithm::PS256, RSA),
-        KeyAlgorithm::Ps384 => (Algorithm::PS384, RSA),
-        KeyAlgorithm::Ps512 => (Algorithm::PS512, RSA),
+    let kind = match algorithm.family() {
+        AlgorithmFamily::P256 => P256,
+        AlgorithmFamily::P384 => P384,
+        AlgorithmFamily::Ed25519 => ED25519,
+        AlgorithmFamily::RsaPkcs1 | AlgorithmFamily::RsaPss => RSA,
     };
     if !head.windows(kind.len()).any(|window| window == kind) {
-        return Err(format!("the key does not match the algorithm {}", declared.as_str()));
+        return Err(format!("the key does not match the algorithm {}", algorithm.as_str()));
     }
-    let key = if kind == RSA {
-        DecodingKey::from_rsa_pem(content)
-    } else if kind == ED25519 {
-        DecodingKey::from_ed_pem(content)
-    } else {
-        DecodingKey::from_ec_pem(content)
-    };
-    let key = key.map_err(|e| e.to_string())?;
-    Ok(PinnedKey { algorithm, name: declared.as_str(), key, content: Sha256::digest(&der).into() })
+    if kind == RSA
+        && !PublicEncryptingKey::from_der(&der).is_ok_and(|key| key.key_size_bits() >= LEAST_RSA_BITS)
+    {
+        return Err(format!("it is not a valid RSA key of at least {LEAST_RSA_BITS} bits"));
+    }
+    let verifier = ParsedPublicKey::new(verification(algorithm), &der);
+    let verifier = verifier.map_err(|error| format!("it is not a valid public key ({error})"))?;
+    Ok(PinnedKey::new(Some(kid.into()), vec![(algorithm, verifier)], Sha256::digest(&der).into()))
 }

@@ -4,7 +4,11 @@ use std::path::Path;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
+use aws_lc_rs::rsa::{self, KeySize};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256,
+    RSA_PKCS1_SHA512, RSA_PSS_SHA256, RsaEncoding,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use identity::assertion::key_id;
@@ -64,6 +68,50 @@ impl Es256 {
         let message = format!("{}.{}", part(header), part(claims));
         let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &self.key, Algorithm::ES256).unwrap();
         format!("{message}.{signature}")
+    }
+}
+
+/// An RSA key as most identity providers have one.
+pub(crate) struct Rsa {
+    pub(crate) kid: String,
+    key: rsa::KeyPair,
+}
+
+impl Rsa {
+    pub(crate) fn generate(kid: &str) -> Self {
+        Self { kid: kid.to_owned(), key: rsa::KeyPair::generate(KeySize::Rsa2048).unwrap() }
+    }
+
+    /// The bare key: `kty`, `kid`, `n` and `e`, as the widest readable set has it.
+    pub(crate) fn jwk(&self) -> Value {
+        // RSAPublicKey (RFC 8017, appendix A.1.1) of 2048 bits: two heads, a sign byte, `n`, the head of `e`, `e`.
+        let der = self.key.public_key().as_ref();
+        json!({ "kty": "RSA", "kid": self.kid, "n": part(&der[9..265]), "e": part(&der[267..]) })
+    }
+
+    /// The bare key with `members` beside it.
+    pub(crate) fn jwk_with(&self, members: &Value) -> Value {
+        let mut jwk = self.jwk();
+        jwk.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        jwk
+    }
+
+    /// Signs any two texts with RS256, PS256 or RS512.
+    pub(crate) fn sign(&self, header: &Value, claims: &Value) -> String {
+        let padding: &'static dyn RsaEncoding = match header["alg"].as_str().unwrap() {
+            "PS256" => &RSA_PSS_SHA256,
+            "RS512" => &RSA_PKCS1_SHA512,
+            _ => &RSA_PKCS1_SHA256,
+        };
+        let message = format!("{}.{}", part(header.to_string()), part(claims.to_string()));
+        let mut signature = vec![0; self.key.public_modulus_len()];
+        self.key.sign(padding, &SystemRandom::new(), message.as_bytes(), &mut signature).unwrap();
+        format!("{message}.{}", part(signature))
+    }
+
+    /// A token whose header has `alg` and the key's `kid`.
+    pub(crate) fn token(&self, alg: &str, claims: &Value) -> String {
+        self.sign(&json!({ "typ": "at+jwt", "alg": alg, "kid": self.kid }), claims)
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use identity::{Role, TenantId};
 
-use super::{KeySource, SessionPolicy};
+use super::SessionPolicy;
 
 /// A kind of credential that a policy can accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,69 +43,6 @@ impl SessionPolicy {
     #[must_use]
     pub fn accepts(&self, kind: AcceptedCredential) -> bool {
         self.accepted().contains(&kind)
-    }
-}
-
-/// A trusted issuer of access tokens, with keys of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Issuer {
-    /// The `iss` that a token must have.
-    pub issuer: String,
-    /// The audiences of which a token's `aud` must have one.
-    pub audiences: Vec<String>,
-    /// The header `typ` that a token must have (`at+jwt`, RFC 9068 §2.1).
-    pub token_type: String,
-    /// The source of its public keys.
-    pub keys: KeySource,
-    /// The algorithms that a key may be pinned to; empty means every asymmetric one.
-    pub algorithms: Vec<KeyAlgorithm>,
-    /// How long after `exp` (and before `nbf`) a token is still valid.
-    pub leeway: Duration,
-}
-
-/// A signature algorithm (RFC 7518 §3.1, RFC 8037): only asymmetric ones, so that a verifier cannot sign.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "the names are those of RFC 7518")]
-pub enum KeyAlgorithm {
-    Es256,
-    Es384,
-    EdDsa,
-    Rs256,
-    Rs384,
-    Rs512,
-    Ps256,
-    Ps384,
-    Ps512,
-}
-
-impl KeyAlgorithm {
-    /// Every algorithm.
-    pub const ALL: [Self; 9] = [
-        Self::Es256,
-        Self::Es384,
-        Self::EdDsa,
-        Self::Rs256,
-        Self::Rs384,
-        Self::Rs512,
-        Self::Ps256,
-        Self::Ps384,
-        Self::Ps512,
-    ];
-
-    /// The name in a token's header.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Es256 => "ES256",
-            Self::Es384 => "ES384",
-            Self::EdDsa => "EdDSA",
-            Self::Rs256 => "RS256",
-            Self::Rs384 => "RS384",
-            Self::Rs512 => "RS512",
-            Self::Ps256 => "PS256",
-            Self::Ps384 => "PS384",
-            Self::Ps512 => "PS512",
-        }
     }
 }
 

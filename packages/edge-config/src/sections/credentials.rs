@@ -1,22 +1,20 @@
 //! The sections about credentials: issuers of tokens, API keys, legacy sessions, and the credentials that a policy accepts.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use identity::{Role, TenantId};
 
 use crate::declared::Declared;
 use crate::edge::{
-    AcceptedCredential, ApiKeys, Backend, Endpoint, Issuer, KeyAlgorithm, KeySource, LegacyCheck,
-    LegacySessions, LegacyStore, LegacyVerifier, Reach, RedisUrl, Reserved,
+    AcceptedCredential, ApiKeys, Backend, Endpoint, LegacyCheck, LegacySessions, LegacyStore, LegacyVerifier,
+    Reach, RedisUrl, Reserved,
 };
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 use crate::reader::{choice, cookie_name, path};
 use crate::sections::Stores;
+use crate::sections::issuers::{LEEWAY, leeway};
 
-/// The clock difference that most verifiers allow, as does the legacy backend (`contracts/legacy/sessions.py`).
-const LEEWAY: Duration = Duration::from_secs(60);
 /// The header in which clients of other gateways usually send a key.
 const API_KEY_HEADER: &str = "x-api-key";
 /// A Redis in the same network answers within a millisecond; one that needs fifty is stuck.
@@ -27,176 +25,6 @@ const CHECK_TIMEOUT: Duration = Duration::from_millis(150);
 const CHECK_CACHE: Duration = Duration::from_millis(1_000);
 /// A longer cache would delay a logout at the legacy backend by longer than people expect.
 const MAX_CHECK_CACHE_MS: u64 = 5_000;
-/// More issuers than this is surely a mistake.
-const MAX_ISSUERS: usize = 16;
-
-/// The issuers of `sessions`: a list under `issuers`, or the one in `sessions` itself.
-pub(crate) fn issuers(context: Context<'_>, fields: &mut Fields<'_>) -> Option<Vec<Issuer>> {
-    const FLAT: [&str; 6] = ["issuer", "audience", "token_type", "keys", "algorithms", "leeway_seconds"];
-    let Some(list) = fields.optional("issuers") else {
-        return one_issuer(context, fields).map(|issuer| vec![issuer]);
-    };
-    for name in FLAT {
-        if let Some(node) = fields.optional(name) {
-            let problem = format!("`sessions` has `issuers` and also `{name}` for a single one");
-            context.faults.report(node.place, problem, "move it into the list, or leave the list out");
-        }
-    }
-    let elements = reader::list(context, list, "`issuers`");
-    if elements.is_empty() || elements.len() > MAX_ISSUERS {
-        let problem = format!("`issuers` lists {} issuers", elements.len());
-        context.faults.report(list.place, problem, format!("list 1 to {MAX_ISSUERS}"));
-        return None;
-    }
-    let mut names = BTreeSet::new();
-    let mut issuers = Vec::with_capacity(elements.len());
-    let mut sound = true;
-    for element in elements {
-        let mut fields = Fields::of(context, element, "an issuer");
-        let issuer = one_issuer(context, &mut fields);
-        fields.finish();
-        sound &= issuer.is_some();
-        let Some(issuer) = issuer else { continue };
-        if !names.insert(issuer.issuer.clone()) {
-            let problem = format!("two issuers are named {:?}", issuer.issuer);
-            context.faults.report(
-                element.place,
-                problem,
-                "a token is verified with the keys of the one issuer that it names: merge the two",
-            );
-        }
-        issuers.push(issuer);
-    }
-    sound.then_some(issuers)
-}
-
-fn one_issuer(context: Context<'_>, fields: &mut Fields<'_>) -> Option<Issuer> {
-    let issuer = fields
-        .required("issuer", "give the `iss` that a token must have")
-        .and_then(|n| reader::text(context, n, "the issuer").map(str::to_owned));
-    let audiences = fields
-        .required(
-            "audience",
-            "give the `aud` that a token must have: without it, a token for another product would pass",
-        )
-        .and_then(|n| audiences(context, n));
-    let token_type = fields
-        .optional("token_type")
-        .map_or(Some("at+jwt".to_owned()), |n| reader::text(context, n, "`token_type`").map(str::to_owned));
-    let keys = fields
-        .required("keys", "give the source of the public keys: `keys: { file: … }` or `keys: { url: … }`")
-        .and_then(|n| key_source(context, n));
-    let algorithms =
-        fields.optional("algorithms").map_or(Some(Vec::new()), |n| algorithms(context, n, keys.as_ref()));
-    let leeway = fields.optional("leeway_seconds").map_or(Some(LEEWAY), |n| leeway(context, n));
-    Some(Issuer {
-        issuer: issuer?,
-        audiences: audiences?,
-        token_type: token_type?,
-        keys: keys?,
-        algorithms: algorithms?,
-        leeway: leeway?,
-    })
-}
-
-fn leeway(context: Context<'_>, node: &Node) -> Option<Duration> {
-    reader::number(context, node, "`leeway_seconds`", 0, 300).map(Duration::from_secs)
-}
-
-/// One audience, or a list of them.
-fn audiences(context: Context<'_>, node: &Node) -> Option<Vec<String>> {
-    if !matches!(node.value, crate::node::Value::List(_)) {
-        return reader::text(context, node, "the audience").map(|audience| vec![audience.to_owned()]);
-    }
-    let elements = reader::list(context, node, "the audience");
-    if elements.is_empty() {
-        context.faults.report(node.place, "the audience is an empty list", "name at least one");
-        return None;
-    }
-    elements.iter().map(|n| reader::text(context, n, "an audience").map(str::to_owned)).collect()
-}
-
-fn algorithm_choices() -> [(&'static str, KeyAlgorithm); 9] {
-    KeyAlgorithm::ALL.map(|algorithm| (algorithm.as_str(), algorithm))
-}
-
-fn algorithms(context: Context<'_>, node: &Node, keys: Option<&KeySource>) -> Option<Vec<KeyAlgorithm>> {
-    let elements = reader::list(context, node, "`algorithms`");
-    if elements.is_empty() {
-        context.faults.report(
-            node.place,
-            "`algorithms` lists nothing",
-            "name at least one, such as ES256, or leave it out",
-        );
-        return None;
-    }
-    let listed: Option<Vec<_>> =
-        elements.iter().map(|n| choice(context, n, "an algorithm", &algorithm_choices())).collect();
-    let listed = listed?;
-    if let Some(KeySource::Pem { algorithm, .. }) = keys
-        && !listed.contains(algorithm)
-    {
-        let problem = format!("`algorithms` does not list {}, the algorithm of the key", algorithm.as_str());
-        context.faults.report(node.place, problem, "list it, or leave `algorithms` out");
-    }
-    Some(listed)
-}
-
-fn key_source(context: Context<'_>, node: &Node) -> Option<KeySource> {
-    let mut fields = Fields::of(context, node, "`keys`");
-    let file = fields.optional("file");
-    let url = fields.optional("url");
-    let pem = fields.optional("pem");
-    let place = fields.place;
-    let source = match (file, url, pem) {
-        (Some(file), None, None) => path(context, file, "`file`").map(KeySource::File),
-        (None, Some(url), None) => key_url(context, url),
-        (None, None, Some(pem)) => {
-            let path = path(context, pem, "`pem`");
-            let kid = fields
-                .required("kid", "a PEM file has no `kid`: write the one in the issuer's tokens")
-                .and_then(|n| reader::text(context, n, "`kid`").map(str::to_owned));
-            let algorithm = fields
-                .required(
-                    "algorithm",
-                    "a PEM file has no algorithm: write the key's algorithm, such as ES256",
-                )
-                .and_then(|n| choice(context, n, "`algorithm`", &algorithm_choices()));
-            match (path, kid, algorithm) {
-                (Some(path), Some(kid), Some(algorithm)) => Some(KeySource::Pem { path, kid, algorithm }),
-                (None, _, _) | (_, None, _) | (_, _, None) => None,
-            }
-        }
-        (None, None, None) | (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
-            context.faults.report(
-                place,
-                "`keys` needs either a `file` or a `url` (or a `pem`)",
-                "give exactly one of them",
-            );
-            None
-        }
-    };
-    fields.finish();
-    source
-}
-
-fn key_url(context: Context<'_>, url: &Node) -> Option<KeySource> {
-    let mend = "write an https:// address, such as https://issuer.example.com/jwks.json";
-    let text: String = reader::parsed(context, url, "`url`", mend)?;
-    match origin(&text) {
-        Some((true, _)) => return Some(KeySource::Url(text)),
-        Some((false, host)) if Reach::of_host(&host) == Reach::Machine => return Some(KeySource::Url(text)),
-        Some((false, _)) => context.faults.report(
-            url.place,
-            format!(
-                "`url` is {text:?}: a machine on the way could replace keys that come without encryption"
-            ),
-            "write https://; http:// is allowed for this machine alone (127.0.0.1, localhost)",
-        ),
-        None => context.faults.report(url.place, format!("`url` is {text:?}"), mend),
-    }
-    None
-}
 
 /// The reach of a Redis address, given without its `redis://`.
 fn redis_reach(rest: &str) -> Reach {
@@ -207,25 +35,6 @@ fn redis_reach(rest: &str) -> Reach {
         None => place.split(':').next().unwrap_or_default(),
     };
     Reach::of_host(&host.to_ascii_lowercase())
-}
-
-/// Whether an address is encrypted, and its host in lower case, without port and brackets. `None` for an address without
-/// a host, or with a user before the host.
-fn origin(url: &str) -> Option<(bool, String)> {
-    let (encrypted, rest) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
-        (Some(rest), _) => (true, rest),
-        (None, Some(rest)) => (false, rest),
-        (None, None) => return None,
-    };
-    let authority = rest.split(['/', '?', '#']).next()?;
-    if authority.contains(['@', '\\', ' ']) || !url.bytes().all(|b| b.is_ascii_graphic()) {
-        return None;
-    }
-    let host = match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next()?,
-        None => authority.split(':').next()?,
-    };
-    (!host.is_empty()).then(|| (encrypted, host.to_ascii_lowercase()))
 }
 
 pub(crate) fn api_keys(context: Context<'_>, node: &Node) -> Option<ApiKeys> {

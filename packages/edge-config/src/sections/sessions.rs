@@ -1,6 +1,6 @@
 //! The section `sessions`.
 
-use super::credentials;
+use super::issuers;
 use crate::edge::Sessions;
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
@@ -13,7 +13,7 @@ pub(crate) fn sessions(context: Context<'_>, node: &Node) -> Option<Sessions> {
         .required("cookie", "name the cookie with the access token")
         .and_then(|n| reader::cookie_name(context, n));
     let bearer = fields.optional("bearer").map_or(Some(false), |n| reader::boolean(context, n, "`bearer`"));
-    let issuers = credentials::issuers(context, &mut fields);
+    let issuers = issuers::issuers(context, &mut fields);
     let revocations = match fields.optional("revocations") {
         None => Some(None),
         Some(n) => path(context, n, "`revocations`").map(Some),

@@ -189,6 +189,7 @@ fn decide(
     for field in [
         "decision",
         "reason",
+        "claim",
         "principal",
         "subject",
         "tenant",

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use edge_config::edge::{
-    Issuer, KeyAlgorithm, LegacyCheck, LegacySessions, LegacyStore, LegacyVerifier, Service, ServiceTenants,
-    Sessions, Signatures, TenantDirectory, TenantService,
+    ClaimRules, Issuer, KeyAlgorithm, LegacyCheck, LegacySessions, LegacyStore, LegacyVerifier, Service,
+    ServiceTenants, Sessions, Signatures, TenantDirectory, TenantService,
 };
 use identity::ServiceName;
 
@@ -44,7 +44,8 @@ pub(super) fn sessions(old: &Sessions, new: &Sessions, noted: &mut Aspects) {
 }
 
 fn issuer_rules(old: &Issuer, new: &Issuer, noted: &mut Aspects) {
-    let Issuer { issuer, audiences, token_type, keys, algorithms, leeway } = new;
+    let Issuer { issuer, audiences, token_types, keys, algorithms, leeway, max_token_bytes, claims } = new;
+    let ClaimRules { audience } = &**claims;
     let of = format!("of the issuer `{issuer}`");
     noted.members(
         &format!("an audience {of}:"),
@@ -53,7 +54,15 @@ fn issuer_rules(old: &Issuer, new: &Issuer, noted: &mut Aspects) {
         (Standing::Weaker, Standing::Stricter),
         |a| format!("`{a}`"),
     );
-    noted.other(&format!("the token type {of}"), &old.token_type, token_type);
+    noted.members(
+        &format!("a token type {of}:"),
+        old.token_types.words(),
+        token_types.words(),
+        (Standing::Weaker, Standing::Stricter),
+        |typ| format!("`{typ}`"),
+    );
+    noted.other(&format!("the claim with the audience {of}"), &old.claims.audience, audience);
+    noted.changed(&format!("the longest token {of}"), &old.max_token_bytes, max_token_bytes);
     noted.other(&format!("the location of the keys {of}"), &old.keys, keys);
     // An empty list means all.
     let pinned = |listed: &[KeyAlgorithm]| {

@@ -1,0 +1,286 @@
+//! An issuer of access tokens: which tokens count, and how their claims are read.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::KeySource;
+
+/// A trusted issuer of access tokens, with keys of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issuer {
+    /// The `iss` that a token must have.
+    pub issuer: String,
+    /// The audiences of this edge: a token must name one of them.
+    pub audiences: Vec<String>,
+    /// The header `typ` that a token must have.
+    pub token_types: TokenTypes,
+    /// The source of its public keys.
+    pub keys: KeySource,
+    /// The algorithms that a key may be pinned to; empty means every asymmetric one.
+    pub algorithms: Vec<KeyAlgorithm>,
+    /// How long after `exp` (and before `nbf`) a token is still valid.
+    pub leeway: Duration,
+    /// Longer tokens are refused unread.
+    pub max_token_bytes: usize,
+    /// Which claim says what.
+    pub claims: Arc<ClaimRules>,
+}
+
+/// Which claim of a token says what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimRules {
+    /// The claim with the audience: `aud` (RFC 7519 §4.1.3), or `client_id` for issuers without it.
+    pub audience: ClaimPath,
+}
+
+/// The header `typ` of accepted tokens.
+///
+/// `typ` is a media type (RFC 7515 §4.1.9): letter case does not count, and `application/` in front of it may be left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenTypes {
+    /// The accepted types, as the edge file writes them.
+    pub listed: Vec<String>,
+    /// Whether a token without `typ` is accepted.
+    pub absent: bool,
+}
+
+impl TokenTypes {
+    /// Only the type of access tokens after RFC 9068 §2.1.
+    #[must_use]
+    pub fn access_token() -> Self {
+        Self { listed: vec!["at+jwt".to_owned()], absent: false }
+    }
+
+    /// Whether a token with this `typ` is accepted.
+    #[must_use]
+    pub fn accept(&self, typ: Option<&str>) -> bool {
+        let Some(typ) = typ else { return self.absent };
+        let typ = bare(typ);
+        self.listed.iter().any(|listed| bare(listed).eq_ignore_ascii_case(typ))
+    }
+
+    /// Every accepted type in words; `absent` stands for a token without one.
+    #[must_use]
+    pub fn words(&self) -> Vec<String> {
+        let absent = self.absent.then(|| ABSENT_TYPE.to_owned());
+        self.listed.iter().cloned().chain(absent).collect()
+    }
+}
+
+/// The word of `token_types` for a token without `typ`.
+pub const ABSENT_TYPE: &str = "absent";
+
+/// A media type without `application/`, unless another `/` follows.
+fn bare(typ: &str) -> &str {
+    const PREFIX: &str = "application/";
+    match typ.split_at_checked(PREFIX.len()) {
+        Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) && !rest.contains('/') => rest,
+        Some(_) | None => typ,
+    }
+}
+
+/// The way to a claim: the name of a member, and of members inside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimPath(Vec<String>);
+
+/// Deeper claims are surely a mistake: Keycloak's `resource_access.<client>.roles` has three names.
+const MAX_NAMES: usize = 8;
+/// A namespaced claim name is a URL of about 50 bytes.
+const MAX_PATH_BYTES: usize = 255;
+
+/// A claim path that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a claim is named as `name` or `outer.inner`, at most 8 names and 255 bytes; a name with dots stands in double quotes"
+)]
+pub struct InvalidClaimPath;
+
+impl ClaimPath {
+    /// The names, from the outermost to the innermost; never empty.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl FromStr for ClaimPath {
+    type Err = InvalidClaimPath;
+
+    /// Reads `name`, `outer.inner` and `"a.name".inner`. A URL is one name: providers namespace their claims by one.
+    fn from_str(text: &str) -> Result<Self, InvalidClaimPath> {
+        if text.is_empty() || text.len() > MAX_PATH_BYTES || text.chars().any(char::is_control) {
+            return Err(InvalidClaimPath);
+        }
+        if text.contains("://") && !text.contains('"') {
+            return Ok(Self(vec![text.to_owned()]));
+        }
+        let mut names = Vec::new();
+        let mut rest = Some(text);
+        while let Some(text) = rest {
+            let (name, after) = match text.strip_prefix('"') {
+                Some(quoted) => {
+                    let (name, after) = quoted.split_once('"').ok_or(InvalidClaimPath)?;
+                    let next = after.strip_prefix('.');
+                    if !after.is_empty() && next.is_none() {
+                        return Err(InvalidClaimPath);
+                    }
+                    (name, next)
+                }
+                None => match text.split_once('.') {
+                    Some((name, after)) => (name, Some(after)),
+                    None => (text, None),
+                },
+            };
+            if name.is_empty() || name.contains('"') || names.len() == MAX_NAMES {
+                return Err(InvalidClaimPath);
+            }
+            names.push(name.to_owned());
+            rest = after;
+        }
+        Ok(Self(names))
+    }
+}
+
+impl fmt::Display for ClaimPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, name) in self.0.iter().enumerate() {
+            let dot = if position == 0 { "" } else { "." };
+            let quote = if name.contains('.') && self.0.len() > 1 { "\"" } else { "" };
+            write!(f, "{dot}{quote}{name}{quote}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A signature algorithm (RFC 7518 §3.1, RFC 8037): only asymmetric ones, so that a verifier cannot sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "the names are those of RFC 7518")]
+pub enum KeyAlgorithm {
+    Es256,
+    Es384,
+    EdDsa,
+    Rs256,
+    Rs384,
+    Rs512,
+    Ps256,
+    Ps384,
+    Ps512,
+}
+
+/// What two algorithms have in common when one key may serve both: the mathematics and the padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlgorithmFamily {
+    /// ECDSA on P-256.
+    P256,
+    /// ECDSA on P-384.
+    P384,
+    /// EdDSA on Ed25519.
+    Ed25519,
+    /// RSA with PKCS #1 v1.5.
+    RsaPkcs1,
+    /// RSA with PSS.
+    RsaPss,
+}
+
+impl KeyAlgorithm {
+    /// Every algorithm.
+    pub const ALL: [Self; 9] = [
+        Self::Es256,
+        Self::Es384,
+        Self::EdDsa,
+        Self::Rs256,
+        Self::Rs384,
+        Self::Rs512,
+        Self::Ps256,
+        Self::Ps384,
+        Self::Ps512,
+    ];
+
+    /// The name in a token's header.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
+            Self::EdDsa => "EdDSA",
+            Self::Rs256 => "RS256",
+            Self::Rs384 => "RS384",
+            Self::Rs512 => "RS512",
+            Self::Ps256 => "PS256",
+            Self::Ps384 => "PS384",
+            Self::Ps512 => "PS512",
+        }
+    }
+
+    /// The algorithm called `name` in a key or a token, byte for byte. `Ed25519` is EdDSA on that curve (RFC 9864 §2.2).
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        if name == "Ed25519" {
+            return Some(Self::EdDsa);
+        }
+        Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == name)
+    }
+
+    /// Its family.
+    #[must_use]
+    pub const fn family(self) -> AlgorithmFamily {
+        match self {
+            Self::Es256 => AlgorithmFamily::P256,
+            Self::Es384 => AlgorithmFamily::P384,
+            Self::EdDsa => AlgorithmFamily::Ed25519,
+            Self::Rs256 | Self::Rs384 | Self::Rs512 => AlgorithmFamily::RsaPkcs1,
+            Self::Ps256 | Self::Ps384 | Self::Ps512 => AlgorithmFamily::RsaPss,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_a_media_type() {
+        let types =
+            TokenTypes { listed: vec!["at+jwt".to_owned(), "application/JWT".to_owned()], absent: false };
+        for typ in ["at+jwt", "AT+JWT", "application/at+jwt", "Application/AT+jwt", "jwt", "JWT"] {
+            assert!(types.accept(Some(typ)), "{typ}");
+        }
+        for typ in [
+            "rt+jwt",
+            "",
+            "application/",
+            "text/jwt",
+            "application/x/jwt",
+            "at+jwt ",
+            "application/application/jwt",
+        ] {
+            assert!(!types.accept(Some(typ)), "{typ}");
+        }
+        assert!(!types.accept(None));
+        assert!(TokenTypes { absent: true, ..types }.accept(None));
+    }
+
+    #[test]
+    fn a_path_names_members() {
+        for (text, names) in [
+            ("sub", &["sub"][..]),
+            ("realm_access.roles", &["realm_access", "roles"]),
+            ("cognito:groups", &["cognito:groups"]),
+            ("https://acme.test/tenant", &["https://acme.test/tenant"]),
+            ("\"https://acme.test/app\".tenant", &["https://acme.test/app", "tenant"]),
+            ("resource_access.\"acme.api\".roles", &["resource_access", "acme.api", "roles"]),
+            ("\"a.b\"", &["a.b"]),
+        ] {
+            let path: ClaimPath = text.parse().unwrap();
+            assert_eq!(path.names(), names, "{text}");
+        }
+        let long = "a".repeat(256);
+        for bad in
+            ["", ".", "a.", ".a", "a..b", "\"a", "\"a\"b", "a\"b", "\"\"", "a\nb", "a.b.c.d.e.f.g.h.i", &long]
+        {
+            assert_eq!(bad.parse::<ClaimPath>(), Err(InvalidClaimPath), "{bad}");
+        }
+    }
+}

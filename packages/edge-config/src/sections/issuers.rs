@@ -1,0 +1,284 @@
+//! What the file may say about issuers of access tokens.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::edge::{ABSENT_TYPE, ClaimPath, ClaimRules, Issuer, KeyAlgorithm, KeySource, Reach, TokenTypes};
+use crate::node::{Node, Value};
+use crate::reader::{self, Context, Fields};
+use crate::reader::{choice, path};
+
+/// The clock difference that most verifiers allow, as does the legacy backend (`contracts/legacy/sessions.py`).
+pub(super) const LEEWAY: Duration = Duration::from_secs(60);
+/// More issuers than this is surely a mistake.
+const MAX_ISSUERS: usize = 16;
+/// 200 group ids, or 9 KB of roles, and the signature. A quarter of what Envoy reads as the headers of one request.
+const TOKEN_BYTES: usize = 16_384;
+/// Leaves 12 KiB of Envoy's 60 KiB of headers (`envoy/templates/connection-manager.yaml`) for everything else.
+const MAX_TOKEN_BYTES: u64 = 49_152;
+/// No token of a platform with fewer bytes than this exists: header and signature alone have about 200.
+const LEAST_TOKEN_BYTES: u64 = 1_024;
+
+/// The issuers of `sessions`: a list under `issuers`, or the one in `sessions` itself.
+pub(crate) fn issuers(context: Context<'_>, fields: &mut Fields<'_>) -> Option<Vec<Issuer>> {
+    const FLAT: [&str; 9] = [
+        "issuer",
+        "audience",
+        "audience_claim",
+        "token_type",
+        "token_types",
+        "keys",
+        "algorithms",
+        "leeway_seconds",
+        "max_token_bytes",
+    ];
+    let Some(list) = fields.optional("issuers") else {
+        return one_issuer(context, fields).map(|issuer| vec![issuer]);
+    };
+    for name in FLAT {
+        if let Some(node) = fields.optional(name) {
+            let problem = format!("`sessions` has `issuers` and also `{name}` for a single one");
+            context.faults.report(node.place, problem, "move it into the list, or leave the list out");
+        }
+    }
+    let elements = reader::list(context, list, "`issuers`");
+    if elements.is_empty() || elements.len() > MAX_ISSUERS {
+        let problem = format!("`issuers` lists {} issuers", elements.len());
+        context.faults.report(list.place, problem, format!("list 1 to {MAX_ISSUERS}"));
+        return None;
+    }
+    let mut names = BTreeSet::new();
+    let mut issuers = Vec::with_capacity(elements.len());
+    let mut sound = true;
+    for element in elements {
+        let mut fields = Fields::of(context, element, "an issuer");
+        let issuer = one_issuer(context, &mut fields);
+        fields.finish();
+        sound &= issuer.is_some();
+        let Some(issuer) = issuer else { continue };
+        if !names.insert(issuer.issuer.clone()) {
+            let problem = format!("two issuers are named {:?}", issuer.issuer);
+            context.faults.report(
+                element.place,
+                problem,
+                "a token is verified with the keys of the one issuer that it names: merge the two",
+            );
+        }
+        issuers.push(issuer);
+    }
+    sound.then_some(issuers)
+}
+
+fn one_issuer(context: Context<'_>, fields: &mut Fields<'_>) -> Option<Issuer> {
+    let issuer = fields
+        .required("issuer", "give the `iss` that a token must have")
+        .and_then(|n| reader::text(context, n, "the issuer").map(str::to_owned));
+    let audiences = fields
+        .required(
+            "audience",
+            "give the `aud` that a token must have: without it, a token for another product would pass",
+        )
+        .and_then(|n| audiences(context, n));
+    let audience = match fields.optional("audience_claim") {
+        None => "aud".parse().ok(),
+        Some(n) => claim_path(context, n, "`audience_claim`"),
+    };
+    let token_types = token_types(context, fields);
+    let keys = fields
+        .required("keys", "give the source of the public keys: `keys: { file: … }` or `keys: { url: … }`")
+        .and_then(|n| key_source(context, n));
+    let algorithms =
+        fields.optional("algorithms").map_or(Some(Vec::new()), |n| algorithms(context, n, keys.as_ref()));
+    let leeway = fields.optional("leeway_seconds").map_or(Some(LEEWAY), |n| leeway(context, n));
+    let max_token_bytes = fields.optional("max_token_bytes").map_or(Some(TOKEN_BYTES), |n| {
+        let most = reader::number(context, n, "`max_token_bytes`", LEAST_TOKEN_BYTES, MAX_TOKEN_BYTES);
+        most.and_then(|most| usize::try_from(most).ok())
+    });
+    Some(Issuer {
+        issuer: issuer?,
+        audiences: audiences?,
+        token_types: token_types?,
+        keys: keys?,
+        algorithms: algorithms?,
+        leeway: leeway?,
+        max_token_bytes: max_token_bytes?,
+        claims: Arc::new(ClaimRules { audience: audience? }),
+    })
+}
+
+pub(super) fn leeway(context: Context<'_>, node: &Node) -> Option<Duration> {
+    reader::number(context, node, "`leeway_seconds`", 0, 300).map(Duration::from_secs)
+}
+
+/// The claim that `node` names.
+fn claim_path(context: Context<'_>, node: &Node, what: &str) -> Option<ClaimPath> {
+    let text = reader::text(context, node, what)?;
+    match text.parse() {
+        Ok(path) => Some(path),
+        Err(error) => {
+            let problem = format!("{what} is {text:?}, which is not a valid claim path");
+            context.faults.report(node.place, problem, format!("{error}"));
+            None
+        }
+    }
+}
+
+/// `token_type: at+jwt`, or `token_types: [at+jwt, JWT, absent]`.
+fn token_types(context: Context<'_>, fields: &mut Fields<'_>) -> Option<TokenTypes> {
+    let (one, several) = (fields.optional("token_type"), fields.optional("token_types"));
+    let node = match (one, several) {
+        (None, None) => return Some(TokenTypes::access_token()),
+        (Some(one), None) => {
+            let listed = vec![token_type(context, one, "`token_type`")?];
+            return Some(TokenTypes { listed, absent: false });
+        }
+        (Some(one), Some(_)) => {
+            let problem = "an issuer has `token_type` and also `token_types`";
+            context.faults.report(one.place, problem, "keep `token_types`");
+            return None;
+        }
+        (None, Some(several)) => several,
+    };
+    let elements = reader::list(context, node, "`token_types`");
+    if elements.is_empty() {
+        context.faults.report(
+            node.place,
+            "`token_types` lists nothing",
+            "name at least one, such as at+jwt; `absent` stands for a token without `typ`",
+        );
+        return None;
+    }
+    let listed: Vec<String> =
+        elements.iter().map(|n| token_type(context, n, "a token type")).collect::<Option<_>>()?;
+    let absent = listed.iter().any(|typ| typ == ABSENT_TYPE);
+    Some(TokenTypes { listed: listed.into_iter().filter(|typ| typ != ABSENT_TYPE).collect(), absent })
+}
+
+fn token_type(context: Context<'_>, node: &Node, what: &str) -> Option<String> {
+    let text = reader::text(context, node, what)?;
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Some(text.to_owned());
+    }
+    let problem = format!("{what} is {text:?}, which is not a valid media type");
+    context.faults.report(
+        node.place,
+        problem,
+        "write the `typ` of the issuer's tokens, such as at+jwt or JWT",
+    );
+    None
+}
+
+/// One audience, or a list of them.
+fn audiences(context: Context<'_>, node: &Node) -> Option<Vec<String>> {
+    if !matches!(node.value, Value::List(_)) {
+        return reader::text(context, node, "the audience").map(|audience| vec![audience.to_owned()]);
+    }
+    let elements = reader::list(context, node, "the audience");
+    if elements.is_empty() {
+        context.faults.report(node.place, "the audience is an empty list", "name at least one");
+        return None;
+    }
+    elements.iter().map(|n| reader::text(context, n, "an audience").map(str::to_owned)).collect()
+}
+
+fn algorithm_choices() -> [(&'static str, KeyAlgorithm); 9] {
+    KeyAlgorithm::ALL.map(|algorithm| (algorithm.as_str(), algorithm))
+}
+
+fn algorithms(context: Context<'_>, node: &Node, keys: Option<&KeySource>) -> Option<Vec<KeyAlgorithm>> {
+    let elements = reader::list(context, node, "`algorithms`");
+    if elements.is_empty() {
+        context.faults.report(
+            node.place,
+            "`algorithms` lists nothing",
+            "name at least one, such as ES256, or leave it out",
+        );
+        return None;
+    }
+    let listed: Option<Vec<_>> =
+        elements.iter().map(|n| choice(context, n, "an algorithm", &algorithm_choices())).collect();
+    let listed = listed?;
+    if let Some(KeySource::Pem { algorithm, .. }) = keys
+        && !listed.contains(algorithm)
+    {
+        let problem = format!("`algorithms` does not list {}, the algorithm of the key", algorithm.as_str());
+        context.faults.report(node.place, problem, "list it, or leave `algorithms` out");
+    }
+    Some(listed)
+}
+
+fn key_source(context: Context<'_>, node: &Node) -> Option<KeySource> {
+    let mut fields = Fields::of(context, node, "`keys`");
+    let file = fields.optional("file");
+    let url = fields.optional("url");
+    let pem = fields.optional("pem");
+    let place = fields.place;
+    let source = match (file, url, pem) {
+        (Some(file), None, None) => path(context, file, "`file`").map(KeySource::File),
+        (None, Some(url), None) => key_url(context, url),
+        (None, None, Some(pem)) => {
+            let path = path(context, pem, "`pem`");
+            let kid = fields
+                .required("kid", "a PEM file has no `kid`: write the one in the issuer's tokens")
+                .and_then(|n| reader::text(context, n, "`kid`").map(str::to_owned));
+            let algorithm = fields
+                .required(
+                    "algorithm",
+                    "a PEM file has no algorithm: write the key's algorithm, such as ES256",
+                )
+                .and_then(|n| choice(context, n, "`algorithm`", &algorithm_choices()));
+            match (path, kid, algorithm) {
+                (Some(path), Some(kid), Some(algorithm)) => Some(KeySource::Pem { path, kid, algorithm }),
+                (None, _, _) | (_, None, _) | (_, _, None) => None,
+            }
+        }
+        (None, None, None) | (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
+            context.faults.report(
+                place,
+                "`keys` needs either a `file` or a `url` (or a `pem`)",
+                "give exactly one of them",
+            );
+            None
+        }
+    };
+    fields.finish();
+    source
+}
+
+fn key_url(context: Context<'_>, url: &Node) -> Option<KeySource> {
+    let mend = "write an https:// address, such as https://issuer.example.com/jwks.json";
+    let text: String = reader::parsed(context, url, "`url`", mend)?;
+    match origin(&text) {
+        Some((true, _)) => return Some(KeySource::Url(text)),
+        Some((false, host)) if Reach::of_host(&host) == Reach::Machine => return Some(KeySource::Url(text)),
+        Some((false, _)) => context.faults.report(
+            url.place,
+            format!(
+                "`url` is {text:?}: a machine on the way could replace keys that come without encryption"
+            ),
+            "write https://; http:// is allowed for this machine alone (127.0.0.1, localhost)",
+        ),
+        None => context.faults.report(url.place, format!("`url` is {text:?}"), mend),
+    }
+    None
+}
+
+/// Whether an address is encrypted, and its host in lower case, without port and brackets. `None` for an address without
+/// a host, or with a user before the host.
+fn origin(url: &str) -> Option<(bool, String)> {
+    let (encrypted, rest) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
+        (Some(rest), _) => (true, rest),
+        (None, Some(rest)) => (false, rest),
+        (None, None) => return None,
+    };
+    let authority = rest.split(['/', '?', '#']).next()?;
+    if authority.contains(['@', '\\', ' ']) || !url.bytes().all(|b| b.is_ascii_graphic()) {
+        return None;
+    }
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next()?,
+        None => authority.split(':').next()?,
+    };
+    (!host.is_empty()).then(|| (encrypted, host.to_ascii_lowercase()))
+}
