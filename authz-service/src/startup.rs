@@ -170,6 +170,10 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
                 let url = KeyUrl::new(url, ring, clock, reloads).map_err(AssemblyError::KeyUrl)?;
                 key_urls.push(url.reading(format));
             }
+            KeySource::Discovery(addresses) => {
+                let url = KeyUrl::discovering(&issuer.issuer, addresses, ring, clock, reloads);
+                key_urls.push(url.reading(format));
+            }
         }
     }
 

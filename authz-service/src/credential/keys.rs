@@ -11,6 +11,7 @@
 
 pub mod file;
 mod jwks;
+mod metadata;
 mod pem;
 mod set;
 pub mod url;
@@ -67,7 +68,7 @@ impl KeyFormat {
     pub fn of(issuer: &Issuer) -> Self {
         let pem = match &issuer.keys {
             KeySource::Pem { path: _, kid, algorithm } => Some((kid.clone(), *algorithm)),
-            KeySource::File(_) | KeySource::Url(_) => None,
+            KeySource::File(_) | KeySource::Url(_) | KeySource::Discovery(_) => None,
         };
         Self { pem, algorithms: issuer.algorithms.clone() }
     }

@@ -325,3 +325,76 @@ async fn a_key_file_that_is_gone_is_missed_after_an_hour() {
     authz.home.write("session.jwks.json", &authz.home.session.jwks());
     eventually("back", async || authz.ask_with(&token).await.is(200, "allowed")).await;
 }
+
+/// An issuer's server: what it answers at each path, and 404 elsewhere.
+type Pages = Arc<Mutex<std::collections::HashMap<String, String>>>;
+
+async fn serve_pages() -> (String, Pages) {
+    let pages = Pages::default();
+    let shared = Arc::clone(&pages);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let router = Router::new().fallback(async move |uri: axum::http::Uri| {
+        match shared.lock().unwrap().get(uri.path()) {
+            Some(page) => (StatusCode::OK, page.clone()),
+            None => (StatusCode::NOT_FOUND, String::new()),
+        }
+    });
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (origin, pages)
+}
+
+/// The issuer's name alone is enough: its metadata names the keys, at either place, and is believed only when it is its own.
+#[tokio::test]
+async fn an_issuer_is_named_by_its_address_alone() {
+    let key = Es256::generate("one");
+    let (origin, pages) = serve_pages().await;
+    let issuer = format!("{origin}/realms/acme");
+    let home = Home::new();
+    let text = home.edge_text(|edge| {
+        let path = home.path().to_str().unwrap();
+        edge.replace("issuer: https://api.test/auth", &format!("issuer: \"{issuer}\""))
+            .replace(&format!("  keys: {{ file: \"{path}/session.jwks.json\" }}\n"), "")
+    });
+    let edge = edge_config::parse(std::path::Path::new("test.yaml"), &text, &|_| None).unwrap();
+    let edge_config::edge::KeySource::Discovery(addresses) = &edge.sessions.unwrap().issuers[0].keys else {
+        panic!("the keys are discovered")
+    };
+    let ring = Arc::new(KeyRing::default());
+    let counter = |name: &str| IntCounter::new(name, "x").unwrap();
+    let reloads = Reloads { done: counter("done"), failed: counter("failed") };
+    let clock = ManualClock::at(UnixTime::from_seconds(NOW));
+    let mut loader = KeyUrl::discovering(&issuer, addresses, Arc::clone(&ring), Arc::new(clock), reloads);
+    let now = UnixTime::from_seconds(NOW);
+    let put = |path: &str, page: &Value| pages.lock().unwrap().insert(path.to_owned(), page.to_string());
+    let metadata = |issuer: &str, keys: &str| json!({ "issuer": issuer, "jwks_uri": keys, "scopes_supported": ["openid"] });
+    let open_id = "/realms/acme/.well-known/openid-configuration";
+    let oauth = "/.well-known/oauth-authorization-server/realms/acme";
+    pages.lock().unwrap().insert("/keys".to_owned(), key.jwks());
+    let keys = format!("{origin}/keys");
+
+    assert!(!loader.refresh().await && ring.current(now).is_err(), "there is no metadata");
+    for (what, page) in [
+        ("another issuer", metadata(&format!("{origin}/realms/other"), &keys)),
+        ("a slash more", metadata(&format!("{issuer}/"), &keys)),
+        ("keys in the clear", metadata(&issuer, "http://192.0.2.1/keys")),
+        ("keys in a file", metadata(&issuer, "file:///etc/passwd")),
+        ("no keys", json!({ "issuer": issuer })),
+        ("no issuer", json!({ "jwks_uri": keys })),
+        ("no metadata", json!([])),
+    ] {
+        put(open_id, &page);
+        assert!(!loader.refresh().await && ring.current(now).is_err(), "{what}");
+    }
+    assert!(ring.health(now).detail.contains("openid-configuration"), "{}", ring.health(now).detail);
+
+    put(oauth, &metadata(&issuer, &keys));
+    assert!(loader.refresh().await && ring.ids() == ["one"], "RFC 8414");
+    pages.lock().unwrap().remove(oauth);
+    // The address is still known, and so is a new key there.
+    pages.lock().unwrap().insert("/keys".to_owned(), Es256::generate("two").jwks());
+    assert!(loader.refresh().await && ring.ids() == ["two"], "the last known address");
+    pages.lock().unwrap().insert("/next".to_owned(), Es256::generate("three").jwks());
+    put(open_id, &metadata(&issuer, &format!("{origin}/next")));
+    assert!(loader.refresh().await && ring.ids() == ["three"], "OpenID Connect Discovery");
+}

@@ -205,6 +205,9 @@ pub enum KeySource {
     File(PathBuf),
     /// A JWK set at a URL.
     Url(String),
+    /// The JWK set that the issuer's metadata names (OpenID Connect Discovery 1.0, RFC 8414). The first of these addresses
+    /// that answers with the issuer's metadata counts.
+    Discovery(Vec<String>),
     /// One public key in a PEM file (SubjectPublicKeyInfo), which carries neither a `kid` nor an algorithm.
     Pem {
         /// The file.

@@ -475,6 +475,38 @@ fn several_issuers_or_one() {
         let message = dev_with_sessions(&list.replacen(old, new, 1)).expect_err(new).to_string();
         assert!(message.contains(expected), "{new:?} should say {expected:?}, but says:\n{message}");
     }
+    let stranger = "sessions:\n  cookie: t\n  issuers:\n    - issuer: \"https://login.acme.test/realms/acme\"\n      audience: x\n      audience_claim: client_id\n      token_types: [at+jwt, absent]\n      max_token_bytes: 32768\n";
+    let sessions = dev_with_sessions(stranger).unwrap().sessions.unwrap();
+    let [issuer] = sessions.issuers.as_slice() else { panic_with_text("not one issuer") };
+    assert!(matches!(&issuer.keys, KeySource::Discovery(addresses) if addresses.len() == 2));
+    assert_eq!(issuer.claims.audience.to_string(), "client_id");
+    assert_eq!(
+        (issuer.token_types.words().join(" ").as_str(), issuer.max_token_bytes),
+        ("at+jwt absent", 32_768)
+    );
+    for (old, new, expected) in [
+        ("https://login.acme.test/realms/acme", "acme", "has no `keys`, and its name is not an address"),
+        ("https://login", "http://login", "has no `keys`, and its name is not an address"),
+        ("realms/acme", "realms/acme?x=1", "has no `keys`, and its name is not an address"),
+        ("client_id", "a..b", "is not a valid claim path"),
+        ("[at+jwt, absent]", "[]", "`token_types` lists nothing"),
+        ("[at+jwt, absent]", "[\"a b\"]", "is not a valid media type"),
+        (
+            "      token_types",
+            "      token_type: JWT\n      token_types",
+            "`token_type` and also `token_types`",
+        ),
+        ("32768", "65536", "`max_token_bytes` is 65536"),
+        (
+            "      audience_claim",
+            "      keys: { discovery: \"http://a.test/x\" }\n      audience_claim",
+            "without encryption",
+        ),
+    ] {
+        assert!(stranger.contains(old), "{old}");
+        let message = dev_with_sessions(&stranger.replacen(old, new, 1)).expect_err(new).to_string();
+        assert!(message.contains(expected), "{new:?} should say {expected:?}, but says:\n{message}");
+    }
     let none = "sessions:\n  cookie: t\n  issuers: []\n";
     assert!(dev_with_sessions(none).unwrap_err().to_string().contains("lists 0 issuers"));
 }

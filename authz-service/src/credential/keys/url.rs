@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use clock::Clock;
 
+use crate::credential::keys::metadata::Metadata;
 use crate::credential::keys::{KeyFormat, KeyRing};
 use crate::outbound;
 use crate::source::Reloads;
@@ -30,14 +31,37 @@ const MAX_BYTES: usize = 262_144;
 /// Fetches keys from a URL.
 #[derive(Debug)]
 pub struct KeyUrl {
-    url: String,
-    client: reqwest::Client,
+    place: Place,
     ring: Arc<KeyRing>,
     clock: Arc<dyn Clock>,
     reloads: Reloads,
     cooldown: Duration,
     last: Vec<u8>,
     format: KeyFormat,
+}
+
+/// Where the set is.
+#[derive(Debug)]
+enum Place {
+    Fixed { url: String, client: reqwest::Client },
+    Discovered(Metadata),
+}
+
+impl Place {
+    /// The address in messages.
+    fn shown(&self) -> &str {
+        match self {
+            Self::Fixed { url, client: _ } => url,
+            Self::Discovered(metadata) => metadata.issuer(),
+        }
+    }
+
+    async fn fetch(&mut self) -> Result<Vec<u8>, String> {
+        match self {
+            Self::Fixed { url, client } => outbound::fetch(client, url, MAX_BYTES).await,
+            Self::Discovered(metadata) => metadata.fetch_keys(MAX_BYTES).await,
+        }
+    }
 }
 
 impl KeyUrl {
@@ -54,17 +78,26 @@ impl KeyUrl {
         let client = outbound::fetching(url, TIMEOUT)
             .build()
             .map_err(|e| format!("cannot set up the HTTP client for {url}: {e}"))?;
-        let url = url.to_owned();
-        Ok(Self {
-            url,
-            client,
-            ring,
-            clock,
-            reloads,
-            cooldown: COOLDOWN,
-            last: Vec::new(),
-            format: KeyFormat::default(),
-        })
+        Ok(Self::at(Place::Fixed { url: url.to_owned(), client }, ring, clock, reloads))
+    }
+
+    /// A loader that fills `ring` from the set that the metadata of `issuer` names, at the first of `addresses` that has
+    /// it.
+    #[must_use]
+    pub fn discovering(
+        issuer: &str,
+        addresses: &[String],
+        ring: Arc<KeyRing>,
+        clock: Arc<dyn Clock>,
+        reloads: Reloads,
+    ) -> Self {
+        let metadata = Metadata::new(issuer, addresses, TIMEOUT);
+        Self::at(Place::Discovered(metadata), ring, clock, reloads)
+    }
+
+    fn at(place: Place, ring: Arc<KeyRing>, clock: Arc<dyn Clock>, reloads: Reloads) -> Self {
+        let (cooldown, last, format) = (COOLDOWN, Vec::new(), KeyFormat::default());
+        Self { place, ring, clock, reloads, cooldown, last, format }
     }
 
     /// The same loader with another cooldown, for tests.
@@ -97,14 +130,14 @@ impl KeyUrl {
 
     /// Fetches once. Returns whether that produced a usable set.
     pub async fn refresh(&mut self) -> bool {
-        match self.fetch().await {
+        match self.place.fetch().await {
             Ok(json) if json == self.last => {
                 self.ring.mend();
                 true
             }
             Ok(json) => match self.format.read(&json) {
                 Ok(keys) => {
-                    tracing::info!(url = self.url, keys = ?keys.ids(), "session keys loaded");
+                    tracing::info!(url = self.place.shown(), keys = ?keys.ids(), "session keys loaded");
                     self.ring.replace(keys);
                     self.reloads.done.inc();
                     self.last = json;
@@ -118,12 +151,8 @@ impl KeyUrl {
 
     fn fail(&self, what: &str) -> bool {
         self.reloads.failed.inc();
-        tracing::error!(url = self.url, what, "cannot fetch the session keys");
-        self.ring.note_trouble(format!("{}: {what}", self.url), self.clock.now());
+        tracing::error!(url = self.place.shown(), what, "cannot fetch the session keys");
+        self.ring.note_trouble(format!("{}: {what}", self.place.shown()), self.clock.now());
         false
-    }
-
-    async fn fetch(&self) -> Result<Vec<u8>, String> {
-        outbound::fetch(&self.client, &self.url, MAX_BYTES).await
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::edge::{ABSENT_TYPE, ClaimPath, ClaimRules, Issuer, KeyAlgorithm, KeySource, Reach, TokenTypes};
+use crate::fault::Place;
 use crate::node::{Node, Value};
 use crate::reader::{self, Context, Fields};
 use crate::reader::{choice, path};
@@ -85,9 +86,10 @@ fn one_issuer(context: Context<'_>, fields: &mut Fields<'_>) -> Option<Issuer> {
         Some(n) => claim_path(context, n, "`audience_claim`"),
     };
     let token_types = token_types(context, fields);
-    let keys = fields
-        .required("keys", "give the source of the public keys: `keys: { file: … }` or `keys: { url: … }`")
-        .and_then(|n| key_source(context, n));
+    let keys = match fields.optional("keys") {
+        Some(n) => key_source(context, n),
+        None => issuer.as_deref().and_then(|issuer| discovery(context, fields.place, issuer)),
+    };
     let algorithms =
         fields.optional("algorithms").map_or(Some(Vec::new()), |n| algorithms(context, n, keys.as_ref()));
     let leeway = fields.optional("leeway_seconds").map_or(Some(LEEWAY), |n| leeway(context, n));
@@ -213,7 +215,12 @@ fn key_source(context: Context<'_>, node: &Node) -> Option<KeySource> {
     let file = fields.optional("file");
     let url = fields.optional("url");
     let pem = fields.optional("pem");
+    let metadata = fields.optional("discovery");
     let place = fields.place;
+    if let (None, None, None, Some(metadata)) = (file, url, pem, metadata) {
+        fields.finish();
+        return address(context, metadata, "`discovery`").map(|address| KeySource::Discovery(vec![address]));
+    }
     let source = match (file, url, pem) {
         (Some(file), None, None) => path(context, file, "`file`").map(KeySource::File),
         (None, Some(url), None) => key_url(context, url),
@@ -236,7 +243,7 @@ fn key_source(context: Context<'_>, node: &Node) -> Option<KeySource> {
         (None, None, None) | (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
             context.faults.report(
                 place,
-                "`keys` needs either a `file` or a `url` (or a `pem`)",
+                "`keys` needs either a `file` or a `url` (or a `pem`, or `discovery`)",
                 "give exactly one of them",
             );
             None
@@ -247,21 +254,61 @@ fn key_source(context: Context<'_>, node: &Node) -> Option<KeySource> {
 }
 
 fn key_url(context: Context<'_>, url: &Node) -> Option<KeySource> {
+    address(context, url, "`url`").map(KeySource::Url)
+}
+
+/// An address that keys may come from: encrypted, or on this machine.
+fn address(context: Context<'_>, url: &Node, what: &str) -> Option<String> {
     let mend = "write an https:// address, such as https://issuer.example.com/jwks.json";
-    let text: String = reader::parsed(context, url, "`url`", mend)?;
+    let text: String = reader::parsed(context, url, what, mend)?;
     match origin(&text) {
-        Some((true, _)) => return Some(KeySource::Url(text)),
-        Some((false, host)) if Reach::of_host(&host) == Reach::Machine => return Some(KeySource::Url(text)),
+        Some((true, _)) => return Some(text),
+        Some((false, host)) if Reach::of_host(&host) == Reach::Machine => return Some(text),
         Some((false, _)) => context.faults.report(
             url.place,
             format!(
-                "`url` is {text:?}: a machine on the way could replace keys that come without encryption"
+                "{what} is {text:?}: a machine on the way could replace keys that come without encryption"
             ),
             "write https://; http:// is allowed for this machine alone (127.0.0.1, localhost)",
         ),
-        None => context.faults.report(url.place, format!("`url` is {text:?}"), mend),
+        None => context.faults.report(url.place, format!("{what} is {text:?}"), mend),
     }
     None
+}
+
+/// The keys of an issuer that is named by its address alone.
+fn discovery(context: Context<'_>, place: Place, issuer: &str) -> Option<KeySource> {
+    let reachable = match origin(issuer) {
+        Some((encrypted, host)) => encrypted || Reach::of_host(&host) == Reach::Machine,
+        None => false,
+    };
+    if let (true, Some(addresses)) = (reachable, metadata_addresses(issuer)) {
+        return Some(KeySource::Discovery(addresses));
+    }
+    context.faults.report(
+        place,
+        format!("the issuer {issuer:?} has no `keys`, and its name is not an address that publishes metadata"),
+        "give the source of the public keys: `keys: { file: … }`, `keys: { url: … }` or `keys: { discovery: … }`",
+    );
+    None
+}
+
+/// Where an issuer publishes its metadata: behind its path (OpenID Connect Discovery 1.0, section 4), or before it (RFC
+/// 8414 §3.1). `None` for a name with a query or a fragment, which no issuer may have.
+fn metadata_addresses(issuer: &str) -> Option<Vec<String>> {
+    let bare = issuer.strip_suffix('/').unwrap_or(issuer);
+    if bare.contains(['?', '#']) {
+        return None;
+    }
+    let (scheme, rest) = bare.split_once("://")?;
+    let (host, path) = match rest.split_once('/') {
+        Some((host, path)) => (host, format!("/{path}")),
+        None => (rest, String::new()),
+    };
+    Some(vec![
+        format!("{bare}/.well-known/openid-configuration"),
+        format!("{scheme}://{host}/.well-known/oauth-authorization-server{path}"),
+    ])
 }
 
 /// Whether an address is encrypted, and its host in lower case, without port and brackets. `None` for an address without
@@ -281,4 +328,28 @@ fn origin(url: &str) -> Option<(bool, String)> {
         None => authority.split(':').next()?,
     };
     (!host.is_empty()).then(|| (encrypted, host.to_ascii_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_is_behind_the_path_or_before_it() {
+        for (issuer, open_id, oauth) in [
+            (
+                "https://login.acme.test/realms/acme",
+                "https://login.acme.test/realms/acme/.well-known/openid-configuration",
+                "https://login.acme.test/.well-known/oauth-authorization-server/realms/acme",
+            ),
+            (
+                "https://acme.eu.auth0.test/",
+                "https://acme.eu.auth0.test/.well-known/openid-configuration",
+                "https://acme.eu.auth0.test/.well-known/oauth-authorization-server",
+            ),
+        ] {
+            assert_eq!(metadata_addresses(issuer).unwrap(), [open_id, oauth]);
+        }
+        assert_eq!(metadata_addresses("https://a.test/?x"), None);
+    }
 }

@@ -269,7 +269,7 @@ fn missing(
         .sessions
         .iter()
         .flat_map(|sessions| &sessions.issuers)
-        .filter(|issuer| matches!(issuer.keys, KeySource::Url(_)))
+        .filter(|issuer| matches!(issuer.keys, KeySource::Url(_) | KeySource::Discovery(_)))
         .map(|issuer| issuer.issuer.as_str())
         .collect();
     if part == "keys" && !arguments.fetch && !behind_urls.is_empty() {

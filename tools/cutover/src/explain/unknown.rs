@@ -47,11 +47,14 @@ pub(super) fn of(
             if accepts(AcceptedCredential::Session) {
                 for issuer in edge.sessions.iter().flat_map(|sessions| &sessions.issuers) {
                     match &issuer.keys {
-                        KeySource::Url(_) if !arguments.fetch => note(format!(
+                        KeySource::Url(_) | KeySource::Discovery(_) if !arguments.fetch => note(format!(
                             "the keys of {}: they have a URL and are not fetched; --fetch fetches them",
                             issuer.issuer
                         )),
-                        KeySource::Url(_) | KeySource::File(_) | KeySource::Pem { .. } => {}
+                        KeySource::Url(_)
+                        | KeySource::Discovery(_)
+                        | KeySource::File(_)
+                        | KeySource::Pem { .. } => {}
                     }
                 }
             }

@@ -30,7 +30,7 @@ pub(super) fn check(edge: &Edge, text: &str) -> Vec<Fault> {
                     format.read(content).map(|_| ())
                 });
             }
-            KeySource::Url(_) => {}
+            KeySource::Url(_) | KeySource::Discovery(_) => {}
         }
     }
     for Service { keys, permissions: _, tenants: _ } in edge.services.values() {
