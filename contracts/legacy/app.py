@@ -7,7 +7,7 @@ import os
 import socket
 from pathlib import Path
 
-from legacy import pages, recorder, wire
+from legacy import keys, pages, recorder, wire
 from legacy.activity import Activity, ConnectionAborted
 from legacy.auth import Auth
 from legacy.books import Library
@@ -28,7 +28,7 @@ class Legacy:
         sessions = Sessions()
         gate = Gate(sessions)
         home = Path(os.environ.get("CUTOVER_HOME", ".run"))
-        self._auth = Auth(sessions, Codes(home / "mail"))
+        self._auth = Auth(sessions, Codes(home / "mail", keys.of_codes()))
         self._users = Users(gate, Activity())
         self._library = Library(gate, self._file_host)
         self._files = Files(gate, self._file_host)

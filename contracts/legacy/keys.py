@@ -48,8 +48,9 @@ class Redis:
         self._prefix = prefix
         self._local = threading.local()
 
-    def set(self, session: str, key: str) -> None:
-        self._command("SET", self._prefix + session, key)
+    def set(self, session: str, key: str, seconds: int | None = None) -> None:
+        life = () if seconds is None else ("EX", str(seconds))
+        self._command("SET", self._prefix + session, key, *life)
 
     def get(self, session: str) -> str | None:
         return self._command("GET", self._prefix + session)
@@ -92,6 +93,12 @@ class Redis:
             length = int(rest)
             return None if length < 0 else stream.read(length + 2)[:-2].decode()
         return rest.decode()
+
+
+def of_codes() -> Redis | None:
+    """Returns where login codes are shared with a new auth service: the name of one is the prefix, ADDRESS:CODE."""
+    url, prefix = os.environ.get("LEGACY_SESSIONS_REDIS"), os.environ.get("LEGACY_CODES_PREFIX")
+    return Redis(url, prefix) if url and prefix else None
 
 
 def from_environment() -> Memory | Redis:

@@ -129,8 +129,9 @@ def clearing_cookies() -> list[tuple[str, str]]:
 class Codes:
     """Login codes: valid for 120 s, at most five alive for an address, each used once."""
 
-    def __init__(self, mail: Path) -> None:
+    def __init__(self, mail: Path, shared: keys.Redis | None = None) -> None:
         self._mail = mail
+        self._shared = shared
         self._alive: dict[str, dict[str, float]] = {}
         self._lock = threading.Lock()
 
@@ -144,12 +145,16 @@ class Codes:
                 return False
             code = "".join(secrets.choice(_CODE_ALPHABET) for _ in range(12))
             alive[code] = now + CODE_SECONDS
+            if self._shared is not None:
+                self._shared.set(f"{email}:{code}", code, CODE_SECONDS)
             self._post(email, code)
         return True
 
     def use(self, email: str, code: str) -> bool:
         with self._lock:
             end = self._alive.get(email, {}).pop(code, None)
+        if self._shared is not None:
+            return self._shared.delete(f"{email}:{code}")
         return end is not None and end > time.monotonic()
 
     def _post(self, email: str, code: str) -> None:

@@ -1,9 +1,13 @@
 //! Login codes: twelve characters, valid for two minutes, used once, at most five alive for one address
 //! (`contracts/http/auth_code.hurl`, `contracts/http/auth_login.hurl`). After many codes for one address the
 //! next ones have to wait ([`pause`]). A code mailed before a pause is valid until the pause ends.
+//!
+//! While sign-in moves, the codes can be shared with the legacy backend ([`shared`]). Then the shared store alone
+//! decides whether a code is valid, and the database counts them.
 
 mod entity;
 pub mod pause;
+pub mod shared;
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +24,7 @@ use sea_orm::{
 use sha2::{Digest as _, Sha256};
 
 use entity::{ActiveModel, Column, Entity};
+use shared::SharedCodes;
 
 use crate::error::Error;
 
@@ -39,6 +44,7 @@ const RANDOM_BYTES: usize = LENGTH / 4 * 3;
 #[derive(Clone)]
 pub struct Codes {
     database: DatabaseConnection,
+    shared: Option<SharedCodes>,
     clock: Arc<dyn Clock>,
 }
 
@@ -49,17 +55,17 @@ impl fmt::Debug for Codes {
 }
 
 impl Codes {
-    /// Uses the codes in `database`, whose tables are up to date.
+    /// Uses the codes in `database`, whose tables are up to date, and those that are shared with the legacy backend.
     #[must_use]
-    pub fn new(database: DatabaseConnection, clock: Arc<dyn Clock>) -> Self {
-        Self { database, clock }
+    pub fn new(database: DatabaseConnection, shared: Option<SharedCodes>, clock: Arc<dyn Clock>) -> Self {
+        Self { database, shared, clock }
     }
 
     /// Creates and stores a new code for `email`.
     ///
     /// # Errors
     /// [`Error::TooManyCodes`] when five are alive or a pause is not over, [`Error::Store`],
-    /// [`Error::Random`].
+    /// [`Error::Legacy`], [`Error::Random`].
     pub async fn issue(&self, email: &str) -> Result<String, Error> {
         let code = random()?;
         let now = self.now();
@@ -87,6 +93,12 @@ impl Codes {
                 .map_err(Error::Store)?;
             if inserted == 1 {
                 transaction.commit().await.map_err(Error::Store)?;
+                if let Some(shared) = &self.shared
+                    && let Err(error) = shared.put(email, &code, lifetime).await
+                {
+                    self.forget(email, &code).await?;
+                    return Err(Error::Legacy(error));
+                }
                 return Ok(code);
             }
         }
@@ -95,13 +107,20 @@ impl Codes {
     }
 
     /// Uses up a code and returns whether it was valid. Of two requests with the same code, only one
-    /// succeeds. Success voids every other code of the address and forgets its pauses.
+    /// succeeds. Success voids every other code of the address that is not shared, and forgets its pauses.
     ///
     /// # Errors
-    /// [`Error::Store`].
+    /// [`Error::Store`], [`Error::Legacy`]. The code may be used up.
     pub async fn consume(&self, email: &str, code: &str) -> Result<bool, Error> {
         // An invalid address has no code. It may also contain a NUL, which PostgreSQL reports as an error.
         if code.len() != LENGTH || !kit::email::is_address(email) {
+            return Ok(false);
+        }
+        let is_shared = match &self.shared {
+            Some(shared) => Some(shared.take(email, code).await.map_err(Error::Legacy)?),
+            None => None,
+        };
+        if is_shared == Some(false) {
             return Ok(false);
         }
         let transaction = self.database.begin().await.map_err(Error::Store)?;
@@ -112,7 +131,8 @@ impl Codes {
             .exec(&transaction)
             .await
             .map_err(Error::Store)?;
-        if deleted.rows_affected == 0 {
+        // A code of the legacy backend has no row here.
+        if deleted.rows_affected == 0 && is_shared.is_none() {
             return Ok(false);
         }
         let others = Entity::delete_many().filter(Column::Email.eq(email));
@@ -127,6 +147,13 @@ impl Codes {
     /// # Errors
     /// [`Error::Store`].
     pub async fn take_back(&self, email: &str, code: &str) -> Result<(), Error> {
+        if let Some(shared) = &self.shared {
+            shared.take(email, code).await.map_err(Error::Legacy)?;
+        }
+        self.forget(email, code).await
+    }
+
+    async fn forget(&self, email: &str, code: &str) -> Result<(), Error> {
         let unread = Entity::delete_many().filter(Column::Email.eq(email));
         let unread = unread.filter(Column::Digest.eq(digest(email, code)));
         unread.exec(&self.database).await.map_err(Error::Store)?;

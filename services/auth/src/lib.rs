@@ -44,6 +44,7 @@ use kit::startup::{About, Service, StartError};
 use tokio::time::MissedTickBehavior;
 
 use crate::code::Codes;
+use crate::code::shared::SharedCodes;
 use crate::cookie::CookieLines;
 use crate::legacy::LegacySessions;
 use crate::mail::Mailbox;
@@ -52,7 +53,7 @@ use crate::revocation::Revocations;
 use crate::routes::App;
 use crate::service_token::{Files, ServiceTokens};
 use crate::session::Sessions;
-use crate::settings::Settings;
+use crate::settings::{Legacy, LegacyWay, Settings};
 use crate::token::Tokens;
 
 /// Name and purpose of the service, for its `main`.
@@ -150,7 +151,7 @@ pub async fn app(settings: &Settings, clock: Arc<dyn Clock>) -> Result<App, Star
         service_tokens,
         legacy,
         clock: Arc::clone(&clock),
-        codes: Codes::new(database, Arc::clone(&clock)),
+        codes: Codes::new(database, shared_codes(settings)?, Arc::clone(&clock)),
         sessions,
         tokens: Arc::new(tokens),
         people,
@@ -160,6 +161,16 @@ pub async fn app(settings: &Settings, clock: Arc<dyn Clock>) -> Result<App, Star
         surface: settings.surface,
         gate: Gate::new(verifier, clock, WORDS),
     })
+}
+
+/// The login codes that are shared with the legacy backend, if the settings say so.
+fn shared_codes(settings: &Settings) -> Result<Option<SharedCodes>, StartError> {
+    match (&settings.shared_codes, &settings.legacy) {
+        (Some(prefix), Some(Legacy { way: LegacyWay::Redis { url, .. }, timeout })) => {
+            SharedCodes::new(url, prefix, *timeout).map(Some).map_err(StartError::File)
+        }
+        (Some(_), Some(Legacy { way: LegacyWay::Endpoint { .. }, .. }) | None) | (None, _) => Ok(None),
+    }
 }
 
 /// Brings the revocations in Redis up to date as soon as Redis answers.

@@ -82,6 +82,15 @@ pub const LEGACY_SESSIONS_PREFIX: Variable = Variable {
     secret: false,
 };
 
+/// The names of the legacy backend's login codes.
+pub const LEGACY_CODES_PREFIX: Variable = Variable {
+    name: "LEGACY_CODES_PREFIX",
+    default: None,
+    help: "Text before ADDRESS:CODE in the names of login codes in LEGACY_SESSIONS_REDIS, such as `authcode:`, to \
+           share the codes with the legacy backend while sign-in moves; unset means that they are not shared",
+    secret: false,
+};
+
 /// The legacy backend itself, when its Redis cannot be reached.
 pub const LEGACY_AUTH_URL: Variable = Variable {
     name: "LEGACY_AUTH_URL",
@@ -137,6 +146,7 @@ pub const VARIABLES: &[Variable] = &[
     SESSION_MAX_DAYS,
     LEGACY_SESSIONS_REDIS,
     LEGACY_SESSIONS_PREFIX,
+    LEGACY_CODES_PREFIX,
     LEGACY_AUTH_URL,
     LEGACY_TIMEOUT_MS,
     EDGE_FILE,
@@ -205,6 +215,8 @@ pub struct Settings {
     pub session_max_age: Duration,
     /// How sessions of the legacy backend are exchanged, if they are.
     pub legacy: Option<Legacy>,
+    /// The prefix of login codes that are shared with the legacy backend, if they are.
+    pub shared_codes: Option<String>,
     /// The directory of keys, mail, revocations and the embedded database.
     pub home: Home,
     /// PostgreSQL, if not embedded. Contains a password.
@@ -229,6 +241,7 @@ impl fmt::Debug for Settings {
             .field("cookies", &self.cookies)
             .field("session_max_age", &self.session_max_age)
             .field("legacy", &self.legacy)
+            .field("shared_codes", &self.shared_codes)
             .field("home", &self.home)
             .field("database_url", &self.database_url.as_ref().map(|_| "[redacted]"))
             .field("redis_url", &self.redis_url.as_ref().map(|_| "[redacted]"))
@@ -255,6 +268,7 @@ impl Settings {
             cookies: reader.parsed(&AUTH_COOKIES).unwrap_or(surface),
             session_max_age: days(&reader.checked(&SESSION_MAX_DAYS, check_days)),
             legacy: legacy(&mut reader),
+            shared_codes: shared_codes(&mut reader),
             home: Home(reader.path(&CUTOVER_HOME)),
             database_url: reader.optional(&DATABASE_URL),
             redis_url: reader.optional(&REDIS_URL),
@@ -263,6 +277,17 @@ impl Settings {
         };
         reader.finish(settings)
     }
+}
+
+/// Reads the prefix of shared login codes. They are in the Redis of the legacy backend's sessions.
+fn shared_codes(reader: &mut Reader) -> Option<String> {
+    let redis = reader.optional(&LEGACY_SESSIONS_REDIS);
+    reader.optional(&LEGACY_CODES_PREFIX).map(|_| {
+        reader.checked(&LEGACY_CODES_PREFIX, |_| match redis {
+            Some(_) => Ok(()),
+            None => Err("set LEGACY_SESSIONS_REDIS, which holds the codes, or unset it".to_owned()),
+        })
+    })
 }
 
 /// Reads how sessions of the legacy backend are exchanged.

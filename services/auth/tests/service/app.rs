@@ -117,6 +117,7 @@ pub(crate) fn settings(home: Home, service_edge_url: String, database_url: Optio
         session_max_age: std::time::Duration::from_secs(30 * 86_400),
         home,
         database_url,
+        shared_codes: None,
         redis_url: None,
         legacy: None,
         edge_file: None,

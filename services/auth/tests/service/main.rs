@@ -15,6 +15,7 @@ mod generations;
 mod process;
 mod service_tokens;
 mod sessions;
+mod shared_codes;
 mod stores;
 mod surface;
 mod wire;
