@@ -28,7 +28,9 @@ use serde::Serialize;
 
 use crate::credential::assertion::{Assertions, FirstLook};
 use crate::snapshot::{Snapshot, Snapshots};
-use crate::source::{Hanging, Health, Source, Trouble, WatchedFile};
+use crate::source::file::WatchedFile;
+use crate::source::trouble::Trouble;
+use crate::source::{Hanging, Health, Source};
 
 /// The same limit as in `edge_config`.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;

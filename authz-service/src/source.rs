@@ -11,24 +11,21 @@
 //!
 //! When a source breaks, its last content stays in use for a while: [`last_good`].
 
-pub mod last_good;
-
 pub mod channel;
+pub mod file;
+pub mod followed;
+pub mod last_good;
+pub mod last_seen;
+pub mod trouble;
 
-use std::fs::{File, Metadata};
-use std::io::{self, Read as _};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use clock::UnixTime;
 use prometheus::IntCounter;
-use sha2::{Digest as _, Sha256};
-use tokio::time::Instant;
 
 /// How often a source is polled: a tenth of the second within which a suspension or revocation must take
 /// effect, also for leases, which learn of it a few steps later ([`lease`](crate::lease)).
@@ -90,77 +87,6 @@ pub struct Health {
     pub ready: bool,
     /// A short description for operators.
     pub detail: String,
-}
-
-/// The fault of a source, and its beginning.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
-    since: UnixTime,
-    what: String,
-}
-
-impl Trouble {
-    /// Notes the fault `what`. A lasting fault keeps its beginning. Returns whether it is new, or another one
-    /// than before, so that it is logged once and not at every poll.
-    pub fn note(slot: &ArcSwap<Option<Self>>, what: String, now: UnixTime) -> bool {
-        let before = slot.load();
-        let (since, is_news) = match before.as_ref() {
-            Some(trouble) => (trouble.since, trouble.what != what),
-            None => (now, true),
-        };
-        if is_news {
-            slot.store(Arc::new(Some(Self { since, what })));
-        }
-        is_news
-    }
-
-    /// Whether it began more than `limit` before `now`.
-    #[must_use]
-    pub fn lasts_longer_than(&self, limit: Duration, now: UnixTime) -> bool {
-        now.since(self.since) > limit
-    }
-
-    /// The beginning of the fault.
-    #[must_use]
-    pub const fn since(&self) -> UnixTime {
-        self.since
-    }
-
-    /// The description of the fault.
-    #[must_use]
-    pub fn what(&self) -> &str {
-        &self.what
-    }
-}
-
-/// The last successful poll of a source, by the machine's own clock.
-#[derive(Debug)]
-pub struct Looked {
-    origin: Instant,
-    /// Milliseconds after `origin`, plus one; 0 for never.
-    at: AtomicU64,
-}
-
-impl Default for Looked {
-    fn default() -> Self {
-        Self { origin: Instant::now(), at: AtomicU64::new(0) }
-    }
-}
-
-impl Looked {
-    /// Notes that a poll that began at `at` succeeded.
-    pub fn note(&self, at: Instant) {
-        let millis = at.saturating_duration_since(self.origin).as_millis();
-        self.at.fetch_max(u64::try_from(millis).unwrap_or(u64::MAX - 1).saturating_add(1), Ordering::AcqRel);
-    }
-
-    /// Whether a successful poll began less than `limit` before `now`.
-    #[must_use]
-    pub fn is_within(&self, limit: Duration, now: Instant) -> bool {
-        self.at.load(Ordering::Acquire).checked_sub(1).is_some_and(|millis| {
-            now.saturating_duration_since(self.origin + Duration::from_millis(millis)) < limit
-        })
-    }
 }
 
 /// The threads that poll sources. Dropping this stops them.
@@ -309,113 +235,3 @@ impl Drop for Watchers {
         }
     }
 }
-
-/// The attributes that distinguish one state of a file from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Signature {
-    device: u64,
-    inode: u64,
-    bytes: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Signature {
-    fn of(metadata: &Metadata) -> Self {
-        use std::os::unix::fs::MetadataExt as _;
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            bytes: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-}
-
-/// After a change the content is compared this many more times. A file's times move in steps of some
-/// milliseconds, so a second write of the same length within one step shows only in the content.
-const AFTERLOOKS: u8 = 2;
-
-/// A small file that is read again whenever it changes.
-#[derive(Debug)]
-pub struct WatchedFile {
-    path: PathBuf,
-    max_bytes: u64,
-    signature: Option<Signature>,
-    /// SHA-256 of the content: a directory of a million tenants is not kept twice.
-    content: Option<[u8; 32]>,
-    afterlooks: u8,
-    refused: bool,
-}
-
-impl WatchedFile {
-    /// Watches `path`, which may have at most `max_bytes`.
-    #[must_use]
-    pub fn new(path: &Path, max_bytes: u64) -> Self {
-        let path = path.to_owned();
-        Self { path, max_bytes, signature: None, content: None, afterlooks: 0, refused: false }
-    }
-
-    /// The path of the file.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The content when it differs from the last poll's, `None` when it is the same.
-    ///
-    /// # Errors
-    /// When the file is missing, unreadable or too large. The next readable content counts as new.
-    pub fn poll(&mut self) -> io::Result<Option<Vec<u8>>> {
-        self.look().inspect_err(|_| {
-            self.signature = None;
-            self.content = None;
-        })
-    }
-
-    /// Marks the current content as refused, see [`is_refused`](Self::is_refused).
-    pub const fn refuse(&mut self) {
-        self.refused = true;
-    }
-
-    /// Whether the last content that [`poll`](Self::poll) returned was [refused](Self::refuse).
-    #[must_use]
-    pub const fn is_refused(&self) -> bool {
-        self.refused
-    }
-
-    fn look(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let signature = Signature::of(&std::fs::metadata(&self.path)?);
-        if self.signature == Some(signature) {
-            if self.afterlooks == 0 {
-                return Ok(None);
-            }
-            self.afterlooks -= 1;
-        } else {
-            self.afterlooks = AFTERLOOKS;
-        }
-        let content = self.read()?;
-        self.signature = Some(signature);
-        let digest = Sha256::digest(&content).into();
-        if self.content == Some(digest) {
-            return Ok(None);
-        }
-        self.content = Some(digest);
-        self.refused = false;
-        Ok(Some(content))
-    }
-
-    fn read(&self) -> io::Result<Vec<u8>> {
-        let mut content = Vec::new();
-        let file = File::open(&self.path)?;
-        file.take(self.max_bytes.saturating_add(1)).read_to_end(&mut content)?;
-        if u64::try_from(content.len()).unwrap_or(u64::MAX) > self.max_bytes {
-            return Err(io::Error::other(format!("more than {} bytes", self.max_bytes)));
-        }
-        Ok(content)
-    }
-}
-
-#[cfg(test)]
-mod tests;

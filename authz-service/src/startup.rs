@@ -16,12 +16,12 @@ use prometheus::IntCounter;
 
 use crate::admin::Admin;
 use crate::authorizer::Authorizer;
-use crate::credential::api_key::{ApiKeyFile, ApiKeyRing};
+use crate::credential::api_key::{self, ApiKeyRing};
 use crate::credential::assertion::{Assertions, FirstLook};
 use crate::credential::cache::TokenCache;
 use crate::credential::issuers::IssuerKeys;
 use crate::credential::keys::KeyFormat;
-use crate::credential::keys::file::KeyFile;
+use crate::credential::keys::file;
 use crate::credential::keys::url::KeyUrl;
 use crate::credential::legacy::LegacySessions;
 use crate::credential::signed::SignedRequests;
@@ -164,7 +164,7 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
         let format = KeyFormat::of(issuer);
         match &issuer.keys {
             KeySource::File(path) | KeySource::Pem { path, .. } => {
-                watchers.watch(KeyFile::new(path, ring, clock, reloads).reading(format))?;
+                watchers.watch(file::follow(path, ring, format, clock, reloads))?;
             }
             KeySource::Url(url) => {
                 let url = KeyUrl::new(url, ring, clock, reloads).map_err(AssemblyError::KeyUrl)?;
@@ -181,7 +181,7 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
     if let Some(rules) = &edge.api_keys {
         let ring = Arc::new(ApiKeyRing::default());
         let reloads = metrics.reloads("api_keys");
-        watchers.watch(ApiKeyFile::new(&rules.file, Arc::clone(&ring), Arc::clone(clock), reloads))?;
+        watchers.watch(api_key::follow(&rules.file, Arc::clone(&ring), Arc::clone(clock), reloads))?;
         api_keys = Some(ring);
     }
     let legacy = match &edge.legacy_sessions {

@@ -23,7 +23,8 @@ use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig, version};
 use tokio_rustls::server::TlsStream;
 
-use crate::source::{Reloads, Source, WatchedFile};
+use crate::source::file::WatchedFile;
+use crate::source::{Reloads, Source};
 
 /// A chain of certificates has a few kilobytes, a bundle of all public CAs 200.
 const MAX_BYTES: u64 = 1_048_576;

@@ -18,7 +18,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api_keys::{ApiKey, KeyFault, Table};
-use arc_swap::{ArcSwap, ArcSwapOption};
 use clock::{Clock, UnixTime};
 use edge_config::edge::ApiKeys as Rules;
 
@@ -26,7 +25,10 @@ use crate::check::CheckInput;
 use crate::credential::fault::{ApiKeyFault, CredentialFault};
 use crate::credential::presented::{AuthenticatedClient, Presented};
 use crate::failure::Failure;
-use crate::source::{Hanging, Health, Reloads, Source, Trouble, WatchedFile};
+use crate::source::file::WatchedFile;
+use crate::source::followed::{Followed, FromFile};
+use crate::source::last_good::LastGood;
+use crate::source::{Health, Reloads};
 
 /// How long the last good keys serve while the file is missing: enough for a restart of the program that
 /// writes it.
@@ -43,11 +45,13 @@ const MAX_BYTES: u64 = 67_108_864;
 const SCHEME: &[u8] = b"ApiKey";
 
 /// The keys in use now.
-#[derive(Debug, Default)]
-pub struct ApiKeyRing {
-    table: ArcSwapOption<Table>,
-    missing: ArcSwap<Option<Trouble>>,
-    broken: ArcSwap<Option<Trouble>>,
+#[derive(Debug)]
+pub struct ApiKeyRing(LastGood<Table>);
+
+impl Default for ApiKeyRing {
+    fn default() -> Self {
+        Self(LastGood::for_at_most_each(MISSING_LIMIT, BROKEN_LIMIT))
+    }
 }
 
 impl ApiKeyRing {
@@ -56,30 +60,46 @@ impl ApiKeyRing {
     /// # Errors
     /// [`Failure::ApiKeysUnavailable`] when no keys are loaded, or the loaded ones are too old.
     pub fn current(&self, now: UnixTime) -> Result<Arc<Table>, Failure> {
-        let over = |slot: &ArcSwap<Option<Trouble>>, limit| {
-            slot.load().as_ref().as_ref().is_some_and(|trouble| trouble.lasts_longer_than(limit, now))
-        };
-        if over(&self.missing, MISSING_LIMIT) || over(&self.broken, BROKEN_LIMIT) {
-            return Err(Failure::ApiKeysUnavailable);
-        }
-        self.table.load_full().ok_or(Failure::ApiKeysUnavailable)
+        self.0.current(now).ok_or(Failure::ApiKeysUnavailable)
     }
 
     /// The state of the keys, for `/readyz`.
     #[must_use]
     pub fn health(&self, now: UnixTime) -> Health {
-        let mut detail = match self.table.load().as_ref() {
+        let loaded = match self.0.value() {
             Some(table) => format!("{} loaded", table.len()),
             None => "not loaded yet".to_owned(),
         };
-        for (slot, limit) in [(&self.missing, MISSING_LIMIT), (&self.broken, BROKEN_LIMIT)] {
-            if let Some(trouble) = slot.load().as_ref() {
-                let (since, what, limit) = (trouble.since().seconds(), trouble.what(), limit.as_secs());
-                detail.push_str(&format!("; stale since {since} ({what}), refused after {limit} s"));
-            }
-        }
-        Health { ready: self.current(now).is_ok(), detail }
+        Health { ready: self.current(now).is_ok(), detail: loaded + &self.0.stale() }
     }
+}
+
+impl FromFile for ApiKeyRing {
+    type Content = Table;
+
+    fn last_good(&self) -> &LastGood<Table> {
+        &self.0
+    }
+
+    fn parse(&self, content: &[u8]) -> Result<Table, String> {
+        Table::parse(content)
+    }
+
+    fn summary(&self, table: &Table) -> String {
+        format!("{} keys", table.len())
+    }
+}
+
+/// Loads the keys of `ring` from the file at `path`, and again when it changes.
+#[must_use]
+pub fn follow(
+    path: &Path,
+    ring: Arc<ApiKeyRing>,
+    clock: Arc<dyn Clock>,
+    reloads: Reloads,
+) -> Followed<ApiKeyRing> {
+    Followed::new("api_keys", WatchedFile::new(path, MAX_BYTES), ring, clock, reloads)
+        .advising("; `cutover apikey` writes the file")
 }
 
 /// Everything needed to verify a client.
@@ -151,70 +171,4 @@ pub fn is_offered(rules: &Rules, input: &CheckInput<'_>) -> bool {
 pub fn headers_with_keys<'r>(rules: &'r Rules, input: &'r CheckInput<'_>) -> impl Iterator<Item = &'r str> {
     let in_authorization = offered(rules, input).any(|(header, _)| header == Rules::AUTHORIZATION);
     rules.own_headers().chain(in_authorization.then_some(Rules::AUTHORIZATION))
-}
-
-/// Loads the keys from their file, and again when it changes.
-#[derive(Debug)]
-pub struct ApiKeyFile {
-    file: WatchedFile,
-    ring: Arc<ApiKeyRing>,
-    clock: Arc<dyn Clock>,
-    reloads: Reloads,
-}
-
-impl ApiKeyFile {
-    /// A loader that fills `ring` from `path`.
-    #[must_use]
-    pub fn new(path: &Path, ring: Arc<ApiKeyRing>, clock: Arc<dyn Clock>, reloads: Reloads) -> Self {
-        Self { file: WatchedFile::new(path, MAX_BYTES), ring, clock, reloads }
-    }
-
-    fn trouble(&self, slot: &ArcSwap<Option<Trouble>>, what: &str) {
-        note(slot, self.file.path(), what, self.clock.now(), &self.reloads);
-    }
-}
-
-fn note(slot: &ArcSwap<Option<Trouble>>, path: &Path, what: &str, now: UnixTime, reloads: &Reloads) {
-    let path = path.display().to_string();
-    if Trouble::note(slot, format!("{path}: {what}"), now) {
-        reloads.failed.inc();
-        tracing::error!(file = path, what, "API keys not loaded; `cutover apikey` writes the file");
-    }
-}
-
-fn clear(slot: &ArcSwap<Option<Trouble>>) {
-    if slot.load().is_some() {
-        slot.store(Arc::new(None));
-    }
-}
-
-impl Source for ApiKeyFile {
-    fn name(&self) -> &'static str {
-        "api_keys"
-    }
-
-    fn poll(&mut self) {
-        match self.file.poll() {
-            Ok(None) => clear(&self.ring.missing),
-            Ok(Some(content)) => {
-                clear(&self.ring.missing);
-                match Table::parse(&content) {
-                    Ok(table) => {
-                        tracing::info!(file = %self.file.path().display(), keys = table.len(), "API keys loaded");
-                        self.ring.table.store(Some(Arc::new(table)));
-                        clear(&self.ring.broken);
-                        self.reloads.done.inc();
-                    }
-                    Err(what) => self.trouble(&self.ring.broken, &what),
-                }
-            }
-            Err(error) => self.trouble(&self.ring.missing, &error.to_string()),
-        }
-    }
-
-    fn hanging(&self) -> Option<Hanging> {
-        let (path, ring) = (self.file.path().to_owned(), Arc::clone(&self.ring));
-        let (clock, reloads) = (Arc::clone(&self.clock), self.reloads.clone());
-        Some(Box::new(move |what| note(&ring.missing, &path, what, clock.now(), &reloads)))
-    }
 }

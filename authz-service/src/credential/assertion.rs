@@ -28,8 +28,10 @@ use crate::credential::fault::CredentialFault;
 use crate::credential::keys::STALE_LIMIT;
 use crate::credential::presented::{AuthenticatedService, Presented};
 use crate::failure::Failure;
-use crate::source::last_good::{Followed, LastGood, Read};
-use crate::source::{Crew, Health, Reloads, Source as _, Watch, WatchedFile};
+use crate::source::file::WatchedFile;
+use crate::source::followed::{Followed, Parsed, Read};
+use crate::source::last_good::{Cause, LastGood};
+use crate::source::{Crew, Health, Reloads, Source as _, Watch};
 
 /// A service's key set has one or two keys.
 const MAX_BYTES: u64 = 65_536;
@@ -245,7 +247,8 @@ impl Assertions {
         let keys = Arc::new(LastGood::for_at_most(STALE_LIMIT));
         let file = WatchedFile::new(path, MAX_BYTES);
         let (clock, reloads) = (Arc::clone(&self.clock), self.reloads.clone());
-        let mut followed = Followed::new("services", file, read, Arc::clone(&keys), clock, reloads)
+        let parsed = Parsed { read, into: Arc::clone(&keys) };
+        let mut followed = Followed::new("services", file, parsed, clock, reloads)
             .advising("; `cutover keys` makes the missing ones");
         match first {
             FirstLook::Before => followed.poll(),
@@ -255,6 +258,7 @@ impl Assertions {
         let _watch = watch
             .inspect_err(|error| {
                 keys.note(
+                    Cause::Missing,
                     format!("{}: cannot start a thread to watch it: {error}", path.display()),
                     self.clock.now(),
                 );

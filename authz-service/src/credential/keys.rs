@@ -20,7 +20,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::lease::{Kind, Tag, WINDOW_MS};
-use arc_swap::{ArcSwap, ArcSwapOption};
 use clock::UnixTime;
 use edge_config::edge::{Issuer, KeyAlgorithm, KeySource};
 use tokio::sync::Notify;
@@ -28,7 +27,8 @@ use tokio::time::Instant;
 
 use crate::ended::Ended;
 use crate::failure::Failure;
-use crate::source::{Health, Trouble};
+use crate::source::Health;
+use crate::source::last_good::LastGood;
 
 pub use set::{Chosen, KeySet, MAX_KID_BYTES, PassedOver, PinnedKey};
 
@@ -86,20 +86,26 @@ impl KeyFormat {
 }
 
 /// The keys in use.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct KeyRing {
-    current: ArcSwapOption<KeySet>,
-    trouble: ArcSwap<Option<Trouble>>,
+    keys: LastGood<KeySet>,
     refresh: Notify,
     issuer: String,
     ended: Arc<Ended>,
+}
+
+impl Default for KeyRing {
+    fn default() -> Self {
+        Self::of("", Arc::default())
+    }
 }
 
 impl KeyRing {
     /// An empty ring for the keys of `issuer`. Removed keys are noted in `ended`.
     #[must_use]
     pub fn of(issuer: &str, ended: Arc<Ended>) -> Self {
-        Self { issuer: issuer.to_owned(), ended, ..Self::default() }
+        let keys = LastGood::for_at_most(STALE_LIMIT);
+        Self { keys, refresh: Notify::new(), issuer: issuer.to_owned(), ended }
     }
 
     /// The keys to verify with at `now`.
@@ -108,10 +114,7 @@ impl KeyRing {
     /// [`Failure::KeysUnavailable`] when there are none, or when their source has been broken for longer than
     /// [`STALE_LIMIT`].
     pub fn current(&self, now: UnixTime) -> Result<Arc<KeySet>, Failure> {
-        if self.trouble.load().as_ref().as_ref().is_some_and(|t| t.lasts_longer_than(STALE_LIMIT, now)) {
-            return Err(Failure::KeysUnavailable);
-        }
-        self.current.load_full().ok_or(Failure::KeysUnavailable)
+        self.keys.current(now).ok_or(Failure::KeysUnavailable)
     }
 
     /// Whether the current keys will stay valid for as long as any lease lasts, even if their source is not
@@ -124,7 +127,7 @@ impl KeyRing {
     /// Replaces the current set.
     pub fn replace(&self, keys: KeySet) {
         let keys = Arc::new(keys);
-        let before = self.current.swap(Some(Arc::clone(&keys)));
+        let before = self.keys.swap(Arc::clone(&keys));
         let gone = before.iter().flat_map(|before| before.keys()).filter(|key| !keys.has(key));
         let now = Instant::now();
         self.ended.note(gone.map(|key| key_tag(&self.issuer, &key.id())), now);
@@ -137,15 +140,13 @@ impl KeyRing {
 
     /// Notes that the source answers again and its content has not changed.
     pub fn mend(&self) {
-        if self.trouble.load().is_some() {
-            self.trouble.store(Arc::new(None));
-        }
+        self.keys.mend();
     }
 
-    /// Notes that the source is broken; the first of several notes in a row starts the clock. Returns whether
-    /// it was the first.
-    pub fn note_trouble(&self, what: String, now: UnixTime) -> bool {
-        Trouble::note(&self.trouble, what, now)
+    /// The state behind the ring, where its sources note their faults.
+    #[must_use]
+    pub const fn last_good(&self) -> &LastGood<KeySet> {
+        &self.keys
     }
 
     /// Requests a reload soon, because a token names a key that is not here. Never waits; the source limits
@@ -162,33 +163,31 @@ impl KeyRing {
     /// Whether a first load was attempted, with whatever result.
     #[must_use]
     pub fn is_tried(&self) -> bool {
-        self.current.load().is_some() || self.trouble.load().is_some()
+        self.keys.value().is_some() || self.keys.trouble().is_some()
     }
 
     /// The ids of the loaded keys, sorted.
     #[must_use]
     pub fn ids(&self) -> Vec<String> {
-        self.current.load().as_ref().map(|keys| keys.ids()).unwrap_or_default()
+        self.keys.value().map(|keys| keys.ids()).unwrap_or_default()
     }
 
     /// How many keys of the loaded set are used, and how many are passed over.
     #[must_use]
     pub fn census(&self) -> (usize, usize) {
-        let current = self.current.load();
-        current.as_ref().map(|keys| (keys.keys().len(), keys.passed_over().len())).unwrap_or_default()
+        let current = self.keys.value();
+        current.map(|keys| (keys.keys().len(), keys.passed_over().len())).unwrap_or_default()
     }
 
     /// The state of the keys, for `/readyz`.
     #[must_use]
     pub fn health(&self, now: UnixTime) -> Health {
-        let trouble = self.trouble.load();
-        let trouble = trouble.as_ref().as_ref();
-        let current = self.current.load();
+        let current = self.keys.value();
         let passed_over = current.as_ref().and_then(|keys| {
             Some(format!(", {} passed over ({})", keys.passed_over().len(), keys.passed_over_words()?))
         });
         let passed_over = passed_over.unwrap_or_default();
-        let detail = match (self.ids().len(), trouble) {
+        let detail = match (self.ids().len(), self.keys.trouble()) {
             (0, None) => "not loaded yet".to_owned(),
             (0, Some(trouble)) => trouble.what().to_owned(),
             (count, None) => format!("{count} loaded{passed_over}"),

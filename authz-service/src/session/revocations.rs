@@ -34,8 +34,10 @@ use validity::revocation::{Revocation, SessionEnd, SubjectEnd, TenantEnd};
 
 use crate::ended::{Ended as Lately, FRESH, session_tag, subject_tag, tenant_tag};
 use crate::failure::Failure;
+use crate::source::Health;
 use crate::source::channel::Channel;
-use crate::source::{Health, Looked, Trouble};
+use crate::source::last_seen::LastSeen;
+use crate::source::trouble::Trouble;
 
 pub use file::RevocationFile;
 
@@ -98,7 +100,7 @@ pub struct Revocations {
     /// Absent when a file is followed.
     channel: Option<Arc<Channel>>,
     lately: Arc<Lately>,
-    looked: Looked,
+    seen: LastSeen,
     trouble: ArcSwap<Option<Trouble>>,
     loaded: AtomicBool,
     beyond: Beyond,
@@ -115,7 +117,7 @@ impl Default for Revocations {
             wholesale: RwLock::default(),
             channel: None,
             lately: Arc::default(),
-            looked: Looked::default(),
+            seen: LastSeen::default(),
             trouble: ArcSwap::default(),
             loaded: AtomicBool::new(false),
             beyond: Beyond::default(),
@@ -194,7 +196,7 @@ impl Revocations {
     pub fn is_fresh(&self, now: UnixTime, at: Instant) -> bool {
         let heard = match &self.channel {
             Some(channel) => channel.is_alive(at, FRESH),
-            None => self.looked.is_within(FRESH, at),
+            None => self.seen.is_within(FRESH, at),
         };
         heard && self.is_reliable(now)
     }

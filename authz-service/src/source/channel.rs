@@ -8,30 +8,24 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use crate::source::Health;
+use crate::source::last_seen::LastSeen;
 
 /// An unbroken stretch of the subscription. A fact that was read within the current one would have been
 /// corrected by now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stretch(u64);
 
-/// The state of the subscription. Times are the process's own, so that a stepped clock extends no trust.
+/// The state of the subscription.
 #[derive(Debug)]
 pub struct Channel {
-    origin: Instant,
-    /// Milliseconds after `origin`, plus one; 0 before the first sign of life.
-    heard: AtomicU64,
+    seen: LastSeen,
     stretch: AtomicU64,
     trouble: ArcSwap<Option<String>>,
 }
 
 impl Default for Channel {
     fn default() -> Self {
-        Self {
-            origin: Instant::now(),
-            heard: AtomicU64::new(0),
-            stretch: AtomicU64::new(0),
-            trouble: ArcSwap::from_pointee(None),
-        }
+        Self { seen: LastSeen::default(), stretch: AtomicU64::new(0), trouble: ArcSwap::from_pointee(None) }
     }
 }
 
@@ -51,10 +45,7 @@ impl Channel {
     /// Whether there was a sign of life less than `limit` before `now`.
     #[must_use]
     pub fn is_alive(&self, now: Instant, limit: Duration) -> bool {
-        match self.heard.load(Ordering::Acquire).checked_sub(1) {
-            Some(heard) => now.saturating_duration_since(self.origin + Duration::from_millis(heard)) < limit,
-            None => false,
-        }
+        self.seen.is_within(limit, now)
     }
 
     /// Begins a new stretch: earlier messages may not have arrived.
@@ -64,9 +55,7 @@ impl Channel {
 
     /// Notes a sign of life at `at`.
     pub fn heard(&self, at: Instant) {
-        let millis = at.saturating_duration_since(self.origin).as_millis();
-        let millis = u64::try_from(millis).unwrap_or(u64::MAX - 1).saturating_add(1);
-        self.heard.fetch_max(millis, Ordering::AcqRel);
+        self.seen.note(at);
         if self.trouble.load().is_some() {
             self.trouble.store(Arc::new(None));
         }
@@ -87,10 +76,10 @@ impl Channel {
     pub fn health(&self) -> Health {
         let detail = match self.trouble.load().as_ref() {
             Some(trouble) => format!("lost: {trouble}"),
-            None if self.heard.load(Ordering::Acquire) == 0 => "not subscribed yet".to_owned(),
+            None if !self.seen.is_ever() => "not subscribed yet".to_owned(),
             None => "subscribed".to_owned(),
         };
-        Health { ready: self.heard.load(Ordering::Acquire) != 0, detail }
+        Health { ready: self.seen.is_ever(), detail }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::source::channel::Channel;
 use crate::startup::needs::{AssemblyError, Needs};
 use crate::tenant::Tenants;
 use crate::tenant::change::{OnChange, TenantChange};
-use crate::tenant::directory::{Directory, DirectoryFile};
+use crate::tenant::directory::{self, Directory};
 use crate::tenant::memory::{Lifetimes, Memory};
 use crate::tenant::service::TenantService;
 use crate::tenant::shared::SharedLayer;
@@ -55,8 +55,8 @@ pub(super) fn assemble(
         Some(TenantDirectory::File(file)) => {
             let directory = Arc::new(Directory::noting(ended));
             let reloads = metrics.reloads("tenants");
-            let listed = DirectoryFile::new(file, Arc::clone(&directory), Arc::clone(clock), reloads);
-            watchers.watch(listed.listening(on_change))?;
+            let (state, clock) = (Arc::clone(&directory), Arc::clone(clock));
+            watchers.watch(directory::follow(file, state, on_change, clock, reloads))?;
             Some(Tenants::Listed(directory))
         }
         Some(TenantDirectory::Service(listed)) => {

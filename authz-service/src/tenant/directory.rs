@@ -23,7 +23,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
 use clock::{Clock, UnixTime};
 use identity::TenantId;
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
@@ -32,7 +31,11 @@ use uuid::Uuid;
 
 use crate::ended::{Ended, FRESH, tenant_tag};
 use crate::failure::Failure;
-use crate::source::{Hanging, Health, Looked, Reloads, Source, Trouble, WatchedFile};
+use crate::source::file::WatchedFile;
+use crate::source::followed::{Followed, FromFile};
+use crate::source::last_good::LastGood;
+use crate::source::last_seen::LastSeen;
+use crate::source::{Health, Reloads};
 use crate::tenant::change::{OnChange, TenantChange};
 
 /// How long the last good directory serves while the file is missing: enough for a restart of the program
@@ -89,8 +92,9 @@ pub struct Census {
     pub suspended: usize,
 }
 
+/// The parsed content of a directory.
 #[derive(Debug, Default)]
-struct Tenants {
+pub struct Tenants {
     status: HashMap<TenantId, Status>,
     census: Census,
 }
@@ -160,20 +164,25 @@ impl<'de> Deserialize<'de> for Tenants {
 }
 
 /// The directory of all tenants.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Directory {
-    tenants: ArcSwapOption<Tenants>,
-    missing: ArcSwap<Option<Trouble>>,
-    broken: ArcSwap<Option<Trouble>>,
-    looked: Looked,
+    tenants: LastGood<Tenants>,
+    seen: LastSeen,
     ended: Arc<Ended>,
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self::noting(&Arc::default())
+    }
 }
 
 impl Directory {
     /// An empty directory that notes tenants that are no longer active in `ended`.
     #[must_use]
     pub fn noting(ended: &Arc<Ended>) -> Self {
-        Self { ended: Arc::clone(ended), ..Self::default() }
+        let tenants = LastGood::for_at_most_each(MISSING_LIMIT, BROKEN_LIMIT);
+        Self { tenants, seen: LastSeen::default(), ended: Arc::clone(ended) }
     }
 
     /// The status of `tenant`, or `None` when it is not listed.
@@ -181,23 +190,19 @@ impl Directory {
     /// # Errors
     /// [`Failure::TenantsUnavailable`] when no directory is loaded, or the loaded one is too old.
     pub fn status(&self, tenant: TenantId, now: UnixTime) -> Result<Option<Status>, Failure> {
-        if self.is_too_old(now) {
-            return Err(Failure::TenantsUnavailable);
-        }
-        let tenants = self.tenants.load();
-        let tenants = tenants.as_ref().ok_or(Failure::TenantsUnavailable)?;
-        Ok(tenants.status.get(&tenant).copied())
+        let status = self.tenants.with(now, |tenants| tenants.status.get(&tenant).copied());
+        status.ok_or(Failure::TenantsUnavailable)
     }
 
     /// Whether decisions use the content that the file had until [`FRESH`] before `at`. While the file is
     /// broken or missing they use an older state, and an answer should be trusted for one request only.
     #[must_use]
     pub fn is_fresh(&self, now: UnixTime, at: Instant) -> bool {
-        self.looked.is_within(FRESH, at) && self.tenants.load().is_some() && !self.is_too_old(now)
+        self.seen.is_within(FRESH, at) && self.is_ready(now)
     }
 
     fn replace(&self, tenants: &Arc<Tenants>) -> Option<Arc<Tenants>> {
-        let before = self.tenants.swap(Some(Arc::clone(tenants)));
+        let before = self.tenants.swap(Arc::clone(tenants));
         let now = Instant::now();
         match &before {
             Some(before) => {
@@ -211,140 +216,87 @@ impl Directory {
         before
     }
 
-    fn is_too_old(&self, now: UnixTime) -> bool {
-        let over = |slot: &ArcSwap<Option<Trouble>>, limit| {
-            slot.load().as_ref().as_ref().is_some_and(|trouble| trouble.lasts_longer_than(limit, now))
-        };
-        over(&self.missing, MISSING_LIMIT) || over(&self.broken, BROKEN_LIMIT)
+    fn is_ready(&self, now: UnixTime) -> bool {
+        self.tenants.with(now, |_| ()).is_some()
     }
 
     /// How many tenants are loaded.
     #[must_use]
     pub fn census(&self) -> Census {
-        self.tenants.load().as_ref().map(|tenants| tenants.census).unwrap_or_default()
+        self.tenants.value().map(|tenants| tenants.census).unwrap_or_default()
     }
 
     /// The state of the directory, for `/readyz`.
     #[must_use]
     pub fn health(&self, now: UnixTime) -> Health {
-        let loaded = self.tenants.load().is_some();
-        let census = self.census();
-        let mut detail = if loaded {
-            format!("{} active, {} suspended", census.active, census.suspended)
-        } else {
-            "not loaded yet".to_owned()
-        };
-        for (slot, limit) in [(&self.missing, MISSING_LIMIT), (&self.broken, BROKEN_LIMIT)] {
-            if let Some(trouble) = slot.load().as_ref() {
-                detail.push_str(&format!(
-                    "; stale since {} ({}), refused after {} s",
-                    trouble.since().seconds(),
-                    trouble.what(),
-                    limit.as_secs()
-                ));
+        let loaded = match self.tenants.value() {
+            Some(tenants) => {
+                format!("{} active, {} suspended", tenants.census.active, tenants.census.suspended)
             }
-        }
-        Health { ready: loaded && !self.is_too_old(now), detail }
+            None => "not loaded yet".to_owned(),
+        };
+        Health { ready: self.is_ready(now), detail: loaded + &self.tenants.stale() }
     }
 }
 
-fn clear(slot: &ArcSwap<Option<Trouble>>) {
-    if slot.load().is_some() {
-        slot.store(Arc::new(None));
-    }
-}
-
-/// Loads the directory from its file, and again when the file changes.
+/// A directory that has its tenants from a file.
 #[derive(Debug)]
-pub struct DirectoryFile {
-    file: WatchedFile,
+pub struct Filed {
     directory: Arc<Directory>,
-    clock: Arc<dyn Clock>,
-    reloads: Reloads,
     on_change: OnChange,
 }
 
-impl DirectoryFile {
-    /// A loader that fills `directory` from `path`.
-    #[must_use]
-    pub fn new(path: &Path, directory: Arc<Directory>, clock: Arc<dyn Clock>, reloads: Reloads) -> Self {
-        Self {
-            file: WatchedFile::new(path, MAX_BYTES),
-            directory,
-            clock,
-            reloads,
-            on_change: OnChange::default(),
+impl FromFile for Filed {
+    type Content = Tenants;
+
+    fn last_good(&self) -> &LastGood<Tenants> {
+        &self.directory.tenants
+    }
+
+    fn parse(&self, content: &[u8]) -> Result<Tenants, String> {
+        Tenants::parse(content)
+    }
+
+    fn install(&self, tenants: Tenants, began: Instant) {
+        let tenants = Arc::new(tenants);
+        let before = self.directory.replace(&tenants);
+        self.directory.seen.note(began);
+        if let Some(before) = before {
+            report_changes(&before, &tenants, &self.on_change);
         }
+        self.directory.tenants.mend();
     }
 
-    /// Calls `on_change` for each tenant that is added, removed or changed. The first load is not a change.
-    #[must_use]
-    pub fn listening(self, on_change: OnChange) -> Self {
-        Self { on_change, ..self }
+    fn unchanged(&self, began: Instant) {
+        self.directory.seen.note(began);
     }
 
-    fn trouble(&self, slot: &ArcSwap<Option<Trouble>>, what: &str) {
-        note(slot, self.file.path(), what, self.clock.now(), &self.reloads);
+    fn summary(&self, tenants: &Tenants) -> String {
+        let Census { active, suspended } = tenants.census;
+        format!("{active} active, {suspended} suspended")
     }
 }
 
-/// Whether `content` is a directory that [`DirectoryFile`] takes.
+/// Loads `directory` from the file at `path`, and again when it changes. Calls `on_change` for each tenant that is
+/// added, removed or changed; the first load is not a change.
+#[must_use]
+pub fn follow(
+    path: &Path,
+    directory: Arc<Directory>,
+    on_change: OnChange,
+    clock: Arc<dyn Clock>,
+    reloads: Reloads,
+) -> Followed<Filed> {
+    let state = Filed { directory, on_change };
+    Followed::new("tenants", WatchedFile::new(path, MAX_BYTES), state, clock, reloads)
+}
+
+/// Whether `content` is a directory that [`follow`] accepts.
 ///
 /// # Errors
 /// A sentence, without the file's name.
 pub fn check(content: &[u8]) -> Result<(), String> {
     Tenants::parse(content).map(|_| ())
-}
-
-fn note(slot: &ArcSwap<Option<Trouble>>, path: &Path, what: &str, now: UnixTime, reloads: &Reloads) {
-    let path = path.display().to_string();
-    if Trouble::note(slot, format!("{path}: {what}"), now) {
-        reloads.failed.inc();
-        tracing::error!(file = path, what, "tenant directory not loaded");
-    }
-}
-
-impl Source for DirectoryFile {
-    fn name(&self) -> &'static str {
-        "tenants"
-    }
-
-    fn poll(&mut self) {
-        let began = Instant::now();
-        match self.file.poll() {
-            Ok(None) => {
-                clear(&self.directory.missing);
-                if self.directory.broken.load().is_none() {
-                    self.directory.looked.note(began);
-                }
-            }
-            Ok(Some(yaml)) => {
-                clear(&self.directory.missing);
-                match Tenants::parse(&yaml) {
-                    Ok(tenants) => {
-                        let Census { active, suspended } = tenants.census;
-                        tracing::info!(file = %self.file.path().display(), active, suspended, "tenants loaded");
-                        let tenants = Arc::new(tenants);
-                        let before = self.directory.replace(&tenants);
-                        self.directory.looked.note(began);
-                        if let Some(before) = before {
-                            report_changes(&before, &tenants, &self.on_change);
-                        }
-                        clear(&self.directory.broken);
-                        self.reloads.done.inc();
-                    }
-                    Err(what) => self.trouble(&self.directory.broken, &what),
-                }
-            }
-            Err(error) => self.trouble(&self.directory.missing, &error.to_string()),
-        }
-    }
-
-    fn hanging(&self) -> Option<Hanging> {
-        let (path, directory) = (self.file.path().to_owned(), Arc::clone(&self.directory));
-        let (clock, reloads) = (Arc::clone(&self.clock), self.reloads.clone());
-        Some(Box::new(move |what| note(&directory.missing, &path, what, clock.now(), &reloads)))
-    }
 }
 
 fn report_changes(before: &Tenants, after: &Tenants, on_change: &OnChange) {

@@ -15,6 +15,7 @@ use crate::credential::keys::metadata::Metadata;
 use crate::credential::keys::{KeyFormat, KeyRing};
 use crate::outbound;
 use crate::source::Reloads;
+use crate::source::last_good::Cause;
 
 /// How often the set is fetched when nothing is wrong.
 pub const INTERVAL: Duration = Duration::from_secs(300);
@@ -152,7 +153,8 @@ impl KeyUrl {
     fn fail(&self, what: &str) -> bool {
         self.reloads.failed.inc();
         tracing::error!(url = self.place.shown(), what, "cannot fetch the session keys");
-        self.ring.note_trouble(format!("{}: {what}", self.place.shown()), self.clock.now());
+        let what = format!("{}: {what}", self.place.shown());
+        self.ring.last_good().note(Cause::Missing, what, self.clock.now());
         false
     }
 }

@@ -28,8 +28,9 @@ use signed_request::{Algorithm, VerifyingKey};
 
 use crate::credential::keys::STALE_LIMIT;
 use crate::failure::Failure;
-use crate::source::last_good::LastGood;
-use crate::source::{Hanging, Health, Reloads, Source, WatchedFile};
+use crate::source::file::WatchedFile;
+use crate::source::last_good::{Cause, LastGood};
+use crate::source::{Hanging, Health, Reloads, Source};
 
 /// A thousand keys take about 100 KB.
 const MAX_BYTES: u64 = 1_048_576;
@@ -129,7 +130,7 @@ impl SigningKeys {
 
 /// Notes `what`, and logs it once.
 fn fail(keys: &SigningKeys, what: &str, now: UnixTime, reloads: &Reloads) {
-    if keys.0.note(what.to_owned(), now) {
+    if keys.0.note(Cause::Broken, what.to_owned(), now) {
         reloads.failed.inc();
         tracing::error!(what, "signing keys not loaded");
     }

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use validity::revocation::Revocation;
 
 use super::Revocations;
-use crate::source::{Hanging, Source, Trouble};
+use crate::source::trouble::Trouble;
+use crate::source::{Hanging, Source};
 
 /// A longer line was not written by the auth service.
 const MAX_LINE_BYTES: usize = 1_024;
@@ -172,7 +173,7 @@ impl Source for RevocationFile {
                     self.revocations.trouble.store(Arc::new(None));
                 }
                 self.revocations.loaded.store(true, Ordering::Release);
-                self.revocations.looked.note(began);
+                self.revocations.seen.note(began);
             }
             Err(error) => note(&self.revocations, &self.path, &error.to_string(), now),
         }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::source::Source as _;
 use clock::ManualClock;
 use prometheus::IntCounter;
 
@@ -22,7 +23,7 @@ fn follows_its_file_and_stops_trusting_an_old_state() {
     let counter = |name: &str| IntCounter::new(name, "x").unwrap();
     let reloads = Reloads { done: counter("done"), failed: counter("failed") };
     let mut file =
-        DirectoryFile::new(&path, Arc::clone(&directory), Arc::new(clock.clone()), reloads.clone());
+        follow(&path, Arc::clone(&directory), OnChange::default(), Arc::new(clock.clone()), reloads.clone());
     let mut status = |tenant: &str| {
         file.poll();
         directory.status(id(tenant), clock.now())
