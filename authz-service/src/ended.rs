@@ -4,11 +4,11 @@
 //! the edge, so that no lease outlives the facts that it depends on.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use identity::{SessionId, SubjectId, TenantId};
 use lease::{Kind, MAX_ENDED, Tag, WINDOW_MS};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 /// The greatest age of the last poll of revocations and tenants. The edge honours leases for 600 ms after it
@@ -87,7 +87,7 @@ impl Ended {
 
     /// A panic during a write loses one tag: the history continues with the others.
     fn lock(&self) -> MutexGuard<'_, History> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -20,11 +20,12 @@ pub mod trouble;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use prometheus::IntCounter;
 
 /// How often a source is polled: a tenth of the second within which a suspension or revocation must take
@@ -105,7 +106,7 @@ pub struct Crew {
 
 impl std::fmt::Debug for Crew {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Crew").field("threads", &lock(&self.threads).len()).finish_non_exhaustive()
+        f.debug_struct("Crew").field("threads", &self.threads.lock().len()).finish_non_exhaustive()
     }
 }
 
@@ -154,14 +155,14 @@ impl Crew {
     }
 
     fn start(&self, mut source: impl Source, stop: Stop, at_once: bool) -> io::Result<std::thread::Thread> {
-        if lock(&self.threads).is_empty() {
+        if self.threads.lock().is_empty() {
             self.supervise()?;
         }
         let name = source.name();
         let under_way = UnderWay::default();
         if let Some(hanging) = source.hanging() {
             let (under_way, stop) = (Arc::clone(&under_way), Arc::clone(&stop));
-            lock(&self.supervised).push(Supervised { under_way, hanging, stop });
+            self.supervised.lock().push(Supervised { under_way, hanging, stop });
         }
         let all = Arc::clone(&self.stop);
         let thread = std::thread::Builder::new().name(format!("watch-{name}")).spawn(move || {
@@ -169,19 +170,19 @@ impl Crew {
                 std::thread::park_timeout(INTERVAL);
             }
             while !stop.load(Ordering::Relaxed) && !all.load(Ordering::Relaxed) {
-                *lock(&under_way) = Some(std::time::Instant::now());
+                *under_way.lock() = Some(std::time::Instant::now());
                 if catch_unwind(AssertUnwindSafe(|| source.poll())).is_err() {
                     // Otherwise decisions would continue with a state that is no longer updated. Without this
                     // process the edge denies instead.
                     tracing::error!(source = name, "a source panicked; the process ends");
                     std::process::abort();
                 }
-                *lock(&under_way) = None;
+                *under_way.lock() = None;
                 std::thread::park_timeout(INTERVAL);
             }
         })?;
         let handle = thread.thread().clone();
-        let mut threads = lock(&self.threads);
+        let mut threads = self.threads.lock();
         // Forget the threads of removed sources.
         threads.retain(|thread| !thread.is_finished());
         threads.push(thread);
@@ -194,30 +195,25 @@ impl Crew {
         let thread = std::thread::Builder::new().name("watch-watchers".to_owned()).spawn(move || {
             while !stop.load(Ordering::Relaxed) {
                 std::thread::park_timeout(SUPERVISION);
-                let mut supervised = lock(&supervised);
+                let mut supervised = supervised.lock();
                 supervised.retain(|one| !one.stop.load(Ordering::Relaxed));
                 for Supervised { under_way, hanging, stop: _ } in &*supervised {
-                    let began = *lock(under_way);
+                    let began = *under_way.lock();
                     if began.is_some_and(|began| began.elapsed() >= HANGS) {
                         hanging(&format!("a read takes longer than {} s", HANGS.as_secs()));
                     }
                 }
             }
         })?;
-        lock(&self.threads).push(thread);
+        self.threads.lock().push(thread);
         Ok(())
     }
-}
-
-/// The data under these locks is complete at every moment, even after a panic.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Watchers {
     fn drop(&mut self) {
         self.crew.stop.store(true, Ordering::Relaxed);
-        let threads = std::mem::take(&mut *lock(&self.crew.threads));
+        let threads = std::mem::take(&mut *self.crew.threads.lock());
         for thread in &threads {
             thread.thread().unpark();
         }

@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use base64::Engine as _;
@@ -20,6 +20,7 @@ use edge_config::edge::{ServiceTenants, ServiceTokens};
 use identity::assertion::{MAX_BYTES as MAX_BEARER_BYTES, Rejected, Verifier};
 use identity::service_token::{self, ServiceToken, TokenVerifier};
 use identity::{Caller, Service, ServiceName};
+use parking_lot::Mutex;
 use serde::Deserialize;
 
 use crate::check::CheckInput;
@@ -200,7 +201,7 @@ impl Assertions {
     /// The state of the services' keys, for `/readyz`.
     #[must_use]
     pub fn health(&self) -> Health {
-        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let files = self.files.lock();
         let mut troubles: Vec<String> = files
             .services
             .iter()
@@ -215,7 +216,7 @@ impl Assertions {
     /// Puts the services of `edge` in force, for each of its revisions: a removed service or permission loses
     /// its effect from now on. Keys that were already read from the same file stay valid.
     pub fn install(&self, edge: &Edge, first: FirstLook) {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut files = self.files.lock();
         let mut before = std::mem::take(&mut *files);
         let mut listed = HashMap::with_capacity(edge.services.len());
         for (name, service) in &edge.services {

@@ -15,9 +15,10 @@
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use clock::UnixTime;
+use parking_lot::{Mutex, MutexGuard};
 use prometheus::IntCounter;
 
 use crate::limit::charge::{Charged, Counted, Key, Of, Wider, in_advance};
@@ -102,7 +103,7 @@ impl Local {
     pub fn len(&self) -> usize {
         let of = |table: &Table| table.own.len() + table.shared.len();
         let both = |shard: &Mutex<Shard>| {
-            let shard = lock(shard);
+            let shard = shard.lock();
             of(&shard.addresses) + of(&shard.proved)
         };
         self.shards.iter().map(both).sum()
@@ -127,7 +128,7 @@ impl Local {
         order.sort_unstable();
         order.dedup();
         let mut held: Vec<(usize, MutexGuard<'_, Shard>)> =
-            order.iter().filter_map(|index| Some((*index, lock(self.shards.get(*index)?)))).collect();
+            order.iter().filter_map(|index| Some((*index, self.shards.get(*index)?.lock()))).collect();
 
         let mut weighed = Vec::with_capacity(counted.len());
         for (one, place) in counted.iter().zip(&places) {
@@ -174,7 +175,7 @@ impl Local {
     pub fn key_elsewhere(&self, counted: &Counted<'_>, now: UnixTime) -> Key {
         let now = now.millis().saturating_mul(1_000);
         let Some(shard) = self.shards.get(self.shard_of(&counted.key)) else { return counted.key.clone() };
-        let mut shard = lock(shard);
+        let mut shard = shard.lock();
         let table = shard.table(&counted.wider);
         let (place, kept) = table.find(counted, Gcra::of(&counted.rule.limit), &self.hasher, now);
         // A refusal from elsewhere is kept here for as long as a full bucket takes.
@@ -304,11 +305,6 @@ impl Table {
         }
         self.own.insert(counted.key.clone(), Kept { number, within });
     }
-}
-
-/// A panic during a write leaves a valid number: the counters continue.
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

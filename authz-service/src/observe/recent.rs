@@ -8,7 +8,9 @@
 //! found: an allow hides no denial before it.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::observe::record::Record;
 
@@ -116,7 +118,7 @@ impl Decisions {
     }
 
     fn rings(&self) -> MutexGuard<'_, Rings> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Remembers `record`, and forgets the oldest of its kind when there is no room.

@@ -10,7 +10,7 @@ use std::convert::Infallible;
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tonic::body::Body;
@@ -159,7 +160,7 @@ impl Begun {
     /// Moves all of them to `open`. Returns whether there were any.
     fn drain_into(&self, open: &mut FuturesUnordered<Exchange>) -> bool {
         // No code under this lock can panic.
-        let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut begun = self.0.lock();
         let some = !begun.is_empty();
         open.extend(begun.drain(..));
         some
@@ -171,7 +172,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Begun {
         // A defect in one check ends that check, not the connection and the others on it: the panic is
         // logged, and Envoy sees a reset stream, which it treats as a failure.
         let exchange = AssertUnwindSafe(exchange).catch_unwind().map(drop);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Box::pin(exchange));
+        self.0.lock().push(Box::pin(exchange));
     }
 }
 

@@ -9,10 +9,11 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use edge_config::edge::Socket;
+use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::server::stream::CheckStream;
@@ -168,7 +169,7 @@ pub(super) struct Unproved(Arc<Mutex<HashMap<IpAddr, u32>>>);
 impl Unproved {
     fn enter(&self, address: IpAddr) -> Option<Place> {
         // No code under this lock can panic.
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.0.lock();
         let taken = places.entry(address).or_default();
         if *taken >= MAX_UNPROVED {
             return None;
@@ -186,7 +187,7 @@ pub(super) struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut places = self.unproved.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.unproved.0.lock();
         if let Some(taken) = places.get_mut(&self.address) {
             *taken = taken.saturating_sub(1);
             if *taken == 0 {
@@ -210,7 +211,7 @@ mod tests {
         held.pop();
         assert!(unproved.enter(stranger).is_some());
         drop(held);
-        assert!(unproved.0.lock().unwrap().is_empty());
+        assert!(unproved.0.lock().is_empty());
     }
 
     #[tokio::test]

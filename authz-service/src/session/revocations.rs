@@ -21,14 +21,15 @@ mod file;
 mod filter;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use ::lease::{Kind, Tag};
 use arc_swap::ArcSwap;
 use clock::UnixTime;
 use identity::{Person, SessionId, SubjectId, TenantId};
+use parking_lot::RwLock;
 use tokio::time::Instant;
 use validity::revocation::{Revocation, SessionEnd, SubjectEnd, TenantEnd};
 
@@ -159,7 +160,7 @@ impl Revocations {
         if session == Some(true) {
             return Ok(true);
         }
-        let wholesale = self.wholesale.read().unwrap_or_else(PoisonError::into_inner);
+        let wholesale = self.wholesale.read();
         let subject = wholesale.subjects.get(&person.subject).map(|ended| issued < ended.before);
         let tenant = wholesale.tenants.get(&person.tenant).map(|ended| issued < ended.before);
         drop(wholesale);
@@ -176,7 +177,7 @@ impl Revocations {
     /// Whether `session` is listed: ended, or about to end. It should be trusted for this request only.
     #[must_use]
     pub fn is_listed(&self, session: SessionId) -> bool {
-        let is_listed = self.sessions.read().unwrap_or_else(PoisonError::into_inner).contains_key(&session);
+        let is_listed = self.sessions.read().contains_key(&session);
         is_listed || self.is_beyond(session)
     }
 
@@ -186,7 +187,7 @@ impl Revocations {
 
     /// Whether the listed `session` has ended at `now`; `None` when it is not listed.
     fn known(&self, session: SessionId, now: UnixTime) -> Option<bool> {
-        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        let sessions = self.sessions.read();
         sessions.get(&session).map(|revoked| now.seconds() >= revoked.from)
     }
 
@@ -228,13 +229,13 @@ impl Revocations {
     /// How many sessions are listed.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.sessions.read().unwrap_or_else(PoisonError::into_inner).len()
+        self.sessions.read().len()
     }
 
     /// How many persons and tenants are listed.
     #[must_use]
     pub fn wholesale_len(&self) -> usize {
-        self.wholesale.read().unwrap_or_else(PoisonError::into_inner).len()
+        self.wholesale.read().len()
     }
 
     /// How many entries found no room.
@@ -319,7 +320,7 @@ impl Revocations {
     /// The session's lease tag, when its end is new, or earlier than the known one.
     fn add_session(&self, end: SessionEnd) -> Option<Tag> {
         let SessionEnd { sid, from, until } = end;
-        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.sessions.write();
         if sessions.len() >= self.room && !sessions.contains_key(&sid) {
             drop(sessions);
             self.beyond.put((Kind::Session, sid.0), until, self.room);
@@ -341,7 +342,7 @@ impl Revocations {
         entry: (Kind, uuid::Uuid),
         new: Ended,
     ) -> bool {
-        let mut wholesale = self.wholesale.write().unwrap_or_else(PoisonError::into_inner);
+        let mut wholesale = self.wholesale.write();
         if wholesale.len() >= self.room && !kind(&mut wholesale).contains_key(&id) {
             drop(wholesale);
             self.beyond.put(entry, new.until, self.room);
@@ -388,10 +389,10 @@ impl Revocations {
 
     /// Drops entries that no unexpired token can need.
     pub fn sweep(&self, now: UnixTime) {
-        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.sessions.write();
         sessions.retain(|_, revoked| revoked.until >= now.seconds());
         drop(sessions);
-        let mut wholesale = self.wholesale.write().unwrap_or_else(PoisonError::into_inner);
+        let mut wholesale = self.wholesale.write();
         wholesale.subjects.retain(|_, ended| ended.until >= now.seconds());
         wholesale.tenants.retain(|_, ended| ended.until >= now.seconds());
         drop(wholesale);

@@ -97,15 +97,17 @@ impl<'w> MakeWriter<'w> for Outlet {
 
 #[cfg(test)]
 mod tests {
+    use parking_lot::Mutex;
+
     use super::*;
-    use std::sync::{Arc, Mutex, PoisonError};
+    use std::sync::Arc;
 
     #[derive(Clone, Default)]
     struct Shared(Arc<Mutex<Vec<u8>>>);
 
     impl Write for Shared {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+            self.0.lock().extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -123,7 +125,7 @@ mod tests {
             writeln!(outlet.make_writer(), "line {number}").unwrap();
         }
         drop(flush);
-        let text = String::from_utf8(shared.0.lock().unwrap().clone()).unwrap();
+        let text = String::from_utf8(shared.0.lock().clone()).unwrap();
         assert_eq!(text.lines().count(), 100);
         assert!(text.ends_with("line 99\n"));
         assert_eq!(dropped.get(), 0);

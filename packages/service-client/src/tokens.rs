@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clock::{Clock, UnixTime};
@@ -11,6 +11,7 @@ use identity::keyset::{self, KeyFileError};
 use identity::{ServiceName, TenantId};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use parking_lot::Mutex;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 
@@ -188,7 +189,7 @@ impl Tokens {
 
     /// The token that is held at `now`, unless it is about to end.
     fn held(&self, now: UnixTime) -> Option<Held> {
-        let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.0.state.lock();
         state.held.clone().filter(|held| now.plus(MARGIN) < held.ends)
     }
 
@@ -196,7 +197,7 @@ impl Tokens {
     async fn renew(&self) -> Result<Arc<str>, TokenError> {
         let now = self.0.clock.now();
         {
-            let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let state = self.0.state.lock();
             // A clock that was stepped back must not lengthen the pause.
             if let Some((at, error)) = &state.failed
                 && *at <= now
@@ -206,7 +207,7 @@ impl Tokens {
             }
         }
         let got = self.fetch(now).await;
-        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.state.lock();
         match got {
             Ok(held) => {
                 let token = Arc::clone(&held.token);

@@ -9,7 +9,7 @@ mod file;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use clock::UnixTime;
 use redis::RedisResult;
@@ -31,7 +31,7 @@ pub struct Revocations {
     /// Admits one writer at a time, so that no line is appended to a file that is being replaced.
     turn: Arc<Mutex<()>>,
     /// The content of the file as read so far. Never locked across an `await`.
-    index: Arc<std::sync::Mutex<Index>>,
+    index: Arc<parking_lot::Mutex<Index>>,
     redis: Option<(ConnectionManager, Arc<SharedRevocations>)>,
 }
 
@@ -86,7 +86,7 @@ impl Revocations {
             None => {
                 let (path, index) = (Arc::clone(&self.path), Arc::clone(&self.index));
                 let asking = move || {
-                    let mut index = index.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut index = index.lock();
                     index.up_to_date(&path).map(|ends| ends.end(issued, now.seconds()))
                 };
                 tokio::task::spawn_blocking(asking).await.map_err(io::Error::other)?
@@ -98,7 +98,7 @@ impl Revocations {
     /// since the last one, so a test of its cost counts these.
     #[must_use]
     pub fn bytes_read(&self) -> u64 {
-        self.index.lock().unwrap_or_else(PoisonError::into_inner).work()
+        self.index.lock().work()
     }
 
     /// Announces `line`. When this returns, the edge has the line or can find it by itself.

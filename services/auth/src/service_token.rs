@@ -22,7 +22,7 @@ mod entity;
 mod registered;
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -31,6 +31,7 @@ use clock::{Clock, UnixTime};
 use identity::service_token::ServiceToken;
 use identity::{ServiceName, TenantId};
 use jsonwebtoken::{Algorithm, Validation};
+use parking_lot::RwLock;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait as _, DatabaseConnection, EntityTrait as _, QueryFilter as _};
@@ -155,7 +156,7 @@ impl ServiceTokens {
     }
 
     fn registered(&self) -> Option<Arc<Registered>> {
-        self.0.registered.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.registered.read().clone()
     }
 
     /// Issues a token to the service that the form `fields` authenticate.

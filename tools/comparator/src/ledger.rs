@@ -9,10 +9,10 @@ mod report;
 mod versions;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use clock::UnixTime;
 use edge_config::edge::DifferenceKind;
+use parking_lot::{Mutex, MutexGuard};
 use serde::Serialize;
 
 pub use report::{Queue, metrics, report};
@@ -190,7 +190,7 @@ pub struct Ledger(Mutex<Books>);
 impl Ledger {
     fn books(&self) -> MutexGuard<'_, Books> {
         // Counts are consistent after every statement: a panic elsewhere cannot leave a partial change.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Changes the counts of `route`, unless another period has begun meanwhile.

@@ -15,11 +15,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use identity::SubjectId;
+use parking_lot::{Mutex, MutexGuard};
 use quick_cache::sync::Cache;
 use tokio::sync::oneshot;
 
@@ -188,7 +189,7 @@ struct Shared {
 impl Shared {
     /// Every change of the numbers is complete before the lock is released.
     fn lock(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        self.taken.lock()
     }
 }
 

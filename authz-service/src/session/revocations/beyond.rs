@@ -1,9 +1,9 @@
 //! Keeps revocations for which the list had no room.
 
 use std::hash::RandomState;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use ::lease::Kind;
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use uuid::Uuid;
 
 use super::filter::Filter;
@@ -83,10 +83,10 @@ impl Beyond {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Filters> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.0.read()
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Filters> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.0.write()
     }
 }

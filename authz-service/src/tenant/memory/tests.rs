@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use super::*;
 use prometheus::IntCounter;
@@ -18,7 +19,7 @@ struct Ruled {
 
 impl Ruled {
     fn set(&self, tenant: TenantId, standing: Standing, version: u64) {
-        self.records.lock().unwrap().insert(tenant, Record { standing, version });
+        self.records.lock().insert(tenant, Record { standing, version });
     }
 
     fn questions(&self) -> u64 {
@@ -30,10 +31,10 @@ impl Ruled {
 impl TenantSource for Ruled {
     async fn look_up(&self, tenant: TenantId) -> Result<Answer, SourceFault> {
         self.questions.fetch_add(1, Ordering::SeqCst);
-        let record = self.records.lock().unwrap_or_else(PoisonError::into_inner).get(&tenant).copied();
-        let takes = *self.takes.lock().unwrap();
+        let record = self.records.lock().get(&tenant).copied();
+        let takes = *self.takes.lock();
         sleep(takes).await;
-        let fault = *self.fault.lock().unwrap();
+        let fault = *self.fault.lock();
         fault.map_or(Ok(Answer { record, good_for: None }), Err)
     }
 }
@@ -164,7 +165,7 @@ async fn what_is_pushed_holds_at_once_and_never_goes_back() {
 async fn a_change_wins_over_the_question_that_was_under_way() {
     let f = Fixture::subscribed();
     f.source.set(tenant(1), Standing::Active, 1);
-    *f.source.takes.lock().unwrap() = seconds(1);
+    *f.source.takes.lock() = seconds(1);
     let asking = tokio::spawn({
         let memory = Arc::clone(&f.memory);
         async move { memory.standing(tenant(1)).await }
@@ -179,7 +180,7 @@ async fn a_change_wins_over_the_question_that_was_under_way() {
 async fn a_crowd_asks_once_and_a_fault_is_not_remembered() {
     let f = Fixture::subscribed();
     f.source.set(tenant(1), Standing::Active, 1);
-    *f.source.takes.lock().unwrap() = Duration::from_millis(50);
+    *f.source.takes.lock() = Duration::from_millis(50);
     let crowd = async || {
         let asking: Vec<_> = (0..500)
             .map(|_| {
@@ -193,10 +194,10 @@ async fn a_crowd_asks_once_and_a_fault_is_not_remembered() {
         }
         answers
     };
-    *f.source.fault.lock().unwrap() = Some(SourceFault::Down);
+    *f.source.fault.lock() = Some(SourceFault::Down);
     assert!(crowd().await.iter().all(|answer| *answer == Err(Failure::TenantsUnavailable)));
     assert_eq!(f.source.questions(), 1, "one question for all, and one fault");
-    *f.source.fault.lock().unwrap() = None;
+    *f.source.fault.lock() = None;
     assert!(crowd().await.iter().all(|answer| *answer == ACTIVE), "the fault was not remembered");
     assert_eq!(f.source.questions(), 2);
     // The same when the cached entry has just expired.
@@ -210,7 +211,7 @@ async fn a_dead_source_is_bridged_until_the_stated_end_and_then_everybody_is_ref
     let f = Fixture::subscribed();
     f.source.set(tenant(1), Standing::Active, 1);
     assert_eq!(f.standing(1).await, ACTIVE);
-    *f.source.fault.lock().unwrap() = Some(SourceFault::Down);
+    *f.source.fault.lock() = Some(SourceFault::Down);
     f.live(59).await;
     assert_eq!(f.standing(1).await, ACTIVE);
     assert_eq!(f.standing(2).await, Err(Failure::TenantsUnavailable));
@@ -247,7 +248,7 @@ async fn unknown_ids_are_remembered_for_a_short_while_and_push_nobody_out() {
 #[tokio::test(start_paused = true)]
 async fn open_questions_are_bounded() {
     let f = Fixture::subscribed();
-    *f.source.takes.lock().unwrap() = seconds(1);
+    *f.source.takes.lock() = seconds(1);
     let asking: Vec<_> = (0..1_000)
         .map(|number| {
             let memory = Arc::clone(&f.memory);
@@ -270,7 +271,7 @@ async fn questions_about_invented_tenants_take_no_place_from_those_that_are_ther
         assert_eq!(f.standing(number).await, ACTIVE);
     }
     f.live(60).await;
-    *f.source.takes.lock().unwrap() = seconds(1);
+    *f.source.takes.lock() = seconds(1);
     let ask = |number| {
         let memory = Arc::clone(&f.memory);
         tokio::spawn(async move { memory.standing(tenant(number)).await })

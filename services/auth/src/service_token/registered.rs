@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock, Weak};
+use std::sync::Weak;
 use std::time::Duration;
 
 use edge_config::edge::ServiceTenants;
@@ -14,6 +14,7 @@ use identity::keyset::{self, KeyFileError};
 use identity::service_token::Issuer;
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::KeyAlgorithm;
+use parking_lot::RwLock;
 
 use super::Inner;
 
@@ -145,5 +146,5 @@ pub(super) async fn follow(inner: Weak<Inner>, files: Files, mut watched: Vec<Pa
 }
 
 fn replace(slot: &RwLock<Option<std::sync::Arc<Registered>>>, next: Option<Registered>) {
-    *slot.write().unwrap_or_else(PoisonError::into_inner) = next.map(std::sync::Arc::new);
+    *slot.write() = next.map(std::sync::Arc::new);
 }

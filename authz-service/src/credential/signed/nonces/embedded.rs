@@ -2,9 +2,10 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use clock::UnixTime;
+use parking_lot::Mutex;
 
 use super::{Spent, Window};
 use crate::failure::Failure;
@@ -74,7 +75,7 @@ impl Embedded {
         if !window.opens_after(self.since) {
             return Err(Failure::NoncesUnavailable);
         }
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used = self.used.lock();
         used.forget(now);
         if used.forgotten_before.is_some_and(|before| window.closes < before) {
             return Err(Failure::NoncesUnavailable);
@@ -100,7 +101,7 @@ impl Embedded {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner).count
+        self.used.lock().count
     }
 }
 
