@@ -24,6 +24,17 @@ pub enum Weighed {
     Refused(u64),
 }
 
+impl Weighed {
+    /// The microseconds to wait; 0 when it is allowed.
+    #[must_use]
+    pub const fn wait(self) -> u64 {
+        match self {
+            Self::Allowed(_) => 0,
+            Self::Refused(wait) => wait,
+        }
+    }
+}
+
 impl Gcra {
     /// The arithmetic of `limit`.
     #[must_use]
