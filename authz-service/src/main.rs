@@ -117,7 +117,7 @@ fn run() -> Result<(), Failed> {
     let tls = match &settings.tls {
         None => None,
         Some(files) => {
-            let (tls, source) = Tls::open(files, assembled.admin.observers.metrics.reloads("tls"))
+            let (tls, source) = Tls::open(files, assembled.admin.observers.metrics.parts.reloads("tls"))
                 .map_err(|e| failed(2)(&e))?;
             assembled.watch(source).map_err(|e| failed(1)(&e))?;
             Some(tls)

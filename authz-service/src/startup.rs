@@ -76,7 +76,7 @@ impl Assembled {
         let target = Target {
             snapshots: Arc::clone(&self.admin.authorizer.snapshots),
             assertions: Arc::clone(&self.admin.authorizer.assertions),
-            results: observers.metrics.edge_reloads.clone(),
+            results: observers.metrics.parts.edge_reloads.clone(),
             standing: Arc::clone(&self.admin.edge_file),
             listener: Arc::new(move |outcome| {
                 match (*outcome, observers.audit()) {
@@ -113,9 +113,9 @@ impl Assembled {
     pub fn open_audit(&self, file: &Path, broker: Option<broker::Address>) -> io::Result<Sinks> {
         let mut sinks = Sinks::default();
         let mut audit = Audit::new(Arc::clone(&self.admin.clock));
-        audit.to_file(file, self.admin.observers.metrics.audit("file"), &mut sinks)?;
+        audit.to_file(file, self.admin.observers.metrics.parts.audit("file"), &mut sinks)?;
         if let Some(address) = broker {
-            audit.to_broker(address, self.admin.observers.metrics.audit("amqp"), &mut sinks)?;
+            audit.to_broker(address, self.admin.observers.metrics.parts.audit("amqp"), &mut sinks)?;
         }
         self.admin.observers.open(audit);
         Ok(sinks)
@@ -127,7 +127,8 @@ impl Assembled {
     /// [`CannotExport`].
     pub fn open_spans(&self, endpoint: &str) -> Result<Exporting, CannotExport> {
         let edge = self.admin.authorizer.snapshots.newest();
-        let (spans, exporting) = spans::open(endpoint, &edge.edge, self.admin.observers.metrics.spans())?;
+        let (spans, exporting) =
+            spans::open(endpoint, &edge.edge, self.admin.observers.metrics.parts.spans())?;
         self.admin.observers.open_spans(spans);
         Ok(exporting)
     }
@@ -160,7 +161,7 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
     let mut key_urls = Vec::new();
     for issuer in edge.sessions.iter().flat_map(|sessions| &sessions.issuers) {
         let Some(ring) = keys.ring(&issuer.issuer) else { continue };
-        let (ring, clock, reloads) = (Arc::clone(ring), Arc::clone(clock), metrics.reloads("keys"));
+        let (ring, clock, reloads) = (Arc::clone(ring), Arc::clone(clock), metrics.parts.reloads("keys"));
         let format = KeyFormat::of(issuer);
         match &issuer.keys {
             KeySource::File(path) | KeySource::Pem { path, .. } => {
@@ -180,25 +181,25 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
     let mut api_keys = None;
     if let Some(rules) = &edge.api_keys {
         let ring = Arc::new(ApiKeyRing::default());
-        let reloads = metrics.reloads("api_keys");
+        let reloads = metrics.parts.reloads("api_keys");
         watchers.watch(api_key::follow(&rules.file, Arc::clone(&ring), Arc::clone(clock), reloads))?;
         api_keys = Some(ring);
     }
     let legacy = match &edge.legacy_sessions {
         None => None,
         Some(rules) => {
-            Some(Arc::new(LegacySessions::new(rules, metrics.legacy()).map_err(AssemblyError::Legacy)?))
+            Some(Arc::new(LegacySessions::new(rules, metrics.parts.legacy()).map_err(AssemblyError::Legacy)?))
         }
     };
 
-    let reloads = metrics.reloads("services");
+    let reloads = metrics.parts.reloads("services");
     let assertions = Arc::new(Assertions::new(watchers.crew(), Arc::clone(clock), reloads));
     assertions.install(edge, FirstLook::Before);
 
     let mut signed = None;
     if let Some(rules) = &edge.signatures {
         let keys = Arc::new(SigningKeys::default());
-        let reloads = metrics.reloads("signing-keys");
+        let reloads = metrics.parts.reloads("signing-keys");
         watchers.watch(SigningKeyFile::new(&rules.keys, Arc::clone(&keys), Arc::clone(clock), reloads))?;
         let nonces = match &needs.redis {
             Some(url) => Nonces::redis(&url.0, &edge.name).map_err(AssemblyError::Nonces)?,
@@ -219,18 +220,22 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
         keys,
         api_keys,
         legacy,
-        tokens: TokenCache::new(needs.token_cache, metrics.token_hits.clone(), metrics.token_misses.clone())?,
+        tokens: TokenCache::new(
+            needs.token_cache,
+            metrics.parts.tokens.hits.clone(),
+            metrics.parts.tokens.misses.clone(),
+        )?,
         assertions,
         signed,
         revocations,
         tenants,
-        tenant_changes: TenantChanges::new(metrics.tenant_changes.clone()),
-        limits: Limits::new(shared, edge.authorizer.replicas, metrics.limits()),
+        tenant_changes: TenantChanges::new(metrics.parts.tenant_changes.clone()),
+        limits: Limits::new(shared, edge.authorizer.replicas, metrics.parts.limits()),
         identities: IdentityWriter::new(
             signer,
             needs.identity_cache,
-            metrics.identity_hits.clone(),
-            metrics.identity_misses.clone(),
+            metrics.parts.identities.hits.clone(),
+            metrics.parts.identities.misses.clone(),
         ),
         leases: Leases { on: needs.leases, ended },
     });

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::admin::Admin;
 use crate::decision::LEASED;
-use crate::observe::metrics::Count;
+use crate::observe::metrics::decisions::Count;
 use crate::tenant;
 
 /// Counts since the start.
@@ -143,14 +143,14 @@ impl Stats {
                 tokens: Cache {
                     entries: authorizer.tokens.len(),
                     capacity: authorizer.tokens.capacity(),
-                    hits: metrics.token_hits.get(),
-                    misses: metrics.token_misses.get(),
+                    hits: metrics.parts.tokens.hits.get(),
+                    misses: metrics.parts.tokens.misses.get(),
                 },
                 identities: Cache {
                     entries: authorizer.identities.len(),
                     capacity: authorizer.identities.capacity(),
-                    hits: metrics.identity_hits.get(),
-                    misses: metrics.identity_misses.get(),
+                    hits: metrics.parts.identities.hits.get(),
+                    misses: metrics.parts.identities.misses.get(),
                 },
             },
             tenants: authorizer.tenants.as_ref().map(|tenants| match tenants {
@@ -169,7 +169,7 @@ impl Stats {
                 sessions: revocations.len(),
                 wholesale: revocations.wholesale_len(),
                 beyond_room: revocations.beyond_room(),
-                bad_lines: metrics.bad_revocations.get(),
+                bad_lines: metrics.parts.bad_revocations.get(),
             }),
         }
     }

@@ -55,7 +55,7 @@ impl Feeds {
 
 async fn answer(State(feeds): State<Feeds>, body: Body) -> Response {
     let Feeds { authorizer, metrics, clock } = feeds;
-    let counts = &metrics.feeds;
+    let counts = &metrics.parts.feeds;
     let refused = |status: StatusCode, what: String| {
         counts.refused.inc();
         (status, format!("{what}\n")).into_response()

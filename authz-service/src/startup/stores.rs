@@ -54,7 +54,7 @@ pub(super) fn assemble(
         None => None,
         Some(TenantDirectory::File(file)) => {
             let directory = Arc::new(Directory::noting(ended));
-            let reloads = metrics.reloads("tenants");
+            let reloads = metrics.parts.reloads("tenants");
             let (state, clock) = (Arc::clone(&directory), Arc::clone(clock));
             watchers.watch(directory::follow(file, state, on_change, clock, reloads))?;
             Some(Tenants::Listed(directory))
@@ -63,7 +63,7 @@ pub(super) fn assemble(
             let mut source: Arc<dyn TenantSource> = Arc::new(TenantService::new(&listed.url)?);
             if listed.redis {
                 let connection = validity::connect(redis.ok_or(AssemblyError::NoRedis)?)?;
-                let counts = metrics.lookups("redis");
+                let counts = metrics.parts.lookups("redis");
                 let layer = SharedLayer::new(connection, source, Arc::clone(&channel), listed.shared, counts);
                 source = Arc::new(layer);
             }
@@ -72,7 +72,7 @@ pub(super) fn assemble(
                 negative: listed.negative,
                 untrusted_after: listed.untrusted_after,
             };
-            let counts = metrics.lookups("memory");
+            let counts = metrics.parts.lookups("memory");
             let memory = Memory::new(source, Arc::clone(&channel), lifetimes, counts);
             let memory = memory.listening(on_change);
             let memory = Arc::new(if listed.redis { memory.told_of_changes(ended) } else { memory });
@@ -93,7 +93,7 @@ pub(super) fn assemble(
         }
         (Some(path), None) => {
             let list = Arc::new(Revocations::default().holding(needs.revocations).noting(ended));
-            let bad = metrics.bad_revocations.clone();
+            let bad = metrics.parts.bad_revocations.clone();
             watchers.watch(RevocationFile::new(path, Arc::clone(&list), Arc::clone(clock), bad))?;
             Some(list)
         }
@@ -109,7 +109,7 @@ pub(super) fn assemble(
             revocations: pushed_revocations,
             ended: Arc::clone(ended),
             clock: Arc::clone(clock),
-            counts: metrics.push(),
+            counts: metrics.parts.push(),
         }),
     };
     let channel = subscriber.as_ref().map(|_| channel);
