@@ -50,7 +50,7 @@ use crate::shadow::Shadows;
 use crate::snapshot::{Located, Snapshots};
 use crate::tenant::{self, Tenants};
 use crate::verdict::{Verdict, last_words};
-use crate::who::Who;
+use crate::who::{Caller, Who};
 
 /// Everything that a decision depends on.
 #[derive(Debug)]
@@ -191,10 +191,13 @@ impl<'a> Walk<'a> {
         let mut edits = self.authorizer.identities.write(&permit, audience, self.now)?;
         edits.remove_keys = key_headers(self.located, self.input);
         let lease = match (planned, permit.who()) {
-            (Some((plan, uses)), Who::Person(person)) => {
+            (Some((plan, uses)), Who::Caller(Caller::Person(person))) => {
                 grant::grant(&plan, uses, &edits, person, self.input, self.now)
             }
-            (None, _) | (Some(_), Who::Anyone | Who::Service(_) | Who::Client(_)) => None,
+            (None, _)
+            | (Some(_), Who::Anyone | Who::Caller(Caller::Service(_)) | Who::Caller(Caller::Client(_))) => {
+                None
+            }
         };
         Ok((edits, lease))
     }
@@ -265,12 +268,12 @@ impl<'a> Walk<'a> {
         let authenticated = match verified(credentials.present(policy.accepted(), input, now).await?)? {
             Principal::Person(person) => person,
             Principal::Client(client) => {
-                self.trail.who = Who::Client(Arc::clone(client.client()));
+                self.trail.who = Who::Caller(Caller::Client(Arc::clone(client.client())));
                 let member = tenant::admit_client(&client, tenants, now).await?;
                 return Ok(policy::permit_client(&member, policy, route, input, &mut self.trail.shadows)?);
             }
         };
-        self.trail.who = Who::Person(Arc::clone(authenticated.person()));
+        self.trail.who = Who::Caller(Caller::Person(Arc::clone(authenticated.person())));
         let live = session::admit(&authenticated, authorizer.revocations.as_deref(), now)?;
         authorizer.tenant_changes.note(live.person());
         let member = tenant::admit(live, tenants, now).await?;
@@ -285,7 +288,7 @@ impl<'a> Walk<'a> {
             (Exposure::Public, _) | (_, Exposure::Public) => return Err(DenyReason::InternalOnly.into()),
         }
         let service = verified(assertion::present(&authorizer.assertions, input, now)?)?;
-        self.trail.who = Who::Service(service.service().clone());
+        self.trail.who = Who::Caller(Caller::Service(service.service().clone()));
         let service = tenant::admit_service(service, authorizer.tenants.as_ref(), now).await?;
         Ok(policy::permit_service(&service, policy)?)
     }
@@ -298,7 +301,7 @@ impl<'a> Walk<'a> {
         // `edge_config` refuses a signed policy without `signatures`.
         let signed = authorizer.signed.as_ref().ok_or(Failure::SigningKeysUnavailable)?;
         let signer = verified(signed.present(input, now).await?)?;
-        self.trail.who = Who::Service(signer.service().clone().into());
+        self.trail.who = Who::Caller(Caller::Service(signer.service().clone().into()));
         Ok(policy::permit_signer(address, &signer, policy)?)
     }
 }

@@ -22,13 +22,13 @@ use std::time::Duration;
 
 use clock::UnixTime;
 use identity::assertion::{LIFETIME, Signer};
-use identity::{Audience, Caller, headers};
+use identity::{Audience, headers};
 use prometheus::IntCounter;
 use quick_cache::sync::Cache;
 
 use crate::failure::Failure;
 use crate::policy::Permit;
-use crate::who::Who;
+use crate::who::{Caller, Who};
 
 /// A signed identity is reused only while it is valid for at least this long, so that a queue in front of the
 /// backend does not outlive it.
@@ -59,7 +59,7 @@ struct Signed {
 /// Writes identity headers, and signs each identity once while it is fresh.
 pub struct IdentityWriter {
     signer: Signer,
-    signed: Cache<(Who, Arc<Audience>), Arc<Signed>>,
+    signed: Cache<(Caller, Arc<Audience>), Arc<Signed>>,
     hits: IntCounter,
     misses: IntCounter,
 }
@@ -103,12 +103,12 @@ impl IdentityWriter {
                     headers::IDENTITY,
                 ]
             }
-            who @ Who::Person(person) => {
+            Who::Caller(caller @ Caller::Person(person)) => {
                 set.push((headers::SUBJECT, person.subject.to_string()));
                 set.push((headers::SESSION, person.session.to_string()));
                 set.push((headers::ROLE, person.role.to_string()));
                 set.push((headers::TENANT, person.tenant.to_string()));
-                set.push((headers::IDENTITY, self.signed(who, audience, now, &mut good_until)?));
+                set.push((headers::IDENTITY, self.signed(caller, audience, now, &mut good_until)?));
                 if person.scopes.is_empty() {
                     vec![headers::PUBLIC, headers::SCOPE]
                 } else {
@@ -116,10 +116,10 @@ impl IdentityWriter {
                     vec![headers::PUBLIC]
                 }
             }
-            who @ Who::Client(client) => {
+            Who::Caller(caller @ Caller::Client(client)) => {
                 set.push((headers::SUBJECT, client.name.to_string()));
                 set.push((headers::TENANT, client.tenant.to_string()));
-                set.push((headers::IDENTITY, self.signed(who, audience, now, &mut good_until)?));
+                set.push((headers::IDENTITY, self.signed(caller, audience, now, &mut good_until)?));
                 let mut remove = vec![headers::PUBLIC, headers::SESSION];
                 match client.role {
                     Some(role) => set.push((headers::ROLE, role.to_string())),
@@ -132,9 +132,9 @@ impl IdentityWriter {
                 }
                 remove
             }
-            who @ Who::Service(service) => {
+            Who::Caller(caller @ Caller::Service(service)) => {
                 set.push((headers::SUBJECT, service.name.to_string()));
-                set.push((headers::IDENTITY, self.signed(who, audience, now, &mut good_until)?));
+                set.push((headers::IDENTITY, self.signed(caller, audience, now, &mut good_until)?));
                 let mut remove = vec![headers::PUBLIC, headers::SCOPE, headers::SESSION, headers::ROLE];
                 match service.tenant {
                     Some(tenant) => set.push((headers::TENANT, tenant.to_string())),
@@ -149,12 +149,12 @@ impl IdentityWriter {
     /// A signed identity, and until when it is reused.
     fn signed(
         &self,
-        who: &Who,
+        caller: &Caller,
         audience: &Arc<Audience>,
         now: UnixTime,
         good_until: &mut Option<UnixTime>,
     ) -> Result<String, Failure> {
-        let key = (who.clone(), Arc::clone(audience));
+        let key = (caller.clone(), Arc::clone(audience));
         if let Some(signed) = self.signed.get(&key)
             && is_fresh(signed.at, now)
         {
@@ -163,14 +163,7 @@ impl IdentityWriter {
             return Ok(signed.token.clone());
         }
         self.misses.inc();
-        let caller = match who {
-            Who::Person(person) => Caller::Person(person.as_ref().clone()),
-            Who::Service(service) => Caller::Service(service.clone()),
-            Who::Client(client) => Caller::Client(client.as_ref().clone()),
-            // An anonymous caller has no identity to sign.
-            Who::Anyone => return Err(Failure::SigningFailed),
-        };
-        let token = self.signer.sign(&caller, audience.as_ref(), now).map_err(|error| {
+        let token = self.signer.sign(&caller.into(), audience.as_ref(), now).map_err(|error| {
             tracing::error!(%error, "cannot sign an identity");
             Failure::SigningFailed
         })?;

@@ -48,7 +48,7 @@ use crate::limit::shared::Shared;
 use crate::network::Network;
 use crate::shadow::{Shadow, Shadows};
 use crate::snapshot::Route;
-use crate::who::Who;
+use crate::who::{Caller, Who};
 
 /// The stable code of a refusal by a limit.
 pub const RATE_LIMITED: &str = "rate_limited";
@@ -272,24 +272,32 @@ fn key_of(per: Per, route: &Route, input: &CheckInput<'_>, who: &Who) -> Option<
     match (per, who) {
         (Per::Address, _) => Some(address(input.client)),
         (Per::Route, _) => alone(Of::Name(Arc::clone(&route.name))),
-        (Per::Subject, Who::Person(person)) => within(Of::Id(person.subject.0), &[Of::Id(person.tenant.0)]),
-        (Per::Tenant, Who::Person(person)) => alone(Of::Id(person.tenant.0)),
-        (Per::Session, Who::Person(person)) => {
+        (Per::Subject, Who::Caller(Caller::Person(person))) => {
+            within(Of::Id(person.subject.0), &[Of::Id(person.tenant.0)])
+        }
+        (Per::Tenant, Who::Caller(Caller::Person(person))) => alone(Of::Id(person.tenant.0)),
+        (Per::Session, Who::Caller(Caller::Person(person))) => {
             within(Of::Id(person.session.0), &[Of::Id(person.subject.0), Of::Id(person.tenant.0)])
         }
-        (Per::Service, Who::Service(service)) => alone(Of::Name(Arc::from(service.name.as_str()))),
-        (Per::Tenant, Who::Service(service)) => service.tenant.and_then(|tenant| alone(Of::Id(tenant.0))),
+        (Per::Service, Who::Caller(Caller::Service(service))) => {
+            alone(Of::Name(Arc::from(service.name.as_str())))
+        }
+        (Per::Tenant, Who::Caller(Caller::Service(service))) => {
+            service.tenant.and_then(|tenant| alone(Of::Id(tenant.0)))
+        }
         // All keys of a client share its quota: changing a key does not double it.
-        (Per::Subject | Per::ApiKey, Who::Client(client)) => {
+        (Per::Subject | Per::ApiKey, Who::Caller(Caller::Client(client))) => {
             let name = Of::Name(Arc::from(format!("{}/{}", client.tenant, client.name)));
             within(name, &[Of::Id(client.tenant.0)])
         }
-        (Per::Tenant, Who::Client(client)) => alone(Of::Id(client.tenant.0)),
-        (Per::Subject | Per::Session, Who::Anyone | Who::Service(_))
+        (Per::Tenant, Who::Caller(Caller::Client(client))) => alone(Of::Id(client.tenant.0)),
+        (Per::Subject | Per::Session, Who::Anyone | Who::Caller(Caller::Service(_)))
         | (Per::Tenant, Who::Anyone)
-        | (Per::Session, Who::Client(_))
-        | (Per::Service, Who::Anyone | Who::Person(_) | Who::Client(_))
-        | (Per::ApiKey, Who::Anyone | Who::Person(_) | Who::Service(_)) => None,
+        | (Per::Session, Who::Caller(Caller::Client(_)))
+        | (Per::Service, Who::Anyone | Who::Caller(Caller::Person(_)) | Who::Caller(Caller::Client(_)))
+        | (Per::ApiKey, Who::Anyone | Who::Caller(Caller::Person(_)) | Who::Caller(Caller::Service(_))) => {
+            None
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::credential::signed::AuthenticatedSigner;
 use crate::shadow::{Shadow, Shadows};
 use crate::snapshot::Route;
 use crate::tenant::{TenantClient, TenantMember, TenantService};
-use crate::who::Who;
+use crate::who::{Caller, Who};
 
 /// Why a verified caller is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ pub fn permit_person(
     let person = session.into_person();
     let asked = Asked { role: Some(person.role), scopes: &person.scopes, tenant: person.tenant };
     settle(asked, policy, route, input, shadows)?;
-    Ok(Permit { who: Who::Person(person), lasting })
+    Ok(Permit { who: Who::Caller(Caller::Person(person)), lasting })
 }
 
 /// A permit for `client`, by the same rules as for a person. A client without a role ranks below every role.
@@ -126,7 +126,7 @@ pub fn permit_client(
     let client = client.client();
     let asked = Asked { role: client.role, scopes: &client.scopes, tenant: client.tenant };
     settle(asked, policy, route, input, shadows)?;
-    Ok(Permit { who: Who::Client(Arc::clone(client)), lasting: None })
+    Ok(Permit { who: Who::Caller(Caller::Client(Arc::clone(client))), lasting: None })
 }
 
 /// The attributes of a caller that a session policy checks.
@@ -208,7 +208,7 @@ pub fn permit_service(service: &TenantService, policy: &InternalPolicy) -> Resul
     if !permissions.iter().all(|required| service.permissions().contains(required)) {
         return Err(PolicyFault::PermissionMissing);
     }
-    Ok(Permit { who: Who::Service(service.service().clone()), lasting: None })
+    Ok(Permit { who: Who::Caller(Caller::Service(service.service().clone())), lasting: None })
 }
 
 /// A connection from an address that a policy lists. Only [`admit_address`] makes one.
@@ -238,5 +238,5 @@ pub fn permit_signer(
     if !policy.keys.iter().any(|key| key == signer.key()) {
         return Err(PolicyFault::SigningKeyNotAllowed);
     }
-    Ok(Permit { who: Who::Service(signer.service().clone().into()), lasting: None })
+    Ok(Permit { who: Who::Caller(Caller::Service(signer.service().clone().into())), lasting: None })
 }

@@ -10,7 +10,7 @@ use crate::lease::grant::Granted;
 use crate::limit::answer::Exceeded;
 use crate::shadow::Shadows;
 use crate::snapshot::Route;
-use crate::who::Who;
+use crate::who::{Caller, Who};
 
 /// A decision with everything that its response and the observers need.
 #[derive(Clone, Debug)]
@@ -56,8 +56,8 @@ impl Verdict {
     #[must_use]
     pub fn person(&self) -> Option<&identity::Person> {
         match &self.who {
-            Who::Person(person) => Some(person),
-            Who::Anyone | Who::Service(_) | Who::Client(_) => None,
+            Who::Caller(Caller::Person(person)) => Some(person),
+            Who::Anyone | Who::Caller(Caller::Service(_)) | Who::Caller(Caller::Client(_)) => None,
         }
     }
 

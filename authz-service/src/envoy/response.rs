@@ -12,7 +12,7 @@ use crate::decision::{AnswerKind, Decision};
 use crate::envoy::protobuf::{Field, Message};
 use crate::identity_headers::HeaderEdits;
 use crate::verdict::Verdict;
-use crate::who::Who;
+use crate::who::{Caller, Who};
 
 /// Marks a refusal that must have no `content-type`. Envoy gives one to every local answer; the edge's
 /// configuration removes it, and this header, where it finds this header.
@@ -179,18 +179,18 @@ fn write_metadata(wire: &mut Message, verdict: &Verdict, route: &str, policy: &s
     field("policy", policy);
     match &verdict.who {
         Who::Anyone => {}
-        Who::Person(person) => {
+        Who::Caller(Caller::Person(person)) => {
             field("subject", &person.subject.to_string());
             field("tenant", &person.tenant.to_string());
             field("session", &person.session.to_string());
         }
-        Who::Service(service) => {
+        Who::Caller(Caller::Service(service)) => {
             field("subject", service.name.as_str());
             if let Some(tenant) = service.tenant {
                 field("tenant", &tenant.to_string());
             }
         }
-        Who::Client(client) => {
+        Who::Caller(Caller::Client(client)) => {
             field("subject", client.name.as_str());
             field("tenant", &client.tenant.to_string());
         }

@@ -34,7 +34,7 @@ use crate::identity_headers::HeaderEdits;
 use crate::policy::{Lasting, Permit};
 use crate::shadow::Shadows;
 use crate::snapshot::Snapshot;
-use crate::who::Who;
+use crate::who::{Caller, Who};
 
 /// A shorter lease is not worth the uses that it reserves: a client that comes once a second is checked once
 /// a second.
@@ -85,7 +85,8 @@ pub fn plan(
 ) -> Option<Plan> {
     let Rules { snapshot, policy, lease } = rules;
     let LeasePolicy { lifetime, uses, methods, on_outage: _ } = lease;
-    let (Who::Person(person), Some(Lasting { token, tenant_until })) = (permit.who(), permit.lasting())
+    let (Who::Caller(Caller::Person(person)), Some(Lasting { token, tenant_until })) =
+        (permit.who(), permit.lasting())
     else {
         return None;
     };

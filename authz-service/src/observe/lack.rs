@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::decision::{Decision, DenyReason};
 use crate::observe::name::cut;
 use crate::policy::PolicyFault;
-use crate::who::Who;
+use crate::who::{Caller, Who};
 
 /// How many words of one kind are shown: the issuer chooses the scopes, and a token has room for hundreds.
 const MAX_WORDS: usize = 32;
@@ -43,9 +43,13 @@ impl Lack {
     ) -> Option<Self> {
         let Decision::Deny(DenyReason::Policy(fault)) = decision else { return None };
         let (role, scopes, tenant) = match who {
-            Who::Person(person) => (Some(person.role), person.scopes.as_slice(), Some(person.tenant)),
-            Who::Client(client) => (client.role, client.scopes.as_slice(), Some(client.tenant)),
-            Who::Service(service) => (None, [].as_slice(), service.tenant),
+            Who::Caller(Caller::Person(person)) => {
+                (Some(person.role), person.scopes.as_slice(), Some(person.tenant))
+            }
+            Who::Caller(Caller::Client(client)) => {
+                (client.role, client.scopes.as_slice(), Some(client.tenant))
+            }
+            Who::Caller(Caller::Service(service)) => (None, [].as_slice(), service.tenant),
             Who::Anyone => (None, [].as_slice(), None),
         };
         let (had, needed) = match (policy?, fault) {
@@ -64,8 +68,8 @@ impl Lack {
             }
             (Policy::Internal(policy), PolicyFault::ServiceNotAllowed) => {
                 let name = match who {
-                    Who::Service(service) => Some(&service.name),
-                    Who::Anyone | Who::Person(_) | Who::Client(_) => None,
+                    Who::Caller(Caller::Service(service)) => Some(&service.name),
+                    Who::Anyone | Who::Caller(Caller::Person(_)) | Who::Caller(Caller::Client(_)) => None,
                 };
                 (one("service", name), words("service", &policy.services))
             }

@@ -3,7 +3,7 @@
 use crate::check::CheckInput;
 use crate::decision::Decision;
 use crate::verdict::Verdict;
-use crate::who::Who;
+use crate::who::{Caller, Who};
 
 /// One line for each refusal; allows only at debug level. Never a token, cookie or header.
 pub(super) fn log(verdict: &Verdict, input: Option<&CheckInput<'_>>) {
@@ -19,19 +19,19 @@ pub(super) fn log(verdict: &Verdict, input: Option<&CheckInput<'_>>) {
                 Who::Anyone => {
                     tracing::event!($level, request_id, route, policy, decision, reason, "check");
                 }
-                Who::Person(person) => {
+                Who::Caller(Caller::Person(person)) => {
                     let (subject, tenant) = (person.subject, person.tenant);
                     tracing::event!(
                         $level, request_id, route, policy, decision, reason, %subject, %tenant, "check"
                     );
                 }
-                Who::Client(client) => {
+                Who::Caller(Caller::Client(client)) => {
                     let (subject, tenant) = (&client.name, client.tenant);
                     tracing::event!(
                         $level, request_id, route, policy, decision, reason, %subject, %tenant, "check"
                     );
                 }
-                Who::Service(service) => {
+                Who::Caller(Caller::Service(service)) => {
                     let (subject, tenant) = (&service.name, service.tenant.map(tracing::field::display));
                     tracing::event!(
                         $level, request_id, route, policy, decision, reason, %subject, tenant, "check"

@@ -172,7 +172,7 @@ mod tests {
     use super::*;
     use crate::failure::Failure;
     use crate::verdict::{Verdict, last_words};
-    use crate::who::Who;
+    use crate::who::{Caller, Who};
     use clock::UnixTime;
 
     fn record(id: &str, who: Who) -> Arc<Record> {
@@ -187,7 +187,7 @@ mod tests {
     }
 
     fn proved(id: &str) -> Arc<Record> {
-        record(id, Who::Service("sync".parse::<identity::ServiceName>().unwrap().into()))
+        record(id, Who::Caller(Caller::Service("sync".parse::<identity::ServiceName>().unwrap().into())))
     }
 
     fn ids(records: &[Arc<Record>]) -> Vec<String> {

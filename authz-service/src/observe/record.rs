@@ -18,7 +18,7 @@ use crate::observe::lack::Lack;
 use crate::observe::name::cut;
 use crate::observe::stage::{Step, Way};
 use crate::verdict::Verdict;
-use crate::who::Who;
+use crate::who::{Caller, Who};
 
 /// The kind of caller, as far as verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -111,7 +111,7 @@ impl Record {
     /// Whether the audit records it: every refusal, and every request of a service.
     #[must_use]
     pub fn is_of_consequence(&self) -> bool {
-        self.status != 0 || matches!(self.who, Who::Service(_))
+        self.status != 0 || matches!(self.who, Who::Caller(Caller::Service(_)))
     }
 
     /// Whether the caller was verified.
@@ -119,7 +119,9 @@ impl Record {
     pub const fn is_proved(&self) -> bool {
         match self.who {
             Who::Anyone => false,
-            Who::Person(_) | Who::Service(_) | Who::Client(_) => true,
+            Who::Caller(Caller::Person(_))
+            | Who::Caller(Caller::Service(_))
+            | Who::Caller(Caller::Client(_)) => true,
         }
     }
 
@@ -128,9 +130,9 @@ impl Record {
     pub fn is_about(&self, subject: &str) -> bool {
         match &self.who {
             Who::Anyone => false,
-            Who::Person(person) => person.subject.to_string() == subject,
-            Who::Service(service) => service.name.as_str() == subject,
-            Who::Client(client) => client.name.as_str() == subject,
+            Who::Caller(Caller::Person(person)) => person.subject.to_string() == subject,
+            Who::Caller(Caller::Service(service)) => service.name.as_str() == subject,
+            Who::Caller(Caller::Client(client)) => client.name.as_str() == subject,
         }
     }
 
@@ -139,9 +141,9 @@ impl Record {
     pub fn is_of(&self, tenant: &str) -> bool {
         let of = match &self.who {
             Who::Anyone => None,
-            Who::Person(person) => Some(person.tenant),
-            Who::Service(service) => service.tenant,
-            Who::Client(client) => Some(client.tenant),
+            Who::Caller(Caller::Person(person)) => Some(person.tenant),
+            Who::Caller(Caller::Service(service)) => service.tenant,
+            Who::Caller(Caller::Client(client)) => Some(client.tenant),
         };
         of.is_some_and(|of| of.to_string() == tenant)
     }
@@ -149,7 +151,7 @@ impl Record {
     /// Whether a service was admitted.
     #[must_use]
     pub fn is_service_call(&self) -> bool {
-        self.status == 0 && matches!(self.who, Who::Service(_))
+        self.status == 0 && matches!(self.who, Who::Caller(Caller::Service(_)))
     }
 
     /// The record in the form that is shown.
@@ -157,19 +159,19 @@ impl Record {
     pub fn view(&self) -> View<'_> {
         let (principal, subject, tenant, session) = match &self.who {
             Who::Anyone => (PrincipalKind::Anonymous, None, None, None),
-            Who::Person(person) => (
+            Who::Caller(Caller::Person(person)) => (
                 PrincipalKind::Person,
                 Some(person.subject.to_string()),
                 Some(person.tenant.to_string()),
                 Some(person.session.to_string()),
             ),
-            Who::Service(service) => (
+            Who::Caller(Caller::Service(service)) => (
                 PrincipalKind::Service,
                 Some(service.name.to_string()),
                 service.tenant.map(|tenant| tenant.to_string()),
                 None,
             ),
-            Who::Client(client) => {
+            Who::Caller(Caller::Client(client)) => {
                 (PrincipalKind::Client, Some(client.name.to_string()), Some(client.tenant.to_string()), None)
             }
         };

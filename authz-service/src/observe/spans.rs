@@ -27,7 +27,7 @@ use crate::check::CheckInput;
 use crate::decision::Decision;
 use crate::observe::name::cut;
 use crate::verdict::Verdict;
-use crate::who::Who;
+use crate::who::{Caller, Who};
 
 /// The variable that names the collector: `http://HOST:PORT` (OpenTelemetry's own variable).
 pub const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
@@ -245,9 +245,13 @@ fn attributes(verdict: &Verdict, input: Option<&CheckInput<'_>>) -> Vec<KeyValue
     }
     let (subject, tenant) = match &verdict.who {
         Who::Anyone => (None, None),
-        Who::Person(person) => (Some(person.subject.to_string()), Some(person.tenant.to_string())),
-        Who::Service(name) => (Some(name.to_string()), None),
-        Who::Client(client) => (Some(client.name.to_string()), Some(client.tenant.to_string())),
+        Who::Caller(Caller::Person(person)) => {
+            (Some(person.subject.to_string()), Some(person.tenant.to_string()))
+        }
+        Who::Caller(Caller::Service(name)) => (Some(name.to_string()), None),
+        Who::Caller(Caller::Client(client)) => {
+            (Some(client.name.to_string()), Some(client.tenant.to_string()))
+        }
     };
     all.extend(subject.map(|subject| KeyValue::new("cutover.subject", subject)));
     all.extend(tenant.map(|tenant| KeyValue::new("cutover.tenant", tenant)));

@@ -9,7 +9,7 @@ use authz_service::failure::Failure;
 use authz_service::observe::record::Record;
 use authz_service::observe::stage::{Stage, Step};
 use authz_service::startup::{self, Assembled, needs::Needs};
-use authz_service::who::Who;
+use authz_service::who::{Caller, Who};
 use clock::{Clock, SystemClock};
 use edge_config::edge::{Exposure, KeySource, Policy, Route};
 use edge_config::{Edge, Environment, Match, route_of};
@@ -205,10 +205,10 @@ fn decide(
         }
     }
     let role = match &verdict.who {
-        Who::Person(person) => Some(person.role),
+        Who::Caller(Caller::Person(person)) => Some(person.role),
         // A client without a role has less than any role.
-        Who::Client(client) => client.role,
-        Who::Anyone | Who::Service(_) => None,
+        Who::Caller(Caller::Client(client)) => client.role,
+        Who::Anyone | Who::Caller(Caller::Service(_)) => None,
     };
     if let Some(role) = role {
         report.insert("role".to_owned(), role.to_string().into());
