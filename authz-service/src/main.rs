@@ -4,8 +4,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use authz_service::observe::audit::broker::Address;
-use authz_service::observe::spans;
 use authz_service::reload::Environment;
 use authz_service::server::{self, CannotListen, Listeners, Patience};
 use authz_service::settings::{Settings, SettingsError};
@@ -54,11 +52,10 @@ fn run() -> Result<(), Failed> {
         Ok(settings) => settings,
         // Prints help and versions on standard output, usage errors on standard error, and exits with 0 or 2.
         Err(SettingsError::CommandLine(error)) => error.exit(),
-        Err(error @ (SettingsError::Environment { .. } | SettingsError::Incomplete { .. })) => {
-            return Err(failed(2)(&error));
-        }
+        Err(SettingsError::Values(faults)) => return Err(failed(2)(&faults)),
     };
     let home = settings.home.display().to_string();
+    // An edge file may name variables of its own, so they are looked up whenever it is read.
     let overlaid: Environment =
         Arc::new(
             move |name: &str| {
@@ -71,11 +68,6 @@ fn run() -> Result<(), Failed> {
     let checks = settings.listen.clone().or_else(|| edge.authorizer.listens()).ok_or_else(|| {
         failed(2)(&"the edge file names the authorizer by host name; set --listen or AUTHZ_ADDRESS")
     })?;
-
-    let broker = environment("AMQP_URL")
-        .filter(|url| !url.is_empty())
-        .map(|url| Address::parse(&url).map_err(|e| failed(2)(&e)))
-        .transpose()?;
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let dropped = startup::dropped_log_lines().map_err(|e| failed(1)(&e))?;
@@ -100,12 +92,11 @@ fn run() -> Result<(), Failed> {
     let entered = runtime.enter();
     let mut assembled =
         startup::assemble(&edge, &needs, &clock).map_err(|e| failed(INVALID_CONFIGURATION)(&e))?;
-    let collector = environment(spans::ENDPOINT).filter(|endpoint| !endpoint.is_empty());
-    let exporting = collector.map(|endpoint| assembled.open_spans(&endpoint)).transpose();
+    let exporting = settings.collector.as_deref().map(|endpoint| assembled.open_spans(endpoint)).transpose();
     let exporting = exporting.map_err(|e| failed(2)(&e))?;
     drop(entered);
     let audit = settings.home.join("logs/audit.jsonl");
-    let sinks = assembled.open_audit(&audit, broker).map_err(|e| failed(1)(&e))?;
+    let sinks = assembled.open_audit(&audit, settings.broker.clone()).map_err(|e| failed(1)(&e))?;
     let observers = Arc::clone(&assembled.admin.observers);
     let told = |action| {
         if let Some(audit) = observers.audit() {

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::settings::Program;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -123,8 +124,8 @@ where
     secret_file::restrict_new_files();
     let environment = |name: &str| std::env::var(name).ok();
     let arguments = std::env::args_os().collect::<Vec<OsString>>();
-    let reader =
-        Reader::from_command_line(about.name, about.purpose, about.variables, arguments, environment);
+    let program = Program { name: about.name, about: about.purpose, variables: about.variables, flags: &[] };
+    let reader = Reader::from_command_line(program, arguments, environment);
     let reader = match reader {
         Ok(reader) => reader,
         // This includes `--help` and `--version`, which print themselves and exit with 0. A wrong flag exits

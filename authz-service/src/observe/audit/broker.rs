@@ -72,14 +72,14 @@ impl fmt::Display for Address {
     }
 }
 
-/// An invalid address. Its text is not shown, because it may hold a password.
+/// An invalid address; the message is the fix. Its text is not shown, because it may hold a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadAddress {
     /// Not an AMQP address.
-    #[error("AMQP_URL is not an AMQP address; write for example amqp://USER:PASSWORD@127.0.0.1:5672/%2f")]
+    #[error("write an AMQP address, such as amqp://USER:PASSWORD@127.0.0.1:5672/%2f")]
     Unreadable,
     /// The address requires TLS.
-    #[error("AMQP_URL requires TLS, which this program does not support; use amqp:// on a private network")]
+    #[error("this program does not support TLS here; use amqp:// on a private network")]
     Tls,
 }
 
