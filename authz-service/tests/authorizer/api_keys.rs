@@ -237,7 +237,7 @@ async fn an_imported_key_counts_in_each_header_and_never_in_two() {
     let authz = Authz::start_with(home, headers).await;
     let ask = async |lines: &[(&str, &str)]| {
         let check =
-            lines.iter().fold(check(&authz, "keys-only"), |check, (name, value)| check.header(*name, *value));
+            lines.iter().fold(check(&authz, "keys-only"), |check, (name, value)| check.header(name, value));
         authz.ask(check).await
     };
     let scheme = |scheme: &str| format!("{scheme} {foreign}");
