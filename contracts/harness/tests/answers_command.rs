@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use harness::wire::Answer;
-use harness::{Backend, Edge, EdgeBuilder, Port, Seen, repository};
+use harness::{Backend, Edge, EdgeBuilder, Part, Port, Seen, repository};
 use serde_json::Value;
 
 /// What the backend says to callers whom it does not know, by host and path. It lets nobody in.
@@ -211,6 +211,21 @@ fn the_case_of_names_the_status_and_silence_are_differences() {
     }
     let missing = Path::new("/nowhere.yaml").display().to_string();
     assert_eq!(run(&edge, &[&missing, "--from", &from]).0, 64);
+}
+
+#[test]
+fn a_backend_that_hangs_ends_the_command_and_the_rest_is_named() {
+    // It accepts connections and never answers.
+    let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+    let from = format!("http://{}", silent.local_addr().expect("it is bound"));
+    let edge = Edge::dev().every_backend(Port::lease().address()).without(Part::Envoy).start();
+    let (code, report) = report(&edge, &from, &["--within", "1"]);
+    assert_eq!((code, &report["equal"]), (1, &Value::Bool(false)));
+    let compared = report["compared"].as_array().expect("a list");
+    assert!(compared.len() == 1 && compared[0]["failed"].is_string(), "{report:#}");
+    let late = report["not_asked"].as_array().expect("a list").iter();
+    let late = late.filter(|one| one["why"].as_str().is_some_and(|why| why.contains("--within"))).count();
+    assert!(late > 5, "{report:#}");
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use std::process::Command;
 
-use harness::wire::{Answer, Request};
+use harness::wire::{Answer as Raw, Request};
 use harness::{Port, Process, eventually, repository, venv};
 use identity::Role;
 use kit::testing::{PrivatePostgres, TENANT, TestHome, Wire};
 
-use crate::app::{TestApp, legacy_row};
+use crate::app::{Answer, TestApp, legacy_row};
 
 const OLD: &str = "00000000-0000-7000-8000-0000000000d0";
 
@@ -64,7 +64,7 @@ impl Sample {
 }
 
 /// The answer as [`Wire::send`] shows one.
-fn shown(answer: &Answer) -> String {
+fn shown(answer: &Raw) -> String {
     let mut lines = vec![String::from_utf8_lossy(&answer.status_line).into_owned()];
     for (name, value) in &answer.headers {
         let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value));
@@ -197,6 +197,10 @@ async fn a_person_whom_anybody_made_belongs_to_the_makers_tenant() {
     let app = TestApp::older(None).await;
     let body = r#"{"name":"Made","email":"made@example.com"}"#;
     assert_eq!(app.call("POST /users", "", body).await.status, 401);
+    let gone = app.as_person("00000000-0000-7000-8000-0000000000ff", Role::NORMAL);
+    for body in [body, "{"] {
+        assert_eq!(app.call("POST /users", &gone, body).await, Answer::text(404, "Not found user"), "{body}");
+    }
     assert_eq!(app.call("POST /users", &app.as_demo(), body).await.status, 201);
     let found = app.call("GET /_/users/made@example.com", &app.edge.service("auth", "users"), "").await.body;
     assert!(found.contains(r#""handle":"Made""#) && found.contains(TENANT), "{found}");
