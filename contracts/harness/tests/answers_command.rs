@@ -1,4 +1,4 @@
-//! `cutover answers` finds the words of the legacy backend, and an edge with the proposed `answers` refuses in them.
+//! `cutover answers` finds the legacy backend's refusals, and an edge with the proposed `answers` refuses like it.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::path::Path;
@@ -8,7 +8,7 @@ use harness::wire::Answer;
 use harness::{Backend, Edge, EdgeBuilder, Part, Port, Seen, repository};
 use serde_json::Value;
 
-/// What the backend says to callers whom it does not know, by host and path. It lets nobody in.
+/// The backend's answer to an unknown caller, by host and path. It accepts no caller.
 fn refusal(seen: &Seen) -> Vec<u8> {
     let line = seen.request_line();
     let path = line.split(' ').nth(1).unwrap_or_default();
@@ -78,7 +78,7 @@ fn with_proposals(report: &Value, mut builder: EdgeBuilder) -> EdgeBuilder {
     builder
 }
 
-/// Status and what a client can compare: every header but the time, in its case, and the body.
+/// Status, body and every header except the date, with the case of its name: all that a client can compare.
 fn shown(answer: &Answer) -> (u16, Vec<String>, String) {
     let named = answer.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(b"date"));
     let mut lines: Vec<String> = named
@@ -120,7 +120,7 @@ fn an_edge_with_the_proposed_answers_refuses_in_the_words_of_the_backend() {
         assert!(not_asked.iter().any(|one| one["route"] == route), "{route}: {not_asked:#?}");
     }
 
-    // Nothing that was asked could have succeeded anywhere.
+    // None of the requests could have succeeded on any backend.
     let asked = backend.seen();
     assert!(asked.len() > 20, "{}", asked.len());
     for seen in &asked {
@@ -158,7 +158,7 @@ fn the_case_of_names_the_status_and_silence_are_differences() {
     let backend = Backend::with(|seen: &Seen| {
         let line = seen.request_line();
         match line.split(' ').nth(1).unwrap_or_default() {
-            // A path that the backend does not have, answered before anybody is asked who they are.
+            // A path that the backend does not have, answered before the caller is authenticated.
             path if path.ends_with("absent") => {
                 b"HTTP/1.1 404 Not Found\r\ncontent-length: 9\r\n\r\nNot found".to_vec()
             }
@@ -196,14 +196,14 @@ fn the_case_of_names_the_status_and_silence_are_differences() {
     assert!(code == 1 && failed.iter().all(|one| one["failed"].is_string()), "{all:#}");
     let file = edge.file().display().to_string();
     let spare = Port::lease();
-    let nobody = format!("http://{}", spare.address());
-    assert_eq!(run(&edge, &[&file, "--from", &nobody, "--route", "books"]).0, 1);
+    let closed = format!("http://{}", spare.address());
+    assert_eq!(run(&edge, &[&file, "--from", &closed, "--route", "books"]).0, 1);
     for wrong in [
         &["--from", "https://localhost"][..],
         &["--from", "http://localhost/books"],
         &["--from", "http://localhost:x"],
         &["--from", &from, "--route", "boks"],
-        &["--from", &from, "--backend", "nobody"],
+        &["--from", &from, "--backend", "missing"],
         &[],
     ] {
         let (code, _, err) = run(&edge, &[&[file.as_str()], wrong].concat());
@@ -229,7 +229,7 @@ fn a_backend_that_hangs_ends_the_command_and_the_rest_is_named() {
 }
 
 #[test]
-fn the_help_says_what_is_never_sent() {
+fn the_help_names_what_is_never_sent() {
     let output = Command::new(harness::program("cutover"))
         .args(["answers", "--help"])
         .output()

@@ -1,4 +1,4 @@
-//! API keys through the whole edge: who passes with one, what the backend learns, and how soon a revoked one is dead.
+//! API keys through the whole edge: which keys pass, what the backend receives, and how soon a revoked key is refused.
 #![expect(clippy::indexing_slicing, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::time::{Duration, Instant};
@@ -83,7 +83,7 @@ fn a_client_passes_as_itself_until_its_key_is_revoked() {
     assert_eq!(with(&edge, "/writers", &key).send().status, 200);
     assert_eq!(with(&edge, "/writers", &other).send().status, 403, "a key without role and scope");
 
-    // Whatever is not exactly the key, or not exactly where it belongs, is none.
+    // Only the exact key in the exact place counts as a key.
     let before = backend.seen().len();
     for wrong in [
         key.to_uppercase(),
@@ -93,7 +93,7 @@ fn a_client_passes_as_itself_until_its_key_is_revoked() {
         format!("{key}, {key}"),
         String::new(),
     ] {
-        // Spaces around a value are no part of it (RFC 9110 §5.5).
+        // Spaces around a value are not part of it (RFC 9110 §5.5).
         let expected = if wrong.trim() == key { 200 } else { 401 };
         assert_eq!(with(&edge, "/either", &wrong).send().status, expected, "{wrong:?}");
     }
@@ -112,8 +112,9 @@ fn a_client_passes_as_itself_until_its_key_is_revoked() {
         assert!(revoked.elapsed() <= REVOKED_WITHIN, "a revoked key is believed");
         std::thread::sleep(Duration::from_millis(10));
     }
-    let told = Request::new(edge.address("AUTHZ_ADMIN_ADDRESS"), "GET", "/decisions?limit=1").send().text();
-    assert!(told.contains("api_key_revoked"), "{told}");
+    let decisions =
+        Request::new(edge.address("AUTHZ_ADMIN_ADDRESS"), "GET", "/decisions?limit=1").send().text();
+    assert!(decisions.contains("api_key_revoked"), "{decisions}");
     assert_eq!(with(&edge, "/either", &other).send().status, 200, "its other key goes on");
     for log in ["authz.log", "access.json", "envoy.log", "audit.jsonl"] {
         let text = std::fs::read_to_string(edge.home().join("logs").join(log)).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! How a backend is reached: by name, not more of it at once than it can take, not while it is unwell, and as the edge
-//! file says in every field.
+//! How the edge reaches a backend: by name, within its limits, only while it is healthy, and as every field of the edge
+//! file says.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use harness::{Backend, Edge, EdgeBuilder, Part, Port, eventually};
 
 const LEGACY: &str = "legacy:\n    address: \"${LEGACY_ADDRESS:-127.0.0.1:3000}\"\n";
 
-/// An edge whose legacy is written as `words`, with a public route to it.
+/// An edge whose legacy backend is declared as `words`, with a public route to it.
 fn edge(words: &str, backend: &Backend) -> EdgeBuilder {
     Edge::dev()
         .replace(LEGACY, &format!("legacy:\n{words}"))
@@ -29,7 +29,7 @@ fn a_backend_is_found_by_its_name() {
     assert_eq!(all, [200; 20], "every address of the name that is used answers");
 }
 
-/// The name says where Envoy finds the authorizer, not where the authorizer listens: that it has to be told.
+/// The name says where Envoy finds the authorizer. Where the authorizer listens is a setting of its own.
 #[test]
 fn an_authorizer_is_found_by_its_name() {
     let backend = Backend::plain();
@@ -64,7 +64,7 @@ fn an_authorizer_is_found_by_its_name() {
 }
 
 #[test]
-fn what_is_beyond_the_circuit_is_refused_at_once_and_the_rest_is_served() {
+fn requests_beyond_the_circuit_are_refused_at_once_and_the_rest_are_served() {
     let open = Arc::new(AtomicBool::new(false));
     let backend = gated(&open);
     let circuit = "    circuit: { connections: 2, waiting: 1, requests: 2 }\n";
@@ -85,7 +85,7 @@ fn what_is_beyond_the_circuit_is_refused_at_once_and_the_rest_is_served() {
         served.push(ask());
         eventually("it is under way", || stat(name) == Some(count));
     }
-    // Those three still wait: these answers did not.
+    // Those three still wait; these two were answered at once.
     for _ in 0..5 {
         assert_eq!(ask().answer(false).expect("an answer").status, 503);
     }
@@ -97,11 +97,11 @@ fn what_is_beyond_the_circuit_is_refused_at_once_and_the_rest_is_served() {
 }
 
 #[test]
-fn only_what_may_be_asked_twice_is_asked_again_and_no_more_often_than_is_said() {
+fn only_repeatable_requests_are_retried_and_at_most_as_often_as_configured() {
     let backend = Backend::plain();
     let words = format!(
         "    address: \"{}\"\n    retries: {{ attempts: 3, backoff_ms: 1, longest_backoff_ms: 2 }}\n    ejection: {{ failures: 0 }}\n",
-        nobody()
+        closed_port()
     );
     let edge = edge(&words, &backend).start();
     let retried = |method: &str| {
@@ -113,7 +113,7 @@ fn only_what_may_be_asked_twice_is_asked_again_and_no_more_often_than_is_said() 
     };
     assert_eq!(retried("GET"), 3, "once, and three times more");
     assert_eq!(retried("HEAD"), 3);
-    assert_eq!(retried("POST"), 0, "nobody knows what a second one would do");
+    assert_eq!(retried("POST"), 0, "the effect of a second one is unknown");
 }
 
 /// A backend that answers nothing until the gate is open.
@@ -127,24 +127,24 @@ fn gated(open: &Arc<AtomicBool>) -> Backend {
     })
 }
 
-/// An address at which nobody listens: that of a port that was given back.
-fn nobody() -> std::net::SocketAddr {
+/// The address of a released port: nothing listens there.
+fn closed_port() -> std::net::SocketAddr {
     std::net::TcpListener::bind(("127.0.0.1", 0))
         .and_then(|listener| listener.local_addr())
         .expect("a port is free")
 }
 
-/// When many fail at once, no more of them are tried again at one time than the budget allows: a fifth of what is under
-/// way. The rest is refused at once. That is what keeps retries from breaking a backend that is about to recover.
+/// When many requests fail at once, the budget bounds the retries: at most a fifth of the requests under way. The rest
+/// are refused at once, so that retries do not break a backend that is about to recover.
 #[test]
-fn no_more_is_asked_again_at_once_than_the_budget_allows() {
+fn retries_at_one_time_stay_within_the_budget() {
     let open = Arc::new(AtomicBool::new(false));
     let held = gated(&open);
-    // The pauses are long, so that whoever may try again is still waiting for it when the last one asks.
+    // The pauses are long, so that every request with a retry still waits for it when the last request arrives.
     let words = format!(
         "    addresses: [\"{}\", \"{}\"]\n    retries: {{ attempts: 1, budget_percent: 20, backoff_ms: 10000, longest_backoff_ms: 10000 }}\n    ejection: {{ failures: 0 }}\n",
         held.address(),
-        nobody()
+        closed_port()
     );
     let edge = edge(&words, &held).start();
     let stat = |name: &str| edge.envoy_stat(&format!("cluster.backend-legacy.{name}")).unwrap_or_default();
@@ -154,7 +154,7 @@ fn no_more_is_asked_again_at_once_than_the_budget_allows() {
         connection.write(&edge.request(method, "/open").body(body).bytes()).expect("the edge reads");
         connection
     };
-    // What is under way: POSTs that found the endpoint that takes them. The others failed, and are not tried again.
+    // The requests under way: POSTs that reached the endpoint that accepts them. The others failed without a retry.
     let mut waiting = Vec::new();
     while stat("upstream_rq_active") < 30 {
         waiting.push(ask("POST"));
@@ -165,7 +165,7 @@ fn no_more_is_asked_again_at_once_than_the_budget_allows() {
 
     let (posts, asked) = (stat("upstream_rq_active"), 200);
     let safe: Vec<_> = (0..asked).map(|_| ask("GET")).collect();
-    // Held by the endpoint that takes them; refused for the budget. The rest waits for its second try.
+    // Held by the endpoint that accepts them; refused because of the budget. The rest wait for their retry.
     let settled = || (stat("upstream_rq_active"), stat("upstream_rq_retry_overflow"));
     let mut before = settled();
     eventually("every one is held, waits or is refused", || {
@@ -181,20 +181,20 @@ fn no_more_is_asked_again_at_once_than_the_budget_allows() {
         again > 3,
         "the budget is a share of what is under way, not the least that is always allowed: {of}"
     );
-    // What is under way is at the most everything that was asked, while it was being tried for the first time.
+    // At most all requests were under way at once, during their first try.
     assert!(again <= (posts + asked) / 5 + 1, "and no more than a fifth of it: {of}");
     open.store(true, Ordering::Relaxed);
     drop((waiting, safe));
 }
 
-/// Between two tries passes a time by chance, up to what the file says: 3 s each here. Three pauses are shorter than
-/// half a second once in a thousand times; Envoy's own (25 ms, doubled) never are longer.
+/// The pause between two tries is random, up to the file's bound: 3 s each here. Three pauses together are shorter than
+/// half a second once in a thousand times; with Envoy's default (25 ms, doubled) they always are.
 #[test]
-fn between_two_tries_passes_the_pause_that_is_said() {
+fn the_configured_pause_passes_between_two_tries() {
     let backend = Backend::plain();
     let words = format!(
         "    address: \"{}\"\n    retries: {{ attempts: 3, backoff_ms: 3000, longest_backoff_ms: 3000 }}\n    ejection: {{ failures: 0 }}\n",
-        nobody()
+        closed_port()
     );
     let edge = edge(&words, &backend).start();
     let from = Instant::now();
@@ -203,8 +203,8 @@ fn between_two_tries_passes_the_pause_that_is_said() {
     assert_eq!(edge.envoy_stat("cluster.backend-legacy.upstream_rq_retry"), Some(3));
 }
 
-/// ATTACKS G 107: a backend that hangs up, breaks off, answers 5xx or is too slow has had the request, and nobody knows
-/// what it did with it: it is never sent a second time. (What never arrived may be, see above.)
+/// ATTACKS G 107: a backend that hangs up, breaks off, answers 5xx or is too slow has received the request, and may
+/// have acted on it: the edge never sends it a second time. (It may resend a request that never arrived, see above.)
 #[test]
 fn what_changes_something_is_sent_once_whatever_becomes_of_it() {
     // Counted when it arrives: one that is too slow is seen long before it is answered.
@@ -231,7 +231,7 @@ fn what_changes_something_is_sent_once_whatever_becomes_of_it() {
         let before = arrived.load(Ordering::SeqCst);
         let body = if method == "GET" { "" } else { "x" };
         let answer = edge.request(method, "/open").header("x-fault", fault).body(body).send();
-        // A second one would come within milliseconds.
+        // A retry would come within milliseconds.
         std::thread::sleep(Duration::from_millis(50));
         (answer.status, arrived.load(Ordering::SeqCst) - before)
     };
@@ -291,7 +291,7 @@ fn every_field_of_a_backend_is_where_envoy_reads_it() {
 ",
         backend.address()
     );
-    // It starts, so Envoy takes them.
+    // Envoy starts, so it accepts these fields.
     let edge = edge(&words, &backend).start();
     let rendered = |file: &str| {
         let path = edge.home().join("envoy/current").join(file);

@@ -32,14 +32,14 @@ fn end_to_end_answer(answer: &Answer) -> Answer {
         let name = String::from_utf8_lossy(name).to_lowercase();
         !HOP_BY_HOP.contains(&name.as_str())
     });
-    // Whitespace around a value is no part of it (RFC 9110 §5.5).
+    // Whitespace around a value is not part of it (RFC 9110 §5.5).
     for (_, value) in &mut answer.headers {
         *value = value.trim_ascii().to_vec();
     }
     answer
 }
 
-/// Whoever forwards an answer without a date must add one (RFC 9110 §6.6.1): the only header that the edge
+/// A proxy that forwards an answer without a date must add one (RFC 9110 §6.6.1). It is the only header that the edge
 /// ever adds to an answer, at its end, and only when there is none.
 fn without_added_date(mut through: Answer, direct: &Answer) -> Answer {
     if direct.header("date").is_none() {
@@ -49,7 +49,7 @@ fn without_added_date(mut through: Answer, direct: &Answer) -> Answer {
     through
 }
 
-/// Header lines as they were, in order, without what the edge adds and without framing.
+/// The original header lines in order, without the edge's additions and without framing.
 fn end_to_end_request(seen: &Seen) -> (String, Vec<String>) {
     let head = String::from_utf8_lossy(&seen.head).into_owned();
     let lines = head.split("\r\n").skip(1).filter(|line| {
@@ -234,7 +234,7 @@ fn an_absent_reason_becomes_the_standard_one() {
     assert_eq!(edge.get("/open").send().status_line, b"HTTP/1.1 404 Not Found");
 }
 
-/// A known limit: what is neither head nor body of the final answer ends at the edge.
+/// A known limit: the edge drops all parts of an answer but the head and body of the final one.
 #[test]
 fn trailers_and_interim_answers_end_at_the_edge() {
     let backend = Backend::answering(
@@ -265,11 +265,11 @@ fn large_bodies_pass_both_ways() {
     assert!(backend.last().body == body, "the request's body changed on its way");
 }
 
-/// `request_timeout_ms` is for a backend that does not begin to answer. How slowly a client reads, or a backend
-/// writes, is no reason to cut an answer short.
+/// `request_timeout_ms` is for a backend that does not begin to answer. A slow client or a slow backend does not cut an
+/// answer short.
 #[test]
 fn an_answer_that_has_begun_takes_as_long_as_it_takes() {
-    // More than all buffers on the way take while nobody reads.
+    // More than all buffers on the way hold while the client does not read.
     const SIZE: usize = 48 * 1024 * 1024;
     let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {SIZE}\r\n\r\n").into_bytes();
     let backend = Backend::answering([head, vec![b'a'; SIZE]].concat());

@@ -1,10 +1,10 @@
-//! The platform's edge: every prefix arrives at its own service, with the verified tenant and nobody else's.
+//! The platform's edge: every prefix arrives at its own service, with the verified tenant and no other.
 
 use harness::tokens::{DEMO_TENANT, SUSPENDED_TENANT};
 use harness::{Backend, Edge, Part};
 use serde_json::json;
 
-/// Prefix, service, port: as the platform has them.
+/// Prefix, service and port of each of the platform's services.
 const SERVICES: [(&str, &str, u16); 20] = [
     ("/api/ai", "ai-service", 3006),
     ("/api/planning", "planning", 3007),
@@ -51,8 +51,8 @@ fn every_prefix_arrives_at_its_service_with_the_tenant() {
     let rest = [(("/auth", "auth"), &auth), (("/users", "user-management"), &users)];
     for ((prefix, name), backend) in all.chain(rest) {
         for path in [prefix.to_owned(), format!("{prefix}/a/b?c=%2F")] {
-            let nobody = edge.get(&path).header("x-tenant-id", DEMO_TENANT).send();
-            assert_eq!(nobody.status, 401, "{path} without a session: {nobody:?}");
+            let refused = edge.get(&path).header("x-tenant-id", DEMO_TENANT).send();
+            assert_eq!(refused.status, 401, "{path} without a session: {refused:?}");
             let answer = edge.get(&path).token(&token).header("X-Tenant-ID", SUSPENDED_TENANT).send();
             assert_eq!((answer.status, answer.text()), (200, name.to_owned()), "{path}: {answer:?}");
             let seen = backend.last();

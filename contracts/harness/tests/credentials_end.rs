@@ -1,4 +1,4 @@
-//! A credential ends at the edge when the edge has turned it into an identity.
+//! The edge removes a credential once it has turned it into an identity.
 
 use harness::{Backend, Edge, EdgeBuilder, Part};
 
@@ -51,7 +51,7 @@ fn a_backend_without_credentials_gets_an_identity_alone_checked_or_leased() {
         assert!(seen.all("cookie").is_empty(), "round {round}: {seen:?}");
     }
     assert!(edge.leased() > 0, "no lease served anything");
-    // Another backend keeps its own rule; a public route is nobody's decision.
+    // Another backend keeps its own rule; a public route needs no decision.
     assert_eq!(edge.get("/users/@me").token(&token).send().status, 200);
     assert_eq!(backend.last().all("cookie"), [format!("madome_access_token={token}")]);
     assert_eq!(
@@ -63,7 +63,7 @@ fn a_backend_without_credentials_gets_an_identity_alone_checked_or_leased() {
         (seen.all("authorization"), seen.all("cookie")),
         (vec!["Bearer own".to_owned()], vec!["a=b".to_owned()])
     );
-    // Of a share, the backends that say so.
+    // In a share, only the backends that are configured so.
     for round in 0..20 {
         assert_eq!(edge.get(format!("/halves/{round}")).token(&edge.mint().good(0)).send().status, 200);
         let seen = backend.last();

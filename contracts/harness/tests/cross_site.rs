@@ -1,4 +1,4 @@
-//! Pages of other sites, and what a client nominates on the way to a WebSocket: refused before anything is decided.
+//! Requests from other sites' pages, and headers nominated in a WebSocket upgrade: refused before the decision.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use harness::wire::{Answer, Request, h2};
@@ -8,7 +8,7 @@ use serde_json::Value;
 const LOGIN: &str = "  - { name: auth-login, host: api, exact: /auth/token, methods: [POST], policy: public, to: auth, answers: auth, limits: [sign-ins] }\n";
 const BOOKS: &str = "prefix: /books, policy: signed-in, to: legacy, answers: library";
 
-/// `/books` takes WebSockets, `/paid` takes forms of other sites, one other origin is listed.
+/// `/books` accepts WebSockets, `/paid` accepts other sites' forms, and one other origin is listed.
 fn edge(backend: &Backend) -> EdgeBuilder {
     Edge::dev()
         .replace(
@@ -31,7 +31,7 @@ fn assert_refused(answer: &Answer, what: &str) {
     assert_eq!((answer.status, answer.text().as_str()), (403, "Permission Denied"), "{what}: {answer:?}");
 }
 
-/// What is known of the request `id` afterwards.
+/// What the edge recorded about the request `id`.
 fn remembered(edge: &Edge, id: &str) -> Value {
     serde_json::from_str(&edge.cutover(&["explain", "--id", id, "--json"])).expect("it prints JSON")
 }
@@ -71,7 +71,7 @@ fn a_page_of_another_site_changes_nothing_with_somebody_s_cookie() {
     );
     let id = line["request_id"].as_str().unwrap_or_default();
     assert_eq!(remembered(&edge, id)["refused_by"], "the guard: cross_site");
-    let told = edge.explain(&[
+    let explained = edge.explain(&[
         "POST http://localhost/users",
         "-H",
         "origin: https://evil.example",
@@ -79,9 +79,9 @@ fn a_page_of_another_site_changes_nothing_with_somebody_s_cookie() {
         "a=b",
     ]);
     assert_eq!(
-        (&told["guard"], &told["answer"]["body"]),
+        (&explained["guard"], &explained["answer"]["body"]),
         (&"cross_site".into(), &"Permission Denied".into()),
-        "{told:#}"
+        "{explained:#}"
     );
 
     for (name, value) in [

@@ -59,7 +59,7 @@ fn all_shown() -> Vec<Shown> {
     pages.iter().filter(is_page).flat_map(|page| shown_in(page)).collect()
 }
 
-/// What a reader puts into the place of what a page leaves open.
+/// The values that a reader fills in for a page's placeholders.
 struct Fillings(Vec<(&'static str, String)>);
 
 impl Fillings {
@@ -112,7 +112,7 @@ fn workplace(edge: &Edge) -> tempfile::TempDir {
     place
 }
 
-/// Commands that go on until they are stopped: what they print first is enough.
+/// Commands that run until they are stopped: their first output is enough.
 fn lasts(arguments: &[String]) -> bool {
     let has = |word: &str| arguments.iter().any(|argument| argument == word);
     has("--watch") || arguments.first().is_some_and(|command| command == "ramp" || command == "run")
@@ -139,7 +139,7 @@ fn is_in_force(watch: &Process) {
 }
 
 #[test]
-fn every_command_in_the_documents_does_what_it_says() {
+fn every_command_in_the_documents_works() {
     let edge = Edge::dev().start();
     let watch = edge.watch();
     is_in_force(&watch);

@@ -1,5 +1,5 @@
-//! Connections that go on live through every change of routes, shares, policies, limits, leases and tenants: no such
-//! change replaces a filter chain, so that Envoy's drain time ends none of them.
+//! Open connections survive every change of routes, shares, policies, limits, leases and tenants. No such change
+//! replaces a filter chain, so Envoy's drain time ends none of them.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod draining {
@@ -14,7 +14,7 @@ use std::time::Duration;
 use draining::streams::{Books, Grpc, Streams};
 use harness::{Edge, eventually, program, repository};
 
-/// Long enough for Envoy to close what it drains, short enough for a test to wait for it.
+/// Long enough for Envoy to close the connections it drains, short enough for a test to wait for it.
 const DRAIN_SECONDS: u32 = 3;
 
 const BOOKS: &str =
@@ -37,7 +37,7 @@ fn replace(edge: &Edge, text: &str) {
     std::fs::rename(&next, edge.file()).expect("the home is writable");
 }
 
-/// Where the rendered configuration is that counts.
+/// The directory of the current rendered configuration.
 fn current(edge: &Edge) -> PathBuf {
     std::fs::read_link(edge.home().join("envoy/current")).expect("the link is there")
 }
@@ -54,7 +54,7 @@ fn change(edge: &Edge, watch: &harness::Process, old: &str, new: &str) {
     });
 }
 
-/// Asks for books while `work` is done: the gates of a ramp judge requests.
+/// Sends requests for books while `work` runs: the gates of a ramp judge requests.
 fn under_load<T>(edge: &Edge, work: impl FnOnce() -> T) -> T {
     let request = edge.get("/books").token(&edge.mint().good(0));
     let done = AtomicBool::new(false);
@@ -162,7 +162,7 @@ fn a_websocket_events_a_grpc_stream_and_an_upload_live_through_every_change() {
         "connected: { kind: session }",
         "connected: { kind: session, lease: { seconds: 20 } }",
     );
-    // A share that sticks to the session is dealt when the authorizer has answered.
+    // A share by session is chosen after the authorizer's answer.
     let shares =
         text(&edge).lines().find(|line| line.contains("name: books,")).expect("books are there").to_owned();
     let sticky = "  - { name: books, host: api, prefix: /books, policy: signed-in, to: { legacy: 50, auth: 50, sticky: session }, answers: library }";
@@ -174,7 +174,7 @@ fn a_websocket_events_a_grpc_stream_and_an_upload_live_through_every_change() {
     undisturbed(&edge);
     streams.go_on();
 
-    // What is drained would be closed by now.
+    // A drained connection would be closed by now.
     std::thread::sleep(Duration::from_secs(u64::from(DRAIN_SECONDS) + 2));
     undisturbed(&edge);
     streams.go_on();

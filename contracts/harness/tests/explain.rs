@@ -1,4 +1,4 @@
-//! `cutover explain` and `cutover agreement` say what the running edge does.
+//! `cutover explain` and `cutover agreement` report what the running edge does.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use harness::{Backend, Edge, eventually, program};
 use serde_json::Value;
 
 #[test]
-fn the_explanation_is_what_the_edge_does() {
+fn the_explanation_matches_the_edge() {
     let backend = Backend::plain();
     let edge = Edge::dev().every_backend(backend.address()).start();
     let mint = edge.mint();
@@ -53,14 +53,14 @@ fn the_explanation_is_what_the_edge_does() {
                 arguments.extend(["--token-file", &path]);
                 sent = sent.token(token);
             }
-            let told = edge.explain(&arguments);
+            let explained = edge.explain(&arguments);
             let answer = sent.send();
-            let expected = told["answer"]["status"].as_u64().unwrap_or(200);
-            assert_eq!(u64::from(answer.status), expected, "{kind} {request}: {told:#}");
-            if let Some(body) = told["answer"]["body"].as_str() {
-                assert_eq!(answer.text(), body, "{kind} {request}: {told:#}");
+            let expected = explained["answer"]["status"].as_u64().unwrap_or(200);
+            assert_eq!(u64::from(answer.status), expected, "{kind} {request}: {explained:#}");
+            if let Some(body) = explained["answer"]["body"].as_str() {
+                assert_eq!(answer.text(), body, "{kind} {request}: {explained:#}");
             }
-            compared.push((*kind, told, answer.status));
+            compared.push((*kind, explained, answer.status));
         }
     }
     // Route and reason are those of the access log, request by request.
@@ -69,19 +69,19 @@ fn the_explanation_is_what_the_edge_does() {
         log.into_iter().filter(|line| line["host"] == "api.dev-domain.test").collect::<Vec<_>>()
     };
     eventually("every request is in the log", || lines().len() == compared.len());
-    for (line, (kind, told, status)) in lines().into_iter().zip(&compared) {
+    for (line, (kind, explained, status)) in lines().into_iter().zip(&compared) {
         assert_eq!(line["status"], *status);
-        if told["answer"]["from"] != "the guard" && told.get("route").is_some() {
-            assert_eq!(line["route"], told["route"], "{kind}: {told:#} {line:#}");
+        if explained["answer"]["from"] != "the guard" && explained.get("route").is_some() {
+            assert_eq!(line["route"], explained["route"], "{kind}: {explained:#} {line:#}");
         }
-        if let Some(reason) = told.get("reason") {
-            assert_eq!(line["reason"], *reason, "{kind}: {told:#} {line:#}");
+        if let Some(reason) = explained.get("reason") {
+            assert_eq!(line["reason"], *reason, "{kind}: {explained:#} {line:#}");
         }
     }
 }
 
 #[test]
-fn it_tells_what_is_stripped_and_remembered_and_no_secret() {
+fn it_shows_stripped_and_remembered_values_and_no_secret() {
     let backend = Backend::plain();
     let edge = Edge::dev().every_backend(backend.address()).start();
     let token = edge.mint().good(0);
@@ -91,21 +91,25 @@ fn it_tells_what_is_stripped_and_remembered_and_no_secret() {
     let request = "GET https://api.dev-domain.test/books/../open-graph/1";
     let arguments =
         [request, "--token-file", &path, "-H", "x-tenant-id: forged", "-H", "X-Madome-Auth-Sub: 1"];
-    let told = edge.explain(&arguments);
-    assert_eq!(told["answer"]["status"], 400, "another policy under another reading: {told:#}");
+    let explained = edge.explain(&arguments);
+    assert_eq!(explained["answer"]["status"], 400, "another policy under another reading: {explained:#}");
 
     let arguments =
         ["GET https://api.dev-domain.test/users/@me", "--token-file", &path, "-H", "x-tenant-id: forged"];
-    let told = edge.explain(&arguments);
-    assert_eq!(told["stripped"][0], "x-tenant-id", "{told:#}");
-    assert_eq!((&told["route"], &told["reason"]), (&"users-me".into(), &"allowed".into()), "{told:#}");
-    assert_eq!(told["policy"], "signed-in (session)");
-    assert_eq!(told["role"], "0");
+    let explained = edge.explain(&arguments);
+    assert_eq!(explained["stripped"][0], "x-tenant-id", "{explained:#}");
+    assert_eq!(
+        (&explained["route"], &explained["reason"]),
+        (&"users-me".into(), &"allowed".into()),
+        "{explained:#}"
+    );
+    assert_eq!(explained["policy"], "signed-in (session)");
+    assert_eq!(explained["role"], "0");
     let file = edge.file().display().to_string();
     let text = edge.cutover(&[&["explain", file.as_str()], &arguments[..]].concat());
     assert!(text.contains("route        users-me") && text.contains("credential: passed"), "{text}");
     for part in token.split('.').chain(["forged"]) {
-        assert!(!text.contains(part) && !told.to_string().contains(part), "a secret is told: {text}");
+        assert!(!text.contains(part) && !explained.to_string().contains(part), "a secret is shown: {text}");
     }
 
     let id = "01932c07-0000-7000-8000-00000000000c";
@@ -124,12 +128,12 @@ fn it_tells_what_is_stripped_and_remembered_and_no_secret() {
 }
 
 #[test]
-fn a_request_about_which_nobody_was_asked_is_explained_by_the_log() {
+fn a_request_without_a_check_is_explained_by_the_log() {
     let backend = Backend::plain();
     let policy = "signed-in: { kind: session, lease: {} }";
     let edge =
         Edge::dev().replace("signed-in: { kind: session }", policy).every_backend(backend.address()).start();
-    let told = |id: &str| -> Value {
+    let explained = |id: &str| -> Value {
         let home = edge.home().display().to_string();
         serde_json::from_str(&edge.cutover(&["explain", "--id", id, "--home", &home, "--json"]))
             .expect("it prints JSON")
@@ -138,8 +142,8 @@ fn a_request_about_which_nobody_was_asked_is_explained_by_the_log() {
     let refused = "01932c07-0000-7000-8000-00000000000d";
     assert_eq!(edge.get("/internal").header("x-request-id", refused).send().status, 404);
     eventually("the refusal is in the log", || logged(refused).is_some());
-    assert_eq!(told(refused)["details"], "edge_guard_internal_path");
-    assert_eq!(told(refused)["status"], 404);
+    assert_eq!(explained(refused)["details"], "edge_guard_internal_path");
+    assert_eq!(explained(refused)["status"], 404);
 
     let token = edge.mint().good(0);
     let mut count = 0;
@@ -153,14 +157,14 @@ fn a_request_about_which_nobody_was_asked_is_explained_by_the_log() {
         leased = id;
         served
     });
-    let told = told(&leased);
+    let explained = explained(&leased);
     assert_eq!(
-        (&told["request_id"], &told["decision"]),
+        (&explained["request_id"], &explained["decision"]),
         (&leased.as_str().into(), &"lease".into()),
-        "{told:#}"
+        "{explained:#}"
     );
-    assert_eq!(told["granted_with"]["request_id"], told["lease_of"], "{told:#}");
-    assert_eq!(told["granted_with"]["decision"], "allow", "{told:#}");
+    assert_eq!(explained["granted_with"]["request_id"], explained["lease_of"], "{explained:#}");
+    assert_eq!(explained["granted_with"]["decision"], "allow", "{explained:#}");
 }
 
 #[test]
@@ -198,7 +202,7 @@ fn the_agreement_is_read_from_a_real_access_log() {
 }
 
 #[test]
-fn it_says_what_nobody_can_know_without_running() {
+fn it_lists_what_only_a_running_edge_can_know() {
     let backend = Backend::plain();
     let edge = Edge::dev()
         .every_backend(backend.address())
@@ -217,23 +221,26 @@ policies:
         .replace("limits:\n", "limits:\n  readers: { per: subject, rate: 2, seconds: 3600 }\n")
         .replace("{ name: books,", "{ limits: [readers], name: books,")
         .start();
-    let known = |told: &Value| -> String { told["not_known"].to_string() };
+    let known = |explained: &Value| -> String { explained["not_known"].to_string() };
     let post = "POST https://api.dev-domain.test/sync/1";
-    let told = edge.explain(&[post]);
-    assert_eq!(told["reason"], "address_not_allowed", "{told:#}");
+    let explained = edge.explain(&[post]);
+    assert_eq!(explained["reason"], "address_not_allowed", "{explained:#}");
     for word in ["--client", "--body", "nonces_unavailable"] {
-        assert!(known(&told).contains(word), "{word}: {told:#}");
+        assert!(known(&explained).contains(word), "{word}: {explained:#}");
     }
     let body = edge.home().join("body");
     std::fs::write(&body, "{}").expect("the home is writable");
     let path = body.display().to_string();
-    let told = edge.explain(&[post, "--client", "192.0.2.7", "--body", &path]);
-    assert_eq!(told["reason"], "no_credential", "the address is on the list: {told:#}");
-    assert!(!known(&told).contains("--client") && !known(&told).contains("--body"), "{told:#}");
+    let explained = edge.explain(&[post, "--client", "192.0.2.7", "--body", &path]);
+    assert_eq!(explained["reason"], "no_credential", "the address is on the list: {explained:#}");
+    assert!(
+        !known(&explained).contains("--client") && !known(&explained).contains("--body"),
+        "{explained:#}"
+    );
     assert_eq!(edge.explain(&[post, "--client", "192.0.3.7"])["reason"], "address_not_allowed");
 
-    let told = edge.explain(&["GET https://api.dev-domain.test/books"]);
-    assert!(known(&told).contains("limits readers"), "{told:#}");
-    let told = edge.explain(&["GET https://api.dev-domain.test/users/@me"]);
-    assert!(told.get("not_known").is_none(), "everything is known here: {told:#}");
+    let explained = edge.explain(&["GET https://api.dev-domain.test/books"]);
+    assert!(known(&explained).contains("limits readers"), "{explained:#}");
+    let explained = edge.explain(&["GET https://api.dev-domain.test/users/@me"]);
+    assert!(explained.get("not_known").is_none(), "everything is known here: {explained:#}");
 }

@@ -139,7 +139,7 @@ policies:
                 ("canonical", "/sync/1"),
                 ("route", "sync"),
                 ("policy", "sync (signed)"),
-                // Everything holds; whether the nonce was used before is what nobody knows here.
+                // Everything holds; only the authorizer knows whether the nonce was used before.
                 ("credential", "nonces_unavailable"),
                 ("reason", "nonces_unavailable"),
                 ("decision", "error"),
@@ -162,32 +162,35 @@ policies:
     ];
     for (kind, arguments, fields) in cases {
         let arguments: Vec<&str> = arguments.iter().chain(&forged).map(String::as_str).collect();
-        let told = edge.explain(&arguments);
+        let result = edge.explain(&arguments);
         let file = edge.file().display().to_string();
         let text = edge.cutover(&[&["explain", file.as_str()], &arguments[..]].concat());
         for (name, value) in fields {
-            assert_eq!(told[*name], *value, "{kind}: {name}: {told:#}");
+            assert_eq!(result[*name], *value, "{kind}: {name}: {result:#}");
             assert!(text.contains(&format!("{name:<12} {value}\n")), "{kind}: {name}: {text}");
         }
-        assert_eq!(told["stripped"][0], "x-tenant-id", "{kind}: {told:#}");
+        assert_eq!(result["stripped"][0], "x-tenant-id", "{kind}: {result:#}");
         assert!(text.contains(&format!("{:<12} x-tenant-id\n", "stripped")), "{kind}: {text}");
         let limits = if kind == "API key" { "clients" } else { "none" };
         assert!(text.contains(&format!("{:<12} {limits}\n", "limits")), "{kind}: {text}");
-        assert!(told["answer"].is_object() && text.contains("answer       "), "{kind}: {text}");
+        assert!(result["answer"].is_object() && text.contains("answer       "), "{kind}: {text}");
         for secret in secrets {
-            assert!(!text.contains(secret) && !told.to_string().contains(secret), "{kind}: a secret: {text}");
+            assert!(
+                !text.contains(secret) && !result.to_string().contains(secret),
+                "{kind}: a secret: {text}"
+            );
         }
     }
 
-    // A credential that fails is told by its code, and so is what stands behind it: not reached.
+    // A failing credential shows its code, and the checks after it show that they were not reached.
     write("token", "nonsense");
-    let told = edge.explain(&[&get("/users/@me"), "--token-file", &home("token")]);
+    let result = edge.explain(&[&get("/users/@me"), "--token-file", &home("token")]);
     assert_eq!(
-        (&told["credential"], &told["reason"]),
+        (&result["credential"], &result["reason"]),
         (&"token_malformed".into(), &"token_malformed".into())
     );
-    assert_eq!(told["answer"]["status"], 401, "{told:#}");
-    assert!(told.get("tenant").is_none() && told.get("role").is_none(), "{told:#}");
+    assert_eq!(result["answer"]["status"], 401, "{result:#}");
+    assert!(result.get("tenant").is_none() && result.get("role").is_none(), "{result:#}");
 }
 
 /// `cutover explain` for an edge file with `text`: exit code, JSON, what it says on standard error.
@@ -208,9 +211,9 @@ fn explained(edge: &Edge, text: &str, arguments: &[&str]) -> (Option<i32>, Value
     (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or_default(), said)
 }
 
-/// What a caller had and what the policy asks for, beforehand and afterwards, and never in the answer.
+/// What a caller had and what the policy requires: in the explanation and in the log, never in the answer.
 #[test]
-fn a_refusal_by_a_policy_says_what_was_had_and_what_was_needed() {
+fn a_refusal_by_a_policy_names_what_the_caller_had_and_needed() {
     let backend = Backend::plain();
     let edge = Edge::dev()
         .every_backend(backend.address())
@@ -229,16 +232,16 @@ fn a_refusal_by_a_policy_says_what_was_had_and_what_was_needed() {
         ("GET", "/shelf", "01932c07-0000-7000-8000-00000000001b", "scope books.read", "scope books.list"),
     ] {
         let request = format!("{method} https://api.dev-domain.test{target}");
-        let told = edge.explain(&[&request, "--token-file", &file]);
+        let result = edge.explain(&[&request, "--token-file", &file]);
         let answer = edge.request(method, target).token(&token).header("x-request-id", id).send();
         assert_eq!(answer.status, 403);
         let words = format!("{:?} {}", answer.headers, answer.text());
         assert!(!words.contains("scope") && !words.contains("role "), "the caller learns it: {words}");
         let remembered: Value =
             serde_json::from_str(&edge.cutover(&["explain", "--id", id, "--json"])).expect("JSON");
-        for told in [told, remembered] {
-            assert_eq!(told["had"][0], had, "{told:#}");
-            assert!(told["needed"].to_string().contains(needed), "{told:#}");
+        for result in [result, remembered] {
+            assert_eq!(result["had"][0], had, "{result:#}");
+            assert!(result["needed"].to_string().contains(needed), "{result:#}");
         }
         let text = edge.cutover(&["explain", "--id", id]);
         assert!(text.contains(&format!("had          {had}\n")) && text.contains(needed), "{text}");
@@ -261,8 +264,8 @@ fn an_edge_of_several_authorizers_with_signed_requests_is_explained_without_redi
     std::fs::write(edge.home().join("token"), edge.mint().good(0)).expect("the home is writable");
     let token = edge.home().join("token").display().to_string();
     let request = "GET https://api.dev-domain.test/users/@me";
-    let (code, told, said) = explained(&edge, &text, &[request, "--token-file", &token]);
-    assert_eq!((code, &told["reason"]), (Some(0), &"allowed".into()), "{said} {told:#}");
+    let (code, result, said) = explained(&edge, &text, &[request, "--token-file", &token]);
+    assert_eq!((code, &result["reason"]), (Some(0), &"allowed".into()), "{said} {result:#}");
 }
 
 #[test]
@@ -283,24 +286,27 @@ fn keys_behind_a_url_are_fetched_on_request_and_not_known_otherwise() {
     let token = edge.home().join("token").display().to_string();
     let request = "GET https://api.dev-domain.test/users/@me";
 
-    let (code, told, said) = explained(&edge, &good, &[request, "--token-file", &token]);
-    assert_eq!((code, &told["decision"]), (Some(1), &"not known".into()), "{said} {told:#}");
-    assert!(told.get("reason").is_none() && told["route"] == "users-me", "{told:#}");
-    assert!(said.contains("--fetch") && told["not_known"].to_string().contains("--fetch"), "{said} {told:#}");
-    assert!(issuer.seen().is_empty(), "nobody asked for the keys to be fetched");
+    let (code, result, said) = explained(&edge, &good, &[request, "--token-file", &token]);
+    assert_eq!((code, &result["decision"]), (Some(1), &"not known".into()), "{said} {result:#}");
+    assert!(result.get("reason").is_none() && result["route"] == "users-me", "{result:#}");
+    assert!(
+        said.contains("--fetch") && result["not_known"].to_string().contains("--fetch"),
+        "{said} {result:#}"
+    );
+    assert!(issuer.seen().is_empty(), "the keys were fetched without the option for it");
     // Without a credential the keys decide nothing.
-    let (code, told, _) = explained(&edge, &good, &[request]);
-    assert_eq!((code, &told["reason"]), (Some(0), &"no_credential".into()), "{told:#}");
+    let (code, result, _) = explained(&edge, &good, &[request]);
+    assert_eq!((code, &result["reason"]), (Some(0), &"no_credential".into()), "{result:#}");
 
-    let (code, told, said) = explained(&edge, &good, &[request, "--token-file", &token, "--fetch"]);
-    assert_eq!((code, &told["reason"]), (Some(0), &"allowed".into()), "{said} {told:#}");
-    assert!(told.get("not_known").is_none(), "{told:#}");
+    let (code, result, said) = explained(&edge, &good, &[request, "--token-file", &token, "--fetch"]);
+    assert_eq!((code, &result["reason"]), (Some(0), &"allowed".into()), "{said} {result:#}");
+    assert!(result.get("not_known").is_none(), "{result:#}");
 
     let nowhere = behind(harness::Port::lease().address().to_string());
     let (code, _, said) = explained(&edge, &nowhere, &[request, "--token-file", &token, "--fetch"]);
     assert!(code == Some(1) && said.contains("/keys"), "the reason is said: {said}");
     std::fs::remove_file(edge.home().join("keys/session.jwks.json")).expect("it was there");
-    let (code, told, said) = explained(&edge, &text, &[request, "--token-file", &token]);
-    assert_eq!((code, &told["reason"]), (Some(1), &"keys_unavailable".into()), "{told:#}");
+    let (code, result, said) = explained(&edge, &text, &[request, "--token-file", &token]);
+    assert_eq!((code, &result["reason"]), (Some(1), &"keys_unavailable".into()), "{result:#}");
     assert!(said.contains("session.jwks.json"), "the reason is said: {said}");
 }

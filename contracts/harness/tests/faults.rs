@@ -1,4 +1,4 @@
-//! What happens when a part is gone, stuck or wrong: who is refused, with which words, and how it ends.
+//! What happens when a part is gone, stuck or wrong: which requests fail, with which answer, and how the edge recovers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -56,9 +56,9 @@ fn an_authorizer_that_hangs_is_not_waited_for() {
     eventually("requests pass again", || edge.get("/users/@me").token(&token).send().status == 200);
 }
 
-/// A frozen replica takes connections and never answers, and no check is taken away from it before its time is over: it may
-/// have been decided, and a limit would count it twice. So two checks run out (those that came beside them too), and then
-/// it is left alone, by ejection first and by its health after that.
+/// A frozen replica accepts connections and never answers. No check moves to another replica before its timeout: it may
+/// have been decided, and a limit would count it twice. So two checks time out (and those sent beside them), and then
+/// the replica gets no more, first because it is ejected and then because it is unhealthy.
 #[test]
 fn of_two_authorizers_a_frozen_one_costs_two_checks_and_then_nothing() {
     let backend = Backend::plain();
@@ -112,8 +112,8 @@ fn a_backend_that_does_not_begin_to_answer_is_given_up_and_not_asked_again() {
     }
 }
 
-/// An answer that stops in the middle is cut off after `stream_idle_timeout`, which nobody else has to wait for. Here it
-/// is two seconds instead of five minutes, so that a test can see its end.
+/// An answer that stops in the middle is cut off after `stream_idle_timeout`, and no other request waits for it. Here
+/// it is two seconds instead of five minutes, so that the test can wait for it.
 #[test]
 fn a_backend_that_stops_in_the_middle_is_cut_off() {
     let backend = Backend::with(|seen| {
@@ -155,13 +155,13 @@ fn a_suspended_tenant_is_out_within_a_second_and_back_when_it_is_active() {
     let suspended = text.replacen("status: active", "status: suspended", 1);
     assert_ne!(text, suspended);
 
-    // In place, as an editor on the machine does it.
+    // In place, as an editor on the machine would.
     std::fs::write(&directory, &suspended).expect("the directory is writable");
     std::thread::sleep(Duration::from_secs(1));
     let refused = edge.get("/users/@me").token(&token).send();
     assert_eq!((refused.status, refused.text().as_str()), (403, "Permission Denied"), "{refused:?}");
 
-    // By a rename, as a deployment does it.
+    // By a rename, as a deployment would.
     let replacement = directory.with_extension("new");
     std::fs::write(&replacement, &text).expect("the home is writable");
     std::fs::rename(&replacement, &directory).expect("the home is writable");
@@ -197,13 +197,13 @@ fn stats_and_metrics_tell_what_happened() {
 
     let admin = edge.address("AUTHZ_ADMIN_ADDRESS");
     let metrics = harness::wire::Request::new(admin, "GET", "/metrics").send().text();
-    let told = |parts: &[&str]| metrics.lines().any(|line| parts.iter().all(|part| line.contains(part)));
-    assert!(told(&["route=\"users-me\"", "decision=\"allow\""]), "{metrics}");
-    assert!(told(&["route=\"books\"", "decision=\"deny\""]), "{metrics}");
+    let reported = |parts: &[&str]| metrics.lines().any(|line| parts.iter().all(|part| line.contains(part)));
+    assert!(reported(&["route=\"users-me\"", "decision=\"allow\""]), "{metrics}");
+    assert!(reported(&["route=\"books\"", "decision=\"deny\""]), "{metrics}");
     let stats = harness::wire::Request::new(admin, "GET", "/stats").send().json();
     assert!(stats.to_string().contains("users-me"), "{stats}");
 
-    // The access log has the same story, request by request.
+    // The access log shows the same, request by request.
     let passed = edge.logged("/users/@me", 200);
     assert_eq!(
         (&passed["route"], &passed["policy"], &passed["backend"]),
@@ -215,7 +215,7 @@ fn stats_and_metrics_tell_what_happened() {
     assert!(refused["request_id"].is_string() && refused["reason"].is_string(), "{refused:#}");
     assert_eq!(backend.last().header("x-request-id").as_deref(), passed["request_id"].as_str());
 
-    // And so have the guard's counters, which it tells five times a second.
+    // So do the guard's counters, which it reports five times a second.
     std::thread::sleep(Duration::from_millis(300));
     let envoy =
         harness::wire::Request::new(edge.address("ENVOY_ADMIN_ADDRESS"), "GET", "/stats").send().text();
@@ -225,6 +225,6 @@ fn stats_and_metrics_tell_what_happened() {
             .any(|line| line.contains("cutover_guard") && line.contains(part) && !line.ends_with(": 0"))
     };
     for part in ["stripped_x-madome-auth-sub", "ids_minted", "refused_internal_path"] {
-        assert!(counted(part), "no counter tells {part}:\n{envoy}");
+        assert!(counted(part), "no counter for {part}:\n{envoy}");
     }
 }

@@ -1,5 +1,5 @@
-//! One person refreshes without end, and the authorizer has room for a handful of ended sessions: nobody else notices, and
-//! whoever signs out is refused as ever. With the file and with Redis.
+//! One person refreshes without end, and the authorizer has room for a few ended sessions only: other people are not
+//! affected, and a session that signs out is refused as always. With the file and with Redis.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use harness::tokens::DEMO_TENANT;
@@ -7,7 +7,7 @@ use harness::wire::{Answer, Request};
 use harness::{Backend, Edge, Part, Redis, eventually};
 use serde_json::Value;
 
-/// So few that the flood is far beyond it.
+/// Few enough that the flood exceeds it by far.
 const ROOM: &str = "6";
 
 fn edge(backend: &Backend, redis: Option<&Redis>) -> Edge {
@@ -76,7 +76,7 @@ fn admin(edge: &Edge, path: &str) -> Answer {
     Request::new(edge.address("AUTHZ_ADMIN_ADDRESS"), "GET", path).send()
 }
 
-fn a_flood_of_one_person_is_noticed_by_nobody_else(redis: Option<&Redis>) {
+fn a_flood_of_one_person_affects_no_other_person(redis: Option<&Redis>) {
     let backend = Backend::plain();
     let mut edge = edge(&backend, redis);
     let key = api_key(&edge);
@@ -86,7 +86,7 @@ fn a_flood_of_one_person_is_noticed_by_nobody_else(redis: Option<&Redis>) {
     let dev = Person::sign_in(&edge, "dev@example.com");
     let mut flooder = Person::sign_in(&edge, "demo@example.com");
     let mut refreshes = 0;
-    // As often as the edge and the service let one person: each refresh ends a session.
+    // As often as the edge and the service allow one person: each refresh ends a session.
     for _ in 0..500 {
         let answer = flooder.with(edge.request("PATCH", "/auth/token"));
         if answer.status == 429 {
@@ -102,13 +102,13 @@ fn a_flood_of_one_person_is_noticed_by_nobody_else(redis: Option<&Redis>) {
         stats.pointer("/revocations/beyond_room").and_then(Value::as_u64) > Some(0)
     });
 
-    // Nobody else notices.
+    // Other people are not affected.
     for _ in 0..20 {
         assert_eq!(dev.me(&edge), 200, "another person's session");
         assert_eq!(flooder.me(&edge), 200, "the newest session of the flooder");
         assert_eq!(edge.get("/either").header("x-api-key", &key).send().status, 200, "an API key");
     }
-    assert_eq!(edge.get("/users/@me").send().status, 401, "a stranger is told so and not that it is down");
+    assert_eq!(edge.get("/users/@me").send().status, 401, "a request without a session gets 401 and not 503");
     let bot = Person::sign_in(&edge, "bot@example.com");
     assert_eq!(bot.me(&edge), 200, "signing in works, and services look people up");
     let ready = admin(&edge, "/readyz");
@@ -116,7 +116,7 @@ fn a_flood_of_one_person_is_noticed_by_nobody_else(redis: Option<&Redis>) {
     assert!(ready.text().contains("no room for"), "{}", ready.text());
     assert!(admin(&edge, "/metrics").text().contains("authz_revocations_beyond_room"));
 
-    // Who signs out is refused, though there is no room for it.
+    // A session that signs out is refused, although there is no room to note it.
     assert_eq!(dev.with(edge.request("DELETE", "/auth/token")).status, 204);
     eventually("the session that was signed out is refused", || dev.me(&edge) != 200);
     for _ in 0..20 {
@@ -127,11 +127,11 @@ fn a_flood_of_one_person_is_noticed_by_nobody_else(redis: Option<&Redis>) {
 
 #[test]
 fn one_person_who_refreshes_without_end_is_noticed_by_nobody_else_with_the_file() {
-    a_flood_of_one_person_is_noticed_by_nobody_else(None);
+    a_flood_of_one_person_affects_no_other_person(None);
 }
 
 #[test]
 fn one_person_who_refreshes_without_end_is_noticed_by_nobody_else_with_redis() {
     let redis = Redis::start();
-    a_flood_of_one_person_is_noticed_by_nobody_else(Some(&redis));
+    a_flood_of_one_person_affects_no_other_person(Some(&redis));
 }

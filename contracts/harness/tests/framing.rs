@@ -7,7 +7,7 @@
 use harness::wire::{Answer, Connection, h2};
 use harness::{Backend, Edge, Part, Seen};
 
-/// Says in each answer that it comes from the backend, and to which request.
+/// Marks each answer as the backend's, with the request that it belongs to.
 fn backend() -> Backend {
     Backend::with(|seen| {
         let line = seen.request_line();
@@ -22,7 +22,7 @@ fn edge_before(backend: &Backend) -> Edge {
 const HONEST: &str = "GET /open/honest HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 const HIDDEN: &str = "GET /open/hidden HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
-/// What came of one attack.
+/// The result of one attack.
 struct Exchange {
     answers: Vec<Answer>,
     seen: Vec<Seen>,
@@ -31,7 +31,7 @@ struct Exchange {
 /// Sends each attack and then [`HONEST`] on a connection of its own.
 ///
 /// The connections are opened first and read afterwards: Envoy takes a second to close one that it refuses.
-/// What the backend saw is told apart by a number in each attack's path, `/open/NUMBER`.
+/// A number in each attack's path, `/open/NUMBER`, says which requests of the backend belong to it.
 fn exchange(
     edge: &Edge,
     backend: &Backend,
@@ -161,7 +161,7 @@ fn malformed_chunks_are_refused_and_hide_nothing() {
     assert!(backend.seen().is_empty(), "forwarded: {:?}", backend.seen());
 }
 
-/// Legal and rare, or wrong and read in one way only: what goes on is Envoy's own framing, never the client's.
+/// Legal but rare, or wrong with one reading only: Envoy forwards it with its own framing, never the client's.
 #[test]
 fn odd_framing_stays_in_step() {
     let backend = backend();
@@ -259,7 +259,7 @@ fn pipelined_requests_are_answered_in_order() {
     }
     assert_eq!(backend.seen().len(), 2);
 
-    // Among pipelined requests, Envoy hangs up behind an answer of its own; what follows is not carried out either.
+    // With pipelined requests, Envoy hangs up after an answer of its own; later requests are not carried out either.
     let mut connection = pipeline(&["/open/3", "/internal", "/open/4"]);
     connection.write(HONEST.as_bytes()).expect("the edge reads");
     let answers = connection.answers();
@@ -268,7 +268,7 @@ fn pipelined_requests_are_answered_in_order() {
     let from_backend = statuses.iter().filter(|status| **status == 200).count();
     assert_eq!(backend.seen().len(), 2 + from_backend, "a request was carried out and not answered");
 
-    // One after another, the connection stays.
+    // For requests one after another, the connection stays open.
     let mut connection = Connection::open(edge.public()).expect("the edge listens");
     for (target, status) in
         [("/open/6", 200), ("/internal", 404), ("/open/7", 200), ("/open/..%2fbooks", 400)]
@@ -332,7 +332,7 @@ fn expectations_end_in_one_final_answer() {
     for (what, target, token, expected) in [
         ("public", "/open/x", None, 200),
         ("allowed", "/books", Some(edge.mint().good(0)), 200),
-        ("nobody", "/books", None, 401),
+        ("no session", "/books", None, 401),
         ("internal", "/internal", None, 404),
         ("ambiguous", "/open/..%2fbooks", None, 400),
     ] {
@@ -356,9 +356,9 @@ fn expectations_end_in_one_final_answer() {
     assert!(odd.status == 417 || odd.status == 200, "{odd:?}");
 }
 
-/// A refusal comes before the body is read: what is left of it is never the next request.
+/// A refusal comes before the body is read: the rest of the body is never read as the next request.
 #[test]
-fn the_rest_of_a_refused_body_is_no_request() {
+fn the_rest_of_a_refused_body_is_not_a_request() {
     let backend = backend();
     let edge = Edge::dev().with_open_route().every_backend(backend.address()).start();
     let body = HIDDEN.repeat((10 << 20) / HIDDEN.len());
@@ -373,7 +373,7 @@ fn the_rest_of_a_refused_body_is_no_request() {
             let mut connection = Connection::open(edge.public()).expect("the edge listens");
             connection.write(request.as_bytes()).expect("the edge reads");
             let answers = connection.answers();
-            // A connection that was cut while it was still written to may lose the answer; nothing else.
+            // A connection that is cut during a write may lose the answer, and nothing else.
             let statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
             let fine = matches!(&statuses[..], [] | [_]) || statuses[..] == [status, 200];
             assert!(

@@ -1,5 +1,5 @@
-//! The edge without its guard is no edge: a guard that is missing, broken or wrongly configured keeps Envoy from
-//! listening, and one that fails at work fails the request, not the edge.
+//! The edge does not work without its guard. A guard that is missing, broken or wrongly configured keeps Envoy from
+//! listening, and a guard that fails at a request fails that request, not the edge.
 #![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
 use std::path::Path;
@@ -49,7 +49,7 @@ fn trapping_module() -> Vec<u8> {
     module
 }
 
-/// What `cutover render --validate` says of `module`, and whether anything became current at `home`.
+/// The output of `cutover render --validate` for `module`, and whether `home` has a current configuration afterwards.
 fn rendered(home: &Path, module: &Path) -> (Option<i32>, String, bool) {
     let output = Command::new(program("cutover"))
         .args(["render", "--validate"])
@@ -142,7 +142,7 @@ fn envoy_lets_nothing_through_without_a_working_guard() {
     let with_rules = |rules_now: &str| good.replace(&quoted(&rules), &quoted(rules_now));
     assert!(with_module != good && with_rules("") != good);
     let whole = std::fs::read(guard()).expect("the guard is readable");
-    // Mapping a library without its end would end Envoy; `cutover render` does not let it come to that.
+    // Mapping a truncated library would end Envoy; `cutover render` prevents it.
     let part = if guard_is_native() { 40 } else { whole.len() / 2 };
     let part = whole.iter().copied().take(part).collect();
     let cases: [(&str, Option<Vec<u8>>, String); 9] = [
@@ -217,7 +217,7 @@ fn a_guard_that_traps_fails_the_request_and_recovers() {
         let answer = trap.send();
         assert!((500..=503).contains(&answer.status), "round {round}: {answer:?}");
         assert_eq!(backend.seen().len(), before, "round {round}: it went on");
-        // The filter starts anew after a pause that keeps it from trapping in a loop; meanwhile nothing passes.
+        // The filter starts again after a pause that keeps it from trapping in a loop; meanwhile no request passes.
         let until = Instant::now() + Duration::from_secs(30);
         loop {
             let status = edge.get("/open").send().status;

@@ -1,5 +1,5 @@
-//! The guard as WebAssembly: what the module can ask of Envoy and what Envoy can call of it, and that no request passes
-//! where Envoy answers the guard with something that it does not expect.
+//! The guard as WebAssembly: the functions that it imports and exports, and that no request passes where Envoy answers
+//! the guard with something unexpected.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ use harness::{Backend, Edge, Part, Signal, repository, wasm_guard};
 use header_rules::config::{CALLBACKS, HOST_CALLS};
 use wasmparser::{Parser, Payload};
 
-/// An id that the guard keeps, so that it has none to make.
+/// An id that the guard keeps, so that it does not create one.
 const ID: &str = "01932c07-0000-7000-8000-000000000001";
 
 /// What the compiled guard imports and what it exports, by name.
@@ -39,7 +39,7 @@ fn the_module_exports_what_envoy_has_to_call_and_nothing_else() {
     let (_, exports) = imports_and_exports();
     let mut listed = names(&CALLBACKS);
     listed.insert("memory".to_owned());
-    assert_eq!(exports, listed, "`make wasm` links it anew");
+    assert_eq!(exports, listed, "`make wasm` links it again");
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn envoy_allows_the_module_no_call_that_it_does_not_have() {
     assert!(unused.is_empty(), "allowed and never imported: {unused:?}");
 }
 
-/// Runs the linker of WebAssembly modules with `arguments`; in the place of rust-lld is a program that prints its own.
+/// Runs the linker of WebAssembly modules with `arguments`, and with a program that prints its arguments as rust-lld.
 fn link(arguments: &[&str]) -> Output {
     use std::os::unix::fs::PermissionsExt as _;
     let directory = tempfile::tempdir().unwrap();
@@ -62,7 +62,7 @@ fn link(arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn the_linker_leaves_out_what_is_not_wanted_and_refuses_a_module_without_what_is() {
+fn the_linker_drops_unwanted_exports_and_refuses_a_module_without_wanted_ones() {
     let exports = ["--export", "proxy_on_tick", "--export", "proxy_on_log", "-o", "a module.wasm"];
     let linked = |more: &[&str]| link(&[exports.as_slice(), more].concat());
 
@@ -106,7 +106,7 @@ fn with_guards(edge: &mut Edge, listeners: &[&str], changed: impl Fn(&str) -> St
     edge.wait_until_ready();
 }
 
-/// `json` without the member `name`, however often it is there, and however deep.
+/// `json` without any member `name`, at every depth.
 fn without(json: &str, name: &str) -> String {
     fn remove(value: &mut serde_json::Value, name: &str) {
         match value {
@@ -126,7 +126,7 @@ fn without(json: &str, name: &str) -> String {
     value.to_string()
 }
 
-/// Sends `request` until the guard works, and sees that nothing but an error comes before.
+/// Sends `request` until the guard works, and checks that every answer before that is an error.
 fn until_it_works(request: &Request, what: &str) {
     let until = Instant::now() + Duration::from_secs(30);
     loop {
@@ -140,7 +140,7 @@ fn until_it_works(request: &Request, what: &str) {
     }
 }
 
-/// Withholds one host call after another, so that Envoy answers it with a status that the proxy-wasm crate panics at.
+/// Withholds one host call after another, so that Envoy answers it with a status at which the proxy-wasm crate panics.
 #[test]
 fn a_host_call_that_fails_ends_its_request_and_the_next_one_is_judged() {
     let backend = Backend::plain();
@@ -176,7 +176,7 @@ fn a_host_call_that_fails_ends_its_request_and_the_next_one_is_judged() {
     assert_eq!(backend.seen().len(), before, "it went on");
 }
 
-/// Without one of these the guard cannot be made, so Envoy has none.
+/// Without one of these Envoy cannot create the guard, so it has none.
 #[test]
 fn envoy_lets_nothing_through_without_a_guard_that_can_be_configured() {
     let backend = Backend::plain();

@@ -1,5 +1,4 @@
-//! P2, identity cannot be forged: what clients write under reserved names never arrives, in whatever spelling
-//! and framing.
+//! P2, identity cannot be forged: clients' headers with reserved names never arrive, in any spelling or framing.
 
 use harness::wire::{Connection, Request, h2};
 use harness::{Backend, Edge, Part, Seen};
@@ -18,7 +17,7 @@ const OWN: [(&str, &str); 5] = [
     ("x-forwarded-proto", "http"),
 ];
 
-/// What nobody but the edge may say.
+/// Headers that only the edge may set.
 const RESERVED: [&str; 48] = [
     "x-madome-auth",
     "x-madome-auth-sub",
@@ -77,7 +76,7 @@ fn is_reserved(name: &str) -> bool {
     folded.starts_with("x-madome-") || folded.starts_with("x-envoy-") || RESERVED.contains(&folded.as_str())
 }
 
-/// The backend sees the reserved names that the edge wrote, once each, and none besides.
+/// The backend sees the reserved names that the edge wrote, once each, and no others.
 fn assert_only_own(seen: &Seen, what: &str) {
     assert_own_names(seen, what);
     assert!(!String::from_utf8_lossy(&seen.head).contains("forged"), "{what}: {seen:?}");
@@ -147,12 +146,12 @@ fn underscores_are_refused() {
     assert_eq!(backend.seen().len(), 0);
 }
 
-/// What becomes of a request with a malformed line.
+/// The outcome of a request with a malformed line.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Becomes {
     /// 400, and no backend sees it.
     Refused,
-    /// One request whose reserved headers are the edge's own. RFC 9112 lets a server take a bare LF for a line end
+    /// One request whose reserved headers are the edge's own. RFC 9112 lets a server read a bare LF as a line end
     /// (§2.2) and an obsolete fold for a space (§5.2); Envoy drops a bare CR.
     Harmless,
 }
@@ -298,7 +297,7 @@ fn trailers_carry_nothing() {
 }
 
 #[test]
-fn http2_that_is_none_reaches_no_backend() {
+fn malformed_http2_reaches_no_backend() {
     let backend = Backend::plain();
     let edge = edge_before(&backend);
     let line = |name: &[u8], value: &[u8]| (name.to_vec(), value.to_vec());
@@ -377,8 +376,8 @@ fn http2_that_is_none_reaches_no_backend() {
     );
 }
 
-/// The rule for answers: they are the backend's own. Whatever a backend says under a reserved name is meant for
-/// the client (`x-madome-access-token-expires` is), so it passes; the edge adds nothing of its own.
+/// The rule for answers: they are the backend's own. A reserved name in an answer is meant for the client
+/// (`x-madome-access-token-expires` is), so it passes; the edge adds nothing of its own.
 #[test]
 fn answers_keep_reserved_names() {
     let lines = [

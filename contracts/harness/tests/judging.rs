@@ -1,5 +1,5 @@
-//! What a backend's answers mean where they are counted: a gRPC call that fails under the status 200, a call that is
-//! refused, a redirect to a sign-in page. By the access log of a real Envoy, `status`, `agreement` and `ramp`.
+//! How a backend's answers count: a gRPC call that fails with HTTP status 200, a refused call, a redirect to a sign-in
+//! page. As `status`, `agreement` and `ramp` read them in the access log of a real Envoy.
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::process::{Output, Stdio};
@@ -21,7 +21,7 @@ const USERS: &str = "users: { address: \"${USERS_ADDRESS:-127.0.0.1:3022}\" }";
 const CALLS: &str = "/grpc.health.v1.Health/Check";
 const STREAMS: &str = "/grpc.health.v1.Health/Watch";
 
-/// A gRPC backend whose calls end with the status of the moment: in the headers for `Check`, in the trailers for `Watch`.
+/// A gRPC backend whose calls end with a settable status: in the headers for `Check`, in the trailers for `Watch`.
 #[derive(Clone, Debug)]
 struct Calls(Arc<AtomicI32>);
 
@@ -63,7 +63,7 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime")
 }
 
-/// An edge whose backends speak gRPC; its route `books` takes the calls.
+/// An edge whose backends speak gRPC; its route `books` receives the calls.
 fn edge(legacy: &Port, users: &Port, to: &str) -> EdgeBuilder {
     let words = format!("prefix: /grpc.health.v1.Health, policy: signed-in, to: {to}, answers: library");
     Edge::dev()
@@ -90,7 +90,7 @@ fn asked(token: Option<&str>) -> Request<HealthCheckRequest> {
     request
 }
 
-/// Calls until the work is done.
+/// Makes calls until the work is done.
 fn under_calls<T>(runtime: &Runtime, edge: &Edge, work: impl FnOnce() -> T) -> T {
     let (address, token) = (edge.public(), edge.mint().good(0));
     let stop = Arc::new(AtomicBool::new(false));
@@ -117,7 +117,7 @@ fn said(output: &Output) -> String {
     format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// What `agreement` says of the route `books` once Envoy has written down so many requests for it.
+/// The output of `agreement` for the route `books` once Envoy has logged that number of requests for it.
 fn agreement(edge: &Edge, least: &str, requests: u64) -> Value {
     let mut row = Value::Null;
     harness::eventually(&format!("the log has {requests} requests"), || {
@@ -130,8 +130,8 @@ fn agreement(edge: &Edge, least: &str, requests: u64) -> Value {
 fn agreement_now(edge: &Edge, least: &str) -> Value {
     let log = edge.home().join("logs/access.json").display().to_string();
     let output = cutover(edge, &["agreement", "--log", &log, "--least", least, "--json"]);
-    let told: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
-    let rows = told["routes"].as_array().expect("routes");
+    let shown: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    let rows = shown["routes"].as_array().expect("routes");
     rows.iter().find(|row| row["route"] == "books").cloned().unwrap_or_default()
 }
 
@@ -175,12 +175,12 @@ fn the_log_and_status_say_how_a_call_ended_under_its_200() {
     let refused = runtime.block_on(client.check(asked(None))).expect_err("without a session");
     assert_eq!(refused.code(), Code::Unauthenticated);
     assert_eq!(logged(&edge, CALLS, 16)["decision"], "deny");
-    // Neither a refusal nor what was not found is a failure.
+    // Neither a refusal nor "not found" is a failure.
     let file = edge.file().display().to_string();
     let output = cutover(&edge, &["status", &file, "--json"]);
-    let told: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
-    assert_eq!(told["backends"]["legacy"]["grpc_errors"], 2, "{told:#}");
-    assert_eq!(told["backends"]["legacy"]["errors"], 0, "{told:#}");
+    let shown: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    assert_eq!(shown["backends"]["legacy"]["grpc_errors"], 2, "{shown:#}");
+    assert_eq!(shown["backends"]["legacy"]["errors"], 0, "{shown:#}");
     let table = said(&cutover(&edge, &["status", &file]));
     assert!(table.contains("gRPC err."), "{table}");
 }
@@ -245,7 +245,7 @@ fn a_backend_whose_calls_are_refused_must_go_on_checking() {
         let _ = logged(&edge, CALLS, code);
     };
     call(0, 20);
-    // What was not found, and what failed, says nothing about the caller.
+    // "Not found" and a failure say nothing about the caller.
     call(5, 3);
     call(13, 2);
     let row = agreement(&edge, "20", 25);

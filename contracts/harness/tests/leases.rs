@@ -1,5 +1,5 @@
-//! Leases of the whole edge: the authorizer grants them, the guard uses them, and whatever ends them ends them within a
-//! second, on every worker.
+//! Leases in the whole edge: the authorizer grants them, the guard uses them, and every reason to end them does so
+//! within a second, on every worker.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ const PLAIN: &str = "signed-in: { kind: session }";
 
 fn builder(backend: &Backend, lease: &str) -> EdgeBuilder {
     let policy = format!("signed-in: {{ kind: session, lease: {lease} }}");
-    // A busy machine is no outage: what is asked here is when leases end, not how soon a check is given up.
+    // A busy machine is not an outage: this tests when leases end, not how soon a check times out.
     Edge::dev()
         .replace(PLAIN, &policy)
         .replace("timeout_ms: 200", "timeout_ms: 2000")
@@ -24,8 +24,8 @@ fn get(edge: &Edge, token: &str) -> Answer {
     edge.get("/books/1").header("cookie", format!("madome_access_token={token}")).send()
 }
 
-/// Asks until a lease serves this token that has outlived the feed. An authorizer that has just started vouches for
-/// nothing from before, so that each of its first answers ends all leases.
+/// Sends requests until a lease that has survived the feed serves this token. An authorizer that has just started
+/// vouches for nothing before that, so each of its first answers ends all leases.
 fn lease(edge: &Edge, token: &str) {
     eventually("leases serve", || {
         assert_eq!(get(edge, token).status, 200);
@@ -59,11 +59,11 @@ fn a_leased_request_is_the_checked_one_to_backend_log_and_counts() {
     let checked = backend.last();
     lease(&edge, &token);
     let leased = backend.last();
-    let told = |seen: &harness::Seen| {
+    let received = |seen: &harness::Seen| {
         let text = String::from_utf8_lossy(&seen.head).into_owned();
         text.lines().filter(|line| !line.starts_with("x-request-id:")).collect::<Vec<_>>().join("\n")
     };
-    assert_eq!(told(&checked), told(&leased));
+    assert_eq!(received(&checked), received(&leased));
 
     let is_leased = |line: &serde_json::Value| line["decision"] == "lease";
     eventually("the lease is in the log", || edge.access_log(1).iter().any(is_leased));
@@ -194,7 +194,7 @@ fn a_limit_is_never_exceeded_by_leases() {
         .workers(2)
         .start();
     let token = edge.mint().good(0);
-    // Leases count from when the feed was heard.
+    // Leases count from the last successful read of the feed.
     let other = edge.mint().good(0);
     eventually("leases serve", || {
         let before = edge.leased();
@@ -217,7 +217,7 @@ fn a_lease_ends_with_its_token() {
     lease(&edge, &token);
     eventually("the token is over", || tokens::now() >= expires);
     let before = edge.leased();
-    // Its leeway is the authorizer's to give, one request at a time.
+    // Only the authorizer grants leeway, one request at a time.
     assert_eq!(get(&edge, &token).status, 200);
     assert_eq!(get(&edge, &token).status, 200);
     assert_eq!(edge.leased(), before);

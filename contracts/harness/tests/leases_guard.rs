@@ -1,5 +1,5 @@
-//! Leases at the edge, with an authorizer that does what the test says: what the guard serves without asking, and
-//! everything that makes it ask.
+//! Leases at the edge, with an authorizer that the test controls: what the guard serves without a check, and everything
+//! that makes it send one.
 
 mod leases_guard {
     pub(crate) mod authorizer;
@@ -50,7 +50,7 @@ impl Stage {
         self.edge.get("/books/1").header("cookie", format!("madome_access_token={token}")).send()
     }
 
-    /// How many checks `act` costs.
+    /// Number of checks during `act`.
     fn checks(&self, act: impl FnOnce(&Self)) -> usize {
         let before = self.authorizer.script().checks;
         act(self);
@@ -74,7 +74,7 @@ impl Stage {
 }
 
 #[test]
-fn the_second_request_asks_nobody_and_nobody_can_tell() {
+fn the_second_request_needs_no_check_and_looks_the_same() {
     let stage = stage(LEASED.1);
     assert!(stage.asks("a"));
     let checked = stage.backend.last();
@@ -151,7 +151,8 @@ fn no_header_of_a_client_makes_extends_or_forges_a_lease() {
     assert_eq!(seen.all("x-tenant-id"), ["theirs"]);
 }
 
-/// A native guard marks a request that a lease serves with headers before any filter is made. No HTTP has such headers.
+/// A native guard marks a request that a lease serves before Envoy creates any filter. The marks are headers that no
+/// HTTP message can have.
 #[test]
 fn no_client_can_send_what_marks_a_leased_request() {
     let stage = stage(LEASED.1);
@@ -196,7 +197,7 @@ fn no_client_can_send_what_marks_a_leased_request() {
 
 /// For a moment Envoy may have routes of another revision than the guard.
 #[test]
-fn a_mark_that_leads_nowhere_reaches_nobody() {
+fn a_mark_without_a_route_in_this_revision_reaches_no_backend() {
     let stage = stage(LEASED.1);
     stage.authorizer.script().grant = Some(grant("books", |grant| grant.uses = 6));
     assert!(stage.asks("a") && !stage.asks("a"));
@@ -207,7 +208,7 @@ fn a_mark_that_leads_nowhere_reaches_nobody() {
     for entry in std::fs::read_dir(&current).unwrap() {
         let path = entry.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
-        // The twins of another revision, and something to see that Envoy has taken them.
+        // The twins of another revision, and a route that shows when Envoy has applied them.
         let text = text.replace("/books\":{\"action\"", "/elsewhere\":{\"action\"");
         let text = text.replace("\"key\":\"x-forwarded-for\",", "\"key\":\"x-taken\",");
         std::fs::write(other.join(path.file_name().unwrap()), text).unwrap();
@@ -229,9 +230,9 @@ fn a_mark_that_leads_nowhere_reaches_nobody() {
     }
     stage.until("the checks are in the log as checks", |stage| {
         let log = stage.edge.access_log(1);
-        let told = |decision: &str| log.iter().filter(|line| line["decision"] == decision).count();
+        let decided = |decision: &str| log.iter().filter(|line| line["decision"] == decision).count();
         let checks = stage.authorizer.script().checks;
-        told("allow") == checks && told("lease") + checks == stage.backend.seen().len()
+        decided("allow") == checks && decided("lease") + checks == stage.backend.seen().len()
     });
 }
 
@@ -282,7 +283,7 @@ fn a_lease_is_used_as_often_as_it_says_and_no_longer() {
 }
 
 #[test]
-fn what_ended_is_dead_within_a_second() {
+fn an_ended_lease_serves_nothing_after_a_second() {
     let stage = stage(LEASED.1);
     for (token, feed) in [("a", Some(Ended::Tags(vec![Tag(1)]))), ("b", Some(Ended::All)), ("c", None)] {
         stage.authorizer.script().grant =
@@ -310,13 +311,13 @@ fn on_outage_lease_lives_on_but_not_past_what_was_told() {
     assert!(stage.asks("a") && !stage.asks("a"));
     stage.authorizer.script().feed = None;
     std::thread::sleep(Duration::from_secs(1));
-    assert!(!stage.asks("a"), "nothing was told, so it lives");
+    assert!(!stage.asks("a"), "no end was reported, so it lasts");
     stage.authorizer.script().feed = Some(Ended::Tags(vec![Tag(1)]));
     std::thread::sleep(Duration::from_secs(1));
     assert!(stage.asks("a"));
 }
 
-/// A feed that hangs or answers something else is a feed that is gone.
+/// A feed that hangs or gives a wrong answer counts as a failed feed.
 #[test]
 fn a_feed_that_hangs_or_answers_nonsense_is_none() {
     let stage = stage(LEASED.1);
@@ -344,19 +345,19 @@ fn after_a_trap_no_lease_counts_until_the_feed_is_heard_again() {
     let module = home.path().join("trapping.wasm");
     std::fs::write(&module, trapping::module(&std::fs::read(harness::wasm_guard()).unwrap())).unwrap();
     let edge = Edge::dev().variable("CUTOVER_GUARD", &module.display().to_string());
-    // Such leases live on while nobody says what ended, so it is the trap alone that stops them.
+    // Such leases last while the feed reports no end, so only the trap stops them.
     let stage = stage_on(edge, "signed-in: { kind: session, lease: { seconds: 25, on_outage: lease } }");
     stage.authorizer.script().grant = Some(grant("books", |grant| grant.lifetime_ms = 25_000));
     assert!(stage.asks("a") && !stage.asks("a"));
     stage.authorizer.script().grant = None;
     stage.authorizer.script().feed = None;
     std::thread::sleep(Duration::from_secs(1));
-    assert!(!stage.asks("a"), "nothing was told, so it lives");
+    assert!(!stage.asks("a"), "no end was reported, so it lasts");
 
     let headers = 0..=trapping::MOST;
     let trap = headers.fold(stage.edge.get("/books/1"), |request, n| request.header(format!("x-{n}"), "1"));
     assert!((500..=503).contains(&trap.send().status), "it traps");
-    // It starts anew after a pause; meanwhile nothing passes, and what passes first is checked.
+    // It starts again after a pause; meanwhile no request passes, and the first one that does is checked.
     let checks = stage.checks(|stage| stage.until("the guard works", |stage| stage.get("a").status == 200));
     assert_eq!(checks, 1, "the first request that passes is checked");
     for _ in 0..20 {

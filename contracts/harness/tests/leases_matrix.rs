@@ -1,5 +1,5 @@
-//! Who asks × how it is said × what for × how, on an edge that checks every request and on one that leases: each row
-//! twice on both. Answers, what the backend saw and what the log says must be the same, and what may be leased must
+//! Caller × credential × route × protocol, on an edge that checks every request and on one with leases: each row twice
+//! on both. The answers, the backend's requests and the log must be the same, and every request that may be leased must
 //! have been.
 
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ const CHECKED: &str = "signed-in: { kind: session }";
 const LEASED: &str = "signed-in: { kind: session, lease: { seconds: 25 } }";
 const REVOKED: &str = "0192d3c0-0000-7000-8000-0000000000cc";
 
-/// Who asks, the state of their tenant included.
+/// The caller, including the state of their tenant.
 const WHO: [&str; 10] = [
     "nobody",
     "role 0",
@@ -28,7 +28,7 @@ const WHO: [&str; 10] = [
     "of a tenant that is not there",
     "of no tenant",
 ];
-/// How they say so.
+/// How the caller sends the credential.
 const OFFER: [&str; 4] = ["cookie", "bearer", "both", "cookie twice"];
 const ROUTES: [&str; 8] = [
     "/users/@me",
@@ -42,7 +42,7 @@ const ROUTES: [&str; 8] = [
 ];
 const METHODS: [&str; 3] = ["GET", "HEAD", "POST"];
 
-/// What the log says about a request, but for what differs between any two.
+/// The log fields of a request, except those that differ between any two requests.
 const LOGGED: [&str; 8] = ["status", "reason", "subject", "session", "tenant", "route", "policy", "cluster"];
 
 struct Row {
@@ -54,9 +54,9 @@ struct Row {
 }
 
 impl Row {
-    /// Every row, each made when its turn has come: times in it are the present ones.
+    /// Every row, each created at its turn, so that its times are current.
     fn all() -> impl Iterator<Item = Self> {
-        // Two credentials are odd whoever has them: one who may and one who may not are enough.
+        // Two credentials are malformed for every caller: one allowed and one denied caller are enough.
         let is_odd = |offer| matches!(offer, "both" | "cookie twice");
         let ways = WHO.iter().flat_map(|who| OFFER.map(|offer| (*who, offer))).filter(move |(who, offer)| {
             !is_odd(*offer) || matches!(*who, "role 0" | "of a session that was revoked")
@@ -69,7 +69,7 @@ impl Row {
 
     /// Whether a policy with a lease may lease this, when it was allowed.
     fn can_be_leased(&self) -> bool {
-        // In its leeway a token has no life left that anything could rest on.
+        // A token in its leeway has expired, so no lease can rest on it.
         self.method != "POST" && matches!(self.offer, "cookie" | "bearer") && self.who != "within the leeway"
     }
 
@@ -78,7 +78,7 @@ impl Row {
     }
 }
 
-/// Claims of a session of the row's own, so that no row serves another.
+/// Claims of a session for this row alone, so that no row's lease serves another.
 #[expect(clippy::indexing_slicing, reason = "the claims of a test are an object")]
 fn about(who: &str) -> Value {
     let mut claims = claims(if who == "role 2" { 2 } else { 0 });
@@ -94,13 +94,13 @@ fn about(who: &str) -> Value {
     claims
 }
 
-/// One edge and all that is asked of it.
+/// One edge and all requests to it.
 struct Side {
     edge: Edge,
     backend: Backend,
 }
 
-/// What came of one request.
+/// The result of one request.
 struct Outcome {
     id: String,
     status: u16,
@@ -116,7 +116,7 @@ impl Side {
             let head = if seen.request_line().starts_with("HEAD") { "" } else { "seen" };
             format!("HTTP/1.1 200 OK\r\ncontent-length: 4\r\nx-of: backend\r\n\r\n{head}").into_bytes()
         });
-        // A busy machine is no outage: what is compared is what comes of a decision.
+        // A busy machine is not an outage: the test compares the results of decisions.
         let edge = Edge::dev()
             .replace(CHECKED, policy)
             .replace("timeout_ms: 200", "timeout_ms: 2000")
@@ -156,7 +156,7 @@ impl Side {
         let request = if row.method == "POST" { request.body("{}") } else { request };
         let answer = request.send();
         let last = self.backend.seen().pop().filter(|seen| seen.header("x-request-id").as_ref() == Some(&id));
-        let seen = last.map(|seen| told(&seen, token));
+        let seen = last.map(|seen| received(&seen, token));
         Outcome { status: answer.status, headers: headers(&answer), body: answer.body, seen, id }
     }
 
@@ -187,14 +187,14 @@ fn headers(answer: &Answer) -> Vec<(String, String)> {
 }
 
 /// What the backend saw, in its order, without the request id and with `TOKEN` for the caller's token.
-fn told(seen: &Seen, token: &str) -> String {
+fn received(seen: &Seen, token: &str) -> String {
     let head = String::from_utf8_lossy(&seen.head).replace(token, "TOKEN");
     let lines = head.lines().filter(|line| !line.starts_with("x-request-id:"));
     format!("{}\n\n{}", lines.collect::<Vec<_>>().join("\n"), String::from_utf8_lossy(&seen.body))
 }
 
-/// The same with the claims of the signed identity for its text: two edges sign with keys of their own, at times of
-/// their own.
+/// The same with the claims of the signed identity instead of its text: two edges sign with their own keys, at their
+/// own times.
 fn told_anywhere(seen: &str) -> String {
     let line = |line: &str| {
         let Some(identity) = line.strip_prefix("x-madome-identity: ") else { return line.to_owned() };
@@ -210,7 +210,7 @@ fn told_anywhere(seen: &str) -> String {
 }
 
 #[test]
-fn whoever_asks_whatever_however_leases_change_nothing() {
+fn leases_change_no_result_for_any_caller_route_or_protocol() {
     let (checked, leased) = (Side::start(CHECKED), Side::start(LEASED));
     until_leases_serve(&leased);
     let mut asked = Vec::new();
@@ -220,7 +220,7 @@ fn whoever_asks_whatever_however_leases_change_nothing() {
         let first = leased.send(&row, &on);
         let end = Instant::now() + Duration::from_secs(10);
         let mut second = leased.send(&row, &on);
-        // A worker that had no time to hear what ended has the request checked. That is no fault, so it is asked again.
+        // A worker that had no time to read the feed checks the request. That is no fault, so the request is repeated.
         while row.can_be_leased()
             && first.status == 200
             && row.route != "/open-graph/1"
@@ -241,9 +241,9 @@ fn whoever_asks_whatever_however_leases_change_nothing() {
     let mut faults = Vec::new();
     let mut count = 0;
     for (row, off, on) in &asked {
-        let mut check = |what: &str, is: bool, told: &dyn std::fmt::Debug| {
+        let mut check = |what: &str, is: bool, value: &dyn std::fmt::Debug| {
             if !is {
-                faults.push(format!("{}: {what}: {told:?}", row.name()));
+                faults.push(format!("{}: {what}: {value:?}", row.name()));
             }
         };
         let [Some(plain), Some(_), Some(first), Some(second)] =
@@ -277,7 +277,7 @@ fn whoever_asks_whatever_however_leases_change_nothing() {
     assert!(count >= 40, "only {count} of {} rows were leased", asked.len());
 }
 
-/// A guard that has just started leases nothing until it has heard what ended.
+/// A guard that has just started leases nothing until it has read the feed.
 #[expect(clippy::panic, reason = "what does not come in time fails the test")]
 fn until_leases_serve(side: &Side) {
     let end = Instant::now() + Duration::from_secs(20);

@@ -1,5 +1,5 @@
-//! Shares on an edge with leases: every promise of `shares.rs` holds, and what is decided by who the caller is, is never
-//! leased, because a leased request is matched once, before anybody knows who it is.
+//! Shares on an edge with leases: every promise of `shares.rs` holds. A share that depends on the caller is never
+//! leased, because a leased request is matched once, before the caller is known.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ pub(crate) fn dev() -> EdgeBuilder {
     shares::dev().replace("signed-in: { kind: session }", "signed-in: { kind: session, lease: {} }")
 }
 
-/// How many requests leases serve while `act` asks.
+/// Number of requests that leases serve during `act`.
 fn leased(edge: &Edge, act: impl FnOnce()) -> u64 {
     let before = edge.leased();
     act();
@@ -21,10 +21,10 @@ fn leased(edge: &Edge, act: impl FnOnce()) -> u64 {
 }
 
 #[test]
-fn what_is_decided_by_who_the_caller_is_is_never_leased() {
+fn a_share_that_depends_on_the_caller_is_never_leased() {
     for (to, is_leased) in [
         ("to: legacy", true),
-        // By chance or by the client's own cookie: known before the caller is.
+        // At random or by the client's own cookie: known before the caller is.
         ("to: { legacy: 50, users: 50 }", true),
         ("to: { legacy: 50, users: 50, sticky: { cookie: device } }", true),
         ("to: { legacy: 50, users: 50, sticky: session }", false),
@@ -42,7 +42,7 @@ fn what_is_decided_by_who_the_caller_is_is_never_leased() {
         let ask = |target: &str, token: &str| {
             assert_eq!(edge.get(target).token(token).send().status, 200, "{to}: {target}");
         };
-        // Another route of the same policy shows that leases serve at all.
+        // Another route of the same policy shows that leases work at all.
         let (token, end) = (edge.mint().good(1), Instant::now() + Duration::from_secs(20));
         while leased(&edge, || ask("/users/@me", &token)) == 0 {
             assert!(Instant::now() < end, "{to}: leases do not serve");
@@ -50,7 +50,7 @@ fn what_is_decided_by_who_the_caller_is_is_never_leased() {
         }
         let served = leased(&edge, || (0..20).for_each(|_| ask("/books/1", &token)));
         assert_eq!(served > 0, is_leased, "{to}: {served} of 20 were leased");
-        // Nor does the lease of another route of that policy serve this one: it lasts, and is asked for in between.
+        // Nor does the lease of another route of that policy serve this one: that lease lasts, and is used in between.
         let mixed = leased(&edge, || (0..10).for_each(|_| ask("/users/@me", &token)));
         assert!(mixed > 0, "{to}: the other route is leased still");
     }

@@ -1,4 +1,4 @@
-//! Limits through the whole edge: the answer of somebody over one, byte for byte.
+//! Limits through the whole edge: the answer to a caller over a limit, byte for byte.
 
 use harness::tokens::DEMO_TENANT;
 use harness::wire::{Answer, Request};
@@ -85,7 +85,7 @@ fn a_public_route_with_a_limit_asks_the_authorizer_and_stays_public() {
     assert_eq!((over.status, over.text().as_str()), (429, "Too many requests"));
     assert_eq!(over.header("content-type"), None, "{over:?}");
     assert_eq!(edge.request("PATCH", "/auth/token").body("{}").send().status, 200, "no limit, no question");
-    // A limit that nobody can weigh is not taken for one that allows.
+    // A limit that cannot be counted does not allow.
     edge.stop(Part::Authz, Signal::Kill);
     assert_eq!(knock(&edge), 503);
     assert_eq!(edge.request("PATCH", "/auth/token").body("{}").send().status, 200);

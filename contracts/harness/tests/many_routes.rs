@@ -1,5 +1,5 @@
-//! Ten thousand routes: the tree that Envoy is given and the table of the guard answer as the written rule says,
-//! the most specific first.
+//! Ten thousand routes: Envoy's route tree and the guard's table both follow the documented rule, the most specific
+//! route first.
 
 use std::fmt::Write as _;
 
@@ -34,7 +34,7 @@ fn ten_thousand_routes_lead_where_they_say() {
         .start();
     let text = std::fs::read_to_string(edge.file()).expect("the edge file is there");
     let read = edge_config::parse(edge.file(), &text, &|_| None).expect("the edge is valid");
-    // A table that is indented, or says things twice, is read and written for every change.
+    // Every change reads and writes the table, so it has neither indentation nor repetition.
     let table =
         std::fs::metadata(edge.home().join("envoy/current/routes-public.json")).expect("it is rendered");
     let bound = u64::try_from(COUNT * 4_000).expect("it is small");
@@ -65,7 +65,7 @@ fn ten_thousand_routes_lead_where_they_say() {
                 }
             }
         }
-        // No route takes half a segment; what is left has the policy of the rest of the host.
+        // No route matches half a segment; other paths have the policy of the rest of the host.
         let near = edge.get(format!("/svc/{n}x")).send();
         assert_eq!(near.status, 503, "a signed-in route without an authorizer: {near:?}");
         asked += 1;

@@ -1,5 +1,5 @@
-//! P4, internal stays internal: no spelling of a path reaches what is closed; and the bytes of every other path
-//! stay as they are.
+//! P4, internal stays internal: no spelling of a path reaches a closed route, and the bytes of every other path stay
+//! unchanged.
 #![expect(clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 use harness::wire::{Request, h2};
@@ -27,13 +27,13 @@ fn encoded(text: &str) -> String {
     text.bytes().map(|b| if b == b'/' { "/".to_owned() } else { format!("%{b:02x}") }).collect()
 }
 
-/// `path` with the first byte behind its first slash percent-encoded.
+/// `path` with the first byte after its first slash percent-encoded.
 fn first_encoded(path: &str) -> String {
     let (first, rest) = path[1..].split_at(1);
     format!("/%{:02X}{rest}", first.as_bytes()[0])
 }
 
-/// Every way of spelling an internal path that some backend takes for the path itself.
+/// Every spelling of an internal path that some backend reads as the path itself.
 fn spellings(path: &str) -> Vec<(&'static str, String)> {
     let inner = &path[1..];
     let backslashes = path.replace('/', "\\");
@@ -89,7 +89,7 @@ fn spellings(path: &str) -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn no_spelling_reaches_what_is_internal() {
+fn no_spelling_reaches_an_internal_path() {
     let backend = Backend::plain();
     let edge = edge_before(&backend);
     let token = edge.mint().good(2);
@@ -97,7 +97,9 @@ fn no_spelling_reaches_what_is_internal() {
         for (how, target) in spellings(path) {
             for host in ["localhost", "API.dev-domain.test:8080", "file.dev-domain.test", "dev-domain.test"] {
                 let request = Request::new(edge.public(), "GET", &target).host(host);
-                for (who, request) in [("nobody", request.clone()), ("somebody", request.token(&token))] {
+                for (who, request) in
+                    [("without a session", request.clone()), ("with a session", request.token(&token))]
+                {
                     let what = format!("{target} ({how}) on {host} by {who}");
                     let status = request.send().status;
                     assert!(matches!(status, 400 | 401 | 404), "{what}: {status}");
@@ -121,7 +123,7 @@ fn no_spelling_reaches_what_is_internal() {
 }
 
 #[test]
-fn no_spelling_reaches_what_is_internal_over_http2() {
+fn no_spelling_reaches_an_internal_path_over_http2() {
     let backend = Backend::plain();
     let edge = edge_before(&backend);
     let token = format!("madome_access_token={}", edge.mint().good(2));
@@ -142,7 +144,7 @@ fn no_spelling_reaches_what_is_internal_over_http2() {
     assert!(backend.seen().is_empty(), "a backend saw {}", backend.last().request_line());
 }
 
-/// Names that only look like an internal path are nobody's secret.
+/// Names that only look like an internal path are open.
 #[test]
 fn near_misses_are_ordinary_paths() {
     let backend = Backend::plain();
@@ -163,8 +165,8 @@ fn near_misses_are_ordinary_paths() {
     }
 }
 
-/// The legacy knows these for other resources than `/users/@me`: 404 with a session, 401 without. The edge must
-/// not make them one.
+/// For the legacy backend these are other resources than `/users/@me`: 404 with a session, 401 without. The edge must
+/// not turn them into it.
 #[test]
 fn odd_spellings_of_a_route_are_judged_and_forwarded_as_they_are() {
     let backend = Backend::plain();
@@ -195,10 +197,9 @@ fn odd_spellings_of_a_route_are_judged_and_forwarded_as_they_are() {
     }
 }
 
-/// A path that some backend reads as one of another policy is refused: who may pass must not depend on the
-/// reading.
+/// A path that some backend reads as one of another policy is refused: the decision must not depend on the reading.
 #[test]
-fn what_falls_under_two_policies_is_refused() {
+fn a_path_under_two_policies_is_refused() {
     let backend = Backend::plain();
     let edge = edge_before(&backend);
     for (method, target, why) in [
@@ -311,7 +312,7 @@ fn long_paths_pass_or_are_too_large() {
             assert!(matches!(answer.status, 414 | 431), "{length}: {}", answer.status);
             assert_eq!(backend.seen().len(), before, "{length}");
         }
-        // So long and so odd that judging it must not take for ever: the same path or a refusal, not a hang.
+        // So long and odd that a slow check would show: the same path or a refusal, never a hang.
         let odd = format!("/open/{}", "a//..;x/%2e%5c".repeat(length / 14));
         let before = backend.seen().len();
         let status = edge.get(&odd).send().status;

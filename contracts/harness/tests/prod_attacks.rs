@@ -1,5 +1,5 @@
-//! What clients try against the production edge, through TLS as they would: paths, framing, load. The same oracle
-//! everywhere: what the backend saw is what was answered, and nothing else ever arrives.
+//! Attacks on the production edge through TLS: paths, framing, load. One oracle for all: every request that the backend
+//! saw was answered, and no other request arrives.
 #![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
 use std::io::{Read as _, Write as _};
@@ -9,8 +9,8 @@ use std::time::Duration;
 use harness::wire::{Connection, h2};
 use harness::{Backend, Edge, Seen};
 
-/// The production edge with one stand-in for every backend. The tests' own host name is one of its names, and it
-/// believes the tests' tokens.
+/// The production edge with one stand-in for every backend. The tests' host name is one of its names, and it accepts
+/// the tests' tokens.
 fn edge_before(backend: &Backend) -> Edge {
     Edge::shipped("prod")
         .replace("names: [api.example.com]", "names: [api.example.com, localhost]")
@@ -28,7 +28,7 @@ fn backend() -> Backend {
     })
 }
 
-/// What the backend saw of clients; the edge's own questions about its health are not theirs.
+/// The clients' requests at the backend, without the edge's own health checks.
 fn of_clients(backend: &Backend) -> Vec<Seen> {
     backend.seen().into_iter().filter(|seen| !seen.request_line().starts_with("GET /readyz ")).collect()
 }
@@ -76,9 +76,9 @@ fn internal_stays_shut_in_every_spelling() {
     assert!(seen.is_empty(), "{seen:?}");
 }
 
-/// D 63, 65, 66, 68: whatever passes, passes as it is.
+/// D 63, 65, 66, 68: a request that passes arrives unchanged.
 #[test]
-fn what_passes_keeps_its_bytes() {
+fn a_request_that_passes_keeps_its_bytes() {
     let backend = backend();
     let edge = edge_before(&backend);
     let long = format!("/open/{}", "x".repeat(8_000));
@@ -103,7 +103,7 @@ fn what_passes_keeps_its_bytes() {
     }
     let too_long = format!("/open/{}", "x".repeat(61 * 1024));
     assert_eq!(edge.get(&too_long).send().status, 431);
-    // D 65: the target's own host counts, not the header's; and the path arrives as it was within it.
+    // D 65: the host in the target counts, not the header's; and the target's path arrives unchanged.
     let absolute = edge.get("http://localhost/open/absolute?x=%2f").host("evil.test").send();
     assert_eq!(absolute.status, 200, "{absolute:?}");
     assert_eq!(backend.last().request_line(), "GET /open/absolute?x=%2f HTTP/1.1");
@@ -130,7 +130,7 @@ fn what_passes_keeps_its_bytes() {
 
 /// D 69–72: methods, upgrades, hosts and headers that would move a request.
 #[test]
-fn nothing_but_method_host_and_path_says_where_a_request_goes() {
+fn only_method_host_and_path_decide_where_a_request_goes() {
     let backend = backend();
     let edge = edge_before(&backend);
     for method in ["TRACE", "FOO", "get"] {
@@ -204,7 +204,7 @@ fn one_request_is_one_request_for_everybody() {
         assert!(!seen.iter().any(|seen| seen.request_line().contains("hidden")), "{attack:?}: {seen:?}");
     }
 
-    // Two honest ones in one piece are two answers, in order.
+    // Two honest requests in one segment get two answers, in order.
     let mut connection = Connection::open(edge.public()).expect("the edge listens");
     let two = "GET /open/1 HTTP/1.1\r\nhost: localhost\r\n\r\nGET /open/2 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     connection.write(two.as_bytes()).expect("the edge reads");
@@ -233,10 +233,10 @@ fn one_request_is_one_request_for_everybody() {
     assert!(outcome.is_refusal(), "{outcome:?}");
 }
 
-/// E 79: who waits to be told to go on gets one final answer, let pass or denied, and what it then sends as a body is
-/// never a request.
+/// E 79: a client that sends `Expect: 100-continue` gets one final answer, allowed or denied, and the body that it then
+/// sends is never read as a request.
 #[test]
-fn whoever_expects_to_go_on_gets_one_final_answer() {
+fn a_client_that_expects_100_continue_gets_one_final_answer() {
     let backend = backend();
     let edge = edge_before(&backend);
     let hidden = "GET /open/hidden HTTP/1.1\r\nhost: localhost\r\n\r\n";
@@ -269,7 +269,7 @@ fn whoever_expects_to_go_on_gets_one_final_answer() {
     assert_eq!(of_clients(&backend).len(), 1, "nothing else arrived");
 }
 
-/// H 109, 113: who sends too slowly or too much.
+/// H 109, 113: clients that send too slowly or too much.
 #[test]
 fn slow_and_large_headers_end() {
     let backend = backend();
@@ -299,7 +299,7 @@ fn flood(address: SocketAddr, frames: &[u8], times: usize) -> bool {
         }
     }
     let mut rest = Vec::new();
-    // Closed: an end, or a reset. Open: nothing more comes until the time is over.
+    // Closed: an end or a reset. Open: nothing more arrives within the time.
     match stream.read_to_end(&mut rest) {
         Ok(_) => true,
         Err(error) => !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut),
@@ -311,12 +311,12 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
-/// H 111, 112: floods end their own connection and nobody else's.
+/// H 111, 112: floods end their own connection and no other.
 #[test]
 fn floods_are_cut_off_and_others_are_served() {
     let backend = backend();
     let edge = edge_before(&backend);
-    // Answers to these pile up, because nobody reads them.
+    // Answers to these pile up, because the client does not read them.
     assert!(flood(edge.public(), &frame(6, 0, 0, b"12345678"), 400_000), "PING");
     assert!(flood(edge.public(), &frame(4, 0, 0, b""), 400_000), "SETTINGS");
     // A header block that never ends.
@@ -325,7 +325,7 @@ fn floods_are_cut_off_and_others_are_served() {
         block.extend(frame(9, 0, 1, b""));
     }
     assert!(flood(edge.public(), &block, 1), "CONTINUATION");
-    // Requests that are taken back at once.
+    // Requests that are cancelled at once.
     let mut reset = Vec::new();
     for number in 0..3_000_u32 {
         let id = number * 2 + 1;

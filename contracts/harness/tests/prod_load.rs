@@ -1,5 +1,5 @@
-//! What the production edge does with clients that are slow, greedy, or many: it gives up on them in time, and its memory
-//! stays what it is. Long waits and large limits are shortened in what was rendered, where they must be as written.
+//! The production edge and clients that are slow, greedy, or many: it gives up on them in time, and its memory stays
+//! bounded. The tests shorten long waits and large limits in the rendered files, and check their written values there.
 #![expect(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::io::Read as _;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use harness::wire::{Connection, Request};
 use harness::{Backend, Edge, Part, eventually};
 
-/// The production edge before `backend`. In what was rendered of it, each `old` becomes `new`.
+/// The production edge in front of `backend`. In its rendered files, each `old` becomes `new`.
 fn edge_before(backend: &Backend, rendered: &[(&str, &str, &str)]) -> Edge {
     let mut edge = Edge::shipped("prod")
         .replace("names: [api.example.com]", "names: [api.example.com, localhost]")
@@ -36,14 +36,14 @@ fn of_clients(backend: &Backend) -> usize {
     backend.seen().iter().filter(|seen| seen.request_line().contains("/open")).count()
 }
 
-/// What Envoy has allocated now, in bytes.
+/// Envoy's allocated memory now, in bytes.
 fn allocated(edge: &Edge) -> u64 {
     let answer = Request::new(edge.address("ENVOY_ADMIN_ADDRESS"), "GET", "/memory").send().json();
     let text = answer.get("allocated").and_then(|value| value.as_str().map(str::to_owned));
     text.and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no memory in {answer}"))
 }
 
-/// H 110: a body that does not come to its end, whether nothing more comes or a byte now and then.
+/// H 110: a body that never ends, whether it stops or continues one byte at a time.
 #[test]
 fn slow_bodies_end_in_408_and_reach_no_backend_whole() {
     let backend = Backend::plain();
@@ -68,7 +68,7 @@ fn slow_bodies_end_in_408_and_reach_no_backend_whole() {
     assert_eq!(edge.get("/open").send().status, 200);
 }
 
-/// H 114: what is small on the wire stays small: nobody at the edge unpacks it.
+/// H 114: a message that is small on the wire stays small: the edge does not decompress it.
 #[test]
 fn a_compression_bomb_is_bytes_to_the_edge() {
     let packed = Command::new("bash").args(["-c", "head -c 200000000 /dev/zero | gzip -9"]).output();
@@ -91,7 +91,7 @@ fn a_compression_bomb_is_bytes_to_the_edge() {
     assert!(grown < 20_000_000, "Envoy grew by {grown} bytes");
 }
 
-/// H 114: who asks for much and reads nothing gets as much as the buffers on the way hold.
+/// H 114: a client that requests much and reads nothing gets only as much as the buffers on the way hold.
 #[test]
 fn slow_readers_cost_their_buffers_and_no_more() {
     const READERS: usize = 50;
@@ -108,17 +108,17 @@ fn slow_readers_cost_their_buffers_and_no_more() {
         readers.push(reader);
     }
     eventually("the backend has answered all of them", || of_clients(&backend) >= READERS);
-    // Were it to take more, it would by now.
+    // If it were to take more, it would have by now.
     std::thread::sleep(Duration::from_secs(2));
     let grown = allocated(&edge).saturating_sub(before);
     let asked = u64::try_from(READERS * EACH).unwrap_or(u64::MAX);
-    assert!(grown < asked / 8, "Envoy holds {grown} bytes of {asked} that nobody reads");
+    assert!(grown < asked / 8, "Envoy holds {grown} of {asked} unread bytes");
     drop(readers);
     assert_eq!(edge.get("/open/other").send().body.len(), EACH, "and others are served");
 }
 
-/// H 114: connections beyond the cap are closed; those within it are served, and new ones when there is room again. What
-/// each costs, fifty thousand times, is less than what Envoy may have at all.
+/// H 114: connections beyond the cap are closed; those within it are served, and new ones when there is room. What each
+/// costs, times fifty thousand, is less than Envoy's whole memory limit.
 #[test]
 fn connections_have_a_cap_that_holds() {
     // As many as this process and Envoy may have files open on most machines; the shipped cap is ten times that.
@@ -157,15 +157,15 @@ fn connections_have_a_cap_that_holds() {
     });
 }
 
-/// What `envoy/templates/bootstrap.yaml` lets Envoy have (`max_heap_size_bytes`).
+/// Envoy's memory limit in `envoy/templates/bootstrap.yaml` (`max_heap_size_bytes`).
 const HEAP_BYTES: u64 = 2_147_483_648;
 
-/// Lets this process, and what it starts from here on, have `files` open.
+/// Allows this process, and the processes that it starts from here on, `files` open files.
 fn may_open(files: usize) {
     let (this, limit) = (std::process::id().to_string(), format!("--nofile={files}:"));
     let raised = Command::new("prlimit").args(["--pid", &this, &limit]).output();
     assert!(
         raised.is_ok_and(|output| output.status.success()),
-        "this machine lets nobody open {files} files"
+        "this machine does not allow {files} open files"
     );
 }

@@ -1,5 +1,5 @@
-//! `cutover ramp`: a backend gets more while every gate holds, and nothing as soon as one does not. `cutover status`
-//! shows it.
+//! `cutover ramp`: a backend gets more requests while every gate holds, and none as soon as one does not. `cutover
+//! status` shows it.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::io::{BufRead as _, BufReader};
@@ -13,12 +13,12 @@ use harness::{Backend, Edge, EdgeBuilder, Port, Process, program, repository};
 
 const BOOKS: &str = "prefix: /books, policy: signed-in, to: legacy";
 
-/// An edge whose users backend answers what `status` says, followed by a watch.
+/// An edge whose users backend answers with `status`, followed by a watch.
 fn edge_with(status: &Arc<AtomicU16>) -> (Edge, Backend, Backend, Process) {
     let legacy = Backend::plain();
-    let told = Arc::clone(status);
+    let current = Arc::clone(status);
     let users = Backend::with(move |_| {
-        format!("HTTP/1.1 {} X\r\ncontent-length: 3\r\n\r\nnew", told.load(Ordering::Relaxed)).into_bytes()
+        format!("HTTP/1.1 {} X\r\ncontent-length: 3\r\n\r\nnew", current.load(Ordering::Relaxed)).into_bytes()
     });
     let (edge, watch) = edge_of(&legacy, &users, |edge| edge);
     (edge, legacy, users, watch)
@@ -41,7 +41,7 @@ fn edge_of(
     (edge, watch)
 }
 
-/// What a program must know to read the edge file of `edge`.
+/// The environment that a program needs to read the edge file of `edge`.
 const ADDRESSES: [&str; 7] = [
     "EDGE_ADDRESS",
     "EDGE_SERVICE_ADDRESS",
@@ -76,7 +76,7 @@ fn ramping(edge: &Edge, arguments: &[&str]) -> Command {
     command
 }
 
-/// Asks for books until the work is done.
+/// Sends requests for books until the work is done.
 fn under_load<T: Send>(edge: &Edge, work: impl FnOnce() -> T) -> T {
     let request = edge.get("/books").token(&edge.mint().good(0));
     let stop = AtomicBool::new(false);
@@ -104,7 +104,7 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
-fn a_backend_that_answers_500_is_taken_back_by_itself() {
+fn a_backend_that_answers_500_is_rolled_back_automatically() {
     let status = Arc::new(AtomicU16::new(200));
     let (edge, _legacy, users, watch) = edge_with(&status);
     let before = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
@@ -123,7 +123,7 @@ fn a_backend_that_answers_500_is_taken_back_by_itself() {
     let after = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
     assert_eq!(after, before.replace(BOOKS, &BOOKS.replace("legacy", "{ legacy: 100, users: 0 }")));
 
-    // Not only in the file: nobody reaches it any more.
+    // Not only in the file: no request reaches it any more.
     let until = Instant::now() + Duration::from_secs(30);
     let token = edge.mint().good(0);
     loop {
@@ -137,7 +137,7 @@ fn a_backend_that_answers_500_is_taken_back_by_itself() {
 }
 
 #[test]
-fn a_backend_that_refuses_whom_the_edge_lets_pass_is_taken_back_by_itself() {
+fn a_backend_that_refuses_callers_whom_the_edge_allows_is_rolled_back_automatically() {
     // 403 is no failure by any other gate.
     let status = Arc::new(AtomicU16::new(200));
     let (edge, _legacy, _users, _watch) = edge_with(&status);
@@ -172,24 +172,24 @@ fn a_backend_that_is_as_good_gets_everything_and_status_shows_it() {
 
     let file = edge.file().display().to_string();
     let status = under_load(&edge, || edge.cutover(&["status", &file, "--json"]));
-    let told: serde_json::Value = serde_json::from_str(&status).expect("it is JSON");
-    assert_eq!(told["in_force"], true, "{told:#}");
-    let books = told["routes"].as_array().and_then(|all| all.iter().find(|route| route["route"] == "books"));
-    assert_eq!(books.map(|route| route["to"][1]["percent"].clone()), Some(100.into()), "{told:#}");
-    assert!(told["backends"]["users"]["requests"].as_u64() > Some(0), "{told:#}");
+    let shown: serde_json::Value = serde_json::from_str(&status).expect("it is JSON");
+    assert_eq!(shown["in_force"], true, "{shown:#}");
+    let books = shown["routes"].as_array().and_then(|all| all.iter().find(|route| route["route"] == "books"));
+    assert_eq!(books.map(|route| route["to"][1]["percent"].clone()), Some(100.into()), "{shown:#}");
+    assert!(shown["backends"]["users"]["requests"].as_u64() > Some(0), "{shown:#}");
     let table = edge.cutover(&["status", &file]);
     assert!(table.contains("in force") && table.contains("legacy 0 %, users 100 %"), "{table}");
 }
 
 #[test]
-fn whoever_interrupts_it_finds_the_truth_in_the_file() {
+fn after_an_interrupted_ramp_the_file_says_what_is_in_force() {
     let (edge, _legacy, users, _watch) = edge_with(&Arc::new(AtomicU16::new(200)));
     for name in ["-INT", "-KILL"] {
         let ramp = &mut ramping(&edge, &["--steps", "50,100", "--every", "1h", "--gate", "5xx<1%"]);
         let mut child = ramp.stdout(Stdio::null()).spawn().expect("cutover can be started");
         until_dealt(&edge, "{ legacy: 50, users: 50 }");
         let before = users.seen().len();
-        // In force, and so it stays when the ramp is gone.
+        // It is in force, and stays so after the ramp has ended.
         let token = edge.mint().good(0);
         let until = Instant::now() + Duration::from_secs(40);
         while users.seen().len() == before {
@@ -202,16 +202,16 @@ fn whoever_interrupts_it_finds_the_truth_in_the_file() {
         let text = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
         assert!(text.contains("to: { legacy: 50, users: 50 }"), "{text}");
         let file = edge.file().display().to_string();
-        let told: serde_json::Value =
+        let shown: serde_json::Value =
             serde_json::from_str(&edge.cutover(&["status", &file, "--json"])).expect("it is JSON");
-        assert_eq!(told["in_force"], true, "{told:#}");
+        assert_eq!(shown["in_force"], true, "{shown:#}");
         edge.cutover(&["set", &file, "books", "--to", "legacy"]);
         until_dealt(&edge, "{ legacy: 100, users: 0 }");
     }
 }
 
 #[test]
-fn status_goes_on_looking_when_it_is_told_to() {
+fn status_repeats_with_the_option_for_it() {
     let (edge, _legacy, _users, _watch) = edge_with(&Arc::new(AtomicU16::new(200)));
     let mut command = Command::new(program("cutover"));
     command.arg("status").arg(edge.file()).args(["--json", "--watch"]).stdout(Stdio::piped());
@@ -223,8 +223,8 @@ fn status_goes_on_looking_when_it_is_told_to() {
     let file = edge.file().display().to_string();
     let mut seen = Vec::new();
     for line in lines.map_while(Result::ok) {
-        let told: serde_json::Value = serde_json::from_str(&line).expect("a line is JSON");
-        let books = told["routes"].as_array().and_then(|all| all.iter().find(|one| one["route"] == "books"));
+        let shown: serde_json::Value = serde_json::from_str(&line).expect("a line is JSON");
+        let books = shown["routes"].as_array().and_then(|all| all.iter().find(|one| one["route"] == "books"));
         let percent = books.and_then(|route| route["to"][1]["percent"].as_u64()).unwrap_or_default();
         if seen.last() != Some(&percent) {
             seen.push(percent);
@@ -232,7 +232,7 @@ fn status_goes_on_looking_when_it_is_told_to() {
                 edge.cutover(&["set", &file, "books", "--to", "users=25,legacy=75"]);
             }
         }
-        if seen == [0, 25] && told["in_force"] == true {
+        if seen == [0, 25] && shown["in_force"] == true {
             break;
         }
     }
@@ -250,7 +250,7 @@ fn a_route_that_does_not_exist_and_steps_that_fall_change_nothing() {
         (&["--gate", "5xx>1%"], 2),
         (&["--every", "1d", "--gate", "5xx<1%"], 2),
         (&[], 2),
-        // What cannot be read holds nothing.
+        // A gate without readable numbers does not hold.
         (&["--steps", "10", "--every", "1s", "--gate", "diff=0", "--comparator-admin", "127.0.0.1:1"], 1),
     ] {
         let output = ramp(&edge, arguments);
@@ -260,7 +260,7 @@ fn a_route_that_does_not_exist_and_steps_that_fall_change_nothing() {
     assert_eq!(after, before.replace(BOOKS, &BOOKS.replace("legacy", "{ legacy: 100, users: 0 }")));
 }
 
-/// A backend that answers `body` of the moment.
+/// A backend that answers with the current `body`.
 fn saying(body: &Arc<AtomicU64>) -> Backend {
     let body = Arc::clone(body);
     Backend::with(move |_| {
@@ -271,7 +271,7 @@ fn saying(body: &Arc<AtomicU64>) -> Backend {
 }
 
 #[test]
-fn one_byte_of_a_body_that_changes_is_taken_back_by_itself() {
+fn one_changed_byte_of_a_body_is_rolled_back_automatically() {
     let (old, new) = (Arc::new(AtomicU64::new(1)), Arc::new(AtomicU64::new(1)));
     let (legacy, users) = (saying(&old), saying(&new));
     let (copies, admin) = (Port::lease(), Port::lease());
@@ -305,7 +305,7 @@ fn one_byte_of_a_body_that_changes_is_taken_back_by_itself() {
                 until_dealt(&edge, "{ legacy: 50, users: 50 }");
                 new.store(2, Ordering::Relaxed);
             });
-            // Longer than it takes to find the byte; a step that is failed ends at once.
+            // Longer than it takes to find the difference; a step that fails ends at once.
             let steps = ["--steps", "10,50", "--every", "20s"];
             ramp(&edge, &[&steps[..], &["--gate", "diff=0", "--comparator-admin", &admin]].concat())
         })
@@ -319,8 +319,8 @@ fn one_byte_of_a_body_that_changes_is_taken_back_by_itself() {
 }
 
 #[test]
-fn a_backend_that_becomes_slow_on_this_route_is_taken_back_whatever_others_hide() {
-    // What times are compared with is longer than what a busy machine adds to both.
+fn a_backend_that_becomes_slow_on_this_route_is_rolled_back_despite_other_routes() {
+    // The times differ by more than a busy machine adds to both.
     let slow = Arc::new(AtomicU64::new(100));
     let waits = Arc::clone(&slow);
     let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nseen".to_vec();
@@ -354,7 +354,7 @@ fn a_backend_that_becomes_slow_on_this_route_is_taken_back_whatever_others_hide(
                     until_dealt(&edge, "{ legacy: 50, users: 50 }");
                     slow.store(2000, Ordering::Relaxed);
                 });
-                // The slow backend gives its one client few answers: fewer are asked for than by default.
+                // The slow backend gives its one client few answers, so the gate asks for fewer than by default.
                 let steps = ["--steps", "20,50", "--every", "8s", "--least", "30"];
                 ramp(&edge, &[&steps[..], &["--gate", "p95<+500%"]].concat())
             })

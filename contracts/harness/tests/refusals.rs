@@ -1,5 +1,4 @@
-//! What Envoy refuses by itself: in whose words, of which form, and where it is found again. docs/refusals.md lists the
-//! kinds.
+//! Envoy's own refusals: with which text, in which form, and where they are recorded. docs/refusals.md lists the kinds.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::net::TcpListener;
@@ -22,7 +21,7 @@ struct Failing {
     _ports: Vec<Port>,
 }
 
-/// A port behind which connections are taken and reset before anything is answered.
+/// A port whose connections are accepted and reset before any answer.
 fn resetting() -> Port {
     let port = Port::lease();
     let listener = TcpListener::bind(port.address()).expect("a leased port can be bound");
@@ -102,7 +101,7 @@ fn assert_clean(answer: &Answer, what: &str) {
     assert_eq!(length, Some(answer.text().len().to_string()), "{what}: {answer:?}");
 }
 
-/// What is known of the request `id` afterwards.
+/// What the edge recorded about the request `id`.
 fn remembered(edge: &Edge, id: &str) -> Value {
     serde_json::from_str(&edge.cutover(&["explain", "--id", id, "--json"])).expect("it prints JSON")
 }
@@ -112,7 +111,7 @@ fn a_backend_that_fails_speaks_in_the_words_of_its_route() {
     let failing = failing();
     let edge = &failing.edge;
     for (kind, status, flag) in KINDS {
-        // One request is under way already: the next one is one too many.
+        // One request is under way already, so the next one is over the limit.
         let held = (kind == "full").then(|| {
             let mut held = Connection::open(edge.public()).expect("the edge listens");
             held.write(&edge.get("/json/full/held").bytes()).expect("the edge reads");
@@ -151,7 +150,7 @@ fn a_backend_that_fails_speaks_in_the_words_of_its_route() {
     }
 }
 
-/// The development edge in which everything that Envoy settles has words of its own.
+/// The development edge in which each refusal of Envoy has its own text.
 fn worded() -> EdgeBuilder {
     let words = [
         ("bad_request", 400),
@@ -205,18 +204,21 @@ fn what_is_refused_before_a_route_is_known_speaks_in_the_words_of_the_edge() {
             "{what}: {line:#}"
         );
         assert_eq!(line["client"], "127.0.0.1", "{what}: {line:#}");
-        let told = remembered(&edge, id);
-        assert_eq!(told["status"], status, "{what}: {told:#}");
-        assert!(told["refused_by"].as_str().is_some_and(|by| by.starts_with("Envoy")), "{what}: {told:#}");
+        let record = remembered(&edge, id);
+        assert_eq!(record["status"], status, "{what}: {record:#}");
+        assert!(
+            record["refused_by"].as_str().is_some_and(|by| by.starts_with("Envoy")),
+            "{what}: {record:#}"
+        );
     }
     let not_implemented = raw(b"POST /books HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: gzip\r\n\r\n");
-    assert_json(&not_implemented[0], 501, UNAVAILABLE, "a coding that nobody knows");
+    assert_json(&not_implemented[0], 501, UNAVAILABLE, "an unknown transfer coding");
 }
 
 #[test]
 fn what_no_route_takes_speaks_in_the_words_of_its_host() {
     let edge = worded().start();
-    // `api` has a route for everything, whose answers are bare; `file` names its own; nobody has `elsewhere`.
+    // `api` has a route for everything, whose answers are bare; `file` names its own; `elsewhere` is not served.
     let absent = edge.get("/internal").send();
     assert_bare(&absent, 404, "Not found", "an internal path");
     let odd = edge.get("/x/../internal").send();
@@ -251,9 +253,9 @@ fn what_no_route_takes_speaks_in_the_words_of_its_host() {
     assert_eq!((&line["method"], &line["route"]), (&"GET".into(), &"books".into()), "{line:#}");
     assert!(line["host"].as_str().is_some_and(|host| host.starts_with("localhost")), "{line:#}");
     let id = line["request_id"].as_str().unwrap_or_else(|| panic!("no id: {line:#}"));
-    let told = remembered(&edge, id);
-    assert_eq!(told["details"], "upgrade_failed", "{told:#}");
-    assert!(told["refused_by"].as_str().is_some_and(|by| by.contains("upgrade")), "{told:#}");
+    let record = remembered(&edge, id);
+    assert_eq!(record["details"], "upgrade_failed", "{record:#}");
+    assert!(record["refused_by"].as_str().is_some_and(|by| by.contains("upgrade")), "{record:#}");
 }
 
 /// What a client can compare of an answer: everything but the moment, and the order of the headers.
@@ -325,10 +327,10 @@ fn an_authorizer_that_is_gone_and_one_that_refuses_keep_the_routes_words() {
         assert_eq!(answer.all("cache-control"), ["no-store"], "{what}: {answer:?}");
         assert_eq!(answer.all("x-docs"), ["https://docs.example/errors"], "{what}: {answer:?}");
     };
-    let nobody = edge.get("/books").send();
-    assert_eq!(nobody.status, 401);
-    assert_eq!(nobody.all("www-authenticate"), ["Bearer realm=\"library\""], "{nobody:?}");
-    constant(&nobody, "401");
+    let refused = edge.get("/books").send();
+    assert_eq!(refused.status, 401);
+    assert_eq!(refused.all("www-authenticate"), ["Bearer realm=\"library\""], "{refused:?}");
+    constant(&refused, "401");
     assert_eq!(edge.get("/users/@me").send().header("www-authenticate"), None);
     for target in ["/books", "/users/@me"] {
         let grpc = edge.request("POST", target).header("content-type", "application/grpc").send();
@@ -375,28 +377,28 @@ fn an_offer_of_another_protocol_is_passed_over() {
         let answer = request.send();
         assert_eq!(answer.status, 200, "{upgrade}: {answer:?}");
         assert_eq!(backend.last().header("upgrade"), None, "{upgrade}");
-        let told = edge.explain(&[
+        let explained = edge.explain(&[
             "GET http://localhost/open",
             "-H",
             &format!("connection: {connection}"),
             "-H",
             &format!("upgrade: {upgrade}"),
         ]);
-        assert_eq!(told["answer"]["from"], "the backend legacy", "{upgrade}: {told:#}");
+        assert_eq!(explained["answer"]["from"], "the backend legacy", "{upgrade}: {explained:#}");
     }
     let before = backend.seen().len();
     for upgrade in ["websocket", "WebSocket", "WEBSOCKET", "TLS/1.2, websocket"] {
         let answer = edge.get("/open").header("Connection", "Upgrade").header("Upgrade", upgrade).send();
         assert_bare(&answer, 403, "Permission denied", upgrade);
-        let told = edge.explain(&[
+        let explained = edge.explain(&[
             "GET http://localhost/open",
             "-H",
             "connection: Upgrade",
             "-H",
             &format!("upgrade: {upgrade}"),
         ]);
-        assert_eq!(told["answer"]["status"], 403, "{upgrade}: {told:#}");
-        assert_eq!(told["answer"]["body"], "Permission denied", "{upgrade}: {told:#}");
+        assert_eq!(explained["answer"]["status"], 403, "{upgrade}: {explained:#}");
+        assert_eq!(explained["answer"]["body"], "Permission denied", "{upgrade}: {explained:#}");
     }
     assert_eq!(backend.seen().len(), before);
 }
@@ -431,7 +433,7 @@ fn headers_that_do_not_end_are_408_in_the_words_of_the_edge() {
 }
 
 #[test]
-fn explain_knows_what_envoy_refuses_before_the_guard() {
+fn explain_knows_envoys_refusals_before_the_guard() {
     let edge = worded().start();
     let explain = |request: &str, headers: &[String]| -> Value {
         let mut arguments = vec![request];
@@ -455,11 +457,11 @@ fn explain_knows_what_envoy_refuses_before_the_guard() {
         ("G@T http://localhost/books", vec![], 400),
     ];
     for (request, headers, status) in cases {
-        let told = explain(request, &headers);
-        assert_eq!(told["answer"]["status"], status, "{request}: {told:#}");
-        assert_eq!(told["answer"]["from"], "Envoy", "{request}: {told:#}");
+        let explained = explain(request, &headers);
+        assert_eq!(explained["answer"]["status"], status, "{request}: {explained:#}");
+        assert_eq!(explained["answer"]["from"], "Envoy", "{request}: {explained:#}");
         let body = if status == 501 { UNAVAILABLE.to_owned() } else { format!("{{\"own\":{status}}}") };
-        assert_eq!(told["answer"]["body"], body, "{request}: {told:#}");
+        assert_eq!(explained["answer"]["body"], body, "{request}: {explained:#}");
     }
     let trace = explain("TRACE http://localhost/auth/token", &[]);
     assert_eq!(trace["answer"]["body"], "Method Not Allowed", "{trace:#}");

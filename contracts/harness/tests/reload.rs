@@ -1,5 +1,5 @@
-//! A changed edge file under requests: both revisions are decided by their own rules, a wrong file changes
-//! nothing, and nobody is answered 503 on the way.
+//! An edge file that changes under load: requests of each revision follow its own rules, a wrong file changes nothing,
+//! and no request gets 503 meanwhile.
 #![expect(clippy::indexing_slicing, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,7 +38,7 @@ fn text(edge: &Edge) -> String {
     std::fs::read_to_string(edge.file()).expect("the edge file is readable")
 }
 
-/// Replaces the edge file as a deployment does it.
+/// Replaces the edge file as a deployment would.
 fn replace(edge: &Edge, text: &str) {
     let next = edge.file().with_extension("next");
     std::fs::write(&next, text).expect("the home is writable");
@@ -63,7 +63,7 @@ fn old_and_new_revisions_are_both_decided_by_their_own_rules_while_envoy_moves_o
         });
         replace(&edge, &before.replace(BOOKS, &BOOKS.replace("signed-in", "bot")));
         eventually("the authorizer has the new file", || revision(&edge) != old);
-        // Envoy still has the old configuration, and is answered by the old policy.
+        // Envoy still has the old configuration, so the old policy applies.
         for _ in 0..20 {
             assert_eq!(edge.get("/books").token(&token).send().status, 200);
         }
@@ -78,7 +78,7 @@ fn old_and_new_revisions_are_both_decided_by_their_own_rules_while_envoy_moves_o
     assert!(answers.iter().all(|status| [200, 403].contains(status)) && changes <= 1, "{answers:?}");
     assert_eq!((reloads(&edge, "applied"), reloads(&edge, "invalid")), (1, 0));
 
-    // The access log knows which rules decided.
+    // The access log shows the revision that decided.
     let new = revision(&edge);
     let _ = edge.logged("/books", 403);
     let log = edge.access_log(answers.len() + 20);
@@ -115,7 +115,7 @@ fn a_wrong_file_changes_nothing_and_is_told() {
     assert_eq!(edge.get("/books").token(&token).send().status, 200);
 
     std::fs::remove_file(edge.file()).expect("the file is there");
-    eventually("the missing file is told", || detail(&edge).contains("No such file"));
+    eventually("the missing file is reported", || detail(&edge).contains("No such file"));
     assert_eq!(edge.get("/books").token(&token).send().status, 200);
 
     replace(&edge, &before);
@@ -134,7 +134,7 @@ fn what_needs_a_restart_is_refused_and_its_revision_is_never_guessed() {
     eventually("the change is refused", || reloads(&edge, "needs_restart") == 1);
     assert!(detail(&edge).contains("tenants") && detail(&edge).contains("restart"), "{}", detail(&edge));
     assert_eq!(edge.get("/books").token(&token).send().status, 200);
-    // It names exactly what it is about, field by field.
+    // The message names exactly its subject, field by field.
     for (old, new, named) in [
         (".run}/tenants.yaml", ".run}/other.yaml", "`tenants` cannot change"),
         ("edge: dev", "edge: other", "`edge` cannot change"),
@@ -154,11 +154,9 @@ fn what_needs_a_restart_is_refused_and_its_revision_is_never_guessed() {
     replace(&edge, &before.replace(".run}/tenants.yaml", ".run}/other.yaml"));
     eventually("the first one is refused again", || detail(&edge).contains("`tenants` cannot change"));
 
-    // Whoever renders it all the same is told at once.
+    // A render of such a file fails at once.
     edge.render();
-    eventually("Envoy asks with a revision that nobody knows", || {
-        edge.get("/books").token(&token).send().status == 503
-    });
+    eventually("Envoy sends an unknown revision", || edge.get("/books").token(&token).send().status == 503);
     let log = edge.access_log(1);
     let unknown = |line: &Value| line["status"] == 503 && line["reason"] == "unknown_revision";
     eventually("the log says why", || edge.access_log(log.len()).iter().any(unknown));
@@ -185,7 +183,7 @@ fn a_changed_list_of_services_is_in_force_without_a_restart() {
         Request::new(address, "GET", "/_/users/somebody").header("authorization", bearer).send().status
     };
     assert_eq!(lookup("auth", "auth.pem"), 200);
-    assert_eq!(lookup("reports", "service-token.pem"), 401, "nobody lists it");
+    assert_eq!(lookup("reports", "service-token.pem"), 401, "it is not listed");
 
     let listed = "keys/auth.jwks.json\" }";
     let reports = |file: &str, permissions: &str| {
@@ -195,31 +193,31 @@ fn a_changed_list_of_services_is_in_force_without_a_restart() {
         let policy = "kind: internal, permissions: [users.read] }";
         before.replace(listed, &entry).replace("kind: internal, services: [auth] }", policy)
     };
-    // Its keys are not there yet: it is closed, by itself, and the file is looked at again and again.
+    // Its keys are missing: this service alone is refused, and the file is polled.
     replace(&edge, &reports("reports.jwks.json", "users.read"));
-    eventually("the missing keys are told", || services(&edge).contains("reports.jwks.json"));
+    eventually("the missing keys are reported", || services(&edge).contains("reports.jwks.json"));
     assert_eq!((lookup("auth", "auth.pem"), lookup("reports", "service-token.pem")), (200, 503));
     let keys = edge.home().join("keys");
     std::fs::copy(keys.join("service-token.jwks.json"), keys.join("reports.jwks.json"))
         .expect("the keys are there");
-    // It is believed at once; the revision that Envoy still has lets nobody through but auth.
+    // Its token is accepted at once; the revision that Envoy still has admits auth alone.
     eventually("the new service is believed", || lookup("reports", "service-token.pem") == 403);
     edge.render();
     eventually("the new service passes", || lookup("reports", "service-token.pem") == 200);
     assert_eq!(lookup("auth", "auth.pem"), 200);
 
-    // Its keys are watched from then on.
+    // From now on, changes of its keys are applied.
     std::fs::copy(keys.join("identity.jwks.json"), keys.join("reports.jwks.json"))
         .expect("the keys are there");
     eventually("the old key is refused", || lookup("reports", "service-token.pem") == 401);
     assert_eq!(lookup("reports", "identity.pem"), 200);
 
-    // What is taken away is gone at once, also for an Envoy that was not told yet.
+    // A removed permission ends at once, also for an Envoy that still has the old revision.
     replace(&edge, &reports("reports.jwks.json", "users.write"));
     eventually("the permission is gone", || lookup("auth", "auth.pem") == 403);
     assert_eq!(lookup("reports", "identity.pem"), 200);
     replace(&edge, &before);
-    eventually("the service is nobody again", || lookup("reports", "identity.pem") == 401);
+    eventually("the service is unknown again", || lookup("reports", "identity.pem") == 401);
 }
 
 #[test]
@@ -229,7 +227,7 @@ fn a_swapped_symlink_is_seen() {
     let token = edge.mint().good(0);
     let before = text(&edge);
     let old = revision(&edge);
-    // As Kubernetes mounts a ConfigMap: the file is a link through a link that is moved.
+    // As Kubernetes mounts a ConfigMap: the file is a link through a second link, which is replaced.
     let home = edge.home();
     for (version, text) in
         [("v1", before.clone()), ("v2", before.replace(BOOKS, &BOOKS.replace("signed-in", "bot")))]

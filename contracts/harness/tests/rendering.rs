@@ -1,4 +1,4 @@
-//! From the edge file to an Envoy that takes it: the same bytes every time, and one clear message when not.
+//! From the edge file to an Envoy that accepts the result: the same bytes every time, or one clear message.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ fn contents(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn envoy_takes_every_shipped_edge() {
+fn envoy_accepts_every_shipped_edge() {
     let files = edge_files();
     assert!(!files.is_empty());
     for file in files {
@@ -103,7 +103,7 @@ fn every_route_carries_the_revision_and_its_policy() {
     assert!(rendered > edge.routes.len());
 }
 
-/// Every route of Envoy's below `value`, wherever in the tree it stands.
+/// Every Envoy route below `value`, at any depth.
 fn collect_routes<'a>(value: &'a serde_json::Value, routes: &mut Vec<&'a serde_json::Value>) {
     if value["match"].is_object() && value["name"].is_string() {
         routes.push(value);
@@ -139,13 +139,13 @@ fn a_changed_file_moves_the_link_and_a_refused_one_does_not() {
     let second = current();
     assert_eq!(render(&text.replace("policy: bot", "policy: nobody")).status.code(), Some(64));
     assert_eq!(current(), second, "a refused file became current");
-    // The old configuration is still there to go back to, and rendering it again does.
+    // The old configuration still exists, and rendering it again makes it current.
     assert!(render(&text).status.success());
     assert_eq!(current(), first);
 }
 
 #[test]
-fn bad_input_gets_one_message_with_the_file_and_the_mend() {
+fn bad_input_gets_one_message_with_the_file_and_the_fix() {
     let home = tempfile::tempdir().unwrap();
     let broken = home.path().join("broken.wasm");
     let module = std::fs::read(guard()).unwrap();

@@ -63,7 +63,7 @@ fn every_request_has_one_valid_id_and_no_two_share_one() {
         seen[seen.len() - 2_000..].iter().flat_map(|s| s.all("x-request-id")).collect();
     assert_eq!(fresh.len(), 2_000);
 
-    // The log tells the same id, for refused requests too.
+    // The log has the same id, for refused requests too.
     assert_eq!(edge.get("/internal").header("x-request-id", kept[0]).send().status, 404);
     assert_eq!(edge.logged("/internal", 404)["request_id"], kept[0]);
     let log = edge.access_log(2_000 + kept.len() + replaced.len() + 2);

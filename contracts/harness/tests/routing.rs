@@ -1,4 +1,4 @@
-//! Which route takes a request: its method, host and path alone say so, and each can be read in one way only.
+//! Which route gets a request: only its method, host and path decide, and each of them has one reading.
 
 use harness::wire::{Connection, h2};
 use harness::{Backend, Edge, Part};
@@ -43,7 +43,7 @@ fn methods_and_upgrades_that_no_route_takes_reach_no_backend() {
             .header("Sec-WebSocket-Version", "13")
             .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
         let answer = upgrade.try_send().expect("an answer");
-        // Nobody switches protocols: either it is refused, or it is an ordinary request (RFC 9110 §7.8).
+        // The protocol never switches: the request is refused, or handled as an ordinary one (RFC 9110 §7.8).
         if answer.status == 200 {
             let seen = backend.last();
             assert_eq!(seen.header("upgrade"), None, "{what}: {seen:?}");

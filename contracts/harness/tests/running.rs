@@ -1,4 +1,4 @@
-//! `cutover run`, as a user meets it: what it prints works when it is pasted, and nothing is left behind.
+//! `cutover run` as a user sees it: the commands that it prints work when pasted, and nothing is left behind.
 #![expect(clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 use std::io::{BufRead as _, BufReader};
@@ -35,11 +35,11 @@ fn command(home: &Path, ports: &[Port]) -> Command {
     command
 }
 
-/// A run that is up, and what it printed.
+/// A run that is up, and its output.
 struct Up {
     child: Child,
     printed: String,
-    /// What it printed after its greeting, so far.
+    /// Its output after the greeting, so far.
     further: Arc<Mutex<String>>,
 }
 
@@ -65,12 +65,12 @@ fn up(command: &mut Command) -> Up {
         printed.push('\n');
         if printed.contains("Ctrl-C stops all of it.") {
             let further = Arc::new(Mutex::new(String::new()));
-            let told = Arc::clone(&further);
+            let later = Arc::clone(&further);
             std::thread::spawn(move || {
                 for line in lines.map_while(Result::ok) {
-                    let mut told = told.lock().expect("nobody panicked with it");
-                    told.push_str(&line);
-                    told.push('\n');
+                    let mut later = later.lock().expect("no thread panicked with it");
+                    later.push_str(&line);
+                    later.push('\n');
                 }
             });
             return Up { child, printed, further };
@@ -84,12 +84,12 @@ fn signal(id: u32, name: &str) {
     assert!(Command::new("kill").args([name, &id.to_string()]).status().expect("kill runs").success());
 }
 
-/// Waits until nobody listens on any of the ports.
+/// Waits until no process listens on any of the ports.
 fn all_gone(ports: &[Port]) {
     let until = Instant::now() + Duration::from_secs(30);
     for port in ports {
         while std::net::TcpStream::connect(port.address()).is_ok() {
-            assert!(Instant::now() < until, "somebody still listens on {}", port.address());
+            assert!(Instant::now() < until, "a process still listens on {}", port.address());
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -99,7 +99,7 @@ fn ports() -> Vec<Port> {
     NAMES.iter().map(|_| Port::lease()).collect()
 }
 
-/// Pastes what was printed; the last answer begins with `status`.
+/// Runs the printed commands; the last answer begins with `status`.
 fn sign_in_as_printed(up: &Up, status: &str) {
     let paste: String = up
         .printed
@@ -127,7 +127,7 @@ fn the_production_edge_runs_with_a_certificate_of_its_own() {
     assert!(prod.child.wait().expect("it ends").success());
     all_gone(&ports);
 
-    // One that its owner has elsewhere is not made up: it is named.
+    // A key that its owner keeps elsewhere is not created: the message names it.
     let file = home.path().join("edge.yaml");
     let text = std::fs::read_to_string(repository().join("envoy/edges/prod.yaml")).expect("it is readable");
     std::fs::write(&file, text.replace("${CUTOVER_HOME:-.run}/certs/edge.pem", "/nowhere/edge.pem"))
@@ -177,9 +177,9 @@ fn the_printed_sign_in_works_and_ctrl_c_leaves_nothing_behind() {
     all_gone(&ports);
 }
 
-/// As under `make run | head -1`: the reader of its greeting is gone before there is one.
+/// As with `make run | head -1`: the reader of its output is gone before there is any.
 #[test]
-fn a_run_that_nobody_listens_to_stays_up() {
+fn a_run_whose_output_has_no_reader_stays_up() {
     let home = tempfile::tempdir().expect("a temporary directory");
     let ports = ports();
     let mut child = command(home.path(), &ports).spawn().expect("cutover can be started");
@@ -193,7 +193,7 @@ fn a_run_that_nobody_listens_to_stays_up() {
         assert!(Instant::now() < until, "the edge did not come up");
         std::thread::sleep(Duration::from_millis(100));
     }
-    // The greeting is written right after the run has seen what was just seen here.
+    // The run prints its greeting right after the same check.
     let listening = Instant::now() + Duration::from_secs(2);
     while Instant::now() < listening {
         assert!(up.child.try_wait().expect("it can be asked").is_none(), "the run ended by itself");
@@ -221,16 +221,16 @@ fn a_run_follows_its_edge_file_and_keeps_the_old_one_when_the_new_one_is_broken(
 
     let mut up = up(command(home.path(), &ports).env("EDGE_FILE", &file));
     let refused = || Request::new(ports[0].address(), "GET", "/extra").send().status == 401;
-    let said = || up.further.lock().expect("nobody panicked with it").clone();
+    let said = || up.further.lock().expect("no thread panicked with it").clone();
     assert!(refused(), "everything else needs a session");
     std::fs::write(&file, &open).expect("the edge file is writable");
     eventually("a new route is in force", || !refused());
-    eventually("it is told", || said().contains("is in force"));
+    eventually("it is reported", || said().contains("is in force"));
 
     let current = || std::fs::read_link(home.path().join("envoy/current")).expect("something is rendered");
     let before = current();
     std::fs::write(&file, &broken).expect("the edge file is writable");
-    eventually("the fault is told", || said().contains("nonsense"));
+    eventually("the fault is reported", || said().contains("nonsense"));
     assert!(!refused() && current() == before, "what was in force stays");
 
     std::fs::write(&file, &closed).expect("the edge file is writable");
@@ -266,7 +266,7 @@ fn the_first_shadow_of_a_running_edge_starts_the_comparator() {
     };
     assert!(!compares());
     std::fs::write(&file, &shadowed).expect("the edge file is writable");
-    let said = || up.further.lock().expect("nobody panicked with it").clone();
+    let said = || up.further.lock().expect("no thread panicked with it").clone();
     eventually("the shadow is in force", || said().contains("is in force"));
     assert!(compares(), "the comparator runs before Envoy copies");
     signal(up.child.id(), "-INT");
@@ -276,7 +276,7 @@ fn the_first_shadow_of_a_running_edge_starts_the_comparator() {
 }
 
 #[test]
-fn a_port_in_use_is_told_with_the_variable_that_moves_it() {
+fn a_port_in_use_is_reported_with_the_variable_that_moves_it() {
     let home = tempfile::tempdir().expect("a temporary directory");
     let ports = ports();
     let _taken = std::net::TcpListener::bind(ports[3].address()).expect("a leased port is free");
@@ -310,7 +310,7 @@ fn a_second_run_leaves_the_home_of_the_first_alone() {
 }
 
 #[test]
-fn what_is_missing_is_named_with_its_mend() {
+fn a_missing_part_is_named_with_its_fix() {
     let home = tempfile::tempdir().expect("a temporary directory");
     let ports = ports();
     let cases = [

@@ -1,4 +1,4 @@
-//! No token, cookie, code, key or header value is in anything that the edge writes down or tells.
+//! No token, cookie, code, key or header value is in any log, event, metric, span or answer of the edge's interfaces.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use harness::tokens::DEMO_TENANT;
 use harness::wire::Request;
 use harness::{Backend, Edge, Part, RabbitMq, Redis};
 
-/// What a reader of the audit's queue gets.
+/// Everything in the audit's queue, as a reader receives it.
 fn queued(url: &str) -> String {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
@@ -18,24 +18,24 @@ fn queued(url: &str) -> String {
             .expect("the broker takes connections");
         let channel = connection.create_channel().await.expect("a channel");
         let options = lapin::options::BasicGetOptions { no_ack: true };
-        let mut told = String::new();
+        let mut texts = String::new();
         while let Ok(Some(message)) = channel.basic_get("coder.audit".into(), options).await {
-            told.push_str(&String::from_utf8_lossy(&message.delivery.data));
-            // What stands beside the event is read by whoever reads the event.
-            told.push_str(&format!("{:?}\n", message.delivery.properties));
+            texts.push_str(&String::from_utf8_lossy(&message.delivery.data));
+            // A reader of the event also reads its properties.
+            texts.push_str(&format!("{:?}\n", message.delivery.properties));
         }
-        told
+        texts
     })
 }
 
-/// What a reader of logs and interfaces can see, by where.
-fn everything_told(edge: &Edge) -> BTreeMap<String, String> {
-    let mut told = BTreeMap::new();
+/// All texts that logs and interfaces show, by place.
+fn all_texts(edge: &Edge) -> BTreeMap<String, String> {
+    let mut texts = BTreeMap::new();
     let logs = std::fs::read_dir(edge.home().join("logs")).expect("there are logs");
     for entry in logs {
         let path = entry.expect("a log has a name").path();
         let text = String::from_utf8_lossy(&std::fs::read(&path).expect("a log is readable")).into_owned();
-        told.insert(path.file_name().unwrap_or_default().to_string_lossy().into_owned(), text);
+        texts.insert(path.file_name().unwrap_or_default().to_string_lossy().into_owned(), text);
     }
     for (variable, paths) in [
         ("AUTHZ_ADMIN_ADDRESS", &["/stats", "/metrics", "/readyz", "/decisions?limit=10000"][..]),
@@ -44,10 +44,10 @@ fn everything_told(edge: &Edge) -> BTreeMap<String, String> {
         for path in paths {
             let answer = Request::new(edge.address(variable), "GET", path).send();
             assert_eq!(answer.status, 200, "{path}");
-            told.insert(format!("{variable} {path}"), answer.text());
+            texts.insert(format!("{variable} {path}"), answer.text());
         }
     }
-    told
+    texts
 }
 
 #[test]
@@ -57,13 +57,13 @@ fn no_secret_is_in_any_log_or_interface() {
     let edge = Edge::dev()
         .stand_in("LEGACY_ADDRESS", backend.address())
         .variable("AMQP_URL", &broker.url())
-        // Everything that the code can say, not just what it says by default.
+        // All log lines, not only those of the default level.
         .variable("RUST_LOG", "debug,authz_service=trace,auth=trace,users=trace,kit=trace")
         .start();
     let mut secrets: BTreeMap<String, String> = BTreeMap::new();
     let mut secret = |what: &str, value: &str| secrets.insert(what.to_owned(), value.to_owned());
 
-    // A whole login, with a code from the mail, and what follows.
+    // A whole login with a code from the mail, and the requests after it.
     let address = "demo@example.com";
     let json = |method: &str, path: &str, body: String| {
         edge.request(method, path).header("content-type", "application/json").body(body)
@@ -81,7 +81,7 @@ fn no_secret_is_in_any_log_or_interface() {
     let mut token = |what: &str, token: &str| {
         let parts: Vec<_> = token.split('.').collect();
         assert_eq!(parts.len(), 3, "{what} is a JWT");
-        // The first part says the algorithm and is the same for all.
+        // The first part names the algorithm and is the same in all tokens.
         secret(&format!("payload of {what}"), parts[1]);
         secret(&format!("signature of {what}"), parts[2]);
     };
@@ -98,7 +98,7 @@ fn no_secret_is_in_any_log_or_interface() {
         token("a refreshed cookie", &value);
     }
 
-    // Tokens that are refused, in every place that one can be in.
+    // Refused tokens, in every place for a token.
     let mint = edge.mint();
     let foreign = mint.with(|claims| claims["iss"] = "https://elsewhere.test".into());
     token("a token of another issuer", &foreign);
@@ -123,7 +123,7 @@ fn no_secret_is_in_any_log_or_interface() {
     ] {
         secret(what, value);
     }
-    // What the backend was given by the edge is a credential too.
+    // The edge's header for the backend is a credential too.
     let identity = backend.last().header("x-madome-identity").expect("the edge signs an identity");
     let signature = identity.rsplit('.').next().unwrap_or_default();
     secret("a signed identity", signature);
@@ -138,15 +138,15 @@ fn no_secret_is_in_any_log_or_interface() {
 
     let _ = edge.logged("/books", 200);
     let log = edge.access_log(12);
-    let mut told = everything_told(&edge);
+    let mut texts = all_texts(&edge);
     let until = Instant::now() + Duration::from_secs(30);
     let mut queue = String::new();
     while !queue.contains("token_wrong_issuer") {
-        assert!(Instant::now() < until, "the queue tells nothing: {queue}");
+        assert!(Instant::now() < until, "the queue is empty: {queue}");
         std::thread::sleep(Duration::from_millis(50));
         queue.push_str(&queued(&broker.url()));
     }
-    told.insert("the queue coder.audit".to_owned(), queue);
+    texts.insert("the queue coder.audit".to_owned(), queue);
     for (place, proof) in [
         ("authz.log", "\"check\""),
         ("auth.log", "{"),
@@ -156,13 +156,13 @@ fn no_secret_is_in_any_log_or_interface() {
         ("AUTHZ_ADMIN_ADDRESS /decisions?limit=10000", "token_wrong_issuer"),
     ] {
         assert!(
-            told.get(place).is_some_and(|text| text.contains(proof)),
-            "{place} tells nothing: {:?}",
-            told.keys()
+            texts.get(place).is_some_and(|text| text.contains(proof)),
+            "{place} is empty: {:?}",
+            texts.keys()
         );
     }
     assert!(log.iter().any(|line| line["path"] == "/books"), "paths are logged");
-    for (place, text) in &told {
+    for (place, text) in &texts {
         for (what, value) in &secrets {
             assert!(value.len() >= 4, "{what} is too short to look for");
             assert!(!text.contains(value.as_str()), "{what} is in {place}");
@@ -170,7 +170,7 @@ fn no_secret_is_in_any_log_or_interface() {
     }
 }
 
-/// The bytes of everything that is sent to a collector of spans, whatever it is.
+/// All bytes that are sent to a collector of spans.
 fn collector() -> (std::net::SocketAddr, Arc<Mutex<Vec<u8>>>) {
     let received = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&received);
@@ -181,7 +181,7 @@ fn collector() -> (std::net::SocketAddr, Arc<Mutex<Vec<u8>>>) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async move {
             let router = axum::Router::new().fallback(move |body: axum::body::Bytes| {
-                kept.lock().expect("nobody panicked").extend(&body);
+                kept.lock().expect("no thread panicked").extend(&body);
                 async { [("content-type", "application/grpc"), ("grpc-status", "0")] }
             });
             let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
@@ -195,7 +195,7 @@ const LEGACY_KEY: &str =
     "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJCrze8SNFZ4kA";
 const HMAC_SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-/// A session as the legacy signs it, with a key that only its Redis has.
+/// A session as the legacy backend signs it, with a key that only its Redis has.
 fn legacy_token() -> String {
     let now = harness::tokens::now();
     let claims = serde_json::json!({
@@ -210,10 +210,10 @@ fn legacy_token() -> String {
 }
 
 /// Session cookie, bearer token, API key, signature, service token, a service's own assertion, and a session of the
-/// legacy's: each accepted and each refused, and then looked for in every log, every interface, the spans, and whatever
-/// `cutover explain` prints.
+/// legacy backend: each accepted once and refused once. None is in any log, any interface, the spans, or the output of
+/// `cutover explain`.
 #[test]
-fn no_credential_of_any_kind_is_told_anywhere() {
+fn no_credential_of_any_kind_is_in_any_output() {
     let (spans_to, spans) = collector();
     let mut redis = Redis::start();
     redis_set(&redis, "s:0192d3c0-0000-4000-8000-0000000000cc", LEGACY_KEY);
@@ -280,13 +280,13 @@ policies:
     let session = edge.mint().good(1);
     let legacy = legacy_token();
 
-    // A text that is refused, made of a good one.
+    // A refused credential, derived from a good one.
     let spoilt = |text: &str| {
         let (head, tail) = text.split_at(text.len() - 10);
         let (head, middle) = head.split_at(head.len() - 10);
         format!("{head}{}{tail}", middle.chars().rev().collect::<String>())
     };
-    let mut told = BTreeMap::new();
+    let mut texts = BTreeMap::new();
     let mut secrets: Vec<(String, String)> = vec![("the secret of a key".to_owned(), HMAC_SECRET.to_owned())];
     secrets.push(("the key of a legacy session".to_owned(), LEGACY_KEY.to_owned()));
     let bearer = |token: &str| ("authorization", format!("Bearer {token}"));
@@ -320,11 +320,11 @@ policies:
                 (format!("GET http://api.dev-domain.test{path}"), format!("{name}: {value}"));
             let listener = if internal { "service" } else { "public" };
             let arguments = ["explain", &file, &request, "-H", &header, "--listener", listener];
-            told.insert(format!("explain of {kind}, {manner}"), edge.cutover(&arguments));
+            texts.insert(format!("explain of {kind}, {manner}"), edge.cutover(&arguments));
         }
     }
     let url = format!("http://{}/sync/x", edge.public());
-    // What was signed before the memory of nonces began is nobody's to judge; a second is the tolerance.
+    // The authorizer cannot judge a request signed before its memory of nonces began; the tolerance is a second.
     std::thread::sleep(Duration::from_secs(3));
     for manner in ["good", "spoilt"] {
         let printed = edge.cutover(&[
@@ -359,9 +359,9 @@ policies:
     }
 
     let _ = edge.access_log(14);
-    // Metrics are shown for a while after the spans have left.
+    // The metrics appear some time after the spans were sent.
     let until = Instant::now() + Duration::from_secs(30);
-    let sent = || String::from_utf8_lossy(&spans.lock().expect("nobody panicked")).into_owned();
+    let sent = || String::from_utf8_lossy(&spans.lock().expect("no thread panicked")).into_owned();
     while !["signature_malformed", "legacy_bad_signature", "api_key_wrong_secret"]
         .iter()
         .all(|code| sent().contains(code))
@@ -369,8 +369,8 @@ policies:
         assert!(Instant::now() < until, "the spans tell nothing: {}", sent());
         std::thread::sleep(Duration::from_millis(50));
     }
-    told.insert("spans".to_owned(), sent());
-    told.extend(everything_told(&edge));
+    texts.insert("spans".to_owned(), sent());
+    texts.extend(all_texts(&edge));
     for (place, proof) in [
         ("authz.log", "legacy_bad_signature"),
         ("access.json", "api_key_wrong_secret"),
@@ -379,9 +379,9 @@ policies:
         ("AUTHZ_ADMIN_ADDRESS /metrics", "api_key_wrong_secret"),
         ("explain of an API key, good", "allowed"),
     ] {
-        assert!(told.get(place).is_some_and(|text| text.contains(proof)), "{place} tells no {proof}");
+        assert!(texts.get(place).is_some_and(|text| text.contains(proof)), "{place} has no {proof}");
     }
-    for (place, text) in &told {
+    for (place, text) in &texts {
         for (what, value) in &secrets {
             assert!(value.len() >= 20, "{what} is too short to look for: {value:?}");
             assert!(!text.contains(value.as_str()), "{what} is in {place}");

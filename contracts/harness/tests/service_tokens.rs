@@ -1,4 +1,4 @@
-//! Service tokens against the real edge and the real auth service: how one is got, and where it counts.
+//! Service tokens with the real edge and the real auth service: how a service gets one, and where it is accepted.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::sync::Arc;
@@ -171,7 +171,7 @@ async fn without_the_permission_or_the_key_nothing_passes() {
     let edge = edge(&backend, "users.write");
     let answer = tokens(&edge, "auth.pem").get("/_/users/x").await.unwrap().send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 403);
-    // A key of another service says nothing about this one.
+    // A key of another service proves nothing about this one.
     let strange = tokens(&edge, "identity.pem").token().await;
     assert!(matches!(strange, Err(TokenError::Refused(401))), "{strange:?}");
     assert!(backend.seen().is_empty());

@@ -1,12 +1,12 @@
-//! `Set-Cookie` belongs to the backends. What one sends arrives as it is, on every kind of route; the edge's own
-//! answers neither set a cookie nor clear one, so nobody is signed out by a refusal.
+//! `Set-Cookie` belongs to the backends: it arrives unchanged on every kind of route. The edge's own answers neither
+//! set nor clear a cookie, so a refusal signs no one out.
 
 use std::time::{Duration, Instant};
 
 use harness::wire::{Answer, Request};
 use harness::{Backend, Edge, EdgeBuilder, Part, Signal};
 
-/// Names, quotes, attributes and bytes that a tidy proxy would be tempted to mend.
+/// Names, quotes, attributes and bytes that a strict proxy might correct.
 const COOKIES: [&[u8]; 5] = [
     b"a=1; Path=/; HttpOnly",
     b"b=\"2\"; Expires=Wed, 21 Oct 2026 07:28:00 GMT",
@@ -44,7 +44,7 @@ fn edge(backend: &Backend) -> EdgeBuilder {
     let policies = "signatures: { keys: \"${CUTOVER_HOME}/keys/signing-keys.yaml\" }
 policies:
   leased: { kind: session, lease: {} }
-  signed: { kind: signed, keys: [nobody], addresses: [127.0.0.1/32] }
+  signed: { kind: signed, keys: [unused], addresses: [127.0.0.1/32] }
 ";
     Edge::dev()
         .with_open_route()
@@ -57,7 +57,7 @@ policies:
 /// The values of `Set-Cookie`, byte for byte, in order.
 fn cookies(answer: &Answer) -> Vec<&[u8]> {
     let all = answer.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"set-cookie"));
-    // White space around a value is no part of it (RFC 9110 §5.5).
+    // White space around a value is not part of it (RFC 9110 §5.5).
     all.map(|(_, value)| value.trim_ascii()).collect()
 }
 
@@ -67,7 +67,7 @@ fn cookies_of_a_backend_arrive_as_they_are_on_every_kind_of_route() {
     let backend = backend();
     let edge = edge(&backend).start();
     let token = edge.mint().good(0);
-    // The guard keeps nothing before it has heard what ended.
+    // The guard keeps no lease before it has read the feed.
     let until = Instant::now() + Duration::from_secs(20);
     while edge.leased() == 0 {
         assert!(Instant::now() < until, "no lease ever serves");
@@ -86,7 +86,7 @@ fn cookies_of_a_backend_arrive_as_they_are_on_every_kind_of_route() {
     assert!(edge.leased() > leased, "the leased route was served by a lease");
 }
 
-/// ATTACKS B 38: nobody's cookies change because the edge says no.
+/// ATTACKS B 38: a refusal by the edge changes no cookies.
 #[test]
 fn a_refusal_of_the_edges_own_neither_sets_nor_clears_a_cookie() {
     let backend = backend();
@@ -112,7 +112,7 @@ fn a_refusal_of_the_edges_own_neither_sets_nor_clears_a_cookie() {
         ("a suspended tenant", 403, get("/users/@me", &suspended)),
         ("a role that is too low", 403, edge.request("POST", "/users").header("cookie", jar(&good))),
         ("an internal path", 404, get("/_/users/x", &good)),
-        ("a method that nobody takes", 405, edge.request("TRACE", "/books").header("cookie", jar(&good))),
+        ("a method that no route has", 405, edge.request("TRACE", "/books").header("cookie", jar(&good))),
         ("a body that is too large", 413, edge.request("POST", "/signed").body(vec![b'a'; 70_000])),
         ("a limit", 429, get("/limited", &good)),
         ("a path of two meanings", 404, get("/books/..%2f_/users/x", &good)),

@@ -1,5 +1,5 @@
-//! Shadow comparison through a real Envoy: what differs is found, what is noise is not, and the real request never
-//! notices.
+//! Shadow comparison through a real Envoy: it reports real differences, ignores noise, and never affects the real
+//! request.
 #![expect(clippy::indexing_slicing, clippy::expect_used, reason = "tests fail by panicking")]
 
 mod shadow {
@@ -15,7 +15,7 @@ use harness::wire::Request;
 use harness::{Backend, Edge, EdgeBuilder, Part, Port, Process, Seen, Signal, program};
 use serde_json::Value;
 
-/// Comparisons ask twice with a pause, on a busy machine.
+/// A comparison sends two requests with a pause, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(40);
 
 const SECTION: &str = "  admin: \"${COMPARATOR_ADMIN_ADDRESS:-127.0.0.1:9292}\"\n";
@@ -60,7 +60,7 @@ impl Shadowed {
         Self { comparator: None, edge: edit(edge).start(), legacy, users, copies, admin }
     }
 
-    /// A public route, so that nobody has to decide.
+    /// A public route, so that it needs no authorizer.
     fn open(legacy: Backend, users: Backend) -> Self {
         let route = "  - { name: open, host: api, prefix: /open, policy: public, to: legacy, shadow: users, answers: auth }\n";
         Self::start(legacy, users, route, &[Part::Authz])
@@ -91,7 +91,7 @@ impl Shadowed {
         Request::new(self.admin.address(), "GET", "/report").send().json()
     }
 
-    /// The report of `route` once everything that came is done, and as much as `copies` came.
+    /// The report of `route` once `copies` copies have arrived and all of them are compared.
     fn done(&self, route: &str, copies: u64) -> Value {
         let until = Instant::now() + PATIENCE;
         loop {
@@ -130,7 +130,7 @@ fn places(route: &Value) -> Vec<String> {
     places
 }
 
-/// Every answer has another date and another time.
+/// Every answer has a different date and time.
 fn changing(title: impl Fn(&Seen) -> &'static str + Send + Sync + 'static) -> Backend {
     static ANSWERS: AtomicU64 = AtomicU64::new(0);
     Backend::with(move |seen| {
@@ -169,7 +169,7 @@ fn a_seeded_byte_is_found_and_a_date_stays_silent() {
         route["noise"].as_array().expect("noise").iter().map(|n| n["place"].clone()).collect();
     assert_eq!(noise, ["/at"]);
 
-    // The client reads the legacy's answer, whatever the shadow says.
+    // The client gets the legacy backend's answer, whatever the shadow answers.
     assert_eq!(shadowed.edge.get("/open/seeded?key=hidden-value").send().json()["title"], "Momo");
     let route = shadowed.done("open", 6);
     assert_eq!(route["by_kind"], serde_json::json!({ "body_value": 1 }), "{route:#}");
@@ -203,7 +203,7 @@ fn an_unsafe_request_is_never_copied() {
     assert_eq!(shadowed.edge.request("HEAD", "/open/head").send().status, 200);
     let route = shadowed.done("open", 2);
     assert_eq!((&route["compared"], &route["different"]), (&2.into(), &0.into()), "{route:#}");
-    // Not one of them left Envoy as a copy.
+    // Envoy copied none of them.
     assert_eq!(shadowed.report()["unroutable"]["unsafe_method"], 0);
     let mut lines: Vec<_> = shadowed.users.seen().iter().map(Seen::request_line).collect();
     lines.sort();
@@ -213,7 +213,7 @@ fn an_unsafe_request_is_never_copied() {
         let count = shadowed.legacy.seen().iter().filter(|seen| requested(seen, &path)).count();
         assert_eq!(count, 1, "{method} reached the legacy {count} times");
     }
-    // And one that is sent to the comparator by hand is not replayed.
+    // And the comparator does not replay one that it receives directly.
     let by_hand = Request::new(shadowed.copies.address(), "POST", "/open/by-hand");
     assert_eq!(by_hand.header("x-madome-shadow-route", "open").body("{}").send().status, 202);
     assert_eq!(shadowed.report()["unroutable"]["unsafe_method"], 1);
@@ -229,7 +229,7 @@ fn a_copy_is_the_request_itself() {
     shadowed.done("open", 1);
     let lines = |seen: &Seen| {
         let head = String::from_utf8_lossy(&seen.head).into_owned();
-        // A length of 0 is no body, as none is.
+        // A length of 0 means no body, as a missing length does.
         let lines = head.split("\r\n").filter(|line| *line != "content-length: 0").map(str::to_owned);
         lines.collect::<Vec<_>>()
     };
@@ -318,7 +318,7 @@ fn a_comparator_that_is_gone_or_stuck_or_full_costs_a_request_nothing() {
 }
 
 #[test]
-fn a_shadow_that_does_not_answer_is_a_difference_and_a_reference_that_does_not_is_none() {
+fn a_silent_shadow_is_a_difference_and_a_silent_reference_is_not() {
     let legacy =
         Backend::with(|seen| if requested(seen, "/open/silent") { Vec::new() } else { http("", "here") });
     let shadowed = Shadowed::open(legacy, Backend::answering("")).comparator();
@@ -332,8 +332,8 @@ fn a_shadow_that_does_not_answer_is_a_difference_and_a_reference_that_does_not_i
 }
 
 #[test]
-fn both_backends_believe_the_identity_and_no_credential_is_in_the_report() {
-    // Both say everything that they were sent, and differ in one byte behind it.
+fn both_backends_accept_the_identity_and_no_credential_is_in_the_report() {
+    // Both repeat the whole request, and differ in one byte after it.
     let echo = |end: &'static str| {
         Backend::with(move |seen| {
             let head = String::from_utf8_lossy(&seen.head).replace(['\r', '"'], " ");

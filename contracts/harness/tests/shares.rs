@@ -1,5 +1,5 @@
-//! Which backend a request goes to when a route has several: by weight, sticky, and for canaries by what the
-//! authorizer found out. Nothing that a client sends chooses.
+//! Which backend gets a request when a route has several: by weight, sticky, and for canaries by the authorizer's
+//! answer. Nothing that a client sends decides.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 
 const BOOKS: &str = "prefix: /books, policy: signed-in, to: legacy, answers: library";
 
-/// The edge that all of this is about; `leases_shares.rs` has all of it hold on another.
+/// The edge of these tests; `leases_shares.rs` runs the same tests on another.
 pub(crate) fn dev() -> EdgeBuilder {
     Edge::dev()
 }
 
-/// Two backends that say their own name.
+/// Two backends that answer with their own name.
 struct Two {
     legacy: Backend,
     users: Backend,
@@ -30,7 +30,7 @@ impl Two {
         }
     }
 
-    /// The dev edge with these words for `/books`.
+    /// The dev edge with this text for `/books`.
     fn edge(&self, words: &str) -> EdgeBuilder {
         crate::dev()
             .replace(BOOKS, words)
@@ -58,7 +58,7 @@ fn shares_are_dealt_by_weight_and_none_at_zero() {
     for _ in 0..200 {
         *count.entry(who_answered(&edge.get("/books").token(&token))).or_default() += 1;
     }
-    // 200 throws of a coin are between 50 and 150 but once in 10¹² times.
+    // 200 tosses of a coin give between 50 and 150 heads, except once in 10¹² times.
     assert!(count["legacy"] > 50 && count["users"] > 50, "{count:?}");
 
     let none = two.edge(&words("to: { legacy: 100, users: 0, sticky: session }")).start();
@@ -106,7 +106,7 @@ fn more_weight_moves_only_those_whose_share_moved() {
             })
             .collect();
         for (was, is) in before.iter().flatten().zip(&now) {
-            assert!(!(was == "users" && is == "legacy"), "nobody goes back: {before:?} {now:?}");
+            assert!(!(was == "users" && is == "legacy"), "no one goes back: {before:?} {now:?}");
         }
         before = Some(now);
     }
@@ -150,10 +150,10 @@ fn canaries_are_decided_by_the_verified_caller_and_keep_the_policy() {
             ask(&edge.mint().good(0)).header(name, chosen.to_string()).header("x-madome-auth-role", "1");
         assert_eq!(who_answered(&forged), "legacy", "{name}");
     }
-    // Without a session it is 401 in the route's words, whatever the headers say: the policy is not moved.
-    let nobody = edge.get("/books/1").header("x-madome-auth-sub", chosen.to_string()).send();
-    assert_eq!(nobody.status, 401, "{nobody:?}");
-    assert_eq!(nobody.text(), r#"{"name":"Unauthorized","message":"Unauthorized"}"#);
+    // Without a session it is 401 with the route's text, whatever the headers say: the policy does not change.
+    let refused = edge.get("/books/1").header("x-madome-auth-sub", chosen.to_string()).send();
+    assert_eq!(refused.status, 401, "{refused:?}");
+    assert_eq!(refused.text(), r#"{"name":"Unauthorized","message":"Unauthorized"}"#);
 
     let tenant = format!("to: legacy, canary: [{{ tenant: {DEMO_TENANT}, to: users }}]");
     let edge = two.edge(&words(&tenant)).start();

@@ -1,5 +1,5 @@
-//! What `cutover sign` prints is what the edge takes: with both algorithms, with either of two live secrets, once, and not
-//! again after the authorizer was restarted.
+//! The edge accepts the output of `cutover sign`: with both algorithms, with either of two live secrets, once, and not
+//! again after a restart of the authorizer.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::fs::Permissions;
@@ -69,7 +69,7 @@ fn signed(edge: &Edge, key: &str, file: &str, method: &str, target: &str, body: 
 }
 
 #[test]
-fn what_it_prints_passes_once_with_each_key_and_not_again_after_a_restart() {
+fn its_output_passes_once_with_each_key_and_not_again_after_a_restart() {
     let backend = Backend::plain();
     let redis = Redis::start();
     let mut edge = edge(&backend, &redis);
@@ -121,8 +121,8 @@ fn what_it_prints_passes_once_with_each_key_and_not_again_after_a_restart() {
     edge.stop(Part::Authz, Signal::Kill);
     edge.start(Part::Authz);
     edge.wait_until_ready();
-    // Envoy may hear for a moment that the new one is not ready yet, which is 503: half a second, and what a machine that
-    // runs other tests adds.
+    // For a moment the new one may not be ready, which gives 503: for half a second, and longer on a machine that runs
+    // other tests.
     let until = Instant::now() + Duration::from_secs(2);
     let settled = |request: &Request| loop {
         let status = request.send().status;

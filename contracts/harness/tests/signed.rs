@@ -1,4 +1,4 @@
-//! Signed requests against the real edge: what is forged, replayed, altered or from elsewhere does not pass.
+//! Signed requests with the real edge: a forged, replayed, altered or misdirected request does not pass.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::fs::Permissions;
@@ -230,7 +230,7 @@ fn a_signed_request_passes_and_arrives_as_it_was_sent() {
     assert_eq!(request.send().status, 200, "{said}");
     assert_eq!(backend.last().all("x-madome-auth-sub"), ["pair"]);
 
-    // Neither a secret nor a signature is in any log.
+    // No log contains a secret or a signature.
     let (_, signature) = signed.lines().pop().unwrap();
     for log in ["authz.log", "envoy.log", "access.json"] {
         let text = std::fs::read_to_string(edge.home().join("logs").join(log)).unwrap();
@@ -259,7 +259,7 @@ fn a_replay_is_refused_also_after_a_restart() {
     wrong.secret = SECRET;
     assert_eq!(wrong.send(&edge).status, 200);
 
-    // Made at the very edge of the tolerance, so that it looks younger than the restart.
+    // Signed at the limit of the tolerance, so that it looks younger than the restart.
     let mut ahead = Signed::new("GET", "/sync/4");
     ahead.created = now() + 1;
     assert_eq!(ahead.send(&edge).status, 200);
@@ -292,14 +292,14 @@ fn with_redis_a_replay_is_refused_by_every_replica_and_after_a_restart() {
     refused(&signed.send(&one), "after a restart");
     assert_eq!(Signed::new("GET", "/sync").send(&one).status, 200, "no wait after a restart");
 
-    // Frozen, nobody can tell; thawed, everything is as before.
-    // Asked of the authorizer itself: on a busy machine Envoy may give up before it is told the reason.
+    // With a frozen Redis the nonce cannot be checked; with a thawed one it can.
+    // The test asks the authorizer directly: on a busy machine Envoy may time out before the reason arrives.
     let unavailable = || -> usize {
         let admin = one.address("AUTHZ_ADMIN_ADDRESS");
         let path = "/decisions?limit=1000&reason=nonces_unavailable";
-        let told: serde_json::Value =
+        let listed: serde_json::Value =
             serde_json::from_str(&Request::new(admin, "GET", path).send().text()).unwrap();
-        told.as_array().map_or(0, Vec::len)
+        listed.as_array().map_or(0, Vec::len)
     };
     let before = unavailable();
     redis.process().signal(Signal::Stop);
@@ -311,7 +311,7 @@ fn with_redis_a_replay_is_refused_by_every_replica_and_after_a_restart() {
     until_it_passes(&one, "a signed request passes again");
     refused(&signed.send(&one), "after Redis was frozen");
 
-    // Emptied, it vouches for nothing that could have been used before.
+    // An emptied Redis vouches for no nonce that could have been used before.
     let port = redis.url().rsplit(':').next().unwrap().to_owned();
     let flushed = std::process::Command::new("redis-cli").args(["-p", &port, "flushall"]).output().unwrap();
     assert!(flushed.status.success());
@@ -399,7 +399,7 @@ fn what_is_altered_on_the_way_is_refused() {
     let mut without = Signed::new("POST", "/sync/none");
     without.components.pop();
     let added = with(without.clone().body("{}").bare(&edge), &without.lines());
-    refused(&added.send(), "a body that nobody signed");
+    refused(&added.send(), "a body without a signature");
     assert_eq!(backend.seen().len(), before, "something altered arrived");
     assert_eq!(with(good.bare(&edge), &lines).send().status, 200, "and nothing of it used the nonce up");
 }
@@ -435,7 +435,7 @@ fn a_signature_has_one_spelling() {
         (input.replace("\"@path\"", "\"@target-uri\""), signature.clone()),
         (input.replace("keyid=\"partner\"", "keyid=\"partner\";keyid=\"pair\""), signature.clone()),
         (input.replace("keyid=\"partner\"", "keyid=\"part\\\"ner\""), signature.clone()),
-        (input.replace("keyid=\"partner\"", "keyid=\"nobody\""), signature.clone()),
+        (input.replace("keyid=\"partner\"", "keyid=\"unknown\""), signature.clone()),
         (input.replace("keyid=\"partner\"", "keyid=\"pair\""), signature.clone()),
         (input.replace("hmac-sha256", "ed25519"), signature.clone()),
         (input.replace("hmac-sha256", "none"), signature.clone()),
@@ -465,7 +465,7 @@ fn two_secrets_while_they_change_and_then_only_the_new_one() {
     eventually("the old secret is refused", || by(SECRET) == 401);
     assert_eq!(by(NEXT), 200);
 
-    // A file that is broken changes nothing; a secret that others can read is a broken file.
+    // A broken file changes nothing; a secret that other users can read makes the file broken.
     let secret = edge.home().join("keys/next.secret");
     std::fs::set_permissions(&secret, Permissions::from_mode(0o644)).unwrap();
     write_keys(&edge, "next.secret, partner.secret");
@@ -490,7 +490,7 @@ fn the_body_is_what_is_on_the_wire() {
     assert_eq!(answer.status, 413, "{answer:?}");
     assert_eq!(backend.seen().len(), before);
 
-    // Other policies have nothing to do with it.
+    // Other policies are not affected.
     let upload = edge.request("POST", "/books").token(&edge.mint().good(0)).body(vec![b'a'; 200_000]);
     assert_eq!(upload.send().status, 200);
     assert_eq!(backend.last().body.len(), 200_000);
@@ -545,6 +545,6 @@ fn only_the_connection_says_where_it_comes_from() {
     refused_for(&edge, "/other-key", "signing_key_not_allowed");
     assert_eq!(backend.seen().len(), before);
     assert_eq!(Signed::new("GET", "/at-the-end").send(&edge).status, 200);
-    // And a signature is no session.
+    // And a signature is not a session.
     assert_eq!(Signed::new("GET", "/users/@me").send(&edge).status, 401);
 }

@@ -1,5 +1,5 @@
-//! Connections that go on: WebSockets, server-sent events and gRPC, through authorization, for longer than any
-//! request may take.
+//! Long connections: WebSockets, server-sent events and gRPC, through authorization, for longer than the time limit of
+//! any request.
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "tests fail by panicking")]
 #![expect(clippy::result_large_err, reason = "the handshake of tungstenite has this type")]
 
@@ -21,13 +21,13 @@ const LEGACY: &str = "legacy:\n    address: \"${LEGACY_ADDRESS:-127.0.0.1:3000}\
 /// A request may wait this long for its answer; the streams of these tests live for three times that.
 const PATIENCE: Duration = Duration::from_millis(700);
 
-/// The dev edge with an impatient legacy at `address`, and these words for `/books`.
+/// The dev edge with a short timeout for the legacy backend at `address`, and this text for `/books`.
 fn edge(address: SocketAddr, words: &str) -> EdgeBuilder {
     let impatient = format!("{LEGACY}    request_timeout_ms: {}\n", PATIENCE.as_millis());
     Edge::dev().replace(LEGACY, &impatient).replace(BOOKS, words).stand_in("LEGACY_ADDRESS", address)
 }
 
-/// A WebSocket server that sends every message back, and says first who came.
+/// A WebSocket server that first sends the caller's subject, and then every message back.
 fn echo() -> Port {
     let port = Port::lease();
     let listener = TcpListener::bind(port.address()).expect("a leased port can be bound");
@@ -37,7 +37,7 @@ fn echo() -> Port {
                 let mut subject = String::new();
                 let look = |request: &tungstenite::handshake::server::Request, answer| {
                     let header = request.headers().get("x-madome-auth-sub");
-                    subject = header.and_then(|v| v.to_str().ok()).unwrap_or("nobody").to_owned();
+                    subject = header.and_then(|v| v.to_str().ok()).unwrap_or("no subject").to_owned();
                     Ok(answer)
                 };
                 let Ok(mut socket) = tungstenite::accept_hdr(stream, look) else { return };
@@ -75,7 +75,7 @@ fn a_websocket_goes_through_authorization_and_outlives_every_request() {
     let server = echo();
     let words = BOOKS.replace("answers", "upgrade: websocket, answers");
     let edge = edge(server.address(), &words).start();
-    assert_eq!(websocket(&edge, None).err(), Some(Some(401)), "nobody without a session");
+    assert_eq!(websocket(&edge, None).err(), Some(Some(401)), "no WebSocket without a session");
 
     let mut socket = websocket(&edge, Some(&edge.mint().good(0))).expect("a WebSocket");
     let subject = socket.read().unwrap().into_text().unwrap();
@@ -97,7 +97,7 @@ fn no_websocket_where_the_route_does_not_say_so() {
     assert!(refused.is_none_or(|status| (400..500).contains(&status) || status == 503), "{refused:?}");
 }
 
-/// A server of events: one at once, and one after each pause. Before the first it waits as long as it is told.
+/// A server of events: one at once, and one after each pause. Before the first it waits for `silence`.
 fn events(silence: Duration) -> Port {
     let port = Port::lease();
     let listener = TcpListener::bind(port.address()).expect("a leased port can be bound");
@@ -161,7 +161,7 @@ fn grpc_passes_with_its_trailers_and_without_forged_ones() {
         .start();
     let url = format!("http://localhost:{}", edge.public().port());
     let token = edge.mint().good(0);
-    let (answer, unknown, nobody) = runtime.block_on(async move {
+    let (answer, unknown, anonymous) = runtime.block_on(async move {
         let channel =
             tonic::transport::Channel::from_shared(url).unwrap().connect().await.expect("the edge speaks h2");
         let mut client = HealthClient::new(channel);
@@ -177,11 +177,11 @@ fn grpc_passes_with_its_trailers_and_without_forged_ones() {
     });
     assert_eq!(answer.expect("an answer").into_inner().status, 1, "SERVING");
     assert_eq!(unknown.expect_err("no such service").code(), tonic::Code::NotFound, "a status in a trailer");
-    assert_eq!(nobody.expect_err("nobody").code(), tonic::Code::Unauthenticated);
+    assert_eq!(anonymous.expect_err("no session").code(), tonic::Code::Unauthenticated);
 }
 
 #[test]
-fn one_backend_after_the_other_and_never_twice_for_what_cannot_be_repeated() {
+fn an_endpoint_that_refuses_connections_is_passed_over_and_no_unrepeatable_request_is_sent_twice() {
     // One endpoint refuses connections; the other answers.
     let (well, gone) = (Backend::plain(), Port::lease());
     let two = format!(
@@ -211,7 +211,7 @@ fn one_backend_after_the_other_and_never_twice_for_what_cannot_be_repeated() {
         "a POST is not tried again: {outcomes:?}"
     );
 
-    // With ejection on, the endpoint that fails is left alone.
+    // With ejection on, the failing endpoint gets no more requests.
     let ejecting = two.replace("failures: 0", "failures: 2, pause_ms: 60000, most_percent: 50");
     let edge = Edge::dev()
         .replace(LEGACY, &ejecting)
@@ -232,21 +232,21 @@ fn trailers_with_reserved_names_reach_no_backend_that_speaks_http_2() {
     let port = Port::lease();
     let address = port.address();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let (tell, told) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     runtime.spawn(async move {
         let listener = tokio::net::TcpListener::bind(address).await.unwrap();
         while let Ok((stream, _)) = listener.accept().await {
-            let tell = tell.clone();
+            let sender = sender.clone();
             tokio::spawn(async move {
                 let mut connection = ::h2::server::handshake(stream).await.unwrap();
                 while let Some(Ok((mut request, mut respond))) = connection.accept().await {
-                    let tell = tell.clone();
+                    let sender = sender.clone();
                     tokio::spawn(async move {
                         while let Some(Ok(bytes)) = request.body_mut().data().await {
                             let _ = request.body_mut().flow_control().release_capacity(bytes.len());
                         }
                         let trailers = request.body_mut().trailers().await.ok().flatten().unwrap_or_default();
-                        let _ = tell.send(trailers.keys().map(ToString::to_string).collect::<Vec<_>>());
+                        let _ = sender.send(trailers.keys().map(ToString::to_string).collect::<Vec<_>>());
                         let answer = http::Response::builder().status(200).body(()).unwrap();
                         let _ = respond.send_response(answer, true);
                     });
@@ -278,6 +278,6 @@ fn trailers_with_reserved_names_reach_no_backend_that_speaks_http_2() {
     );
     let outcome = connection.outcome(stream);
     assert_eq!(outcome.status(), Some(200), "{outcome:?}");
-    let names = told.recv_timeout(Duration::from_secs(20)).expect("the backend read the request");
+    let names = receiver.recv_timeout(Duration::from_secs(20)).expect("the backend read the request");
     assert!(names.iter().all(|name| name == "x-own"), "{names:?}");
 }

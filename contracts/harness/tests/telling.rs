@@ -1,4 +1,4 @@
-//! What is told about decisions: by request id, in the audit, and never a secret.
+//! What the edge reports about decisions: by request id, in the audit, and never a secret.
 #![expect(clippy::indexing_slicing, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ fn metric(edge: &Edge, name: &str) -> u64 {
     metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or_default()
 }
 
-/// What the stages of a decision say, as `stage=outcome`.
+/// The stages of a decision, as `stage=outcome`.
 fn stages(decision: &Value) -> Vec<String> {
     let steps = decision["stages"].as_array().expect("a decision has stages");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -30,15 +30,15 @@ fn stages(decision: &Value) -> Vec<String> {
 }
 
 #[test]
-fn a_decision_is_told_by_its_request_id_with_the_stage_where_it_stopped() {
+fn a_decision_is_found_by_its_request_id_with_the_stage_where_it_stopped() {
     let backend = Backend::plain();
     let edge = Edge::dev().every_backend(backend.address()).start();
     let token = edge.mint().good(0);
     let id = "01932c07-0000-7000-8000-00000000000a";
     assert_eq!(edge.request("POST", "/users").token(&token).header("x-request-id", id).send().status, 403);
-    let told = admin(&edge, &format!("/decisions/{id}"));
-    assert_eq!(told.status, 200);
-    let told = told.json();
+    let record = admin(&edge, &format!("/decisions/{id}"));
+    assert_eq!(record.status, 200);
+    let record = record.json();
     for (field, value) in [
         ("request_id", id),
         ("route", "users-create"),
@@ -50,14 +50,14 @@ fn a_decision_is_told_by_its_request_id_with_the_stage_where_it_stopped() {
         ("tenant", DEMO_TENANT),
         ("client", "127.0.0.1"),
     ] {
-        assert_eq!(told[field], value, "{field} of {told:#}");
+        assert_eq!(record[field], value, "{field} of {record:#}");
     }
-    assert_eq!(told["status"], 403);
-    assert!(told["subject"].is_string() && told["session"].is_string(), "{told:#}");
-    assert!(told["time"].as_str().is_some_and(|time| time.starts_with("20") && time.ends_with('Z')));
-    assert_eq!(told["revision"], admin(&edge, "/readyz").json()["revision"]);
+    assert_eq!(record["status"], 403);
+    assert!(record["subject"].is_string() && record["session"].is_string(), "{record:#}");
+    assert!(record["time"].as_str().is_some_and(|time| time.starts_with("20") && time.ends_with('Z')));
+    assert_eq!(record["revision"], admin(&edge, "/readyz").json()["revision"]);
     assert_eq!(
-        stages(&told),
+        stages(&record),
         [
             "route=passed",
             "limit=passed",
@@ -74,10 +74,10 @@ fn a_decision_is_told_by_its_request_id_with_the_stage_where_it_stopped() {
     assert_eq!(edge.get("/books").token(&token).send().status, 200);
     let refused = edge.logged("/books", 401);
     let minted = refused["request_id"].as_str().expect("it has an id").to_owned();
-    let told = admin(&edge, &format!("/decisions/{minted}")).json();
-    assert_eq!((&told["reason"], &told["principal"]), (&"no_credential".into(), &"anonymous".into()));
-    assert_eq!(told.get("subject"), None);
-    assert!(stages(&told).contains(&"credential=no_credential".to_owned()));
+    let record = admin(&edge, &format!("/decisions/{minted}")).json();
+    assert_eq!((&record["reason"], &record["principal"]), (&"no_credential".into(), &"anonymous".into()));
+    assert_eq!(record.get("subject"), None);
+    assert!(stages(&record).contains(&"credential=no_credential".to_owned()));
 
     let denied = admin(&edge, "/decisions?limit=1&decision=deny").json();
     assert_eq!(denied.as_array().map(Vec::len), Some(1));
@@ -135,7 +135,7 @@ fn the_audit_has_every_refusal_and_every_change_of_what_decides() {
     assert_eq!(metric(&edge, "authz_audit_dropped_total{sink=\"file\"}"), 0);
 }
 
-/// Takes everything out of the queue that is there now.
+/// Removes and returns everything in the queue.
 fn taken(url: &str) -> Vec<Value> {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
@@ -187,22 +187,22 @@ fn rabbitmq_gets_the_audit_through_a_pause_and_a_crash_and_no_request_waits_for_
 
     broker.kill();
     let crashed: Vec<_> = (40..60).map(|number| ask(&edge, number)).collect();
-    eventually("the trouble is told", || {
+    eventually("the failure is reported", || {
         edge.part(Part::Authz).log().contains("audit broker unavailable; retrying")
     });
     broker.run();
     until_arrived(&crashed);
     assert_eq!(metric(&edge, "authz_audit_dropped_total{sink=\"amqp\"}"), 0);
 
-    // The end writes out what waits.
+    // Shutdown publishes the waiting events.
     let last = ask(&edge, 60);
     edge.stop(Part::Authz, Signal::Terminate);
     until_arrived(&[last]);
     assert!(!edge.part(Part::Authz).log().contains("guest:guest"), "the broker's password is in the log");
 }
 
-/// A queue that somebody removed is made and bound again; one that takes nothing more refuses events, which wait and are
-/// published once it does. No request waits meanwhile, and nothing is lost.
+/// A removed queue is created and bound again. A full one refuses events, which wait and are published once it has
+/// room. No request waits meanwhile, and no event is lost.
 #[test]
 fn a_queue_that_is_removed_or_refuses_costs_no_event_and_no_request() {
     use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};

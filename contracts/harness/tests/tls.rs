@@ -1,4 +1,4 @@
-//! TLS at the edge, and what scrapers may read.
+//! TLS at the edge, and the paths that scrapers may read.
 #![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
 use std::io::{Read as _, Write as _};
@@ -60,14 +60,14 @@ fn only_tls_of_this_decade_with_h2_and_http_1_1() {
         let answer = alert_for(&edge, version);
         assert_eq!((answer[0], &answer[5..]), (0x15, [2, 70].as_slice()), "TLS 1.{}", version - 1);
     }
-    // In the clear there is nothing: neither an answer nor a redirect.
+    // Plain HTTP gets nothing: neither an answer nor a redirect.
     let clear = Request::new(edge.address("EDGE_ADDRESS"), "GET", "/open").try_send();
     assert!(clear.is_err(), "{clear:?}");
 }
 
-/// Whoever serves by a lease before Envoy has written `x-forwarded-proto` takes its place for it.
+/// A guard that serves by a lease before Envoy sets `x-forwarded-proto` must set it itself.
 #[test]
-fn a_leased_request_is_told_the_scheme_like_any_other() {
+fn a_leased_request_carries_the_scheme_like_any_other() {
     let backend = Backend::plain();
     let tls = "exposure: public, tls: { certificate: \"${CUTOVER_HOME:-.run}/certs/edge.pem\", key: \"${CUTOVER_HOME:-.run}/certs/edge.key\" } }";
     let edge = Edge::dev()
@@ -101,7 +101,7 @@ fn a_new_certificate_is_shown_without_a_restart_and_open_connections_go_on() {
     edge.cutover(&["certs", "--name", "localhost", "--renew"]);
     let until = Instant::now() + Duration::from_secs(20);
     let second = loop {
-        // The new one is believed only once it is shown.
+        // The new certificate counts only once the edge presents it.
         if let Ok(shown) = handshake(edge.address("EDGE_ADDRESS"), &certificate, &[]) {
             break shown.certificate;
         }
@@ -114,7 +114,7 @@ fn a_new_certificate_is_shown_without_a_restart_and_open_connections_go_on() {
 }
 
 #[test]
-fn scrapers_read_two_paths_and_nobody_reaches_the_admin() {
+fn scrapers_read_two_paths_and_no_client_reaches_the_admin() {
     let backend = Backend::plain();
     let stats = Port::lease();
     let section = format!(

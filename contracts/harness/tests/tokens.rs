@@ -1,6 +1,6 @@
-//! Access tokens and cookies end to end: what a client sends, what Envoy makes of it, what the authorizer
-//! decides and what the backend gets to see. The authorizer's own tests know every fault of a token by its reason;
-//! here it counts that nothing on the way turns a refusal into a pass or an error.
+//! Access tokens and cookies end to end: the client's request, Envoy's handling, the authorizer's decision and the
+//! backend's view. The authorizer's own tests cover every fault of a token with its reason; these tests show that
+//! nothing on the way turns a refusal into a pass or an error.
 #![expect(clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 use harness::tokens::{Mint, SUSPENDED_TENANT, base64url, claims, now};
@@ -20,7 +20,7 @@ fn cookie(token: &str) -> String {
     format!("madome_access_token={token}")
 }
 
-/// 401 in the words of the users' routes, and nothing that a client would store.
+/// 401 with the text of the users' routes, and nothing that a client would store.
 fn assert_refused(answer: &Answer, what: &str) {
     assert_eq!((answer.status, answer.text().as_str()), (401, "Unauthoirzed"), "{what}: {answer:?}");
     assert!(
@@ -36,14 +36,14 @@ fn without(mint: &Mint, claim: &str) -> String {
     })
 }
 
-/// A token with a claim of another value.
+/// A token whose claim has another value.
 fn with(mint: &Mint, claim: &str, value: Value) -> String {
     mint.with(|claims| {
         claims.insert(claim.to_owned(), value);
     })
 }
 
-/// A token that ended `seconds` ago.
+/// A token that expired `seconds` ago.
 fn expired(mint: &Mint, seconds: u64) -> String {
     mint.with(|claims| {
         claims.insert("iat".to_owned(), json!(now() - 14_400));
@@ -83,7 +83,7 @@ fn tokens_that_are_none_are_refused() {
             jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::HS256).expect("it can be signed");
         format!("{message}.{tag}")
     };
-    // Nobody may be asked for keys at an address that a token names.
+    // The edge must never fetch keys from an address that a token names.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.set_nonblocking(true).expect("a listener can be polled");
     let url = format!("http://{}/keys", listener.local_addr().expect("it listens"));
@@ -172,7 +172,7 @@ fn tokens_that_are_none_are_refused() {
         assert_refused(&answer, &format!("{what}, as bearer"));
     }
     assert!(backend.seen().is_empty(), "forwarded: {:?}", backend.last());
-    // Members that nothing here needs are ignored: the key is the issuer's own, whatever the token offers.
+    // The authorizer ignores members that it does not need: the key is always the issuer's own.
     for (member, value) in [
         ("jku", json!(url)),
         ("x5u", json!(url)),
@@ -182,7 +182,7 @@ fn tokens_that_are_none_are_refused() {
     ] {
         assert_eq!(edge.get("/users/@me").token(&under(&mint, member, value)).send().status, 200, "{member}");
     }
-    assert!(listener.accept().is_err(), "somebody asked for the keys that a token named");
+    assert!(listener.accept().is_err(), "the keys that a token named were fetched");
     assert_eq!(edge.get("/users/@me").token(&good).send().status, 200, "the good token they were made from");
     let late = expired(&mint, 50);
     assert_eq!(edge.get("/users/@me").token(&late).send().status, 200, "expired, within the leeway of 60 s");
@@ -325,7 +325,7 @@ fn large_tokens_are_refused_and_never_an_error() {
     let edge = edge_before(&backend);
     let mint = edge.mint();
     for size in [2 << 10, 8 << 10, 16 << 10, 32 << 10, 59_000, 61 << 10, 100 << 10] {
-        // Truly signed, of about `size` bytes in all.
+        // Correctly signed, about `size` bytes in all.
         let token = with(&mint, "padding", json!("p".repeat(size * 3 / 4 - 600)));
         let before = backend.seen().len();
         for (where_, request) in [
@@ -345,7 +345,7 @@ fn large_tokens_are_refused_and_never_an_error() {
 }
 
 #[test]
-fn the_backend_sees_who_the_token_says_and_nobody_else() {
+fn the_backend_sees_the_tokens_subject_and_no_other() {
     let backend = Backend::plain();
     let edge = edge_before(&backend);
     let claims = claims(1);
@@ -386,7 +386,7 @@ fn the_backend_sees_who_the_token_says_and_nobody_else() {
         assert_eq!(seen.all("x-madome-identity").len(), 1, "{what}");
         assert!(!String::from_utf8_lossy(&seen.head).contains("forged"), "{what}: {seen:?}");
     }
-    // Without a session, forged headers are none.
+    // Without a session, forged headers do not arrive.
     let alone = truth
         .iter()
         .fold(edge.get("/users/@me"), |r, (name, value)| r.header(name, value.as_str().unwrap_or("1")));
@@ -413,7 +413,7 @@ fn rights_end_where_the_token_s_do() {
     assert!(backend.seen().is_empty(), "forwarded: {:?}", backend.last());
     assert_eq!(create(&mint.good(2)).status, 200, "a bot is");
 
-    // Several refusals and passes on one connection: none leaves anything to the next.
+    // Several refusals and passes on one connection: none affects the next.
     let mut connection = Connection::open(edge.public()).expect("the edge listens");
     for (token, status) in [(Some(&suspended), 403), (None, 401), (Some(&mint.good(0)), 200), (None, 401)] {
         let request = edge.get("/users/@me");

@@ -56,17 +56,17 @@ fn a_change_takes_effect_by_itself_and_a_wrong_one_changes_nothing() {
 
     let kept = current(&edge);
     replace(&edge, &before.replace(BOOKS, &BOOKS.replace("legacy", "legasy")));
-    eventually("the fault is told", &watch, || watch.log().contains("`legasy`"));
+    eventually("the fault is reported", &watch, || watch.log().contains("`legasy`"));
     assert_eq!((current(&edge), books()), (kept.clone(), "new".to_owned()));
 
-    // The authorizer does not take it without a restart: nothing moves, and its reason is told.
+    // The authorizer does not apply it without a restart: nothing changes, and its reason is reported.
     replace(&edge, &before.replace(".run}/tenants.yaml", ".run}/other.yaml"));
-    eventually("the authorizer's reason is told", &watch, || {
+    eventually("the authorizer's reason is reported", &watch, || {
         watch.log().contains("restart it, or take the change back")
     });
     assert_eq!((current(&edge), books()), (kept, "new".to_owned()));
 
-    // As Kubernetes mounts a ConfigMap: the file is a link through a link that is moved.
+    // As Kubernetes mounts a ConfigMap: the file is a link through a second link, which is replaced.
     let home = edge.home();
     std::fs::create_dir(home.join("v1")).expect("the home is writable");
     std::fs::write(home.join("v1/edge.yaml"), &before).expect("the home is writable");
@@ -80,7 +80,7 @@ fn a_change_takes_effect_by_itself_and_a_wrong_one_changes_nothing() {
 }
 
 #[test]
-fn what_envoy_refuses_when_it_has_it_is_taken_back_with_its_reason() {
+fn a_configuration_that_a_running_envoy_refuses_is_rolled_back_with_the_reason() {
     let backend = Backend::plain();
     let edge = Edge::dev().every_backend(backend.address()).start();
     let token = edge.mint().good(0);
@@ -88,7 +88,7 @@ fn what_envoy_refuses_when_it_has_it_is_taken_back_with_its_reason() {
     eventually("it looks at the file", &watch, || watch.log().contains("is in force"));
     let (kept, before) = (current(&edge), text(&edge));
 
-    // A port that somebody else holds: validation does not bind, so only the running Envoy can refuse it.
+    // A port in use by another process: validation does not bind, so only the running Envoy can refuse it.
     let port = Port::lease();
     let _held = TcpListener::bind(port.address()).expect("a leased port can be bound");
     let moved = before.replace("${EDGE_SERVICE_ADDRESS:-127.0.0.1:8081}", &port.address().to_string());
@@ -102,14 +102,14 @@ fn what_envoy_refuses_when_it_has_it_is_taken_back_with_its_reason() {
     eventually("requests pass", &watch, passes);
 
     replace(&edge, &before);
-    let told = watch.log().matches("is in force").count();
+    let applied = watch.log().matches("is in force").count();
     eventually("the good file is in force again", &watch, || {
-        watch.log().matches("is in force").count() > told
+        watch.log().matches("is in force").count() > applied
     });
     eventually("requests pass", &watch, passes);
 }
 
-/// One edit in each `pause`, by a new file in the place of the old one.
+/// One edit per `pause`, each by a new file that replaces the old one.
 fn edit_without_end(edge: &Edge, before: &str, pause: Duration, edits: u32) -> String {
     let mut last = String::new();
     for edit in 0..edits {
@@ -125,7 +125,7 @@ fn edit_without_end(edge: &Edge, before: &str, pause: Duration, edits: u32) -> S
 fn a_file_that_changes_without_end_comes_into_force_again_and_again_and_so_does_its_last_state() {
     let backend = Backend::plain();
     let edge = Edge::dev()
-        // A machine that does something else beside lets a decision wait: this is not about that.
+        // On a busy machine a decision may wait, which this test does not judge.
         .replace("timeout_ms: 200", "timeout_ms: 5000")
         .every_backend(backend.address())
         .two_authorizers()
@@ -144,7 +144,7 @@ fn a_file_that_changes_without_end_comes_into_force_again_and_again_and_so_does_
                 std::thread::sleep(Duration::from_millis(10));
             }
         });
-        // The first never rests. The second rests for so long that an older one is given up for it.
+        // The first edit never settles. The second settles so late that an older one is dropped for it.
         let rounds = [(100, 150), (400, 40)].map(|(pause, edits)| {
             let begun = in_force();
             let last = edit_without_end(&edge, &before, Duration::from_millis(pause), edits);
@@ -154,7 +154,7 @@ fn a_file_that_changes_without_end_comes_into_force_again_and_again_and_so_does_
         client.join().expect("the client ends");
         rounds
     });
-    // On an idle machine it is one in each second; one alone would be chance.
+    // On an idle machine it is one per second; a single one could be chance.
     assert!(rounds.iter().all(|(_, taken)| *taken >= 3), "it starves: {}", watch.log());
     let [_, (last, _)] = rounds;
     let revision = edge_config::revision(&last).0;
@@ -165,7 +165,7 @@ fn a_file_that_changes_without_end_comes_into_force_again_and_again_and_so_does_
 }
 
 #[test]
-fn a_refusal_of_the_authorizers_is_printed_at_once_and_the_file_is_taken_after_its_restart() {
+fn a_refusal_by_the_authorizer_is_printed_at_once_and_the_file_applies_after_its_restart() {
     let backend = Backend::plain();
     let mut edge = Edge::dev().every_backend(backend.address()).start();
     let watch = edge.watch();
@@ -175,7 +175,7 @@ fn a_refusal_of_the_authorizers_is_printed_at_once_and_the_file_is_taken_after_i
     let moved = text(&edge).replace(".run}/tenants.yaml", ".run}/other.yaml");
     replace(&edge, &moved);
     eventually("it is refused", &watch, || watch.log().contains("restart it, or take the change back"));
-    // A file that is only late is reported in other words, after 15 s.
+    // A file that is only late gets another message, after 15 s.
     assert!(watch.log().contains("refuses revision"), "{}", watch.log());
     assert_eq!(watch.log().matches("restart it").count(), 1, "once");
     edge.stop(harness::Part::Authz, harness::Signal::Terminate);
@@ -186,7 +186,7 @@ fn a_refusal_of_the_authorizers_is_printed_at_once_and_the_file_is_taken_after_i
     });
 }
 
-/// What Envoy validates and then does not take when it runs: here the validation is passed over.
+/// A configuration that Envoy validates and then refuses while running; this test skips the validation.
 #[test]
 fn a_guard_that_the_running_envoy_refuses_is_taken_back() {
     let backend = Backend::plain();
@@ -204,7 +204,7 @@ fn a_guard_that_the_running_envoy_refuses_is_taken_back() {
     let watch = edge.watch();
     eventually("it looks at the file", &watch, || watch.log().contains("is in force"));
     let kept = current(&edge);
-    // It has the form of a module; what it exports under these names is something else.
+    // It has the form of a module, with other exports under these names.
     let name = if harness::guard_is_native() {
         &b"envoy_dynamic_module_on_http_filter_stream_complete"[..]
     } else {

@@ -1,4 +1,4 @@
-//! Who asks the authorizer proves who it is, or shares its machine.
+//! A caller of the authorizer proves its identity, or shares its machine.
 #![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
 use std::io::{Read as _, Write as _};
@@ -32,7 +32,7 @@ impl Certificates {
         self.directory.path().join(name)
     }
 
-    /// New ones for both sides.
+    /// New certificates for both sides.
     fn renew(&self) {
         self.issue("authz", "authz.test");
         self.issue("envoy", "envoy.test");
@@ -79,7 +79,7 @@ fn certificates_of_envoy_and_two_authorizers_are_renewed_while_traffic_runs_and_
     let mut edge = certificates.edge(&backend).start();
     let token = edge.mint().good(0);
     assert_eq!(edge.get("/books").send().status, 401);
-    // What ended of leases travels the same way: without it none would serve.
+    // The feed of ended leases uses the same connections: without it no lease would serve.
     eventually("a lease serves", || {
         edge.get("/books").token(&token).send().status == 200 && edge.leased() > 0
     });
@@ -118,7 +118,7 @@ fn certificates_of_envoy_and_two_authorizers_are_renewed_while_traffic_runs_and_
                     !now.is_empty() && now != before
                 });
             }
-            eventually("Envoy read its own anew", || sds_updates(&edge) > updated);
+            eventually("Envoy read its own again", || sds_updates(&edge) > updated);
             assert!(round < 4);
         }
         done.store(true, Ordering::Relaxed);
@@ -126,7 +126,7 @@ fn certificates_of_envoy_and_two_authorizers_are_renewed_while_traffic_runs_and_
     });
     assert_eq!(lost, Vec::<u16>::new());
 
-    // New connections on both sides: the certificates of the last round.
+    // New connections on both sides use the certificates of the last round.
     for part in [Part::Authz, Part::SecondAuthz] {
         edge.stop(part, Signal::Kill);
         edge.start(part);
@@ -137,7 +137,7 @@ fn certificates_of_envoy_and_two_authorizers_are_renewed_while_traffic_runs_and_
 
 fn sds_updates(edge: &Edge) -> u64 {
     edge.envoy_stat("cluster.authorizer.client_ssl_socket_factory.ssl_context_update_by_sds")
-        .expect("Envoy counts what it reads anew")
+        .expect("Envoy counts what it reads again")
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn who_shows_no_certificate_that_counts_hears_nothing_from_the_authorizer() {
             let outcome = greet(address, &ca, "authz.test", pair);
             assert!(outcome.is_err(), "{who}: {outcome:?}");
         }
-        // In the clear there is nothing: neither checks nor what ended of leases.
+        // Plain HTTP gets nothing: neither checks nor the feed of ended leases.
         for bytes in [
             &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"[..],
             &b"GET /lease HTTP/1.1\r\nHost: a\r\n\r\n"[..],
@@ -170,7 +170,7 @@ fn who_shows_no_certificate_that_counts_hears_nothing_from_the_authorizer() {
             stream.write_all(bytes).expect("it reads");
             let mut heard = Vec::new();
             let _ = stream.read_to_end(&mut heard);
-            // A TLS alert at the most (RFC 8446 §6).
+            // At most a TLS alert (RFC 8446 §6).
             assert!(heard.is_empty() || heard.first() == Some(&0x15), "{heard:?}");
         }
     }
@@ -183,7 +183,7 @@ fn an_authorizer_of_another_authority_decides_nothing() {
     let mut edge = certificates.edge(&backend).start();
     let token = edge.mint().good(0);
     assert_eq!(edge.request("POST", "/books").token(&token).send().status, 200);
-    // From now on Envoy believes somebody else; the connections that are there are ended.
+    // From now on Envoy trusts another authority; open connections are closed.
     Authority::new().write(&certificates.at("envoy-ca.pem"));
     for part in [Part::Authz, Part::SecondAuthz] {
         edge.stop(part, Signal::Kill);
@@ -200,14 +200,14 @@ fn an_authorizer_of_another_authority_decides_nothing() {
         })
         .collect();
     assert_eq!(answers, [503; 40]);
-    assert_eq!(edge.get("/open").send().status, 200, "what nobody has to decide goes on");
+    assert_eq!(edge.get("/open").send().status, 200, "a public route goes on");
     // And back.
     certificates.authority.write(&certificates.at("envoy-ca.pem"));
     eventually("decisions are believed again", || asked() == 200);
 }
 
 #[test]
-fn over_a_unix_socket_of_its_user_the_authorizer_decides_and_tells_what_ended() {
+fn over_a_unix_socket_of_its_user_the_authorizer_decides_and_serves_the_feed() {
     let backend = Backend::plain();
     let home = tempfile::tempdir().expect("a directory");
     let socket = home.path().join("authz.sock");

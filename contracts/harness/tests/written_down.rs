@@ -1,11 +1,11 @@
-//! What the documents name exists: a table whose last column is `test` names tests that are there, so that a promise
-//! cannot lose its test unnoticed.
+//! The tests that the documents name exist: every name in a table's last column `test` is a test, so that no promise
+//! loses its test unnoticed.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Every file below `directory` with this extension, build results and tools aside.
+/// Every file below `directory` with this extension, except build results and tools.
 fn files(directory: &Path, extension: &str, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(directory).expect("it can be listed").flatten() {
         let (path, name) = (entry.path(), entry.file_name());
@@ -83,7 +83,7 @@ fn every_test_that_a_document_names_is_there() {
     assert!(count > 100, "{count} names: the tables are not found any more");
 }
 
-/// In a table about dependencies no row goes without a test.
+/// In a table about dependencies every row has a test.
 #[test]
 fn every_row_about_a_dependency_names_a_test() {
     let text =

@@ -1,5 +1,5 @@
-//! Something else than the authorizer at its address, or the authorizer with a defect (ATTACKS G 97 and 98): whatever it
-//! answers, nothing that nobody decided about reaches a backend.
+//! Another program at the authorizer's address, or an authorizer with a defect (ATTACKS G 97 and 98): whatever it
+//! answers, no request without a decision reaches a backend.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::io::{Read as _, Write as _};
@@ -18,7 +18,7 @@ use harness::{Backend, Edge, Part};
 use tonic::{Request, Response, Status};
 use tonic_health::ServingStatus;
 
-/// What the impostor answers.
+/// The impostor's answer.
 type Answer = Result<CheckResponse, Status>;
 
 #[derive(Clone)]
@@ -89,7 +89,7 @@ fn what_nobody_decided_about_reaches_no_backend() {
         ("INTERNAL", Err(Status::internal("broken")), &[503][..]),
         ("UNAVAILABLE", Err(Status::unavailable("gone")), &[503]),
         ("an empty message", Ok(CheckResponse::default()), &[403]),
-        ("an allow of nobody", Ok(allow(&[])), &[403]),
+        ("an allow without a subject", Ok(allow(&[])), &[403]),
         ("an allow with another value", Ok(allow(&[("x-madome-gw", "0")])), &[403]),
         ("a denial without a status", Ok(denied(None)), &[403]),
         ("a denial that says OK", Ok(denied(Some(rpc::Status::default()))), &[403]),
@@ -105,7 +105,7 @@ fn what_nobody_decided_about_reaches_no_backend() {
         assert!(expected.contains(&got.status), "{what}: {got:?}");
         assert_eq!(backend.seen().len(), before, "{what}: it reached the backend");
     }
-    // Nobody is asked about a public route, and what the edge itself answers stays what it is.
+    // A public route needs no check, and the edge's own answers do not change.
     assert_eq!(edge.get("/open-graph").send().status, 200);
     assert_eq!(edge.get("/_/users/1").send().status, 404);
     assert_eq!(edge.request("TRACE", "/books").send().status, 405);

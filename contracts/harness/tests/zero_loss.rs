@@ -1,6 +1,5 @@
-//! Nothing is lost on change: under constant load the edge is reloaded, weights move, Envoy is replaced on the same
-//! port, and authorizers are restarted one after the other; every request is answered, and by a policy that was current
-//! while it was asked.
+//! No request is lost on change: under constant load the edge reloads, weights move, Envoy is replaced on the same
+//! port, and authorizers restart one after the other. Every request is answered, by a policy that was current during it.
 #![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
@@ -14,8 +13,8 @@ use harness::{Backend, Edge, EdgeBuilder, Part, Signal, eventually};
 
 const BOOKS: &str = "prefix: /books, policy: signed-in, to: legacy";
 
-/// Envoy's workers hear of a new table a moment after its main thread took it; this is how long the table before
-/// still counts as current. A busy machine needs more than a quiet one.
+/// Envoy's workers get a new table a moment after its main thread. For this long the old table still counts as current.
+/// A busy machine needs more than a quiet one.
 const MOMENT: Duration = Duration::from_millis(500);
 
 /// One answered request.
@@ -25,7 +24,7 @@ struct Asked {
     status: u16,
 }
 
-/// A client that keeps its connection for as long as it is told that it may.
+/// A client that keeps its connection until an answer closes it.
 fn ask_on(
     request: &Request,
     address: SocketAddr,
@@ -89,10 +88,10 @@ fn replace(edge: &Edge, text: &str) {
     std::fs::rename(&next, edge.file()).expect("the home is writable");
 }
 
-/// Which answer was right from when to when.
+/// The right answer for each span of time.
 type Current = Vec<(u16, Instant, Option<Instant>)>;
 
-/// Brings the edge file into force with Envoy, and notes it: what `status` says is right from now on.
+/// Brings the edge file into force in Envoy, and notes that `status` is the right answer from now on.
 fn bring_in(edge: &Edge, status: u16, current: &mut Current) {
     taken(edge, status, current, || edge.render());
 }
@@ -118,7 +117,7 @@ fn taken(edge: &Edge, status: u16, current: &mut Current, change: impl FnOnce())
     current.push((status, from, None));
 }
 
-/// Every request was answered as one of the two policies does.
+/// Every answer was that of one of the two policies.
 fn nothing_lost(edge: &Edge, load: &Load) {
     let Load { asked, failed } = load;
     if !failed.is_empty() {
@@ -150,16 +149,16 @@ fn nothing_lost(edge: &Edge, load: &Load) {
     }
 }
 
-/// What came of a load: every answered request, and every failure.
+/// The result of a load: every answered request, and every failure.
 struct Load {
     asked: Vec<Asked>,
     failed: Vec<String>,
 }
 
-/// Fewer requests are no load.
+/// Fewer requests are not a load.
 const LOAD: usize = 1000;
 
-/// Asks for books without a pause while `work` is done, and at least [`LOAD`] times: a busy machine takes longer.
+/// Sends requests for books without a pause during `work`, and at least [`LOAD`] of them: a busy machine takes longer.
 fn under_load(request: &Request, address: SocketAddr, work: impl FnOnce()) -> Load {
     let (stop, count) = (AtomicBool::new(false), AtomicUsize::new(0));
     let work = || {
@@ -192,7 +191,7 @@ fn no_request_is_lost_or_decided_by_a_policy_that_was_not_current() {
 
     let load = under_load(&request, edge.public(), || {
         let mut links = Vec::new();
-        // Both are known to the authorizer before Envoy hears of either.
+        // The authorizer knows both before Envoy gets either.
         for (text, status) in [(&closed, 403), (&open, 200)] {
             let old = rendered(&edge);
             replace(&edge, text);
@@ -200,7 +199,7 @@ fn no_request_is_lost_or_decided_by_a_policy_that_was_not_current() {
             bring_in(&edge, status, &mut current);
             links.push(std::fs::read_link(edge.home().join("envoy/current")).expect("the link is there"));
         }
-        // 200 reloads, each with the other policy; every tenth is rendered anew.
+        // 200 reloads, each with the other policy; every tenth is rendered again.
         for reload in 0..100 {
             for ((text, link), status) in [&closed, &open].into_iter().zip(&links).zip([403, 200]) {
                 replace(&edge, text);
@@ -214,9 +213,9 @@ fn no_request_is_lost_or_decided_by_a_policy_that_was_not_current() {
         // 20 weights.
         for step in 1..=20 {
             let to = format!("users={},legacy={}", step * 5, 100 - step * 5);
-            let told = edge.cutover(&["set", &file, "books", "--to", &to]);
+            let output = edge.cutover(&["set", &file, "books", "--to", &to]);
             let revision =
-                told.rsplit("revision ").next().unwrap_or_default().trim_end().trim_end_matches(')');
+                output.rsplit("revision ").next().unwrap_or_default().trim_end().trim_end_matches(')');
             eventually("the authorizer has the weights", || authorizer_has(&edge, revision));
             bring_in(&edge, 200, &mut current);
         }
@@ -226,7 +225,7 @@ fn no_request_is_lost_or_decided_by_a_policy_that_was_not_current() {
     revisions_as_a_whole(&edge, &load);
 }
 
-/// The two policies of these tests: one that lets the caller pass, one that does not.
+/// The two policies of these tests: one that allows the caller, one that does not.
 fn open_and_closed(edge: &Edge) -> (String, String) {
     let before = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
     let open = before.replace(BOOKS, &BOOKS.replace("to: legacy", "to: { legacy: 100, users: 0 }"));
@@ -235,7 +234,7 @@ fn open_and_closed(edge: &Edge) -> (String, String) {
     (open, closed)
 }
 
-/// Every answer was that of a policy that was current while it was asked.
+/// Every answer was that of a policy that was current during the request.
 fn only_what_was_current(load: &Load, current: &Current) {
     let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
     for one in &load.asked {
@@ -250,7 +249,7 @@ fn only_what_was_current(load: &Load, current: &Current) {
     assert!(counts.len() == 2, "both policies decided: {counts:?}");
 }
 
-/// Who decided is in the access log: the rules of one revision, whole, never a mixture.
+/// The access log shows which rules decided: those of one whole revision, never a mixture.
 fn revisions_as_a_whole(edge: &Edge, load: &Load) {
     let mut statuses: BTreeMap<String, u64> = BTreeMap::new();
     for line in edge.access_log(load.asked.len()) {
@@ -264,7 +263,7 @@ fn revisions_as_a_whole(edge: &Edge, load: &Load) {
 }
 
 #[test]
-fn an_envoy_is_replaced_on_the_same_port_and_nobody_notices() {
+fn an_envoy_is_replaced_on_the_same_port_without_a_lost_request() {
     let backend = Backend::plain();
     let mut edge = Edge::dev().every_backend(backend.address()).restartable().start();
     let request = edge.get("/books").token(&edge.mint().good(0));
@@ -295,9 +294,9 @@ fn authorizers_are_restarted_one_after_the_other_and_nobody_notices() {
     revisions_as_a_whole(&edge, &load);
 }
 
-/// The workers ask whichever of the two what ended, and one that has just begun remembers nothing. (For the moment in
-/// which Envoy has the new routes and not yet the new guard, a lease of the rules before may still count: they were
-/// current until then, but the log has the new revision beside them. So revisions are not looked at as a whole here.)
+/// The workers read the feed from either of the two, and one that has just started remembers nothing. (While Envoy has
+/// the new routes and not yet the new guard, a lease of the old rules may still count: they were current until then,
+/// but the log has the new revision beside them. So this test does not compare whole revisions.)
 #[test]
 fn nor_does_anybody_with_leases_and_what_ends_then_is_still_heard_of() {
     let backend = Backend::plain();
@@ -321,7 +320,7 @@ fn nor_does_anybody_with_leases_and_what_ends_then_is_still_heard_of() {
     assert!((0..50).all(|_| ask() == 401), "whichever replica is asked");
 }
 
-/// Restarts both authorizers of `edge` under load, twice.
+/// Restarts each authorizer of `edge` twice under load.
 fn restarted(edge: EdgeBuilder) -> (Edge, Load) {
     let mut edge = edge.two_authorizers().start();
     let (open, closed) = open_and_closed(&edge);
@@ -329,7 +328,7 @@ fn restarted(edge: EdgeBuilder) -> (Edge, Load) {
     let mut current: Current = vec![(200, Instant::now(), None)];
     both_answer(&edge);
     let load = under_load(&request, edge.public(), || {
-        // Each round restarts both, on a file that the ones before may not have begun with.
+        // Each round restarts both, with a file that may be newer than the one that their predecessors started with.
         for (text, status) in [(&closed, 403), (&open, 200)] {
             let old = rendered(&edge);
             replace(&edge, text);

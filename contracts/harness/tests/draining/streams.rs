@@ -16,7 +16,7 @@ use tonic_health::{ServingStatus, pb};
 use tungstenite::Message;
 use tungstenite::client::IntoClientRequest as _;
 
-/// What is read must come within this time, on whatever machine.
+/// Each read must succeed within this time, on any machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server for everything but gRPC: a WebSocket that sends every message back, events without end, an upload that is
@@ -84,7 +84,7 @@ fn serve(stream: TcpStream) -> Option<()> {
     }
 }
 
-/// The health service of gRPC, whose `Watch` is a stream: it tells each change of a status.
+/// The health service of gRPC, whose `Watch` is a stream: it sends each change of a status.
 pub(crate) struct Grpc {
     port: Port,
     runtime: Arc<Runtime>,
@@ -113,7 +113,7 @@ impl Grpc {
     }
 }
 
-/// So many bytes are uploaded in all, a few at a time.
+/// Size of the whole upload in bytes, sent a few at a time.
 const UPLOAD: usize = 1_000;
 
 /// Four connections through an edge, all of them open.
@@ -166,7 +166,7 @@ impl<'a> Streams<'a> {
         streams
     }
 
-    /// Something passes on each of them.
+    /// Checks that data passes on each of them.
     pub(crate) fn go_on(&mut self) {
         self.rounds += 1;
         let message = Message::text(format!("round {}", self.rounds));
@@ -174,7 +174,7 @@ impl<'a> Streams<'a> {
         assert_eq!(self.websocket.read().expect("the WebSocket answers"), message);
 
         self.next_event();
-        // Those that came meanwhile are read, so that the next one is new.
+        // Events that came meanwhile are read first, so that the next one is new.
         let buffered = self.events.buffer().len();
         self.events.consume(buffered);
         self.next_event();
@@ -206,7 +206,7 @@ impl<'a> Streams<'a> {
         Some(next.ok()??.ok()?.status)
     }
 
-    /// Sends what is left of the upload, and gives the status of its answer.
+    /// Sends the rest of the upload, and returns the status of its answer.
     pub(crate) fn finish_upload(&mut self) -> u16 {
         self.upload.write_all(&vec![b'u'; UPLOAD - self.uploaded]).expect("the upload goes on");
         let mut line = String::new();

@@ -1,4 +1,4 @@
-//! An authorizer that does what a test says: it allows everything, grants what it is given, and counts.
+//! An authorizer that the test controls: it allows everything, grants the lease that it is given, and counts.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -22,27 +22,27 @@ pub(crate) struct Script {
     pub(crate) grant: Option<String>,
     /// What the feed answers; `None` is 503.
     pub(crate) feed: Option<Ended>,
-    /// Answers with this revision in place of the asked one.
+    /// Answers with this revision instead of the requested one.
     pub(crate) revision: Option<String>,
-    /// What becomes of the questions for the feed.
+    /// How requests for the feed are answered.
     pub(crate) manner: Manner,
-    /// How many checks it was asked.
+    /// Number of checks received.
     pub(crate) checks: usize,
-    /// How many times the feed was asked for.
+    /// Number of requests for the feed.
     pub(crate) asked: usize,
     /// What was reported.
     pub(crate) spent: Vec<Spent>,
 }
 
-/// How the feed is answered.
+/// The answer of the feed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// As the script says.
+    /// With the feed of the script.
     #[default]
     Well,
     /// Not at all.
     Never,
-    /// With these words.
+    /// With this text.
     With(&'static str),
 }
 

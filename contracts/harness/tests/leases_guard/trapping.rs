@@ -6,7 +6,7 @@ pub(crate) const MOST: u8 = 60;
 const EXPORT: &[u8] = b"proxy_on_request_headers";
 
 /// Adds one function to the module: it traps when its second parameter (how many headers there are) is more than
-/// [`MOST`] and else is the guard's own, in whose place it is exported.
+/// [`MOST`] and otherwise calls the guard's own function, whose export it replaces.
 #[expect(clippy::expect_used, clippy::panic, reason = "a guard that cannot be read fails the test")]
 pub(crate) fn module(guard: &[u8]) -> Vec<u8> {
     let (magic, mut rest) = guard.split_at_checked(8).expect("a module has a header");
@@ -26,7 +26,7 @@ pub(crate) fn module(guard: &[u8]) -> Vec<u8> {
     let (functions, exports, code) = (contents(3), contents(7), contents(10));
     let (count, types) = number(&functions);
     let at = exports.windows(EXPORT.len()).position(|name| name == EXPORT).expect("the guard exports it");
-    // Behind the name: one byte that says it is a function, and which one.
+    // After the name: one byte that says it is a function, and its number.
     let index_at = at + EXPORT.len() + 1;
     let (before, index) = exports.split_at_checked(index_at).expect("an export has an index");
     let (own, behind) = number(index);
@@ -55,7 +55,7 @@ pub(crate) fn module(guard: &[u8]) -> Vec<u8> {
     module
 }
 
-/// How many functions the module imports; the guard imports nothing else.
+/// Number of functions that the module imports; the guard imports nothing else.
 #[expect(clippy::expect_used, clippy::panic, reason = "a guard that cannot be read fails the test")]
 fn imported_functions(section: &[u8]) -> usize {
     let (count, mut rest) = number(section);
@@ -70,7 +70,7 @@ fn imported_functions(section: &[u8]) -> usize {
     count
 }
 
-/// An unsigned number (LEB128), and what is behind it.
+/// An unsigned number (LEB128), and the bytes after it.
 #[expect(clippy::expect_used, reason = "a guard that cannot be read fails the test")]
 fn number(bytes: &[u8]) -> (usize, &[u8]) {
     let length = bytes.iter().position(|byte| *byte < 128).expect("a number ends") + 1;

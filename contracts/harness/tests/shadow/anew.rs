@@ -1,4 +1,4 @@
-//! A report counts anew on command, and when a backend has another address or says another version.
+//! A report restarts its counts on command, and when a backend has another address or reports another version.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use crate::{PATIENCE, SECTION, Shadowed, http};
 
 const OPEN: &str = "  - { name: open, host: api, prefix: /open, policy: public, to: legacy, shadow: users, answers: auth }\n";
 
-/// A backend that says `title`, and which version of it answers.
+/// A backend that answers with `title`, and with its own version.
 fn versioned(title: &'static str, version: &Arc<AtomicU64>) -> Backend {
     let version = Arc::clone(version);
     Backend::with(move |_| {
@@ -88,7 +88,7 @@ fn a_report_begins_anew_when_a_backend_has_another_address() {
     let text = std::fs::read_to_string(shadowed.edge.file()).expect("the edge file is readable");
     let at = "${USERS_ADDRESS:-127.0.0.1:3022}";
     assert!(text.contains(at));
-    // The comparator follows the file; Envoy goes on copying to it.
+    // The comparator follows the file; Envoy continues to copy to it.
     let text = text.replace(at, &mended.address().to_string());
     std::fs::write(shadowed.edge.file(), text).expect("the edge file can be written");
     let until = Instant::now() + PATIENCE;

@@ -1,4 +1,4 @@
-//! Backends that speak HTTP/2 in the clear are compared, too.
+//! Comparison of backends that speak HTTP/2 without TLS.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -8,10 +8,10 @@ use serde_json::json;
 
 use crate::{Shadowed, http as http1, places, requested};
 
-/// What a path is answered with: header lines and a body.
+/// The answer for a path: header lines and a body.
 type Answers = BTreeMap<&'static str, (Vec<(&'static str, &'static str)>, String)>;
 
-/// A backend that speaks HTTP/2 and nothing else. It ends when it is dropped.
+/// A backend that speaks only HTTP/2. It stops when it is dropped.
 struct Http2 {
     port: Port,
     _runtime: tokio::runtime::Runtime,
@@ -67,7 +67,7 @@ fn users_speaks(edge: EdgeBuilder, backend: &Http2) -> EdgeBuilder {
 
 const OPEN: &str = "  - { name: open, host: api, prefix: /open, policy: public, to: legacy, shadow: users, answers: auth }\n";
 
-/// A large body, so that more than one window of it has to come.
+/// A body larger than one flow-control window.
 fn large(end: &str) -> String {
     "0123456789".repeat(50_000) + end
 }
@@ -104,10 +104,10 @@ fn the_seeded_byte_is_found_in_http_2() {
     assert_eq!(route["notes"], json!({}), "nothing else differs: {route:#}");
 }
 
-/// The reference speaks HTTP/1.1 and the shadow HTTP/2: what only one of the protocols carries is told as clients on
-/// HTTP/1.1 would see it.
+/// The reference speaks HTTP/1.1 and the shadow HTTP/2: the report shows parts that only one protocol carries as
+/// clients on HTTP/1.1 would see them.
 #[test]
-fn beside_http_1_only_what_a_client_would_see_is_a_difference() {
+fn beside_http_1_only_differences_that_a_client_sees_count() {
     let legacy = Backend::with(|seen| {
         let name = if requested(seen, "/open/case") { "X-Name" } else { "x-name" };
         http1(&format!("{name}: 1\r\n"), "same")
