@@ -50,7 +50,7 @@ wasm: $(TOOLS)/rust.done ## Compile the guard to WebAssembly
 	@cargo build --quiet --locked --package edge-guard --profile wasm --target wasm32-wasip1
 
 .PHONY: native
-native: $(TOOLS)/rust.done ## Compile the guard to a dynamic module of Envoy's
+native: $(TOOLS)/rust.done ## Compile the guard to a dynamic module for Envoy
 	@cargo build --quiet --locked --package edge-guard --profile fast
 
 .PHONY: build
@@ -72,7 +72,7 @@ test: setup wasm native ## Run every test against the real parts
 	@cargo test --quiet --locked --workspace --exclude edge-guard --exclude contract-suite --doc
 
 .PHONY: bench
-bench: setup wasm native ## Bare Envoy and the edge side by side in one run; BENCH="--help" tells how to narrow it
+bench: setup wasm native ## Bare Envoy and the edge side by side in one run; BENCH="--help" shows how to narrow it
 	@cargo build --locked --package bench --package cutover --package authz-service --profile fast
 	@cargo bench --quiet --locked --package authz-service --profile fast --bench decision
 	@$(TARGET)/fast/bench $(BENCH)

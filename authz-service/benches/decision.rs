@@ -343,7 +343,7 @@ fn in_process(report: &mut Report) {
     for round in 0..=ROUNDS {
         for (case, (times, allocations)) in cases.iter_mut().zip(&mut samples) {
             let (time, count) = case.round();
-            // The first round fills caches and is nobody's.
+            // The first round fills caches and does not count.
             if round > 0 {
                 times.push(time);
                 allocations.push(count);

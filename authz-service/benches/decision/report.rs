@@ -1,4 +1,4 @@
-//! Medians, the table, and the same figures for whoever reads them later.
+//! Medians, the table, and the same figures in a file for later readers.
 
 use std::path::Path;
 
@@ -67,12 +67,12 @@ impl Report {
         let mut all = Map::new();
         for (name, figure) in &self.figures {
             let target = TARGETS.iter().find(|(of, _)| of == name).map(|(_, target)| *target);
-            let told = match target {
+            let verdict = match target {
                 None => String::new(),
                 Some(Target::Most(most)) => format!("≤ {most}{}", mark(*figure <= most)),
                 Some(Target::Least(least)) => format!("≥ {least}{}", mark(*figure >= least)),
             };
-            println!("{name:<40} {figure:>10.2}  {told}");
+            println!("{name:<40} {figure:>10.2}  {verdict}");
             all.insert(name.clone(), Value::from(*figure));
         }
         if !complete {

@@ -1,6 +1,6 @@
-//! Arbitrary questions from Envoy, as bytes and as messages: every one gets an answer, and nobody without a
-//! credential passes. No input of this program holds one, so every answer is a refusal that looks like one. What is read
-//! of a message is what Envoy's own types read of it.
+//! Arbitrary checks from Envoy, as bytes and as messages: each one gets an answer, and none passes without a credential.
+//! No input of this program holds a credential, so every answer is a well-formed refusal. The authorizer reads the same
+//! from a message as Envoy's own types do.
 #![no_main]
 
 use std::sync::{LazyLock, Mutex};
@@ -114,8 +114,8 @@ fuzz_target!(|input: Input<'_>| {
     };
     let theirs = CheckRequest::decode(wire.as_slice());
     let Ok(question) = Read::decode(wire.as_slice()) else {
-        // Of bytes that nobody wrote, more may be refused than by Envoy's own types: those do not look at the kind of a
-        // field that holds a map. A check that is not read is an error, and Envoy takes that for a refusal.
+        // The authorizer may refuse more arbitrary bytes than Envoy's own types: those do not check the kind of a field
+        // that holds a map. An unreadable check is an error, which Envoy treats as a refusal.
         assert!(matches!(input, Input::Wire(_)), "what Envoy writes is read");
         return;
     };
@@ -126,7 +126,7 @@ fuzz_target!(|input: Input<'_>| {
     let answer = fixed.runtime.block_on(fixed.checks.answer(&question));
     let answer = CheckResponse::decode(answer.as_slice()).expect("every answer is protobuf");
     let status = answer.status.expect("a status: without one it would be an allow");
-    assert_ne!(status.code, 0, "nobody proved anything");
+    assert_ne!(status.code, 0, "no credential was given");
     assert_ne!(status.message, "panicked", "a defect");
     let Some(HttpResponse::DeniedResponse(denied)) = answer.http_response else { panic!("not a refusal") };
     assert!(denied.status.is_some_and(|status| (400..600).contains(&status.code)));

@@ -18,7 +18,7 @@ fuzz_target!(|lines: Vec<&[u8]>| {
     if let (Ok(found), Ok(among)) = (found, find(&among, b"t")) {
         assert_eq!(found, among);
     }
-    // Nobody can hide the last pair of a line.
+    // No input can hide the last pair of a line.
     for line in lines {
         if let Ok(last) = find(&[&[line, b"; t=last"].concat()], b"t") {
             assert_eq!(last, Some(b"last".as_slice()));

@@ -63,7 +63,7 @@ fuzz_target!(|input: Input<'_>| {
     let mut forged = input.request.message();
     forged.headers.push(("signature-input", input.input));
     forged.headers.push(("signature", input.signature));
-    assert!(!verifies(&forged), "nobody signed this");
+    assert!(!verifies(&forged), "this has no valid signature");
 
     let plain = |message: &mut Message<'_>| {
         message.headers.retain(|(name, _)| {

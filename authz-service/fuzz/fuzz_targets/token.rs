@@ -1,5 +1,5 @@
-//! Arbitrary bytes as a token, and arbitrary headers and claims under a good signature: no panic, nothing that
-//! nobody signed is believed, and what is believed is what an independent parser reads in the same claims.
+//! Arbitrary bytes as a token, and arbitrary headers and claims under a good signature: no panic, no unsigned claim is
+//! accepted, and accepted claims are what an independent parser reads in the same text.
 #![no_main]
 
 use std::sync::LazyLock;

@@ -235,8 +235,8 @@ mod tests {
         drop(open);
         assert!(path.exists() && Door::open(&socket, None).await.is_ok());
         std::fs::remove_file(&path).unwrap();
-        std::fs::write(&path, "a file of somebody else's").unwrap();
+        std::fs::write(&path, "another program's file").unwrap();
         assert!(Door::open(&socket, None).await.is_err());
-        assert!(std::fs::read(&path).is_ok(), "what is no socket stays");
+        assert!(std::fs::read(&path).is_ok(), "a file that is not a socket stays");
     }
 }

@@ -103,10 +103,10 @@ mod tests {
         assert_eq!(answer(id, 1, 1), Some(Standing::Active));
         assert_eq!(answer(id, 2, 1), Some(Standing::Suspended));
         assert_eq!(answer(id, 3, 1), Some(Standing::Deleted));
-        assert_eq!(answer(id, 0, 1), None, "unspecified is an answer that nobody gave");
+        assert_eq!(answer(id, 0, 1), None, "unspecified is not an answer");
         assert_eq!(answer(id, 4, 1), None);
         assert_eq!(answer(id, 1, 0), None);
         assert_eq!(answer(id, 1, 1 << 53), None);
-        assert_eq!(answer("00000000-0000-7000-8000-000000000002", 1, 1), None, "somebody else");
+        assert_eq!(answer("00000000-0000-7000-8000-000000000002", 1, 1), None, "another tenant");
     }
 }

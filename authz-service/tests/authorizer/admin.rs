@@ -1,4 +1,4 @@
-//! What the admin interface tells.
+//! The answers of the admin interface.
 
 use serde_json::Value;
 
@@ -108,12 +108,13 @@ async fn decisions_are_found_by_id_however_often_it_came_and_by_subject_and_tena
     })));
     authz.ask(check("me", other).session(&bot)).await.expect(403, "tenant_suspended");
 
-    let told = json(&format!("/decisions/{id}")).await;
-    assert_eq!(told["reason"], "allowed");
-    let earlier: Vec<&Value> = told["earlier"].as_array().unwrap().iter().map(|one| &one["reason"]).collect();
+    let record = json(&format!("/decisions/{id}")).await;
+    assert_eq!(record["reason"], "allowed");
+    let earlier: Vec<&Value> =
+        record["earlier"].as_array().unwrap().iter().map(|one| &one["reason"]).collect();
     assert_eq!(earlier, ["no_credential", "role_too_low"], "the newest first");
-    let told = json(&format!("/decisions/{other}")).await;
-    assert!(told.get("earlier").is_none() && told.get("not_shown").is_none(), "{told}");
+    let record = json(&format!("/decisions/{other}")).await;
+    assert!(record.get("earlier").is_none() && record.get("not_shown").is_none(), "{record}");
 
     for (filter, count) in [
         (format!("id={id}&decision=deny"), 2),
@@ -148,10 +149,10 @@ async fn a_refusal_by_a_policy_tells_operators_what_was_lacking_and_the_caller_n
         assert_eq!(answer.status, 403);
         let seen = format!("{answer:?}");
         assert!(!seen.contains("books.list") && !seen.contains("needed"), "{seen}");
-        let told = json(&format!("/decisions?route={route}")).await;
-        assert_eq!((&told[0]["had"], &told[0]["needed"]), (&had, &needed), "{told:#}");
+        let record = json(&format!("/decisions?route={route}")).await;
+        assert_eq!((&record[0]["had"], &record[0]["needed"]), (&had, &needed), "{record:#}");
     }
     authz.ask(authz.check("me")).await.expect(401, "no_credential");
-    let told = json("/decisions?route=me").await;
-    assert!(told[0].get("had").is_none() && told[0].get("needed").is_none(), "{told:#}");
+    let record = json("/decisions?route=me").await;
+    assert!(record[0].get("had").is_none() && record[0].get("needed").is_none(), "{record:#}");
 }

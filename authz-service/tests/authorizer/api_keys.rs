@@ -71,7 +71,7 @@ async fn a_client_passes_as_itself_and_its_key_goes_no_further() {
     let verifier = Verifier::new("legacy").trust_file("test", &authz.home.at("identity.jwks.json")).unwrap();
     let caller =
         verifier.verify(&answer.headers["x-madome-identity"], clock::UnixTime::from_seconds(NOW)).unwrap();
-    let Caller::Client(client) = caller else { panic!("{caller:?} is no client") };
+    let Caller::Client(client) = caller else { panic!("{caller:?} is not a client") };
     assert_eq!((client.name.as_str(), client.role), ("nightly", Some(Role(1))));
 
     // A route that does not accept keys does not look at one, and leaves the header alone.
@@ -102,7 +102,7 @@ async fn every_other_spelling_and_state_is_refused() {
         ("expired", expired, 401, "api_key_expired"),
         ("revoked", revoked, 401, "api_key_revoked"),
         ("another's secret", crossed, 401, "api_key_wrong_secret"),
-        ("an id of nobody", format!("ck_0000000000000000{}", &key[19..]), 401, "api_key_unknown"),
+        ("an unknown id", format!("ck_0000000000000000{}", &key[19..]), 401, "api_key_unknown"),
         ("upper case", key.to_uppercase(), 401, "api_key_malformed"),
         ("a space before", format!(" {key}"), 401, "api_key_malformed"),
         ("a tab behind", format!("{key}\t"), 401, "api_key_malformed"),
@@ -122,7 +122,7 @@ async fn every_other_spelling_and_state_is_refused() {
     }
     let twice = check(&authz, "keys-only").header("x-api-key", &key).header("x-api-key", &key);
     authz.ask(twice).await.expect(401, "api_key_repeated");
-    // The key anywhere else is no key.
+    // The key in any other place does not count.
     authz.ask(check(&authz, "keys-only").bearer(&key)).await.expect(401, "no_credential");
     authz.ask(check(&authz, "keys-only").session(&key)).await.expect(401, "no_credential");
     // The session of a person is none either, on a route for keys.
@@ -196,7 +196,7 @@ async fn a_file_that_is_missing_or_broken() {
     eventually("the key is known", || async { ask(&authz, "either", &key).await.is(200, "allowed") }).await;
     assert_eq!(authz.get("/readyz").await.0, 200);
     authz.home.write(FILE, "nonsense\n");
-    eventually("the fault is told", || async { authz.get("/readyz").await.1.contains("line 1") }).await;
+    eventually("the fault is reported", || async { authz.get("/readyz").await.1.contains("line 1") }).await;
     ask(&authz, "either", &key).await.expect(200, "allowed");
     authz.clock.advance_seconds(301);
     ask(&authz, "either", &key).await.expect(503, "api_keys_unavailable");
@@ -211,7 +211,7 @@ async fn a_file_that_is_gone_is_missed_after_a_minute() {
     let authz = Authz::start_with(home, edit).await;
     ask(&authz, "either", &key).await.expect(200, "allowed");
     std::fs::remove_file(authz.home.at(FILE)).unwrap();
-    eventually("told", || async { authz.get("/readyz").await.1.contains("stale since") }).await;
+    eventually("reported", || async { authz.get("/readyz").await.1.contains("stale since") }).await;
     authz.clock.advance_seconds(60);
     ask(&authz, "either", &key).await.expect(200, "allowed");
     authz.clock.advance_seconds(1);

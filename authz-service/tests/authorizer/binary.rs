@@ -149,7 +149,7 @@ async fn one_of_several_says_that_it_leaves_before_it_does() {
     eventually("serving", async || health().await == ServingStatus::Serving).await;
     running.signal("-TERM");
     eventually("not serving", async || health().await == ServingStatus::NotServing).await;
-    // Whoever has not heard of it yet is answered, on a new connection too.
+    // Clients that do not know of the shutdown yet get answers, on a new connection too.
     let mut client = AuthorizationClient::connect(uri.clone()).await.unwrap();
     let check = Check::new().extension("route", "me").extension("policy", "signed-in");
     let check = check.extension("revision", &revision).extension("exposure", "public");

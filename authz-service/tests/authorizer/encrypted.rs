@@ -30,7 +30,7 @@ async fn a_redis_behind_tls_is_used_when_its_certificate_is_trusted() {
     let ready = format!("http://{}/readyz", trusting.admin);
     eventually("ready", async || reqwest::get(&ready).await.is_ok_and(|answer| answer.status() == 200)).await;
 
-    // The command of whoever ends a session, over the same connection.
+    // The command of a service that ends a session, over the same connection.
     let mut revoke = std::process::Command::new(harness::program("cutover"));
     revoke.args(["revoke", "session", SESSION]).env_clear().env("CUTOVER_HOME", home.path());
     let done = revoke.env("REDIS_URL", &encrypted).env("SSL_CERT_FILE", &certificate).output().unwrap();
@@ -41,7 +41,7 @@ async fn a_redis_behind_tls_is_used_when_its_certificate_is_trusted() {
     })
     .await;
 
-    // A certificate that nobody vouches for, and no encryption at all.
+    // An untrusted certificate, and no encryption at all.
     for url in [&encrypted, &plain] {
         let mut doubting = program(&home, any(), any());
         doubting.env("REDIS_URL", url);

@@ -35,7 +35,7 @@ async fn what_cannot_be_decided_is_refused() {
     assert_eq!(unknown.body, r#"{"name":"Service unavailable","message":"Service unavailable"}"#);
     assert_eq!(unknown.metadata["decision"], "error");
     let (_, metrics) = authz.get("/metrics").await;
-    assert!(!metrics.contains("nowhere"), "a name from the wire is no label");
+    assert!(!metrics.contains("nowhere"), "a name from the wire is not a label");
 }
 
 /// A clock that breaks on demand stands for any defect in a decision.

@@ -184,7 +184,7 @@ async fn a_clock_that_jumps_an_hour_breaks_nothing() {
                 ("assertion", authz.ask(authz.check("lookup").bearer(&assertion)).await, 60),
             ]
         };
-        // Whoever was counted in a future that did not come owes one burst (docs/limits.md), which is back a second later.
+        // A caller counted in a future that did not come owes one burst (docs/limits.md), and is free a second later.
         for (what, answer, _) in ask(offset).await {
             assert!([200, 401, 429].contains(&answer.status), "{what} at {offset:+} s: {}", answer.reason);
         }

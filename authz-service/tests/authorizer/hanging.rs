@@ -1,5 +1,5 @@
-//! Files whose reading does not end, as on a network file system that is gone. A pipe that nobody writes to stands in
-//! for one: opening it waits for ever.
+//! Files whose reading does not end, as on a network file system that is gone. A pipe without a writer stands in for
+//! one: opening it waits for ever.
 
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt as _;
@@ -18,7 +18,7 @@ pub(crate) fn hang(path: &Path) {
     std::fs::rename(&pipe, path).unwrap();
 }
 
-/// Puts `content` back in the place of a pipe, and lets whoever waits at the pipe go.
+/// Puts `content` back in the place of a pipe, and releases the readers that wait at the pipe.
 pub(crate) fn release(path: &Path, content: &[u8]) {
     let pipe = path.with_extension("old");
     std::fs::rename(path, &pipe).unwrap();
@@ -115,10 +115,10 @@ async fn neither_an_edge_file_nor_a_services_key_file_that_hangs_keeps_a_later_e
     let (text, before) = (std::fs::read_to_string(home.at("edge.yaml")).unwrap(), revision().await);
     let edge_file = home.at("edge.yaml");
     hang(&edge_file);
-    eventually("told", async || says("edge", "a change would not be seen since").await).await;
+    eventually("reported", async || says("edge", "a change would not be seen since").await).await;
     assert_eq!(revision().await, before);
     hang(&home.at("sync.jwks.json"));
-    eventually("told", async || says("services", "sync: ").await).await;
+    eventually("reported", async || says("services", "sync: ").await).await;
     // A new service, whose keys are there, beside the one whose keys cannot be read.
     let line = format!("  sync: {{ keys: \"{}\" }}\n", home.at("sync.jwks.json").display());
     let late = format!("  late: {{ keys: \"{}\" }}\n", home.at("auth.jwks.json").display());

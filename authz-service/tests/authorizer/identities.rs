@@ -1,4 +1,4 @@
-//! What a backend learns, and what a refused client is told.
+//! What a backend receives, and what a refused client receives.
 
 use std::path::Path;
 

@@ -112,7 +112,7 @@ async fn each_issuer_is_believed_with_its_own_keys_and_rules_only() {
             "token_wrong_claims",
         ),
         (
-            "an issuer that is no text",
+            "an issuer that is not a text",
             other.sign(&header(), &theirs(json!({"iss": [OTHER]}))),
             "token_claim_invalid",
         ),

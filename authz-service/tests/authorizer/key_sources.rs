@@ -91,7 +91,7 @@ async fn without_keys_nothing_is_decided() {
 
     // A broken set: the last good one, for an hour.
     authz.home.write("session.jwks.json", "{}");
-    eventually("told", async || authz.get("/readyz").await.1.contains("stale since")).await;
+    eventually("reported", async || authz.get("/readyz").await.1.contains("stale since")).await;
     authz.ask_with(&token).await.expect(200, "allowed");
     authz.clock.advance_seconds(3_601);
     authz.ask_with(&token).await.expect(503, "keys_unavailable");
@@ -234,7 +234,7 @@ async fn a_flood_of_unknown_keys_of_one_issuer_delays_no_other_issuer() {
         })
     };
     eventually("the flood has its fetches", async || flooded.0.asked() > 3).await;
-    assert_eq!(quiet.0.asked(), 1, "nobody asked for the quiet issuer's keys");
+    assert_eq!(quiet.0.asked(), 1, "the quiet issuer's keys were not fetched again");
     quiet.0.set(StatusCode::OK, new.jwks());
     quiet_ring.ask_for_refresh();
     eventually("the rotation is seen", async || quiet_ring.ids() == ["new"]).await;
@@ -244,8 +244,8 @@ async fn a_flood_of_unknown_keys_of_one_issuer_delays_no_other_issuer() {
     }
 }
 
-/// A JWKS server of the test's own that can be killed, and one that takes connections and never answers. The last good
-/// keys serve for an hour, nobody who asks for them waits, and a server that is back is asked by itself.
+/// A JWKS server that the test can kill, and one that accepts connections and never answers. The last good keys serve
+/// for an hour, no request waits for them, and the authorizer polls a server that is back by itself.
 #[tokio::test]
 async fn keys_from_a_url_outlive_their_server_for_an_hour_whether_it_is_gone_or_hangs() {
     let key = Es256::generate("one");
@@ -285,11 +285,11 @@ async fn keys_from_a_url_outlive_their_server_for_an_hour_whether_it_is_gone_or_
         let asked = std::time::Instant::now();
         assert!(ring.current(UnixTime::from_seconds(NOW + 3_600)).is_ok(), "{what}");
         assert!(ring.current(UnixTime::from_seconds(NOW + 3_601)).is_err(), "{what}: for an hour at most");
-        assert!(asked.elapsed() < Duration::from_secs(1), "{what}: nobody waits");
+        assert!(asked.elapsed() < Duration::from_secs(1), "{what}: no request waits");
     };
     end.send(()).unwrap();
     server.await.unwrap().unwrap();
-    good_for_an_hour("nobody listens").await;
+    good_for_an_hour("nothing listens").await;
 
     // Takes connections, and says nothing: given up after five seconds, and asked again.
     let mute = loop {
@@ -317,7 +317,7 @@ async fn a_key_file_that_is_gone_is_missed_after_an_hour() {
     let token = authz.home.session.token(&crate::kit::mint::claims_with(&json!({ "exp": NOW + 100_000 })));
     authz.ask_with(&token).await.expect(200, "allowed");
     std::fs::remove_file(authz.home.at("session.jwks.json")).unwrap();
-    eventually("told", async || authz.get("/readyz").await.1.contains("stale since")).await;
+    eventually("reported", async || authz.get("/readyz").await.1.contains("stale since")).await;
     authz.clock.advance_seconds(3_600);
     authz.ask_with(&token).await.expect(200, "allowed");
     authz.clock.advance_seconds(1);

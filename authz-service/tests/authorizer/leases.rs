@@ -50,10 +50,10 @@ async fn a_grant_is_the_answer_again_and_what_it_rests_on() {
     let head = authz.check("me").session(&authz.token()).method("HEAD");
     assert!(authz.ask(head).await.grant().is_some());
 
-    // Whoever asks afterwards is told.
-    let (_, told) = authz.get(&format!("/decisions/{REQUEST}")).await;
-    let told: Value = serde_json::from_str(&told).unwrap();
-    assert_eq!(told["lease"], json!({ "milliseconds": 10_000, "uses": 1_000 }));
+    // The decision shows the lease afterwards.
+    let (_, decision) = authz.get(&format!("/decisions/{REQUEST}")).await;
+    let decision: Value = serde_json::from_str(&decision).unwrap();
+    assert_eq!(decision["lease"], json!({ "milliseconds": 10_000, "uses": 1_000 }));
     let (_, metrics) = authz.get("/metrics").await;
     assert!(metrics.contains("authz_leases_granted_total{policy=\"signed-in\",route=\"me\"} 3"), "{metrics}");
 }
@@ -97,7 +97,7 @@ async fn only_one_credential_and_a_method_that_changes_nothing() {
         assert_eq!(answer.grant(), None, "{what}");
     }
     let beside = get(authz.check("me").cookie_line(format!("a=b; {COOKIE}={token}; c=d")));
-    assert!(authz.ask(beside).await.grant().is_some(), "other cookies are nobody's");
+    assert!(authz.ask(beside).await.grant().is_some(), "other cookies do not matter");
     let all = Authz::start_with(Home::new(), leased("lease: { methods: all }")).await;
     let posted = all
         .ask(
@@ -136,7 +136,7 @@ async fn nothing_but_an_allow_of_a_person_is_leased() {
     let of = |changes: Value| authz.home.session.token(&claims_with(&changes));
     for (what, check, status) in [
         ("a client with a key", on("either", "either").header("x-api-key", &key), 200),
-        ("nobody, where anybody may", get(authz.check("open")), 200),
+        ("no session, on a public route", get(authz.check("open")), 200),
         ("a limit by address", on("by-address", "signed-in").session(&token), 200),
         ("a limit of the route", on("by-route", "signed-in").session(&token), 200),
         ("a limit in shadow", on("by-shadow", "signed-in").session(&token), 200),
@@ -187,7 +187,7 @@ async fn a_lease_ends_with_the_token_and_with_the_signed_identity() {
     authz.clock.set(UnixTime::from_seconds(NOW + 26));
     assert_eq!(life(me(&authz, &long).await), Some(4_000));
     authz.clock.set(UnixTime::from_seconds(NOW + 31));
-    assert_eq!(life(me(&authz, &long).await), Some(10_000), "signed anew");
+    assert_eq!(life(me(&authz, &long).await), Some(10_000), "signed again");
 }
 
 /// Ten in an hour: what leases take in advance and what is checked are together never more, and one after the other
@@ -222,7 +222,7 @@ async fn limits_are_never_exceeded_and_one_after_the_other_uses_them_up() {
         let subject = |who: u32| format!("{}{who:04x}", &SUBJECT[..32]);
         let mut who = 100;
         for authz in replicas {
-            // Until Redis weighs: whoever is asked about before that is somebody else.
+            // Until Redis counts: the requests before that are another caller's.
             eventually("weighed", || {
                 who += 1;
                 let token = authz.home.session.token(&claims_with(&json!({ "sub": subject(who) })));

@@ -160,13 +160,17 @@ async fn a_redis_that_is_wrong_frozen_or_gone_is_503_and_never_401() {
     redis.process().signal(Signal::Kill);
     redis.process().wait(Duration::from_secs(20));
     ask().await.expect(503, "legacy_unavailable");
-    assert_eq!(authz.get("/readyz").await.0, 200, "the legacy's store is no reason to leave");
+    assert_eq!(
+        authz.get("/readyz").await.0,
+        200,
+        "the legacy backend's store does not make the replica unready"
+    );
     redis.restart();
     let _keys = connect(&redis).await;
     eventually("it works after a restart", works).await;
 }
 
-/// Answers as told, counts, and can hold answers back.
+/// Answers as the test says, counts, and can hold answers back.
 #[derive(Clone)]
 pub(crate) struct Legacy {
     status: Arc<AtomicU16>,
@@ -293,8 +297,8 @@ async fn a_legacy_that_hangs_or_is_gone_is_503_and_is_used_again_when_it_is_back
     // A failure is not remembered.
     eventually("it is back", || async { ask().await.is(200, "allowed") }).await;
 
-    let nobody = Port::lease();
-    let authz = Authz::start_with(Home::new(), checked(nobody.address(), 5_000, 300)).await;
+    let closed = Port::lease();
+    let authz = Authz::start_with(Home::new(), checked(closed.address(), 5_000, 300)).await;
     let answer = authz.ask(check(&authz, "old").cookie_line("old_token=good")).await;
     answer.expect(503, "legacy_unavailable");
 }

@@ -13,7 +13,7 @@ use crate::kit::{Authz, Home, SUBJECT, eventually};
 fn with(limits: &str, of_routes: &[(&str, &str)]) -> impl Fn(String) -> String {
     move |edge: String| {
         let mut text = edge.replacen("answers:\n", &format!("limits:\n{limits}\nanswers:\n"), 1);
-        // Without Redis revocations cannot be known, and nobody would get as far as a limit (`pushed`).
+        // Without Redis, revocations cannot be known, and no request would reach a limit (`pushed`).
         let list = text.lines().find(|line| line.contains("revocations:")).unwrap().to_owned();
         text = text.replace(&format!("{list}\n"), "");
         for (route, names) in of_routes {
@@ -67,7 +67,7 @@ async fn counted(authz: &Authz, result: &str) -> u64 {
 /// Waits until Redis weighs requests again.
 async fn until_shared(authz: &Authz) {
     let before = counted(authz, "shared").await;
-    // Always somebody new: whoever is over the limit is not asked about.
+    // A new caller each time: Redis gets no requests for a caller over the limit.
     let mut who = 1_000;
     eventually("Redis is asked again", || {
         who += 1;
@@ -124,7 +124,11 @@ async fn each_counts_by_its_own() {
     let of_routes = [("me", "session"), ("books", "tenant"), ("shelf", "everybody"), ("events", "caller")];
     let authz = Authz::start_with(Home::new(), with(limits, &of_routes)).await;
     assert_eq!(passed(&authz, &by(&authz, "me", 1), 3).await, 1);
-    assert_eq!(passed(&authz, &by(&authz, "me", 2), 3).await, 0, "the same session, whoever is in it");
+    assert_eq!(
+        passed(&authz, &by(&authz, "me", 2), 3).await,
+        0,
+        "the same session, whoever's subject it has"
+    );
     assert_eq!(passed(&authz, &by(&authz, "books", 1), 2).await, 2);
     assert_eq!(passed(&authz, &by(&authz, "books", 2), 5).await, 1, "one tenant, two people");
     assert_eq!(passed(&authz, &by(&authz, "shelf", 1), 1).await, 1);
@@ -158,7 +162,7 @@ async fn guessing_credentials_is_limited_by_address_before_anything_is_looked_at
     let good = by(&authz, "me", 1);
     authz.ask(good.clone().client("192.0.2.1")).await.expect(429, "rate_limited");
     assert_eq!(misses(&authz.get("/metrics").await.1), before, "a token was looked at");
-    // Nobody else pays for it: not the person, and not another address.
+    // No other caller is limited: not the person, and not another address.
     assert_eq!(passed(&authz, &good.clone().client("192.0.2.2"), 20).await, 5, "the address, not the person");
     assert_eq!(passed(&authz, &good.client("2001:db8::1"), 20).await, 4, "what is left to the person");
     // All addresses of one IPv6 network are one.
@@ -200,7 +204,7 @@ async fn a_public_route_with_a_limit_is_decided_and_stays_public() {
     assert_eq!(answer.headers["x-madome-public"], "1");
     assert!(answer.removed.contains(&"x-madome-identity".to_owned()), "{answer:?}");
     assert_eq!(passed(&authz, &check, 5).await, 1);
-    // Whoever's address is not known shares one counter.
+    // Callers without a known address share one counter.
     assert_eq!(passed(&authz, &authz.check("open"), 5).await, 2);
 }
 
@@ -236,7 +240,7 @@ async fn replicas_count_together_and_a_request_is_one_round_trip() {
     }
     assert_eq!(total, 10);
     assert_eq!(both("local").await, local);
-    // Each replica was told once that the person is over the limit, and asked no more.
+    // Each replica received the refusal once, and sent no more requests for the person.
     assert_eq!(both("shared").await - shared, 12);
 
     let mut connection = redis::Client::open(redis.url()).unwrap().get_connection().unwrap();
@@ -286,7 +290,7 @@ async fn without_redis_each_replica_has_its_share_and_back_with_it_they_count_to
     assert_eq!(counted(&other, "local").await, before, "alone although Redis is back");
 }
 
-/// Slow: after one request waited in vain nobody waits for a while.
+/// Slow: after one request waited in vain, no request waits for a while.
 #[tokio::test]
 async fn a_redis_that_hangs_costs_one_request_in_each_pause() {
     let mut redis = Redis::start();
@@ -305,10 +309,10 @@ async fn a_redis_that_hangs_costs_one_request_in_each_pause() {
 
     redis.process().signal(Signal::Continue);
     until_shared(&authz).await;
-    assert_eq!(passed(&authz, &by(&authz, "me", 1), 20).await, 0, "nobody is forgotten");
+    assert_eq!(passed(&authz, &by(&authz, "me", 1), 20).await, 0, "no caller is forgotten");
 }
 
-/// Wrong: a counter that is no number counts as none, one of another type as no answer.
+/// Wrong: a counter that is not a number counts as absent, one of another type as no answer.
 #[tokio::test]
 async fn a_redis_with_wrong_values_or_without_the_script_still_limits() {
     let redis = Redis::start();
@@ -328,7 +332,7 @@ async fn a_redis_with_wrong_values_or_without_the_script_still_limits() {
     assert_eq!(counted(&authz, "failed").await, failed + 1);
 }
 
-/// A clock of Redis's that was set back, or a number that somebody wrote: what is owed gets less with each second.
+/// A Redis clock that was set back, or a number from another writer: the debt shrinks with each second.
 #[tokio::test]
 async fn a_number_from_the_future_in_redis_is_a_debt_of_one_burst_and_not_for_ever() {
     let redis = Redis::start();
@@ -343,7 +347,7 @@ async fn a_number_from_the_future_in_redis_is_a_debt_of_one_burst_and_not_for_ev
     let before = counted(&authz, "shared").await;
     authz.ask(by(&authz, "me", 1)).await.expect(429, "rate_limited");
     assert_eq!(counted(&authz, "shared").await, before + 1, "Redis weighed it");
-    // What this replica remembers of the refusal ends with its own clock, which stands still unless it is told.
+    // This replica's memory of the refusal ends by its own clock, which moves only when the test moves it.
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     authz.clock.advance_seconds(2);
     authz.ask(by(&authz, "me", 1)).await.expect(200, "allowed");

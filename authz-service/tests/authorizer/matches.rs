@@ -68,7 +68,7 @@ async fn a_policy_in_shadow_tells_and_lets_pass_but_only_what_it_asks_itself() {
     let right = authz.check("me").target(&format!("/{TENANT}")).session(&bot);
     assert!(!authz.ask(right).await.metadata.contains_key("shadow_reason"));
 
-    // Who somebody is, and whether session and tenant are alive, is never in shadow.
+    // The caller's identity, and whether session and tenant are active, is never in shadow.
     authz.ask(authz.check("me")).await.expect(401, "no_credential");
     authz.ask_with("nonsense").await.expect(401, "token_malformed");
     for (tenant, reason) in [(SUSPENDED, "tenant_suspended"), (UNLISTED, "tenant_unknown")] {

@@ -1,7 +1,7 @@
 //! The permission matrix: who × route × state of the tenant, and what comes of it. It is written down in
 //! `tests/golden/matrix.txt`, so that every change of a decision is a line in a review.
 //!
-//! `UPDATE_GOLDEN=1 cargo nextest run -p authz-service matrix` writes the file anew.
+//! `UPDATE_GOLDEN=1 cargo nextest run -p authz-service matrix` writes the file again.
 
 mod credentials;
 pub(crate) mod machines;

@@ -90,7 +90,7 @@ async fn without_its_redis_no_signed_request_passes_and_nothing_else_is_touched(
         let check = authz.check("me").extension("route", "sync").extension("policy", "partner");
         authz.ask(Signed::with(|signed| signed.created = created).offer(check)).await
     };
-    // While it was gone nobody asked it for a second at a time.
+    // While it was gone, no request tried it for a second at a time.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     later(NOW + 10_000).await.expect(503, "nonces_unavailable");
     authz.clock.advance_seconds(10);
@@ -117,7 +117,7 @@ async fn signing_keys_that_are_gone_or_wrong_serve_for_an_hour() {
             None => std::fs::remove_file(authz.home.at(file)).unwrap(),
             Some(text) => authz.home.write(file, text),
         }
-        eventually("told", async || authz.get("/readyz").await.1.contains(file)).await;
+        eventually("reported", async || authz.get("/readyz").await.1.contains(file)).await;
         authz.clock.advance_seconds(3_600);
         ask(NOW + 3_610).await.expect(200, "allowed");
         authz.clock.advance_seconds(1);

@@ -234,10 +234,10 @@ async fn a_frozen_redis_ends_trust_and_a_thawed_one_brings_it_back() {
     authz.ask_for(TENANT).await.expect(200, "allowed");
     redis.process().signal(Signal::Stop);
     authz.ask_for(&tenant(21)).await.expect(200, "allowed");
-    // Nobody can push this; it is found because nobody vouches for what is remembered.
+    // This cannot be pushed; it is found because nothing vouches for the remembered state.
     service.set(TENANT, Standing::Suspended, 2);
     eventually("suspended", async || authz.ask_for(TENANT).await.is(403, "tenant_suspended")).await;
-    eventually("told", async || authz.get("/stats").await.1.contains("\"push\":\"lost")).await;
+    eventually("reported", async || authz.get("/stats").await.1.contains("\"push\":\"lost")).await;
     redis.process().signal(Signal::Continue);
     subscribed(&authz).await;
     authz.ask_for(TENANT).await.expect(403, "tenant_suspended");
@@ -329,7 +329,7 @@ async fn a_replica_is_not_ready_until_the_tenants_service_has_answered_once() {
     assert!(body.contains("the tenants service has not answered yet"), "{body}");
     service.restart().await;
     eventually("ready, without a request", async || authz.get("/readyz").await.0 == 200).await;
-    // Once it has answered, its going away is no reason to take no checks: what is remembered still counts.
+    // Once it has answered, its outage does not stop the checks: the remembered state still counts.
     authz.ask_for(TENANT).await.expect(200, "allowed");
     service.stop();
     assert_eq!(authz.get("/readyz").await.0, 200);
@@ -360,7 +360,7 @@ async fn a_change_of_a_tenant_is_audited_once_whether_it_is_pushed_or_asked_for(
     subscribed(&pushed).await;
     pushed.ask_for(TENANT).await.expect(200, "allowed");
     asked.ask_for(TENANT).await.expect(200, "allowed");
-    assert_eq!(audited(&pushed), [], "the first time that anybody asks is no change");
+    assert_eq!(audited(&pushed), [], "the first read of a state is not a change");
 
     let change = service.set(TENANT, Standing::Suspended, 2);
     let mut connection = validity::connect(&redis.url()).unwrap();
@@ -370,7 +370,7 @@ async fn a_change_of_a_tenant_is_audited_once_whether_it_is_pushed_or_asked_for(
     let suspended = (Some("active"), Some("suspended"));
     eventually("the push is audited", async || audited(&pushed) == changes(&[suspended])).await;
     pushed.ask_for(TENANT).await.expect(403, "tenant_suspended");
-    // Nobody tells the other one; it asks when what it remembers counts no more.
+    // The other one gets no message; it asks when its remembered state has expired.
     eventually("suspended", async || asked.ask_for(TENANT).await.is(403, "tenant_suspended")).await;
     eventually("the answer is audited", async || audited(&asked) == changes(&[suspended])).await;
 

@@ -1,4 +1,4 @@
-//! Internal policies: services among themselves, and nobody from outside.
+//! Internal policies: services among themselves, and no caller from outside.
 
 use std::path::Path;
 use std::time::Duration;
@@ -245,7 +245,7 @@ async fn a_service_token_passes_for_what_it_and_the_edge_file_name() {
     ] {
         authz.ask(authz.check("lookup").bearer(&issue(&token))).await.expect(status, reason);
     }
-    // A permission that the edge file does not list counts for nothing, whoever signed it.
+    // A permission that the edge file does not list has no effect, whichever key signed it.
     authz
         .ask(authz.check("events").bearer(&issue(&token("sync", &["users.read"]))))
         .await
@@ -311,7 +311,7 @@ async fn keys_of_services_that_are_gone_or_wrong_serve_for_an_hour() {
             None => std::fs::remove_file(authz.home.at(file)).unwrap(),
             Some(text) => authz.home.write(file, text),
         }
-        eventually("told", async || authz.get("/readyz").await.1.contains(file)).await;
+        eventually("reported", async || authz.get("/readyz").await.1.contains(file)).await;
         authz.clock.advance_seconds(3_600);
         call(NOW + 3_600).await.expect(200, "allowed");
         authz.clock.advance_seconds(1);
@@ -337,7 +337,7 @@ async fn a_faulty_key_file_closes_its_own_service_and_no_other() {
     for wrong in ["gone", "not JSON", "an empty set", "another's keys", "hanging"] {
         let authz = Authz::start().await;
         let path = authz.home.at("sync.jwks.json");
-        let told = match wrong {
+        let reported = match wrong {
             "gone" => std::fs::remove_file(&path).map(|()| "sync.jwks.json").unwrap(),
             "hanging" => {
                 crate::hanging::hang(&path);
@@ -353,7 +353,7 @@ async fn a_faulty_key_file_closes_its_own_service_and_no_other() {
                 "sync.jwks.json"
             }
         };
-        eventually(wrong, async || authz.get("/readyz").await.1.contains(told)).await;
+        eventually(wrong, async || authz.get("/readyz").await.1.contains(reported)).await;
         assert_eq!(announce(&authz, "sync", NOW).await.0, 200, "{wrong}: the last good keys serve");
         // Another service rotates its key meanwhile.
         let next = Ed25519::generate(&authz.home.at("auth.pem"));
@@ -364,7 +364,10 @@ async fn a_faulty_key_file_closes_its_own_service_and_no_other() {
         assert_eq!(announce(&authz, "sync", at).await, (503, "keys_unavailable".to_owned()), "{wrong}");
         assert_eq!(announce(&authz, "auth", at).await.0, 200, "{wrong}");
         let nonsense = authz.ask(authz.check("events").bearer("x")).await;
-        assert!(nonsense.is(401, "assertion_malformed"), "{wrong}: who is at fault for nobody's token");
+        assert!(
+            nonsense.is(401, "assertion_malformed"),
+            "{wrong}: an unreadable token is the caller's fault"
+        );
         assert_eq!(authz.get("/readyz").await.0, 200, "{wrong}: people do not depend on it");
     }
 }

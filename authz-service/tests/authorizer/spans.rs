@@ -175,7 +175,7 @@ async fn a_collector_that_hangs_or_answers_nonsense_costs_spans_that_are_counted
         for _ in 0..20 {
             assert!(ask(&home, &running.checks, "no-token", None).await.is(401, "token_malformed"));
         }
-        assert!(asked.elapsed() < Duration::from_secs(4), "somebody waited for the collector");
+        assert!(asked.elapsed() < Duration::from_secs(4), "a request waited for the collector");
         let metrics = format!("http://{}/metrics", running.admin);
         eventually("the spans are given up", async || {
             let text = reqwest::get(&metrics).await.unwrap().text().await.unwrap();

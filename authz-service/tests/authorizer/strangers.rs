@@ -130,13 +130,13 @@ async fn a_flood_of_refused_strangers_turns_over_no_record_of_a_proved_caller() 
         stranger.await.unwrap();
     }
     for (id, reason) in [(denied, "role_too_low"), (allowed, "allowed")] {
-        let (status, told) = authz.get(&format!("/decisions/{id}")).await;
-        assert!(status == 200 && told.contains(reason), "{id}: {told}");
+        let (status, record) = authz.get(&format!("/decisions/{id}")).await;
+        assert!(status == 200 && record.contains(reason), "{id}: {record}");
     }
-    let (_, told) = authz.get("/decisions/01932c07-0000-7000-8000-00000000000c").await;
-    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-    let shown = told["earlier"].as_array().unwrap().len() + 1;
-    assert_eq!(shown + usize::try_from(told["not_shown"].as_u64().unwrap()).unwrap(), ANONYMOUS);
+    let (_, record) = authz.get("/decisions/01932c07-0000-7000-8000-00000000000c").await;
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    let shown = record["earlier"].as_array().unwrap().len() + 1;
+    assert_eq!(shown + usize::try_from(record["not_shown"].as_u64().unwrap()).unwrap(), ANONYMOUS);
     let audit = || std::fs::read_to_string(authz.home.at("audit.jsonl")).unwrap_or_default();
     crate::kit::eventually("the audit has it", async || audit().contains("role_too_low")).await;
 }

@@ -32,7 +32,7 @@ async fn a_broken_directory_keeps_the_last_state_and_says_so() {
     let authz = Authz::start().await;
     let token = authz.token();
     authz.home.write("tenants.yaml", "tenants: [{");
-    eventually("told", async || authz.get("/readyz").await.1.contains("stale since")).await;
+    eventually("reported", async || authz.get("/readyz").await.1.contains("stale since")).await;
     assert_eq!(authz.get("/readyz").await.0, 200);
     authz.ask_with(&token).await.expect(200, "allowed");
     let (_, metrics) = authz.get("/metrics").await;
@@ -50,7 +50,7 @@ async fn a_removed_directory_is_trusted_for_a_minute() {
     let authz = Authz::start().await;
     let token = authz.token();
     std::fs::remove_file(authz.home.at("tenants.yaml")).unwrap();
-    eventually("told", async || authz.get("/readyz").await.1.contains("stale since")).await;
+    eventually("reported", async || authz.get("/readyz").await.1.contains("stale since")).await;
     authz.clock.advance_seconds(60);
     authz.ask_with(&token).await.expect(200, "allowed");
     authz.clock.advance_seconds(1);

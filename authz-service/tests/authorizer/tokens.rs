@@ -275,7 +275,7 @@ async fn claims_of_the_wrong_shape() {
             cases.push((format!("{name} {value}"), claims_with(&json!({ name: value })).to_string()));
         }
     }
-    // 12: twice, in whichever order and spelling, also a claim that nobody reads.
+    // 12: twice, in whichever order and spelling, also a claim that the authorizer does not read.
     let good = claims().to_string();
     let inner = &good[1..good.len() - 1];
     for twice in [
@@ -291,7 +291,7 @@ async fn claims_of_the_wrong_shape() {
     // 22: deep, wide, and not an object at all.
     cases.push(("deep".to_owned(), format!("{{{inner},\"x\":{}", "[".repeat(2_000))));
     let closed = format!("{}{}", "[".repeat(200), "]".repeat(200));
-    // What other parsers read otherwise or not at all, in claims that nobody reads here.
+    // Texts that other parsers read differently or not at all, in claims that the authorizer does not read.
     for odd in [
         r#""\ud800""#,
         r#""\udc00\ud800""#,

@@ -60,7 +60,7 @@ fn every_prefix_arrives_at_its_service_with_the_tenant() {
             assert_eq!(seen.all("x-tenant-id"), [DEMO_TENANT], "{path}");
         }
         let near = format!("{prefix}x");
-        assert_eq!(edge.get(&near).token(&token).send().status, 404, "{near} is no prefix of anybody's");
+        assert_eq!(edge.get(&near).token(&token).send().status, 404, "{near} is not a prefix of any service");
         let suspended =
             edge.mint().with(|claims| drop(claims.insert("tenantId".into(), json!(SUSPENDED_TENANT))));
         let denied = edge.get(prefix).token(&suspended).send();

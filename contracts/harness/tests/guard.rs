@@ -78,7 +78,7 @@ fn a_guard_that_is_not_whole_does_not_render() {
         ("cut in half", whole.iter().copied().take(middle).collect()),
         ("one byte short", whole.iter().copied().take(whole.len() - 1).collect()),
         ("damaged in the middle", damaged),
-        ("a module that is no filter", NOTHING.to_vec()),
+        ("a module that is not a filter", NOTHING.to_vec()),
     ] {
         std::fs::write(&file, bytes).expect("the home is writable");
         let (code, said, current) = rendered(home.path(), &file);
@@ -109,7 +109,7 @@ fn nor_does_a_library_that_is_not_whole_or_something_else() {
         ("cut in half", whole.iter().copied().take(whole.len() / 2).collect(), "cut off"),
         ("one byte short", whole.iter().copied().take(whole.len() - 1).collect(), "cut off"),
         ("of another machine", with(b"\x7fELF\x02\x01", b"\x7fELF\x01\x01"), "neither"),
-        ("no module of Envoy's", with(config_new, &another), "no dynamic module"),
+        ("not a module for Envoy", with(config_new, &another), "no dynamic module"),
         (
             "without a hook",
             with(b"on_http_filter_stream_complete", b"on_http_filter_stream_complet_"),
@@ -150,7 +150,7 @@ fn envoy_lets_nothing_through_without_a_working_guard() {
         ("a missing guard", None, with_module.clone()),
         ("an empty guard", Some(Vec::new()), with_module.clone()),
         ("a part of a guard", Some(part), with_module.clone()),
-        ("a module that is no filter", Some(NOTHING.to_vec()), with_module),
+        ("a module that is not a filter", Some(NOTHING.to_vec()), with_module),
         ("no rules", None, with_rules("")),
         ("rules that are no JSON", None, with_rules("reserved: all")),
         ("rules without hosts", None, with_rules(&rules.replace("\"hosts\":", "\"guests\":"))),

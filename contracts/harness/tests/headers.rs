@@ -234,7 +234,7 @@ fn bytes_beyond_ascii_are_carried_and_the_next_request_works() {
     assert_eq!(connection.ask(&h2::headers("GET", "localhost", "/open")).status(), Some(200));
 }
 
-/// `Connection: name` tells a hop to drop `name`: it must not drop what the edge writes.
+/// `Connection: name` makes a hop drop `name`: it must not drop the edge's own headers.
 #[test]
 fn nominated_headers_cannot_take_the_edge_s_own_away() {
     let backend = Backend::plain();

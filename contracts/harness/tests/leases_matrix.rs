@@ -17,13 +17,13 @@ const REVOKED: &str = "0192d3c0-0000-7000-8000-0000000000cc";
 
 /// The caller, including the state of their tenant.
 const WHO: [&str; 10] = [
-    "nobody",
+    "no session",
     "role 0",
     "role 2",
     "expired",
     "within the leeway",
     "of a session that was revoked",
-    "with a signature of nobody's",
+    "with an unknown signature",
     "of a suspended tenant",
     "of a tenant that is not there",
     "of no tenant",
@@ -133,7 +133,7 @@ impl Side {
         let mint = self.edge.mint();
         let token = mint.sign(&mint.header(), &row.claims);
         match row.who {
-            "with a signature of nobody's" => {
+            "with an unknown signature" => {
                 let (message, _) = token.rsplit_once('.').unwrap_or_default();
                 format!("{message}.{}", "A".repeat(86))
             }
@@ -147,7 +147,7 @@ impl Side {
         let request = request.header("x-request-id", &id);
         let (cookie, bearer) = (format!("madome_access_token={token}"), format!("Bearer {token}"));
         let request = match (row.who, row.offer) {
-            ("nobody", _) => request,
+            ("no session", _) => request,
             (_, "cookie") => request.header("cookie", cookie),
             (_, "bearer") => request.header("authorization", bearer),
             (_, "both") => request.header("cookie", cookie).header("authorization", bearer),
@@ -220,7 +220,7 @@ fn leases_change_no_result_for_any_caller_route_or_protocol() {
         let first = leased.send(&row, &on);
         let end = Instant::now() + Duration::from_secs(10);
         let mut second = leased.send(&row, &on);
-        // A worker that had no time to read the feed checks the request. That is no fault, so the request is repeated.
+        // A worker that had no time to read the feed checks the request. It is not a fault, so the test repeats the request.
         while row.can_be_leased()
             && first.status == 200
             && row.route != "/open-graph/1"

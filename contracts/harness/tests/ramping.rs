@@ -138,7 +138,7 @@ fn a_backend_that_answers_500_is_rolled_back_automatically() {
 
 #[test]
 fn a_backend_that_refuses_callers_whom_the_edge_allows_is_rolled_back_automatically() {
-    // 403 is no failure by any other gate.
+    // No other gate counts 403 as a failure.
     let status = Arc::new(AtomicU16::new(200));
     let (edge, _legacy, _users, _watch) = edge_with(&status);
     let refuses = Arc::clone(&status);

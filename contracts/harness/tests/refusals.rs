@@ -300,12 +300,12 @@ fn an_internal_path_cannot_be_told_from_an_absent_one() {
             let answer = edge.get(format!("{prefix}/{closed}")).send();
             assert_eq!(comparable(&answer), absent, "{prefix}/{closed}: {answer:?}");
         }
-        let told = edge.explain(&[&format!("GET http://localhost{prefix}/closed")]);
-        assert_eq!(told["answer"]["status"], 404, "{told:#}");
+        let explained = edge.explain(&[&format!("GET http://localhost{prefix}/closed")]);
+        assert_eq!(explained["answer"]["status"], 404, "{explained:#}");
         assert_eq!(
-            told["answer"]["body"].as_str().map(str::as_bytes),
+            explained["answer"]["body"].as_str().map(str::as_bytes),
             Some(absent.body.as_slice()),
-            "{told:#}"
+            "{explained:#}"
         );
     }
     assert!(backend.seen().iter().all(|seen| !seen.request_line().contains("closed")));

@@ -164,7 +164,7 @@ fn the_printed_sign_in_works_and_ctrl_c_leaves_nothing_behind() {
     sign_in_as_printed(&up, "HTTP/1.1 200 OK");
 
     signal(up.child.id(), "-INT");
-    assert!(up.child.wait().expect("it ends").success(), "a stopped run is no failure");
+    assert!(up.child.wait().expect("it ends").success(), "a stopped run is not a failure");
     all_gone(&ports);
 
     // A second run finds its keys and databases and comes up again.

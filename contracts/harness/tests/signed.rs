@@ -539,7 +539,7 @@ fn only_the_connection_says_where_it_comes_from() {
     let answer = edge.get("/sync/bare").host(HOST).send();
     refused(&answer, "the right address without a signature");
     refused_for(&edge, "/sync/bare", "no_credential");
-    refused(&edge.signed_in("/sync/bare").host(HOST).send(), "a session is no signature");
+    refused(&edge.signed_in("/sync/bare").host(HOST).send(), "a session is not a signature");
     let answer = Signed::new("GET", "/other-key").send(&edge);
     assert_eq!(answer.status, 403, "a good key that this policy does not list: {answer:?}");
     refused_for(&edge, "/other-key", "signing_key_not_allowed");

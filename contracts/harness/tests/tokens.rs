@@ -408,8 +408,8 @@ fn rights_end_where_the_token_s_do() {
         }
     }
     let create = |token: &str| edge.request("POST", "/users").token(token).body("{}").send();
-    assert_eq!(create(&mint.good(0)).status, 403, "a person is no bot");
-    assert_eq!(create(&mint.good(1)).status, 403, "a developer is no bot");
+    assert_eq!(create(&mint.good(0)).status, 403, "a person is not a bot");
+    assert_eq!(create(&mint.good(1)).status, 403, "a developer is not a bot");
     assert!(backend.seen().is_empty(), "forwarded: {:?}", backend.last());
     assert_eq!(create(&mint.good(2)).status, 200, "a bot is");
 

@@ -34,7 +34,7 @@ pub struct KeyId([u8; ID_BYTES]);
 
 /// The stored form of a key: SHA-256 of its whole text.
 ///
-/// Equality is for lookups by hash: nobody can choose the bytes of a hash one after the other, so the time of a
+/// Equality is for lookups by hash: an attacker cannot choose the bytes of a hash one by one, so the time of a
 /// comparison reveals nothing. [`KeyHash::is`] compares in constant time where one entry was chosen by its id.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyHash([u8; HASH_BYTES]);
@@ -108,7 +108,7 @@ impl<'t> ApiKey<'t> {
     /// Reads a key.
     ///
     /// # Errors
-    /// [`MalformedKey`] for a text that cannot be one, whoever issued it.
+    /// [`MalformedKey`] for a text that cannot be a key of any issuer.
     pub fn read(text: &'t [u8]) -> Result<Self, MalformedKey> {
         if !(1..=MAX_BYTES).contains(&text.len()) || !text.iter().all(u8::is_ascii_graphic) {
             return Err(MalformedKey);

@@ -73,7 +73,9 @@ pub fn public_keys(json: &[u8]) -> Result<Vec<Jwk>, String> {
         }
         seen.push(kid);
         if matches!(key.algorithm, AlgorithmParameters::OctetKey(_)) {
-            return Err(format!("key {kid:?} is symmetric: whoever can verify with it can also sign"));
+            return Err(format!(
+                "key {kid:?} is symmetric: every service that can verify with it can also sign"
+            ));
         }
         if !matches!(key.common.public_key_use, None | Some(PublicKeyUse::Signature)) {
             return Err(format!("key {kid:?} has a `use` other than `sig`"));

@@ -39,11 +39,11 @@ impl Store for Memory {
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// A full check of somebody's request in a class, and what it grants.
+    /// A full check of a caller's request in a class, and its grant.
     Grant { who: u8, class: u8, uses: u32, lifetime_ms: u32 },
     /// A request.
     Use { who: u8, class: u8, worker: u8 },
-    /// Somebody's session ends at the source.
+    /// A caller's session ends at the source.
     End { who: u8 },
     /// A worker's feed is answered, asked `late` ms ago, if the source is there.
     Hear { worker: u8, late: u8 },
@@ -55,7 +55,7 @@ enum Step {
     Outage(bool),
     /// The revision in force changes, or changes back.
     Revision(bool),
-    /// A worker starts anew: a trap.
+    /// A worker restarts after a trap.
     Restart { worker: u8 },
 }
 
@@ -123,7 +123,7 @@ fn run(slots: u32, steps: Vec<Step>) -> Result<usize, TestCaseError> {
     let mut workers = [fresh(), fresh()];
     let mut now = Now { wall_ms: 1_000_000_000, monotonic_ms: 1_000_000 };
     let mut granted: Vec<Granted> = Vec::new();
-    // When somebody's session ended, and what a worker could know: when its last answer was asked for.
+    // When each session ended, and what a worker could know: when it last sent a request for the feed.
     let mut ended: Vec<(u8, u64)> = Vec::new();
     let mut asked: [Option<u64>; 2] = [None, None];
     // When a worker last read both clocks: with each question, as the guard does.
@@ -134,7 +134,7 @@ fn run(slots: u32, steps: Vec<Step>) -> Result<usize, TestCaseError> {
     for step in steps {
         match step {
             Step::Grant { who, class: id, uses, lifetime_ms } => {
-                // Nobody is granted anything after the end.
+                // No lease is granted after the end.
                 if !there || !in_force || ended.iter().any(|(gone, _)| *gone == who) {
                     continue;
                 }
@@ -156,7 +156,7 @@ fn run(slots: u32, steps: Vec<Step>) -> Result<usize, TestCaseError> {
                 served += 1;
                 let number: usize = std::str::from_utf8(hit.request_id).unwrap().parse().unwrap();
                 let lease = &mut granted[number];
-                prop_assert_eq!((lease.who, lease.class), (who, id), "somebody else's");
+                prop_assert_eq!((lease.who, lease.class), (who, id), "another caller's lease");
                 let subject = who.to_string();
                 prop_assert_eq!(hit.subject, subject.as_bytes());
                 prop_assert!(lease.left > 0, "more often than granted");

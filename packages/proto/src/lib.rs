@@ -1,7 +1,7 @@
 //! What services say to each other over gRPC.
 //!
 //! The schemas are in `schema/`; the Rust beside this file was generated from them and is checked in, so that no
-//! build needs `protoc`. `PROTO_WRITE=1 cargo test -p proto` writes it anew; without the variable the same test
+//! build needs `protoc`. `PROTO_WRITE=1 cargo test -p proto` writes it again; without the variable the same test
 //! fails when schema and Rust have drifted apart.
 
 /// The tenants service.

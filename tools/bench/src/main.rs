@@ -50,7 +50,7 @@ const NAMES: &str = "Rows (bare is always among them):
   guard, guard_wasm  the guard and nothing else: as a dynamic module, and as WebAssembly
   jwt, jwt_cached  Envoy's own jwt_authn, without and with its token cache
   lua_jwt_cached   headers stripped by Lua, then jwt_authn with its token cache
-  naive            a tonic ext_authz that verifies every token anew
+  naive            a tonic ext_authz that verifies every token again
   cold, cold_wasm  the edge without leases: a full check on every request
   warm, warm_wasm  the edge with leases
   cold_1000, warm_1000                            1,000 sessions in turn

@@ -100,7 +100,7 @@ pub struct Outcome {
 
 /// Why a route's counts were restarted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Anew {
+pub enum Restart {
     /// The first copy arrived.
     #[default]
     First,
@@ -112,7 +112,7 @@ pub enum Anew {
     Version,
 }
 
-impl Anew {
+impl Restart {
     /// Its spelling in the report.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -146,7 +146,7 @@ struct Route {
     pair: Pair,
     period: Period,
     since: Option<UnixTime>,
-    began: Anew,
+    began: Restart,
     versions: Versions,
     counts: Counts,
 }
@@ -169,7 +169,7 @@ struct Counts {
 
 impl Route {
     /// Begins a new period.
-    fn begin(&mut self, why: Anew, now: UnixTime) {
+    fn begin(&mut self, why: Restart, now: UnixTime) {
         self.period.0 += 1;
         self.since = Some(now);
         self.began = why;
@@ -215,12 +215,12 @@ impl Ledger {
         let route = books.routes.entry(route.to_owned()).or_default();
         if route.since.is_none() {
             route.pair = pair;
-            route.begin(Anew::First, now);
+            route.begin(Restart::First, now);
         } else if route.pair != pair {
             route.pair = pair;
             // Nothing is known yet about the new pair and its versions.
             route.versions = Versions::default();
-            route.begin(Anew::Address, now);
+            route.begin(Restart::Address, now);
         }
         route.counts.copies += 1;
         route.period
@@ -238,7 +238,7 @@ impl Ledger {
             new |= route.versions.is_new(backend, version, now);
         }
         if new {
-            route.begin(Anew::Version, now);
+            route.begin(Restart::Version, now);
             route.counts.copies = 1;
         }
         route.period
@@ -254,7 +254,7 @@ impl Ledger {
         let named = books.routes.iter_mut().filter(|(name, _)| only.is_none_or(|only| only == name.as_str()));
         named
             .map(|(name, route)| {
-                route.begin(Anew::Command, now);
+                route.begin(Restart::Command, now);
                 name.clone()
             })
             .collect()

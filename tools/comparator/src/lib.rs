@@ -3,7 +3,7 @@
 //!
 //! The path of a copy: [`intake`] (receives it from Envoy) → a bounded queue → [`worker`] (replays it to both backends over
 //! [`wire`], has the answers [`compare`]d, asks the reference again where they differ, forgets what is [`noise`]
-//! or declared to be [`overlooked`]) → [`ledger`] (counts, and samples after [`redact`]ion) → [`admin`] (tells).
+//! or declared to be [`overlooked`]) → [`ledger`] (counts, and samples after [`redact`]ion) → [`admin`] (shows the report).
 
 pub mod admin;
 pub mod compare;

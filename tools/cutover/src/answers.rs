@@ -136,7 +136,7 @@ async fn ask(edge: &Edge, target: &Target, arguments: &Arguments) -> Report {
     let (questions, mut not_asked) = question::questions(edge, &arguments.route);
     let all = questions.len();
     let (mut compared, mut heard) = (Vec::new(), Heard::default());
-    let (began, mut told) = (Instant::now(), Instant::now());
+    let (began, mut reported) = (Instant::now(), Instant::now());
     let mut out_of_time: Vec<String> = Vec::new();
     for (index, question) in questions.into_iter().enumerate() {
         if began.elapsed() >= Duration::from_secs(arguments.within) {
@@ -146,8 +146,8 @@ async fn ask(edge: &Edge, target: &Target, arguments: &Arguments) -> Report {
             continue;
         }
         compared.push(one(edge, target, question, arguments.any_case, &mut heard).await);
-        if told.elapsed() >= PROGRESS {
-            told = Instant::now();
+        if reported.elapsed() >= PROGRESS {
+            reported = Instant::now();
             out::error!("{} of {all}", index + 1);
         }
     }

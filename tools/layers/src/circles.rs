@@ -6,7 +6,7 @@
 //! 1. Without the imports of modules above, no files import each other in a circle.
 //! 2. With them, a circle stays within one module and the files below it.
 //!
-//! The root of the crate is above everything and is no such module: an import of it counts like any other.
+//! The root of the crate is above everything and is not such a module: an import of it counts like any other.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -117,7 +117,7 @@ fn shortest(
     let is_wanted = |way: &&Vec<usize>| wanted(&way.iter().copied().collect());
     // Where no single one is wanted, several that meet make the knot: the shortest of them shows where to begin.
     let best = ways.iter().find(is_wanted).or_else(|| ways.first())?;
-    // From the file that comes first by name, so that one circle is always told in one way.
+    // From the file that comes first by name, so that one circle always has one description.
     let path = |file: &usize| tree.files().get(*file).map(|file| &file.path);
     let mut best = best.clone();
     let first = (0..best.len()).min_by_key(|number| best.get(*number).and_then(path)).unwrap_or(0);

@@ -46,8 +46,8 @@ fn a_circle_of_files_is_found_and_each_of_its_imports_is_named_with_its_line() {
         names.iter().map(|(name, line)| ((*name).to_owned(), *line)).collect::<Vec<_>>()
     };
     assert_eq!(circles(&findings), [steps(&[("a.rs", 2), ("b.rs", 1), ("c.rs", 3)])]);
-    let told = findings.circles[0].to_string();
-    assert!(told.contains("a.rs:2 imports") && told.contains("help: "), "{told}");
+    let circle = findings.circles[0].to_string();
+    assert!(circle.contains("a.rs:2 imports") && circle.contains("help: "), "{circle}");
 }
 
 #[test]

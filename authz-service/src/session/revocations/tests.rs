@@ -339,8 +339,8 @@ fn what_is_fresh_is_neither_old_nor_in_trouble() {
     let soon = |millis| Instant::now() + Duration::from_millis(millis);
     assert!(!f.list.is_fresh(NOW, soon(0)), "nothing was read yet");
     f.file.poll();
-    assert!(f.list.is_fresh(NOW, soon(0)), "no file is nobody");
-    assert!(!f.list.is_fresh(NOW, soon(400)), "nobody looked for too long");
+    assert!(f.list.is_fresh(NOW, soon(0)), "no file means no revocations");
+    assert!(!f.list.is_fresh(NOW, soon(400)), "the last poll is too old");
     std::fs::create_dir(f.path()).unwrap();
     f.file.poll();
     assert!(!f.list.is_fresh(NOW, soon(400)), "a look that failed is none");

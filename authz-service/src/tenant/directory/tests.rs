@@ -51,7 +51,7 @@ fn follows_its_file_and_stops_trusting_an_old_state() {
     assert_eq!(status(ACTIVE), Err(Failure::TenantsUnavailable));
     std::fs::write(&path, listing("active")).unwrap();
     assert_eq!(status(ACTIVE), Ok(Some(Status::Active)));
-    assert_eq!(reloads.failed.get(), 3, "missing, broken, missing: each told once");
+    assert_eq!(reloads.failed.get(), 3, "missing, broken, missing: each reported once");
 }
 
 #[test]

@@ -238,7 +238,7 @@ async fn unknown_ids_are_remembered_for_a_short_while_and_push_nobody_out() {
     assert_eq!(f.standing(2).await, Ok(None));
     assert_eq!(f.source.questions(), before + 1);
     f.push(2, Standing::Active, 1).await;
-    assert_eq!(f.standing(2).await, ACTIVE, "created: nobody waits for the end of the short while");
+    assert_eq!(f.standing(2).await, ACTIVE, "created: no request waits for the end of the short while");
     assert_eq!(f.standing(3).await, Ok(None));
     f.source.set(tenant(3), Standing::Active, 1);
     f.live(10).await;

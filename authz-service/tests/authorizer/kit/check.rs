@@ -80,12 +80,12 @@ impl Check {
         self
     }
 
-    /// Method, host and target, for whoever signs them.
+    /// Method, host and target, for a test that signs them.
     pub(crate) fn request(self, method: &str, host: &str, target: &str) -> Self {
         Self { method: method.to_owned(), host: host.to_owned(), ..self }.target(target)
     }
 
-    /// The body, as Envoy hands it to whoever must see it.
+    /// The body, as Envoy sends it with the check.
     pub(crate) fn body(self, body: impl AsRef<[u8]>) -> Self {
         Self { body: body.as_ref().to_vec(), ..self }
     }

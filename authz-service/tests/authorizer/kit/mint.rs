@@ -1,4 +1,4 @@
-//! Keys and tokens, also such as nobody should issue.
+//! Keys and tokens, including ones that no issuer should create.
 
 use std::path::Path;
 

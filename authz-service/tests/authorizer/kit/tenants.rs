@@ -21,7 +21,7 @@ pub(crate) enum Manner {
     Well,
     /// Not at all.
     Never,
-    /// About somebody else.
+    /// About another tenant.
     AboutAnother,
     /// With a status that says nothing.
     Vaguely,

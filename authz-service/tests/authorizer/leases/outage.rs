@@ -80,7 +80,7 @@ async fn a_redis_that_falls_silent_ends_the_feed_at_once_and_a_gap_voids_what_is
     assert!(reach < 1_000, "{reach} ms are said to be known across a gap");
 }
 
-/// Nobody pushes changes, so a tenant's state counts for a stated time, and no lease outlives it.
+/// Changes are not pushed, so a tenant's state counts for a stated time, and no lease outlives it.
 #[tokio::test]
 async fn without_a_channel_a_lease_ends_when_the_tenant_would_be_asked_for_again() {
     let service = TenantsService::start().await;

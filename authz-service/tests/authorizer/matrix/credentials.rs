@@ -108,9 +108,9 @@ pub(super) async fn failures(text: &mut String) {
         cell(&authz.ask(check(&authz, "either").header("x-api-key", key)).await),
     ));
     let (_legacy, address) = Legacy::start().await;
-    let nobody = Port::lease();
+    let closed = Port::lease();
     for (what, address) in
-        [("the legacy is asked and says no", address), ("the legacy is asked and is gone", nobody.address())]
+        [("the legacy is asked and says no", address), ("the legacy is asked and is gone", closed.address())]
     {
         let authz = Authz::start_with(Home::new(), checked(address, 0, 9_000)).await;
         rows.push((what, cell(&authz.ask(check(&authz, "old").cookie_line("old_token=x")).await)));

@@ -1,4 +1,4 @@
-//! The rows for programs: signed requests and service tokens, and what becomes of both when nobody can judge them.
+//! The rows for programs: signed requests and service tokens, and the answers to both when they cannot be verified.
 
 use std::fmt::Write as _;
 use std::fs::Permissions;

@@ -38,7 +38,7 @@ const INVALID: u8 = 64;
 #[command(
     name = "users tenants",
     after_help = "The database is DATABASE_URL, or the SQLite file in CUTOVER_HOME.\n\nExit codes: 0 every person has a \
-                  tenant now (or would have), 1 somebody has none, or the work failed, 2 wrong usage, 64 the rule, \
+                  tenant now (or would have), 1 some people have none, or the work failed, 2 wrong usage, 64 the rule, \
                   the mapping file or the listing of tenants is not valid."
 )]
 struct Arguments {

@@ -14,9 +14,9 @@ const HOP_BY_HOP: [&str; 6] =
 pub(super) fn compare(reference: &Answer, shadow: &Answer, found: &mut Found) {
     // The length of a body is compared with the body. After HEAD there is only the length; if only one of the two has it,
     // that is framing.
-    let tells = |answer: &Answer| answer.header("content-length").is_some();
+    let states = |answer: &Answer| answer.header("content-length").is_some();
     let without_body = reference.framing == Framing::None && shadow.framing == Framing::None;
-    let length_counts = without_body && tells(reference) && tells(shadow);
+    let length_counts = without_body && states(reference) && states(shadow);
     let counts = |line: &&Line| {
         !HOP_BY_HOP.iter().any(|name| line.is(name)) && (length_counts || !line.is("content-length"))
     };

@@ -31,7 +31,7 @@ pub(super) fn render(report: &Report) -> String {
         }
         document.add_test_suite(suite);
     }
-    // The document is built here, from text that the library escapes. Without it the exit code still tells.
+    // The document is built here, from text that the library escapes. Without it the exit code still shows the result.
     document.to_string().unwrap_or_default()
 }
 

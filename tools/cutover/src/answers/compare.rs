@@ -39,7 +39,7 @@ pub struct Refusal {
     pub names: Vec<String>,
 }
 
-/// The headers whose case tells the case of all: the server in front of a backend writes the others.
+/// The headers whose case shows the case of all: the server in front of a backend writes the others.
 const TELLING: [&str; 3] = ["content-type", "content-length", "www-authenticate"];
 
 impl Refusal {
@@ -79,7 +79,7 @@ impl Refusal {
     #[must_use]
     pub fn header_case(&self) -> Option<HeaderCase> {
         let mut names =
-            self.names.iter().filter(|name| TELLING.iter().any(|told| name.eq_ignore_ascii_case(told)));
+            self.names.iter().filter(|name| TELLING.iter().any(|header| name.eq_ignore_ascii_case(header)));
         let all = |case: HeaderCase| names.clone().all(|name| case.written(name) == *name);
         let case = [HeaderCase::Lower, HeaderCase::Title].into_iter().find(|case| all(*case));
         names.next().map_or(Some(HeaderCase::Lower), |_| case)

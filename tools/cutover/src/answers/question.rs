@@ -29,7 +29,7 @@ pub enum Credential {
     None,
     /// A session cookie that is not a token.
     Garbage,
-    /// A session cookie with a token that nobody signed.
+    /// A session cookie with a token without a valid signature.
     Forged,
     /// `Authorization: Bearer` with the same.
     Bearer,

@@ -103,7 +103,7 @@ pub(super) fn read(arguments: &Arguments, now: u64) -> Result<Vec<Record>, Impor
         Box::new(std::fs::File::open(path).map_err(failed)?)
     };
     let (mut records, mut faults) = (Vec::new(), Vec::new());
-    // One byte more than the limit tells a file at the limit from one beyond it.
+    // One byte more than the limit distinguishes a file at the limit from one beyond it.
     let mut rest = BufReader::new(input.take(MAX_BYTES + 1));
     let (mut line, mut read) = (Vec::new(), 0);
     for number in 1.. {

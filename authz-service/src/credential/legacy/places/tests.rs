@@ -80,7 +80,7 @@ async fn a_place_goes_to_the_one_that_has_waited_longest_and_has_room() {
     for waiting in [&mut gone, &mut same] {
         assert!(futures_util::poll!(waiting).is_pending());
     }
-    assert!(wait("198.51.100.1").await.is_some(), "another network waits for nobody");
+    assert!(wait("198.51.100.1").await.is_some(), "another network does not wait");
     drop(gone);
     let mut crowd = crowd.into_iter();
     drop(crowd.next());
