@@ -323,7 +323,7 @@ async fn a_redis_with_wrong_values_or_without_the_script_still_limits() {
     let () = redis::cmd("SET").arg(key(1)).arg("nonsense").query(&mut connection).unwrap();
     assert_eq!(passed(&authz, &by(&authz, "me", 1), 20).await, 10);
     let () = redis::cmd("SET").arg(key(2)).arg("9e300").query(&mut connection).unwrap();
-    assert_eq!(passed(&authz, &by(&authz, "me", 2), 20).await, 0, "owes one burst at the most");
+    assert_eq!(passed(&authz, &by(&authz, "me", 2), 20).await, 0, "owes at most one burst");
     let () = redis::cmd("SCRIPT").arg("FLUSH").query(&mut connection).unwrap();
     assert_eq!(passed(&authz, &by(&authz, "me", 3), 20).await, 10);
     assert_eq!(counted(&authz, "failed").await, failed);

@@ -39,7 +39,7 @@ async fn without_redis_the_tenants_service_is_asked() {
 }
 
 /// The Redis that remembers nonces is killed, frozen, holds another type, or is emptied: signed routes say 503, each after
-/// 50 ms at the most, and everybody else goes on.
+/// at most 50 ms, and all other requests go on.
 #[tokio::test]
 async fn without_its_redis_no_signed_request_passes_and_nothing_else_is_touched() {
     let mut redis = Redis::start();

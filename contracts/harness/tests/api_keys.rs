@@ -109,7 +109,7 @@ fn a_client_passes_as_itself_until_its_key_is_revoked() {
     edge.cutover(&["apikey", "revoke", &id]);
     let revoked = Instant::now();
     while with(&edge, "/either", &key).send().status != 401 {
-        assert!(revoked.elapsed() <= REVOKED_WITHIN, "a revoked key is believed");
+        assert!(revoked.elapsed() <= REVOKED_WITHIN, "a revoked key is accepted");
         std::thread::sleep(Duration::from_millis(10));
     }
     let decisions =

@@ -41,7 +41,7 @@ fn stage_on(edge: EdgeBuilder, policy: &str) -> Stage {
     edge.start(Part::Envoy);
     edge.wait_until_ready();
     let stage = Stage { edge, authorizer, backend };
-    stage.until("the feed is heard", |stage| stage.authorizer.script().asked > 4);
+    stage.until("the feed is read", |stage| stage.authorizer.script().asked > 4);
     stage
 }
 
@@ -192,7 +192,7 @@ fn no_client_can_send_what_marks_a_leased_request() {
     assert!(stage.asks("a") && !stage.asks("a"));
     let _ = stage.edge.logged("/books/1", 200);
     let log = std::fs::read_to_string(stage.edge.home().join("logs/access.json")).unwrap();
-    assert!(!log.contains("forged"), "the log believes it: {log}");
+    assert!(!log.contains("forged"), "the log has it: {log}");
 }
 
 /// For a moment Envoy may have routes of another revision than the guard.

@@ -184,7 +184,7 @@ fn what_is_refused_before_a_route_is_known_speaks_in_the_words_of_the_edge() {
         ("a control byte", b"GET /books HTTP/1.1\r\nhost: localhost\r\nx: a\x01\r\n\r\n", 400, "http1."),
         ("an underscore", b"GET /books HTTP/1.1\r\nhost: localhost\r\nx_a: b\r\n\r\n", 400, "http1.unexpected_underscore"),
         ("no host", b"GET /books HTTP/1.1\r\n\r\n", 400, "missing_host_header"),
-        ("a host that is none", b"GET /books HTTP/1.1\r\nhost: a b\r\n\r\n", 400, "http.invalid_authority"),
+        ("an invalid host", b"GET /books HTTP/1.1\r\nhost: a b\r\n\r\n", 400, "http.invalid_authority"),
         ("two lengths", b"POST /books HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 400, "http1."),
         ("HTTP/1.0", b"GET /books HTTP/1.0\r\nhost: localhost\r\n\r\n", 426, "low_version"),
         ("too long headers", long.as_bytes(), 431, "http1.headers_too_large"),

@@ -201,7 +201,7 @@ fn a_changed_list_of_services_is_in_force_without_a_restart() {
     std::fs::copy(keys.join("service-token.jwks.json"), keys.join("reports.jwks.json"))
         .expect("the keys are there");
     // Its token is accepted at once; the revision that Envoy still has admits auth alone.
-    eventually("the new service is believed", || lookup("reports", "service-token.pem") == 403);
+    eventually("the new service is accepted", || lookup("reports", "service-token.pem") == 403);
     edge.render();
     eventually("the new service passes", || lookup("reports", "service-token.pem") == 200);
     assert_eq!(lookup("auth", "auth.pem"), 200);

@@ -48,7 +48,10 @@ fn every_request_has_one_valid_id_and_no_two_share_one() {
     let twice = edge.get("/open").header("x-request-id", kept[0]).header("X-Request-ID", kept[1]);
     assert_eq!(twice.send().status, 200);
     let seen = backend.last().all("x-request-id");
-    assert!(seen.len() == 1 && seen[0] != kept[0] && seen[0] != kept[1], "two ids are none: {seen:?}");
+    assert!(
+        seen.len() == 1 && seen[0] != kept[0] && seen[0] != kept[1],
+        "two ids are replaced by a new one: {seen:?}"
+    );
 
     let huge = edge.get("/open").header("x-request-id", "a".repeat(1 << 20)).try_send();
     assert!(huge.is_ok_and(|answer| answer.status == 431), "an id of 1 MiB is refused");

@@ -106,7 +106,7 @@ fn a_refusal_of_the_edges_own_neither_sets_nor_clears_a_cookie() {
     let before = backend.seen().len();
     let refusals: Vec<(&str, u16, Request)> = vec![
         ("no credential", 401, edge.get("/users/@me")),
-        ("a token that is none", 401, get("/users/@me", "nonsense")),
+        ("an invalid token", 401, get("/users/@me", "nonsense")),
         ("an expired token", 401, get("/users/@me", &old)),
         ("no signature", 401, edge.get("/signed")),
         ("a suspended tenant", 403, get("/users/@me", &suspended)),

@@ -203,7 +203,7 @@ fn an_authorizer_of_another_authority_decides_nothing() {
     assert_eq!(edge.get("/open").send().status, 200, "a public route goes on");
     // And back.
     certificates.authority.write(&certificates.at("envoy-ca.pem"));
-    eventually("decisions are believed again", || asked() == 200);
+    eventually("decisions are accepted again", || asked() == 200);
 }
 
 #[test]

@@ -117,7 +117,7 @@ mod tests {
         }
         assert!((0..10_000_u64).all(|number| filter.may_hold(&number)), "an entry is forgotten");
         let wrong = (10_000..110_000_u64).filter(|number| filter.may_hold(number)).count();
-        assert!(wrong < 200, "{wrong} of 100,000, where some 20 are expected");
+        assert!(wrong < 200, "{wrong} of 100,000, where about 20 are expected");
         assert!(filter.rate() < 0.002 && filter.len() > 9_900, "{filter:?}");
         assert!(!filter.is_over(5) && filter.is_over(6));
     }

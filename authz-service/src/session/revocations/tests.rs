@@ -343,5 +343,5 @@ fn what_is_fresh_is_neither_old_nor_in_trouble() {
     assert!(!f.list.is_fresh(NOW, soon(400)), "the last poll is too old");
     std::fs::create_dir(f.path()).unwrap();
     f.file.poll();
-    assert!(!f.list.is_fresh(NOW, soon(400)), "a look that failed is none");
+    assert!(!f.list.is_fresh(NOW, soon(400)), "a failed poll does not count");
 }

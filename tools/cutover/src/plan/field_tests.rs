@@ -154,10 +154,10 @@ fn every_field_of_an_edge_is_looked_at() {
         (
             "redis://127.0.0.1:6379",
             "redis://127.0.0.1:6380".into(),
-            "weaker: the address of the legacy's store",
+            "weaker: the address of the legacy backend's store",
         ),
         ("key_prefix: s", "key_prefix: t".into(), "weaker: the prefix of keys"),
-        ("timeout_ms: 40", "timeout_ms: 41".into(), "same: how long the legacy's store may take"),
+        ("timeout_ms: 40", "timeout_ms: 41".into(), "same: the time limit of the legacy backend's store"),
         ("leeway_seconds: 10", "leeway_seconds: 11".into(), "weaker: the leeway raised"),
         ("rate: 60,", "rate: 61,".into(), "weaker: limit `people` raised"),
         ("burst: 10 }", "burst: 11 }".into(), "weaker: burst of limit"),

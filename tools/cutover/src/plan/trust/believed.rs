@@ -88,16 +88,16 @@ pub(super) fn legacy(old: &LegacySessions, new: &LegacySessions, noted: &mut Asp
     match (&old.verify, verify) {
         (LegacyVerifier::Store(old), LegacyVerifier::Store(new)) => {
             let LegacyStore { url, key_prefix, timeout, leeway } = new;
-            noted.changed("how long the legacy's store may take", &old.timeout, timeout);
-            noted.other("the address of the legacy's store", url, &old.url);
-            noted.other("the prefix of keys in the legacy's store", &old.key_prefix, key_prefix);
+            noted.changed("the time limit of the legacy backend's store", &old.timeout, timeout);
+            noted.other("the address of the legacy backend's store", url, &old.url);
+            noted.other("the prefix of keys in the legacy backend's store", &old.key_prefix, key_prefix);
             noted.more_is_weaker("the leeway", old.leeway, *leeway, shown);
         }
         (LegacyVerifier::Check(old), LegacyVerifier::Check(new)) => {
             let LegacyCheck { url, request_headers, cache, timeout } = new;
-            noted.changed("how long the legacy's check may take", &old.timeout, timeout);
-            noted.other("the legacy's check", &old.url, url);
-            noted.other("the headers of the legacy's check", &old.request_headers, request_headers);
+            noted.changed("the time limit of the legacy backend's check", &old.timeout, timeout);
+            noted.other("the legacy backend's check", &old.url, url);
+            noted.other("the headers of the legacy backend's check", &old.request_headers, request_headers);
             noted.more_is_weaker("how long an answer of the legacy is cached", old.cache, *cache, shown);
         }
         (LegacyVerifier::Store(_), LegacyVerifier::Check(_))
