@@ -9,8 +9,8 @@
 //! | `x-madome-public` | removed | removed | removed | `1` |
 //! | `x-madome-auth-sub` | UUID | name | name | removed |
 //! | `x-madome-auth-scope` | when there are scopes | when there are scopes | removed | removed |
-//! | `x-madome-auth-sid` | set | removed | removed | removed |
-//! | `x-madome-auth-role` | set | when there is one | removed | removed |
+//! | `x-madome-auth-sid` | when there is one | removed | removed | removed |
+//! | `x-madome-auth-role` | when there is one | when there is one | removed | removed |
 //! | `x-tenant-id` | set | set | when there is one | removed |
 //! | `x-madome-identity` | signed | signed | signed | removed |
 //!
@@ -105,16 +105,24 @@ impl IdentityWriter {
             }
             Who::Caller(caller @ Caller::Person(person)) => {
                 set.push((headers::SUBJECT, person.subject.to_string()));
-                set.push((headers::SESSION, person.session.to_string()));
-                set.push((headers::ROLE, person.role.to_string()));
+                let mut remove = Vec::with_capacity(4);
+                match person.session {
+                    Some(session) => set.push((headers::SESSION, session.to_string())),
+                    None => remove.push(headers::SESSION),
+                }
+                match person.role {
+                    Some(role) => set.push((headers::ROLE, role.to_string())),
+                    None => remove.push(headers::ROLE),
+                }
                 set.push((headers::TENANT, person.tenant.to_string()));
                 set.push((headers::IDENTITY, self.signed(caller, audience, now, &mut good_until)?));
+                remove.push(headers::PUBLIC);
                 if person.scopes.is_empty() {
-                    vec![headers::PUBLIC, headers::SCOPE]
+                    remove.push(headers::SCOPE);
                 } else {
                     set.push((headers::SCOPE, person.scopes.join(" ")));
-                    vec![headers::PUBLIC]
                 }
+                remove
             }
             Who::Caller(caller @ Caller::Client(client)) => {
                 set.push((headers::SUBJECT, client.name.to_string()));

@@ -277,7 +277,12 @@ fn key_of(per: Per, route: &Route, input: &CheckInput<'_>, who: &Who) -> Option<
         }
         (Per::Tenant, Who::Caller(Caller::Person(person))) => alone(Of::Id(person.tenant.0)),
         (Per::Session, Who::Caller(Caller::Person(person))) => {
-            within(Of::Id(person.session.0), &[Of::Id(person.subject.0), Of::Id(person.tenant.0)])
+            let owners = [Of::Id(person.subject.0), Of::Id(person.tenant.0)];
+            match person.session {
+                Some(session) => within(Of::Id(session.0), &owners),
+                // Without a session all requests of the person count as one.
+                None => within(Of::Id(person.subject.0), &owners),
+            }
         }
         (Per::Service, Who::Caller(Caller::Service(service))) => {
             alone(Of::Name(Arc::from(service.name.as_str())))

@@ -107,7 +107,7 @@ pub fn permit_person(
     let session = member.into_session();
     let lasting = session.token().map(|token| Lasting { token, tenant_until });
     let person = session.into_person();
-    let asked = Asked { role: Some(person.role), scopes: &person.scopes, tenant: person.tenant };
+    let asked = Asked { role: person.role, scopes: &person.scopes, tenant: person.tenant };
     settle(asked, policy, route, input, shadows)?;
     Ok(Permit { who: Who::Caller(Caller::Person(person)), lasting })
 }

@@ -60,6 +60,7 @@ pub fn admit(
         return Err(Stop::Denied(SessionRevoked));
     }
     // A session that ends at a later second is alive now, but not to be trusted beyond this request.
-    let ends_soon = revocations.is_some_and(|revocations| revocations.is_listed(person.session));
+    let ends_soon =
+        revocations.zip(person.session).is_some_and(|(revocations, session)| revocations.is_listed(session));
     Ok(LiveSession { person, token: authenticated.token().filter(|_| !ends_soon) })
 }

@@ -191,8 +191,8 @@ mod tests {
         let person = Person {
             subject: id(last).parse().unwrap(),
             tenant: TENANTS[tenant].parse().unwrap(),
-            session: id(session).parse().unwrap(),
-            role: Role::NORMAL,
+            session: Some(id(session).parse().unwrap()),
+            role: Some(Role::NORMAL),
             scopes: Vec::new(),
         };
         Principal::Person(AuthenticatedPerson { person: Arc::new(person), issued: 0, token: None })
@@ -217,7 +217,7 @@ mod tests {
             Ok(Presented::NotOffered) => "not offered".to_owned(),
             Ok(Presented::Failed(fault)) => fault.code().to_owned(),
             Ok(Presented::Verified(Principal::Person(person))) => {
-                person.person().session.to_string()[34..].into()
+                person.person().session.unwrap().to_string()[34..].into()
             }
             Ok(Presented::Verified(Principal::Client(client))) => client.client().name.to_string(),
             Err(failure) => failure.code().to_owned(),

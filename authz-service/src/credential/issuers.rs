@@ -14,7 +14,7 @@ use edge_config::edge::{Issuer, Sessions};
 use crate::credential::cache::{Believed, TokenCache};
 use crate::credential::fault::TokenFault;
 use crate::credential::keys::KeyRing;
-use crate::credential::token::Unverified;
+use crate::credential::token::{Check, Unverified};
 use crate::ended::Ended;
 use crate::failure::Failure;
 use crate::source::Health;
@@ -70,6 +70,30 @@ impl IssuerKeys {
             details.push(if self.rings.len() == 1 { detail } else { format!("{name}: {detail}") });
         }
         Health { ready, detail: details.join("; ") }
+    }
+
+    /// Every check of `token` at `now`, for explanations: also those behind the first that refuses it.
+    #[must_use]
+    pub fn examine(&self, token: &[u8], rules: &Sessions, now: UnixTime) -> Vec<Check> {
+        let read = match Unverified::read(token) {
+            Ok(read) => read,
+            Err(fault) => return vec![Check::of("form", Err(fault))],
+        };
+        let mut checks = vec![Check::of("form", Ok(()))];
+        let named = read.issuer();
+        let issuer = match rules.issuers.as_slice() {
+            [only] => Some(only),
+            several => several.iter().find(|issuer| named.as_ref() == Ok(&issuer.issuer)),
+        };
+        let Some(issuer) = issuer else {
+            checks.push(Check::of("issuer", Err(named.err().unwrap_or(TokenFault::WrongIssuer))));
+            return checks;
+        };
+        let fits = token.len() <= issuer.max_token_bytes;
+        checks.push(Check::of("size", if fits { Ok(()) } else { Err(TokenFault::TooLong) }));
+        let keys = self.ring(&issuer.issuer).and_then(|ring| ring.current(now).ok());
+        checks.extend(read.examine(keys.as_deref(), issuer, now));
+        checks
     }
 
     /// The person that `token` authenticates at `now`.

@@ -128,7 +128,8 @@ impl LegacyCredentials<'_> {
         Ok(match Box::pin(self.sessions.ask(token, input.client, now)).await? {
             Ok(Found { subject, session, role }) => {
                 let (tenant, role) = (self.rules.tenant, role.unwrap_or(self.rules.role));
-                let person = Person { subject, tenant, session, role, scopes: Vec::new() };
+                let person =
+                    Person { subject, tenant, session: Some(session), role: Some(role), scopes: Vec::new() };
                 // The legacy backend does not report when a session began: ending "all sessions of" a person
                 // ends it too.
                 Presented::Verified(AuthenticatedPerson { person: Arc::new(person), issued: 0, token: None })

@@ -14,7 +14,7 @@
 //!   other than true, which would change the signed bytes (RFC 7797);
 //! * a duplicate member is refused, in the header and in the claims, at every depth ([`json`]);
 //! * the key decides the algorithm, never the token;
-//! * `iss`, `aud`, `exp`, `sub`, `sid`, `tenantId` and `role` are required; times may have a fraction (RFC 7519 §2);
+//! * issuer, audience, end, subject and tenant are required, and what the edge file requires beyond; times may have a fraction (RFC 7519 §2);
 //! * one of several audiences is enough (RFC 7519 §4.1.3).
 
 use std::fmt;
@@ -33,9 +33,11 @@ use crate::credential::fault::{Claim, TokenFault};
 use crate::credential::keys::{KeySet, MAX_KID_BYTES, key_tag};
 
 mod claims;
+mod examine;
 mod json;
 
 pub(crate) use claims::RawClaims;
+pub use examine::{Check, Outcome};
 
 /// No issuer may have longer tokens: they must fit into Envoy's 60 KiB of headers. The issuer's own limit is
 /// [`Issuer::max_token_bytes`].
@@ -119,7 +121,7 @@ impl<'t> Unverified<'t> {
             return Err(if presumed { TokenFault::UnknownKey } else { TokenFault::BadSignature });
         }
         let payload = canonical(payload)?;
-        let RawClaims { iss, audiences, sub, sid, tenant, role, scope, iat, exp, nbf } =
+        let RawClaims { iss, audiences, subject, session, tenant, role, scopes, iat, exp, nbf } =
             RawClaims::read(&payload, rules)?;
         Ok(SignedClaims {
             token_type: header.typ,
@@ -129,7 +131,7 @@ impl<'t> Unverified<'t> {
             issued: iat.unwrap_or(0),
             expires: exp,
             not_before: nbf,
-            person: Arc::new(Person { subject: sub, tenant, session: sid, role, scopes: scope }),
+            person: Arc::new(Person { subject, tenant, session, role, scopes }),
             rules: Arc::clone(rules),
         })
     }

@@ -182,7 +182,9 @@ fn write_metadata(wire: &mut Message, verdict: &Verdict, route: &str, policy: &s
         Who::Caller(Caller::Person(person)) => {
             field("subject", &person.subject.to_string());
             field("tenant", &person.tenant.to_string());
-            field("session", &person.session.to_string());
+            if let Some(session) = person.session {
+                field("session", &session.to_string());
+            }
         }
         Who::Caller(Caller::Service(service)) => {
             field("subject", service.name.as_str());

@@ -47,7 +47,8 @@ pub struct Plan {
     pub lifetime: Duration,
     /// The largest number of requests.
     pub uses: u32,
-    tags: [Tag; 4],
+    /// Subject, tenant, key, and the session if there is one.
+    tags: [Option<Tag>; 4],
 }
 
 /// A lease that was granted.
@@ -102,8 +103,12 @@ pub fn plan(
     let vouched_for = Duration::from_millis(WINDOW_MS).saturating_sub(snapshot.patience + FRESH);
     let tenant = tenant_until.map_or(Duration::MAX, |until| until.saturating_duration_since(at));
     let lifetime = (*lifetime).min(vouched_for).min(token.expires.since(now)).min(tenant);
-    let tags =
-        [session_tag(person.session), subject_tag(person.subject), tenant_tag(person.tenant), token.key];
+    let tags = [
+        person.session.map(session_tag),
+        Some(subject_tag(person.subject)),
+        Some(tenant_tag(person.tenant)),
+        Some(token.key),
+    ];
     (lifetime >= SHORTEST).then_some(Plan { lifetime, uses: *uses, tags })
 }
 
@@ -131,7 +136,7 @@ pub fn grant(
         policy: input.policy.to_owned(),
         revision: input.revision.to_owned(),
         request_id: input.request_id.to_owned(),
-        tags: plan.tags.to_vec(),
+        tags: plan.tags.iter().flatten().copied().collect(),
         // Envoy itself adds the edge's mark on every route; each header less saves the guard one call.
         headers: edits
             .set
@@ -142,7 +147,7 @@ pub fn grant(
         told: Told {
             reason: ALLOWED.to_owned(),
             subject: person.subject.to_string(),
-            session: person.session.to_string(),
+            session: person.session.map(|session| session.to_string()).unwrap_or_default(),
             tenant: person.tenant.to_string(),
         },
     };

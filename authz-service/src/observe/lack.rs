@@ -44,7 +44,7 @@ impl Lack {
         let Decision::Deny(DenyReason::Policy(fault)) = decision else { return None };
         let (role, scopes, tenant) = match who {
             Who::Caller(Caller::Person(person)) => {
-                (Some(person.role), person.scopes.as_slice(), Some(person.tenant))
+                (person.role, person.scopes.as_slice(), Some(person.tenant))
             }
             Who::Caller(Caller::Client(client)) => {
                 (client.role, client.scopes.as_slice(), Some(client.tenant))

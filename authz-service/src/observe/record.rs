@@ -163,7 +163,7 @@ impl Record {
                 PrincipalKind::Person,
                 Some(person.subject.to_string()),
                 Some(person.tenant.to_string()),
-                Some(person.session.to_string()),
+                person.session.map(|session| session.to_string()),
             ),
             Who::Caller(Caller::Service(service)) => (
                 PrincipalKind::Service,

@@ -156,7 +156,7 @@ impl Revocations {
         if !self.is_reliable(now) {
             return Err(Failure::RevocationsUnavailable);
         }
-        let session = self.known(person.session, now);
+        let session = person.session.and_then(|session| self.known(session, now));
         if session == Some(true) {
             return Ok(true);
         }
@@ -168,7 +168,7 @@ impl Revocations {
             return Ok(true);
         }
         // A listed id is known in full. Any other may have found no room.
-        let is_unknown = (session.is_none() && self.beyond.may_hold((Kind::Session, person.session.0)))
+        let is_unknown = (session.is_none() && person.session.is_some_and(|session| self.is_beyond(session)))
             || (subject.is_none() && self.beyond.may_hold((Kind::Subject, person.subject.0)))
             || (tenant.is_none() && self.beyond.may_hold((Kind::Tenant, person.tenant.0)));
         if is_unknown { Err(Failure::RevocationsUnavailable) } else { Ok(false) }

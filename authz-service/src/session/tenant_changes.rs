@@ -30,16 +30,18 @@ impl TenantChanges {
     /// Notes a request of the verified `person`. Returns the previous tenant of their session, if it was
     /// another one.
     pub fn note(&self, person: &Person) -> Option<TenantId> {
-        let before = self.seen.get(&person.session);
+        // Without a session there is none that could move.
+        let session = person.session?;
+        let before = self.seen.get(&session);
         if before == Some(person.tenant) {
             return None;
         }
-        self.seen.insert(person.session, person.tenant);
+        self.seen.insert(session, person.tenant);
         let before = before?;
         self.changes.inc();
         tracing::warn!(
             code = CODE,
-            session = %person.session,
+            session = %session,
             subject = %person.subject,
             from = %before,
             to = %person.tenant,
@@ -65,8 +67,8 @@ mod tests {
         let person = |session: &str, tenant| Person {
             subject: "0192d3c0-0000-7000-8000-0000000000aa".parse().unwrap(),
             tenant,
-            session: session.parse().unwrap(),
-            role: Role::NORMAL,
+            session: Some(session.parse().unwrap()),
+            role: Some(Role::NORMAL),
             scopes: Vec::new(),
         };
         let (a, b) = ("0192d3c0-0000-7000-8000-0000000000bb", "0192d3c0-0000-7000-8000-0000000000cc");

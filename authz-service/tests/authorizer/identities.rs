@@ -34,8 +34,8 @@ async fn a_person_arrives_whole() {
     let caller = Caller::Person(Person {
         subject: SUBJECT.parse().unwrap(),
         tenant: TENANT.parse().unwrap(),
-        session: SESSION.parse().unwrap(),
-        role: Role::DEVELOPER,
+        session: Some(SESSION.parse().unwrap()),
+        role: Some(Role::DEVELOPER),
         scopes: vec!["books.read".to_owned(), "books.list".to_owned()],
     });
     let now = UnixTime::from_seconds(NOW);

@@ -145,8 +145,8 @@ fn principals(authz: &Authz) -> Vec<(String, Offer)> {
     let someone = Caller::Person(Person {
         subject: SUBJECT.parse().unwrap(),
         tenant: TENANT.parse().unwrap(),
-        session: SESSION.parse().unwrap(),
-        role: Role::BOT,
+        session: Some(SESSION.parse().unwrap()),
+        role: Some(Role::BOT),
         scopes: Vec::new(),
     });
     let mut calls = |what: &str, offer: Offer| all.push((format!("service {what}"), offer));

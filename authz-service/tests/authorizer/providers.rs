@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::kit::mint::{Es256, Rsa, claims, claims_with, part};
-use crate::kit::{AUDIENCE, Authz, Home, NOW, eventually};
+use crate::kit::{AUDIENCE, Authz, Home, NOW, TENANT, eventually};
 
 /// The issuer with more settings.
 fn with(settings: &'static str) -> impl Fn(String) -> String {
@@ -219,4 +219,86 @@ async fn an_unknown_key_in_a_rotation_delays_nothing() {
     authz.clock.advance_seconds(3_700);
     let late = new.token("RS256", &claims_with(&json!({ "exp": NOW + 90_000 })));
     authz.ask_with(&late).await.expect(200, "allowed");
+}
+
+const PERSON: &str = "0192d3c0-0000-7000-8000-0000000000aa";
+
+/// Settings with a mapping, and claims that fit it.
+const MAPPED: &str = r#"  claims: { subject: oid, tenant: '"https://acme.test/app".tenant', session: sid, role: level, scopes: realm_access.roles }
+  required: [session, scopes]
+"#;
+
+fn mapped() -> Value {
+    json!({
+        "sub": "auth0|5f7c", "oid": PERSON, "tenantId": "not this one", "role": "nor this",
+        "https://acme.test/app": { "tenant": TENANT }, "level": 2,
+        "realm_access": { "roles": ["books.read", "books.list"] },
+    })
+}
+
+#[tokio::test]
+async fn claims_are_read_where_the_edge_file_maps_them() {
+    let authz = Authz::start_with(Home::new(), with(MAPPED)).await;
+    let key = &authz.home.session;
+    let token = |changes: Value| {
+        let mut all = mapped();
+        all.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        key.token(&claims_with(&all))
+    };
+    // Who has the mapped role and scopes passes; the names of the platform's own claims mean nothing here.
+    for route in ["me", "create", "shelf"] {
+        let answer = authz.ask(authz.check(route).session(&token(json!({})))).await;
+        assert!(answer.is(200, "allowed"), "{route}: {} {}", answer.status, answer.reason);
+    }
+    let low = authz.ask(authz.check("create").session(&token(json!({ "level": null })))).await;
+    low.expect(403, "role_too_low");
+    for (changes, reason, claim) in [
+        (json!({ "oid": null }), "token_claim_missing", "subject"),
+        (json!({ "oid": "auth0|5f7c" }), "token_claim_invalid", "subject"),
+        (json!({ "https://acme.test/app": null }), "token_claim_missing", "tenant"),
+        (json!({ "https://acme.test/app": { "tenant": null } }), "token_claim_missing", "tenant"),
+        (json!({ "https://acme.test/app": TENANT }), "token_claim_missing", "tenant"),
+        (json!({ "https://acme.test/app": { "tenant": 7 } }), "token_claim_invalid", "tenant"),
+        (json!({ "sid": null }), "token_claim_missing", "session"),
+        (json!({ "realm_access": null }), "token_claim_missing", "scopes"),
+        (json!({ "realm_access": { "roles": [7] } }), "token_claim_invalid", "scopes"),
+        (json!({ "level": "2" }), "token_claim_invalid", "role"),
+        (json!({ "level": 300 }), "token_claim_invalid", "role"),
+    ] {
+        authz.ask_with(&token(changes.clone())).await.expect(401, reason);
+        let (_, recent) = authz.get("/decisions?limit=1").await;
+        assert!(recent.contains(&format!("\"claim\":\"{claim}\"")), "{changes}: {recent}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_absent_and_not_required_is_absent_for_the_backend() {
+    let settings = "  claims: { tenant: { constant: 00000000-0000-7000-8000-000000000001 }, session: sid, role: role, scopes: scp }\n";
+    let authz = Authz::start_with(Home::new(), with(settings)).await;
+    let key = &authz.home.session;
+    let none = json!({ "tenantId": null, "sid": null, "role": null, "scope": null });
+    let bare = key.token(&claims_with(&none));
+    let answer = authz.ask_with(&bare).await;
+    answer.expect(200, "allowed");
+    assert_eq!(answer.headers.get("x-madome-auth-sub").map(String::as_str), Some(PERSON));
+    assert_eq!(answer.headers.get("x-tenant-id").map(String::as_str), Some(TENANT));
+    for name in ["x-madome-auth-sid", "x-madome-auth-role", "x-madome-auth-scope"] {
+        assert_eq!(answer.headers.get(name), None, "{name}");
+        assert!(answer.removed.iter().any(|removed| removed == name), "{name} is not removed");
+    }
+    // A role that is not there is lower than any.
+    authz.ask(authz.check("create").session(&bare)).await.expect(403, "role_too_low");
+    // A token without a session still ends with its tenant.
+    authz.home.list_tenant("suspended");
+    eventually("suspended", async || authz.ask_with(&bare).await.is(403, "tenant_suspended")).await;
+    authz.home.list_tenant("active");
+    let scopes = json!({ "tenantId": null, "scope": null, "scp": ["books.read", "books.list"] });
+    let token = key.token(&claims_with(&scopes));
+    eventually("active", async || authz.ask_with(&token).await.is(200, "allowed")).await;
+    authz.ask(authz.check("shelf").session(&token)).await.expect(200, "allowed");
+    // `JWT` and no type are usual where claims are mapped.
+    for header in [json!({ "alg": "ES256", "typ": "JWT" }), json!({ "alg": "ES256" })] {
+        let token = key.sign(&header.to_string(), &claims_with(&scopes).to_string());
+        authz.ask_with(&token).await.expect(200, "allowed");
+    }
 }

@@ -49,8 +49,8 @@ async fn who_is_not_believed() {
     let person = Caller::Person(Person {
         subject: SUBJECT.parse().unwrap(),
         tenant: TENANT.parse().unwrap(),
-        session: SESSION.parse().unwrap(),
-        role: Role::BOT,
+        session: Some(SESSION.parse().unwrap()),
+        role: Some(Role::BOT),
         scopes: Vec::new(),
     });
     for (what, route, assertion, status, reason) in [

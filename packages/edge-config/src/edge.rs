@@ -31,7 +31,8 @@ pub use self::credentials::{
     AcceptedCredential, ApiKeys, LegacyCheck, LegacySessions, LegacyStore, LegacyVerifier, RedisUrl,
 };
 pub use self::issuer::{
-    ABSENT_TYPE, AlgorithmFamily, ClaimPath, ClaimRules, InvalidClaimPath, Issuer, KeyAlgorithm, TokenTypes,
+    ABSENT_TYPE, AlgorithmFamily, ClaimPath, ClaimRules, InvalidClaimPath, Issuer, KeyAlgorithm, MappedClaim,
+    TenantRule, TokenTypes,
 };
 pub use answers::{Answer, Answers, MadeByEnvoy};
 pub use authorizer::{Authorizer, AuthorizerAddress, AuthorizerTls, Socket};

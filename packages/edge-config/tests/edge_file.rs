@@ -507,6 +507,36 @@ fn several_issuers_or_one() {
         let message = dev_with_sessions(&stranger.replacen(old, new, 1)).expect_err(new).to_string();
         assert!(message.contains(expected), "{new:?} should say {expected:?}, but says:\n{message}");
     }
+    let mapped = "sessions:\n  cookie: t\n  issuer: a\n  audience: x\n  keys: { file: k.json }\n  claims: { tenant: \"https://acme.test/tenant\", scopes: realm_access.roles, session: sid }\n  required: [session]\n";
+    let issuer = dev_with_sessions(mapped).unwrap().sessions.unwrap().issuers.remove(0);
+    assert_eq!(issuer.claims.scopes.as_ref().map(|path| path.names().len()), Some(2));
+    assert!(
+        matches!(&issuer.claims.tenant, edge_config::edge::TenantRule::Claim(path) if path.names().len() == 1)
+    );
+    assert!(
+        issuer.claims.role.is_none()
+            && issuer.token_types.accept(None)
+            && issuer.token_types.accept(Some("jwt"))
+    );
+    for (old, new, expected) in [
+        ("tenant: \"https://acme.test/tenant\", ", "", "`claims` has no `tenant`"),
+        ("\"https://acme.test/tenant\"", "{ constant: acme }", "`constant` is \"acme\""),
+        ("\"https://acme.test/tenant\"", "{ claim: x }", "has no field `claim`"),
+        ("\"https://acme.test/tenant\"", "7", "`tenant` of `claims` is a number"),
+        ("realm_access.roles", "realm_access..roles", "is not a valid claim path"),
+        ("scopes: realm", "scope: realm", "has no field `scope`"),
+        ("[session]", "[sid]", "`required` is \"sid\""),
+        ("[session]", "[role]", "`claims` does not name its claim"),
+        (
+            "  claims: { tenant: \"https://acme.test/tenant\", scopes: realm_access.roles, session: sid }\n",
+            "",
+            "`required` without `claims`",
+        ),
+    ] {
+        assert!(mapped.contains(old), "{old}");
+        let message = dev_with_sessions(&mapped.replacen(old, new, 1)).expect_err(new).to_string();
+        assert!(message.contains(expected), "{new:?} should say {expected:?}, but says:\n{message}");
+    }
     let none = "sessions:\n  cookie: t\n  issuers: []\n";
     assert!(dev_with_sessions(none).unwrap_err().to_string().contains("lists 0 issuers"));
 }

@@ -126,9 +126,9 @@ impl Signer {
             aud: audience.into(),
             sub,
             kind,
-            sid: person.map(|p| p.session),
+            sid: person.and_then(|p| p.session),
             tenant,
-            role: person.map(|p| p.role).or(client.and_then(|c| c.role)),
+            role: person.and_then(|p| p.role).or(client.and_then(|c| c.role)),
             scope: scopes.map(|scopes| scopes.join(" ")).unwrap_or_default(),
             iat: now.seconds(),
             exp: now.plus(LIFETIME).seconds(),
@@ -317,15 +317,7 @@ fn is_json(error: &jsonwebtoken::errors::Error) -> bool {
 
 fn caller(claims: Claims) -> Result<Caller, Rejected> {
     match claims {
-        Claims {
-            kind: Kind::Person,
-            sub,
-            sid: Some(session),
-            tenant: Some(tenant),
-            role: Some(role),
-            scope,
-            ..
-        } => {
+        Claims { kind: Kind::Person, sub, sid: session, tenant: Some(tenant), role, scope, .. } => {
             let subject: SubjectId = sub.parse().map_err(|_| Rejected::WrongClaims)?;
             Ok(Caller::Person(Person { subject, tenant, session, role, scopes: split(&scope) }))
         }

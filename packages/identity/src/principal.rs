@@ -108,9 +108,9 @@ pub struct Person {
     /// For whom.
     pub tenant: TenantId,
     /// In which session.
-    pub session: SessionId,
+    pub session: Option<SessionId>,
     /// How much they may do.
-    pub role: Role,
+    pub role: Option<Role>,
     /// What they may do, in the token's order, without duplicates.
     pub scopes: Vec<String>,
 }

@@ -157,14 +157,18 @@ async fn check(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    // The edge has already decided which token counts; the signed session id identifies it.
+    // The edge has already decided which token counts; the signed session id identifies it. A person of another issuer
+    // may have none, and then none of these tokens.
+    let (Some(session), Some(own_role)) = (person.session, person.role) else {
+        return Err(Error::Unauthorized);
+    };
     let token = access_tokens(&headers)
         .filter_map(|token| app.tokens.access(token, Expiry::Checked))
-        .find(|token| token.session == person.session && token.subject == person.subject);
+        .find(|token| token.session == session && token.subject == person.subject);
     let exp = match (token, &app.legacy, Presented::read(&headers)) {
         (Some(token), _, _) => app.sessions.alive(token.session).await?.then_some(token.expires),
         (None, Some(legacy), Some(presented)) => {
-            let living = legacy.living_access(&presented, person.session, app.clock.now()).await;
+            let living = legacy.living_access(&presented, session, app.clock.now()).await;
             let living = living.map_err(Error::Legacy)?;
             living.filter(|token| token.subject == person.subject).map(|token| token.expires)
         }
@@ -178,7 +182,7 @@ async fn check(
             let account = app.people.by_id(person.subject).await.map_err(Error::Lookup)?;
             account.ok_or(Error::UnknownPerson)?.role
         }
-        _ => person.role,
+        _ => own_role,
     };
     if required.is_some_and(|required| role < required) {
         return Err(Error::Forbidden);

@@ -305,7 +305,7 @@ where
         };
         let exp = access_tokens(&parts.headers)
             .filter_map(unverified)
-            .find(|claims| claims.sid == person.session)
+            .find(|claims| Some(claims.sid) == person.session)
             .map(|claims| claims.exp);
         Ok(Self(exp))
     }

@@ -125,8 +125,8 @@ pub fn person(subject: &str, session: &str, role: Role) -> Person {
     Person {
         subject: subject.parse().unwrap(),
         tenant: TENANT.parse().unwrap(),
-        session: session.parse().unwrap(),
-        role,
+        session: Some(session.parse().unwrap()),
+        role: Some(role),
         scopes: Vec::new(),
     }
 }

@@ -127,7 +127,7 @@ async fn create(
 ) -> impl IntoResponse {
     let create = async {
         // The edge checks the role too, but a wrongly configured route must not open this.
-        if person.role < Role::BOT {
+        if person.role < Some(Role::BOT) {
             return Err(Error::Forbidden);
         }
         let (profile, role) = NewBody::read(&headers, &bytes)?.check()?;

@@ -147,6 +147,14 @@ fn short(value: &Value) -> String {
             let field = |name: &str| step.get(name).and_then(Value::as_str).unwrap_or_default();
             format!("{}: {}", field("stage"), field("outcome"))
         }
+        // One check of a token.
+        Value::Object(check) if check.contains_key("check") => {
+            let field = |name: &str| check.get(name).and_then(Value::as_str).unwrap_or_default();
+            match check.get("claim").and_then(Value::as_str) {
+                Some(claim) => format!("{} ({claim}): {}", field("check"), field("outcome")),
+                None => format!("{}: {}", field("check"), field("outcome")),
+            }
+        }
         // One of several decisions about one request id.
         Value::Object(decision) if decision.contains_key("request_id") => {
             let field = |name: &str| decision.get(name).and_then(Value::as_str).unwrap_or("-");

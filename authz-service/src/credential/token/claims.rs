@@ -1,9 +1,9 @@
-//! Reads the claims of an access token, each in its own type and without conversions.
+//! Reads the claims of an access token, each in its own type and without conversions, by the names that the edge file gives.
 //!
-//! A claim that is `null` is absent. What is absent is [missing](TokenFault::ClaimMissing), what has another type or form is
-//! [invalid](TokenFault::ClaimInvalid), and both name the claim.
+//! A claim that is `null` is absent. What is absent and required is [missing](TokenFault::ClaimMissing), what has another
+//! type or form is [invalid](TokenFault::ClaimInvalid), and both name the claim.
 
-use edge_config::edge::{ClaimPath, ClaimRules};
+use edge_config::edge::{ClaimPath, ClaimRules, MappedClaim, TenantRule};
 use identity::{Role, SessionId, SubjectId, TenantId};
 use serde_json::{Map, Number, Value};
 use uuid::fmt::Hyphenated;
@@ -17,64 +17,154 @@ pub(crate) struct RawClaims {
     pub(crate) iss: String,
     /// Every audience that the token names.
     pub(crate) audiences: Vec<String>,
-    pub(crate) sub: SubjectId,
-    pub(crate) sid: SessionId,
+    pub(crate) subject: SubjectId,
+    pub(crate) session: Option<SessionId>,
     pub(crate) tenant: TenantId,
-    pub(crate) role: Role,
-    pub(crate) scope: Vec<String>,
+    pub(crate) role: Option<Role>,
+    pub(crate) scopes: Vec<String>,
     pub(crate) iat: Option<u64>,
     pub(crate) exp: u64,
     pub(crate) nbf: Option<u64>,
 }
 
 impl RawClaims {
-    /// Reads `payload`, by the names in `rules`.
+    /// Reads `payload` by `rules`.
     ///
     /// # Errors
     /// [`TokenFault::WrongClaims`] for a payload that is not an object of distinct members,
     /// [`TokenFault::ClaimMissing`] and [`TokenFault::ClaimInvalid`].
     pub(super) fn read(payload: &[u8], rules: &ClaimRules) -> Result<Self, TokenFault> {
-        let members = json::object(payload).ok_or(TokenFault::WrongClaims)?;
-        let named = |name: &str| members.get(name).filter(|value| !value.is_null());
-        let needed = |name: &str, claim| named(name).ok_or(TokenFault::ClaimMissing(claim));
-        let id = |name: &str, claim| plain_uuid(needed(name, claim)?).ok_or(TokenFault::ClaimInvalid(claim));
-        let time = |name: &str, claim, round: fn(f64) -> f64| {
-            let read = |value| seconds(value, round).ok_or(TokenFault::ClaimInvalid(claim));
-            named(name).map(read).transpose()
-        };
-        let iss = needed("iss", Claim::Issuer)?.as_str().ok_or(TokenFault::ClaimInvalid(Claim::Issuer))?;
-        let audience = at(&members, &rules.audience).ok_or(TokenFault::ClaimMissing(Claim::Audience))?;
-        let audiences = texts(audience).ok_or(TokenFault::ClaimInvalid(Claim::Audience))?;
-        let (sub, sid) = (id("sub", Claim::Subject)?, id("sid", Claim::Session)?);
-        let tenant = id("tenantId", Claim::Tenant)?;
-        let role = needed("role", Claim::Role)?.as_u64().and_then(|role| u8::try_from(role).ok());
-        let scope = named("scope").map_or(Some(Vec::new()), scopes);
-        let iat = time("iat", Claim::Issued, f64::floor)?;
-        let exp = time("exp", Claim::Expires, f64::floor)?.ok_or(TokenFault::ClaimMissing(Claim::Expires))?;
-        if iat.is_some_and(|iat| exp <= iat) {
-            return Err(TokenFault::ClaimInvalid(Claim::Expires));
-        }
+        let claims = Claims::of(payload, rules)?;
+        let (iat, exp) = claims.times()?;
         Ok(Self {
-            iss: iss.to_owned(),
-            audiences,
-            sub: SubjectId(sub),
-            sid: SessionId(sid),
-            tenant: TenantId(tenant),
-            role: Role(role.ok_or(TokenFault::ClaimInvalid(Claim::Role))?),
-            scope: scope.ok_or(TokenFault::ClaimInvalid(Claim::Scopes))?,
+            iss: claims.issuer()?,
+            audiences: claims.audiences()?,
+            subject: claims.subject()?,
+            tenant: claims.tenant()?,
+            session: claims.session()?,
+            role: claims.role()?,
+            scopes: claims.scopes()?,
             iat,
             exp,
-            // Not valid before the next whole second: `now` has no fraction.
-            nbf: time("nbf", Claim::NotBefore, f64::ceil)?,
+            nbf: claims.not_before()?,
         })
     }
 }
 
-/// The value at the end of `path`, unless it is `null`.
-fn at<'m>(members: &'m Map<String, Value>, path: &ClaimPath) -> Option<&'m Value> {
-    let (first, inner) = path.names().split_first()?;
-    let value = inner.iter().try_fold(members.get(first)?, |value, name| value.get(name))?;
-    (!value.is_null()).then_some(value)
+/// The claims of one payload, by the names in the rules.
+pub(super) struct Claims<'r> {
+    members: Map<String, Value>,
+    rules: &'r ClaimRules,
+}
+
+impl<'r> Claims<'r> {
+    pub(super) fn of(payload: &[u8], rules: &'r ClaimRules) -> Result<Self, TokenFault> {
+        let members = json::object(payload).ok_or(TokenFault::WrongClaims)?;
+        Ok(Self { members, rules })
+    }
+
+    /// Whether each claim is there, each read by itself.
+    pub(super) fn each(&self) -> [(Claim, Result<bool, TokenFault>); 10] {
+        [
+            (Claim::Issuer, self.issuer().map(|_| true)),
+            (Claim::Audience, self.audiences().map(|_| true)),
+            (Claim::Issued, self.times().map(|(iat, _)| iat.is_some())),
+            (Claim::Expires, self.times().map(|_| true)),
+            (Claim::NotBefore, self.not_before().map(|nbf| nbf.is_some())),
+            (Claim::Subject, self.subject().map(|_| true)),
+            (Claim::Tenant, self.tenant().map(|_| true)),
+            (Claim::Session, self.session().map(|session| session.is_some())),
+            (Claim::Role, self.role().map(|role| role.is_some())),
+            (Claim::Scopes, self.scopes().map(|scopes| !scopes.is_empty())),
+        ]
+    }
+
+    pub(super) fn issuer(&self) -> Result<String, TokenFault> {
+        let iss = self.named("iss").ok_or(TokenFault::ClaimMissing(Claim::Issuer))?;
+        iss.as_str().map(str::to_owned).ok_or(TokenFault::ClaimInvalid(Claim::Issuer))
+    }
+
+    pub(super) fn audiences(&self) -> Result<Vec<String>, TokenFault> {
+        let value = self.at(&self.rules.audience).ok_or(TokenFault::ClaimMissing(Claim::Audience))?;
+        texts(value).ok_or(TokenFault::ClaimInvalid(Claim::Audience))
+    }
+
+    /// `iat` and `exp`.
+    pub(super) fn times(&self) -> Result<(Option<u64>, u64), TokenFault> {
+        let iat = self.time("iat", Claim::Issued, f64::floor)?;
+        let exp = self.time("exp", Claim::Expires, f64::floor)?;
+        let exp = exp.ok_or(TokenFault::ClaimMissing(Claim::Expires))?;
+        if iat.is_some_and(|iat| exp <= iat) {
+            return Err(TokenFault::ClaimInvalid(Claim::Expires));
+        }
+        Ok((iat, exp))
+    }
+
+    pub(super) fn not_before(&self) -> Result<Option<u64>, TokenFault> {
+        // Not valid before the next whole second: `now` has no fraction.
+        self.time("nbf", Claim::NotBefore, f64::ceil)
+    }
+
+    fn subject(&self) -> Result<SubjectId, TokenFault> {
+        let id = self.at(&self.rules.subject).ok_or(TokenFault::ClaimMissing(Claim::Subject))?;
+        plain_uuid(id).map(SubjectId).ok_or(TokenFault::ClaimInvalid(Claim::Subject))
+    }
+
+    fn tenant(&self) -> Result<TenantId, TokenFault> {
+        match &self.rules.tenant {
+            TenantRule::Constant(tenant) => Ok(*tenant),
+            TenantRule::Claim(path) => {
+                let id = self.at(path).ok_or(TokenFault::ClaimMissing(Claim::Tenant))?;
+                plain_uuid(id).map(TenantId).ok_or(TokenFault::ClaimInvalid(Claim::Tenant))
+            }
+        }
+    }
+
+    fn session(&self) -> Result<Option<SessionId>, TokenFault> {
+        let read = |value: &Value| plain_uuid(value).map(SessionId);
+        self.mapped(self.rules.session.as_ref(), MappedClaim::Session, Claim::Session, read)
+    }
+
+    fn role(&self) -> Result<Option<Role>, TokenFault> {
+        let read = |value: &Value| value.as_u64().and_then(|role| u8::try_from(role).ok()).map(Role);
+        self.mapped(self.rules.role.as_ref(), MappedClaim::Role, Claim::Role, read)
+    }
+
+    fn scopes(&self) -> Result<Vec<String>, TokenFault> {
+        let found = self.mapped(self.rules.scopes.as_ref(), MappedClaim::Scopes, Claim::Scopes, scopes)?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// The claim at `path`, which may be absent unless the rules require it.
+    fn mapped<T>(
+        &self,
+        path: Option<&ClaimPath>,
+        name: MappedClaim,
+        claim: Claim,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Option<T>, TokenFault> {
+        match path.and_then(|path| self.at(path)) {
+            None if self.rules.required.contains(&name) => Err(TokenFault::ClaimMissing(claim)),
+            None => Ok(None),
+            Some(value) => read(value).map(Some).ok_or(TokenFault::ClaimInvalid(claim)),
+        }
+    }
+
+    fn named(&self, name: &str) -> Option<&Value> {
+        self.members.get(name).filter(|value| !value.is_null())
+    }
+
+    /// The value at the end of `path`, unless it is `null`.
+    fn at(&self, path: &ClaimPath) -> Option<&Value> {
+        let (first, inner) = path.names().split_first()?;
+        let value = inner.iter().try_fold(self.members.get(first)?, |value, name| value.get(name))?;
+        (!value.is_null()).then_some(value)
+    }
+
+    fn time(&self, name: &str, claim: Claim, round: fn(f64) -> f64) -> Result<Option<u64>, TokenFault> {
+        let read = |value| seconds(value, round).ok_or(TokenFault::ClaimInvalid(claim));
+        self.named(name).map(read).transpose()
+    }
 }
 
 /// A `NumericDate` (RFC 7519 §2): seconds, perhaps with a fraction, which `round` turns into whole ones.

@@ -171,8 +171,8 @@ fn person(subject: u128, tenant: u128, number: u128) -> Person {
     Person {
         subject: SubjectId(id(subject)),
         tenant: TenantId(id(tenant)),
-        session: session(number),
-        role: identity::Role::NORMAL,
+        session: Some(session(number)),
+        role: Some(identity::Role::NORMAL),
         scopes: Vec::new(),
     }
 }

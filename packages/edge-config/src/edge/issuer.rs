@@ -1,9 +1,12 @@
 //! An issuer of access tokens: which tokens count, and how their claims are read.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
+
+use identity::TenantId;
 
 use super::KeySource;
 
@@ -33,6 +36,76 @@ pub struct Issuer {
 pub struct ClaimRules {
     /// The claim with the audience: `aud` (RFC 7519 §4.1.3), or `client_id` for issuers without it.
     pub audience: ClaimPath,
+    /// The claim with the person's id.
+    pub subject: ClaimPath,
+    /// The source of the tenant.
+    pub tenant: TenantRule,
+    /// The claim with the session's id; absent when the issuer's tokens have no session.
+    pub session: Option<ClaimPath>,
+    /// The claim with the role, a number; absent when the issuer's tokens have none.
+    pub role: Option<ClaimPath>,
+    /// The claim with the scopes, a text or a list.
+    pub scopes: Option<ClaimPath>,
+    /// The claims that a token must have, beside issuer, audience, end, subject and tenant.
+    pub required: BTreeSet<MappedClaim>,
+}
+
+impl ClaimRules {
+    /// The claims of the platform's own auth service, all of them required but the scopes.
+    #[must_use]
+    pub fn own(audience: ClaimPath) -> Self {
+        let claim = |name: &str| ClaimPath(vec![name.to_owned()]);
+        Self {
+            audience,
+            subject: claim("sub"),
+            tenant: TenantRule::Claim(claim("tenantId")),
+            session: Some(claim("sid")),
+            role: Some(claim("role")),
+            scopes: Some(claim("scope")),
+            required: BTreeSet::from([MappedClaim::Session, MappedClaim::Role]),
+        }
+    }
+}
+
+/// The source of a person's tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TenantRule {
+    /// A claim of the token.
+    Claim(ClaimPath),
+    /// One tenant for every token of the issuer.
+    Constant(TenantId),
+}
+
+/// A claim that `claims` can map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MappedClaim {
+    /// The person's id; always required.
+    Subject,
+    /// The tenant; required unless it is a constant.
+    Tenant,
+    /// The session.
+    Session,
+    /// The role.
+    Role,
+    /// The scopes.
+    Scopes,
+}
+
+impl MappedClaim {
+    /// Every claim.
+    pub const ALL: [Self; 5] = [Self::Subject, Self::Tenant, Self::Session, Self::Role, Self::Scopes];
+
+    /// As the edge file spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Subject => "subject",
+            Self::Tenant => "tenant",
+            Self::Session => "session",
+            Self::Role => "role",
+            Self::Scopes => "scopes",
+        }
+    }
 }
 
 /// The header `typ` of accepted tokens.
@@ -51,6 +124,12 @@ impl TokenTypes {
     #[must_use]
     pub fn access_token() -> Self {
         Self { listed: vec!["at+jwt".to_owned()], absent: false }
+    }
+
+    /// What providers write into access tokens: the type of RFC 9068, `JWT`, or nothing.
+    #[must_use]
+    pub fn usual() -> Self {
+        Self { listed: vec!["at+jwt".to_owned(), "JWT".to_owned()], absent: true }
     }
 
     /// Whether a token with this `typ` is accepted.

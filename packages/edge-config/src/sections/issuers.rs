@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::edge::{ABSENT_TYPE, ClaimPath, ClaimRules, Issuer, KeyAlgorithm, KeySource, Reach, TokenTypes};
+use crate::edge::{
+    ABSENT_TYPE, ClaimPath, ClaimRules, Issuer, KeyAlgorithm, KeySource, MappedClaim, Reach, TenantRule,
+    TokenTypes,
+};
 use crate::fault::Place;
 use crate::node::{Node, Value};
 use crate::reader::{self, Context, Fields};
@@ -23,10 +26,12 @@ const LEAST_TOKEN_BYTES: u64 = 1_024;
 
 /// The issuers of `sessions`: a list under `issuers`, or the one in `sessions` itself.
 pub(crate) fn issuers(context: Context<'_>, fields: &mut Fields<'_>) -> Option<Vec<Issuer>> {
-    const FLAT: [&str; 9] = [
+    const FLAT: [&str; 11] = [
         "issuer",
         "audience",
         "audience_claim",
+        "claims",
+        "required",
         "token_type",
         "token_types",
         "keys",
@@ -85,7 +90,10 @@ fn one_issuer(context: Context<'_>, fields: &mut Fields<'_>) -> Option<Issuer> {
         None => "aud".parse().ok(),
         Some(n) => claim_path(context, n, "`audience_claim`"),
     };
-    let token_types = token_types(context, fields);
+    let mapping = fields.optional("claims");
+    let required = fields.optional("required");
+    let claims = audience.and_then(|audience| claims(context, mapping, required, audience));
+    let token_types = token_types(context, fields, mapping.is_some());
     let keys = match fields.optional("keys") {
         Some(n) => key_source(context, n),
         None => issuer.as_deref().and_then(|issuer| discovery(context, fields.place, issuer)),
@@ -105,12 +113,97 @@ fn one_issuer(context: Context<'_>, fields: &mut Fields<'_>) -> Option<Issuer> {
         algorithms: algorithms?,
         leeway: leeway?,
         max_token_bytes: max_token_bytes?,
-        claims: Arc::new(ClaimRules { audience: audience? }),
+        claims: Arc::new(claims?),
     })
 }
 
 pub(super) fn leeway(context: Context<'_>, node: &Node) -> Option<Duration> {
     reader::number(context, node, "`leeway_seconds`", 0, 300).map(Duration::from_secs)
+}
+
+/// Which claim says what. Without `claims` the tokens are those of the platform's own auth service.
+fn claims(
+    context: Context<'_>,
+    mapping: Option<&Node>,
+    required: Option<&Node>,
+    audience: ClaimPath,
+) -> Option<ClaimRules> {
+    let Some(node) = mapping else {
+        if let Some(required) = required {
+            let problem = "an issuer has `required` without `claims`";
+            context.faults.report(
+                required.place,
+                problem,
+                "name the claims first: `claims: { tenant: org_id }`",
+            );
+            return None;
+        }
+        return Some(ClaimRules::own(audience));
+    };
+    let mut fields = Fields::of(context, node, "`claims`");
+    let mut path = |name: &'static str, usual: Option<&str>| match fields.optional(name) {
+        None => Some(usual.and_then(|usual| usual.parse().ok())),
+        Some(n) => claim_path(context, n, &format!("`{name}` of `claims`")).map(Some),
+    };
+    let (subject, session, role) = (path("subject", Some("sub")), path("session", None), path("role", None));
+    let scopes = path("scopes", Some("scope"));
+    let tenant = fields
+        .required(
+            "tenant",
+            "name the claim with the tenant, or one tenant for all: `tenant: { constant: … }`",
+        )
+        .and_then(|n| tenant(context, n));
+    fields.finish();
+    let rules = ClaimRules {
+        audience,
+        subject: subject??,
+        tenant: tenant?,
+        session: session?,
+        role: role?,
+        scopes: scopes?,
+        required: BTreeSet::new(),
+    };
+    let required = match required {
+        None => BTreeSet::new(),
+        Some(node) => required_claims(context, node, &rules)?,
+    };
+    Some(ClaimRules { required, ..rules })
+}
+
+/// `tenant: org_id`, or `tenant: { constant: … }`.
+fn tenant(context: Context<'_>, node: &Node) -> Option<TenantRule> {
+    if matches!(node.value, Value::Text(_)) {
+        return claim_path(context, node, "`tenant` of `claims`").map(TenantRule::Claim);
+    }
+    let mut fields = Fields::of(context, node, "`tenant` of `claims`");
+    let constant = fields
+        .required("constant", "write the tenant's UUID, or the name of a claim")
+        .and_then(|n| reader::parsed(context, n, "`constant`", "write the tenant's UUID"));
+    fields.finish();
+    constant.map(TenantRule::Constant)
+}
+
+fn required_claims(context: Context<'_>, node: &Node, rules: &ClaimRules) -> Option<BTreeSet<MappedClaim>> {
+    let choices = MappedClaim::ALL.map(|claim| (claim.as_str(), claim));
+    let elements = reader::list(context, node, "`required`");
+    let mut required = BTreeSet::new();
+    for element in elements {
+        let claim = choice(context, element, "`required`", &choices)?;
+        let is_mapped = match claim {
+            MappedClaim::Subject | MappedClaim::Tenant => true,
+            MappedClaim::Session => rules.session.is_some(),
+            MappedClaim::Role => rules.role.is_some(),
+            MappedClaim::Scopes => rules.scopes.is_some(),
+        };
+        if !is_mapped {
+            let name = claim.as_str();
+            let problem = format!("`required` lists `{name}`, and `claims` does not name its claim");
+            context.faults.report(element.place, problem, format!("write `{name}: …` into `claims`"));
+            return None;
+        }
+        required.insert(claim);
+    }
+    Some(required)
 }
 
 /// The claim that `node` names.
@@ -126,10 +219,11 @@ fn claim_path(context: Context<'_>, node: &Node, what: &str) -> Option<ClaimPath
     }
 }
 
-/// `token_type: at+jwt`, or `token_types: [at+jwt, JWT, absent]`.
-fn token_types(context: Context<'_>, fields: &mut Fields<'_>) -> Option<TokenTypes> {
+/// `token_type: at+jwt`, or `token_types: [at+jwt, JWT, absent]`. Providers whose claims are mapped write one of these three.
+fn token_types(context: Context<'_>, fields: &mut Fields<'_>, is_mapped: bool) -> Option<TokenTypes> {
     let (one, several) = (fields.optional("token_type"), fields.optional("token_types"));
     let node = match (one, several) {
+        (None, None) if is_mapped => return Some(TokenTypes::usual()),
         (None, None) => return Some(TokenTypes::access_token()),
         (Some(one), None) => {
             let listed = vec![token_type(context, one, "`token_type`")?];

@@ -29,8 +29,8 @@ fn person() -> Caller {
     Caller::Person(Person {
         subject: "0192d3c0-0000-7000-8000-0000000000aa".parse().unwrap(),
         tenant: "00000000-0000-7000-8000-000000000001".parse().unwrap(),
-        session: "0192d3c0-0000-7000-8000-0000000000bb".parse().unwrap(),
-        role: Role::DEVELOPER,
+        session: Some("0192d3c0-0000-7000-8000-0000000000bb".parse().unwrap()),
+        role: Some(Role::DEVELOPER),
         scopes: vec!["books.read".to_owned()],
     })
 }

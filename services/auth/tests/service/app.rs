@@ -263,8 +263,8 @@ pub(crate) fn person(pair: &Pair) -> Person {
     Person {
         subject: text("sub").parse().unwrap(),
         tenant: text("tenantId").parse().unwrap(),
-        session: text("sid").parse().unwrap(),
-        role: Role(u8::try_from(pair.claim("role").as_u64().unwrap()).unwrap()),
+        session: Some(text("sid").parse().unwrap()),
+        role: Some(Role(u8::try_from(pair.claim("role").as_u64().unwrap()).unwrap())),
         scopes: Vec::new(),
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use authz_service::check::CheckInput;
+use authz_service::credential::token::Check;
 use authz_service::decision::Decision;
 use authz_service::failure::Failure;
 use authz_service::observe::record::Record;
@@ -184,6 +185,11 @@ fn decide(
         }
         assembled.admin.authorizer.decide(&input, now).await
     }));
+    if let (Some(file), Some(sessions)) = (&arguments.token_file, &edge.sessions) {
+        let token = std::fs::read(file).map_err(|e| format!("{}: {e}", file.display()))?;
+        let checks = assembled.admin.authorizer.keys.examine(token.trim_ascii(), sessions, now);
+        report.insert("token".to_owned(), checks.iter().map(check).collect());
+    }
     let record = Record::of(&verdict, Some(&input), now);
     let view = serde_json::to_value(record.view()).map_err(|e| e.to_string())?;
     for field in [
@@ -205,7 +211,7 @@ fn decide(
         }
     }
     let role = match &verdict.who {
-        Who::Caller(Caller::Person(person)) => Some(person.role),
+        Who::Caller(Caller::Person(person)) => person.role,
         // A client without a role has less than any role.
         Who::Caller(Caller::Client(client)) => client.role,
         Who::Anyone | Who::Caller(Caller::Service(_)) => None,
@@ -232,6 +238,15 @@ fn decide(
     match &verdict.decision {
         Decision::Fail(failure) => missing(edge, arguments, route, *failure, &assembled, report),
         Decision::Allow(_) | Decision::Deny(_) => Ok(()),
+    }
+}
+
+/// One check of a token: names and codes, never a value.
+fn check(check: &Check) -> Value {
+    let outcome = check.outcome.to_string();
+    match &check.claim {
+        Some(claim) => json!({ "check": check.check, "outcome": outcome, "claim": claim }),
+        None => json!({ "check": check.check, "outcome": outcome }),
     }
 }
 

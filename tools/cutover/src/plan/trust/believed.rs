@@ -45,7 +45,7 @@ pub(super) fn sessions(old: &Sessions, new: &Sessions, noted: &mut Aspects) {
 
 fn issuer_rules(old: &Issuer, new: &Issuer, noted: &mut Aspects) {
     let Issuer { issuer, audiences, token_types, keys, algorithms, leeway, max_token_bytes, claims } = new;
-    let ClaimRules { audience } = &**claims;
+    let ClaimRules { audience, subject, tenant, session, role, scopes, required } = &**claims;
     let of = format!("of the issuer `{issuer}`");
     noted.members(
         &format!("an audience {of}:"),
@@ -62,6 +62,19 @@ fn issuer_rules(old: &Issuer, new: &Issuer, noted: &mut Aspects) {
         |typ| format!("`{typ}`"),
     );
     noted.other(&format!("the claim with the audience {of}"), &old.claims.audience, audience);
+    let before = &*old.claims;
+    noted.other(&format!("the claim with the subject {of}"), &before.subject, subject);
+    noted.other(&format!("the source of the tenant {of}"), &before.tenant, tenant);
+    noted.other(&format!("the claim with the session {of}"), &before.session, session);
+    noted.other(&format!("the claim with the role {of}"), &before.role, role);
+    noted.other(&format!("the claim with the scopes {of}"), &before.scopes, scopes);
+    noted.members(
+        &format!("a required claim {of}:"),
+        before.required.iter().map(|claim| claim.as_str()),
+        required.iter().map(|claim| claim.as_str()),
+        (Standing::Stricter, Standing::Weaker),
+        |claim| format!("`{claim}`"),
+    );
     noted.changed(&format!("the longest token {of}"), &old.max_token_bytes, max_token_bytes);
     noted.other(&format!("the location of the keys {of}"), &old.keys, keys);
     // An empty list means all.
