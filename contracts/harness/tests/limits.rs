@@ -12,6 +12,7 @@ const LIMITS: &str = "limits:
 fn limited(route: &str, limits: &str) -> EdgeBuilder {
     let start = format!("{{ name: {route},");
     Edge::dev()
+        .json_library()
         .replace("limits:\n", LIMITS)
         // Only what the test is about counts.
         .replace(", limits: [codes] }", " }")

@@ -75,6 +75,7 @@ fn failing() -> Failing {
         })
         .collect();
     let edge = Edge::dev()
+        .json_library()
         .replace("backends:\n", &format!("backends:\n{}", backends.concat()))
         .replace("routes:\n", &format!("routes:\n{routes}"))
         .start();
@@ -163,6 +164,7 @@ fn worded() -> EdgeBuilder {
     .map(|(field, status)| format!("    {field}: {{ status: {status}, body: '{{\"own\":{status}}}' }}\n"));
     let answers = format!("{LIBRARY}{}", words.concat());
     Edge::dev()
+        .json_library()
         .replace(LIBRARY, &answers)
         .replace("answers:\n  auth:\n", "default_answers: library\n\nanswers:\n  auth:\n")
         .replace("file: { listener: public,", "file: { listener: public, answers: library,")
@@ -281,6 +283,7 @@ fn an_internal_path_cannot_be_told_from_an_absent_one() {
     });
     let own = "answers:\n  closed:\n    content_type: application/json; charset=utf-8\n    unauthenticated: { status: 401, body: '{}' }\n    forbidden: { status: 403, body: '{}' }\n    not_found: { status: 404, body: '{\"name\":\"Not found resource\",\"message\":\"Not found\"}' }\n    unavailable: { status: 503, body: '{}' }\n";
     let edge = Edge::dev()
+        .json_library()
         .replace("\nanswers:\n", &format!("\n{own}"))
         .replace(
             "internal_paths:\n",
@@ -322,7 +325,8 @@ fn an_authorizer_that_is_gone_and_one_that_refuses_keep_the_routes_words() {
     let answers = format!(
         "{LIBRARY}    challenge: 'Bearer realm=\"library\"'\n    headers: {{ cache-control: no-store, x-docs: \"https://docs.example/errors\" }}\n"
     );
-    let mut edge = Edge::dev().replace(LIBRARY, &answers).every_backend(backend.address()).start();
+    let mut edge =
+        Edge::dev().json_library().replace(LIBRARY, &answers).every_backend(backend.address()).start();
     let constant = |answer: &Answer, what: &str| {
         assert_eq!(answer.all("cache-control"), ["no-store"], "{what}: {answer:?}");
         assert_eq!(answer.all("x-docs"), ["https://docs.example/errors"], "{what}: {answer:?}");
@@ -360,7 +364,7 @@ fn an_authorizer_that_is_gone_and_one_that_refuses_keep_the_routes_words() {
 #[test]
 fn an_offer_of_another_protocol_is_passed_over() {
     let backend = Backend::plain();
-    let edge = Edge::dev().with_open_route().every_backend(backend.address()).start();
+    let edge = Edge::dev().json_library().with_open_route().every_backend(backend.address()).start();
     for (connection, upgrade) in [
         ("Upgrade", "TLS/1.2"),
         ("upgrade", "TLS/1.2, HTTP/2.0"),
@@ -406,7 +410,7 @@ fn an_offer_of_another_protocol_is_passed_over() {
 #[test]
 fn a_body_that_is_too_long_speaks_in_the_words_of_its_route() {
     let backend = Backend::plain();
-    let edge = Edge::dev()
+    let edge = Edge::dev().json_library()
         .every_backend(backend.address())
         .replace(
             "policies:\n",

@@ -74,6 +74,23 @@ impl EdgeBuilder {
         self
     }
 
+    /// The library's refusals as JSON, for tests of answers with a content type that says how a body is read.
+    #[must_use]
+    pub fn json_library(self) -> Self {
+        let texts = "    content_type: text/plain; charset=utf-8\n    unauthenticated: { status: 401, body: Unauthorized }\n    forbidden: { status: 403, body: Permission denied }\n    not_found: { status: 404, body: Not Found }\n    unavailable: { status: 503, body: Service unavailable }\n";
+        let json = |status: u16, name: &str, message: &str| {
+            format!("{{ status: {status}, body: '{{\"name\":\"{name}\",\"message\":\"{message}\"}}' }}\n")
+        };
+        let lines = [
+            "    content_type: application/json; charset=utf-8\n".to_owned(),
+            format!("    unauthenticated: {}", json(401, "Unauthorized", "Unauthorized")),
+            format!("    forbidden: {}", json(403, "Permission denied", "Permission denied")),
+            format!("    not_found: {}", json(404, "Not found resource", "Not found")),
+            format!("    unavailable: {}", json(503, "Service unavailable", "Service unavailable")),
+        ];
+        self.replace(texts, &lines.concat())
+    }
+
     /// One more route: `/open` and below on the API host, public for every method, to the legacy backend.
     #[must_use]
     pub fn with_open_route(self) -> Self {
