@@ -21,6 +21,7 @@
 
 pub mod admin;
 pub mod authorizer;
+pub mod backoff;
 pub mod check;
 pub mod credential;
 pub mod decision;

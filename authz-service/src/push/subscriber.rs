@@ -13,6 +13,7 @@ use validity::PATIENCE;
 use validity::revocation::{self, Revocation, SharedRevocations};
 use validity::tenant::{self, Change};
 
+use crate::backoff::Backoff;
 use crate::ended::Ended;
 use crate::session::revocations::Revocations;
 use crate::source::channel::Channel;
@@ -82,7 +83,7 @@ enum Lost {
 impl Subscriber {
     /// Subscribes, again and again. Ends only when it is aborted.
     pub async fn run(self) {
-        let mut wait = FIRST_WAIT;
+        let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         loop {
             let began = Instant::now();
             let Err(lost) = self.follow().await;
@@ -92,10 +93,9 @@ impl Subscriber {
             }
             // The subscription held for a while: this is a new fault, not the same one.
             if began.elapsed() > LONGEST_WAIT * 2 {
-                wait = FIRST_WAIT;
+                backoff.reset();
             }
-            sleep(wait).await;
-            wait = (wait * 2).min(LONGEST_WAIT);
+            sleep(backoff.wait()).await;
         }
     }
 

@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 use validity::tenant::{Change, Record, Standing};
 
+use crate::backoff::Backoff;
 use crate::ended::{Ended, FRESH, tenant_tag};
 use crate::failure::Failure;
 use crate::source::channel::{Channel, Stretch};
@@ -155,14 +156,13 @@ impl Memory {
     /// Looks up a tenant that does not exist, repeatedly, until the source has answered once: a replica that
     /// is not ready receives no requests that would cause a lookup.
     pub async fn begin(&self) {
-        let mut wait = FIRST_WAIT;
+        let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         while !self.has_answered() {
             match self.source.look_up(TenantId(Uuid::nil())).await {
                 Ok(_) => self.answered.store(true, Ordering::Relaxed),
                 Err(fault) => {
                     tracing::warn!(code = SourceFault::code(fault), "cannot look up tenants yet");
-                    tokio::time::sleep(wait).await;
-                    wait = (wait * 2).min(LONGEST_WAIT);
+                    tokio::time::sleep(backoff.wait()).await;
                 }
             }
         }

@@ -26,6 +26,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
+use crate::backoff::Backoff;
 use crate::observe::audit::event::Event;
 use crate::observe::audit::sink::{Counts, MAX_WAITING, Strangers};
 
@@ -180,27 +181,26 @@ struct Publisher {
 
 impl Publisher {
     async fn run(mut self) {
-        let mut pause = FIRST_PAUSE;
+        let mut backoff = Backoff::new(FIRST_PAUSE, MAX_PAUSE);
         let mut told = false;
         loop {
-            let trouble = match Box::pin(self.session(&mut pause, &mut told)).await {
+            let trouble = match Box::pin(self.session(&mut backoff, &mut told)).await {
                 Ok(()) => return,
                 Err(trouble) => trouble,
             };
             if !std::mem::replace(&mut told, true) {
                 tracing::error!(broker = %self.address, %trouble, "audit broker unavailable; retrying");
             }
-            if *self.end.borrow() || timeout(pause, self.end.wait_for(|end| *end)).await.is_ok() {
+            if *self.end.borrow() || timeout(backoff.wait(), self.end.wait_for(|end| *end)).await.is_ok() {
                 let lost = self.batch.len().saturating_add(self.waiting.len());
                 self.counts.dropped.inc_by(u64::try_from(lost).unwrap_or(u64::MAX));
                 return;
             }
-            pause = pause.saturating_mul(2).min(MAX_PAUSE);
         }
     }
 
     /// Runs one connection, until the end or until something fails.
-    async fn session(&mut self, pause: &mut Duration, told: &mut bool) -> Result<(), Trouble> {
+    async fn session(&mut self, backoff: &mut Backoff, told: &mut bool) -> Result<(), Trouble> {
         let (connection, channel) = timeout(CONNECT_WITHIN, connect(&self.address)).await??;
         loop {
             if self.batch.is_empty() {
@@ -219,7 +219,7 @@ impl Publisher {
             timeout(CONFIRM_WITHIN, publish(&channel, &self.batch)).await??;
             self.counts.written.inc_by(u64::try_from(self.batch.len()).unwrap_or(u64::MAX));
             self.batch.clear();
-            *pause = FIRST_PAUSE;
+            backoff.reset();
             if std::mem::take(told) {
                 tracing::info!(broker = %self.address, "audit broker available again");
             }
