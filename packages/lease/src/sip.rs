@@ -54,6 +54,19 @@ pub(crate) fn hash(key: [u64; 2], bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use siphasher::sip::SipHasher13;
+
+    #[test]
+    fn it_agrees_with_the_reference_for_every_length_and_several_keys() {
+        let text: Vec<u8> = (0..=255).collect();
+        for key in [[0, 0], [1, 2], [0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908], [u64::MAX, 1 << 63]] {
+            for end in 0..=text.len() {
+                let reference = SipHasher13::new_with_keys(key[0], key[1]).hash(&text[..end]);
+                assert_eq!(super::hash(key, &text[..end]), reference, "{key:x?}, {end} bytes");
+            }
+        }
+    }
+
     #[test]
     fn it_spreads_and_depends_on_key_and_every_byte() {
         let text: Vec<u8> = (0..64).collect();

@@ -4,8 +4,7 @@
 //! development alone: a public edge gets its certificate from an authority, in the same two files.
 
 use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,7 +12,7 @@ use clap::Args;
 
 use crate::exit::{DONE, FOUND, exit};
 use crate::home::Home;
-use crate::out;
+use crate::{out, whole_file};
 
 /// `cutover certs`
 #[derive(Debug, Args)]
@@ -97,12 +96,6 @@ pub fn make(directory: &Path, names: &[String], renew: bool) -> Result<bool, Cer
 
 /// Writes a file so that it exists completely or not at all.
 fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), CertsError> {
-    let failed = |source| CertsError::File { path: path.to_owned(), source };
-    let unfinished = path.with_extension(format!("{}.unfinished", std::process::id()));
-    let _ = fs::remove_file(&unfinished);
-    let mut file =
-        fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&unfinished).map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
-    file.sync_all().map_err(failed)?;
-    fs::rename(&unfinished, path).map_err(failed)
+    whole_file::replace(path, bytes, mode)
+        .map_err(|source| CertsError::File { path: path.to_owned(), source })
 }

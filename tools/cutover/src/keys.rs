@@ -15,9 +15,7 @@
 //! program signs with the key that it read at its start, and its signatures stay valid until it is restarted.
 //! `--retire` publishes the present keys alone.
 
-use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -30,7 +28,7 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 
 use crate::exit::{DONE, FOUND, exit};
 use crate::home::Home;
-use crate::out;
+use crate::{out, whole_file};
 
 /// `cutover keys`
 #[derive(Debug, Args)]
@@ -216,19 +214,14 @@ fn public_half(bytes: &[u8], private: &Path, algorithm: Algorithm) -> Result<Jwk
 
 /// Writes a new file that exists completely or not at all, with `mode` from its first byte on.
 fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeysError> {
-    let failed = |source| KeysError::File { path: path.to_owned(), source };
-    let unfinished = path.with_extension("unfinished");
-    let _ = fs::remove_file(&unfinished);
-    let mut file =
-        fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&unfinished).map_err(failed)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
-    fs::rename(&unfinished, path).map_err(failed)
+    whole_file::replace(path, bytes, mode).map_err(|source| KeysError::File { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use identity::assertion::{Signer, Verifier};
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]

@@ -46,4 +46,6 @@ pub mod set;
 pub mod shadow;
 pub mod sign;
 pub mod status;
+mod table;
 pub mod watch;
+mod whole_file;

@@ -90,15 +90,9 @@ pub struct Arguments {
 
 fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("invalid time `{text}`: write 60s, 10m or 1h");
-    let (number, unit) = text.split_at(text.len().saturating_sub(1));
-    let unit = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    number.checked_mul(unit).filter(|s| (1..=604_800).contains(s)).map(Duration::from_secs).ok_or_else(wrong)
+    let duration = humantime::parse_duration(text).map_err(|_| wrong())?;
+    let is_in_bounds = (Duration::from_secs(1)..=Duration::from_hours(168)).contains(&duration);
+    if is_in_bounds { Ok(duration) } else { Err(wrong()) }
 }
 
 /// How a step ended.

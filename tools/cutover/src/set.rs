@@ -10,11 +10,13 @@ mod place;
 mod shares;
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use edge_config::edge::{Destination, Sticky};
 use edge_config::{Edge, Environment};
+
+use crate::whole_file;
 
 pub use command::{Arguments, code, main};
 pub use shares::{InvalidShares, Shares};
@@ -154,26 +156,13 @@ fn same_otherwise(old: &Edge, new: &Edge, route: &str) -> bool {
 
 fn replace(file: &Path, before: &str, after: &str) -> Result<(), SetError> {
     let failed = |source| io_error("write", file, source);
-    let mut name = file.file_name().unwrap_or_default().to_owned();
-    // In the same directory, because only there a rename is one step, and with a name that no watcher takes for an edge
-    // file.
-    name.push(format!(".{}.unfinished", std::process::id()));
-    let unfinished = file.with_file_name(name);
-    let written = (|| {
-        let mut output = fs::File::create(&unfinished)?;
-        output.set_permissions(fs::metadata(file)?.permissions())?;
-        output.write_all(after.as_bytes())?;
-        output.sync_all()
-    })()
-    .map_err(failed)
-    .and_then(|()| match fs::read_to_string(file) {
-        Ok(now) if now == before => fs::rename(&unfinished, file).map_err(failed),
+    let draft = whole_file::draft(file, after.as_bytes(), 0o600).map_err(failed)?;
+    let permissions = fs::metadata(file).map_err(failed)?.permissions();
+    draft.as_file().set_permissions(permissions).map_err(failed)?;
+    match fs::read_to_string(file) {
+        Ok(now) if now == before => draft.persist(file).map(|_| ()).map_err(|error| failed(error.error)),
         Ok(_) | Err(_) => Err(SetError::Raced(file.to_owned())),
-    });
-    if written.is_err() {
-        let _ = fs::remove_file(&unfinished);
     }
-    written
 }
 
 fn io_error(what: &'static str, path: &Path, source: io::Error) -> SetError {

@@ -18,6 +18,7 @@ use crate::admin::envoy::Stats;
 use crate::exit::{DONE, FOUND, INVALID, exit};
 use crate::out;
 use crate::render;
+use crate::table::{Side, lined_up};
 
 pub use backend::Sample;
 
@@ -176,7 +177,7 @@ fn text(report: &Value) -> String {
     };
     let mut lines =
         format!("edge {} at revision {}: {state}\n\n", field(report, "edge"), field(report, "revision"));
-    lines.push_str(&format!("{:<20} {:<28} {:<16} goes to\n", "route", "path", "policy"));
+    let mut rows = vec![["route", "path", "policy", "goes to"].map(str::to_owned).to_vec()];
     for route in report.get("routes").and_then(Value::as_array).into_iter().flatten() {
         let shares = route.get("to").and_then(Value::as_array).into_iter().flatten();
         let mut to: Vec<String> = shares
@@ -185,14 +186,9 @@ fn text(report: &Value) -> String {
         if route.get("shadow").is_some_and(Value::is_string) {
             to.push(format!("copies to {}", field(route, "shadow")));
         }
-        lines.push_str(&format!(
-            "{:<20} {:<28} {:<16} {}\n",
-            field(route, "route"),
-            field(route, "path"),
-            field(route, "policy"),
-            to.join(", ")
-        ));
+        rows.push(vec![field(route, "route"), field(route, "path"), field(route, "policy"), to.join(", ")]);
     }
+    lines.push_str(&lined_up(&[Side::Left; 4], &rows));
     let columns = [
         "requests",
         "requests_per_second",
@@ -219,12 +215,17 @@ fn text(report: &Value) -> String {
         "p95 ms",
         "p99 ms",
     ];
-    lines.push_str(&format!("\n{:<20}", "backend"));
-    lines.extend(heads.map(|head| format!(" {head:>9}")));
+    let mut rows = vec![std::iter::once("backend").chain(heads).map(str::to_owned).collect::<Vec<_>>()];
     for (name, backend) in report.get("backends").and_then(Value::as_object).into_iter().flatten() {
-        lines.push_str(&format!("\n{name:<20}"));
-        lines.extend(columns.map(|column| format!(" {:>9}", field(backend, column))));
+        let numbers = columns.iter().map(|column| field(backend, column));
+        rows.push(std::iter::once(name.clone()).chain(numbers).collect());
     }
-    lines.push_str("\n\n");
+    let mut sides = vec![Side::Right; rows.first().map_or(0, Vec::len)];
+    if let Some(names) = sides.first_mut() {
+        *names = Side::Left;
+    }
+    lines.push('\n');
+    lines.push_str(&lined_up(&sides, &rows));
+    lines.push('\n');
     lines
 }

@@ -1,6 +1,5 @@
 //! `cutover lint` and `cutover plan` in the formats of CI systems.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
-#![expect(clippy::indexing_slicing, reason = "the indexes are the test's own")]
 
 use std::process::Command;
 

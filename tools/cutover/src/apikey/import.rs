@@ -18,6 +18,7 @@ use api_keys::{ApiKey, KeyHash, KeyId, Record};
 use clap::Args;
 use identity::{ClientName, Role, TenantId};
 use serde::Deserialize;
+use serde_json::error::Category;
 
 /// A longer input is another file. 250,000 keys fit in.
 const MAX_BYTES: u64 = 67_108_864;
@@ -137,10 +138,10 @@ fn record(line: &[u8], allow_short: bool, now: u64) -> Result<Record, String> {
     // The library's message can quote the line, and a line holds a key. Its kind and place are enough.
     let line: Line = serde_json::from_slice(line).map_err(|error| {
         let what = match error.classify() {
-            serde_json::error::Category::Data => {
+            Category::Data => {
                 "not a key with `client`, `tenant` (a UUID), and `key` or `sha256` (64 lower-case hexadecimal digits)"
             }
-            _ => "not a JSON object",
+            Category::Io | Category::Syntax | Category::Eof => "not a JSON object",
         };
         format!("column {}: {what}", error.column())
     })?;

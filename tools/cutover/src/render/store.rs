@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::{InvalidModule, Paths, TemplateError};
+use crate::whole_file;
 use edge_config::Edge;
 
 /// The result of [`store`].
@@ -140,9 +141,8 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(failed)?;
     }
-    let unfinished = path.with_extension(format!("{}.unfinished", std::process::id()));
-    fs::write(&unfinished, bytes).map_err(failed)?;
-    fs::rename(&unfinished, path).map_err(failed)
+    // The process's mask decides who may read it.
+    whole_file::replace(path, bytes, 0o666).map_err(failed)
 }
 
 /// Moves the link `current`. Returns whether it pointed elsewhere before.
