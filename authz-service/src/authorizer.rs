@@ -14,7 +14,7 @@
 //! | 10 | [`lease`](crate::lease): the grant, with those headers | never |
 //!
 //! A request that steps 3 to 6 refuse is charged to the limits by address instead of step 8. Public routes have
-//! only steps 1, 2, 8 and 9. Routes of services have no step 4 (the platform's own
+//! only steps 1, 2, 8 and 9, and step 4 where their policy refuses ended sessions. Routes of services have no step 4 (the platform's own
 //! programs) or no steps 4 and 5 (signed requests).
 //! Each stage takes the value that only the stage before it can make, so no stage can be skipped.
 //!
@@ -24,17 +24,20 @@
 use std::sync::Arc;
 
 use clock::UnixTime;
-use edge_config::edge::{AcceptedCredential, Exposure, InternalPolicy, Policy, SessionPolicy, SignedPolicy};
+use edge_config::edge::{
+    AcceptedCredential, Exposure, InternalPolicy, Policy, PublicPolicy, SessionPolicy, SignedPolicy,
+};
 use tokio::time::Instant;
 
 use crate::check::CheckInput;
-use crate::credential::accept::{Credentials, Principal};
+use crate::credential::accept::{Credentials, Principal, Proved};
 use crate::credential::api_key::{self, ApiKeyCredentials, ApiKeyRing};
 use crate::credential::assertion::{self, Assertions};
 use crate::credential::cache::TokenCache;
 use crate::credential::issuers::IssuerKeys;
 use crate::credential::legacy::{LegacyCredentials, LegacySessions};
 use crate::credential::presented::Presented;
+use crate::credential::recognise::recognise;
 use crate::credential::session::SessionCredentials;
 use crate::credential::signed::SignedRequests;
 use crate::decision::{Decision, DenyReason};
@@ -139,6 +142,8 @@ impl Authorizer {
 struct Trail {
     /// The caller, as far as verified.
     who: Who,
+    /// The kind of the caller's credential: verified, or only recognised on a public route.
+    kind: Option<AcceptedCredential>,
     /// The refusals that only a shadow made.
     shadows: Shadows,
     /// The limits that the request exceeded.
@@ -161,7 +166,7 @@ impl<'a> Walk<'a> {
         input: &'a CheckInput<'a>,
         now: UnixTime,
     ) -> Self {
-        let trail = Trail { who: Who::Anyone, shadows: Shadows::default(), exceeded: None };
+        let trail = Trail { who: Who::Anyone, kind: None, shadows: Shadows::default(), exceeded: None };
         Self { authorizer, located, input, now, trail }
     }
 
@@ -172,11 +177,12 @@ impl<'a> Walk<'a> {
             Err(Stop::Failed(failure)) => (Decision::Fail(failure), None),
         };
         let route = self.located.route();
-        let Trail { who, shadows, exceeded } = self.trail;
+        let Trail { who, kind, shadows, exceeded } = self.trail;
         Verdict {
             decision,
             route: Some(Arc::clone(route)),
             who,
+            kind,
             answers: Arc::clone(&route.answers),
             exceeded,
             shadows,
@@ -190,6 +196,9 @@ impl<'a> Walk<'a> {
         let audience = &self.located.route().audience;
         let mut edits = self.authorizer.identities.write(&permit, audience, self.now)?;
         edits.remove_keys = key_headers(self.located, self.input);
+        if self.located.route().has_kinds {
+            edits.name_kind(self.trail.kind);
+        }
         let lease = match (planned, permit.who()) {
             (Some((plan, uses)), Who::Caller(Caller::Person(person))) => {
                 grant::grant(&plan, uses, &edits, person, self.input, self.now)
@@ -253,19 +262,36 @@ impl<'a> Walk<'a> {
 
     async fn permit(&mut self) -> Result<Permit, Stop<DenyReason>> {
         match &self.located.route().policy {
-            // Envoy sends checks for public routes with limits; any other caller gets the same answer.
-            Policy::Public => Ok(policy::permit_anyone()),
+            Policy::Public(policy) => self.permit_anyone(*policy),
             Policy::Session(policy) => self.permit_person(policy).await,
             Policy::Internal(policy) => self.permit_service(policy).await,
             Policy::Signed(policy) => self.permit_signer(policy).await,
         }
     }
 
+    /// Envoy sends checks for a public route when it has limits, tells kinds of sessions apart, or refuses ended ones.
+    fn permit_anyone(&mut self, policy: PublicPolicy) -> Result<Permit, Stop<DenyReason>> {
+        let Self { authorizer, located, input, now, .. } = *self;
+        if policy.refuse_ended || located.route().has_kinds {
+            let snapshot = located.snapshot();
+            let recognised = recognise(input, snapshot.sessions.as_ref(), snapshot.legacy_sessions.as_ref());
+            self.trail.kind = recognised.as_ref().map(|recognised| recognised.kind);
+            if policy.refuse_ended
+                && let Some(claimed) = recognised.and_then(|recognised| recognised.claimed)
+            {
+                session::refuse_ended(&claimed, authorizer.revocations.as_deref(), now)?;
+            }
+        }
+        Ok(policy::permit_anyone())
+    }
+
     async fn permit_person(&mut self, policy: &SessionPolicy) -> Result<Permit, Stop<DenyReason>> {
         let Self { authorizer, located, input, now, .. } = *self;
         let (route, tenants) = (located.route(), authorizer.tenants.as_ref());
         let credentials = authorizer.credentials(policy, located);
-        let authenticated = match verified(credentials.present(policy.accepted(), input, now).await?)? {
+        let Proved { principal, kind } = verified(credentials.present(policy.accepted(), input, now).await?)?;
+        self.trail.kind = Some(kind);
+        let authenticated = match principal {
             Principal::Person(person) => person,
             Principal::Client(client) => {
                 self.trail.who = Who::Caller(Caller::Client(Arc::clone(client.client())));

@@ -10,6 +10,7 @@
 //! * [`issuers`] chooses among several issuers, each with its own keys.
 //! * [`api_key`] verifies customers' programs, [`legacy`] people whose session the legacy backend opened.
 //! * [`accept`] is the rule for a request that carries more than one of these.
+//! * [`recognise`] finds the kind of a session without verifying it, for public routes.
 //! * [`assertion`] verifies the platform's own services, [`signed`] programs that sign each request.
 //!
 //! *Not offered*, *verified* and *failed* stay apart to the end ([`presented::Presented`]): a request without
@@ -26,6 +27,7 @@ pub mod issuers;
 pub mod keys;
 pub mod legacy;
 pub mod presented;
+pub mod recognise;
 pub mod session;
 pub mod signed;
 pub mod token;

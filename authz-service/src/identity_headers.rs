@@ -14,6 +14,9 @@
 //! | `x-tenant-id` | set | set | when there is one | removed |
 //! | `x-madome-identity` | signed | signed | signed | removed |
 //!
+//! On a route that chooses its backend by kind of session, `x-madome-auth-kind` names the kind; Envoy removes it before the
+//! backend.
+//!
 //! The header of API keys is removed where the policy accepts them: backends never receive a key.
 
 use std::fmt;
@@ -21,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::UnixTime;
+use edge_config::edge::AcceptedCredential;
 use identity::assertion::{LIFETIME, Signer};
 use identity::{Audience, headers};
 use prometheus::IntCounter;
@@ -49,6 +53,16 @@ pub struct HeaderEdits {
     pub remove_keys: Vec<String>,
     /// Until when the signed identity among them is reused; absent when there is none.
     pub good_until: Option<UnixTime>,
+}
+
+impl HeaderEdits {
+    /// Names the kind of the caller's credential, by which Envoy chooses the backend, or that it is not known.
+    pub fn name_kind(&mut self, kind: Option<AcceptedCredential>) {
+        match kind {
+            Some(kind) => self.set.push((headers::KIND, kind.as_str().to_owned())),
+            None => self.remove.push(headers::KIND),
+        }
+    }
 }
 
 struct Signed {

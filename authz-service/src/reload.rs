@@ -22,7 +22,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use clock::Clock;
 use edge_config::Edge;
-use edge_config::edge::Sessions;
+use edge_config::edge::{LegacySessions, Sessions};
 use prometheus::IntCounter;
 use serde::Serialize;
 
@@ -305,7 +305,7 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
         ),
         ("`sessions.revocations`", revocations(sessions.as_ref()) != revocations(new.sessions.as_ref())),
         ("`api_keys`", *api_keys != new.api_keys),
-        ("`legacy_sessions`", *legacy_sessions != new.legacy_sessions),
+        ("`legacy_sessions`", verifier(legacy_sessions.as_ref()) != verifier(new.legacy_sessions.as_ref())),
         ("`tenants`", *tenants != new.tenants),
         ("`signatures`", *signatures != new.signatures),
     ]
@@ -317,8 +317,16 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
 /// The source of session keys, which is opened at the start.
 fn keys(sessions: Option<&Sessions>) -> Option<impl PartialEq + '_> {
     sessions.map(|sessions| {
-        let Sessions { cookie: _, bearer: _, issuers, revocations: _ } = sessions;
+        let Sessions { cookie: _, refresh_cookie: _, bearer: _, issuers, revocations: _ } = sessions;
         issuers.iter().map(|one| (&one.issuer, &one.keys, &one.algorithms)).collect::<Vec<_>>()
+    })
+}
+
+/// The verifier of legacy sessions, which is set up at the start. The other fields are read for each request.
+fn verifier(legacy: Option<&LegacySessions>) -> Option<impl PartialEq + '_> {
+    legacy.map(|legacy| {
+        let LegacySessions { cookie, refresh_cookie: _, end: _, tenant, role, verify } = legacy;
+        (cookie, tenant, role, verify)
     })
 }
 

@@ -9,6 +9,7 @@ use clock::UnixTime;
 use identity::Person;
 
 use crate::credential::presented::{AuthenticatedPerson, Proof};
+use crate::credential::recognise::Claimed;
 use crate::failure::Stop;
 use crate::session::revocations::Revocations;
 
@@ -46,8 +47,8 @@ impl LiveSession {
 /// Admits `authenticated` when their session is alive at `now`. Without `revocations` a session ends with its
 /// tokens only, as the edge file requests.
 ///
+/// # Errors
 /// [`SessionRevoked`], or a failure when the revocations cannot answer.
-/// [`SessionRevoked`], or a failure when the revocations cannot tell.
 pub fn admit(
     authenticated: &AuthenticatedPerson,
     revocations: Option<&Revocations>,
@@ -63,4 +64,22 @@ pub fn admit(
     let ends_soon =
         revocations.zip(person.session).is_some_and(|(revocations, session)| revocations.is_listed(session));
     Ok(LiveSession { person, token: authenticated.token().filter(|_| !ends_soon) })
+}
+
+/// Refuses a request whose `claimed` session, or its person or tenant, was ended at `now`. The claims are unverified, so the
+/// request is refused for what its own client said.
+///
+/// # Errors
+/// [`SessionRevoked`], or a failure when the revocations cannot answer.
+pub fn refuse_ended(
+    claimed: &Claimed,
+    revocations: Option<&Revocations>,
+    now: UnixTime,
+) -> Result<(), Stop<SessionRevoked>> {
+    match revocations {
+        Some(revocations) if revocations.ends(&claimed.person, claimed.issued, now)? => {
+            Err(Stop::Denied(SessionRevoked))
+        }
+        Some(_) | None => Ok(()),
+    }
 }

@@ -38,6 +38,8 @@ pub struct Route {
     pub answers: Arc<Answers>,
     /// Its limits, in the order of the edge file.
     pub limits: Vec<Rule>,
+    /// Whether the kind of the caller's credential chooses the backend.
+    pub has_kinds: bool,
     /// The lease rules for an allow; absent when it may not be leased.
     pub lease: Option<LeasePolicy>,
 }
@@ -122,6 +124,7 @@ impl Snapshot {
                 audience: Arc::new(audience),
                 answers: Arc::clone(answers),
                 limits,
+                has_kinds: !route.destination.kinds.is_empty(),
                 lease: edge.lease_of(route).copied(),
             };
             routes.insert(route.name.clone(), Arc::new(prepared));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use edge_config::edge::{Answer, Answers};
+use edge_config::edge::{AcceptedCredential, Answer, Answers};
 
 use crate::decision::{AnswerKind, Decision};
 use crate::failure::Failure;
@@ -21,6 +21,8 @@ pub struct Verdict {
     pub route: Option<Arc<Route>>,
     /// The caller, as far as verified before the decision.
     pub who: Who,
+    /// The kind of the caller's credential: verified, or only recognised on a public route.
+    pub kind: Option<AcceptedCredential>,
     /// The route's refusals.
     pub answers: Arc<Answers>,
     /// The limits that refused the request; absent when none did.
@@ -39,6 +41,7 @@ impl Verdict {
             decision: Decision::Fail(failure),
             route: None,
             who: Who::Anyone,
+            kind: None,
             answers,
             exceeded: None,
             shadows: Shadows::default(),

@@ -53,6 +53,15 @@ pub enum Principal {
     Client(AuthenticatedClient),
 }
 
+/// The principal that a request proved, and the kind of the credential that decides ([the rule](self), 6).
+#[derive(Clone, Debug)]
+pub struct Proved {
+    /// The principal.
+    pub principal: Principal,
+    /// The kind of the first verified credential.
+    pub kind: AcceptedCredential,
+}
+
 impl Principal {
     fn person(&self) -> Option<&Arc<Person>> {
         match self {
@@ -101,10 +110,10 @@ impl Credentials<'_> {
         accepted: &[AcceptedCredential],
         input: &CheckInput<'_>,
         now: UnixTime,
-    ) -> Result<Presented<Principal>, Failure> {
+    ) -> Result<Presented<Proved>, Failure> {
         let mut outcome = Outcome::default();
         for kind in accepted {
-            outcome.add(self.one(*kind, input, now).await);
+            outcome.add(*kind, self.one(*kind, input, now).await);
             if outcome.failed.is_some() {
                 break;
             }
@@ -141,20 +150,20 @@ impl Credentials<'_> {
 struct Outcome {
     failed: Option<CredentialFault>,
     unjudged: Option<Failure>,
-    verified: Option<Principal>,
+    verified: Option<Proved>,
     disagree: bool,
 }
 
 impl Outcome {
-    fn add(&mut self, presented: Result<Presented<Principal>, Failure>) {
+    fn add(&mut self, kind: AcceptedCredential, presented: Result<Presented<Principal>, Failure>) {
         match presented {
             Ok(Presented::NotOffered) => {}
             Ok(Presented::Failed(fault)) => {
                 self.failed.get_or_insert(fault);
             }
             Ok(Presented::Verified(principal)) => match &self.verified {
-                None => self.verified = Some(principal),
-                Some(first) => self.disagree |= !first.agrees_with(&principal),
+                None => self.verified = Some(Proved { principal, kind }),
+                Some(first) => self.disagree |= !first.principal.agrees_with(&principal),
             },
             Err(failure) => {
                 self.unjudged.get_or_insert(failure);
@@ -162,7 +171,7 @@ impl Outcome {
         }
     }
 
-    fn settle(self) -> Result<Presented<Principal>, Failure> {
+    fn settle(self) -> Result<Presented<Proved>, Failure> {
         let Self { failed, unjudged, verified, disagree } = self;
         if let Some(fault) = failed {
             return Ok(Presented::Failed(fault));
@@ -208,7 +217,7 @@ mod tests {
     fn of(all: [Result<Presented<Principal>, Failure>; 2]) -> String {
         let mut outcome = Outcome::default();
         for presented in all {
-            outcome.add(presented);
+            outcome.add(AcceptedCredential::Session, presented);
             if outcome.failed.is_some() {
                 break;
             }
@@ -216,10 +225,12 @@ mod tests {
         match outcome.settle() {
             Ok(Presented::NotOffered) => "not offered".to_owned(),
             Ok(Presented::Failed(fault)) => fault.code().to_owned(),
-            Ok(Presented::Verified(Principal::Person(person))) => {
+            Ok(Presented::Verified(Proved { principal: Principal::Person(person), .. })) => {
                 person.person().session.unwrap().to_string()[34..].into()
             }
-            Ok(Presented::Verified(Principal::Client(client))) => client.client().name.to_string(),
+            Ok(Presented::Verified(Proved { principal: Principal::Client(client), .. })) => {
+                client.client().name.to_string()
+            }
             Err(failure) => failure.code().to_owned(),
         }
     }

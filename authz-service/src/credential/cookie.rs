@@ -20,6 +20,12 @@ pub fn find<'r>(lines: &[&'r [u8]], name: &[u8]) -> Result<Option<&'r [u8]>, Cre
     })
 }
 
+/// Every value of the cookie `name` in `lines`; none when two lines disagree, or above [`MAX_PAIRS`].
+#[must_use]
+pub fn all<'r>(lines: &[&'r [u8]], name: &[u8]) -> Vec<&'r [u8]> {
+    cookies::all(lines.iter().copied(), name, MAX_PAIRS).unwrap_or_default()
+}
+
 /// The number of pairs named `name` in `lines`, counted up to [`MAX_PAIRS`] pairs.
 #[must_use]
 pub fn count(lines: &[&[u8]], name: &[u8]) -> usize {

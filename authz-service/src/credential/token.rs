@@ -36,7 +36,7 @@ mod claims;
 mod examine;
 mod json;
 
-pub(crate) use claims::RawClaims;
+pub(crate) use claims::{RawClaims, SessionOf};
 pub use examine::{Check, Outcome};
 
 /// No issuer may have longer tokens: they must fit into Envoy's 60 KiB of headers. The issuer's own limit is

@@ -226,7 +226,7 @@ mod tests {
 
     fn verdict(decision: Decision) -> Verdict {
         let (who, answers, shadows) = (Who::Anyone, last_words(), Shadows::default());
-        Verdict { decision, route: None, who, answers, exceeded: None, shadows, lease: None }
+        Verdict { decision, route: None, who, kind: None, answers, exceeded: None, shadows, lease: None }
     }
 
     /// What Envoy reads from it.

@@ -85,7 +85,7 @@ impl Lack {
             }
             // No other policy has this fault.
             (
-                Policy::Public | Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_),
+                Policy::Public(_) | Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_),
                 PolicyFault::RoleTooLow
                 | PolicyFault::ScopeMissing
                 | PolicyFault::TenantMismatch

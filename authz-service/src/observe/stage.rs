@@ -1,6 +1,6 @@
 //! The stages of a decision, for explanations: which passed, which one stopped it, which were not reached.
 
-use edge_config::edge::Policy;
+use edge_config::edge::{Policy, PublicPolicy};
 use serde::Serialize;
 
 use crate::decision::{Decision, DenyReason};
@@ -111,7 +111,8 @@ const fn stages_of(policy: Option<&Policy>) -> &'static [Stage] {
     use Stage::{Credential, Exposure, Identity, Limit, Policy as May, Route, Session, Tenant};
     match policy {
         None => &[Route],
-        Some(Policy::Public) => &[Route, Limit, Identity],
+        Some(Policy::Public(PublicPolicy { refuse_ended: false })) => &[Route, Limit, Identity],
+        Some(Policy::Public(PublicPolicy { refuse_ended: true })) => &[Route, Limit, Session, Identity],
         Some(Policy::Session(_)) => &[Route, Limit, Credential, Session, Tenant, May, Identity],
         Some(Policy::Internal(_)) => &[Route, Limit, Exposure, Credential, Tenant, May, Identity],
         Some(Policy::Signed(_)) => &[Route, Limit, Credential, May, Identity],

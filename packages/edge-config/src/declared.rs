@@ -37,6 +37,11 @@ impl<T> Declared<T> {
         self.named(context, name, node.place, what)
     }
 
+    /// Whether `name` is defined, validly or not.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
     /// The `name` at `place`, if it is defined.
     pub(crate) fn named(&self, context: Context<'_>, name: &str, place: Place, what: &str) -> Option<String> {
         if self.names.contains(name) {

@@ -28,7 +28,8 @@ mod services;
 mod shadow;
 
 pub use self::credentials::{
-    AcceptedCredential, ApiKeys, LegacyCheck, LegacySessions, LegacyStore, LegacyVerifier, RedisUrl,
+    AcceptedCredential, ApiKeys, LegacyCheck, LegacyEnd, LegacySessions, LegacyStore, LegacyVerifier,
+    RedisUrl,
 };
 pub use self::issuer::{
     ABSENT_TYPE, AlgorithmFamily, ClaimPath, ClaimRules, InvalidClaimPath, Issuer, KeyAlgorithm, MappedClaim,
@@ -41,7 +42,7 @@ pub use backend::{
     SignIn,
 };
 pub use canary::{Canary, Condition};
-pub use destination::{Destination, Share, Sticky, WHOLE};
+pub use destination::{Destination, OfKind, Share, Sticky, WHOLE};
 pub use header_case::HeaderCase;
 pub use leases::{LeaseMethods, LeasePolicy, Leases, OnOutage};
 pub use limits::{LONGEST_REFILL, Limit, Mode, Per, TenantMatch};
@@ -191,6 +192,8 @@ pub struct Host {
 pub struct Sessions {
     /// Name of the cookie with the access token.
     pub cookie: String,
+    /// Name of the cookie with the refresh token, by which public routes recognise a session; absent when none needs to.
+    pub refresh_cookie: Option<String>,
     /// Whether `Authorization: Bearer` is accepted, too.
     pub bearer: bool,
     /// The trusted issuers of tokens; at least one. The first is the platform's own auth service.
@@ -281,14 +284,22 @@ pub struct TenantService {
 /// The requirements for a caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Policy {
-    /// Every caller. No decision is made.
-    Public,
+    /// Every caller. See [`Edge::is_decided`] for when a decision is made.
+    Public(PublicPolicy),
     /// A person with a valid session of an active tenant, or a caller with another accepted credential.
     Session(SessionPolicy),
     /// A service of the platform, on an internal listener only.
     Internal(InternalPolicy),
     /// A program that signs its requests, from a known address.
     Signed(SignedPolicy),
+}
+
+/// The requests that a public policy refuses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PublicPolicy {
+    /// Whether a request is refused when its recognised session, or the session's person or tenant, was ended. The claims
+    /// are unproved, so a client can have itself refused and no other client.
+    pub refuse_ended: bool,
 }
 
 /// The requirements for a person beyond a session.
@@ -387,6 +398,20 @@ pub struct Route {
     pub stream: bool,
     /// The names of the limits for its requests.
     pub limits: Vec<String>,
+}
+
+impl Edge {
+    /// Whether the authorizer decides about the requests of `route`. It does not when the route is public, has no limits,
+    /// names no kind of credential, and refuses no ended session.
+    #[must_use]
+    pub fn is_decided(&self, route: &Route) -> bool {
+        match self.policies.get(&route.policy) {
+            Some(Policy::Public(PublicPolicy { refuse_ended })) => {
+                *refuse_ended || !route.limits.is_empty() || !route.destination.kinds.is_empty()
+            }
+            Some(Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_)) | None => true,
+        }
+    }
 }
 
 impl Route {

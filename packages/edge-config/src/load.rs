@@ -11,6 +11,7 @@ use crate::fault::{Collector, Fault, Faults, Place, Severity};
 use crate::node::{Node, Value};
 use crate::reader::{self, Context, Environment, Fields};
 use crate::sections::credentials;
+use crate::sections::kinds::{Recognition, Section};
 use crate::{routes, sections};
 
 /// Larger edge files are refused unread: 10,000 routes take about 2 MB, so a larger file is a mistake.
@@ -222,6 +223,10 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         hosts: &hosts,
         backends: &backends,
         policies: &policies,
+        recognition: Recognition {
+            sessions: Section::of(sessions_node.is_some(), sessions.as_ref()),
+            legacy_sessions: Section::of(legacy_node.is_some(), legacy_sessions.as_ref()),
+        },
         limits: &limits,
         answers: &answers,
         internal_paths: &internal_paths,

@@ -210,6 +210,11 @@ pub(crate) fn number(context: Context<'_>, node: &Node, what: &str, least: u64, 
     None
 }
 
+/// Whether `node` is a number, of whatever kind.
+pub(crate) const fn is_number(node: &Node) -> bool {
+    matches!(node.value, Value::Int(_) | Value::Float)
+}
+
 /// A duration in milliseconds, within bounds.
 pub(crate) fn millis(
     context: Context<'_>,

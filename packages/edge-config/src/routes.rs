@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::declared::Declared;
 use crate::edge::{
-    Answers, Backend, Exposure, Host, Limit, Listener, METHODS, Mode, PathMatch, Policy, Route,
+    Answers, Backend, Exposure, Host, LegacySessions, Limit, Listener, METHODS, Mode, PathMatch, Policy,
+    Route,
 };
 use crate::fault::{Place, suggest};
 use crate::node::{Node, Value};
 use crate::reader::{self, Context, Fields};
 use crate::sections;
+use crate::sections::kinds::{Recognition, Section};
 
 /// Everything to which a route can refer.
 pub(crate) struct Surroundings<'a> {
@@ -17,6 +19,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) hosts: &'a Declared<Host>,
     pub(crate) backends: &'a Declared<Backend>,
     pub(crate) policies: &'a Declared<Policy>,
+    pub(crate) recognition: Recognition<'a>,
     pub(crate) limits: &'a Declared<Limit>,
     pub(crate) answers: &'a Declared<Answers>,
     pub(crate) internal_paths: &'a [PathMatch],
@@ -69,9 +72,10 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
         .and_then(|n| around.policies.reference(context, n, &format!("the policy of {shown}")));
     let named = policy.as_deref().and_then(|name| Some((name, around.policies.good.get(name)?)));
     let rules = named.map(|(_, policy)| policy);
-    let destination = fields
-        .required("to", "name the backend, or shares: `to: { legacy: 90, users: 10 }`")
-        .and_then(|n| sections::destination::read(context, n, &shown, around.backends, rules));
+    let destination =
+        fields.required("to", "name the backend, or shares: `to: { legacy: 90, users: 10 }`").and_then(|n| {
+            sections::destination::read(context, n, &shown, around.backends, rules, around.recognition)
+        });
     let canaries = fields
         .optional("canary")
         .map(|n| sections::canaries::read(context, n, &shown, around.backends, rules))
@@ -111,6 +115,9 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
         limits,
     };
     sections::destination::check_streams(context, node, &route, around.backends);
+    if let Section::Good(LegacySessions { end: Some(end), .. }) = around.recognition.legacy_sessions {
+        sections::kinds::check_end(context, node.place, &route, rules, *end);
+    }
     Some(route)
 }
 
@@ -126,7 +133,7 @@ fn check_attempts(context: Context<'_>, placed: &[Placed], around: &Surroundings
             .get(&route.host)
             .and_then(|host| around.listeners.good.get(&host.listener))
             .map(|listener| listener.exposure);
-        let public = matches!(around.policies.good.get(&route.policy), Some(Policy::Public));
+        let public = matches!(around.policies.good.get(&route.policy), Some(Policy::Public(_)));
         let methods: Vec<&str> = if route.methods.is_empty() {
             METHODS.to_vec()
         } else {

@@ -10,6 +10,7 @@ pub(crate) mod credentials;
 pub(crate) mod destination;
 mod hosts;
 mod issuers;
+pub(crate) mod kinds;
 pub(crate) mod leases;
 pub(crate) mod limits;
 mod listeners;

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use edge_config::edge::{Edge, Exposure, PathMatch, Policy, Socket};
+use edge_config::edge::{Edge, Exposure, PathMatch, Policy, PublicPolicy, Socket};
 use edge_config::{Faults, load, parse};
 
 fn nothing_set(_: &str) -> Option<String> {
@@ -52,7 +52,7 @@ fn the_dev_edge_says_what_it_should() {
     let edge = load(&edges().join("dev.yaml"), &nothing_set).unwrap();
     assert_eq!(edge.listeners["public"].exposure, Exposure::Public);
     assert_eq!(edge.backends["legacy"].request_headers["x-madome-public-access"], "true");
-    assert_eq!(edge.policies["public"], Policy::Public);
+    assert_eq!(edge.policies["public"], Policy::Public(PublicPolicy::default()));
     let code = edge.routes.iter().find(|r| r.name == "auth-code").unwrap();
     assert_eq!(code.path, PathMatch::Exact("/auth/code".to_owned()));
     assert_eq!(code.methods, ["POST"]);

@@ -19,6 +19,9 @@ pub const SESSION: &str = "x-madome-auth-sid";
 pub const ROLE: &str = "x-madome-auth-role";
 /// Tenant UUID; absent for a service that acts for no tenant.
 pub const TENANT: &str = "x-tenant-id";
+/// The kind of the caller's session, on a route that chooses its backend by it (`to: { legacy-session: legacy }`). Envoy
+/// reads it and removes it, so no backend sees it.
+pub const KIND: &str = "x-madome-auth-kind";
 /// The signed identity, see [`crate::assertion`].
 pub const IDENTITY: &str = "x-madome-identity";
 /// Names the route of a copied request. Envoy writes it on the copy for the comparator alone, over any
@@ -27,4 +30,4 @@ pub const SHADOW_ROUTE: &str = "x-madome-shadow-route";
 
 /// Every header of this module but the request id, which is settled instead of reserved, and the
 /// comparator's, which is on copies alone.
-pub const RESERVED: [&str; 8] = [GATEWAY, PUBLIC, SUBJECT, SCOPE, SESSION, ROLE, TENANT, IDENTITY];
+pub const RESERVED: [&str; 9] = [GATEWAY, PUBLIC, SUBJECT, SCOPE, SESSION, ROLE, TENANT, KIND, IDENTITY];

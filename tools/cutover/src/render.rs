@@ -198,6 +198,7 @@ pub fn configuration(edge: &Edge, paths: &Paths) -> Result<Configuration, Templa
         clusters.push(cluster::admin(edge.admin));
     }
     clusters.extend(shadow::cluster(edge)?);
+    clusters.extend(destination::nowhere(edge));
     let bootstrap = bootstrap::render(edge, &paths.directory)?;
     let whole_clusters: Vec<_> =
         std::iter::once(whole_authorizer).chain(clusters.iter().skip(1).cloned()).collect();

@@ -13,7 +13,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use edge_config::edge::{Destination, Sticky};
+use edge_config::edge::Destination;
 use edge_config::{Edge, Environment};
 
 use crate::whole_file;
@@ -146,7 +146,7 @@ fn same_otherwise(old: &Edge, new: &Edge, route: &str) -> bool {
         let mut edge = edge.clone();
         edge.revision.0.clear();
         for one in edge.routes.iter_mut().filter(|r| r.name == route) {
-            one.destination = Destination { shares: Vec::new(), sticky: None::<Sticky> };
+            one.destination = Destination::default();
         }
         // The debug output of an edge has everything but passwords, and no route's `to` holds a password.
         format!("{edge:?}")

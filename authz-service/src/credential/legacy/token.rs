@@ -106,7 +106,7 @@ impl<'t> Unverified<'t> {
 }
 
 /// A UUID in the one spelling that the legacy backend writes.
-pub(super) fn plain_uuid(text: &str) -> Option<uuid::Uuid> {
+pub(in crate::credential) fn plain_uuid(text: &str) -> Option<uuid::Uuid> {
     text.parse::<Hyphenated>().ok().map(Hyphenated::into_uuid)
 }
 

@@ -51,6 +51,28 @@ impl RawClaims {
     }
 }
 
+/// The claims that say whose session a token belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SessionOf {
+    pub(crate) subject: SubjectId,
+    pub(crate) tenant: TenantId,
+    pub(crate) session: Option<SessionId>,
+    pub(crate) iat: Option<u64>,
+}
+
+impl SessionOf {
+    /// Reads `payload`, of an access token or a refresh token, by `rules`. `None` when a claim is missing or invalid.
+    pub(crate) fn read(payload: &[u8], rules: &ClaimRules) -> Option<Self> {
+        let claims = Claims::of(payload, rules).ok()?;
+        Some(Self {
+            subject: claims.subject().ok()?,
+            tenant: claims.tenant().ok()?,
+            session: claims.session().ok()?,
+            iat: claims.times().ok()?.0,
+        })
+    }
+}
+
 /// The claims of one payload, by the names in the rules.
 pub(super) struct Claims<'r> {
     members: Map<String, Value>,

@@ -21,6 +21,15 @@ pub enum AcceptedCredential {
 }
 
 impl AcceptedCredential {
+    /// Every kind, in the order in which messages list them.
+    pub const ALL: [Self; 3] = [Self::Session, Self::ApiKey, Self::LegacySession];
+
+    /// The kind that the edge file spells `name`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
     /// Its spelling in the edge file.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -71,12 +80,25 @@ impl ApiKeys {
 pub struct LegacySessions {
     /// Name of the cookie with the legacy backend's access token.
     pub cookie: String,
+    /// Name of the cookie with the legacy backend's refresh token, by which public routes recognise a legacy session.
+    pub refresh_cookie: Option<String>,
+    /// How legacy sessions come to an end; absent when the file does not say.
+    pub end: Option<LegacyEnd>,
     /// The tenant of all callers with a legacy session: the legacy backend has no tenants.
     pub tenant: TenantId,
     /// The role of a caller for whom the legacy backend names none.
     pub role: Role,
     /// How a session is verified.
     pub verify: LegacyVerifier,
+}
+
+/// How the sessions of the legacy backend come to an end while auth moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LegacyEnd {
+    /// Each session stays with the backend that opened it until it ends there.
+    SideBySide,
+    /// The new auth takes a live legacy session at its next refresh and opens its own instead.
+    Exchange,
 }
 
 /// How a session of the legacy backend is verified.

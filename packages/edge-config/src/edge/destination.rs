@@ -1,15 +1,32 @@
-//! The destination of a route's requests, and the shares of its backends.
+//! The backends of a route: by kind of credential, and by share.
 
 use std::fmt;
 
-/// The destination of a route's requests.
-#[derive(Clone, Debug, PartialEq, Eq)]
+use super::AcceptedCredential;
+
+/// The backends of a route.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Destination {
-    /// The backends and their shares, in the order of the file; at least one. The weights add up to
-    /// [`WHOLE`].
+    /// The backends of callers with a credential of one kind, in the order of the file; each kind at most once. They come
+    /// before the shares.
+    pub kinds: Vec<OfKind>,
+    /// The backends of all other callers and their shares, in the order of the file. The weights add up to [`WHOLE`].
+    /// Empty only when every caller that the policy lets pass has a kind in `kinds`.
     pub shares: Vec<Share>,
-    /// The value that keeps a client on one backend; absent when every request is distributed by itself.
+    /// What keeps a client on one of the shares; absent when each request is dealt by chance.
     pub sticky: Option<Sticky>,
+}
+
+/// The backend of callers with a credential of one kind.
+///
+/// On a route whose policy verifies credentials, the kind is that of the verified credential. On a public route the
+/// authorizer only recognises the kind: an unproved credential chooses which backend refuses it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfKind {
+    /// The kind.
+    pub kind: AcceptedCredential,
+    /// The backend's name.
+    pub backend: String,
 }
 
 /// The sum of the weights of a destination, which are whole percentages.
@@ -41,21 +58,34 @@ impl Destination {
     /// Everything to one backend.
     #[must_use]
     pub fn whole(backend: impl Into<String>) -> Self {
-        Self { shares: vec![Share { backend: backend.into(), weight: WHOLE }], sticky: None }
+        Self { shares: vec![Share { backend: backend.into(), weight: WHOLE }], ..Self::default() }
     }
 
-    /// The names of the backends, in the order of the file.
+    /// The names of the backends, those of kinds first. One that has a kind and a share is named twice.
     pub fn backends(&self) -> impl Iterator<Item = &str> {
-        self.shares.iter().map(|share| share.backend.as_str())
+        let kinds = self.kinds.iter().map(|of| of.backend.as_str());
+        kinds.chain(self.shares.iter().map(|share| share.backend.as_str()))
     }
 
-    /// The one backend, when there is only one.
+    /// The one backend, when every request goes to the same one whatever the kind.
     #[must_use]
     pub fn only(&self) -> Option<&str> {
-        match self.shares.as_slice() {
-            [share] => Some(&share.backend),
-            [] | [_, _, ..] => None,
+        match (self.kinds.as_slice(), self.shares.as_slice()) {
+            ([], [share]) => Some(&share.backend),
+            ([], [] | [_, _, ..]) | ([_, ..], _) => None,
         }
+    }
+
+    /// The backend of callers with a credential of `kind`, if the route names one.
+    #[must_use]
+    pub fn of_kind(&self, kind: AcceptedCredential) -> Option<&str> {
+        self.kinds.iter().find(|of| of.kind == kind).map(|of| of.backend.as_str())
+    }
+
+    /// The destination of callers whose kind is not named: the shares alone.
+    #[must_use]
+    pub fn of_others(&self) -> Self {
+        Self { kinds: Vec::new(), ..self.clone() }
     }
 
     /// The percentage of `backend`; 0 when it is not in the list.
@@ -66,10 +96,20 @@ impl Destination {
 }
 
 impl fmt::Display for Destination {
-    /// `users`, or `legacy 90 %, users 10 %`.
+    /// `users`, `legacy 90 %, users 10 %`, or `legacy-session to legacy, session to auth, others legacy 90 %, users 10 %`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(only) = self.only() {
-            return f.write_str(only);
+        for (index, OfKind { kind, backend }) in self.kinds.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}{} to {backend}", kind.as_str())?;
+        }
+        if !self.kinds.is_empty() {
+            if self.shares.is_empty() {
+                return Ok(());
+            }
+            f.write_str(", others ")?;
+        }
+        if let [only] = self.shares.as_slice() {
+            return f.write_str(&only.backend);
         }
         for (index, share) in self.shares.iter().enumerate() {
             let comma = if index == 0 { "" } else { ", " };

@@ -83,6 +83,7 @@ impl Route {
     #[must_use]
     pub fn is_decided_late(&self) -> bool {
         !self.canaries.is_empty()
+            || !self.destination.kinds.is_empty()
             || match &self.destination.sticky {
                 Some(Sticky::Session | Sticky::Tenant) => self.destination.only().is_none(),
                 Some(Sticky::Cookie(_)) | None => false,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use super::Route;
+use super::{Destination, Route};
 
 /// The comparator's addresses, and the differences that it ignores.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,13 @@ impl Route {
     pub fn reference(&self) -> Option<&str> {
         let shadow = self.shadow.as_deref()?;
         self.destination.backends().find(|backend| *backend != shadow)
+    }
+
+    /// Whether requests that `to` takes are copied: their own backend must be the [reference](Self::reference). `to` is a
+    /// part of the route's destination, such as the backend of one kind of session.
+    #[must_use]
+    pub fn copies(&self, to: &Destination) -> bool {
+        self.reference().is_some_and(|reference| to.backends().any(|backend| backend == reference))
     }
 
     /// Every backend that answers its requests or copies of them, each once. The signed identity is valid for all of them.

@@ -30,6 +30,11 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node) -> Option<B
         let problem = "a backend is named `sticky`, which has another meaning among the shares of a route";
         context.faults.report(fields.place, problem, "give it another name");
     }
+    if super::kinds::is_kind(name) {
+        let problem =
+            format!("a backend is named `{name}`, which is a kind of credential in `to` of a route");
+        context.faults.report(fields.place, problem, "give it another name");
+    }
     let endpoints = addresses::<Endpoint>(context, &mut fields, (&what, &what), ENDPOINT_MEND)
         .map(|listed| listed.into_iter().map(|(_, endpoint)| endpoint).collect());
     let protocols = [("http1", Protocol::Http1), ("http2", Protocol::Http2), ("grpc", Protocol::Grpc)];

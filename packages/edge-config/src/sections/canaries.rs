@@ -27,7 +27,7 @@ pub(crate) fn read(
         let problem = format!("{what} has {} canaries", elements.len());
         context.faults.report(node.place, problem, format!("name at most {MAX_CANARIES}"));
     }
-    if let Some(Policy::Public) = policy {
+    if let Some(Policy::Public(_)) = policy {
         let problem = format!("{what} has canaries, but the callers of a public route are not identified");
         context.faults.report(node.place, problem, "use shares (`to`) for a public route");
     }

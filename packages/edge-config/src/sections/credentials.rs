@@ -6,8 +6,8 @@ use identity::{Role, TenantId};
 
 use crate::declared::Declared;
 use crate::edge::{
-    AcceptedCredential, ApiKeys, Backend, Endpoint, LegacyCheck, LegacySessions, LegacyStore, LegacyVerifier,
-    Reach, RedisUrl, Reserved,
+    AcceptedCredential, ApiKeys, Backend, Endpoint, LegacyCheck, LegacyEnd, LegacySessions, LegacyStore,
+    LegacyVerifier, Reach, RedisUrl, Reserved,
 };
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
@@ -150,6 +150,14 @@ pub(crate) fn legacy_sessions(
     let cookie = fields
         .required("cookie", "name the cookie with the legacy backend's access token")
         .and_then(|n| cookie_name(context, n));
+    let refresh_cookie = refresh_cookie(context, &mut fields, cookie.as_deref());
+    let end = match fields.optional("end") {
+        None => Some(None),
+        Some(n) => {
+            let ends = [("side-by-side", LegacyEnd::SideBySide), ("exchange", LegacyEnd::Exchange)];
+            choice(context, n, "`end` of `legacy_sessions`", &ends).map(Some)
+        }
+    };
     let tenant = fields
         .required("tenant", "the legacy backend has no tenants: write the id of the tenant for its people")
         .and_then(|n| reader::parsed::<TenantId>(context, n, "`tenant`", "write the tenant's UUID"));
@@ -163,7 +171,29 @@ pub(crate) fn legacy_sessions(
         )
         .and_then(|n| verifier(context, n, backends, patience));
     fields.finish();
-    Some(LegacySessions { cookie: cookie?, tenant: tenant?, role: role?, verify: verify? })
+    Some(LegacySessions {
+        cookie: cookie?,
+        refresh_cookie: refresh_cookie?,
+        end: end?,
+        tenant: tenant?,
+        role: role?,
+        verify: verify?,
+    })
+}
+
+/// `refresh_cookie`, which is not the cookie of the access token.
+pub(crate) fn refresh_cookie(
+    context: Context<'_>,
+    fields: &mut Fields<'_>,
+    access: Option<&str>,
+) -> Option<Option<String>> {
+    let Some(node) = fields.optional("refresh_cookie") else { return Some(None) };
+    let name = cookie_name(context, node)?;
+    if access == Some(name.as_str()) {
+        let problem = format!("`refresh_cookie` is {name:?}, which is the cookie with the access token");
+        context.faults.report(node.place, problem, "name the cookie with the refresh token");
+    }
+    Some(Some(name))
 }
 
 fn verifier(

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::declared::Declared;
-use crate::edge::{Backend, Destination, Policy, Protocol, Route, Share, Sticky, WHOLE};
+use crate::edge::{Backend, Destination, OfKind, Policy, Protocol, Route, Share, Sticky, WHOLE};
 use crate::fault::suggest;
 use crate::node::{Node, Value};
 use crate::reader::{self, Context, Fields};
 
+use super::kinds::{self, Recognition};
 use crate::reader::cookie_name;
 
 /// The most backends of a route. Few, because each identity that is signed for the route names all of them.
@@ -16,18 +17,20 @@ const MAX_SHARES: usize = 8;
 /// The methods that are copied to a shadow: repeating them changes nothing (RFC 9110 §9.2.1).
 const COPIED: [&str; 2] = ["GET", "HEAD"];
 
-/// `to: users`, or `to: { legacy: 90, users: 10, sticky: session }`.
+/// `to: users`, `to: { legacy: 90, users: 10, sticky: session }`, or `to: { legacy-session: legacy, session: auth }`.
 pub(crate) fn read(
     context: Context<'_>,
     node: &Node,
     what: &str,
     backends: &Declared<Backend>,
     policy: Option<&Policy>,
+    recognition: Recognition<'_>,
 ) -> Option<Destination> {
     if let Value::Text(_) = &node.value {
         let backend = backends.reference(context, node, &format!("the backend of {what}"))?;
         return Some(Destination::whole(backend));
     }
+    let mut kinds: Vec<OfKind> = Vec::new();
     let mut shares = Vec::new();
     let mut sticky = Some(None);
     let mut whole = true;
@@ -35,6 +38,14 @@ pub(crate) fn read(
     for (name, place, value) in reader::entries(context, node, &format!("`to` of {what}")) {
         if name == "sticky" {
             sticky = read_sticky(context, value, what, policy).map(Some);
+            continue;
+        }
+        if kinds::is_kind(name) || matches!(value.value, Value::Text(_)) && !backends.has(name) {
+            let of = kinds::entry(context, (name, place), value, what, backends);
+            match of.filter(|_| named.insert(name)) {
+                Some(of) => kinds.push(of),
+                None => whole = false,
+            }
             continue;
         }
         let backend = backends.named(context, name, place, &format!("a backend of {what}"));
@@ -49,18 +60,21 @@ pub(crate) fn read(
     if !whole {
         return None;
     }
-    let sum: u64 = shares.iter().map(|share| u64::from(share.weight)).sum();
-    if shares.is_empty() || shares.len() > MAX_SHARES {
-        let problem = format!("`to` of {what} names {} backends", shares.len());
+    let destination = Destination { kinds, shares, sticky: sticky? };
+    let count = destination.backends().collect::<BTreeSet<_>>().len();
+    if count == 0 || count > MAX_SHARES {
+        let problem = format!("`to` of {what} names {count} backends");
         context.faults.report(node.place, problem, format!("name 1 to {MAX_SHARES}"));
         return None;
     }
-    if sum != u64::from(WHOLE) {
+    let sum: u64 = destination.shares.iter().map(|share| u64::from(share.weight)).sum();
+    if sum != u64::from(WHOLE) && !(destination.shares.is_empty() && !destination.kinds.is_empty()) {
         let problem = format!("the shares of {what} add up to {sum}");
         context.faults.report(node.place, problem, "give whole percentages that add up to 100");
         return None;
     }
-    Some(Destination { shares, sticky: sticky? })
+    kinds::check(context, node.place, &destination, what, policy, recognition);
+    Some(destination)
 }
 
 /// `session`, `tenant` or `{ cookie: name }`.
@@ -88,8 +102,10 @@ fn read_sticky(context: Context<'_>, node: &Node, what: &str, policy: Option<&Po
         }
     };
     let missing = match (&sticky, policy) {
-        (Sticky::Session, Some(Policy::Public | Policy::Internal(_) | Policy::Signed(_))) => Some("session"),
-        (Sticky::Tenant, Some(Policy::Public | Policy::Internal(_))) => Some("tenant"),
+        (Sticky::Session, Some(Policy::Public(_) | Policy::Internal(_) | Policy::Signed(_))) => {
+            Some("session")
+        }
+        (Sticky::Tenant, Some(Policy::Public(_) | Policy::Internal(_))) => Some("tenant"),
         (Sticky::Session, Some(Policy::Session(_)) | None)
         | (Sticky::Tenant, Some(Policy::Session(_) | Policy::Signed(_)) | None)
         | (Sticky::Cookie(_), _) => None,

@@ -156,7 +156,7 @@ pub(crate) fn of_route(
 fn knows(policy: &Policy, per: Per) -> bool {
     match (policy, per) {
         (
-            Policy::Public | Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_),
+            Policy::Public(_) | Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_),
             Per::Address | Per::Route,
         )
         | (Policy::Session(_), Per::Subject | Per::Tenant)
@@ -165,7 +165,7 @@ fn knows(policy: &Policy, per: Per) -> bool {
         (Policy::Session(policy), Per::Session) => {
             policy.accepts(AcceptedCredential::Session) || policy.accepts(AcceptedCredential::LegacySession)
         }
-        (Policy::Public, _) | (Policy::Session(_), Per::Service) => false,
+        (Policy::Public(_), _) | (Policy::Session(_), Per::Service) => false,
         (
             Policy::Internal(_) | Policy::Signed(_),
             Per::Subject | Per::Tenant | Per::Session | Per::ApiKey,

@@ -4,7 +4,7 @@ use identity::{Role, ServiceName};
 
 use super::credentials;
 use crate::declared::Declared;
-use crate::edge::{AcceptedCredential, InternalPolicy, Policy, Service, SessionPolicy};
+use crate::edge::{AcceptedCredential, InternalPolicy, Policy, PublicPolicy, Service, SessionPolicy};
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
@@ -49,7 +49,7 @@ pub(crate) fn policy(
         .and_then(|n| choice(context, n, &format!("the kind of {what}"), &kinds));
     let place = fields.place;
     let policy = match kind? {
-        Kind::Public => Some(Policy::Public),
+        Kind::Public => public(context, &mut fields, &what, stores).map(Policy::Public),
         Kind::Session => {
             let accept = credentials::accept(context, &mut fields, &what, stores);
             if !stores.sessions && (accept.is_empty() || accept.contains(&AcceptedCredential::Session)) {
@@ -109,6 +109,20 @@ pub(crate) fn policy(
     };
     fields.finish();
     policy
+}
+
+/// `{ kind: public, ended: refuse }`
+fn public(context: Context<'_>, fields: &mut Fields<'_>, what: &str, stores: Stores) -> Option<PublicPolicy> {
+    let Some(node) = fields.optional("ended") else { return Some(PublicPolicy::default()) };
+    let refuse_ended =
+        choice(context, node, &format!("`ended` of {what}"), &[("pass", false), ("refuse", true)])?;
+    if refuse_ended && !stores.sessions && !stores.legacy_sessions {
+        let problem = format!(
+            "{what} refuses ended sessions, and the file has neither `sessions` nor `legacy_sessions`"
+        );
+        context.faults.report(node.place, problem, "add one of the sections, or leave out `ended`");
+    }
+    Some(PublicPolicy { refuse_ended })
 }
 
 fn scopes(context: Context<'_>, node: &Node, what: &str) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! The section `sessions`.
 
-use super::issuers;
+use super::{credentials, issuers};
 use crate::edge::Sessions;
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
@@ -12,6 +12,7 @@ pub(crate) fn sessions(context: Context<'_>, node: &Node) -> Option<Sessions> {
     let cookie = fields
         .required("cookie", "name the cookie with the access token")
         .and_then(|n| reader::cookie_name(context, n));
+    let refresh_cookie = credentials::refresh_cookie(context, &mut fields, cookie.as_deref());
     let bearer = fields.optional("bearer").map_or(Some(false), |n| reader::boolean(context, n, "`bearer`"));
     let issuers = issuers::issuers(context, &mut fields);
     let revocations = match fields.optional("revocations") {
@@ -19,5 +20,11 @@ pub(crate) fn sessions(context: Context<'_>, node: &Node) -> Option<Sessions> {
         Some(n) => path(context, n, "`revocations`").map(Some),
     };
     fields.finish();
-    Some(Sessions { cookie: cookie?, bearer: bearer?, issuers: issuers?, revocations: revocations? })
+    Some(Sessions {
+        cookie: cookie?,
+        refresh_cookie: refresh_cookie?,
+        bearer: bearer?,
+        issuers: issuers?,
+        revocations: revocations?,
+    })
 }

@@ -98,7 +98,7 @@ pub fn questions(edge: &Edge, wanted: &[String]) -> (Vec<Question>, Vec<NotAsked
 fn of_route(edge: &Edge, route: &Route) -> Result<Vec<Question>, &'static str> {
     let policy = match edge.policies.get(&route.policy) {
         Some(Policy::Session(policy)) => policy,
-        Some(Policy::Public) => return Err("it is public: its backend refuses, in its own words"),
+        Some(Policy::Public(_)) => return Err("it is public: its backend refuses, in its own words"),
         Some(Policy::Internal(_)) => {
             return Err("it is for services, which the legacy backend does not know");
         }

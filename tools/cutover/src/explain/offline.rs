@@ -107,7 +107,7 @@ pub(super) fn explain(
     report.insert("policy".to_owned(), policy(&edge, route).into());
     report.insert("backend".to_owned(), route.destination.to_string().into());
     report.insert("limits".to_owned(), route.limits.clone().into());
-    if matches!(edge.policies.get(&route.policy), Some(Policy::Public)) && route.limits.is_empty() {
+    if !edge.is_decided(route) {
         report.insert("decision".to_owned(), "none: the route is public".into());
         report.insert("answer".to_owned(), passed(&route.destination.to_string(), &[]));
         return Ok(Value::Object(report));
@@ -302,7 +302,7 @@ fn missing(
 
 fn policy(edge: &Edge, route: &Route) -> String {
     let kind = match edge.policies.get(&route.policy) {
-        Some(Policy::Public) => "public",
+        Some(Policy::Public(_)) => "public",
         Some(Policy::Session(_)) => "session",
         Some(Policy::Internal(_)) => "internal",
         Some(Policy::Signed(_)) => "signed",

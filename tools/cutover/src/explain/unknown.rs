@@ -71,13 +71,16 @@ pub(super) fn of(
                 note("which sessions were revoked in Redis: only the revocation file is read".to_owned());
             }
         }
-        Some(Policy::Public | Policy::Internal(_)) | None => {}
+        Some(Policy::Public(_) | Policy::Internal(_)) | None => {}
     }
     match (policy, &edge.tenants) {
         (Some(Policy::Session(_) | Policy::Internal(_)), Some(TenantDirectory::Service(_))) => {
             note("what the replicas remember of the tenant: the tenants service is queried now".to_owned());
         }
-        (Some(Policy::Public | Policy::Signed(_) | Policy::Session(_) | Policy::Internal(_)) | None, _) => {}
+        (
+            Some(Policy::Public(_) | Policy::Signed(_) | Policy::Session(_) | Policy::Internal(_)) | None,
+            _,
+        ) => {}
     }
     notes
 }

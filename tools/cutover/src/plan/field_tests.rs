@@ -20,6 +20,8 @@ signatures: { keys: signing.yaml, max_age_seconds: 60, skew_seconds: 5, max_body
 service_tokens: { issuer: tokens, keys: tokens.jwks.json }
 legacy_sessions:
   cookie: legacy_session
+  refresh_cookie: legacy_refresh
+  end: side-by-side
   tenant: 00000000-0000-7000-8000-000000000001
   role: 1
   verify: { redis: { url: \"redis://127.0.0.1:6379\", key_prefix: s, timeout_ms: 40, leeway_seconds: 10 } }
@@ -155,6 +157,23 @@ fn every_field_of_an_edge_is_looked_at() {
             "redis://127.0.0.1:6379",
             "redis://127.0.0.1:6380".into(),
             "weaker: the address of the legacy backend's store",
+        ),
+        (
+            "refresh_cookie: legacy_refresh",
+            "refresh_cookie: other_refresh".into(),
+            "same: the cookie by which public routes recognise a legacy session",
+        ),
+        ("end: side-by-side", "end: exchange".into(), "same: the way in which legacy sessions end"),
+        (
+            "  cookie: madome_access_token",
+            "  cookie: madome_access_token\n  refresh_cookie: refresh".into(),
+            "same: the cookie by which public routes recognise a session",
+        ),
+        ("public: { kind: public }", "public: { kind: public, ended: refuse }".into(), "stricter: ended sessions are refused"),
+        (
+            "{ legacy: 50, users: 50, sticky: session }",
+            "{ session: users, legacy: 50, users: 50, sticky: session }".into(),
+            "same: `session` goes to users instead of legacy 50 %, users 50 %",
         ),
         ("key_prefix: s", "key_prefix: t".into(), "weaker: the prefix of keys"),
         ("timeout_ms: 40", "timeout_ms: 41".into(), "same: the time limit of the legacy backend's store"),

@@ -2,8 +2,8 @@
 
 use edge_config::Edge;
 use edge_config::edge::{
-    Cidr, InternalPolicy, LeaseMethods, LeasePolicy, Limit, Mode, OnOutage, Policy, Route, SessionPolicy,
-    SignedPolicy, TenantMatch,
+    Cidr, InternalPolicy, LeaseMethods, LeasePolicy, Limit, Mode, OnOutage, Policy, PublicPolicy, Route,
+    SessionPolicy, SignedPolicy, TenantMatch,
 };
 
 use super::found::{Aspects, Standing};
@@ -15,11 +15,11 @@ pub(super) fn compare(
     noted: &mut Aspects,
 ) {
     match (old, new) {
-        (Policy::Public, Policy::Public) => {}
-        (Policy::Public, Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_)) => {
+        (Policy::Public(old), Policy::Public(new)) => public(*old, *new, noted),
+        (Policy::Public(_), Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_)) => {
             noted.note(Standing::Stricter, "no longer public");
         }
-        (Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_), Policy::Public) => {
+        (Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_), Policy::Public(_)) => {
             noted.note(Standing::Weaker, "becomes public");
         }
         (Policy::Session(old), Policy::Session(new)) => sessions(old, new, noted),
@@ -37,10 +37,19 @@ pub(super) fn compare(
 /// The kind of a policy, in words.
 pub(super) const fn kind(policy: &Policy) -> &'static str {
     match policy {
-        Policy::Public => "public",
+        Policy::Public(_) => "public",
         Policy::Session(_) => "session",
         Policy::Internal(_) => "internal",
         Policy::Signed(_) => "signed",
+    }
+}
+
+fn public(old: PublicPolicy, new: PublicPolicy, noted: &mut Aspects) {
+    let PublicPolicy { refuse_ended } = new;
+    match (old.refuse_ended, refuse_ended) {
+        (false, true) => noted.note(Standing::Stricter, "ended sessions are refused"),
+        (true, false) => noted.note(Standing::Weaker, "ended sessions are no longer refused"),
+        (true, true) | (false, false) => {}
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use edge_config::Edge;
-use edge_config::edge::{Destination, Endpoint, METHODS, Policy, Reach, Route, Sticky};
+use edge_config::edge::{AcceptedCredential, Destination, Endpoint, METHODS, Policy, Reach, Route, Sticky};
 
 use super::found::{Aspects, Finding, Region, Standing};
 use super::policy;
@@ -130,7 +130,7 @@ fn difference((old, was): (&Edge, Taken<'_>), (new, is): (&Edge, Taken<'_>)) -> 
 
 fn became_public(edge: &Edge, route: &Route, noted: &mut Aspects) {
     match edge.policies.get(&route.policy) {
-        Some(Policy::Public) => noted.note(Standing::Weaker, "becomes public"),
+        Some(Policy::Public(_)) => noted.note(Standing::Weaker, "becomes public"),
         Some(Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_)) | None => {}
     }
 }
@@ -157,10 +157,8 @@ fn routes((old, before): (&Edge, &Route), (new, after): (&Edge, &Route), noted: 
         policy::compare((old, was), (new, is), noted);
     }
     policy::limits((old, before), (new, after), noted);
-    let Destination { shares: _, sticky } = destination;
-    if places(old, &before.destination) != places(new, destination) {
-        noted.note(Standing::Same, format!("goes to {destination} instead of {}", before.destination));
-    }
+    let Destination { kinds: _, shares: _, sticky } = destination;
+    destinations((old, &before.destination), (new, destination), noted);
     if before.destination.sticky != *sticky {
         let word = |sticky: &Option<Sticky>| match sticky {
             Some(Sticky::Session) => "the session".to_owned(),
@@ -202,6 +200,36 @@ fn routes((old, before): (&Edge, &Route), (new, after): (&Edge, &Route), noted: 
     }
     if old.answers.get(&before.answers) != new.answers.get(answers) {
         noted.note(Standing::Same, "the wording of refusals changed");
+    }
+}
+
+/// Notes where the callers of each kind, and all others, go now.
+fn destinations(
+    (old, before): (&Edge, &Destination),
+    (new, after): (&Edge, &Destination),
+    noted: &mut Aspects,
+) {
+    if before.kinds.is_empty() && after.kinds.is_empty() {
+        if places(old, before) != places(new, after) {
+            noted.note(Standing::Same, format!("goes to {after} instead of {before}"));
+        }
+        return;
+    }
+    let part = |destination: &Destination, kind: AcceptedCredential| {
+        destination.of_kind(kind).map_or_else(|| destination.of_others(), Destination::whole)
+    };
+    for kind in AcceptedCredential::ALL {
+        let is_named = before.of_kind(kind).or(after.of_kind(kind)).is_some();
+        let (was, is) = (part(before, kind), part(after, kind));
+        // A kind without any backend is one that the policy does not accept.
+        let goes = |destination: &Destination| !destination.shares.is_empty();
+        if is_named && goes(&was) && goes(&is) && places(old, &was) != places(new, &is) {
+            noted.note(Standing::Same, format!("`{}` goes to {is} instead of {was}", kind.as_str()));
+        }
+    }
+    let (was, is) = (before.of_others(), after.of_others());
+    if !was.shares.is_empty() && !is.shares.is_empty() && places(old, &was) != places(new, &is) {
+        noted.note(Standing::Same, format!("callers of other kinds go to {is} instead of {was}"));
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn ended<'e>(edge: &'e Edge, route: &Route, to: &Destination) -> Vec<
                 ended.extend(ended_before(edge, route, backend));
             }
         }
-        Some(Policy::Public) | None => {}
+        Some(Policy::Public(_)) | None => {}
     }
     ended.dedup();
     ended
@@ -38,7 +38,7 @@ pub(super) fn ended_before(edge: &Edge, route: &Route, backend: &str) -> &'stati
         Some(Policy::Session(_)) => true,
         // Credentials of these policies never reach a backend.
         Some(Policy::Internal(_) | Policy::Signed(_)) => false,
-        Some(Policy::Public) | None => false,
+        Some(Policy::Public(_)) | None => false,
     };
     let credentials = edge.backends.get(backend).map_or(Credentials::Keep, |backend| backend.credentials);
     match (decided, credentials) {

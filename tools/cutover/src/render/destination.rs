@@ -20,6 +20,18 @@ use super::header::header;
 
 use super::seconds;
 
+/// The cluster without an address. Each caller of a route without shares has a kind with its own backend; if a request ever
+/// came here, it would be answered 503 in the route's words. No backend has this name: theirs begin with `backend-`.
+const NOWHERE: &str = "nowhere";
+
+/// The cluster [`NOWHERE`], when a route has no shares.
+pub(super) fn nowhere(edge: &Edge) -> Option<Value> {
+    let is_needed = edge.routes.iter().any(|route| route.destination.shares.is_empty());
+    is_needed.then(|| {
+        json!({ "name": NOWHERE, "type": "STATIC", "load_assignment": { "cluster_name": NOWHERE, "endpoints": [] } })
+    })
+}
+
 /// The `route` of an Envoy route.
 pub(super) fn action(edge: &Edge, route: &Route, destination: &Destination) -> Value {
     let mut action = json!({
@@ -29,6 +41,7 @@ pub(super) fn action(edge: &Edge, route: &Route, destination: &Destination) -> V
         "retry_policy": retries(edge, route, destination),
     });
     match destination.only() {
+        None if destination.shares.is_empty() => insert(&mut action, "cluster", json!(NOWHERE)),
         Some(backend) => insert(&mut action, "cluster", json!(cluster_name(backend))),
         None => {
             insert(&mut action, "weighted_clusters", weighted(edge, route, destination));

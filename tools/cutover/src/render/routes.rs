@@ -7,7 +7,8 @@
 use std::cmp::Reverse;
 
 use edge_config::edge::{
-    Answers, Condition, Destination, Exposure, Listener, METHODS, PathMatch, Policy, Route, Signatures,
+    Answers, Condition, Destination, Exposure, Listener, METHODS, OfKind, PathMatch, Policy, Route,
+    Signatures,
 };
 use edge_config::{Edge, closed_paths};
 use header_rules::config::{EARLY_MARK, LeaseRules};
@@ -77,7 +78,7 @@ fn virtual_host(
         .iter()
         .filter_map(|route| {
             let mark = early?.early_mark(revision, usize::try_from(leases::position(early, route)?).ok()?)?;
-            Some((mark, with_canaries(edge, route, &answers, exposure).into_iter().map(unchecked).collect()))
+            Some((mark, parts(edge, route, &answers, exposure).into_iter().map(unchecked).collect()))
         })
         .collect();
     let open = routes
@@ -85,7 +86,7 @@ fn virtual_host(
         .map(|route| Leaf {
             path: route.path.clone(),
             methods: route.methods.clone(),
-            routes: with_canaries(edge, route, &answers, exposure),
+            routes: parts(edge, route, &answers, exposure),
         })
         .collect();
     let rest = refusal("unmatched", &everything(), 404, (&answers, &answers), revision);
@@ -98,30 +99,36 @@ fn virtual_host(
     Value::Object(host)
 }
 
-/// The canaries of a route, which come before it. They differ in the destination alone: a canary has the same policy, the
-/// same limits and the same answers.
-fn with_canaries(edge: &Edge, route: &Route, host: &Answers, exposure: Exposure) -> Vec<Value> {
-    let mut rendered: Vec<Value> = route
-        .canaries
-        .iter()
-        .map(|canary| {
-            let elsewhere = Destination::whole(canary.backend.clone());
-            let mut rendered = one(edge, route, &elsewhere, host, exposure);
-            let (name, value) = match &canary.when {
-                Condition::Tenant(tenant) => (headers::TENANT, tenant.to_string()),
-                Condition::Header { name, value } => (name.as_str(), value.clone()),
-            };
-            let condition = json!({ "name": name, "string_match": { "exact": value } });
-            if let Some(matching) = rendered.get_mut("match") {
-                match matching.get_mut("headers").and_then(Value::as_array_mut) {
-                    Some(conditions) => conditions.push(condition),
-                    None => insert(matching, "headers", json!([condition])),
-                }
-            }
-            rendered
-        })
-        .collect();
-    rendered.extend(shadow::split(edge, route, one(edge, route, &route.destination, host, exposure)));
+/// The parts of a route: its canaries, then the kinds of credentials that it tells apart, then its shares. They differ in
+/// the destination alone: each has the same policy, the same limits and the same answers.
+fn parts(edge: &Edge, route: &Route, host: &Answers, exposure: Exposure) -> Vec<Value> {
+    let canaries = route.canaries.iter().map(|canary| {
+        let elsewhere = Destination::whole(canary.backend.clone());
+        let (name, value) = match &canary.when {
+            Condition::Tenant(tenant) => (headers::TENANT, tenant.to_string()),
+            Condition::Header { name, value } => (name.as_str(), value.clone()),
+        };
+        only_with(one(edge, route, &elsewhere, host, exposure), name, &value)
+    });
+    let kinds = route.destination.kinds.iter().flat_map(|OfKind { kind, backend }| {
+        let to = Destination::whole(backend.clone());
+        let rendered = shadow::split(edge, route, &to, one(edge, route, &to, host, exposure));
+        rendered.into_iter().map(|rendered| only_with(rendered, headers::KIND, kind.as_str()))
+    });
+    let others = route.destination.of_others();
+    let rest = shadow::split(edge, route, &others, one(edge, route, &others, host, exposure));
+    canaries.chain(kinds).chain(rest).collect()
+}
+
+/// `rendered` for requests alone whose header `name`, which the authorizer writes, is `value`.
+fn only_with(mut rendered: Value, name: &str, value: &str) -> Value {
+    let condition = json!({ "name": name, "string_match": { "exact": value } });
+    if let Some(matching) = rendered.get_mut("match") {
+        match matching.get_mut("headers").and_then(Value::as_array_mut) {
+            Some(conditions) => conditions.push(condition),
+            None => insert(matching, "headers", json!([condition])),
+        }
+    }
     rendered
 }
 
@@ -239,9 +246,8 @@ fn one(edge: &Edge, route: &Route, to: &Destination, host: &Answers, exposure: E
         let methods: Vec<&str> = route.methods.iter().map(String::as_str).collect();
         insert(&mut matching, "headers", method_is(&methods, false));
     }
-    let is_public = matches!(edge.policies.get(&route.policy), Some(Policy::Public));
-    // A limit needs a decision, even on a public route.
-    let asks_nobody = is_public && route.limits.is_empty();
+    let is_public = matches!(edge.policies.get(&route.policy), Some(Policy::Public(_)));
+    let asks_nobody = !edge.is_decided(route);
     let authorizer = if asks_nobody { no_decision() } else { decision(edge, route, exposure) };
     let mut filters = json!({ filter::AUTHORIZER: authorizer });
     if asks_nobody {
@@ -268,7 +274,11 @@ fn one(edge: &Edge, route: &Route, to: &Destination, host: &Answers, exposure: E
         "metadata": { "filter_metadata": { NAMESPACE: fields } },
         "typed_per_filter_config": filters,
     });
-    let ended = credentials::ended(edge, route, to);
+    let mut ended = credentials::ended(edge, route, to);
+    if !route.destination.kinds.is_empty() {
+        // Envoy has chosen by it: a backend gets the same bytes whether or not its route tells kinds apart.
+        ended.push(headers::KIND);
+    }
     if !ended.is_empty() {
         insert(&mut rendered, "request_headers_to_remove", json!(ended));
     }
@@ -309,7 +319,7 @@ fn decision(edge: &Edge, route: &Route, exposure: Exposure) -> Value {
         match edge.policies.get(&route.policy) {
             Some(Policy::Signed(_)) => insert(&mut settings, "with_request_body", whole_body(signatures)),
             // The filter sends bodies, because only its settings can declare them as bytes; no other policy needs them.
-            Some(Policy::Public | Policy::Session(_) | Policy::Internal(_)) | None => {
+            Some(Policy::Public(_) | Policy::Session(_) | Policy::Internal(_)) | None => {
                 insert(&mut settings, "disable_request_body_buffering", json!(true));
             }
         }

@@ -4,7 +4,7 @@
 //! mirror for the copied methods, and directly after it one without a mirror for all others.
 
 use edge_config::Edge;
-use edge_config::edge::{Comparator, Route};
+use edge_config::edge::{Comparator, Destination, Route};
 use identity::headers;
 use serde_json::{Value, json};
 
@@ -34,10 +34,10 @@ pub(crate) fn used(edge: &Edge) -> Option<&Comparator> {
     edge.comparator.as_ref().filter(|_| edge.routes.iter().any(|route| route.reference().is_some()))
 }
 
-/// The Envoy routes of `route`, which is `rendered` without a shadow.
-pub(super) fn split(edge: &Edge, route: &Route, rendered: Value) -> Vec<Value> {
+/// The Envoy routes of `to`, a part of the destination of `route`, which is `rendered` without a shadow.
+pub(super) fn split(edge: &Edge, route: &Route, to: &Destination, rendered: Value) -> Vec<Value> {
     // Not `used`: that checks every route, and this runs for each route.
-    let (Some(comparator), Some(_)) = (&edge.comparator, route.reference()) else { return vec![rendered] };
+    let (Some(comparator), true) = (&edge.comparator, route.copies(to)) else { return vec![rendered] };
     let takes = |method: &str| route.methods.is_empty() || route.methods.iter().any(|m| m == method);
     let copied: Vec<&str> = COPIED.into_iter().filter(|method| takes(method)).collect();
     if copied.is_empty() {

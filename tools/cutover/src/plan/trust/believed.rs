@@ -12,7 +12,12 @@ use identity::ServiceName;
 use super::super::found::{Aspects, Standing};
 
 pub(super) fn sessions(old: &Sessions, new: &Sessions, noted: &mut Aspects) {
-    let Sessions { cookie, bearer, issuers, revocations } = new;
+    let Sessions { cookie, refresh_cookie, bearer, issuers, revocations } = new;
+    noted.changed(
+        "the cookie by which public routes recognise a session",
+        &old.refresh_cookie,
+        refresh_cookie,
+    );
     noted.other("the session cookie", &old.cookie, cookie);
     match (old.bearer, *bearer) {
         (false, true) => noted.note(Standing::Weaker, "bearer tokens are accepted too"),
@@ -92,7 +97,13 @@ fn issuer_rules(old: &Issuer, new: &Issuer, noted: &mut Aspects) {
 }
 
 pub(super) fn legacy(old: &LegacySessions, new: &LegacySessions, noted: &mut Aspects) {
-    let LegacySessions { cookie, tenant, role, verify } = new;
+    let LegacySessions { cookie, refresh_cookie, end, tenant, role, verify } = new;
+    noted.changed(
+        "the cookie by which public routes recognise a legacy session",
+        &old.refresh_cookie,
+        refresh_cookie,
+    );
+    noted.changed("the way in which legacy sessions end", &old.end, end);
     noted.other("the cookie", &old.cookie, cookie);
     noted.other("the tenant of every caller", &old.tenant, tenant);
     noted.more_is_weaker("the role of a caller for whom the legacy names none", old.role, *role, |role| {
