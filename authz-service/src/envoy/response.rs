@@ -197,6 +197,9 @@ fn write_metadata(wire: &mut Message, verdict: &Verdict, route: &str, policy: &s
             field("tenant", &client.tenant.to_string());
         }
     }
+    if let Some(kind) = verdict.kind {
+        field("kind", kind.as_str());
+    }
     if let Some(limit) = verdict.limit() {
         field("limit", limit);
     }

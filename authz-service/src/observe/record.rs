@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use clock::UnixTime;
+use edge_config::edge::AcceptedCredential;
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -68,6 +69,7 @@ pub struct Record {
     /// The attributes that the caller lacked when the policy refused. The caller does not learn them.
     pub lack: Option<Box<Lack>>,
     who: Who,
+    kind: Option<AcceptedCredential>,
     way: Way,
 }
 
@@ -104,6 +106,7 @@ impl Record {
             )
             .map(Box::new),
             who: verdict.who.clone(),
+            kind: verdict.kind,
             way: Way::of(verdict.route.as_ref().map(|route| &route.policy), &verdict.decision),
         }
     }
@@ -189,6 +192,7 @@ impl Record {
             subject,
             tenant,
             session,
+            kind: self.kind.map(AcceptedCredential::as_str),
             client: self.client,
             limit: self.limit.as_deref(),
             shadow_reason: self.shadow.as_deref(),
@@ -242,6 +246,8 @@ pub struct View<'a> {
     tenant: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -204,6 +204,40 @@ fn a_forged_credential_chooses_only_which_backend_refuses_it() {
 }
 
 #[test]
+fn the_log_names_the_kind_and_explain_says_why_a_request_goes_where_it_goes() {
+    let two = Two::new();
+    let edge = two.edge().start();
+    let old = legacy_token(&id(), "good");
+    assert_eq!(who(&access(edge.request("DELETE", "/auth/token"), &old).send()), "legacy");
+    assert_eq!(edge.logged("/auth/token", 200)["kind"], "legacy-session");
+    assert_eq!(who(&access(edge.get("/auth/token"), &edge.mint().good(0)).send()), "auth");
+    assert_eq!(edge.access_log(4).last().map(|line| line["kind"].clone()), Some(json!("session")));
+    let cookie = format!("cookie: madome_access_token={old}");
+    let explained = edge.explain(&["PATCH https://api.dev-domain.test/auth/token", "--header", &cookie]);
+    assert_eq!(explained["kind"], "legacy-session", "{explained:#}");
+    assert_eq!(
+        explained["answer"]["from"], "the backend legacy (a legacy-session was recognised)",
+        "{explained:#}"
+    );
+    let explained = edge.explain(&["PATCH https://api.dev-domain.test/auth/token"]);
+    assert_eq!(
+        explained["answer"]["from"], "the backend legacy 100 %, auth 0 % (no kind of session was recognised)",
+        "{explained:#}"
+    );
+
+    // A kind moves alone, in the file itself.
+    let file = edge.file().display().to_string();
+    edge.cutover(&["set", &file, "auth-check", "--to", "legacy-session=auth"]);
+    edge.cutover(&["set", &file, "auth-refresh", "--to", "legacy=0,auth=100"]);
+    let text = std::fs::read_to_string(edge.file()).expect("it is there");
+    assert!(text.contains("to: { legacy-session: auth, session: auth }, answers"), "{text}");
+    assert!(
+        text.contains("to: { legacy-session: legacy, session: auth, legacy: 0, auth: 100, sticky"),
+        "{text}"
+    );
+}
+
+#[test]
 fn those_without_a_session_are_dealt_by_shares_that_stick() {
     let two = Two::new();
     let edge = two.edge().replace("legacy: 100, auth: 0, sticky", "legacy: 50, auth: 50, sticky").start();

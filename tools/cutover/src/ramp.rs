@@ -137,7 +137,7 @@ fn move_to(arguments: &Arguments, percent: u8, environment: Environment<'_>) -> 
             }
         },
     );
-    let changed = set(&arguments.edge, &arguments.route, &shares, environment)?;
+    let changed = set(&arguments.edge, &arguments.route, &shares.into(), environment)?;
     say(arguments, &format!("{} -> {}", changed.before, changed.after));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `cutover set` changes a route's shares in the edge file itself.
+//! `cutover set` changes a route's shares, or the backend of a kind of session, in the edge file itself.
 //!
 //! The file is edited in place: only the destination of this one route changes. All other bytes stay as they are, with
 //! comments and order. The result is read and checked as a whole before it is written, and it must mean the same as before
@@ -6,6 +6,7 @@
 
 mod command;
 mod edit;
+mod moves;
 mod place;
 mod shares;
 
@@ -19,6 +20,7 @@ use edge_config::{Edge, Environment};
 use crate::whole_file;
 
 pub use command::{Arguments, code, main};
+pub use moves::{InvalidMove, Moves};
 pub use shares::{InvalidShares, Shares};
 
 /// The change that [`set`] made.
@@ -73,21 +75,21 @@ pub enum SetError {
     },
 }
 
-/// Sends the requests of `route` to `shares`, in the edge file at `path`. Backends that are not named get a share of 0
-/// and stay in the list; `sticky` stays as it is.
+/// Sends the requests of `route` where `moves` says, in the edge file at `path`. With shares, backends that are not named
+/// get a share of 0 and stay in the list. Kinds that are not named and `sticky` stay as they are.
 ///
 /// # Errors
 /// [`SetError`]; the file is unchanged then.
 pub fn set(
     path: &Path,
     route: &str,
-    shares: &Shares,
+    moves: &Moves,
     environment: Environment<'_>,
 ) -> Result<Changed, SetError> {
     // A link stays a link: the file to which it points is written.
     let file = fs::canonicalize(path).map_err(|source| io_error("read", path, source))?;
     let text = fs::read_to_string(&file).map_err(|source| io_error("read", path, source))?;
-    let (after, changed) = edited(path, &text, route, shares, environment)?;
+    let (after, changed) = edited(path, &text, route, moves, environment)?;
     if after != text {
         replace(&file, &text, &after)?;
     }
@@ -102,7 +104,7 @@ pub fn edited(
     path: &Path,
     text: &str,
     route: &str,
-    shares: &Shares,
+    moves: &Moves,
     environment: Environment<'_>,
 ) -> Result<(String, Changed), SetError> {
     let old = checked(path, text, environment)?;
@@ -116,14 +118,14 @@ pub fn edited(
     };
     let unclear = |why: String| SetError::Unclear { file: path.to_owned(), route: route.to_owned(), why };
     let place = place::of(text, route).map_err(unclear)?;
-    let after = edit::apply(text, &place, shares).map_err(unclear)?;
+    let after = edit::apply(text, &place, moves).map_err(unclear)?;
     let new = checked(path, &after, environment)?;
     let destination = new.routes.iter().find(|r| r.name == route).map(|r| r.destination.clone());
     let Some(destination) = destination.filter(|d| d.sticky == present.destination.sticky) else {
-        return Err(unclear("the edit would change more than the shares".to_owned()));
+        return Err(unclear("the edit would change more than was requested".to_owned()));
     };
-    if !shares.are(&destination) {
-        return Err(unclear("the edit would not give these shares".to_owned()));
+    if !moves.lead(&present.destination, &destination) {
+        return Err(unclear("the edit would not give this destination".to_owned()));
     }
     if !same_otherwise(&old, &new, route) {
         return Err(unclear("other routes would change too (an anchor that they share?)".to_owned()));

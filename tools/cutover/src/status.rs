@@ -113,7 +113,13 @@ fn report(edge: &Edge, now: &Look, before: &Look, over: Duration) -> Value {
                 .iter()
                 .map(|share| json!({ "backend": share.backend, "percent": share.weight }))
                 .collect();
-            json!({ "route": route.name, "host": route.host, "path": route.path.path(), "policy": route.policy, "to": shares, "shadow": route.shadow })
+            let kinds: Vec<Value> = route
+                .destination
+                .kinds
+                .iter()
+                .map(|of| json!({ "kind": of.kind.as_str(), "backend": of.backend }))
+                .collect();
+            json!({ "route": route.name, "host": route.host, "path": route.path.path(), "policy": route.policy, "kinds": kinds, "to": shares, "shadow": route.shadow })
         })
         .collect();
     let backends: BTreeMap<&str, Value> = now
@@ -180,9 +186,10 @@ fn text(report: &Value) -> String {
     let mut rows = vec![["route", "path", "policy", "goes to"].map(str::to_owned).to_vec()];
     for route in report.get("routes").and_then(Value::as_array).into_iter().flatten() {
         let shares = route.get("to").and_then(Value::as_array).into_iter().flatten();
-        let mut to: Vec<String> = shares
-            .map(|share| format!("{} {} %", field(share, "backend"), field(share, "percent")))
-            .collect();
+        let kinds = route.get("kinds").and_then(Value::as_array).into_iter().flatten();
+        let mut to: Vec<String> =
+            kinds.map(|of| format!("{} to {}", field(of, "kind"), field(of, "backend"))).collect();
+        to.extend(shares.map(|share| format!("{} {} %", field(share, "backend"), field(share, "percent"))));
         if route.get("shadow").is_some_and(Value::is_string) {
             to.push(format!("copies to {}", field(route, "shadow")));
         }

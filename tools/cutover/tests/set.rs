@@ -143,3 +143,54 @@ fn a_link_stays_a_link_and_the_mode_stays() {
     assert_ne!(fs::read_to_string(&file).unwrap(), dev());
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
 }
+
+#[test]
+fn a_kind_moves_alone_and_shares_leave_kinds_as_they_are() {
+    let section = "legacy_sessions: { cookie: old, refresh_cookie: older, tenant: 00000000-0000-7000-8000-000000000001, verify: { check: { backend: legacy, path: / } } }\npolicies:\n  both: { kind: session, accept: [session, legacy-session] }\n";
+    let route = |to: &str| {
+        format!(
+            "routes:\n  - {{ name: kinds, host: api, prefix: /kinds, policy: both, to: {to}, answers: auth }}\n"
+        )
+    };
+    let text = |to: &str| dev().replacen("policies:\n", section, 1).replacen("routes:\n", &route(to), 1);
+    let moved = |from: &str, to: &str| after(&text(from), "kinds", to);
+    for (from, to, expected) in [
+        (
+            "{ legacy-session: legacy, session: auth }",
+            "legacy-session=auth",
+            "{ legacy-session: auth, session: auth }",
+        ),
+        (
+            "{ session: auth, legacy: 90, users: 10 }",
+            "legacy=50,users=50",
+            "{ session: auth, legacy: 50, users: 50 }",
+        ),
+        ("{ legacy: 90, users: 10 }", "session=auth", "{ session: auth, legacy: 90, users: 10 }"),
+        (
+            "{ legacy: 90, users: 10, sticky: session }",
+            "session=auth,legacy=0,users=100",
+            "{ session: auth, legacy: 0, users: 100, sticky: session }",
+        ),
+        ("legacy", "session=auth", "{ session: auth, legacy: 100 }"),
+        ("legacy", "session=auth,users=100", "{ session: auth, legacy: 0, users: 100 }"),
+    ] {
+        assert_eq!(moved(from, to), text(expected), "{from} {to}");
+    }
+    let block = |entries: &str| {
+        let route = format!(
+            "routes:\n  - name: kinds\n    host: api\n    prefix: /kinds\n    policy: both\n    answers: auth\n    to:\n{entries}"
+        );
+        dev().replacen("policies:\n", section, 1).replacen("routes:\n", &route, 1)
+    };
+    let before = block("      session: auth # new\n      legacy: 100\n");
+    let expected = block("      legacy-session: legacy\n      session: users # new\n      legacy: 100\n");
+    assert_eq!(after(&before, "kinds", "legacy-session=legacy,session=users"), expected);
+
+    // Without shares there is none to change.
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("edge.yaml");
+    fs::write(&file, text("{ legacy-session: legacy, session: auth }")).unwrap();
+    let refused = set(&file, "kinds", "legacy=100");
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("name the kind that moves"));
+}

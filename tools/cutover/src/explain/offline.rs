@@ -12,7 +12,7 @@ use authz_service::observe::stage::{Stage, Step};
 use authz_service::startup::{self, Assembled, needs::Needs};
 use authz_service::who::{Caller, Who};
 use clock::{Clock, SystemClock};
-use edge_config::edge::{Exposure, KeySource, Policy, Route};
+use edge_config::edge::{AcceptedCredential, Exposure, KeySource, Policy, Route};
 use edge_config::{Edge, Environment, Match, route_of};
 use header_rules::{Rules, Verdict};
 use serde_json::{Map, Value, json};
@@ -200,6 +200,7 @@ fn decide(
         "subject",
         "tenant",
         "session",
+        "kind",
         "limit",
         "shadow_reason",
         "had",
@@ -230,7 +231,7 @@ fn decide(
         }
         (Decision::Allow(edits), None) => {
             let names: Vec<&str> = edits.set.iter().map(|(name, _)| *name).collect();
-            passed(&route.destination.to_string(), &names)
+            passed(&destination(route, verdict.kind, is_public(edge, route)), &names)
         }
         (Decision::Deny(_) | Decision::Fail(_), None) => Value::Null,
     };
@@ -298,6 +299,26 @@ fn missing(
     let readiness = assembled.admin.readiness();
     let detail = readiness.parts.get(part).map(|part| part.detail.clone());
     Err(format!("{part}: {}", detail.unwrap_or_else(|| failure.to_string())))
+}
+
+fn is_public(edge: &Edge, route: &Route) -> bool {
+    matches!(edge.policies.get(&route.policy), Some(Policy::Public(_)))
+}
+
+/// Where a request of `route` goes whose credential has this `kind`, and why.
+fn destination(route: &Route, kind: Option<AcceptedCredential>, is_public: bool) -> String {
+    let to = &route.destination;
+    if to.kinds.is_empty() {
+        return to.to_string();
+    }
+    let how = if is_public { "recognised" } else { "verified" };
+    match kind.map(|kind| (kind.as_str(), to.of_kind(kind))) {
+        Some((kind, Some(backend))) => format!("{backend} (a {kind} was {how})"),
+        Some((kind, None)) => {
+            format!("{} (a {kind} was {how}, which the route does not name)", to.of_others())
+        }
+        None => format!("{} (no kind of session was {how})", to.of_others()),
+    }
 }
 
 fn policy(edge: &Edge, route: &Route) -> String {

@@ -1,6 +1,6 @@
 //! Collects the observations that the gates judge.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -82,8 +82,10 @@ impl Sources {
             std::thread::sleep(std::time::Duration::from_millis(50));
         };
         let route = edge.routes.iter().find(|route| route.name == arguments.route);
+        // Those of kinds as well: their answers come from the same backends, and show how these fare.
         let others = route.into_iter().flat_map(|route| route.destination.backends());
-        let others: Vec<String> = others.filter(|name| *name != arguments.to).map(str::to_owned).collect();
+        let others: BTreeSet<&str> = others.filter(|name| *name != arguments.to).collect();
+        let others: Vec<String> = others.into_iter().map(str::to_owned).collect();
         let errors: BTreeMap<String, GrpcErrors> =
             edge.backends.iter().map(|(name, backend)| (name.clone(), backend.grpc_errors.clone())).collect();
         let asked = |gate: fn(&Gate) -> bool| arguments.gates.iter().any(gate);

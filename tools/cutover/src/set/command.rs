@@ -7,7 +7,7 @@ use clap::Args;
 use edge_config::Environment;
 use serde_json::json;
 
-use super::{InvalidShares, SetError, Shares, set};
+use super::{InvalidMove, InvalidShares, Moves, SetError, set};
 use crate::exit::{DONE, FOUND, INVALID, USAGE, exit};
 use crate::out;
 
@@ -20,8 +20,9 @@ pub struct Arguments {
     /// The route's name.
     #[arg(value_name = "ROUTE")]
     pub route: String,
-    /// Where its requests go: whole percentages that add up to 100, or one backend's name for all requests.
-    #[arg(long, value_name = "BACKEND=PERCENT,…")]
+    /// Where its requests go: whole percentages that add up to 100, or one backend's name for all requests. A kind of
+    /// session moves alone: legacy-session=auth.
+    #[arg(long, value_name = "BACKEND=PERCENT,…|KIND=BACKEND")]
     pub to: String,
     /// Print JSON.
     #[arg(long)]
@@ -30,17 +31,18 @@ pub struct Arguments {
 
 /// Edits the file and prints the change.
 pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
-    let shares: Shares = match arguments.to.parse() {
+    let moves: Moves = match arguments.to.parse() {
         Ok(shares) => shares,
         Err(error) => {
             out::error!("cutover set: --to {}: {error}", arguments.to);
             return exit(match error {
-                InvalidShares::Malformed(_) => USAGE,
-                InvalidShares::Sum(_) | InvalidShares::Twice(_) => INVALID,
+                InvalidMove::Kind(_) | InvalidMove::Shares(InvalidShares::Malformed(_)) => USAGE,
+                InvalidMove::Twice(_)
+                | InvalidMove::Shares(InvalidShares::Sum(_) | InvalidShares::Twice(_)) => INVALID,
             });
         }
     };
-    match set(&arguments.edge, &arguments.route, &shares, environment) {
+    match set(&arguments.edge, &arguments.route, &moves, environment) {
         Ok(changed) if arguments.json => {
             out::line!(
                 "{:#}",

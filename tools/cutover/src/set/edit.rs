@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
-use super::Shares;
+use edge_config::edge::OfKind;
+
 use super::place::{Place, Share};
+use super::{Moves, Shares};
 
 /// One replacement in the text; an empty range is an insertion.
 struct Edit {
@@ -11,11 +13,23 @@ struct Edit {
     with: String,
 }
 
-/// `text` with `shares` at `place`, and nothing else changed.
-pub(super) fn apply(text: &str, place: &Place, shares: &Shares) -> Result<String, String> {
+/// `text` with `moves` at `place`, and nothing else changed.
+pub(super) fn apply(text: &str, place: &Place, moves: &Moves) -> Result<String, String> {
     let mut edits = match place {
-        Place::One { name, at } => one(name, at, shares),
-        Place::Many { shares: present, flow } => many(text, present, *flow, shares)?,
+        Place::One { name, at } => one(name, at, moves),
+        Place::Many { kinds, shares, flow } => {
+            let mut edits = match moves.shares() {
+                Some(_) if shares.is_empty() => {
+                    return Err(
+                        "it has no shares: name the kind that moves, such as legacy-session=auth".to_owned()
+                    );
+                }
+                Some(new) => many(text, shares, *flow, new)?,
+                None => Vec::new(),
+            };
+            edits.extend(of_kinds(text, kinds, shares, *flow, moves.kinds())?);
+            edits
+        }
     };
     edits.sort_by_key(|edit| edit.at.start);
     let mut result = String::with_capacity(text.len() + 64);
@@ -32,10 +46,14 @@ pub(super) fn apply(text: &str, place: &Place, shares: &Shares) -> Result<String
 
 /// `to: legacy` stays a plain name when the route still goes to one backend, and becomes shares otherwise. The present
 /// backend comes first, so that a reader of the difference sees its share fall.
-fn one(name: &str, at: &Range<usize>, shares: &Shares) -> Vec<Edit> {
+fn one(name: &str, at: &Range<usize>, moves: &Moves) -> Vec<Edit> {
+    let kinds: Vec<String> =
+        moves.kinds().iter().map(|of| format!("{}: {}", of.kind.as_str(), of.backend)).collect();
+    let all = Shares::whole(name);
+    let shares = moves.shares().unwrap_or(&all);
     let whole = shares.iter().find(|(_, weight)| *weight == edge_config::edge::WHOLE);
     let with = match whole {
-        Some((all, _)) if shares.iter().count() == 1 => all.to_owned(),
+        Some((all, _)) if shares.iter().count() == 1 && kinds.is_empty() => all.to_owned(),
         Some(_) | None => {
             let mut named: Vec<_> = shares.iter().collect();
             named.sort_by_key(|(backend, _)| *backend != name);
@@ -44,6 +62,7 @@ fn one(name: &str, at: &Range<usize>, shares: &Shares) -> Vec<Edit> {
             if shares.iter().all(|(backend, _)| backend != name) {
                 written.insert(0, format!("{name}: 0"));
             }
+            written.splice(0..0, kinds);
             format!("{{ {} }}", written.join(", "))
         }
     };
@@ -82,5 +101,42 @@ fn many(text: &str, present: &[Share], flow: bool, shares: &Shares) -> Result<Ve
         Edit { at: end..end, with: new.iter().map(|one| format!("{newline}{indent}{one}")).collect() }
     };
     edits.push(edit);
+    Ok(edits)
+}
+
+/// A kind's backend changes in place; a new kind comes before all other entries.
+fn of_kinds(
+    text: &str,
+    present: &[Share],
+    shares: &[Share],
+    flow: bool,
+    moved: &[OfKind],
+) -> Result<Vec<Edit>, String> {
+    let mut edits = Vec::new();
+    let mut new = Vec::new();
+    for OfKind { kind, backend } in moved {
+        match present.iter().find(|of| of.name == kind.as_str()) {
+            Some(of) if text.get(of.weight.clone()) == Some(backend.as_str()) => {}
+            Some(of) => edits.push(Edit { at: of.weight.clone(), with: backend.clone() }),
+            None => new.push(format!("{}: {backend}", kind.as_str())),
+        }
+    }
+    if new.is_empty() {
+        return Ok(edits);
+    }
+    let first = present.iter().chain(shares).map(|share| share.key).min().ok_or("it names no backend")?;
+    let between = if flow {
+        ", ".to_owned()
+    } else {
+        let before = text.get(..first).ok_or("its place is not known")?;
+        let indent = before.rsplit('\n').next().unwrap_or_default();
+        if !indent.bytes().all(|b| b == b' ') {
+            return Err("its first entry is on a line with other text".to_owned());
+        }
+        let newline = if before.ends_with(&format!("\r\n{indent}")) { "\r\n" } else { "\n" };
+        format!("{newline}{indent}")
+    };
+    let with = new.iter().map(|entry| format!("{entry}{between}")).collect();
+    edits.push(Edit { at: first..first, with });
     Ok(edits)
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
+use edge_config::edge::AcceptedCredential;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_saphyr::{Location, Spanned};
@@ -11,15 +12,18 @@ use serde_saphyr::{Location, Spanned};
 pub(super) enum Place {
     /// One backend's name, and its place.
     One { name: String, at: Range<usize> },
-    /// Shares.
+    /// Shares and kinds.
     Many {
-        /// Each with its name, the place of the name and the place of the weight.
+        /// Each kind with the place of its backend's name.
+        kinds: Vec<Share>,
+        /// Each share with its name, the place of the name and the place of the weight.
         shares: Vec<Share>,
         /// Whether it is written in braces.
         flow: bool,
     },
 }
 
+/// A key and its value: a backend and its weight, or a kind and its backend.
 pub(super) struct Share {
     pub(super) name: String,
     pub(super) key: usize,
@@ -38,16 +42,18 @@ pub(super) fn of(text: &str, route: &str) -> Result<Place, String> {
     match to.value {
         To::One(name) => Ok(Place::One { name, at }),
         To::Many(entries) => {
-            let mut shares = Vec::new();
+            let (mut kinds, mut shares) = (Vec::new(), Vec::new());
             for (key, value) in entries.into_iter().filter(|(key, _)| key.value != "sticky") {
                 if value.referenced != value.defined {
-                    return Err("a share is an alias".to_owned());
+                    return Err("one of its values is an alias".to_owned());
                 }
                 let weight = range(text, &value.referenced)?;
                 let key_at = range(text, &key.referenced)?.start;
-                shares.push(Share { name: key.value, key: key_at, weight });
+                let list =
+                    if AcceptedCredential::named(&key.value).is_some() { &mut kinds } else { &mut shares };
+                list.push(Share { name: key.value, key: key_at, weight });
             }
-            Ok(Place::Many { shares, flow: text.as_bytes().get(at.start) == Some(&b'{') })
+            Ok(Place::Many { kinds, shares, flow: text.as_bytes().get(at.start) == Some(&b'{') })
         }
     }
 }

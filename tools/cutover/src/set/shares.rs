@@ -108,7 +108,7 @@ impl fmt::Display for Shares {
 }
 
 /// The rule for names in an edge file. A valid name is plain text in YAML, too, wherever a key may be.
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         && !name.starts_with('-')
