@@ -248,7 +248,8 @@ async fn a_service_that_died_in_the_middle_leaves_a_pair_that_can_be_exchanged_o
     let all = futures_util::future::join_all((0..4).map(|_| beside.app.refresh(&pair))).await;
     assert_eq!(all.iter().filter(|answer| answer.status == 201).count(), 1, "{all:?}");
     assert_eq!(beside.app.refresh(&pair).await, unauthorized());
-    // As after a crash between the commit and the deletion of the copy.
+    // As after a crash between the commit and the deletion of the copy, before the end was announced.
+    std::fs::write(beside.app.home.path().join("sessions/revoked.jsonl"), "").unwrap();
     beside.begin(&format!("exchanged:{SESSION}"), KEY).await;
     assert_eq!(beside.app.refresh(&pair).await, unauthorized());
 }
