@@ -10,9 +10,10 @@ import html
 import random
 import re
 import threading
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from legacy import fixtures
+from legacy.booktext import InvalidSearch, begins, matches, new_book, parsed, rank, wanted, words
 from legacy.exchange import Answer, BadRequest, Request, compact_json
 from legacy.gate import Gate, NotSignedIn, Unreachable
 
@@ -50,7 +51,7 @@ class Library:
         path = unquote(request.raw_path)
         path = path[:-1] if path.endswith("/") else path
         for pattern, methods in _ROUTES:
-            found = re.fullmatch(pattern, path, re.IGNORECASE)
+            found = re.fullmatch(pattern, path, re.IGNORECASE | re.ASCII)
             if found:
                 return self._matched(request, pattern, methods, found)
         return _text(404, "Not Found")
@@ -75,6 +76,7 @@ class Library:
             if pattern == r"/books/([^/]+)":
                 return _json(200, book)
             page = found.group(2) if found.re.groups > 1 else "image_list"
+            page = quote(page, safe="-._~!$&()*+,;=:@")
             return self._redirect(request, f"http://{self._file_host}/v1/image/library/{book['id']}/{page}")
         except BadRequest as error:
             return _error(400, "Invalid payload", str(error))
@@ -91,15 +93,14 @@ class Library:
         less, more = request.query_value("less-than"), request.query_value("more-than")
         if less is not None and more is not None:
             raise BadRequest("must be only one of less-than or more-than")
-        books, kind = list(fixtures.BOOKS), request.query_value("kind")
+        books = list(fixtures.BOOKS)
         if less is not None or more is not None:
             # With a window the kind is silently ignored.
             low, high = _integer("more-than", more, 0), _integer("less-than", less, 2**31)
             books = [book for book in books if low < book["id"] < high]
-        elif kind is not None:
-            if kind.replace("-", "_") not in fixtures.BOOK_KINDS:
-                raise BadRequest('"kind" must be one of [doujinshi, manga, artist-cg, game-cg]')
-            books = [book for book in books if book["kind"] == kind.replace("-", "_")]
+        else:
+            kind = _kind(request, "kind", "kind")
+            books = [book for book in books if kind in (None, book["kind"])]
         return _json(200, _page(request, _sorted(request, books), 25))
 
     @staticmethod
@@ -128,53 +129,41 @@ class Library:
 
     @staticmethod
     def _search(request: Request, completion: bool) -> Answer:
-        """Searches titles and tags: every word must start a word of the title, or of a tag written kind-name."""
-        kind = request.query_value("search-kind")
-        if kind not in ("title", "tag"):
+        """Searches titles or tags. Without `sort-by`, books with most of the wanted words come first."""
+        scope = request.query_value("search-kind")
+        if scope not in ("title", "tag"):
             raise BadRequest('"searchKind" must be one of [title, tag]')
-        words = (request.query_value("q") or "").lower().split()
-        if completion and not words:
+        query = (request.query_value("q") or "").strip()
+        if completion and not query:
             return _json(200, [])
-        if not words or "(" in words or words[-1] in ("and", "or", "not"):
-            raise BadRequest("Invalid search query")
-
-        def texts(book: dict) -> list[str]:
-            return [book["title"]] if kind == "title" else [f"{one}-{name}" for one, name in book["tags"]]
-
-        def fits(book: dict) -> bool:
-            have = " ".join(texts(book)).lower().split()
-            return all(any(one.startswith(word) for one in have) for word in words)
-
-        books = [book for book in fixtures.BOOKS if fits(book)]
+        try:
+            expression = parsed(query)
+        except InvalidSearch as error:
+            raise BadRequest("Invalid search query") from error
+        kind = None if completion else _kind(request, "book-kind", "bookKind")
+        have = [(book, words(_text_of(book, scope))) for book in fixtures.BOOKS if kind in (None, book["kind"])]
+        found = [(book, own) for book, own in have if matches(expression, own)]
         if completion:
-            keywords = sorted({one for book in books for one in texts(book) if words[-1] in one.lower()})
-            return _json(200, [{"keyword": one} for one in keywords[:15]])
-        return _json(200, _page(request, _sorted(request, books), 25))
+            return _json(200, _page(request, _completions(query, scope, [book for book, _ in found]), 15))
+        if not request.query_value("sort-by"):
+            sought = wanted(expression)
+            ranked = sorted(found, key=lambda one: (rank(sought, one[1]), one[0]["id"]), reverse=True)
+            return _json(200, _page(request, [book for book, _ in ranked], 25))
+        return _json(200, _page(request, _sorted(request, [book for book, _ in found]), 25))
 
     def _create(self, request: Request) -> Answer:
         if not (request.header("content-type") or "").startswith("application/json"):
             raise BadRequest('"id" is required')
         try:
             body = request.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             return _text(400, "Bad Request")
-        if not isinstance(body, dict):
-            raise BadRequest('"value" must be of type object')
-        for name in ("id", "title", "kind", "language", "page", "tags", "created_at"):
-            if name not in body:
-                raise BadRequest(f'"{name}" is required')
-        if type(body["id"]) is not int or body["id"] < 1:
-            raise BadRequest('"id" must be greater than or equal to 1')
-        if body["kind"] not in fixtures.BOOK_KINDS:
-            raise BadRequest('"kind" must be one of [doujinshi, manga, artist_cg, game_cg]')
-        if any(tag[0] not in fixtures.TAG_KINDS for tag in body["tags"]):
-            raise BadRequest('"tags" does not match any of the allowed types')
+        book = new_book(body)
         with self._lock:
-            if any(book["id"] == body["id"] for book in fixtures.BOOKS):
+            if any(one["id"] == book["id"] for one in fixtures.BOOKS):
                 return _error(409, "Already exists resource", "Already exists book")
-            names = ("id", "title", "kind", "language", "page", "tags", "created_at")
-            fixtures.BOOKS.append({**{name: body[name] for name in names}, "updated_at": body["created_at"]})
-        return _json(201, {"id": body["id"]})
+            fixtures.BOOKS.append(book)
+        return _json(201, {"id": book["id"]})
 
     def _redirect(self, request: Request, url: str) -> Answer:
         url += "?madome-2022=true"
@@ -187,12 +176,38 @@ class Library:
 
 
 def _book(value: str) -> dict:
-    if not value.isdigit() or int(value) < 1:
+    if not re.fullmatch(r"[0-9]+", value) or not value.strip("0"):
         raise BadRequest('"bookId" must be a number')
     for book in fixtures.BOOKS:
-        if book["id"] == int(value):
+        if str(book["id"]) == value.lstrip("0"):
             return book
     raise LookupError
+
+
+def _kind(request: Request, name: str, shown: str) -> str | None:
+    """Returns the kind of books in a query, as stored."""
+    value = request.query_value(name)
+    if value is not None and value.replace("-", "_") not in fixtures.BOOK_KINDS:
+        raise BadRequest(f'"{shown}" must be one of [doujinshi, manga, artist-cg, game-cg]')
+    return value if value is None else value.replace("-", "_")
+
+
+def _text_of(book: dict, scope: str) -> str:
+    return book["title"] if scope == "title" else " ".join(f"{kind} {name}" for kind, name in book["tags"])
+
+
+def _completions(query: str, scope: str, books: list[dict]) -> list[dict]:
+    """Returns the titles of the books, or those of their tags that complete the last word of the query."""
+    if scope == "title":
+        return [{"keyword": title} for title in sorted({book["title"] for book in books})]
+    end = query.rstrip(") ")
+    last = re.split(r"[\s(]", end)[-1]
+    before = end[: len(end) - len(last)]
+    tags = sorted({(kind, name) for book in books for kind, name in book["tags"]})
+    return [
+        {"keyword": f"{kind}-{name}", "completion": before + f"{kind}-{name}".replace(" ", "-")}
+        for kind, name in tags if begins(last, f"{kind} {name}")
+    ]
 
 
 def _tags(request: Request) -> list[list[str]]:
@@ -201,7 +216,7 @@ def _tags(request: Request) -> list[list[str]]:
     tags = [[value.partition("-")[0], value.partition("-")[2].replace("-", " ")] for value in flat]
     nested: dict[int, list[str]] = {}
     for key, value in request.query:
-        found = re.fullmatch(r"tags\[(\d{1,3})\]\[([01])\]", key)
+        found = re.fullmatch(r"tags\[([0-9]{1,3})\]\[([01])\]", key)
         if found:
             nested.setdefault(int(found.group(1)), ["", ""])[int(found.group(2))] = value
     tags += [nested[place] for place in sorted(nested)]
@@ -235,7 +250,7 @@ def _page(request: Request, books: list[dict], default: int) -> list[dict]:
 def _integer(name: str, value: str | None, default: int) -> int:
     if value is None:
         return default
-    if not re.fullmatch(r"-?\d{1,10}", value):
+    if not re.fullmatch(r"-?[0-9]{1,10}", value):
         raise BadRequest(f'"{name}" must be a number')
     return int(value)
 

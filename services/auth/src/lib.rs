@@ -40,7 +40,7 @@ use clock::{Clock, SystemClock};
 use identity::assertion::{Signer, Verifier};
 use identity::principal::InvalidServiceName;
 use kit::caller::{Gate, Words};
-use kit::startup::{About, Service, StartError};
+use kit::startup::{About, HeaderCase, Service, StartError};
 use tokio::time::MissedTickBehavior;
 
 use crate::code::Codes;
@@ -82,7 +82,12 @@ pub async fn assemble(reader: kit::settings::Reader) -> Result<Service, StartErr
     let address = settings.address;
     let app = app(&settings, Arc::new(SystemClock)).await?;
     tokio::spawn(keep_house(app.clone()));
-    Ok(Service { router: routes::router(app), address, address_variable: settings::AUTH_ADDRESS.name })
+    Ok(Service {
+        router: routes::router(app),
+        address,
+        address_variable: settings::AUTH_ADDRESS.name,
+        header_case: HeaderCase::Lower,
+    })
 }
 
 /// Assembles the service without a socket, at the time of `clock`.

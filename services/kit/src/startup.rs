@@ -60,6 +60,19 @@ pub struct Service {
     pub address: SocketAddr,
     /// The variable that sets the address, for the message about a port in use.
     pub address_variable: &'static str,
+    /// How header names are written.
+    pub header_case: HeaderCase,
+}
+
+/// How a service writes the names of its headers. Clients must ignore the case, but a byte comparison with the
+/// legacy backend does not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HeaderCase {
+    /// `content-type`, as the legacy backend's Rust services.
+    #[default]
+    Lower,
+    /// `Content-Type`, as its Node service.
+    Title,
 }
 
 /// Why a service did not start. The operator sees only this message, so it names the fix.
@@ -154,7 +167,7 @@ where
     let listener = listen(&service).await?;
     let address = listener.local_addr().unwrap_or(service.address);
     tracing::info!(service = about.name, %address, "ready");
-    serve(listener, service.router, stop).await;
+    serve(listener, service.router, service.header_case, stop).await;
     tracing::info!(service = about.name, "stopped");
     Ok(())
 }
@@ -184,11 +197,20 @@ fn stop_signal() -> Result<impl Future<Output = ()>, StartError> {
 }
 
 /// Serves `router` on `listener` until `stop`, then lets running requests finish, for at most ten seconds.
-pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    header_case: HeaderCase,
+    stop: impl Future<Output = ()>,
+) {
     let connections = GracefulShutdown::new();
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(IDLE_TIMEOUT).max_buf_size(MAX_HEAD_BYTES);
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE_TIMEOUT)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .title_case_headers(header_case == HeaderCase::Title);
     let mut stop = pin!(stop);
     loop {
         // A slot first: a connection that cannot be served is not accepted.

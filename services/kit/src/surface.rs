@@ -1,8 +1,10 @@
 //! The layers around a service's routes.
 //!
-//! The legacy backend answers 404 to a wrong method, to HEAD and to OPTIONS, and matches paths byte for byte.
-//! The router would answer HEAD like GET, and add `Allow`. These layers undo both, and add the limits on size
-//! and time and the log line of each request.
+//! These layers add the limits on size and time and the log line of each request.
+//!
+//! The legacy backend's auth and users answer 404 to a wrong method, to HEAD and to OPTIONS, and match paths byte
+//! for byte. The router would answer HEAD like GET, and add `Allow`. [`surround`] undoes both. Its library answers
+//! every method ([`surround_open`]).
 
 use std::future::Future;
 use std::pin::Pin;
@@ -40,19 +42,32 @@ pub type Ready = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = bool> + Send>> + Se
 #[derive(Clone)]
 struct Route(String);
 
-/// Adds the layers to `routes`, which are then ready to be served.
+/// Adds the layers to `routes`, which are then ready to be served. HEAD, OPTIONS and methods that a path does
+/// not have are answered with 404.
 pub fn surround(routes: Router, words: Words, ready: Ready) -> Router {
     let not_found = move || async move { answer::text(StatusCode::NOT_FOUND, words.not_found) };
+    let routes = routes.fallback(not_found).method_not_allowed_fallback(not_found);
+    let narrowed = middleware::from_fn(move |request: Request, next: Next| async move {
+        let mut response = if served(request.method()) { next.run(request).await } else { not_found().await };
+        response.headers_mut().remove(ALLOW);
+        response
+    });
+    bound(routes, ready, |inner| inner.layer(narrowed))
+}
+
+/// Like [`surround`], for `routes` that answer every method and every unknown path themselves.
+pub fn surround_open(routes: Router, ready: Ready) -> Router {
+    bound(routes, ready, |inner| inner)
+}
+
+/// Adds the probes, the limits and the log line. `narrow` is inside the log line.
+fn bound(routes: Router, ready: Ready, narrow: impl FnOnce(Router) -> Router) -> Router {
     let inner = routes
         .route("/healthz", get(|| async { answer::text(StatusCode::OK, "ok") }))
         .route("/readyz", get(move || probe(Arc::clone(&ready))))
-        .fallback(not_found)
-        .method_not_allowed_fallback(not_found)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn(name_route));
-    Router::new().fallback_service(inner).layer(middleware::from_fn(
-        move |request: Request, next: Next| async move { around(words, request, next).await },
-    ))
+    narrow(Router::new().fallback_service(inner)).layer(middleware::from_fn(around))
 }
 
 async fn probe(ready: Ready) -> Response {
@@ -73,20 +88,15 @@ async fn name_route(request: Request, next: Next) -> Response {
     response
 }
 
-async fn around(words: Words, request: Request, next: Next) -> Response {
+async fn around(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let span = tracing::info_span!("request", request_id = %telemetry::request_id(request.headers()));
     async move {
         let started = tokio::time::Instant::now();
-        let mut response = if served(&method) {
-            tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await.unwrap_or_else(|_| {
-                tracing::error!("request took longer than {REQUEST_TIMEOUT:?}");
-                answer::text(StatusCode::SERVICE_UNAVAILABLE, answer::UNAVAILABLE_TEXT)
-            })
-        } else {
-            answer::text(StatusCode::NOT_FOUND, words.not_found)
-        };
-        response.headers_mut().remove(ALLOW);
+        let response = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await.unwrap_or_else(|_| {
+            tracing::error!("request took longer than {REQUEST_TIMEOUT:?}");
+            answer::text(StatusCode::SERVICE_UNAVAILABLE, answer::UNAVAILABLE_TEXT)
+        });
         let route = response.extensions().get::<Route>().map_or("none", |route| route.0.as_str());
         let status = response.status().as_u16();
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
+use kit::startup::HeaderCase;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, oneshot};
@@ -23,7 +24,8 @@ async fn a_request_that_is_under_way_is_finished() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(kit::startup::serve(listener, Router::new().route("/", get(slow)), async {
+    let router = Router::new().route("/", get(slow));
+    let server = tokio::spawn(kit::startup::serve(listener, router, HeaderCase::Lower, async {
         stopped.await.unwrap();
     }));
 

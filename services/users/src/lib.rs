@@ -21,7 +21,7 @@ use std::sync::Arc;
 use clock::{Clock, SystemClock};
 use identity::assertion::Verifier;
 use kit::caller::{Gate, Words};
-use kit::startup::{About, Service, StartError};
+use kit::startup::{About, HeaderCase, Service, StartError};
 
 use crate::account::Accounts;
 use crate::settings::Settings;
@@ -49,7 +49,12 @@ pub async fn assemble(reader: kit::settings::Reader) -> Result<Service, StartErr
     let settings = Settings::read(reader)?;
     let address = settings.address;
     let router = router(settings, Arc::new(SystemClock)).await?;
-    Ok(Service { router, address, address_variable: settings::USERS_ADDRESS.name })
+    Ok(Service {
+        router,
+        address,
+        address_variable: settings::USERS_ADDRESS.name,
+        header_case: HeaderCase::Lower,
+    })
 }
 
 /// Assembles the service without a socket, at the time of `clock`.

@@ -7,6 +7,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use crate::startup::HeaderCase;
+
 /// A router served on a free port by the same code as in the binary.
 #[derive(Debug)]
 pub struct Wire {
@@ -15,11 +17,17 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// Starts serving.
+    /// Starts serving, with header names in lower case.
     pub async fn start(router: Router) -> Self {
+        Self::start_as(router, HeaderCase::Lower).await
+    }
+
+    /// Starts serving, with header names in the case `header_case`.
+    pub async fn start_as(router: Router, header_case: HeaderCase) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let server = tokio::spawn(crate::startup::serve(listener, router, std::future::pending()));
+        let server =
+            tokio::spawn(crate::startup::serve(listener, router, header_case, std::future::pending()));
         Self { address, server }
     }
 
@@ -43,7 +51,10 @@ impl Wire {
         let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
         let head: Vec<&str> = head
             .split("\r\n")
-            .filter(|line| !line.starts_with("date: ") && *line != "connection: close")
+            .filter(|line| {
+                !line.to_ascii_lowercase().starts_with("date: ")
+                    && !line.eq_ignore_ascii_case("connection: close")
+            })
             .collect();
         format!("{}\n\n{body}", head.join("\n"))
     }

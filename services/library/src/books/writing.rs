@@ -1,0 +1,176 @@
+//! Adding, changing, releasing and renewing books.
+
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, ConnectionTrait, DbBackend, DbErr, EntityTrait as _,
+    QueryFilter as _, SqlErr, Statement, TransactionTrait as _,
+};
+use time::OffsetDateTime;
+
+use super::entity::{ActiveModel, Column, Entity};
+use super::{Books, tags};
+use crate::book::{Tag, words};
+use crate::error::Error;
+
+/// A book as a client writes it.
+#[derive(Clone, Debug)]
+pub struct NewBook {
+    /// The id, from 1.
+    pub id: i32,
+    /// The title.
+    pub title: String,
+    /// The kind, as stored.
+    pub kind: &'static str,
+    /// The language; the later surface does not send it.
+    pub language: Option<String>,
+    /// The number of pages; the later surface does not send it.
+    pub page: Option<i16>,
+    /// The tags.
+    pub tags: Vec<Tag>,
+    /// When the book appeared at its source; by default now.
+    pub created_at: Option<OffsetDateTime>,
+}
+
+impl Books {
+    /// Adds a book with its tags, or nothing at all.
+    ///
+    /// # Errors
+    /// [`Error::Taken`], [`Error::Store`].
+    pub async fn add(&self, book: NewBook) -> Result<(), Error> {
+        let created_at = book.created_at.unwrap_or_else(|| self.now());
+        let row = ActiveModel {
+            id: Set(book.id),
+            title: Set(book.title.clone()),
+            // What the legacy table demands and the later surface does not know.
+            language: Set(book.language.unwrap_or_default()),
+            page: Set(book.page.unwrap_or_default()),
+            kind: Set(book.kind.to_owned()),
+            created_at: Set(created_at),
+            updated_at: Set(created_at),
+            ..Default::default()
+        };
+        let transaction = self.database.begin().await?;
+        Entity::insert(row).exec_without_returning(&transaction).await.map_err(taken)?;
+        describe(&transaction, book.id, &book.title, &book.tags).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Replaces title, kind and tags of a book.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Store`].
+    pub async fn change(&self, book: NewBook) -> Result<(), Error> {
+        let mut row = ActiveModel {
+            title: Set(book.title.clone()),
+            kind: Set(book.kind.to_owned()),
+            updated_at: Set(self.now()),
+            ..Default::default()
+        };
+        if let Some(language) = book.language {
+            row.language = Set(language);
+        }
+        if let Some(page) = book.page {
+            row.page = Set(page);
+        }
+        let transaction = self.database.begin().await?;
+        update(&transaction, book.id, row).await?;
+        let links =
+            Query::delete().from_table("book_tag_ref").and_where(Expr::col("book_id").eq(book.id)).take();
+        transaction.execute(&links).await?;
+        describe(&transaction, book.id, &book.title, &book.tags).await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Releases a book. A released one keeps its time.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Store`].
+    pub async fn release(&self, id: i32) -> Result<(), Error> {
+        let book = self.one(id).await?;
+        if book.published_at.is_some() {
+            return Ok(());
+        }
+        let row = ActiveModel { published_at: Set(Some(self.now())), ..Default::default() };
+        update(&self.database, id, row).await
+    }
+
+    /// Records that a book was checked at its source.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Store`].
+    pub async fn check(&self, id: i32) -> Result<(), Error> {
+        let row = ActiveModel { checked_at: Set(Some(self.now())), ..Default::default() };
+        update(&self.database, id, row).await
+    }
+
+    /// Replaces the book `old` by the book `new`. Both must exist.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Invalid`] if both are the same, [`Error::Store`].
+    pub async fn renew(&self, old: i32, new: i32) -> Result<(), Error> {
+        if old == new {
+            return Err(Error::Invalid("a book cannot replace itself".into()));
+        }
+        self.one(new).await?;
+        let row =
+            ActiveModel { renewed_as: Set(Some(new)), updated_at: Set(self.now()), ..Default::default() };
+        update(&self.database, old, row).await
+    }
+}
+
+async fn update(database: &impl ConnectionTrait, id: i32, row: ActiveModel) -> Result<(), Error> {
+    let done = Entity::update_many().set(row).filter(Column::Id.eq(id)).exec(database).await?;
+    if done.rows_affected == 0 { Err(Error::NotFound("Not found book")) } else { Ok(()) }
+}
+
+/// Links a book to its tags and indexes its words.
+async fn describe(database: &impl ConnectionTrait, id: i32, title: &str, all: &[Tag]) -> Result<(), DbErr> {
+    for tag in all {
+        let tag = tags::ensure(database, tag).await?;
+        let link = Query::insert()
+            .into_table("book_tag_ref")
+            .columns(["book_id", "book_tag_id"])
+            .values_panic([Expr::val(id), Expr::val(tag)])
+            .take();
+        database.execute(&link).await?;
+    }
+    let tag_text: String = all.iter().map(|tag| format!("{} {} ", tag.kind, tag.name)).collect();
+    index(database, id, title, &tag_text).await
+}
+
+/// Replaces the words of a book in the index.
+pub(crate) async fn index(
+    database: &impl ConnectionTrait,
+    id: i32,
+    title: &str,
+    tags: &str,
+) -> Result<(), DbErr> {
+    let joined = |text: &str| words(text).collect::<Vec<_>>().join(" ");
+    let (title, tags) = (joined(title), joined(tags));
+    let backend = database.get_database_backend();
+    let run = async |sql: &str, values: Vec<sea_orm::Value>| {
+        database.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await
+    };
+    if backend == DbBackend::Postgres {
+        // Words by themselves: `to_tsvector` would split some of them again.
+        let sql = "INSERT INTO book_tsvector (id, title_tsv, tag_tsv) \
+                   VALUES ($1, array_to_tsvector(string_to_array($2, ' ')), array_to_tsvector(string_to_array($3, ' '))) \
+                   ON CONFLICT (id) DO UPDATE SET title_tsv = excluded.title_tsv, tag_tsv = excluded.tag_tsv";
+        run(sql, vec![id.into(), title.into(), tags.into()]).await?;
+    } else {
+        run("DELETE FROM book_words WHERE rowid = ?", vec![id.into()]).await?;
+        let sql = "INSERT INTO book_words (rowid, title, tags) VALUES (?, ?, ?)";
+        run(sql, vec![id.into(), title.into(), tags.into()]).await?;
+    }
+    Ok(())
+}
+
+fn taken(error: DbErr) -> Error {
+    if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) {
+        Error::Taken
+    } else {
+        Error::Store(error)
+    }
+}

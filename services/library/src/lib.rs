@@ -1,0 +1,80 @@
+//! Books: people list, find and read them, and bots add, release and renew them.
+//!
+//! * [`book`]: a book and its tags. [`search`]: search expressions. Both are pure.
+//! * [`books`]: every query about books.
+//! * [`migrations`]: the tables, which extend those of the legacy backend.
+//! * [`seed`]: the initial books of a development edge.
+//! * [`routes`]: every path of both surfaces, with its answers.
+//! * [`error`]: every refusal, with its status and body.
+//!
+//! The catalogue belongs to the platform: the legacy tables have no owner, and every signed-in person reads the
+//! same books. So no query takes a tenant.
+
+pub mod book;
+pub mod books;
+pub mod error;
+pub mod migrations;
+pub mod routes;
+pub mod search;
+pub mod seed;
+pub mod settings;
+
+use std::sync::Arc;
+
+use clock::{Clock, SystemClock};
+use identity::assertion::Verifier;
+use kit::caller::{Gate, Words};
+use kit::generation::Surface;
+use kit::startup::{About, HeaderCase, Service, StartError};
+
+use crate::books::Books;
+use crate::settings::Settings;
+
+/// Name and purpose of the service, for its `main`.
+pub const ABOUT: About = About {
+    name: "library",
+    purpose: "Books: people list, find and read them, and bots add, release and renew them.",
+    variables: settings::VARIABLES,
+};
+
+/// The bodies of the gate's refusals, which [`routes`] turns into this service's form.
+pub const WORDS: Words = Words { unauthenticated: "Unauthorized", not_found: "Not Found" };
+
+/// Assembles the service from its environment.
+///
+/// # Errors
+/// [`StartError`], which names the fix.
+pub async fn assemble(reader: kit::settings::Reader) -> Result<Service, StartError> {
+    let settings = Settings::read(reader)?;
+    let address = settings.address;
+    let header_case = header_case(settings.surface);
+    let router = router(settings, Arc::new(SystemClock)).await?;
+    Ok(Service { router, address, address_variable: settings::LIBRARY_ADDRESS.name, header_case })
+}
+
+/// Returns how a surface writes header names: the legacy library was a Node program.
+#[must_use]
+pub const fn header_case(surface: Surface) -> HeaderCase {
+    match surface {
+        Surface::Older => HeaderCase::Title,
+        Surface::Later => HeaderCase::Lower,
+    }
+}
+
+/// Assembles the service without a socket, at the time of `clock`.
+///
+/// # Errors
+/// [`StartError`], which names the fix.
+pub async fn router(settings: Settings, clock: Arc<dyn Clock>) -> Result<axum::Router, StartError> {
+    let verifier =
+        Verifier::new(ABOUT.name).trust_file(&settings.edge, &settings.home.key("identity.jwks.json"))?;
+    let gate = Gate::new(verifier, Arc::clone(&clock), WORDS);
+    let file = settings.home.database(ABOUT.name);
+    let database = kit::store::open(settings.database_url.as_deref(), &file).await?;
+    migrations::run(&database).await?;
+    let books = Books::new(database, clock);
+    if let Some(path) = &settings.seed {
+        seed::apply(path, &books).await?;
+    }
+    Ok(routes::router(books, gate, settings.surface, settings.files.into()))
+}

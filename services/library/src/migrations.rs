@@ -1,0 +1,133 @@
+//! The tables of this service. The first step is the legacy backend's own tables, so that a restored dump works
+//! unchanged. The additions follow.
+//!
+//! `library_migrations` records the applied steps: the legacy backend keeps its own list in `migrations`, and two
+//! services can share one database.
+
+use kit::store::StoreError;
+use sea_orm::{DatabaseConnection, DbBackend, DynIden};
+use sea_orm_migration::prelude::*;
+
+/// Brings the tables up to date.
+///
+/// # Errors
+/// [`StoreError::Migration`].
+pub async fn run(database: &DatabaseConnection) -> Result<(), StoreError> {
+    Steps::up(database, None).await.map_err(StoreError::Migration)
+}
+
+struct Steps;
+
+impl MigratorTrait for Steps {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(LegacyTables), Box::new(ReleasesAndRenewals)]
+    }
+
+    fn migration_table_name() -> DynIden {
+        "library_migrations".into_iden()
+    }
+}
+
+/// The legacy backend's tables in PostgreSQL. In a restored dump each exists already.
+///
+/// Its ordinary indexes of the word vectors go: they find no word, and they refuse a book whose words take more than
+/// about 2,700 bytes.
+const POSTGRES: &str = r#"
+DO $$ BEGIN
+    IF to_regtype('book_tags_kind_enum') IS NULL THEN
+        CREATE TYPE book_tags_kind_enum AS ENUM
+            ('artist', 'group', 'series', 'character', 'female', 'male', 'misc', 'tag');
+    END IF;
+END $$;
+CREATE TABLE IF NOT EXISTS books (
+    id integer PRIMARY KEY, title varchar NOT NULL, language varchar NOT NULL, page smallint NOT NULL,
+    kind varchar NOT NULL, created_at timestamptz NOT NULL, updated_at timestamptz NOT NULL
+);
+CREATE TABLE IF NOT EXISTS book_tags (
+    id serial PRIMARY KEY, kind book_tags_kind_enum NOT NULL, name varchar NOT NULL
+);
+CREATE TABLE IF NOT EXISTS book_tag_ref (
+    id bigserial PRIMARY KEY, book_id integer NOT NULL REFERENCES books (id) ON DELETE CASCADE,
+    book_tag_id integer NOT NULL REFERENCES book_tags (id) ON DELETE CASCADE
+);
+CREATE TABLE IF NOT EXISTS book_tsvector (
+    id integer PRIMARY KEY, title_tsv tsvector NOT NULL, tag_tsv tsvector NOT NULL
+);
+DO $$ DECLARE found record; BEGIN
+    FOR found IN
+        SELECT indexname FROM pg_indexes
+        WHERE schemaname = current_schema() AND tablename = 'book_tsvector' AND indexdef ~ 'USING btree \((title|tag)_tsv\)'
+    LOOP
+        EXECUTE format('DROP INDEX %I', found.indexname);
+    END LOOP;
+END $$;
+CREATE INDEX IF NOT EXISTS library_title_words ON book_tsvector USING gin (title_tsv);
+CREATE INDEX IF NOT EXISTS library_tag_words ON book_tsvector USING gin (tag_tsv);
+"#;
+
+/// The same tables in SQLite, with FTS5 for the words.
+const SQLITE: &str = r#"
+CREATE TABLE IF NOT EXISTS books (
+    id integer PRIMARY KEY, title varchar NOT NULL, language varchar NOT NULL, page smallint NOT NULL,
+    kind varchar NOT NULL, created_at timestamp_with_timezone_text NOT NULL,
+    updated_at timestamp_with_timezone_text NOT NULL
+);
+CREATE TABLE IF NOT EXISTS book_tags (id integer PRIMARY KEY AUTOINCREMENT, kind varchar NOT NULL, name varchar NOT NULL);
+CREATE TABLE IF NOT EXISTS book_tag_ref (
+    id integer PRIMARY KEY AUTOINCREMENT, book_id integer NOT NULL REFERENCES books (id) ON DELETE CASCADE,
+    book_tag_id integer NOT NULL REFERENCES book_tags (id) ON DELETE CASCADE
+);
+CREATE VIRTUAL TABLE IF NOT EXISTS book_words USING fts5 (title, tags, tokenize = "unicode61 remove_diacritics 0");
+"#;
+
+/// Indexes that both databases have. A restored dump may have equal ones under other names; these cost little.
+const INDEXES: &str = r#"
+CREATE INDEX IF NOT EXISTS library_books_kind ON books (kind);
+CREATE INDEX IF NOT EXISTS library_tags_name ON book_tags (name);
+CREATE INDEX IF NOT EXISTS library_refs_book ON book_tag_ref (book_id);
+CREATE INDEX IF NOT EXISTS library_refs_tag ON book_tag_ref (book_tag_id);
+"#;
+
+struct LegacyTables;
+
+impl MigrationName for LegacyTables {
+    fn name(&self) -> &'static str {
+        "0001_legacy_tables"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for LegacyTables {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let postgres = manager.get_database_backend() == DbBackend::Postgres;
+        let tables = if postgres { POSTGRES } else { SQLITE };
+        manager.get_connection().execute_unprepared(tables).await?;
+        manager.get_connection().execute_unprepared(INDEXES).await?;
+        Ok(())
+    }
+}
+
+/// Adds the times of release and check, and the book that replaces a book. The legacy backend's own inserts, which
+/// name their columns, go on working.
+struct ReleasesAndRenewals;
+
+impl MigrationName for ReleasesAndRenewals {
+    fn name(&self) -> &'static str {
+        "0002_releases_and_renewals"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for ReleasesAndRenewals {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        // One column at a time: SQLite cannot add two.
+        for column in [
+            ColumnDef::new("published_at").timestamp_with_time_zone().take(),
+            ColumnDef::new("checked_at").timestamp_with_time_zone().take(),
+            ColumnDef::new("renewed_as").integer().take(),
+        ] {
+            manager.alter_table(Table::alter().table("books").add_column(column).to_owned()).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,177 @@
+//! Every path of both surfaces on one page, with its answers.
+//!
+//! Older surface, as the legacy backend: a trailing slash, another case and percent-encoding mean the same path
+//! ([`path`]); each path answers HEAD, OPTIONS and 405 with `Allow`.
+//!
+//! | route | answers |
+//! |---|---|
+//! | `GET /books` | 200 books: by `ids`, else by `tags`, else a list |
+//! | `POST /books` | 201 `{"id": n}` · 409 |
+//! | `GET /books/search` | 200 books |
+//! | `GET /books/search/completion` | 200 titles, or tags with the completed query |
+//! | `GET /books/{id}` | 200 the book |
+//! | `GET /books/{id}/images`, `GET /books/{id}/images/{file}` | 302 to the file host |
+//!
+//! Later surface, where paths are exact:
+//!
+//! | route | for | answers |
+//! |---|---|---|
+//! | `GET /books` | a person | 200 books: by `ids`, else by `tags`, else a list |
+//! | `POST /books`, `PATCH /books` | a bot | 201 · 409, 200 |
+//! | `GET /books/search`, `GET /books/tags/search` | a person | 200 books, 200 tags |
+//! | `GET /books/tags/{kind}-{name}` | a person | 200 the tag; if it is missing, with spaces for dashes |
+//! | `GET /books/currently-renewing`, `GET /books/{id}/currently-renewing` | a person | 200 `[]`, 404: a renewal is one statement here |
+//! | `GET /books/need-check`, `GET /books/ids` | a developer | 200 books that were never checked, 200 ids |
+//! | `GET /books/{id}` | a person | 200 the book |
+//! | `PATCH /books/{id}/release`, `PATCH /books/{id}/check`, `POST /books/{old}/renew/{new}` | a bot | 204 |
+//!
+//! Every path of both needs a person: 401 comes before 404. For errors see [`crate::error`].
+
+pub(crate) mod body;
+mod later;
+mod older;
+mod path;
+mod query;
+mod view;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{FromRef, FromRequestParts as _, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{MethodRouter, get, patch, post};
+use http::header::ALLOW;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use kit::generation::Surface;
+use kit::{Gate, Person, SessionExpiry};
+
+use crate::books::Books;
+use crate::error::Error;
+
+/// The state that handlers share.
+#[derive(Clone)]
+struct App {
+    books: Books,
+    gate: Gate,
+    /// The address of the file host, without a slash at its end.
+    files: Arc<str>,
+}
+
+impl FromRef<App> for Gate {
+    fn from_ref(app: &App) -> Self {
+        app.gate.clone()
+    }
+}
+
+/// The handlers of a route, by method.
+type Methods = fn() -> MethodRouter<App>;
+
+/// Every route of the older surface: path, `Allow`, handlers.
+const OLDER: [(&str, &str, Methods); 6] = [
+    ("/books", "POST, HEAD, GET", || get(older::list).post(older::create)),
+    ("/books/search", "HEAD, GET", || get(older::search)),
+    ("/books/search/completion", "HEAD, GET", || get(older::complete)),
+    ("/books/{id}", "HEAD, GET", || get(older::one)),
+    ("/books/{id}/images", "HEAD, GET", || get(older::images)),
+    ("/books/{id}/images/{file}", "HEAD, GET", || get(older::image)),
+];
+
+/// Every route of the later surface.
+const LATER: [(&str, Methods); 12] = [
+    ("/books", || get(later::list).post(later::create).patch(later::change)),
+    ("/books/search", || get(later::search)),
+    ("/books/tags/search", || get(later::search_tags)),
+    ("/books/tags/{tag}", || get(later::tag)),
+    ("/books/currently-renewing", || get(later::renewing)),
+    ("/books/need-check", || get(later::need_check)),
+    ("/books/ids", || get(later::ids)),
+    ("/books/{id}", || get(later::one)),
+    ("/books/{id}/currently-renewing", || get(later::is_renewing)),
+    ("/books/{id}/release", || patch(later::release)),
+    ("/books/{id}/check", || patch(later::check)),
+    ("/books/{old}/renew/{new}", || post(later::renew)),
+];
+
+/// What the legacy library writes first in every answer.
+const POWERED_BY: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("x-powered-by"), HeaderValue::from_static("Koa"));
+
+/// Builds the routes with their layers, ready to be served.
+pub fn router(books: Books, gate: Gate, surface: Surface, files: Arc<str>) -> Router {
+    let probed = books.clone();
+    let app = App { books, gate: gate.clone(), files };
+    let mut routes = Router::new().fallback(|| async { Error::NoSuchPath });
+    match surface {
+        Surface::Older => {
+            for (path, allow, methods) in OLDER {
+                routes = routes.route(path, as_before(methods(), allow));
+            }
+            routes = routes
+                .layer(middleware::from_fn_with_state(gate, signed_in))
+                .layer(middleware::map_response(powered));
+        }
+        Surface::Later => {
+            for (path, methods) in LATER {
+                routes = routes.route(path, methods());
+            }
+            routes = routes.layer(middleware::from_fn_with_state(gate, signed_in_with_expiry));
+        }
+    }
+    let ready = move || -> Pin<Box<dyn Future<Output = bool> + Send>> {
+        let books = probed.clone();
+        Box::pin(async move { books.reachable().await })
+    };
+    let served = kit::surface::surround_open(routes.with_state(app), Arc::new(ready));
+    match surface {
+        // Around everything, because the router compares paths before its own layers run.
+        Surface::Older => {
+            Router::new().fallback_service(served).layer(middleware::map_request(path::canonical))
+        }
+        Surface::Later => served,
+    }
+}
+
+/// Answers OPTIONS and every other method as the legacy library does.
+fn as_before(methods: MethodRouter<App>, allow: &'static str) -> MethodRouter<App> {
+    let allow = HeaderValue::from_static(allow);
+    let options = allow.clone();
+    methods.options(move || async move { [(ALLOW, options)] }).fallback(move || async move {
+        let mut answer = Error::NoSuchMethod.into_response();
+        answer.headers_mut().insert(ALLOW, allow);
+        answer
+    })
+}
+
+/// Lets only people pass, on every path.
+async fn signed_in(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    match Person::from_request_parts(&mut parts, &gate).await {
+        Ok(_) => next.run(Request::from_parts(parts, body)).await,
+        Err(_) => Error::Unauthenticated.into_response(),
+    }
+}
+
+/// Lets only people pass, and reports the expiry of their access token.
+async fn signed_in_with_expiry(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let expiry = match Person::from_request_parts(&mut parts, &gate).await {
+        Ok(_) => SessionExpiry::from_request_parts(&mut parts, &gate).await,
+        Err(refused) => Err(refused),
+    };
+    match expiry {
+        Ok(expiry) => (expiry, next.run(Request::from_parts(parts, body)).await).into_response(),
+        Err(_) => Error::Unauthenticated.into_response(),
+    }
+}
+
+/// Puts the header of the legacy library before all others.
+async fn powered(mut answer: Response) -> Response {
+    let others = std::mem::take(answer.headers_mut());
+    let mut headers = HeaderMap::with_capacity(others.len() + 1);
+    headers.insert(POWERED_BY.0, POWERED_BY.1);
+    headers.extend(others);
+    *answer.headers_mut() = headers;
+    answer
+}

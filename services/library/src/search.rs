@@ -1,0 +1,181 @@
+//! Search expressions: words, `AND`, `OR`, `NOT` and parentheses. The last word is a prefix.
+//!
+//! Words beside each other all count (`AND`). `AND` binds closer than `OR`, `NOT` closer than both. Operators are
+//! in upper case; `and` is a word.
+
+use crate::book::words;
+
+/// The most words and operators of an expression. Each word is a look-up in the index.
+const MAX_TOKENS: usize = 64;
+
+/// The deepest nesting of parentheses and `NOT`.
+const MAX_DEPTH: usize = 16;
+
+/// The text is not a valid expression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Invalid search query")]
+pub struct Invalid;
+
+/// A word of the index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word {
+    /// The word, in lower case, of letters and digits only.
+    pub text: String,
+    /// Whether longer words with this beginning match too.
+    pub prefix: bool,
+}
+
+/// An expression.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expression {
+    /// One word.
+    Word(Word),
+    /// Every part matches.
+    All(Vec<Expression>),
+    /// A part matches.
+    Any(Vec<Expression>),
+    /// The part does not match.
+    Not(Box<Expression>),
+}
+
+impl Expression {
+    /// Reads an expression.
+    ///
+    /// # Errors
+    /// [`Invalid`], also for an empty text and for one that is too long.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let spaced = text.replace('(', " ( ").replace(')', " ) ");
+        let tokens: Vec<&str> = spaced.split_whitespace().take(MAX_TOKENS + 1).collect();
+        if tokens.len() > MAX_TOKENS {
+            return Err(Invalid);
+        }
+        let last = tokens.iter().rposition(|token| *token != ")");
+        let mut reader = Reader { tokens: &tokens, at: 0, last };
+        let expression = reader.any(0)?;
+        if reader.peek().is_some() { Err(Invalid) } else { Ok(expression) }
+    }
+
+    /// Returns the words that a match may have: those outside of `NOT`.
+    pub fn wanted(&self) -> Vec<&Word> {
+        match self {
+            Self::Word(word) => vec![word],
+            Self::All(parts) | Self::Any(parts) => parts.iter().flat_map(Self::wanted).collect(),
+            Self::Not(_) => Vec::new(),
+        }
+    }
+}
+
+struct Reader<'a> {
+    tokens: &'a [&'a str],
+    at: usize,
+    /// The place of the last word.
+    last: Option<usize>,
+}
+
+impl<'a> Reader<'a> {
+    fn peek(&self) -> Option<&'a str> {
+        self.tokens.get(self.at).copied()
+    }
+
+    fn take(&mut self, wanted: &str) -> bool {
+        let found = self.peek() == Some(wanted);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn any(&mut self, depth: usize) -> Result<Expression, Invalid> {
+        let mut parts = vec![self.all(depth)?];
+        while self.take("OR") {
+            parts.push(self.all(depth)?);
+        }
+        Ok(one_or(parts, Expression::Any))
+    }
+
+    fn all(&mut self, depth: usize) -> Result<Expression, Invalid> {
+        let mut parts = vec![self.not(depth)?];
+        while self.take("AND") || self.peek().is_some_and(|token| token != "OR" && token != ")") {
+            parts.push(self.not(depth)?);
+        }
+        Ok(one_or(parts, Expression::All))
+    }
+
+    fn not(&mut self, depth: usize) -> Result<Expression, Invalid> {
+        if depth > MAX_DEPTH {
+            return Err(Invalid);
+        }
+        if self.take("NOT") {
+            return Ok(Expression::Not(Box::new(self.not(depth + 1)?)));
+        }
+        if self.take("(") {
+            let inner = self.any(depth + 1)?;
+            return if self.take(")") { Ok(inner) } else { Err(Invalid) };
+        }
+        let token = self.peek().filter(|token| !["AND", "OR", ")"].contains(token)).ok_or(Invalid)?;
+        let is_last = self.last == Some(self.at);
+        self.at += 1;
+        let mut found: Vec<Word> = words(token).map(|text| Word { text, prefix: false }).collect();
+        if let Some(word) = found.last_mut() {
+            word.prefix = is_last;
+        }
+        if found.is_empty() {
+            return Err(Invalid);
+        }
+        Ok(one_or(found.into_iter().map(Expression::Word).collect(), Expression::All))
+    }
+}
+
+fn one_or(mut parts: Vec<Expression>, several: fn(Vec<Expression>) -> Expression) -> Expression {
+    match parts.pop() {
+        Some(only) if parts.is_empty() => only,
+        Some(last) => {
+            parts.push(last);
+            several(parts)
+        }
+        None => several(parts),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(expression: &Expression) -> String {
+        let joined = |parts: &[Expression], by: &str| {
+            format!("({})", parts.iter().map(shown).collect::<Vec<_>>().join(by))
+        };
+        match expression {
+            Expression::Word(word) => format!("{}{}", word.text, if word.prefix { "*" } else { "" }),
+            Expression::All(parts) => joined(parts, " & "),
+            Expression::Any(parts) => joined(parts, " | "),
+            Expression::Not(part) => format!("!{}", shown(part)),
+        }
+    }
+
+    #[test]
+    fn operators_bind_and_the_last_word_is_a_prefix() {
+        let cases = [
+            ("a", "a*"),
+            ("a b", "(a & b*)"),
+            ("a AND b OR NOT c d", "((a & b) | (!c & d*))"),
+            ("(a OR b) c", "((a | b) & c*)"),
+            ("a (b)", "(a & b*)"),
+            ("misc-full color", "((misc & full) & color*)"),
+            ("a and b", "(a & and & b*)"),
+            ("NOT NOT a", "!!a*"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(Expression::parse(text).map(|e| shown(&e)).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_invalid() {
+        let deep = format!("{}a{}", "(".repeat(20), ")".repeat(20));
+        let long = "a ".repeat(65);
+        for text in
+            ["", " ", "(", ")", "a )", "(a", "()", "AND a", "a OR", "a AND OR b", "NOT", "!!!", &deep, &long]
+        {
+            assert_eq!(Expression::parse(text), Err(Invalid), "{text}");
+        }
+    }
+}

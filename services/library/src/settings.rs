@@ -1,0 +1,113 @@
+//! The settings of the service, read from its environment.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use kit::generation::Surface;
+use kit::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, Home, RUST_LOG, Reader, Variable};
+
+/// The address to listen on.
+pub const LIBRARY_ADDRESS: Variable = Variable {
+    name: "LIBRARY_ADDRESS",
+    default: Some("127.0.0.1:3023"),
+    help: "Listen address; port 0 means any free port",
+    secret: false,
+};
+
+/// The file host.
+pub const LIBRARY_FILES: Variable = Variable {
+    name: "LIBRARY_FILES",
+    // As the legacy backend, whose file host is `file.` and the root domain.
+    default: Some("http://file.dev-domain.test"),
+    help: "Address of the file host, to which `/books/{id}/images` redirects on the older surface",
+    secret: false,
+};
+
+/// The initial books.
+pub const LIBRARY_SEED: Variable = Variable {
+    name: "LIBRARY_SEED",
+    default: None,
+    help: "YAML file of books to add at startup if they are missing (services/library/seed/dev.yaml)",
+    secret: false,
+};
+
+/// The generation of clients to answer as.
+pub const LIBRARY_SURFACE: Variable = Variable {
+    name: "LIBRARY_SURFACE",
+    default: Some("later"),
+    help: "Answer as the legacy backend (`older`), or with releases and renewals (`later`)",
+    secret: false,
+};
+
+/// All variables, for `--help`.
+pub const VARIABLES: &[Variable] = &[
+    LIBRARY_ADDRESS,
+    LIBRARY_FILES,
+    LIBRARY_SEED,
+    LIBRARY_SURFACE,
+    CUTOVER_HOME,
+    DATABASE_URL,
+    EDGE_NAME,
+    RUST_LOG,
+];
+
+/// The validated settings.
+#[derive(Clone)]
+pub struct Settings {
+    /// The address to listen on.
+    pub address: SocketAddr,
+    /// The address of the file host, without a slash at its end.
+    pub files: String,
+    /// The directory of keys and the embedded database.
+    pub home: Home,
+    /// PostgreSQL, if not embedded. Contains a password.
+    pub database_url: Option<String>,
+    /// The name of the edge. This service trusts its signature.
+    pub edge: String,
+    /// The file of initial books.
+    pub seed: Option<PathBuf>,
+    /// The generation of clients to answer as.
+    pub surface: Surface,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("address", &self.address)
+            .field("files", &self.files)
+            .field("home", &self.home)
+            .field("database_url", &self.database_url.as_ref().map(|_| "[redacted]"))
+            .field("edge", &self.edge)
+            .field("seed", &self.seed)
+            .field("surface", &self.surface)
+            .finish()
+    }
+}
+
+impl Settings {
+    /// Reads and validates the settings.
+    ///
+    /// # Errors
+    /// All faults at once.
+    pub fn read(mut reader: Reader) -> Result<Self, Faults> {
+        let settings = Self {
+            address: reader.address(&LIBRARY_ADDRESS),
+            files: reader.checked(&LIBRARY_FILES, check_files).trim_end_matches('/').to_owned(),
+            home: Home(reader.path(&CUTOVER_HOME)),
+            database_url: reader.optional(&DATABASE_URL),
+            edge: reader.text(&EDGE_NAME),
+            seed: reader.optional(&LIBRARY_SEED).map(PathBuf::from),
+            surface: reader.parsed(&LIBRARY_SURFACE).unwrap_or_default(),
+        };
+        reader.finish(settings)
+    }
+}
+
+fn check_files(text: &str) -> Result<(), String> {
+    let uri: Result<http::Uri, _> = text.parse();
+    let whole = uri.is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() && uri.query().is_none()
+    });
+    if whole { Ok(()) } else { Err("write an address like https://file.example.com".to_owned()) }
+}

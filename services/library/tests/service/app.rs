@@ -1,0 +1,130 @@
+//! Drives the service in tests.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use clock::ManualClock;
+use http::Request;
+use identity::Role;
+use kit::generation::Surface;
+use kit::settings::Home;
+use kit::testing::{PrivatePostgres, START, TestEdge, TestHome, person};
+use library::settings::Settings;
+use tower::ServiceExt as _;
+
+const DEMO: &str = "00000000-0000-7000-8000-0000000000a0";
+const SESSION: &str = "00000000-0000-7000-8000-00000000005e";
+
+/// A router with new keys and a new database, with the development books, on a manual clock.
+pub(crate) struct TestApp {
+    pub(crate) router: Router,
+    pub(crate) edge: TestEdge,
+    pub(crate) clock: ManualClock,
+    _home: TestHome,
+}
+
+/// The status, `content-type` and body of an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) content_type: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn json(status: u16, body: &str) -> Self {
+        Self { status, content_type: "application/json; charset=utf-8".to_owned(), body: body.to_owned() }
+    }
+
+    pub(crate) fn text(status: u16, body: &str) -> Self {
+        Self { status, content_type: "text/plain; charset=utf-8".to_owned(), body: body.to_owned() }
+    }
+
+    /// A refused query or body.
+    pub(crate) fn invalid(message: &str) -> Self {
+        let body = serde_json::json!({ "name": "Invalid payload", "message": message });
+        Self::json(400, &format!("{{\"name\":{},\"message\":{}}}", body["name"], body["message"]))
+    }
+
+    pub(crate) fn no_book() -> Self {
+        Self::json(404, r#"{"name":"Not found resource","message":"Not found book"}"#)
+    }
+
+    pub(crate) fn value(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{self:?} is not JSON: {e}"))
+    }
+
+    /// The ids of the books in the answer.
+    pub(crate) fn ids(&self) -> Vec<i64> {
+        let value = self.value();
+        value.as_array().unwrap().iter().map(|book| book["id"].as_i64().unwrap()).collect()
+    }
+}
+
+pub(crate) fn seed() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("seed/dev.yaml")
+}
+
+pub(crate) fn settings(home: Home, database_url: Option<String>, surface: Surface) -> Settings {
+    Settings {
+        address: ([127, 0, 0, 1], 0).into(),
+        files: "http://file.test".to_owned(),
+        home,
+        database_url,
+        edge: "dev".to_owned(),
+        seed: Some(seed()),
+        surface,
+    }
+}
+
+impl TestApp {
+    pub(crate) async fn on(database_url: Option<String>, surface: Surface) -> Self {
+        let home = TestHome::new();
+        let clock = ManualClock::at(START);
+        let edge = home.edge(&clock);
+        let settings = settings(home.home(), database_url, surface);
+        let router = library::router(settings, Arc::new(clock.clone())).await.unwrap();
+        Self { router, edge, clock, _home: home }
+    }
+
+    pub(crate) fn identity(&self, role: Role) -> String {
+        self.edge.person(&person(DEMO, SESSION, role), "library")
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> (http::HeaderMap, Answer) {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        let content_type = parts.headers.get("content-type").map(|value| value.to_str().unwrap().to_owned());
+        let answer = Answer {
+            status: parts.status.as_u16(),
+            content_type: content_type.unwrap_or_default(),
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        };
+        (parts.headers, answer)
+    }
+
+    /// Sends `METHOD /path` as a person of `role`, with a JSON body if given.
+    pub(crate) async fn call(&self, role: Role, line: &str, body: &str) -> Answer {
+        let (method, path) = line.split_once(' ').unwrap();
+        let mut request =
+            Request::builder().method(method).uri(path).header("x-madome-identity", self.identity(role));
+        if !body.is_empty() {
+            request = request.header("content-type", "application/json");
+        }
+        self.send(request.body(Body::from(body.to_owned())).unwrap()).await.1
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.call(Role::NORMAL, &format!("GET {path}"), "").await
+    }
+}
+
+/// Runs a check on SQLite and on PostgreSQL.
+pub(crate) async fn on_both(surface: Surface, check: impl AsyncFn(TestApp)) {
+    check(TestApp::on(None, surface).await).await;
+    let postgres = PrivatePostgres::start();
+    check(TestApp::on(Some(postgres.url()), surface).await).await;
+}

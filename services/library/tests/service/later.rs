@@ -1,0 +1,94 @@
+//! The later surface, on both databases.
+
+use identity::Role;
+use kit::generation::Surface;
+
+use crate::app::{Answer, TestApp, on_both};
+
+const NEW: &str =
+    r#"{"id":1000,"title":"New","kind":"image-set","tags":[["misc","full color"],["series","x-y z"]]}"#;
+
+async fn bots_add_release_check_and_renew(app: TestApp) {
+    let bot = async |line: &str, body: &str| app.call(Role::BOT, line, body).await;
+    let (created, done) = (bot("POST /books", NEW).await, ("", 204));
+    assert_eq!((created.status, created.body.as_str()), (201, ""));
+    assert_eq!(bot("POST /books", NEW).await.status, 409);
+    let unreleased = r#"{"id":1000,"title":"New","kind":"image-set","tags":[{"kind":"misc","name":"full color"},{"kind":"series","name":"x-y z"}],"legacy":false,"published_at":null,"created_at":"2026-11-20T00:00:00.000Z","updated_at":"2026-11-20T00:00:00.000Z"}"#;
+    assert_eq!(app.get("/books/1000").await, Answer::json(200, unreleased));
+    assert_eq!(app.get("/books?released=true").await.ids(), [0_i64; 0]);
+    app.clock.advance_seconds(1);
+    for line in ["PATCH /books/1000/release", "PATCH /books/1000/check", "POST /books/40/renew/1000"] {
+        let answer = bot(line, "").await;
+        assert_eq!((answer.body.as_str(), answer.status), done, "{line}");
+    }
+    app.clock.advance_seconds(1);
+    assert_eq!(bot("PATCH /books/1000/release", "").await.status, 204, "a second release changes nothing");
+    let released =
+        unreleased.replace("\"published_at\":null", "\"published_at\":\"2026-11-20T00:00:01.000Z\"");
+    assert_eq!(app.get("/books/1000").await, Answer::json(200, &released));
+    assert_eq!(app.get("/books?released=true&sort-by=published-at-desc").await.ids(), [1000]);
+    assert_eq!(
+        app.get("/books?sort-by=published-at-asc&per-page=2").await.ids(),
+        [1000, 39],
+        "unreleased last"
+    );
+    assert_eq!(app.get("/books?legacy-only=true").await.ids(), [40], "the renewed one");
+    assert!(app.get("/books/40").await.body.contains("\"legacy\":true"));
+    assert_eq!(app.get("/books/search?q=book+40").await.body, "[]", "a renewed book is not found");
+    let unchecked = app.call(Role::DEVELOPER, "GET /books/need-check?per-page=100", "").await;
+    assert_eq!(unchecked.ids().len(), 39);
+    assert_eq!(app.call(Role::DEVELOPER, "GET /books/ids?per-page=2", "").await.body, "[1000,40]");
+
+    let changed =
+        bot("PATCH /books", r#"{"id":1000,"title":"Other","kind":"manga","tags":[["misc","zebra"]]}"#).await;
+    assert_eq!((changed.status, changed.body.as_str()), (200, ""));
+    assert_eq!(app.get("/books/search?q=other").await.ids(), [1000]);
+    assert_eq!(app.get("/books/search?q=new").await.body, "[]", "the old words are gone");
+    assert_eq!(app.get("/books/search?q=misc-zeb").await.ids(), [1000]);
+    assert_eq!(app.get("/books?kinds[]=game-cg&kinds[]=image-set&per-page=1").await.ids(), [39]);
+    let tag = r#"{"kind":"series","name":"x-y z"}"#;
+    assert_eq!(app.get("/books/tags/search?q=x-y").await, Answer::json(200, &format!("[{tag}]")));
+    assert_eq!(app.get("/books/tags/series-x-y%20z").await, Answer::json(200, tag));
+    let spaced = Answer::json(200, r#"{"kind":"misc","name":"full color"}"#);
+    assert_eq!(app.get("/books/tags/misc-full-color").await, spaced);
+    for path in ["/books/tags/misc-none", "/books/tags/misc", "/books/tags/x-%00", "/books/tags/nokind-b"] {
+        assert_eq!(app.get(path).await.status, 404, "{path}");
+    }
+    assert_eq!(app.get("/books/currently-renewing").await, Answer::json(200, "[]"));
+    assert_eq!(app.get("/books/1000/currently-renewing").await, Answer::no_book());
+}
+
+#[tokio::test]
+async fn bots_add_release_check_and_renew_on_both() {
+    on_both(Surface::Later, bots_add_release_check_and_renew).await;
+}
+
+#[tokio::test]
+async fn a_lower_role_and_a_missing_book_are_refused() {
+    let app = TestApp::on(None, Surface::Later).await;
+    let forbidden = Answer::json(403, r#"{"name":"Permission denied","message":"Permission denied"}"#);
+    for line in [
+        "POST /books",
+        "PATCH /books",
+        "PATCH /books/1/release",
+        "PATCH /books/1/check",
+        "POST /books/1/renew/2",
+    ] {
+        assert_eq!(app.call(Role::DEVELOPER, line, NEW).await, forbidden, "{line}");
+    }
+    for line in ["GET /books/need-check", "GET /books/ids"] {
+        assert_eq!(app.call(Role::NORMAL, line, "").await, forbidden, "{line}");
+    }
+    for line in [
+        "PATCH /books/99/release",
+        "PATCH /books/99/check",
+        "POST /books/1/renew/99",
+        "POST /books/99/renew/1",
+        "PATCH /books",
+    ] {
+        assert_eq!(app.call(Role::BOT, line, NEW).await, Answer::no_book(), "{line}");
+    }
+    for path in ["/Books", "/books/", "/books/1/images", "/books/search/completion"] {
+        assert_eq!(app.get(path).await, Answer::text(404, "Not Found"), "paths are exact: {path}");
+    }
+}

@@ -1,0 +1,9 @@
+//! The library service from outside: its router without a socket, on a raw socket, on both databases, as a process.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod app;
+mod later;
+mod older;
+mod process;
+mod stores;

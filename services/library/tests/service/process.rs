@@ -1,0 +1,80 @@
+//! The real binary: its ready line, its errors, its end.
+
+use std::net::TcpListener;
+use std::process::Command;
+
+use kit::testing::{Running, TestHome};
+
+use crate::app::seed;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_library");
+
+#[test]
+fn it_starts_on_any_port_and_stops_on_sigterm() {
+    let home = TestHome::new();
+    let seed = seed();
+    let running = Running::start(
+        BINARY,
+        &[
+            ("LIBRARY_ADDRESS", "127.0.0.1:0"),
+            ("CUTOVER_HOME", home.path().to_str().unwrap()),
+            ("LIBRARY_SEED", seed.to_str().unwrap()),
+        ],
+    );
+    assert_ne!(running.address().port(), 0);
+    let (status, log) = running.terminate();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(log.contains("stopped"), "{log}");
+}
+
+/// An environment, the exit code, and the words that the error must contain.
+type Case<'a> = (&'a [(&'a str, &'a str)], i32, &'a [&'a str]);
+
+#[test]
+fn errors_name_the_fault_and_the_fix() {
+    let home = TestHome::new();
+    let home_path = home.path().to_str().unwrap();
+    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let empty = tempfile::tempdir().unwrap();
+    let empty_path = empty.path().to_str().unwrap();
+    let not_yaml = empty.path().join("seed.yaml");
+    std::fs::write(&not_yaml, "books:\n  - {id: 1}\n").unwrap();
+    let cases: [Case<'_>; 4] = [
+        (
+            &[("CUTOVER_HOME", home_path), ("LIBRARY_ADDRESS", &taken)],
+            1,
+            &[&taken, "in use", "LIBRARY_ADDRESS"],
+        ),
+        (&[("CUTOVER_HOME", empty_path)], 64, &["keys/identity.jwks.json", "cutover keys"]),
+        (
+            &[("LIBRARY_ADDRESS", "localhost"), ("RUST_LOG", "a=b=c")],
+            64,
+            &["LIBRARY_ADDRESS=\"localhost\"", "RUST_LOG=\"a=b=c\""],
+        ),
+        (
+            &[("CUTOVER_HOME", home_path), ("LIBRARY_SEED", not_yaml.to_str().unwrap())],
+            64,
+            &["seed.yaml", "\"title\" is required"],
+        ),
+    ];
+    for (environment, code, words) in cases {
+        let output = Command::new(BINARY).env_clear().envs(environment.iter().copied()).output().unwrap();
+        let complaint = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{complaint}");
+        for word in words {
+            assert!(complaint.contains(word), "{word:?} is missing in: {complaint}");
+        }
+    }
+}
+
+#[test]
+fn help_lists_every_variable() {
+    let output = Command::new(BINARY).arg("--help").output().unwrap();
+    // Long lines are wrapped, also inside the brackets.
+    let help = String::from_utf8(output.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    for variable in library::ABOUT.variables {
+        assert!(help.contains(&format!("[env: {}]", variable.name)), "{help}");
+    }
+    assert_eq!(output.status.code(), Some(0));
+}
