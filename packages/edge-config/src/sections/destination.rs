@@ -68,7 +68,9 @@ pub(crate) fn read(
         return None;
     }
     let sum: u64 = destination.shares.iter().map(|share| u64::from(share.weight)).sum();
-    if sum != u64::from(WHOLE) && !(destination.shares.is_empty() && !destination.kinds.is_empty()) {
+    // Kinds may stand alone.
+    let has_shares = !destination.shares.is_empty() || destination.kinds.is_empty();
+    if has_shares && sum != u64::from(WHOLE) {
         let problem = format!("the shares of {what} add up to {sum}");
         context.faults.report(node.place, problem, "give whole percentages that add up to 100");
         return None;
