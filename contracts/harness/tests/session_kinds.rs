@@ -1,6 +1,6 @@
 //! Routes that choose their backend by the kind of session, through a real Envoy: verified where a policy verifies,
 //! recognised on a public route. No client chooses a backend by what it sends, except the one that refuses it.
-#![expect(clippy::indexing_slicing, clippy::expect_used, reason = "tests fail by panicking")]
+#![expect(clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 use std::collections::BTreeSet;
 
