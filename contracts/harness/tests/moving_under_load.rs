@@ -45,10 +45,10 @@ fn people(directory: &Path) -> (String, String) {
         legacy.push(format!(
             r#"{{"id":"{id}","email":"{email}","name":"person-{person}","role":0,"created_at":"2022-01-31T17:12:00Z","updated_at":"2022-01-31T17:12:00Z"}}"#
         ));
-        write!(
+        writeln!(
             users,
             "  - {{ id: {id}, name: person-{person}, handle: person-{person}, email: {email}, role: 0, \
-             tenant: 00000000-0000-7000-8000-000000000001 }}\n"
+             tenant: 00000000-0000-7000-8000-000000000001 }}"
         )
         .expect("text can be written");
     }
