@@ -7,7 +7,7 @@ use edge_config::edge::{AcceptedCredential, Edge, LegacyEnd, Policy, PublicPolic
 use edge_config::{Faults, inspect, parse};
 
 const LEGACY: &str = "legacy_sessions:\n  cookie: madome_access_token\n  refresh_cookie: madome_refresh_token\n  tenant: 00000000-0000-7000-8000-000000000001\n  verify: { check: { backend: legacy, path: /auth/token } }\n\ntenants: {";
-const CHECK: &str = "policy: signed-in, to: auth, answers: auth }\n  - { name: auth-rest";
+const CHECK: &str = "methods: [GET], policy: signed-in, to: auth, answers: auth";
 const REFRESH: &str = "methods: [PATCH], policy: public, to: auth, answers: auth";
 const BOTH: &str = "signed-in: { kind: session, accept: [session, legacy-session] }";
 
