@@ -25,7 +25,8 @@ use std::sync::Arc;
 
 use clock::UnixTime;
 use edge_config::edge::{
-    AcceptedCredential, Exposure, InternalPolicy, Policy, PublicPolicy, SessionPolicy, SignedPolicy,
+    AcceptedCredential, BesideCookie, Exposure, InternalPolicy, Policy, PublicPolicy, SessionPolicy,
+    SignedPolicy,
 };
 use tokio::time::Instant;
 
@@ -34,6 +35,7 @@ use crate::credential::accept::{Credentials, Principal, Proved};
 use crate::credential::api_key::{self, ApiKeyCredentials, ApiKeyRing};
 use crate::credential::assertion::{self, Assertions};
 use crate::credential::cache::TokenCache;
+use crate::credential::cookie;
 use crate::credential::issuers::IssuerKeys;
 use crate::credential::legacy::{LegacyCredentials, LegacySessions};
 use crate::credential::presented::Presented;
@@ -108,7 +110,12 @@ impl Authorizer {
             && self.tenants.as_ref().is_none_or(|tenants| tenants.is_fresh(now, at))
     }
 
-    fn credentials<'a>(&'a self, policy: &SessionPolicy, located: &'a Located) -> Credentials<'a> {
+    fn credentials<'a>(
+        &'a self,
+        policy: &SessionPolicy,
+        located: &'a Located,
+        input: &CheckInput<'_>,
+    ) -> Credentials<'a> {
         let snapshot = located.snapshot();
         let (sessions, legacy) = (snapshot.sessions.as_ref(), snapshot.legacy_sessions.as_ref());
         let one_cookie =
@@ -116,9 +123,18 @@ impl Authorizer {
         let shares_cookie = one_cookie
             && policy.accepts(AcceptedCredential::Session)
             && policy.accepts(AcceptedCredential::LegacySession);
+        let in_cookie = |name: &str| cookie::count(&input.cookies(), name.as_bytes()) > 0;
+        let has_cookie = || {
+            let session = sessions.filter(|_| policy.accepts(AcceptedCredential::Session));
+            let legacy = legacy.filter(|_| policy.accepts(AcceptedCredential::LegacySession));
+            session.is_some_and(|rules| in_cookie(&rules.cookie))
+                || legacy.is_some_and(|rules| in_cookie(&rules.cookie))
+        };
+        let ignores_bearer = policy.bearer_beside_cookie == BesideCookie::Ignore && has_cookie();
         Credentials {
             sessions: sessions.map(|rules| SessionCredentials {
                 rules,
+                bearer: rules.bearer && !ignores_bearer,
                 keys: &self.keys,
                 cache: &self.tokens,
                 shares_cookie,
@@ -288,7 +304,7 @@ impl<'a> Walk<'a> {
     async fn permit_person(&mut self, policy: &SessionPolicy) -> Result<Permit, Stop<DenyReason>> {
         let Self { authorizer, located, input, now, .. } = *self;
         let (route, tenants) = (located.route(), authorizer.tenants.as_ref());
-        let credentials = authorizer.credentials(policy, located);
+        let credentials = authorizer.credentials(policy, located, input);
         let Proved { principal, kind } = verified(credentials.present(policy.accepted(), input, now).await?)?;
         self.trail.kind = Some(kind);
         let authenticated = match principal {

@@ -20,6 +20,8 @@ pub struct SessionCredentials<'a> {
     pub keys: &'a IssuerKeys,
     /// Tokens that were verified before.
     pub cache: &'a TokenCache,
+    /// Whether `Authorization: Bearer` counts in this request.
+    pub bearer: bool,
     /// Whether the cookie may hold a legacy session instead, which [`legacy`](super::legacy) then verifies.
     pub shares_cookie: bool,
 }
@@ -53,7 +55,7 @@ impl SessionCredentials<'_> {
     fn offered<'r>(&self, input: &CheckInput<'r>) -> Result<Option<&'r [u8]>, CredentialFault> {
         let cookie = cookie::find(&input.cookies(), self.rules.cookie.as_bytes())?;
         let cookie = cookie.filter(|token| !(self.shares_cookie && legacy::looks_like(token)));
-        let bearer = if self.rules.bearer { bearer::find(&input.authorizations())? } else { None };
+        let bearer = if self.bearer { bearer::find(&input.authorizations())? } else { None };
         match (cookie, bearer) {
             (Some(cookie), Some(bearer)) if cookie != bearer => Err(CredentialFault::Ambiguous),
             (Some(token), _) | (None, Some(token)) => Ok(Some(token)),

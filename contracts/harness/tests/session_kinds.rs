@@ -364,3 +364,37 @@ fn without_the_authorizer_the_answer_is_the_routes_503() {
     }
     assert!(two.seen().is_empty(), "no backend saw a request");
 }
+
+#[test]
+fn a_foreign_bearer_token_beside_a_good_cookie_is_ignored_where_the_policy_says_so() {
+    let two = Two::new();
+    let with = |rule: &str| {
+        let accepts = "accept: [session, legacy-session]";
+        two.edge().replace(accepts, &format!("{accepts}{rule}")).start()
+    };
+    let old = legacy_token(&id(), "good");
+    let ask = |edge: &Edge, cookie: Option<&str>, bearer: &str| {
+        let request = edge.get("/auth/token").header("authorization", format!("Bearer {bearer}"));
+        let request = cookie.into_iter().fold(request, |request, token| access(request, token));
+        request.send().status
+    };
+    let edge = with("");
+    let new = edge.mint().good(0);
+    assert_eq!(ask(&edge, Some(&old), "of.the.backend"), 401, "by default every credential counts");
+    assert_eq!(ask(&edge, Some(&new), "of.the.backend"), 401);
+    let edge = with(", bearer_beside_cookie: ignore");
+    let new = edge.mint().good(0);
+    for cookie in [&old, &new] {
+        assert_eq!(ask(&edge, Some(cookie), "of.the.backend"), 200);
+        // It is the backend's own matter, and arrives as it was sent.
+        let seen = two.seen();
+        assert_eq!(
+            seen.last().and_then(|seen| seen.header("authorization")).as_deref(),
+            Some("Bearer of.the.backend")
+        );
+    }
+    // A bad cookie is not saved by a good token, and without a cookie the token still counts.
+    assert_eq!(ask(&edge, Some("x"), &new), 401);
+    assert_eq!(ask(&edge, None, &new), 200);
+    assert_eq!(ask(&edge, None, "of.the.backend"), 401);
+}

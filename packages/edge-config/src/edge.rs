@@ -307,6 +307,8 @@ pub struct PublicPolicy {
 pub struct SessionPolicy {
     /// The accepted credentials; the first one in this order that a request has is used. Empty means sessions alone.
     pub accept: Vec<AcceptedCredential>,
+    /// What `Authorization: Bearer` means beside a session cookie.
+    pub bearer_beside_cookie: BesideCookie,
     /// The least role.
     pub role: Option<Role>,
     /// The scopes that must all be present.
@@ -317,6 +319,17 @@ pub struct SessionPolicy {
     pub mode: Mode,
     /// How an allow may be used again; absent when every request is checked.
     pub lease: Option<LeasePolicy>,
+}
+
+/// What a bearer token means in a request that has a session cookie, too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BesideCookie {
+    /// It is a credential like the cookie: both must prove the same session. A token that means nothing to the edge is
+    /// refused, because a backend that reads it could take the caller for another person.
+    #[default]
+    Compare,
+    /// The cookie alone counts. The header is the backend's own matter, as for many legacy backends.
+    Ignore,
 }
 
 /// The services that may pass.

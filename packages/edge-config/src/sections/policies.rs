@@ -4,7 +4,9 @@ use identity::{Role, ServiceName};
 
 use super::credentials;
 use crate::declared::Declared;
-use crate::edge::{AcceptedCredential, InternalPolicy, Policy, PublicPolicy, Service, SessionPolicy};
+use crate::edge::{
+    AcceptedCredential, BesideCookie, InternalPolicy, Policy, PublicPolicy, Service, SessionPolicy,
+};
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
@@ -66,6 +68,11 @@ pub(crate) fn policy(
                     "add the section `tenants`",
                 );
             }
+            let kinds = [("compare", BesideCookie::Compare), ("ignore", BesideCookie::Ignore)];
+            let beside = match fields.optional("bearer_beside_cookie") {
+                None => Some(BesideCookie::default()),
+                Some(n) => choice(context, n, &format!("`bearer_beside_cookie` of {what}"), &kinds),
+            };
             let role = match fields.optional("role") {
                 None => Some(None),
                 Some(n) => reader::number(context, n, "`role`", 0, 255)
@@ -79,9 +86,19 @@ pub(crate) fn policy(
             };
             let mode = limits::mode(context, &mut fields, &what);
             let lease = leases::field(context, &mut fields, &what, mode, tenant.as_ref());
-            role.zip(tenant).zip(mode).zip(lease).map(|(((role, tenant), mode), lease)| {
-                Policy::Session(SessionPolicy { accept, role, scopes, tenant, mode, lease })
-            })
+            role.zip(tenant).zip(mode).zip(lease).zip(beside).map(
+                |((((role, tenant), mode), lease), bearer_beside_cookie)| {
+                    Policy::Session(SessionPolicy {
+                        accept,
+                        bearer_beside_cookie,
+                        role,
+                        scopes,
+                        tenant,
+                        mode,
+                        lease,
+                    })
+                },
+            )
         }
         Kind::Internal => {
             let mut accepted = Vec::new();

@@ -224,6 +224,11 @@ fn every_field_of_an_edge_is_looked_at() {
             "stricter: role 2 required",
         ),
         (
+            "  signed-in: { kind: session }",
+            "  signed-in: { kind: session, bearer_beside_cookie: ignore }".into(),
+            "weaker: a bearer token beside a session cookie is ignored",
+        ),
+        (
             "permissions: [look], tenants: any",
             "permissions: [look, write], tenants: any".into(),
             "weaker: a permission of service",

@@ -2,8 +2,8 @@
 
 use edge_config::Edge;
 use edge_config::edge::{
-    Cidr, InternalPolicy, LeaseMethods, LeasePolicy, Limit, Mode, OnOutage, Policy, PublicPolicy, Route,
-    SessionPolicy, SignedPolicy, TenantMatch,
+    BesideCookie, Cidr, InternalPolicy, LeaseMethods, LeasePolicy, Limit, Mode, OnOutage, Policy,
+    PublicPolicy, Route, SessionPolicy, SignedPolicy, TenantMatch,
 };
 
 use super::found::{Aspects, Standing};
@@ -54,7 +54,7 @@ fn public(old: PublicPolicy, new: PublicPolicy, noted: &mut Aspects) {
 }
 
 fn sessions(old: &SessionPolicy, new: &SessionPolicy, noted: &mut Aspects) {
-    let SessionPolicy { accept: _, role, scopes, tenant, mode, lease } = new;
+    let SessionPolicy { accept: _, bearer_beside_cookie, role, scopes, tenant, mode, lease } = new;
     noted.members(
         "credential",
         old.accepted().iter().map(|kind| kind.as_str()),
@@ -62,6 +62,14 @@ fn sessions(old: &SessionPolicy, new: &SessionPolicy, noted: &mut Aspects) {
         (Standing::Weaker, Standing::Stricter),
         |kind| format!("`{kind}`"),
     );
+    match (old.bearer_beside_cookie, *bearer_beside_cookie) {
+        (BesideCookie::Compare, BesideCookie::Ignore) => {
+            noted.note(Standing::Weaker, "a bearer token beside a session cookie is ignored")
+        }
+        (BesideCookie::Ignore, BesideCookie::Compare) => noted
+            .note(Standing::Stricter, "a bearer token beside a session cookie must prove the same session"),
+        (BesideCookie::Compare, BesideCookie::Compare) | (BesideCookie::Ignore, BesideCookie::Ignore) => {}
+    }
     match (old.role, *role) {
         (Some(before), Some(after)) if after.0 < before.0 => {
             noted.note(Standing::Weaker, format!("role lowered from {} to {}", before.0, after.0));
