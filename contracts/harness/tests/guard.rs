@@ -106,10 +106,10 @@ fn nor_does_a_library_that_is_not_whole_or_something_else() {
     let config_new = b"envoy_dynamic_module_on_http_filter_config_new";
     let another = config_new.map(|byte| if byte == b'w' { b'v' } else { byte });
     for (what, bytes, mend) in [
-        ("cut in half", whole.iter().copied().take(whole.len() / 2).collect(), "cut off"),
-        ("one byte short", whole.iter().copied().take(whole.len() - 1).collect(), "cut off"),
+        ("cut in half", whole.iter().copied().take(whole.len() / 2).collect(), "truncated"),
+        ("one byte short", whole.iter().copied().take(whole.len() - 1).collect(), "truncated"),
         ("of another machine", with(b"\x7fELF\x02\x01", b"\x7fELF\x01\x01"), "neither"),
-        ("not a module for Envoy", with(config_new, &another), "no dynamic module"),
+        ("not a module for Envoy", with(config_new, &another), "not a dynamic Envoy module"),
         (
             "without a hook",
             with(b"on_http_filter_stream_complete", b"on_http_filter_stream_complet_"),
