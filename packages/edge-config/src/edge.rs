@@ -133,6 +133,21 @@ pub struct Listener {
     pub tls: Option<Tls>,
     /// Whether the edge file declares the network of an internal listener private to the platform.
     pub private_network: bool,
+    /// Whether HTTP/1.0 is accepted, as from an nginx that speaks it to its backends by default. Otherwise 426.
+    pub accepts_http_10: bool,
+    /// What happens to a request with a header name that contains an underscore.
+    pub underscores: Underscores,
+}
+
+/// What happens to a request with a header name that contains an underscore. Many backends read `_` as `-`, so such a name
+/// could be read as one that only the edge may write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Underscores {
+    /// The request is refused (400 over HTTP/1.1, a reset stream over HTTP/2).
+    #[default]
+    Refuse,
+    /// The header is removed and the request goes on, as an nginx does by default.
+    Drop,
 }
 
 /// The certificate of a listener. Envoy reads the files again when they are replaced.

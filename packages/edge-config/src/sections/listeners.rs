@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::declared::Declared;
-use crate::edge::{Clients, Exposure, Listener, Reach, Tls};
+use crate::edge::{Clients, Exposure, Listener, Reach, Tls, Underscores};
 use crate::fault::Place;
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
@@ -34,21 +34,36 @@ pub(crate) fn listener(context: Context<'_>, name: &str, node: &Node) -> Option<
         None => Some(false),
         Some(n) => choice(context, n, "`network`", &[("private", true)]),
     };
-    if let (Some(address), Some(exposure), Some(tls), Some(private_network)) =
-        (address, exposure, &tls, private_network)
-    {
-        let listener = Listener { address, exposure, tls: tls.clone(), private_network };
-        check_network(context, name, fields.place, &listener);
-    }
+    let accepts_http_10 = match fields.optional("http_1_0") {
+        None => Some(false),
+        Some(n) => choice(context, n, "`http_1_0`", &[("refuse", false), ("accept", true)]),
+    };
+    let underscores = match fields.optional("underscores") {
+        None => Some(Underscores::default()),
+        Some(n) => {
+            let all = [("refuse", Underscores::Refuse), ("drop", Underscores::Drop)];
+            choice(context, n, "`underscores`", &all)
+        }
+    };
+    let place = fields.place;
     fields.finish();
-    Some(Listener { address: address?, exposure: exposure?, tls: tls?, private_network: private_network? })
+    let listener = Listener {
+        address: address?,
+        exposure: exposure?,
+        tls: tls?,
+        private_network: private_network?,
+        accepts_http_10: accepts_http_10?,
+        underscores: underscores?,
+    };
+    check_network(context, name, place, &listener);
+    Some(listener)
 }
 
 /// Checks the network of a listener. An internal listener opens internal paths to every service that introduces itself,
 /// and its messages may be unencrypted. So the listener is on this machine, or clients present certificates, or the edge
 /// file declares the network private to the platform.
 fn check_network(context: Context<'_>, name: &str, place: Place, listener: &Listener) {
-    let Listener { address, exposure, tls, private_network } = listener;
+    let Listener { address, exposure, tls, private_network, accepts_http_10: _, underscores: _ } = listener;
     let asks_clients = tls.as_ref().is_some_and(|tls| tls.clients.is_some());
     let here = Reach::of_address(address.ip()) == Reach::Machine;
     match exposure {

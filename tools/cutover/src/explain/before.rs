@@ -2,7 +2,7 @@
 //!
 //! The rules are those of `envoy/templates/connection-manager.yaml`; docs/refusals.md has the whole table.
 
-use edge_config::edge::{Answers, Route};
+use edge_config::edge::{Answers, Listener, Route, Underscores};
 use edge_config::{Edge, Match, host_of, route_of};
 
 use super::request::Request;
@@ -23,6 +23,19 @@ pub(super) struct Refused {
     pub(super) why: String,
 }
 
+/// Removes the headers that Envoy removes before anything else reads the request, and returns their names.
+pub(super) fn dropped(request: &mut Request, listener: &Listener) -> Vec<String> {
+    let drops = match listener.underscores {
+        Underscores::Refuse => false,
+        Underscores::Drop => true,
+    };
+    let is_dropped = |name: &str| drops && name.contains('_');
+    let gone =
+        request.headers.iter().map(|(name, _)| name).filter(|name| is_dropped(name)).cloned().collect();
+    request.headers.retain(|(name, _)| !is_dropped(name));
+    gone
+}
+
 /// Why Envoy cannot read the bytes of `request` as a request.
 pub(super) fn unreadable(request: &Request) -> Option<Refused> {
     let refused = |status, rule, why: String| Some(Refused { status, rule, why });
@@ -40,6 +53,7 @@ pub(super) fn unreadable(request: &Request) -> Option<Refused> {
         request.headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
     };
     for (name, value) in &request.headers {
+        // Where the listener drops such headers, `dropped` has removed them.
         if name.contains('_') {
             let why = format!("the header name {name} has an underscore");
             return refused(400, "http1.unexpected_underscore", why);

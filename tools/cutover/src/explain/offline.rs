@@ -58,6 +58,10 @@ pub(super) fn explain(
     report.insert("canonical".to_owned(), canonical.into());
     report.insert("readings".to_owned(), readings.into());
 
+    let dropped = before::dropped(&mut request, listener);
+    if !dropped.is_empty() {
+        report.insert("dropped".to_owned(), dropped.into());
+    }
     let words = before::words(&edge, name, &request);
     let mut early = before::unreadable(&request).map(|refused| (refused, edge.answers_by_default()));
     if early.is_none() {

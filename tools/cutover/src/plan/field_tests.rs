@@ -89,6 +89,16 @@ fn every_field_of_an_edge_is_looked_at() {
             "stricter: encrypted",
         ),
         (
+            "127.0.0.1:8080}\", exposure: public }",
+            "127.0.0.1:8080}\", exposure: public, http_1_0: accept }".into(),
+            "weaker: accepts HTTP/1.0",
+        ),
+        (
+            "127.0.0.1:8080}\", exposure: public }",
+            "127.0.0.1:8080}\", exposure: public, underscores: drop }".into(),
+            "weaker: removes headers with an underscore",
+        ),
+        (
             "127.0.0.1:8081}\", exposure: internal }",
             "10.0.0.1:8081}\", exposure: internal, network: private }".into(),
             "its network is declared private",

@@ -1,7 +1,7 @@
 //! Renders one listener: the connection manager and its chain of filters.
 
 use edge_config::Edge;
-use edge_config::edge::{HeaderCase, Listener, Policy, TenantMatch};
+use edge_config::edge::{HeaderCase, Listener, Policy, TenantMatch, Underscores};
 use header_rules::config::{CALLBACKS, EarlyConfig, HOST_CALLS, PluginConfig};
 use serde_json::{Value, json};
 
@@ -32,6 +32,13 @@ pub(super) fn render(
     let mut manager = template::connection_manager()?;
     fill(&mut manager, NAME, "/stat_prefix", json!(format!("edge-{name}")))?;
     insert(&mut manager, routes.0, routes.1);
+    fill(&mut manager, NAME, "/http_protocol_options/accept_http_10", json!(listener.accepts_http_10))?;
+    let underscores = match listener.underscores {
+        Underscores::Refuse => "REJECT_REQUEST",
+        Underscores::Drop => "DROP_HEADER",
+    };
+    let pointer = "/common_http_protocol_options/headers_with_underscores_action";
+    fill(&mut manager, NAME, pointer, json!(underscores))?;
     fill(&mut manager, NAME, "/local_reply_config", words::local_replies())?;
     fill(&mut manager, NAME, "/access_log", access_log::render(edge, name, paths)?)?;
     match edge.header_case_of(name) {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use edge_config::edge::{
     Authorizer, AuthorizerTls, Backend, Clients, Comparator, Credentials, Endpoint, Exposure, Listener,
-    Reach, Tls,
+    Reach, Tls, Underscores,
 };
 
 use super::super::found::{Aspects, Standing};
@@ -43,7 +43,7 @@ pub(super) fn authorizer(old: &Authorizer, new: &Authorizer) -> Aspects {
 
 pub(super) fn listener(old: Option<&Listener>, new: &Listener) -> Aspects {
     let mut noted = Aspects::default();
-    let Listener { address, exposure, tls, private_network } = new;
+    let Listener { address, exposure, tls, private_network, accepts_http_10, underscores } = new;
     let Some(old) = old else {
         noted.note(Standing::Same, format!("listens on {address} ({})", exposure.as_str()));
         return noted;
@@ -56,6 +56,21 @@ pub(super) fn listener(old: Option<&Listener>, new: &Listener) -> Aspects {
             noted.note(Standing::Stricter, "public instead of internal")
         }
         (Exposure::Public, Exposure::Public) | (Exposure::Internal, Exposure::Internal) => {}
+    }
+    match (old.accepts_http_10, *accepts_http_10) {
+        (false, true) => noted.note(Standing::Weaker, "accepts HTTP/1.0"),
+        (true, false) => noted.note(Standing::Stricter, "no longer accepts HTTP/1.0"),
+        (true, true) | (false, false) => {}
+    }
+    match (old.underscores, *underscores) {
+        (Underscores::Refuse, Underscores::Drop) => noted.note(
+            Standing::Weaker,
+            "removes headers with an underscore in their name instead of refusing the request",
+        ),
+        (Underscores::Drop, Underscores::Refuse) => {
+            noted.note(Standing::Stricter, "refuses requests with an underscore in a header name")
+        }
+        (Underscores::Refuse, Underscores::Refuse) | (Underscores::Drop, Underscores::Drop) => {}
     }
     match (&old.tls, tls) {
         (Some(_), None) => noted.note(Standing::Weaker, "no longer encrypted (TLS)"),
