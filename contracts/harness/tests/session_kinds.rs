@@ -375,7 +375,7 @@ fn a_foreign_bearer_token_beside_a_good_cookie_is_ignored_where_the_policy_says_
     let old = legacy_token(&id(), "good");
     let ask = |edge: &Edge, cookie: Option<&str>, bearer: &str| {
         let request = edge.get("/auth/token").header("authorization", format!("Bearer {bearer}"));
-        let request = cookie.into_iter().fold(request, |request, token| access(request, token));
+        let request = cookie.into_iter().fold(request, access);
         request.send().status
     };
     let edge = with("");
