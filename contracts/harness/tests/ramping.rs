@@ -248,7 +248,7 @@ fn a_route_that_does_not_exist_and_steps_that_fall_change_nothing() {
     for (arguments, code) in [
         (["--steps", "50,10", "--gate", "5xx<1%"].as_slice(), 2),
         (&["--gate", "5xx>1%"], 2),
-        (&["--every", "1d", "--gate", "5xx<1%"], 2),
+        (&["--every", "8d", "--gate", "5xx<1%"], 2),
         (&[], 2),
         // A gate without readable numbers does not hold.
         (&["--steps", "10", "--every", "1s", "--gate", "diff=0", "--comparator-admin", "127.0.0.1:1"], 1),

@@ -89,7 +89,7 @@ pub struct Arguments {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("invalid time `{text}`: write 60s, 10m or 1h");
+    let wrong = || format!("invalid time `{text}`: write 60s, 10m, 1h or 1d, from 1s to 7d");
     let duration = humantime::parse_duration(text).map_err(|_| wrong())?;
     let is_in_bounds = (Duration::from_secs(1)..=Duration::from_hours(168)).contains(&duration);
     if is_in_bounds { Ok(duration) } else { Err(wrong()) }
