@@ -156,7 +156,11 @@ fn bad_input_gets_one_message_with_the_file_and_the_fix() {
         (&["render", "--guard", &broken], 1, &[&broken, "truncated", "make wasm"]),
         (&["render", "--guard", "/nowhere.wasm"], 1, &["/nowhere.wasm", "make wasm"]),
         (&["render", "--validate", "--envoy", "/nowhere/envoy"], 1, &["/nowhere/envoy", "make setup"]),
-        (&["lint", ten.to_str().unwrap()], 64, &["ten-faults.yaml:26:", "no `policy`", "help |", "18 faults"]),
+        (
+            &["lint", ten.to_str().unwrap()],
+            64,
+            &["ten-faults.yaml:26:", "no `policy`", "help |", "18 faults"],
+        ),
         (&["lint", "/nowhere.yaml"], 64, &["/nowhere.yaml", "cannot be read"]),
     ];
     for (arguments, code, expected) in cases {
