@@ -373,7 +373,7 @@ async fn an_issuer_is_named_by_its_address_alone() {
     pages.lock().unwrap().insert("/keys".to_owned(), key.jwks());
     let keys = format!("{origin}/keys");
 
-    assert!(!loader.refresh().await && ring.current(now).is_err(), "there is no metadata");
+    assert!(!loader.refresh().await && ring.current(now).is_err(), "the metadata is missing");
     for (what, page) in [
         ("another issuer", metadata(&format!("{origin}/realms/other"), &keys)),
         ("a slash more", metadata(&format!("{issuer}/"), &keys)),

@@ -124,11 +124,7 @@ async fn each_counts_by_its_own() {
     let of_routes = [("me", "session"), ("books", "tenant"), ("shelf", "everybody"), ("events", "caller")];
     let authz = Authz::start_with(Home::new(), with(limits, &of_routes)).await;
     assert_eq!(passed(&authz, &by(&authz, "me", 1), 3).await, 1);
-    assert_eq!(
-        passed(&authz, &by(&authz, "me", 2), 3).await,
-        0,
-        "the same session, whoever's subject it has"
-    );
+    assert_eq!(passed(&authz, &by(&authz, "me", 2), 3).await, 0, "the same session under any subject");
     assert_eq!(passed(&authz, &by(&authz, "books", 1), 2).await, 2);
     assert_eq!(passed(&authz, &by(&authz, "books", 2), 5).await, 1, "one tenant, two people");
     assert_eq!(passed(&authz, &by(&authz, "shelf", 1), 1).await, 1);

@@ -88,7 +88,7 @@ impl Request {
     /// Sends it on a connection of its own and reads the answer.
     ///
     /// # Panics
-    /// When there is no whole answer.
+    /// When the answer is not whole.
     #[must_use]
     pub fn send(&self) -> Answer {
         self.try_send().unwrap_or_else(|e| {

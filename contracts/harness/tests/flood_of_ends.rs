@@ -116,7 +116,7 @@ fn a_flood_of_one_person_affects_no_other_person(redis: Option<&Redis>) {
     assert!(ready.text().contains("no room for"), "{}", ready.text());
     assert!(admin(&edge, "/metrics").text().contains("authz_revocations_beyond_room"));
 
-    // A session that signs out is refused, although there is no room to note it.
+    // A session that signs out is refused, although the list has no room to note it.
     assert_eq!(dev.with(edge.request("DELETE", "/auth/token")).status, 204);
     eventually("the session that was signed out is refused", || dev.me(&edge) != 200);
     for _ in 0..20 {

@@ -141,8 +141,8 @@ fn each_kind_goes_to_its_backend_on_check_refresh_and_logout() {
     for method in ["PATCH", "DELETE"] {
         assert_eq!(who(&edge.request(method, "/auth/token").send()), "legacy", "{method}");
     }
-    let nobody = edge.get("/auth/token").send();
-    assert_eq!((nobody.status, nobody.text().as_str()), (401, "Unauthorized"));
+    let stranger = edge.get("/auth/token").send();
+    assert_eq!((stranger.status, stranger.text().as_str()), (401, "Unauthorized"));
 
     // What backends get is what they got without kinds: no word about the kind, and the identity for all of them.
     for seen in two.seen() {
@@ -189,8 +189,8 @@ fn a_forged_credential_chooses_only_which_backend_refuses_it() {
                 let answer = request.header(name, value).header(name, value).send();
                 assert_eq!(who(&answer), expected, "{method} {name}: {value}");
             }
-            let nobody = edge.request("PATCH", "/auth/token").header(name, "session").send();
-            assert_eq!(who(&nobody), "legacy", "{name}");
+            let stranger = edge.request("PATCH", "/auth/token").header(name, "session").send();
+            assert_eq!(who(&stranger), "legacy", "{name}");
         }
     }
     let underscores = edge.request("PATCH", "/auth/token").header("x_madome_auth_kind", "session").send();

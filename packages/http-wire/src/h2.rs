@@ -43,7 +43,7 @@ pub fn request(is_head: bool, target: &[u8], lines: &[Line]) -> Result<Request<(
 /// Sends `request` on a new connection.
 ///
 /// # Errors
-/// [`ReadError`]: there is no whole answer.
+/// [`ReadError`]: the answer is not whole.
 pub async fn answer<S>(stream: S, request: Request<()>) -> Result<Answer, ReadError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

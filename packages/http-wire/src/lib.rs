@@ -56,7 +56,7 @@ impl From<TooLarge> for ReadError {
 /// Reads the final answer to a request.
 ///
 /// # Errors
-/// [`ReadError`]: there is no whole answer.
+/// [`ReadError`]: the answer is not whole.
 pub async fn answer<R: AsyncBufRead + Unpin>(stream: &mut R, to_head: bool) -> Result<Answer, ReadError> {
     for _ in 0..MAX_INTERIM {
         let head = head(stream).await?.ok_or(ReadError::Closed)?;

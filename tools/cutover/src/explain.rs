@@ -79,7 +79,7 @@ enum Failed {
     Invalid(String),
     /// The request cannot be read.
     Usage(String),
-    /// What is known without a decision, and why there is no decision.
+    /// What is known without a decision, and why the decision is missing.
     Undecided(Value, String),
     /// Anything else.
     Other(String),

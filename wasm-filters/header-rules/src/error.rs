@@ -4,7 +4,7 @@
 /// silently dropped rule would be a security hole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// There is no host group, so every request would have an unknown host.
+    /// The file has no host group, so every request would have an unknown host.
     #[error("`hosts` is empty: a listener serves at least one host group")]
     NoHosts,
     /// A host group that no request can name.

@@ -22,7 +22,7 @@ impl Sessions {
     /// backend's Redis, then the transaction commits. When the commit fails, the key is given back. When this
     /// process ends in between, the database has no session of the family, and a copy of the key is still in
     /// Redis, so the next request with the same pair succeeds. A living key beside a stored family means that
-    /// the commit was reported as failed and was not: nobody received those tokens, so they end.
+    /// the commit was reported as failed and was not: no client received those tokens, so they end.
     ///
     /// # Errors
     /// [`Error::TooManyRefreshes`], [`Error::Store`], [`Error::Revocation`], [`Error::Legacy`]. The old pair is

@@ -41,7 +41,7 @@ async fn a_person_of_the_legacy_is_whole(app: &TestApp) {
     assert_eq!((field(&odd, "name"), field(&odd, "handle")), ("Zoe\u{308} ", "Zo\u{eb}"));
     // The same again, and not another handle.
     assert_eq!(looked_up(app, DEMO_TOO).await, demo);
-    // Without a tenant there is no session, and so no answer.
+    // Without a tenant the edge opens no session, and so gives no answer.
     let own = app.call("GET /users/@me", &app.as_person(ANN, Role::NORMAL), "").await;
     assert_eq!(own, Answer::text(404, "Not found user"));
 }

@@ -67,7 +67,7 @@ impl Target {
     /// Asks `question` on a connection of its own.
     ///
     /// # Errors
-    /// [`ReadError`]: there is no whole answer.
+    /// [`ReadError`]: the answer is not whole.
     pub async fn ask(&self, question: &Question) -> Result<Answer, ReadError> {
         let exchange = async {
             let mut stream = TcpStream::connect((self.host.as_str(), self.port)).await?;

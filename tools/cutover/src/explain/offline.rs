@@ -255,7 +255,7 @@ fn check(check: &Check) -> Value {
     }
 }
 
-/// Why there is no decision, when a part that decides is missing here. A running edge may have fetched keys from a URL, so
+/// Why the decision is missing, when a part that decides is missing here. A running edge may have fetched keys from a URL, so
 /// its decision is not known then.
 fn missing(
     edge: &Edge,

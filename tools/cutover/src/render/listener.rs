@@ -196,7 +196,7 @@ fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
     if edge.authorizer.replicas == 1
         && let Some(service) = config.get_mut("grpc_service").and_then(Value::as_object_mut)
     {
-        // There is no second authorizer, and preparing a retry would cost every check.
+        // A single authorizer answers, and preparing a retry would cost every check.
         service.remove("retry_policy");
     }
     // A share that sticks to the session and a canary by tenant need the decision. Every edge matches the route once more

@@ -86,7 +86,7 @@ pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_request_head
         host::log(Level::Error, &format!("edge-guard: {why}"));
         let answered = host::answer(500, "edge_guard_failed", "Internal server error");
         if answered.is_err() {
-            // There is no stream to answer: nothing continues.
+            // The stream is gone: nothing continues.
             std::process::abort();
         }
         Action::Pause as u32

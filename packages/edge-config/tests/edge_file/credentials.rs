@@ -1,0 +1,288 @@
+//! Credentials in an edge file: signed requests, issuers, API keys, legacy sessions, services.
+
+use std::path::Path;
+
+use edge_config::edge::{Edge, Policy};
+use edge_config::{Faults, load, parse};
+
+use super::{dev_text, edges, faults_of, nothing_set};
+
+fn signed_text() -> String {
+    let text = dev_text().replacen(
+        "policies:\n",
+        "signatures: { keys: signing-keys.yaml, headers: [content-type] }\n\npolicies:\n  sync: { kind: signed, keys: [partner], addresses: [192.0.2.0/24, \"2001:db8::/32\"] }\n",
+        1,
+    );
+    text + "\n  - { name: sync, host: api, exact: /sync, methods: [POST], policy: sync, to: users, answers: users }\n"
+}
+
+#[test]
+fn signed_requests_say_what_they_should() {
+    let edge = parse(Path::new("edge.yaml"), &signed_text(), &nothing_set).unwrap();
+    let signatures = edge.signatures.unwrap();
+    assert_eq!((signatures.max_age.as_secs(), signatures.skew.as_secs()), (300, 5));
+    assert_eq!((signatures.max_body_bytes, signatures.headers), (65_536, vec!["content-type".to_owned()]));
+    let Policy::Signed(policy) = &edge.policies["sync"] else { unreachable!() };
+    assert_eq!(policy.keys, ["partner"]);
+    assert!(policy.addresses[0].contains("192.0.2.255".parse().unwrap()));
+    assert!(!policy.addresses[0].contains("192.0.3.0".parse().unwrap()));
+}
+
+#[test]
+fn each_of_these_is_a_fault_of_signed_requests() {
+    let cases = [
+        ("signatures: { keys: signing-keys.yaml, headers: [content-type] }", "", "needs signatures"),
+        ("keys: signing-keys.yaml, headers", "headers", "has no `keys`"),
+        ("keys: signing-keys.yaml", "keys: \"\"", "is empty"),
+        ("headers: [content-type]", "max_age_seconds: 0", "from 1 to 3600"),
+        ("headers: [content-type]", "skew_seconds: 301", "from 0 to 300"),
+        ("headers: [content-type]", "max_body_bytes: 1048577", "from 1 to 1048576"),
+        ("headers: [content-type]", "headers: [Content-Type]", "lower-case letters"),
+        ("headers: [content-type]", "headers: [cookie]", "does not arrive as it was sent"),
+        ("headers: [content-type]", "headers: [x-madome-a]", "is reserved and never arrives"),
+        ("headers: [content-type]", "header: [content-type]", "did you mean `headers`?"),
+        ("keys: [partner], ", "", "has no `keys`"),
+        ("keys: [partner]", "keys: []", "no caller would pass"),
+        ("keys: [partner]", "keys: [Partner]", "is not a valid name"),
+        (", addresses: [192.0.2.0/24, \"2001:db8::/32\"]", "", "has no `addresses`"),
+        ("[192.0.2.0/24, \"2001:db8::/32\"]", "[]", "no caller would pass"),
+        ("192.0.2.0/24", "192.0.2.1/24", "write 192.0.2.0/24"),
+        ("192.0.2.0/24", "192.0.2.0", "an address and a length"),
+        ("192.0.2.0/24", "\"::ffff:192.0.2.0/120\"", "the IPv4 address itself"),
+        ("kind: signed", "kind: sigend", "did you mean `signed`?"),
+        ("kind: signed", "kind: internal", "has no field `addresses`"),
+    ];
+    for (old, new, expected) in cases {
+        let text = signed_text();
+        assert!(text.contains(old), "{old:?} is not there");
+        let message = faults_of(&text.replacen(old, new, 1)).to_string();
+        assert!(
+            message.contains(expected),
+            "replacing {old:?} by {new:?} should say {expected:?}:\n{message}"
+        );
+        assert!(message.contains("edge.yaml:"), "no place in:\n{message}");
+    }
+}
+
+#[test]
+fn several_issuers_or_one() {
+    use edge_config::edge::{KeyAlgorithm, KeySource};
+    let flat = load(&edges().join("dev.yaml"), &nothing_set).unwrap().sessions.unwrap();
+    assert_eq!(flat.issuers.len(), 1);
+    assert_eq!(flat.issuers[0].audiences, ["https://api.dev-domain.test"]);
+    let list = "sessions:\n  cookie: t\n  issuers:\n    - { issuer: a, audience: x, keys: { file: k.json } }\n    - { issuer: b, audience: [x, w], token_type: JWT, algorithms: [RS256], leeway_seconds: 5, keys: { pem: k.pem, kid: \"1\", algorithm: RS256 } }\n";
+    let sessions = dev_with_sessions(list).unwrap().sessions.unwrap();
+    let [a, b] = sessions.issuers.as_slice() else { panic_with_text("not two issuers") };
+    assert_eq!(
+        (a.issuer.as_str(), a.token_types.words().join(" ").as_str(), a.leeway.as_secs()),
+        ("a", "at+jwt", 60)
+    );
+    assert_eq!(b.audiences, ["x", "w"]);
+    assert_eq!((b.token_types.words().join(" ").as_str(), b.leeway.as_secs()), ("JWT", 5));
+    assert!(matches!(&b.keys, KeySource::Pem { kid, algorithm: KeyAlgorithm::Rs256, .. } if kid == "1"));
+
+    for (old, new, expected) in [
+        ("cookie: t\n", "cookie: t\n  issuer: c\n", "has `issuers` and also `issuer`"),
+        ("cookie: t\n", "cookie: t\n  leeway_seconds: 1\n", "also `leeway_seconds`"),
+        ("issuer: b", "issuer: a", "two issuers are named \"a\""),
+        ("audience: [x, w]", "audience: []", "empty list"),
+        ("audience: x, ", "", "has no `audience`"),
+        ("kid: \"1\", ", "", "has no `kid`"),
+        (", algorithm: RS256 }", " }", "has no `algorithm`"),
+        ("algorithms: [RS256]", "algorithms: [HS256]", "an algorithm is \"HS256\""),
+        ("algorithms: [RS256]", "algorithms: [none]", "an algorithm is \"none\""),
+        ("algorithms: [RS256]", "algorithms: [ES256]", "does not list RS256"),
+        ("algorithms: [RS256]", "algorithms: []", "lists nothing"),
+        ("{ file: k.json }", "{ file: k.json, pem: k.pem }", "exactly one"),
+        ("{ file: k.json }", "{ file: k.json, kid: x }", "no field `kid`"),
+        ("    - { issuer: a", "    - { issuers: a", "has no field `issuers`"),
+    ] {
+        assert!(list.contains(old), "{old}");
+        let message = dev_with_sessions(&list.replacen(old, new, 1)).expect_err(new).to_string();
+        assert!(message.contains(expected), "{new:?} should say {expected:?}, but says:\n{message}");
+    }
+    let stranger = "sessions:\n  cookie: t\n  issuers:\n    - issuer: \"https://login.acme.test/realms/acme\"\n      audience: x\n      audience_claim: client_id\n      token_types: [at+jwt, absent]\n      max_token_bytes: 32768\n";
+    let sessions = dev_with_sessions(stranger).unwrap().sessions.unwrap();
+    let [issuer] = sessions.issuers.as_slice() else { panic_with_text("not one issuer") };
+    assert!(matches!(&issuer.keys, KeySource::Discovery(addresses) if addresses.len() == 2));
+    assert_eq!(issuer.claims.audience.to_string(), "client_id");
+    assert_eq!(
+        (issuer.token_types.words().join(" ").as_str(), issuer.max_token_bytes),
+        ("at+jwt absent", 32_768)
+    );
+    for (old, new, expected) in [
+        ("https://login.acme.test/realms/acme", "acme", "has no `keys`, and its name is not an address"),
+        ("https://login", "http://login", "has no `keys`, and its name is not an address"),
+        ("realms/acme", "realms/acme?x=1", "has no `keys`, and its name is not an address"),
+        ("client_id", "a..b", "is not a valid claim path"),
+        ("[at+jwt, absent]", "[]", "`token_types` lists nothing"),
+        ("[at+jwt, absent]", "[\"a b\"]", "is not a valid media type"),
+        (
+            "      token_types",
+            "      token_type: JWT\n      token_types",
+            "`token_type` and also `token_types`",
+        ),
+        ("32768", "65536", "`max_token_bytes` is 65536"),
+        (
+            "      audience_claim",
+            "      keys: { discovery: \"http://a.test/x\" }\n      audience_claim",
+            "without encryption",
+        ),
+    ] {
+        assert!(stranger.contains(old), "{old}");
+        let message = dev_with_sessions(&stranger.replacen(old, new, 1)).expect_err(new).to_string();
+        assert!(message.contains(expected), "{new:?} should say {expected:?}, but says:\n{message}");
+    }
+    let mapped = "sessions:\n  cookie: t\n  issuer: a\n  audience: x\n  keys: { file: k.json }\n  claims: { tenant: \"https://acme.test/tenant\", scopes: realm_access.roles, session: sid }\n  required: [session]\n";
+    let issuer = dev_with_sessions(mapped).unwrap().sessions.unwrap().issuers.remove(0);
+    assert_eq!(issuer.claims.scopes.as_ref().map(|path| path.names().len()), Some(2));
+    assert!(
+        matches!(&issuer.claims.tenant, edge_config::edge::TenantRule::Claim(path) if path.names().len() == 1)
+    );
+    assert!(
+        issuer.claims.role.is_none()
+            && issuer.token_types.accept(None)
+            && issuer.token_types.accept(Some("jwt"))
+    );
+    for (old, new, expected) in [
+        ("tenant: \"https://acme.test/tenant\", ", "", "`claims` has no `tenant`"),
+        ("\"https://acme.test/tenant\"", "{ constant: acme }", "`constant` is \"acme\""),
+        ("\"https://acme.test/tenant\"", "{ claim: x }", "has no field `claim`"),
+        ("\"https://acme.test/tenant\"", "7", "`tenant` of `claims` is a number"),
+        ("realm_access.roles", "realm_access..roles", "is not a valid claim path"),
+        ("scopes: realm", "scope: realm", "has no field `scope`"),
+        ("[session]", "[sid]", "`required` is \"sid\""),
+        ("[session]", "[role]", "`claims` does not name its claim"),
+        (
+            "  claims: { tenant: \"https://acme.test/tenant\", scopes: realm_access.roles, session: sid }\n",
+            "",
+            "`required` without `claims`",
+        ),
+    ] {
+        assert!(mapped.contains(old), "{old}");
+        let message = dev_with_sessions(&mapped.replacen(old, new, 1)).expect_err(new).to_string();
+        assert!(message.contains(expected), "{new:?} should say {expected:?}, but says:\n{message}");
+    }
+    let none = "sessions:\n  cookie: t\n  issuers: []\n";
+    assert!(dev_with_sessions(none).unwrap_err().to_string().contains("lists 0 issuers"));
+}
+
+#[expect(clippy::panic, reason = "tests fail by panicking")]
+fn panic_with_text(text: &str) -> ! {
+    panic!("{text}")
+}
+
+/// The dev edge with another `sessions` section.
+fn dev_with_sessions(section: &str) -> Result<Edge, Faults> {
+    let text = dev_text();
+    let start = text.find("sessions:\n").unwrap();
+    let end = text.find("# Services that may call").unwrap();
+    let text = format!("{}{section}\n{}", &text[..start], &text[end..]);
+    parse(Path::new("edge.yaml"), &text, &nothing_set)
+}
+
+#[test]
+fn api_keys_and_legacy_sessions() {
+    use edge_config::edge::{AcceptedCredential, LegacyVerifier};
+    let sections = "api_keys: { file: keys.jsonl }\nlegacy_sessions:\n  cookie: old\n  tenant: 00000000-0000-7000-8000-000000000001\n  verify: { check: { backend: legacy, path: /auth/token } }\n\ntenants: {";
+    let accept = "signed-in: { kind: session, accept: [session, api-key, legacy-session] }";
+    let edit = |edits: &[(&str, &str)]| {
+        let mut text = dev_text().replacen("tenants: {", sections, 1);
+        text = text.replacen("signed-in: { kind: session }", accept, 1);
+        for (old, new) in edits {
+            assert!(text.contains(old), "{old:?} is not in the file");
+            text = text.replacen(old, new, 1);
+        }
+        parse(Path::new("edge.yaml"), &text, &nothing_set)
+    };
+    let edge = edit(&[]).unwrap();
+    let Policy::Session(policy) = &edge.policies["signed-in"] else { panic_with_text("no session policy") };
+    assert_eq!(policy.accepted()[2], AcceptedCredential::LegacySession);
+    assert_eq!(edge.api_keys.unwrap().headers, ["x-api-key"]);
+    let LegacyVerifier::Check(check) = edge.legacy_sessions.unwrap().verify else {
+        panic_with_text("no check")
+    };
+    assert_eq!(check.url, "http://127.0.0.1:3000/auth/token");
+    assert_eq!(check.request_headers["x-madome-public-access"], "true");
+    assert_eq!((check.cache.as_millis(), check.timeout.as_millis()), (1_000, 150));
+
+    let password = "redis: { url: \"redis://:hidden@127.0.0.1/\", key_prefix: \"s:\" }";
+    let with_store = edit(&[("check: { backend: legacy, path: /auth/token }", password)]).unwrap();
+    assert!(!format!("{with_store:?}").contains("hidden"), "a password shows");
+    let only_keys = edit(&[("[session, api-key, legacy-session]", "[api-key]")]).unwrap();
+    let Policy::Session(policy) = &only_keys.policies["signed-in"] else {
+        panic_with_text("no session policy")
+    };
+    assert!(!policy.accepts(AcceptedCredential::Session));
+
+    for (old, new, expected) in [
+        ("api_keys: { file: keys.jsonl }\n", "", "accepts `api-key`, and the file has no `api_keys`"),
+        ("[session, api-key, legacy-session]", "[session, apikey]", "did you mean `api-key`?"),
+        ("[session, api-key, legacy-session]", "[session, session]", "lists `session` twice"),
+        ("[session, api-key, legacy-session]", "[]", "accepts nothing"),
+        ("file: keys.jsonl", "file: keys.jsonl, header: X-Api-Key", "lower-case"),
+        ("file: keys.jsonl", "file: keys.jsonl, header: cookie", "a header of its own"),
+        ("file: keys.jsonl", "file: keys.jsonl, header: a, headers: [b]", "`header` and `headers`"),
+        ("file: keys.jsonl", "file: keys.jsonl, headers: [a, a]", "names \"a\" twice"),
+        ("file: keys.jsonl", "file: keys.jsonl, headers: []", "names 0 headers"),
+        ("file: keys.jsonl", "file: keys.jsonl, header: x-madome-key", "`reserved_headers` removes"),
+        ("file: keys.jsonl", "file: keys.jsonl, header: x-host", "`reserved_headers` removes"),
+        ("  tenant: 00000000-0000-7000-8000-000000000001\n", "", "has no `tenant`"),
+        ("000000000001\n  verify", "00000000000x\n  verify", "write the tenant's UUID"),
+        ("backend: legacy,", "backend: legcy,", "did you mean `legacy`?"),
+        ("path: /auth/token } }", "path: auth/token } }", "begins with `/`"),
+        ("path: /auth/token } }", "path: /auth/token, cache_ms: 5001 } }", "from 0 to 5000"),
+        ("path: /auth/token } }", "path: /auth/token, timeout_ms: 200 } }", "Envoy waits 200 ms"),
+        ("check: { backend: legacy, path: /auth/token }", "", "needs either `redis` or `check`"),
+        ("check: { backend", "redis: { url: \"redis://x\" }, check: { backend", "exactly one"),
+        (
+            "check: { backend: legacy, path: /auth/token }",
+            "redis: { url: \"http://x\" }",
+            "redis://host:port",
+        ),
+        ("check: { backend: legacy, path: /auth/token }", "redis: true", "write a mapping"),
+    ] {
+        let message = edit(&[(old, new)]).expect_err(new).to_string();
+        assert!(message.contains(expected), "{new:?} should say {expected:?}, but says:\n{message}");
+    }
+}
+
+#[test]
+fn permissions_and_service_tokens_are_checked() {
+    let with_permission = "services: [auth], permissions: [users.read] }";
+    let text = dev_text()
+        .replacen("keys/auth.jwks.json\" }", "keys/auth.jwks.json\", permissions: [users.read], tenants: [00000000-0000-7000-8000-000000000001] }", 1)
+        .replacen("services: [auth] }", with_permission, 1)
+        .replacen("policies:\n", "service_tokens: { issuer: auth, keys: t.json }\npolicies:\n", 1);
+    let edge = parse(Path::new("edge.yaml"), &text, &nothing_set).unwrap();
+    let Policy::Internal(policy) = &edge.policies["account-lookup"] else { unreachable!() };
+    assert_eq!(policy.permissions, ["users.read"]);
+    assert_eq!(edge.service_tokens.unwrap().issuer, "auth");
+    let (listed, other) = ["00000000-0000-7000-8000-000000000001", "00000000-0000-7000-8000-000000000002"]
+        .map(|t| t.parse().unwrap())
+        .into();
+    let tenants = |text: &str| {
+        let edge = parse(Path::new("edge.yaml"), text, &nothing_set).unwrap();
+        edge.services[&"auth".parse().unwrap()].tenants.clone()
+    };
+    assert!(tenants(&text).include(listed) && !tenants(&text).include(other));
+    let any = text.replacen("[00000000-0000-7000-8000-000000000001]", "any", 1);
+    assert!(tenants(&any).include(other));
+    assert!(!tenants(&dev_text()).include(listed), "a tenant that is not listed is not allowed");
+    for (old, new, expected) in [
+        (with_permission, "permissions: [users.raed] }", "did you mean `users.read`?"),
+        (with_permission, "permissions: [users.read, users.read] }", "twice"),
+        (with_permission, "permissions: [\"a b\"] }", "visible characters"),
+        ("tenants: [00000000-0000-7000-8000-000000000001]", "tenants: every", "write a list"),
+        ("tenants: [00000000-0000-7000-8000-000000000001]", "tenants: [demo]", "UUID, or `tenants: any`"),
+        ("issuer: auth, ", "", "has no `issuer`"),
+        ("keys: t.json", "kees: t.json", "has no `keys`"),
+    ] {
+        assert!(text.contains(old), "{old:?} is not there");
+        let message = faults_of(&text.replacen(old, new, 1)).to_string();
+        assert!(
+            message.contains(expected),
+            "replacing {old:?} by {new:?} should say {expected:?}:\n{message}"
+        );
+    }
+}
