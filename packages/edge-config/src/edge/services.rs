@@ -1,6 +1,28 @@
-//! The tenants for which a service may act.
+//! The services that may call on an internal listener, and the issuer of their tokens.
+
+use std::path::PathBuf;
 
 use identity::TenantId;
+
+/// A service that may call on an internal listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// The JWK set with its public keys.
+    pub keys: PathBuf,
+    /// Its permissions.
+    pub permissions: Vec<String>,
+    /// The tenants for which it may act.
+    pub tenants: ServiceTenants,
+}
+
+/// The trusted issuer of service tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceTokens {
+    /// The `iss` that a token must have.
+    pub issuer: String,
+    /// The JWK set with the issuer's public keys.
+    pub keys: PathBuf,
+}
 
 /// The tenants for which a service may get a token. A service without a tenant in its token acts for the platform.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,84 @@
+//! The addresses at which Envoy listens, and the host names they serve.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// One address at which Envoy listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// The address.
+    pub address: SocketAddr,
+    /// The clients that can reach it.
+    pub exposure: Exposure,
+    /// The certificate to present; absent where requests come in the clear.
+    pub tls: Option<Tls>,
+    /// Whether the edge file declares the network of an internal listener private to the platform.
+    pub private_network: bool,
+    /// Whether HTTP/1.0 is accepted, as from an nginx that speaks it to its backends by default. Otherwise 426.
+    pub accepts_http_10: bool,
+    /// What happens to a request with a header name that contains an underscore.
+    pub underscores: Underscores,
+}
+
+/// What happens to a request with a header name that contains an underscore. Many backends read `_` as `-`, so such a name
+/// could be read as one that only the edge may write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Underscores {
+    /// The request is refused (400 over HTTP/1.1, a reset stream over HTTP/2).
+    #[default]
+    Refuse,
+    /// The header is removed and the request goes on, as an nginx does by default.
+    Drop,
+}
+
+/// The certificate of a listener. Envoy reads the files again when they are replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// The clients that may connect at all; absent where every client may connect.
+    pub clients: Option<Clients>,
+}
+
+/// The rules for client certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clients {
+    /// The certificates of the authorities that may issue a client's certificate, PEM.
+    pub ca: PathBuf,
+    /// The names of which a client's certificate must have one. Empty accepts every certificate of the authorities.
+    pub names: Vec<String>,
+}
+
+/// Who can reach a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exposure {
+    /// Every client: internal paths are closed here.
+    Public,
+    /// The platform's own services.
+    Internal,
+}
+
+impl Exposure {
+    /// `public` or `internal`, as the edge file and the authorizer's context spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// A group of host names with its own routes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// The listener that serves it.
+    pub listener: String,
+    /// The names, lower case, without port; `*` stands for any name.
+    pub names: Vec<String>,
+    /// The name of the answers that Envoy gives where no route of the host matches a request. Absent when the rules of
+    /// [`Edge::answers_of_host`](super::Edge::answers_of_host) decide.
+    pub answers: Option<String>,
+}

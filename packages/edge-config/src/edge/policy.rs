@@ -1,0 +1,65 @@
+//! The requirements for a caller.
+
+use identity::{Role, ServiceName};
+
+use super::{AcceptedCredential, LeasePolicy, Mode, SignedPolicy, TenantMatch};
+
+/// The requirements for a caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// Every caller. See [`Edge::is_decided`](super::Edge::is_decided) for when a decision is made.
+    Public(PublicPolicy),
+    /// A person with a valid session of an active tenant, or a caller with another accepted credential.
+    Session(SessionPolicy),
+    /// A service of the platform, on an internal listener only.
+    Internal(InternalPolicy),
+    /// A program that signs its requests, from a known address.
+    Signed(SignedPolicy),
+}
+
+/// The requests that a public policy refuses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PublicPolicy {
+    /// Whether a request is refused when its recognised session, or the session's person or tenant, was ended. The claims
+    /// are unproved, so a client can have itself refused and no other client.
+    pub refuse_ended: bool,
+}
+
+/// The requirements for a person beyond a session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionPolicy {
+    /// The accepted credentials; the first one in this order that a request has is used. Empty means sessions alone.
+    pub accept: Vec<AcceptedCredential>,
+    /// What `Authorization: Bearer` means beside a session cookie.
+    pub bearer_beside_cookie: BesideCookie,
+    /// The least role.
+    pub role: Option<Role>,
+    /// The scopes that must all be present.
+    pub scopes: Vec<String>,
+    /// The place in the request of a tenant that must be the caller's own; absent when it names none.
+    pub tenant: Option<TenantMatch>,
+    /// Whether role, scopes and tenant are enforced or only logged.
+    pub mode: Mode,
+    /// How an allow may be used again; absent when every request is checked.
+    pub lease: Option<LeasePolicy>,
+}
+
+/// What a bearer token means in a request that has a session cookie, too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BesideCookie {
+    /// It is a credential like the cookie: both must prove the same session. A token that means nothing to the edge is
+    /// refused, because a backend that reads it could take the caller for another person.
+    #[default]
+    Compare,
+    /// The cookie alone counts. The header is the backend's own matter, as for many legacy backends.
+    Ignore,
+}
+
+/// The services that may pass.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InternalPolicy {
+    /// The accepted services; empty means every listed one.
+    pub services: Vec<ServiceName>,
+    /// The permissions that they need, all of them.
+    pub permissions: Vec<String>,
+}

@@ -1,0 +1,85 @@
+//! The routes: which requests go where, under which policy.
+
+use super::{Canary, Destination};
+
+/// The destination of a set of requests, and the policy for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Unique name: it is in the access log, the metrics and every explanation.
+    pub name: String,
+    /// Its host group.
+    pub host: String,
+    /// Its paths.
+    pub path: PathMatch,
+    /// Its methods; empty means every method of [`METHODS`].
+    pub methods: Vec<String>,
+    /// The policy's name.
+    pub policy: String,
+    /// The backends and their shares.
+    pub destination: Destination,
+    /// Callers that go to another backend, whatever the shares are. The first that applies counts.
+    pub canaries: Vec<Canary>,
+    /// The backend that receives a copy of each GET and HEAD, and whose answer no client receives.
+    pub shadow: Option<String>,
+    /// The name of the answers for refused callers.
+    pub answers: String,
+    /// Whether pages of any other site may have a browser send requests here; otherwise the guard refuses them.
+    pub cross_site: bool,
+    /// Whether its requests may become a WebSocket (RFC 6455).
+    pub websocket: bool,
+    /// Whether its answers may begin and end at any time, such as server-sent events.
+    pub stream: bool,
+    /// The names of the limits for its requests.
+    pub limits: Vec<String>,
+}
+
+impl Route {
+    /// The names of all backends to which its requests can go, each once.
+    #[must_use]
+    pub fn backends(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        let canaries = self.canaries.iter().map(|canary| canary.backend.as_str());
+        for name in self.destination.backends().chain(canaries) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+}
+
+/// The paths that a route takes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PathMatch {
+    /// This path, byte for byte.
+    Exact(String),
+    /// This path and everything below it, by whole segments: `/users` takes `/users` and `/users/1` but not
+    /// `/usersx`. `/` takes everything.
+    Prefix(String),
+}
+
+impl PathMatch {
+    /// The path as written.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        match self {
+            Self::Exact(path) | Self::Prefix(path) => path,
+        }
+    }
+
+    /// Whether `path` (raw, without query) is taken.
+    #[must_use]
+    pub fn takes(&self, path: &str) -> bool {
+        match self {
+            Self::Exact(exact) => path == exact,
+            Self::Prefix(prefix) if prefix == "/" => path.starts_with('/'),
+            Self::Prefix(prefix) => path
+                .strip_prefix(prefix.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+        }
+    }
+}
+
+/// The methods that pass through an edge when a route names none. `TRACE` echoes headers back and `CONNECT`
+/// opens tunnels, so neither is here.
+pub const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];

@@ -1,0 +1,41 @@
+//! How sessions are found, and the keys that verify them.
+
+use std::path::PathBuf;
+
+use super::{Issuer, KeyAlgorithm};
+
+/// How a session is found and verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sessions {
+    /// Name of the cookie with the access token.
+    pub cookie: String,
+    /// Name of the cookie with the refresh token, by which public routes recognise a session; absent when none needs to.
+    pub refresh_cookie: Option<String>,
+    /// Whether `Authorization: Bearer` is accepted, too.
+    pub bearer: bool,
+    /// The trusted issuers of tokens; at least one. The first is the platform's own auth service.
+    pub issuers: Vec<Issuer>,
+    /// The list of revoked sessions; absent when sessions cannot be revoked before they expire.
+    pub revocations: Option<PathBuf>,
+}
+
+/// The source of public keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// A JWK set in a file.
+    File(PathBuf),
+    /// A JWK set at a URL.
+    Url(String),
+    /// The JWK set that the issuer's metadata names (OpenID Connect Discovery 1.0, RFC 8414). The first of these addresses
+    /// that answers with the issuer's metadata counts.
+    Discovery(Vec<String>),
+    /// One public key in a PEM file (SubjectPublicKeyInfo), which carries neither a `kid` nor an algorithm.
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// The `kid` by which tokens name it.
+        kid: String,
+        /// The one algorithm for which it may be used.
+        algorithm: KeyAlgorithm,
+    },
+}
