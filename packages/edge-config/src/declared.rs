@@ -37,6 +37,21 @@ impl<T> Declared<T> {
         self.named(context, name, node.place, what)
     }
 
+    /// Defines `name`, unless the file does. Returns whether it did.
+    pub(crate) fn or_insert(&mut self, name: &str, thing: impl FnOnce() -> T) -> bool {
+        let is_new = self.names.insert(name.to_owned());
+        if is_new {
+            self.good.insert(name.to_owned(), thing());
+        }
+        is_new
+    }
+
+    /// The only one, when the file defines exactly one.
+    pub(crate) fn only(&self) -> Option<&str> {
+        let mut names = self.names.iter();
+        names.next().filter(|_| names.next().is_none()).map(String::as_str)
+    }
+
     /// Whether `name` is defined, validly or not.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.names.contains(name)

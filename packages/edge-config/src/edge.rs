@@ -67,8 +67,8 @@ pub struct Edge {
     pub name: String,
     /// The revision of the text from which the edge was read.
     pub revision: Revision,
-    /// The registrable domain, for cookies (no leading dot).
-    pub root_domain: String,
+    /// The registrable domain, for the cookies of the auth service (no leading dot); absent where the edge file names none.
+    pub root_domain: Option<String>,
     /// The addresses of Envoy, by name.
     pub listeners: BTreeMap<String, Listener>,
     /// The address of Envoy's admin interface: always loopback.

@@ -15,10 +15,11 @@ mod node;
 mod reader;
 mod routes;
 mod sections;
+mod unsaid;
 
 pub use edge::Edge;
 pub use fault::{Fault, Faults, Place, Severity, suggest};
 pub use load::{inspect, load, parse, revision};
 pub use matching::{Match, closed_paths, host_of, route_of};
-pub use reader::Environment;
+pub use reader::{DEFAULT_HOME, Environment};
 pub use sections::MAX_ANSWER_BYTES;

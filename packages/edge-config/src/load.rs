@@ -6,13 +6,13 @@ use serde_saphyr::Spanned;
 use sha2::{Digest, Sha256};
 
 use crate::declared::Declared;
-use crate::edge::{Edge, Revision};
+use crate::edge::{Answers, Edge, Revision};
 use crate::fault::{Collector, Fault, Faults, Place, Severity};
 use crate::node::{Node, Value};
 use crate::reader::{self, Context, Environment, Fields};
 use crate::sections::credentials;
 use crate::sections::kinds::{Recognition, Section};
-use crate::{routes, sections};
+use crate::{routes, sections, unsaid};
 
 /// Larger edge files are refused unread: 10,000 routes take about 2 MB, so a larger file is a mistake.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
@@ -126,9 +126,10 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
     let name = fields
         .required("edge", "give the edge a name: `edge: dev`")
         .and_then(|node| reader::name(context, node, "the edge's name"));
-    let root_domain = fields
-        .required("root_domain", "name the domain of the cookies: `root_domain: example.com`")
-        .and_then(|node| sections::host_name(context, node, "the root domain"));
+    let root_domain = match fields.optional("root_domain") {
+        None => Some(None),
+        Some(node) => sections::host_name(context, node, "the root domain").map(Some),
+    };
     let listeners = Declared::read(
         context,
         fields.required(
@@ -138,13 +139,15 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         "`listeners`",
         |name, node| sections::listener(context, name, node),
     );
-    let admin = fields
-        .required("admin", "give the address of Envoy's admin interface: `admin: 127.0.0.1:9901`")
-        .and_then(|node| sections::admin(context, node));
+    let admin = match fields.optional("admin") {
+        None => sections::admin(context, &unsaid::admin(tree.place)),
+        Some(node) => sections::admin(context, node),
+    };
     let stats = fields.optional("stats").and_then(|node| sections::stats(context, node));
-    let authorizer = fields
-        .required("authorizer", "give the authorizer's address: `authorizer: { address: 127.0.0.1:9191 }`")
-        .and_then(|node| sections::authorizer(context, node));
+    let authorizer = match fields.optional("authorizer") {
+        None => sections::authorizer(context, &unsaid::authorizer(tree.place)),
+        Some(node) => sections::authorizer(context, node),
+    };
     let backends = Declared::read(
         context,
         fields.required(
@@ -154,10 +157,12 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         "`backends`",
         |name, node| sections::backend(context, name, node),
     );
-    let answers_node = fields.required("answers", "give the wording of refusals");
-    let answers = Declared::read(context, answers_node, "`answers`", |name, node| {
+    let answers_node = fields.optional("answers");
+    let mut answers = Declared::read(context, answers_node, "`answers`", |name, node| {
         sections::answers(context, name, node)
     });
+    // Routes that name no answers have these, and the file may word them.
+    let is_unsaid = answers.or_insert(Answers::UNSAID, Answers::neutral);
     let default_answers = fields
         .optional("default_answers")
         .and_then(|node| answers.reference(context, node, "`default_answers`"));
@@ -207,9 +212,10 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
     let leases = fields
         .optional("leases")
         .map_or(Some(crate::edge::Leases::default()), |node| sections::leases::leases(context, node));
-    let reserved = fields
-        .required("reserved_headers", "list the names that only the edge may write: `prefixes: [x-madome-, x-forwarded-, x-envoy-]`, `names: [x-tenant-id]`")
-        .and_then(|node| sections::reserved(context, node));
+    let reserved = match fields.optional("reserved_headers") {
+        None => Some(sections::reserved_by_default()),
+        Some(node) => sections::reserved(context, node),
+    };
     if let (Some(node), Some(signatures), Some(reserved)) = (signatures_node, &signatures, &reserved) {
         sections::signatures::check_reserved(context, node, signatures, reserved);
     }
@@ -229,6 +235,7 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         },
         limits: &limits,
         answers: &answers,
+        default_answers: default_answers.as_deref(),
         internal_paths: &internal_paths,
     };
     let routes = fields
@@ -238,16 +245,17 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         )
         .map(|node| routes::read(context, node, &surroundings))
         .unwrap_or_default();
+    if is_unsaid && !sections::uses(Answers::UNSAID, &hosts.good, default_answers.as_ref(), &routes) {
+        answers.good.remove(Answers::UNSAID);
+    }
     sections::check_addresses(context, tree, &listeners, admin, stats);
     let comparator = match comparator_node {
         Some(node) => sections::comparator::read(context, node),
         None => sections::comparator::unsaid(&routes),
     };
     sections::comparator::check(context, comparator.as_ref(), &routes, &backends.good, tree);
-    if let Some(node) = answers_node {
-        let used = (default_answers.as_ref(), routes.as_slice());
-        sections::check_header_case(context, node, &answers.good, &hosts.good, used);
-    }
+    let used = (default_answers.as_ref(), routes.as_slice());
+    sections::check_header_case(context, answers_node.unwrap_or(tree), &answers.good, &hosts.good, used);
     sections::check_host_names(context, &hosts, tree);
     if let Some(reserved) = &reserved {
         sections::limits::check_tenant_headers(context, &policies.good, reserved, tree);

@@ -11,6 +11,9 @@ use crate::node::{Node, Value};
 /// Looks up an environment variable.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
+/// The directory of a run where `CUTOVER_HOME` is not set: beside the work, and hidden.
+pub const DEFAULT_HOME: &str = ".run";
+
 /// The collector of faults and the environment, which every reader needs.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
@@ -256,7 +259,8 @@ fn expand(context: Context<'_>, place: Place, text: &str) -> Option<String> {
             None => (inside, None),
         };
         let value = (context.environment)(variable).filter(|value| !value.is_empty());
-        let Some(value) = value.or_else(|| default.map(str::to_owned)) else {
+        let own = (variable == "CUTOVER_HOME").then_some(DEFAULT_HOME);
+        let Some(value) = value.or_else(|| default.or(own).map(str::to_owned)) else {
             context.faults.report(
                 place,
                 format!("the environment variable {variable} is not set"),

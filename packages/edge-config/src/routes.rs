@@ -22,6 +22,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) recognition: Recognition<'a>,
     pub(crate) limits: &'a Declared<Limit>,
     pub(crate) answers: &'a Declared<Answers>,
+    /// `default_answers`
+    pub(crate) default_answers: Option<&'a str>,
     pub(crate) internal_paths: &'a [PathMatch],
 }
 
@@ -50,9 +52,16 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
         .required("name", "give it a unique name: it appears in logs, metrics and explanations")
         .and_then(|n| reader::name(context, n, "the route's name"));
     let shown = name.clone().map_or_else(|| "the route".to_owned(), |name| format!("route `{name}`"));
-    let host = fields
-        .required("host", "name its host: `host: api`")
-        .and_then(|n| around.hosts.reference(context, n, &format!("the host of {shown}")));
+    let host = match (fields.optional("host"), around.hosts.only()) {
+        (Some(n), _) => around.hosts.reference(context, n, &format!("the host of {shown}")),
+        // Only one host group can be meant.
+        (None, Some(only)) => Some(only.to_owned()),
+        (None, None) => {
+            let problem = format!("{shown} has no `host`, and the file has several");
+            context.faults.report(node.place, problem, "name its host: `host: api`");
+            None
+        }
+    };
     let (exact, prefix) = (fields.optional("exact"), fields.optional("prefix"));
     let path = match (exact, prefix) {
         (Some(n), None) => path(context, n, &shown).map(PathMatch::Exact),
@@ -88,9 +97,13 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
         let methods = methods.as_deref().unwrap_or_default();
         sections::destination::shadow(context, n, &shown, around.backends, methods, destination.as_ref())
     });
-    let answers = fields
-        .required("answers", "name the answers for refused callers")
-        .and_then(|n| around.answers.reference(context, n, &format!("`answers` of {shown}")));
+    let answers = match fields.optional("answers") {
+        Some(n) => around.answers.reference(context, n, &format!("`answers` of {shown}")),
+        None => {
+            let of_host = host.as_ref().and_then(|host| around.hosts.good.get(host)?.answers.as_deref());
+            Some(of_host.or(around.default_answers).unwrap_or(Answers::UNSAID).to_owned())
+        }
+    };
     let cross_site = fields.optional("cross_site").and_then(|n| {
         reader::choice(context, n, &format!("`cross_site` of {shown}"), &[("refuse", false), ("allow", true)])
     });

@@ -23,14 +23,14 @@ pub(crate) mod signatures;
 mod tenants;
 
 pub use answers::MAX_ANSWER_BYTES;
-pub(crate) use answers::{answers, check_header_case};
+pub(crate) use answers::{answers, check_header_case, uses};
 pub(crate) use authorizer::authorizer;
 pub(crate) use backends::backend;
 pub(crate) use browser_origins::browser_origins;
 pub(crate) use hosts::{check_host_names, host, host_name};
 pub(crate) use listeners::{admin, check_addresses, listener, stats};
 pub(crate) use policies::{Stores, policy};
-pub(crate) use reserved::reserved;
+pub(crate) use reserved::{by_default as reserved_by_default, reserved};
 pub(crate) use services::service;
 pub(crate) use sessions::sessions;
 pub(crate) use tenants::tenants;

@@ -137,17 +137,47 @@ impl Answer {
 }
 
 impl Answers {
+    /// The name of the answers of routes that name none. A file words them by defining answers of this name; otherwise they
+    /// are [`Answers::neutral`].
+    pub const UNSAID: &str = "default";
+
+    /// The wording for routes without `answers`: problem details (RFC 9457), the form that HTTP itself defines for programs,
+    /// and the challenge that a 401 must carry (RFC 9110 §15.5.2).
+    #[must_use]
+    pub fn neutral() -> Self {
+        const CONTENT_TYPE: &str = "application/problem+json";
+        let answer = |status, text| Answer::standard(Some(CONTENT_TYPE), status, text);
+        Self {
+            content_type: Some(CONTENT_TYPE.to_owned()),
+            unauthenticated: answer(RefusalStatus::UNAUTHORIZED, Self::UNAUTHENTICATED),
+            forbidden: answer(RefusalStatus::FORBIDDEN, Self::FORBIDDEN),
+            not_found: answer(RefusalStatus::NOT_FOUND, Self::NOT_FOUND),
+            unavailable: answer(RefusalStatus::UNAVAILABLE, Self::UNAVAILABLE),
+            too_many_requests: answer(RefusalStatus::TOO_MANY_REQUESTS, Self::TOO_MANY_REQUESTS),
+            made_by_envoy: BTreeMap::new(),
+            challenge: Some("Bearer".to_owned()),
+            headers: BTreeMap::new(),
+            header_case: HeaderCase::Lower,
+        }
+    }
+
+    pub(crate) const UNAUTHENTICATED: &str = "Unauthorized";
+    pub(crate) const FORBIDDEN: &str = "Permission denied";
+    pub(crate) const NOT_FOUND: &str = "Not found";
+    pub(crate) const UNAVAILABLE: &str = "Service unavailable";
+    pub(crate) const TOO_MANY_REQUESTS: &str = "Too many requests";
+
     /// The wording when none is configured: plain sentences without a content type, as the services word them.
     #[must_use]
     pub fn built_in() -> Self {
         let answer = |status, body: &str| Answer { status, body: body.to_owned() };
         Self {
             content_type: None,
-            unauthenticated: answer(RefusalStatus::UNAUTHORIZED, "Unauthorized"),
-            forbidden: answer(RefusalStatus::FORBIDDEN, "Permission denied"),
-            not_found: answer(RefusalStatus::NOT_FOUND, "Not found"),
-            unavailable: answer(RefusalStatus::UNAVAILABLE, "Service unavailable"),
-            too_many_requests: answer(RefusalStatus::TOO_MANY_REQUESTS, "Too many requests"),
+            unauthenticated: answer(RefusalStatus::UNAUTHORIZED, Self::UNAUTHENTICATED),
+            forbidden: answer(RefusalStatus::FORBIDDEN, Self::FORBIDDEN),
+            not_found: answer(RefusalStatus::NOT_FOUND, Self::NOT_FOUND),
+            unavailable: answer(RefusalStatus::UNAVAILABLE, Self::UNAVAILABLE),
+            too_many_requests: answer(RefusalStatus::TOO_MANY_REQUESTS, Self::TOO_MANY_REQUESTS),
             made_by_envoy: BTreeMap::new(),
             challenge: None,
             headers: BTreeMap::new(),

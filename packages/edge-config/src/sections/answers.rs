@@ -11,22 +11,16 @@ pub(crate) fn answers(context: Context<'_>, name: &str, node: &Node) -> Option<A
     let mut fields = Fields::of(context, node, &*what);
     let content_type =
         fields.optional("content_type").and_then(|n| header_value(context, n, "`content_type`"));
-    let mut one = |field: &'static str| {
-        let mend = format!("give the answer: `{field}: {{ status: …, body: … }}`");
-        fields.required(field, &mend).and_then(|n| answer(context, n, &format!("`{field}` of {what}")))
+    let mut one = |field: &'static str, status: RefusalStatus, text: &str| match fields.optional(field) {
+        Some(n) => answer(context, n, &format!("`{field}` of {what}")),
+        None => Some(Answer::standard(content_type.as_deref(), status, text)),
     };
-    let (unauthenticated, forbidden) = (one("unauthenticated"), one("forbidden"));
-    let (not_found, unavailable) = (one("not_found"), one("unavailable"));
-    let too_many_requests = fields.optional("too_many_requests").map_or_else(
-        || {
-            Some(Answer::standard(
-                content_type.as_deref(),
-                RefusalStatus::TOO_MANY_REQUESTS,
-                TOO_MANY_REQUESTS,
-            ))
-        },
-        |n| answer(context, n, &format!("`too_many_requests` of {what}")),
-    );
+    let unauthenticated = one("unauthenticated", RefusalStatus::UNAUTHORIZED, Answers::UNAUTHENTICATED);
+    let forbidden = one("forbidden", RefusalStatus::FORBIDDEN, Answers::FORBIDDEN);
+    let not_found = one("not_found", RefusalStatus::NOT_FOUND, Answers::NOT_FOUND);
+    let unavailable = one("unavailable", RefusalStatus::UNAVAILABLE, Answers::UNAVAILABLE);
+    let too_many_requests =
+        one("too_many_requests", RefusalStatus::TOO_MANY_REQUESTS, Answers::TOO_MANY_REQUESTS);
     // The edge's own failures are 503 everywhere, so that no client mistakes one for a decision.
     if let Some(answer) = &unavailable
         && answer.status != RefusalStatus::UNAVAILABLE
@@ -79,6 +73,18 @@ pub(crate) fn answers(context: Context<'_>, name: &str, node: &Node) -> Option<A
     })
 }
 
+/// Whether a host, a route or the file itself has the answers `name`.
+pub(crate) fn uses(
+    name: &str,
+    hosts: &BTreeMap<String, Host>,
+    default: Option<&String>,
+    routes: &[Route],
+) -> bool {
+    let of_hosts = hosts.values().filter_map(|host| host.answers.as_ref());
+    let mut named = routes.iter().map(|route| &route.answers).chain(of_hosts).chain(default);
+    named.any(|named| named == name)
+}
+
 /// Checks that all answers of a listener have the same case of header names: Envoy has one for each listener.
 pub(crate) fn check_header_case(
     context: Context<'_>,
@@ -112,9 +118,6 @@ pub(crate) fn check_header_case(
         );
     }
 }
-
-/// The default wording of a limit's refusal.
-const TOO_MANY_REQUESTS: &str = "Too many requests";
 
 /// More headers than any refusal needs; every refusal carries all of them.
 const MOST_HEADERS: usize = 16;

@@ -16,9 +16,16 @@ pub(crate) fn host(
 ) -> Option<Host> {
     let what = format!("host `{name}`");
     let mut fields = Fields::of(context, node, &*what);
-    let listener = fields
-        .required("listener", "name the listener that serves it")
-        .and_then(|n| listeners.reference(context, n, &format!("the listener of {what}")));
+    let listener = match (fields.optional("listener"), listeners.only()) {
+        (Some(n), _) => listeners.reference(context, n, &format!("the listener of {what}")),
+        // Only one listener can be meant.
+        (None, Some(only)) => Some(only.to_owned()),
+        (None, None) => {
+            let problem = format!("{what} has no `listener`");
+            context.faults.report(node.place, problem, "name the listener that serves it");
+            None
+        }
+    };
     let names_node = fields.required("names", "list its names: `names: [api.example.com]`");
     let mut names = Vec::new();
     for element in

@@ -23,7 +23,8 @@ pub(crate) fn listener(context: Context<'_>, name: &str, node: &Node) -> Option<
     let address = fields
         .required("address", ADDRESS_MEND)
         .and_then(|n| reader::parsed(context, n, &format!("the address of listener `{name}`"), ADDRESS_MEND));
-    let exposure = fields.required("exposure", "choose its exposure: `public` or `internal`").and_then(|n| {
+    // Public is the stricter one: internal paths are closed there.
+    let exposure = fields.optional("exposure").map_or(Some(Exposure::Public), |n| {
         choice(context, n, "the exposure", &[("public", Exposure::Public), ("internal", Exposure::Internal)])
     });
     let tls = match fields.optional("tls") {

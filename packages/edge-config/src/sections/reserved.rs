@@ -24,6 +24,36 @@ const MUST_NOT_RESERVE: [&str; 12] = [
     identity::headers::REQUEST_ID,
 ];
 
+/// Headers in which proxies and frameworks expect a client's address, host, path or method. A backend that trusts one of
+/// them would believe the client.
+const TRUSTED_BY_BACKENDS: [&str; 15] = [
+    "cf-connecting-ip",
+    "fastly-client-ip",
+    "forwarded",
+    "true-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-host",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-host",
+    "x-original-uri",
+    "x-original-url",
+    "x-real-ip",
+    "x-rewrite-url",
+];
+
+/// The names of a file without `reserved_headers`: what the edge writes, and what backends commonly trust.
+pub(crate) fn by_default() -> Reserved {
+    let names = TRUSTED_BY_BACKENDS.into_iter().chain([identity::headers::TENANT]);
+    let prefixes = ["x-madome-", "x-forwarded-", "x-envoy-"];
+    Reserved {
+        names: names.map(str::to_owned).collect(),
+        prefixes: prefixes.into_iter().map(str::to_owned).collect(),
+    }
+}
+
 pub(crate) fn reserved(context: Context<'_>, node: &Node) -> Option<Reserved> {
     let mut fields = Fields::of(context, node, "`reserved_headers`");
     let mut names_of = |field: &'static str| {

@@ -61,7 +61,8 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
     };
     let mut noted = Aspects::default();
     noted.other("the edge's name, which services address and identities name,", &old.name, name);
-    noted.other("the domain of cookies", &old.root_domain, root_domain);
+    let domain = |name: &Option<String>| name.clone().unwrap_or_else(|| "none".to_owned());
+    noted.other("the domain of cookies", &domain(&old.root_domain), &domain(root_domain));
     if old.answers_by_default() != new.answers_by_default() {
         noted.note(Standing::Same, "the wording of refusals for an unknown host or route changed");
     }

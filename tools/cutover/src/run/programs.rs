@@ -158,7 +158,7 @@ pub(super) fn all(plan: &super::Plan) -> Result<Vec<Program>, String> {
         home.clone(),
         edge_name.clone(),
         ("AUTH_ADDRESS", address(&plan.addresses.auth)),
-        ("ROOT_DOMAIN", plan.edge.root_domain.clone()),
+        ("ROOT_DOMAIN", plan.edge.root_domain.clone().unwrap_or_default()),
         ("EDGE_FILE", plan.edge_file.display().to_string()),
     ];
     if let Some(service) = plan.addresses.service() {
@@ -191,7 +191,7 @@ pub(super) fn all(plan: &super::Plan) -> Result<Vec<Program>, String> {
                 ("PYTHONPATH", "contracts".to_owned()),
                 ("PYTHONDONTWRITEBYTECODE", "1".to_owned()),
                 ("LEGACY_ADDRESS", address(&plan.addresses.legacy)),
-                ("ROOT_DOMAIN", plan.edge.root_domain.clone()),
+                ("ROOT_DOMAIN", plan.edge.root_domain.clone().unwrap_or_default()),
                 // It does not speak TLS; behind an edge with TLS it keeps sessions of its own.
                 ("AUTH_URL", url(plan.addresses.public().filter(|_| !plan.is_encrypted()))),
             ],
