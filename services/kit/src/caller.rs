@@ -86,6 +86,11 @@ impl Gate {
         Ok(caller)
     }
 
+    /// Returns the caller when it is of the kind `K`, and otherwise the refusal of that kind.
+    fn admit<K: Kind>(&self, parts: &mut Parts) -> Result<K, Refused> {
+        K::of(self.identify(parts)?).ok_or_else(|| K::REFUSAL(self.words()))
+    }
+
     fn verify(&self, headers: &HeaderMap) -> Result<identity::Caller, Unproved> {
         let mut values = headers.get_all(headers::IDENTITY).iter();
         let (Some(value), None) = (values.next(), values.next()) else {
@@ -178,103 +183,99 @@ impl From<identity::Service> for ServiceCaller {
     }
 }
 
-impl<S> FromRequestParts<S> for Caller
-where
-    Gate: FromRef<S>,
-    S: Send + Sync,
-{
-    type Rejection = Refused;
+/// A kind of caller that a handler can demand.
+trait Kind: Sized {
+    /// The refusal of every other kind.
+    const REFUSAL: fn(Words) -> Refused;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
-        let gate = Gate::from_ref(state);
-        match gate.identify(parts)? {
-            caller @ (identity::Caller::Person(_) | identity::Caller::Service(_)) => Ok(Self(caller)),
-            identity::Caller::Client(_) => Err(Refused::Unauthenticated(gate.words())),
+    /// `caller` as this kind; `None` when it is of another kind.
+    fn of(caller: identity::Caller) -> Option<Self>;
+}
+
+impl Kind for Caller {
+    const REFUSAL: fn(Words) -> Refused = Refused::Unauthenticated;
+
+    fn of(caller: identity::Caller) -> Option<Self> {
+        match caller {
+            identity::Caller::Person(_) | identity::Caller::Service(_) => Some(Self(caller)),
+            identity::Caller::Client(_) => None,
         }
     }
 }
 
-impl<S> FromRequestParts<S> for Person
-where
-    Gate: FromRef<S>,
-    S: Send + Sync,
-{
-    type Rejection = Refused;
+impl Kind for Person {
+    const REFUSAL: fn(Words) -> Refused = Refused::Unauthenticated;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
-        let gate = Gate::from_ref(state);
-        match gate.identify(parts)? {
-            identity::Caller::Person(person) => Ok(Self(person)),
-            identity::Caller::Service(_) | identity::Caller::Client(_) => {
-                Err(Refused::Unauthenticated(gate.words()))
+    fn of(caller: identity::Caller) -> Option<Self> {
+        match caller {
+            identity::Caller::Person(person) => Some(Self(person)),
+            identity::Caller::Service(_) | identity::Caller::Client(_) => None,
+        }
+    }
+}
+
+impl Kind for Client {
+    const REFUSAL: fn(Words) -> Refused = Refused::Unauthenticated;
+
+    fn of(caller: identity::Caller) -> Option<Self> {
+        match caller {
+            identity::Caller::Client(client) => Some(Self(client)),
+            identity::Caller::Person(_) | identity::Caller::Service(_) => None,
+        }
+    }
+}
+
+impl Kind for ServiceCaller {
+    const REFUSAL: fn(Words) -> Refused = Refused::NotThere;
+
+    fn of(caller: identity::Caller) -> Option<Self> {
+        match caller {
+            identity::Caller::Service(service) => Some(service.into()),
+            identity::Caller::Person(_) | identity::Caller::Client(_) => None,
+        }
+    }
+}
+
+impl Kind for PlatformService {
+    const REFUSAL: fn(Words) -> Refused = Refused::NotThere;
+
+    fn of(caller: identity::Caller) -> Option<Self> {
+        match ServiceCaller::of(caller)? {
+            ServiceCaller::Platform(service) => Some(service),
+            ServiceCaller::Tenant(_) => None,
+        }
+    }
+}
+
+impl Kind for TenantService {
+    const REFUSAL: fn(Words) -> Refused = Refused::NotThere;
+
+    fn of(caller: identity::Caller) -> Option<Self> {
+        match ServiceCaller::of(caller)? {
+            ServiceCaller::Tenant(service) => Some(service),
+            ServiceCaller::Platform(_) => None,
+        }
+    }
+}
+
+/// Makes each kind an argument of handlers. A blanket implementation for every [`Kind`] would break Rust's orphan rule.
+macro_rules! extract {
+    ($($kind:ty),*) => {$(
+        impl<S> FromRequestParts<S> for $kind
+        where
+            Gate: FromRef<S>,
+            S: Send + Sync,
+        {
+            type Rejection = Refused;
+
+            async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+                Gate::from_ref(state).admit(parts)
             }
         }
-    }
+    )*};
 }
 
-impl<S> FromRequestParts<S> for Client
-where
-    Gate: FromRef<S>,
-    S: Send + Sync,
-{
-    type Rejection = Refused;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
-        let gate = Gate::from_ref(state);
-        match gate.identify(parts)? {
-            identity::Caller::Client(client) => Ok(Self(client)),
-            identity::Caller::Person(_) | identity::Caller::Service(_) => {
-                Err(Refused::Unauthenticated(gate.words()))
-            }
-        }
-    }
-}
-
-impl<S> FromRequestParts<S> for ServiceCaller
-where
-    Gate: FromRef<S>,
-    S: Send + Sync,
-{
-    type Rejection = Refused;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
-        let gate = Gate::from_ref(state);
-        match gate.identify(parts)? {
-            identity::Caller::Service(service) => Ok(service.into()),
-            identity::Caller::Person(_) | identity::Caller::Client(_) => Err(Refused::NotThere(gate.words())),
-        }
-    }
-}
-
-impl<S> FromRequestParts<S> for PlatformService
-where
-    Gate: FromRef<S>,
-    S: Send + Sync,
-{
-    type Rejection = Refused;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
-        match ServiceCaller::from_request_parts(parts, state).await? {
-            ServiceCaller::Platform(service) => Ok(service),
-            ServiceCaller::Tenant(_) => Err(Refused::NotThere(Gate::from_ref(state).words())),
-        }
-    }
-}
-
-impl<S> FromRequestParts<S> for TenantService
-where
-    Gate: FromRef<S>,
-    S: Send + Sync,
-{
-    type Rejection = Refused;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
-        match ServiceCaller::from_request_parts(parts, state).await? {
-            ServiceCaller::Tenant(service) => Ok(service),
-            ServiceCaller::Platform(_) => Err(Refused::NotThere(Gate::from_ref(state).words())),
-        }
-    }
-}
+extract!(Caller, Person, Client, ServiceCaller, PlatformService, TenantService);
 
 /// The expiry of the caller's access token, for the answer's [`EXPIRES`] header. Put it first in the answer's
 /// tuple: `(expiry, result)`.
