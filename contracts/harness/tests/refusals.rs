@@ -1,106 +1,23 @@
 //! Envoy's own refusals: with which text, in which form, and where they are recorded. docs/refusals.md lists the kinds.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
-use std::net::TcpListener;
+mod refusals {
+    pub(crate) mod failing;
+    pub(crate) mod form;
+}
+
 use std::thread;
 use std::time::Duration;
 
 use harness::wire::{Answer, Connection, h2};
-use harness::{Backend, Edge, EdgeBuilder, Part, Port, Signal};
+use harness::{Backend, Edge, EdgeBuilder, Part, Signal};
 use serde_json::Value;
 
+use crate::refusals::failing::{KINDS, failing};
+use crate::refusals::form::{assert_bare, assert_json};
+
 const LIBRARY: &str = "  library:\n    content_type: application/json; charset=utf-8\n";
-const JSON: &str = "application/json; charset=utf-8";
 const UNAVAILABLE: &str = r#"{"name":"Service unavailable","message":"Service unavailable"}"#;
-
-/// Backends that fail in one way each, behind public routes with JSON answers (`/json/KIND`) and with bare ones
-/// (`/bare/KIND`).
-struct Failing {
-    edge: Edge,
-    _kept: Vec<Backend>,
-    _ports: Vec<Port>,
-}
-
-/// A port whose connections are accepted and reset before any answer.
-fn resetting() -> Port {
-    let port = Port::lease();
-    let listener = TcpListener::bind(port.address()).expect("a leased port can be bound");
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            // Unread bytes make the system send a reset.
-            thread::sleep(Duration::from_millis(20));
-            drop(stream);
-        }
-    });
-    port
-}
-
-const KINDS: [(&str, u16, &str); 7] = [
-    ("gone", 503, "UF"),
-    ("hangs-up", 503, "UC"),
-    ("resets", 503, "UC"),
-    ("garbage", 502, "UPE"),
-    ("slow", 504, "UT"),
-    ("full", 503, "UO"),
-    ("nowhere", 503, "UH"),
-];
-
-fn failing() -> Failing {
-    let gone = Port::lease();
-    let resets = resetting();
-    let hangs_up = Backend::answering("");
-    let garbage = Backend::answering("what is this\r\n\r\n");
-    let slow = Backend::with(|_| {
-        thread::sleep(Duration::from_secs(5));
-        Vec::new()
-    });
-    let backends = [
-        format!("  gone: {{ address: \"{}\", retries: {{ attempts: 0 }} }}\n", gone.address()),
-        format!("  hangs-up: {{ address: \"{}\", retries: {{ attempts: 0 }} }}\n", hangs_up.address()),
-        format!("  resets: {{ address: \"{}\", retries: {{ attempts: 0 }} }}\n", resets.address()),
-        format!("  garbage: {{ address: \"{}\", retries: {{ attempts: 0 }} }}\n", garbage.address()),
-        format!("  slow: {{ address: \"{}\", request_timeout_ms: 400 }}\n", slow.address()),
-        format!("  full: {{ address: \"{}\", circuit: {{ requests: 1 }} }}\n", slow.address()),
-        // No address at all.
-        "  nowhere: { address: \"nowhere.invalid:80\" }\n".to_owned(),
-    ];
-    let routes: String = KINDS
-        .iter()
-        .flat_map(|(kind, _, _)| {
-            [("json", "library"), ("bare", "auth")].map(|(words, answers)| {
-                format!(
-                    "  - {{ name: {words}-{kind}, host: api, prefix: /{words}/{kind}, policy: public, to: {kind}, answers: {answers} }}\n"
-                )
-            })
-        })
-        .collect();
-    let edge = Edge::dev()
-        .json_library()
-        .replace("backends:\n", &format!("backends:\n{}", backends.concat()))
-        .replace("routes:\n", &format!("routes:\n{routes}"))
-        .start();
-    Failing { edge, _kept: vec![hangs_up, garbage, slow], _ports: vec![gone, resets] }
-}
-
-fn assert_json(answer: &Answer, status: u16, body: &str, what: &str) {
-    assert_eq!((answer.status, answer.text().as_str()), (status, body), "{what}: {answer:?}");
-    assert_eq!(answer.header("content-type"), Some(JSON.as_bytes()), "{what}: {answer:?}");
-    assert_clean(answer, what);
-}
-
-fn assert_bare(answer: &Answer, status: u16, body: &str, what: &str) {
-    assert_eq!((answer.status, answer.text().as_str()), (status, body), "{what}: {answer:?}");
-    assert_eq!(answer.header("content-type"), None, "{what}: {answer:?}");
-    assert_clean(answer, what);
-}
-
-fn assert_clean(answer: &Answer, what: &str) {
-    for mark in ["x-cutover-bare", "x-cutover-words"] {
-        assert_eq!(answer.header(mark), None, "{what}: {answer:?}");
-    }
-    let length = answer.header("content-length").map(|length| String::from_utf8_lossy(length).into_owned());
-    assert_eq!(length, Some(answer.text().len().to_string()), "{what}: {answer:?}");
-}
 
 /// What the edge recorded about the request `id`.
 fn remembered(edge: &Edge, id: &str) -> Value {

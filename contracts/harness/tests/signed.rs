@@ -1,181 +1,18 @@
 //! Signed requests with the real edge: a forged, replayed, altered or misdirected request does not pass.
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod signed {
+    pub(crate) mod edge;
+    pub(crate) mod request;
+}
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use harness::wire::{Answer, Connection, Request};
-use harness::{Backend, Edge, EdgeBuilder, Part, Redis, Signal, eventually};
-use signed_request::{Message, Signature, SigningKey, sign};
+use harness::{Backend, Part, Redis, Signal, eventually};
 
-const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-const NEXT: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
-const COMPONENTS: [&str; 5] = ["@method", "@path", "@query", "@authority", "content-digest"];
-const HOST: &str = "api.dev-domain.test";
-
-/// The development edge with signed routes; the tolerance is a second.
-fn signed_edge(backend: &Backend) -> EdgeBuilder {
-    let policy = |name: &str, address: &str| {
-        format!("  {name}: {{ kind: signed, keys: [partner, pair], addresses: [{address}] }}\n")
-    };
-    let route = |name: &str, path: &str, policy: &str| {
-        format!("  - {{ name: {name}, host: api, {path}, policy: {policy}, to: users, answers: users }}\n")
-    };
-    let policies = [
-        "signatures: { keys: \"${CUTOVER_HOME}/keys/signing-keys.yaml\", skew_seconds: 1, headers: [content-type] }\n\npolicies:\n",
-        &policy("sync", "127.0.0.1/32"),
-        &policy("elsewhere", "192.0.2.0/24"),
-        &policy("just-below", "127.0.0.0/32"),
-        &policy("just-above", "127.0.0.2/31"),
-        &policy("at-the-end", "127.0.0.0/31"),
-        "  other-key: { kind: signed, keys: [pair], addresses: [127.0.0.0/8] }\n",
-    ];
-    let routes = [
-        "routes:\n".to_owned(),
-        route("sync", "prefix: /sync", "sync"),
-        route("elsewhere", "exact: /elsewhere", "elsewhere"),
-        route("just-below", "exact: /just-below", "just-below"),
-        route("just-above", "exact: /just-above", "just-above"),
-        route("at-the-end", "exact: /at-the-end", "at-the-end"),
-        route("other-key", "exact: /other-key", "other-key"),
-    ];
-    Edge::dev()
-        .every_backend(backend.address())
-        .replace("policies:\n", &policies.concat())
-        .replace("routes:\n", &routes.concat())
-}
-
-fn write_secret(edge: &Edge, name: &str, secret: &str) {
-    let path = edge.home().join("keys").join(name);
-    std::fs::write(&path, secret).unwrap();
-    std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
-}
-
-fn write_keys(edge: &Edge, secrets: &str) {
-    let list = format!(
-        "keys:\n  partner: {{ service: partner, alg: hmac-sha256, secrets: [{secrets}] }}\n  pair: {{ service: pair, alg: ed25519, public_keys: auth.jwks.json }}\n"
-    );
-    let path = edge.home().join("keys/signing-keys.yaml");
-    std::fs::write(path.with_extension("next"), list).unwrap();
-    std::fs::rename(path.with_extension("next"), path).unwrap();
-}
-
-/// Starts it, gives it keys, and waits until a signed request passes.
-fn start(builder: EdgeBuilder) -> Edge {
-    let edge = builder.start();
-    write_secret(&edge, "partner.secret", SECRET);
-    write_secret(&edge, "next.secret", NEXT);
-    write_keys(&edge, "partner.secret, next.secret");
-    until_it_passes(&edge, "a signed request passes");
-    edge
-}
-
-fn until_it_passes(edge: &Edge, what: &str) {
-    eventually(what, || Signed::new("GET", "/sync").send(edge).status == 200);
-}
-
-#[expect(clippy::disallowed_methods, reason = "the edge reads the same clock")]
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
-}
-
-fn unique() -> String {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NEXT_NONCE: AtomicU64 = AtomicU64::new(0);
-    let count = NEXT_NONCE.fetch_add(1, Ordering::Relaxed);
-    #[expect(clippy::disallowed_methods, reason = "only uniqueness is wanted of it")]
-    let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
-    format!("{}-{at}-{count}", std::process::id())
-}
-
-/// A request to be signed.
-#[derive(Clone)]
-struct Signed<'a> {
-    method: &'a str,
-    target: &'a str,
-    body: Option<Vec<u8>>,
-    headers: Vec<(&'a str, &'a str)>,
-    created: u64,
-    expires: Option<u64>,
-    nonce: String,
-    key: &'a str,
-    secret: &'a str,
-    components: Vec<&'a str>,
-}
-
-impl<'a> Signed<'a> {
-    fn new(method: &'a str, target: &'a str) -> Self {
-        Self {
-            method,
-            target,
-            body: None,
-            headers: Vec::new(),
-            created: now(),
-            expires: None,
-            nonce: unique(),
-            key: "partner",
-            secret: SECRET,
-            components: COMPONENTS.to_vec(),
-        }
-    }
-
-    fn body(mut self, body: impl AsRef<[u8]>) -> Self {
-        self.body = Some(body.as_ref().to_vec());
-        self
-    }
-
-    fn lines(&self) -> Vec<(&'static str, String)> {
-        let message = Message {
-            method: self.method,
-            target: self.target,
-            host: HOST,
-            headers: self.headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect(),
-            body: self.body.as_deref().unwrap_or_default(),
-        };
-        let signature = Signature {
-            key_id: self.key,
-            nonce: &self.nonce,
-            created: self.created,
-            expires: self.expires,
-            components: &self.components,
-        };
-        sign(&message, &signature, &SigningKey::read(self.secret).unwrap()).unwrap()
-    }
-
-    /// The request without a signature.
-    fn bare(&self, edge: &Edge) -> Request {
-        let mut request = edge.request(self.method, self.target).host(HOST);
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
-        }
-        match &self.body {
-            Some(body) => request.body(body),
-            None => request,
-        }
-    }
-
-    fn request(&self, edge: &Edge) -> Request {
-        with(self.bare(edge), &self.lines())
-    }
-
-    fn send(&self, edge: &Edge) -> Answer {
-        self.request(edge).send()
-    }
-}
-
-fn with(request: Request, lines: &[(&'static str, String)]) -> Request {
-    lines.iter().fold(request, |request, (name, value)| request.header(name, value))
-}
-
-/// Waits until the access log says that the last request to `path` was refused for `expected`.
-fn refused_for(edge: &Edge, path: &str, expected: &str) {
-    eventually(&format!("{path} was refused for {expected}"), || {
-        let log = edge.access_log(1);
-        let line = log.iter().rev().find(|line| line["path"].as_str().is_some_and(|p| p.starts_with(path)));
-        line.is_some_and(|line| line["reason"] == expected)
-    });
-}
+use crate::signed::edge::{NEXT, refused_for, signed_edge, start, until_it_passes, write_keys};
+use crate::signed::request::{HOST, SECRET, Signed, now, with};
 
 #[track_caller]
 fn refused(answer: &Answer, what: &str) {

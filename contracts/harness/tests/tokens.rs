@@ -3,11 +3,17 @@
 //! nothing on the way turns a refusal into a pass or an error.
 #![expect(clippy::indexing_slicing, reason = "tests fail by panicking")]
 
-use harness::tokens::{Mint, SUSPENDED_TENANT, base64url, claims, now};
+mod tokens {
+    pub(crate) mod wrong;
+}
+
+use harness::tokens::{SUSPENDED_TENANT, base64url, claims, now};
 use harness::wire::{Answer, Connection, h2};
 use harness::{Backend, Edge};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
+
+use crate::tokens::wrong::{expired, twice, under, with, without};
 
 fn edge_before(backend: &Backend) -> Edge {
     Edge::dev().with_open_route().every_backend(backend.address()).start()
@@ -27,41 +33,6 @@ fn assert_refused(answer: &Answer, what: &str) {
         answer.header("set-cookie").is_none() && answer.header("content-type").is_none(),
         "{what}: {answer:?}"
     );
-}
-
-/// A token without a claim.
-fn without(mint: &Mint, claim: &str) -> String {
-    mint.with(|claims| {
-        claims.remove(claim);
-    })
-}
-
-/// A token whose claim has another value.
-fn with(mint: &Mint, claim: &str, value: Value) -> String {
-    mint.with(|claims| {
-        claims.insert(claim.to_owned(), value);
-    })
-}
-
-/// A token that expired `seconds` ago.
-fn expired(mint: &Mint, seconds: u64) -> String {
-    mint.with(|claims| {
-        claims.insert("iat".to_owned(), json!(now() - 14_400));
-        claims.insert("exp".to_owned(), json!(now() - seconds));
-    })
-}
-
-/// Good claims, `name` written twice.
-fn twice(mint: &Mint, name: &str, value: &str) -> String {
-    let claims = claims(0).to_string();
-    mint.sign_text(&mint.header().to_string(), &format!("{{\"{name}\":{value},{}", &claims[1..]))
-}
-
-/// Good claims under a header with one more member, or another value of one.
-fn under(mint: &Mint, member: &str, value: Value) -> String {
-    let mut header = mint.header();
-    header[member] = value;
-    mint.sign(&header, &claims(0))
 }
 
 #[test]

@@ -28,7 +28,7 @@ use tokio::time::timeout;
 
 use crate::backoff::Backoff;
 use crate::observe::audit::event::Event;
-use crate::observe::audit::sink::{Counts, MAX_WAITING, Strangers};
+use crate::observe::audit::sink::{self, Counts, MAX_WAITING, Strangers, Waiting};
 
 /// The exchange that events are published to.
 pub const EXCHANGE: &str = "coder.audit";
@@ -99,29 +99,13 @@ impl Address {
     }
 }
 
-/// The entrance of the queue.
-#[derive(Clone, Debug)]
-pub(super) struct Queue {
-    items: mpsc::Sender<Arc<Event>>,
-    counts: Counts,
-    strangers: Strangers,
-}
-
-impl Queue {
-    pub(super) fn put(&self, event: Arc<Event>) {
-        if !self.strangers.enter(&event) {
-            self.counts.dropped.inc();
-            return;
-        }
-        match self.items.try_send(event) {
-            Ok(()) => {}
-            Err(TrySendError::Full(event) | TrySendError::Closed(event)) => {
-                self.strangers.leave(&event);
-                self.counts.dropped.inc();
-            }
-        }
+impl Waiting for mpsc::Sender<Arc<Event>> {
+    fn offer(&self, event: Arc<Event>) -> Result<(), Arc<Event>> {
+        self.try_send(event).map_err(TrySendError::into_inner)
     }
 }
+
+pub(super) type Queue = sink::Queue<mpsc::Sender<Arc<Event>>>;
 
 /// The thread that publishes; dropping it gives queued events [`FLUSH_WITHIN`].
 #[derive(Debug)]
@@ -151,7 +135,7 @@ pub(super) fn open(address: Address, counts: Counts) -> io::Result<(Queue, Broke
         runtime.block_on(publisher.run());
         drop(done);
     })?;
-    Ok((Queue { items, counts, strangers }, Broker { ending, ended }))
+    Ok((Queue::new(items, counts, strangers), Broker { ending, ended }))
 }
 
 /// Why events did not arrive.
@@ -182,13 +166,13 @@ struct Publisher {
 impl Publisher {
     async fn run(mut self) {
         let mut backoff = Backoff::new(FIRST_PAUSE, MAX_PAUSE);
-        let mut told = false;
+        let mut is_logged = false;
         loop {
-            let trouble = match Box::pin(self.session(&mut backoff, &mut told)).await {
+            let trouble = match Box::pin(self.session(&mut backoff, &mut is_logged)).await {
                 Ok(()) => return,
                 Err(trouble) => trouble,
             };
-            if !std::mem::replace(&mut told, true) {
+            if !std::mem::replace(&mut is_logged, true) {
                 tracing::error!(broker = %self.address, %trouble, "audit broker unavailable; retrying");
             }
             if *self.end.borrow() || timeout(backoff.wait(), self.end.wait_for(|end| *end)).await.is_ok() {
@@ -200,7 +184,7 @@ impl Publisher {
     }
 
     /// Runs one connection, until the end or until something fails.
-    async fn session(&mut self, backoff: &mut Backoff, told: &mut bool) -> Result<(), Trouble> {
+    async fn session(&mut self, backoff: &mut Backoff, is_logged: &mut bool) -> Result<(), Trouble> {
         let (connection, channel) = timeout(CONNECT_WITHIN, connect(&self.address)).await??;
         loop {
             if self.batch.is_empty() {
@@ -220,7 +204,7 @@ impl Publisher {
             self.counts.written.inc_by(u64::try_from(self.batch.len()).unwrap_or(u64::MAX));
             self.batch.clear();
             backoff.reset();
-            if std::mem::take(told) {
+            if std::mem::take(is_logged) {
                 tracing::info!(broker = %self.address, "audit broker available again");
             }
         }

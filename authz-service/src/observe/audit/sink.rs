@@ -36,6 +36,43 @@ impl Strangers {
     }
 }
 
+/// The sending end of a sink's bounded queue.
+pub trait Waiting {
+    /// Puts `event` into the queue, or returns it when the queue is full or closed. It never waits.
+    ///
+    /// # Errors
+    /// The event.
+    fn offer(&self, event: Arc<Event>) -> Result<(), Arc<Event>>;
+}
+
+/// The entrance of a sink: it counts each event that finds no room.
+#[derive(Clone, Debug)]
+pub struct Queue<W> {
+    waiting: W,
+    counts: Counts,
+    strangers: Strangers,
+}
+
+impl<W: Waiting> Queue<W> {
+    /// The entrance of `waiting`. The sink calls [`Strangers::leave`] on `strangers` for each event that it takes out.
+    #[must_use]
+    pub const fn new(waiting: W, counts: Counts, strangers: Strangers) -> Self {
+        Self { waiting, counts, strangers }
+    }
+
+    /// Puts `event` into the queue, or drops and counts it.
+    pub fn put(&self, event: Arc<Event>) {
+        if !self.strangers.enter(&event) {
+            self.counts.dropped.inc();
+            return;
+        }
+        if let Err(event) = self.waiting.offer(event) {
+            self.strangers.leave(&event);
+            self.counts.dropped.inc();
+        }
+    }
+}
+
 /// Counts of one sink.
 #[derive(Clone, Debug)]
 pub struct Counts {

@@ -1,7 +1,7 @@
-use proptest::prelude::*;
+mod headers;
+mod properties;
 
 use super::*;
-use crate::RuleIndex;
 use crate::config::{Exposure, PathRule, Reserved, RouteRule};
 use crate::header_map::tests::encode;
 
@@ -325,102 +325,6 @@ fn edits<'a>(rules: &Rules, buffer: &'a [u8]) -> Edits<'a> {
 }
 
 #[test]
-fn an_honest_request_needs_nothing() {
-    let buffer = request(&[(b"x-request-id", UUID.as_bytes()), (b"cookie", b"a=b"), (b"x-a", b"\xff")]);
-    assert_eq!(
-        edits(&rules(), &buffer),
-        Edits { removals: vec![], request_id: RequestId::Keep, lease: None }
-    );
-}
-
-#[test]
-fn forged_headers_are_removed_once_and_counted_by_line() {
-    let buffer = request(&[
-        (b"x-madome-auth-sub", b"root"),
-        (b"x-tenant-id", b"1"),
-        (b"x-madome-auth-sub", b"root"),
-        (b"X_Madome_Auth_Sub", b"root"),
-        (b"x-forwarded-proto", b"http"),
-        (b"x_forwarded_proto", b"https"),
-        (b"x-envoy-external-address", b"127.0.0.1"),
-        (b"x_envoy_external_address", b"192.0.2.1"),
-        (b"x-madome", b"not ours"),
-    ]);
-    let rules = rules();
-    let removals: Vec<_> = edits(&rules, &buffer)
-        .removals
-        .iter()
-        .map(|removal| {
-            let rule = rules.reserved_rules()[RuleIndex::get(removal.rule)].as_str();
-            (std::str::from_utf8(removal.name).unwrap(), removal.lines, rule)
-        })
-        .collect();
-    assert_eq!(
-        removals,
-        [
-            ("x-madome-auth-sub", 2, "x-madome-*"),
-            ("x-tenant-id", 1, "x-tenant-id"),
-            ("X_Madome_Auth_Sub", 1, "x-madome-*"),
-            ("x_forwarded_proto", 1, "x-forwarded-*"),
-            ("x_envoy_external_address", 1, "x-envoy-*"),
-        ]
-    );
-}
-
-#[test]
-fn only_one_valid_unshared_request_id_is_kept() {
-    let id = UUID.as_bytes();
-    let cases: [(Headers<'_>, RequestId); 9] = [
-        (&[(b"x-request-id", id)], RequestId::Keep),
-        (&[(b"X-Request-Id", b"01ARZ3NDEKTSV4RRFFQ69G5FAV")], RequestId::Keep),
-        (&[], RequestId::Mint),
-        (&[(b"x-request-id", b"")], RequestId::Mint),
-        (&[(b"x-request-id", b"spoofed\xff")], RequestId::Mint),
-        (&[(b"x-request-id", id), (b"x-request-id", id)], RequestId::Mint),
-        (&[(b"x-request-id", id), (b"connection", b"close, X-Request-ID")], RequestId::Mint),
-        (&[(b"connection", b"x-request-id"), (b"x-request-id", id)], RequestId::Mint),
-        (&[(b"connection", b"x-request-ids, keep-alive"), (b"x-request-id", id)], RequestId::Keep),
-    ];
-    for (headers, expected) in cases {
-        assert_eq!(edits(&rules(), &request(headers)).request_id, expected, "{headers:?}");
-    }
-    // Another spelling is a forgery, and does not spoil the real one.
-    let buffer = request(&[(b"x_request_id", b"x"), (b"x-request-id", id)]);
-    let rules = rules();
-    let edits = edits(&rules, &buffer);
-    assert_eq!((edits.removals.len(), edits.request_id), (1, RequestId::Keep));
-}
-
-#[test]
-fn headers_that_make_no_request_are_refused() {
-    let refused = |buffer: &[u8]| match rules().judge(buffer) {
-        Verdict::Refuse(refusal) => refusal.reason,
-        Verdict::Forward(_) => panic!("forwarded"),
-    };
-    assert_eq!(refused(b""), Reason::MalformedHeaders);
-    assert_eq!(refused(b"\x01"), Reason::MalformedHeaders);
-    assert_eq!(refused(&encode(&[(b":path", b"/"), (b":method", b"GET")])), Reason::MalformedHeaders);
-    for name in [":path", ":method", ":authority"] {
-        assert_eq!(refused(&request(&[(name.as_bytes(), b"/")])), Reason::MalformedHeaders, "two {name}");
-    }
-    assert_eq!(refused(&request(&[])[..40]), Reason::MalformedHeaders);
-}
-
-/// A refused request keeps its id, so that the access log has it.
-#[test]
-fn a_refusal_settles_the_request_id() {
-    let buffer = encode(&[
-        (b":authority", b"localhost"),
-        (b":path", b"/internal"),
-        (b":method", b"GET"),
-        (b"x-request-id", UUID.as_bytes()),
-    ]);
-    let expected = Refusal { reason: Reason::InternalPath, request_id: RequestId::Keep };
-    assert_eq!(rules().judge(&buffer), Verdict::Refuse(expected));
-    assert_eq!((expected.reason.status(), expected.reason.body()), (404, "Not found"));
-}
-
-#[test]
 fn reasons_have_their_place() {
     for (index, reason) in Reason::ALL.into_iter().enumerate() {
         assert_eq!(reason.index(), index);
@@ -450,77 +354,4 @@ fn a_configuration_survives_json() {
     let json = serde_json::to_string(&config).unwrap();
     assert_eq!(serde_json::from_str::<GuardConfig>(&json).unwrap(), config);
     assert!(serde_json::from_str::<GuardConfig>(&json.replacen("revision", "revison", 1)).is_err());
-}
-
-fn spelled_path() -> impl Strategy<Value = String> {
-    let piece = prop_oneof![
-        Just("/"),
-        Just("//"),
-        Just("open-graph"),
-        Just("Open-Graph"),
-        Just("users"),
-        Just("@me"),
-        Just("%40me"),
-        Just("internal"),
-        Just("%69nternal"),
-        Just("auth/token"),
-        Just(".."),
-        Just("."),
-        Just("%2e"),
-        Just("%2f"),
-        Just("%5C"),
-        Just("\\"),
-        Just(";"),
-        Just("%3b"),
-        Just("%25"),
-        Just("_"),
-        Just("x"),
-        Just("%3F")
-    ];
-    proptest::collection::vec(piece, 0..12).prop_map(|pieces| format!("/{}", pieces.concat()))
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
-
-    /// The promise itself: a request that passes has the same meaning for every program, and is internal for none.
-    #[test]
-    fn what_goes_on_has_one_policy(path in spelled_path(), method in prop_oneof![Just("GET"), Just("POST")]) {
-        let rules = rules();
-        if rules.judge_target(b"localhost", method.as_bytes(), path.as_bytes()).is_ok() {
-            let routes = &rules.groups[0];
-            let raw = routes.raw(path.as_bytes(), method.as_bytes());
-            for form in forms::forms(path.as_bytes()).unwrap() {
-                for form in [form.clone(), form.to_ascii_lowercase()] {
-                    let place = routes.raw(&form, method.as_bytes());
-                    prop_assert_eq!(place.policy, raw.policy);
-                    prop_assert!(!place.closed);
-                }
-            }
-        }
-    }
-
-    /// No header left after the edits is reserved.
-    #[test]
-    fn edits_leave_nothing_reserved(names in proptest::collection::vec("[xX][-_.]?[mMtT]?(adome|enant)?[-_.a-zA-Z]{0,8}", 0..12)) {
-        let rules = rules();
-        let pairs: Vec<(&[u8], &[u8])> = names.iter().map(|name| (name.as_bytes(), b"1".as_slice())).collect();
-        let buffer = request(&pairs);
-        let edits = edits(&rules, &buffer);
-        for name in names.iter().filter(|name| edits.removals.iter().all(|removal| removal.name != name.as_bytes())) {
-            prop_assert_eq!(rules.reserved.judge(name.as_bytes()), Fate::Stays);
-        }
-        for (n, removal) in edits.removals.iter().enumerate() {
-            prop_assert!(edits.removals[..n].iter().all(|other| other.name != removal.name), "each once");
-        }
-    }
-
-    #[test]
-    fn arbitrary_bytes_do_not_panic(buffer: Vec<u8>, authority: Vec<u8>, target: Vec<u8>) {
-        let rules = rules();
-        let _ = rules.judge(&buffer);
-        let _ = rules.judge(&request(&[(&authority, &target)]));
-        let _ = rules.judge_target(&authority, b"GET", &target);
-        let _ = rules.judge_target(b"localhost", b"GET", &[b"/".as_slice(), &target].concat());
-    }
 }
