@@ -221,7 +221,7 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
     }
     let internal_paths = fields
         .optional("internal_paths")
-        .map(|node| routes::internal_paths(context, node))
+        .map(|node| sections::paths::internal(context, node))
         .unwrap_or_default();
     let comparator_node = fields.optional("comparator");
     let surroundings = routes::Surroundings {

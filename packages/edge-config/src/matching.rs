@@ -1,8 +1,6 @@
 //! Finds the route of a request, as Envoy does, for explanations and tests. Decisions do not use it: Envoy sends its route
 //! with every check.
 
-use std::cmp::Reverse;
-
 use crate::edge::{Edge, Exposure, Host, METHODS, PathMatch, Policy, Route};
 
 /// The route or refusal for a request.
@@ -22,8 +20,8 @@ pub enum Match<'a> {
 
 /// The route for `method` `path` (raw, without its query) of `host` on `listener`.
 ///
-/// The most specific route wins: exact before prefix, a long path before a short one, named methods before any. A route
-/// that does not list the request's method does not match, and the next one is tried. A port in `host` is ignored.
+/// The most specific route wins, by the rule of [`PathMatch::specificity`] and then named methods before any. A route that
+/// does not list the request's method does not match, and the next one is tried. A port in `host` is ignored.
 #[must_use]
 pub fn route_of<'a>(edge: &'a Edge, listener: &str, host: &str, method: &str, path: &str) -> Match<'a> {
     let Some((group, _)) = host_of(edge, listener, host) else { return Match::UnknownHost };
@@ -38,11 +36,11 @@ pub fn route_of<'a>(edge: &'a Edge, listener: &str, host: &str, method: &str, pa
         let method_fits = route.methods.is_empty() || route.methods.iter().any(|named| named == method);
         route.host == group && route.path.takes(path) && method_fits
     };
-    let specificity = |route: &&Route| {
-        let prefix = matches!(route.path, PathMatch::Prefix(_));
-        (prefix, Reverse(route.path.path().len()), route.methods.is_empty())
+    let rank = |one: &&Route, other: &&Route| {
+        let methods = one.methods.is_empty().cmp(&other.methods.is_empty());
+        one.path.specificity().cmp(&other.path.specificity()).then(methods)
     };
-    edge.routes.iter().filter(takes).min_by_key(specificity).map_or(Match::Unmatched, Match::Route)
+    edge.routes.iter().filter(takes).min_by(rank).map_or(Match::Unmatched, Match::Route)
 }
 
 /// The host group of `listener` that serves `host`: the one that names it, or the one for any name.
@@ -59,7 +57,7 @@ pub fn host_of<'a>(edge: &'a Edge, listener: &str, host: &str) -> Option<(&'a st
 /// The paths that are closed in every spelling on a listener with `exposure`. On a public listener these are the declared
 /// internal paths and those of every internal route; on an internal one there are none.
 #[must_use]
-pub fn closed_paths(edge: &Edge, exposure: Exposure) -> Vec<PathMatch> {
+pub fn closed_paths(edge: &Edge, exposure: Exposure) -> Vec<&PathMatch> {
     if exposure == Exposure::Internal {
         return Vec::new();
     }
@@ -68,7 +66,7 @@ pub fn closed_paths(edge: &Edge, exposure: Exposure) -> Vec<PathMatch> {
         .iter()
         .filter(|route| matches!(edge.policies.get(&route.policy), Some(Policy::Internal(_))))
         .map(|route| &route.path);
-    let mut paths: Vec<PathMatch> = edge.internal_paths.iter().chain(of_routes).cloned().collect();
+    let mut paths: Vec<&PathMatch> = edge.internal_paths.iter().chain(of_routes).collect();
     paths.sort();
     paths.dedup();
     paths

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::declared::Declared;
 use crate::edge::{
     Answers, Backend, Exposure, Host, LegacySessions, Limit, Listener, METHODS, Mode, PathMatch, Policy,
-    Route,
+    Route, Specificity,
 };
 use crate::fault::{Place, suggest};
 use crate::node::{Node, Value};
@@ -62,19 +62,7 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
             None
         }
     };
-    let (exact, prefix) = (fields.optional("exact"), fields.optional("prefix"));
-    let path = match (exact, prefix) {
-        (Some(n), None) => path(context, n, &shown).map(PathMatch::Exact),
-        (None, Some(n)) => path(context, n, &shown).and_then(|path| prefix_of(context, n, path)),
-        (Some(_), Some(_)) | (None, None) => {
-            context.faults.report(
-                node.place,
-                format!("{shown} needs either `exact` or `prefix`"),
-                "give exactly one of them",
-            );
-            None
-        }
-    };
+    let path = sections::paths::read(context, &mut fields, node.place, &shown);
     let methods = fields.optional("methods").map_or(Some(Vec::new()), |n| methods(context, n, &shown));
     let policy = fields
         .required("policy", "name a policy: a route without one is not rendered; to let every caller pass, name a policy of kind `public`")
@@ -177,39 +165,6 @@ fn title(node: &Node) -> String {
     name.map_or_else(|| "a route".to_owned(), |name| format!("route `{name}`"))
 }
 
-/// Reads a path that has only one spelling. A client may send any path, but a route must be written in one way.
-fn path(context: Context<'_>, node: &Node, what: &str) -> Option<String> {
-    let text = reader::text(context, node, &format!("the path of {what}"))?;
-    let report = |mend: &str| {
-        context.faults.report(node.place, format!("the path of {what} is {text:?}"), mend);
-        None
-    };
-    if !text.starts_with('/') {
-        return report("begin it with `/`");
-    }
-    if !text.bytes().all(|b| b.is_ascii_graphic())
-        || text.contains(['%', '?', '#', '\\', ';', '"', '<', '>', '{', '}', '|', '^', '`', '*'])
-    {
-        return report("write the plain path: visible ASCII without escapes, query, parameters or wildcards");
-    }
-    if text.contains("//") || text.split('/').any(|segment| segment == "." || segment == "..") {
-        return report("write it without empty, `.` or `..` segments");
-    }
-    Some(text.to_owned())
-}
-
-fn prefix_of(context: Context<'_>, node: &Node, path: String) -> Option<PathMatch> {
-    if path != "/" && path.ends_with('/') {
-        context.faults.report(
-            node.place,
-            format!("the prefix {path:?} ends with `/`"),
-            "leave the slash out: a prefix takes whole segments, including the path itself",
-        );
-        return None;
-    }
-    Some(PathMatch::Prefix(path))
-}
-
 fn methods(context: Context<'_>, node: &Node, what: &str) -> Option<Vec<String>> {
     let mut methods: Vec<String> = Vec::new();
     for element in reader::list(context, node, &format!("`methods` of {what}")) {
@@ -238,38 +193,6 @@ fn methods(context: Context<'_>, node: &Node, what: &str) -> Option<Vec<String>>
     Some(methods)
 }
 
-pub(crate) fn internal_paths(context: Context<'_>, node: &Node) -> Vec<PathMatch> {
-    let mut paths = Vec::new();
-    for element in reader::list(context, node, "`internal_paths`") {
-        let mut fields = Fields::of(context, element, "an internal path");
-        let (exact, prefix) = (fields.optional("exact"), fields.optional("prefix"));
-        match (exact, prefix) {
-            (Some(n), None) => paths.extend(path(context, n, "an internal path").map(PathMatch::Exact)),
-            (None, Some(n)) => {
-                if let Some(path) = path(context, n, "an internal path") {
-                    if path == "/" {
-                        context.faults.report(
-                            n.place,
-                            "the internal path `/` would close every public route",
-                            "name the internal paths alone",
-                        );
-                    }
-                    paths.extend(prefix_of(context, n, path));
-                }
-            }
-            (Some(_), Some(_)) | (None, None) => {
-                context.faults.report(
-                    element.place,
-                    "an internal path needs either `exact` or `prefix`",
-                    "give exactly one of them",
-                );
-            }
-        }
-        fields.finish();
-    }
-    paths
-}
-
 fn check_names(context: Context<'_>, placed: &[Placed]) {
     let mut seen: BTreeMap<&str, Place> = BTreeMap::new();
     for Placed { route, place } in placed {
@@ -283,9 +206,9 @@ fn check_names(context: Context<'_>, placed: &[Placed]) {
 
 /// Routes of one host with the same path must take different methods, and each must have a method left.
 fn check_overlaps(context: Context<'_>, placed: &[Placed]) {
-    let mut groups: BTreeMap<(&str, &PathMatch), Vec<&Placed>> = BTreeMap::new();
+    let mut groups: BTreeMap<(&str, Specificity<'_>), Vec<&Placed>> = BTreeMap::new();
     for p in placed {
-        groups.entry((&p.route.host, &p.route.path)).or_default().push(p);
+        groups.entry((&p.route.host, p.route.path.specificity())).or_default().push(p);
     }
     for group in groups.values() {
         let mut taken: BTreeMap<&str, &Placed> = BTreeMap::new();
@@ -318,8 +241,11 @@ fn check_overlaps(context: Context<'_>, placed: &[Placed]) {
 
 fn report_duplicate(context: Context<'_>, one: &Placed, other: &Placed, what: &str) {
     let (Placed { route, place }, first) = (one, other);
+    // Names of parameters make no difference, so two paths that look different may be one.
+    let (path, twin) = (route.path.path(), first.route.path.path());
+    let same = if path == twin { String::new() } else { format!(" (`{path}` and `{twin}` are one)") };
     let problem = format!(
-        "route `{}` is shadowed by `{}` on line {}: both take {what}",
+        "route `{}` is shadowed by `{}` on line {}: both take {what}{same}",
         route.name, first.route.name, first.place.line
     );
     context.faults.report(*place, problem, "remove one, or give them different methods");
@@ -346,7 +272,7 @@ fn check_exposure(context: Context<'_>, placed: &[Placed], around: &Surroundings
             context.faults.report(*place, problem, "move it to a host of an internal listener");
             continue;
         }
-        let declared = around.internal_paths.iter().find(|internal| internal.takes(route.path.path()));
+        let declared = around.internal_paths.iter().find(|internal| internal.takes_path_of(&route.path));
         if let Some(internal) = declared {
             let problem = format!(
                 "route `{}` opens the internal path {} on the public host `{}`",
@@ -360,7 +286,7 @@ fn check_exposure(context: Context<'_>, placed: &[Placed], around: &Surroundings
                 "move it to a host of an internal listener, or remove the path from `internal_paths`",
             );
         }
-        if let Some(other) = internal_routes.iter().find(|p| p.route.path.takes(route.path.path())) {
+        if let Some(other) = internal_routes.iter().find(|p| p.route.path.takes_path_of(&route.path)) {
             let problem = format!(
                 "route `{}` opens {} on the public host `{}`, which route `{}` on line {} keeps internal",
                 route.name,

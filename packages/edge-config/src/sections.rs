@@ -14,6 +14,7 @@ pub(crate) mod kinds;
 pub(crate) mod leases;
 pub(crate) mod limits;
 mod listeners;
+pub(crate) mod paths;
 mod policies;
 mod reserved;
 mod resilience;

@@ -17,6 +17,7 @@ mod policy;
 mod regions;
 mod report;
 mod requests;
+mod tree;
 mod trust;
 
 use edge_config::Edge;

@@ -92,7 +92,7 @@ pub struct RouteRule {
     pub cross_site: bool,
 }
 
-/// The paths of a route.
+/// The paths of a route. A segment `{name}` takes any segment of visible ASCII that is not empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum PathRule {

@@ -1,15 +1,17 @@
 //! Finds the policy of a path.
 //!
-//! The match is the same as Envoy's: exact before prefix, a long prefix before a short one, a route that names the method
-//! before one for any method. A route that does not list the request's method does not match, and the next less specific one
-//! is tried. The cost of a lookup depends on the length of the path, and not on the number of routes: the beginnings of the
-//! path at each slash are hashed in one pass and looked up.
+//! The match is the same as Envoy's: from the left a literal segment before a parameter and a parameter before the end of a
+//! match, exact before prefix, a route that names the method before one for any method. A route that does not list the
+//! request's method does not match, and the next less specific one is tried.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+mod table;
 
 use crate::ConfigError;
 use crate::config::{PathRule, RouteRule};
+use table::{Reading, Table, Target};
+
+/// The most segments of a rule: a lookup goes this deep, and no API needs more.
+const MOST_SEGMENTS: usize = 256;
 
 /// A policy of one listener, by its position among the names.
 pub(crate) type PolicyId = u32;
@@ -93,13 +95,14 @@ impl HostRoutes {
                 }
             }
         }
-        let same = plain.nodes.values().flatten().all(|node| is_strict(&node.path));
+        let mut paths = closed.iter().chain(routes.iter().map(|route| &route.path));
+        let same = paths.all(|rule| is_strict(rule));
         Ok(Self { plain, folded: (!same).then_some(folded) })
     }
 
     /// Envoy's reading of `path`.
     pub(crate) fn raw(&self, path: &[u8], method: &[u8]) -> Place {
-        self.plain.find(path, method, false)
+        self.plain.find(path, method, Reading::Raw)
     }
 
     /// Whether every backend takes `path` as Envoy does, provided that no step applies to it (see
@@ -124,10 +127,10 @@ impl HostRoutes {
             if shorter.is_empty() { b"/" } else { shorter }
         });
         std::iter::once(path).chain(shorter).any(|path| {
-            differs(self.plain.find(path, method, false))
+            differs(self.plain.find(path, method, Reading::Decoded))
                 || match &self.folded {
-                    Some(folded) => differs(folded.find(path, method, true)),
-                    None => upper && differs(self.plain.find(path, method, true)),
+                    Some(folded) => differs(folded.find(path, method, Reading::Folded)),
+                    None => upper && differs(self.plain.find(path, method, Reading::Folded)),
                 }
         })
     }
@@ -147,9 +150,17 @@ fn lenient(rule: &PathRule) -> impl Iterator<Item = PathRule> {
     std::iter::once(first).chain(second)
 }
 
-/// Whether [`lenient`] does not change a path.
-fn is_strict(path: &[u8]) -> bool {
-    !path.iter().any(u8::is_ascii_uppercase) && (path.len() < 2 || path.last() != Some(&b'/'))
+/// Whether [`lenient`] does not change the paths that a rule takes. The names of parameters have no meaning.
+fn is_strict(rule: &PathRule) -> bool {
+    let path = path(rule);
+    let literal = |segment: &&str| !is_parameter(segment);
+    !path.split('/').filter(literal).any(|segment| segment.bytes().any(|byte| byte.is_ascii_uppercase()))
+        && (path.len() < 2 || !path.ends_with('/'))
+}
+
+/// Whether a segment of a rule stands for any segment.
+fn is_parameter(segment: &str) -> bool {
+    segment.len() > 2 && segment.starts_with('{') && segment.ends_with('}')
 }
 
 fn path(rule: &PathRule) -> &str {
@@ -166,185 +177,14 @@ fn check_path(rule: &PathRule, place: &str) -> Result<(), ConfigError> {
         "has a byte that no path can have (only visible ASCII, without `?` and `#`)"
     } else if matches!(rule, PathRule::Prefix(_)) && path.len() > 1 && path.ends_with('/') {
         "ends with `/`: a prefix is matched by whole segments, so leave the slash out"
+    } else if path.split('/').any(|segment| segment.contains(['{', '}']) && !is_parameter(segment)) {
+        "has braces that are not a whole segment, such as `{user}`"
+    } else if path.split('/').count() > MOST_SEGMENTS {
+        "has too many segments"
     } else {
         return Ok(());
     };
     Err(ConfigError::BadPath { place: place.to_owned(), path: path.to_owned(), fault })
-}
-
-/// The entries by path.
-#[derive(Clone, Debug, Default)]
-struct Table {
-    /// By [`Fnv`] of the path. Two paths of one hash share a list; the table is fixed, so no client can make it long.
-    nodes: HashMap<u64, Vec<Node>, BuildHasherDefault<AlreadyHashed>>,
-    /// Length of the longest path: longer beginnings need no lookup.
-    longest: usize,
-}
-
-#[derive(Clone, Debug)]
-struct Node {
-    /// Empty for the prefix `/`, with which every path begins.
-    path: Box<[u8]>,
-    exact: Methods,
-    prefix: Methods,
-    closed: bool,
-    closed_below: bool,
-}
-
-/// The settings of a route for its requests.
-#[derive(Clone, Copy, Debug)]
-struct Target {
-    policy: PolicyId,
-    lease: Option<u32>,
-    cross_site: bool,
-}
-
-/// A route that already exists.
-struct Taken {
-    policy: PolicyId,
-    method: Option<String>,
-}
-
-impl Table {
-    fn node(&mut self, path: &str) -> &mut Node {
-        let path = path.as_bytes();
-        self.longest = self.longest.max(path.len());
-        let nodes = self.nodes.entry(Fnv::of(path)).or_default();
-        let position = nodes.iter().position(|node| *node.path == *path).unwrap_or_else(|| {
-            let path = path.into();
-            let (exact, prefix) = Default::default();
-            nodes.push(Node { path, exact, prefix, closed: false, closed_below: false });
-            nodes.len() - 1
-        });
-        #[expect(clippy::indexing_slicing, reason = "a position that was just found or pushed")]
-        &mut nodes[position]
-    }
-
-    fn close(&mut self, rule: &PathRule) {
-        match rule {
-            PathRule::Exact(path) => self.node(path).closed = true,
-            PathRule::Prefix(path) => self.node(path.trim_end_matches('/')).closed_below = true,
-        }
-    }
-
-    fn add(&mut self, rule: &PathRule, methods: &[String], target: Target) -> Result<(), Taken> {
-        match rule {
-            PathRule::Exact(path) => self.node(path).exact.add(methods, target),
-            PathRule::Prefix(path) => self.node(path.trim_end_matches('/')).prefix.add(methods, target),
-        }
-    }
-
-    fn find(&self, path: &[u8], method: &[u8], fold: bool) -> Place {
-        let mut hash = Fnv::START;
-        let mut place = Place::default();
-        let read = |byte: u8| if fold { byte.to_ascii_lowercase() } else { byte };
-        for (end, &byte) in path.iter().enumerate() {
-            if end > self.longest {
-                return place;
-            }
-            if byte == b'/' {
-                self.enter(hash, path.get(..end), fold, |node| place.go_below(node, method));
-            }
-            hash = hash.with(read(byte));
-        }
-        self.enter(hash, Some(path), fold, |node| {
-            place.go_below(node, method);
-            place.go(node.exact.of(method));
-            place.closed |= node.closed;
-        });
-        place
-    }
-
-    fn enter(&self, hash: Fnv, path: Option<&[u8]>, fold: bool, mut visit: impl FnMut(&Node)) {
-        let (Some(path), Some(nodes)) = (path, self.nodes.get(&hash.0)) else { return };
-        // Where case is folded, every node's path is in lower case.
-        let same =
-            |node: &&Node| if fold { node.path.eq_ignore_ascii_case(path) } else { *node.path == *path };
-        nodes.iter().filter(same).for_each(&mut visit);
-    }
-}
-
-impl Place {
-    fn go_below(&mut self, node: &Node, method: &[u8]) {
-        self.go(node.prefix.of(method));
-        self.closed |= node.closed_below;
-    }
-
-    fn go(&mut self, target: Option<Target>) {
-        if let Some(Target { policy, lease, cross_site }) = target {
-            self.policy = Some(policy);
-            self.lease = lease;
-            self.cross_site = cross_site;
-        }
-    }
-}
-
-/// The policies of one path, by method.
-#[derive(Clone, Debug, Default)]
-struct Methods {
-    /// At most one for each method, so never more than a handful.
-    named: Vec<(Box<[u8]>, Target)>,
-    any: Option<Target>,
-}
-
-impl Methods {
-    fn add(&mut self, methods: &[String], target: Target) -> Result<(), Taken> {
-        if methods.is_empty() {
-            if let Some(Target { policy, .. }) = self.any {
-                return Err(Taken { policy, method: None });
-            }
-            self.any = Some(target);
-        }
-        for method in methods {
-            if let Some(Target { policy, .. }) = self.named(method.as_bytes()) {
-                return Err(Taken { policy, method: Some(method.clone()) });
-            }
-            self.named.push((method.as_bytes().into(), target));
-        }
-        Ok(())
-    }
-
-    fn named(&self, method: &[u8]) -> Option<Target> {
-        self.named.iter().find(|(named, _)| **named == *method).map(|(_, target)| *target)
-    }
-
-    fn of(&self, method: &[u8]) -> Option<Target> {
-        self.named(method).or(self.any)
-    }
-}
-
-/// FNV-1a: one pass over a path gives the hash of each of its beginnings.
-#[derive(Clone, Copy)]
-struct Fnv(u64);
-
-impl Fnv {
-    const START: Self = Self(0xcbf2_9ce4_8422_2325);
-
-    const fn with(self, byte: u8) -> Self {
-        Self((self.0 ^ byte as u64).wrapping_mul(0x0100_0000_01b3))
-    }
-
-    fn of(path: &[u8]) -> u64 {
-        path.iter().fold(Self::START, |hash, &byte| hash.with(byte)).0
-    }
-}
-
-/// Passes an [`Fnv`] to the map, whose buckets need entropy in the upper bits, too.
-#[derive(Clone, Copy, Debug, Default)]
-struct AlreadyHashed(u64);
-
-impl Hasher for AlreadyHashed {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = bytes.iter().fold(Fnv(self.0), |hash, &byte| hash.with(byte)).0;
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
 
 #[cfg(test)]

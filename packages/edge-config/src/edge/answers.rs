@@ -1,6 +1,5 @@
 //! The wording of refusals: the statuses and bodies that the clients of a route already know.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::{Edge, HeaderCase, PathMatch, RefusalStatus, Route};
@@ -249,12 +248,12 @@ impl Edge {
     #[must_use]
     pub fn answers_of_closed(&self, group: &str, path: &str) -> Answers {
         let takes = |route: &&Route| route.host == group && route.path.takes(path);
-        let specificity = |route: &&Route| {
-            let is_prefix = matches!(route.path, PathMatch::Prefix(_));
+        let rank = |one: &&Route, other: &&Route| {
             // A route for every method answers most of the requests that could ask.
-            (is_prefix, Reverse(route.path.path().len()), !route.methods.is_empty())
+            let methods = other.methods.is_empty().cmp(&one.methods.is_empty());
+            one.path.specificity().cmp(&other.path.specificity()).then(methods)
         };
-        let route = self.routes.iter().filter(takes).min_by_key(specificity);
+        let route = self.routes.iter().filter(takes).min_by(rank);
         let answers = route.and_then(|route| self.answers.get(&route.answers));
         answers.cloned().unwrap_or_else(|| self.answers_of_host(group))
     }

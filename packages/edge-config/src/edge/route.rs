@@ -1,6 +1,6 @@
 //! The routes: which requests go where, under which policy.
 
-use super::{Canary, Destination};
+use super::{Canary, Destination, PathMatch};
 
 /// The destination of a set of requests, and the policy for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,38 +45,6 @@ impl Route {
             }
         }
         names
-    }
-}
-
-/// The paths that a route takes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum PathMatch {
-    /// This path, byte for byte.
-    Exact(String),
-    /// This path and everything below it, by whole segments: `/users` takes `/users` and `/users/1` but not
-    /// `/usersx`. `/` takes everything.
-    Prefix(String),
-}
-
-impl PathMatch {
-    /// The path as written.
-    #[must_use]
-    pub fn path(&self) -> &str {
-        match self {
-            Self::Exact(path) | Self::Prefix(path) => path,
-        }
-    }
-
-    /// Whether `path` (raw, without query) is taken.
-    #[must_use]
-    pub fn takes(&self, path: &str) -> bool {
-        match self {
-            Self::Exact(exact) => path == exact,
-            Self::Prefix(prefix) if prefix == "/" => path.starts_with('/'),
-            Self::Prefix(prefix) => path
-                .strip_prefix(prefix.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
-        }
     }
 }
 

@@ -126,12 +126,13 @@ fn of_route(edge: &Edge, route: &Route) -> Result<Vec<Question>, &'static str> {
     // Only paths that this route takes, and not a more specific one.
     let takes = |method: &str, path: &str| matches!(route_of(edge, &host.listener, name, method, path), Match::Route(taken) if taken.name == route.name);
     let bad = bad_credentials(edge, policy);
-    let path = route.path.path().to_owned();
+    // Nothing has the value that stands for a parameter.
+    let (path, absent) = (route.path.with_parameters(ABSENT), route.path.is_template());
     let mut questions = Vec::new();
     if route.methods.is_empty() || route.methods.iter().any(|method| method == "GET") {
         if takes("GET", &path) {
-            questions.push(question("GET", path.clone(), false, Credential::None));
-            questions.extend(bad.iter().map(|bad| question("GET", path.clone(), false, *bad)));
+            questions.push(question("GET", path.clone(), absent, Credential::None));
+            questions.extend(bad.iter().map(|bad| question("GET", path.clone(), absent, *bad)));
         }
         let below = format!("{}/{ABSENT}", path.trim_end_matches('/'));
         if matches!(route.path, PathMatch::Prefix(_)) && takes("GET", &below) {
@@ -139,7 +140,7 @@ fn of_route(edge: &Edge, route: &Route) -> Result<Vec<Question>, &'static str> {
         }
     } else {
         for method in route.methods.iter().filter(|method| takes(method, &path)) {
-            questions.extend(bad.iter().map(|bad| question(method, path.clone(), false, *bad)));
+            questions.extend(bad.iter().map(|bad| question(method, path.clone(), absent, *bad)));
         }
     }
     if questions.is_empty() {

@@ -2,29 +2,28 @@
 //!
 //! There are two kinds of path region: a path that a route or a closed path names, and all paths below such a path that
 //! are not below a longer one. The same routes take every path of a region, because routes match whole paths and whole
-//! segments and nothing else. So one path stands for its whole region.
+//! segments and nothing else. So one path stands for its whole region. Where one route has a literal and another has a
+//! parameter, the literal and every other segment make regions of their own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use edge_config::edge::{Exposure, PathMatch, Route};
 use edge_config::{Edge, closed_paths, host_of};
 
-/// A segment that no route names, because a path of an edge file cannot contain these characters.
-const ANYTHING: &str = "<anything>";
+use super::tree::{PathRegion, Tree};
 
-/// The path regions of both edges: the path, whether the region is the path itself or the paths below it, and a path
-/// that stands for the region.
-pub(super) fn paths(edges: [&Edge; 2]) -> Vec<(String, bool, String)> {
-    let mut named = BTreeSet::from(["/".to_owned()]);
+/// The path regions of both edges.
+pub(super) fn paths(edges: [&Edge; 2]) -> Vec<PathRegion> {
+    let root = PathMatch::Exact("/".to_owned());
+    let mut tree = Tree::default();
+    tree.add(&root, ());
     for edge in edges {
         let routes = edge.routes.iter().map(|route| &route.path);
-        named.extend(routes.chain(&edge.internal_paths).map(|path| path.path().to_owned()));
+        for path in routes.chain(&edge.internal_paths) {
+            tree.add(path, ());
+        }
     }
-    let below = |path: &str| format!("{}/{ANYTHING}", if path == "/" { "" } else { path });
-    named
-        .into_iter()
-        .flat_map(|path| [(path.clone(), true, path.clone()), (path.clone(), false, below(&path))])
-        .collect()
+    tree.regions()
 }
 
 /// By listener, the host names that either edge knows, and `*` for a name that neither knows.
@@ -56,17 +55,21 @@ pub(super) enum Taken<'a> {
 /// not depend on the number of routes.
 pub(super) struct Table<'a> {
     edge: &'a Edge,
-    routes: BTreeMap<(&'a str, &'a PathMatch), Vec<&'a Route>>,
-    closed: BTreeSet<PathMatch>,
+    routes: BTreeMap<&'a str, Tree<'a, &'a Route>>,
+    closed: Tree<'a, ()>,
 }
 
 impl<'a> Table<'a> {
     pub(super) fn of(edge: &'a Edge) -> Self {
-        let mut routes: BTreeMap<_, Vec<&Route>> = BTreeMap::new();
+        let mut routes: BTreeMap<_, Tree<'_, &Route>> = BTreeMap::new();
         for route in &edge.routes {
-            routes.entry((route.host.as_str(), &route.path)).or_default().push(route);
+            routes.entry(route.host.as_str()).or_default().add(&route.path, route);
         }
-        Self { edge, routes, closed: closed_paths(edge, Exposure::Public).into_iter().collect() }
+        let mut closed = Tree::default();
+        for path in closed_paths(edge, Exposure::Public) {
+            closed.add(path, ());
+        }
+        Self { edge, routes, closed }
     }
 
     /// The host group that serves `name` on `listener`.
@@ -82,12 +85,12 @@ impl<'a> Table<'a> {
     /// The part that takes `method` `path` of the host group on `listener`.
     pub(super) fn takes(&self, listener: &str, group: Option<&str>, method: &str, path: &str) -> Taken<'a> {
         let Some(group) = group else { return Taken::Nothing };
-        let candidates = matches(path);
-        if self.exposure(listener) == Exposure::Public && candidates.iter().any(|c| self.closed.contains(c)) {
+        let is_public = self.exposure(listener) == Exposure::Public;
+        if is_public && self.closed.of(path).iter().any(|closed| !closed.is_empty()) {
             return Taken::Internal;
         }
-        for candidate in &candidates {
-            let routes = self.routes.get(&(group, candidate)).map(Vec::as_slice).unwrap_or_default();
+        let candidates = self.routes.get(group).map(|tree| tree.of(path)).unwrap_or_default();
+        for routes in candidates {
             let named = routes.iter().find(|route| route.methods.iter().any(|m| m == method));
             let any = routes.iter().find(|route| route.methods.is_empty());
             if let Some(route) = named.or(any) {
@@ -96,20 +99,4 @@ impl<'a> Table<'a> {
         }
         Taken::Nothing
     }
-}
-
-/// Every path match that takes `path`, the most specific first.
-fn matches(path: &str) -> Vec<PathMatch> {
-    let mut all = vec![PathMatch::Exact(path.to_owned()), PathMatch::Prefix(path.to_owned())];
-    let mut rest = path;
-    while let Some((parent, _)) = rest.rsplit_once('/') {
-        if !parent.is_empty() {
-            all.push(PathMatch::Prefix(parent.to_owned()));
-        }
-        rest = parent;
-    }
-    if path != "/" {
-        all.push(PathMatch::Prefix("/".to_owned()));
-    }
-    all
 }

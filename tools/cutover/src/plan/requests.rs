@@ -8,6 +8,7 @@ use edge_config::edge::{AcceptedCredential, Destination, Endpoint, METHODS, Poli
 use super::found::{Aspects, Finding, Region, Standing};
 use super::policy;
 use super::regions::{self, Table, Taken};
+use super::tree::PathRegion;
 use super::trust::furthest;
 
 /// Every region that the edges treat differently, joined into as few lines as possible; the weaker first.
@@ -20,7 +21,7 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(Region, Finding)> {
     for (listener, names) in &hosts {
         for name in names {
             let (old_group, new_group) = (before.group(listener, name), after.group(listener, name));
-            for (path, itself, sample) in &paths {
+            for PathRegion { path, itself, sample } in &paths {
                 for method in METHODS {
                     let was = before.takes(listener, old_group, method, sample);
                     let is = after.takes(listener, new_group, method, sample);

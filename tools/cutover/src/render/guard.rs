@@ -34,7 +34,7 @@ pub(crate) fn config(edge: &Edge, name: &str, listener: &Listener) -> GuardConfi
                     .collect(),
             })
             .collect(),
-        internal_paths: closed_paths(edge, listener.exposure).iter().map(rule).collect(),
+        internal_paths: closed_paths(edge, listener.exposure).into_iter().map(rule).collect(),
         sites: sites(edge),
         leases,
     }

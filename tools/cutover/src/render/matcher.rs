@@ -4,12 +4,17 @@
 //! configured paths that are a prefix of the request's path, the longest first. At each, a handful of comparisons decide
 //! whether it really takes the request: by whole segments, with a query or without one, and by method. A path that takes
 //! nothing passes the request on to the next shorter one. The route at the end has its own match, too, which repeats the
-//! same conditions.
+//! same conditions. A path with parameters is found by its literal beginning, and then by [`templates`].
+
+mod templates;
+
+use std::collections::BTreeMap;
 
 use edge_config::edge::PathMatch;
 use serde_json::{Map, Value, json};
 
 /// The requests that lead to these Envoy routes.
+#[derive(Clone)]
 pub(super) struct Leaf {
     pub(super) path: PathMatch,
     /// Empty for every method.
@@ -64,24 +69,28 @@ pub(super) fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
 
 /// `leaves` are sorted, the most specific first.
 fn by_path(leaves: Vec<Leaf>, otherwise: Value) -> Value {
-    let mut map: Map<String, Value> = Map::new();
+    // By the literal beginning: a longer one has a literal where a shorter one has a parameter or ends, so it comes first.
+    let mut starts: BTreeMap<String, (Vec<Leaf>, Vec<Leaf>)> = BTreeMap::new();
     for leaf in leaves {
-        let path = path_is(&leaf.path);
-        let predicate = if leaf.methods.is_empty() {
-            path
-        } else {
-            let methods = any_of(leaf.methods.iter().map(|method| method_is(method)).collect());
-            json!({ "and_matcher": { "predicate": [path, methods] } })
+        let beginning = templates::beginning(&leaf.path);
+        let start = beginning.unwrap_or(leaf.path.path()).to_owned();
+        let is_template = beginning.is_some();
+        let (literals, templates) = starts.entry(start).or_default();
+        if is_template { templates.push(leaf) } else { literals.push(leaf) }
+    }
+    let mut map: Map<String, Value> = Map::new();
+    for (start, (literals, templates)) in starts {
+        // Templates have more segments than the prefix `/`, the only one that can share a beginning with them.
+        let (prefixes, exact): (Vec<Leaf>, Vec<Leaf>) =
+            literals.into_iter().partition(|leaf| matches!(leaf.path, PathMatch::Prefix(_)));
+        let field = |leaf: Leaf| {
+            let path = path_is(&leaf.path);
+            leaf.field(path)
         };
-        let on_match = object([("action", action(leaf.routes))]);
-        let field = object([("predicate", predicate), ("on_match", on_match)]);
-        let here = map
-            .entry(leaf.path.path().to_owned())
-            .or_insert_with(|| json!({ "matcher": { "matcher_list": { "matchers": [] } } }));
-        if let Some(fields) = here.pointer_mut("/matcher/matcher_list/matchers").and_then(Value::as_array_mut)
-        {
-            fields.push(field);
-        }
+        let mut fields: Vec<Value> = exact.into_iter().map(field).collect();
+        fields.extend(templates::fields(&start, &templates));
+        fields.extend(prefixes.into_iter().map(field));
+        map.insert(start, object([("matcher", json!({ "matcher_list": { "matchers": fields } }))]));
     }
     if map.is_empty() {
         // A tree needs a leaf; this one matches no HTTP path.
@@ -90,6 +99,19 @@ fn by_path(leaves: Vec<Leaf>, otherwise: Value) -> Value {
     let map = object([("map", Value::Object(map))]);
     let tree = object([("input", header("path", ":path")), ("prefix_match_map", map)]);
     object([("matcher_tree", tree), ("on_no_match", otherwise)])
+}
+
+impl Leaf {
+    /// Its routes for requests for which `path` holds and whose method it takes.
+    fn field(self, path: Value) -> Value {
+        let predicate = if self.methods.is_empty() {
+            path
+        } else {
+            let methods = any_of(self.methods.iter().map(|method| method_is(method)).collect());
+            json!({ "and_matcher": { "predicate": [path, methods] } })
+        };
+        object([("predicate", predicate), ("on_match", object([("action", action(self.routes))]))])
+    }
 }
 
 fn header(name: &str, header: &str) -> Value {
@@ -108,6 +130,18 @@ fn one(input: &Value, matching: &Value) -> Value {
 
 fn method_is(method: &str) -> Value {
     one(&header("method", ":method"), &json!({ "exact": method }))
+}
+
+/// The match of a route itself on a path, which repeats the condition of the tree.
+pub(super) fn path_match(path: &PathMatch) -> Value {
+    match path {
+        template if template.is_template() => {
+            json!({ "safe_regex": { "regex": templates::expression(template) } })
+        }
+        PathMatch::Exact(path) => json!({ "path": path }),
+        PathMatch::Prefix(path) if path == "/" => json!({ "prefix": "/" }),
+        PathMatch::Prefix(path) => json!({ "path_separated_prefix": path }),
+    }
 }
 
 /// The header contains the query, too.

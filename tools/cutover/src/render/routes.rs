@@ -1,10 +1,8 @@
 //! The route table of a listener.
 //!
-//! The most specific route wins: a long path before a short one, exact before prefix, named methods before any. The
+//! The most specific route wins, by the rule of [`PathMatch::specificity`] and then named methods before any. The
 //! method allowlist and the internal paths come before all of them, and a refusal comes after all of them. `matcher` makes
 //! a tree of them.
-
-use std::cmp::Reverse;
 
 use edge_config::edge::{
     Answers, Condition, Destination, Exposure, Listener, METHODS, OfKind, PathMatch, Policy, Route,
@@ -21,7 +19,7 @@ use super::decided;
 use super::destination;
 use super::header::{header, method_is};
 use super::leases;
-use super::matcher::{self, Known, Leaf};
+use super::matcher::{self, Known, Leaf, path_match};
 use super::metadata::{ALLOW, CONTENT_TYPE, MARK, NAMESPACE, filter};
 use super::{shadow, words};
 
@@ -68,12 +66,15 @@ fn virtual_host(
         .into_iter()
         .map(|path| {
             let wording = edge.answers_of_closed(group, path.path());
-            let routes = vec![refusal("internal-path", &path, 404, (&wording, &answers), revision)];
-            Leaf { path, methods: Vec::new(), routes }
+            let routes = vec![refusal("internal-path", path, 404, (&wording, &answers), revision)];
+            Leaf { path: path.clone(), methods: Vec::new(), routes }
         })
         .collect();
     let mut routes: Vec<&Route> = edge.routes.iter().filter(|route| route.host == group).collect();
-    routes.sort_by_key(|route| (specificity(&route.path), route.methods.is_empty(), &route.name));
+    routes.sort_by(|a, b| {
+        let rest = (a.methods.is_empty(), &a.name).cmp(&(b.methods.is_empty(), &b.name));
+        a.path.specificity().cmp(&b.path.specificity()).then(rest)
+    });
     let known = routes
         .iter()
         .filter_map(|route| {
@@ -154,21 +155,8 @@ fn unused() -> Value {
     json!({ "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true })
 }
 
-/// Sorts the most specific path first.
-fn specificity(path: &PathMatch) -> (bool, Reverse<usize>, &str) {
-    (matches!(path, PathMatch::Prefix(_)), Reverse(path.path().len()), path.path())
-}
-
 fn everything() -> PathMatch {
     PathMatch::Prefix("/".to_owned())
-}
-
-fn path_match(path: &PathMatch) -> Value {
-    match path {
-        PathMatch::Exact(path) => json!({ "path": path }),
-        PathMatch::Prefix(path) if path == "/" => json!({ "prefix": "/" }),
-        PathMatch::Prefix(path) => json!({ "path_separated_prefix": path }),
-    }
 }
 
 /// The fields of a virtual host that uses the wording of `answers` where its routes have none of their own.

@@ -64,6 +64,65 @@ fn the_most_specific_route_counts() {
 }
 
 #[test]
+fn a_parameter_takes_one_segment_and_a_literal_wins() {
+    let routes = compile(
+        &[
+            route(prefix("/"), &[], "0"),
+            route(exact("/users/{id}"), &[], "1"),
+            route(exact("/users/me"), &["GET"], "2"),
+            route(exact("/users/{User}/orders"), &[], "3"),
+            route(prefix("/users/me"), &["PUT"], "4"),
+            route(prefix("/t/{tenant}/invoices"), &[], "5"),
+            route(exact("/{a}/{b}/{c}"), &["GET"], "6"),
+        ],
+        &[prefix("/{any}/secret")],
+    )
+    .unwrap();
+    for (method, path, expected) in [
+        ("GET", "/users/7", 1),
+        ("GET", "/users/me", 2),
+        ("POST", "/users/me", 1),
+        ("GET", "/users/ME", 1),
+        ("GET", "/users/", 0),
+        ("GET", "/users/7/", 0),
+        ("GET", "/users//orders", 0),
+        ("GET", "/users/a%2Fb/orders", 3),
+        ("GET", "/users/me/orders", 3),
+        ("PUT", "/users/me/orders", 4),
+        ("PUT", "/users/me/orders/1", 4),
+        ("GET", "/users/me/orders/1", 0),
+        ("GET", "/t/x/invoices/1/2", 5),
+        ("GET", "/t/x/invoices", 5),
+        ("GET", "/t/x/invoicesx", 6),
+        ("POST", "/t/x/invoicesx", 0),
+        ("GET", "/t/;x/invoices", 5),
+        ("GET", "/users/\u{fc}", 0),
+    ] {
+        assert_eq!(routes.raw(path.as_bytes(), method.as_bytes()).policy, Some(expected), "{method} {path}");
+    }
+    assert!(routes.raw(b"/x/secret/y", b"GET").closed && routes.raw(b"/users/secret", b"GET").closed);
+    assert!(!routes.raw(b"//secret", b"GET").closed && !routes.raw(b"/x/y/secret", b"GET").closed);
+    // A backend that decodes lets a parameter be anything.
+    assert!(routes.any("/users/\u{fc}".as_bytes(), false, b"GET", |place| place.policy == Some(1)));
+    assert!(routes.any(b"/users/a b/orders", false, b"GET", |place| place.policy == Some(3)));
+}
+
+#[test]
+fn templates_that_cannot_work_are_named() {
+    for bad in ["/{}", "/{a}b", "/a{b}", "/{a", "/a}"] {
+        let error = compile(&[route(exact(bad), &[], "0")], &[]).unwrap_err();
+        assert!(matches!(&error, ConfigError::BadPath { path, .. } if path == bad), "{bad}: {error}");
+    }
+    let both =
+        |one: &str, other: &str| compile(&[route(exact(one), &[], "0"), route(exact(other), &[], "1")], &[]);
+    assert!(matches!(both("/u/{a}/x", "/u/{b}/x"), Err(ConfigError::DuplicateRoute { .. })));
+    assert!(matches!(both("/U/{a}", "/u/{a}"), Err(ConfigError::Confusable { .. })));
+    assert!(both("/u/{a}", "/u/me").is_ok());
+    // The name of a parameter is not a letter case of the path.
+    assert!(both("/u/{UserId}", "/u/me").unwrap().is_plain(b"/u/x", false));
+}
+
+#[test]
 fn no_route_is_no_policy() {
     let routes =
         compile(&[route(prefix("/open-graph"), &["GET"], "1"), route(exact("/x"), &["GET"], "1")], &[])
@@ -183,6 +242,13 @@ fn many_routes_are_found_as_one() {
         assert_eq!(routes.raw(format!("/tenants/{n}/books/7").as_bytes(), b"GET").policy, Some(1));
         assert_eq!(routes.raw(format!("/tenants/{n}/book").as_bytes(), b"GET").policy, Some(0));
     }
-    let longest_list = routes.plain.nodes.values().map(Vec::len).max();
-    assert_eq!(longest_list, Some(1), "hashes are spread");
+    assert_eq!(routes.plain.longest_list(), 1, "hashes are spread");
+    // Templates with one beginning, too.
+    let mut many: Vec<_> =
+        (0..10_000).map(|n| route(exact(&format!("/t/{{tenant}}/books-{n}/{{id}}")), &[], "1")).collect();
+    many.push(route(prefix("/"), &[], "0"));
+    let routes = compile(&many, &[]).unwrap();
+    assert_eq!(routes.raw(b"/t/x/books-4999/7", b"GET").policy, Some(1));
+    assert_eq!(routes.raw(b"/t/x/books-10000/7", b"GET").policy, Some(0));
+    assert_eq!(routes.plain.longest_list(), 1, "hashes are spread");
 }
