@@ -39,7 +39,7 @@ use crate::credential::cookie;
 use crate::credential::issuers::IssuerKeys;
 use crate::credential::legacy::{LegacyCredentials, LegacySessions};
 use crate::credential::presented::Presented;
-use crate::credential::recognise::recognise;
+use crate::credential::recognise::{recognise, unclear};
 use crate::credential::session::SessionCredentials;
 use crate::credential::signed::SignedRequests;
 use crate::decision::{Decision, DenyReason};
@@ -292,6 +292,12 @@ impl<'a> Walk<'a> {
             let snapshot = located.snapshot();
             let recognised = recognise(input, snapshot.sessions.as_ref(), snapshot.legacy_sessions.as_ref());
             self.trail.kind = recognised.as_ref().map(|recognised| recognised.kind);
+            if policy.refuse_ended
+                && let Some(fault) =
+                    unclear(input, snapshot.sessions.as_ref(), snapshot.legacy_sessions.as_ref())
+            {
+                return Err(Stop::Denied(DenyReason::Credential(fault)));
+            }
             if policy.refuse_ended
                 && let Some(claimed) = recognised.and_then(|recognised| recognised.claimed)
             {

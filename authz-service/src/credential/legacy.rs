@@ -11,6 +11,10 @@
 //! The session is read from the cookie only: the legacy backend never read `Authorization`. Every caller gets
 //! the tenant that the edge file names, and its role unless the legacy backend's answer has one.
 //!
+//! "All sessions of a person" ends those whose token was issued before the call. Its `iat` counts once the key of
+//! the session, or the legacy backend, has verified the token. A session whose token has no such claim counts as
+//! issued before every call, so no session of that kind works for that person until the call is forgotten.
+//!
 //! | what happens | then |
 //! |---|---|
 //! | the store or the legacy backend is unavailable, slow, or returns an invalid response | 503 `legacy_unavailable`, at once or after `timeout_ms`; never 401, which would sign people out |
@@ -126,13 +130,11 @@ impl LegacyCredentials<'_> {
         // Boxed, like every lookup outside the process: most decisions should not carry state that only these
         // need.
         Ok(match Box::pin(self.sessions.ask(token, input.client, now)).await? {
-            Ok(Found { subject, session, role }) => {
+            Ok(Found { subject, session, issued, role }) => {
                 let (tenant, role) = (self.rules.tenant, role.unwrap_or(self.rules.role));
                 let person =
                     Person { subject, tenant, session: Some(session), role: Some(role), scopes: Vec::new() };
-                // The legacy backend does not report when a session began: ending "all sessions of" a person
-                // ends it too.
-                Presented::Verified(AuthenticatedPerson { person: Arc::new(person), issued: 0, token: None })
+                Presented::Verified(AuthenticatedPerson { person: Arc::new(person), issued, token: None })
             }
             Err(fault) => Presented::Failed(CredentialFault::Legacy(fault)),
         })

@@ -21,6 +21,7 @@ use identity::{Person, SessionId, SubjectId};
 use serde::Deserialize;
 
 use crate::check::CheckInput;
+use crate::credential::fault::CredentialFault;
 use crate::credential::legacy::token::plain_uuid;
 use crate::credential::token::SessionOf;
 use crate::credential::{bearer, cookie, legacy};
@@ -39,7 +40,7 @@ pub struct Recognised {
 pub struct Claimed {
     /// The person, without a role and scopes.
     pub person: Person,
-    /// The second in which the token says that it was issued; 0 for a legacy session, as when it is verified.
+    /// The second in which the token says that it was issued; 0 when it does not say, as when it is verified.
     pub issued: u64,
 }
 
@@ -74,6 +75,22 @@ pub fn recognise(
     token.and_then(|token| reader.session(token))
 }
 
+/// Why `input` does not show which session it means: two `Cookie` lines disagree about a cookie that counts, or there are too
+/// many. A backend that reads only one of the lines could find another session there. `None` when it is clear.
+#[must_use]
+pub fn unclear(
+    input: &CheckInput<'_>,
+    sessions: Option<&Sessions>,
+    legacy: Option<&LegacySessions>,
+) -> Option<CredentialFault> {
+    let cookies = input.cookies();
+    let new = sessions.map(|rules| (&rules.cookie, rules.refresh_cookie.as_ref()));
+    let old = legacy.map(|rules| (&rules.cookie, rules.refresh_cookie.as_ref()));
+    let mut names =
+        new.into_iter().chain(old).flat_map(|(access, refresh)| [Some(access), refresh]).flatten();
+    names.find_map(|name| cookie::find(&cookies, name.as_bytes()).err())
+}
+
 /// Reads one value as a token of each kind.
 #[derive(Clone, Copy)]
 struct Reader<'a> {
@@ -95,6 +112,7 @@ struct SessionClaims {
 struct LegacyClaims {
     id: Option<String>,
     user_id: Option<String>,
+    iat: Option<serde_json::Value>,
 }
 
 impl Reader<'_> {
@@ -125,7 +143,7 @@ impl Reader<'_> {
             return None;
         }
         let claimed = || {
-            let LegacyClaims { id, user_id } = part(token, 1)?;
+            let LegacyClaims { id, user_id, iat } = part(token, 1)?;
             let person = Person {
                 subject: user_id.as_deref().and_then(plain_uuid).map(SubjectId)?,
                 session: Some(id.as_deref().and_then(plain_uuid).map(SessionId)?),
@@ -133,7 +151,8 @@ impl Reader<'_> {
                 role: None,
                 scopes: Vec::new(),
             };
-            Some(Claimed { person, issued: 0 })
+            let issued = iat.as_ref().and_then(serde_json::Value::as_u64).unwrap_or(0);
+            Some(Claimed { person, issued })
         };
         Some(Recognised { kind: AcceptedCredential::LegacySession, claimed: claimed() })
     }

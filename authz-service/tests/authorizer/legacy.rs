@@ -205,6 +205,8 @@ impl Legacy {
         assert_eq!((lines, headers.get("authorization")), (1, None), "the cookie and nothing else");
         match status {
             200 if good => (StatusCode::OK, json!({ "user_id": USER, "user_role": 2 }).to_string()),
+            // Every cookie is of a living session.
+            299 => (StatusCode::OK, json!({ "user_id": USER }).to_string()),
             200 => (StatusCode::UNAUTHORIZED, "Unauthorized".to_owned()),
             201 => (StatusCode::OK, "rubbish".to_owned()),
             202 => (StatusCode::OK, json!({ "user_id": "not a uuid" }).to_string()),
@@ -260,6 +262,59 @@ async fn the_legacy_is_asked_once_for_a_session_and_a_moment() {
         authz.ask(question(malformed)).await.expect(401, "legacy_malformed");
     }
     assert_eq!(legacy.asked(), 2, "what cannot be a cookie is not asked about");
+}
+
+/// Has all sessions of the person ended that began before second `before`, and waits until `ended` is refused.
+async fn end_all(authz: &Authz, before: u64, ended: impl AsyncFn() -> Answer) {
+    let line = json!({ "sub": USER, "before": before, "until": NOW + 100_000 });
+    std::fs::write(authz.home.at("revoked.jsonl"), format!("{line}\n")).unwrap();
+    eventually("the end is known", || async { ended().await.is(401, "session_revoked") }).await;
+}
+
+/// A session with this id whose token was issued at `iat`; without a time when `iat` is null.
+fn issued(id: &str, iat: Value) -> String {
+    let mut all = claims();
+    all.as_object_mut().unwrap().extend([("id".to_owned(), json!(id)), ("iat".to_owned(), iat)]);
+    token(&all, KEY)
+}
+
+#[tokio::test]
+async fn all_sessions_of_a_person_are_those_that_began_before() {
+    let redis = Redis::start();
+    let mut keys = connect(&redis).await;
+    let later = "0192d3c0-0000-4000-8000-0000000000dd";
+    let _: () = keys.set(format!("s:{later}"), KEY).await.unwrap();
+    let authz = Authz::start_with(Home::new(), with_legacy("old_token", &store(&redis, 5_000))).await;
+    let by_store =
+        async |token: String| authz.ask(check(&authz, "old").cookie_line(format!("old_token={token}"))).await;
+    by_store(issued(SESSION, json!(NOW - 10))).await.expect(200, "allowed");
+    end_all(&authz, NOW - 5, async || by_store(issued(SESSION, json!(NOW - 10))).await).await;
+    by_store(issued(later, json!(NOW - 5))).await.expect(200, "allowed");
+    // A token that does not say when it was issued is older than every call.
+    for timeless in [json!(null), json!("9999999999"), json!(1.5), json!(-1)] {
+        by_store(issued(later, timeless)).await.expect(401, "session_revoked");
+    }
+    // No client can write a time: the signature covers it.
+    let (ended, young) = (issued(SESSION, json!(NOW - 10)), issued(SESSION, json!(NOW)));
+    let (_, signature) = ended.rsplit_once('.').unwrap();
+    let (claims, _) = young.rsplit_once('.').unwrap();
+    by_store(format!("{claims}.{signature}")).await.expect(401, "legacy_bad_signature");
+}
+
+#[tokio::test]
+async fn the_time_of_a_session_that_the_legacy_backend_confirmed_counts_too() {
+    let (legacy, address) = Legacy::start().await;
+    legacy.status.store(299, Ordering::SeqCst);
+    let authz = Authz::start_with(Home::new(), checked(address, 0, 9_000)).await;
+    let by_check =
+        async |token: String| authz.ask(check(&authz, "old").cookie_line(format!("old_token={token}"))).await;
+    end_all(&authz, NOW - 5, async || by_check(issued(SESSION, json!(NOW - 10))).await).await;
+    by_check(issued(SESSION, json!(NOW - 5))).await.expect(200, "allowed");
+    // A token of another form says nothing that the legacy backend has signed.
+    let signed = issued(SESSION, json!(NOW));
+    let (_, rest) = signed.split_once('.').unwrap();
+    by_check(format!("{}.{rest}", part(r#"{"alg":"none"}"#))).await.expect(401, "session_revoked");
+    by_check("good".to_owned()).await.expect(401, "session_revoked");
 }
 
 #[tokio::test]

@@ -13,6 +13,8 @@ pub struct Found {
     pub subject: SubjectId,
     /// The session.
     pub session: SessionId,
+    /// The second in which the session's token was issued, as its `iat` says; 0 when the token does not say.
+    pub issued: u64,
     /// The role, when the answer has one.
     pub role: Option<Role>,
 }

@@ -24,6 +24,7 @@ use uuid::Uuid;
 
 use crate::credential::fault::LegacyFault;
 use crate::credential::legacy::answer::{Answer, Found, Questions};
+use crate::credential::legacy::looks_like;
 use crate::credential::legacy::places::{Bounds, Fingerprint, Places, fingerprint};
 use crate::credential::legacy::token::plain_uuid;
 use crate::failure::Failure;
@@ -195,20 +196,35 @@ impl Checker {
             return Err(unavailable(&"the response has no `user_id`"));
         };
         let subject = plain_uuid(&user_id).ok_or_else(|| unavailable(&"`user_id` is not a UUID"))?;
-        let session = session(token).unwrap_or_else(|| derived(fingerprint));
-        Ok(Ok(Found { subject: SubjectId(subject), session: SessionId(session), role: user_role.map(Role) }))
+        let named = Named::read(token);
+        let session = named.session.unwrap_or_else(|| derived(fingerprint));
+        let (subject, session) = (SubjectId(subject), SessionId(session));
+        Ok(Ok(Found { subject, session, issued: named.issued, role: user_role.map(Role) }))
     }
 }
 
-/// The session's id from the token. The legacy backend verified the token, so the id is trusted.
-fn session(token: &[u8]) -> Option<Uuid> {
-    #[derive(Deserialize)]
-    struct Named {
-        id: String,
+/// What an accepted token says of its session. The legacy backend verified the token, so the claims are trusted.
+#[derive(Default)]
+struct Named {
+    session: Option<Uuid>,
+    /// `iat`; 0 when the token has no such number, or is not a token with a signature (HS256).
+    issued: u64,
+}
+
+impl Named {
+    fn read(token: &[u8]) -> Self {
+        #[derive(Deserialize)]
+        struct Claims {
+            id: Option<String>,
+            iat: Option<serde_json::Value>,
+        }
+        let payload = token.split(|byte| *byte == b'.').nth(1);
+        let payload = payload.and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok());
+        let claims = payload.and_then(|payload| serde_json::from_slice::<Claims>(&payload).ok());
+        let Some(Claims { id, iat }) = claims else { return Self::default() };
+        let issued = iat.as_ref().and_then(serde_json::Value::as_u64).filter(|_| looks_like(token));
+        Self { session: id.as_deref().and_then(plain_uuid), issued: issued.unwrap_or(0) }
     }
-    let payload = token.split(|byte| *byte == b'.').nth(1)?;
-    let Named { id } = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
-    plain_uuid(&id)
 }
 
 /// An id for a session whose token has none: the same for the same token, and not reversible.

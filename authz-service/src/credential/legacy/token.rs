@@ -3,8 +3,8 @@
 //!
 //! The session's id is read from the still unverified payload: it chooses the key, and then the signature
 //! must match. The claims are checked as in the legacy backend: `exp` present and an integer, the marker `_a`
-//! present as a boolean of either value (a refresh token has `_r` instead), 60 s of leeway. `iss`, `sub` and
-//! `iat` are ignored. Stricter only where no genuine token differs: one spelling of base64url, `typ` JWT,
+//! present as a boolean of either value (a refresh token has `_r` instead), 60 s of leeway. `iss` and `sub` are
+//! ignored. The legacy backend ignores `iat`, too; here it decides which sessions "all sessions of a person" ends. Stricter only where no genuine token differs: one spelling of base64url, `typ` JWT,
 //! nothing else in the header, ids that are UUIDs, no duplicate claim.
 
 use aws_lc_rs::hmac;
@@ -48,6 +48,7 @@ struct Header {
 struct Claims {
     id: String,
     user_id: Option<String>,
+    iat: Option<serde_json::Value>,
     exp: Option<serde_json::Value>,
     #[serde(rename = "_a")]
     access: Option<serde_json::Value>,
@@ -91,7 +92,7 @@ impl<'t> Unverified<'t> {
         }
         let key = hmac::Key::new(hmac::HMAC_SHA256, key);
         hmac::verify(&key, self.signed.as_bytes(), &self.signature).map_err(|_| LegacyFault::BadSignature)?;
-        let Claims { id: _, user_id, exp, access } = self.claims;
+        let Claims { id: _, user_id, iat, exp, access } = self.claims;
         let subject = user_id.as_deref().and_then(plain_uuid).ok_or(LegacyFault::WrongClaims)?;
         // `1e3` and `1.0` are not integers, here or in the legacy backend.
         let exp = exp.as_ref().and_then(serde_json::Value::as_u64).ok_or(LegacyFault::WrongClaims)?;
@@ -101,7 +102,9 @@ impl<'t> Unverified<'t> {
         if now.seconds() > exp.saturating_add(leeway.as_secs()) {
             return Err(LegacyFault::Expired);
         }
-        Ok(Found { subject: SubjectId(subject), session: self.session, role: None })
+        // The signature covers it. A session without a time began before every other.
+        let issued = iat.as_ref().and_then(serde_json::Value::as_u64).unwrap_or(0);
+        Ok(Found { subject: SubjectId(subject), session: self.session, issued, role: None })
     }
 }
 

@@ -73,12 +73,12 @@ fn new() -> String {
 }
 
 fn old() -> String {
-    let payload = format!(r#"{{"id":"{SESSION}","user_id":"{PERSON}","exp":9}}"#);
+    let payload = format!(r#"{{"id":"{SESSION}","user_id":"{PERSON}","iat":8,"exp":9}}"#);
     token(r#"{"typ":"JWT","alg":"HS256"}"#, &payload)
 }
 
-fn ask(headers: &[(&str, &str)]) -> Option<Recognised> {
-    let input = CheckInput {
+fn input<'a>(headers: &[(&'a str, &'a str)]) -> CheckInput<'a> {
+    CheckInput {
         route: "",
         policy: "",
         revision: "",
@@ -90,7 +90,11 @@ fn ask(headers: &[(&str, &str)]) -> Option<Recognised> {
         host: "",
         headers: headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect(),
         body: &[],
-    };
+    }
+}
+
+fn ask(headers: &[(&str, &str)]) -> Option<Recognised> {
+    let input = input(headers);
     recognise(&input, Some(&sessions()), Some(&legacy_sessions()))
 }
 
@@ -133,12 +137,36 @@ fn the_rule() {
 }
 
 #[test]
+fn lines_that_disagree_about_a_session_are_unclear() {
+    let (new, old) = (new(), old());
+    for (lines, expected) in [
+        (vec![format!("access={new}; refresh={old}")], None),
+        (vec![format!("access={new}"), format!("access={new}")], None),
+        (vec![format!("access={new}"), format!("refresh={old}; other=1")], None),
+        // Two paths of one name are no disagreement: a browser sends them in one line.
+        (vec![format!("refresh={new}; refresh={old}")], None),
+        (vec![format!("access={new}"), format!("access={old}")], Some(CredentialFault::Ambiguous)),
+        (vec![format!("refresh={new}"), "refresh=x".to_owned()], Some(CredentialFault::Ambiguous)),
+        (vec!["a=1;".repeat(1_001)], Some(CredentialFault::TooManyCookies)),
+    ] {
+        let headers: Vec<(&str, &str)> = lines.iter().map(|line| ("cookie", line.as_str())).collect();
+        assert_eq!(
+            unclear(&input(&headers), Some(&sessions()), Some(&legacy_sessions())),
+            expected,
+            "{lines:?}"
+        );
+    }
+}
+
+#[test]
 fn the_claims_are_read_for_those_who_sent_them() {
     let claimed = |token: &str| ask(&[("cookie", &format!("access={token}"))]).unwrap().claimed;
     let person = claimed(&new()).unwrap();
     assert_eq!((person.person.session.unwrap().to_string().as_str(), person.issued), (SESSION, 7));
     let person = claimed(&old()).unwrap();
-    assert_eq!((person.person.subject.to_string().as_str(), person.issued), (PERSON, 0));
+    assert_eq!((person.person.subject.to_string().as_str(), person.issued), (PERSON, 8));
+    let timeless = format!(r#"{{"id":"{SESSION}","user_id":"{PERSON}","iat":"8"}}"#);
+    assert_eq!(claimed(&token(r#"{"alg":"HS256"}"#, &timeless)).unwrap().issued, 0, "not a number");
     assert_eq!(person.person.tenant.to_string(), TENANT);
     // Of a kind, and without claims that could be compared.
     assert_eq!(claimed(&token(r#"{"alg":"ES256"}"#, &format!(r#"{{"iss":"{ISSUER}"}}"#))), None);
