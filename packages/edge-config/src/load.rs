@@ -200,11 +200,15 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         tenants: tenants_node.is_some(),
         signatures: signatures_node.is_some(),
     };
+    let recognition = Recognition {
+        sessions: Section::of(sessions_node.is_some(), sessions.as_ref()),
+        legacy_sessions: Section::of(legacy_node.is_some(), legacy_sessions.as_ref()),
+    };
     let policies = Declared::read(
         context,
         fields.required("policies", "name at least one policy: `policies: { public: { kind: public } }`"),
         "`policies`",
-        |name, node| sections::policy(context, name, node, &services, stores),
+        |name, node| sections::policy(context, name, node, &services, stores, recognition),
     );
     let limits = Declared::read(context, fields.optional("limits"), "`limits`", |name, node| {
         sections::limits::limit(context, name, node)
@@ -229,10 +233,7 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         hosts: &hosts,
         backends: &backends,
         policies: &policies,
-        recognition: Recognition {
-            sessions: Section::of(sessions_node.is_some(), sessions.as_ref()),
-            legacy_sessions: Section::of(legacy_node.is_some(), legacy_sessions.as_ref()),
-        },
+        recognition,
         limits: &limits,
         answers: &answers,
         default_answers: default_answers.as_deref(),

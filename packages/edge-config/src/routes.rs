@@ -116,6 +116,7 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
         limits,
     };
     sections::destination::check_streams(context, node, &route, around.backends);
+    sections::leases::check_route(context, node.place, &route, rules);
     if let Section::Good(LegacySessions { end: Some(end), .. }) = around.recognition.legacy_sessions {
         sections::kinds::check_end(context, node.place, &route, rules, *end);
     }

@@ -157,6 +157,20 @@ fn each_of_these_is_a_fault_on_its_line() {
         ),
         (vec![("public: { kind: public }", "public: { kind: public, ended: maybe }".to_owned())], "`ended`"),
         (
+            vec![
+                ("public: { kind: public }", "public: { kind: public, ended: refuse }".to_owned()),
+                (sessions_refresh, "  bearer".to_owned()),
+            ],
+            "policy `public` refuses ended sessions, and the file has no `refresh_cookie` in `sessions`",
+        ),
+        (
+            vec![
+                ("public: { kind: public }", "public: { kind: public, ended: refuse }".to_owned()),
+                (legacy_refresh, "  tenant".to_owned()),
+            ],
+            "the file has no `refresh_cookie` in `legacy_sessions`",
+        ),
+        (
             vec![(
                 "policy: account-lookup, to: users",
                 "policy: account-lookup, to: { session: users, users: 100 }".to_owned(),
@@ -186,4 +200,29 @@ fn shares_that_get_no_request_are_a_warning() {
     std::fs::write(&file, text(&[(CHECK, &words)])).unwrap();
     let (_, warnings) = inspect(&file, &|_| None).unwrap();
     assert!(warnings.to_string().contains("the shares of route `auth-check` get no request"), "{warnings}");
+}
+
+#[test]
+fn a_lease_that_no_request_gets_is_a_warning() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("edge.yaml");
+    let lease = BOTH.replace("] }", "], lease: {} }");
+    for (to, by) in [
+        ("{ legacy-session: legacy, session: auth }", Some("the kind of session")),
+        ("{ legacy: 50, auth: 50, sticky: session }", Some("`sticky`")),
+        ("auth, canary: [{ header: x-madome-auth-role, value: '1', to: legacy }]", Some("`canary`")),
+        ("{ legacy: 50, auth: 50 }", None),
+        ("auth", None),
+    ] {
+        std::fs::write(&file, text(&[(BOTH, &lease), (CHECK, &check(to))])).unwrap();
+        let (_, warnings) = inspect(&file, &|_| None).unwrap();
+        let warnings = warnings.to_string();
+        match by {
+            Some(by) => {
+                let expected = format!("route `auth-check` gets no lease: its backend is chosen by {by}");
+                assert!(warnings.contains(&expected), "{to}: {warnings}");
+            }
+            None => assert!(!warnings.contains("gets no lease"), "{to}: {warnings}"),
+        }
+    }
 }

@@ -202,6 +202,25 @@ pub(crate) fn lacks(recognition: Recognition<'_>, kind: AcceptedCredential) -> O
     }
 }
 
+/// Reports what is missing where `what` refuses ended sessions. Each kind of session is recognised by two cookies: a client
+/// that leaves out the access token would otherwise go on with its refresh token.
+pub(crate) fn check_ended(context: Context<'_>, place: Place, what: &str, recognition: Recognition<'_>) {
+    let all = [AcceptedCredential::Session, AcceptedCredential::LegacySession];
+    let lacks: Vec<Lack> = all.into_iter().filter_map(|kind| lacks(recognition, kind)).collect();
+    if lacks == [Lack::Sessions, Lack::LegacySessions] {
+        let problem = format!(
+            "{what} refuses ended sessions, and the file has neither `sessions` nor `legacy_sessions`"
+        );
+        context.faults.report(place, problem, "add one of the sections, or leave out `ended`");
+        return;
+    }
+    // One of the two kinds is enough.
+    for lack in lacks.into_iter().filter(|lack| !matches!(lack, Lack::Sessions | Lack::LegacySessions)) {
+        let problem = format!("{what} refuses ended sessions, and the file has no {}", lack.what());
+        context.faults.report(place, problem, lack.mend());
+    }
+}
+
 /// Compares `end` of `legacy_sessions` with where the refresh route sends legacy sessions. The refresh route is the public
 /// one that takes PATCH and names both kinds.
 pub(crate) fn check_end(

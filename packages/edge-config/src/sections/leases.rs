@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::edge::{LeaseMethods, LeasePolicy, Leases, Mode, OnOutage, TenantMatch};
+use crate::edge::{LeaseMethods, LeasePolicy, Leases, Mode, OnOutage, Policy, Route, TenantMatch};
+use crate::fault::Place;
 use crate::node::Node;
 use crate::reader::choice;
 use crate::reader::{self, Context, Fields};
@@ -22,6 +23,27 @@ pub(crate) fn leases(context: Context<'_>, node: &Node) -> Option<Leases> {
     });
     fields.finish();
     Some(Leases { slots: slots? })
+}
+
+/// Warns about a route that gets no lease although its policy says `lease`, because its backend depends on the caller. A leased
+/// request is matched before the caller is known, by the client's own headers alone.
+pub(crate) fn check_route(context: Context<'_>, place: Place, route: &Route, policy: Option<&Policy>) {
+    let leases = matches!(policy, Some(Policy::Session(policy)) if policy.lease.is_some());
+    let by = if !route.canaries.is_empty() {
+        "`canary`"
+    } else if !route.destination.kinds.is_empty() {
+        "the kind of session"
+    } else {
+        "`sticky`"
+    };
+    if leases && route.is_decided_late() {
+        let name = &route.name;
+        let problem = format!(
+            "route `{name}` gets no lease: its backend is chosen by {by}, which only a check finds out"
+        );
+        let mend = "name a policy without `lease` there, to say so; each request is checked either way";
+        context.faults.warn(place, problem, mend);
+    }
 }
 
 /// The field `lease` of the session policy named `what`; without it, every request is checked. `tenant` is absent when

@@ -10,6 +10,7 @@ use crate::edge::{
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
+use super::kinds::{self, Recognition};
 use super::{leases, limits, services, signatures};
 use crate::reader::choice;
 
@@ -37,6 +38,7 @@ pub(crate) fn policy(
     node: &Node,
     services: &Declared<(ServiceName, Service)>,
     stores: Stores,
+    recognition: Recognition<'_>,
 ) -> Option<Policy> {
     let what = format!("policy `{name}`");
     let mut fields = Fields::of(context, node, &*what);
@@ -51,7 +53,7 @@ pub(crate) fn policy(
         .and_then(|n| choice(context, n, &format!("the kind of {what}"), &kinds));
     let place = fields.place;
     let policy = match kind? {
-        Kind::Public => public(context, &mut fields, &what, stores).map(Policy::Public),
+        Kind::Public => public(context, &mut fields, &what, recognition).map(Policy::Public),
         Kind::Session => {
             let accept = credentials::accept(context, &mut fields, &what, stores);
             if !stores.sessions && (accept.is_empty() || accept.contains(&AcceptedCredential::Session)) {
@@ -129,15 +131,17 @@ pub(crate) fn policy(
 }
 
 /// `{ kind: public, ended: refuse }`
-fn public(context: Context<'_>, fields: &mut Fields<'_>, what: &str, stores: Stores) -> Option<PublicPolicy> {
+fn public(
+    context: Context<'_>,
+    fields: &mut Fields<'_>,
+    what: &str,
+    recognition: Recognition<'_>,
+) -> Option<PublicPolicy> {
     let Some(node) = fields.optional("ended") else { return Some(PublicPolicy::default()) };
     let refuse_ended =
         choice(context, node, &format!("`ended` of {what}"), &[("pass", false), ("refuse", true)])?;
-    if refuse_ended && !stores.sessions && !stores.legacy_sessions {
-        let problem = format!(
-            "{what} refuses ended sessions, and the file has neither `sessions` nor `legacy_sessions`"
-        );
-        context.faults.report(node.place, problem, "add one of the sections, or leave out `ended`");
+    if refuse_ended {
+        kinds::check_ended(context, node.place, what, recognition);
     }
     Some(PublicPolicy { refuse_ended })
 }

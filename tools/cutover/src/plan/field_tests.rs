@@ -37,6 +37,7 @@ routes:
         "  auth: { keys: \"${CUTOVER_HOME:-.run}/keys/auth.jwks.json\" }",
         "  auth: { keys: auth.jwks.json, permissions: [look], tenants: any }",
     )
+    .replace("  cookie: madome_access_token\n", "  cookie: madome_access_token\n  refresh_cookie: refresh\n")
     .replace(
         "  account-lookup: { kind: internal, services: [auth] }",
         "  account-lookup: { kind: internal, services: [auth], permissions: [look] }",
@@ -175,8 +176,8 @@ fn every_field_of_an_edge_is_looked_at() {
         ),
         ("end: side-by-side", "end: exchange".into(), "same: the way in which legacy sessions end"),
         (
-            "  cookie: madome_access_token",
-            "  cookie: madome_access_token\n  refresh_cookie: refresh".into(),
+            "  refresh_cookie: refresh\n",
+            String::new(),
             "same: the cookie by which public routes recognise a session",
         ),
         ("public: { kind: public }", "public: { kind: public, ended: refuse }".into(), "stricter: ended sessions are refused"),
