@@ -30,6 +30,7 @@ pub struct Line {
     pub sign_in: Option<String>,
     pub upstream: Option<String>,
     pub decision: Option<String>,
+    pub kind: Option<String>,
     pub shadow_reason: Option<String>,
     pub client: Option<String>,
     pub subject: Option<String>,
@@ -120,15 +121,16 @@ impl Line {
         }
     }
 
-    /// The edge's verdict on the caller: `allow`, `lease`, `deny` or `error`; nothing on a public route. A policy in
-    /// shadow that would refuse counts as `deny`. A limit is not a verdict on the caller.
+    /// The edge's verdict on the caller: `allow`, `lease`, `deny` or `error`; nothing on a public route, also when the
+    /// authorizer let its request pass for its limits or its kind of session: that names no caller. A policy in shadow that
+    /// would refuse counts as `deny`. A limit is not a verdict on the caller.
     #[must_use]
     pub fn edge_says(&self) -> Option<&str> {
         let of_policy = |reasons: &str| reasons.split(',').any(|reason| !reason.starts_with("rate_limited"));
         if self.shadow_reason.as_deref().is_some_and(of_policy) {
             return Some("deny");
         }
-        self.decision.as_deref()
+        self.decision.as_deref().filter(|decision| *decision != "allow" || self.subject.is_some())
     }
 
     /// The name under which the answer is counted: `404`, `grpc 7`, `302 sign-in`.

@@ -4,7 +4,7 @@ use super::*;
 
 fn line(route: &str, status: u16, upstream: Option<&str>, decision: Option<&str>) -> String {
     serde_json::json!({
-        "route": route, "status": status, "upstream": upstream, "decision": decision, "path": "/", "reason": null,
+        "route": route, "status": status, "upstream": upstream, "decision": decision, "subject": "s", "path": "/", "reason": null,
     })
     .to_string()
 }
@@ -12,7 +12,7 @@ fn line(route: &str, status: u16, upstream: Option<&str>, decision: Option<&str>
 /// A request that a policy in shadow would have refused.
 fn shadow(status: u16, reason: &str) -> String {
     serde_json::json!({
-        "route": "shadow", "status": status, "upstream": UP, "decision": "allow", "shadow_reason": reason,
+        "route": "shadow", "status": status, "upstream": UP, "decision": "allow", "subject": "s", "shadow_reason": reason,
     })
     .to_string()
 }
@@ -99,7 +99,7 @@ fn a_backend_may_stop_checking_after_enough_requests_without_a_difference() {
 
 fn grpc(status: u64) -> String {
     serde_json::json!({
-        "route": "calls", "status": 200, "grpc_status": status, "upstream": UP, "decision": "allow",
+        "route": "calls", "status": 200, "grpc_status": status, "upstream": UP, "decision": "allow", "subject": "s",
     })
     .to_string()
 }
@@ -123,7 +123,7 @@ fn calls_that_a_grpc_backend_refuses_are_refusals_under_their_200() {
 #[test]
 fn a_redirect_to_a_sign_in_page_is_a_refusal() {
     let to_sign_in = |is: &str| {
-        let line = serde_json::json!({ "route": "pages", "status": 302, "sign_in": is, "upstream": UP, "decision": "allow" });
+        let line = serde_json::json!({ "route": "pages", "status": 302, "sign_in": is, "upstream": UP, "decision": "allow", "subject": "s" });
         line.to_string()
     };
     let row = report(&[to_sign_in("true"), to_sign_in("false")], 1).routes.remove(0);

@@ -20,6 +20,8 @@ pub(super) struct Log {
     path: PathBuf,
     route: String,
     new: String,
+    /// The kinds of credential whose requests go to a backend of their own, whatever the shares are.
+    kinds: Vec<String>,
     /// The gRPC statuses that are failures, by backend.
     errors: BTreeMap<String, GrpcErrors>,
     /// How far the file is read.
@@ -41,6 +43,7 @@ impl Log {
         path: PathBuf,
         route: String,
         new: String,
+        kinds: Vec<String>,
         errors: BTreeMap<String, GrpcErrors>,
     ) -> Result<Self, String> {
         let offset = std::fs::metadata(&path).map_or(0, |data| data.len());
@@ -49,6 +52,7 @@ impl Log {
             path,
             route,
             new,
+            kinds,
             errors,
             offset,
             overlong: false,
@@ -97,7 +101,9 @@ impl Log {
 
     /// Counts a line.
     pub(super) fn take(&mut self, line: &Line) {
-        let on_route = line.route.as_deref() == Some(self.route.as_str());
+        // A request that goes where its kind goes says nothing about the share.
+        let by_kind = line.kind.as_ref().is_some_and(|kind| self.kinds.contains(kind));
+        let on_route = line.route.as_deref() == Some(self.route.as_str()) && !by_kind;
         if let Some(backend) = line.backend() {
             let standard = GrpcErrors::default();
             let errors = self.errors.get(backend).unwrap_or(&standard);
@@ -148,12 +154,39 @@ mod tests {
 
     fn line(route: &str, cluster: &str, status: u64, ms: u64) -> String {
         format!(
-            "{{\"route\":\"{route}\",\"cluster\":\"{cluster}\",\"status\":{status},\"upstream_ms\":{ms},\"decision\":\"allow\",\"upstream\":\"x\"}}\n"
+            "{{\"route\":\"{route}\",\"cluster\":\"{cluster}\",\"status\":{status},\"upstream_ms\":{ms},\"decision\":\"allow\",\"subject\":\"s\",\"upstream\":\"x\"}}\n"
         )
     }
 
     fn log(path: PathBuf) -> Log {
-        Log::from_now(path, "books".to_owned(), "users".to_owned(), BTreeMap::new()).unwrap()
+        let kinds = vec!["legacy-session".to_owned()];
+        Log::from_now(path, "books".to_owned(), "users".to_owned(), kinds, BTreeMap::new()).unwrap()
+    }
+
+    #[test]
+    fn requests_that_go_where_their_kind_goes_are_not_those_of_the_share() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("access.json");
+        let mut log = log(path.clone());
+        let of_kind = |kind: &str| {
+            line("books", "backend-users", 401, 1)
+                .replace("{\"route\"", &format!("{{\"kind\":\"{kind}\",\"route\""))
+        };
+        std::fs::write(&path, [of_kind("legacy-session"), of_kind("session")].concat()).unwrap();
+        log.read_on().unwrap();
+        assert_eq!((log.answers(), log.agreement()), (1, (1, 1)));
+    }
+
+    /// On a public route the edge lets every caller pass, so a backend that refuses one does not contradict it.
+    #[test]
+    fn a_public_route_has_no_agreement() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("access.json");
+        let mut log = log(path.clone());
+        std::fs::write(&path, line("books", "backend-users", 401, 1).replace("\"subject\":\"s\",", ""))
+            .unwrap();
+        log.read_on().unwrap();
+        assert_eq!((log.answers(), log.agreement()), (1, (0, 0)));
     }
 
     #[test]

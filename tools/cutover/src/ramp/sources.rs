@@ -82,9 +82,11 @@ impl Sources {
             std::thread::sleep(std::time::Duration::from_millis(50));
         };
         let route = edge.routes.iter().find(|route| route.name == arguments.route);
-        // Those of kinds as well: their answers come from the same backends, and show how these fare.
-        let others = route.into_iter().flat_map(|route| route.destination.backends());
+        let others = route.into_iter().flat_map(|route| &route.destination.shares);
+        let others = others.map(|share| share.backend.as_str());
         let others: BTreeSet<&str> = others.filter(|name| *name != arguments.to).collect();
+        let kinds = route.into_iter().flat_map(|route| &route.destination.kinds);
+        let kinds = kinds.map(|of| of.kind.as_str().to_owned()).collect();
         let others: Vec<String> = others.into_iter().map(str::to_owned).collect();
         let errors: BTreeMap<String, GrpcErrors> =
             edge.backends.iter().map(|(name, backend)| (name.clone(), backend.grpc_errors.clone())).collect();
@@ -95,7 +97,7 @@ impl Sources {
             envoy: edge.admin,
             errors: errors.get(&arguments.to).cloned().unwrap_or_default(),
             least: arguments.least,
-            log: Log::from_now(log, arguments.route.clone(), arguments.to.clone(), errors)?,
+            log: Log::from_now(log, arguments.route.clone(), arguments.to.clone(), kinds, errors)?,
             route: arguments.route.clone(),
             new: arguments.to.clone(),
             others,

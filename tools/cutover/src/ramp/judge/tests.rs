@@ -54,7 +54,8 @@ fn ramp(world: &World, seed: u64) -> End {
     let mut earlier = Earlier::default();
     for percent in [10, 50, 100_u8] {
         let mut log =
-            Log::from_now("/nowhere".into(), "books".into(), "new".into(), BTreeMap::new()).unwrap();
+            Log::from_now("/nowhere".into(), "books".into(), "new".into(), Vec::new(), BTreeMap::new())
+                .unwrap();
         let mut judge = Judge::new(&gates, rule, "3/5".parse().unwrap());
         let mut passed = false;
         for second in 1..=300 {
