@@ -76,7 +76,7 @@ async fn adopted(app: &App, old: &Proved, store: Option<&Store>) -> Result<Pair,
         issued: old.issued,
         expires: old.expires,
     };
-    let pair = app.tokens.issue(holder).map_err(Error::Signing)?;
+    let pair = app.issue(holder)?;
     if app.sessions.adopt(&token, &holder, &pair, store).await? { Ok(pair) } else { Err(Error::Unauthorized) }
 }
 

@@ -10,12 +10,15 @@
 //! | [`store`] | the signing keys in the legacy backend's Redis | yes | the old pair is alive again; after a crash of this service it can still be exchanged |
 //! | [`endpoint`] | the refresh and the sign-out of the legacy backend | yes | the client gets the pair that the legacy backend's refresh returned |
 //!
+//! With [`written`] new sessions are in the legacy backend's form, too, so that every route can go back to it.
+//!
 //! The exchanged session is the first of a family whose id is the legacy session's, so it is known in the
 //! database which sessions were exchanged ([`Sessions::adopt`](crate::session::Sessions::adopt)).
 
 pub mod endpoint;
 pub mod store;
 pub mod token;
+pub mod written;
 
 use std::io;
 
@@ -116,6 +119,15 @@ impl LegacySessions {
             LegacyWay::Redis { url, prefix } => Self::Store(Store::new(url, prefix, settings.timeout)?),
             LegacyWay::Endpoint { url } => Self::Endpoint(Endpoint::new(url, settings.timeout)?),
         })
+    }
+
+    /// Returns the legacy backend's Redis, if that is the way.
+    #[must_use]
+    pub const fn store(&self) -> Option<&Store> {
+        match self {
+            Self::Store(store) => Some(store),
+            Self::Endpoint(_) => None,
+        }
     }
 
     /// Signs out of the legacy sessions in the cookies of a request: those of the refresh tokens, without one

@@ -82,6 +82,9 @@ pub async fn assemble(reader: kit::settings::Reader) -> Result<Service, StartErr
     let address = settings.address;
     let app = app(&settings, Arc::new(SystemClock)).await?;
     tokio::spawn(keep_house(app.clone()));
+    if let Some(news) = app.sessions.news() {
+        tokio::spawn(session::follow::follow(app.sessions.clone(), news));
+    }
     Ok(Service {
         router: routes::router(app),
         address,
@@ -119,7 +122,9 @@ pub async fn app(settings: &Settings, clock: Arc<dyn Clock>) -> Result<App, Star
             None => format!("cannot write {}: {e}; make its directory writable", file.display()),
         })
     })?;
-    let sessions = Sessions::new(database.clone(), revocations, settings.session_max_age, Arc::clone(&clock));
+    let legacy = settings.legacy.as_ref().map(LegacySessions::new).transpose().map_err(StartError::File)?;
+    let sessions = Sessions::new(database.clone(), revocations, settings.session_max_age, Arc::clone(&clock))
+        .beside(legacy.as_ref().and_then(LegacySessions::store).cloned());
     // This restores a line that was lost between the database and the file.
     if let Err(error) = sessions.throw_away_expired().await {
         match settings.redis_url {
@@ -139,7 +144,6 @@ pub async fn app(settings: &Settings, clock: Arc<dyn Clock>) -> Result<App, Star
             }
         }
     }
-    let legacy = settings.legacy.as_ref().map(LegacySessions::new).transpose().map_err(StartError::File)?;
     let service_tokens = match &settings.edge_file {
         None => None,
         Some(file) => {
@@ -164,6 +168,8 @@ pub async fn app(settings: &Settings, clock: Arc<dyn Clock>) -> Result<App, Star
         cookies: CookieLines::new(settings.cookies, &settings.root_domain)
             .map_err(|error| StartError::File(error.to_string()))?,
         surface: settings.surface,
+        form: settings.sessions,
+        root_domain: settings.root_domain.clone(),
         gate: Gate::new(verifier, clock, WORDS),
     })
 }

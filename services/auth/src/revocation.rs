@@ -5,6 +5,7 @@
 //! either.
 
 mod file;
+pub mod news;
 
 use std::fmt;
 use std::io;
@@ -12,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clock::UnixTime;
-use redis::RedisResult;
 use redis::aio::ConnectionManager;
+use redis::{Client, RedisResult};
 use tokio::fs::{self, OpenOptions};
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Mutex;
@@ -21,6 +22,7 @@ use tokio::time::timeout;
 use validity::revocation::{Ends, Issued, Revocation, SharedRevocations};
 
 use file::Index;
+use news::News;
 
 use crate::token::Genuine;
 
@@ -32,7 +34,7 @@ pub struct Revocations {
     turn: Arc<Mutex<()>>,
     /// The content of the file as read so far. Never locked across an `await`.
     index: Arc<parking_lot::Mutex<Index>>,
-    redis: Option<(ConnectionManager, Arc<SharedRevocations>)>,
+    redis: Option<(Client, ConnectionManager, Arc<SharedRevocations>)>,
 }
 
 impl fmt::Debug for Revocations {
@@ -62,10 +64,11 @@ impl Revocations {
     pub async fn open_at(url: Option<&str>, path: &Path) -> io::Result<Self> {
         let Some(url) = url else { return Self::open(path).await };
         let redis = validity::connect(url).map_err(io::Error::other)?;
-        Ok(Self::at(path, Some((redis, Arc::default()))))
+        let client = Client::open(url).map_err(io::Error::other)?;
+        Ok(Self::at(path, Some((client, redis, Arc::default()))))
     }
 
-    fn at(path: &Path, redis: Option<(ConnectionManager, Arc<SharedRevocations>)>) -> Self {
+    fn at(path: &Path, redis: Option<(Client, ConnectionManager, Arc<SharedRevocations>)>) -> Self {
         Self { path: Arc::new(path.to_owned()), turn: Arc::default(), index: Arc::default(), redis }
     }
 
@@ -82,7 +85,7 @@ impl Revocations {
             at: token.issued.seconds(),
         };
         match &self.redis {
-            Some((redis, shared)) => patient(shared.ends(&mut redis.clone(), issued, now.seconds())).await,
+            Some((_, redis, shared)) => patient(shared.ends(&mut redis.clone(), issued, now.seconds())).await,
             None => {
                 let (path, index) = (Arc::clone(&self.path), Arc::clone(&self.index));
                 let asking = move || {
@@ -91,6 +94,15 @@ impl Revocations {
                 };
                 tokio::task::spawn_blocking(asking).await.map_err(io::Error::other)?
             }
+        }
+    }
+
+    /// Returns a reader of the revocations as they come.
+    #[must_use]
+    pub fn news(&self) -> News {
+        match &self.redis {
+            Some((client, redis, _)) => News::of_redis(client.clone(), redis.clone()),
+            None => News::of_file(Arc::clone(&self.path)),
         }
     }
 
@@ -106,7 +118,7 @@ impl Revocations {
     /// # Errors
     /// The I/O error of the system, or the error of Redis.
     pub async fn append(&self, line: Revocation) -> io::Result<()> {
-        if let Some((redis, shared)) = &self.redis {
+        if let Some((_, redis, shared)) = &self.redis {
             return patient(shared.revoke(&mut redis.clone(), &line)).await;
         }
         let _turn = self.turn.lock().await;

@@ -40,13 +40,14 @@ use crate::code::Codes;
 use crate::cookie::CookieLines;
 use crate::error::Error;
 use crate::exchange::exchange;
-use crate::legacy::{LegacyPair, LegacySessions, SignedOut};
+use crate::legacy::{LegacyPair, LegacySessions, SignedOut, written};
 use crate::mail::Mailbox;
 use crate::people::People;
 use crate::presented::{Presented, is_pair, meant};
 use crate::service_token::{Refusal, ServiceTokens};
 use crate::session::Sessions;
-use crate::token::{Expiry, Pair, Tokens};
+use crate::settings::SessionForm;
+use crate::token::{Expiry, Holder, Pair, Tokens};
 
 /// The state that handlers share.
 #[derive(Clone, Debug)]
@@ -58,10 +59,22 @@ pub struct App {
     pub(crate) mailbox: Mailbox,
     pub(crate) cookies: CookieLines,
     pub(crate) surface: Surface,
+    pub(crate) form: SessionForm,
+    pub(crate) root_domain: String,
     pub(crate) gate: Gate,
     pub(crate) service_tokens: Option<ServiceTokens>,
     pub(crate) legacy: Option<LegacySessions>,
     pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl App {
+    /// Creates the tokens of a new session for `holder`, in the form that the settings choose.
+    pub(crate) fn issue(&self, holder: Holder) -> Result<Pair, Error> {
+        match self.form {
+            SessionForm::Own => self.tokens.issue(holder).map_err(Error::Signing),
+            SessionForm::Legacy => written::issue(&holder, &self.root_domain, self.clock.now()),
+        }
+    }
 }
 
 impl FromRef<App> for Gate {
@@ -132,7 +145,7 @@ async fn login(State(app): State<App>, Body(bytes): Body) -> Result<Response, Er
         return Err(Error::InvalidCode);
     }
     let holder = app.people.by_email(&email).await.map_err(Error::Lookup)?.ok_or(Error::UnknownPerson)?;
-    let pair = app.tokens.issue(holder).map_err(Error::Signing)?;
+    let pair = app.issue(holder)?;
     app.sessions.begin(&holder, &pair).await?;
     signed_in(&app, &pair)
 }
@@ -231,7 +244,7 @@ async fn refresh(State(app): State<App>, headers: HeaderMap) -> Result<Response,
     // Role and tenant live in the token, so they are looked up again: a person who lost a role, or was
     // removed, does not keep it by refreshing. A failed lookup is 500 and leaves the old pair unchanged.
     let holder = app.people.by_id(old.subject).await.map_err(Error::Lookup)?.ok_or(Error::Unauthorized)?;
-    let pair = app.tokens.issue(holder).map_err(Error::Signing)?;
+    let pair = app.issue(holder)?;
     if !app.sessions.replace(&old, &holder, &pair).await? {
         return Err(Error::Unauthorized);
     }

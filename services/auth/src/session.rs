@@ -10,6 +10,7 @@
 //! | a sign-out with any genuine token of the family | the family ends at once, graces too |
 //! | the sign-in is older than the setting `SESSION_MAX_DAYS` | the family ends with the next refresh |
 //! | a session of the legacy backend is exchanged | a new family with the id of that session ([`Sessions::adopt`]) |
+//! | a session in the legacy backend's form is refreshed | the new session joins the family; the old pair is dead at once, as there |
 //! | a sign-in beyond [`MAX_ALIVE`] sessions of the person | the family of the oldest session ends |
 //!
 //! Every change of a person's sessions first locks the row of that person ([`person`]), so a simultaneous
@@ -21,6 +22,7 @@
 mod adopt;
 mod ends;
 mod entity;
+pub mod follow;
 mod person;
 
 use std::fmt;
@@ -31,20 +33,22 @@ use clock::{Clock, UnixTime};
 use identity::SessionId;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait, DatabaseConnection, EntityTrait as _,
-    QueryFilter as _, QueryOrder as _, QuerySelect as _, TransactionTrait as _,
+    ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
+    EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, TransactionTrait as _,
 };
 use uuid::Uuid;
 
 pub use ends::{FOLD_MARGIN, MAX_LISTED};
 pub use person::{MAX_ALIVE, REFRESH_BURST, REFRESH_INTERVAL};
 
-use ends::{Ending, alive_at, announce, issued, long_ago};
+use ends::{Ending, Lists, alive_at, announce, issued, long_ago};
 use entity::{ActiveModel, Column, Entity, Model};
 use person::Person;
 
 use crate::error::Error;
+use crate::legacy::store::Store;
 use crate::revocation::Revocations;
+use crate::revocation::news::News;
 use crate::token::{ACCESS_LIFETIME, Genuine, Holder, LEEWAY, Pair};
 
 /// How long the access token of a refreshed session still works, so that running requests and other tabs of
@@ -61,6 +65,8 @@ pub struct Sessions {
     database: DatabaseConnection,
     revocations: Revocations,
     max_age: Duration,
+    /// The legacy backend's Redis, which holds the keys of sessions in its form.
+    store: Option<Store>,
     clock: Arc<dyn Clock>,
 }
 
@@ -79,7 +85,13 @@ impl Sessions {
         max_age: Duration,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { database, revocations, max_age, clock }
+        Self { database, revocations, max_age, store: None, clock }
+    }
+
+    /// The same with the legacy backend's Redis, where sessions in its form begin and end.
+    #[must_use]
+    pub fn beside(self, store: Option<Store>) -> Self {
+        Self { store, ..self }
     }
 
     /// Returns whether the database answers.
@@ -99,7 +111,45 @@ impl Sessions {
         self.make_room(&transaction, &mut person, now).await?;
         let (id, began) = (pair.session.0, seconds(now));
         self.insert(&transaction, holder, pair, (id, began)).await?;
-        transaction.commit().await.map_err(Error::Store)
+        self.commit(transaction, holder, pair).await
+    }
+
+    /// Commits the row of `pair`, and begins a session in the legacy backend's form there, too.
+    ///
+    /// The key comes first, within the lock of the person: whatever ends the person's sessions afterwards finds the row, and
+    /// deletes the key. An end that was announced before this moment is seen here, because `pair` was issued before it.
+    async fn commit(
+        &self,
+        transaction: DatabaseTransaction,
+        holder: &Holder,
+        pair: &Pair,
+    ) -> Result<(), Error> {
+        let (Some(key), Some(store)) = (&pair.key, &self.store) else {
+            return transaction.commit().await.map_err(Error::Store);
+        };
+        let token = Genuine {
+            session: pair.session,
+            subject: holder.subject,
+            tenant: holder.tenant,
+            id: pair.refresh_id,
+            issued: pair.issued(),
+            expires: pair.refresh_expires,
+        };
+        if self.ended_elsewhere(&token).await? {
+            return Err(Error::Unauthorized);
+        }
+        let begun = store.begin(pair.session, key.as_str()).await.map_err(Error::Legacy);
+        let done = match begun {
+            Ok(()) => transaction.commit().await.map_err(Error::Store),
+            Err(error) => Err(error),
+        };
+        if done.is_err()
+            && let Err(error) = store.end_living(&[pair.session]).await
+        {
+            // Only this process ever had its tokens.
+            tracing::warn!(%error, "the key of a session that did not begin stays in the legacy backend's Redis");
+        }
+        done
     }
 
     /// Ends the oldest sessions of `person`, so that one more can begin.
@@ -227,8 +277,8 @@ impl Sessions {
         person.use_refresh(&transaction, now).await?;
         self.insert(&transaction, holder, new, family_of(&row)).await?;
         let ending = Ending { session: old.session, issued: old.issued, from: dead_from };
-        announce(&transaction, &self.revocations, &mut person, &[ending], now).await?;
-        transaction.commit().await.map_err(Error::Store)?;
+        announce(&transaction, self.lists(), &mut person, &[ending], now).await?;
+        self.commit(transaction, holder, new).await?;
         Ok(true)
     }
 
@@ -251,7 +301,7 @@ impl Sessions {
             None => {
                 self.insert_dead(&transaction, token, now).await?;
                 let ending = Ending { session: token.session, issued: token.issued, from: now };
-                announce(&transaction, &self.revocations, &mut person, &[ending], now).await?;
+                announce(&transaction, self.lists(), &mut person, &[ending], now).await?;
             }
         }
         transaction.commit().await.map_err(Error::Store)
@@ -267,6 +317,7 @@ impl Sessions {
     ) -> Result<usize, Error> {
         let alive = Entity::find().filter(of_family(family)).filter(alive_at(now));
         let rows = alive.order_by_asc(Column::AccessExpiresAt).all(database).await.map_err(Error::Store)?;
+        self.lists().end_keys(&rows).await?;
         Entity::update_many()
             .col_expr(Column::DeadFrom, Expr::value(seconds(now)))
             .filter(of_family(family))
@@ -276,8 +327,19 @@ impl Sessions {
             .map_err(Error::Store)?;
         let ending = |row: &Model| Ending { session: SessionId(row.id), issued: issued(row), from: now };
         let endings: Vec<Ending> = rows.iter().map(ending).collect();
-        announce(database, &self.revocations, person, &endings, now).await?;
+        announce(database, self.lists(), person, &endings, now).await?;
         Ok(endings.len())
+    }
+
+    /// Returns the revocations of other programs, when sessions in the legacy backend's form end by them.
+    #[must_use]
+    pub fn news(&self) -> Option<News> {
+        self.store.as_ref().map(|_| self.revocations.news())
+    }
+
+    /// Returns everywhere an end is written to.
+    fn lists(&self) -> Lists<'_> {
+        Lists { revocations: &self.revocations, store: self.store.as_ref() }
     }
 
     /// Deletes sessions whose tokens have all expired. Rewrites the revocation file without expired lines and

@@ -100,6 +100,15 @@ pub const LEGACY_AUTH_URL: Variable = Variable {
     secret: false,
 };
 
+/// The form of new sessions.
+pub const AUTH_SESSIONS: Variable = Variable {
+    name: "AUTH_SESSIONS",
+    default: Some("own"),
+    help: "Begin and refresh sessions with this service's own tokens (`own`), or as sessions of the legacy backend in \
+           LEGACY_SESSIONS_REDIS (`legacy`), which it accepts by itself, so that every route can go back to it",
+    secret: false,
+};
+
 /// How long one answer of either may take.
 pub const LEGACY_TIMEOUT_MS: Variable = Variable {
     name: "LEGACY_TIMEOUT_MS",
@@ -148,6 +157,7 @@ pub const VARIABLES: &[Variable] = &[
     LEGACY_SESSIONS_PREFIX,
     LEGACY_CODES_PREFIX,
     LEGACY_AUTH_URL,
+    AUTH_SESSIONS,
     LEGACY_TIMEOUT_MS,
     EDGE_FILE,
     CUTOVER_HOME,
@@ -156,6 +166,16 @@ pub const VARIABLES: &[Variable] = &[
     EDGE_NAME,
     RUST_LOG,
 ];
+
+/// The form of sessions that begin or are refreshed here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SessionForm {
+    /// Tokens of this service, which only this service and the edge verify.
+    #[default]
+    Own,
+    /// Sessions of the legacy backend, in its Redis.
+    Legacy,
+}
 
 /// How sessions of the legacy backend are exchanged.
 #[derive(Clone, Debug)]
@@ -215,6 +235,8 @@ pub struct Settings {
     pub session_max_age: Duration,
     /// How sessions of the legacy backend are exchanged, if they are.
     pub legacy: Option<Legacy>,
+    /// The form of sessions that begin or are refreshed here.
+    pub sessions: SessionForm,
     /// The prefix of login codes that are shared with the legacy backend, if they are.
     pub shared_codes: Option<String>,
     /// The directory of keys, mail, revocations and the embedded database.
@@ -241,6 +263,7 @@ impl fmt::Debug for Settings {
             .field("cookies", &self.cookies)
             .field("session_max_age", &self.session_max_age)
             .field("legacy", &self.legacy)
+            .field("sessions", &self.sessions)
             .field("shared_codes", &self.shared_codes)
             .field("home", &self.home)
             .field("database_url", &self.database_url.as_ref().map(|_| "[redacted]"))
@@ -268,6 +291,7 @@ impl Settings {
             cookies: reader.parsed(&AUTH_COOKIES).unwrap_or(surface),
             session_max_age: days(&reader.checked(&SESSION_MAX_DAYS, check_days)),
             legacy: legacy(&mut reader),
+            sessions: form(&mut reader),
             shared_codes: shared_codes(&mut reader),
             home: Home(reader.path(&CUTOVER_HOME)),
             database_url: reader.optional(&DATABASE_URL),
@@ -288,6 +312,20 @@ fn shared_codes(reader: &mut Reader) -> Option<String> {
             None => Err("set LEGACY_SESSIONS_REDIS, which holds the codes, or unset it".to_owned()),
         })
     })
+}
+
+/// Reads the form of sessions. Those of the legacy backend need its Redis.
+fn form(reader: &mut Reader) -> SessionForm {
+    let has_redis = reader.optional(&LEGACY_SESSIONS_REDIS).is_some();
+    let read = |text: &str| match (text, has_redis) {
+        ("own", _) => Ok(SessionForm::Own),
+        ("legacy", true) => Ok(SessionForm::Legacy),
+        ("legacy", false) => {
+            Err("set LEGACY_SESSIONS_REDIS, where such sessions begin, or write `own`".to_owned())
+        }
+        _ => Err("write `own` or `legacy` (sessions that the legacy backend accepts by itself)".to_owned()),
+    };
+    reader.parsed_by(&AUTH_SESSIONS, read).unwrap_or_default()
 }
 
 /// Reads how sessions of the legacy backend are exchanged.

@@ -16,6 +16,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::legacy::written::SessionKey;
+
 /// How long an access token is valid: as long as the legacy backend's (`contracts/http/legacy/auth.hurl`).
 pub const ACCESS_LIFETIME: Duration = Duration::from_secs(14_400);
 
@@ -85,6 +87,16 @@ pub struct Pair {
     pub access_expires: UnixTime,
     /// `exp` of the refresh token.
     pub refresh_expires: UnixTime,
+    /// The key of a session in the legacy backend's form, to be written into its Redis.
+    pub key: Option<SessionKey>,
+}
+
+impl Pair {
+    /// Returns `iat` of both tokens.
+    #[must_use]
+    pub fn issued(&self) -> UnixTime {
+        UnixTime::from_seconds(self.access_expires.seconds().saturating_sub(ACCESS_LIFETIME.as_secs()))
+    }
 }
 
 impl fmt::Debug for Pair {
@@ -221,6 +233,7 @@ impl Tokens {
             refresh_id,
             access_expires,
             refresh_expires,
+            key: None,
         })
     }
 

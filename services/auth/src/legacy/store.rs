@@ -14,7 +14,7 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{AsyncCommands as _, RedisResult, Script};
 use tokio::time::timeout;
 
-use crate::token::REFRESH_LIFETIME;
+use crate::token::{LEEWAY, REFRESH_LIFETIME};
 
 /// Part of the name under which the copy of a taken key is kept. The legacy backend looks no session up there:
 /// it is not part of a session's id.
@@ -147,6 +147,29 @@ impl Store {
     pub async fn forget(&self, session: SessionId) -> io::Result<()> {
         let [_, aside] = self.names(session);
         self.patient(self.redis.clone().del(aside)).await
+    }
+
+    /// Begins a session in the legacy backend: its tokens are signed with `key`. The name expires with the refresh token; the
+    /// legacy backend's own never do.
+    ///
+    /// # Errors
+    /// The error of Redis. The session may have begun.
+    pub async fn begin(&self, session: SessionId, key: &str) -> io::Result<()> {
+        let [name, _] = self.names(session);
+        let life = REFRESH_LIFETIME + LEEWAY;
+        self.patient(self.redis.clone().set_ex(name, key, life.as_secs())).await
+    }
+
+    /// Ends sessions in the legacy backend. Copies of taken keys stay, so that an exchange under way can be undone.
+    ///
+    /// # Errors
+    /// The error of Redis. The sessions may be alive.
+    pub async fn end_living(&self, sessions: &[SessionId]) -> io::Result<()> {
+        if sessions.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<String> = sessions.iter().map(|session| format!("{}{session}", self.prefix)).collect();
+        self.patient(self.redis.clone().del(names)).await
     }
 
     /// Ends the session in the legacy backend for good.

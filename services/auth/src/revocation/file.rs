@@ -32,6 +32,8 @@ const CHUNK_BYTES: usize = 65_536;
 #[derive(Debug, Default)]
 pub(super) struct Index {
     ends: Ends,
+    /// The lines that were read since they were last fetched, for a reader that keeps none.
+    news: Option<Vec<Revocation>>,
     /// Device and inode of the file that was read.
     file: Option<(u64, u64)>,
     /// The offset up to which the file was read.
@@ -75,13 +77,27 @@ impl Index {
         }
     }
 
+    /// An index that hands its lines on and keeps none.
+    pub(super) fn following() -> Self {
+        Self { news: Some(Vec::new()), ..Self::default() }
+    }
+
+    /// Reads what was added to `path` and returns it. A file that was replaced is returned as a whole.
+    ///
+    /// # Errors
+    /// The I/O error of the system. The next call continues at the same place.
+    pub(super) fn news(&mut self, path: &Path) -> io::Result<Vec<Revocation>> {
+        self.up_to_date(path)?;
+        Ok(self.news.as_mut().map(std::mem::take).unwrap_or_default())
+    }
+
     /// Returns how many bytes were read since the start.
     pub(super) const fn work(&self) -> u64 {
         self.work
     }
 
     fn forget(&mut self) {
-        *self = Self { work: self.work, ..Self::default() };
+        *self = Self { work: self.work, news: self.news.take(), ..Self::default() };
     }
 
     /// Returns whether the last bytes that were read are still before the current offset.
@@ -114,7 +130,11 @@ impl Index {
             let mut whole = std::mem::take(&mut self.partial);
             let room = (MAX_LINE_BYTES + 1).saturating_sub(whole.len());
             whole.extend_from_slice(line.get(..line.len().min(room)).unwrap_or_default());
-            self.ends.extend(read_line(&whole));
+            let line = read_line(&whole);
+            match &mut self.news {
+                Some(news) => news.extend(line),
+                None => self.ends.extend(line),
+            }
         }
         // Beyond the limit it matters only that the line is too long.
         let room = (MAX_LINE_BYTES + 1).saturating_sub(self.partial.len());

@@ -1,14 +1,16 @@
 //! A session of the legacy backend becomes one of this service.
 
 use clock::UnixTime;
+use sea_orm::sea_query::Expr;
 use sea_orm::{
-    DatabaseTransaction, EntityTrait as _, PaginatorTrait as _, QueryFilter as _, TransactionTrait as _,
+    ColumnTrait as _, DatabaseTransaction, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
+    TransactionTrait as _,
 };
 use validity::revocation::{Revocation, SessionEnd};
 
-use super::entity::Entity;
+use super::entity::{Column, Entity, Model};
 use super::person::Person;
-use super::{CLOCK_SKEW, Sessions, of_family, seconds};
+use super::{CLOCK_SKEW, Sessions, family, family_of, find, of_family, seconds};
 use crate::error::Error;
 use crate::legacy::store::{Store, Taken};
 use crate::token::{ACCESS_LIFETIME, Genuine, Holder, LEEWAY, Pair};
@@ -16,7 +18,8 @@ use crate::token::{ACCESS_LIFETIME, Genuine, Holder, LEEWAY, Pair};
 impl Sessions {
     /// Stores the session of `new` in place of the legacy session of `old`, which is proved. Without a `store`
     /// the legacy backend has ended that session already. Returns false when it is not alive, or another
-    /// request was faster.
+    /// request was faster. A session in the legacy backend's form that began here has a row: the new session joins its
+    /// family.
     ///
     /// The order leaves a way back: the rows are written first, then the key is taken from the legacy
     /// backend's Redis, then the transaction commits. When the commit fails, the key is given back. When this
@@ -41,8 +44,21 @@ impl Sessions {
         let transaction = self.database.begin().await.map_err(Error::Store)?;
         let mut person = Person::lock(&transaction, holder.subject).await?;
         person.use_refresh(&transaction, now).await?;
-        let of_old = Entity::find().filter(of_family(old.session.0));
-        let is_known = of_old.count(&transaction).await.map_err(Error::Store)? > 0;
+        let row = find(&transaction, old.session).await?;
+        if row.as_ref().is_some_and(|row| self.is_too_old(row, now)) {
+            self.end_family(&transaction, &mut person, row.as_ref().map_or(old.session.0, family), now)
+                .await?;
+            transaction.commit().await.map_err(Error::Store)?;
+            return Ok(false);
+        }
+        // Whether an earlier exchange of this session was committed.
+        let is_known = match &row {
+            Some(row) => row.dead_from.is_some(),
+            None => {
+                let of_old = Entity::find().filter(of_family(old.session.0));
+                of_old.count(&transaction).await.map_err(Error::Store)? > 0
+            }
+        };
         self.make_room(&transaction, &mut person, now).await?;
         if let Some(store) = store {
             match store.take(old.session).await {
@@ -58,7 +74,8 @@ impl Sessions {
                 }
             }
         }
-        if let Err(error) = self.settle(transaction, &mut person, old, holder, new, now, is_known).await {
+        let before = Before { row, is_known };
+        if let Err(error) = self.settle(transaction, &mut person, old, holder, new, now, before).await {
             if let Some(store) = store {
                 give_back(store, old).await;
             }
@@ -80,15 +97,25 @@ impl Sessions {
         holder: &Holder,
         new: &Pair,
         now: UnixTime,
-        is_known: bool,
+        before: Before,
     ) -> Result<(), Error> {
-        if is_known {
-            self.end_family(&transaction, person, old.session.0, now).await?;
-        }
+        let Before { row, is_known } = before;
         // The age of a sign-in counts from the legacy backend's last refresh: it keeps no earlier time.
-        let began = seconds(old.issued).min(seconds(now));
-        self.insert(&transaction, holder, new, (old.session.0, began)).await?;
-        transaction.commit().await.map_err(Error::Store)
+        let unknown = (old.session.0, seconds(old.issued).min(seconds(now)));
+        let family = row.as_ref().map_or(unknown, family_of);
+        if is_known {
+            self.end_family(&transaction, person, family.0, now).await?;
+        }
+        // Its key is taken already. `finish` reports its end.
+        Entity::update_many()
+            .col_expr(Column::DeadFrom, Expr::value(seconds(now)))
+            .filter(Column::Id.eq(old.session.0))
+            .filter(Column::DeadFrom.is_null())
+            .exec(&transaction)
+            .await
+            .map_err(Error::Store)?;
+        self.insert(&transaction, holder, new, family).await?;
+        self.commit(transaction, holder, new).await
     }
 
     /// Reports the end of the legacy session to the edge, which may have cached it. The session has ended in
@@ -114,7 +141,9 @@ impl Sessions {
         self.announce_legacy(old.session, now).await?;
         let transaction = self.database.begin().await.map_err(Error::Store)?;
         let mut person = Person::lock(&transaction, old.subject).await?;
-        self.end_family(&transaction, &mut person, old.session.0, now).await?;
+        let row = find(&transaction, old.session).await?;
+        let family = row.as_ref().map_or(old.session.0, family);
+        self.end_family(&transaction, &mut person, family, now).await?;
         transaction.commit().await.map_err(Error::Store)
     }
 
@@ -124,6 +153,14 @@ impl Sessions {
         let end = SessionEnd { sid: session, from: now.seconds(), until: until.seconds() };
         self.revocations.append(Revocation::Session(end)).await.map_err(Error::Revocation)
     }
+}
+
+/// What the database holds of a session before its exchange.
+struct Before {
+    /// Its own row, if it began here.
+    row: Option<Model>,
+    /// Whether an earlier exchange was committed.
+    is_known: bool,
 }
 
 async fn give_back(store: &Store, old: &Genuine) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clock::UnixTime;
 use identity::SessionId;
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ExprTrait as _, SimpleExpr};
 use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
     QueryOrder as _, QuerySelect as _,
@@ -15,6 +15,7 @@ use super::entity::{Column, Entity, Model};
 use super::person::{self, Person};
 use super::{CLOCK_SKEW, seconds};
 use crate::error::Error;
+use crate::legacy::store::Store;
 use crate::revocation::Revocations;
 use crate::token::{ACCESS_LIFETIME, LEEWAY};
 
@@ -49,6 +50,24 @@ impl Ending {
     }
 }
 
+/// Everywhere an end is written to.
+#[derive(Clone, Copy)]
+pub(super) struct Lists<'s> {
+    pub(super) revocations: &'s Revocations,
+    /// The legacy backend's Redis.
+    pub(super) store: Option<&'s Store>,
+}
+
+impl Lists<'_> {
+    /// Deletes the keys of those of `rows` that are in the legacy backend's form, so that they end there.
+    pub(super) async fn end_keys(&self, rows: &[Model]) -> Result<(), Error> {
+        let Some(store) = self.store else { return Ok(()) };
+        let written: Vec<SessionId> =
+            rows.iter().filter(|row| row.refresh_id == row.id).map(|row| SessionId(row.id)).collect();
+        store.end_living(&written).await.map_err(Error::Legacy)
+    }
+}
+
 /// Announces `endings` of `person`, which are already stored.
 ///
 /// Up to [`MAX_LISTED`] sessions have a line each. Beyond that, one line ends every session of the person
@@ -57,7 +76,7 @@ impl Ending {
 /// database too.
 pub(super) async fn announce(
     database: &impl ConnectionTrait,
-    revocations: &Revocations,
+    lists: Lists<'_>,
     person: &mut Person,
     endings: &[Ending],
     now: UnixTime,
@@ -75,10 +94,10 @@ pub(super) async fn announce(
         && needed.iter().any(|ending| ending.issued.seconds() < before)
     {
         single.retain(|ending| ending.issued.seconds() >= before);
-        fold(database, revocations, person, before, now).await?;
+        fold(database, lists, person, before, now).await?;
     }
     for ending in single {
-        revocations.append(ending.line()).await.map_err(Error::Revocation)?;
+        lists.revocations.append(ending.line()).await.map_err(Error::Revocation)?;
     }
     Ok(())
 }
@@ -132,18 +151,24 @@ async fn fold_before(
 /// Ends every session of `person` issued before second `before`, with one line.
 async fn fold(
     database: &impl ConnectionTrait,
-    revocations: &Revocations,
+    lists: Lists<'_>,
     person: &mut Person,
     before: u64,
     now: UnixTime,
 ) -> Result<(), Error> {
     let before_expiry = UnixTime::from_seconds(before).plus(ACCESS_LIFETIME);
     let until = until(before_expiry);
+    let older = Condition::all()
+        .add(Column::UserId.eq(person.subject().0))
+        .add(Column::AccessExpiresAt.lt(seconds(before_expiry)))
+        .add(alive_at(now));
+    if lists.store.is_some() {
+        let rows = Entity::find().filter(older.clone()).filter(is_written());
+        lists.end_keys(&rows.all(database).await.map_err(Error::Store)?).await?;
+    }
     let ended = Entity::update_many()
         .col_expr(Column::DeadFrom, Expr::value(seconds(now)))
-        .filter(Column::UserId.eq(person.subject().0))
-        .filter(Column::AccessExpiresAt.lt(seconds(before_expiry)))
-        .filter(alive_at(now))
+        .filter(older)
         .exec(database)
         .await
         .map_err(Error::Store)?;
@@ -154,7 +179,12 @@ async fn fold(
     let stored = |second: u64| i64::try_from(second).unwrap_or(i64::MAX);
     person.end_before(database, stored(before), seconds(until)).await?;
     let line = SubjectEnd { sub: person.subject(), before, until: until.seconds() };
-    revocations.append(Revocation::Subject(line)).await.map_err(Error::Revocation)
+    lists.revocations.append(Revocation::Subject(line)).await.map_err(Error::Revocation)
+}
+
+/// Selects sessions in the legacy backend's form: its refresh tokens have no id of their own.
+pub(super) fn is_written() -> SimpleExpr {
+    Expr::col(Column::RefreshId).eq(Expr::col(Column::Id))
 }
 
 /// Returns every line that the database holds at `now`.

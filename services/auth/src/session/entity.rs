@@ -15,7 +15,8 @@ pub struct Model {
     pub user_id: Uuid,
     /// The person's tenant: `tenantId` of both tokens.
     pub tenant_id: Uuid,
-    /// `jti` of the only refresh token that is valid for a refresh.
+    /// `jti` of the only refresh token that is valid for a refresh. The session's own id for a session in the legacy backend's
+    /// form, whose refresh tokens have no `jti`.
     pub refresh_id: Uuid,
     /// When the session began.
     pub created_at: i64,

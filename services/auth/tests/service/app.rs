@@ -19,7 +19,7 @@ use kit::testing::{START, TENANT, TestEdge, TestHome, Wire};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use auth::settings::Settings;
+use auth::settings::{SessionForm, Settings};
 
 pub(crate) const DEMO: &str = "00000000-0000-7000-8000-0000000000a0";
 pub(crate) const BOT: &str = "00000000-0000-7000-8000-0000000000a2";
@@ -120,6 +120,7 @@ pub(crate) fn settings(home: Home, service_edge_url: String, database_url: Optio
         shared_codes: None,
         redis_url: None,
         legacy: None,
+        sessions: SessionForm::Own,
         edge_file: None,
         edge: "dev".to_owned(),
     }
