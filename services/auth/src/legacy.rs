@@ -193,6 +193,6 @@ async fn sign_out_by_key(
     // The legacy backend does not check this signature, so that any client could end a session whose id it
     // knows.
     let Some(proved) = token.prove(&key, kind, Expiry::Ignored, now) else { return Ok(SignedOut::Unproved) };
-    store.end(token.session()).await?;
+    store.end(&[token.session()]).await?;
     Ok(SignedOut::Ended(proved))
 }

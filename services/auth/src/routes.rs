@@ -68,6 +68,12 @@ pub struct App {
 }
 
 impl App {
+    /// Returns the sessions.
+    #[must_use]
+    pub const fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
     /// Creates the tokens of a new session for `holder`, in the form that the settings choose.
     pub(crate) fn issue(&self, holder: Holder) -> Result<Pair, Error> {
         match self.form {

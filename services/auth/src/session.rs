@@ -144,7 +144,7 @@ impl Sessions {
             Err(error) => Err(error),
         };
         if done.is_err()
-            && let Err(error) = store.end_living(&[pair.session]).await
+            && let Err(error) = store.end(&[pair.session]).await
         {
             // Only this process ever had its tokens.
             tracing::warn!(%error, "the key of a session that did not begin stays in the legacy backend's Redis");

@@ -160,25 +160,17 @@ impl Store {
         self.patient(self.redis.clone().set_ex(name, key, life.as_secs())).await
     }
 
-    /// Ends sessions in the legacy backend. Copies of taken keys stay, so that an exchange under way can be undone.
+    /// Ends sessions in the legacy backend for good. The copies of their keys go, too, so that no exchange that fails gives one
+    /// back.
     ///
     /// # Errors
     /// The error of Redis. The sessions may be alive.
-    pub async fn end_living(&self, sessions: &[SessionId]) -> io::Result<()> {
+    pub async fn end(&self, sessions: &[SessionId]) -> io::Result<()> {
         if sessions.is_empty() {
             return Ok(());
         }
-        let names: Vec<String> = sessions.iter().map(|session| format!("{}{session}", self.prefix)).collect();
+        let names: Vec<String> = sessions.iter().flat_map(|session| self.names(*session)).collect();
         self.patient(self.redis.clone().del(names)).await
-    }
-
-    /// Ends the session in the legacy backend for good.
-    ///
-    /// # Errors
-    /// The error of Redis. The session may be alive.
-    pub async fn end(&self, session: SessionId) -> io::Result<()> {
-        let names = self.names(session);
-        self.patient(self.redis.clone().del(&names)).await
     }
 
     async fn patient<T>(&self, asking: impl Future<Output = RedisResult<T>>) -> io::Result<T> {

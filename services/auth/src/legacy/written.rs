@@ -11,6 +11,7 @@
 //! | a sign-in, a refresh here | written | written before the row is committed, so a session without a key is never shown |
 //! | the commit fails | rolled back | deleted: no client has the tokens |
 //! | a sign-out here, or the end of all sessions ([`follow`](crate::session::follow)) | dead | deleted within the same lock of the person |
+//! | a refresh here | joins the family | the old one is kept aside, where the legacy backend does not look: a sign-out with the old pair still ends the sign-in |
 //! | a sign-out or a refresh at the legacy backend | stays until it expires | deleted, and the key decides |
 
 use std::fmt;

@@ -74,6 +74,7 @@ impl Sessions {
                 }
             }
         }
+        let began_here = row.is_some();
         let before = Before { row, is_known };
         if let Err(error) = self.settle(transaction, &mut person, old, holder, new, now, before).await {
             if let Some(store) = store {
@@ -81,7 +82,9 @@ impl Sessions {
             }
             return Err(error);
         }
-        self.finish(old, store, now).await;
+        // The copy of the key of a session that began here stays: a sign-out with the old pair proves itself by it, and ends the
+        // sign-in.
+        self.finish(old, store.filter(|_| !began_here), now).await;
         Ok(true)
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clock::UnixTime;
 use identity::SessionId;
-use sea_orm::sea_query::{Expr, ExprTrait as _, SimpleExpr};
+use sea_orm::sea_query::{Expr, SimpleExpr};
 use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
     QueryOrder as _, QuerySelect as _,
@@ -64,7 +64,7 @@ impl Lists<'_> {
         let Some(store) = self.store else { return Ok(()) };
         let written: Vec<SessionId> =
             rows.iter().filter(|row| row.refresh_id == row.id).map(|row| SessionId(row.id)).collect();
-        store.end_living(&written).await.map_err(Error::Legacy)
+        store.end(&written).await.map_err(Error::Legacy)
     }
 }
 
@@ -184,7 +184,8 @@ async fn fold(
 
 /// Selects sessions in the legacy backend's form: its refresh tokens have no id of their own.
 pub(super) fn is_written() -> SimpleExpr {
-    Expr::col(Column::RefreshId).eq(Expr::col(Column::Id))
+    // Not imported: its methods shadow those of numbers.
+    sea_orm::ExprTrait::eq(Expr::col(Column::RefreshId), Expr::col(Column::Id))
 }
 
 /// Returns every line that the database holds at `now`.

@@ -67,8 +67,7 @@ pub async fn follow(sessions: Sessions, mut news: News) {
 /// Ends what `line` ends, however often that fails at first.
 async fn end(sessions: &Sessions, line: &Revocation) {
     while let Err(error) = sessions.end_written(line).await {
-        let error = kit::answer::Chain(&error);
-        tracing::warn!(%error, "cannot end sessions in the legacy backend's Redis; retrying");
+        tracing::warn!(error = %kit::answer::Chain(&error), "cannot end sessions in the legacy backend's Redis; retrying");
         tokio::time::sleep(AGAIN).await;
     }
 }

@@ -212,6 +212,11 @@ impl TestApp {
         self.router = auth::routes::router(app);
     }
 
+    /// Returns the sessions of a service on the same home and database.
+    pub(crate) async fn sessions(&self) -> auth::session::Sessions {
+        auth::app(&self.settings, Arc::new(self.clock.clone())).await.unwrap().sessions().clone()
+    }
+
     /// Connects to the service's database.
     pub(crate) async fn database(&self) -> sea_orm::DatabaseConnection {
         let file = self.settings.home.database("auth");

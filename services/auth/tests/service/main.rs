@@ -19,3 +19,4 @@ mod shared_codes;
 mod stores;
 mod surface;
 mod wire;
+mod written;
