@@ -47,15 +47,15 @@ use crate::failure::{Failure, Stop};
 use crate::identity_headers::{HeaderEdits, IdentityWriter};
 use crate::lease::Leases;
 use crate::lease::grant::{self, Granted, Plan, Rules};
-use crate::limit::Limits;
-use crate::limit::answer::Exceeded;
+use crate::limit::answer::{self, Exceeded, Reported};
+use crate::limit::{Limits, Payer, Spent};
 use crate::policy::{self, Permit};
 use crate::session::{self, revocations::Revocations, tenant_changes::TenantChanges};
 use crate::shadow::Shadows;
 use crate::snapshot::{Located, Snapshots};
 use crate::tenant::{self, Tenants};
 use crate::verdict::{Verdict, last_words};
-use crate::who::{Caller, Who};
+use crate::who::{Caller, KeyTerms, Who};
 
 /// Everything that a decision depends on.
 #[derive(Debug)]
@@ -160,10 +160,22 @@ struct Trail {
     who: Who,
     /// The kind of the caller's credential: verified, or only recognised on a public route.
     kind: Option<AcceptedCredential>,
+    /// What the caller's API key says, if it has one.
+    key: Option<KeyTerms>,
     /// The refusals that only a shadow made.
     shadows: Shadows,
     /// The limits that the request exceeded.
     exceeded: Option<Exceeded>,
+}
+
+/// A permit within the limits.
+#[derive(Debug)]
+struct Within {
+    permit: Permit,
+    /// The possible lease, with the uses that the limits granted in advance.
+    planned: Option<(Plan, u64)>,
+    /// The limits that the answer describes.
+    announced: Vec<Reported>,
 }
 
 /// One request in the chain of stages.
@@ -182,7 +194,8 @@ impl<'a> Walk<'a> {
         input: &'a CheckInput<'a>,
         now: UnixTime,
     ) -> Self {
-        let trail = Trail { who: Who::Anyone, kind: None, shadows: Shadows::default(), exceeded: None };
+        let shadows = Shadows::default();
+        let trail = Trail { who: Who::Anyone, kind: None, key: None, shadows, exceeded: None };
         Self { authorizer, located, input, now, trail }
     }
 
@@ -193,12 +206,13 @@ impl<'a> Walk<'a> {
             Err(Stop::Failed(failure)) => (Decision::Fail(failure), None),
         };
         let route = self.located.route();
-        let Trail { who, kind, shadows, exceeded } = self.trail;
+        let Trail { who, kind, key, shadows, exceeded } = self.trail;
         Verdict {
             decision,
             route: Some(Arc::clone(route)),
             who,
             kind,
+            key,
             answers: Arc::clone(&route.answers),
             exceeded,
             shadows,
@@ -208,10 +222,13 @@ impl<'a> Walk<'a> {
 
     /// The headers of an allow, and its lease if there is one.
     async fn allow(&mut self) -> Result<(HeaderEdits, Option<Granted>), Stop<DenyReason>> {
-        let (permit, planned) = self.within_limits().await?;
+        let Within { permit, planned, announced } = self.within_limits().await?;
         let audience = &self.located.route().audience;
         let mut edits = self.authorizer.identities.write(&permit, audience, self.now)?;
         edits.remove_keys = key_headers(self.located, self.input);
+        if !announced.is_empty() {
+            edits.answer = answer::fields(&announced).into();
+        }
         if self.located.route().has_kinds {
             edits.name_kind(self.trail.kind);
         }
@@ -227,9 +244,8 @@ impl<'a> Walk<'a> {
         Ok((edits, lease))
     }
 
-    /// The permit, if the limits allow it too, and the possible lease with the uses that they granted in
-    /// advance. Refused requests count against the address's limits.
-    async fn within_limits(&mut self) -> Result<(Permit, Option<(Plan, u64)>), Stop<DenyReason>> {
+    /// The permit, if the limits allow it too. Refused requests count against the address's limits.
+    async fn within_limits(&mut self) -> Result<Within, Stop<DenyReason>> {
         let Self { authorizer, located, input, now, .. } = *self;
         let (limits, route) = (&authorizer.limits, located.route());
         limits.before(route, input, now).map_err(|exceeded| self.exceed(exceeded))?;
@@ -237,12 +253,13 @@ impl<'a> Walk<'a> {
             Ok(permit) => {
                 let plan = self.plan(&permit);
                 let wanted = plan.map_or(0, |plan| u64::from(plan.uses));
-                let shadows = &mut self.trail.shadows;
-                let uses = limits
-                    .charge(route, input, permit.who(), wanted, now, shadows)
+                let Trail { key, shadows, .. } = &mut self.trail;
+                let payer = Payer { who: permit.who(), key: key.as_ref(), more: wanted };
+                let Spent { taken, announced } = limits
+                    .charge(route, input, payer, now, shadows)
                     .await
                     .map_err(|exceeded| self.exceed(exceeded))?;
-                Ok((permit, plan.map(|plan| (plan, uses))))
+                Ok(Within { permit, planned: plan.map(|plan| (plan, taken)), announced })
             }
             // An internal route stays invisible from here, however often a client tries.
             Err(stop @ (Stop::Denied(DenyReason::InternalOnly) | Stop::Failed(_))) => Err(stop),
@@ -317,6 +334,7 @@ impl<'a> Walk<'a> {
             Principal::Person(person) => person,
             Principal::Client(client) => {
                 self.trail.who = Who::Caller(Caller::Client(Arc::clone(client.client())));
+                self.trail.key = Some(client.key().clone());
                 let member = tenant::admit_client(&client, tenants, now).await?;
                 return Ok(policy::permit_client(&member, policy, route, input, &mut self.trail.shadows)?);
             }

@@ -51,6 +51,8 @@ pub struct HeaderEdits {
     pub remove: Vec<&'static str>,
     /// More names to remove: the headers with API keys.
     pub remove_keys: Vec<String>,
+    /// Names and values that the answer to the client gets, beside those of the backend.
+    pub answer: Vec<(&'static str, String)>,
     /// Until when the signed identity among them is reused; absent when there is none.
     pub good_until: Option<UnixTime>,
 }
@@ -165,7 +167,7 @@ impl IdentityWriter {
                 remove
             }
         };
-        Ok(HeaderEdits { set, remove, remove_keys: Vec::new(), good_until })
+        Ok(HeaderEdits { set, remove, remove_keys: Vec::new(), answer: Vec::new(), good_until })
     }
 
     /// A signed identity, and until when it is reused.

@@ -36,19 +36,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::UnixTime;
-use edge_config::edge::{Mode, Per};
+use edge_config::edge::{Mode, Per, Quota};
+use identity::Client;
 use prometheus::IntCounter;
 use quick_cache::sync::Cache;
 
 use crate::check::CheckInput;
-use crate::limit::answer::{Exceeded, Over};
+use crate::limit::answer::{Exceeded, Reported};
 use crate::limit::charge::{Charged, Counted, Key, Of, Wider};
 use crate::limit::local::Local;
 use crate::limit::shared::Shared;
 use crate::network::Network;
 use crate::shadow::{Shadow, Shadows};
 use crate::snapshot::Route;
-use crate::who::{Caller, Who};
+use crate::snapshot::rule::{Rule, Tier};
+use crate::who::{Caller, KeyTerms, Who};
 
 /// The stable code of a refusal by a limit.
 pub const RATE_LIMITED: &str = "rate_limited";
@@ -75,6 +77,26 @@ pub struct Counters {
 struct Refused {
     at: UnixTime,
     until: UnixTime,
+}
+
+/// The caller that a permitted request is charged to.
+#[derive(Clone, Copy, Debug)]
+pub struct Payer<'a> {
+    /// The caller.
+    pub who: &'a Who,
+    /// What the caller's API key says, if it has one.
+    pub key: Option<&'a KeyTerms>,
+    /// How many more requests to charge in advance, at most.
+    pub more: u64,
+}
+
+/// The result of charging a permitted request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// How many more requests were charged in advance.
+    pub taken: u64,
+    /// What is left of each limit that announces it, in the order of the route.
+    pub announced: Vec<Reported>,
 }
 
 /// Applies limits.
@@ -122,8 +144,8 @@ impl Limits {
         self.known(&by_address(route, input), now)
     }
 
-    /// Charges a permitted request to all of its limits, and takes up to `more` requests in advance. Returns
-    /// how many it took; all of them when there are no limits.
+    /// Charges a permitted request to all of its limits, and takes up to `payer.more` requests in advance: all of
+    /// them when there are no limits.
     ///
     /// # Errors
     /// The limits that were exceeded.
@@ -131,23 +153,22 @@ impl Limits {
         &self,
         route: &Route,
         input: &CheckInput<'_>,
-        who: &Who,
-        more: u64,
+        payer: Payer<'_>,
         now: UnixTime,
         shadows: &mut Shadows,
-    ) -> Result<u64, Exceeded> {
+    ) -> Result<Spent, Exceeded> {
         if route.limits.is_empty() {
-            return Ok(more);
+            return Ok(Spent { taken: payer.more, announced: Vec::new() });
         }
         let counted: Vec<Counted<'_>> = route
             .limits
             .iter()
             .filter_map(|rule| {
-                let (of, wider) = key_of(rule.limit.per, route, input, who)?;
-                Some(Counted { rule, key: Key { limit: Arc::clone(&rule.name), of }, wider })
+                let (of, wider) = key_of(rule.per, route, input, payer.who)?;
+                Some(Counted::new(rule, tier_of(rule, payer), of, wider))
             })
             .collect();
-        self.weigh(counted, more, now, shadows).await
+        self.weigh(counted, payer.more, now, shadows).await
     }
 
     /// Charges an already refused request to the limits by address.
@@ -173,12 +194,12 @@ impl Limits {
         more: u64,
         now: UnixTime,
         shadows: &mut Shadows,
-    ) -> Result<u64, Exceeded> {
+    ) -> Result<Spent, Exceeded> {
         if counted.is_empty() {
-            return Ok(more);
+            return Ok(Spent { taken: more, announced: Vec::new() });
         }
         self.known(&counted, now)?;
-        let Charged { waits, taken } = match &self.shared {
+        let Charged { waits, buckets, taken } = match &self.shared {
             Some(shared) => match self.together(shared, &counted, more, now).await {
                 Some(charged) => {
                     self.counters.shared.inc();
@@ -188,15 +209,21 @@ impl Limits {
             },
             None => self.alone(&counted, 1, more, now),
         };
-        let mut over = Vec::new();
-        for (one, wait) in counted.into_iter().zip(waits) {
+        let (mut over, mut announced) = (Vec::new(), Vec::new());
+        for ((one, wait), bucket) in counted.into_iter().zip(waits).zip(buckets) {
+            if one.rule.announces {
+                announced.push(match wait {
+                    0 => Reported::left(&one, bucket),
+                    _ => Reported::exceeded(&one, wait),
+                });
+            }
             if wait == 0 {
                 continue;
             }
-            match one.rule.limit.mode {
+            match one.rule.mode {
                 Mode::Enforce => {
                     let until = now.plus(Duration::from_micros(wait));
-                    over.push(Over::of(one.rule, wait));
+                    over.push(Reported::exceeded(&one, wait));
                     self.refused.insert(one.key, Refused { at: now, until });
                 }
                 Mode::Shadow => {
@@ -205,7 +232,7 @@ impl Limits {
             }
         }
         refuse(over)?;
-        Ok(taken)
+        Ok(Spent { taken, announced })
     }
 
     /// Counts in Redis. Keys beyond the room share the counters around them there too.
@@ -221,7 +248,8 @@ impl Limits {
     }
 
     fn with_room<'r>(&self, one: &Counted<'r>, now: UnixTime) -> Counted<'r> {
-        Counted { rule: one.rule, key: self.in_redis.key_elsewhere(one, now), wider: one.wider.clone() }
+        let Counted { rule, tier, key: _, wider } = one;
+        Counted { rule, tier, key: self.in_redis.key_elsewhere(one, now), wider: wider.clone() }
     }
 
     fn alone(&self, counted: &[Counted<'_>], replicas: u32, more: u64, now: UnixTime) -> Charged {
@@ -232,12 +260,12 @@ impl Limits {
     /// Refuses callers known to be over a limit.
     fn known(&self, counted: &[Counted<'_>], now: UnixTime) -> Result<(), Exceeded> {
         let mut over = Vec::new();
-        for one in counted.iter().filter(|one| one.rule.limit.mode == Mode::Enforce) {
+        for one in counted.iter().filter(|one| one.rule.mode == Mode::Enforce) {
             let Some(Refused { at, until }) = self.refused.get(&one.key) else { continue };
             // Ignore a refusal dated in the future: the clock was stepped back.
             if at <= now && now < until {
                 let wait = u64::try_from(until.since(now).as_micros()).unwrap_or(u64::MAX);
-                over.push(Over::of(one.rule, wait));
+                over.push(Reported::exceeded(one, wait));
             }
         }
         if !over.is_empty() {
@@ -247,7 +275,7 @@ impl Limits {
     }
 }
 
-fn refuse(over: Vec<Over>) -> Result<(), Exceeded> {
+fn refuse(over: Vec<Reported>) -> Result<(), Exceeded> {
     if over.is_empty() {
         return Ok(());
     }
@@ -255,11 +283,11 @@ fn refuse(over: Vec<Over>) -> Result<(), Exceeded> {
 }
 
 fn by_address<'r>(route: &'r Route, input: &CheckInput<'_>) -> Vec<Counted<'r>> {
-    let rules = route.limits.iter().filter(|rule| rule.limit.per == Per::Address);
+    let rules = route.limits.iter().filter(|rule| rule.per == Per::Address);
     rules
         .map(|rule| {
             let (of, wider) = address(input.client);
-            Counted { rule, key: Key { limit: Arc::clone(&rule.name), of }, wider }
+            Counted::new(rule, &rule.base, of, wider)
         })
         .collect()
 }
@@ -304,6 +332,59 @@ fn key_of(per: Per, route: &Route, input: &CheckInput<'_>, who: &Who) -> Option<
             None
         }
     }
+}
+
+/// The quota of a verified caller under each limit of `route` that has several quotas: the limit's name, the quota, and
+/// whether it is not the one for all.
+#[must_use]
+pub fn quotas<'r>(route: &'r Route, payer: Payer<'_>) -> Vec<(&'r str, Quota, bool)> {
+    let rules = route.limits.iter().filter(|rule| !rule.is_uniform());
+    rules
+        .map(|rule| {
+            let tier = tier_of(rule, payer);
+            (rule.name.as_ref(), tier.quota, *tier != rule.base)
+        })
+        .collect()
+}
+
+/// The quota of a request's caller under `rule`: that of the API key, the client or the caller by name, else that of the
+/// key's plan, else the one for all.
+fn tier_of<'r>(rule: &'r Rule, payer: Payer<'_>) -> &'r Tier {
+    if rule.is_uniform() {
+        return &rule.base;
+    }
+    let Payer { who, key, more: _ } = payer;
+    let own = match (rule.per, who) {
+        (Per::Tenant, Who::Caller(Caller::Person(person))) => rule.of_key(&person.tenant.to_string()),
+        (Per::Tenant, Who::Caller(Caller::Client(client))) => rule.of_key(&client.tenant.to_string()),
+        (Per::Tenant, Who::Caller(Caller::Service(service))) => {
+            service.tenant.as_ref().and_then(|tenant| rule.of_key(&tenant.to_string()))
+        }
+        (Per::Subject, Who::Caller(Caller::Person(person))) => rule.of_key(&person.subject.to_string()),
+        (Per::Service, Who::Caller(Caller::Service(service))) => rule.of_key(service.name.as_str()),
+        (Per::Subject, Who::Caller(Caller::Client(client))) => of_client(rule, client),
+        (Per::ApiKey, Who::Caller(Caller::Client(client))) => key
+            .and_then(|key| rule.of_key(&key.id.to_string()))
+            .or_else(|| of_client(rule, client))
+            .or_else(|| key.and_then(|key| rule.of_plan(key.plan.as_deref()?))),
+        (
+            Per::Address
+            | Per::Route
+            | Per::Session
+            | Per::Tenant
+            | Per::Subject
+            | Per::Service
+            | Per::ApiKey,
+            _,
+        ) => None,
+    };
+    own.unwrap_or(&rule.base)
+}
+
+/// The own quota of `client`: of the client of this tenant, else of every client with this name.
+fn of_client<'r>(rule: &'r Rule, client: &Client) -> Option<&'r Tier> {
+    let of_tenant = rule.of_key(&format!("{}/{}", client.tenant, client.name));
+    of_tenant.or_else(|| rule.of_key(client.name.as_str()))
 }
 
 /// An address as limits count it, and the networks around it. For IPv6 the first 64 bits count, because a

@@ -81,6 +81,8 @@ impl Snapshot {
     pub fn new(edge: &Edge) -> Result<Self, UnusableEdge> {
         let answers: HashMap<&str, Arc<Answers>> =
             edge.answers.iter().map(|(name, answers)| (name.as_str(), Arc::new(answers.clone()))).collect();
+        let rules: HashMap<&str, Rule> =
+            edge.limits.iter().map(|(name, limit)| (name.as_str(), Rule::new(name, limit))).collect();
         let mut routes = HashMap::with_capacity(edge.routes.len());
         for route in &edge.routes {
             let missing = |what: &str| UnusableEdge { route: route.name.clone(), what: what.to_owned() };
@@ -113,7 +115,7 @@ impl Snapshot {
             let limits = route
                 .limits
                 .iter()
-                .map(|name| Some(Rule { name: Arc::from(name.as_str()), limit: *edge.limits.get(name)? }))
+                .map(|name| rules.get(name.as_str()).cloned())
                 .collect::<Option<Vec<_>>>()
                 .ok_or_else(|| missing("no such limit"))?;
             let prepared = Route {

@@ -10,7 +10,7 @@ use crate::lease::grant::Granted;
 use crate::limit::answer::Exceeded;
 use crate::shadow::Shadows;
 use crate::snapshot::Route;
-use crate::who::{Caller, Who};
+use crate::who::{Caller, KeyTerms, Who};
 
 /// A decision with everything that its response and the observers need.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct Verdict {
     pub who: Who,
     /// The kind of the caller's credential: verified, or only recognised on a public route.
     pub kind: Option<AcceptedCredential>,
+    /// What the caller's API key says, if it has one.
+    pub key: Option<KeyTerms>,
     /// The route's refusals.
     pub answers: Arc<Answers>,
     /// The limits that refused the request; absent when none did.
@@ -42,6 +44,7 @@ impl Verdict {
             route: None,
             who: Who::Anyone,
             kind: None,
+            key: None,
             answers,
             exceeded: None,
             shadows: Shadows::default(),

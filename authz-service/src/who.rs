@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api_keys::KeyId;
 use identity::{Client, Person, Service};
 
 /// For whom a request passes.
@@ -33,4 +34,13 @@ impl From<&Caller> for identity::Caller {
             Caller::Client(client) => Self::Client(client.as_ref().clone()),
         }
     }
+}
+
+/// What an API key says beside the client for which it stands. Limits depend on it, backends do not receive it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyTerms {
+    /// The key's id.
+    pub id: KeyId,
+    /// The plan that its holder pays for.
+    pub plan: Option<Arc<str>>,
 }

@@ -29,6 +29,7 @@ impl Keys {
                 tenant: "00000000-0000-7000-8000-000000000001".parse().unwrap(),
                 role: None,
                 scopes: vec!["books.read".to_owned()],
+                plan: None,
                 created: 1,
                 expires: None,
                 revoked: None,

@@ -190,6 +190,7 @@ impl Outcome {
 mod tests {
     use super::*;
     use crate::credential::fault::TokenFault;
+    use crate::who::KeyTerms;
     use identity::Role;
 
     const TENANTS: [&str; 2] =
@@ -210,7 +211,8 @@ mod tests {
     fn client(name: &str, tenant: usize) -> Principal {
         let tenant = TENANTS[tenant].parse().unwrap();
         let client = Client { name: name.parse().unwrap(), tenant, role: None, scopes: Vec::new() };
-        Principal::Client(AuthenticatedClient { client: Arc::new(client) })
+        let key = KeyTerms { id: "00112233445566ff".parse().unwrap(), plan: None };
+        Principal::Client(AuthenticatedClient { client: Arc::new(client), key })
     }
 
     /// The outcome of two credentials, in words.

@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api_keys::{ApiKey, KeyFault, Table};
+use api_keys::{ApiKey, Found, KeyFault, Table};
 use clock::{Clock, UnixTime};
 use edge_config::edge::ApiKeys as Rules;
 
@@ -29,6 +29,7 @@ use crate::source::file::WatchedFile;
 use crate::source::followed::{Followed, FromFile};
 use crate::source::last_good::LastGood;
 use crate::source::{Health, Reloads};
+use crate::who::KeyTerms;
 
 /// How long the last good keys serve while the file is missing: enough for a restart of the program that
 /// writes it.
@@ -129,7 +130,10 @@ impl ApiKeyCredentials<'_> {
         }
         let Ok(key) = ApiKey::read(text) else { return fault(ApiKeyFault::Key(KeyFault::Malformed)) };
         match self.keys.current(now)?.holder(&key, now) {
-            Ok(client) => Ok(Presented::Verified(AuthenticatedClient { client: Arc::clone(client) })),
+            Ok(Found { id, holder }) => Ok(Presented::Verified(AuthenticatedClient {
+                client: Arc::clone(&holder.client),
+                key: KeyTerms { id, plan: holder.plan.clone() },
+            })),
             Err(reason) => fault(ApiKeyFault::Key(reason)),
         }
     }

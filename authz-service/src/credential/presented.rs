@@ -8,6 +8,7 @@ use clock::UnixTime;
 use identity::{Client, Person, Service, ServiceName};
 
 use crate::credential::fault::CredentialFault;
+use crate::who::KeyTerms;
 
 /// The credential of a request after its check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +74,7 @@ impl AuthenticatedPerson {
 #[derive(Clone, Debug)]
 pub struct AuthenticatedClient {
     pub(in crate::credential) client: Arc<Client>,
+    pub(in crate::credential) key: KeyTerms,
 }
 
 impl AuthenticatedClient {
@@ -80,6 +82,12 @@ impl AuthenticatedClient {
     #[must_use]
     pub fn client(&self) -> &Arc<Client> {
         &self.client
+    }
+
+    /// The id and the plan of its key.
+    #[must_use]
+    pub const fn key(&self) -> &KeyTerms {
+        &self.key
     }
 }
 

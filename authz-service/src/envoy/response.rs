@@ -45,6 +45,7 @@ mod ok {
 
     pub(super) const HEADERS: Field = Field::number(2);
     pub(super) const HEADERS_TO_REMOVE: Field = Field::number(5);
+    pub(super) const RESPONSE_HEADERS_TO_ADD: Field = Field::number(6);
 }
 
 /// Fields of `DeniedHttpResponse`, and the only one of its `HttpStatus`.
@@ -140,27 +141,37 @@ fn refuse(wire: &mut Message, kind: AnswerKind, answer: &Answer, verdict: &Verdi
 }
 
 fn write_edits(wire: &mut Message, edits: &HeaderEdits) {
-    let HeaderEdits { set, remove, remove_keys, good_until: _ } = edits;
+    let HeaderEdits { set, remove, remove_keys, answer, good_until: _ } = edits;
     for (name, value) in set {
         overwrite(wire, ok::HEADERS, name, value);
     }
     for name in remove.iter().copied().chain(remove_keys.iter().map(String::as_str)) {
         wire.text(ok::HEADERS_TO_REMOVE, name);
     }
+    for (name, value) in answer {
+        // A backend may have limits of its own: both lines are one list (RFC 9651 §4.2).
+        header_line(
+            wire,
+            ok::RESPONSE_HEADERS_TO_ADD,
+            (name, value),
+            HeaderAppendAction::AppendIfExistsOrAdd,
+        );
+    }
 }
 
 /// Writes a header that replaces every one of its name. The default action, when the field is absent, would
 /// append.
 fn overwrite(wire: &mut Message, field: Field, name: &str, value: &str) {
+    header_line(wire, field, (name, value), HeaderAppendAction::OverwriteIfExistsOrAdd);
+}
+
+fn header_line(wire: &mut Message, field: Field, (name, value): (&str, &str), action: HeaderAppendAction) {
     wire.message(field, |option| {
         option.message(header::HEADER, |header| {
             header.text(header::KEY, name);
             header.text(header::VALUE, value);
         });
-        option.number(
-            header::APPEND_ACTION,
-            i32::from(HeaderAppendAction::OverwriteIfExistsOrAdd).unsigned_abs(),
-        );
+        option.number(header::APPEND_ACTION, i32::from(action).unsigned_abs());
     });
 }
 
@@ -229,7 +240,17 @@ mod tests {
 
     fn verdict(decision: Decision) -> Verdict {
         let (who, answers, shadows) = (Who::Anyone, last_words(), Shadows::default());
-        Verdict { decision, route: None, who, kind: None, answers, exceeded: None, shadows, lease: None }
+        Verdict {
+            decision,
+            route: None,
+            who,
+            kind: None,
+            key: None,
+            answers,
+            exceeded: None,
+            shadows,
+            lease: None,
+        }
     }
 
     /// What Envoy reads from it.
@@ -262,6 +283,7 @@ mod tests {
             set: vec![("x-madome-gw", "1".to_owned())],
             remove: vec!["x-madome-public"],
             remove_keys: Vec::new(),
+            answer: vec![("ratelimit", "\"calm\";r=1;t=2".to_owned())],
             good_until: None,
         };
         let response = read(&verdict(Decision::Allow(edits)));
@@ -270,6 +292,9 @@ mod tests {
         assert_eq!(ok.headers[0].append_action(), HeaderAppendAction::OverwriteIfExistsOrAdd);
         assert_eq!(ok.headers[0].header.as_ref().unwrap().value, "1");
         assert_eq!(ok.headers_to_remove, ["x-madome-public"]);
+        let added = &ok.response_headers_to_add[0];
+        assert_eq!(added.append_action(), HeaderAppendAction::AppendIfExistsOrAdd);
+        assert_eq!(added.header.as_ref().unwrap().key, "ratelimit");
         // The bytes contain nothing unintended: written again by Envoy's types, the message is as long.
         let response = read(&verdict(Decision::Deny(DenyReason::NoCredential)));
         assert_eq!(

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::network::{LEVELS, Network};
-use crate::snapshot::rule::Rule;
+use crate::snapshot::rule::{Rule, Tier};
 
 /// The key of a counter: a limit, and the caller, address or other value that it counts by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
-    /// The limit.
+    /// The limit, and the quota of its own that the caller may have ([`Tier::counters`]).
     pub limit: Arc<str>,
     /// The counted value.
     pub of: Of,
@@ -52,6 +52,8 @@ impl std::fmt::Display for Of {
 pub struct Counted<'r> {
     /// The limit.
     pub rule: &'r Rule,
+    /// The quota that the caller has.
+    pub tier: &'r Tier,
     /// Its key.
     pub key: Key,
     /// The wider keys whose counters may stand in where there is no room for its own.
@@ -67,11 +69,30 @@ pub enum Wider {
     Owners(Vec<Of>),
 }
 
+impl<'r> Counted<'r> {
+    /// The counter of `of` under `tier`.
+    #[must_use]
+    pub fn new(rule: &'r Rule, tier: &'r Tier, of: Of, wider: Wider) -> Self {
+        Self { rule, tier, key: Key { limit: Arc::clone(&tier.counters), of }, wider }
+    }
+}
+
+/// The state of a token bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bucket {
+    /// How many more requests it allows at once.
+    pub left: u64,
+    /// The microseconds until it is full again.
+    pub full_in: u64,
+}
+
 /// The result of charging a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charged {
     /// For each limit the microseconds to wait; 0 when it allows.
     pub waits: Vec<u64>,
+    /// For each limit the state of its bucket after this request.
+    pub buckets: Vec<Bucket>,
     /// How many more requests were charged in advance, to every limit.
     pub taken: u64,
 }

@@ -4,7 +4,9 @@
 //! requests. Each request moves it on by `interval`; a request is refused when that would put it more than
 //! `burst × interval` ahead of now. All times are microseconds.
 
-use edge_config::edge::Limit;
+use edge_config::edge::Quota;
+
+use crate::limit::charge::Bucket;
 
 /// The arithmetic of one limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,10 +38,10 @@ impl Weighed {
 }
 
 impl Gcra {
-    /// The arithmetic of `limit`.
+    /// The arithmetic of `quota`.
     #[must_use]
-    pub fn of(limit: &Limit) -> Self {
-        Self { interval: limit.interval_micros(), burst: u64::from(limit.burst) }
+    pub fn of(quota: &Quota) -> Self {
+        Self { interval: quota.interval_micros(), burst: u64::from(quota.burst) }
     }
 
     /// The debt at `now` of the number `kept`: never more than one burst. It can be further ahead only when
@@ -69,6 +71,12 @@ impl Gcra {
         let full = self.interval.saturating_mul(self.burst);
         let ahead = kept.saturating_sub(now);
         full.saturating_sub(ahead).checked_div(self.interval).unwrap_or(u64::MAX)
+    }
+
+    /// The bucket at `now`, after the number `kept`.
+    #[must_use]
+    pub fn bucket(self, kept: u64, now: u64) -> Bucket {
+        Bucket { left: self.left(kept, now), full_in: kept.saturating_sub(now) }
     }
 
     /// The number to store when `more` requests are charged in advance, after the number `kept`.

@@ -21,7 +21,7 @@ use clock::UnixTime;
 use parking_lot::{Mutex, MutexGuard};
 use prometheus::IntCounter;
 
-use crate::limit::charge::{Charged, Counted, Key, Wider, in_advance};
+use crate::limit::charge::{Bucket, Charged, Counted, Key, Wider, in_advance};
 use crate::limit::gcra::{Gcra, Weighed};
 use crate::limit::local::table::{Slot, Table};
 
@@ -87,39 +87,46 @@ impl Local {
         // All counters stay locked from the first look to the last write: the request is charged to all of its
         // limits or to none, and no other request may take what was seen free in between.
         let mut held = self.hold(counted);
-        let gcra = |one: &Counted<'_>| Gcra::of(&one.rule.limit).share(replicas);
+        let gcra = |one: &Counted<'_>| Gcra::of(&one.tier.quota).share(replicas);
 
         // First look at every counter: one refusal decides for all, so nothing is written yet.
         let mut weighed = Vec::with_capacity(counted.len());
         for one in counted {
             let Some(table) = held.table(one) else { continue };
             let (slot, kept) = table.find(one, gcra(one), &self.hasher, now);
-            weighed.push((one, slot, gcra(one).weigh(kept, now)));
+            weighed.push((one, slot, kept, gcra(one).weigh(kept, now)));
         }
-        let waits = weighed.iter().map(|(_, _, weighed)| weighed.wait()).collect();
-        let passes = weighed.iter().all(|(one, _, weighed)| match weighed {
+        let waits = weighed.iter().map(|(_, _, _, weighed)| weighed.wait()).collect();
+        let passes = weighed.iter().all(|(one, _, _, weighed)| match weighed {
             Weighed::Allowed(_) => true,
-            Weighed::Refused(_) => one.rule.limit.mode == edge_config::edge::Mode::Shadow,
+            Weighed::Refused(_) => one.rule.mode == edge_config::edge::Mode::Shadow,
         });
         if !passes {
-            return Charged { waits, taken: 0 };
+            // A refusal says how long to wait, not what is left.
+            return Charged { waits, buckets: vec![Bucket::default(); counted.len()], taken: 0 };
         }
 
         // Then charge them. A shadow that would have refused is not charged, and leaves nothing in advance.
-        let left = weighed.iter().map(|(one, _, weighed)| match weighed {
+        let left = weighed.iter().map(|(one, _, _, weighed)| match weighed {
             Weighed::Allowed(next) => gcra(one).left(*next, now),
             Weighed::Refused(_) => 0,
         });
         let taken = in_advance(more, left);
-        for (one, slot, weighed) in &weighed {
-            if let Weighed::Allowed(next) = weighed
+        let mut buckets = Vec::with_capacity(weighed.len());
+        for (one, slot, kept, weighed) in &weighed {
+            let number = match weighed {
+                Weighed::Allowed(next) => gcra(one).take(*next, taken),
+                Weighed::Refused(_) => kept.unwrap_or(now),
+            };
+            buckets.push(gcra(one).bucket(number, now));
+            if let Weighed::Allowed(_) = weighed
                 && let Some(table) = held.table(one)
-                && table.keep(one, slot, gcra(one).take(*next, taken))
+                && table.keep(one, slot, number)
             {
                 self.overflows.inc();
             }
         }
-        Charged { waits, taken }
+        Charged { waits, buckets, taken }
     }
 
     /// Locks the shards of `counted`, always in one order, so that two requests never deadlock.
@@ -139,9 +146,9 @@ impl Local {
         let Some(shard) = self.shards.get(self.shard_of(&counted.key)) else { return counted.key.clone() };
         let mut shard = shard.lock();
         let table = shard.table(&counted.wider);
-        let (slot, kept) = table.find(counted, Gcra::of(&counted.rule.limit), &self.hasher, now);
+        let (slot, kept) = table.find(counted, Gcra::of(&counted.tier.quota), &self.hasher, now);
         // A refusal from elsewhere is kept here for as long as a full bucket takes.
-        let next = match Gcra::of(&counted.rule.limit).weigh(kept, now) {
+        let next = match Gcra::of(&counted.tier.quota).weigh(kept, now) {
             Weighed::Allowed(next) => next,
             Weighed::Refused(_) => kept.unwrap_or(now),
         };

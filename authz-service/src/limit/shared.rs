@@ -69,11 +69,15 @@ impl Shared {
         let attempt = self.breaker.attempt()?;
         let answer = tokio::time::timeout(PATIENCE, self.ask(counted, more)).await;
         let what = match answer {
-            Ok(Ok((waits, taken))) if waits.len() == counted.len() && taken <= more => {
+            Ok(Ok((waits, taken, debts)))
+                if waits.len() == counted.len() && debts.len() == counted.len() && taken <= more =>
+            {
                 attempt.succeeded();
-                return Some(Charged { waits, taken });
+                let bucket = |(one, debt): (&Counted<'_>, u64)| Gcra::of(&one.tier.quota).bucket(debt, 0);
+                let buckets = counted.iter().zip(debts).map(bucket).collect();
+                return Some(Charged { waits, buckets, taken });
             }
-            Ok(Ok((waits, taken))) => {
+            Ok(Ok((waits, taken, _))) => {
                 format!(
                     "{} answers for {} limits, {taken} of {more} charged in advance",
                     waits.len(),
@@ -89,7 +93,13 @@ impl Shared {
         None
     }
 
-    async fn ask(&self, counted: &[Counted<'_>], more: u64) -> Result<(Vec<u64>, u64), redis::RedisError> {
+    /// For each of `counted` the microseconds to wait, how many were taken in advance, and for each the microseconds until
+    /// its bucket is full again.
+    async fn ask(
+        &self,
+        counted: &[Counted<'_>],
+        more: u64,
+    ) -> Result<(Vec<u64>, u64, Vec<u64>), redis::RedisError> {
         let connect = async || {
             let config = ConnectionManagerConfig::new()
                 .set_connection_timeout(Some(PATIENCE))
@@ -100,9 +110,9 @@ impl Shared {
         };
         let mut connection = self.connection.get_or_try_init(connect).await?.clone();
         let mut invocation = self.script.prepare_invoke();
-        for Counted { rule, key, wider: _ } in counted {
-            let Gcra { interval, burst } = Gcra::of(&rule.limit);
-            let enforced = match rule.limit.mode {
+        for Counted { rule, tier, key, wider: _ } in counted {
+            let Gcra { interval, burst } = Gcra::of(&tier.quota);
+            let enforced = match rule.mode {
                 Mode::Enforce => 1,
                 Mode::Shadow => 0,
             };

@@ -2,14 +2,14 @@
 --
 -- KEYS: one counter for each limit. ARGV, three for each: microseconds between requests, requests at once,
 -- 1 when the limit refuses and 0 when it is only tried out; behind them, how many more are wanted in advance.
--- Returns for each the microseconds to wait, 0 when it allows; and how many more were taken: half of what the tightest
--- leaves, see limit.rs.
+-- Returns for each the microseconds to wait, 0 when it allows; how many more were taken: half of what the tightest
+-- leaves, see limit.rs; and for each the microseconds until its bucket is full again.
 --
 -- The clock is Redis's own, so that replicas with different clocks count the same. Numbers stay far below
 -- 2^53, up to which Lua's are exact: microseconds since 1970 are 1.8e15, and a full bucket is at most a week.
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
-local waits, nexts, passes = {}, {}, true
+local waits, nexts, debts, passes = {}, {}, {}, true
 local more = tonumber(ARGV[#KEYS * 3 + 1])
 for i, key in ipairs(KEYS) do
   local interval = tonumber(ARGV[i * 3 - 2])
@@ -23,6 +23,7 @@ for i, key in ipairs(KEYS) do
   end
   kept = math.max(kept, now)
   nexts[i] = kept + interval
+  debts[i] = kept - now
   waits[i] = math.max(nexts[i] - now - full, 0)
   if waits[i] > 0 and ARGV[i * 3] == '1' then passes = false end
   local left = math.max(math.floor((full - (nexts[i] - now)) / interval), 0)
@@ -33,10 +34,11 @@ if passes then
   for i, key in ipairs(KEYS) do
     if waits[i] == 0 then
       nexts[i] = nexts[i] + more * tonumber(ARGV[i * 3 - 2])
+      debts[i] = nexts[i] - now
       -- A bucket that is full again says no more than none.
       local life = math.ceil((nexts[i] - now) / 1000)
       redis.call('SET', key, string.format('%.0f', nexts[i]), 'PX', life)
     end
   end
 end
-return {waits, more}
+return {waits, more, debts}

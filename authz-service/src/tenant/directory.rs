@@ -299,6 +299,14 @@ pub fn check(content: &[u8]) -> Result<(), String> {
     Tenants::parse(content).map(|_| ())
 }
 
+/// The ids in `content`, as an edge file writes them.
+///
+/// # Errors
+/// As [`check`].
+pub fn ids(content: &[u8]) -> Result<Vec<String>, String> {
+    Ok(Tenants::parse(content)?.status.keys().map(ToString::to_string).collect())
+}
+
 fn report_changes(before: &Tenants, after: &Tenants, on_change: &OnChange) {
     let word = |tenants: &Tenants, id: &TenantId| {
         tenants.status.get(id).map(|status| match status {

@@ -7,7 +7,7 @@ use identity::{Caller, Role};
 use crate::kit::check::{Answer, Check};
 use crate::kit::{Authz, Home, NOW, SUSPENDED, TENANT, UNLISTED, eventually};
 
-const FILE: &str = "api-keys.jsonl";
+pub(crate) const FILE: &str = "api-keys.jsonl";
 
 pub(crate) fn with_api_keys(home: &Home) -> impl Fn(String) -> String + use<> {
     let path = home.at(FILE).to_str().unwrap().to_owned();
@@ -34,6 +34,7 @@ pub(crate) fn add(home: &Home, change: impl FnOnce(&mut Record)) -> String {
         tenant: TENANT.parse().unwrap(),
         role: Some(Role(1)),
         scopes: vec!["books.write".to_owned()],
+        plan: None,
         created: NOW,
         expires: None,
         revoked: None,

@@ -65,7 +65,7 @@ async fn counted(authz: &Authz, result: &str) -> u64 {
 }
 
 /// Waits until Redis weighs requests again.
-async fn until_shared(authz: &Authz) {
+pub(crate) async fn until_shared(authz: &Authz) {
     let before = counted(authz, "shared").await;
     // A new caller each time: Redis gets no requests for a caller over the limit.
     let mut who = 1_000;

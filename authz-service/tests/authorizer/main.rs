@@ -27,6 +27,7 @@ mod matrix;
 mod outages;
 mod providers;
 mod pushed;
+mod quotas;
 mod replicas;
 mod resets;
 mod services;

@@ -108,3 +108,57 @@ fn the_header_that_names_the_tenant_reaches_the_authorizer() {
     assert_eq!(create("00000000-0000-7000-8000-0000000000ff"), 403);
     assert_eq!(edge.request("POST", "/users").token(&token).body("{}").send().status, 403);
 }
+
+#[test]
+fn what_is_left_reaches_the_client_beside_the_backends_own_limits() {
+    let backend = Backend::answering(
+        b"HTTP/1.1 200 OK\r\nRateLimit: \"inner\";r=1;t=2\r\nContent-Length: 2\r\n\r\nok".as_slice(),
+    );
+    let edge = limited("books", "readers")
+        .replace(
+            "  readers: { per: subject, rate: 2, seconds: 3600 }",
+            "  readers: { per: subject, rate: 2, seconds: 3600, headers: always }",
+        )
+        .every_backend(backend.address())
+        .start();
+    let token = edge.mint().good(0);
+    for left in [1, 0] {
+        let passed = edge.get("/books/1").token(&token).send();
+        assert_eq!((passed.status, passed.text().as_str()), (200, "ok"), "{passed:?}");
+        let [inner, own] = passed.all("ratelimit").try_into().expect("both lines");
+        assert_eq!(inner, "\"inner\";r=1;t=2");
+        assert!(own.starts_with(&format!("\"readers\";r={left};t=")), "{own}");
+        assert_eq!(passed.all("ratelimit-policy"), ["\"readers\";q=2;w=3600"]);
+        assert_eq!(backend.last().header("ratelimit"), None, "the backend reads nothing of it");
+    }
+    let over = edge.get("/books/1").token(&token).send();
+    assert_eq!((over.status, over.all("ratelimit").len()), (429, 1), "{over:?}");
+    // A refusal that is not about the limit says nothing.
+    assert_eq!(edge.get("/books/1").send().header("ratelimit"), None);
+}
+
+#[test]
+fn a_tenant_with_a_quota_of_its_own_is_refused_by_that_quota() {
+    let backend = Backend::plain();
+    let edge = limited("books", "readers")
+        .replace(
+            "  readers: { per: subject, rate: 2, seconds: 3600 }",
+            &format!(
+                "  readers: {{ per: tenant, rate: 2, seconds: 3600, overrides: {{ {DEMO_TENANT}: {{ rate: 3, burst: 3 }}, ghost: {{ rate: 9 }} }} }}"
+            ),
+        )
+        .every_backend(backend.address())
+        .start();
+    let token = edge.mint().good(0);
+    for _ in 0..3 {
+        assert_eq!(edge.get("/books/1").token(&token).send().status, 200);
+    }
+    let over = edge.get("/books/1").token(&token).send();
+    assert_eq!((over.status, header(&over, "ratelimit-policy").as_str()), (429, "\"readers\";q=3;w=3600"));
+    let file = edge.home().join("token");
+    std::fs::write(&file, &token).expect("the home is writable");
+    let file = file.display().to_string();
+    let explained = edge.explain(&["GET https://api.dev-domain.test/books/1", "--token-file", &file]);
+    let quota = &explained["quotas"]["readers"];
+    assert_eq!(quota, "3 in 3600 s, 3 at once (the quota of this caller)", "{explained:#}");
+}

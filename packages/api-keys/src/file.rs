@@ -101,6 +101,7 @@ mod tests {
             tenant: "00000000-0000-7000-8000-000000000001".parse().unwrap(),
             role: None,
             scopes: vec!["a".to_owned()],
+            plan: None,
             created: 1,
             expires: None,
             revoked: None,

@@ -22,6 +22,6 @@ pub mod record;
 pub mod table;
 pub mod text;
 
-pub use record::Record;
-pub use table::{KeyFault, Table};
+pub use record::{Holder, Record};
+pub use table::{Found, KeyFault, Table};
 pub use text::{ApiKey, KeyHash, KeyId, MalformedKey, Prefix};

@@ -5,10 +5,21 @@
 //! {"id":"00112233445566ff","sha256":"<64 digits>","client":"nightly-import","tenant":"<uuid>","role":2,"scopes":["books.write"],"created":1800000000,"expires":1831536000}
 //! ```
 
+use std::sync::Arc;
+
 use identity::{Client, ClientName, Role, TenantId};
 use serde::{Deserialize, Serialize};
 
 use crate::text::{KeyHash, KeyId};
+
+/// Whom a key speaks for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Holder {
+    /// The client.
+    pub client: Arc<Client>,
+    /// The plan of the key.
+    pub plan: Option<Arc<str>>,
+}
 
 /// The record of one key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,6 +42,10 @@ pub struct Record {
     /// What it may do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
+    /// The plan that its holder pays for, 1 to 64 letters, digits and `-` in lower case. A limit may give each plan a
+    /// quota.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
     /// When it was made, in seconds since 1970.
     pub created: u64,
     /// The first second in which it has expired; absent for a key that is valid until it is revoked.
@@ -42,9 +57,9 @@ pub struct Record {
 }
 
 impl Record {
-    /// Whom the key speaks for.
+    /// Whom the key speaks for, and the plan.
     #[must_use]
-    pub fn holder(&self) -> Client {
+    pub fn holder(&self) -> Holder {
         let Self {
             id: _,
             sha256: _,
@@ -53,6 +68,7 @@ impl Record {
             tenant,
             role,
             scopes,
+            plan,
             created: _,
             expires: _,
             revoked: _,
@@ -63,7 +79,8 @@ impl Record {
                 distinct.push(scope.clone());
             }
         }
-        Client { name: client.clone(), tenant: *tenant, role: *role, scopes: distinct }
+        let client = Client { name: client.clone(), tenant: *tenant, role: *role, scopes: distinct };
+        Holder { client: Arc::new(client), plan: plan.as_deref().map(Arc::from) }
     }
 
     /// `live`, `expired` or `revoked` in second `now`.
@@ -74,6 +91,13 @@ impl Record {
             (None, Some(expires)) if now >= expires => "expired",
             (None, Some(_) | None) => "live",
         }
+    }
+
+    /// Whether `plan` can be the name of a plan: as names in an edge file are written.
+    #[must_use]
+    pub fn is_plan(plan: &str) -> bool {
+        let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        (1..=64).contains(&plan.len()) && plan.bytes().all(legal) && !plan.starts_with('-')
     }
 
     /// Whether `scope` can be one: RFC 6749 §3.3.

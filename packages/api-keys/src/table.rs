@@ -6,9 +6,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use clock::UnixTime;
-use identity::Client;
 
-use crate::record::Record;
+use crate::record::{Holder, Record};
 use crate::text::{ApiKey, KeyHash, KeyId};
 
 /// Why a key is refused.
@@ -26,6 +25,15 @@ pub enum KeyFault {
     Expired,
 }
 
+/// A key that was found.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'t> {
+    /// Its id.
+    pub id: KeyId,
+    /// Whom it speaks for.
+    pub holder: &'t Arc<Holder>,
+}
+
 /// One key, found by its id. It fills one line of the processor's cache and begins at its beginning: in a table too large
 /// for that cache a lookup waits for memory once.
 #[derive(Debug)]
@@ -36,7 +44,7 @@ struct Entry {
     /// The second in which it ends to count; the last one there is for a key without `expires`.
     expires: u64,
     revoked: bool,
-    holder: Arc<Client>,
+    holder: Arc<Holder>,
 }
 
 const _: () = assert!(size_of::<Entry>() == 64, "more than a line of the cache");
@@ -78,10 +86,15 @@ impl Table {
     pub fn parse(content: &[u8]) -> Result<Self, String> {
         let (mut entries, mut imported) = (HashSet::new(), HashMap::new());
         // Most clients have a key or two; equal holders share one value.
-        let mut holders: HashMap<Client, Arc<Client>> = HashMap::new();
+        let mut holders: HashMap<Holder, Arc<Holder>> = HashMap::new();
         for_each(content, |number, record| {
             if let Some(scope) = record.scopes.iter().find(|scope| !Record::is_scope(scope)) {
                 return Err(format!("line {number}: {scope:?} is not a scope (RFC 6749 §3.3)"));
+            }
+            if let Some(plan) = record.plan.as_deref().filter(|plan| !Record::is_plan(plan)) {
+                return Err(format!(
+                    "line {number}: {plan:?} is not a valid plan: write 1 to 64 lower-case letters, digits and `-`"
+                ));
             }
             let holder = record.holder();
             let holder = Arc::clone(holders.entry(holder.clone()).or_insert_with(|| Arc::new(holder)));
@@ -109,7 +122,7 @@ impl Table {
     ///
     /// # Errors
     /// [`KeyFault`]. A key is reported as revoked or expired only when its secret is right.
-    pub fn holder(&self, key: &ApiKey<'_>, now: UnixTime) -> Result<&Arc<Client>, KeyFault> {
+    pub fn holder(&self, key: &ApiKey<'_>, now: UnixTime) -> Result<Found<'_>, KeyFault> {
         if key.id().is_none() && self.imported.is_empty() {
             return Err(KeyFault::Malformed);
         }
@@ -134,7 +147,7 @@ impl Table {
         if now.seconds() >= entry.expires {
             return Err(KeyFault::Expired);
         }
-        Ok(&entry.holder)
+        Ok(Found { id: entry.id, holder: &entry.holder })
     }
 
     /// How many keys there are, the dead ones included.
@@ -189,7 +202,9 @@ mod tests {
         let at = UnixTime::from_seconds;
         let ask = |more: &str, text: &str, now| {
             let table = Table::parse(line(id, hash, more).as_bytes()).unwrap();
-            table.holder(&ApiKey::read(text.as_bytes()).unwrap(), now).map(|client| client.name.to_string())
+            table
+                .holder(&ApiKey::read(text.as_bytes()).unwrap(), now)
+                .map(|found| found.holder.client.name.to_string())
         };
         assert_eq!(ask("", &text, at(5)), Ok("ci".to_owned()));
         assert_eq!(ask("", &other, at(5)), Err(KeyFault::Unknown));
@@ -239,7 +254,7 @@ mod tests {
         let table = Table::parse(line(other, hash, "").as_bytes()).unwrap();
         let moved = format!("ck_{other}{}", &text[19..]);
         assert_eq!(
-            table.holder(&ApiKey::read(moved.as_bytes()).unwrap(), UnixTime::from_seconds(5)),
+            table.holder(&ApiKey::read(moved.as_bytes()).unwrap(), UnixTime::from_seconds(5)).map(drop),
             Err(KeyFault::WrongSecret)
         );
     }

@@ -48,7 +48,7 @@ pub use issuer::{
     TenantRule, TokenTypes,
 };
 pub use leases::{LeaseMethods, LeasePolicy, Leases, OnOutage};
-pub use limits::{LONGEST_REFILL, Limit, Mode, Per, TenantMatch};
+pub use limits::{LONGEST_REFILL, Limit, Mode, Per, Quota, RateHeaders, TenantMatch};
 pub use listener::{Clients, Exposure, Host, Listener, Tls, Underscores};
 pub use path::{PathMatch, Segment, Specificity};
 pub use policy::{BesideCookie, InternalPolicy, Policy, PublicPolicy, SessionPolicy};

@@ -123,6 +123,26 @@ pub(crate) fn entries<'a>(
     named
 }
 
+/// The entries of a mapping whose keys are texts of any form, for keys that are not names in the edge file.
+pub(crate) fn texts<'a>(context: Context<'a>, node: &'a Node, what: &str) -> Vec<(&'a str, Place, &'a Node)> {
+    let mut named = Vec::new();
+    for (key, value) in mapping(context, node, what).unwrap_or_default() {
+        match &key.value {
+            Value::Text(text) => named.push((text.as_str(), key.place, value)),
+            other @ (Value::Null
+            | Value::Bool(_)
+            | Value::Int(_)
+            | Value::Float
+            | Value::List(_)
+            | Value::Map(_)) => {
+                let problem = format!("{what}: a key is {}", other.kind());
+                context.faults.report(key.place, problem, "write the key in quotes");
+            }
+        }
+    }
+    named
+}
+
 const NAME_RULE: &str =
     "names have 1 to 64 lower-case letters, digits and `-`, and begin with a letter or digit";
 

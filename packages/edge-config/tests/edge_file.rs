@@ -223,7 +223,10 @@ fn a_limit_counts_by_a_key_that_callers_of_the_policy_have() {
                 (Ok(edge), true) => {
                     assert_eq!(edge.routes.iter().find(|r| r.name == route).unwrap().limits, ["calm"]);
                     let calm = &edge.limits["calm"];
-                    assert_eq!((calm.per.as_str(), calm.burst, calm.interval_micros()), (per, 6, 10_000_000));
+                    assert_eq!(
+                        (calm.per.as_str(), calm.quota.burst, calm.quota.interval_micros()),
+                        (per, 6, 10_000_000)
+                    );
                 }
                 (Err(faults), false) => {
                     let message = faults.to_string();

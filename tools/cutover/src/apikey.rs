@@ -67,6 +67,9 @@ pub struct NewApiKey {
     /// A scope of the client; may be repeated.
     #[arg(long = "scope", value_name = "SCOPE", value_parser = scope)]
     pub scopes: Vec<String>,
+    /// The plan that the client pays for: a limit of the edge file may give each plan a quota.
+    #[arg(long, value_name = "NAME", value_parser = plan)]
+    pub plan: Option<String>,
     /// The beginning of the key, for example the product's name. The key is PREFIX_ID_SECRET.
     #[arg(long, value_name = "PREFIX", default_value_t = Prefix::default())]
     pub prefix: Prefix,
@@ -77,6 +80,15 @@ pub struct NewApiKey {
 
 fn tenant(text: &str) -> Result<identity::TenantId, String> {
     text.parse().map_err(|_| "a tenant is given by its UUID".to_owned())
+}
+
+fn plan(text: &str) -> Result<String, String> {
+    if api_keys::Record::is_plan(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a plan has 1 to 64 lower-case letters, digits and `-`, and begins with a letter or digit"
+            .to_owned())
+    }
 }
 
 fn scope(text: &str) -> Result<String, String> {
@@ -203,7 +215,7 @@ fn reported(done: import::Imported, dry_run: bool, path: &Path, as_json: bool) -
 }
 
 fn make(new: &NewApiKey, now: u64) -> Result<(Record, String), NoRandomness> {
-    let NewApiKey { client, tenant, role, scopes, prefix, expires_in_days } = new;
+    let NewApiKey { client, tenant, role, scopes, plan, prefix, expires_in_days } = new;
     let (id, key, sha256) = text::generate(prefix)?;
     let expires = expires_in_days.map(|days| now.saturating_add(u64::from(days) * DAY_SECONDS));
     let record = Record {
@@ -214,6 +226,7 @@ fn make(new: &NewApiKey, now: u64) -> Result<(Record, String), NoRandomness> {
         tenant: *tenant,
         role: role.map(Role),
         scopes: scopes.clone(),
+        plan: plan.clone(),
         created: now,
         expires,
         revoked: None,
@@ -223,10 +236,11 @@ fn make(new: &NewApiKey, now: u64) -> Result<(Record, String), NoRandomness> {
 
 /// A record as it is printed: without the hash, which is useless to a reader.
 fn shown(record: &Record, now: u64) -> Value {
-    let Record { id, sha256: _, imported, client, tenant, role, scopes, created, expires, revoked } = record;
+    let Record { id, sha256: _, imported, client, tenant, role, scopes, plan, created, expires, revoked } =
+        record;
     json!({
-        "id": id, "client": client, "tenant": tenant, "role": role, "scopes": scopes, "created": created,
-        "expires": expires, "revoked": revoked, "imported": imported, "state": record.state(now),
+        "id": id, "client": client, "tenant": tenant, "role": role, "scopes": scopes, "plan": plan,
+        "created": created, "expires": expires, "revoked": revoked, "imported": imported, "state": record.state(now),
     })
 }
 
@@ -234,11 +248,12 @@ fn table(records: &[Record], now: u64) -> String {
     let mut text = String::new();
     for record in records {
         let role = record.role.map_or_else(|| "-".to_owned(), |role| role.to_string());
+        let plan = record.plan.as_deref().unwrap_or("-");
         let scopes = if record.scopes.is_empty() { "-".to_owned() } else { record.scopes.join(" ") };
         // Writing to a string does not fail.
         let _ = writeln!(
             text,
-            "{}  {:<7}  {:<24}  {}  role {role}  {scopes}",
+            "{}  {:<7}  {:<24}  {}  role {role}  plan {plan}  {scopes}",
             record.id,
             record.state(now),
             record.client,
@@ -281,7 +296,7 @@ mod tests {
             let table = Table::parse(&std::fs::read(&path).unwrap()).unwrap();
             table
                 .holder(&ApiKey::read(key.as_bytes()).unwrap(), clock.now())
-                .map(|client| client.name.to_string())
+                .map(|found| found.holder.client.name.to_string())
         };
         assert_eq!(ask(key, &clock), Ok("ci".to_owned()));
         assert_eq!(ask(second["key"].as_str().unwrap(), &clock), Ok("ci".to_owned()), "both live: rotation");
@@ -331,7 +346,7 @@ mod tests {
             let table = Table::parse(&std::fs::read(&path).unwrap()).unwrap();
             table
                 .holder(&ApiKey::read(key.as_bytes()).unwrap(), clock.now())
-                .map(|client| client.name.to_string())
+                .map(|found| found.holder.client.name.to_string())
         };
         assert_eq!(ask("sk_live_51H8abcdefgh+/="), Ok("ci".to_owned()));
         // "test" is the text with this SHA-256.

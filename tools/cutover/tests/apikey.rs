@@ -37,7 +37,7 @@ fn new(home: &Path, client: &str, more: &[&str]) -> (String, String) {
 fn believed(home: &Path, key: &str, now: UnixTime) -> Result<std::sync::Arc<identity::Client>, String> {
     let table = Table::parse(&std::fs::read(home.join("api-keys.jsonl")).unwrap()).unwrap();
     let held = table.holder(&ApiKey::read(key.as_bytes()).unwrap(), now);
-    held.cloned().map_err(|fault| format!("{fault:?}"))
+    held.map(|found| std::sync::Arc::clone(&found.holder.client)).map_err(|fault| format!("{fault:?}"))
 }
 
 #[test]

@@ -1,25 +1,25 @@
 //! What floods, shadows and replicas do to the counters of one process.
 
-use std::sync::Arc;
-
 use super::*;
 use crate::limit::charge::Of;
 use crate::limit::local::table::SESSIONS_OF_A_PERSON;
 use crate::network::Network;
 use crate::snapshot::rule::Rule;
-use edge_config::edge::{Limit, Mode, Per};
+use edge_config::edge::{Limit, Mode, Per, Quota, RateHeaders};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use uuid::Uuid;
 
 fn rule(name: &str, rate: u32, mode: Mode) -> Rule {
-    let limit = Limit { per: Per::Subject, rate, period: Duration::from_secs(60), burst: rate, mode };
-    Rule { name: Arc::from(name), limit }
+    let quota = Quota { rate, period: Duration::from_secs(60), burst: rate };
+    let (headers, overrides, plans) = (RateHeaders::Refusals, BTreeMap::new(), BTreeMap::new());
+    Rule::new(name, &Limit { per: Per::Subject, quota, mode, headers, overrides, plans })
 }
 
 fn owned<'r>(rule: &'r Rule, id: u128, owners: &[u128]) -> Counted<'r> {
     let of = |id: u128| Of::Id(Uuid::from_u128(id));
     let wider = Wider::Owners(owners.iter().map(|id| of(*id)).collect());
-    Counted { rule, key: Key { limit: Arc::clone(&rule.name), of: of(id) }, wider }
+    Counted::new(rule, &rule.base, of(id), wider)
 }
 
 /// A caller without wider keys.
@@ -30,7 +30,7 @@ fn counted(rule: &Rule, id: u128) -> Counted<'_> {
 fn addressed<'r>(rule: &'r Rule, address: &str) -> Counted<'r> {
     let [finest, wider @ ..] = Network::all_of(address.parse().unwrap());
     let of = Of::Address(finest.first());
-    Counted { rule, key: Key { limit: Arc::clone(&rule.name), of }, wider: Wider::Networks(wider) }
+    Counted::new(rule, &rule.base, of, Wider::Networks(wider))
 }
 
 fn local(capacity: usize) -> Local {
@@ -50,7 +50,7 @@ fn all_or_none() {
     assert!(passes(&local, &[counted(&wide, 1), counted(&tight, 1)], NOW));
     for _ in 0..50 {
         let charged = local.charge(&[counted(&wide, 1), counted(&tight, 1)], 1, 5, NOW);
-        assert_eq!(charged, Charged { waits: vec![0, 60_000_000], taken: 0 });
+        assert_eq!((charged.waits, charged.taken), (vec![0, 60_000_000], 0));
     }
     let left = (0..20).filter(|_| passes(&local, &[counted(&wide, 1)], NOW)).count();
     assert_eq!(left, 9, "refused requests were not charged to the wide limit");

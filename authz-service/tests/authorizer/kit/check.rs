@@ -24,6 +24,8 @@ pub(crate) struct Answer {
     /// Headers towards the backend, or of the refusal.
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) removed: Vec<String>,
+    /// Headers that the client gets beside those of the backend.
+    pub(crate) added: BTreeMap<String, String>,
     pub(crate) metadata: BTreeMap<String, String>,
 }
 
@@ -203,7 +205,6 @@ pub(crate) fn read(response: CheckResponse) -> Answer {
     match http_response.expect("an answer") {
         HttpResponse::OkResponse(ok) => {
             assert_eq!(code, 0);
-            assert!(ok.response_headers_to_add.is_empty(), "the edge adds nothing to answers");
             assert!(ok.query_parameters_to_set.is_empty() && ok.query_parameters_to_remove.is_empty());
             Answer {
                 status: 200,
@@ -211,6 +212,7 @@ pub(crate) fn read(response: CheckResponse) -> Answer {
                 body: String::new(),
                 headers: headers(ok.headers),
                 removed: ok.headers_to_remove,
+                added: added(ok.response_headers_to_add),
                 metadata,
             }
         }
@@ -222,11 +224,23 @@ pub(crate) fn read(response: CheckResponse) -> Answer {
                 body: denied.body,
                 headers: headers(denied.headers),
                 removed: Vec::new(),
+                added: BTreeMap::new(),
                 metadata,
             }
         }
         other => panic!("unexpected {other:?}"),
     }
+}
+
+fn added(options: Vec<HeaderValueOption>) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for option in options {
+        assert_eq!(option.append_action(), HeaderAppendAction::AppendIfExistsOrAdd);
+        let header = option.header.unwrap();
+        assert!(header.key.starts_with("ratelimit"), "nothing else is added to an answer: {}", header.key);
+        assert_eq!(all.insert(header.key, header.value), None, "a header twice");
+    }
+    all
 }
 
 fn headers(options: Vec<HeaderValueOption>) -> BTreeMap<String, String> {

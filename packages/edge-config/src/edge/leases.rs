@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AcceptedCredential, Edge, Mode, Per, Policy, Route, SessionPolicy, Sticky};
+use super::{AcceptedCredential, Edge, Mode, Per, Policy, RateHeaders, Route, SessionPolicy, Sticky};
 
 /// How an allow of a session policy may be used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,14 +63,16 @@ impl SessionPolicy {
 
 impl Edge {
     /// How decisions on `route` may be leased, if they may. The policy must allow leases, and the lease must contain what
-    /// the route's limits count by (the person, the tenant). The destination must not depend on the caller: a leased
+    /// the route's limits count by (the person, the tenant), and no answer may have to say what a limit leaves. The destination must not depend on the caller: a leased
     /// request is matched once, by the client's own headers alone.
     #[must_use]
     pub fn lease_of(&self, route: &Route) -> Option<&LeasePolicy> {
         let Some(Policy::Session(policy)) = self.policies.get(&route.policy) else { return None };
         let counted = |name: &String| {
             self.limits.get(name).is_some_and(|limit| {
-                limit.mode == Mode::Enforce && matches!(limit.per, Per::Subject | Per::Tenant)
+                limit.mode == Mode::Enforce
+                    && limit.headers == RateHeaders::Refusals
+                    && matches!(limit.per, Per::Subject | Per::Tenant)
             })
         };
         let leasable = policy.can_lease() && !route.is_decided_late() && route.limits.iter().all(counted);

@@ -1,27 +1,52 @@
 //! Request limits, and the mode of limits and policies.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A request limit, counted separately for each key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limit {
     /// The key by which requests are counted.
     pub per: Per,
-    /// The number of requests that are allowed again within [`Limit::period`].
+    /// How many requests a key has, unless [`Limit::overrides`] or [`Limit::plans`] gives it a quota of its own.
+    pub quota: Quota,
+    /// Whether it is enforced or only logged.
+    pub mode: Mode,
+    /// Which answers show the client what is left.
+    pub headers: RateHeaders,
+    /// The quotas of single keys, such as a tenant's id.
+    pub overrides: BTreeMap<String, Quota>,
+    /// The quotas of the API keys that carry a plan, by the name of the plan.
+    pub plans: BTreeMap<String, Quota>,
+}
+
+/// How many requests are allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// The number of requests that are allowed again within [`Quota::period`].
     pub rate: u32,
     /// The time within which `rate` requests are allowed again.
     pub period: Duration,
     /// The number of requests that may come at once after a quiet time.
     pub burst: u32,
-    /// Whether it is enforced or only logged.
-    pub mode: Mode,
+}
+
+/// Which answers carry the `RateLimit` fields of a limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RateHeaders {
+    /// Refusals by the limit alone, so that answers of backends stay as they are.
+    #[default]
+    Refusals,
+    /// The answers to permitted requests, too. Such a limit allows no leases, because a leased answer could not say what
+    /// is left.
+    Always,
 }
 
 /// The longest time that a limit may take from empty to full: a week. It bounds how long a counter is kept in memory and
 /// in Redis.
 pub const LONGEST_REFILL: Duration = Duration::from_secs(7 * 86_400);
 
-impl Limit {
+impl Quota {
     /// The time until one more request is allowed, in microseconds: rounded up, so that a limit is never looser than
     /// written.
     #[must_use]

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::declared::Declared;
-use crate::edge::{AcceptedCredential, LONGEST_REFILL, Limit, Mode, Per, Policy, Reserved, TenantMatch};
+use crate::edge::{
+    AcceptedCredential, LONGEST_REFILL, Limit, Mode, Per, Policy, Quota, RateHeaders, Reserved, TenantMatch,
+};
 use crate::fault::suggest;
 use crate::node::Node;
 use crate::reader::choice;
@@ -26,42 +28,128 @@ const MAX_LIMITS_PER_ROUTE: usize = 8;
 /// Paths have a handful of segments; a larger number is a mistake.
 const MAX_SEGMENT: u64 = 32;
 
+/// A limit has at most this many quotas of single keys, and as many of plans: customers with a contract of their own are
+/// few, and all others belong in a plan.
+const MAX_OVERRIDES: usize = 10_000;
+
+/// The longest text of a key with a quota of its own: a tenant's id has at most 255 bytes, a client's name 64.
+const MAX_KEY_BYTES: usize = 320;
+
 pub(crate) fn limit(context: Context<'_>, name: &str, node: &Node) -> Option<Limit> {
     let what = format!("limit `{name}`");
     let mut fields = Fields::of(context, node, &*what);
     let mend = format!("choose the key to count by: {}", PER.map(|(name, _)| format!("`{name}`")).join(", "));
     let per =
         fields.required("per", &mend).and_then(|n| choice(context, n, &format!("`per` of {what}"), &PER));
+    let quota = quota(context, &mut fields, &what, None);
+    let mode = mode(context, &mut fields, &what);
+    let choices = [("refusals", RateHeaders::Refusals), ("always", RateHeaders::Always)];
+    let headers = match fields.optional("headers") {
+        None => Some(RateHeaders::default()),
+        Some(n) => choice(context, n, &format!("`headers` of {what}"), &choices),
+    };
+    let (overrides, plans) = (fields.optional("overrides"), fields.optional("plans"));
+    fields.finish();
+    let (per, quota) = (per?, quota?);
+    let keys_of = |field: &str, node: Option<&Node>, has_keys: bool, mend: &str| {
+        let of = format!("`{field}` of {what}");
+        match node {
+            None => BTreeMap::new(),
+            Some(node) if has_keys => quotas(context, node, &of, quota),
+            Some(node) => {
+                let problem = format!("{of} names keys, and it counts by {}", per.as_str());
+                context.faults.report(node.place, problem, mend);
+                BTreeMap::new()
+            }
+        }
+    };
+    let named = matches!(per, Per::Subject | Per::Tenant | Per::Service | Per::ApiKey);
+    let overrides = keys_of(
+        "overrides",
+        overrides,
+        named,
+        "count by `subject`, `tenant`, `service` or `api-key`, or write a limit of its own",
+    );
+    let plans = keys_of("plans", plans, per == Per::ApiKey, "only API keys carry a plan: count by `api-key`");
+    Some(Limit { per, quota, mode: mode?, headers: headers?, overrides, plans })
+}
+
+/// The quota of `fields`. What it leaves out is that of `inherited`, if there is one.
+fn quota(
+    context: Context<'_>,
+    fields: &mut Fields<'_>,
+    what: &str,
+    inherited: Option<Quota>,
+) -> Option<Quota> {
     let count = |n: &Node, field: &str| {
         reader::number(context, n, &format!("`{field}` of {what}"), 1, 1_000_000)
             .and_then(|count| u32::try_from(count).ok())
     };
-    let rate = fields
-        .required("rate", "give the number of requests that are allowed in `seconds`: `rate: 60`")
-        .and_then(|n| count(n, "rate"));
-    let seconds = fields
-        .required("seconds", "give the time for `rate` requests: `seconds: 60`")
-        .and_then(|n| reader::number(context, n, &format!("`seconds` of {what}"), 1, 86_400));
-    let burst_node = fields.optional("burst");
+    let seconds = |n: &Node| {
+        reader::number(context, n, &format!("`seconds` of {what}"), 1, 86_400).map(Duration::from_secs)
+    };
+    let (rate, period, burst_node) = match inherited {
+        None => (
+            fields
+                .required("rate", "give the number of requests that are allowed in `seconds`: `rate: 60`")
+                .and_then(|n| count(n, "rate")),
+            fields.required("seconds", "give the time for `rate` requests: `seconds: 60`").and_then(seconds),
+            fields.optional("burst"),
+        ),
+        Some(quota) => (
+            fields.optional("rate").map_or(Some(quota.rate), |n| count(n, "rate")),
+            fields.optional("seconds").map_or(Some(quota.period), seconds),
+            fields.optional("burst"),
+        ),
+    };
     // By default, a client that was quiet for the whole period may use all of it at once.
-    let burst = burst_node.map_or(rate, |n| count(n, "burst"));
-    let mode = mode(context, &mut fields, &what);
-    let place = burst_node.map_or(fields.place, |n| n.place);
-    fields.finish();
-    let limit =
-        Limit { per: per?, rate: rate?, period: Duration::from_secs(seconds?), burst: burst?, mode: mode? };
-    let refill = Duration::from_micros(limit.interval_micros().saturating_mul(u64::from(limit.burst)));
+    let default = inherited.map_or(rate, |quota| Some(quota.burst));
+    let burst = burst_node.map_or(default, |n| count(n, "burst"));
+    let quota = Quota { rate: rate?, period: period?, burst: burst? };
+    let refill = Duration::from_micros(quota.interval_micros().saturating_mul(u64::from(quota.burst)));
     if refill > LONGEST_REFILL {
         let problem = format!(
             "{what} takes {} s from empty to full: {} requests at {} in {} s",
             refill.as_secs(),
-            limit.burst,
-            limit.rate,
-            limit.period.as_secs()
+            quota.burst,
+            quota.rate,
+            quota.period.as_secs()
         );
+        let place = burst_node.map_or(fields.place, |n| n.place);
         context.faults.report(place, problem, format!("keep it under {} s", LONGEST_REFILL.as_secs()));
     }
-    Some(limit)
+    Some(quota)
+}
+
+/// The quotas in the mapping `node`, which messages call `what`: the name of each key, and how it differs from `base`.
+fn quotas<'a>(context: Context<'a>, node: &'a Node, what: &str, base: Quota) -> BTreeMap<String, Quota> {
+    let entries = reader::texts(context, node, what);
+    if entries.len() > MAX_OVERRIDES {
+        let problem = format!("{what} has {} keys", entries.len());
+        context.faults.report(node.place, problem, format!("name at most {MAX_OVERRIDES}"));
+        return BTreeMap::new();
+    }
+    let mut quotas = BTreeMap::new();
+    for (key, place, node) in entries {
+        if key.is_empty() || key.len() > MAX_KEY_BYTES || key.chars().any(char::is_control) {
+            let mend = format!("write 1 to {MAX_KEY_BYTES} bytes without control characters");
+            context.faults.report(place, format!("{what}: {key:?} is not a valid key"), mend);
+            continue;
+        }
+        let shown = format!("{what} for `{key}`");
+        let mut fields = Fields::of(context, node, &*shown);
+        let own = quota(context, &mut fields, &shown, Some(base));
+        fields.finish();
+        if own == Some(base) {
+            context.faults.report(
+                place,
+                format!("{shown} is the same as for every other key"),
+                "leave it out",
+            );
+        }
+        quotas.extend(own.map(|quota| (key.to_owned(), quota)));
+    }
+    quotas
 }
 
 /// The field `mode`; without it, the policy or limit is enforced.

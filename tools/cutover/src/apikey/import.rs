@@ -3,7 +3,7 @@
 //! The input has one JSON object on each line, because an export of another product becomes that with one `jq`:
 //!
 //! ```json
-//! {"key": "sk_live_51H8…", "client": "nightly-import", "tenant": "<uuid>", "scopes": ["books.write"]}
+//! {"key": "sk_live_51H8…", "client": "nightly-import", "tenant": "<uuid>", "scopes": ["books.write"], "plan": "gold"}
 //! {"sha256": "<64 hexadecimal digits>", "client": "nightly-import", "tenant": "<uuid>", "role": 2, "expires": 1831536000}
 //! ```
 //!
@@ -56,6 +56,7 @@ struct Line {
     role: Option<Role>,
     #[serde(default)]
     scopes: Vec<String>,
+    plan: Option<String>,
     expires: Option<u64>,
 }
 
@@ -145,10 +146,15 @@ fn record(line: &[u8], allow_short: bool, now: u64) -> Result<Record, String> {
         };
         format!("column {}: {what}", error.column())
     })?;
-    let Line { key, sha256, client, tenant, role, scopes, expires } = line;
+    let Line { key, sha256, client, tenant, role, scopes, plan, expires } = line;
     if let Some(scope) = scopes.iter().find(|scope| !Record::is_scope(scope)) {
         return Err(format!(
             "{scope:?} is not a scope: it is visible ASCII without quotes and backslashes (RFC 6749 §3.3)"
+        ));
+    }
+    if let Some(plan) = plan.as_deref().filter(|plan| !Record::is_plan(plan)) {
+        return Err(format!(
+            "{plan:?} is not a plan: it has 1 to 64 lower-case letters, digits and `-`, and begins with a letter or digit"
         ));
     }
     let (own, sha256) = match (key, sha256) {
@@ -180,6 +186,7 @@ fn record(line: &[u8], allow_short: bool, now: u64) -> Result<Record, String> {
         tenant,
         role,
         scopes,
+        plan,
         created: now,
         expires,
         revoked: None,

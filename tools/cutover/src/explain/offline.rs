@@ -7,12 +7,13 @@ use authz_service::check::CheckInput;
 use authz_service::credential::token::Check;
 use authz_service::decision::Decision;
 use authz_service::failure::Failure;
+use authz_service::limit::{self, Payer};
 use authz_service::observe::record::Record;
 use authz_service::observe::stage::{Stage, Step};
 use authz_service::startup::{self, Assembled, needs::Needs};
 use authz_service::who::{Caller, Who};
 use clock::{Clock, SystemClock};
-use edge_config::edge::{AcceptedCredential, Exposure, KeySource, Policy, Route};
+use edge_config::edge::{AcceptedCredential, Exposure, KeySource, Policy, Quota, Route};
 use edge_config::{Edge, Environment, Match, route_of};
 use header_rules::{Rules, Verdict};
 use serde_json::{Map, Value, json};
@@ -223,6 +224,20 @@ fn decide(
     };
     if let Some(role) = role {
         report.insert("role".to_owned(), role.to_string().into());
+    }
+    if let Some(prepared) = &verdict.route {
+        let payer = Payer { who: &verdict.who, key: verdict.key.as_ref(), more: 0 };
+        let shown = |(name, Quota { rate, period, burst }, own): (&str, Quota, bool)| {
+            let of = if own { "this caller" } else { "all" };
+            (
+                name.to_owned(),
+                format!("{rate} in {} s, {burst} at once (the quota of {of})", period.as_secs()).into(),
+            )
+        };
+        let quotas: Map<String, Value> = limit::quotas(prepared, payer).into_iter().map(shown).collect();
+        if !quotas.is_empty() {
+            report.insert("quotas".to_owned(), quotas.into());
+        }
     }
     let of = |step: &Step| (step.stage == Stage::Credential).then(|| step.outcome.to_string());
     if let Some(outcome) = record.stages().iter().find_map(of) {

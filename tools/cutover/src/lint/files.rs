@@ -12,7 +12,7 @@ use authz_service::credential::signed;
 use authz_service::tenant::directory;
 use authz_service::tls;
 use edge_config::edge::{
-    ApiKeys, AuthorizerTls, Clients, Edge, KeySource, Service, ServiceTokens, TenantDirectory, Tls,
+    ApiKeys, AuthorizerTls, Clients, Edge, KeySource, Per, Service, ServiceTokens, TenantDirectory, Tls,
 };
 use edge_config::{Fault, Place, Severity};
 
@@ -50,6 +50,7 @@ pub(super) fn check(edge: &Edge, text: &str) -> Vec<Fault> {
     match &edge.tenants {
         Some(TenantDirectory::File(file)) => {
             found.content(file, "write it, or let `cutover run` make a first one", directory::check);
+            found.tenants_with_quotas(edge, file);
         }
         Some(TenantDirectory::Service(_)) | None => {}
     }
@@ -77,6 +78,34 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
+    /// Warns about quotas of tenants that the directory `file` does not list. A tenant may be listed later.
+    fn tenants_with_quotas(&mut self, edge: &Edge, file: &Path) {
+        let by_tenant = edge.limits.iter().filter(|(_, limit)| limit.per == Per::Tenant);
+        let own: Vec<(&String, &String)> =
+            by_tenant.flat_map(|(name, limit)| limit.overrides.keys().map(move |key| (name, key))).collect();
+        if own.is_empty() {
+            return;
+        }
+        let Ok(listed) =
+            fs::read(file).map_err(|error| error.to_string()).and_then(|content| directory::ids(&content))
+        else {
+            return;
+        };
+        for (name, key) in own.into_iter().filter(|(_, key)| !listed.contains(key)) {
+            let problem = format!(
+                "limit `{name}` has a quota for the tenant `{key}`, which {} does not list",
+                file.display()
+            );
+            let mend = "correct the tenant's id, or list the tenant".to_owned();
+            self.faults.push(Fault {
+                place: place(self.text, key),
+                problem,
+                mend,
+                severity: Severity::Warning,
+            });
+        }
+    }
+
     /// Reads `path` and checks its content with `check`.
     fn content(&mut self, path: &Path, made: &str, check: impl FnOnce(&[u8]) -> Result<(), String>) {
         self.path(path, made, |path| {
@@ -131,18 +160,18 @@ impl Found<'_> {
 
     fn put(&mut self, severity: Severity, path: &Path, what: &str, mend: &str) {
         let problem = format!("the file {} {what}", path.display());
-        self.faults.push(Fault { place: place(self.text, path), problem, mend: mend.to_owned(), severity });
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        self.faults.push(Fault { place: place(self.text, &name), problem, mend: mend.to_owned(), severity });
     }
 }
 
-/// The place where the edge file names `path`: the first line with its last part.
-fn place(text: &str, path: &Path) -> Place {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let named = |line: &str| !line.trim_start().starts_with('#') && line.contains(&name);
+/// The place where the edge file says `name`: the first line with it.
+fn place(text: &str, name: &str) -> Place {
+    let named = |line: &str| !line.trim_start().starts_with('#') && line.contains(name);
     let found = text.lines().enumerate().find(|(_, line)| named(line));
     let Some((index, line)) = found else { return Place { line: 1, column: 1 } };
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX).saturating_add(1);
-    Place { line: count(index), column: count(line.find(&name).unwrap_or_default()) }
+    Place { line: count(index), column: count(line.find(name).unwrap_or_default()) }
 }
 
 #[cfg(test)]
@@ -152,7 +181,7 @@ mod tests {
     #[test]
     fn a_file_is_placed_where_the_edge_file_names_it() {
         let text = "# keys/a.json\nedge: dev\nsessions:\n  keys: { file: \"${HOME}/keys/a.json\" }\n";
-        assert_eq!(place(text, Path::new("/x/keys/a.json")), Place { line: 4, column: 31 });
-        assert_eq!(place(text, Path::new("/x/b.json")), Place { line: 1, column: 1 });
+        assert_eq!(place(text, "a.json"), Place { line: 4, column: 31 });
+        assert_eq!(place(text, "b.json"), Place { line: 1, column: 1 });
     }
 }

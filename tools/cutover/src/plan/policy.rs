@@ -1,9 +1,11 @@
 //! Compares two policies: which callers pass the one and not the other.
 
+use std::collections::BTreeMap;
+
 use edge_config::Edge;
 use edge_config::edge::{
     BesideCookie, Cidr, InternalPolicy, LeaseMethods, LeasePolicy, Limit, Mode, OnOutage, Policy,
-    PublicPolicy, Route, SessionPolicy, SignedPolicy, TenantMatch,
+    PublicPolicy, Quota, RateHeaders, Route, SessionPolicy, SignedPolicy, TenantMatch,
 };
 
 use super::found::{Aspects, Standing};
@@ -223,22 +225,49 @@ pub(super) fn limits(
 }
 
 fn limit(name: &str, old: &Limit, new: &Limit, noted: &mut Aspects) {
-    let Limit { per, rate, period, burst, mode } = new;
+    let Limit { per, quota: base, mode, headers, overrides, plans } = new;
     if old.per != *per {
         noted.note(
             Standing::Weaker,
             format!("limit `{name}` counts by {} instead of {}", per.as_str(), old.per.as_str()),
         );
     }
-    let shown = |rate: u32, period: std::time::Duration| format!("{rate} in {} s", period.as_secs());
+    quota(&format!("limit `{name}`"), old.quota, *base, noted);
+    let own = |what: &str,
+               before: &BTreeMap<String, Quota>,
+               after: &BTreeMap<String, Quota>,
+               noted: &mut Aspects| {
+        for key in before.keys().chain(after.keys().filter(|key| !before.contains_key(*key))) {
+            let (had, has) = (before.get(key), after.get(key));
+            // A key without a quota of its own has that of all, whose change is noted above.
+            if had.is_some() || has.is_some() {
+                let (had, has) = (had.copied().unwrap_or(old.quota), has.copied().unwrap_or(*base));
+                if (had, has) != (old.quota, *base) {
+                    quota(&format!("limit `{name}` for {what} `{key}`"), had, has, noted);
+                }
+            }
+        }
+    };
+    own(per.as_str(), &old.overrides, overrides, noted);
+    own("plan", &old.plans, plans, noted);
+    if old.headers != *headers {
+        let now = match headers {
+            RateHeaders::Always => "also on permitted answers, so its routes have no leases",
+            RateHeaders::Refusals => "on refusals alone",
+        };
+        noted.note(Standing::Same, format!("limit `{name}` is shown {now}"));
+    }
+    mode_changed(&format!("limit `{name}`"), old.mode, *mode, true, noted);
+}
+
+fn quota(what: &str, old: Quota, new: Quota, noted: &mut Aspects) {
+    let shown = |Quota { rate, period, burst: _ }: Quota| format!("{rate} in {} s", period.as_secs());
     // Compared by the interval between two requests: 600 a minute and 10 a second are the same.
     let (before, after) = (old.interval_micros(), new.interval_micros());
     if before != after {
         let (standing, word) =
             if after < before { (Standing::Weaker, "raised") } else { (Standing::Stricter, "lowered") };
-        let (was, is) = (shown(old.rate, old.period), shown(*rate, *period));
-        noted.note(standing, format!("limit `{name}` {word} from {was} to {is}"));
+        noted.note(standing, format!("{what} {word} from {} to {}", shown(old), shown(new)));
     }
-    noted.more_is_weaker(&format!("burst of limit `{name}`"), old.burst, *burst, ToString::to_string);
-    mode_changed(&format!("limit `{name}`"), old.mode, *mode, true, noted);
+    noted.more_is_weaker(&format!("burst of {what}"), old.burst, new.burst, ToString::to_string);
 }
