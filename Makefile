@@ -62,7 +62,7 @@ run: $(TOOLS)/python.done build ## Start the whole edge on embedded stores; Ctrl
 	@exec $(TARGET)/fast/cutover run --venv "$(VENV)"
 
 # What a guard can break, and so runs with either form of it.
-GUARDED := package(contract-suite) or (package(harness) and (binary(/leases/) or binary(guard) or binary(draining) or binary(headers) or binary(header_case) or binary(paths) or binary(request_ids) or binary(framing) or binary(prod_attacks) or binary(telling) or test(nor_does_anybody_with_leases)))
+GUARDED := package(contract-suite) or (package(harness) and (binary(/leases/) or binary(guard) or binary(draining) or binary(headers) or binary(header_case) or binary(paths) or binary(request_ids) or binary(framing) or binary(prod_attacks) or binary(telling) or test(with_leases_authorizers_are_restarted)))
 
 .PHONY: test
 test: setup wasm native ## Run every test against the real parts

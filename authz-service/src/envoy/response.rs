@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_has_a_status_that_envoy_can_send_and_there_is_none_beside() {
+    fn every_refusal_status_is_one_that_envoy_can_send_and_no_other() {
         for status in 0..=u16::MAX {
             let known = (400..=599).contains(&status) && StatusCode::try_from(i32::from(status)).is_ok();
             assert_eq!(RefusalStatus::new(status).is_some(), known, "{status}");

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_is_what_is_allowed_and_what_is_taken_is_gone() {
+    fn the_rest_is_allowed_and_a_taken_request_is_gone() {
         let gcra = Gcra { interval: 10, burst: 8 };
         let Weighed::Allowed(kept) = gcra.weigh(None, 1_000) else { panic!("refused within the burst") };
         assert_eq!(gcra.left(kept, 1_000), 7);
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_are_no_faster_than_the_whole() {
+    fn shares_together_are_no_faster_than_the_whole() {
         let whole = Gcra { interval: 10, burst: 7 };
         assert_eq!(whole.share(3), Gcra { interval: 30, burst: 2 });
         assert_eq!(whole.share(1), whole);
@@ -162,7 +162,7 @@ mod tests {
     proptest! {
         /// The bound also holds when some requests are charged in advance, whenever they are used.
         #[test]
-        fn what_is_taken_in_advance_counts_as_used(
+        fn requests_taken_in_advance_count_as_used(
             interval in 1_u64..1_000,
             burst in 1_u64..20,
             steps in prop::collection::vec((0_u64..2_000, 0_u64..20), 1..200),

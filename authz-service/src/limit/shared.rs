@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_failure_nobody_asks_until_the_pause_is_over_and_then_one() {
+    fn after_a_failure_no_request_tries_until_the_pause_is_over_and_then_one() {
         let breaker = Breaker::new();
         let (one, other) = (breaker.attempt().unwrap(), breaker.attempt().unwrap());
         one.succeeded();

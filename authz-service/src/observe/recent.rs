@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_strangers_turns_no_decision_about_a_proved_caller_over() {
+    fn a_flood_of_strangers_evicts_no_decision_about_a_proved_caller() {
         let decisions = Decisions::with_capacity(3, 3);
         decisions.push(proved("kept"));
         for number in 0..1_000 {

@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_room_is_counted_and_nobody_waits() {
+    fn spans_without_room_are_counted_and_no_request_waits() {
         let dropped = IntCounter::new("dropped", "x").unwrap();
         let (queue, waiting) = mpsc::channel(2);
         let scope = InstrumentationScope::builder("test").build();

@@ -57,7 +57,7 @@ mod tests {
     use identity::Role;
 
     #[test]
-    fn a_change_is_told_each_time_and_nothing_else() {
+    fn each_change_is_reported_and_nothing_else() {
         let count = IntCounter::new("changes", "x").unwrap();
         let changes = TenantChanges::new(count.clone());
         let (one, other): (TenantId, TenantId) = (

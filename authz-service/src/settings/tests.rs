@@ -95,7 +95,7 @@ fn every_fault_is_reported_at_once() {
 }
 
 #[test]
-fn an_address_with_a_password_is_in_no_message_and_no_debug_output() {
+fn a_password_in_an_address_reaches_no_message_and_no_debug_output() {
     let url = "amqps://u:hunter2@127.0.0.1/%2f";
     let fault = read(&[], &[("AMQP_URL", url)]).unwrap_err().to_string();
     assert!(fault.contains("AMQP_URL") && !fault.contains("hunter2"), "{fault}");

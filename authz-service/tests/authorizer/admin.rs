@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::kit::{Authz, SUSPENDED};
 
 #[tokio::test]
-async fn stats_and_metrics_tell_what_happened() {
+async fn stats_and_metrics_count_each_decision() {
     let authz = Authz::start().await;
     assert_eq!(authz.get("/healthz").await, (200, "ok\n".to_owned()));
     let (status, ready) = authz.get("/readyz").await;
@@ -59,7 +59,7 @@ async fn stats_and_metrics_tell_what_happened() {
 }
 
 #[tokio::test]
-async fn nothing_secret_is_told() {
+async fn no_secret_is_reported() {
     let authz = Authz::start().await;
     let token = authz.token();
     let (_, signature) = token.rsplit_once('.').unwrap();
@@ -130,7 +130,7 @@ async fn decisions_are_found_by_id_however_often_it_came_and_by_subject_and_tena
 }
 
 #[tokio::test]
-async fn a_refusal_by_a_policy_tells_operators_what_was_lacking_and_the_caller_nothing() {
+async fn a_refusal_by_a_policy_names_the_missing_right_to_operators_and_not_to_the_caller() {
     let authz = Authz::start().await;
     let json = async |path: &str| -> Value { serde_json::from_str(&authz.get(path).await.1).unwrap() };
     let token = authz

@@ -131,7 +131,7 @@ async fn serves_and_ends_in_order_on_sigterm_and_sigint() {
 }
 
 #[tokio::test]
-async fn one_of_several_says_that_it_leaves_before_it_does() {
+async fn one_of_several_reports_not_serving_before_it_stops() {
     let home = Home::new();
     let of_two = |edge: String| edge.replace("authorizer: {", "authorizer: { replicas: 2,");
     std::fs::write(home.at("edge.yaml"), home.edge_text(of_two)).unwrap();

@@ -93,7 +93,7 @@ async fn cookie_and_bearer_agree_or_are_refused() {
 }
 
 #[tokio::test]
-async fn an_edge_without_bearer_never_looks_at_authorization() {
+async fn an_edge_without_bearer_ignores_authorization() {
     let home = crate::kit::Home::new();
     let authz = Authz::start_with(home, |edge| edge.replace("bearer: true", "bearer: false")).await;
     let good = authz.token();

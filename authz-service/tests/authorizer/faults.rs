@@ -13,7 +13,7 @@ use tonic_health::pb::health_client::HealthClient;
 use crate::kit::{Authz, Home, NOW, eventually};
 
 #[tokio::test]
-async fn what_cannot_be_decided_is_refused() {
+async fn an_undecidable_request_is_refused() {
     let authz = Authz::start().await;
     let good = || authz.check("me").session(&authz.token());
     authz.ask(good()).await.expect(200, "allowed");

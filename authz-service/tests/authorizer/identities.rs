@@ -82,7 +82,7 @@ async fn a_signed_identity_is_reused_while_fresh() {
 }
 
 #[tokio::test]
-async fn a_public_route_gets_the_public_mark_and_nobody() {
+async fn a_public_route_gets_the_public_mark_and_no_identity() {
     let authz = Authz::start().await;
     // Whatever it carries.
     let answer = authz.ask(authz.check("open").session(&authz.token())).await;

@@ -48,7 +48,7 @@ fn header() -> String {
 }
 
 #[tokio::test]
-async fn each_issuer_is_believed_with_its_own_keys_and_rules_only() {
+async fn each_issuer_is_trusted_with_its_own_keys_and_rules_only() {
     let (authz, other) = start().await;
     let theirs = |changes| {
         let mut all = claims_with(&json!({ "iss": OTHER }));
@@ -155,7 +155,7 @@ async fn each_issuer_is_believed_with_its_own_keys_and_rules_only() {
 }
 
 #[tokio::test]
-async fn one_issuer_without_keys_costs_nobody_else() {
+async fn one_issuer_without_keys_affects_no_other() {
     let home = Home::new();
     let edit = two_issuers(&home);
     let authz = Authz::start_with(home, edit).await;

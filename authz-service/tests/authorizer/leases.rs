@@ -19,7 +19,7 @@ async fn me(authz: &Authz, token: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_grant_is_the_answer_again_and_what_it_rests_on() {
+async fn a_grant_holds_the_answer_and_its_conditions() {
     let authz = Authz::leasing(Home::new()).await;
     let answer = me(&authz, &authz.token()).await;
     answer.expect(200, "allowed");
@@ -59,7 +59,7 @@ async fn a_grant_is_the_answer_again_and_what_it_rests_on() {
 }
 
 #[tokio::test]
-async fn a_policy_that_says_nothing_leases_nothing_and_a_switch_turns_all_off() {
+async fn a_policy_without_lease_grants_none_and_a_switch_turns_all_off() {
     let authz = Authz::start().await;
     assert_eq!(me(&authz, &authz.token()).await.grant(), None);
     let mut home = Home::new();

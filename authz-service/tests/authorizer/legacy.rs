@@ -238,7 +238,7 @@ pub(crate) fn checked(address: SocketAddr, cache_ms: u64, timeout_ms: u64) -> im
 }
 
 #[tokio::test]
-async fn the_legacy_is_asked_once_for_a_session_and_a_moment() {
+async fn the_legacy_is_queried_once_for_each_session_and_moment() {
     let (legacy, address) = Legacy::start().await;
     let authz = Authz::start_with(Home::new(), checked(address, 5_000, 9_000)).await;
     let question = |value: &str| check(&authz, "old").cookie_line(format!("x=1; old_token={value}"));
@@ -318,7 +318,7 @@ async fn the_time_of_a_session_that_the_legacy_backend_confirmed_counts_too() {
 }
 
 #[tokio::test]
-async fn without_a_cache_a_logout_counts_at_once_and_an_answer_that_is_none_is_503() {
+async fn without_a_cache_a_logout_counts_at_once_and_an_invalid_answer_is_503() {
     let (legacy, address) = Legacy::start().await;
     let authz = Authz::start_with(Home::new(), checked(address, 0, 9_000)).await;
     let ask = || authz.ask(check(&authz, "old").cookie_line("old_token=good"));

@@ -140,7 +140,7 @@ async fn each_counts_by_its_own() {
 }
 
 #[tokio::test]
-async fn guessing_credentials_is_limited_by_address_before_anything_is_looked_at() {
+async fn guessing_credentials_is_limited_by_address_before_any_is_verified() {
     let limits = "  guesses: { per: address, rate: 5, seconds: 3600 }\n  few: { per: subject, rate: 9, seconds: 3600 }";
     let authz = Authz::start_with(Home::new(), with(limits, &[("me", "few, guesses")])).await;
     let bad = authz.check("me").session("nonsense").client("192.0.2.1");
@@ -205,7 +205,7 @@ async fn a_public_route_with_a_limit_is_decided_and_stays_public() {
 }
 
 #[tokio::test]
-async fn a_limit_in_shadow_is_told_and_hinders_nobody() {
+async fn a_limit_in_shadow_is_reported_and_refuses_no_request() {
     let limits = "  tried: { per: subject, rate: 2, seconds: 3600, mode: shadow }\n  ten: { per: subject, rate: 10, seconds: 3600 }";
     for redis in [None, Some(Redis::start())] {
         let mut home = Home::new();
@@ -350,7 +350,7 @@ async fn a_number_from_the_future_in_redis_is_a_debt_of_one_burst_and_not_for_ev
 }
 
 #[tokio::test]
-async fn a_redis_that_is_not_there_at_the_start_keeps_nobody_waiting() {
+async fn a_redis_that_is_not_there_at_the_start_delays_no_request() {
     let mut home = Home::new();
     let nowhere = harness::Port::lease();
     home.redis = Some(format!("redis://{}/", nowhere.address()));

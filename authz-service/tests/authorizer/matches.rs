@@ -58,7 +58,7 @@ async fn the_tenant_in_a_header_must_be_the_callers_and_there_once() {
 }
 
 #[tokio::test]
-async fn a_policy_in_shadow_tells_and_lets_pass_but_only_what_it_asks_itself() {
+async fn a_policy_in_shadow_reports_and_allows_but_only_its_own_requirements() {
     let authz = with_policy("{ kind: session, role: 2, tenant: { path_segment: 1 }, mode: shadow }").await;
     let answer = authz.ask_with(&authz.token()).await;
     answer.expect(200, "allowed");

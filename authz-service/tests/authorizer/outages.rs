@@ -15,7 +15,7 @@ use crate::pushed::{start, subscribed, tenant};
 /// Redis is killed: the tenants service is asked, for a tenant that is remembered once `untrusted_after_seconds` are
 /// over, and for any other at once. When Redis is back, it is used again.
 #[tokio::test]
-async fn without_redis_the_tenants_service_is_asked() {
+async fn without_redis_the_tenants_service_is_queried() {
     let mut redis = Redis::start();
     let service = TenantsService::start().await;
     service.set(TENANT, Standing::Active, 1);

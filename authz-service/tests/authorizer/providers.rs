@@ -75,7 +75,7 @@ async fn the_edge_file_sets_the_audience_claim_and_the_longest_token() {
 }
 
 #[tokio::test]
-async fn a_refusal_names_its_claim_in_the_record_and_to_nobody_else() {
+async fn a_refusal_names_its_claim_in_the_record_alone() {
     let authz = Authz::start().await;
     let key = &authz.home.session;
     for (changes, reason, claim) in [
@@ -272,7 +272,7 @@ async fn claims_are_read_where_the_edge_file_maps_them() {
 }
 
 #[tokio::test]
-async fn what_is_absent_and_not_required_is_absent_for_the_backend() {
+async fn an_absent_optional_claim_is_absent_for_the_backend() {
     let settings = "  claims: { tenant: { constant: 00000000-0000-7000-8000-000000000001 }, session: sid, role: role, scopes: scp }\n";
     let authz = Authz::start_with(Home::new(), with(settings)).await;
     let key = &authz.home.session;

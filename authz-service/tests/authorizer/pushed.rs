@@ -78,7 +78,7 @@ async fn without_redis_a_suspension_is_late_by_the_stated_time() {
 }
 
 #[tokio::test]
-async fn what_one_replica_asked_for_the_other_finds_in_redis() {
+async fn a_state_that_one_replica_looked_up_the_other_finds_in_redis() {
     let redis = Redis::start();
     let service = TenantsService::start().await;
     service.set(TENANT, Standing::Active, 1);
@@ -244,7 +244,7 @@ async fn a_frozen_redis_ends_trust_and_a_thawed_one_brings_it_back() {
 }
 
 #[tokio::test]
-async fn without_redis_revocations_are_not_guessed() {
+async fn without_redis_sessions_are_refused_with_503() {
     let mut redis = Redis::start();
     let mut connection = validity::connect(&redis.url()).unwrap();
     let service = TenantsService::start().await;
@@ -306,7 +306,7 @@ async fn a_tenant_is_a_uuid_and_nothing_that_could_be_another_key() {
 }
 
 #[tokio::test]
-async fn a_session_that_changes_its_tenant_is_told() {
+async fn a_session_that_changes_its_tenant_is_reported() {
     let service = TenantsService::start().await;
     service.set(TENANT, Standing::Active, 1);
     service.set(&tenant(31), Standing::Active, 1);
@@ -351,7 +351,7 @@ fn changes(words: &[(Option<&str>, Option<&str>)]) -> Vec<(Option<String>, Optio
 }
 
 #[tokio::test]
-async fn a_change_of_a_tenant_is_audited_once_whether_it_is_pushed_or_asked_for() {
+async fn a_change_of_a_tenant_is_audited_once_whether_it_is_pushed_or_looked_up() {
     let redis = Redis::start();
     let service = TenantsService::start().await;
     service.set(TENANT, Standing::Active, 1);

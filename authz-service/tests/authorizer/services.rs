@@ -41,7 +41,7 @@ async fn a_service_passes_with_its_own_key_and_arrives_with_the_edges() {
 }
 
 #[tokio::test]
-async fn who_is_not_believed() {
+async fn untrusted_services_are_refused() {
     let authz = Authz::start().await;
     let auth = authz.home.at("auth.pem");
     let sync = authz.home.at("sync.pem");
@@ -230,7 +230,7 @@ async fn a_service_has_its_own_counter() {
 }
 
 #[tokio::test]
-async fn a_service_token_passes_for_what_it_and_the_edge_file_name() {
+async fn a_service_token_passes_for_permissions_that_both_it_and_the_edge_file_name() {
     let (authz, issuer) = with_tokens().await;
     let now = UnixTime::from_seconds(NOW);
     let issue = |token: &ServiceToken| issuer.issue(token, "id", Duration::from_secs(600), now).unwrap();

@@ -106,7 +106,7 @@ async fn nor_do_strangers_from_all_networks_of_one_provider() {
 
 /// More refused strangers than are remembered: each decision about a proved caller is still found.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flood_of_refused_strangers_turns_over_no_record_of_a_proved_caller() {
+async fn a_flood_of_refused_strangers_rotates_out_no_record_of_a_proved_caller() {
     use authz_service::observe::recent::ANONYMOUS;
 
     let authz = Authz::start().await;

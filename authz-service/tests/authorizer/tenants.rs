@@ -28,7 +28,7 @@ async fn a_suspension_holds_for_warm_sessions() {
 }
 
 #[tokio::test]
-async fn a_broken_directory_keeps_the_last_state_and_says_so() {
+async fn a_broken_directory_keeps_the_last_state_and_reports_it() {
     let authz = Authz::start().await;
     let token = authz.token();
     authz.home.write("tenants.yaml", "tenants: [{");

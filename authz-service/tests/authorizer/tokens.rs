@@ -18,7 +18,7 @@ async fn a_good_token_passes_in_cookie_and_as_bearer() {
 }
 
 #[tokio::test]
-async fn claims_that_are_no_text_are_not_believed_whoever_signed_them() {
+async fn claims_that_are_not_text_are_refused_even_when_well_signed() {
     let authz = Authz::start().await;
     let key = &authz.home.session;
     let text = claims_with(&json!({ "note": "books.read" })).to_string();
@@ -228,7 +228,7 @@ async fn size_is_bounded_and_never_an_error() {
 }
 
 #[tokio::test]
-async fn a_token_anywhere_else_is_no_credential() {
+async fn a_token_in_any_other_place_is_not_a_credential() {
     let authz = Authz::start().await;
     let token = authz.token();
     // 23.

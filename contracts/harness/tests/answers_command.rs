@@ -229,7 +229,7 @@ fn a_backend_that_hangs_ends_the_command_and_the_rest_is_named() {
 }
 
 #[test]
-fn the_help_names_what_is_never_sent() {
+fn the_help_names_the_headers_that_are_never_sent() {
     let output = Command::new(harness::program("cutover"))
         .args(["answers", "--help"])
         .output()

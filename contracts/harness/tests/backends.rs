@@ -206,7 +206,7 @@ fn the_configured_pause_passes_between_two_tries() {
 /// ATTACKS G 107: a backend that hangs up, breaks off, answers 5xx or is too slow has received the request, and may
 /// have acted on it: the edge never sends it a second time. (It may resend a request that never arrived, see above.)
 #[test]
-fn what_changes_something_is_sent_once_whatever_becomes_of_it() {
+fn a_request_that_changes_state_is_sent_once_even_after_a_failure() {
     // Counted when it arrives: one that is too slow is seen long before it is answered.
     let arrived = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&arrived);
@@ -248,7 +248,7 @@ fn what_changes_something_is_sent_once_whatever_becomes_of_it() {
 }
 
 #[test]
-fn an_endpoint_that_says_it_is_unwell_is_not_asked() {
+fn an_endpoint_that_reports_itself_unhealthy_gets_no_requests() {
     let well = Backend::plain();
     let ill = Arc::new(AtomicBool::new(true));
     let says = Arc::clone(&ill);

@@ -15,7 +15,7 @@ fn edge(backend: &Backend, legacy: &str) -> EdgeBuilder {
 }
 
 #[test]
-fn people_s_credentials_go_on_unless_the_backend_says_otherwise() {
+fn peoples_credentials_reach_the_backend_unless_it_says_otherwise() {
     let backend = Backend::plain();
     let edge = edge(&backend, "").start();
     let token = edge.mint().good(0);

@@ -37,7 +37,7 @@ fn remembered(edge: &Edge, id: &str) -> Value {
 }
 
 #[test]
-fn a_page_of_another_site_changes_nothing_with_somebody_s_cookie() {
+fn a_page_of_another_site_changes_nothing_with_a_persons_cookie() {
     let backend = Backend::plain();
     let edge = edge(&backend).start();
     let token = edge.mint().good(2);
@@ -109,7 +109,7 @@ fn a_page_of_another_site_changes_nothing_with_somebody_s_cookie() {
 }
 
 #[test]
-fn a_form_of_another_site_signs_nobody_in() {
+fn a_form_of_another_site_opens_no_session() {
     let backend = Backend::plain();
     let edge = edge(&backend).start();
     assert!(

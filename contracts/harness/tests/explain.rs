@@ -202,7 +202,7 @@ fn the_agreement_is_read_from_a_real_access_log() {
 }
 
 #[test]
-fn it_lists_what_only_a_running_edge_can_know() {
+fn it_lists_the_steps_that_only_a_running_edge_can_decide() {
     let backend = Backend::plain();
     let edge = Edge::dev()
         .every_backend(backend.address())

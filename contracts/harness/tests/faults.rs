@@ -16,7 +16,7 @@ fn assert_bare_503(answer: &Answer, what: &str) {
 }
 
 #[test]
-fn without_an_authorizer_what_needs_a_decision_is_refused_and_the_rest_goes_on() {
+fn without_an_authorizer_requests_that_need_a_decision_are_refused_and_others_go_on() {
     let backend = Backend::plain();
     let mut edge = Edge::dev().every_backend(backend.address()).start();
     let token = edge.mint().good(2);
@@ -89,7 +89,7 @@ fn a_backend_that_is_gone_takes_only_its_own_routes_with_it() {
 }
 
 #[test]
-fn a_backend_that_does_not_begin_to_answer_is_given_up_and_not_asked_again() {
+fn a_backend_that_does_not_begin_to_answer_is_given_up_and_gets_no_second_try() {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
     let silent = Backend::with(move |_| {
@@ -183,7 +183,7 @@ fn a_tenant_that_is_removed_or_unknown_gets_nothing() {
 }
 
 #[test]
-fn stats_and_metrics_tell_what_happened() {
+fn stats_and_metrics_count_each_decision() {
     let backend = Backend::plain();
     let edge = Edge::dev().every_backend(backend.address()).start();
     let token = edge.mint().good(0);

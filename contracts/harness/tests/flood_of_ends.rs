@@ -126,12 +126,12 @@ fn a_flood_of_one_person_affects_no_other_person(redis: Option<&Redis>) {
 }
 
 #[test]
-fn one_person_who_refreshes_without_end_is_noticed_by_nobody_else_with_the_file() {
+fn one_person_who_refreshes_without_end_affects_no_other_person_with_the_file() {
     a_flood_of_one_person_affects_no_other_person(None);
 }
 
 #[test]
-fn one_person_who_refreshes_without_end_is_noticed_by_nobody_else_with_redis() {
+fn one_person_who_refreshes_without_end_affects_no_other_person_with_redis() {
     let redis = Redis::start();
     a_flood_of_one_person_affects_no_other_person(Some(&redis));
 }

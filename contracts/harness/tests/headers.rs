@@ -79,7 +79,7 @@ enum Becomes {
 }
 
 #[test]
-fn malformed_lines_make_no_header() {
+fn malformed_lines_never_become_headers() {
     use Becomes::{Harmless, Refused};
     let backend = Backend::plain();
     let edge = edge_before(&backend);

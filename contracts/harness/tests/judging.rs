@@ -263,7 +263,7 @@ fn a_backend_whose_calls_are_refused_must_go_on_checking() {
 }
 
 #[test]
-fn a_redirect_to_a_sign_in_page_is_a_refusal_and_any_other_is_no_verdict() {
+fn a_redirect_to_a_sign_in_page_is_a_refusal_and_any_other_decides_nothing() {
     let legacy = Backend::with(|seen| {
         let line = seen.request_line();
         let path = line.split(' ').nth(1).unwrap_or_default();

@@ -154,7 +154,7 @@ fn no_header_of_a_client_makes_extends_or_forges_a_lease() {
 /// A native guard marks a request that a lease serves before Envoy creates any filter. The marks are headers that no
 /// HTTP message can have.
 #[test]
-fn no_client_can_send_what_marks_a_leased_request() {
+fn no_client_can_send_the_mark_of_a_leased_request() {
     let stage = stage(LEASED.1);
     let current = std::fs::read_link(stage.edge.home().join("envoy/current")).unwrap();
     let name = current.file_name().unwrap().to_string_lossy().into_owned();
@@ -238,7 +238,7 @@ fn a_mark_without_a_route_in_this_revision_reaches_no_backend() {
 
 /// The notes of an early lookup would reach an HTTP/2 backend.
 #[test]
-fn leases_of_routes_to_http_2_are_not_looked_for_early() {
+fn leases_of_routes_to_http_2_are_not_used_early() {
     for (protocol, early) in [("http1", harness::guard_is_native()), ("http2", false)] {
         let edge = Edge::dev().replace(LEASED.0, LEASED.1);
         let edge = edge
@@ -269,7 +269,7 @@ fn a_grant_that_is_not_for_this_route_or_not_whole_is_not_kept() {
 }
 
 #[test]
-fn a_lease_is_used_as_often_as_it_says_and_no_longer() {
+fn a_lease_is_used_as_often_and_as_long_as_its_grant_allows() {
     let stage = stage(LEASED.1);
     stage.authorizer.script().grant = Some(grant("books", |grant| grant.uses = 5));
     let asked: Vec<bool> = (0..13).map(|_| stage.asks("a")).collect();
@@ -306,7 +306,7 @@ fn a_revision_that_is_not_in_force_has_no_leases() {
 }
 
 #[test]
-fn on_outage_lease_lives_on_but_not_past_what_was_told() {
+fn with_on_outage_lease_a_lease_lives_on_but_not_past_a_reported_end() {
     let stage = stage("signed-in: { kind: session, lease: { seconds: 20, on_outage: lease } }");
     assert!(stage.asks("a") && !stage.asks("a"));
     stage.authorizer.script().feed = None;
@@ -319,7 +319,7 @@ fn on_outage_lease_lives_on_but_not_past_what_was_told() {
 
 /// A feed that hangs or gives a wrong answer counts as a failed feed.
 #[test]
-fn a_feed_that_hangs_or_answers_nonsense_is_none() {
+fn a_feed_that_hangs_or_answers_nonsense_counts_as_absent() {
     let stage = stage(LEASED.1);
     let odd = [
         Manner::Never,
@@ -340,7 +340,7 @@ fn a_feed_that_hangs_or_answers_nonsense_is_none() {
 }
 
 #[test]
-fn after_a_trap_no_lease_counts_until_the_feed_is_heard_again() {
+fn after_a_trap_no_lease_counts_until_the_feed_replies_again() {
     let home = tempfile::tempdir().unwrap();
     let module = home.path().join("trapping.wasm");
     std::fs::write(&module, trapping::module(&std::fs::read(harness::wasm_guard()).unwrap())).unwrap();

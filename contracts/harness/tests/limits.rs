@@ -70,7 +70,7 @@ fn over_a_limit_the_client_reads_which_and_when_to_come_back() {
 }
 
 #[test]
-fn a_public_route_with_a_limit_asks_the_authorizer_and_stays_public() {
+fn a_public_route_with_a_limit_is_checked_by_the_authorizer_and_stays_public() {
     let backend = Backend::plain();
     let mut edge = limited("auth-code", "doors").every_backend(backend.address()).start();
     let knock = |edge: &Edge| {

@@ -231,7 +231,7 @@ fn is_dead(stage: &Stage, jar: &Jar) -> bool {
 }
 
 #[test]
-fn sign_in_check_refresh_and_sign_out_move_there_and_back_and_nobody_is_signed_out() {
+fn sign_in_check_refresh_and_sign_out_move_there_and_back_and_every_session_survives() {
     let stage = Stage::start();
     let clients = Mutex::new((0..CLIENTS).map(|n| stage.sign_in(n % PEOPLE)).collect::<Vec<_>>());
     assert!(clients.lock().expect("no thread panicked").iter().all(|client| client.jar.is_legacy()));

@@ -173,7 +173,7 @@ fn only_method_host_and_path_decide_where_a_request_goes() {
 
 /// E: each attack is followed by an honest request on the same connection.
 #[test]
-fn one_request_is_one_request_for_everybody() {
+fn one_request_is_one_request_for_every_program() {
     let backend = backend();
     let edge = edge_before(&backend);
     let hidden = "GET /open/hidden HTTP/1.1\r\nhost: localhost\r\n\r\n";

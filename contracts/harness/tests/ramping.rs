@@ -137,7 +137,7 @@ fn a_backend_that_answers_500_is_rolled_back_automatically() {
 }
 
 #[test]
-fn a_backend_that_refuses_callers_whom_the_edge_allows_is_rolled_back_automatically() {
+fn a_backend_that_refuses_callers_the_edge_allows_is_rolled_back_automatically() {
     // No other gate counts 403 as a failure.
     let status = Arc::new(AtomicU16::new(200));
     let (edge, _legacy, _users, _watch) = edge_with(&status);
@@ -182,7 +182,7 @@ fn a_backend_that_is_as_good_gets_everything_and_status_shows_it() {
 }
 
 #[test]
-fn after_an_interrupted_ramp_the_file_says_what_is_in_force() {
+fn after_an_interrupted_ramp_the_file_holds_the_shares_in_force() {
     let (edge, _legacy, users, _watch) = edge_with(&Arc::new(AtomicU16::new(200)));
     for name in ["-INT", "-KILL"] {
         let ramp = &mut ramping(&edge, &["--steps", "50,100", "--every", "1h", "--gate", "5xx<1%"]);

@@ -89,7 +89,7 @@ fn worded() -> EdgeBuilder {
 }
 
 #[test]
-fn what_is_refused_before_a_route_is_known_speaks_in_the_words_of_the_edge() {
+fn a_refusal_before_a_route_is_known_has_the_words_of_the_edge() {
     let edge = worded().start();
     let raw = |bytes: &[u8]| {
         let mut connection = Connection::open(edge.public()).expect("the edge listens");
@@ -135,7 +135,7 @@ fn what_is_refused_before_a_route_is_known_speaks_in_the_words_of_the_edge() {
 }
 
 #[test]
-fn what_no_route_takes_speaks_in_the_words_of_its_host() {
+fn a_request_without_a_route_is_refused_in_the_words_of_its_host() {
     let edge = worded().start();
     // `api` has a route for everything, whose answers are bare; `file` names its own; `elsewhere` is not served.
     let absent = edge.get("/internal").send();
@@ -186,7 +186,7 @@ fn comparable(answer: &Answer) -> Answer {
 }
 
 #[test]
-fn an_internal_path_cannot_be_told_from_an_absent_one() {
+fn an_internal_path_looks_like_an_absent_one() {
     let json = r#"{"name":"Not found resource","message":"Not found"}"#;
     let backend = Backend::with(move |seen| {
         // As the legacy backend's library and its user service answer about a path that they do not have.
@@ -354,7 +354,7 @@ fn headers_that_do_not_end_are_408_in_the_words_of_the_edge() {
 }
 
 #[test]
-fn explain_knows_envoys_refusals_before_the_guard() {
+fn explain_names_envoys_refusals_before_the_guard() {
     let edge = worded().start();
     let explain = |request: &str, headers: &[String]| -> Value {
         let mut arguments = vec![request];

@@ -97,7 +97,7 @@ fn old_and_new_revisions_are_both_decided_by_their_own_rules_while_envoy_moves_o
 }
 
 #[test]
-fn a_wrong_file_changes_nothing_and_is_told() {
+fn a_wrong_file_changes_nothing_and_is_reported() {
     let backend = Backend::plain();
     let mut edge = Edge::dev().every_backend(backend.address()).start();
     let token = edge.mint().good(0);
@@ -125,7 +125,7 @@ fn a_wrong_file_changes_nothing_and_is_told() {
 }
 
 #[test]
-fn what_needs_a_restart_is_refused_and_its_revision_is_never_guessed() {
+fn a_change_that_needs_a_restart_is_refused_and_its_revision_is_never_guessed() {
     let backend = Backend::plain();
     let edge = Edge::dev().every_backend(backend.address()).start();
     let token = edge.mint().good(2);

@@ -204,7 +204,7 @@ fn a_forged_credential_chooses_only_which_backend_refuses_it() {
 }
 
 #[test]
-fn the_log_names_the_kind_and_explain_says_why_a_request_goes_where_it_goes() {
+fn the_log_names_the_kind_and_explain_gives_the_reason_for_the_backend() {
     let two = Two::new();
     let edge = two.edge().start();
     let old = legacy_token(&id(), "good");

@@ -159,7 +159,7 @@ fn with_redis_a_replay_is_refused_by_every_replica_and_after_a_restart() {
 
 /// F 83
 #[test]
-fn the_window_is_what_it_says() {
+fn the_window_has_the_configured_length() {
     let backend = Backend::plain();
     let edge = start(signed_edge(&backend));
     let at = |created: u64, expires: Option<u64>| {
@@ -191,7 +191,7 @@ fn the_window_is_what_it_says() {
 
 /// F 84 and 85
 #[test]
-fn what_is_altered_on_the_way_is_refused() {
+fn a_request_altered_on_the_way_is_refused() {
     let backend = Backend::plain();
     let edge = start(signed_edge(&backend));
     let mut good = Signed::new("POST", "/sync/a~b?x=1").body("{\"a\":1}");
@@ -315,7 +315,7 @@ fn two_secrets_while_they_change_and_then_only_the_new_one() {
 
 /// F 89 and 90
 #[test]
-fn the_body_is_what_is_on_the_wire() {
+fn the_body_is_the_bytes_on_the_wire() {
     let backend = Backend::plain();
     let edge = start(signed_edge(&backend));
     let largest = vec![b'a'; 65_536];
@@ -354,7 +354,7 @@ fn the_body_is_what_is_on_the_wire() {
 
 /// F 91, 92 and 93
 #[test]
-fn only_the_connection_says_where_it_comes_from() {
+fn only_the_connection_decides_the_callers_address() {
     let backend = Backend::plain();
     let edge = start(signed_edge(&backend));
     let before = backend.seen().len();

@@ -125,7 +125,7 @@ fn events(silence: Duration) -> Port {
 }
 
 #[test]
-fn events_may_be_long_in_coming_where_the_route_says_so() {
+fn events_may_be_far_apart_where_the_route_says_so() {
     let server = events(PATIENCE * 2);
     let words = BOOKS.replace("answers", "stream: true, answers");
     let streaming = edge(server.address(), &words).start();

@@ -36,7 +36,7 @@ fn assert_refused(answer: &Answer, what: &str) {
 }
 
 #[test]
-fn tokens_that_are_none_are_refused() {
+fn invalid_tokens_are_refused() {
     let backend = Backend::plain();
     let edge = edge_before(&backend);
     let mint = edge.mint();
@@ -162,7 +162,7 @@ fn tokens_that_are_none_are_refused() {
 }
 
 #[test]
-fn one_rule_says_where_a_token_is_found() {
+fn one_rule_decides_where_a_token_is_found() {
     let backend = Backend::plain();
     let edge = edge_before(&backend);
     let good = edge.mint().good(0);

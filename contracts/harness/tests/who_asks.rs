@@ -141,7 +141,7 @@ fn sds_updates(edge: &Edge) -> u64 {
 }
 
 #[test]
-fn who_shows_no_certificate_that_counts_hears_nothing_from_the_authorizer() {
+fn a_client_without_a_valid_certificate_gets_no_answer_from_the_authorizer() {
     let backend = Backend::plain();
     let certificates = Certificates::new();
     let edge = certificates.edge(&backend).start();

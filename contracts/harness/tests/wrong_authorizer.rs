@@ -54,7 +54,7 @@ fn allow(headers: &[(&str, &str)]) -> CheckResponse {
 }
 
 #[test]
-fn what_nobody_decided_about_reaches_no_backend() {
+fn an_undecided_request_reaches_no_backend() {
     let backend = Backend::plain();
     let edge = Edge::dev().every_backend(backend.address()).without(Part::Authz).start();
     let token = edge.mint().good(2);
@@ -115,7 +115,7 @@ fn what_nobody_decided_about_reaches_no_backend() {
 }
 
 #[test]
-fn garbage_at_the_authorizers_address_is_no_allow() {
+fn garbage_at_the_authorizers_address_allows_nothing() {
     let backend = Backend::plain();
     let edge = Edge::dev().every_backend(backend.address()).without(Part::Authz).start();
     let token = edge.mint().good(2);

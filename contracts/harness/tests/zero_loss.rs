@@ -288,7 +288,7 @@ fn both_answer(edge: &Edge) {
 }
 
 #[test]
-fn authorizers_are_restarted_one_after_the_other_and_nobody_notices() {
+fn authorizers_are_restarted_one_after_the_other_without_an_error() {
     let backend = Backend::plain();
     let (edge, load) = restarted(Edge::dev().every_backend(backend.address()));
     revisions_as_a_whole(&edge, &load);
@@ -298,7 +298,7 @@ fn authorizers_are_restarted_one_after_the_other_and_nobody_notices() {
 /// the new routes and not yet the new guard, a lease of the old rules may still count: they were current until then,
 /// but the log has the new revision beside them. So this test does not compare whole revisions.)
 #[test]
-fn nor_does_anybody_with_leases_and_what_ends_then_is_still_heard_of() {
+fn with_leases_authorizers_are_restarted_without_an_error_and_ended_sessions_are_still_refused() {
     let backend = Backend::plain();
     let leased = "signed-in: { kind: session, lease: { seconds: 20 } }";
     let (edge, _) = restarted(

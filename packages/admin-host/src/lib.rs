@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_by_another_name_is_421_and_says_how_to_add_it() {
+    async fn a_request_for_another_host_name_is_421_and_says_how_to_add_it() {
         let router =
             hosts("127.0.0.1:9192", "authz.svc").guard(Router::new().route("/", get(|| async { "ok" })));
         for (target, lines, status) in [

@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_with_spaces_controls_or_too_many_bytes_is_no_key_of_anybody() {
+    fn a_text_with_spaces_controls_or_too_many_bytes_is_not_a_valid_key() {
         let (_, text, _) = generate(&Prefix::default()).unwrap();
         let long = "a".repeat(MAX_BYTES + 1);
         for wrong in [

@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_this_cookie() {
+    fn other_cookies_are_not_this_one() {
         for line in [
             "",
             ";",
@@ -203,7 +203,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn never_panics_and_only_returns_what_was_sent(line in proptest::collection::vec(0_u8..=255, 0..300)) {
+        fn the_reader_never_panics_and_returns_only_values_that_were_sent(line in proptest::collection::vec(0_u8..=255, 0..300)) {
             if let Ok(Some(value)) = find([line.as_slice()], b"a", MOST) {
                 let mut pair = b"=".to_vec();
                 pair.extend_from_slice(value);

@@ -51,7 +51,7 @@ fn panic_with(faults: &Faults) -> Edge {
 }
 
 #[test]
-fn the_dev_edge_says_what_it_should() {
+fn the_dev_edge_reads_as_it_should() {
     let edge = load(&edges().join("dev.yaml"), &nothing_set).unwrap();
     assert_eq!(edge.listeners["public"].exposure, Exposure::Public);
     assert_eq!(edge.backends["legacy"].request_headers["x-madome-public-access"], "true");
@@ -113,7 +113,7 @@ fn an_authorizer_may_answer_at_several_addresses() {
 }
 
 #[test]
-fn all_faults_are_told_at_once_each_with_line_value_and_mend() {
+fn all_faults_are_reported_at_once_each_with_line_value_and_fix() {
     let text =
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files/ten-faults.yaml"))
             .unwrap();

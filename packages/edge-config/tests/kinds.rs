@@ -100,7 +100,7 @@ fn a_shadow_is_compared_with_the_backend_of_the_request_itself() {
 }
 
 #[test]
-fn the_way_in_which_the_legacys_sessions_end_is_stated() {
+fn the_file_states_how_legacy_sessions_end() {
     let tenant = "  tenant: 00000000-0000-7000-8000-000000000001\n  verify";
     let end = |word: &str| tenant.replace("  verify", &format!("  end: {word}\n  verify"));
     let apart = refresh("{ legacy-session: legacy, session: auth, legacy: 100 }");

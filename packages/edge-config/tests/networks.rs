@@ -18,7 +18,7 @@ fn dev_with(old: &str, new: &str) -> Result<Edge, String> {
 }
 
 #[test]
-fn the_authorizer_is_asked_in_the_clear_on_this_machine_alone() {
+fn the_authorizer_is_called_in_the_clear_on_this_machine_alone() {
     for good in [
         "address: 127.0.0.1:9191",
         "address: \"[::1]:9191\"",
@@ -78,7 +78,7 @@ fn with_certificates_it_may_be_anywhere_and_is_known_by_its_names() {
 }
 
 #[test]
-fn an_internal_listener_beyond_this_machine_asks_for_certificates_or_states_its_network() {
+fn an_internal_listener_beyond_this_machine_requires_certificates_or_states_its_network() {
     let service =
         |address: &str, rest: &str| format!("{{ address: \"{address}\", exposure: internal{rest} }}");
     let asking = ", tls: { certificate: a.pem, key: a.key, client_ca: ca.pem, client_names: [auth.test] }";

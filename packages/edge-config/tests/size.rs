@@ -6,7 +6,7 @@ use std::path::Path;
 use edge_config::parse;
 
 #[test]
-fn twenty_thousand_routes_are_read_and_more_than_anybody_writes_are_a_fault_with_a_mend() {
+fn twenty_thousand_routes_are_read_and_too_many_are_a_fault_with_a_fix() {
     let dev = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy/edges/dev.yaml");
     let text = std::fs::read_to_string(dev).unwrap();
     // Thirteen values each.

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_asked_is_told_apart_from_what_is_not_answered() {
+    fn an_invalid_request_is_distinguished_from_a_missing_answer() {
         let host = line("host", "a");
         for (target, lines) in [
             (b"/<".as_slice(), vec![host.clone()]),

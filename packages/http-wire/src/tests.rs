@@ -40,7 +40,7 @@ fn every_framing_gives_the_same_body() {
 }
 
 #[test]
-fn what_has_no_body_is_not_waited_for() {
+fn an_answer_without_a_body_is_not_waited_for() {
     let answer = read(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n", true).unwrap();
     assert_eq!((answer.framing, answer.body), (Framing::None, Body::Whole(Vec::new())));
     for status in ["204 No Content", "304 Not Modified"] {
@@ -58,7 +58,7 @@ fn interim_answers_are_skipped() {
 }
 
 #[test]
-fn half_an_answer_is_none() {
+fn half_an_answer_is_an_error() {
     let halves: [&[u8]; 9] = [
         b"",
         b"HTTP/1.1 200 OK\r\n",

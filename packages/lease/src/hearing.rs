@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_from_before_what_is_known_is_void_whoever_answers_next() {
+    fn a_lease_from_before_the_known_past_is_void_whichever_replica_answers_next() {
         let now = |monotonic_ms| Now { wall_ms: 0, monotonic_ms };
         let none = || std::iter::empty::<Tag>();
         let mut hearing = Hearing::default();

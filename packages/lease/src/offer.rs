@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_odd_is_none() {
+    fn an_odd_credential_makes_no_offer() {
         let odd: [&[(&str, &str)]; 13] = [
             &[],
             &[("cookie", "token=")],

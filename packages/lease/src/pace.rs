@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guard_in_force_asks_at_every_tick_and_a_replaced_one_ever_more_seldom() {
+    fn a_guard_in_force_polls_at_every_tick_and_a_replaced_one_ever_more_seldom() {
         let mut pace = Pace::default();
         assert_eq!(asked(&mut pace, 100, "mine"), 100);
         assert_eq!(asked(&mut pace, 127, "another"), 7, "after 1, 2, 4, … ticks");
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guard_without_an_answer_asks_on() {
+    fn a_guard_without_an_answer_keeps_polling() {
         let mut pace = Pace::default();
         assert!((0..10).all(|_| pace.is_due()));
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 #[test]
-fn the_generated_rust_is_what_the_schemas_say() {
+fn the_generated_rust_matches_the_schemas() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let schemas = protox::compile(["cutover/tenants/v1/tenants.proto"], [root.join("schema")]).unwrap();
     let fresh = tempfile::tempdir().unwrap();

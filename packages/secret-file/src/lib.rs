@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_too_large_is_named() {
+    fn a_missing_or_too_large_file_is_named() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("key.pem");
         assert!(matches!(read(&path, 3), Err(SecretFileError::Unreadable { .. })));
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_for_its_owner_alone_also_where_the_file_was_open() {
+    fn a_written_file_is_for_its_owner_alone_also_where_the_file_was_open() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("key.pem");
         for _ in 0..2 {

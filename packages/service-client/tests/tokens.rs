@@ -81,7 +81,7 @@ impl Fixture {
 }
 
 #[tokio::test]
-async fn one_token_for_everybody_until_it_is_time() {
+async fn one_token_serves_all_requests_until_it_is_renewed() {
     let f = Fixture::start().await;
     let callers: Vec<_> = (0..20)
         .map(|_| {
@@ -109,7 +109,7 @@ async fn one_token_for_everybody_until_it_is_time() {
 }
 
 #[tokio::test]
-async fn while_renewal_fails_the_old_token_serves_and_nobody_storms() {
+async fn while_renewal_fails_the_old_token_serves_and_no_request_storms() {
     let f = Fixture::start().await;
     assert_eq!(f.token().await, "t1");
     f.server.failing.store(503, Ordering::SeqCst);
@@ -134,7 +134,7 @@ async fn while_renewal_fails_the_old_token_serves_and_nobody_storms() {
 }
 
 #[tokio::test]
-async fn a_caller_is_who_the_edge_says_and_who_is_expected() {
+async fn a_caller_must_be_the_one_the_edge_names_and_the_service_expects() {
     let f = Fixture::start().await;
     let pem = f.directory.path().join("me.pem");
     let jwks = f.directory.path().join("edge.jwks.json");

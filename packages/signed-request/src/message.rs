@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_two_readings_has_none() {
+    fn an_ambiguous_target_cannot_be_signed() {
         for target in ["/a?", "", "*", "/a b", "/a\n", "/\u{fffd}", "/a#b"] {
             assert_eq!(message(target).component("@path"), Err(Fault::Unsignable), "{target:?}");
         }

@@ -58,7 +58,7 @@ mod tests {
     use super::is_address;
 
     #[test]
-    fn what_mail_knows_is_an_address_and_nothing_else() {
+    fn an_address_is_valid_exactly_if_mail_accepts_it() {
         for (text, expected) in [
             ("a@b", true),
             ("demo@example.com", true),

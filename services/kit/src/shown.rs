@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_looks_the_same_is_the_same() {
+    fn names_that_look_the_same_are_the_same() {
         for (text, expected) in [
             ("Demo", "Demo"),
             (" Demo\u{a0}", "Demo"),
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_seen_is_no_part_of_a_name() {
+    fn invisible_characters_are_removed_from_a_name() {
         let unseen = [
             // Controls.
             '\0',

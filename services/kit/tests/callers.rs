@@ -103,7 +103,7 @@ fn said(service: &Service) -> String {
 }
 
 #[tokio::test]
-async fn each_extractor_lets_its_own_kind_through_and_nobody_else() {
+async fn each_extractor_accepts_its_own_kind_of_caller_and_no_other() {
     let f = Fixture::new();
     let a_person = f.sign(&Proved::Person(person(SUBJECT, SESSION, Role::NORMAL)), "here");
     let service = f.sign(&Proved::Service("reports".parse().unwrap()), "here");
@@ -151,7 +151,7 @@ async fn each_extractor_lets_its_own_kind_through_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn an_identity_that_is_missing_doubled_old_or_for_another_is_none() {
+async fn an_identity_that_is_missing_doubled_old_or_for_another_service_is_refused() {
     let f = Fixture::new();
     let client = Proved::Client(identity::Client {
         name: "nightly".parse().unwrap(),

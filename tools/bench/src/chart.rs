@@ -137,7 +137,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_best_comes_first_and_what_was_not_measured_is_left_out() {
+    fn the_best_comes_first_and_unmeasured_rows_are_left_out() {
         let row =
             |ratio: f64| json!({ "ratio": ratio, "envoy_us": 100.0, "authorizer_us": 0.0, "rounds": [] });
         let svg = draw(

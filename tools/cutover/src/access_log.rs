@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_leaves_says_nothing_about_the_backend() {
+    fn a_client_that_leaves_does_not_count_against_the_backend() {
         let errors = GrpcErrors::default();
         for text in [
             "\"status\":0,\"flags\":\"DC\"",

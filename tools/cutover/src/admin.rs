@@ -76,7 +76,7 @@ mod tests {
     use super::parsed;
 
     #[test]
-    fn both_framings_are_read_and_what_is_cut_off_is_no_answer() {
+    fn both_framings_are_read_and_a_cut_off_answer_is_an_error() {
         let whole = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
         assert_eq!(parsed(whole), Some((200, "ok".to_owned())));
         let chunks = b"HTTP/1.1 503 X\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n";

@@ -242,7 +242,7 @@ mod tests {
 
     /// The authorizer signs with the key that it read at its start until it is restarted.
     #[test]
-    fn a_key_that_is_made_anew_leaves_the_one_before_published_until_it_is_retired() {
+    fn a_replaced_key_stays_published_until_it_is_retired() {
         let home = tempfile::tempdir().unwrap();
         make_missing(home.path()).unwrap();
         let (private, public) = (home.path().join("identity.pem"), home.path().join("identity.jwks.json"));

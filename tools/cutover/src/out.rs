@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reader_that_left_is_no_loss_and_a_full_disk_is_one() {
+    fn a_closed_pipe_is_not_an_error_and_a_full_disk_is() {
         assert!(!lost(Ok(())));
         assert!(!lost(Err(io::ErrorKind::BrokenPipe.into())));
         assert!(lost(Err(io::ErrorKind::StorageFull.into())));

@@ -74,7 +74,7 @@ fn a_circle_that_leaves_a_module_by_the_file_above_is_found() {
 }
 
 #[test]
-fn what_is_compiled_for_tests_alone_and_what_documents_name_are_no_imports() {
+fn test_code_and_names_in_documents_are_not_imports() {
     let findings = found(&[
         ("src/lib.rs", "pub mod a;\npub mod b;\n"),
         ("src/a.rs", "use crate::b::B;\npub struct A(B);\n"),
@@ -124,7 +124,7 @@ fn an_import_against_the_declared_layers_is_found_and_every_module_has_a_layer()
 }
 
 #[test]
-fn what_is_no_crate_or_no_rust_is_an_error_that_names_the_file() {
+fn a_directory_without_a_crate_and_invalid_rust_are_errors_that_name_the_file() {
     let empty = TempDir::new().unwrap();
     assert!(look(empty.path()).unwrap_err().to_string().contains("no src/lib.rs"));
     let broken = look(written(&[("src/lib.rs", "mod a;\n"), ("src/a.rs", "fn x() {\n")]).path());

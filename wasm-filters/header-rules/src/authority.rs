@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_can_be_read_in_two_ways_is_no_host() {
+    fn an_ambiguous_host_is_refused() {
         let cases: [&[u8]; 29] = [
             b"",
             b".",
@@ -121,7 +121,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn what_is_accepted_has_only_host_bytes(authority: Vec<u8>) {
+        fn an_accepted_host_has_only_host_bytes(authority: Vec<u8>) {
             if let Some(name) = host(&authority) {
                 assert!(name.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.:[]".contains(b)));
             }

@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_is_no_uuid_never_reaches_the_store() {
+    fn an_id_that_is_not_a_uuid_never_reaches_the_store() {
         for id in ["../x", "tenant:1", "*", "", "{0192d3c0-0000-4000-8000-0000000000bb}", "a\\r\\nFLUSHALL"] {
             let claims = claims("").replace(SESSION, id);
             assert_eq!(

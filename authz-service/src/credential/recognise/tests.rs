@@ -159,7 +159,7 @@ fn lines_that_disagree_about_a_session_are_unclear() {
 }
 
 #[test]
-fn the_claims_are_read_for_those_who_sent_them() {
+fn unverified_claims_of_both_kinds_are_read() {
     let claimed = |token: &str| ask(&[("cookie", &format!("access={token}"))]).unwrap().claimed;
     let person = claimed(&new()).unwrap();
     assert_eq!((person.person.session.unwrap().to_string().as_str(), person.issued), (SESSION, 7));

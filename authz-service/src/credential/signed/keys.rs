@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_and_no_secret_shown() {
+    fn a_wrong_entry_is_named_and_no_secret_shown() {
         let good = "keys: { k: { service: sync, alg: hmac-sha256, secrets: [a] } }";
         for (old, new, mode, expected) in [
             ("", "", 0o640, "chmod 600"),

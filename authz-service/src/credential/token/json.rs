@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_programs_read_differently_is_not_read() {
+    fn text_that_programs_read_differently_is_refused() {
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200));
         for text in [
             r#"{"a":1,"a":1}"#,

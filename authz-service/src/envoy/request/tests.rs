@@ -115,7 +115,7 @@ fn only_a_plausible_request_id_is_written_down() {
 /// Every field of every message on the path is set and named here, so that a field that Envoy adds later
 /// breaks the build and a developer decides what it means.
 #[test]
-fn what_is_read_is_what_envoys_own_messages_say() {
+fn the_reader_agrees_with_envoys_own_messages() {
     let text = |what: &str| what.to_owned();
     let peer = |address: &str| Peer {
         address: Some(core::Address {
@@ -220,7 +220,7 @@ fn the_last_entry_of_a_map_and_the_last_kind_of_address_count() {
 }
 
 #[test]
-fn text_that_is_none_is_malformed_where_it_is_read() {
+fn invalid_text_is_malformed_where_it_is_read() {
     type Change = fn(&mut question::Attributes);
     fn http(attributes: &mut question::Attributes) -> &mut question::Http {
         attributes.request.as_mut().unwrap().http.as_mut().unwrap()

@@ -57,7 +57,7 @@ fn all_or_none() {
 }
 
 #[test]
-fn after_a_clock_that_was_an_hour_ahead_everybody_is_served_again_at_once() {
+fn after_a_clock_that_was_an_hour_ahead_every_caller_is_served_again_at_once() {
     let ten = rule("ten", 10, Mode::Enforce);
     // Room for one counter: the others share one, to which the same applies.
     for local in [local(1_000), local(1)] {
@@ -74,7 +74,7 @@ fn after_a_clock_that_was_an_hour_ahead_everybody_is_served_again_at_once() {
 }
 
 #[test]
-fn what_is_taken_in_advance_is_half_of_what_the_tightest_limit_leaves() {
+fn an_advance_is_half_of_the_rest_of_the_tightest_limit() {
     let (wide, tight) = (rule("wide", 100, Mode::Enforce), rule("tight", 10, Mode::Enforce));
     let local = local(1_000);
     let both = [counted(&wide, 1), counted(&tight, 1)];
@@ -87,7 +87,7 @@ fn what_is_taken_in_advance_is_half_of_what_the_tightest_limit_leaves() {
 }
 
 #[test]
-fn a_shadow_counts_and_hinders_nobody() {
+fn a_limit_in_shadow_counts_and_refuses_no_caller() {
     let (wide, tried) = (rule("wide", 3, Mode::Enforce), rule("tried", 1, Mode::Shadow));
     let local = local(1_000);
     let all = [counted(&wide, 1), counted(&tried, 1)];
@@ -96,7 +96,7 @@ fn a_shadow_counts_and_hinders_nobody() {
 }
 
 #[test]
-fn a_flood_of_new_keys_never_frees_who_is_limited_and_never_takes_more_room() {
+fn a_flood_of_new_keys_never_frees_a_limited_caller_and_never_takes_more_room() {
     let rule = rule("calm", 2, Mode::Enforce);
     let local = local(1_600);
     while passes(&local, &[counted(&rule, 0)], NOW) {}
@@ -165,7 +165,7 @@ fn with_no_room_at_all_an_address_shares_with_its_own_neighbours_alone() {
 }
 
 #[test]
-fn sessions_without_end_of_one_person_are_counted_by_person_and_cost_nobody_else() {
+fn endless_sessions_of_one_person_are_counted_by_person_and_affect_no_other() {
     let calm = rule("calm", 2, Mode::Enforce);
     let local = local(16_000);
     let (person, tenant) = (1, 2);

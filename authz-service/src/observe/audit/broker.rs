@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_broker_the_queue_fills_and_what_is_lost_is_counted_to_the_last() {
+    fn without_a_broker_the_queue_fills_and_every_lost_event_is_counted() {
         use crate::observe::audit::event::Body;
         use clock::UnixTime;
         use prometheus::IntCounter;

@@ -52,7 +52,7 @@ async fn ask(send: &SendRequest<Bytes>, path: &str) -> ResponseFuture {
 }
 
 #[tokio::test]
-async fn what_waits_holds_nothing_up_that_came_after_it() {
+async fn a_waiting_request_delays_no_later_one() {
     let served = served().await;
     let (send, _connection) = connect(served.address).await;
     let waits = ask(&send, "/wait").await;

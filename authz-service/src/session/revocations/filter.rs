@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_put_in_is_found_always_and_what_was_not_rarely() {
+    fn an_entry_is_always_found_and_any_other_rarely() {
         let mut filter = Filter::beside(10_000, &RandomState::new());
         for number in 0..10_000_u64 {
             filter.put(&number, 5);
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn two_that_are_joined_hold_what_both_held() {
+    fn two_joined_filters_hold_the_entries_of_both() {
         let hasher = RandomState::new();
         let (mut one, mut other) = (Filter::beside(1, &hasher), Filter::beside(1, &hasher));
         one.put(&1, 5);
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn it_takes_no_more_room_however_much_is_put_in() {
+    fn its_memory_is_bounded_for_any_number_of_entries() {
         let mut filter = Filter::beside(1, &RandomState::new());
         let words = filter.words.len();
         for number in 0..1_000_000_u64 {

@@ -60,7 +60,7 @@ fn line(number: u128, from: u64, until: u64) -> String {
 }
 
 #[test]
-fn nobody_is_revoked_while_there_is_no_file_but_nothing_is_known_before_the_first_look() {
+fn no_session_is_revoked_without_a_file_but_nothing_is_certain_before_the_first_poll() {
     let mut f = Fixture::new();
     assert_eq!(f.list.is_revoked(session(1), NOW), Err(Failure::RevocationsUnavailable));
     assert_eq!(f.is_revoked(1), Ok(false));
@@ -150,7 +150,7 @@ fn expired_entries_are_dropped() {
 }
 
 #[test]
-fn an_unreadable_file_refuses_everybody_after_its_limit() {
+fn an_unreadable_file_refuses_every_session_after_its_limit() {
     let mut f = Fixture::new();
     f.append(&line(1, 0, 2_000));
     assert_eq!(f.is_revoked(2), Ok(false));
@@ -178,7 +178,7 @@ fn person(subject: u128, tenant: u128, number: u128) -> Person {
 }
 
 #[test]
-fn beyond_its_room_only_who_cannot_be_judged_is_refused() {
+fn without_room_only_an_uncertain_session_is_refused() {
     let mut f = Fixture::holding(10);
     for number in 1..=1_000 {
         f.append(&line(number, 0, 2_000));
@@ -207,7 +207,7 @@ fn beyond_its_room_only_who_cannot_be_judged_is_refused() {
 }
 
 #[test]
-fn leases_end_with_what_has_no_room_too() {
+fn leases_end_also_with_entries_that_find_no_room() {
     let mut f = Fixture::holding(1);
     f.append(&line(1, 0, 2_000));
     f.append(&line(2, 0, 2_000));
@@ -334,7 +334,7 @@ fn a_lease_ends_with_the_first_word_of_an_end_and_none_is_granted_after_it() {
 }
 
 #[test]
-fn what_is_fresh_is_neither_old_nor_in_trouble() {
+fn a_fresh_list_is_neither_old_nor_in_trouble() {
     let mut f = Fixture::new();
     let soon = |millis| Instant::now() + Duration::from_millis(millis);
     assert!(!f.list.is_fresh(NOW, soon(0)), "nothing was read yet");

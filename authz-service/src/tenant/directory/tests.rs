@@ -78,7 +78,7 @@ fn a_faulty_listing_is_refused_whole() {
 }
 
 #[test]
-fn a_hundred_thousand_tenants_are_a_listing_and_too_many_are_none() {
+fn a_hundred_thousand_tenants_are_accepted_and_too_many_are_refused() {
     let entry = |number: usize| {
         format!(
             "{{\"id\": \"00000000-0000-7000-8000-{number:012x}\", \"name\": \"T\", \"status\": \"active\"}}"

@@ -98,7 +98,7 @@ const ACTIVE: Result<Option<Standing>, Failure> = Ok(Some(Standing::Active));
 const SUSPENDED: Result<Option<Standing>, Failure> = Ok(Some(Standing::Suspended));
 
 #[tokio::test(start_paused = true)]
-async fn a_state_is_asked_for_once_until_its_end() {
+async fn a_state_is_looked_up_once_until_its_end() {
     let f = Fixture::subscribed();
     f.source.set(tenant(1), Standing::Active, 1);
     assert_eq!(f.standing(1).await, ACTIVE);
@@ -131,7 +131,7 @@ async fn without_a_word_from_the_channel_a_state_counts_for_a_while_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_gap_in_the_subscription_is_a_reason_to_ask_again() {
+async fn a_gap_in_the_subscription_causes_a_new_lookup() {
     let f = Fixture::subscribed();
     f.source.set(tenant(1), Standing::Active, 1);
     assert_eq!(f.standing(1).await, ACTIVE);
@@ -143,7 +143,7 @@ async fn a_gap_in_the_subscription_is_a_reason_to_ask_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_pushed_holds_at_once_and_never_goes_back() {
+async fn a_pushed_state_holds_at_once_and_never_goes_back() {
     let f = Fixture::subscribed();
     let began = Instant::now();
     f.source.set(tenant(1), Standing::Active, 1);
@@ -177,7 +177,7 @@ async fn a_change_wins_over_the_question_that_was_under_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_crowd_asks_once_and_a_fault_is_not_remembered() {
+async fn concurrent_requests_share_one_lookup_and_a_fault_is_not_remembered() {
     let f = Fixture::subscribed();
     f.source.set(tenant(1), Standing::Active, 1);
     *f.source.takes.lock() = Duration::from_millis(50);
@@ -207,7 +207,7 @@ async fn a_crowd_asks_once_and_a_fault_is_not_remembered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dead_source_is_bridged_until_the_stated_end_and_then_everybody_is_refused() {
+async fn a_dead_source_is_bridged_until_the_stated_end_and_then_every_caller_is_refused() {
     let f = Fixture::subscribed();
     f.source.set(tenant(1), Standing::Active, 1);
     assert_eq!(f.standing(1).await, ACTIVE);
@@ -220,7 +220,7 @@ async fn a_dead_source_is_bridged_until_the_stated_end_and_then_everybody_is_ref
 }
 
 #[tokio::test(start_paused = true)]
-async fn unknown_ids_are_remembered_for_a_short_while_and_push_nobody_out() {
+async fn unknown_ids_are_remembered_for_a_short_while_and_evict_no_known_one() {
     let f = Fixture::subscribed();
     f.source.set(tenant(1), Standing::Active, 1);
     assert_eq!(f.standing(1).await, ACTIVE);
@@ -264,7 +264,7 @@ async fn open_questions_are_bounded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn questions_about_invented_tenants_take_no_place_from_those_that_are_there() {
+async fn lookups_of_invented_tenants_take_no_room_from_known_ones() {
     let f = Fixture::subscribed();
     for number in 1..=100 {
         f.source.set(tenant(number), Standing::Active, 1);

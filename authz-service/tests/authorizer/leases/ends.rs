@@ -146,7 +146,7 @@ async fn a_revocation_while_a_check_is_on_its_way_ends_its_lease() {
 }
 
 #[tokio::test]
-async fn what_ended_is_named_by_both_replicas_within_the_promise() {
+async fn an_ended_session_is_named_by_both_replicas_within_the_promise() {
     let redis = Redis::start();
     let service = TenantsService::start().await;
     service.set(TENANT, Standing::Active, 1);

@@ -12,7 +12,7 @@ fn spent(route: &str, policy: &str, uses: u64) -> Spent {
 }
 
 #[tokio::test]
-async fn what_leases_served_is_counted_under_names_of_the_edge_file_only() {
+async fn leased_requests_are_counted_under_names_of_the_edge_file_only() {
     let authz = Authz::leasing(Home::new()).await;
     let checks = authz.checks.to_string();
     let report = |spent| question(&authz.revision, spent);
@@ -39,7 +39,7 @@ async fn what_leases_served_is_counted_under_names_of_the_edge_file_only() {
 }
 
 #[tokio::test]
-async fn what_is_no_question_is_refused_and_counts_nothing() {
+async fn an_invalid_feed_request_is_refused_and_counts_nothing() {
     let authz = Authz::leasing(Home::new()).await;
     let checks = authz.checks.to_string();
     let good = question(&authz.revision, vec![spent("me", "signed-in", 1)]);

@@ -82,7 +82,7 @@ async fn a_redis_that_falls_silent_ends_the_feed_at_once_and_a_gap_voids_what_is
 
 /// Changes are not pushed, so a tenant's state counts for a stated time, and no lease outlives it.
 #[tokio::test]
-async fn without_a_channel_a_lease_ends_when_the_tenant_would_be_asked_for_again() {
+async fn without_a_channel_a_lease_ends_when_the_tenants_state_expires() {
     let service = TenantsService::start().await;
     service.set(TENANT, Standing::Active, 1);
     let line = service.line(", untrusted_after_seconds: 5");

@@ -49,7 +49,7 @@ fn equal_differences_are_shown_once_with_their_count() {
 }
 
 #[test]
-fn a_report_begins_anew_on_command_and_with_a_new_version() {
+fn a_report_restarts_on_command_and_with_a_new_version() {
     let (old, new) = (Arc::new(AtomicU64::new(1)), Arc::new(AtomicU64::new(1)));
     let shadowed = shadowed(versioned("momo", &new), &old);
     let _ = shadowed.edge.get("/open/1").send();
@@ -79,7 +79,7 @@ fn a_report_begins_anew_on_command_and_with_a_new_version() {
 }
 
 #[test]
-fn a_report_begins_anew_when_a_backend_has_another_address() {
+fn a_report_restarts_when_a_backend_has_another_address() {
     let version = Arc::new(AtomicU64::new(1));
     let shadowed = shadowed(versioned("momo", &version), &version);
     let _ = shadowed.edge.get("/open/1").send();

@@ -17,7 +17,7 @@ fn signed_text() -> String {
 }
 
 #[test]
-fn signed_requests_say_what_they_should() {
+fn the_fields_of_signed_requests_are_read_as_written() {
     let edge = parse(Path::new("edge.yaml"), &signed_text(), &nothing_set).unwrap();
     let signatures = edge.signatures.unwrap();
     assert_eq!((signatures.max_age.as_secs(), signatures.skew.as_secs()), (300, 5));

@@ -38,7 +38,7 @@ fn person() -> Caller {
 const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
 
 #[test]
-fn what_was_signed_is_what_is_read() {
+fn a_signed_identity_is_read_back() {
     let home = tempfile::tempdir().unwrap();
     let (private, public) = key_pair(home.path(), "edge");
     let signer = Signer::from_file("edge", &private).unwrap();
@@ -54,7 +54,7 @@ fn what_was_signed_is_what_is_read() {
 }
 
 #[test]
-fn an_identity_for_several_is_believed_by_each_of_them_and_by_nobody_else() {
+fn an_identity_for_several_audiences_is_accepted_by_each_of_them_and_by_no_other() {
     let home = tempfile::tempdir().unwrap();
     let (private, public) = key_pair(home.path(), "edge");
     let signer = Signer::from_file("edge", &private).unwrap();
@@ -128,7 +128,7 @@ fn nonsense_is_rejected_without_a_panic() {
 }
 
 #[test]
-fn a_missing_key_names_its_file_and_the_mend() {
+fn a_missing_key_names_its_file_and_the_fix() {
     let error = Signer::from_file("edge", Path::new("/nowhere/identity.pem")).unwrap_err().to_string();
     assert!(error.contains("/nowhere/identity.pem") && error.contains("cutover keys"), "{error}");
 }
@@ -161,7 +161,7 @@ fn a_service_speaks_for_itself_alone() {
 }
 
 #[test]
-fn a_client_is_a_client_and_nobody_else() {
+fn a_client_is_a_client_and_no_other_kind_of_caller() {
     let home = tempfile::tempdir().unwrap();
     let (private, public) = key_pair(home.path(), "edge");
     let signer = Signer::from_file("dev", &private).unwrap();

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn what_is_asked_is_read_and_every_cut_is_found() {
+fn a_feed_request_is_read_back_and_every_cut_is_found() {
     let spent = |route: &str, uses| Spent { route: route.to_owned(), policy: "signed-in".to_owned(), uses };
     let ask = FeedRequest {
         listener: "public".to_owned(),
@@ -16,7 +16,7 @@ fn what_is_asked_is_read_and_every_cut_is_found() {
 }
 
 #[test]
-fn what_is_told_is_read_and_every_cut_is_found() {
+fn a_feed_reply_is_read_back_and_every_cut_is_found() {
     for ended in [Ended::All, Ended::Tags(vec![]), Ended::Tags(vec![Tag(1), Tag(u64::MAX)])] {
         let feed = Feed { revisions: vec!["a".to_owned(), "b".to_owned()], reach_ms: 1_200, ended };
         let text = feed.encode().unwrap();

@@ -23,7 +23,7 @@ pub(crate) fn grant() -> Grant {
 }
 
 #[test]
-fn what_is_written_is_read() {
+fn a_written_grant_is_read_back() {
     let grant = grant();
     assert_eq!(Grant::decode(&grant.encode().unwrap()), Ok(grant));
 }
@@ -40,7 +40,7 @@ fn every_cut_and_every_addition_is_found() {
 }
 
 #[test]
-fn what_does_not_fit_is_not_written() {
+fn a_grant_that_does_not_fit_is_not_written() {
     let broken: [fn(&mut Grant); 9] = [
         |g| g.lifetime_ms = 0,
         |g| g.lifetime_ms = 25_001,

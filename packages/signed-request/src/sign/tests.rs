@@ -79,7 +79,7 @@ fn the_published_ed25519_example_verifies() {
 }
 
 #[test]
-fn what_was_signed_passes_and_everything_else_does_not() {
+fn a_signed_request_passes_and_any_change_of_it_does_not() {
     let all = ["@method", "@path", "@query", "@authority", "content-digest", "x-a"];
     let good = message("/a%2Fb?c=1");
     assert_eq!(verdict(&good, &good, &all), Ok(()));
@@ -99,7 +99,7 @@ fn what_was_signed_passes_and_everything_else_does_not() {
 }
 
 #[test]
-fn what_must_be_covered_is() {
+fn a_signature_must_cover_the_required_components() {
     let good = message("/a");
     for missing in 0..4 {
         let mut some = vec!["@method", "@path", "@query", "@authority", "content-digest"];

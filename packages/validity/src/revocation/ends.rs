@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn each_is_found_by_whom_it_is_about_and_the_wider_of_two_holds() {
+    fn each_end_is_found_by_its_subject_and_the_wider_of_two_holds() {
         let id = Uuid::from_u128;
         let mut ends = Ends::default();
         ends.extend([

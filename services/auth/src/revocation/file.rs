@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_passed_over_and_takes_no_room() {
+    fn an_invalid_line_is_skipped_and_takes_no_room() {
         let mut f = Fixture::new();
         f.append(&format!("\n  \nnonsense\n{{}}\n{}\n\n{}", "x".repeat(300_000), line(1)));
         assert!(f.listed(1));

@@ -109,7 +109,7 @@ async fn a_person_who_is_gone_uses_the_code_up() {
 }
 
 #[tokio::test]
-async fn nobody_is_mistaken_for_absent_when_the_users_service_is_down_or_stuck() {
+async fn no_person_is_taken_for_absent_when_the_users_service_is_down_or_stuck() {
     let mut app = TestApp::new().await;
     app.people.set_raw("broken@example.com", json!("not an account"));
     assert_eq!(app.request_code("broken@example.com").await, Answer::text(500, "Internal server error"));
@@ -204,7 +204,7 @@ async fn in_a_pause_the_newest_code_is_good_to_its_last_second() {
 }
 
 #[tokio::test]
-async fn what_is_no_address_never_reaches_the_database() {
+async fn an_invalid_address_never_reaches_the_database() {
     let postgres = kit::testing::PrivatePostgres::start();
     for app in [TestApp::new().await, TestApp::on(Some(postgres.url())).await] {
         for email in ["a\0@example.com", "a@b\0", "\0"] {

@@ -27,7 +27,7 @@ fn refused() -> Answer {
 }
 
 #[tokio::test]
-async fn what_the_file_ends_is_not_refreshed_and_stays_in_the_file() {
+async fn a_session_that_the_file_ends_is_not_refreshed_and_stays_in_the_file() {
     for which in 0..3 {
         let app = TestApp::new().await;
         let pair = app.login("demo@example.com").await;
@@ -47,7 +47,7 @@ async fn what_the_file_ends_is_not_refreshed_and_stays_in_the_file() {
 }
 
 #[tokio::test]
-async fn what_redis_ends_is_not_refreshed() {
+async fn a_session_that_redis_ends_is_not_refreshed() {
     let redis = Redis::start();
     let mut connection = validity::connect(&redis.url()).unwrap();
     for which in 0..3 {
@@ -95,7 +95,7 @@ async fn a_logout_is_announced_through_redis_and_fails_without_it() {
 }
 
 #[tokio::test]
-async fn it_starts_before_redis_does_and_tells_it_what_ended_once_it_is_there() {
+async fn it_starts_before_redis_does_and_writes_the_ended_sessions_once_redis_is_there() {
     let mut redis = Redis::start();
     let app = TestApp::on_both(None, Some(redis.url())).await;
     // Redis removes expired entries by its own clock.

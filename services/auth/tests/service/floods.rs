@@ -59,7 +59,7 @@ async fn refreshes_are_bounded_on_both_databases() {
 }
 
 #[tokio::test]
-async fn a_refusal_says_when_to_come_again() {
+async fn a_refusal_carries_retry_after() {
     let app = TestApp::new().await;
     let mut pair = app.login(DEMO_EMAIL).await;
     for _ in 0..REFRESH_BURST {
@@ -98,7 +98,7 @@ async fn refresh_without_end(app: &TestApp, first: Pair) -> Vec<Pair> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_one_person_adds_to_the_file_is_bounded_and_the_newest_session_lives() {
+async fn one_persons_entries_in_the_file_are_bounded_and_the_newest_session_lives() {
     the_newest_session_outlives_a_flood(TestApp::new().await).await;
     let postgres = PrivatePostgres::start();
     the_newest_session_outlives_a_flood(TestApp::on(Some(postgres.url())).await).await;
@@ -132,7 +132,7 @@ async fn the_newest_session_outlives_a_flood(mut app: TestApp) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_one_person_adds_to_redis_is_bounded_too() {
+async fn one_persons_entries_in_redis_are_bounded_too() {
     let redis = Redis::start();
     let app = TestApp::on_both(None, Some(redis.url())).await;
     // Redis removes expired entries by its own clock.
@@ -152,7 +152,7 @@ async fn what_one_person_adds_to_redis_is_bounded_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_one_session_ends_the_persons_older_ones_and_says_so_in_the_database() {
+async fn a_flood_of_one_session_ends_the_persons_older_ones_and_records_it_in_the_database() {
     let app = TestApp::new().await;
     let older = app.login(DEMO_EMAIL).await;
     app.clock.advance_seconds(1);
@@ -165,7 +165,7 @@ async fn a_flood_of_one_session_ends_the_persons_older_ones_and_says_so_in_the_d
 }
 
 #[tokio::test]
-async fn a_person_has_so_many_sessions_and_the_oldest_makes_room() {
+async fn a_person_has_a_bounded_number_of_sessions_and_the_oldest_makes_room() {
     let app = TestApp::new().await;
     let other = app.login(BOT_EMAIL).await;
     let mut pairs = Vec::new();

@@ -41,7 +41,7 @@ async fn a_foreign_refresh_cookie_beside_the_own_one_is_ignored_in_either_order(
 }
 
 #[tokio::test]
-async fn two_own_refresh_cookies_are_told_apart_by_the_access_cookie() {
+async fn two_own_refresh_cookies_are_distinguished_by_the_access_cookie() {
     let app = TestApp::new().await;
     let (one, two) = (app.login(DEMO_EMAIL).await, app.login(DEMO_EMAIL).await);
     let other = app.login(DEMO_EMAIL).await;

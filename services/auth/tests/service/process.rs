@@ -29,7 +29,7 @@ fn mode(home: &TestHome, path: &str) -> u32 {
 }
 
 #[test]
-fn what_it_writes_is_for_its_user_alone() {
+fn its_files_are_for_its_user_alone() {
     let home = TestHome::new();
     // A directory that an earlier version left open.
     std::fs::create_dir(home.path().join("db")).unwrap();
@@ -62,7 +62,7 @@ fn a_private_key_that_others_can_read_is_refused() {
 type Case<'a> = (&'a [(&'a str, &'a str)], i32, &'a [&'a str]);
 
 #[test]
-fn what_is_wrong_is_said_with_its_mend() {
+fn errors_name_the_fault_and_the_fix() {
     let home = TestHome::new();
     let home_path = home.path().to_str().unwrap();
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();

@@ -163,7 +163,7 @@ async fn a_changed_list_of_services_counts_without_a_restart() {
 }
 
 #[tokio::test]
-async fn a_token_is_for_the_tenant_that_was_asked_for_or_there_is_none() {
+async fn a_token_is_for_the_requested_tenant_or_is_not_issued() {
     let tokens = Tokens::new(EDGE).await;
     let listed = "00000000-0000-7000-8000-000000000001";
     let ask = async |tenant: &[&str]| {
@@ -195,7 +195,7 @@ async fn a_token_is_for_the_tenant_that_was_asked_for_or_there_is_none() {
 }
 
 #[tokio::test]
-async fn a_service_gets_a_token_that_the_edge_believes() {
+async fn a_service_gets_a_token_that_the_edge_accepts() {
     let tokens = Tokens::new(EDGE).await;
     let (status, answer) = tokens.ask(&tokens.assertion(|_| {})).await;
     assert_eq!(status, 200, "{answer}");
@@ -282,7 +282,7 @@ async fn an_assertion_counts_once_and_only_as_it_must_be() {
 }
 
 #[tokio::test]
-async fn a_wrong_form_is_told_and_uses_nothing_up() {
+async fn a_wrong_form_is_refused_with_its_reason_and_uses_up_no_assertion() {
     let tokens = Tokens::new(EDGE).await;
     let assertion = tokens.assertion(|_| {});
     let good = form(&assertion);
@@ -304,7 +304,7 @@ async fn a_wrong_form_is_told_and_uses_nothing_up() {
 }
 
 #[tokio::test]
-async fn an_edge_that_believes_no_tokens_has_none() {
+async fn an_edge_without_service_tokens_issues_none() {
     let without: String = EDGE
         .lines()
         .filter(|line| !line.starts_with("service_tokens"))

@@ -62,7 +62,7 @@ async fn a_login_answers_with_two_cookies_and_the_expiry() {
 }
 
 #[tokio::test]
-async fn a_check_says_who_is_signed_in() {
+async fn a_check_names_the_signed_in_person() {
     let app = TestApp::new().await;
     let pair = app.login("bot@example.com").await;
     let exp = app.now() + 14_400;
@@ -179,7 +179,7 @@ async fn a_refresh_needs_two_genuine_tokens_that_belong_together() {
 }
 
 #[tokio::test]
-async fn a_refresh_takes_the_role_anew_and_refuses_who_is_gone() {
+async fn a_refresh_reads_the_role_again_and_refuses_a_removed_person() {
     let app = TestApp::new().await;
     let pair = app.login("bot@example.com").await;
     app.people.set("bot@example.com", BOT, 1);
@@ -251,7 +251,7 @@ async fn a_logout_after_a_refresh_cuts_the_grace_short() {
 }
 
 #[tokio::test]
-async fn a_genuine_token_of_a_forgotten_session_signs_nobody_in_but_can_be_revoked() {
+async fn a_genuine_token_of_a_forgotten_session_opens_no_session_but_can_be_revoked() {
     let mut app = TestApp::new().await;
     let pair = app.login(DEMO_EMAIL).await;
     // The database is gone, the keys are still there.

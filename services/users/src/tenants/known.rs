@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn yaml_and_json_are_read_and_anything_else_is_an_error() {
+    fn yaml_and_json_are_read_and_other_text_is_an_error() {
         let id = "00000000-0000-7000-8000-000000000001";
         for text in [
             format!("tenants:\n  - {{ id: {id}, name: Demo, status: suspended }}\n"),

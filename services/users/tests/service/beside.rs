@@ -98,12 +98,12 @@ async fn all(database_url: Option<String>) {
 }
 
 #[tokio::test]
-async fn people_whom_the_legacy_adds_are_whole_on_sqlite() {
+async fn people_added_by_the_legacy_are_whole_on_sqlite() {
     all(None).await;
 }
 
 #[tokio::test]
-async fn people_whom_the_legacy_adds_are_whole_on_postgresql() {
+async fn people_added_by_the_legacy_are_whole_on_postgresql() {
     let postgres = PrivatePostgres::start();
     all(Some(postgres.url())).await;
 }

@@ -193,7 +193,7 @@ async fn the_parsers_messages_name_the_type_of_the_legacy_backend() {
 }
 
 #[tokio::test]
-async fn a_person_whom_anybody_made_belongs_to_the_makers_tenant() {
+async fn a_new_person_belongs_to_the_tenant_of_the_caller_who_adds_them() {
     let app = TestApp::older(None).await;
     let body = r#"{"name":"Made","email":"made@example.com"}"#;
     assert_eq!(app.call("POST /users", "", body).await.status, 401);

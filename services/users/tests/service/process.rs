@@ -31,7 +31,7 @@ fn it_starts_on_any_port_and_stops_on_sigterm() {
 type Case<'a> = (&'a [(&'a str, &'a str)], i32, &'a [&'a str]);
 
 #[test]
-fn what_is_wrong_is_said_with_its_mend() {
+fn errors_name_the_fault_and_the_fix() {
     let home = TestHome::new();
     let home_path = home.path().to_str().unwrap();
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();

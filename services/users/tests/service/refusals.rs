@@ -10,7 +10,7 @@ use kit::generation::Surface;
 use crate::app::{Answer, DEMO, SESSION, TestApp};
 
 #[tokio::test]
-async fn an_unproved_caller_is_told_so_in_this_services_words() {
+async fn an_unproved_caller_is_refused_in_this_services_words() {
     let app = TestApp::new().await;
     let stranger = TestHome::new().edge(&app.clock);
     let demo = person(DEMO, SESSION, Role::NORMAL);
@@ -38,7 +38,7 @@ async fn an_unproved_caller_is_told_so_in_this_services_words() {
 }
 
 #[tokio::test]
-async fn plain_identity_headers_are_never_believed() {
+async fn plain_identity_headers_are_never_trusted() {
     let app = TestApp::new().await;
     let request = Request::get("/users/@me")
         .header("x-madome-gw", "1")
@@ -52,7 +52,7 @@ async fn plain_identity_headers_are_never_believed() {
 }
 
 #[tokio::test]
-async fn two_signed_identities_are_none() {
+async fn two_signed_identities_are_refused() {
     let app = TestApp::new().await;
     let identity = app.as_demo();
     let request = Request::get("/users/@me")
@@ -145,7 +145,7 @@ async fn tenants_are_kept_apart(app: TestApp, surface: Surface) {
 }
 
 #[tokio::test]
-async fn somebody_of_another_tenant_or_gone_is_not_found() {
+async fn a_person_of_another_tenant_or_a_removed_one_is_not_found() {
     let app = TestApp::new().await;
     let mut demo = person(DEMO, SESSION, Role::NORMAL);
     demo.tenant = "00000000-0000-7000-8000-000000000002".parse().unwrap();

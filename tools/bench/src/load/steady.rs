@@ -313,13 +313,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_answered_well_is_counted_and_the_loader_goes_on() {
+    fn a_bad_answer_is_counted_and_the_loader_goes_on() {
         let seen = run(&plan(serve(Duration::ZERO, "503 No")));
         assert_eq!((seen.requests, seen.errors), (100, 1));
     }
 
     #[test]
-    fn nobody_there_is_an_error_and_no_wait() {
+    fn a_missing_server_is_an_error_at_once() {
         let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let seen = run(&plan(gone));
         assert!(seen.errors > 0 && seen.rate == 0.0, "{seen:?}");

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_drains_is_listed_and_is_not_weaker() {
+    fn a_draining_backend_is_listed_and_is_not_weaker() {
         let old = edge(EDGE);
         let new = edge(&EDGE.replacen("${EDGE_ADDRESS:-127.0.0.1:8080}", "127.0.0.1:8088", 1));
         let plan = crate::plan::plan(&old, &new);

@@ -55,7 +55,7 @@ fn said(plan: &Plan) -> String {
 }
 
 #[test]
-fn every_field_of_an_edge_is_looked_at() {
+fn every_field_of_an_edge_is_compared() {
     let base = full();
     let of_auth = "auth: { address: \"${AUTH_ADDRESS:-127.0.0.1:3021}\"";
     let auth = |rest: &str| format!("auth: {{ address: \"${{AUTH_ADDRESS:-127.0.0.1:3021}}\", {rest}");
@@ -269,7 +269,7 @@ fn every_field_of_an_edge_is_looked_at() {
 
 /// Another tenants service, with each of its rules.
 #[test]
-fn every_field_of_a_tenants_service_is_looked_at() {
+fn every_field_of_a_tenants_service_is_compared() {
     let file = "tenants: { file: \"${CUTOVER_HOME:-.run}/tenants.yaml\" }";
     let service = "tenants: { grpc: \"http://127.0.0.1:3026\", redis: true, memory_seconds: 60, redis_seconds: 300, \
                    negative_seconds: 5, untrusted_after_seconds: 10 }";

@@ -50,7 +50,7 @@ fn other_failures_or_refusals_of_a_backend_are_reported_and_protect_as_before() 
 }
 
 #[test]
-fn what_is_less_protected_is_found_by_its_meaning() {
+fn a_route_with_less_protection_is_found_by_its_meaning() {
     let base =
         "  - { name: books, host: api, prefix: /books, policy: signed-in, to: legacy, answers: library }\n";
     let rest =
@@ -229,7 +229,7 @@ fn names_order_and_comments_mean_nothing() {
 }
 
 #[test]
-fn limits_are_compared_by_what_they_let_through() {
+fn limits_are_compared_by_the_requests_they_allow() {
     let with = |limits: &str, on: &str| {
         let text = DEV.replace("\npolicies:\n", &format!("\nlimits: {{ {limits} }}\n\npolicies:\n"));
         edge(&text.replace(

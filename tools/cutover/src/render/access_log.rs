@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_a_meaning_in_a_pattern_stands_for_itself() {
+    fn a_pattern_character_stands_for_itself() {
         let page = SignIn("https://id.example.com/a+b(c)$[d]*/".to_owned());
         assert_eq!(pattern(&page), "https://id[.]example[.]com/a[+]b[(]c[)][$][[]d[]][*](?:[/?#;].*)?");
     }

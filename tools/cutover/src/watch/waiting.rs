@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_file_that_every_authorizer_knows_is_next_and_older_files_are_forgotten() {
+    fn the_newest_file_that_every_authorizer_has_is_next_and_older_files_are_forgotten() {
         let now = Instant::now();
         let mut waiting = three(now);
         let both = [authorizer(&["c", "b"], None), authorizer(&["c", "a"], None)];
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_reported_at_once_and_once_and_the_file_is_taken_when_the_authorizer_knows_it() {
+    fn a_refusal_is_reported_at_once_and_once_and_the_file_is_used_when_the_authorizer_has_it() {
         let now = Instant::now();
         let mut waiting = Waiting::default();
         waiting.add(edge("b"), now);

@@ -63,7 +63,7 @@ fn decoding_happens_once() {
 }
 
 #[test]
-fn what_no_honest_client_sends_has_no_form() {
+fn a_path_that_no_honest_client_sends_has_no_form() {
     let cases: [&[u8]; 20] = [
         b"",
         b"*",

@@ -22,7 +22,7 @@ fn read(buffer: &[u8]) -> Result<Vec<Pair<'_>>, MalformedHeaders> {
 }
 
 #[test]
-fn what_was_written_is_read() {
+fn a_written_header_map_is_read_back() {
     let pairs: [(&[u8], &[u8]); 4] =
         [(b":path", b"/a?b"), (b"x-a", b"\xff\0\r\n"), (b"empty", b""), (b"", b"nameless")];
     assert_eq!(read(&encode(&pairs)), Ok(pairs.to_vec()));

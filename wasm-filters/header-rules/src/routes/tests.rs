@@ -123,7 +123,7 @@ fn templates_that_cannot_work_are_named() {
 }
 
 #[test]
-fn no_route_is_no_policy() {
+fn a_request_without_a_route_has_no_policy() {
     let routes =
         compile(&[route(prefix("/open-graph"), &["GET"], "1"), route(exact("/x"), &["GET"], "1")], &[])
             .unwrap();

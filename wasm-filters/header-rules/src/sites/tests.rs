@@ -18,7 +18,7 @@ const COOKIE: (&str, &str) = ("Cookie", "a=b");
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 #[test]
-fn what_says_nothing_about_its_origin_goes_on() {
+fn a_request_without_an_origin_goes_on() {
     for headers in [&[][..], &[COOKIE], &[COOKIE, ("content-type", "text/plain")], &[JSON]] {
         assert!(!refused(headers, false) && !refused(headers, true), "{headers:?}");
     }
@@ -77,7 +77,7 @@ fn pages_of_the_edge_and_listed_ones_go_on() {
 }
 
 #[test]
-fn without_a_cookie_only_what_was_not_announced_is_refused() {
+fn without_a_cookie_only_an_unannounced_refresh_is_refused() {
     let foreign = ("origin", "https://evil.example");
     for simple in [
         "text/plain",

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_have_been_used_before_it_began_is_not_vouched_for() {
+    fn a_signature_from_before_the_start_is_not_vouched_for() {
         let memory = Embedded::new(at(1_000));
         for (created, expected) in [
             (994, Err(Failure::NoncesUnavailable)),

@@ -83,7 +83,7 @@ fn a_flood_of_strangers_turns_over_its_own_files_alone() {
 }
 
 #[test]
-fn strangers_that_wait_leave_half_of_the_queue_to_everybody_else() {
+fn events_of_unverified_callers_leave_half_of_the_queue_to_all_others() {
     let strangers = Strangers::default();
     let (flood, other) = (refusal(1), event(1));
     let entered = (0..MAX_WAITING).filter(|_| strangers.enter(&flood)).count();
@@ -94,7 +94,7 @@ fn strangers_that_wait_leave_half_of_the_queue_to_everybody_else() {
 }
 
 #[test]
-fn an_existing_file_goes_on() {
+fn an_existing_file_is_continued() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("audit.jsonl");
     for number in 0..2 {
@@ -106,7 +106,7 @@ fn an_existing_file_goes_on() {
 }
 
 #[test]
-fn what_cannot_be_written_is_counted() {
+fn an_event_that_cannot_be_written_is_counted() {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("logs"), "a file where a directory should be").unwrap();
     let counts = counts();

@@ -88,7 +88,7 @@ fn every_gate_waits_for_its_least_number_of_samples() {
 }
 
 #[test]
-fn a_gate_fails_on_a_fifth_of_what_it_needs_to_hold_when_that_is_beyond_chance() {
+fn a_gate_fails_on_a_fifth_of_its_sample_when_the_difference_is_beyond_chance() {
     let slow = |count| Seen {
         new: views(count, 0, Some(900.0)),
         old: vec![views(500, 0, Some(1.0))],
@@ -108,7 +108,7 @@ fn a_gate_fails_on_a_fifth_of_what_it_needs_to_hold_when_that_is_beyond_chance()
 }
 
 #[test]
-fn a_difference_below_the_floor_is_none_whatever_its_share() {
+fn a_difference_below_the_floor_does_not_count_whatever_its_share() {
     let seen = |new: f64, old: f64| Seen {
         new: views(1_000, 0, Some(new)),
         old: vec![views(1_000, 0, Some(old))],
@@ -122,7 +122,7 @@ fn a_difference_below_the_floor_is_none_whatever_its_share() {
 }
 
 #[test]
-fn what_could_be_chance_waits_and_is_not_taken_back() {
+fn a_difference_that_could_be_chance_waits_and_is_not_rolled_back() {
     let p95 = |ms, least_ms, most_ms| Some(P95 { ms, least_ms, most_ms, count: 200 });
     let of = |p95| {
         let view = View { answers: 200.0, failures: 0.0, p95 };
@@ -154,7 +154,7 @@ fn other_routes_hide_nothing_and_suffer_nothing() {
 }
 
 #[test]
-fn what_one_client_hides_in_a_flood_is_seen() {
+fn a_difference_that_one_client_hides_in_a_flood_is_found() {
     let both = Views { all: view(50_000, 50, Some(1.0)), bounded: view(150, 50, Some(900.0)) };
     let seen = Seen { new: both, everywhere: both, old: vec![views(1_000, 0, Some(1.0))], ..Seen::default() };
     for text in ["5xx<1%", "p95<+20%", "p95<250ms"] {
@@ -178,7 +178,7 @@ fn a_backend_that_is_down_is_seen_before_the_log_is_written() {
 }
 
 #[test]
-fn a_backend_that_holds_every_client_is_compared_with_what_the_others_took_before() {
+fn a_backend_with_every_client_is_compared_with_the_earlier_figures_of_the_others() {
     let at = |old: Option<f64>, moved: bool| Seen {
         new: views(200, 0, Some(2_000.0)),
         old: old.map(|ms| views(200, 0, Some(ms))).into_iter().collect(),

@@ -73,7 +73,7 @@ fn only_one_valid_unshared_request_id_is_kept() {
 }
 
 #[test]
-fn headers_that_make_no_request_are_refused() {
+fn incomplete_headers_are_refused() {
     let refused = |buffer: &[u8]| match rules().judge(buffer) {
         Verdict::Refuse(refusal) => refusal.reason,
         Verdict::Forward(_) => panic!("forwarded"),

@@ -38,7 +38,7 @@ proptest! {
 
     /// The promise itself: a request that passes has the same meaning for every program, and is internal for none.
     #[test]
-    fn what_goes_on_has_one_policy(path in spelled_path(), method in prop_oneof![Just("GET"), Just("POST")]) {
+    fn a_forwarded_request_has_one_policy(path in spelled_path(), method in prop_oneof![Just("GET"), Just("POST")]) {
         let rules = rules();
         if rules.judge_target(b"localhost", method.as_bytes(), path.as_bytes()).is_ok() {
             let routes = &rules.groups[0];
