@@ -126,6 +126,17 @@ fn only_the_same_credential_on_the_same_class_and_a_safe_method_is_served() {
 }
 
 #[test]
+fn a_lease_opens_no_way_for_http_1_0() {
+    let stage = stage(LEASED.1);
+    assert!(stage.asks("t") && !stage.asks("t"), "the second request has a lease");
+    let mut connection = Connection::open(stage.edge.public()).expect("the edge listens");
+    let request = "GET /books/1 HTTP/1.0\r\nhost: localhost\r\ncookie: madome_access_token=t\r\n\r\n";
+    connection.write(request.as_bytes()).expect("the edge reads");
+    assert_eq!(connection.answers()[0].status, 426);
+    assert!(!stage.asks("t"), "the lease lives on");
+}
+
+#[test]
 fn no_header_of_a_client_makes_extends_or_forges_a_lease() {
     let stage = stage(LEASED.1);
     let forged = [

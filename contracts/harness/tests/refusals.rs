@@ -98,14 +98,13 @@ fn a_refusal_before_a_route_is_known_has_the_words_of_the_edge() {
     };
     let long = format!("GET /books HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "a".repeat(70_000));
     let many = format!("GET /books HTTP/1.1\r\nhost: localhost\r\n{}\r\n", "x: y\r\n".repeat(120));
-    let cases: [(&str, &[u8], u16, &str); 9] = [
+    let cases: [(&str, &[u8], u16, &str); 8] = [
         ("raw bytes in a path", b"GET /b\xffooks HTTP/1.1\r\nhost: localhost\r\n\r\n", 400, "http1."),
         ("a control byte", b"GET /books HTTP/1.1\r\nhost: localhost\r\nx: a\x01\r\n\r\n", 400, "http1."),
         ("an underscore", b"GET /books HTTP/1.1\r\nhost: localhost\r\nx_a: b\r\n\r\n", 400, "http1.unexpected_underscore"),
         ("no host", b"GET /books HTTP/1.1\r\n\r\n", 400, "missing_host_header"),
         ("an invalid host", b"GET /books HTTP/1.1\r\nhost: a b\r\n\r\n", 400, "http.invalid_authority"),
         ("two lengths", b"POST /books HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 400, "http1."),
-        ("HTTP/1.0", b"GET /books HTTP/1.0\r\nhost: localhost\r\n\r\n", 426, "low_version"),
         ("too long headers", long.as_bytes(), 431, "http1.headers_too_large"),
         ("too many headers", many.as_bytes(), 431, "http1.too_many_headers"),
     ];
@@ -132,6 +131,44 @@ fn a_refusal_before_a_route_is_known_has_the_words_of_the_edge() {
     }
     let not_implemented = raw(b"POST /books HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: gzip\r\n\r\n");
     assert_json(&not_implemented[0], 501, UNAVAILABLE, "an unknown transfer coding");
+}
+
+#[test]
+fn http_1_0_is_426_and_names_the_protocol_to_use() {
+    let edge = worded().start();
+    let cases: [(&str, &[u8]); 4] = [
+        ("a host", b"GET /books HTTP/1.0\r\nhost: localhost\r\n\r\n"),
+        ("no host", b"GET /books HTTP/1.0\r\n\r\n"),
+        ("no route", b"GET / HTTP/1.0\r\nhost: elsewhere.test\r\n\r\n"),
+        ("a body", b"POST /books HTTP/1.0\r\nhost: localhost\r\ncontent-length: 2\r\n\r\nhi"),
+    ];
+    for (index, (what, bytes)) in cases.iter().enumerate() {
+        let mut connection = Connection::open(edge.public()).expect("the edge listens");
+        connection.write(bytes).expect("the edge reads");
+        let answer = &connection.answers()[0];
+        assert_eq!(answer.status, 426, "{what}: {answer:?}");
+        assert_eq!(answer.header("upgrade"), Some(b"HTTP/1.1".as_slice()), "{what}: {answer:?}");
+        let lines = edge.access_log(index + 1);
+        let line = lines.last().expect("a line");
+        assert_eq!(line["details"], "edge_guard_low_version", "{what}: {line:#}");
+        let id = line["request_id"].as_str().unwrap_or_else(|| panic!("{what} has no id: {line:#}"));
+        let by = remembered(&edge, id)["refused_by"].clone();
+        assert!(by.as_str().is_some_and(|by| by.starts_with("the guard: HTTP/1.0")), "{what}: {by}");
+    }
+    let mut staying = Connection::open(edge.public()).expect("the edge listens");
+    for _ in 0..2 {
+        staying
+            .write(b"GET /books HTTP/1.0\r\nhost: localhost\r\nconnection: keep-alive\r\n\r\n")
+            .expect("the edge reads");
+        let answer = staying.answer(false).expect("an answer");
+        assert_eq!(
+            (answer.status, answer.header("upgrade")),
+            (426, Some(b"HTTP/1.1".as_slice())),
+            "{answer:?}"
+        );
+    }
+    let usual = edge.get("/books").send();
+    assert_eq!(usual.header("upgrade"), None, "{usual:?}");
 }
 
 #[test]

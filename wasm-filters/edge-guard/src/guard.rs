@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use header_rules::{REQUEST_ID, RequestId, RequestIds, Rules, Verdict};
+use header_rules::{REQUEST_ID, Reason, Refusal, RequestId, RequestIds, Rules, Verdict};
 use lease::Now;
 
 use crate::counters::Counters;
@@ -12,6 +12,7 @@ use crate::leasing::Leasing;
 /// The rules of one listener, with the worker's own source of request ids and its own access to leases.
 pub(crate) struct Guard {
     rules: Arc<Rules>,
+    refuses_http_1_0: bool,
     ids: RequestIds,
     counters: Counters,
     leasing: Option<Leasing>,
@@ -21,10 +22,11 @@ impl Guard {
     /// A guard with `rules`. Without `leasing`, every request is checked.
     pub(crate) fn new(
         rules: Arc<Rules>,
+        refuses_http_1_0: bool,
         counters: Counters,
         leasing: Option<Leasing>,
     ) -> Result<Self, HostError> {
-        Ok(Self { rules, ids: RequestIds::new(host::random()?), counters, leasing })
+        Ok(Self { rules, refuses_http_1_0, ids: RequestIds::new(host::random()?), counters, leasing })
     }
 
     /// Judges the current request and applies the verdict through the host. On an error the state of the request is unknown,
@@ -35,6 +37,9 @@ impl Guard {
     ) -> Result<Action, HostError> {
         let headers = host::request_headers()?;
         match self.rules.judge(&headers) {
+            Verdict::Forward(edits) if self.refuses_http_1_0 && host::is_http_1_0()? => {
+                self.refuse(Refusal { reason: Reason::OldVersion, request_id: edits.request_id }, now)
+            }
             Verdict::Forward(edits) => {
                 for removal in &edits.removals {
                     host::remove_request_header(removal.name)?;
@@ -60,18 +65,29 @@ impl Guard {
                 }
                 Ok(Action::Continue)
             }
-            Verdict::Refuse(refusal) => {
-                let reason = refusal.reason;
-                if refusal.request_id == RequestId::Mint {
-                    self.counters.minted()?;
-                    let id = self.ids.mint(now()?.wall_ms);
-                    host::set_request_header(REQUEST_ID.as_bytes(), &id)?;
-                }
-                self.counters.refused(reason)?;
-                host::answer(reason.status(), &format!("edge_guard_{}", reason.code()), reason.body())?;
-                Ok(Action::Pause)
-            }
+            Verdict::Refuse(refusal) => self.refuse(refusal, now),
         }
+    }
+
+    /// Answers the current request with a refusal.
+    fn refuse(
+        &mut self,
+        refusal: Refusal,
+        now: impl Fn() -> Result<Now, HostError>,
+    ) -> Result<Action, HostError> {
+        let Refusal { reason, request_id } = refusal;
+        if request_id == RequestId::Mint {
+            self.counters.minted()?;
+            host::set_request_header(REQUEST_ID.as_bytes(), &self.ids.mint(now()?.wall_ms))?;
+        }
+        self.counters.refused(reason)?;
+        // Envoy removes `Upgrade` and `Connection` from an answer unless the request has them, too.
+        for (name, value) in reason.headers() {
+            host::set_request_header(name.as_bytes(), value.as_bytes())?;
+        }
+        let details = format!("edge_guard_{}", reason.code());
+        host::answer(reason.status(), &details, reason.body(), reason.headers())?;
+        Ok(Action::Pause)
     }
 
     /// Serves the current request by a lease before anything else happens to it, and returns its route. `None` when it takes
@@ -90,6 +106,9 @@ impl Guard {
         else {
             return Ok(None);
         };
+        if self.refuses_http_1_0 && host::is_http_1_0()? {
+            return Ok(None);
+        }
         let now = now()?;
         let Some(taken) = leasing.take(&candidate, now) else { return Ok(None) };
         host::keep_order(headers)?;

@@ -16,13 +16,13 @@ mod wasm;
 
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use native::{
-    Shelf, Tally, add, answer, choose_route_anew, counter, granted, keep_order, log, note,
+    Shelf, Tally, add, answer, choose_route_anew, counter, granted, is_http_1_0, keep_order, log, note,
     remove_request_header, request_headers, set_request_header,
 };
 #[cfg(target_family = "wasm")]
 pub(crate) use wasm::{
-    Shelf, Tally, add, answer, choose_route_anew, counter, granted, log, note, remove_request_header,
-    request_headers, set_request_header,
+    Shelf, Tally, add, answer, choose_route_anew, counter, granted, is_http_1_0, log, note,
+    remove_request_header, request_headers, set_request_header,
 };
 
 /// A failed call into Envoy.
@@ -43,6 +43,23 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], HostError> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|_| HostError { call: "getrandom", status: 0 })?;
     Ok(bytes)
+}
+
+/// Headers in the form of proxy-wasm, which the rules read.
+fn serialised<'a, P: Iterator<Item = (&'a [u8], &'a [u8])>>(count: usize, pairs: impl Fn() -> P) -> Vec<u8> {
+    let number = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
+    let size = pairs().map(|(name, value)| 10 + name.len() + value.len()).sum::<usize>();
+    let mut out = Vec::with_capacity(4 + size);
+    out.extend(number(count));
+    for (name, value) in pairs() {
+        out.extend(number(name.len()));
+        out.extend(number(value.len()));
+    }
+    for text in pairs().flat_map(|(name, value)| [name, value]) {
+        out.extend_from_slice(text);
+        out.push(0);
+    }
+    out
 }
 
 /// The level of a log line. The numbers are those of dynamic modules in Envoy.

@@ -33,6 +33,7 @@ pub(crate) struct Setup {
     listener: String,
     revision: String,
     exposure: Exposure,
+    refuses_http_1_0: bool,
 }
 
 struct Leases {
@@ -91,6 +92,7 @@ impl Setup {
             listener: config.listener,
             revision: config.revision,
             exposure: config.exposure,
+            refuses_http_1_0: config.refuses_http_1_0,
         })
     }
 
@@ -100,7 +102,7 @@ impl Setup {
             let Leases { shelf, spending, served, .. } = leases;
             Leasing::new(shelf.clone(), spending.clone(), served.clone())
         });
-        Guard::new(Arc::clone(&self.rules), self.counters.clone(), leasing)
+        Guard::new(Arc::clone(&self.rules), self.refuses_http_1_0, self.counters.clone(), leasing)
     }
 
     /// Its listener.

@@ -21,6 +21,7 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
             ],
         }],
         internal_paths: vec![PathRule::Prefix("/internal".to_owned())],
+        refuses_http_1_0: true,
         sites: header_rules::config::Sites::default(),
         leases: None,
     };

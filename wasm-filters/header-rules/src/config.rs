@@ -26,6 +26,9 @@ pub struct GuardConfig {
     pub hosts: Vec<HostRules>,
     /// Paths that are closed here in every spelling; empty on an internal listener.
     pub internal_paths: Vec<PathRule>,
+    /// Whether HTTP/1.0 is refused here (426). Envoy could refuse it, too, but only without the `Upgrade` that a 426 needs.
+    #[serde(default)]
+    pub refuses_http_1_0: bool,
     /// The sites whose pages may send requests.
     #[serde(default)]
     pub sites: Sites,

@@ -82,13 +82,15 @@ pub enum Reason {
     NominatedHeader,
     /// A page of another site caused it.
     CrossSite,
+    /// HTTP/1.0, on a listener that refuses it.
+    OldVersion,
     /// The host's header buffer cannot be read, or lacks a method, path or authority, or has one twice.
     MalformedHeaders,
 }
 
 impl Reason {
     /// Every reason, in the order of their indices.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::InternalPath,
         Self::AmbiguousPath,
         Self::MalformedPath,
@@ -96,6 +98,7 @@ impl Reason {
         Self::MalformedHost,
         Self::NominatedHeader,
         Self::CrossSite,
+        Self::OldVersion,
         Self::MalformedHeaders,
     ];
 
@@ -116,6 +119,7 @@ impl Reason {
             Self::MalformedHost => "malformed_host",
             Self::NominatedHeader => "nominated_header",
             Self::CrossSite => "cross_site",
+            Self::OldVersion => "low_version",
             Self::MalformedHeaders => "malformed_headers",
         }
     }
@@ -126,6 +130,7 @@ impl Reason {
         match self {
             Self::InternalPath => 404,
             Self::CrossSite => 403,
+            Self::OldVersion => 426,
             Self::AmbiguousPath
             | Self::MalformedPath
             | Self::ConvolutedPath
@@ -142,12 +147,30 @@ impl Reason {
         match self {
             Self::InternalPath => "Not found",
             Self::CrossSite => "Permission denied",
+            Self::OldVersion => "Upgrade Required",
             Self::AmbiguousPath
             | Self::MalformedPath
             | Self::ConvolutedPath
             | Self::MalformedHost
             | Self::NominatedHeader
             | Self::MalformedHeaders => "Bad request",
+        }
+    }
+
+    /// The headers of the answer: a 426 names the protocol that the client has to use (RFC 9110 §15.5.22), and `Upgrade`
+    /// goes with `Connection: upgrade` (§7.8).
+    #[must_use]
+    pub const fn headers(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::OldVersion => &[("connection", "upgrade"), ("upgrade", "HTTP/1.1")],
+            Self::InternalPath
+            | Self::AmbiguousPath
+            | Self::MalformedPath
+            | Self::ConvolutedPath
+            | Self::MalformedHost
+            | Self::NominatedHeader
+            | Self::CrossSite
+            | Self::MalformedHeaders => &[],
         }
     }
 }

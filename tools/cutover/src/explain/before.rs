@@ -144,6 +144,9 @@ pub(super) fn words(edge: &Edge, listener: &str, request: &Request) -> Answers {
 pub(super) fn refused_by(details: &str, status: u64) -> Option<String> {
     let rule = details.split('{').next().unwrap_or(details);
     let envoy = |why: &str| Some(format!("Envoy: {why}"));
+    if rule == "edge_guard_low_version" {
+        return Some("the guard: HTTP/1.0 is not accepted (`http_1_0: accept` accepts it)".to_owned());
+    }
     if let Some(reason) = rule.strip_prefix("edge_guard_") {
         return Some(format!("the guard: {reason}"));
     }
@@ -158,7 +161,6 @@ pub(super) fn refused_by(details: &str, status: u64) -> Option<String> {
         "upgrade_failed" => {
             envoy("the route does not allow an upgrade (`upgrade: websocket` allows WebSocket)")
         }
-        "low_version" => envoy("HTTP/1.0 and older are not accepted"),
         "missing_host_header" => envoy("the request names no host"),
         "http.invalid_authority" => envoy("the host is not valid in HTTP"),
         "http1.unexpected_underscore" | "http2.unexpected_underscore" => {

@@ -35,6 +35,7 @@ pub(crate) fn config(edge: &Edge, name: &str, listener: &Listener) -> GuardConfi
             })
             .collect(),
         internal_paths: closed_paths(edge, listener.exposure).into_iter().map(rule).collect(),
+        refuses_http_1_0: !listener.accepts_http_10,
         sites: sites(edge),
         leases,
     }

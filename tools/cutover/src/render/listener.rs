@@ -32,7 +32,10 @@ pub(super) fn render(
     let mut manager = template::connection_manager()?;
     fill(&mut manager, NAME, "/stat_prefix", json!(format!("edge-{name}")))?;
     insert(&mut manager, routes.0, routes.1);
-    fill(&mut manager, NAME, "/http_protocol_options/accept_http_10", json!(listener.accepts_http_10))?;
+    if listener.accepts_http_10 {
+        // Without a default, Envoy refuses a request that names no host (400).
+        fill(&mut manager, NAME, "/http_protocol_options/default_host_for_http_10", json!(""))?;
+    }
     let underscores = match listener.underscores {
         Underscores::Refuse => "REJECT_REQUEST",
         Underscores::Drop => "DROP_HEADER",

@@ -23,7 +23,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use header_rules::HeaderMap;
 use lease::Now;
 
-use super::{HostError, Level};
+use super::{HostError, Level, serialised};
 use crate::note::Note;
 use abi::{Buffer, Header, SUCCESS};
 
@@ -150,23 +150,6 @@ pub(crate) fn request_headers() -> Result<Vec<u8>, HostError> {
     Ok(serialised(count, pairs))
 }
 
-/// Headers in the form of proxy-wasm, which the rules read.
-fn serialised<'a, P: Iterator<Item = (&'a [u8], &'a [u8])>>(count: usize, pairs: impl Fn() -> P) -> Vec<u8> {
-    let number = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
-    let size = pairs().map(|(name, value)| 10 + name.len() + value.len()).sum::<usize>();
-    let mut out = Vec::with_capacity(4 + size);
-    out.extend(number(count));
-    for (name, value) in pairs() {
-        out.extend(number(name.len()));
-        out.extend(number(value.len()));
-    }
-    for text in pairs().flat_map(|(name, value)| [name, value]) {
-        out.extend_from_slice(text);
-        out.push(0);
-    }
-    out
-}
-
 /// Removes every line of the request header `name`.
 pub(crate) fn remove_request_header(name: &[u8]) -> Result<(), HostError> {
     set("remove_header", name, Buffer::NONE)
@@ -216,16 +199,51 @@ pub(crate) fn choose_route_anew() -> Result<(), HostError> {
     Ok(())
 }
 
+/// Whether the current request came in HTTP/1.0.
+pub(crate) fn is_http_1_0() -> Result<bool, HostError> {
+    const CALL: &str = "get_attribute_string";
+    let mut protocol = Buffer::NONE;
+    // SAFETY: the request is alive while a hook of it runs, and `protocol` is a valid place for the result.
+    let known = unsafe {
+        match CALLER.get() {
+            Some(Caller::Early(request)) => {
+                abi::envoy_dynamic_module_callback_early_header_mutation_get_attribute_string(
+                    request,
+                    abi::REQUEST_PROTOCOL,
+                    &raw mut protocol,
+                )
+            }
+            Some(Caller::Stream(stream)) => {
+                abi::envoy_dynamic_module_callback_http_filter_get_attribute_string(
+                    stream,
+                    abi::REQUEST_PROTOCOL,
+                    &raw mut protocol,
+                )
+            }
+            Some(Caller::Plugin(_)) | None => false,
+        }
+    };
+    done(CALL, known)?;
+    // SAFETY: Envoy's, one of its constants.
+    Ok(unsafe { protocol.bytes() } == b"HTTP/1.0")
+}
+
 /// Answers the request here. `details` appears in the access log's response code details.
-pub(crate) fn answer(status: u16, details: &str, body: &str) -> Result<(), HostError> {
+pub(crate) fn answer(
+    status: u16,
+    details: &str,
+    body: &str,
+    headers: &[(&str, &str)],
+) -> Result<(), HostError> {
     let stream = stream("send_response")?;
+    let mut headers: Vec<Header> = headers.iter().map(|(name, value)| Header::of(name, value)).collect();
     // SAFETY: the stream is alive while its hook runs; everything else is only read.
     unsafe {
         abi::envoy_dynamic_module_callback_http_send_response(
             stream,
             u32::from(status),
-            std::ptr::null_mut(),
-            0,
+            headers.as_mut_ptr(),
+            headers.len(),
             Buffer::of(body.as_bytes()),
             Buffer::of(details.as_bytes()),
         );

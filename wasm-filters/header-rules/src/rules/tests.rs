@@ -47,6 +47,7 @@ fn config() -> GuardConfig {
         ],
         internal_paths: ["/_", "/_sync", "/internal", "/command", "/users/notifications"].map(prefix).into(),
         sites: crate::config::Sites::default(),
+        refuses_http_1_0: true,
         leases: None,
     }
 }

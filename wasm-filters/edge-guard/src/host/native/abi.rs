@@ -10,6 +10,8 @@ pub(super) const VERSION: &std::ffi::CStr = c"v0.2.0";
 
 pub(super) const REQUEST_HEADER: u32 = 0;
 pub(super) const DYNAMIC_METADATA: u32 = 0;
+/// The attribute `request.protocol`.
+pub(super) const REQUEST_PROTOCOL: u32 = 10;
 /// The result of a metric function or another call.
 pub(super) const SUCCESS: u32 = 0;
 
@@ -127,6 +129,11 @@ unsafe extern "C" {
         key: Buffer,
         value: *mut Buffer,
     ) -> bool;
+    pub(super) fn envoy_dynamic_module_callback_http_filter_get_attribute_string(
+        stream: *mut c_void,
+        attribute: u32,
+        value: *mut Buffer,
+    ) -> bool;
     pub(super) fn envoy_dynamic_module_callback_http_filter_increment_counter(
         stream: *mut c_void,
         counter: usize,
@@ -147,6 +154,12 @@ unsafe extern "C" {
         request: *mut c_void,
         name: Buffer,
         value: Buffer,
+    ) -> bool;
+
+    pub(super) fn envoy_dynamic_module_callback_early_header_mutation_get_attribute_string(
+        request: *mut c_void,
+        attribute: u32,
+        value: *mut Buffer,
     ) -> bool;
 
     pub(super) fn envoy_dynamic_module_callback_http_get_header(

@@ -84,7 +84,7 @@ pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_request_head
         };
         // If it continued, a forged header might pass.
         host::log(Level::Error, &format!("edge-guard: {why}"));
-        let answered = host::answer(500, "edge_guard_failed", "Internal server error");
+        let answered = host::answer(500, "edge_guard_failed", "Internal server error", &[]);
         if answered.is_err() {
             // The stream is gone: nothing continues.
             std::process::abort();

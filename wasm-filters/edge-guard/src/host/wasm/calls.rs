@@ -73,6 +73,12 @@ pub(crate) fn add(counter: u32, count: u32) -> Result<(), HostError> {
     done("increment_metric", hostcalls::increment_metric(counter, i64::from(count)))
 }
 
+/// Whether the current request came in HTTP/1.0.
+pub(crate) fn is_http_1_0() -> Result<bool, HostError> {
+    let protocol = done("get_property", hostcalls::get_property(vec!["request", "protocol"]))?;
+    Ok(protocol.as_deref() == Some(b"HTTP/1.0"))
+}
+
 /// The lease that the authorizer granted with the current request, from ext_authz's dynamic metadata.
 pub(crate) fn granted() -> Result<Option<Vec<u8>>, HostError> {
     let path = vec!["metadata", "filter_metadata", "envoy.filters.http.ext_authz", lease::FIELD];

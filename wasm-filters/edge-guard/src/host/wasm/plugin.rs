@@ -86,7 +86,7 @@ impl Plugin {
 /// Ends a request that could not be edited: if it continued, a forged header might pass.
 pub(super) fn fail(error: &str) -> Action {
     log(Level::Error, &format!("edge-guard: {error}"));
-    if raw::answer(500, "edge_guard_failed", "Internal server error").is_err() {
+    if raw::answer(500, "edge_guard_failed", "Internal server error", &[]).is_err() {
         // A trap: the module is dead from here on, and Envoy restarts it.
         std::process::abort();
     }

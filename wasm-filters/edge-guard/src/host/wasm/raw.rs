@@ -1,12 +1,10 @@
 //! The host calls that are declared here instead of used from the `proxy-wasm` crate, with the reasons; WASI's clock.
 #![expect(unsafe_code, reason = "host calls are made of raw pointers; every other module is safe")]
 
-use crate::host::HostError;
+use crate::host::{HostError, serialised};
 use crate::note::Note;
 
 const REQUEST_HEADERS: u32 = 0;
-/// A header map without headers, serialised.
-const NO_HEADERS: [u8; 4] = [0; 4];
 /// No gRPC status: Envoy derives one from the HTTP status for gRPC callers.
 const NO_GRPC_STATUS: i32 = -1;
 const OK: u32 = 0;
@@ -62,7 +60,14 @@ pub(crate) fn note(note: &Note, value: &[u8]) -> Result<(), HostError> {
 }
 
 /// Answers the request here. `details` appears in the access log's response code details.
-pub(crate) fn answer(status: u16, details: &str, body: &str) -> Result<(), HostError> {
+pub(crate) fn answer(
+    status: u16,
+    details: &str,
+    body: &str,
+    headers: &[(&str, &str)],
+) -> Result<(), HostError> {
+    let headers =
+        serialised(headers.len(), || headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
     // SAFETY: pointers and lengths of live slices, only read by the host.
     let status = unsafe {
         proxy_send_local_response(
@@ -71,8 +76,8 @@ pub(crate) fn answer(status: u16, details: &str, body: &str) -> Result<(), HostE
             details.len(),
             body.as_ptr(),
             body.len(),
-            NO_HEADERS.as_ptr(),
-            NO_HEADERS.len(),
+            headers.as_ptr(),
+            headers.len(),
             NO_GRPC_STATUS,
         )
     };
