@@ -61,6 +61,11 @@ build: $(GUARD) ## Compile the programs of `make run`
 run: $(TOOLS)/python.done build ## Start the whole edge on embedded stores; Ctrl-C stops it
 	@exec $(TARGET)/fast/cutover run --venv "$(VENV)"
 
+.PHONY: release
+release: wasm ## Put the programs of an edge into one directory that runs anywhere, target/release-like
+	@cargo build --quiet --locked --package cutover --package comparator --package authz-service --profile fast
+	@tools/release "$(TARGET)/release-like" "$(TARGET)/fast" "$(WASM)"
+
 # What a guard can break, and so runs with either form of it.
 GUARDED := package(contract-suite) or (package(harness) and (binary(/leases/) or binary(guard) or binary(draining) or binary(headers) or binary(header_case) or binary(paths) or binary(request_ids) or binary(framing) or binary(prod_attacks) or binary(telling) or test(with_leases_authorizers_are_restarted)))
 
@@ -85,7 +90,7 @@ check: $(TOOLS)/python.done $(TOOLS)/rust.done ## Formatting, lints, dependency 
 	@cargo clippy --quiet --locked --package edge-guard -- --deny warnings
 	@tools/setup/deny
 	@cargo run --quiet --locked --package layers -- authz-service packages/edge-config tools/cutover wasm-filters/edge-guard
-	@cargo run --quiet --locked --package cutover -- lint $(filter-out %.tenants.yaml,$(wildcard envoy/edges/*.yaml))
+	@cargo run --quiet --locked --package cutover -- lint $(filter-out %.tenants.yaml %.run.yaml,$(wildcard envoy/edges/*.yaml))
 
 .PHONY: render
 render: $(GUARD) ## Render envoy/edges/dev.yaml into .run/envoy and let Envoy validate it

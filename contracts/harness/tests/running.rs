@@ -80,6 +80,17 @@ fn up(command: &mut Command) -> Up {
     panic!("the run did not come up:\n{printed}\n{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// Copies the development edge to `edge.yaml` in another directory, with its tenants and what is started beside it.
+fn copied(edges: &Path, to: &Path) {
+    for (from, name) in [("dev.yaml", "edge.yaml"), ("dev.tenants.yaml", "edge.tenants.yaml")] {
+        std::fs::copy(edges.join(from), to.join(name)).expect("it can be copied");
+    }
+    let beside = std::fs::read_to_string(edges.join("dev.run.yaml")).expect("it is readable");
+    let moved = beside.replace("\"../..\"", &format!("{:?}", repository().display().to_string()));
+    assert_ne!(moved, beside);
+    std::fs::write(to.join("edge.run.yaml"), moved).expect("it can be written");
+}
+
 fn signal(id: u32, name: &str) {
     assert!(Command::new("kill").args([name, &id.to_string()]).status().expect("kill runs").success());
 }
@@ -132,7 +143,7 @@ fn the_production_edge_runs_with_a_certificate_of_its_own() {
     let text = std::fs::read_to_string(repository().join("envoy/edges/prod.yaml")).expect("it is readable");
     std::fs::write(&file, text.replace("${CUTOVER_HOME:-.run}/certs/edge.pem", "/nowhere/edge.pem"))
         .expect("the home is writable");
-    std::fs::copy(repository().join("envoy/edges/dev.tenants.yaml"), home.path().join("dev.tenants.yaml"))
+    std::fs::copy(repository().join("envoy/edges/dev.tenants.yaml"), home.path().join("edge.tenants.yaml"))
         .expect("it can be copied");
     let output = command.env("EDGE_FILE", &file).output().expect("cutover can be started");
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -210,9 +221,7 @@ fn a_run_follows_its_edge_file_and_keeps_the_old_one_when_the_new_one_is_broken(
     let ports = ports();
     let edges = repository().join("envoy/edges");
     let file = home.path().join("edge.yaml");
-    for (from, to) in [("dev.yaml", "edge.yaml"), ("dev.tenants.yaml", "edge.tenants.yaml")] {
-        std::fs::copy(edges.join(from), home.path().join(to)).expect("it can be copied");
-    }
+    copied(&edges, home.path());
     let closed = std::fs::read_to_string(&file).expect("the edge file is readable");
     let route = "  - { name: extra, host: api, prefix: /extra, policy: public, to: legacy, answers: auth }\n";
     let open = closed.replace("routes:\n", &format!("routes:\n{route}"));
@@ -247,9 +256,7 @@ fn the_first_shadow_of_a_running_edge_starts_the_comparator() {
     let ports = ports();
     let edges = repository().join("envoy/edges");
     let file = home.path().join("edge.yaml");
-    for (from, to) in [("dev.yaml", "edge.yaml"), ("dev.tenants.yaml", "edge.tenants.yaml")] {
-        std::fs::copy(edges.join(from), home.path().join(to)).expect("it can be copied");
-    }
+    copied(&edges, home.path());
     let alone = std::fs::read_to_string(&file).expect("the edge file is readable");
     let (copies, report) = (Port::lease(), Port::lease());
     let shadowed = alone.replace(

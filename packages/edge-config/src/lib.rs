@@ -7,11 +7,13 @@
 //! The language cannot express a path rewrite, a body transform or a cookie edit: there is no field for one.
 
 mod declared;
+pub mod describe;
 pub mod edge;
 mod fault;
 mod load;
 mod matching;
 mod node;
+mod notes;
 mod reader;
 mod routes;
 mod sections;
@@ -19,7 +21,7 @@ mod unsaid;
 
 pub use edge::Edge;
 pub use fault::{Fault, Faults, Place, Severity, suggest};
-pub use load::{inspect, load, parse, revision};
+pub use load::{inspect, inspect_text, load, parse, revision};
 pub use matching::{Match, closed_paths, host_of, route_of};
 pub use reader::{DEFAULT_HOME, Environment};
 pub use sections::MAX_ANSWER_BYTES;

@@ -77,10 +77,18 @@ pub fn parse(path: &Path, text: &str, environment: Environment<'_>) -> Result<Ed
     examine(path, text, environment).map(|(edge, _)| edge)
 }
 
+/// The same as [`parse`], with the warnings about a usable text.
+///
+/// # Errors
+/// Every fault of the text. Warnings are returned only when there is none.
+pub fn inspect_text(path: &Path, text: &str, environment: Environment<'_>) -> Result<(Edge, Faults), Faults> {
+    examine(path, text, environment)
+}
+
 fn examine(path: &Path, text: &str, environment: Environment<'_>) -> Result<(Edge, Faults), Faults> {
     let tree = tree(text).map_err(|fault| Faults::new(path, text, vec![fault]))?;
     let collector = Collector::default();
-    let context = Context { faults: &collector, environment };
+    let context = Context { faults: &collector, environment, notes: None };
     let edge = read(context, &tree, revision(text));
     let found = Faults::new(path, text, collector.into_faults());
     match edge {
@@ -91,7 +99,7 @@ fn examine(path: &Path, text: &str, environment: Environment<'_>) -> Result<(Edg
 }
 
 /// The text as a tree, or the fault of the YAML.
-fn tree(text: &str) -> Result<Node, Fault> {
+pub(crate) fn tree(text: &str) -> Result<Node, Fault> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! { max_nodes: MAX_VALUES, max_events: 2 * MAX_VALUES },
     };
@@ -121,7 +129,8 @@ pub fn revision(text: &str) -> Revision {
     Revision(digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
+/// Reads the whole tree; `None` after a fault of a section that every edge has.
+pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
     let mut fields = Fields::of(context, tree, "the edge file");
     let name = fields
         .required("edge", "give the edge a name: `edge: dev`")
@@ -140,12 +149,12 @@ fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Option<Edge> {
         |name, node| sections::listener(context, name, node),
     );
     let admin = match fields.optional("admin") {
-        None => sections::admin(context, &unsaid::admin(tree.place)),
+        None => sections::admin(context.unnoted(), &unsaid::admin(tree.place)),
         Some(node) => sections::admin(context, node),
     };
     let stats = fields.optional("stats").and_then(|node| sections::stats(context, node));
     let authorizer = match fields.optional("authorizer") {
-        None => sections::authorizer(context, &unsaid::authorizer(tree.place)),
+        None => sections::authorizer(context.unnoted(), &unsaid::authorizer(tree.place)),
         Some(node) => sections::authorizer(context, node),
     };
     let backends = Declared::read(

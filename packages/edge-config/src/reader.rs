@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::fault::{Collector, Place, suggest};
 use crate::node::{Node, Value};
+use crate::notes::{Note, Notes, Shape};
 
 /// Looks up an environment variable.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -19,6 +20,30 @@ pub const DEFAULT_HOME: &str = ".run";
 pub(crate) struct Context<'a> {
     pub(crate) faults: &'a Collector,
     pub(crate) environment: Environment<'a>,
+    /// Where the reader notes what it looks for, while it describes itself.
+    pub(crate) notes: Option<&'a Notes>,
+}
+
+impl Context<'_> {
+    /// Notes that a value of this shape is expected at `node`. The functions of this module do; a section does that matches
+    /// on the value itself.
+    pub(crate) fn expects(self, node: &Node, shape: impl FnOnce() -> Shape) {
+        if let Some(notes) = self.notes {
+            notes.put(Note::Expects(node.place, shape()));
+        }
+    }
+
+    /// The same without notes, for sections that no file holds.
+    pub(crate) fn unnoted(self) -> Self {
+        Self { notes: None, ..self }
+    }
+
+    /// Notes that the mapping at `node`, whose names the file chooses, has a field of this name. [`Fields`] does for others.
+    pub(crate) fn looks_for(self, node: &Node, name: &'static str) {
+        if let Some(notes) = self.notes {
+            notes.put(Note::LooksFor { mapping: node.place, name, is_required: false });
+        }
+    }
 }
 
 /// The fields of one mapping. After reading them, [`Fields::finish`] reports every other field.
@@ -34,6 +59,7 @@ impl<'a> Fields<'a> {
     /// The fields of `node`, which messages call `what`. Any value but a mapping is reported and read as an empty one.
     pub(crate) fn of(context: Context<'a>, node: &'a Node, what: impl Into<String>) -> Self {
         let what = what.into();
+        context.expects(node, || Shape::Mapping);
         let mut entries = BTreeMap::new();
         if let Some(map) = mapping(context, node, &what) {
             for (key, value) in map {
@@ -58,13 +84,20 @@ impl<'a> Fields<'a> {
 
     /// The field `name`, if it exists.
     pub(crate) fn optional(&mut self, name: &'static str) -> Option<&'a Node> {
+        self.field(name, false)
+    }
+
+    fn field(&mut self, name: &'static str, is_required: bool) -> Option<&'a Node> {
         self.known.push(name);
+        if let Some(notes) = self.context.notes {
+            notes.put(Note::LooksFor { mapping: self.place, name, is_required });
+        }
         self.entries.get(name).map(|(_, node)| *node)
     }
 
     /// The field `name`; its absence is reported with `mend`.
     pub(crate) fn required(&mut self, name: &'static str, mend: &str) -> Option<&'a Node> {
-        let node = self.optional(name);
+        let node = self.field(name, true);
         if node.is_none() {
             self.context.faults.report(self.place, format!("{} has no `{name}`", self.what), mend);
         }
@@ -104,6 +137,7 @@ pub(crate) fn entries<'a>(
     node: &'a Node,
     what: &str,
 ) -> Vec<(&'a str, Place, &'a Node)> {
+    context.expects(node, || Shape::Entries);
     let mut named = Vec::new();
     for (key, value) in mapping(context, node, what).unwrap_or_default() {
         match &key.value {
@@ -125,6 +159,7 @@ pub(crate) fn entries<'a>(
 
 /// The entries of a mapping whose keys are texts of any form, for keys that are not names in the edge file.
 pub(crate) fn texts<'a>(context: Context<'a>, node: &'a Node, what: &str) -> Vec<(&'a str, Place, &'a Node)> {
+    context.expects(node, || Shape::Keyed);
     let mut named = Vec::new();
     for (key, value) in mapping(context, node, what).unwrap_or_default() {
         match &key.value {
@@ -155,6 +190,7 @@ pub(crate) fn is_name(name: &str) -> bool {
 
 /// The elements of a list.
 pub(crate) fn list<'a>(context: Context<'a>, node: &'a Node, what: &str) -> &'a [Node] {
+    context.expects(node, || Shape::List);
     match &node.value {
         Value::List(elements) => elements,
         value @ (Value::Null
@@ -172,6 +208,11 @@ pub(crate) fn list<'a>(context: Context<'a>, node: &'a Node, what: &str) -> &'a 
 
 /// Text, exactly as written.
 pub(crate) fn text<'a>(context: Context<'a>, node: &'a Node, what: &str) -> Option<&'a str> {
+    context.expects(node, || Shape::Text);
+    text_of(context, node, what)
+}
+
+fn text_of<'a>(context: Context<'a>, node: &'a Node, what: &str) -> Option<&'a str> {
     match &node.value {
         Value::Text(text) => Some(text),
         value @ (Value::Null
@@ -192,7 +233,8 @@ pub(crate) fn text<'a>(context: Context<'a>, node: &'a Node, what: &str) -> Opti
 
 /// A name in the edge file.
 pub(crate) fn name(context: Context<'_>, node: &Node, what: &str) -> Option<String> {
-    let text = text(context, node, what)?;
+    context.expects(node, || Shape::Name);
+    let text = text_of(context, node, what)?;
     if is_name(text) {
         return Some(text.to_owned());
     }
@@ -202,6 +244,7 @@ pub(crate) fn name(context: Context<'_>, node: &Node, what: &str) -> Option<Stri
 
 /// `true` or `false`.
 pub(crate) fn boolean(context: Context<'_>, node: &Node, what: &str) -> Option<bool> {
+    context.expects(node, || Shape::Boolean);
     match &node.value {
         Value::Bool(value) => Some(*value),
         value @ (Value::Null
@@ -218,6 +261,7 @@ pub(crate) fn boolean(context: Context<'_>, node: &Node, what: &str) -> Option<b
 
 /// A whole number within bounds.
 pub(crate) fn number(context: Context<'_>, node: &Node, what: &str, least: u64, most: u64) -> Option<u64> {
+    context.expects(node, || Shape::Number { least, most });
     if let Value::Int(number) = node.value
         && let Ok(number) = u64::try_from(number)
         && (least..=most).contains(&number)
@@ -251,7 +295,8 @@ pub(crate) fn millis(
 
 /// Text in which `${NAME:-default}` is replaced from the environment, parsed.
 pub(crate) fn parsed<T: FromStr>(context: Context<'_>, node: &Node, what: &str, mend: &str) -> Option<T> {
-    let raw = text(context, node, what)?;
+    context.expects(node, || Shape::Expanded(std::any::type_name::<T>()));
+    let raw = text_of(context, node, what)?;
     let text = expand(context, node.place, raw)?;
     let parsed = text.parse().ok();
     if parsed.is_none() {
@@ -303,7 +348,8 @@ pub(crate) fn choice<T: Copy>(
     what: &str,
     choices: &[(&'static str, T)],
 ) -> Option<T> {
-    let text = text(context, node, what)?;
+    context.expects(node, || Shape::Choice(choices.iter().map(|(name, _)| *name).collect()));
+    let text = text_of(context, node, what)?;
     let found = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
     if found.is_none() {
         let mend = suggest(text, choices.iter().map(|(name, _)| *name));

@@ -51,4 +51,6 @@ pub enum Command {
     Ramp(crate::ramp::Arguments),
     /// Sign one request (RFC 9421) and print its headers, one on each line, as `curl -H @FILE` reads them.
     Sign(crate::sign::Arguments),
+    /// Print what an edge file may say, as JSON Schema for editors or as a page.
+    Schema(crate::schema::Arguments),
 }

@@ -17,6 +17,7 @@
 //! * [`set`]: changes a route's shares in the edge file itself.
 //! * [`shadow`]: shows what the comparator found.
 //! * [`sign`]: signs one request.
+//! * [`schema`]: prints what an edge file may say.
 //! * [`annotate`]: prints what a check found in the formats of CI systems.
 //! * [`out`]: prints for all of them.
 //! * [`run`]: runs the whole edge under one supervisor.
@@ -42,6 +43,7 @@ pub mod ramp;
 pub mod render;
 pub mod revoke;
 pub mod run;
+pub mod schema;
 pub mod set;
 pub mod shadow;
 pub mod sign;

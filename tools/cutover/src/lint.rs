@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use edge_config::{Edge, Environment, Faults, Severity};
+use edge_config::{Edge, Environment, Fault, Faults, Severity};
 use serde_json::{Value, json};
 
 use crate::annotate::{Annotation, Format, Level, Report, Rule};
@@ -119,6 +119,11 @@ fn check(file: &Path, environment: Environment<'_>) -> Result<(Edge, Faults), Fi
     let text = std::fs::read_to_string(file).unwrap_or_default();
     found.extend(files::check(&edge, &text));
     Ok((edge, found))
+}
+
+/// The faults of the files that `edge` names; `text` is the edge file.
+pub(crate) fn named_files(edge: &Edge, text: &str) -> Vec<Fault> {
+    files::check(edge, text)
 }
 
 /// What CI shows of a finding. A warning that fails the command is shown as an error.

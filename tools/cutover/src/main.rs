@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use cutover::cli::{Cli, Command};
 use cutover::{
-    agreement, answers, apikey, certs, explain, keys, lint, out, plan, ramp, render, revoke, run, set,
-    shadow, sign, status,
+    agreement, answers, apikey, certs, explain, keys, lint, out, plan, ramp, render, revoke, run, schema,
+    set, shadow, sign, status,
 };
 
 fn main() -> ExitCode {
@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Command::Status(arguments) => status::main(&arguments, &environment),
         Command::Ramp(arguments) => ramp::main(&arguments, &environment),
         Command::Sign(arguments) => sign::main(&arguments),
+        Command::Schema(arguments) => schema::main(&arguments),
     };
     out::ended(code)
 }

@@ -1,8 +1,12 @@
 //! `cutover run` runs the whole edge in the foreground, under one supervisor.
 //!
-//! It prepares a run (keys, tenants, configuration), starts every program through supervisord, waits until all of them
-//! are ready, prints where they listen, and stops all of them on a signal.
+//! It prepares a run (keys, tenants, configuration), starts Envoy, the authorizer, the comparator when a route has a shadow,
+//! and what the file beside the edge file names ([`beside`]), waits until all of them are ready, prints where they listen, and
+//! stops all of them on a signal. It needs no repository: a release has all of it in one directory.
 
+mod beside;
+mod own;
+mod part;
 mod ports;
 mod programs;
 mod readiness;
@@ -19,29 +23,32 @@ use std::time::Duration;
 
 use clap::Args;
 use edge_config::{Edge, Environment};
-use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::{DONE, FOUND, INVALID, exit};
-use crate::home::{Home, Programs};
-use crate::out;
-use crate::{certs, keys, render};
+use crate::home::{DEFAULT_VENV, Home, Programs};
+use crate::{certs, keys, lint, out, render};
+use beside::{Beside, Values};
 use programs::{Addresses, surroundings};
 
 /// `cutover run`
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The edge file.
-    #[arg(long, env = "EDGE_FILE", default_value = "envoy/edges/dev.yaml", value_name = "EDGE_FILE")]
-    pub edge: PathBuf,
+    #[arg(env = "EDGE_FILE", default_value = "envoy/edges/dev.yaml", value_name = "EDGE_FILE")]
+    pub file: PathBuf,
+    /// The edge file, as an option.
+    #[arg(long, value_name = "EDGE_FILE", hide = true)]
+    pub edge: Option<PathBuf>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at the type")]
     pub home: Home,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at the type")]
     pub programs: Programs,
-    /// The Python environment with the supervisor and the server of the legacy sample.
-    #[arg(long, default_value = ".tools/venv", value_name = "DIRECTORY")]
+    /// A Python environment with Envoy and supervisord, as `make setup` makes it. Without supervisord, this program keeps the
+    /// others running itself.
+    #[arg(long, default_value = DEFAULT_VENV, value_name = "DIRECTORY")]
     pub venv: PathBuf,
     /// The time within which all parts must be ready.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
@@ -53,20 +60,16 @@ struct Plan {
     home: PathBuf,
     edge_file: PathBuf,
     edge: Edge,
+    beside: Beside,
     addresses: Addresses,
+    /// What the variables in the file beside the edge file stand for.
+    values: Values,
     envoy: PathBuf,
     venv: PathBuf,
     bootstrap: PathBuf,
     paths: render::Paths,
     /// Held as long as this run lasts.
     _home_is_ours: File,
-}
-
-impl Plan {
-    /// Whether clients connect with TLS.
-    fn is_encrypted(&self) -> bool {
-        self.edge.listeners.get("public").is_some_and(|listener| listener.tls.is_some())
-    }
 }
 
 /// Why a run did not start. The message is for people and names the fix.
@@ -101,50 +104,51 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
 
 /// Does everything before the first program starts, so that most errors are reported here.
 fn prepare(arguments: &Arguments, environment: Environment<'_>) -> Result<Plan, Failure> {
-    // The legacy sample and the first people are files of the repository.
-    for path in ["contracts/legacy/app.py", "services/users/seed/dev.yaml"] {
-        if !Path::new(path).exists() {
-            let message =
-                format!("{path} does not exist here; start `cutover run` in the root of the repository");
-            return Err(Failure::new(message));
-        }
-    }
     let absolute =
         |path: &Path| std::path::absolute(path).map_err(|e| Failure::new(format!("{}: {e}", path.display())));
     let home = absolute(&arguments.home.home)?;
-    let with_home = |name: &str| surroundings(&home, name, environment);
-    let edge_file = absolute(&arguments.edge)?;
+    let edge_file = absolute(arguments.edge.as_ref().unwrap_or(&arguments.file))?;
+    let beside = Beside::of(&edge_file).map_err(Failure::new)?;
+    let with_home = |name: &str| surroundings(&home, &beside, name, environment);
     let edge = render::load(&edge_file, &with_home).map_err(|message| Failure { code: INVALID, message })?;
-    let addresses = Addresses::new(&edge, environment).map_err(Failure::new)?;
+    let addresses = Addresses::new(&edge, &beside, environment).map_err(Failure::new)?;
     secret_file::make_directory(&home)
         .map_err(|e| Failure::new(format!("cannot make {}: {e}", home.display())))?;
     let home_is_ours = lock(&home)?;
     ports::check(&addresses).map_err(Failure::new)?;
 
-    for directory in ["db", "envoy", "keys", "logs", "mail", "sessions"] {
+    let own = ["envoy", "keys", "logs", "sessions"].map(PathBuf::from);
+    for directory in own.iter().chain(&beside.directories) {
         let path = home.join(directory);
         fs::create_dir_all(&path)
             .map_err(|e| Failure::new(format!("cannot make {}: {e}", path.display())))?;
     }
     keys::make_missing(&home.join("keys")).map_err(|e| Failure::new(e.to_string()))?;
     if let Some(listed) = edge.tenants.as_ref().and_then(|tenants| tenants.file()) {
-        first_tenants(&edge_file, listed)?;
+        first_tenants(&beside.first_tenants(&edge_file), listed)?;
     }
     first_certificates(&edge, &home)?;
-    let paths = render::paths(&home.join("envoy"), &arguments.programs.guard, &home.join("logs/access.json"))
+    named_files(&edge, &edge_file)?;
+    let guard = arguments.programs.guard();
+    let paths = render::paths(&home.join("envoy"), &guard, &home.join("logs/access.json"))
         .map_err(|e| Failure::new(e.to_string()))?;
-    let envoy = programs::resolve(&arguments.programs.envoy)
-        .map_err(|e| Failure::new(render::missing_envoy(&arguments.programs.envoy, &e)))?;
+    let venv = absolute(&arguments.venv)?;
+    let envoy = arguments.programs.envoy(&venv);
+    let envoy = part::resolve(&envoy).map_err(|e| Failure::new(render::missing_envoy(&envoy, &e)))?;
     render::check_envoy(&envoy).map_err(Failure::new)?;
     let rendered = render::store(&edge, &paths, &|bootstrap| render::validated(&envoy, bootstrap))
         .map_err(|e| Failure::new(e.to_string()))?;
+    let named = [("CUTOVER_HOME", home.as_path()), ("EDGE_FILE", &edge_file), ("VENV", &venv)];
+    let values = programs::values(&edge, &addresses, named);
     Ok(Plan {
         home,
         edge_file,
         edge,
+        beside,
         addresses,
+        values,
         envoy,
-        venv: absolute(&arguments.venv)?,
+        venv,
         bootstrap: rendered.bootstrap,
         paths,
         _home_is_ours: home_is_ours,
@@ -195,21 +199,31 @@ fn first_certificates(edge: &Edge, home: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Copies the tenants for a first run: the file beside the edge file (`dev.tenants.yaml`), or that of the development
-/// edge, to whose tenants the first people of a run belong. Later runs keep the present directory.
-fn first_tenants(edge_file: &Path, directory: &Path) -> Result<(), Failure> {
+/// Copies the tenants for a first run from `initial`. Later runs keep the present directory.
+fn first_tenants(initial: &Path, directory: &Path) -> Result<(), Failure> {
     if directory.exists() {
         return Ok(());
     }
-    let own = edge_file.with_extension("tenants.yaml");
-    let shipped = if own.exists() { own } else { edge_file.with_file_name("dev.tenants.yaml") };
-    fs::copy(&shipped, directory).map(|_| ()).map_err(|e| {
+    fs::copy(initial, directory).map(|_| ()).map_err(|e| {
         Failure::new(format!(
-            "there is no tenant directory at {} and no initial one at {} ({e}); write one",
+            "there is no tenant directory at {} and no initial one at {} ({e}); write one: `tenants: [{{ id: …, status: active }}]`",
             directory.display(),
-            shipped.display()
+            initial.display()
         ))
     })
+}
+
+/// Reports files that the edge file names and that are missing or unusable: the authorizer would wait for them.
+fn named_files(edge: &Edge, edge_file: &Path) -> Result<(), Failure> {
+    let text = fs::read_to_string(edge_file).unwrap_or_default();
+    let found = lint::named_files(edge, &text);
+    if found.is_empty() {
+        return Ok(());
+    }
+    let shown = found.iter().map(|fault| {
+        format!("{}:{}: {}\n  help | {}", edge_file.display(), fault.place.line, fault.problem, fault.mend)
+    });
+    Err(Failure::new(shown.collect::<Vec<_>>().join("\n")))
 }
 
 async fn supervise(plan: &Arc<Plan>, ready_within: Duration) -> Result<(), Failure> {
@@ -217,27 +231,26 @@ async fn supervise(plan: &Arc<Plan>, ready_within: Duration) -> Result<(), Failu
     let mut supervisor = supervisor::start(plan).map_err(Failure::new)?;
     let outcome = tokio::select! {
         ready = readiness::wait(plan, ready_within) => ready,
-        status = supervisor.wait() => Err(format!("the supervisor ended before the edge was ready ({})", shown(&status))),
-        () = stop.requested() => { end(&mut supervisor).await; return Ok(()); }
+        how = supervisor.ended() => Err(format!("the supervisor ended before the edge was ready ({how})")),
+        () = stop.requested() => { supervisor.stop().await; return Ok(()); }
     };
-    if let Err(message) = outcome {
-        end(&mut supervisor).await;
-        return Err(Failure::new(message));
-    }
-    out::line!("{}", welcome::text(plan));
-    let _watching = watching::start(plan);
+    let welcome = match outcome.and_then(|()| welcome::text(plan)) {
+        Ok(welcome) => welcome,
+        Err(message) => {
+            supervisor.stop().await;
+            return Err(Failure::new(message));
+        }
+    };
+    out::line!("{welcome}");
+    let _watching = watching::start(plan, supervisor.adder(plan));
     let rotating = tokio::spawn(rotation::run(plan.paths.access_log.clone(), plan.edge.admin));
     let ended = tokio::select! {
-        status = supervisor.wait() => Err(Failure::new(format!("the supervisor ended unexpectedly ({})", shown(&status)))),
+        how = supervisor.ended() => Err(Failure::new(format!("the supervisor ended unexpectedly ({how})"))),
         () = stop.requested() => Ok(()),
     };
     rotating.abort();
-    end(&mut supervisor).await;
+    supervisor.stop().await;
     ended
-}
-
-fn shown(status: &std::io::Result<std::process::ExitStatus>) -> String {
-    status.as_ref().map_or_else(ToString::to_string, ToString::to_string)
 }
 
 /// The signals that stop a run.
@@ -262,17 +275,5 @@ impl Stop {
             _ = self.terminate.recv() => {}
             _ = self.hangup.recv() => {}
         }
-    }
-}
-
-/// How long the supervisor may take to stop everything: it stops the programs one after the other, and each of the five
-/// has ten seconds.
-const STOP_WITHIN: Duration = Duration::from_secs(60);
-
-/// Stops the supervisor and all programs that it started.
-async fn end(supervisor: &mut Child) {
-    supervisor::terminate(supervisor);
-    if tokio::time::timeout(STOP_WITHIN, supervisor.wait()).await.is_err() {
-        let _ = supervisor.kill().await;
     }
 }

@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::declared::Declared;
-use crate::edge::{Backend, Destination, OfKind, Policy, Protocol, Route, Share, Sticky, WHOLE};
+use crate::edge::{
+    AcceptedCredential, Backend, Destination, OfKind, Policy, Protocol, Route, Share, Sticky, WHOLE,
+};
 use crate::fault::suggest;
 use crate::node::{Node, Value};
+use crate::notes::Shape;
 use crate::reader::{self, Context, Fields};
 
 use super::kinds::{self, Recognition};
@@ -29,6 +32,10 @@ pub(crate) fn read(
     if let Value::Text(_) = &node.value {
         let backend = backends.reference(context, node, &format!("the backend of {what}"))?;
         return Some(Destination::whole(backend));
+    }
+    context.looks_for(node, "sticky");
+    for kind in AcceptedCredential::ALL {
+        context.looks_for(node, kind.as_str());
     }
     let mut kinds: Vec<OfKind> = Vec::new();
     let mut shares = Vec::new();
@@ -82,6 +89,7 @@ pub(crate) fn read(
 /// `session`, `tenant` or `{ cookie: name }`.
 fn read_sticky(context: Context<'_>, node: &Node, what: &str, policy: Option<&Policy>) -> Option<Sticky> {
     let what = format!("`sticky` of {what}");
+    context.expects(node, || Shape::Choice(vec!["session", "tenant"]));
     let Value::Text(text) = &node.value else {
         let mut fields = Fields::of(context, node, &*what);
         let cookie = fields

@@ -6,6 +6,7 @@ use crate::declared::Declared;
 use crate::edge::{InternalPolicy, Service, ServiceTenants, ServiceTokens};
 use crate::fault::suggest;
 use crate::node::{Node, Value};
+use crate::notes::Shape;
 use crate::reader::path;
 use crate::reader::{self, Context, Fields};
 
@@ -65,6 +66,7 @@ const MAX_TENANTS: usize = 256;
 
 /// The tenants for which a service may act: `any`, or a list of their ids.
 pub(crate) fn tenants(context: Context<'_>, node: &Node, what: &str) -> ServiceTenants {
+    context.expects(node, || Shape::Choice(vec!["any"]));
     if matches!(&node.value, Value::Text(text) if text == "any") {
         return ServiceTenants::Any;
     }

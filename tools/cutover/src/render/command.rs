@@ -9,7 +9,7 @@ use edge_config::Environment;
 
 use super::{paths, store, validated};
 use crate::exit::{DONE, FOUND, INVALID, exit};
-use crate::home::{Home, Programs};
+use crate::home::{DEFAULT_VENV, Home, Programs};
 use crate::out;
 use crate::watch::{Outcome, Watch};
 
@@ -64,10 +64,12 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     let out = arguments.out.clone().unwrap_or_else(|| arguments.home.home.join("envoy"));
     let log = arguments.access_log.clone().unwrap_or_else(|| arguments.home.home.join("logs/access.json"));
     let rendered =
-        paths(&out, &arguments.programs.guard, &log).map_err(|e| e.to_string()).and_then(|paths| {
-            let validate = arguments.validate.then_some(arguments.programs.envoy.as_path());
-            store(&edge, &paths, &|bootstrap| validate.map_or(Ok(()), |envoy| validated(envoy, bootstrap)))
-                .map_err(|e| e.to_string())
+        paths(&out, &arguments.programs.guard(), &log).map_err(|e| e.to_string()).and_then(|paths| {
+            let validate = arguments.validate.then(|| arguments.programs.envoy(DEFAULT_VENV.as_ref()));
+            store(&edge, &paths, &|bootstrap| {
+                validate.as_ref().map_or(Ok(()), |envoy| validated(envoy, bootstrap))
+            })
+            .map_err(|e| e.to_string())
         });
     match rendered {
         Ok(rendered) => {
@@ -85,7 +87,7 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
 fn watch(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     let out = arguments.out.clone().unwrap_or_else(|| arguments.home.home.join("envoy"));
     let log = arguments.access_log.clone().unwrap_or_else(|| arguments.home.home.join("logs/access.json"));
-    let paths = match paths(&out, &arguments.programs.guard, &log) {
+    let paths = match paths(&out, &arguments.programs.guard(), &log) {
         Ok(paths) => paths,
         Err(error) => {
             out::error!("{error}");
@@ -95,7 +97,7 @@ fn watch(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     let watch = Watch {
         file: arguments.file.clone(),
         paths,
-        envoy: arguments.programs.envoy.clone(),
+        envoy: arguments.programs.envoy(DEFAULT_VENV.as_ref()),
         authorizers: arguments.authorizer_admin.clone(),
         prepare: Box::new(|_| Ok(())),
     };

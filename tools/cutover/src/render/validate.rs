@@ -97,7 +97,7 @@ fn judged(envoy: &Path, bootstrap: &Path, status: ExitStatus, said: &str) -> Val
 #[must_use]
 pub fn missing_envoy(envoy: &Path, error: &io::Error) -> String {
     format!(
-        "cannot start Envoy at {} ({error}); `make setup` installs it, or set ENVOY to one",
+        "cannot start Envoy at {} ({error}); `make setup` installs it, or set ENVOY to one, or put one into PATH",
         envoy.display()
     )
 }

@@ -4,7 +4,8 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use super::programs::{Address, Addresses};
+use super::part::Address;
+use super::programs::Addresses;
 
 /// Tries every address and names all that are in use, each with the variable that changes it.
 pub(super) fn check(addresses: &Addresses) -> Result<(), String> {

@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::Plan;
+use super::part::Probe;
 use crate::admin;
 use crate::admin::envoy::Stats;
 
@@ -17,17 +18,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How long one probe may take.
 const LOOK: Duration = Duration::from_secs(1);
 
-struct Probe {
-    program: &'static str,
-    address: SocketAddr,
-    path: &'static str,
-    /// The legacy sample has no probes: any answer counts.
-    any_answer: bool,
-}
-
 impl Probe {
+    fn of(program: &str, address: SocketAddr, path: &str) -> Self {
+        Self { program: program.to_owned(), address, path: path.to_owned(), any_answer: false }
+    }
+
     async fn is_ready(&self) -> bool {
-        let status = status(self.address, self.path).await;
+        let status = status(self.address, &self.path).await;
         status == Some(200) || (self.any_answer && status.is_some())
     }
 }
@@ -35,19 +32,11 @@ impl Probe {
 /// Waits until every part is ready.
 pub(super) async fn wait(plan: &Plan, within: Duration) -> Result<(), String> {
     let a = &plan.addresses;
-    let mut waiting = vec![
-        Probe { program: "authz", address: a.authorizer_admin.address, path: "/readyz", any_answer: false },
-        Probe { program: "auth", address: a.auth.address, path: "/readyz", any_answer: false },
-        Probe { program: "users", address: a.users.address, path: "/readyz", any_answer: false },
-        Probe { program: "legacy", address: a.legacy.address, path: "/", any_answer: true },
-        Probe { program: "envoy", address: a.envoy_admin.address, path: "/ready", any_answer: false },
-    ];
-    waiting.extend(a.comparator.iter().map(|[_, report]| Probe {
-        program: "comparator",
-        address: report.address,
-        path: "/healthz",
-        any_answer: false,
-    }));
+    let mut waiting = vec![Probe::of("authz", a.authorizer_admin.address, "/readyz")];
+    waiting.extend(plan.beside.probes(&a.beside)?);
+    waiting.push(Probe::of("envoy", a.envoy_admin.address, "/ready"));
+    waiting
+        .extend(a.comparator.iter().map(|[_, report]| Probe::of("comparator", report.address, "/healthz")));
     // Envoy must reach the authorizer, too, so that a route with a decision works from the first request on. Envoy's own
     // health checks show it. No route is queried, because its backend may be down for its own reasons.
     let admin = a.envoy_admin.address;
@@ -75,12 +64,7 @@ pub(super) async fn wait(plan: &Plan, within: Duration) -> Result<(), String> {
             " Every part answers, but Envoy's health checks of the authorizer fail: does it listen at the address of \
              `authorizer` in the edge file?",
         );
-        waiting.push(Probe {
-            program: "envoy",
-            address: a.envoy_admin.address,
-            path: "/ready",
-            any_answer: false,
-        });
+        waiting.push(Probe::of("envoy", a.envoy_admin.address, "/ready"));
     }
     for probe in waiting {
         message.push_str(&described(&probe, &plan.home.join("logs")).await);
@@ -91,8 +75,9 @@ pub(super) async fn wait(plan: &Plan, within: Duration) -> Result<(), String> {
 /// Describes a part that is not ready: by its own report, or by the end of its log when it does not answer.
 async fn described(probe: &Probe, logs: &Path) -> String {
     let Probe { program, address, path, any_answer: _ } = probe;
-    let (address, path) = (*address, *path);
-    let asked = tokio::task::spawn_blocking(move || admin::get(address, path).ok()).await.ok().flatten();
+    let (address, asked_path) = (*address, path.clone());
+    let asked =
+        tokio::task::spawn_blocking(move || admin::get(address, &asked_path).ok()).await.ok().flatten();
     if let Some((status, body)) = asked.filter(|(status, _)| *status != 200) {
         let said = said(&body);
         return format!("\n{program} answers {status} at http://{address}{path}:\n{said}");

@@ -1,21 +1,41 @@
-//! The supervisor: supervisord with a configuration file.
+//! The supervisor of a run: supervisord where it is installed (`make setup` does), otherwise one of this program's own.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use tokio::process::{Child, Command};
+use tokio::process::Child;
+use tokio::sync::{mpsc, oneshot};
 
 use super::Plan;
-use super::programs::{self, Program};
+use super::own::{Later, Own};
+use super::part::{self, Program};
+use super::programs;
 
-/// Writes the supervisor's configuration and starts it.
-pub(super) fn start(plan: &Plan) -> Result<Child, String> {
+/// How long supervisord may take to stop everything: it stops the programs one after the other, and each of the five has ten
+/// seconds.
+const STOP_WITHIN: Duration = Duration::from_secs(60);
+
+/// What keeps the programs running.
+pub(super) enum Supervisor {
+    /// supervisord, a process.
+    Daemon(Child),
+    /// This program itself.
+    Own(Box<Own>),
+}
+
+/// Starts all programs of `plan`.
+pub(super) fn start(plan: &Plan) -> Result<Supervisor, String> {
+    let programs = programs::all(plan)?;
+    if !has_daemon(&plan.venv) {
+        return Own::start(&plan.home, programs).map(|own| Supervisor::Own(Box::new(own)));
+    }
     let program = plan.venv.join("bin/supervisord");
-    let text = configuration(plan, &programs::all(plan)?);
-    let file = file(plan);
+    let text = configuration(plan, &programs);
+    let file = file(&plan.home);
     fs::write(&file, text).map_err(|e| format!("cannot write {}: {e}", file.display()))?;
-    command(&program)
+    part::ending_with_this(&program)
         .arg("--nodaemon")
         .arg("--configuration")
         .arg(&file)
@@ -25,28 +45,94 @@ pub(super) fn start(plan: &Plan) -> Result<Child, String> {
         // In a process group of its own it receives Ctrl-C once, from this program, and not from the terminal, too.
         .process_group(0)
         .spawn()
+        .map(Supervisor::Daemon)
         .map_err(|e| format!("cannot start {} ({e}); `make setup` installs it", program.display()))
 }
 
-fn file(plan: &Plan) -> PathBuf {
-    plan.home.join("supervisord.conf")
+/// Whether supervisord is installed there.
+pub(super) fn has_daemon(venv: &Path) -> bool {
+    ["supervisord", "supervisorctl"].iter().all(|name| venv.join("bin").join(name).exists())
 }
 
-/// Makes the running supervisor start one more program and keep it running.
-pub(super) fn add(plan: &Plan, program: &Program) -> Result<(), String> {
-    let (file, control) = (file(plan), plan.venv.join("bin/supervisorctl"));
+impl Supervisor {
+    /// Keeps the programs running. Returns when the supervisor itself ended, and says how.
+    pub(super) async fn ended(&mut self) -> String {
+        match self {
+            Self::Daemon(child) => {
+                child.wait().await.map_or_else(|e| e.to_string(), |status| status.to_string())
+            }
+            Self::Own(own) => {
+                own.serve().await;
+                "no program can be added any more".to_owned()
+            }
+        }
+    }
+
+    /// Stops all programs.
+    pub(super) async fn stop(&mut self) {
+        match self {
+            Self::Own(own) => own.stop().await,
+            Self::Daemon(child) => {
+                if let Some(id) = child.id() {
+                    let _ = std::process::Command::new("kill").arg("-TERM").arg(id.to_string()).status();
+                }
+                if tokio::time::timeout(STOP_WITHIN, child.wait()).await.is_err() {
+                    let _ = child.kill().await;
+                }
+            }
+        }
+    }
+
+    /// The way to start further programs from another thread.
+    pub(super) fn adder(&self, plan: &Plan) -> Adder {
+        match self {
+            Self::Daemon(_) => Adder::Daemon { home: plan.home.clone(), venv: plan.venv.clone() },
+            Self::Own(own) => Adder::Own(own.sender()),
+        }
+    }
+}
+
+/// Starts further programs. Not for use in the thread of the supervisor.
+pub(super) enum Adder {
+    /// Through supervisorctl.
+    Daemon { home: PathBuf, venv: PathBuf },
+    /// Through this program's own supervisor.
+    Own(mpsc::Sender<Later>),
+}
+
+impl Adder {
+    /// Makes the supervisor start one more program and keep it running.
+    pub(super) fn add(&self, program: Program) -> Result<(), String> {
+        match self {
+            Self::Daemon { home, venv } => add(home, venv, &program),
+            Self::Own(sender) => {
+                let (started, outcome) = oneshot::channel();
+                let ended = || "the run is ending".to_owned();
+                sender.blocking_send(Later { program, started }).map_err(|_| ended())?;
+                outcome.blocking_recv().map_err(|_| ended())?
+            }
+        }
+    }
+}
+
+fn file(home: &Path) -> PathBuf {
+    home.join("supervisord.conf")
+}
+
+fn add(home: &Path, venv: &Path, program: &Program) -> Result<(), String> {
+    let (file, control) = (file(home), venv.join("bin/supervisorctl"));
     let failed = |e: std::io::Error| format!("cannot write {}: {e}", file.display());
     let mut text = fs::read_to_string(&file).map_err(failed)?;
     let header = format!("\n[program:{}]\n", program.name);
     if !text.contains(&header) {
         // First in the order, so it stops last.
-        text.push_str(&section(&plan.home, 0, program));
+        text.push_str(&section(home, 0, program));
         fs::write(&file, text).map_err(failed)?;
     }
     let output = std::process::Command::new(&control)
         .arg("--configuration")
         .arg(&file)
-        .args(["update", program.name])
+        .args(["update", &program.name])
         .output()
         .map_err(|e| format!("cannot start {} ({e}); `make setup` installs it", control.display()))?;
     if output.status.success() {
@@ -54,26 +140,6 @@ pub(super) fn add(plan: &Plan, program: &Program) -> Result<(), String> {
     }
     let said = [output.stdout, output.stderr].concat();
     Err(format!("the supervisor cannot start {}: {}", program.name, String::from_utf8_lossy(&said).trim()))
-}
-
-/// Where the system supports it, the supervisor receives a signal when this program dies, however it dies: even after a
-/// SIGKILL no process is left.
-fn command(program: &Path) -> Command {
-    match programs::resolve(Path::new("setpriv")) {
-        Ok(setpriv) => {
-            let mut command = Command::new(setpriv);
-            command.args(["--pdeathsig", "TERM", "--"]).arg(program);
-            command
-        }
-        Err(_) => Command::new(program),
-    }
-}
-
-/// Sends SIGTERM, in the only way without unsafe code.
-pub(super) fn terminate(supervisor: &Child) {
-    if let Some(id) = supervisor.id() {
-        let _ = std::process::Command::new("kill").arg("-TERM").arg(id.to_string()).status();
-    }
 }
 
 fn configuration(plan: &Plan, programs: &[Program]) -> String {
@@ -111,6 +177,9 @@ fn section(home: &Path, priority: usize, program: &Program) -> String {
     let environment: Vec<_> =
         program.environment.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
     let command: Vec<_> = program.command.iter().map(|part| quoted(part)).collect();
+    let directory = program.directory.as_ref();
+    let directory = directory.map(|path| format!("directory={}\n", escaped(&path.display().to_string())));
+    let directory = directory.unwrap_or_default();
     // Writing to a String cannot fail.
     let _ = write!(
         text,
@@ -129,7 +198,8 @@ fn section(home: &Path, priority: usize, program: &Program) -> String {
              redirect_stderr=true\n\
              stdout_logfile={home}/logs/{}.log\n\
              stdout_logfile_maxbytes=20MB\n\
-             stdout_logfile_backups=1\n",
+             stdout_logfile_backups=1\n\
+             {directory}",
         program.name,
         command.join(" "),
         environment.join(","),

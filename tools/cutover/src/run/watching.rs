@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use edge_config::Edge;
 
 use super::programs::{self, surroundings};
-use super::{Plan, ports, supervisor};
+use super::supervisor::Adder;
+use super::{Plan, ports};
 use crate::watch::{Outcome, Watch};
 use crate::{admin, out};
 
@@ -22,7 +23,7 @@ impl Drop for Watching {
 }
 
 /// Starts to follow the edge file of `plan`.
-pub(super) fn start(plan: &Arc<Plan>) -> Watching {
+pub(super) fn start(plan: &Arc<Plan>, adder: Adder) -> Watching {
     let stop = Arc::new(AtomicBool::new(false));
     let comparing = AtomicBool::new(plan.addresses.comparator.is_some());
     let of = Arc::clone(plan);
@@ -31,12 +32,13 @@ pub(super) fn start(plan: &Arc<Plan>) -> Watching {
         paths: plan.paths.clone(),
         envoy: plan.envoy.clone(),
         authorizers: vec![plan.addresses.authorizer_admin.address],
-        prepare: Box::new(move |edge| compare(&of, edge, &comparing)),
+        prepare: Box::new(move |edge| compare(&of, &adder, edge, &comparing)),
     };
     let begun_with = plan.edge.revision.0.clone();
-    let (home, stopped) = (plan.home.clone(), Arc::clone(&stop));
+    let (of, stopped) = (Arc::clone(plan), Arc::clone(&stop));
     std::thread::spawn(move || {
-        let environment = |name: &str| surroundings(&home, name, &|name| std::env::var(name).ok());
+        let set = |name: &str| std::env::var(name).ok();
+        let environment = |name: &str| surroundings(&of.home, &of.beside, name, &set);
         let report = |outcome: &Outcome| {
             out::line!("{}: {outcome}", watch.file.display());
         };
@@ -47,7 +49,7 @@ pub(super) fn start(plan: &Arc<Plan>) -> Watching {
 
 /// Starts the comparator when the first route gets a shadow. It keeps running when the last shadow is removed: copies may
 /// be in progress, and its report is still useful.
-fn compare(plan: &Plan, edge: &Edge, comparing: &AtomicBool) -> Result<(), String> {
+fn compare(plan: &Plan, adder: &Adder, edge: &Edge, comparing: &AtomicBool) -> Result<(), String> {
     /// It only reads the edge file and listens, which takes a busy machine a second.
     const READY_WITHIN: Duration = Duration::from_secs(10);
     let Some(addresses) = programs::comparator_addresses(edge) else { return Ok(()) };
@@ -55,7 +57,7 @@ fn compare(plan: &Plan, edge: &Edge, comparing: &AtomicBool) -> Result<(), Strin
         return Ok(());
     }
     ports::free(addresses.iter())?;
-    supervisor::add(plan, &programs::comparator(plan)?)?;
+    adder.add(programs::comparator(plan)?)?;
     // From here on the supervisor keeps it running, and it uses its ports.
     comparing.store(true, Ordering::Relaxed);
     let [_, report] = addresses;

@@ -5,77 +5,69 @@ use std::fmt::Write as _;
 use edge_config::Edge;
 use edge_config::edge::TenantDirectory;
 
-use super::Plan;
+use super::{Plan, programs, supervisor};
 use crate::certs;
 
-/// Where every program listens, and commands for a sign-in to paste.
-pub(super) fn text(plan: &Plan) -> String {
+/// Where every program listens, and what to try.
+pub(super) fn text(plan: &Plan) -> Result<String, String> {
     let mut text = format!("\nThe edge `{}` is up, revision {}.\n\n", plan.edge.name, plan.edge.revision);
     for address in plan.addresses.all() {
+        let encrypted = plan.edge.listeners.iter().any(|(name, listener)| {
+            listener.tls.is_some() && address.who.strip_prefix("edge, ") == Some(name.as_str())
+        });
+        let scheme = if encrypted { "https" } else { "http" };
         // Writing to a String cannot fail.
-        let scheme = if plan.is_encrypted() && address.who == "edge, public" { "https" } else { "http" };
         let _ = writeln!(text, "  {:<18} {scheme}://{}", address.who, address.address);
     }
-    let home = plan.home.display();
-    let tenants = match &plan.edge.tenants {
-        Some(TenantDirectory::File(file)) => file.display().to_string(),
-        Some(TenantDirectory::Service(service)) => service.url.clone(),
-        None => String::new(),
-    };
-    let control = plan.venv.join("bin/supervisorctl").display().to_string();
-    let control = format!(
-        "{} -c {}",
-        shell(&control),
-        shell(&plan.home.join("supervisord.conf").display().to_string())
-    );
-    let _ = write!(
-        text,
-        r#"
-  logs and mail      {home}
-  tenants            {tenants}
-  stop one part      {control} stop authz
-
-{}
-Ctrl-C stops all of it.
-"#,
-        sign_in(plan)
-    );
-    text
+    let contents = if plan.beside.is_empty() { "logs" } else { "logs and mail" };
+    let _ = write!(text, "\n  {contents:<18} {}\n", plan.home.display());
+    match &plan.edge.tenants {
+        Some(TenantDirectory::File(file)) => {
+            let _ = writeln!(text, "  {:<18} {}", "tenants", file.display());
+        }
+        Some(TenantDirectory::Service(service)) => {
+            let _ = writeln!(text, "  {:<18} {}", "tenants", service.url);
+        }
+        None => {}
+    }
+    if supervisor::has_daemon(&plan.venv) {
+        let control = shell(&plan.venv.join("bin/supervisorctl").display().to_string());
+        let file = shell(&plan.home.join("supervisord.conf").display().to_string());
+        let _ = writeln!(text, "  {:<18} {control} -c {file} stop authz", "stop one part");
+    }
+    let _ = write!(text, "\n{}\nCtrl-C stops all of it.\n", to_try(plan)?);
+    Ok(text)
 }
 
-/// The commands to paste, if a person can sign in.
-fn sign_in(plan: &Plan) -> String {
-    let Some(public) = plan.addresses.public() else { return String::new() };
-    if plan.addresses.service().is_none() {
-        return "People cannot sign in here: this edge has no listener for services, which the auth service needs to find people.\n"
-            .to_owned();
-    }
-    let mail = shell(&plan.home.join("mail/demo@example.com").display().to_string());
-    let (edge, curl) = if plan.is_encrypted() {
-        let certificate = shell(&plan.home.join("certs").join(certs::CERTIFICATE).display().to_string());
-        let (host, port) = (host(&plan.edge), public.port());
-        let trusting = format!("curl --cacert {certificate} --resolve {host}:{port}:{}", public.ip());
+/// What to try: as the file beside the edge file says, or else one request.
+fn to_try(plan: &Plan) -> Result<String, String> {
+    let Some((_, listener)) = programs::public(&plan.edge) else { return Ok(String::new()) };
+    let mut values = plan.values.clone();
+    let address = listener.address;
+    let (url, curl) = if let Some(tls) = &listener.tls {
+        let certificate = shell(&tls.certificate.display().to_string());
+        let (host, port) = (host(plan), address.port());
+        let trusting = if tls.certificate.ends_with(certs::CERTIFICATE) {
+            format!("curl --cacert {certificate} --resolve {host}:{port}:{}", address.ip())
+        } else {
+            format!("curl --resolve {host}:{port}:{}", address.ip())
+        };
         (format!("https://{host}:{port}"), trusting)
     } else {
-        (format!("http://localhost:{}", public.port()), "curl".to_owned())
+        (format!("http://localhost:{}", address.port()), "curl".to_owned())
     };
-    format!(
-        r#"Sign in (paste into another terminal):
-
-  EDGE={edge}
-  {curl} -fsS -X POST $EDGE/auth/code -d '{{"email":"demo@example.com"}}'
-  CODE=$(sed -n 's/.*"authcode": *"\([^"]*\)".*/\1/p' "$(ls {mail}/*.json | tail -n 1)")
-  TOKEN=$({curl} -fsS -D - -X POST $EDGE/auth/token -d "{{\"email\":\"demo@example.com\",\"code\":\"$CODE\"}}" | sed -n 's/^set-cookie: madome_access_token=\([^;]*\).*/\1/p')
-  {curl} -i $EDGE/users/@me -H "Cookie: madome_access_token=$TOKEN"
-"#
-    )
+    values.insert("SHELL_HOME".to_owned(), shell(&plan.home.display().to_string()));
+    let one = format!("Try it (in another terminal):\n\n  {curl} -i {url}/\n");
+    values.extend([("EDGE_URL".to_owned(), url), ("CURL".to_owned(), curl)]);
+    Ok(plan.beside.greeting(&values)?.unwrap_or(one))
 }
 
-/// The host name at which people sign in: the one with the routes of the auth service.
-fn host(edge: &Edge) -> &str {
-    let route = edge.routes.iter().find(|route| route.path.path().starts_with("/auth"));
-    let names = route.and_then(|route| edge.hosts.get(&route.host)).map(|host| host.names.as_slice());
-    names.into_iter().flatten().find(|name| *name != "*").map_or("localhost", String::as_str)
+/// The host name to show: of the host group that the file beside the edge file names, or of the first one.
+fn host(plan: &Plan) -> &str {
+    let Edge { hosts, .. } = &plan.edge;
+    let named = plan.beside.host.as_ref().and_then(|name| hosts.get(name));
+    let names = named.into_iter().chain(hosts.values()).flat_map(|host| &host.names);
+    names.map(String::as_str).find(|name| !name.starts_with('*')).unwrap_or("localhost")
 }
 
 /// A path for a shell: unchanged when it has no special characters, quoted otherwise.

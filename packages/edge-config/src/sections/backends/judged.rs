@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::edge::{GRPC_STATUSES, GrpcErrors, SignIn};
 use crate::fault::suggest;
 use crate::node::{Node, Value};
+use crate::notes::Shape;
 use crate::reader::{self, Context};
 
 /// `grpc_errors: [unavailable, 13]`. An empty list is allowed: then no gRPC status is a failure.
@@ -21,6 +22,8 @@ pub(super) fn grpc_errors(context: Context<'_>, node: &Node, what: &str) -> Grpc
 }
 
 fn status(context: Context<'_>, node: &Node, what: &str) -> Option<u8> {
+    context.expects(node, || Shape::Number { least: 1, most: 16 });
+    context.expects(node, || Shape::Choice(GRPC_STATUSES.into_iter().skip(1).collect()));
     const MEND: &str = "write a status from 1 to 16, or its name, such as unavailable";
     let found = match &node.value {
         Value::Int(number) => u8::try_from(*number).ok().filter(|number| (1..=16).contains(number)),
