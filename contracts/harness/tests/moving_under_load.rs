@@ -1,282 +1,294 @@
-//! A team moves sign-in, check, refresh and sign-out from the legacy backend to the new auth service, back, and forward
-//! again, while people with sessions of both work. No honest client gets an answer that the legacy backend alone would not
-//! have given, and no session outlives its sign-out.
+//! A team moves check, sign-in, refresh and sign-out from the legacy backend to the new auth service, back, and forward again
+//! by ramp, while people with sessions of both kinds work. No honest client gets an answer that the legacy backend alone
+//! would not have given, and no session outlives its end, on either stack.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(clippy::indexing_slicing, reason = "the indexes are the test's own")]
 
+#[path = "moving_under_load/client.rs"]
+mod client;
 #[path = "moving_under_load/jar.rs"]
 mod jar;
+#[path = "moving_under_load/stage.rs"]
+mod stage;
 
-use std::fmt::Write as _;
-use std::path::Path;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use harness::wire::{Answer, Request};
-use harness::{Edge, Process, eventually};
+use client::{Client, Expected, Strangers, is_dead, is_dead_behind};
+use harness::eventually;
 use jar::Jar;
-
-/// How many people there are. The auth service keeps 50 sessions of a person, so each has far fewer.
-const PEOPLE: usize = 20;
+use stage::{ENDED, End, PEOPLE, Stage, id};
 
 /// How many clients with a session of each kind work at the same time.
 const CLIENTS: usize = 200;
 
-/// How many threads they share: the legacy sample answers 32 requests at once, and one request of a client needs three.
+/// How many sessions of each kind are ended by a sign-out in each of the two tests: a thousand in both.
+const LEAVING: usize = 250;
+
+/// How many threads work: the legacy sample answers 32 requests at once, and one request of a client needs three.
 const THREADS: usize = 8;
 
-const HOST: &str = "api.dev-domain.test";
+/// How long a sign-out may take to count everywhere.
+const WITHIN: Duration = Duration::from_secs(1);
 
-fn id(person: usize) -> String {
-    format!("00000000-0000-7000-8000-0000000002{person:02}")
+/// The clients, and everything that ends while they work.
+struct World {
+    stage: Stage,
+    expected: Expected,
+    strangers: Strangers,
+    clients: Mutex<VecDeque<Client>>,
+    /// The cookies of ended sessions, and when they ended.
+    ended: Mutex<VecDeque<(Jar, Instant)>>,
+    /// Whether the clients only read.
+    reading: AtomicBool,
+    turns: AtomicUsize,
 }
 
-fn email(person: usize) -> String {
-    format!("person-{person}@example.com")
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The same people for both stacks: JSON for the legacy backend, YAML for the users service.
-fn people(directory: &Path) -> (String, String) {
-    let (mut legacy, mut users) = (Vec::new(), "people:\n".to_owned());
-    for person in 0..PEOPLE {
-        let (id, email) = (id(person), email(person));
-        // In the order of the legacy backend's own answer.
-        legacy.push(format!(
-            r#"{{"id":"{id}","email":"{email}","name":"person-{person}","role":0,"created_at":"2022-01-31T17:12:00Z","updated_at":"2022-01-31T17:12:00Z"}}"#
-        ));
-        writeln!(
-            users,
-            "  - {{ id: {id}, name: person-{person}, handle: person-{person}, email: {email}, role: 0, \
-             tenant: 00000000-0000-7000-8000-000000000001 }}"
-        )
-        .expect("text can be written");
-    }
-    let (old, new) = (directory.join("people.json"), directory.join("people.yaml"));
-    std::fs::write(&old, format!("[{}]", legacy.join(","))).expect("the directory is writable");
-    std::fs::write(&new, users).expect("the directory is writable");
-    (old.display().to_string(), new.display().to_string())
+/// Makes `count` of something on all threads.
+fn many<T: Send>(count: usize, make: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let (next, made) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(count)));
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count {
+                        return;
+                    }
+                    let one = make(number);
+                    lock(&made).push(one);
+                }
+            });
+        }
+    });
+    made.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Both stacks behind one edge, the legacy backend in use, and a watch that follows the edge file.
-struct Stage {
-    edge: Edge,
-    watch: Process,
-    _people: tempfile::TempDir,
-}
-
-impl Stage {
+impl World {
+    /// Sessions of both kinds: sign-in has moved once already, and is back at the legacy backend.
     fn start() -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let (legacy, users) = people(directory.path());
-        let sorted = "{ legacy-session: legacy, session: auth, legacy: 100, auth: 0 }";
-        let legacy_sessions = "\
-legacy_sessions:
-  cookie: madome_access_token
-  refresh_cookie: madome_refresh_token
-  tenant: 00000000-0000-7000-8000-000000000001
-  role: 0
-  verify:
-    check: { backend: legacy, path: /auth/token, cache_ms: 200, timeout_ms: 5000 }
-";
-        let edge = Edge::dev()
-            // Two cores carry the load, both stacks and the edge: this test is about answers, not about time.
-            .replace("timeout_ms: 200", "timeout_ms: 10000")
-            .replace("  cookie: madome_access_token\n", "  cookie: madome_access_token\n  refresh_cookie: madome_refresh_token\n")
-            .replace("services:\n  auth:", &format!("{legacy_sessions}services:\n  auth:"))
-            .replace("rate: 30, seconds: 60, burst: 60", "rate: 100000, seconds: 60, burst: 100000")
-            .replace("rate: 60, seconds: 60, burst: 120", "rate: 100000, seconds: 60, burst: 100000")
-            .replace("rate: 300, seconds: 60, burst: 600", "rate: 100000, seconds: 60, burst: 100000")
-            .replace(
-                "  signed-in: { kind: session }\n",
-                "  signed-in: { kind: session, accept: [session, legacy-session] }\n  renewal: { kind: public, ended: refuse }\n",
-            )
-            .replace("methods: [POST], policy: public, to: auth, answers: auth, limits: [codes]", "methods: [POST], policy: public, to: { legacy: 100, auth: 0 }, answers: auth, limits: [codes]")
-            .replace("methods: [POST], policy: public, to: auth, answers: auth, limits: [sign-ins]", "methods: [POST], policy: public, to: { legacy: 100, auth: 0 }, answers: auth, limits: [sign-ins]")
-            .replace("methods: [PATCH], policy: public, to: auth", &format!("methods: [PATCH], policy: renewal, to: {sorted}"))
-            .replace("methods: [DELETE], policy: public, to: auth", &format!("methods: [DELETE], policy: public, to: {sorted}"))
-            .replace("methods: [GET], policy: signed-in, to: auth", "methods: [GET], policy: signed-in, to: { legacy-session: legacy, session: auth }")
-            .replace("exact: /users/@me, policy: signed-in, to: users", "exact: /users/@me, policy: signed-in, to: { legacy: 100, users: 0 }")
-            .variable("LEGACY_PEOPLE", &legacy)
-            .variable("USERS_SEED", &users)
-            .variable("USERS_SURFACE", "older")
-            .variable("AUTH_SURFACE", "older")
-            .start();
-        let watch = edge.watch();
-        eventually("the watch follows the edge file", || watch.log().contains("is in force"));
-        Self { edge, watch, _people: directory }
+        let stage = Stage::start();
+        let expected = Expected::from_legacy(&stage);
+        let old = many(CLIENTS, |n| Client::new(n % PEOPLE, stage.sign_in(n % PEOPLE).1));
+        assert!(old.iter().all(|client| client.jar.is_legacy()));
+        let old_strangers = [stage.legacy_session(0), stage.legacy_session(0)];
+        stage.set("auth-login", "auth=100");
+        let new = many(CLIENTS, |n| Client::new(n % PEOPLE, stage.sign_in(n % PEOPLE).1));
+        assert!(new.iter().all(|client| !client.jar.is_legacy()));
+        let new_strangers = [stage.sign_in(1).1, stage.sign_in(1).1];
+        let clients = old.into_iter().zip(new).flat_map(|(old, new)| [old, new]).collect();
+        Self {
+            strangers: Strangers::new(old_strangers, new_strangers),
+            stage,
+            expected,
+            clients: Mutex::new(clients),
+            ended: Mutex::default(),
+            reading: AtomicBool::new(true),
+            turns: AtomicUsize::new(0),
+        }
     }
 
-    /// Sends all of a route's callers without a named kind to `backend`, and waits until that is in force.
-    fn set(&self, route: &str, backend: &str) {
-        let file = self.edge.file().display().to_string();
-        self.edge.cutover(&["set", &file, route, "--to", &format!("{backend}=100")]);
-        let text = std::fs::read_to_string(self.edge.file()).expect("the edge file is readable");
-        let revision = edge_config::revision(&text).0;
-        eventually("the change is in force", || {
-            self.watch.log().contains(&format!("revision {revision} is in force"))
+    /// Works as one thread until `done`: a panic ends the test when the scope joins it.
+    fn work(&self, done: &AtomicBool) {
+        while !done.load(Ordering::Relaxed) {
+            self.look_at_an_ended_one();
+            let Some(mut client) = lock(&self.clients).pop_front() else { return };
+            if self.reading.load(Ordering::Relaxed) {
+                client.read(&self.stage, &self.expected);
+            } else if let Some(before) = client.work(&self.stage, &self.expected) {
+                self.has_ended(before);
+            }
+            if self.turns.fetch_add(1, Ordering::Relaxed).is_multiple_of(50) {
+                self.strangers.try_all(&self.stage);
+            }
+            lock(&self.clients).push_back(client);
+        }
+    }
+
+    fn has_ended(&self, jar: Jar) {
+        lock(&self.ended).push_back((jar, Instant::now()));
+    }
+
+    /// Looks at a session that ended a second ago. Returns false when there is none.
+    fn look_at_an_ended_one(&self) -> bool {
+        let due = |(_, at): &(Jar, Instant)| at.elapsed() >= WITHIN;
+        let next = {
+            let mut ended = lock(&self.ended);
+            if ended.front().is_some_and(due) { ended.pop_front() } else { None }
+        };
+        let Some((jar, _)) = next else { return false };
+        assert!(is_dead_behind(&self.stage, &jar), "a session is alive after its sign-out: {jar:?}");
+        true
+    }
+
+    /// Has all clients work on [`THREADS`] threads until `moves` is through.
+    fn under_load(&self, moves: impl FnOnce()) {
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let working: Vec<_> = (0..THREADS).map(|_| scope.spawn(|| self.work(&done))).collect();
+            let moved = std::panic::catch_unwind(std::panic::AssertUnwindSafe(moves));
+            done.store(true, Ordering::Relaxed);
+            for one in working {
+                one.join()
+                    .expect("no honest client gets an answer that the legacy backend would not have given");
+            }
+            if let Err(panic) = moved {
+                std::panic::resume_unwind(panic);
+            }
+        });
+        eventually("every ended session was looked at", || {
+            while self.look_at_an_ended_one() {}
+            lock(&self.ended).is_empty()
         });
     }
 
-    fn ask(&self, method: &str, path: &str, jar: &Jar) -> Answer {
-        jar.on(Request::new(self.edge.public(), method, path).host(HOST), path).send()
+    /// Lets `part` of the clients work once, about.
+    fn a_round(&self, part: usize) {
+        let until = self.turns.load(Ordering::Relaxed) + 2 * CLIENTS / part;
+        eventually("clients work", || self.turns.load(Ordering::Relaxed) >= until);
     }
 
-    /// Signs `person` in, wherever the edge sends sign-ins now.
-    fn sign_in(&self, person: usize) -> Client {
-        let post = |path: &str, body: String| {
-            let request = Request::new(self.edge.public(), "POST", path).host(HOST);
-            request.header("content-type", "application/json").body(body).send()
-        };
-        let address = email(person);
-        let asked = post("/auth/code", format!("{{\"email\":\"{address}\"}}"));
-        assert_eq!(asked.status, 201, "{asked:?}");
-        let code = self.edge.login_code(&address);
-        let answer = post("/auth/token", format!("{{\"email\":\"{address}\",\"code\":\"{code}\"}}"));
-        assert_eq!(answer.status, 201, "{answer:?}");
-        let mut jar = Jar::default();
-        jar.take(&answer);
-        Client { person, jar, turns: 0 }
-    }
-}
-
-/// One browser.
-struct Client {
-    person: usize,
-    jar: Jar,
-    turns: usize,
-}
-
-impl Client {
-    /// Works once: asks who it is on both stacks, and sometimes refreshes. Panics at the first answer that the legacy
-    /// backend would not have given.
-    fn work(&mut self, stage: &Stage) {
-        self.turns += 1;
-        let checked = stage.ask("GET", "/auth/token", &self.jar);
-        let expected = format!("{{\"user_id\":\"{}\"}}", id(self.person));
-        assert_eq!((checked.status, checked.text()), (200, expected), "turn {}: {checked:?}", self.turns);
-        let me = stage.ask("GET", "/users/@me", &self.jar);
-        assert_eq!(me.status, 200, "turn {}: {me:?}", self.turns);
-        let start = format!("{{\"id\":\"{}\",\"email\":\"{}\",", id(self.person), email(self.person));
-        assert!(me.text().starts_with(&start), "turn {}: {me:?}", self.turns);
-        if self.turns.is_multiple_of(3) {
-            let refreshed = stage.ask("PATCH", "/auth/token", &self.jar);
-            assert_eq!(
-                (refreshed.status, refreshed.text()),
-                (201, String::new()),
-                "turn {}: {refreshed:?}",
-                self.turns
-            );
-            self.jar.take(&refreshed);
+    /// Lets the clients only read, and asserts that the answers of both stacks are the same for each moved GET.
+    fn compare(&self) {
+        self.reading.store(true, Ordering::Relaxed);
+        // Those that were at work are through.
+        self.a_round(8);
+        let before = ["auth-check", "users-me"].map(|route| self.stage.compared(route));
+        eventually("a hundred copies of each moved GET are compared", || {
+            let routes = ["auth-check", "users-me"].into_iter().zip(before);
+            routes.into_iter().all(|(route, (compared, _))| self.stage.compared(route).0 >= compared + 100)
+        });
+        for (route, (_, different)) in ["auth-check", "users-me"].into_iter().zip(before) {
+            assert_eq!(self.stage.compared(route).1, different, "the comparison of {route} is not silent");
         }
+        self.reading.store(false, Ordering::Relaxed);
     }
 
-    /// Signs out, and returns the cookies of before.
-    fn sign_out(&mut self, stage: &Stage) -> Jar {
-        let before = self.jar.clone();
-        let answer = stage.ask("DELETE", "/auth/token", &self.jar);
-        assert_eq!(answer.status, 204, "{answer:?}");
-        self.jar.take(&answer);
-        assert_eq!(self.jar.line("/auth/token"), None, "a cookie outlives the sign-out: {answer:?}");
-        before
+    /// Signs out of many sessions of both kinds.
+    fn sign_many_out(&self, leaving: Vec<Client>) {
+        let leaving = Mutex::new(leaving);
+        let count = lock(&leaving).len();
+        many(count, |_| {
+            let Some(mut client) = lock(&leaving).pop() else { return };
+            let before = client.sign_out(&self.stage, &self.expected);
+            self.has_ended(before);
+        });
     }
-}
 
-/// Has all clients work in turn, on [`THREADS`] threads, until `moves` is through.
-fn under_load(stage: &Stage, clients: &Mutex<Vec<Client>>, moves: impl FnOnce(&AtomicUsize)) {
-    let (done, turns) = (AtomicBool::new(false), AtomicUsize::new(0));
-    std::thread::scope(|scope| {
-        let working: Vec<_> = (0..THREADS)
-            .map(|_| {
-                scope.spawn(|| {
-                    // A panic here ends the test, when the scope joins this thread.
-                    while !done.load(Ordering::Relaxed) {
-                        let next = {
-                            let mut clients = clients.lock().unwrap_or_else(PoisonError::into_inner);
-                            (!clients.is_empty()).then(|| clients.remove(0))
-                        };
-                        let Some(mut client) = next else { return };
-                        client.work(stage);
-                        turns.fetch_add(1, Ordering::Relaxed);
-                        clients.lock().unwrap_or_else(PoisonError::into_inner).push(client);
-                    }
-                })
+    /// Ends all sessions of some people, who have one of each kind. Those that begin afterwards live.
+    fn end_people(&self, sessions: &[(usize, Jar)]) -> Vec<(usize, Jar)> {
+        for person in PEOPLE..PEOPLE + ENDED {
+            let home = self.stage.edge.home().display().to_string();
+            self.stage.edge.cutover(&["revoke", "subject", &id(person), "--home", &home]);
+        }
+        let at = Instant::now();
+        eventually("a second is over", || at.elapsed() >= WITHIN);
+        for (person, jar) in sessions {
+            assert!(
+                is_dead(&self.stage, jar),
+                "a session of person {person} outlives the end of all: {jar:?}"
+            );
+        }
+        // The call ended what began until the second in which it came. That second is over.
+        let later: Vec<_> = (PEOPLE..PEOPLE + ENDED)
+            .flat_map(|person| {
+                [(person, self.stage.legacy_session(person)), (person, self.stage.sign_in(person).1)]
             })
             .collect();
-        let moved = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| moves(&turns)));
-        done.store(true, Ordering::Relaxed);
-        for one in working {
-            one.join().expect("no honest client gets an answer that the legacy backend would not have given");
+        self.are_alive(&later);
+        later
+    }
+
+    fn are_alive(&self, sessions: &[(usize, Jar)]) {
+        for (person, jar) in sessions {
+            for path in ["/users/@me", "/books", "/auth/token"] {
+                let answer = self.stage.ask("GET", path, jar);
+                assert_eq!(answer.status, 200, "a later session of person {person} at {path}: {answer:?}");
+            }
         }
-        if let Err(panic) = moved {
-            std::panic::resume_unwind(panic);
+    }
+
+    /// Everything that leads to the new stack, one route after the other.
+    fn forward(&self, end: End) {
+        self.stage.set("auth-check", "legacy-session=auth");
+        self.stage.set("auth-code", "auth=100");
+        self.stage.set("auth-login", "auth=100");
+        self.stage.set("auth-refresh", "auth=100");
+        if end == End::Exchange {
+            self.stage.set("auth-refresh", "legacy-session=auth");
         }
+        self.stage.set("auth-logout", "auth=100");
+        self.stage.set("auth-logout", "legacy-session=auth");
+        self.stage.set("users-me", "users=100");
+    }
+
+    fn back(&self) {
+        for route in ["auth-check", "auth-refresh", "auth-logout"] {
+            self.stage.set(route, "legacy-session=legacy");
+        }
+        for route in ["auth-code", "auth-login", "auth-refresh", "auth-logout", "users-me"] {
+            self.stage.set(route, "legacy=100");
+        }
+    }
+
+    fn forward_by_ramp(&self, end: End) {
+        self.stage.set("auth-check", "legacy-session=auth");
+        for route in ["auth-login", "auth-refresh", "auth-logout"] {
+            self.stage.ramp(route, "auth", &[]);
+        }
+        self.stage.set("auth-code", "auth=100");
+        if end == End::Exchange {
+            self.stage.set("auth-refresh", "legacy-session=auth");
+        }
+        self.stage.set("auth-logout", "legacy-session=auth");
+        self.stage.ramp("users-me", "users", &["--gate", "agreement"]);
+    }
+}
+
+/// The whole move.
+fn moves_there_and_back_and_there(end: End) {
+    let world = World::start();
+    let stage = &world.stage;
+    let leaving: Vec<Client> = [
+        many(LEAVING, |n| Client::new(n % PEOPLE, stage.legacy_session(n % PEOPLE))),
+        many(LEAVING, |n| Client::new(n % PEOPLE, stage.sign_in(n % PEOPLE).1)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let ending: Vec<_> = (PEOPLE..PEOPLE + ENDED)
+        .flat_map(|person| [(person, stage.legacy_session(person)), (person, stage.sign_in(person).1)])
+        .collect();
+    stage.set("auth-login", "legacy=100");
+    let mut later = Vec::new();
+    world.under_load(|| {
+        world.compare();
+        world.forward(end);
+        world.a_round(2);
+        world.back();
+        world.compare();
+        // In the middle of it, with sessions of both kinds at work: some leave, and some are made to.
+        world.sign_many_out(leaving);
+        world.forward_by_ramp(end);
+        later = world.end_people(&ending);
+        world.a_round(8);
     });
-}
-
-/// Lets every client work once, about.
-fn a_round(turns: &AtomicUsize, clients: usize) {
-    let until = turns.load(Ordering::Relaxed) + clients;
-    eventually("every client works once", || turns.load(Ordering::Relaxed) >= until);
-}
-
-/// Whether no stack accepts the session in `jar`: the edge before both, and the legacy backend itself.
-fn is_dead(stage: &Stage, jar: &Jar) -> bool {
-    let legacy = stage.edge.address("LEGACY_ADDRESS");
-    let direct = Request::new(legacy, "GET", "/auth/token").header("x-madome-public-access", "true");
-    stage.ask("GET", "/users/@me", jar).status == 401
-        && stage.ask("GET", "/auth/token", jar).status == 401
-        && stage.ask("PATCH", "/auth/token", jar).status == 401
-        && jar.on(direct, "/auth/token").send().status == 401
+    world.are_alive(&later);
+    world.strangers.are_alive(stage);
 }
 
 #[test]
-fn sign_in_check_refresh_and_sign_out_move_there_and_back_and_every_session_survives() {
-    let stage = Stage::start();
-    let clients = Mutex::new((0..CLIENTS).map(|n| stage.sign_in(n % PEOPLE)).collect::<Vec<_>>());
-    assert!(clients.lock().expect("no thread panicked").iter().all(|client| client.jar.is_legacy()));
-    // Sign-in moves: from now on there are sessions of both kinds.
-    for route in ["auth-code", "auth-login"] {
-        stage.set(route, "auth");
-    }
-    let new: Vec<_> = (0..CLIENTS).map(|n| stage.sign_in(n % PEOPLE)).collect();
-    assert!(new.iter().all(|client| !client.jar.is_legacy()));
-    clients.lock().expect("no thread panicked").extend(new);
-    let everybody = 2 * CLIENTS;
-    let moved = ["auth-code", "auth-login", "auth-refresh", "auth-logout"];
-    let mut signed_out = Vec::new();
-    under_load(&stage, &clients, |turns| {
-        a_round(turns, everybody);
-        // Those without a session follow, and so does the person.
-        for route in ["auth-refresh", "auth-logout"] {
-            stage.set(route, "auth");
-        }
-        stage.set("users-me", "users");
-        a_round(turns, everybody);
-        // All the way back.
-        for route in moved {
-            stage.set(route, "legacy");
-        }
-        stage.set("users-me", "legacy");
-        a_round(turns, everybody);
-        // Sign-outs in the middle of it, of both kinds.
-        let leaving: Vec<Client> = {
-            let mut working = clients.lock().unwrap_or_else(PoisonError::into_inner);
-            let half = working.len() / 2;
-            working.drain(..half).collect()
-        };
-        for mut client in leaving {
-            signed_out.push((client.sign_out(&stage), Instant::now()));
-        }
-        // And forward again.
-        for route in moved {
-            stage.set(route, "auth");
-        }
-        stage.set("users-me", "users");
-        a_round(turns, everybody / 4);
-    });
-    for (jar, at) in signed_out {
-        std::thread::sleep(Duration::from_secs(1).saturating_sub(at.elapsed()));
-        assert!(is_dead(&stage, &jar), "a session is alive after its sign-out: {jar:?}");
-    }
+fn side_by_side_nobody_is_signed_out_and_nobody_stays_in() {
+    moves_there_and_back_and_there(End::SideBySide);
+}
+
+#[test]
+fn by_exchange_nobody_is_signed_out_and_nobody_stays_in() {
+    moves_there_and_back_and_there(End::Exchange);
 }

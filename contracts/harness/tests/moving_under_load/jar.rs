@@ -46,6 +46,42 @@ impl Jar {
         }
     }
 
+    /// Stores a cookie with the path `/`.
+    pub(crate) fn put(&mut self, name: &str, value: &str) {
+        let (name, value) = (name.to_owned(), value.to_owned());
+        self.0.push(Cookie { name, value, path: "/".to_owned(), until: None });
+    }
+
+    /// The value of the last cookie with this name.
+    pub(crate) fn value(&self, name: &str) -> String {
+        let cookie = self.0.iter().rev().find(|cookie| cookie.name == name);
+        cookie.map(|cookie| cookie.value.clone()).unwrap_or_default()
+    }
+
+    /// The access token of this jar beside the refresh token of `other`.
+    pub(crate) fn with_refresh_of(&self, other: &Self) -> Self {
+        let mut mixed = Self::default();
+        mixed.put("madome_access_token", &self.value("madome_access_token"));
+        mixed.put("madome_refresh_token", &other.value("madome_refresh_token"));
+        mixed
+    }
+
+    /// The same with other signatures.
+    pub(crate) fn forged(&self) -> Self {
+        let forged = |name: &str| {
+            let value = self.value(name);
+            let (claims, signature) = value.rsplit_once('.').unwrap_or((value.as_str(), ""));
+            // The last letter of a signature may have unused bits, so every letter is replaced.
+            let other = |letter: char| if letter == 'A' { 'B' } else { 'A' };
+            format!("{claims}.{}", signature.chars().map(other).collect::<String>())
+        };
+        let mut jar = Self::default();
+        for name in ["madome_access_token", "madome_refresh_token"] {
+            jar.put(name, &forged(name));
+        }
+        jar
+    }
+
     /// The `Cookie` line for a request to `path`: longer paths first, older cookies before younger ones.
     pub(crate) fn line(&self, path: &str) -> Option<String> {
         let now = Instant::now();
