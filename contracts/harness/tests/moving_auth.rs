@@ -2,58 +2,15 @@
 //! the new service (docs/moving-auth.md).
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "moving_auth/browser.rs"]
+mod browser;
+
 use std::path::Path;
 
+use browser::{Browser, people};
 use harness::tokens::DEMO_TENANT;
-use harness::wire::{Answer, Request};
+use harness::wire::Request;
 use harness::{Edge, Part, Redis, eventually};
-
-const EMAIL: &str = "demo@example.com";
-
-/// The cookies of one browser.
-struct Browser {
-    access: String,
-    refresh: String,
-}
-
-impl Browser {
-    fn of(answer: &Answer) -> Self {
-        assert_eq!(answer.status, 201, "{answer:?}");
-        let cookie = |name| answer.cookie(name).expect("the answer has the cookie");
-        Self { access: cookie("madome_access_token"), refresh: cookie("madome_refresh_token") }
-    }
-
-    /// Signs in as a person does, with `request` to one backend or to the edge.
-    fn sign_in(edge: &Edge, request: impl Fn(&str, &str) -> Request) -> Self {
-        let asked = request("POST", "/auth/code").body(format!("{{\"email\":\"{EMAIL}\"}}")).send();
-        assert_eq!(asked.status, 201, "{asked:?}");
-        let code = edge.login_code(EMAIL);
-        Self::of(
-            &request("POST", "/auth/token")
-                .body(format!("{{\"email\":\"{EMAIL}\",\"code\":\"{code}\"}}"))
-                .send(),
-        )
-    }
-
-    fn send(&self, request: Request) -> Answer {
-        let cookies = format!("madome_access_token={}; madome_refresh_token={}", self.access, self.refresh);
-        request.header("cookie", cookies).send()
-    }
-
-    fn status(&self, edge: &Edge, path: &str) -> u16 {
-        self.send(edge.get(path)).status
-    }
-}
-
-/// The demo person of the legacy sample, for the users service, as if both had one database.
-fn people() -> tempfile::NamedTempFile {
-    let file = tempfile::NamedTempFile::new().expect("a temporary file");
-    let text = format!(
-        "people:\n  - {{ id: 00000000-0000-7000-8000-0000000000d0, name: demo, handle: demo, email: {EMAIL}, role: 0, tenant: {DEMO_TENANT} }}\n"
-    );
-    std::fs::write(file.path(), text).expect("it is writable");
-    file
-}
 
 /// An edge that accepts sessions of the legacy backend, whose keys are in `redis`.
 fn edge(redis: &Redis, people: &Path) -> Edge {

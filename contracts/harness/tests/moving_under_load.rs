@@ -284,11 +284,11 @@ fn moves_there_and_back_and_there(end: End) {
 }
 
 #[test]
-fn side_by_side_nobody_is_signed_out_and_nobody_stays_in() {
+fn side_by_side_no_client_is_signed_out_and_no_session_outlives_its_end() {
     moves_there_and_back_and_there(End::SideBySide);
 }
 
 #[test]
-fn by_exchange_nobody_is_signed_out_and_nobody_stays_in() {
+fn by_exchange_no_client_is_signed_out_and_no_session_outlives_its_end() {
     moves_there_and_back_and_there(End::Exchange);
 }

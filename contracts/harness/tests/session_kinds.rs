@@ -334,6 +334,10 @@ fn an_ended_session_is_refused_where_the_policy_says_so() {
         let refused = ask("PATCH", token);
         assert_eq!(refused.text(), "Unauthorized", "the words of the route");
         assert_eq!(ask("GET", token).status, 401, "the check refuses it too");
+        // A second line hides it from no backend that reads the first one.
+        let hidden = access(edge.request("PATCH", "/auth/token"), token);
+        let other = format!("madome_access_token={}", legacy_token(&id(), "good"));
+        assert_eq!(hidden.header("cookie", other).send().status, 401, "which session is meant is not clear");
         // A logout of an ended session is a logout all the same.
         assert_eq!(ask("DELETE", token).status, 200);
     }
