@@ -1,57 +1,38 @@
-//! The legacy backend's own token (`contracts/legacy/sessions.py`): a JWT signed with HS256 under a key of its
-//! session alone.
-//!
-//! The session's id is read from the still unverified payload: it chooses the key, and then the signature
-//! must match. The claims are checked as in the legacy backend: `exp` present and an integer, the marker `_a`
-//! present as a boolean of either value (a refresh token has `_r` instead), 60 s of leeway. `iss` and `sub` are
-//! ignored. The legacy backend ignores `iat`, too; here it decides which sessions "all sessions of a person" ends. Stricter only where no genuine token differs: one spelling of base64url, `typ` JWT,
-//! nothing else in the header, ids that are UUIDs, no duplicate claim.
+//! The legacy backend's own access token, by the rule of [`legacy_token`], with the faults and the caller of this service.
 
-use aws_lc_rs::hmac;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::fmt;
+use std::time::Duration;
+
 use clock::UnixTime;
 use identity::{SessionId, SubjectId};
-use serde::Deserialize;
-use std::time::Duration;
-use uuid::fmt::Hyphenated;
+use legacy_token::{Fault, Kind};
 
 use crate::credential::fault::LegacyFault;
 use crate::credential::legacy::answer::Found;
 
-/// A shorter key was not drawn by the legacy backend, whose keys have 86 characters. With an empty key, for
-/// example, any client could sign.
-const MIN_KEY_BYTES: usize = 32;
+pub(in crate::credential) use legacy_token::plain_uuid;
 
-/// A token whose signature has not been verified.
-pub struct Unverified<'t> {
-    signed: &'t str,
-    signature: Vec<u8>,
-    session: SessionId,
-    claims: Claims,
-}
-
-impl std::fmt::Debug for Unverified<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Unverified").field("session", &self.session).finish_non_exhaustive()
+impl From<Fault> for LegacyFault {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Malformed => Self::Malformed,
+            Fault::WrongAlgorithm => Self::WrongAlgorithm,
+            // A store that returns an empty key has no such session.
+            Fault::ShortKey => Self::UnknownSession,
+            Fault::BadSignature => Self::BadSignature,
+            Fault::WrongClaims => Self::WrongClaims,
+            Fault::Expired => Self::Expired,
+        }
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Header {
-    typ: String,
-    alg: String,
-}
+/// A token whose signature has not been verified.
+pub struct Unverified<'t>(legacy_token::Unverified<'t>);
 
-#[derive(Deserialize)]
-struct Claims {
-    id: String,
-    user_id: Option<String>,
-    iat: Option<serde_json::Value>,
-    exp: Option<serde_json::Value>,
-    #[serde(rename = "_a")]
-    access: Option<serde_json::Value>,
+impl fmt::Debug for Unverified<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 impl<'t> Unverified<'t> {
@@ -61,61 +42,34 @@ impl<'t> Unverified<'t> {
     /// [`LegacyFault::Malformed`] or [`LegacyFault::WrongAlgorithm`].
     pub fn read(token: &'t [u8]) -> Result<Self, LegacyFault> {
         let token = std::str::from_utf8(token).map_err(|_| LegacyFault::Malformed)?;
-        let (signed, signature) = token.rsplit_once('.').ok_or(LegacyFault::Malformed)?;
-        let (header, payload) = signed.split_once('.').ok_or(LegacyFault::Malformed)?;
-        let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| LegacyFault::Malformed);
-        let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| LegacyFault::Malformed)?;
-        if header.alg != "HS256" {
-            return Err(LegacyFault::WrongAlgorithm);
-        }
-        if header.typ != "JWT" {
-            return Err(LegacyFault::Malformed);
-        }
-        let claims: Claims = serde_json::from_slice(&decode(payload)?).map_err(|_| LegacyFault::Malformed)?;
-        let session = plain_uuid(&claims.id).map(SessionId).ok_or(LegacyFault::Malformed)?;
-        Ok(Self { signed, signature: decode(signature)?, session, claims })
+        Ok(Self(legacy_token::Unverified::read(token)?))
     }
 
     /// The session id in the token.
     #[must_use]
     pub const fn session(&self) -> SessionId {
-        self.session
+        SessionId(self.0.session())
     }
 
     /// Verifies the signature with the session's `key`, and then the claims.
     ///
     /// # Errors
     /// [`LegacyFault`] with the first reason found.
-    pub fn verify(self, key: &[u8], leeway: Duration, now: UnixTime) -> Result<Found, LegacyFault> {
-        if key.len() < MIN_KEY_BYTES {
-            return Err(LegacyFault::UnknownSession);
-        }
-        let key = hmac::Key::new(hmac::HMAC_SHA256, key);
-        hmac::verify(&key, self.signed.as_bytes(), &self.signature).map_err(|_| LegacyFault::BadSignature)?;
-        let Claims { id: _, user_id, iat, exp, access } = self.claims;
-        let subject = user_id.as_deref().and_then(plain_uuid).ok_or(LegacyFault::WrongClaims)?;
-        // `1e3` and `1.0` are not integers, here or in the legacy backend.
-        let exp = exp.as_ref().and_then(serde_json::Value::as_u64).ok_or(LegacyFault::WrongClaims)?;
-        if !access.is_some_and(|marker| marker.is_boolean()) {
-            return Err(LegacyFault::WrongClaims);
-        }
-        if now.seconds() > exp.saturating_add(leeway.as_secs()) {
-            return Err(LegacyFault::Expired);
-        }
-        // The signature covers it. A session without a time began before every other.
-        let issued = iat.as_ref().and_then(serde_json::Value::as_u64).unwrap_or(0);
-        Ok(Found { subject: SubjectId(subject), session: self.session, issued, role: None })
+    pub fn verify(&self, key: &[u8], leeway: Duration, now: UnixTime) -> Result<Found, LegacyFault> {
+        let claims = self.0.verify(key, Kind::Access, Some(leeway), now)?;
+        // The signature covers the time. A session without one began before every other.
+        let issued = claims.issued.seconds();
+        let (subject, session) = (SubjectId(claims.subject), SessionId(claims.session));
+        Ok(Found { subject, session, issued, role: None })
     }
-}
-
-/// A UUID in the one spelling that the legacy backend writes.
-pub(in crate::credential) fn plain_uuid(text: &str) -> Option<uuid::Uuid> {
-    text.parse::<Hyphenated>().ok().map(Hyphenated::into_uuid)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_lc_rs::hmac;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     const SESSION: &str = "0192d3c0-0000-4000-8000-0000000000bb";
     const USER: &str = "00000000-0000-7000-8000-0000000000d0";
