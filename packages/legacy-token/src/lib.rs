@@ -4,8 +4,10 @@
 //! The session's id is read from the still unverified payload, because it chooses the key. Then the signature must match.
 //! The claims are checked as in the legacy backend: `exp` is present and an integer, and the marker `_a` (access) or `_r`
 //! (refresh) is present as a boolean of either value. `iss` and `sub` are ignored. The legacy backend ignores `iat`, too; here
-//! it decides which sessions "all sessions of a person" ends. The rule is stricter only where no genuine token differs: one spelling of base64url, `typ` JWT, no other member of the header, ids that are UUIDs in their
-//! usual spelling, no duplicate claim.
+//! it decides which sessions "all sessions of a person" ends.
+//!
+//! The rule is stricter only where no genuine token differs: one spelling of base64url, `typ` JWT, no other member of the
+//! header, ids that are UUIDs in their usual spelling, no duplicate claim.
 
 use std::fmt;
 use std::time::Duration;

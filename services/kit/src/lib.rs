@@ -1,5 +1,6 @@
 //! The shared base of the services behind the edge, so that a service contains only its own subject.
 //!
+//! * [`base`]: the keys, the database and the trusted edge of a service.
 //! * [`settings`]: the environment (as an argument), the command line that mirrors it, all faults at once.
 //! * [`startup`]: from `main` to a served socket and back: bind, ready line, SIGTERM, bounded drain.
 //! * [`telemetry`]: JSON logs, with the request id on each line.
@@ -13,6 +14,7 @@
 //! * [`store`]: SQLite or PostgreSQL behind one connection type.
 
 pub mod answer;
+pub mod base;
 pub mod body;
 pub mod caller;
 pub mod cookies;

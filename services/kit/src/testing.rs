@@ -27,7 +27,7 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 use crate::settings::Home;
 
 pub use postgres::PrivatePostgres;
-pub use process::Running;
+pub use process::{Binary, Refusal, Running};
 pub use wire::Wire;
 
 /// The tenant of the development people.

@@ -22,8 +22,7 @@ pub mod settings;
 use std::sync::Arc;
 
 use clock::{Clock, SystemClock};
-use identity::assertion::Verifier;
-use kit::caller::{Gate, Words};
+use kit::caller::Words;
 use kit::generation::Surface;
 use kit::startup::{About, HeaderCase, Service, StartError};
 
@@ -66,11 +65,8 @@ pub const fn header_case(surface: Surface) -> HeaderCase {
 /// # Errors
 /// [`StartError`], which names the fix.
 pub async fn router(settings: Settings, clock: Arc<dyn Clock>) -> Result<axum::Router, StartError> {
-    let verifier =
-        Verifier::new(ABOUT.name).trust_file(&settings.edge, &settings.home.key("identity.jwks.json"))?;
-    let gate = Gate::new(verifier, Arc::clone(&clock), WORDS);
-    let file = settings.home.database(ABOUT.name);
-    let database = kit::store::open(settings.database_url.as_deref(), &file).await?;
+    let gate = settings.base.gate(ABOUT.name, WORDS, Arc::clone(&clock))?;
+    let database = settings.base.open_database(ABOUT.name).await?;
     migrations::run(&database).await?;
     let books = Books::new(database, clock);
     if let Some(path) = &settings.seed {

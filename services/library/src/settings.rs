@@ -1,11 +1,11 @@
 //! The settings of the service, read from its environment.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use kit::base::Base;
 use kit::generation::Surface;
-use kit::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, Home, RUST_LOG, Reader, Variable};
+use kit::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, RUST_LOG, Reader, Variable};
 
 /// The address to listen on.
 pub const LIBRARY_ADDRESS: Variable = Variable {
@@ -53,36 +53,18 @@ pub const VARIABLES: &[Variable] = &[
 ];
 
 /// The validated settings.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// The address to listen on.
     pub address: SocketAddr,
     /// The address of the file host, without a slash at its end.
     pub files: String,
-    /// The directory of keys and the embedded database.
-    pub home: Home,
-    /// PostgreSQL, if not embedded. Contains a password.
-    pub database_url: Option<String>,
-    /// The name of the edge. This service trusts its signature.
-    pub edge: String,
+    /// Its keys, its database and the trusted edge.
+    pub base: Base,
     /// The file of initial books.
     pub seed: Option<PathBuf>,
     /// The generation of clients to answer as.
     pub surface: Surface,
-}
-
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
-            .field("address", &self.address)
-            .field("files", &self.files)
-            .field("home", &self.home)
-            .field("database_url", &self.database_url.as_ref().map(|_| "[redacted]"))
-            .field("edge", &self.edge)
-            .field("seed", &self.seed)
-            .field("surface", &self.surface)
-            .finish()
-    }
 }
 
 impl Settings {
@@ -94,9 +76,7 @@ impl Settings {
         let settings = Self {
             address: reader.address(&LIBRARY_ADDRESS),
             files: reader.checked(&LIBRARY_FILES, check_files).trim_end_matches('/').to_owned(),
-            home: Home(reader.path(&CUTOVER_HOME)),
-            database_url: reader.optional(&DATABASE_URL),
-            edge: reader.text(&EDGE_NAME),
+            base: Base::read(&mut reader),
             seed: reader.optional(&LIBRARY_SEED).map(PathBuf::from),
             surface: reader.parsed(&LIBRARY_SURFACE).unwrap_or_default(),
         };

@@ -19,8 +19,7 @@ pub mod tenants;
 use std::sync::Arc;
 
 use clock::{Clock, SystemClock};
-use identity::assertion::Verifier;
-use kit::caller::{Gate, Words};
+use kit::caller::Words;
 use kit::startup::{About, HeaderCase, Service, StartError};
 
 use crate::account::Accounts;
@@ -62,11 +61,8 @@ pub async fn assemble(reader: kit::settings::Reader) -> Result<Service, StartErr
 /// # Errors
 /// [`StartError`], which names the fix.
 pub async fn router(settings: Settings, clock: Arc<dyn Clock>) -> Result<axum::Router, StartError> {
-    let verifier =
-        Verifier::new(ABOUT.name).trust_file(&settings.edge, &settings.home.key("identity.jwks.json"))?;
-    let gate = Gate::new(verifier, Arc::clone(&clock), WORDS);
-    let file = settings.home.database(ABOUT.name);
-    let database = kit::store::open(settings.database_url.as_deref(), &file).await?;
+    let gate = settings.base.gate(ABOUT.name, WORDS, Arc::clone(&clock))?;
+    let database = settings.base.open_database(ABOUT.name).await?;
     migrations::run(&database).await?;
     check_rule(&settings)?;
     let accounts = Accounts::new(database, clock).with_rule(settings.tenant_rule);
@@ -79,7 +75,7 @@ pub async fn router(settings: Settings, clock: Arc<dyn Clock>) -> Result<axum::R
 /// Checks that the tenants of a rule exist, where the listing of tenants is beside the keys. A person must not get a
 /// tenant that a typing error made up, because a tenant is never changed afterwards.
 fn check_rule(settings: &Settings) -> Result<(), StartError> {
-    let listing = settings.home.path().join("tenants.yaml");
+    let listing = settings.base.home.path().join("tenants.yaml");
     let Some(rule) = settings.tenant_rule.as_ref().filter(|_| listing.exists()) else { return Ok(()) };
     let known = tenants::known::Known::read(&listing).map_err(StartError::File)?;
     match rule.tenants().find(|tenant| !known.has(*tenant)) {

@@ -1,13 +1,13 @@
 //! The settings of the service, read from its environment.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use kit::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, Home, RUST_LOG, Reader, Variable};
+use kit::base::Base;
+use kit::generation::Surface;
+use kit::settings::{CUTOVER_HOME, DATABASE_URL, EDGE_NAME, Faults, RUST_LOG, Reader, Variable};
 
 use crate::tenants::rule::Rule;
-use kit::generation::Surface;
 
 /// The address to listen on.
 pub const USERS_ADDRESS: Variable = Variable {
@@ -55,36 +55,18 @@ pub const VARIABLES: &[Variable] = &[
 ];
 
 /// The validated settings.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// The address to listen on.
     pub address: SocketAddr,
-    /// The directory of keys and the embedded database.
-    pub home: Home,
-    /// PostgreSQL, if not embedded. Contains a password.
-    pub database_url: Option<String>,
-    /// The name of the edge. This service trusts its signature.
-    pub edge: String,
+    /// Its keys, its database and the trusted edge.
+    pub base: Base,
     /// The file of initial people.
     pub seed: Option<PathBuf>,
     /// The generation of clients to answer as.
     pub surface: Surface,
     /// The tenants of people who have none when they are read.
     pub tenant_rule: Option<Rule>,
-}
-
-impl fmt::Debug for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
-            .field("address", &self.address)
-            .field("home", &self.home)
-            .field("database_url", &self.database_url.as_ref().map(|_| "[redacted]"))
-            .field("edge", &self.edge)
-            .field("seed", &self.seed)
-            .field("surface", &self.surface)
-            .field("tenant_rule", &self.tenant_rule)
-            .finish()
-    }
 }
 
 impl Settings {
@@ -95,9 +77,7 @@ impl Settings {
     pub fn read(mut reader: Reader) -> Result<Self, Faults> {
         let settings = Self {
             address: reader.address(&USERS_ADDRESS),
-            home: Home(reader.path(&CUTOVER_HOME)),
-            database_url: reader.optional(&DATABASE_URL),
-            edge: reader.text(&EDGE_NAME),
+            base: Base::read(&mut reader),
             seed: reader.optional(&USERS_SEED).map(PathBuf::from),
             surface: reader.parsed(&USERS_SURFACE).unwrap_or_default(),
             tenant_rule: reader.parsed(&USERS_TENANT_RULE),

@@ -3,23 +3,19 @@
 use std::net::TcpListener;
 use std::process::Command;
 
-use kit::testing::{Running, TestHome};
+use kit::testing::{Binary, Refusal, TestHome};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_auth");
+const BINARY: Binary = Binary(env!("CARGO_BIN_EXE_auth"));
 
 #[test]
 fn it_starts_on_any_port_and_stops_on_sigterm() {
     let home = TestHome::new();
     let environment = [("AUTH_ADDRESS", "127.0.0.1:0"), ("CUTOVER_HOME", home.path().to_str().unwrap())];
-    let running = Running::start(BINARY, &environment);
-    assert_ne!(running.address().port(), 0);
+    BINARY.assert_starts_and_stops(&environment);
     assert!(
         home.path().join("sessions/revoked.jsonl").exists(),
         "the edge has a file to follow from the start"
     );
-    let (status, log) = running.terminate();
-    assert_eq!(status.code(), Some(0), "{log}");
-    assert!(log.contains("stopped"), "{log}");
 }
 
 /// Returns the permissions of `path` below the home.
@@ -36,7 +32,7 @@ fn its_files_are_for_its_user_alone() {
     std::fs::set_permissions(home.path().join("db"), std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .unwrap();
     let environment = [("AUTH_ADDRESS", "127.0.0.1:0"), ("CUTOVER_HOME", home.path().to_str().unwrap())];
-    let running = Running::start(BINARY, &environment);
+    let running = BINARY.start(&environment);
     for (path, expected) in
         [("db", 0o700), ("db/auth.sqlite", 0o600), ("sessions", 0o700), ("sessions/revoked.jsonl", 0o600)]
     {
@@ -51,15 +47,12 @@ fn a_private_key_that_others_can_read_is_refused() {
         let home = TestHome::new();
         std::fs::set_permissions(home.key(name), std::os::unix::fs::PermissionsExt::from_mode(0o640))
             .unwrap();
-        let output = Command::new(BINARY).env_clear().env("CUTOVER_HOME", home.path()).output().unwrap();
+        let output = Command::new(BINARY.0).env_clear().env("CUTOVER_HOME", home.path()).output().unwrap();
         let complaint = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(64), "{complaint}");
         assert!(complaint.contains(name) && complaint.contains("chmod 600"), "{complaint}");
     }
 }
-
-/// An environment, the exit code, and the words that the error must contain.
-type Case<'a> = (&'a [(&'a str, &'a str)], i32, &'a [&'a str]);
 
 #[test]
 fn errors_name_the_fault_and_the_fix() {
@@ -71,7 +64,7 @@ fn errors_name_the_fault_and_the_fix() {
     std::fs::copy(TestHome::new().key("session.jwks.json"), mixed.key("session.jwks.json")).unwrap();
     let keyless = TestHome::new();
     secret_file::write(&keyless.key("session.pem"), b"-----BEGIN SECRET").unwrap();
-    let cases: [Case<'_>; 7] = [
+    let cases: [Refusal<'_>; 7] = [
         (&[("CUTOVER_HOME", home_path), ("AUTH_ADDRESS", &taken)], 1, &[&taken, "in use", "AUTH_ADDRESS"]),
         (&[("CUTOVER_HOME", mixed.path().to_str().unwrap())], 64, &["session.jwks.json", "session.pem"]),
         (&[("CUTOVER_HOME", keyless.path().to_str().unwrap())], 64, &["session.pem", "cutover keys"]),
@@ -119,13 +112,7 @@ fn errors_name_the_fault_and_the_fix() {
             &["DATABASE_URL"],
         ),
     ];
-    for (environment, code, words) in cases {
-        let output = Command::new(BINARY).env_clear().envs(environment.iter().copied()).output().unwrap();
-        let complaint = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(code), "{complaint}");
-        for word in words {
-            assert!(complaint.contains(word), "{word:?} is missing in: {complaint}");
-        }
+    for complaint in BINARY.assert_refuses(&cases) {
         assert!(!complaint.contains("hunter2") && !complaint.contains("BEGIN SECRET"), "{complaint}");
     }
 }

@@ -4,6 +4,70 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
+use crate::settings::Variable;
+
+/// The path of a service's binary: `Binary(env!("CARGO_BIN_EXE_users"))`.
+#[derive(Clone, Copy, Debug)]
+pub struct Binary(pub &'static str);
+
+/// A start that fails: the environment, the exit code, and the texts that the error must contain.
+pub type Refusal<'a> = (&'a [(&'a str, &'a str)], i32, &'a [&'a str]);
+
+impl Binary {
+    /// Starts it with only `environment` in its environment, and waits for its ready line.
+    ///
+    /// # Panics
+    /// If the process ends before it is ready.
+    #[must_use]
+    pub fn start(self, environment: &[(&str, &str)]) -> Running {
+        Running::start(self.0, environment)
+    }
+
+    /// Checks that it listens on a port with `environment`, and that it stops on SIGTERM with 0.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn assert_starts_and_stops(self, environment: &[(&str, &str)]) {
+        let running = self.start(environment);
+        assert_ne!(running.address().port(), 0);
+        let (status, log) = running.terminate();
+        assert_eq!(status.code(), Some(0), "{log}");
+        assert!(log.contains("stopped"), "{log}");
+    }
+
+    /// Checks that it refuses to start in each of `cases`, and returns its errors.
+    ///
+    /// # Panics
+    /// If an exit code differs, or an error lacks a text.
+    pub fn assert_refuses(self, cases: &[Refusal<'_>]) -> Vec<String> {
+        let refused = |(environment, code, texts): &Refusal<'_>| {
+            let output = Command::new(self.0).env_clear().envs(environment.iter().copied()).output().unwrap();
+            let complaint = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(*code), "{complaint}");
+            for text in *texts {
+                assert!(complaint.contains(text), "{text:?} is missing in: {complaint}");
+            }
+            complaint
+        };
+        cases.iter().map(refused).collect()
+    }
+
+    /// Checks that `--help` lists each of `variables`.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn assert_help_lists(self, variables: &[Variable]) {
+        let output = Command::new(self.0).arg("--help").output().unwrap();
+        // Long lines are wrapped, also inside the brackets.
+        let help = String::from_utf8(output.stdout).unwrap();
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        for variable in variables {
+            assert!(help.contains(&format!("[env: {}]", variable.name)), "{help}");
+        }
+        assert_eq!(output.status.code(), Some(0));
+    }
+}
+
 /// A running service.
 #[derive(Debug)]
 pub struct Running {

@@ -8,7 +8,7 @@ use identity::Role;
 use kit::body::Body;
 use kit::{Person, answer};
 
-use super::query::{Query, book_id, invalid};
+use super::query::{One, Query, book_id, invalid, one_id};
 use super::view::{self, Later, Object};
 use super::{App, body};
 use crate::book::Tag;
@@ -16,13 +16,10 @@ use crate::books::{Filter, Renewed, Scope};
 use crate::error::{Error, json};
 use crate::search::Expression;
 
-/// The path of one element.
-type One = Result<Path<String>, PathRejection>;
-
 pub(super) async fn list(State(app): State<App>, _: Person, query: Query) -> Result<Response, Error> {
     if let Some(ids) = query.ids()? {
         let books = app.books.by_ids(&ids).await?;
-        return Ok(json(StatusCode::OK, &view::all::<Later>(books)));
+        return Ok(view::listed::<Later>(books));
     }
     let only = query.flag("legacy-only")?.unwrap_or(false);
     let filter = Filter {
@@ -38,7 +35,7 @@ pub(super) async fn list(State(app): State<App>, _: Person, query: Query) -> Res
         return Ok(json(StatusCode::OK, &view::by_tag::<Later>(found)));
     }
     let books = app.books.list(&filter, sort, query.page(25)?).await?;
-    Ok(json(StatusCode::OK, &view::all::<Later>(books)))
+    Ok(view::listed::<Later>(books))
 }
 
 pub(super) async fn create(
@@ -69,7 +66,7 @@ pub(super) async fn search(State(app): State<App>, _: Person, query: Query) -> R
     let filter = Filter { kinds: query.later_kinds()?, renewed: Renewed::Hidden, ..Filter::default() };
     let sort = query.later_rank()?;
     let books = app.books.search(&expression, Scope::Any, &filter, sort, query.page(25)?).await?;
-    Ok(json(StatusCode::OK, &view::all::<Later>(books)))
+    Ok(view::listed::<Later>(books))
 }
 
 pub(super) async fn search_tags(State(app): State<App>, _: Person, query: Query) -> Result<Response, Error> {
@@ -104,7 +101,7 @@ pub(super) async fn renewing(_: Person) -> Response {
 }
 
 pub(super) async fn is_renewing(_: Person, id: One) -> Result<Response, Error> {
-    read(id)?;
+    one_id(id)?;
     Err(Error::NotFound("Not found book"))
 }
 
@@ -116,7 +113,7 @@ pub(super) async fn need_check(
     needs(&person, Role::DEVELOPER)?;
     let filter = Filter { unchecked: true, renewed: Renewed::Hidden, ..Filter::default() };
     let books = app.books.list(&filter, query.later_sort()?, query.page(25)?).await?;
-    Ok(json(StatusCode::OK, &view::all::<Later>(books)))
+    Ok(view::listed::<Later>(books))
 }
 
 pub(super) async fn ids(
@@ -130,7 +127,7 @@ pub(super) async fn ids(
 }
 
 pub(super) async fn one(State(app): State<App>, _: Person, id: One) -> Result<Response, Error> {
-    let book = app.books.one(read(id)?).await?;
+    let book = app.books.one(one_id(id)?).await?;
     Ok(json(StatusCode::OK, &Later::from(book)))
 }
 
@@ -140,7 +137,7 @@ pub(super) async fn release(
     id: One,
 ) -> Result<Response, Error> {
     needs(&person, Role::BOT)?;
-    app.books.release(read(id)?).await?;
+    app.books.release(one_id(id)?).await?;
     Ok(answer::no_content())
 }
 
@@ -150,7 +147,7 @@ pub(super) async fn check(
     id: One,
 ) -> Result<Response, Error> {
     needs(&person, Role::BOT)?;
-    app.books.check(read(id)?).await?;
+    app.books.check(one_id(id)?).await?;
     Ok(answer::no_content())
 }
 
@@ -163,11 +160,6 @@ pub(super) async fn renew(
     let Path((old, new)) = path.map_err(|_| Error::NoSuchPath)?;
     app.books.renew(book_id(&old)?, book_id(&new)?).await?;
     Ok(answer::no_content())
-}
-
-fn read(id: One) -> Result<i32, Error> {
-    let Path(id) = id.map_err(|_| Error::NoSuchPath)?;
-    book_id(&id)
 }
 
 /// The edge checks the role too, but a wrongly configured route must not open this.

@@ -10,7 +10,7 @@ use kit::body::Body;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
-use super::query::{Query, book_id, invalid};
+use super::query::{One, Query, book_id, invalid, one_id};
 use super::view::{self, Older};
 use super::{App, body};
 use crate::books::{Filter, Scope, Sort, Way};
@@ -39,7 +39,7 @@ const FILE_NAME: &AsciiSet = &NON_ALPHANUMERIC
 pub(super) async fn list(State(app): State<App>, _: Person, query: Query) -> Result<Response, Error> {
     if let Some(ids) = query.ids()? {
         let books = app.books.by_ids(&ids).await?;
-        return Ok(json(StatusCode::OK, &view::all::<Older>(books)));
+        return Ok(view::listed::<Older>(books));
     }
     let tags = query.tags()?;
     if !tags.is_empty() {
@@ -55,7 +55,7 @@ pub(super) async fn list(State(app): State<App>, _: Person, query: Query) -> Res
     let filter = Filter { more_than, less_than, kinds, ..Filter::default() };
     let sort = sort(&query)?;
     let books = app.books.list(&filter, sort, query.page(25)?).await?;
-    Ok(json(StatusCode::OK, &view::all::<Older>(books)))
+    Ok(view::listed::<Older>(books))
 }
 
 fn sort(query: &Query) -> Result<Sort, Error> {
@@ -84,7 +84,7 @@ pub(super) async fn search(State(app): State<App>, _: Person, query: Query) -> R
     let filter = Filter { kinds: query.older_kind("book-kind", "bookKind")?, ..Filter::default() };
     let sort = query.older_sort()?;
     let books = app.books.search(&expression, scope, &filter, sort, query.page(25)?).await?;
-    Ok(json(StatusCode::OK, &view::all::<Older>(books)))
+    Ok(view::listed::<Older>(books))
 }
 
 fn expression(query: &Query) -> Result<Expression, Error> {
@@ -126,13 +126,8 @@ pub(super) async fn complete(State(app): State<App>, _: Person, query: Query) ->
     Ok(json(StatusCode::OK, &found))
 }
 
-pub(super) async fn one(
-    State(app): State<App>,
-    _: Person,
-    id: Result<Path<String>, PathRejection>,
-) -> Result<Response, Error> {
-    let Path(id) = id.map_err(|_| Error::NoSuchPath)?;
-    let book = app.books.one(book_id(&id)?).await?;
+pub(super) async fn one(State(app): State<App>, _: Person, id: One) -> Result<Response, Error> {
+    let book = app.books.one(one_id(id)?).await?;
     Ok(json(StatusCode::OK, &Older::from(book)))
 }
 
@@ -140,10 +135,9 @@ pub(super) async fn images(
     State(app): State<App>,
     _: Person,
     headers: HeaderMap,
-    id: Result<Path<String>, PathRejection>,
+    id: One,
 ) -> Result<Response, Error> {
-    let Path(id) = id.map_err(|_| Error::NoSuchPath)?;
-    redirect(&app, &headers, &id, "image_list").await
+    redirect(&app, &headers, one_id(id)?, "image_list").await
 }
 
 pub(super) async fn image(
@@ -153,12 +147,12 @@ pub(super) async fn image(
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Response, Error> {
     let Path((id, file)) = path.map_err(|_| Error::NoSuchPath)?;
-    redirect(&app, &headers, &id, &file).await
+    redirect(&app, &headers, book_id(&id)?, &file).await
 }
 
 /// Redirects to a file of a book, with the legacy framework's text or HTML.
-async fn redirect(app: &App, headers: &HeaderMap, id: &str, file: &str) -> Result<Response, Error> {
-    let book = app.books.one(book_id(id)?).await?;
+async fn redirect(app: &App, headers: &HeaderMap, id: i32, file: &str) -> Result<Response, Error> {
+    let book = app.books.one(id).await?;
     let file = utf8_percent_encode(file, FILE_NAME);
     let url = format!("{}/v1/image/library/{}/{file}?madome-2022=true", app.files, book.id);
     let location = HeaderValue::try_from(url.as_str()).map_err(|_| Error::NoSuchPath)?;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::convert::Infallible;
 
-use axum::extract::FromRequestParts;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
 
 use crate::book::{LATER_KINDS, OLDER_KINDS, TAG_KINDS, Tag};
@@ -213,6 +214,15 @@ fn integer(shown: &str, value: &str) -> Result<i64, Error> {
     let whole = (1..=10).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
     let number = if whole { value.parse().ok() } else { None };
     number.ok_or_else(|| invalid(format!("\"{shown}\" must be a number")))
+}
+
+/// The path of one element.
+pub(super) type One = Result<Path<String>, PathRejection>;
+
+/// The id of the element.
+pub(super) fn one_id(path: One) -> Result<i32, Error> {
+    let Path(id) = path.map_err(|_| Error::NoSuchPath)?;
+    book_id(&id)
 }
 
 /// Reads the id of a path.

@@ -1,10 +1,13 @@
 //! Books as clients read them.
 
+use axum::response::Response;
+use http::StatusCode;
 use serde::{Serialize, Serializer};
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
 use crate::book::{Book, Tag};
+use crate::error::json;
 
 /// A book on the older surface.
 #[derive(Serialize)]
@@ -86,6 +89,11 @@ impl From<Tag> for Object {
 /// Converts all books of an answer.
 pub(super) fn all<T: From<Book>>(books: Vec<Book>) -> Vec<T> {
     books.into_iter().map(T::from).collect()
+}
+
+/// Answers 200 with `books`.
+pub(super) fn listed<T: From<Book> + Serialize>(books: Vec<Book>) -> Response {
+    json(StatusCode::OK, &all::<T>(books))
 }
 
 /// Converts an answer by tags: `[[kind, name], [book…]]` for each tag.

@@ -8,6 +8,7 @@ use axum::body::{Body, to_bytes};
 use clock::ManualClock;
 use http::Request;
 use identity::Role;
+use kit::base::Base;
 use kit::generation::Surface;
 use kit::settings::Home;
 use kit::testing::{PrivatePostgres, START, TestEdge, TestHome, person};
@@ -71,9 +72,7 @@ pub(crate) fn settings(home: Home, database_url: Option<String>, surface: Surfac
     Settings {
         address: ([127, 0, 0, 1], 0).into(),
         files: "http://file.test".to_owned(),
-        home,
-        database_url,
-        edge: "dev".to_owned(),
+        base: Base { home, database_url, edge: "dev".to_owned() },
         seed: Some(seed()),
         surface,
     }

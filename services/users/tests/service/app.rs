@@ -8,6 +8,7 @@ use axum::body::{Body, to_bytes};
 use clock::ManualClock;
 use http::{Request, StatusCode};
 use identity::{Person, Role};
+use kit::base::Base;
 use kit::generation::Surface;
 use kit::settings::Home;
 use kit::testing::{START, TestEdge, TestHome, person};
@@ -52,9 +53,7 @@ pub(crate) fn seed() -> PathBuf {
 pub(crate) fn settings(home: Home, database_url: Option<String>) -> Settings {
     Settings {
         address: ([127, 0, 0, 1], 0).into(),
-        home,
-        database_url,
-        edge: "dev".to_owned(),
+        base: Base { home, database_url, edge: "dev".to_owned() },
         seed: Some(seed()),
         surface: Surface::Later,
         tenant_rule: None,

@@ -1,34 +1,22 @@
 //! The real binary: its ready line, its errors, its end.
 
 use std::net::TcpListener;
-use std::process::Command;
 
-use kit::testing::{Running, TestHome};
+use kit::testing::{Binary, Refusal, TestHome};
 
 use crate::app::seed;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_users");
+const BINARY: Binary = Binary(env!("CARGO_BIN_EXE_users"));
 
 #[test]
 fn it_starts_on_any_port_and_stops_on_sigterm() {
     let home = TestHome::new();
-    let seed = seed();
-    let running = Running::start(
-        BINARY,
-        &[
-            ("USERS_ADDRESS", "127.0.0.1:0"),
-            ("CUTOVER_HOME", home.path().to_str().unwrap()),
-            ("USERS_SEED", seed.to_str().unwrap()),
-        ],
-    );
-    assert_ne!(running.address().port(), 0);
-    let (status, log) = running.terminate();
-    assert_eq!(status.code(), Some(0), "{log}");
-    assert!(log.contains("stopped"), "{log}");
+    BINARY.assert_starts_and_stops(&[
+        ("USERS_ADDRESS", "127.0.0.1:0"),
+        ("CUTOVER_HOME", home.path().to_str().unwrap()),
+        ("USERS_SEED", seed().to_str().unwrap()),
+    ]);
 }
-
-/// An environment, the exit code, and the words that the error must contain.
-type Case<'a> = (&'a [(&'a str, &'a str)], i32, &'a [&'a str]);
 
 #[test]
 fn errors_name_the_fault_and_the_fix() {
@@ -43,7 +31,7 @@ fn errors_name_the_fault_and_the_fix() {
     let listing = "tenants: [{ id: 00000000-0000-7000-8000-000000000001, name: One, status: active }]";
     std::fs::write(home.path().join("tenants.yaml"), listing).unwrap();
     let unknown = "*=00000000-0000-7000-8000-0000000000ee";
-    let cases: [Case<'_>; 6] = [
+    let cases: [Refusal<'_>; 6] = [
         (
             &[("CUTOVER_HOME", home_path), ("USERS_TENANT_RULE", unknown)],
             64,
@@ -67,23 +55,10 @@ fn errors_name_the_fault_and_the_fix() {
             &["seed.yaml", "line 2"],
         ),
     ];
-    for (environment, code, words) in cases {
-        let output = Command::new(BINARY).env_clear().envs(environment.iter().copied()).output().unwrap();
-        let complaint = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(code), "{complaint}");
-        for word in words {
-            assert!(complaint.contains(word), "{word:?} is missing in: {complaint}");
-        }
-    }
+    BINARY.assert_refuses(&cases);
 }
 
 #[test]
 fn help_lists_every_variable() {
-    let output = Command::new(BINARY).arg("--help").output().unwrap();
-    // Long lines are wrapped, also inside the brackets.
-    let help = String::from_utf8(output.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
-    for variable in users::ABOUT.variables {
-        assert!(help.contains(&format!("[env: {}]", variable.name)), "{help}");
-    }
-    assert_eq!(output.status.code(), Some(0));
+    BINARY.assert_help_lists(users::ABOUT.variables);
 }
