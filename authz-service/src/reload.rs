@@ -288,6 +288,7 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
         answers: _,
         reserved: _,
         internal_paths: _,
+        absent_paths: _,
         routes: _,
         stats: _,
         // Only Envoy and the guard read these.

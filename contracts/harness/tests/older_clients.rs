@@ -61,6 +61,68 @@ fn a_header_with_an_underscore_is_dropped_where_the_listener_says_so_and_never_c
     assert_eq!(explained["route"], "open");
 }
 
+/// The names of the headers in the backend's last request.
+fn names(backend: &Backend) -> Vec<String> {
+    let head = String::from_utf8_lossy(&backend.last().head).into_owned();
+    let name = |line: &str| line.split(':').next().unwrap_or_default().to_owned();
+    head.lines().skip(1).map(name).filter(|name| !name.is_empty()).collect()
+}
+
+#[test]
+fn a_header_with_an_underscore_passes_by_name_and_none_that_counts_does() {
+    let backend = Backend::plain();
+    let edge = edge(&backend, ", underscores: { pass: [x_app_version, app_id-2] }");
+    // Spellings of names that only the edge may write, of the mark of a leased request, of framing, and of any other header.
+    let others = [
+        ("x_madome_auth_sub", "forged"),
+        ("x-madome_identity", "forged"),
+        ("X_Madome-Auth_Kind", "forged"),
+        ("x_tenant_id", "forged"),
+        ("x_forwarded_for", "forged"),
+        ("x_request_id", "forged"),
+        ("x_cutover_lease", "forged"),
+        ("content_length", "forged"),
+        ("transfer_encoding", "forged"),
+        ("x_app-version", "forged"),
+        ("x_app_version_", "forged"),
+        ("_", "forged"),
+    ];
+    let listed = [("x_app_version", "1"), ("app_id-2", "2")];
+    let all = || others.iter().chain(&listed);
+    let request = all().fold(edge.get("/open/1"), |request, (name, value)| request.header(name, value));
+    assert_eq!(request.header("X_App_Version", "3").send().status, 200);
+    let seen = names(&backend);
+    let with: Vec<&String> = seen.iter().filter(|name| name.contains('_')).collect();
+    assert_eq!(with, ["x_app_version", "app_id-2", "x_app_version"], "{seen:?}");
+    assert!(!String::from_utf8_lossy(&backend.last().head).contains("forged"));
+    // The same over HTTP/2.
+    let mut headers = h2::headers("GET", "localhost", "/open/2");
+    headers.extend(
+        all().map(|(name, value)| (name.to_ascii_lowercase().into_bytes(), value.as_bytes().to_vec())),
+    );
+    let mut connection = h2::Connection::open(edge.public()).expect("the edge listens");
+    assert_eq!(connection.ask(&headers).status(), Some(200));
+    let seen = names(&backend);
+    let with: Vec<&String> = seen.iter().filter(|name| name.contains('_')).collect();
+    assert_eq!(with, ["x_app_version", "app_id-2"], "{seen:?}");
+    assert!(!String::from_utf8_lossy(&backend.last().head).contains("forged"));
+    // `explain` knows what passes, and `lint` refuses a list that opens a way.
+    let request = ["GET http://localhost/open/1", "--header", "x_app_version: 1", "--header", "x_other: 1"];
+    let explained = edge.explain(&request);
+    assert_eq!(explained["dropped"], serde_json::json!(["x_other"]), "{explained:#}");
+    assert_eq!(explained["route"], "open");
+    let text = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+    for name in ["x_madome_auth_sub", "x_tenant_id", "content_length", "x_request_id", "plain", "Upper_Case"]
+    {
+        std::fs::write(edge.file(), text.replace("x_app_version", name)).expect("it is writable");
+        let lint =
+            edge.cutover_program().arg("lint").arg(edge.file()).output().expect("cutover can be started");
+        let said =
+            String::from_utf8_lossy(&lint.stderr).into_owned() + &String::from_utf8_lossy(&lint.stdout);
+        assert!(!lint.status.success() && said.contains(name), "{name}: {said}");
+    }
+}
+
 #[test]
 fn http_1_0_is_answered_where_the_listener_says_so() {
     let backend = Backend::plain();

@@ -223,6 +223,61 @@ fn a_path_under_two_policies_is_refused() {
     assert!(backend.seen().is_empty(), "a backend saw {}", backend.last().request_line());
 }
 
+/// An absent path reaches no backend in any spelling, so it need not have one reading.
+#[test]
+fn an_absent_path_is_404_whoever_asks_and_reaches_no_backend() {
+    let backend = Backend::plain();
+    let rest =
+        "  - { name: auth-rest, host: api, prefix: /auth, policy: signed-in, to: auth, answers: auth }\n";
+    let edge = Edge::dev()
+        .with_open_route()
+        .replace(rest, &rest.replace("auth-rest", "auth-passkeys").replace("/auth", "/auth/passkeys"))
+        .replace(
+            "\nroutes:\n",
+            "\nabsent_paths:\n  - { host: api, prefix: /auth, answers: auth }\n\nroutes:\n",
+        )
+        .every_backend(backend.address())
+        .start();
+    let token = edge.mint().good(2);
+    for (method, target) in [
+        ("GET", "/auth"),
+        ("GET", "/auth/none"),
+        ("PUT", "/auth/token"),
+        ("GET", "/auth/token/"),
+        ("PATCH", "/auth/token/"),
+        ("POST", "/auth/code/"),
+        ("POST", "/auth/%63ode"),
+        ("POST", "/auth//code"),
+        ("DELETE", "/auth/TOKEN"),
+        ("GET", "/auth/../books"),
+    ] {
+        let request = edge.request(method, target).header("content-length", "0");
+        for answer in
+            [request.send(), edge.request(method, target).header("content-length", "0").token(&token).send()]
+        {
+            assert_eq!(
+                (answer.status, answer.text().as_str()),
+                (404, "Not found"),
+                "{method} {target}: {answer:?}"
+            );
+            assert_eq!(answer.header("content-type"), None, "{method} {target}");
+        }
+    }
+    for target in ["/books/../auth/none", "/%61uth/none", "/Auth/none"] {
+        assert_eq!(
+            edge.get(target).token(&token).send().status,
+            400,
+            "{target} is another policy's as it is"
+        );
+    }
+    assert!(backend.seen().is_empty(), "a backend saw {}", backend.last().request_line());
+    // The routes below it are as they were.
+    assert_eq!(edge.get("/auth/passkeys").send().status, 401);
+    assert_eq!(edge.get("/auth/token").token(&token).send().status, 200);
+    let explained = edge.explain(&["GET http://localhost/auth/none"]);
+    assert_eq!(explained["answer"]["status"], 404, "{explained:#}");
+}
+
 #[test]
 fn odd_bytes_pass_unchanged_or_are_refused() {
     let backend = Backend::plain();

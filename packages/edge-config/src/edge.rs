@@ -54,7 +54,7 @@ pub use path::{PathMatch, Segment, Specificity};
 pub use policy::{BesideCookie, InternalPolicy, Policy, PublicPolicy, SessionPolicy};
 pub use reach::Reach;
 pub use refusal::RefusalStatus;
-pub use route::{METHODS, Route};
+pub use route::{AbsentPath, METHODS, Route};
 pub use services::{Service, ServiceTenants, ServiceTokens};
 pub use sessions::{KeySource, Sessions};
 pub use shadow::{Comparator, DifferenceKind, Ignore, Ignored};
@@ -116,6 +116,8 @@ pub struct Edge {
     pub reserved: Reserved,
     /// Paths that no spelling may reach through a public listener, beyond the paths of `internal` routes.
     pub internal_paths: Vec<PathMatch>,
+    /// Paths that do not exist, whatever broader route is above them.
+    pub absent_paths: Vec<AbsentPath>,
     /// The routes, in the order of the file. Order has no meaning: the most specific match wins.
     pub routes: Vec<Route>,
 }

@@ -255,6 +255,10 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
         )
         .map(|node| routes::read(context, node, &surroundings))
         .unwrap_or_default();
+    let absent_paths = fields
+        .optional("absent_paths")
+        .map(|node| routes::absent_paths(context, node, &surroundings, &routes))
+        .unwrap_or_default();
     if is_unsaid && !sections::uses(Answers::UNSAID, &hosts.good, default_answers.as_ref(), &routes) {
         answers.good.remove(Answers::UNSAID);
     }
@@ -298,6 +302,7 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
         browser_origins,
         reserved: reserved?,
         internal_paths,
+        absent_paths,
         routes,
     })
 }

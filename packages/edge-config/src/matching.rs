@@ -40,7 +40,17 @@ pub fn route_of<'a>(edge: &'a Edge, listener: &str, host: &str, method: &str, pa
         let methods = one.methods.is_empty().cmp(&other.methods.is_empty());
         one.path.specificity().cmp(&other.path.specificity()).then(methods)
     };
-    edge.routes.iter().filter(takes).min_by(rank).map_or(Match::Unmatched, Match::Route)
+    let route = edge.routes.iter().filter(takes).min_by(rank);
+    let absent = edge.absent_paths.iter().filter(|absent| absent.host == group && absent.path.takes(path));
+    let absent = absent.min_by(|one, other| one.path.specificity().cmp(&other.path.specificity()));
+    match (route, absent) {
+        // An absent path takes every method, so a route of the same path, which names its own, comes first.
+        (Some(route), Some(absent)) if absent.path.specificity() < route.path.specificity() => {
+            Match::Unmatched
+        }
+        (Some(route), _) => Match::Route(route),
+        (None, _) => Match::Unmatched,
+    }
 }
 
 /// The host group of `listener` that serves `host`: the one that names it, or the one for any name.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::declared::Declared;
 use crate::edge::{
-    Answers, Backend, Exposure, Host, LegacySessions, Limit, Listener, METHODS, Mode, PathMatch, Policy,
-    Route, Specificity,
+    AbsentPath, Answers, Backend, Exposure, Host, LegacySessions, Limit, Listener, METHODS, Mode, PathMatch,
+    Policy, Route, Specificity,
 };
 use crate::fault::{Place, suggest};
 use crate::node::{Node, Value};
@@ -192,6 +192,41 @@ fn methods(context: Context<'_>, node: &Node, what: &str) -> Option<Vec<String>>
         return None;
     }
     Some(methods)
+}
+
+/// `absent_paths: [{ host: api, prefix: /auth, answers: auth }]`
+pub(crate) fn absent_paths(
+    context: Context<'_>,
+    node: &Node,
+    around: &Surroundings<'_>,
+    routes: &[Route],
+) -> Vec<AbsentPath> {
+    let mut absent: Vec<AbsentPath> = Vec::new();
+    for element in reader::list(context, node, "`absent_paths`") {
+        let what = "an absent path";
+        let mut fields = Fields::of(context, element, what);
+        let host = fields
+            .required("host", "name its host: `host: api`")
+            .and_then(|n| around.hosts.reference(context, n, &format!("the host of {what}")));
+        let path = sections::paths::read(context, &mut fields, element.place, what);
+        let answers = fields
+            .required("answers", "name the answers whose `not_found` is sent")
+            .and_then(|n| around.answers.reference(context, n, &format!("`answers` of {what}")));
+        fields.finish();
+        let (Some(host), Some(path), Some(answers)) = (host, path, answers) else { continue };
+        let same = |other: (&String, &PathMatch)| other == (&host, &path);
+        let route = routes.iter().find(|route| route.methods.is_empty() && same((&route.host, &route.path)));
+        if let Some(route) = route {
+            let problem = format!("the absent path {} is that of route `{}`", path.path(), route.name);
+            context.faults.report(element.place, problem, "remove one of them");
+        } else if absent.iter().any(|other| same((&other.host, &other.path))) {
+            let problem = format!("the absent path {} is listed twice", path.path());
+            context.faults.report(element.place, problem, "list it once");
+        } else {
+            absent.push(AbsentPath { host, path, answers });
+        }
+    }
+    absent
 }
 
 fn check_names(context: Context<'_>, placed: &[Placed]) {

@@ -159,7 +159,8 @@ pub fn configuration(edge: &Edge, paths: &Paths) -> Result<Configuration, Templa
     let mut filters = Vec::new();
     for (name, listener) in &edge.listeners {
         // Only a guard in Envoy's own process can run that early.
-        let early = leases::rules(edge, name).filter(|_| paths.form() == Form::Native);
+        let may = paths.form() == Form::Native && listener::may_look_early(listener);
+        let early = leases::rules(edge, name).filter(|_| may);
         let table = routes::table(edge, name, listener, early.as_ref());
         let found = listener::discovered(edge, name, listener, paths)?;
         for (filter, config) in found.each() {

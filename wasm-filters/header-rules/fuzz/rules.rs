@@ -12,6 +12,7 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
         revision: String::new(),
         exposure: Exposure::Public,
         reserved: Reserved { names: vec!["x-tenant-id".to_owned()], prefixes: vec!["x-madome-".to_owned()] },
+        underscores: Some(vec!["x_app_version".to_owned()]),
         hosts: vec![HostRules {
             names: vec!["api.test".to_owned()],
             routes: vec![
@@ -19,6 +20,7 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
                 route(PathRule::Prefix("/open".to_owned()), "public"),
                 route(PathRule::Exact("/Books/".to_owned()), "public"),
             ],
+            absent: vec![PathRule::Prefix("/absent".to_owned())],
         }],
         internal_paths: vec![PathRule::Prefix("/internal".to_owned())],
         refuses_http_1_0: true,

@@ -22,6 +22,9 @@ pub struct GuardConfig {
     pub exposure: Exposure,
     /// Header names that only the edge may write.
     pub reserved: Reserved,
+    /// The header names with an underscore that pass, lower case: all others are removed. Absent where Envoy lets none through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub underscores: Option<Vec<String>>,
     /// The host groups of this listener.
     pub hosts: Vec<HostRules>,
     /// Paths that are closed here in every spelling; empty on an internal listener.
@@ -75,6 +78,9 @@ pub struct HostRules {
     pub names: Vec<String>,
     /// The routes; order has no meaning.
     pub routes: Vec<RouteRule>,
+    /// Paths that Envoy answers with 404 itself where no route is more specific: their requests reach no backend.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<PathRule>,
 }
 
 /// The part of one route that the guard needs.

@@ -57,6 +57,14 @@ pub enum ConfigError {
         /// The name or prefix.
         name: String,
     },
+    /// A header name that must not pass although it is listed.
+    #[error("underscores: `{name}` {fault}")]
+    BadUnderscore {
+        /// The name.
+        name: String,
+        /// Why it must not.
+        fault: &'static str,
+    },
     /// A path that no request can have.
     #[error("{place}: path `{path}` {fault}")]
     BadPath {

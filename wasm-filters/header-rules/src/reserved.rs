@@ -16,6 +16,8 @@ pub(crate) struct ReservedNames {
     /// Exact names by their length.
     by_length: Vec<Vec<(Box<[u8]>, RuleIndex)>>,
     prefixes: Vec<(Box<[u8]>, RuleIndex)>,
+    /// The names with an underscore that stay, and the rule by which all others go; absent where Envoy lets none through.
+    underscores: Option<(Vec<Box<[u8]>>, RuleIndex)>,
     labels: Vec<String>,
 }
 
@@ -28,6 +30,23 @@ const LEFT_TO_ENVOY: [&[u8]; 2] = [b"x-forwarded-proto", b"x-envoy-external-addr
 /// Headers that no rule may cover: HTTP's own framing and routing, and the id, which the guard sets itself.
 const NEVER_RESERVED: [&str; 8] =
     ["connection", "content-length", "host", REQUEST_ID, "te", "trailer", "transfer-encoding", "upgrade"];
+
+/// The label of the rule for names with an underscore.
+const WITH_UNDERSCORE: &str = "with_underscore";
+
+/// Headers that the edge or HTTP reads, besides those that can never be reserved: another spelling of one could count for a
+/// backend that reads `_` as `-`, where the edge has judged the plain one.
+const READ_BY_ALL: [&str; 9] = [
+    "authorization",
+    "content-encoding",
+    "content-type",
+    "cookie",
+    "expect",
+    "keep-alive",
+    "origin",
+    "proxy-authorization",
+    "sec-fetch-site",
+];
 
 /// The treatment of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +63,7 @@ impl ReservedNames {
             starts: [false; 256],
             by_length: Vec::new(),
             prefixes: Vec::new(),
+            underscores: None,
             labels: Vec::with_capacity(config.names.len() + config.prefixes.len() + 1),
         };
         for name in &config.names {
@@ -59,6 +79,34 @@ impl ReservedNames {
             rules.prefixes.push((prefix.as_bytes().into(), rule));
         }
         Ok(rules)
+    }
+
+    /// The same, where headers with an underscore arrive, and those named `passes` stay.
+    pub(crate) fn passing(mut self, passes: &[String]) -> Result<Self, ConfigError> {
+        let mut stay: Vec<Box<[u8]>> = Vec::with_capacity(passes.len());
+        for name in passes {
+            let well_formed =
+                name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'))
+                    && name.as_bytes().first().is_some_and(u8::is_ascii_lowercase);
+            let folded: String = name.bytes().map(|byte| char::from(fold(byte))).collect();
+            let is_read = NEVER_RESERVED.iter().chain(&READ_BY_ALL).any(|header| *header == folded);
+            let fault = if !well_formed || !name.contains('_') {
+                "is not a lower-case header name with an underscore (letters, digits, `-` and `_`, beginning with a letter)"
+            } else if self.has(name.as_bytes()) {
+                "is another spelling of a name that only the edge may write"
+            } else if is_read {
+                "is another spelling of a header that the edge or HTTP itself reads"
+            } else if stay.iter().any(|known| **known == *name.as_bytes()) {
+                "is listed twice"
+            } else {
+                stay.push(name.as_bytes().into());
+                continue;
+            };
+            return Err(ConfigError::BadUnderscore { name: name.clone(), fault });
+        }
+        let rule = self.label(WITH_UNDERSCORE.to_owned())?;
+        self.underscores = Some((stay, rule));
+        Ok(self)
     }
 
     fn add_name(&mut self, name: &str) -> Result<(), ConfigError> {
@@ -99,6 +147,18 @@ impl ReservedNames {
     pub(crate) fn judge(&self, name: &[u8]) -> Fate {
         match self.rule(name) {
             Some(rule) if !LEFT_TO_ENVOY.contains(&name) => Fate::Goes(rule),
+            Some(_) => Fate::Stays,
+            None => self.judge_underscore(name),
+        }
+    }
+
+    fn judge_underscore(&self, name: &[u8]) -> Fate {
+        match &self.underscores {
+            Some((stay, rule))
+                if name.contains(&b'_') && !stay.iter().any(|known| name.eq_ignore_ascii_case(known)) =>
+            {
+                Fate::Goes(*rule)
+            }
             Some(_) | None => Fate::Stays,
         }
     }

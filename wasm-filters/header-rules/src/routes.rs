@@ -3,6 +3,10 @@
 //! The match is the same as Envoy's: from the left a literal segment before a parameter and a parameter before the end of a
 //! match, exact before prefix, a route that names the method before one for any method. A route that does not list the
 //! request's method does not match, and the next less specific one is tried.
+//!
+//! A path that is declared absent has a place in the same order, and no policy: Envoy answers it, as where no route matches,
+//! so it does not matter how a backend would read it. A path of a route that could be *read* as an absent one has another
+//! policy there, as everywhere.
 
 mod table;
 
@@ -41,7 +45,7 @@ pub(crate) struct HostRoutes {
 impl HostRoutes {
     pub(crate) fn compile(
         place: &str,
-        routes: &[RouteRule],
+        (routes, absent): (&[RouteRule], &[PathRule]),
         closed: &[PathRule],
         mut policy: impl FnMut(&str) -> PolicyId,
     ) -> Result<Self, ConfigError> {
@@ -54,6 +58,18 @@ impl HostRoutes {
                 folded.close(&rule);
             }
         }
+        for rule in absent {
+            check_path(rule, place)?;
+            let nothing = Target { policy: None, lease: None, cross_site: false };
+            if plain.add(rule, &[], nothing).is_err() {
+                let (path, method) = (path(rule).to_owned(), "any method".to_owned());
+                return Err(ConfigError::DuplicateRoute { place: place.to_owned(), path, method });
+            }
+            for rule in lenient(rule) {
+                // Two absent paths can have one reading.
+                let _ = folded.add(&rule, &[], nothing);
+            }
+        }
         for route in routes {
             check_path(&route.path, place)?;
             let path = path(&route.path);
@@ -61,7 +77,7 @@ impl HostRoutes {
                 return Err(ConfigError::NoPolicy { place: place.to_owned(), path: path.to_owned() });
             }
             let policy = policy(&route.policy);
-            let target = Target { policy, lease: route.lease, cross_site: route.cross_site };
+            let target = Target { policy: Some(policy), lease: route.lease, cross_site: route.cross_site };
             for method in &route.methods {
                 if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
                     return Err(ConfigError::BadMethod { place: place.to_owned(), method: method.clone() });
@@ -77,25 +93,24 @@ impl HostRoutes {
             for rule in lenient(&route.path) {
                 match folded.add(&rule, &route.methods, target) {
                     Ok(()) => {}
-                    Err(taken) if taken.policy == policy => {}
+                    Err(taken) if taken.policy == Some(policy) => {}
                     Err(_) => {
                         let twin = |other: &&RouteRule| {
                             other.path != route.path && lenient(&other.path).any(|other| other == rule)
                         };
+                        let absent_twin = |other: &&PathRule| lenient(other).any(|other| other == rule);
+                        let other = routes.iter().find(twin).map(|other| &other.path);
+                        let other = other.or_else(|| absent.iter().find(absent_twin));
                         return Err(ConfigError::Confusable {
                             place: place.to_owned(),
                             path: path.to_owned(),
-                            other: routes
-                                .iter()
-                                .find(twin)
-                                .map_or("", |other| self::path(&other.path))
-                                .to_owned(),
+                            other: other.map_or("", self::path).to_owned(),
                         });
                     }
                 }
             }
         }
-        let mut paths = closed.iter().chain(routes.iter().map(|route| &route.path));
+        let mut paths = closed.iter().chain(absent).chain(routes.iter().map(|route| &route.path));
         let same = paths.all(|rule| is_strict(rule));
         Ok(Self { plain, folded: (!same).then_some(folded) })
     }

@@ -42,16 +42,20 @@ impl Rules {
         let mut policies: HashMap<String, PolicyId> = HashMap::new();
         let mut routes_of = |group: &HostRules| {
             let place = format!("hosts[{}]", group.names.join(", "));
-            HostRoutes::compile(&place, &group.routes, &config.internal_paths, |policy| {
+            let closed = &config.internal_paths;
+            HostRoutes::compile(&place, (&group.routes, &group.absent), closed, |policy| {
                 let next = PolicyId::try_from(policies.len()).unwrap_or(PolicyId::MAX);
                 *policies.entry(policy.to_owned()).or_insert(next)
             })
         };
         let mut rules = Self {
-            reserved: ReservedNames::compile(&config.reserved)?,
+            reserved: match &config.underscores {
+                Some(passes) => ReservedNames::compile(&config.reserved)?.passing(passes)?,
+                None => ReservedNames::compile(&config.reserved)?,
+            },
             names: HashMap::new(),
             groups: Vec::with_capacity(config.hosts.len()),
-            anyone: routes_of(&HostRules { names: Vec::new(), routes: Vec::new() })?,
+            anyone: routes_of(&HostRules { names: Vec::new(), routes: Vec::new(), absent: Vec::new() })?,
             policies: Vec::new(),
             sites: Sites::compile(&config.sites),
             leasing: config.leases.as_ref().map(Leasing::compile).transpose()?,

@@ -22,13 +22,15 @@ pub struct Listener {
 
 /// What happens to a request with a header name that contains an underscore. Many backends read `_` as `-`, so such a name
 /// could be read as one that only the edge may write.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Underscores {
     /// The request is refused (400 over HTTP/1.1, a reset stream over HTTP/2).
     #[default]
     Refuse,
     /// The header is removed and the request goes on, as an nginx does by default.
     Drop,
+    /// The headers with these names pass, in lower case; every other one is removed.
+    Pass(Vec<String>),
 }
 
 /// The certificate of a listener. Envoy reads the files again when they are replaced.

@@ -33,6 +33,18 @@ pub struct Route {
     pub limits: Vec<String>,
 }
 
+/// Paths that do not exist: Envoy answers 404 itself, whoever asks and whatever the method. A route takes its own, more specific
+/// paths out of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AbsentPath {
+    /// Its host group.
+    pub host: String,
+    /// The paths.
+    pub path: PathMatch,
+    /// The name of the answers, whose `not_found` is sent.
+    pub answers: String,
+}
+
 impl Route {
     /// The names of all backends to which its requests can go, each once.
     #[must_use]

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use crate::declared::Declared;
 use crate::edge::{Clients, Exposure, Listener, Reach, Tls, Underscores};
 use crate::fault::Place;
-use crate::node::Node;
+use crate::node::{Node, Value};
 use crate::reader::{self, Context, Fields};
 
 use super::authorizer::certificate_names;
@@ -41,10 +41,7 @@ pub(crate) fn listener(context: Context<'_>, name: &str, node: &Node) -> Option<
     };
     let underscores = match fields.optional("underscores") {
         None => Some(Underscores::default()),
-        Some(n) => {
-            let all = [("refuse", Underscores::Refuse), ("drop", Underscores::Drop)];
-            choice(context, n, "`underscores`", &all)
-        }
+        Some(n) => underscores(context, n, name),
     };
     let place = fields.place;
     fields.finish();
@@ -58,6 +55,23 @@ pub(crate) fn listener(context: Context<'_>, name: &str, node: &Node) -> Option<
     };
     check_network(context, name, place, &listener);
     Some(listener)
+}
+
+/// `refuse`, `drop` or `{ pass: [x_app_version] }`. The guard checks the names: it knows what is reserved.
+fn underscores(context: Context<'_>, node: &Node, name: &str) -> Option<Underscores> {
+    if !matches!(node.value, Value::Map(_)) {
+        let drops = choice(context, node, "`underscores`", &[("refuse", false), ("drop", true)])?;
+        return Some(if drops { Underscores::Drop } else { Underscores::Refuse });
+    }
+    let what = format!("`underscores` of listener `{name}`");
+    let mut fields = Fields::of(context, node, &*what);
+    let list = fields.required("pass", "list the names that pass: `{ pass: [x_app_version] }`");
+    fields.finish();
+    let mut names = Vec::new();
+    for element in reader::list(context, list?, &format!("`pass` of {what}")) {
+        names.push(reader::text(context, element, &format!("a name in {what}"))?.to_owned());
+    }
+    Some(Underscores::Pass(names))
 }
 
 /// Checks the network of a listener. An internal listener opens internal paths to every service that introduces itself,

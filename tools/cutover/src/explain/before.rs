@@ -25,11 +25,12 @@ pub(super) struct Refused {
 
 /// Removes the headers that Envoy removes before anything else reads the request, and returns their names.
 pub(super) fn dropped(request: &mut Request, listener: &Listener) -> Vec<String> {
-    let drops = match listener.underscores {
-        Underscores::Refuse => false,
-        Underscores::Drop => true,
+    let stays = |name: &str| match &listener.underscores {
+        Underscores::Refuse => true,
+        Underscores::Drop => false,
+        Underscores::Pass(names) => names.iter().any(|known| known.eq_ignore_ascii_case(name)),
     };
-    let is_dropped = |name: &str| drops && name.contains('_');
+    let is_dropped = |name: &str| name.contains('_') && !stays(name);
     let gone =
         request.headers.iter().map(|(name, _)| name).filter(|name| is_dropped(name)).cloned().collect();
     request.headers.retain(|(name, _)| !is_dropped(name));
@@ -37,7 +38,7 @@ pub(super) fn dropped(request: &mut Request, listener: &Listener) -> Vec<String>
 }
 
 /// Why Envoy cannot read the bytes of `request` as a request.
-pub(super) fn unreadable(request: &Request) -> Option<Refused> {
+pub(super) fn unreadable(request: &Request, listener: &Listener) -> Option<Refused> {
     let refused = |status, rule, why: String| Some(Refused { status, rule, why });
     let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     if request.method.is_empty() || !request.method.bytes().all(token) {
@@ -53,8 +54,8 @@ pub(super) fn unreadable(request: &Request) -> Option<Refused> {
         request.headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
     };
     for (name, value) in &request.headers {
-        // Where the listener drops such headers, `dropped` has removed them.
-        if name.contains('_') {
+        // Where the listener drops such headers, `dropped` has removed all that do not pass.
+        if name.contains('_') && listener.underscores == Underscores::Refuse {
             let why = format!("the header name {name} has an underscore");
             return refused(400, "http1.unexpected_underscore", why);
         }

@@ -64,7 +64,8 @@ pub(super) fn explain(
         report.insert("dropped".to_owned(), dropped.into());
     }
     let words = before::words(&edge, name, &request);
-    let mut early = before::unreadable(&request).map(|refused| (refused, edge.answers_by_default()));
+    let mut early =
+        before::unreadable(&request, listener).map(|refused| (refused, edge.answers_by_default()));
     if early.is_none() {
         let matched = route_of(&edge, name, &authority, &method, &path);
         early = before::upgrade(&mut request, &matched).map(|refused| (refused, words.clone()));

@@ -100,6 +100,11 @@ fn every_field_of_an_edge_is_compared() {
             "weaker: removes headers with an underscore",
         ),
         (
+            "127.0.0.1:8080}\", exposure: public }",
+            "127.0.0.1:8080}\", exposure: public, underscores: { pass: [x_app] } }".into(),
+            "weaker: headers named `x_app` pass",
+        ),
+        (
             "127.0.0.1:8081}\", exposure: internal }",
             "10.0.0.1:8081}\", exposure: internal, network: private }".into(),
             "its network is declared private",

@@ -1,6 +1,6 @@
 //! The regions of two edges, and the route that takes each.
 //!
-//! There are two kinds of path region: a path that a route or a closed path names, and all paths below such a path that
+//! There are two kinds of path region: a path that a route, an absent or a closed path names, and all paths below such a path that
 //! are not below a longer one. The same routes take every path of a region, because routes match whole paths and whole
 //! segments and nothing else. So one path stands for its whole region. Where one route has a literal and another has a
 //! parameter, the literal and every other segment make regions of their own.
@@ -19,7 +19,8 @@ pub(super) fn paths(edges: [&Edge; 2]) -> Vec<PathRegion> {
     tree.add(&root, ());
     for edge in edges {
         let routes = edge.routes.iter().map(|route| &route.path);
-        for path in routes.chain(&edge.internal_paths) {
+        let absent = edge.absent_paths.iter().map(|absent| &absent.path);
+        for path in routes.chain(&edge.internal_paths).chain(absent) {
             tree.add(path, ());
         }
     }
@@ -55,15 +56,19 @@ pub(super) enum Taken<'a> {
 /// not depend on the number of routes.
 pub(super) struct Table<'a> {
     edge: &'a Edge,
-    routes: BTreeMap<&'a str, Tree<'a, &'a Route>>,
+    /// An absent path has no route.
+    routes: BTreeMap<&'a str, Tree<'a, Option<&'a Route>>>,
     closed: Tree<'a, ()>,
 }
 
 impl<'a> Table<'a> {
     pub(super) fn of(edge: &'a Edge) -> Self {
-        let mut routes: BTreeMap<_, Tree<'_, &Route>> = BTreeMap::new();
+        let mut routes: BTreeMap<_, Tree<'_, Option<&Route>>> = BTreeMap::new();
         for route in &edge.routes {
-            routes.entry(route.host.as_str()).or_default().add(&route.path, route);
+            routes.entry(route.host.as_str()).or_default().add(&route.path, Some(route));
+        }
+        for absent in &edge.absent_paths {
+            routes.entry(absent.host.as_str()).or_default().add(&absent.path, None);
         }
         let mut closed = Tree::default();
         for path in closed_paths(edge, Exposure::Public) {
@@ -91,10 +96,14 @@ impl<'a> Table<'a> {
         }
         let candidates = self.routes.get(group).map(|tree| tree.of(path)).unwrap_or_default();
         for routes in candidates {
-            let named = routes.iter().find(|route| route.methods.iter().any(|m| m == method));
-            let any = routes.iter().find(|route| route.methods.is_empty());
+            let open = || routes.iter().flatten();
+            let named = open().find(|route| route.methods.iter().any(|m| m == method));
+            let any = open().find(|route| route.methods.is_empty());
             if let Some(route) = named.or(any) {
                 return Taken::Route(route);
+            }
+            if routes.iter().any(Option::is_none) {
+                return Taken::Nothing;
             }
         }
         Taken::Nothing

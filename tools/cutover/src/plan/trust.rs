@@ -44,6 +44,7 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
         reserved,
         // Reported as requests that are closed or opened.
         internal_paths: _,
+        absent_paths: _,
         routes: _,
         leases,
         comparator,

@@ -1,6 +1,6 @@
 //! The guard's configuration of a listener.
 
-use edge_config::edge::{Exposure, Host, Listener, PathMatch};
+use edge_config::edge::{Exposure, Host, Listener, PathMatch, Policy, TenantMatch, Underscores};
 use edge_config::{Edge, closed_paths};
 use header_rules::config::{self, GuardConfig, HostRules, PathRule, Reserved, RouteRule, Sites};
 
@@ -17,6 +17,10 @@ pub(crate) fn config(edge: &Edge, name: &str, listener: &Listener) -> GuardConfi
             Exposure::Internal => config::Exposure::Internal,
         },
         reserved: reserved(edge),
+        underscores: match &listener.underscores {
+            Underscores::Refuse | Underscores::Drop => None,
+            Underscores::Pass(names) => Some(names.clone()),
+        },
         hosts: hosts
             .map(|(group, host)| HostRules {
                 names: host.names.clone(),
@@ -31,6 +35,12 @@ pub(crate) fn config(edge: &Edge, name: &str, listener: &Listener) -> GuardConfi
                         lease: leases::position(leases.as_ref(), route),
                         cross_site: route.cross_site,
                     })
+                    .collect(),
+                absent: edge
+                    .absent_paths
+                    .iter()
+                    .filter(|absent| absent.host == *group)
+                    .map(|absent| rule(&absent.path))
                     .collect(),
             })
             .collect(),
@@ -69,11 +79,34 @@ pub fn check(edge: &Edge) -> Result<(), String> {
         .listeners
         .iter()
         .filter_map(|(name, listener)| {
-            let error = header_rules::Rules::compile(&config(edge, name, listener)).err()?;
-            Some(format!("the guard rejects the rules of listener `{name}`: {error}"))
+            let why = match header_rules::Rules::compile(&config(edge, name, listener)) {
+                Err(error) => error.to_string(),
+                Ok(_) => passed_and_read(edge, listener)?,
+            };
+            Some(format!("the guard rejects the rules of listener `{name}`: {why}"))
         })
         .collect();
     if refused.is_empty() { Ok(()) } else { Err(refused.join("\n")) }
+}
+
+/// A name with an underscore that passes and is another spelling of a header from which the authorizer reads: a backend could
+/// find there what the authorizer has not seen.
+fn passed_and_read(edge: &Edge, listener: &Listener) -> Option<String> {
+    let Underscores::Pass(names) = &listener.underscores else { return None };
+    let keys = edge.api_keys.iter().flat_map(|keys| keys.own_headers().map(str::to_owned));
+    let signed = edge.signatures.iter().flat_map(|signatures| signatures.headers.iter().cloned());
+    let own_of_signed = ["signature", "signature-input", "content-digest"].map(str::to_owned);
+    let tenants = edge.policies.values().filter_map(|policy| match policy {
+        Policy::Session(policy) => policy.tenant.as_ref(),
+        Policy::Public(_) | Policy::Internal(_) | Policy::Signed(_) => None,
+    });
+    let tenants = tenants.filter_map(|tenant| match tenant {
+        TenantMatch::Header(name) => Some(name.clone()),
+        TenantMatch::PathSegment(_) => None,
+    });
+    let read: Vec<String> = keys.chain(signed).chain(own_of_signed).chain(tenants).collect();
+    let both = names.iter().find(|name| read.contains(&name.replace('_', "-")))?;
+    Some(format!("underscores: `{both}` is another spelling of a header that the authorizer reads"))
 }
 
 /// The reserved names of the file, and the constant headers of its backends: a client that could send those could speak

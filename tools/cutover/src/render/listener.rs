@@ -36,9 +36,11 @@ pub(super) fn render(
         // Without a default, Envoy refuses a request that names no host (400).
         fill(&mut manager, NAME, "/http_protocol_options/default_host_for_http_10", json!(""))?;
     }
-    let underscores = match listener.underscores {
+    let underscores = match &listener.underscores {
         Underscores::Refuse => "REJECT_REQUEST",
         Underscores::Drop => "DROP_HEADER",
+        // The guard removes every other one, before any part reads it.
+        Underscores::Pass(_) => "ALLOW",
     };
     let pointer = "/common_http_protocol_options/headers_with_underscores_action";
     fill(&mut manager, NAME, pointer, json!(underscores))?;
@@ -52,7 +54,7 @@ pub(super) fn render(
             fill(&mut manager, NAME, "/http_protocol_options/header_key_format", title)?;
         }
     }
-    if paths.form() == Form::Native {
+    if paths.form() == Form::Native && may_look_early(listener) {
         insert(&mut manager, "early_header_mutation_extensions", json!([early(name, paths)?]));
     }
     // On a lease the guard writes the identity over any value: the wall must not remove it again. No client can set filter
@@ -99,6 +101,15 @@ pub(super) fn discovered(
         discovered::nothing()
     };
     Ok(Discovered { guard: plugin(edge, name, paths, &PluginConfig::Guard(Box::new(rules)))?, keeper })
+}
+
+/// Whether a native guard may look leases up before Envoy chooses a route. It marks a leased request by a header with an
+/// underscore, which no client can send where Envoy lets none through.
+pub(super) const fn may_look_early(listener: &Listener) -> bool {
+    match &listener.underscores {
+        Underscores::Refuse | Underscores::Drop => true,
+        Underscores::Pass(_) => false,
+    }
 }
 
 /// The guard in one of its roles.

@@ -82,7 +82,7 @@ fn virtual_host(
             Some((mark, parts(edge, route, &answers, exposure).into_iter().map(unchecked).collect()))
         })
         .collect();
-    let open = routes
+    let mut open: Vec<Leaf> = routes
         .into_iter()
         .map(|route| Leaf {
             path: route.path.clone(),
@@ -90,6 +90,15 @@ fn virtual_host(
             routes: parts(edge, route, &answers, exposure),
         })
         .collect();
+    open.extend(edge.absent_paths.iter().filter(|absent| absent.host == group).map(|absent| {
+        let wording = edge.answers.get(&absent.answers).unwrap_or(&answers);
+        let route = refusal("absent-path", &absent.path, 404, (wording, &answers), revision);
+        Leaf { path: absent.path.clone(), methods: Vec::new(), routes: vec![route] }
+    }));
+    open.sort_by(|a, b| {
+        let key = |leaf: &Leaf| (leaf.methods.is_empty(), leaf.methods.first().cloned());
+        a.path.specificity().cmp(&b.path.specificity()).then_with(|| key(a).cmp(&key(b)))
+    });
     let rest = refusal("unmatched", &everything(), 404, (&answers, &answers), revision);
     let routes: Vec<&Route> = edge.routes.iter().filter(|route| route.host == group).collect();
     let not_allowed = method_not_allowed(&words::allowed(&routes), &answers, revision);

@@ -117,3 +117,88 @@ proptest::proptest! {
         let _ = label(&noise);
     }
 }
+
+/// Where headers with an underscore arrive, those that are named stay.
+fn passing(passes: &[&str]) -> Result<ReservedNames, ConfigError> {
+    let passes: Vec<String> = passes.iter().map(ToString::to_string).collect();
+    usual().passing(&passes)
+}
+
+#[test]
+fn a_header_with_an_underscore_stays_by_name_alone() {
+    let rules = passing(&["x_app_version", "app_id-2"]).unwrap();
+    for name in ["x_app_version", "X_App_Version", "app_id-2", "x-app-version", "accept"] {
+        assert_eq!(rules.judge(name.as_bytes()), Fate::Stays, "{name}");
+    }
+    for name in [
+        "x_app-version",
+        "x-app_version",
+        "x_app_versions",
+        "x_madome_auth_sub",
+        "x-madome_identity",
+        "_",
+        "__",
+        "x_tenant_id",
+        "x_forwarded_for",
+        "x_request_id",
+        "content_length",
+        "transfer_encoding",
+        "cookie_",
+        "x_cutover_lease",
+        "_x-app-version",
+    ] {
+        assert!(matches!(rules.judge(name.as_bytes()), Fate::Goes(_)), "{name}");
+    }
+    assert_eq!(usual().judge(b"x_app_version"), Fate::Stays, "Envoy lets none through there");
+}
+
+#[test]
+fn no_list_lets_another_spelling_of_a_name_through_that_counts() {
+    for (name, part) in [
+        ("x_madome_auth_sub", "only the edge may write"),
+        ("x-madome_auth_sub", "only the edge may write"),
+        ("x_tenant_id", "only the edge may write"),
+        ("x_request_id", "only the edge may write"),
+        ("x_envoy_original_path", "only the edge may write"),
+        ("content_length", "HTTP itself reads"),
+        ("transfer_encoding", "HTTP itself reads"),
+        ("content_type", "HTTP itself reads"),
+        ("proxy_authorization", "HTTP itself reads"),
+        ("x-app", "with an underscore"),
+        ("X_App", "with an underscore"),
+        ("_", "beginning with a letter"),
+        ("_x", "beginning with a letter"),
+        (":x_y", "beginning with a letter"),
+        ("x_\u{e9}", "with an underscore"),
+        ("", "with an underscore"),
+    ] {
+        let error = passing(&[name]).unwrap_err().to_string();
+        assert!(error.contains(part) && error.contains(name), "{name}: {error}");
+    }
+    assert!(passing(&["x_y", "x_y"]).unwrap_err().to_string().contains("twice"));
+}
+
+proptest::proptest! {
+    /// Whatever is listed, no spelling of a reserved name passes, and no name with an underscore that is not listed.
+    #[test]
+    fn a_list_opens_nothing_else(
+        listed in proptest::collection::vec("[a-z][a-z0-9_-]{0,16}", 0..6),
+        tail in "[a-z0-9_-]{0,12}",
+        arbitrary in "[!-~]{1,24}",
+        upper: u32,
+    ) {
+        let listed: Vec<&str> = listed.iter().map(String::as_str).collect();
+        if let Ok(rules) = passing(&listed) {
+            let spelled: String = format!("x_madome_{tail}").char_indices().map(|(n, letter)| {
+                if upper & (1 << (n % 32)) != 0 { letter.to_ascii_uppercase() } else { letter }
+            }).collect();
+            let is_gone = matches!(rules.judge(spelled.as_bytes()), Fate::Goes(_));
+            proptest::prop_assert!(is_gone, "{spelled}");
+            for name in [tail.as_str(), arbitrary.as_str()] {
+                if rules.judge(name.as_bytes()) == Fate::Stays && name.contains('_') {
+                    proptest::prop_assert!(listed.contains(&name.to_ascii_lowercase().as_str()), "{name}");
+                }
+            }
+        }
+    }
+}

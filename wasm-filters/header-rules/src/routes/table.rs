@@ -48,14 +48,15 @@ impl Reading {
 /// The settings of a route for its requests.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Target {
-    pub(super) policy: PolicyId,
+    /// `None` where Envoy answers itself.
+    pub(super) policy: Option<PolicyId>,
     pub(super) lease: Option<u32>,
     pub(super) cross_site: bool,
 }
 
 /// A route that already exists.
 pub(super) struct Taken {
-    pub(super) policy: PolicyId,
+    pub(super) policy: Option<PolicyId>,
     pub(super) method: Option<String>,
 }
 
@@ -117,7 +118,7 @@ impl Table {
     pub(super) fn find(&self, path: &[u8], method: &[u8], reading: Reading) -> Place {
         let mut place = Place::default();
         if let Some(rest) = path.strip_prefix(b"/") {
-            Lookup { table: self, method, reading, place: &mut place }.visit(ROOT, Some(rest));
+            Lookup { table: self, method, reading, taken: false, place: &mut place }.visit(ROOT, Some(rest));
         }
         place
     }
@@ -182,6 +183,8 @@ struct Lookup<'t> {
     table: &'t Table,
     method: &'t [u8],
     reading: Reading,
+    /// Whether an entry took the request. An absent path does, and has no policy.
+    taken: bool,
     place: &'t mut Place,
 }
 
@@ -217,9 +220,10 @@ impl Lookup<'_> {
 
     fn take(&mut self, target: Option<Target>) {
         if let Some(Target { policy, lease, cross_site }) = target
-            && self.place.policy.is_none()
+            && !self.taken
         {
-            self.place.policy = Some(policy);
+            self.taken = true;
+            self.place.policy = policy;
             self.place.lease = lease;
             self.place.cross_site = cross_site;
         }

@@ -20,7 +20,15 @@ fn route(path: PathRule, methods: &[&str], policy: &str) -> RouteRule {
 
 /// Policies are named by one digit.
 fn compile(routes: &[RouteRule], closed: &[PathRule]) -> Result<HostRoutes, ConfigError> {
-    HostRoutes::compile("hosts[h]", routes, closed, |policy| policy.parse().unwrap())
+    compile_with(routes, &[], closed)
+}
+
+fn compile_with(
+    routes: &[RouteRule],
+    absent: &[PathRule],
+    closed: &[PathRule],
+) -> Result<HostRoutes, ConfigError> {
+    HostRoutes::compile("hosts[h]", (routes, absent), closed, |policy| policy.parse().unwrap())
 }
 
 #[test]
@@ -251,4 +259,41 @@ fn many_routes_are_found_as_one() {
     assert_eq!(routes.raw(b"/t/x/books-4999/7", b"GET").policy, Some(1));
     assert_eq!(routes.raw(b"/t/x/books-10000/7", b"GET").policy, Some(0));
     assert_eq!(routes.plain.longest_list(), 1, "hashes are spread");
+}
+
+#[test]
+fn an_absent_path_has_a_place_and_no_policy() {
+    let routes = compile_with(
+        &[
+            route(prefix("/"), &[], "0"),
+            route(exact("/auth/token"), &["GET"], "1"),
+            route(exact("/auth/token"), &["PATCH"], "2"),
+            route(prefix("/auth/deep"), &[], "3"),
+            route(prefix("/auth"), &["PUT"], "4"),
+        ],
+        &[prefix("/auth")],
+        &[],
+    )
+    .unwrap();
+    let policy = |path: &str, method: &str| routes.raw(path.as_bytes(), method.as_bytes()).policy;
+    for (path, method, expected) in [
+        ("/auth/token", "GET", Some(1)),
+        ("/auth/token", "PATCH", Some(2)),
+        ("/auth/token", "POST", None),
+        ("/auth/token/", "GET", None),
+        ("/auth", "GET", None),
+        ("/auth", "PUT", Some(4)),
+        ("/auth/other", "GET", None),
+        ("/auth/deep", "GET", Some(3)),
+        ("/authx", "GET", Some(0)),
+    ] {
+        assert_eq!(policy(path, method), expected, "{method} {path}");
+    }
+    let duplicate = compile_with(&[route(prefix("/a"), &[], "0")], &[prefix("/a")], &[]);
+    assert!(matches!(duplicate, Err(ConfigError::DuplicateRoute { .. })), "{duplicate:?}");
+    let confusable = compile_with(&[route(prefix("/a"), &[], "0")], &[prefix("/A")], &[]);
+    assert!(
+        matches!(&confusable, Err(ConfigError::Confusable { other, .. }) if other == "/A"),
+        "{confusable:?}"
+    );
 }

@@ -29,6 +29,7 @@ fn config() -> GuardConfig {
             names: owned(&["x-tenant-id", "forwarded", "x-real-ip", "x-original-url", "x-forwarded"]),
             prefixes: owned(&["x-madome-", "x-forwarded-", "x-envoy-"]),
         },
+        underscores: None,
         hosts: vec![
             HostRules {
                 names: owned(&["api.dev-domain.test", "localhost"]),
@@ -42,8 +43,13 @@ fn config() -> GuardConfig {
                     route(prefix("/open-graph"), &["GET", "HEAD"], "public"),
                     route(prefix("/"), &[], "signed-in"),
                 ],
+                absent: Vec::new(),
             },
-            HostRules { names: owned(&["web.test"]), routes: vec![route(prefix("/"), &["GET"], "public")] },
+            HostRules {
+                names: owned(&["web.test"]),
+                routes: vec![route(prefix("/"), &["GET"], "public")],
+                absent: Vec::new(),
+            },
         ],
         internal_paths: ["/_", "/_sync", "/internal", "/command", "/users/notifications"].map(prefix).into(),
         sites: crate::config::Sites::default(),
@@ -335,7 +341,10 @@ fn reasons_have_their_place() {
 #[test]
 fn hosts_that_cannot_work_are_named() {
     let compile = |names: &[&[&str]]| {
-        let hosts = names.iter().map(|names| HostRules { names: owned(names), routes: vec![] }).collect();
+        let hosts = names
+            .iter()
+            .map(|names| HostRules { names: owned(names), routes: vec![], absent: vec![] })
+            .collect();
         Rules::compile(&GuardConfig { hosts, ..config() }).err()
     };
     assert_eq!(compile(&[]), Some(ConfigError::NoHosts));
@@ -355,4 +364,45 @@ fn a_configuration_survives_json() {
     let json = serde_json::to_string(&config).unwrap();
     assert_eq!(serde_json::from_str::<GuardConfig>(&json).unwrap(), config);
     assert!(serde_json::from_str::<GuardConfig>(&json.replacen("revision", "revison", 1)).is_err());
+}
+
+/// Envoy answers an absent path itself, so no backend reads it under another policy.
+#[test]
+fn an_absent_path_is_not_ambiguous_and_opens_nothing() {
+    let mut config = config();
+    config.hosts[0].absent = vec![PathRule::Prefix("/auth".to_owned())];
+    let rules = Rules::compile(&config).unwrap();
+    let judge =
+        |method: &str, target: &str| rules.judge_target(b"localhost", method.as_bytes(), target.as_bytes());
+    for (method, target) in [
+        ("GET", "/auth"),
+        ("GET", "/auth/none"),
+        ("GET", "/auth/token/"),
+        ("PATCH", "/auth/token/"),
+        ("POST", "/auth//token"),
+        ("POST", "/auth/%74oken"),
+        ("DELETE", "/auth/TOKEN"),
+        ("OPTIONS", "/auth/token"),
+        ("GET", "/auth/../users/@me"),
+    ] {
+        assert_eq!(judge(method, target), Ok(()), "{method} {target}");
+    }
+    for (method, target, reason) in [
+        // Envoy sends these to a backend, which could read them as an absent path, or as another policy's.
+        ("GET", "/books/../auth/none", Reason::AmbiguousPath),
+        ("GET", "/Auth/none", Reason::AmbiguousPath),
+        // Closed in every spelling, whatever is above it.
+        ("GET", "/auth/../_sync/x", Reason::InternalPath),
+    ] {
+        assert_eq!(judge(method, target), Err(reason), "{method} {target}");
+    }
+}
+
+#[test]
+fn a_header_with_an_underscore_is_removed_unless_it_is_named() {
+    let config = GuardConfig { underscores: Some(owned(&["x_app_version"])), ..config() };
+    let rules = Rules::compile(&config).unwrap();
+    assert!(rules.reserved_rules().contains(&"with_underscore".to_owned()));
+    let bad = GuardConfig { underscores: Some(owned(&["x_madome_auth_sub"])), ..config };
+    assert!(matches!(Rules::compile(&bad), Err(ConfigError::BadUnderscore { .. })));
 }

@@ -62,13 +62,34 @@ pub(super) fn listener(old: Option<&Listener>, new: &Listener) -> Aspects {
         (true, false) => noted.note(Standing::Stricter, "no longer accepts HTTP/1.0"),
         (true, true) | (false, false) => {}
     }
-    match (old.underscores, *underscores) {
+    match (&old.underscores, underscores) {
         (Underscores::Refuse, Underscores::Drop) => noted.note(
             Standing::Weaker,
             "removes headers with an underscore in their name instead of refusing the request",
         ),
-        (Underscores::Drop, Underscores::Refuse) => {
+        (Underscores::Drop | Underscores::Pass(_), Underscores::Refuse) => {
             noted.note(Standing::Stricter, "refuses requests with an underscore in a header name")
+        }
+        (Underscores::Pass(_), Underscores::Drop) => {
+            noted.note(Standing::Stricter, "no header with an underscore in its name passes")
+        }
+        (old, Underscores::Pass(names)) => {
+            let before: &[String] = match old {
+                Underscores::Pass(before) => before,
+                Underscores::Refuse | Underscores::Drop => &[],
+            };
+            for name in names.iter().filter(|name| !before.contains(name)) {
+                noted.note(Standing::Weaker, format!("headers named `{name}` pass"));
+            }
+            for name in before.iter().filter(|name| !names.contains(name)) {
+                noted.note(Standing::Stricter, format!("headers named `{name}` no longer pass"));
+            }
+            if matches!(old, Underscores::Refuse) {
+                noted.note(
+                    Standing::Weaker,
+                    "removes other headers with an underscore in their name instead of refusing the request",
+                );
+            }
         }
         (Underscores::Refuse, Underscores::Refuse) | (Underscores::Drop, Underscores::Drop) => {}
     }
