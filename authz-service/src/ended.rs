@@ -106,20 +106,20 @@ impl History {
 
 /// The tag of a session in leases.
 #[must_use]
-pub fn session_tag(session: SessionId) -> Tag {
-    Tag::of(Kind::Session, session.to_string().as_bytes())
+pub fn session_tag(session: &SessionId) -> Tag {
+    session.with_text(|text| Tag::of(Kind::Session, text.as_bytes()))
 }
 
 /// The tag of a person in leases.
 #[must_use]
-pub fn subject_tag(subject: SubjectId) -> Tag {
-    Tag::of(Kind::Subject, subject.to_string().as_bytes())
+pub fn subject_tag(subject: &SubjectId) -> Tag {
+    subject.with_text(|text| Tag::of(Kind::Subject, text.as_bytes()))
 }
 
 /// The tag of a tenant in leases.
 #[must_use]
-pub fn tenant_tag(tenant: TenantId) -> Tag {
-    Tag::of(Kind::Tenant, tenant.to_string().as_bytes())
+pub fn tenant_tag(tenant: &TenantId) -> Tag {
+    tenant.with_text(|text| Tag::of(Kind::Tenant, text.as_bytes()))
 }
 
 #[cfg(test)]

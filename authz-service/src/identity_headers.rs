@@ -7,11 +7,11 @@
 //! |---|---|---|---|---|
 //! | `x-madome-gw` | `1` | `1` | `1` | `1` |
 //! | `x-madome-public` | removed | removed | removed | `1` |
-//! | `x-madome-auth-sub` | UUID | name | name | removed |
+//! | `x-madome-auth-sub` | subject | name | name | removed |
 //! | `x-madome-auth-scope` | when there are scopes | when there are scopes | removed | removed |
 //! | `x-madome-auth-sid` | when there is one | removed | removed | removed |
 //! | `x-madome-auth-role` | when there is one | when there is one | removed | removed |
-//! | `x-tenant-id` | set | set | when there is one | removed |
+//! | `x-tenant-id` | when there is one | when there is one | when there is one | removed |
 //! | `x-madome-identity` | signed | signed | signed | removed |
 //!
 //! On a route that chooses its backend by kind of session, `x-madome-auth-kind` names the kind; Envoy removes it before the
@@ -28,6 +28,7 @@ use edge_config::edge::AcceptedCredential;
 use identity::assertion::{LIFETIME, Signer};
 use identity::{Audience, headers};
 use prometheus::IntCounter;
+use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use crate::failure::Failure;
@@ -72,10 +73,23 @@ struct Signed {
     at: UnixTime,
 }
 
+/// The bytes of a signed identity that fit one place of the cache. One that names 200 groups takes a dozen.
+const PLACE_BYTES: usize = 1_024;
+
+/// Counts the places of a signed identity.
+#[derive(Clone, Copy, Debug)]
+struct Places;
+
+impl Weighter<(Caller, Arc<Audience>), Arc<Signed>> for Places {
+    fn weight(&self, _: &(Caller, Arc<Audience>), signed: &Arc<Signed>) -> u64 {
+        u64::try_from(1 + signed.token.len() / PLACE_BYTES).unwrap_or(u64::MAX)
+    }
+}
+
 /// Writes identity headers, and signs each identity once while it is fresh.
 pub struct IdentityWriter {
     signer: Signer,
-    signed: Cache<(Caller, Arc<Audience>), Arc<Signed>>,
+    signed: Cache<(Caller, Arc<Audience>), Arc<Signed>, Places>,
     hits: IntCounter,
     misses: IntCounter,
 }
@@ -90,7 +104,8 @@ impl IdentityWriter {
     /// A writer that signs with `signer` and caches `capacity` signed identities.
     #[must_use]
     pub fn new(signer: Signer, capacity: usize, hits: IntCounter, misses: IntCounter) -> Self {
-        Self { signer, signed: Cache::new(capacity), hits, misses }
+        let places = u64::try_from(capacity).unwrap_or(u64::MAX);
+        Self { signer, signed: Cache::with_weighter(capacity, places, Places), hits, misses }
     }
 
     /// The headers for the caller of `permit`, for the backends in `audience`.
@@ -122,7 +137,7 @@ impl IdentityWriter {
             Who::Caller(caller @ Caller::Person(person)) => {
                 set.push((headers::SUBJECT, person.subject.to_string()));
                 let mut remove = Vec::with_capacity(4);
-                match person.session {
+                match &person.session {
                     Some(session) => set.push((headers::SESSION, session.to_string())),
                     None => remove.push(headers::SESSION),
                 }
@@ -130,7 +145,10 @@ impl IdentityWriter {
                     Some(role) => set.push((headers::ROLE, role.to_string())),
                     None => remove.push(headers::ROLE),
                 }
-                set.push((headers::TENANT, person.tenant.to_string()));
+                match &person.tenant {
+                    Some(tenant) => set.push((headers::TENANT, tenant.to_string())),
+                    None => remove.push(headers::TENANT),
+                }
                 set.push((headers::IDENTITY, self.signed(caller, audience, now, &mut good_until)?));
                 remove.push(headers::PUBLIC);
                 if person.scopes.is_empty() {
@@ -142,9 +160,12 @@ impl IdentityWriter {
             }
             Who::Caller(caller @ Caller::Client(client)) => {
                 set.push((headers::SUBJECT, client.name.to_string()));
-                set.push((headers::TENANT, client.tenant.to_string()));
                 set.push((headers::IDENTITY, self.signed(caller, audience, now, &mut good_until)?));
                 let mut remove = vec![headers::PUBLIC, headers::SESSION];
+                match &client.tenant {
+                    Some(tenant) => set.push((headers::TENANT, tenant.to_string())),
+                    None => remove.push(headers::TENANT),
+                }
                 match client.role {
                     Some(role) => set.push((headers::ROLE, role.to_string())),
                     None => remove.push(headers::ROLE),
@@ -160,7 +181,7 @@ impl IdentityWriter {
                 set.push((headers::SUBJECT, service.name.to_string()));
                 set.push((headers::IDENTITY, self.signed(caller, audience, now, &mut good_until)?));
                 let mut remove = vec![headers::PUBLIC, headers::SCOPE, headers::SESSION, headers::ROLE];
-                match service.tenant {
+                match &service.tenant {
                     Some(tenant) => set.push((headers::TENANT, tenant.to_string())),
                     None => remove.push(headers::TENANT),
                 }

@@ -29,6 +29,7 @@ pub mod ended;
 pub mod envoy;
 pub mod failure;
 pub mod feed;
+pub mod id_key;
 pub mod identity_headers;
 pub mod lease;
 pub mod limit;

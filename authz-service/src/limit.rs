@@ -37,11 +37,12 @@ use std::time::Duration;
 
 use clock::UnixTime;
 use edge_config::edge::{Mode, Per, Quota};
-use identity::Client;
+use identity::{Client, SubjectId, TenantId};
 use prometheus::IntCounter;
 use quick_cache::sync::Cache;
 
 use crate::check::CheckInput;
+use crate::id_key;
 use crate::limit::answer::{Exceeded, Reported};
 use crate::limit::charge::{Charged, Counted, Key, Of, Wider};
 use crate::limit::local::Local;
@@ -296,34 +297,39 @@ fn by_address<'r>(route: &'r Route, input: &CheckInput<'_>) -> Vec<Counted<'r>> 
 /// counted: the edge file is refused when its policy admits no caller with that attribute.
 fn key_of(per: Per, route: &Route, input: &CheckInput<'_>, who: &Who) -> Option<(Of, Wider)> {
     let alone = |of: Of| Some((of, Wider::Owners(Vec::new())));
-    let within = |of: Of, owners: &[Of]| Some((of, Wider::Owners(owners.to_vec())));
     match (per, who) {
         (Per::Address, _) => Some(address(input.client)),
         (Per::Route, _) => alone(Of::Name(Arc::clone(&route.name))),
         (Per::Subject, Who::Caller(Caller::Person(person))) => {
-            within(Of::Id(person.subject.0), &[Of::Id(person.tenant.0)])
+            within(of_subject(&person.subject), of_tenant(person.tenant.as_ref()))
         }
-        (Per::Tenant, Who::Caller(Caller::Person(person))) => alone(Of::Id(person.tenant.0)),
+        (Per::Tenant, Who::Caller(Caller::Person(person))) => {
+            of_tenant(person.tenant.as_ref()).and_then(alone)
+        }
         (Per::Session, Who::Caller(Caller::Person(person))) => {
-            let owners = [Of::Id(person.subject.0), Of::Id(person.tenant.0)];
-            match person.session {
-                Some(session) => within(Of::Id(session.0), &owners),
-                // Without a session all requests of the person count as one.
-                None => within(Of::Id(person.subject.0), &owners),
-            }
+            let subject = of_subject(&person.subject);
+            // Without a session all requests of the person count as one.
+            let of = person
+                .session
+                .as_ref()
+                .map_or(subject.clone(), |session| Of::Id(id_key::of_session(session)));
+            within(of, std::iter::once(subject).chain(of_tenant(person.tenant.as_ref())))
         }
         (Per::Service, Who::Caller(Caller::Service(service))) => {
             alone(Of::Name(Arc::from(service.name.as_str())))
         }
         (Per::Tenant, Who::Caller(Caller::Service(service))) => {
-            service.tenant.and_then(|tenant| alone(Of::Id(tenant.0)))
+            of_tenant(service.tenant.as_ref()).and_then(alone)
         }
         // All keys of a client share its quota: changing a key does not double it.
         (Per::Subject | Per::ApiKey, Who::Caller(Caller::Client(client))) => {
-            let name = Of::Name(Arc::from(format!("{}/{}", client.tenant, client.name)));
-            within(name, &[Of::Id(client.tenant.0)])
+            let tenant = of_tenant(client.tenant.as_ref());
+            let of = tenant.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+            within(Of::Name(Arc::from(format!("{of}/{}", client.name))), tenant)
         }
-        (Per::Tenant, Who::Caller(Caller::Client(client))) => alone(Of::Id(client.tenant.0)),
+        (Per::Tenant, Who::Caller(Caller::Client(client))) => {
+            of_tenant(client.tenant.as_ref()).and_then(alone)
+        }
         (Per::Subject | Per::Session, Who::Anyone | Who::Caller(Caller::Service(_)))
         | (Per::Tenant, Who::Anyone)
         | (Per::Session, Who::Caller(Caller::Client(_)))
@@ -332,6 +338,18 @@ fn key_of(per: Per, route: &Route, input: &CheckInput<'_>, who: &Who) -> Option<
             None
         }
     }
+}
+
+fn within(of: Of, owners: impl IntoIterator<Item = Of>) -> Option<(Of, Wider)> {
+    Some((of, Wider::Owners(owners.into_iter().collect())))
+}
+
+fn of_subject(subject: &SubjectId) -> Of {
+    Of::Id(id_key::of_subject(subject))
+}
+
+fn of_tenant(tenant: Option<&TenantId>) -> Option<Of> {
+    tenant.map(|tenant| Of::Id(id_key::of_tenant(tenant)))
 }
 
 /// The quota of a verified caller under each limit of `route` that has several quotas: the limit's name, the quota, and
@@ -355,12 +373,12 @@ fn tier_of<'r>(rule: &'r Rule, payer: Payer<'_>) -> &'r Tier {
     }
     let Payer { who, key, more: _ } = payer;
     let own = match (rule.per, who) {
-        (Per::Tenant, Who::Caller(Caller::Person(person))) => rule.of_key(&person.tenant.to_string()),
-        (Per::Tenant, Who::Caller(Caller::Client(client))) => rule.of_key(&client.tenant.to_string()),
-        (Per::Tenant, Who::Caller(Caller::Service(service))) => {
-            service.tenant.as_ref().and_then(|tenant| rule.of_key(&tenant.to_string()))
+        (Per::Tenant, Who::Caller(caller)) => {
+            caller.tenant().and_then(|tenant| tenant.with_text(|tenant| rule.of_key(tenant)))
         }
-        (Per::Subject, Who::Caller(Caller::Person(person))) => rule.of_key(&person.subject.to_string()),
+        (Per::Subject, Who::Caller(Caller::Person(person))) => {
+            person.subject.with_text(|subject| rule.of_key(subject))
+        }
         (Per::Service, Who::Caller(Caller::Service(service))) => rule.of_key(service.name.as_str()),
         (Per::Subject, Who::Caller(Caller::Client(client))) => of_client(rule, client),
         (Per::ApiKey, Who::Caller(Caller::Client(client))) => key
@@ -383,7 +401,8 @@ fn tier_of<'r>(rule: &'r Rule, payer: Payer<'_>) -> &'r Tier {
 
 /// The own quota of `client`: of the client of this tenant, else of every client with this name.
 fn of_client<'r>(rule: &'r Rule, client: &Client) -> Option<&'r Tier> {
-    let of_tenant = rule.of_key(&format!("{}/{}", client.tenant, client.name));
+    let name = &client.name;
+    let of_tenant = client.tenant.as_ref().and_then(|tenant| rule.of_key(&format!("{tenant}/{name}")));
     of_tenant.or_else(|| rule.of_key(client.name.as_str()))
 }
 

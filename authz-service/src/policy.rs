@@ -6,7 +6,6 @@ use std::sync::Arc;
 use edge_config::edge::{InternalPolicy, Mode, SessionPolicy, SignedPolicy, TenantMatch};
 use identity::{Role, TenantId};
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use crate::check::CheckInput;
 use crate::credential::presented::Proof;
@@ -19,10 +18,14 @@ use crate::who::{Caller, Who};
 /// Why a verified caller is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PolicyFault {
-    /// The role is lower than the policy requires.
+    /// The level is lower than the policy requires.
     RoleTooLow,
+    /// None, or not all, of the roles that the policy requires.
+    RoleMissing,
     /// A scope that the policy requires is missing.
     ScopeMissing,
+    /// The caller acts for no tenant, and the policy compares tenants.
+    TenantMissing,
     /// The request concerns another tenant than the caller's, or names none.
     TenantMismatch,
     /// The policy does not list the service.
@@ -41,7 +44,9 @@ impl PolicyFault {
     pub const fn code(self) -> &'static str {
         match self {
             Self::RoleTooLow => "role_too_low",
+            Self::RoleMissing => "role_missing",
             Self::ScopeMissing => "scope_missing",
+            Self::TenantMissing => "tenant_missing",
             Self::TenantMismatch => "tenant_mismatch",
             Self::ServiceNotAllowed => "service_not_allowed",
             Self::PermissionMissing => "permission_missing",
@@ -107,7 +112,12 @@ pub fn permit_person(
     let session = member.into_session();
     let lasting = session.token().map(|token| Lasting { token, tenant_until });
     let person = session.into_person();
-    let asked = Asked { role: person.role, scopes: &person.scopes, tenant: person.tenant };
+    let asked = Asked {
+        role: person.role,
+        roles: &person.roles,
+        scopes: &person.scopes,
+        tenant: person.tenant.as_ref(),
+    };
     settle(asked, policy, route, input, shadows)?;
     Ok(Permit { who: Who::Caller(Caller::Person(person)), lasting })
 }
@@ -124,7 +134,12 @@ pub fn permit_client(
     shadows: &mut Shadows,
 ) -> Result<Permit, PolicyFault> {
     let client = client.client();
-    let asked = Asked { role: client.role, scopes: &client.scopes, tenant: client.tenant };
+    let asked = Asked {
+        role: client.role,
+        roles: &client.roles,
+        scopes: &client.scopes,
+        tenant: client.tenant.as_ref(),
+    };
     settle(asked, policy, route, input, shadows)?;
     Ok(Permit { who: Who::Caller(Caller::Client(Arc::clone(client))), lasting: None })
 }
@@ -133,8 +148,9 @@ pub fn permit_client(
 #[derive(Clone, Copy, Debug)]
 struct Asked<'c> {
     role: Option<Role>,
+    roles: &'c [String],
     scopes: &'c [String],
-    tenant: TenantId,
+    tenant: Option<&'c TenantId>,
 }
 
 /// Refuses the caller, or only notes the refusal when `policy` is in shadow.
@@ -155,44 +171,63 @@ fn settle(
     }
 }
 
-/// The first fault in the order role, scopes, tenant.
+/// The first fault in the order level, roles, scopes, tenant.
 fn fault(asked: Asked<'_>, policy: &SessionPolicy, input: &CheckInput<'_>) -> Option<PolicyFault> {
-    let SessionPolicy { accept: _, bearer_beside_cookie: _, role, scopes, tenant, mode: _, lease: _ } =
+    let SessionPolicy { accept: _, bearer_beside_cookie: _, role, roles, scopes, tenant, mode: _, lease: _ } =
         policy;
     // A missing role ranks below every required role.
     if role.is_some_and(|required| asked.role.is_none_or(|role| role < required)) {
         return Some(PolicyFault::RoleTooLow);
     }
+    if roles.as_ref().is_some_and(|required| !required.fit(asked.roles)) {
+        return Some(PolicyFault::RoleMissing);
+    }
     if !scopes.iter().all(|required| asked.scopes.contains(required)) {
         return Some(PolicyFault::ScopeMissing);
     }
-    if let Some(place) = tenant
-        && named_tenant(place, input) != Some(asked.tenant)
-    {
-        return Some(PolicyFault::TenantMismatch);
-    }
-    None
+    let place = tenant.as_ref()?;
+    let Some(tenant) = asked.tenant else { return Some(PolicyFault::TenantMissing) };
+    (named_tenant(place, input).as_ref() != Some(tenant)).then_some(PolicyFault::TenantMismatch)
 }
 
-/// The tenant that `input` names. Only the usual spelling of a UUID counts, hyphens included, without
-/// escapes, and only one header line: a value that a backend might read differently names no tenant.
+/// The tenant that `input` names. Only one header line counts. A value that a backend might read differently names no
+/// tenant.
 fn named_tenant(place: &TenantMatch, input: &CheckInput<'_>) -> Option<TenantId> {
-    let text = match place {
+    match place {
         TenantMatch::PathSegment(number) => {
             let path = input.target.split(['?', '#']).next()?;
-            path.strip_prefix('/')?.split('/').nth(number.checked_sub(1)?)?
+            in_segment(path.strip_prefix('/')?.split('/').nth(number.checked_sub(1)?)?)
         }
         TenantMatch::Header(name) => {
             let mut lines = input.values(name);
             let (Some(line), None) = (lines.next(), lines.next()) else { return None };
-            std::str::from_utf8(line).ok()?
+            std::str::from_utf8(line).ok()?.parse().ok()
         }
-    };
-    let hyphens_stand_right = [8, 13, 18, 23].iter().all(|at| text.as_bytes().get(*at) == Some(&b'-'));
-    if text.len() != 36 || !hyphens_stand_right {
-        return None;
     }
-    Uuid::try_parse(text).ok().map(TenantId)
+}
+
+/// The id in a segment of a path, with percent-encoded bytes decoded once, so that `acme%2Dcorp` is `acme-corp`.
+///
+/// Some segments mean one thing to one backend and another to the next, and so name no tenant: a separator (`/`, `\`) or a
+/// percent sign behind the encoding, which a second decoding would read again; a `;`, behind which some backends see
+/// parameters; `.` and `..`; an encoding that is not whole.
+fn in_segment(segment: &str) -> Option<TenantId> {
+    let mut decoded = Vec::with_capacity(segment.len());
+    let mut bytes = segment.bytes();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'%' => {
+                let mut digit =
+                    || char::from(bytes.next()?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+                (digit()? << 4) | digit()?
+            }
+            // U+FFFD stands for bytes that are not known here.
+            byte => byte,
+        });
+    }
+    let text = std::str::from_utf8(&decoded).ok()?;
+    let is_ambiguous = matches!(text, "." | "..") || text.contains(['/', '\\', '%', ';', '\u{fffd}']);
+    if is_ambiguous { None } else { text.parse().ok() }
 }
 
 /// A permit for `service`, when `policy` lists it. An empty list admits every service of the edge file; no
@@ -240,4 +275,58 @@ pub fn permit_signer(
         return Err(PolicyFault::SigningKeyNotAllowed);
     }
     Ok(Permit { who: Who::Caller(Caller::Service(signer.service().clone().into())), lasting: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_names_a_tenant_by_its_decoded_bytes() {
+        let named = |text: &str| in_segment(text).map(|tenant| tenant.to_string());
+        for (segment, tenant) in [
+            ("acme-corp", "acme-corp"),
+            ("acme%2dcorp", "acme-corp"),
+            ("acme%2Dcorp", "acme-corp"),
+            ("%61cme", "acme"),
+            ("Acme", "Acme"),
+            ("a+b", "a+b"),
+            ("a%20b", "a b"),
+            ("z%C3%BCrich", "zürich"),
+            ("zürich", "zürich"),
+            ("auth0%7C5f7c", "auth0|5f7c"),
+            ("0192D3C0-0000-7000-8000-000000000001", "0192D3C0-0000-7000-8000-000000000001"),
+        ] {
+            assert_eq!(named(segment).as_deref(), Some(tenant), "{segment}");
+        }
+        for segment in [
+            "",
+            ".",
+            "..",
+            "%2e",
+            "%2E.",
+            "a%2Fb",
+            "a%2fb",
+            "a%5Cb",
+            "a\\b",
+            "acme%",
+            "acme%2",
+            "acme%zz",
+            "acme%2",
+            "%2561cme",
+            "acme;v=1",
+            "acme%3Bv",
+            "acme%00",
+            "acme%0A",
+            "%20acme",
+            "acme%20",
+            "%ff",
+            "a\u{fffd}b",
+            "a%EF%BF%BDb",
+            "acme%+1",
+            "%C3%28",
+        ] {
+            assert_eq!(named(segment), None, "{segment:?}");
+        }
+    }
 }

@@ -62,7 +62,7 @@ pub fn admit(
     }
     // A session that ends at a later second is alive now, but not to be trusted beyond this request.
     let ends_soon =
-        revocations.zip(person.session).is_some_and(|(revocations, session)| revocations.is_listed(session));
+        revocations.zip(person.session.as_ref()).is_some_and(|(list, session)| list.is_listed(session));
     Ok(LiveSession { person, token: authenticated.token().filter(|_| !ends_soon) })
 }
 

@@ -1,4 +1,5 @@
-//! Checks the tenant: one that does not exist or is not active gets no access, even with unexpired tokens.
+//! Checks the tenant: one that does not exist or is not active gets no access, even with unexpired tokens. A caller without
+//! a tenant is not checked, and neither is any caller on an edge without the section `tenants`.
 
 pub mod change;
 pub mod directory;
@@ -64,7 +65,7 @@ impl TenantMember {
     }
 }
 
-/// Admits `session` when its tenant is active at `now`.
+/// Admits `session` when its tenant is active at `now`, or when it has none.
 ///
 /// # Errors
 /// A denial with [`TenantFault`], or [`Failure::TenantsUnavailable`] when the directory cannot answer.
@@ -73,9 +74,11 @@ pub async fn admit(
     tenants: Option<&Tenants>,
     now: UnixTime,
 ) -> Result<TenantMember, Stop<TenantFault>> {
-    // An edge without a directory knows no tenants; a policy that needs one cannot be decided.
-    let tenants = tenants.ok_or(Failure::TenantsUnavailable)?;
-    let Some(Known { standing, until }) = tenants.look(session.person().tenant, now).await? else {
+    // Without a directory tenants are not looked up, and a person without a tenant has none that could be suspended.
+    let (Some(tenants), Some(tenant)) = (tenants, &session.person().tenant) else {
+        return Ok(TenantMember { session, until: None });
+    };
+    let Some(Known { standing, until }) = tenants.look(tenant, now).await? else {
         return Err(TenantFault::Unknown.into());
     };
     match standing {
@@ -100,7 +103,7 @@ impl Tenants {
     ///
     /// # Errors
     /// [`Failure::TenantsUnavailable`] when no answer is available.
-    pub async fn standing(&self, tenant: TenantId, now: UnixTime) -> Result<Option<Standing>, Failure> {
+    pub async fn standing(&self, tenant: &TenantId, now: UnixTime) -> Result<Option<Standing>, Failure> {
         Ok(self.look(tenant, now).await?.map(|known| known.standing))
     }
 
@@ -108,7 +111,7 @@ impl Tenants {
     ///
     /// # Errors
     /// As [`standing`](Self::standing).
-    pub async fn look(&self, tenant: TenantId, now: UnixTime) -> Result<Option<Known>, Failure> {
+    pub async fn look(&self, tenant: &TenantId, now: UnixTime) -> Result<Option<Known>, Failure> {
         match self {
             Self::Listed(directory) => Ok(directory.status(tenant, now)?.map(|status| {
                 let standing = match status {
@@ -166,7 +169,7 @@ impl TenantClient {
     }
 }
 
-/// Admits `client` when its tenant is active at `now`. A client has no session that could have been ended;
+/// Admits `client` when its tenant is active at `now`, or when it has none. A client has no session that could have been ended;
 /// its key is revoked where keys are listed.
 ///
 /// # Errors
@@ -176,8 +179,10 @@ pub async fn admit_client(
     tenants: Option<&Tenants>,
     now: UnixTime,
 ) -> Result<TenantClient, Stop<TenantFault>> {
-    let tenants = tenants.ok_or(Failure::TenantsUnavailable)?;
-    match tenants.standing(client.client().tenant, now).await? {
+    let (Some(tenants), Some(tenant)) = (tenants, &client.client().tenant) else {
+        return Ok(TenantClient { client: Arc::clone(client.client()) });
+    };
+    match tenants.standing(tenant, now).await? {
         Some(Standing::Active) => Ok(TenantClient { client: Arc::clone(client.client()) }),
         Some(Standing::Suspended) => Err(TenantFault::Suspended.into()),
         Some(Standing::Deleted) | None => Err(TenantFault::Unknown.into()),
@@ -207,8 +212,9 @@ pub async fn admit_service(
     tenants: Option<&Tenants>,
     now: UnixTime,
 ) -> Result<TenantService, Stop<TenantFault>> {
-    let Some(tenant) = service.service().tenant else { return Ok(TenantService { service }) };
-    let tenants = tenants.ok_or(Failure::TenantsUnavailable)?;
+    let (Some(tenants), Some(tenant)) = (tenants, &service.service().tenant) else {
+        return Ok(TenantService { service });
+    };
     match tenants.standing(tenant, now).await? {
         Some(Standing::Active) => Ok(TenantService { service }),
         Some(Standing::Suspended) => Err(TenantFault::Suspended.into()),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use api_keys::KeyId;
-use identity::{Client, Person, Service};
+use identity::{Client, Person, Service, TenantId};
 
 /// For whom a request passes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -24,6 +24,18 @@ pub enum Caller {
     Service(Service),
     /// A client with an API key.
     Client(Arc<Client>),
+}
+
+impl Caller {
+    /// The tenant for which the caller acts.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&TenantId> {
+        match self {
+            Self::Person(person) => person.tenant.as_ref(),
+            Self::Service(service) => service.tenant.as_ref(),
+            Self::Client(client) => client.tenant.as_ref(),
+        }
+    }
 }
 
 impl From<&Caller> for identity::Caller {

@@ -80,10 +80,10 @@ impl Principal {
     /// Whether both are the same principal of the same tenant. Sessions and scopes may differ.
     fn agrees_with(&self, other: &Self) -> bool {
         if let (Some(a), Some(b)) = (self.person(), other.person()) {
-            return (a.subject, a.tenant) == (b.subject, b.tenant);
+            return (&a.subject, &a.tenant) == (&b.subject, &b.tenant);
         }
         if let (Some(a), Some(b)) = (self.client(), other.client()) {
-            return (&a.name, a.tenant) == (&b.name, b.tenant);
+            return (&a.name, &a.tenant) == (&b.name, &b.tenant);
         }
         false
     }
@@ -200,17 +200,23 @@ mod tests {
         let id = |n: u8| format!("0192d3c0-0000-7000-8000-0000000000{n:02x}");
         let person = Person {
             subject: id(last).parse().unwrap(),
-            tenant: TENANTS[tenant].parse().unwrap(),
+            tenant: Some(TENANTS[tenant].parse().unwrap()),
             session: Some(id(session).parse().unwrap()),
             role: Some(Role::NORMAL),
+            roles: Vec::new(),
             scopes: Vec::new(),
         };
         Principal::Person(AuthenticatedPerson { person: Arc::new(person), issued: 0, token: None })
     }
 
     fn client(name: &str, tenant: usize) -> Principal {
-        let tenant = TENANTS[tenant].parse().unwrap();
-        let client = Client { name: name.parse().unwrap(), tenant, role: None, scopes: Vec::new() };
+        let client = Client {
+            name: name.parse().unwrap(),
+            tenant: Some(TENANTS[tenant].parse().unwrap()),
+            role: None,
+            roles: Vec::new(),
+            scopes: Vec::new(),
+        };
         let key = KeyTerms { id: "00112233445566ff".parse().unwrap(), plan: None };
         Principal::Client(AuthenticatedClient { client: Arc::new(client), key })
     }
@@ -228,7 +234,7 @@ mod tests {
             Ok(Presented::NotOffered) => "not offered".to_owned(),
             Ok(Presented::Failed(fault)) => fault.code().to_owned(),
             Ok(Presented::Verified(Proved { principal: Principal::Person(person), .. })) => {
-                person.person().session.unwrap().to_string()[34..].into()
+                person.person().session.as_ref().unwrap().to_string()[34..].into()
             }
             Ok(Presented::Verified(Proved { principal: Principal::Client(client), .. })) => {
                 client.client().name.to_string()

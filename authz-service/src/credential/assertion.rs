@@ -17,8 +17,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clock::{Clock, UnixTime};
 use edge_config::Edge;
 use edge_config::edge::{ServiceTenants, ServiceTokens};
-use identity::assertion::{MAX_BYTES as MAX_BEARER_BYTES, Rejected, Verifier};
-use identity::service_token::{self, ServiceToken, TokenVerifier};
+use identity::assertion::{Rejected, Verifier};
+use identity::service_token::{self, MAX_BYTES as MAX_BEARER_BYTES, ServiceToken, TokenVerifier};
 use identity::{Caller, Service, ServiceName};
 use parking_lot::Mutex;
 use serde::Deserialize;
@@ -120,7 +120,7 @@ impl Services {
             Err(fault) => return rejected(fault),
         };
         let Some(listed) = self.listed.get(&name) else { return rejected(Rejected::WrongClaims) };
-        if tenant.is_some_and(|tenant| !listed.tenants.include(tenant)) {
+        if tenant.as_ref().is_some_and(|tenant| !listed.tenants.include(tenant)) {
             return rejected(Rejected::WrongClaims);
         }
         // Without keys of its own a service is closed, whatever it presents.

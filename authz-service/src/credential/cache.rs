@@ -13,9 +13,10 @@ use std::sync::Arc;
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use clock::UnixTime;
-use edge_config::edge::Issuer;
+use edge_config::edge::{ClaimRules, Issuer};
 use identity::Person;
 use prometheus::IntCounter;
+use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use crate::credential::fault::TokenFault;
@@ -24,8 +25,22 @@ use crate::credential::presented::Proof;
 use crate::credential::token::{MAX_BYTES, SignedClaims, Unverified};
 
 /// How many tokens are remembered by default: the warm sessions of one replica. An entry takes about 500
-/// bytes, so a full cache stays near 50 MB.
+/// bytes, so a full cache stays near 50 MB. One with long ids, or with many roles or scopes, takes several
+/// [places](PLACE_BYTES).
 pub const DEFAULT_CAPACITY: usize = 100_000;
+
+/// The bytes of texts that fit one place of the cache: the issuer, the audience, and a few scopes.
+const PLACE_BYTES: usize = 512;
+
+/// Counts the places of an entry.
+#[derive(Clone, Copy, Debug)]
+struct Places;
+
+impl Weighter<Fingerprint, Arc<Entry>> for Places {
+    fn weight(&self, _: &Fingerprint, entry: &Arc<Entry>) -> u64 {
+        u64::try_from(1 + entry.claims.allocated() / PLACE_BYTES).unwrap_or(u64::MAX)
+    }
+}
 
 type Fingerprint = [u8; 32];
 
@@ -44,13 +59,15 @@ pub struct Believed {
     pub issued: u64,
     /// The token's expiry and key; `None` when they are not to be relied on.
     pub proof: Option<Proof>,
+    /// The rules by which its claims were read.
+    pub rules: Arc<ClaimRules>,
 }
 
 impl Believed {
     fn of(claims: &SignedClaims, rules: &Issuer, now: UnixTime) -> Result<Self, TokenFault> {
         let person = Arc::clone(claims.check(rules, now)?);
         let proof = Proof { expires: UnixTime::from_seconds(claims.expires()), key: claims.key() };
-        Ok(Self { person, issued: claims.issued(), proof: Some(proof) })
+        Ok(Self { person, issued: claims.issued(), proof: Some(proof), rules: Arc::clone(claims.rules()) })
     }
 }
 
@@ -76,7 +93,7 @@ impl Look {
 
 /// A bounded cache of verified tokens.
 pub struct TokenCache {
-    entries: Cache<Fingerprint, Arc<Entry>>,
+    entries: Cache<Fingerprint, Arc<Entry>, Places>,
     key: hmac::Key,
     hits: IntCounter,
     misses: IntCounter,
@@ -100,7 +117,8 @@ impl TokenCache {
     /// [`NoRandomness`].
     pub fn new(capacity: usize, hits: IntCounter, misses: IntCounter) -> Result<Self, NoRandomness> {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).map_err(|_| NoRandomness)?;
-        Ok(Self { entries: Cache::new(capacity), key, hits, misses })
+        let places = u64::try_from(capacity).unwrap_or(u64::MAX);
+        Ok(Self { entries: Cache::with_weighter(capacity, places, Places), key, hits, misses })
     }
 
     /// Looks `token` up.

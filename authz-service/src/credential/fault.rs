@@ -167,8 +167,10 @@ pub enum Claim {
     Session,
     /// The tenant.
     Tenant,
-    /// The role.
+    /// The level.
     Role,
+    /// The names of the roles.
+    Roles,
     /// The scopes.
     Scopes,
     /// The moment of issue (`iat`).
@@ -190,6 +192,7 @@ impl Claim {
             Self::Session => "session",
             Self::Tenant => "tenant",
             Self::Role => "role",
+            Self::Roles => "roles",
             Self::Scopes => "scopes",
             Self::Issued => "iat",
             Self::Expires => "exp",

@@ -131,9 +131,14 @@ impl LegacyCredentials<'_> {
         // need.
         Ok(match Box::pin(self.sessions.ask(token, input.client, now)).await? {
             Ok(Found { subject, session, issued, role }) => {
-                let (tenant, role) = (self.rules.tenant, role.unwrap_or(self.rules.role));
-                let person =
-                    Person { subject, tenant, session: Some(session), role: Some(role), scopes: Vec::new() };
+                let person = Person {
+                    subject: subject.into(),
+                    tenant: Some(self.rules.tenant.clone()),
+                    session: Some(session.into()),
+                    role: Some(role.unwrap_or(self.rules.role)),
+                    roles: Vec::new(),
+                    scopes: Vec::new(),
+                };
                 Presented::Verified(AuthenticatedPerson { person: Arc::new(person), issued, token: None })
             }
             Err(fault) => Presented::Failed(CredentialFault::Legacy(fault)),

@@ -16,7 +16,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use edge_config::edge::{AcceptedCredential, KeyAlgorithm, LegacySessions, Sessions};
+use edge_config::edge::{AcceptedCredential, KeyAlgorithm, LegacySessions, Sessions, TenantRule};
 use identity::{Person, SessionId, SubjectId};
 use serde::Deserialize;
 
@@ -51,7 +51,7 @@ pub fn recognise(
     sessions: Option<&Sessions>,
     legacy: Option<&LegacySessions>,
 ) -> Option<Recognised> {
-    let reader = Reader { sessions, legacy };
+    let reader = Reader { sessions, legacy, host: input.host };
     let cookies = input.cookies();
     // By the rule for the one value that counts: lines that disagree have none.
     let access = |name: &str| cookie::find(&cookies, name.as_bytes()).ok().flatten();
@@ -96,6 +96,7 @@ pub fn unclear(
 struct Reader<'a> {
     sessions: Option<&'a Sessions>,
     legacy: Option<&'a LegacySessions>,
+    host: &'a str,
 }
 
 #[derive(Deserialize)]
@@ -131,7 +132,12 @@ impl Reader<'_> {
         let issuer = rules.issuers.iter().find(|issuer| issuer.issuer == iss)?;
         let claimed = SessionOf::read(&payload, &issuer.claims).map(|named| {
             let SessionOf { subject, tenant, session, iat } = named;
-            let person = Person { subject, tenant, session, role: None, scopes: Vec::new() };
+            let tenant = match &issuer.claims.tenant {
+                TenantRule::Host(hosts) => hosts.tenant(self.host),
+                TenantRule::Absent | TenantRule::Claim(_) | TenantRule::Constant(_) => tenant,
+            };
+            let (roles, scopes) = (Vec::new(), Vec::new());
+            let person = Person { subject, tenant, session, role: None, roles, scopes };
             Claimed { person, issued: iat.unwrap_or(0) }
         });
         Some(Recognised { kind: AcceptedCredential::Session, claimed })
@@ -145,10 +151,11 @@ impl Reader<'_> {
         let claimed = || {
             let LegacyClaims { id, user_id, iat } = part(token, 1)?;
             let person = Person {
-                subject: user_id.as_deref().and_then(plain_uuid).map(SubjectId)?,
-                session: Some(id.as_deref().and_then(plain_uuid).map(SessionId)?),
-                tenant: rules.tenant,
+                subject: user_id.as_deref().and_then(plain_uuid).map(SubjectId::from)?,
+                session: Some(id.as_deref().and_then(plain_uuid).map(SessionId::from)?),
+                tenant: Some(rules.tenant.clone()),
                 role: None,
+                roles: Vec::new(),
                 scopes: Vec::new(),
             };
             let issued = iat.as_ref().and_then(serde_json::Value::as_u64).unwrap_or(0);

@@ -1,11 +1,14 @@
 //! Verifies people by the access token of a session.
 
+use std::sync::Arc;
+
 use clock::UnixTime;
-use edge_config::edge::Sessions;
+use edge_config::edge::{ClaimRules, MappedClaim, Sessions, TenantRule};
+use identity::Person;
 
 use crate::check::CheckInput;
-use crate::credential::cache::TokenCache;
-use crate::credential::fault::CredentialFault;
+use crate::credential::cache::{Believed, TokenCache};
+use crate::credential::fault::{Claim, CredentialFault, TokenFault};
 use crate::credential::issuers::IssuerKeys;
 use crate::credential::presented::{AuthenticatedPerson, Presented};
 use crate::credential::{bearer, cookie, legacy};
@@ -42,11 +45,14 @@ impl SessionCredentials<'_> {
             Err(fault) => return Ok(Presented::Failed(fault)),
         };
         Ok(match self.keys.verify(token, self.rules, self.cache, now)? {
-            Ok(believed) => Presented::Verified(AuthenticatedPerson {
-                person: believed.person,
-                issued: believed.issued,
-                token: believed.proof,
-            }),
+            Ok(Believed { person, issued, proof, rules }) => match of_host(person, &rules, input.host) {
+                // A lease would be used for the other host names of its route, which have other tenants.
+                Ok((person, is_of_host)) => {
+                    let token = proof.filter(|_| !is_of_host);
+                    Presented::Verified(AuthenticatedPerson { person, issued, token })
+                }
+                Err(fault) => Presented::Failed(CredentialFault::Token(fault)),
+            },
             Err(fault) => Presented::Failed(CredentialFault::Token(fault)),
         })
     }
@@ -62,4 +68,15 @@ impl SessionCredentials<'_> {
             (None, None) => Ok(None),
         }
     }
+}
+
+/// The person as a member of the tenant of `host`, when `rules` say that the host name stands for the tenant, and whether
+/// they say so.
+fn of_host(person: Arc<Person>, rules: &ClaimRules, host: &str) -> Result<(Arc<Person>, bool), TokenFault> {
+    let TenantRule::Host(hosts) = &rules.tenant else { return Ok((person, false)) };
+    let tenant = hosts.tenant(host);
+    if tenant.is_none() && rules.required.contains(&MappedClaim::Tenant) {
+        return Err(TokenFault::ClaimMissing(Claim::Tenant));
+    }
+    Ok((Arc::new(Person { tenant, ..Person::clone(&person) }), true))
 }

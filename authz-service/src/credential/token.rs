@@ -25,7 +25,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clock::UnixTime;
 use edge_config::edge::{ClaimRules, Issuer};
-use identity::Person;
+use identity::{Person, SessionId, TenantId};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -121,7 +121,7 @@ impl<'t> Unverified<'t> {
             return Err(if presumed { TokenFault::UnknownKey } else { TokenFault::BadSignature });
         }
         let payload = canonical(payload)?;
-        let RawClaims { iss, audiences, subject, session, tenant, role, scopes, iat, exp, nbf } =
+        let RawClaims { iss, audiences, subject, session, tenant, role, roles, scopes, iat, exp, nbf } =
             RawClaims::read(&payload, rules)?;
         Ok(SignedClaims {
             token_type: header.typ,
@@ -131,7 +131,7 @@ impl<'t> Unverified<'t> {
             issued: iat.unwrap_or(0),
             expires: exp,
             not_before: nbf,
-            person: Arc::new(Person { subject, tenant, session, role, scopes }),
+            person: Arc::new(Person { subject, tenant, session, role, roles, scopes }),
             rules: Arc::clone(rules),
         })
     }
@@ -204,6 +204,26 @@ impl SignedClaims {
     #[must_use]
     pub const fn key(&self) -> Tag {
         self.key
+    }
+
+    /// The rules by which they were read.
+    #[must_use]
+    pub const fn rules(&self) -> &Arc<ClaimRules> {
+        &self.rules
+    }
+
+    /// How many bytes the claims take beside their own size.
+    #[must_use]
+    pub fn allocated(&self) -> usize {
+        let texts = |all: &[String]| all.iter().map(|text| text.len() + size_of::<String>()).sum::<usize>();
+        let Person { subject, tenant, session, role: _, roles, scopes } = self.person.as_ref();
+        subject.allocated()
+            + tenant.as_ref().map_or(0, TenantId::allocated)
+            + session.as_ref().map_or(0, SessionId::allocated)
+            + texts(roles)
+            + texts(scopes)
+            + texts(&self.audiences)
+            + self.issuer.len()
     }
 
     /// The issuer that signed them.

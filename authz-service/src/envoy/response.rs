@@ -192,20 +192,24 @@ fn write_metadata(wire: &mut Message, verdict: &Verdict, route: &str, policy: &s
         Who::Anyone => {}
         Who::Caller(Caller::Person(person)) => {
             field("subject", &person.subject.to_string());
-            field("tenant", &person.tenant.to_string());
-            if let Some(session) = person.session {
+            if let Some(tenant) = &person.tenant {
+                field("tenant", &tenant.to_string());
+            }
+            if let Some(session) = &person.session {
                 field("session", &session.to_string());
             }
         }
         Who::Caller(Caller::Service(service)) => {
             field("subject", service.name.as_str());
-            if let Some(tenant) = service.tenant {
+            if let Some(tenant) = &service.tenant {
                 field("tenant", &tenant.to_string());
             }
         }
         Who::Caller(Caller::Client(client)) => {
             field("subject", client.name.as_str());
-            field("tenant", &client.tenant.to_string());
+            if let Some(tenant) = &client.tenant {
+                field("tenant", &tenant.to_string());
+            }
         }
     }
     if let Some(kind) = verdict.kind {

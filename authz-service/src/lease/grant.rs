@@ -47,7 +47,7 @@ pub struct Plan {
     pub lifetime: Duration,
     /// The largest number of requests.
     pub uses: u32,
-    /// Subject, tenant, key, and the session if there is one.
+    /// Subject and key, and the session and the tenant if there are any.
     tags: [Option<Tag>; 4],
 }
 
@@ -104,9 +104,9 @@ pub fn plan(
     let tenant = tenant_until.map_or(Duration::MAX, |until| until.saturating_duration_since(at));
     let lifetime = (*lifetime).min(vouched_for).min(token.expires.since(now)).min(tenant);
     let tags = [
-        person.session.map(session_tag),
-        Some(subject_tag(person.subject)),
-        Some(tenant_tag(person.tenant)),
+        person.session.as_ref().map(session_tag),
+        Some(subject_tag(&person.subject)),
+        person.tenant.as_ref().map(tenant_tag),
         Some(token.key),
     ];
     (lifetime >= SHORTEST).then_some(Plan { lifetime, uses: *uses, tags })
@@ -147,8 +147,8 @@ pub fn grant(
         told: Told {
             reason: ALLOWED.to_owned(),
             subject: person.subject.to_string(),
-            session: person.session.map(|session| session.to_string()).unwrap_or_default(),
-            tenant: person.tenant.to_string(),
+            session: person.session.as_ref().map(ToString::to_string).unwrap_or_default(),
+            tenant: person.tenant.as_ref().map(ToString::to_string).unwrap_or_default(),
         },
     };
     let text =

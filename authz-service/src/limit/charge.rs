@@ -20,7 +20,7 @@ pub struct Key {
 /// A value that a limit counts by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Of {
-    /// A person, tenant or session.
+    /// A person, tenant or session, by the [key](crate::id_key) of its id.
     Id(Uuid),
     /// An address, or the 64-bit network of one.
     Address(IpAddr),

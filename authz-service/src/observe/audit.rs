@@ -93,7 +93,7 @@ impl Audit {
     }
 
     /// Records a change of a tenant's status. `to` is absent for a removed tenant.
-    pub fn tenant(&self, tenant: TenantId, from: Option<&'static str>, to: Option<&'static str>) {
+    pub fn tenant(&self, tenant: &TenantId, from: Option<&'static str>, to: Option<&'static str>) {
         self.put(Body::Tenant { tenant: tenant.to_string(), from, to });
     }
 

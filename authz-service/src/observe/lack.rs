@@ -4,7 +4,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use edge_config::edge::{Policy, TenantMatch};
+use edge_config::edge::{Policy, RoleNames, TenantMatch};
 use serde::Serialize;
 
 use crate::decision::{Decision, DenyReason};
@@ -42,24 +42,33 @@ impl Lack {
         client: Option<IpAddr>,
     ) -> Option<Self> {
         let Decision::Deny(DenyReason::Policy(fault)) = decision else { return None };
-        let (role, scopes, tenant) = match who {
+        let none: &[String] = &[];
+        let (role, roles, scopes, tenant) = match who {
             Who::Caller(Caller::Person(person)) => {
-                (person.role, person.scopes.as_slice(), Some(person.tenant))
+                (person.role, person.roles.as_slice(), person.scopes.as_slice(), person.tenant.as_ref())
             }
             Who::Caller(Caller::Client(client)) => {
-                (client.role, client.scopes.as_slice(), Some(client.tenant))
+                (client.role, client.roles.as_slice(), client.scopes.as_slice(), client.tenant.as_ref())
             }
-            Who::Caller(Caller::Service(service)) => (None, [].as_slice(), service.tenant),
-            Who::Anyone => (None, [].as_slice(), None),
+            Who::Caller(Caller::Service(service)) => (None, none, none, service.tenant.as_ref()),
+            Who::Anyone => (None, none, none, None),
         };
         let (had, needed) = match (policy?, fault) {
             (Policy::Session(policy), PolicyFault::RoleTooLow) => {
                 (one("role", role), one("role", policy.role))
             }
+            (Policy::Session(policy), PolicyFault::RoleMissing) => {
+                let needed = policy.roles.as_ref();
+                let quantity = match needed {
+                    Some(RoleNames::Any(_)) => "one of: role",
+                    Some(RoleNames::All(_)) | None => "role",
+                };
+                (words("role", roles), words(quantity, needed.map_or(none, RoleNames::names)))
+            }
             (Policy::Session(policy), PolicyFault::ScopeMissing) => {
                 (words("scope", scopes), words("scope", &policy.scopes))
             }
-            (Policy::Session(policy), PolicyFault::TenantMismatch) => {
+            (Policy::Session(policy), PolicyFault::TenantMissing | PolicyFault::TenantMismatch) => {
                 let named = policy.tenant.as_ref().map(|place| match place {
                     TenantMatch::PathSegment(number) => format!("that path segment {number} names"),
                     TenantMatch::Header(name) => format!("that the header {name} names"),
@@ -87,7 +96,9 @@ impl Lack {
             (
                 Policy::Public(_) | Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_),
                 PolicyFault::RoleTooLow
+                | PolicyFault::RoleMissing
                 | PolicyFault::ScopeMissing
+                | PolicyFault::TenantMissing
                 | PolicyFault::TenantMismatch
                 | PolicyFault::ServiceNotAllowed
                 | PolicyFault::PermissionMissing

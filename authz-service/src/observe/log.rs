@@ -20,19 +20,21 @@ pub(super) fn log(verdict: &Verdict, input: Option<&CheckInput<'_>>) {
                     tracing::event!($level, request_id, route, policy, decision, reason, "check");
                 }
                 Who::Caller(Caller::Person(person)) => {
-                    let (subject, tenant) = (person.subject, person.tenant);
+                    let subject = &person.subject;
+                    let tenant = person.tenant.as_ref().map(tracing::field::display);
                     tracing::event!(
-                        $level, request_id, route, policy, decision, reason, %subject, %tenant, "check"
+                        $level, request_id, route, policy, decision, reason, %subject, tenant, "check"
                     );
                 }
                 Who::Caller(Caller::Client(client)) => {
-                    let (subject, tenant) = (&client.name, client.tenant);
+                    let subject = &client.name;
+                    let tenant = client.tenant.as_ref().map(tracing::field::display);
                     tracing::event!(
-                        $level, request_id, route, policy, decision, reason, %subject, %tenant, "check"
+                        $level, request_id, route, policy, decision, reason, %subject, tenant, "check"
                     );
                 }
                 Who::Caller(Caller::Service(service)) => {
-                    let (subject, tenant) = (&service.name, service.tenant.map(tracing::field::display));
+                    let (subject, tenant) = (&service.name, service.tenant.as_ref().map(tracing::field::display));
                     tracing::event!(
                         $level, request_id, route, policy, decision, reason, %subject, tenant, "check"
                     );

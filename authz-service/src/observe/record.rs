@@ -133,7 +133,7 @@ impl Record {
     pub fn is_about(&self, subject: &str) -> bool {
         match &self.who {
             Who::Anyone => false,
-            Who::Caller(Caller::Person(person)) => person.subject.to_string() == subject,
+            Who::Caller(Caller::Person(person)) => person.subject.with_text(|text| text == subject),
             Who::Caller(Caller::Service(service)) => service.name.as_str() == subject,
             Who::Caller(Caller::Client(client)) => client.name.as_str() == subject,
         }
@@ -144,11 +144,11 @@ impl Record {
     pub fn is_of(&self, tenant: &str) -> bool {
         let of = match &self.who {
             Who::Anyone => None,
-            Who::Caller(Caller::Person(person)) => Some(person.tenant),
-            Who::Caller(Caller::Service(service)) => service.tenant,
-            Who::Caller(Caller::Client(client)) => Some(client.tenant),
+            Who::Caller(Caller::Person(person)) => person.tenant.as_ref(),
+            Who::Caller(Caller::Service(service)) => service.tenant.as_ref(),
+            Who::Caller(Caller::Client(client)) => client.tenant.as_ref(),
         };
-        of.is_some_and(|of| of.to_string() == tenant)
+        of.is_some_and(|of| of.with_text(|text| text == tenant))
     }
 
     /// Whether a service was admitted.
@@ -165,18 +165,21 @@ impl Record {
             Who::Caller(Caller::Person(person)) => (
                 PrincipalKind::Person,
                 Some(person.subject.to_string()),
-                Some(person.tenant.to_string()),
-                person.session.map(|session| session.to_string()),
+                person.tenant.as_ref().map(ToString::to_string),
+                person.session.as_ref().map(ToString::to_string),
             ),
             Who::Caller(Caller::Service(service)) => (
                 PrincipalKind::Service,
                 Some(service.name.to_string()),
-                service.tenant.map(|tenant| tenant.to_string()),
+                service.tenant.as_ref().map(ToString::to_string),
                 None,
             ),
-            Who::Caller(Caller::Client(client)) => {
-                (PrincipalKind::Client, Some(client.name.to_string()), Some(client.tenant.to_string()), None)
-            }
+            Who::Caller(Caller::Client(client)) => (
+                PrincipalKind::Client,
+                Some(client.name.to_string()),
+                client.tenant.as_ref().map(ToString::to_string),
+                None,
+            ),
         };
         View {
             time: Timestamp(self.time),

@@ -246,11 +246,11 @@ fn attributes(verdict: &Verdict, input: Option<&CheckInput<'_>>) -> Vec<KeyValue
     let (subject, tenant) = match &verdict.who {
         Who::Anyone => (None, None),
         Who::Caller(Caller::Person(person)) => {
-            (Some(person.subject.to_string()), Some(person.tenant.to_string()))
+            (Some(person.subject.to_string()), person.tenant.as_ref().map(ToString::to_string))
         }
         Who::Caller(Caller::Service(name)) => (Some(name.to_string()), None),
         Who::Caller(Caller::Client(client)) => {
-            (Some(client.name.to_string()), Some(client.tenant.to_string()))
+            (Some(client.name.to_string()), client.tenant.as_ref().map(ToString::to_string))
         }
     };
     all.extend(subject.map(|subject| KeyValue::new("cutover.subject", subject)));

@@ -1,7 +1,7 @@
 //! The list of revocations: JSON lines that the auth service appends and this service follows, or, with a
 //! `REDIS_URL`, the entries that Redis holds and pushes.
 //!
-//! `{"sid": UUID, "from": SECONDS, "until": SECONDS}` ends the session at `from`. After `until` every token of
+//! `{"sid": ID, "from": SECONDS, "until": SECONDS}` ends the session at `from`. After `until` every token of
 //! that session has expired beyond the leeway, so the entry is dropped. `{"sub": …, "before": …, "until": …}` ends
 //! every token of a person that was issued before `before`, `{"tid": …}` every one for a tenant ([`validity`]).
 //!
@@ -29,13 +29,15 @@ use std::time::Duration;
 use ::lease::{Kind, Tag};
 use arc_swap::ArcSwap;
 use clock::UnixTime;
-use identity::{Person, SessionId, SubjectId, TenantId};
+use identity::{Person, SessionId};
 use parking_lot::RwLock;
 use tokio::time::Instant;
+use uuid::Uuid;
 use validity::revocation::{Revocation, SessionEnd, SubjectEnd, TenantEnd};
 
 use crate::ended::{Ended as Lately, FRESH, session_tag, subject_tag, tenant_tag};
 use crate::failure::Failure;
+use crate::id_key;
 use crate::source::channel::Channel;
 use crate::source::last_seen::LastSeen;
 use crate::source::trouble::Trouble;
@@ -81,8 +83,8 @@ struct Ended {
 /// Persons and tenants whose sessions were all ended.
 #[derive(Debug, Default)]
 struct Wholesale {
-    subjects: HashMap<SubjectId, Ended>,
-    tenants: HashMap<TenantId, Ended>,
+    subjects: HashMap<Uuid, Ended>,
+    tenants: HashMap<Uuid, Ended>,
 }
 
 impl Wholesale {
@@ -96,7 +98,7 @@ impl Wholesale {
 pub struct Revocations {
     /// How many sessions are held, and how many persons and tenants.
     room: usize,
-    sessions: RwLock<HashMap<SessionId, Revoked>>,
+    sessions: RwLock<HashMap<Uuid, Revoked>>,
     wholesale: RwLock<Wholesale>,
     /// Absent when a file is followed.
     channel: Option<Arc<Channel>>,
@@ -156,37 +158,43 @@ impl Revocations {
         if !self.is_reliable(now) {
             return Err(Failure::RevocationsUnavailable);
         }
-        let session = person.session.and_then(|session| self.known(session, now));
-        if session == Some(true) {
+        let session = person.session.as_ref().map(id_key::of_session);
+        let known = session.and_then(|session| self.known(session, now));
+        if known == Some(true) {
             return Ok(true);
         }
+        let subject = id_key::of_subject(&person.subject);
+        let tenant = person.tenant.as_ref().map(id_key::of_tenant);
         let wholesale = self.wholesale.read();
-        let subject = wholesale.subjects.get(&person.subject).map(|ended| issued < ended.before);
-        let tenant = wholesale.tenants.get(&person.tenant).map(|ended| issued < ended.before);
+        let is_before = |ended: &Ended| issued < ended.before;
+        let of_subject = wholesale.subjects.get(&subject).map(is_before);
+        let of_tenant = tenant.and_then(|tenant| wholesale.tenants.get(&tenant)).map(is_before);
         drop(wholesale);
-        if subject == Some(true) || tenant == Some(true) {
+        if of_subject == Some(true) || of_tenant == Some(true) {
             return Ok(true);
         }
         // A listed id is known in full. Any other may have found no room.
-        let is_unknown = (session.is_none() && person.session.is_some_and(|session| self.is_beyond(session)))
-            || (subject.is_none() && self.beyond.may_hold((Kind::Subject, person.subject.0)))
-            || (tenant.is_none() && self.beyond.may_hold((Kind::Tenant, person.tenant.0)));
+        let is_unknown = (known.is_none() && session.is_some_and(|session| self.is_beyond(session)))
+            || (of_subject.is_none() && self.beyond.may_hold((Kind::Subject, subject)))
+            || (of_tenant.is_none()
+                && tenant.is_some_and(|tenant| self.beyond.may_hold((Kind::Tenant, tenant))));
         if is_unknown { Err(Failure::RevocationsUnavailable) } else { Ok(false) }
     }
 
     /// Whether `session` is listed: ended, or about to end. It should be trusted for this request only.
     #[must_use]
-    pub fn is_listed(&self, session: SessionId) -> bool {
+    pub fn is_listed(&self, session: &SessionId) -> bool {
+        let session = id_key::of_session(session);
         let is_listed = self.sessions.read().contains_key(&session);
         is_listed || self.is_beyond(session)
     }
 
-    fn is_beyond(&self, session: SessionId) -> bool {
-        self.beyond.may_hold((Kind::Session, session.0))
+    fn is_beyond(&self, session: Uuid) -> bool {
+        self.beyond.may_hold((Kind::Session, session))
     }
 
     /// Whether the listed `session` has ended at `now`; `None` when it is not listed.
-    fn known(&self, session: SessionId, now: UnixTime) -> Option<bool> {
+    fn known(&self, session: Uuid, now: UnixTime) -> Option<bool> {
         let sessions = self.sessions.read();
         sessions.get(&session).map(|revoked| now.seconds() >= revoked.from)
     }
@@ -206,7 +214,8 @@ impl Revocations {
     ///
     /// # Errors
     /// As [`ends`](Self::ends).
-    pub fn is_revoked(&self, session: SessionId, now: UnixTime) -> Result<bool, Failure> {
+    pub fn is_revoked(&self, session: &SessionId, now: UnixTime) -> Result<bool, Failure> {
+        let session = id_key::of_session(session);
         if !self.is_reliable(now) {
             return Err(Failure::RevocationsUnavailable);
         }
@@ -270,13 +279,15 @@ impl Revocations {
             Revocation::Session(end) => self.add_session(end),
             Revocation::Subject(SubjectEnd { sub, before, until }) => {
                 let new = Ended { before, until };
-                let is_news = self.add_wholesale(|all| &mut all.subjects, sub, (Kind::Subject, sub.0), new);
-                is_news.then(|| subject_tag(sub))
+                let key = id_key::of_subject(&sub);
+                let is_news = self.add_wholesale(|all| &mut all.subjects, (Kind::Subject, key), new);
+                is_news.then(|| subject_tag(&sub))
             }
             Revocation::Tenant(TenantEnd { tid, before, until }) => {
                 let new = Ended { before, until };
-                let is_news = self.add_wholesale(|all| &mut all.tenants, tid, (Kind::Tenant, tid.0), new);
-                is_news.then(|| tenant_tag(tid))
+                let key = id_key::of_tenant(&tid);
+                let is_news = self.add_wholesale(|all| &mut all.tenants, (Kind::Tenant, key), new);
+                is_news.then(|| tenant_tag(&tid))
             }
         };
         current.filter_map(keep).collect()
@@ -285,28 +296,29 @@ impl Revocations {
     /// The session's lease tag, when its end is new, or earlier than the known one.
     fn add_session(&self, end: SessionEnd) -> Option<Tag> {
         let SessionEnd { sid, from, until } = end;
+        let key = id_key::of_session(&sid);
         let mut sessions = self.sessions.write();
-        if sessions.len() >= self.room && !sessions.contains_key(&sid) {
+        if sessions.len() >= self.room && !sessions.contains_key(&key) {
             drop(sessions);
-            self.beyond.put((Kind::Session, sid.0), until, self.room);
-            return Some(session_tag(sid));
+            self.beyond.put((Kind::Session, key), until, self.room);
+            return Some(session_tag(&sid));
         }
-        let known = sessions.insert(sid, Revoked { from, until });
-        if let (Some(before), Some(revoked)) = (known, sessions.get_mut(&sid)) {
+        let known = sessions.insert(key, Revoked { from, until });
+        if let (Some(before), Some(revoked)) = (known, sessions.get_mut(&key)) {
             // Two lines for one session: the wider range counts.
             revoked.from = from.min(before.from);
             revoked.until = until.max(before.until);
         }
-        known.is_none_or(|known| from < known.from).then(|| session_tag(sid))
+        known.is_none_or(|known| from < known.from).then(|| session_tag(&sid))
     }
 
-    fn add_wholesale<K: std::hash::Hash + Eq>(
+    fn add_wholesale(
         &self,
-        kind: impl Fn(&mut Wholesale) -> &mut HashMap<K, Ended>,
-        id: K,
-        entry: (Kind, uuid::Uuid),
+        kind: impl Fn(&mut Wholesale) -> &mut HashMap<Uuid, Ended>,
+        entry: (Kind, Uuid),
         new: Ended,
     ) -> bool {
+        let (_, id) = entry;
         let mut wholesale = self.wholesale.write();
         if wholesale.len() >= self.room && !kind(&mut wholesale).contains_key(&id) {
             drop(wholesale);

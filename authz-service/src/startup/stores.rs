@@ -42,7 +42,7 @@ pub(super) fn assemble(
         let observers = Arc::clone(observers);
         OnChange::new(move |TenantChange { tenant, from, to }| {
             if let Some(audit) = observers.audit() {
-                audit.tenant(tenant, from, to);
+                audit.tenant(&tenant, from, to);
             }
         })
     };

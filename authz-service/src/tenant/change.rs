@@ -6,7 +6,7 @@ use std::sync::Arc;
 use identity::TenantId;
 
 /// The status of a tenant changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TenantChange {
     /// The tenant.
     pub tenant: TenantId,

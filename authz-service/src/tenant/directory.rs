@@ -3,7 +3,7 @@
 //! ```yaml
 //! tenants:
 //!   - { id: 00000000-0000-7000-8000-000000000001, name: Demo, status: active }
-//!   - { id: 00000000-0000-7000-8000-000000000002, name: Former, status: suspended }
+//!   - { id: acme-corp, status: suspended }
 //! ```
 //!
 //! The same content as JSON is parsed about fifty times as fast: only then does a suspension in a long
@@ -16,8 +16,7 @@
 //! | the new content is invalid | the last good directory serves for [`BROKEN_LIMIT`], then as above |
 //! | the file is missing or unreadable, or reading it takes longer than [`HANGS`](crate::source::HANGS) | the last good directory serves for [`MISSING_LIMIT`], then as above |
 
-use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -27,7 +26,6 @@ use clock::{Clock, UnixTime};
 use identity::TenantId;
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use crate::ended::{Ended, FRESH, tenant_tag};
 use crate::failure::Failure;
@@ -76,11 +74,40 @@ struct Listing {
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry<'a> {
-    id: Uuid,
-    #[serde(borrow)]
-    name: Cow<'a, str>,
+struct Entry {
+    id: TenantId,
+    /// For the people who read the file.
+    #[serde(default, rename = "name")]
+    _name: Option<NotBlank>,
     status: Status,
+}
+
+/// A text that is not blank. It is not kept.
+#[derive(Clone, Copy, Debug)]
+struct NotBlank;
+
+impl<'de> Deserialize<'de> for NotBlank {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl Visitor<'_> for Text {
+            type Value = NotBlank;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name that is not empty")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<NotBlank, E> {
+                if text.trim().is_empty() {
+                    Err(E::custom("a tenant has an empty name"))
+                } else {
+                    Ok(NotBlank)
+                }
+            }
+        }
+
+        deserializer.deserialize_str(Text)
+    }
 }
 
 /// The number of tenants in each state.
@@ -118,10 +145,7 @@ impl Tenants {
         listing.map(|listing| listing.tenants).map_err(|e| e.to_string())
     }
 
-    fn add(&mut self, Entry { id, name, status }: Entry<'_>) -> Result<(), String> {
-        if name.trim().is_empty() {
-            return Err(format!("tenant {id} has an empty name"));
-        }
+    fn add(&mut self, Entry { id, _name: _, status }: Entry) -> Result<(), String> {
         if self.status.len() == MAX_TENANTS {
             return Err(format!(
                 "more than {MAX_TENANTS} tenants; use a tenants service instead (`tenants.grpc`)"
@@ -131,9 +155,12 @@ impl Tenants {
             Status::Active => self.census.active += 1,
             Status::Suspended => self.census.suspended += 1,
         }
-        match self.status.insert(TenantId(id), status) {
-            None => Ok(()),
-            Some(_) => Err(format!("tenant {id} is listed twice")),
+        match self.status.entry(id) {
+            hash_map::Entry::Vacant(place) => {
+                place.insert(status);
+                Ok(())
+            }
+            hash_map::Entry::Occupied(known) => Err(format!("tenant {} is listed twice", known.key())),
         }
     }
 }
@@ -152,7 +179,7 @@ impl<'de> Deserialize<'de> for Tenants {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Tenants, A::Error> {
                 let mut tenants = Tenants::default();
-                while let Some(entry) = entries.next_element::<Entry<'de>>()? {
+                while let Some(entry) = entries.next_element::<Entry>()? {
                     tenants.add(entry).map_err(serde::de::Error::custom)?;
                 }
                 Ok(tenants)
@@ -189,8 +216,8 @@ impl Directory {
     ///
     /// # Errors
     /// [`Failure::TenantsUnavailable`] when no directory is loaded, or the loaded one is too old.
-    pub fn status(&self, tenant: TenantId, now: UnixTime) -> Result<Option<Status>, Failure> {
-        let status = self.tenants.with(now, |tenants| tenants.status.get(&tenant).copied());
+    pub fn status(&self, tenant: &TenantId, now: UnixTime) -> Result<Option<Status>, Failure> {
+        let status = self.tenants.with(now, |tenants| tenants.status.get(tenant).copied());
         status.ok_or(Failure::TenantsUnavailable)
     }
 
@@ -208,7 +235,7 @@ impl Directory {
             Some(before) => {
                 let is_active = |listing: &Tenants, id| listing.status.get(id) == Some(&Status::Active);
                 let gone = before.status.keys().filter(|id| is_active(before, id) && !is_active(tenants, id));
-                self.ended.note(gone.map(|id| tenant_tag(*id)), now);
+                self.ended.note(gone.map(tenant_tag), now);
             }
             // The tenants that other replicas held active until now are not known here.
             None => self.ended.restart(now),
@@ -318,7 +345,7 @@ fn report_changes(before: &Tenants, after: &Tenants, on_change: &OnChange) {
     for id in after.status.keys().chain(gone) {
         let (from, to) = (word(before, id), word(after, id));
         if from != to {
-            on_change.call(TenantChange { tenant: *id, from, to });
+            on_change.call(TenantChange { tenant: id.clone(), from, to });
         }
     }
 }

@@ -27,6 +27,7 @@ use validity::tenant::{Change, Record, Standing};
 use crate::backoff::Backoff;
 use crate::ended::{Ended, FRESH, tenant_tag};
 use crate::failure::Failure;
+use crate::id_key;
 use crate::source::channel::{Channel, Stretch};
 use crate::tenant::change::{OnChange, TenantChange};
 use crate::tenant::source::{Answer, Known, LookupCounts, SourceFault, TenantSource};
@@ -81,18 +82,18 @@ enum Nothing {
     Fault(SourceFault),
 }
 
-/// The cache of one replica.
+/// The cache of one replica. Each map is by the [key](crate::id_key) of the id, so that long ids take no more room.
 #[derive(Debug)]
 pub struct Memory {
-    known: Cache<TenantId, Entry>,
-    unknown: Cache<TenantId, Instant>,
-    told: quick_cache::sync::Cache<TenantId, Entry>,
+    known: Cache<Uuid, Entry>,
+    unknown: Cache<Uuid, Instant>,
+    told: quick_cache::sync::Cache<Uuid, Entry>,
     source: Arc<dyn TenantSource>,
     channel: Arc<Channel>,
     open: Semaphore,
     kept_open: Semaphore,
     /// Tenants that existed at the last lookup.
-    there: quick_cache::sync::Cache<TenantId, ()>,
+    there: quick_cache::sync::Cache<Uuid, ()>,
     lifetimes: Lifetimes,
     /// Absent when no changes are pushed.
     ended: Option<Arc<Ended>>,
@@ -158,7 +159,7 @@ impl Memory {
     pub async fn begin(&self) {
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         while !self.has_answered() {
-            match self.source.look_up(TenantId(Uuid::nil())).await {
+            match self.source.look_up(&TenantId::from(Uuid::nil())).await {
                 Ok(_) => self.answered.store(true, Ordering::Relaxed),
                 Err(fault) => {
                     tracing::warn!(code = SourceFault::code(fault), "cannot look up tenants yet");
@@ -172,7 +173,7 @@ impl Memory {
     ///
     /// # Errors
     /// [`Failure::TenantsUnavailable`] when no valid entry is cached and the source has no answer.
-    pub async fn standing(&self, tenant: TenantId) -> Result<Option<Standing>, Failure> {
+    pub async fn standing(&self, tenant: &TenantId) -> Result<Option<Standing>, Failure> {
         Ok(self.look(tenant).await?.map(|known| known.standing))
     }
 
@@ -180,15 +181,15 @@ impl Memory {
     ///
     /// # Errors
     /// As [`standing`](Self::standing).
-    pub async fn look(&self, tenant: TenantId) -> Result<Option<Known>, Failure> {
-        let now = Instant::now();
-        let remembered = newer(self.known.get(&tenant).await, self.told(tenant, now));
+    pub async fn look(&self, tenant: &TenantId) -> Result<Option<Known>, Failure> {
+        let (now, key) = (Instant::now(), id_key::of_tenant(tenant));
+        let remembered = newer(self.known.get(&key).await, self.told(&key, now));
         if let Some(entry) = remembered.filter(|entry| self.counts_at(entry, now)) {
             self.counts.hit.inc();
             return Ok(Some(self.known(&entry)));
         }
         if remembered.is_none()
-            && let Some(asked) = self.unknown.get(&tenant).await
+            && let Some(asked) = self.unknown.get(&key).await
             && now.saturating_duration_since(asked) < self.lifetimes.negative
         {
             self.counts.hit.inc();
@@ -196,16 +197,16 @@ impl Memory {
         }
         // An outdated entry makes room, unless it was replaced meanwhile.
         self.known
-            .entry(tenant)
+            .entry(key)
             .and_compute_with(async |entry| match entry {
                 Some(entry) if !self.counts_at(entry.value(), Instant::now()) => Op::Remove,
                 Some(_) | None => Op::Nop,
             })
             .await;
-        let asked = self.known.try_get_with(tenant, self.ask(tenant, remembered)).await;
+        let asked = self.known.try_get_with(key, self.ask(tenant, key, remembered)).await;
         match asked.map_err(|nothing| *nothing) {
             // A change may have been pushed during the lookup.
-            Ok(entry) => Ok(newer(Some(entry), self.told(tenant, now)).map(|entry| self.known(&entry))),
+            Ok(entry) => Ok(newer(Some(entry), self.told(&key, now)).map(|entry| self.known(&entry))),
             Err(Nothing::Absent) => Ok(None),
             Err(Nothing::Fault(_)) => Err(Failure::TenantsUnavailable),
         }
@@ -213,20 +214,20 @@ impl Memory {
 
     /// Applies a pushed change.
     pub async fn change(&self, change: &Change) {
-        let now = Instant::now();
-        let told = self.told(change.tenant, now);
-        let before = newer(self.known.get(&change.tenant).await, told).map(|entry| entry.record);
+        let (now, key) = (Instant::now(), id_key::of_tenant(&change.tenant));
+        let told = self.told(&key, now);
+        let before = newer(self.known.get(&key).await, told).map(|entry| entry.record);
         if told.is_none_or(|told| told.record.version <= change.version) {
             let until = now + self.lifetimes.memory;
             let entry = Entry { record: change.record(), asked: now, until, stretch: self.channel.stretch() };
-            self.told.insert(change.tenant, entry);
+            self.told.insert(key, entry);
         }
         if let Some(ended) = &self.ended {
-            ended.note([tenant_tag(change.tenant)], now);
+            ended.note([tenant_tag(&change.tenant)], now);
         }
         // A change that a lookup already found, or that was pushed twice, was reported then.
         if before.is_none_or(|before| before.version < change.version) {
-            self.report(change.tenant, before.map(|before| before.standing), Some(change.status));
+            self.report(&change.tenant, before.map(|before| before.standing), Some(change.status));
         }
         tracing::info!(
             code = "tenant_changed",
@@ -259,7 +260,7 @@ impl Memory {
         Known { standing: entry.record.standing, until: Some(until) }
     }
 
-    fn report(&self, tenant: TenantId, from: Option<Standing>, to: Option<Standing>) {
+    fn report(&self, tenant: &TenantId, from: Option<Standing>, to: Option<Standing>) {
         // The audit does not distinguish a deleted tenant from one that never existed.
         let word = |standing: Option<Standing>| match standing {
             Some(Standing::Active) => Some("active"),
@@ -268,12 +269,12 @@ impl Memory {
         };
         let (from, to) = (word(from), word(to));
         if from != to {
-            self.on_change.call(TenantChange { tenant, from, to });
+            self.on_change.call(TenantChange { tenant: tenant.clone(), from, to });
         }
     }
 
-    fn told(&self, tenant: TenantId, now: Instant) -> Option<Entry> {
-        self.told.get(&tenant).filter(|told| now < told.until)
+    fn told(&self, tenant: &Uuid, now: Instant) -> Option<Entry> {
+        self.told.get(tenant).filter(|told| now < told.until)
     }
 
     fn counts_at(&self, entry: &Entry, now: Instant) -> bool {
@@ -284,7 +285,7 @@ impl Memory {
     }
 
     /// Looks `tenant` up. `before` is the entry that was cached until now, whether or not it is still valid.
-    async fn ask(&self, tenant: TenantId, before: Option<Entry>) -> Result<Entry, Nothing> {
+    async fn ask(&self, tenant: &TenantId, key: Uuid, before: Option<Entry>) -> Result<Entry, Nothing> {
         // Both are read before the lookup: a change that is pushed during it is newer than its answer.
         let (asked, stretch) = (Instant::now(), self.channel.stretch());
         let fault = |fault| {
@@ -292,7 +293,7 @@ impl Memory {
             tracing::warn!(%tenant, code = SourceFault::code(fault), "cannot look up a tenant");
             Nothing::Fault(fault)
         };
-        let kept = self.there.get(&tenant).and_then(|()| self.kept_open.try_acquire().ok());
+        let kept = self.there.get(&key).and_then(|()| self.kept_open.try_acquire().ok());
         let _open = match kept {
             Some(open) => open,
             None => self.open.try_acquire().map_err(|_| fault(SourceFault::Busy))?,
@@ -306,11 +307,11 @@ impl Memory {
             self.report(tenant, Some(known.standing), record.map(|record| record.standing));
         }
         let Some(record) = record else {
-            self.there.remove(&tenant);
-            self.unknown.insert(tenant, asked).await;
+            self.there.remove(&key);
+            self.unknown.insert(key, asked).await;
             return Err(Nothing::Absent);
         };
-        self.there.insert(tenant, ());
+        self.there.insert(key, ());
         let life = good_for.unwrap_or(self.lifetimes.memory).min(self.lifetimes.memory);
         Ok(Entry { record, asked, until: asked + life, stretch })
     }

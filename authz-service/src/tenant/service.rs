@@ -56,7 +56,7 @@ impl TenantService {
 
 #[tonic::async_trait]
 impl TenantSource for TenantService {
-    async fn look_up(&self, tenant: TenantId) -> Result<Answer, SourceFault> {
+    async fn look_up(&self, tenant: &TenantId) -> Result<Answer, SourceFault> {
         let question = GetTenantRequest { id: tenant.to_string() };
         let mut client = self.client.clone();
         let answer = tokio::time::timeout(PATIENCE, client.get_tenant(question));
@@ -76,7 +76,7 @@ impl TenantSource for TenantService {
     }
 }
 
-fn read(asked: TenantId, answer: Tenant) -> Option<Record> {
+fn read(asked: &TenantId, answer: Tenant) -> Option<Record> {
     let Tenant { id, status, version } = answer;
     let standing = match Status::try_from(status).ok()? {
         Status::Unspecified => return None,
@@ -98,7 +98,7 @@ mod tests {
         let id = "00000000-0000-7000-8000-000000000001";
         let asked: TenantId = id.parse().unwrap();
         let answer = |id: &str, status: i32, version| {
-            read(asked, Tenant { id: id.to_owned(), status, version }).map(|record| record.standing)
+            read(&asked, Tenant { id: id.to_owned(), status, version }).map(|record| record.standing)
         };
         assert_eq!(answer(id, 1, 1), Some(Standing::Active));
         assert_eq!(answer(id, 2, 1), Some(Standing::Suspended));

@@ -54,7 +54,7 @@ impl SharedLayer {
     }
 
     /// Returns `None` for everything but a valid answer: the source decides then.
-    async fn read(&self, tenant: TenantId) -> Option<(Record, Duration)> {
+    async fn read(&self, tenant: &TenantId) -> Option<(Record, Duration)> {
         let mut redis = self.redis.clone();
         match timeout(PATIENCE, self.shared.read(&mut redis, tenant)).await {
             Ok(Ok(Some(found))) => {
@@ -82,7 +82,7 @@ impl SharedLayer {
         let Ok(permit) = Arc::clone(&self.writes).try_acquire_owned() else { return };
         let (mut redis, shared, keep) = (self.redis.clone(), Arc::clone(&self.shared), self.keep);
         tokio::spawn(async move {
-            let written = timeout(validity::PATIENCE, shared.keep(&mut redis, tenant, record, keep)).await;
+            let written = timeout(validity::PATIENCE, shared.keep(&mut redis, &tenant, record, keep)).await;
             if !matches!(written, Ok(Ok(()))) {
                 tracing::debug!("cannot write the state of a tenant to Redis");
             }
@@ -93,7 +93,7 @@ impl SharedLayer {
 
 #[tonic::async_trait]
 impl TenantSource for SharedLayer {
-    async fn look_up(&self, tenant: TenantId) -> Result<Answer, SourceFault> {
+    async fn look_up(&self, tenant: &TenantId) -> Result<Answer, SourceFault> {
         let alive = self.channel.is_alive(Instant::now(), ALIVE_WITHIN);
         if alive && let Some((record, left)) = self.read(tenant).await {
             return Ok(Answer { record: Some(record), good_for: Some(left.min(self.keep)) });
@@ -101,7 +101,7 @@ impl TenantSource for SharedLayer {
         let answer = self.source.look_up(tenant).await?;
         // The absence of a tenant is not shared: its later creation would have to clear it everywhere.
         if alive && let Some(record) = answer.record {
-            self.keep(tenant, record);
+            self.keep(tenant.clone(), record);
         }
         Ok(answer)
     }

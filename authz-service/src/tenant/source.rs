@@ -71,5 +71,5 @@ pub struct LookupCounts {
 #[tonic::async_trait]
 pub trait TenantSource: std::fmt::Debug + Send + Sync + 'static {
     /// The state of `tenant`. Answers or fails within a bounded time.
-    async fn look_up(&self, tenant: TenantId) -> Result<Answer, SourceFault>;
+    async fn look_up(&self, tenant: &TenantId) -> Result<Answer, SourceFault>;
 }

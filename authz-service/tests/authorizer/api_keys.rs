@@ -31,7 +31,8 @@ pub(crate) fn add(home: &Home, change: impl FnOnce(&mut Record)) -> String {
         sha256,
         imported: false,
         client: "nightly".parse().unwrap(),
-        tenant: TENANT.parse().unwrap(),
+        tenant: Some(TENANT.parse().unwrap()),
+        roles: Vec::new(),
         role: Some(Role(1)),
         scopes: vec!["books.write".to_owned()],
         plan: None,
@@ -90,8 +91,8 @@ async fn every_other_spelling_and_state_is_refused() {
     let expired = add(&home, |record| record.expires = Some(NOW));
     let expiring = add(&home, |record| record.expires = Some(NOW + 1));
     let revoked = add(&home, |record| record.revoked = Some(NOW));
-    let suspended = add(&home, |record| record.tenant = SUSPENDED.parse().unwrap());
-    let unlisted = add(&home, |record| record.tenant = UNLISTED.parse().unwrap());
+    let suspended = add(&home, |record| record.tenant = Some(SUSPENDED.parse().unwrap()));
+    let unlisted = add(&home, |record| record.tenant = Some(UNLISTED.parse().unwrap()));
     let weak = add(&home, |record| record.role = None);
     let narrow = add(&home, |record| record.scopes.clear());
     let edit = with_api_keys(&home);

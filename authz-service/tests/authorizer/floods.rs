@@ -92,7 +92,7 @@ async fn two_names_never_make_one_key() {
     let key = |client: &str, tenant: &str| {
         api_keys::add(&home, |record| {
             record.client = client.parse().unwrap();
-            record.tenant = tenant.parse().unwrap();
+            record.tenant = Some(tenant.parse().unwrap());
         })
     };
     let (one, joined, other) = (key("a", TENANT), key("a-b", TENANT), key("a", other_tenant));

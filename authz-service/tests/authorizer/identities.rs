@@ -33,7 +33,8 @@ async fn a_person_arrives_whole() {
     let keys = authz.home.at("identity.jwks.json");
     let caller = Caller::Person(Person {
         subject: SUBJECT.parse().unwrap(),
-        tenant: TENANT.parse().unwrap(),
+        tenant: Some(TENANT.parse().unwrap()),
+        roles: Vec::new(),
         session: Some(SESSION.parse().unwrap()),
         role: Some(Role::DEVELOPER),
         scopes: vec!["books.read".to_owned(), "books.list".to_owned()],

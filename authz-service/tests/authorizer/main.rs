@@ -31,6 +31,7 @@ mod quotas;
 mod replicas;
 mod resets;
 mod services;
+mod shapes;
 mod spans;
 mod strangers;
 mod tenants;

@@ -144,7 +144,8 @@ fn principals(authz: &Authz) -> Vec<(String, Offer)> {
     let service = |name: &str| Caller::Service(name.parse().unwrap());
     let someone = Caller::Person(Person {
         subject: SUBJECT.parse().unwrap(),
-        tenant: TENANT.parse().unwrap(),
+        tenant: Some(TENANT.parse().unwrap()),
+        roles: Vec::new(),
         session: Some(SESSION.parse().unwrap()),
         role: Some(Role::BOT),
         scopes: Vec::new(),

@@ -34,7 +34,7 @@ async fn without_redis_the_tenants_service_is_queried() {
     service.set(&tenant(22), Standing::Active, 1);
     authz.ask_for(&tenant(22)).await.expect(200, "allowed");
     let connection = validity::connect(&redis.url()).unwrap();
-    let stored = validity::tenant::key(tenant(22).parse().unwrap());
+    let stored = validity::tenant::key(&tenant(22).parse().unwrap());
     eventually("shared again", async || connection.clone().exists(&stored).await.unwrap()).await;
 }
 

@@ -225,7 +225,7 @@ const PERSON: &str = "0192d3c0-0000-7000-8000-0000000000aa";
 
 /// Settings with a mapping, and claims that fit it.
 const MAPPED: &str = r#"  claims: { subject: oid, tenant: '"https://acme.test/app".tenant', session: sid, role: level, scopes: realm_access.roles }
-  required: [session, scopes]
+  required: [tenant, session, scopes]
 "#;
 
 fn mapped() -> Value {
@@ -254,7 +254,7 @@ async fn claims_are_read_where_the_edge_file_maps_them() {
     low.expect(403, "role_too_low");
     for (changes, reason, claim) in [
         (json!({ "oid": null }), "token_claim_missing", "subject"),
-        (json!({ "oid": "auth0|5f7c" }), "token_claim_invalid", "subject"),
+        (json!({ "oid": "x".repeat(256) }), "token_claim_invalid", "subject"),
         (json!({ "https://acme.test/app": null }), "token_claim_missing", "tenant"),
         (json!({ "https://acme.test/app": { "tenant": null } }), "token_claim_missing", "tenant"),
         (json!({ "https://acme.test/app": TENANT }), "token_claim_missing", "tenant"),

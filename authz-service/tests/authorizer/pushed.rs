@@ -86,7 +86,7 @@ async fn a_state_that_one_replica_looked_up_the_other_finds_in_redis() {
     subscribed(&one).await;
     one.ask_for(TENANT).await.expect(200, "allowed");
     let mut connection = validity::connect(&redis.url()).unwrap();
-    let stored = key(TENANT.parse().unwrap());
+    let stored = key(&TENANT.parse().unwrap());
     eventually("shared", async || connection.clone().exists(&stored).await.unwrap()).await;
 
     let other = start(&service, Some(redis.url()), false).await;
@@ -169,7 +169,7 @@ async fn a_late_answer_does_not_replace_a_newer_state_and_another_redis_run_is_v
     let redis = Redis::start();
     let mut connection = validity::connect(&redis.url()).unwrap();
     let shared = SharedTenants::default();
-    let id = TENANT.parse().unwrap();
+    let id = &TENANT.parse().unwrap();
     let service = TenantsService::start().await;
     let suspended = service.set(TENANT, Standing::Suspended, 7);
     let keep = Duration::from_secs(300);
@@ -193,7 +193,7 @@ async fn another_type_under_the_key_is_passed_over_and_replaced() {
     let mut connection = validity::connect(&redis.url()).unwrap();
     let service = TenantsService::start().await;
     service.set(TENANT, Standing::Active, 1);
-    let stored = key(TENANT.parse().unwrap());
+    let stored = key(&TENANT.parse().unwrap());
     connection.lpush(&stored, "x").await.unwrap();
     connection.lpush("revoked:session:0192d3c0-0000-7000-8000-0000000000d1", "x").await.unwrap();
     connection.set("revoked:session:a:b", "1|4000000000").await.unwrap();
@@ -297,11 +297,28 @@ async fn a_redis_that_is_loading_counts_as_none() {
 }
 
 #[tokio::test]
-async fn a_tenant_is_a_uuid_and_nothing_that_could_be_another_key() {
+async fn a_tenant_is_any_text_and_no_text_is_the_key_of_another_tenant() {
+    let redis = Redis::start();
     let service = TenantsService::start().await;
-    let authz = start(&service, None, false).await;
-    for id in ["a:b", "00000000-0000-7000-8000-000000000001:status", "00000000000070008000000000000001", ""] {
-        authz.ask_for(id).await.expect(401, "token_claim_invalid");
+    service.set("acme", Standing::Active, 1);
+    let suspended = service.set("acme:status", Standing::Suspended, 1);
+    service.set("00000000000070008000000000000001", Standing::Active, 1);
+    let authz = start(&service, Some(redis.url()), false).await;
+    subscribed(&authz).await;
+    for _ in 0..2 {
+        authz.ask_for("acme").await.expect(200, "allowed");
+        authz.ask_for("acme:status").await.expect(403, "tenant_suspended");
+        authz.ask_for("00000000000070008000000000000001").await.expect(200, "allowed");
+        for id in ["ACME", "acme:", "tenant:acme", "acme:status:status", TENANT, "a\"}b", "*", "{acme}"] {
+            authz.ask_for(id).await.expect(403, "tenant_unknown");
+        }
+        for id in ["", "acme ", "acme\n", &"x".repeat(256)] {
+            authz.ask_for(id).await.expect(401, "token_claim_invalid");
+        }
+        // The second time from the cache, and after a pushed change of the other.
+        let mut connection = validity::connect(&redis.url()).unwrap();
+        let shared = SharedTenants::default();
+        shared.announce(&mut connection, &suspended, Duration::from_secs(60)).await.unwrap();
     }
 }
 

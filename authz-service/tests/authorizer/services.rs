@@ -48,7 +48,8 @@ async fn untrusted_services_are_refused() {
     let edge = authz.home.at("identity.pem");
     let person = Caller::Person(Person {
         subject: SUBJECT.parse().unwrap(),
-        tenant: TENANT.parse().unwrap(),
+        tenant: Some(TENANT.parse().unwrap()),
+        roles: Vec::new(),
         session: Some(SESSION.parse().unwrap()),
         role: Some(Role::BOT),
         scopes: Vec::new(),

@@ -231,7 +231,8 @@ impl Both {
         let signer = Signer::from_file("dev", &self.edge.home().join("keys/identity.pem")).expect("a key");
         let person = identity::Person {
             subject: "00000000-0000-7000-8000-0000000000a0".parse().expect("an id"),
-            tenant: harness::tokens::DEMO_TENANT.parse().expect("an id"),
+            tenant: Some(harness::tokens::DEMO_TENANT.parse().expect("an id")),
+            roles: Vec::new(),
             session: Some("00000000-0000-7000-8000-00000000005e".parse().expect("an id")),
             role: Some(identity::Role::NORMAL),
             scopes: Vec::new(),

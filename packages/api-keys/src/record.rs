@@ -34,11 +34,15 @@ pub struct Record {
     pub imported: bool,
     /// Who holds it. Several keys may have one holder: an old and a new one while they are exchanged.
     pub client: ClientName,
-    /// For which tenant the client acts.
-    pub tenant: TenantId,
-    /// Its role; an absent role is lower than any that a policy can require.
+    /// For which tenant the client acts; absent on an edge without tenants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<TenantId>,
+    /// Its level; an absent role is lower than any that a policy can require.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
+    /// The names of its roles.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
     /// What it may do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
@@ -67,6 +71,7 @@ impl Record {
             client,
             tenant,
             role,
+            roles,
             scopes,
             plan,
             created: _,
@@ -79,7 +84,13 @@ impl Record {
                 distinct.push(scope.clone());
             }
         }
-        let client = Client { name: client.clone(), tenant: *tenant, role: *role, scopes: distinct };
+        let client = Client {
+            name: client.clone(),
+            tenant: tenant.clone(),
+            role: *role,
+            roles: roles.clone(),
+            scopes: distinct,
+        };
         Holder { client: Arc::new(client), plan: plan.as_deref().map(Arc::from) }
     }
 

@@ -270,7 +270,7 @@ mod tests {
             (line(id, hash, ",\"more\":1"), "line 1"),
             (good.replace("\"ci\"", "\"C I\""), "line 1"),
             (good.replace("\"ci\"", &format!("\"{TENANT}\"")), "line 1"),
-            (good.replace(TENANT, "x"), "line 1"),
+            (good.replace(TENANT, ""), "line 1"),
         ] {
             let fault = Table::parse(content.as_bytes()).unwrap_err();
             assert!(fault.contains(needle), "{content:?} says {fault:?}");

@@ -45,13 +45,13 @@ pub use destination::{Destination, OfKind, Share, Sticky, WHOLE};
 pub use header_case::HeaderCase;
 pub use issuer::{
     ABSENT_TYPE, AlgorithmFamily, ClaimPath, ClaimRules, InvalidClaimPath, Issuer, KeyAlgorithm, MappedClaim,
-    TenantRule, TokenTypes,
+    TenantHosts, TenantRule, TokenTypes,
 };
 pub use leases::{LeaseMethods, LeasePolicy, Leases, OnOutage};
 pub use limits::{LONGEST_REFILL, Limit, Mode, Per, Quota, RateHeaders, TenantMatch};
 pub use listener::{Clients, Exposure, Host, Listener, Tls, Underscores};
 pub use path::{PathMatch, Segment, Specificity};
-pub use policy::{BesideCookie, InternalPolicy, Policy, PublicPolicy, SessionPolicy};
+pub use policy::{BesideCookie, InternalPolicy, Policy, PublicPolicy, RoleNames, SessionPolicy};
 pub use reach::Reach;
 pub use refusal::RefusalStatus;
 pub use route::{AbsentPath, METHODS, Route};

@@ -206,7 +206,6 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
         sessions: sessions_node.is_some(),
         api_keys: api_keys_node.is_some(),
         legacy_sessions: legacy_node.is_some(),
-        tenants: tenants_node.is_some(),
         signatures: signatures_node.is_some(),
     };
     let recognition = Recognition {

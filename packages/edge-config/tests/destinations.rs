@@ -150,7 +150,7 @@ fn invalid_backends_streams_and_listeners_are_faults() {
         (words("stream: true, shadow: users"), "no whole answer to compare"),
         (words("methods: [POST], upgrade: websocket"), "does not take GET"),
         (words("canary: [{ to: users }]"), "either `tenant` or `header`"),
-        (words("canary: [{ tenant: demo, to: users }]"), "write the tenant's UUID"),
+        (words("canary: [{ tenant: \"\", to: users }]"), "write the tenant's id"),
         (words("canary: [{ header: x-beta, value: 1, to: users }]"), "a client could"),
         (words("canary: [{ header: cookie, value: a, to: users }]"), "a client could"),
         (words(&format!("canary: [{{ tenant: {tenant}, to: userz }}]")), "did you mean `users`?"),

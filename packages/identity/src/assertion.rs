@@ -16,10 +16,9 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 
 use crate::audience::Audience;
+use crate::id::{SessionId, SubjectId, TenantId};
 use crate::keyset::{self, KeyFileError};
-use crate::principal::{
-    Caller, Client, ClientName, Person, Role, Service, ServiceName, SessionId, SubjectId, TenantId,
-};
+use crate::principal::{Caller, Client, ClientName, Person, Role, Service, ServiceName, is_role_name};
 
 /// The `typ` of the header: no other kind of token of this platform carries it, so none can stand in for it.
 pub const TOKEN_TYPE: &str = "identity+jwt";
@@ -31,15 +30,20 @@ pub const LIFETIME: Duration = Duration::from_secs(60);
 /// How far the clocks of two machines may differ.
 pub const LEEWAY: Duration = Duration::from_secs(5);
 
-/// Longer assertions are refused unread.
-pub const MAX_BYTES: usize = 4_096;
+/// Longer identities are refused unread. A person with [`MAX_ROLES_BYTES`] of roles and as much of scopes fits.
+pub const MAX_BYTES: usize = 40_960;
+
+/// The most bytes that all names of a person's roles have together, and all their scopes: 200 ids of groups, or 9 KB of
+/// roles, and some room.
+pub const MAX_ROLES_BYTES: usize = 12_288;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Claims {
     iss: String,
     aud: Audience,
-    /// A UUID for a person, a name for a service or a client.
+    /// The subject of a person, the name of a service or a client. Read it together with `kind`: a person may be called
+    /// as a program is.
     sub: String,
     /// `person`, `service` or `client`.
     kind: Kind,
@@ -49,6 +53,8 @@ struct Claims {
     tenant: Option<TenantId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     role: Option<Role>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    roles: Vec<String>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     scope: String,
     iat: u64,
@@ -113,11 +119,13 @@ impl Signer {
     ) -> Result<String, SigningFailed> {
         let (kind, sub, tenant, person, client) = match caller {
             Caller::Person(person) => {
-                (Kind::Person, person.subject.to_string(), Some(person.tenant), Some(person), None)
+                (Kind::Person, person.subject.to_string(), person.tenant.clone(), Some(person), None)
             }
-            Caller::Service(service) => (Kind::Service, service.name.to_string(), service.tenant, None, None),
+            Caller::Service(service) => {
+                (Kind::Service, service.name.to_string(), service.tenant.clone(), None, None)
+            }
             Caller::Client(client) => {
-                (Kind::Client, client.name.to_string(), Some(client.tenant), None, Some(client))
+                (Kind::Client, client.name.to_string(), client.tenant.clone(), None, Some(client))
             }
         };
         let scopes = person.map(|p| &p.scopes).or(client.map(|c| &c.scopes));
@@ -126,9 +134,10 @@ impl Signer {
             aud: audience.into(),
             sub,
             kind,
-            sid: person.and_then(|p| p.session),
+            sid: person.and_then(|p| p.session.clone()),
             tenant,
             role: person.and_then(|p| p.role).or(client.and_then(|c| c.role)),
+            roles: person.map(|p| p.roles.clone()).or(client.map(|c| c.roles.clone())).unwrap_or_default(),
             scope: scopes.map(|scopes| scopes.join(" ")).unwrap_or_default(),
             iat: now.seconds(),
             exp: now.plus(LIFETIME).seconds(),
@@ -316,20 +325,25 @@ fn is_json(error: &jsonwebtoken::errors::Error) -> bool {
 }
 
 fn caller(claims: Claims) -> Result<Caller, Rejected> {
+    if !claims.roles.iter().all(|name| is_role_name(name)) {
+        return Err(Rejected::WrongClaims);
+    }
     match claims {
-        Claims { kind: Kind::Person, sub, sid: session, tenant: Some(tenant), role, scope, .. } => {
+        Claims { kind: Kind::Person, sub, sid: session, tenant, role, roles, scope, .. } => {
             let subject: SubjectId = sub.parse().map_err(|_| Rejected::WrongClaims)?;
-            Ok(Caller::Person(Person { subject, tenant, session, role, scopes: split(&scope) }))
+            Ok(Caller::Person(Person { subject, tenant, session, role, roles, scopes: split(&scope) }))
         }
-        Claims { kind: Kind::Service, iss: _, sub, sid: None, tenant, role: None, .. } => {
+        Claims { kind: Kind::Service, iss: _, sub, sid: None, tenant, role: None, roles, .. }
+            if roles.is_empty() =>
+        {
             let name: ServiceName = sub.parse().map_err(|_| Rejected::WrongClaims)?;
             Ok(Caller::Service(Service { name, tenant }))
         }
-        Claims { kind: Kind::Client, sub, sid: None, tenant: Some(tenant), role, scope, .. } => {
+        Claims { kind: Kind::Client, sub, sid: None, tenant, role, roles, scope, .. } => {
             let name: ClientName = sub.parse().map_err(|_| Rejected::WrongClaims)?;
-            Ok(Caller::Client(Client { name, tenant, role, scopes: split(&scope) }))
+            Ok(Caller::Client(Client { name, tenant, role, roles, scopes: split(&scope) }))
         }
-        Claims { kind: Kind::Person | Kind::Service | Kind::Client, .. } => Err(Rejected::WrongClaims),
+        Claims { kind: Kind::Service | Kind::Client, .. } => Err(Rejected::WrongClaims),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who is calling, in one vocabulary for the edge and for every backend.
 //!
 //! * [`headers`]: the names of the headers that carry identity behind the edge. No other crate spells them.
+//! * [`id`]: ids of people, tenants and sessions, as texts.
 //! * [`principal`]: [`Person`], [`Caller`] and their parts.
 //! * [`assertion`]: the signed identity (`x-madome-identity`), a JWT that lives for a minute and names the
 //!   backend that it is for. [`assertion::Signer`] makes one, [`assertion::Verifier`] verifies one.
@@ -13,11 +14,11 @@
 pub mod assertion;
 mod audience;
 pub mod headers;
+pub mod id;
 pub mod keyset;
 pub mod principal;
 pub mod service_token;
 
 pub use audience::Audience;
-pub use principal::{
-    Caller, Client, ClientName, Person, Role, Service, ServiceName, SessionId, SubjectId, TenantId,
-};
+pub use id::{InvalidId, SessionId, SubjectId, TenantId};
+pub use principal::{Caller, Client, ClientName, Person, Role, Service, ServiceName};

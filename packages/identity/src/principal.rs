@@ -6,42 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// A person's id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct SubjectId(pub Uuid);
-
-/// A tenant's id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct TenantId(pub Uuid);
-
-/// A session's id: one login on one device. Revoking it ends every token that was issued for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct SessionId(pub Uuid);
-
-macro_rules! uuid_id {
-    ($name:ident) => {
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.as_hyphenated().fmt(f)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = uuid::Error;
-
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                text.parse().map(Self)
-            }
-        }
-    };
-}
-
-uuid_id!(SubjectId);
-uuid_id!(TenantId);
-uuid_id!(SessionId);
+use crate::id::{SessionId, SubjectId, TenantId};
 
 /// What a person may do, compared as a number: `role >= required`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -61,6 +26,21 @@ impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
+}
+
+/// The most bytes of a role's name. Cognito, Entra and Okta allow a group name 128 to 256.
+pub const MAX_ROLE_BYTES: usize = 255;
+
+/// Whether `name` can be the name of a role: 1 to [`MAX_ROLE_BYTES`] bytes of UTF-8 without control characters, without a
+/// comma, and without white space at the beginning or end.
+///
+/// Roles travel in one header, separated by commas: a role called `reader,admin` would be read as two.
+#[must_use]
+pub fn is_role_name(name: &str) -> bool {
+    let is_edged = name.starts_with(char::is_whitespace) || name.ends_with(char::is_whitespace);
+    (1..=MAX_ROLE_BYTES).contains(&name.len())
+        && !is_edged
+        && !name.chars().any(|c| c == ',' || c.is_control())
 }
 
 /// The name of a service, as the edge file lists it: lower-case letters, digits and `-`, at most 64 bytes.
@@ -100,23 +80,26 @@ impl fmt::Display for ServiceName {
     }
 }
 
-/// A signed-in person, acting for one tenant in one session.
+/// A signed-in person, acting for at most one tenant in at most one session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Person {
     /// Who.
     pub subject: SubjectId,
-    /// For whom.
-    pub tenant: TenantId,
+    /// For whom; absent when their issuer knows no tenants.
+    pub tenant: Option<TenantId>,
     /// In which session.
     pub session: Option<SessionId>,
-    /// How much they may do.
+    /// Their level, as a number.
     pub role: Option<Role>,
+    /// The names of their roles, in the token's order, without duplicates. Each is a valid [`role name`](is_role_name).
+    pub roles: Vec<String>,
     /// What they may do, in the token's order, without duplicates.
     pub scopes: Vec<String>,
 }
 
 /// The name of a client: a program of a customer that holds API keys. Written as a [`ServiceName`] is, but never
-/// like a UUID: a backend that reads only `x-madome-auth-sub` must not mistake a program for a person.
+/// like a UUID: where people have UUIDs, a backend that reads the plain header of the subject alone does not mistake a
+/// program for a person. Where people have other texts, it needs the signed identity, which says the kind of caller.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ClientName(String);
@@ -157,15 +140,17 @@ impl fmt::Display for ClientName {
     }
 }
 
-/// A program of a customer, proved by an API key, acting for one tenant. It has no session.
+/// A program of a customer, proved by an API key, acting for at most one tenant. It has no session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Client {
     /// Who.
     pub name: ClientName,
-    /// For whom.
-    pub tenant: TenantId,
-    /// Its role; an absent role is lower than any that a policy can require.
+    /// For whom; absent on an edge without tenants.
+    pub tenant: Option<TenantId>,
+    /// Its level; an absent level is lower than any that a policy can require.
     pub role: Option<Role>,
+    /// The names of its roles, without duplicates.
+    pub roles: Vec<String>,
     /// What it may do, without duplicates.
     pub scopes: Vec<String>,
 }

@@ -14,9 +14,10 @@ use jsonwebtoken::jwk::{Jwk, KeyAlgorithm};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 
-use crate::assertion::{LEEWAY, MAX_BYTES, Rejected, SigningFailed, key_id};
+use crate::assertion::{LEEWAY, Rejected, SigningFailed, key_id};
+use crate::id::TenantId;
 use crate::keyset::{self, KeyFileError};
-use crate::principal::{ServiceName, TenantId};
+use crate::principal::ServiceName;
 
 /// The `typ` of the header (RFC 9068 §2.1).
 pub const TOKEN_TYPE: &str = "at+jwt";
@@ -43,6 +44,9 @@ struct Claims {
     exp: u64,
     jti: String,
 }
+
+/// Longer tokens, and longer assertions of services about themselves, are refused unread.
+pub const MAX_BYTES: usize = 4_096;
 
 /// The claims of a verified token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,7 +117,7 @@ impl Issuer {
             id: service(),
             name: service(),
             permissions: token.permissions.clone(),
-            tenant: token.tenant,
+            tenant: token.tenant.clone(),
             iat: now.seconds(),
             exp: now.plus(lifetime.min(MAX_LIFETIME)).seconds(),
             jti: id.to_owned(),

@@ -237,7 +237,7 @@ impl Tokens {
             ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer".to_owned()),
             ("client_assertion", assertion),
         ];
-        fields.extend(account.tenant.map(|tenant| ("tenant_id", tenant.to_string())));
+        fields.extend(account.tenant.as_ref().map(|tenant| ("tenant_id", tenant.to_string())));
         let transport = |error: reqwest::Error| TokenError::Transport(error.without_url().to_string());
         let mut answer = client
             .post(format!("{}/_/auth/service-token", account.edge_url))

@@ -2,9 +2,12 @@
 //!
 //! | line of the file, and event | key in Redis | ends |
 //! |---|---|---|
-//! | `{"sid": UUID, "from": S, "until": S}` | `revoked:session:{sid}` | the session, at `from` |
-//! | `{"sub": UUID, "before": S, "until": S}` | `revoked:subject:{sub}` | every token of the person whose `iat` is before `before` |
-//! | `{"tid": UUID, "before": S, "until": S}` | `revoked:tenant:{tid}` | every token for the tenant whose `iat` is before `before` |
+//! | `{"sid": ID, "from": S, "until": S}` | `revoked:session:{sid}` | the session, at `from` |
+//! | `{"sub": ID, "before": S, "until": S}` | `revoked:subject:{sub}` | every token of the person whose `iat` is before `before` |
+//! | `{"tid": ID, "before": S, "until": S}` | `revoked:tenant:{tid}` | every token for the tenant whose `iat` is before `before` |
+//!
+//! An id is any text that [`identity::id`] allows. It stands in JSON, and at the end of a key, so none of its characters can
+//! end the line or the key early.
 //!
 //! Times are seconds since 1970. After `until` no verifier accepts any of these tokens, so the line may be
 //! removed; the key expires then. Of two lines for one id the wider one is in force.
@@ -29,7 +32,7 @@ const PREFIX: &str = "revoked:";
 const PAGE: usize = 1_000;
 
 /// The end of one session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SessionEnd {
     /// The session.
@@ -41,7 +44,7 @@ pub struct SessionEnd {
 }
 
 /// The end of every session of a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SubjectEnd {
     /// The person.
@@ -53,7 +56,7 @@ pub struct SubjectEnd {
 }
 
 /// The end of every session for a tenant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TenantEnd {
     /// The tenant.
@@ -65,7 +68,7 @@ pub struct TenantEnd {
 }
 
 /// One revocation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Revocation {
     /// A session.
@@ -77,7 +80,7 @@ pub enum Revocation {
 }
 
 /// The ids and the issue time of a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issued {
     /// The token's session.
     pub session: SessionId,
@@ -139,12 +142,12 @@ impl Revocation {
 
     /// Returns whether this revocation ends, at second `now`, the token `issued`.
     #[must_use]
-    pub fn ends(&self, issued: Issued, now: u64) -> bool {
+    pub fn ends(&self, issued: &Issued, now: u64) -> bool {
         let Issued { session, subject, tenant, at } = issued;
         match self {
-            Self::Session(end) => end.sid == session && now >= end.from,
-            Self::Subject(end) => end.sub == subject && at < end.before,
-            Self::Tenant(end) => end.tid == tenant && at < end.before,
+            Self::Session(end) => end.sid == *session && now >= end.from,
+            Self::Subject(end) => end.sub == *subject && *at < end.before,
+            Self::Tenant(end) => end.tid == *tenant && *at < end.before,
         }
     }
 
@@ -223,7 +226,12 @@ impl SharedRevocations {
     ///
     /// # Errors
     /// The error of Redis.
-    pub async fn ends(&self, redis: &mut impl ConnectionLike, issued: Issued, now: u64) -> RedisResult<bool> {
+    pub async fn ends(
+        &self,
+        redis: &mut impl ConnectionLike,
+        issued: &Issued,
+        now: u64,
+    ) -> RedisResult<bool> {
         let Issued { session, subject, tenant, at: _ } = issued;
         let keys = [
             format!("{PREFIX}session:{session}"),

@@ -50,8 +50,8 @@ pub struct Record {
     pub version: u64,
 }
 
-/// A published change: `{"tenant": UUID, "status": "suspended", "version": 7}`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A published change: `{"tenant": ID, "status": "suspended", "version": 7}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// The tenant.
     pub tenant: TenantId,
@@ -71,7 +71,7 @@ impl Change {
 
 /// Returns the key of `tenant`.
 #[must_use]
-pub fn key(tenant: TenantId) -> String {
+pub fn key(tenant: &TenantId) -> String {
     format!("tenant:{tenant}:status")
 }
 
@@ -122,7 +122,7 @@ impl SharedTenants {
     pub async fn read(
         &self,
         redis: &mut impl ConnectionLike,
-        tenant: TenantId,
+        tenant: &TenantId,
     ) -> RedisResult<Option<(Record, Duration)>> {
         let found: Option<(String, u64, u64)> = self.read.key(key(tenant)).invoke_async(redis).await?;
         Ok(found.and_then(|(status, version, left)| {
@@ -138,7 +138,7 @@ impl SharedTenants {
     pub async fn keep(
         &self,
         redis: &mut impl ConnectionLike,
-        tenant: TenantId,
+        tenant: &TenantId,
         record: Record,
         good_for: Duration,
     ) -> RedisResult<()> {
@@ -158,7 +158,7 @@ impl SharedTenants {
         change: &Change,
         good_for: Duration,
     ) -> RedisResult<()> {
-        let mut call = self.write.key(key(change.tenant));
+        let mut call = self.write.key(key(&change.tenant));
         call.arg(change.version).arg(change.status.as_str()).arg(millis(good_for));
         call.arg(CHANNEL).arg(serde_json::to_string(change).map_err(std::io::Error::from)?);
         call.invoke_async::<u8>(redis).await.map(|_| ())

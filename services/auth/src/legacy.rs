@@ -23,7 +23,7 @@ pub mod written;
 use std::io;
 
 use clock::UnixTime;
-use identity::SessionId;
+use kit::SessionId;
 
 use crate::error::Error;
 use crate::presented::Presented;

@@ -8,7 +8,8 @@ use std::time::Duration;
 use clock::Clock;
 use http::StatusCode;
 use identity::assertion::{Signer, SigningFailed};
-use identity::{Caller, Role, ServiceName, SubjectId, TenantId};
+use identity::{Caller, Role, ServiceName};
+use kit::{SubjectId, TenantId};
 use serde::Deserialize;
 
 use crate::escape;

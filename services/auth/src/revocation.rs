@@ -79,18 +79,20 @@ impl Revocations {
     /// The I/O error of the system, or the error of Redis.
     pub async fn ends(&self, token: &Genuine, now: UnixTime) -> io::Result<bool> {
         let issued = Issued {
-            session: token.session,
-            subject: token.subject,
-            tenant: token.tenant,
+            session: token.session.into(),
+            subject: token.subject.into(),
+            tenant: token.tenant.into(),
             at: token.issued.seconds(),
         };
         match &self.redis {
-            Some((_, redis, shared)) => patient(shared.ends(&mut redis.clone(), issued, now.seconds())).await,
+            Some((_, redis, shared)) => {
+                patient(shared.ends(&mut redis.clone(), &issued, now.seconds())).await
+            }
             None => {
                 let (path, index) = (Arc::clone(&self.path), Arc::clone(&self.index));
                 let asking = move || {
                     let mut index = index.lock();
-                    index.up_to_date(&path).map(|ends| ends.end(issued, now.seconds()))
+                    index.up_to_date(&path).map(|ends| ends.end(&issued, now.seconds()))
                 };
                 tokio::task::spawn_blocking(asking).await.map_err(io::Error::other)?
             }
@@ -150,7 +152,7 @@ impl Revocations {
         loop {
             let mut ends = Ends::default();
             ends.extend(old.split(|&b| b == b'\n').filter_map(file::read_line));
-            ends.extend(more.iter().copied());
+            ends.extend(more.iter().cloned());
             let current = ends.all().filter(|line| line.until() >= now.seconds());
             let mut lines: Vec<(String, Revocation)> = current.map(|line| (line.key(), line)).collect();
             lines.sort_by_cached_key(|(key, line)| (line.at(), key.clone()));

@@ -181,7 +181,7 @@ impl ServiceTokens {
         if !permissions.iter().all(|wanted| client.permissions.contains(wanted)) {
             return Ok(Err(Refusal::InvalidScope));
         }
-        if asked.tenant.is_some_and(|tenant| !client.tenants.include(tenant)) {
+        if asked.tenant.as_ref().is_some_and(|tenant| !client.tenants.include(tenant)) {
             return Ok(Err(Refusal::InvalidScope));
         }
         if !self.use_up(name, &claims).await? {

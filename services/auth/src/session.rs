@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::{Clock, UnixTime};
-use identity::SessionId;
+use kit::SessionId;
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction,

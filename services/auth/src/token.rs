@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::{Clock, UnixTime};
+use identity::Role;
 use identity::assertion::key_id;
 use identity::keyset::{self, KeyFileError};
-use identity::{Role, SessionId, SubjectId, TenantId};
 use jsonwebtoken::jwk::{Jwk, KeyAlgorithm};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use kit::{SessionId, SubjectId, TenantId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

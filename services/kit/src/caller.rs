@@ -18,9 +18,10 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use identity::assertion::{self, Rejected, Verifier};
-use identity::{ServiceName, SessionId, TenantId, headers};
+use identity::{ServiceName, headers};
 use serde::Deserialize;
 
+use crate::id::{Member, NotOurs, SessionId, TenantId};
 use crate::{answer, cookies};
 
 /// The name of the access token's cookie.
@@ -119,7 +120,7 @@ enum Unproved {
 /// The answer to a caller whom the extractor refuses.
 #[derive(Clone, Copy, Debug)]
 pub enum Refused {
-    /// The caller has no valid identity, or is not a person where only a person is allowed: 401.
+    /// The caller has no valid identity, or is not a person of a tenant where only such a person is allowed: 401.
     Unauthenticated(Words),
     /// A person on a route for services, or a service of a tenant on a route for the platform: 404, as if the
     /// route did not exist.
@@ -143,9 +144,9 @@ pub struct Client(pub identity::Client);
 #[derive(Clone, Debug)]
 pub struct Caller(pub identity::Caller);
 
-/// A verified person.
+/// A verified person of one tenant.
 #[derive(Clone, Debug)]
-pub struct Person(pub identity::Person);
+pub struct Person(pub Member);
 
 /// A verified service that acts for the platform, and so for every tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,13 +174,15 @@ pub enum ServiceCaller {
     Tenant(TenantService),
 }
 
-impl From<identity::Service> for ServiceCaller {
-    fn from(service: identity::Service) -> Self {
+impl TryFrom<identity::Service> for ServiceCaller {
+    type Error = NotOurs;
+
+    fn try_from(service: identity::Service) -> Result<Self, NotOurs> {
         let identity::Service { name, tenant } = service;
-        match tenant {
+        Ok(match tenant {
             None => Self::Platform(PlatformService { name }),
-            Some(tenant) => Self::Tenant(TenantService { name, tenant }),
-        }
+            Some(tenant) => Self::Tenant(TenantService { name, tenant: (&tenant).try_into()? }),
+        })
     }
 }
 
@@ -208,7 +211,7 @@ impl Kind for Person {
 
     fn of(caller: identity::Caller) -> Option<Self> {
         match caller {
-            identity::Caller::Person(person) => Some(Self(person)),
+            identity::Caller::Person(person) => Member::try_from(person).ok().map(Self),
             identity::Caller::Service(_) | identity::Caller::Client(_) => None,
         }
     }
@@ -230,7 +233,7 @@ impl Kind for ServiceCaller {
 
     fn of(caller: identity::Caller) -> Option<Self> {
         match caller {
-            identity::Caller::Service(service) => Some(service.into()),
+            identity::Caller::Service(service) => service.try_into().ok(),
             identity::Caller::Person(_) | identity::Caller::Client(_) => None,
         }
     }
@@ -306,7 +309,7 @@ where
         };
         let exp = access_tokens(&parts.headers)
             .filter_map(unverified)
-            .find(|claims| Some(claims.sid) == person.session)
+            .find(|claims| person.session == Some(claims.sid.into()))
             .map(|claims| claims.exp);
         Ok(Self(exp))
     }

@@ -20,6 +20,7 @@ pub mod caller;
 pub mod cookies;
 pub mod email;
 pub mod generation;
+pub mod id;
 pub mod settings;
 pub mod shown;
 pub mod startup;
@@ -32,4 +33,5 @@ pub mod testing;
 pub use caller::{
     Caller, Client, Gate, Person, PlatformService, ServiceCaller, SessionExpiry, TenantService,
 };
+pub use id::{Member, SessionId, SubjectId, TenantId};
 pub use startup::{Service, StartError};

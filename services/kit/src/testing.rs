@@ -124,7 +124,8 @@ impl TestEdge {
 pub fn person(subject: &str, session: &str, role: Role) -> Person {
     Person {
         subject: subject.parse().unwrap(),
-        tenant: TENANT.parse().unwrap(),
+        tenant: Some(TENANT.parse().unwrap()),
+        roles: Vec::new(),
         session: Some(session.parse().unwrap()),
         role: Some(role),
         scopes: Vec::new(),

@@ -51,7 +51,8 @@ impl Fixture {
             .route(
                 "/client",
                 get(|Client(client): Client| async move {
-                    format!("{} of {} may {}", client.name, client.tenant, client.scopes.join(" "))
+                    let tenant = client.tenant.as_ref().map_or("no tenant".to_owned(), ToString::to_string);
+                    format!("{} of {tenant} may {}", client.name, client.scopes.join(" "))
                 }),
             )
             .route(
@@ -96,7 +97,7 @@ fn called(service: ServiceCaller) -> String {
 }
 
 fn said(service: &Service) -> String {
-    match service.tenant {
+    match &service.tenant {
         Some(tenant) => format!("{service} for {tenant}"),
         None => format!("{service} for the platform"),
     }
@@ -107,16 +108,21 @@ async fn each_extractor_accepts_its_own_kind_of_caller_and_no_other() {
     let f = Fixture::new();
     let a_person = f.sign(&Proved::Person(person(SUBJECT, SESSION, Role::NORMAL)), "here");
     let service = f.sign(&Proved::Service("reports".parse().unwrap()), "here");
-    let tenant = TENANT.parse().unwrap();
-    let acting = Service { name: "reports".parse().unwrap(), tenant: Some(tenant) };
+    let tenant = Some(TENANT.parse().unwrap());
+    let acting = Service { name: "reports".parse().unwrap(), tenant: tenant.clone() };
     let acting = f.sign(&Proved::Service(acting), "here");
     let client = identity::Client {
         name: "nightly".parse().unwrap(),
         tenant,
         role: None,
+        roles: Vec::new(),
         scopes: vec!["books.read".to_owned(), "books.write".to_owned()],
     };
     let client = f.sign(&Proved::Client(client), "here");
+    let mut stranger = person(SUBJECT, SESSION, Role::NORMAL);
+    stranger.tenant = None;
+    let without_a_tenant = f.sign(&Proved::Person(stranger), "here");
+    let of_another_issuer = f.sign(&Proved::Person(person("auth0|5f7c", SESSION, Role::NORMAL)), "here");
     let platform = "reports for the platform".to_owned();
     let for_tenant = format!("reports for {TENANT}");
     let may = format!("nightly of {TENANT} may books.read books.write");
@@ -124,6 +130,8 @@ async fn each_extractor_accepts_its_own_kind_of_caller_and_no_other() {
     let not_there = || (404, "Not found".to_owned());
     for (path, identity, expected) in [
         ("/person", &a_person, (200, SUBJECT.to_owned())),
+        ("/person", &without_a_tenant, refused()),
+        ("/person", &of_another_issuer, refused()),
         ("/person", &service, refused()),
         ("/person", &client, refused()),
         ("/service", &a_person, not_there()),
@@ -155,8 +163,9 @@ async fn an_identity_that_is_missing_doubled_old_or_for_another_service_is_refus
     let f = Fixture::new();
     let client = Proved::Client(identity::Client {
         name: "nightly".parse().unwrap(),
-        tenant: TENANT.parse().unwrap(),
+        tenant: Some(TENANT.parse().unwrap()),
         role: None,
+        roles: Vec::new(),
         scopes: Vec::new(),
     });
     let (good, elsewhere) = (f.sign(&client, "here"), f.sign(&client, "there"));

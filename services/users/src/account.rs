@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::{Clock, UnixTime};
-use identity::{Person, Role, SubjectId, TenantId};
+use identity::Role;
 use kit::ServiceCaller;
+use kit::{Member, SubjectId, TenantId};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, Condition, DatabaseConnection, DbErr, EntityTrait as _,
@@ -144,7 +145,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Store`].
-    pub async fn own(&self, person: &Person) -> Result<Account, Error> {
+    pub async fn own(&self, person: &Member) -> Result<Account, Error> {
         let reach = Reach::Tenant(person.tenant);
         self.look_up(reach, &Key::Id(person.subject)).await
     }
@@ -168,7 +169,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Taken`], [`Error::Store`].
-    pub async fn change(&self, person: &Person, change: Change) -> Result<(), Error> {
+    pub async fn change(&self, person: &Member, change: Change) -> Result<(), Error> {
         if let Some(handle) = &change.handle {
             self.give_namesake(handle).await?;
         }

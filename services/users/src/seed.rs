@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use identity::{Role, SubjectId, TenantId};
+use identity::Role;
 use kit::startup::StartError;
+use kit::{SubjectId, TenantId};
 use serde::Deserialize;
 
 use crate::account::{Accounts, Profile};

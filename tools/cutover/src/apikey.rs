@@ -58,12 +58,16 @@ pub struct NewApiKey {
     /// one, make a new key, hand it over, and revoke the old one.
     #[arg(long, value_name = "NAME")]
     pub client: identity::ClientName,
-    /// The tenant for which the client acts.
-    #[arg(long, value_name = "UUID", value_parser = tenant)]
-    pub tenant: identity::TenantId,
-    /// The client's role, compared as a number. A client without one has less than any role that a policy requires.
+    /// The tenant for which the client acts, as `tenants.yaml` or the tenants service names it. Without it, the client acts
+    /// for no tenant.
+    #[arg(long, value_name = "ID")]
+    pub tenant: Option<identity::TenantId>,
+    /// The client's level, compared as a number. A client without one has less than any that a policy requires.
     #[arg(long, value_name = "NUMBER")]
     pub role: Option<u8>,
+    /// The names of the client's roles, separated by commas.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = role_name)]
+    pub roles: Vec<String>,
     /// A scope of the client; may be repeated.
     #[arg(long = "scope", value_name = "SCOPE", value_parser = scope)]
     pub scopes: Vec<String>,
@@ -78,8 +82,12 @@ pub struct NewApiKey {
     pub expires_in_days: Option<u32>,
 }
 
-fn tenant(text: &str) -> Result<identity::TenantId, String> {
-    text.parse().map_err(|_| "a tenant is given by its UUID".to_owned())
+fn role_name(text: &str) -> Result<String, String> {
+    if identity::principal::is_role_name(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a role has 1 to 255 bytes without commas and control characters".to_owned())
+    }
 }
 
 fn plan(text: &str) -> Result<String, String> {
@@ -215,7 +223,7 @@ fn reported(done: import::Imported, dry_run: bool, path: &Path, as_json: bool) -
 }
 
 fn make(new: &NewApiKey, now: u64) -> Result<(Record, String), NoRandomness> {
-    let NewApiKey { client, tenant, role, scopes, plan, prefix, expires_in_days } = new;
+    let NewApiKey { client, tenant, role, roles, scopes, plan, prefix, expires_in_days } = new;
     let (id, key, sha256) = text::generate(prefix)?;
     let expires = expires_in_days.map(|days| now.saturating_add(u64::from(days) * DAY_SECONDS));
     let record = Record {
@@ -223,7 +231,8 @@ fn make(new: &NewApiKey, now: u64) -> Result<(Record, String), NoRandomness> {
         sha256,
         imported: false,
         client: client.clone(),
-        tenant: *tenant,
+        tenant: tenant.clone(),
+        roles: roles.clone(),
         role: role.map(Role),
         scopes: scopes.clone(),
         plan: plan.clone(),
@@ -236,10 +245,22 @@ fn make(new: &NewApiKey, now: u64) -> Result<(Record, String), NoRandomness> {
 
 /// A record as it is printed: without the hash, which is useless to a reader.
 fn shown(record: &Record, now: u64) -> Value {
-    let Record { id, sha256: _, imported, client, tenant, role, scopes, plan, created, expires, revoked } =
-        record;
+    let Record {
+        id,
+        sha256: _,
+        imported,
+        client,
+        tenant,
+        role,
+        roles,
+        scopes,
+        plan,
+        created,
+        expires,
+        revoked,
+    } = record;
     json!({
-        "id": id, "client": client, "tenant": tenant, "role": role, "scopes": scopes, "plan": plan,
+        "id": id, "client": client, "tenant": tenant, "role": role, "roles": roles, "scopes": scopes, "plan": plan,
         "created": created, "expires": expires, "revoked": revoked, "imported": imported, "state": record.state(now),
     })
 }
@@ -257,7 +278,7 @@ fn table(records: &[Record], now: u64) -> String {
             record.id,
             record.state(now),
             record.client,
-            record.tenant
+            record.tenant.as_ref().map_or("-".to_owned(), ToString::to_string)
         );
     }
     if text.is_empty() { "no keys\n".to_owned() } else { text }
@@ -404,7 +425,8 @@ mod tests {
         for words in [
             ["--client", "CI", "--tenant", TENANT, "--scope", "a"],
             ["--client", TENANT, "--tenant", TENANT, "--scope", "a"],
-            ["--client", "ci", "--tenant", "x", "--scope", "a"],
+            ["--client", "ci", "--tenant", "", "--scope", "a"],
+            ["--client", "ci", "--tenant", TENANT, "--roles", "a,,b"],
             ["--client", "ci", "--tenant", TENANT, "--scope", "a b"],
         ] {
             let all = ["cutover", "apikey", "new"].iter().chain(&words).copied();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::Args;
 use clock::{Clock, SystemClock, UnixTime};
 use edge_config::Environment;
-use identity::{SessionId, SubjectId, TenantId};
+use identity::{InvalidId, SubjectId};
 use validity::UnusableUrl;
 use validity::revocation::{Revocation, SessionEnd, SharedRevocations, SubjectEnd, TenantEnd};
 
@@ -27,9 +27,9 @@ pub struct Arguments {
     /// What to end.
     #[arg(value_enum)]
     pub what: Revoked,
-    /// Its id.
-    #[arg(value_name = "UUID")]
-    pub id: uuid::Uuid,
+    /// Its id, byte for byte as its tokens have it.
+    #[arg(value_name = "ID", value_parser = id)]
+    pub id: String,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at the type")]
     pub home: Home,
@@ -89,9 +89,19 @@ pub enum RevokeError {
     Runtime(io::Error),
 }
 
+fn id(text: &str) -> Result<String, InvalidId> {
+    text.parse::<SubjectId>().map(|id| id.to_string())
+}
+
 /// `cutover revoke`
 pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
-    let revocation = revocation(arguments, SystemClock.now());
+    let revocation = match revocation(arguments, SystemClock.now()) {
+        Ok(revocation) => revocation,
+        Err(error) => {
+            out::error!("cutover revoke: {error}");
+            return exit(FOUND);
+        }
+    };
     let url = environment("REDIS_URL").filter(|url| !url.is_empty());
     let file = arguments.home.home.join("sessions/revoked.jsonl");
     let done = match url.as_deref() {
@@ -112,17 +122,19 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
 
 /// The revocation that `arguments` describe at `now`. It also ends a token issued within this very second, which may be
 /// older or younger than the command.
-#[must_use]
-pub fn revocation(arguments: &Arguments, now: UnixTime) -> Revocation {
+///
+/// # Errors
+/// [`InvalidId`], for an id that no token can have.
+pub fn revocation(arguments: &Arguments, now: UnixTime) -> Result<Revocation, InvalidId> {
     let Arguments { what, id, home: _, token_life } = arguments;
     let now = now.seconds();
     let until = now.saturating_add(*token_life).saturating_add(MARGIN_SECONDS);
     let before = now.saturating_add(1);
-    match what {
-        Revoked::Session => Revocation::Session(SessionEnd { sid: SessionId(*id), from: now, until }),
-        Revoked::Subject => Revocation::Subject(SubjectEnd { sub: SubjectId(*id), before, until }),
-        Revoked::Tenant => Revocation::Tenant(TenantEnd { tid: TenantId(*id), before, until }),
-    }
+    Ok(match what {
+        Revoked::Session => Revocation::Session(SessionEnd { sid: id.parse()?, from: now, until }),
+        Revoked::Subject => Revocation::Subject(SubjectEnd { sub: id.parse()?, before, until }),
+        Revoked::Tenant => Revocation::Tenant(TenantEnd { tid: id.parse()?, before, until }),
+    })
 }
 
 fn through_redis(url: &str, revocation: &Revocation) -> Result<(), RevokeError> {
@@ -151,7 +163,7 @@ fn append(path: &Path, revocation: &Revocation) -> Result<(), RevokeError> {
         let content = fs::read_to_string(path).map_err(failed)?;
         let is_there = content.lines().any(|written| {
             serde_json::from_str::<Revocation>(written).is_ok_and(|written| {
-                written.key() == revocation.key() && written.joined(revocation) == written
+                written.key() == revocation.key() && written.clone().joined(revocation) == written
             })
         });
         if is_there {

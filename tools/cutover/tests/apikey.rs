@@ -78,7 +78,10 @@ fn a_key_has_the_client_the_tenant_the_role_and_the_scopes_that_it_was_made_with
     let now = SystemClock.now();
     let client = believed(home, &key, now).unwrap();
     assert_eq!(client.name.as_str(), "nightly");
-    assert_eq!((client.tenant.to_string(), client.role), (TENANT.to_owned(), Some(identity::Role(2))));
+    assert_eq!(
+        (client.tenant.as_ref().unwrap().to_string(), client.role),
+        (TENANT.to_owned(), Some(identity::Role(2)))
+    );
     assert_eq!(client.scopes, ["books.read", "books.write"]);
     let client = believed(home, &plain, now).unwrap();
     assert_eq!((client.name.as_str(), client.role, client.scopes.len()), ("other", None, 0));

@@ -1,7 +1,8 @@
 //! The legacy backend's answer about one of its sessions.
 
-use identity::{Role, SessionId, SubjectId};
+use identity::Role;
 use prometheus::IntCounter;
+use uuid::Uuid;
 
 use crate::credential::fault::LegacyFault;
 use crate::failure::Failure;
@@ -9,10 +10,10 @@ use crate::failure::Failure;
 /// A person that the legacy backend knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// The person.
-    pub subject: SubjectId,
+    /// The person. The legacy backend's ids are UUIDs.
+    pub subject: Uuid,
     /// The session.
-    pub session: SessionId,
+    pub session: Uuid,
     /// The second in which the session's token was issued, as its `iat` says; 0 when the token does not say.
     pub issued: u64,
     /// The role, when the answer has one.

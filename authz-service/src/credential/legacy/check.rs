@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use edge_config::edge::LegacyCheck as Rules;
-use identity::{Role, SessionId, SubjectId};
+use identity::Role;
 use moka::future::Cache;
 use reqwest::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
@@ -198,7 +198,6 @@ impl Checker {
         let subject = plain_uuid(&user_id).ok_or_else(|| unavailable(&"`user_id` is not a UUID"))?;
         let named = Named::read(token);
         let session = named.session.unwrap_or_else(|| derived(fingerprint));
-        let (subject, session) = (SubjectId(subject), SessionId(session));
         Ok(Ok(Found { subject, session, issued: named.issued, role: user_role.map(Role) }))
     }
 }

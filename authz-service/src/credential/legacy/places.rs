@@ -19,10 +19,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use identity::SubjectId;
 use parking_lot::{Mutex, MutexGuard};
 use quick_cache::sync::Cache;
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use crate::network::Network;
 
@@ -64,14 +64,14 @@ pub struct Bounds {
 /// The caller of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asker {
-    Proved(SubjectId),
+    Proved(Uuid),
     Stranger(Option<IpAddr>),
 }
 
 /// The subject of a bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Holder {
-    Person(SubjectId),
+    Person(Uuid),
     Network(Network),
     /// Every caller without an address.
     Nowhere,
@@ -196,7 +196,7 @@ impl Shared {
 /// The places for queries to the legacy backend.
 pub struct Places {
     shared: Arc<Shared>,
-    proved: Cache<Fingerprint, SubjectId>,
+    proved: Cache<Fingerprint, Uuid>,
 }
 
 impl fmt::Debug for Places {
@@ -278,7 +278,7 @@ impl Places {
     }
 
     /// Notes that the legacy backend confirmed the session `fingerprint` of `person`.
-    pub fn prove(&self, fingerprint: Fingerprint, person: SubjectId) {
+    pub fn prove(&self, fingerprint: Fingerprint, person: Uuid) {
         self.proved.insert(fingerprint, person);
     }
 

@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use clock::UnixTime;
-use identity::{SessionId, SubjectId};
 use legacy_token::{Fault, Kind};
+use uuid::Uuid;
 
 use crate::credential::fault::LegacyFault;
 use crate::credential::legacy::answer::Found;
@@ -47,8 +47,8 @@ impl<'t> Unverified<'t> {
 
     /// The session id in the token.
     #[must_use]
-    pub const fn session(&self) -> SessionId {
-        SessionId(self.0.session())
+    pub const fn session(&self) -> Uuid {
+        self.0.session()
     }
 
     /// Verifies the signature with the session's `key`, and then the claims.
@@ -59,8 +59,7 @@ impl<'t> Unverified<'t> {
         let claims = self.0.verify(key, Kind::Access, Some(leeway), now)?;
         // The signature covers the time. A session without one began before every other.
         let issued = claims.issued.seconds();
-        let (subject, session) = (SubjectId(claims.subject), SessionId(claims.session));
-        Ok(Found { subject, session, issued, role: None })
+        Ok(Found { subject: claims.subject, session: claims.session, issued, role: None })
     }
 }
 

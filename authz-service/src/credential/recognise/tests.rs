@@ -40,6 +40,7 @@ fn rules() -> ClaimRules {
         tenant: TenantRule::Claim("tenantId".parse().unwrap()),
         session: Some("sid".parse().unwrap()),
         role: None,
+        roles: None,
         scopes: None,
         required: std::collections::BTreeSet::new(),
     }
@@ -167,7 +168,7 @@ fn unverified_claims_of_both_kinds_are_read() {
     assert_eq!((person.person.subject.to_string().as_str(), person.issued), (PERSON, 8));
     let timeless = format!(r#"{{"id":"{SESSION}","user_id":"{PERSON}","iat":"8"}}"#);
     assert_eq!(claimed(&token(r#"{"alg":"HS256"}"#, &timeless)).unwrap().issued, 0, "not a number");
-    assert_eq!(person.person.tenant.to_string(), TENANT);
+    assert_eq!(person.person.tenant.unwrap().to_string(), TENANT);
     // Of a kind, and without claims that could be compared.
     assert_eq!(claimed(&token(r#"{"alg":"ES256"}"#, &format!(r#"{{"iss":"{ISSUER}"}}"#))), None);
     assert_eq!(claimed(&token(r#"{"alg":"HS256"}"#, r#"{"id":"../x","user_id":"*"}"#)), None);

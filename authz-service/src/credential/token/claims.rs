@@ -3,10 +3,14 @@
 //! A claim that is `null` is absent. What is absent and required is [missing](TokenFault::ClaimMissing), what has another
 //! type or form is [invalid](TokenFault::ClaimInvalid), and both name the claim.
 
+use std::collections::HashSet;
+use std::str::FromStr;
+
 use edge_config::edge::{ClaimPath, ClaimRules, MappedClaim, TenantRule};
+use identity::assertion::MAX_ROLES_BYTES;
+use identity::principal::is_role_name;
 use identity::{Role, SessionId, SubjectId, TenantId};
 use serde_json::{Map, Number, Value};
-use uuid::fmt::Hyphenated;
 
 use super::json;
 use crate::credential::fault::{Claim, TokenFault};
@@ -19,8 +23,9 @@ pub(crate) struct RawClaims {
     pub(crate) audiences: Vec<String>,
     pub(crate) subject: SubjectId,
     pub(crate) session: Option<SessionId>,
-    pub(crate) tenant: TenantId,
+    pub(crate) tenant: Option<TenantId>,
     pub(crate) role: Option<Role>,
+    pub(crate) roles: Vec<String>,
     pub(crate) scopes: Vec<String>,
     pub(crate) iat: Option<u64>,
     pub(crate) exp: u64,
@@ -43,6 +48,7 @@ impl RawClaims {
             tenant: claims.tenant()?,
             session: claims.session()?,
             role: claims.role()?,
+            roles: claims.roles()?,
             scopes: claims.scopes()?,
             iat,
             exp,
@@ -52,10 +58,10 @@ impl RawClaims {
 }
 
 /// The claims that say whose session a token belongs to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct SessionOf {
     pub(crate) subject: SubjectId,
-    pub(crate) tenant: TenantId,
+    pub(crate) tenant: Option<TenantId>,
     pub(crate) session: Option<SessionId>,
     pub(crate) iat: Option<u64>,
 }
@@ -86,7 +92,7 @@ impl<'r> Claims<'r> {
     }
 
     /// Whether each claim is there, each read by itself.
-    pub(super) fn each(&self) -> [(Claim, Result<bool, TokenFault>); 10] {
+    pub(super) fn each(&self) -> [(Claim, Result<bool, TokenFault>); 11] {
         [
             (Claim::Issuer, self.issuer().map(|_| true)),
             (Claim::Audience, self.audiences().map(|_| true)),
@@ -94,9 +100,10 @@ impl<'r> Claims<'r> {
             (Claim::Expires, self.times().map(|_| true)),
             (Claim::NotBefore, self.not_before().map(|nbf| nbf.is_some())),
             (Claim::Subject, self.subject().map(|_| true)),
-            (Claim::Tenant, self.tenant().map(|_| true)),
+            (Claim::Tenant, self.tenant().map(|tenant| tenant.is_some())),
             (Claim::Session, self.session().map(|session| session.is_some())),
             (Claim::Role, self.role().map(|role| role.is_some())),
+            (Claim::Roles, self.roles().map(|roles| !roles.is_empty())),
             (Claim::Scopes, self.scopes().map(|scopes| !scopes.is_empty())),
         ]
     }
@@ -129,27 +136,30 @@ impl<'r> Claims<'r> {
 
     fn subject(&self) -> Result<SubjectId, TokenFault> {
         let id = self.at(&self.rules.subject).ok_or(TokenFault::ClaimMissing(Claim::Subject))?;
-        plain_uuid(id).map(SubjectId).ok_or(TokenFault::ClaimInvalid(Claim::Subject))
+        id_in(id).ok_or(TokenFault::ClaimInvalid(Claim::Subject))
     }
 
-    fn tenant(&self) -> Result<TenantId, TokenFault> {
+    /// The tenant that the token or its issuer has. One that comes from the host name is found with the request.
+    fn tenant(&self) -> Result<Option<TenantId>, TokenFault> {
         match &self.rules.tenant {
-            TenantRule::Constant(tenant) => Ok(*tenant),
-            TenantRule::Claim(path) => {
-                let id = self.at(path).ok_or(TokenFault::ClaimMissing(Claim::Tenant))?;
-                plain_uuid(id).map(TenantId).ok_or(TokenFault::ClaimInvalid(Claim::Tenant))
-            }
+            TenantRule::Absent | TenantRule::Host(_) => Ok(None),
+            TenantRule::Constant(tenant) => Ok(Some(tenant.clone())),
+            TenantRule::Claim(path) => self.mapped(Some(path), MappedClaim::Tenant, Claim::Tenant, id_in),
         }
     }
 
     fn session(&self) -> Result<Option<SessionId>, TokenFault> {
-        let read = |value: &Value| plain_uuid(value).map(SessionId);
-        self.mapped(self.rules.session.as_ref(), MappedClaim::Session, Claim::Session, read)
+        self.mapped(self.rules.session.as_ref(), MappedClaim::Session, Claim::Session, id_in)
     }
 
     fn role(&self) -> Result<Option<Role>, TokenFault> {
         let read = |value: &Value| value.as_u64().and_then(|role| u8::try_from(role).ok()).map(Role);
         self.mapped(self.rules.role.as_ref(), MappedClaim::Role, Claim::Role, read)
+    }
+
+    fn roles(&self) -> Result<Vec<String>, TokenFault> {
+        let found = self.mapped(self.rules.roles.as_ref(), MappedClaim::Roles, Claim::Roles, roles)?;
+        Ok(found.unwrap_or_default())
     }
 
     fn scopes(&self) -> Result<Vec<String>, TokenFault> {
@@ -215,9 +225,35 @@ fn texts(value: &Value) -> Option<Vec<String>> {
     }
 }
 
-/// A UUID in the one spelling that the issuer writes, `8-4-4-4-12`. Braces, URNs and bare digits are refused.
-fn plain_uuid(value: &Value) -> Option<uuid::Uuid> {
-    value.as_str()?.parse::<Hyphenated>().map(Hyphenated::into_uuid).ok()
+/// An id: a text, by the rules of [`identity::id`]. A number is not one: `1` and `1.0` would be the same id, or not.
+fn id_in<T: FromStr>(value: &Value) -> Option<T> {
+    value.as_str()?.parse().ok()
+}
+
+/// More roles than this are refused: an issuer that lists 200 groups is known, one with a thousand should not put them into
+/// each request.
+const MAX_ROLES: usize = 512;
+
+/// Names of roles: a list, or one text with commas between the names, as the header has them. A name that cannot be
+/// written into that header is refused, in a list also one with a comma: `reader,admin` would be read as two.
+fn roles(value: &Value) -> Option<Vec<String>> {
+    let listed: Vec<&str> = match value {
+        Value::String(text) if text.is_empty() => Vec::new(),
+        Value::String(text) => text.split(',').map(|name| name.trim_matches(' ')).collect(),
+        Value::Array(all) => all.iter().map(Value::as_str).collect::<Option<_>>()?,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => return None,
+    };
+    let bytes: usize = listed.iter().map(|name| name.len()).sum();
+    if listed.len() > MAX_ROLES || bytes > MAX_ROLES_BYTES || !listed.iter().all(|name| is_role_name(name)) {
+        return None;
+    }
+    Some(distinct(&listed))
+}
+
+/// Each text once, in order.
+fn distinct(listed: &[&str]) -> Vec<String> {
+    let mut seen = HashSet::with_capacity(listed.len());
+    listed.iter().filter(|one| seen.insert(**one)).map(|one| (*one).to_owned()).collect()
 }
 
 /// Scopes: `scope-token *( SP scope-token )` (RFC 6749 §3.3), empty, or a list of such tokens. They travel in a header, so
@@ -230,14 +266,9 @@ fn scopes(value: &Value) -> Option<Vec<String>> {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => return None,
     };
     let legal = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-    let mut scopes: Vec<String> = Vec::with_capacity(listed.len());
-    for scope in listed {
-        if scope.is_empty() || !scope.bytes().all(legal) {
-            return None;
-        }
-        if !scopes.iter().any(|known| known == scope) {
-            scopes.push(scope.to_owned());
-        }
+    let bytes: usize = listed.iter().map(|scope| scope.len()).sum();
+    if bytes > MAX_ROLES_BYTES || !listed.iter().all(|scope| !scope.is_empty() && scope.bytes().all(legal)) {
+        return None;
     }
-    Some(scopes)
+    Some(distinct(&listed))
 }

@@ -112,7 +112,9 @@ fn judged(claim: Claim, claims: &Claims<'_>, issuer: &Issuer, now: UnixTime) -> 
             let nbf = claims.not_before()?.unwrap_or(0);
             fits(nbf <= now.saturating_add(leeway), TokenFault::NotYetValid)
         }
-        Claim::Subject | Claim::Tenant | Claim::Session | Claim::Role | Claim::Scopes => Ok(()),
+        Claim::Subject | Claim::Tenant | Claim::Session | Claim::Role | Claim::Roles | Claim::Scopes => {
+            Ok(())
+        }
     }
 }
 
@@ -127,10 +129,11 @@ fn name_of(claim: Claim, issuer: &Issuer) -> Option<String> {
         Claim::Subject => Some(rules.subject.to_string()),
         Claim::Tenant => match &rules.tenant {
             TenantRule::Claim(path) => Some(path.to_string()),
-            TenantRule::Constant(_) => None,
+            TenantRule::Absent | TenantRule::Constant(_) | TenantRule::Host(_) => None,
         },
         Claim::Session => optional(&rules.session),
         Claim::Role => optional(&rules.role),
+        Claim::Roles => optional(&rules.roles),
         Claim::Scopes => optional(&rules.scopes),
     }
 }

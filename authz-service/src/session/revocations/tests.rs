@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use clock::{Clock as _, ManualClock};
+use identity::{SubjectId, TenantId};
 use prometheus::IntCounter;
 
 const NOW: UnixTime = UnixTime::from_seconds(1_000);
@@ -47,12 +48,12 @@ impl Fixture {
 
     fn is_revoked(&mut self, number: u128) -> Result<bool, Failure> {
         self.file.poll();
-        self.list.is_revoked(session(number), self.clock.now())
+        self.list.is_revoked(&session(number), self.clock.now())
     }
 }
 
 fn session(number: u128) -> SessionId {
-    SessionId(uuid::Uuid::from_u128(number))
+    SessionId::from(uuid::Uuid::from_u128(number))
 }
 
 fn line(number: u128, from: u64, until: u64) -> String {
@@ -62,7 +63,7 @@ fn line(number: u128, from: u64, until: u64) -> String {
 #[test]
 fn no_session_is_revoked_without_a_file_but_nothing_is_certain_before_the_first_poll() {
     let mut f = Fixture::new();
-    assert_eq!(f.list.is_revoked(session(1), NOW), Err(Failure::RevocationsUnavailable));
+    assert_eq!(f.list.is_revoked(&session(1), NOW), Err(Failure::RevocationsUnavailable));
     assert_eq!(f.is_revoked(1), Ok(false));
 }
 
@@ -169,10 +170,11 @@ fn an_unreadable_file_refuses_every_session_after_its_limit() {
 fn person(subject: u128, tenant: u128, number: u128) -> Person {
     let id = uuid::Uuid::from_u128;
     Person {
-        subject: SubjectId(id(subject)),
-        tenant: TenantId(id(tenant)),
+        subject: id(subject).into(),
+        tenant: Some(id(tenant).into()),
         session: Some(session(number)),
         role: Some(identity::Role::NORMAL),
+        roles: Vec::new(),
         scopes: Vec::new(),
     }
 }
@@ -188,13 +190,13 @@ fn without_room_only_an_uncertain_session_is_refused() {
     let refused = Err(Failure::RevocationsUnavailable);
     for number in 1..=1_000 {
         let expected = if number <= 10 { Ok(true) } else { refused };
-        assert_eq!(f.list.is_revoked(session(number), NOW), expected, "{number}");
+        assert_eq!(f.list.is_revoked(&session(number), NOW), expected, "{number}");
         assert_eq!(f.list.ends(&person(1, 1, number), 5, NOW), expected, "{number}");
-        assert!(f.list.is_listed(session(number)), "and no lease is given on it");
+        assert!(f.list.is_listed(&session(number)), "and no lease is given on it");
     }
     // 1,000 of 65,536 bits: fewer than one in a hundred thousand is mistaken for another.
     let wrong =
-        (2_000..102_000).filter(|number| f.list.is_revoked(session(*number), NOW) != Ok(false)).count();
+        (2_000..102_000).filter(|number| f.list.is_revoked(&session(*number), NOW) != Ok(false)).count();
     assert!(wrong <= 5, "{wrong} of 100,000 others are refused");
     assert!(f.list.beyond_room() > 950);
     let health = f.list.health(NOW);
@@ -217,10 +219,10 @@ fn leases_end_also_with_entries_that_find_no_room() {
     let id = uuid::Uuid::from_u128;
     let tags = f.lately.lately(Instant::now()).tags;
     for tag in [
-        session_tag(session(1)),
-        session_tag(session(2)),
-        subject_tag(SubjectId(id(3))),
-        tenant_tag(TenantId(id(4))),
+        session_tag(&session(1)),
+        session_tag(&session(2)),
+        subject_tag(&SubjectId::from(id(3))),
+        tenant_tag(&TenantId::from(id(4))),
     ] {
         assert!(tags.contains(&tag));
     }
@@ -298,7 +300,7 @@ fn all_of_a_person_or_a_tenant_end_by_when_they_were_issued() {
     // An earlier moment for the same person revives nothing.
     f.append(&format!("{{\"sub\":\"{}\",\"before\":800,\"until\":1500}}\n", id(1)));
     f.file.poll();
-    let mut tags = [subject_tag(SubjectId(id(1))), tenant_tag(TenantId(id(2)))];
+    let mut tags = [subject_tag(&SubjectId::from(id(1))), tenant_tag(&TenantId::from(id(2)))];
     tags.sort_unstable();
     assert_eq!(f.lately.lately(Instant::now()).tags, tags, "leases on both end");
     let mut ends = |subject, tenant, issued| {
@@ -319,12 +321,12 @@ fn all_of_a_person_or_a_tenant_end_by_when_they_were_issued() {
 #[test]
 fn a_lease_ends_with_the_first_word_of_an_end_and_none_is_granted_after_it() {
     let mut f = Fixture::new();
-    let (start, tag) = (Instant::now(), session_tag(session(1)));
+    let (start, tag) = (Instant::now(), session_tag(&session(1)));
     let named = |f: &Fixture, after| f.lately.lately(start + Duration::from_secs(after)).tags.contains(&tag);
     f.append(&line(1, 1_100, 2_000));
     assert_eq!(f.is_revoked(1), Ok(false), "it ends later");
-    assert!(named(&f, 1) && f.list.is_listed(session(1)), "and is not to be counted on until then");
-    assert!(!named(&f, 31) && f.list.is_listed(session(1)));
+    assert!(named(&f, 1) && f.list.is_listed(&session(1)), "and is not to be counted on until then");
+    assert!(!named(&f, 31) && f.list.is_listed(&session(1)));
     f.append(&line(1, 1_200, 2_500));
     f.file.poll();
     assert!(!named(&f, 31), "later than was known: no news");

@@ -29,9 +29,9 @@ impl Ruled {
 
 #[tonic::async_trait]
 impl TenantSource for Ruled {
-    async fn look_up(&self, tenant: TenantId) -> Result<Answer, SourceFault> {
+    async fn look_up(&self, tenant: &TenantId) -> Result<Answer, SourceFault> {
         self.questions.fetch_add(1, Ordering::SeqCst);
-        let record = self.records.lock().get(&tenant).copied();
+        let record = self.records.lock().get(tenant).copied();
         let takes = *self.takes.lock();
         sleep(takes).await;
         let fault = *self.fault.lock();
@@ -82,7 +82,7 @@ impl Fixture {
     }
 
     async fn standing(&self, number: u128) -> Result<Option<Standing>, Failure> {
-        self.memory.standing(tenant(number)).await
+        self.memory.standing(&tenant(number)).await
     }
 
     async fn push(&self, number: u128, status: Standing, version: u64) {
@@ -91,7 +91,7 @@ impl Fixture {
 }
 
 fn tenant(number: u128) -> TenantId {
-    TenantId(Uuid::from_u128(number))
+    TenantId::from(Uuid::from_u128(number))
 }
 
 const ACTIVE: Result<Option<Standing>, Failure> = Ok(Some(Standing::Active));
@@ -150,7 +150,7 @@ async fn a_pushed_state_holds_at_once_and_never_goes_back() {
     assert_eq!(f.standing(1).await, ACTIVE);
     assert_eq!(f.ended.lately(began).tags, []);
     f.push(1, Standing::Suspended, 3).await;
-    assert_eq!(f.ended.lately(Instant::now()).tags, [tenant_tag(tenant(1))], "leases on it end");
+    assert_eq!(f.ended.lately(Instant::now()).tags, [tenant_tag(&tenant(1))], "leases on it end");
     assert_eq!(f.standing(1).await, SUSPENDED);
     f.push(1, Standing::Active, 2).await;
     assert_eq!(f.standing(1).await, SUSPENDED, "an older change that comes late");
@@ -168,7 +168,7 @@ async fn a_change_wins_over_the_question_that_was_under_way() {
     *f.source.takes.lock() = seconds(1);
     let asking = tokio::spawn({
         let memory = Arc::clone(&f.memory);
-        async move { memory.standing(tenant(1)).await }
+        async move { memory.standing(&tenant(1)).await }
     });
     sleep(Duration::from_millis(500)).await;
     f.push(1, Standing::Suspended, 2).await;
@@ -185,7 +185,7 @@ async fn concurrent_requests_share_one_lookup_and_a_fault_is_not_remembered() {
         let asking: Vec<_> = (0..500)
             .map(|_| {
                 let memory = Arc::clone(&f.memory);
-                tokio::spawn(async move { memory.standing(tenant(1)).await })
+                tokio::spawn(async move { memory.standing(&tenant(1)).await })
             })
             .collect();
         let mut answers = Vec::new();
@@ -252,7 +252,7 @@ async fn open_questions_are_bounded() {
     let asking: Vec<_> = (0..1_000)
         .map(|number| {
             let memory = Arc::clone(&f.memory);
-            tokio::spawn(async move { memory.standing(tenant(number)).await })
+            tokio::spawn(async move { memory.standing(&tenant(number)).await })
         })
         .collect();
     let mut refused = 0;
@@ -274,7 +274,7 @@ async fn lookups_of_invented_tenants_take_no_room_from_known_ones() {
     *f.source.takes.lock() = seconds(1);
     let ask = |number| {
         let memory = Arc::clone(&f.memory);
-        tokio::spawn(async move { memory.standing(tenant(number)).await })
+        tokio::spawn(async move { memory.standing(&tenant(number)).await })
     };
     let invented: Vec<_> = (1_000..2_000).map(ask).collect();
     tokio::task::yield_now().await;

@@ -1,6 +1,6 @@
 //! An issuer of access tokens: which tokens count, and how their claims are read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -42,16 +42,18 @@ pub struct ClaimRules {
     pub tenant: TenantRule,
     /// The claim with the session's id; absent when the issuer's tokens have no session.
     pub session: Option<ClaimPath>,
-    /// The claim with the role, a number; absent when the issuer's tokens have none.
+    /// The claim with the level, a number; absent when the issuer's tokens have none.
     pub role: Option<ClaimPath>,
+    /// The claim with the names of the roles, a text or a list; absent when the issuer's tokens have none.
+    pub roles: Option<ClaimPath>,
     /// The claim with the scopes, a text or a list.
     pub scopes: Option<ClaimPath>,
-    /// The claims that a token must have, beside issuer, audience, end, subject and tenant.
+    /// The claims that a token must have, beside issuer, audience, end and subject.
     pub required: BTreeSet<MappedClaim>,
 }
 
 impl ClaimRules {
-    /// The claims of the platform's own auth service, all of them required but the scopes.
+    /// The claims of the platform's own auth service, all of them required but the scopes. Roles are levels there.
     #[must_use]
     pub fn own(audience: ClaimPath) -> Self {
         let claim = |name: &str| ClaimPath(vec![name.to_owned()]);
@@ -61,8 +63,9 @@ impl ClaimRules {
             tenant: TenantRule::Claim(claim("tenantId")),
             session: Some(claim("sid")),
             role: Some(claim("role")),
+            roles: None,
             scopes: Some(claim("scope")),
-            required: BTreeSet::from([MappedClaim::Session, MappedClaim::Role]),
+            required: BTreeSet::from([MappedClaim::Tenant, MappedClaim::Session, MappedClaim::Role]),
         }
     }
 }
@@ -70,10 +73,43 @@ impl ClaimRules {
 /// The source of a person's tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TenantRule {
+    /// The issuer knows no tenants: its people act for none.
+    Absent,
     /// A claim of the token.
     Claim(ClaimPath),
     /// One tenant for every token of the issuer.
     Constant(TenantId),
+    /// The host name of the request.
+    Host(TenantHosts),
+}
+
+/// Which host name stands for which tenant. A request to any other host has no tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TenantHosts {
+    /// Each of these names, in lower case.
+    Named(BTreeMap<String, TenantId>),
+    /// Every name of one label before this suffix, which begins with a dot: with `.shop.example.com`, the tenant of
+    /// `acme.shop.example.com` is `acme`.
+    LabelBefore(String),
+}
+
+impl TenantHosts {
+    /// The tenant of `host`, as a client writes it: in any letter case, with or without a port.
+    #[must_use]
+    pub fn tenant(&self, host: &str) -> Option<TenantId> {
+        let host = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+            Some(_) | None => host,
+        };
+        let host = host.to_ascii_lowercase();
+        match self {
+            Self::Named(tenants) => tenants.get(&host).cloned(),
+            Self::LabelBefore(suffix) => {
+                let label = host.strip_suffix(suffix)?;
+                (!label.contains('.')).then(|| label.parse().ok()).flatten()
+            }
+        }
+    }
 }
 
 /// A claim that `claims` can map.
@@ -81,19 +117,22 @@ pub enum TenantRule {
 pub enum MappedClaim {
     /// The person's id; always required.
     Subject,
-    /// The tenant; required unless it is a constant.
+    /// The tenant.
     Tenant,
     /// The session.
     Session,
-    /// The role.
+    /// The level.
     Role,
+    /// The names of the roles.
+    Roles,
     /// The scopes.
     Scopes,
 }
 
 impl MappedClaim {
     /// Every claim.
-    pub const ALL: [Self; 5] = [Self::Subject, Self::Tenant, Self::Session, Self::Role, Self::Scopes];
+    pub const ALL: [Self; 6] =
+        [Self::Subject, Self::Tenant, Self::Session, Self::Role, Self::Roles, Self::Scopes];
 
     /// As the edge file spells it.
     #[must_use]
@@ -103,6 +142,7 @@ impl MappedClaim {
             Self::Tenant => "tenant",
             Self::Session => "session",
             Self::Role => "role",
+            Self::Roles => "roles",
             Self::Scopes => "scopes",
         }
     }
@@ -339,6 +379,25 @@ mod tests {
         }
         assert!(!types.accept(None));
         assert!(TokenTypes { absent: true, ..types }.accept(None));
+    }
+
+    #[test]
+    fn a_host_stands_for_a_tenant() {
+        let tenant = |text: &str| Some(text.parse::<TenantId>().unwrap());
+        let named =
+            TenantHosts::Named(BTreeMap::from([("a.example.com".to_owned(), "acme".parse().unwrap())]));
+        assert_eq!(named.tenant("a.example.com"), tenant("acme"));
+        assert_eq!(named.tenant("A.Example.com:8443"), tenant("acme"));
+        let label = TenantHosts::LabelBefore(".shop.example.com".to_owned());
+        assert_eq!(label.tenant("Acme.shop.example.com:80"), tenant("acme"));
+        for host in ["", ":80", "b.example.com", "a.example.com.", "xa.example.com", "[::1]:80"] {
+            assert_eq!(named.tenant(host), None, "{host}");
+        }
+        for host in
+            ["shop.example.com", ".shop.example.com", "a.b.shop.example.com", "a.shop.example.com.evil.test"]
+        {
+            assert_eq!(label.tenant(host), None, "{host}");
+        }
     }
 
     #[test]

@@ -32,8 +32,10 @@ pub struct SessionPolicy {
     pub accept: Vec<AcceptedCredential>,
     /// What `Authorization: Bearer` means beside a session cookie.
     pub bearer_beside_cookie: BesideCookie,
-    /// The least role.
+    /// The least level.
     pub role: Option<Role>,
+    /// The names of the roles that a caller needs; absent when any will do.
+    pub roles: Option<RoleNames>,
     /// The scopes that must all be present.
     pub scopes: Vec<String>,
     /// The place in the request of a tenant that must be the caller's own; absent when it names none.
@@ -42,6 +44,45 @@ pub struct SessionPolicy {
     pub mode: Mode,
     /// How an allow may be used again; absent when every request is checked.
     pub lease: Option<LeasePolicy>,
+}
+
+/// The names of the roles that a caller needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RoleNames {
+    /// One of these.
+    Any(Vec<String>),
+    /// Every one of these.
+    All(Vec<String>),
+}
+
+impl RoleNames {
+    /// The names, in the order of the edge file.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::Any(names) | Self::All(names) => names,
+        }
+    }
+
+    /// Whether a caller with the roles `had` has the ones that are needed.
+    #[must_use]
+    pub fn fit(&self, had: &[String]) -> bool {
+        match self {
+            Self::Any(names) => names.iter().any(|name| had.contains(name)),
+            Self::All(names) => names.iter().all(|name| had.contains(name)),
+        }
+    }
+}
+
+impl std::fmt::Display for RoleNames {
+    /// `any of admin, support`, or `all of admin, support`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let quantity = match self {
+            Self::Any(_) => "any of",
+            Self::All(_) => "all of",
+        };
+        write!(f, "{quantity} {}", self.names().join(", "))
+    }
 }
 
 /// What a bearer token means in a request that has a session cookie, too.

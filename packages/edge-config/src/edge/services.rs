@@ -48,10 +48,10 @@ impl ServiceTenants {
 
     /// Whether a token for `tenant` is valid.
     #[must_use]
-    pub fn include(&self, tenant: TenantId) -> bool {
+    pub fn include(&self, tenant: &TenantId) -> bool {
         match self {
             Self::None => false,
-            Self::Listed(tenants) => tenants.contains(&tenant),
+            Self::Listed(tenants) => tenants.contains(tenant),
             Self::Any => true,
         }
     }

@@ -50,7 +50,7 @@ fn one(
                 let problem = format!("{what} is for a tenant, but services have none");
                 context.faults.report(n.place, problem, "name a `header`, such as x-madome-auth-sub");
             }
-            reader::parsed(context, n, &format!("the tenant of {what}"), "write the tenant's UUID")
+            reader::parsed(context, n, &format!("the tenant of {what}"), "write the tenant's id")
                 .map(Condition::Tenant)
         }
         (None, Some(n)) => {

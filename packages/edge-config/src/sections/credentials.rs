@@ -160,7 +160,7 @@ pub(crate) fn legacy_sessions(
     };
     let tenant = fields
         .required("tenant", "the legacy backend has no tenants: write the id of the tenant for its people")
-        .and_then(|n| reader::parsed::<TenantId>(context, n, "`tenant`", "write the tenant's UUID"));
+        .and_then(|n| reader::parsed::<TenantId>(context, n, "`tenant`", "write the tenant's id"));
     let role = fields.optional("role").map_or(Some(Role::NORMAL), |n| {
         reader::number(context, n, "`role`", 0, 255).and_then(|r| u8::try_from(r).ok()).map(Role)
     });

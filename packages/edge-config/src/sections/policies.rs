@@ -5,7 +5,7 @@ use identity::{Role, ServiceName};
 use super::credentials;
 use crate::declared::Declared;
 use crate::edge::{
-    AcceptedCredential, BesideCookie, InternalPolicy, Policy, PublicPolicy, Service, SessionPolicy,
+    AcceptedCredential, BesideCookie, InternalPolicy, Policy, PublicPolicy, RoleNames, Service, SessionPolicy,
 };
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
@@ -20,7 +20,6 @@ pub(crate) struct Stores {
     pub(crate) sessions: bool,
     pub(crate) api_keys: bool,
     pub(crate) legacy_sessions: bool,
-    pub(crate) tenants: bool,
     pub(crate) signatures: bool,
 }
 
@@ -63,13 +62,6 @@ pub(crate) fn policy(
                     "add the section `sessions`",
                 );
             }
-            if !stores.tenants {
-                context.faults.report(
-                    place,
-                    format!("{what} needs tenants, and the file has no `tenants`"),
-                    "add the section `tenants`",
-                );
-            }
             let kinds = [("compare", BesideCookie::Compare), ("ignore", BesideCookie::Ignore)];
             let beside = match fields.optional("bearer_beside_cookie") {
                 None => Some(BesideCookie::default()),
@@ -81,6 +73,10 @@ pub(crate) fn policy(
                     .and_then(|r| u8::try_from(r).ok())
                     .map(|r| Some(Role(r))),
             };
+            let roles = match fields.optional("roles") {
+                None => Some(None),
+                Some(n) => roles(context, n, &what).map(Some),
+            };
             let scopes = fields.optional("scopes").map(|n| scopes(context, n, &what)).unwrap_or_default();
             let tenant = match fields.optional("tenant") {
                 None => Some(None),
@@ -88,12 +84,13 @@ pub(crate) fn policy(
             };
             let mode = limits::mode(context, &mut fields, &what);
             let lease = leases::field(context, &mut fields, &what, mode, tenant.as_ref());
-            role.zip(tenant).zip(mode).zip(lease).zip(beside).map(
-                |((((role, tenant), mode), lease), bearer_beside_cookie)| {
+            role.zip(roles).zip(tenant).zip(mode).zip(lease).zip(beside).map(
+                |(((((role, roles), tenant), mode), lease), bearer_beside_cookie)| {
                     Policy::Session(SessionPolicy {
                         accept,
                         bearer_beside_cookie,
                         role,
+                        roles,
                         scopes,
                         tenant,
                         mode,
@@ -144,6 +141,54 @@ fn public(
         kinds::check_ended(context, node.place, what, recognition);
     }
     Some(PublicPolicy { refuse_ended })
+}
+
+/// More roles than this are a role of their own.
+const MAX_ROLES: usize = 32;
+
+/// `roles: { any: [admin, support] }`, or `roles: { all: [admin, support] }`.
+fn roles(context: Context<'_>, node: &Node, what: &str) -> Option<RoleNames> {
+    let mut fields = Fields::of(context, node, format!("`roles` of {what}"));
+    let (any, all) = (fields.optional("any"), fields.optional("all"));
+    fields.finish();
+    match (any, all) {
+        (Some(n), None) => role_names(context, n, what).map(RoleNames::Any),
+        (None, Some(n)) => role_names(context, n, what).map(RoleNames::All),
+        (Some(_), Some(_)) | (None, None) => {
+            let problem = format!("`roles` of {what} needs either `any` or `all`");
+            context.faults.report(node.place, problem, "give exactly one of them: `roles: { any: [admin] }`");
+            None
+        }
+    }
+}
+
+fn role_names(context: Context<'_>, node: &Node, what: &str) -> Option<Vec<String>> {
+    let elements = reader::list(context, node, &format!("`roles` of {what}"));
+    if elements.is_empty() || elements.len() > MAX_ROLES {
+        let problem = format!("`roles` of {what} lists {} roles", elements.len());
+        context.faults.report(node.place, problem, format!("list 1 to {MAX_ROLES}"));
+        return None;
+    }
+    let mut names: Vec<String> = Vec::with_capacity(elements.len());
+    for element in elements {
+        let name = reader::text(context, element, &format!("a role of {what}"))?;
+        if !identity::principal::is_role_name(name) {
+            let problem = format!("a role of {what} is {name:?}");
+            let mend = "write 1 to 255 bytes without commas and control characters: roles travel in one header, separated by commas";
+            context.faults.report(element.place, problem, mend);
+            return None;
+        }
+        if names.iter().any(|known| known == name) {
+            context.faults.report(
+                element.place,
+                format!("{what} lists the role `{name}` twice"),
+                "list it once",
+            );
+            continue;
+        }
+        names.push(name.to_owned());
+    }
+    Some(names)
 }
 
 fn scopes(context: Context<'_>, node: &Node, what: &str) -> Vec<String> {

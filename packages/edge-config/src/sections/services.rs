@@ -72,7 +72,7 @@ pub(crate) fn tenants(context: Context<'_>, node: &Node, what: &str) -> ServiceT
     }
     let mut tenants: Vec<TenantId> = Vec::new();
     for element in reader::list(context, node, &format!("`tenants` of {what}")) {
-        let mend = "write the tenant's UUID, or `tenants: any`";
+        let mend = "write the tenant's id, or `tenants: any`";
         let Some(tenant) = reader::parsed(context, element, &format!("a tenant of {what}"), mend) else {
             continue;
         };

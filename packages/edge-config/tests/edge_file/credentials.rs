@@ -145,8 +145,20 @@ fn several_issuers_or_one() {
             && issuer.token_types.accept(Some("jwt"))
     );
     for (old, new, expected) in [
-        ("tenant: \"https://acme.test/tenant\", ", "", "`claims` has no `tenant`"),
-        ("\"https://acme.test/tenant\"", "{ constant: acme }", "`constant` is \"acme\""),
+        ("\"https://acme.test/tenant\"", "{ constant: \" acme\" }", "`constant` is \" acme\""),
+        ("\"https://acme.test/tenant\"", "{}", "needs either a `constant` or a `host`"),
+        ("\"https://acme.test/tenant\"", "{ constant: acme, host: \"*.a.test\" }", "exactly one of them"),
+        ("\"https://acme.test/tenant\"", "{ host: a.test }", "`host` is \"a.test\""),
+        ("\"https://acme.test/tenant\"", "{ host: \"*.A.test\" }", "`host` is \"*.A.test\""),
+        ("\"https://acme.test/tenant\"", "{ host: {} }", "names 0 hosts"),
+        ("\"https://acme.test/tenant\"", "{ host: { \"a.test:80\": acme } }", "without a port"),
+        ("\"https://acme.test/tenant\"", "{ host: { a.test: \"\" } }", "the tenant of `a.test` is"),
+        (
+            "tenant: \"https://acme.test/tenant\", scopes: realm_access.roles, session: sid }\n  required: [session]",
+            "scopes: s }\n  required: [tenant]",
+            "`claims` does not name its claim",
+        ),
+        ("[session]", "[roles]", "`claims` does not name its claim"),
         ("\"https://acme.test/tenant\"", "{ claim: x }", "has no field `claim`"),
         ("\"https://acme.test/tenant\"", "7", "`tenant` of `claims` is a number"),
         ("realm_access.roles", "realm_access..roles", "is not a valid claim path"),
@@ -228,7 +240,7 @@ fn api_keys_and_legacy_sessions() {
         ("file: keys.jsonl", "file: keys.jsonl, header: x-madome-key", "`reserved_headers` removes"),
         ("file: keys.jsonl", "file: keys.jsonl, header: x-host", "`reserved_headers` removes"),
         ("  tenant: 00000000-0000-7000-8000-000000000001\n", "", "has no `tenant`"),
-        ("000000000001\n  verify", "00000000000x\n  verify", "write the tenant's UUID"),
+        ("00000000-0000-7000-8000-000000000001\n  verify", "\"\"\n  verify", "write the tenant's id"),
         ("backend: legacy,", "backend: legcy,", "did you mean `legacy`?"),
         ("path: /auth/token } }", "path: auth/token } }", "begins with `/`"),
         ("path: /auth/token } }", "path: /auth/token, cache_ms: 5001 } }", "from 0 to 5000"),
@@ -258,23 +270,22 @@ fn permissions_and_service_tokens_are_checked() {
     let Policy::Internal(policy) = &edge.policies["account-lookup"] else { unreachable!() };
     assert_eq!(policy.permissions, ["users.read"]);
     assert_eq!(edge.service_tokens.unwrap().issuer, "auth");
-    let (listed, other) = ["00000000-0000-7000-8000-000000000001", "00000000-0000-7000-8000-000000000002"]
-        .map(|t| t.parse().unwrap())
-        .into();
+    let [listed, other] = ["00000000-0000-7000-8000-000000000001", "00000000-0000-7000-8000-000000000002"]
+        .map(|t| t.parse().unwrap());
     let tenants = |text: &str| {
         let edge = parse(Path::new("edge.yaml"), text, &nothing_set).unwrap();
         edge.services[&"auth".parse().unwrap()].tenants.clone()
     };
-    assert!(tenants(&text).include(listed) && !tenants(&text).include(other));
+    assert!(tenants(&text).include(&listed) && !tenants(&text).include(&other));
     let any = text.replacen("[00000000-0000-7000-8000-000000000001]", "any", 1);
-    assert!(tenants(&any).include(other));
-    assert!(!tenants(&dev_text()).include(listed), "a tenant that is not listed is not allowed");
+    assert!(tenants(&any).include(&other));
+    assert!(!tenants(&dev_text()).include(&listed), "a tenant that is not listed is not allowed");
     for (old, new, expected) in [
         (with_permission, "permissions: [users.raed] }", "did you mean `users.read`?"),
         (with_permission, "permissions: [users.read, users.read] }", "twice"),
         (with_permission, "permissions: [\"a b\"] }", "visible characters"),
         ("tenants: [00000000-0000-7000-8000-000000000001]", "tenants: every", "write a list"),
-        ("tenants: [00000000-0000-7000-8000-000000000001]", "tenants: [demo]", "UUID, or `tenants: any`"),
+        ("tenants: [00000000-0000-7000-8000-000000000001]", "tenants: [\"a\\tb\"]", "id, or `tenants: any`"),
         ("issuer: auth, ", "", "has no `issuer`"),
         ("keys: t.json", "kees: t.json", "has no `keys`"),
     ] {

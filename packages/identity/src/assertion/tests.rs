@@ -28,9 +28,10 @@ fn pem(der: &[u8]) -> String {
 fn person() -> Caller {
     Caller::Person(Person {
         subject: "0192d3c0-0000-7000-8000-0000000000aa".parse().unwrap(),
-        tenant: "00000000-0000-7000-8000-000000000001".parse().unwrap(),
+        tenant: Some("00000000-0000-7000-8000-000000000001".parse().unwrap()),
         session: Some("0192d3c0-0000-7000-8000-0000000000bb".parse().unwrap()),
         role: Some(Role::DEVELOPER),
+        roles: Vec::new(),
         scopes: vec!["books.read".to_owned()],
     })
 }
@@ -168,8 +169,9 @@ fn a_client_is_a_client_and_no_other_kind_of_caller() {
     let client = |role| {
         Caller::Client(Client {
             name: "nightly".parse().unwrap(),
-            tenant: "00000000-0000-7000-8000-000000000001".parse().unwrap(),
+            tenant: Some("00000000-0000-7000-8000-000000000001".parse().unwrap()),
             role,
+            roles: vec!["import".to_owned()],
             scopes: vec!["a".to_owned(), "b".to_owned()],
         })
     };

@@ -22,40 +22,37 @@ impl Ends {
     pub fn add(&mut self, revocation: Revocation) {
         match revocation {
             Revocation::Session(new) => {
-                let end = self.sessions.entry(new.sid).or_insert(new);
-                *end = SessionEnd {
-                    sid: new.sid,
-                    from: end.from.min(new.from),
-                    until: end.until.max(new.until),
-                };
+                let (from, until) = (new.from, new.until);
+                let end = self.sessions.entry(new.sid.clone()).or_insert(new);
+                (end.from, end.until) = (end.from.min(from), end.until.max(until));
             }
             Revocation::Subject(new) => {
-                let end = self.subjects.entry(new.sub).or_insert(new);
-                let (before, until) = (end.before.max(new.before), end.until.max(new.until));
-                *end = SubjectEnd { sub: new.sub, before, until };
+                let (before, until) = (new.before, new.until);
+                let end = self.subjects.entry(new.sub.clone()).or_insert(new);
+                (end.before, end.until) = (end.before.max(before), end.until.max(until));
             }
             Revocation::Tenant(new) => {
-                let end = self.tenants.entry(new.tid).or_insert(new);
-                let (before, until) = (end.before.max(new.before), end.until.max(new.until));
-                *end = TenantEnd { tid: new.tid, before, until };
+                let (before, until) = (new.before, new.until);
+                let end = self.tenants.entry(new.tid.clone()).or_insert(new);
+                (end.before, end.until) = (end.before.max(before), end.until.max(until));
             }
         }
     }
 
     /// Returns whether an entry ends, at second `now`, the token `issued`.
     #[must_use]
-    pub fn end(&self, issued: Issued, now: u64) -> bool {
-        let session = self.sessions.get(&issued.session).copied().map(Revocation::Session);
-        let subject = self.subjects.get(&issued.subject).copied().map(Revocation::Subject);
-        let tenant = self.tenants.get(&issued.tenant).copied().map(Revocation::Tenant);
+    pub fn end(&self, issued: &Issued, now: u64) -> bool {
+        let session = self.sessions.get(&issued.session).cloned().map(Revocation::Session);
+        let subject = self.subjects.get(&issued.subject).cloned().map(Revocation::Subject);
+        let tenant = self.tenants.get(&issued.tenant).cloned().map(Revocation::Tenant);
         [session, subject, tenant].into_iter().flatten().any(|revocation| revocation.ends(issued, now))
     }
 
     /// Returns all entries, in no particular order.
     pub fn all(&self) -> impl Iterator<Item = Revocation> {
-        let sessions = self.sessions.values().copied().map(Revocation::Session);
-        let subjects = self.subjects.values().copied().map(Revocation::Subject);
-        sessions.chain(subjects).chain(self.tenants.values().copied().map(Revocation::Tenant))
+        let sessions = self.sessions.values().cloned().map(Revocation::Session);
+        let subjects = self.subjects.values().cloned().map(Revocation::Subject);
+        sessions.chain(subjects).chain(self.tenants.values().cloned().map(Revocation::Tenant))
     }
 
     /// Returns the number of entries.
@@ -87,9 +84,9 @@ mod tests {
     fn issued(session: u128, subject: u128, tenant: u128, at: u64) -> Issued {
         let id = Uuid::from_u128;
         Issued {
-            session: SessionId(id(session)),
-            subject: SubjectId(id(subject)),
-            tenant: TenantId(id(tenant)),
+            session: SessionId::from(id(session)),
+            subject: SubjectId::from(id(subject)),
+            tenant: TenantId::from(id(tenant)),
             at,
         }
     }
@@ -99,11 +96,11 @@ mod tests {
         let id = Uuid::from_u128;
         let mut ends = Ends::default();
         ends.extend([
-            Revocation::Session(SessionEnd { sid: SessionId(id(1)), from: 50, until: 70 }),
-            Revocation::Session(SessionEnd { sid: SessionId(id(1)), from: 40, until: 60 }),
-            Revocation::Subject(SubjectEnd { sub: SubjectId(id(2)), before: 30, until: 60 }),
-            Revocation::Subject(SubjectEnd { sub: SubjectId(id(2)), before: 20, until: 90 }),
-            Revocation::Tenant(TenantEnd { tid: TenantId(id(3)), before: 10, until: 60 }),
+            Revocation::Session(SessionEnd { sid: SessionId::from(id(1)), from: 50, until: 70 }),
+            Revocation::Session(SessionEnd { sid: SessionId::from(id(1)), from: 40, until: 60 }),
+            Revocation::Subject(SubjectEnd { sub: SubjectId::from(id(2)), before: 30, until: 60 }),
+            Revocation::Subject(SubjectEnd { sub: SubjectId::from(id(2)), before: 20, until: 90 }),
+            Revocation::Tenant(TenantEnd { tid: TenantId::from(id(3)), before: 10, until: 60 }),
         ]);
         assert_eq!(ends.len(), 3);
         for (issued, now, expected) in [
@@ -116,7 +113,7 @@ mod tests {
             // An id of one kind has no meaning for another kind.
             (issued(2, 3, 1, 0), 99, false),
         ] {
-            assert_eq!(ends.end(issued, now), expected, "{issued:?} at {now}");
+            assert_eq!(ends.end(&issued, now), expected, "{issued:?} at {now}");
         }
         let mut again = Ends::default();
         again.extend(ends.all());

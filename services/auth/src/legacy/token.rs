@@ -4,7 +4,7 @@
 use std::fmt;
 
 use clock::UnixTime;
-use identity::{SessionId, SubjectId};
+use kit::{SessionId, SubjectId};
 pub use legacy_token::Kind;
 use legacy_token::{Claims, Unverified};
 

@@ -20,8 +20,8 @@ use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use clock::UnixTime;
-use identity::{SessionId, SubjectId};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use kit::{SessionId, SubjectId};
 use serde::Serialize;
 use uuid::Uuid;
 

@@ -163,7 +163,6 @@ mod tests {
     use std::io::Write as _;
     use std::path::PathBuf;
 
-    use identity::{SessionId, SubjectId, TenantId};
     use uuid::Uuid;
     use validity::revocation::{Issued, SessionEnd};
 
@@ -173,7 +172,7 @@ mod tests {
     }
 
     fn line(number: u128) -> String {
-        let end = SessionEnd { sid: SessionId(Uuid::from_u128(number)), from: 1, until: 9 };
+        let end = SessionEnd { sid: Uuid::from_u128(number).into(), from: 1, until: 9 };
         format!("{}\n", serde_json::to_string(&Revocation::Session(end)).unwrap())
     }
 
@@ -194,13 +193,13 @@ mod tests {
         fn listed(&mut self, number: u128) -> bool {
             let nobody = Uuid::nil();
             let issued = Issued {
-                session: SessionId(Uuid::from_u128(number)),
-                subject: SubjectId(nobody),
-                tenant: TenantId(nobody),
+                session: Uuid::from_u128(number).into(),
+                subject: nobody.into(),
+                tenant: nobody.into(),
                 at: 0,
             };
             let path = self.path();
-            self.index.up_to_date(&path).unwrap().end(issued, 5)
+            self.index.up_to_date(&path).unwrap().end(&issued, 5)
         }
 
         /// Returns how many bytes a lookup reads.

@@ -150,10 +150,10 @@ impl Sessions {
         transaction.commit().await.map_err(Error::Store)
     }
 
-    async fn announce_legacy(&self, session: identity::SessionId, now: UnixTime) -> Result<(), Error> {
+    async fn announce_legacy(&self, session: kit::SessionId, now: UnixTime) -> Result<(), Error> {
         // No access token of the legacy backend is younger than now.
         let until = now.plus(ACCESS_LIFETIME).plus(LEEWAY).plus(CLOCK_SKEW);
-        let end = SessionEnd { sid: session, from: now.seconds(), until: until.seconds() };
+        let end = SessionEnd { sid: session.into(), from: now.seconds(), until: until.seconds() };
         self.revocations.append(Revocation::Session(end)).await.map_err(Error::Revocation)
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clock::UnixTime;
-use identity::SessionId;
+use kit::SessionId;
 use sea_orm::sea_query::{Expr, SimpleExpr};
 use sea_orm::{
     ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _, PaginatorTrait as _, QueryFilter as _,
@@ -46,7 +46,11 @@ impl Ending {
     }
 
     fn line(&self) -> Revocation {
-        Revocation::Session(SessionEnd { sid: self.session, from: self.from.seconds(), until: self.until() })
+        Revocation::Session(SessionEnd {
+            sid: self.session.into(),
+            from: self.from.seconds(),
+            until: self.until(),
+        })
     }
 }
 
@@ -178,7 +182,7 @@ async fn fold(
     }
     let stored = |second: u64| i64::try_from(second).unwrap_or(i64::MAX);
     person.end_before(database, stored(before), seconds(until)).await?;
-    let line = SubjectEnd { sub: person.subject(), before, until: until.seconds() };
+    let line = SubjectEnd { sub: person.subject().into(), before, until: until.seconds() };
     lists.revocations.append(Revocation::Subject(line)).await.map_err(Error::Revocation)
 }
 
@@ -204,14 +208,14 @@ pub(super) async fn all(database: &impl ConnectionTrait, now: UnixTime) -> Resul
     for row in &dead {
         let Some(ending) = ending(row) else { continue };
         // One line covers all of them.
-        let folded = before.get(&identity::SubjectId(row.user_id));
+        let folded = before.get(&kit::SubjectId(row.user_id));
         if folded.is_none_or(|before| seconds(ending.issued) >= *before) {
             lines.push(ending.line());
         }
     }
     lines.extend(ended.into_iter().filter_map(|(sub, before, until)| {
         let (before, until) = (u64::try_from(before).ok()?, u64::try_from(until).ok()?);
-        Some(Revocation::Subject(SubjectEnd { sub, before, until }))
+        Some(Revocation::Subject(SubjectEnd { sub: sub.into(), before, until }))
     }));
     Ok(lines)
 }

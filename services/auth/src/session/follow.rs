@@ -14,7 +14,7 @@
 use std::time::Duration;
 
 use clock::UnixTime;
-use identity::SubjectId;
+use kit::SubjectId;
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait as _, Condition, EntityTrait as _, QueryFilter as _, QuerySelect as _, TransactionTrait as _,
@@ -82,17 +82,21 @@ impl Sessions {
         let begun_before = |before: u64| {
             Column::AccessExpiresAt.lt(seconds(UnixTime::from_seconds(before).plus(ACCESS_LIFETIME)))
         };
+        // An id that is not a UUID is of another issuer, and no session in this store has it.
         match line {
             Revocation::Subject(end) => {
-                self.end_written_of(end.sub, Condition::all().add(begun_before(end.before)), now).await
+                let Ok(sub) = SubjectId::try_from(&end.sub) else { return Ok(()) };
+                self.end_written_of(sub, Condition::all().add(begun_before(end.before)), now).await
             }
             Revocation::Session(end) if now.seconds() < end.from => Ok(()),
             Revocation::Session(end) => {
-                let one = Condition::all().add(Column::Id.eq(end.sid.0));
+                let Some(session) = end.sid.uuid() else { return Ok(()) };
+                let one = Condition::all().add(Column::Id.eq(session));
                 self.end_written_where(one, now).await
             }
             Revocation::Tenant(end) => {
-                let all = Condition::all().add(Column::TenantId.eq(end.tid.0)).add(begun_before(end.before));
+                let Some(tenant) = end.tid.uuid() else { return Ok(()) };
+                let all = Condition::all().add(Column::TenantId.eq(tenant)).add(begun_before(end.before));
                 self.end_written_where(all, now).await
             }
         }

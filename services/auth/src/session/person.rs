@@ -10,7 +10,7 @@ mod entity;
 use std::time::Duration;
 
 use clock::UnixTime;
-use identity::SubjectId;
+use kit::SubjectId;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _};
 

@@ -268,7 +268,8 @@ pub(crate) fn person(pair: &Pair) -> Person {
     let text = |name: &str| pair.claim(name).as_str().unwrap().to_owned();
     Person {
         subject: text("sub").parse().unwrap(),
-        tenant: text("tenantId").parse().unwrap(),
+        tenant: Some(text("tenantId").parse().unwrap()),
+        roles: Vec::new(),
         session: Some(text("sid").parse().unwrap()),
         role: Some(Role(u8::try_from(pair.claim("role").as_u64().unwrap()).unwrap())),
         scopes: Vec::new(),

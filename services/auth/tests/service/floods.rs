@@ -118,9 +118,9 @@ async fn the_newest_session_outlives_a_flood(mut app: TestApp) {
         assert!(ends.len() <= most, "{} entries", ends.len());
         let now = app.now() + 61;
         for pair in dead {
-            assert!(ends.end(issued(pair), now), "a dead session counts as alive");
+            assert!(ends.end(&issued(pair), now), "a dead session counts as alive");
         }
-        assert!(!ends.end(issued(newest), now) && !ends.end(issued(&other), now));
+        assert!(!ends.end(&issued(newest), now) && !ends.end(&issued(&other), now));
         assert_eq!(app.check(newest, "").await.status, 200);
         assert_eq!(app.check(&other, "").await.status, 200);
     }
@@ -128,7 +128,7 @@ async fn the_newest_session_outlives_a_flood(mut app: TestApp) {
     assert_eq!(app.refresh(newest).await.status, 201, "and can still be refreshed");
     // A new sign-in within the same second in which other sessions end.
     let again = app.login(DEMO_EMAIL).await;
-    assert!(!ends(&app).end(issued(&again), app.now() + 61));
+    assert!(!ends(&app).end(&issued(&again), app.now() + 61));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,8 +147,8 @@ async fn one_persons_entries_in_redis_are_bounded_too() {
     ends.extend(stored.revocations);
     let (newest, dead) = pairs.split_last().unwrap();
     let now = app.clock.now().seconds() + 61;
-    assert!(dead.iter().all(|pair| ends.end(issued(pair), now)));
-    assert!(!ends.end(issued(newest), now));
+    assert!(dead.iter().all(|pair| ends.end(&issued(pair), now)));
+    assert!(!ends.end(&issued(newest), now));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,7 +158,7 @@ async fn a_flood_of_one_session_ends_the_persons_older_ones_and_records_it_in_th
     app.clock.advance_seconds(1);
     let first = app.login(DEMO_EMAIL).await;
     let pairs = refresh_without_end(&app, first).await;
-    assert!(ends(&app).end(issued(&older), app.now()), "one line ended every older session");
+    assert!(ends(&app).end(&issued(&older), app.now()), "one line ended every older session");
     assert_eq!(app.check(&older, "").await.status, 401);
     assert_eq!(app.refresh(&older).await.status, 401, "here and at the edge");
     assert_eq!(app.check(pairs.last().unwrap(), "").await.status, 200);
@@ -174,7 +174,7 @@ async fn a_person_has_a_bounded_number_of_sessions_and_the_oldest_makes_room() {
         app.clock.advance_seconds(1);
     }
     assert_eq!(app.check(&pairs[0], "").await.status, 401);
-    assert!(ends(&app).end(issued(&pairs[0]), app.now()), "the edge can see it");
+    assert!(ends(&app).end(&issued(&pairs[0]), app.now()), "the edge can see it");
     for pair in pairs[1..].iter().chain([&other]) {
         assert_eq!(app.check(pair, "").await.status, 200);
     }
@@ -188,9 +188,9 @@ async fn a_refresh_reads_as_much_of_a_long_file_as_of_a_short_one() {
     let id = uuid::Uuid::from_u128;
     let ask = async |number: u128| {
         let token = Genuine {
-            session: identity::SessionId(id(number)),
-            subject: identity::SubjectId(id(0)),
-            tenant: identity::TenantId(id(0)),
+            session: kit::SessionId(id(number)),
+            subject: kit::SubjectId(id(0)),
+            tenant: kit::TenantId(id(0)),
             id: id(0),
             issued: UnixTime::from_seconds(1),
             expires: UnixTime::from_seconds(9),

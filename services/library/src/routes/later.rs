@@ -163,6 +163,6 @@ pub(super) async fn renew(
 }
 
 /// The edge checks the role too, but a wrongly configured route must not open this.
-fn needs(person: &identity::Person, role: Role) -> Result<(), Error> {
+fn needs(person: &kit::Member, role: Role) -> Result<(), Error> {
     if person.role < Some(role) { Err(Error::Forbidden) } else { Ok(()) }
 }

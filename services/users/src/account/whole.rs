@@ -8,7 +8,7 @@
 //! A handle starts as the name, in its stored form. Names are unique, but another person may have chosen
 //! this one as a handle; then the end of the person's id follows the name.
 
-use identity::SubjectId;
+use kit::SubjectId;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _};
 
 use super::entity::{Column, Entity, Model};

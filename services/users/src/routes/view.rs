@@ -1,6 +1,7 @@
 //! The bodies of answers. The order of the fields is part of the contract (`contracts/http/users_me.hurl`).
 
-use identity::{Role, SubjectId, TenantId};
+use identity::Role;
+use kit::{SubjectId, TenantId};
 use serde::{Serialize, Serializer};
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;

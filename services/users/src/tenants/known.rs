@@ -65,8 +65,8 @@ impl Known {
 
     /// Returns whether this tenant exists.
     #[must_use]
-    pub fn has(&self, tenant: TenantId) -> bool {
-        self.0.contains(&tenant)
+    pub fn has(&self, tenant: kit::TenantId) -> bool {
+        self.0.contains(&tenant.into())
     }
 }
 
@@ -83,7 +83,7 @@ mod tests {
         ] {
             assert!(Known::parse(&text).unwrap().has(id.parse().unwrap()), "{text}");
         }
-        for text in ["", "tenants: 1", "{", "tenants:\n  - { id: 1 }\n"] {
+        for text in ["", "tenants: 1", "{", "tenants:\n  - { id: \"\" }\n"] {
             assert!(Known::parse(text).is_err(), "{text}");
         }
         let missing = Known::read(Path::new("/nowhere/tenants.yaml")).unwrap_err();

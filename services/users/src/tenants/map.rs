@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::Path;
 
-use identity::{SubjectId, TenantId};
+use kit::{SubjectId, TenantId};
 use serde::Deserialize;
 
 use super::known::Known;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use identity::TenantId;
+use kit::TenantId;
 
 /// More domains than this belong into a mapping file.
 const MAX_DOMAINS: usize = 1_000;

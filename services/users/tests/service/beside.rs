@@ -57,7 +57,7 @@ async fn a_rule_names_the_tenant_at_the_first_read(app: &TestApp) {
     let own = app.call("GET /users/@me", &app.as_person(elsewhere, Role::NORMAL), "").await;
     assert_eq!(own, Answer::text(404, "Not found user"));
     let mut person = person(elsewhere, SESSION, Role::NORMAL);
-    person.tenant = OTHER_TENANT.parse().unwrap();
+    person.tenant = Some(OTHER_TENANT.parse().unwrap());
     assert_eq!(app.call("GET /users/@me", &app.sign(&person), "").await.status, 200);
     let reports = app.edge.service_of(TENANT, "reports", "users");
     let found = app.call("GET /_/users/new@example.com", &reports, "").await;

@@ -148,7 +148,7 @@ async fn tenants_are_kept_apart(app: TestApp, surface: Surface) {
 async fn a_person_of_another_tenant_or_a_removed_one_is_not_found() {
     let app = TestApp::new().await;
     let mut demo = person(DEMO, SESSION, Role::NORMAL);
-    demo.tenant = "00000000-0000-7000-8000-000000000002".parse().unwrap();
+    demo.tenant = Some("00000000-0000-7000-8000-000000000002".parse().unwrap());
     assert_eq!(app.call("GET /users/@me", &app.sign(&demo), "").await, Answer::text(404, "Not found user"));
     let answer = app.call("PATCH /users/@me", &app.sign(&demo), r#"{"name":"x"}"#).await;
     assert_eq!(answer, Answer::text(404, "Not found user"));

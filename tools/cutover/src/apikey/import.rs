@@ -3,8 +3,8 @@
 //! The input has one JSON object on each line, because an export of another product becomes that with one `jq`:
 //!
 //! ```json
-//! {"key": "sk_live_51H8…", "client": "nightly-import", "tenant": "<uuid>", "scopes": ["books.write"], "plan": "gold"}
-//! {"sha256": "<64 hexadecimal digits>", "client": "nightly-import", "tenant": "<uuid>", "role": 2, "expires": 1831536000}
+//! {"key": "sk_live_51H8…", "client": "nightly-import", "tenant": "acme-corp", "scopes": ["books.write"], "plan": "gold"}
+//! {"sha256": "<64 hexadecimal digits>", "client": "nightly-import", "tenant": "acme-corp", "role": 2, "expires": 1831536000}
 //! ```
 //!
 //! A key is stored as its SHA-256 only. Keys that another product stored with a salt, or with bcrypt or argon2, cannot be
@@ -52,8 +52,10 @@ struct Line {
     key: Option<String>,
     sha256: Option<KeyHash>,
     client: ClientName,
-    tenant: TenantId,
+    tenant: Option<TenantId>,
     role: Option<Role>,
+    #[serde(default)]
+    roles: Vec<String>,
     #[serde(default)]
     scopes: Vec<String>,
     plan: Option<String>,
@@ -140,13 +142,13 @@ fn record(line: &[u8], allow_short: bool, now: u64) -> Result<Record, String> {
     let line: Line = serde_json::from_slice(line).map_err(|error| {
         let what = match error.classify() {
             Category::Data => {
-                "not a key with `client`, `tenant` (a UUID), and `key` or `sha256` (64 lower-case hexadecimal digits)"
+                "not a key with `client`, perhaps `tenant` (a text), and `key` or `sha256` (64 lower-case hexadecimal digits)"
             }
             Category::Io | Category::Syntax | Category::Eof => "not a JSON object",
         };
         format!("column {}: {what}", error.column())
     })?;
-    let Line { key, sha256, client, tenant, role, scopes, plan, expires } = line;
+    let Line { key, sha256, client, tenant, role, roles, scopes, plan, expires } = line;
     if let Some(scope) = scopes.iter().find(|scope| !Record::is_scope(scope)) {
         return Err(format!(
             "{scope:?} is not a scope: it is visible ASCII without quotes and backslashes (RFC 6749 §3.3)"
@@ -184,6 +186,7 @@ fn record(line: &[u8], allow_short: bool, now: u64) -> Result<Record, String> {
         imported: own.is_none(),
         client,
         tenant,
+        roles,
         role,
         scopes,
         plan,

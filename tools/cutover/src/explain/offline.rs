@@ -240,6 +240,14 @@ fn decide(
             report.insert("quotas".to_owned(), quotas.into());
         }
     }
+    let roles = match &verdict.who {
+        Who::Caller(Caller::Person(person)) => person.roles.as_slice(),
+        Who::Caller(Caller::Client(client)) => client.roles.as_slice(),
+        Who::Anyone | Who::Caller(Caller::Service(_)) => &[],
+    };
+    if !roles.is_empty() {
+        report.insert("roles".to_owned(), roles.into());
+    }
     let of = |step: &Step| (step.stage == Stage::Credential).then(|| step.outcome.to_string());
     if let Some(outcome) = record.stages().iter().find_map(of) {
         report.insert("credential".to_owned(), outcome.into());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use edge_config::Edge;
 use edge_config::edge::{
     BesideCookie, Cidr, InternalPolicy, LeaseMethods, LeasePolicy, Limit, Mode, OnOutage, Policy,
-    PublicPolicy, Quota, RateHeaders, Route, SessionPolicy, SignedPolicy, TenantMatch,
+    PublicPolicy, Quota, RateHeaders, RoleNames, Route, SessionPolicy, SignedPolicy, TenantMatch,
 };
 
 use super::found::{Aspects, Standing};
@@ -56,7 +56,7 @@ fn public(old: PublicPolicy, new: PublicPolicy, noted: &mut Aspects) {
 }
 
 fn sessions(old: &SessionPolicy, new: &SessionPolicy, noted: &mut Aspects) {
-    let SessionPolicy { accept: _, bearer_beside_cookie, role, scopes, tenant, mode, lease } = new;
+    let SessionPolicy { accept: _, bearer_beside_cookie, role, roles, scopes, tenant, mode, lease } = new;
     noted.members(
         "credential",
         old.accepted().iter().map(|kind| kind.as_str()),
@@ -83,6 +83,7 @@ fn sessions(old: &SessionPolicy, new: &SessionPolicy, noted: &mut Aspects) {
         (None, Some(after)) => noted.note(Standing::Stricter, format!("role {} required", after.0)),
         (Some(_), Some(_)) | (None, None) => {}
     }
+    role_names(old.roles.as_ref(), roles.as_ref(), noted);
     noted.members("scope", &old.scopes, scopes, (Standing::Stricter, Standing::Weaker), |scope| {
         format!("`{scope}`")
     });
@@ -100,10 +101,46 @@ fn sessions(old: &SessionPolicy, new: &SessionPolicy, noted: &mut Aspects) {
         (Some(_), Some(_)) | (None, None) => {}
     }
     let asks = |policy: &SessionPolicy| {
-        policy.role.is_some() || !policy.scopes.is_empty() || policy.tenant.is_some()
+        policy.role.is_some()
+            || policy.roles.is_some()
+            || !policy.scopes.is_empty()
+            || policy.tenant.is_some()
     };
     mode_changed("the policy", old.mode, *mode, asks(old), noted);
     leased(old.lease.as_ref(), lease.as_ref(), noted);
+}
+
+/// Stricter when each caller with the new roles passed before, weaker otherwise.
+fn role_names(old: Option<&RoleNames>, new: Option<&RoleNames>, noted: &mut Aspects) {
+    let within = |names: &[String], others: &[String]| names.iter().all(|name| others.contains(name));
+    match (old, new) {
+        (Some(before), None) => noted.note(Standing::Weaker, format!("roles no longer required: {before}")),
+        (None, Some(after)) => noted.note(Standing::Stricter, format!("roles required: {after}")),
+        (Some(before), Some(after)) if before != after => {
+            let is_stricter = match (before, after) {
+                (RoleNames::Any(before), RoleNames::Any(after)) => within(after, before),
+                (RoleNames::All(before), RoleNames::All(after)) => within(before, after),
+                (RoleNames::Any(before), RoleNames::All(after)) => {
+                    after.iter().any(|name| before.contains(name))
+                }
+                (RoleNames::All(before), RoleNames::Any(after)) => {
+                    matches!(before.as_slice(), [one] if after.iter().all(|name| name == one))
+                }
+            };
+            let is_the_same_set =
+                within(before.names(), after.names()) && within(after.names(), before.names());
+            let is_the_same = is_the_same_set
+                && (std::mem::discriminant(before) == std::mem::discriminant(after)
+                    || before.names().len() == 1);
+            let standing = match (is_the_same, is_stricter) {
+                (true, _) => Standing::Same,
+                (false, true) => Standing::Stricter,
+                (false, false) => Standing::Weaker,
+            };
+            noted.note(standing, format!("roles changed from {before} to {after}"));
+        }
+        (Some(_), Some(_)) | (None, None) => {}
+    }
 }
 
 /// A lease that lasts longer or serves more requests is weaker: a change of the caller's rights takes effect later.

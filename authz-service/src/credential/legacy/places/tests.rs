@@ -9,8 +9,8 @@ fn session(number: u8) -> Fingerprint {
     [number; 32]
 }
 
-fn person(number: u128) -> SubjectId {
-    SubjectId(Uuid::from_u128(number))
+fn person(number: u128) -> Uuid {
+    Uuid::from_u128(number)
 }
 
 fn at(text: &str) -> Option<IpAddr> {

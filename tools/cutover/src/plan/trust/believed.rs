@@ -50,7 +50,7 @@ pub(super) fn sessions(old: &Sessions, new: &Sessions, noted: &mut Aspects) {
 
 fn issuer_rules(old: &Issuer, new: &Issuer, noted: &mut Aspects) {
     let Issuer { issuer, audiences, token_types, keys, algorithms, leeway, max_token_bytes, claims } = new;
-    let ClaimRules { audience, subject, tenant, session, role, scopes, required } = &**claims;
+    let ClaimRules { audience, subject, tenant, session, role, roles, scopes, required } = &**claims;
     let of = format!("of the issuer `{issuer}`");
     noted.members(
         &format!("an audience {of}:"),
@@ -72,6 +72,7 @@ fn issuer_rules(old: &Issuer, new: &Issuer, noted: &mut Aspects) {
     noted.other(&format!("the source of the tenant {of}"), &before.tenant, tenant);
     noted.other(&format!("the claim with the session {of}"), &before.session, session);
     noted.other(&format!("the claim with the role {of}"), &before.role, role);
+    noted.other(&format!("the claim with the roles {of}"), &before.roles, roles);
     noted.other(&format!("the claim with the scopes {of}"), &before.scopes, scopes);
     noted.members(
         &format!("a required claim {of}:"),
