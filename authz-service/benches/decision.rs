@@ -110,6 +110,18 @@ routes:
   - { name: lookup, host: service, prefix: /_/users, policy: lookup, to: users, answers: users }
 "#;
 
+/// The mapping of [`Bench::mapped`].
+const MAPPING: &str = "{ subject: sub, tenant: org_id, session: sid, roles: realm_access.roles, scopes: scope }";
+
+/// What a token of that issuer says beside the usual claims.
+fn mapped_claims() -> serde_json::Value {
+    json!({
+        "sub": "auth0|5f7c8ec7c33c6c004bbafe82", "org_id": "org_9ybsU1dN2dKfDkBi", "sid": "c1d7a0de-1",
+        "realm_access": { "roles": ["offline_access", "admin", "default-roles-acme"] }, "scope": "openid profile email",
+        "tenantId": null, "role": null,
+    })
+}
+
 /// Counts allocations; the memory is mimalloc's, as in the program.
 struct Counting;
 
@@ -151,6 +163,21 @@ struct Bench {
 impl Bench {
     /// An authorizer with `tenants` tenants.
     fn new(tenants: usize) -> Self {
+        Self::edited(tenants, |edge| edge)
+    }
+
+    /// An authorizer for the tokens of another company: each claim is mapped, ids are texts, and roles are names.
+    fn mapped() -> Self {
+        Self::edited(FEW, |edge| {
+            edge.replacen("  revocations:", &format!("  claims: {MAPPING}\n  revocations:"), 1).replacen(
+                "role: 1, scopes: [books.read]",
+                "roles: { any: [support, admin] }, scopes: [openid]",
+                1,
+            )
+        })
+    }
+
+    fn edited(tenants: usize, edit: impl Fn(String) -> String) -> Self {
         let home = tempfile::tempdir().unwrap();
         let at = |name: &str| home.path().join(name);
         let session = mint::Es256::generate("session-1");
@@ -165,9 +192,9 @@ impl Bench {
             let id = format!("00000000-0000-7000-8000-{number:012x}");
             let _ = write!(listing, r#"{comma}{{"id":"{id}","name":"T{number}","status":"active"}}"#);
         }
-        listing.push_str("]}");
+        listing.push_str(r#",{"id":"org_9ybsU1dN2dKfDkBi","status":"active"}]}"#);
         std::fs::write(at("tenants.yaml"), listing).unwrap();
-        let text = EDGE.replace("HOME", home.path().to_str().unwrap());
+        let text = edit(EDGE.replace("HOME", home.path().to_str().unwrap()));
         let edge = edge_config::parse(Path::new("bench.yaml"), &text, &|_| None)
             .unwrap_or_else(|faults| panic!("{faults}"));
         let needs = Needs {
@@ -312,6 +339,8 @@ fn in_process(report: &mut Report) {
     eprintln!("loading {MANY} tenants");
     let many = Bench::new(MANY);
 
+    let mapped = Bench::mapped();
+    let mapped_token = mapped.session.token(&mint::claims_with(&mapped_claims()));
     let token = few.session.token(&mint::claims());
     let same = |request: CheckRequest| Box::new(move || vec![request.clone(); BATCH]);
     let mut number = 0;
@@ -332,6 +361,7 @@ fn in_process(report: &mut Report) {
     let case = |name, bench, expected, make| Case { name, bench, expected, make };
     let mut cases = [
         case("decision", &few, "", same(few.with_token("me", &token))),
+        case("decision_mapped", &mapped, "", same(mapped.with_token("me", &mapped_token))),
         case("decision_with_limits", &few, "", same(few.with_token("limited", &token))),
         case("first_seen", &few, "", Box::new(first_seen)),
         case("service_assertion", &few, "", same(service)),

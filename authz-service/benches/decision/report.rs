@@ -26,9 +26,11 @@ impl Samples {
 }
 
 /// What is to be reached: at most, or at least.
-const TARGETS: [(&str, Target); 11] = [
+const TARGETS: [(&str, Target); 13] = [
     ("decision_us", Target::Most(20.0)),
     ("decision_allocations", Target::Most(100.0)),
+    ("decision_mapped_us", Target::Most(20.0)),
+    ("decision_mapped_allocations", Target::Most(100.0)),
     ("decision_with_limits_us", Target::Most(20.0)),
     ("decision_with_limits_allocations", Target::Most(100.0)),
     ("first_seen_us", Target::Most(120.0)),

@@ -235,7 +235,7 @@ fn tokens_shaped_as_those_of_known_providers_pass_with_a_mapping() {
 fn explain_names_every_check_of_a_token() {
     let provider = Provider::start("/realms/acme", |signing, _| json!([signing]));
     let backend = Backend::plain();
-    let settings = "audience: acme-api, claims: { tenant: org_id, session: sid }";
+    let settings = "audience: acme-api, claims: { tenant: org_id, session: sid }, required: [tenant]";
     let edge = edge_with(&backend, &[format!("    - {{ issuer: \"{}\", {settings} }}\n", provider.issuer())]);
     let header = json!({ "alg": "RS256", "typ": "JWT", "kid": "sig-1" });
     let file = edge.home().join("token");

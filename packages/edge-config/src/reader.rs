@@ -115,7 +115,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-pub(crate) fn mapping<'a>(context: Context<'a>, node: &'a Node, what: &str) -> Option<&'a [(Node, Node)]> {
+fn mapping<'a>(context: Context<'a>, node: &'a Node, what: &str) -> Option<&'a [(Node, Node)]> {
     match &node.value {
         Value::Map(entries) => Some(entries),
         value @ (Value::Null

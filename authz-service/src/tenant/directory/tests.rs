@@ -59,8 +59,9 @@ fn a_faulty_listing_is_refused_whole() {
     for (yaml, needle) in [
         ("", "end of input"),
         ("{}", "tenants"),
-        ("tenants: [{ id: x, name: A, status: active }]", "id"),
-        ("tenants: [{ id: 00000000-0000-7000-8000-000000000001, status: active }]", "name"),
+        ("tenants: [{ id: ' x', name: A, status: active }]", "no white space at its beginning"),
+        ("tenants: [{ id: \"a\\tb\", status: active }]", "no control characters"),
+        ("tenants: [{ name: A, status: active }]", "id"),
         ("tenants: [{ id: 00000000-0000-7000-8000-000000000001, name: A, status: closed }]", "closed"),
         ("tenants: [{ id: 00000000-0000-7000-8000-000000000001, name: A, status: active, x: 1 }]", "x"),
         ("tenants: [{ id: 00000000-0000-7000-8000-000000000001, name: ' ', status: active }]", "empty"),

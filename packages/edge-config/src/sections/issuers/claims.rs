@@ -98,17 +98,16 @@ fn tenant_hosts(context: Context<'_>, node: &Node) -> Option<TenantHosts> {
         };
     }
     let mut tenants = BTreeMap::new();
-    let entries = reader::mapping(context, node, "`host` of `tenant`")?;
+    let entries = reader::texts(context, node, "`host` of `tenant`");
     if entries.is_empty() || entries.len() > MAX_TENANT_HOSTS {
         let problem = format!("`host` of `tenant` names {} hosts", entries.len());
         context.faults.report(node.place, problem, format!("name 1 to {MAX_TENANT_HOSTS}"));
         return None;
     }
-    for (key, value) in entries {
-        let name = reader::text(context, key, "a host of `tenant`")?;
+    for (name, place, value) in entries {
         if !is_name(name) {
             let problem = format!("a host of `tenant` is {name:?}");
-            context.faults.report(key.place, problem, "write a host name in lower case, without a port");
+            context.faults.report(place, problem, "write a host name in lower case, without a port");
             return None;
         }
         let what = format!("the tenant of `{name}`");
