@@ -111,7 +111,8 @@ routes:
 "#;
 
 /// The mapping of [`Bench::mapped`].
-const MAPPING: &str = "{ subject: sub, tenant: org_id, session: sid, roles: realm_access.roles, scopes: scope }";
+const MAPPING: &str =
+    "{ subject: sub, tenant: org_id, session: sid, roles: realm_access.roles, scopes: scope }";
 
 /// What a token of that issuer says beside the usual claims.
 fn mapped_claims() -> serde_json::Value {

@@ -16,11 +16,13 @@ async fn the_tenant_in_the_path_must_be_the_callers() {
     let upper = TENANT.to_uppercase();
     let bare = TENANT.replace('-', "");
     let escaped = TENANT.replacen('0', "%30", 1);
+    let twice_escaped = TENANT.replacen('0', "%2530", 1);
     let mismatch = (403, "tenant_mismatch");
     for (target, (status, reason)) in [
         (format!("/tenants/{TENANT}"), (200, "allowed")),
         (format!("/tenants/{TENANT}/books?of={UNLISTED}"), (200, "allowed")),
-        (format!("/tenants/{upper}/books"), (200, "allowed")),
+        (format!("/tenants/{escaped}"), (200, "allowed")),
+        (format!("/tenants/{upper}/books"), mismatch),
         (format!("/tenants/{UNLISTED}/books"), mismatch),
         (format!("/tenants/{SUSPENDED}?x=/{TENANT}"), mismatch),
         (format!("/tenants/x/{TENANT}"), mismatch),
@@ -30,7 +32,7 @@ async fn the_tenant_in_the_path_must_be_the_callers() {
         (format!("/tenants/{bare}"), mismatch),
         (format!("/tenants/{{{TENANT}}}"), mismatch),
         (format!("/tenants/urn:uuid:{TENANT}"), mismatch),
-        (format!("/tenants/{escaped}"), mismatch),
+        (format!("/tenants/{twice_escaped}"), mismatch),
         (format!("/tenants/{TENANT};v=1"), mismatch),
         ("/tenants/".to_owned(), mismatch),
         ("/tenants".to_owned(), mismatch),

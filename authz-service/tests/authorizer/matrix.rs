@@ -42,6 +42,8 @@ const ROUTES: [(&str, &str); 12] = [
 const NOT_IN_THE_MATRIX: &[(&str, &str)] = &[
     ("panicked", "a defect; tests/authorizer/faults.rs makes one"),
     ("signing_failed", "the cryptographic library would have to fail"),
+    ("role_missing", "the matrix has levels; tests/authorizer/shapes.rs has roles by name"),
+    ("tenant_missing", "the matrix has tenants; tests/authorizer/shapes.rs has persons without one"),
     ("busy", "what a lookup met, in the log; a decision says `tenants_unavailable`"),
     ("down", "what a lookup met, in the log; a decision says `tenants_unavailable`"),
     ("slow", "what a lookup met, in the log; a decision says `tenants_unavailable`"),

@@ -196,7 +196,7 @@ async fn another_type_under_the_key_is_passed_over_and_replaced() {
     let stored = key(&TENANT.parse().unwrap());
     connection.lpush(&stored, "x").await.unwrap();
     connection.lpush("revoked:session:0192d3c0-0000-7000-8000-0000000000d1", "x").await.unwrap();
-    connection.set("revoked:session:a:b", "1|4000000000").await.unwrap();
+    connection.set("revoked:session: a", "1|4000000000").await.unwrap();
     connection.set(format!("revoked:session:{SESSION}"), format!("{}|4000000000", NOW + 50)).await.unwrap();
     let authz = start(&service, Some(redis.url()), true).await;
     subscribed(&authz).await;
