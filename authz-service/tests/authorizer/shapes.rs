@@ -249,7 +249,7 @@ async fn tokens_of_six_providers_say_who_calls() {
         }
         // The same key signs for another audience, another issuer, and a token that has ended.
         let now = |changes: Value| key.sign(&provider.header, &laid_over(provider.claims.clone(), &changes));
-        authz.ask_with(&now(json!({ "exp": NOW - 61 }))).await.expect(401, "token_expired");
+        authz.ask_with(&now(json!({ "iat": NOW - 999, "exp": NOW - 61 }))).await.expect(401, "token_expired");
         let other = if name == "Cognito" { json!({ "client_id": "x" }) } else { json!({ "aud": ["x"] }) };
         authz.ask_with(&now(other)).await.expect(401, "token_wrong_audience");
         let forged = Rsa::generate("key-1").sign(&provider.header, &provider.claims);
