@@ -28,7 +28,7 @@ use clock::{Clock, UnixTime};
 use crate::admin::health::Readiness;
 use crate::authorizer::Authorizer;
 use crate::observe::Observers;
-use crate::reload::Standing;
+use crate::reload::FileState;
 use crate::source::channel::Channel;
 
 /// The sources of the admin interface.
@@ -41,7 +41,7 @@ pub struct Admin {
     /// When the process started.
     pub started: UnixTime,
     /// The state of the edge file.
-    pub edge_file: Arc<Standing>,
+    pub edge_file: Arc<FileState>,
     /// The metrics, and the memory of recent decisions.
     pub observers: Arc<Observers>,
     /// Set once the process is shutting down.

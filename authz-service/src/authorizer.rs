@@ -14,7 +14,8 @@
 //! | 10 | [`lease`](crate::lease): the grant, with those headers | never |
 //!
 //! A request that steps 3 to 6 refuse is charged to the limits by address instead of step 8. Public routes have
-//! only steps 1, 2, 8 and 9, and step 4 where their policy refuses ended sessions. Routes of services have no step 4 (the platform's own
+//! only steps 1, 2, 8 and 9, and step 4 where their policy refuses ended sessions. Routes of services have no step 4
+//! (the platform's own
 //! programs) or no steps 4 and 5 (signed requests).
 //! Each stage takes the value that only the stage before it can make, so no stage can be skipped.
 //!
@@ -158,6 +159,8 @@ impl Authorizer {
 struct Trail {
     /// The caller, as far as verified.
     who: Who,
+    /// The permissions of the service that a policy refused for a missing one.
+    permissions: Vec<String>,
     /// The kind of the caller's credential: verified, or only recognised on a public route.
     kind: Option<AcceptedCredential>,
     /// What the caller's API key says, if it has one.
@@ -195,7 +198,8 @@ impl<'a> Walk<'a> {
         now: UnixTime,
     ) -> Self {
         let shadows = Shadows::default();
-        let trail = Trail { who: Who::Anyone, kind: None, key: None, shadows, exceeded: None };
+        let (permissions, key) = (Vec::new(), None);
+        let trail = Trail { who: Who::Anyone, permissions, kind: None, key, shadows, exceeded: None };
         Self { authorizer, located, input, now, trail }
     }
 
@@ -206,11 +210,12 @@ impl<'a> Walk<'a> {
             Err(Stop::Failed(failure)) => (Decision::Fail(failure), None),
         };
         let route = self.located.route();
-        let Trail { who, kind, key, shadows, exceeded } = self.trail;
+        let Trail { who, permissions, kind, key, shadows, exceeded } = self.trail;
         Verdict {
             decision,
             route: Some(Arc::clone(route)),
             who,
+            permissions,
             kind,
             key,
             answers: Arc::clone(&route.answers),
@@ -356,7 +361,12 @@ impl<'a> Walk<'a> {
         let service = verified(assertion::present(&authorizer.assertions, input, now)?)?;
         self.trail.who = Who::Caller(Caller::Service(service.service().clone()));
         let service = tenant::admit_service(service, authorizer.tenants.as_ref(), now).await?;
-        Ok(policy::permit_service(&service, policy)?)
+        let permit = policy::permit_service(&service, policy);
+        if permit.is_err() {
+            // For the operator: the record names the missing permission beside these.
+            self.trail.permissions = service.service().permissions().to_vec();
+        }
+        Ok(permit?)
     }
 
     async fn permit_signer(&mut self, policy: &SignedPolicy) -> Result<Permit, Stop<DenyReason>> {

@@ -4,7 +4,7 @@ pub mod http;
 
 use std::time::Duration;
 
-use ::lease::{Ended as Told, Feed, FeedRequest, Spent};
+use ::lease::{Ended as EndedTags, Feed, FeedRequest, Spent};
 use clock::UnixTime;
 use tokio::time::Instant;
 
@@ -57,12 +57,12 @@ fn feed(authorizer: &Authorizer, at: Instant) -> Feed {
     // force.
     let revisions = vec![authorizer.snapshots.newest().revision.clone()];
     if !authorizer.leases.on {
-        return Feed { revisions, reach_ms: 0, ended: Told::All };
+        return Feed { revisions, reach_ms: 0, ended: EndedTags::All };
     }
     let Lately { reach, tags } = authorizer.leases.ended.lately(at);
     let reach = certain(reach, authorizer.snapshots.patience());
     let reach_ms = u64::try_from(reach.as_millis()).unwrap_or(u64::MAX);
-    Feed { revisions, reach_ms, ended: Told::Tags(tags) }
+    Feed { revisions, reach_ms, ended: EndedTags::Tags(tags) }
 }
 
 /// How far back the edge may trust a history that reaches back for `reach`. A decision from before its

@@ -98,12 +98,12 @@ fn run() -> Result<(), Failed> {
     let audit = settings.home.join("logs/audit.jsonl");
     let sinks = assembled.open_audit(&audit, settings.broker.clone()).map_err(|e| failed(1)(&e))?;
     let observers = Arc::clone(&assembled.admin.observers);
-    let told = |action| {
+    let announce = |action| {
         if let Some(audit) = observers.audit() {
             audit.admin(action, format!("edge {} at revision {}", edge.name, edge.revision));
         }
     };
-    told("started");
+    announce("started");
     assembled.follow(&settings.edge_file, overlaid, &edge).map_err(|e| failed(1)(&e))?;
     let tls = match &settings.tls {
         None => None,
@@ -115,7 +115,7 @@ fn run() -> Result<(), Failed> {
         }
     };
     let served = runtime.block_on(serve(&settings, &edge, (checks, tls), assembled));
-    told("stopped");
+    announce("stopped");
     if let Some(exporting) = exporting {
         runtime.block_on(exporting.finish());
     }

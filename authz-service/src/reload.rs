@@ -40,7 +40,7 @@ pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// The state of the edge file and its reloads, for `/readyz`.
 #[derive(Debug, Default)]
-pub struct Standing {
+pub struct FileState {
     trouble: ArcSwap<Option<Trouble>>,
     refused: ArcSwap<Option<Refused>>,
     /// A poll of the file that does not end.
@@ -56,7 +56,7 @@ pub struct Refused {
     pub why: String,
 }
 
-impl Standing {
+impl FileState {
     /// The newer file that is refused at present, if there is one.
     #[must_use]
     pub fn refused(&self) -> Option<Refused> {
@@ -127,7 +127,7 @@ pub struct Target {
     /// Counters of loads.
     pub results: Results,
     /// The state for `/readyz`.
-    pub standing: Arc<Standing>,
+    pub standing: Arc<FileState>,
     /// The listener for outcomes.
     pub listener: Listener,
 }

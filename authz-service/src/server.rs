@@ -208,11 +208,11 @@ async fn begin_to_remember(admin: Admin) {
 }
 
 async fn report(reporter: HealthReporter, admin: Admin) {
-    let mut told = None;
+    let mut reported = None;
     loop {
         let readiness = admin.readiness();
-        if told != Some(readiness.ready) {
-            told = Some(readiness.ready);
+        if reported != Some(readiness.ready) {
+            reported = Some(readiness.ready);
             set_health(&reporter, readiness.ready).await;
             if readiness.ready {
                 tracing::info!(revision = readiness.revision, "ready");

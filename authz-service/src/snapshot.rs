@@ -169,11 +169,11 @@ pub const MAX_KEPT: usize = 64;
 /// The revisions that this replica knows. All lookups go through here.
 #[derive(Debug)]
 pub struct Snapshots {
-    known: ArcSwap<Known>,
+    known: ArcSwap<SnapshotHistory>,
 }
 
 #[derive(Debug)]
-struct Known {
+struct SnapshotHistory {
     newest: Arc<Snapshot>,
     /// The replaced revisions with the time of their replacement, the latest first.
     older: Vec<(Arc<Snapshot>, UnixTime)>,
@@ -205,7 +205,9 @@ impl Snapshots {
     /// A collection with `snapshot` only.
     #[must_use]
     pub fn new(snapshot: Snapshot) -> Self {
-        Self { known: ArcSwap::from_pointee(Known { newest: Arc::new(snapshot), older: Vec::new() }) }
+        Self {
+            known: ArcSwap::from_pointee(SnapshotHistory { newest: Arc::new(snapshot), older: Vec::new() }),
+        }
     }
 
     /// The newest revision.
@@ -244,7 +246,7 @@ impl Snapshots {
             position += 1;
             position <= KEPT || (position <= MAX_KEPT && now.since(*replaced) < KEPT_FOR)
         });
-        self.known.store(Arc::new(Known { newest: Arc::new(snapshot), older }));
+        self.known.store(Arc::new(SnapshotHistory { newest: Arc::new(snapshot), older }));
     }
 
     /// Finds the route of `input`.

@@ -21,7 +21,7 @@ use crate::session::LiveSession;
 use crate::source::Health;
 use crate::tenant::directory::{Directory, Status};
 use crate::tenant::memory::Memory;
-use crate::tenant::source::Known;
+use crate::tenant::source::KnownTenant;
 
 /// Why a tenant is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ pub async fn admit(
     let (Some(tenants), Some(tenant)) = (tenants, &session.person().tenant) else {
         return Ok(TenantMember { session, until: None });
     };
-    let Some(Known { standing, until }) = tenants.look(tenant, now).await? else {
+    let Some(KnownTenant { standing, until }) = tenants.look(tenant, now).await? else {
         return Err(TenantFault::Unknown.into());
     };
     match standing {
@@ -111,14 +111,14 @@ impl Tenants {
     ///
     /// # Errors
     /// As [`standing`](Self::standing).
-    pub async fn look(&self, tenant: &TenantId, now: UnixTime) -> Result<Option<Known>, Failure> {
+    pub async fn look(&self, tenant: &TenantId, now: UnixTime) -> Result<Option<KnownTenant>, Failure> {
         match self {
             Self::Listed(directory) => Ok(directory.status(tenant, now)?.map(|status| {
                 let standing = match status {
                     Status::Active => Standing::Active,
                     Status::Suspended => Standing::Suspended,
                 };
-                Known { standing, until: None }
+                KnownTenant { standing, until: None }
             })),
             Self::Asked(memory) => Box::pin(memory.look(tenant)).await,
         }
@@ -126,7 +126,7 @@ impl Tenants {
 
     /// Whether every change until [`FRESH`](crate::ended::FRESH) before this moment is known: `now` by the
     /// wall clock, `at` by the machine's own. A service that pushes no changes is always fresh: its answers
-    /// are valid for a stated time ([`Known::until`]).
+    /// are valid for a stated time ([`KnownTenant::until`]).
     #[must_use]
     pub fn is_fresh(&self, now: UnixTime, at: Instant) -> bool {
         match self {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use edge_config::edge::{AcceptedCredential, Answer, Answers};
+use edge_config::edge::{AcceptedCredential, Answers, RefusalAnswer};
 
 use crate::decision::{AnswerKind, Decision};
 use crate::failure::Failure;
@@ -21,6 +21,8 @@ pub struct Verdict {
     pub route: Option<Arc<Route>>,
     /// The caller, as far as verified before the decision.
     pub who: Who,
+    /// The permissions of the service that a policy refused for a missing one.
+    pub permissions: Vec<String>,
     /// The kind of the caller's credential: verified, or only recognised on a public route.
     pub kind: Option<AcceptedCredential>,
     /// What the caller's API key says, if it has one.
@@ -43,6 +45,7 @@ impl Verdict {
             decision: Decision::Fail(failure),
             route: None,
             who: Who::Anyone,
+            permissions: Vec::new(),
             kind: None,
             key: None,
             answers,
@@ -69,7 +72,7 @@ impl Verdict {
 
     /// The answer to a refused caller; `None` for an allow.
     #[must_use]
-    pub fn answer(&self) -> Option<(AnswerKind, &Answer)> {
+    pub fn answer(&self) -> Option<(AnswerKind, &RefusalAnswer)> {
         let kind = match &self.decision {
             Decision::Allow(_) => return None,
             Decision::Deny(reason) => reason.answer(),

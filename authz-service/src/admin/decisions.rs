@@ -19,7 +19,7 @@ const DEFAULT_LIMIT: usize = 50;
 
 /// One decision in a response.
 #[derive(Serialize)]
-struct Told<'a> {
+struct ShownRecord<'a> {
     #[serde(flatten)]
     view: View<'a>,
     stages: Vec<Step>,
@@ -30,17 +30,17 @@ struct Told<'a> {
 struct OfOneId<'a> {
     /// The newest decision.
     #[serde(flatten)]
-    newest: Told<'a>,
+    newest: ShownRecord<'a>,
     /// The older ones, newest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    earlier: Vec<Told<'a>>,
+    earlier: Vec<ShownRecord<'a>>,
     /// How many more exist; `/decisions?id=…` lists them.
     #[serde(skip_serializing_if = "Option::is_none")]
     not_shown: Option<usize>,
 }
 
-fn told(record: &Arc<Record>) -> Told<'_> {
-    Told { view: record.view(), stages: record.stages() }
+fn shown(record: &Arc<Record>) -> ShownRecord<'_> {
+    ShownRecord { view: record.view(), stages: record.stages() }
 }
 
 /// How many decisions for one id are returned together.
@@ -52,8 +52,8 @@ pub(super) async fn one(State(admin): State<Admin>, Path(id): Path<String>) -> R
     match records.split_first() {
         Some((newest, earlier)) => {
             let not_shown = count.checked_sub(records.len()).filter(|more| *more > 0);
-            let earlier = earlier.iter().map(told).collect();
-            axum::Json(OfOneId { newest: told(newest), earlier, not_shown }).into_response()
+            let earlier = earlier.iter().map(shown).collect();
+            axum::Json(OfOneId { newest: shown(newest), earlier, not_shown }).into_response()
         }
         None => {
             let problem = json!({
@@ -94,5 +94,5 @@ pub(super) async fn list(State(admin): State<Admin>, Query(wanted): Query<Wanted
             && subject.as_ref().is_none_or(|subject| record.is_about(subject))
             && tenant.as_ref().is_none_or(|tenant| record.is_of(tenant))
     });
-    axum::Json(records.iter().map(told).collect::<Vec<_>>()).into_response()
+    axum::Json(records.iter().map(shown).collect::<Vec<_>>()).into_response()
 }

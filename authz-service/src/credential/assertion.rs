@@ -43,7 +43,7 @@ pub type Believed = Result<(Service, Vec<String>), CredentialFault>;
 /// The services of an edge, each trusted for its own name alone.
 #[derive(Debug)]
 pub struct Services {
-    listed: HashMap<ServiceName, Listed>,
+    listed: HashMap<ServiceName, ListedService>,
     tokens: Option<Arc<LastGood<TokenVerifier>>>,
     /// Trusts no key: it names the fault of an assertion that no listed service signed.
     nobody: Verifier,
@@ -51,7 +51,7 @@ pub struct Services {
 
 /// The permissions that the edge file gives a service, and its keys.
 #[derive(Debug)]
-struct Listed {
+struct ListedService {
     permissions: Vec<String>,
     tenants: ServiceTenants,
     keys: Arc<LastGood<Verifier>>,
@@ -98,14 +98,14 @@ impl Services {
 
     /// The service whose keys decide about the still unverified `bearer`: the one that has its key, or else
     /// the one that it names and whose keys were never read.
-    fn signer(&self, bearer: &str) -> Option<&Listed> {
+    fn signer(&self, bearer: &str) -> Option<&ListedService> {
         if bearer.len() > MAX_BEARER_BYTES {
             return None;
         }
         let kid = jsonwebtoken::decode_header(bearer).ok()?.kid?;
         let named = issuer(bearer).and_then(|issuer| issuer.parse::<ServiceName>().ok());
         let named = named.and_then(|named| self.listed.get(&named));
-        let knows = |listed: &&Listed| listed.keys.value().is_some_and(|keys| keys.knows(&kid));
+        let knows = |listed: &&ListedService| listed.keys.value().is_some_and(|keys| keys.knows(&kid));
         // Two services may use the same key id: then the named service counts.
         named
             .filter(knows)
@@ -228,7 +228,7 @@ impl Assertions {
             });
             let keys = Arc::clone(&file.keys);
             let (permissions, tenants) = (service.permissions.clone(), service.tenants.clone());
-            listed.insert(name.clone(), Listed { permissions, tenants, keys });
+            listed.insert(name.clone(), ListedService { permissions, tenants, keys });
             files.services.insert(place, file);
         }
         files.tokens = edge.service_tokens.as_ref().map(|tokens| {

@@ -40,7 +40,7 @@ use serde::Deserialize;
 use crate::check::CheckInput;
 use crate::credential::cookie;
 use crate::credential::fault::{CredentialFault, LegacyFault};
-use crate::credential::legacy::answer::{Answer, Found, Questions};
+use crate::credential::legacy::answer::{Found, Questions, SessionCheck};
 use crate::credential::legacy::check::Checker;
 use crate::credential::legacy::store::{Outcome, SessionStore};
 use crate::credential::presented::{AuthenticatedPerson, Presented};
@@ -77,7 +77,12 @@ impl LegacySessions {
         Ok(Self { verifier, questions })
     }
 
-    async fn ask(&self, token: &[u8], client: Option<IpAddr>, now: UnixTime) -> Result<Answer, Failure> {
+    async fn ask(
+        &self,
+        token: &[u8],
+        client: Option<IpAddr>,
+        now: UnixTime,
+    ) -> Result<SessionCheck, Failure> {
         if token.len() > MAX_BYTES {
             return Ok(Err(LegacyFault::Malformed));
         }

@@ -14,7 +14,8 @@
 //!   other than true, which would change the signed bytes (RFC 7797);
 //! * a duplicate member is refused, in the header and in the claims, at every depth ([`json`]);
 //! * the key decides the algorithm, never the token;
-//! * issuer, audience, end, subject and tenant are required, and what the edge file requires beyond; times may have a fraction (RFC 7519 §2);
+//! * issuer, audience, end, subject and tenant are required, and what the edge file requires beyond; times may have a
+//!   fraction (RFC 7519 §2);
 //! * one of several audiences is enough (RFC 7519 §4.1.3).
 
 use std::fmt;

@@ -4,7 +4,7 @@
 //! status in every case, a refusal always carries a status of its own, and the tests read every answer with
 //! `envoy-types`.
 
-use edge_config::edge::Answer;
+use edge_config::edge::RefusalAnswer;
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use tonic::Code;
 
@@ -109,7 +109,7 @@ fn write_status(wire: &mut Message, code: Code, message: &str) {
     });
 }
 
-fn refuse(wire: &mut Message, kind: AnswerKind, answer: &Answer, verdict: &Verdict) {
+fn refuse(wire: &mut Message, kind: AnswerKind, answer: &RefusalAnswer, verdict: &Verdict) {
     let code = match kind {
         AnswerKind::Unauthenticated => Code::Unauthenticated,
         AnswerKind::Forbidden => Code::PermissionDenied,
@@ -118,7 +118,7 @@ fn refuse(wire: &mut Message, kind: AnswerKind, answer: &Answer, verdict: &Verdi
         AnswerKind::Unavailable => Code::Unavailable,
     };
     write_status(wire, code, verdict.decision.code());
-    let Answer { status: http_status, body } = answer;
+    let RefusalAnswer { status: http_status, body } = answer;
     wire.message(check::DENIED, |refusal| {
         refusal.message(denied::STATUS, |status| status.number(denied::HTTP_CODE, http_status.get().into()));
         match &verdict.answers.content_type {
@@ -248,6 +248,7 @@ mod tests {
             decision,
             route: None,
             who,
+            permissions: Vec::new(),
             kind: None,
             key: None,
             answers,

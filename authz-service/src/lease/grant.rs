@@ -20,7 +20,7 @@
 
 use std::time::Duration;
 
-use ::lease::{Grant, Tag, Told, WINDOW_MS};
+use ::lease::{Grant, LogFields, Tag, WINDOW_MS};
 use clock::UnixTime;
 use edge_config::edge::{AcceptedCredential, LeaseMethods, LeasePolicy, SessionPolicy};
 use identity::{Person, headers};
@@ -144,7 +144,7 @@ pub fn grant(
             .filter(|(name, _)| *name != headers::GATEWAY)
             .map(|(name, value)| ((*name).to_owned(), value.clone()))
             .collect(),
-        told: Told {
+        log: LogFields {
             reason: ALLOWED.to_owned(),
             subject: person.subject.to_string(),
             session: person.session.as_ref().map(ToString::to_string).unwrap_or_default(),

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::decision::{Decision, DenyReason};
 use crate::observe::name::cut;
 use crate::policy::PolicyFault;
+use crate::verdict::Verdict;
 use crate::who::{Caller, Who};
 
 /// How many words of one kind are shown: the issuer chooses the scopes, and a token has room for hundreds.
@@ -32,16 +33,12 @@ impl fmt::Display for Lack {
 }
 
 impl Lack {
-    /// The attributes that `who`, at `client`, lacked when `policy` came to `decision`. `None` when the
-    /// policy was not the reason.
+    /// The attributes that the caller of `verdict`, at `client`, lacked. `None` when the policy was not the reason.
     #[must_use]
-    pub fn of(
-        policy: Option<&Policy>,
-        decision: &Decision,
-        who: &Who,
-        client: Option<IpAddr>,
-    ) -> Option<Self> {
-        let Decision::Deny(DenyReason::Policy(fault)) = decision else { return None };
+    pub fn of(verdict: &Verdict, client: Option<IpAddr>) -> Option<Self> {
+        let Decision::Deny(DenyReason::Policy(fault)) = &verdict.decision else { return None };
+        let policy = verdict.route.as_ref().map(|route| &route.policy);
+        let who = &verdict.who;
         let none: &[String] = &[];
         let (role, roles, scopes, tenant) = match who {
             Who::Caller(Caller::Person(person)) => {
@@ -82,9 +79,8 @@ impl Lack {
                 };
                 (one("service", name), words("service", &policy.services))
             }
-            // The permissions that a token named are not kept, only those that the policy requires.
             (Policy::Internal(policy), PolicyFault::PermissionMissing) => {
-                (Vec::new(), words("permission", &policy.permissions))
+                (words("permission", &verdict.permissions), words("permission", &policy.permissions))
             }
             (Policy::Signed(policy), PolicyFault::AddressNotAllowed) => {
                 (one("address", client), words("address", &policy.addresses))

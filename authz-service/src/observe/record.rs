@@ -98,13 +98,7 @@ impl Record {
             limit: verdict.limit().cloned(),
             shadow: verdict.shadows.reasons().map(Arc::from),
             lease: verdict.lease.as_ref().map(Lease::of),
-            lack: Lack::of(
-                verdict.route.as_ref().map(|route| &route.policy),
-                &verdict.decision,
-                &verdict.who,
-                input.and_then(|input| input.client),
-            )
-            .map(Box::new),
+            lack: Lack::of(verdict, input.and_then(|input| input.client)).map(Box::new),
             who: verdict.who.clone(),
             kind: verdict.kind,
             way: Way::of(verdict.route.as_ref().map(|route| &route.policy), &verdict.decision),

@@ -112,7 +112,7 @@ impl Subscriber {
             revocations.whole_is_read();
         }
         self.begin();
-        self.channel.heard(asked);
+        self.channel.received(asked);
         self.counts.subscribed.inc();
         tracing::info!("subscribed to changes");
         tokio::select! {
@@ -160,7 +160,7 @@ impl Subscriber {
             sleep(PULSE).await;
             let asked = Instant::now();
             timeout(SILENCE, sink.ping::<redis::Value>()).await??;
-            self.channel.heard(asked);
+            self.channel.received(asked);
             pulses = pulses.wrapping_add(1);
             if pulses.is_multiple_of(PULSES_PER_SWEEP)
                 && let Some(revocations) = &self.revocations

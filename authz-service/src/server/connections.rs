@@ -56,14 +56,14 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The result of one request: always an answer.
-pub(super) type Answer = BoxFuture<Response<Body>, Infallible>;
+pub(super) type PendingResponse = BoxFuture<Response<Body>, Infallible>;
 
 /// Accepts connections from `door` and answers their requests with `service`, until `ending` is set. Then it
 /// accepts no more, sends GOAWAY on every open one, and returns when the last check on them is answered.
 /// Dropped before that, it closes them all.
 pub(super) async fn serve(
     door: Door,
-    service: impl Fn(Request<Body>) -> Answer + Clone + Send + Sync + 'static,
+    service: impl Fn(Request<Body>) -> PendingResponse + Clone + Send + Sync + 'static,
     ending: watch::Receiver<bool>,
 ) {
     let mut open = JoinSet::new();
@@ -108,7 +108,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 /// Serves one connection.
 async fn answer(
     stream: CheckStream,
-    service: impl Fn(Request<Body>) -> Answer,
+    service: impl Fn(Request<Body>) -> PendingResponse,
     ending: watch::Receiver<bool>,
 ) {
     let begun = Begun::default();

@@ -128,7 +128,7 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
 pub(super) enum Arrival {
     Clear(TcpStream),
     Unix(UnixStream),
-    Unproved(TcpStream, Arc<Tls>, Place),
+    Unproved(TcpStream, Arc<Tls>, HandshakeSlot),
 }
 
 impl Arrival {
@@ -167,7 +167,7 @@ fn at_once(stream: &TcpStream) {
 pub(super) struct Unproved(Arc<Mutex<HashMap<IpAddr, u32>>>);
 
 impl Unproved {
-    fn enter(&self, address: IpAddr) -> Option<Place> {
+    fn enter(&self, address: IpAddr) -> Option<HandshakeSlot> {
         // No code under this lock can panic.
         let mut places = self.0.lock();
         let taken = places.entry(address).or_default();
@@ -175,17 +175,17 @@ impl Unproved {
             return None;
         }
         *taken += 1;
-        Some(Place { unproved: self.clone(), address })
+        Some(HandshakeSlot { unproved: self.clone(), address })
     }
 }
 
 /// One place of an address; freed when it is dropped.
-pub(super) struct Place {
+pub(super) struct HandshakeSlot {
     unproved: Unproved,
     address: IpAddr,
 }
 
-impl Drop for Place {
+impl Drop for HandshakeSlot {
     fn drop(&mut self) {
         let mut places = self.unproved.0.lock();
         if let Some(taken) = places.get_mut(&self.address) {

@@ -11,7 +11,7 @@ use tonic::codegen::Service;
 use tonic::codegen::http::{Request, Response};
 
 use crate::envoy::service::Checks;
-use crate::server::connections::Answer;
+use crate::server::connections::PendingResponse;
 
 /// The path prefix of gRPC's health protocol.
 const HEALTH: &str = "/grpc.health.v1.Health/";
@@ -27,11 +27,12 @@ pub(super) struct Services<H> {
 
 impl<H> Services<H>
 where
-    H: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future = Answer> + Clone,
+    H: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future = PendingResponse>
+        + Clone,
 {
     /// Answers `request`. Every service here is always ready; each connection bounds the number of open
     /// calls.
-    pub(super) fn answer(&self, request: Request<Body>) -> Answer {
+    pub(super) fn answer(&self, request: Request<Body>) -> PendingResponse {
         let path = request.uri().path();
         if path.starts_with(HEALTH) {
             self.health.clone().call(request)

@@ -203,11 +203,11 @@ impl Revocations {
     /// by the machine's own.
     #[must_use]
     pub fn is_fresh(&self, now: UnixTime, at: Instant) -> bool {
-        let heard = match &self.channel {
+        let is_recent = match &self.channel {
             Some(channel) => channel.is_alive(at, FRESH),
             None => self.seen.is_within(FRESH, at),
         };
-        heard && self.is_reliable(now)
+        is_recent && self.is_reliable(now)
     }
 
     /// Whether `session` itself has ended at `now`.

@@ -54,7 +54,7 @@ impl Channel {
     }
 
     /// Notes a sign of life at `at`.
-    pub fn heard(&self, at: Instant) {
+    pub fn received(&self, at: Instant) {
         self.seen.note(at);
         if self.trouble.load().is_some() {
             self.trouble.store(Arc::new(None));
@@ -92,9 +92,9 @@ mod tests {
         let channel = Channel::default();
         let limit = Duration::from_secs(5);
         let early = channel.stretch();
-        assert!(!channel.vouches(early, Instant::now(), limit), "nothing was ever heard");
+        assert!(!channel.vouches(early, Instant::now(), limit), "nothing was ever received");
         channel.begin();
-        channel.heard(Instant::now());
+        channel.received(Instant::now());
         assert!(!channel.vouches(early, Instant::now(), limit), "from before the subscription");
         let stretch = channel.stretch();
         assert!(channel.vouches(stretch, Instant::now(), limit));
@@ -102,7 +102,7 @@ mod tests {
         assert!(channel.vouches(stretch, Instant::now(), limit));
         tokio::time::advance(Duration::from_millis(2)).await;
         assert!(!channel.vouches(stretch, Instant::now(), limit), "silent for too long");
-        channel.heard(Instant::now());
+        channel.received(Instant::now());
         assert!(channel.vouches(stretch, Instant::now(), limit), "silence without a gap");
         channel.begin();
         assert!(!channel.vouches(stretch, Instant::now(), limit), "a gap");

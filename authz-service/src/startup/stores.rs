@@ -75,7 +75,7 @@ pub(super) fn assemble(
             let counts = metrics.parts.lookups("memory");
             let memory = Memory::new(source, Arc::clone(&channel), lifetimes, counts);
             let memory = memory.listening(on_change);
-            let memory = Arc::new(if listed.redis { memory.told_of_changes(ended) } else { memory });
+            let memory = Arc::new(if listed.redis { memory.with_pushed_changes(ended) } else { memory });
             pushed_tenants = listed.redis.then(|| Arc::clone(&memory));
             Some(Tenants::Asked(memory))
         }

@@ -30,7 +30,7 @@ use crate::failure::Failure;
 use crate::id_key;
 use crate::source::channel::{Channel, Stretch};
 use crate::tenant::change::{OnChange, TenantChange};
-use crate::tenant::source::{Answer, Known, LookupCounts, SourceFault, TenantSource};
+use crate::tenant::source::{KnownTenant, LookupCounts, SourceFault, TenantReply, TenantSource};
 
 /// How many tenant states are cached: about 20 MB.
 pub const MAX_KNOWN: u64 = 100_000;
@@ -87,7 +87,7 @@ enum Nothing {
 pub struct Memory {
     known: Cache<Uuid, Entry>,
     unknown: Cache<Uuid, Instant>,
-    told: quick_cache::sync::Cache<Uuid, Entry>,
+    pushed: quick_cache::sync::Cache<Uuid, Entry>,
     source: Arc<dyn TenantSource>,
     channel: Arc<Channel>,
     open: Semaphore,
@@ -105,7 +105,7 @@ pub struct Memory {
 impl Memory {
     /// The same cache, which notes pushed changes in `ended`.
     #[must_use]
-    pub fn told_of_changes(self, ended: &Arc<Ended>) -> Self {
+    pub fn with_pushed_changes(self, ended: &Arc<Ended>) -> Self {
         Self { ended: Some(Arc::clone(ended)), ..self }
     }
 
@@ -128,7 +128,7 @@ impl Memory {
             // Entries carry their own end; this time to live only frees their memory.
             known: Cache::builder().max_capacity(MAX_KNOWN).time_to_live(lifetimes.memory).build(),
             unknown: Cache::builder().max_capacity(MAX_UNKNOWN).time_to_live(lifetimes.negative).build(),
-            told: quick_cache::sync::Cache::new(usize::try_from(MAX_KNOWN).unwrap_or(usize::MAX)),
+            pushed: quick_cache::sync::Cache::new(usize::try_from(MAX_KNOWN).unwrap_or(usize::MAX)),
             source,
             channel,
             open: Semaphore::new(MAX_OPEN),
@@ -181,9 +181,9 @@ impl Memory {
     ///
     /// # Errors
     /// As [`standing`](Self::standing).
-    pub async fn look(&self, tenant: &TenantId) -> Result<Option<Known>, Failure> {
+    pub async fn look(&self, tenant: &TenantId) -> Result<Option<KnownTenant>, Failure> {
         let (now, key) = (Instant::now(), id_key::of_tenant(tenant));
-        let remembered = newer(self.known.get(&key).await, self.told(&key, now));
+        let remembered = newer(self.known.get(&key).await, self.pushed(&key, now));
         if let Some(entry) = remembered.filter(|entry| self.counts_at(entry, now)) {
             self.counts.hit.inc();
             return Ok(Some(self.known(&entry)));
@@ -206,7 +206,7 @@ impl Memory {
         let asked = self.known.try_get_with(key, self.ask(tenant, key, remembered)).await;
         match asked.map_err(|nothing| *nothing) {
             // A change may have been pushed during the lookup.
-            Ok(entry) => Ok(newer(Some(entry), self.told(&key, now)).map(|entry| self.known(&entry))),
+            Ok(entry) => Ok(newer(Some(entry), self.pushed(&key, now)).map(|entry| self.known(&entry))),
             Err(Nothing::Absent) => Ok(None),
             Err(Nothing::Fault(_)) => Err(Failure::TenantsUnavailable),
         }
@@ -215,12 +215,12 @@ impl Memory {
     /// Applies a pushed change.
     pub async fn change(&self, change: &Change) {
         let (now, key) = (Instant::now(), id_key::of_tenant(&change.tenant));
-        let told = self.told(&key, now);
-        let before = newer(self.known.get(&key).await, told).map(|entry| entry.record);
-        if told.is_none_or(|told| told.record.version <= change.version) {
+        let pushed = self.pushed(&key, now);
+        let before = newer(self.known.get(&key).await, pushed).map(|entry| entry.record);
+        if pushed.is_none_or(|pushed| pushed.record.version <= change.version) {
             let until = now + self.lifetimes.memory;
             let entry = Entry { record: change.record(), asked: now, until, stretch: self.channel.stretch() };
-            self.told.insert(key, entry);
+            self.pushed.insert(key, entry);
         }
         if let Some(ended) = &self.ended {
             ended.note([tenant_tag(&change.tenant)], now);
@@ -253,11 +253,11 @@ impl Memory {
 
     /// The content of `entry`. The channel would push a change within its present stretch; an older entry is
     /// valid for as long as without a channel.
-    fn known(&self, entry: &Entry) -> Known {
-        let told_of_changes = self.ended.is_some() && entry.stretch == self.channel.stretch();
+    fn known(&self, entry: &Entry) -> KnownTenant {
+        let is_pushed = self.ended.is_some() && entry.stretch == self.channel.stretch();
         let alone = entry.asked + self.lifetimes.untrusted_after;
-        let until = if told_of_changes { entry.until } else { entry.until.min(alone) };
-        Known { standing: entry.record.standing, until: Some(until) }
+        let until = if is_pushed { entry.until } else { entry.until.min(alone) };
+        KnownTenant { standing: entry.record.standing, until: Some(until) }
     }
 
     fn report(&self, tenant: &TenantId, from: Option<Standing>, to: Option<Standing>) {
@@ -273,8 +273,8 @@ impl Memory {
         }
     }
 
-    fn told(&self, tenant: &Uuid, now: Instant) -> Option<Entry> {
-        self.told.get(tenant).filter(|told| now < told.until)
+    fn pushed(&self, tenant: &Uuid, now: Instant) -> Option<Entry> {
+        self.pushed.get(tenant).filter(|pushed| now < pushed.until)
     }
 
     fn counts_at(&self, entry: &Entry, now: Instant) -> bool {
@@ -298,7 +298,7 @@ impl Memory {
             Some(open) => open,
             None => self.open.try_acquire().map_err(|_| fault(SourceFault::Busy))?,
         };
-        let Answer { record, good_for } = self.source.look_up(tenant).await.map_err(fault)?;
+        let TenantReply { record, good_for } = self.source.look_up(tenant).await.map_err(fault)?;
         self.counts.miss.inc();
         self.answered.store(true, Ordering::Relaxed);
         if let Some(Entry { record: known, .. }) = before

@@ -9,7 +9,7 @@ use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 use validity::tenant::{Record, Standing};
 
-use crate::tenant::source::{Answer, SourceFault, TenantSource};
+use crate::tenant::source::{SourceFault, TenantReply, TenantSource};
 
 /// Envoy waits 200 ms for a decision and Redis may have taken 50 of them. A service that answers one key from its
 /// memory or an index needs a few.
@@ -56,16 +56,18 @@ impl TenantService {
 
 #[tonic::async_trait]
 impl TenantSource for TenantService {
-    async fn look_up(&self, tenant: &TenantId) -> Result<Answer, SourceFault> {
+    async fn look_up(&self, tenant: &TenantId) -> Result<TenantReply, SourceFault> {
         let question = GetTenantRequest { id: tenant.to_string() };
         let mut client = self.client.clone();
         let answer = tokio::time::timeout(PATIENCE, client.get_tenant(question));
         match answer.await.map_err(|_| SourceFault::Slow)? {
             Ok(answer) => {
                 let record = read(tenant, answer.into_inner()).ok_or(SourceFault::Wrong)?;
-                Ok(Answer { record: Some(record), good_for: None })
+                Ok(TenantReply { record: Some(record), good_for: None })
             }
-            Err(status) if status.code() == Code::NotFound => Ok(Answer { record: None, good_for: None }),
+            Err(status) if status.code() == Code::NotFound => {
+                Ok(TenantReply { record: None, good_for: None })
+            }
             Err(status) => {
                 tracing::debug!(code = ?status.code(), "the tenants service refused a lookup");
                 // A response that cannot be decoded or is too long has one of these codes.

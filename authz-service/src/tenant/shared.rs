@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use validity::tenant::{Record, SharedTenants};
 
 use crate::source::channel::Channel;
-use crate::tenant::source::{Answer, LookupCounts, SourceFault, TenantSource};
+use crate::tenant::source::{LookupCounts, SourceFault, TenantReply, TenantSource};
 
 /// During a request Redis gets a quarter of Envoy's timeout; then the source is queried instead.
 pub const PATIENCE: Duration = Duration::from_millis(50);
@@ -93,10 +93,10 @@ impl SharedLayer {
 
 #[tonic::async_trait]
 impl TenantSource for SharedLayer {
-    async fn look_up(&self, tenant: &TenantId) -> Result<Answer, SourceFault> {
+    async fn look_up(&self, tenant: &TenantId) -> Result<TenantReply, SourceFault> {
         let alive = self.channel.is_alive(Instant::now(), ALIVE_WITHIN);
         if alive && let Some((record, left)) = self.read(tenant).await {
-            return Ok(Answer { record: Some(record), good_for: Some(left.min(self.keep)) });
+            return Ok(TenantReply { record: Some(record), good_for: Some(left.min(self.keep)) });
         }
         let answer = self.source.look_up(tenant).await?;
         // The absence of a tenant is not shared: its later creation would have to clear it everywhere.

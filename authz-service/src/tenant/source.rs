@@ -9,7 +9,7 @@ use validity::tenant::{Record, Standing};
 
 /// The known state of a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownTenant {
     /// Its state.
     pub standing: Standing,
     /// How long the state is valid without further news; absent when it is valid for as long as the directory
@@ -19,7 +19,7 @@ pub struct Known {
 
 /// The answer of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct TenantReply {
     /// The state, or that there is no such tenant.
     pub record: Option<Record>,
     /// How much longer the answer may be used, when it came from a cache.
@@ -71,5 +71,5 @@ pub struct LookupCounts {
 #[tonic::async_trait]
 pub trait TenantSource: std::fmt::Debug + Send + Sync + 'static {
     /// The state of `tenant`. Answers or fails within a bounded time.
-    async fn look_up(&self, tenant: &TenantId) -> Result<Answer, SourceFault>;
+    async fn look_up(&self, tenant: &TenantId) -> Result<TenantReply, SourceFault>;
 }

@@ -34,9 +34,9 @@ async fn a_grant_holds_the_answer_and_its_conditions() {
         "Envoy writes it on every route by itself"
     );
     assert_eq!(grant.headers.clone().into_iter().collect::<std::collections::BTreeMap<_, _>>(), headers);
-    let told = &grant.told;
-    assert_eq!((told.reason.as_str(), told.subject.as_str()), ("allowed", SUBJECT));
-    assert_eq!((told.session.as_str(), told.tenant.as_str()), (SESSION, TENANT));
+    let log = &grant.log;
+    assert_eq!((log.reason.as_str(), log.subject.as_str()), ("allowed", SUBJECT));
+    assert_eq!((log.session.as_str(), log.tenant.as_str()), (SESSION, TENANT));
     let tags = [
         tag(Kind::Session, SESSION),
         tag(Kind::Subject, SUBJECT),

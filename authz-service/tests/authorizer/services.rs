@@ -7,6 +7,7 @@ use clock::UnixTime;
 use identity::assertion::{Signer, Verifier};
 use identity::service_token::{Issuer, ServiceToken};
 use identity::{Caller, Person, Role, Service};
+use serde_json::json;
 
 use crate::kit::mint::Ed25519;
 use crate::kit::{Authz, Home, NOW, SESSION, SUBJECT, SUSPENDED, TENANT, UNLISTED, eventually};
@@ -245,6 +246,16 @@ async fn a_service_token_passes_for_permissions_that_both_it_and_the_edge_file_n
         (token("stranger", &["users.read"]), 401, "service_token_wrong_claims"),
     ] {
         authz.ask(authz.check("lookup").bearer(&issue(&token))).await.expect(status, reason);
+    }
+    // The operator reads which permissions the service had, and which one it lacked.
+    let records = authz.get("/decisions?reason=permission_missing").await.1;
+    let records: serde_json::Value = serde_json::from_str(&records).unwrap();
+    for (record, had) in [(&records[0], json!(["permission users.write"])), (&records[1], json!([]))] {
+        assert_eq!(
+            (&record["had"], &record["needed"]),
+            (&had, &json!(["permission users.read"])),
+            "{record:#}"
+        );
     }
     // A permission that the edge file does not list has no effect, whichever key signed it.
     authz

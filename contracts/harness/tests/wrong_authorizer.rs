@@ -19,10 +19,10 @@ use tonic::{Request, Response, Status};
 use tonic_health::ServingStatus;
 
 /// The impostor's answer.
-type Answer = Result<CheckResponse, Status>;
+type CheckResult = Result<CheckResponse, Status>;
 
 #[derive(Clone)]
-struct Impostor(Arc<Mutex<Answer>>);
+struct Impostor(Arc<Mutex<CheckResult>>);
 
 #[tonic::async_trait]
 impl Authorization for Impostor {

@@ -30,7 +30,7 @@ mod shadow;
 mod signed;
 mod tenants;
 
-pub use answers::{Answer, Answers, MadeByEnvoy};
+pub use answers::{Answers, MadeByEnvoy, RefusalAnswer};
 pub use authorizer::{Authorizer, AuthorizerAddress, AuthorizerTls, Socket};
 pub use backend::{
     Backend, Circuit, Credentials, Ejection, Endpoint, GRPC_STATUSES, GrpcErrors, Health, Protocol, Retries,

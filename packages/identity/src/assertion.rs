@@ -295,13 +295,7 @@ impl Verifier {
         if !claims.aud.includes(&self.audience) {
             return Err(Rejected::WrongAudience);
         }
-        let issued = UnixTime::from_seconds(claims.iat);
-        let expires = UnixTime::from_seconds(claims.exp);
-        let in_time = issued <= now.plus(LEEWAY)
-            && now <= expires.plus(LEEWAY)
-            && claims.exp > claims.iat
-            && expires.since(issued) <= LIFETIME;
-        if !in_time {
+        if !is_in_time(claims.iat, claims.exp, LIFETIME, now) {
             return Err(Rejected::WrongTime);
         }
         let caller = caller(claims)?;

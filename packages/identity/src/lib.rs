@@ -15,6 +15,7 @@ pub mod assertion;
 mod audience;
 pub mod headers;
 pub mod id;
+mod in_time;
 pub mod keyset;
 pub mod principal;
 pub mod service_token;

@@ -200,13 +200,7 @@ impl TokenVerifier {
         if claims.aud != self.audience {
             return Err(Rejected::WrongAudience);
         }
-        let issued = UnixTime::from_seconds(claims.iat);
-        let expires = UnixTime::from_seconds(claims.exp);
-        let in_time = issued <= now.plus(LEEWAY)
-            && now <= expires.plus(LEEWAY)
-            && claims.exp > claims.iat
-            && expires.since(issued) <= MAX_LIFETIME;
-        if !in_time {
+        if !is_in_time(claims.iat, claims.exp, MAX_LIFETIME, now) {
             return Err(Rejected::WrongTime);
         }
         let Claims { sub, client_id, id, name, permissions, tenant, .. } = claims;

@@ -44,12 +44,12 @@ pub struct Grant {
     /// The identity headers for the backend, in order: at least one, names in lower case.
     pub headers: Vec<(String, String)>,
     /// The fields of the access log that describe the decision.
-    pub told: Told,
+    pub log: LogFields,
 }
 
 /// The fields of the access log that describe a decision; the same for every request that a lease serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct LogFields {
     /// The reason for the allow.
     pub reason: String,
     /// The person.
@@ -87,10 +87,10 @@ impl Grant {
         put(&mut out, "policy", &self.policy)?;
         put(&mut out, "revision", &self.revision)?;
         put(&mut out, "request_id", &self.request_id)?;
-        put(&mut out, "reason", &self.told.reason)?;
-        put(&mut out, "subject", &self.told.subject)?;
-        put(&mut out, "session", &self.told.session)?;
-        put(&mut out, "tenant", &self.told.tenant)?;
+        put(&mut out, "reason", &self.log.reason)?;
+        put(&mut out, "subject", &self.log.subject)?;
+        put(&mut out, "session", &self.log.session)?;
+        put(&mut out, "tenant", &self.log.tenant)?;
         put_number(&mut out, self.tags.len());
         for tag in &self.tags {
             put_number(&mut out, tag);
@@ -124,7 +124,7 @@ impl Grant {
         let policy = lines.line("policy")?.to_owned();
         let revision = lines.line("revision")?.to_owned();
         let request_id = lines.line("request_id")?.to_owned();
-        let told = Told {
+        let log = LogFields {
             reason: lines.line("reason")?.to_owned(),
             subject: lines.line("subject")?.to_owned(),
             session: lines.line("session")?.to_owned(),
@@ -151,7 +151,7 @@ impl Grant {
         wrong(tags.is_empty(), "tags")?;
         wrong(headers.is_empty(), "headers")?;
         lines.finish()?;
-        Ok(Self { lifetime_ms, uses, route, policy, revision, request_id, tags, headers, told })
+        Ok(Self { lifetime_ms, uses, route, policy, revision, request_id, tags, headers, log })
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::hearing::Hearing;
+use crate::feed_state::FeedState;
 use crate::offer::Offer;
 use crate::record::{self, Hit, Record};
-use crate::slots::{Place, Slots, Store};
+use crate::slots::{SlotPair, Slots, Store};
 use crate::{Class, Now};
 
 /// Each worker keeps at most this many leases at hand. A hit on one of them needs no shared memory; at 2 KB each they
@@ -25,7 +25,7 @@ pub struct Leases {
     slots: Slots,
     at_hand: Vec<Option<Held>>,
     /// The invalidations. One that polls for several workers shares them with all.
-    pub hearing: Arc<Hearing>,
+    pub feed: Arc<FeedState>,
 }
 
 /// A lease at hand, with uses that this worker took.
@@ -52,7 +52,7 @@ impl Leases {
     #[must_use]
     pub fn new(slots: Slots) -> Self {
         let at_hand = std::iter::repeat_with(|| None).take(slots.count().min(AT_HAND) as usize).collect();
-        Self { slots, at_hand, hearing: Arc::default() }
+        Self { slots, at_hand, feed: Arc::default() }
     }
 
     /// Changes the key of the slots: leases stored under the old one can no longer be found.
@@ -68,7 +68,7 @@ impl Leases {
         offer: Offer<'_>,
         now: Now,
     ) -> Option<Taken> {
-        if !self.hearing.honours(class.on_outage, now) {
+        if !self.feed.honours(class.on_outage, now) {
             return None;
         }
         let place = self.slots.place(class, offer);
@@ -79,7 +79,7 @@ impl Leases {
                 && Record::read(&held.bytes).is_some_and(|record| {
                     record.is_of(class.id, offer)
                         && record.lives(now)
-                        && !self.hearing.ended(record.granted(), record.tags())
+                        && !self.feed.ended(record.granted(), record.tags())
                 })
         };
         if !self.at_hand.get(at)?.as_ref().is_some_and(usable) {
@@ -95,7 +95,7 @@ impl Leases {
     fn fetch(
         &self,
         store: &mut impl Store,
-        place: &Place,
+        place: &SlotPair,
         class: Class,
         offer: Offer<'_>,
         now: Now,
@@ -107,9 +107,7 @@ impl Leases {
                 if !record.is_of(class.id, offer) {
                     break;
                 }
-                if !record.lives(now)
-                    || record.uses == 0
-                    || self.hearing.ended(record.granted(), record.tags())
+                if !record.lives(now) || record.uses == 0 || self.feed.ended(record.granted(), record.tags())
                 {
                     return None;
                 }

@@ -7,7 +7,7 @@
 //! feed       the poll of the edge and the reply: invalidations
 //! offer      which credential a request offers, if exactly one
 //! record     a lease as bytes
-//! hearing    invalidations as a worker has received them
+//! feed    invalidations as a worker has received them
 //! pace       when a guard polls
 //! slots      slots in shared memory, and how a lease gets into one
 //! leases     leases and uses that a worker took out of them
@@ -18,8 +18,8 @@
 //! types here, so that the two cannot drift apart.
 
 mod feed;
+mod feed_state;
 mod grant;
-mod hearing;
 mod leases;
 mod lines;
 mod offer;
@@ -31,8 +31,8 @@ mod spent;
 mod tag;
 
 pub use feed::{Ended, Feed, FeedRequest, MAX_ENDED, PATH, Spent, WINDOW_MS};
-pub use grant::{FIELD, Grant, Told};
-pub use hearing::{FRESH_MS, Hearing};
+pub use feed_state::{FRESH_MS, FeedState};
+pub use grant::{FIELD, Grant, LogFields};
 pub use leases::{Leases, Taken};
 pub use lines::{Malformed, Unfit};
 pub use offer::{Gathered, Names, Offer};

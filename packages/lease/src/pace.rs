@@ -37,7 +37,7 @@ pub struct Pace {
     /// The number of replies so far, all of which named another revision.
     ahead: u32,
     /// Whether there was a good reply.
-    is_heard: bool,
+    is_answered: bool,
     /// Whether a reply named the guard's revision.
     was_in_force: bool,
 }
@@ -54,12 +54,12 @@ impl Pace {
     /// Milliseconds until the next tick.
     #[must_use]
     pub const fn next_ms(&self) -> u32 {
-        if self.is_heard || self.first >= MOST_FIRST { EVERY_MS } else { FIRST_MS }
+        if self.is_answered || self.first >= MOST_FIRST { EVERY_MS } else { FIRST_MS }
     }
 
     /// Takes in a good reply to a guard of `revision`.
-    pub fn heard(&mut self, revision: &str, feed: &Feed) {
-        self.is_heard = true;
+    pub fn receive(&mut self, revision: &str, feed: &Feed) {
+        self.is_answered = true;
         if feed.revisions.iter().any(|one| one == revision) {
             (self.was_in_force, self.passed) = (true, 0);
         } else if self.was_in_force || self.ahead >= MOST_AHEAD {
@@ -82,7 +82,7 @@ mod tests {
         for _ in 0..ticks {
             if pace.is_due() {
                 asked += 1;
-                pace.heard("mine", &feed);
+                pace.receive("mine", &feed);
             }
         }
         asked

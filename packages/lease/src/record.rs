@@ -9,7 +9,7 @@
 //! shared memory, yet it is read as untrusted input: bytes that do not fit are not a lease.
 
 use crate::Now;
-use crate::grant::{Grant, Told};
+use crate::grant::{Grant, LogFields};
 use crate::offer::Offer;
 use crate::tag::Tag;
 
@@ -40,7 +40,7 @@ pub(crate) fn write(
     for tag in &grant.tags {
         out.extend(tag.0.to_le_bytes());
     }
-    let Told { reason, subject, session, tenant } = &grant.told;
+    let LogFields { reason, subject, session, tenant } = &grant.log;
     for text in [&grant.request_id, reason, subject, session, tenant] {
         put(&mut out, text.as_bytes())?;
     }

@@ -23,7 +23,7 @@ pub struct Slots {
 }
 
 /// The places where a lease may be stored.
-pub(crate) struct Place {
+pub(crate) struct SlotPair {
     /// Its two slots.
     pub(crate) slots: [u32; 2],
     /// The hash that picked them.
@@ -78,7 +78,7 @@ impl Slots {
         store.write(slot, &bytes, found.map(|(_, version)| version));
     }
 
-    pub(crate) fn place(&self, class: Class, offer: Offer<'_>) -> Place {
+    pub(crate) fn place(&self, class: Class, offer: Offer<'_>) -> SlotPair {
         let [k0, k1] = self.key;
         let salt = u64::from(class.id) << 8 | u64::from(offer.kind());
         let hash = sip::hash([k0 ^ salt, k1], offer.bytes());
@@ -87,6 +87,6 @@ impl Slots {
         // The second slot comes from the other half of the hash and always differs from the first.
         let second = (first + 1 + (hash >> 32) % (slots - 1)) % slots;
         let narrow = |slot: u64| u32::try_from(slot).unwrap_or(0);
-        Place { slots: [narrow(first), narrow(second)], hash }
+        SlotPair { slots: [narrow(first), narrow(second)], hash }
     }
 }

@@ -30,13 +30,14 @@ impl Ledger {
     pub fn report(&mut self) -> Vec<Spent> {
         self.lost();
         std::mem::swap(&mut self.waiting, &mut self.reported);
-        let told = self.routes.iter().zip(&self.reported).filter(|(_, uses)| **uses > 0);
-        told.map(|((route, policy), uses)| Spent {
-            route: route.clone(),
-            policy: policy.clone(),
-            uses: *uses,
-        })
-        .collect()
+        let reported = self.routes.iter().zip(&self.reported).filter(|(_, uses)| **uses > 0);
+        reported
+            .map(|((route, policy), uses)| Spent {
+                route: route.clone(),
+                policy: policy.clone(),
+                uses: *uses,
+            })
+            .collect()
     }
 
     /// The poll succeeded: its counts have arrived.

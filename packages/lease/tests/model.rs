@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use lease::{
-    Class, Ended, FRESH_MS, Feed, Grant, Leases, Now, Offer, OnOutage, Slots, Store, Tag, Taken, Told,
+    Class, Ended, FRESH_MS, Feed, Grant, Leases, LogFields, Now, Offer, OnOutage, Slots, Store, Tag, Taken,
     WINDOW_MS,
 };
 use proptest::prelude::*;
@@ -111,7 +111,7 @@ fn grant(number: usize, who: u8, uses: u32, lifetime_ms: u32) -> Grant {
         request_id: number.to_string(),
         tags: vec![Tag(1_000), Tag(u64::from(who))],
         headers: vec![(text("x-madome-auth-sub"), who.to_string())],
-        told: Told { reason: text("a"), subject: who.to_string(), session: text("s"), tenant: text("t") },
+        log: LogFields { reason: text("a"), subject: who.to_string(), session: text("s"), tenant: text("t") },
     }
 }
 
@@ -169,14 +169,14 @@ fn run(slots: u32, steps: Vec<Step>) -> Result<usize, TestCaseError> {
                     "past its life by the wall clock, as it stood when it was last read"
                 );
                 let asked = asked[at];
-                prop_assert!(asked.is_some(), "before anything was heard");
+                prop_assert!(asked.is_some(), "before any reply");
                 let asked = asked.unwrap_or_default();
                 if id == 0 {
-                    prop_assert!(now.monotonic_ms - asked < FRESH_MS, "nothing was heard for too long");
+                    prop_assert!(now.monotonic_ms - asked < FRESH_MS, "no reply for too long");
                 }
                 // Whatever had ended when the worker's last good answer was asked for, it knows.
                 let gone = ended.iter().any(|(gone, when)| *gone == who && *when <= asked);
-                prop_assert!(!gone, "after the end was heard");
+                prop_assert!(!gone, "after the end was received");
                 prop_assert!(not_in_force_since.is_none_or(|since| since > asked), "under another revision");
             }
             Step::End { who } => {
@@ -199,7 +199,7 @@ fn run(slots: u32, steps: Vec<Step>) -> Result<usize, TestCaseError> {
                 };
                 let feed = Feed::decode(&feed.encode().unwrap()).unwrap();
                 let index = usize::from(worker);
-                Arc::make_mut(&mut workers[index].hearing).heard(REVISION, at, &feed, now);
+                Arc::make_mut(&mut workers[index].feed).receive(REVISION, at, &feed, now);
                 asked[index] = asked[index].max(Some(at));
             }
             Step::Pass { ms } => {
@@ -256,7 +256,7 @@ fn a_million_sessions_take_no_more_memory_than_the_slots() {
         if session % 100 == 0 {
             now.monotonic_ms += 1;
             now.wall_ms += 1;
-            Arc::make_mut(&mut leases.hearing).heard(REVISION, now.monotonic_ms, &feed, now);
+            Arc::make_mut(&mut leases.feed).receive(REVISION, now.monotonic_ms, &feed, now);
         }
         let token = session.to_le_bytes();
         slots.keep(&mut memory, class(0), Offer::Cookie(&token), &grant, now);

@@ -39,7 +39,8 @@ pub struct Account {
     pub issuer: String,
     /// The edge's service listener, without a trailing slash.
     pub edge_url: String,
-    /// The tenant that it acts for; absent when it acts for the platform. `services` in the edge file lists the tenants that it may act for.
+    /// The tenant that it acts for; absent when it acts for the platform. `services` in the edge file lists the
+    /// tenants that it may act for.
     pub tenant: Option<TenantId>,
 }
 

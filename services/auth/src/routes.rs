@@ -12,8 +12,10 @@
 //!
 //! Every other path is 404. Refresh and logout also serve people whose access token has expired, which the
 //! edge would refuse. With `LEGACY_SESSIONS_REDIS` or `LEGACY_AUTH_URL` refresh and sign-out take sessions of the
-//! legacy backend too ([`legacy`](crate::legacy)). On the older surface ([`Surface`]) no answer has the expiry header, a check names the
-//! person only, and `role` looks the person up, as the legacy backend did. On these routes the service verifies the tokens itself, and the signed identity plays
+//! legacy backend too ([`legacy`](crate::legacy)). On the older surface ([`Surface`]) no answer has the expiry header,
+//! a check names the
+//! person only, and `role` looks the person up, as the legacy backend did. On these routes the service verifies the
+//! tokens itself, and the signed identity plays
 //! no part.
 
 use std::future::Future;

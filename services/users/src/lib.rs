@@ -77,7 +77,7 @@ pub async fn router(settings: Settings, clock: Arc<dyn Clock>) -> Result<axum::R
 fn check_rule(settings: &Settings) -> Result<(), StartError> {
     let listing = settings.base.home.path().join("tenants.yaml");
     let Some(rule) = settings.tenant_rule.as_ref().filter(|_| listing.exists()) else { return Ok(()) };
-    let known = tenants::known::Known::read(&listing).map_err(StartError::File)?;
+    let known = tenants::known::KnownTenants::read(&listing).map_err(StartError::File)?;
     match rule.tenants().find(|tenant| !known.has(*tenant)) {
         None => Ok(()),
         Some(tenant) => Err(StartError::File(format!(

@@ -45,11 +45,11 @@ pub(crate) fn start() -> SocketAddr {
     receiver.recv().expect("the backend starts")
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<Answer>, Infallible> {
+async fn answer(request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
     let body = match request.uri().path() {
-        "/books/down" => Answer::Large(GIBIBYTE),
-        "/books/up" => Answer::Small(Some(count(request.into_body()).await.to_string().into())),
-        _ => Answer::Small(Some(Bytes::from_static(SMALL))),
+        "/books/down" => ResponseBody::Large(GIBIBYTE),
+        "/books/up" => ResponseBody::Small(Some(count(request.into_body()).await.to_string().into())),
+        _ => ResponseBody::Small(Some(Bytes::from_static(SMALL))),
     };
     Ok(Response::builder()
         .header("content-type", "application/json")
@@ -65,13 +65,13 @@ async fn count(mut body: Incoming) -> u64 {
     bytes
 }
 
-enum Answer {
+enum ResponseBody {
     Small(Option<Bytes>),
     /// The number of bytes that are still to send.
     Large(u64),
 }
 
-impl Body for Answer {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = Infallible;
 

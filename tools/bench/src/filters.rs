@@ -11,7 +11,7 @@ use crate::variants::Variant;
 
 /// Ports and files of one Envoy.
 #[derive(Debug)]
-pub(crate) struct Place<'a> {
+pub(crate) struct EnvoyFiles<'a> {
     /// The public listener's port.
     pub(crate) public: u16,
     /// The admin interface's port.
@@ -26,7 +26,7 @@ pub(crate) struct Place<'a> {
 ///
 /// # Panics
 /// When the rendering has an unexpected form.
-pub(crate) fn configuration(home: &Path, variant: Variant, place: &Place<'_>) -> Value {
+pub(crate) fn configuration(home: &Path, variant: Variant, place: &EnvoyFiles<'_>) -> Value {
     let text = std::fs::read(home.join("envoy/current/validation.json")).expect("the edge is rendered");
     let mut whole: Value = serde_json::from_slice(&text).expect("the rendering is JSON");
     set(&mut whole, "/admin/address/socket_address/port_value", json!(place.admin));

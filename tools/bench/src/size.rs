@@ -114,13 +114,13 @@ pub(crate) fn authorizer(path: &Path) -> Finding {
             "keys and tenants: {} does not exist; `cargo bench -p authz-service` writes it",
             path.display()
         )],
-        Some(figures) => tell(figures),
+        Some(figures) => described(figures),
     };
     Finding { key: "authorizer", said, figures: figures.unwrap_or(Value::Null) }
 }
 
 /// Every number of a tree of figures, one on each line.
-fn tell(figures: &Value) -> Vec<String> {
+fn described(figures: &Value) -> Vec<String> {
     let mut said = vec!["the authorizer alone (its own benchmark):".to_owned()];
     let mut open = vec![(String::new(), figures)];
     while let Some((name, value)) = open.pop() {

@@ -238,7 +238,7 @@ impl Stage {
 
     fn start(&mut self, variant: Variant) {
         let (port, admin) = (Port::lease(), Port::lease());
-        let place = filters::Place {
+        let place = filters::EnvoyFiles {
             public: port.number(),
             admin: admin.number(),
             naive: self.naive.as_ref().map_or(0, |(_, port)| port.number()),

@@ -28,7 +28,7 @@ pub fn key(difference: &Difference) -> Key {
 
 /// One place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Sighting {
     /// How often it was seen.
     pub seen: u64,
     /// When it was seen last.
@@ -38,9 +38,9 @@ pub struct Place {
 }
 
 #[derive(Debug, Default)]
-struct Places(BTreeMap<Key, Place>);
+struct Sightings(BTreeMap<Key, Sighting>);
 
-impl Places {
+impl Sightings {
     fn add(&mut self, key: Key, shown: String, now: UnixTime) {
         if self.0.len() >= MAX_PLACES && !self.0.contains_key(&key) {
             let oldest = self.0.iter().min_by_key(|(_, place)| place.last).map(|(key, _)| key.clone());
@@ -48,7 +48,7 @@ impl Places {
                 self.0.remove(&oldest);
             }
         }
-        let place = self.0.entry(key).or_insert(Place { seen: 0, last: now, shown });
+        let place = self.0.entry(key).or_insert(Sighting { seen: 0, last: now, shown });
         // A forgotten place starts again.
         if now.since(place.last) > REMEMBERED_FOR {
             place.seen = 0;
@@ -57,7 +57,7 @@ impl Places {
         place.last = now;
     }
 
-    fn get(&self, key: &Key, now: UnixTime) -> Option<&Place> {
+    fn get(&self, key: &Key, now: UnixTime) -> Option<&Sighting> {
         self.0.get(key).filter(|place| now.since(place.last) <= REMEMBERED_FOR)
     }
 }
@@ -65,8 +65,8 @@ impl Places {
 /// The known places of one route.
 #[derive(Debug, Default)]
 pub struct Noise {
-    noisy: Places,
-    steady: Places,
+    noisy: Sightings,
+    steady: Sightings,
 }
 
 impl Noise {
@@ -94,8 +94,8 @@ impl Noise {
     }
 
     /// The present noise.
-    pub fn noisy(&self, now: UnixTime) -> impl Iterator<Item = (DifferenceKind, &Place)> {
-        let remembered = move |(_, place): &(&Key, &Place)| now.since(place.last) <= REMEMBERED_FOR;
+    pub fn noisy(&self, now: UnixTime) -> impl Iterator<Item = (DifferenceKind, &Sighting)> {
+        let remembered = move |(_, place): &(&Key, &Sighting)| now.since(place.last) <= REMEMBERED_FOR;
         self.noisy.0.iter().filter(remembered).map(|(key, place)| (key.0, place))
     }
 }

@@ -21,7 +21,7 @@ use crate::exit::{DONE, FOUND, INVALID, USAGE, exit};
 use crate::{out, render};
 use compare::{Difference, Refusal};
 use exchange::Target;
-use proposal::{Heard, Proposal};
+use proposal::{Observed, Proposal};
 use question::{Credential, NotAsked, Question};
 
 /// How often progress is reported.
@@ -135,7 +135,7 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
 async fn ask(edge: &Edge, target: &Target, arguments: &Arguments) -> Report {
     let (questions, mut not_asked) = question::questions(edge, &arguments.route);
     let all = questions.len();
-    let (mut compared, mut heard) = (Vec::new(), Heard::default());
+    let (mut compared, mut observed) = (Vec::new(), Observed::default());
     let (began, mut reported) = (Instant::now(), Instant::now());
     let mut out_of_time: Vec<String> = Vec::new();
     for (index, question) in questions.into_iter().enumerate() {
@@ -145,7 +145,7 @@ async fn ask(edge: &Edge, target: &Target, arguments: &Arguments) -> Report {
             }
             continue;
         }
-        compared.push(one(edge, target, question, arguments.any_case, &mut heard).await);
+        compared.push(one(edge, target, question, arguments.any_case, &mut observed).await);
         if reported.elapsed() >= PROGRESS {
             reported = Instant::now();
             out::error!("{} of {all}", index + 1);
@@ -156,7 +156,7 @@ async fn ask(edge: &Edge, target: &Target, arguments: &Arguments) -> Report {
     let is_whole = out_of_time.is_empty();
     not_asked.extend(out_of_time.into_iter().map(late));
     let equal = is_whole && compared.iter().all(Compared::is_equal);
-    let proposals = proposal::proposals(edge, &heard, arguments.any_case);
+    let proposals = proposal::proposals(edge, &observed, arguments.any_case);
     Report { equal, backends: target.backends.clone(), compared, not_asked, proposals }
 }
 
@@ -165,7 +165,7 @@ async fn one(
     target: &Target,
     question: Question,
     any_case: bool,
-    heard: &mut Heard,
+    observed: &mut Observed,
 ) -> Compared {
     let answer = target.ask(&question).await;
     let Question { route, answers, credential, absent, method, path, .. } = question;
@@ -176,7 +176,7 @@ async fn one(
             differences = compare::differences(&answer, words, any_case);
             // An answer about a path that the legacy backend does not have is not a refusal of the caller.
             if let Some(refusal) = Refusal::read(&answer).filter(|_| !absent) {
-                heard.add(&answers, &route, refusal);
+                observed.add(&answers, &route, refusal);
             }
         }
         (Ok(_), None) => failed = Some(format!("there are no answers `{answers}`")),

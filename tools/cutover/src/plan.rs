@@ -23,7 +23,7 @@ mod trust;
 use edge_config::Edge;
 
 pub use command::{Arguments, main};
-pub use found::{Finding, Plan, Region, Standing};
+pub use found::{Finding, Plan, Protection, Region};
 
 /// Compares two edges.
 #[must_use]

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 
 use edge_config::{Edge, Environment};
 
-use crate::admin::envoy::{self, Updates, Verdict};
+use crate::admin::envoy::{self, Acceptance, Updates};
 use crate::render::{self, Paths, Validation};
 use files::Files;
 use waiting::{Next, Waiting};
@@ -218,15 +218,15 @@ fn taken(edge: &Edge, before: &Updates, superseded: &dyn Fn() -> bool) -> Took {
         let verdict = Updates::ask(edge.admin).map(|now| now.since(before, &edge.revision.0, &listeners));
         let waited = begun.elapsed();
         match verdict {
-            Ok(Verdict::Taken) => return Took::All,
-            Ok(Verdict::Refused(what)) => {
+            Ok(Acceptance::Taken) => return Took::All,
+            Ok(Acceptance::Refused(what)) => {
                 let said =
                     envoy::refusal(edge.admin).unwrap_or_else(|| "the reason is in its log".to_owned());
                 return Took::Not(format!("{what}: {said}"));
             }
-            Ok(Verdict::Pending) | Err(_) if waited >= USUAL && superseded() => return Took::TooLong,
-            Ok(Verdict::Pending) | Err(_) if waited < PATIENCE => std::thread::sleep(LOOK),
-            Ok(Verdict::Pending) => {
+            Ok(Acceptance::Pending) | Err(_) if waited >= USUAL && superseded() => return Took::TooLong,
+            Ok(Acceptance::Pending) | Err(_) if waited < PATIENCE => std::thread::sleep(LOOK),
+            Ok(Acceptance::Pending) => {
                 return Took::Not(format!(
                     "it did not accept the whole configuration within {} s",
                     PATIENCE.as_secs()

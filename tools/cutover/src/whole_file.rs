@@ -7,7 +7,8 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-/// Writes `bytes` beside `path` and renames the result over it, with `mode`, narrowed by the process's mask, from the first byte on. A program that reads `path`
+/// Writes `bytes` beside `path` and renames the result over it, with `mode`, narrowed by the process's mask, from the
+/// first byte on. A program that reads `path`
 /// meanwhile has the old content or the new one. A failure leaves no file behind.
 ///
 /// # Errors

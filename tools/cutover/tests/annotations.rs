@@ -8,9 +8,9 @@ use serde_json::Value;
 const EDGE: &str = include_str!("files/edge.yaml");
 
 /// A directory with edge files, and the program in it.
-struct Place(tempfile::TempDir);
+struct EdgeFolder(tempfile::TempDir);
 
-impl Place {
+impl EdgeFolder {
     fn with(files: &[(&str, String)]) -> Self {
         let place = Self(tempfile::tempdir().unwrap());
         for (name, text) in files {
@@ -28,10 +28,10 @@ impl Place {
 }
 
 /// One edge file with a fault at a known place, one without any.
-fn faulty() -> Place {
+fn faulty() -> EdgeFolder {
     let wrong = EDGE.replacen("policy: public", "policy: \"50%, publik\"", 1);
     assert_ne!(wrong, EDGE);
-    Place::with(&[("wrong.yaml", wrong), ("right.yaml", EDGE.to_owned())])
+    EdgeFolder::with(&[("wrong.yaml", wrong), ("right.yaml", EDGE.to_owned())])
 }
 
 fn line_of_the_fault() -> u64 {
@@ -87,7 +87,7 @@ fn junit_has_a_suite_for_each_file_and_a_failure_for_each_fault() {
 #[test]
 fn a_warning_fails_no_case_until_warnings_are_denied() {
     let of = |more: &[&str]| {
-        let place = Place::with(&[("edge.yaml", EDGE.replacen(", limits: [codes]", "", 1))]);
+        let place = EdgeFolder::with(&[("edge.yaml", EDGE.replacen(", limits: [codes]", "", 1))]);
         let (code, text) = place.cutover(&[&["lint", "edge.yaml", "--format", "junit"], more].concat());
         let document = quick_junit::Report::deserialize_from_str(&text).unwrap();
         (code, document.failures > 0)
@@ -99,7 +99,7 @@ fn a_warning_fails_no_case_until_warnings_are_denied() {
 #[test]
 fn a_plan_is_an_error_where_something_becomes_weaker_and_a_notice_elsewhere() {
     let weaker = EDGE.replacen("policy: signed-in", "policy: public", 1);
-    let place = Place::with(&[("old.yaml", EDGE.to_owned()), ("new.yaml", weaker)]);
+    let place = EdgeFolder::with(&[("old.yaml", EDGE.to_owned()), ("new.yaml", weaker)]);
     let plan = |more: &[&str]| place.cutover(&[&["plan", "old.yaml", "new.yaml"], more].concat());
     let (code, text) = plan(&["--format", "github"]);
     assert_eq!(code, 1);

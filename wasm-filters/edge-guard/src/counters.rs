@@ -45,13 +45,13 @@ impl Counters {
 
     /// Reports the counts since the last call.
     #[cfg(target_family = "wasm")]
-    pub(crate) fn tell(&mut self) -> Result<(), HostError> {
-        self.minted.tell()
+    pub(crate) fn report(&mut self) -> Result<(), HostError> {
+        self.minted.report()
     }
 
     /// Reports counts that could not be reported when they occurred.
     #[cfg(not(target_family = "wasm"))]
-    pub(crate) fn tell_minted(&self) -> Result<(), HostError> {
-        self.minted.tell()
+    pub(crate) fn report_minted(&self) -> Result<(), HostError> {
+        self.minted.report()
     }
 }

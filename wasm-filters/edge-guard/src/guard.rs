@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use header_rules::{REQUEST_ID, Reason, Refusal, RequestId, RequestIds, Rules, Verdict};
+use header_rules::{GuardVerdict, REQUEST_ID, Reason, Refusal, RequestId, RequestIds, Rules};
 use lease::Now;
 
 use crate::counters::Counters;
@@ -37,10 +37,10 @@ impl Guard {
     ) -> Result<Action, HostError> {
         let headers = host::request_headers()?;
         match self.rules.judge(&headers) {
-            Verdict::Forward(edits) if self.refuses_http_1_0 && host::is_http_1_0()? => {
+            GuardVerdict::Forward(edits) if self.refuses_http_1_0 && host::is_http_1_0()? => {
                 self.refuse(Refusal { reason: Reason::OldVersion, request_id: edits.request_id }, now)
             }
-            Verdict::Forward(edits) => {
+            GuardVerdict::Forward(edits) => {
                 for removal in &edits.removals {
                     host::remove_request_header(removal.name)?;
                     self.counters.stripped(removal.rule, removal.lines)?;
@@ -65,7 +65,7 @@ impl Guard {
                 }
                 Ok(Action::Continue)
             }
-            Verdict::Refuse(refusal) => self.refuse(refusal, now),
+            GuardVerdict::Refuse(refusal) => self.refuse(refusal, now),
         }
     }
 
@@ -100,7 +100,7 @@ impl Guard {
         now: impl Fn() -> Result<Now, HostError>,
     ) -> Result<Option<usize>, HostError> {
         let Some(leasing) = &mut self.leasing else { return Ok(None) };
-        let Verdict::Forward(edits) = self.rules.judge(headers) else { return Ok(None) };
+        let GuardVerdict::Forward(edits) = self.rules.judge(headers) else { return Ok(None) };
         let Some(candidate) =
             edits.lease.filter(|candidate| edits.removals.is_empty() && may(candidate.route))
         else {
@@ -127,8 +127,8 @@ impl Guard {
 
     /// Reports the counts since the last call.
     #[cfg(target_family = "wasm")]
-    pub(crate) fn tell(&mut self) -> Result<(), HostError> {
-        self.counters.tell()?;
-        self.leasing.as_mut().map_or(Ok(()), Leasing::tell)
+    pub(crate) fn report(&mut self) -> Result<(), HostError> {
+        self.counters.report()?;
+        self.leasing.as_mut().map_or(Ok(()), Leasing::report)
     }
 }

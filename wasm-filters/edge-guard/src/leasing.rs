@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use header_rules::Candidate;
-use lease::{Hearing, Hit, Leases, Now, Slots, Taken};
+use lease::{FeedState, Hit, Leases, Now, Slots, Taken};
 
-use crate::asking::Spending;
+use crate::feed_client::Spending;
 use crate::host::{self, HostError, Shelf, Tally};
 use crate::note::{DECISION, LEASE_OF, REASON, SESSION, SUBJECT, TENANT};
 
@@ -50,8 +50,8 @@ impl Leasing {
     }
 
     /// Uses the last good answer of the feed.
-    pub(crate) fn hear(&mut self, hearing: Arc<Hearing>) {
-        self.leases.hearing = hearing;
+    pub(crate) fn receive(&mut self, feed: Arc<FeedState>) {
+        self.leases.feed = feed;
     }
 
     /// Uses another key for lookups from now on.
@@ -62,7 +62,7 @@ impl Leasing {
 
     /// Reports the counts since the last call.
     #[cfg(target_family = "wasm")]
-    pub(crate) fn tell(&mut self) -> Result<(), HostError> {
-        self.served.tell()
+    pub(crate) fn report(&mut self) -> Result<(), HostError> {
+        self.served.report()
     }
 }

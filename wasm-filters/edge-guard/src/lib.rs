@@ -3,7 +3,7 @@
 //! ```text
 //! guard    one listener's rules, and the host calls for a verdict
 //! leasing  leases of one listener: serve requests
-//! asking   leases of one listener: poll the feed of invalidations
+//! feed_client   leases of one listener: poll the feed of invalidations
 //! keeper   leases of one listener: store grants
 //! setup    a plugin's configuration, read once
 //! counters the guard's counters in Envoy's statistics
@@ -16,9 +16,9 @@
 //! **It fails closed.** Envoy refuses an invalid configuration when it loads it. A host call that fails while a request is
 //! edited ends the request with 500.
 
-mod asking;
 mod counters;
 mod fault;
+mod feed_client;
 mod guard;
 mod host;
 mod keeper;

@@ -9,9 +9,9 @@ use header_rules::config::LeaseRules;
 use header_rules::config::{Exposure, GuardConfig, PluginConfig};
 use lease::Slots;
 
-use crate::asking::{Asking, Spending};
 use crate::counters::Counters;
 use crate::fault::Fault;
+use crate::feed_client::{FeedClient, Spending};
 use crate::guard::Guard;
 use crate::host::{self, HostError, Level, Shelf, Tally};
 use crate::keeper::Keeper;
@@ -123,15 +123,15 @@ impl Setup {
 
     /// Reports counts that could not be reported when they occurred.
     #[cfg(not(target_family = "wasm"))]
-    pub(crate) fn tell(&self) -> Result<(), HostError> {
-        self.counters.tell_minted()?;
-        self.leases.as_ref().map_or(Ok(()), |leases| leases.served.tell())
+    pub(crate) fn report(&self) -> Result<(), HostError> {
+        self.counters.report_minted()?;
+        self.leases.as_ref().map_or(Ok(()), |leases| leases.served.report())
     }
 
     /// The poller of the feed; `None` without leases.
-    pub(crate) fn asking(&self) -> Option<Asking> {
+    pub(crate) fn feed_client(&self) -> Option<FeedClient> {
         let spending = self.leases.as_ref()?.spending.clone();
-        Some(Asking::new(&self.listener, &self.revision, spending))
+        Some(FeedClient::new(&self.listener, &self.revision, spending))
     }
 }
 

@@ -6,7 +6,7 @@
 //! reserved headers and sets `x-request-id`.
 //!
 //! ```text
-//! header buffer ──▶ HeaderMap ──▶ Rules::judge ──▶ Verdict ──▶ edge-guard applies it in Envoy
+//! header buffer ──▶ HeaderMap ──▶ Rules::judge ──▶ GuardVerdict ──▶ edge-guard applies it in Envoy
 //!                  (in place)      │
 //!                                  ├─ reserved    the names that only the edge may write
 //!                                  ├─ request_id  keep the client's, or mint one
@@ -40,4 +40,4 @@ pub use header_map::{HeaderMap, MalformedHeaders, Pairs};
 pub use leases::Candidate;
 pub use request_id::{REQUEST_ID, RequestIds, is_request_id};
 pub use rules::Rules;
-pub use verdict::{Edits, Reason, Refusal, Removal, RequestId, RuleIndex, Verdict};
+pub use verdict::{Edits, GuardVerdict, Reason, Refusal, Removal, RequestId, RuleIndex};

@@ -22,7 +22,7 @@ pub(crate) type PolicyId = u32;
 
 /// The entry of a path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct PathEntry {
     /// The policy of the route that takes it; `None` without a route.
     pub(crate) policy: Option<PolicyId>,
     /// The description of its lease.
@@ -116,7 +116,7 @@ impl HostRoutes {
     }
 
     /// Envoy's reading of `path`.
-    pub(crate) fn raw(&self, path: &[u8], method: &[u8]) -> Place {
+    pub(crate) fn raw(&self, path: &[u8], method: &[u8]) -> PathEntry {
         self.plain.find(path, method, Reading::Raw)
     }
 
@@ -133,7 +133,7 @@ impl HostRoutes {
         path: &[u8],
         upper: bool,
         method: &[u8],
-        mut differs: impl FnMut(Place) -> bool,
+        mut differs: impl FnMut(PathEntry) -> bool,
     ) -> bool {
         let shorter = path.strip_suffix(b"/").map(|mut shorter| {
             while let Some(rest) = shorter.strip_suffix(b"/") {

@@ -12,7 +12,7 @@ use crate::request_id::{REQUEST_ID, is_request_id};
 use crate::reserved::{Fate, ReservedNames};
 use crate::routes::{HostRoutes, PolicyId};
 use crate::sites::Sites;
-use crate::{Candidate, ConfigError, Edits, HeaderMap, Reason, Refusal, Removal, RequestId, Verdict};
+use crate::{Candidate, ConfigError, Edits, GuardVerdict, HeaderMap, Reason, Refusal, Removal, RequestId};
 
 /// A guard's configuration, ready to judge requests.
 #[derive(Clone, Debug)]
@@ -107,7 +107,7 @@ impl Rules {
     }
 
     /// Judges a request by its serialised headers (see [`HeaderMap`]).
-    pub fn judge<'a>(&self, headers: &'a [u8]) -> Verdict<'a> {
+    pub fn judge<'a>(&self, headers: &'a [u8]) -> GuardVerdict<'a> {
         let Ok(request) = self.read(headers) else {
             return refuse(Reason::MalformedHeaders, RequestId::Mint);
         };
@@ -126,7 +126,7 @@ impl Rules {
             Ok(way) => {
                 let leasing = self.leasing.as_ref().zip(way.lease);
                 let lease = leasing.and_then(|(it, route)| it.candidate(route, method, &request.gathered));
-                Verdict::Forward(Edits { removals: request.removals, request_id, lease })
+                GuardVerdict::Forward(Edits { removals: request.removals, request_id, lease })
             }
             Err(reason) => refuse(reason, request_id),
         }
@@ -250,8 +250,8 @@ impl Rules {
     }
 }
 
-const fn refuse(reason: Reason, request_id: RequestId) -> Verdict<'static> {
-    Verdict::Refuse(Refusal { reason, request_id })
+const fn refuse(reason: Reason, request_id: RequestId) -> GuardVerdict<'static> {
+    GuardVerdict::Refuse(Refusal { reason, request_id })
 }
 
 const fn reason(fault: PathFault) -> Reason {

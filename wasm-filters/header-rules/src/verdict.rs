@@ -5,7 +5,7 @@ use crate::Candidate;
 /// The verdict on one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Verdict<'a> {
+pub enum GuardVerdict<'a> {
     /// It continues, after these edits.
     Forward(Edits<'a>),
     /// It ends here.

@@ -32,7 +32,7 @@ const MAX_BYTES: usize = 262_144;
 /// Fetches keys from a URL.
 #[derive(Debug)]
 pub struct KeyUrl {
-    place: Place,
+    place: SetAddress,
     ring: Arc<KeyRing>,
     clock: Arc<dyn Clock>,
     reloads: Reloads,
@@ -43,12 +43,12 @@ pub struct KeyUrl {
 
 /// Where the set is.
 #[derive(Debug)]
-enum Place {
+enum SetAddress {
     Fixed { url: String, client: reqwest::Client },
     Discovered(Metadata),
 }
 
-impl Place {
+impl SetAddress {
     /// The address in messages.
     fn shown(&self) -> &str {
         match self {
@@ -79,7 +79,7 @@ impl KeyUrl {
         let client = outbound::fetching(url, TIMEOUT)
             .build()
             .map_err(|e| format!("cannot set up the HTTP client for {url}: {e}"))?;
-        Ok(Self::at(Place::Fixed { url: url.to_owned(), client }, ring, clock, reloads))
+        Ok(Self::at(SetAddress::Fixed { url: url.to_owned(), client }, ring, clock, reloads))
     }
 
     /// A loader that fills `ring` from the set that the metadata of `issuer` names, at the first of `addresses` that has
@@ -93,10 +93,10 @@ impl KeyUrl {
         reloads: Reloads,
     ) -> Self {
         let metadata = Metadata::new(issuer, addresses, TIMEOUT);
-        Self::at(Place::Discovered(metadata), ring, clock, reloads)
+        Self::at(SetAddress::Discovered(metadata), ring, clock, reloads)
     }
 
-    fn at(place: Place, ring: Arc<KeyRing>, clock: Arc<dyn Clock>, reloads: Reloads) -> Self {
+    fn at(place: SetAddress, ring: Arc<KeyRing>, clock: Arc<dyn Clock>, reloads: Reloads) -> Self {
         let (cooldown, last, format) = (COOLDOWN, Vec::new(), KeyFormat::default());
         Self { place, ring, clock, reloads, cooldown, last, format }
     }

@@ -21,7 +21,7 @@ pub struct Found {
 }
 
 /// A completed lookup: a person, or a refusal.
-pub type Answer = Result<Found, LegacyFault>;
+pub type SessionCheck = Result<Found, LegacyFault>;
 
 /// Counts lookups in the legacy backend or its store, by outcome. Cached and malformed tokens cause no
 /// lookup.
@@ -39,7 +39,7 @@ pub struct Questions {
 
 impl Questions {
     /// Counts one lookup that ended in `outcome`.
-    pub fn count(&self, outcome: &Result<Answer, Failure>) {
+    pub fn count(&self, outcome: &Result<SessionCheck, Failure>) {
         match outcome {
             Ok(Ok(_)) => &self.found,
             Ok(Err(_)) => &self.refused,

@@ -23,7 +23,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::credential::fault::LegacyFault;
-use crate::credential::legacy::answer::{Answer, Found, Questions};
+use crate::credential::legacy::answer::{Found, Questions, SessionCheck};
 use crate::credential::legacy::looks_like;
 use crate::credential::legacy::places::{Bounds, Fingerprint, Places, fingerprint};
 use crate::credential::legacy::token::plain_uuid;
@@ -116,7 +116,7 @@ impl Checker {
     /// # Errors
     /// [`Failure::LegacyUnavailable`] when the legacy backend returns no valid answer, or has no place for
     /// one more query of this caller.
-    pub async fn verify(&self, token: &[u8], client: Option<IpAddr>) -> Result<Answer, Failure> {
+    pub async fn verify(&self, token: &[u8], client: Option<IpAddr>) -> Result<SessionCheck, Failure> {
         // The characters allowed in a cookie value (RFC 6265 §4.1.1): any other could become a second cookie
         // on the way.
         if token.is_empty() || !token.iter().copied().all(is_cookie_octet) {
@@ -174,7 +174,7 @@ impl Checker {
         token: &[u8],
         fingerprint: Fingerprint,
         patience: Duration,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<SessionCheck, Failure> {
         let cookie = [self.cookie.as_bytes(), b"=", token].concat();
         let mut cookie = HeaderValue::from_bytes(&cookie).map_err(|e| unavailable(&e))?;
         cookie.set_sensitive(true);

@@ -93,7 +93,7 @@ impl Asker {
 
 struct Waiting {
     asker: Asker,
-    place: oneshot::Sender<Place>,
+    place: oneshot::Sender<QueryPermit>,
 }
 
 #[derive(Default)]
@@ -206,18 +206,18 @@ impl fmt::Debug for Places {
 }
 
 /// Permission for one query; dropping it passes the place on.
-pub struct Place {
+pub struct QueryPermit {
     shared: Arc<Shared>,
     asker: Asker,
 }
 
-impl fmt::Debug for Place {
+impl fmt::Debug for QueryPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Place").field("asker", &self.asker).finish_non_exhaustive()
+        f.debug_struct("QueryPermit").field("asker", &self.asker).finish_non_exhaustive()
     }
 }
 
-impl Drop for Place {
+impl Drop for QueryPermit {
     fn drop(&mut self) {
         let bounds = &self.shared.bounds;
         let mut given = Vec::new();
@@ -255,7 +255,7 @@ impl Places {
         fingerprint: Fingerprint,
         client: Option<IpAddr>,
         patience: Duration,
-    ) -> Option<Place> {
+    ) -> Option<QueryPermit> {
         let asker = match self.proved.get(&fingerprint) {
             Some(person) => Asker::Proved(person),
             None => Asker::Stranger(client),
@@ -265,7 +265,7 @@ impl Places {
             let mut taken = self.shared.lock();
             if taken.has_room(asker, bounds) {
                 taken.take(asker, bounds);
-                return Some(Place { shared: Arc::clone(&self.shared), asker });
+                return Some(QueryPermit { shared: Arc::clone(&self.shared), asker });
             }
             if !taken.make_room(asker, bounds) {
                 return None;

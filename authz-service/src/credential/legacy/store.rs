@@ -18,7 +18,7 @@ use redis::AsyncCommands as _;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 
 use crate::credential::fault::LegacyFault;
-use crate::credential::legacy::answer::Answer;
+use crate::credential::legacy::answer::SessionCheck;
 use crate::credential::legacy::places::{Bounds, Places, fingerprint};
 use crate::credential::legacy::token::Unverified;
 use crate::failure::Failure;
@@ -55,7 +55,7 @@ pub enum Outcome {
     /// All places were taken.
     Crowded,
     /// Redis was queried.
-    Asked(Result<Answer, Failure>),
+    Asked(Result<SessionCheck, Failure>),
 }
 
 impl std::fmt::Debug for SessionStore {

@@ -43,7 +43,7 @@ const MAX_SECRETS: usize = 2;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Listed {
+struct KeyList {
     keys: BTreeMap<String, ListedKey>,
 }
 
@@ -212,7 +212,7 @@ pub fn check(path: &Path) -> Result<(), String> {
 /// The keys that `path` lists, and the files that it names.
 fn load(path: &Path) -> Result<(KeyTable, Vec<PathBuf>), String> {
     let text = read(path, MAX_BYTES)?;
-    let listed: Listed =
+    let listed: KeyList =
         serde_saphyr::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
     let at = |what: String| format!("{}: {what}", path.display());
     if listed.keys.len() > MAX_KEYS {

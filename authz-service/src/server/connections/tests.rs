@@ -24,7 +24,7 @@ async fn served() -> Served {
     let (end, ending) = watch::channel(false);
     let gate = Arc::new(Notify::new());
     let waiting = Arc::clone(&gate);
-    let service = move |request: Request<Body>| -> Answer {
+    let service = move |request: Request<Body>| -> PendingResponse {
         let gate = Arc::clone(&waiting);
         Box::pin(async move {
             match request.uri().path() {

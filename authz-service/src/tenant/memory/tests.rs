@@ -29,13 +29,13 @@ impl Ruled {
 
 #[tonic::async_trait]
 impl TenantSource for Ruled {
-    async fn look_up(&self, tenant: &TenantId) -> Result<Answer, SourceFault> {
+    async fn look_up(&self, tenant: &TenantId) -> Result<TenantReply, SourceFault> {
         self.questions.fetch_add(1, Ordering::SeqCst);
         let record = self.records.lock().get(tenant).copied();
         let takes = *self.takes.lock();
         sleep(takes).await;
         let fault = *self.fault.lock();
-        fault.map_or(Ok(Answer { record, good_for: None }), Err)
+        fault.map_or(Ok(TenantReply { record, good_for: None }), Err)
     }
 }
 
@@ -62,14 +62,14 @@ impl Fixture {
         let counts = LookupCounts { hit: count(), miss: count(), failed: count() };
         let from = Arc::clone(&source) as Arc<dyn TenantSource>;
         let ended = Arc::new(Ended::default());
-        let memory = Memory::new(from, Arc::clone(&channel), lifetimes, counts).told_of_changes(&ended);
+        let memory = Memory::new(from, Arc::clone(&channel), lifetimes, counts).with_pushed_changes(&ended);
         Self { source, channel, memory: Arc::new(memory), ended }
     }
 
     fn subscribed() -> Self {
         let f = Self::new();
         f.channel.begin();
-        f.channel.heard(Instant::now());
+        f.channel.received(Instant::now());
         f
     }
 
@@ -77,7 +77,7 @@ impl Fixture {
     async fn live(&self, duration: u64) {
         for _ in 0..duration {
             advance(seconds(1)).await;
-            self.channel.heard(Instant::now());
+            self.channel.received(Instant::now());
         }
     }
 
@@ -138,7 +138,7 @@ async fn a_gap_in_the_subscription_causes_a_new_lookup() {
     f.live(10).await;
     f.source.set(tenant(1), Standing::Suspended, 2);
     f.channel.begin();
-    f.channel.heard(Instant::now());
+    f.channel.received(Instant::now());
     assert_eq!(f.standing(1).await, SUSPENDED);
 }
 

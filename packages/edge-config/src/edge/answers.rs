@@ -10,17 +10,17 @@ pub struct Answers {
     /// `content-type` of every body; absent means that answers carry none.
     pub content_type: Option<String>,
     /// For a request without a valid credential (401).
-    pub unauthenticated: Answer,
+    pub unauthenticated: RefusalAnswer,
     /// For a forbidden request: role, scope, tenant, another site, an upgrade (403).
-    pub forbidden: Answer,
+    pub forbidden: RefusalAnswer,
     /// For a path that is not visible here (404).
-    pub not_found: Answer,
+    pub not_found: RefusalAnswer,
     /// When the edge cannot decide now, or no backend answers (503; 502 and 504 where Envoy uses them).
-    pub unavailable: Answer,
+    pub unavailable: RefusalAnswer,
     /// For too many requests (429).
-    pub too_many_requests: Answer,
+    pub too_many_requests: RefusalAnswer,
     /// For Envoy's own refusals, by their kind.
-    pub made_by_envoy: BTreeMap<MadeByEnvoy, Answer>,
+    pub made_by_envoy: BTreeMap<MadeByEnvoy, RefusalAnswer>,
     /// `www-authenticate` of a 401 (RFC 9110 §11.6.1); absent when clients know none.
     pub challenge: Option<String>,
     /// Further constant headers of every refusal.
@@ -31,7 +31,7 @@ pub struct Answers {
 
 /// One answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct RefusalAnswer {
     /// The HTTP status.
     pub status: RefusalStatus,
     /// The body, exactly as it is sent.
@@ -106,7 +106,7 @@ impl MadeByEnvoy {
     }
 }
 
-impl Answer {
+impl RefusalAnswer {
     /// The default answer in the form of its content type: JSON for a JSON type, a page for HTML, an element for XML, the
     /// sentence itself for text or no type, and no body for any other type.
     #[must_use]
@@ -145,7 +145,7 @@ impl Answers {
     #[must_use]
     pub fn neutral() -> Self {
         const CONTENT_TYPE: &str = "application/problem+json";
-        let answer = |status, text| Answer::standard(Some(CONTENT_TYPE), status, text);
+        let answer = |status, text| RefusalAnswer::standard(Some(CONTENT_TYPE), status, text);
         Self {
             content_type: Some(CONTENT_TYPE.to_owned()),
             unauthenticated: answer(RefusalStatus::UNAUTHORIZED, Self::UNAUTHENTICATED),
@@ -169,7 +169,7 @@ impl Answers {
     /// The wording when none is configured: plain sentences without a content type, as the services word them.
     #[must_use]
     pub fn built_in() -> Self {
-        let answer = |status, body: &str| Answer { status, body: body.to_owned() };
+        let answer = |status, body: &str| RefusalAnswer { status, body: body.to_owned() };
         Self {
             content_type: None,
             unauthenticated: answer(RefusalStatus::UNAUTHORIZED, Self::UNAUTHENTICATED),
@@ -186,11 +186,10 @@ impl Answers {
 
     /// Envoy's answer for `kind`: that of the file, or else the standard one for this content type.
     #[must_use]
-    pub fn by_envoy(&self, kind: MadeByEnvoy) -> Answer {
-        self.made_by_envoy
-            .get(&kind)
-            .cloned()
-            .unwrap_or_else(|| Answer::standard(self.content_type.as_deref(), kind.status(), kind.text()))
+    pub fn by_envoy(&self, kind: MadeByEnvoy) -> RefusalAnswer {
+        self.made_by_envoy.get(&kind).cloned().unwrap_or_else(|| {
+            RefusalAnswer::standard(self.content_type.as_deref(), kind.status(), kind.text())
+        })
     }
 
     /// The body of a refusal that Envoy makes with `status`.
@@ -266,7 +265,7 @@ mod tests {
     #[test]
     fn a_standard_answer_has_the_form_of_its_content_type() {
         let body = |content_type: Option<&str>| {
-            Answer::standard(content_type, RefusalStatus::TOO_MANY_REQUESTS, "Too many requests").body
+            RefusalAnswer::standard(content_type, RefusalStatus::TOO_MANY_REQUESTS, "Too many requests").body
         };
         assert_eq!(body(None), "Too many requests");
         assert_eq!(body(Some("text/plain; charset=utf-8")), "Too many requests");

@@ -63,7 +63,8 @@ impl SessionPolicy {
 
 impl Edge {
     /// How decisions on `route` may be leased, if they may. The policy must allow leases, and the lease must contain what
-    /// the route's limits count by (the person, the tenant), and no answer may have to say what a limit leaves. The destination must not depend on the caller: a leased
+    /// the route's limits count by (the person, the tenant), and no answer may have to say what a limit leaves. The
+    /// destination must not depend on the caller: a leased
     /// request is matched once, by the client's own headers alone.
     #[must_use]
     pub fn lease_of(&self, route: &Route) -> Option<&LeasePolicy> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::edge::{Answer, Answers, HeaderCase, Host, MadeByEnvoy, RefusalStatus, Route};
+use crate::edge::{Answers, HeaderCase, Host, MadeByEnvoy, RefusalAnswer, RefusalStatus, Route};
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
@@ -13,7 +13,7 @@ pub(crate) fn answers(context: Context<'_>, name: &str, node: &Node) -> Option<A
         fields.optional("content_type").and_then(|n| header_value(context, n, "`content_type`"));
     let mut one = |field: &'static str, status: RefusalStatus, text: &str| match fields.optional(field) {
         Some(n) => answer(context, n, &format!("`{field}` of {what}")),
-        None => Some(Answer::standard(content_type.as_deref(), status, text)),
+        None => Some(RefusalAnswer::standard(content_type.as_deref(), status, text)),
     };
     let unauthenticated = one("unauthenticated", RefusalStatus::UNAUTHORIZED, Answers::UNAUTHENTICATED);
     let forbidden = one("forbidden", RefusalStatus::FORBIDDEN, Answers::FORBIDDEN);
@@ -210,7 +210,7 @@ fn status_code(context: Context<'_>, node: &Node) -> Option<RefusalStatus> {
     status
 }
 
-fn answer(context: Context<'_>, node: &Node, what: &str) -> Option<Answer> {
+fn answer(context: Context<'_>, node: &Node, what: &str) -> Option<RefusalAnswer> {
     let mut fields = Fields::of(context, node, what);
     let status = fields
         .required("status", "give the HTTP status: `status: 401`")
@@ -227,5 +227,5 @@ fn answer(context: Context<'_>, node: &Node, what: &str) -> Option<Answer> {
         );
     }
     fields.finish();
-    Some(Answer { status: status?, body: body?.to_owned() })
+    Some(RefusalAnswer { status: status?, body: body?.to_owned() })
 }

@@ -10,7 +10,7 @@ use clap::Parser;
 use sea_orm::{DatabaseConnection, EntityTrait as _, QuerySelect as _};
 use tokio::time::Instant;
 
-use super::known::Known;
+use super::known::KnownTenants;
 use super::map::{self, MapError};
 use super::rule::Rule;
 use super::run::{self, Options, Problem, Report, Source};
@@ -95,7 +95,7 @@ pub async fn main() -> ExitCode {
 async fn work(arguments: &Arguments, database_url: Option<&str>) -> Result<Report, Failed> {
     let invalid = |why: String| Failed(INVALID, why);
     let tenants = arguments.tenants.clone().unwrap_or_else(|| arguments.home.join("tenants.yaml"));
-    let known = Known::read(&tenants).map_err(invalid)?;
+    let known = KnownTenants::read(&tenants).map_err(invalid)?;
     let source = source(arguments, &known)?;
     let home = kit::settings::Home(arguments.home.clone());
     let database = open(database_url, &home, arguments.dry_run).await?;
@@ -113,7 +113,7 @@ async fn work(arguments: &Arguments, database_url: Option<&str>) -> Result<Repor
     })
 }
 
-fn source(arguments: &Arguments, known: &Known) -> Result<Source, Failed> {
+fn source(arguments: &Arguments, known: &KnownTenants) -> Result<Source, Failed> {
     let invalid = |why: String| Failed(INVALID, why);
     if let Some(path) = &arguments.map {
         return match map::check(path, known) {

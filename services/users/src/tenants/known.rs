@@ -15,7 +15,7 @@ const MAX_EVENTS: usize = 10_000_000;
 
 /// The ids of all tenants, suspended ones too: a suspended tenant's people still belong to it.
 #[derive(Clone, Debug, Default)]
-pub struct Known(HashSet<TenantId>);
+pub struct KnownTenants(HashSet<TenantId>);
 
 #[derive(Deserialize)]
 struct Listing {
@@ -27,7 +27,7 @@ struct Entry {
     id: TenantId,
 }
 
-impl Known {
+impl KnownTenants {
     /// Reads the listing that the edge reads, too (`tenants: { file: … }` in the edge file), as YAML or JSON.
     ///
     /// # Errors
@@ -81,12 +81,12 @@ mod tests {
             format!("tenants:\n  - {{ id: {id}, name: Demo, status: suspended }}\n"),
             format!(r#"{{"tenants": [{{"id": "{id}", "name": "Demo", "status": "active"}}]}}"#),
         ] {
-            assert!(Known::parse(&text).unwrap().has(id.parse().unwrap()), "{text}");
+            assert!(KnownTenants::parse(&text).unwrap().has(id.parse().unwrap()), "{text}");
         }
         for text in ["", "tenants: 1", "{", "tenants:\n  - { id: \"\" }\n"] {
-            assert!(Known::parse(text).is_err(), "{text}");
+            assert!(KnownTenants::parse(text).is_err(), "{text}");
         }
-        let missing = Known::read(Path::new("/nowhere/tenants.yaml")).unwrap_err();
+        let missing = KnownTenants::read(Path::new("/nowhere/tenants.yaml")).unwrap_err();
         assert!(missing.contains("/nowhere/tenants.yaml") && missing.contains("--tenants"), "{missing}");
     }
 }

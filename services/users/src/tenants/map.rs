@@ -12,7 +12,7 @@ use std::path::Path;
 use kit::{SubjectId, TenantId};
 use serde::Deserialize;
 
-use super::known::Known;
+use super::known::KnownTenants;
 
 /// The longest line in bytes: an address has at most 254.
 const MAX_LINE_BYTES: u64 = 4_096;
@@ -96,7 +96,7 @@ impl fmt::Display for Faults {
 ///
 /// # Errors
 /// [`MapError`], with every line that is not valid or names a tenant that does not exist.
-pub fn check(path: &Path, known: &Known) -> Result<u64, MapError> {
+pub fn check(path: &Path, known: &KnownTenants) -> Result<u64, MapError> {
     let (mut faults, mut count) = (Faults::default(), 0);
     for line in Lines::open(path)? {
         match line? {
@@ -247,10 +247,10 @@ mod tests {
 
     const ONE: &str = "00000000-0000-7000-8000-000000000001";
 
-    fn known() -> Known {
+    fn known() -> KnownTenants {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), format!("tenants: [{{ id: {ONE} }}]")).unwrap();
-        Known::read(file.path()).unwrap()
+        KnownTenants::read(file.path()).unwrap()
     }
 
     fn read(text: &[u8]) -> (Result<u64, MapError>, Vec<Entry>) {

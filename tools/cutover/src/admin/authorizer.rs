@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// The revisions by which an authorizer decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct RevisionsInForce {
     /// The newest revision.
     pub revision: String,
     /// Every revision by which it decides, including the newest.
@@ -29,7 +29,7 @@ pub struct Refused {
 /// Queries the authorizer whose admin interface is at `address`. Returns nothing when it does not answer: an authorizer
 /// that is down reads the file when it starts.
 #[must_use]
-pub fn standing(address: SocketAddr) -> Option<Standing> {
+pub fn standing(address: SocketAddr) -> Option<RevisionsInForce> {
     let (_, body) = super::get(address, "/readyz").ok()?;
     let answer: Value = serde_json::from_str(&body).ok()?;
     let revision = answer.get("revision")?.as_str()?.to_owned();
@@ -40,7 +40,7 @@ pub fn standing(address: SocketAddr) -> Option<Standing> {
     let refused = answer.get("refused").and_then(|refused| {
         Some(Refused { revision: text(refused.get("revision")?)?, why: text(refused.get("why")?)? })
     });
-    Some(Standing { revision, known, refused, detail })
+    Some(RevisionsInForce { revision, known, refused, detail })
 }
 
 fn text(value: &Value) -> Option<String> {

@@ -68,7 +68,7 @@ pub struct Updates(Stats);
 
 /// What Envoy did with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Acceptance {
     /// It has not read all of it yet.
     Pending,
     /// All of it is in force.
@@ -90,7 +90,7 @@ impl Updates {
 
     /// Envoy's verdict on `revision` since `before`, for the subscriptions of `listeners` (their names).
     #[must_use]
-    pub fn since(&self, before: &Self, revision: &str, listeners: &[String]) -> Verdict {
+    pub fn since(&self, before: &Self, revision: &str, listeners: &[String]) -> Acceptance {
         let routes = listeners.iter().map(|name| (format!("http.edge-{name}.rds.{name}"), 1));
         let fixed = ["cluster_manager.cds", "listener_manager.lds"].map(|name| (name.to_owned(), 1));
         // Filters of one name are counted together, across all listeners.
@@ -103,14 +103,14 @@ impl Updates {
                 self.0.count(&name).saturating_sub(before.0.count(&name))
             };
             if growth("update_rejected") > 0 {
-                return Verdict::Refused(subscription);
+                return Acceptance::Refused(subscription);
             }
             let shown = self.0.text(&format!("{subscription}.version_text"));
             pending |= growth("update_success") < times || shown.is_some_and(|shown| shown != revision);
         }
         // While a listener warms up, the old one still serves.
         pending |= self.0.count("listener_manager.total_listeners_warming") > 0;
-        if pending { Verdict::Pending } else { Verdict::Taken }
+        if pending { Acceptance::Pending } else { Acceptance::Taken }
     }
 }
 
@@ -157,21 +157,21 @@ mod tests {
     fn a_configuration_is_taken_when_every_file_of_it_is() {
         let before = updates(OLD);
         let after = |text: &str| updates(text).since(&before, "b", &["public".to_owned()]);
-        assert_eq!(after(OLD), Verdict::Pending);
+        assert_eq!(after(OLD), Acceptance::Pending);
         let new = OLD.replace(": 3", ": 4").replace(": 1\n", ": 2\n").replace("\"a\"", "\"b\"");
-        assert_eq!(after(&new), Verdict::Taken);
+        assert_eq!(after(&new), Acceptance::Taken);
         assert_eq!(
             after(&new.replace("public.update_success: 2", "public.update_success: 1")),
-            Verdict::Pending
+            Acceptance::Pending
         );
-        assert_eq!(after(&new.replace("warming: 0", "warming: 1")), Verdict::Pending);
-        assert_eq!(after(&new.replacen("\"b\"", "\"a\"", 1)), Verdict::Pending);
+        assert_eq!(after(&new.replace("warming: 0", "warming: 1")), Acceptance::Pending);
+        assert_eq!(after(&new.replacen("\"b\"", "\"a\"", 1)), Acceptance::Pending);
         let guard = "http_filter.guard.update_success: ";
         let not_yet = new.replace(&format!("{guard}4"), &format!("{guard}3"));
-        assert_eq!(after(&not_yet), Verdict::Pending);
+        assert_eq!(after(&not_yet), Acceptance::Pending);
         let two = ["public".to_owned(), "public".to_owned()];
-        assert_eq!(updates(&new).since(&before, "b", &two), Verdict::Pending, "the guard of one of them");
+        assert_eq!(updates(&new).since(&before, "b", &two), Acceptance::Pending, "the guard of one of them");
         let rejected = format!("{new}listener_manager.lds.update_rejected: 1\n");
-        assert_eq!(after(&rejected), Verdict::Refused("listener_manager.lds".to_owned()));
+        assert_eq!(after(&rejected), Acceptance::Refused("listener_manager.lds".to_owned()));
     }
 }

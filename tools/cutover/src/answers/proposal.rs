@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use edge_config::Edge;
-use edge_config::edge::{Answer, Answers, HeaderCase, RefusalStatus};
+use edge_config::edge::{Answers, HeaderCase, RefusalAnswer, RefusalStatus};
 use serde::Serialize;
 
 use super::compare::Refusal;
 
 /// The refusals that the routes of one name of `answers` received.
 #[derive(Clone, Debug, Default)]
-pub struct Heard(BTreeMap<String, BTreeMap<String, Vec<Refusal>>>);
+pub struct Observed(BTreeMap<String, BTreeMap<String, Vec<Refusal>>>);
 
-impl Heard {
+impl Observed {
     /// Remembers a refusal of the legacy backend on `route`, which speaks in `answers`.
     pub fn add(&mut self, answers: &str, route: &str, refusal: Refusal) {
         let routes = self.0.entry(answers.to_owned()).or_default();
@@ -36,10 +36,10 @@ pub struct Proposal {
 
 /// The words to write into the edge file: none for names that say the right ones.
 #[must_use]
-pub fn proposals(edge: &Edge, heard: &Heard, any_case: bool) -> Vec<Proposal> {
+pub fn proposals(edge: &Edge, observed: &Observed, any_case: bool) -> Vec<Proposal> {
     let mut proposals = Vec::new();
     let mut taken: BTreeSet<String> = edge.answers.keys().cloned().collect();
-    for (name, routes) in &heard.0 {
+    for (name, routes) in &observed.0 {
         let Some(present) = edge.answers.get(name) else { continue };
         let mut groups: BTreeMap<Words, (Vec<String>, BTreeSet<String>)> = BTreeMap::new();
         for (route, refusals) in routes {
@@ -133,7 +133,7 @@ impl Words {
             let _ = writeln!(text, "    content_type: {}", scalar(content_type));
         }
         let unauthenticated = match (RefusalStatus::new(self.status), &self.body) {
-            (Some(status), Some(body)) => Answer { status, body: body.clone() },
+            (Some(status), Some(body)) => RefusalAnswer { status, body: body.clone() },
             (status, body) => {
                 if status.is_none() {
                     notes.push(format!("Envoy cannot refuse with {}", self.status));
@@ -144,7 +144,7 @@ impl Words {
                 present.unauthenticated.clone()
             }
         };
-        let line = |field: &str, answer: &Answer, remark: &str| {
+        let line = |field: &str, answer: &RefusalAnswer, remark: &str| {
             format!("    {field}: {{ status: {}, body: {} }}{remark}\n", answer.status, scalar(&answer.body))
         };
         text.push_str(&line("unauthenticated", &unauthenticated, ""));

@@ -15,7 +15,7 @@ use authz_service::who::{Caller, Who};
 use clock::{Clock, SystemClock};
 use edge_config::edge::{AcceptedCredential, Exposure, KeySource, Policy, Quota, Route};
 use edge_config::{Edge, Environment, Match, route_of};
-use header_rules::{Rules, Verdict};
+use header_rules::{GuardVerdict, Rules};
 use serde_json::{Map, Value, json};
 
 use super::request::{Request, listener};
@@ -79,8 +79,8 @@ pub(super) fn explain(
     }
     let buffer = request.serialised();
     let edits = match rules.judge(&buffer) {
-        Verdict::Forward(edits) => edits,
-        Verdict::Refuse(refusal) => {
+        GuardVerdict::Forward(edits) => edits,
+        GuardVerdict::Refuse(refusal) => {
             let reason = refusal.reason;
             report.insert("guard".to_owned(), reason.code().into());
             report.insert(

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use edge_config::Edge;
 use serde_json::Value;
 
-use super::found::{Finding, Standing};
+use super::found::{Finding, Protection};
 use crate::render::{self, Paths};
 
 /// At most this many differing fields are named; the rest are counted.
@@ -54,7 +54,7 @@ fn finding(listener: &str, why: &str) -> (String, Finding) {
         "this change drains the connections of listener `{listener}`: {why}; open streams end after Envoy's drain time"
     );
     let finding = Finding {
-        standing: Standing::Same,
+        standing: Protection::Same,
         before: String::new(),
         after: String::new(),
         because: vec![what],
@@ -158,7 +158,7 @@ mod tests {
         let new = edge(&EDGE.replacen("${EDGE_ADDRESS:-127.0.0.1:8080}", "127.0.0.1:8088", 1));
         let plan = crate::plan::plan(&old, &new);
         assert!(!plan.edge.iter().any(|(subject, finding)| {
-            subject == "connections of `public`" && finding.standing == Standing::Weaker
+            subject == "connections of `public`" && finding.standing == Protection::Weaker
         }));
         assert!(plan.edge.iter().any(|(subject, _)| subject == "connections of `public`"));
     }

@@ -23,7 +23,7 @@ impl Plan {
     pub fn weaker(&self) -> bool {
         let findings =
             self.requests.iter().map(|(_, finding)| finding).chain(self.edge.iter().map(|(_, f)| f));
-        findings.into_iter().any(|finding| finding.standing == Standing::Weaker)
+        findings.into_iter().any(|finding| finding.standing == Protection::Weaker)
     }
 
     /// Whether requests and edge are treated as before.
@@ -76,7 +76,7 @@ impl Region {
 
 /// How protected something is now, compared with before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Standing {
+pub enum Protection {
     /// A caller may pass who was refused before, or this cannot be ruled out.
     Weaker,
     /// It was closed and is now open to callers that a policy lets pass.
@@ -89,7 +89,7 @@ pub enum Standing {
     Same,
 }
 
-impl Standing {
+impl Protection {
     /// The standing in one word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -107,7 +107,7 @@ impl Standing {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
     /// Whether it is better or worse protected.
-    pub standing: Standing,
+    pub standing: Protection,
     /// The state before.
     pub before: String,
     /// The state after.
@@ -118,10 +118,10 @@ pub struct Finding {
 
 /// Collects the differences of one subject, each with its standing.
 #[derive(Debug, Default)]
-pub(super) struct Aspects(Vec<(Standing, String)>);
+pub(super) struct Aspects(Vec<(Protection, String)>);
 
 impl Aspects {
-    pub(super) fn note(&mut self, standing: Standing, what: impl Into<String>) {
+    pub(super) fn note(&mut self, standing: Protection, what: impl Into<String>) {
         self.0.push((standing, what.into()));
     }
 
@@ -134,9 +134,12 @@ impl Aspects {
         shown: impl Fn(&T) -> String,
     ) {
         if new > old {
-            self.note(Standing::Weaker, format!("{what} raised from {} to {}", shown(&old), shown(&new)));
+            self.note(Protection::Weaker, format!("{what} raised from {} to {}", shown(&old), shown(&new)));
         } else if new < old {
-            self.note(Standing::Stricter, format!("{what} lowered from {} to {}", shown(&old), shown(&new)));
+            self.note(
+                Protection::Stricter,
+                format!("{what} lowered from {} to {}", shown(&old), shown(&new)),
+            );
         }
     }
 
@@ -146,7 +149,7 @@ impl Aspects {
         what: &str,
         old: impl IntoIterator<Item = T>,
         new: impl IntoIterator<Item = T>,
-        (added, removed): (Standing, Standing),
+        (added, removed): (Protection, Protection),
         shown: impl Fn(&T) -> String,
     ) {
         let (old, new) = (old.into_iter().collect::<BTreeSet<_>>(), new.into_iter().collect::<BTreeSet<_>>());
@@ -161,14 +164,14 @@ impl Aspects {
     /// Notes a changed value. Whether it is weaker cannot be seen from here, so a person has to check it.
     pub(super) fn other<T: PartialEq>(&mut self, what: &str, old: &T, new: &T) {
         if old != new {
-            self.note(Standing::Weaker, format!("{what} changed: check it"));
+            self.note(Protection::Weaker, format!("{what} changed: check it"));
         }
     }
 
     /// Notes a changed value that does not decide who passes.
     pub(super) fn changed<T: PartialEq>(&mut self, what: &str, old: &T, new: &T) {
         if old != new {
-            self.note(Standing::Same, format!("{what} changed"));
+            self.note(Protection::Same, format!("{what} changed"));
         }
     }
 
@@ -177,9 +180,9 @@ impl Aspects {
     }
 
     /// The worst standing, and the words of all differences.
-    pub(super) fn finish(mut self) -> (Standing, Vec<String>) {
+    pub(super) fn finish(mut self) -> (Protection, Vec<String>) {
         self.0.sort();
-        let worst = self.0.first().map_or(Standing::Same, |(standing, _)| *standing);
+        let worst = self.0.first().map_or(Protection::Same, |(standing, _)| *standing);
         (worst, self.0.into_iter().map(|(_, what)| what).collect())
     }
 }

@@ -8,7 +8,7 @@ use edge_config::edge::{
     PublicPolicy, Quota, RateHeaders, RoleNames, Route, SessionPolicy, SignedPolicy, TenantMatch,
 };
 
-use super::found::{Aspects, Standing};
+use super::found::{Aspects, Protection};
 
 /// Notes how the policy of a route changed.
 pub(super) fn compare(
@@ -19,10 +19,10 @@ pub(super) fn compare(
     match (old, new) {
         (Policy::Public(old), Policy::Public(new)) => public(*old, *new, noted),
         (Policy::Public(_), Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_)) => {
-            noted.note(Standing::Stricter, "no longer public");
+            noted.note(Protection::Stricter, "no longer public");
         }
         (Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_), Policy::Public(_)) => {
-            noted.note(Standing::Weaker, "becomes public");
+            noted.note(Protection::Weaker, "becomes public");
         }
         (Policy::Session(old), Policy::Session(new)) => sessions(old, new, noted),
         (Policy::Internal(old), Policy::Internal(new)) => internal((old_edge, old), (new_edge, new), noted),
@@ -30,7 +30,7 @@ pub(super) fn compare(
         (Policy::Session(_), Policy::Internal(_) | Policy::Signed(_))
         | (Policy::Internal(_), Policy::Session(_) | Policy::Signed(_))
         | (Policy::Signed(_), Policy::Session(_) | Policy::Internal(_)) => noted.note(
-            Standing::Weaker,
+            Protection::Weaker,
             format!("{} instead of {}: other callers pass than before", kind(new), kind(old)),
         ),
     }
@@ -49,8 +49,8 @@ pub(super) const fn kind(policy: &Policy) -> &'static str {
 fn public(old: PublicPolicy, new: PublicPolicy, noted: &mut Aspects) {
     let PublicPolicy { refuse_ended } = new;
     match (old.refuse_ended, refuse_ended) {
-        (false, true) => noted.note(Standing::Stricter, "ended sessions are refused"),
-        (true, false) => noted.note(Standing::Weaker, "ended sessions are no longer refused"),
+        (false, true) => noted.note(Protection::Stricter, "ended sessions are refused"),
+        (true, false) => noted.note(Protection::Weaker, "ended sessions are no longer refused"),
         (true, true) | (false, false) => {}
     }
 }
@@ -61,41 +61,42 @@ fn sessions(old: &SessionPolicy, new: &SessionPolicy, noted: &mut Aspects) {
         "credential",
         old.accepted().iter().map(|kind| kind.as_str()),
         new.accepted().iter().map(|kind| kind.as_str()),
-        (Standing::Weaker, Standing::Stricter),
+        (Protection::Weaker, Protection::Stricter),
         |kind| format!("`{kind}`"),
     );
     match (old.bearer_beside_cookie, *bearer_beside_cookie) {
         (BesideCookie::Compare, BesideCookie::Ignore) => {
-            noted.note(Standing::Weaker, "a bearer token beside a session cookie is ignored")
+            noted.note(Protection::Weaker, "a bearer token beside a session cookie is ignored")
         }
         (BesideCookie::Ignore, BesideCookie::Compare) => noted
-            .note(Standing::Stricter, "a bearer token beside a session cookie must prove the same session"),
+            .note(Protection::Stricter, "a bearer token beside a session cookie must prove the same session"),
         (BesideCookie::Compare, BesideCookie::Compare) | (BesideCookie::Ignore, BesideCookie::Ignore) => {}
     }
     match (old.role, *role) {
         (Some(before), Some(after)) if after.0 < before.0 => {
-            noted.note(Standing::Weaker, format!("role lowered from {} to {}", before.0, after.0));
+            noted.note(Protection::Weaker, format!("role lowered from {} to {}", before.0, after.0));
         }
         (Some(before), Some(after)) if after.0 > before.0 => {
-            noted.note(Standing::Stricter, format!("role raised from {} to {}", before.0, after.0));
+            noted.note(Protection::Stricter, format!("role raised from {} to {}", before.0, after.0));
         }
-        (Some(before), None) => noted.note(Standing::Weaker, format!("role {} no longer required", before.0)),
-        (None, Some(after)) => noted.note(Standing::Stricter, format!("role {} required", after.0)),
+        (Some(before), None) => {
+            noted.note(Protection::Weaker, format!("role {} no longer required", before.0))
+        }
+        (None, Some(after)) => noted.note(Protection::Stricter, format!("role {} required", after.0)),
         (Some(_), Some(_)) | (None, None) => {}
     }
     role_names(old.roles.as_ref(), roles.as_ref(), noted);
-    noted.members("scope", &old.scopes, scopes, (Standing::Stricter, Standing::Weaker), |scope| {
+    noted.members("scope", &old.scopes, scopes, (Protection::Stricter, Protection::Weaker), |scope| {
         format!("`{scope}`")
     });
     match (&old.tenant, tenant) {
         (Some(_), None) => {
-            noted.note(Standing::Weaker, "the request's tenant is no longer compared with the caller's")
+            noted.note(Protection::Weaker, "the request's tenant is no longer compared with the caller's")
         }
-        (None, Some(at)) => {
-            noted.note(Standing::Stricter, format!("the tenant in {} must be the caller's", shown_match(at)))
-        }
+        (None, Some(at)) => noted
+            .note(Protection::Stricter, format!("the tenant in {} must be the caller's", shown_match(at))),
         (Some(before), Some(after)) if before != after => noted.note(
-            Standing::Weaker,
+            Protection::Weaker,
             format!("the tenant is read from {} instead of {}", shown_match(after), shown_match(before)),
         ),
         (Some(_), Some(_)) | (None, None) => {}
@@ -114,8 +115,8 @@ fn sessions(old: &SessionPolicy, new: &SessionPolicy, noted: &mut Aspects) {
 fn role_names(old: Option<&RoleNames>, new: Option<&RoleNames>, noted: &mut Aspects) {
     let within = |names: &[String], others: &[String]| names.iter().all(|name| others.contains(name));
     match (old, new) {
-        (Some(before), None) => noted.note(Standing::Weaker, format!("roles no longer required: {before}")),
-        (None, Some(after)) => noted.note(Standing::Stricter, format!("roles required: {after}")),
+        (Some(before), None) => noted.note(Protection::Weaker, format!("roles no longer required: {before}")),
+        (None, Some(after)) => noted.note(Protection::Stricter, format!("roles required: {after}")),
         (Some(before), Some(after)) if before != after => {
             let is_stricter = match (before, after) {
                 (RoleNames::Any(before), RoleNames::Any(after)) => within(after, before),
@@ -133,9 +134,9 @@ fn role_names(old: Option<&RoleNames>, new: Option<&RoleNames>, noted: &mut Aspe
                 && (std::mem::discriminant(before) == std::mem::discriminant(after)
                     || before.names().len() == 1);
             let standing = match (is_the_same, is_stricter) {
-                (true, _) => Standing::Same,
-                (false, true) => Standing::Stricter,
-                (false, false) => Standing::Weaker,
+                (true, _) => Protection::Same,
+                (false, true) => Protection::Stricter,
+                (false, false) => Protection::Weaker,
             };
             noted.note(standing, format!("roles changed from {before} to {after}"));
         }
@@ -152,28 +153,31 @@ fn leased(old: Option<&LeasePolicy>, new: Option<&LeasePolicy>, noted: &mut Aspe
             noted.more_is_weaker("how many requests a lease serves", before.uses, *uses, u32::to_string);
             match (before.methods, methods) {
                 (LeaseMethods::Safe, LeaseMethods::All) => {
-                    noted.note(Standing::Weaker, "leases serve every method");
+                    noted.note(Protection::Weaker, "leases serve every method");
                 }
                 (LeaseMethods::All, LeaseMethods::Safe) => {
-                    noted.note(Standing::Stricter, "leases serve GET and HEAD only");
+                    noted.note(Protection::Stricter, "leases serve GET and HEAD only");
                 }
                 (LeaseMethods::Safe, LeaseMethods::Safe) | (LeaseMethods::All, LeaseMethods::All) => {}
             }
             match (before.on_outage, on_outage) {
                 (OnOutage::Deny, OnOutage::Lease) => {
-                    noted.note(Standing::Weaker, "leases stay valid while the authorizer cannot be reached");
+                    noted
+                        .note(Protection::Weaker, "leases stay valid while the authorizer cannot be reached");
                 }
                 (OnOutage::Lease, OnOutage::Deny) => {
-                    noted.note(Standing::Stricter, "leases end while the authorizer cannot be reached");
+                    noted.note(Protection::Stricter, "leases end while the authorizer cannot be reached");
                 }
                 (OnOutage::Deny, OnOutage::Deny) | (OnOutage::Lease, OnOutage::Lease) => {}
             }
         }
         (None, Some(after)) => noted.note(
-            Standing::Weaker,
+            Protection::Weaker,
             format!("a decision may be used again for {:?} and {} requests", after.lifetime, after.uses),
         ),
-        (Some(_), None) => noted.note(Standing::Stricter, "no leases: every request needs its own decision"),
+        (Some(_), None) => {
+            noted.note(Protection::Stricter, "no leases: every request needs its own decision")
+        }
         (None, None) => {}
     }
 }
@@ -181,9 +185,9 @@ fn leased(old: Option<&LeasePolicy>, new: Option<&LeasePolicy>, noted: &mut Aspe
 fn mode_changed(what: &str, old: Mode, new: Mode, asked: bool, noted: &mut Aspects) {
     match (old, new) {
         (Mode::Enforce, Mode::Shadow) if asked => {
-            noted.note(Standing::Weaker, format!("{what} is no longer enforced (shadow)"))
+            noted.note(Protection::Weaker, format!("{what} is no longer enforced (shadow)"))
         }
-        (Mode::Shadow, Mode::Enforce) => noted.note(Standing::Stricter, format!("{what} is enforced")),
+        (Mode::Shadow, Mode::Enforce) => noted.note(Protection::Stricter, format!("{what} is enforced")),
         (Mode::Enforce, Mode::Shadow | Mode::Enforce) | (Mode::Shadow, Mode::Shadow) => {}
     }
 }
@@ -213,23 +217,29 @@ fn internal(
         "service",
         services(old_edge, old),
         services(new_edge, new),
-        (Standing::Weaker, Standing::Stricter),
+        (Protection::Weaker, Protection::Stricter),
         |s| format!("`{s}`"),
     );
-    noted.members("permission", &old.permissions, permissions, (Standing::Stricter, Standing::Weaker), |p| {
-        format!("`{p}`")
-    });
+    noted.members(
+        "permission",
+        &old.permissions,
+        permissions,
+        (Protection::Stricter, Protection::Weaker),
+        |p| format!("`{p}`"),
+    );
 }
 
 fn signed(old: &SignedPolicy, new: &SignedPolicy, noted: &mut Aspects) {
     let SignedPolicy { keys, addresses } = new;
-    noted.members("key", &old.keys, keys, (Standing::Weaker, Standing::Stricter), |key| format!("`{key}`"));
+    noted.members("key", &old.keys, keys, (Protection::Weaker, Protection::Stricter), |key| {
+        format!("`{key}`")
+    });
     let within = |one: &Cidr, ranges: &[Cidr]| ranges.iter().any(|range| range.covers(one));
     for range in addresses.iter().filter(|range| !within(range, &old.addresses)) {
-        noted.note(Standing::Weaker, format!("addresses {range} added"));
+        noted.note(Protection::Weaker, format!("addresses {range} added"));
     }
     for range in old.addresses.iter().filter(|range| !within(range, addresses)) {
-        noted.note(Standing::Stricter, format!("addresses {range} dropped"));
+        noted.note(Protection::Stricter, format!("addresses {range} dropped"));
     }
 }
 
@@ -247,16 +257,18 @@ pub(super) fn limits(
             // The same limit under another name.
             None if new.limits.iter().any(|n| new_edge.limits.get(n) == Some(before)) => {}
             None => match before.mode {
-                Mode::Enforce => noted.note(Standing::Weaker, format!("limit `{name}` dropped")),
-                Mode::Shadow => noted
-                    .note(Standing::Same, format!("limit `{name}` dropped, which was not enforced (shadow)")),
+                Mode::Enforce => noted.note(Protection::Weaker, format!("limit `{name}` dropped")),
+                Mode::Shadow => noted.note(
+                    Protection::Same,
+                    format!("limit `{name}` dropped, which was not enforced (shadow)"),
+                ),
             },
         }
     }
     for name in new.limits.iter().filter(|name| !old.limits.contains(name)) {
         let Some(after) = new_edge.limits.get(name) else { continue };
         if old.limits.iter().all(|n| old_edge.limits.get(n) != Some(after)) {
-            noted.note(Standing::Stricter, format!("limit `{name}` added"));
+            noted.note(Protection::Stricter, format!("limit `{name}` added"));
         }
     }
 }
@@ -265,7 +277,7 @@ fn limit(name: &str, old: &Limit, new: &Limit, noted: &mut Aspects) {
     let Limit { per, quota: base, mode, headers, overrides, plans } = new;
     if old.per != *per {
         noted.note(
-            Standing::Weaker,
+            Protection::Weaker,
             format!("limit `{name}` counts by {} instead of {}", per.as_str(), old.per.as_str()),
         );
     }
@@ -292,7 +304,7 @@ fn limit(name: &str, old: &Limit, new: &Limit, noted: &mut Aspects) {
             RateHeaders::Always => "also on permitted answers, so its routes have no leases",
             RateHeaders::Refusals => "on refusals alone",
         };
-        noted.note(Standing::Same, format!("limit `{name}` is shown {now}"));
+        noted.note(Protection::Same, format!("limit `{name}` is shown {now}"));
     }
     mode_changed(&format!("limit `{name}`"), old.mode, *mode, true, noted);
 }
@@ -303,7 +315,7 @@ fn quota(what: &str, old: Quota, new: Quota, noted: &mut Aspects) {
     let (before, after) = (old.interval_micros(), new.interval_micros());
     if before != after {
         let (standing, word) =
-            if after < before { (Standing::Weaker, "raised") } else { (Standing::Stricter, "lowered") };
+            if after < before { (Protection::Weaker, "raised") } else { (Protection::Stricter, "lowered") };
         noted.note(standing, format!("{what} {word} from {} to {}", shown(old), shown(new)));
     }
     noted.more_is_weaker(&format!("burst of {what}"), old.burst, new.burst, ToString::to_string);

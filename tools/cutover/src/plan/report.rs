@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::found::{Finding, Plan, Region, Standing};
+use super::found::{Finding, Plan, Protection, Region};
 use crate::annotate::{Annotation, Level, Report, Rule};
 
 /// A person does not read more rows than this; the JSON has all of them.
@@ -48,13 +48,13 @@ pub(super) fn markdown(plan: &Plan) -> String {
     text
 }
 
-fn mark(standing: Standing) -> &'static str {
+fn mark(standing: Protection) -> &'static str {
     match standing {
-        Standing::Weaker => "**weaker**",
-        Standing::Opened => "opened",
-        Standing::Closed => "closed",
-        Standing::Stricter => "stricter",
-        Standing::Same => "",
+        Protection::Weaker => "**weaker**",
+        Protection::Opened => "opened",
+        Protection::Closed => "closed",
+        Protection::Stricter => "stricter",
+        Protection::Same => "",
     }
 }
 
@@ -122,9 +122,11 @@ pub(super) fn annotated(plan: &Plan, new: &Path, may_be_weaker: bool) -> Report 
     let one = |subject: String, finding: &Finding| Annotation {
         rule: finding.standing.as_str(),
         level: match finding.standing {
-            Standing::Weaker if may_be_weaker => Level::Warning,
-            Standing::Weaker => Level::Error,
-            Standing::Opened | Standing::Closed | Standing::Stricter | Standing::Same => Level::Notice,
+            Protection::Weaker if may_be_weaker => Level::Warning,
+            Protection::Weaker => Level::Error,
+            Protection::Opened | Protection::Closed | Protection::Stricter | Protection::Same => {
+                Level::Notice
+            }
         },
         file: new.to_owned(),
         place: None,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use edge_config::Edge;
 use edge_config::edge::{AcceptedCredential, Destination, Endpoint, METHODS, Policy, Reach, Route, Sticky};
 
-use super::found::{Aspects, Finding, Region, Standing};
+use super::found::{Aspects, Finding, Protection, Region};
 use super::policy;
 use super::regions::{self, Table, Taken};
 use super::tree::PathRegion;
@@ -69,14 +69,14 @@ type Hosts = BTreeSet<String>;
 type Methods = BTreeSet<&'static str>;
 
 /// A finding about one path of the same hosts, without its methods.
-type Place = (String, String, bool, Hosts, Finding);
+type PathFinding = (String, String, bool, Hosts, Finding);
 
 /// The same with its methods, but without whether it concerns the path itself or the paths below it.
 type Joined = (String, String, Hosts, Finding, Methods);
 
 /// Joins methods, then hosts, then a path with what is below it.
 fn joined(found: BTreeMap<Spot<'_>, Hosts>) -> Vec<(Region, Finding)> {
-    let mut by_methods: BTreeMap<Place, Methods> = BTreeMap::new();
+    let mut by_methods: BTreeMap<PathFinding, Methods> = BTreeMap::new();
     for (spot, hosts) in found {
         let Spot { listener, path, itself, method, finding } = spot;
         let key = (listener.to_owned(), path.to_owned(), itself, hosts, finding);
@@ -103,23 +103,23 @@ fn difference((old, was): (&Edge, Taken<'_>), (new, is): (&Edge, Taken<'_>)) -> 
     let mut noted = Aspects::default();
     match (was, is) {
         (Taken::Nothing, Taken::Nothing) | (Taken::Internal, Taken::Internal) => {}
-        (Taken::Nothing, Taken::Internal) => noted.note(Standing::Stricter, "an internal path now"),
+        (Taken::Nothing, Taken::Internal) => noted.note(Protection::Stricter, "an internal path now"),
         (Taken::Internal, Taken::Nothing) => {
             noted.note(
-                Standing::Weaker,
+                Protection::Weaker,
                 "no longer closed as an internal path: the guard no longer refuses other spellings of it",
             );
         }
         (Taken::Internal, Taken::Route(route)) => {
-            noted.note(Standing::Weaker, "an internal path is open");
+            noted.note(Protection::Weaker, "an internal path is open");
             became_public(new, route, &mut noted);
         }
         (Taken::Nothing, Taken::Route(route)) => {
-            noted.note(Standing::Opened, "no route matched it");
+            noted.note(Protection::Opened, "no route matched it");
             became_public(new, route, &mut noted);
         }
-        (Taken::Route(_), Taken::Nothing) => noted.note(Standing::Closed, "no route matches it any more"),
-        (Taken::Route(_), Taken::Internal) => noted.note(Standing::Closed, "an internal path now"),
+        (Taken::Route(_), Taken::Nothing) => noted.note(Protection::Closed, "no route matches it any more"),
+        (Taken::Route(_), Taken::Internal) => noted.note(Protection::Closed, "an internal path now"),
         (Taken::Route(before), Taken::Route(after)) => routes((old, before), (new, after), &mut noted),
     }
     if noted.is_empty() {
@@ -131,7 +131,7 @@ fn difference((old, was): (&Edge, Taken<'_>), (new, is): (&Edge, Taken<'_>)) -> 
 
 fn became_public(edge: &Edge, route: &Route, noted: &mut Aspects) {
     match edge.policies.get(&route.policy) {
-        Some(Policy::Public(_)) => noted.note(Standing::Weaker, "becomes public"),
+        Some(Policy::Public(_)) => noted.note(Protection::Weaker, "becomes public"),
         Some(Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_)) | None => {}
     }
 }
@@ -168,39 +168,39 @@ fn routes((old, before): (&Edge, &Route), (new, after): (&Edge, &Route), noted: 
             None => "nothing".to_owned(),
         };
         let (was, is) = (word(&before.destination.sticky), word(sticky));
-        noted.note(Standing::Same, format!("clients stick to a backend by {is} instead of {was}"));
+        noted.note(Protection::Same, format!("clients stick to a backend by {is} instead of {was}"));
     }
     let (was, is) = (reach(old, before), reach(new, after));
     if is > was {
         let what = format!("requests, or copies of them, leave {} for {}", was.as_str(), is.as_str());
-        noted.note(Standing::Weaker, what);
+        noted.note(Protection::Weaker, what);
     }
     if before.shadow != *shadow {
         let word = |shadow: &Option<String>| shadow.clone().unwrap_or_else(|| "no backend".to_owned());
         noted.note(
-            Standing::Same,
+            Protection::Same,
             format!("copies go to {} instead of {}", word(shadow), word(&before.shadow)),
         );
     }
     if before.canaries != *canaries {
-        noted.note(Standing::Same, "the canaries changed: callers may go to another backend");
+        noted.note(Protection::Same, "the canaries changed: callers may go to another backend");
     }
     match (before.websocket, websocket) {
         // The edge does not check the content of a tunnel.
-        (false, true) => noted.note(Standing::Weaker, "WebSockets are allowed, which were refused before"),
-        (true, false) => noted.note(Standing::Stricter, "WebSockets are refused"),
+        (false, true) => noted.note(Protection::Weaker, "WebSockets are allowed, which were refused before"),
+        (true, false) => noted.note(Protection::Stricter, "WebSockets are refused"),
         (true, true) | (false, false) => {}
     }
     match (before.cross_site, cross_site) {
-        (false, true) => noted.note(Standing::Weaker, "pages of any other site may send requests here"),
-        (true, false) => noted.note(Standing::Stricter, "pages of other sites may not send requests here"),
+        (false, true) => noted.note(Protection::Weaker, "pages of any other site may send requests here"),
+        (true, false) => noted.note(Protection::Stricter, "pages of other sites may not send requests here"),
         (true, true) | (false, false) => {}
     }
     if before.stream != *stream {
-        noted.note(Standing::Same, format!("`stream` is {stream}"));
+        noted.note(Protection::Same, format!("`stream` is {stream}"));
     }
     if old.answers.get(&before.answers) != new.answers.get(answers) {
-        noted.note(Standing::Same, "the wording of refusals changed");
+        noted.note(Protection::Same, "the wording of refusals changed");
     }
 }
 
@@ -212,7 +212,7 @@ fn destinations(
 ) {
     if before.kinds.is_empty() && after.kinds.is_empty() {
         if places(old, before) != places(new, after) {
-            noted.note(Standing::Same, format!("goes to {after} instead of {before}"));
+            noted.note(Protection::Same, format!("goes to {after} instead of {before}"));
         }
         return;
     }
@@ -225,12 +225,12 @@ fn destinations(
         // A kind without any backend is one that the policy does not accept.
         let goes = |destination: &Destination| !destination.shares.is_empty();
         if is_named && goes(&was) && goes(&is) && places(old, &was) != places(new, &is) {
-            noted.note(Standing::Same, format!("`{}` goes to {is} instead of {was}", kind.as_str()));
+            noted.note(Protection::Same, format!("`{}` goes to {is} instead of {was}", kind.as_str()));
         }
     }
     let (was, is) = (before.of_others(), after.of_others());
     if !was.shares.is_empty() && !is.shares.is_empty() && places(old, &was) != places(new, &is) {
-        noted.note(Standing::Same, format!("callers of other kinds go to {is} instead of {was}"));
+        noted.note(Protection::Same, format!("callers of other kinds go to {is} instead of {was}"));
     }
 }
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::regions::{self, Table, Taken};
 use super::tree::PathRegion;
-use super::{Plan, Standing, plan};
+use super::{Plan, Protection, plan};
 
 const DEV: &str = include_str!("../../tests/files/edge.yaml");
 
@@ -266,7 +266,7 @@ fn limits_are_compared_by_the_requests_they_allow() {
 fn the_weaker_comes_first_and_shows_before_and_after() {
     let plan = replaced("prefix: /books, policy: signed-in", "prefix: /open-books, policy: public");
     let (region, finding) = plan.requests.first().unwrap();
-    assert_eq!(finding.standing, Standing::Weaker);
+    assert_eq!(finding.standing, Protection::Weaker);
     assert_eq!(region.shown_path(), "/open-books and /open-books/…");
     assert_eq!(region.hosts, ["127.0.0.1", "api.dev-domain.test", "localhost"]);
     assert_eq!(finding.before, "`api-rest`: signed-in (session) to legacy");

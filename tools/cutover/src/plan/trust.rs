@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use edge_config::Edge;
 use edge_config::edge::{ApiKeys, Leases, Reserved, ServiceTokens};
 
-use super::found::{Aspects, Finding, Standing};
+use super::found::{Aspects, Finding, Protection};
 
 pub(super) use network::furthest;
 
@@ -65,7 +65,7 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
     let domain = |name: &Option<String>| name.clone().unwrap_or_else(|| "none".to_owned());
     noted.other("the domain of cookies", &domain(&old.root_domain), &domain(root_domain));
     if old.answers_by_default() != new.answers_by_default() {
-        noted.note(Standing::Same, "the wording of refusals for an unknown host or route changed");
+        noted.note(Protection::Same, "the wording of refusals for an unknown host or route changed");
     }
     report("edge", noted);
     let mut noted = Aspects::default();
@@ -73,7 +73,7 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
         "pages that may send requests from another site: the origin",
         &old.browser_origins,
         browser_origins,
-        (Standing::Weaker, Standing::Stricter),
+        (Protection::Weaker, Protection::Stricter),
         |origin| format!("`{origin}`"),
     );
     report("browser origins", noted);
@@ -83,7 +83,7 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
     }
     for name in old.listeners.keys().filter(|name| !listeners.contains_key(*name)) {
         let mut noted = Aspects::default();
-        noted.note(Standing::Closed, "is removed");
+        noted.note(Protection::Closed, "is removed");
         report(&format!("listener `{name}`"), noted);
     }
     report("admin", network::admin(old.admin, *admin));
@@ -141,8 +141,8 @@ fn present<T>(
     let mut noted = Aspects::default();
     match (old, new) {
         (Some(old), Some(new)) => compare(old, new, &mut noted),
-        (None, Some(_)) => noted.note(Standing::Same, format!("{what} are configured now")),
-        (Some(_), None) => noted.note(Standing::Same, format!("{what} are no longer configured")),
+        (None, Some(_)) => noted.note(Protection::Same, format!("{what} are configured now")),
+        (Some(_), None) => noted.note(Protection::Same, format!("{what} are no longer configured")),
         (None, None) => {}
     }
     noted
@@ -169,12 +169,12 @@ fn kept(old: &Reserved, new: &Reserved) -> Aspects {
     };
     for name in lacks(new, old) {
         noted.note(
-            Standing::Weaker,
+            Protection::Weaker,
             format!("`{name}` is no longer reserved: clients can send it to backends"),
         );
     }
     for name in lacks(old, new) {
-        noted.note(Standing::Stricter, format!("`{name}` is reserved"));
+        noted.note(Protection::Stricter, format!("`{name}` is reserved"));
     }
     noted
 }

@@ -74,7 +74,7 @@ impl Earlier {
 
 /// A gate's verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum GateVerdict {
     /// The gate holds.
     Holds(String),
     /// Too little was seen for a verdict. The next step waits.
@@ -90,9 +90,9 @@ impl Rule {
     }
 }
 
-/// [`Verdict::Undecided`] when `count` is less than the gate needs.
-fn too_few(count: u64, rule: &Rule, what: &str) -> Option<Verdict> {
-    (count < rule.least).then(|| Verdict::Undecided(format!("{count} of {} {what}", rule.least)))
+/// [`GateVerdict::Undecided`] when `count` is less than the gate needs.
+fn too_few(count: u64, rule: &Rule, what: &str) -> Option<GateVerdict> {
+    (count < rule.least).then(|| GateVerdict::Undecided(format!("{count} of {} {what}", rule.least)))
 }
 
 impl Seen {
@@ -115,7 +115,7 @@ impl Seen {
 }
 
 /// Judges the share of failures twice: over all answers, and with each client bounded.
-fn errors(views: &Views, most: f64, rule: &Rule) -> Verdict {
+fn errors(views: &Views, most: f64, rule: &Rule) -> GateVerdict {
     let Views { all, bounded } = views;
     let percent = |view: &View| 100.0 * view.failures / view.answers.max(1.0);
     let said = |view: &View| format!("{:.2} % of {:.0} failed", percent(view), view.answers);
@@ -125,17 +125,17 @@ fn errors(views: &Views, most: f64, rule: &Rule) -> Verdict {
     let doubtful = |view: &View| percent(view) >= most;
     let enough_to_fail = all.answers >= number(rule.least_to_fail());
     if enough_to_fail && fails(all) {
-        Verdict::Fails(said(all))
+        GateVerdict::Fails(said(all))
     } else if enough_to_fail && fails(bounded) {
-        Verdict::Fails(bounded_said())
+        GateVerdict::Fails(bounded_said())
     } else if all.answers < number(rule.least) {
-        Verdict::Undecided(format!("{:.0} of {} answers", all.answers, rule.least))
+        GateVerdict::Undecided(format!("{:.0} of {} answers", all.answers, rule.least))
     } else if doubtful(all) {
-        Verdict::Undecided(said(all))
+        GateVerdict::Undecided(said(all))
     } else if doubtful(bounded) {
-        Verdict::Undecided(bounded_said())
+        GateVerdict::Undecided(bounded_said())
     } else {
-        Verdict::Holds(said(all))
+        GateVerdict::Holds(said(all))
     }
 }
 
@@ -144,31 +144,31 @@ fn times(
     new: &Views,
     rule: &Rule,
     limits: impl Fn(fn(&Views) -> &View) -> Option<(f64, f64, String)>,
-) -> Verdict {
+) -> GateVerdict {
     let count = new.all.p95.map_or(0, |p95| p95.count);
     let judge = |view: fn(&Views) -> &View, how: &str| {
         let P95 { ms, least_ms, .. } = view(new).p95?;
         let (limit, sure_limit, others) = limits(view)?;
         let said = format!("p95 {}{others}{how}", shown_ms(ms));
         Some(if least_ms >= sure_limit {
-            Verdict::Fails(said)
+            GateVerdict::Fails(said)
         } else if ms >= limit {
-            Verdict::Undecided(said)
+            GateVerdict::Undecided(said)
         } else {
-            Verdict::Holds(said)
+            GateVerdict::Holds(said)
         })
     };
     let views = [judge(|views| &views.all, ""), judge(|views| &views.bounded, " with each client bounded")];
     let known = || views.iter().flatten();
-    let bad = known().find(|verdict| matches!(verdict, Verdict::Fails(_)));
+    let bad = known().find(|verdict| matches!(verdict, GateVerdict::Fails(_)));
     match (bad, too_few(count, rule, "response times")) {
         (Some(bad), _) if count >= rule.least_to_fail() => bad.clone(),
         (_, Some(few)) => few,
         (Some(bad), None) => bad.clone(),
         (None, None) => {
-            let doubtful = known().find(|verdict| matches!(verdict, Verdict::Undecided(_)));
+            let doubtful = known().find(|verdict| matches!(verdict, GateVerdict::Undecided(_)));
             let verdict = doubtful.or_else(|| known().next()).cloned();
-            verdict.unwrap_or_else(|| Verdict::Undecided("no response times yet".to_owned()))
+            verdict.unwrap_or_else(|| GateVerdict::Undecided("no response times yet".to_owned()))
         }
     }
 }
@@ -185,22 +185,24 @@ pub(crate) fn shown_ms(ms: f64) -> String {
 impl Gate {
     /// Judges the observations.
     #[must_use]
-    pub fn judge(&self, seen: &Seen, rule: &Rule) -> Verdict {
+    pub fn judge(&self, seen: &Seen, rule: &Rule) -> GateVerdict {
         if let (Some(why), true) = (&seen.unreadable, self.reads_log()) {
-            return Verdict::Fails(why.clone());
+            return GateVerdict::Fails(why.clone());
         }
         match self {
             Self::ErrorsBelow(most) => {
                 if let Some(said) = seen.alarm(rule) {
-                    return Verdict::Fails(said);
+                    return GateVerdict::Fails(said);
                 }
                 // Good answers of other routes must not hide bad ones of this route, and a bad backend harms other routes.
                 match (errors(&seen.new, *most, rule), errors(&seen.everywhere, *most, rule)) {
-                    (Verdict::Fails(said), _) => Verdict::Fails(said),
-                    (_, Verdict::Fails(said)) => Verdict::Fails(format!("{said} on all routes")),
-                    (Verdict::Undecided(said), _) => Verdict::Undecided(said),
-                    (_, Verdict::Undecided(said)) => Verdict::Undecided(format!("{said} on all routes")),
-                    (Verdict::Holds(said), Verdict::Holds(_)) => Verdict::Holds(said),
+                    (GateVerdict::Fails(said), _) => GateVerdict::Fails(said),
+                    (_, GateVerdict::Fails(said)) => GateVerdict::Fails(format!("{said} on all routes")),
+                    (GateVerdict::Undecided(said), _) => GateVerdict::Undecided(said),
+                    (_, GateVerdict::Undecided(said)) => {
+                        GateVerdict::Undecided(format!("{said} on all routes"))
+                    }
+                    (GateVerdict::Holds(said), GateVerdict::Holds(_)) => GateVerdict::Holds(said),
                 }
             }
             Self::SlowerBelow(most) => {
@@ -212,11 +214,11 @@ impl Gate {
                     return match (too_few(count, rule, "response times"), seen.new.all.p95) {
                         (None, Some(P95 { ms, .. })) if seen.moved => {
                             // Everything was moved at the first step: there is nothing to compare with or to wait for.
-                            Verdict::Holds(format!("p95 {}, and the others have none", shown_ms(ms)))
+                            GateVerdict::Holds(format!("p95 {}, and the others have none", shown_ms(ms)))
                         }
                         (Some(few), _) => few,
                         // A slow backend can hold all of its clients, and then the others receive no requests.
-                        (None, _) => Verdict::Undecided(format!(
+                        (None, _) => GateVerdict::Undecided(format!(
                             "{} of {} response times of the others",
                             others.unwrap_or(0),
                             rule.least
@@ -232,18 +234,18 @@ impl Gate {
             }
             Self::P95Below(most) => times(&seen.new, rule, |_| Some((*most, *most, String::new()))),
             Self::DiffAtMost(most) => match seen.shadow {
-                None => Verdict::Fails(
+                None => GateVerdict::Fails(
                     "the comparator's report cannot be read, or does not have the route".to_owned(),
                 ),
                 Some((compared, different)) => {
                     let said = format!("{different} of {compared} differ");
                     // At the last step no copies are compared any more, so none can differ.
                     if different > *most {
-                        Verdict::Fails(said)
+                        GateVerdict::Fails(said)
                     } else if compared < rule.least && !seen.moved {
-                        Verdict::Undecided(format!("{said}; {} comparisons needed", rule.least))
+                        GateVerdict::Undecided(format!("{said}; {} comparisons needed", rule.least))
                     } else {
-                        Verdict::Holds(said)
+                        GateVerdict::Holds(said)
                     }
                 }
             },
@@ -252,9 +254,9 @@ impl Gate {
                 let said =
                     format!("the backend refused {refused} of {words} requests that the edge let pass");
                 if refused > 0 {
-                    Verdict::Fails(said)
+                    GateVerdict::Fails(said)
                 } else {
-                    too_few(words, rule, "requests with two verdicts").unwrap_or(Verdict::Holds(said))
+                    too_few(words, rule, "requests with two verdicts").unwrap_or(GateVerdict::Holds(said))
                 }
             }
         }

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::gate::{Earlier, Gate, Rule, Seen, Verdict};
+use super::gate::{Earlier, Gate, GateVerdict, Rule, Seen};
 
 /// After how many failed checks a gate fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,18 +72,18 @@ impl Judge {
         for (gate, looks) in &mut self.gates {
             let verdict = gate.judge(&seen, &self.rule);
             if logged || !gate.needs_new_answers() || (counted && gate.reads_counters()) {
-                looks.push_back(matches!(verdict, Verdict::Fails(_)));
+                looks.push_back(matches!(verdict, GateVerdict::Fails(_)));
                 if looks.len() > self.patience.of {
                     looks.pop_front();
                 }
             }
             match verdict {
-                Verdict::Holds(said) => look.shown.push(format!("{gate}: {said}")),
-                Verdict::Undecided(said) => {
+                GateVerdict::Holds(said) => look.shown.push(format!("{gate}: {said}")),
+                GateVerdict::Undecided(said) => {
                     look.held = false;
                     look.shown.push(format!("{gate}: waiting, {said}"));
                 }
-                Verdict::Fails(said) => {
+                GateVerdict::Fails(said) => {
                     look.held = false;
                     let bad = looks.iter().filter(|bad| **bad).count();
                     if bad >= self.patience.bad && look.failed.is_none() {

@@ -28,7 +28,7 @@ pub(super) struct Leaf {
 pub(super) fn tree(
     methods: &[&str],
     refused: Value,
-    known: Known<'_>,
+    known: RoutesByHeader<'_>,
     closed: Vec<Leaf>,
     open: Vec<Leaf>,
     rest: Value,
@@ -45,7 +45,7 @@ pub(super) fn tree(
 }
 
 /// The routes that a header names, or `otherwise`.
-fn by_name(known: Known<'_>, otherwise: Value) -> Value {
+fn by_name(known: RoutesByHeader<'_>, otherwise: Value) -> Value {
     if known.routes.is_empty() {
         return otherwise;
     }
@@ -57,7 +57,7 @@ fn by_name(known: Known<'_>, otherwise: Value) -> Value {
 }
 
 /// Routes that are already known when Envoy matches, by the value of a header.
-pub(super) struct Known<'a> {
+pub(super) struct RoutesByHeader<'a> {
     pub(super) header: &'a str,
     pub(super) routes: Vec<(String, Vec<Value>)>,
 }

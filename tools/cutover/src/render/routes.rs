@@ -19,7 +19,7 @@ use super::decided;
 use super::destination;
 use super::header::{header, method_is};
 use super::leases;
-use super::matcher::{self, Known, Leaf, path_match};
+use super::matcher::{self, Leaf, RoutesByHeader, path_match};
 use super::metadata::{ALLOW, CONTENT_TYPE, MARK, NAMESPACE, filter};
 use super::{shadow, words};
 
@@ -102,7 +102,7 @@ fn virtual_host(
     let rest = refusal("unmatched", &everything(), 404, (&answers, &answers), revision);
     let routes: Vec<&Route> = edge.routes.iter().filter(|route| route.host == group).collect();
     let not_allowed = method_not_allowed(&words::allowed(&routes), &answers, revision);
-    let known = Known { header: EARLY_MARK, routes: known };
+    let known = RoutesByHeader { header: EARLY_MARK, routes: known };
     let tree = matcher::tree(&METHODS, not_allowed, known, closed, open, rest);
     let mut host = speaking(&answers);
     host.extend([("name", json!(group)), ("domains", json!(names)), ("matcher", tree)].map(named));

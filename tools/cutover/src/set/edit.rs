@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use edge_config::edge::OfKind;
 
-use super::place::{Place, Share};
+use super::place::{RouteTarget, Share};
 use super::{Moves, Shares};
 
 /// One replacement in the text; an empty range is an insertion.
@@ -14,10 +14,10 @@ struct Edit {
 }
 
 /// `text` with `moves` at `place`, and nothing else changed.
-pub(super) fn apply(text: &str, place: &Place, moves: &Moves) -> Result<String, String> {
+pub(super) fn apply(text: &str, place: &RouteTarget, moves: &Moves) -> Result<String, String> {
     let mut edits = match place {
-        Place::One { name, at } => one(name, at, moves),
-        Place::Many { kinds, shares, flow } => {
+        RouteTarget::One { name, at } => one(name, at, moves),
+        RouteTarget::Many { kinds, shares, flow } => {
             let mut edits = match moves.shares() {
                 Some(_) if shares.is_empty() => {
                     return Err(

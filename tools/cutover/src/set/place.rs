@@ -9,7 +9,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_saphyr::{Location, Spanned};
 
 /// The value of a route's `to`.
-pub(super) enum Place {
+pub(super) enum RouteTarget {
     /// One backend's name, and its place.
     One { name: String, at: Range<usize> },
     /// Shares and kinds.
@@ -31,7 +31,7 @@ pub(super) struct Share {
 }
 
 /// Finds the `to` of `route`. The text is that of a valid edge file.
-pub(super) fn of(text: &str, route: &str) -> Result<Place, String> {
+pub(super) fn of(text: &str, route: &str) -> Result<RouteTarget, String> {
     let file: File = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
     let entry = file.routes.into_iter().find(|entry| entry.name == route);
     let Some(Entry { to, .. }) = entry else { return Err("it was not found where it should be".to_owned()) };
@@ -40,7 +40,7 @@ pub(super) fn of(text: &str, route: &str) -> Result<Place, String> {
     }
     let at = range(text, &to.referenced)?;
     match to.value {
-        To::One(name) => Ok(Place::One { name, at }),
+        To::One(name) => Ok(RouteTarget::One { name, at }),
         To::Many(entries) => {
             let (mut kinds, mut shares) = (Vec::new(), Vec::new());
             for (key, value) in entries.into_iter().filter(|(key, _)| key.value != "sticky") {
@@ -53,7 +53,7 @@ pub(super) fn of(text: &str, route: &str) -> Result<Place, String> {
                     if AcceptedCredential::named(&key.value).is_some() { &mut kinds } else { &mut shares };
                 list.push(Share { name: key.value, key: key_at, weight });
             }
-            Ok(Place::Many { kinds, shares, flow: text.as_bytes().get(at.start) == Some(&b'{') })
+            Ok(RouteTarget::Many { kinds, shares, flow: text.as_bytes().get(at.start) == Some(&b'{') })
         }
     }
 }

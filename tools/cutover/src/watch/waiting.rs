@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use edge_config::Edge;
 
-use crate::admin::authorizer::{self, Standing};
+use crate::admin::authorizer::{self, RevisionsInForce};
 
 /// The number of files to remember. An authorizer polls ten times a second and remembers the files that it has seen, so
 /// every authorizer knows one of the last few.
@@ -64,7 +64,7 @@ impl Waiting {
 
     fn choose(
         &mut self,
-        standings: &[(SocketAddr, Option<Standing>)],
+        standings: &[(SocketAddr, Option<RevisionsInForce>)],
         patience: Duration,
         now: Instant,
     ) -> Next {
@@ -83,7 +83,7 @@ impl Waiting {
                 Some(format!("the authorizer at {address} refuses revision {revision}: {}", refused.why))
             });
             let late = answered().find(|(_, one)| !one.known.contains(&revision)).map(|(address, one)| {
-                let Standing { revision: present, detail, .. } = one;
+                let RevisionsInForce { revision: present, detail, .. } = one;
                 format!("the authorizer at {address} decides by {present}, not by {revision} ({detail})")
             });
             let late = late.filter(|_| now.duration_since(newest.read) >= patience);
@@ -122,15 +122,15 @@ mod tests {
         edge
     }
 
-    fn authorizer(known: &[&str], refused: Option<&str>) -> (SocketAddr, Option<Standing>) {
+    fn authorizer(known: &[&str], refused: Option<&str>) -> (SocketAddr, Option<RevisionsInForce>) {
         let known: Vec<String> = known.iter().map(|&one| one.to_owned()).collect();
         let refused =
             refused.map(|revision| Refused { revision: revision.to_owned(), why: "restart it".to_owned() });
-        let standing = Standing { revision: known[0].clone(), known, refused, detail: String::new() };
+        let standing = RevisionsInForce { revision: known[0].clone(), known, refused, detail: String::new() };
         (([127, 0, 0, 1], 9192).into(), Some(standing))
     }
 
-    fn gone() -> (SocketAddr, Option<Standing>) {
+    fn gone() -> (SocketAddr, Option<RevisionsInForce>) {
         (([127, 0, 0, 1], 9193).into(), None)
     }
 

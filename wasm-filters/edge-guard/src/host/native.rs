@@ -337,28 +337,28 @@ pub(crate) fn add(counter: u32, count: u32) -> Result<(), HostError> {
 #[derive(Clone)]
 pub(crate) struct Tally {
     counter: u32,
-    untold: Arc<AtomicU32>,
+    unreported: Arc<AtomicU32>,
 }
 
 impl Tally {
     pub(crate) fn define(name: &str) -> Result<Self, HostError> {
-        Ok(Self { counter: counter(name)?, untold: Arc::default() })
+        Ok(Self { counter: counter(name)?, unreported: Arc::default() })
     }
 
     /// Counts one.
     pub(crate) fn count(&mut self) -> Result<(), HostError> {
         if let Some(Caller::Early(_)) = CALLER.get() {
-            self.untold.fetch_add(1, Ordering::Relaxed);
+            self.unreported.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         }
         add(self.counter, 1)
     }
 
     /// Reports counts that were not reported yet.
-    pub(crate) fn tell(&self) -> Result<(), HostError> {
-        match self.untold.swap(0, Ordering::Relaxed) {
+    pub(crate) fn report(&self) -> Result<(), HostError> {
+        match self.unreported.swap(0, Ordering::Relaxed) {
             0 => Ok(()),
-            untold => add(self.counter, untold),
+            unreported => add(self.counter, unreported),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! reserved header is left.
 #![no_main]
 
-use header_rules::{HeaderMap, Rules, Verdict};
+use header_rules::{HeaderMap, Rules, GuardVerdict};
 use libfuzzer_sys::fuzz_target;
 
 #[path = "../rules.rs"]
@@ -20,7 +20,7 @@ fuzz_target!(|input: Input<'_>| {
 });
 
 fn check(rules: &Rules, buffer: &[u8]) {
-    let Verdict::Forward(edits) = rules.judge(buffer) else { return };
+    let GuardVerdict::Forward(edits) = rules.judge(buffer) else { return };
     for pair in HeaderMap::new(buffer).pairs() {
         let (name, _) = pair.expect("a forwarded request could be read");
         let reserved = name.to_ascii_lowercase().starts_with(b"x-madome-");

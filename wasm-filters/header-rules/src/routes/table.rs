@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::{Place, PolicyId, is_parameter};
+use super::{PathEntry, PolicyId, is_parameter};
 use crate::config::PathRule;
 
 /// How a path is read.
@@ -115,8 +115,8 @@ impl Table {
     }
 
     /// The entry that takes `path`, and whether the path is closed.
-    pub(super) fn find(&self, path: &[u8], method: &[u8], reading: Reading) -> Place {
-        let mut place = Place::default();
+    pub(super) fn find(&self, path: &[u8], method: &[u8], reading: Reading) -> PathEntry {
+        let mut place = PathEntry::default();
         if let Some(rest) = path.strip_prefix(b"/") {
             Lookup { table: self, method, reading, taken: false, place: &mut place }.visit(ROOT, Some(rest));
         }
@@ -185,7 +185,7 @@ struct Lookup<'t> {
     reading: Reading,
     /// Whether an entry took the request. An absent path does, and has no policy.
     taken: bool,
-    place: &'t mut Place,
+    place: &'t mut PathEntry,
 }
 
 impl Lookup<'_> {

@@ -138,7 +138,7 @@ fn a_request_without_a_route_has_no_policy() {
     for (method, path) in
         [("GET", "/"), ("GET", "/open-graphs"), ("POST", "/open-graph"), ("POST", "/x"), ("GET", "/x/")]
     {
-        assert_eq!(routes.raw(path.as_bytes(), method.as_bytes()), Place::default(), "{method} {path}");
+        assert_eq!(routes.raw(path.as_bytes(), method.as_bytes()), PathEntry::default(), "{method} {path}");
     }
 }
 

@@ -78,8 +78,8 @@ fn whole(method: &str, target: &str, headers: &[(&str, &str)]) -> Option<Reason>
     ];
     pairs.extend(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
     match Rules::compile(&config).unwrap().judge(&encode(&pairs)) {
-        Verdict::Forward(_) => None,
-        Verdict::Refuse(refusal) => Some(refusal.reason),
+        GuardVerdict::Forward(_) => None,
+        GuardVerdict::Refuse(refusal) => Some(refusal.reason),
     }
 }
 
@@ -326,8 +326,8 @@ fn request<'a>(extra: &[(&'a [u8], &'a [u8])]) -> Vec<u8> {
 
 fn edits<'a>(rules: &Rules, buffer: &'a [u8]) -> Edits<'a> {
     match rules.judge(buffer) {
-        Verdict::Forward(edits) => edits,
-        Verdict::Refuse(refusal) => panic!("{refusal:?}"),
+        GuardVerdict::Forward(edits) => edits,
+        GuardVerdict::Refuse(refusal) => panic!("{refusal:?}"),
     }
 }
 

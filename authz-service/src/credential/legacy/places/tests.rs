@@ -18,7 +18,7 @@ fn at(text: &str) -> Option<IpAddr> {
 }
 
 /// The results of strangers at `addresses` that request places one after the other and keep them.
-async fn strangers(places: &Places, addresses: &[&str]) -> Vec<Option<Place>> {
+async fn strangers(places: &Places, addresses: &[&str]) -> Vec<Option<QueryPermit>> {
     let mut all = Vec::new();
     for address in addresses {
         all.push(places.take(session(0), at(address), NOW).await);

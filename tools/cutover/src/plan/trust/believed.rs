@@ -9,7 +9,7 @@ use edge_config::edge::{
 };
 use identity::ServiceName;
 
-use super::super::found::{Aspects, Standing};
+use super::super::found::{Aspects, Protection};
 
 pub(super) fn sessions(old: &Sessions, new: &Sessions, noted: &mut Aspects) {
     let Sessions { cookie, refresh_cookie, bearer, issuers, revocations } = new;
@@ -20,29 +20,28 @@ pub(super) fn sessions(old: &Sessions, new: &Sessions, noted: &mut Aspects) {
     );
     noted.other("the session cookie", &old.cookie, cookie);
     match (old.bearer, *bearer) {
-        (false, true) => noted.note(Standing::Weaker, "bearer tokens are accepted too"),
-        (true, false) => noted.note(Standing::Stricter, "bearer tokens are no longer accepted"),
+        (false, true) => noted.note(Protection::Weaker, "bearer tokens are accepted too"),
+        (true, false) => noted.note(Protection::Stricter, "bearer tokens are no longer accepted"),
         (true, true) | (false, false) => {}
     }
     match (&old.revocations, revocations) {
         (Some(_), None) => {
-            noted.note(Standing::Weaker, "sessions can no longer be revoked before they expire")
+            noted.note(Protection::Weaker, "sessions can no longer be revoked before they expire")
         }
-        (None, Some(_)) => noted.note(Standing::Stricter, "sessions can be revoked before they expire"),
+        (None, Some(_)) => noted.note(Protection::Stricter, "sessions can be revoked before they expire"),
         (Some(before), Some(after)) => noted.other("the file of revoked sessions", before, after),
         (None, None) => {}
     }
     for issuer in issuers {
         match old.issuers.iter().find(|known| known.issuer == issuer.issuer) {
             Some(known) => issuer_rules(known, issuer, noted),
-            None => {
-                noted.note(Standing::Weaker, format!("tokens of the issuer `{}` are accepted", issuer.issuer))
-            }
+            None => noted
+                .note(Protection::Weaker, format!("tokens of the issuer `{}` are accepted", issuer.issuer)),
         }
     }
     for gone in old.issuers.iter().filter(|known| issuers.iter().all(|i| i.issuer != known.issuer)) {
         noted.note(
-            Standing::Stricter,
+            Protection::Stricter,
             format!("tokens of the issuer `{}` are no longer accepted", gone.issuer),
         );
     }
@@ -56,14 +55,14 @@ fn issuer_rules(old: &Issuer, new: &Issuer, noted: &mut Aspects) {
         &format!("an audience {of}:"),
         &old.audiences,
         audiences,
-        (Standing::Weaker, Standing::Stricter),
+        (Protection::Weaker, Protection::Stricter),
         |a| format!("`{a}`"),
     );
     noted.members(
         &format!("a token type {of}:"),
         old.token_types.words(),
         token_types.words(),
-        (Standing::Weaker, Standing::Stricter),
+        (Protection::Weaker, Protection::Stricter),
         |typ| format!("`{typ}`"),
     );
     noted.other(&format!("the claim with the audience {of}"), &old.claims.audience, audience);
@@ -78,7 +77,7 @@ fn issuer_rules(old: &Issuer, new: &Issuer, noted: &mut Aspects) {
         &format!("a required claim {of}:"),
         before.required.iter().map(|claim| claim.as_str()),
         required.iter().map(|claim| claim.as_str()),
-        (Standing::Stricter, Standing::Weaker),
+        (Protection::Stricter, Protection::Weaker),
         |claim| format!("`{claim}`"),
     );
     noted.changed(&format!("the longest token {of}"), &old.max_token_bytes, max_token_bytes);
@@ -91,7 +90,7 @@ fn issuer_rules(old: &Issuer, new: &Issuer, noted: &mut Aspects) {
         &format!("an algorithm {of}:"),
         pinned(&old.algorithms),
         pinned(algorithms),
-        (Standing::Weaker, Standing::Stricter),
+        (Protection::Weaker, Protection::Stricter),
         |a| a.as_str().to_owned(),
     );
     noted.more_is_weaker(&format!("the leeway {of}"), old.leeway, *leeway, shown);
@@ -127,7 +126,7 @@ pub(super) fn legacy(old: &LegacySessions, new: &LegacySessions, noted: &mut Asp
         }
         (LegacyVerifier::Store(_), LegacyVerifier::Check(_))
         | (LegacyVerifier::Check(_), LegacyVerifier::Store(_)) => {
-            noted.note(Standing::Weaker, "sessions are verified in another way: check it");
+            noted.note(Protection::Weaker, "sessions are verified in another way: check it");
         }
     }
 }
@@ -141,7 +140,7 @@ pub(super) fn services(
     for (name, after) in new {
         let Service { keys, permissions, tenants } = after;
         let Some(before) = old.get(name) else {
-            noted.note(Standing::Weaker, format!("service `{name}` added"));
+            noted.note(Protection::Weaker, format!("service `{name}` added"));
             continue;
         };
         noted.other(&format!("the location of the keys of service `{name}`"), &before.keys, keys);
@@ -149,28 +148,28 @@ pub(super) fn services(
             &format!("a permission of service `{name}`:"),
             &before.permissions,
             permissions,
-            (Standing::Weaker, Standing::Stricter),
+            (Protection::Weaker, Protection::Stricter),
             |p| format!("`{p}`"),
         );
         let subject = format!("service `{name}`");
         match (&before.tenants, tenants) {
             (ServiceTenants::None | ServiceTenants::Listed(_), ServiceTenants::Any) => {
-                noted.note(Standing::Weaker, format!("{subject} may act for every tenant"));
+                noted.note(Protection::Weaker, format!("{subject} may act for every tenant"));
             }
             (ServiceTenants::Any, ServiceTenants::None | ServiceTenants::Listed(_)) => {
-                noted.note(Standing::Stricter, format!("{subject} may no longer act for every tenant"));
+                noted.note(Protection::Stricter, format!("{subject} may no longer act for every tenant"));
             }
             (before, after) => noted.members(
                 &format!("a tenant for which {subject} may act:"),
                 before.listed().iter().map(ToString::to_string),
                 after.listed().iter().map(ToString::to_string),
-                (Standing::Weaker, Standing::Stricter),
+                (Protection::Weaker, Protection::Stricter),
                 |tenant| format!("`{tenant}`"),
             ),
         }
     }
     for name in old.keys().filter(|name| !new.contains_key(*name)) {
-        noted.note(Standing::Stricter, format!("service `{name}` removed"));
+        noted.note(Protection::Stricter, format!("service `{name}` removed"));
     }
     noted
 }
@@ -194,8 +193,8 @@ pub(super) fn tenants(old: &TenantDirectory, new: &TenantDirectory, noted: &mut 
             noted.changed("how long an unknown tenant is remembered", &old.negative, negative);
             noted.other("the tenants service", &old.url, url);
             match (old.redis, redis) {
-                (true, false) => noted.note(Standing::Weaker, "changes are no longer pushed through Redis"),
-                (false, true) => noted.note(Standing::Stricter, "changes are pushed through Redis"),
+                (true, false) => noted.note(Protection::Weaker, "changes are no longer pushed through Redis"),
+                (false, true) => noted.note(Protection::Stricter, "changes are pushed through Redis"),
                 (true, true) | (false, false) => {}
             }
             let what = "how long an answer about a tenant is remembered";
@@ -210,7 +209,7 @@ pub(super) fn tenants(old: &TenantDirectory, new: &TenantDirectory, noted: &mut 
         }
         (TenantDirectory::File(_), TenantDirectory::Service(_))
         | (TenantDirectory::Service(_), TenantDirectory::File(_)) => {
-            noted.note(Standing::Weaker, "tenants are listed elsewhere: check it");
+            noted.note(Protection::Weaker, "tenants are listed elsewhere: check it");
         }
     }
 }

@@ -8,7 +8,7 @@ use edge_config::edge::{
     Reach, Tls, Underscores,
 };
 
-use super::super::found::{Aspects, Standing};
+use super::super::found::{Aspects, Protection};
 
 /// Compares the authorizers. Another authorizer may decide otherwise about every request that is not public.
 pub(super) fn authorizer(old: &Authorizer, new: &Authorizer) -> Aspects {
@@ -19,19 +19,19 @@ pub(super) fn authorizer(old: &Authorizer, new: &Authorizer) -> Aspects {
             authorizer.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
         };
         let (was, is) = (listed(old), listed(new));
-        noted.note(Standing::Weaker, format!("decisions come from {is} instead of {was}: check it"));
+        noted.note(Protection::Weaker, format!("decisions come from {is} instead of {was}: check it"));
     }
     match (&old.tls, tls) {
-        (Some(_), None) => noted.note(Standing::Weaker, "is queried without encryption"),
+        (Some(_), None) => noted.note(Protection::Weaker, "is queried without encryption"),
         (None, Some(_)) => {
-            noted.note(Standing::Stricter, "Envoy and the authorizer authenticate each other (TLS)")
+            noted.note(Protection::Stricter, "Envoy and the authorizer authenticate each other (TLS)")
         }
         (Some(old), Some(new)) => {
             let AuthorizerTls { ca, certificate, key, names } = new;
             noted.other("the authorities of its certificate", &old.ca, ca);
             noted.other("the names that its certificate may have", &old.names, names);
             if (&old.certificate, &old.key) != (certificate, key) {
-                noted.note(Standing::Same, "receives another certificate of Envoy");
+                noted.note(Protection::Same, "receives another certificate of Envoy");
             }
         }
         (None, None) => {}
@@ -45,33 +45,33 @@ pub(super) fn listener(old: Option<&Listener>, new: &Listener) -> Aspects {
     let mut noted = Aspects::default();
     let Listener { address, exposure, tls, private_network, accepts_http_10, underscores } = new;
     let Some(old) = old else {
-        noted.note(Standing::Same, format!("listens on {address} ({})", exposure.as_str()));
+        noted.note(Protection::Same, format!("listens on {address} ({})", exposure.as_str()));
         return noted;
     };
     match (old.exposure, *exposure) {
         (Exposure::Public, Exposure::Internal) => {
-            noted.note(Standing::Weaker, "internal instead of public: internal paths are open here")
+            noted.note(Protection::Weaker, "internal instead of public: internal paths are open here")
         }
         (Exposure::Internal, Exposure::Public) => {
-            noted.note(Standing::Stricter, "public instead of internal")
+            noted.note(Protection::Stricter, "public instead of internal")
         }
         (Exposure::Public, Exposure::Public) | (Exposure::Internal, Exposure::Internal) => {}
     }
     match (old.accepts_http_10, *accepts_http_10) {
-        (false, true) => noted.note(Standing::Weaker, "accepts HTTP/1.0"),
-        (true, false) => noted.note(Standing::Stricter, "no longer accepts HTTP/1.0"),
+        (false, true) => noted.note(Protection::Weaker, "accepts HTTP/1.0"),
+        (true, false) => noted.note(Protection::Stricter, "no longer accepts HTTP/1.0"),
         (true, true) | (false, false) => {}
     }
     match (&old.underscores, underscores) {
         (Underscores::Refuse, Underscores::Drop) => noted.note(
-            Standing::Weaker,
+            Protection::Weaker,
             "removes headers with an underscore in their name instead of refusing the request",
         ),
         (Underscores::Drop | Underscores::Pass(_), Underscores::Refuse) => {
-            noted.note(Standing::Stricter, "refuses requests with an underscore in a header name")
+            noted.note(Protection::Stricter, "refuses requests with an underscore in a header name")
         }
         (Underscores::Pass(_), Underscores::Drop) => {
-            noted.note(Standing::Stricter, "no header with an underscore in its name passes")
+            noted.note(Protection::Stricter, "no header with an underscore in its name passes")
         }
         (old, Underscores::Pass(names)) => {
             let before: &[String] = match old {
@@ -79,14 +79,14 @@ pub(super) fn listener(old: Option<&Listener>, new: &Listener) -> Aspects {
                 Underscores::Refuse | Underscores::Drop => &[],
             };
             for name in names.iter().filter(|name| !before.contains(name)) {
-                noted.note(Standing::Weaker, format!("headers named `{name}` pass"));
+                noted.note(Protection::Weaker, format!("headers named `{name}` pass"));
             }
             for name in before.iter().filter(|name| !names.contains(name)) {
-                noted.note(Standing::Stricter, format!("headers named `{name}` no longer pass"));
+                noted.note(Protection::Stricter, format!("headers named `{name}` no longer pass"));
             }
             if matches!(old, Underscores::Refuse) {
                 noted.note(
-                    Standing::Weaker,
+                    Protection::Weaker,
                     "removes other headers with an underscore in their name instead of refusing the request",
                 );
             }
@@ -94,20 +94,20 @@ pub(super) fn listener(old: Option<&Listener>, new: &Listener) -> Aspects {
         (Underscores::Refuse, Underscores::Refuse) | (Underscores::Drop, Underscores::Drop) => {}
     }
     match (&old.tls, tls) {
-        (Some(_), None) => noted.note(Standing::Weaker, "no longer encrypted (TLS)"),
-        (None, Some(_)) => noted.note(Standing::Stricter, "encrypted (TLS)"),
+        (Some(_), None) => noted.note(Protection::Weaker, "no longer encrypted (TLS)"),
+        (None, Some(_)) => noted.note(Protection::Stricter, "encrypted (TLS)"),
         (Some(old), Some(new)) => {
             let Tls { certificate, key, clients: _ } = new;
             if (&old.certificate, &old.key) != (certificate, key) {
-                noted.note(Standing::Same, "shows another certificate");
+                noted.note(Protection::Same, "shows another certificate");
             }
         }
         (None, None) => {}
     }
     let asked = |tls: &Option<Tls>| tls.as_ref().and_then(|tls| tls.clients.clone());
     match (asked(&old.tls), asked(tls)) {
-        (Some(_), None) => noted.note(Standing::Weaker, "clients no longer need a certificate"),
-        (None, Some(_)) => noted.note(Standing::Stricter, "clients need a certificate"),
+        (Some(_), None) => noted.note(Protection::Weaker, "clients no longer need a certificate"),
+        (None, Some(_)) => noted.note(Protection::Stricter, "clients need a certificate"),
         (Some(old), Some(new)) => {
             let Clients { ca, names } = &new;
             noted.other("the authorities of clients' certificates", &old.ca, ca);
@@ -117,26 +117,26 @@ pub(super) fn listener(old: Option<&Listener>, new: &Listener) -> Aspects {
     }
     match (old.private_network, private_network) {
         (false, true) => {
-            noted.note(Standing::Weaker, "its network is declared private to the platform: check it")
+            noted.note(Protection::Weaker, "its network is declared private to the platform: check it")
         }
         (true, false) => {
-            noted.note(Standing::Stricter, "its network is no longer declared private to the platform")
+            noted.note(Protection::Stricter, "its network is no longer declared private to the platform")
         }
         (true, true) | (false, false) => {}
     }
     if old.address != *address {
         // Another port or another address of the same reach changes nothing; leaving loopback does.
         let internal = *exposure == Exposure::Internal;
-        let standing = if internal { moved(old.address, *address) } else { Standing::Same };
+        let standing = if internal { moved(old.address, *address) } else { Protection::Same };
         noted.note(standing, format!("listens on {address} instead of {}", old.address));
     }
     noted
 }
 
 /// What can be reached from further away is less protected.
-fn moved(old: SocketAddr, new: SocketAddr) -> Standing {
+fn moved(old: SocketAddr, new: SocketAddr) -> Protection {
     let (was, is) = (Reach::of_address(old.ip()), Reach::of_address(new.ip()));
-    if is > was { Standing::Weaker } else { Standing::Same }
+    if is > was { Protection::Weaker } else { Protection::Same }
 }
 
 /// Always loopback: the reader refuses every other address.
@@ -153,10 +153,10 @@ pub(super) fn stats(old: Option<SocketAddr>, new: Option<SocketAddr>) -> Aspects
     match (old, new) {
         (None, Some(address)) => {
             let beyond = Reach::of_address(address.ip()) > Reach::Machine;
-            let standing = if beyond { Standing::Weaker } else { Standing::Same };
+            let standing = if beyond { Protection::Weaker } else { Protection::Same };
             noted.note(standing, format!("counters can be read on {address}"));
         }
-        (Some(_), None) => noted.note(Standing::Stricter, "counters can no longer be read"),
+        (Some(_), None) => noted.note(Protection::Stricter, "counters can no longer be read"),
         (Some(old), Some(new)) if old != new => {
             noted.note(moved(old, new), format!("counters can be read on {new} instead of {old}"));
         }
@@ -192,35 +192,35 @@ pub(super) fn backend(old: &Backend, new: &Backend) -> Aspects {
         let moved = format!("answers at {} instead of {}", listed(endpoints), listed(&old.endpoints));
         if is > was {
             let what = format!("{moved}: requests and identities leave {} for {}", was.as_str(), is.as_str());
-            noted.note(Standing::Weaker, what);
+            noted.note(Protection::Weaker, what);
         } else {
-            noted.note(Standing::Same, moved);
+            noted.note(Protection::Same, moved);
         }
     }
     noted.other("the audience of its identities", &old.audience, audience);
     for (header, value) in &old.request_headers {
         if request_headers.get(header) != Some(value) {
             // A legacy backend may take the absence of such a header for a trusted caller.
-            noted.note(Standing::Weaker, format!("no longer receives `{header}: {value}`"));
+            noted.note(Protection::Weaker, format!("no longer receives `{header}: {value}`"));
         }
     }
     for header in request_headers.keys().filter(|header| !old.request_headers.contains_key(*header)) {
-        noted.note(Standing::Same, format!("also receives `{header}`"));
+        noted.note(Protection::Same, format!("also receives `{header}`"));
     }
     match (old.credentials, credentials) {
         (Credentials::Remove, Credentials::Keep) => {
-            noted.note(Standing::Weaker, "receives the credentials of people again");
+            noted.note(Protection::Weaker, "receives the credentials of people again");
         }
         (Credentials::Keep, Credentials::Remove) => {
-            noted.note(Standing::Stricter, "no longer receives the credentials of people");
+            noted.note(Protection::Stricter, "no longer receives the credentials of people");
         }
         (Credentials::Keep, Credentials::Keep) | (Credentials::Remove, Credentials::Remove) => {}
     }
     if old.grpc_errors != *grpc_errors {
-        noted.note(Standing::Same, "other gRPC statuses count as its failures");
+        noted.note(Protection::Same, "other gRPC statuses count as its failures");
     }
     if old.sign_in != *sign_in {
-        noted.note(Standing::Same, "other redirects count as its refusals");
+        noted.note(Protection::Same, "other redirects count as its refusals");
     }
     noted.changed("the protocol", &old.protocol, protocol);
     noted.changed("how long a connection may take", &old.connect_timeout, connect_timeout);
@@ -244,8 +244,8 @@ pub(in super::super) fn furthest<'e>(endpoints: impl IntoIterator<Item = &'e End
 pub(super) fn comparator(old: Option<&Comparator>, new: Option<&Comparator>) -> Aspects {
     let mut noted = Aspects::default();
     match (old, new) {
-        (None, Some(new)) => noted.note(Standing::Same, format!("copies can go to {}", new.address)),
-        (Some(_), None) => noted.note(Standing::Same, "is removed: nothing is compared"),
+        (None, Some(new)) => noted.note(Protection::Same, format!("copies can go to {}", new.address)),
+        (Some(_), None) => noted.note(Protection::Same, "is removed: nothing is compared"),
         (Some(old), Some(new)) => {
             let Comparator { address, admin, sample_percent, ignore, version_header } = new;
             if old.address != *address {

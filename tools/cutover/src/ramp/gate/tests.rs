@@ -19,12 +19,12 @@ fn views(answers: u64, failures: u64, p95: Option<f64>) -> Views {
     Views { all: view, bounded: view }
 }
 
-fn holds(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::Holds(_))
+fn holds(verdict: &GateVerdict) -> bool {
+    matches!(verdict, GateVerdict::Holds(_))
 }
 
-fn fails(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::Fails(_))
+fn fails(verdict: &GateVerdict) -> bool {
+    matches!(verdict, GateVerdict::Fails(_))
 }
 
 #[test]
@@ -77,13 +77,13 @@ fn every_gate_waits_for_its_least_number_of_samples() {
         ("agreement", Seen { agreement: (99, 0), ..Seen::default() }),
     ] {
         let verdict = gate(text).judge(&at, &RULE);
-        assert!(matches!(verdict, Verdict::Undecided(_)), "{text}: {verdict:?}");
+        assert!(matches!(verdict, GateVerdict::Undecided(_)), "{text}: {verdict:?}");
     }
     // One bad answer among few rolls nothing back, and one good answer lets nothing pass.
     for failures in [0, 1] {
         let seen =
             Seen { new: views(1, failures, None), everywhere: views(1, failures, None), ..Seen::default() };
-        assert!(matches!(gate("5xx<1%").judge(&seen, &RULE), Verdict::Undecided(_)));
+        assert!(matches!(gate("5xx<1%").judge(&seen, &RULE), GateVerdict::Undecided(_)));
     }
 }
 
@@ -96,7 +96,7 @@ fn a_gate_fails_on_a_fifth_of_its_sample_when_the_difference_is_beyond_chance() 
     };
     for text in ["p95<+20%", "p95<50ms"] {
         assert!(fails(&gate(text).judge(&slow(20), &RULE)), "{text}");
-        assert!(matches!(gate(text).judge(&slow(19), &RULE), Verdict::Undecided(_)), "{text}");
+        assert!(matches!(gate(text).judge(&slow(19), &RULE), GateVerdict::Undecided(_)), "{text}");
     }
     let failing = |count| Seen {
         new: views(count, count, None),
@@ -104,7 +104,7 @@ fn a_gate_fails_on_a_fifth_of_its_sample_when_the_difference_is_beyond_chance() 
         ..Seen::default()
     };
     assert!(fails(&gate("5xx<1%").judge(&failing(20), &RULE)));
-    assert!(matches!(gate("5xx<1%").judge(&failing(19), &RULE), Verdict::Undecided(_)));
+    assert!(matches!(gate("5xx<1%").judge(&failing(19), &RULE), GateVerdict::Undecided(_)));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn a_difference_that_could_be_chance_waits_and_is_not_rolled_back() {
     let seen = |new, old| Seen { new: of(new), old: vec![of(old)], ..Seen::default() };
     let judge = |seen: &Seen| gate("p95<+20%").judge(seen, &RULE);
     let old = p95(100.0, 80.0, 130.0);
-    assert!(matches!(judge(&seen(p95(140.0, 110.0, 200.0), old)), Verdict::Undecided(_)));
+    assert!(matches!(judge(&seen(p95(140.0, 110.0, 200.0), old)), GateVerdict::Undecided(_)));
     assert!(fails(&judge(&seen(p95(200.0, 160.0, 250.0), old))));
     assert!(holds(&judge(&seen(p95(110.0, 60.0, 300.0), old))));
     let errors = |failures| Seen {
@@ -139,7 +139,7 @@ fn a_difference_that_could_be_chance_waits_and_is_not_rolled_back() {
         everywhere: views(100, failures, None),
         ..Seen::default()
     };
-    assert!(matches!(gate("5xx<1%").judge(&errors(1), &RULE), Verdict::Undecided(_)));
+    assert!(matches!(gate("5xx<1%").judge(&errors(1), &RULE), GateVerdict::Undecided(_)));
     assert!(fails(&gate("5xx<1%").judge(&errors(6), &RULE)));
 }
 
@@ -189,7 +189,7 @@ fn a_backend_with_every_client_is_compared_with_the_earlier_figures_of_the_other
     let mut earlier = Earlier::default();
     let mut nothing = at(None, false);
     earlier.complete(&mut nothing, &RULE);
-    assert!(matches!(judge(&nothing), Verdict::Undecided(_)), "it waits for them, and does not go on");
+    assert!(matches!(judge(&nothing), GateVerdict::Undecided(_)), "it waits for them, and does not go on");
     assert!(holds(&judge(&at(None, true))), "there never was anything to compare with");
 
     earlier.complete(&mut at(Some(100.0), false), &RULE);

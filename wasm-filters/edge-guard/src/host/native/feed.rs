@@ -9,17 +9,17 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lease::{EVERY_MS, FIRST_MS, Hearing};
+use lease::{EVERY_MS, FIRST_MS, FeedState};
 
 use super::abi::{self, Buffer, Header};
 use super::{check, configuration, now};
-use crate::asking::{Answer, Asking, CLUSTER, MAX_ANSWER_BYTES, TIMEOUT_MS};
+use crate::feed_client::{CLUSTER, FeedClient, FeedReply, MAX_ANSWER_BYTES, TIMEOUT_MS};
 use crate::host::{self, HostError};
 
 pub(super) struct Feed {
-    asking: Mutex<Asking>,
+    feed_client: Mutex<FeedClient>,
     /// The last good answer for the workers, and the number of its changes.
-    heard: Mutex<Arc<Hearing>>,
+    received: Mutex<Arc<FeedState>>,
     changes: AtomicU64,
     /// `cutover_guard_feed_lost`. Polls without a good answer.
     lost: u32,
@@ -41,10 +41,10 @@ unsafe impl Send for Scheduler {}
 
 impl Feed {
     /// Begins to poll for the current configuration. An Envoy that only validates a configuration never calls back.
-    pub(super) fn begin(asking: Asking) -> Result<Self, HostError> {
+    pub(super) fn begin(feed_client: FeedClient) -> Result<Self, HostError> {
         let feed = Self {
-            asking: Mutex::new(asking),
-            heard: Mutex::default(),
+            feed_client: Mutex::new(feed_client),
+            received: Mutex::default(),
             changes: AtomicU64::new(0),
             lost: host::counter("cutover_guard_feed_lost")?,
             reminders: Arc::new(Reminders {
@@ -69,10 +69,10 @@ impl Feed {
     /// Polls the feed: on the main thread, for the current configuration.
     pub(super) fn ask(&self) -> Result<(), HostError> {
         let plugin = configuration("http_callout")?;
-        let mut asking = self.asking();
+        let mut feed_client = self.feed_client();
         let asked_ms = now()?.monotonic_ms;
-        let question = asking.question(asked_ms);
-        self.reminders.next_ms.store(asking.next_tick_ms(), Ordering::Relaxed);
+        let question = feed_client.question(asked_ms);
+        self.reminders.next_ms.store(feed_client.next_tick_ms(), Ordering::Relaxed);
         let Some(body) = question else { return Ok(()) };
         let length = body.len().to_string();
         let mut headers = [
@@ -96,7 +96,7 @@ impl Feed {
                 u64::from(TIMEOUT_MS),
             )
         })?;
-        asking.sent(token, asked_ms);
+        feed_client.sent(token, asked_ms);
         Ok(())
     }
 
@@ -107,35 +107,35 @@ impl Feed {
         let body = (good && size <= MAX_ANSWER_BYTES).then(|| {
             chunks.iter().flat_map(|chunk| unsafe { chunk.bytes() }.iter().copied()).collect::<Vec<u8>>()
         });
-        let answer = self.asking().answered(token, body.as_deref(), now()?);
+        let answer = self.feed_client().answered(token, body.as_deref(), now()?);
         match answer {
-            Answer::Heard(hearing) => {
-                *self.heard() = hearing;
+            FeedReply::Good(feed) => {
+                *self.received() = feed;
                 // A worker that sees the new number also sees the new answer: both are read after the lock.
                 self.changes.fetch_add(1, Ordering::Release);
                 Ok(())
             }
-            Answer::Lost => host::add(self.lost, 1),
-            Answer::Stale => Ok(()),
+            FeedReply::Lost => host::add(self.lost, 1),
+            FeedReply::Stale => Ok(()),
         }
     }
 
     /// The answer that is newer than `seen`, if any; updates `seen`.
-    pub(super) fn news(&self, seen: &mut u64) -> Option<Arc<Hearing>> {
+    pub(super) fn news(&self, seen: &mut u64) -> Option<Arc<FeedState>> {
         let changes = self.changes.load(Ordering::Acquire);
         if changes == *seen {
             return None;
         }
         *seen = changes;
-        Some(Arc::clone(&self.heard()))
+        Some(Arc::clone(&self.received()))
     }
 
-    fn asking(&self) -> MutexGuard<'_, Asking> {
-        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
+    fn feed_client(&self) -> MutexGuard<'_, FeedClient> {
+        self.feed_client.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn heard(&self) -> MutexGuard<'_, Arc<Hearing>> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    fn received(&self) -> MutexGuard<'_, Arc<FeedState>> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

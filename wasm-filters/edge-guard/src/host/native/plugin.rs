@@ -63,7 +63,7 @@ impl Plugin {
     /// Reads the configuration that `cutover render` wrote. The reason of a failure is in Envoy's log.
     pub(super) fn configure(text: &[u8]) -> Option<Arc<Self>> {
         match Role::read(text)? {
-            Role::Guard(setup) => match setup.asking().map(Feed::begin).transpose() {
+            Role::Guard(setup) => match setup.feed_client().map(Feed::begin).transpose() {
                 Ok(feed) => {
                     let marks = setup.early_marks().into();
                     let plugin = Arc::new(Self::Guard { setup, feed, marks });
@@ -86,7 +86,7 @@ impl Plugin {
     pub(super) fn tick(&self) -> Result<(), HostError> {
         match self {
             Self::Guard { setup, feed, .. } => {
-                setup.tell()?;
+                setup.report()?;
                 feed.as_ref().map_or(Ok(()), Feed::ask)
             }
             Self::Keeper(_) => Ok(()),
@@ -130,9 +130,9 @@ impl Plugin {
                 .map_err(|_| HostError { call: "a request within a request", status: 0 })?;
             let own = own(&mut guards, self)?;
             if let (Some(feed), Some(leasing)) = (self.feed(), own.guard.leasing())
-                && let Some(hearing) = feed.news(&mut own.seen)
+                && let Some(feed) = feed.news(&mut own.seen)
             {
-                leasing.hear(hearing);
+                leasing.receive(feed);
             }
             act(own)
         })

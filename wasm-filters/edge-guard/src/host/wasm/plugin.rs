@@ -5,8 +5,8 @@ use super::clock::Clock;
 use lease::EVERY_MS;
 
 use super::{raw, shelf};
-use crate::asking::{Answer, Asking, CLUSTER, MAX_ANSWER_BYTES, TIMEOUT_MS};
 use crate::fault::Fault;
+use crate::feed_client::{CLUSTER, FeedClient, FeedReply, MAX_ANSWER_BYTES, TIMEOUT_MS};
 use crate::guard::Guard;
 use crate::host::{self, Action, HostError, Level};
 use crate::keeper::Keeper;
@@ -22,7 +22,7 @@ pub(super) enum Plugin {
 pub(super) struct Watch {
     guard: Guard,
     clock: Clock,
-    asking: Option<Asking>,
+    feed_client: Option<FeedClient>,
     /// The milliseconds between two ticks, as set in Envoy.
     ticks_every: u32,
     /// `cutover_guard_feed_lost`. Polls without a good answer.
@@ -95,13 +95,13 @@ pub(super) fn fail(error: &str) -> Action {
 
 impl Watch {
     fn begin(setup: &Setup) -> Result<Self, HostError> {
-        let asking = setup.asking();
-        let ticks_every = asking.as_ref().map_or(EVERY_MS, Asking::next_tick_ms);
+        let feed_client = setup.feed_client();
+        let ticks_every = feed_client.as_ref().map_or(EVERY_MS, FeedClient::next_tick_ms);
         tick_every(ticks_every)?;
         Ok(Self {
             guard: setup.guard()?,
             clock: Clock::read()?,
-            asking,
+            feed_client,
             ticks_every,
             lost: host::counter("cutover_guard_feed_lost")?,
         })
@@ -110,37 +110,37 @@ impl Watch {
     /// Reports counts, and polls the feed.
     fn tick(&mut self) -> Result<(), HostError> {
         self.clock = Clock::read()?;
-        self.guard.tell()?;
-        let Some(asking) = &mut self.asking else { return Ok(()) };
+        self.guard.report()?;
+        let Some(feed_client) = &mut self.feed_client else { return Ok(()) };
         if let Some(leasing) = self.guard.leasing() {
             leasing.set_key(shelf::key()?);
         }
-        let question = asking.question(self.clock.last().monotonic_ms);
-        let next = asking.next_tick_ms();
+        let question = feed_client.question(self.clock.last().monotonic_ms);
+        let next = feed_client.next_tick_ms();
         if next != self.ticks_every {
             tick_every(next)?;
             self.ticks_every = next;
         }
         let Some(body) = question else { return Ok(()) };
         let token = calls::post(CLUSTER, lease::PATH, body.as_bytes(), TIMEOUT_MS)?;
-        asking.sent(u64::from(token), self.clock.last().monotonic_ms);
+        feed_client.sent(u64::from(token), self.clock.last().monotonic_ms);
         Ok(())
     }
 
     /// Reads the answer to a call.
     fn answered(&mut self, token: u32, headers: usize, size: usize) -> Result<(), HostError> {
         let now = self.clock.now()?;
-        let Some(asking) = &mut self.asking else { return Ok(()) };
+        let Some(feed_client) = &mut self.feed_client else { return Ok(()) };
         let body = calls::answered(headers, size, MAX_ANSWER_BYTES)?;
-        match asking.answered(u64::from(token), body.as_deref(), now) {
-            Answer::Heard(hearing) => {
+        match feed_client.answered(u64::from(token), body.as_deref(), now) {
+            FeedReply::Good(feed) => {
                 if let Some(leasing) = self.guard.leasing() {
-                    leasing.hear(hearing);
+                    leasing.receive(feed);
                 }
                 Ok(())
             }
-            Answer::Lost => host::add(self.lost, 1),
-            Answer::Stale => Ok(()),
+            FeedReply::Lost => host::add(self.lost, 1),
+            FeedReply::Stale => Ok(()),
         }
     }
 }

@@ -7,25 +7,25 @@ use crate::host::HostError;
 #[derive(Clone)]
 pub(crate) struct Tally {
     counter: u32,
-    untold: u32,
+    unreported: u32,
 }
 
 impl Tally {
     pub(crate) fn define(name: &str) -> Result<Self, HostError> {
-        Ok(Self { counter: counter(name)?, untold: 0 })
+        Ok(Self { counter: counter(name)?, unreported: 0 })
     }
 
     /// Counts one. Infallible here; fallible in the native form.
     pub(crate) const fn count(&mut self) -> Result<(), HostError> {
-        self.untold = self.untold.saturating_add(1);
+        self.unreported = self.unreported.saturating_add(1);
         Ok(())
     }
 
     /// Reports the count since the last call.
-    pub(crate) fn tell(&mut self) -> Result<(), HostError> {
-        match std::mem::take(&mut self.untold) {
+    pub(crate) fn report(&mut self) -> Result<(), HostError> {
+        match std::mem::take(&mut self.unreported) {
             0 => Ok(()),
-            untold => add(self.counter, untold),
+            unreported => add(self.counter, unreported),
         }
     }
 }

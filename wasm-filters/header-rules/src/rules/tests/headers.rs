@@ -75,8 +75,8 @@ fn only_one_valid_unshared_request_id_is_kept() {
 #[test]
 fn incomplete_headers_are_refused() {
     let refused = |buffer: &[u8]| match rules().judge(buffer) {
-        Verdict::Refuse(refusal) => refusal.reason,
-        Verdict::Forward(_) => panic!("forwarded"),
+        GuardVerdict::Refuse(refusal) => refusal.reason,
+        GuardVerdict::Forward(_) => panic!("forwarded"),
     };
     assert_eq!(refused(b""), Reason::MalformedHeaders);
     assert_eq!(refused(b"\x01"), Reason::MalformedHeaders);
@@ -97,6 +97,6 @@ fn a_refusal_settles_the_request_id() {
         (b"x-request-id", UUID.as_bytes()),
     ]);
     let expected = Refusal { reason: Reason::InternalPath, request_id: RequestId::Keep };
-    assert_eq!(rules().judge(&buffer), Verdict::Refuse(expected));
+    assert_eq!(rules().judge(&buffer), GuardVerdict::Refuse(expected));
     assert_eq!((expected.reason.status(), expected.reason.body()), (404, "Not found"));
 }

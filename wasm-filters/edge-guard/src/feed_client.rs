@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use header_rules::config::LeaseRules;
-use lease::{Feed, FeedRequest, Hearing, Ledger, Now, Pace};
+use lease::{Feed, FeedRequest, FeedState, Ledger, Now, Pace};
 
 /// The milliseconds that a reply may take. Less than the time between two ticks, because the next poll is better than a
 /// late reply.
@@ -36,11 +36,11 @@ impl Spending {
 
 /// The state of the polls: the one in progress, and the last good answer.
 #[derive(Debug)]
-pub(crate) struct Asking {
+pub(crate) struct FeedClient {
     listener: String,
     revision: String,
     spending: Spending,
-    hearing: Arc<Hearing>,
+    feed: Arc<FeedState>,
     /// The poll in progress: its token and its time, by the monotonic clock.
     asked: Option<(u64, u64)>,
     pace: Pace,
@@ -48,22 +48,22 @@ pub(crate) struct Asking {
 
 /// The kind of an answer.
 #[derive(Debug)]
-pub(crate) enum Answer {
+pub(crate) enum FeedReply {
     /// Good: use this from now on.
-    Heard(Arc<Hearing>),
+    Good(Arc<FeedState>),
     /// Unusable.
     Lost,
     /// To another poll than the one in progress.
     Stale,
 }
 
-impl Asking {
+impl FeedClient {
     pub(crate) fn new(listener: &str, revision: &str, spending: Spending) -> Self {
         Self {
             listener: listener.to_owned(),
             revision: revision.to_owned(),
             spending,
-            hearing: Arc::default(),
+            feed: Arc::default(),
             asked: None,
             pace: Pace::default(),
         }
@@ -98,18 +98,18 @@ impl Asking {
     }
 
     /// Reads the answer to `token`; returns the content of a good one, `None` otherwise.
-    pub(crate) fn answered(&mut self, token: u64, body: Option<&[u8]>, now: Now) -> Answer {
+    pub(crate) fn answered(&mut self, token: u64, body: Option<&[u8]>, now: Now) -> FeedReply {
         let Some((_, asked_ms)) = self.asked.take_if(|(asked, _)| *asked == token) else {
-            return Answer::Stale;
+            return FeedReply::Stale;
         };
         let feed = body.and_then(|body| Feed::decode(std::str::from_utf8(body).ok()?).ok());
         let Some(feed) = feed else {
             self.spending.ledger().lost();
-            return Answer::Lost;
+            return FeedReply::Lost;
         };
         self.spending.ledger().answered();
-        self.pace.heard(&self.revision, &feed);
-        Arc::make_mut(&mut self.hearing).heard(&self.revision, asked_ms, &feed, now);
-        Answer::Heard(Arc::clone(&self.hearing))
+        self.pace.receive(&self.revision, &feed);
+        Arc::make_mut(&mut self.feed).receive(&self.revision, asked_ms, &feed, now);
+        FeedReply::Good(Arc::clone(&self.feed))
     }
 }

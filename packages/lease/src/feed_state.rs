@@ -15,7 +15,7 @@ const MAX_DEAD: usize = 4 * MAX_ENDED;
 
 /// The invalidations that one worker knows.
 #[derive(Clone, Debug, Default)]
-pub struct Hearing {
+pub struct FeedState {
     /// When the last successful poll started, by the monotonic clock. Absent before the first: no lease is valid.
     asked_ms: Option<u64>,
     /// Whether the last good reply left any lease alive.
@@ -29,9 +29,9 @@ pub struct Hearing {
     flooded_until: u64,
 }
 
-impl Hearing {
+impl FeedState {
     /// Takes in the reply to the poll that started at `asked_ms`.
-    pub fn heard(&mut self, revision: &str, asked_ms: u64, feed: &Feed, now: Now) {
+    pub fn receive(&mut self, revision: &str, asked_ms: u64, feed: &Feed, now: Now) {
         // A reply that was overtaken does not make the state fresher, but its tags count all the same.
         let newest = self.asked_ms.is_none_or(|before| asked_ms >= before);
         if newest {
@@ -87,15 +87,15 @@ mod tests {
     fn a_lease_from_before_the_known_past_is_void_whichever_replica_answers_next() {
         let now = |monotonic_ms| Now { wall_ms: 0, monotonic_ms };
         let none = || std::iter::empty::<Tag>();
-        let mut hearing = Hearing::default();
-        hearing.heard("r", 50_000, &feed(WINDOW_MS, &[]), now(50_010));
-        assert!(!hearing.ended(30_000, none()));
+        let mut state = FeedState::default();
+        state.receive("r", 50_000, &feed(WINDOW_MS, &[]), now(50_010));
+        assert!(!state.ended(30_000, none()));
         // A replica that has just started knows only the last second.
-        hearing.heard("r", 50_200, &feed(1_000, &[]), now(50_210));
-        assert!(hearing.ended(49_199, none()) && !hearing.ended(49_200, none()));
+        state.receive("r", 50_200, &feed(1_000, &[]), now(50_210));
+        assert!(state.ended(49_199, none()) && !state.ended(49_200, none()));
         // One that knows everything answers next. Whether the two overlap cannot be known here.
-        hearing.heard("r", 50_400, &feed(WINDOW_MS, &[Tag(7)]), now(50_410));
-        assert!(hearing.ended(49_199, none()) && !hearing.ended(50_300, none()));
-        assert!(hearing.ended(50_300, [Tag(7)].into_iter()));
+        state.receive("r", 50_400, &feed(WINDOW_MS, &[Tag(7)]), now(50_410));
+        assert!(state.ended(49_199, none()) && !state.ended(50_300, none()));
+        assert!(state.ended(50_300, [Tag(7)].into_iter()));
     }
 }
