@@ -21,6 +21,8 @@ use tonic::transport::Channel;
 
 use self::mint::{Ed25519, Es256};
 
+pub(crate) use harness::eventually_async as eventually;
+
 pub(crate) const NOW: u64 = 1_800_000_000;
 pub(crate) const TENANT: &str = "00000000-0000-7000-8000-000000000001";
 pub(crate) const SUSPENDED: &str = "00000000-0000-7000-8000-000000000002";
@@ -240,15 +242,4 @@ impl Authz {
     pub(crate) fn token(&self) -> String {
         self.home.session.token(&mint::claims())
     }
-}
-
-/// Waits until `condition` holds, for ten seconds at most: how soon is not what is asserted here.
-pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
-    for _ in 0..500 {
-        if condition().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("never: {what}");
 }

@@ -362,10 +362,10 @@ async fn a_legacy_that_hangs_or_is_gone_is_503_and_is_used_again_when_it_is_back
 
 #[tokio::test]
 async fn the_legacys_own_sessions_pass_until_it_ends_them() {
-    let sample = Sample::start().await;
+    let sample = Sample::start();
     let verify = "{ check: { backend: legacy, path: /auth/token, cache_ms: 0, timeout_ms: 9000 } }";
     let edit = with_legacy("madome_access_token", verify);
-    let address = sample.address;
+    let address = sample.address();
     let edit = move |edge: String| edit(edge.replace("127.0.0.1:3000", &address.to_string()));
     let authz = Authz::start_with(Home::new(), edit).await;
     let token = sample.sign_in().await;

@@ -16,6 +16,7 @@ use crate::process::{Process, Signal};
 use crate::tls::Tunnel;
 use crate::tokens::Mint;
 use crate::wire::Request;
+use crate::{eventually_some, pause};
 
 pub use builder::EdgeBuilder;
 
@@ -330,7 +331,7 @@ impl Edge {
     /// The number of leased requests. The guard reports five times a second, so this waits for the next report.
     #[must_use]
     pub fn leased(&self) -> u64 {
-        std::thread::sleep(Duration::from_millis(300));
+        pause(Duration::from_millis(300), "the guard reports five times a second");
         self.envoy_stat("wasmcustom.cutover_guard_leased").unwrap_or_default()
     }
 
@@ -341,16 +342,11 @@ impl Edge {
     #[must_use]
     pub fn access_log(&self, count: usize) -> Vec<serde_json::Value> {
         let path = self.home().join("logs/access.json");
-        let until = Instant::now() + READY_WITHIN;
-        loop {
+        eventually_some(&format!("the access log has {count} lines"), || {
             let text = std::fs::read_to_string(&path).unwrap_or_default();
             let lines: Vec<_> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-            if lines.len() >= count {
-                return lines;
-            }
-            assert!(Instant::now() < until, "the access log has {} of {count} lines", lines.len());
-            std::thread::sleep(Duration::from_millis(50));
-        }
+            (lines.len() >= count).then_some(lines)
+        })
     }
 
     /// The newest line of the access log with this path and status. Waits until Envoy has written it.
@@ -359,19 +355,10 @@ impl Edge {
     /// When it does not come.
     #[must_use]
     pub fn logged(&self, path: &str, status: u64) -> serde_json::Value {
-        let until = Instant::now() + READY_WITHIN;
-        loop {
-            let found = self
-                .access_log(1)
-                .into_iter()
-                .rev()
-                .find(|line| line["path"] == path && line["status"] == status);
-            if let Some(line) = found {
-                return line;
-            }
-            assert!(Instant::now() < until, "{path} with {status} is not in the access log");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        eventually_some(&format!("{path} with {status} is in the access log"), || {
+            let lines = self.access_log(1);
+            lines.into_iter().rev().find(|line| line["path"] == path && line["status"] == status)
+        })
     }
 
     /// The login code in the newest mail to `address`.

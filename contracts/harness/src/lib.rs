@@ -16,6 +16,7 @@ pub mod authority;
 mod backend;
 mod broker;
 mod edge;
+mod legacy;
 mod parts;
 mod ports;
 mod process;
@@ -24,13 +25,20 @@ pub mod tls;
 pub mod tokens;
 pub mod wire;
 
+use std::time::{Duration, Instant};
+
 pub use backend::{Backend, Seen};
 pub use broker::RabbitMq;
 pub use edge::{Edge, EdgeBuilder, Part};
+pub use legacy::LegacySample;
 pub use parts::{envoy, guard, guard_is_native, native_guard, program, repository, venv, wasm_guard};
 pub use ports::Port;
 pub use process::{Process, Signal};
 pub use stores::Redis;
+
+/// The longest time until a revocation, a suspended tenant or an outage of the authorizer takes effect, as
+/// docs/revocation.md promises.
+pub const IN_FORCE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Waits until `holds` returns true. It is called fifty times a second for at most a minute: a test machine may be busy, but
 /// elsewhere every expected event happens within a second.
@@ -38,9 +46,38 @@ pub use stores::Redis;
 /// # Panics
 /// When it does not happen; `what` completes the sentence.
 pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let until = std::time::Instant::now() + std::time::Duration::from_mins(1);
-    while !holds() {
-        assert!(std::time::Instant::now() < until, "it did not happen within a minute that {what}");
-        std::thread::sleep(std::time::Duration::from_millis(20));
+    eventually_some(what, || holds().then_some(()));
+}
+
+/// Waits until `find` returns a value, as [`eventually`] does, and returns it.
+///
+/// # Panics
+/// When it does not happen; `what` completes the sentence.
+pub fn eventually_some<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + Duration::from_mins(1);
+    loop {
+        if let Some(found) = find() {
+            return found;
+        }
+        assert!(Instant::now() < until, "it did not happen within a minute that {what}");
+        std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Waits as [`eventually`] does, where finding out has to wait for something itself.
+///
+/// # Panics
+/// When it does not happen; `what` completes the sentence.
+pub async fn eventually_async(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let until = Instant::now() + Duration::from_mins(1);
+    while !holds().await {
+        assert!(Instant::now() < until, "it did not happen within a minute that {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Lets `time` pass, for the stated reason: after it an event must have taken effect, or must not have happened. Where
+/// an event can be waited for, [`eventually`] is right.
+pub fn pause(time: Duration, _why: &str) {
+    std::thread::sleep(time);
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use harness::tokens::{DEMO_TENANT, SUSPENDED_TENANT};
 use harness::wire::{Answer, Request};
-use harness::{Backend, Edge, Part};
+use harness::{Backend, Edge, Part, eventually_some};
 use serde_json::Value;
 
 /// The stated time from a revocation to the first refusal.
@@ -53,15 +53,9 @@ fn with(edge: &Edge, path: &str, key: &str) -> Request {
 }
 
 fn until_it_passes(edge: &Edge, key: &str) -> Answer {
-    let until = Instant::now() + Duration::from_secs(20);
-    loop {
-        let answer = with(edge, "/either", key).send();
-        if answer.status == 200 {
-            return answer;
-        }
-        assert!(Instant::now() < until, "the key is never believed: {answer:?}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually_some("the key is in force", || {
+        Some(with(edge, "/either", key).send()).filter(|answer| answer.status == 200)
+    })
 }
 
 #[test]

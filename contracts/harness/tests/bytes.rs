@@ -281,7 +281,7 @@ fn an_answer_that_has_begun_takes_as_long_as_it_takes() {
         .start();
     let mut connection = Connection::open(edge.public()).expect("the edge listens");
     connection.write(&edge.get("/open").bytes()).expect("the edge reads");
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    harness::pause(std::time::Duration::from_secs(2), "four times the backend's timeout has passed, unread");
     let answer = connection.answer(false).expect("the answer is whole");
     assert_eq!((answer.status, answer.body.len()), (200, SIZE));
 }

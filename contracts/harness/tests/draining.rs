@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use draining::streams::{Books, Grpc, Streams};
-use harness::{Edge, eventually, program, repository};
+use harness::{Edge, eventually, pause, program, repository};
 
 /// Long enough for Envoy to close the connections it drains, short enough for a test to wait for it.
 const DRAIN_SECONDS: u32 = 3;
@@ -174,8 +174,7 @@ fn a_websocket_events_a_grpc_stream_and_an_upload_live_through_every_change() {
     undisturbed(&edge);
     streams.go_on();
 
-    // A drained connection would be closed by now.
-    std::thread::sleep(Duration::from_secs(u64::from(DRAIN_SECONDS) + 2));
+    pause(Duration::from_secs(u64::from(DRAIN_SECONDS) + 2), "a drained connection would be closed by now");
     undisturbed(&edge);
     streams.go_on();
     assert_eq!(streams.finish_upload(), 200);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use harness::tokens::DEMO_TENANT;
 use harness::wire::Answer;
-use harness::{Backend, Edge, Part, Signal, eventually};
+use harness::{Backend, Edge, IN_FORCE_WITHIN, Part, Signal, eventually, pause};
 
 /// The 503 of a route whose answers have no content type.
 fn assert_bare_503(answer: &Answer, what: &str) {
@@ -153,7 +153,7 @@ fn a_suspended_tenant_is_out_within_a_second_and_back_when_it_is_active() {
 
     // In place, as an editor on the machine would.
     std::fs::write(&directory, &suspended).expect("the directory is writable");
-    std::thread::sleep(Duration::from_secs(1));
+    pause(IN_FORCE_WITHIN, "the suspension is in force");
     let refused = edge.get("/users/@me").token(&token).send();
     assert_eq!((refused.status, refused.text().as_str()), (403, "Permission Denied"), "{refused:?}");
 
@@ -211,8 +211,7 @@ fn stats_and_metrics_count_each_decision() {
     assert!(refused["request_id"].is_string() && refused["reason"].is_string(), "{refused:#}");
     assert_eq!(backend.last().header("x-request-id").as_deref(), passed["request_id"].as_str());
 
-    // So do the guard's counters, which it reports five times a second.
-    std::thread::sleep(Duration::from_millis(300));
+    pause(Duration::from_millis(300), "the guard reports its counters five times a second");
     let envoy =
         harness::wire::Request::new(edge.address("ENVOY_ADMIN_ADDRESS"), "GET", "/stats").send().text();
     let counted = |part: &str| {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
-use harness::{Backend, Edge, EdgeBuilder, Part, Port};
+use harness::{Backend, Edge, EdgeBuilder, Part, Port, eventually, eventually_some};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tonic::{Code, Request, Response, Status};
@@ -137,17 +137,10 @@ fn agreement_now(edge: &Edge, least: &str) -> Value {
 
 /// The newest line of the log for `path` that has `grpc_status`.
 fn logged(edge: &Edge, path: &str, status: i32) -> Value {
-    let until = Instant::now() + Duration::from_secs(30);
-    loop {
+    eventually_some(&format!("{path} with {status} is in the log"), || {
         let lines = edge.access_log(1);
-        let found =
-            lines.into_iter().rev().find(|line| line["path"] == path && line["grpc_status"] == status);
-        if let Some(line) = found {
-            return line;
-        }
-        assert!(Instant::now() < until, "{path} with {status} is not in the log");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+        lines.into_iter().rev().find(|line| line["path"] == path && line["grpc_status"] == status)
+    })
 }
 
 #[test]
@@ -204,11 +197,7 @@ fn a_backend_whose_calls_fail_under_their_200_is_taken_back() {
     let ((legacy, _), (users, status)) = (grpc_backend(&runtime), grpc_backend(&runtime));
     let edge = edge(&legacy, &users, "{ legacy: 100, users: 0 }").start();
     let watch = edge.watch();
-    let within = Instant::now() + Duration::from_secs(60);
-    while !watch.log().contains("is in force") {
-        assert!(Instant::now() < within, "the watch does not begin: {}", watch.log());
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    eventually("the watch begins", || watch.log().contains("is in force"));
     let file = edge.file().display().to_string();
     let output = under_calls(&runtime, &edge, || {
         std::thread::scope(|scope| {

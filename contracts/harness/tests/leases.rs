@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::wire::{Answer, Request};
-use harness::{Backend, Edge, EdgeBuilder, Part, Signal, eventually, tokens};
+use harness::{Backend, Edge, EdgeBuilder, IN_FORCE_WITHIN, Part, Signal, eventually, pause, tokens};
 use serde_json::json;
 
 const PLAIN: &str = "signed-in: { kind: session }";
@@ -29,7 +29,7 @@ fn get(edge: &Edge, token: &str) -> Answer {
 fn lease(edge: &Edge, token: &str) {
     eventually("leases serve", || {
         assert_eq!(get(edge, token).status, 200);
-        std::thread::sleep(Duration::from_millis(500));
+        pause(Duration::from_millis(500), "two polls of the feed have passed");
         let before = edge.leased();
         assert_eq!(get(edge, token).status, 200);
         edge.leased() > before
@@ -101,7 +101,7 @@ fn a_session_a_person_and_a_tenant_that_end_are_out_within_a_second() {
                 _ => json!({ "tid": tokens::DEMO_TENANT, "before": before, "until": until() }),
             }],
         );
-        std::thread::sleep(Duration::from_secs(1));
+        pause(IN_FORCE_WITHIN, "the end is in force");
         for _ in 0..20 {
             assert_eq!(get(&edge, &token).status, 401, "{what}");
         }
@@ -118,7 +118,7 @@ fn a_tenant_that_is_suspended_is_out_within_a_second() {
     let text = std::fs::read_to_string(&directory).expect("the directory is there");
     std::fs::write(&directory, text.replacen("status: active", "status: suspended", 1))
         .expect("it is writable");
-    std::thread::sleep(Duration::from_secs(1));
+    pause(IN_FORCE_WITHIN, "the end is in force");
     for _ in 0..20 {
         assert_eq!(get(&edge, &token).status, 403);
     }
@@ -157,7 +157,7 @@ fn a_thousand_sessions_that_end_under_load_are_out_within_a_second_on_every_work
             let lines: Vec<_> =
                 sessions.iter().map(|sid| json!({ "sid": sid, "from": 0, "until": until() })).collect();
             revoke(&edge, &lines);
-            std::thread::sleep(Duration::from_secs(1));
+            pause(IN_FORCE_WITHIN, "the end is in force");
             for token in tokens.iter().chain(&tokens) {
                 assert_eq!(get(&edge, token).status, 401);
             }
@@ -177,7 +177,7 @@ fn without_the_authorizer_leases_end_within_a_second_or_live_out_their_time_as_t
         lease(&edge, &token);
         let leased = Instant::now();
         edge.stop(Part::Authz, Signal::Kill);
-        std::thread::sleep(Duration::from_secs(1));
+        pause(IN_FORCE_WITHIN, "the end is in force");
         assert_eq!(get(&edge, &token).status, statuses[0], "{lease_text}");
         std::thread::sleep(Duration::from_millis(5_100).saturating_sub(leased.elapsed()));
         assert_eq!(get(&edge, &token).status, statuses[1], "{lease_text}");
@@ -234,7 +234,7 @@ fn a_new_edge_file_takes_its_leases_along() {
         .expect("it is writable");
     edge.render();
     eventually("the new policy refuses", || get(&edge, &token).status == 403);
-    std::thread::sleep(Duration::from_secs(1));
+    pause(IN_FORCE_WITHIN, "the end is in force");
     for _ in 0..20 {
         assert_eq!(get(&edge, &token).status, 403);
     }

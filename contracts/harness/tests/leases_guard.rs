@@ -9,7 +9,7 @@ mod leases_guard {
 use std::time::{Duration, Instant};
 
 use harness::wire::{Answer, Connection, h2};
-use harness::{Backend, Edge, EdgeBuilder, Part};
+use harness::{Backend, Edge, EdgeBuilder, IN_FORCE_WITHIN, Part, pause};
 use lease::{Ended, Tag};
 use leases_guard::authorizer::{Manner, StandIn, grant};
 use leases_guard::trapping;
@@ -302,7 +302,7 @@ fn an_ended_lease_serves_nothing_after_a_second() {
         stage.authorizer.script().feed = Some(Ended::Tags(vec![]));
         stage.until("leases count", |stage| !stage.asks(token));
         stage.authorizer.script().feed = feed;
-        std::thread::sleep(Duration::from_secs(1));
+        pause(IN_FORCE_WITHIN, "the feed's state is in force");
         assert!(stage.asks(token), "{token}");
     }
 }
@@ -312,7 +312,7 @@ fn a_revision_that_is_not_in_force_has_no_leases() {
     let stage = stage(LEASED.1);
     assert!(stage.asks("a") && !stage.asks("a"));
     stage.authorizer.script().revision = Some("another".to_owned());
-    std::thread::sleep(Duration::from_secs(1));
+    pause(IN_FORCE_WITHIN, "the feed's state is in force");
     assert!(stage.asks("a"));
 }
 
@@ -321,10 +321,10 @@ fn with_on_outage_lease_a_lease_lives_on_but_not_past_a_reported_end() {
     let stage = stage("signed-in: { kind: session, lease: { seconds: 20, on_outage: lease } }");
     assert!(stage.asks("a") && !stage.asks("a"));
     stage.authorizer.script().feed = None;
-    std::thread::sleep(Duration::from_secs(1));
+    pause(IN_FORCE_WITHIN, "the feed's state is in force");
     assert!(!stage.asks("a"), "no end was reported, so it lasts");
     stage.authorizer.script().feed = Some(Ended::Tags(vec![Tag(1)]));
-    std::thread::sleep(Duration::from_secs(1));
+    pause(IN_FORCE_WITHIN, "the feed's state is in force");
     assert!(stage.asks("a"));
 }
 
@@ -343,7 +343,7 @@ fn a_feed_that_hangs_or_answers_nonsense_counts_as_absent() {
         stage.authorizer.script().manner = Manner::Well;
         stage.until("leases count", |stage| !stage.asks("a"));
         stage.authorizer.script().manner = manner;
-        std::thread::sleep(Duration::from_secs(1));
+        pause(IN_FORCE_WITHIN, "the feed's state is in force");
         assert!(stage.asks("a") && stage.asks("a"), "{manner:?}: a lease counts");
     }
     stage.authorizer.script().manner = Manner::Well;
@@ -362,7 +362,7 @@ fn after_a_trap_no_lease_counts_until_the_feed_replies_again() {
     assert!(stage.asks("a") && !stage.asks("a"));
     stage.authorizer.script().grant = None;
     stage.authorizer.script().feed = None;
-    std::thread::sleep(Duration::from_secs(1));
+    pause(IN_FORCE_WITHIN, "the feed's state is in force");
     assert!(!stage.asks("a"), "no end was reported, so it lasts");
 
     let headers = 0..=trapping::MOST;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use harness::tokens::{SUSPENDED_TENANT, claims, now};
 use harness::wire::Answer;
-use harness::{Backend, Edge, Seen};
+use harness::{Backend, Edge, IN_FORCE_WITHIN, Seen, pause};
 use serde_json::{Value, json};
 
 const CHECKED: &str = "signed-in: { kind: session }";
@@ -125,7 +125,7 @@ impl Side {
         let line = json!({ "sid": REVOKED, "from": 0, "until": now() + 3_600 });
         std::fs::write(edge.home().join("sessions/revoked.jsonl"), format!("{line}\n"))
             .expect("the list is writable");
-        std::thread::sleep(Duration::from_secs(1));
+        pause(IN_FORCE_WITHIN, "the revocation is in force");
         Self { edge, backend }
     }
 

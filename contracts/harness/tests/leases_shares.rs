@@ -1,9 +1,7 @@
 //! Shares on an edge with leases: every promise of `shares.rs` holds. A share that depends on the caller is never
 //! leased, because a leased request is matched once, before the caller is known.
 
-use std::time::{Duration, Instant};
-
-use harness::{Backend, Edge, EdgeBuilder};
+use harness::{Backend, Edge, EdgeBuilder, eventually};
 
 #[path = "shares.rs"]
 mod shares;
@@ -43,11 +41,8 @@ fn a_share_that_depends_on_the_caller_is_never_leased() {
             assert_eq!(edge.get(target).token(token).send().status, 200, "{to}: {target}");
         };
         // Another route of the same policy shows that leases work at all.
-        let (token, end) = (edge.mint().good(1), Instant::now() + Duration::from_secs(20));
-        while leased(&edge, || ask("/users/@me", &token)) == 0 {
-            assert!(Instant::now() < end, "{to}: leases do not serve");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let token = edge.mint().good(1);
+        eventually(&format!("leases serve with {to}"), || leased(&edge, || ask("/users/@me", &token)) > 0);
         let served = leased(&edge, || (0..20).for_each(|_| ask("/books/1", &token)));
         assert_eq!(served > 0, is_leased, "{to}: {served} of 20 were leased");
         // Nor does the lease of another route of that policy serve this one: that lease lasts, and is used in between.

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use harness::wire::{Connection, Request};
-use harness::{Backend, Edge, Part, eventually};
+use harness::{Backend, Edge, Part, eventually, pause};
 
 /// The production edge in front of `backend`. In its rendered files, each `old` becomes `new`.
 fn edge_before(backend: &Backend, rendered: &[(&str, &str, &str)]) -> Edge {
@@ -108,8 +108,7 @@ fn slow_readers_cost_their_buffers_and_no_more() {
         readers.push(reader);
     }
     eventually("the backend has answered all of them", || of_clients(&backend) >= READERS);
-    // If it were to take more, it would have by now.
-    std::thread::sleep(Duration::from_secs(2));
+    pause(Duration::from_secs(2), "Envoy would have read more of the answers by now");
     let grown = allocated(&edge).saturating_sub(before);
     let asked = u64::try_from(READERS * EACH).unwrap_or(u64::MAX);
     assert!(grown < asked / 8, "Envoy holds {grown} of {asked} unread bytes");

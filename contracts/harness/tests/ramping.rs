@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::wire::Request;
-use harness::{Backend, Edge, EdgeBuilder, Port, Process, program, repository};
+use harness::{Backend, Edge, EdgeBuilder, Port, Process, eventually, program, repository};
 
 const BOOKS: &str = "prefix: /books, policy: signed-in, to: legacy";
 
@@ -33,11 +33,7 @@ fn edge_of(
     let edge = Edge::dev().every_backend(legacy.address()).stand_in("USERS_ADDRESS", users.address());
     let edge = edit(edge).start();
     let watch = edge.watch();
-    let until = Instant::now() + Duration::from_secs(40);
-    while !watch.log().contains("is in force") {
-        assert!(Instant::now() < until, "the watch does not begin: {}", watch.log());
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    eventually("the watch begins", || watch.log().contains("is in force"));
     (edge, watch)
 }
 
@@ -54,11 +50,9 @@ const ADDRESSES: [&str; 7] = [
 
 /// Waits until the edge file deals books out so.
 fn until_dealt(edge: &Edge, shares: &str) {
-    let until = Instant::now() + Duration::from_secs(60);
-    while !std::fs::read_to_string(edge.file()).is_ok_and(|text| text.contains(shares)) {
-        assert!(Instant::now() < until, "the file never says {shares}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually(&format!("the file says {shares}"), || {
+        std::fs::read_to_string(edge.file()).is_ok_and(|text| text.contains(shares))
+    });
 }
 
 fn ramp(edge: &Edge, arguments: &[&str]) -> Output {
@@ -292,11 +286,7 @@ fn one_changed_byte_of_a_body_is_rolled_back_automatically() {
     }
     let _comparator = Process::start("comparator", &mut comparator, &edge.home().join("logs/comparator.log"));
     let report = Request::new(admin.address(), "GET", "/report?route=books");
-    let until = Instant::now() + Duration::from_secs(40);
-    while !report.try_send().is_ok_and(|answer| answer.status == 200) {
-        assert!(Instant::now() < until, "the comparator is not ready");
-        std::thread::sleep(Duration::from_millis(25));
-    }
+    eventually("the comparator is ready", || report.try_send().is_ok_and(|answer| answer.status == 200));
 
     let admin = admin.address().to_string();
     let output = under_load(&edge, || {

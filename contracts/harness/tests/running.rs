@@ -97,12 +97,10 @@ fn signal(id: u32, name: &str) {
 
 /// Waits until no process listens on any of the ports.
 fn all_gone(ports: &[Port]) {
-    let until = Instant::now() + Duration::from_secs(30);
     for port in ports {
-        while std::net::TcpStream::connect(port.address()).is_ok() {
-            assert!(Instant::now() < until, "a process still listens on {}", port.address());
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        eventually(&format!("no process listens on {}", port.address()), || {
+            std::net::TcpStream::connect(port.address()).is_err()
+        });
     }
 }
 
@@ -196,14 +194,8 @@ fn a_run_whose_output_has_no_reader_stays_up() {
     let mut child = command(home.path(), &ports).spawn().expect("cutover can be started");
     drop(child.stdout.take());
     let mut up = Up { child, printed: String::new(), further: Arc::default() };
-    let until = Instant::now() + Duration::from_secs(60);
-    while !Request::new(ports[0].address(), "GET", "/users/@me")
-        .try_send()
-        .is_ok_and(|answer| answer.status == 401)
-    {
-        assert!(Instant::now() < until, "the edge did not come up");
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    let check = Request::new(ports[0].address(), "GET", "/users/@me");
+    eventually("the edge is up", || check.try_send().is_ok_and(|answer| answer.status == 401));
     // The run prints its greeting right after the same check.
     let listening = Instant::now() + Duration::from_secs(2);
     while Instant::now() < listening {

@@ -2,12 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use clock::SystemClock;
 use harness::tokens::{DEMO_TENANT, SUSPENDED_TENANT};
 use harness::wire::Request;
-use harness::{Backend, Edge, EdgeBuilder};
+use harness::{Backend, Edge, EdgeBuilder, eventually};
 use service_client::{Account, TokenError, Tokens};
 
 fn edge(backend: &Backend, permissions: &str) -> Edge {
@@ -119,11 +118,7 @@ async fn each_service_has_its_limit_and_every_call_is_in_the_audit() {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     };
     let of = |id: &str| events().into_iter().find(|event| event["request_id"] == id);
-    let until = Instant::now() + Duration::from_secs(20);
-    while of(ids[2]).is_none() {
-        assert!(Instant::now() < until, "the calls are not in the audit: {:?}", events());
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    eventually("the calls are in the audit", || of(ids[2]).is_some());
     for id in &ids[..2] {
         let event = of(id).unwrap();
         let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();

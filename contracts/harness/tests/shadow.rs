@@ -3,8 +3,8 @@
 #![expect(clippy::indexing_slicing, clippy::expect_used, reason = "tests fail by panicking")]
 
 mod shadow {
-    pub(crate) mod anew;
     pub(crate) mod http2;
+    pub(crate) mod restarts;
 }
 
 use std::process::Command;
@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::wire::Request;
-use harness::{Backend, Edge, EdgeBuilder, Part, Port, Process, Seen, Signal, program};
+use harness::{
+    Backend, Edge, EdgeBuilder, Part, Port, Process, Seen, Signal, eventually, eventually_some, program,
+};
 use serde_json::Value;
 
 /// A comparison sends two requests with a pause, on a busy machine.
@@ -79,11 +81,7 @@ impl Shadowed {
         let log = self.edge.home().join("logs/comparator.log");
         self.comparator = Some(Process::start("comparator", &mut command, &log));
         let healthz = Request::new(self.admin.address(), "GET", "/healthz");
-        let until = Instant::now() + PATIENCE;
-        while !healthz.try_send().is_ok_and(|answer| answer.status == 200) {
-            assert!(Instant::now() < until, "the comparator is not ready");
-            std::thread::sleep(Duration::from_millis(25));
-        }
+        eventually("the comparator is ready", || healthz.try_send().is_ok_and(|answer| answer.status == 200));
         self
     }
 
@@ -93,17 +91,13 @@ impl Shadowed {
 
     /// The report of `route` once `copies` copies have arrived and all of them are compared.
     fn done(&self, route: &str, copies: u64) -> Value {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            let report = self.report();
-            let one = report["routes"][route].clone();
+        eventually_some(&format!("{copies} copies are compared"), || {
+            let one = self.report()["routes"][route].clone();
             let count = |key: &str| one[key].as_u64().unwrap_or(0);
-            if count("copies") >= copies && count("copies") == count("compared") + count("dropped") {
-                return one;
-            }
-            assert!(Instant::now() < until, "{copies} copies are not compared: {report:#}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+            let is_done =
+                count("copies") >= copies && count("copies") == count("compared") + count("dropped");
+            is_done.then_some(one)
+        })
     }
 
     fn signal(&self, signal: Signal) {

@@ -4,10 +4,9 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::{Duration, Instant};
 
 use harness::wire::Request;
-use harness::{Backend, Edge, Part, Redis, Signal};
+use harness::{Backend, Edge, Part, Redis, Signal, eventually, eventually_some};
 
 const OLD: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const NEW: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
@@ -73,11 +72,9 @@ fn its_output_passes_once_with_each_key_and_not_again_after_a_restart() {
     let backend = Backend::plain();
     let redis = Redis::start();
     let mut edge = edge(&backend, &redis);
-    let until = Instant::now() + Duration::from_secs(20);
-    while signed(&edge, "partner", "old.secret", "GET", "/sync", None).send().status != 200 {
-        assert!(Instant::now() < until, "the keys are never believed");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    eventually("the keys are in force", || {
+        signed(&edge, "partner", "old.secret", "GET", "/sync", None).send().status == 200
+    });
     let body: &[u8] = br#"{"books":[1,2,3]}"#;
     let mut passed = Vec::new();
     for (key, file, subject) in [
@@ -121,22 +118,17 @@ fn its_output_passes_once_with_each_key_and_not_again_after_a_restart() {
     edge.stop(Part::Authz, Signal::Kill);
     edge.start(Part::Authz);
     edge.wait_until_ready();
-    // For a moment the new one may not be ready, which gives 503: for half a second, and longer on a machine that runs
-    // other tests.
-    let until = Instant::now() + Duration::from_secs(2);
-    let settled = |request: &Request| loop {
-        let status = request.send().status;
-        if status != 503 || Instant::now() > until {
-            return status;
-        }
-        std::thread::sleep(Duration::from_millis(50));
+    // Until the new one is ready, the answer is 503.
+    let settled = |request: &Request| {
+        eventually_some("the new authorizer decides", || {
+            Some(request.send().status).filter(|status| *status != 503)
+        })
     };
     for request in &passed {
         assert_eq!(settled(request), 401, "a nonce is forgotten with the restart: {request:?}");
     }
     assert_eq!(backend.seen().len(), before, "something reached the backend");
-    while signed(&edge, "pair", "auth.pem", "GET", "/sync", None).send().status != 200 {
-        assert!(Instant::now() < until, "no new one passes");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    eventually("a new signature passes", || {
+        signed(&edge, "pair", "auth.pem", "GET", "/sync", None).send().status == 200
+    });
 }

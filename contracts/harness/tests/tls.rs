@@ -3,11 +3,11 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use harness::tls::handshake;
 use harness::wire::Request;
-use harness::{Backend, Edge, EdgeBuilder, Part, Port};
+use harness::{Backend, Edge, EdgeBuilder, Part, Port, eventually, eventually_some};
 
 fn encrypted(backend: &Backend) -> EdgeBuilder {
     let tls = "exposure: public, tls: { certificate: \"${CUTOVER_HOME:-.run}/certs/edge.pem\", key: \"${CUTOVER_HOME:-.run}/certs/edge.key\" } }";
@@ -76,12 +76,10 @@ fn a_leased_request_carries_the_scheme_like_any_other() {
         .every_backend(backend.address())
         .start();
     let token = edge.mint().good(0);
-    let until = Instant::now() + Duration::from_secs(20);
-    while edge.leased() == 0 {
-        assert!(Instant::now() < until, "no lease serves");
+    eventually("a lease serves", || {
         assert_eq!(edge.get("/books/1").token(&token).send().status, 200);
-        std::thread::sleep(Duration::from_millis(100));
-    }
+        edge.leased() > 0
+    });
     for seen in backend.seen() {
         assert_eq!(seen.all("x-forwarded-proto"), ["https"]);
     }
@@ -99,15 +97,9 @@ fn a_new_certificate_is_shown_without_a_restart_and_open_connections_go_on() {
     let first = handshake(edge.address("EDGE_ADDRESS"), &certificate, &[]).expect("a handshake").certificate;
 
     edge.cutover(&["certs", "--name", "localhost", "--renew"]);
-    let until = Instant::now() + Duration::from_secs(20);
-    let second = loop {
-        // The new certificate counts only once the edge presents it.
-        if let Ok(shown) = handshake(edge.address("EDGE_ADDRESS"), &certificate, &[]) {
-            break shown.certificate;
-        }
-        assert!(Instant::now() < until, "the new certificate is not shown");
-        std::thread::sleep(Duration::from_millis(50));
-    };
+    let second = eventually_some("the edge presents the new certificate", || {
+        handshake(edge.address("EDGE_ADDRESS"), &certificate, &[]).ok().map(|shown| shown.certificate)
+    });
     assert_ne!(first, second);
     open.write(&request).expect("the edge reads");
     assert_eq!(open.answer(false).expect("an answer").status, 200);

@@ -1,5 +1,5 @@
 //! The tests that the documents name exist: every name in a table's last column `test` is a test, so that no promise
-//! loses its test unnoticed.
+//! loses its test unnoticed. Comments are no wider than a page.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
@@ -60,6 +60,37 @@ fn named(text: &str) -> Vec<String> {
         }
     }
     names
+}
+
+/// rustfmt wraps code at 110 columns and leaves comments as they are. They may be wider, but must fit beside a difference.
+const WIDEST_COMMENT: usize = 130;
+
+/// Whether `line` of a source file is a comment that is too wide. A row of a table cannot be wrapped.
+fn is_too_wide(line: &str) -> bool {
+    let comment =
+        line.trim_start().strip_prefix("//").map(|text| text.trim_start_matches(['/', '!']).trim_start());
+    let is_prose = comment.is_some_and(|text| !text.starts_with('|') && text.contains(' '));
+    is_prose && line.chars().count() > WIDEST_COMMENT
+}
+
+#[test]
+fn comments_fit_beside_a_difference() {
+    assert!(is_too_wide(&format!("    /// {}", "word ".repeat(30))) && !is_too_wide("// a word"));
+    let mut sources = Vec::new();
+    files(&harness::repository(), "rs", &mut sources);
+    let mut wide = Vec::new();
+    for source in
+        sources.iter().filter(|source| !source.components().any(|part| part.as_os_str() == "generated"))
+    {
+        let text = std::fs::read_to_string(source).expect("it is readable");
+        let lines = text.lines().enumerate().filter(|(_, line)| is_too_wide(line));
+        wide.extend(lines.map(|(number, _)| format!("{}:{}", source.display(), number + 1)));
+    }
+    assert!(
+        wide.is_empty(),
+        "comments of more than {WIDEST_COMMENT} columns; wrap them at 120:\n{}",
+        wide.join("\n")
+    );
 }
 
 #[test]

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audience::Audience;
 use crate::id::{SessionId, SubjectId, TenantId};
+use crate::in_time::is_in_time;
 use crate::keyset::{self, KeyFileError};
 use crate::principal::{Caller, Client, ClientName, Person, Role, Service, ServiceName, is_role_name};
 

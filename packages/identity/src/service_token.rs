@@ -14,8 +14,9 @@ use jsonwebtoken::jwk::{Jwk, KeyAlgorithm};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 
-use crate::assertion::{LEEWAY, Rejected, SigningFailed, key_id};
+use crate::assertion::{Rejected, SigningFailed, key_id};
 use crate::id::TenantId;
+use crate::in_time::is_in_time;
 use crate::keyset::{self, KeyFileError};
 use crate::principal::ServiceName;
 

@@ -176,7 +176,7 @@ pub(crate) fn grant(route: &str, change: impl FnOnce(&mut Grant)) -> String {
         request_id: text("granted-with"),
         tags: vec![Tag(1)],
         headers: identity(),
-        told: lease::Told {
+        log: lease::LogFields {
             reason: text("because"),
             subject: text("somebody"),
             session: text("their-session"),

@@ -1,11 +1,10 @@
 //! The exchange through the legacy backend's own endpoint: with the legacy sample as it is run.
 
 use std::net::SocketAddr;
-use std::process::Command;
 use std::time::Duration;
 
 use auth::settings::{Legacy, LegacyWay, Settings};
-use harness::{Port, Process, Signal};
+use harness::LegacySample;
 use serde_json::{Value, json};
 
 use crate::app::{Answer, DEMO, Pair, TestApp};
@@ -14,38 +13,19 @@ const EMAIL: &str = "demo@example.com";
 /// Demo's id in the sample.
 const SAMPLE_DEMO: &str = "00000000-0000-7000-8000-0000000000d0";
 
-/// The legacy sample by itself.
+/// The legacy sample, and a client of it.
 struct Sample {
-    process: Process,
-    address: SocketAddr,
-    home: tempfile::TempDir,
+    legacy: LegacySample,
     client: reqwest::Client,
 }
 
 impl Sample {
-    async fn start() -> Self {
-        let (home, port) = (tempfile::tempdir().unwrap(), Port::lease());
-        let gunicorn = harness::venv().join("bin/gunicorn");
-        assert!(gunicorn.exists(), "{} is not there: `make setup` installs it", gunicorn.display());
-        let mut command = Command::new(gunicorn);
-        command
-            .args(["--config", "contracts/legacy/gunicorn.conf.py", "legacy.app:application"])
-            .current_dir(harness::repository())
-            .env_remove("AUTH_URL")
-            .env_remove("LEGACY_SESSIONS_REDIS")
-            .env("PYTHONPATH", "contracts")
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .env("CUTOVER_HOME", home.path());
-        let address = port.address();
-        command.env("LEGACY_ADDRESS", address.to_string());
-        let process = Process::start("legacy", &mut command, &home.path().join("legacy.log"));
-        let sample = Self { process, address, home, client: reqwest::Client::new() };
-        harness::eventually("the sample listens", || std::net::TcpStream::connect(address).is_ok());
-        sample
+    fn start() -> Self {
+        Self { legacy: LegacySample::start(), client: reqwest::Client::new() }
     }
 
     async fn call(&self, method: &str, path: &str, cookie: &str, body: Value) -> (u16, Vec<String>) {
-        let url = format!("http://{}{path}", self.address);
+        let url = format!("http://{}{path}", self.legacy.address());
         let request = self.client.request(method.parse().unwrap(), url).header("cookie", cookie);
         let answer = request.body(body.to_string()).send().await.unwrap();
         let lines =
@@ -56,7 +36,7 @@ impl Sample {
     /// Signs in as a person does.
     async fn sign_in(&self) -> Pair {
         assert_eq!(self.call("POST", "/auth/code", "", json!({ "email": EMAIL })).await.0, 201);
-        let mut mails: Vec<_> = std::fs::read_dir(self.home.path().join("mail").join(EMAIL))
+        let mut mails: Vec<_> = std::fs::read_dir(self.legacy.home().join("mail").join(EMAIL))
             .unwrap()
             .map(|e| e.unwrap().path())
             .collect();
@@ -90,8 +70,8 @@ async fn beside(address: SocketAddr) -> TestApp {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pair_is_exchanged_once_and_ends_at_the_legacy_backend() {
-    let sample = Sample::start().await;
-    let app = beside(sample.address).await;
+    let sample = Sample::start();
+    let app = beside(sample.legacy.address()).await;
     let (old, other) = (sample.sign_in().await, sample.sign_in().await);
     let mixed = Pair { access: old.access.clone(), refresh: other.refresh.clone() };
     assert_eq!(app.refresh(&mixed).await, Answer::text(401, "Invalid token pair"));
@@ -119,8 +99,8 @@ async fn a_pair_is_exchanged_once_and_ends_at_the_legacy_backend() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_exchange_hands_over_what_the_legacy_backend_gave() {
-    let mut sample = Sample::start().await;
-    let app = beside(sample.address).await;
+    let mut sample = Sample::start();
+    let app = beside(sample.legacy.address()).await;
     let old = sample.sign_in().await;
     app.people.set_raw(EMAIL, json!({ "id": SAMPLE_DEMO, "role": "x" }));
     let answer = app.refresh(&old).await;
@@ -136,8 +116,7 @@ async fn a_failed_exchange_hands_over_what_the_legacy_backend_gave() {
     app.people.set(EMAIL, SAMPLE_DEMO, 0);
     let pair = sample.sign_in().await;
     // SIGTERM lets gunicorn end its worker too.
-    sample.process.signal(Signal::Terminate);
-    sample.process.wait(Duration::from_secs(20));
+    sample.legacy.stop();
     assert_eq!(app.refresh(&pair).await, Answer::text(500, "Internal server error"));
     assert_eq!(app.logout(&pair).await, Answer::text(500, "Internal server error"), "it did not end");
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use auth::service_token::{ASSERTION_TYPE, CLIENT_ASSERTION, GRANT};
 use axum::Router;
 use clock::{Clock as _, ManualClock};
+use harness::eventually_async as eventually;
 use identity::service_token::TokenVerifier;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use kit::testing::{START, TestHome};
@@ -103,19 +104,6 @@ impl Tokens {
 
 fn form(assertion: &str) -> [(&str, &str); 3] {
     [("grant_type", GRANT), ("client_assertion_type", CLIENT_ASSERTION), ("client_assertion", assertion)]
-}
-
-/// Waits until `holds`, for at most twenty seconds. The test does not assert the delay.
-async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let mut held = false;
-    for _ in 0..200 {
-        held = holds().await;
-        if held {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    assert!(held, "never: {what}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

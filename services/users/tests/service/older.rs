@@ -1,11 +1,9 @@
 //! The older surface answers as the legacy backend does, byte for byte: the sample is asked the same questions.
 
-use std::process::Command;
-
+use harness::LegacySample;
 use harness::wire::{Answer as Raw, Request};
-use harness::{Port, Process, eventually, repository, venv};
 use identity::Role;
-use kit::testing::{PrivatePostgres, TENANT, TestHome, Wire};
+use kit::testing::{PrivatePostgres, TENANT, Wire};
 
 use crate::app::{Answer, TestApp, legacy_row};
 
@@ -13,46 +11,29 @@ const OLD: &str = "00000000-0000-7000-8000-0000000000d0";
 
 /// The legacy sample with its own sessions, and a cookie of its person `demo`.
 struct Sample {
-    _process: Process,
-    _home: TestHome,
-    port: Port,
+    legacy: LegacySample,
     cookie: String,
 }
 
 impl Sample {
     fn start() -> Self {
-        let (home, port) = (TestHome::new(), Port::lease());
-        let mut command = Command::new(venv().join("bin/gunicorn"));
-        command
-            .args(["--config", "contracts/legacy/gunicorn.conf.py", "legacy.app:application"])
-            .current_dir(repository())
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("PYTHONPATH", "contracts")
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .env("CUTOVER_HOME", home.path())
-            .env("LEGACY_ADDRESS", port.address().to_string());
-        let process = Process::start("legacy", &mut command, &home.path().join("legacy.log"));
+        let legacy = LegacySample::start();
         let ask = |method: &str, path: &str, body: &str| {
-            Request::new(port.address(), method, path).header("content-type", "application/json").body(body)
+            Request::new(legacy.address(), method, path).header("content-type", "application/json").body(body)
         };
-        eventually("the sample answers", || {
-            ask("POST", "/auth/code", r#"{"email":"demo@example.com"}"#)
-                .try_send()
-                .is_ok_and(|answer| answer.status == 201)
-        });
-        let mail = std::fs::read(home.path().join("mail/demo@example.com/0001.json")).unwrap();
+        assert_eq!(ask("POST", "/auth/code", r#"{"email":"demo@example.com"}"#).send().status, 201);
+        let mail = std::fs::read(legacy.home().join("mail/demo@example.com/0001.json")).unwrap();
         let mail: serde_json::Value = serde_json::from_slice(&mail).unwrap();
         let code = mail["variables"]["authcode"].as_str().unwrap();
         let body = format!(r#"{{"email":"demo@example.com","code":"{code}"}}"#);
         let signed_in = ask("POST", "/auth/token", &body).send();
         let cookie = format!("madome_access_token={}", signed_in.cookie("madome_access_token").unwrap());
-        Self { _process: process, _home: home, port, cookie }
+        Self { legacy, cookie }
     }
 
     /// Asks as a client behind the old ingress.
     fn ask(&self, method: &str, path: &str, content_type: &str, body: &str) -> String {
-        let mut request = Request::new(self.port.address(), method, path)
+        let mut request = Request::new(self.legacy.address(), method, path)
             .header("x-madome-public-access", "true")
             .header("cookie", &self.cookie);
         if !content_type.is_empty() {

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
-use harness::Backend;
+use harness::{Backend, eventually};
 use serde_json::json;
 
-use crate::{PATIENCE, SECTION, Shadowed, http};
+use crate::{SECTION, Shadowed, http};
 
 const OPEN: &str = "  - { name: open, host: api, prefix: /open, policy: public, to: legacy, shadow: users, answers: auth }\n";
 
@@ -68,11 +67,8 @@ fn a_report_restarts_on_command_and_with_a_new_version() {
 
     new.store(2, Ordering::Relaxed);
     let _ = shadowed.edge.get("/open/3").send();
-    let until = Instant::now() + PATIENCE;
-    while shadowed.report()["routes"]["open"]["since"] != "version" {
-        assert!(Instant::now() < until, "{:#}", shadowed.report());
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
+    let since = || shadowed.report()["routes"]["open"]["since"].clone();
+    eventually("the report restarts with the version", || since() == "version");
     let route = shadowed.done("open", 1);
     assert_eq!((&route["compared"], &route["different"]), (&json!(1), &json!(1)), "{route:#}");
     assert_eq!(route["samples"][0]["target"], "/open/3");
@@ -91,12 +87,10 @@ fn a_report_restarts_when_a_backend_has_another_address() {
     // The comparator follows the file; Envoy continues to copy to it.
     let text = text.replace(at, &mended.address().to_string());
     std::fs::write(shadowed.edge.file(), text).expect("the edge file can be written");
-    let until = Instant::now() + PATIENCE;
-    while shadowed.report()["routes"]["open"]["since"] != "address" {
-        assert!(Instant::now() < until, "{:#}", shadowed.report());
+    eventually("the report restarts with the address", || {
         let _ = shadowed.edge.get("/open/2").send();
-        std::thread::sleep(std::time::Duration::from_millis(200));
-    }
+        shadowed.report()["routes"]["open"]["since"] == "address"
+    });
     let route = shadowed.done("open", 1);
     assert_eq!((&route["different"], &route["samples"]), (&json!(0), &json!([])), "{route:#}");
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use harness::tokens::DEMO_TENANT;
 use harness::wire::{Answer, Request};
-use harness::{Backend, Edge, Part, RabbitMq, Signal, eventually};
+use harness::{Backend, Edge, Part, RabbitMq, Signal, eventually, pause};
 use serde_json::Value;
 
 fn admin(edge: &Edge, path: &str) -> Answer {
@@ -269,7 +269,7 @@ fn a_queue_that_is_removed_or_refuses_costs_no_event_and_no_request() {
     until_arrived(&after, "the queue is made again");
     remove(true);
     let refused: Vec<_> = (10..20).map(ask).collect();
-    std::thread::sleep(Duration::from_secs(2));
+    pause(Duration::from_secs(2), "the broker has refused the events at least once");
     remove(false);
     until_arrived(&refused, "what was refused is published");
     assert_eq!(metric(&edge, "authz_audit_dropped_total{sink=\"amqp\"}"), 0);
