@@ -1,5 +1,7 @@
 //! Decides what a verified caller may do, by the policy of the route.
 
+mod reading;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -195,9 +197,11 @@ fn fault(asked: Asked<'_>, policy: &SessionPolicy, input: &CheckInput<'_>) -> Op
 fn named_tenant(place: &TenantMatch, input: &CheckInput<'_>) -> Option<TenantId> {
     match place {
         TenantMatch::PathSegment(number) => {
-            let path = input.target.split(['?', '#']).next()?;
+            let path = reading::only(input.target)?;
             in_segment(path.strip_prefix('/')?.split('/').nth(number.checked_sub(1)?)?)
         }
+        // A snapshot has the position instead.
+        TenantMatch::PathParameter(_) => None,
         TenantMatch::Header(name) => {
             let mut lines = input.values(name);
             let (Some(line), None) = (lines.next(), lines.next()) else { return None };

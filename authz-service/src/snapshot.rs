@@ -13,7 +13,8 @@ use arc_swap::ArcSwap;
 use clock::UnixTime;
 use edge_config::Edge;
 use edge_config::edge::{
-    AcceptedCredential, Answers, ApiKeys, Exposure, LeasePolicy, LegacySessions, Policy, Sessions,
+    AcceptedCredential, Answers, ApiKeys, Exposure, LeasePolicy, LegacySessions, PathMatch, Policy, Sessions,
+    TenantMatch,
 };
 use identity::Audience;
 
@@ -121,7 +122,7 @@ impl Snapshot {
             let prepared = Route {
                 name: Arc::from(route.name.as_str()),
                 policy_name: Arc::from(route.policy.as_str()),
-                policy: policy.clone(),
+                policy: resolved(policy, &route.path),
                 exposure,
                 audience: Arc::new(audience),
                 answers: Arc::clone(answers),
@@ -152,6 +153,19 @@ impl Snapshot {
     pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.routes.values()
     }
+}
+
+/// `policy` for a route with this path: a tenant that is named by a parameter is in the segment of that parameter. The check
+/// of the edge file finds a path without it; here the policy would refuse every caller.
+fn resolved(policy: &Policy, path: &PathMatch) -> Policy {
+    let mut policy = policy.clone();
+    if let Policy::Session(session) = &mut policy
+        && let Some(TenantMatch::PathParameter(name)) = &session.tenant
+        && let Some(position) = path.position_of(name)
+    {
+        session.tenant = Some(TenantMatch::PathSegment(position + 1));
+    }
+    policy
 }
 
 /// How many revisions are kept beside the newest. An Envoy that refuses a new configuration keeps an old one

@@ -68,6 +68,9 @@ impl Lack {
             (Policy::Session(policy), PolicyFault::TenantMissing | PolicyFault::TenantMismatch) => {
                 let named = policy.tenant.as_ref().map(|place| match place {
                     TenantMatch::PathSegment(number) => format!("that path segment {number} names"),
+                    TenantMatch::PathParameter(name) => {
+                        format!("that the parameter {name} of the path names")
+                    }
                     TenantMatch::Header(name) => format!("that the header {name} names"),
                 });
                 (one("tenant", tenant), one("tenant", named))

@@ -34,11 +34,39 @@ async fn the_tenant_in_the_path_must_be_the_callers() {
         (format!("/tenants/urn:uuid:{TENANT}"), mismatch),
         (format!("/tenants/{twice_escaped}"), mismatch),
         (format!("/tenants/{TENANT};v=1"), mismatch),
+        // A backend that resolves dot segments would read the other tenant.
+        (format!("/tenants/{TENANT}/../{UNLISTED}/books"), mismatch),
+        (format!("/tenants/{TENANT}/%2e%2e/{UNLISTED}/books"), mismatch),
+        (format!("/tenants/{TENANT}/x%2F..%2F..%2F{UNLISTED}"), mismatch),
+        (format!("/tenants/{TENANT}//books"), mismatch),
         ("/tenants/".to_owned(), mismatch),
         ("/tenants".to_owned(), mismatch),
         ("/".to_owned(), mismatch),
         (String::new(), mismatch),
         ("*".to_owned(), mismatch),
+    ] {
+        let answer = authz.ask(authz.check("me").target(&target).session(&authz.token())).await;
+        assert!(answer.is(status, reason), "{target:?}: {} {}", answer.status, answer.reason);
+    }
+}
+
+#[tokio::test]
+async fn the_tenant_in_a_parameter_of_the_path_must_be_the_callers() {
+    let edge = |edge: String| {
+        let policy = "signed-in: { kind: session, tenant: { path_parameter: tenant } }";
+        let template = "name: me, host: api, prefix: \"/t/{tenant}/books\"";
+        let edge = edge.replace("signed-in: { kind: session }", policy);
+        assert!(edge.contains("name: me, host: api, exact: /users/@me"), "{edge}");
+        // Every route with the policy has the parameter.
+        let edge = edge.replace("prefix: /books", "prefix: \"/b/{tenant}\"");
+        edge.replace("name: me, host: api, exact: /users/@me", template)
+    };
+    let authz = Authz::start_with(Home::new(), edge).await;
+    for (target, (status, reason)) in [
+        (format!("/t/{TENANT}/books"), (200, "allowed")),
+        (format!("/t/{TENANT}/books/7?of={UNLISTED}"), (200, "allowed")),
+        (format!("/t/{UNLISTED}/books"), (403, "tenant_mismatch")),
+        (format!("/t/{TENANT}/books/../../{UNLISTED}/books"), (403, "tenant_mismatch")),
     ] {
         let answer = authz.ask(authz.check("me").target(&target).session(&authz.token())).await;
         assert!(answer.is(status, reason), "{target:?}: {} {}", answer.status, answer.reason);

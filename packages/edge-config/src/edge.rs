@@ -20,6 +20,7 @@ mod leases;
 mod limits;
 mod listener;
 mod path;
+mod percent;
 mod policy;
 mod reach;
 mod refusal;
@@ -41,7 +42,7 @@ pub use credentials::{
     AcceptedCredential, ApiKeys, LegacyCheck, LegacyEnd, LegacySessions, LegacyStore, LegacyVerifier,
     RedisUrl,
 };
-pub use destination::{Destination, OfKind, Share, Sticky, WHOLE};
+pub use destination::{Destination, OfKind, Share, Sticky};
 pub use header_case::HeaderCase;
 pub use issuer::{
     ABSENT_TYPE, AlgorithmFamily, ClaimPath, ClaimRules, InvalidClaimPath, Issuer, KeyAlgorithm, MappedClaim,
@@ -51,10 +52,11 @@ pub use leases::{LeaseMethods, LeasePolicy, Leases, OnOutage};
 pub use limits::{LONGEST_REFILL, Limit, Mode, Per, Quota, RateHeaders, TenantMatch};
 pub use listener::{Clients, Exposure, Host, Listener, Tls, Underscores};
 pub use path::{PathMatch, Segment, Specificity};
+pub use percent::{InvalidPercent, Percent, WHOLE};
 pub use policy::{BesideCookie, InternalPolicy, Policy, PublicPolicy, RoleNames, SessionPolicy};
 pub use reach::Reach;
 pub use refusal::RefusalStatus;
-pub use route::{AbsentPath, METHODS, Route};
+pub use route::{AbsentPath, FURTHER_METHODS, METHODS, Route};
 pub use services::{Service, ServiceTenants, ServiceTokens};
 pub use sessions::{KeySource, Sessions};
 pub use shadow::{Comparator, DifferenceKind, Ignore, Ignored};

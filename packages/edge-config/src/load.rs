@@ -246,6 +246,7 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
         answers: &answers,
         default_answers: default_answers.as_deref(),
         internal_paths: &internal_paths,
+        reserved: reserved.as_ref(),
     };
     let routes = fields
         .required(

@@ -8,7 +8,7 @@ use crate::edge::{Edge, Exposure, Host, METHODS, PathMatch, Policy, Route};
 pub enum Match<'a> {
     /// This route.
     Route(&'a Route),
-    /// Envoy itself, with 405: no edge accepts the method.
+    /// Envoy itself, with 405: the host accepts the method nowhere, or not on this path.
     MethodNotAllowed,
     /// Envoy itself, with 404: the path is closed on this listener.
     InternalPath,
@@ -25,17 +25,17 @@ pub enum Match<'a> {
 #[must_use]
 pub fn route_of<'a>(edge: &'a Edge, listener: &str, host: &str, method: &str, path: &str) -> Match<'a> {
     let Some((group, _)) = host_of(edge, listener, host) else { return Match::UnknownHost };
-    if !METHODS.contains(&method) {
+    let is_usual = METHODS.contains(&method);
+    let is_named = || edge.routes.iter().any(|route| route.host == group && route.takes_method(method));
+    if !is_usual && !is_named() {
         return Match::MethodNotAllowed;
     }
     let exposure = edge.listeners.get(listener).map_or(Exposure::Public, |listener| listener.exposure);
     if closed_paths(edge, exposure).iter().any(|closed| closed.takes(path)) {
         return Match::InternalPath;
     }
-    let takes = |route: &&Route| {
-        let method_fits = route.methods.is_empty() || route.methods.iter().any(|named| named == method);
-        route.host == group && route.path.takes(path) && method_fits
-    };
+    let takes = |route: &&Route| route.host == group && route.path.takes(path) && route.takes_method(method);
+    let nothing = if is_usual { Match::Unmatched } else { Match::MethodNotAllowed };
     let rank = |one: &&Route, other: &&Route| {
         let methods = one.methods.is_empty().cmp(&other.methods.is_empty());
         one.path.specificity().cmp(&other.path.specificity()).then(methods)
@@ -49,11 +49,13 @@ pub fn route_of<'a>(edge: &'a Edge, listener: &str, host: &str, method: &str, pa
             Match::Unmatched
         }
         (Some(route), _) => Match::Route(route),
-        (None, _) => Match::Unmatched,
+        (None, Some(_)) => Match::Unmatched,
+        (None, None) => nothing,
     }
 }
 
-/// The host group of `listener` that serves `host`: the one that names it, or the one for any name.
+/// The host group of `listener` that serves `host`: the one that names it, else the one with the longest `*.` ending of it,
+/// else the one for any name. `*.example.com` takes names of any depth below `example.com`, but not that name itself.
 #[must_use]
 pub fn host_of<'a>(edge: &'a Edge, listener: &str, host: &str) -> Option<(&'a str, &'a Host)> {
     let name = without_port(host).to_ascii_lowercase();
@@ -61,7 +63,9 @@ pub fn host_of<'a>(edge: &'a Edge, listener: &str, host: &str) -> Option<(&'a st
         let mut groups = edge.hosts.iter();
         groups.find(|(_, host)| host.listener == listener && host.names.iter().any(|name| name == wanted))
     };
-    of(&name).or_else(|| of("*")).map(|(group, host)| (group.as_str(), host))
+    let endings = name.match_indices('.').filter(|(at, _)| *at > 0).filter_map(|(at, _)| name.get(at..));
+    let below = || endings.map(|ending| format!("*{ending}")).find_map(|wanted| of(&wanted));
+    of(&name).or_else(below).or_else(|| of("*")).map(|(group, host)| (group.as_str(), host))
 }
 
 /// The paths that are closed in every spelling on a listener with `exposure`. On a public listener these are the declared

@@ -23,7 +23,7 @@ pub(crate) enum Value {
     Null,
     Bool(bool),
     Int(i64),
-    Float,
+    Float(f64),
     Text(String),
     List(Vec<Node>),
     Map(Vec<(Node, Node)>),
@@ -36,7 +36,7 @@ impl Value {
             Self::Null => "nothing",
             Self::Bool(_) => "a boolean",
             Self::Int(_) => "a number",
-            Self::Float => "a decimal number",
+            Self::Float(_) => "a decimal number",
             Self::Text(_) => "text",
             Self::List(_) => "a list",
             Self::Map(_) => "a mapping",
@@ -79,11 +79,12 @@ impl<'de> Deserialize<'de> for Value {
             }
 
             fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-                Ok(i64::try_from(value).map_or(Value::Float, Value::Int))
+                // A number beyond the type is beyond every bound, too.
+                Ok(i64::try_from(value).map_or(Value::Float(f64::INFINITY), Value::Int))
             }
 
-            fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
-                Ok(Value::Float)
+            fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+                Ok(Value::Float(value))
             }
 
             fn visit_str<E>(self, value: &str) -> Result<Value, E> {

@@ -28,6 +28,8 @@ pub enum Shape {
         /// The most.
         most: u64,
     },
+    /// A percentage from 0 to 100 with at most three decimals.
+    Percent,
     /// One of a few words.
     Choice(Vec<&'static str>),
     /// Text with a form of its own, in which `${NAME:-default}` is replaced from the environment. The name of its type.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::edge::{InvalidPercent, Percent};
 use crate::fault::{Collector, Place, suggest};
 use crate::node::{Node, Value};
 use crate::notes::{Note, Notes, Shape};
@@ -70,7 +71,7 @@ impl<'a> Fields<'a> {
                     Value::Null
                     | Value::Bool(_)
                     | Value::Int(_)
-                    | Value::Float
+                    | Value::Float(_)
                     | Value::List(_)
                     | Value::Map(_) => {
                         let problem = format!("{what}: a field name is {}", key.value.kind());
@@ -121,7 +122,7 @@ fn mapping<'a>(context: Context<'a>, node: &'a Node, what: &str) -> Option<&'a [
         value @ (Value::Null
         | Value::Bool(_)
         | Value::Int(_)
-        | Value::Float
+        | Value::Float(_)
         | Value::Text(_)
         | Value::List(_)) => {
             let problem = format!("{what} is {}", value.kind());
@@ -146,7 +147,7 @@ pub(crate) fn entries<'a>(
             | Value::Null
             | Value::Bool(_)
             | Value::Int(_)
-            | Value::Float
+            | Value::Float(_)
             | Value::List(_)
             | Value::Map(_) => {
                 let problem = format!("{what}: a name is not valid");
@@ -167,7 +168,7 @@ pub(crate) fn texts<'a>(context: Context<'a>, node: &'a Node, what: &str) -> Vec
             other @ (Value::Null
             | Value::Bool(_)
             | Value::Int(_)
-            | Value::Float
+            | Value::Float(_)
             | Value::List(_)
             | Value::Map(_)) => {
                 let problem = format!("{what}: a key is {}", other.kind());
@@ -196,7 +197,7 @@ pub(crate) fn list<'a>(context: Context<'a>, node: &'a Node, what: &str) -> &'a 
         value @ (Value::Null
         | Value::Bool(_)
         | Value::Int(_)
-        | Value::Float
+        | Value::Float(_)
         | Value::Text(_)
         | Value::Map(_)) => {
             let problem = format!("{what} is {}", value.kind());
@@ -218,7 +219,7 @@ fn text_of<'a>(context: Context<'a>, node: &'a Node, what: &str) -> Option<&'a s
         value @ (Value::Null
         | Value::Bool(_)
         | Value::Int(_)
-        | Value::Float
+        | Value::Float(_)
         | Value::List(_)
         | Value::Map(_)) => {
             context.faults.report(
@@ -249,7 +250,7 @@ pub(crate) fn boolean(context: Context<'_>, node: &Node, what: &str) -> Option<b
         Value::Bool(value) => Some(*value),
         value @ (Value::Null
         | Value::Int(_)
-        | Value::Float
+        | Value::Float(_)
         | Value::Text(_)
         | Value::List(_)
         | Value::Map(_)) => {
@@ -277,9 +278,27 @@ pub(crate) fn number(context: Context<'_>, node: &Node, what: &str, least: u64, 
     None
 }
 
+/// A percentage from 0 to 100 with at most three decimals.
+pub(crate) fn percent(context: Context<'_>, node: &Node, what: &str) -> Option<Percent> {
+    context.expects(node, || Shape::Percent);
+    // The shortest text of a decimal number is the one in the file, without zeros at the end.
+    let text = match &node.value {
+        Value::Int(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        other @ (Value::Null | Value::Bool(_) | Value::Text(_) | Value::List(_) | Value::Map(_)) => {
+            other.kind().to_owned()
+        }
+    };
+    let percent = text.parse().ok();
+    if percent.is_none() {
+        context.faults.report(node.place, format!("{what} is {text}"), InvalidPercent.to_string());
+    }
+    percent
+}
+
 /// Whether `node` is a number, of whatever kind.
 pub(crate) const fn is_number(node: &Node) -> bool {
-    matches!(node.value, Value::Int(_) | Value::Float)
+    matches!(node.value, Value::Int(_) | Value::Float(_))
 }
 
 /// A duration in milliseconds, within bounds.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::declared::Declared;
 use crate::edge::{
-    AbsentPath, Answers, Backend, Exposure, Host, LegacySessions, Limit, Listener, METHODS, Mode, PathMatch,
-    Policy, Route, Specificity,
+    AbsentPath, Answers, Backend, Exposure, FURTHER_METHODS, Host, LegacySessions, Limit, Listener, METHODS,
+    Mode, PathMatch, Policy, Reserved, Route, Specificity, TenantMatch,
 };
 use crate::fault::{Place, suggest};
 use crate::node::{Node, Value};
@@ -25,6 +25,7 @@ pub(crate) struct Surroundings<'a> {
     /// `default_answers`
     pub(crate) default_answers: Option<&'a str>,
     pub(crate) internal_paths: &'a [PathMatch],
+    pub(crate) reserved: Option<&'a Reserved>,
 }
 
 struct Placed {
@@ -75,7 +76,7 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
         });
     let canaries = fields
         .optional("canary")
-        .map(|n| sections::canaries::read(context, n, &shown, around.backends, rules))
+        .map(|n| sections::canaries::read(context, n, &shown, around.backends, rules, around.reserved))
         .unwrap_or_default();
     let websocket = fields
         .optional("upgrade")
@@ -115,6 +116,7 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
         cross_site: cross_site.unwrap_or(false),
         limits,
     };
+    check_parameter(context, node.place, &route, rules);
     sections::destination::check_streams(context, node, &route, around.backends);
     sections::leases::check_route(context, node.place, &route, rules);
     if let Section::Good(LegacySessions { end: Some(end), .. }) = around.recognition.legacy_sessions {
@@ -123,8 +125,26 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
     Some(route)
 }
 
-/// Methods that change nothing (RFC 9110 §9.2.1).
-const SAFE: [&str; 3] = ["GET", "HEAD", "OPTIONS"];
+/// Checks that the path has the parameter by which the policy finds the tenant.
+fn check_parameter(context: Context<'_>, place: Place, route: &Route, policy: Option<&Policy>) {
+    if let Some(Policy::Session(policy)) = policy
+        && let Some(TenantMatch::PathParameter(name)) = &policy.tenant
+        && route.path.position_of(name).is_none()
+    {
+        let problem = format!(
+            "route `{}` has the policy `{}`, which reads the tenant from the parameter `{{{name}}}` of the path, and the \
+             path {:?} has none of that name",
+            route.name,
+            route.policy,
+            route.path.path()
+        );
+        let mend = format!("name the segment of the tenant `{{{name}}}`, or give the route another policy");
+        context.faults.report(place, problem, mend);
+    }
+}
+
+/// Methods that change nothing (RFC 9110 §9.2.1, and the registry of methods).
+const SAFE: [&str; 7] = ["GET", "HEAD", "OPTIONS", "PROPFIND", "QUERY", "REPORT", "SEARCH"];
 
 /// Warns about requests that an anonymous client may repeat without limit: codes, passwords, mail to others.
 fn check_attempts(context: Context<'_>, placed: &[Placed], around: &Surroundings<'_>) {
@@ -170,12 +190,16 @@ fn methods(context: Context<'_>, node: &Node, what: &str) -> Option<Vec<String>>
     let mut methods: Vec<String> = Vec::new();
     for element in reader::list(context, node, &format!("`methods` of {what}")) {
         let method = reader::text(context, element, &format!("a method of {what}"))?;
-        if !METHODS.contains(&method) {
-            context.faults.report(
-                element.place,
-                format!("{what} takes the method {method:?}"),
-                suggest(method, METHODS),
-            );
+        if !METHODS.contains(&method) && !FURTHER_METHODS.contains(&method) {
+            let mend = match method {
+                "TRACE" => "remove it: TRACE echoes headers back, and no route takes it".to_owned(),
+                "CONNECT" => "remove it: CONNECT opens tunnels, and no route takes it".to_owned(),
+                _ => {
+                    let known: Vec<&str> = METHODS.into_iter().chain(FURTHER_METHODS).collect();
+                    suggest(method, known.iter().copied())
+                }
+            };
+            context.faults.report(element.place, format!("{what} takes the method {method:?}"), mend);
             return None;
         }
         if methods.iter().any(|m| m == method) {

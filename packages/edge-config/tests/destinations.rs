@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use edge_config::edge::{Destination, Edge, Route, Share, Sticky};
+use edge_config::edge::{Destination, Edge, Percent, Route, Share, Sticky};
 use edge_config::{Faults, parse};
 
 const BOOKS: &str = "prefix: /books, policy: signed-in, to: legacy, answers: library";
@@ -26,8 +26,14 @@ fn fail(faults: &Faults) -> Edge {
     panic!("{faults}")
 }
 
+fn percent(number: u8) -> Percent {
+    Percent::whole(number).unwrap()
+}
+
 fn shares(shares: &[(&str, u8)]) -> Vec<Share> {
-    shares.iter().map(|(backend, weight)| Share { backend: (*backend).to_owned(), weight: *weight }).collect()
+    let share =
+        |(backend, weight): &(&str, u8)| Share { backend: (*backend).to_owned(), weight: percent(*weight) };
+    shares.iter().map(share).collect()
 }
 
 #[test]
@@ -43,7 +49,17 @@ fn a_destination_is_a_name_or_shares() {
     assert_eq!(two.shadow.as_deref(), Some("auth"));
     assert_eq!(two.backends(), ["legacy", "users"]);
     assert_eq!(two.destination.to_string(), "legacy 90 %, users 10 %");
-    assert_eq!((two.destination.weight_of("users"), two.destination.weight_of("auth")), (10, 0));
+    assert_eq!(
+        (two.destination.weight_of("users"), two.destination.weight_of("auth")),
+        (percent(10), Percent::ZERO)
+    );
+
+    // Decimals, which add up exactly although their binary forms do not.
+    let few = route(
+        "prefix: /books, policy: signed-in, to: { legacy: 99.5, users: 0.3, auth: 0.2 }, answers: library",
+    );
+    assert_eq!(few.destination.to_string(), "legacy 99.5 %, users 0.3 %, auth 0.2 %");
+    assert_eq!(few.destination.weight_of("users").thousandths(), 300);
 
     // Nothing yet, or everything: a ramp keeps both backends in the list while it moves shares.
     let none = route(
@@ -66,9 +82,10 @@ fn an_invalid_destination_is_a_fault_on_its_line() {
         (signed_in("{ legacy: 90, users: 9 }"), "add up to 99"),
         (signed_in("{ legacy: 100, users: 100 }"), "add up to 200"),
         (signed_in("{ legacy: 0, users: 0 }"), "add up to 0"),
-        (signed_in("{ legacy: 101 }"), "write a whole number from 0 to 100"),
-        (signed_in("{ legacy: -1, users: 101 }"), "write a whole number from 0 to 100"),
-        (signed_in("{ legacy: 99.5, users: 0.5 }"), "write a whole number from 0 to 100"),
+        (signed_in("{ legacy: 101 }"), "write a percentage from 0 to 100"),
+        (signed_in("{ legacy: -1, users: 101 }"), "write a percentage from 0 to 100"),
+        (signed_in("{ legacy: 99.9995, users: 0.0005 }"), "at most three decimals"),
+        (signed_in("{ legacy: 99.5, users: 0.499 }"), "add up to 99.999"),
         (signed_in("{ legacy: 90, userz: 10 }"), "did you mean `users`?"),
         (signed_in("{}"), "names 0 backends"),
         (signed_in("{ sticky: session }"), "names 0 backends"),
@@ -77,6 +94,7 @@ fn an_invalid_destination_is_a_fault_on_its_line() {
         (signed_in("{ legacy: 90, users: 10, sticky: cookie }"), "names no cookie"),
         (signed_in("{ legacy: 90, users: 10, sticky: { cookie: 'a b' } }"), "write a token"),
         (public("{ legacy: 90, users: 10, sticky: session }"), "have no session"),
+        (public("{ legacy: 90, users: 10, sticky: subject }"), "have no subject"),
         (public("{ legacy: 90, users: 10, sticky: tenant }"), "have no tenant"),
         (public("legacy, shadow: users"), "takes neither GET nor HEAD"),
         (signed_in("legacy, shadow: legacy"), "already answers its requests"),
@@ -149,11 +167,33 @@ fn invalid_backends_streams_and_listeners_are_faults() {
         (words("upgrade: webtransport"), "`upgrade`"),
         (words("stream: true, shadow: users"), "no whole answer to compare"),
         (words("methods: [POST], upgrade: websocket"), "does not take GET"),
-        (words("canary: [{ to: users }]"), "either `tenant` or `header`"),
+        (words("canary: [{ to: users }]"), "one of `tenant`, `header` and `cookie`"),
         (words("canary: [{ tenant: \"\", to: users }]"), "write the tenant's id"),
         (words("canary: [{ header: x-beta, value: 1, to: users }]"), "a client could"),
         (words("canary: [{ header: cookie, value: a, to: users }]"), "a client could"),
         (words(&format!("canary: [{{ tenant: {tenant}, to: userz }}]")), "did you mean `users`?"),
+        (words("canary: [{ cookie: try-new, value: '1', to: users }]"), "add `chosen_by: client`"),
+        (words("canary: [{ header: x-beta, value: '1', to: users }]"), "add `chosen_by: client`"),
+        (words("canary: [{ cookie: try-new, value: 'a;b', to: users, chosen_by: client }]"), "no cookie has"),
+        (words("canary: [{ cookie: 'a b', value: '1', to: users, chosen_by: client }]"), "write a token"),
+        (
+            words("canary: [{ cookie: a, header: b, value: '1', to: users, chosen_by: client }]"),
+            "exactly one",
+        ),
+        (words("canary: [{ cookie: a, value: '1', to: users, chosen_by: us }]"), "`chosen_by`"),
+        (words("canary: [{ header: cookie, value: '1', to: users, chosen_by: client }]"), "name the cookie"),
+        (
+            words("canary: [{ header: x-madome-auth-sub, value: '1', to: users, chosen_by: client }]"),
+            "leave out `chosen_by`",
+        ),
+        (
+            words("canary: [{ header: x-madome-beta, value: '1', to: users, chosen_by: client }]"),
+            "not in `reserved_headers`",
+        ),
+        (
+            words(&format!("canary: [{{ tenant: {tenant}, to: users, chosen_by: client }}]")),
+            "leave out `chosen_by`",
+        ),
         (
             words(&format!("canary: [{{ tenant: {tenant}, to: users }}]")).replace("signed-in", "public"),
             "are not identified",

@@ -179,7 +179,7 @@ fn each_of_these_is_a_fault() {
         ("timeout_ms: 200", "timeout_ms: 200\n  replicas: 0", "from 1 to 1000"),
         ("role: 2 }", "role: 2, mode: quiet }", "`mode` of policy `bot` is \"quiet\""),
         ("kind: public }", "kind: public, mode: shadow }", "policy `public` has no field `mode`"),
-        ("role: 2 }", "role: 2, tenant: {} }", "needs either a `path_segment` or a `header`"),
+        ("role: 2 }", "role: 2, tenant: {} }", "needs one of `path_parameter`, `path_segment` and `header`"),
         ("role: 2 }", "role: 2, tenant: { path_segment: 0 } }", "from 1 to 32"),
         ("role: 2 }", "role: 2, tenant: { header: X-Tenant } }", "such as x-workspace"),
         ("role: 2 }", "role: 2, tenant: { header: x-tenant-id } }", "which clients cannot send"),

@@ -40,7 +40,8 @@ use stage::{PATH, Stage, Tried};
 use variants::{Form, ROWS, Row, Variant};
 
 /// The experiments besides the rows, by name.
-const EXPERIMENTS: [&str; 6] = ["crowd", "tail", "routes", "authorizer", "connections", "bodies"];
+const EXPERIMENTS: [&str; 7] =
+    ["crowd", "tail", "routes", "templates", "authorizer", "connections", "bodies"];
 
 /// Rows with a promise are measured twice in each round: on a machine with neighbours, two seconds differ by a tenth, and
 /// these rows need more precision.
@@ -245,7 +246,24 @@ fn run(arguments: &Arguments, progress: &Progress, keep: &dyn Fn(&Results)) -> R
     if arguments.wants("routes") {
         // Each is started for itself, which takes longer than measuring it.
         let fewer = rounds.min(3);
-        results.findings.push(size::routes(&mut stage, backend, fewer, duration, progress));
+        results.findings.push(size::routes(
+            &mut stage,
+            size::Paths::Literal,
+            backend,
+            (fewer, duration),
+            progress,
+        ));
+        keep(&results);
+    }
+    if arguments.wants("templates") {
+        let fewer = rounds.min(3);
+        results.findings.push(size::routes(
+            &mut stage,
+            size::Paths::Template,
+            backend,
+            (fewer, duration),
+            progress,
+        ));
         keep(&results);
     }
     if arguments.wants("authorizer") {

@@ -16,37 +16,69 @@ use crate::variants::Form;
 /// The numbers of additional routes of the edges on the curve. The others are compared with the first.
 const COUNTS: [usize; 4] = [10, 100, 1_000, 10_000];
 
+/// The form of the additional routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Paths {
+    /// Prefixes of literal segments, which Envoy looks up.
+    Literal,
+    /// Templates that all begin with one parameter, which Envoy can only compare: the worst case of a template.
+    Template,
+}
+
+impl Paths {
+    const fn key(self) -> &'static str {
+        match self {
+            Self::Literal => "routes",
+            Self::Template => "templates",
+        }
+    }
+
+    fn route(self, number: usize) -> String {
+        match self {
+            Self::Literal => format!("prefix: /size/{number:05}"),
+            Self::Template => format!("path: \"/size/{{tenant}}/{number:05}/{{page}}\""),
+        }
+    }
+
+    fn request(self, number: usize) -> String {
+        match self {
+            Self::Literal => format!("/size/{number:05}/page"),
+            Self::Template => format!("/size/acme-corp/{number:05}/page"),
+        }
+    }
+}
+
 /// Measures the development edge without leases, with more and more routes; the request goes to the one in the middle. The
 /// cost of each size is compared with the smallest of the same round.
 pub(crate) fn routes(
     stage: &mut Stage,
+    paths: Paths,
     backend: SocketAddr,
-    rounds: usize,
-    duration: Duration,
+    (rounds, duration): (usize, Duration),
     progress: &Progress,
 ) -> Finding {
     let (_, text) = stage::edge_files();
-    progress.say("starting edges with 10, 100, 1,000 and 10,000 more routes");
+    let key = paths.key();
+    progress.say(&format!("starting edges with 10, 100, 1,000 and 10,000 more {key}"));
     let mut edges =
-        COUNTS.map(|count| (count, stage::edge(&with_routes(&text, count), backend, Form::Native)));
+        COUNTS.map(|count| (count, stage::edge(&with_routes(&text, paths, count), backend, Form::Native)));
     stage.prepare_sessions(1);
     let mut measured = COUNTS.map(|_| Vec::new());
     for _ in 0..rounds {
         for ((count, edge), all) in edges.iter_mut().zip(&mut measured) {
-            let path = format!("/size/{:05}/page", *count / 2);
+            let path = paths.request(*count / 2);
             // Each edge has keys of its own, so each has a session of its own.
-            let file = stage.directory().join(format!("sessions-routes-{count}"));
+            let file = stage.directory().join(format!("sessions-{key}-{count}"));
             let sessions = crate::sessions::Sessions::new(&edge.mint(), 1, file);
             let one = measure(stage::target_of(edge), Protocol::H1, &path, &sessions, duration);
-            progress.round(&format!("{count} routes"), &one);
+            progress.round(&format!("{count} {key}"), &one);
             all.push(one);
         }
     }
     let [few, ..] = &measured;
     let curve: Vec<Point> =
         COUNTS.iter().zip(&measured).map(|(routes, all)| Point::of(*routes, few, all)).collect();
-    let mut said =
-        vec!["routes, and the cost of a request with that many, relative to 10 routes:".to_owned()];
+    let mut said = vec![format!("{key}, and the cost of a request with that many, relative to 10:")];
     said.extend(curve.iter().map(Point::line));
     let cost = |figure: fn(&Point) -> f64| curve.last().map(|most| rounded(figure(most)));
     let figures = json!({
@@ -55,7 +87,7 @@ pub(crate) fn routes(
         "authorizer_cost": cost(|most| most.authorizer),
         "curve": curve.iter().map(Point::figures).collect::<Vec<_>>(),
     });
-    Finding { key: "routes", said, figures }
+    Finding { key, said, figures }
 }
 
 /// One size of the curve, relative to the smallest one.
@@ -94,12 +126,13 @@ impl Point {
     }
 }
 
-fn with_routes(text: &str, count: usize) -> String {
+fn with_routes(text: &str, paths: Paths, count: usize) -> String {
     let mut routes = String::from("\nroutes:\n");
     for number in 0..count {
         let _ = writeln!(
             routes,
-            "  - {{ name: size-{number:05}, host: api, prefix: /size/{number:05}, policy: signed-in, to: legacy, answers: auth }}"
+            "  - {{ name: size-{number:05}, host: api, {}, policy: signed-in, to: legacy, answers: auth }}",
+            paths.route(number)
         );
     }
     assert!(text.contains("\nroutes:\n"), "the development edge has its routes in block form");

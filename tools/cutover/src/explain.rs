@@ -8,6 +8,7 @@
 //! It prints names, codes and ids, but never a token, a cookie or a header's value.
 
 mod before;
+mod goes;
 mod offline;
 mod remembered;
 mod request;

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use edge_config::Environment;
-use edge_config::edge::WHOLE;
+use edge_config::edge::{InvalidPercent, Percent, WHOLE};
 
 use crate::exit::{DONE, FOUND, USAGE, exit};
 use crate::home::Home;
@@ -49,9 +49,9 @@ pub struct Arguments {
     /// The backend whose share rises.
     #[arg(long, value_name = "BACKEND")]
     pub to: String,
-    /// Its shares, one after the other, in whole percent.
-    #[arg(long, value_name = "PERCENT,…", value_delimiter = ',', default_value = "1,10,50,100", value_parser = clap::value_parser!(u8).range(1..=100))]
-    pub steps: Vec<u8>,
+    /// Its shares, one after the other, in percent with at most three decimals.
+    #[arg(long, value_name = "PERCENT,…", value_delimiter = ',', default_value = "1,10,50,100", value_parser = percent)]
+    pub steps: Vec<Percent>,
     /// The least time for each step, such as 60s, 10m or 1h.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     pub every: Duration,
@@ -86,6 +86,15 @@ pub struct Arguments {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented at the type")]
     pub home: Home,
+}
+
+fn percent(text: &str) -> Result<Percent, String> {
+    let percent: Percent = text.parse().map_err(|error: InvalidPercent| error.to_string())?;
+    if percent == Percent::ZERO {
+        Err("a step moves some requests: write more than 0".to_owned())
+    } else {
+        Ok(percent)
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -123,7 +132,7 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
 }
 
 /// Sets the share in the file.
-fn move_to(arguments: &Arguments, percent: u8, environment: Environment<'_>) -> Result<(), SetError> {
+fn move_to(arguments: &Arguments, percent: Percent, environment: Environment<'_>) -> Result<(), SetError> {
     let edge = render::load(&arguments.edge, environment).map_err(SetError::Invalid)?;
     let route = edge.routes.iter().find(|route| route.name == arguments.route);
     // Without such a route `set` reports the error, which does not depend on the shares.
@@ -143,7 +152,7 @@ fn move_to(arguments: &Arguments, percent: u8, environment: Environment<'_>) -> 
 }
 
 /// Watches one step until its time is over and every gate holds, or until a gate fails.
-fn step(arguments: &Arguments, percent: u8, earlier: &mut Earlier, environment: Environment<'_>) -> End {
+fn step(arguments: &Arguments, percent: Percent, earlier: &mut Earlier, environment: Environment<'_>) -> End {
     let log = arguments.access_log.clone().unwrap_or_else(|| arguments.home.home.join("logs/access.json"));
     let mut sources = match Sources::begin(arguments, percent, log, environment) {
         Ok(sources) => sources,
@@ -184,9 +193,9 @@ fn step(arguments: &Arguments, percent: u8, earlier: &mut Earlier, environment: 
     }
 }
 
-fn roll_back(arguments: &Arguments, percent: u8, why: &str, environment: Environment<'_>) -> ExitCode {
+fn roll_back(arguments: &Arguments, percent: Percent, why: &str, environment: Environment<'_>) -> ExitCode {
     out::error!("cutover ramp: rolled back at {percent} %: {why}");
-    match move_to(arguments, 0, environment) {
+    match move_to(arguments, Percent::ZERO, environment) {
         Ok(()) => exit(FOUND),
         Err(error) => {
             out::error!("cutover ramp: ROLLBACK FAILED: set the share to 0 by hand: {error}");

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use edge_config::edge::Percent;
 use edge_config::{Edge, Environment};
 use serde_json::{Value, json};
 
@@ -111,7 +112,7 @@ fn report(edge: &Edge, now: &Look, before: &Look, over: Duration) -> Value {
                 .destination
                 .shares
                 .iter()
-                .map(|share| json!({ "backend": share.backend, "percent": share.weight }))
+                .map(|share| json!({ "backend": share.backend, "percent": number(share.weight) }))
                 .collect();
             let kinds: Vec<Value> = route
                 .destination
@@ -152,6 +153,12 @@ fn report(edge: &Edge, now: &Look, before: &Look, over: Duration) -> Value {
         "routes": routes,
         "backends": backends,
     })
+}
+
+/// A percentage as a JSON number: `10`, `99.5`.
+fn number(percent: Percent) -> Value {
+    let thousandths = percent.thousandths();
+    if thousandths % 1000 == 0 { json!(thousandths / 1000) } else { json!(f64::from(thousandths) / 1000.0) }
 }
 
 fn rounded(number: f64) -> f64 {

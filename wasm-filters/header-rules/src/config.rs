@@ -74,7 +74,7 @@ pub struct Sites {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HostRules {
-    /// Lower-case names without port; `*` is any name.
+    /// Lower-case names without port; `*.example.com` is every name below `example.com`, and `*` any name.
     pub names: Vec<String>,
     /// The routes; order has no meaning.
     pub routes: Vec<RouteRule>,
@@ -89,7 +89,7 @@ pub struct HostRules {
 pub struct RouteRule {
     /// Its paths.
     pub path: PathRule,
-    /// Its methods; empty means any.
+    /// Its methods; empty means GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS.
     pub methods: Vec<String>,
     /// The policy's name.
     pub policy: String,

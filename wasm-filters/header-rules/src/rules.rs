@@ -20,6 +20,8 @@ pub struct Rules {
     reserved: ReservedNames,
     /// Indices into `groups`.
     names: HashMap<Box<[u8]>, usize>,
+    /// Indices into `groups` for every name with this ending, which begins with a dot.
+    endings: HashMap<Box<[u8]>, usize>,
     groups: Vec<HostRoutes>,
     /// The entry for a host of no group: the group with the name `*`, or no routes at all.
     anyone: HostRoutes,
@@ -54,6 +56,7 @@ impl Rules {
                 None => ReservedNames::compile(&config.reserved)?,
             },
             names: HashMap::new(),
+            endings: HashMap::new(),
             groups: Vec::with_capacity(config.hosts.len()),
             anyone: routes_of(&HostRules { names: Vec::new(), routes: Vec::new(), absent: Vec::new() })?,
             policies: Vec::new(),
@@ -71,6 +74,8 @@ impl Rules {
                 let duplicate = if name == "*" {
                     rules.anyone = routes.clone();
                     std::mem::replace(&mut wildcard, true)
+                } else if let Some(ending) = name.strip_prefix('*').filter(|ending| is_ending(ending)) {
+                    rules.endings.insert(ending.as_bytes().into(), index).is_some()
                 } else if authority::host(name.as_bytes()).as_deref() == Some(name.as_bytes()) {
                     rules.names.insert(name.as_bytes().into(), index).is_some()
                 } else {
@@ -93,10 +98,25 @@ impl Rules {
     #[must_use]
     pub fn policy_of(&self, authority: &[u8], method: &[u8], target: &[u8]) -> Option<&str> {
         let host = authority::host(authority)?;
-        let group = self.names.get(host.as_ref()).and_then(|&group| self.groups.get(group));
         let path = target.split(|&byte| byte == b'?').next().unwrap_or(target);
-        let policy = group.unwrap_or(&self.anyone).raw(path, method).policy?;
+        let policy = self.routes_of(&host).raw(path, method).policy?;
         self.policies.get(usize::try_from(policy).ok()?).map(|name| &**name)
+    }
+
+    /// The routes of a host: those of the group that names it, else of the one with its longest ending, else of the one for
+    /// any name.
+    fn routes_of(&self, host: &[u8]) -> &HostRoutes {
+        let below = || {
+            // Most edges have none, and then a name is not cut at its dots.
+            let dots = host
+                .iter()
+                .enumerate()
+                .skip(1)
+                .filter(|(_, byte)| **byte == b'.' && !self.endings.is_empty());
+            dots.filter_map(|(at, _)| host.get(at..)).find_map(|ending| self.endings.get(ending))
+        };
+        let group = self.names.get(host).or_else(below);
+        group.and_then(|&group| self.groups.get(group)).unwrap_or(&self.anyone)
     }
 
     /// The name of every rule that removes headers, as in counters: `x-tenant-id`, `x-madome-*`. A
@@ -178,8 +198,7 @@ impl Rules {
     /// decodes it has no lease, and is open to other sites only where each of its readings is.
     fn judge_route<'a>(&self, authority: &'a [u8], method: &[u8], target: &[u8]) -> Result<Way<'a>, Reason> {
         let host = authority::host(authority).ok_or(Reason::MalformedHost)?;
-        let group = self.names.get(host.as_ref()).and_then(|&group| self.groups.get(group));
-        let routes = group.unwrap_or(&self.anyone);
+        let routes = self.routes_of(&host);
 
         let path =
             target.iter().position(|&byte| byte == b'?').and_then(|end| target.get(..end)).unwrap_or(target);
@@ -248,6 +267,13 @@ impl Rules {
         }
         Ok(request)
     }
+}
+
+/// Whether `ending` is a dot and a host name.
+fn is_ending(ending: &str) -> bool {
+    ending
+        .strip_prefix('.')
+        .is_some_and(|name| authority::host(name.as_bytes()).as_deref() == Some(name.as_bytes()))
 }
 
 const fn refuse(reason: Reason, request_id: RequestId) -> GuardVerdict<'static> {

@@ -128,13 +128,13 @@ impl Sample {
                     Value::Null
                     | Value::Bool(_)
                     | Value::Int(_)
-                    | Value::Float
+                    | Value::Float(_)
                     | Value::List(_)
                     | Value::Map(_) => None,
                 };
                 Self::Mapping(entries.iter().map(one).collect::<Option<_>>()?)
             }
-            Value::Null | Value::Float => return None,
+            Value::Null | Value::Float(_) => return None,
         })
     }
 }

@@ -163,6 +163,7 @@ impl Search {
             Shape::Number { least, most: _ } => {
                 self.try_one(document, path, Document::Int(i64::try_from(*least).unwrap_or(i64::MAX)));
             }
+            Shape::Percent => self.try_one(document, path, Document::Int(100)),
             Shape::Expanded(_) => {
                 // One of these is valid for most types.
                 for sample in

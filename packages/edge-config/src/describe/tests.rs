@@ -135,7 +135,7 @@ fn document_of(node: &crate::node::Node) -> Document {
             };
             Document::Map(entries.iter().map(one).collect())
         }
-        Value::Null | Value::Float => panic!("a value is {}", node.value.kind()),
+        Value::Null | Value::Float(_) => panic!("a value is {}", node.value.kind()),
     }
 }
 

@@ -2,8 +2,9 @@
 
 use identity::TenantId;
 
-/// A caller whose requests go to another backend. The choice depends on what the authorizer found out, never on what a
-/// client sends: the compared headers belong to the edge, and a client's headers with these names never arrive.
+/// A caller whose requests go to another backend. The choice depends on what the authorizer found out: the compared headers
+/// belong to the edge, and a client's headers with these names never arrive. Only a canary that the edge file marks as
+/// chosen by the client depends on what a client sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Canary {
     /// The callers.
@@ -12,7 +13,7 @@ pub struct Canary {
     pub backend: String,
 }
 
-/// A condition on the authorizer's findings about a caller.
+/// A condition on the authorizer's findings about a caller, or on what the client sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// The caller's verified tenant is this one.
@@ -24,4 +25,48 @@ pub enum Condition {
         /// The whole value.
         value: String,
     },
+    /// The client sends this cookie, and so chooses the backend itself.
+    ClientCookie {
+        /// The cookie's name.
+        name: String,
+        /// The whole value.
+        value: String,
+    },
+    /// The client sends this header, once, and so chooses the backend itself.
+    ClientHeader {
+        /// The header's name, lower case.
+        name: String,
+        /// The whole value.
+        value: String,
+    },
+}
+
+impl Condition {
+    /// Whether any client can meet it by what it sends.
+    #[must_use]
+    pub const fn is_chosen_by_client(&self) -> bool {
+        match self {
+            Self::ClientCookie { .. } | Self::ClientHeader { .. } => true,
+            Self::Tenant(_) | Self::Header { .. } => false,
+        }
+    }
+
+    /// Whether the header lines of a request (lower-case names) meet a condition that the client chooses.
+    #[must_use]
+    pub fn is_met_by(&self, headers: &[(String, String)]) -> bool {
+        let lines = |wanted: &str| {
+            let lines: Vec<&str> =
+                headers.iter().filter(|(name, _)| name == wanted).map(|(_, value)| value.as_str()).collect();
+            // As Envoy compares several lines of one name.
+            lines.join(",")
+        };
+        match self {
+            Self::ClientCookie { name, value } => {
+                let wanted = format!("{name}={value}");
+                lines("cookie").split([';', ',']).any(|pair| pair.trim_matches([' ', '\t']) == wanted)
+            }
+            Self::ClientHeader { name, value } => lines(name) == *value,
+            Self::Tenant(_) | Self::Header { .. } => false,
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::AcceptedCredential;
+use super::{AcceptedCredential, Percent, WHOLE};
 
 /// The backends of a route.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,17 +29,14 @@ pub struct OfKind {
     pub backend: String,
 }
 
-/// The sum of the weights of a destination, which are whole percentages.
-pub const WHOLE: u8 = 100;
-
 /// A backend's part of the requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Share {
     /// The backend's name.
     pub backend: String,
-    /// A whole percentage, 0 to 100. A backend with 0 gets no requests but stays in the list: the identities that are
-    /// signed for the route are already valid for it.
-    pub weight: u8,
+    /// Its percentage. A backend with 0 gets no requests but stays in the list: the identities that are signed for the route
+    /// are already valid for it.
+    pub weight: Percent,
 }
 
 /// The value that keeps a client on one backend while the weights stay as they are. The edge hashes it. It adds no cookie
@@ -48,6 +45,8 @@ pub struct Share {
 pub enum Sticky {
     /// The verified session, or the subject of a caller without one.
     Session,
+    /// The verified subject: all devices of a person together.
+    Subject,
     /// The verified tenant: all its people together.
     Tenant,
     /// The cookie of this name, as the client sends it. Without it the backend is chosen at random.
@@ -90,8 +89,8 @@ impl Destination {
 
     /// The percentage of `backend`; 0 when it is not in the list.
     #[must_use]
-    pub fn weight_of(&self, backend: &str) -> u8 {
-        self.shares.iter().find(|share| share.backend == backend).map_or(0, |share| share.weight)
+    pub fn weight_of(&self, backend: &str) -> Percent {
+        self.shares.iter().find(|share| share.backend == backend).map_or(Percent::ZERO, |share| share.weight)
     }
 }
 

@@ -85,10 +85,10 @@ impl Route {
     /// Whether the destination of its requests depends on what the authorizer finds out about the caller.
     #[must_use]
     pub fn is_decided_late(&self) -> bool {
-        !self.canaries.is_empty()
+        !self.canaries.iter().all(|canary| canary.when.is_chosen_by_client())
             || !self.destination.kinds.is_empty()
             || match &self.destination.sticky {
-                Some(Sticky::Session | Sticky::Tenant) => self.destination.only().is_none(),
+                Some(Sticky::Session | Sticky::Subject | Sticky::Tenant) => self.destination.only().is_none(),
                 Some(Sticky::Cookie(_)) | None => false,
             }
     }

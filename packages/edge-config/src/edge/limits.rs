@@ -106,6 +106,9 @@ pub enum Mode {
 pub enum TenantMatch {
     /// The segment of the path, counted from 1: in `/tenants/ID/books`, 2.
     PathSegment(usize),
+    /// The segment that stands for this parameter in the path of the route: in `/t/{tenant}/books`, `tenant`. Every route
+    /// with the policy has it.
+    PathParameter(String),
     /// A header, lower case.
     Header(String),
 }

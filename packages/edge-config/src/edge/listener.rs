@@ -78,7 +78,8 @@ impl Exposure {
 pub struct Host {
     /// The listener that serves it.
     pub listener: String,
-    /// The names, lower case, without port; `*` stands for any name.
+    /// The names, lower case, without port. `*.example.com` stands for every name below `example.com`, at any depth, and
+    /// `*` for any name.
     pub names: Vec<String>,
     /// The name of the answers that Envoy gives where no route of the host matches a request. Absent when the rules of
     /// [`Edge::answers_of_host`](super::Edge::answers_of_host) decide.

@@ -11,7 +11,7 @@ pub struct Route {
     pub host: String,
     /// Its paths.
     pub path: PathMatch,
-    /// Its methods; empty means every method of [`METHODS`].
+    /// Its methods: of [`METHODS`] and [`FURTHER_METHODS`]. Empty means every method of [`METHODS`], and no other.
     pub methods: Vec<String>,
     /// The policy's name.
     pub policy: String,
@@ -46,6 +46,16 @@ pub struct AbsentPath {
 }
 
 impl Route {
+    /// Whether it takes requests with `method`.
+    #[must_use]
+    pub fn takes_method(&self, method: &str) -> bool {
+        if self.methods.is_empty() {
+            METHODS.contains(&method)
+        } else {
+            self.methods.iter().any(|named| named == method)
+        }
+    }
+
     /// The names of all backends to which its requests can go, each once.
     #[must_use]
     pub fn backends(&self) -> Vec<&str> {
@@ -60,6 +70,35 @@ impl Route {
     }
 }
 
+/// Methods that pass only where a route names them: those of WebDAV and CalDAV, QUERY, and those of caches and event
+/// subscriptions.
+pub const FURTHER_METHODS: [&str; 24] = [
+    "ACL",
+    "BIND",
+    "CHECKOUT",
+    "COPY",
+    "LINK",
+    "LOCK",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MOVE",
+    "NOTIFY",
+    "PROPFIND",
+    "PROPPATCH",
+    "PURGE",
+    "QUERY",
+    "REBIND",
+    "REPORT",
+    "SEARCH",
+    "SUBSCRIBE",
+    "UNBIND",
+    "UNLINK",
+    "UNLOCK",
+    "UNSUBSCRIBE",
+];
+
 /// The methods that pass through an edge when a route names none. `TRACE` echoes headers back and `CONNECT`
-/// opens tunnels, so neither is here.
+/// opens tunnels, so neither passes on any route.
 pub const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];

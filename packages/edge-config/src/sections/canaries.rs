@@ -3,10 +3,10 @@
 use identity::headers;
 
 use crate::declared::Declared;
-use crate::edge::{Backend, Canary, Condition, Policy};
+use crate::edge::{Backend, Canary, Condition, Policy, Reserved};
 use crate::fault::suggest;
 use crate::node::Node;
-use crate::reader::{self, Context, Fields};
+use crate::reader::{self, Context, Fields, cookie_name};
 
 /// Envoy compares canaries one after the other. To move more callers than this, use shares.
 const MAX_CANARIES: usize = 64;
@@ -21,17 +21,26 @@ pub(crate) fn read(
     what: &str,
     backends: &Declared<Backend>,
     policy: Option<&Policy>,
+    reserved: Option<&Reserved>,
 ) -> Vec<Canary> {
     let elements = reader::list(context, node, &format!("`canary` of {what}"));
     if elements.len() > MAX_CANARIES {
         let problem = format!("{what} has {} canaries", elements.len());
         context.faults.report(node.place, problem, format!("name at most {MAX_CANARIES}"));
     }
-    if let Some(Policy::Public(_)) = policy {
+    let canaries: Vec<Canary> = elements
+        .iter()
+        .filter_map(|element| one(context, element, what, backends, policy, reserved))
+        .collect();
+    if matches!(policy, Some(Policy::Public(_)))
+        && (canaries.is_empty() || !canaries.iter().all(|canary| canary.when.is_chosen_by_client()))
+    {
         let problem = format!("{what} has canaries, but the callers of a public route are not identified");
-        context.faults.report(node.place, problem, "use shares (`to`) for a public route");
+        let mend =
+            "use shares (`to`) for a public route, or canaries that clients choose (`chosen_by: client`)";
+        context.faults.report(node.place, problem, mend);
     }
-    elements.iter().filter_map(|element| one(context, element, what, backends, policy)).collect()
+    canaries
 }
 
 fn one(
@@ -40,12 +49,22 @@ fn one(
     what: &str,
     backends: &Declared<Backend>,
     policy: Option<&Policy>,
+    reserved: Option<&Reserved>,
 ) -> Option<Canary> {
     let what = format!("a canary of {what}");
     let mut fields = Fields::of(context, node, &*what);
-    let (tenant, header) = (fields.optional("tenant"), fields.optional("header"));
-    let when = match (tenant, header) {
-        (Some(n), None) => {
+    let (tenant, header, cookie) =
+        (fields.optional("tenant"), fields.optional("header"), fields.optional("cookie"));
+    let chosen_by = fields.optional("chosen_by");
+    let by_client = chosen_by
+        .and_then(|n| reader::choice(context, n, &format!("`chosen_by` of {what}"), &[("client", true)]));
+    let when = match (tenant, header, cookie) {
+        (Some(n), None, None) => {
+            if let Some(chosen_by) = chosen_by {
+                let problem =
+                    format!("{what} is for a tenant, which the authorizer finds out and no client chooses");
+                context.faults.report(chosen_by.place, problem, "leave out `chosen_by`");
+            }
             if let Some(Policy::Internal(_)) = policy {
                 let problem = format!("{what} is for a tenant, but services have none");
                 context.faults.report(n.place, problem, "name a `header`, such as x-madome-auth-sub");
@@ -53,14 +72,28 @@ fn one(
             reader::parsed(context, n, &format!("the tenant of {what}"), "write the tenant's id")
                 .map(Condition::Tenant)
         }
-        (None, Some(n)) => {
-            let value = fields
-                .required("value", "give the value that it must have: `value: …`")
-                .and_then(|n| value_of(context, n, &what));
-            written(context, n, &what).zip(value).map(|(name, value)| Condition::Header { name, value })
+        (None, Some(n), None) => {
+            let value = value(context, &mut fields, &what);
+            match by_client {
+                None => written(context, n, &what)
+                    .zip(value)
+                    .map(|(name, value)| Condition::Header { name, value }),
+                Some(_) => sent(context, n, &what, reserved)
+                    .zip(value)
+                    .map(|(name, value)| Condition::ClientHeader { name, value }),
+            }
         }
-        (Some(_), Some(_)) | (None, None) => {
-            let problem = format!("{what} needs either `tenant` or `header`");
+        (None, None, Some(n)) => {
+            if chosen_by.is_none() {
+                let problem = format!("{what} looks at a cookie, which the client chooses");
+                context.faults.report(n.place, problem, CHOICE);
+            }
+            let value =
+                value(context, &mut fields, &what).filter(|value| is_cookie(context, n, &what, value));
+            cookie_name(context, n).zip(value).map(|(name, value)| Condition::ClientCookie { name, value })
+        }
+        (None, None, None) | (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
+            let problem = format!("{what} needs one of `tenant`, `header` and `cookie`");
             context.faults.report(node.place, problem, "give exactly one of them");
             None
         }
@@ -79,8 +112,69 @@ fn written(context: Context<'_>, node: &Node, what: &str) -> Option<String> {
         return Some(name.to_owned());
     }
     let problem = format!("{what} looks at `{name}`, which the authorizer does not write: a client could");
-    context.faults.report(node.place, problem, suggest(name, WRITTEN));
+    context.faults.report(node.place, problem, format!("{}; or {CHOICE}", suggest(name, WRITTEN)));
     None
+}
+
+/// The way to let clients choose.
+const CHOICE: &str = "add `chosen_by: client` to let clients choose the backend themselves";
+
+/// Headers by which no client chooses a backend: credentials, which an edge file must not contain, and those that say how a
+/// message is read.
+const UNFIT: [&str; 8] = [
+    "authorization",
+    "connection",
+    "content-length",
+    "cookie",
+    "host",
+    "proxy-authorization",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Reads a header by which clients choose.
+fn sent(context: Context<'_>, node: &Node, what: &str, reserved: Option<&Reserved>) -> Option<String> {
+    let name = reader::text(context, node, &format!("the header of {what}"))?;
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let is_reserved = reserved.is_some_and(|reserved| {
+        let prefixed = |prefix: &String| name.starts_with(prefix.as_str());
+        reserved.names.iter().any(|listed| listed == name) || reserved.prefixes.iter().any(prefixed)
+    });
+    let mend = if WRITTEN.contains(&name) {
+        "the authorizer writes it over any value of a client: leave out `chosen_by`"
+    } else if name == "cookie" {
+        "name the cookie: `cookie: try-new`"
+    } else if is_reserved {
+        "clients cannot send it: name a header that is not in `reserved_headers`"
+    } else if UNFIT.contains(&name) {
+        "choose a header of your own, such as x-try-new"
+    } else if (1..=64).contains(&name.len()) && name.bytes().all(plain) {
+        return Some(name.to_owned());
+    } else {
+        "write lower-case letters, digits and `-`, such as x-try-new"
+    };
+    context.faults.report(node.place, format!("{what} lets clients choose by the header {name:?}"), mend);
+    None
+}
+
+fn value(context: Context<'_>, fields: &mut Fields<'_>, what: &str) -> Option<String> {
+    fields
+        .required("value", "give the value that it must have: `value: …`")
+        .and_then(|n| value_of(context, n, what))
+}
+
+/// Whether a cookie can have `value` (RFC 6265 §4.1.1).
+fn is_cookie(context: Context<'_>, node: &Node, what: &str, value: &str) -> bool {
+    let fits = !value.contains(['"', ',', ';', '\\']);
+    if !fits {
+        let problem = format!("the value of {what} is {value:?}, which no cookie has");
+        context.faults.report(
+            node.place,
+            problem,
+            "write it without quotes, commas, semicolons and backslashes",
+        );
+    }
+    fits
 }
 
 fn value_of(context: Context<'_>, node: &Node, what: &str) -> Option<String> {

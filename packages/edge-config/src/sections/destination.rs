@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::declared::Declared;
 use crate::edge::{
-    AcceptedCredential, Backend, Destination, OfKind, Policy, Protocol, Route, Share, Sticky, WHOLE,
+    AcceptedCredential, Backend, Destination, OfKind, Percent, Policy, Protocol, Route, Share, Sticky, WHOLE,
 };
 use crate::fault::suggest;
 use crate::node::{Node, Value};
@@ -56,9 +56,7 @@ pub(crate) fn read(
             continue;
         }
         let backend = backends.named(context, name, place, &format!("a backend of {what}"));
-        let weight =
-            reader::number(context, value, &format!("the share of `{name}` in {what}"), 0, u64::from(WHOLE))
-                .and_then(|weight| u8::try_from(weight).ok());
+        let weight = reader::percent(context, value, &format!("the share of `{name}` in {what}"));
         match (backend, weight) {
             (Some(backend), Some(weight)) if named.insert(name) => shares.push(Share { backend, weight }),
             (Some(_) | None, Some(_) | None) => whole = false,
@@ -74,39 +72,40 @@ pub(crate) fn read(
         context.faults.report(node.place, problem, format!("name 1 to {MAX_SHARES}"));
         return None;
     }
-    let sum: u64 = destination.shares.iter().map(|share| u64::from(share.weight)).sum();
+    let sum: u64 = destination.shares.iter().map(|share| u64::from(share.weight.thousandths())).sum();
     // Kinds may stand alone.
     let has_shares = !destination.shares.is_empty() || destination.kinds.is_empty();
-    if has_shares && sum != u64::from(WHOLE) {
-        let problem = format!("the shares of {what} add up to {sum}");
-        context.faults.report(node.place, problem, "give whole percentages that add up to 100");
+    if has_shares && sum != u64::from(WHOLE.thousandths()) {
+        let problem = format!("the shares of {what} add up to {}", Percent::shown(sum));
+        context.faults.report(node.place, problem, "give percentages that add up to 100");
         return None;
     }
     kinds::check(context, node.place, &destination, what, policy, recognition);
     Some(destination)
 }
 
-/// `session`, `tenant` or `{ cookie: name }`.
+/// `session`, `subject`, `tenant` or `{ cookie: name }`.
 fn read_sticky(context: Context<'_>, node: &Node, what: &str, policy: Option<&Policy>) -> Option<Sticky> {
     let what = format!("`sticky` of {what}");
-    context.expects(node, || Shape::Choice(vec!["session", "tenant"]));
+    context.expects(node, || Shape::Choice(vec!["session", "subject", "tenant"]));
     let Value::Text(text) = &node.value else {
         let mut fields = Fields::of(context, node, &*what);
         let cookie = fields
-            .required("cookie", "write `session`, `tenant` or `{ cookie: name }`")
+            .required("cookie", "write `session`, `subject`, `tenant` or `{ cookie: name }`")
             .and_then(|n| cookie_name(context, n));
         fields.finish();
         return cookie.map(Sticky::Cookie);
     };
     let sticky = match text.as_str() {
         "session" => Sticky::Session,
+        "subject" => Sticky::Subject,
         "tenant" => Sticky::Tenant,
         "cookie" => {
             context.faults.report(node.place, format!("{what} names no cookie"), "write `{ cookie: name }`");
             return None;
         }
         other => {
-            let mend = suggest(other, ["session", "tenant"]);
+            let mend = suggest(other, ["session", "subject", "tenant"]);
             context.faults.report(node.place, format!("{what} is {other:?}"), mend);
             return None;
         }
@@ -115,8 +114,11 @@ fn read_sticky(context: Context<'_>, node: &Node, what: &str, policy: Option<&Po
         (Sticky::Session, Some(Policy::Public(_) | Policy::Internal(_) | Policy::Signed(_))) => {
             Some("session")
         }
+        (Sticky::Subject, Some(Policy::Public(_) | Policy::Internal(_) | Policy::Signed(_))) => {
+            Some("subject")
+        }
         (Sticky::Tenant, Some(Policy::Public(_) | Policy::Internal(_))) => Some("tenant"),
-        (Sticky::Session, Some(Policy::Session(_)) | None)
+        (Sticky::Session | Sticky::Subject, Some(Policy::Session(_)) | None)
         | (Sticky::Tenant, Some(Policy::Session(_) | Policy::Signed(_)) | None)
         | (Sticky::Cookie(_), _) => None,
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::declared::Declared;
 use crate::edge::{Answers, Host, Listener};
-use crate::node::Node;
+use crate::node::{Node, Value};
 use crate::reader::{self, Context, Fields};
 
 pub(crate) fn host(
@@ -51,11 +51,18 @@ pub(crate) fn host(
     Some(Host { listener: listener?, names, answers })
 }
 
+/// A name, `*.example.com` for every name below one, or `*` for any name.
 fn host_name_or_any(context: Context<'_>, node: &Node, what: &str) -> Option<String> {
-    if let crate::node::Value::Text(text) = &node.value
-        && text == "*"
-    {
-        return Some("*".to_owned());
+    let Value::Text(text) = &node.value else { return host_name(context, node, what) };
+    if text == "*" || text.strip_prefix("*.").is_some_and(is_host_name) {
+        return Some(text.clone());
+    }
+    if text.contains('*') {
+        let problem = format!("{what} is {text:?}");
+        let mend = "write `*` for any name, or `*.example.com` for every name below one: `*` stands for whole \
+                    labels at the beginning";
+        context.faults.report(node.place, problem, mend);
+        return None;
     }
     host_name(context, node, what)
 }

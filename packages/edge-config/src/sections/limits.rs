@@ -11,6 +11,7 @@ use crate::fault::suggest;
 use crate::node::Node;
 use crate::reader::choice;
 use crate::reader::{self, Context, Fields};
+use crate::sections::paths::is_parameter;
 
 const PER: [(&str, Per); 7] = [
     ("subject", Per::Subject),
@@ -163,13 +164,24 @@ pub(crate) fn mode(context: Context<'_>, fields: &mut Fields<'_>, what: &str) ->
 /// The field `tenant` of a session policy.
 pub(crate) fn tenant_match(context: Context<'_>, node: &Node, what: &str) -> Option<TenantMatch> {
     let mut fields = Fields::of(context, node, format!("`tenant` of {what}"));
-    let (segment, header) = (fields.optional("path_segment"), fields.optional("header"));
+    let (segment, parameter, header) =
+        (fields.optional("path_segment"), fields.optional("path_parameter"), fields.optional("header"));
     fields.finish();
-    match (segment, header) {
-        (Some(n), None) => reader::number(context, n, "`path_segment`", 1, MAX_SEGMENT)
+    match (segment, parameter, header) {
+        (Some(n), None, None) => reader::number(context, n, "`path_segment`", 1, MAX_SEGMENT)
             .and_then(|number| usize::try_from(number).ok())
             .map(TenantMatch::PathSegment),
-        (None, Some(n)) => {
+        (None, Some(n), None) => {
+            let name = reader::text(context, n, "`path_parameter`")?;
+            let bare = name.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(name);
+            if name == bare && is_parameter(name) {
+                return Some(TenantMatch::PathParameter(name.to_owned()));
+            }
+            let mend = "write the name of the parameter without braces: `path_parameter: tenant` for `/t/{tenant}/books`";
+            context.faults.report(n.place, format!("`path_parameter` is {name:?}"), mend);
+            None
+        }
+        (None, None, Some(n)) => {
             let name = reader::text(context, n, "`header`")?;
             let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
             if (1..=64).contains(&name.len()) && name.bytes().all(plain) {
@@ -179,8 +191,9 @@ pub(crate) fn tenant_match(context: Context<'_>, node: &Node, what: &str) -> Opt
             context.faults.report(n.place, format!("`header` is {name:?}"), mend);
             None
         }
-        (Some(_), Some(_)) | (None, None) => {
-            let problem = format!("`tenant` of {what} needs either a `path_segment` or a `header`");
+        (None, None, None) | (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
+            let problem =
+                format!("`tenant` of {what} needs one of `path_parameter`, `path_segment` and `header`");
             context.faults.report(node.place, problem, "give exactly one of them");
             None
         }

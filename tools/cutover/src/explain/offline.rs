@@ -13,11 +13,12 @@ use authz_service::observe::stage::{Stage, Step};
 use authz_service::startup::{self, Assembled, needs::Needs};
 use authz_service::who::{Caller, Who};
 use clock::{Clock, SystemClock};
-use edge_config::edge::{AcceptedCredential, Exposure, KeySource, Policy, Quota, Route};
+use edge_config::edge::{Exposure, KeySource, Policy, Quota, Route};
 use edge_config::{Edge, Environment, Match, route_of};
 use header_rules::{GuardVerdict, Rules};
 use serde_json::{Map, Value, json};
 
+use super::goes::destination;
 use super::request::{Request, listener};
 use super::{Arguments, Failed, before, unknown};
 use crate::render;
@@ -111,11 +112,15 @@ pub(super) fn explain(
     };
     report.insert("route".to_owned(), route.name.clone().into());
     report.insert("policy".to_owned(), policy(&edge, route).into());
-    report.insert("backend".to_owned(), route.destination.to_string().into());
+    let chosen = route.canaries.iter().find(|canary| canary.when.is_met_by(&request.headers));
+    report.insert("backend".to_owned(), destination(route, chosen, None).into());
+    if chosen.is_some() {
+        report.insert("chosen_by".to_owned(), "client".into());
+    }
     report.insert("limits".to_owned(), route.limits.clone().into());
     if !edge.is_decided(route) {
         report.insert("decision".to_owned(), "none: the route is public".into());
-        report.insert("answer".to_owned(), passed(&route.destination.to_string(), &[]));
+        report.insert("answer".to_owned(), passed(&destination(route, chosen, None), &[]));
         return Ok(Value::Object(report));
     }
     // With Redis, shared limits and revocations are not in the home.
@@ -259,7 +264,9 @@ fn decide(
         }
         (Decision::Allow(edits), None) => {
             let names: Vec<&str> = edits.set.iter().map(|(name, _)| *name).collect();
-            passed(&destination(route, verdict.kind, is_public(edge, route)), &names)
+            let chosen = route.canaries.iter().find(|canary| canary.when.is_met_by(&request.headers));
+            let kind = (verdict.kind, is_public(edge, route));
+            passed(&destination(route, chosen, Some(kind)), &names)
         }
         (Decision::Deny(_) | Decision::Fail(_), None) => Value::Null,
     };
@@ -331,22 +338,6 @@ fn missing(
 
 fn is_public(edge: &Edge, route: &Route) -> bool {
     matches!(edge.policies.get(&route.policy), Some(Policy::Public(_)))
-}
-
-/// Where a request of `route` goes whose credential has this `kind`, and why.
-fn destination(route: &Route, kind: Option<AcceptedCredential>, is_public: bool) -> String {
-    let to = &route.destination;
-    if to.kinds.is_empty() {
-        return to.to_string();
-    }
-    let how = if is_public { "recognised" } else { "verified" };
-    match kind.map(|kind| (kind.as_str(), to.of_kind(kind))) {
-        Some((kind, Some(backend))) => format!("{backend} (a {kind} was {how})"),
-        Some((kind, None)) => {
-            format!("{} (a {kind} was {how}, which the route does not name)", to.of_others())
-        }
-        None => format!("{} (no kind of session was {how})", to.of_others()),
-    }
 }
 
 fn policy(edge: &Edge, route: &Route) -> String {

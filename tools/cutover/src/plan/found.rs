@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use edge_config::edge::METHODS;
+use edge_config::edge::{FURTHER_METHODS, METHODS};
 
 /// Everything that differs between two edges.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,11 +54,11 @@ impl Region {
     /// `any method`, or the methods.
     #[must_use]
     pub fn shown_methods(&self) -> String {
-        if self.methods.len() == METHODS.len() {
-            return "any method".to_owned();
-        }
+        let usual: Vec<&str> = METHODS.into_iter().filter(|method| self.methods.contains(method)).collect();
+        let further = FURTHER_METHODS.into_iter().filter(|method| self.methods.contains(method));
         // In the familiar order.
-        METHODS.iter().filter(|m| self.methods.contains(*m)).copied().collect::<Vec<_>>().join(", ")
+        let usual = if usual.len() == METHODS.len() { vec!["any method"] } else { usual };
+        usual.into_iter().chain(further).collect::<Vec<_>>().join(", ")
     }
 
     /// The path, the paths below it, or both, in words.

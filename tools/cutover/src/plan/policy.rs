@@ -195,6 +195,7 @@ fn mode_changed(what: &str, old: Mode, new: Mode, asked: bool, noted: &mut Aspec
 fn shown_match(at: &TenantMatch) -> String {
     match at {
         TenantMatch::PathSegment(segment) => format!("path segment {segment}"),
+        TenantMatch::PathParameter(name) => format!("the parameter `{{{name}}}` of the path"),
         TenantMatch::Header(name) => format!("header `{name}`"),
     }
 }

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use edge_config::edge::{Exposure, PathMatch, Route};
+use edge_config::edge::{Exposure, FURTHER_METHODS, METHODS, PathMatch, Route};
 use edge_config::{Edge, closed_paths, host_of};
 
 use super::tree::{PathRegion, Tree};
@@ -27,7 +27,8 @@ pub(super) fn paths(edges: [&Edge; 2]) -> Vec<PathRegion> {
     tree.regions()
 }
 
-/// By listener, the host names that either edge knows, and `*` for a name that neither knows.
+/// By listener, the host names that either edge knows (`*.example.com` for one below it that neither knows), and `*` for a
+/// name that neither knows.
 pub(super) fn hosts(edges: [&Edge; 2]) -> BTreeMap<String, BTreeSet<String>> {
     let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for edge in edges {
@@ -39,6 +40,15 @@ pub(super) fn hosts(edges: [&Edge; 2]) -> BTreeMap<String, BTreeSet<String>> {
         }
     }
     names
+}
+
+/// The methods that either edge distinguishes.
+pub(super) fn methods(edges: [&Edge; 2]) -> Vec<&'static str> {
+    let is_named = |method: &&str| {
+        let mut routes = edges.iter().flat_map(|edge| &edge.routes);
+        routes.any(|route| route.takes_method(method))
+    };
+    METHODS.into_iter().chain(FURTHER_METHODS.into_iter().filter(is_named)).collect()
 }
 
 /// The part of the edge that takes a request.
@@ -79,8 +89,8 @@ impl<'a> Table<'a> {
 
     /// The host group that serves `name` on `listener`.
     pub(super) fn group(&self, listener: &str, name: &str) -> Option<&'a str> {
-        // `\0` is not a host name: it stands for every name that no host lists, and only `*` takes it.
-        host_of(self.edge, listener, if name == "*" { "\0" } else { name }).map(|(group, _)| group)
+        // `\0` is not a host name: it stands for every name, or every first label, that no host lists.
+        host_of(self.edge, listener, &name.replace('*', "\0")).map(|(group, _)| group)
     }
 
     pub(super) fn exposure(&self, listener: &str) -> Exposure {
@@ -98,7 +108,7 @@ impl<'a> Table<'a> {
         for routes in candidates {
             let open = || routes.iter().flatten();
             let named = open().find(|route| route.methods.iter().any(|m| m == method));
-            let any = open().find(|route| route.methods.is_empty());
+            let any = open().find(|route| route.takes_method(method));
             if let Some(route) = named.or(any) {
                 return Taken::Route(route);
             }

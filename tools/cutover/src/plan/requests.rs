@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use edge_config::Edge;
-use edge_config::edge::{AcceptedCredential, Destination, Endpoint, METHODS, Policy, Reach, Route, Sticky};
+use edge_config::edge::{AcceptedCredential, Destination, Endpoint, Percent, Policy, Reach, Route, Sticky};
 
 use super::found::{Aspects, Finding, Protection, Region};
 use super::policy;
@@ -16,13 +16,14 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(Region, Finding)> {
     let (before, after) = (Table::of(old), Table::of(new));
     let paths = regions::paths([old, new]);
     let hosts = regions::hosts([old, new]);
+    let methods = regions::methods([old, new]);
     let mut compared: BTreeMap<Pair<'_>, Option<Finding>> = BTreeMap::new();
     let mut found: BTreeMap<Spot<'_>, Hosts> = BTreeMap::new();
     for (listener, names) in &hosts {
         for name in names {
             let (old_group, new_group) = (before.group(listener, name), after.group(listener, name));
             for PathRegion { path, itself, sample } in &paths {
-                for method in METHODS {
+                for &method in &methods {
                     let was = before.takes(listener, old_group, method, sample);
                     let is = after.takes(listener, new_group, method, sample);
                     // Two routes are compared once, however many regions they share.
@@ -163,6 +164,7 @@ fn routes((old, before): (&Edge, &Route), (new, after): (&Edge, &Route), noted: 
     if before.destination.sticky != *sticky {
         let word = |sticky: &Option<Sticky>| match sticky {
             Some(Sticky::Session) => "the session".to_owned(),
+            Some(Sticky::Subject) => "the subject".to_owned(),
             Some(Sticky::Tenant) => "the tenant".to_owned(),
             Some(Sticky::Cookie(name)) => format!("the cookie `{name}`"),
             None => "nothing".to_owned(),
@@ -243,10 +245,10 @@ fn reach(edge: &Edge, route: &Route) -> Reach {
 /// The addresses at which requests arrive, with their shares. Addresses count, not names; a share of 0 is left out.
 fn places(edge: &Edge, destination: &Destination) -> BTreeMap<(BTreeSet<Endpoint>, String), u32> {
     let mut places = BTreeMap::new();
-    for share in destination.shares.iter().filter(|share| share.weight > 0) {
+    for share in destination.shares.iter().filter(|share| share.weight > Percent::ZERO) {
         if let Some(backend) = edge.backends.get(&share.backend) {
             let place = (backend.endpoints.iter().cloned().collect(), backend.audience.clone());
-            *places.entry(place).or_default() += u32::from(share.weight);
+            *places.entry(place).or_default() += share.weight.thousandths();
         }
     }
     places

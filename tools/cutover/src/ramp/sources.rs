@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use edge_config::Environment;
-use edge_config::edge::{GrpcErrors, WHOLE};
+use edge_config::edge::{GrpcErrors, Percent, WHOLE};
 use serde_json::Value;
 
 use super::gate::{Gate, Seen};
@@ -57,7 +57,7 @@ impl Sources {
     /// Waits until Envoy has the present file, with `percent` for the new backend, and remembers every counter.
     pub(super) fn begin(
         arguments: &Arguments,
-        percent: u8,
+        percent: Percent,
         log: PathBuf,
         environment: Environment<'_>,
     ) -> Result<Self, String> {

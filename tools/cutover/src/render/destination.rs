@@ -106,7 +106,9 @@ fn weighted(edge: &Edge, route: &Route, destination: &Destination) -> Value {
             let constant = constant_headers(edge.backends.get(&share.backend));
             let mut cluster = json!({
                 "name": cluster_name(&share.backend),
-                "weight": share.weight,
+                // Always in the same unit: Envoy takes the hash of a sticky share modulo the sum, so another unit would move
+                // every client.
+                "weight": share.weight.thousandths(),
                 "request_headers_to_add": constant,
             });
             let ended = credentials::ended_before(edge, route, &share.backend);
@@ -134,6 +136,7 @@ fn hashed(sticky: &Sticky) -> Value {
     let by = |name: &str| json!({ "header": { "header_name": name }, "terminal": true });
     match sticky {
         Sticky::Session => json!([by(headers::SESSION), by(headers::SUBJECT)]),
+        Sticky::Subject => json!([by(headers::SUBJECT)]),
         Sticky::Tenant => json!([by(headers::TENANT)]),
         // Without a `ttl` Envoy sets no cookie of its own.
         Sticky::Cookie(name) => json!([{ "cookie": { "name": name } }]),

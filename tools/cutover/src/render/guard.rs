@@ -61,7 +61,8 @@ fn sites(edge: &Edge) -> Sites {
         .values()
         .filter(public)
         .flat_map(|host| host.names.iter())
-        .filter(|n| *n != "*")
+        // A name below a wildcard may be another customer's: only its own pages may send to it.
+        .filter(|n| !n.contains('*'))
         .cloned()
         .collect();
     hosts.sort();
@@ -102,7 +103,7 @@ fn passed_and_read(edge: &Edge, listener: &Listener) -> Option<String> {
     });
     let tenants = tenants.filter_map(|tenant| match tenant {
         TenantMatch::Header(name) => Some(name.clone()),
-        TenantMatch::PathSegment(_) => None,
+        TenantMatch::PathSegment(_) | TenantMatch::PathParameter(_) => None,
     });
     let read: Vec<String> = keys.chain(signed).chain(own_of_signed).chain(tenants).collect();
     let both = names.iter().find(|name| read.contains(&name.replace('_', "-")))?;

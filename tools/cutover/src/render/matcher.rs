@@ -17,13 +17,16 @@ use serde_json::{Map, Value, json};
 #[derive(Clone)]
 pub(super) struct Leaf {
     pub(super) path: PathMatch,
-    /// Empty for every method.
+    /// Empty for every method of the edge.
     pub(super) methods: Vec<String>,
+    /// Whether it also takes the methods that only some routes name.
+    pub(super) is_absent: bool,
     /// The first route whose own match fits is taken.
     pub(super) routes: Vec<Value>,
 }
 
-/// The tree, in this order: requests with another method than `methods`, the routes that the header of `known` names,
+/// The tree, in this order: requests with another method than `methods`, which reach only the routes that name it and are
+/// `refused` elsewhere, the routes that the header of `known` names,
 /// `closed`, `open`, and `rest`.
 pub(super) fn tree(
     methods: &[&str],
@@ -33,13 +36,25 @@ pub(super) fn tree(
     open: Vec<Leaf>,
     rest: Value,
 ) -> Value {
+    let is_further = |leaf: &&Leaf| leaf.methods.iter().any(|method| !methods.contains(&method.as_str()));
+    let has_further = open.iter().any(|leaf| is_further(&leaf));
+    let further: Vec<Leaf> =
+        open.iter().filter(|leaf| has_further && (leaf.is_absent || is_further(leaf))).cloned().collect();
+    let refused = object([("action", action(vec![refused]))]);
+    let refused = if further.is_empty() {
+        refused
+    } else {
+        let further = object([("matcher", by_path(further, refused))]);
+        let closed = object([("matcher", by_path(closed.clone(), further))]);
+        by_name(known.clone(), closed)
+    };
     let rest = object([("action", action(vec![rest]))]);
     let open = object([("matcher", by_path(open, rest))]);
     let closed = object([("matcher", by_path(closed, open))]);
     let known = by_name(known, closed);
     let refuse = json!({
         "predicate": { "not_matcher": any_of(methods.iter().map(|method| method_is(method)).collect()) },
-        "on_match": { "action": action(vec![refused]) },
+        "on_match": refused,
     });
     object([("matcher_list", json!({ "matchers": [refuse] })), ("on_no_match", known)])
 }
@@ -57,6 +72,7 @@ fn by_name(known: RoutesByHeader<'_>, otherwise: Value) -> Value {
 }
 
 /// Routes that are already known when Envoy matches, by the value of a header.
+#[derive(Clone)]
 pub(super) struct RoutesByHeader<'a> {
     pub(super) header: &'a str,
     pub(super) routes: Vec<(String, Vec<Value>)>,

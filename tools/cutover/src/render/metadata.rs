@@ -16,6 +16,9 @@ pub(super) const WORDS_MARK: &str = "x-cutover-words";
 /// The finish that the refusals of a route need; absent when they need none.
 pub(super) const MARK: &str = "mark";
 
+/// `client` where the client chose the backend.
+pub(super) const CHOSEN_BY: &str = "chosen_by";
+
 /// The `Allow` header of a 405.
 pub(super) const ALLOW: &str = "allow";
 

@@ -20,7 +20,7 @@ use super::destination;
 use super::header::{header, method_is};
 use super::leases;
 use super::matcher::{self, Leaf, RoutesByHeader, path_match};
-use super::metadata::{ALLOW, CONTENT_TYPE, MARK, NAMESPACE, filter};
+use super::metadata::{ALLOW, CHOSEN_BY, CONTENT_TYPE, MARK, NAMESPACE, filter};
 use super::{shadow, words};
 
 /// `early` are the leases that can be known before the route of a request is chosen.
@@ -67,7 +67,7 @@ fn virtual_host(
         .map(|path| {
             let wording = edge.answers_of_closed(group, path.path());
             let routes = vec![refusal("internal-path", path, 404, (&wording, &answers), revision)];
-            Leaf { path: path.clone(), methods: Vec::new(), routes }
+            Leaf { path: path.clone(), methods: Vec::new(), is_absent: false, routes }
         })
         .collect();
     let mut routes: Vec<&Route> = edge.routes.iter().filter(|route| route.host == group).collect();
@@ -87,13 +87,14 @@ fn virtual_host(
         .map(|route| Leaf {
             path: route.path.clone(),
             methods: route.methods.clone(),
+            is_absent: false,
             routes: parts(edge, route, &answers, exposure),
         })
         .collect();
     open.extend(edge.absent_paths.iter().filter(|absent| absent.host == group).map(|absent| {
         let wording = edge.answers.get(&absent.answers).unwrap_or(&answers);
         let route = refusal("absent-path", &absent.path, 404, (wording, &answers), revision);
-        Leaf { path: absent.path.clone(), methods: Vec::new(), routes: vec![route] }
+        Leaf { path: absent.path.clone(), methods: Vec::new(), is_absent: true, routes: vec![route] }
     }));
     open.sort_by(|a, b| {
         let key = |leaf: &Leaf| (leaf.methods.is_empty(), leaf.methods.first().cloned());
@@ -114,11 +115,19 @@ fn virtual_host(
 fn parts(edge: &Edge, route: &Route, host: &Answers, exposure: Exposure) -> Vec<Value> {
     let canaries = route.canaries.iter().map(|canary| {
         let elsewhere = Destination::whole(canary.backend.clone());
-        let (name, value) = match &canary.when {
-            Condition::Tenant(tenant) => (headers::TENANT, tenant.to_string()),
-            Condition::Header { name, value } => (name.as_str(), value.clone()),
-        };
-        only_with(one(edge, route, &elsewhere, host, exposure), name, &value)
+        let rendered = one(edge, route, &elsewhere, host, exposure);
+        match &canary.when {
+            Condition::Tenant(tenant) => only_with(rendered, headers::TENANT, &tenant.to_string()),
+            Condition::Header { name, value } => only_with(rendered, name, value),
+            Condition::ClientHeader { name, value } => chosen(only_with(rendered, name, value)),
+            Condition::ClientCookie { name, value } => {
+                let cookie = cookie(name, value);
+                chosen(only(
+                    rendered,
+                    json!({ "name": "cookie", "string_match": { "safe_regex": { "regex": cookie } } }),
+                ))
+            }
+        }
     });
     let kinds = route.destination.kinds.iter().flat_map(|OfKind { kind, backend }| {
         let to = Destination::whole(backend.clone());
@@ -131,8 +140,26 @@ fn parts(edge: &Edge, route: &Route, host: &Answers, exposure: Exposure) -> Vec<
 }
 
 /// `rendered` for requests alone whose header `name`, which the authorizer writes, is `value`.
-fn only_with(mut rendered: Value, name: &str, value: &str) -> Value {
-    let condition = json!({ "name": name, "string_match": { "exact": value } });
+fn only_with(rendered: Value, name: &str, value: &str) -> Value {
+    only(rendered, json!({ "name": name, "string_match": { "exact": value } }))
+}
+
+/// Notes for the log that the client chose the backend of `rendered`.
+fn chosen(mut rendered: Value) -> Value {
+    if let Some(fields) = rendered.pointer_mut("/metadata/filter_metadata/cutover") {
+        insert(fields, CHOSEN_BY, json!("client"));
+    }
+    rendered
+}
+
+/// An expression for cookies that include one of this name and value. Several lines are joined with commas.
+fn cookie(name: &str, value: &str) -> String {
+    let escaped: String = format!("{name}={value}").bytes().map(|byte| format!(r"\x{byte:02x}")).collect();
+    format!(r"(?:\C*[;,][ \t]*)?{escaped}[ \t]*(?:[;,]\C*)?")
+}
+
+/// `rendered` for requests alone whose headers meet `condition`.
+fn only(mut rendered: Value, condition: Value) -> Value {
     if let Some(matching) = rendered.get_mut("match") {
         match matching.get_mut("headers").and_then(Value::as_array_mut) {
             Some(conditions) => conditions.push(condition),

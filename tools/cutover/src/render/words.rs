@@ -10,7 +10,7 @@
 //!
 //! So another wording changes routes. The listener itself changes with the edge's default answers alone.
 
-use edge_config::edge::{Answers, METHODS, MadeByEnvoy, Route};
+use edge_config::edge::{Answers, FURTHER_METHODS, METHODS, MadeByEnvoy, Route};
 use serde_json::{Map, Value, json};
 
 use super::header::header;
@@ -101,10 +101,8 @@ pub(super) fn finish() -> Value {
 
 /// The methods that a host accepts, as `Allow` lists them (RFC 9110 §10.2.1).
 pub(super) fn allowed(routes: &[&Route]) -> String {
-    let taken = |method: &&str| {
-        routes.iter().any(|route| route.methods.is_empty() || route.methods.iter().any(|m| m == method))
-    };
-    METHODS.into_iter().filter(taken).collect::<Vec<_>>().join(", ")
+    let taken = |method: &&str| routes.iter().any(|route| route.takes_method(method));
+    METHODS.into_iter().chain(FURTHER_METHODS).filter(taken).collect::<Vec<_>>().join(", ")
 }
 
 /// The mappers that rewrite Envoy's refusals: the first one that fits is used.

@@ -46,6 +46,7 @@ fn form(shape: &Shape, described: &Described) -> Option<Value> {
         Shape::Name => json!({ "type": "string", "pattern": NAME }),
         Shape::Boolean => json!({ "type": "boolean" }),
         Shape::Number { least, most } => json!({ "type": "integer", "minimum": least, "maximum": most }),
+        Shape::Percent => json!({ "type": "number", "minimum": 0, "maximum": 100 }),
         Shape::Choice(words) => json!({ "enum": words }),
     })
 }

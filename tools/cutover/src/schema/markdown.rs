@@ -72,6 +72,7 @@ fn kind(described: &Described) -> String {
         Shape::Name => "name".to_owned(),
         Shape::Boolean => "`true`, `false`".to_owned(),
         Shape::Number { least, most } => format!("{least}–{most}"),
+        Shape::Percent => "0–100, at most three decimals".to_owned(),
         Shape::Choice(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
         Shape::Expanded(of) => format!("{} *env*", expanded(of)),
     });

@@ -20,7 +20,7 @@ pub struct Arguments {
     /// The route's name.
     #[arg(value_name = "ROUTE")]
     pub route: String,
-    /// Where its requests go: whole percentages that add up to 100, or one backend's name for all requests. A kind of
+    /// Where its requests go: percentages that add up to 100, or one backend's name for all requests. A kind of
     /// session moves alone: legacy-session=auth.
     #[arg(long, value_name = "BACKEND=PERCENT,…|KIND=BACKEND")]
     pub to: String,

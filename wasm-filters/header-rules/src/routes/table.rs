@@ -235,8 +235,12 @@ impl Lookup<'_> {
 struct Methods {
     /// At most one for each method, so never more than a handful.
     named: Vec<(Box<[u8]>, Target)>,
+    /// For the methods of [`USUAL`].
     any: Option<Target>,
 }
+
+/// The methods of a route that names none. Envoy's routes take no other without its name.
+const USUAL: [&[u8]; 7] = [b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"];
 
 impl Methods {
     fn add(&mut self, methods: &[String], target: Target) -> Result<(), Taken> {
@@ -260,7 +264,9 @@ impl Methods {
     }
 
     fn of(&self, method: &[u8]) -> Option<Target> {
-        self.named(method).or(self.any)
+        // An absent path takes every method.
+        let takes = |target: &Target| target.policy.is_none() || USUAL.contains(&method);
+        self.named(method).or_else(|| self.any.filter(takes))
     }
 }
 

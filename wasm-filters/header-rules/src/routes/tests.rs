@@ -131,6 +131,22 @@ fn templates_that_cannot_work_are_named() {
 }
 
 #[test]
+fn a_route_without_methods_takes_the_usual_ones_alone() {
+    let routes =
+        compile(&[route(prefix("/"), &["PROPFIND"], "0"), route(prefix("/dav"), &[], "1")], &[]).unwrap();
+    for (method, path, expected) in [
+        ("PATCH", "/dav/x", Some(1)),
+        ("PROPFIND", "/dav/x", Some(0)),
+        ("PROPFIND", "/x", Some(0)),
+        ("MKCOL", "/dav/x", None),
+        ("TRACE", "/dav/x", None),
+        ("GET", "/x", None),
+    ] {
+        assert_eq!(routes.raw(path.as_bytes(), method.as_bytes()).policy, expected, "{method} {path}");
+    }
+}
+
+#[test]
 fn a_request_without_a_route_has_no_policy() {
     let routes =
         compile(&[route(prefix("/open-graph"), &["GET"], "1"), route(exact("/x"), &["GET"], "1")], &[])

@@ -351,10 +351,41 @@ fn hosts_that_cannot_work_are_named() {
     assert_eq!(compile(&[&["a"], &[]]), Some(ConfigError::HostWithoutNames { index: 1 }));
     assert_eq!(compile(&[&["a"], &["a"]]), Some(ConfigError::DuplicateHost { name: "a".to_owned() }));
     assert_eq!(compile(&[&["*"], &["*"]]), Some(ConfigError::DuplicateHost { name: "*".to_owned() }));
-    for bad in ["", "A", "a:80", "a.", "a,b", "*.a"] {
+    assert_eq!(compile(&[&["*.a"], &["*.a"]]), Some(ConfigError::DuplicateHost { name: "*.a".to_owned() }));
+    assert_eq!(compile(&[&["*.a"], &["a"], &["*.b.a"], &["*"]]), None);
+    for bad in ["", "A", "a:80", "a.", "a,b", "*.", "*a", "a.*", "*.*", "*..a", "*.A", "x.*.a"] {
         assert_eq!(compile(&[&[bad]]), Some(ConfigError::BadHost { index: 0, name: bad.to_owned() }));
     }
     assert_eq!(compile(&[&["*"], &["a", "b"]]), None);
+}
+
+#[test]
+fn a_host_is_found_by_its_name_then_by_its_longest_ending() {
+    let hosts =
+        [("*", "any"), ("*.shop.test", "shop"), ("*.sale.shop.test", "sale"), ("one.shop.test", "one")];
+    let hosts = hosts.map(|(name, policy)| HostRules {
+        names: owned(&[name]),
+        routes: vec![route(PathRule::Prefix("/".to_owned()), &[], policy)],
+        absent: vec![],
+    });
+    let rules = Rules::compile(&GuardConfig { hosts: hosts.into(), ..config() }).unwrap();
+    for (host, policy) in [
+        ("one.shop.test", "one"),
+        ("ONE.shop.test:80", "one"),
+        ("two.shop.test", "shop"),
+        ("a.two.shop.test", "shop"),
+        ("a.one.shop.test", "shop"),
+        ("sale.shop.test", "shop"),
+        ("a.sale.shop.test", "sale"),
+        ("shop.test", "any"),
+        ("xshop.test", "any"),
+        ("shop.test.example", "any"),
+    ] {
+        assert_eq!(rules.policy_of(host.as_bytes(), b"GET", b"/"), Some(policy), "{host}");
+    }
+    for host in [".shop.test", "a..shop.test", "a.shop.test."] {
+        assert_eq!(rules.policy_of(host.as_bytes(), b"GET", b"/"), None, "{host}");
+    }
 }
 
 /// The wire form is what `cutover render` writes.

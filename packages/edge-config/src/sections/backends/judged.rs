@@ -38,7 +38,7 @@ fn status(context: Context<'_>, node: &Node, what: &str) -> Option<u8> {
             }
             number
         }
-        Value::Null | Value::Bool(_) | Value::Float | Value::List(_) | Value::Map(_) => {
+        Value::Null | Value::Bool(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => {
             let problem = format!("`grpc_errors` of {what} has {}", node.value.kind());
             context.faults.report(node.place, problem, MEND);
             return None;
@@ -51,7 +51,7 @@ fn status(context: Context<'_>, node: &Node, what: &str) -> Option<u8> {
                 Value::Text(_)
                 | Value::Null
                 | Value::Bool(_)
-                | Value::Float
+                | Value::Float(_)
                 | Value::List(_)
                 | Value::Map(_) => "ok".to_owned(),
             };
