@@ -17,9 +17,11 @@ fn all_shown() -> Vec<Shown> {
     let mut pages: Vec<_> = docs.flatten().map(|entry| entry.path()).collect();
     pages.extend(["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"].map(|page| root.join(page)));
     pages.sort();
-    // `moving_auth_page.rs` runs that page's commands in their order.
+    // `moving_auth_page.rs` and `anywhere.rs` run these pages' commands in their order.
+    let elsewhere = ["moving-auth.md", "your-own-product.md"];
     let is_page = |page: &&std::path::PathBuf| {
-        page.extension().is_some_and(|ending| ending == "md") && !page.ends_with("moving-auth.md")
+        page.extension().is_some_and(|ending| ending == "md")
+            && !elsewhere.iter().any(|own| page.ends_with(own))
     };
     pages.iter().filter(is_page).flat_map(|page| shown_in(page)).collect()
 }

@@ -51,6 +51,10 @@ pub enum Command {
     Ramp(crate::ramp::Arguments),
     /// Sign one request (RFC 9421) and print its headers, one on each line, as `curl -H @FILE` reads them.
     Sign(crate::sign::Arguments),
+    /// Write a small edge file to go on with.
+    Init(crate::init::Arguments),
+    /// Turn existing routes (OpenAPI, nginx, Kong) into an edge file, and say what could not be translated.
+    Import(crate::import::Arguments),
     /// Print what an edge file may say, as JSON Schema for editors or as a page.
     Schema(crate::schema::Arguments),
 }

@@ -18,6 +18,8 @@
 //! * [`shadow`]: shows what the comparator found.
 //! * [`sign`]: signs one request.
 //! * [`schema`]: prints what an edge file may say.
+//! * [`init`]: writes a first edge file.
+//! * [`import`]: turns the routes of another program into an edge file.
 //! * [`annotate`]: prints what a check found in the formats of CI systems.
 //! * [`out`]: prints for all of them.
 //! * [`run`]: runs the whole edge under one supervisor.
@@ -32,9 +34,12 @@ pub mod answers;
 pub mod apikey;
 pub mod certs;
 pub mod cli;
+mod draft;
 pub mod exit;
 pub mod explain;
 pub mod home;
+pub mod import;
+pub mod init;
 pub mod keys;
 pub mod lint;
 pub mod out;

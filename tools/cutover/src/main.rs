@@ -6,15 +6,16 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use cutover::cli::{Cli, Command};
 use cutover::{
-    agreement, answers, apikey, certs, explain, keys, lint, out, plan, ramp, render, revoke, run, schema,
-    set, shadow, sign, status,
+    agreement, answers, apikey, certs, explain, import, init, keys, lint, out, plan, ramp, render, revoke,
+    run, schema, set, shadow, sign, status,
 };
 
 fn main() -> ExitCode {
     let environment = |name: &str| std::env::var(name).ok();
     let command = Cli::parse().command;
-    // The rendered configuration holds no secret, and an Envoy that runs as another user has to read it.
-    if !matches!(command, Command::Render(_)) {
+    // The rendered configuration holds no secret, and an Envoy that runs as another user has to read it. An edge file is for
+    // all who work on it.
+    if !matches!(command, Command::Render(_) | Command::Init(_) | Command::Import(_)) {
         secret_file::restrict_new_files();
     }
     let code = match command {
@@ -35,6 +36,8 @@ fn main() -> ExitCode {
         Command::Ramp(arguments) => ramp::main(&arguments, &environment),
         Command::Sign(arguments) => sign::main(&arguments),
         Command::Schema(arguments) => schema::main(&arguments),
+        Command::Init(arguments) => init::main(&arguments, &environment),
+        Command::Import(arguments) => import::main(&arguments, &environment),
     };
     out::ended(code)
 }

@@ -7,7 +7,7 @@ use edge_config::describe::{Described, Field, Sample, Shape};
 const HEAD: &str = "# The edge file, field by field
 
 This page is made by `cutover schema --markdown` from the reader of edge files itself; a test fails when it is not current.
-`cutover lint` reports every fault of a file with its line and its fix.
+`cutover lint` reports every fault of a file with its line and its fix. `cutover init` writes a first one.
 
 `a.b` is the field `b` of `a`; `*` is a name that you choose (lower-case letters, digits and `-`); `[]` is an element of a
 list. A field in bold must be there. In values marked with *env*, `${NAME:-default}` is replaced from the environment;

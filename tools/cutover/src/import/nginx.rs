@@ -1,0 +1,447 @@
+//! Routes from nginx's configuration.
+
+use std::collections::BTreeMap;
+
+use super::nginx_text::{self, Directive};
+use super::{Found, Unreadable};
+use crate::draft::{Backend, Host, Route, Taken, free_name, name_of};
+
+/// Directives that mean nothing for routing, or that the edge does in its own way.
+const SILENT: [&str; 57] = [
+    "access_log",
+    "aio",
+    "charset",
+    "chunked_transfer_encoding",
+    "client_body_buffer_size",
+    "client_body_timeout",
+    "client_header_timeout",
+    "client_header_buffer_size",
+    "daemon",
+    "default_type",
+    "error_log",
+    "etag",
+    "events",
+    "gzip",
+    "gzip_comp_level",
+    "gzip_disable",
+    "gzip_min_length",
+    "gzip_proxied",
+    "gzip_types",
+    "gzip_vary",
+    "http2",
+    "keepalive",
+    "keepalive_requests",
+    "keepalive_timeout",
+    "large_client_header_buffers",
+    "log_format",
+    "log_not_found",
+    "open_file_cache",
+    "pcre_jit",
+    "pid",
+    "proxy_buffer_size",
+    "proxy_buffering",
+    "proxy_buffers",
+    "proxy_busy_buffers_size",
+    "proxy_http_version",
+    "proxy_redirect",
+    "proxy_request_buffering",
+    "reset_timedout_connection",
+    "resolver",
+    "resolver_timeout",
+    "sendfile",
+    "send_timeout",
+    "server_names_hash_bucket_size",
+    "server_names_hash_max_size",
+    "server_tokens",
+    "tcp_nodelay",
+    "tcp_nopush",
+    "types",
+    "types_hash_bucket_size",
+    "types_hash_max_size",
+    "underscores_in_headers",
+    "user",
+    "variables_hash_max_size",
+    "worker_connections",
+    "worker_processes",
+    "worker_rlimit_nofile",
+    "zone",
+];
+
+/// Directives that matter, each with what to do.
+const KNOWN: [(&str, &str); 36] = [
+    ("add_header", "let the backend send the header, or write it into `headers` of `answers` for refusals"),
+    ("alias", "serve the files with a backend: the edge serves none"),
+    ("allow", "write the addresses into a policy by hand"),
+    ("auth_basic", "give people tokens: the route needs a session now"),
+    ("auth_basic_user_file", "give people tokens: the route needs a session now"),
+    ("auth_jwt", "name the issuer in `sessions`: the route needs a session now"),
+    ("auth_jwt_key_file", "name the issuer in `sessions`; its metadata names the keys"),
+    (
+        "auth_request",
+        "name the issuer in `sessions`: the route needs a session, which the edge verifies itself",
+    ),
+    ("auth_request_set", "backends read the identity headers that the edge writes"),
+    ("break", "the edge rewrites no path"),
+    ("client_max_body_size", "the edge passes bodies of any length; let the backend refuse them"),
+    ("deny", "write the addresses into a policy by hand"),
+    ("error_page", "word refusals in `answers`"),
+    ("expires", "let the backend send the header"),
+    ("fastcgi_pass", "put an HTTP server before the program, and name it in `backends`"),
+    ("geo", "write a route for each case"),
+    ("grpc_pass", "name the backend with `protocol: grpc`, and its service as `prefix: /package.Service`"),
+    ("if", "write a route for each case: by host, path and method"),
+    ("internal", "list the path in `internal_paths`"),
+    ("limit_conn", "write a limit into `limits`, and name it in the route"),
+    ("limit_except", "write the methods into `methods` of the route"),
+    ("limit_req", "write a limit into `limits`, and name it in the route"),
+    ("map", "write a route for each case"),
+    ("proxy_cache", "the edge keeps no answers; let the backend do it"),
+    ("proxy_connect_timeout", "write `connect_timeout_ms` of the backend"),
+    ("proxy_hide_header", "let the backend not send it: the edge changes no answer"),
+    ("proxy_read_timeout", "write `request_timeout_ms` of the backend"),
+    ("proxy_send_timeout", "write `request_timeout_ms` of the backend"),
+    ("return", "let a backend answer: the edge makes no answers but refusals"),
+    ("rewrite", "let the backend serve the path that clients send: the edge rewrites no path"),
+    ("root", "serve the files with a backend: the edge serves none"),
+    ("satisfy", "write a policy by hand"),
+    ("set", "write a route for each case"),
+    ("sub_filter", "the edge changes no body"),
+    ("try_files", "serve the files with a backend: the edge serves none"),
+    ("uwsgi_pass", "put an HTTP server before the program, and name it in `backends`"),
+];
+
+/// Headers that the edge writes itself or passes unchanged.
+const OWN_HEADERS: [&str; 10] = [
+    "connection",
+    "host",
+    "upgrade",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "x-request-id",
+    "accept-encoding",
+];
+
+pub(super) fn read(text: &str) -> Result<Found, Unreadable> {
+    let directives = nginx_text::read(text)?;
+    let mut import = Import { found: Found::default(), upstreams: BTreeMap::new() };
+    import.top(&directives);
+    Ok(import.found)
+}
+
+struct Import {
+    found: Found,
+    /// The addresses of the upstreams, by name.
+    upstreams: BTreeMap<String, Vec<String>>,
+}
+
+impl Import {
+    fn top(&mut self, directives: &[Directive]) {
+        // Upstreams may stand after the servers that use them.
+        for directive in directives.iter().filter(|directive| directive.name == "upstream") {
+            self.upstream(directive);
+        }
+        for directive in directives {
+            match directive.name.as_str() {
+                "http" => self.top(directive.inside()),
+                "server" => self.server(directive),
+                "upstream" => {}
+                _ => self.other(directive, ""),
+            }
+        }
+    }
+
+    /// Says what a directive that is not translated means.
+    fn other(&mut self, directive: &Directive, place: &str) {
+        let Directive { line, name, arguments, block: _ } = directive;
+        let shown = std::iter::once(name).chain(arguments).cloned().collect::<Vec<_>>().join(" ");
+        if name == "include" {
+            // Types of files, which matter to servers of files alone.
+            if !directive.first().ends_with("mime.types") {
+                let mend = "import the output of `nginx -T`, which has the included files in it";
+                self.found.note(*line, format!("`{shown}` is not read"), mend);
+            }
+            return;
+        }
+        // `auth_basic off;` says that nginx does not look; the backend may.
+        if SILENT.contains(&name.as_str()) {
+            return;
+        }
+        let known = KNOWN.iter().find(|(known, _)| known == name).map(|(_, mend)| *mend);
+        let mend = known
+            .unwrap_or("find out what it does, and whether the edge has to; nothing of it was taken over");
+        self.found.note(*line, format!("`{shown}`{place} is not translated"), mend);
+    }
+
+    fn upstream(&mut self, directive: &Directive) {
+        let mut addresses = Vec::new();
+        for inside in directive.inside() {
+            if inside.name != "server" {
+                self.other(inside, &format!(" of upstream `{}`", directive.first()));
+                continue;
+            }
+            let address = inside.first();
+            if address.starts_with("unix:") || address.contains('$') {
+                let mend = "let the backend listen at an address with a port";
+                self.found.note(inside.line, format!("the address {address} is not translated"), mend);
+                continue;
+            }
+            let parameters: Vec<&String> = inside.arguments.iter().skip(1).collect();
+            if parameters.iter().any(|parameter| *parameter == "backup" || *parameter == "down") {
+                self.found.note(
+                    inside.line,
+                    format!("the address {address} is not in use, and is left out"),
+                    "add it to `addresses` when it is",
+                );
+                continue;
+            }
+            if parameters.iter().any(|parameter| parameter.starts_with("weight=")) {
+                self.found.note(
+                    inside.line,
+                    format!("the weight of {address} is not translated"),
+                    "addresses of one backend get equal parts; give different backends shares",
+                );
+            }
+            addresses.push(with_port(address, 80));
+        }
+        self.upstreams.insert(directive.first().to_owned(), addresses);
+    }
+
+    fn server(&mut self, server: &Directive) {
+        let names = self.names(server);
+        let locations: Vec<&Directive> =
+            server.inside().iter().filter(|inside| inside.name == "location").collect();
+        if server.inside().iter().any(|inside| inside.name == "return") && locations.is_empty() {
+            self.found.note(
+                server.line,
+                "a server that only redirects is not translated",
+                "let a backend redirect",
+            );
+            return;
+        }
+        if server
+            .inside()
+            .iter()
+            .any(|inside| inside.name == "listen" && inside.arguments.iter().any(|word| word == "ssl"))
+        {
+            let mend = "give the listener its certificate: `tls: { certificate: …, key: … }`";
+            self.found.note(server.line, "the server listens with TLS", mend);
+        }
+        let first = names.first().map_or("any", String::as_str);
+        let host = name_of(first, "any");
+        let host = free_name(&host, self.found.draft.hosts.iter().map(|host| host.name.as_str()));
+        let taken: Vec<String> = self.found.draft.hosts.iter().flat_map(|host| host.names.clone()).collect();
+        let (known, new): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| taken.contains(name));
+        for name in known {
+            let mend =
+                "one of the servers with this name counts: take over by hand what the other one has more";
+            self.found.note(server.line, format!("the name {name} has a server already"), mend);
+        }
+        if new.is_empty() {
+            return;
+        }
+        let before = self.found.draft.routes.len();
+        for inside in server.inside() {
+            match inside.name.as_str() {
+                "location" => self.location(inside, &host),
+                "listen" | "server_name" => {}
+                name if name.starts_with("ssl_") || name == "proxy_set_header" => self.header(inside),
+                _ => self.other(inside, ""),
+            }
+        }
+        if self.found.draft.routes.len() > before {
+            self.found.draft.hosts.push(Host { name: host, names: new });
+        }
+    }
+
+    fn names(&mut self, server: &Directive) -> Vec<String> {
+        let mut names = Vec::new();
+        for directive in server.inside().iter().filter(|inside| inside.name == "server_name") {
+            for name in &directive.arguments {
+                let lower = name.to_ascii_lowercase();
+                if lower == "_" || lower.is_empty() {
+                    names.push("*".to_owned());
+                } else if lower.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
+                    && !lower.starts_with('.')
+                {
+                    names.push(lower);
+                } else {
+                    let mend = "list the names one by one in `names`";
+                    self.found.note(directive.line, format!("the name {name} is not translated"), mend);
+                }
+            }
+        }
+        let is_named = server.find("server_name").is_some();
+        if !is_named {
+            names.push("*".to_owned());
+        }
+        names
+    }
+
+    fn location(&mut self, location: &Directive, host: &str) {
+        let (modifier, path) = match location.arguments.as_slice() {
+            [path] => ("", path.as_str()),
+            [modifier, path] => (modifier.as_str(), path.as_str()),
+            _ => ("", ""),
+        };
+        let shown = location.arguments.join(" ");
+        for inside in location.inside() {
+            match inside.name.as_str() {
+                "location" => self.location(inside, host),
+                "proxy_pass" => {}
+                "proxy_set_header" => self.header(inside),
+                _ => self.other(inside, &format!(" in location {shown}")),
+            }
+        }
+        let Some(pass) = location.find("proxy_pass") else {
+            if !location.inside().iter().any(|inside| inside.name == "location") {
+                self.found.note(
+                    location.line,
+                    format!("location {shown} has no `proxy_pass`, and no route is made of it"),
+                    "give it a backend, and a route",
+                );
+            }
+            return;
+        };
+        if path.starts_with('@') {
+            self.found.note(
+                location.line,
+                format!("location {shown} is reached from other locations alone"),
+                "write routes for the paths that lead there",
+            );
+            return;
+        }
+        if location.find("internal").is_some() {
+            return;
+        }
+        let taken = match modifier {
+            "=" => plain(path).map(Taken::Exact),
+            "" | "^~" => plain(path).map(|path| Taken::Prefix(whole_segments(&path))),
+            _ => None,
+        };
+        let Some(taken) = taken else {
+            let mend = "write routes for the paths that it means; until then the routes around it take them, which need a session";
+            self.found.note(
+                location.line,
+                format!("location {shown} matches by a pattern, and no route is made of it"),
+                mend,
+            );
+            return;
+        };
+        let Some(backend) = self.backend(pass, path) else { return };
+        let draft = &mut self.found.draft;
+        if draft.routes.iter().any(|route| route.host == host && route.path == taken) {
+            self.found.note(
+                location.line,
+                format!("location {shown} has a route already"),
+                "keep one of the two",
+            );
+            return;
+        }
+        let label = match &taken {
+            Taken::Exact(path) | Taken::Template(path) | Taken::Prefix(path) => path.clone(),
+        };
+        let name = name_of(&format!("{host}-{label}"), "route");
+        let name = free_name(&name, draft.routes.iter().map(|route| route.name.as_str()));
+        let is_websocket = location.inside().iter().any(|inside| {
+            inside.name == "proxy_set_header" && inside.first().eq_ignore_ascii_case("upgrade")
+        });
+        draft.routes.push(Route {
+            name,
+            host: host.to_owned(),
+            path: taken,
+            methods: Vec::new(),
+            // nginx does not say whether the backend lets every caller pass.
+            is_public: false,
+            scopes: Vec::new(),
+            to: backend,
+            is_websocket,
+        });
+    }
+
+    /// The backend of a `proxy_pass`.
+    fn backend(&mut self, pass: &Directive, path: &str) -> Option<String> {
+        let target = pass.first();
+        let mut refuse = |what: &str, mend: &str| {
+            self.found.note(pass.line, format!("`proxy_pass {target}` {what}"), mend);
+        };
+        if target.contains('$') {
+            refuse("has a variable, and no route is made of it", "write the backend's address, and a route");
+            return None;
+        }
+        let Some(rest) = target.strip_prefix("http://") else {
+            let mend =
+                "let the backend be reached without TLS on a private network, and write it into `backends`";
+            refuse("is not http://, and no route is made of it", mend);
+            return None;
+        };
+        let (authority, uri) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        if authority.starts_with("unix:") {
+            refuse(
+                "is a socket, and no route is made of it",
+                "let the backend listen at an address with a port",
+            );
+            return None;
+        }
+        if !uri.is_empty() && uri != path {
+            refuse(
+                "changes the path, which the edge never does",
+                "let the backend serve the path that clients send, until then it answers 404",
+            );
+        }
+        let (name, addresses) = match self.upstreams.get(authority) {
+            Some(addresses) => (name_of(authority, "backend"), addresses.clone()),
+            None => {
+                let host = authority.split(':').next().unwrap_or(authority);
+                (name_of(host, "backend"), vec![with_port(authority, 80)])
+            }
+        };
+        if addresses.is_empty() {
+            self.found.note(
+                pass.line,
+                format!("`proxy_pass {target}` has no address, and no route is made of it"),
+                "write the backend's address",
+            );
+            return None;
+        }
+        let draft = &mut self.found.draft;
+        if let Some(known) = draft.backends.iter().find(|known| known.addresses == addresses) {
+            return Some(known.name.clone());
+        }
+        let name =
+            if name.starts_with(|c: char| c.is_ascii_digit()) { format!("backend-{name}") } else { name };
+        let name = free_name(&name, draft.backends.iter().map(|known| known.name.as_str()));
+        draft.backends.push(Backend { name: name.clone(), addresses, comment: None });
+        Some(name)
+    }
+
+    /// Headers that nginx sets for a backend.
+    fn header(&mut self, directive: &Directive) {
+        let name = directive.first().to_ascii_lowercase();
+        if directive.name == "proxy_set_header" && !OWN_HEADERS.contains(&name.as_str()) {
+            let mend = "a constant one goes into `request_headers` of the backend; who the caller is the edge writes itself";
+            self.found.note(directive.line, format!("the header {} is not set", directive.first()), mend);
+        }
+    }
+}
+
+/// A path that a route can have: the plain spelling.
+fn plain(path: &str) -> Option<String> {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~!$&'()+,=:@".contains(&b);
+    let good = path.starts_with('/') && path.bytes().all(is_plain) && !path.contains("//");
+    let no_dots = path.split('/').all(|segment| segment != "." && segment != "..");
+    (good && no_dots).then(|| path.to_owned())
+}
+
+/// The prefix without the slash at its end: a prefix of the edge takes whole segments.
+fn whole_segments(path: &str) -> String {
+    let trimmed = path.trim_end_matches('/');
+    if trimmed.is_empty() { "/".to_owned() } else { trimmed.to_owned() }
+}
+
+fn with_port(address: &str, port: u16) -> String {
+    let has_port = address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    if has_port { address.to_owned() } else { format!("{address}:{port}") }
+}
