@@ -94,7 +94,7 @@ fn every_command_in_the_documents_works() {
         ("[--json]", "--json".to_owned()),
         ("REQUEST_ID", id.clone()),
         ("01932c07-0000-7000-8000-00000000000a", id),
-        ("--tenant UUID", "--tenant 00000000-0000-7000-8000-000000000001".to_owned()),
+        ("--tenant acme-corp", "--tenant 00000000-0000-7000-8000-000000000001".to_owned()),
         ("revoke ID", format!("revoke {}", made["id"].as_str().expect("a key has an id"))),
         ("/usr/lib/cutover/libedge_guard.so", guard().display().to_string()),
         ("\"$URL\"", format!("http://{}/sync", edge.public())),

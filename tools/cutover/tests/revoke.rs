@@ -71,7 +71,7 @@ fn an_error_does_not_show_the_password() {
     assert_eq!(output.status.code(), Some(1));
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(message.contains("REDIS_URL") && !message.contains("hunter2"), "{message}");
-    for arguments in [&["session", "me"][..], &["everybody", ID], &["session"]] {
+    for arguments in [&["session", ""][..], &["session", " me"], &["everybody", ID], &["session"]] {
         assert_eq!(revoke(home.path(), arguments, None).status.code(), Some(2), "{arguments:?}");
     }
 }
