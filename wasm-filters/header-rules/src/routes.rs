@@ -111,7 +111,7 @@ impl HostRoutes {
             }
         }
         let mut paths = closed.iter().chain(absent).chain(routes.iter().map(|route| &route.path));
-        let same = paths.all(|rule| is_strict(rule));
+        let same = paths.all(is_strict);
         Ok(Self { plain, folded: (!same).then_some(folded) })
     }
 
