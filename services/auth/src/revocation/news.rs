@@ -35,7 +35,7 @@ impl std::fmt::Debug for News {
 
 enum Source {
     File { path: Arc<PathBuf>, index: Arc<parking_lot::Mutex<Index>> },
-    Redis { client: Client, redis: ConnectionManager, channel: Option<PubSub> },
+    Redis { client: Box<Client>, redis: ConnectionManager, channel: Option<PubSub> },
 }
 
 impl News {
@@ -45,7 +45,7 @@ impl News {
     }
 
     pub(super) fn of_redis(client: Client, redis: ConnectionManager) -> Self {
-        Self { source: Source::Redis { client, redis, channel: None } }
+        Self { source: Source::Redis { client: Box::new(client), redis, channel: None } }
     }
 
     /// Waits for revocations. The first call returns all that are there.
