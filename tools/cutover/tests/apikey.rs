@@ -91,7 +91,10 @@ fn a_key_has_the_client_the_tenant_the_role_and_the_scopes_that_it_was_made_with
     assert_eq!((&shown["tenant"], &shown["role"]), (&TENANT.into(), &2.into()));
     assert_eq!(shown["scopes"], serde_json::json!(["books.read", "books.write"]));
     let text = said(home, &["list"]);
-    assert!(text.contains("role 2  books.read books.write") && text.contains("role -  -"), "{text}");
+    assert!(
+        text.contains("role 2  plan -  books.read books.write") && text.contains("role -  plan -  -"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -129,11 +132,11 @@ fn an_error_changes_nothing_and_has_its_exit_code() {
         &[][..],
         &["make"],
         &["new"],
-        &["new", "--client", "ci"],
         &["new", "--tenant", TENANT],
         &["new", "--client", "CI", "--tenant", TENANT],
         &["new", "--client", TENANT, "--tenant", TENANT],
-        &["new", "--client", "ci", "--tenant", "x"],
+        &["new", "--client", "ci", "--tenant", ""],
+        &["new", "--client", "ci", "--roles", "a,,b"],
         &["new", "--client", "ci", "--tenant", TENANT, "--scope", "a b"],
         &["new", "--client", "ci", "--tenant", TENANT, "--role", "256"],
         &["new", "--client", "ci", "--tenant", TENANT, "--expires-in-days", "-1"],
