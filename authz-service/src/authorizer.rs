@@ -16,7 +16,7 @@
 //! A request that steps 3 to 6 refuse is charged to the limits by address instead of step 8. Public routes have
 //! only steps 1, 2, 8 and 9, and step 4 where their policy refuses ended sessions. Routes of services have no step 4
 //! (the platform's own
-//! programs) or no steps 4 and 5 (signed requests).
+//! programs) or no steps 4 and 5 (signed requests, webhooks).
 //! Each stage takes the value that only the stage before it can make, so no stage can be skipped.
 //!
 //! The authorizer has no clock of its own: the same check at the same moment over the same sources has one
@@ -27,7 +27,7 @@ use std::sync::Arc;
 use clock::UnixTime;
 use edge_config::edge::{
     AcceptedCredential, BesideCookie, Exposure, InternalPolicy, Policy, PublicPolicy, SessionPolicy,
-    SignedPolicy,
+    SignedPolicy, WebhookPolicy,
 };
 use tokio::time::Instant;
 
@@ -43,6 +43,7 @@ use crate::credential::presented::Presented;
 use crate::credential::recognise::{recognise, unclear};
 use crate::credential::session::SessionCredentials;
 use crate::credential::signed::SignedRequests;
+use crate::credential::webhook::Webhooks;
 use crate::decision::{Decision, DenyReason};
 use crate::failure::{Failure, Stop};
 use crate::identity_headers::{HeaderEdits, IdentityWriter};
@@ -75,6 +76,8 @@ pub struct Authorizer {
     pub assertions: Arc<Assertions>,
     /// The verifier of signed requests; absent when the edge has no `signatures`.
     pub signed: Option<SignedRequests>,
+    /// The verifier of webhooks; absent when the edge has none.
+    pub webhooks: Option<Webhooks>,
     /// Revoked sessions; absent when the edge lists none.
     pub revocations: Option<Arc<Revocations>>,
     /// Tenants; absent when the edge has no directory.
@@ -304,6 +307,7 @@ impl<'a> Walk<'a> {
             Policy::Session(policy) => self.permit_person(policy).await,
             Policy::Internal(policy) => self.permit_service(policy).await,
             Policy::Signed(policy) => self.permit_signer(policy).await,
+            Policy::Webhook(policy) => self.permit_sender(policy).await,
         }
     }
 
@@ -373,12 +377,26 @@ impl<'a> Walk<'a> {
         let Self { authorizer, input, now, .. } = *self;
         // The address comes first: from another address, a client cannot learn whether a signature is valid,
         // or use it up.
-        let address = policy::admit_address(input.client, policy)?;
+        let address = policy::admit_address(input.client, &policy.addresses)?;
         // `edge_config` refuses a signed policy without `signatures`.
         let signed = authorizer.signed.as_ref().ok_or(Failure::SigningKeysUnavailable)?;
         let signer = verified(signed.present(input, now).await?)?;
         self.trail.who = Who::Caller(Caller::Service(signer.service().clone().into()));
         Ok(policy::permit_signer(address, &signer, policy)?)
+    }
+
+    async fn permit_sender(&mut self, policy: &WebhookPolicy) -> Result<Permit, Stop<DenyReason>> {
+        let Self { authorizer, located, input, now, .. } = *self;
+        // First, so that a caller from elsewhere does not learn whether a signature is right.
+        if !policy.addresses.is_empty() {
+            let _ = policy::admit_address(input.client, &policy.addresses)?;
+        }
+        // `edge_config` refuses a policy of a webhook that the file does not describe.
+        let rules = located.snapshot().webhooks.get(&policy.of).ok_or(Failure::WebhookSecretsUnavailable)?;
+        let webhooks = authorizer.webhooks.as_ref().ok_or(Failure::WebhookSecretsUnavailable)?;
+        let sender = verified(webhooks.present(&policy.of, rules, input, now).await?)?;
+        self.trail.who = Who::Caller(Caller::Service(sender.name().clone().into()));
+        Ok(policy::permit_sender(&sender))
     }
 }
 

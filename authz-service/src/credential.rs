@@ -31,3 +31,4 @@ pub mod recognise;
 pub mod session;
 pub mod signed;
 pub mod token;
+pub mod webhook;

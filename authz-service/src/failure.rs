@@ -39,6 +39,9 @@ pub enum Failure {
     /// The nonce memory cannot tell whether a signed request was seen before.
     #[error("the nonce memory is unavailable")]
     NoncesUnavailable,
+    /// No secrets of a webhook are loaded, or they have been unreadable for too long.
+    #[error("the secrets of the webhook are unavailable")]
+    WebhookSecretsUnavailable,
     /// The signed identity could not be made.
     #[error("the identity could not be signed")]
     SigningFailed,
@@ -63,6 +66,7 @@ impl Failure {
             Self::LegacyUnavailable => "legacy_unavailable",
             Self::SigningKeysUnavailable => "signing_keys_unavailable",
             Self::NoncesUnavailable => "nonces_unavailable",
+            Self::WebhookSecretsUnavailable => "webhook_secrets_unavailable",
             Self::SigningFailed => "signing_failed",
             Self::Panicked => "panicked",
         }

@@ -5,13 +5,14 @@ mod reading;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use edge_config::edge::{InternalPolicy, Mode, SessionPolicy, SignedPolicy, TenantMatch};
+use edge_config::edge::{Cidr, InternalPolicy, Mode, SessionPolicy, SignedPolicy, TenantMatch};
 use identity::{Role, TenantId};
 use tokio::time::Instant;
 
 use crate::check::CheckInput;
 use crate::credential::presented::Proof;
 use crate::credential::signed::AuthenticatedSigner;
+use crate::credential::webhook::AuthenticatedSender;
 use crate::shadow::{Shadow, Shadows};
 use crate::snapshot::Route;
 use crate::tenant::{TenantClient, TenantMember, TenantService};
@@ -255,12 +256,12 @@ pub fn permit_service(service: &TenantService, policy: &InternalPolicy) -> Resul
 #[derive(Clone, Copy, Debug)]
 pub struct AllowedAddress(());
 
-/// Admits a connection from `client` when `policy` lists its address. An unknown address is in no list.
+/// Admits a connection from `client` when `addresses` lists its address. An unknown address is in no list.
 ///
 /// # Errors
 /// [`PolicyFault::AddressNotAllowed`].
-pub fn admit_address(client: Option<IpAddr>, policy: &SignedPolicy) -> Result<AllowedAddress, PolicyFault> {
-    if client.is_some_and(|client| policy.addresses.iter().any(|range| range.contains(client))) {
+pub fn admit_address(client: Option<IpAddr>, addresses: &[Cidr]) -> Result<AllowedAddress, PolicyFault> {
+    if client.is_some_and(|client| addresses.iter().any(|range| range.contains(client))) {
         return Ok(AllowedAddress(()));
     }
     Err(PolicyFault::AddressNotAllowed)
@@ -279,6 +280,12 @@ pub fn permit_signer(
         return Err(PolicyFault::SigningKeyNotAllowed);
     }
     Ok(Permit { who: Who::Caller(Caller::Service(signer.service().clone().into())), lasting: None })
+}
+
+/// A permit for `sender` of a webhook. The address was admitted before where the policy lists addresses.
+#[must_use]
+pub fn permit_sender(sender: &AuthenticatedSender) -> Permit {
+    Permit { who: Who::Caller(Caller::Service(sender.name().clone().into())), lasting: None }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@
 //! A refused file is not a revision: an Envoy that was rendered from it receives 503 `unknown_revision` until
 //! the file is fixed or this service is restarted. A file is never applied in part.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use clock::Clock;
 use edge_config::Edge;
-use edge_config::edge::{LegacySessions, Sessions};
+use edge_config::edge::{LegacySessions, SecretEncoding, Sessions, Webhook, WebhookHash};
 use prometheus::IntCounter;
 use serde::Serialize;
 
@@ -280,6 +281,7 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
         services: _,
         service_tokens: _,
         signatures,
+        webhooks,
         tenants,
         comparator: _,
         limits: _,
@@ -309,6 +311,7 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
         ("`legacy_sessions`", verifier(legacy_sessions.as_ref()) != verifier(new.legacy_sessions.as_ref())),
         ("`tenants`", *tenants != new.tenants),
         ("`signatures`", *signatures != new.signatures),
+        ("the secrets of `webhooks`", secrets(webhooks) != secrets(&new.webhooks)),
     ]
     .into_iter()
     .filter_map(|(part, differs)| differs.then_some(part))
@@ -329,6 +332,14 @@ fn verifier(legacy: Option<&LegacySessions>) -> Option<impl PartialEq + '_> {
         let LegacySessions { cookie, refresh_cookie: _, end: _, tenant, role, verify } = legacy;
         (cookie, tenant, role, verify)
     })
+}
+
+/// The files of secrets, which are watched from the start. The other fields are read for each request.
+fn secrets(webhooks: &BTreeMap<String, Webhook>) -> Vec<(String, Vec<PathBuf>, SecretEncoding, WebhookHash)> {
+    let one = |(name, webhook): (&'_ String, &'_ Webhook)| {
+        (name.clone(), webhook.secrets.clone(), webhook.encoding, webhook.hash)
+    };
+    webhooks.iter().map(one).collect()
 }
 
 fn revocations(sessions: Option<&Sessions>) -> Option<&PathBuf> {

@@ -20,6 +20,9 @@ use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 
 use crate::admin::Admin;
+use crate::authorizer::Authorizer;
+use crate::credential::signed::SignedRequests;
+use crate::credential::webhook::Webhooks;
 use crate::feed::http::Feeds;
 use crate::server::services::Services;
 use crate::shutdown::ended;
@@ -194,8 +197,10 @@ fn stop<T>(task: &JoinHandle<T>) {
 
 async fn begin_to_remember(admin: Admin) {
     let nonces = async {
-        if let Some(signed) = &admin.authorizer.signed {
-            signed.nonces().begin(&*admin.clock).await;
+        let Authorizer { signed, webhooks, .. } = &*admin.authorizer;
+        let of_webhooks = webhooks.as_ref().map(Webhooks::seen);
+        if let Some(nonces) = signed.as_ref().map(SignedRequests::nonces).or(of_webhooks) {
+            nonces.begin(&*admin.clock).await;
         }
     };
     let tenants = async {

@@ -5,7 +5,7 @@
 
 pub mod rule;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use clock::UnixTime;
 use edge_config::Edge;
 use edge_config::edge::{
     AcceptedCredential, Answers, ApiKeys, Exposure, LeasePolicy, LegacySessions, PathMatch, Policy, Sessions,
-    TenantMatch,
+    TenantMatch, Webhook,
 };
 use identity::Audience;
 
@@ -58,6 +58,8 @@ pub struct Snapshot {
     pub api_keys: Option<ApiKeys>,
     /// The form of legacy sessions.
     pub legacy_sessions: Option<LegacySessions>,
+    /// How each sender of webhooks signs.
+    pub webhooks: BTreeMap<String, Webhook>,
     /// Envoy's timeout for a decision.
     pub patience: Duration,
     routes: HashMap<String, Arc<Route>>,
@@ -138,6 +140,7 @@ impl Snapshot {
             sessions: edge.sessions.clone(),
             api_keys: edge.api_keys.clone(),
             legacy_sessions: edge.legacy_sessions.clone(),
+            webhooks: edge.webhooks.clone(),
             patience: edge.authorizer.timeout,
             routes,
         })

@@ -3,6 +3,7 @@
 pub mod needs;
 mod stores;
 
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ use crate::credential::legacy::LegacySessions;
 use crate::credential::signed::SignedRequests;
 use crate::credential::signed::keys::{SigningKeyFile, SigningKeys};
 use crate::credential::signed::nonces::Nonces;
+use crate::credential::webhook::Webhooks;
+use crate::credential::webhook::secrets::{SecretFiles, Secrets};
 use crate::ended::Ended;
 use crate::envoy::service::Checks;
 use crate::identity_headers::IdentityWriter;
@@ -196,20 +199,30 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
     let assertions = Arc::new(Assertions::new(watchers.crew(), Arc::clone(clock), reloads));
     assertions.install(edge, FirstLook::Before);
 
+    // One memory: the keys in it name their section.
+    let nonces = match &needs.redis {
+        Some(url) => Nonces::redis(&url.0, &edge.name).map_err(AssemblyError::Nonces)?,
+        None => Nonces::embedded(clock.now()),
+    };
+    let nonces = Arc::new(nonces);
     let mut signed = None;
     if let Some(rules) = &edge.signatures {
         let keys = Arc::new(SigningKeys::default());
         let reloads = metrics.parts.reloads("signing-keys");
         watchers.watch(SigningKeyFile::new(&rules.keys, Arc::clone(&keys), Arc::clone(clock), reloads))?;
-        let nonces = match &needs.redis {
-            Some(url) => Nonces::redis(&url.0, &edge.name).map_err(AssemblyError::Nonces)?,
-            None if edge.authorizer.replicas > 1 => {
-                return Err(AssemblyError::NoncesApart(edge.authorizer.replicas));
-            }
-            None => Nonces::embedded(clock.now()),
-        };
-        signed = Some(SignedRequests::new(rules.clone(), keys, nonces));
+        if needs.redis.is_none() && edge.authorizer.replicas > 1 {
+            return Err(AssemblyError::NoncesApart(edge.authorizer.replicas));
+        }
+        signed = Some(SignedRequests::new(rules.clone(), keys, Arc::clone(&nonces)));
     }
+    let mut secrets = HashMap::new();
+    for (name, webhook) in &edge.webhooks {
+        let of_one = Arc::new(Secrets::default());
+        let reloads = metrics.parts.reloads("webhooks");
+        watchers.watch(SecretFiles::new(webhook, Arc::clone(&of_one), Arc::clone(clock), reloads))?;
+        secrets.insert(name.clone(), of_one);
+    }
+    let webhooks = (!secrets.is_empty()).then(|| Webhooks::new(secrets, nonces));
 
     let stores = stores::assemble(edge, needs, clock, &observers, &ended, &mut watchers)?;
     let stores::Stores { tenants, revocations, channel, subscriber } = stores;
@@ -227,6 +240,7 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
         )?,
         assertions,
         signed,
+        webhooks,
         revocations,
         tenants,
         tenant_changes: TenantChanges::new(metrics.parts.tenant_changes.clone()),

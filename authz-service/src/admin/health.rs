@@ -68,6 +68,9 @@ impl Readiness {
         if let Some(signed) = &authorizer.signed {
             part("signing-keys", signed.keys().health());
         }
+        if let Some(webhooks) = &authorizer.webhooks {
+            part("webhooks", webhooks.health());
+        }
         let draining = admin.draining.load(Ordering::Relaxed);
         let ready = !draining && parts.values().all(|part| part.ready);
         let revisions = authorizer.snapshots.revisions();

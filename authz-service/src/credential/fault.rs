@@ -28,6 +28,8 @@ pub enum CredentialFault {
     ServiceToken(Rejected),
     /// The request's signature was refused.
     Signature(SignatureFault),
+    /// The webhook's signature was refused.
+    Webhook(WebhookFault),
 }
 
 impl CredentialFault {
@@ -43,6 +45,7 @@ impl CredentialFault {
             Self::ApiKey(fault) => fault.code(),
             Self::Legacy(fault) => fault.code(),
             Self::Signature(fault) => fault.code(),
+            Self::Webhook(fault) => fault.code(),
             Self::ServiceToken(rejected) => match rejected {
                 Rejected::Malformed => "service_token_malformed",
                 Rejected::UnknownKey => "service_token_unknown_key",
@@ -77,7 +80,8 @@ impl CredentialFault {
             | Self::ApiKey(_)
             | Self::Legacy(_)
             | Self::ServiceToken(_)
-            | Self::Signature(_) => None,
+            | Self::Signature(_)
+            | Self::Webhook(_) => None,
         }
     }
 }
@@ -300,5 +304,49 @@ impl SignatureFault {
 impl From<signed_request::Fault> for SignatureFault {
     fn from(fault: signed_request::Fault) -> Self {
         Self::Signature(fault)
+    }
+}
+
+/// Why a webhook is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebhookFault {
+    /// No line of the signature's header.
+    Missing,
+    /// Several lines of a header that counts.
+    Repeated,
+    /// The value has not the form that the edge file gives, or the digest not its encoding.
+    Malformed,
+    /// No secret makes this digest of what was sent.
+    Wrong,
+    /// A header that is part of the signed text is missing, too long, or contains the text behind it.
+    Incomplete,
+    /// Nothing says when it was signed.
+    NoTimestamp,
+    /// The moment of signing is not a number of seconds.
+    MalformedTimestamp,
+    /// Signed longer ago than the tolerance.
+    TooOld,
+    /// Signed further in the future than the tolerance: a clock is wrong.
+    TooNew,
+    /// Accepted before.
+    Replayed,
+}
+
+impl WebhookFault {
+    /// The stable code of this fault.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Missing => "webhook_signature_missing",
+            Self::Repeated => "webhook_signature_repeated",
+            Self::Malformed => "webhook_signature_malformed",
+            Self::Wrong => "webhook_signature_wrong",
+            Self::Incomplete => "webhook_signature_incomplete",
+            Self::NoTimestamp => "webhook_timestamp_missing",
+            Self::MalformedTimestamp => "webhook_timestamp_malformed",
+            Self::TooOld => "webhook_signature_too_old",
+            Self::TooNew => "webhook_signature_too_new",
+            Self::Replayed => "webhook_signature_replayed",
+        }
     }
 }

@@ -54,13 +54,13 @@ impl AuthenticatedSigner {
 pub struct SignedRequests {
     rules: Signatures,
     keys: Arc<SigningKeys>,
-    nonces: Nonces,
+    nonces: Arc<Nonces>,
 }
 
 impl SignedRequests {
     /// Verifies signatures under `keys`, by `rules`, each once.
     #[must_use]
-    pub const fn new(rules: Signatures, keys: Arc<SigningKeys>, nonces: Nonces) -> Self {
+    pub const fn new(rules: Signatures, keys: Arc<SigningKeys>, nonces: Arc<Nonces>) -> Self {
         Self { rules, keys, nonces }
     }
 
@@ -72,7 +72,7 @@ impl SignedRequests {
 
     /// The memory of nonces.
     #[must_use]
-    pub const fn nonces(&self) -> &Nonces {
+    pub const fn nonces(&self) -> &Arc<Nonces> {
         &self.nonces
     }
 

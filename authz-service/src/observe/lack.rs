@@ -91,9 +91,16 @@ impl Lack {
             (Policy::Signed(policy), PolicyFault::SigningKeyNotAllowed) => {
                 (Vec::new(), words("key", &policy.keys))
             }
+            (Policy::Webhook(policy), PolicyFault::AddressNotAllowed) => {
+                (one("address", client), words("address", &policy.addresses))
+            }
             // No other policy has this fault.
             (
-                Policy::Public(_) | Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_),
+                Policy::Public(_)
+                | Policy::Session(_)
+                | Policy::Internal(_)
+                | Policy::Signed(_)
+                | Policy::Webhook(_),
                 PolicyFault::RoleTooLow
                 | PolicyFault::RoleMissing
                 | PolicyFault::ScopeMissing

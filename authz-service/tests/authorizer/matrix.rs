@@ -5,6 +5,7 @@
 
 mod credentials;
 pub(crate) mod machines;
+mod webhooks;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -269,6 +270,7 @@ async fn every_decision_is_the_one_that_is_written_down() {
     text.push('\n');
     machines::decisions(&mut text).await;
     machines::failures(&mut text).await;
+    webhooks::decisions(&mut text).await;
     let path = golden();
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, &text).unwrap();

@@ -30,6 +30,7 @@ mod sessions;
 mod shadow;
 mod signed;
 mod tenants;
+mod webhook;
 
 pub use answers::{Answers, MadeByEnvoy, RefusalAnswer};
 pub use authorizer::{Authorizer, AuthorizerAddress, AuthorizerTls, Socket};
@@ -62,6 +63,10 @@ pub use sessions::{KeySource, Sessions};
 pub use shadow::{Comparator, DifferenceKind, Ignore, Ignored};
 pub use signed::{Cidr, CidrError, Signatures, SignedPolicy};
 pub use tenants::{TenantDirectory, TenantService};
+pub use webhook::{
+    DigestEncoding, FormatFault, SecretEncoding, SignatureFormat, SignedPart, Webhook, WebhookHash,
+    WebhookPolicy, WebhookTime,
+};
 
 /// A whole, valid edge.
 #[derive(Clone, Debug)]
@@ -98,6 +103,8 @@ pub struct Edge {
     pub service_tokens: Option<ServiceTokens>,
     /// The rules for signed requests; absent when no policy needs them.
     pub signatures: Option<Signatures>,
+    /// How each sender of webhooks signs, by the name of the webhook.
+    pub webhooks: BTreeMap<String, Webhook>,
     /// The directory of tenants; absent when no policy needs one.
     pub tenants: Option<TenantDirectory>,
     /// The requirements for callers, by name.
@@ -153,7 +160,8 @@ impl Edge {
             Some(Policy::Public(PublicPolicy { refuse_ended })) => {
                 *refuse_ended || !route.limits.is_empty() || !route.destination.kinds.is_empty()
             }
-            Some(Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_)) | None => true,
+            Some(Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_) | Policy::Webhook(_))
+            | None => true,
         }
     }
 }

@@ -202,6 +202,10 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
     let tenants = tenants_node.and_then(|node| sections::tenants(context, node));
     let signatures_node = fields.optional("signatures");
     let signatures = signatures_node.and_then(|node| sections::signatures::read(context, node));
+    let webhooks_node = fields.optional("webhooks");
+    let webhooks = Declared::read(context, webhooks_node, "`webhooks`", |name, node| {
+        sections::webhooks::webhook(context, name, node)
+    });
     let stores = sections::Stores {
         sessions: sessions_node.is_some(),
         api_keys: api_keys_node.is_some(),
@@ -216,7 +220,7 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
         context,
         fields.required("policies", "name at least one policy: `policies: { public: { kind: public } }`"),
         "`policies`",
-        |name, node| sections::policy(context, name, node, &services, stores, recognition),
+        |name, node| sections::policy(context, name, node, (&services, &webhooks), stores, recognition),
     );
     let limits = Declared::read(context, fields.optional("limits"), "`limits`", |name, node| {
         sections::limits::limit(context, name, node)
@@ -231,6 +235,9 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
     if let (Some(node), Some(signatures), Some(reserved)) = (signatures_node, &signatures, &reserved) {
         sections::signatures::check_reserved(context, node, signatures, reserved);
     }
+    sections::webhooks::check(context, webhooks_node, &webhooks, reserved.as_ref(), |name| {
+        services.has(name)
+    });
     let internal_paths = fields
         .optional("internal_paths")
         .map(|node| sections::paths::internal(context, node))
@@ -292,6 +299,7 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
         services: services.good.into_values().collect(),
         service_tokens,
         signatures,
+        webhooks: webhooks.good,
         tenants,
         policies: policies.good,
         comparator,

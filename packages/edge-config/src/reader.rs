@@ -296,6 +296,23 @@ pub(crate) fn percent(context: Context<'_>, node: &Node, what: &str) -> Option<P
     percent
 }
 
+/// A size in bytes, within bounds: a number, or text such as `256KiB`.
+pub(crate) fn bytes(context: Context<'_>, node: &Node, what: &str, least: u64, most: u64) -> Option<u64> {
+    let Value::Text(text) = &node.value else { return number(context, node, what, least, most) };
+    let (digits, unit) = match (text.strip_suffix("KiB"), text.strip_suffix("MiB")) {
+        (Some(digits), _) => (digits, 1_024),
+        (None, Some(digits)) => (digits, 1_024 * 1_024),
+        (None, None) => ("", 1),
+    };
+    let size = digits.trim_end().parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    let size = size.filter(|size| (least..=most).contains(size));
+    if size.is_none() {
+        let mend = format!("write a size of {least} to {most} bytes, such as 65536 or `64KiB`");
+        context.faults.report(node.place, format!("{what} is {text:?}"), mend);
+    }
+    size
+}
+
 /// Whether `node` is a number, of whatever kind.
 pub(crate) const fn is_number(node: &Node) -> bool {
     matches!(node.value, Value::Int(_) | Value::Float(_))

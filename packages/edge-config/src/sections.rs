@@ -22,6 +22,7 @@ pub(crate) mod services;
 mod sessions;
 pub(crate) mod signatures;
 mod tenants;
+pub(crate) mod webhooks;
 
 pub use answers::MAX_ANSWER_BYTES;
 pub(crate) use answers::{answers, check_header_case, uses};

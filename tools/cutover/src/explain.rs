@@ -47,8 +47,8 @@ pub struct Arguments {
     /// The client's address. Without it, the address is in no list of addresses.
     #[arg(long, value_name = "ADDRESS")]
     pub client: Option<IpAddr>,
-    /// A file with the body, for a signed request.
-    #[arg(long, value_name = "FILE")]
+    /// A file with the body, for a signed request or a webhook.
+    #[arg(long, visible_alias = "body-file", value_name = "FILE")]
     pub body: Option<PathBuf>,
     /// Fetch keys that have a URL, from the issuers that the edge file names.
     #[arg(long)]

@@ -62,8 +62,9 @@ impl Gauges {
             self.keys.with_label_values(&[issuer, "used"]).set(count(used));
             self.keys.with_label_values(&[issuer, "passed_over"]).set(count(passed_over));
         }
-        if let Some(signed) = &authorizer.signed {
-            self.entries.with_label_values(&["nonces"]).set(count(signed.nonces().len()));
+        let of_webhooks = authorizer.webhooks.as_ref().map(|webhooks| webhooks.seen());
+        if let Some(nonces) = authorizer.signed.as_ref().map(|signed| signed.nonces()).or(of_webhooks) {
+            self.entries.with_label_values(&["nonces"]).set(count(nonces.len()));
         }
         if let Some(revocations) = &authorizer.revocations {
             self.revoked.set(count(revocations.len()));

@@ -2,7 +2,7 @@
 
 use identity::{Role, ServiceName};
 
-use super::{AcceptedCredential, LeasePolicy, Mode, SignedPolicy, TenantMatch};
+use super::{AcceptedCredential, LeasePolicy, Mode, SignedPolicy, TenantMatch, WebhookPolicy};
 
 /// The requirements for a caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum Policy {
     Internal(InternalPolicy),
     /// A program that signs its requests, from a known address.
     Signed(SignedPolicy),
+    /// Another product that signs its webhooks.
+    Webhook(WebhookPolicy),
 }
 
 /// The requests that a public policy refuses.

@@ -6,12 +6,13 @@ use super::credentials;
 use crate::declared::Declared;
 use crate::edge::{
     AcceptedCredential, BesideCookie, InternalPolicy, Policy, PublicPolicy, RoleNames, Service, SessionPolicy,
+    Webhook,
 };
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
 use super::kinds::{self, Recognition};
-use super::{leases, limits, services, signatures};
+use super::{leases, limits, services, signatures, webhooks};
 use crate::reader::choice;
 
 /// The sections that exist for the policies.
@@ -29,13 +30,14 @@ enum Kind {
     Session,
     Internal,
     Signed,
+    Webhook,
 }
 
 pub(crate) fn policy(
     context: Context<'_>,
     name: &str,
     node: &Node,
-    services: &Declared<(ServiceName, Service)>,
+    (services, webhooks): (&Declared<(ServiceName, Service)>, &Declared<Webhook>),
     stores: Stores,
     recognition: Recognition<'_>,
 ) -> Option<Policy> {
@@ -46,9 +48,10 @@ pub(crate) fn policy(
         ("session", Kind::Session),
         ("internal", Kind::Internal),
         ("signed", Kind::Signed),
+        ("webhook", Kind::Webhook),
     ];
     let kind = fields
-        .required("kind", "choose its kind: `public`, `session`, `internal` or `signed`")
+        .required("kind", "choose its kind: `public`, `session`, `internal`, `signed` or `webhook`")
         .and_then(|n| choice(context, n, &format!("the kind of {what}"), &kinds));
     let place = fields.place;
     let policy = match kind? {
@@ -122,6 +125,7 @@ pub(crate) fn policy(
         Kind::Signed => {
             signatures::policy(context, &mut fields, &what, stores.signatures).map(Policy::Signed)
         }
+        Kind::Webhook => webhooks::policy(context, &mut fields, &what, webhooks).map(Policy::Webhook),
     };
     fields.finish();
     policy

@@ -130,7 +130,7 @@ pub(crate) fn policy(
     Some(SignedPolicy { keys, addresses })
 }
 
-fn range(context: Context<'_>, node: &Node, what: &str) -> Option<Cidr> {
+pub(super) fn range(context: Context<'_>, node: &Node, what: &str) -> Option<Cidr> {
     let text = reader::text(context, node, &format!("an address of {what}"))?;
     match text.parse::<Cidr>() {
         Ok(range) => Some(range),

@@ -105,6 +105,9 @@ fn of_route(edge: &Edge, route: &Route) -> Result<Vec<Question>, &'static str> {
         Some(Policy::Signed(_)) => {
             return Err("it is for signed requests, which the legacy backend does not know");
         }
+        Some(Policy::Webhook(_)) => {
+            return Err("it is for webhooks, which other products send");
+        }
         None => return Err("its policy does not exist"),
     };
     let Some(host) = edge.hosts.get(&route.host) else { return Err("its host does not exist") };

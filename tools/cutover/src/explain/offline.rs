@@ -304,6 +304,7 @@ fn missing(
         Failure::RevocationsUnavailable => "revocations",
         Failure::ApiKeysUnavailable => "api_keys",
         Failure::SigningKeysUnavailable => "signing-keys",
+        Failure::WebhookSecretsUnavailable => "webhooks",
         Failure::LegacyUnavailable => {
             return Err("the legacy backend, or the store of its sessions, does not answer".to_owned());
         }
@@ -346,6 +347,7 @@ fn policy(edge: &Edge, route: &Route) -> String {
         Some(Policy::Session(_)) => "session",
         Some(Policy::Internal(_)) => "internal",
         Some(Policy::Signed(_)) => "signed",
+        Some(Policy::Webhook(_)) => "webhook",
         None => "missing",
     };
     format!("{} ({kind})", route.policy)

@@ -25,6 +25,14 @@ pub(super) fn of(
         ));
     }
     match policy {
+        Some(Policy::Webhook(policy)) => {
+            let time = edge.webhooks.get(&policy.of).and_then(|webhook| webhook.time.as_ref());
+            if time.is_some_and(|time| time.once) {
+                note(
+                    "whether the signature was accepted before: this counts as the first request".to_owned(),
+                );
+            }
+        }
         Some(Policy::Signed(_)) => {
             if arguments.client.is_none() {
                 note(
@@ -78,7 +86,14 @@ pub(super) fn of(
             note("what the replicas remember of the tenant: the tenants service is queried now".to_owned());
         }
         (
-            Some(Policy::Public(_) | Policy::Signed(_) | Policy::Session(_) | Policy::Internal(_)) | None,
+            Some(
+                Policy::Public(_)
+                | Policy::Signed(_)
+                | Policy::Session(_)
+                | Policy::Internal(_)
+                | Policy::Webhook(_),
+            )
+            | None,
             _,
         ) => {}
     }

@@ -9,10 +9,12 @@ use std::path::Path;
 
 use authz_service::credential::keys::KeyFormat;
 use authz_service::credential::signed;
+use authz_service::credential::webhook::secrets;
 use authz_service::tenant::directory;
 use authz_service::tls;
 use edge_config::edge::{
     ApiKeys, AuthorizerTls, Clients, Edge, KeySource, Per, Service, ServiceTokens, TenantDirectory, Tls,
+    Webhook,
 };
 use edge_config::{Fault, Place, Severity};
 
@@ -46,6 +48,15 @@ pub(super) fn check(edge: &Edge, text: &str) -> Vec<Fault> {
     }
     if let Some(signatures) = &edge.signatures {
         found.path(&signatures.keys, "write it (docs/signed-requests.md)", signed::keys::check);
+    }
+    for webhook in edge.webhooks.values() {
+        // A missing file is named by itself.
+        for secret in &webhook.secrets {
+            let of_one = Webhook { secrets: vec![secret.clone()], ..webhook.clone() };
+            found.path(secret, "write the sender's secret into it, with mode 0600", |_| {
+                secrets::check(&of_one)
+            });
+        }
     }
     match &edge.tenants {
         Some(TenantDirectory::File(file)) => {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use edge_config::Edge;
 use edge_config::edge::{
     BesideCookie, Cidr, InternalPolicy, LeaseMethods, LeasePolicy, Limit, Mode, OnOutage, Policy,
-    PublicPolicy, Quota, RateHeaders, RoleNames, Route, SessionPolicy, SignedPolicy, TenantMatch,
+    PublicPolicy, Quota, RateHeaders, RoleNames, Route, SessionPolicy, SignedPolicy, TenantMatch, Webhook,
+    WebhookPolicy, WebhookTime,
 };
 
 use super::found::{Aspects, Protection};
@@ -18,18 +19,26 @@ pub(super) fn compare(
 ) {
     match (old, new) {
         (Policy::Public(old), Policy::Public(new)) => public(*old, *new, noted),
-        (Policy::Public(_), Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_)) => {
+        (
+            Policy::Public(_),
+            Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_) | Policy::Webhook(_),
+        ) => {
             noted.note(Protection::Stricter, "no longer public");
         }
-        (Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_), Policy::Public(_)) => {
+        (
+            Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_) | Policy::Webhook(_),
+            Policy::Public(_),
+        ) => {
             noted.note(Protection::Weaker, "becomes public");
         }
         (Policy::Session(old), Policy::Session(new)) => sessions(old, new, noted),
         (Policy::Internal(old), Policy::Internal(new)) => internal((old_edge, old), (new_edge, new), noted),
         (Policy::Signed(old), Policy::Signed(new)) => signed(old, new, noted),
-        (Policy::Session(_), Policy::Internal(_) | Policy::Signed(_))
-        | (Policy::Internal(_), Policy::Session(_) | Policy::Signed(_))
-        | (Policy::Signed(_), Policy::Session(_) | Policy::Internal(_)) => noted.note(
+        (Policy::Webhook(old), Policy::Webhook(new)) => webhook((old_edge, old), (new_edge, new), noted),
+        (Policy::Session(_), Policy::Internal(_) | Policy::Signed(_) | Policy::Webhook(_))
+        | (Policy::Internal(_), Policy::Session(_) | Policy::Signed(_) | Policy::Webhook(_))
+        | (Policy::Signed(_), Policy::Session(_) | Policy::Internal(_) | Policy::Webhook(_))
+        | (Policy::Webhook(_), Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_)) => noted.note(
             Protection::Weaker,
             format!("{} instead of {}: other callers pass than before", kind(new), kind(old)),
         ),
@@ -43,6 +52,7 @@ pub(super) const fn kind(policy: &Policy) -> &'static str {
         Policy::Session(_) => "session",
         Policy::Internal(_) => "internal",
         Policy::Signed(_) => "signed",
+        Policy::Webhook(_) => "webhook",
     }
 }
 
@@ -232,16 +242,59 @@ fn internal(
 
 fn signed(old: &SignedPolicy, new: &SignedPolicy, noted: &mut Aspects) {
     let SignedPolicy { keys, addresses } = new;
-    noted.members("key", &old.keys, keys, (Protection::Weaker, Protection::Stricter), |key| {
-        format!("`{key}`")
-    });
+    noted.members("key", &old.keys, keys, (Protection::Weaker, Protection::Stricter), |key| format!("`{key}`"));
+    ranges(&old.addresses, addresses, noted);
+}
+
+fn ranges(old: &[Cidr], new: &[Cidr], noted: &mut Aspects) {
     let within = |one: &Cidr, ranges: &[Cidr]| ranges.iter().any(|range| range.covers(one));
-    for range in addresses.iter().filter(|range| !within(range, &old.addresses)) {
+    for range in new.iter().filter(|range| !within(range, old)) {
         noted.note(Protection::Weaker, format!("addresses {range} added"));
     }
-    for range in old.addresses.iter().filter(|range| !within(range, addresses)) {
+    for range in old.iter().filter(|range| !within(range, new)) {
         noted.note(Protection::Stricter, format!("addresses {range} dropped"));
     }
+}
+
+fn webhook(
+    (old_edge, old): (&Edge, &WebhookPolicy),
+    (new_edge, new): (&Edge, &WebhookPolicy),
+    noted: &mut Aspects,
+) {
+    let WebhookPolicy { of, addresses } = new;
+    match (old.addresses.is_empty(), addresses.is_empty()) {
+        (true, true) => {}
+        (true, false) => noted.note(Protection::Stricter, "only listed addresses pass"),
+        (false, true) => noted.note(Protection::Weaker, "every address passes"),
+        (false, false) => ranges(&old.addresses, addresses, noted),
+    }
+    let (Some(before), Some(after)) = (old_edge.webhooks.get(&old.of), new_edge.webhooks.get(of)) else {
+        return;
+    };
+    let Webhook { secrets, encoding, hash, header, format, time, signed, max_body_bytes } = after;
+    noted.other("the files of secrets", &before.secrets, secrets);
+    noted.other("how the files contain the secrets", &before.encoding, encoding);
+    noted.other("the hash function", &before.hash, hash);
+    noted.other("the header with the signature", &before.header, header);
+    noted.other("the form of the signature", &before.format, format);
+    noted.other("what is signed", &before.signed, signed);
+    match (&before.time, time) {
+        (None, None) => {}
+        (None, Some(_)) => noted.note(Protection::Stricter, "the moment of signing counts"),
+        (Some(_), None) => noted.note(Protection::Weaker, "a signature is valid for ever"),
+        (Some(before), Some(after)) => {
+            let WebhookTime { header, tolerance, once } = after;
+            noted.other("the place of the moment of signing", &before.header, header);
+            let seconds = |time: &std::time::Duration| format!("{} s", time.as_secs());
+            noted.more_is_weaker("the age of a signature", before.tolerance, *tolerance, seconds);
+            match (before.once, once) {
+                (true, false) => noted.note(Protection::Weaker, "a signature is accepted several times"),
+                (false, true) => noted.note(Protection::Stricter, "a signature is accepted once"),
+                (true, true) | (false, false) => {}
+            }
+        }
+    }
+    noted.changed("the longest body", &before.max_body_bytes, max_body_bytes);
 }
 
 /// Notes how the limits of a route changed.

@@ -36,6 +36,8 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
         services,
         service_tokens,
         signatures,
+        // Reported with the requests that it concerns.
+        webhooks: _,
         tenants,
         // Reported with the requests that they concern.
         policies: _,

@@ -9,7 +9,7 @@ use super::cluster::{insert, socket};
 use super::discovered::{self, Discovered, Found};
 use super::header::header;
 use super::metadata::{CONTENT_TYPE, NAMESPACE, REFUSAL_MARK, filter};
-use super::routes::whole_body;
+use super::routes::{longest_body, whole_body};
 use super::stage::{Branch, both, is, stage, starts_with};
 use super::template::{self, fill};
 use super::{Form, Paths, TemplateError, access_log, decided, guard, leases, seconds, words};
@@ -240,7 +240,16 @@ fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
         {
             patterns.extend(covered.map(|name| json!({ "exact": name })));
         }
-        insert(&mut config, "with_request_body", whole_body(signatures));
+    }
+    let read = edge.webhooks.values().flat_map(|webhook| webhook.headers());
+    let mut of_webhooks: Vec<&str> = read.collect();
+    of_webhooks.sort_unstable();
+    of_webhooks.dedup();
+    if let Some(patterns) = config.pointer_mut("/allowed_headers/patterns").and_then(Value::as_array_mut) {
+        patterns.extend(of_webhooks.into_iter().map(|name| json!({ "exact": name })));
+    }
+    if let Some(bytes) = longest_body(edge) {
+        insert(&mut config, "with_request_body", whole_body(bytes));
     }
     Ok(config)
 }

@@ -6,7 +6,6 @@
 
 use edge_config::edge::{
     Answers, Condition, Destination, Exposure, Listener, METHODS, OfKind, PathMatch, Policy, Route,
-    Signatures,
 };
 use edge_config::{Edge, closed_paths};
 use header_rules::config::{EARLY_MARK, LeaseRules};
@@ -339,23 +338,34 @@ fn decision(edge: &Edge, route: &Route, exposure: Exposure) -> Value {
         "revision": edge.revision.0,
         "exposure": exposure.as_str(),
     } });
-    if let Some(signatures) = &edge.signatures {
-        match edge.policies.get(&route.policy) {
-            Some(Policy::Signed(_)) => insert(&mut settings, "with_request_body", whole_body(signatures)),
-            // The filter sends bodies, because only its settings can declare them as bytes; no other policy needs them.
-            Some(Policy::Public(_) | Policy::Session(_) | Policy::Internal(_)) | None => {
-                insert(&mut settings, "disable_request_body_buffering", json!(true));
+    if longest_body(edge).is_some() {
+        let of_policy = match edge.policies.get(&route.policy) {
+            Some(Policy::Signed(_)) => edge.signatures.as_ref().map(|signatures| signatures.max_body_bytes),
+            Some(Policy::Webhook(policy)) => {
+                edge.webhooks.get(&policy.of).map(|webhook| webhook.max_body_bytes)
             }
+            Some(Policy::Public(_) | Policy::Session(_) | Policy::Internal(_)) | None => None,
+        };
+        match of_policy {
+            Some(bytes) => insert(&mut settings, "with_request_body", whole_body(bytes)),
+            // The filter sends bodies, because only its settings can declare them as bytes; no other policy needs them.
+            None => insert(&mut settings, "disable_request_body_buffering", json!(true)),
         }
     }
     json!({ "@type": PER_ROUTE, "check_settings": settings })
 }
 
+/// The longest body that any decision reads; `None` when none reads a body.
+pub(super) fn longest_body(edge: &Edge) -> Option<u32> {
+    let signed = edge.signatures.iter().map(|signatures| signatures.max_body_bytes);
+    signed.chain(edge.webhooks.values().map(|webhook| webhook.max_body_bytes)).max()
+}
+
 /// Sends the whole body, or answers 413: half of a body has no digest. Without `pack_as_bytes` bytes that are not UTF-8
 /// are replaced; Envoy reads that field in the filter's settings only, not in a route's.
-pub(super) fn whole_body(signatures: &Signatures) -> Value {
+pub(super) fn whole_body(max_bytes: u32) -> Value {
     json!({
-        "max_request_bytes": signatures.max_body_bytes,
+        "max_request_bytes": max_bytes,
         "allow_partial_message": false,
         "pack_as_bytes": true,
     })
