@@ -200,11 +200,11 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
     assertions.install(edge, FirstLook::Before);
 
     // One memory: the keys in it name their section.
-    let nonces = match &needs.redis {
-        Some(url) => Nonces::redis(&url.0, &edge.name).map_err(AssemblyError::Nonces)?,
-        None => Nonces::embedded(clock.now()),
-    };
-    let nonces = Arc::new(nonces);
+    let remembers = edge.signatures.is_some() || !edge.webhooks.is_empty();
+    let nonces = Arc::new(match &needs.redis {
+        Some(url) if remembers => Nonces::redis(&url.0, &edge.name).map_err(AssemblyError::Nonces)?,
+        Some(_) | None => Nonces::embedded(clock.now()),
+    });
     let mut signed = None;
     if let Some(rules) = &edge.signatures {
         let keys = Arc::new(SigningKeys::default());

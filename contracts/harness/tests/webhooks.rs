@@ -108,7 +108,7 @@ fn stripe(edge: &Edge, at: u64, secret: &str) -> Answer {
 fn refused(edge: &Edge, answer: &Answer, path: &str, reason: &str) {
     assert_eq!(
         (answer.status, answer.text().as_str()),
-        (401, r#"{"message":"Unauthorized"}"#),
+        (401, r#"{"name":"Unauthorized","message":"Unauthorized"}"#),
         "{reason}: {answer:?}"
     );
     let logged = || edge.logged(path, 401)["reason"] == reason;
@@ -284,7 +284,9 @@ fn the_body_is_what_was_sent_in_whatever_pieces() {
         connection.outcome(stream).status()
     };
     assert_eq!(by_h2(&hub(b"hello world")), Some(200));
-    assert_eq!(backend.last().body, b"hello world");
+    let seen = backend.last();
+    assert_eq!(seen.header("transfer-encoding").as_deref(), Some("chunked"), "a body without a length");
+    assert_eq!(seen.body, b"b\r\nhello world\r\n0\r\n\r\n");
     assert_eq!(by_h2(&hub(b"hello worlds")), Some(401));
 }
 

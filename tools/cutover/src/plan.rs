@@ -39,4 +39,6 @@ pub fn plan(old: &Edge, new: &Edge) -> Plan {
 #[cfg(test)]
 mod field_tests;
 #[cfg(test)]
+mod quota_tests;
+#[cfg(test)]
 mod tests;

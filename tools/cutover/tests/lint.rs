@@ -174,3 +174,27 @@ fn keys_come_encrypted_or_from_this_machine() {
         assert!(code == 64 && stderr.contains("https://"), "{bad}: {stderr}");
     }
 }
+
+#[test]
+fn a_quota_of_a_tenant_that_is_not_listed_is_a_warning_and_a_webhook_without_its_secret_too() {
+    let home = Home::new();
+    let limit = |key: &str| {
+        format!(
+            "limits:\n  tenants: {{ per: tenant, rate: 6, seconds: 60, overrides: {{ {key}: {{ rate: 9 }} }} }}\n"
+        )
+    };
+    let id = "00000000-0000-7000-8000-000000000001";
+    home.write("tenants.yaml", &format!("tenants: [{{ id: {id}, name: Demo, status: active }}]\n"));
+    let (code, _, said) = home.lint("limits:\n", &limit("ghost"), &[]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("limit `tenants` has a quota for the tenant `ghost`, which"), "{said}");
+    let (code, _, said) = home.lint("limits:\n", &limit(id), &[]);
+    assert_eq!((code, said.as_str()), (0, ""));
+
+    let hook = "webhooks:\n  partner: { secret_file: partner.secret, header: x-sign, format: \"{hex}\" }\n\npolicies:\n";
+    let (code, _, said) = home.lint("policies:\n", hook, &[]);
+    assert!(code == 0 && said.contains("partner.secret does not exist yet"), "{said}");
+    home.write("partner.secret", "a secret of a sender");
+    let (code, _, said) = home.lint("policies:\n", hook, &[]);
+    assert!(code != 0 && said.contains("chmod 600") && !said.contains("a secret of"), "{code} {said}");
+}

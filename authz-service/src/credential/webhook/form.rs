@@ -159,7 +159,7 @@ mod tests {
                 assert!(offered(format, separator, value).is_err(), "{format} {value:?}");
             }
         }
-        let many = vec!["v1=00"; 9].join(",");
+        let many = ["v1=00"; 9].join(",");
         let of = |value: &str| offered("t={timestamp},v1={hex}", None, value);
         assert_eq!(of(&format!("t=5,{many}")), Err(WebhookFault::Malformed));
         assert_eq!(of("t=5,v1=00,v1=01"), Ok((2, Some("5".to_owned()))));

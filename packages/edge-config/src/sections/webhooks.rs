@@ -158,7 +158,7 @@ fn header(context: Context<'_>, node: &Node, what: &str) -> Option<String> {
 }
 
 /// Headers that frame a message, or that the edge itself reads or writes.
-const NOT_A_SIGNATURE: [&str; 10] = [
+const NOT_A_SIGNATURE: [&str; 11] = [
     "authorization",
     "connection",
     "content-length",
@@ -169,6 +169,7 @@ const NOT_A_SIGNATURE: [&str; 10] = [
     "trailer",
     "transfer-encoding",
     "upgrade",
+    identity::headers::REQUEST_ID,
 ];
 
 fn name(text: &str) -> Option<String> {

@@ -7,7 +7,7 @@ use authz_service::check::CheckInput;
 use authz_service::credential::token::Check;
 use authz_service::decision::Decision;
 use authz_service::failure::Failure;
-use authz_service::limit::{self, Payer};
+use authz_service::limit::quotas::{self, Payer};
 use authz_service::observe::record::Record;
 use authz_service::observe::stage::{Stage, Step};
 use authz_service::startup::{self, Assembled, needs::Needs};
@@ -240,9 +240,9 @@ fn decide(
                 format!("{rate} in {} s, {burst} at once (the quota of {of})", period.as_secs()).into(),
             )
         };
-        let quotas: Map<String, Value> = limit::quotas(prepared, payer).into_iter().map(shown).collect();
-        if !quotas.is_empty() {
-            report.insert("quotas".to_owned(), quotas.into());
+        let shown: Map<String, Value> = quotas::of(prepared, payer).into_iter().map(shown).collect();
+        if !shown.is_empty() {
+            report.insert("quotas".to_owned(), shown.into());
         }
     }
     let roles = match &verdict.who {
