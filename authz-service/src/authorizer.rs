@@ -50,7 +50,8 @@ use crate::identity_headers::{HeaderEdits, IdentityWriter};
 use crate::lease::Leases;
 use crate::lease::grant::{self, Granted, Plan, Rules};
 use crate::limit::answer::{self, Exceeded, Reported};
-use crate::limit::{Limits, Payer, Spent};
+use crate::limit::quotas::Payer;
+use crate::limit::{Limits, Spent};
 use crate::policy::{self, Permit};
 use crate::session::{self, revocations::Revocations, tenant_changes::TenantChanges};
 use crate::shadow::Shadows;
@@ -131,7 +132,7 @@ impl Authorizer {
         let has_cookie = || {
             let session = sessions.filter(|_| policy.accepts(AcceptedCredential::Session));
             let legacy = legacy.filter(|_| policy.accepts(AcceptedCredential::LegacySession));
-            session.is_some_and(|rules| in_cookie(&rules.cookie))
+            session.is_some_and(|rules| in_cookie(&rules.cookie) || cookie::has_part(&input.cookies(), rules))
                 || legacy.is_some_and(|rules| in_cookie(&rules.cookie))
         };
         let ignores_bearer = policy.bearer_beside_cookie == BesideCookie::Ignore && has_cookie();
@@ -148,10 +149,11 @@ impl Authorizer {
                 .as_ref()
                 .zip(self.api_keys.as_deref())
                 .map(|(rules, keys)| ApiKeyCredentials { rules, keys }),
-            legacy: legacy.zip(self.legacy.as_deref()).map(|(rules, sessions)| LegacyCredentials {
+            legacy: legacy.zip(self.legacy.as_deref()).map(|(rules, verifier)| LegacyCredentials {
                 rules,
-                sessions,
+                sessions: verifier,
                 shares_cookie,
+                reading: sessions.filter(|_| shares_cookie).map(|rules| rules.reading).unwrap_or_default(),
             }),
         }
     }

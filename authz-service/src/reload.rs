@@ -321,7 +321,8 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
 /// The source of session keys, which is opened at the start.
 fn keys(sessions: Option<&Sessions>) -> Option<impl PartialEq + '_> {
     sessions.map(|sessions| {
-        let Sessions { cookie: _, refresh_cookie: _, bearer: _, issuers, revocations: _ } = sessions;
+        let Sessions { cookie: _, reading: _, refresh_cookie: _, bearer: _, issuers, revocations: _ } =
+            sessions;
         issuers.iter().map(|one| (&one.issuer, &one.keys, &one.algorithms)).collect::<Vec<_>>()
     })
 }

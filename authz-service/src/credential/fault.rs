@@ -12,6 +12,8 @@ pub enum CredentialFault {
     Ambiguous,
     /// More cookies than [`MAX_PAIRS`](super::cookie::MAX_PAIRS).
     TooManyCookies,
+    /// Parts of a split cookie are missing, or more than there may be.
+    CookieParts,
     /// More than one `Authorization` line.
     RepeatedAuthorization,
     /// The scheme is `Bearer`, but exactly one token does not follow it.
@@ -39,6 +41,7 @@ impl CredentialFault {
         match self {
             Self::Ambiguous => "ambiguous_credential",
             Self::TooManyCookies => "too_many_cookies",
+            Self::CookieParts => "cookie_parts_invalid",
             Self::RepeatedAuthorization => "repeated_authorization",
             Self::MalformedBearer => "malformed_bearer",
             Self::Token(fault) => fault.code(),
@@ -74,6 +77,7 @@ impl CredentialFault {
             Self::Token(fault) => fault.claim(),
             Self::Ambiguous
             | Self::TooManyCookies
+            | Self::CookieParts
             | Self::RepeatedAuthorization
             | Self::MalformedBearer
             | Self::Assertion(_)

@@ -33,7 +33,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clock::UnixTime;
-use edge_config::edge::{LegacySessions as Rules, LegacyVerifier};
+use edge_config::edge::{CookieReading, LegacySessions as Rules, LegacyVerifier};
 use identity::Person;
 use serde::Deserialize;
 
@@ -112,6 +112,8 @@ pub struct LegacyCredentials<'a> {
     pub sessions: &'a LegacySessions,
     /// Whether the cookie may hold a new session instead, which [`session`](super::session) then verifies.
     pub shares_cookie: bool,
+    /// How the cookie is read: as that of new sessions when both share it.
+    pub reading: CookieReading,
 }
 
 impl LegacyCredentials<'_> {
@@ -124,17 +126,17 @@ impl LegacyCredentials<'_> {
         input: &CheckInput<'_>,
         now: UnixTime,
     ) -> Result<Presented<AuthenticatedPerson>, Failure> {
-        let token = match cookie::find(&input.cookies(), self.rules.cookie.as_bytes()) {
+        let token = match cookie::read(&input.cookies(), &self.rules.cookie, self.reading) {
             Ok(Some(token)) => token,
             Ok(None) => return Ok(Presented::NotOffered),
             Err(fault) => return Ok(Presented::Failed(fault)),
         };
-        if self.shares_cookie && !looks_like(token) {
+        if self.shares_cookie && !looks_like(&token) {
             return Ok(Presented::NotOffered);
         }
         // Boxed, like every lookup outside the process: most decisions should not carry state that only these
         // need.
-        Ok(match Box::pin(self.sessions.ask(token, input.client, now)).await? {
+        Ok(match Box::pin(self.sessions.ask(&token, input.client, now)).await? {
             Ok(Found { subject, session, issued, role }) => {
                 let person = Person {
                     subject: subject.into(),

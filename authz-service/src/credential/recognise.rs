@@ -55,7 +55,7 @@ pub fn recognise(
     let cookies = input.cookies();
     // By the rule for the one value that counts: lines that disagree have none.
     let access = |name: &str| cookie::find(&cookies, name.as_bytes()).ok().flatten();
-    let new = sessions.and_then(|rules| reader.session(access(&rules.cookie)?));
+    let new = sessions.and_then(|rules| reader.session(&cookie::access(&cookies, rules).ok().flatten()?));
     let old = || legacy.and_then(|rules| reader.legacy(access(&rules.cookie)?));
     if let Some(found) = new.or_else(old) {
         return Some(found);
@@ -84,10 +84,12 @@ pub fn unclear(
     legacy: Option<&LegacySessions>,
 ) -> Option<CredentialFault> {
     let cookies = input.cookies();
-    let new = sessions.map(|rules| (&rules.cookie, rules.refresh_cookie.as_ref()));
-    let old = legacy.map(|rules| (&rules.cookie, rules.refresh_cookie.as_ref()));
-    let mut names =
-        new.into_iter().chain(old).flat_map(|(access, refresh)| [Some(access), refresh]).flatten();
+    if let Some(fault) = sessions.and_then(|rules| cookie::access(&cookies, rules).err()) {
+        return Some(fault);
+    }
+    let refresh = sessions.and_then(|rules| rules.refresh_cookie.as_ref());
+    let old = legacy.map(|rules| [Some(&rules.cookie), rules.refresh_cookie.as_ref()]);
+    let mut names = old.into_iter().flatten().chain([refresh]).flatten();
     names.find_map(|name| cookie::find(&cookies, name.as_bytes()).err())
 }
 

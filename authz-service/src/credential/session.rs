@@ -1,5 +1,6 @@
 //! Verifies people by the access token of a session.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use clock::UnixTime;
@@ -44,7 +45,7 @@ impl SessionCredentials<'_> {
             Ok(None) => return Ok(Presented::NotOffered),
             Err(fault) => return Ok(Presented::Failed(fault)),
         };
-        Ok(match self.keys.verify(token, self.rules, self.cache, now)? {
+        Ok(match self.keys.verify(&token, self.rules, self.cache, now)? {
             Ok(Believed { person, issued, proof, rules }) => match of_host(person, &rules, input.host) {
                 // A lease would be used for the other host names of its route, which have other tenants.
                 Ok((person, is_of_host)) => {
@@ -58,13 +59,14 @@ impl SessionCredentials<'_> {
     }
 
     /// The one token that the request carries: in the cookie, as a bearer token, or the same one in both.
-    fn offered<'r>(&self, input: &CheckInput<'r>) -> Result<Option<&'r [u8]>, CredentialFault> {
-        let cookie = cookie::find(&input.cookies(), self.rules.cookie.as_bytes())?;
+    fn offered<'r>(&self, input: &CheckInput<'r>) -> Result<Option<Cow<'r, [u8]>>, CredentialFault> {
+        let cookie = cookie::access(&input.cookies(), self.rules)?;
         let cookie = cookie.filter(|token| !(self.shares_cookie && legacy::looks_like(token)));
         let bearer = if self.bearer { bearer::find(&input.authorizations())? } else { None };
         match (cookie, bearer) {
-            (Some(cookie), Some(bearer)) if cookie != bearer => Err(CredentialFault::Ambiguous),
-            (Some(token), _) | (None, Some(token)) => Ok(Some(token)),
+            (Some(cookie), Some(bearer)) if cookie.as_ref() != bearer => Err(CredentialFault::Ambiguous),
+            (Some(token), _) => Ok(Some(token)),
+            (None, Some(token)) => Ok(Some(Cow::Borrowed(token))),
             (None, None) => Ok(None),
         }
     }

@@ -161,6 +161,10 @@ pub fn grant(
 fn offers_one_credential(snapshot: &Snapshot, policy: &SessionPolicy, input: &CheckInput<'_>) -> bool {
     let Some(sessions) = &snapshot.sessions else { return false };
     let cookies = input.cookies();
+    // The edge compares one cookie, and a part of a token is not one.
+    if cookie::has_part(&cookies, sessions) {
+        return false;
+    }
     let tokens = cookie::count(&cookies, sessions.cookie.as_bytes());
     let bearers = if sessions.bearer { input.authorizations().len() } else { 0 };
     let one_cookie = tokens == 1 && cookies.len() == 1 && bearers == 0;

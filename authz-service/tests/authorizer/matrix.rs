@@ -5,6 +5,7 @@
 
 mod credentials;
 pub(crate) mod machines;
+mod split;
 mod webhooks;
 
 use std::collections::BTreeSet;
@@ -271,6 +272,7 @@ async fn every_decision_is_the_one_that_is_written_down() {
     machines::decisions(&mut text).await;
     machines::failures(&mut text).await;
     webhooks::decisions(&mut text).await;
+    split::decisions(&mut text).await;
     let path = golden();
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, &text).unwrap();

@@ -8,8 +8,31 @@
 //!   compared byte for byte: `TOKEN` is not `token`, and a name behind U+00A0 is another name;
 //! * a pair's value is everything after its first `=`, unchanged: quotes stay, spaces stay;
 //! * a pair without `=` is not a cookie; `$Version` has no special meaning;
-//! * within a line the last pair of a name wins;
+//! * within a line the last pair of a name wins, unless the reader says otherwise ([`Choose`]);
 //! * two lines that choose different values are refused: some readers take the first line, others the last.
+
+use std::borrow::Cow;
+
+/// Which pair of a line counts when several have one name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Choose {
+    /// The last one.
+    #[default]
+    Last,
+    /// The first one.
+    First,
+    /// The only one: pairs with different values are refused.
+    Only,
+}
+
+/// How a cookie is written that is too long for one: `name.0`, `name.1` and so on, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// What separates the name from the number.
+    pub separator: u8,
+    /// The most parts.
+    pub parts: usize,
+}
 
 /// Why no value can be selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,6 +40,9 @@ pub enum CookieFault {
     /// Two lines choose different values.
     #[error("two Cookie lines disagree")]
     Ambiguous,
+    /// The parts of a split cookie are not complete, or there are more than the reader allows.
+    #[error("the parts of a cookie do not fit together")]
+    Parts,
     /// There are more pairs than the reader allows.
     #[error("too many cookies")]
     TooMany,
@@ -31,6 +57,19 @@ pub fn find<'r>(
     name: &[u8],
     most: usize,
 ) -> Result<Option<&'r [u8]>, CookieFault> {
+    choose(lines, name, most, Choose::Last)
+}
+
+/// The same as [`find`], with another rule for pairs of one name in one line.
+///
+/// # Errors
+/// As [`find`]; with [`Choose::Only`] also [`CookieFault::Ambiguous`] for two values in one line.
+pub fn choose<'r>(
+    lines: impl IntoIterator<Item = &'r [u8]>,
+    name: &[u8],
+    most: usize,
+    rule: Choose,
+) -> Result<Option<&'r [u8]>, CookieFault> {
     let mut pairs = 0_usize;
     let mut chosen: Option<&'r [u8]> = None;
     for line in lines {
@@ -43,7 +82,11 @@ pub fn find<'r>(
             if let Some((key, value)) = split(pair)
                 && key == name
             {
-                in_line = Some(value);
+                in_line = match (rule, in_line) {
+                    (Choose::First, Some(first)) => Some(first),
+                    (Choose::Only, Some(other)) if other != value => return Err(CookieFault::Ambiguous),
+                    (Choose::First | Choose::Last | Choose::Only, _) => Some(value),
+                };
             }
         }
         match (chosen, in_line) {
@@ -53,6 +96,54 @@ pub fn find<'r>(
         }
     }
     Ok(chosen)
+}
+
+/// Returns the value of the cookie `name`, which may be split into parts.
+///
+/// # Errors
+/// As [`choose`], for the cookie and for each part; [`CookieFault::Ambiguous`] when there are a whole cookie and parts, of
+/// which a reader may take either; [`CookieFault::Parts`] when a part between the first and the last is missing, a number
+/// is not written as numbers are, or there are more than `split.parts`.
+pub fn joined<'r>(
+    lines: &[&'r [u8]],
+    name: &[u8],
+    most: usize,
+    rule: Choose,
+    split: Split,
+) -> Result<Option<Cow<'r, [u8]>>, CookieFault> {
+    let whole = choose(lines.iter().copied(), name, most, rule)?;
+    let mut last = None;
+    for number in part_numbers(lines.iter().copied(), name, split.separator) {
+        let number = number.filter(|number| *number < split.parts).ok_or(CookieFault::Parts)?;
+        last = last.max(Some(number));
+    }
+    let Some(last) = last else { return Ok(whole.map(Cow::Borrowed)) };
+    if whole.is_some() {
+        return Err(CookieFault::Ambiguous);
+    }
+    let mut value = Vec::new();
+    for number in 0..=last {
+        let part = [name, &[split.separator], number.to_string().as_bytes()].concat();
+        value.extend_from_slice(choose(lines.iter().copied(), &part, most, rule)?.ok_or(CookieFault::Parts)?);
+    }
+    Ok(Some(Cow::Owned(value)))
+}
+
+/// The number of each part of the cookie `name`, in no order; `None` for one that is not written as numbers are.
+pub fn part_numbers<'r>(
+    lines: impl IntoIterator<Item = &'r [u8]>,
+    name: &[u8],
+    separator: u8,
+) -> impl Iterator<Item = Option<usize>> {
+    lines.into_iter().flat_map(|line| line.split(|byte| *byte == b';')).filter_map(move |pair| {
+        let (key, _) = split(pair)?;
+        let digits = key.strip_prefix(name)?.strip_prefix(&[separator])?;
+        if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse::<usize>().ok());
+        Some(number.filter(|number| number.to_string().as_bytes() == digits))
+    })
 }
 
 /// Returns every value of the cookie `name` in `lines`, in their order and each once. It is for a name that a browser
@@ -168,6 +259,62 @@ mod tests {
         assert_eq!(token(&["token=b; token=a", "token=a"]), Ok(Some(&b"a"[..])), "each line by its own rule");
         assert_eq!(token(&["token=a", "token=b"]), Err(CookieFault::Ambiguous));
         assert_eq!(token(&["token=a", "y=1", "token="]), Err(CookieFault::Ambiguous));
+    }
+
+    #[test]
+    fn the_reader_says_which_pair_of_a_line_counts() {
+        let by = |rule, lines: &[&'static str]| {
+            choose(lines.iter().map(|line| line.as_bytes()), b"token", MOST, rule)
+        };
+        let value = |value: &'static str| Ok(Some(value.as_bytes()));
+        let two = &["token=a; x=1; token=b"];
+        assert_eq!((by(Choose::Last, two), by(Choose::First, two)), (value("b"), value("a")));
+        assert_eq!(by(Choose::Only, two), Err(CookieFault::Ambiguous));
+        assert_eq!(by(Choose::Only, &["token=a; token=a"]), value("a"));
+        for rule in [Choose::Last, Choose::First, Choose::Only] {
+            assert_eq!(by(rule, &["token=a", "token=b"]), Err(CookieFault::Ambiguous), "{rule:?}");
+            assert_eq!(by(rule, &["token=a", "token=a"]), value("a"), "{rule:?}");
+        }
+    }
+
+    #[test]
+    fn parts_are_joined_in_the_order_of_their_numbers_or_refused() {
+        let by = |lines: &[&'static str]| {
+            let split = Split { separator: b'.', parts: 12 };
+            let joined =
+                joined(lines.iter().map(|line| line.as_bytes()), b"token", MOST, Choose::Last, split);
+            joined.map(|value| value.map(|value| String::from_utf8(value.into_owned()).unwrap()))
+        };
+        for (lines, expected) in [
+            (&["token=a"][..], Some("a")),
+            (&["token.0=a"], Some("a")),
+            (&["token.1=b; token.0=a; x=1; token.2=c"], Some("abc")),
+            (&["token.0=a", "token.1=b"], Some("ab")),
+            (&["token.0=z; token.0=a; token.1="], Some("a")),
+            (
+                &[
+                    "token.0=0; token.1=1; token.2=2; token.3=3; token.4=4; token.5=5; token.6=6; token.7=7; token.8=8; token.9=9; token.10=x; token.11=y",
+                ],
+                Some("0123456789xy"),
+            ),
+            (&["token=a; token.x=1; token.=2; token.1a=3; tokens.0=4; token_0=5"], Some("a")),
+            (&["x=1"], None),
+        ] {
+            assert_eq!(by(lines), Ok(expected.map(str::to_owned)), "{lines:?}");
+        }
+        for lines in [
+            &["token.1=b"][..],
+            &["token.0=a; token.2=c"],
+            &["token.0=a; token.01=b"],
+            &["token.00=a"],
+            &["token.0=a; token.12=b"],
+            &["token.0=a; token.18446744073709551616=b"],
+        ] {
+            assert_eq!(by(lines), Err(CookieFault::Parts), "{lines:?}");
+        }
+        for lines in [&["token=a; token.0=b"][..], &["token.0=a", "token.0=b"], &["token=a", "token.0=a"]] {
+            assert_eq!(by(lines), Err(CookieFault::Ambiguous), "{lines:?}");
+        }
     }
 
     #[test]

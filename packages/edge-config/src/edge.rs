@@ -59,7 +59,7 @@ pub use reach::Reach;
 pub use refusal::RefusalStatus;
 pub use route::{AbsentPath, FURTHER_METHODS, METHODS, Route};
 pub use services::{Service, ServiceTenants, ServiceTokens};
-pub use sessions::{KeySource, Sessions};
+pub use sessions::{CookieReading, Duplicates, KeySource, MAX_COOKIE_PARTS, Sessions};
 pub use shadow::{Comparator, DifferenceKind, Ignore, Ignored};
 pub use signed::{Cidr, CidrError, Signatures, SignedPolicy};
 pub use tenants::{TenantDirectory, TenantService};

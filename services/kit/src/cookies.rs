@@ -34,7 +34,9 @@ pub fn read<'a>(headers: &'a HeaderMap, name: &str) -> Cookie<'a> {
     match ::cookies::find(lines, name.as_bytes(), usize::MAX).map(|value| value.map(std::str::from_utf8)) {
         Ok(None) => Cookie::Absent,
         Ok(Some(Ok(value))) => Cookie::Value(value),
-        Ok(Some(Err(_))) | Err(CookieFault::Ambiguous | CookieFault::TooMany) => Cookie::Ambiguous,
+        Ok(Some(Err(_))) | Err(CookieFault::Ambiguous | CookieFault::Parts | CookieFault::TooMany) => {
+            Cookie::Ambiguous
+        }
     }
 }
 

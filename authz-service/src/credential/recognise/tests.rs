@@ -2,8 +2,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use edge_config::edge::{
-    AcceptedCredential, ClaimRules, Exposure, Issuer, KeySource, LegacyCheck, LegacySessions, LegacyVerifier,
-    Sessions, TenantRule, TokenTypes,
+    AcceptedCredential, ClaimRules, CookieReading, Exposure, Issuer, KeySource, LegacyCheck, LegacySessions,
+    LegacyVerifier, Sessions, TenantRule, TokenTypes,
 };
 use proptest::prelude::*;
 
@@ -16,6 +16,7 @@ const TENANT: &str = "00000000-0000-7000-8000-000000000001";
 
 fn sessions() -> Sessions {
     Sessions {
+        reading: CookieReading::default(),
         cookie: "access".to_owned(),
         refresh_cookie: Some("refresh".to_owned()),
         bearer: true,

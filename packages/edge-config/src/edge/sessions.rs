@@ -9,6 +9,8 @@ use super::{Issuer, KeyAlgorithm};
 pub struct Sessions {
     /// Name of the cookie with the access token.
     pub cookie: String,
+    /// How that cookie is read.
+    pub reading: CookieReading,
     /// Name of the cookie with the refresh token, by which public routes recognise a session; absent when none needs to.
     pub refresh_cookie: Option<String>,
     /// Whether `Authorization: Bearer` is accepted, too.
@@ -17,6 +19,30 @@ pub struct Sessions {
     pub issuers: Vec<Issuer>,
     /// The list of revoked sessions; absent when sessions cannot be revoked before they expire.
     pub revocations: Option<PathBuf>,
+}
+
+/// The most parts of a split cookie. A browser sends at most 4 KB in each, so a token has 64 KB.
+pub const MAX_COOKIE_PARTS: usize = 16;
+
+/// How a cookie is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CookieReading {
+    /// What separates the name from the number of a part (`sid.0`, `sid.1`); absent when the cookie is never split.
+    pub split: Option<char>,
+    /// Which of several cookies of one name in one line counts.
+    pub duplicates: Duplicates,
+}
+
+/// Which of several cookies of one name in one line counts. Lines that choose different values are always refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Duplicates {
+    /// The last one, as most backends read them.
+    #[default]
+    Last,
+    /// The first one.
+    First,
+    /// None: different values are refused.
+    Refuse,
 }
 
 /// The source of public keys.

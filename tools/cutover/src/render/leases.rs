@@ -1,7 +1,7 @@
 //! Leases in the rendered configuration: the guard's settings, the keeper, and the filters that a leased request skips.
 
 use edge_config::Edge;
-use edge_config::edge::{LeaseMethods, LeasePolicy, OnOutage, Protocol, Route};
+use edge_config::edge::{LeaseMethods, LeasePolicy, MAX_COOKIE_PARTS, OnOutage, Protocol, Route, Sessions};
 use header_rules::config::{LeaseClass, LeaseRoute, LeaseRules};
 use serde_json::{Value, json};
 
@@ -44,10 +44,21 @@ pub(super) fn rules(edge: &Edge, name: &str) -> Option<LeaseRules> {
         cookie: sessions.cookie.clone(),
         bearer: sessions.bearer,
         other_headers: edge.api_keys.iter().flat_map(|keys| keys.own_headers().map(str::to_owned)).collect(),
-        other_cookies: edge.legacy_sessions.iter().map(|legacy| legacy.cookie.clone()).collect(),
+        other_cookies: edge
+            .legacy_sessions
+            .iter()
+            .map(|legacy| legacy.cookie.clone())
+            .chain(parts(sessions))
+            .collect(),
         classes,
         routes,
     })
+}
+
+/// The names of the parts of a split session cookie. A request with one of them is checked every time.
+fn parts(sessions: &Sessions) -> impl Iterator<Item = String> {
+    let part = |number| Some(format!("{}{}{number}", sessions.cookie, sessions.reading.split?));
+    (0..MAX_COOKIE_PARTS).filter_map(part)
 }
 
 /// Whether a route can have the early lease search. Its notes for the log are in headers that Envoy sends to no HTTP/1.1

@@ -12,13 +12,14 @@ use identity::ServiceName;
 use super::super::found::{Aspects, Protection};
 
 pub(super) fn sessions(old: &Sessions, new: &Sessions, noted: &mut Aspects) {
-    let Sessions { cookie, refresh_cookie, bearer, issuers, revocations } = new;
+    let Sessions { cookie, reading, refresh_cookie, bearer, issuers, revocations } = new;
     noted.changed(
         "the cookie by which public routes recognise a session",
         &old.refresh_cookie,
         refresh_cookie,
     );
     noted.other("the session cookie", &old.cookie, cookie);
+    noted.other("how the session cookie is split, and which of several counts,", &old.reading, reading);
     match (old.bearer, *bearer) {
         (false, true) => noted.note(Protection::Weaker, "bearer tokens are accepted too"),
         (true, false) => noted.note(Protection::Stricter, "bearer tokens are no longer accepted"),
