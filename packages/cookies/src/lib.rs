@@ -281,8 +281,8 @@ mod tests {
     fn parts_are_joined_in_the_order_of_their_numbers_or_refused() {
         let by = |lines: &[&'static str]| {
             let split = Split { separator: b'.', parts: 12 };
-            let joined =
-                joined(lines.iter().map(|line| line.as_bytes()), b"token", MOST, Choose::Last, split);
+            let lines: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
+            let joined = joined(&lines, b"token", MOST, Choose::Last, split);
             joined.map(|value| value.map(|value| String::from_utf8(value.into_owned()).unwrap()))
         };
         for (lines, expected) in [

@@ -299,6 +299,7 @@ pub(crate) fn percent(context: Context<'_>, node: &Node, what: &str) -> Option<P
 /// A size in bytes, within bounds: a number, or text such as `256KiB`.
 pub(crate) fn bytes(context: Context<'_>, node: &Node, what: &str, least: u64, most: u64) -> Option<u64> {
     let Value::Text(text) = &node.value else { return number(context, node, what, least, most) };
+    context.expects(node, || Shape::Text);
     let (digits, unit) = match (text.strip_suffix("KiB"), text.strip_suffix("MiB")) {
         (Some(digits), _) => (digits, 1_024),
         (None, Some(digits)) => (digits, 1_024 * 1_024),

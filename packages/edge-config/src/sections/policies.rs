@@ -5,8 +5,8 @@ use identity::{Role, ServiceName};
 use super::credentials;
 use crate::declared::Declared;
 use crate::edge::{
-    AcceptedCredential, BesideCookie, InternalPolicy, Policy, PublicPolicy, RoleNames, Service, SessionPolicy,
-    Webhook,
+    AcceptedCredential, BesideCookie, InternalPolicy, Policy, PublicPolicy, RoleNames, Service,
+    SessionPolicy, Webhook,
 };
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};

@@ -3,6 +3,7 @@
 use super::{credentials, issuers};
 use crate::edge::{CookieReading, Duplicates, Sessions};
 use crate::node::{Node, Value};
+use crate::notes::Shape;
 use crate::reader::{self, Context, Fields, choice};
 
 use crate::reader::path;
@@ -54,6 +55,8 @@ fn cookie(context: Context<'_>, node: &Node) -> Option<(String, CookieReading)> 
 
 /// `true` stands for the separator that most libraries use, a dot.
 fn split(context: Context<'_>, node: &Node) -> Option<Option<char>> {
+    context.expects(node, || Shape::Boolean);
+    context.expects(node, || Shape::Text);
     match &node.value {
         Value::Bool(split) => return Some(split.then_some('.')),
         Value::Text(text) => {
@@ -62,7 +65,7 @@ fn split(context: Context<'_>, node: &Node) -> Option<Option<char>> {
                 return Some(Some(separator));
             }
         }
-        Value::Null | Value::Int(_) | Value::Float | Value::List(_) | Value::Map(_) => {}
+        Value::Null | Value::Int(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => {}
     }
     let mend = "write `true` for `name.0`, `name.1`, or what separates name and number: one of \".\", \"_\" and \"-\"";
     context.faults.report(node.place, "`split` of the cookie is not a separator".to_owned(), mend);

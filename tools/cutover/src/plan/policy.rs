@@ -242,7 +242,9 @@ fn internal(
 
 fn signed(old: &SignedPolicy, new: &SignedPolicy, noted: &mut Aspects) {
     let SignedPolicy { keys, addresses } = new;
-    noted.members("key", &old.keys, keys, (Protection::Weaker, Protection::Stricter), |key| format!("`{key}`"));
+    noted.members("key", &old.keys, keys, (Protection::Weaker, Protection::Stricter), |key| {
+        format!("`{key}`")
+    });
     ranges(&old.addresses, addresses, noted);
 }
 

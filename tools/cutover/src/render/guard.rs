@@ -99,13 +99,14 @@ fn passed_and_read(edge: &Edge, listener: &Listener) -> Option<String> {
     let own_of_signed = ["signature", "signature-input", "content-digest"].map(str::to_owned);
     let tenants = edge.policies.values().filter_map(|policy| match policy {
         Policy::Session(policy) => policy.tenant.as_ref(),
-        Policy::Public(_) | Policy::Internal(_) | Policy::Signed(_) => None,
+        Policy::Public(_) | Policy::Internal(_) | Policy::Signed(_) | Policy::Webhook(_) => None,
     });
     let tenants = tenants.filter_map(|tenant| match tenant {
         TenantMatch::Header(name) => Some(name.clone()),
         TenantMatch::PathSegment(_) | TenantMatch::PathParameter(_) => None,
     });
-    let read: Vec<String> = keys.chain(signed).chain(own_of_signed).chain(tenants).collect();
+    let webhooks = edge.webhooks.values().flat_map(|webhook| webhook.headers().map(str::to_owned));
+    let read: Vec<String> = keys.chain(signed).chain(webhooks).chain(own_of_signed).chain(tenants).collect();
     let both = names.iter().find(|name| read.contains(&name.replace('_', "-")))?;
     Some(format!("underscores: `{both}` is another spelling of a header that the authorizer reads"))
 }
