@@ -30,7 +30,7 @@ fn words_come_from_the_route_the_host_or_the_edge() {
     assert_eq!(plain.answers_of_host("api").body_of(404), "Not found");
     assert_eq!(plain.answers_of_host("api").content_type, None);
     let of_file = plain.answers_of_host("file");
-    assert_eq!(of_file.body_of(404), "Not Found");
+    assert_eq!(of_file.body_of(404), "");
     assert_eq!(of_file.body_of(502), "Service unavailable");
     // All routes of the host name the same answers, and none of them takes every path.
     assert_eq!(plain.answers_of_host("service").body_of(403), "Permission Denied");
@@ -45,7 +45,7 @@ fn words_come_from_the_route_the_host_or_the_edge() {
     assert_eq!(plain.answers_of_closed("api", "/users/notifications"), plain.answers["users"]);
     assert_eq!(plain.answers_of_closed("api", "/books/closed"), plain.answers["library"]);
     assert_eq!(plain.answers_of_closed("api", "/internal"), plain.answers["auth"]);
-    assert_eq!(plain.answers_of_closed("file", "/internal"), plain.answers["library"]);
+    assert_eq!(plain.answers_of_closed("file", "/internal"), plain.answers["files"]);
 
     let said = dev_with(&[
         (FILE_HOST, "file: { listener: public, names: [file.dev-domain.test], answers: auth }"),
