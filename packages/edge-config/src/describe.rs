@@ -70,5 +70,4 @@ pub fn edge_file() -> Described {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 mod tests;

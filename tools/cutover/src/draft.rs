@@ -229,8 +229,9 @@ pub(crate) fn name_of(text: &str, otherwise: &str) -> String {
 }
 
 /// `name`, or with a number behind it when it is taken.
-pub(crate) fn free_name<'a>(name: &str, taken: impl Iterator<Item = &'a str> + Clone) -> String {
-    let is_free = |name: &str| !taken.clone().any(|known| known == name);
+pub(crate) fn free_name<'a>(name: &str, taken: impl Iterator<Item = &'a str>) -> String {
+    let taken: Vec<&str> = taken.collect();
+    let is_free = |name: &str| !taken.contains(&name);
     let numbered = (2_u32..).map(|number| format!("{name}-{number}"));
     // There are more numbers than names.
     std::iter::once(name.to_owned()).chain(numbered).find(|name| is_free(name)).unwrap_or_default()
@@ -259,7 +260,6 @@ fn quoted(text: &str) -> String {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 

@@ -247,10 +247,4 @@ fn print(arguments: &Arguments, edge: &str, notes: &[Note]) {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
 mod tests;

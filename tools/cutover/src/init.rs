@@ -60,11 +60,10 @@ pub fn main(arguments: &Arguments, environment: Environment<'_>) -> ExitCode {
     };
     if let Err(error) = write_new(&arguments.file, &text) {
         let file = arguments.file.display();
-        match error.kind() {
-            io::ErrorKind::AlreadyExists => {
-                out::error!("{file} exists and stays as it is; name another file: `cutover init OTHER.yaml`");
-            }
-            _ => out::error!("cannot write {file}: {error}"),
+        if error.kind() == io::ErrorKind::AlreadyExists {
+            out::error!("{file} exists and stays as it is; name another file: `cutover init OTHER.yaml`");
+        } else {
+            out::error!("cannot write {file}: {error}");
         }
         return exit(FOUND);
     }

@@ -131,7 +131,12 @@ fn document_of(node: &crate::node::Node) -> Document {
         Value::Map(entries) => {
             let one = |(key, value): &(crate::node::Node, crate::node::Node)| match &key.value {
                 Value::Text(name) => (name.clone(), document_of(value)),
-                other => panic!("a name is {}", other.kind()),
+                Value::Null
+                | Value::Bool(_)
+                | Value::Int(_)
+                | Value::Float(_)
+                | Value::List(_)
+                | Value::Map(_) => panic!("a name is {}", key.value.kind()),
             };
             Document::Map(entries.iter().map(one).collect())
         }

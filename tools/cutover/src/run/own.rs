@@ -179,7 +179,6 @@ async fn signal(child: &Child, name: &str) {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 

@@ -48,9 +48,10 @@ fn check(schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
                     |name: &String| schema.get("properties").is_some_and(|known| known.get(name).is_some());
                 let others = value.as_object().into_iter().flatten().filter(|(name, _)| !known(name));
                 for (name, inside) in others {
-                    match rule {
-                        Value::Bool(false) => found.push(format!("{at}.{name}: unknown")),
-                        rule => check(rule, inside, &format!("{at}.{name}"), found),
+                    if *rule == Value::Bool(false) {
+                        found.push(format!("{at}.{name}: unknown"));
+                    } else {
+                        check(rule, inside, &format!("{at}.{name}"), found);
                     }
                 }
                 true
