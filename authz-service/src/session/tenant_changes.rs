@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(changes.note(&person(b, &other)), None, "another session");
         assert_eq!(changes.note(&person(a, &other)), Some(Some(one.clone())));
         assert_eq!(changes.note(&person(a, &other)), None);
-        assert_eq!(changes.note(&person(a, &one)), Some(Some(other.clone())), "and back");
+        assert_eq!(changes.note(&person(a, &one)), Some(Some(other)), "and back");
         assert_eq!(count.get(), 2);
     }
 }

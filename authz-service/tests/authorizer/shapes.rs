@@ -203,10 +203,9 @@ fn person_in(authz: &Authz, answer: &Answer) -> Person {
     let keys = authz.home.at("identity.jwks.json");
     let verifier = Verifier::new("users").trust_file("test", &keys).unwrap();
     let signed = answer.headers.get("x-madome-identity").unwrap();
-    match verifier.verify(signed, UnixTime::from_seconds(NOW)).unwrap() {
-        Caller::Person(person) => person,
-        other => panic!("{other:?}"),
-    }
+    let caller = verifier.verify(signed, UnixTime::from_seconds(NOW)).unwrap();
+    let Caller::Person(person) = caller else { panic!("{caller:?}") };
+    person
 }
 
 fn laid_over(mut claims: Value, changes: &Value) -> Value {

@@ -1,6 +1,5 @@
 //! Routes beyond literal paths and one name: hosts with wildcards, shares with decimals, canaries that clients choose,
 //! methods by name, tenants in a parameter of the path.
-#![expect(clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 use harness::tokens::DEMO_TENANT;
 use harness::wire::{Request, h2};

@@ -1,5 +1,5 @@
 //! Sessions in a cookie that is split into parts, and in one of several cookies of one name.
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use harness::wire::Answer;
 use harness::{Backend, Edge, eventually};

@@ -1,5 +1,5 @@
 //! Webhooks through the whole edge: the forms of well-known senders, byte for byte, and what passes under none of them.
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;

@@ -18,8 +18,9 @@ fn with(limit: &str) -> Result<Edge, Faults> {
     )
 }
 
+#[expect(clippy::expect_used, reason = "a test fails by panicking")]
 fn limit(limit: &str) -> Limit {
-    with(limit).unwrap().limits.remove("tried").unwrap()
+    with(limit).expect("it loads").limits.remove("tried").expect("it is there")
 }
 
 const fn quota(rate: u32, seconds: u64, burst: u32) -> Quota {

@@ -158,7 +158,11 @@ fn report(edge: &Edge, now: &Look, before: &Look, over: Duration) -> Value {
 /// A percentage as a JSON number: `10`, `99.5`.
 fn number(percent: Percent) -> Value {
     let thousandths = percent.thousandths();
-    if thousandths % 1000 == 0 { json!(thousandths / 1000) } else { json!(f64::from(thousandths) / 1000.0) }
+    if thousandths.is_multiple_of(1000) {
+        json!(thousandths / 1000)
+    } else {
+        json!(f64::from(thousandths) / 1000.0)
+    }
 }
 
 fn rounded(number: f64) -> f64 {
