@@ -82,9 +82,9 @@ hosts:
   service: { listener: service, names: ["*"] }
 backends:
   users: { address: "127.0.0.1:3022" }
-reserved_headers: { prefixes: [x-madome-, x-forwarded-, x-envoy-], names: [x-tenant-id] }
+identity: { subject: x-auth-subject, session: x-auth-session, role: x-auth-role, scopes: x-auth-scopes, tenant: x-tenant-id, signed: x-auth-identity, gateway: x-auth-gateway, public: x-auth-public }
 sessions:
-  cookie: madome_access_token
+  cookie: access_token
   bearer: true
   issuer: https://api.test/auth
   audience: https://api.test
@@ -257,7 +257,7 @@ impl Bench {
     }
 
     fn with_token(&self, route: &str, token: &str) -> CheckRequest {
-        self.request(route, "cookie", &format!("theme=dark; madome_access_token={token}; lang=ko"))
+        self.request(route, "cookie", &format!("theme=dark; access_token={token}; lang=ko"))
     }
 
     /// Decides about everything in `requests`, from the bytes that Envoy sends to those that it gets: microseconds and

@@ -30,7 +30,7 @@ hosts:
   service: { listener: service, names: ["*"] }
 backends:
   users: { address: "127.0.0.1:3022" }
-reserved_headers: { prefixes: [x-madome-, x-forwarded-, x-envoy-], names: [x-tenant-id] }
+identity: { subject: x-auth-subject, session: x-auth-session, role: x-auth-role, scopes: x-auth-scopes, tenant: x-tenant-id, signed: x-auth-identity, gateway: x-auth-gateway, public: x-auth-public }
 sessions:
   cookie: t
   bearer: true

@@ -233,15 +233,13 @@ impl<'a> Walk<'a> {
     /// The headers of an allow, and its lease if there is one.
     async fn allow(&mut self) -> Result<(HeaderEdits, Option<Granted>), Stop<DenyReason>> {
         let Within { permit, planned, announced } = self.within_limits().await?;
-        let audience = &self.located.route().audience;
-        let mut edits = self.authorizer.identities.write(&permit, audience, self.now)?;
+        let (route, names) = (self.located.route(), &self.located.snapshot().identity);
+        let mut edits = self.authorizer.identities.write(&permit, names, &route.audience, self.now)?;
         edits.remove_keys = key_headers(self.located, self.input);
         if !announced.is_empty() {
             edits.answer = answer::fields(&announced).into();
         }
-        if self.located.route().has_kinds {
-            edits.name_kind(self.trail.kind);
-        }
+        edits.mark(route.marks, permit.who(), self.trail.kind);
         let lease = match (planned, permit.who()) {
             (Some((plan, uses)), Who::Caller(Caller::Person(person))) => {
                 grant::grant(&plan, uses, &edits, person, self.input, self.now)

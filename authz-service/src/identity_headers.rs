@@ -1,21 +1,20 @@
 //! Writes identity headers, which tell the backend about the caller. No other module writes them.
 //!
-//! Every header is overwritten or removed, never appended to, so that even a forged copy that passed the
-//! guard would not survive. The names are in [`identity::headers`].
+//! The edge file names them (`identity`). A header without a name is not sent. Every other one is overwritten or removed,
+//! never appended to, so that even a forged copy that passed the guard would not survive.
 //!
 //! | header | person | client | service | anyone |
 //! |---|---|---|---|---|
-//! | `x-madome-gw` | `1` | `1` | `1` | `1` |
-//! | `x-madome-public` | removed | removed | removed | `1` |
-//! | `x-madome-auth-sub` | subject | name | name | removed |
-//! | `x-madome-auth-scope` | when there are scopes | when there are scopes | removed | removed |
-//! | `x-madome-auth-sid` | when there is one | removed | removed | removed |
-//! | `x-madome-auth-role` | when there is one | when there is one | removed | removed |
-//! | `x-tenant-id` | when there is one | when there is one | when there is one | removed |
-//! | `x-madome-identity` | signed | signed | signed | removed |
+//! | `public` | removed | removed | removed | `1` |
+//! | `subject` | the subject | name | name | removed |
+//! | `session` | when there is one | removed | removed | removed |
+//! | `role` | when there is one | when there is one | removed | removed |
+//! | `roles` | when there are roles | when there are roles | removed | removed |
+//! | `tenant` | when there is one | when there is one | when there is one | removed |
+//! | `signed` | signed | signed | signed | removed |
+//! | `scopes` | when there are scopes | when there are scopes | removed | removed |
 //!
-//! On a route that chooses its backend by kind of session, `x-madome-auth-kind` names the kind; Envoy removes it before the
-//! backend.
+//! Envoy itself writes `gateway` on every route. [`Marks`] are for Envoy alone, which removes them before the backend.
 //!
 //! The header of API keys is removed where the policy accepts them: backends never receive a key.
 
@@ -24,9 +23,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::UnixTime;
-use edge_config::edge::AcceptedCredential;
+use edge_config::edge::{AcceptedCredential, IdentityHeaders, Marks};
 use identity::assertion::{LIFETIME, Signer};
-use identity::{Audience, headers};
+use identity::{Audience, Form, headers};
 use prometheus::IntCounter;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -44,12 +43,14 @@ pub const MIN_FRESH: Duration = Duration::from_secs(30);
 pub const DEFAULT_CAPACITY: usize = 20_000;
 
 /// The headers to write and to remove on the way to the backend.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeaderEdits {
     /// Names and values to overwrite.
-    pub set: Vec<(&'static str, String)>,
+    pub set: Vec<(Arc<str>, String)>,
     /// Names to remove.
-    pub remove: Vec<&'static str>,
+    pub remove: Vec<Arc<str>>,
+    /// Marks for Envoy: names and values to overwrite, or names to remove.
+    pub marks: Vec<(&'static str, Option<String>)>,
     /// More names to remove: the headers with API keys.
     pub remove_keys: Vec<String>,
     /// Names and values that the answer to the client gets, beside those of the backend.
@@ -59,11 +60,33 @@ pub struct HeaderEdits {
 }
 
 impl HeaderEdits {
-    /// Names the kind of the caller's credential, by which Envoy chooses the backend, or that it is not known.
-    pub fn name_kind(&mut self, kind: Option<AcceptedCredential>) {
-        match kind {
-            Some(kind) => self.set.push((headers::KIND, kind.as_str().to_owned())),
-            None => self.remove.push(headers::KIND),
+    /// Writes `value` to the header `name`, or removes the header without a value. Without a name nothing is sent.
+    fn put(&mut self, name: Option<&Arc<str>>, value: impl FnOnce() -> Option<String>) {
+        let Some(name) = name else { return };
+        match value() {
+            Some(value) => self.set.push((Arc::clone(name), value)),
+            None => self.remove.push(Arc::clone(name)),
+        }
+    }
+
+    /// Adds the marks by which Envoy chooses the backend of `who` with a credential of `kind`.
+    pub fn mark(&mut self, marks: Marks, who: &Who, kind: Option<AcceptedCredential>) {
+        let caller = match who {
+            Who::Anyone => None,
+            Who::Caller(caller) => Some(caller),
+        };
+        if marks.kind {
+            self.marks.push((headers::KIND, kind.map(|kind| kind.as_str().to_owned())));
+        }
+        if marks.session {
+            let session = caller.map(|caller| session(caller).unwrap_or_else(|| subject(caller)));
+            self.marks.push((headers::SESSION, session));
+        }
+        if marks.subject {
+            self.marks.push((headers::SUBJECT, caller.map(subject)));
+        }
+        if marks.tenant {
+            self.marks.push((headers::TENANT, caller.and_then(tenant)));
         }
     }
 }
@@ -73,6 +96,9 @@ struct Signed {
     at: UnixTime,
 }
 
+/// One identity: the caller, the backends, and the names of the claims. A new edge file may call them otherwise.
+type Key = (Caller, Arc<Audience>, Arc<Form>);
+
 /// The bytes of a signed identity that fit one place of the cache. One that names 200 groups takes a dozen.
 const PLACE_BYTES: usize = 1_024;
 
@@ -80,8 +106,8 @@ const PLACE_BYTES: usize = 1_024;
 #[derive(Clone, Copy, Debug)]
 struct Places;
 
-impl Weighter<(Caller, Arc<Audience>), Arc<Signed>> for Places {
-    fn weight(&self, _: &(Caller, Arc<Audience>), signed: &Arc<Signed>) -> u64 {
+impl Weighter<Key, Arc<Signed>> for Places {
+    fn weight(&self, _: &Key, signed: &Arc<Signed>) -> u64 {
         u64::try_from(1 + signed.token.len() / PLACE_BYTES).unwrap_or(u64::MAX)
     }
 }
@@ -89,7 +115,7 @@ impl Weighter<(Caller, Arc<Audience>), Arc<Signed>> for Places {
 /// Writes identity headers, and signs each identity once while it is fresh.
 pub struct IdentityWriter {
     signer: Signer,
-    signed: Cache<(Caller, Arc<Audience>), Arc<Signed>, Places>,
+    signed: Cache<Key, Arc<Signed>, Places>,
     hits: IntCounter,
     misses: IntCounter,
 }
@@ -108,98 +134,56 @@ impl IdentityWriter {
         Self { signer, signed: Cache::with_weighter(capacity, places, Places), hits, misses }
     }
 
-    /// The headers for the caller of `permit`, for the backends in `audience`.
+    /// The headers called `names` for the caller of `permit`, for the backends in `audience`.
     ///
     /// # Errors
     /// [`Failure::SigningFailed`] when the cryptographic library fails.
     pub fn write(
         &self,
         permit: &Permit,
+        names: &IdentityHeaders,
         audience: &Arc<Audience>,
         now: UnixTime,
     ) -> Result<HeaderEdits, Failure> {
-        let one = || "1".to_owned();
-        let mut set = Vec::with_capacity(8);
-        let mut good_until = None;
-        set.push((headers::GATEWAY, one()));
-        let remove = match permit.who() {
-            Who::Anyone => {
-                set.push((headers::PUBLIC, one()));
-                vec![
-                    headers::SUBJECT,
-                    headers::SCOPE,
-                    headers::SESSION,
-                    headers::ROLE,
-                    headers::TENANT,
-                    headers::IDENTITY,
-                ]
-            }
-            Who::Caller(caller @ Caller::Person(person)) => {
-                set.push((headers::SUBJECT, person.subject.to_string()));
-                let mut remove = Vec::with_capacity(4);
-                match &person.session {
-                    Some(session) => set.push((headers::SESSION, session.to_string())),
-                    None => remove.push(headers::SESSION),
-                }
-                match person.role {
-                    Some(role) => set.push((headers::ROLE, role.to_string())),
-                    None => remove.push(headers::ROLE),
-                }
-                match &person.tenant {
-                    Some(tenant) => set.push((headers::TENANT, tenant.to_string())),
-                    None => remove.push(headers::TENANT),
-                }
-                set.push((headers::IDENTITY, self.signed(caller, audience, now, &mut good_until)?));
-                remove.push(headers::PUBLIC);
-                if person.scopes.is_empty() {
-                    remove.push(headers::SCOPE);
-                } else {
-                    set.push((headers::SCOPE, person.scopes.join(" ")));
-                }
-                remove
-            }
-            Who::Caller(caller @ Caller::Client(client)) => {
-                set.push((headers::SUBJECT, client.name.to_string()));
-                set.push((headers::IDENTITY, self.signed(caller, audience, now, &mut good_until)?));
-                let mut remove = vec![headers::PUBLIC, headers::SESSION];
-                match &client.tenant {
-                    Some(tenant) => set.push((headers::TENANT, tenant.to_string())),
-                    None => remove.push(headers::TENANT),
-                }
-                match client.role {
-                    Some(role) => set.push((headers::ROLE, role.to_string())),
-                    None => remove.push(headers::ROLE),
-                }
-                if client.scopes.is_empty() {
-                    remove.push(headers::SCOPE);
-                } else {
-                    set.push((headers::SCOPE, client.scopes.join(" ")));
-                }
-                remove
-            }
-            Who::Caller(caller @ Caller::Service(service)) => {
-                set.push((headers::SUBJECT, service.name.to_string()));
-                set.push((headers::IDENTITY, self.signed(caller, audience, now, &mut good_until)?));
-                let mut remove = vec![headers::PUBLIC, headers::SCOPE, headers::SESSION, headers::ROLE];
-                match &service.tenant {
-                    Some(tenant) => set.push((headers::TENANT, tenant.to_string())),
-                    None => remove.push(headers::TENANT),
-                }
-                remove
-            }
+        // `gateway` is the same on every route: Envoy writes it.
+        let IdentityHeaders {
+            subject: by_subject, session: by_session, role: by_role, roles: by_roles, ..
+        } = names;
+        let IdentityHeaders {
+            scopes: by_scopes, tenant: by_tenant, signed, form, gateway: _, public, ..
+        } = names;
+        let caller = match permit.who() {
+            Who::Anyone => None,
+            Who::Caller(caller) => Some(caller),
         };
-        Ok(HeaderEdits { set, remove, remove_keys: Vec::new(), answer: Vec::new(), good_until })
+        let mut edits = HeaderEdits { set: Vec::with_capacity(8), ..HeaderEdits::default() };
+        edits.put(public.as_ref(), || caller.is_none().then(|| "1".to_owned()));
+        edits.put(by_subject.as_ref(), || caller.map(subject));
+        edits.put(by_session.as_ref(), || caller.and_then(session));
+        edits.put(by_role.as_ref(), || caller.and_then(role));
+        edits.put(by_roles.as_ref(), || caller.and_then(roles));
+        edits.put(by_tenant.as_ref(), || caller.and_then(tenant));
+        if let Some(name) = signed {
+            let token = match caller {
+                Some(caller) => Some(self.signed(caller, form, audience, now, &mut edits.good_until)?),
+                None => None,
+            };
+            edits.put(Some(name), || token);
+        }
+        edits.put(by_scopes.as_ref(), || caller.and_then(scopes));
+        Ok(edits)
     }
 
     /// A signed identity, and until when it is reused.
     fn signed(
         &self,
         caller: &Caller,
+        form: &Arc<Form>,
         audience: &Arc<Audience>,
         now: UnixTime,
         good_until: &mut Option<UnixTime>,
     ) -> Result<String, Failure> {
-        let key = (caller.clone(), Arc::clone(audience));
+        let key = (caller.clone(), Arc::clone(audience), Arc::clone(form));
         if let Some(signed) = self.signed.get(&key)
             && is_fresh(signed.at, now)
         {
@@ -208,7 +192,7 @@ impl IdentityWriter {
             return Ok(signed.token.clone());
         }
         self.misses.inc();
-        let token = self.signer.sign(&caller.into(), audience.as_ref(), now).map_err(|error| {
+        let token = self.signer.sign_as(form, &caller.into(), audience.as_ref(), now).map_err(|error| {
             tracing::error!(%error, "cannot sign an identity");
             Failure::SigningFailed
         })?;
@@ -234,6 +218,58 @@ impl IdentityWriter {
     pub fn capacity(&self) -> u64 {
         self.signed.capacity()
     }
+}
+
+fn subject(caller: &Caller) -> String {
+    match caller {
+        Caller::Person(person) => person.subject.to_string(),
+        Caller::Client(client) => client.name.to_string(),
+        Caller::Service(service) => service.name.to_string(),
+    }
+}
+
+fn session(caller: &Caller) -> Option<String> {
+    match caller {
+        Caller::Person(person) => person.session.as_ref().map(ToString::to_string),
+        Caller::Client(_) | Caller::Service(_) => None,
+    }
+}
+
+fn role(caller: &Caller) -> Option<String> {
+    let role = match caller {
+        Caller::Person(person) => person.role,
+        Caller::Client(client) => client.role,
+        Caller::Service(_) => None,
+    };
+    role.map(|role| role.to_string())
+}
+
+/// No name of a role has a comma in it.
+fn roles(caller: &Caller) -> Option<String> {
+    let roles = match caller {
+        Caller::Person(person) => &person.roles,
+        Caller::Client(client) => &client.roles,
+        Caller::Service(_) => return None,
+    };
+    (!roles.is_empty()).then(|| roles.join(","))
+}
+
+fn scopes(caller: &Caller) -> Option<String> {
+    let scopes = match caller {
+        Caller::Person(person) => &person.scopes,
+        Caller::Client(client) => &client.scopes,
+        Caller::Service(_) => return None,
+    };
+    (!scopes.is_empty()).then(|| scopes.join(" "))
+}
+
+fn tenant(caller: &Caller) -> Option<String> {
+    match caller {
+        Caller::Person(person) => person.tenant.as_ref(),
+        Caller::Client(client) => client.tenant.as_ref(),
+        Caller::Service(service) => service.tenant.as_ref(),
+    }
+    .map(ToString::to_string)
 }
 
 /// Whether an identity signed at `at` may be reused at `now`. One from the future may not: the clock was

@@ -289,6 +289,8 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
         policies: _,
         answers: _,
         reserved: _,
+        identity: _,
+        request_id: _,
         internal_paths: _,
         absent_paths: _,
         routes: _,

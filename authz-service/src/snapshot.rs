@@ -13,8 +13,8 @@ use arc_swap::ArcSwap;
 use clock::UnixTime;
 use edge_config::Edge;
 use edge_config::edge::{
-    AcceptedCredential, Answers, ApiKeys, Exposure, LeasePolicy, LegacySessions, PathMatch, Policy, Sessions,
-    TenantMatch, Webhook,
+    AcceptedCredential, Answers, ApiKeys, Exposure, IdentityHeaders, LeasePolicy, LegacySessions, Marks,
+    PathMatch, Policy, Sessions, TenantMatch, Webhook,
 };
 use identity::Audience;
 
@@ -41,6 +41,8 @@ pub struct Route {
     pub limits: Vec<Rule>,
     /// Whether the kind of the caller's credential chooses the backend.
     pub has_kinds: bool,
+    /// The marks by which Envoy chooses the backend.
+    pub marks: Marks,
     /// The lease rules for an allow; absent when it may not be leased.
     pub lease: Option<LeasePolicy>,
 }
@@ -60,6 +62,8 @@ pub struct Snapshot {
     pub legacy_sessions: Option<LegacySessions>,
     /// How each sender of webhooks signs.
     pub webhooks: BTreeMap<String, Webhook>,
+    /// What backends are told about the caller, and under which names.
+    pub identity: IdentityHeaders,
     /// Envoy's timeout for a decision.
     pub patience: Duration,
     routes: HashMap<String, Arc<Route>>,
@@ -130,6 +134,7 @@ impl Snapshot {
                 answers: Arc::clone(answers),
                 limits,
                 has_kinds: !route.destination.kinds.is_empty(),
+                marks: edge.marks_of(route),
                 lease: edge.lease_of(route).copied(),
             };
             routes.insert(route.name.clone(), Arc::new(prepared));
@@ -141,6 +146,7 @@ impl Snapshot {
             api_keys: edge.api_keys.clone(),
             legacy_sessions: edge.legacy_sessions.clone(),
             webhooks: edge.webhooks.clone(),
+            identity: edge.identity.clone(),
             patience: edge.authorizer.timeout,
             routes,
         })

@@ -31,7 +31,9 @@ pub fn read(question: &Question) -> Result<CheckInput<'_>, MalformedCheck> {
         http.as_ref().ok_or(MalformedCheck("http request"))?;
 
     let lines = lines(header_map.as_ref(), joined)?;
-    let settled = lines.iter().find(|(name, _)| name.eq_ignore_ascii_case(headers::REQUEST_ID));
+    // Envoy names the header where it is another one.
+    let id_header = optional(context_extensions, "request_id")?.unwrap_or(headers::REQUEST_ID);
+    let settled = lines.iter().find(|(name, _)| name.eq_ignore_ascii_case(id_header));
     let settled = settled.and_then(|(_, id)| std::str::from_utf8(id).ok());
     let request_id = settled.or_else(|| std::str::from_utf8(id).ok()).unwrap_or_default();
     Ok(CheckInput {
@@ -62,9 +64,14 @@ fn peer_address(peer: &Peer) -> Option<IpAddr> {
 
 /// The value of `name`; of two the last one counts, as in every map of protobuf.
 fn extension<'a>(extensions: &'a [Pair], name: &'static str) -> Result<&'a str, MalformedCheck> {
-    let pair = extensions.iter().rfind(|pair| pair.key == name).ok_or(MalformedCheck(name))?;
-    text(&pair.value, name)
-        .and_then(|value| if value.is_empty() { Err(MalformedCheck(name)) } else { Ok(value) })
+    optional(extensions, name)?.ok_or(MalformedCheck(name))
+}
+
+/// The same for a value that may be absent, but not empty.
+fn optional<'a>(extensions: &'a [Pair], name: &'static str) -> Result<Option<&'a str>, MalformedCheck> {
+    let Some(pair) = extensions.iter().rfind(|pair| pair.key == name) else { return Ok(None) };
+    let value = text(&pair.value, name)?;
+    if value.is_empty() { Err(MalformedCheck(name)) } else { Ok(Some(value)) }
 }
 
 fn is_request_id(id: &str) -> bool {

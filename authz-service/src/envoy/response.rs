@@ -6,6 +6,7 @@
 
 use edge_config::edge::RefusalAnswer;
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
+use identity::headers;
 use tonic::Code;
 
 use crate::decision::{AnswerKind, Decision};
@@ -141,11 +142,18 @@ fn refuse(wire: &mut Message, kind: AnswerKind, answer: &RefusalAnswer, verdict:
 }
 
 fn write_edits(wire: &mut Message, edits: &HeaderEdits) {
-    let HeaderEdits { set, remove, remove_keys, answer, good_until: _ } = edits;
+    let HeaderEdits { set, remove, marks, remove_keys, answer, good_until: _ } = edits;
+    overwrite(wire, ok::HEADERS, headers::DECIDED, "1");
     for (name, value) in set {
         overwrite(wire, ok::HEADERS, name, value);
     }
-    for name in remove.iter().copied().chain(remove_keys.iter().map(String::as_str)) {
+    for (name, value) in marks {
+        match value {
+            Some(value) => overwrite(wire, ok::HEADERS, name, value),
+            None => wire.text(ok::HEADERS_TO_REMOVE, name),
+        }
+    }
+    for name in remove.iter().map(|name| &**name).chain(remove_keys.iter().map(String::as_str)) {
         wire.text(ok::HEADERS_TO_REMOVE, name);
     }
     for (name, value) in answer {
@@ -285,18 +293,20 @@ mod tests {
     #[test]
     fn identity_headers_are_overwritten_never_appended() {
         let edits = HeaderEdits {
-            set: vec![("x-madome-gw", "1".to_owned())],
-            remove: vec!["x-madome-public"],
-            remove_keys: Vec::new(),
+            set: vec![("x-auth-subject".into(), "ada".to_owned())],
+            remove: vec!["x-auth-public".into()],
+            marks: vec![(headers::KIND, Some("session".to_owned())), (headers::TENANT, None)],
             answer: vec![("ratelimit", "\"calm\";r=1;t=2".to_owned())],
-            good_until: None,
+            ..HeaderEdits::default()
         };
         let response = read(&verdict(Decision::Allow(edits)));
         assert_eq!(response.status.unwrap().code, 0);
         let Some(HttpResponse::OkResponse(ok)) = response.http_response else { panic!("not allowed") };
         assert_eq!(ok.headers[0].append_action(), HeaderAppendAction::OverwriteIfExistsOrAdd);
-        assert_eq!(ok.headers[0].header.as_ref().unwrap().value, "1");
-        assert_eq!(ok.headers_to_remove, ["x-madome-public"]);
+        let written = ok.headers.iter().filter_map(|option| option.header.as_ref());
+        let written: Vec<_> = written.map(|header| (header.key.as_str(), header.value.as_str())).collect();
+        assert_eq!(written, [(headers::DECIDED, "1"), ("x-auth-subject", "ada"), (headers::KIND, "session")]);
+        assert_eq!(ok.headers_to_remove, [headers::TENANT, "x-auth-public"]);
         let added = &ok.response_headers_to_add[0];
         assert_eq!(added.append_action(), HeaderAppendAction::AppendIfExistsOrAdd);
         assert_eq!(added.header.as_ref().unwrap().key, "ratelimit");

@@ -14,7 +14,7 @@ admin: "127.0.0.1:9901"
 authorizer: {{ address: "127.0.0.1:9191", timeout_ms: 200 }}
 hosts: {{ api: {{ listener: public, names: [api.example.test] }} }}
 backends: {{ legacy: {{ address: "127.0.0.1:3000" }} }}
-reserved_headers: {{ prefixes: [x-madome-, x-forwarded-, x-envoy-], names: [x-tenant-id] }}
+identity: {{ subject: x-auth-subject, session: x-auth-session, role: x-auth-role, scopes: x-auth-scopes, tenant: x-tenant-id, signed: x-auth-identity, gateway: x-auth-gateway, public: x-auth-public }}
 policies: {{ open: {{ kind: public }} }}
 answers:
   a:

@@ -61,18 +61,18 @@ async fn a_client_passes_as_itself_and_its_key_goes_no_further() {
     let authz = Authz::start_with(home, edit).await;
     let answer = ask(&authz, "either", &key).await;
     answer.expect(200, "allowed");
-    assert_eq!(answer.headers["x-madome-auth-sub"], "nightly");
+    assert_eq!(answer.headers["x-auth-subject"], "nightly");
     assert_eq!(answer.headers["x-tenant-id"], TENANT);
-    assert_eq!(answer.headers["x-madome-auth-role"], "1");
-    assert_eq!(answer.headers["x-madome-auth-scope"], "books.write");
-    for name in ["x-api-key", "x-madome-auth-sid", "x-madome-public"] {
+    assert_eq!(answer.headers["x-auth-role"], "1");
+    assert_eq!(answer.headers["x-auth-scopes"], "books.write");
+    for name in ["x-api-key", "x-auth-session", "x-auth-public"] {
         assert!(answer.removed.iter().any(|removed| removed == name), "{name} is not removed");
     }
     assert_eq!(answer.metadata["subject"], "nightly");
     assert!(!format!("{answer:?}").contains(&key[20..]));
     let verifier = Verifier::new("legacy").trust_file("test", &authz.home.at("identity.jwks.json")).unwrap();
     let caller =
-        verifier.verify(&answer.headers["x-madome-identity"], clock::UnixTime::from_seconds(NOW)).unwrap();
+        verifier.verify(&answer.headers["x-auth-identity"], clock::UnixTime::from_seconds(NOW)).unwrap();
     let Caller::Client(client) = caller else { panic!("{caller:?} is not a client") };
     assert_eq!((client.name.as_str(), client.role), ("nightly", Some(Role(1))));
 

@@ -20,16 +20,16 @@ async fn a_person_arrives_whole() {
     let answer = authz.ask(authz.check("me").session(&authz.token())).await;
     answer.expect(200, "allowed");
     let set = |name: &str| answer.headers.get(name).map(String::as_str);
-    assert_eq!(set("x-madome-gw"), Some("1"));
-    assert_eq!(set("x-madome-auth-sub"), Some(SUBJECT));
-    assert_eq!(set("x-madome-auth-sid"), Some(SESSION));
-    assert_eq!(set("x-madome-auth-role"), Some("1"));
-    assert_eq!(set("x-madome-auth-scope"), Some("books.read books.list"));
+    assert_eq!(set("x-cutover-decided"), Some("1"));
+    assert_eq!(set("x-auth-subject"), Some(SUBJECT));
+    assert_eq!(set("x-auth-session"), Some(SESSION));
+    assert_eq!(set("x-auth-role"), Some("1"));
+    assert_eq!(set("x-auth-scopes"), Some("books.read books.list"));
     assert_eq!(set("x-tenant-id"), Some(TENANT));
-    assert_eq!(answer.removed, ["x-madome-public"]);
+    assert_eq!(answer.removed, ["x-auth-public"]);
     assert_eq!(answer.headers.len(), 7, "{:?}", answer.headers);
 
-    let signed = set("x-madome-identity").unwrap();
+    let signed = set("x-auth-identity").unwrap();
     let keys = authz.home.at("identity.jwks.json");
     let caller = Caller::Person(Person {
         subject: SUBJECT.parse().unwrap(),
@@ -57,10 +57,10 @@ async fn scopes_are_sent_once_each_or_not_at_all() {
     let authz = Authz::start().await;
     let scoped = |scope: &str| authz.home.session.token(&claims_with(&json!({ "scope": scope })));
     let answer = authz.ask_with(&scoped("a b a")).await;
-    assert_eq!(answer.headers["x-madome-auth-scope"], "a b");
+    assert_eq!(answer.headers["x-auth-scopes"], "a b");
     let answer = authz.ask_with(&scoped("")).await;
-    assert!(!answer.headers.contains_key("x-madome-auth-scope"));
-    assert_eq!(answer.removed, ["x-madome-public", "x-madome-auth-scope"]);
+    assert!(!answer.headers.contains_key("x-auth-scopes"));
+    assert_eq!(answer.removed, ["x-auth-public", "x-auth-scopes"]);
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn a_signed_identity_is_reused_while_fresh() {
     let authz = Authz::start().await;
     let token = authz.token();
     let signed = async |route: &str| {
-        authz.ask(authz.check(route).session(&token)).await.headers["x-madome-identity"].clone()
+        authz.ask(authz.check(route).session(&token)).await.headers["x-auth-identity"].clone()
     };
     let first = signed("me").await;
     assert_eq!(signed("me").await, first);
@@ -89,17 +89,17 @@ async fn a_public_route_gets_the_public_mark_and_no_identity() {
     let answer = authz.ask(authz.check("open").session(&authz.token())).await;
     answer.expect(200, "allowed");
     let headers: Vec<(&str, &str)> = answer.headers.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-    assert_eq!(headers, [("x-madome-gw", "1"), ("x-madome-public", "1")]);
+    assert_eq!(headers, [("x-auth-public", "1"), ("x-cutover-decided", "1")]);
     let mut removed = answer.removed;
     removed.sort();
     assert_eq!(
         removed,
         [
-            "x-madome-auth-role",
-            "x-madome-auth-scope",
-            "x-madome-auth-sid",
-            "x-madome-auth-sub",
-            "x-madome-identity",
+            "x-auth-identity",
+            "x-auth-role",
+            "x-auth-scopes",
+            "x-auth-session",
+            "x-auth-subject",
             "x-tenant-id"
         ]
     );

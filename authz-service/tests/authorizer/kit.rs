@@ -29,7 +29,7 @@ pub(crate) const SUSPENDED: &str = "00000000-0000-7000-8000-000000000002";
 pub(crate) const UNLISTED: &str = "00000000-0000-7000-8000-000000000003";
 pub(crate) const SUBJECT: &str = "0192d3c0-0000-7000-8000-0000000000aa";
 pub(crate) const SESSION: &str = "0192d3c0-0000-7000-8000-0000000000bb";
-pub(crate) const COOKIE: &str = "madome_access_token";
+pub(crate) const COOKIE: &str = "access_token";
 pub(crate) const ISSUER: &str = "https://api.test/auth";
 pub(crate) const AUDIENCE: &str = "https://api.test";
 
@@ -47,9 +47,9 @@ hosts:
 backends:
   legacy: { address: "127.0.0.1:3000" }
   users: { address: "127.0.0.1:3022" }
-reserved_headers: { prefixes: [x-madome-, x-forwarded-, x-envoy-], names: [x-tenant-id] }
+identity: { subject: x-auth-subject, session: x-auth-session, role: x-auth-role, scopes: x-auth-scopes, tenant: x-tenant-id, signed: x-auth-identity, gateway: x-auth-gateway, public: x-auth-public }
 sessions:
-  cookie: madome_access_token
+  cookie: access_token
   bearer: true
   issuer: https://api.test/auth
   audience: https://api.test

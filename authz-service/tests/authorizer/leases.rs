@@ -29,7 +29,7 @@ async fn a_grant_holds_the_answer_and_its_conditions() {
     assert_eq!(grant.request_id, REQUEST);
     let mut headers = answer.headers.clone();
     assert_eq!(
-        headers.remove("x-madome-gw").as_deref(),
+        headers.remove("x-cutover-decided").as_deref(),
         Some("1"),
         "Envoy writes it on every route by itself"
     );

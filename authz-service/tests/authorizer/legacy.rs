@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use self::sample::Sample;
 use crate::kit::check::{Answer, Check};
 use crate::kit::mint::part;
-use crate::kit::{Authz, Home, NOW, TENANT, eventually};
+use crate::kit::{Authz, COOKIE, Home, NOW, TENANT, eventually};
 
 const SESSION: &str = "0192d3c0-0000-4000-8000-0000000000cc";
 const USER: &str = "00000000-0000-7000-8000-0000000000d0";
@@ -63,7 +63,7 @@ pub(crate) fn token(claims: &Value, key: &str) -> String {
 
 pub(crate) fn claims() -> Value {
     json!({
-        "sub": "madome access token", "iss": "madome.app", "iat": NOW - 10, "exp": NOW + 14_390, "id": SESSION,
+        "sub": "acme access token", "iss": "acme.app", "iat": NOW - 10, "exp": NOW + 14_390, "id": SESSION,
         "user_id": USER, "_a": true,
     })
 }
@@ -83,20 +83,16 @@ pub(crate) async fn connect(redis: &Redis) -> redis::aio::MultiplexedConnection 
 async fn a_session_lives_as_long_as_its_key_in_redis() {
     let redis = Redis::start();
     let mut keys = connect(&redis).await;
-    let authz =
-        Authz::start_with(Home::new(), with_legacy("madome_access_token", &store(&redis, 5_000))).await;
+    let authz = Authz::start_with(Home::new(), with_legacy("access_token", &store(&redis, 5_000))).await;
     let good = token(&claims(), KEY);
     let answer = ask(&authz, "old", &good).await;
     answer.expect(200, "allowed");
-    for (name, value) in [
-        ("x-madome-auth-sub", USER),
-        ("x-madome-auth-sid", SESSION),
-        ("x-madome-auth-role", "1"),
-        ("x-tenant-id", TENANT),
-    ] {
+    for (name, value) in
+        [("x-auth-subject", USER), ("x-auth-session", SESSION), ("x-auth-role", "1"), ("x-tenant-id", TENANT)]
+    {
         assert_eq!(answer.headers[name], value, "{name}");
     }
-    assert!(answer.headers.contains_key("x-madome-identity"));
+    assert!(answer.headers.contains_key("x-auth-identity"));
 
     // The same cookie holds new sessions and old ones: each goes to whom it belongs.
     ask(&authz, "both", &good).await.expect(200, "allowed");
@@ -252,8 +248,8 @@ async fn the_legacy_is_queried_once_for_each_session_and_moment() {
     let (answers, ()) = tokio::join!(all, release);
     for answer in &answers {
         answer.expect(200, "allowed");
-        assert_eq!(answer.headers["x-madome-auth-sub"], USER);
-        assert_eq!(answer.headers["x-madome-auth-role"], "2", "the legacy's word on the role counts");
+        assert_eq!(answer.headers["x-auth-subject"], USER);
+        assert_eq!(answer.headers["x-auth-role"], "2", "the legacy's word on the role counts");
     }
     assert_eq!(legacy.asked(), 1, "one question for forty requests");
 
@@ -364,27 +360,34 @@ async fn a_legacy_that_hangs_or_is_gone_is_503_and_is_used_again_when_it_is_back
 async fn the_legacys_own_sessions_pass_until_it_ends_them() {
     let sample = Sample::start();
     let verify = "{ check: { backend: legacy, path: /auth/token, cache_ms: 0, timeout_ms: 9000 } }";
-    let edit = with_legacy("madome_access_token", verify);
-    let address = sample.address();
-    let edit = move |edge: String| edit(edge.replace("127.0.0.1:3000", &address.to_string()));
+    // Sessions of both kinds are in the cookie of the legacy sample.
+    let (name, token) = sample.sign_in().await;
+    let edit = with_legacy(&name, verify);
+    let (address, sessions) = (sample.address(), format!("cookie: {name}"));
+    let edit = move |edge: String| {
+        let moved = edge.replace("127.0.0.1:3000", &address.to_string());
+        edit(moved.replace(&format!("cookie: {COOKIE}"), &sessions))
+    };
     let authz = Authz::start_with(Home::new(), edit).await;
-    let token = sample.sign_in().await;
-    let answer = ask(&authz, "both", &token).await;
+    let ask = async |token: &str| {
+        authz.ask(check(&authz, "both").header("cookie", &format!("{name}={token}"))).await
+    };
+    let answer = ask(&token).await;
     answer.expect(200, "allowed");
-    assert_eq!(answer.headers["x-madome-auth-sub"], USER);
+    assert_eq!(answer.headers["x-auth-subject"], USER);
     assert_eq!(answer.headers["x-tenant-id"], TENANT);
     let claims = token.split('.').nth(1).unwrap();
     use base64::Engine as _;
     let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).unwrap();
     let claims: Value = serde_json::from_slice(&claims).unwrap();
-    assert_eq!(answer.headers["x-madome-auth-sid"], claims["id"].as_str().unwrap());
+    assert_eq!(answer.headers["x-auth-session"], claims["id"].as_str().unwrap());
     // New sessions pass beside it, in the same cookie.
-    ask(&authz, "both", &authz.token()).await.expect(200, "allowed");
+    ask(&authz.token()).await.expect(200, "allowed");
     let (signed, _) = token.rsplit_once('.').unwrap();
-    ask(&authz, "both", &format!("{signed}.{}", part("x".repeat(32)))).await.expect(401, "legacy_refused");
+    ask(&format!("{signed}.{}", part("x".repeat(32)))).await.expect(401, "legacy_refused");
 
-    sample.sign_out(&token).await;
-    ask(&authz, "both", &token).await.expect(401, "legacy_refused");
+    sample.sign_out(&format!("{name}={token}")).await;
+    ask(&token).await.expect(401, "legacy_refused");
     // New sessions are no question to the legacy.
     let metrics = authz.get("/metrics").await.1;
     for (outcome, count) in [("found", 1), ("refused", 2), ("unavailable", 0), ("crowded", 0)] {

@@ -197,8 +197,8 @@ async fn a_public_route_with_a_limit_is_decided_and_stays_public() {
     let check = authz.check("open").client("192.0.2.1");
     let answer = authz.ask(check.clone()).await;
     answer.expect(200, "allowed");
-    assert_eq!(answer.headers["x-madome-public"], "1");
-    assert!(answer.removed.contains(&"x-madome-identity".to_owned()), "{answer:?}");
+    assert_eq!(answer.headers["x-auth-public"], "1");
+    assert!(answer.removed.contains(&"x-auth-identity".to_owned()), "{answer:?}");
     assert_eq!(passed(&authz, &check, 5).await, 1);
     // Callers without a known address share one counter.
     assert_eq!(passed(&authz, &authz.check("open"), 5).await, 2);

@@ -280,9 +280,9 @@ async fn an_absent_optional_claim_is_absent_for_the_backend() {
     let bare = key.token(&claims_with(&none));
     let answer = authz.ask_with(&bare).await;
     answer.expect(200, "allowed");
-    assert_eq!(answer.headers.get("x-madome-auth-sub").map(String::as_str), Some(PERSON));
+    assert_eq!(answer.headers.get("x-auth-subject").map(String::as_str), Some(PERSON));
     assert_eq!(answer.headers.get("x-tenant-id").map(String::as_str), Some(TENANT));
-    for name in ["x-madome-auth-sid", "x-madome-auth-role", "x-madome-auth-scope"] {
+    for name in ["x-auth-session", "x-auth-role", "x-auth-scopes"] {
         assert_eq!(answer.headers.get(name), None, "{name}");
         assert!(answer.removed.iter().any(|removed| removed == name), "{name} is not removed");
     }

@@ -202,7 +202,7 @@ async fn serving(key: &Rsa, provider: &Provider, more: impl Fn(String) -> String
 fn person_in(authz: &Authz, answer: &Answer) -> Person {
     let keys = authz.home.at("identity.jwks.json");
     let verifier = Verifier::new("users").trust_file("test", &keys).unwrap();
-    let signed = answer.headers.get("x-madome-identity").unwrap();
+    let signed = answer.headers.get("x-auth-identity").unwrap();
     let caller = verifier.verify(signed, UnixTime::from_seconds(NOW)).unwrap();
     let Caller::Person(person) = caller else { panic!("{caller:?}") };
     person
@@ -241,9 +241,9 @@ async fn tokens_of_six_providers_say_who_calls() {
                 "{name}"
             );
             let header = |name: &str| answer.headers.get(name).map(String::as_str);
-            assert_eq!(header("x-madome-auth-sub"), Some(provider.subject), "{name}");
+            assert_eq!(header("x-auth-subject"), Some(provider.subject), "{name}");
             assert_eq!(header("x-tenant-id"), provider.tenant, "{name}");
-            assert_eq!(header("x-madome-auth-sid"), provider.session, "{name}");
+            assert_eq!(header("x-auth-session"), provider.session, "{name}");
             assert_eq!(answer.metadata.get("subject").map(String::as_str), Some(provider.subject), "{name}");
         }
         // The same key signs for another audience, another issuer, and a token that has ended.
@@ -329,7 +329,7 @@ async fn each_shape_of_a_claim_has_its_answer() {
         if status == 200
             && let Some(sub) = changes.get("sub")
         {
-            assert_eq!(answer.headers.get("x-madome-auth-sub").map(String::as_str), sub.as_str());
+            assert_eq!(answer.headers.get("x-auth-subject").map(String::as_str), sub.as_str());
         }
     }
     for (header, reason) in [

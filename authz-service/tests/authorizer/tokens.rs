@@ -234,9 +234,9 @@ async fn a_token_in_any_other_place_is_not_a_credential() {
     for (name, value) in [
         ("x-access-token", token.clone()),
         ("proxy-authorization", format!("Bearer {token}")),
-        ("cookie2", format!("madome_access_token={token}")),
+        ("cookie2", format!("access_token={token}")),
         (":path", format!("/users/@me?access_token={token}")),
-        ("x-madome-identity", token.clone()),
+        ("x-auth-identity", token.clone()),
         ("authorization", format!("Basic {token}")),
         ("authorization", token.clone()),
     ] {

@@ -81,3 +81,6 @@ pub async fn eventually_async(what: &str, mut holds: impl AsyncFnMut() -> bool) 
 pub fn pause(time: Duration, _why: &str) {
     std::thread::sleep(time);
 }
+
+/// The cookie with the access token, on the shipped edges.
+pub const SESSION_COOKIE: &str = "madome_access_token";

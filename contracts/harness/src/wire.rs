@@ -7,6 +7,8 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use crate::SESSION_COOKIE;
+
 /// In a passing test no answer takes longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -59,7 +61,7 @@ impl Request {
     /// A cookie with an access token.
     #[must_use]
     pub fn token(self, token: &str) -> Self {
-        self.header("cookie", format!("madome_access_token={token}"))
+        self.header("cookie", format!("{SESSION_COOKIE}={token}"))
     }
 
     /// A body with its `Content-Length`.

@@ -228,7 +228,10 @@ impl Both {
 
     /// A signed identity of a person for the library, as the edge writes it.
     fn identity(&self) -> String {
-        let signer = Signer::from_file("dev", &self.edge.home().join("keys/identity.pem")).expect("a key");
+        let form = identity::Form { tenant: "tenantId".to_owned(), ..identity::Form::default() };
+        let signer = Signer::from_file("dev", &self.edge.home().join("keys/identity.pem"))
+            .expect("a key")
+            .in_form(form);
         let person = identity::Person {
             subject: "00000000-0000-7000-8000-0000000000a0".parse().expect("an id"),
             tenant: Some(harness::tokens::DEMO_TENANT.parse().expect("an id")),

@@ -10,7 +10,7 @@ use harness::{Backend, Edge, EdgeBuilder, Part, Seen, Signal, eventually};
 use serde_json::{Value, json};
 
 const PERSON: &str = "00000000-0000-7000-8000-0000000000d0";
-const KIND: &str = "x-madome-auth-kind";
+const KIND: &str = "x-cutover-kind";
 
 const SESSIONS: &str = "sessions:\n  cookie: madome_access_token\n";
 const TENANTS: &str = "tenants: { file:";
@@ -179,7 +179,7 @@ fn a_forged_credential_chooses_only_which_backend_refuses_it() {
         assert_eq!(who(&access(edge.request("PATCH", "/auth/token"), token).send()), expected);
     }
     // No header chooses: the edge alone writes it.
-    for name in [KIND, "X-Madome-Auth-Kind", "x.madome.auth.kind"] {
+    for name in [KIND, "X-Cutover-Kind", "x.cutover.kind"] {
         for (value, token, expected) in [
             ("session", legacy_token(&id(), "good"), "legacy"),
             ("legacy-session", edge.mint().good(0), "auth"),
@@ -193,7 +193,7 @@ fn a_forged_credential_chooses_only_which_backend_refuses_it() {
             assert_eq!(who(&stranger), "legacy", "{name}");
         }
     }
-    let underscores = edge.request("PATCH", "/auth/token").header("x_madome_auth_kind", "session").send();
+    let underscores = edge.request("PATCH", "/auth/token").header("x_cutover_kind", "session").send();
     assert_eq!(underscores.status, 400, "{underscores:?}");
     // Nor on a route without kinds, and no backend ever saw one.
     let other = edge.signed_in("/books").header(KIND, "session").send();
@@ -310,7 +310,7 @@ fn a_shadow_gets_copies_of_the_requests_whose_own_backend_it_is_compared_with() 
     });
     for copy in copies.seen() {
         assert!(!copy.request_line().contains("?new"), "{copy:?}");
-        assert_eq!(copy.header("x-madome-shadow-route").as_deref(), Some("auth-check"));
+        assert_eq!(copy.header("x-cutover-shadow-route").as_deref(), Some("auth-check"));
         assert_eq!(copy.header(KIND), None);
     }
 }

@@ -209,7 +209,7 @@ fn an_unsafe_request_is_never_copied() {
     }
     // And the comparator does not replay one that it receives directly.
     let by_hand = Request::new(shadowed.copies.address(), "POST", "/open/by-hand");
-    assert_eq!(by_hand.header("x-madome-shadow-route", "open").body("{}").send().status, 202);
+    assert_eq!(by_hand.header("x-cutover-shadow-route", "open").body("{}").send().status, 202);
     assert_eq!(shadowed.report()["unroutable"]["unsafe_method"], 1);
     assert!(!shadowed.users.seen().iter().any(|seen| requested(seen, "/open/by-hand")));
 }

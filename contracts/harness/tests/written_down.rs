@@ -130,3 +130,59 @@ fn every_row_about_a_dependency_names_a_test() {
 fn named_in_last(row: &str) -> bool {
     row.trim_end_matches('|').rsplit('|').next().is_some_and(|last| last.contains('`'))
 }
+
+/// The crates that serve any product. Only `services/`, `contracts/` and the edge files that serve them name one.
+const GENERAL: [&str; 5] = ["authz-service", "envoy/templates", "packages", "tools", "wasm-filters"];
+
+/// The name of the product that the shipped edges and services serve.
+const PRODUCT: &[u8] = b"madome";
+
+/// The files below the general crates of `repository` that name the product, in any case, in their text or their path.
+fn product_named(repository: &Path) -> Vec<String> {
+    let names_it =
+        |bytes: &[u8]| bytes.to_ascii_lowercase().windows(PRODUCT.len()).any(|window| window == PRODUCT);
+    let mut below: Vec<PathBuf> = GENERAL.iter().map(|name| repository.join(name)).collect();
+    let mut found = Vec::new();
+    while let Some(directory) = below.pop() {
+        for entry in std::fs::read_dir(&directory).expect("it can be listed").flatten() {
+            let path = entry.path();
+            let skipped = entry.file_name().to_string_lossy().starts_with('.') || path.ends_with("target");
+            if skipped {
+                continue;
+            }
+            let shown = path.strip_prefix(repository).expect("it is below").display().to_string();
+            if path.is_dir() {
+                below.push(path);
+            } else if names_it(shown.as_bytes()) || names_it(&std::fs::read(&path).expect("it is readable")) {
+                found.push(shown);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn no_general_crate_names_the_product() {
+    let found = product_named(&harness::repository());
+    assert!(
+        found.is_empty(),
+        "these name a product; take the name from an edge file or a setting:\n{}",
+        found.join("\n")
+    );
+}
+
+#[test]
+fn a_general_crate_that_names_the_product_is_found() {
+    let root = tempfile::tempdir().expect("a directory");
+    for name in GENERAL {
+        std::fs::create_dir_all(root.path().join(name)).expect("it can be made");
+    }
+    let put =
+        |name: &str, text: &str| std::fs::write(root.path().join(name), text).expect("it can be written");
+    put("tools/plain.rs", "const NAME: &str = \"x-auth-subject\";");
+    assert!(product_named(root.path()).is_empty());
+    put("packages/named.rs", "const NAME: &str = \"X-Madome-Auth-Sub\";");
+    put("envoy/templates/madome.yaml", "");
+    assert_eq!(product_named(root.path()), ["envoy/templates/madome.yaml", "packages/named.rs"]);
+}

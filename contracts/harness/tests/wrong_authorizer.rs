@@ -58,7 +58,8 @@ fn an_undecided_request_reaches_no_backend() {
     let backend = Backend::plain();
     let edge = Edge::dev().every_backend(backend.address()).without(Part::Authz).start();
     let token = edge.mint().good(2);
-    let answer = Arc::new(Mutex::new(Ok(allow(&[("x-madome-gw", "1"), ("x-madome-auth-sub", "somebody")]))));
+    let answer =
+        Arc::new(Mutex::new(Ok(allow(&[("x-cutover-decided", "1"), ("x-madome-auth-sub", "somebody")]))));
     let impostor = Impostor(Arc::clone(&answer));
     let address = edge.address("AUTHZ_ADDRESS");
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -80,21 +81,21 @@ fn an_undecided_request_reaches_no_backend() {
         dynamic_metadata: None,
         http_response: Some(HttpResponse::DeniedResponse(DeniedHttpResponse::default())),
     };
-    let gateway = ("x-madome-gw", "1");
+    let decided = ("x-cutover-decided", "1");
     for (what, wrong, expected) in [
         ("INTERNAL", Err(Status::internal("broken")), &[503][..]),
         ("UNAVAILABLE", Err(Status::unavailable("gone")), &[503]),
         ("an empty message", Ok(CheckResponse::default()), &[403]),
         ("an allow without a subject", Ok(allow(&[])), &[403]),
-        ("an allow with another value", Ok(allow(&[("x-madome-gw", "0")])), &[403]),
+        ("an allow with another value", Ok(allow(&[("x-cutover-decided", "0")])), &[403]),
         ("a denial without a status", Ok(denied(None)), &[403]),
         ("a denial that says OK", Ok(denied(Some(rpc::Status::default()))), &[403]),
-        ("a line break", Ok(allow(&[gateway, ("x-madome-auth-sub", "a\r\nx-forged: 1")])), &[500, 503]),
-        ("NUL", Ok(allow(&[gateway, ("x-madome-auth-sub", "a\0b")])), &[500, 503]),
-        ("no header name", Ok(allow(&[gateway, ("x madome", "1")])), &[500, 503]),
-        ("another path", Ok(allow(&[gateway, (":path", "/_/users/1")])), &[500, 503]),
-        ("another host", Ok(allow(&[gateway, ("host", "elsewhere.test")])), &[500, 503]),
-        ("another cookie", Ok(allow(&[gateway, ("cookie", "a=1")])), &[500, 503]),
+        ("a line break", Ok(allow(&[decided, ("x-madome-auth-sub", "a\r\nx-forged: 1")])), &[500, 503]),
+        ("NUL", Ok(allow(&[decided, ("x-madome-auth-sub", "a\0b")])), &[500, 503]),
+        ("no header name", Ok(allow(&[decided, ("x madome", "1")])), &[500, 503]),
+        ("another path", Ok(allow(&[decided, (":path", "/_/users/1")])), &[500, 503]),
+        ("another host", Ok(allow(&[decided, ("host", "elsewhere.test")])), &[500, 503]),
+        ("another cookie", Ok(allow(&[decided, ("cookie", "a=1")])), &[500, 503]),
     ] {
         *answer.lock().unwrap() = wrong;
         let got = ask();
@@ -106,7 +107,7 @@ fn an_undecided_request_reaches_no_backend() {
     assert_eq!(edge.get("/_/users/1").send().status, 404);
     assert_eq!(edge.request("TRACE", "/books").send().status, 405);
 
-    *answer.lock().unwrap() = Ok(allow(&[gateway]));
+    *answer.lock().unwrap() = Ok(allow(&[decided]));
     assert_eq!(ask().status, 200, "and it recovers");
 }
 

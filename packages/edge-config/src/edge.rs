@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 
-use identity::ServiceName;
+use ::identity::ServiceName;
 
 mod answers;
 mod authorizer;
@@ -15,6 +15,7 @@ mod canary;
 mod credentials;
 mod destination;
 mod header_case;
+mod identity;
 mod issuer;
 mod leases;
 mod limits;
@@ -32,6 +33,7 @@ mod signed;
 mod tenants;
 mod webhook;
 
+pub use self::identity::{DEFAULT_SIGNED, IdentityHeaders, Marks, OnAnswers, RequestIdHeader};
 pub use answers::{Answers, MadeByEnvoy, RefusalAnswer};
 pub use authorizer::{Authorizer, AuthorizerAddress, AuthorizerTls, Socket};
 pub use backend::{
@@ -121,7 +123,11 @@ pub struct Edge {
     pub default_answers: Option<String>,
     /// Origins of browsers that may send requests from another site, besides the hosts of the edge: `https://app.example`.
     pub browser_origins: Vec<String>,
-    /// Header names that only the edge may write.
+    /// What backends are told about the caller, and under which names.
+    pub identity: IdentityHeaders,
+    /// The header with the id of a request.
+    pub request_id: RequestIdHeader,
+    /// Header names that only the edge may write: its own, and those that the file adds.
     pub reserved: Reserved,
     /// Paths that no spelling may reach through a public listener, beyond the paths of `internal` routes.
     pub internal_paths: Vec<PathMatch>,
@@ -147,7 +153,7 @@ impl fmt::Display for Revision {
 pub struct Reserved {
     /// The exact names.
     pub names: Vec<String>,
-    /// The prefixes of names (`x-madome-`).
+    /// The prefixes of names (`x-forwarded-`).
     pub prefixes: Vec<String>,
 }
 

@@ -6,11 +6,12 @@ use serde_saphyr::Spanned;
 use sha2::{Digest, Sha256};
 
 use crate::declared::Declared;
-use crate::edge::{Answers, Edge, Revision};
+use crate::edge::{Answers, Edge, IdentityHeaders, Revision};
 use crate::fault::{Collector, Fault, Faults, Place, Severity};
 use crate::node::{Node, Value};
 use crate::reader::{self, Context, Environment, Fields};
 use crate::sections::credentials;
+use crate::sections::identity::Own;
 use crate::sections::kinds::{Recognition, Section};
 use crate::{routes, sections, unsaid};
 
@@ -157,6 +158,15 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
         None => sections::authorizer(context.unnoted(), &unsaid::authorizer(tree.place)),
         Some(node) => sections::authorizer(context, node),
     };
+    let identity = match fields.optional("identity") {
+        Some(node) => sections::identity::identity(context, node),
+        None => IdentityHeaders::unsaid(),
+    };
+    let request_id = fields
+        .optional("request_id")
+        .map(|node| sections::identity::request_id(context, node, &identity))
+        .unwrap_or_default();
+    let own = Own { identity: &identity, request_id: &request_id };
     let backends = Declared::read(
         context,
         fields.required(
@@ -164,11 +174,11 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
             "name at least one backend: `backends: { users: { address: 127.0.0.1:3022 } }`",
         ),
         "`backends`",
-        |name, node| sections::backend(context, name, node),
+        |name, node| sections::backend(context, name, node, own),
     );
     let answers_node = fields.optional("answers");
     let mut answers = Declared::read(context, answers_node, "`answers`", |name, node| {
-        sections::answers(context, name, node)
+        sections::answers(context, name, node, own)
     });
     // Routes that name no answers have these, and the file may word them.
     let is_unsaid = answers.or_insert(Answers::UNSAID, Answers::neutral);
@@ -228,16 +238,11 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
     let leases = fields
         .optional("leases")
         .map_or(Some(crate::edge::Leases::default()), |node| sections::leases::leases(context, node));
-    let reserved = match fields.optional("reserved_headers") {
-        None => Some(sections::reserved_by_default()),
-        Some(node) => sections::reserved(context, node),
-    };
-    if let (Some(node), Some(signatures), Some(reserved)) = (signatures_node, &signatures, &reserved) {
-        sections::signatures::check_reserved(context, node, signatures, reserved);
+    let reserved = sections::reserved(context, fields.optional("reserved_headers"), own);
+    if let (Some(node), Some(signatures)) = (signatures_node, &signatures) {
+        sections::signatures::check_reserved(context, node, signatures, &reserved, own);
     }
-    sections::webhooks::check(context, webhooks_node, &webhooks, reserved.as_ref(), |name| {
-        services.has(name)
-    });
+    sections::webhooks::check(context, webhooks_node, &webhooks, Some(&reserved), |name| services.has(name));
     let internal_paths = fields
         .optional("internal_paths")
         .map(|node| sections::paths::internal(context, node))
@@ -253,7 +258,8 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
         answers: &answers,
         default_answers: default_answers.as_deref(),
         internal_paths: &internal_paths,
-        reserved: reserved.as_ref(),
+        reserved: &reserved,
+        identity: &identity,
     };
     let routes = fields
         .required(
@@ -278,10 +284,8 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
     let used = (default_answers.as_ref(), routes.as_slice());
     sections::check_header_case(context, answers_node.unwrap_or(tree), &answers.good, &hosts.good, used);
     sections::check_host_names(context, &hosts, tree);
-    if let Some(reserved) = &reserved {
-        sections::limits::check_tenant_headers(context, &policies.good, reserved, tree);
-    }
-    credentials::check_header(context, api_keys_node, api_keys.as_ref(), reserved.as_ref());
+    sections::limits::check_tenant_headers(context, &policies.good, &reserved, tree);
+    credentials::check_header(context, api_keys_node, api_keys.as_ref(), &reserved, own);
     fields.finish();
     Some(Edge {
         name: name?,
@@ -308,7 +312,9 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
         answers: answers.good,
         default_answers,
         browser_origins,
-        reserved: reserved?,
+        identity,
+        request_id,
+        reserved,
         internal_paths,
         absent_paths,
         routes,

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::declared::Declared;
 use crate::edge::{
-    AbsentPath, Answers, Backend, Exposure, FURTHER_METHODS, Host, LegacySessions, Limit, Listener, METHODS,
-    Mode, PathMatch, Policy, Reserved, Route, Specificity, TenantMatch,
+    AbsentPath, Answers, Backend, Exposure, FURTHER_METHODS, Host, IdentityHeaders, LegacySessions, Limit,
+    Listener, METHODS, Mode, PathMatch, Policy, Reserved, Route, Specificity, TenantMatch,
 };
 use crate::fault::{Place, suggest};
 use crate::node::{Node, Value};
@@ -25,7 +25,8 @@ pub(crate) struct Surroundings<'a> {
     /// `default_answers`
     pub(crate) default_answers: Option<&'a str>,
     pub(crate) internal_paths: &'a [PathMatch],
-    pub(crate) reserved: Option<&'a Reserved>,
+    pub(crate) reserved: &'a Reserved,
+    pub(crate) identity: &'a IdentityHeaders,
 }
 
 struct Placed {
@@ -76,7 +77,10 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
         });
     let canaries = fields
         .optional("canary")
-        .map(|n| sections::canaries::read(context, n, &shown, around.backends, rules, around.reserved))
+        .map(|n| {
+            let names = sections::canaries::Names { reserved: around.reserved, identity: around.identity };
+            sections::canaries::read(context, n, &shown, around.backends, rules, names)
+        })
         .unwrap_or_default();
     let websocket = fields
         .optional("upgrade")

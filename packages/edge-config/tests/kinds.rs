@@ -6,7 +6,7 @@ use std::path::Path;
 use edge_config::edge::{AcceptedCredential, Edge, LegacyEnd, Policy, PublicPolicy, Route};
 use edge_config::{Faults, inspect, parse};
 
-const LEGACY: &str = "legacy_sessions:\n  cookie: madome_access_token\n  refresh_cookie: madome_refresh_token\n  tenant: 00000000-0000-7000-8000-000000000001\n  verify: { check: { backend: legacy, path: /auth/token } }\n\ntenants: {";
+const LEGACY: &str = "legacy_sessions:\n  cookie: access_token\n  refresh_cookie: refresh_token\n  tenant: 00000000-0000-7000-8000-000000000001\n  verify: { check: { backend: legacy, path: /auth/token } }\n\ntenants: {";
 const CHECK: &str = "methods: [GET], policy: signed-in, to: auth, answers: auth";
 const REFRESH: &str = "methods: [PATCH], policy: public, to: auth, answers: auth";
 const BOTH: &str = "signed-in: { kind: session, accept: [session, legacy-session] }";
@@ -15,11 +15,14 @@ const BOTH: &str = "signed-in: { kind: session, accept: [session, legacy-session
 fn text(edits: &[(&str, &str)]) -> String {
     let dev = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy/edges/dev.yaml");
     let mut text = std::fs::read_to_string(dev).unwrap();
+    let (_, sessions) = text.split_once("sessions:\n  ").unwrap();
+    let cookie = sessions.lines().next().unwrap().to_owned();
+    text = text.replace(&cookie, "cookie: access_token");
     let both = [
         ("tenants: {", LEGACY),
         (
-            "sessions:\n  cookie: madome_access_token\n  bearer",
-            "sessions:\n  cookie: madome_access_token\n  refresh_cookie: madome_refresh_token\n  bearer",
+            "sessions:\n  cookie: access_token\n  bearer",
+            "sessions:\n  cookie: access_token\n  refresh_cookie: refresh_token\n  bearer",
         ),
         ("signed-in: { kind: session }", BOTH),
     ];
@@ -118,8 +121,8 @@ fn the_file_states_how_legacy_sessions_end() {
 
 #[test]
 fn each_of_these_is_a_fault_on_its_line() {
-    let legacy_refresh = "  refresh_cookie: madome_refresh_token\n  tenant";
-    let sessions_refresh = "  refresh_cookie: madome_refresh_token\n  bearer";
+    let legacy_refresh = "  refresh_cookie: refresh_token\n  tenant";
+    let sessions_refresh = "  refresh_cookie: refresh_token\n  bearer";
     let public = refresh("{ legacy-session: legacy, session: auth, legacy: 100 }");
     let cases: Vec<(Vec<(&str, String)>, &str)> = vec![
         (vec![(CHECK, check("{ legacy-session: legacy }"))], "has no backend for `session`"),
@@ -210,7 +213,7 @@ fn a_lease_that_no_request_gets_is_a_warning() {
     for (to, by) in [
         ("{ legacy-session: legacy, session: auth }", Some("the kind of session")),
         ("{ legacy: 50, auth: 50, sticky: session }", Some("`sticky`")),
-        ("auth, canary: [{ header: x-madome-auth-role, value: '1', to: legacy }]", Some("`canary`")),
+        ("auth, canary: [{ tenant: 00000000-0000-7000-8000-000000000001, to: legacy }]", Some("`canary`")),
         ("{ legacy: 50, auth: 50 }", None),
         ("auth", None),
     ] {

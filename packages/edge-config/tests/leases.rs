@@ -30,7 +30,7 @@ fn lease_of_bot(edge: &Edge) -> Option<LeasePolicy> {
 fn a_lease_has_a_lifetime_uses_methods_and_an_outage_rule() {
     let full =
         "bot: { kind: session, role: 2, lease: { seconds: 25, uses: 7, methods: all, on_outage: lease } }";
-    let edge = dev_with(&[(BOT, full), ("answers:", "leases: { slots: 64 }\nanswers:")]).unwrap();
+    let edge = dev_with(&[(BOT, full), ("\nanswers:", "\nleases: { slots: 64 }\nanswers:")]).unwrap();
     let lease = LeasePolicy {
         lifetime: Duration::from_secs(25),
         uses: 7,
@@ -60,7 +60,7 @@ fn each_of_these_is_a_fault_of_a_lease() {
         let faults = dev_with(&[(BOT, &text)]).unwrap_err().to_string();
         assert!(faults.contains(part), "{policy}:\n{faults}");
     }
-    let faults = dev_with(&[("answers:", "leases: { slots: 8 }\nanswers:")]).unwrap_err().to_string();
+    let faults = dev_with(&[("\nanswers:", "\nleases: { slots: 8 }\nanswers:")]).unwrap_err().to_string();
     assert!(faults.contains("from 16 to 1048576"), "{faults}");
 }
 

@@ -13,16 +13,15 @@ use std::time::Duration;
 use clock::UnixTime;
 use jsonwebtoken::jwk::{Jwk, KeyAlgorithm};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap as _;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::audience::Audience;
+use crate::form::{Form, Members};
 use crate::id::{SessionId, SubjectId, TenantId};
 use crate::in_time::is_in_time;
 use crate::keyset::{self, KeyFileError};
 use crate::principal::{Caller, Client, ClientName, Person, Role, Service, ServiceName, is_role_name};
-
-/// The `typ` of the header: no other kind of token of this platform carries it, so none can stand in for it.
-pub const TOKEN_TYPE: &str = "identity+jwt";
 
 /// How long a signed identity is valid. Long enough for a queue in front of a backend, short enough that a
 /// leaked one is worth little.
@@ -38,7 +37,8 @@ pub const MAX_BYTES: usize = 40_960;
 /// roles, and some room.
 pub const MAX_ROLES_BYTES: usize = 12_288;
 
-#[derive(Serialize, Deserialize)]
+/// The claims under the names of [`Form::default`].
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Claims {
     iss: String,
@@ -48,18 +48,50 @@ struct Claims {
     sub: String,
     /// `person`, `service` or `client`.
     kind: Kind,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     sid: Option<SessionId>,
-    #[serde(default, rename = "tenantId", skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     tenant: Option<TenantId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     role: Option<Role>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     roles: Vec<String>,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default)]
     scope: String,
     iat: u64,
     exp: u64,
+}
+
+/// Claims under the names of a form. What is absent is not written.
+struct Named<'a>(&'a Claims, &'a Form);
+
+impl Serialize for Named<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(Claims { iss, aud, sub, kind, sid, tenant, role, roles, scope, iat, exp }, form) = self;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("iss", iss)?;
+        map.serialize_entry("aud", aud)?;
+        map.serialize_entry(&form.subject, sub)?;
+        map.serialize_entry(&form.kind, kind)?;
+        if let Some(session) = sid {
+            map.serialize_entry(&form.session, session)?;
+        }
+        if let Some(tenant) = tenant {
+            map.serialize_entry(&form.tenant, tenant)?;
+        }
+        if let Some(role) = role {
+            map.serialize_entry(&form.role, role)?;
+        }
+        if !roles.is_empty() {
+            map.serialize_entry(&form.roles, roles)?;
+        }
+        if !scope.is_empty() {
+            map.serialize_entry(&form.scopes, scope)?;
+        }
+        map.serialize_entry("iat", iat)?;
+        map.serialize_entry("exp", exp)?;
+        map.end()
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -73,6 +105,7 @@ enum Kind {
 /// Signs identities in the name of one issuer.
 pub struct Signer {
     issuer: String,
+    form: Form,
     header: Header,
     key: EncodingKey,
 }
@@ -102,9 +135,15 @@ impl Signer {
             .map_err(|e| unusable(format!("its public half cannot be derived ({e})")))?;
         let kid = key_id(&jwk).map_err(unusable)?;
         let mut header = Header::new(Algorithm::EdDSA);
-        header.typ = Some(TOKEN_TYPE.to_owned());
         header.kid = Some(kid);
-        Ok(Self { issuer: issuer.to_owned(), header, key })
+        Ok(Self { issuer: issuer.to_owned(), form: Form::default(), header, key })
+    }
+
+    /// The same signer, whose [`Self::sign`] uses `form`.
+    #[must_use]
+    pub fn in_form(mut self, form: Form) -> Self {
+        self.form = form;
+        self
     }
 
     /// Signs `caller` for `audience` (one name, or an [`Audience`] of several), valid from `now` for
@@ -114,6 +153,20 @@ impl Signer {
     /// [`SigningFailed`] when the cryptographic library fails.
     pub fn sign(
         &self,
+        caller: &Caller,
+        audience: impl Into<Audience>,
+        now: UnixTime,
+    ) -> Result<String, SigningFailed> {
+        self.sign_as(&self.form, caller, audience, now)
+    }
+
+    /// As [`Self::sign`], with the names of `form`.
+    ///
+    /// # Errors
+    /// [`SigningFailed`] when the cryptographic library fails.
+    pub fn sign_as(
+        &self,
+        form: &Form,
         caller: &Caller,
         audience: impl Into<Audience>,
         now: UnixTime,
@@ -143,7 +196,8 @@ impl Signer {
             iat: now.seconds(),
             exp: now.plus(LIFETIME).seconds(),
         };
-        Ok(jsonwebtoken::encode(&self.header, &claims, &self.key)?)
+        let header = Header { typ: Some(form.typ.clone()), ..self.header.clone() };
+        Ok(jsonwebtoken::encode(&header, &Named(&claims, form), &self.key)?)
     }
 }
 
@@ -198,6 +252,7 @@ enum SpeaksFor {
 /// Verifies identities that trusted issuers made for one audience.
 pub struct Verifier {
     audience: String,
+    form: Form,
     keys: Vec<TrustedKey>,
     validation: Validation,
 }
@@ -218,7 +273,14 @@ impl Verifier {
         validation.validate_exp = false;
         validation.validate_aud = false;
         validation.required_spec_claims.clear();
-        Self { audience: audience.to_owned(), keys: Vec::new(), validation }
+        Self { audience: audience.to_owned(), form: Form::default(), keys: Vec::new(), validation }
+    }
+
+    /// The same verifier for identities in `form`, and in no other.
+    #[must_use]
+    pub fn reading(mut self, form: Form) -> Self {
+        self.form = form;
+        self
     }
 
     /// Trusts the edge `issuer` with the public keys in the JWK set `path`: what it signs about anybody counts.
@@ -282,14 +344,14 @@ impl Verifier {
             return Err(Rejected::Malformed);
         }
         let header = jsonwebtoken::decode_header(assertion).map_err(|_| Rejected::Malformed)?;
-        if header.typ.as_deref() != Some(TOKEN_TYPE) || header.alg != Algorithm::EdDSA {
+        if header.typ.as_deref() != Some(self.form.typ.as_str()) || header.alg != Algorithm::EdDSA {
             return Err(Rejected::Malformed);
         }
         let kid = header.kid.as_deref().ok_or(Rejected::Malformed)?;
         let trusted = self.keys.iter().find(|k| k.id == kid).ok_or(Rejected::UnknownKey)?;
-        let token = jsonwebtoken::decode::<Claims>(assertion, &trusted.key, &self.validation)
+        let token = jsonwebtoken::decode::<Members>(assertion, &trusted.key, &self.validation)
             .map_err(|e| if is_json(&e) { Rejected::WrongClaims } else { Rejected::BadSignature })?;
-        let claims = token.claims;
+        let claims: Claims = token.claims.read(&self.form).ok_or(Rejected::WrongClaims)?;
         if claims.iss != trusted.issuer {
             return Err(Rejected::BadSignature);
         }

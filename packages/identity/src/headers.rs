@@ -1,33 +1,31 @@
-//! Names of the headers that the edge writes and a backend may trust (all lower case, as HTTP/2 sends them).
+//! Header names that no edge file chooses. An edge file names the headers that tell a backend who calls (`identity`).
 //!
-//! Every one of them is *reserved*: the guard removes what a client sends under these names, in any spelling,
-//! before the edge writes its own.
+//! Every name that begins with [`INTERNAL`] is a mark between the parts of the edge. The guard removes such a header from
+//! every request, and Envoy removes the edge's own before the backend, so no client writes one and no backend sees one.
 
-/// The id of the request: a UUID or ULID (a client's own when it is valid, otherwise a new UUIDv7).
+/// The id of the request where the edge file names no other header: a UUID or ULID (a client's own when it is valid,
+/// otherwise a new UUIDv7). Most proxies and libraries know this name.
 pub const REQUEST_ID: &str = "x-request-id";
-/// `1` on everything that came through the edge.
-pub const GATEWAY: &str = "x-madome-gw";
-/// `1` on a public route: no caller was authenticated, whatever cookies the request carries.
-pub const PUBLIC: &str = "x-madome-public";
-/// Subject: the person's UUID, or the name of a service.
-pub const SUBJECT: &str = "x-madome-auth-sub";
-/// Scopes, separated by single spaces (RFC 6749 §3.3); absent when there are none.
-pub const SCOPE: &str = "x-madome-auth-scope";
-/// Session id; absent for a service.
-pub const SESSION: &str = "x-madome-auth-sid";
-/// Role as a decimal integer (0 normal, 1 developer, 2 bot); absent for a service.
-pub const ROLE: &str = "x-madome-auth-role";
-/// Tenant UUID; absent for a service that acts for no tenant.
-pub const TENANT: &str = "x-tenant-id";
-/// The kind of the caller's session, on a route that chooses its backend by it (`to: { legacy-session: legacy }`). Envoy
-/// reads it and removes it, so no backend sees it.
-pub const KIND: &str = "x-madome-auth-kind";
-/// The signed identity, see [`crate::assertion`].
-pub const IDENTITY: &str = "x-madome-identity";
-/// Names the route of a copied request. Envoy writes it on the copy for the comparator alone, over any
-/// existing value; the comparator removes it, so no backend sees it.
-pub const SHADOW_ROUTE: &str = "x-madome-shadow-route";
 
-/// Every header of this module but the request id, which is settled instead of reserved, and the
-/// comparator's, which is on copies alone.
-pub const RESERVED: [&str; 9] = [GATEWAY, PUBLIC, SUBJECT, SCOPE, SESSION, ROLE, TENANT, KIND, IDENTITY];
+/// The beginning of every mark of the edge.
+pub const INTERNAL: &str = "x-cutover-";
+
+/// `1` on a request that the authorizer allowed. Envoy answers 403 to a request that needs a decision and lacks it.
+pub const DECIDED: &str = "x-cutover-decided";
+
+/// The kind of the caller's session, on a route that chooses its backend by it (`to: { legacy-session: legacy }`).
+pub const KIND: &str = "x-cutover-kind";
+
+/// The caller's session, or the subject of a caller without one, on a route whose shares stick to the session, where
+/// backends do not receive both under names of their own.
+pub const SESSION: &str = "x-cutover-session";
+
+/// The caller's subject, on a route whose shares stick to it, where backends do not receive it under a name of its own.
+pub const SUBJECT: &str = "x-cutover-subject";
+
+/// The caller's tenant, on a route that chooses its backend by it, where backends do not receive it under a name of its
+/// own.
+pub const TENANT: &str = "x-cutover-tenant";
+
+/// The route of a copied request. Envoy writes it on the copy for the comparator, which removes it.
+pub const SHADOW_ROUTE: &str = "x-cutover-shadow-route";

@@ -3,7 +3,7 @@
 //!
 //! They cannot be taken for anything else: they have a key of their own, so a person's access token (also
 //! `at+jwt`) never verifies as one, nor one as a person's; their audience is the edge's name; and a signed
-//! identity has another `typ` ([`crate::assertion::TOKEN_TYPE`]).
+//! identity has another `typ` ([`crate::Form`]).
 
 use std::fmt;
 use std::path::Path;

@@ -110,7 +110,7 @@ fn grant(number: usize, who: u8, uses: u32, lifetime_ms: u32) -> Grant {
         revision: text(REVISION),
         request_id: number.to_string(),
         tags: vec![Tag(1_000), Tag(u64::from(who))],
-        headers: vec![(text("x-madome-auth-sub"), who.to_string())],
+        headers: vec![(text("x-auth-subject"), who.to_string())],
         log: LogFields { reason: text("a"), subject: who.to_string(), session: text("s"), tenant: text("t") },
     }
 }

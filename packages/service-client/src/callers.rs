@@ -5,7 +5,7 @@ use std::path::Path;
 use clock::UnixTime;
 use identity::assertion::{Rejected, Verifier};
 use identity::keyset::KeyFileError;
-use identity::{Caller, Service, ServiceName};
+use identity::{Caller, Form, Service, ServiceName};
 
 /// Verifies which service calls this one, from the edge's signed identity.
 #[derive(Debug)]
@@ -38,8 +38,15 @@ impl Callers {
         Ok(Self { verifier: Verifier::new(me).trust_file(edge, keys)?, expected })
     }
 
+    /// The same for an edge whose file names `typ` or claims of the signed identity.
+    #[must_use]
+    pub fn reading(mut self, form: Form) -> Self {
+        self.verifier = self.verifier.reading(form);
+        self
+    }
+
     /// The service that a call at `now` is from, and for which tenant; `identities` are the values of its
-    /// [`identity::headers::IDENTITY`] lines.
+    /// lines of the header that the edge file names (`signed` in `identity`).
     ///
     /// # Errors
     /// [`NotACaller`].

@@ -18,11 +18,20 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use identity::assertion::{self, Rejected, Verifier};
-use identity::{ServiceName, headers};
+use identity::{Form, ServiceName};
 use serde::Deserialize;
 
 use crate::id::{Member, NotOurs, SessionId, TenantId};
 use crate::{answer, cookies};
+
+/// The header with the signed identity, as Madome's edges name it.
+pub const IDENTITY: &str = "x-madome-identity";
+
+/// The form of the signed identity, as Madome's edges write it.
+#[must_use]
+pub fn form() -> Form {
+    Form { tenant: "tenantId".to_owned(), ..Form::default() }
+}
 
 /// The name of the access token's cookie.
 pub const ACCESS_COOKIE: &str = "madome_access_token";
@@ -65,7 +74,7 @@ impl Gate {
     /// Creates a gate that verifies identities with `verifier` at the time of `clock`.
     #[must_use]
     pub fn new(verifier: Verifier, clock: Arc<dyn Clock>, words: Words) -> Self {
-        Self(Arc::new(Inner { verifier, clock, words }))
+        Self(Arc::new(Inner { verifier: verifier.reading(form()), clock, words }))
     }
 
     /// Returns the bodies of the refusals.
@@ -93,13 +102,9 @@ impl Gate {
     }
 
     fn verify(&self, headers: &HeaderMap) -> Result<identity::Caller, Unproved> {
-        let mut values = headers.get_all(headers::IDENTITY).iter();
+        let mut values = headers.get_all(IDENTITY).iter();
         let (Some(value), None) = (values.next(), values.next()) else {
-            return Err(if headers.contains_key(headers::IDENTITY) {
-                Unproved::Twice
-            } else {
-                Unproved::Missing
-            });
+            return Err(if headers.contains_key(IDENTITY) { Unproved::Twice } else { Unproved::Missing });
         };
         let signed = value.to_str().map_err(|_| Unproved::Rejected(Rejected::Malformed))?;
         self.0.verifier.verify(signed, self.0.clock.now()).map_err(Unproved::Rejected)

@@ -77,7 +77,9 @@ impl TestHome {
     /// Returns an edge called `dev` that signs with the key of this home.
     #[must_use]
     pub fn edge(&self, clock: &ManualClock) -> TestEdge {
-        let signer = Signer::from_file("dev", &self.home().key("identity.pem")).unwrap();
+        let signer = Signer::from_file("dev", &self.home().key("identity.pem"))
+            .unwrap()
+            .in_form(crate::caller::form());
         TestEdge { signer, clock: clock.clone() }
     }
 

@@ -71,7 +71,8 @@ impl Fixture {
 
     fn sign(&self, caller: &Proved, audience: &str) -> String {
         use clock::Clock as _;
-        let signer = Signer::from_file("dev", &self.home.key("identity.pem")).unwrap();
+        let signer =
+            Signer::from_file("dev", &self.home.key("identity.pem")).unwrap().in_form(kit::caller::form());
         signer.sign(caller, audience, self.clock.now()).unwrap()
     }
 

@@ -1,5 +1,6 @@
 //! Ten thousand open connections, and bodies of a gibibyte.
 
+use harness::SESSION_COOKIE;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
@@ -122,7 +123,7 @@ const PIECE: usize = 256 * 1024;
 fn upload(address: SocketAddr, token: &str) -> u64 {
     let mut connection = open(address);
     let head = format!(
-        "POST /books/up HTTP/1.1\r\nHost: localhost\r\nCookie: madome_access_token={token}\r\nContent-Length: {GIBIBYTE}\r\nConnection: close\r\n\r\n"
+        "POST /books/up HTTP/1.1\r\nHost: localhost\r\nCookie: {SESSION_COOKIE}={token}\r\nContent-Length: {GIBIBYTE}\r\nConnection: close\r\n\r\n"
     );
     connection.write_all(head.as_bytes()).expect("the edge reads");
     let piece = vec![b'u'; PIECE];
@@ -142,7 +143,7 @@ fn upload(address: SocketAddr, token: &str) -> u64 {
 fn download(address: SocketAddr, token: &str) -> u64 {
     let mut connection = open(address);
     let head = format!(
-        "GET /books/down HTTP/1.1\r\nHost: localhost\r\nCookie: madome_access_token={token}\r\nConnection: close\r\n\r\n"
+        "GET /books/down HTTP/1.1\r\nHost: localhost\r\nCookie: {SESSION_COOKIE}={token}\r\nConnection: close\r\n\r\n"
     );
     connection.write_all(head.as_bytes()).expect("the edge reads");
     let mut buffer = vec![0; PIECE];

@@ -127,10 +127,10 @@ fn jwt(home: &Path, cached: bool) -> Value {
         "issuer": "https://api.dev-domain.test/auth",
         "audiences": ["https://api.dev-domain.test"],
         "local_jwks": { "inline_string": keys },
-        "from_cookies": ["madome_access_token"],
+        "from_cookies": [harness::SESSION_COOKIE],
         "forward": true,
         "claim_to_headers": [
-            { "header_name": "x-madome-auth-sub", "claim_name": "sub" },
+            { "header_name": "x-auth-subject", "claim_name": "sub" },
             { "header_name": "x-tenant-id", "claim_name": "tenantId" },
         ],
     });
@@ -151,7 +151,7 @@ function envoy_on_request(handle)
   local headers = handle:headers()
   local gone = {}
   for name, _ in pairs(headers) do
-    if name:sub(1, 9) == 'x-madome-' or name == 'x-tenant-id'
+    if name:sub(1, 7) == 'x-auth-' or name == 'x-tenant-id'
       or name:sub(1, 12) == 'x-forwarded-' and name ~= 'x-forwarded-proto' then
       gone[#gone + 1] = name
     end

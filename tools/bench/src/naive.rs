@@ -20,7 +20,9 @@ impl Authorization for Naive {
         let request = request.into_inner();
         let headers = request.get_client_headers().ok_or_else(|| Status::invalid_argument("no headers"))?;
         let cookie = headers.get("cookie").map(String::as_str).unwrap_or_default();
-        let token = cookie.split(';').find_map(|pair| pair.trim().strip_prefix("madome_access_token="));
+        let token = cookie
+            .split(';')
+            .find_map(|pair| pair.trim().strip_prefix(harness::SESSION_COOKIE)?.strip_prefix('='));
         let verified = token.and_then(|token| {
             jsonwebtoken::decode::<serde_json::Value>(token, &self.key, &self.validation).ok()
         });
@@ -29,7 +31,7 @@ impl Authorization for Naive {
         };
         let subject = verified.claims.get("sub").and_then(serde_json::Value::as_str).unwrap_or_default();
         let mut answer = OkHttpResponseBuilder::new();
-        answer.add_header("x-madome-auth-sub", subject, None, false);
+        answer.add_header("x-auth-subject", subject, None, false);
         let mut response = CheckResponse::with_status(Status::ok("yes"));
         response.set_http_response(answer);
         Ok(Response::new(response))

@@ -1,7 +1,7 @@
 //! A copy of a request, and the request that each backend receives.
 
 use edge_config::Edge;
-use identity::headers::{REQUEST_ID, SHADOW_ROUTE};
+use identity::headers::SHADOW_ROUTE;
 use tokio::time::Instant;
 
 use crate::answer::Line;
@@ -96,10 +96,10 @@ impl Copy {
         if self.is_head { "HEAD" } else { "GET" }
     }
 
-    /// The id of the request, as in the logs.
+    /// The id of the request, as in the logs: the value of `header`.
     #[must_use]
-    pub fn request_id(&self) -> String {
-        let line = self.lines.iter().find(|line| line.is(REQUEST_ID));
+    pub fn request_id(&self, header: &str) -> String {
+        let line = self.lines.iter().find(|line| line.is(header));
         line.map(|line| String::from_utf8_lossy(&line.value).into_owned()).unwrap_or_default()
     }
 

@@ -40,8 +40,7 @@ const SENSITIVE: [&str; 16] = [
 ];
 
 /// Further headers whose values are never shown.
-const SENSITIVE_HEADERS: [&str; 4] =
-    ["x-api-key", "x-madome-identity", "www-authenticate", "authentication-info"];
+const SENSITIVE_HEADERS: [&str; 3] = ["x-api-key", "www-authenticate", "authentication-info"];
 
 /// A difference that may be shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

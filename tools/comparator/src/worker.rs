@@ -138,7 +138,10 @@ impl Worker {
             }
             Err(error) => (None, unanswered(&error.to_string())),
         };
-        let key_headers: Vec<&str> = edge.api_keys.iter().flat_map(|keys| keys.own_headers()).collect();
+        // A session's id and a signed identity open nothing from outside, but they do not belong into a report.
+        let told = edge.identity.session.iter().chain(&edge.identity.signed).map(|name| &**name);
+        let keys = edge.api_keys.iter().flat_map(|keys| keys.own_headers());
+        let key_headers: Vec<&str> = keys.chain(told).collect();
         let secrets = {
             let answers: Vec<&Answer> = [Some(&reference), shadow.as_ref()].into_iter().flatten().collect();
             Secrets::of(&copy.target, &copy.lines, &key_headers, &answers)
@@ -176,14 +179,21 @@ impl Worker {
         let mut kinds: Vec<_> = open.differences.iter().map(|difference| difference.kind).collect();
         kinds.sort();
         kinds.dedup();
-        let sample = self.sample(copy, &open.differences, &secrets);
+        let sample = self.sample(copy, &edge.request_id.header, &open.differences, &secrets);
         Ok(Outcome { kinds, sample, notes: comparison.notes, noise: open.noise, ignored: open.ignored })
     }
 
-    fn sample(&self, copy: &Copy, differences: &[Difference], secrets: &Secrets) -> Option<Sample> {
+    /// `id_header` is the header with the request id.
+    fn sample(
+        &self,
+        copy: &Copy,
+        id_header: &str,
+        differences: &[Difference],
+        secrets: &Secrets,
+    ) -> Option<Sample> {
         (!differences.is_empty()).then(|| Sample {
             at_ms: self.clock.now().millis(),
-            request_id: copy.request_id(),
+            request_id: copy.request_id(id_header),
             method: copy.method(),
             target: self.redactor.target(&copy.target, secrets),
             differences: differences.iter().map(|one| self.redactor.difference(one, secrets)).collect(),

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `session.pem` | ES256, signs session tokens | `services/auth` |
 //! | `session.jwks.json` | its public half | the authorizer |
-//! | `identity.pem` | Ed25519, signs `x-madome-identity` | the authorizer |
+//! | `identity.pem` | Ed25519, signs `x-auth-identity` | the authorizer |
 //! | `identity.jwks.json` | its public half | every service |
 //! | `auth.pem` | Ed25519, introduces `services/auth` on the service listener | `services/auth` |
 //! | `auth.jwks.json` | its public half | the authorizer |

@@ -20,6 +20,7 @@ mod listener;
 mod matcher;
 mod metadata;
 mod module;
+mod request_id;
 mod routes;
 mod shadow;
 mod stage;

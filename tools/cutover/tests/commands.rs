@@ -100,13 +100,13 @@ fn without_keys_everything_but_the_decision_is_explained() {
     let empty = Empty::new();
     let request = "GET https://localhost:8080/books/1?x=1";
     let (code, printed, why) =
-        empty.run(&["explain", &empty.edge, request, "-H", "X-Madome-Auth-Sub: forged", "--json"]);
+        empty.run(&["explain", &empty.edge, request, "-H", "X-Cutover-Decided: 1", "--json"]);
     assert_eq!(code, 1, "{why}");
     assert!(why.contains("no decision") && why.contains("`cutover keys` makes the missing ones"), "{why}");
     let printed: serde_json::Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(printed["route"], "books");
     assert_eq!(printed["backend"], "legacy");
-    assert_eq!(printed["stripped"], serde_json::json!(["x-madome-auth-sub"]));
+    assert_eq!(printed["stripped"], serde_json::json!(["x-cutover-decided"]));
     assert!(
         printed["policy"].as_str().unwrap().contains("signed-in") && printed.get("answer").is_none(),
         "{printed}"

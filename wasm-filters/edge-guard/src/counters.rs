@@ -10,7 +10,7 @@ use crate::host::{self, HostError, Tally};
 /// Counters of one plugin. Plugins of one Envoy share them by name.
 #[derive(Clone)]
 pub(crate) struct Counters {
-    /// `cutover_guard_stripped_<rule>`, in the order of the rules: `…_x-tenant-id`, `…_x-madome-*`. Removed lines.
+    /// `cutover_guard_stripped_<rule>`, in the order of the rules: `…_x-auth-subject`, `…_x-forwarded-*`. Removed lines.
     stripped: Vec<u32>,
     /// `cutover_guard_refused_<reason>`, in the order of [`Reason::ALL`]. Requests refused here.
     refused: [u32; Reason::ALL.len()],

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use header_rules::{GuardVerdict, REQUEST_ID, Reason, Refusal, RequestId, RequestIds, Rules};
+use header_rules::{GuardVerdict, Reason, Refusal, RequestId, RequestIds, Rules};
 use lease::Now;
 
 use crate::counters::Counters;
@@ -55,7 +55,10 @@ impl Guard {
                     let now = now()?;
                     if mint {
                         self.counters.minted()?;
-                        host::set_request_header(REQUEST_ID.as_bytes(), &self.ids.mint(now.wall_ms))?;
+                        host::set_request_header(
+                            self.rules.request_id_header(),
+                            &self.ids.mint(now.wall_ms),
+                        )?;
                     }
                     if let Some((leasing, candidate)) = lease
                         && let Some(taken) = leasing.take(&candidate, now)
@@ -78,7 +81,7 @@ impl Guard {
         let Refusal { reason, request_id } = refusal;
         if request_id == RequestId::Mint {
             self.counters.minted()?;
-            host::set_request_header(REQUEST_ID.as_bytes(), &self.ids.mint(now()?.wall_ms))?;
+            host::set_request_header(self.rules.request_id_header(), &self.ids.mint(now()?.wall_ms))?;
         }
         self.counters.refused(reason)?;
         // Envoy removes `Upgrade` and `Connection` from an answer unless the request has them, too.
@@ -114,7 +117,7 @@ impl Guard {
         host::keep_order(headers)?;
         if edits.request_id == RequestId::Mint {
             self.counters.minted()?;
-            host::set_request_header(REQUEST_ID.as_bytes(), &self.ids.mint(now.wall_ms))?;
+            host::set_request_header(self.rules.request_id_header(), &self.ids.mint(now.wall_ms))?;
         }
         let served = leasing.serve(&taken, candidate.route)?;
         Ok(served.then_some(candidate.route))

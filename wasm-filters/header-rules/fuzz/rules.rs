@@ -11,7 +11,8 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
         listener: "public".to_owned(),
         revision: String::new(),
         exposure: Exposure::Public,
-        reserved: Reserved { names: vec!["x-tenant-id".to_owned()], prefixes: vec!["x-madome-".to_owned()] },
+        request_id: "x-request-id".to_owned(),
+        reserved: Reserved { names: vec!["x-tenant-id".to_owned()], prefixes: vec!["x-acme-".to_owned()] },
         underscores: Some(vec!["x_app_version".to_owned()]),
         hosts: vec![HostRules {
             names: vec!["api.test".to_owned()],

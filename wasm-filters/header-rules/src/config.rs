@@ -20,6 +20,8 @@ pub struct GuardConfig {
     pub revision: String,
     /// Whether every client can reach this listener, or only the platform's services.
     pub exposure: Exposure,
+    /// The header with the id of a request, lower case.
+    pub request_id: String,
     /// Header names that only the edge may write.
     pub reserved: Reserved,
     /// The header names with an underscore that pass, lower case: all others are removed. Absent where Envoy lets none through.

@@ -49,7 +49,7 @@ pub enum ConfigError {
         /// The reserved name or prefix.
         name: String,
         /// The header that must stay.
-        header: &'static str,
+        header: String,
     },
     /// The same reserved name or prefix twice.
     #[error("reserved: `{name}` is listed twice")]

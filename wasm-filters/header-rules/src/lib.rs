@@ -3,7 +3,7 @@
 //! The guard is the first filter of every listener. It keeps two of the edge's promises: *identity cannot be forged* (no
 //! client byte under a reserved name passes it) and *internal stays internal* (no spelling of a path reaches an internal
 //! API, or moves from one policy to another). It does not change a request that it lets pass, except that it removes
-//! reserved headers and sets `x-request-id`.
+//! reserved headers and sets the request id.
 //!
 //! ```text
 //! header buffer ──▶ HeaderMap ──▶ Rules::judge ──▶ GuardVerdict ──▶ edge-guard applies it in Envoy
@@ -38,6 +38,6 @@ mod verdict;
 pub use error::ConfigError;
 pub use header_map::{HeaderMap, MalformedHeaders, Pairs};
 pub use leases::Candidate;
-pub use request_id::{REQUEST_ID, RequestIds, is_request_id};
+pub use request_id::{RequestIds, is_request_id};
 pub use rules::Rules;
 pub use verdict::{Edits, GuardVerdict, Reason, Refusal, Removal, RequestId, RuleIndex};

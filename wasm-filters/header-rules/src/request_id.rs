@@ -1,8 +1,5 @@
 //! Checks request ids, and makes new ones.
 
-/// The header that carries a request's id.
-pub const REQUEST_ID: &str = "x-request-id";
-
 /// Whether the edge keeps the id `value`: a UUID of any version in its hyphenated form, or a ULID, in either letter case.
 ///
 /// The nil and max UUID and the all-zero ULID are not kept. They do not identify a request: clients send them when they

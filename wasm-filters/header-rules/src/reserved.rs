@@ -1,14 +1,13 @@
 //! Finds header names that only the edge may write, in every spelling.
 
 use crate::config::Reserved;
-use crate::request_id::REQUEST_ID;
 use crate::{ConfigError, RuleIndex};
 
 /// The reserved names of a listener.
 ///
 /// A backend may read a header under more than one name: CGI, WSGI and PHP turn every byte that is not a letter or a digit
 /// into `_` and ignore case. So names are compared *folded*: letters in lower case, every other byte as `-`.
-/// `X-Madome-Auth-Sub`, `x_madome_auth_sub` and `x.madome.auth-sub` are one name.
+/// `X-Auth-Subject`, `x_auth_subject` and `x.auth-subject` are one name.
 #[derive(Clone, Debug)]
 pub(crate) struct ReservedNames {
     /// Whether any rule begins with this byte. For most headers of an honest request, this check is enough.
@@ -27,9 +26,10 @@ pub(crate) struct ReservedNames {
 /// each request less than a call to remove it here.
 const LEFT_TO_ENVOY: [&[u8]; 2] = [b"x-forwarded-proto", b"x-envoy-external-address"];
 
-/// Headers that no rule may cover: HTTP's own framing and routing, and the id, which the guard sets itself.
-const NEVER_RESERVED: [&str; 8] =
-    ["connection", "content-length", "host", REQUEST_ID, "te", "trailer", "transfer-encoding", "upgrade"];
+/// Headers that no rule may cover: HTTP's own framing and routing. Nor may one cover the header with the request id, which
+/// the guard sets itself.
+const NEVER_RESERVED: [&str; 7] =
+    ["connection", "content-length", "host", "te", "trailer", "transfer-encoding", "upgrade"];
 
 /// The label of the rule for names with an underscore.
 const WITH_UNDERSCORE: &str = "with_underscore";
@@ -58,7 +58,10 @@ pub(crate) enum Fate {
 }
 
 impl ReservedNames {
-    pub(crate) fn compile(config: &Reserved) -> Result<Self, ConfigError> {
+    /// `request_id` is the header with the request id.
+    pub(crate) fn compile(config: &Reserved, request_id: &str) -> Result<Self, ConfigError> {
+        // By itself it is valid like any reserved name.
+        check(request_id, |header| header == request_id, None)?;
         let mut rules = Self {
             starts: [false; 256],
             by_length: Vec::new(),
@@ -67,13 +70,13 @@ impl ReservedNames {
             labels: Vec::with_capacity(config.names.len() + config.prefixes.len() + 1),
         };
         for name in &config.names {
-            check(name, |header| header == name)?;
+            check(name, |header| header == name, Some(request_id))?;
             rules.add_name(name)?;
         }
-        // `x_request_id` is a forgery of the real one.
-        rules.add_name(REQUEST_ID)?;
+        // `x_request_id` is a forgery of `x-request-id`.
+        rules.add_name(request_id)?;
         for prefix in &config.prefixes {
-            check(prefix, |header| header.starts_with(prefix.as_str()))?;
+            check(prefix, |header| header.starts_with(prefix.as_str()), Some(request_id))?;
             let rule = rules.label(format!("{prefix}*"))?;
             rules.starts_with(prefix);
             rules.prefixes.push((prefix.as_bytes().into(), rule));
@@ -196,14 +199,16 @@ const fn fold(byte: u8) -> u8 {
     if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
 }
 
-fn check(name: &str, takes_in: impl Fn(&str) -> bool) -> Result<(), ConfigError> {
+fn check(name: &str, takes_in: impl Fn(&str) -> bool, request_id: Option<&str>) -> Result<(), ConfigError> {
     let well_formed = name.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
         && name.bytes().all(|byte| fold(byte) == byte);
     if !well_formed {
         return Err(ConfigError::BadReserved { name: name.to_owned() });
     }
-    match NEVER_RESERVED.into_iter().find(|header| takes_in(header)) {
-        Some(header) => Err(ConfigError::ReservedTakesIn { name: name.to_owned(), header }),
+    match NEVER_RESERVED.into_iter().chain(request_id).find(|header| takes_in(header)) {
+        Some(header) => {
+            Err(ConfigError::ReservedTakesIn { name: name.to_owned(), header: header.to_owned() })
+        }
         None => Ok(()),
     }
 }

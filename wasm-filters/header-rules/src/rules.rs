@@ -8,7 +8,7 @@ use crate::authority;
 use crate::config::{GuardConfig, HostRules};
 use crate::forms::{self, PathFault};
 use crate::leases::Leasing;
-use crate::request_id::{REQUEST_ID, is_request_id};
+use crate::request_id::is_request_id;
 use crate::reserved::{Fate, ReservedNames};
 use crate::routes::{HostRoutes, PolicyId};
 use crate::sites::Sites;
@@ -17,6 +17,8 @@ use crate::{Candidate, ConfigError, Edits, GuardVerdict, HeaderMap, Reason, Refu
 /// A guard's configuration, ready to judge requests.
 #[derive(Clone, Debug)]
 pub struct Rules {
+    /// The header with the request id, lower case.
+    request_id: Box<[u8]>,
     reserved: ReservedNames,
     /// Indices into `groups`.
     names: HashMap<Box<[u8]>, usize>,
@@ -51,9 +53,13 @@ impl Rules {
             })
         };
         let mut rules = Self {
-            reserved: match &config.underscores {
-                Some(passes) => ReservedNames::compile(&config.reserved)?.passing(passes)?,
-                None => ReservedNames::compile(&config.reserved)?,
+            request_id: config.request_id.as_bytes().into(),
+            reserved: {
+                let reserved = ReservedNames::compile(&config.reserved, &config.request_id)?;
+                match &config.underscores {
+                    Some(passes) => reserved.passing(passes)?,
+                    None => reserved,
+                }
             },
             names: HashMap::new(),
             endings: HashMap::new(),
@@ -119,11 +125,17 @@ impl Rules {
         group.and_then(|&group| self.groups.get(group)).unwrap_or(&self.anyone)
     }
 
-    /// The name of every rule that removes headers, as in counters: `x-tenant-id`, `x-madome-*`. A
+    /// The name of every rule that removes headers, as in counters: `x-auth-subject`, `x-forwarded-*`. A
     /// [`RuleIndex`](crate::RuleIndex) is an index into this list.
     #[must_use]
     pub fn reserved_rules(&self) -> &[String] {
         self.reserved.labels()
+    }
+
+    /// The header with the request id, lower case.
+    #[must_use]
+    pub fn request_id_header(&self) -> &[u8] {
+        &self.request_id
     }
 
     /// Judges a request by its serialised headers (see [`HeaderMap`]).
@@ -245,7 +257,7 @@ impl Rules {
                     // `:scheme`, and `:protocol` of an extended CONNECT, which no listener allows.
                     _ => {}
                 }
-            } else if name.len() == REQUEST_ID.len() && name.eq_ignore_ascii_case(REQUEST_ID.as_bytes()) {
+            } else if name.eq_ignore_ascii_case(&self.request_id) {
                 request.id.values.put(value);
             } else if let Fate::Goes(rule) = self.reserved.judge(name) {
                 match request.removals.iter_mut().find(|removal| removal.name == name) {
@@ -255,7 +267,7 @@ impl Rules {
             } else if name.eq_ignore_ascii_case(b"connection") {
                 for option in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
                     request.upgrades |= option.eq_ignore_ascii_case(b"upgrade");
-                    if option.eq_ignore_ascii_case(REQUEST_ID.as_bytes()) {
+                    if option.eq_ignore_ascii_case(&self.request_id) {
                         request.id.nominated = true;
                     } else {
                         request.nominates_reserved |= self.reserved.has(option);

@@ -17,7 +17,7 @@ pub enum GuardVerdict<'a> {
 pub struct Edits<'a> {
     /// Headers to remove: each distinct spelling once, with the number of its lines.
     pub removals: Vec<Removal<'a>>,
-    /// The change to `x-request-id`.
+    /// The change to the request id.
     pub request_id: RequestId,
     /// The key of a lease for it; absent when the request has to be checked.
     pub lease: Option<Candidate<'a>>,
@@ -46,7 +46,7 @@ impl RuleIndex {
     }
 }
 
-/// The change to `x-request-id`.
+/// The change to the request id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RequestId {
     /// The client sent one valid id: leave it, byte for byte.

@@ -24,8 +24,8 @@ impl Sample {
         format!("http://{}{path}", self.address())
     }
 
-    /// Signs in as a person does; gives the access token.
-    pub(crate) async fn sign_in(&self) -> String {
+    /// Signs in as a person does; gives the name of the cookie and the access token in it.
+    pub(crate) async fn sign_in(&self) -> (String, String) {
         let email = "demo@example.com";
         let post = |path: &str, body: Value| self.client.post(self.url(path)).body(body.to_string()).send();
         assert_eq!(post("/auth/code", json!({ "email": email })).await.unwrap().status(), 201);
@@ -35,12 +35,12 @@ impl Sample {
         let answer = post("/auth/token", json!({ "email": email, "code": code })).await.unwrap();
         assert_eq!(answer.status(), 201);
         let cookies = answer.headers().get_all("set-cookie").iter().map(|line| line.to_str().unwrap());
-        let access = cookies.filter_map(|line| line.strip_prefix("madome_access_token=")).next().unwrap();
-        access.split(';').next().unwrap().to_owned()
+        let mut pairs = cookies.filter_map(|line| line.split(';').next()?.split_once('='));
+        let (name, token) = pairs.find(|(name, _)| name.ends_with("access_token")).unwrap();
+        (name.to_owned(), token.to_owned())
     }
 
-    pub(crate) async fn sign_out(&self, token: &str) {
-        let cookie = format!("madome_access_token={token}");
+    pub(crate) async fn sign_out(&self, cookie: &str) {
         let answer =
             self.client.delete(self.url("/auth/token")).header("cookie", cookie).send().await.unwrap();
         assert_eq!(answer.status(), 204);

@@ -151,7 +151,7 @@ impl Authorization for StandIn {
 /// The headers of every check, and of every grant.
 pub(crate) fn identity() -> Vec<(String, String)> {
     [
-        ("x-madome-gw", "1"),
+        ("x-cutover-decided", "1"),
         ("x-madome-auth-sub", "somebody"),
         ("x-tenant-id", "theirs"),
         ("x-madome-identity", "a.b.c"),

@@ -6,7 +6,9 @@ use crate::edge::{Answers, HeaderCase, Host, MadeByEnvoy, RefusalAnswer, Refusal
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
-pub(crate) fn answers(context: Context<'_>, name: &str, node: &Node) -> Option<Answers> {
+use super::identity::Own;
+
+pub(crate) fn answers(context: Context<'_>, name: &str, node: &Node, own: Own<'_>) -> Option<Answers> {
     let what = format!("answers `{name}`");
     let mut fields = Fields::of(context, node, &*what);
     let content_type =
@@ -52,7 +54,7 @@ pub(crate) fn answers(context: Context<'_>, name: &str, node: &Node) -> Option<A
             "give `unauthenticated` the status 401, or remove `challenge`",
         );
     }
-    let headers = fields.optional("headers").map(|n| headers(context, n, &what)).unwrap_or_default();
+    let headers = fields.optional("headers").map(|n| headers(context, n, &what, own)).unwrap_or_default();
     let case = [HeaderCase::Lower, HeaderCase::Title].map(|case| (case.as_str(), case));
     let header_case = match fields.optional("header_case") {
         Some(node) => reader::choice(context, node, &format!("`header_case` of {what}"), &case),
@@ -123,7 +125,7 @@ pub(crate) fn check_header_case(
 const MOST_HEADERS: usize = 16;
 
 /// Names that a constant header of refusals may not have, each with the fix.
-const NOT_CONSTANT: [(&str, &str); 16] = [
+const NOT_CONSTANT: [(&str, &str); 15] = [
     ("connection", HOP_BY_HOP),
     ("keep-alive", HOP_BY_HOP),
     ("proxy-authenticate", HOP_BY_HOP),
@@ -139,13 +141,12 @@ const NOT_CONSTANT: [(&str, &str); 16] = [
     ("set-cookie", "remove it: the edge makes and changes no cookie"),
     ("allow", WRITTEN_BY_EDGE),
     ("retry-after", WRITTEN_BY_EDGE),
-    ("x-cutover-bare", WRITTEN_BY_EDGE),
 ];
 const HOP_BY_HOP: &str =
     "remove it: it belongs to the connection and the message's framing, not to the answer";
 const WRITTEN_BY_EDGE: &str = "remove it: the edge writes it where it is needed";
 
-fn headers(context: Context<'_>, node: &Node, what: &str) -> BTreeMap<String, String> {
+fn headers(context: Context<'_>, node: &Node, what: &str, own: Own<'_>) -> BTreeMap<String, String> {
     let mut headers = BTreeMap::new();
     let entries = reader::entries(context, node, &format!("`headers` of {what}"));
     if entries.len() > MOST_HEADERS {
@@ -155,6 +156,8 @@ fn headers(context: Context<'_>, node: &Node, what: &str) -> BTreeMap<String, St
     for (name, place, value) in entries {
         if let Some((_, mend)) = NOT_CONSTANT.iter().find(|(taken, _)| *taken == name) {
             context.faults.report(place, format!("{what} sets the header `{name}`"), *mend);
+        } else {
+            own.check_answer(context, name, place, what);
         }
         let shown = format!("the value of `{name}`");
         let Some(text) = header_value(context, value, &shown) else { continue };

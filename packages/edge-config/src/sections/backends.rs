@@ -13,6 +13,7 @@ use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
 use super::hosts::is_host_name;
+use super::identity::Own;
 use super::resilience;
 use crate::reader::choice;
 
@@ -23,7 +24,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// Shorter than any backend keeps an idle connection, so that no request uses one that is being closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
-pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node) -> Option<Backend> {
+pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node, own: Own<'_>) -> Option<Backend> {
     let what = format!("backend `{name}`");
     let mut fields = Fields::of(context, node, &*what);
     if name == "sticky" {
@@ -67,8 +68,10 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node) -> Option<B
     let health = fields
         .optional("health")
         .and_then(|n| resilience::health(context, n, &what, protocol.unwrap_or(Protocol::Http1)));
-    let request_headers =
-        fields.optional("request_headers").map(|n| constant_headers(context, n, &what)).unwrap_or_default();
+    let request_headers = fields
+        .optional("request_headers")
+        .map(|n| constant_headers(context, n, &what, own))
+        .unwrap_or_default();
     let grpc_errors = fields
         .optional("grpc_errors")
         .map_or_else(GrpcErrors::default, |n| judged::grpc_errors(context, n, &what));
@@ -157,7 +160,7 @@ impl FromStr for Endpoint {
 
 /// Names that a constant header may not have: they carry credentials, the message's framing or its address, and setting
 /// one would change the client's message.
-const NOT_CONSTANT: [&str; 13] = [
+const NOT_CONSTANT: [&str; 12] = [
     "authorization",
     "connection",
     "content-encoding",
@@ -170,15 +173,16 @@ const NOT_CONSTANT: [&str; 13] = [
     "trailer",
     "transfer-encoding",
     "upgrade",
-    "x-request-id",
 ];
 
-fn constant_headers(context: Context<'_>, node: &Node, what: &str) -> BTreeMap<String, String> {
+fn constant_headers(context: Context<'_>, node: &Node, what: &str, own: Own<'_>) -> BTreeMap<String, String> {
     let mut headers = BTreeMap::new();
     for (name, place, value) in reader::entries(context, node, &format!("`request_headers` of {what}")) {
         if NOT_CONSTANT.contains(&name) {
             let problem = format!("{what} sets `{name}`, which belongs to the client's message");
             context.faults.report(place, problem, "remove it: the edge forwards messages unchanged");
+        } else {
+            own.check_constant(context, name, place, what);
         }
         if let Some(text) = reader::text(context, value, &format!("the value of `{name}`")) {
             if text.is_empty() || !text.bytes().all(|b| (0x20..0x7f).contains(&b)) || text.contains('%') {

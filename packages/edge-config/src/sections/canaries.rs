@@ -1,9 +1,7 @@
 //! `canary` of a route.
 
-use identity::headers;
-
 use crate::declared::Declared;
-use crate::edge::{Backend, Canary, Condition, Policy, Reserved};
+use crate::edge::{Backend, Canary, Condition, IdentityHeaders, Policy, Reserved};
 use crate::fault::suggest;
 use crate::node::Node;
 use crate::reader::{self, Context, Fields, cookie_name};
@@ -11,27 +9,31 @@ use crate::reader::{self, Context, Fields, cookie_name};
 /// Envoy compares canaries one after the other. To move more callers than this, use shares.
 const MAX_CANARIES: usize = 64;
 
-/// The headers that only the authorizer can write about a caller.
-const WRITTEN: [&str; 4] = [headers::SUBJECT, headers::SESSION, headers::ROLE, headers::TENANT];
+/// The names that a canary may and may not read.
+#[derive(Clone, Copy)]
+pub(crate) struct Names<'a> {
+    /// Those that only the edge may write.
+    pub(crate) reserved: &'a Reserved,
+    /// Those that say who calls.
+    pub(crate) identity: &'a IdentityHeaders,
+}
 
-/// `canary: [{ tenant: …, to: users }, { header: x-madome-auth-sub, value: …, to: users }]`
+/// `canary: [{ tenant: …, to: users }, { header: x-auth-subject, value: …, to: users }]`
 pub(crate) fn read(
     context: Context<'_>,
     node: &Node,
     what: &str,
     backends: &Declared<Backend>,
     policy: Option<&Policy>,
-    reserved: Option<&Reserved>,
+    names: Names<'_>,
 ) -> Vec<Canary> {
     let elements = reader::list(context, node, &format!("`canary` of {what}"));
     if elements.len() > MAX_CANARIES {
         let problem = format!("{what} has {} canaries", elements.len());
         context.faults.report(node.place, problem, format!("name at most {MAX_CANARIES}"));
     }
-    let canaries: Vec<Canary> = elements
-        .iter()
-        .filter_map(|element| one(context, element, what, backends, policy, reserved))
-        .collect();
+    let canaries: Vec<Canary> =
+        elements.iter().filter_map(|element| one(context, element, what, backends, policy, names)).collect();
     if matches!(policy, Some(Policy::Public(_)))
         && (canaries.is_empty() || !canaries.iter().all(|canary| canary.when.is_chosen_by_client()))
     {
@@ -49,7 +51,7 @@ fn one(
     what: &str,
     backends: &Declared<Backend>,
     policy: Option<&Policy>,
-    reserved: Option<&Reserved>,
+    names: Names<'_>,
 ) -> Option<Canary> {
     let what = format!("a canary of {what}");
     let mut fields = Fields::of(context, node, &*what);
@@ -67,7 +69,7 @@ fn one(
             }
             if let Some(Policy::Internal(_)) = policy {
                 let problem = format!("{what} is for a tenant, but services have none");
-                context.faults.report(n.place, problem, "name a `header`, such as x-madome-auth-sub");
+                context.faults.report(n.place, problem, "name the `header` with the subject");
             }
             reader::parsed(context, n, &format!("the tenant of {what}"), "write the tenant's id")
                 .map(Condition::Tenant)
@@ -75,10 +77,10 @@ fn one(
         (None, Some(n), None) => {
             let value = value(context, &mut fields, &what);
             match by_client {
-                None => written(context, n, &what)
+                None => written(context, n, &what, names.identity)
                     .zip(value)
                     .map(|(name, value)| Condition::Header { name, value }),
-                Some(_) => sent(context, n, &what, reserved)
+                Some(_) => sent(context, n, &what, names)
                     .zip(value)
                     .map(|(name, value)| Condition::ClientHeader { name, value }),
             }
@@ -106,13 +108,20 @@ fn one(
 }
 
 /// Reads a header that clients cannot send: otherwise a client could choose its backend.
-fn written(context: Context<'_>, node: &Node, what: &str) -> Option<String> {
+fn written(context: Context<'_>, node: &Node, what: &str, identity: &IdentityHeaders) -> Option<String> {
     let name = reader::text(context, node, &format!("the header of {what}"))?;
-    if WRITTEN.contains(&name) {
+    let written: Vec<&str> = identity.chosen_by().collect();
+    if written.contains(&name) {
         return Some(name.to_owned());
     }
+    if written.is_empty() {
+        let problem = format!("{what} reads `{name}`, and backends receive no header about the caller");
+        let mend = "name the header in `identity`, such as `identity: { subject: x-auth-subject }`";
+        context.faults.report(node.place, problem, mend);
+        return None;
+    }
     let problem = format!("{what} looks at `{name}`, which the authorizer does not write: a client could");
-    context.faults.report(node.place, problem, format!("{}; or {CHOICE}", suggest(name, WRITTEN)));
+    context.faults.report(node.place, problem, format!("{}; or {CHOICE}", suggest(name, written)));
     None
 }
 
@@ -133,19 +142,19 @@ const UNFIT: [&str; 8] = [
 ];
 
 /// Reads a header by which clients choose.
-fn sent(context: Context<'_>, node: &Node, what: &str, reserved: Option<&Reserved>) -> Option<String> {
+fn sent(context: Context<'_>, node: &Node, what: &str, names: Names<'_>) -> Option<String> {
     let name = reader::text(context, node, &format!("the header of {what}"))?;
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    let is_reserved = reserved.is_some_and(|reserved| {
-        let prefixed = |prefix: &String| name.starts_with(prefix.as_str());
-        reserved.names.iter().any(|listed| listed == name) || reserved.prefixes.iter().any(prefixed)
-    });
-    let mend = if WRITTEN.contains(&name) {
+    let Names { reserved, identity } = names;
+    let prefixed = |prefix: &String| name.starts_with(prefix.as_str());
+    let is_reserved =
+        reserved.names.iter().any(|listed| listed == name) || reserved.prefixes.iter().any(prefixed);
+    let mend = if identity.chosen_by().any(|written| written == name) {
         "the authorizer writes it over any value of a client: leave out `chosen_by`"
     } else if name == "cookie" {
         "name the cookie: `cookie: try-new`"
     } else if is_reserved {
-        "clients cannot send it: name a header that is not in `reserved_headers`"
+        "clients cannot send it: name a header that the edge does not reserve"
     } else if UNFIT.contains(&name) {
         "choose a header of your own, such as x-try-new"
     } else if (1..=64).contains(&name.len()) && name.bytes().all(plain) {

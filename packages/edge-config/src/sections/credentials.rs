@@ -13,6 +13,7 @@ use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 use crate::reader::{choice, cookie_name, path};
 use crate::sections::Stores;
+use crate::sections::identity::Own;
 use crate::sections::issuers::{LEEWAY, leeway};
 
 /// The header in which clients of other gateways usually send a key.
@@ -87,7 +88,7 @@ fn api_key_headers(context: Context<'_>, one: Option<&Node>, all: Option<&Node>)
 }
 
 /// Headers that already have another meaning.
-const TAKEN: [&str; 11] = [
+const TAKEN: [&str; 10] = [
     "connection",
     "content-length",
     "content-type",
@@ -98,7 +99,6 @@ const TAKEN: [&str; 11] = [
     "trailer",
     "transfer-encoding",
     "upgrade",
-    "x-request-id",
 ];
 
 fn api_key_header(context: Context<'_>, node: &Node) -> Option<String> {
@@ -120,19 +120,20 @@ pub(crate) fn check_header(
     context: Context<'_>,
     node: Option<&Node>,
     api_keys: Option<&ApiKeys>,
-    reserved: Option<&Reserved>,
+    reserved: &Reserved,
+    own: Own<'_>,
 ) {
-    let (Some(node), Some(ApiKeys { headers, .. }), Some(reserved)) = (node, api_keys, reserved) else {
-        return;
-    };
+    let (Some(node), Some(ApiKeys { headers, .. })) = (node, api_keys) else { return };
     for header in headers {
-        if reserved.names.contains(header)
-            || reserved.prefixes.iter().any(|prefix| header.starts_with(prefix))
-        {
+        if *header == own.request_id.header {
+            let problem =
+                format!("a header of `api_keys` is {header:?}, which is the header of `request_id`");
+            context.faults.report(node.place, problem, "choose another header");
+        } else if reserved.takes(header) {
             context.faults.report(
                 node.place,
                 format!(
-                    "a header of `api_keys` is {header:?}, which `reserved_headers` removes from requests"
+                    "a header of `api_keys` is {header:?}, which is reserved: the edge removes it from requests"
                 ),
                 "choose another header, or do not reserve it",
             );

@@ -178,7 +178,7 @@ impl Lack {
             Self::Sessions => "add the section `sessions`",
             Self::LegacySessions => "add the section `legacy_sessions`",
             Self::RefreshCookie | Self::LegacyRefreshCookie => {
-                "name the cookie with the refresh token, such as `refresh_cookie: madome_refresh_token`: a session \
+                "name the cookie with the refresh token, such as `refresh_cookie: refresh_token`: a session \
                  whose access token has expired is recognised by it"
             }
         }

@@ -210,11 +210,10 @@ pub(crate) fn check_tenant_headers(
     for (name, policy) in policies {
         let Policy::Session(policy) = policy else { continue };
         let Some(TenantMatch::Header(header)) = &policy.tenant else { continue };
-        if reserved.names.contains(header) || reserved.prefixes.iter().any(|p| header.starts_with(p.as_str()))
-        {
+        if reserved.takes(header) {
             let problem =
                 format!("policy `{name}` reads the tenant from `{header}`, which clients cannot send");
-            context.faults.report(tree.place, problem, "name a header that is not in `reserved_headers`");
+            context.faults.report(tree.place, problem, "name a header that the edge does not reserve");
         }
     }
 }

@@ -1,38 +1,22 @@
 //! Header names that only the edge may write.
 
 use crate::edge::Reserved;
+use crate::fault::{Place, suggest};
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
-/// Identity and forwarding headers that every edge must reserve: without them P2 would not hold.
-const MUST_RESERVE: [&str; 4] =
-    ["x-madome-identity", identity::headers::TENANT, "x-forwarded-for", "x-envoy-original-path"];
+use super::identity::Own;
 
-/// Headers that clients must be able to send.
-const MUST_NOT_RESERVE: [&str; 12] = [
-    "accept",
-    "authorization",
-    "connection",
-    "content-length",
-    "content-type",
-    "cookie",
-    "host",
-    "range",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-    identity::headers::REQUEST_ID,
-];
-
-/// Headers in which proxies and frameworks expect a client's address, host, path or method. A backend that trusts one of
-/// them would believe the client.
-const TRUSTED_BY_BACKENDS: [&str; 15] = [
+/// Headers by which many backends and frameworks read the client's address, the path or the method instead of the request
+/// itself. A client could choose its address with them, or have another path served than the policy was chosen for. An edge
+/// file can let single ones pass (`pass`).
+const MISLEADING: [&str; 15] = [
     "cf-connecting-ip",
     "fastly-client-ip",
-    "forwarded",
     "true-client-ip",
     "x-client-ip",
     "x-cluster-client-ip",
+    "x-forwarded",
     "x-host",
     "x-http-method",
     "x-http-method-override",
@@ -44,17 +28,46 @@ const TRUSTED_BY_BACKENDS: [&str; 15] = [
     "x-rewrite-url",
 ];
 
-/// The names of a file without `reserved_headers`: what the edge writes, and what backends commonly trust.
-pub(crate) fn by_default() -> Reserved {
-    let names = TRUSTED_BY_BACKENDS.into_iter().chain([identity::headers::TENANT]);
-    let prefixes = ["x-madome-", "x-forwarded-", "x-envoy-"];
-    Reserved {
-        names: names.map(str::to_owned).collect(),
-        prefixes: prefixes.into_iter().map(str::to_owned).collect(),
+/// Headers that clients must be able to send.
+const MUST_NOT_RESERVE: [&str; 11] = [
+    "accept",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "host",
+    "range",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// The reserved names: the edge's `own`, the misleading ones, and those of the section `reserved_headers`, if there is one.
+pub(crate) fn reserved(context: Context<'_>, node: Option<&Node>, own: Own<'_>) -> Reserved {
+    let mut reserved = own.reserved();
+    let listed = node.map(|node| listed(context, node, own)).unwrap_or_default();
+    let misleading = MISLEADING.into_iter().filter(|name| !listed.pass.iter().any(|pass| pass == name));
+    reserved.names.extend(misleading.map(str::to_owned));
+    reserved.names.extend(listed.names);
+    reserved.prefixes.extend(listed.prefixes);
+    for names in [&mut reserved.names, &mut reserved.prefixes] {
+        names.sort();
+        names.dedup();
     }
+    reserved
 }
 
-pub(crate) fn reserved(context: Context<'_>, node: &Node) -> Option<Reserved> {
+/// The section.
+#[derive(Default)]
+struct Listed {
+    names: Vec<String>,
+    prefixes: Vec<String>,
+    /// Misleading names that clients may send.
+    pass: Vec<String>,
+}
+
+fn listed(context: Context<'_>, node: &Node, own: Own<'_>) -> Listed {
     let mut fields = Fields::of(context, node, "`reserved_headers`");
     let mut names_of = |field: &'static str| {
         let mut names = Vec::new();
@@ -78,8 +91,9 @@ pub(crate) fn reserved(context: Context<'_>, node: &Node) -> Option<Reserved> {
         }
         names
     };
-    let (names, prefixes) = (names_of("names"), names_of("prefixes"));
-    for must_not in MUST_NOT_RESERVE {
+    let (names, prefixes, pass) = (names_of("names"), names_of("prefixes"), names_of("pass"));
+    let must_not = MUST_NOT_RESERVE.into_iter().chain([own.request_id.header.as_str()]);
+    for must_not in must_not {
         let hit = names
             .iter()
             .find(|(n, _)| n == must_not)
@@ -89,19 +103,18 @@ pub(crate) fn reserved(context: Context<'_>, node: &Node) -> Option<Reserved> {
             context.faults.report(*place, problem, "remove it");
         }
     }
-    for must in MUST_RESERVE {
-        let covered = names.iter().any(|(n, _)| n == must)
-            || prefixes.iter().any(|(p, _)| must.starts_with(p.as_str()));
-        if !covered {
-            let problem = format!("`{must}` is not reserved: a client could forge it");
-            context.faults.report(
-                fields.place,
-                problem,
-                "add it to `names`, or a prefix of it to `prefixes`",
-            );
+    for (name, place) in &pass {
+        if !MISLEADING.contains(&name.as_str()) {
+            let problem = format!("`pass` of `reserved_headers` names `{name}`");
+            context.faults.report(*place, problem, suggest(name, MISLEADING));
+        } else if names.iter().any(|(reserved, _)| reserved == name)
+            || prefixes.iter().any(|(prefix, _)| name.starts_with(prefix.as_str()))
+        {
+            let problem = format!("`{name}` is reserved and in `pass`");
+            context.faults.report(*place, problem, "write it in one of the two");
         }
     }
     fields.finish();
-    let plain = |named: Vec<(String, crate::fault::Place)>| named.into_iter().map(|(name, _)| name).collect();
-    Some(Reserved { names: plain(names), prefixes: plain(prefixes) })
+    let plain = |named: Vec<(String, Place)>| named.into_iter().map(|(name, _)| name).collect();
+    Listed { names: plain(names), prefixes: plain(prefixes), pass: plain(pass) }
 }

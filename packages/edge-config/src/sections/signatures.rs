@@ -7,6 +7,8 @@ use crate::node::Node;
 use crate::reader::path;
 use crate::reader::{self, Context, Fields};
 
+use super::identity::Own;
+
 /// Long enough for a batch job that signs first and sends later, short enough that the store of nonces stays small.
 const MAX_AGE: Duration = Duration::from_secs(300);
 /// Clocks with NTP differ by milliseconds; a faulty one may be off by five seconds.
@@ -16,7 +18,7 @@ const MAX_BODY_BYTES: u64 = 65_536;
 
 /// Headers that cannot be covered: the edge or Envoy writes them, they frame the message, or every signature already
 /// covers them.
-const NOT_COVERED: [&str; 14] = [
+const NOT_COVERED: [&str; 13] = [
     "authorization",
     "connection",
     "content-digest",
@@ -30,7 +32,6 @@ const NOT_COVERED: [&str; 14] = [
     "trailer",
     "transfer-encoding",
     "upgrade",
-    identity::headers::REQUEST_ID,
 ];
 
 pub(crate) fn read(context: Context<'_>, node: &Node) -> Option<Signatures> {
@@ -148,11 +149,16 @@ pub(crate) fn check_reserved(
     node: &Node,
     signatures: &Signatures,
     reserved: &crate::edge::Reserved,
+    own: Own<'_>,
 ) {
     for header in &signatures.headers {
-        let taken = reserved.names.contains(header)
-            || reserved.prefixes.iter().any(|prefix| header.starts_with(prefix.as_str()));
-        if taken {
+        if *header == own.request_id.header {
+            let problem = format!(
+                "`signatures` lets a signature cover `{header}`, which does not arrive as it was sent: it is the header \
+                 of `request_id`"
+            );
+            context.faults.report(node.place, problem, "remove it");
+        } else if reserved.takes(header) {
             let problem = format!(
                 "`signatures` lets a signature cover `{header}`, which is reserved and never arrives"
             );

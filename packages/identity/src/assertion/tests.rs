@@ -189,3 +189,26 @@ fn a_client_is_a_client_and_no_other_kind_of_caller() {
         assert!(name.parse::<ClientName>().is_err(), "{name:?}");
     }
 }
+
+#[test]
+fn an_identity_verifies_in_its_own_form_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let (private, public) = key_pair(directory.path(), "edge");
+    let form = || Form {
+        typ: "shop+jwt".to_owned(),
+        subject: "https://shop.test/id".to_owned(),
+        tenant: "org".to_owned(),
+        ..Form::default()
+    };
+    let verifier = || Verifier::new("users").trust_file("edge", &public).unwrap();
+    let usual = Signer::from_file("edge", &private).unwrap();
+    let own = Signer::from_file("edge", &private).unwrap().in_form(form());
+    let signed = own.sign(&person(), "users", NOW).unwrap();
+    assert_eq!(verifier().reading(form()).verify(&signed, NOW), Ok(person()));
+    assert_eq!(verifier().verify(&signed, NOW), Err(Rejected::Malformed));
+    let usual = usual.sign(&person(), "users", NOW).unwrap();
+    assert_eq!(verifier().reading(form()).verify(&usual, NOW), Err(Rejected::Malformed));
+    // The same `typ` with other names.
+    let same = Form { typ: form().typ, ..Form::default() };
+    assert_eq!(verifier().reading(same).verify(&signed, NOW), Err(Rejected::WrongClaims));
+}

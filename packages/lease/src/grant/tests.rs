@@ -12,7 +12,7 @@ pub(crate) fn grant() -> Grant {
         revision: "0f3c".to_owned(),
         request_id: "01890a5d-ac96-774b-bcce-b302099a8057".to_owned(),
         tags: vec![Tag::of(Kind::Session, b"s"), Tag::of(Kind::Tenant, b"t")],
-        headers: vec![header("x-madome-auth-sub", "s"), header("x-madome-auth-scope", "")],
+        headers: vec![header("x-auth-subject", "s"), header("x-auth-scopes", "")],
         log: LogFields {
             reason: "allowed".to_owned(),
             subject: "p".to_owned(),

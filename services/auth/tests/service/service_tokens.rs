@@ -22,7 +22,7 @@ admin: "127.0.0.1:9901"
 authorizer: { address: "127.0.0.1:9191" }
 hosts: { service: { listener: service, names: ["*"] } }
 backends: { users: { address: "127.0.0.1:3022" } }
-reserved_headers: { prefixes: [x-madome-, x-forwarded-, x-envoy-], names: [x-tenant-id] }
+identity: { subject: x-madome-auth-sub, tenant: x-tenant-id, signed: { header: x-madome-identity, claims: { tenant: tenantId } }, gateway: x-madome-gw }
 services: { auth: { keys: "KEYS/auth.jwks.json", permissions: [users.read, users.write], tenants: [00000000-0000-7000-8000-000000000001] } }
 service_tokens: { issuer: "https://auth.test", keys: "KEYS/service-token.jwks.json" }
 policies: { lookup: { kind: internal } }

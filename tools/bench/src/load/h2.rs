@@ -79,7 +79,7 @@ async fn ask(
         let token = tokens.get(number).map(String::as_str).unwrap_or_default();
         let request = Request::get(uri)
             .header("user-agent", "bench")
-            .header("cookie", format!("theme=dark; madome_access_token={token}"))
+            .header("cookie", format!("theme=dark; {}={token}", harness::SESSION_COOKIE))
             .body(String::new())
             .expect("the request is well-formed");
         let asked = Instant::now();

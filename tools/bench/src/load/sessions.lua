@@ -1,9 +1,9 @@
--- Every request is the next session's. Arguments: a file of tokens, one a line; the number of the first; the path.
+-- Every request is the next session's. Arguments: a file of tokens, one a line; the number of the first; the path; the cookie.
 local requests, index = {}, 0
 
 function init(arguments)
   local head = "GET " .. arguments[3] .. " HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\n" ..
-    "Cookie: theme=dark; madome_access_token="
+    "Cookie: theme=dark; " .. arguments[4] .. "="
   for token in io.lines(arguments[1]) do
     requests[#requests + 1] = head .. token .. "\r\n\r\n"
   end

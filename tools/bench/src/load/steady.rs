@@ -97,8 +97,10 @@ struct Loader {
 impl Loader {
     fn new(plan: &Plan) -> Self {
         let request = format!(
-            "GET {} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nCookie: theme=dark; madome_access_token={}\r\n\r\n",
-            plan.path, plan.token
+            "GET {} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nCookie: theme=dark; {}={}\r\n\r\n",
+            plan.path,
+            harness::SESSION_COOKIE,
+            plan.token
         );
         let mut loader = Self {
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC).expect("the kernel gives an epoll"),

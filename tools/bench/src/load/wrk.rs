@@ -29,6 +29,7 @@ pub(crate) fn run(address: SocketAddr, path: &str, sessions: &Sessions, duration
         .arg(sessions.file())
         .arg(sessions.next().to_string())
         .arg(path)
+        .arg(harness::SESSION_COOKIE)
         .output()
         .expect("wrk is installed (`make setup`)");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

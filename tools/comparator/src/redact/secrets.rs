@@ -14,16 +14,8 @@ const LEAST_CHARS: usize = 4;
 const MOST: usize = 512;
 
 /// Request headers whose whole value is a credential.
-const HEADERS: [&str; 8] = [
-    "authorization",
-    "proxy-authorization",
-    "signature",
-    "signature-input",
-    "x-api-key",
-    "x-madome-auth-sid",
-    "x-madome-identity",
-    "x-csrf-token",
-];
+const HEADERS: [&str; 6] =
+    ["authorization", "proxy-authorization", "signature", "signature-input", "x-api-key", "x-csrf-token"];
 
 /// Every credential that a request or its answers carried, the longest first.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -37,7 +29,8 @@ impl std::fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    /// The credentials of a request to `target` and of its answers. `key_headers` are the edge's headers of API keys.
+    /// The credentials of a request to `target` and of its answers. `key_headers` are further headers with a
+    /// credential, such as the edge's headers of API keys.
     #[must_use]
     pub fn of(target: &[u8], lines: &[Line], key_headers: &[&str], answers: &[&Answer]) -> Self {
         let mut found = BTreeSet::new();

@@ -263,7 +263,8 @@ fn decide(
             answer(words.status.get(), &words.body, "the authorizer", verdict.decision.code())
         }
         (Decision::Allow(edits), None) => {
-            let names: Vec<&str> = edits.set.iter().map(|(name, _)| *name).collect();
+            let written = edits.set.iter().map(|(name, _)| &**name);
+            let names: Vec<&str> = edge.identity.gateway.as_deref().into_iter().chain(written).collect();
             let chosen = route.canaries.iter().find(|canary| canary.when.is_met_by(&request.headers));
             let kind = (verdict.kind, is_public(edge, route));
             passed(&destination(route, chosen, Some(kind)), &names)

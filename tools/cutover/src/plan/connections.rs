@@ -140,7 +140,7 @@ mod tests {
         for (from, to, field) in [
             ("policies:\n", "policies:\n  own: { kind: session, tenant: { header: x-org } }\n", "patterns"),
             ("policies:\n", "api_keys: { file: keys.jsonl }\npolicies:\n", "patterns"),
-            ("prefixes: [x-madome-", "prefixes: [x-new-, x-madome-", "request_trailers_mutations"),
+            ("prefixes: [x-acme-", "prefixes: [x-new-, x-acme-", "request_trailers_mutations"),
             ("timeout_ms: 200", "timeout_ms: 300", "timeout"),
         ] {
             let said = changed(from, to);

@@ -37,7 +37,7 @@ routes:
         "  auth: { keys: \"${CUTOVER_HOME:-.run}/keys/auth.jwks.json\" }",
         "  auth: { keys: auth.jwks.json, permissions: [look], tenants: any }",
     )
-    .replace("  cookie: madome_access_token\n", "  cookie: madome_access_token\n  refresh_cookie: refresh\n")
+    .replace("  cookie: access_token\n", "  cookie: access_token\n  refresh_cookie: refresh\n")
     .replace(
         "  account-lookup: { kind: internal, services: [auth] }",
         "  account-lookup: { kind: internal, services: [auth], permissions: [look] }",
@@ -137,7 +137,7 @@ fn every_field_of_an_edge_is_compared() {
         (of_auth, auth("retries: { attempts: 0 }"), "same: when a request is retried"),
         (of_auth, auth("ejection: { failures: 0 }"), "same: when an endpoint is ejected"),
         (of_auth, auth("health: { path: /readyz }"), "same: how the health of its endpoints"),
-        (of_auth, auth("request_headers: { x-madome-a: b }"), "same: also receives `x-madome-a`"),
+        (of_auth, auth("request_headers: { x-acme-a: b }"), "same: also receives `x-acme-a`"),
         ("127.0.0.1:9291", "127.0.0.1:9299".into(), "same: receives copies on 127.0.0.1:9299"),
         ("127.0.0.1:9292", "127.0.0.1:9299".into(), "same: reports on 127.0.0.1:9299"),
         (
@@ -151,7 +151,24 @@ fn every_field_of_an_edge_is_compared() {
             "same: which differences are ignored",
         ),
         ("slots: 1024", "slots: 2048".into(), "same: how many leases"),
-        ("    - x-host\n", String::new(), "weaker: `x-host` is no longer reserved"),
+        ("    - x-client-version\n", String::new(), "weaker: `x-client-version` is no longer reserved"),
+        (
+            "  tenant: x-tenant-id\n",
+            "  tenant: x-tenant\n".into(),
+            "weaker: backends receive the tenant in `x-tenant` instead",
+        ),
+        (
+            "  scopes: x-auth-scopes\n",
+            String::new(),
+            "weaker: backends no longer receive the scopes in `x-auth-scopes`",
+        ),
+        (
+            "  scopes: x-auth-scopes\n",
+            "  scopes: x-auth-scopes\n  roles: x-auth-roles\n".into(),
+            "same: backends also receive the roles in `x-auth-roles`",
+        ),
+        ("header: x-request-id", "header: x-trace-id".into(), "same: the header with the id of a request"),
+        ("on_answers: refusals", "on_answers: always".into(), "same: which answers carry the id"),
         ("  - { prefix: /metrics }\n", String::new(), "no longer closed as an internal path"),
         ("file: api-keys.jsonl", "file: others.jsonl".into(), "weaker: the file of keys"),
         ("header: x-api-key", "header: x-key".into(), "weaker: the header"),
@@ -161,7 +178,11 @@ fn every_field_of_an_edge_is_compared() {
         ("max_body_bytes: 1000", "max_body_bytes: 2000".into(), "same: the longest body"),
         ("headers: [x-a]", "headers: [x-b]".into(), "same: the further headers that a signature may cover"),
         ("issuer: tokens", "issuer: others".into(), "weaker: the issuer changed"),
-        ("keys: tokens.jwks.json", "keys: other.jwks.json".into(), "weaker: the location of the issuer's keys"),
+        (
+            "keys: tokens.jwks.json",
+            "keys: other.jwks.json".into(),
+            "weaker: the location of the issuer's keys",
+        ),
         ("cookie: legacy_session", "cookie: other_session".into(), "weaker: the cookie"),
         (
             "tenant: 00000000-0000-7000-8000-000000000001",
@@ -185,7 +206,11 @@ fn every_field_of_an_edge_is_compared() {
             String::new(),
             "same: the cookie by which public routes recognise a session",
         ),
-        ("public: { kind: public }", "public: { kind: public, ended: refuse }".into(), "stricter: ended sessions are refused"),
+        (
+            "public: { kind: public }",
+            "public: { kind: public, ended: refuse }".into(),
+            "stricter: ended sessions are refused",
+        ),
         (
             "{ legacy: 50, users: 50, sticky: session }",
             "{ session: users, legacy: 50, users: 50, sticky: session }".into(),
@@ -224,7 +249,7 @@ fn every_field_of_an_edge_is_compared() {
         ),
         (
             "answers: auth, limits: [people] }",
-            "answers: auth, limits: [people], canary: [{ to: users, header: x-madome-auth-role, value: \"2\" }] }"
+            "answers: auth, limits: [people], canary: [{ to: users, header: x-auth-role, value: \"2\" }] }"
                 .into(),
             "same: the canaries changed",
         ),
@@ -233,7 +258,11 @@ fn every_field_of_an_edge_is_compared() {
             "{ legacy: 40, users: 60, sticky: session }".into(),
             "same: goes to legacy 40 %",
         ),
-        ("sticky: session }", "sticky: tenant }".into(), "same: clients stick to a backend by the tenant instead of the session"),
+        (
+            "sticky: session }",
+            "sticky: tenant }".into(),
+            "same: clients stick to a backend by the tenant instead of the session",
+        ),
         (
             "prefix: /full, methods: [GET], policy: signed-in",
             "prefix: /full, methods: [GET], policy: bot".into(),
@@ -260,7 +289,7 @@ fn every_field_of_an_edge_is_compared() {
             "weaker: permission `look` dropped",
         ),
         ("bearer: true", "bearer: false".into(), "stricter: bearer tokens are no longer accepted"),
-        ("  cookie: madome_access_token", "  cookie: other".into(), "weaker: the session cookie"),
+        ("  cookie: access_token", "  cookie: other".into(), "weaker: the session cookie"),
         ("/tenants.yaml", "/others.yaml".into(), "weaker: the file of tenants"),
     ];
     for (old, new, expected) in cases {

@@ -104,7 +104,11 @@ fn a_route_with_less_protection_is_found_by_its_meaning() {
             "weaker: any method /metrics/… an internal path is open",
         ),
         ("services: [auth] }", "permissions: [] }".to_owned(), ""),
-        ("    - x-real-ip\n", String::new(), "weaker: reserved headers: `x-real-ip` is no longer reserved"),
+        (
+            "    - x-client-version\n",
+            String::new(),
+            "weaker: reserved headers: `x-client-version` is no longer reserved",
+        ),
         (
             "  issuer: https://api.dev-domain.test/auth\n",
             "  issuer: https://other.dev-domain.test/auth\n".to_owned(),
@@ -123,9 +127,9 @@ fn a_route_with_less_protection_is_found_by_its_meaning() {
         ("session.jwks.json", "other.jwks.json".to_owned(), "the location of the keys of the issuer"),
         ("auth.jwks.json", "other.jwks.json".to_owned(), "the location of the keys of service `auth`"),
         (
-            "    request_headers: { x-madome-public-access: \"true\" }\n",
+            "    request_headers: { x-acme-public-access: \"true\" }\n",
             String::new(),
-            "weaker: backend `legacy`: no longer receives `x-madome-public-access: true`",
+            "weaker: backend `legacy`: no longer receives `x-acme-public-access: true`",
         ),
         ("tenants.yaml", "others.yaml".to_owned(), "weaker: tenants: the file of tenants changed"),
         (
@@ -203,9 +207,9 @@ fn names_order_and_comments_mean_nothing() {
     for (old, new) in [
         ("name: books,", "name: volumes,"),
         ("# Everything else is still legacy.", "# Later."),
-        ("prefixes: [x-madome-, x-forwarded-, x-envoy-]", "prefixes: [x-envoy-, x-madome-, x-forwarded-]"),
+        ("prefixes: [x-acme-, x-forwarded-, x-envoy-]", "prefixes: [x-envoy-, x-acme-, x-forwarded-]"),
         // Covered by a prefix anyway.
-        ("    - x-forwarded\n", "    - x-forwarded\n    - x-madome-odd\n"),
+        ("    - x-forwarded\n", "    - x-forwarded\n    - x-acme-odd\n"),
         // A share of 0 gets no requests.
         (
             "prefix: /books, policy: signed-in, to: legacy",

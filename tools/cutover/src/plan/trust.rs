@@ -6,6 +6,7 @@
 
 mod believed;
 mod network;
+mod told;
 
 use std::collections::BTreeSet;
 
@@ -43,6 +44,8 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
         policies: _,
         limits: _,
         answers: _,
+        identity,
+        request_id,
         reserved,
         // Reported as requests that are closed or opened.
         internal_paths: _,
@@ -96,6 +99,8 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
         }
     }
     report("comparator", network::comparator(old.comparator.as_ref(), comparator.as_ref()));
+    report("identity headers", told::identity(&old.identity, identity));
+    report("request id", told::request_id(&old.request_id, request_id));
     report("reserved headers", kept(&reserved_of(old, &old.reserved), &reserved_of(new, reserved)));
     let mut noted = Aspects::default();
     let Leases { slots } = leases;

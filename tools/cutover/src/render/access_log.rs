@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::cluster::cluster_name;
 use super::template::{self, fill};
-use super::{Form, Paths, TemplateError};
+use super::{Form, Paths, TemplateError, request_id};
 
 /// The keys that the authorizer writes for a decision and the guard writes for a lease, under the same names.
 const DECIDED: [&str; 5] = ["decision", "reason", "subject", "session", "tenant"];
@@ -42,17 +42,20 @@ pub(super) fn render(edge: &Edge, listener: &str, paths: &Paths) -> Result<Value
     }
     // A request that Envoy refuses before the guard has no request id, so Envoy makes one for its line. Two loggers write
     // to one file, each with a condition: a format that looks in two places costs every request more than the condition.
+    const ID: &str = "/log_format/json_format/request_id";
+    fill(&mut config, NAME, ID, json!(request_id::of_request(edge)))?;
     let mut without_id = config.clone();
-    fill(&mut without_id, NAME, "/log_format/json_format/request_id", json!("%UNIQUE_ID%"))?;
-    Ok(json!([logger(false, &config), logger(true, &without_id), grpc_counters()]))
+    fill(&mut without_id, NAME, ID, json!(request_id::of_refusal_without(edge)))?;
+    let header = &edge.request_id.header;
+    Ok(json!([logger(header, false, &config), logger(header, true, &without_id), grpc_counters()]))
 }
 
-/// One logger: for requests with a request id, or for those `without` one.
-fn logger(without: bool, config: &Value) -> Value {
+/// One logger: for requests with an id in `header`, or for those `without` one.
+fn logger(header: &str, without: bool, config: &Value) -> Value {
     json!({
         "name": "envoy.access_loggers.file",
         "filter": { "header_filter": { "header": {
-            "name": identity::headers::REQUEST_ID,
+            "name": header,
             "present_match": true,
             "invert_match": without,
         } } },

@@ -1,8 +1,9 @@
 //! The last filter before a backend: it refuses a request that needs a decision and has none.
 //!
 //! Envoy treats an authorizer's answer without a status as an allow. Our authorizer never sends one, but a wrong program
-//! at its address might, and so might a defect. Every allow of our authorizer writes `x-madome-gw` ([`headers::GATEWAY`]).
-//! No client can send it (the guard and the second wall remove it), so a request without it has no decision: 403.
+//! at its address might, and so might a defect. Every allow of our authorizer writes the mark [`headers::DECIDED`]. No client
+//! can send it (the guard and the second wall remove it), so a request without it has no decision: 403. Envoy removes the
+//! mark before the backend.
 
 use identity::headers;
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ pub(super) fn filter() -> Value {
     json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
         "rules": { "action": "ALLOW", "policies": { "decided": {
-            "permissions": [{ "header": { "name": headers::GATEWAY, "string_match": { "exact": "1" } } }],
+            "permissions": [{ "header": { "name": headers::DECIDED, "string_match": { "exact": "1" } } }],
             "principals": [{ "any": true }],
         } } },
     })
@@ -24,7 +25,7 @@ pub(super) fn filter() -> Value {
 pub(super) fn undecided() -> Value {
     let header = json!({
         "@type": "type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput",
-        "header_name": headers::GATEWAY,
+        "header_name": headers::DECIDED,
     });
     not(&is("decided", &header, "1"))
 }

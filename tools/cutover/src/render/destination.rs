@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use edge_config::Edge;
 use edge_config::edge::{Backend, Destination, Route, Sticky};
-use identity::headers;
 use serde_json::{Map, Value, json};
 
 use super::cluster::{cluster_name, insert};
@@ -46,7 +45,7 @@ pub(super) fn action(edge: &Edge, route: &Route, destination: &Destination) -> V
         None => {
             insert(&mut action, "weighted_clusters", weighted(edge, route, destination));
             if let Some(sticky) = &destination.sticky {
-                insert(&mut action, "hash_policy", hashed(sticky));
+                insert(&mut action, "hash_policy", hashed(edge, sticky));
             }
         }
     }
@@ -132,12 +131,12 @@ pub(super) fn constant_headers(backend: Option<&Backend>) -> Vec<Value> {
     constant.map(|(name, value)| header(name, value)).collect()
 }
 
-fn hashed(sticky: &Sticky) -> Value {
+fn hashed(edge: &Edge, sticky: &Sticky) -> Value {
     let by = |name: &str| json!({ "header": { "header_name": name }, "terminal": true });
     match sticky {
-        Sticky::Session => json!([by(headers::SESSION), by(headers::SUBJECT)]),
-        Sticky::Subject => json!([by(headers::SUBJECT)]),
-        Sticky::Tenant => json!([by(headers::TENANT)]),
+        Sticky::Session => edge.session_headers().into_iter().map(by).collect(),
+        Sticky::Subject => json!([by(edge.subject_header())]),
+        Sticky::Tenant => json!([by(edge.tenant_header())]),
         // Without a `ttl` Envoy sets no cookie of its own.
         Sticky::Cookie(name) => json!([{ "cookie": { "name": name } }]),
     }

@@ -16,6 +16,7 @@ pub(crate) fn config(edge: &Edge, name: &str, listener: &Listener) -> GuardConfi
             Exposure::Public => config::Exposure::Public,
             Exposure::Internal => config::Exposure::Internal,
         },
+        request_id: edge.request_id.header.clone(),
         reserved: reserved(edge),
         underscores: match &listener.underscores {
             Underscores::Refuse | Underscores::Drop => None,
@@ -112,15 +113,12 @@ fn passed_and_read(edge: &Edge, listener: &Listener) -> Option<String> {
 }
 
 /// The reserved names of the file, and the constant headers of its backends: a client that could send those could speak
-/// for the edge. The identity headers are listed one by one, although a prefix covers them: the guard counts forgeries by
-/// the name of the rule.
+/// for the edge.
 fn reserved(edge: &Edge) -> Reserved {
     let constant =
         edge.backends.values().flat_map(|backend| backend.request_headers.keys().map(String::as_str));
     let listed = edge.reserved.names.iter().map(String::as_str);
-    let mut names: Vec<String> =
-        listed.chain(constant).chain(identity::headers::RESERVED).map(str::to_owned).collect();
-    names.extend(["x-forwarded-for", "x-forwarded-host"].map(str::to_owned));
+    let mut names: Vec<String> = listed.chain(constant).map(str::to_owned).collect();
     names.sort();
     names.dedup();
     let mut prefixes = edge.reserved.prefixes.clone();

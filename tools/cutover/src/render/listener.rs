@@ -1,8 +1,9 @@
 //! Renders one listener: the connection manager and its chain of filters.
 
 use edge_config::Edge;
-use edge_config::edge::{HeaderCase, Listener, Policy, TenantMatch, Underscores};
+use edge_config::edge::{HeaderCase, Listener, Policy, Reserved, TenantMatch, Underscores};
 use header_rules::config::{CALLBACKS, EarlyConfig, HOST_CALLS, PluginConfig};
+use identity::headers;
 use serde_json::{Value, json};
 
 use super::cluster::{insert, socket};
@@ -12,7 +13,7 @@ use super::metadata::{CONTENT_TYPE, NAMESPACE, REFUSAL_MARK, filter};
 use super::routes::{longest_body, whole_body};
 use super::stage::{Branch, both, is, stage, starts_with};
 use super::template::{self, fill};
-use super::{Form, Paths, TemplateError, access_log, decided, guard, leases, seconds, words};
+use super::{Form, Paths, TemplateError, access_log, decided, guard, leases, request_id, seconds, words};
 
 /// `routes` is the connection manager's source of routes (field and value), and `found` its source of the filters that
 /// hold the guard's rules.
@@ -44,7 +45,7 @@ pub(super) fn render(
     };
     let pointer = "/common_http_protocol_options/headers_with_underscores_action";
     fill(&mut manager, NAME, pointer, json!(underscores))?;
-    fill(&mut manager, NAME, "/local_reply_config", words::local_replies())?;
+    fill(&mut manager, NAME, "/local_reply_config", words::local_replies(edge))?;
     fill(&mut manager, NAME, "/access_log", access_log::render(edge, name, paths)?)?;
     match edge.header_case_of(name) {
         HeaderCase::Lower => {}
@@ -169,15 +170,11 @@ fn machine(edge: &Edge, name: &str, paths: &Paths, role: &str, rules: Value) -> 
 
 /// Removes the identity headers once more, natively, in case the guard ever lets one through.
 fn second_wall(edge: &Edge) -> Value {
-    let prefixes = edge.reserved.prefixes.iter();
-    let mut identity: Vec<_> =
-        prefixes.filter(|prefix| identity::headers::IDENTITY.starts_with(prefix.as_str())).collect();
-    identity.sort_unstable();
-    let mut mutations: Vec<Value> = identity
-        .into_iter()
-        .map(|prefix| json!({ "remove_on_match": { "key_matcher": { "prefix": prefix, "ignore_case": true } } }))
-        .collect();
-    mutations.push(json!({ "remove": identity::headers::TENANT }));
+    let own: Vec<&str> = edge.identity.names().chain([headers::INTERNAL]).collect();
+    let covers = |prefix: &&&str| own.iter().any(|name| name.starts_with(**prefix));
+    let (prefixes, names) = least(edge);
+    let names = names.into_iter().filter(|name| own.contains(name));
+    let mutations = removals(prefixes.iter().filter(covers).copied(), names);
     json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
         // Trailers reach an HTTP/2 backend; the guard never receives them.
@@ -190,23 +187,35 @@ fn second_wall(edge: &Edge) -> Value {
 /// Two edge files that reserve the same names have the same bytes here, so that neither another order nor a name that a
 /// prefix covers replaces the filter chain.
 fn trailers(edge: &Edge) -> Vec<Value> {
-    let mut prefixes: Vec<&str> = edge.reserved.prefixes.iter().map(String::as_str).collect();
+    let (prefixes, names) = least(edge);
+    removals(prefixes.into_iter(), names.into_iter())
+}
+
+/// The reserved prefixes, and the reserved names that no prefix covers.
+fn least(edge: &Edge) -> (Vec<&str>, Vec<&str>) {
+    let Reserved { names, prefixes } = &edge.reserved;
+    let mut prefixes: Vec<&str> = prefixes.iter().map(String::as_str).collect();
     prefixes.sort_unstable();
     prefixes.dedup();
-    let names = edge.reserved.names.iter().map(String::as_str).chain([identity::headers::TENANT]);
-    let mut names: Vec<&str> =
-        names.filter(|name| !prefixes.iter().any(|prefix| name.starts_with(prefix))).collect();
+    let is_covered = |name: &&str| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    let mut names: Vec<&str> = names.iter().map(String::as_str).filter(|name| !is_covered(name)).collect();
     names.sort_unstable();
     names.dedup();
-    let starts = prefixes.into_iter().map(
+    (prefixes, names)
+}
+
+fn removals<'a>(prefixes: impl Iterator<Item = &'a str>, names: impl Iterator<Item = &'a str>) -> Vec<Value> {
+    let starts = prefixes.map(
         |prefix| json!({ "remove_on_match": { "key_matcher": { "prefix": prefix, "ignore_case": true } } }),
     );
-    starts.chain(names.into_iter().map(|name| json!({ "remove": name }))).collect()
+    starts.chain(names.map(|name| json!({ "remove": name }))).collect()
 }
 
 fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
     let mut config = template::authorizer()?;
-    fill(&mut config, "authorizer.yaml", "/grpc_service/timeout", json!(seconds(edge.authorizer.timeout)))?;
+    const NAME: &str = "authorizer.yaml";
+    fill(&mut config, NAME, "/grpc_service/timeout", json!(seconds(edge.authorizer.timeout)))?;
+    request_id::for_authorizer(edge, &mut config, NAME)?;
     if edge.authorizer.replicas == 1
         && let Some(service) = config.get_mut("grpc_service").and_then(Value::as_object_mut)
     {
@@ -230,7 +239,7 @@ fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
         let listed = config.pointer_mut("/allowed_headers/patterns").and_then(Value::as_array_mut);
         let what = || "it has no /allowed_headers/patterns".to_owned();
         listed
-            .ok_or_else(|| TemplateError { name: "authorizer.yaml", what: what() })?
+            .ok_or_else(|| TemplateError { name: NAME, what: what() })?
             .extend(api_keys.own_headers().map(|name| json!({ "exact": name })));
     }
     if let Some(signatures) = &edge.signatures {

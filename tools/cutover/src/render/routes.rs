@@ -5,7 +5,8 @@
 //! a tree of them.
 
 use edge_config::edge::{
-    Answers, Condition, Destination, Exposure, Listener, METHODS, OfKind, PathMatch, Policy, Route,
+    Answers, Condition, Destination, Exposure, IdentityHeaders, Listener, METHODS, OfKind, PathMatch, Policy,
+    Route,
 };
 use edge_config::{Edge, closed_paths};
 use header_rules::config::{EARLY_MARK, LeaseRules};
@@ -20,7 +21,7 @@ use super::header::{header, method_is};
 use super::leases;
 use super::matcher::{self, Leaf, RoutesByHeader, path_match};
 use super::metadata::{ALLOW, CHOSEN_BY, CONTENT_TYPE, MARK, NAMESPACE, filter};
-use super::{shadow, words};
+use super::{request_id, shadow, words};
 
 /// `early` are the leases that can be known before the route of a request is chosen.
 pub(super) fn table(edge: &Edge, name: &str, listener: &Listener, early: Option<&LeaseRules>) -> Value {
@@ -46,7 +47,9 @@ pub(super) fn table(edge: &Edge, name: &str, listener: &Listener, early: Option<
         ("name", json!(name)),
         ("virtual_hosts", Value::Array(hosts)),
         // Envoy itself writes it, and no backend needs it. The guard leaves its removal to this line.
-        ("request_headers_to_remove", json!(["x-envoy-external-address"])),
+        // The proof of the decision is for the filter before the router.
+        ("request_headers_to_remove", json!(["x-envoy-external-address", headers::DECIDED])),
+        ("response_headers_to_add", request_id::on_every_answer(edge)),
         // `api.example.com:8080` is the same host as `api.example.com`; the header itself stays unchanged.
         ("ignore_port_in_host_matching", json!(true)),
     ])
@@ -116,7 +119,7 @@ fn parts(edge: &Edge, route: &Route, host: &Answers, exposure: Exposure) -> Vec<
         let elsewhere = Destination::whole(canary.backend.clone());
         let rendered = one(edge, route, &elsewhere, host, exposure);
         match &canary.when {
-            Condition::Tenant(tenant) => only_with(rendered, headers::TENANT, &tenant.to_string()),
+            Condition::Tenant(tenant) => only_with(rendered, edge.tenant_header(), &tenant.to_string()),
             Condition::Header { name, value } => only_with(rendered, name, value),
             Condition::ClientHeader { name, value } => chosen(only_with(rendered, name, value)),
             Condition::ClientCookie { name, value } => {
@@ -298,9 +301,9 @@ fn one(edge: &Edge, route: &Route, to: &Destination, host: &Answers, exposure: E
         "typed_per_filter_config": filters,
     });
     let mut ended = credentials::ended(edge, route, to);
-    if !route.destination.kinds.is_empty() {
-        // Envoy has chosen by it: a backend gets the same bytes whether or not its route tells kinds apart.
-        ended.push(headers::KIND);
+    // Envoy has chosen by them: a backend gets the same bytes, however its route chooses.
+    for mark in edge.marks_of(route).names() {
+        ended.push(mark);
     }
     if !ended.is_empty() {
         insert(&mut rendered, "request_headers_to_remove", json!(ended));
@@ -311,13 +314,10 @@ fn one(edge: &Edge, route: &Route, to: &Destination, host: &Answers, exposure: E
 /// The headers that Envoy itself writes for a backend, over any value. (It has already written `x-forwarded-proto`: with
 /// no trusted hop, the connection manager overwrites it.)
 fn written_headers(edge: &Edge, to: &Destination, is_public: bool) -> Value {
-    let mut constant = vec![
-        header("x-forwarded-for", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"),
-        header(headers::GATEWAY, "1"),
-    ];
-    if is_public {
-        constant.push(header(headers::PUBLIC, "1"));
-    }
+    let mut constant = vec![header("x-forwarded-for", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%")];
+    let IdentityHeaders { gateway, public, .. } = &edge.identity;
+    let public = public.as_ref().filter(|_| is_public);
+    constant.extend(gateway.iter().chain(public).map(|name| header(name, "1")));
     // With several backends, each share has its own.
     let only = to.only().and_then(|name| edge.backends.get(name));
     constant.extend(destination::constant_headers(only));
@@ -338,6 +338,11 @@ fn decision(edge: &Edge, route: &Route, exposure: Exposure) -> Value {
         "revision": edge.revision.0,
         "exposure": exposure.as_str(),
     } });
+    if edge.request_id.header != headers::REQUEST_ID
+        && let Some(extensions) = settings.get_mut("context_extensions")
+    {
+        insert(extensions, "request_id", json!(edge.request_id.header));
+    }
     if longest_body(edge).is_some() {
         let of_policy = match edge.policies.get(&route.policy) {
             Some(Policy::Signed(_)) => edge.signatures.as_ref().map(|signatures| signatures.max_body_bytes),

@@ -10,11 +10,14 @@
 //!
 //! So another wording changes routes. The listener itself changes with the edge's default answers alone.
 
+use edge_config::Edge;
 use edge_config::edge::{Answers, FURTHER_METHODS, METHODS, MadeByEnvoy, Route};
 use serde_json::{Map, Value, json};
 
+use super::cluster::insert;
 use super::header::header;
 use super::metadata::{ALLOW, CONTENT_TYPE, MARK, NAMESPACE, WORDS_MARK, filter};
+use super::request_id;
 use super::stage::{Branch, both, branches, is, starts_with};
 
 /// The authorizer's answer already carries its words.
@@ -106,8 +109,9 @@ pub(super) fn allowed(routes: &[&Route]) -> String {
 }
 
 /// The mappers that rewrite Envoy's refusals: the first one that fits is used.
-pub(super) fn local_replies() -> Value {
-    let decided = json!({ "filter": { "metadata_filter": {
+pub(super) fn local_replies(edge: &Edge) -> Value {
+    let id = request_id::on_refusals(edge);
+    let mut decided = json!({ "filter": { "metadata_filter": {
         "matcher": {
             "filter": filter::AUTHORIZER,
             "path": [{ "key": "decision" }],
@@ -115,19 +119,24 @@ pub(super) fn local_replies() -> Value {
         },
         "match_if_key_not_found": false,
     } } });
+    if let Some(id) = &id {
+        insert(&mut decided, "headers_to_add", json!([id]));
+    }
     let mut mappers = vec![decided];
+    let mapper = |op, status, field| mapper(op, status, field, id.as_ref());
     mappers.extend(fields().map(|(status, field)| mapper("EQ", status, field)));
     mappers.push(mapper("GE", 500, UNAVAILABLE));
     mappers.push(mapper("GE", 400, MadeByEnvoy::BadRequest.field()));
     json!({ "mappers": mappers })
 }
 
-fn mapper(op: &str, status: u16, field: &str) -> Value {
+fn mapper(op: &str, status: u16, field: &str, id: Option<&Value>) -> Value {
     let mut headers =
         vec![header("content-type", &nearest(CONTENT_TYPE)), header(WORDS_MARK, &of_route(MARK))];
     if status == MadeByEnvoy::MethodNotAllowed.status().get() {
         headers.push(header("allow", &of_route(ALLOW)));
     }
+    headers.extend(id.cloned());
     // Envoy requires a name under which the number could be changed at run time. Nothing can change it: there is no
     // writable runtime layer.
     let runtime_key = format!("cutover.words.{field}");

@@ -23,7 +23,7 @@ fn check(rules: &Rules, buffer: &[u8]) {
     let GuardVerdict::Forward(edits) = rules.judge(buffer) else { return };
     for pair in HeaderMap::new(buffer).pairs() {
         let (name, _) = pair.expect("a forwarded request could be read");
-        let reserved = name.to_ascii_lowercase().starts_with(b"x-madome-");
+        let reserved = name.to_ascii_lowercase().starts_with(b"x-acme-");
         assert!(!reserved || edits.removals.iter().any(|removal| removal.name == name));
     }
 }

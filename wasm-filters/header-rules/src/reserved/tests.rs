@@ -2,13 +2,13 @@ use super::*;
 
 fn rules(names: &[&str], prefixes: &[&str]) -> Result<ReservedNames, ConfigError> {
     let owned = |list: &[&str]| list.iter().map(ToString::to_string).collect();
-    ReservedNames::compile(&Reserved { names: owned(names), prefixes: owned(prefixes) })
+    ReservedNames::compile(&Reserved { names: owned(names), prefixes: owned(prefixes) }, "x-request-id")
 }
 
 fn usual() -> ReservedNames {
     rules(
         &["x-tenant-id", "forwarded", "x-real-ip", "true-client-ip", "x-forwarded"],
-        &["x-madome-", "x-forwarded-", "x-envoy-"],
+        &["x-acme-", "x-forwarded-", "x-envoy-"],
     )
     .unwrap()
 }
@@ -21,16 +21,16 @@ fn label(name: &[u8]) -> Option<String> {
 #[test]
 fn every_spelling_is_found() {
     let cases: [(&[u8], &str); 19] = [
-        (b"x-madome-auth-sub", "x-madome-*"),
-        (b"X-Madome-Auth-Sub", "x-madome-*"),
-        (b"X-MADOME-GW", "x-madome-*"),
-        (b"x-madome-", "x-madome-*"),
-        (b"x_madome_auth_sub", "x-madome-*"),
-        (b"x-madome_public", "x-madome-*"),
-        (b"X_mAdOmE_\xff", "x-madome-*"),
-        (b"x.madome.public", "x-madome-*"),
-        (b"x madome public", "x-madome-*"),
-        (b"x!madome+public", "x-madome-*"),
+        (b"x-acme-auth-sub", "x-acme-*"),
+        (b"X-Acme-Auth-Sub", "x-acme-*"),
+        (b"X-ACME-GW", "x-acme-*"),
+        (b"x-acme-", "x-acme-*"),
+        (b"x_acme_auth_sub", "x-acme-*"),
+        (b"x-acme_public", "x-acme-*"),
+        (b"X_aCmE_\xff", "x-acme-*"),
+        (b"x.acme.public", "x-acme-*"),
+        (b"x acme public", "x-acme-*"),
+        (b"x!acme+public", "x-acme-*"),
         (b"x-tenant-id", "x-tenant-id"),
         (b"X_Tenant_Id", "x-tenant-id"),
         (b"x-forwarded-for", "x-forwarded-*"),
@@ -52,20 +52,20 @@ fn near_misses_are_left_alone() {
         b"",
         b"x",
         b"x-",
-        b"x-madome",
-        b"x-madom-e",
-        b"xx-madome-auth",
-        b"-x-madome-auth",
-        b"_x-madome-auth",
-        b"madome-auth",
+        b"x-acme",
+        b"x-acm-e",
+        b"xx-acme-auth",
+        b"-x-acme-auth",
+        b"_x-acme-auth",
+        b"acme-auth",
         b"x-tenant-ids",
         b"x-tenant",
         b"x-tenantid",
         b"x--tenant-id",
         b"forwarde",
         b"forwarded-",
-        b":x-madome-auth",
-        "\u{445}-madome-auth".as_bytes(),
+        b":x-acme-auth",
+        "\u{445}-acme-auth".as_bytes(),
     ];
     for name in cases {
         assert_eq!(label(name), None, "{}", name.escape_ascii());
@@ -89,13 +89,13 @@ fn rules_that_cannot_work_are_named() {
     for (name, header) in [("host", "host"), ("x-request-id", "x-request-id"), ("te", "te")] {
         assert_eq!(
             rules(&[name], &[]).err(),
-            Some(ConfigError::ReservedTakesIn { name: name.into(), header })
+            Some(ConfigError::ReservedTakesIn { name: name.into(), header: header.into() })
         );
     }
     for (prefix, header) in [("x-", "x-request-id"), ("con", "connection"), ("t", "te")] {
         assert_eq!(
             rules(&[], &[prefix]).err(),
-            Some(ConfigError::ReservedTakesIn { name: prefix.into(), header })
+            Some(ConfigError::ReservedTakesIn { name: prefix.into(), header: header.into() })
         );
     }
     assert_eq!(rules(&["a", "a"], &[]).err(), Some(ConfigError::DuplicateReserved { name: "a".into() }));
@@ -106,7 +106,7 @@ proptest::proptest! {
     /// The name is found with any separators and in any case, and arbitrary bytes never panic.
     #[test]
     fn no_spelling_escapes(tail in "[a-z0-9-]{0,12}", noise in proptest::collection::vec(0_u8..=255, 32), upper: u32) {
-        let name = format!("x-madome-{tail}");
+        let name = format!("x-acme-{tail}");
         let spelled: Vec<u8> = name.bytes().enumerate().map(|(n, byte)| match byte {
             b'-' if noise[n].is_ascii_alphanumeric() => b'_',
             b'-' => noise[n],
@@ -134,8 +134,8 @@ fn a_header_with_an_underscore_stays_by_name_alone() {
         "x_app-version",
         "x-app_version",
         "x_app_versions",
-        "x_madome_auth_sub",
-        "x-madome_identity",
+        "x_acme_auth_sub",
+        "x-acme_identity",
         "_",
         "__",
         "x_tenant_id",
@@ -155,8 +155,8 @@ fn a_header_with_an_underscore_stays_by_name_alone() {
 #[test]
 fn no_list_lets_another_spelling_of_a_name_through_that_counts() {
     for (name, part) in [
-        ("x_madome_auth_sub", "only the edge may write"),
-        ("x-madome_auth_sub", "only the edge may write"),
+        ("x_acme_auth_sub", "only the edge may write"),
+        ("x-acme_auth_sub", "only the edge may write"),
         ("x_tenant_id", "only the edge may write"),
         ("x_request_id", "only the edge may write"),
         ("x_envoy_original_path", "only the edge may write"),
@@ -189,7 +189,7 @@ proptest::proptest! {
     ) {
         let listed: Vec<&str> = listed.iter().map(String::as_str).collect();
         if let Ok(rules) = passing(&listed) {
-            let spelled: String = format!("x_madome_{tail}").char_indices().map(|(n, letter)| {
+            let spelled: String = format!("x_acme_{tail}").char_indices().map(|(n, letter)| {
                 if upper & (1 << (n % 32)) != 0 { letter.to_ascii_uppercase() } else { letter }
             }).collect();
             let is_gone = matches!(rules.judge(spelled.as_bytes()), Fate::Goes(_));

@@ -25,9 +25,10 @@ fn config() -> GuardConfig {
         listener: "public".to_owned(),
         revision: "0123456789abcdef".to_owned(),
         exposure: Exposure::Public,
+        request_id: "x-request-id".to_owned(),
         reserved: Reserved {
             names: owned(&["x-tenant-id", "forwarded", "x-real-ip", "x-original-url", "x-forwarded"]),
-            prefixes: owned(&["x-madome-", "x-forwarded-", "x-envoy-"]),
+            prefixes: owned(&["x-acme-", "x-forwarded-", "x-envoy-"]),
         },
         underscores: None,
         hosts: vec![
@@ -116,10 +117,10 @@ fn a_page_of_another_site_sends_nothing_that_changes_anything() {
 #[test]
 fn a_nominated_header_of_the_edge_s_is_refused() {
     for nominated in [
-        "x-madome-auth-sub",
-        "X-Madome-Auth-Sub",
+        "x-acme-auth-sub",
+        "X-Acme-Auth-Sub",
         "upgrade, x-tenant-id",
-        "x_madome_gw",
+        "x_acme_gw",
         "x-forwarded-for",
         "x-forwarded-proto",
         "close,x-real-ip",
@@ -434,6 +435,6 @@ fn a_header_with_an_underscore_is_removed_unless_it_is_named() {
     let config = GuardConfig { underscores: Some(owned(&["x_app_version"])), ..config() };
     let rules = Rules::compile(&config).unwrap();
     assert!(rules.reserved_rules().contains(&"with_underscore".to_owned()));
-    let bad = GuardConfig { underscores: Some(owned(&["x_madome_auth_sub"])), ..config };
+    let bad = GuardConfig { underscores: Some(owned(&["x_acme_auth_sub"])), ..config };
     assert!(matches!(Rules::compile(&bad), Err(ConfigError::BadUnderscore { .. })));
 }
