@@ -65,11 +65,11 @@ fn named(text: &str) -> Vec<String> {
 /// rustfmt wraps code at 110 columns and leaves comments as they are. They may be wider, but must fit beside a difference.
 const WIDEST_COMMENT: usize = 130;
 
-/// Whether `line` of a source file is a comment that is too wide. A row of a table cannot be wrapped.
+/// Whether `line` of a source file is a comment that is too wide. A row of a table and an example of JSON cannot be wrapped.
 fn is_too_wide(line: &str) -> bool {
     let comment =
         line.trim_start().strip_prefix("//").map(|text| text.trim_start_matches(['/', '!']).trim_start());
-    let is_prose = comment.is_some_and(|text| !text.starts_with('|') && text.contains(' '));
+    let is_prose = comment.is_some_and(|text| !text.starts_with(['|', '{']) && text.contains(' '));
     is_prose && line.chars().count() > WIDEST_COMMENT
 }
 

@@ -1,7 +1,7 @@
 //! The regions of two edges, and the route that takes each.
 //!
-//! There are two kinds of path region: a path that a route, an absent or a closed path names, and all paths below such a path that
-//! are not below a longer one. The same routes take every path of a region, because routes match whole paths and whole
+//! There are two kinds of path region: a path that a route, an absent or a closed path names, and all paths below such a
+//! path that are not below a longer one. The same routes take every path of a region, because routes match whole paths and whole
 //! segments and nothing else. So one path stands for its whole region. Where one route has a literal and another has a
 //! parameter, the literal and every other segment make regions of their own.
 
