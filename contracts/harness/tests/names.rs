@@ -223,8 +223,8 @@ fn a_refused_client_can_name_its_request() {
     });
     // A backend's answer stays as it is.
     assert!(edge.get("/open").send().all("x-trace-id").is_empty());
-    let explained = edge.explain(&["--id", minted[0].as_str()]);
-    assert!(explained.to_string().contains("no_credential"), "{explained}");
+    let explained = edge.cutover(&["explain", "--id", minted[0].as_str(), "--json"]);
+    assert!(explained.contains("no_credential"), "{explained}");
 }
 
 #[test]

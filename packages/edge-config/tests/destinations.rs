@@ -183,12 +183,12 @@ fn invalid_backends_streams_and_listeners_are_faults() {
         (words("canary: [{ cookie: a, value: '1', to: users, chosen_by: us }]"), "`chosen_by`"),
         (words("canary: [{ header: cookie, value: '1', to: users, chosen_by: client }]"), "name the cookie"),
         (
-            words("canary: [{ header: x-madome-auth-sub, value: '1', to: users, chosen_by: client }]"),
+            words("canary: [{ header: x-tenant-id, value: '1', to: users, chosen_by: client }]"),
             "leave out `chosen_by`",
         ),
         (
-            words("canary: [{ header: x-madome-beta, value: '1', to: users, chosen_by: client }]"),
-            "not in `reserved_headers`",
+            words("canary: [{ header: x-forwarded-beta, value: '1', to: users, chosen_by: client }]"),
+            "does not reserve",
         ),
         (
             words(&format!("canary: [{{ tenant: {tenant}, to: users, chosen_by: client }}]")),

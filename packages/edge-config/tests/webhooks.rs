@@ -60,7 +60,7 @@ fn each_of_these_is_a_fault() {
         ("{ secret_file: a, header: X-Signature, format: \"{hex}\" }".to_owned(), "lower-case letters"),
         ("{ secret_file: a, header: cookie, format: \"{hex}\" }".to_owned(), "lower-case letters"),
         (
-            "{ secret_file: a, header: x-madome-signature, format: \"{hex}\" }".to_owned(),
+            "{ secret_file: a, header: x-forwarded-signature, format: \"{hex}\" }".to_owned(),
             "is reserved and never arrives",
         ),
         ("{ secret_file: a, header: x-signature, format: sha256 }".to_owned(), "no place for a digest"),

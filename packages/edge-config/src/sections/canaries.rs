@@ -146,14 +146,11 @@ fn sent(context: Context<'_>, node: &Node, what: &str, names: Names<'_>) -> Opti
     let name = reader::text(context, node, &format!("the header of {what}"))?;
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     let Names { reserved, identity } = names;
-    let prefixed = |prefix: &String| name.starts_with(prefix.as_str());
-    let is_reserved =
-        reserved.names.iter().any(|listed| listed == name) || reserved.prefixes.iter().any(prefixed);
     let mend = if identity.chosen_by().any(|written| written == name) {
         "the authorizer writes it over any value of a client: leave out `chosen_by`"
     } else if name == "cookie" {
         "name the cookie: `cookie: try-new`"
-    } else if is_reserved {
+    } else if reserved.takes(name) {
         "clients cannot send it: name a header that the edge does not reserve"
     } else if UNFIT.contains(&name) {
         "choose a header of your own, such as x-try-new"
