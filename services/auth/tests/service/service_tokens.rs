@@ -173,7 +173,8 @@ async fn a_token_is_for_the_requested_tenant_or_is_not_issued() {
     // Never a token for the platform instead of the requested tenant.
     for (tenant, error) in [
         (&["00000000-0000-7000-8000-000000000002"][..], "invalid_scope"),
-        (&["demo"], "invalid_request"),
+        (&["demo"], "invalid_scope"),
+        (&["a\nb"], "invalid_request"),
         (&[""], "invalid_request"),
         (&[listed, listed], "invalid_request"),
     ] {
