@@ -370,7 +370,7 @@ async fn the_legacys_own_sessions_pass_until_it_ends_them() {
     };
     let authz = Authz::start_with(Home::new(), edit).await;
     let ask = async |token: &str| {
-        authz.ask(check(&authz, "both").header("cookie", &format!("{name}={token}"))).await
+        authz.ask(check(&authz, "both").header("cookie", format!("{name}={token}"))).await
     };
     let answer = ask(&token).await;
     answer.expect(200, "allowed");

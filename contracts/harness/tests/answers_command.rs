@@ -95,18 +95,11 @@ fn an_edge_with_the_proposed_answers_refuses_in_the_words_of_the_backend() {
     let from = format!("http://{}", backend.address());
     let (code, before) = report(&edge, &from, &[]);
     assert_eq!((code, &before["equal"]), (1, &Value::Bool(false)), "{before:#}");
-    for route in ["books"] {
-        let all = of_route(&before, route);
-        assert!(all.len() >= 4, "{route}: {all:#?}");
-        for one in all {
-            let what: Vec<&str> = one["differences"]
-                .as_array()
-                .expect("a list")
-                .iter()
-                .filter_map(|d| d["what"].as_str())
-                .collect();
-            assert!(what.contains(&"body"), "{route}: {one:#}");
-        }
+    let books = of_route(&before, "books");
+    assert!(books.len() >= 4, "{books:#?}");
+    for one in books {
+        let differences = one["differences"].as_array().expect("a list");
+        assert!(differences.iter().any(|difference| difference["what"] == "body"), "{one:#}");
     }
     for route in ["users-me", "users-create", "auth-check", "api-rest", "files"] {
         let all = of_route(&before, route);
