@@ -9,8 +9,8 @@ use edge_config::{Edge, Faults};
 fn with(cookie: &str) -> Result<Edge, Faults> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy/edges/dev.yaml");
     let text = std::fs::read_to_string(&file).expect("the development edge is there");
-    let (_, sessions) = text.split_once("sessions:\n").unwrap();
-    let old = format!("{}\n", sessions.lines().next().unwrap());
+    let (_, sessions) = text.split_once("sessions:\n").expect("it has sessions");
+    let old = format!("{}\n", sessions.lines().next().expect("they have a line"));
     let old = old.as_str();
     assert!(text.contains(old), "the development edge names another cookie");
     edge_config::parse(&file, &text.replacen(old, &format!("  cookie: {cookie}\n"), 1), &|_| None)

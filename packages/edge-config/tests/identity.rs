@@ -1,5 +1,4 @@
 //! The sections `identity` and `request_id`, and the names that they reserve.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 
