@@ -85,6 +85,7 @@ fn worded() -> EdgeBuilder {
         .replace(LIBRARY, &answers)
         .replace("answers:\n  auth:\n", "default_answers: library\n\nanswers:\n  auth:\n")
         .replace("file: { listener: public,", "file: { listener: public, answers: library,")
+        .replace("to: legacy, answers: files }", "to: legacy, answers: library }")
         .with_open_route()
 }
 
