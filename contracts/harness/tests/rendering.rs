@@ -174,7 +174,7 @@ fn bad_input_gets_one_message_with_the_file_and_the_fix() {
     }
     let json = cutover(home.path(), &["lint", "--json", ten.to_str().unwrap()]);
     let faults: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
-    assert_eq!(faults.as_array().unwrap().len(), 18);
+    assert_eq!(faults.as_array().unwrap().len(), 20);
     assert!(faults[0]["line"].is_u64() && faults[0]["mend"].is_string());
     assert_eq!(cutover(home.path(), &["lint"]).status.code(), Some(2), "usage");
 }
