@@ -217,7 +217,7 @@ fn what_is_not_exactly_the_senders_signature_is_refused_and_reaches_no_backend()
         "/github/twice",
         "webhook_signature_repeated",
     );
-    // A session is no signature.
+    // A session is not a signature.
     let session = edge.request("POST", "/github/session").token(&edge.mint().good(0)).body(body).send();
     refused(&edge, &session, "/github/session", "webhook_signature_missing");
     let elsewhere = post(&edge, "/elsewhere", &[("x-hub-signature-256", &good)], body);

@@ -12,7 +12,7 @@ pub struct Doc {
     pub says: String,
     /// Its default, as the file would write it.
     pub default: Option<Sample>,
-    /// What holds without it, where that is no single value.
+    /// What holds without it, where that is not one value.
     pub otherwise: Option<String>,
     /// The reason of the default or of the bounds.
     pub why: Option<String>,

@@ -147,7 +147,7 @@ impl Document {
                     ENTRY => Step::Entry,
                     name => Step::Field(name.to_owned()),
                 };
-                // A name is no value of the description.
+                // A name is not a value of the description.
                 let nowhere = Place { line: u64::MAX, column: 0 };
                 let key = |name: &String| Node { value: Value::Text(name.clone()), place: nowhere };
                 Value::Map(entries.iter().map(|(name, value)| (key(name), inside(of(name), value))).collect())

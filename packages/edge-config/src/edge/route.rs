@@ -33,7 +33,7 @@ pub struct Route {
     pub limits: Vec<String>,
 }
 
-/// Paths that do not exist: Envoy answers 404 itself, whoever asks and whatever the method. A route takes its own, more specific
+/// Paths that do not exist: Envoy answers 404 itself, to every client and every method. A route takes its own, more specific
 /// paths out of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AbsentPath {
