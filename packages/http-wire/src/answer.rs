@@ -83,8 +83,10 @@ pub struct Answer {
     pub headers: Vec<Line>,
     /// How the end of the body was marked.
     pub framing: Framing,
-    /// The body, without chunk sizes and trailers (those end at the edge).
+    /// The body, without chunk sizes.
     pub body: Body,
+    /// The lines after the body: trailers of a chunked body, or of HTTP/2.
+    pub trailers: Vec<Line>,
 }
 
 impl Answer {

@@ -2,13 +2,13 @@
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
 
-use super::{ReadError, line};
+use super::{ReadError, head, line};
 use crate::answer::{BodyBuilder, Framing, Line};
 
 /// The longest line of a chunk's size with its extensions, or of one trailer.
 const MAX_CHUNK_LINE_BYTES: usize = 4096;
 
-/// The most trailers. They are read and dropped: they end at the edge.
+/// The most trailers: a gRPC answer has three or four.
 const MAX_TRAILERS: usize = 100;
 
 /// How the headers mark the end of the body; nothing when they do not.
@@ -38,21 +38,23 @@ fn length(lines: &[Line]) -> Result<Option<u64>, ReadError> {
     Ok(found)
 }
 
-/// Reads a body to its end.
+/// Reads a body to its end, and returns its trailers.
 pub(super) async fn read<R: AsyncBufRead + Unpin>(
     stream: &mut R,
     framing: Framing,
     lines: &[Line],
     out: &mut BodyBuilder,
-) -> Result<(), ReadError> {
+) -> Result<Vec<Line>, ReadError> {
     match framing {
-        Framing::None | Framing::Frames => Ok(()),
-        Framing::Length => exactly(stream, length(lines)?.unwrap_or_default(), out).await,
+        Framing::None | Framing::Frames => Ok(Vec::new()),
+        Framing::Length => {
+            exactly(stream, length(lines)?.unwrap_or_default(), out).await.map(|()| Vec::new())
+        }
         Framing::Chunked => chunks(stream, out).await,
         Framing::Close => loop {
             let buffer = stream.fill_buf().await?;
             if buffer.is_empty() {
-                return Ok(());
+                return Ok(Vec::new());
             }
             let count = buffer.len();
             out.push(buffer)?;
@@ -79,7 +81,10 @@ async fn exactly<R: AsyncBufRead + Unpin>(
     Ok(())
 }
 
-async fn chunks<R: AsyncBufRead + Unpin>(stream: &mut R, out: &mut BodyBuilder) -> Result<(), ReadError> {
+async fn chunks<R: AsyncBufRead + Unpin>(
+    stream: &mut R,
+    out: &mut BodyBuilder,
+) -> Result<Vec<Line>, ReadError> {
     loop {
         let first = line(stream, MAX_CHUNK_LINE_BYTES).await?.ok_or(ReadError::Closed)?;
         let size = first.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
@@ -95,10 +100,13 @@ async fn chunks<R: AsyncBufRead + Unpin>(stream: &mut R, out: &mut BodyBuilder) 
             return Err(ReadError::Malformed("a chunk is longer than it says"));
         }
     }
-    for _ in 0..MAX_TRAILERS {
-        if line(stream, MAX_CHUNK_LINE_BYTES).await?.ok_or(ReadError::Closed)?.is_empty() {
-            return Ok(());
+    let mut trailers = Vec::new();
+    while trailers.len() < MAX_TRAILERS {
+        let next = line(stream, MAX_CHUNK_LINE_BYTES).await?.ok_or(ReadError::Closed)?;
+        if next.is_empty() {
+            return Ok(trailers);
         }
+        trailers.push(head::header(&next).map_err(ReadError::Malformed)?);
     }
     Err(ReadError::Malformed("it has too many trailers"))
 }

@@ -13,12 +13,17 @@ use tokio::task::JoinSet;
 use super::{MAX_HEAD_BYTES, ReadError, is_stream};
 use crate::answer::{Answer, BodyBuilder, Framing, Line, Version};
 
-/// A request that HTTP/2 can carry.
+/// A request that HTTP/2 can carry. `scheme` is `http` or `https`.
 ///
 /// # Errors
 /// [`ReadError::Unaskable`]: its target, its host or a header has bytes that an HTTP/2 header cannot have, or that the
 /// library does not send. That means nothing about the backend.
-pub fn request(is_head: bool, target: &[u8], lines: &[Line]) -> Result<Request<()>, ReadError> {
+pub fn request(
+    method: &[u8],
+    scheme: &str,
+    target: &[u8],
+    lines: &[Line],
+) -> Result<Request<()>, ReadError> {
     let mut headers = HeaderMap::with_capacity(lines.len());
     let mut host = None;
     for line in lines {
@@ -32,19 +37,19 @@ pub fn request(is_head: bool, target: &[u8], lines: &[Line]) -> Result<Request<(
         headers.append(name, value);
     }
     let host = host.ok_or(ReadError::Unaskable)?;
-    let uri = Uri::builder().scheme("http").authority(host).path_and_query(target).build();
+    let uri = Uri::builder().scheme(scheme).authority(host).path_and_query(target).build();
     let mut request = Request::new(());
-    *request.method_mut() = if is_head { Method::HEAD } else { Method::GET };
+    *request.method_mut() = Method::from_bytes(method).map_err(|_| ReadError::Unaskable)?;
     *request.uri_mut() = uri.map_err(|_| ReadError::Unaskable)?;
     *request.headers_mut() = headers;
     Ok(request)
 }
 
-/// Sends `request` on a new connection.
+/// Sends `request` with its `body` on a new connection.
 ///
 /// # Errors
 /// [`ReadError`]: the answer is not whole.
-pub async fn answer<S>(stream: S, request: Request<()>) -> Result<Answer, ReadError>
+pub async fn answer<S>(stream: S, request: Request<()>, body: Bytes) -> Result<Answer, ReadError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -54,12 +59,20 @@ where
     // The task reads and writes for the exchange, and ends with it: a set ends its tasks when it is dropped.
     let mut driver = JoinSet::new();
     driver.spawn(connection);
-    exchange(sender, request).await
+    exchange(sender, request, body).await
 }
 
-async fn exchange(sender: SendRequest<Bytes>, request: Request<()>) -> Result<Answer, ReadError> {
+async fn exchange(
+    sender: SendRequest<Bytes>,
+    request: Request<()>,
+    request_body: Bytes,
+) -> Result<Answer, ReadError> {
     let to_head = request.method() == Method::HEAD;
-    let (answer, _) = sender.ready().await?.send_request(request, true)?;
+    let (answer, mut upload) = sender.ready().await?.send_request(request, request_body.is_empty())?;
+    if !request_body.is_empty() {
+        // The library sends the body as the peer's windows allow, while the answer is awaited.
+        upload.send_data(request_body, true)?;
+    }
     let (head, mut body) = answer.await?.into_parts();
     let line = |(name, value): (&HeaderName, &HeaderValue)| Line {
         name: name.as_str().as_bytes().to_vec(),
@@ -78,8 +91,10 @@ async fn exchange(sender: SendRequest<Bytes>, request: Request<()>) -> Result<An
         body.flow_control().release_capacity(piece.len())?;
         builder.push(&piece)?;
     }
+    let trailers = body.trailers().await?.unwrap_or_default();
+    let trailers = trailers.iter().map(line).collect();
     let reason = head.status.canonical_reason().unwrap_or_default().as_bytes().to_vec();
-    Ok(Answer { version: Version::Two, status, reason, headers, framing, body: builder.finish() })
+    Ok(Answer { version: Version::Two, status, reason, headers, framing, body: builder.finish(), trailers })
 }
 
 #[cfg(test)]
@@ -93,7 +108,7 @@ mod tests {
     #[test]
     fn a_request_keeps_its_target_its_host_and_the_order_of_its_headers() {
         let lines = [line("Host", "api.test:8080"), line("X-B", "1"), line("x-a", "2"), line("x-b", "3")];
-        let request = request(true, b"/%61?b=%20&b", &lines).unwrap();
+        let request = request(b"HEAD", "http", b"/%61?b=%20&b", &lines).unwrap();
         assert_eq!((request.method(), request.uri().scheme_str()), (&Method::HEAD, Some("http")));
         assert_eq!(request.uri().authority().unwrap(), "api.test:8080");
         assert_eq!(request.uri().path_and_query().unwrap(), "/%61?b=%20&b");
@@ -110,7 +125,7 @@ mod tests {
             (b"/", vec![line("host", "a b")]),
             (b"/", vec![host, line("x", "\u{1}")]),
         ] {
-            assert!(matches!(request(false, target, &lines), Err(ReadError::Unaskable)), "{lines:?}");
+            assert!(matches!(request(b"GET", "http", target, &lines), Err(ReadError::Unaskable)), "{lines:?}");
         }
     }
 }

@@ -70,7 +70,8 @@ fn start_line(line: &[u8]) -> Option<StartLine> {
     plain.then(|| StartLine::Request { method: method.to_vec(), target: target.to_vec() })
 }
 
-fn header(line: &[u8]) -> Result<Line, &'static str> {
+/// Reads one header line or trailer.
+pub(super) fn header(line: &[u8]) -> Result<Line, &'static str> {
     let colon = line.iter().position(|byte| *byte == b':').ok_or("a header line has no colon")?;
     let (name, value) = (line.get(..colon).unwrap_or_default(), line.get(colon + 1..).unwrap_or_default());
     // Also a folded line (RFC 9112 §5.2), which begins with a space: no backend of this century sends one.

@@ -75,7 +75,7 @@ pub async fn answer<R: AsyncBufRead + Unpin>(stream: &mut R, to_head: bool) -> R
             return Err(ReadError::Stream);
         }
         let mut builder = BodyBuilder::default();
-        body::read(stream, framing, &head.lines, &mut builder).await?;
+        let trailers = body::read(stream, framing, &head.lines, &mut builder).await?;
         let body = builder.finish();
         return Ok(Answer {
             version: Version::One(minor),
@@ -84,6 +84,7 @@ pub async fn answer<R: AsyncBufRead + Unpin>(stream: &mut R, to_head: bool) -> R
             headers: head.lines,
             framing,
             body,
+            trailers,
         });
     }
     Err(ReadError::Malformed("it has too many interim answers"))

@@ -36,6 +36,8 @@ fn every_framing_gives_the_same_body() {
     for (bytes, framing) in [(chunked.as_slice(), Framing::Chunked), (closed, Framing::Close)] {
         let answer = read(bytes, false).unwrap();
         assert_eq!((answer.framing, answer.body), (framing, Body::Whole(b"abcde".to_vec())));
+        let trailers = if framing == Framing::Chunked { vec![line("T", "1")] } else { Vec::new() };
+        assert_eq!(answer.trailers, trailers);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use bytes::Bytes;
 use edge_config::Edge;
 use edge_config::edge::{Backend, Protocol};
 use tokio::io::{AsyncWriteExt as _, BufReader};
@@ -33,8 +34,8 @@ pub(super) async fn ask(edge: &Edge, backend: &str, copy: &Copy) -> Result<Answe
             // The edge file allows no gRPC shadow: each gRPC request is a POST, which is never copied.
             Protocol::Http2 | Protocol::Grpc => {
                 let lines = copy.lines_for(edge, backend);
-                let request = wire::h2::request(copy.is_head, &copy.target, &lines)?;
-                wire::h2::answer(connected(place).await?, request).await
+                let request = wire::h2::request(copy.method().as_bytes(), "http", &copy.target, &lines)?;
+                wire::h2::answer(connected(place).await?, request, Bytes::new()).await
             }
         }
     };

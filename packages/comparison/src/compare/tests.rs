@@ -15,6 +15,7 @@ fn answer(lines: &[(&str, &str)], body: &[u8]) -> Answer {
         headers: lines.iter().map(|(n, v)| Line { name: (*n).into(), value: (*v).into() }).collect(),
         framing: Framing::Length,
         body: Body::Whole(body.to_vec()),
+        trailers: Vec::new(),
     }
 }
 
@@ -227,4 +228,33 @@ proptest! {
         }
         prop_assert_eq!(headers(&lines(&one), &lines(&other)).is_empty(), one == other);
     }
+}
+
+#[test]
+fn trailers_are_a_note_and_are_listed_by_name() {
+    let (one, mut other) = (answer(&[], b"x"), answer(&[], b"x"));
+    other.trailers = vec![Line { name: b"Digest".to_vec(), value: b"1".to_vec() }];
+    let comparison = compare(&one, &other);
+    assert_eq!((comparison.differences.len(), comparison.notes.as_slice()), (0, [Note::Trailers].as_slice()));
+    let listed = trailers(&one, &other);
+    assert_eq!(listed.len(), 1);
+    assert_eq!((listed[0].kind, listed[0].place.as_str()), (DifferenceKind::HeaderExtra, "trailer digest"));
+    let mut lower = other.clone();
+    lower.trailers[0].name = b"digest".to_vec();
+    assert_eq!(trailers(&other, &lower)[0].kind, DifferenceKind::HeaderCase);
+    assert_eq!(trailers(&other, &other), []);
+}
+
+#[test]
+fn the_values_of_a_json_text_have_their_places_in_it() {
+    let text = br#" {"a": [1, {"b/c": "x"}], "d": {} } "#;
+    let values = json_values(text).unwrap();
+    let found: Vec<(&str, &str, &[u8])> = values
+        .iter()
+        .map(|value| (value.pointer.as_str(), value.place.as_str(), &text[value.span.clone()]))
+        .collect();
+    let expected: [(&str, &str, &[u8]); 3] =
+        [("/a/0", "/a/*", b"1"), ("/a/1/b~1c", "/a/*/b~1c", b"\"x\""), ("/d", "/d", b"{}")];
+    assert_eq!(found, expected);
+    assert_eq!(json_values(b"plain"), None);
 }

@@ -63,6 +63,16 @@ impl Secrets {
         Self(secrets)
     }
 
+    /// These and `more` values that must not be shown.
+    #[must_use]
+    pub fn and(self, more: impl IntoIterator<Item = String>) -> Self {
+        let mut found: BTreeSet<String> = self.0.into_iter().collect();
+        more.into_iter().for_each(|value| add(&mut found, &value));
+        let mut secrets: Vec<String> = found.into_iter().collect();
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        Self(secrets)
+    }
+
     pub(super) fn known(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }

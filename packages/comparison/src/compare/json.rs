@@ -35,6 +35,32 @@ impl<'a> Document<'a> {
     }
 }
 
+/// A scalar or an empty container of a JSON text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JsonValue {
+    /// Its pointer (RFC 6901).
+    pub pointer: String,
+    /// The same with `*` for every index.
+    pub place: String,
+    /// The bytes that it takes in the text.
+    pub span: std::ops::Range<usize>,
+}
+
+/// The scalars and empty containers of an object or array, in the order of the text; nothing when the text is neither, is
+/// not JSON, or is too large to compare as JSON.
+#[must_use]
+pub fn json_values(bytes: &[u8]) -> Option<Vec<JsonValue>> {
+    let document = Document::read(bytes)?;
+    let mut values = Vec::with_capacity(document.leaves.len());
+    let mut at = 0;
+    for (leaf, before) in document.leaves.iter().zip(&document.between) {
+        let start = at + before.len();
+        at = start + leaf.raw.len();
+        values.push(JsonValue { pointer: leaf.pointer.clone(), place: leaf.place.clone(), span: start..at });
+    }
+    Some(values)
+}
+
 pub(super) fn compare(ours: &Document<'_>, theirs: &Document<'_>, found: &mut Found) {
     let (one, other) = (by_pointer(ours), by_pointer(theirs));
     let none = Vec::new();

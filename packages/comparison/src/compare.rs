@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 
 use edge_config::edge::DifferenceKind;
 
+pub use json::{JsonValue, json_values};
+
 use crate::answer::Answer;
 
 /// Further different places count as one difference at the place `…`: a person does not read them all, and unlisted
@@ -42,6 +44,8 @@ pub enum Note {
     Framing,
     /// The HTTP version.
     Version,
+    /// The trailers. They are a note where they end at the edge; [`trailers`](fn@trailers) lists their differences.
+    Trailers,
 }
 
 impl Note {
@@ -51,6 +55,7 @@ impl Note {
         match self {
             Self::Framing => "framing",
             Self::Version => "version",
+            Self::Trailers => "trailers",
         }
     }
 }
@@ -86,7 +91,22 @@ pub fn compare(reference: &Answer, shadow: &Answer) -> Comparison {
     if reference.version != shadow.version {
         notes.push(Note::Version);
     }
+    if !trailers(reference, shadow).is_empty() {
+        notes.push(Note::Trailers);
+    }
     Comparison { differences: found.differences, notes }
+}
+
+/// The differences of the trailers. Their places begin with the word `trailer`.
+#[must_use]
+pub fn trailers(reference: &Answer, shadow: &Answer) -> Vec<Difference> {
+    let mut found = Found::default();
+    headers::trailers(reference, shadow, &mut found);
+    let named = |mut difference: Difference| {
+        difference.place = format!("trailer {}", difference.place).trim_end().to_owned();
+        difference
+    };
+    found.differences.into_iter().map(named).collect()
 }
 
 /// The comparison when the shadow did not answer.

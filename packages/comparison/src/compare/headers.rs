@@ -22,7 +22,18 @@ pub(super) fn compare(reference: &Answer, shadow: &Answer, found: &mut Found) {
     };
     let one: Vec<&Line> = reference.headers.iter().filter(counts).collect();
     let other: Vec<&Line> = shadow.headers.iter().filter(counts).collect();
-    let (ours, theirs) = (by_name(&one), by_name(&other));
+    lines(&one, &other, found);
+}
+
+/// Compares the trailers, which have the same rules.
+pub(super) fn trailers(reference: &Answer, shadow: &Answer, found: &mut Found) {
+    let (one, other): (Vec<&Line>, Vec<&Line>) =
+        (reference.trailers.iter().collect(), shadow.trailers.iter().collect());
+    lines(&one, &other, found);
+}
+
+fn lines(one: &[&Line], other: &[&Line], found: &mut Found) {
+    let (ours, theirs) = (by_name(one), by_name(other));
     for (name, lines) in &ours {
         if name != "set-cookie" {
             named(name, lines, theirs.get(name).map(Vec::as_slice).unwrap_or_default(), found);
@@ -33,7 +44,7 @@ pub(super) fn compare(reference: &Answer, shadow: &Answer, found: &mut Found) {
     {
         named(name, &[], lines, found);
     }
-    order(&one, &other, &ours, &theirs, found);
+    order(one, other, &ours, &theirs, found);
 }
 
 fn by_name<'a>(lines: &[&'a Line]) -> BTreeMap<String, Vec<&'a Line>> {

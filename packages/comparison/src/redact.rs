@@ -76,11 +76,19 @@ impl Redactor {
         format!("«secret:{short}»")
     }
 
-    /// A difference without credentials.
+    /// A difference without credentials, its values shortened.
     #[must_use]
     pub fn difference(&self, difference: &Difference, secrets: &Secrets) -> Shown {
+        let Shown { kind, place, reference, shadow } = self.whole(difference, secrets);
+        let short = |value: Option<String>| value.map(|value| cut(&value));
+        Shown { kind, place, reference: short(reference), shadow: short(shadow) }
+    }
+
+    /// A difference without credentials, its values in full length.
+    #[must_use]
+    pub fn whole(&self, difference: &Difference, secrets: &Secrets) -> Shown {
         let value = |value: &Option<Vec<u8>>| {
-            value.as_deref().map(|value| cut(&self.value(difference.kind, &difference.place, value, secrets)))
+            value.as_deref().map(|value| self.value(difference.kind, &difference.place, value, secrets))
         };
         Shown {
             kind: difference.kind.as_str(),
@@ -132,6 +140,12 @@ impl Redactor {
         cut(&self.text(&String::from_utf8_lossy(target), secrets))
     }
 
+    /// A whole document, such as an answer, without credentials.
+    #[must_use]
+    pub fn document(&self, text: &str, secrets: &Secrets) -> String {
+        self.text(text, secrets)
+    }
+
     /// Any text without known credentials, query values and text that looks like a token.
     fn text(&self, text: &str, secrets: &Secrets) -> String {
         let mut text = text.to_owned();
@@ -165,7 +179,8 @@ impl Redactor {
 }
 
 /// Whether a value with this name is a credential: `accessToken`, `reset_code`, `X-Csrf-Token`.
-fn is_sensitive(name: &str) -> bool {
+#[must_use]
+pub fn is_sensitive(name: &str) -> bool {
     let plain: String =
         name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
     // `code` and `pin` are also parts of `zipcode` and `shipping`: they count only as a whole word.

@@ -17,6 +17,7 @@ fn with(lines: &[(&str, &str)], body: &str) -> Answer {
         headers: lines.iter().map(|(n, v)| Line { name: (*n).into(), value: (*v).into() }).collect(),
         framing: Framing::Length,
         body: Body::Whole(body.into()),
+        trailers: Vec::new(),
     }
 }
 

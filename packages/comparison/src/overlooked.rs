@@ -1,6 +1,6 @@
 //! The differences that the edge file declares irrelevant (`ignore`).
 
-use edge_config::edge::{Comparator, DifferenceKind, Ignored};
+use edge_config::edge::{Comparator, DifferenceKind, Ignore, Ignored};
 
 use crate::answer::Answer;
 use crate::compare::Difference;
@@ -8,29 +8,36 @@ use crate::compare::Difference;
 /// The ignored differences on one route.
 #[derive(Clone, Copy, Debug)]
 pub struct Overlooked<'a> {
-    comparator: Option<&'a Comparator>,
+    ignore: &'a [Ignore],
+    version_header: Option<&'a str>,
     route: &'a str,
 }
 
 impl<'a> Overlooked<'a> {
     /// The ignored differences on `route`.
     #[must_use]
-    pub const fn on(comparator: Option<&'a Comparator>, route: &'a str) -> Self {
-        Self { comparator, route }
+    pub fn on(comparator: Option<&'a Comparator>, route: &'a str) -> Self {
+        let version_header = comparator.and_then(|comparator| comparator.version_header.as_deref());
+        let ignore = comparator.map(|comparator| comparator.ignore.as_slice()).unwrap_or_default();
+        Self { ignore, version_header, route }
+    }
+
+    /// The differences that `ignore` lists for `route`, which may be the name of anything that is compared.
+    #[must_use]
+    pub const fn listed(ignore: &'a [Ignore], route: &'a str) -> Self {
+        Self { ignore, version_header: None, route }
     }
 
     fn all(self) -> impl Iterator<Item = &'a Ignored> {
         let route = self.route;
-        let all = self.comparator.into_iter().flat_map(|comparator| &comparator.ignore);
-        all.filter(move |one| one.route.as_deref().is_none_or(|name| name == route)).map(|one| &one.what)
+        self.ignore.iter().filter(move |one| one.route.as_deref().is_none_or(|name| name == route)).map(|one| &one.what)
     }
 
     /// Removes ignored headers and cookies from an answer, so that their place does not matter either.
     pub fn strip(self, answer: &mut Answer) {
-        let version = self.comparator.and_then(|comparator| comparator.version_header.as_deref());
         answer.headers.retain(|line| {
             // It names the version of the backend, which differs between the two.
-            !version.is_some_and(|name| line.is(name))
+            !self.version_header.is_some_and(|name| line.is(name))
                 && !self.all().any(|ignored| match ignored {
                     Ignored::Header(name) => line.is(name),
                     Ignored::Cookie(name) => {
