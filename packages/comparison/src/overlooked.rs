@@ -30,7 +30,10 @@ impl<'a> Overlooked<'a> {
 
     fn all(self) -> impl Iterator<Item = &'a Ignored> {
         let route = self.route;
-        self.ignore.iter().filter(move |one| one.route.as_deref().is_none_or(|name| name == route)).map(|one| &one.what)
+        self.ignore
+            .iter()
+            .filter(move |one| one.route.as_deref().is_none_or(|name| name == route))
+            .map(|one| &one.what)
     }
 
     /// Removes ignored headers and cookies from an answer, so that their place does not matter either.

@@ -18,12 +18,7 @@ use crate::answer::{Answer, BodyBuilder, Framing, Line, Version};
 /// # Errors
 /// [`ReadError::Unaskable`]: its target, its host or a header has bytes that an HTTP/2 header cannot have, or that the
 /// library does not send. That means nothing about the backend.
-pub fn request(
-    method: &[u8],
-    scheme: &str,
-    target: &[u8],
-    lines: &[Line],
-) -> Result<Request<()>, ReadError> {
+pub fn request(method: &[u8], scheme: &str, target: &[u8], lines: &[Line]) -> Result<Request<()>, ReadError> {
     let mut headers = HeaderMap::with_capacity(lines.len());
     let mut host = None;
     for line in lines {
@@ -125,7 +120,10 @@ mod tests {
             (b"/", vec![line("host", "a b")]),
             (b"/", vec![host, line("x", "\u{1}")]),
         ] {
-            assert!(matches!(request(b"GET", "http", target, &lines), Err(ReadError::Unaskable)), "{lines:?}");
+            assert!(
+                matches!(request(b"GET", "http", target, &lines), Err(ReadError::Unaskable)),
+                "{lines:?}"
+            );
         }
     }
 }
