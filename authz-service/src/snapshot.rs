@@ -104,8 +104,7 @@ impl Snapshot {
             let exposure = edge
                 .hosts
                 .get(&route.host)
-                .and_then(|host| edge.listeners.get(&host.listener))
-                .map(|listener| listener.exposure)
+                .and_then(|host| edge.exposure_of(host))
                 .ok_or_else(|| missing("no such host or listener"))?;
             if let Policy::Session(policy) = policy {
                 let lacks = |kind, there: bool| policy.accepts(kind) && !there;

@@ -61,7 +61,7 @@ pub fn host_of<'a>(edge: &'a Edge, listener: &str, host: &str) -> Option<(&'a st
     let name = without_port(host).to_ascii_lowercase();
     let of = |wanted: &str| {
         let mut groups = edge.hosts.iter();
-        groups.find(|(_, host)| host.listener == listener && host.names.iter().any(|name| name == wanted))
+        groups.find(|(_, host)| host.is_on(listener) && host.names.iter().any(|name| name == wanted))
     };
     let endings = name.match_indices('.').filter(|(at, _)| *at > 0).filter_map(|(at, _)| name.get(at..));
     let below = || endings.map(|ending| format!("*{ending}")).find_map(|wanted| of(&wanted));

@@ -157,8 +157,7 @@ fn check_attempts(context: Context<'_>, placed: &[Placed], around: &Surroundings
             .hosts
             .good
             .get(&route.host)
-            .and_then(|host| around.listeners.good.get(&host.listener))
-            .map(|listener| listener.exposure);
+            .and_then(|host| sections::exposure(host, around.listeners));
         let public = matches!(around.policies.good.get(&route.policy), Some(Policy::Public(_)));
         let methods: Vec<&str> = if route.methods.is_empty() {
             METHODS.to_vec()
@@ -318,8 +317,7 @@ fn report_duplicate(context: Context<'_>, one: &Placed, other: &Placed, what: &s
 /// Checks that internal routes and paths are on internal listeners alone.
 fn check_exposure(context: Context<'_>, placed: &[Placed], around: &Surroundings<'_>) {
     let exposure = |route: &Route| {
-        let host = around.hosts.good.get(&route.host)?;
-        around.listeners.good.get(&host.listener).map(|listener| listener.exposure)
+        around.hosts.good.get(&route.host).and_then(|host| sections::exposure(host, around.listeners))
     };
     let is_internal =
         |route: &Route| matches!(around.policies.good.get(&route.policy), Some(Policy::Internal(_)));

@@ -30,7 +30,7 @@ fn the_smallest_file_has_defaults_for_everything_else() {
     assert_eq!(edge.authorizer.addresses[0].to_string(), "127.0.0.1:9191");
     assert_eq!(edge.authorizer.timeout.as_millis(), 200);
     assert_eq!(edge.listeners["public"].exposure, Exposure::Public);
-    assert_eq!(edge.hosts["api"].listener, "public");
+    assert_eq!(edge.hosts["api"].listeners, ["public"]);
     assert_eq!((edge.routes[0].host.as_str(), edge.routes[0].answers.as_str()), ("api", Answers::UNSAID));
     assert_eq!(edge.answers[Answers::UNSAID], Answers::neutral());
     let covers = |name: &str| {

@@ -53,7 +53,8 @@ pub struct Arguments {
     /// Fetch keys that have a URL, from the issuers that the edge file names.
     #[arg(long)]
     pub fetch: bool,
-    /// The listener that receives the request. [default: the public one that serves the host]
+    /// The listener that receives the request. [default: the public one that serves the host; of several, the one that is
+    /// encrypted as the URL says]
     #[arg(long, value_name = "NAME")]
     pub listener: Option<String>,
     /// Explain an earlier request by its `x-request-id`, from the memory of the running authorizer. A request that never

@@ -100,6 +100,17 @@ impl EdgeBuilder {
         )
     }
 
+    /// One more public listener, `tls` at `address`, with the development certificate. Every host of `public` is on it, too.
+    #[must_use]
+    pub fn also_encrypted(self, address: SocketAddr) -> Self {
+        let home = "${CUTOVER_HOME:-.run}";
+        let tls = format!(
+            "exposure: public }}\n  tls: {{ address: \"{address}\", exposure: public, tls: {{ certificate: \"{home}/certs/edge.pem\", key: \"{home}/certs/edge.key\" }} }}"
+        );
+        self.replace("exposure: public }", &tls)
+            .replace("{ listener: public,", "{ listeners: [public, tls],")
+    }
+
     /// Replaces a backend by another address: `LEGACY_ADDRESS`, `AUTH_ADDRESS` or `USERS_ADDRESS`.
     #[must_use]
     pub fn stand_in(mut self, variable: &'static str, address: SocketAddr) -> Self {
@@ -195,10 +206,12 @@ impl EdgeBuilder {
         edge.cutover(&["keys"]);
         if encrypted {
             edge.cutover(&["certs", "--name", "localhost"]);
+        }
+        edge.render();
+        if is_encrypted(&edge) {
             let certificate = edge.home().join("certs/edge.pem");
             edge.tunnel = Some(Tunnel::to(edge.address("EDGE_ADDRESS"), &certificate));
         }
-        edge.render();
         for part in ALL {
             if !self.without.contains(&part) {
                 edge.start(part);
@@ -207,4 +220,16 @@ impl EdgeBuilder {
         edge.wait_until_ready();
         edge
     }
+}
+
+/// Whether the listener for clients has a certificate.
+fn is_encrypted(edge: &Edge) -> bool {
+    let environment = |name: &str| {
+        let own = edge.environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let home = (name == "CUTOVER_HOME").then(|| edge.home().display().to_string());
+        own.or(home).or_else(|| edge.addresses.get(name).map(ToString::to_string))
+    };
+    let read = edge_config::load(edge.file(), &environment).expect("the edge file was rendered");
+    let clients = edge.address("EDGE_ADDRESS");
+    read.listeners.values().any(|listener| listener.address == clients && listener.tls.is_some())
 }

@@ -234,9 +234,9 @@ impl Edge {
     /// The case of header names in refusals on `listener`: that of the answers that its routes and hosts use.
     #[must_use]
     pub fn header_case_of(&self, listener: &str) -> HeaderCase {
-        let here = |group: &String| self.hosts.get(group).is_some_and(|host| host.listener == listener);
+        let here = |group: &String| self.hosts.get(group).is_some_and(|host| host.is_on(listener));
         let routes = self.routes.iter().filter(|route| here(&route.host)).map(|route| &route.answers);
-        let hosts = self.hosts.values().filter(|host| host.listener == listener);
+        let hosts = self.hosts.values().filter(|host| host.is_on(listener));
         let mut names = routes.chain(hosts.filter_map(|host| host.answers.as_ref()));
         let first = names.next().and_then(|name| self.answers.get(name));
         first.map_or_else(HeaderCase::default, |answers| answers.header_case)

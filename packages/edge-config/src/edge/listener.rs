@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::Edge;
+
 /// One address at which Envoy listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
@@ -76,12 +78,29 @@ impl Exposure {
 /// A group of host names with its own routes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
-    /// The listener that serves it.
-    pub listener: String,
+    /// The listeners that serve it, in the order of the file: at least one, each once, and all of the same exposure.
+    pub listeners: Vec<String>,
     /// The names, lower case, without port. `*.example.com` stands for every name below `example.com`, at any depth, and
     /// `*` for any name.
     pub names: Vec<String>,
     /// The name of the answers that Envoy gives where no route of the host matches a request. Absent when the rules of
     /// [`Edge::answers_of_host`](super::Edge::answers_of_host) decide.
     pub answers: Option<String>,
+}
+
+impl Host {
+    /// Whether `listener` serves it.
+    #[must_use]
+    pub fn is_on(&self, listener: &str) -> bool {
+        self.listeners.iter().any(|name| name == listener)
+    }
+}
+
+impl Edge {
+    /// The clients that can reach `host`; absent when it has no listener. All of its listeners have the same exposure; if they
+    /// had not, the stricter one would count.
+    #[must_use]
+    pub fn exposure_of(&self, host: &Host) -> Option<Exposure> {
+        host.listeners.iter().filter_map(|name| Some(self.listeners.get(name)?.exposure)).min()
+    }
 }

@@ -98,13 +98,17 @@ pub(crate) fn check_header_case(
     let mut used: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for route in routes {
         let Some(host) = hosts.get(&route.host) else { continue };
-        used.entry(&host.listener).or_default().insert(&route.answers);
+        for listener in &host.listeners {
+            used.entry(listener).or_default().insert(&route.answers);
+        }
     }
     for host in hosts.values() {
-        let names = used.entry(&host.listener).or_default();
-        names.extend(host.answers.as_deref());
-        // Where no host is known.
-        names.extend(default.map(String::as_str));
+        for listener in &host.listeners {
+            let names = used.entry(listener).or_default();
+            names.extend(host.answers.as_deref());
+            // Where no host is known.
+            names.extend(default.map(String::as_str));
+        }
     }
     for (listener, names) in used {
         let of = |case| {

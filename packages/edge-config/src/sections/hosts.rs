@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::declared::Declared;
-use crate::edge::{Answers, Host, Listener};
+use crate::edge::{Answers, Exposure, Host, Listener};
 use crate::node::{Node, Value};
 use crate::reader::{self, Context, Fields};
 
@@ -16,16 +16,7 @@ pub(crate) fn host(
 ) -> Option<Host> {
     let what = format!("host `{name}`");
     let mut fields = Fields::of(context, node, &*what);
-    let listener = match (fields.optional("listener"), listeners.only()) {
-        (Some(n), _) => listeners.reference(context, n, &format!("the listener of {what}")),
-        // Only one listener can be meant.
-        (None, Some(only)) => Some(only.to_owned()),
-        (None, None) => {
-            let problem = format!("{what} has no `listener`");
-            context.faults.report(node.place, problem, "name the listener that serves it");
-            None
-        }
-    };
+    let served_by = served_by(context, &mut fields, node, &what, listeners);
     let names_node = fields.required("names", "list its names: `names: [api.example.com]`");
     let mut names = Vec::new();
     for element in
@@ -48,7 +39,81 @@ pub(crate) fn host(
         .optional("answers")
         .and_then(|n| known_answers.reference(context, n, &format!("`answers` of {what}")));
     fields.finish();
-    Some(Host { listener: listener?, names, answers })
+    Some(Host { listeners: served_by?, names, answers })
+}
+
+/// The listeners of a host: `listener: public`, or `listeners: [public, tls]`.
+fn served_by(
+    context: Context<'_>,
+    fields: &mut Fields<'_>,
+    node: &Node,
+    what: &str,
+    listeners: &Declared<Listener>,
+) -> Option<Vec<String>> {
+    match (fields.optional("listener"), fields.optional("listeners"), listeners.only()) {
+        (Some(one), Some(_), _) => {
+            let problem = format!("{what} has both `listener` and `listeners`");
+            context.faults.report(one.place, problem, "list all of its listeners in `listeners`");
+            None
+        }
+        (Some(one), None, _) => {
+            listeners.reference(context, one, &format!("the listener of {what}")).map(|name| vec![name])
+        }
+        (None, Some(list), _) => several(context, list, what, listeners),
+        // Only one listener can be meant.
+        (None, None, Some(only)) => Some(vec![only.to_owned()]),
+        (None, None, None) => {
+            let problem = format!("{what} has no `listener`");
+            context.faults.report(
+                node.place,
+                problem,
+                "name the listener that serves it, or list several: `listeners: [public, tls]`",
+            );
+            None
+        }
+    }
+}
+
+fn several(
+    context: Context<'_>,
+    list: &Node,
+    what: &str,
+    listeners: &Declared<Listener>,
+) -> Option<Vec<String>> {
+    let elements = reader::list(context, list, &format!("`listeners` of {what}"));
+    let mut names: Vec<String> = Vec::new();
+    let mut is_valid = true;
+    for element in elements {
+        match listeners.reference(context, element, &format!("a listener of {what}")) {
+            Some(name) if names.contains(&name) => {
+                let problem = format!("{what} lists the listener `{name}` twice");
+                context.faults.report(element.place, problem, "list it once");
+                is_valid = false;
+            }
+            Some(name) => names.push(name),
+            None => is_valid = false,
+        }
+    }
+    if elements.is_empty() && matches!(list.value, Value::List(_)) {
+        context.faults.report(list.place, format!("{what} has no listeners"), "list at least one");
+    }
+    // An internal path is open on one of them and closed on the other, so the routes of the host would differ.
+    let of = |exposure| {
+        let has = |name: &&String| listeners.good.get(*name).is_some_and(|l| l.exposure == exposure);
+        names.iter().find(has)
+    };
+    if let (Some(public), Some(internal)) = (of(Exposure::Public), of(Exposure::Internal)) {
+        let problem = format!("{what} is on the public listener `{public}` and on the internal one `{internal}`");
+        let mend = "make two hosts of it: internal paths are closed on one and open on the other";
+        context.faults.report(list.place, problem, mend);
+        is_valid = false;
+    }
+    (is_valid && !names.is_empty()).then_some(names)
+}
+
+/// The clients that can reach `host`, by its valid listeners; the stricter exposure counts.
+pub(crate) fn exposure(host: &Host, listeners: &Declared<Listener>) -> Option<Exposure> {
+    host.listeners.iter().filter_map(|name| Some(listeners.good.get(name)?.exposure)).min()
 }
 
 /// A name, `*.example.com` for every name below one, or `*` for any name.
@@ -95,16 +160,16 @@ pub(crate) fn check_host_names(context: Context<'_>, hosts: &Declared<Host>, tre
     let mut seen: BTreeMap<(&str, &str), &str> = BTreeMap::new();
     for (group, host) in &hosts.good {
         for name in &host.names {
-            if let Some(other) = seen.insert((&host.listener, name), group) {
+            for listener in &host.listeners {
+                let Some(other) = seen.insert((listener, name), group) else { continue };
                 let problem = if other == group {
                     format!("host `{group}` lists the name {name} twice")
                 } else {
-                    format!(
-                        "hosts `{other}` and `{group}` both have the name {name} on listener `{}`",
-                        host.listener
-                    )
+                    format!("hosts `{other}` and `{group}` both have the name {name} on listener `{listener}`")
                 };
                 context.faults.report(tree.place, problem, "remove the name from one of them");
+                // Once, however many listeners they share.
+                break;
             }
         }
     }

@@ -111,8 +111,9 @@ fn of_route(edge: &Edge, route: &Route) -> Result<Vec<Question>, &'static str> {
         None => return Err("its policy does not exist"),
     };
     let Some(host) = edge.hosts.get(&route.host) else { return Err("its host does not exist") };
-    let is_public = edge.listeners.get(&host.listener).is_some_and(|l| l.exposure == Exposure::Public);
-    if !is_public {
+    // The same routes are on each of them.
+    let Some(listener) = host.listeners.first() else { return Err("its host has no listener") };
+    if edge.exposure_of(host) != Some(Exposure::Public) {
         return Err("no client reaches its listener");
     }
     let name = host.names.iter().find(|name| !name.contains('*')).map_or("localhost", String::as_str);
@@ -127,7 +128,7 @@ fn of_route(edge: &Edge, route: &Route) -> Result<Vec<Question>, &'static str> {
         headers: headers(edge, credential),
     };
     // Only paths that this route takes, and not a more specific one.
-    let takes = |method: &str, path: &str| matches!(route_of(edge, &host.listener, name, method, path), Match::Route(taken) if taken.name == route.name);
+    let takes = |method: &str, path: &str| matches!(route_of(edge, listener, name, method, path), Match::Route(taken) if taken.name == route.name);
     let bad = bad_credentials(edge, policy);
     // Nothing has the value that stands for a parameter.
     let (path, absent) = (route.path.with_parameters(ABSENT), route.path.is_template());

@@ -19,7 +19,7 @@ use header_rules::{GuardVerdict, Rules};
 use serde_json::{Map, Value, json};
 
 use super::goes::destination;
-use super::request::{Request, listener};
+use super::request::{Request, listener, others};
 use super::{Arguments, Failed, before, unknown};
 use crate::render;
 
@@ -38,7 +38,7 @@ pub(super) fn explain(
     let mut request = Request::read(request, arguments, edge.sessions.as_ref())?;
     let (authority, method, path) =
         (request.authority.clone(), request.method.clone(), request.path().to_owned());
-    let name = listener(&edge, arguments.listener.as_deref(), &request.authority).map_err(Failed::Usage)?;
+    let name = listener(&edge, arguments.listener.as_deref(), &request).map_err(Failed::Usage)?;
     let listener = edge.listeners.get(name).ok_or_else(|| Failed::Other(format!("no listener {name}")))?;
     let rules = Rules::compile(&render::guard_config(&edge, name, listener))
         .map_err(|error| Failed::Invalid(error.to_string()))?;
@@ -50,6 +50,10 @@ pub(super) fn explain(
     );
     report.insert("edge".to_owned(), format!("{} at revision {}", edge.name, edge.revision).into());
     report.insert("listener".to_owned(), format!("{name} ({})", listener.exposure.as_str()).into());
+    let also = others(&edge, name, &request);
+    if !also.is_empty() {
+        report.insert("also_on".to_owned(), also.into());
+    }
     report.insert("path".to_owned(), request.path().into());
     let readings = match header_rules::forms::forms(request.path().as_bytes()) {
         Ok(forms) => forms.iter().map(|form| String::from_utf8_lossy(form).into_owned()).collect::<Vec<_>>(),

@@ -10,6 +10,8 @@ use super::{Arguments, Failed};
 /// A request as Envoy would receive it.
 pub(super) struct Request {
     pub(super) method: String,
+    /// Whether the URL is `https`.
+    pub(super) is_encrypted: bool,
     pub(super) authority: String,
     /// Path and query, byte for byte.
     pub(super) target: String,
@@ -28,7 +30,11 @@ impl Request {
             Failed::Usage(format!("{text:?} is not a request; {fix}"))
         };
         let (method, url) = text.split_once(' ').ok_or_else(usage)?;
-        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).ok_or_else(usage)?;
+        let (is_encrypted, rest) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
+            (Some(rest), _) => (true, rest),
+            (None, Some(rest)) => (false, rest),
+            (None, None) => return Err(usage()),
+        };
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, target) = rest.split_at_checked(end).ok_or_else(usage)?;
         let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
@@ -48,7 +54,8 @@ impl Request {
                 None => ("authorization".to_owned(), format!("Bearer {token}")),
             });
         }
-        Ok(Self { method: method.to_owned(), authority: authority.to_owned(), target, headers })
+        let (method, authority) = (method.to_owned(), authority.to_owned());
+        Ok(Self { method, is_encrypted, authority, target, headers })
     }
 
     /// The path without its query.
@@ -82,19 +89,33 @@ fn token(file: &Path) -> Result<String, String> {
     Ok(text.trim().to_owned())
 }
 
-/// The listener that receives a request for `authority`: the named one, the public one that serves the host, or the
-/// first public one.
-pub(super) fn listener<'a>(edge: &'a Edge, wanted: Option<&str>, authority: &str) -> Result<&'a str, String> {
+/// The listener that receives `request`: the `wanted` one, or else a public one that serves the host, or else the first public
+/// one. Of several that serve the host, the first that is encrypted as the URL says (`https` or `http`).
+pub(super) fn listener<'a>(
+    edge: &'a Edge,
+    wanted: Option<&str>,
+    request: &Request,
+) -> Result<&'a str, String> {
     let names = || edge.listeners.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
     if let Some(wanted) = wanted {
         let found = edge.listeners.get_key_value(wanted).map(|(name, _)| name.as_str());
         return found.ok_or_else(|| format!("there is no listener `{wanted}`; there are: {}", names()));
     }
-    let public = || {
-        edge.listeners.iter().filter(|(_, l)| l.exposure == Exposure::Public).map(|(name, _)| name.as_str())
-    };
-    public()
-        .find(|listener| edge_config::host_of(edge, listener, authority).is_some())
+    let public = || edge.listeners.iter().filter(|(_, listener)| listener.exposure == Exposure::Public);
+    let serves = |name: &str| edge_config::host_of(edge, name, &request.authority).is_some();
+    let serving = || public().filter(|(name, _)| serves(name));
+    serving()
+        .find(|(_, listener)| listener.tls.is_some() == request.is_encrypted)
+        .or_else(|| serving().next())
         .or_else(|| public().next())
+        .map(|(name, _)| name.as_str())
         .ok_or_else(|| format!("the edge has no public listener; name one with --listener: {}", names()))
+}
+
+/// The other listeners that serve the host of `request` besides `receiving`.
+pub(super) fn others<'a>(edge: &'a Edge, receiving: &str, request: &Request) -> Vec<&'a str> {
+    let group = |name: &str| edge_config::host_of(edge, name, &request.authority).map(|(group, _)| group);
+    let here = group(receiving);
+    let names = edge.listeners.keys().map(String::as_str);
+    names.filter(|name| *name != receiving && here.is_some() && group(name) == here).collect()
 }

@@ -36,7 +36,9 @@ pub(super) fn hosts(edges: [&Edge; 2]) -> BTreeMap<String, BTreeSet<String>> {
             names.entry(listener.clone()).or_default().insert("*".to_owned());
         }
         for host in edge.hosts.values() {
-            names.entry(host.listener.clone()).or_default().extend(host.names.iter().cloned());
+            for listener in &host.listeners {
+                names.entry(listener.clone()).or_default().extend(host.names.iter().cloned());
+            }
         }
     }
     names

@@ -5,6 +5,7 @@
 //! changes each field of an edge and expects a row.
 
 mod believed;
+mod hosts;
 mod network;
 mod told;
 
@@ -29,7 +30,7 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
         stats,
         authorizer,
         backends,
-        // Reported with the requests that the host takes.
+        // Reported with the requests that the host takes, and below where encryption begins or ends.
         hosts: _,
         sessions,
         api_keys,
@@ -91,6 +92,7 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
         noted.note(Protection::Closed, "is removed");
         report(&format!("listener `{name}`"), noted);
     }
+    report("hosts", hosts::encryption(old, new));
     report("admin", network::admin(old.admin, *admin));
     report("stats", network::stats(old.stats, *stats));
     for (name, after) in backends {

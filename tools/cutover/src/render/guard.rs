@@ -8,7 +8,7 @@ use super::leases;
 
 pub(crate) fn config(edge: &Edge, name: &str, listener: &Listener) -> GuardConfig {
     let leases = leases::rules(edge, name);
-    let hosts = edge.hosts.iter().filter(|(_, host)| host.listener == name);
+    let hosts = edge.hosts.iter().filter(|(_, host)| host.is_on(name));
     GuardConfig {
         listener: name.to_owned(),
         revision: edge.revision.0.clone(),
@@ -54,9 +54,7 @@ pub(crate) fn config(edge: &Edge, name: &str, listener: &Listener) -> GuardConfi
 
 /// The origins whose pages may send requests: those of every host that browsers can reach.
 fn sites(edge: &Edge) -> Sites {
-    let public = |host: &&Host| {
-        edge.listeners.get(&host.listener).is_some_and(|listener| listener.exposure == Exposure::Public)
-    };
+    let public = |host: &&Host| edge.exposure_of(host) == Some(Exposure::Public);
     let mut hosts: Vec<String> = edge
         .hosts
         .values()

@@ -78,7 +78,7 @@ pub(super) fn position(rules: Option<&LeaseRules>, route: &Route) -> Option<u32>
 fn leased<'e>(edge: &'e Edge, name: &'e str) -> impl Iterator<Item = (&'e Route, &'e LeasePolicy)> {
     edge.routes
         .iter()
-        .filter(move |route| edge.hosts.get(&route.host).is_some_and(|host| host.listener == name))
+        .filter(move |route| edge.hosts.get(&route.host).is_some_and(|host| host.is_on(name)))
         .filter_map(|route| Some((route, edge.lease_of(route)?)))
 }
 

@@ -1,0 +1,41 @@
+//! The differences in how clients reach the hosts: with encryption or without.
+
+use std::collections::BTreeMap;
+
+use edge_config::Edge;
+
+use super::super::found::{Aspects, Protection};
+
+/// Notes each name that is served without encryption now and was not, or no longer is. Names that only one of the edges has
+/// are reported with their requests.
+pub(super) fn encryption(old: &Edge, new: &Edge) -> Aspects {
+    let mut noted = Aspects::default();
+    let (before, after) = (in_the_clear(old), in_the_clear(new));
+    for (name, clear) in after {
+        let Some(was) = before.get(name) else { continue };
+        match (was.first(), clear.first()) {
+            (None, Some(_)) => {
+                let listeners = clear.join("`, `");
+                noted.note(
+                    Protection::Weaker,
+                    format!("{name} is also served without encryption, on `{listeners}`"),
+                );
+            }
+            (Some(_), None) => noted.note(Protection::Stricter, format!("{name} is served encrypted alone")),
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+    }
+    noted
+}
+
+/// By name, the listeners without TLS that serve it.
+fn in_the_clear(edge: &Edge) -> BTreeMap<&str, Vec<&str>> {
+    let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for host in edge.hosts.values() {
+        let is_clear = |name: &&String| edge.listeners.get(*name).is_some_and(|listener| listener.tls.is_none());
+        for name in &host.names {
+            names.entry(name).or_default().extend(host.listeners.iter().filter(is_clear).map(String::as_str));
+        }
+    }
+    names
+}
