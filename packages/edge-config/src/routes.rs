@@ -153,11 +153,8 @@ const SAFE: [&str; 7] = ["GET", "HEAD", "OPTIONS", "PROPFIND", "QUERY", "REPORT"
 /// Warns about requests that an anonymous client may repeat without limit: codes, passwords, mail to others.
 fn check_attempts(context: Context<'_>, placed: &[Placed], around: &Surroundings<'_>) {
     for Placed { route, place } in placed {
-        let exposure = around
-            .hosts
-            .good
-            .get(&route.host)
-            .and_then(|host| sections::exposure(host, around.listeners));
+        let exposure =
+            around.hosts.good.get(&route.host).and_then(|host| sections::exposure(host, around.listeners));
         let public = matches!(around.policies.good.get(&route.policy), Some(Policy::Public(_)));
         let methods: Vec<&str> = if route.methods.is_empty() {
             METHODS.to_vec()

@@ -44,7 +44,10 @@ fn wrong_lists_of_listeners_are_named() {
         ("listeners: []", "has no listeners"),
         ("listeners: [public, public]", "lists the listener `public` twice"),
         ("listeners: [public, tsl]", "a listener of host `api` is `tsl`, which does not exist"),
-        ("listeners: [public, service]", "is on the public listener `public` and on the internal one `service`"),
+        (
+            "listeners: [public, service]",
+            "is on the public listener `public` and on the internal one `service`",
+        ),
         ("listeners: public", "write a list"),
         ("listeners: [1]", "write text"),
         ("answers: 1", "host `api` has no `listener`"),
@@ -59,8 +62,7 @@ fn wrong_lists_of_listeners_are_named() {
 fn two_hosts_share_no_name_on_a_listener() {
     let apart = "{ api: { listener: public, names: [a.test] }, old: { listener: tls, names: [a.test] } }";
     assert!(with(apart).is_ok());
-    let shared =
-        "{ api: { listeners: [tls, public], names: [a.test] }, old: { listeners: [public, tls], names: [a.test] } }";
+    let shared = "{ api: { listeners: [tls, public], names: [a.test] }, old: { listeners: [public, tls], names: [a.test] } }";
     let message = with(shared).unwrap_err();
     let said = "hosts `api` and `old` both have the name a.test on listener";
     assert_eq!(message.matches(said).count(), 1, "{message}");

@@ -107,8 +107,7 @@ impl EdgeBuilder {
         let tls = format!(
             "exposure: public }}\n  tls: {{ address: \"{address}\", exposure: public, tls: {{ certificate: \"{home}/certs/edge.pem\", key: \"{home}/certs/edge.key\" }} }}"
         );
-        self.replace("exposure: public }", &tls)
-            .replace("{ listener: public,", "{ listeners: [public, tls],")
+        self.replace("exposure: public }", &tls).replace("{ listener: public,", "{ listeners: [public, tls],")
     }
 
     /// Replaces a backend by another address: `LEGACY_ADDRESS`, `AUTH_ADDRESS` or `USERS_ADDRESS`.

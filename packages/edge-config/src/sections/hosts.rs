@@ -103,7 +103,8 @@ fn several(
         names.iter().find(has)
     };
     if let (Some(public), Some(internal)) = (of(Exposure::Public), of(Exposure::Internal)) {
-        let problem = format!("{what} is on the public listener `{public}` and on the internal one `{internal}`");
+        let problem =
+            format!("{what} is on the public listener `{public}` and on the internal one `{internal}`");
         let mend = "make two hosts of it: internal paths are closed on one and open on the other";
         context.faults.report(list.place, problem, mend);
         is_valid = false;
@@ -165,7 +166,9 @@ pub(crate) fn check_host_names(context: Context<'_>, hosts: &Declared<Host>, tre
                 let problem = if other == group {
                     format!("host `{group}` lists the name {name} twice")
                 } else {
-                    format!("hosts `{other}` and `{group}` both have the name {name} on listener `{listener}`")
+                    format!(
+                        "hosts `{other}` and `{group}` both have the name {name} on listener `{listener}`"
+                    )
                 };
                 context.faults.report(tree.place, problem, "remove the name from one of them");
                 // Once, however many listeners they share.

@@ -54,7 +54,12 @@ fn a_host_on_another_listener_opens_its_routes_there_and_encryption_counts() {
     let public = "exposure: public }\n";
     let hosts = "listener: public,";
     let both = DEV
-        .replace(public, &format!("{public}  tls: {{ address: '127.0.0.1:8443', tls: {{ certificate: e.pem, key: e.key }} }}\n"))
+        .replace(
+            public,
+            &format!(
+                "{public}  tls: {{ address: '127.0.0.1:8443', tls: {{ certificate: e.pem, key: e.key }} }}\n"
+            ),
+        )
         .replace(hosts, "listeners: [public, tls],");
     let encrypted = both.replace("listeners: [public, tls],", "listener: tls,");
     let lines = |old: &str, new: &str| said(&plan(&edge(old), &edge(new)));
@@ -62,9 +67,22 @@ fn a_host_on_another_listener_opens_its_routes_there_and_encryption_counts() {
     let added = lines(DEV, &both);
     assert!(has(&added, "opened: ") && !has(&added, "weaker: hosts"), "{added:#?}");
     let closed = lines(&both, &encrypted);
-    assert!(has(&closed, "closed: ") && has(&closed, "stricter: hosts: 127.0.0.1 is served encrypted alone; api.dev-domain.test is served encrypted alone"), "{closed:#?}");
+    assert!(
+        has(&closed, "closed: ")
+            && has(
+                &closed,
+                "stricter: hosts: 127.0.0.1 is served encrypted alone; api.dev-domain.test is served encrypted alone"
+            ),
+        "{closed:#?}"
+    );
     let opened = lines(&encrypted, &both);
-    assert!(has(&opened, "weaker: hosts: 127.0.0.1 is also served without encryption, on `public`; api.dev-domain.test is also"), "{opened:#?}");
+    assert!(
+        has(
+            &opened,
+            "weaker: hosts: 127.0.0.1 is also served without encryption, on `public`; api.dev-domain.test is also"
+        ),
+        "{opened:#?}"
+    );
 }
 
 #[test]

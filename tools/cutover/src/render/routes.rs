@@ -31,8 +31,7 @@ pub(super) fn table(edge: &Edge, name: &str, listener: &Listener, early: Option<
         .filter(|(_, host)| host.is_on(name))
         .map(|(group, host)| virtual_host(edge, group, &host.names, listener.exposure, early))
         .collect();
-    let takes_any =
-        edge.hosts.values().any(|host| host.is_on(name) && host.names.iter().any(|n| n == "*"));
+    let takes_any = edge.hosts.values().any(|host| host.is_on(name) && host.names.iter().any(|n| n == "*"));
     if !takes_any {
         let answers = edge.answers_by_default();
         let refused = refusal("unknown-host", &everything(), 404, (&answers, &answers), &edge.revision.0);
