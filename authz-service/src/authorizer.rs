@@ -5,9 +5,9 @@
 //! | 1 | [`snapshot`](crate::snapshot): the route that Envoy matched, in Envoy's revision | 503 |
 //! | 2 | [`limit`](crate::limit): an address known to be over a limit | 429 |
 //! | 3 | [`credential`](crate::credential): the caller | 401, 503 |
-//! | 4 | [`session`]: the session was not ended | 401, 503 |
-//! | 5 | [`tenant`]: the tenant is active | 403, 503 |
-//! | 6 | [`policy`]: the caller satisfies the policy | 403 |
+//! | 4 | [`session`](crate::session): the session was not ended | 401, 503 |
+//! | 5 | [`tenant`](crate::tenant): the tenant is active | 403, 503 |
+//! | 6 | [`policy`](crate::policy): the caller satisfies the policy | 403 |
 //! | 7 | [`lease`](crate::lease): whether the edge may use the answer again, and how often | never |
 //! | 8 | [`limit`](crate::limit): the caller's limits, charged with the uses of the lease | 429 |
 //! | 9 | [`identity_headers`](crate::identity_headers): what the backend learns about the caller | 503 |
@@ -22,41 +22,35 @@
 //! The authorizer has no clock of its own: the same check at the same moment over the same sources has one
 //! decision.
 
+mod permit;
+
 use std::sync::Arc;
 
 use clock::UnixTime;
-use edge_config::edge::{
-    AcceptedCredential, BesideCookie, Exposure, InternalPolicy, Policy, PublicPolicy, SessionPolicy,
-    SignedPolicy, WebhookPolicy,
-};
+use edge_config::edge::{AcceptedCredential, Policy};
 use tokio::time::Instant;
 
 use crate::check::CheckInput;
-use crate::credential::accept::{Credentials, Principal, Proved};
-use crate::credential::api_key::{self, ApiKeyCredentials, ApiKeyRing};
-use crate::credential::assertion::{self, Assertions};
+use crate::credential::api_key::{self, ApiKeyRing};
+use crate::credential::assertion::Assertions;
 use crate::credential::cache::TokenCache;
-use crate::credential::cookie;
 use crate::credential::issuers::IssuerKeys;
-use crate::credential::legacy::{LegacyCredentials, LegacySessions};
-use crate::credential::presented::Presented;
-use crate::credential::recognise::{recognise, unclear};
-use crate::credential::session::SessionCredentials;
+use crate::credential::legacy::LegacySessions;
 use crate::credential::signed::SignedRequests;
 use crate::credential::webhook::Webhooks;
 use crate::decision::{Decision, DenyReason};
-use crate::failure::{Failure, Stop};
+use crate::failure::Stop;
 use crate::identity_headers::{HeaderEdits, IdentityWriter};
 use crate::lease::Leases;
 use crate::lease::grant::{self, Granted, Plan, Rules};
 use crate::limit::answer::{self, Exceeded, Reported};
 use crate::limit::quotas::Payer;
 use crate::limit::{Limits, Spent};
-use crate::policy::{self, Permit};
-use crate::session::{self, revocations::Revocations, tenant_changes::TenantChanges};
+use crate::policy::Permit;
+use crate::session::{revocations::Revocations, tenant_changes::TenantChanges};
 use crate::shadow::Shadows;
 use crate::snapshot::{Located, Snapshots};
-use crate::tenant::{self, Tenants};
+use crate::tenant::Tenants;
 use crate::verdict::{Verdict, last_words};
 use crate::who::{Caller, KeyTerms, Who};
 
@@ -113,49 +107,6 @@ impl Authorizer {
     pub fn is_fresh(&self, now: UnixTime, at: Instant) -> bool {
         self.revocations.as_ref().is_none_or(|revocations| revocations.is_fresh(now, at))
             && self.tenants.as_ref().is_none_or(|tenants| tenants.is_fresh(now, at))
-    }
-
-    fn credentials<'a>(
-        &'a self,
-        policy: &SessionPolicy,
-        located: &'a Located,
-        input: &CheckInput<'_>,
-    ) -> Credentials<'a> {
-        let snapshot = located.snapshot();
-        let (sessions, legacy) = (snapshot.sessions.as_ref(), snapshot.legacy_sessions.as_ref());
-        let one_cookie =
-            sessions.zip(legacy).is_some_and(|(sessions, legacy)| sessions.cookie == legacy.cookie);
-        let shares_cookie = one_cookie
-            && policy.accepts(AcceptedCredential::Session)
-            && policy.accepts(AcceptedCredential::LegacySession);
-        let in_cookie = |name: &str| cookie::count(&input.cookies(), name.as_bytes()) > 0;
-        let has_cookie = || {
-            let session = sessions.filter(|_| policy.accepts(AcceptedCredential::Session));
-            let legacy = legacy.filter(|_| policy.accepts(AcceptedCredential::LegacySession));
-            session.is_some_and(|rules| in_cookie(&rules.cookie) || cookie::has_part(&input.cookies(), rules))
-                || legacy.is_some_and(|rules| in_cookie(&rules.cookie))
-        };
-        let ignores_bearer = policy.bearer_beside_cookie == BesideCookie::Ignore && has_cookie();
-        Credentials {
-            sessions: sessions.map(|rules| SessionCredentials {
-                rules,
-                bearer: rules.bearer && !ignores_bearer,
-                keys: &self.keys,
-                cache: &self.tokens,
-                shares_cookie,
-            }),
-            api_keys: snapshot
-                .api_keys
-                .as_ref()
-                .zip(self.api_keys.as_deref())
-                .map(|(rules, keys)| ApiKeyCredentials { rules, keys }),
-            legacy: legacy.zip(self.legacy.as_deref()).map(|(rules, verifier)| LegacyCredentials {
-                rules,
-                sessions: verifier,
-                shares_cookie,
-                reading: sessions.filter(|_| shares_cookie).map(|rules| rules.reading).unwrap_or_default(),
-            }),
-        }
     }
 }
 
@@ -299,113 +250,6 @@ impl<'a> Walk<'a> {
         let rules = Rules { snapshot: located.snapshot(), policy, lease };
         let plan = grant::plan(rules, input, permit, &trail.shadows, *now, at);
         plan.filter(|_| authorizer.is_fresh(*now, at))
-    }
-
-    async fn permit(&mut self) -> Result<Permit, Stop<DenyReason>> {
-        match &self.located.route().policy {
-            Policy::Public(policy) => self.permit_anyone(*policy),
-            Policy::Session(policy) => self.permit_person(policy).await,
-            Policy::Internal(policy) => self.permit_service(policy).await,
-            Policy::Signed(policy) => self.permit_signer(policy).await,
-            Policy::Webhook(policy) => self.permit_sender(policy).await,
-        }
-    }
-
-    /// Envoy sends checks for a public route when it has limits, tells kinds of sessions apart, or refuses ended ones.
-    fn permit_anyone(&mut self, policy: PublicPolicy) -> Result<Permit, Stop<DenyReason>> {
-        let Self { authorizer, located, input, now, .. } = *self;
-        if policy.refuse_ended || located.route().has_kinds {
-            let snapshot = located.snapshot();
-            let recognised = recognise(input, snapshot.sessions.as_ref(), snapshot.legacy_sessions.as_ref());
-            self.trail.kind = recognised.as_ref().map(|recognised| recognised.kind);
-            if policy.refuse_ended
-                && let Some(fault) =
-                    unclear(input, snapshot.sessions.as_ref(), snapshot.legacy_sessions.as_ref())
-            {
-                return Err(Stop::Denied(DenyReason::Credential(fault)));
-            }
-            if policy.refuse_ended
-                && let Some(claimed) = recognised.and_then(|recognised| recognised.claimed)
-            {
-                session::refuse_ended(&claimed, authorizer.revocations.as_deref(), now)?;
-            }
-        }
-        Ok(policy::permit_anyone())
-    }
-
-    async fn permit_person(&mut self, policy: &SessionPolicy) -> Result<Permit, Stop<DenyReason>> {
-        let Self { authorizer, located, input, now, .. } = *self;
-        let (route, tenants) = (located.route(), authorizer.tenants.as_ref());
-        let credentials = authorizer.credentials(policy, located, input);
-        let Proved { principal, kind } = verified(credentials.present(policy.accepted(), input, now).await?)?;
-        self.trail.kind = Some(kind);
-        let authenticated = match principal {
-            Principal::Person(person) => person,
-            Principal::Client(client) => {
-                self.trail.who = Who::Caller(Caller::Client(Arc::clone(client.client())));
-                self.trail.key = Some(client.key().clone());
-                let member = tenant::admit_client(&client, tenants, now).await?;
-                return Ok(policy::permit_client(&member, policy, route, input, &mut self.trail.shadows)?);
-            }
-        };
-        self.trail.who = Who::Caller(Caller::Person(Arc::clone(authenticated.person())));
-        let live = session::admit(&authenticated, authorizer.revocations.as_deref(), now)?;
-        authorizer.tenant_changes.note(live.person());
-        let member = tenant::admit(live, tenants, now).await?;
-        Ok(policy::permit_person(member, policy, route, input, &mut self.trail.shadows)?)
-    }
-
-    async fn permit_service(&mut self, policy: &InternalPolicy) -> Result<Permit, Stop<DenyReason>> {
-        let Self { authorizer, located, input, now, .. } = *self;
-        // Envoy and the edge file must agree that this listener is internal.
-        match (input.exposure, located.route().exposure) {
-            (Exposure::Internal, Exposure::Internal) => {}
-            (Exposure::Public, _) | (_, Exposure::Public) => return Err(DenyReason::InternalOnly.into()),
-        }
-        let service = verified(assertion::present(&authorizer.assertions, input, now)?)?;
-        self.trail.who = Who::Caller(Caller::Service(service.service().clone()));
-        let service = tenant::admit_service(service, authorizer.tenants.as_ref(), now).await?;
-        let permit = policy::permit_service(&service, policy);
-        if permit.is_err() {
-            // For the operator: the record names the missing permission beside these.
-            self.trail.permissions = service.service().permissions().to_vec();
-        }
-        Ok(permit?)
-    }
-
-    async fn permit_signer(&mut self, policy: &SignedPolicy) -> Result<Permit, Stop<DenyReason>> {
-        let Self { authorizer, input, now, .. } = *self;
-        // The address comes first: from another address, a client cannot learn whether a signature is valid,
-        // or use it up.
-        let address = policy::admit_address(input.client, &policy.addresses)?;
-        // `edge_config` refuses a signed policy without `signatures`.
-        let signed = authorizer.signed.as_ref().ok_or(Failure::SigningKeysUnavailable)?;
-        let signer = verified(signed.present(input, now).await?)?;
-        self.trail.who = Who::Caller(Caller::Service(signer.service().clone().into()));
-        Ok(policy::permit_signer(address, &signer, policy)?)
-    }
-
-    async fn permit_sender(&mut self, policy: &WebhookPolicy) -> Result<Permit, Stop<DenyReason>> {
-        let Self { authorizer, located, input, now, .. } = *self;
-        // First, so that a caller from elsewhere does not learn whether a signature is right.
-        if !policy.addresses.is_empty() {
-            let _ = policy::admit_address(input.client, &policy.addresses)?;
-        }
-        // `edge_config` refuses a policy of a webhook that the file does not describe.
-        let rules = located.snapshot().webhooks.get(&policy.of).ok_or(Failure::WebhookSecretsUnavailable)?;
-        let webhooks = authorizer.webhooks.as_ref().ok_or(Failure::WebhookSecretsUnavailable)?;
-        let sender = verified(webhooks.present(&policy.of, rules, input, now).await?)?;
-        self.trail.who = Who::Caller(Caller::Service(sender.name().clone().into()));
-        Ok(policy::permit_sender(&sender))
-    }
-}
-
-/// The caller that a credential verified.
-fn verified<T>(presented: Presented<T>) -> Result<T, DenyReason> {
-    match presented {
-        Presented::Verified(caller) => Ok(caller),
-        Presented::NotOffered => Err(DenyReason::NoCredential),
-        Presented::Failed(fault) => Err(DenyReason::Credential(fault)),
     }
 }
 

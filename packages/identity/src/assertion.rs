@@ -6,6 +6,8 @@
 //! signs one to introduce itself to the edge on the service listener (`iss` = its own name, `aud` = the edge's).
 //! Both have their own key, and a verifier ties each issuer to its keys, so neither can speak for the other.
 
+mod claims;
+
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
@@ -13,15 +15,13 @@ use std::time::Duration;
 use clock::UnixTime;
 use jsonwebtoken::jwk::{Jwk, KeyAlgorithm};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use serde::ser::SerializeMap as _;
-use serde::{Deserialize, Serialize, Serializer};
 
 use crate::audience::Audience;
 use crate::form::{Form, Members};
-use crate::id::{SessionId, SubjectId, TenantId};
 use crate::in_time::is_in_time;
 use crate::keyset::{self, KeyFileError};
-use crate::principal::{Caller, Client, ClientName, Person, Role, Service, ServiceName, is_role_name};
+use crate::principal::{Caller, Service, ServiceName};
+use claims::{Claims, Kind, Named, caller};
 
 /// How long a signed identity is valid. Long enough for a queue in front of a backend, short enough that a
 /// leaked one is worth little.
@@ -36,71 +36,6 @@ pub const MAX_BYTES: usize = 40_960;
 /// The most bytes that all names of a person's roles have together, and all their scopes: 200 ids of groups, or 9 KB of
 /// roles, and some room.
 pub const MAX_ROLES_BYTES: usize = 12_288;
-
-/// The claims under the names of [`Form::default`].
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Claims {
-    iss: String,
-    aud: Audience,
-    /// The subject of a person, the name of a service or a client. Read it together with `kind`: a person may be called
-    /// as a program is.
-    sub: String,
-    /// `person`, `service` or `client`.
-    kind: Kind,
-    #[serde(default)]
-    sid: Option<SessionId>,
-    #[serde(default)]
-    tenant: Option<TenantId>,
-    #[serde(default)]
-    role: Option<Role>,
-    #[serde(default)]
-    roles: Vec<String>,
-    #[serde(default)]
-    scope: String,
-    iat: u64,
-    exp: u64,
-}
-
-/// Claims under the names of a form. What is absent is not written.
-struct Named<'a>(&'a Claims, &'a Form);
-
-impl Serialize for Named<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(Claims { iss, aud, sub, kind, sid, tenant, role, roles, scope, iat, exp }, form) = self;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("iss", iss)?;
-        map.serialize_entry("aud", aud)?;
-        map.serialize_entry(&form.subject, sub)?;
-        map.serialize_entry(&form.kind, kind)?;
-        if let Some(session) = sid {
-            map.serialize_entry(&form.session, session)?;
-        }
-        if let Some(tenant) = tenant {
-            map.serialize_entry(&form.tenant, tenant)?;
-        }
-        if let Some(role) = role {
-            map.serialize_entry(&form.role, role)?;
-        }
-        if !roles.is_empty() {
-            map.serialize_entry(&form.roles, roles)?;
-        }
-        if !scope.is_empty() {
-            map.serialize_entry(&form.scopes, scope)?;
-        }
-        map.serialize_entry("iat", iat)?;
-        map.serialize_entry("exp", exp)?;
-        map.end()
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Kind {
-    Person,
-    Service,
-    Client,
-}
 
 /// Signs identities in the name of one issuer.
 pub struct Signer {
@@ -379,33 +314,6 @@ impl Verifier {
 
 fn is_json(error: &jsonwebtoken::errors::Error) -> bool {
     matches!(error.kind(), jsonwebtoken::errors::ErrorKind::Json(_))
-}
-
-fn caller(claims: Claims) -> Result<Caller, Rejected> {
-    if !claims.roles.iter().all(|name| is_role_name(name)) {
-        return Err(Rejected::WrongClaims);
-    }
-    match claims {
-        Claims { kind: Kind::Person, sub, sid: session, tenant, role, roles, scope, .. } => {
-            let subject: SubjectId = sub.parse().map_err(|_| Rejected::WrongClaims)?;
-            Ok(Caller::Person(Person { subject, tenant, session, role, roles, scopes: split(&scope) }))
-        }
-        Claims { kind: Kind::Service, iss: _, sub, sid: None, tenant, role: None, roles, .. }
-            if roles.is_empty() =>
-        {
-            let name: ServiceName = sub.parse().map_err(|_| Rejected::WrongClaims)?;
-            Ok(Caller::Service(Service { name, tenant }))
-        }
-        Claims { kind: Kind::Client, sub, sid: None, tenant, role, roles, scope, .. } => {
-            let name: ClientName = sub.parse().map_err(|_| Rejected::WrongClaims)?;
-            Ok(Caller::Client(Client { name, tenant, role, roles, scopes: split(&scope) }))
-        }
-        Claims { kind: Kind::Service | Kind::Client, .. } => Err(Rejected::WrongClaims),
-    }
-}
-
-fn split(scope: &str) -> Vec<String> {
-    scope.split(' ').filter(|s| !s.is_empty()).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

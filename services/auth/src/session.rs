@@ -24,6 +24,7 @@ mod ends;
 mod entity;
 pub mod follow;
 mod person;
+mod rows;
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,25 +32,27 @@ use std::time::Duration;
 
 use clock::{Clock, UnixTime};
 use kit::SessionId;
-use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
-    EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, TransactionTrait as _,
+    ColumnTrait as _, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait as _,
+    QueryFilter as _, QueryOrder as _, QuerySelect as _, TransactionTrait as _,
 };
 use uuid::Uuid;
 
 pub use ends::{FOLD_MARGIN, MAX_LISTED};
 pub use person::{MAX_ALIVE, REFRESH_BURST, REFRESH_INTERVAL};
+pub(crate) use rows::seconds;
 
 use ends::{Ending, Lists, alive_at, announce, issued, long_ago};
-use entity::{ActiveModel, Column, Entity, Model};
+use entity::{Column, Entity, Model};
 use person::Person;
+use rows::{family, family_of, find, insert, insert_dead, of_family, unused};
 
 use crate::error::Error;
 use crate::legacy::store::Store;
 use crate::revocation::Revocations;
 use crate::revocation::news::News;
-use crate::token::{ACCESS_LIFETIME, Genuine, Holder, LEEWAY, Pair};
+use crate::token::{Genuine, Holder, LEEWAY, Pair};
 
 /// How long the access token of a refreshed session still works, so that running requests and other tabs of
 /// the same browser survive (`contracts/cookies/session.hurl`).
@@ -110,7 +113,7 @@ impl Sessions {
         let mut person = Person::lock(&transaction, holder.subject).await?;
         self.make_room(&transaction, &mut person, now).await?;
         let (id, began) = (pair.session.0, seconds(now));
-        self.insert(&transaction, holder, pair, (id, began)).await?;
+        insert(&transaction, holder, pair, (id, began), now).await?;
         self.commit(transaction, holder, pair).await
     }
 
@@ -275,7 +278,7 @@ impl Sessions {
             return Err(Error::TooManyRefreshes { wait: FOLD_MARGIN });
         }
         person.use_refresh(&transaction, now).await?;
-        self.insert(&transaction, holder, new, family_of(&row)).await?;
+        insert(&transaction, holder, new, family_of(&row), now).await?;
         let ending = Ending { session: old.session, issued: old.issued, from: dead_from };
         announce(&transaction, self.lists(), &mut person, &[ending], now).await?;
         self.commit(transaction, holder, new).await?;
@@ -299,7 +302,7 @@ impl Sessions {
             // copy). The session is stored as dead, which also keeps a second logout from writing a second
             // line.
             None => {
-                self.insert_dead(&transaction, token, now).await?;
+                insert_dead(&transaction, token, now).await?;
                 let ending = Ending { session: token.session, issued: token.issued, from: now };
                 announce(&transaction, self.lists(), &mut person, &[ending], now).await?;
             }
@@ -359,82 +362,4 @@ impl Sessions {
         let lines = ends::all(&self.database, now).await?;
         self.revocations.rewrite(lines, now).await.map_err(Error::Revocation)
     }
-
-    async fn insert(
-        &self,
-        database: &impl ConnectionTrait,
-        holder: &Holder,
-        pair: &Pair,
-        (family, began): (Uuid, i64),
-    ) -> Result<(), Error> {
-        let row = ActiveModel {
-            id: Set(pair.session.0),
-            user_id: Set(holder.subject.0),
-            tenant_id: Set(holder.tenant.0),
-            refresh_id: Set(pair.refresh_id),
-            created_at: Set(seconds(self.clock.now())),
-            access_expires_at: Set(seconds(pair.access_expires)),
-            refresh_expires_at: Set(seconds(pair.refresh_expires)),
-            family_id: Set(Some(family)),
-            family_began_at: Set(Some(began)),
-            dead_from: Set(None),
-        };
-        Entity::insert(row).exec_without_returning(database).await.map_err(Error::Store)?;
-        Ok(())
-    }
-
-    async fn insert_dead(
-        &self,
-        database: &impl ConnectionTrait,
-        token: &Genuine,
-        now: UnixTime,
-    ) -> Result<(), Error> {
-        let row = ActiveModel {
-            id: Set(token.session.0),
-            user_id: Set(token.subject.0),
-            tenant_id: Set(token.tenant.0),
-            refresh_id: Set(token.id),
-            created_at: Set(seconds(token.issued)),
-            access_expires_at: Set(seconds(token.issued.plus(ACCESS_LIFETIME))),
-            refresh_expires_at: Set(seconds(token.expires)),
-            family_id: Set(Some(token.session.0)),
-            family_began_at: Set(Some(seconds(token.issued))),
-            dead_from: Set(Some(seconds(now))),
-        };
-        let known = OnConflict::column(Column::Id).do_nothing().to_owned();
-        Entity::insert(row)
-            .on_conflict(known)
-            .exec_without_returning(database)
-            .await
-            .map_err(Error::Store)?;
-        Ok(())
-    }
-}
-
-async fn find(database: &impl ConnectionTrait, session: SessionId) -> Result<Option<Model>, Error> {
-    Entity::find_by_id(session.0).one(database).await.map_err(Error::Store)
-}
-
-/// Returns the family of `row`, and when it began.
-fn family_of(row: &Model) -> (Uuid, i64) {
-    (family(row), row.family_began_at.unwrap_or(row.created_at))
-}
-
-/// Returns the family of `row`: its own id when a version without families wrote it.
-fn family(row: &Model) -> Uuid {
-    row.family_id.unwrap_or(row.id)
-}
-
-fn of_family(family: Uuid) -> Condition {
-    Condition::any().add(Column::FamilyId.eq(family)).add(Column::Id.eq(family))
-}
-
-/// Selects the row of `old` while it is neither refreshed nor ended.
-fn unused(old: &Genuine) -> Condition {
-    Condition::all().add(Column::RefreshId.eq(old.id)).add(Column::DeadFrom.is_null())
-}
-
-/// Converts a time to the format of the tables.
-pub(crate) fn seconds(time: UnixTime) -> i64 {
-    i64::try_from(time.seconds()).unwrap_or(i64::MAX)
 }

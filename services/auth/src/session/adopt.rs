@@ -10,7 +10,8 @@ use validity::revocation::{Revocation, SessionEnd};
 
 use super::entity::{Column, Entity, Model};
 use super::person::Person;
-use super::{CLOCK_SKEW, Sessions, family, family_of, find, of_family, seconds};
+use super::rows::{family, family_of, find, insert, of_family, seconds};
+use super::{CLOCK_SKEW, Sessions};
 use crate::error::Error;
 use crate::legacy::store::{Store, Taken};
 use crate::token::{ACCESS_LIFETIME, Genuine, Holder, LEEWAY, Pair};
@@ -117,7 +118,7 @@ impl Sessions {
             .exec(&transaction)
             .await
             .map_err(Error::Store)?;
-        self.insert(&transaction, holder, new, family).await?;
+        insert(&transaction, holder, new, family, now).await?;
         self.commit(transaction, holder, new).await
     }
 

@@ -1,128 +1,14 @@
 //! Routes from nginx's configuration.
 
+mod directives;
+
 use std::collections::BTreeMap;
+
+use directives::{KNOWN, OWN_HEADERS, SILENT};
 
 use super::nginx_text::{self, Directive};
 use super::{Found, Unreadable};
 use crate::draft::{Backend, Host, Route, Taken, free_name, name_of};
-
-/// Directives that mean nothing for routing, or that the edge does in its own way.
-const SILENT: [&str; 57] = [
-    "access_log",
-    "aio",
-    "charset",
-    "chunked_transfer_encoding",
-    "client_body_buffer_size",
-    "client_body_timeout",
-    "client_header_timeout",
-    "client_header_buffer_size",
-    "daemon",
-    "default_type",
-    "error_log",
-    "etag",
-    "events",
-    "gzip",
-    "gzip_comp_level",
-    "gzip_disable",
-    "gzip_min_length",
-    "gzip_proxied",
-    "gzip_types",
-    "gzip_vary",
-    "http2",
-    "keepalive",
-    "keepalive_requests",
-    "keepalive_timeout",
-    "large_client_header_buffers",
-    "log_format",
-    "log_not_found",
-    "open_file_cache",
-    "pcre_jit",
-    "pid",
-    "proxy_buffer_size",
-    "proxy_buffering",
-    "proxy_buffers",
-    "proxy_busy_buffers_size",
-    "proxy_http_version",
-    "proxy_redirect",
-    "proxy_request_buffering",
-    "reset_timedout_connection",
-    "resolver",
-    "resolver_timeout",
-    "sendfile",
-    "send_timeout",
-    "server_names_hash_bucket_size",
-    "server_names_hash_max_size",
-    "server_tokens",
-    "tcp_nodelay",
-    "tcp_nopush",
-    "types",
-    "types_hash_bucket_size",
-    "types_hash_max_size",
-    "underscores_in_headers",
-    "user",
-    "variables_hash_max_size",
-    "worker_connections",
-    "worker_processes",
-    "worker_rlimit_nofile",
-    "zone",
-];
-
-/// Directives that matter, each with what to do.
-const KNOWN: [(&str, &str); 36] = [
-    ("add_header", "let the backend send the header, or write it into `headers` of `answers` for refusals"),
-    ("alias", "serve the files with a backend: the edge serves none"),
-    ("allow", "write the addresses into a policy by hand"),
-    ("auth_basic", "give people tokens: the route needs a session now"),
-    ("auth_basic_user_file", "give people tokens: the route needs a session now"),
-    ("auth_jwt", "name the issuer in `sessions`: the route needs a session now"),
-    ("auth_jwt_key_file", "name the issuer in `sessions`; its metadata names the keys"),
-    (
-        "auth_request",
-        "name the issuer in `sessions`: the route needs a session, which the edge verifies itself",
-    ),
-    ("auth_request_set", "backends read the identity headers that the edge writes"),
-    ("break", "the edge rewrites no path"),
-    ("client_max_body_size", "the edge passes bodies of any length; let the backend refuse them"),
-    ("deny", "write the addresses into a policy by hand"),
-    ("error_page", "word refusals in `answers`"),
-    ("expires", "let the backend send the header"),
-    ("fastcgi_pass", "put an HTTP server before the program, and name it in `backends`"),
-    ("geo", "write a route for each case"),
-    ("grpc_pass", "name the backend with `protocol: grpc`, and its service as `prefix: /package.Service`"),
-    ("if", "write a route for each case: by host, path and method"),
-    ("internal", "list the path in `internal_paths`"),
-    ("limit_conn", "write a limit into `limits`, and name it in the route"),
-    ("limit_except", "write the methods into `methods` of the route"),
-    ("limit_req", "write a limit into `limits`, and name it in the route"),
-    ("map", "write a route for each case"),
-    ("proxy_cache", "the edge keeps no answers; let the backend do it"),
-    ("proxy_connect_timeout", "write `connect_timeout_ms` of the backend"),
-    ("proxy_hide_header", "let the backend not send it: the edge changes no answer"),
-    ("proxy_read_timeout", "write `request_timeout_ms` of the backend"),
-    ("proxy_send_timeout", "write `request_timeout_ms` of the backend"),
-    ("return", "let a backend answer: the edge makes no answers but refusals"),
-    ("rewrite", "let the backend serve the path that clients send: the edge rewrites no path"),
-    ("root", "serve the files with a backend: the edge serves none"),
-    ("satisfy", "write a policy by hand"),
-    ("set", "write a route for each case"),
-    ("sub_filter", "the edge changes no body"),
-    ("try_files", "serve the files with a backend: the edge serves none"),
-    ("uwsgi_pass", "put an HTTP server before the program, and name it in `backends`"),
-];
-
-/// Headers that the edge writes itself or passes unchanged.
-const OWN_HEADERS: [&str; 10] = [
-    "connection",
-    "host",
-    "upgrade",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-proto",
-    "x-real-ip",
-    "x-request-id",
-    "accept-encoding",
-];
 
 pub(super) fn read(text: &str) -> Result<Found, Unreadable> {
     let directives = nginx_text::read(text)?;
