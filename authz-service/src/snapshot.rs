@@ -62,7 +62,7 @@ pub struct Snapshot {
     pub legacy_sessions: Option<LegacySessions>,
     /// How each sender of webhooks signs.
     pub webhooks: BTreeMap<String, Webhook>,
-    /// What backends are told about the caller, and under which names.
+    /// What backends learn about the caller, and under which names.
     pub identity: IdentityHeaders,
     /// Envoy's timeout for a decision.
     pub patience: Duration,

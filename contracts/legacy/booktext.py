@@ -102,7 +102,7 @@ def rank(sought: list[tuple], own: list[str]) -> int:
 
 
 def begins(beginnings: str, text: str) -> bool:
-    """Tells whether a word of the text begins with each of the words."""
+    """Returns whether a word of the text begins with each of the words."""
     return all(any(one.startswith(word) for one in words(text)) for word in words(beginnings))
 
 

@@ -47,9 +47,9 @@ fuzz_target!(|input: Input<'_>| {
     match input {
         Input::Raw(token) => {
             let issuer = Unverified::read(token).and_then(|token| token.issuer());
-            let believed = Unverified::read(token).and_then(|token| token.verify(&fixed.keys, &fixed.rules.claims));
+            let verified = Unverified::read(token).and_then(|token| token.verify(&fixed.keys, &fixed.rules.claims));
             // Only who has the key can make one, and this program signs nothing here.
-            assert!(believed.is_err(), "{issuer:?}");
+            assert!(verified.is_err(), "{issuer:?}");
         }
         Input::Signed(header, claims) => {
             let text = |part: &[u8]| URL_SAFE_NO_PAD.encode(part);
@@ -57,8 +57,8 @@ fuzz_target!(|input: Input<'_>| {
             let signature = text(fixed.pair.sign(signed.as_bytes()).as_ref());
             let token = format!("{signed}.{signature}");
             let Ok(unverified) = Unverified::read(token.as_bytes()) else { return };
-            if let Ok(believed) = unverified.verify(&fixed.keys, &fixed.rules.claims) {
-                compare(&believed, header.unwrap_or(HEADER), claims, &fixed.rules);
+            if let Ok(verified) = unverified.verify(&fixed.keys, &fixed.rules.claims) {
+                compare(&verified, header.unwrap_or(HEADER), claims, &fixed.rules);
             }
         }
     }
@@ -69,18 +69,18 @@ fn seconds(time: &Value) -> Option<u64> {
     time.as_u64().or_else(|| time.as_f64().map(|time| time.floor() as u64))
 }
 
-/// What was believed against what `serde_json` finds when it reads the same bytes as a plain value.
-fn compare(believed: &SignedClaims, header: &[u8], claims: &[u8], rules: &Issuer) {
-    let header: Value = serde_json::from_slice(header).expect("a believed header is JSON");
+/// What was verified against what `serde_json` finds when it reads the same bytes as a plain value.
+fn compare(verified: &SignedClaims, header: &[u8], claims: &[u8], rules: &Issuer) {
+    let header: Value = serde_json::from_slice(header).expect("a verified header is JSON");
     assert!(matches!(header["alg"].as_str(), Some("EdDSA" | "Ed25519")));
     assert!(header["kid"].is_null() || header["kid"] == "k");
     assert!(header["crit"].is_null() && header["enc"].is_null());
-    let claims: Value = serde_json::from_slice(claims).expect("believed claims are JSON");
-    assert_eq!(Some(believed.issuer()), claims["iss"].as_str());
-    assert_eq!(believed.issued(), seconds(&claims["iat"]).unwrap_or(0));
+    let claims: Value = serde_json::from_slice(claims).expect("verified claims are JSON");
+    assert_eq!(Some(verified.issuer()), claims["iss"].as_str());
+    assert_eq!(verified.issued(), seconds(&claims["iat"]).unwrap_or(0));
     for seconds in [0, edge::NOW, u64::MAX / 1_000] {
         let now = UnixTime::from_seconds(seconds);
-        let Ok(person) = believed.check(rules, now) else { continue };
+        let Ok(person) = verified.check(rules, now) else { continue };
         let is = |name: &str, id: String| {
             let said = claims[name].as_str().map(str::to_ascii_lowercase);
             assert_eq!(said, Some(id), "{name}");

@@ -83,7 +83,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Envoy sends checks for a public route when it has limits, tells kinds of sessions apart, or refuses ended ones.
+    /// Envoy sends checks for a public route when it has limits, distinguishes kinds of sessions, or refuses ended ones.
     fn permit_anyone(&mut self, policy: PublicPolicy) -> Result<Permit, Stop<DenyReason>> {
         let Self { authorizer, located, input, now, .. } = *self;
         if policy.refuse_ended || located.route().has_kinds {

@@ -46,7 +46,7 @@ pub struct Services {
     listed: HashMap<ServiceName, ListedService>,
     tokens: Option<Arc<LastGood<TokenVerifier>>>,
     /// Trusts no key: it names the fault of an assertion that no listed service signed.
-    nobody: Verifier,
+    keyless: Verifier,
 }
 
 /// The permissions that the edge file gives a service, and its keys.
@@ -83,7 +83,7 @@ impl Services {
 
     fn assertion(&self, bearer: &str, now: UnixTime) -> Result<Believed, Failure> {
         let Some(listed) = self.signer(bearer) else {
-            let rejected = self.nobody.verify(bearer, now).err().unwrap_or(Rejected::UnknownKey);
+            let rejected = self.keyless.verify(bearer, now).err().unwrap_or(Rejected::UnknownKey);
             return Ok(Err(CredentialFault::Assertion(rejected)));
         };
         let verifier = listed.keys.current(now).ok_or(Failure::KeysUnavailable)?;
@@ -240,7 +240,7 @@ impl Assertions {
             })
         });
         let tokens = files.tokens.as_ref().map(|(_, file)| Arc::clone(&file.keys));
-        let services = Services { listed, tokens, nobody: Verifier::new(&edge.name) };
+        let services = Services { listed, tokens, keyless: Verifier::new(&edge.name) };
         self.services.store(Some(Arc::new(services)));
     }
 

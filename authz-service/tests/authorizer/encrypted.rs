@@ -1,11 +1,11 @@
-//! A Redis that speaks TLS: believed when the machine trusts its certificate, and only then.
+//! A Redis that speaks TLS: trusted when the machine trusts its certificate, and only then.
 
 use std::time::Duration;
 
 use harness::Redis;
 
 use crate::binary::{Running, any, program};
-use crate::kit::{Home, SESSION, eventually};
+use crate::kit::{Home, SESSION, eventually, pause_async};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_behind_tls_is_used_when_its_certificate_is_trusted() {
@@ -35,7 +35,7 @@ async fn a_redis_behind_tls_is_used_when_its_certificate_is_trusted() {
     revoke.args(["revoke", "session", SESSION]).env_clear().env("CUTOVER_HOME", home.path());
     let done = revoke.env("REDIS_URL", &encrypted).env("SSL_CERT_FILE", &certificate).output().unwrap();
     assert!(done.status.success(), "{done:?}");
-    eventually("heard of", async || {
+    eventually("the end is known", async || {
         let answer = reqwest::get(&ready).await.unwrap();
         answer.text().await.unwrap().contains("1 sessions")
     })
@@ -46,7 +46,7 @@ async fn a_redis_behind_tls_is_used_when_its_certificate_is_trusted() {
         let mut doubting = program(&home, any(), any());
         doubting.env("REDIS_URL", url);
         let doubting = Running::start(doubting);
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        pause_async(Duration::from_secs(2), "it has tried to subscribe more than once").await;
         assert!(!push(&doubting).await.contains("\"push\":\"subscribed\""), "{url}");
         let answer = reqwest::get(format!("http://{}/readyz", doubting.admin)).await.unwrap();
         assert_eq!(answer.status(), 503, "{url}");

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::api_keys;
 use crate::binary::{Running, any, program};
-use crate::kit::{Authz, Home, NOW, eventually};
+use crate::kit::{Authz, Home, NOW, eventually, pause_async};
 use crate::matrix::machines::{self, Signed};
 
 /// Puts a pipe in the place of `path`.
@@ -136,7 +136,11 @@ async fn a_read_that_does_not_end_keeps_no_program_from_ending() {
     let path = home.at("tenants.yaml");
     let running = Running::start(program(&home, any(), any()));
     hang(&path);
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    pause_async(
+        std::time::Duration::from_millis(500),
+        "the directory is read again by now, five times a second",
+    )
+    .await;
     let asked = std::time::Instant::now();
     running.signal("-TERM");
     let (code, log, _) = running.end();

@@ -15,7 +15,7 @@ use prometheus::IntCounter;
 use serde_json::{Value, json};
 
 use crate::kit::mint::{Es256, claims};
-use crate::kit::{Authz, Home, NOW, eventually};
+use crate::kit::{Authz, Home, NOW, eventually, pause_async, within_async};
 
 #[test]
 fn a_set_that_weakens_verification_is_refused() {
@@ -171,11 +171,11 @@ async fn keys_from_a_url_follow_an_unknown_key_but_not_a_flood() {
     issuer.set(StatusCode::OK, second.jwks());
     let before = issuer.asked();
     let started = std::time::Instant::now();
-    while ring.ids() != ["two"] {
+    eventually("refreshed", async || {
         ring.ask_for_refresh();
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        assert!(started.elapsed() < Duration::from_secs(10), "never refreshed");
-    }
+        ring.ids() == ["two"]
+    })
+    .await;
     for _ in 0..10_000 {
         ring.ask_for_refresh();
     }
@@ -229,7 +229,7 @@ async fn a_flood_of_unknown_keys_of_one_issuer_delays_no_other_issuer() {
         tokio::spawn(async move {
             loop {
                 ring.ask_for_refresh();
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                pause_async(Duration::from_millis(1), "a thousand unknown keys a second").await;
             }
         })
     };
@@ -292,20 +292,11 @@ async fn keys_from_a_url_outlive_their_server_for_an_hour_whether_it_is_gone_or_
     good_for_an_hour("nothing listens").await;
 
     // Takes connections, and says nothing: given up after five seconds, and asked again.
-    let mute = loop {
-        if let Ok(listener) = std::net::TcpListener::bind(address) {
-            break listener;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    let listen = async || std::net::TcpListener::bind(address).ok();
+    let mute = within_async(Duration::from_mins(1), listen).await.unwrap();
     good_for_an_hour("it hangs").await;
     drop(mute);
-    let again = loop {
-        if let Ok(listener) = std::net::TcpListener::bind(address) {
-            break listener;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    let again = within_async(Duration::from_mins(1), listen).await.unwrap();
     let (_server, _end) = serve(again, key.jwks());
     eventually("mended by itself", async || ring.current(UnixTime::from_seconds(NOW + 3_601)).is_ok()).await;
     running.abort();
@@ -344,7 +335,7 @@ async fn serve_pages() -> (String, Pages) {
     (origin, pages)
 }
 
-/// The issuer's name alone is enough: its metadata names the keys, at either place, and is believed only when it is its own.
+/// The issuer's name alone is enough: its metadata names the keys, at either place, and is trusted only when it is its own.
 #[tokio::test]
 async fn an_issuer_is_named_by_its_address_alone() {
     let key = Es256::generate("one");

@@ -21,7 +21,7 @@ use tonic::transport::Channel;
 
 use self::mint::{Ed25519, Es256};
 
-pub(crate) use harness::eventually_async as eventually;
+pub(crate) use harness::{eventually_async as eventually, pause_async, within_async};
 
 pub(crate) const NOW: u64 = 1_800_000_000;
 pub(crate) const TENANT: &str = "00000000-0000-7000-8000-000000000001";

@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use self::sample::Sample;
 use crate::kit::check::{Answer, Check};
 use crate::kit::mint::part;
-use crate::kit::{Authz, COOKIE, Home, NOW, TENANT, eventually};
+use crate::kit::{Authz, COOKIE, Home, NOW, TENANT, eventually, pause_async};
 
 const SESSION: &str = "0192d3c0-0000-4000-8000-0000000000cc";
 const USER: &str = "00000000-0000-7000-8000-0000000000d0";
@@ -193,7 +193,8 @@ impl Legacy {
     async fn check(State(legacy): State<Self>, headers: HeaderMap) -> (StatusCode, String) {
         legacy.asked.fetch_add(1, Ordering::SeqCst);
         let _permit = legacy.gate.acquire().await.unwrap();
-        tokio::time::sleep(Duration::from_millis(legacy.pace.load(Ordering::SeqCst))).await;
+        pause_async(Duration::from_millis(legacy.pace.load(Ordering::SeqCst)), "as slow as the test says")
+            .await;
         let status = legacy.status.load(Ordering::SeqCst);
         let good =
             headers.get("cookie").is_some_and(|cookie| cookie.as_bytes().starts_with(b"old_token=good"));

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::kit::check::Check;
 use crate::kit::mint::claims_with;
-use crate::kit::{Authz, Home, SUBJECT, eventually};
+use crate::kit::{Authz, Home, SUBJECT, eventually, pause_async};
 
 /// The edge with `limits`, and `of_routes` (route, its limits) added to its routes.
 fn with(limits: &str, of_routes: &[(&str, &str)]) -> impl Fn(String) -> String {
@@ -344,7 +344,7 @@ async fn a_number_from_the_future_in_redis_is_a_debt_of_one_burst_and_not_for_ev
     authz.ask(by(&authz, "me", 1)).await.expect(429, "rate_limited");
     assert_eq!(counted(&authz, "shared").await, before + 1, "Redis weighed it");
     // This replica's memory of the refusal ends by its own clock, which moves only when the test moves it.
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    pause_async(Duration::from_millis(1_100), "the debt of one burst in Redis is paid").await;
     authz.clock.advance_seconds(2);
     authz.ask(by(&authz, "me", 1)).await.expect(200, "allowed");
 }

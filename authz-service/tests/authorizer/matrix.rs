@@ -163,7 +163,7 @@ fn principals(authz: &Authz) -> Vec<(String, Offer)> {
     calls("auth, for a person", sign("auth", "auth", &someone, "test", NOW));
     calls("auth, to another edge", sign("auth", "auth", &service("auth"), "prod", NOW));
     calls("auth, an hour ago", sign("auth", "auth", &service("auth"), "test", NOW - 3_600));
-    calls("that nobody listed", sign("test", "identity", &service("auth"), "test", NOW));
+    calls("that is not listed", sign("test", "identity", &service("auth"), "test", NOW));
     all
 }
 

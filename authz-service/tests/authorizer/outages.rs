@@ -8,7 +8,7 @@ use validity::tenant::Standing;
 
 use crate::kit::check::Answer;
 use crate::kit::tenants::TenantsService;
-use crate::kit::{Authz, Home, NOW, TENANT, eventually};
+use crate::kit::{Authz, Home, NOW, TENANT, eventually, pause_async};
 use crate::matrix::machines::{self, Signed};
 use crate::pushed::{start, subscribed, tenant};
 
@@ -90,8 +90,11 @@ async fn without_its_redis_no_signed_request_passes_and_nothing_else_is_touched(
         let check = authz.check("me").extension("route", "sync").extension("policy", "partner");
         authz.ask(Signed::with(|signed| signed.created = created).offer(check)).await
     };
-    // While it was gone, no request tried it for a second at a time.
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    pause_async(
+        Duration::from_millis(1_500),
+        "while it was gone, no request tried it for a second at a time",
+    )
+    .await;
     later(NOW + 10_000).await.expect(503, "nonces_unavailable");
     authz.clock.advance_seconds(10);
     eventually("back", async || later(NOW + 10_010).await.is(200, "allowed")).await;

@@ -11,7 +11,7 @@ use validity::tenant::{Record, SharedTenants, Standing, key};
 
 use crate::kit::mint::claims_with;
 use crate::kit::tenants::{Manner, TenantsService};
-use crate::kit::{Authz, Home, NOW, SESSION, TENANT, eventually};
+use crate::kit::{Authz, Home, NOW, SESSION, TENANT, eventually, pause_async};
 
 /// Tenants behind `service`, with Redis at `url`; revocations only when a test is about them.
 pub(crate) async fn start(service: &TenantsService, url: Option<String>, revocations: bool) -> Authz {
@@ -134,7 +134,7 @@ async fn flushall_under_load_costs_one_question_for_each_tenant() {
         while !*ended.borrow() {
             connection.flushall().await.unwrap();
             flushes += 1;
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            pause_async(Duration::from_millis(1), "the pace of the flushes").await;
         }
         flushes
     });

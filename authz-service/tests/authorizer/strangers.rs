@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::kit::check::{Answer, Check};
-use crate::kit::{Authz, Home};
+use crate::kit::{Authz, Home, pause_async};
 use crate::legacy::{Legacy, checked};
 
 /// How long an answer of the legacy takes: so long that strangers fill whatever they can fill.
@@ -87,7 +87,7 @@ async fn survives(addresses: Vec<String>, same: &str) {
         ask(&authz, "good", same).await.expect(200, "allowed");
         let token = format!("good-{number}");
         ask(&authz, &token, &format!("203.0.113.{number}")).await.expect(200, "allowed");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        pause_async(std::time::Duration::from_millis(20), "the pace of the honest session").await;
     }
     let asked = flood.end().await;
     assert!(asked > 100, "the flood was none: {asked}");

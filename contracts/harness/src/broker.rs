@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::parts;
 use crate::ports::Port;
 use crate::process::{Process, Signal};
+use crate::{parts, within};
 
 /// Erlang starts slowly on a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(90);
@@ -70,16 +70,11 @@ impl RabbitMq {
             // One busy test machine, several of these: no spinning, one scheduler.
             .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+S 1:1 +sbwt none");
         let mut process = Process::start("rabbitmq", &mut command, &home.join("rabbitmq.log"));
-        let until = Instant::now() + READY_WITHIN;
-        while !process.log().contains("Server startup complete") {
+        let ready = within(READY_WITHIN, || {
             assert!(process.is_running(), "RabbitMQ ended while it was starting:\n{}", process.log());
-            assert!(
-                Instant::now() < until,
-                "RabbitMQ is not ready after {READY_WITHIN:?}:\n{}",
-                process.log()
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
+            process.log().contains("Server startup complete").then_some(())
+        });
+        assert!(ready.is_some(), "RabbitMQ is not ready after {READY_WITHIN:?}:\n{}", process.log());
         self.process = Some(process);
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -16,7 +16,7 @@ use crate::process::{Process, Signal};
 use crate::tls::Tunnel;
 use crate::tokens::Mint;
 use crate::wire::Request;
-use crate::{eventually_some, pause};
+use crate::{eventually_some, pause, within};
 
 pub use builder::EdgeBuilder;
 
@@ -312,12 +312,11 @@ impl Edge {
     }
 
     fn until(&mut self, part: Part, ready: impl Fn() -> bool) {
-        let until = Instant::now() + READY_WITHIN;
-        while !ready() {
+        let is_ready = within(READY_WITHIN, || {
             assert!(self.part(part).is_running(), "{part:?} ended while it was starting");
-            assert!(Instant::now() < until, "{part:?} is not ready after {READY_WITHIN:?}");
-            std::thread::sleep(Duration::from_millis(25));
-        }
+            ready().then_some(())
+        });
+        assert!(is_ready.is_some(), "{part:?} is not ready after {READY_WITHIN:?}");
     }
 
     /// The value of an Envoy counter or gauge.

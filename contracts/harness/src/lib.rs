@@ -16,6 +16,7 @@ pub mod authority;
 mod backend;
 mod broker;
 mod edge;
+mod edge_file;
 mod legacy;
 mod parts;
 mod ports;
@@ -23,9 +24,10 @@ mod process;
 mod stores;
 pub mod tls;
 pub mod tokens;
+mod waiting;
 pub mod wire;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub use backend::{Backend, Seen};
 pub use broker::RabbitMq;
@@ -35,52 +37,14 @@ pub use parts::{envoy, guard, guard_is_native, native_guard, program, repository
 pub use ports::Port;
 pub use process::{Process, Signal};
 pub use stores::Redis;
+pub use waiting::{
+    eventually, eventually_async, eventually_logged, eventually_some, meanwhile, pause, pause_async, within,
+    within_async,
+};
 
 /// The longest time until a revocation, a suspended tenant or an outage of the authorizer takes effect, as
 /// docs/revocation.md promises.
 pub const IN_FORCE_WITHIN: Duration = Duration::from_secs(1);
-
-/// Waits until `holds` returns true. It is called fifty times a second for at most a minute: a test machine may be busy, but
-/// elsewhere every expected event happens within a second.
-///
-/// # Panics
-/// When it does not happen; `what` completes the sentence.
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    eventually_some(what, || holds().then_some(()));
-}
-
-/// Waits until `find` returns a value, as [`eventually`] does, and returns it.
-///
-/// # Panics
-/// When it does not happen; `what` completes the sentence.
-pub fn eventually_some<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
-    let until = Instant::now() + Duration::from_mins(1);
-    loop {
-        if let Some(found) = find() {
-            return found;
-        }
-        assert!(Instant::now() < until, "it did not happen within a minute that {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// Waits as [`eventually`] does, where finding out has to wait for something itself.
-///
-/// # Panics
-/// When it does not happen; `what` completes the sentence.
-pub async fn eventually_async(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let until = Instant::now() + Duration::from_mins(1);
-    while !holds().await {
-        assert!(Instant::now() < until, "it did not happen within a minute that {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// Lets `time` pass, for the stated reason: after it an event must have taken effect, or must not have happened. Where
-/// an event can be waited for, [`eventually`] is right.
-pub fn pause(time: Duration, _why: &str) {
-    std::thread::sleep(time);
-}
 
 /// The cookie with the access token, on the shipped edges.
 pub const SESSION_COOKIE: &str = "madome_access_token";

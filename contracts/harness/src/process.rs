@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::within;
 
 /// A signal from a test to a program.
 #[derive(Clone, Copy, Debug)]
@@ -81,19 +83,10 @@ impl Process {
     /// # Panics
     /// When it has not ended within `patience`.
     pub fn wait(&mut self, patience: Duration) -> ExitStatus {
-        let until = Instant::now() + patience;
-        loop {
-            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
-                return status;
-            }
-            assert!(
-                Instant::now() < until,
-                "{} did not end within {patience:?}; it printed:\n{}",
-                self.name,
-                self.log()
-            );
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let ended = within(patience, || self.child.try_wait().expect("a child can be waited for"));
+        ended.unwrap_or_else(|| {
+            panic!("{} did not end within {patience:?}; it printed:\n{}", self.name, self.log())
+        })
     }
 }
 

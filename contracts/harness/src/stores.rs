@@ -3,7 +3,8 @@
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+
+use crate::eventually;
 
 use tempfile::TempDir;
 
@@ -82,11 +83,9 @@ impl Redis {
     }
 
     fn wait(&mut self) {
-        let until = Instant::now() + Duration::from_secs(30);
-        while TcpStream::connect(self.port.address()).is_err() {
+        eventually("redis-server accepts connections", || {
             assert!(self.process.is_running(), "redis-server ended: {}", self.process.log());
-            assert!(Instant::now() < until, "redis-server does not accept connections");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+            TcpStream::connect(self.port.address()).is_ok()
+        });
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use harness::authority::{Authority, Pair, greet};
-use harness::{Backend, Edge, EdgeBuilder, Part, Signal, eventually};
+use harness::{Backend, Edge, EdgeBuilder, Part, Signal, eventually, pause};
 
 /// The authorizer's side and Envoy's, with certificates of one authority.
 struct Certificates {
@@ -168,10 +168,10 @@ fn a_client_without_a_valid_certificate_gets_no_answer_from_the_authorizer() {
             let mut stream = TcpStream::connect(address).expect("it listens");
             stream.set_read_timeout(Some(Duration::from_secs(20))).expect("it can be set");
             stream.write_all(bytes).expect("it reads");
-            let mut heard = Vec::new();
-            let _ = stream.read_to_end(&mut heard);
+            let mut received = Vec::new();
+            let _ = stream.read_to_end(&mut received);
             // At most a TLS alert (RFC 8446 §6).
-            assert!(heard.is_empty() || heard.first() == Some(&0x15), "{heard:?}");
+            assert!(received.is_empty() || received.first() == Some(&0x15), "{received:?}");
         }
     }
 }
@@ -195,7 +195,7 @@ fn an_authorizer_of_another_authority_decides_nothing() {
     }
     let answers: Vec<u16> = (0..40)
         .map(|_| {
-            std::thread::sleep(Duration::from_millis(50));
+            pause(Duration::from_millis(50), "Envoy tries new connections between forty requests");
             asked()
         })
         .collect();

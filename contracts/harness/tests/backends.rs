@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::wire::Connection;
-use harness::{Backend, Edge, EdgeBuilder, Part, Port, eventually};
+use harness::{Backend, Edge, EdgeBuilder, Part, Port, eventually, pause};
 
 const LEGACY: &str = "legacy:\n    address: \"${LEGACY_ADDRESS:-127.0.0.1:3000}\"\n";
 
@@ -121,7 +121,7 @@ fn gated(open: &Arc<AtomicBool>) -> Backend {
     let gate = Arc::clone(open);
     Backend::with(move |_| {
         while !gate.load(Ordering::Relaxed) {
-            std::thread::sleep(Duration::from_millis(5));
+            pause(Duration::from_millis(5), "until the gate is open");
         }
         b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nseen".to_vec()
     })
@@ -156,11 +156,10 @@ fn retries_at_one_time_stay_within_the_budget() {
     };
     // The requests under way: POSTs that reached the endpoint that accepts them. The others failed without a retry.
     let mut waiting = Vec::new();
-    while stat("upstream_rq_active") < 30 {
+    eventually("an endpoint takes thirty of them", || {
         waiting.push(ask("POST"));
-        assert!(waiting.len() < 1000, "no endpoint takes them");
-        std::thread::sleep(Duration::from_millis(2));
-    }
+        stat("upstream_rq_active") >= 30
+    });
     assert_eq!((stat("upstream_rq_retry"), stat("upstream_rq_retry_overflow")), (0, 0));
 
     let (posts, asked) = (stat("upstream_rq_active"), 200);
@@ -169,7 +168,7 @@ fn retries_at_one_time_stay_within_the_budget() {
     let settled = || (stat("upstream_rq_active"), stat("upstream_rq_retry_overflow"));
     let mut before = settled();
     eventually("every one is held, waits or is refused", || {
-        std::thread::sleep(Duration::from_millis(300));
+        pause(Duration::from_millis(300), "numbers that stay the same for so long have settled");
         let now = settled();
         std::mem::replace(&mut before, now) == now
     });
@@ -216,7 +215,7 @@ fn a_request_that_changes_state_is_sent_once_even_after_a_failure() {
             "hangs up" => Vec::new(),
             "breaks off" => b"HTTP/1.1 200 OK\r\ncontent-le".to_vec(),
             "is too slow" => {
-                std::thread::sleep(Duration::from_secs(2));
+                pause(Duration::from_secs(2), "the backend is slower than `request_timeout_ms`");
                 Vec::new()
             }
             status => format!("HTTP/1.1 {status} Odd\r\ncontent-length: 3\r\n\r\nodd").into_bytes(),
@@ -231,8 +230,7 @@ fn a_request_that_changes_state_is_sent_once_even_after_a_failure() {
         let before = arrived.load(Ordering::SeqCst);
         let body = if method == "GET" { "" } else { "x" };
         let answer = edge.request(method, "/open").header("x-fault", fault).body(body).send();
-        // A retry would come within milliseconds.
-        std::thread::sleep(Duration::from_millis(50));
+        pause(Duration::from_millis(50), "a retry would come within milliseconds");
         (answer.status, arrived.load(Ordering::SeqCst) - before)
     };
     for fault in ["hangs up", "breaks off", "is too slow", "500", "502", "503", "504", "429"] {

@@ -6,13 +6,11 @@ mod draining {
     pub(crate) mod streams;
 }
 
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use draining::streams::{Books, Grpc, Streams};
-use harness::{Edge, eventually, pause, program, repository};
+use harness::{Edge, eventually, meanwhile, pause, program, repository};
 
 /// Long enough for Envoy to close the connections it drains, short enough for a test to wait for it.
 const DRAIN_SECONDS: u32 = 3;
@@ -27,48 +25,17 @@ const LIVE: &str = "  - { name: live, host: api, prefix: /live, policy: connecte
   - { name: grpc, host: api, prefix: /grpc.health.v1.Health, policy: connected, stream: true, to: users, answers: library }
 ";
 
-fn text(edge: &Edge) -> String {
-    std::fs::read_to_string(edge.file()).expect("the edge file is readable")
-}
-
-fn replace(edge: &Edge, text: &str) {
-    let next = edge.file().with_extension("next");
-    std::fs::write(&next, text).expect("the home is writable");
-    std::fs::rename(&next, edge.file()).expect("the home is writable");
-}
-
-/// The directory of the current rendered configuration.
-fn current(edge: &Edge) -> PathBuf {
-    std::fs::read_link(edge.home().join("envoy/current")).expect("the link is there")
-}
-
 /// Replaces `old` by `new` in the edge file of `edge`, and waits until the watch has brought it into force.
 fn change(edge: &Edge, watch: &harness::Process, old: &str, new: &str) {
-    let before = text(edge);
-    let after = before.replacen(old, new, 1);
-    assert_ne!(after, before, "{old:?} is not in the edge file");
-    let revision = edge_config::revision(&after).0;
-    replace(edge, &after);
-    eventually(&format!("{new:?} is in force: {}", watch.log()), || {
-        watch.log().contains(&format!("revision {revision} is in force"))
-    });
+    edge.edit(old, new);
+    edge.in_force(watch);
 }
 
 /// Sends requests for books while `work` runs: the gates of a ramp judge requests.
 fn under_load<T>(edge: &Edge, work: impl FnOnce() -> T) -> T {
     let request = edge.get("/books").token(&edge.mint().good(0));
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
-                let _ = request.try_send();
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        });
-        let result = work();
-        done.store(true, Ordering::Relaxed);
-        result
-    })
+    let client = || drop(request.try_send());
+    meanwhile(Duration::from_millis(5), client, work)
 }
 
 fn undisturbed(edge: &Edge) {
@@ -164,7 +131,7 @@ fn a_websocket_events_a_grpc_stream_and_an_upload_live_through_every_change() {
     );
     // A share by session is chosen after the authorizer's answer.
     let shares =
-        text(&edge).lines().find(|line| line.contains("name: books,")).expect("books are there").to_owned();
+        edge.text().lines().find(|line| line.contains("name: books,")).expect("books are there").to_owned();
     let sticky = "  - { name: books, host: api, prefix: /books, policy: signed-in, to: { legacy: 50, auth: 50, sticky: session }, answers: library }";
     change(&edge, &watch, &shares, sticky);
     let tenants = edge.home().join("tenants.yaml");
@@ -178,5 +145,5 @@ fn a_websocket_events_a_grpc_stream_and_an_upload_live_through_every_change() {
     undisturbed(&edge);
     streams.go_on();
     assert_eq!(streams.finish_upload(), 200);
-    assert!(current(&edge).starts_with("revisions"));
+    assert!(edge.rendered().starts_with("revisions"));
 }

@@ -256,7 +256,7 @@ fn a_refusal_by_a_policy_names_what_the_caller_had_and_needed() {
 fn an_edge_of_several_authorizers_with_signed_requests_is_explained_without_redis() {
     let backend = Backend::plain();
     let edge = Edge::dev().every_backend(backend.address()).without(Part::Authz).start();
-    let text = std::fs::read_to_string(edge.file()).expect("the edge file is there");
+    let text = edge.text();
     let text = text.replace("  timeout_ms: 200\n", "  timeout_ms: 200\n  replicas: 2\n").replace(
         "policies:\n",
         "signatures: { keys: \"${CUTOVER_HOME}/keys/signing-keys.yaml\" }\npolicies:\n",
@@ -276,7 +276,7 @@ fn keys_behind_a_url_are_fetched_on_request_and_not_known_otherwise() {
         std::fs::read_to_string(edge.home().join("keys/session.jwks.json")).expect("the keys are there");
     let issuer =
         Backend::answering(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{keys}", keys.len()));
-    let text = std::fs::read_to_string(edge.file()).expect("the edge file is there");
+    let text = edge.text();
     let listed = "keys: { file: \"${CUTOVER_HOME:-.run}/keys/session.jwks.json\" }";
     assert!(text.contains(listed));
     let behind =

@@ -94,7 +94,7 @@ fn a_backend_that_does_not_begin_to_answer_is_given_up_and_gets_no_second_try() 
     let count = Arc::clone(&asked);
     let silent = Backend::with(move |_| {
         count.fetch_add(1, Ordering::SeqCst);
-        std::thread::sleep(Duration::from_secs(3));
+        pause(Duration::from_secs(3), "the backend is slower than `request_timeout_ms`");
         Vec::new()
     });
     let edge = Edge::dev()

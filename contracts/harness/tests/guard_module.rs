@@ -5,10 +5,9 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
 
 use harness::wire::{Answer, Request};
-use harness::{Backend, Edge, Part, Signal, repository, wasm_guard};
+use harness::{Backend, Edge, Part, Signal, eventually, repository, wasm_guard};
 use header_rules::config::{CALLBACKS, HOST_CALLS};
 use wasmparser::{Parser, Payload};
 
@@ -128,16 +127,11 @@ fn without(json: &str, name: &str) -> String {
 
 /// Sends `request` until the guard works, and checks that every answer before that is an error.
 fn until_it_works(request: &Request, what: &str) {
-    let until = Instant::now() + Duration::from_secs(30);
-    loop {
+    eventually(&format!("the guard works again after {what}"), || {
         let Answer { status, .. } = request.send();
-        if status == 200 {
-            return;
-        }
-        assert!((500..=503).contains(&status), "{what}: {status}");
-        assert!(Instant::now() < until, "{what}: the guard does not recover");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+        assert!(status == 200 || (500..=503).contains(&status), "{what}: {status}");
+        status == 200
+    });
 }
 
 /// Withholds one host call after another, so that Envoy answers it with a status at which the proxy-wasm crate panics.

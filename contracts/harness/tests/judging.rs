@@ -5,9 +5,9 @@
 use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use harness::{Backend, Edge, EdgeBuilder, Part, Port, eventually, eventually_some};
+use harness::{Backend, Edge, EdgeBuilder, Part, Port, eventually, eventually_some, pause_async};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tonic::{Code, Request, Response, Status};
@@ -99,7 +99,7 @@ fn under_calls<T>(runtime: &Runtime, edge: &Edge, work: impl FnOnce() -> T) -> T
         let mut client = client(address).await;
         while !stopped.load(Ordering::Relaxed) {
             let _ = client.check(asked(Some(&token))).await;
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            pause_async(Duration::from_millis(5), "the pace of the client").await;
         }
     });
     let done = work();
@@ -202,11 +202,7 @@ fn a_backend_whose_calls_fail_under_their_200_is_taken_back() {
     let output = under_calls(&runtime, &edge, || {
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                let until = Instant::now() + Duration::from_secs(120);
-                let dealt = || std::fs::read_to_string(&file).is_ok_and(|text| text.contains("users: 50 }"));
-                while !dealt() && Instant::now() < until {
-                    std::thread::sleep(Duration::from_millis(20));
-                }
+                eventually("the second step begins", || edge.text().contains("users: 50 }"));
                 status.store(13, Ordering::Relaxed);
             });
             let steps = ["--steps", "30,50", "--every", "3s", "--gate", "5xx<1%", "--gate", "agreement"];
@@ -215,7 +211,7 @@ fn a_backend_whose_calls_fail_under_their_200_is_taken_back() {
     });
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(said(&output).contains("rolled back at 50 %: 5xx<1%"), "{}", said(&output));
-    let text = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+    let text = edge.text();
     assert!(text.contains("to: { legacy: 100, users: 0 }"), "{text}");
 }
 

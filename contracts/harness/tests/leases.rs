@@ -179,7 +179,10 @@ fn without_the_authorizer_leases_end_within_a_second_or_live_out_their_time_as_t
         edge.stop(Part::Authz, Signal::Kill);
         pause(IN_FORCE_WITHIN, "the end is in force");
         assert_eq!(get(&edge, &token).status, statuses[0], "{lease_text}");
-        std::thread::sleep(Duration::from_millis(5_100).saturating_sub(leased.elapsed()));
+        pause(
+            Duration::from_millis(5_100).saturating_sub(leased.elapsed()),
+            "five seconds of the lease are over",
+        );
         assert_eq!(get(&edge, &token).status, statuses[1], "{lease_text}");
     }
 }
@@ -229,7 +232,7 @@ fn a_new_edge_file_takes_its_leases_along() {
     let edge = builder(&backend, "{ seconds: 25 }").start();
     let token = edge.mint().good(0);
     lease(&edge, &token);
-    let text = std::fs::read_to_string(edge.file()).expect("the edge file is there");
+    let text = edge.text();
     std::fs::write(edge.file(), text.replace("lease: { seconds: 25 }", "role: 2, lease: {}"))
         .expect("it is writable");
     edge.render();

@@ -6,10 +6,10 @@ mod leases_guard {
     pub(crate) mod trapping;
 }
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use harness::wire::{Answer, Connection, h2};
-use harness::{Backend, Edge, EdgeBuilder, IN_FORCE_WITHIN, Part, pause};
+use harness::{Backend, Edge, EdgeBuilder, IN_FORCE_WITHIN, Part, eventually, pause};
 use lease::{Ended, Tag};
 use leases_guard::authorizer::{Manner, StandIn, grant};
 use leases_guard::trapping;
@@ -61,15 +61,8 @@ impl Stage {
         self.checks(|stage| assert_eq!(stage.get(token).status, 200)) == 1
     }
 
-    #[expect(clippy::panic, reason = "what does not come in time fails the test")]
     fn until(&self, what: &str, done: impl Fn(&Self) -> bool) {
-        let end = Instant::now() + Duration::from_secs(20);
-        while !done(self) {
-            if Instant::now() > end {
-                panic!("not in time: {what}");
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        eventually(what, || done(self));
     }
 }
 
@@ -288,8 +281,7 @@ fn a_lease_is_used_as_often_and_as_long_as_its_grant_allows() {
     assert_eq!(asked, expected);
     stage.authorizer.script().grant = Some(grant("books", |grant| grant.lifetime_ms = 700));
     assert!(stage.asks("b"));
-    let until = Instant::now() + Duration::from_millis(700);
-    std::thread::sleep(until - Instant::now());
+    pause(Duration::from_millis(700), "`lifetime_ms` of the grant is over");
     assert!(stage.asks("b"));
 }
 
@@ -372,7 +364,7 @@ fn after_a_trap_no_lease_counts_until_the_feed_replies_again() {
     let checks = stage.checks(|stage| stage.until("the guard works", |stage| stage.get("a").status == 200));
     assert_eq!(checks, 1, "the first request that passes is checked");
     for _ in 0..20 {
-        assert!(stage.asks("a"), "nothing has been heard yet");
+        assert!(stage.asks("a"), "the feed has not answered yet");
     }
     stage.authorizer.script().feed = Some(Ended::Tags(vec![]));
     stage.until("what is in the slot is used again", |stage| !stage.asks("a"));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use harness::tokens::{SUSPENDED_TENANT, claims, now};
 use harness::wire::Answer;
-use harness::{Backend, Edge, IN_FORCE_WITHIN, Seen, pause};
+use harness::{Backend, Edge, IN_FORCE_WITHIN, Seen, eventually_some, pause};
 use serde_json::{Value, json};
 
 const CHECKED: &str = "signed-in: { kind: session }";
@@ -161,21 +161,13 @@ impl Side {
     }
 
     /// The log by request id, once it holds all of `ids`.
-    #[expect(clippy::panic, reason = "what does not come in time fails the test")]
     fn log(&self, ids: &[&str]) -> HashMap<String, Value> {
-        let end = Instant::now() + Duration::from_secs(20);
-        loop {
+        eventually_some("the log has every request", || {
             let lines = self.edge.access_log(1).into_iter();
             let by_id: HashMap<String, Value> =
                 lines.filter_map(|line| Some((line.get("request_id")?.as_str()?.to_owned(), line))).collect();
-            if ids.iter().all(|id| by_id.contains_key(*id)) {
-                return by_id;
-            }
-            if Instant::now() > end {
-                panic!("the log lacks a request");
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
+            ids.iter().all(|id| by_id.contains_key(*id)).then_some(by_id)
+        })
     }
 }
 

@@ -116,8 +116,7 @@ fn every_command_of_the_page_keeps_each_session_signed_in() {
             !said.trim().is_empty() && said.contains(expected),
             "{page}:{line}: `cutover {text}` says {said}"
         );
-        let revision =
-            edge_config::revision(&std::fs::read_to_string(edge.file()).expect("it is readable")).0;
+        let revision = edge_config::revision(&edge.text()).0;
         eventually("the change is in force", || {
             watch.log().contains(&format!("revision {revision} is in force"))
         });

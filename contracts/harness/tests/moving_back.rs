@@ -69,13 +69,7 @@ impl Moved {
     }
 
     fn set(&self, route: &str, to: &str) {
-        let file = self.edge.file().display().to_string();
-        self.edge.cutover(&["set", &file, route, "--to", to]);
-        let text = std::fs::read_to_string(self.edge.file()).expect("the edge file is readable");
-        let revision = edge_config::revision(&text).0;
-        eventually("the change is in force", || {
-            self.watch.log().contains(&format!("revision {revision} is in force"))
-        });
+        self.edge.set(&self.watch, route, to);
     }
 
     fn go_back(&self) {

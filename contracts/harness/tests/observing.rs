@@ -124,7 +124,7 @@ fn the_audit_has_every_refusal_and_every_change_of_what_decides() {
         })
     });
 
-    let file = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+    let file = edge.text();
     std::fs::write(edge.file(), format!("{file}nonsense: true\n")).expect("it is writable");
     eventually("the wrong file is in the audit", || {
         of("edge_reload")

@@ -5,7 +5,7 @@
 use std::process::Command;
 
 use harness::wire::Request;
-use harness::{Edge, Port, Process, eventually, program, venv};
+use harness::{Edge, Port, Process, eventually, venv};
 use serde_json::{Value, json};
 
 const DEMO: &str = "00000000-0000-7000-8000-0000000000a0";
@@ -49,19 +49,7 @@ fn shadowed(surface: &str) -> Shadowed {
     let file = edge.home().join("db/users.sqlite");
     let done = Command::new(venv().join("bin/python")).args(["-c", script]).arg(&file).status();
     assert!(done.expect("Python can be started").success());
-    let mut command = edge.cutover_program();
-    let settings: Vec<_> =
-        command.get_envs().map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned))).collect();
-    command = Command::new(program("comparator"));
-    for (name, value) in settings {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    let comparator = Process::start("comparator", &mut command, &edge.home().join("logs/comparator.log"));
-    let healthz = Request::new(admin.address(), "GET", "/healthz");
-    eventually("the comparator is ready", || healthz.try_send().is_ok_and(|answer| answer.status == 200));
+    let comparator = edge.comparator(admin.address());
     let post = |path: &str, body: Value| {
         edge.request("POST", path).header("content-type", "application/json").body(body.to_string()).send()
     };

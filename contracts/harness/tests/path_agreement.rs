@@ -161,7 +161,7 @@ fn envoy_guard_and_engine_agree_on_every_path() {
     let mut chance = Chance(seed);
     let backend = Backend::plain();
     let edge = edge(&backend, &routes(&mut chance));
-    let text = std::fs::read_to_string(edge.file()).expect("the edge file is there");
+    let text = edge.text();
     let read = edge_config::parse(edge.file(), &text, &|_| None).expect("the edge is valid");
     let rules = Rules::compile(&guard(edge.home())).expect("the running guard has compiled them");
     let mut asked = Vec::new();

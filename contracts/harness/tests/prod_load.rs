@@ -58,7 +58,7 @@ fn slow_bodies_end_in_408_and_reach_no_backend_whole() {
     dribbling.write(head.as_bytes()).expect("the edge reads");
     for _ in 0..30 {
         dribbling.write(b"x").expect("the edge reads, or has hung up");
-        std::thread::sleep(Duration::from_millis(100));
+        pause(Duration::from_millis(100), "ten bytes a second");
     }
     for connection in [&mut silent, &mut dribbling] {
         let statuses: Vec<_> = connection.answers().iter().map(|answer| answer.status).collect();

@@ -242,9 +242,10 @@ fn explain_names_every_check_of_a_token() {
     std::fs::write(&file, provider.token(&header, &json!({ "aud": "acme-api", "sub": PERSON, "sid": 7 })))
         .unwrap();
     let file = file.to_string_lossy().into_owned();
-    let told = edge.explain(&["GET http://api.dev-domain.test/users/@me", "--token-file", &file, "--fetch"]);
+    let explained =
+        edge.explain(&["GET http://api.dev-domain.test/users/@me", "--token-file", &file, "--fetch"]);
     let outcome = |check: &str| {
-        let all = told["token"].as_array().unwrap();
+        let all = explained["token"].as_array().unwrap();
         all.iter().find(|one| one["check"] == check).map(|one| one["outcome"].clone()).unwrap_or_default()
     };
     for (check, expected) in [
@@ -262,9 +263,9 @@ fn explain_names_every_check_of_a_token() {
         ("session", "token_claim_invalid"),
         ("role", "absent"),
     ] {
-        assert_eq!(outcome(check), expected, "{check}: {told}");
+        assert_eq!(outcome(check), expected, "{check}: {explained}");
     }
-    let tenant = told["token"].as_array().unwrap().iter().find(|one| one["check"] == "tenant").unwrap();
-    assert_eq!((&tenant["claim"], &told["claim"]), (&json!("org_id"), &json!("tenant")), "{told}");
-    assert!(!told.to_string().contains(PERSON), "a refused token shows no value: {told}");
+    let tenant = explained["token"].as_array().unwrap().iter().find(|one| one["check"] == "tenant").unwrap();
+    assert_eq!((&tenant["claim"], &explained["claim"]), (&json!("org_id"), &json!("tenant")), "{explained}");
+    assert!(!explained.to_string().contains(PERSON), "a refused token shows no value: {explained}");
 }

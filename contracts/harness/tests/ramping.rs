@@ -5,11 +5,14 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::time::Duration;
 
 use harness::wire::Request;
-use harness::{Backend, Edge, EdgeBuilder, Port, Process, eventually, program, repository};
+use harness::{
+    Backend, Edge, EdgeBuilder, Port, Process, eventually, eventually_logged, meanwhile, pause, program,
+    repository,
+};
 
 const BOOKS: &str = "prefix: /books, policy: signed-in, to: legacy";
 
@@ -50,9 +53,7 @@ const ADDRESSES: [&str; 7] = [
 
 /// Waits until the edge file deals books out so.
 fn until_dealt(edge: &Edge, shares: &str) {
-    eventually(&format!("the file says {shares}"), || {
-        std::fs::read_to_string(edge.file()).is_ok_and(|text| text.contains(shares))
-    });
+    eventually(&format!("the file says {shares}"), || edge.text().contains(shares));
 }
 
 fn ramp(edge: &Edge, arguments: &[&str]) -> Output {
@@ -71,26 +72,10 @@ fn ramping(edge: &Edge, arguments: &[&str]) -> Command {
 }
 
 /// Sends requests for books until the work is done.
-fn under_load<T: Send>(edge: &Edge, work: impl FnOnce() -> T) -> T {
+fn under_load<T>(edge: &Edge, work: impl FnOnce() -> T) -> T {
     let request = edge.get("/books").token(&edge.mint().good(0));
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !stop.load(Ordering::Relaxed) {
-                let _ = request.try_send();
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        });
-        // Also when the work panics, so that the test ends.
-        struct Stop<'a>(&'a AtomicBool);
-        impl Drop for Stop<'_> {
-            fn drop(&mut self) {
-                self.0.store(true, Ordering::Relaxed);
-            }
-        }
-        let _stop = Stop(&stop);
-        work()
-    })
+    let client = || drop(request.try_send());
+    meanwhile(Duration::from_millis(5), client, work)
 }
 
 fn said(output: &Output) -> String {
@@ -101,7 +86,7 @@ fn said(output: &Output) -> String {
 fn a_backend_that_answers_500_is_rolled_back_automatically() {
     let status = Arc::new(AtomicU16::new(200));
     let (edge, _legacy, users, watch) = edge_with(&status);
-    let before = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+    let before = edge.text();
     let breaks = Arc::clone(&status);
     let output = under_load(&edge, || {
         std::thread::scope(|scope| {
@@ -114,20 +99,20 @@ fn a_backend_that_answers_500_is_rolled_back_automatically() {
     });
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(said(&output).contains("rolled back at 50 %: 5xx<1%"), "{}", said(&output));
-    let after = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+    let after = edge.text();
     assert_eq!(after, before.replace(BOOKS, &BOOKS.replace("legacy", "{ legacy: 100, users: 0 }")));
 
     // Not only in the file: no request reaches it any more.
-    let until = Instant::now() + Duration::from_secs(30);
     let token = edge.mint().good(0);
-    loop {
-        let reached = users.seen().len();
-        let good = (0..50).all(|_| edge.get("/books").token(&token).send().status == 200);
-        if good && users.seen().len() == reached {
-            break;
-        }
-        assert!(Instant::now() < until, "requests still go there: {}", watch.log());
-    }
+    eventually_logged(
+        "requests go there no more",
+        || watch.log(),
+        || {
+            let reached = users.seen().len();
+            let good = (0..50).all(|_| edge.get("/books").token(&token).send().status == 200);
+            good && users.seen().len() == reached
+        },
+    );
 }
 
 #[test]
@@ -148,7 +133,7 @@ fn a_backend_that_refuses_callers_the_edge_allows_is_rolled_back_automatically()
     });
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(said(&output).contains("rolled back at 50 %: agreement"), "{}", said(&output));
-    let after = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+    let after = edge.text();
     assert!(after.contains("{ legacy: 100, users: 0 }"), "{after}");
 }
 
@@ -160,7 +145,7 @@ fn a_backend_that_is_as_good_gets_everything_and_status_shows_it() {
     let output = under_load(&edge, || ramp(&edge, &arguments));
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert!(said(&output).contains("legacy 50 %, users 50 %"), "{}", said(&output));
-    let text = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+    let text = edge.text();
     assert!(text.contains("to: { legacy: 0, users: 100 }"), "{text}");
     assert!(!users.seen().is_empty());
 
@@ -185,15 +170,14 @@ fn after_an_interrupted_ramp_the_file_holds_the_shares_in_force() {
         let before = users.seen().len();
         // It is in force, and stays so after the ramp has ended.
         let token = edge.mint().good(0);
-        let until = Instant::now() + Duration::from_secs(40);
-        while users.seen().len() == before {
-            assert!(Instant::now() < until, "nothing goes there");
+        eventually("requests go there", || {
             let _ = edge.get("/books").token(&token).try_send();
-        }
+            users.seen().len() > before
+        });
         let id = child.id().to_string();
         assert!(Command::new("kill").args([name, &id]).status().expect("kill runs").success());
         assert!(!child.wait().expect("it ends").success());
-        let text = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+        let text = edge.text();
         assert!(text.contains("to: { legacy: 50, users: 50 }"), "{text}");
         let file = edge.file().display().to_string();
         let shown: serde_json::Value =
@@ -238,7 +222,7 @@ fn status_repeats_with_the_option_for_it() {
 #[test]
 fn a_route_that_does_not_exist_and_steps_that_fall_change_nothing() {
     let (edge, _legacy, _users, _watch) = edge_with(&Arc::new(AtomicU16::new(200)));
-    let before = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+    let before = edge.text();
     for (arguments, code) in [
         (["--steps", "50,10", "--gate", "5xx<1%"].as_slice(), 2),
         (&["--gate", "5xx>1%"], 2),
@@ -250,7 +234,7 @@ fn a_route_that_does_not_exist_and_steps_that_fall_change_nothing() {
         let output = ramp(&edge, arguments);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", said(&output));
     }
-    let after = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+    let after = edge.text();
     assert_eq!(after, before.replace(BOOKS, &BOOKS.replace("legacy", "{ legacy: 100, users: 0 }")));
 }
 
@@ -276,7 +260,7 @@ fn one_changed_byte_of_a_body_is_rolled_back_automatically() {
             .variable("COMPARATOR_ADDRESS", &copies.address().to_string())
             .variable("COMPARATOR_ADMIN_ADDRESS", &admin.address().to_string())
     });
-    let before = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+    let before = edge.text();
     let mut comparator = Command::new(program("comparator"));
     comparator.env("CUTOVER_HOME", edge.home()).env("EDGE_FILE", edge.file());
     comparator.env("COMPARATOR_ADDRESS", copies.address().to_string());
@@ -302,7 +286,7 @@ fn one_changed_byte_of_a_body_is_rolled_back_automatically() {
     });
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(said(&output).contains("rolled back at 50 %: diff=0"), "{}", said(&output));
-    let after = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+    let after = edge.text();
     assert_eq!(after, before, "back at 0 %");
     let found = report.send().json()["routes"]["books"]["by_kind"].clone();
     assert!(found["body_value"].as_u64() > Some(0) && found.as_object().map(|all| all.len()) == Some(1));
@@ -316,29 +300,25 @@ fn a_backend_that_becomes_slow_on_this_route_is_rolled_back_despite_other_routes
     let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nseen".to_vec();
     let (same, other) = (answer.clone(), answer);
     let legacy = Backend::with(move |_| {
-        std::thread::sleep(Duration::from_millis(100));
+        pause(Duration::from_millis(100), "as slow as the other at first");
         same.clone()
     });
     let users = Backend::with(move |seen| {
         if seen.request_line().contains("/books") {
-            std::thread::sleep(Duration::from_millis(waits.load(Ordering::Relaxed)));
+            pause(Duration::from_millis(waits.load(Ordering::Relaxed)), "this backend becomes slow");
         }
         other.clone()
     });
     let (edge, _watch) = edge_of(&legacy, &users, |edge| edge);
     // Another route of the same backend is quick and has most of its requests.
     let quick = edge.get("/users/@me").token(&edge.mint().good(0));
-    let stop = AtomicBool::new(false);
-    let output = std::thread::scope(|scope| {
-        let crowd = scope.spawn(|| {
-            while !stop.load(Ordering::Relaxed) {
-                for _ in 0..40 {
-                    let _ = quick.try_send();
-                }
-                std::thread::sleep(Duration::from_millis(50));
-            }
-        });
-        let output = under_load(&edge, || {
+    let crowd = || {
+        for _ in 0..40 {
+            let _ = quick.try_send();
+        }
+    };
+    let output = meanwhile(Duration::from_millis(50), crowd, || {
+        under_load(&edge, || {
             std::thread::scope(|scope| {
                 scope.spawn(|| {
                     until_dealt(&edge, "{ legacy: 50, users: 50 }");
@@ -348,13 +328,10 @@ fn a_backend_that_becomes_slow_on_this_route_is_rolled_back_despite_other_routes
                 let steps = ["--steps", "20,50", "--every", "8s", "--least", "30"];
                 ramp(&edge, &[&steps[..], &["--gate", "p95<+500%"]].concat())
             })
-        });
-        stop.store(true, Ordering::Relaxed);
-        crowd.join().expect("the crowd ends");
-        output
+        })
     });
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert!(said(&output).contains("rolled back at 50 %: p95<+500%"), "{}", said(&output));
-    let text = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+    let text = edge.text();
     assert!(text.contains("to: { legacy: 100, users: 0 }"), "{text}");
 }

@@ -7,11 +7,10 @@ mod refusals {
     mod internal;
 }
 
-use std::thread;
 use std::time::Duration;
 
 use harness::wire::{Answer, Connection, h2};
-use harness::{Backend, Edge, EdgeBuilder, Part, Signal};
+use harness::{Backend, Edge, EdgeBuilder, Part, Signal, eventually};
 use serde_json::Value;
 
 use crate::refusals::failing::{KINDS, failing};
@@ -34,7 +33,8 @@ fn a_backend_that_fails_speaks_in_the_words_of_its_route() {
         let held = (kind == "full").then(|| {
             let mut held = Connection::open(edge.public()).expect("the edge listens");
             held.write(&edge.get("/json/full/held").bytes()).expect("the edge reads");
-            thread::sleep(Duration::from_millis(300));
+            let active = || edge.envoy_stat("cluster.backend-full.upstream_rq_active");
+            eventually("the first request is under way", || active() == Some(1));
             held
         });
         let json = edge.get(format!("/json/{kind}")).send();

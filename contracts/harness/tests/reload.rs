@@ -34,24 +34,13 @@ fn reloads(edge: &Edge, result: &str) -> u64 {
     metrics.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap_or_default()
 }
 
-fn text(edge: &Edge) -> String {
-    std::fs::read_to_string(edge.file()).expect("the edge file is readable")
-}
-
-/// Replaces the edge file as a deployment would.
-fn replace(edge: &Edge, text: &str) {
-    let next = edge.file().with_extension("next");
-    std::fs::write(&next, text).expect("the home is writable");
-    std::fs::rename(&next, edge.file()).expect("the home is writable");
-}
-
 #[test]
 fn old_and_new_revisions_are_both_decided_by_their_own_rules_while_envoy_moves_over() {
     let backend = Backend::plain();
     let edge = Edge::dev().every_backend(backend.address()).start();
     let token = edge.mint().good(0);
     let old = revision(&edge);
-    let before = text(&edge);
+    let before = edge.text();
     let stop = AtomicBool::new(false);
     let answers = std::thread::scope(|scope| {
         let client = scope.spawn(|| {
@@ -61,7 +50,7 @@ fn old_and_new_revisions_are_both_decided_by_their_own_rules_while_envoy_moves_o
             }
             seen
         });
-        replace(&edge, &before.replace(BOOKS, &BOOKS.replace("signed-in", "bot")));
+        edge.replace(&before.replace(BOOKS, &BOOKS.replace("signed-in", "bot")));
         eventually("the authorizer has the new file", || revision(&edge) != old);
         // Envoy still has the old configuration, so the old policy applies.
         for _ in 0..20 {
@@ -90,7 +79,7 @@ fn old_and_new_revisions_are_both_decided_by_their_own_rules_while_envoy_moves_o
     assert!(!of(403).is_empty() && of(403).iter().all(|revision| *revision == new), "{:?}", of(403));
 
     // And back: the first revision is the newest again.
-    replace(&edge, &before);
+    edge.replace(&before);
     eventually("the old file is in force again", || revision(&edge) == old);
     edge.render();
     eventually("requests pass again", || edge.get("/books").token(&token).send().status == 200);
@@ -101,11 +90,11 @@ fn a_wrong_file_changes_nothing_and_is_reported() {
     let backend = Backend::plain();
     let mut edge = Edge::dev().every_backend(backend.address()).start();
     let token = edge.mint().good(0);
-    let (old, before) = (revision(&edge), text(&edge));
+    let (old, before) = (revision(&edge), edge.text());
 
     let wrong = before.replace("policy: bot, to: users", "policy: robot, to: usres");
     assert_ne!(wrong, before);
-    replace(&edge, &wrong);
+    edge.replace(&wrong);
     eventually("the wrong file is counted", || reloads(&edge, "invalid") == 1);
     assert_eq!(revision(&edge), old);
     assert_eq!(admin(&edge, "/readyz").status, 200, "the last good file decides");
@@ -118,7 +107,7 @@ fn a_wrong_file_changes_nothing_and_is_reported() {
     eventually("the missing file is reported", || detail(&edge).contains("No such file"));
     assert_eq!(edge.get("/books").token(&token).send().status, 200);
 
-    replace(&edge, &before);
+    edge.replace(&before);
     eventually("the good file is back", || !detail(&edge).contains("refused"));
     assert_eq!(revision(&edge), old);
     assert_eq!(reloads(&edge, "applied"), 0, "nothing was new");
@@ -129,8 +118,8 @@ fn a_change_that_needs_a_restart_is_refused_and_its_revision_is_never_guessed() 
     let backend = Backend::plain();
     let edge = Edge::dev().every_backend(backend.address()).start();
     let token = edge.mint().good(2);
-    let before = text(&edge);
-    replace(&edge, &before.replace(".run}/tenants.yaml", ".run}/other.yaml"));
+    let before = edge.text();
+    edge.replace(&before.replace(".run}/tenants.yaml", ".run}/other.yaml"));
     eventually("the change is refused", || reloads(&edge, "needs_restart") == 1);
     assert!(detail(&edge).contains("tenants") && detail(&edge).contains("restart"), "{}", detail(&edge));
     assert_eq!(edge.get("/books").token(&token).send().status, 200);
@@ -148,10 +137,10 @@ fn a_change_that_needs_a_restart_is_refused_and_its_revision_is_never_guessed() 
         ("policies:\n", "api_keys: { file: keys.jsonl }\n\npolicies:\n", "`api_keys` cannot change"),
     ] {
         assert!(before.contains(old), "{old:?} is not in the edge file");
-        replace(&edge, &before.replacen(old, new, 1));
+        edge.replace(&before.replacen(old, new, 1));
         eventually(named, || detail(&edge).contains(named));
     }
-    replace(&edge, &before.replace(".run}/tenants.yaml", ".run}/other.yaml"));
+    edge.replace(&before.replace(".run}/tenants.yaml", ".run}/other.yaml"));
     eventually("the first one is refused again", || detail(&edge).contains("`tenants` cannot change"));
 
     // A render of such a file fails at once.
@@ -161,7 +150,7 @@ fn a_change_that_needs_a_restart_is_refused_and_its_revision_is_never_guessed() 
     let unknown = |line: &Value| line["status"] == 503 && line["reason"] == "unknown_revision";
     eventually("the log says why", || edge.access_log(log.len()).iter().any(unknown));
 
-    replace(&edge, &before);
+    edge.replace(&before);
     edge.render();
     eventually("requests pass again", || edge.get("/books").token(&token).send().status == 200);
 }
@@ -171,7 +160,7 @@ fn a_change_that_needs_a_restart_is_refused_and_its_revision_is_never_guessed() 
 fn a_changed_list_of_services_is_in_force_without_a_restart() {
     let backend = Backend::plain();
     let edge = Edge::dev().every_backend(backend.address()).start();
-    let before = text(&edge);
+    let before = edge.text();
     let lookup = |name: &str, key: &str| {
         let caller = identity::Caller::Service(name.parse().expect("a name"));
         let pem = edge.home().join("keys").join(key);
@@ -194,7 +183,7 @@ fn a_changed_list_of_services_is_in_force_without_a_restart() {
         before.replace(listed, &entry).replace("kind: internal, services: [auth] }", policy)
     };
     // Its keys are missing: this service alone is refused, and the file is polled.
-    replace(&edge, &reports("reports.jwks.json", "users.read"));
+    edge.replace(&reports("reports.jwks.json", "users.read"));
     eventually("the missing keys are reported", || services(&edge).contains("reports.jwks.json"));
     assert_eq!((lookup("auth", "auth.pem"), lookup("reports", "service-token.pem")), (200, 503));
     let keys = edge.home().join("keys");
@@ -213,10 +202,10 @@ fn a_changed_list_of_services_is_in_force_without_a_restart() {
     assert_eq!(lookup("reports", "identity.pem"), 200);
 
     // A removed permission ends at once, also for an Envoy that still has the old revision.
-    replace(&edge, &reports("reports.jwks.json", "users.write"));
+    edge.replace(&reports("reports.jwks.json", "users.write"));
     eventually("the permission is gone", || lookup("auth", "auth.pem") == 403);
     assert_eq!(lookup("reports", "identity.pem"), 200);
-    replace(&edge, &before);
+    edge.replace(&before);
     eventually("the service is unknown again", || lookup("reports", "identity.pem") == 401);
 }
 
@@ -225,7 +214,7 @@ fn a_swapped_symlink_is_seen() {
     let backend = Backend::plain();
     let edge = Edge::dev().every_backend(backend.address()).start();
     let token = edge.mint().good(0);
-    let before = text(&edge);
+    let before = edge.text();
     let old = revision(&edge);
     // As Kubernetes mounts a ConfigMap: the file is a link through a second link, which is replaced.
     let home = edge.home();

@@ -48,19 +48,23 @@ fn a_name_comes_before_a_wildcard_and_a_long_ending_before_a_short_one() {
     }
 }
 
+/// The dev edge with public `routes` to two backends.
+fn of_two(legacy: &Backend, users: &Backend, routes: &str) -> EdgeBuilder {
+    Edge::dev()
+        .replace("routes:\n", &format!("routes:\n{routes}"))
+        .stand_in("LEGACY_ADDRESS", legacy.address())
+        .stand_in("USERS_ADDRESS", users.address())
+        .without(Part::Authz)
+        .without(Part::Auth)
+}
+
 #[test]
 fn a_client_chooses_a_canary_that_says_so_and_the_log_says_it() {
     let (legacy, users) = (Backend::plain(), Backend::plain());
     let canary = "canary: [{ cookie: try-new, value: \"1\", to: users, chosen_by: client }, \
                   { header: x-try-new, value: \"yes\", to: users, chosen_by: client }]";
     let routes = format!("  - {{ name: choice, host: api, path: \"/choice/{{id}}\", {OPEN}, {canary} }}\n");
-    let edge = Edge::dev()
-        .replace("routes:\n", &format!("routes:\n{routes}"))
-        .stand_in("LEGACY_ADDRESS", legacy.address())
-        .stand_in("USERS_ADDRESS", users.address())
-        .without(Part::Authz)
-        .without(Part::Auth)
-        .start();
+    let edge = of_two(&legacy, &users, &routes).start();
     let cookies = |value: &str| vec![("cookie", value.to_owned())];
     for (number, (headers, chosen)) in [
         (vec![], false),
@@ -149,13 +153,7 @@ fn a_method_passes_where_a_route_names_it_and_nowhere_else() {
 fn half_a_percent_goes_where_it_should() {
     let (legacy, users) = (Backend::plain(), Backend::plain());
     let routes = "  - { name: few, host: api, prefix: /few, policy: public, to: { legacy: 99.5, users: 0.5 }, answers: auth }\n";
-    let edge = Edge::dev()
-        .replace("routes:\n", &format!("routes:\n{routes}"))
-        .stand_in("LEGACY_ADDRESS", legacy.address())
-        .stand_in("USERS_ADDRESS", users.address())
-        .without(Part::Authz)
-        .without(Part::Auth)
-        .start();
+    let edge = of_two(&legacy, &users, routes).start();
     let mut connection = harness::wire::Connection::open(edge.public()).expect("the edge listens");
     for _ in 0..4_000 {
         connection.write(&edge.get("/few").bytes()).expect("it is sent");
@@ -175,7 +173,7 @@ fn half_a_percent_goes_where_it_should() {
         "users=0.125,legacy=99.875",
     ]);
     assert!(set.contains("users 0.125 %"), "{set}");
-    let text = std::fs::read_to_string(edge.file()).expect("the edge file is there");
+    let text = edge.text();
     assert!(text.contains("to: { legacy: 99.875, users: 0.125 }"), "{text}");
 }
 

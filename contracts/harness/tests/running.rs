@@ -5,10 +5,10 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use harness::wire::Request;
-use harness::{Port, envoy, eventually, guard, program, repository, venv};
+use harness::{Port, envoy, eventually, guard, program, repository, venv, within};
 
 const NAMES: [&str; 8] = [
     "EDGE_ADDRESS",
@@ -197,11 +197,8 @@ fn a_run_whose_output_has_no_reader_stays_up() {
     let check = Request::new(ports[0].address(), "GET", "/users/@me");
     eventually("the edge is up", || check.try_send().is_ok_and(|answer| answer.status == 401));
     // The run prints its greeting right after the same check.
-    let listening = Instant::now() + Duration::from_secs(2);
-    while Instant::now() < listening {
-        assert!(up.child.try_wait().expect("it can be asked").is_none(), "the run ended by itself");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let ended = within(Duration::from_secs(2), || up.child.try_wait().expect("it can be asked"));
+    assert_eq!(ended, None, "the run ended by itself");
     signal(up.child.id(), "-INT");
     assert!(up.child.wait().expect("it ends").success());
     all_gone(&ports);

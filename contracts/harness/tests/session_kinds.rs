@@ -8,7 +8,7 @@ mod session_kinds {
 
 use std::collections::BTreeSet;
 
-use harness::tokens::{base64url, claims, now};
+use harness::tokens::{base64url, now};
 use harness::{Backend, Edge, Part, Signal, eventually};
 use serde_json::{Value, json};
 
@@ -136,7 +136,7 @@ fn the_log_names_the_kind_and_explain_gives_the_reason_for_the_backend() {
     let file = edge.file().display().to_string();
     edge.cutover(&["set", &file, "auth-check", "--to", "legacy-session=auth"]);
     edge.cutover(&["set", &file, "auth-refresh", "--to", "legacy=0,auth=100"]);
-    let text = std::fs::read_to_string(edge.file()).expect("it is there");
+    let text = edge.text();
     assert!(text.contains("to: { legacy-session: auth, session: auth }, answers"), "{text}");
     assert!(
         text.contains("to: { legacy-session: legacy, session: auth, legacy: 0, auth: 100, sticky"),

@@ -1,10 +1,8 @@
 //! `Set-Cookie` belongs to the backends: it arrives unchanged on every kind of route. The edge's own answers neither
 //! set nor clear a cookie, so a refusal signs no one out.
 
-use std::time::{Duration, Instant};
-
 use harness::wire::{Answer, Request};
-use harness::{Backend, Edge, EdgeBuilder, Part, Signal};
+use harness::{Backend, Edge, EdgeBuilder, Part, Signal, eventually};
 
 /// Names, quotes, attributes and bytes that a strict proxy might correct.
 const COOKIES: [&[u8]; 5] = [
@@ -68,11 +66,10 @@ fn cookies_of_a_backend_arrive_as_they_are_on_every_kind_of_route() {
     let edge = edge(&backend).start();
     let token = edge.mint().good(0);
     // The guard keeps no lease before it has read the feed.
-    let until = Instant::now() + Duration::from_secs(20);
-    while edge.leased() == 0 {
-        assert!(Instant::now() < until, "no lease ever serves");
+    eventually("a lease serves", || {
         let _ = edge.get("/leased").token(&token).send();
-    }
+        edge.leased() > 0
+    });
     let leased = edge.leased();
     for target in ["/open", "/users/@me", "/leased"] {
         for status in ["200 OK", "201 Created", "302 Found", "401 Unauthorized", "403 No", "503 Busy"] {

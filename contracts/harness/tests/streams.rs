@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use harness::wire::h2;
-use harness::{Backend, Edge, EdgeBuilder, Part, Port};
+use harness::{Backend, Edge, EdgeBuilder, Part, Port, pause};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tungstenite::client::IntoClientRequest as _;
@@ -81,7 +81,7 @@ fn a_websocket_goes_through_authorization_and_outlives_every_request() {
     let subject = socket.read().unwrap().into_text().unwrap();
     assert_eq!(subject.len(), 36, "the verified subject, not the forged one: {subject}");
     for round in 0..3 {
-        thread::sleep(PATIENCE);
+        pause(PATIENCE, "the time that a request may take passes without a message");
         let message = Message::text(format!("{round} after another {PATIENCE:?}"));
         socket.send(message.clone()).unwrap();
         assert_eq!(socket.read().unwrap(), message);
@@ -106,7 +106,7 @@ fn events(silence: Duration) -> Port {
             thread::spawn(move || {
                 let mut head = [0; 4096];
                 let _ = stream.read(&mut head);
-                thread::sleep(silence);
+                pause(silence, "the server is silent at first");
                 let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
                 let _ = stream.write_all(head.as_bytes());
                 for number in 0..4 {
@@ -115,7 +115,7 @@ fn events(silence: Duration) -> Port {
                     if stream.write_all(chunk.as_bytes()).is_err() {
                         return;
                     }
-                    thread::sleep(PATIENCE);
+                    pause(PATIENCE, "the time that a request may take passes between events");
                 }
                 let _ = stream.write_all(b"0\r\n\r\n");
             });

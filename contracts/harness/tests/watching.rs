@@ -3,35 +3,13 @@
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use harness::{Backend, Edge, Port, Process};
+use harness::{Backend, Edge, Port, Process, eventually_logged, meanwhile, pause};
 
-fn eventually(what: &str, watch: &Process, mut holds: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(40);
-    while !holds() {
-        assert!(
-            Instant::now() < until,
-            "it did not happen in time that {what}; the watch printed:\n{}",
-            watch.log()
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn text(edge: &Edge) -> String {
-    std::fs::read_to_string(edge.file()).expect("the edge file is readable")
-}
-
-fn replace(edge: &Edge, text: &str) {
-    let next = edge.file().with_extension("next");
-    std::fs::write(&next, text).expect("the home is writable");
-    std::fs::rename(&next, edge.file()).expect("the home is writable");
-}
-
-fn current(edge: &Edge) -> std::path::PathBuf {
-    std::fs::read_link(edge.home().join("envoy/current")).expect("the link is there")
+/// Waits until `holds`; the failure shows what the watch printed.
+fn eventually(what: &str, watch: &Process, holds: impl FnMut() -> bool) {
+    eventually_logged(what, || watch.log(), holds);
 }
 
 const BOOKS: &str = "prefix: /books, policy: signed-in, to: legacy";
@@ -49,22 +27,22 @@ fn a_change_takes_effect_by_itself_and_a_wrong_one_changes_nothing() {
     eventually("it looks at the file", &watch, || watch.log().contains("is in force"));
     assert_eq!(books(), "old");
 
-    let before = text(&edge);
+    let before = edge.text();
     let file = edge.file().display().to_string();
     edge.cutover(&["set", &file, "books", "--to", "users"]);
     eventually("books go to users", &watch, || books() == "new");
 
-    let kept = current(&edge);
-    replace(&edge, &before.replace(BOOKS, &BOOKS.replace("legacy", "legasy")));
+    let kept = edge.rendered();
+    edge.replace(&before.replace(BOOKS, &BOOKS.replace("legacy", "legasy")));
     eventually("the fault is reported", &watch, || watch.log().contains("`legasy`"));
-    assert_eq!((current(&edge), books()), (kept.clone(), "new".to_owned()));
+    assert_eq!((edge.rendered(), books()), (kept.clone(), "new".to_owned()));
 
     // The authorizer does not apply it without a restart: nothing changes, and its reason is reported.
-    replace(&edge, &before.replace(".run}/tenants.yaml", ".run}/other.yaml"));
+    edge.replace(&before.replace(".run}/tenants.yaml", ".run}/other.yaml"));
     eventually("the authorizer's reason is reported", &watch, || {
         watch.log().contains("restart it, or take the change back")
     });
-    assert_eq!((current(&edge), books()), (kept, "new".to_owned()));
+    assert_eq!((edge.rendered(), books()), (kept, "new".to_owned()));
 
     // As Kubernetes mounts a ConfigMap: the file is a link through a second link, which is replaced.
     let home = edge.home();
@@ -86,22 +64,22 @@ fn a_configuration_that_a_running_envoy_refuses_is_rolled_back_with_the_reason()
     let token = edge.mint().good(0);
     let watch = edge.watch();
     eventually("it looks at the file", &watch, || watch.log().contains("is in force"));
-    let (kept, before) = (current(&edge), text(&edge));
+    let (kept, before) = (edge.rendered(), edge.text());
 
     // A port in use by another process: validation does not bind, so only the running Envoy can refuse it.
     let port = Port::lease();
     let _held = TcpListener::bind(port.address()).expect("a leased port can be bound");
     let moved = before.replace("${EDGE_SERVICE_ADDRESS:-127.0.0.1:8081}", &port.address().to_string());
     assert_ne!(moved, before);
-    replace(&edge, &moved);
+    edge.replace(&moved);
     eventually("it is taken back", &watch, || watch.log().contains("the configuration is as before"));
-    assert_eq!(current(&edge), kept);
+    assert_eq!(edge.rendered(), kept);
     assert!(watch.log().contains("cannot bind"), "{}", watch.log());
     // The authorizer still has the refused file's revision and the one before: requests pass.
     let passes = || edge.get("/books").token(&token).send().status == 200;
     eventually("requests pass", &watch, passes);
 
-    replace(&edge, &before);
+    edge.replace(&before);
     let applied = watch.log().matches("is in force").count();
     eventually("the good file is in force again", &watch, || {
         watch.log().matches("is in force").count() > applied
@@ -109,16 +87,14 @@ fn a_configuration_that_a_running_envoy_refuses_is_rolled_back_with_the_reason()
     eventually("requests pass", &watch, passes);
 }
 
-/// One edit per `pause`, each by a new file that replaces the old one.
-fn edit_without_end(edge: &Edge, before: &str, pause: Duration, edits: u32) -> String {
-    let mut last = String::new();
+/// One edit per `pace`, each by a new file that replaces the old one.
+fn edit_without_end(edge: &Edge, before: &str, pace: Duration, edits: u32) {
     for edit in 0..edits {
-        last =
-            before.replace("body: Permission denied", &format!("body: Permission denied {pause:?} {edit}"));
-        replace(edge, &last);
-        std::thread::sleep(pause);
+        edge.replace(
+            &before.replace("body: Permission denied", &format!("body: Permission denied {pace:?} {edit}")),
+        );
+        pause(pace, "the pace of the edits");
     }
-    last
 }
 
 #[test]
@@ -133,34 +109,23 @@ fn a_file_that_changes_without_end_comes_into_force_again_and_again_and_so_does_
     let token = edge.mint().good(0);
     let watch = edge.watch();
     eventually("it looks at the file", &watch, || watch.log().contains("is in force"));
-    let before = text(&edge);
+    let before = edge.text();
     let in_force = || watch.log().matches("is in force").count();
-    let done = AtomicBool::new(false);
-    let rounds = std::thread::scope(|scope| {
-        let client = scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
-                let status = edge.get("/books").token(&token).send().status;
-                assert!(status == 200, "a request is lost: {}", edge.logged("/books", u64::from(status)));
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        });
+    let client = || {
+        let status = edge.get("/books").token(&token).send().status;
+        assert!(status == 200, "a request is lost: {}", edge.logged("/books", u64::from(status)));
+    };
+    let rounds = meanwhile(Duration::from_millis(10), client, || {
         // The first edit never settles. The second settles so late that an older one is dropped for it.
-        let rounds = [(100, 150), (400, 40)].map(|(pause, edits)| {
+        [(100, 150), (400, 40)].map(|(pace, edits)| {
             let begun = in_force();
-            let last = edit_without_end(&edge, &before, Duration::from_millis(pause), edits);
-            (last, in_force() - begun)
-        });
-        done.store(true, Ordering::Relaxed);
-        client.join().expect("the client ends");
-        rounds
+            edit_without_end(&edge, &before, Duration::from_millis(pace), edits);
+            in_force() - begun
+        })
     });
     // On an idle machine it is one per second; a single one could be chance.
-    assert!(rounds.iter().all(|(_, taken)| *taken >= 3), "it starves: {}", watch.log());
-    let [_, (last, _)] = rounds;
-    let revision = edge_config::revision(&last).0;
-    eventually("the last edit is in force", &watch, || {
-        watch.log().contains(&format!("revision {revision} is in force"))
-    });
+    assert!(rounds.iter().all(|taken| *taken >= 3), "it starves: {}", watch.log());
+    edge.in_force(&watch);
     assert_eq!(edge.get("/books").token(&token).send().status, 200);
 }
 
@@ -172,18 +137,15 @@ fn a_refusal_by_the_authorizer_is_printed_at_once_and_the_file_applies_after_its
     eventually("it looks at the file", &watch, || watch.log().contains("is in force"));
     std::fs::copy(edge.home().join("tenants.yaml"), edge.home().join("other.yaml"))
         .expect("it can be copied");
-    let moved = text(&edge).replace(".run}/tenants.yaml", ".run}/other.yaml");
-    replace(&edge, &moved);
+    let moved = edge.text().replace(".run}/tenants.yaml", ".run}/other.yaml");
+    edge.replace(&moved);
     eventually("it is refused", &watch, || watch.log().contains("restart it, or take the change back"));
     // A file that is only late gets another message, after 15 s.
     assert!(watch.log().contains("refuses revision"), "{}", watch.log());
     assert_eq!(watch.log().matches("restart it").count(), 1, "once");
     edge.stop(harness::Part::Authz, harness::Signal::Terminate);
     edge.start(harness::Part::Authz);
-    let revision = edge_config::revision(&moved).0;
-    eventually("it is in force after the restart", &watch, || {
-        watch.log().contains(&format!("revision {revision} is in force"))
-    });
+    edge.in_force(&watch);
 }
 
 /// A configuration that Envoy validates and then refuses while running; this test skips the validation.
@@ -203,7 +165,7 @@ fn a_guard_that_the_running_envoy_refuses_is_taken_back() {
     let passes = || edge.get("/books").token(&token).send().status == 200;
     let watch = edge.watch();
     eventually("it looks at the file", &watch, || watch.log().contains("is in force"));
-    let kept = current(&edge);
+    let kept = edge.rendered();
     // It has the form of a module, with other exports under these names.
     let name = if harness::guard_is_native() {
         &b"envoy_dynamic_module_on_http_filter_stream_complete"[..]
@@ -228,6 +190,6 @@ fn a_guard_that_the_running_envoy_refuses_is_taken_back() {
         "extension_config_discovery.http_filter.guard"
     };
     assert!(watch.log().contains(refused), "{}", watch.log());
-    assert_eq!(current(&edge), kept);
+    assert_eq!(edge.rendered(), kept);
     assert!(passes(), "the good guard serves on");
 }

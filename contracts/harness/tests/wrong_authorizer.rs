@@ -14,7 +14,7 @@ use envoy_types::pb::envoy::service::auth::v3::{
     CheckRequest, CheckResponse, DeniedHttpResponse, OkHttpResponse,
 };
 use envoy_types::pb::google::rpc;
-use harness::{Backend, Edge, Part, eventually};
+use harness::{Backend, Edge, Part, eventually, pause};
 use tonic::{Request, Response, Status};
 use tonic_health::ServingStatus;
 
@@ -128,7 +128,7 @@ fn garbage_at_the_authorizers_address_allows_nothing() {
     });
     for _ in 0..20 {
         assert_eq!(edge.get("/users/@me").token(&token).send().status, 503);
-        std::thread::sleep(Duration::from_millis(25));
+        pause(Duration::from_millis(25), "Envoy tries new connections between twenty requests");
     }
     assert!(backend.seen().is_empty());
 }

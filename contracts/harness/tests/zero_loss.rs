@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::wire::{Connection, Request};
-use harness::{Backend, Edge, EdgeBuilder, Part, Signal, eventually};
+use harness::{Backend, Edge, EdgeBuilder, Part, Signal, eventually, pause};
 
 const BOOKS: &str = "prefix: /books, policy: signed-in, to: legacy";
 
@@ -52,14 +52,14 @@ fn ask_on(
             Err(error) => failed.push(error.to_string()),
         }
         count.fetch_add(1, Ordering::Relaxed);
-        std::thread::sleep(Duration::from_millis(5));
+        pause(Duration::from_millis(5), "the pace of the client");
     }
     (asked, failed)
 }
 
 /// The revision that is current on disk.
 fn rendered(edge: &Edge) -> String {
-    let link = std::fs::read_link(edge.home().join("envoy/current")).expect("the link is there");
+    let link = edge.rendered();
     let name = link.file_name().expect("it has a name").to_string_lossy().into_owned();
     name.split('-').next().unwrap_or_default().to_owned()
 }
@@ -80,12 +80,6 @@ fn authorizer_has(edge: &Edge, revision: &str) -> bool {
 fn decides_by(admin: SocketAddr, revision: &str) -> bool {
     let answer = Request::new(admin, "GET", "/readyz").try_send();
     answer.is_ok_and(|answer| answer.json()["revision"] == revision)
-}
-
-fn replace(edge: &Edge, text: &str) {
-    let next = edge.file().with_extension("next");
-    std::fs::write(&next, text).expect("the home is writable");
-    std::fs::rename(&next, edge.file()).expect("the home is writable");
 }
 
 /// The right answer for each span of time.
@@ -194,15 +188,15 @@ fn no_request_is_lost_or_decided_by_a_policy_that_was_not_current() {
         // The authorizer knows both before Envoy gets either.
         for (text, status) in [(&closed, 403), (&open, 200)] {
             let old = rendered(&edge);
-            replace(&edge, text);
+            edge.replace(text);
             eventually("the authorizer has another revision", || !authorizer_has(&edge, &old));
             bring_in(&edge, status, &mut current);
-            links.push(std::fs::read_link(edge.home().join("envoy/current")).expect("the link is there"));
+            links.push(edge.rendered());
         }
         // 200 reloads, each with the other policy; every tenth is rendered again.
         for reload in 0..100 {
             for ((text, link), status) in [&closed, &open].into_iter().zip(&links).zip([403, 200]) {
-                replace(&edge, text);
+                edge.replace(text);
                 if reload % 10 == 0 {
                     bring_in(&edge, status, &mut current);
                 } else {
@@ -227,7 +221,7 @@ fn no_request_is_lost_or_decided_by_a_policy_that_was_not_current() {
 
 /// The two policies of these tests: one that allows the caller, one that does not.
 fn open_and_closed(edge: &Edge) -> (String, String) {
-    let before = std::fs::read_to_string(edge.file()).expect("the edge file is readable");
+    let before = edge.text();
     let open = before.replace(BOOKS, &BOOKS.replace("to: legacy", "to: { legacy: 100, users: 0 }"));
     let closed = open.replace(BOOKS.split(", to").next().unwrap_or_default(), "prefix: /books, policy: bot");
     assert!(open != before && closed != open);
@@ -331,7 +325,7 @@ fn restarted(edge: EdgeBuilder) -> (Edge, Load) {
         // Each round restarts both, with a file that may be newer than the one that their predecessors started with.
         for (text, status) in [(&closed, 403), (&open, 200)] {
             let old = rendered(&edge);
-            replace(&edge, text);
+            edge.replace(text);
             for (_, admin) in REPLICAS {
                 eventually("an authorizer has the file", || !decides_by(edge.address(admin), &old));
             }

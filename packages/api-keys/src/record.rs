@@ -15,7 +15,7 @@ use crate::text::{KeyHash, KeyId};
 /// Whom a key speaks for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Holder {
-    /// The client.
+    /// The client, with its tenant, level, roles and scopes.
     pub client: Arc<Client>,
     /// The plan of the key.
     pub plan: Option<Arc<str>>,
@@ -25,7 +25,7 @@ pub struct Holder {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
-    /// Its public half.
+    /// The public half of the key, which logs and commands may show.
     pub id: KeyId,
     /// SHA-256 of its whole text.
     pub sha256: KeyHash,

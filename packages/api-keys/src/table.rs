@@ -28,7 +28,7 @@ pub enum KeyFault {
 /// A key that was found.
 #[derive(Clone, Copy, Debug)]
 pub struct Found<'t> {
-    /// Its id.
+    /// The public half of the key, which logs may show.
     pub id: KeyId,
     /// Whom it speaks for.
     pub holder: &'t Arc<Holder>,

@@ -16,10 +16,10 @@ use std::borrow::Cow;
 /// Which pair of a line counts when several have one name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Choose {
-    /// The last one.
+    /// The last pair, as most backends read a line.
     #[default]
     Last,
-    /// The first one.
+    /// The first pair.
     First,
     /// The only one: pairs with different values are refused.
     Only,
@@ -30,7 +30,7 @@ pub enum Choose {
 pub struct Split {
     /// What separates the name from the number.
     pub separator: u8,
-    /// The most parts.
+    /// The most parts that a value may have; more are a [`CookieFault::Parts`].
     pub parts: usize,
 }
 

@@ -123,7 +123,7 @@ pub struct Edge {
     pub default_answers: Option<String>,
     /// Origins of browsers that may send requests from another site, besides the hosts of the edge: `https://app.example`.
     pub browser_origins: Vec<String>,
-    /// What backends are told about the caller, and under which names.
+    /// What backends learn about the caller, and under which names.
     pub identity: IdentityHeaders,
     /// The header with the id of a request.
     pub request_id: RequestIdHeader,

@@ -36,7 +36,7 @@ impl Severity {
 /// One fault of an edge file, or a warning about it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
-    /// Its place.
+    /// Where the value stands that is to be changed.
     pub place: Place,
     /// The problem, with the value.
     pub problem: String,

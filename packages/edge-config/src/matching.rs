@@ -6,7 +6,7 @@ use crate::edge::{Edge, Exposure, Host, METHODS, PathMatch, Policy, Route};
 /// The route or refusal for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Match<'a> {
-    /// This route.
+    /// Envoy sends the request on by this route, if its policy allows it.
     Route(&'a Route),
     /// Envoy itself, with 405: the host accepts the method nowhere, or not on this path.
     MethodNotAllowed,

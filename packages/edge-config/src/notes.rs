@@ -23,9 +23,9 @@ pub enum Shape {
     Boolean,
     /// A whole number within bounds.
     Number {
-        /// The least.
+        /// The smallest accepted number.
         least: u64,
-        /// The most.
+        /// The largest accepted number.
         most: u64,
     },
     /// A percentage from 0 to 100 with at most three decimals.

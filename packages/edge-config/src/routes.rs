@@ -22,7 +22,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) recognition: Recognition<'a>,
     pub(crate) limits: &'a Declared<Limit>,
     pub(crate) answers: &'a Declared<Answers>,
-    /// `default_answers`
+    /// The answers of routes that name none (`default_answers`).
     pub(crate) default_answers: Option<&'a str>,
     pub(crate) internal_paths: &'a [PathMatch],
     pub(crate) reserved: &'a Reserved,

@@ -205,6 +205,11 @@ fn each_of_these_is_a_fault() {
     }
 }
 
+/// The beginning of the section `limits`, with one more.
+fn limits(calm: &str) -> String {
+    format!("limits:\n  calm: {calm}\n")
+}
+
 #[test]
 fn a_route_whose_methods_are_all_taken_is_shadowed() {
     let all = "  - { name: books-named, host: api, prefix: /books, methods: [GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS], policy: signed-in, to: legacy, answers: library }\nroutes_end";

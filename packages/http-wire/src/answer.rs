@@ -39,9 +39,9 @@ pub enum Version {
 pub enum Framing {
     /// There is no body (`HEAD`, 204, 304).
     None,
-    /// `Content-Length`.
+    /// `Content-Length` named it.
     Length,
-    /// `Transfer-Encoding: chunked`.
+    /// `Transfer-Encoding: chunked`, with an empty chunk at the end.
     Chunked,
     /// The connection was closed.
     Close,
@@ -49,7 +49,7 @@ pub enum Framing {
     Frames,
 }
 
-/// A body.
+/// The body of an answer, as far as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
     /// All of its bytes.
@@ -70,12 +70,12 @@ pub const KEPT_BYTES: usize = 1024 * 1024;
 /// Larger bodies are not read to their end: they are downloads, and a comparison is not worth their traffic.
 pub const READ_BYTES: u64 = 64 * 1024 * 1024;
 
-/// An answer.
+/// An answer as it arrived: nothing is decoded, joined or sorted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP version.
     pub version: Version,
-    /// The status.
+    /// The status, three digits.
     pub status: u16,
     /// The reason phrase, empty when there is none.
     pub reason: Vec<u8>,

@@ -5,7 +5,7 @@ use crate::answer::Line;
 /// More lines than Envoy accepts from a backend (`max_headers_count` of the clusters).
 const MAX_LINES: usize = 1000;
 
-/// The first line.
+/// The line before the headers, which says what the message is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StartLine {
     /// The first line of a request.
@@ -19,14 +19,14 @@ pub enum StartLine {
     Status {
         /// The minor version: 1 for `HTTP/1.1`.
         minor: u8,
-        /// The status.
+        /// The status, three digits.
         status: u16,
         /// The reason phrase, empty when there is none.
         reason: Vec<u8>,
     },
 }
 
-/// A head.
+/// What stands before the body of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     /// Its first line.

@@ -23,6 +23,8 @@ use crate::keyset::{self, KeyFileError};
 use crate::principal::{Caller, Service, ServiceName};
 use claims::{Claims, Kind, Named, caller};
 
+pub use crate::keyset::key_id;
+
 /// How long a signed identity is valid. Long enough for a queue in front of a backend, short enough that a
 /// leaked one is worth little.
 pub const LIFETIME: Duration = Duration::from_secs(60);
@@ -60,15 +62,9 @@ impl Signer {
     /// A signer with the private key in `path` (PKCS #8 PEM, Ed25519), in the name of `issuer`.
     ///
     /// # Errors
-    /// [`KeyFileError`], naming the file and the mend.
+    /// [`KeyFileError`], naming the file and the fix.
     pub fn from_file(issuer: &str, path: &Path) -> Result<Self, KeyFileError> {
-        let pem = keyset::read_private(path)?;
-        let unusable = |what: String| KeyFileError::Unusable { path: path.to_owned(), what };
-        let key = EncodingKey::from_ed_pem(pem.as_bytes())
-            .map_err(|e| unusable(format!("not an Ed25519 private key in PKCS #8 PEM ({e})")))?;
-        let jwk = Jwk::from_encoding_key(&key, Algorithm::EdDSA)
-            .map_err(|e| unusable(format!("its public half cannot be derived ({e})")))?;
-        let kid = key_id(&jwk).map_err(unusable)?;
+        let (key, kid) = keyset::signing_key(path)?;
         let mut header = Header::new(Algorithm::EdDSA);
         header.kid = Some(kid);
         Ok(Self { issuer: issuer.to_owned(), form: Form::default(), header, key })
@@ -134,15 +130,6 @@ impl Signer {
         let header = Header { typ: Some(form.typ.clone()), ..self.header.clone() };
         Ok(jsonwebtoken::encode(&header, &Named(&claims, form), &self.key)?)
     }
-}
-
-/// The RFC 7638 thumbprint of a public key, which serves as its `kid`.
-///
-/// # Errors
-/// A sentence, for a kind of key that has no thumbprint.
-pub fn key_id(jwk: &Jwk) -> Result<String, String> {
-    jwk.thumbprint(jsonwebtoken::jwk::ThumbprintHash::SHA256)
-        .map_err(|e| format!("it has no thumbprint ({e})"))
 }
 
 /// Why an assertion was refused. A value, not a failure: the sender has not proved its identity.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use jsonwebtoken::jwk::{Jwk, JwkSet};
+use jsonwebtoken::{Algorithm, EncodingKey};
 use secret_file::{MAX_KEY_BYTES, Secret, SecretFileError};
 
 /// A key file that cannot be used. The message names the file and what to do, never the key.
@@ -24,7 +25,7 @@ pub enum KeyFileError {
     Unusable {
         /// Which file.
         path: PathBuf,
-        /// The fault.
+        /// What the content lacks, as a sentence without the path.
         what: String,
     },
 }
@@ -38,6 +39,30 @@ pub fn read_private(path: &Path) -> Result<Secret, KeyFileError> {
         SecretFileError::Unreadable { path, source } => KeyFileError::Unreadable { path, source },
         SecretFileError::Exposed { .. } | SecretFileError::TooLarge { .. } => KeyFileError::Exposed(error),
     })
+}
+
+/// Reads the Ed25519 key in `path`, a private key in PKCS #8 PEM, and returns it with its [`key_id`].
+///
+/// # Errors
+/// [`KeyFileError`], naming the file and the fix.
+pub(crate) fn signing_key(path: &Path) -> Result<(EncodingKey, String), KeyFileError> {
+    let pem = read_private(path)?;
+    let unusable = |what: String| KeyFileError::Unusable { path: path.to_owned(), what };
+    let key = EncodingKey::from_ed_pem(pem.as_bytes())
+        .map_err(|e| unusable(format!("not an Ed25519 private key in PKCS #8 PEM ({e})")))?;
+    let jwk = Jwk::from_encoding_key(&key, Algorithm::EdDSA)
+        .map_err(|e| unusable(format!("its public half cannot be derived ({e})")))?;
+    let kid = key_id(&jwk).map_err(unusable)?;
+    Ok((key, kid))
+}
+
+/// The RFC 7638 thumbprint of a public key, which serves as its `kid`.
+///
+/// # Errors
+/// A sentence, for a kind of key that has no thumbprint.
+pub fn key_id(jwk: &Jwk) -> Result<String, String> {
+    jwk.thumbprint(jsonwebtoken::jwk::ThumbprintHash::SHA256)
+        .map_err(|e| format!("it has no thumbprint ({e})"))
 }
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, KeyFileError> {

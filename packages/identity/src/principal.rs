@@ -14,7 +14,7 @@ use crate::id::{SessionId, SubjectId, TenantId};
 pub struct Role(pub u8);
 
 impl Role {
-    /// Everybody.
+    /// The least level, which every caller with a level has.
     pub const NORMAL: Self = Self(0);
     /// People who build the product.
     pub const DEVELOPER: Self = Self(1);
@@ -83,11 +83,11 @@ impl fmt::Display for ServiceName {
 /// A signed-in person, acting for at most one tenant in at most one session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Person {
-    /// Who.
+    /// The `sub` of their tokens.
     pub subject: SubjectId,
     /// For whom; absent when their issuer knows no tenants.
     pub tenant: Option<TenantId>,
-    /// In which session.
+    /// Their session; absent when their issuer names none, and then none can be ended by itself.
     pub session: Option<SessionId>,
     /// Their level, as a number.
     pub role: Option<Role>,
@@ -143,7 +143,7 @@ impl fmt::Display for ClientName {
 /// A program of a customer, proved by an API key, acting for at most one tenant. It has no session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Client {
-    /// Who.
+    /// The name under which its keys are listed.
     pub name: ClientName,
     /// For whom; absent on an edge without tenants.
     pub tenant: Option<TenantId>,
@@ -158,7 +158,7 @@ pub struct Client {
 /// A service of the platform, acting for itself or, when its token says so, for one tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Service {
-    /// Which.
+    /// The name in `services` of the edge file.
     pub name: ServiceName,
     /// For whom; absent when it acts for the platform, which is what a service's own assertion always does.
     pub tenant: Option<TenantId>,

@@ -10,11 +10,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use clock::UnixTime;
-use jsonwebtoken::jwk::{Jwk, KeyAlgorithm};
+use jsonwebtoken::jwk::KeyAlgorithm;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 
-use crate::assertion::{Rejected, SigningFailed, key_id};
+use crate::assertion::{Rejected, SigningFailed};
 use crate::id::TenantId;
 use crate::in_time::is_in_time;
 use crate::keyset::{self, KeyFileError};
@@ -52,7 +52,7 @@ pub const MAX_BYTES: usize = 4_096;
 /// The claims of a verified token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceToken {
-    /// Whose it is.
+    /// The service that got it from the auth service, and calls with it.
     pub service: ServiceName,
     /// What it may do.
     pub permissions: Vec<String>,
@@ -83,17 +83,12 @@ impl Issuer {
     /// `audience`.
     ///
     /// # Errors
-    /// [`KeyFileError`], naming the file and the mend.
+    /// [`KeyFileError`], naming the file and the fix.
     pub fn from_file(issuer: &str, audience: &str, path: &Path) -> Result<Self, KeyFileError> {
-        let pem = keyset::read_private(path)?;
-        let unusable = |what: String| KeyFileError::Unusable { path: path.to_owned(), what };
-        let key = EncodingKey::from_ed_pem(pem.as_bytes())
-            .map_err(|e| unusable(format!("not an Ed25519 private key in PKCS #8 PEM ({e})")))?;
-        let jwk = Jwk::from_encoding_key(&key, Algorithm::EdDSA)
-            .map_err(|e| unusable(format!("its public half cannot be derived ({e})")))?;
+        let (key, kid) = keyset::signing_key(path)?;
         let mut header = Header::new(Algorithm::EdDSA);
         header.typ = Some(TOKEN_TYPE.to_owned());
-        header.kid = Some(key_id(&jwk).map_err(unusable)?);
+        header.kid = Some(kid);
         Ok(Self { issuer: issuer.to_owned(), audience: audience.to_owned(), header, key })
     }
 

@@ -22,7 +22,7 @@ const TELL: &str = "ended 1";
 /// The edge's poll: which guard asks, and what leases served since the last successful poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedRequest {
-    /// The listener.
+    /// The name of the guard's listener in the edge file.
     pub listener: String,
     /// The revision of the edge file that its guard has.
     pub revision: String,
@@ -38,7 +38,7 @@ pub struct Spent {
     pub route: String,
     /// Its policy's name.
     pub policy: String,
-    /// How many requests.
+    /// How many requests leases served since the last successful poll.
     pub uses: u64,
 }
 
@@ -51,7 +51,7 @@ pub struct Feed {
     /// How far back `ended` is complete, in milliseconds; [`WINDOW_MS`] means entirely. A lease that the edge received
     /// earlier than that is void: the authorizer may have forgotten its invalidation, or never received it.
     pub reach_ms: u64,
-    /// The invalidations.
+    /// What ended within the last [`WINDOW_MS`].
     pub ended: Ended,
 }
 

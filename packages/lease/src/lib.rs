@@ -78,7 +78,7 @@ pub struct Class {
 /// What happens to leases while no poll succeeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnOutage {
-    /// They are invalid.
+    /// They are invalid from [`FRESH_MS`] after the last successful poll on.
     Deny,
     /// They live out their time.
     Lease,

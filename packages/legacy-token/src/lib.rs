@@ -28,9 +28,9 @@ pub const MIN_KEY_BYTES: usize = 32;
 /// Which of a session's two tokens is expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The access token.
+    /// The short-lived one, which each request carries.
     Access,
-    /// The refresh token.
+    /// The long-lived one, which gets the next pair.
     Refresh,
 }
 
@@ -99,7 +99,7 @@ pub struct Claims {
     pub subject: Uuid,
     /// When the token was issued; 0 when it does not say.
     pub issued: UnixTime,
-    /// When it expires.
+    /// The second after which it is refused, apart from a leeway.
     pub expires: UnixTime,
 }
 

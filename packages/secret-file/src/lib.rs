@@ -56,7 +56,7 @@ pub enum SecretFileError {
     /// The file cannot be opened or read.
     #[error("cannot read {path}: {source}; check the path, and that this user may read it")]
     Unreadable {
-        /// The file.
+        /// The path, as it was given.
         path: PathBuf,
         /// The I/O error of the system.
         source: io::Error,
@@ -67,7 +67,7 @@ pub enum SecretFileError {
          others had access to this machine"
     )]
     Exposed {
-        /// The file.
+        /// The path, as it was given.
         path: PathBuf,
         /// The permissions of the file.
         mode: u32,
@@ -75,7 +75,7 @@ pub enum SecretFileError {
     /// The file is longer than any secret of its kind.
     #[error("{path} is larger than {max_bytes} bytes, so it cannot be such a secret; check the path")]
     TooLarge {
-        /// The file.
+        /// The path, as it was given.
         path: PathBuf,
         /// The largest size that is read.
         max_bytes: u64,

@@ -33,7 +33,7 @@ impl Callers {
     /// `keys`.
     ///
     /// # Errors
-    /// [`KeyFileError`], naming the file and the mend.
+    /// [`KeyFileError`], naming the file and the fix.
     pub fn new(me: &str, edge: &str, keys: &Path, expected: Vec<ServiceName>) -> Result<Self, KeyFileError> {
         Ok(Self { verifier: Verifier::new(me).trust_file(edge, keys)?, expected })
     }

@@ -47,10 +47,10 @@ pub struct Account {
 /// A client that cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The key.
+    /// The private key of the account cannot be used.
     #[error(transparent)]
     Key(#[from] KeyFileError),
-    /// The TLS library.
+    /// The HTTP client or its TLS library cannot start.
     #[error("the HTTP client cannot start: {0}")]
     Client(#[from] reqwest::Error),
 }
@@ -61,7 +61,7 @@ pub enum TokenError {
     /// The auth service could not be reached, or was too slow.
     #[error("no service token: {0}")]
     Transport(String),
-    /// It refused.
+    /// The auth service answered with this status and no token.
     #[error("no service token: the auth service answered {0}")]
     Refused(u16),
     /// The reply was not a token.

@@ -52,9 +52,9 @@ pub struct Flag {
 /// A program and its settings, for `--help`.
 #[derive(Clone, Copy, Debug)]
 pub struct Program<'p> {
-    /// The name.
+    /// The name of the program, as a user types it.
     pub name: &'static str,
-    /// What it does.
+    /// One sentence about its purpose.
     pub about: &'static str,
     /// The variables that it reads.
     pub variables: &'p [Variable],

@@ -59,7 +59,7 @@ fn secret(text: &str) -> Result<hmac::Key, KeyError> {
 /// A key that verifies signatures.
 #[derive(Clone)]
 pub enum VerifyingKey {
-    /// A shared secret.
+    /// The secret that both sides have (HMAC with SHA-256).
     HmacSha256(Box<hmac::Key>),
     /// A public key.
     Ed25519(UnparsedPublicKey<Vec<u8>>),
@@ -106,7 +106,7 @@ impl VerifyingKey {
 
 /// A key that signs requests.
 pub enum SigningKey {
-    /// A shared secret.
+    /// The secret that both sides have (HMAC with SHA-256).
     HmacSha256(Box<hmac::Key>),
     /// A private key.
     Ed25519(Ed25519KeyPair),

@@ -7,7 +7,7 @@ use crate::Fault;
 /// The parts of a request that can be signed, exactly as on the wire: nothing is decoded or normalised.
 #[derive(Clone, Debug)]
 pub struct Message<'a> {
-    /// The method.
+    /// The method, in the case in which it was sent.
     pub method: &'a str,
     /// The request target in origin form: path and query, byte for byte.
     pub target: &'a str,

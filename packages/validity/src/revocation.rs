@@ -192,7 +192,7 @@ return 1
 /// The revocations stored in Redis.
 #[derive(Clone, Debug, Default)]
 pub struct Stored {
-    /// The revocations.
+    /// Those that could be read, in no order.
     pub revocations: Vec<Revocation>,
     /// How many keys were malformed.
     pub bad: u64,

@@ -218,7 +218,7 @@ impl ServiceTokens {
         })?;
         let claims = jsonwebtoken::decode::<Claims>(assertion, key, &self.0.validation).ok()?.claims;
         let (issued, expires) = (UnixTime::from_seconds(claims.iat), UnixTime::from_seconds(claims.exp));
-        let believed = claims.iss == name.as_str()
+        let is_genuine = claims.iss == name.as_str()
             && claims.sub == name.as_str()
             && claims.aud == registered.audience
             && issued <= now.plus(LEEWAY)
@@ -226,7 +226,7 @@ impl ServiceTokens {
             && now <= expires.plus(LEEWAY)
             && expires <= now.plus(MAX_AHEAD)
             && (16..=128).contains(&claims.jti.len());
-        believed.then_some((name, client, claims))
+        is_genuine.then_some((name, client, claims))
     }
 
     /// Marks the assertion as used, and returns whether it was unused before.

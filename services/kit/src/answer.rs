@@ -33,7 +33,7 @@ pub fn created() -> Response {
     with_status(StatusCode::CREATED, Body::empty())
 }
 
-/// Answers 204.
+/// Answers 204 without a body.
 #[must_use]
 pub fn no_content() -> Response {
     with_status(StatusCode::NO_CONTENT, Body::empty())

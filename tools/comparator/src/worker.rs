@@ -139,9 +139,9 @@ impl Worker {
             Err(error) => (None, unanswered(&error.to_string())),
         };
         // A session's id and a signed identity open nothing from outside, but they do not belong into a report.
-        let told = edge.identity.session.iter().chain(&edge.identity.signed).map(|name| &**name);
+        let identity = edge.identity.session.iter().chain(&edge.identity.signed).map(|name| &**name);
         let keys = edge.api_keys.iter().flat_map(|keys| keys.own_headers());
-        let key_headers: Vec<&str> = keys.chain(told).collect();
+        let key_headers: Vec<&str> = keys.chain(identity).collect();
         let secrets = {
             let answers: Vec<&Answer> = [Some(&reference), shadow.as_ref()].into_iter().flatten().collect();
             Secrets::of(&copy.target, &copy.lines, &key_headers, &answers)

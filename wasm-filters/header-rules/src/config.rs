@@ -46,7 +46,7 @@ pub struct GuardConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Exposure {
-    /// Every client.
+    /// Every client can connect: internal paths are closed.
     Public,
     /// The platform's own services.
     Internal,

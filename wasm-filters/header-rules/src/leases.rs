@@ -12,7 +12,7 @@ pub struct Candidate<'a> {
     pub route: usize,
     /// The class of decisions that may stand in for its own.
     pub class: Class,
-    /// Its one credential.
+    /// The one credential by which the lease is found.
     pub offer: Offer<'a>,
 }
 

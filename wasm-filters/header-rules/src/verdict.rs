@@ -8,7 +8,7 @@ use crate::Candidate;
 pub enum GuardVerdict<'a> {
     /// It continues, after these edits.
     Forward(Edits<'a>),
-    /// It ends here.
+    /// The guard answers the request itself.
     Refuse(Refusal),
 }
 

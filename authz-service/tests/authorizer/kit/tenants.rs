@@ -13,6 +13,8 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
 use validity::tenant::{Change, Standing};
 
+use super::within_async;
+
 /// How it answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Manner {
@@ -86,15 +88,8 @@ impl TenantsService {
     }
 
     async fn start_at(address: SocketAddr, service: Service) -> Self {
-        let mut listener = TcpListener::bind(address).await;
-        for _ in 0..100 {
-            if listener.is_ok() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            listener = TcpListener::bind(address).await;
-        }
-        let listener = listener.unwrap();
+        let listen = async || TcpListener::bind(address).await.ok();
+        let listener = within_async(Duration::from_mins(1), listen).await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = tonic::transport::Server::builder().add_service(TenantsServer::new(service.clone()));
         let listener = listener.into_std().unwrap();

@@ -1,6 +1,6 @@
 //! What ends a lease, and that nothing slips through.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clock::{Clock as _, SystemClock};
 use harness::Redis;
@@ -13,7 +13,9 @@ use crate::binary::{Running, any, program};
 use crate::kit::leases::{LEASE, client, feed_of, get, leased, names, post_by, question, tag};
 use crate::kit::mint::{Es256, claims_with};
 use crate::kit::tenants::{Manner, TenantsService};
-use crate::kit::{Authz, Home, ISSUER, NOW, SESSION, SUBJECT, SUSPENDED, TENANT, eventually};
+use crate::kit::{
+    Authz, Home, ISSUER, NOW, SESSION, SUBJECT, SUSPENDED, TENANT, eventually, pause_async, within_async,
+};
 
 /// The promise: within a second, everywhere. The edge asks every 200 ms and may wait 150 for an answer, so this much is
 /// left for the feed.
@@ -121,8 +123,9 @@ async fn a_revocation_while_a_check_is_on_its_way_ends_its_lease() {
             tokio::spawn(
                 async move { crate::kit::check::read(client.check(wire).await.unwrap().into_inner()) },
             );
+        // Every millisecond counts here, too.
         while service.asked(&tenant) == 0 && !asking.is_finished() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            pause_async(Duration::from_millis(1), "until the question has arrived").await;
         }
         let end = SessionEnd { sid: session.parse().unwrap(), from: NOW, until: 4_000_000_000 };
         SharedRevocations::default().revoke(&mut connection, &Revocation::Session(end)).await.unwrap();
@@ -167,19 +170,14 @@ async fn an_ended_session_is_named_by_both_replicas_within_the_promise() {
     }
     let mut connection = validity::connect(&redis.url()).unwrap();
     let soon = async |tag| {
-        let since = Instant::now();
-        loop {
-            let mut named = 0;
+        let named_by_both = within_async(PROMISE, async || {
             for replica in &both {
                 let feed = feed_of(&replica.checks, &revision).await;
-                named += usize::from(feed.is_some_and(|feed| names(&feed, tag)));
+                feed.filter(|feed| names(feed, tag))?;
             }
-            if named == both.len() {
-                return;
-            }
-            assert!(since.elapsed() < PROMISE, "named by {named} within {PROMISE:?}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+            Some(())
+        });
+        assert!(named_by_both.await.is_some(), "not named by both within {PROMISE:?}");
     };
     let now = SystemClock.now().seconds();
     for number in 0..20_u32 {

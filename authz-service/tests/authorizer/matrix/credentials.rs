@@ -115,7 +115,7 @@ pub(super) async fn failures(text: &mut String) {
         let authz = Authz::start_with(Home::new(), checked(address, 0, 9_000)).await;
         rows.push((what, cell(&authz.ask(check(&authz, "old").cookie_line("old_token=x")).await)));
     }
-    let _ = writeln!(text, "\nwhoever offers a credential that somebody else must judge");
+    let _ = writeln!(text, "\na caller with a credential that another system must judge");
     for (what, cell) in rows {
         let _ = writeln!(text, "  {what:<31}  {cell}");
     }

@@ -274,7 +274,7 @@ pub(super) async fn failures(text: &mut String) {
     let edit = edge(&bare);
     let authz = Authz::start_with(bare, edit).await;
     rows.push(("signed, and no file of signing keys", ask(&authz, NOW).await));
-    let _ = writeln!(text, "\nsync, for a program that would pass, while nobody can judge it");
+    let _ = writeln!(text, "\nsync, for a program that would pass, while no verifier can judge it");
     for (what, cell) in rows {
         let _ = writeln!(text, "  {what:<40}  {cell}");
     }

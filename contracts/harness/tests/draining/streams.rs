@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use harness::{Edge, Port};
+use harness::{Edge, Port, pause, within};
 use tokio::runtime::Runtime;
 use tokio_stream::StreamExt as _;
 use tonic_health::pb::HealthCheckRequest;
@@ -42,9 +42,11 @@ impl Books {
 
 fn serve(stream: TcpStream) -> Option<()> {
     let mut first = [0; 16];
-    while stream.peek(&mut first).ok()? < first.len() {
-        thread::sleep(Duration::from_millis(1));
-    }
+    within(Duration::from_mins(1), || match stream.peek(&mut first) {
+        Ok(read) if read < first.len() => None,
+        outcome => Some(outcome),
+    })?
+    .ok()?;
     if first.starts_with(b"GET /live") {
         let mut socket = tungstenite::accept(stream).ok()?;
         loop {
@@ -75,7 +77,7 @@ fn serve(stream: TcpStream) -> Option<()> {
             for number in 0.. {
                 let event = format!("data: {number}\n\n");
                 out.write_all(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes()).ok()?;
-                thread::sleep(Duration::from_millis(100));
+                pause(Duration::from_millis(100), "ten events a second");
             }
         }
         let mut body = vec![0; length];

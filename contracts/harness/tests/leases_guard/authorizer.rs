@@ -83,7 +83,7 @@ impl StandIn {
                     async move {
                         let manner = feed.script().manner;
                         match manner {
-                            Manner::Well => feed.tell(&body),
+                            Manner::Well => feed.answer(&body),
                             Manner::Never => std::future::pending().await,
                             Manner::With(words) => (StatusCode::OK, words.to_owned()),
                         }
@@ -97,7 +97,7 @@ impl StandIn {
     }
 
     #[expect(clippy::expect_used, reason = "a guard that asks wrongly fails the test")]
-    fn tell(&self, body: &str) -> (StatusCode, String) {
+    fn answer(&self, body: &str) -> (StatusCode, String) {
         let question = FeedRequest::decode(body).expect("the guard asks as it should");
         let mut script = self.script();
         script.asked += 1;

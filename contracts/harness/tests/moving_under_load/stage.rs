@@ -8,7 +8,7 @@ use std::process::Command;
 
 use harness::tokens::{DEMO_TENANT, now};
 use harness::wire::{Answer, Request};
-use harness::{Edge, Port, Process, Redis, eventually, program, venv};
+use harness::{Edge, Port, Process, Redis, eventually, venv};
 use serde_json::{Value, json};
 
 use crate::jar::Jar;
@@ -125,7 +125,7 @@ impl Stage {
             .variable("COMPARATOR_ADMIN_ADDRESS", &admin.address().to_string())
             .start();
         same_times(&edge);
-        let comparator = comparator(&edge, &admin);
+        let comparator = edge.comparator(admin.address());
         let watch = edge.watch();
         eventually("the watch follows the edge file", || watch.log().contains("is in force"));
         Self { edge, watch, admin, _comparator: comparator, redis, _people: directory }
@@ -133,13 +133,7 @@ impl Stage {
 
     /// `cutover set`, and waits until that is in force.
     pub(crate) fn set(&self, route: &str, to: &str) {
-        let file = self.edge.file().display().to_string();
-        self.edge.cutover(&["set", &file, route, "--to", to]);
-        let text = std::fs::read_to_string(self.edge.file()).expect("the edge file is readable");
-        let revision = edge_config::revision(&text).0;
-        eventually("the change is in force", || {
-            self.watch.log().contains(&format!("revision {revision} is in force"))
-        });
+        self.edge.set(&self.watch, route, to);
     }
 
     /// `cutover ramp` by two steps of the least time, which judges what the clients of the test cause.
@@ -228,18 +222,4 @@ fn same_times(edge: &Edge) {
     let file = edge.home().join("db/users.sqlite");
     let done = Command::new(venv().join("bin/python")).args(["-c", script]).arg(&file).status();
     assert!(done.expect("Python can be started").success());
-}
-
-fn comparator(edge: &Edge, admin: &Port) -> Process {
-    let mut command = Command::new(program("comparator"));
-    for (name, value) in edge.cutover_program().get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    let comparator = Process::start("comparator", &mut command, &edge.home().join("logs/comparator.log"));
-    let healthz = Request::new(admin.address(), "GET", "/healthz");
-    eventually("the comparator is ready", || healthz.try_send().is_ok_and(|answer| answer.status == 200));
-    comparator
 }

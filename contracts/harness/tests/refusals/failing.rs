@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
-use harness::{Backend, Edge, Port};
+use harness::{Backend, Edge, Port, pause};
 
 /// Backends that fail in one way each, behind public routes with JSON answers (`/json/KIND`) and with bare ones
 /// (`/bare/KIND`).
@@ -21,7 +21,7 @@ fn resetting() -> Port {
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             // Unread bytes make the system send a reset.
-            thread::sleep(Duration::from_millis(20));
+            let _ = stream.peek(&mut [0]);
             drop(stream);
         }
     });
@@ -44,7 +44,7 @@ pub(crate) fn failing() -> Failing {
     let hangs_up = Backend::answering("");
     let garbage = Backend::answering("what is this\r\n\r\n");
     let slow = Backend::with(|_| {
-        thread::sleep(Duration::from_secs(5));
+        pause(Duration::from_secs(5), "slower than `request_timeout_ms`");
         Vec::new()
     });
     let backends = [

@@ -49,7 +49,7 @@ const LEASED: &str = "signed-in: { kind: session, lease: {} }";
 const COME_BACK: &[&str] =
     &["cookies/session.hurl", "http/activity.hurl", "http/books.hurl", "http/users_me.hurl"];
 
-/// A guard that has just started leases nothing until it has heard what ended.
+/// A guard that has just started leases nothing until it has read what ended.
 fn until_leases_serve(edge: &harness::Edge) {
     let until = Instant::now() + Duration::from_secs(20);
     let token = edge.mint().good(0);

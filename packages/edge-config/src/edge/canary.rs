@@ -7,9 +7,9 @@ use identity::TenantId;
 /// chosen by the client depends on what a client sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Canary {
-    /// The callers.
+    /// Which callers go there.
     pub when: Condition,
-    /// The backend's name.
+    /// The name of the backend to which they go.
     pub backend: String,
 }
 
@@ -22,21 +22,21 @@ pub enum Condition {
     Header {
         /// One of the identity headers, lower case.
         name: String,
-        /// The whole value.
+        /// The value, compared byte for byte.
         value: String,
     },
     /// The client sends this cookie, and so chooses the backend itself.
     ClientCookie {
         /// The cookie's name.
         name: String,
-        /// The whole value.
+        /// The value, compared byte for byte.
         value: String,
     },
     /// The client sends this header, once, and so chooses the backend itself.
     ClientHeader {
         /// The header's name, lower case.
         name: String,
-        /// The whole value.
+        /// The value, compared byte for byte.
         value: String,
     },
 }

@@ -23,7 +23,7 @@ pub struct Destination {
 /// authorizer only recognises the kind: an unproved credential chooses which backend refuses it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OfKind {
-    /// The kind.
+    /// The kind of credential.
     pub kind: AcceptedCredential,
     /// The backend's name.
     pub backend: String,

@@ -12,7 +12,7 @@ use super::{Condition, Edge, Reserved, Route, Sticky};
 /// network, and a backend should not learn about people what its edge file does not say.
 pub const DEFAULT_SIGNED: &str = "x-auth-identity";
 
-/// What backends are told about the caller, and under which header names. A name is lower case; what has none is not sent.
+/// What backends learn about the caller, and under which header names. A name is lower case; what has none is not sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IdentityHeaders {
     /// The subject of a person, or the name of a client or service.
@@ -61,7 +61,7 @@ impl IdentityHeaders {
         each.into_iter().filter_map(|(field, name)| name.as_ref().map(|name| (field, name)))
     }
 
-    /// The names.
+    /// The names of all headers that are sent; each is reserved.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.named().map(|(_, name)| &**name)
     }
@@ -104,13 +104,13 @@ pub enum OnAnswers {
 /// The marks by which Envoy chooses a backend after the decision. The authorizer writes them, and the route removes them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Marks {
-    /// [`headers::KIND`].
+    /// Whether [`headers::KIND`] is written, for a destination by kind of credential.
     pub kind: bool,
-    /// [`headers::SESSION`].
+    /// Whether [`headers::SESSION`] is written.
     pub session: bool,
-    /// [`headers::SUBJECT`].
+    /// Whether [`headers::SUBJECT`] is written.
     pub subject: bool,
-    /// [`headers::TENANT`].
+    /// Whether [`headers::TENANT`] is written.
     pub tenant: bool,
 }
 

@@ -117,15 +117,15 @@ impl TenantHosts {
 pub enum MappedClaim {
     /// The person's id; always required.
     Subject,
-    /// The tenant.
+    /// The tenant for which the person acts.
     Tenant,
-    /// The session.
+    /// The session, by whose id it can be ended.
     Session,
-    /// The level.
+    /// The level, a number that policies compare.
     Role,
     /// The names of the roles.
     Roles,
-    /// The scopes.
+    /// The scopes, as text between spaces or as a list.
     Scopes,
 }
 

@@ -23,7 +23,7 @@ pub enum LeaseMethods {
     /// GET and HEAD, which change nothing (RFC 9110 §9.2.1).
     #[default]
     Safe,
-    /// Every method.
+    /// Every method: a repeated change is sent on the strength of an earlier decision.
     All,
 }
 

@@ -59,15 +59,15 @@ impl Quota {
 /// The key by which a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Per {
-    /// The person.
+    /// The person, in all of their sessions together.
     Subject,
     /// The tenant, all its people together.
     Tenant,
     /// The session: one login on one device.
     Session,
-    /// The calling service.
+    /// The calling service or signing program.
     Service,
-    /// The API key.
+    /// The client that holds the API key, with all of its keys together.
     ApiKey,
     /// The address of the peer; of IPv6 the first 64 bits, because a client with one such address has them all.
     Address,

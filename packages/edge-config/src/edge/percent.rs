@@ -7,7 +7,7 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Percent(u32);
 
-/// Everything.
+/// 100 %: the sum of a route's shares.
 pub const WHOLE: Percent = Percent(100 * Percent::UNIT);
 
 /// Why a text is not a [`Percent`].
@@ -26,7 +26,7 @@ impl Percent {
     /// The thousandths of one percent.
     const UNIT: u32 = 1000;
 
-    /// Nothing.
+    /// 0 %: a backend that is listed and gets no requests.
     pub const ZERO: Self = Self(0);
 
     /// `number` whole percent; `None` above 100.

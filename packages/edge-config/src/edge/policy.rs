@@ -34,7 +34,7 @@ pub struct SessionPolicy {
     pub accept: Vec<AcceptedCredential>,
     /// What `Authorization: Bearer` means beside a session cookie.
     pub bearer_beside_cookie: BesideCookie,
-    /// The least level.
+    /// The least level that a caller needs; absent when any will do, also none.
     pub role: Option<Role>,
     /// The names of the roles that a caller needs; absent when any will do.
     pub roles: Option<RoleNames>,

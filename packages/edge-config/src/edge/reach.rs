@@ -10,7 +10,7 @@ pub enum Reach {
     /// A network that the Internet does not route to (RFC 1918, RFC 4193, RFC 6598, link-local), or a name that only such
     /// a network resolves.
     Private,
-    /// Anywhere.
+    /// Any other address: what is sent there can cross the Internet.
     Anywhere,
 }
 

@@ -43,7 +43,7 @@ impl RefusalStatus {
         SENDABLE.contains(&status).then_some(Self(status))
     }
 
-    /// The number.
+    /// The number, as the client receives it.
     #[must_use]
     pub const fn get(self) -> u16 {
         self.0

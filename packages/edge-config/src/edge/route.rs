@@ -13,7 +13,7 @@ pub struct Route {
     pub path: PathMatch,
     /// Its methods: of [`METHODS`] and [`FURTHER_METHODS`]. Empty means every method of [`METHODS`], and no other.
     pub methods: Vec<String>,
-    /// The policy's name.
+    /// The name of the policy that each of its requests must satisfy.
     pub policy: String,
     /// The backends and their shares.
     pub destination: Destination,

@@ -9,7 +9,7 @@ use identity::TenantId;
 pub struct Service {
     /// The JWK set with its public keys.
     pub keys: PathBuf,
-    /// Its permissions.
+    /// The permissions that policies of internal routes can require.
     pub permissions: Vec<String>,
     /// The tenants for which it may act.
     pub tenants: ServiceTenants,

@@ -55,7 +55,7 @@ impl Route {
 pub struct Ignore {
     /// The route; absent means every route.
     pub route: Option<String>,
-    /// The difference.
+    /// Which difference does not count.
     pub what: Ignored,
 }
 

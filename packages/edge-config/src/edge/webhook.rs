@@ -51,11 +51,11 @@ pub enum SecretEncoding {
     Text,
     /// Base64, perhaps behind `whsec_`, as Standard Webhooks write a secret.
     Base64,
-    /// Hexadecimal digits.
+    /// Hexadecimal digits, two for each byte.
     Hex,
 }
 
-/// A hash function.
+/// The hash function of a signature (HMAC, RFC 2104).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WebhookHash {
     /// SHA-256.
@@ -79,7 +79,7 @@ pub struct WebhookTime {
 /// A part of the signed text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignedPart {
-    /// This text.
+    /// This constant text.
     Text(String),
     /// The moment of signing, digit for digit.
     Timestamp,
@@ -87,7 +87,7 @@ pub enum SignedPart {
     Body,
     /// The value of this header, lower case.
     Header(String),
-    /// The method.
+    /// The method, as sent.
     Method,
     /// Path and query, as sent.
     Target,
@@ -142,7 +142,7 @@ pub enum FormatFault {
     Empty(String),
     /// The moment and the digest begin alike.
     #[error(
-        "the text before `{timestamp}` and the text before the digest cannot be told apart",
+        "the text before `{timestamp}` and the text before the digest cannot be distinguished",
         timestamp = "{timestamp}"
     )]
     Alike,

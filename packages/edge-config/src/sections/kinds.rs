@@ -10,7 +10,7 @@ use crate::fault::{Place, suggest};
 use crate::node::Node;
 use crate::reader::{self, Context};
 
-/// The sections that say how the kinds of sessions are told apart.
+/// The sections that say how the kinds of sessions are distinguished.
 #[derive(Clone, Copy)]
 pub(crate) struct Recognition<'a> {
     pub(crate) sessions: Section<&'a Sessions>,
@@ -149,7 +149,7 @@ fn check_public(
     }
     for lack in missing {
         let problem =
-            format!("{what} is public and tells sessions apart, and the file has no {}", lack.what());
+            format!("{what} is public and distinguishes sessions, and the file has no {}", lack.what());
         context.faults.report(place, problem, lack.mend());
     }
 }

@@ -86,7 +86,7 @@ fn one(context: Context<'_>, node: &Node, what: &str, form: Form) -> Option<Stri
 /// Checks the parameters of a path with braces.
 ///
 /// # Errors
-/// The mend.
+/// How to fix it.
 fn check_parameters(text: &str, form: Form) -> Result<(), String> {
     if form == Form::Exact {
         return Err(format!(

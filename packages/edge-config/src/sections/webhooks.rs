@@ -297,7 +297,7 @@ pub(crate) fn check(
     for (name, hook) in &webhooks.good {
         if is_service(name) {
             let problem =
-                format!("webhook `{name}` is called like a service: a backend could not tell them apart");
+                format!("webhook `{name}` is called like a service: a backend could not distinguish them");
             context.faults.report(node.place, problem, "give the webhook another name");
         }
         for header in hook.headers() {

@@ -4,12 +4,7 @@ use std::path::Path;
 
 use edge_config::parse;
 
-use super::{dev_text, nothing_set};
-
-/// The beginning of the section `limits`, with one more.
-fn limits(calm: &str) -> String {
-    format!("limits:\n  calm: {calm}\n")
-}
+use super::{dev_text, limits, nothing_set};
 
 #[test]
 fn a_limit_counts_by_a_key_that_callers_of_the_policy_have() {

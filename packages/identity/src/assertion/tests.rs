@@ -1,4 +1,5 @@
 use super::*;
+use crate::principal::{Client, ClientName, Person, Role};
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::signature::Ed25519KeyPair;
@@ -120,7 +121,7 @@ fn nonsense_is_rejected_without_a_panic() {
     let verifier = Verifier::new("users").trust_file("edge", &public).unwrap();
     let good = Signer::from_file("edge", &private).unwrap().sign(&person(), "users", NOW).unwrap();
     for bad in ["", ".", "..", "a.b.c", &good[..good.len() - 2], &"x".repeat(MAX_BYTES + 1)] {
-        assert!(verifier.verify(bad, NOW).is_err(), "{bad:?} was believed");
+        assert!(verifier.verify(bad, NOW).is_err(), "{bad:?} was accepted");
     }
     let mut flipped = good.into_bytes();
     let last = flipped.len() - 10;

@@ -191,11 +191,11 @@ mod tests {
         }
 
         fn listed(&mut self, number: u128) -> bool {
-            let nobody = Uuid::nil();
+            let nil = Uuid::nil();
             let issued = Issued {
                 session: Uuid::from_u128(number).into(),
-                subject: nobody.into(),
-                tenant: nobody.into(),
+                subject: nil.into(),
+                tenant: nil.into(),
                 at: 0,
             };
             let path = self.path();

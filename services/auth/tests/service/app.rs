@@ -223,6 +223,27 @@ impl TestApp {
         kit::store::open(self.settings.database_url.as_deref(), &file).await.unwrap()
     }
 
+    /// Has PostgreSQL accept everything but the commit of a session.
+    pub(crate) async fn refuse_commits(&self) {
+        self.executes("create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$")
+            .await;
+        self.executes(
+            "create constraint trigger refuse after insert on auth_sessions deferrable initially deferred for each row \
+             execute function refuse()",
+        )
+        .await;
+    }
+
+    /// Has PostgreSQL accept commits again.
+    pub(crate) async fn accept_commits(&self) {
+        self.executes("drop trigger refuse on auth_sessions").await;
+    }
+
+    async fn executes(&self, statement: &str) {
+        use sea_orm::ConnectionTrait as _;
+        self.database().await.execute_unprepared(statement).await.unwrap();
+    }
+
     /// Sends `GET /auth/token` as the edge does after it has verified the access token.
     pub(crate) async fn check(&self, pair: &Pair, query: &str) -> Answer {
         let identity = self.edge.person(&person(pair), "auth");

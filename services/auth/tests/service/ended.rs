@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use harness::{Redis, Signal};
+use harness::{Redis, Signal, eventually_async as eventually};
 use serde_json::{Value, json};
 use validity::revocation::{CHANNEL, Revocation, SharedRevocations};
 
@@ -83,15 +83,7 @@ async fn a_logout_is_announced_through_redis_and_fails_without_it() {
     assert_eq!(app.refresh(&pair).await.status, 500, "the edge would not learn that the old session ended");
     assert_eq!(app.logout(&pair).await.status, 500);
     redis.process().signal(Signal::Continue);
-    let mut answer = app.logout(&pair).await;
-    for _ in 0..100 {
-        if answer.status == 204 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        answer = app.logout(&pair).await;
-    }
-    assert_eq!(answer.status, 204, "and it can be repeated");
+    eventually("the sign-out can be repeated", async || app.logout(&pair).await.status == 204).await;
 }
 
 #[tokio::test]
@@ -112,14 +104,9 @@ async fn it_starts_before_redis_does_and_writes_the_ended_sessions_once_redis_is
     started.expect("it starts without Redis");
     let mut connection = validity::connect(&redis.url()).unwrap();
     redis.restart();
-    let mut known = false;
-    for _ in 0..200 {
+    eventually(&format!("{key} is in Redis again"), async || {
         let asked = redis::cmd("EXISTS").arg(&key).query_async::<bool>(&mut connection).await;
-        known = asked.is_ok_and(|known| known);
-        if known {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    assert!(known, "{key} is not in Redis again");
+        asked.is_ok_and(|known| known)
+    })
+    .await;
 }

@@ -213,19 +213,10 @@ async fn a_store_that_fails_signs_no_client_out() {
     beside.app.people.set_raw("demo@example.com", json!({ "id": DEMO, "role": "x" }));
     assert_eq!(beside.app.refresh(&pair).await.status, 500);
     beside.app.people.set("demo@example.com", DEMO, 0);
-    // The database accepts everything but the commit.
-    let database = beside.app.database().await;
-    use sea_orm::ConnectionTrait as _;
-    for statement in [
-        "create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$",
-        "create constraint trigger refuse after insert on auth_sessions deferrable initially deferred for each row \
-         execute function refuse()",
-    ] {
-        database.execute_unprepared(statement).await.unwrap();
-    }
+    beside.app.refuse_commits().await;
     assert_eq!(beside.app.refresh(&pair).await.status, 500);
     assert_eq!(beside.names().await, BTreeSet::from([format!("s:{SESSION}")]), "the key is back");
-    database.execute_unprepared("drop trigger refuse on auth_sessions").await.unwrap();
+    beside.app.accept_commits().await;
     // The legacy backend's Redis hangs: its answer comes after the request gave up.
     let patient = beside.app.settings.legacy.clone();
     beside.app.settings.legacy = Some(legacy(&beside.redis, Duration::from_millis(200)));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use auth::service_token::{ASSERTION_TYPE, CLIENT_ASSERTION, GRANT};
 use axum::Router;
 use clock::{Clock as _, ManualClock};
-use harness::eventually_async as eventually;
+use harness::{eventually_async as eventually, pause_async};
 use identity::service_token::TokenVerifier;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use kit::testing::{START, TestHome};
@@ -128,7 +128,7 @@ async fn a_changed_list_of_services_counts_without_a_restart() {
 
     // An invalid file changes nothing.
     write(&text.replace("policies:", "polices:"));
-    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    pause_async(Duration::from_millis(2_500), "the file is looked at once a second").await;
     assert_eq!(scope().await, (200, Some("users.read".to_owned())));
 
     // A new key for the same service: the old one is no longer valid.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use harness::eventually_async as eventually;
 use kit::testing::PrivatePostgres;
 use serde_json::json;
 
@@ -127,13 +128,8 @@ async fn a_database_that_is_gone_or_stuck_is_500_and_is_used_again() {
     assert_eq!(app.request_code(DEMO_EMAIL).await.status, 500);
     postgres.restart();
     let back = async |what: &str| {
-        for _ in 0..300 {
-            if app.request_code(DEMO_EMAIL).await.status == 201 {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-        panic!("{what}: never used again");
+        let used = async || app.request_code(DEMO_EMAIL).await.status == 201;
+        eventually(&format!("the database is used again after it was {what}"), used).await;
     };
     back("killed").await;
     postgres.freeze(true);

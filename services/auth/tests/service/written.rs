@@ -172,21 +172,13 @@ async fn a_store_or_a_database_that_fails_signs_no_client_out_and_leaves_no_key(
     let postgres = PrivatePostgres::start();
     let mut writing = Writing::on(Some(postgres.url()), SessionForm::Legacy).await;
     let pair = writing.app.login(EMAIL).await;
-    let database = writing.app.database().await;
-    use sea_orm::ConnectionTrait as _;
-    for statement in [
-        "create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$",
-        "create constraint trigger refuse after insert on auth_sessions deferrable initially deferred for each row \
-         execute function refuse()",
-    ] {
-        database.execute_unprepared(statement).await.unwrap();
-    }
+    writing.app.refuse_commits().await;
     assert_eq!(writing.app.refresh(&pair).await.status, 500);
     assert!(writing.are_alive(&[&pair]).await, "the old key is back, and the new one is gone");
     assert_eq!(writing.app.request_code(EMAIL).await.status, 201);
     assert_eq!(writing.app.login_with(EMAIL, &writing.app.last_code(EMAIL)).await.status, 500);
     assert!(writing.are_alive(&[&pair]).await);
-    database.execute_unprepared("drop trigger refuse on auth_sessions").await.unwrap();
+    writing.app.accept_commits().await;
 
     writing.redis.process().signal(Signal::Stop);
     assert_eq!(writing.app.logout(&pair).await.status, 500, "a sign-out that does not count says so");

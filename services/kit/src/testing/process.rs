@@ -1,9 +1,10 @@
 //! Starts a real binary, waits until it is ready, and stops it as an operator does.
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
+use super::TestHome;
 use crate::settings::Variable;
 
 /// The path of a service's binary: `Binary(env!("CARGO_BIN_EXE_users"))`.
@@ -50,6 +51,28 @@ impl Binary {
             complaint
         };
         cases.iter().map(refused).collect()
+    }
+
+    /// Checks the refusals that a service with a database and initial data has in common with the others. `prefix` begins
+    /// the names of its variables; the file `seed` has content that it refuses with a text that contains `complaint`.
+    ///
+    /// # Panics
+    /// If it starts, or an exit code differs, or an error lacks its place.
+    pub fn assert_refuses_as_every_service(self, prefix: &str, seed: &str, complaint: &str) {
+        let (home, empty) = (TestHome::new(), tempfile::tempdir().unwrap());
+        let (home, empty) = (home.path().to_str().unwrap(), empty.path().to_str().unwrap());
+        let file = format!("{empty}/seed.yaml");
+        std::fs::write(&file, seed).unwrap();
+        let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let taken = taken.local_addr().unwrap().to_string();
+        let (address, initial) = (format!("{prefix}_ADDRESS"), format!("{prefix}_SEED"));
+        let wrong = format!("{address}=\"localhost\"");
+        self.assert_refuses(&[
+            (&[("CUTOVER_HOME", home), (&address, &taken)], 1, &[&taken, "in use", &address]),
+            (&[("CUTOVER_HOME", empty)], 64, &["keys/identity.jwks.json", "cutover keys"]),
+            (&[(&address, "localhost"), ("RUST_LOG", "a=b=c")], 64, &[&wrong, "RUST_LOG=\"a=b=c\""]),
+            (&[("CUTOVER_HOME", home), (&initial, &file)], 64, &["seed.yaml", complaint]),
+        ]);
     }
 
     /// Checks that `--help` lists each of `variables`.

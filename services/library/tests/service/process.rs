@@ -1,8 +1,6 @@
 //! The real binary: its ready line, its errors, its end.
 
-use std::net::TcpListener;
-
-use kit::testing::{Binary, Refusal, TestHome};
+use kit::testing::{Binary, TestHome};
 
 use crate::app::seed;
 
@@ -20,33 +18,7 @@ fn it_starts_on_any_port_and_stops_on_sigterm() {
 
 #[test]
 fn errors_name_the_fault_and_the_fix() {
-    let home = TestHome::new();
-    let home_path = home.path().to_str().unwrap();
-    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let taken = taken.local_addr().unwrap().to_string();
-    let empty = tempfile::tempdir().unwrap();
-    let empty_path = empty.path().to_str().unwrap();
-    let not_yaml = empty.path().join("seed.yaml");
-    std::fs::write(&not_yaml, "books:\n  - {id: 1}\n").unwrap();
-    let cases: [Refusal<'_>; 4] = [
-        (
-            &[("CUTOVER_HOME", home_path), ("LIBRARY_ADDRESS", &taken)],
-            1,
-            &[&taken, "in use", "LIBRARY_ADDRESS"],
-        ),
-        (&[("CUTOVER_HOME", empty_path)], 64, &["keys/identity.jwks.json", "cutover keys"]),
-        (
-            &[("LIBRARY_ADDRESS", "localhost"), ("RUST_LOG", "a=b=c")],
-            64,
-            &["LIBRARY_ADDRESS=\"localhost\"", "RUST_LOG=\"a=b=c\""],
-        ),
-        (
-            &[("CUTOVER_HOME", home_path), ("LIBRARY_SEED", not_yaml.to_str().unwrap())],
-            64,
-            &["seed.yaml", "\"title\" is required"],
-        ),
-    ];
-    BINARY.assert_refuses(&cases);
+    BINARY.assert_refuses_as_every_service("LIBRARY", "books:\n  - {id: 1}\n", "\"title\" is required");
 }
 
 #[test]

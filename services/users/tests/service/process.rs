@@ -1,7 +1,5 @@
 //! The real binary: its ready line, its errors, its end.
 
-use std::net::TcpListener;
-
 use kit::testing::{Binary, Refusal, TestHome};
 
 use crate::app::seed;
@@ -20,20 +18,14 @@ fn it_starts_on_any_port_and_stops_on_sigterm() {
 
 #[test]
 fn errors_name_the_fault_and_the_fix() {
+    BINARY.assert_refuses_as_every_service("USERS", "people:\n  - {id: 1}\n", "line 2");
     let home = TestHome::new();
-    let home_path = home.path().to_str().unwrap();
-    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let taken = taken.local_addr().unwrap().to_string();
-    let empty = tempfile::tempdir().unwrap();
-    let empty_path = empty.path().to_str().unwrap();
-    let not_yaml = empty.path().join("seed.yaml");
-    std::fs::write(&not_yaml, "people:\n  - {id: 1}\n").unwrap();
     let listing = "tenants: [{ id: 00000000-0000-7000-8000-000000000001, name: One, status: active }]";
     std::fs::write(home.path().join("tenants.yaml"), listing).unwrap();
     let unknown = "*=00000000-0000-7000-8000-0000000000ee";
-    let cases: [Refusal<'_>; 6] = [
+    let cases: [Refusal<'_>; 2] = [
         (
-            &[("CUTOVER_HOME", home_path), ("USERS_TENANT_RULE", unknown)],
+            &[("CUTOVER_HOME", home.path().to_str().unwrap()), ("USERS_TENANT_RULE", unknown)],
             64,
             &["USERS_TENANT_RULE", "00000000-0000-7000-8000-0000000000ee", "tenants.yaml"],
         ),
@@ -41,18 +33,6 @@ fn errors_name_the_fault_and_the_fix() {
             &[("USERS_SURFACE", "old"), ("USERS_TENANT_RULE", "example.com")],
             64,
             &["USERS_SURFACE=\"old\"", "`older`", "USERS_TENANT_RULE=\"example.com\"", "DOMAIN=TENANT"],
-        ),
-        (&[("CUTOVER_HOME", home_path), ("USERS_ADDRESS", &taken)], 1, &[&taken, "in use", "USERS_ADDRESS"]),
-        (&[("CUTOVER_HOME", empty_path)], 64, &["keys/identity.jwks.json", "cutover keys"]),
-        (
-            &[("USERS_ADDRESS", "localhost"), ("RUST_LOG", "a=b=c")],
-            64,
-            &["USERS_ADDRESS=\"localhost\"", "RUST_LOG=\"a=b=c\""],
-        ),
-        (
-            &[("CUTOVER_HOME", home_path), ("USERS_SEED", not_yaml.to_str().unwrap())],
-            64,
-            &["seed.yaml", "line 2"],
         ),
     ];
     BINARY.assert_refuses(&cases);

@@ -4,10 +4,10 @@
 //! author decides what a change of it means. A skipped field (`_`) is reported elsewhere, and a comment says where. A test
 //! changes each field of an edge and expects a row.
 
-mod believed;
+mod backend_view;
 mod hosts;
 mod network;
-mod told;
+mod trusted;
 
 use std::collections::BTreeSet;
 
@@ -101,14 +101,14 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
         }
     }
     report("comparator", network::comparator(old.comparator.as_ref(), comparator.as_ref()));
-    report("identity headers", told::identity(&old.identity, identity));
-    report("request id", told::request_id(&old.request_id, request_id));
+    report("identity headers", backend_view::identity(&old.identity, identity));
+    report("request id", backend_view::request_id(&old.request_id, request_id));
     report("reserved headers", kept(&reserved_of(old, &old.reserved), &reserved_of(new, reserved)));
     let mut noted = Aspects::default();
     let Leases { slots } = leases;
     noted.changed("how many leases a listener keeps", &old.leases.slots, slots);
     report("leases", noted);
-    report("sessions", present("sessions", old.sessions.as_ref(), sessions.as_ref(), believed::sessions));
+    report("sessions", present("sessions", old.sessions.as_ref(), sessions.as_ref(), trusted::sessions));
     report(
         "API keys",
         present("API keys", old.api_keys.as_ref(), api_keys.as_ref(), |old, new, noted| {
@@ -119,9 +119,9 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
     );
     report(
         "legacy sessions",
-        present("legacy sessions", old.legacy_sessions.as_ref(), legacy_sessions.as_ref(), believed::legacy),
+        present("legacy sessions", old.legacy_sessions.as_ref(), legacy_sessions.as_ref(), trusted::legacy),
     );
-    report("services", believed::services(&old.services, services));
+    report("services", trusted::services(&old.services, services));
     report(
         "service tokens",
         present("service tokens", old.service_tokens.as_ref(), service_tokens.as_ref(), |old, new, noted| {
@@ -132,9 +132,9 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
     );
     report(
         "signatures",
-        present("signed requests", old.signatures.as_ref(), signatures.as_ref(), believed::signatures),
+        present("signed requests", old.signatures.as_ref(), signatures.as_ref(), trusted::signatures),
     );
-    report("tenants", present("tenants", old.tenants.as_ref(), tenants.as_ref(), believed::tenants));
+    report("tenants", present("tenants", old.tenants.as_ref(), tenants.as_ref(), trusted::tenants));
     found.sort_by_key(|(_, finding)| finding.standing);
     found
 }

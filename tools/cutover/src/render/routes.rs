@@ -111,7 +111,7 @@ fn virtual_host(
     Value::Object(host)
 }
 
-/// The parts of a route: its canaries, then the kinds of credentials that it tells apart, then its shares. They differ in
+/// The parts of a route: its canaries, then the kinds of credentials that it distinguishes, then its shares. They differ in
 /// the destination alone: each has the same policy, the same limits and the same answers.
 fn parts(edge: &Edge, route: &Route, host: &Answers, exposure: Exposure) -> Vec<Value> {
     let canaries = route.canaries.iter().map(|canary| {

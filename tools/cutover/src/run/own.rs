@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::process::{Child, Command};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::process::Child;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -164,17 +165,18 @@ fn spawn(program: &Program, log: &Path) -> io::Result<Child> {
 
 /// Ends a program with SIGTERM, and after a while with SIGKILL.
 async fn end(child: &mut Child) {
-    signal(child, "-TERM").await;
+    signal(child, Signal::TERM);
     if tokio::time::timeout(STOP_WITHIN, child.wait()).await.is_err() {
-        signal(child, "-KILL").await;
+        signal(child, Signal::KILL);
         let _ = child.wait().await;
     }
 }
 
-/// Sends a signal to the program and its children, in the only way without unsafe code.
-async fn signal(child: &Child, name: &str) {
-    if let Some(id) = child.id() {
-        let _ = Command::new("kill").args([name, "--", &format!("-{id}")]).status().await;
+/// Sends `signal` to the program and its children, which are its process group. One that has ended gets none.
+fn signal(child: &Child, signal: Signal) {
+    let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if let Some(group) = group {
+        let _ = kill_process_group(group, signal);
     }
 }
 
@@ -192,11 +194,8 @@ mod tests {
     }
 
     async fn holds(what: &str, path: &Path, wanted: impl Fn(&str) -> bool) {
-        let until = Instant::now() + Duration::from_secs(30);
-        while !wanted(&fs::read_to_string(path).unwrap_or_default()) {
-            assert!(Instant::now() < until, "{what}: {}", fs::read_to_string(path).unwrap_or_default());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let text = || fs::read_to_string(path).unwrap_or_default();
+        harness::eventually_async(what, async || wanted(&text())).await;
     }
 
     #[tokio::test]

@@ -28,7 +28,7 @@ pub struct LeaseRules {
 pub struct LeaseClass {
     /// The longest lifetime, in milliseconds.
     pub lifetime_ms: u32,
-    /// The most requests.
+    /// The most requests that a lease serves, whatever its grant says.
     pub uses: u32,
     /// Whether requests with other methods than GET and HEAD are served, too.
     pub every_method: bool,
@@ -40,7 +40,7 @@ pub struct LeaseClass {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LeaseRoute {
-    /// Its name.
+    /// The route's name in the edge file; a grant for another one is not kept.
     pub route: String,
     /// Its policy's name.
     pub policy: String,

@@ -1,4 +1,4 @@
-//! The differences in what backends are told about a caller and a request.
+//! The differences in what backends learn about a caller and a request.
 
 use edge_config::edge::{IdentityHeaders, RequestIdHeader};
 
