@@ -62,8 +62,23 @@ impl Authority {
     /// # Panics
     /// When the name is not a DNS name, or a file cannot be written.
     pub fn issue(&self, directory: &Path, file: &str, name: &str) -> Pair {
-        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        self.issue_with(directory, file, name, params)
+    }
+
+    /// The same for a certificate that was valid once and is not any more.
+    ///
+    /// # Panics
+    /// When the name is not a DNS name, or a file cannot be written.
+    pub fn issue_expired(&self, directory: &Path, file: &str, name: &str) -> Pair {
         let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+        self.issue_with(directory, file, name, params)
+    }
+
+    fn issue_with(&self, directory: &Path, file: &str, name: &str, mut params: CertificateParams) -> Pair {
+        let key = KeyPair::generate().expect("a key");
         params.distinguished_name.push(DnType::CommonName, name);
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         let pair = Pair {

@@ -22,6 +22,7 @@ mod parts;
 mod ports;
 mod process;
 mod stores;
+pub mod terminator;
 pub mod tls;
 pub mod tokens;
 mod waiting;

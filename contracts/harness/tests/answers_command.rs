@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use harness::authority::Authority;
+use harness::terminator::Terminator;
 use harness::wire::Answer;
 use harness::{Backend, Edge, EdgeBuilder, Part, Port, Seen, repository};
 use serde_json::Value;
@@ -86,6 +88,35 @@ fn shown(answer: &Answer) -> (u16, Vec<String>, String) {
         .collect();
     lines.sort();
     (answer.status, lines, answer.text())
+}
+
+#[test]
+fn a_backend_over_tls_is_queried_by_the_rules_of_the_edge() {
+    let backend = Backend::with(refusal);
+    let directory = tempfile::tempdir().expect("a directory");
+    let authority = Authority::new();
+    let ca = directory.path().join("ca.pem");
+    authority.write(&ca);
+    let pair = authority.issue(directory.path(), "legacy", "legacy.internal");
+    let server = Terminator::before(backend.address(), &pair, &["http/1.1"], None);
+    let words = format!(
+        "    address: \"https://{}\"\n    tls:\n      ca: {}\n      sni: legacy.internal\n",
+        server.address(),
+        ca.display()
+    );
+    let edge = Edge::dev()
+        .replace("    address: \"${LEGACY_ADDRESS:-127.0.0.1:3000}\"\n", &words)
+        .every_backend(backend.address())
+        .start();
+    let (code, found) = report(&edge, &format!("https://{}", server.address()), &[]);
+    assert_eq!(code, 1, "{found:#}");
+    assert!(of_route(&found, "books").len() >= 4 && !server.seen().is_empty(), "{found:#}");
+    // Another backend's address is verified by the public authorities.
+    let file = edge.file().display().to_string();
+    let other = Terminator::before(backend.address(), &pair, &["http/1.1"], None);
+    let (code, out, err) = run(&edge, &[&file, "--from", &format!("https://{}", other.address())]);
+    assert!(code != 0 && (out + &err).contains("certificate"), "{code}");
+    assert_eq!(other.seen(), []);
 }
 
 #[test]

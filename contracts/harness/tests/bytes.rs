@@ -2,6 +2,8 @@
 //! the same request, and the client the same answer; only hop-by-hop framing may differ.
 #![expect(clippy::indexing_slicing, clippy::expect_used, reason = "tests fail by panicking")]
 
+use harness::authority::Authority;
+use harness::terminator::Terminator;
 use harness::wire::{Answer, Connection, Request};
 use harness::{Backend, Edge, Part, Seen};
 
@@ -11,6 +13,25 @@ fn edge_before(backend: &Backend) -> Edge {
     let open =
         "routes:\n  - { name: open, host: api, prefix: /open, policy: public, to: legacy, answers: auth }\n";
     Edge::dev().replace("routes:\n", open).every_backend(backend.address()).without(Part::Authz).start()
+}
+
+/// The same edge twice: it reaches `backend` in the clear, and over TLS.
+fn both_before(backend: &Backend) -> [(Edge, Option<Terminator>); 2] {
+    let directory = tempfile::tempdir().expect("a directory").keep();
+    let authority = Authority::new();
+    authority.write(&directory.join("ca.pem"));
+    let pair = authority.issue(&directory, "legacy", "127.0.0.1");
+    let server = Terminator::before(backend.address(), &pair, &["http/1.1"], None);
+    let clear = "    address: \"${LEGACY_ADDRESS:-127.0.0.1:3000}\"\n";
+    let ca = directory.join("ca.pem");
+    let tls = format!("    address: \"https://{}\"\n    tls:\n      ca: {}\n", server.address(), ca.display());
+    let encrypted = Edge::dev()
+        .with_open_route()
+        .replace(clear, &tls)
+        .every_backend(backend.address())
+        .without(Part::Authz)
+        .start();
+    [(edge_before(backend), None), (encrypted, Some(server))]
 }
 
 /// What the edge adds to a request on a public route, and nothing else.
@@ -98,7 +119,13 @@ fn compare(edge: &Edge, backend: &Backend, request: impl Fn(std::net::SocketAddr
 #[test]
 fn requests_arrive_as_they_were_sent() {
     let backend = Backend::plain();
-    let edge = edge_before(&backend);
+    for (edge, tls) in &both_before(&backend) {
+        requests_arrive(&backend, edge);
+        assert!(tls.as_ref().is_none_or(|server| !server.seen().is_empty()), "it is reached over TLS");
+    }
+}
+
+fn requests_arrive(backend: &Backend, edge: &Edge) {
     let targets = [
         "/open",
         "/open/",
@@ -118,10 +145,10 @@ fn requests_arrive_as_they_were_sent() {
         "/open/a|b^c`{}\"<>",
     ];
     for target in targets {
-        compare(&edge, &backend, |to| Request::new(to, "GET", target).host("localhost"), target);
+        compare(edge, backend, |to| Request::new(to, "GET", target).host("localhost"), target);
     }
     for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"] {
-        compare(&edge, &backend, |to| Request::new(to, method, "/open").host("localhost"), method);
+        compare(edge, backend, |to| Request::new(to, method, "/open").host("localhost"), method);
     }
     let odd = |to| {
         Request::new(to, "POST", "/open")
@@ -138,16 +165,16 @@ fn requests_arrive_as_they_were_sent() {
             .header("If-None-Match", "W/\"x\"")
             .body(b"\x00\x01body\xff")
     };
-    compare(&edge, &backend, odd, "odd headers");
+    compare(edge, backend, odd, "odd headers");
     compare(
-        &edge,
-        &backend,
+        edge,
+        backend,
         |to| Request::new(to, "DELETE", "/open").host("localhost").body("{\"kind\":\"book\"}"),
         "DELETE with a body",
     );
     compare(
-        &edge,
-        &backend,
+        edge,
+        backend,
         |to| Request::new(to, "POST", "/open").host("localhost").body(""),
         "an empty body",
     );
@@ -205,16 +232,18 @@ fn answers_arrive_as_they_were_sent() {
         }
         guard.1.clone()
     });
-    let edge = edge_before(&backend);
-    for (what, answer) in answers {
-        sender.send(answer.to_vec()).expect("the backend listens");
-        compare(&edge, &backend, |to| Request::new(to, "GET", "/open").host("localhost"), what);
+    for (edge, tls) in &both_before(&backend) {
+        for (what, answer) in answers {
+            sender.send(answer.to_vec()).expect("the backend listens");
+            compare(edge, &backend, |to| Request::new(to, "GET", "/open").host("localhost"), what);
+        }
+        // The same head without a body for HEAD.
+        sender
+            .send(b"HTTP/1.1 200 OK\r\nContent-Length: 1234\r\nX-A: b\r\n\r\n".to_vec())
+            .expect("the backend listens");
+        compare(edge, &backend, |to| Request::new(to, "HEAD", "/open").host("localhost"), "HEAD");
+        assert!(tls.as_ref().is_none_or(|server| !server.seen().is_empty()), "it is reached over TLS");
     }
-    // The same head without a body for HEAD.
-    sender
-        .send(b"HTTP/1.1 200 OK\r\nContent-Length: 1234\r\nX-A: b\r\n\r\n".to_vec())
-        .expect("the backend listens");
-    compare(&edge, &backend, |to| Request::new(to, "HEAD", "/open").host("localhost"), "HEAD");
 }
 
 /// A known limit: Envoy keeps one spelling for each header name of a message. Values, number and order hold.
@@ -259,10 +288,11 @@ fn large_bodies_pass_both_ways() {
     let answer =
         [format!("HTTP/1.1 200 OK\r\ncontent-length: {SIZE}\r\n\r\n").into_bytes(), body.clone()].concat();
     let backend = Backend::answering(answer);
-    let edge = edge_before(&backend);
-    let through = Request::new(edge.public(), "POST", "/open").host("localhost").body(&body).send();
-    assert!(through.body == body, "the answer's body changed on its way");
-    assert!(backend.last().body == body, "the request's body changed on its way");
+    for (edge, _tls) in &both_before(&backend) {
+        let through = Request::new(edge.public(), "POST", "/open").host("localhost").body(&body).send();
+        assert!(through.body == body, "the answer's body changed on its way");
+        assert!(backend.last().body == body, "the request's body changed on its way");
+    }
 }
 
 /// `request_timeout_ms` is for a backend that does not begin to answer. A slow client or a slow backend does not cut an

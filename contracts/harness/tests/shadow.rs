@@ -5,6 +5,7 @@
 mod shadow {
     pub(crate) mod http2;
     pub(crate) mod restarts;
+    pub(crate) mod tls;
 }
 
 use std::process::Command;

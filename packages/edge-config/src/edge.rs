@@ -37,7 +37,7 @@ pub use self::identity::{DEFAULT_SIGNED, IdentityHeaders, Marks, OnAnswers, Requ
 pub use answers::{Answers, MadeByEnvoy, RefusalAnswer};
 pub use authorizer::{Authorizer, AuthorizerAddress, AuthorizerTls, Socket};
 pub use backend::{
-    Backend, Circuit, Credentials, Ejection, Endpoint, GRPC_STATUSES, GrpcErrors, Health, Protocol, Retries,
+    Backend, BackendTls, Circuit, ClientCertificate, Credentials, Ejection, Endpoint, GRPC_STATUSES, GrpcErrors, Health, Protocol, Retries,
     SignIn,
 };
 pub use canary::{Canary, Condition};

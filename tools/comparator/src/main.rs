@@ -98,6 +98,7 @@ async fn live(arguments: &Arguments) -> Result<(), Failure> {
     let worker = Worker {
         edge_file: edge_file.clone(),
         ledger: Arc::clone(&ledger),
+        connector: backend_connection::Connector::default(),
         redactor: Redactor::new(key),
         clock: clock.clone(),
     };

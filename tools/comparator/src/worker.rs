@@ -5,6 +5,7 @@ mod ask;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backend_connection::Connector;
 use clock::Clock;
 use edge_config::Edge;
 use tokio::sync::{Semaphore, mpsc};
@@ -48,6 +49,8 @@ pub struct Worker {
     pub edge_file: EdgeFile,
     /// The counts.
     pub ledger: Arc<Ledger>,
+    /// Connects to the backends.
+    pub connector: Connector,
     /// Removes credentials from samples.
     pub redactor: Redactor,
     /// The clock.
@@ -110,7 +113,7 @@ impl Worker {
         let version_header =
             edge.comparator.as_ref().and_then(|comparator| comparator.version_header.as_deref());
         let asked = |name| async move {
-            let mut answer = ask(edge, name, copy).await?;
+            let mut answer = ask(edge, &self.connector, name, copy).await?;
             let version = version_header.and_then(|header| answer.header(header)).map(<[u8]>::to_vec);
             overlooked.strip(&mut answer);
             Ok::<(Answer, Option<Vec<u8>>), ReadError>((answer, version))

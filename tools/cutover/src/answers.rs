@@ -33,7 +33,7 @@ pub struct Arguments {
     /// The edge file.
     #[arg(value_name = "EDGE_FILE")]
     pub file: PathBuf,
-    /// The legacy backend itself: http://HOST:PORT.
+    /// The legacy backend itself: http://HOST:PORT, or https://HOST:PORT.
     #[arg(long, value_name = "URL")]
     pub from: String,
     /// Send the constant headers (`request_headers`) of this backend [default: the one with the address of --from].

@@ -28,6 +28,7 @@ mod stats;
 mod store;
 mod template;
 mod tls;
+mod upstream_tls;
 mod validate;
 mod words;
 
@@ -191,19 +192,23 @@ pub fn configuration(edge: &Edge, paths: &Paths) -> Result<Configuration, Templa
         tls::put_upstream(&mut whole_authorizer, &identity, None);
         secrets.extend(identity.secrets());
     }
+    let mut whole_clusters = vec![whole_authorizer];
     for (name, backend) in &edge.backends {
-        clusters.push(cluster::backend(name, backend)?);
+        clusters.push(cluster::backend(name, backend, Some(&paths.directory))?);
+        whole_clusters.push(cluster::backend(name, backend, None)?);
+        secrets.extend(upstream_tls::secrets(name, backend)?);
     }
+    let mut others: Vec<Value> = Vec::new();
     if let Some(address) = edge.stats {
         listeners.push(stats::listener(address));
         whole_listeners.push(stats::listener(address));
-        clusters.push(cluster::admin(edge.admin));
+        others.push(cluster::admin(edge.admin));
     }
-    clusters.extend(shadow::cluster(edge)?);
-    clusters.extend(destination::nowhere(edge));
+    others.extend(shadow::cluster(edge)?);
+    others.extend(destination::nowhere(edge));
+    clusters.extend(others.iter().cloned());
+    whole_clusters.extend(others);
     let bootstrap = bootstrap::render(edge, &paths.directory)?;
-    let whole_clusters: Vec<_> =
-        std::iter::once(whole_authorizer).chain(clusters.iter().skip(1).cloned()).collect();
     let validation = bootstrap::in_one_piece(&bootstrap, whole_listeners, &whole_clusters);
     let kind = "envoy.extensions.transport_sockets.tls.v3.Secret";
     let secrets = secrets

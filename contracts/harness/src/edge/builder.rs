@@ -184,7 +184,7 @@ impl EdgeBuilder {
             assert!(text.contains(one), "{one:?} is not in {}", self.file.display());
             text = text.replace(one, &format!("addresses: [{}]", both.join(", ")));
         }
-        let encrypted = text.contains(" tls: {");
+        let encrypted = text.contains("certs/edge.pem");
         let file = home.path().join("edge.yaml");
         std::fs::write(&file, text).expect("the home is writable");
         let tenants = parts::repository().join("envoy/edges/dev.tenants.yaml");

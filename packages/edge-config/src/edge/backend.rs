@@ -1,8 +1,12 @@
 //! A backend, and the limits on its use.
 
+mod tls;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
+
+pub use tls::{BackendTls, ClientCertificate};
 
 /// A destination of requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +15,8 @@ pub struct Backend {
     pub endpoints: Vec<Endpoint>,
     /// The protocol that it speaks.
     pub protocol: Protocol,
+    /// How its certificate is verified; absent where it is reached in the clear.
+    pub tls: Option<BackendTls>,
     /// The `aud` of the identities that are signed for it: the backend's name.
     pub audience: String,
     /// How long a TCP connection may take.
@@ -70,8 +76,10 @@ impl fmt::Display for Endpoint {
 pub enum Protocol {
     /// HTTP/1.1, with the case of header names and the reason phrase kept.
     Http1,
-    /// HTTP/2 in the clear, with prior knowledge.
+    /// HTTP/2: in the clear with prior knowledge, over TLS by ALPN.
     Http2,
+    /// Over TLS only: HTTP/2 where the backend agrees to it in the handshake (ALPN), otherwise HTTP/1.1.
+    Auto,
     /// gRPC: HTTP/2, with health checks by `grpc.health.v1.Health`.
     Grpc,
 }

@@ -1,6 +1,8 @@
 //! The section `backends`.
 
+mod address;
 mod judged;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,9 +18,13 @@ use super::hosts::is_host_name;
 use super::identity::Own;
 use super::resilience;
 use crate::reader::choice;
+use address::Address;
 
 /// A backend on the same network that does not accept a connection within a quarter of a second will not accept it at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(250);
+/// The same over TLS. A handshake takes two more round trips and a signature, and a backend with a public certificate may be
+/// further away.
+const TLS_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Long enough for a search in a cold legacy database, short enough that a stuck backend frees its requests.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 /// Shorter than any backend keeps an idle connection, so that no request uses one that is being closed.
@@ -36,12 +42,34 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node, own: Own<'_
             format!("a backend is named `{name}`, which is a kind of credential in `to` of a route");
         context.faults.report(fields.place, problem, "give it another name");
     }
-    let endpoints = addresses::<Endpoint>(context, &mut fields, (&what, &what), ENDPOINT_MEND)
-        .map(|listed| listed.into_iter().map(|(_, endpoint)| endpoint).collect());
-    let protocols = [("http1", Protocol::Http1), ("http2", Protocol::Http2), ("grpc", Protocol::Grpc)];
-    let protocol = fields
-        .optional("protocol")
-        .map_or(Some(Protocol::Http1), |n| choice(context, n, "`protocol`", &protocols));
+    let listed = addresses::<Address>(context, &mut fields, (&what, &what), ENDPOINT_MEND);
+    let protocols = [
+        ("http1", Protocol::Http1),
+        ("http2", Protocol::Http2),
+        ("auto", Protocol::Auto),
+        ("grpc", Protocol::Grpc),
+    ];
+    let protocol_node = fields.optional("protocol");
+    let protocol =
+        protocol_node.map_or(Some(Protocol::Http1), |n| choice(context, n, "`protocol`", &protocols));
+    let tls_node = fields.optional("tls");
+    let encrypted =
+        address::is_encrypted(context, &what, listed.as_deref().unwrap_or_default(), tls_node);
+    let endpoints: Option<Vec<Endpoint>> =
+        listed.map(|listed| listed.into_iter().map(|(_, address)| address.endpoint).collect());
+    let tls = if encrypted { tls::tls(context, tls_node, &what).map(Some) } else { Some(None) };
+    if let (Some(Some(tls)), Some(endpoints)) = (&tls, &endpoints)
+        && tls.sni.is_none()
+    {
+        tls::check(context, tls_node.unwrap_or(node), &what, endpoints);
+    }
+    if let (Some(Protocol::Auto), Some(protocol), false) = (protocol, protocol_node, encrypted) {
+        context.faults.report(
+            protocol.place,
+            format!("{what} has `protocol: auto` and no TLS: the protocol is agreed upon in the handshake"),
+            "write `http1` or `http2`, or an address with https://",
+        );
+    }
     let mut timeout = |name: &'static str, default: Duration, most: u64| {
         fields
             .optional(name)
@@ -49,7 +77,8 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node, own: Own<'_
     };
     let request_timeout = timeout("request_timeout_ms", REQUEST_TIMEOUT, 3_600_000);
     // A shorter limit for answers also shortens the default for connections.
-    let unsaid = request_timeout.map_or(CONNECT_TIMEOUT, |request| request.min(CONNECT_TIMEOUT));
+    let most = if encrypted { TLS_CONNECT_TIMEOUT } else { CONNECT_TIMEOUT };
+    let unsaid = request_timeout.map_or(most, |request| request.min(most));
     let connect_timeout = timeout("connect_timeout_ms", unsaid, 60_000);
     let idle_timeout = timeout("idle_timeout_ms", IDLE_TIMEOUT, 3_600_000);
     if let (Some(connect), Some(request)) = (connect_timeout, request_timeout)
@@ -84,6 +113,7 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node, own: Own<'_
     Some(Backend {
         endpoints: endpoints?,
         protocol: protocol?,
+        tls: tls?,
         audience: name.to_owned(),
         connect_timeout: connect_timeout?,
         request_timeout: request_timeout?,
@@ -99,7 +129,9 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node, own: Own<'_
     })
 }
 
-const ENDPOINT_MEND: &str = "write a host and a port, such as 127.0.0.1:3000 or legacy.internal:3000";
+const ENDPOINT_MEND: &str =
+    "write a host and a port, such as 127.0.0.1:3000 or legacy.internal:3000, or a URL without a path, such as \
+     https://orders.internal:8443";
 
 /// Reads `address: …`, or `addresses: […]`, each with its place. `what` names the section and `whom` its subject; `mend`
 /// shows how an address is written.

@@ -274,7 +274,14 @@ fn ask(
     fields.finish();
     let (backend, path) = (backend?, path?);
     // Absent when the backend has a fault of its own, which is reported at its place.
-    let Backend { endpoints, request_headers, .. } = backends.good.get(&backend)?;
+    let Backend { endpoints, request_headers, tls, .. } = backends.good.get(&backend)?;
+    if tls.is_some() {
+        context.faults.report(
+            node.place,
+            format!("`check` queries the backend `{backend}`, which speaks TLS, and checks are sent in the clear"),
+            "let it answer checks in the clear on this machine, as another backend, or verify sessions by its store: `redis`",
+        );
+    }
     // A legacy backend answers the same at each of its addresses.
     let Endpoint { host, port } = endpoints.first()?;
     let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };

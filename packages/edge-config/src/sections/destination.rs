@@ -175,8 +175,13 @@ pub(crate) fn check_streams(context: Context<'_>, node: &Node, route: &Route, ba
     }
     for backend in route.backends() {
         let protocol = backends.good.get(backend).map(|backend| backend.protocol);
-        if matches!(protocol, Some(Protocol::Http2 | Protocol::Grpc)) {
-            let problem = format!("route `{name}` allows WebSockets, and `{backend}` speaks HTTP/2");
+        let speaks = match protocol {
+            Some(Protocol::Http2 | Protocol::Grpc) => Some("speaks HTTP/2"),
+            Some(Protocol::Auto) => Some("may speak HTTP/2 (`protocol: auto`)"),
+            Some(Protocol::Http1) | None => None,
+        };
+        if let Some(speaks) = speaks {
+            let problem = format!("route `{name}` allows WebSockets, and `{backend}` {speaks}");
             context.faults.report(node.place, problem, "send them to a backend with `protocol: http1`");
         }
     }

@@ -113,7 +113,7 @@ pub(super) fn health(context: Context<'_>, node: &Node, what: &str, protocol: Pr
     let what = format!("`health` of {what}");
     let mut fields = Fields::of(context, node, &*what);
     let path = match (fields.optional("path"), protocol) {
-        (Some(n), Protocol::Http1 | Protocol::Http2) => {
+        (Some(n), Protocol::Http1 | Protocol::Http2 | Protocol::Auto) => {
             let path = reader::text(context, n, &format!("the path of {what}"))?;
             if !path.starts_with('/') || !path.bytes().all(|b| b.is_ascii_graphic()) {
                 let problem = format!("the path of {what} is {path:?}");
@@ -127,7 +127,7 @@ pub(super) fn health(context: Context<'_>, node: &Node, what: &str, protocol: Pr
             context.faults.report(n.place, problem, "remove it");
             None
         }
-        (None, Protocol::Http1 | Protocol::Http2) => {
+        (None, Protocol::Http1 | Protocol::Http2 | Protocol::Auto) => {
             context.faults.report(
                 node.place,
                 format!("{what} has no `path`"),

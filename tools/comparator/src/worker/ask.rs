@@ -3,11 +3,10 @@
 use std::io;
 use std::time::Duration;
 
+use backend_connection::{Connector, Opened};
 use bytes::Bytes;
 use edge_config::Edge;
-use edge_config::edge::{Backend, Protocol};
 use tokio::io::{AsyncWriteExt as _, BufReader};
-use tokio::net::TcpStream;
 
 use crate::answer::Answer;
 use crate::copy::Copy;
@@ -19,44 +18,27 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The answer of `backend` to a copy, on a connection of its own: bytes left on a connection by one answer must not be read
 /// as the next one.
-pub(super) async fn ask(edge: &Edge, backend: &str, copy: &Copy) -> Result<Answer, ReadError> {
+pub(super) async fn ask(
+    edge: &Edge,
+    connector: &Connector,
+    backend: &str,
+    copy: &Copy,
+) -> Result<Answer, ReadError> {
     let Some(place) = edge.backends.get(backend) else {
         return Err(ReadError::Connection(io::ErrorKind::NotFound.into()));
     };
     let exchange = async {
-        match place.protocol {
-            Protocol::Http1 => {
-                let bytes = copy.bytes_for(edge, backend);
-                let mut stream = connected(place).await?;
-                stream.write_all(&bytes).await?;
-                wire::answer(&mut BufReader::new(stream), copy.is_head).await
-            }
-            // The edge file allows no gRPC shadow: each gRPC request is a POST, which is never copied.
-            Protocol::Http2 | Protocol::Grpc => {
-                let lines = copy.lines_for(edge, backend);
-                let request = wire::h2::request(copy.method().as_bytes(), "http", &copy.target, &lines)?;
-                wire::h2::answer(connected(place).await?, request, Bytes::new()).await
-            }
+        let Opened { mut stream, is_http2 } = connector.open(place).await?;
+        if is_http2 {
+            let lines = copy.lines_for(edge, backend);
+            let scheme = if place.tls.is_some() { "https" } else { "http" };
+            let request = wire::h2::request(copy.method().as_bytes(), scheme, &copy.target, &lines)?;
+            return wire::h2::answer(stream, request, Bytes::new()).await;
         }
+        stream.write_all(&copy.bytes_for(edge, backend)).await?;
+        wire::answer(&mut BufReader::new(stream), copy.is_head).await
     };
     tokio::time::timeout(PATIENCE, exchange).await.map_err(timed_out)?
-}
-
-/// A connection to the first of the backend's endpoints that accepts one.
-async fn connected(place: &Backend) -> io::Result<TcpStream> {
-    let mut refused = io::ErrorKind::NotFound.into();
-    for endpoint in &place.endpoints {
-        let connecting = TcpStream::connect((endpoint.host.as_str(), endpoint.port));
-        match tokio::time::timeout(place.connect_timeout, connecting).await {
-            Ok(Ok(stream)) => {
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
-            Ok(Err(error)) => refused = error,
-            Err(_) => refused = io::ErrorKind::TimedOut.into(),
-        }
-    }
-    Err(refused)
 }
 
 fn timed_out(_: tokio::time::error::Elapsed) -> ReadError {

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use backend_connection::{Connector, Opened};
 use edge_config::Edge;
-use edge_config::edge::Backend;
+use edge_config::edge::{Backend, BackendTls, Endpoint, Protocol};
 use http_wire::ReadError;
 use http_wire::answer::Answer;
 use tokio::io::{AsyncWriteExt as _, BufReader};
-use tokio::net::TcpStream;
 
 use super::question::Question;
 
@@ -18,8 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Where the legacy backend answers, and what it expects of every request.
 #[derive(Clone, Debug)]
 pub struct Target {
-    host: String,
-    port: u16,
+    at: Endpoint,
+    /// How its certificate is verified; absent where it is queried in the clear.
+    tls: Option<BackendTls>,
     /// Constant headers that the edge sends to this backend.
     pub headers: BTreeMap<String, String>,
     /// The backends of the edge file that these come from.
@@ -27,22 +28,26 @@ pub struct Target {
 }
 
 impl Target {
-    /// Reads `http://HOST:PORT`. The constant headers are those of the backend `named`, else of those with this address:
+    /// Reads `http://HOST:PORT` or `https://HOST:PORT`. The rules for certificates and the constant headers are those of the backend `named`, else of those with this address:
     /// a legacy backend may take a request without them for one of a trusted service.
     ///
     /// # Errors
     /// A sentence with the fix.
     pub fn read(url: &str, edge: &Edge, named: Option<&str>) -> Result<Self, String> {
         let fix = "write for example http://127.0.0.1:3000";
-        let Some(rest) = url.strip_prefix("http://") else {
-            return Err(format!("{url:?} is not an http URL; {fix}, an address of the backend itself"));
+        let (rest, is_encrypted) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
+            (Some(rest), _) => (rest, false),
+            (None, Some(rest)) => (rest, true),
+            (None, None) => {
+                return Err(format!("{url:?} is not an http URL; {fix}, an address of the backend itself"));
+            }
         };
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         let (host, port) = match authority.rsplit_once(':') {
             Some((host, port)) => {
                 (host, port.parse().map_err(|_| format!("{url:?} has no valid port; {fix}"))?)
             }
-            None => (authority, 80),
+            None => (authority, if is_encrypted { 443 } else { 80 }),
         };
         if host.is_empty() || host.contains(['/', '?', '#', '@']) {
             return Err(format!("{url:?} is more than an address; {fix}"));
@@ -55,13 +60,15 @@ impl Target {
             Some(named) => name == named,
             None => backend.endpoints.iter().any(|endpoint| endpoint.host == host && endpoint.port == port),
         };
-        let (mut headers, mut backends) = (BTreeMap::new(), Vec::new());
+        let (mut headers, mut backends, mut rules) = (BTreeMap::new(), Vec::new(), None);
         for (name, backend) in edge.backends.iter().filter(|(name, backend)| is_meant(name, backend)) {
             headers.extend(backend.request_headers.clone());
+            rules = rules.or_else(|| backend.tls.clone());
             backends.push(name.clone());
         }
         let host = host.trim_matches(['[', ']']).to_owned();
-        Ok(Self { host, port, headers, backends })
+        let tls = is_encrypted.then(|| rules.unwrap_or_else(BackendTls::by_system_authorities));
+        Ok(Self { at: Endpoint { host, port }, tls, headers, backends })
     }
 
     /// Asks `question` on a connection of its own.
@@ -70,7 +77,9 @@ impl Target {
     /// [`ReadError`]: the answer is not whole.
     pub async fn ask(&self, question: &Question) -> Result<Answer, ReadError> {
         let exchange = async {
-            let mut stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
+            let connector = Connector::default();
+            let opening = connector.open_at(&self.at, self.tls.as_ref(), Protocol::Http1);
+            let Opened { mut stream, is_http2: _ } = opening.await?;
             stream.write_all(&self.bytes(question)).await?;
             http_wire::answer(&mut BufReader::new(stream), question.method == "HEAD").await
         };

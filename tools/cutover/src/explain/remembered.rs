@@ -64,7 +64,7 @@ pub(super) fn ask(admin: SocketAddr, id: &str, log: &Path) -> Result<Value, Stri
 
 /// The access log's keys to show for a request that never reached the authorizer: public, refused by Envoy, by the guard
 /// or by the table of routes, or served by a lease.
-const LOGGED: [&str; 18] = [
+const LOGGED: &[&str] = &[
     "request_id",
     "time",
     "listener",
@@ -83,6 +83,7 @@ const LOGGED: [&str; 18] = [
     "status",
     "details",
     "flags",
+    "upstream_tls_failure",
 ];
 
 enum Decided {

@@ -145,19 +145,29 @@ impl Import<'_> {
             Some((protocol, rest)) => (protocol.to_owned(), rest.to_owned()),
             None => {
                 let host = service.text_of("host").unwrap_or_default();
-                let port = service.text_of("port").unwrap_or("80");
+                let port = service.text_of("port").unwrap_or(match service.text_of("protocol") {
+                    Some("https") => "443",
+                    Some(_) | None => "80",
+                });
                 let path = service.text_of("path").unwrap_or_default();
                 (service.text_of("protocol").unwrap_or("http").to_owned(), format!("{host}:{port}{path}"))
             }
         };
-        if protocol != "http" {
-            let what = format!("the service {name} speaks {protocol}, and no route is made of it");
+        let (scheme, port) = match protocol.as_str() {
+            "http" => ("", 80),
+            "https" => ("https://", 443),
+            _ => {
+                let what = format!("the service {name} speaks {protocol}, and no route is made of it");
+                self.found.note(service.line, what, "write the backend's address, and a route");
+                return None;
+            }
+        };
+        if !scheme.is_empty() {
             self.found.note(
                 service.line,
-                what,
-                "let the backend be reached by HTTP without TLS on a private network",
+                format!("the service {name} speaks https, and Kong verifies no certificates by itself; the edge always does"),
+                "name their authorities where they are private: `tls: { ca: … }`",
             );
-            return None;
         }
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         if !path.is_empty() && path != "/" {
@@ -175,9 +185,9 @@ impl Import<'_> {
         let addresses: Vec<String> = match upstream {
             Some(upstream) => elements(upstream, "targets")
                 .iter()
-                .filter_map(|target| target.text_of("target").map(|target| with_port(target, 8_000)))
+                .filter_map(|target| target.text_of("target").map(|target| format!("{scheme}{}", with_port(target, 8_000))))
                 .collect(),
-            None => vec![with_port(authority, 80)],
+            None => vec![format!("{scheme}{}", with_port(authority, port))],
         };
         if host.is_empty() || addresses.is_empty() {
             self.found.note(

@@ -257,12 +257,19 @@ impl Import {
             refuse("has a variable, and no route is made of it", "write the backend's address, and a route");
             return None;
         }
-        let Some(rest) = target.strip_prefix("http://") else {
-            let mend =
-                "let the backend be reached without TLS on a private network, and write it into `backends`";
-            refuse("is not http://, and no route is made of it", mend);
-            return None;
+        let (rest, scheme, port) = match (target.strip_prefix("http://"), target.strip_prefix("https://")) {
+            (Some(rest), _) => (rest, "", 80),
+            (None, Some(rest)) => (rest, "https://", 443),
+            (None, None) => {
+                let mend = "write the backend's address, and a route";
+                refuse("is neither http:// nor https://, and no route is made of it", mend);
+                return None;
+            }
         };
+        if !scheme.is_empty() {
+            let mend = "name their authorities where they are private: `tls: { ca: … }`";
+            refuse("speaks TLS, and nginx verifies no certificates by itself; the edge always does", mend);
+        }
         let (authority, uri) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         if authority.starts_with("unix:") {
             refuse(
@@ -278,10 +285,13 @@ impl Import {
             );
         }
         let (name, addresses) = match self.upstreams.get(authority) {
-            Some(addresses) => (name_of(authority, "backend"), addresses.clone()),
+            Some(addresses) => {
+                let addresses = addresses.iter().map(|address| format!("{scheme}{address}"));
+                (name_of(authority, "backend"), addresses.collect())
+            }
             None => {
                 let host = authority.split(':').next().unwrap_or(authority);
-                (name_of(host, "backend"), vec![with_port(authority, 80)])
+                (name_of(host, "backend"), vec![format!("{scheme}{}", with_port(authority, port))])
             }
         };
         if addresses.is_empty() {

@@ -58,11 +58,13 @@ fn locations_of_nginx_become_routes_that_need_a_session() {
             "/api* signed-in app",
             "/health signed-in app",
             "/ws* signed-in app",
+            "/secure* signed-in secure-internal",
             "/* signed-in backend-10-0-0-9",
             "/moved* signed-in app",
         ]
     );
     assert_eq!(edge.backends["app"].endpoints.len(), 2);
+    assert!(edge.backends["secure-internal"].tls.is_some() && edge.backends["app"].tls.is_none());
     assert!(edge.routes.iter().find(|route| route.name.contains("ws")).unwrap().websocket);
     assert_eq!(edge.hosts["shop-example-com"].names, ["shop.example.com", "www.shop.example.com"]);
     for said in [
@@ -72,7 +74,7 @@ fn locations_of_nginx_become_routes_that_need_a_session() {
         "`rewrite ^/old(.*)$ /new$1 permanent` is not translated",
         "`proxy_pass http://$upstream` has a variable",
         "`proxy_pass http://app/v2/` changes the path",
-        "`proxy_pass https://secure.internal` is not http://",
+        "`proxy_pass https://secure.internal` speaks TLS",
         "`auth_basic staff` in location ^~ /ws is not translated",
         "`frobnicate on` is not translated",
         "the server listens with TLS",
@@ -155,9 +157,11 @@ fn routes_of_kong_need_a_session_whatever_its_plugins_are() {
     let (edge, notes) = imported(Form::Kong, include_str!("../../tests/files/kong.yml"));
     assert_eq!(
         routes(&edge),
-        ["GET,POST /orders* signed-in orders", "/reports* signed-in orders", "/* signed-in catalog",]
+        ["GET,POST /orders* signed-in orders", "/reports* signed-in orders", "/* signed-in catalog", "/secure* signed-in secure"]
     );
     assert_eq!(edge.backends["catalog"].endpoints.len(), 2);
+    assert_eq!(edge.backends["secure"].endpoints[0].to_string(), "10.0.0.6:443");
+    assert!(edge.backends["secure"].tls.is_some());
     for said in [
         "the plugin key-auth of service orders is not translated",
         "the plugin my-plugin of route orders is not known here",

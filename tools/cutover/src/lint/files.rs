@@ -13,7 +13,7 @@ use authz_service::credential::webhook::secrets;
 use authz_service::tenant::directory;
 use authz_service::tls;
 use edge_config::edge::{
-    ApiKeys, AuthorizerTls, Clients, Edge, KeySource, Per, Service, ServiceTokens, TenantDirectory, Tls,
+    ApiKeys, AuthorizerTls, BackendTls, ClientCertificate, Clients, Edge, KeySource, Per, Service, ServiceTokens, TenantDirectory, Tls,
     Webhook,
 };
 use edge_config::{Fault, Place, Severity};
@@ -75,6 +75,17 @@ pub(super) fn check(edge: &Edge, text: &str) -> Vec<Fault> {
     if let Some(AuthorizerTls { ca, certificate, key, names: _ }) = &edge.authorizer.tls {
         found.pair(certificate, key);
         found.authorities(ca);
+    }
+    for tls in edge.backends.values().filter_map(|backend| backend.tls.as_ref()) {
+        let BackendTls { ca, sni: _, client, pins: _ } = tls;
+        if ca.as_os_str() == BackendTls::SYSTEM_CA {
+            found.system_authorities(ca);
+        } else {
+            found.authorities(ca);
+        }
+        if let Some(ClientCertificate { certificate, key }) = client {
+            found.pair(certificate, key);
+        }
     }
     found.faults
 }
@@ -148,7 +159,8 @@ impl Found<'_> {
     fn pair(&mut self, certificate: &Path, key: &Path) {
         let made = "put certificate and key there; `cutover certs` makes a pair for development";
         let before = self.faults.len();
-        for file in [certificate, key] {
+        // Both may be in one file.
+        for file in [certificate].into_iter().chain((key != certificate).then_some(key)) {
             self.path(file, made, |path| fs::File::open(path).map(|_| ()).map_err(|error| error.to_string()));
         }
         if self.faults.len() == before
@@ -161,6 +173,15 @@ impl Found<'_> {
     fn authorities(&mut self, ca: &Path) {
         self.path(ca, "put the authorities' certificates there", |path| {
             tls::check_authorities(path).map_err(|error| error.what().to_owned())
+        });
+    }
+
+    /// The public authorities, which the edge file does not name: the fault is at the backends that need them.
+    fn system_authorities(&mut self, ca: &Path) {
+        let made = "install the package ca-certificates, or name the bundle of this system: `tls: { ca: \
+                    /etc/pki/tls/certs/ca-bundle.crt }`";
+        self.path(ca, made, |path| {
+            fs::File::open(path).map(|_| ()).map_err(|error| error.to_string())
         });
     }
 

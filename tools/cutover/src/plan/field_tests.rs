@@ -130,6 +130,7 @@ fn every_field_of_an_edge_is_compared() {
             "leave this machine for any network",
         ),
         (of_auth, auth("protocol: http2"), "same: the protocol changed"),
+        (of_auth, auth("tls: {}"), "stricter: reached over TLS"),
         (of_auth, auth("connect_timeout_ms: 99"), "same: how long a connection may take"),
         (of_auth, auth("request_timeout_ms: 9999"), "same: how long an answer may take"),
         (of_auth, auth("idle_timeout_ms: 99"), "same: how long an idle connection"),
@@ -299,6 +300,30 @@ fn every_field_of_an_edge_is_compared() {
     }
     // A comment alone makes another revision and is not a change.
     assert!(plan(&edge(&base), &edge(&format!("{base}\n# A comment.\n"))).is_empty());
+}
+
+/// A backend that is reached over TLS, with each of its rules.
+#[test]
+fn every_field_of_tls_to_a_backend_is_compared() {
+    let of_auth = "auth: { address: \"${AUTH_ADDRESS:-127.0.0.1:3021}\"";
+    let (pin, other) = ("A".repeat(43) + "=", "B".repeat(42) + "A=");
+    let tls = format!("tls: {{ ca: ca.pem, sni: auth.internal, client: edge.pem, pins: [\"{pin}\"] }}");
+    let base = DEV.replacen(of_auth, &format!("{of_auth}, {tls}"), 1);
+    for (old, new, expected) in [
+        (format!(", {tls}"), String::new(), "weaker: no longer reached over TLS"),
+        ("ca: ca.pem".into(), "ca: other.pem".into(), "weaker: the authorities of its certificate"),
+        ("sni: auth.internal".into(), "sni: other.internal".into(), "weaker: the name that its certificate"),
+        ("client: edge.pem".into(), "client: other.pem".into(), "same: receives another certificate"),
+        (pin.clone(), other.clone(), "weaker: other public keys"),
+        (format!("\"{pin}\""), format!("\"{pin}\", \"{other}\""), "weaker: other public keys"),
+        (format!(", pins: [\"{pin}\"]"), String::new(), "weaker: other public keys"),
+    ] {
+        assert!(base.contains(&old), "{old:?} is not in the edge");
+        let plan = plan(&edge(&base), &edge(&base.replacen(&old, &new, 1)));
+        assert!(said(&plan).contains(expected), "{old} -> {new}: {expected:?} is not in\n{}", said(&plan));
+    }
+    let without = base.replacen(&format!(", pins: [\"{pin}\"]"), "", 1);
+    assert!(said(&plan(&edge(&without), &edge(&base))).contains("stricter: other public keys"));
 }
 
 /// Another tenants service, with each of its rules.

@@ -1,13 +1,14 @@
 //! The clusters: one for the authorizer, one for each backend.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 
 use edge_config::Edge;
 use edge_config::edge::{AuthorizerAddress, Backend, Circuit, Ejection, Endpoint, Health, Protocol};
 use serde_json::{Value, json};
 
 use super::template::{self, fill};
-use super::{TemplateError, seconds};
+use super::{TemplateError, seconds, upstream_tls};
 
 const NAME: &str = "cluster.yaml";
 
@@ -15,7 +16,7 @@ pub(super) fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
     let mut cluster = template::authorizer_cluster()?;
     let addresses = &edge.authorizer.addresses;
     let known = addresses.iter().all(AuthorizerAddress::is_fixed);
-    locate(&mut cluster, "authorizer", known, addresses.iter().map(place));
+    locate(&mut cluster, "authorizer", known, addresses.iter().map(|at| lb_endpoint(&place(at))));
     // A name may stand for several authorizers, and an address for one of them or for a load balancer.
     let alone = matches!(addresses.as_slice(), [one] if edge.authorizer.replicas == 1 || one.is_fixed());
     if alone && let Some(cluster) = cluster.as_object_mut() {
@@ -29,28 +30,51 @@ pub(super) fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
     Ok(cluster)
 }
 
-pub(super) fn backend(name: &str, backend: &Backend) -> Result<Value, TemplateError> {
+/// `directory` is the one in which Envoy watches the files of certificates; without one the cluster is in one piece.
+pub(super) fn backend(
+    name: &str,
+    backend: &Backend,
+    directory: Option<&Path>,
+) -> Result<Value, TemplateError> {
     let mut cluster = template::cluster()?;
     insert(&mut cluster, "name", json!(cluster_name(name)));
     let known = backend.endpoints.iter().all(is_address);
-    locate(&mut cluster, &cluster_name(name), known, backend.endpoints.iter().map(endpoint));
+    let endpoints = backend.endpoints.iter().map(|at| match &backend.tls {
+        None => lb_endpoint(&endpoint(at)),
+        Some(tls) => upstream_tls::lb_endpoint(&endpoint(at), tls.name_at(at)),
+    });
+    locate(&mut cluster, &cluster_name(name), known, endpoints);
     insert(&mut cluster, "connect_timeout", json!(seconds(backend.connect_timeout)));
     fill(&mut cluster, NAME, "/circuit_breakers/thresholds/0", thresholds(backend))?;
     let options = "/typed_extension_protocol_options/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
     let idle = json!(seconds(backend.idle_timeout));
     fill(&mut cluster, NAME, &format!("{options}/common_http_protocol_options/idle_timeout"), idle)?;
+    // Finds a connection whose other end is gone without having closed it.
+    let keepalive = json!({ "interval": "30s", "timeout": "5s", "connection_idle_interval": "5s" });
+    let http2 = json!({ "connection_keepalive": keepalive });
     match backend.protocol {
         Protocol::Http1 => {}
         Protocol::Http2 | Protocol::Grpc => {
-            // Finds a connection whose other end is gone without having closed it.
-            let keepalive = json!({ "interval": "30s", "timeout": "5s", "connection_idle_interval": "5s" });
-            let http2 = json!({ "http2_protocol_options": { "connection_keepalive": keepalive } });
+            let http2 = json!({ "http2_protocol_options": http2 });
             fill(&mut cluster, NAME, &format!("{options}/explicit_http_config"), http2)?;
+        }
+        Protocol::Auto => {
+            let options = cluster.pointer_mut(options).and_then(Value::as_object_mut);
+            let explicit = options.and_then(|options| Some((options.remove("explicit_http_config")?, options)));
+            let (mut either, options) = explicit.ok_or_else(|| TemplateError {
+                name: NAME,
+                what: "it has no explicit_http_config".to_owned(),
+            })?;
+            insert(&mut either, "http2_protocol_options", http2);
+            options.insert("auto_config".to_owned(), either);
         }
     }
     insert(&mut cluster, "outlier_detection", ejection(backend.ejection));
     if let Some(health) = &backend.health {
         insert(&mut cluster, "health_checks", json!([health_check(health, backend.protocol)]));
+    }
+    if let Some(tls) = &backend.tls {
+        upstream_tls::put(&mut cluster, name, backend, tls, directory)?;
     }
     Ok(cluster)
 }
@@ -71,17 +95,20 @@ fn endpoint(Endpoint { host, port }: &Endpoint) -> Value {
     json!({ "socket_address": { "address": host, "port_value": port } })
 }
 
-/// Sets the endpoints of the cluster `name`: these addresses when all of them are `known`, or else those that DNS gives
+fn lb_endpoint(address: &Value) -> Value {
+    json!({ "endpoint": { "address": address } })
+}
+
+/// Sets the endpoints of the cluster `name`: their addresses when all of them are `known`, or else those that DNS gives
 /// for their names.
-fn locate(cluster: &mut Value, name: &str, known: bool, addresses: impl Iterator<Item = Value>) {
+fn locate(cluster: &mut Value, name: &str, known: bool, endpoints: impl Iterator<Item = Value>) {
     insert(cluster, "type", json!(if known { "STATIC" } else { "STRICT_DNS" }));
     if !known {
         // Envoy would use only the IPv6 addresses of a name that has both kinds: `localhost` has both, and a service that
         // listens on 127.0.0.1 would never be found.
         insert(cluster, "dns_lookup_family", json!("V4_PREFERRED"));
     }
-    let endpoints: Vec<Value> =
-        addresses.map(|address| json!({ "endpoint": { "address": address } })).collect();
+    let endpoints: Vec<Value> = endpoints.collect();
     let assignment = json!({ "cluster_name": name, "endpoints": [{ "lb_endpoints": endpoints }] });
     insert(cluster, "load_assignment", assignment);
 }
@@ -130,6 +157,11 @@ fn health_check(health: &Health, protocol: Protocol) -> Value {
         Protocol::Http2 => {
             let question = json!({ "path": health.path, "codec_client_type": "HTTP2" });
             insert(&mut check, "http_health_check", question);
+        }
+        Protocol::Auto => {
+            insert(&mut check, "http_health_check", json!({ "path": health.path }));
+            // A health check does not agree upon a protocol: it speaks the one that it offers.
+            insert(&mut check, "tls_options", json!({ "alpn_protocols": [upstream_tls::HTTP1] }));
         }
         Protocol::Grpc => insert(&mut check, "grpc_health_check", json!({})),
     }

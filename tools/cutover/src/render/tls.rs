@@ -1,4 +1,4 @@
-//! TLS for listeners with a certificate, and mutual TLS between Envoy and the authorizer.
+//! TLS for listeners with a certificate, mutual TLS between Envoy and the authorizer, and TLS to backends.
 //!
 //! Certificate and key come from files that Envoy watches (SDS): replacing them needs no restart, and open connections
 //! continue.
@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use edge_config::edge::{AuthorizerTls, Clients, Tls};
+use edge_config::edge::{AuthorizerTls, BackendTls, ClientCertificate, Clients, Tls};
 use serde_json::{Value, json};
 
 use super::TemplateError;
@@ -79,55 +79,84 @@ fn watched_directory(file: &Path) -> Value {
 
 /// The certificate that one side of a connection presents, and the authorities that it trusts.
 pub(super) struct Identity {
-    pair: Secret,
+    pair: Option<Secret>,
     authorities: Option<Secret>,
     /// The names of which the other side's certificate must have one.
     names: Vec<String>,
+    /// The public keys of which the other side's certificate must have one; empty where any key counts.
+    pins: Vec<String>,
 }
 
 impl Identity {
     /// The identity of `listener`.
     pub(super) fn of_listener(listener: &str, tls: &Tls) -> Result<Self, TemplateError> {
         let Tls { certificate, key, clients } = tls;
-        let pair = Secret::pair(format!("certificate-{listener}"), certificate, key)?;
+        let pair = Some(Secret::pair(format!("certificate-{listener}"), certificate, key)?);
         let (authorities, names) = match clients {
             None => (None, Vec::new()),
             Some(Clients { ca, names }) => {
                 (Some(Secret::authorities(format!("clients-{listener}"), ca)?), names.clone())
             }
         };
-        Ok(Self { pair, authorities, names })
+        Ok(Self { pair, authorities, names, pins: Vec::new() })
     }
 
     /// The identity of Envoy for the authorizer.
     pub(super) fn towards_authorizer(tls: &AuthorizerTls) -> Result<Self, TemplateError> {
         let AuthorizerTls { ca, certificate, key, names } = tls;
         Ok(Self {
-            pair: Secret::pair("authorizer-certificate".to_owned(), certificate, key)?,
+            pair: Some(Secret::pair("authorizer-certificate".to_owned(), certificate, key)?),
             authorities: Some(Secret::authorities("authorizer-ca".to_owned(), ca)?),
             names: names.clone(),
+            pins: Vec::new(),
+        })
+    }
+
+    /// The identity of Envoy for the backend `backend`, whose certificate must have `name`.
+    pub(super) fn towards_backend(
+        backend: &str,
+        tls: &BackendTls,
+        name: &str,
+    ) -> Result<Self, TemplateError> {
+        let BackendTls { ca, sni: _, client, pins } = tls;
+        let pair = match client {
+            Some(ClientCertificate { certificate, key }) => {
+                Some(Secret::pair(format!("backend-certificate-{backend}"), certificate, key)?)
+            }
+            None => None,
+        };
+        Ok(Self {
+            pair,
+            authorities: Some(Secret::authorities(format!("backend-ca-{backend}"), ca)?),
+            names: vec![name.to_owned()],
+            pins: pins.clone(),
         })
     }
 
     /// The files that Envoy watches.
     pub(super) fn secrets(self) -> impl Iterator<Item = Secret> {
-        std::iter::once(self.pair).chain(self.authorities)
+        self.pair.into_iter().chain(self.authorities)
     }
 
     /// Adds it to a `common_tls_context`: from files in `directory` that Envoy watches, or in one piece without one.
     fn put(&self, common: &mut Value, directory: Option<&Path>) {
-        match directory {
-            Some(directory) => {
-                let pair = json!([self.pair.watched(directory)]);
-                insert(common, "tls_certificate_sds_secret_configs", pair);
+        match (&self.pair, directory) {
+            (Some(pair), Some(directory)) => {
+                insert(common, "tls_certificate_sds_secret_configs", json!([pair.watched(directory)]));
             }
-            None => insert(common, "tls_certificates", json!([self.pair.in_place("tls_certificate")])),
+            (Some(pair), None) => {
+                insert(common, "tls_certificates", json!([pair.in_place("tls_certificate")]));
+            }
+            (None, _) => {}
         }
         let Some(authorities) = &self.authorities else { return };
         let mut rules = json!({});
         if !self.names.is_empty() {
             let matchers: Vec<_> = self.names.iter().map(|name| subject(name)).collect();
             insert(&mut rules, "match_typed_subject_alt_names", json!(matchers));
+        }
+        if !self.pins.is_empty() {
+            insert(&mut rules, "verify_certificate_spki", json!(self.pins));
         }
         match directory {
             Some(directory) => {
@@ -154,10 +183,26 @@ fn subject(name: &str) -> Value {
 
 /// Makes the cluster of the authorizer speak TLS.
 pub(super) fn put_upstream(cluster: &mut Value, identity: &Identity, directory: Option<&Path>) {
+    // Both ends are ours.
+    let socket = upstream(identity, directory, ("TLSv1_3", "TLSv1_3"), &["h2"]);
+    insert(cluster, "transport_socket", socket);
+}
+
+/// The transport socket of a backend that agrees to one of `protocols` (ALPN).
+pub(super) fn towards_backend(identity: &Identity, directory: Option<&Path>, protocols: &[&str]) -> Value {
+    // 1.0 and 1.1 are broken and gone (RFC 8996). Envoy's own default for backends ends at 1.2.
+    upstream(identity, directory, ("TLSv1_2", "TLSv1_3"), protocols)
+}
+
+fn upstream(
+    identity: &Identity,
+    directory: Option<&Path>,
+    (oldest, newest): (&str, &str),
+    protocols: &[&str],
+) -> Value {
     let mut common = json!({
-        // Both ends are ours.
-        "tls_params": { "tls_minimum_protocol_version": "TLSv1_3", "tls_maximum_protocol_version": "TLSv1_3" },
-        "alpn_protocols": ["h2"],
+        "tls_params": { "tls_minimum_protocol_version": oldest, "tls_maximum_protocol_version": newest },
+        "alpn_protocols": protocols,
     });
     identity.put(&mut common, directory);
     let mut context = json!({
@@ -170,11 +215,7 @@ pub(super) fn put_upstream(cluster: &mut Value, identity: &Identity, directory: 
     if let Some(name) = identity.names.iter().find(|name| name.parse::<IpAddr>().is_err()) {
         insert(&mut context, "sni", json!(name));
     }
-    insert(
-        cluster,
-        "transport_socket",
-        json!({ "name": "envoy.transport_sockets.tls", "typed_config": context }),
-    );
+    json!({ "name": "envoy.transport_sockets.tls", "typed_config": context })
 }
 
 /// Makes `listener` speak TLS.

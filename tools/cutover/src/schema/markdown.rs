@@ -84,6 +84,7 @@ fn expanded(name: &str) -> &'static str {
     match name.rsplit("::").next().unwrap_or(name) {
         "SocketAddr" => "IP address and port",
         "Endpoint" => "host and port",
+        "Address" => "host and port, or a URL",
         "AuthorizerAddress" => "host and port, or `unix:/path`",
         _ => "text",
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use edge_config::edge::{
-    Authorizer, AuthorizerTls, Backend, Clients, Comparator, Credentials, Endpoint, Exposure, Listener,
+    Authorizer, AuthorizerTls, Backend, BackendTls, Clients, Comparator, Credentials, Endpoint, Exposure, Listener,
     Reach, Tls, Underscores,
 };
 
@@ -170,6 +170,7 @@ pub(super) fn backend(old: &Backend, new: &Backend) -> Aspects {
     let Backend {
         endpoints,
         protocol,
+        tls,
         audience,
         connect_timeout,
         request_timeout,
@@ -197,6 +198,7 @@ pub(super) fn backend(old: &Backend, new: &Backend) -> Aspects {
             noted.note(Protection::Same, moved);
         }
     }
+    backend_tls(old.tls.as_ref(), tls.as_ref(), &mut noted);
     noted.other("the audience of its identities", &old.audience, audience);
     for (header, value) in &old.request_headers {
         if request_headers.get(header) != Some(value) {
@@ -231,6 +233,32 @@ pub(super) fn backend(old: &Backend, new: &Backend) -> Aspects {
     noted.changed("when an endpoint is ejected (`ejection`)", &old.ejection, ejection);
     noted.changed("how the health of its endpoints is checked (`health`)", &old.health, health);
     noted
+}
+
+fn backend_tls(old: Option<&BackendTls>, new: Option<&BackendTls>, noted: &mut Aspects) {
+    let (old, new) = match (old, new) {
+        (None, None) => return,
+        (Some(_), None) => {
+            let what = "no longer reached over TLS: requests and identities are sent in the clear";
+            return noted.note(Protection::Weaker, what);
+        }
+        (None, Some(_)) => {
+            return noted.note(Protection::Stricter, "reached over TLS, with a verified certificate");
+        }
+        (Some(old), Some(new)) => (old, new),
+    };
+    let BackendTls { ca, sni, client, pins } = new;
+    noted.other("the authorities of its certificate", &old.ca, ca);
+    noted.other("the name that its certificate must have", &old.sni, sni);
+    if old.client != *client {
+        noted.note(Protection::Same, "receives another certificate of the edge");
+    }
+    if old.pins != *pins {
+        // Fewer keys of the same list are stricter; an empty list is every key.
+        let is_narrower = !pins.is_empty() && (old.pins.is_empty() || pins.iter().all(|pin| old.pins.contains(pin)));
+        let standing = if is_narrower { Protection::Stricter } else { Protection::Weaker };
+        noted.note(standing, "other public keys of its certificate are accepted (`pins`)");
+    }
 }
 
 /// The reach of the furthest of `endpoints`.
