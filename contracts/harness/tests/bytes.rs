@@ -24,7 +24,8 @@ fn both_before(backend: &Backend) -> [(Edge, Option<Terminator>); 2] {
     let server = Terminator::before(backend.address(), &pair, &["http/1.1"], None);
     let clear = "    address: \"${LEGACY_ADDRESS:-127.0.0.1:3000}\"\n";
     let ca = directory.join("ca.pem");
-    let tls = format!("    address: \"https://{}\"\n    tls:\n      ca: {}\n", server.address(), ca.display());
+    let tls =
+        format!("    address: \"https://{}\"\n    tls:\n      ca: {}\n", server.address(), ca.display());
     let encrypted = Edge::dev()
         .with_open_route()
         .replace(clear, &tls)

@@ -82,7 +82,11 @@ fn a_backend_is_reached_over_tls_and_asked_for_by_its_name() {
         assert_eq!(hello.certificate, None, "{path}: none is presented");
         let seen = backend.last();
         assert_eq!(seen.request_line(), format!("GET {path} HTTP/1.1"));
-        assert_eq!(seen.header("host"), Some(format!("localhost:{}", edge.public().port())), "the client's own");
+        assert_eq!(
+            seen.header("host"),
+            Some(format!("localhost:{}", edge.public().port())),
+            "the client's own"
+        );
     }
     assert_eq!(by_name.seen()[0].protocol.as_deref(), Some("http/1.1"));
     eventually("the name is resolved", || edge.get("/both").send().status == 200);
@@ -215,7 +219,8 @@ fn http2_server() -> Port {
                     while let Some(request) = connection.accept().await {
                         let (request, mut answer) = request?;
                         let is_grpc = request.uri().path().starts_with("/grpc");
-                        let names: Vec<_> = request.headers().keys().map(|name| name.as_str().to_owned()).collect();
+                        let names: Vec<_> =
+                            request.headers().keys().map(|name| name.as_str().to_owned()).collect();
                         let scheme = request.uri().scheme_str().unwrap_or_default().to_owned();
                         let mut head = http::Response::builder()
                             .header("x-names", names.join(","))
@@ -257,7 +262,8 @@ fn http2_is_spoken_where_the_handshake_agrees_to_it() {
     let pair = authority.issue(home, "good", "localhost");
     let speaks_h2 = Terminator::before(new.address(), &pair, &["h2"], None);
     let speaks_old = Terminator::before(old.address(), &pair, &["http/1.1"], None);
-    let health = "    health: { path: /healthz, interval_ms: 200, timeout_ms: 200, unhealthy: 1, healthy: 1 }\n";
+    let health =
+        "    health: { path: /healthz, interval_ms: 200, timeout_ms: 200, unhealthy: 1, healthy: 1 }\n";
     let with = |server: &Terminator, protocol: &str| {
         words(&[named(server)], &ca, &format!("    protocol: {protocol}\n{health}"))
     };
@@ -289,7 +295,10 @@ fn http2_is_spoken_where_the_handshake_agrees_to_it() {
     for name in ["auto-old", "old"] {
         let answer = edge.get(format!("/{name}")).send();
         assert_eq!(answer.status_line, b"HTTP/1.1 200 Fine By Me", "{name}: the reason is kept");
-        assert!(answer.headers.iter().any(|(name, _)| name == b"X-oDD"), "{name}: so is the case: {answer:?}");
+        assert!(
+            answer.headers.iter().any(|(name, _)| name == b"X-oDD"),
+            "{name}: so is the case: {answer:?}"
+        );
     }
     let grpc = edge.request("POST", "/grpc/Call").header("content-type", "application/grpc").body("x").send();
     assert_eq!((grpc.status, grpc.header("grpc-status")), (200, Some(b"0".as_slice())), "{grpc:?}");

@@ -153,8 +153,8 @@ fn config(tls: &BackendTls, protocol: Protocol) -> io::Result<ClientConfig> {
     let mut config = match client {
         None => builder.with_no_client_auth(),
         Some(ClientCertificate { certificate, key }) => {
-            let secret = secret_file::read(key, secret_file::MAX_KEY_BYTES)
-                .map_err(|error| unusable(key, &error))?;
+            let secret =
+                secret_file::read(key, secret_file::MAX_KEY_BYTES).map_err(|error| unusable(key, &error))?;
             let secret = PrivateKeyDer::from_pem_slice(secret.as_bytes())
                 .map_err(|_| unusable(key, &"it contains no private key"))?;
             builder

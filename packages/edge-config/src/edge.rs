@@ -37,8 +37,8 @@ pub use self::identity::{DEFAULT_SIGNED, IdentityHeaders, Marks, OnAnswers, Requ
 pub use answers::{Answers, MadeByEnvoy, RefusalAnswer};
 pub use authorizer::{Authorizer, AuthorizerAddress, AuthorizerTls, Socket};
 pub use backend::{
-    Backend, BackendTls, Circuit, ClientCertificate, Credentials, Ejection, Endpoint, GRPC_STATUSES, GrpcErrors, Health, Protocol, Retries,
-    SignIn,
+    Backend, BackendTls, Circuit, ClientCertificate, Credentials, Ejection, Endpoint, GRPC_STATUSES,
+    GrpcErrors, Health, Protocol, Retries, SignIn,
 };
 pub use canary::{Canary, Condition};
 pub use credentials::{

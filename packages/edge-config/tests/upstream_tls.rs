@@ -19,8 +19,8 @@ fn file(orders: &str) -> String {
 
 fn read(orders: &str) -> Result<(Backend, String), String> {
     let environment = |name: &str| (name == "ORDERS").then(|| "https://orders.internal".to_owned());
-    let (edge, warnings) =
-        edge_config::inspect_text(Path::new("edge.yaml"), &file(orders), &environment).map_err(|f| f.to_string())?;
+    let (edge, warnings) = edge_config::inspect_text(Path::new("edge.yaml"), &file(orders), &environment)
+        .map_err(|f| f.to_string())?;
     Ok((edge.backends.get("orders").unwrap().clone(), warnings.to_string()))
 }
 
@@ -80,15 +80,19 @@ fn certificates_are_verified_by_the_public_authorities_unless_the_file_names_oth
     assert_eq!(empty.tls, unsaid.tls);
 
     let all = format!("ca: ca.pem, sni: shop.internal, client: edge.pem, pins: [\"{PIN}\"]");
-    let (whole, _) = read(&format!("addresses: [\"https://10.0.0.7\", \"https://b.internal\"], tls: {{ {all} }}")).unwrap();
+    let (whole, _) =
+        read(&format!("addresses: [\"https://10.0.0.7\", \"https://b.internal\"], tls: {{ {all} }}"))
+            .unwrap();
     assert_eq!(whole.certificate_names(), ["shop.internal"]);
     let client = Some(ClientCertificate { certificate: "edge.pem".into(), key: "edge.pem".into() });
     let sni = Some("shop.internal".to_owned());
     assert_eq!(whole.tls, Some(BackendTls { ca: "ca.pem".into(), sni, client, pins: vec![PIN.to_owned()] }));
 
-    let (apart, _) =
-        read("addresses: [\"https://10.0.0.7\", \"https://b.internal\", \"https://b.internal:8443\"], \
-              tls: { client: { certificate: a.pem, key: a.key } }").unwrap();
+    let (apart, _) = read(
+        "addresses: [\"https://10.0.0.7\", \"https://b.internal\", \"https://b.internal:8443\"], \
+              tls: { client: { certificate: a.pem, key: a.key } }",
+    )
+    .unwrap();
     assert_eq!(apart.certificate_names(), ["10.0.0.7", "b.internal"]);
     let client = apart.tls.unwrap().client.unwrap();
     assert_eq!((client.certificate, client.key), ("a.pem".into(), "a.key".into()));
@@ -113,12 +117,24 @@ fn each_wrong_way_of_saying_it_is_a_fault_with_its_fix() {
             "b.internal:80 in the clear beside",
             "write https:// for all of them",
         ),
-        ("address: \"http://a.internal\", tls: {}".into(), "`tls`, and a.internal:80 begins with http://", "https://"),
-        ("address: \"a.internal:80\", protocol: auto".into(), "`protocol: auto` and no TLS", "`http1` or `http2`"),
+        (
+            "address: \"http://a.internal\", tls: {}".into(),
+            "`tls`, and a.internal:80 begins with http://",
+            "https://",
+        ),
+        (
+            "address: \"a.internal:80\", protocol: auto".into(),
+            "`protocol: auto` and no TLS",
+            "`http1` or `http2`",
+        ),
         (format!("{https}, tls: {{ sni: 10.0.0.7 }}"), "`sni` of `tls` of backend `orders`", "leave it out"),
         (format!("{https}, tls: {{ sni: \"*.internal\" }}"), "`sni`", "the DNS name"),
         (format!("{https}, tls: {{ sni: \"\" }}"), "`sni`", "the DNS name"),
-        (format!("{https}, tls: {{ ca: \"\" }}"), "`ca` of `tls` of backend `orders` is empty", "write a path"),
+        (
+            format!("{https}, tls: {{ ca: \"\" }}"),
+            "`ca` of `tls` of backend `orders` is empty",
+            "write a path",
+        ),
         (format!("{https}, tls: {{ verify: false }}"), "no field `verify`", ""),
         (format!("{https}, tls: {{ insecure: true }}"), "no field `insecure`", ""),
         (format!("{https}, tls: true"), "`tls` of backend `orders` is", "mapping"),
@@ -131,7 +147,10 @@ fn each_wrong_way_of_saying_it_is_a_fault_with_its_fix() {
         ("addresses: [\"https://a.internal\", \"a.internal:443\"]".into(), "twice", "once"),
     ] {
         let message = read(&orders).map(|(backend, _)| backend).unwrap_err();
-        assert!(message.contains(problem) && message.contains(fix), "{orders}: {problem:?} {fix:?}\n{message}");
+        assert!(
+            message.contains(problem) && message.contains(fix),
+            "{orders}: {problem:?} {fix:?}\n{message}"
+        );
     }
     // A name with an underscore resolves; its certificate has another one.
     assert!(read("address: \"https://my_orders\", tls: { sni: orders.internal }").is_ok());

@@ -98,7 +98,11 @@ fn draft(arguments: &Arguments, answers: &Answers) -> Result<Draft, String> {
     };
     let backend = match &arguments.backend {
         Some(backend) => backend.clone(),
-        None => answers.or_ask("Where the product listens today (host:port, or https://host)", None, "--backend HOST:PORT")?,
+        None => answers.or_ask(
+            "Where the product listens today (host:port, or https://host)",
+            None,
+            "--backend HOST:PORT",
+        )?,
     };
     let issuer = match &arguments.issuer {
         Some(issuer) => Some(issuer.clone()),

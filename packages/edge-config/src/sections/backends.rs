@@ -53,8 +53,7 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node, own: Own<'_
     let protocol =
         protocol_node.map_or(Some(Protocol::Http1), |n| choice(context, n, "`protocol`", &protocols));
     let tls_node = fields.optional("tls");
-    let encrypted =
-        address::is_encrypted(context, &what, listed.as_deref().unwrap_or_default(), tls_node);
+    let encrypted = address::is_encrypted(context, &what, listed.as_deref().unwrap_or_default(), tls_node);
     let endpoints: Option<Vec<Endpoint>> =
         listed.map(|listed| listed.into_iter().map(|(_, address)| address.endpoint).collect());
     let tls = if encrypted { tls::tls(context, tls_node, &what).map(Some) } else { Some(None) };
@@ -129,8 +128,7 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node, own: Own<'_
     })
 }
 
-const ENDPOINT_MEND: &str =
-    "write a host and a port, such as 127.0.0.1:3000 or legacy.internal:3000, or a URL without a path, such as \
+const ENDPOINT_MEND: &str = "write a host and a port, such as 127.0.0.1:3000 or legacy.internal:3000, or a URL without a path, such as \
      https://orders.internal:8443";
 
 /// Reads `address: …`, or `addresses: […]`, each with its place. `what` names the section and `whom` its subject; `mend`

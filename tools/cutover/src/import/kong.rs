@@ -185,7 +185,9 @@ impl Import<'_> {
         let addresses: Vec<String> = match upstream {
             Some(upstream) => elements(upstream, "targets")
                 .iter()
-                .filter_map(|target| target.text_of("target").map(|target| format!("{scheme}{}", with_port(target, 8_000))))
+                .filter_map(|target| {
+                    target.text_of("target").map(|target| format!("{scheme}{}", with_port(target, 8_000)))
+                })
                 .collect(),
             None => vec![format!("{scheme}{}", with_port(authority, port))],
         };

@@ -157,7 +157,12 @@ fn routes_of_kong_need_a_session_whatever_its_plugins_are() {
     let (edge, notes) = imported(Form::Kong, include_str!("../../tests/files/kong.yml"));
     assert_eq!(
         routes(&edge),
-        ["GET,POST /orders* signed-in orders", "/reports* signed-in orders", "/* signed-in catalog", "/secure* signed-in secure"]
+        [
+            "GET,POST /orders* signed-in orders",
+            "/reports* signed-in orders",
+            "/* signed-in catalog",
+            "/secure* signed-in secure"
+        ]
     );
     assert_eq!(edge.backends["catalog"].endpoints.len(), 2);
     assert_eq!(edge.backends["secure"].endpoints[0].to_string(), "10.0.0.6:443");

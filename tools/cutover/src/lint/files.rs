@@ -13,8 +13,8 @@ use authz_service::credential::webhook::secrets;
 use authz_service::tenant::directory;
 use authz_service::tls;
 use edge_config::edge::{
-    ApiKeys, AuthorizerTls, BackendTls, ClientCertificate, Clients, Edge, KeySource, Per, Service, ServiceTokens, TenantDirectory, Tls,
-    Webhook,
+    ApiKeys, AuthorizerTls, BackendTls, ClientCertificate, Clients, Edge, KeySource, Per, Service,
+    ServiceTokens, TenantDirectory, Tls, Webhook,
 };
 use edge_config::{Fault, Place, Severity};
 
@@ -180,9 +180,7 @@ impl Found<'_> {
     fn system_authorities(&mut self, ca: &Path) {
         let made = "install the package ca-certificates, or name the bundle of this system: `tls: { ca: \
                     /etc/pki/tls/certs/ca-bundle.crt }`";
-        self.path(ca, made, |path| {
-            fs::File::open(path).map(|_| ()).map_err(|error| error.to_string())
-        });
+        self.path(ca, made, |path| fs::File::open(path).map(|_| ()).map_err(|error| error.to_string()));
     }
 
     fn unusable(&mut self, path: &Path, what: &str) {

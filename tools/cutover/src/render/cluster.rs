@@ -60,7 +60,8 @@ pub(super) fn backend(
         }
         Protocol::Auto => {
             let options = cluster.pointer_mut(options).and_then(Value::as_object_mut);
-            let explicit = options.and_then(|options| Some((options.remove("explicit_http_config")?, options)));
+            let explicit =
+                options.and_then(|options| Some((options.remove("explicit_http_config")?, options)));
             let (mut either, options) = explicit.ok_or_else(|| TemplateError {
                 name: NAME,
                 what: "it has no explicit_http_config".to_owned(),

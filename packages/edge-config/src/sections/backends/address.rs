@@ -55,8 +55,7 @@ impl FromStr for Address {
             Some((_, after)) => !after.is_empty(),
             None => authority.contains(':'),
         };
-        let endpoint =
-            if has_port { authority.parse() } else { format!("{authority}:{port}").parse() };
+        let endpoint = if has_port { authority.parse() } else { format!("{authority}:{port}").parse() };
         endpoint.map(|endpoint| Self { endpoint, scheme })
     }
 }

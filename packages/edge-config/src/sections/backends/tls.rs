@@ -78,7 +78,11 @@ fn pins(context: Context<'_>, node: &Node, what: &str) -> Option<Vec<String>> {
             return None;
         }
         if pins.iter().any(|known| known == pin) {
-            context.faults.report(element.place, format!("`pins` of {what} lists {pin} twice"), "list it once");
+            context.faults.report(
+                element.place,
+                format!("`pins` of {what} lists {pin} twice"),
+                "list it once",
+            );
         }
         pins.push(pin.to_owned());
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use edge_config::edge::{
-    Authorizer, AuthorizerTls, Backend, BackendTls, Clients, Comparator, Credentials, Endpoint, Exposure, Listener,
-    Reach, Tls, Underscores,
+    Authorizer, AuthorizerTls, Backend, BackendTls, Clients, Comparator, Credentials, Endpoint, Exposure,
+    Listener, Reach, Tls, Underscores,
 };
 
 use super::super::found::{Aspects, Protection};
@@ -255,7 +255,8 @@ fn backend_tls(old: Option<&BackendTls>, new: Option<&BackendTls>, noted: &mut A
     }
     if old.pins != *pins {
         // Fewer keys of the same list are stricter; an empty list is every key.
-        let is_narrower = !pins.is_empty() && (old.pins.is_empty() || pins.iter().all(|pin| old.pins.contains(pin)));
+        let is_narrower =
+            !pins.is_empty() && (old.pins.is_empty() || pins.iter().all(|pin| old.pins.contains(pin)));
         let standing = if is_narrower { Protection::Stricter } else { Protection::Weaker };
         noted.note(standing, "other public keys of its certificate are accepted (`pins`)");
     }
