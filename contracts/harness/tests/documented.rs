@@ -17,8 +17,8 @@ fn all_shown() -> Vec<Shown> {
     let mut pages: Vec<_> = docs.flatten().map(|entry| entry.path()).collect();
     pages.extend(["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"].map(|page| root.join(page)));
     pages.sort();
-    // `moving_auth_page.rs` and `anywhere.rs` run these pages' commands in their order.
-    let elsewhere = ["moving-auth.md", "your-own-product.md"];
+    // `moving_auth_page.rs`, `anywhere.rs` and `contract_page.rs` run these pages' commands in their order.
+    let elsewhere = ["moving-auth.md", "your-own-product.md", "contract.md"];
     let is_page = |page: &&std::path::PathBuf| {
         page.extension().is_some_and(|ending| ending == "md")
             && !elsewhere.iter().any(|own| page.ends_with(own))

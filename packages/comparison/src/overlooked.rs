@@ -90,7 +90,8 @@ fn is_json(kind: DifferenceKind) -> bool {
 }
 
 /// Whether `place` is `pointer` or below it.
-fn is_below(place: &str, pointer: &str) -> bool {
+#[must_use]
+pub fn is_below(place: &str, pointer: &str) -> bool {
     let mut segments = place.split('/');
     pointer.split('/').all(|wanted| segments.next().is_some_and(|segment| wanted == "*" || wanted == segment))
 }

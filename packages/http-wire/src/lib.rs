@@ -120,6 +120,22 @@ pub async fn head<R: AsyncBufRead + Unpin>(stream: &mut R) -> Result<Option<Head
     }
 }
 
+/// Reads the body of a request, and its trailers.
+///
+/// # Errors
+/// [`ReadError`]: there is no whole body.
+pub async fn request_body<R: AsyncBufRead + Unpin>(
+    stream: &mut R,
+    head: &Head,
+) -> Result<(crate::answer::Body, Vec<crate::answer::Line>), ReadError> {
+    let mut builder = BodyBuilder::default();
+    let trailers = match body::framing(&head.lines)? {
+        Some(framing) => body::read(stream, framing, &head.lines, &mut builder).await?,
+        None => Vec::new(),
+    };
+    Ok((builder.finish(), trailers))
+}
+
 /// Reads and drops the body of a request; returns whether there was one.
 ///
 /// # Errors
@@ -128,10 +144,8 @@ pub async fn skip_request_body<R: AsyncBufRead + Unpin>(
     stream: &mut R,
     head: &Head,
 ) -> Result<bool, ReadError> {
-    let Some(framing) = body::framing(&head.lines)? else { return Ok(false) };
-    let mut builder = BodyBuilder::default();
-    body::read(stream, framing, &head.lines, &mut builder).await?;
-    Ok(builder.finish() != crate::answer::Body::Whole(Vec::new()))
+    let (body, _) = request_body(stream, head).await?;
+    Ok(body != crate::answer::Body::Whole(Vec::new()))
 }
 
 /// One line without its end; nothing when the peer has closed the connection.

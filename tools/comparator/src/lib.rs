@@ -2,8 +2,9 @@
 //! them. `docs/shadow.md` describes it and its report.
 //!
 //! The path of a copy: [`intake`] (receives it from Envoy) → a bounded queue → [`worker`] (replays it to both backends over
-//! [`wire`], has the answers [`compare`]d, asks the reference again where they differ, forgets what is [`noise`]
-//! or declared to be [`overlooked`], all of them modules of the crate `comparison`) → [`ledger`] (counts, and samples after [`redact`]ion) → [`admin`] (shows the report).
+//! [`wire`], has the answers [`compare`]d, asks the reference again where they differ, forgets what is [`noise`] or declared
+//! to be [`overlooked`]) → [`ledger`] (counts, and samples after [`redact`]ion) → [`admin`] (shows the report). What compares
+//! is the library `packages/comparison`.
 
 pub mod admin;
 pub mod copy;

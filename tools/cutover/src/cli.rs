@@ -29,6 +29,8 @@ pub enum Command {
     Agreement(crate::agreement::Arguments),
     /// Query the running legacy backend, and compare the words of its refusals with the edge's `answers`.
     Answers(crate::answers::Arguments),
+    /// Record what a backend answers, and show every byte in which another answer differs.
+    Contract(crate::contract::Arguments),
     /// Show what the comparator found: where a shadow's answers differ from those of the backend in use.
     Shadow(crate::shadow::Arguments),
     /// Make the missing keys.

@@ -12,6 +12,7 @@
 //! * [`apikey`]: makes, lists and revokes the API keys of clients.
 //! * [`explain`]: explains why a request gets its answer.
 //! * [`answers`]: compares the words of the edge's refusals with the legacy backend's.
+//! * [`contract`]: records what a backend answers, and compares it byte for byte with what another one does.
 //! * [`agreement`]: compares whom the edge and the backends refuse.
 //! * [`plan`]: shows what a change of an edge file means for requests.
 //! * [`set`]: changes a route's shares in the edge file itself.
@@ -34,6 +35,7 @@ pub mod answers;
 pub mod apikey;
 pub mod certs;
 pub mod cli;
+pub mod contract;
 mod draft;
 pub mod exit;
 pub mod explain;

@@ -6,16 +6,16 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use cutover::cli::{Cli, Command};
 use cutover::{
-    agreement, answers, apikey, certs, explain, import, init, keys, lint, out, plan, ramp, render, revoke,
-    run, schema, set, shadow, sign, status,
+    agreement, answers, apikey, certs, contract, explain, import, init, keys, lint, out, plan, ramp, render,
+    revoke, run, schema, set, shadow, sign, status,
 };
 
 fn main() -> ExitCode {
     let environment = |name: &str| std::env::var(name).ok();
     let command = Cli::parse().command;
-    // The rendered configuration holds no secret, and an Envoy that runs as another user has to read it. An edge file is for
-    // all who work on it.
-    if !matches!(command, Command::Render(_) | Command::Init(_) | Command::Import(_)) {
+    // The rendered configuration holds no secret, and an Envoy that runs as another user has to read it. An edge file and
+    // recorded exchanges are for all who work on them.
+    if !matches!(command, Command::Render(_) | Command::Init(_) | Command::Import(_) | Command::Contract(_)) {
         secret_file::restrict_new_files();
     }
     let code = match command {
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Answers(arguments) => answers::main(&arguments, &environment),
         Command::Agreement(arguments) => agreement::main(&arguments),
         Command::Certs(arguments) => certs::main(&arguments),
+        Command::Contract(arguments) => contract::main(&arguments, &environment),
         Command::Shadow(arguments) => shadow::main(&arguments),
         Command::Keys(arguments) => keys::main(&arguments),
         Command::Revoke(arguments) => revoke::main(&arguments, &environment),

@@ -1,0 +1,92 @@
+use http_wire::answer::{Framing, Version};
+
+use super::*;
+
+fn answer(lines: &[(&str, &str)], body: &str) -> Answer {
+    Answer {
+        version: Version::One(1),
+        status: 200,
+        reason: b"OK".to_vec(),
+        headers: lines.iter().map(|(n, v)| Line { name: (*n).into(), value: (*v).into() }).collect(),
+        framing: Framing::Length,
+        body: Body::Whole(body.as_bytes().to_vec()),
+        trailers: Vec::new(),
+    }
+}
+
+fn body(learned: &Learned) -> String {
+    match &learned.recorded.body {
+        Content::Text(template) => String::from_utf8(template.escaped()).unwrap(),
+        other @ (Content::Bytes(_) | Content::Digest { .. }) => format!("{other:?}"),
+    }
+}
+
+fn header(learned: &Learned, at: usize) -> String {
+    String::from_utf8(learned.recorded.headers[at].1.escaped()).unwrap()
+}
+
+#[test]
+fn what_differs_between_two_answers_is_volatile_and_keeps_its_shape() {
+    let one = answer(
+        &[
+            ("Date", "Fri, 27 Nov 2026 03:33:39 GMT"),
+            ("ETag", "\"00ff00ff\""),
+            ("Set-Cookie", "sid=abc1; Path=/"),
+        ],
+        r#"{"id":"01932c07-0000-7000-8000-00000000000a","n":[1,2],"x":"same"}"#,
+    );
+    let other = answer(
+        &[
+            ("Date", "Fri, 27 Nov 2026 03:33:39 GMT"),
+            ("ETag", "\"ff01ff01\""),
+            ("Set-Cookie", "sid=abc2; Path=/"),
+        ],
+        r#"{"id":"01932c07-0000-7000-8000-00000000000b","n":[1,7],"x":"same"}"#,
+    );
+    let learned = learn("a", &one, Some(&other), &Rules::default());
+    assert_eq!(header(&learned, 0), "«http-date»");
+    assert_eq!(header(&learned, 1), "\"«hex 8»\"");
+    assert_eq!(header(&learned, 2), "sid=«token 4»; Path=/");
+    assert_eq!(body(&learned), r#"{"id":"«uuid»","n":[1,"«json integer»"],"x":"same"}"#);
+    assert_eq!((learned.unstable.len(), learned.unfit.len()), (0, 0));
+    // A third answer of the same shapes is equal, and one of another shape is not.
+    let recorded = learned.recorded;
+    let differs = |other: &Answer| compare(&recorded.answer(), &recorded.normal(other)).differences;
+    assert_eq!(differs(&one), []);
+    let mut third = other;
+    third.headers[2].value = b"sid=zzz9; Path=/; Secure".to_vec();
+    third.body = Body::Whole(br#"{"id":"none","n":[1,7.0],"x":"same"}"#.to_vec());
+    let places: Vec<String> = differs(&third).iter().map(|d| format!("{} {}", d.kind, d.place)).collect();
+    let expected = ["set_cookie_attributes sid; secure", "body_value /id", "body_type /n/*"];
+    assert_eq!(places, expected);
+}
+
+#[test]
+fn rules_declare_what_one_answer_cannot_show() {
+    let rules = Rules::parse(
+        "volatile:\n  - { cookie: sid, shape: token 6 }\n  - { json: /items/*/at, shape: timestamp 3 }\n  - { after: 'nonce=\"', shape: hex 4 }\n  - { header: x-time, shape: integer }\n",
+    )
+    .unwrap();
+    let headers = [("Set-Cookie", "sid=a1b2c3; Path=/"), ("X-Time", "late")];
+    let learned = learn(
+        "a",
+        &answer(&headers, r#"{"items":[{"at":"2026-11-27T03:33:39.962Z"},{"at":"now"}]}"#),
+        None,
+        &rules,
+    );
+    assert_eq!(header(&learned, 0), "sid=«token 6»; Path=/");
+    assert_eq!(body(&learned), r#"{"items":[{"at":"«timestamp 3»"},{"at":"now"}]}"#);
+    assert_eq!(learned.unfit.len(), 2, "{:?}", learned.unfit);
+    let page = learn("a", &answer(&[], "<i nonce=\"00ff\"><b nonce=\"ff00\">"), None, &rules);
+    assert_eq!(body(&page), "<i nonce=\"«hex 4»\"><b nonce=\"«hex 4»\">");
+}
+
+#[test]
+fn an_answer_that_no_shape_covers_is_unstable() {
+    let (one, other) =
+        (answer(&[("A", "1"), ("B", "2")], "[1,2]"), answer(&[("B", "2"), ("A", "1")], "[1,2,3]"));
+    let learned = learn("a", &one, Some(&other), &Rules::default());
+    assert_eq!(learned.unstable, ["header_order", "body_extra /*"]);
+    let rules = Rules::parse("volatile: [{ body: any }]\nignore: [{ kind: header_order }]").unwrap();
+    assert_eq!(super::learn("a", &one, Some(&other), &rules).unstable, [""; 0]);
+}

@@ -1,0 +1,239 @@
+//! Requests from an OpenAPI document (3.0, 3.1): each operation with its examples, else with values made from its schemas.
+//!
+//! The same document gives the same requests in the same order. Operations that change something are generated as well;
+//! the caller decides whether they are sent.
+
+use std::collections::BTreeMap;
+
+use http_wire::answer::Line;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value};
+
+use super::Read;
+use super::value::{example, resolved};
+use crate::exchange::{Request, name_of};
+
+/// The methods of a path item, in the order in which its operations are read.
+const METHODS: [&str; 7] = ["get", "head", "options", "post", "put", "patch", "delete"];
+
+/// The unreserved characters of RFC 3986.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// The most examples of one operation that are sent.
+const MAX_EXAMPLES: usize = 16;
+
+/// Reads YAML or JSON.
+fn document(text: &str) -> Result<Value, String> {
+    serde_saphyr::from_str::<Value>(text).map_err(|error| {
+        let line = error.location().map_or(1, |at| at.line());
+        format!("line {line}: {}", error.to_string().lines().next().unwrap_or_default())
+    })
+}
+
+pub(super) fn is_openapi(text: &str) -> bool {
+    // Parsing a large access log as YAML would take minutes; the word stands near the beginning.
+    let start: String = text.chars().take(4096).collect();
+    start.contains("openapi") && document(text).is_ok_and(|document| document.get("openapi").is_some())
+}
+
+pub(super) fn read(file: &str, text: &str) -> Result<Read, String> {
+    let document = document(text).map_err(|what| format!("{file}: {what}"))?;
+    let version = document.get("openapi").and_then(Value::as_str).unwrap_or_default();
+    if !version.starts_with("3.") {
+        return Err(format!("{file}: the document is OpenAPI {version}; convert it to 3.0 or 3.1"));
+    }
+    let mut read = Read { is_generated: true, ..Read::default() };
+    let base = base(&document);
+    let paths = document.get("paths").and_then(Value::as_object).cloned().unwrap_or_default();
+    for (path, item) in &paths {
+        let item = resolved(&document, item);
+        for method in METHODS {
+            let Some(operation) = item.get(method) else { continue };
+            let shown = format!("{file}: {} {path}", method.to_ascii_uppercase());
+            let common = item.get("parameters").and_then(Value::as_array).cloned().unwrap_or_default();
+            match requests(&document, &base, path, method, operation, &common, &shown) {
+                Ok(mut requests) => read.requests.append(&mut requests),
+                Err(why) => read.skipped.push(format!("{shown}: {why}")),
+            }
+        }
+    }
+    Ok(read)
+}
+
+/// Every operation of the document `text`: its method, and its path with the path of the first server before it.
+///
+/// # Errors
+/// A sentence: it is not an OpenAPI document.
+pub fn operations(text: &str) -> Result<Vec<(String, String)>, String> {
+    let document = document(text)?;
+    if document.get("openapi").is_none() {
+        return Err("it is not an OpenAPI document: it has no `openapi`".to_owned());
+    }
+    let base = base(&document);
+    let paths = document.get("paths").and_then(Value::as_object).into_iter().flatten();
+    let each = paths.flat_map(|(path, item)| {
+        let item = resolved(&document, item);
+        let path = format!("{base}{path}");
+        METHODS
+            .iter()
+            .filter(|method| item.get(**method).is_some())
+            .map(move |method| (method.to_ascii_uppercase(), path.clone()))
+    });
+    Ok(each.collect())
+}
+
+/// The path of the first server, before all others.
+fn base(document: &Value) -> String {
+    let url = document.pointer("/servers/0/url").and_then(Value::as_str).unwrap_or_default();
+    let rest =
+        url.split_once("://").map_or(url, |(_, rest)| rest.split_at(rest.find('/').unwrap_or(rest.len())).1);
+    let base = rest.trim_end_matches('/');
+    if base.contains('{') { String::new() } else { base.to_owned() }
+}
+
+/// A parameter with its values: one for each example.
+struct Parameter {
+    name: String,
+    place: String,
+    values: Vec<Value>,
+}
+
+fn requests(
+    document: &Value,
+    base: &str,
+    path: &str,
+    method: &str,
+    operation: &Value,
+    common: &[Value],
+    shown: &str,
+) -> Result<Vec<Request>, String> {
+    let own = operation.get("parameters").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut parameters: BTreeMap<(String, String), Parameter> = BTreeMap::new();
+    for one in common.iter().chain(&own) {
+        let one = resolved(document, one);
+        let text = |name: &str| one.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (name, place) = (text("name"), text("in"));
+        let is_required = place == "path" || one.get("required").and_then(Value::as_bool) == Some(true);
+        let values = examples(document, one);
+        // An optional parameter without an example is left out: a made-up filter finds nothing.
+        let values = if values.is_empty() && is_required {
+            vec![example(document, one.get("schema").unwrap_or(&Value::Null), 0)]
+        } else {
+            values
+        };
+        if !values.is_empty() {
+            parameters.insert((place.clone(), name.clone()), Parameter { name, place, values });
+        }
+    }
+    let bodies = bodies(document, operation)?;
+    let most = parameters.values().map(|one| one.values.len()).chain([bodies.len(), 1]).max().unwrap_or(1);
+    let mut all = Vec::new();
+    for number in 0..most.min(MAX_EXAMPLES) {
+        let chosen = |values: &[Value]| values.get(number).or(values.first()).cloned().unwrap_or_default();
+        let mut target = format!("{base}{path}");
+        let (mut query, mut headers, mut cookies) = (Vec::new(), Vec::new(), Vec::new());
+        for parameter in parameters.values() {
+            let value = chosen(&parameter.values);
+            let text = plain(&value);
+            let encoded = utf8_percent_encode(&text, ENCODED).to_string();
+            let name = &parameter.name;
+            match parameter.place.as_str() {
+                "path" => target = target.replace(&format!("{{{name}}}"), &encoded),
+                "query" => match value.as_array() {
+                    Some(values) => query.extend(
+                        values
+                            .iter()
+                            .map(|one| format!("{name}={}", utf8_percent_encode(&plain(one), ENCODED))),
+                    ),
+                    None => query.push(format!("{name}={encoded}")),
+                },
+                "header" => headers.push(Line { name: name.as_bytes().to_vec(), value: text.into_bytes() }),
+                "cookie" => cookies.push(format!("{name}={text}")),
+                _ => {}
+            }
+        }
+        if target.contains('{') {
+            return Err("its path has a parameter that the document does not describe".to_owned());
+        }
+        if !query.is_empty() {
+            target = format!("{target}?{}", query.join("&"));
+        }
+        if !cookies.is_empty() {
+            headers.push(Line { name: b"Cookie".to_vec(), value: cookies.join("; ").into_bytes() });
+        }
+        let body = bodies.get(number).or(bodies.first());
+        if let Some((media, _)) = body {
+            headers.push(Line { name: b"Content-Type".to_vec(), value: media.as_bytes().to_vec() });
+        }
+        let name = operation
+            .get("operationId")
+            .and_then(Value::as_str)
+            .map_or_else(|| name_of(method, target.as_bytes()), |id| name_of(id, b""));
+        all.push(Request {
+            name,
+            source: shown.to_owned(),
+            method: method.to_ascii_uppercase(),
+            target: target.into_bytes(),
+            host: None,
+            headers,
+            body: body.map(|(_, bytes)| bytes.clone()).unwrap_or_default(),
+        });
+    }
+    Ok(all)
+}
+
+/// The examples of a parameter or of a media type.
+fn examples(document: &Value, one: &Value) -> Vec<Value> {
+    let mut found: Vec<Value> = one.get("example").cloned().into_iter().collect();
+    let named = one.get("examples").and_then(Value::as_object).cloned().unwrap_or_else(Map::new);
+    found.extend(named.values().filter_map(|named| resolved(document, named).get("value").cloned()));
+    if found.is_empty() {
+        let schema = resolved(document, one.get("schema").unwrap_or(&Value::Null));
+        found.extend(schema.get("example").cloned());
+        found.extend(schema.get("examples").and_then(Value::as_array).cloned().unwrap_or_default());
+    }
+    found
+}
+
+/// The bodies of an operation, each with its media type.
+fn bodies(document: &Value, operation: &Value) -> Result<Vec<(String, Vec<u8>)>, String> {
+    let Some(body) = operation.get("requestBody") else { return Ok(Vec::new()) };
+    let content =
+        resolved(document, body).get("content").and_then(Value::as_object).cloned().unwrap_or_default();
+    let is_json = |media: &str| media == "application/json" || media.ends_with("+json");
+    let chosen = content.iter().find(|(media, _)| is_json(media)).or_else(|| {
+        content
+            .iter()
+            .find(|(media, _)| *media == "application/x-www-form-urlencoded" || *media == "text/plain")
+    });
+    let Some((media, of)) = chosen else {
+        let names: Vec<&str> = content.keys().map(String::as_str).collect();
+        return Err(format!("its body is {}, of which no example can be made", names.join(", ")));
+    };
+    let mut values = examples(document, of);
+    if values.is_empty() {
+        values.push(example(document, of.get("schema").unwrap_or(&Value::Null), 0));
+    }
+    let written = |value: &Value| match value {
+        _ if is_json(media) => value.to_string(),
+        Value::Object(fields) => {
+            let pair = |(name, value): (&String, &Value)| {
+                let encode = |text: &str| utf8_percent_encode(text, ENCODED).to_string();
+                format!("{}={}", encode(name), encode(&plain(value)))
+            };
+            fields.iter().map(pair).collect::<Vec<_>>().join("&")
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => plain(value),
+    };
+    Ok(values.iter().map(|value| (media.clone(), written(value).into_bytes())).collect())
+}
+
+/// A value as it is written into a URL or a header.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(","),
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
+    }
+}

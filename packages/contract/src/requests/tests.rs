@@ -1,0 +1,131 @@
+use super::*;
+
+fn read_one(name: &str, text: &str) -> Result<Set, SetError> {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    read(&path, &BTreeMap::from([("who".to_owned(), "a b".to_owned())]))
+}
+
+fn shown(set: &Set) -> Vec<String> {
+    set.requests.iter().map(|one| format!("{} {}", one.name, one.shown())).collect()
+}
+
+#[test]
+fn hurl_entries_become_requests_and_answers_are_not_read() {
+    let text = "# A comment.\nGET {{api}}/books?a=1\nX-A: b\nHTTP 200\n[Asserts]\nheader \"x\" == \"GET /no\"\n```\nGET /nor-this\n```\n\nPOST http://h.test:1/form\n[Form]\nn: {{who}}&\nHTTP 201\n\nPOST /json\n{\"a\": {\n  \"b\": 1 }}\nHTTP *\n\nPUT /text\n`one {{who}}`\n\nPOST /fence\n```json\n{}\n```\nHTTP 200\nGET /needs/{{absent}}\nGET /c\nCookie: sid={{sid}}\n[Query]\nq: ä\n";
+    let set = read_one("a.hurl", text).unwrap();
+    let expected = [
+        "get-books-a-1 GET /books?a=1",
+        "post-form POST /form",
+        "post-json POST /json",
+        "put-text PUT /text",
+        "post-fence POST /fence",
+        "get-c-q-c3-a4 GET /c?q=%C3%A4",
+    ];
+    assert_eq!(shown(&set), expected);
+    let [first, form, json, text, fence, last] = set.requests.as_slice() else { panic!() };
+    assert_eq!((first.headers.len(), first.host.as_deref()), (1, None));
+    assert_eq!((form.host.as_deref(), form.body.as_slice()), (Some("h.test:1"), b"n=a%20b%26".as_slice()));
+    assert_eq!(json.body, b"{\"a\": {\n  \"b\": 1 }}");
+    assert_eq!((text.body.as_slice(), fence.body.as_slice()), (b"one a b".as_slice(), b"{}\n".as_slice()));
+    assert_eq!(last.headers, []);
+    assert_eq!(set.skipped.len(), 1);
+    assert!(set.skipped[0].contains("it needs the variable `absent`"), "{:?}", set.skipped);
+    assert!(set.generated.is_empty());
+    for (wrong, expected) in [
+        ("X: 1\n", ":1: `X: 1` stands before"),
+        ("GET /a\nno header\n", ":2: the line is no header"),
+        ("GET /a\n```\nx", ":2: the body has no end"),
+    ] {
+        let error = read_one("a.hurl", wrong).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_recording_gives_requests_without_its_credentials() {
+    let text = r#"{"log":{"entries":[
+        {"request":{"method":"GET","url":"https://api.test/a?b#c","headers":[{"name":":authority","value":"x"},{"name":"Cookie","value":"sid=1"},{"name":"Accept","value":"*/*"},{"name":"Host","value":"api.test"}]}},
+        {"request":{"method":"POST","url":"https://api.test/a","headers":[],"postData":{"text":"{}"}}},
+        {"request":{"method":"GET","url":"data:text/plain,x","headers":[]}}]}}"#;
+    let set = read_one("a.har", text).unwrap();
+    assert_eq!(shown(&set), ["get-a-b GET /a?b", "post-a POST /a"]);
+    assert_eq!((set.requests[0].headers.len(), set.requests[0].host.as_deref()), (1, Some("api.test")));
+    assert_eq!((set.requests[1].body.as_slice(), set.skipped.len()), (b"{}".as_slice(), 2));
+    assert_eq!(read_one("a.json", text).unwrap().requests.len(), 2);
+    assert!(read_one("a.har", "{}").unwrap_err().to_string().contains("export the archive again"));
+}
+
+#[test]
+fn an_access_log_gives_each_safe_request_once() {
+    let text = "{\"method\":\"GET\",\"host\":\"a\",\"path\":\"/x\"}\n{\"method\":\"GET\",\"host\":\"a\",\"path\":\"/x\"}\n{\"method\":\"POST\",\"host\":\"a\",\"path\":\"/x\"}\ncut\n";
+    let set = read_one("access.json", text).unwrap();
+    assert_eq!((shown(&set), set.skipped.len()), (vec!["get-x GET /x".to_owned()], 2));
+    assert!(set.generated.contains("get-x"));
+    assert!(read_one("access.log", "no\n").unwrap_err().to_string().contains("no line of an access log"));
+}
+
+#[test]
+fn operations_have_their_examples_or_made_values_always_the_same() {
+    let text = r##"
+openapi: 3.1.0
+servers: [{ url: "https://api.test/v1/" }]
+paths:
+  /books/{id}:
+    parameters: [{ $ref: "#/components/parameters/Id" }]
+    get:
+      operationId: getBook
+      parameters:
+        - { name: q, in: query, examples: { one: { value: a b }, two: { value: c } } }
+        - { name: made-up, in: query, schema: { type: string } }
+    put:
+      requestBody:
+        content:
+          application/json:
+            schema: { $ref: "#/components/schemas/Book" }
+  /upload:
+    post: { requestBody: { content: { image/png: {} } } }
+components:
+  parameters:
+    Id: { name: id, in: path, required: true, schema: { type: integer, minimum: 3 } }
+  schemas:
+    Book:
+      type: object
+      required: [title, at, tags]
+      properties:
+        title: { type: string, minLength: 6 }
+        at: { type: string, format: date-time }
+        tags: { type: array, items: { enum: [x, y] } }
+        parent: { $ref: "#/components/schemas/Book" }
+"##;
+    let set = read_one("api.yaml", text).unwrap();
+    let expected = [
+        "getbook GET /v1/books/3?q=a%20b",
+        "getbook-2 GET /v1/books/3?q=c",
+        "put-v1-books-3 PUT /v1/books/3",
+    ];
+    assert_eq!(shown(&set), expected);
+    let body: serde_json::Value = serde_json::from_slice(&set.requests[2].body).unwrap();
+    let made = serde_json::json!({ "title": "textxx", "at": "2026-01-02T03:04:05Z", "tags": ["x"] });
+    assert_eq!(body, made);
+    assert!(set.skipped.iter().any(|one| one.contains("image/png")), "{:?}", set.skipped);
+    assert_eq!(shown(&read_one("api.yaml", text).unwrap()), expected);
+    let error = read_one("api.yaml", "openapi: 2.0.0\n").unwrap_err().to_string();
+    assert!(error.contains("convert it to 3.0"), "{error}");
+}
+
+#[test]
+fn other_files_are_refused_by_name_and_skipped_in_a_directory() {
+    assert!(read_one("a.txt", "x").unwrap_err().to_string().contains("is not a hurl, HAR"));
+    assert!(read(Path::new("/absent"), &BTreeMap::new()).unwrap_err().to_string().contains("check the path"));
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("notes.txt"), "x").unwrap();
+    std::fs::write(home.path().join("config.yaml"), "a: 1").unwrap();
+    let error = read(home.path(), &BTreeMap::new()).unwrap_err().to_string();
+    assert!(error.contains("has no requests"), "{error}");
+    std::fs::write(home.path().join("b.hurl"), "GET /b\n").unwrap();
+    std::fs::write(home.path().join("a.hurl"), "GET /a\nGET /a\n").unwrap();
+    let set = read(home.path(), &BTreeMap::new()).unwrap();
+    assert_eq!(shown(&set), ["get-a GET /a", "get-a-2 GET /a", "get-b GET /b"]);
+}

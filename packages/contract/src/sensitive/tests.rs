@@ -1,0 +1,89 @@
+use http_wire::answer::{Body, Framing, Line, Version};
+
+use super::*;
+use crate::exchange::{Protocol, Request};
+use crate::golden::{Recorded, content};
+use crate::template::Template;
+
+fn golden(headers: &[(&str, &str)], body: &str) -> Golden {
+    Golden {
+        request: Request {
+            name: "a".to_owned(),
+            source: "a:1".to_owned(),
+            method: "GET".to_owned(),
+            target: b"/a".to_vec(),
+            host: None,
+            headers: Vec::new(),
+            body: Vec::new(),
+        },
+        protocol: Protocol::Http1,
+        principal: None,
+        answer: Recorded {
+            version: Version::One(1),
+            status: 200,
+            reason: Vec::new(),
+            framing: Framing::Length,
+            headers: headers
+                .iter()
+                .map(|(name, value)| (name.as_bytes().to_vec(), Template::read(value.as_bytes()).unwrap()))
+                .collect(),
+            body: content(&Body::Whole(body.as_bytes().to_vec())),
+            trailers: Vec::new(),
+        },
+    }
+}
+
+fn shown(golden: &Golden) -> Vec<String> {
+    findings(golden).iter().map(|one| format!("{} {}", one.kind.as_str(), one.place)).collect()
+}
+
+fn in_body(body: &str) -> Vec<String> {
+    shown(&golden(&[], body))
+}
+
+#[test]
+fn credentials_and_personal_data_are_found_at_their_places() {
+    let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJlLXNpZ25hdHVyZQ";
+    assert_eq!(in_body(&format!("{{\"a\":{{\"t\":\"{jwt}\"}}}}")), ["jwt answer body /a/t"]);
+    assert_eq!(in_body(r#"{"users":[{"email":"maria@firm.de"}]}"#), ["email answer body /users/*/email"]);
+    assert_eq!(in_body(r#"{"accessToken":"abcdef"}"#), ["secret answer body /accessToken"]);
+    assert_eq!(in_body("-----BEGIN RSA PRIVATE KEY-----\nMII"), ["private-key answer body"]);
+    assert_eq!(in_body("key ghp_0123456789abcdefghij01"), ["api-token answer body"]);
+    assert_eq!(in_body("paid with 4111 1111 1111 1111."), ["card answer body"]);
+    assert_eq!(in_body("to DE89 3704 0044 0532 0130 00"), ["iban answer body"]);
+    let cookie = "sid=a1b2c3d4e5f6a7b8c9d0; Path=/; HttpOnly";
+    assert_eq!(shown(&golden(&[("Set-Cookie", cookie)], "")), ["cookie answer header set-cookie sid"]);
+    let mut request = golden(&[], "");
+    request.request.headers = vec![Line { name: b"Authorization".to_vec(), value: b"Basic eA==".to_vec() }];
+    request.request.target = b"/a?access_token=abcdefgh&mail=x%40firm.de".to_vec();
+    let expected = [
+        "authorization request header authorization",
+        "secret request target access_token",
+        "email request target",
+    ];
+    assert_eq!(shown(&request), expected);
+}
+
+#[test]
+fn what_opens_nothing_is_stored() {
+    for harmless in [
+        r#"{"email":"demo@example.com","other":"x@a.test"}"#,
+        r#"{"id":"01932c07-0000-7000-8000-00000000000a","at":"2026-11-27T03:33:39.962Z"}"#,
+        r#"{"token":"«jwt»","code":"ab"}"#,
+        "order 4111111111111112, phone 0123 456 789",
+        "/books?code=12",
+        "<a href=\"mailto:help@example.org\">",
+    ] {
+        assert_eq!(in_body(harmless), [""; 0], "{harmless}");
+    }
+    let cookies =
+        [("Set-Cookie", "sid=«token 20»; Path=/"), ("set-cookie", "theme=dark"), ("set-cookie", "a=")];
+    assert_eq!(shown(&golden(&cookies, "")), [""; 0]);
+    assert_eq!(shown(&golden(&[("ETag", "\"d41d8cd98f00b204e9800998ecf8427e\"")], "")), [""; 0]);
+}
+
+#[test]
+fn a_finding_shows_no_more_than_two_characters() {
+    let found = findings(&golden(&[], "ghp_0123456789abcdefghij01"));
+    assert_eq!(found[0].hint, "gh…, 26 characters");
+}
