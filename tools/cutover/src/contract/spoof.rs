@@ -95,8 +95,10 @@ pub(super) fn public_routes(edge: &Edge) -> Vec<(String, String, bool)> {
     let mut found = Vec::new();
     for route in edge.routes.iter().filter(|route| route.takes_method("GET")) {
         let Some(host) = edge.hosts.get(&route.host) else { continue };
-        let is_public =
-            edge.listeners.get(&host.listener).is_some_and(|one| one.exposure == Exposure::Public);
+        let exposed = |name: &String| {
+            edge.listeners.get(name).is_some_and(|listener| listener.exposure == Exposure::Public)
+        };
+        let is_public = host.listeners.iter().any(exposed);
         if is_public {
             let name = host.names.iter().find(|name| !name.contains('*')).map_or("localhost", String::as_str);
             let open = matches!(edge.policies.get(&route.policy), Some(Policy::Public(_)));
