@@ -204,6 +204,7 @@ impl Bench {
             token_cache: 100_000,
             identity_cache: 20_000,
             revocations: authz_service::session::revocations::ROOM,
+            introspection: authz_service::credential::opaque::Queries::Made,
             leases: true,
             dropped_log_lines: startup::dropped_log_lines().unwrap(),
             redis: None,

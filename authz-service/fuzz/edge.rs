@@ -110,6 +110,7 @@ pub fn checks() -> (Checks, Box<dyn std::any::Any + Send>) {
         token_cache: 100,
         identity_cache: 100,
         revocations: 100,
+        introspection: authz_service::credential::opaque::Queries::Made,
         leases: true,
         dropped_log_lines: startup::dropped_log_lines().expect("a metric's name"),
         redis: None,

@@ -36,6 +36,7 @@ use crate::credential::assertion::Assertions;
 use crate::credential::cache::TokenCache;
 use crate::credential::issuers::IssuerKeys;
 use crate::credential::legacy::LegacySessions;
+use crate::credential::opaque::OpaqueTokens;
 use crate::credential::signed::SignedRequests;
 use crate::credential::webhook::Webhooks;
 use crate::decision::{Decision, DenyReason};
@@ -61,6 +62,8 @@ pub struct Authorizer {
     pub snapshots: Arc<Snapshots>,
     /// Keys of access tokens.
     pub keys: Arc<IssuerKeys>,
+    /// The endpoints that describe opaque tokens.
+    pub opaque: OpaqueTokens,
     /// Tokens that were verified before.
     pub tokens: TokenCache,
     /// API keys; absent when the edge has none.

@@ -8,7 +8,9 @@
 //! * [`token`] reads and checks an access token, [`keys`] holds the public keys, [`cache`] remembers which
 //!   tokens verified.
 //! * [`issuers`] chooses among several issuers, each with its own keys.
+//! * [`opaque`] verifies tokens that only their issuer can describe.
 //! * [`api_key`] verifies customers' programs, [`legacy`] people whose session the legacy backend opened.
+//! * [`queried`] asks another program about sessions, and remembers its answers; [`places`] decides which requests may ask.
 //! * [`accept`] is the rule for a request that carries more than one of these.
 //! * [`recognise`] finds the kind of a session without verifying it, for public routes.
 //! * [`assertion`] verifies the platform's own services, [`signed`] programs that sign each request.
@@ -26,7 +28,10 @@ pub mod fault;
 pub mod issuers;
 pub mod keys;
 pub mod legacy;
+pub mod opaque;
+pub mod places;
 pub mod presented;
+pub mod queried;
 pub mod recognise;
 pub mod session;
 pub mod signed;

@@ -33,6 +33,9 @@ pub enum Failure {
     /// Neither the legacy backend nor its store answers whether a session is valid.
     #[error("the legacy backend's sessions are unavailable")]
     LegacyUnavailable,
+    /// The issuer of an opaque token does not say what the token is.
+    #[error("the introspection endpoint of the issuer is unavailable")]
+    IntrospectionUnavailable,
     /// No keys of signed requests are loaded, or they have been unreadable for too long.
     #[error("the signing keys are unavailable")]
     SigningKeysUnavailable,
@@ -64,6 +67,7 @@ impl Failure {
             Self::RevocationsUnavailable => "revocations_unavailable",
             Self::ApiKeysUnavailable => "api_keys_unavailable",
             Self::LegacyUnavailable => "legacy_unavailable",
+            Self::IntrospectionUnavailable => "introspection_unavailable",
             Self::SigningKeysUnavailable => "signing_keys_unavailable",
             Self::NoncesUnavailable => "nonces_unavailable",
             Self::WebhookSecretsUnavailable => "webhook_secrets_unavailable",

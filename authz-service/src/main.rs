@@ -82,6 +82,7 @@ fn run() -> Result<(), Failed> {
         token_cache: settings.token_cache,
         identity_cache: settings.identity_cache,
         revocations: settings.revocations,
+        introspection: authz_service::credential::opaque::Queries::Made,
         leases: settings.leases,
         dropped_log_lines: dropped,
         redis: settings.redis.clone(),

@@ -305,7 +305,7 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
         ("`authorizer.address`", authorizer.listens() != new.authorizer.listens()),
         ("`authorizer.replicas`", authorizer.replicas != new.authorizer.replicas),
         (
-            "`issuer`, `keys` or `algorithms` of `sessions`",
+            "`issuer`, `keys`, `algorithms` or `introspection` of `sessions`",
             keys(sessions.as_ref()) != keys(new.sessions.as_ref()),
         ),
         ("`sessions.revocations`", revocations(sessions.as_ref()) != revocations(new.sessions.as_ref())),
@@ -323,9 +323,11 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
 /// The source of session keys, which is opened at the start.
 fn keys(sessions: Option<&Sessions>) -> Option<impl PartialEq + '_> {
     sessions.map(|sessions| {
-        let Sessions { cookie: _, reading: _, refresh_cookie: _, bearer: _, issuers, revocations: _ } =
+        let Sessions { cookie: _, reading: _, refresh_cookie: _, bearer: _, issuers, opaque, revocations: _ } =
             sessions;
-        issuers.iter().map(|one| (&one.issuer, &one.keys, &one.algorithms)).collect::<Vec<_>>()
+        let signed = issuers.iter().map(|one| (&one.issuer, &one.keys, &one.algorithms)).collect::<Vec<_>>();
+        let opaque = opaque.iter().map(|one| (&one.issuer, &one.endpoint)).collect::<Vec<_>>();
+        (signed, opaque)
     })
 }
 

@@ -25,6 +25,8 @@ use crate::credential::keys::KeyFormat;
 use crate::credential::keys::file;
 use crate::credential::keys::url::KeyUrl;
 use crate::credential::legacy::LegacySessions;
+use crate::credential::opaque::OpaqueTokens;
+use crate::credential::opaque::secret::{ClientSecret, SecretFile};
 use crate::credential::signed::SignedRequests;
 use crate::credential::signed::keys::{SigningKeyFile, SigningKeys};
 use crate::credential::signed::nonces::Nonces;
@@ -181,6 +183,15 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
         }
     }
 
+    let mut opaque = OpaqueTokens::with(needs.introspection);
+    for issuer in edge.sessions.iter().flat_map(|sessions| &sessions.opaque) {
+        let secret = Arc::new(ClientSecret::default());
+        let (path, reloads) = (issuer.endpoint.client.secret(), metrics.parts.reloads("introspection"));
+        watchers.watch(SecretFile::new(path, Arc::clone(&secret), Arc::clone(clock), reloads))?;
+        let questions = metrics.parts.introspections(&issuer.issuer);
+        opaque.add(issuer, secret, questions).map_err(AssemblyError::Introspection)?;
+    }
+
     let mut api_keys = None;
     if let Some(rules) = &edge.api_keys {
         let ring = Arc::new(ApiKeyRing::default());
@@ -231,6 +242,7 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
     let authorizer = Arc::new(Authorizer {
         snapshots: Arc::new(Snapshots::new(snapshot)),
         keys,
+        opaque,
         api_keys,
         legacy,
         tokens: TokenCache::new(

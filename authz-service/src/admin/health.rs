@@ -48,8 +48,11 @@ impl Readiness {
             let Health { ready, detail } = health;
             parts.insert(name, Part { ready, detail });
         };
-        if snapshot.sessions.is_some() {
+        if snapshot.sessions.as_ref().is_some_and(|sessions| !sessions.issuers.is_empty()) {
             part("keys", authorizer.keys.health(now));
+        }
+        if !authorizer.opaque.is_empty() {
+            part("introspection", authorizer.opaque.health());
         }
         if let Some(api_keys) = &authorizer.api_keys {
             part("api_keys", api_keys.health(now));

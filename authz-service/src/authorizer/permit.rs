@@ -53,6 +53,7 @@ impl Authorizer {
                 rules,
                 bearer: rules.bearer && !ignores_bearer,
                 keys: &self.keys,
+                opaque: &self.opaque,
                 cache: &self.tokens,
                 shares_cookie,
             }),

@@ -131,7 +131,7 @@ impl Credentials<'_> {
         Ok(match kind {
             AcceptedCredential::Session => {
                 let sessions = self.sessions.as_ref().ok_or(Failure::KeysUnavailable)?;
-                sessions.present(input, now)?.map(Principal::Person)
+                sessions.present(input, now).await?.map(Principal::Person)
             }
             AcceptedCredential::ApiKey => {
                 let keys = self.api_keys.as_ref().ok_or(Failure::ApiKeysUnavailable)?;

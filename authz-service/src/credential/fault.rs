@@ -119,6 +119,8 @@ pub enum TokenFault {
     Expired,
     /// Before `nbf`, or issued in the future, by more than the leeway.
     NotYetValid,
+    /// The issuer says of an opaque token that it is not active: unknown, expired or revoked (RFC 7662 §2.2).
+    Inactive,
 }
 
 impl TokenFault {
@@ -139,6 +141,7 @@ impl TokenFault {
             Self::WrongAudience => "token_wrong_audience",
             Self::Expired => "token_expired",
             Self::NotYetValid => "token_not_yet_valid",
+            Self::Inactive => "token_inactive",
         }
     }
 
@@ -157,7 +160,8 @@ impl TokenFault {
             | Self::WrongAlgorithm
             | Self::BadSignature
             | Self::WrongClaims
-            | Self::NotYetValid => None,
+            | Self::NotYetValid
+            | Self::Inactive => None,
         }
     }
 }

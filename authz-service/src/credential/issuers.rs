@@ -108,6 +108,9 @@ impl IssuerKeys {
         cache: &TokenCache,
         now: UnixTime,
     ) -> Result<Result<Believed, TokenFault>, Failure> {
+        if rules.issuers.is_empty() {
+            return Ok(Err(TokenFault::Malformed));
+        }
         // No work for a token that every issuer refuses.
         if rules.issuers.iter().all(|issuer| token.len() > issuer.max_token_bytes) {
             return Ok(Err(TokenFault::TooLong));

@@ -19,11 +19,10 @@
 //! |---|---|
 //! | the store or the legacy backend is unavailable, slow, or returns an invalid response | 503 `legacy_unavailable`, at once or after `timeout_ms`; never 401, which would sign people out |
 //! | it answers again | the next request is decided again |
-//! | a flood of made-up sessions exceeds what it can answer | recently confirmed sessions are still checked ([`places`]) |
+//! | a flood of made-up sessions exceeds what it can answer | recently confirmed sessions are still checked ([`places`](super::places)) |
 
 pub mod answer;
 pub mod check;
-pub mod places;
 pub mod store;
 pub mod token;
 
@@ -40,10 +39,11 @@ use serde::Deserialize;
 use crate::check::CheckInput;
 use crate::credential::cookie;
 use crate::credential::fault::{CredentialFault, LegacyFault};
-use crate::credential::legacy::answer::{Found, Questions, SessionCheck};
+use crate::credential::legacy::answer::{Found, SessionCheck};
 use crate::credential::legacy::check::Checker;
 use crate::credential::legacy::store::{Outcome, SessionStore};
 use crate::credential::presented::{AuthenticatedPerson, Presented};
+use crate::credential::queried::Questions;
 use crate::failure::Failure;
 
 /// Longer tokens are refused unread. The legacy backend's have about 350 bytes.

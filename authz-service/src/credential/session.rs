@@ -11,6 +11,7 @@ use crate::check::CheckInput;
 use crate::credential::cache::{Believed, TokenCache};
 use crate::credential::fault::{Claim, CredentialFault, TokenFault};
 use crate::credential::issuers::IssuerKeys;
+use crate::credential::opaque::{self, OpaqueTokens};
 use crate::credential::presented::{AuthenticatedPerson, Presented};
 use crate::credential::{bearer, cookie, legacy};
 use crate::failure::Failure;
@@ -22,6 +23,8 @@ pub struct SessionCredentials<'a> {
     pub rules: &'a Sessions,
     /// The public keys.
     pub keys: &'a IssuerKeys,
+    /// The endpoints that describe opaque tokens.
+    pub opaque: &'a OpaqueTokens,
     /// Tokens that were verified before.
     pub cache: &'a TokenCache,
     /// Whether `Authorization: Bearer` counts in this request.
@@ -34,8 +37,9 @@ impl SessionCredentials<'_> {
     /// The person that `input`'s access token authenticates.
     ///
     /// # Errors
-    /// [`Failure::KeysUnavailable`] when a token was offered and no keys are available to verify it.
-    pub fn present(
+    /// When a token was offered: [`Failure::KeysUnavailable`] when no keys are available to verify it,
+    /// [`Failure::IntrospectionUnavailable`] when its issuer does not describe it.
+    pub async fn present(
         &self,
         input: &CheckInput<'_>,
         now: UnixTime,
@@ -45,7 +49,12 @@ impl SessionCredentials<'_> {
             Ok(None) => return Ok(Presented::NotOffered),
             Err(fault) => return Ok(Presented::Failed(fault)),
         };
-        Ok(match self.keys.verify(&token, self.rules, self.cache, now)? {
+        let verified = match opaque::issuer_of(self.rules, &token) {
+            None => self.keys.verify(&token, self.rules, self.cache, now)?,
+            // Boxed: most decisions should not carry the state of a query.
+            Some(issuer) => Box::pin(self.opaque.verify(&token, issuer, input.client, now)).await?,
+        };
+        Ok(match verified {
             Ok(Believed { person, issued, proof, rules }) => match of_host(person, &rules, input.host) {
                 // A lease would be used for the other host names of its route, which have other tenants.
                 Ok((person, is_of_host)) => {

@@ -37,7 +37,9 @@ mod claims;
 mod examine;
 mod json;
 
+pub(in crate::credential) use claims::Claims;
 pub(crate) use claims::{RawClaims, SessionOf};
+pub(in crate::credential) use examine::Expected;
 pub use examine::{Check, Outcome};
 
 /// No issuer may have longer tokens: they must fit into Envoy's 60 KiB of headers. The issuer's own limit is

@@ -91,6 +91,7 @@ const fn stop(decision: &Decision) -> Stage {
             Failure::KeysUnavailable
             | Failure::ApiKeysUnavailable
             | Failure::LegacyUnavailable
+            | Failure::IntrospectionUnavailable
             | Failure::SigningKeysUnavailable
             | Failure::WebhookSecretsUnavailable
             | Failure::NoncesUnavailable => {

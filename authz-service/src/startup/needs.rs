@@ -7,6 +7,7 @@ use identity::keyset::KeyFileError;
 use prometheus::IntCounter;
 
 use crate::credential::cache::NoRandomness;
+use crate::credential::opaque::Queries;
 use crate::settings::RedisUrl;
 use crate::snapshot::UnusableEdge;
 use crate::tenant::service::UnusableAddress;
@@ -22,6 +23,8 @@ pub struct Needs {
     pub identity_cache: usize,
     /// The room for revoked sessions, and for persons and tenants beside them.
     pub revocations: usize,
+    /// Whether introspection endpoints are queried.
+    pub introspection: Queries,
     /// Whether leases are granted.
     pub leases: bool,
     /// Counts log lines that were dropped, see [`dropped_log_lines`](super::dropped_log_lines).
@@ -45,6 +48,9 @@ pub enum AssemblyError {
     /// The HTTP client for keys failed.
     #[error("{0}")]
     KeyUrl(String),
+    /// The HTTP client for an introspection endpoint failed.
+    #[error("{0}")]
+    Introspection(String),
     /// The verifier of legacy sessions failed.
     #[error("legacy_sessions: {0}")]
     Legacy(String),

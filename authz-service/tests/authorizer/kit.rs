@@ -170,6 +170,7 @@ impl Home {
             token_cache: 1_000,
             identity_cache: 1_000,
             revocations: 1_000,
+            introspection: authz_service::credential::opaque::Queries::Made,
             leases: self.leases,
             dropped_log_lines: startup::dropped_log_lines().unwrap(),
             redis: self.redis.clone().map(authz_service::settings::RedisUrl),

@@ -16,6 +16,7 @@ mod faults;
 mod floods;
 mod hanging;
 mod identities;
+mod introspection;
 mod issuers;
 mod key_sources;
 mod kit;

@@ -16,6 +16,7 @@ mod credentials;
 mod destination;
 mod header_case;
 mod identity;
+mod introspection;
 mod issuer;
 mod leases;
 mod limits;
@@ -47,6 +48,7 @@ pub use credentials::{
 };
 pub use destination::{Destination, OfKind, Share, Sticky};
 pub use header_case::HeaderCase;
+pub use introspection::{Introspection, IntrospectionClient, OpaqueIssuer};
 pub use issuer::{
     ABSENT_TYPE, AlgorithmFamily, ClaimPath, ClaimRules, InvalidClaimPath, Issuer, KeyAlgorithm, MappedClaim,
     TenantHosts, TenantRule, TokenTypes,

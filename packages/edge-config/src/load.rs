@@ -196,11 +196,11 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
         |name, node| sections::host(context, name, node, &listeners, &answers),
     );
     let sessions_node = fields.optional("sessions");
-    let sessions = sessions_node.and_then(|node| sections::sessions(context, node));
+    let patience = authorizer.as_ref().map(|authorizer| authorizer.timeout);
+    let sessions = sessions_node.and_then(|node| sections::sessions(context, node, patience));
     let api_keys_node = fields.optional("api_keys");
     let api_keys = api_keys_node.and_then(|node| credentials::api_keys(context, node));
     let legacy_node = fields.optional("legacy_sessions");
-    let patience = authorizer.as_ref().map(|authorizer| authorizer.timeout);
     let legacy_sessions =
         legacy_node.and_then(|node| credentials::legacy_sessions(context, node, &backends, patience));
     let services = Declared::read(context, fields.optional("services"), "`services`", |name, node| {

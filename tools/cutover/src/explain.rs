@@ -50,7 +50,7 @@ pub struct Arguments {
     /// A file with the body, for a signed request or a webhook.
     #[arg(long, visible_alias = "body-file", value_name = "FILE")]
     pub body: Option<PathBuf>,
-    /// Fetch keys that have a URL, from the issuers that the edge file names.
+    /// Fetch keys that have a URL, and query introspection endpoints, from the issuers that the edge file names.
     #[arg(long)]
     pub fetch: bool,
     /// The listener that receives the request. [default: the public one that serves the host; of several, the one that is

@@ -1,11 +1,11 @@
 //! The legacy backend's answer about one of its sessions.
 
 use identity::Role;
-use prometheus::IntCounter;
 use uuid::Uuid;
 
 use crate::credential::fault::LegacyFault;
-use crate::failure::Failure;
+use crate::credential::places::{Fingerprint, fingerprint};
+use crate::credential::queried;
 
 /// A person that the legacy backend knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,28 +23,8 @@ pub struct Found {
 /// A completed lookup: a person, or a refusal.
 pub type SessionCheck = Result<Found, LegacyFault>;
 
-/// Counts lookups in the legacy backend or its store, by outcome. Cached and malformed tokens cause no
-/// lookup.
-#[derive(Clone, Debug)]
-pub struct Questions {
-    /// A person was found.
-    pub found: IntCounter,
-    /// The session was refused.
-    pub refused: IntCounter,
-    /// There was no answer, or an invalid one.
-    pub unavailable: IntCounter,
-    /// All places were taken: no lookup was made.
-    pub crowded: IntCounter,
-}
-
-impl Questions {
-    /// Counts one lookup that ended in `outcome`.
-    pub fn count(&self, outcome: &Result<SessionCheck, Failure>) {
-        match outcome {
-            Ok(Ok(_)) => &self.found,
-            Ok(Err(_)) => &self.refused,
-            Err(_) => &self.unavailable,
-        }
-        .inc();
+impl queried::Found for Found {
+    fn person(&self) -> Fingerprint {
+        fingerprint(self.subject.as_bytes())
     }
 }

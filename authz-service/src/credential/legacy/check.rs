@@ -4,55 +4,31 @@
 //! perhaps `user_role`) is a yes, `401` and `403` are a no, and everything else counts as no answer: a 404
 //! from a wrong path or a 500 must not sign people out.
 //!
-//! However many requests carry one session at the same moment, the legacy backend receives one query; its
-//! answer, yes or no, is trusted for `cache_ms`. The cache is bounded, with yes and no apart ([`MAX_FOUND`],
-//! [`MAX_REFUSED`]): made-up sessions evict no real one. The number of queries in flight is bounded too
-//! ([`BOUNDS`]), so a slow legacy backend is not overloaded, and [`places`](super::places) decides which
-//! requests may query it.
+//! An answer, yes or no, is trusted for `cache_ms`, and simultaneous requests of one session are one query
+//! ([`queried`](crate::credential::queried)).
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use edge_config::edge::LegacyCheck as Rules;
 use identity::Role;
-use moka::future::Cache;
 use reqwest::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::credential::fault::LegacyFault;
-use crate::credential::legacy::answer::{Found, Questions, SessionCheck};
+use crate::credential::legacy::answer::{Found, SessionCheck};
 use crate::credential::legacy::looks_like;
-use crate::credential::legacy::places::{Bounds, Fingerprint, Places, fingerprint};
 use crate::credential::legacy::token::plain_uuid;
+use crate::credential::places::{Fingerprint, fingerprint};
+use crate::credential::queried::{Asker, BOUNDS, Lifetimes, Queried, Questions};
 use crate::failure::Failure;
 use crate::outbound;
 
-/// How many confirmed sessions are cached: the sessions that are busy within `cache_ms`. One takes about 200
-/// bytes.
-const MAX_FOUND: u64 = 20_000;
-
-/// How many refusals are cached. Evicting one costs another query from the strangers' places.
-const MAX_REFUSED: u64 = 10_000;
-
-/// How many queries are in flight at once. Half of them are reserved for sessions that the legacy backend
-/// confirmed before. Of the others one address has a quarter, and one provider leaves a quarter to the rest
-/// of the world.
-const BOUNDS: Bounds = Bounds { all: 64, strangers: 32, of_network: [8, 16, 24], of_person: 8, waiting: 256 };
-
 /// `{"user_id": …}` and little more.
 const MAX_ANSWER_BYTES: usize = 4_096;
-
-/// Why no person was found.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-enum Nothing {
-    #[error("the legacy backend refused the session")]
-    Refused(LegacyFault),
-    #[error(transparent)]
-    Unknown(Failure),
-}
 
 /// Queries the legacy backend.
 pub struct Checker {
@@ -60,11 +36,7 @@ pub struct Checker {
     url: String,
     cookie: String,
     timeout: Duration,
-    found: Cache<Fingerprint, Found>,
-    refused: Cache<Fingerprint, LegacyFault>,
-    remembers: bool,
-    places: Places,
-    questions: Questions,
+    sessions: Queried<Found, LegacyFault>,
 }
 
 impl std::fmt::Debug for Checker {
@@ -97,17 +69,16 @@ impl Checker {
             .pool_max_idle_per_host(BOUNDS.all)
             .build()
             .map_err(|e| format!("cannot set up the HTTP client for {url}: {e}"))?;
-        let lifetime = (*cache).max(Duration::from_millis(1));
         Ok(Self {
             client,
             url: url.clone(),
             cookie: cookie.to_owned(),
             timeout: *timeout,
-            found: Cache::builder().max_capacity(MAX_FOUND).time_to_live(lifetime).build(),
-            refused: Cache::builder().max_capacity(MAX_REFUSED).time_to_live(lifetime).build(),
-            remembers: !cache.is_zero(),
-            places: Places::new(BOUNDS),
-            questions,
+            sessions: Queried::new(
+                Lifetimes { found: *cache, refused: *cache },
+                questions,
+                Failure::LegacyUnavailable,
+            ),
         })
     }
 
@@ -122,51 +93,9 @@ impl Checker {
         if token.is_empty() || !token.iter().copied().all(is_cookie_octet) {
             return Ok(Err(LegacyFault::Malformed));
         }
-        let fingerprint = fingerprint(token);
-        if let Some(fault) = self.refused.get(&fingerprint).await {
-            return Ok(Err(fault));
-        }
-        let found = self.found.try_get_with(fingerprint, self.counted(token, fingerprint, client)).await;
-        if !self.remembers {
-            self.found.invalidate(&fingerprint).await;
-        }
-        match found {
-            Ok(found) => Ok(Ok(found)),
-            Err(nothing) => match *nothing {
-                Nothing::Refused(fault) => Ok(Err(fault)),
-                Nothing::Unknown(failure) => Err(failure),
-            },
-        }
-    }
-
-    async fn counted(
-        &self,
-        token: &[u8],
-        fingerprint: Fingerprint,
-        client: Option<IpAddr>,
-    ) -> Result<Found, Nothing> {
-        let asked = Instant::now();
-        let Some(_place) = self.places.take(fingerprint, client, self.timeout).await else {
-            self.questions.crowded.inc();
-            return Err(Nothing::Unknown(Failure::LegacyUnavailable));
-        };
-        // One timeout for the wait and the query: Envoy does not wait for the sum of two.
-        let outcome = self.ask(token, fingerprint, self.timeout.saturating_sub(asked.elapsed())).await;
-        self.questions.count(&outcome);
-        match outcome {
-            Ok(Ok(found)) => {
-                self.places.prove(fingerprint, found.subject);
-                Ok(found)
-            }
-            Ok(Err(fault)) => {
-                self.places.disprove(&fingerprint);
-                if self.remembers {
-                    self.refused.insert(fingerprint, fault).await;
-                }
-                Err(Nothing::Refused(fault))
-            }
-            Err(failure) => Err(Nothing::Unknown(failure)),
-        }
+        let session = fingerprint(token);
+        let asker = Asker { session, client, patience: self.timeout };
+        self.sessions.answer(asker, |_| true, |patience| self.ask(token, session, patience)).await
     }
 
     async fn ask(

@@ -4,7 +4,7 @@
 //! Each request costs one `GET`, which is never cached: an ended session is refused at once. The wait is
 //! bounded in total, connecting included. A connection that has been silent for that long is dropped and a
 //! new one opened (at most one a second), so a peer that vanished silently costs a second and not a TCP
-//! timeout. While Redis is slow, [`places`](super::places) decides which requests may query it: made-up
+//! timeout. While Redis is slow, [`places`](crate::credential::places) decides which requests may query it: made-up
 //! tokens leave half of the places to real sessions.
 
 use std::net::IpAddr;
@@ -19,8 +19,9 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 
 use crate::credential::fault::LegacyFault;
 use crate::credential::legacy::answer::SessionCheck;
-use crate::credential::legacy::places::{Bounds, Places, fingerprint};
 use crate::credential::legacy::token::Unverified;
+use crate::credential::places::{Bounds, Places, fingerprint};
+use crate::credential::queried::Found as _;
 use crate::failure::Failure;
 
 /// A younger connection is not given up: new connections do not make a slow Redis faster.
@@ -104,7 +105,7 @@ impl SessionStore {
             None => Err(LegacyFault::UnknownSession),
         };
         match &answer {
-            Ok(found) => self.places.prove(fingerprint, found.subject),
+            Ok(found) => self.places.prove(fingerprint, found.person()),
             Err(_) => self.places.disprove(&fingerprint),
         }
         Outcome::Asked(Ok(answer))

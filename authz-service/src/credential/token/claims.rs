@@ -79,14 +79,14 @@ impl SessionOf {
     }
 }
 
-/// The claims of one payload, by the names in the rules.
-pub(super) struct Claims<'r> {
+/// The claims of one payload, or of an answer about an opaque token, by the names in the rules.
+pub(in crate::credential) struct Claims<'r> {
     members: Map<String, Value>,
     rules: &'r ClaimRules,
 }
 
 impl<'r> Claims<'r> {
-    pub(super) fn of(payload: &[u8], rules: &'r ClaimRules) -> Result<Self, TokenFault> {
+    pub(in crate::credential) fn of(payload: &[u8], rules: &'r ClaimRules) -> Result<Self, TokenFault> {
         let members = json::object(payload).ok_or(TokenFault::WrongClaims)?;
         Ok(Self { members, rules })
     }
@@ -94,10 +94,10 @@ impl<'r> Claims<'r> {
     /// Whether each claim is there, each read by itself.
     pub(super) fn each(&self) -> [(Claim, Result<bool, TokenFault>); 11] {
         [
-            (Claim::Issuer, self.issuer().map(|_| true)),
+            (Claim::Issuer, self.named_issuer().map(|iss| iss.is_some())),
             (Claim::Audience, self.audiences().map(|_| true)),
-            (Claim::Issued, self.times().map(|(iat, _)| iat.is_some())),
-            (Claim::Expires, self.times().map(|_| true)),
+            (Claim::Issued, self.moments().map(|(iat, _)| iat.is_some())),
+            (Claim::Expires, self.moments().map(|(_, exp)| exp.is_some())),
             (Claim::NotBefore, self.not_before().map(|nbf| nbf.is_some())),
             (Claim::Subject, self.subject().map(|_| true)),
             (Claim::Tenant, self.tenant().map(|tenant| tenant.is_some())),
@@ -109,38 +109,54 @@ impl<'r> Claims<'r> {
     }
 
     pub(super) fn issuer(&self) -> Result<String, TokenFault> {
-        let iss = self.named("iss").ok_or(TokenFault::ClaimMissing(Claim::Issuer))?;
-        iss.as_str().map(str::to_owned).ok_or(TokenFault::ClaimInvalid(Claim::Issuer))
+        self.named_issuer()?.ok_or(TokenFault::ClaimMissing(Claim::Issuer))
     }
 
-    pub(super) fn audiences(&self) -> Result<Vec<String>, TokenFault> {
+    /// The issuer, if one is named.
+    pub(in crate::credential) fn named_issuer(&self) -> Result<Option<String>, TokenFault> {
+        let text =
+            |iss: &Value| iss.as_str().map(str::to_owned).ok_or(TokenFault::ClaimInvalid(Claim::Issuer));
+        self.named("iss").map(text).transpose()
+    }
+
+    /// `active` of an answer (RFC 7662 §2.2); `None` when it is neither `true` nor `false`.
+    pub(in crate::credential) fn is_active(&self) -> Option<bool> {
+        self.named("active").and_then(Value::as_bool)
+    }
+
+    pub(in crate::credential) fn audiences(&self) -> Result<Vec<String>, TokenFault> {
         let value = self.at(&self.rules.audience).ok_or(TokenFault::ClaimMissing(Claim::Audience))?;
         texts(value).ok_or(TokenFault::ClaimInvalid(Claim::Audience))
     }
 
     /// `iat` and `exp`.
     pub(super) fn times(&self) -> Result<(Option<u64>, u64), TokenFault> {
+        let (iat, exp) = self.moments()?;
+        Ok((iat, exp.ok_or(TokenFault::ClaimMissing(Claim::Expires))?))
+    }
+
+    /// `iat` and `exp`, as far as they are named.
+    pub(in crate::credential) fn moments(&self) -> Result<(Option<u64>, Option<u64>), TokenFault> {
         let iat = self.time("iat", Claim::Issued, f64::floor)?;
         let exp = self.time("exp", Claim::Expires, f64::floor)?;
-        let exp = exp.ok_or(TokenFault::ClaimMissing(Claim::Expires))?;
-        if iat.is_some_and(|iat| exp <= iat) {
+        if iat.zip(exp).is_some_and(|(iat, exp)| exp <= iat) {
             return Err(TokenFault::ClaimInvalid(Claim::Expires));
         }
         Ok((iat, exp))
     }
 
-    pub(super) fn not_before(&self) -> Result<Option<u64>, TokenFault> {
+    pub(in crate::credential) fn not_before(&self) -> Result<Option<u64>, TokenFault> {
         // Not valid before the next whole second: `now` has no fraction.
         self.time("nbf", Claim::NotBefore, f64::ceil)
     }
 
-    fn subject(&self) -> Result<SubjectId, TokenFault> {
+    pub(in crate::credential) fn subject(&self) -> Result<SubjectId, TokenFault> {
         let id = self.at(&self.rules.subject).ok_or(TokenFault::ClaimMissing(Claim::Subject))?;
         id_in(id).ok_or(TokenFault::ClaimInvalid(Claim::Subject))
     }
 
     /// The tenant that the token or its issuer has. One that comes from the host name is found with the request.
-    fn tenant(&self) -> Result<Option<TenantId>, TokenFault> {
+    pub(in crate::credential) fn tenant(&self) -> Result<Option<TenantId>, TokenFault> {
         match &self.rules.tenant {
             TenantRule::Absent | TenantRule::Host(_) => Ok(None),
             TenantRule::Constant(tenant) => Ok(Some(tenant.clone())),
@@ -148,21 +164,21 @@ impl<'r> Claims<'r> {
         }
     }
 
-    fn session(&self) -> Result<Option<SessionId>, TokenFault> {
+    pub(in crate::credential) fn session(&self) -> Result<Option<SessionId>, TokenFault> {
         self.mapped(self.rules.session.as_ref(), MappedClaim::Session, Claim::Session, id_in)
     }
 
-    fn role(&self) -> Result<Option<Role>, TokenFault> {
+    pub(in crate::credential) fn role(&self) -> Result<Option<Role>, TokenFault> {
         let read = |value: &Value| value.as_u64().and_then(|role| u8::try_from(role).ok()).map(Role);
         self.mapped(self.rules.role.as_ref(), MappedClaim::Role, Claim::Role, read)
     }
 
-    fn roles(&self) -> Result<Vec<String>, TokenFault> {
+    pub(in crate::credential) fn roles(&self) -> Result<Vec<String>, TokenFault> {
         let found = self.mapped(self.rules.roles.as_ref(), MappedClaim::Roles, Claim::Roles, roles)?;
         Ok(found.unwrap_or_default())
     }
 
-    fn scopes(&self) -> Result<Vec<String>, TokenFault> {
+    pub(in crate::credential) fn scopes(&self) -> Result<Vec<String>, TokenFault> {
         let found = self.mapped(self.rules.scopes.as_ref(), MappedClaim::Scopes, Claim::Scopes, scopes)?;
         Ok(found.unwrap_or_default())
     }

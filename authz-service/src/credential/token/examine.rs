@@ -1,9 +1,10 @@
 //! Tries every check of a token by itself, for `cutover explain`: a refusal names the first fault, an operator wants all.
 
 use std::fmt;
+use std::time::Duration;
 
 use clock::UnixTime;
-use edge_config::edge::{ClaimPath, Issuer, TenantRule};
+use edge_config::edge::{ClaimPath, ClaimRules, Issuer, TenantRule};
 
 use super::claims::Claims;
 use super::{Unverified, canonical};
@@ -32,6 +33,8 @@ pub enum Outcome {
     Refused(TokenFault),
     /// It could not be made without the keys of the issuer.
     WithoutKeys,
+    /// It could not be made without the introspection endpoint of the issuer.
+    WithoutEndpoint,
 }
 
 impl fmt::Display for Outcome {
@@ -41,6 +44,9 @@ impl fmt::Display for Outcome {
             Self::Absent => "absent",
             Self::Refused(fault) => fault.code(),
             Self::WithoutKeys => "not checked: the keys of the issuer are not loaded",
+            Self::WithoutEndpoint => {
+                "not checked: only the introspection endpoint of the issuer knows the token"
+            }
         })
     }
 }
@@ -76,51 +82,82 @@ impl Unverified<'_> {
         let read = canonical(self.payload).and_then(|payload| Claims::of(&payload, &issuer.claims));
         match read {
             Err(fault) => checks.push(Check::of("claims", Err(fault))),
-            Ok(claims) => checks.extend(claims.each().into_iter().map(|(claim, found)| {
-                let found = found.and_then(|found| judged(claim, &claims, issuer, now).map(|()| found));
-                let outcome = match found {
-                    Ok(true) => Outcome::Passed,
-                    Ok(false) => Outcome::Absent,
-                    Err(fault) => Outcome::Refused(fault),
-                };
-                Check { check: claim.as_str(), outcome, claim: name_of(claim, issuer) }
-            })),
+            Ok(claims) => checks.extend(claims.examine(&Expected::of(issuer), now)),
         }
         checks
     }
 }
 
-/// Compares a claim that could be read with the rules of its issuer.
-fn judged(claim: Claim, claims: &Claims<'_>, issuer: &Issuer, now: UnixTime) -> Result<(), TokenFault> {
-    let (now, leeway) = (now.seconds(), issuer.leeway.as_secs());
-    let fits = |fits: bool, fault| if fits { Ok(()) } else { Err(fault) };
-    match claim {
-        Claim::Issuer => fits(claims.issuer()? == issuer.issuer, TokenFault::WrongIssuer),
-        Claim::Audience => {
-            let mine = claims.audiences()?.iter().any(|named| issuer.audiences.contains(named));
-            fits(mine, TokenFault::WrongAudience)
-        }
-        Claim::Expires => {
-            let (_, exp) = claims.times()?;
-            fits(now <= exp.saturating_add(leeway), TokenFault::Expired)
-        }
-        Claim::Issued => {
-            let (iat, _) = claims.times()?;
-            fits(iat.unwrap_or(0) <= now.saturating_add(leeway), TokenFault::NotYetValid)
-        }
-        Claim::NotBefore => {
-            let nbf = claims.not_before()?.unwrap_or(0);
-            fits(nbf <= now.saturating_add(leeway), TokenFault::NotYetValid)
-        }
-        Claim::Subject | Claim::Tenant | Claim::Session | Claim::Role | Claim::Roles | Claim::Scopes => {
-            Ok(())
+/// What the claims of an issuer's tokens are compared with.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::credential) struct Expected<'a> {
+    pub(in crate::credential) issuer: &'a str,
+    pub(in crate::credential) audiences: &'a [String],
+    pub(in crate::credential) leeway: Duration,
+    pub(in crate::credential) claims: &'a ClaimRules,
+    /// Whether the claims name their issuer and their end, as those of a signed token must.
+    pub(in crate::credential) names_itself: bool,
+}
+
+impl<'a> Expected<'a> {
+    fn of(issuer: &'a Issuer) -> Self {
+        let Issuer { issuer, audiences, leeway, claims, .. } = issuer;
+        Self { issuer, audiences, leeway: *leeway, claims, names_itself: true }
+    }
+}
+
+impl Claims<'_> {
+    /// Every check of these claims at `now`.
+    pub(in crate::credential) fn examine(&self, expected: &Expected<'_>, now: UnixTime) -> Vec<Check> {
+        let check = |(claim, found): (Claim, Result<bool, TokenFault>)| {
+            let found = found.and_then(|found| self.judged(claim, expected, now).map(|()| found));
+            let outcome = match found {
+                Ok(true) => Outcome::Passed,
+                Ok(false) => Outcome::Absent,
+                Err(fault) => Outcome::Refused(fault),
+            };
+            Check { check: claim.as_str(), outcome, claim: name_of(claim, expected.claims) }
+        };
+        self.each().into_iter().map(check).collect()
+    }
+
+    /// Compares a claim that could be read with what is expected.
+    fn judged(&self, claim: Claim, expected: &Expected<'_>, now: UnixTime) -> Result<(), TokenFault> {
+        let (now, leeway) = (now.seconds(), expected.leeway.as_secs());
+        let fits = |fits: bool, fault| if fits { Ok(()) } else { Err(fault) };
+        match claim {
+            Claim::Issuer if expected.names_itself => {
+                fits(self.issuer()? == expected.issuer, TokenFault::WrongIssuer)
+            }
+            Claim::Issuer => {
+                let named = self.named_issuer()?;
+                fits(named.is_none_or(|named| named == expected.issuer), TokenFault::WrongIssuer)
+            }
+            Claim::Audience => {
+                let mine = self.audiences()?.iter().any(|named| expected.audiences.contains(named));
+                fits(mine, TokenFault::WrongAudience)
+            }
+            Claim::Expires => {
+                let exp = if expected.names_itself { Some(self.times()?.1) } else { self.moments()?.1 };
+                fits(exp.is_none_or(|exp| now <= exp.saturating_add(leeway)), TokenFault::Expired)
+            }
+            Claim::Issued => {
+                let (iat, _) = self.moments()?;
+                fits(iat.unwrap_or(0) <= now.saturating_add(leeway), TokenFault::NotYetValid)
+            }
+            Claim::NotBefore => {
+                let nbf = self.not_before()?.unwrap_or(0);
+                fits(nbf <= now.saturating_add(leeway), TokenFault::NotYetValid)
+            }
+            Claim::Subject | Claim::Tenant | Claim::Session | Claim::Role | Claim::Roles | Claim::Scopes => {
+                Ok(())
+            }
         }
     }
 }
 
-/// The name of a claim in the tokens of `issuer`.
-fn name_of(claim: Claim, issuer: &Issuer) -> Option<String> {
-    let rules = &issuer.claims;
+/// The name of a claim by `rules`.
+fn name_of(claim: Claim, rules: &ClaimRules) -> Option<String> {
     let optional = |path: &Option<ClaimPath>| path.as_ref().map(ToString::to_string);
     match claim {
         Claim::Issuer => Some("iss".to_owned()),

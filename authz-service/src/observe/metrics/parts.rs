@@ -2,7 +2,7 @@
 
 use prometheus::{IntCounter, IntCounterVec};
 
-use crate::credential::legacy::answer::Questions;
+use crate::credential::queried::Questions;
 use crate::limit;
 use crate::observe::metrics::register::Register;
 use crate::observe::{audit, spans};
@@ -32,6 +32,7 @@ pub struct PartCounts {
     limits: IntCounterVec,
     lookups: IntCounterVec,
     legacy: IntCounterVec,
+    introspections: IntCounterVec,
     push: IntCounterVec,
     reloads: IntCounterVec,
 }
@@ -114,6 +115,11 @@ impl PartCounts {
                 "Session checks at the legacy backend by outcome",
                 &["outcome"],
             )?,
+            introspections: register.counters(
+                "authz_introspections_total",
+                "Queries about opaque tokens by issuer and outcome",
+                &["issuer", "outcome"],
+            )?,
             push: register.counters("authz_push_total", "Events of the Redis subscription", &["event"])?,
             reloads: register.counters(
                 "authz_reloads_total",
@@ -171,13 +177,13 @@ impl PartCounts {
     /// The counters of session checks at the legacy backend.
     #[must_use]
     pub fn legacy(&self) -> Questions {
-        let count = |outcome| self.legacy.with_label_values(&[outcome]);
-        Questions {
-            found: count("found"),
-            refused: count("refused"),
-            unavailable: count("unavailable"),
-            crowded: count("crowded"),
-        }
+        questions(|outcome| self.legacy.with_label_values(&[outcome]))
+    }
+
+    /// The counters of queries about the opaque tokens of `issuer`, which the edge file names.
+    #[must_use]
+    pub fn introspections(&self, issuer: &str) -> Questions {
+        questions(|outcome| self.introspections.with_label_values(&[issuer, outcome]))
     }
 
     /// The counters of the subscription to changes.
@@ -190,5 +196,14 @@ impl PartCounts {
             messages: count("message"),
             bad: count("bad"),
         }
+    }
+}
+
+fn questions(count: impl Fn(&'static str) -> IntCounter) -> Questions {
+    Questions {
+        found: count("found"),
+        refused: count("refused"),
+        unavailable: count("unavailable"),
+        crowded: count("crowded"),
     }
 }

@@ -68,6 +68,22 @@ impl ClaimRules {
             required: BTreeSet::from([MappedClaim::Tenant, MappedClaim::Session, MappedClaim::Role]),
         }
     }
+
+    /// The claims that RFC 7662 §2.2 names, none of them required but the subject.
+    #[must_use]
+    pub fn standard(audience: ClaimPath) -> Self {
+        let claim = |name: &str| ClaimPath(vec![name.to_owned()]);
+        Self {
+            audience,
+            subject: claim("sub"),
+            tenant: TenantRule::Absent,
+            session: None,
+            role: None,
+            roles: None,
+            scopes: Some(claim("scope")),
+            required: BTreeSet::new(),
+        }
+    }
 }
 
 /// The source of a person's tenant.

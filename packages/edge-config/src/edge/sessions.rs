@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Issuer, KeyAlgorithm};
+use super::{Issuer, KeyAlgorithm, OpaqueIssuer};
 
 /// How a session is found and verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +15,11 @@ pub struct Sessions {
     pub refresh_cookie: Option<String>,
     /// Whether `Authorization: Bearer` is accepted, too.
     pub bearer: bool,
-    /// The trusted issuers of tokens; at least one. The first is the platform's own auth service.
+    /// The trusted issuers of signed tokens. The first is the platform's own auth service. Empty when only
+    /// [`opaque`](Self::opaque) has an issuer.
     pub issuers: Vec<Issuer>,
+    /// The trusted issuers of opaque tokens.
+    pub opaque: Vec<OpaqueIssuer>,
     /// The list of revoked sessions; absent when sessions cannot be revoked before they expire.
     pub revocations: Option<PathBuf>,
 }

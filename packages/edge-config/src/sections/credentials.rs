@@ -294,7 +294,7 @@ fn ask(
 }
 
 /// Reads `timeout_ms`, which must be shorter than Envoy's wait for the authorizer: otherwise the answer would be unused.
-fn timeout(
+pub(super) fn timeout(
     context: Context<'_>,
     fields: &mut Fields<'_>,
     default: Duration,

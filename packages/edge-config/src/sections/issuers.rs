@@ -1,15 +1,17 @@
 //! What the file may say about issuers of access tokens.
 
 mod claims;
+mod introspection;
 mod keys;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::claims::{claim_path, claims};
+use self::claims::{Unmapped, claim_path, claims};
+use self::introspection::{check_apart, introspection};
 use self::keys::{algorithms, discovery, key_source};
-use crate::edge::{ABSENT_TYPE, Issuer, TokenTypes};
+use crate::edge::{ABSENT_TYPE, Issuer, OpaqueIssuer, TokenTypes};
 use crate::node::{Node, Value};
 use crate::reader::{self, Context, Fields};
 
@@ -24,14 +26,36 @@ const MAX_TOKEN_BYTES: u64 = 49_152;
 /// No token of a platform with fewer bytes than this exists: header and signature alone have about 200.
 const LEAST_TOKEN_BYTES: u64 = 1_024;
 
-/// The issuers of `sessions`: a list under `issuers`, or the one in `sessions` itself.
-pub(crate) fn issuers(context: Context<'_>, fields: &mut Fields<'_>) -> Option<Vec<Issuer>> {
-    const FLAT: [&str; 11] = [
+/// One issuer of either kind.
+enum Found {
+    Signed(Issuer),
+    Opaque(OpaqueIssuer),
+}
+
+impl Found {
+    fn name(&self) -> &str {
+        match self {
+            Self::Signed(issuer) => &issuer.issuer,
+            Self::Opaque(issuer) => &issuer.issuer,
+        }
+    }
+}
+
+/// The issuers of `sessions`, of signed and of opaque tokens: a list under `issuers`, or the one in `sessions` itself, at
+/// `node`.
+pub(crate) fn issuers(
+    context: Context<'_>,
+    node: &Node,
+    fields: &mut Fields<'_>,
+    patience: Option<Duration>,
+) -> Option<(Vec<Issuer>, Vec<OpaqueIssuer>)> {
+    const FLAT: [&str; 12] = [
         "issuer",
         "audience",
         "audience_claim",
         "claims",
         "required",
+        "introspection",
         "token_type",
         "token_types",
         "keys",
@@ -40,7 +64,8 @@ pub(crate) fn issuers(context: Context<'_>, fields: &mut Fields<'_>) -> Option<V
         "max_token_bytes",
     ];
     let Some(list) = fields.optional("issuers") else {
-        return one_issuer(context, fields).map(|issuer| vec![issuer]);
+        let one = one_issuer(context, fields, patience)?;
+        return Some(sorted(context, vec![(node, one)]));
     };
     for name in FLAT {
         if let Some(node) = fields.optional(name) {
@@ -55,28 +80,44 @@ pub(crate) fn issuers(context: Context<'_>, fields: &mut Fields<'_>) -> Option<V
         return None;
     }
     let mut names = BTreeSet::new();
-    let mut issuers = Vec::with_capacity(elements.len());
+    let mut found = Vec::with_capacity(elements.len());
     let mut sound = true;
     for element in elements {
         let mut fields = Fields::of(context, element, "an issuer");
-        let issuer = one_issuer(context, &mut fields);
+        let issuer = one_issuer(context, &mut fields, patience);
         fields.finish();
         sound &= issuer.is_some();
         let Some(issuer) = issuer else { continue };
-        if !names.insert(issuer.issuer.clone()) {
-            let problem = format!("two issuers are named {:?}", issuer.issuer);
+        if !names.insert(issuer.name().to_owned()) {
+            let problem = format!("two issuers are named {:?}", issuer.name());
             context.faults.report(
                 element.place,
                 problem,
-                "a token is verified with the keys of the one issuer that it names: merge the two",
+                "a token is verified by the one issuer that it belongs to: merge the two, or give an issuer of opaque \
+                 tokens a name of its own",
             );
         }
-        issuers.push(issuer);
+        found.push((element, issuer));
     }
-    sound.then_some(issuers)
+    let sorted = sorted(context, found);
+    sound.then_some(sorted)
 }
 
-fn one_issuer(context: Context<'_>, fields: &mut Fields<'_>) -> Option<Issuer> {
+/// The issuers by kind, each in the order of the file.
+fn sorted(context: Context<'_>, found: Vec<(&Node, Found)>) -> (Vec<Issuer>, Vec<OpaqueIssuer>) {
+    let (mut signed, mut opaque) = (Vec::new(), Vec::new());
+    for (node, issuer) in found {
+        match issuer {
+            Found::Signed(issuer) => signed.push(issuer),
+            Found::Opaque(issuer) => opaque.push((node, issuer)),
+        }
+    }
+    let placed: Vec<(&Node, &OpaqueIssuer)> = opaque.iter().map(|(node, issuer)| (*node, issuer)).collect();
+    check_apart(context, &placed, !signed.is_empty());
+    (signed, opaque.into_iter().map(|(_, issuer)| issuer).collect())
+}
+
+fn one_issuer(context: Context<'_>, fields: &mut Fields<'_>, patience: Option<Duration>) -> Option<Found> {
     let issuer = fields
         .required("issuer", "give the `iss` that a token must have")
         .and_then(|n| reader::text(context, n, "the issuer").map(str::to_owned));
@@ -92,7 +133,34 @@ fn one_issuer(context: Context<'_>, fields: &mut Fields<'_>) -> Option<Issuer> {
     };
     let mapping = fields.optional("claims");
     let required = fields.optional("required");
-    let claims = audience.and_then(|audience| claims(context, mapping, required, audience));
+    let endpoint = fields.optional("introspection");
+    let unmapped = if endpoint.is_some() { Unmapped::Standard } else { Unmapped::Own };
+    let claims = audience.and_then(|audience| claims(context, mapping, required, audience, unmapped));
+    let leeway = fields.optional("leeway_seconds").map_or(Some(LEEWAY), |n| leeway(context, n));
+    let max_token_bytes = fields.optional("max_token_bytes").map_or(Some(TOKEN_BYTES), |n| {
+        let most = reader::number(context, n, "`max_token_bytes`", LEAST_TOKEN_BYTES, MAX_TOKEN_BYTES);
+        most.and_then(|most| usize::try_from(most).ok())
+    });
+    if let Some(node) = endpoint {
+        for name in ["token_type", "token_types", "keys", "algorithms"] {
+            if let Some(node) = fields.optional(name) {
+                let problem = format!("an issuer has `introspection` and also `{name}`");
+                let mend =
+                    "remove one of them: the endpoint describes opaque tokens, which have no signature";
+                context.faults.report(node.place, problem, mend);
+            }
+        }
+        let (endpoint, prefix) = introspection(context, node, patience)?;
+        return Some(Found::Opaque(OpaqueIssuer {
+            issuer: issuer?,
+            audiences: audiences?,
+            prefix,
+            endpoint,
+            leeway: leeway?,
+            max_token_bytes: max_token_bytes?,
+            claims: Arc::new(claims?),
+        }));
+    }
     let token_types = token_types(context, fields, mapping.is_some());
     let keys = match fields.optional("keys") {
         Some(n) => key_source(context, n),
@@ -100,12 +168,7 @@ fn one_issuer(context: Context<'_>, fields: &mut Fields<'_>) -> Option<Issuer> {
     };
     let algorithms =
         fields.optional("algorithms").map_or(Some(Vec::new()), |n| algorithms(context, n, keys.as_ref()));
-    let leeway = fields.optional("leeway_seconds").map_or(Some(LEEWAY), |n| leeway(context, n));
-    let max_token_bytes = fields.optional("max_token_bytes").map_or(Some(TOKEN_BYTES), |n| {
-        let most = reader::number(context, n, "`max_token_bytes`", LEAST_TOKEN_BYTES, MAX_TOKEN_BYTES);
-        most.and_then(|most| usize::try_from(most).ok())
-    });
-    Some(Issuer {
+    Some(Found::Signed(Issuer {
         issuer: issuer?,
         audiences: audiences?,
         token_types: token_types?,
@@ -114,7 +177,7 @@ fn one_issuer(context: Context<'_>, fields: &mut Fields<'_>) -> Option<Issuer> {
         leeway: leeway?,
         max_token_bytes: max_token_bytes?,
         claims: Arc::new(claims?),
-    })
+    }))
 }
 
 pub(super) fn leeway(context: Context<'_>, node: &Node) -> Option<Duration> {

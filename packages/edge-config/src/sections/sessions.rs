@@ -1,5 +1,7 @@
 //! The section `sessions`.
 
+use std::time::Duration;
+
 use super::{credentials, issuers};
 use crate::edge::{CookieReading, Duplicates, Sessions};
 use crate::node::{Node, Value};
@@ -8,14 +10,16 @@ use crate::reader::{self, Context, Fields, choice};
 
 use crate::reader::path;
 
-pub(crate) fn sessions(context: Context<'_>, node: &Node) -> Option<Sessions> {
+/// `patience` is how long Envoy waits for the authorizer.
+pub(crate) fn sessions(context: Context<'_>, node: &Node, patience: Option<Duration>) -> Option<Sessions> {
     let mut fields = Fields::of(context, node, "`sessions`");
     let cookie =
         fields.required("cookie", "name the cookie with the access token").and_then(|n| cookie(context, n));
     let (cookie, reading) = cookie.unzip();
     let refresh_cookie = credentials::refresh_cookie(context, &mut fields, cookie.as_deref());
     let bearer = fields.optional("bearer").map_or(Some(false), |n| reader::boolean(context, n, "`bearer`"));
-    let issuers = issuers::issuers(context, &mut fields);
+    let issuers = issuers::issuers(context, node, &mut fields, patience);
+    let (issuers, opaque) = issuers.unzip();
     let revocations = match fields.optional("revocations") {
         None => Some(None),
         Some(n) => path(context, n, "`revocations`").map(Some),
@@ -27,6 +31,7 @@ pub(crate) fn sessions(context: Context<'_>, node: &Node) -> Option<Sessions> {
         refresh_cookie: refresh_cookie?,
         bearer: bearer?,
         issuers: issuers?,
+        opaque: opaque?,
         revocations: revocations?,
     })
 }

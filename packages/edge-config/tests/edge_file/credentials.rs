@@ -65,6 +65,66 @@ fn each_of_these_is_a_fault_of_signed_requests() {
 }
 
 #[test]
+fn an_issuer_of_opaque_tokens_has_an_endpoint() {
+    use edge_config::edge::IntrospectionClient;
+    let list = "sessions:\n  cookie: t\n  bearer: true\n  issuers:\n    - { issuer: a, audience: x, keys: { file: k.json } }\n    - { issuer: b, audience: x, introspection: { url: \"https://b.test/i\", client_id: edge, secret_file: s, cache_ms: 9, timeout_ms: 70, token_type_hint: access_token }, claims: { tenant: org }, required: [tenant] }\n    - { issuer: c, audience: x, introspection: { url: \"http://127.0.0.1:1/i\", secret_file: s, prefix: c_ } }\n";
+    let sessions = dev_with_sessions(list).unwrap().sessions.unwrap();
+    assert_eq!(sessions.issuers.len(), 1);
+    let [b, c] = sessions.opaque.as_slice() else { panic_with_text("not two opaque issuers") };
+    assert_eq!((b.endpoint.cache.as_millis(), b.endpoint.timeout.as_millis()), (9, 70));
+    assert!(
+        matches!(&b.endpoint.client, IntrospectionClient::Basic { client_id, .. } if client_id == "edge")
+    );
+    assert_eq!((b.prefix.as_deref(), b.endpoint.token_type_hint.as_deref()), (None, Some("access_token")));
+    assert!(matches!(&c.endpoint.client, IntrospectionClient::Bearer { .. }));
+    assert_eq!(
+        (c.prefix.as_deref(), c.endpoint.cache.as_secs(), c.endpoint.timeout.as_millis()),
+        (Some("c_"), 5, 150)
+    );
+    assert!(c.claims.required.is_empty() && c.claims.session.is_none());
+    for (old, new, expected) in [
+        ("url: \"https://b.test/i\", ", "", "`introspection` has no `url`"),
+        ("https://b.test/i", "http://b.test/i", "without encryption"),
+        ("https://b.test/i", "b.test", "`url` of `introspection` is \"b.test\""),
+        ("https://b.test/i", "https://u:p@b.test/i", "`url` of `introspection` is"),
+        ("secret_file: s, cache", "cache", "`introspection` has no `secret_file`"),
+        ("client_id: edge", "client_id: \"\"", "`client_id` is \"\""),
+        ("client_id: edge", "send_secret: post", "has `send_secret` and no `client_id`"),
+        ("client_id: edge", "client_id: edge, send_secret: header", "`send_secret` is \"header\""),
+        ("cache_ms: 9", "cache_ms: 60001", "from 0 to 60000"),
+        ("timeout_ms: 70", "timeout_ms: 200", "Envoy waits 200 ms for the authorizer"),
+        ("timeout_ms: 70", "timeout: 70", "has no field `timeout`"),
+        (
+            "introspection: { url: \"https",
+            "keys: { file: k }, introspection: { url: \"https",
+            "`introspection` and also `keys`",
+        ),
+        (
+            "introspection: { url: \"https",
+            "algorithms: [ES256], introspection: { url: \"https",
+            "and also `algorithms`",
+        ),
+        (", prefix: c_", "", "the opaque tokens of \"b\" and \"c\" cannot be told apart"),
+        ("prefix: c_", "prefix: ey", "with which the tokens of other issuers begin"),
+        ("prefix: c_", "prefix: eyJhbGciOi", "with which the tokens of other issuers begin"),
+        ("prefix: c_", "prefix: \"\"", "`prefix` is \"\""),
+        ("prefix: c_", "prefix: \"c d\"", "`prefix` is \"c d\""),
+        ("cache_ms: 9", "prefix: c_1, cache_ms: 9", "can begin one token"),
+        ("issuer: c,", "issuer: a,", "two issuers are named \"a\""),
+        (", claims: { tenant: org }", "", "`required` without `claims`"),
+    ] {
+        assert!(list.contains(old), "{old}");
+        let message = dev_with_sessions(&list.replacen(old, new, 1)).expect_err(new).to_string();
+        assert!(message.contains(expected), "{new:?} should say {expected:?}, but says:\n{message}");
+        assert!(message.contains("edge.yaml:"), "no place in:\n{message}");
+    }
+    // Alone, in `sessions` itself; there every prefix is possible.
+    let alone = "sessions: { cookie: t, bearer: true, issuer: b, audience: x, introspection: { url: \"https://b.test/i\", client_id: edge, secret_file: s, prefix: eyJ } }\n";
+    let sessions = dev_with_sessions(alone).unwrap().sessions.unwrap();
+    assert!(sessions.issuers.is_empty() && sessions.opaque.len() == 1);
+}
+
+#[test]
 fn several_issuers_or_one() {
     use edge_config::edge::{KeyAlgorithm, KeySource};
     let flat = load(&edges().join("dev.yaml"), &nothing_set).unwrap().sessions.unwrap();

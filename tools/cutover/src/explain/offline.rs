@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use authz_service::check::CheckInput;
+use authz_service::credential::opaque::{self, Queries};
 use authz_service::credential::token::Check;
 use authz_service::decision::Decision;
 use authz_service::failure::Failure;
@@ -165,6 +166,7 @@ fn decide(
         // An explanation counts against no limit and uses up no nonce.
         redis: None,
         revocations: authz_service::session::revocations::ROOM,
+        introspection: if arguments.fetch { Queries::Made } else { Queries::Withheld },
         leases: true,
         dropped_log_lines: startup::dropped_log_lines().map_err(|e| e.to_string())?,
     };
@@ -202,7 +204,11 @@ fn decide(
     }));
     if let (Some(file), Some(sessions)) = (&arguments.token_file, &edge.sessions) {
         let token = std::fs::read(file).map_err(|e| format!("{}: {e}", file.display()))?;
-        let checks = assembled.admin.authorizer.keys.examine(token.trim_ascii(), sessions, now);
+        let (token, authorizer) = (token.trim_ascii(), &assembled.admin.authorizer);
+        let checks = match opaque::issuer_of(sessions, token) {
+            Some(issuer) => runtime.block_on(authorizer.opaque.examine(token, issuer, now)),
+            None => authorizer.keys.examine(token, sessions, now),
+        };
         report.insert("token".to_owned(), checks.iter().map(check).collect());
     }
     let record = Record::of(&verdict, Some(&input), now);
@@ -291,6 +297,15 @@ fn check(check: &Check) -> Value {
     }
 }
 
+/// Takes the decision back: a running edge may decide otherwise.
+fn not_known(report: &mut Map<String, Value>, why: String) -> Result<(), String> {
+    for field in ["reason", "credential", "stages", "answer"] {
+        report.remove(field);
+    }
+    report.insert("decision".to_owned(), "not known".into());
+    Err(why)
+}
+
 /// Why the decision is missing, when a part that decides is missing here. A running edge may have fetched keys from a URL, so
 /// its decision is not known then.
 fn missing(
@@ -310,6 +325,15 @@ fn missing(
         Failure::ApiKeysUnavailable => "api_keys",
         Failure::SigningKeysUnavailable => "signing-keys",
         Failure::WebhookSecretsUnavailable => "webhooks",
+        Failure::IntrospectionUnavailable if arguments.fetch => "introspection",
+        Failure::IntrospectionUnavailable => {
+            return not_known(
+                report,
+                "the token is opaque: only the introspection endpoint of its issuer knows it, and it was not queried; \
+                 add --fetch"
+                    .to_owned(),
+            );
+        }
         Failure::LegacyUnavailable => {
             return Err("the legacy backend, or the store of its sessions, does not answer".to_owned());
         }
@@ -330,12 +354,9 @@ fn missing(
         .map(|issuer| issuer.issuer.as_str())
         .collect();
     if part == "keys" && !arguments.fetch && !behind_urls.is_empty() {
-        for field in ["reason", "credential", "stages", "answer"] {
-            report.remove(field);
-        }
-        report.insert("decision".to_owned(), "not known".into());
         let issuers = behind_urls.join(", ");
-        return Err(format!("the keys of {issuers} have a URL and were not fetched; add --fetch"));
+        let why = format!("the keys of {issuers} have a URL and were not fetched; add --fetch");
+        return not_known(report, why);
     }
     let readiness = assembled.admin.readiness();
     let detail = readiness.parts.get(part).map(|part| part.detail.clone());

@@ -66,6 +66,21 @@ pub(super) fn of(
                     }
                 }
             }
+            if accepts(AcceptedCredential::Session) {
+                for issuer in edge.sessions.iter().flat_map(|sessions| &sessions.opaque) {
+                    note(if arguments.fetch {
+                        format!(
+                            "what the edge remembers of the opaque tokens of {}: the endpoint is queried now",
+                            issuer.issuer
+                        )
+                    } else {
+                        format!(
+                            "the opaque tokens of {}: only its endpoint knows them, and it is not queried; --fetch queries it",
+                            issuer.issuer
+                        )
+                    });
+                }
+            }
             if accepts(AcceptedCredential::LegacySession) {
                 match edge.legacy_sessions.as_ref().map(|rules| &rules.verify) {
                     Some(LegacyVerifier::Check(_)) => note(

@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 
 use authz_service::credential::keys::KeyFormat;
+use authz_service::credential::opaque;
 use authz_service::credential::signed;
 use authz_service::credential::webhook::secrets;
 use authz_service::tenant::directory;
@@ -34,6 +35,10 @@ pub(super) fn check(edge: &Edge, text: &str) -> Vec<Fault> {
             }
             KeySource::Url(_) | KeySource::Discovery(_) => {}
         }
+    }
+    for issuer in edge.sessions.iter().flat_map(|sessions| &sessions.opaque) {
+        let made = "write the edge's secret at the issuer into it, with mode 0600";
+        found.path(issuer.endpoint.client.secret(), made, opaque::secret::check);
     }
     for Service { keys, permissions: _, tenants: _ } in edge.services.values() {
         found.content(keys, "`cutover keys` makes it", public_keys);

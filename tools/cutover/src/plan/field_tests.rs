@@ -356,3 +356,61 @@ fn every_field_of_a_tenants_service_is_compared() {
     }
     assert!(said(&plan(&edge(DEV), &edge(&base))).contains("weaker: tenants are listed elsewhere"));
 }
+
+/// Another issuer whose endpoint describes its tokens, with each of its rules.
+#[test]
+fn every_field_of_an_opaque_issuer_is_compared() {
+    let own = "  issuer: https://api.dev-domain.test/auth
+  audience: https://api.dev-domain.test
+  keys: { file: \"${CUTOVER_HOME:-.run}/keys/session.jwks.json\" }
+  # The legacy accepts a token for 60 s past its `exp`; an edge that is stricter would sign people out.
+  leeway_seconds: 60
+";
+    assert!(DEV.contains(own));
+    let signed = "  issuers:
+    - { issuer: https://api.dev-domain.test/auth, audience: https://api.dev-domain.test, keys: { file: keys.json } }
+";
+    let opaque = "    - issuer: https://login.test
+      audience: [acme]
+      leeway_seconds: 30
+      max_token_bytes: 4096
+      introspection: { url: https://login.test/i, client_id: edge, secret_file: secret, prefix: o_, token_type_hint: access_token, cache_ms: 500, timeout_ms: 90 }
+      claims: { tenant: org, session: sid, roles: groups }
+      required: [tenant]
+";
+    let none = DEV.replace(own, signed);
+    let base = none.replace(signed, &format!("{signed}{opaque}"));
+    for (old, new, expected) in [
+        (
+            "audience: [acme]",
+            "audience: [acme, other]",
+            "weaker: an audience of the issuer `https://login.test`",
+        ),
+        ("leeway_seconds: 30", "leeway_seconds: 31", "weaker: the leeway of the issuer"),
+        ("max_token_bytes: 4096", "max_token_bytes: 8192", "same: the longest token of the issuer"),
+        ("url: https://login.test/i", "url: https://login.test/j", "weaker: the introspection endpoint"),
+        ("client_id: edge", "client_id: other", "weaker: how the edge proves itself"),
+        ("secret_file: secret", "secret_file: other", "weaker: how the edge proves itself"),
+        ("prefix: o_", "prefix: p_", "weaker: the beginning of the opaque tokens"),
+        ("token_type_hint: access_token, ", "", "same: the type hint"),
+        ("cache_ms: 500", "cache_ms: 600", "weaker: how long an answer of the introspection endpoint"),
+        ("cache_ms: 500", "cache_ms: 400", "stricter: how long an answer of the introspection endpoint"),
+        ("timeout_ms: 90", "timeout_ms: 91", "same: the time limit of the introspection endpoint"),
+        ("tenant: org", "tenant: other", "weaker: the source of the tenant"),
+        ("session: sid", "session: other", "weaker: the claim with the session"),
+        ("roles: groups", "roles: other", "weaker: the claim with the roles"),
+        ("required: [tenant]", "required: [tenant, session]", "stricter: a required claim"),
+    ] {
+        assert!(base.contains(old), "{old:?} is not in the edge");
+        let plan = plan(&edge(&base), &edge(&base.replacen(old, new, 1)));
+        assert!(said(&plan).contains(expected), "{old} -> {new}: {expected:?} is not in\n{}", said(&plan));
+    }
+    let said = |old: &str, new: &str| said(&plan(&edge(old), &edge(new)));
+    assert!(
+        said(&none, &base).contains("weaker: opaque tokens of the issuer `https://login.test` are accepted")
+    );
+    assert!(
+        said(&base, &none)
+            .contains("stricter: opaque tokens of the issuer `https://login.test` are no longer")
+    );
+}

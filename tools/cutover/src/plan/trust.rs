@@ -6,6 +6,7 @@
 
 mod backend_view;
 mod hosts;
+mod issuers;
 mod network;
 mod trusted;
 

@@ -6,12 +6,22 @@ use crate::edge::{ClaimPath, ClaimRules, MappedClaim, TenantHosts, TenantRule};
 use crate::node::{Node, Value};
 use crate::reader::{self, Context, Fields, choice};
 
-/// The rules for the claims. Without `claims` the tokens are those of the platform's own auth service.
+/// The claims of an issuer without `claims`.
+#[derive(Clone, Copy)]
+pub(super) enum Unmapped {
+    /// Those of the platform's own auth service.
+    Own,
+    /// `sub` and `scope`, which RFC 7662 §2.2 names.
+    Standard,
+}
+
+/// The rules for the claims.
 pub(super) fn claims(
     context: Context<'_>,
     mapping: Option<&Node>,
     required: Option<&Node>,
     audience: ClaimPath,
+    unmapped: Unmapped,
 ) -> Option<ClaimRules> {
     let Some(node) = mapping else {
         if let Some(required) = required {
@@ -23,7 +33,10 @@ pub(super) fn claims(
             );
             return None;
         }
-        return Some(ClaimRules::own(audience));
+        return match unmapped {
+            Unmapped::Own => Some(ClaimRules::own(audience)),
+            Unmapped::Standard => Some(ClaimRules::standard(audience)),
+        };
     };
     let mut fields = Fields::of(context, node, "`claims`");
     let mut path = |name: &'static str, usual: Option<&str>| match fields.optional(name) {

@@ -83,7 +83,7 @@ fn key_url(context: Context<'_>, url: &Node) -> Option<KeySource> {
 }
 
 /// An address that keys may come from: encrypted, or on this machine.
-fn address(context: Context<'_>, url: &Node, what: &str) -> Option<String> {
+pub(super) fn address(context: Context<'_>, url: &Node, what: &str) -> Option<String> {
     let mend = "write an https:// address, such as https://issuer.example.com/jwks.json";
     let text: String = reader::parsed(context, url, what, mend)?;
     match origin(&text) {
@@ -92,7 +92,7 @@ fn address(context: Context<'_>, url: &Node, what: &str) -> Option<String> {
         Some((false, _)) => context.faults.report(
             url.place,
             format!(
-                "{what} is {text:?}: a machine on the way could replace keys that come without encryption"
+                "{what} is {text:?}: a machine on the way could replace an answer that comes without encryption"
             ),
             "write https://; http:// is allowed for this machine alone (127.0.0.1, localhost)",
         ),

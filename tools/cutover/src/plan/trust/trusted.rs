@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use edge_config::edge::{
-    ClaimRules, Issuer, KeyAlgorithm, LegacyCheck, LegacySessions, LegacyStore, LegacyVerifier, Service,
-    ServiceTenants, Sessions, Signatures, TenantDirectory, TenantService,
+    LegacyCheck, LegacySessions, LegacyStore, LegacyVerifier, Service, ServiceTenants, Sessions, Signatures,
+    TenantDirectory, TenantService,
 };
 use identity::ServiceName;
 
 use super::super::found::{Aspects, Protection};
 
 pub(super) fn sessions(old: &Sessions, new: &Sessions, noted: &mut Aspects) {
-    let Sessions { cookie, reading, refresh_cookie, bearer, issuers, revocations } = new;
+    let Sessions { cookie, reading, refresh_cookie, bearer, issuers, opaque, revocations } = new;
     noted.changed(
         "the cookie by which public routes recognise a session",
         &old.refresh_cookie,
@@ -33,68 +33,8 @@ pub(super) fn sessions(old: &Sessions, new: &Sessions, noted: &mut Aspects) {
         (Some(before), Some(after)) => noted.other("the file of revoked sessions", before, after),
         (None, None) => {}
     }
-    for issuer in issuers {
-        match old.issuers.iter().find(|known| known.issuer == issuer.issuer) {
-            Some(known) => issuer_rules(known, issuer, noted),
-            None => noted
-                .note(Protection::Weaker, format!("tokens of the issuer `{}` are accepted", issuer.issuer)),
-        }
-    }
-    for gone in old.issuers.iter().filter(|known| issuers.iter().all(|i| i.issuer != known.issuer)) {
-        noted.note(
-            Protection::Stricter,
-            format!("tokens of the issuer `{}` are no longer accepted", gone.issuer),
-        );
-    }
-}
-
-fn issuer_rules(old: &Issuer, new: &Issuer, noted: &mut Aspects) {
-    let Issuer { issuer, audiences, token_types, keys, algorithms, leeway, max_token_bytes, claims } = new;
-    let ClaimRules { audience, subject, tenant, session, role, roles, scopes, required } = &**claims;
-    let of = format!("of the issuer `{issuer}`");
-    noted.members(
-        &format!("an audience {of}:"),
-        &old.audiences,
-        audiences,
-        (Protection::Weaker, Protection::Stricter),
-        |a| format!("`{a}`"),
-    );
-    noted.members(
-        &format!("a token type {of}:"),
-        old.token_types.words(),
-        token_types.words(),
-        (Protection::Weaker, Protection::Stricter),
-        |typ| format!("`{typ}`"),
-    );
-    noted.other(&format!("the claim with the audience {of}"), &old.claims.audience, audience);
-    let before = &*old.claims;
-    noted.other(&format!("the claim with the subject {of}"), &before.subject, subject);
-    noted.other(&format!("the source of the tenant {of}"), &before.tenant, tenant);
-    noted.other(&format!("the claim with the session {of}"), &before.session, session);
-    noted.other(&format!("the claim with the role {of}"), &before.role, role);
-    noted.other(&format!("the claim with the roles {of}"), &before.roles, roles);
-    noted.other(&format!("the claim with the scopes {of}"), &before.scopes, scopes);
-    noted.members(
-        &format!("a required claim {of}:"),
-        before.required.iter().map(|claim| claim.as_str()),
-        required.iter().map(|claim| claim.as_str()),
-        (Protection::Stricter, Protection::Weaker),
-        |claim| format!("`{claim}`"),
-    );
-    noted.changed(&format!("the longest token {of}"), &old.max_token_bytes, max_token_bytes);
-    noted.other(&format!("the location of the keys {of}"), &old.keys, keys);
-    // An empty list means all.
-    let pinned = |listed: &[KeyAlgorithm]| {
-        if listed.is_empty() { KeyAlgorithm::ALL.to_vec() } else { listed.to_vec() }
-    };
-    noted.members(
-        &format!("an algorithm {of}:"),
-        pinned(&old.algorithms),
-        pinned(algorithms),
-        (Protection::Weaker, Protection::Stricter),
-        |a| a.as_str().to_owned(),
-    );
-    noted.more_is_weaker(&format!("the leeway {of}"), old.leeway, *leeway, shown);
+    super::issuers::signed(&old.issuers, issuers, noted);
+    super::issuers::opaque(&old.opaque, opaque, noted);
 }
 
 pub(super) fn legacy(old: &LegacySessions, new: &LegacySessions, noted: &mut Aspects) {

@@ -1,5 +1,4 @@
 use super::*;
-use uuid::Uuid;
 
 const BOUNDS: Bounds = Bounds { all: 8, strangers: 4, of_network: [2, 3, 3], of_person: 3, waiting: 4 };
 const NOW: Duration = Duration::ZERO;
@@ -9,8 +8,8 @@ fn session(number: u8) -> Fingerprint {
     [number; 32]
 }
 
-fn person(number: u128) -> Uuid {
-    Uuid::from_u128(number)
+fn person(number: u8) -> Fingerprint {
+    [number; 32]
 }
 
 fn at(text: &str) -> Option<IpAddr> {

@@ -1,9 +1,10 @@
-//! Decides which requests may query the legacy backend when there are more than it can answer.
+//! Decides which requests may query a program that knows sessions (the legacy backend, an introspection
+//! endpoint) when there are more than it can answer.
 //!
-//! A made-up cookie costs an attacker nothing and the legacy backend a query. So there are two kinds of
+//! A made-up session costs an attacker nothing and that program a query. So there are two kinds of
 //! sessions, and one cannot use up the other's share:
 //!
-//! * **Proved**: a session that the legacy backend confirmed in its last answer. Strangers leave half of the
+//! * **Proved**: a session that the program confirmed in its last answer. Strangers leave half of the
 //!   places to these. One person has a few places at once, however many sessions they have.
 //! * **Strangers**: every other session. Each network has a few places at once: an address (for IPv6 its
 //!   /64), the network around it, and the provider around that.
@@ -22,24 +23,23 @@ use aws_lc_rs::digest::{SHA256, digest};
 use parking_lot::{Mutex, MutexGuard};
 use quick_cache::sync::Cache;
 use tokio::sync::oneshot;
-use uuid::Uuid;
 
 use crate::network::Network;
 
-/// The fingerprint of a token: its SHA-256.
+/// The fingerprint of a token, or of a person's id: its SHA-256.
 pub type Fingerprint = [u8; 32];
 
-/// The fingerprint of `token`.
+/// The fingerprint of `text`.
 #[must_use]
-pub fn fingerprint(token: &[u8]) -> Fingerprint {
+pub fn fingerprint(text: &[u8]) -> Fingerprint {
     let mut fingerprint = [0; 32];
-    for (to, from) in fingerprint.iter_mut().zip(digest(&SHA256, token).as_ref()) {
+    for (to, from) in fingerprint.iter_mut().zip(digest(&SHA256, text).as_ref()) {
         *to = *from;
     }
     fingerprint
 }
 
-/// How many sessions are remembered as proved. One takes about 100 bytes. Only a yes of the legacy backend
+/// How many sessions are remembered as proved. One takes about 100 bytes. Only a confirmed session
 /// adds one, so strangers evict nothing; a forgotten session is a stranger again.
 const REMEMBERED: usize = 50_000;
 
@@ -64,14 +64,14 @@ pub struct Bounds {
 /// The caller of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asker {
-    Proved(Uuid),
+    Proved(Fingerprint),
     Stranger(Option<IpAddr>),
 }
 
 /// The subject of a bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Holder {
-    Person(Uuid),
+    Person(Fingerprint),
     Network(Network),
     /// Every caller without an address.
     Nowhere,
@@ -193,10 +193,10 @@ impl Shared {
     }
 }
 
-/// The places for queries to the legacy backend.
+/// The places for queries to one program.
 pub struct Places {
     shared: Arc<Shared>,
-    proved: Cache<Fingerprint, Uuid>,
+    proved: Cache<Fingerprint, Fingerprint>,
 }
 
 impl fmt::Debug for Places {
@@ -277,12 +277,12 @@ impl Places {
         tokio::time::timeout(patience, waiting).await.ok()?.ok()
     }
 
-    /// Notes that the legacy backend confirmed the session `fingerprint` of `person`.
-    pub fn prove(&self, fingerprint: Fingerprint, person: Uuid) {
+    /// Notes that the session `fingerprint` of `person` was confirmed.
+    pub fn prove(&self, fingerprint: Fingerprint, person: Fingerprint) {
         self.proved.insert(fingerprint, person);
     }
 
-    /// Notes that the legacy backend refused the session.
+    /// Notes that the session was refused.
     pub fn disprove(&self, fingerprint: &Fingerprint) {
         self.proved.remove(fingerprint);
     }
