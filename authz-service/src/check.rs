@@ -24,6 +24,8 @@ pub struct CheckInput<'a> {
     /// The request target as the client sent it: path and query, byte for byte. Bytes that are not UTF-8 were
     /// replaced on the wire, so a target with U+FFFD is not what was sent.
     pub target: &'a str,
+    /// The scheme of the request, `http` or `https`, as Envoy knows it; empty when it does not say.
+    pub scheme: &'a str,
     /// The host that the client named.
     pub host: &'a str,
     /// Every header line that Envoy sends with the check, in order: lower-case name and value.

@@ -235,6 +235,7 @@ mod tests {
             (signature(SignatureFault::Signature(Fault::Incomplete)), "signature_incomplete"),
             (signature(SignatureFault::Signature(Fault::UnknownComponent)), "signature_unknown_component"),
             (signature(SignatureFault::Signature(Fault::Unsignable)), "signature_unsignable"),
+            (signature(SignatureFault::Signature(Fault::WrongTag)), "signature_wrong_tag"),
             (signature(SignatureFault::Signature(Fault::WrongAlgorithm)), "signature_wrong_algorithm"),
             (signature(SignatureFault::Signature(Fault::BadSignature)), "signature_bad"),
             (signature(SignatureFault::Signature(Fault::WrongDigest)), "signature_wrong_digest"),

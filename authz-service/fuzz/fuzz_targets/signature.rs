@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use signed_request::sign::COMPONENTS;
-use signed_request::{Algorithm, Message, Signature, SigningKey, VerifyingKey, offer, sign};
+use signed_request::{Algorithm, Message, Profile, Signature, SigningKey, VerifyingKey, offer, sign};
 
 /// 32 bytes, for this program only.
 const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -29,7 +29,7 @@ struct Request<'a> {
 impl<'a> Request<'a> {
     fn message(&self) -> Message<'a> {
         let Self { method, target, host, headers, body } = self;
-        Message { method, target, host, headers: headers.clone(), body }
+        Message { method, target, scheme: "https", host, headers: headers.clone(), body }
     }
 }
 
@@ -53,9 +53,10 @@ fn with<'a>(message: &Message<'a>, lines: &[(&'a str, &'a [u8])]) -> Message<'a>
 fuzz_target!(|input: Input<'_>| {
     let (signing, verifying) = &*KEYS;
     let listed = ["x-a".to_owned(), "content-type".to_owned()];
-    let verifies = |message: &Message<'_>| match offer(message, &listed) {
+    let profile = Profile { headers: &listed, needs_nonce: true, needs_algorithm: true, tag: None };
+    let verifies = |message: &Message<'_>| match offer(message, &profile) {
         Ok(Some(offered)) => {
-            let _ = (offered.key_id(), offered.nonce(), offered.created(), offered.expires());
+            let _ = (offered.key_id(), offered.once(), offered.created(), offered.expires());
             offered.verify(message, Algorithm::HmacSha256, verifying).is_ok()
         }
         Ok(None) | Err(_) => false,
@@ -75,7 +76,9 @@ fuzz_target!(|input: Input<'_>| {
     plain(&mut other);
     let signature = Signature {
         key_id: "k",
-        nonce: input.nonce,
+        nonce: Some(input.nonce),
+        names_algorithm: true,
+        tag: None,
         created: input.created,
         expires: input.expires,
         components: &COMPONENTS,

@@ -153,7 +153,7 @@ impl Walk<'_> {
         let address = policy::admit_address(input.client, &policy.addresses)?;
         // `edge_config` refuses a signed policy without `signatures`.
         let signed = authorizer.signed.as_ref().ok_or(Failure::SigningKeysUnavailable)?;
-        let signer = verified(signed.present(input, now).await?)?;
+        let signer = verified(signed.present(&policy.profile, input, now).await?)?;
         self.trail.who = Who::Caller(Caller::Service(signer.service().clone().into()));
         Ok(policy::permit_signer(address, &signer, policy)?)
     }

@@ -298,6 +298,7 @@ impl SignatureFault {
             Self::Signature(Fault::Incomplete) => "signature_incomplete",
             Self::Signature(Fault::UnknownComponent) => "signature_unknown_component",
             Self::Signature(Fault::Unsignable) => "signature_unsignable",
+            Self::Signature(Fault::WrongTag) => "signature_wrong_tag",
             Self::Signature(Fault::WrongAlgorithm) => "signature_wrong_algorithm",
             Self::Signature(Fault::BadSignature) => "signature_bad",
             Self::Signature(Fault::WrongDigest) => "signature_wrong_digest",

@@ -2,7 +2,8 @@
 //!
 //! A request without any signature header is [`Presented::NotOffered`]. Otherwise the checks are, in this
 //! order: form, key, signature and digest of the body, time window, and last whether the nonce was seen
-//! before. Only a valid signature costs a nonce, so a client without a key cannot fill their memory.
+//! before. Only a valid signature costs a nonce, so a client without a key cannot fill their memory. A policy can waive
+//! the nonce ([`SignatureProfile`]); a digest of everything that was signed then takes its place.
 //!
 //! With `m` = `max_age_seconds` and `s` = `skew_seconds`, a signature is valid from `created - s` until the
 //! earlier of `created + m` and `expires`, plus `s`; both ends belong to the window, to the millisecond.
@@ -14,9 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::UnixTime;
-use edge_config::edge::Signatures;
+use edge_config::edge::{SignatureProfile, Signatures};
 use identity::ServiceName;
-use signed_request::{Message, Offer, offer};
+use signed_request::{Message, Offer, Profile, offer};
 
 use crate::check::CheckInput;
 use crate::credential::fault::{CredentialFault, SignatureFault};
@@ -76,19 +77,27 @@ impl SignedRequests {
         &self.nonces
     }
 
-    /// The program that `input`'s signature authenticates.
+    /// The program that `input`'s signature, in the form of `profile`, authenticates.
     ///
     /// # Errors
     /// [`Failure::SigningKeysUnavailable`] or [`Failure::NoncesUnavailable`] when a signature was offered and
     /// no keys are available to verify it, or no memory of nonces that reaches back far enough.
     pub async fn present(
         &self,
+        profile: &SignatureProfile,
         input: &CheckInput<'_>,
         now: UnixTime,
     ) -> Result<Presented<AuthenticatedSigner>, Failure> {
         let failed = |fault: SignatureFault| Ok(Presented::Failed(CredentialFault::Signature(fault)));
         let message = message(input);
-        let offered = match offer(&message, &self.rules.headers) {
+        let SignatureProfile { needs_nonce, needs_algorithm, tag } = profile;
+        let profile = Profile {
+            headers: &self.rules.headers,
+            needs_nonce: *needs_nonce,
+            needs_algorithm: *needs_algorithm,
+            tag: tag.as_deref(),
+        };
+        let offered = match offer(&message, &profile) {
             Ok(Some(offered)) => offered,
             Ok(None) => return Ok(Presented::NotOffered),
             Err(fault) => return failed(fault.into()),
@@ -105,7 +114,8 @@ impl SignedRequests {
             Ok(window) => window,
             Err(fault) => return failed(fault),
         };
-        let spent = self.nonces.spend(offered.key_id(), offered.nonce(), keys.len(), window, now);
+        let once = offered.once();
+        let spent = self.nonces.spend(offered.key_id(), &once, keys.len(), window, now);
         match Box::pin(spent).await? {
             Spent::Replayed => failed(SignatureFault::Replayed),
             Spent::Fresh => {
@@ -148,6 +158,7 @@ fn message<'a>(input: &CheckInput<'a>) -> Message<'a> {
     Message {
         method: input.method,
         target: input.target,
+        scheme: input.scheme,
         host: input.host,
         headers: input.headers.clone(),
         body: input.body,

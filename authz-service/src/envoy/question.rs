@@ -118,6 +118,9 @@ pub struct Http {
     /// The host.
     #[prost(bytes = "bytes", tag = "5")]
     pub host: Bytes,
+    /// The scheme.
+    #[prost(bytes = "bytes", tag = "6")]
+    pub scheme: Bytes,
     /// The body, when it is text.
     #[prost(bytes = "bytes", tag = "11")]
     pub body: Bytes,

@@ -27,7 +27,7 @@ pub fn read(question: &Question) -> Result<CheckInput<'_>, MalformedCheck> {
     let Attributes { source, request, context_extensions } =
         attributes.as_ref().ok_or(MalformedCheck("attributes"))?;
     let Request { http } = request.as_ref().ok_or(MalformedCheck("request"))?;
-    let Http { id, method, headers: joined, path, host, body, raw_body, header_map } =
+    let Http { id, method, headers: joined, path, host, scheme, body, raw_body, header_map } =
         http.as_ref().ok_or(MalformedCheck("http request"))?;
 
     let lines = lines(header_map.as_ref(), joined)?;
@@ -49,6 +49,7 @@ pub fn read(question: &Question) -> Result<CheckInput<'_>, MalformedCheck> {
         client: source.as_ref().and_then(peer_address),
         method: text(method, "method")?,
         target: text(path, "path")?,
+        scheme: text(scheme, "scheme")?,
         host: text(host, "host")?,
         headers: lines,
         body: if raw_body.is_empty() { body } else { raw_body },

@@ -41,6 +41,7 @@ fn words(snapshots: &Snapshots, revision: &str) -> Option<String> {
         client: None,
         method: "GET",
         target: "/",
+        scheme: "https",
         host: "api.example.test",
         headers: Vec::new(),
         body: &[],

@@ -6,7 +6,7 @@
 mod credentials;
 pub(crate) mod machines;
 mod split;
-mod webhooks;
+pub(crate) mod webhooks;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -17,6 +17,7 @@ use identity::assertion::Signer;
 use identity::{Caller, Person, Role};
 use serde_json::{Value, json};
 
+use crate::introspection;
 use crate::kit::check::{Answer, Check};
 use crate::kit::leases::{LEASE, leased};
 use crate::kit::mint::{Es256, claims_with};
@@ -272,6 +273,7 @@ async fn every_decision_is_the_one_that_is_written_down() {
     machines::decisions(&mut text).await;
     machines::failures(&mut text).await;
     webhooks::decisions(&mut text).await;
+    introspection::decisions(&mut text).await;
     split::decisions(&mut text).await;
     let path = golden();
     if std::env::var_os("UPDATE_GOLDEN").is_some() {

@@ -65,7 +65,7 @@ pub use route::{AbsentPath, FURTHER_METHODS, METHODS, Route};
 pub use services::{Service, ServiceTenants, ServiceTokens};
 pub use sessions::{CookieReading, Duplicates, KeySource, MAX_COOKIE_PARTS, Sessions};
 pub use shadow::{Comparator, DifferenceKind, Ignore, Ignored};
-pub use signed::{Cidr, CidrError, Signatures, SignedPolicy};
+pub use signed::{Cidr, CidrError, SignatureProfile, Signatures, SignedPolicy};
 pub use tenants::{TenantDirectory, TenantService};
 pub use webhook::{
     DigestEncoding, FormatFault, SecretEncoding, SignatureFormat, SignedPart, Webhook, WebhookHash,

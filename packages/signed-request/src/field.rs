@@ -27,11 +27,13 @@ pub struct Input<'a> {
     /// The expiry, in seconds since 1970.
     pub expires: Option<u64>,
     /// The nonce, which makes the signature unique.
-    pub nonce: &'a str,
+    pub nonce: Option<&'a str>,
     /// The id of the signing key.
     pub key_id: &'a str,
     /// The algorithm of the signature.
-    pub algorithm: Algorithm,
+    pub algorithm: Option<Algorithm>,
+    /// The application that the signature is for (RFC 9421 §2.3).
+    pub tag: Option<&'a str>,
 }
 
 struct Cursor<'a> {
@@ -109,7 +111,7 @@ fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), Fault> {
 /// Parses `Signature-Input` with its only member.
 ///
 /// # Errors
-/// [`Fault::Malformed`], [`Fault::Ambiguous`] for a second member, [`Fault::Incomplete`] when a parameter is
+/// [`Fault::Malformed`], [`Fault::Ambiguous`] for a second member, [`Fault::Incomplete`] when `created` or `keyid` is
 /// missing.
 pub fn input(value: &[u8]) -> Result<Input<'_>, Fault> {
     let mut cursor = Cursor { rest: ascii(value)? };
@@ -118,7 +120,8 @@ pub fn input(value: &[u8]) -> Result<Input<'_>, Fault> {
     let parameters = cursor.rest;
     let components = inner_list(&mut cursor)?;
 
-    let (mut created, mut expires, mut nonce, mut key_id, mut algorithm) = (None, None, None, None, None);
+    let (mut created, mut expires, mut nonce, mut key_id) = (None, None, None, None);
+    let (mut algorithm, mut tag) = (None, None);
     while cursor.eats(";") {
         let name = cursor.key()?;
         cursor.eat("=")?;
@@ -130,6 +133,7 @@ pub fn input(value: &[u8]) -> Result<Input<'_>, Fault> {
             "alg" => {
                 once(&mut algorithm, Algorithm::from_name(cursor.string()?).ok_or(Fault::WrongAlgorithm)?)?;
             }
+            "tag" => once(&mut tag, cursor.string()?)?,
             // An unknown parameter may limit the meaning of the signature.
             _ => return Err(Fault::Malformed),
         }
@@ -144,9 +148,10 @@ pub fn input(value: &[u8]) -> Result<Input<'_>, Fault> {
         parameters,
         created: created.ok_or(Fault::Incomplete)?,
         expires,
-        nonce: nonce.ok_or(Fault::Incomplete)?,
+        nonce,
         key_id: key_id.ok_or(Fault::Incomplete)?,
-        algorithm: algorithm.ok_or(Fault::Incomplete)?,
+        algorithm,
+        tag,
     })
 }
 
@@ -213,7 +218,12 @@ mod tests {
         assert_eq!((input.label, input.key_id, input.created), ("s", "k", 1_800_000_000));
         assert_eq!(input.components, ["@method", "@path"]);
         assert_eq!(format!("s={}", input.parameters), GOOD);
-        assert_eq!(input.expires, None);
+        assert_eq!((input.expires, input.tag), (None, None));
+        let tagged = format!("{GOOD};tag=\"gnap\"");
+        assert_eq!(self::input(tagged.as_bytes()).unwrap().tag, Some("gnap"));
+        let bare = "s=(\"@method\");created=1800000000;keyid=\"k\"";
+        let bare = self::input(bare.as_bytes()).unwrap();
+        assert_eq!((bare.nonce, bare.algorithm), (None, None));
     }
 
     #[test]
@@ -243,15 +253,15 @@ mod tests {
             ("created=1800000000", "created=1;created=1", Fault::Malformed),
             ("created=1800000000;", "", Fault::Incomplete),
             (";keyid=\"k\"", "", Fault::Incomplete),
-            (";alg=\"hmac-sha256\"", "", Fault::Incomplete),
-            (";nonce=\"0123456789abcdef\"", "", Fault::Incomplete),
             ("0123456789abcdef", "short", Fault::Malformed),
             ("0123456789abcdef", "0123456789abcdef\\n", Fault::Malformed),
             ("0123456789abcdef", "0123456789abcdef\n", Fault::Malformed),
             ("0123456789abcdef", "0123456789abcdef\";x=\"", Fault::Malformed),
             ("hmac-sha256", "rsa-v1_5-sha256", Fault::WrongAlgorithm),
             ("hmac-sha256", "HMAC-SHA256", Fault::WrongAlgorithm),
-            ("alg=\"hmac-sha256\"", "alg=\"hmac-sha256\";tag=\"x\"", Fault::Malformed),
+            ("alg=\"hmac-sha256\"", "alg=\"hmac-sha256\";tag=x", Fault::Malformed),
+            ("alg=\"hmac-sha256\"", "alg=\"hmac-sha256\";tag=\"x\";tag=\"x\"", Fault::Malformed),
+            ("alg=\"hmac-sha256\"", "alg=\"hmac-sha256\";other=\"x\"", Fault::Malformed),
             ("alg=\"hmac-sha256\"", "alg=\"hmac-sha256\",t=()", Fault::Ambiguous),
             ("alg=\"hmac-sha256\"", "alg=\"hmac-sha256\" ", Fault::Malformed),
         ] {

@@ -8,9 +8,9 @@
 //!   made.
 //! * [`key`] verifies and signs, [`mod@sign`] creates the headers of a signed request.
 //!
-//! The supported subset is small on purpose. A request has one signature. `created`, `nonce`, `keyid` and
-//! `alg` are mandatory. Component parameters (`;sf`, `;bs`, `;req`) and the other derived components are
-//! refused. So is every spelling but the canonical one (RFC 9421 §2.3): a verifier that parses a text and
+//! The supported subset is small on purpose. A request has one signature. `created` and `keyid` are mandatory,
+//! `nonce` and `alg` unless a [`Profile`] waives them; a `tag` must be the one that it names. Component
+//! parameters (`;sf`, `;bs`, `;req`) and the other derived components are refused. So is every spelling but the canonical one (RFC 9421 §2.3): a verifier that parses a text and
 //! serialises it again can be made to verify another text than the signed one, so here the text itself is the
 //! last line of the signature base.
 //!
@@ -24,7 +24,7 @@ pub mod sign;
 
 pub use key::{Algorithm, SigningKey, VerifyingKey};
 pub use message::Message;
-pub use offer::{Offer, offer};
+pub use offer::{Offer, Profile, offer};
 pub use sign::{Signature, sign};
 
 /// Why a signature is not valid. A value, not a failure: the sender is not authenticated.
@@ -46,6 +46,9 @@ pub enum Fault {
     /// ASCII.
     #[error("the request has no unambiguous signature base")]
     Unsignable,
+    /// The signature is for another application: its tag is not the one that is asked for.
+    #[error("its tag is not the one that is asked for")]
+    WrongTag,
     /// The key is for another algorithm.
     #[error("the key is for another algorithm")]
     WrongAlgorithm,

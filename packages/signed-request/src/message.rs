@@ -11,6 +11,9 @@ pub struct Message<'a> {
     pub method: &'a str,
     /// The request target in origin form: path and query, byte for byte.
     pub target: &'a str,
+    /// The scheme of the target URI, `https` or `http`; empty when it is not known, so that no component with it can be
+    /// covered.
+    pub scheme: &'a str,
     /// The requested host, with its port unless it is the default of the scheme.
     pub host: &'a str,
     /// Header lines in order. Names in any case.
@@ -19,8 +22,9 @@ pub struct Message<'a> {
     pub body: &'a [u8],
 }
 
-/// The supported derived components (RFC 9421 §2.2).
-pub const DERIVED: [&str; 4] = ["@method", "@path", "@query", "@authority"];
+/// The supported derived components (RFC 9421 §2.2). `@query-param` has a parameter, and `@status` is one of responses.
+pub const DERIVED: [&str; 7] =
+    ["@method", "@target-uri", "@authority", "@scheme", "@request-target", "@path", "@query"];
 
 impl<'a> Message<'a> {
     /// Returns the lines of the header `name`.
@@ -58,9 +62,23 @@ impl<'a> Message<'a> {
             "@path" => Err(Fault::Unsignable),
             "@query" => Ok(Cow::Owned(format!("?{}", visible_or_empty(query)?))),
             "@authority" => Ok(Cow::Owned(authority(visible(self.host)?))),
+            "@scheme" => self.scheme().map(Cow::Owned),
+            "@request-target" if path.starts_with('/') => visible(self.target).map(Cow::Borrowed),
+            "@request-target" => Err(Fault::Unsignable),
+            "@target-uri" if path.starts_with('/') => {
+                let (scheme, host) = (self.scheme()?, authority(visible(self.host)?));
+                Ok(Cow::Owned(format!("{scheme}://{host}{}", visible(self.target)?)))
+            }
+            "@target-uri" => Err(Fault::Unsignable),
             name if name.starts_with('@') => Err(Fault::UnknownComponent),
             name => self.header(name).map(Cow::Owned),
         }
+    }
+
+    /// The scheme in lower case (RFC 9421 §2.2.4).
+    fn scheme(&self) -> Result<String, Fault> {
+        let scheme = self.scheme.to_ascii_lowercase();
+        if matches!(scheme.as_str(), "http" | "https") { Ok(scheme) } else { Err(Fault::Unsignable) }
     }
 
     fn header(&self, name: &str) -> Result<String, Fault> {
@@ -104,6 +122,7 @@ mod tests {
         Message {
             method: "GET",
             target,
+            scheme: "HTTPS",
             host: "API.test:443",
             headers: vec![("X-A", b" one "), ("x-b", b"\xff"), ("x-a", b"two")],
             body: b"",
@@ -121,7 +140,16 @@ mod tests {
         assert_eq!(component("x-a").unwrap(), "one, two");
         assert_eq!(component("x-b"), Err(Fault::Unsignable));
         assert_eq!(component("x-c"), Err(Fault::Incomplete));
-        assert_eq!(component("@target-uri"), Err(Fault::UnknownComponent));
+        assert_eq!(component("@target-uri").unwrap(), "https://api.test/a%2Fb/../%7e?x=%20&y");
+        assert_eq!(component("@request-target").unwrap(), "/a%2Fb/../%7e?x=%20&y");
+        assert_eq!(component("@scheme").unwrap(), "https");
+        for unknown in ["@status", "@query-param", "@path-info", "@"] {
+            assert_eq!(component(unknown), Err(Fault::UnknownComponent), "{unknown}");
+        }
+        let unknown_scheme = Message { scheme: "", ..raw.clone() };
+        for name in ["@scheme", "@target-uri"] {
+            assert_eq!(unknown_scheme.component(name), Err(Fault::Unsignable), "{name}");
+        }
         assert_eq!(message("/a").component("@query").unwrap(), "?");
         assert_eq!(message("/a?b?c").component("@query").unwrap(), "?b?c");
     }
@@ -129,7 +157,9 @@ mod tests {
     #[test]
     fn an_ambiguous_target_cannot_be_signed() {
         for target in ["/a?", "", "*", "/a b", "/a\n", "/\u{fffd}", "/a#b"] {
-            assert_eq!(message(target).component("@path"), Err(Fault::Unsignable), "{target:?}");
+            for component in ["@path", "@request-target", "@target-uri"] {
+                assert_eq!(message(target).component(component), Err(Fault::Unsignable), "{target:?}");
+            }
         }
         for target in ["/a?", "/a?b c", "/a?b#c", "/a?\u{fffd}"] {
             assert_eq!(message(target).component("@query"), Err(Fault::Unsignable), "{target:?}");

@@ -1,16 +1,37 @@
 //! Reads the signature that a request carries.
 
+use std::borrow::Cow;
+
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::field::{self, Input};
 use crate::key::VerifyingKey;
 use crate::message::{DERIVED, Message};
 use crate::{Algorithm, Fault};
 
-/// The components that every signature must cover. Without the authority it would be valid on another host
-/// and at another edge that knows the same key.
-pub const REQUIRED: [&str; 4] = ["@method", "@path", "@query", "@authority"];
+/// The components that every signature must cover, in one of three ways: the target as a whole, or its parts. Without
+/// the authority it would be valid on another host and at another edge that knows the same key.
+pub const REQUIRED: [&[&str]; 3] = [
+    &["@method", "@path", "@query", "@authority"],
+    &["@method", "@request-target", "@authority"],
+    &["@method", "@target-uri"],
+];
+
+/// What a verifier asks of a signature beyond the components that every one covers.
+#[derive(Clone, Copy, Debug)]
+pub struct Profile<'a> {
+    /// The header names, in lower case, that it may cover in addition.
+    pub headers: &'a [String],
+    /// Whether it must have a nonce. Without one, [`Offer::once`] tells it from others.
+    pub needs_nonce: bool,
+    /// Whether it must name its algorithm. Without one, that of the key counts.
+    pub needs_algorithm: bool,
+    /// The tag that it must have; with `None` it must have none, because a tag limits its meaning to an application.
+    pub tag: Option<&'a str>,
+}
 
 /// The header with the digest of the content.
 pub const CONTENT_DIGEST: &str = "content-digest";
@@ -30,12 +51,11 @@ pub struct Offer<'a> {
     base: Vec<u8>,
 }
 
-/// Returns the signature that `message` carries, if any. `headers` lists the header names, in lower case,
-/// that it may cover in addition to the mandatory components.
+/// Returns the signature that `message` carries, if any, in the form that `profile` asks for.
 ///
 /// # Errors
 /// The first [`Fault`] in its form.
-pub fn offer<'a>(message: &Message<'a>, headers: &[String]) -> Result<Option<Offer<'a>>, Fault> {
+pub fn offer<'a>(message: &Message<'a>, profile: &Profile<'_>) -> Result<Option<Offer<'a>>, Fault> {
     let (input, signature) = match (message.line(SIGNATURE_INPUT)?, message.line(SIGNATURE)?) {
         (None, None) => return Ok(None),
         (Some(input), Some(signature)) => (input, signature),
@@ -43,11 +63,19 @@ pub fn offer<'a>(message: &Message<'a>, headers: &[String]) -> Result<Option<Off
     };
     let input = field::input(input)?;
     let signature = field::signature(signature, input.label)?;
+    if input.tag != profile.tag {
+        return Err(Fault::WrongTag);
+    }
+    if (profile.needs_nonce && input.nonce.is_none())
+        || (profile.needs_algorithm && input.algorithm.is_none())
+    {
+        return Err(Fault::Incomplete);
+    }
     for component in &input.components {
         let known = DERIVED.contains(component)
             || *component == CONTENT_DIGEST
             || *component == CONTENT_TYPE
-            || headers.iter().any(|header| header == component);
+            || profile.headers.iter().any(|header| header == component);
         if !known {
             return Err(Fault::UnknownComponent);
         }
@@ -57,11 +85,10 @@ pub fn offer<'a>(message: &Message<'a>, headers: &[String]) -> Result<Option<Off
     // A type that is added to a signed body is uncovered, so the request is refused.
     let is_typed = !message.body.is_empty() && message.lines(CONTENT_TYPE).next().is_some();
     let of_content = [has_digest.then_some(CONTENT_DIGEST), is_typed.then_some(CONTENT_TYPE)];
-    let required = REQUIRED.into_iter().chain(of_content.into_iter().flatten());
-    for component in required {
-        if !input.components.contains(&component) {
-            return Err(Fault::Incomplete);
-        }
+    let covers = |component: &&str| input.components.contains(component);
+    let covers_target = REQUIRED.iter().any(|way| way.iter().all(covers));
+    if !covers_target || !of_content.iter().flatten().all(covers) {
+        return Err(Fault::Incomplete);
     }
     let base = base(message, &input.components, input.parameters)?;
     Ok(Some(Offer { input, signature, base }))
@@ -91,10 +118,15 @@ impl Offer<'_> {
         self.input.key_id
     }
 
-    /// Returns the nonce: 16 to 128 characters of base64 or a UUID.
+    /// Returns what must not be seen twice under one key: the nonce, 16 to 128 characters of base64 or a UUID. Without a
+    /// nonce it is a digest of everything that was signed, so two equal requests of one second count as one.
     #[must_use]
-    pub fn nonce(&self) -> &str {
-        self.input.nonce
+    pub fn once(&self) -> Cow<'_, str> {
+        match self.input.nonce {
+            Some(nonce) => Cow::Borrowed(nonce),
+            // No nonce has a `!`.
+            None => Cow::Owned(format!("!{}", URL_SAFE_NO_PAD.encode(sha256(&self.base)))),
+        }
     }
 
     /// Returns the claimed creation time, in seconds since 1970.
@@ -120,7 +152,7 @@ impl Offer<'_> {
         algorithm: Algorithm,
         keys: &[VerifyingKey],
     ) -> Result<(), Fault> {
-        if self.input.algorithm != algorithm {
+        if self.input.algorithm.is_some_and(|named| named != algorithm) {
             return Err(Fault::WrongAlgorithm);
         }
         if !keys.iter().any(|key| key.verifies(&self.base, &self.signature)) {

@@ -13,13 +13,17 @@ use crate::offer::{CONTENT_DIGEST, SIGNATURE, SIGNATURE_INPUT, base, sha256};
 pub struct Signature<'a> {
     /// The key id that the verifier knows.
     pub key_id: &'a str,
-    /// 16 to 128 characters that were never used with this key before.
-    pub nonce: &'a str,
+    /// 16 to 128 characters that were never used with this key before; absent for a verifier that asks for none.
+    pub nonce: Option<&'a str>,
+    /// Whether the signature names its algorithm.
+    pub names_algorithm: bool,
+    /// The tag that the verifier asks for.
+    pub tag: Option<&'a str>,
     /// The current time, in seconds since 1970.
     pub created: u64,
     /// The expiry, in seconds since 1970.
     pub expires: Option<u64>,
-    /// The covered components, in this order. They must contain [`crate::offer::REQUIRED`], and
+    /// The covered components, in this order. They must contain one way of [`crate::offer::REQUIRED`], and
     /// `content-digest` and `content-type` for a request with a body.
     pub components: &'a [&'a str],
 }
@@ -37,13 +41,15 @@ pub fn sign(
     signature: &Signature<'_>,
     key: &SigningKey,
 ) -> Result<Vec<(&'static str, String)>, Fault> {
-    let Signature { key_id, nonce, created, expires, components } = signature;
+    let Signature { key_id, nonce, names_algorithm, tag, created, expires, components } = signature;
     let covered = components.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(" ");
     let expires = expires.map(|expires| format!(";expires={expires}")).unwrap_or_default();
-    let algorithm = key.algorithm().name();
-    let parameters = format!(
-        "({covered});created={created}{expires};nonce=\"{nonce}\";keyid=\"{key_id}\";alg=\"{algorithm}\""
-    );
+    let text = |name: &str, value: &str| format!(";{name}=\"{value}\"");
+    let nonce = nonce.map(|nonce| text("nonce", nonce)).unwrap_or_default();
+    let algorithm = if *names_algorithm { text("alg", key.algorithm().name()) } else { String::new() };
+    let tag = tag.map(|tag| text("tag", tag)).unwrap_or_default();
+    let parameters =
+        format!("({covered});created={created}{expires}{nonce};keyid=\"{key_id}\"{algorithm}{tag}");
     let digest = format!("sha-256=:{}:", STANDARD.encode(sha256(message.body)));
     let mut with_digest = message.clone();
     with_digest.headers.retain(|(name, _)| !name.eq_ignore_ascii_case(CONTENT_DIGEST));

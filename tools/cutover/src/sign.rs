@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use clock::{Clock, SystemClock};
-use signed_request::offer::CONTENT_TYPE;
+use signed_request::offer::{CONTENT_DIGEST, CONTENT_TYPE};
 use signed_request::sign::COMPONENTS;
 use signed_request::{Message, Signature, SigningKey};
 
@@ -37,6 +37,15 @@ pub struct Arguments {
     /// 16 to 128 characters, never used before with this key. [default: random]
     #[arg(long)]
     pub nonce: Option<String>,
+    /// Leave a parameter out, for an edge whose policy does not ask for it.
+    #[arg(long, value_name = "PARAMETER", conflicts_with = "nonce")]
+    pub without: Vec<Parameter>,
+    /// The tag that the policy of the edge asks for.
+    #[arg(long)]
+    pub tag: Option<String>,
+    /// Cover `@target-uri` instead of `@path`, `@query` and `@authority`.
+    #[arg(long)]
+    pub target_uri: bool,
     /// Print one JSON object instead of lines.
     #[arg(long)]
     pub json: bool,
@@ -46,9 +55,22 @@ pub struct Arguments {
     pub url: String,
 }
 
+/// A parameter that a policy can waive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Parameter {
+    /// The nonce.
+    Nonce,
+    /// The name of the algorithm.
+    Alg,
+}
+
+/// The components that cover the target as a whole.
+const WHOLE: [&str; 3] = ["@method", "@target-uri", CONTENT_DIGEST];
+
 /// The parts of a URL, byte for byte: nothing is escaped, unescaped or resolved.
 #[derive(Debug, PartialEq, Eq)]
 struct Address<'a> {
+    scheme: &'static str,
     host: &'a str,
     target: String,
 }
@@ -81,7 +103,7 @@ fn headers(arguments: &Arguments) -> Result<Vec<(&'static str, String)>, String>
     let text = String::from_utf8(read(&arguments.secret_file)?).map_err(|_| at_key("not text".to_owned()))?;
     let key = SigningKey::read(&text).map_err(|error| at_key(error.to_string()))?;
     let body = arguments.body.as_deref().map(read).transpose()?;
-    let Address { host, target } = address(&arguments.url)?;
+    let Address { scheme, host, target } = address(&arguments.url)?;
     let lines = arguments.header.iter().map(|line| {
         let (name, value) = line.split_once(':').ok_or_else(|| format!("{line:?} is not `name: value`"))?;
         Ok((name.trim().to_ascii_lowercase(), value.trim()))
@@ -90,6 +112,7 @@ fn headers(arguments: &Arguments) -> Result<Vec<(&'static str, String)>, String>
     let message = Message {
         method: &arguments.method,
         target: &target,
+        scheme,
         host: arguments.host.as_deref().unwrap_or(host),
         headers: lines.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect(),
         body: body.as_deref().unwrap_or_default(),
@@ -101,7 +124,7 @@ fn headers(arguments: &Arguments) -> Result<Vec<(&'static str, String)>, String>
              help: give the type that will be sent: --header 'Content-Type: application/json'"
         );
     }
-    let mut components: Vec<&str> = COMPONENTS.to_vec();
+    let mut components: Vec<&str> = if arguments.target_uri { WHOLE.to_vec() } else { COMPONENTS.to_vec() };
     for (name, _) in &lines {
         if !components.contains(&name.as_str()) {
             components.push(name);
@@ -109,9 +132,15 @@ fn headers(arguments: &Arguments) -> Result<Vec<(&'static str, String)>, String>
     }
     let created = SystemClock.now().seconds();
     let random = nonce()?;
+    let has = |parameter| !arguments.without.contains(&parameter);
+    if let Some(tag) = arguments.tag.as_deref().filter(|tag| tag.contains(['"', '\\'])) {
+        return Err(format!("--tag is {tag:?}; a tag has no quotes and no backslashes"));
+    }
     let signature = Signature {
         key_id: &arguments.key,
-        nonce: arguments.nonce.as_deref().unwrap_or(&random),
+        nonce: has(Parameter::Nonce).then(|| arguments.nonce.as_deref().unwrap_or(&random)),
+        names_algorithm: has(Parameter::Alg),
+        tag: arguments.tag.as_deref(),
         created,
         expires: arguments.expires_in.map(|seconds| created.saturating_add(seconds)),
         components: &components,
@@ -128,8 +157,11 @@ fn nonce() -> Result<String, String> {
 }
 
 fn address(url: &str) -> Result<Address<'_>, String> {
-    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-    let rest = rest.ok_or_else(|| format!("{url:?} does not begin with http:// or https://"))?;
+    let (scheme, rest) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
+        (Some(rest), _) => ("http", rest),
+        (None, Some(rest)) => ("https", rest),
+        (None, None) => return Err(format!("{url:?} does not begin with http:// or https://")),
+    };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (host, target) = rest.split_at_checked(end).unwrap_or((rest, ""));
     if host.is_empty() || host.contains('@') {
@@ -137,7 +169,7 @@ fn address(url: &str) -> Result<Address<'_>, String> {
     }
     // Every client sends `/` for an empty path.
     let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
-    Ok(Address { host, target })
+    Ok(Address { scheme, host, target })
 }
 
 #[cfg(test)]
@@ -146,12 +178,12 @@ mod tests {
 
     #[test]
     fn an_address_is_taken_apart_byte_for_byte() {
-        for (url, host, target) in [
-            ("http://a.test:8080/x%2Fy/../z?q=%20", "a.test:8080", "/x%2Fy/../z?q=%20"),
-            ("https://a.test", "a.test", "/"),
-            ("https://a.test?x=1", "a.test", "/?x=1"),
+        for (url, scheme, host, target) in [
+            ("http://a.test:8080/x%2Fy/../z?q=%20", "http", "a.test:8080", "/x%2Fy/../z?q=%20"),
+            ("https://a.test", "https", "a.test", "/"),
+            ("https://a.test?x=1", "https", "a.test", "/?x=1"),
         ] {
-            assert_eq!(address(url), Ok(Address { host, target: target.to_owned() }));
+            assert_eq!(address(url), Ok(Address { scheme, host, target: target.to_owned() }));
         }
         for url in ["a.test/x", "ftp://a.test/", "http:///x", "http://u:p@a.test/"] {
             assert!(address(url).is_err(), "{url}");

@@ -90,6 +90,7 @@ fn input<'a>(headers: &[(&'a str, &'a str)]) -> CheckInput<'a> {
         client: None,
         method: "PATCH",
         target: "/",
+        scheme: "https",
         host: "",
         headers: headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect(),
         body: &[],
@@ -224,6 +225,7 @@ proptest! {
     fn no_bytes_panic(line in prop::collection::vec(0_u8..=255, 0..400)) {
         let line = [b"access=".as_slice(), &line].concat();
         let input = CheckInput {
+            scheme: "https",
             headers: vec![("cookie", line.as_slice())],
             route: "", policy: "", revision: "", exposure: Exposure::Public, request_id: "-", client: None,
             method: "GET", target: "/", host: "", body: &[],

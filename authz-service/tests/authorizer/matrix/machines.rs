@@ -131,6 +131,7 @@ impl Signed {
         let message = Message {
             method: "POST",
             target: TARGET,
+            scheme: "https",
             host: HOST,
             headers: vec![("x-other", b"1")],
             body: b"{}",
@@ -138,7 +139,9 @@ impl Signed {
         let nonce = self.nonce.clone().unwrap_or_else(nonce);
         let signature = Signature {
             key_id: self.key,
-            nonce: &nonce,
+            nonce: Some(&nonce),
+            names_algorithm: true,
+            tag: None,
             created: self.created,
             expires: None,
             components: &self.covered,
@@ -161,6 +164,7 @@ fn signers() -> Vec<(&'static str, Signed)> {
         ("with an unknown key", Signed::with(|s| s.key = "nobody")),
         ("with another's secret", Signed::with(|s| s.secret = OTHER)),
         ("with another algorithm", Signed::with(|s| s.altered = ("hmac-sha256", "ed25519"))),
+        ("with a tag", Signed::with(|s| s.altered = (";keyid", ";tag=\"gnap\";keyid"))),
         ("another body", Signed::with(|s| s.body = "{ }")),
         ("another target", Signed::with(|s| s.arrives = "/sync/y?a=1")),
         ("an empty query", Signed::with(|s| s.arrives = "/sync/x?")),

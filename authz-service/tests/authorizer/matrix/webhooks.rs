@@ -10,7 +10,7 @@ use super::cell;
 use crate::kit::check::Check;
 use crate::kit::{Authz, Home, NOW};
 
-const SECRET: &str = "It's a Secret to Everybody";
+pub(crate) const SECRET: &str = "It's a Secret to Everybody";
 
 const WEBHOOKS: &str = r#"webhooks:
   plain: { secret_file: "HOME/hook.secret", header: x-sign, format: "sha256={hex}" }
@@ -22,7 +22,7 @@ policies:
   named: { kind: webhook, of: named }
 "#;
 
-fn edge(home: &Home) -> impl Fn(String) -> String + use<> {
+pub(crate) fn edge(home: &Home) -> impl Fn(String) -> String + use<> {
     let webhooks = WEBHOOKS.replace("HOME", home.path().to_str().unwrap());
     move |edge: String| {
         let route = |name: &str| {
@@ -35,7 +35,7 @@ fn edge(home: &Home) -> impl Fn(String) -> String + use<> {
     }
 }
 
-fn tag(text: &str) -> String {
+pub(crate) fn tag(text: &str) -> String {
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes()), text.as_bytes());
     tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }

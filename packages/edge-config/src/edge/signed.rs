@@ -28,6 +28,26 @@ pub struct SignedPolicy {
     pub keys: Vec<String>,
     /// The allowed addresses of the connection.
     pub addresses: Vec<Cidr>,
+    /// The form of a signature.
+    pub profile: SignatureProfile,
+}
+
+/// The form of a signature, for clients that cannot make the usual one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignatureProfile {
+    /// Whether a signature must have a `nonce`. Without one, everything that was signed counts once, so two equal requests
+    /// of one second are one.
+    pub needs_nonce: bool,
+    /// Whether a signature must name its algorithm. Without one, that of the key counts.
+    pub needs_algorithm: bool,
+    /// The `tag` that a signature must have; absent when it must have none.
+    pub tag: Option<String>,
+}
+
+impl Default for SignatureProfile {
+    fn default() -> Self {
+        Self { needs_nonce: true, needs_algorithm: true, tag: None }
+    }
 }
 
 /// A range of addresses: `10.0.0.0/8`, `2001:db8::/32`.

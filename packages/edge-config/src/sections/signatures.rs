@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::edge::{Cidr, CidrError, Signatures, SignedPolicy};
+use crate::edge::{Cidr, CidrError, SignatureProfile, Signatures, SignedPolicy};
 use crate::node::Node;
 use crate::reader::path;
-use crate::reader::{self, Context, Fields};
+use crate::reader::{self, Context, Fields, choice};
 
 use super::identity::Own;
 
@@ -18,8 +18,7 @@ const MAX_BODY_BYTES: u64 = 65_536;
 
 /// Headers that cannot be covered: the edge or Envoy writes them, they frame the message, or every signature already
 /// covers them.
-const NOT_COVERED: [&str; 13] = [
-    "authorization",
+const NOT_COVERED: [&str; 12] = [
     "connection",
     "content-digest",
     "content-length",
@@ -114,6 +113,10 @@ pub(crate) fn policy(
     {
         addresses.extend(range(context, element, what));
     }
+    let profile = fields.optional("signature").map_or_else(
+        || Some(SignatureProfile::default()),
+        |n| profile(context, n, &format!("`signature` of {what}")),
+    );
     for (node, is_empty, name, mend) in [
         (listed, keys.is_empty(), "keys", "list at least one key"),
         (allowed, addresses.is_empty(), "addresses", "list at least one range"),
@@ -128,7 +131,45 @@ pub(crate) fn policy(
             );
         }
     }
-    Some(SignedPolicy { keys, addresses })
+    Some(SignedPolicy { keys, addresses, profile: profile? })
+}
+
+/// A tag is a name that an application chose for itself, such as `web-bot-auth` or `fapi-2-request`.
+const MAX_TAG_BYTES: usize = 64;
+
+/// `signature: { nonce: optional, alg: optional, tag: gnap }`.
+fn profile(context: Context<'_>, node: &Node, what: &str) -> Option<SignatureProfile> {
+    let mut fields = Fields::of(context, node, what);
+    let mut needed = |name: &'static str| {
+        fields.optional(name).map_or(Some(true), |n| {
+            let words = [("required", true), ("optional", false)];
+            choice(context, n, &format!("`{name}` of {what}"), &words)
+        })
+    };
+    let (needs_nonce, needs_algorithm) = (needed("nonce"), needed("alg"));
+    let tag = match fields.optional("tag") {
+        None => Some(None),
+        Some(n) => tag(context, n, what).map(Some),
+    };
+    fields.finish();
+    Some(SignatureProfile { needs_nonce: needs_nonce?, needs_algorithm: needs_algorithm?, tag: tag? })
+}
+
+fn tag(context: Context<'_>, node: &Node, what: &str) -> Option<String> {
+    let text = reader::text(context, node, &format!("`tag` of {what}"))?;
+    let plain = |b: u8| (0x20..0x7f).contains(&b) && b != b'"' && b != b'\\';
+    if (1..=MAX_TAG_BYTES).contains(&text.len()) && text.bytes().all(plain) {
+        return Some(text.to_owned());
+    }
+    context.faults.report(
+        node.place,
+        format!("`tag` of {what} is {text:?}"),
+        format!(
+            "write the `tag` of the clients' signatures (RFC 9421 §2.3): 1 to {MAX_TAG_BYTES} visible ASCII characters \
+             without quotes"
+        ),
+    );
+    None
 }
 
 pub(super) fn range(context: Context<'_>, node: &Node, what: &str) -> Option<Cidr> {

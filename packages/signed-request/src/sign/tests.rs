@@ -1,17 +1,37 @@
 use super::*;
 use crate::field;
-use crate::{Algorithm, VerifyingKey, offer};
+use crate::{Algorithm, Profile, VerifyingKey, offer};
 use aws_lc_rs::signature::KeyPair as _;
 use proptest::prelude::*;
 
 const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 fn message(target: &str) -> Message<'_> {
-    Message { method: "POST", target, host: "api.test", headers: vec![("x-a", b"1")], body: b"{}" }
+    Message {
+        method: "POST",
+        target,
+        scheme: "https",
+        host: "api.test",
+        headers: vec![("x-a", b"1")],
+        body: b"{}",
+    }
 }
 
 fn how<'a>(components: &'a [&'a str]) -> Signature<'a> {
-    Signature { key_id: "k", nonce: "0123456789abcdef", created: 1_800_000_000, expires: None, components }
+    Signature {
+        key_id: "k",
+        nonce: Some("0123456789abcdef"),
+        names_algorithm: true,
+        tag: None,
+        created: 1_800_000_000,
+        expires: None,
+        components,
+    }
+}
+
+/// What is asked of a signature without a profile of its own.
+fn strict(headers: &[String]) -> Profile<'_> {
+    Profile { headers, needs_nonce: true, needs_algorithm: true, tag: None }
 }
 
 /// Returns the result of verifying `changed`, which carries the signature of `signed`.
@@ -19,7 +39,7 @@ fn verdict(signed: &Message<'_>, changed: &Message<'_>, components: &[&str]) -> 
     let headers = sign(signed, &how(components), &SigningKey::read(SECRET).unwrap()).unwrap();
     let mut carrying = changed.clone();
     carrying.headers.extend(headers.iter().map(|(name, value)| (*name, value.as_bytes())));
-    let offer = offer(&carrying, &["x-a".to_owned()])?.expect("a signature is offered");
+    let offer = offer(&carrying, &strict(&["x-a".to_owned()]))?.expect("a signature is offered");
     offer.verify(&carrying, Algorithm::HmacSha256, &[VerifyingKey::secret(SECRET).unwrap()])
 }
 
@@ -32,6 +52,7 @@ fn the_published_hmac_example_verifies() {
     let message = Message {
         method: "POST",
         target: "/foo?param=Value&Pet=dog",
+        scheme: "https",
         host: "example.com",
         headers: vec![("Date", b"Tue, 20 Apr 2021 02:07:55 GMT"), ("Content-Type", b"application/json")],
         body: b"",
@@ -54,6 +75,7 @@ fn the_published_ed25519_example_verifies() {
     let message = Message {
         method: "POST",
         target: "/foo?param=Value&Pet=dog",
+        scheme: "https",
         host: "example.com",
         headers: vec![
             ("date", b"Tue, 20 Apr 2021 02:07:55 GMT"),
@@ -119,6 +141,76 @@ fn a_signature_must_cover_the_required_components() {
     assert_eq!(verdict(&with, &with, &unknown), Err(Fault::UnknownComponent));
 }
 
+/// The target can be covered as a whole, as other clients do; half of it is not enough.
+#[test]
+fn the_target_is_covered_in_one_of_three_ways() {
+    let good = message("/a%2Fb?c=1");
+    for components in [
+        &["@method", "@target-uri", "content-digest"][..],
+        &["@method", "@request-target", "@authority", "content-digest"],
+        &["@scheme", "@method", "@path", "@query", "@authority", "content-digest"],
+    ] {
+        assert_eq!(verdict(&good, &good, components), Ok(()), "{components:?}");
+        for changed in [
+            Message { target: "/a%2Fb?c=2", ..good.clone() },
+            Message { target: "/a/b?c=1", ..good.clone() },
+            Message { target: "/a%2Fb", ..good.clone() },
+            Message { host: "other.test", ..good.clone() },
+            Message { method: "PUT", ..good.clone() },
+        ] {
+            assert_eq!(verdict(&good, &changed, components), Err(Fault::BadSignature), "{components:?}");
+        }
+    }
+    let http = Message { scheme: "http", ..good.clone() };
+    assert_eq!(
+        verdict(&http, &good, &["@method", "@target-uri", "content-digest"]),
+        Err(Fault::BadSignature)
+    );
+    for half in [
+        &["@target-uri", "content-digest"][..],
+        &["@method", "@request-target", "content-digest"],
+        &["@method", "@request-target", "@path", "@query", "content-digest"],
+        &["@method", "@authority", "@path", "content-digest"],
+        &["@method", "@scheme", "@authority", "content-digest"],
+    ] {
+        assert_eq!(verdict(&good, &good, half), Err(Fault::Incomplete), "{half:?}");
+    }
+}
+
+#[test]
+fn a_profile_waives_the_nonce_and_the_algorithm_and_asks_for_a_tag() {
+    let good = message("/a");
+    let key = SigningKey::read(SECRET).unwrap();
+    let offered = |signature: &Signature<'_>, profile: Profile<'_>| {
+        let headers = sign(&good, signature, &key).unwrap();
+        let mut carrying = good.clone();
+        carrying.headers.extend(headers.iter().map(|(name, value)| (*name, value.as_bytes())));
+        let offer = offer(&carrying, &profile)?.expect("a signature is offered");
+        offer.verify(&carrying, Algorithm::HmacSha256, &[VerifyingKey::secret(SECRET).unwrap()])?;
+        Ok(offer.once().into_owned())
+    };
+    let whole = how(&COMPONENTS);
+    let (bare, tagged) = (
+        Signature { nonce: None, names_algorithm: false, ..whole.clone() },
+        Signature { tag: Some("gnap"), ..whole.clone() },
+    );
+    let strict = strict(&[]);
+    let lax = Profile { needs_nonce: false, needs_algorithm: false, ..strict };
+    let for_gnap = Profile { tag: Some("gnap"), ..strict };
+    assert_eq!(offered(&whole, strict).as_deref(), Ok("0123456789abcdef"));
+    assert_eq!(offered(&whole, lax).as_deref(), Ok("0123456789abcdef"));
+    assert_eq!(offered(&bare, strict), Err(Fault::Incomplete));
+    assert_eq!(offered(&bare, Profile { needs_nonce: false, ..strict }), Err(Fault::Incomplete));
+    assert_eq!(offered(&bare, Profile { needs_algorithm: false, ..strict }), Err(Fault::Incomplete));
+    assert_eq!(offered(&tagged, for_gnap).as_deref(), Ok("0123456789abcdef"));
+    assert_eq!(offered(&tagged, strict), Err(Fault::WrongTag));
+    assert_eq!(offered(&whole, for_gnap), Err(Fault::WrongTag));
+    // Without a nonce, what was signed is the nonce.
+    let (first, later) = (offered(&bare, lax).unwrap(), Signature { created: 1_800_000_001, ..bare.clone() });
+    assert_eq!(offered(&bare, lax).unwrap(), first);
+    assert!(first.starts_with('!') && offered(&later, lax).unwrap() != first);
+}
+
 #[test]
 fn the_type_of_a_body_is_covered() {
     let typed = ["@method", "@path", "@query", "@authority", "content-digest", "content-type"];
@@ -143,20 +235,20 @@ fn the_type_of_a_body_is_covered() {
 #[test]
 fn one_signature_or_none() {
     let good = message("/a");
-    assert!(offer(&good, &[]).unwrap().is_none());
+    assert!(offer(&good, &strict(&[])).unwrap().is_none());
     let headers = sign(&good, &how(&COMPONENTS), &SigningKey::read(SECRET).unwrap()).unwrap();
     for twice in 0..headers.len() {
         let mut lines = headers.clone();
         lines.push(headers[twice].clone());
         let mut carrying = good.clone();
         carrying.headers.extend(lines.iter().map(|(name, value)| (*name, value.as_bytes())));
-        assert_eq!(offer(&carrying, &[]).err(), Some(Fault::Ambiguous), "{}", headers[twice].0);
+        assert_eq!(offer(&carrying, &strict(&[])).err(), Some(Fault::Ambiguous), "{}", headers[twice].0);
     }
     for missing in ["signature", "signature-input"] {
         let mut carrying = good.clone();
         let lines = headers.iter().filter(|(name, _)| *name != missing);
         carrying.headers.extend(lines.map(|(name, value)| (*name, value.as_bytes())));
-        assert_eq!(offer(&carrying, &[]).err(), Some(Fault::Malformed), "{missing}");
+        assert_eq!(offer(&carrying, &strict(&[])).err(), Some(Fault::Malformed), "{missing}");
     }
 }
 
@@ -188,7 +280,7 @@ proptest! {
     fn arbitrary_fields_are_refused(input in "\\PC{0,200}", signature in "\\PC{0,80}") {
         let lines = vec![("signature-input", input.as_bytes()), ("signature", signature.as_bytes())];
         let carrying = Message { headers: lines, ..message("/a") };
-        prop_assert!(offer(&carrying, &[]).is_err());
+        prop_assert!(offer(&carrying, &strict(&[])).is_err());
     }
 
     /// A signature or input with one flipped bit is refused.
@@ -203,7 +295,7 @@ proptest! {
         carrying.headers.extend(headers.iter().zip(&values).map(|((name, _), value)| (*name, value.as_slice())));
         let key = [VerifyingKey::secret(SECRET).unwrap()];
         // The caller looks up the key id, so that flip is refused there.
-        let verdict = offer(&carrying, &[]).map(|offer| offer.map(|o| (o.key_id() == "k", o.verify(&carrying, Algorithm::HmacSha256, &key))));
+        let verdict = offer(&carrying, &strict(&[])).map(|offer| offer.map(|o| (o.key_id() == "k", o.verify(&carrying, Algorithm::HmacSha256, &key))));
         prop_assert!(!matches!(verdict, Ok(Some((true, Ok(()))))), "{index} {bit}");
     }
 }

@@ -168,6 +168,15 @@ impl Aspects {
         }
     }
 
+    /// Notes that `what` became optional, or required.
+    pub(super) fn is_required(&mut self, what: &str, old: bool, new: bool) {
+        match (old, new) {
+            (true, false) => self.note(Protection::Weaker, format!("{what} is optional")),
+            (false, true) => self.note(Protection::Stricter, format!("{what} is required")),
+            (true, true) | (false, false) => {}
+        }
+    }
+
     /// Notes a changed value that does not decide who passes.
     pub(super) fn changed<T: PartialEq>(&mut self, what: &str, old: &T, new: &T) {
         if old != new {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use edge_config::Edge;
 use edge_config::edge::{
     BesideCookie, Cidr, InternalPolicy, LeaseMethods, LeasePolicy, Limit, Mode, OnOutage, Policy,
-    PublicPolicy, Quota, RateHeaders, RoleNames, Route, SessionPolicy, SignedPolicy, TenantMatch, Webhook,
-    WebhookPolicy, WebhookTime,
+    PublicPolicy, Quota, RateHeaders, RoleNames, Route, SessionPolicy, SignatureProfile, SignedPolicy,
+    TenantMatch, Webhook, WebhookPolicy, WebhookTime,
 };
 
 use super::found::{Aspects, Protection};
@@ -241,7 +241,12 @@ fn internal(
 }
 
 fn signed(old: &SignedPolicy, new: &SignedPolicy, noted: &mut Aspects) {
-    let SignedPolicy { keys, addresses } = new;
+    let SignedPolicy { keys, addresses, profile } = new;
+    let SignatureProfile { needs_nonce, needs_algorithm, tag } = profile;
+    let before = &old.profile;
+    noted.is_required("the nonce of a signature", before.needs_nonce, *needs_nonce);
+    noted.is_required("the algorithm of a signature", before.needs_algorithm, *needs_algorithm);
+    noted.other("the tag of a signature", &before.tag, tag);
     noted.members("key", &old.keys, keys, (Protection::Weaker, Protection::Stricter), |key| {
         format!("`{key}`")
     });
