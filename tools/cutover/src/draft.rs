@@ -20,6 +20,7 @@ pub(crate) struct Draft {
     pub(crate) hosts: Vec<Host>,
     pub(crate) backends: Vec<Backend>,
     pub(crate) sessions: Option<Sessions>,
+    pub(crate) limits: Vec<Limit>,
     pub(crate) routes: Vec<Route>,
 }
 
@@ -47,6 +48,18 @@ pub(crate) struct Sessions {
     pub(crate) comment: Option<String>,
 }
 
+/// A limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Limit {
+    pub(crate) name: String,
+    /// What it counts by.
+    pub(crate) per: &'static str,
+    pub(crate) rate: u32,
+    pub(crate) seconds: u32,
+    /// How many may come at once; as many as `rate` when it is absent.
+    pub(crate) burst: Option<u32>,
+}
+
 /// The paths that a route takes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Taken {
@@ -69,6 +82,8 @@ pub(crate) struct Route {
     pub(crate) scopes: Vec<String>,
     pub(crate) to: String,
     pub(crate) is_websocket: bool,
+    /// The names of its limits.
+    pub(crate) limits: Vec<String>,
 }
 
 /// Methods that change nothing (RFC 9110 §9.2.1): open to every caller they need no limit.
@@ -130,9 +145,20 @@ impl Draft {
     }
 
     fn write_policies(&self, text: &mut String) {
-        if self.routes.iter().any(Route::needs_limit) {
+        let needs_attempts = self.routes.iter().any(Route::needs_limit);
+        if needs_attempts || !self.limits.is_empty() {
             text.push_str(
-                "\n# What one address may try without a session: enough for an office, and too little to guess by.\nlimits:\n  \
+                "\n# How many requests a caller has; a caller over a limit is answered 429.\nlimits:\n",
+            );
+        }
+        for Limit { name, per, rate, seconds, burst } in &self.limits {
+            let burst = burst.map(|burst| format!(", burst: {burst}")).unwrap_or_default();
+            let name = quoted(name);
+            let _ = writeln!(text, "  {name}: {{ per: {per}, rate: {rate}, seconds: {seconds}{burst} }}");
+        }
+        if needs_attempts {
+            text.push_str(
+                "  # What one address may try without a session: enough for an office, and too little to guess by.\n  \
                  attempts: { per: address, rate: 60, seconds: 60, burst: 120 }\n",
             );
         }
@@ -186,8 +212,10 @@ impl Draft {
         if route.is_websocket {
             fields.push("upgrade: websocket".to_owned());
         }
-        if route.needs_limit() {
-            fields.push("limits: [attempts]".to_owned());
+        let attempts = route.needs_limit().then(|| "attempts".to_owned());
+        let limits: Vec<String> = route.limits.iter().cloned().chain(attempts).collect();
+        if !limits.is_empty() {
+            fields.push(format!("limits: {}", list(&limits)));
         }
         fields.join(", ")
     }

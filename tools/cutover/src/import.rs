@@ -4,6 +4,7 @@
 //! what was closed: a route about whose callers the file says nothing, or something that is not understood, needs a session.
 
 mod kong;
+mod limits;
 mod nginx;
 mod nginx_text;
 mod openapi;

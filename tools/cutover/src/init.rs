@@ -132,6 +132,7 @@ fn draft(arguments: &Arguments, answers: &Answers) -> Result<Draft, String> {
         scopes: Vec::new(),
         to: "product".to_owned(),
         is_websocket: false,
+        limits: Vec::new(),
     };
     // Without an identity provider the edge knows no caller, so it lets nothing be changed.
     let only = if sessions.is_some() {
@@ -146,6 +147,7 @@ fn draft(arguments: &Arguments, answers: &Answers) -> Result<Draft, String> {
         hosts: vec![Host { name: "api".to_owned(), names }],
         backends: vec![Backend { name: "product".to_owned(), addresses: vec![backend], comment: None }],
         sessions,
+        limits: Vec::new(),
         routes: vec![only],
     })
 }

@@ -1,8 +1,8 @@
 //! Routes from Kong's declarative configuration.
 
 use super::yaml::{self, Yaml};
-use super::{Found, Unreadable};
-use crate::draft::{Backend, Host, Route, Taken, free_name, name_of};
+use super::{Found, Unreadable, limits};
+use crate::draft::{Backend, Host, Limit, Route, Taken, free_name, name_of};
 
 /// Plugins that find out who the caller is, each with what to do.
 const WHO: [(&str, &str); 11] = [
@@ -43,6 +43,9 @@ const OTHER: [(&str, &str); 18] = [
     ("response-transformer", "let the backend send what clients need: the edge changes no answer"),
     ("zipkin", "nothing: the authorizer sends spans"),
 ];
+
+/// The plugin that limits how many requests a caller has.
+const RATE_LIMITING: &str = "rate-limiting";
 
 /// Conditions of a route that an edge's route cannot have. Without them it would take requests that are not its own.
 const CONDITIONS: [&str; 4] = ["headers", "snis", "sources", "destinations"];
@@ -108,9 +111,21 @@ impl Import<'_> {
             );
             return;
         }
+        // Its limits are written where routes are made.
+        if name == RATE_LIMITING && limits::of_kong(plugin, name).is_ok() {
+            return;
+        }
         match OTHER.iter().find(|(known, _)| *known == name) {
             Some((_, mend)) => {
-                self.found.note(plugin.line, format!("the plugin {name} of {of} is not translated"), *mend);
+                let why = match limits::of_kong(plugin, name) {
+                    Err(why) if name == RATE_LIMITING => format!(": {why}"),
+                    Ok(_) | Err(_) => String::new(),
+                };
+                self.found.note(
+                    plugin.line,
+                    format!("the plugin {name} of {of} is not translated{why}"),
+                    *mend,
+                );
             }
             None => self.found.note(
                 plugin.line,
@@ -135,7 +150,7 @@ impl Import<'_> {
         let routes: Vec<&Yaml> = inside.chain(elsewhere).collect();
         let Some(backend) = self.backend(service, name) else { return };
         for route in routes {
-            self.route(route, name, &backend);
+            self.route(route, (name, service), &backend);
         }
     }
 
@@ -205,8 +220,8 @@ impl Import<'_> {
         Some(named)
     }
 
-    fn route(&mut self, route: &Yaml, service: &str, backend: &str) {
-        let name = route.text_of("name").map_or_else(|| service.to_owned(), str::to_owned);
+    fn route(&mut self, route: &Yaml, (service_name, service): (&str, &Yaml), backend: &str) {
+        let name = route.text_of("name").map_or_else(|| service_name.to_owned(), str::to_owned);
         for plugin in elements(route, "plugins") {
             self.plugin(plugin, &format!("route {name}"));
         }
@@ -231,6 +246,7 @@ impl Import<'_> {
         let paths = route.texts_of("paths");
         let strips = route.get("strip_path").and_then(Yaml::boolean).unwrap_or(true);
         let methods = self.methods(route, &name);
+        let limits = self.limits(route, &name, Some(service));
         let paths = if paths.is_empty() { vec!["/"] } else { paths };
         for path in paths {
             if strips && path != "/" {
@@ -239,7 +255,7 @@ impl Import<'_> {
                 let mend = "let the backend serve the path that clients send, until then it answers 404";
                 self.found.note(route.line, what, mend);
             }
-            self.one(route, &name, (&host, path), &methods, backend);
+            self.one(route, &name, (&host, path), (&methods, &limits), backend);
         }
     }
 
@@ -248,7 +264,7 @@ impl Import<'_> {
         route: &Yaml,
         name: &str,
         (host, path): (&str, &str),
-        methods: &[String],
+        (methods, limits): (&[String], &[String]),
         backend: &str,
     ) {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._!&,=:@".contains(&b);
@@ -284,7 +300,41 @@ impl Import<'_> {
             scopes: Vec::new(),
             to: backend.to_owned(),
             is_websocket: false,
+            limits: limits.to_vec(),
         });
+    }
+
+    /// The names of the limits that the plugin of `route`, else of `service`, else of the whole configuration has: of several
+    /// plugins of one name, Kong runs the one nearest to the route.
+    fn limits(&mut self, route: &Yaml, name: &str, service: Option<&Yaml>) -> Vec<String> {
+        let runs = |plugin: &&Yaml| {
+            plugin.text_of("name") == Some(RATE_LIMITING)
+                && plugin.get("enabled").and_then(Yaml::boolean) != Some(false)
+        };
+        let of = |owner: Option<&'_ Yaml>| {
+            let listed = owner.map(|owner| elements(owner, "plugins")).unwrap_or_default();
+            listed.iter().find(runs).cloned()
+        };
+        let near = of(Some(route)).map(|plugin| (plugin, name.to_owned()));
+        let of_service = || {
+            let service = service?;
+            Some((of(Some(service))?, service.text_of("name").unwrap_or("service").to_owned()))
+        };
+        let of_all = || of(Some(self.upstreams)).map(|plugin| (plugin, "all".to_owned()));
+        let Some((plugin, owner)) = near.or_else(of_service).or_else(of_all) else { return Vec::new() };
+        let Ok(limits) = limits::of_kong(&plugin, &name_of(&owner, "limit")) else { return Vec::new() };
+        let draft = &mut self.found.draft;
+        let mut names = Vec::new();
+        for limit in limits {
+            if !draft.limits.contains(&limit) {
+                let free = free_name(&limit.name, draft.limits.iter().map(|known| known.name.as_str()));
+                draft.limits.push(Limit { name: free.clone(), ..limit });
+                names.push(free);
+            } else {
+                names.push(limit.name);
+            }
+        }
+        names
     }
 
     fn methods(&mut self, route: &Yaml, name: &str) -> Vec<String> {
@@ -308,7 +358,9 @@ impl Import<'_> {
         let mut names: Vec<String> = Vec::new();
         for host in &listed {
             let lower = host.to_ascii_lowercase();
-            if lower.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.') {
+            // `*.example.com` means the same in both: every name below it. `example.*` is a pattern.
+            let bare = lower.strip_prefix("*.").unwrap_or(&lower);
+            if bare.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.') {
                 names.push(lower);
             } else {
                 self.found.note(

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use directives::{KNOWN, OWN_HEADERS, SILENT};
 
 use super::nginx_text::{self, Directive};
-use super::{Found, Unreadable};
-use crate::draft::{Backend, Host, Route, Taken, free_name, name_of};
+use super::{Found, Unreadable, limits};
+use crate::draft::{Backend, Host, Limit, Route, Taken, free_name, name_of};
 
 pub(super) fn read(text: &str) -> Result<Found, Unreadable> {
     let directives = nginx_text::read(text)?;
-    let mut import = Import { found: Found::default(), upstreams: BTreeMap::new() };
+    let (upstreams, zones) = (BTreeMap::new(), BTreeMap::new());
+    let mut import = Import { found: Found::default(), upstreams, zones, limited: Vec::new() };
     import.top(&directives);
     Ok(import.found)
 }
@@ -21,6 +22,10 @@ struct Import {
     found: Found,
     /// The addresses of the upstreams, by name.
     upstreams: BTreeMap<String, Vec<String>>,
+    /// The zones of `limit_req_zone`, by name.
+    zones: BTreeMap<String, Limit>,
+    /// The `limit_req` of the blocks around, from the outermost on.
+    limited: Vec<Vec<Directive>>,
 }
 
 impl Import {
@@ -29,14 +34,76 @@ impl Import {
         for directive in directives.iter().filter(|directive| directive.name == "upstream") {
             self.upstream(directive);
         }
+        for directive in directives.iter().filter(|directive| directive.name == "limit_req_zone") {
+            match limits::of_zone(directive) {
+                Ok((zone, limit)) => drop(self.zones.insert(zone, limit)),
+                Err(why) => self.not_limited(directive, &why),
+            }
+        }
+        self.limited.push(uses(directives));
         for directive in directives {
             match directive.name.as_str() {
+                "limit_req" | "limit_req_zone" => {}
                 "http" => self.top(directive.inside()),
                 "server" => self.server(directive),
                 "upstream" => {}
                 _ => self.other(directive, ""),
             }
         }
+        self.limited.pop();
+    }
+
+    fn not_limited(&mut self, directive: &Directive, why: &str) {
+        let shown = std::iter::once(&directive.name).chain(&directive.arguments).cloned().collect::<Vec<_>>();
+        let mend = "write a limit into `limits`, and name it in the route";
+        self.found.note(directive.line, format!("`{}` is not translated: {why}", shown.join(" ")), mend);
+    }
+
+    /// The names of the limits of a location with the directives `inside`: its own, else those of the nearest block around it
+    /// that has any, as nginx inherits them.
+    fn limits(&mut self, inside: &[Directive]) -> Vec<String> {
+        let own = uses(inside);
+        let used = if own.is_empty() {
+            self.limited.iter().rev().find(|uses| !uses.is_empty()).cloned().unwrap_or_default()
+        } else {
+            own
+        };
+        let mut names = Vec::new();
+        for directive in used {
+            let Some((zone, burst)) = limits::of_use(&directive) else {
+                self.not_limited(&directive, "its burst or its zone cannot be read");
+                continue;
+            };
+            let Some(limit) = self.zones.get(zone).cloned() else {
+                self.not_limited(&directive, "its zone is not translated");
+                continue;
+            };
+            let name = name_of(&limit.name, "limit");
+            let known = self.found.draft.limits.iter_mut().find(|known| known.name == name);
+            match known {
+                // One zone has one counter: of several bursts the smallest counts, so that none is looser.
+                Some(known) if known.burst != Some(burst) => {
+                    let smallest = known.burst.unwrap_or(burst).min(burst);
+                    known.burst = Some(smallest);
+                    let what = format!(
+                        "the zone {zone} has several bursts, and its limit allows {smallest} at once"
+                    );
+                    self.found.note(
+                        directive.line,
+                        what,
+                        "write a limit of its own for each, where that is meant",
+                    );
+                }
+                Some(_) => {}
+                None => {
+                    self.found.draft.limits.push(Limit { name: name.clone(), burst: Some(burst), ..limit })
+                }
+            }
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
     }
 
     /// Says what a directive that is not translated means.
@@ -129,14 +196,16 @@ impl Import {
             return;
         }
         let before = self.found.draft.routes.len();
+        self.limited.push(uses(server.inside()));
         for inside in server.inside() {
             match inside.name.as_str() {
                 "location" => self.location(inside, &host),
-                "listen" | "server_name" => {}
+                "listen" | "server_name" | "limit_req" => {}
                 name if name.starts_with("ssl_") || name == "proxy_set_header" => self.header(inside),
                 _ => self.other(inside, ""),
             }
         }
+        self.limited.pop();
         if self.found.draft.routes.len() > before {
             self.found.draft.hosts.push(Host { name: host, names: new });
         }
@@ -149,9 +218,10 @@ impl Import {
                 let lower = name.to_ascii_lowercase();
                 if lower == "_" || lower.is_empty() {
                     names.push("*".to_owned());
-                } else if lower.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
-                    && !lower.starts_with('.')
-                {
+                } else if let Some(bare) = lower.strip_prefix('.').filter(|bare| is_host(bare)) {
+                    // `.example.com` is the name and every name below it.
+                    names.extend([bare.to_owned(), format!("*.{bare}")]);
+                } else if is_host(lower.strip_prefix("*.").unwrap_or(&lower)) {
                     names.push(lower);
                 } else {
                     let mend = "list the names one by one in `names`";
@@ -175,8 +245,12 @@ impl Import {
         let shown = location.arguments.join(" ");
         for inside in location.inside() {
             match inside.name.as_str() {
-                "location" => self.location(inside, host),
-                "proxy_pass" => {}
+                "location" => {
+                    self.limited.push(uses(location.inside()));
+                    self.location(inside, host);
+                    self.limited.pop();
+                }
+                "proxy_pass" | "limit_req" => {}
                 "proxy_set_header" => self.header(inside),
                 _ => self.other(inside, &format!(" in location {shown}")),
             }
@@ -217,6 +291,7 @@ impl Import {
             return;
         };
         let Some(backend) = self.backend(pass, path) else { return };
+        let limits = self.limits(location.inside());
         let draft = &mut self.found.draft;
         if draft.routes.iter().any(|route| route.host == host && route.path == taken) {
             self.found.note(
@@ -244,6 +319,7 @@ impl Import {
             scopes: Vec::new(),
             to: backend,
             is_websocket,
+            limits,
         });
     }
 
@@ -321,6 +397,16 @@ impl Import {
             self.found.note(directive.line, format!("the header {} is not set", directive.first()), mend);
         }
     }
+}
+
+/// The `limit_req` among `directives`.
+fn uses(directives: &[Directive]) -> Vec<Directive> {
+    directives.iter().filter(|directive| directive.name == "limit_req").cloned().collect()
+}
+
+/// Whether `name` is a name of a host, without a wildcard.
+fn is_host(name: &str) -> bool {
+    name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.') && !name.starts_with('.')
 }
 
 /// A path that a route can have: the plain spelling.

@@ -370,6 +370,7 @@ fn routes(operations: Vec<Operation>, found: &mut Found) {
             scopes,
             to: "product".to_owned(),
             is_websocket: false,
+            limits: Vec::new(),
         });
     }
     found.draft.routes = routes;

@@ -85,6 +85,75 @@ fn locations_of_nginx_become_routes_that_need_a_session() {
     }
 }
 
+/// Limits and wildcards mean the same on both sides, or are named.
+#[test]
+fn limits_and_wildcards_are_taken_over_and_never_looser() {
+    let (edge, notes) = imported(Form::Nginx, include_str!("../../tests/files/nginx-limits.conf"));
+    let limits: Vec<String> = edge
+        .limits
+        .iter()
+        .map(|(name, limit)| {
+            let quota = limit.quota;
+            format!(
+                "{name} {} {}/{}s {}",
+                limit.per.as_str(),
+                quota.rate,
+                quota.period.as_secs(),
+                quota.burst
+            )
+        })
+        .collect();
+    assert_eq!(limits, ["logins address 30/60s 1", "pages address 10/1s 11"]);
+    let of = |path: &str| {
+        let route = edge.routes.iter().find(|route| route.path.path() == path).unwrap();
+        route.limits.join(",")
+    };
+    for (path, expected) in [("/", "pages"), ("/login", "logins"), ("/api", "pages"), ("/api/deep", "pages")]
+    {
+        assert_eq!(of(path), expected, "{path}");
+    }
+    let names: Vec<&String> = edge.hosts.values().flat_map(|host| &host.names).collect();
+    for name in ["example.com", "*.example.com", "*.shop.test"] {
+        assert!(names.iter().any(|known| *known == name), "{name}: {names:?}");
+    }
+    for said in [
+        "`limit_req_zone $http_x_key zone=keys:1m rate=1r/s` is not translated: it counts by $http_x_key",
+        "`limit_req zone=keys` is not translated: its zone is not translated",
+        "the name www.example.* is not translated",
+        "the zone pages has several bursts, and its limit allows 11 at once",
+    ] {
+        assert!(notes.iter().any(|note| note.contains(said)), "{said}: {notes:#?}");
+    }
+
+    let (edge, notes) = imported(Form::Kong, include_str!("../../tests/files/kong-limits.yml"));
+    let limits: Vec<String> = edge
+        .limits
+        .iter()
+        .map(|(name, limit)| {
+            format!("{name} {} {}/{}s", limit.per.as_str(), limit.quota.rate, limit.quota.period.as_secs())
+        })
+        .collect();
+    assert_eq!(
+        limits,
+        [
+            "all-per-minute address 600/60s",
+            "orders-per-day subject 9000/86400s",
+            "orders-per-second subject 5/1s"
+        ]
+    );
+    let of = |name: &str| edge.routes.iter().find(|route| route.name == name).unwrap().limits.join(",");
+    assert_eq!(of("orders"), "orders-per-second,orders-per-day", "the service's plugin");
+    assert_eq!(of("catalog"), "all-per-minute", "the one of the whole configuration");
+    assert_eq!(of("monthly"), "", "a window that cannot be said");
+    assert!(edge.hosts.values().any(|host| host.names == ["*.shop.test"]));
+    for said in [
+        "the plugin rate-limiting of route monthly is not translated: it counts in a month",
+        "the host shop.* of the route",
+    ] {
+        assert!(notes.iter().any(|note| note.contains(said)), "{said}: {notes:#?}");
+    }
+}
+
 #[test]
 fn broken_nginx_is_one_message_with_its_line() {
     for (text, line, said) in [
