@@ -50,7 +50,10 @@ fn each_of_these_is_a_fault() {
             "it counts by address",
         ),
         ("{ per: route, rate: 1, seconds: 1, overrides: { books: { rate: 2 } } }", "it counts by route"),
-        ("{ per: tenant, rate: 1, seconds: 1, plans: { gold: { rate: 2 } } }", "only API keys carry a plan"),
+        (
+            "{ per: subject, rate: 1, seconds: 1, plans: { gold: { rate: 2 } } }",
+            "only API keys and tenants carry a plan",
+        ),
         (
             "{ per: tenant, rate: 1, seconds: 1, overrides: { a: { rate: 0 } } }",
             "`rate` of `overrides` of limit `tried` for `a` is 0",

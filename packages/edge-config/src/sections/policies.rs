@@ -1,5 +1,7 @@
 //! The section `policies`.
 
+mod attainable;
+
 use identity::{Role, ServiceName};
 
 use super::credentials;
@@ -87,20 +89,22 @@ pub(crate) fn policy(
             };
             let mode = limits::mode(context, &mut fields, &what);
             let lease = leases::field(context, &mut fields, &what, mode, tenant.as_ref());
-            role.zip(roles).zip(tenant).zip(mode).zip(lease).zip(beside).map(
-                |(((((role, roles), tenant), mode), lease), bearer_beside_cookie)| {
-                    Policy::Session(SessionPolicy {
-                        accept,
-                        bearer_beside_cookie,
-                        role,
-                        roles,
-                        scopes,
-                        tenant,
-                        mode,
-                        lease,
-                    })
+            let policy = role.zip(roles).zip(tenant).zip(mode).zip(lease).zip(beside).map(
+                |(((((role, roles), tenant), mode), lease), bearer_beside_cookie)| SessionPolicy {
+                    accept,
+                    bearer_beside_cookie,
+                    role,
+                    roles,
+                    scopes,
+                    tenant,
+                    mode,
+                    lease,
                 },
-            )
+            );
+            if let Some(policy) = &policy {
+                attainable::check(context, place, &what, policy, recognition);
+            }
+            policy.map(Policy::Session)
         }
         Kind::Internal => {
             let mut accepted = Vec::new();

@@ -24,6 +24,18 @@ fn the_fields_of_signed_requests_are_read_as_written() {
     assert_eq!((signatures.max_body_bytes, signatures.headers), (65_536, vec!["content-type".to_owned()]));
     let Policy::Signed(policy) = &edge.policies["sync"] else { unreachable!() };
     assert_eq!(policy.keys, ["partner"]);
+    assert!(policy.profile.needs_nonce && policy.profile.needs_algorithm && policy.profile.tag.is_none());
+    let lax = signed_text().replace(
+        "keys: [partner]",
+        "keys: [partner], signature: { nonce: optional, alg: optional, tag: gnap }",
+    );
+    let edge = parse(Path::new("edge.yaml"), &lax, &nothing_set).unwrap();
+    let Policy::Signed(lax) = &edge.policies["sync"] else { unreachable!() };
+    let profile = &lax.profile;
+    assert_eq!(
+        (profile.needs_nonce, profile.needs_algorithm, profile.tag.as_deref()),
+        (false, false, Some("gnap"))
+    );
     assert!(policy.addresses[0].contains("192.0.2.255".parse().unwrap()));
     assert!(!policy.addresses[0].contains("192.0.3.0".parse().unwrap()));
 }
@@ -49,6 +61,11 @@ fn each_of_these_is_a_fault_of_signed_requests() {
         ("192.0.2.0/24", "192.0.2.1/24", "write 192.0.2.0/24"),
         ("192.0.2.0/24", "192.0.2.0", "an address and a length"),
         ("192.0.2.0/24", "\"::ffff:192.0.2.0/120\"", "the IPv4 address itself"),
+        ("keys: [partner], ", "keys: [partner], signature: { nonce: never }, ", "`nonce` of `signature` of"),
+        ("keys: [partner], ", "keys: [partner], signature: { alg: false }, ", "`alg` of `signature` of"),
+        ("keys: [partner], ", "keys: [partner], signature: { tag: \"\" }, ", "`tag` of `signature` of"),
+        ("keys: [partner], ", "keys: [partner], signature: { tag: 'a\"b' }, ", "without quotes"),
+        ("keys: [partner], ", "keys: [partner], signature: { nonse: optional }, ", "did you mean `nonce`?"),
         ("kind: signed", "kind: sigend", "did you mean `signed`?"),
         ("kind: signed", "kind: internal", "has no field `addresses`"),
     ];
@@ -61,6 +78,47 @@ fn each_of_these_is_a_fault_of_signed_requests() {
             "replacing {old:?} by {new:?} should say {expected:?}:\n{message}"
         );
         assert!(message.contains("edge.yaml:"), "no place in:\n{message}");
+    }
+}
+
+/// A policy that asks for what no credential says would refuse every caller. It is a warning, so that a file can be written
+/// in steps.
+#[test]
+fn a_policy_that_no_caller_can_meet_is_a_warning() {
+    let warned = |claims: &str, policy: &str| {
+        let text = dev_text().replacen(
+            "policies:\n",
+            &format!("policies:\n  asks: {{ kind: session, {policy} }}\n"),
+            1,
+        );
+        let start = text.find("sessions:\n").unwrap();
+        let end = start + text[start..].find("\n\n").unwrap();
+        let sessions = format!(
+            "sessions: {{ cookie: t, issuer: a, audience: x, keys: {{ file: k.json }}, claims: {{ {claims} }} }}"
+        );
+        let text = format!("{}{sessions}{}", &text[..start], &text[end..]);
+        let (_, warnings) = edge_config::inspect_text(Path::new("edge.yaml"), &text, &nothing_set).unwrap();
+        warnings.to_string()
+    };
+    for (claims, policy, expected) in [
+        ("session: sid", "tenant: { header: x-workspace }", "policy `asks` compares the tenant"),
+        ("session: sid", "role: 1", "policy `asks` asks for a role as a level"),
+        ("role: level", "roles: { any: [admin] }", "policy `asks` asks for roles by name"),
+        ("roles: groups", "role: 1", "policy `asks` asks for a role as a level"),
+    ] {
+        let text = warned(claims, policy);
+        assert!(text.contains(expected) && text.contains("edge.yaml:"), "{claims}, {policy}:\n{text}");
+    }
+    for (claims, policy) in [
+        ("tenant: org", "tenant: { header: x-workspace }"),
+        ("tenant: { constant: acme }", "tenant: { header: x-workspace }"),
+        ("tenant: { host: \"*.a.test\" }", "tenant: { header: x-workspace }"),
+        ("role: level", "role: 1"),
+        ("roles: groups", "roles: { any: [admin] }"),
+        ("session: sid", "scopes: [read]"),
+    ] {
+        let text = warned(claims, policy);
+        assert!(!text.contains("policy `asks`"), "{claims}, {policy}:\n{text}");
     }
 }
 
