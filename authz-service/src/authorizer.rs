@@ -45,7 +45,7 @@ use crate::identity_headers::{HeaderEdits, IdentityWriter};
 use crate::lease::Leases;
 use crate::lease::grant::{self, Granted, Plan, Rules};
 use crate::limit::answer::{self, Exceeded, Reported};
-use crate::limit::quotas::Payer;
+use crate::limit::quotas::{self, Payer};
 use crate::limit::{Limits, Spent};
 use crate::policy::Permit;
 use crate::session::{revocations::Revocations, tenant_changes::TenantChanges};
@@ -216,7 +216,9 @@ impl<'a> Walk<'a> {
                 let plan = self.plan(&permit);
                 let wanted = plan.map_or(0, |plan| u64::from(plan.uses));
                 let Trail { key, shadows, .. } = &mut self.trail;
-                let payer = Payer { who: permit.who(), key: key.as_ref(), more: wanted };
+                let of_tenant = quotas::plan_of_tenant(route, permit.who(), authorizer.tenants.as_ref(), now);
+                let tenant_plan = of_tenant.as_deref();
+                let payer = Payer { who: permit.who(), key: key.as_ref(), tenant_plan, more: wanted };
                 let Spent { taken, announced } = limits
                     .charge(route, input, payer, now, shadows)
                     .await

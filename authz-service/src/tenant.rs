@@ -99,6 +99,15 @@ pub enum Tenants {
 }
 
 impl Tenants {
+    /// The plan of `tenant`; `None` when it has none. Only a file lists plans.
+    #[must_use]
+    pub fn plan(&self, tenant: &TenantId, now: UnixTime) -> Option<Arc<str>> {
+        match self {
+            Self::Listed(directory) => directory.plan(tenant, now),
+            Self::Asked(_) => None,
+        }
+    }
+
     /// The state of `tenant`, or `None` when there is no such tenant.
     ///
     /// # Errors

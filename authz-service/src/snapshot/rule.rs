@@ -66,6 +66,12 @@ impl Rule {
         self.own.keys.is_empty() && self.own.plans.is_empty()
     }
 
+    /// Whether the plan of a tenant can decide the quota.
+    #[must_use]
+    pub fn asks_for_plan_of_tenant(&self) -> bool {
+        self.per == Per::Tenant && !self.own.plans.is_empty()
+    }
+
     /// The own quota of `key`.
     #[must_use]
     pub fn of_key(&self, key: &str) -> Option<&Tier> {

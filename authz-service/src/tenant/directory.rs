@@ -3,7 +3,7 @@
 //! ```yaml
 //! tenants:
 //!   - { id: 00000000-0000-7000-8000-000000000001, name: Demo, status: active }
-//!   - { id: acme-corp, status: suspended }
+//!   - { id: acme-corp, status: suspended, plan: gold }
 //! ```
 //!
 //! The same content as JSON is parsed about fifty times as fast: only then does a suspension in a long
@@ -16,12 +16,13 @@
 //! | the new content is invalid | the last good directory serves for [`BROKEN_LIMIT`], then as above |
 //! | the file is missing or unreadable, or reading it takes longer than [`HANGS`](crate::source::HANGS) | the last good directory serves for [`MISSING_LIMIT`], then as above |
 
-use std::collections::{HashMap, hash_map};
+use std::collections::{HashMap, HashSet, hash_map};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use api_keys::Record;
 use clock::{Clock, UnixTime};
 use identity::TenantId;
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
@@ -52,9 +53,12 @@ pub const MAX_TENANTS: usize = 1_000_000;
 const MAX_BYTES: u64 = 134_217_728;
 
 /// The parser's budget: its own limits are meant for settings and end at about 35,000 tenants. A tenant takes
-/// a mapping, three keys and three values, which are nine events. Anchors and depth keep their limits.
-const MAX_NODES: usize = 8 * MAX_TENANTS;
-const MAX_EVENTS: usize = 10 * MAX_TENANTS;
+/// a mapping, four keys and four values, which are ten events. Anchors and depth keep their limits.
+const MAX_NODES: usize = 10 * MAX_TENANTS;
+const MAX_EVENTS: usize = 12 * MAX_TENANTS;
+
+/// Plans are products of a price list. More of them than this are something else.
+const MAX_PLANS: usize = 1_000;
 
 /// Whether a tenant may use the product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
@@ -80,6 +84,9 @@ struct Entry {
     #[serde(default, rename = "name")]
     _name: Option<NotBlank>,
     status: Status,
+    /// The plan that the tenant pays for. A limit may give each plan a quota.
+    #[serde(default)]
+    plan: Option<String>,
 }
 
 /// A text that is not blank. It is not kept.
@@ -123,6 +130,9 @@ pub struct Census {
 #[derive(Debug, Default)]
 pub struct Tenants {
     status: HashMap<TenantId, Status>,
+    /// The plans of those tenants that have one. Tenants of one plan share its name.
+    plans: HashMap<TenantId, Arc<str>>,
+    names: HashSet<Arc<str>>,
     census: Census,
 }
 
@@ -145,7 +155,7 @@ impl Tenants {
         listing.map(|listing| listing.tenants).map_err(|e| e.to_string())
     }
 
-    fn add(&mut self, Entry { id, _name: _, status }: Entry) -> Result<(), String> {
+    fn add(&mut self, Entry { id, _name: _, status, plan }: Entry) -> Result<(), String> {
         if self.status.len() == MAX_TENANTS {
             return Err(format!(
                 "more than {MAX_TENANTS} tenants; use a tenants service instead (`tenants.grpc`)"
@@ -155,6 +165,10 @@ impl Tenants {
             Status::Active => self.census.active += 1,
             Status::Suspended => self.census.suspended += 1,
         }
+        if let Some(plan) = plan {
+            let name = self.plan(&id, &plan)?;
+            self.plans.insert(id.clone(), name);
+        }
         match self.status.entry(id) {
             hash_map::Entry::Vacant(place) => {
                 place.insert(status);
@@ -162,6 +176,28 @@ impl Tenants {
             }
             hash_map::Entry::Occupied(known) => Err(format!("tenant {} is listed twice", known.key())),
         }
+    }
+}
+
+impl Tenants {
+    /// The name of the plan `plan`, which the tenant `id` has.
+    fn plan(&mut self, id: &TenantId, plan: &str) -> Result<Arc<str>, String> {
+        if let Some(name) = self.names.get(plan) {
+            return Ok(Arc::clone(name));
+        }
+        if !Record::is_plan(plan) {
+            return Err(format!(
+                "tenant {id} has the plan {plan:?}: write 1 to 64 lower-case letters, digits and `-`"
+            ));
+        }
+        if self.names.len() == MAX_PLANS {
+            return Err(format!(
+                "tenant {id} has one plan more than {MAX_PLANS}; write a quota of its own into `overrides`"
+            ));
+        }
+        let name: Arc<str> = Arc::from(plan);
+        self.names.insert(Arc::clone(&name));
+        Ok(name)
     }
 }
 
@@ -219,6 +255,12 @@ impl Directory {
     pub fn status(&self, tenant: &TenantId, now: UnixTime) -> Result<Option<Status>, Failure> {
         let status = self.tenants.with(now, |tenants| tenants.status.get(tenant).copied());
         status.ok_or(Failure::TenantsUnavailable)
+    }
+
+    /// The plan of `tenant`; `None` when it has none, or while no directory may be used.
+    #[must_use]
+    pub fn plan(&self, tenant: &TenantId, now: UnixTime) -> Option<Arc<str>> {
+        self.tenants.with(now, |tenants| tenants.plans.get(tenant).cloned()).flatten()
     }
 
     /// Whether decisions use the content that the file had until [`FRESH`] before `at`. While the file is

@@ -75,6 +75,40 @@ async fn a_tenant_and_a_person_can_have_quotas_of_their_own() {
 }
 
 #[tokio::test]
+async fn the_plan_of_a_tenant_gives_its_callers_a_quota() {
+    let home = Home::new();
+    let key = add(&home, |_| {});
+    let list = |plan: &str| {
+        format!(
+            "tenants:\n  - {{ id: {TENANT}, name: Demo, status: active{plan} }}\n  - {{ id: other-tenant, status: active, plan: silver }}\n  - {{ id: big, status: active, plan: gold }}\n"
+        )
+    };
+    home.write("tenants.yaml", &list(", plan: gold"));
+    let limits = "  tenants: { per: tenant, rate: 2, seconds: 3600, plans: { gold: { rate: 6, burst: 6 } }, overrides: { big: { rate: 3, burst: 3 } } }";
+    let edit = with(&home, limits, "tenants", &["me", "either"]);
+    let authz = Authz::start_with(home, edit).await;
+    let of = |tenant: &str| {
+        authz.check("me").session(&authz.home.session.token(&claims_with(&json!({ "tenantId": tenant }))))
+    };
+    assert_eq!(passed(&authz, of(TENANT), 4).await, 4, "the plan of the tenant");
+    // All callers of the tenant together, also those with an API key.
+    assert_eq!(passed(&authz, check(&authz, "either").header("x-api-key", &key), 4).await, 2);
+    assert_eq!(passed(&authz, of("other-tenant"), 4).await, 2, "a plan that the limit does not name");
+    assert_eq!(passed(&authz, of("big"), 5).await, 3, "the tenant's own quota comes before its plan");
+    // Another plan counts as soon as the file is read, with a full bucket.
+    authz.home.write("tenants.yaml", &list(""));
+    crate::kit::eventually("the plan has ended", async || {
+        authz
+            .ask(of(TENANT))
+            .await
+            .headers
+            .get("ratelimit-policy")
+            .is_none_or(|policy| policy.contains("q=2"))
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_client_a_key_and_a_plan_can_have_quotas_of_their_own() {
     let home = Home::new();
     let (plain, (rare_id, rare)) = (key_of(&home, "plain", None).1, key_of(&home, "rare", None));

@@ -15,6 +15,19 @@ fn id(text: &str) -> TenantId {
 }
 
 #[test]
+fn a_tenant_may_have_a_plan_with_a_name() {
+    let read = |plan: &str| Tenants::parse(listing(&format!("active, plan: {plan}")).as_bytes());
+    let plan = |tenants: &Tenants| tenants.plans.get(&id(ACTIVE)).map(ToString::to_string);
+    assert_eq!(plan(&read("gold").unwrap()).as_deref(), Some("gold"));
+    assert_eq!(plan(&read("null").unwrap()), None);
+    for wrong in ["Gold", "\"\"", "\"a b\"", "-a", "{ a: b }", "[gold]"] {
+        assert!(read(wrong).is_err(), "{wrong}");
+    }
+    let said = read("Gold").unwrap_err();
+    assert!(said.contains(ACTIVE) && said.contains("lower-case letters"), "{said}");
+}
+
+#[test]
 fn follows_its_file_and_stops_trusting_an_old_state() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("tenants.yaml");
@@ -102,7 +115,7 @@ fn one_tenant_more_than_allowed_is_refused_by_name_of_the_limit() {
     let mut tenants = Tenants::default();
     let mut entry = |number: usize| {
         let id = uuid::Uuid::from_u128(number as u128).into();
-        tenants.add(Entry { id, _name: None, status: Status::Active })
+        tenants.add(Entry { id, _name: None, status: Status::Active, plan: None })
     };
     for number in 0..MAX_TENANTS {
         entry(number).unwrap();

@@ -71,7 +71,13 @@ pub(crate) fn limit(context: Context<'_>, name: &str, node: &Node) -> Option<Lim
         named,
         "count by `subject`, `tenant`, `service` or `api-key`, or write a limit of its own",
     );
-    let plans = keys_of("plans", plans, per == Per::ApiKey, "only API keys carry a plan: count by `api-key`");
+    let planned = matches!(per, Per::ApiKey | Per::Tenant);
+    let plans = keys_of(
+        "plans",
+        plans,
+        planned,
+        "only API keys and tenants carry a plan: count by `api-key` or `tenant`",
+    );
     Some(Limit { per, quota, mode: mode?, headers: headers?, overrides, plans })
 }
 

@@ -185,6 +185,7 @@ fn decide(
         client: arguments.client,
         method: &request.method,
         target: &request.target,
+        scheme: if request.is_encrypted { "https" } else { "http" },
         host: &request.authority,
         headers: kept.map(|(name, value)| (name.as_str(), value.as_bytes())).collect(),
         body: &body,
@@ -242,7 +243,10 @@ fn decide(
         report.insert("role".to_owned(), role.to_string().into());
     }
     if let Some(prepared) = &verdict.route {
-        let payer = Payer { who: &verdict.who, key: verdict.key.as_ref(), more: 0 };
+        let plan =
+            quotas::plan_of_tenant(prepared, &verdict.who, assembled.admin.authorizer.tenants.as_ref(), now);
+        let tenant_plan = plan.as_deref();
+        let payer = Payer { who: &verdict.who, key: verdict.key.as_ref(), tenant_plan, more: 0 };
         let shown = |(name, Quota { rate, period, burst }, own): (&str, Quota, bool)| {
             let of = if own { "this caller" } else { "all" };
             (
