@@ -10,6 +10,7 @@ use crate::api_keys;
 use crate::binary::{Running, any, program};
 use crate::kit::{Authz, Home, NOW, eventually, pause_async};
 use crate::matrix::machines::{self, Signed};
+use crate::matrix::webhooks;
 
 /// Puts a pipe in the place of `path`.
 pub(crate) fn hang(path: &Path) {
@@ -96,6 +97,37 @@ async fn signing_keys_that_cannot_be_read_to_their_end_serve_for_an_hour() {
         eventually("read again", async || ask(NOW + 3_611).await.is(200, "allowed")).await;
         assert!(!authz.get("/readyz").await.1.contains("takes longer"), "{file}");
     }
+}
+
+/// The secret of a webhook: the same, and no other route notices. Nothing shows the secret.
+#[tokio::test]
+async fn a_secret_of_a_webhook_that_cannot_be_read_to_its_end_serves_for_an_hour() {
+    let home = Home::new();
+    home.write("hook.secret", webhooks::SECRET);
+    let only_owner = || std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(home.at("hook.secret"), only_owner()).unwrap();
+    let edit = webhooks::edge(&home);
+    let authz = Authz::start_with(home, edit).await;
+    let ask = async || {
+        let check = authz.check("me").extension("route", "plain").extension("policy", "plain");
+        let check = check.client("192.0.2.7").body("{}");
+        authz.ask(check.header("x-sign", format!("sha256={}", webhooks::tag("{}")))).await
+    };
+    ask().await.expect(200, "allowed");
+    let path = authz.home.at("hook.secret");
+    hang(&path);
+    eventually("hangs", async || authz.get("/readyz").await.1.contains("takes longer than 5 s")).await;
+    assert_eq!(authz.get("/readyz").await.0, 200, "other routes do not depend on it");
+    authz.clock.advance_seconds(3_600);
+    ask().await.expect(200, "allowed");
+    authz.clock.advance_seconds(1);
+    ask().await.expect(503, "webhook_secrets_unavailable");
+    for place in ["/decisions", "/metrics", "/stats", "/readyz"] {
+        assert!(!authz.get(place).await.1.contains(webhooks::SECRET), "{place}");
+    }
+    release(&path, webhooks::SECRET.as_bytes());
+    std::fs::set_permissions(&path, only_owner()).unwrap();
+    eventually("read again", async || ask().await.is(200, "allowed")).await;
 }
 
 /// An edge file that cannot be read to its end changes nothing, without end; `/readyz` says so. A key file of a service

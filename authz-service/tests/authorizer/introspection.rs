@@ -147,6 +147,27 @@ async fn start(issuer: &Issuer, more: &str) -> Authz {
     Authz::start_with(home, edit).await
 }
 
+/// The rows of the matrix about opaque tokens.
+pub(crate) async fn decisions(text: &mut String) {
+    use std::fmt::Write as _;
+    let issuer = Issuer::start().await;
+    let authz = start(&issuer, "").await;
+    issuer.describes("good", &json!({}));
+    issuer.describes("for-another", &json!({ "aud": "elsewhere" }));
+    issuer.describes("suspended", &json!({ "org": SUSPENDED }));
+    let _ = writeln!(text, "\nme, with an opaque token");
+    let mut row = async |what: &str, token: &str| {
+        let answer = ask(&authz, token).await;
+        let _ = writeln!(text, "  {what:<38}  {} {}", answer.status, answer.reason);
+    };
+    row("that its issuer describes", "good").await;
+    row("for another audience", "for-another").await;
+    row("of a suspended tenant", "suspended").await;
+    row("that its issuer does not know", "unknown").await;
+    issuer.instead(Some((500, "")));
+    row("while its issuer answers nothing", "another").await;
+}
+
 async fn ask(authz: &Authz, token: &str) -> Answer {
     authz.ask(authz.check("me").bearer(token)).await
 }

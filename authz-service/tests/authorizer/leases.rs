@@ -18,6 +18,23 @@ async fn me(authz: &Authz, token: &str) -> Answer {
     authz.ask(get(authz.check("me")).session(token)).await
 }
 
+/// 9 KB of scopes fit a token and the headers of a backend, and not the answer that carries a lease.
+#[tokio::test]
+async fn a_caller_whose_headers_do_not_fit_a_lease_is_checked_each_time() {
+    let authz = Authz::leasing(Home::new()).await;
+    for (count, has_lease) in [(10, true), (450, false)] {
+        let scopes: Vec<String> = (0..count).map(|number| format!("resource-{number:04}.read")).collect();
+        let scopes = scopes.join(" ");
+        let token = authz.home.session.token(&claims_with(&json!({ "scope": scopes })));
+        for _ in 0..3 {
+            let answer = me(&authz, &token).await;
+            answer.expect(200, "allowed");
+            assert_eq!(answer.headers["x-auth-scopes"], scopes, "all of them, checked or leased");
+            assert_eq!(answer.grant().is_some(), has_lease, "{} bytes", scopes.len());
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_grant_holds_the_answer_and_its_conditions() {
     let authz = Authz::leasing(Home::new()).await;
