@@ -217,7 +217,7 @@ async fn an_opaque_token_is_what_its_issuer_says() {
         (json!({ "sid": null }), 200, "allowed"),
         (json!({ "groups": [7] }), 401, "token_claim_invalid"),
         (json!({ "exp": null }), 200, "allowed"),
-        (json!({ "exp": NOW - 61 }), 401, "token_expired"),
+        (json!({ "exp": NOW - 61, "iat": NOW - 700 }), 401, "token_expired"),
         (json!({ "exp": "soon" }), 401, "token_claim_invalid"),
         (json!({ "nbf": NOW + 61 }), 401, "token_not_yet_valid"),
         (json!({ "iat": null }), 200, "allowed"),

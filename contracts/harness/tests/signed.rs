@@ -2,7 +2,6 @@
 
 mod signed {
     pub(crate) mod edge;
-    mod profiles;
     pub(crate) mod request;
 }
 
