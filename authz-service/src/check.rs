@@ -17,7 +17,8 @@ pub struct CheckInput<'a> {
     pub exposure: Exposure,
     /// The request id that the guard set, for logs; `-` when there is no usable one.
     pub request_id: &'a str,
-    /// The address at the other end of the connection, never one from a header.
+    /// The client's address: that of the connection's peer, or, behind trusted proxies, the one that the guard found. It is
+    /// never one that a client wrote.
     pub client: Option<IpAddr>,
     /// The method.
     pub method: &'a str,

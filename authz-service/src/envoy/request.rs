@@ -15,8 +15,8 @@ use crate::envoy::question::{
     AddressKind, Attributes, HeaderMap, HeaderValue, Http, Pair, Peer, Question, Request,
 };
 
-/// A request id is a UUID or a ULID; a longer value is neither and is not logged.
-const MAX_REQUEST_ID_BYTES: usize = 64;
+/// The guard keeps no longer id: 128 visible ASCII characters of a trusted proxy, or a UUID or ULID of any client.
+const MAX_REQUEST_ID_BYTES: usize = 128;
 
 /// Reads `question`.
 ///
@@ -46,7 +46,10 @@ pub fn read(question: &Question) -> Result<CheckInput<'_>, MalformedCheck> {
             _ => return Err(MalformedCheck("exposure")),
         },
         request_id: if is_request_id(request_id) { request_id } else { "-" },
-        client: source.as_ref().and_then(peer_address),
+        client: match optional(context_extensions, "client")? {
+            None => source.as_ref().and_then(peer_address),
+            Some(name) => written_address(&lines, name),
+        },
         method: text(method, "method")?,
         target: text(path, "path")?,
         scheme: text(scheme, "scheme")?,
@@ -63,6 +66,14 @@ fn peer_address(peer: &Peer) -> Option<IpAddr> {
     address.parse::<IpAddr>().ok().map(|address| address.to_canonical())
 }
 
+/// The client's address behind trusted proxies, as the guard writes it into the header `name`, over any value. While the
+/// guard does not know of the proxies yet, it removes that header: then the address is unknown, and in no list of addresses.
+fn written_address(lines: &[(&str, &[u8])], name: &str) -> Option<IpAddr> {
+    let mut values = lines.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| *value);
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    std::str::from_utf8(value).ok()?.parse::<IpAddr>().ok().map(|address| address.to_canonical())
+}
+
 /// The value of `name`; of two the last one counts, as in every map of protobuf.
 fn extension<'a>(extensions: &'a [Pair], name: &'static str) -> Result<&'a str, MalformedCheck> {
     optional(extensions, name)?.ok_or(MalformedCheck(name))
@@ -76,8 +87,7 @@ fn optional<'a>(extensions: &'a [Pair], name: &'static str) -> Result<Option<&'a
 }
 
 fn is_request_id(id: &str) -> bool {
-    (1..=MAX_REQUEST_ID_BYTES).contains(&id.len())
-        && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    (1..=MAX_REQUEST_ID_BYTES).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
 }
 
 /// Every line, in order.

@@ -1,10 +1,11 @@
 //! HTTP/1.1 byte by byte: requests of exactly the test's bytes, answers with every byte kept.
 
+mod dial;
 pub mod h2;
 
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use crate::SESSION_COOKIE;
@@ -16,6 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub struct Request {
     address: SocketAddr,
+    source: Option<IpAddr>,
     method: Vec<u8>,
     target: Vec<u8>,
     host: Option<Vec<u8>>,
@@ -29,12 +31,23 @@ impl Request {
     pub fn new(address: SocketAddr, method: impl AsRef<[u8]>, target: impl AsRef<[u8]>) -> Self {
         Self {
             address,
+            source: None,
             method: method.as_ref().to_vec(),
             target: target.as_ref().to_vec(),
             host: Some(format!("localhost:{}", address.port()).into_bytes()),
             headers: Vec::new(),
             body: Vec::new(),
         }
+    }
+
+    /// Sends it from this address of this machine, such as 127.0.1.1.
+    ///
+    /// # Panics
+    /// When it is not an address.
+    #[must_use]
+    pub fn from(mut self, source: &str) -> Self {
+        self.source = Some(source.parse().expect("it is an address"));
+        self
     }
 
     /// Another `Host`.
@@ -107,7 +120,10 @@ impl Request {
     /// # Errors
     /// The connection failed or was closed.
     pub fn try_send(&self) -> io::Result<Answer> {
-        let mut connection = Connection::open(self.address)?;
+        let mut connection = match self.source {
+            Some(source) => Connection::open_from(source, self.address)?,
+            None => Connection::open(self.address)?,
+        };
         connection.write(&self.bytes())?;
         connection.answer(self.method == b"HEAD")
     }
@@ -126,7 +142,18 @@ impl Connection {
     /// # Errors
     /// When no program listens there.
     pub fn open(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
+        Self::on(TcpStream::connect(address)?)
+    }
+
+    /// Opens one from the address `source` of this machine.
+    ///
+    /// # Errors
+    /// When no program listens there.
+    pub fn open_from(source: IpAddr, address: SocketAddr) -> io::Result<Self> {
+        Self::on(dial::from(source, address)?)
+    }
+
+    fn on(stream: TcpStream) -> io::Result<Self> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, buffer: Vec::new() })

@@ -17,6 +17,7 @@ pub(crate) mod limits;
 mod listeners;
 pub(crate) mod paths;
 mod policies;
+mod proxies;
 mod reserved;
 mod resilience;
 pub(crate) mod services;

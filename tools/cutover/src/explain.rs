@@ -44,7 +44,8 @@ pub struct Arguments {
     /// A value of the Cookie header, as 'name=value'.
     #[arg(long, value_name = "COOKIE")]
     pub cookie: Option<String>,
-    /// The client's address. Without it, the address is in no list of addresses.
+    /// The address of the connection's peer: the client, or a proxy in front. Without it, the address is in no list of
+    /// addresses.
     #[arg(long, value_name = "ADDRESS")]
     pub client: Option<IpAddr>,
     /// A file with the body, for a signed request or a webhook.

@@ -20,6 +20,7 @@ mod listener;
 mod matcher;
 mod metadata;
 mod module;
+mod proxies;
 mod request_id;
 mod routes;
 mod shadow;

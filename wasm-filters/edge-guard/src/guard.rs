@@ -1,13 +1,15 @@
 //! The guard of one listener on one worker.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use header_rules::{GuardVerdict, Reason, Refusal, RequestId, RequestIds, Rules};
+use header_rules::{Edits, GuardVerdict, Reason, Refusal, RequestId, RequestIds, Rules, shown};
 use lease::Now;
 
 use crate::counters::Counters;
 use crate::host::{self, Action, HostError};
 use crate::leasing::Leasing;
+use crate::note::{CLIENT, RECEIVED_ID};
 
 /// The rules of one listener, with the worker's own source of request ids and its own access to leases.
 pub(crate) struct Guard {
@@ -36,16 +38,20 @@ impl Guard {
         now: impl Fn() -> Result<Now, HostError>,
     ) -> Result<Action, HostError> {
         let headers = host::request_headers()?;
-        match self.rules.judge(&headers) {
-            GuardVerdict::Forward(edits) if self.refuses_http_1_0 && host::is_http_1_0()? => {
-                self.refuse(Refusal { reason: Reason::OldVersion, request_id: edits.request_id }, now)
+        let peer = self.peer()?;
+        match self.rules.judge_from(&headers, peer.as_deref()) {
+            GuardVerdict::Forward(edits) if self.refuses_version(&edits)? => {
+                let Edits { request_id, replaced_id, arrival, .. } = edits;
+                let client = arrival.map(|arrival| arrival.address);
+                self.refuse(Refusal { reason: Reason::OldVersion, request_id, replaced_id, client }, now)
             }
             GuardVerdict::Forward(edits) => {
                 for removal in &edits.removals {
                     host::remove_request_header(removal.name)?;
                     self.counters.stripped(removal.rule, removal.lines)?;
                 }
-                if !edits.removals.is_empty() {
+                let arrived = arrive(&edits)?;
+                if !edits.removals.is_empty() || arrived {
                     // Routes may match any header: the chosen route may depend on a forged one.
                     host::choose_route_anew()?;
                 }
@@ -72,13 +78,25 @@ impl Guard {
         }
     }
 
+    /// The addresses of the connection, where the rules need them.
+    fn peer(&self) -> Result<Option<Vec<u8>>, HostError> {
+        if self.rules.needs_peer() { host::peer().map(Some) } else { Ok(None) }
+    }
+
+    /// Whether the current request came in HTTP/1.0 and must not.
+    fn refuses_version(&self, edits: &Edits<'_>) -> Result<bool, HostError> {
+        let refuses = self.refuses_http_1_0 && !self.rules.accepts_http_1_0_of(edits.arrival.as_ref());
+        Ok(refuses && host::is_http_1_0()?)
+    }
+
     /// Answers the current request with a refusal.
     fn refuse(
         &mut self,
-        refusal: Refusal,
+        refusal: Refusal<'_>,
         now: impl Fn() -> Result<Now, HostError>,
     ) -> Result<Action, HostError> {
-        let Refusal { reason, request_id } = refusal;
+        let Refusal { reason, request_id, replaced_id, client } = refusal;
+        note(client, replaced_id)?;
         if request_id == RequestId::Mint {
             self.counters.minted()?;
             host::set_request_header(self.rules.request_id_header(), &self.ids.mint(now()?.wall_ms))?;
@@ -102,19 +120,26 @@ impl Guard {
         may: impl Fn(usize) -> bool,
         now: impl Fn() -> Result<Now, HostError>,
     ) -> Result<Option<usize>, HostError> {
-        let Some(leasing) = &mut self.leasing else { return Ok(None) };
-        let GuardVerdict::Forward(edits) = self.rules.judge(headers) else { return Ok(None) };
+        if self.leasing.is_none() {
+            return Ok(None);
+        }
+        let peer = self.peer()?;
+        let GuardVerdict::Forward(edits) = self.rules.judge_from(headers, peer.as_deref()) else {
+            return Ok(None);
+        };
         let Some(candidate) =
-            edits.lease.filter(|candidate| edits.removals.is_empty() && may(candidate.route))
+            edits.lease.as_ref().filter(|candidate| edits.removals.is_empty() && may(candidate.route))
         else {
             return Ok(None);
         };
-        if self.refuses_http_1_0 && host::is_http_1_0()? {
+        if self.refuses_version(&edits)? {
             return Ok(None);
         }
         let now = now()?;
-        let Some(taken) = leasing.take(&candidate, now) else { return Ok(None) };
+        let Some(leasing) = &mut self.leasing else { return Ok(None) };
+        let Some(taken) = leasing.take(candidate, now) else { return Ok(None) };
         host::keep_order(headers)?;
+        arrive(&edits)?;
         if edits.request_id == RequestId::Mint {
             self.counters.minted()?;
             host::set_request_header(self.rules.request_id_header(), &self.ids.mint(now.wall_ms))?;
@@ -134,4 +159,34 @@ impl Guard {
         self.counters.report()?;
         self.leasing.as_mut().map_or(Ok(()), Leasing::report)
     }
+}
+
+/// Writes what is known of the client of the current request, and whether a header changed.
+fn arrive(edits: &Edits<'_>) -> Result<bool, HostError> {
+    let Edits { arrival, forwarded_for, scheme, replaced_id, .. } = edits;
+    note(arrival.as_ref().map(|arrival| arrival.address), *replaced_id)?;
+    if let Some(address) = forwarded_for {
+        host::set_request_header(b"x-forwarded-for", address.to_string().as_bytes())?;
+    }
+    if let Some(scheme) = scheme {
+        host::set_request_header(b"x-forwarded-proto", scheme.as_bytes())?;
+        // Backends that speak HTTP/2 read this one.
+        host::set_request_header(b":scheme", scheme.as_bytes())?;
+    }
+    let host = arrival.as_ref().and_then(|arrival| arrival.host.as_ref());
+    if let Some(host) = host {
+        host::set_request_header(b"x-forwarded-host", host)?;
+    }
+    Ok(forwarded_for.is_some() || scheme.is_some() || host.is_some())
+}
+
+/// Notes for the access log who sent the current request, and by which id.
+fn note(client: Option<IpAddr>, replaced_id: Option<&[u8]>) -> Result<(), HostError> {
+    if let Some(client) = client {
+        host::note(&CLIENT, client.to_string().as_bytes())?;
+    }
+    if let Some(id) = replaced_id {
+        host::note(&RECEIVED_ID, shown(id).as_bytes())?;
+    }
+    Ok(())
 }

@@ -16,12 +16,12 @@ mod wasm;
 
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use native::{
-    Shelf, Tally, add, answer, choose_route_anew, counter, granted, is_http_1_0, keep_order, log, note,
+    Shelf, Tally, add, answer, choose_route_anew, counter, granted, is_http_1_0, keep_order, log, note, peer,
     remove_request_header, request_headers, set_request_header,
 };
 #[cfg(target_family = "wasm")]
 pub(crate) use wasm::{
-    Shelf, Tally, add, answer, choose_route_anew, counter, granted, is_http_1_0, log, note,
+    Shelf, Tally, add, answer, choose_route_anew, counter, granted, is_http_1_0, log, note, peer,
     remove_request_header, request_headers, set_request_header,
 };
 

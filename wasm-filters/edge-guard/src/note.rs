@@ -15,9 +15,15 @@ pub(crate) const REASON: Note = Note { state: "wasm.cutover.reason", header: ":c
 pub(crate) const SUBJECT: Note = Note { state: "wasm.cutover.subject", header: ":cutover-subject" };
 pub(crate) const SESSION: Note = Note { state: "wasm.cutover.session", header: ":cutover-session" };
 pub(crate) const TENANT: Note = Note { state: "wasm.cutover.tenant", header: ":cutover-tenant" };
+/// The client's address, on a listener with trusted proxies.
+pub(crate) const CLIENT: Note = Note { state: "wasm.cutover.client", header: ":cutover-client" };
+/// The id that the client sent, where another one replaces it.
+pub(crate) const RECEIVED_ID: Note =
+    Note { state: "wasm.cutover.received_id", header: ":cutover-received-id" };
 /// The note that makes Envoy skip the authorizer; its value is the `decision` in the access log.
 pub(crate) const DECISION: Note = Note { state: "wasm.cutover.decision", header: ":cutover-decision" };
 
 /// All notes.
 #[cfg(not(target_family = "wasm"))]
-pub(crate) const NOTES: [&Note; 6] = [&LEASE_OF, &REASON, &SUBJECT, &SESSION, &TENANT, &DECISION];
+pub(crate) const NOTES: [&Note; 8] =
+    [&LEASE_OF, &REASON, &SUBJECT, &SESSION, &TENANT, &CLIENT, &RECEIVED_ID, &DECISION];

@@ -14,6 +14,8 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
         request_id: "x-request-id".to_owned(),
         reserved: Reserved { names: vec!["x-tenant-id".to_owned()], prefixes: vec!["x-acme-".to_owned()] },
         underscores: Some(vec!["x_app_version".to_owned()]),
+        tls: false,
+        proxies: None,
         hosts: vec![HostRules {
             names: vec!["api.test".to_owned()],
             routes: vec![

@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 
 mod leases;
 mod module;
+mod proxies;
 
 pub use leases::{EARLY_MARK, EarlyConfig, LeaseClass, LeaseRoute, LeaseRules, PluginConfig};
 pub use module::{CALLBACKS, HOST_CALLS};
+pub use proxies::{ForwardedBy, PEER_STATE, ProxyRules};
 
 /// The configuration of one listener's guard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +29,12 @@ pub struct GuardConfig {
     /// The header names with an underscore that pass, lower case: all others are removed. Absent where Envoy lets none through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub underscores: Option<Vec<String>>,
+    /// Whether clients connect to this listener over TLS.
+    #[serde(default)]
+    pub tls: bool,
+    /// The proxies in front whose word about the client counts; absent when the peer of a connection is the client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxies: Option<ProxyRules>,
     /// The host groups of this listener.
     pub hosts: Vec<HostRules>,
     /// Paths that are closed here in every spelling; empty on an internal listener.

@@ -65,6 +65,12 @@ pub enum ConfigError {
         /// Why it must not.
         fault: &'static str,
     },
+    /// Trusted proxies that could not be recognised.
+    #[error("proxies: {what}")]
+    BadProxies {
+        /// What is wrong.
+        what: String,
+    },
     /// A path that no request can have.
     #[error("{place}: path `{path}` {fault}")]
     BadPath {

@@ -10,6 +10,7 @@
 //!                  (in place)      │
 //!                                  ├─ reserved    the names that only the edge may write
 //!                                  ├─ request_id  keep the client's, or mint one
+//!                                  ├─ proxies     the client, behind trusted proxies
 //!                                  ├─ authority   the host
 //!                                  ├─ forms, routes   every reading of the path, and its policy
 //!                                  └─ sites       whether a page of another site caused the request
@@ -28,6 +29,7 @@ mod error;
 pub mod forms;
 mod header_map;
 mod leases;
+mod proxies;
 mod request_id;
 mod reserved;
 mod routes;
@@ -38,6 +40,6 @@ mod verdict;
 pub use error::ConfigError;
 pub use header_map::{HeaderMap, MalformedHeaders, Pairs};
 pub use leases::Candidate;
-pub use request_id::{RequestIds, is_request_id};
+pub use request_id::{RequestIds, is_request_id, shown};
 pub use rules::Rules;
-pub use verdict::{Edits, GuardVerdict, Reason, Refusal, Removal, RequestId, RuleIndex};
+pub use verdict::{Arrival, Edits, GuardVerdict, Reason, Refusal, Removal, RequestId, RuleIndex};

@@ -13,6 +13,38 @@ pub fn is_request_id(value: &[u8]) -> bool {
     }
 }
 
+/// The longest id of a trusted proxy that is kept, and the longest part of a replaced id that is logged, in bytes. Ids of
+/// proxies and clouds have 16 to 80.
+const LONGEST: usize = 128;
+
+/// Whether the edge keeps the id `value` of a trusted proxy: 1 to 128 visible ASCII characters. An id that a proxy makes by
+/// mistake (nil, max) is not kept here either.
+#[must_use]
+pub(crate) fn is_id_of_proxy(value: &[u8]) -> bool {
+    let shared = |value: &[u8]| {
+        let digits = || value.iter().filter(|byte| **byte != b'-');
+        matches!(value.len(), 26 | 36)
+            && (digits().all(|byte| *byte == b'0') || digits().all(|byte| matches!(byte, b'f' | b'F')))
+    };
+    (1..=LONGEST).contains(&value.len()) && value.iter().all(u8::is_ascii_graphic) && !shared(value)
+}
+
+/// A client's id as the access log shows it: at most 128 characters of visible ASCII and spaces, and every other byte as
+/// `\xNN`. The log itself is JSON and escapes quotes.
+#[must_use]
+pub fn shown(id: &[u8]) -> String {
+    let mut text = String::with_capacity(id.len().min(LONGEST));
+    for &byte in id {
+        let (plain, hex) = (byte == b' ' || byte.is_ascii_graphic(), format!("\\x{byte:02x}"));
+        let more = if plain { 1 } else { hex.len() };
+        if text.len().saturating_add(more) > LONGEST {
+            break;
+        }
+        if plain { text.push(char::from(byte)) } else { text.push_str(&hex) }
+    }
+    text
+}
+
 fn is_uuid(value: &[u8]) -> bool {
     let mut zeros = 0_u8;
     let mut ones = 0_u8;

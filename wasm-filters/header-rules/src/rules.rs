@@ -8,11 +8,14 @@ use crate::authority;
 use crate::config::{GuardConfig, HostRules};
 use crate::forms::{self, PathFault};
 use crate::leases::Leasing;
-use crate::request_id::is_request_id;
+use crate::proxies::{Lines, Proto, Proxies};
+use crate::request_id::{is_id_of_proxy, is_request_id};
 use crate::reserved::{Fate, ReservedNames};
 use crate::routes::{HostRoutes, PolicyId};
 use crate::sites::Sites;
-use crate::{Candidate, ConfigError, Edits, GuardVerdict, HeaderMap, Reason, Refusal, Removal, RequestId};
+use crate::{
+    Arrival, Candidate, ConfigError, Edits, GuardVerdict, HeaderMap, Reason, Refusal, Removal, RequestId,
+};
 
 /// A guard's configuration, ready to judge requests.
 #[derive(Clone, Debug)]
@@ -30,6 +33,10 @@ pub struct Rules {
     /// The policies' names, by their ids.
     policies: Vec<Box<str>>,
     sites: Sites,
+    /// Whether clients connect over TLS.
+    tls: bool,
+    /// Absent when the peer of a connection is the client.
+    proxies: Option<Proxies>,
     /// Absent when every request is checked.
     leasing: Option<Leasing>,
 }
@@ -67,6 +74,8 @@ impl Rules {
             anyone: routes_of(&HostRules { names: Vec::new(), routes: Vec::new(), absent: Vec::new() })?,
             policies: Vec::new(),
             sites: Sites::compile(&config.sites),
+            tls: config.tls,
+            proxies: config.proxies.as_ref().map(Proxies::compile).transpose()?,
             leasing: config.leases.as_ref().map(Leasing::compile).transpose()?,
         };
         let mut wildcard = false;
@@ -138,16 +147,47 @@ impl Rules {
         &self.request_id
     }
 
-    /// Judges a request by its serialised headers (see [`HeaderMap`]).
+    /// Whether a request can only be judged together with the addresses of its connection: the listener has trusted proxies.
+    #[must_use]
+    pub const fn needs_peer(&self) -> bool {
+        self.proxies.is_some()
+    }
+
+    /// Whether HTTP/1.0 of a trusted proxy is accepted, where the listener refuses it.
+    #[must_use]
+    pub fn accepts_http_1_0_of(&self, arrival: Option<&Arrival<'_>>) -> bool {
+        let accepts = self.proxies.as_ref().is_some_and(Proxies::accepts_http_1_0);
+        accepts && arrival.is_some_and(|arrival| arrival.trusted)
+    }
+
+    /// Judges a request by its serialised headers (see [`HeaderMap`]). Where a request [needs its peer](Self::needs_peer),
+    /// it is [`Self::judge_from`] that judges.
     pub fn judge<'a>(&self, headers: &'a [u8]) -> GuardVerdict<'a> {
-        let Ok(request) = self.read(headers) else {
-            return refuse(Reason::MalformedHeaders, RequestId::Mint);
+        self.judge_from(headers, None)
+    }
+
+    /// Judges a request by its serialised headers, and the addresses of its connection: the text of
+    /// [`PEER_STATE`](crate::config::PEER_STATE), or the peer's address alone.
+    pub fn judge_from<'a>(&self, headers: &'a [u8], peer: Option<&[u8]>) -> GuardVerdict<'a> {
+        let proxied = match &self.proxies {
+            None => None,
+            Some(proxies) => match peer.and_then(|peer| proxies.sender(peer)) {
+                Some(sender) => Some((proxies, sender)),
+                None => return refuse(Reason::MalformedHeaders, &Settled::default()),
+            },
         };
-        let request_id = request.id.settle();
+        let trusted = proxied.as_ref().is_some_and(|(_, sender)| sender.trusted);
+        let Ok(request) = self.read(headers, trusted) else {
+            return refuse(Reason::MalformedHeaders, &Settled::default());
+        };
+        let arrival = proxied.map(|(proxies, sender)| proxies.client(&sender, &request.lines, self.tls));
+        let (request_id, replaced_id) = request.id.settle(trusted);
+        let client = arrival.as_ref().map(|arrival| arrival.address);
+        let settled = Settled { request_id, replaced_id, client };
         let (Once::One(method), Once::One(target), Once::One(authority)) =
             (request.method, request.target, request.authority)
         else {
-            return refuse(Reason::MalformedHeaders, request_id);
+            return refuse(Reason::MalformedHeaders, &settled);
         };
         let way = match self.judge_route(authority, method, target) {
             Ok(_) if request.nominates_reserved => Err(Reason::NominatedHeader),
@@ -158,10 +198,33 @@ impl Rules {
             Ok(way) => {
                 let leasing = self.leasing.as_ref().zip(way.lease);
                 let lease = leasing.and_then(|(it, route)| it.candidate(route, method, &request.gathered));
-                GuardVerdict::Forward(Edits { removals: request.removals, request_id, lease })
+                GuardVerdict::Forward(Edits {
+                    request_id,
+                    replaced_id,
+                    forwarded_for: client.and_then(|client| request.lines.rewritten_address(client)),
+                    scheme: self.scheme(&request, arrival.as_ref()),
+                    removals: request.removals,
+                    arrival,
+                    lease,
+                })
             }
-            Err(reason) => refuse(reason, request_id),
+            Err(reason) => refuse(reason, &settled),
         }
+    }
+
+    /// The client's scheme, where a header of the request says another one.
+    fn scheme(&self, request: &Request<'_>, arrival: Option<&Arrival<'_>>) -> Option<&'static str> {
+        let https = arrival.map_or(self.tls, |arrival| arrival.https);
+        let scheme = if https { "https" } else { "http" };
+        let says = |value: &[u8]| value == scheme.as_bytes();
+        let right = match (arrival, request.lines.proto) {
+            (Some(_), Proto::One(value)) => says(value) && says(request.scheme),
+            (Some(_), Proto::None | Proto::Many(_)) => false,
+            // Envoy writes it, unless the connection is from before the last proxy was removed from the edge file.
+            (None, Proto::One(value) | Proto::Many(value)) => says(value),
+            (None, Proto::None) => true,
+        };
+        (!right).then_some(scheme)
     }
 
     /// Judges the destination of a request: `target` is the `:path` of HTTP/2, with its query.
@@ -188,7 +251,7 @@ impl Rules {
     /// [`Self::judge`] would have refused it.
     #[must_use]
     pub fn lease<'a>(&self, headers: &'a [u8]) -> Option<Candidate<'a>> {
-        let request = self.read(headers).ok()?;
+        let request = self.read(headers, false).ok()?;
         let (Once::One(method), Once::One(target), Once::One(authority)) =
             (request.method, request.target, request.authority)
         else {
@@ -245,7 +308,8 @@ impl Rules {
         Ok(way)
     }
 
-    fn read<'a>(&self, headers: &'a [u8]) -> Result<Request<'a>, crate::MalformedHeaders> {
+    /// `trusted` says whether a trusted proxy sent the request.
+    fn read<'a>(&self, headers: &'a [u8], trusted: bool) -> Result<Request<'a>, crate::MalformedHeaders> {
         let mut request = Request::default();
         for pair in HeaderMap::new(headers).pairs() {
             let (name, value) = pair?;
@@ -254,16 +318,24 @@ impl Rules {
                     b":method" => request.method.put(value),
                     b":path" => request.target.put(value),
                     b":authority" => request.authority.put(value),
-                    // `:scheme`, and `:protocol` of an extended CONNECT, which no listener allows.
+                    b":scheme" => request.scheme = value,
+                    // `:protocol` of an extended CONNECT, which no listener allows.
                     _ => {}
                 }
             } else if name.eq_ignore_ascii_case(&self.request_id) {
                 request.id.values.put(value);
+                request.id.last = Some(value);
             } else if let Fate::Goes(rule) = self.reserved.judge(name) {
+                if trusted && request.lines.note(name, value) {
+                    // It is read, and overwritten.
+                    continue;
+                }
                 match request.removals.iter_mut().find(|removal| removal.name == name) {
                     Some(removal) => removal.lines = removal.lines.saturating_add(1),
                     None => request.removals.push(Removal { name, lines: 1, rule }),
                 }
+            } else if name == b"x-forwarded-proto" {
+                request.lines.proto.put(value);
             } else if name.eq_ignore_ascii_case(b"connection") {
                 for option in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
                     request.upgrades |= option.eq_ignore_ascii_case(b"upgrade");
@@ -288,8 +360,17 @@ fn is_ending(ending: &str) -> bool {
         .is_some_and(|name| authority::host(name.as_bytes()).as_deref() == Some(name.as_bytes()))
 }
 
-const fn refuse(reason: Reason, request_id: RequestId) -> GuardVerdict<'static> {
-    GuardVerdict::Refuse(Refusal { reason, request_id })
+const fn refuse<'a>(reason: Reason, settled: &Settled<'a>) -> GuardVerdict<'a> {
+    let Settled { request_id, replaced_id, client } = *settled;
+    GuardVerdict::Refuse(Refusal { reason, request_id, replaced_id, client })
+}
+
+/// What the log says about a request, refused or not.
+#[derive(Default)]
+struct Settled<'a> {
+    request_id: RequestId,
+    replaced_id: Option<&'a [u8]>,
+    client: Option<std::net::IpAddr>,
 }
 
 const fn reason(fault: PathFault) -> Reason {
@@ -316,7 +397,9 @@ struct Request<'a> {
     method: Once<'a>,
     target: Once<'a>,
     authority: Once<'a>,
+    scheme: &'a [u8],
     id: InboundId<'a>,
+    lines: Lines<'a>,
     removals: Vec<Removal<'a>>,
     gathered: Gathered<'a>,
     /// `Connection` offers another protocol (RFC 9110 §7.8).
@@ -329,16 +412,22 @@ struct Request<'a> {
 #[derive(Default)]
 struct InboundId<'a> {
     values: Once<'a>,
+    /// The last value, valid or not.
+    last: Option<&'a [u8]>,
     /// `Connection: x-request-id` limits the id to the hop between client and edge (RFC 9110 §7.6.1): it must not be
     /// forwarded, so the backend receives a new one.
     nominated: bool,
 }
 
-impl InboundId<'_> {
-    fn settle(&self) -> RequestId {
+impl<'a> InboundId<'a> {
+    /// The change, and the replaced value. `trusted` says whether a trusted proxy sent the id.
+    fn settle(&self, trusted: bool) -> (RequestId, Option<&'a [u8]>) {
+        let is_kept = |value: &[u8]| is_request_id(value) || (trusted && is_id_of_proxy(value));
         match self.values {
-            Once::One(value) if !self.nominated && is_request_id(value) => RequestId::Keep,
-            Once::One(_) | Once::None | Once::Many => RequestId::Mint,
+            Once::One(value) if !self.nominated && is_kept(value) => (RequestId::Keep, None),
+            Once::One(_) | Once::None | Once::Many => {
+                (RequestId::Mint, self.last.filter(|value| !value.is_empty()))
+            }
         }
     }
 }

@@ -1,5 +1,8 @@
 //! The guard's verdict on a request.
 
+use std::borrow::Cow;
+use std::net::IpAddr;
+
 use crate::Candidate;
 
 /// The verdict on one request.
@@ -9,7 +12,7 @@ pub enum GuardVerdict<'a> {
     /// It continues, after these edits.
     Forward(Edits<'a>),
     /// The guard answers the request itself.
-    Refuse(Refusal),
+    Refuse(Refusal<'a>),
 }
 
 /// Changes to the headers of a request that continues.
@@ -19,8 +22,29 @@ pub struct Edits<'a> {
     pub removals: Vec<Removal<'a>>,
     /// The change to the request id.
     pub request_id: RequestId,
+    /// The id that the client sent, where another one replaces it.
+    pub replaced_id: Option<&'a [u8]>,
+    /// The client, on a listener with trusted proxies.
+    pub arrival: Option<Arrival<'a>>,
+    /// The value for `x-forwarded-for` where it has another one. Absent when the route writes it.
+    pub forwarded_for: Option<IpAddr>,
+    /// The client's scheme, where `x-forwarded-proto` or `:scheme` has another one.
+    pub scheme: Option<&'static str>,
     /// The key of a lease for it; absent when the request has to be checked.
     pub lease: Option<Candidate<'a>>,
+}
+
+/// The client of a request, on a listener with trusted proxies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrival<'a> {
+    /// Its address.
+    pub address: IpAddr,
+    /// Whether a trusted proxy sent the request.
+    pub trusted: bool,
+    /// Whether the client's connection, to the first proxy that is known, is encrypted.
+    pub https: bool,
+    /// The value for `x-forwarded-host`: the host that the client named, where a trusted proxy says so and it is passed on.
+    pub host: Option<Cow<'a, [u8]>>,
 }
 
 /// One header to remove.
@@ -56,13 +80,17 @@ pub enum RequestId {
     Mint,
 }
 
-/// The refusal of a request by the guard.
+/// The refusal of a request by the guard. What it knows of the request is for the access log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct Refusal<'a> {
     /// The reason.
     pub reason: Reason,
-    /// A refused request has an id, too, for the access log.
+    /// The change to the request id.
     pub request_id: RequestId,
+    /// The id that the client sent, where another one replaces it.
+    pub replaced_id: Option<&'a [u8]>,
+    /// The client's address, on a listener with trusted proxies.
+    pub client: Option<IpAddr>,
 }
 
 /// Why a request is refused.

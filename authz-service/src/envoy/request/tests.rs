@@ -105,7 +105,9 @@ fn only_a_plausible_request_id_is_written_down() {
         (b"a b", "-"),
         (b"x\"}\n{\"forged\":1", "-"),
         (b"\xff\xfe", "-"),
-        (&[b'a'; 65], "-"),
+        (&[b'a'; 129], "-"),
+        // Of a trusted proxy.
+        (b"Root=1-67891233-abc;Self=\"1\"", "Root=1-67891233-abc;Self=\"1\""),
     ] {
         let wire = request(&ALL, &[("x-request-id", id)]);
         assert_eq!(read(&sent(&wire)).unwrap().request_id, expected);
@@ -238,4 +240,28 @@ fn invalid_text_is_malformed_where_it_is_read() {
         change(wire.attributes.as_mut().unwrap());
         assert_eq!(read(&wire), Err(MalformedCheck(part)));
     }
+}
+
+#[test]
+fn behind_trusted_proxies_the_client_is_the_address_that_the_guard_wrote() {
+    let extensions = [&ALL[..], &[("client", "x-forwarded-for")]].concat();
+    let read_from = |lines: &[(&str, &[u8])]| {
+        let wire = request(&extensions, lines);
+        read(&sent(&wire)).unwrap().client
+    };
+    let written = |value: &'static [u8]| read_from(&[("x-forwarded-for", value)]);
+    assert_eq!(written(b"198.51.100.7"), Some("198.51.100.7".parse().unwrap()));
+    assert_eq!(written(b"2001:db8::7"), Some("2001:db8::7".parse().unwrap()));
+    // Nothing else is an address, and the peer of the connection is never one instead.
+    for value in [&b""[..], b"unknown", b"198.51.100.7, 10.0.0.1", b"198.51.100.7:80", b"\xff"] {
+        assert_eq!(read_from(&[("x-forwarded-for", value)]), None);
+    }
+    assert_eq!(read_from(&[]), None);
+    assert_eq!(
+        read_from(&[("x-forwarded-for", b"198.51.100.7"), ("x-forwarded-for", b"198.51.100.8")]),
+        None
+    );
+    // Without the extension no header counts.
+    let wire = request(&ALL, &[("x-forwarded-for", b"198.51.100.7")]);
+    assert_ne!(read(&sent(&wire)).unwrap().client, Some("198.51.100.7".parse().unwrap()));
 }

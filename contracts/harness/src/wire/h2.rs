@@ -5,7 +5,7 @@
 //! the status is read.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// In a passing test no answer takes longer.
@@ -86,7 +86,27 @@ impl Connection {
     /// # Errors
     /// When no program listens there.
     pub fn open(address: SocketAddr) -> io::Result<Self> {
-        let mut stream = TcpStream::connect(address)?;
+        Self::on(TcpStream::connect(address)?, &[])
+    }
+
+    /// Opens one from the address `source` of this machine.
+    ///
+    /// # Errors
+    /// When no program listens there.
+    pub fn open_from(source: IpAddr, address: SocketAddr) -> io::Result<Self> {
+        Self::on(super::dial::from(source, address)?, &[])
+    }
+
+    /// Opens one from the address `source` of this machine, with `before` as the first bytes.
+    ///
+    /// # Errors
+    /// When no program listens there.
+    pub fn open_after(source: IpAddr, address: SocketAddr, before: &[u8]) -> io::Result<Self> {
+        Self::on(super::dial::from(source, address)?, before)
+    }
+
+    fn on(mut stream: TcpStream, before: &[u8]) -> io::Result<Self> {
+        stream.write_all(before)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")?;

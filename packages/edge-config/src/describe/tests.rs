@@ -180,14 +180,16 @@ fn a_default_is_what_the_reader_takes_when_the_field_is_not_there() {
     for base in &bases[..3] {
         assert!(read(base).is_some(), "a base is not valid: {base:?}");
     }
-    // Two sections have fields that belong to one of two ways alone.
+    // Three sections have fields that belong to one of two ways alone.
     let other = |path: &str, value: &str| {
         let mut document = base("{ kind: session }");
         document.put(&path_of(path), document_of(&crate::load::tree(value).unwrap()));
         document
     };
     let redis = "{ cookie: old, tenant: 00000000-0000-7000-8000-000000000001, verify: { redis: { url: 'redis://127.0.0.1' } } }";
-    let others = [other("tenants", "{ grpc: 'http://127.0.0.1:3026' }"), other("legacy_sessions", redis)];
+    let proxies = other("listeners.*.trusted_proxies", "{ addresses: [10.0.0.0/8] }");
+    let others =
+        [other("tenants", "{ grpc: 'http://127.0.0.1:3026' }"), other("legacy_sessions", redis), proxies];
     let (mut unproved, mut wrong) = (Vec::new(), Vec::new());
     let mut proved = 0;
     for field in &all {

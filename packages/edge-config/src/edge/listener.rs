@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::Edge;
+use super::{Edge, Http10, ProxyProtocol, TrustedProxies};
 
 /// One address at which Envoy listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,8 +16,12 @@ pub struct Listener {
     pub tls: Option<Tls>,
     /// Whether the edge file declares the network of an internal listener private to the platform.
     pub private_network: bool,
-    /// Whether HTTP/1.0 is accepted, as from an nginx that speaks it to its backends by default. Otherwise 426.
-    pub accepts_http_10: bool,
+    /// What happens to HTTP/1.0.
+    pub http_10: Http10,
+    /// The proxies in front whose word about the client counts. Absent when the peer of a connection is the client.
+    pub trusted_proxies: Option<TrustedProxies>,
+    /// Whether connections begin with the PROXY protocol. Absent when none does.
+    pub proxy_protocol: Option<ProxyProtocol>,
     /// What happens to a request with a header name that contains an underscore.
     pub underscores: Underscores,
 }

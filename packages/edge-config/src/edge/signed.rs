@@ -89,6 +89,21 @@ impl Cidr {
         }
     }
 
+    /// Whether it has every address of its family.
+    #[must_use]
+    pub const fn is_everything(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Whether it is larger than any network that one organisation runs: wider than /8, or than /16 of IPv6.
+    #[must_use]
+    pub const fn is_vast(&self) -> bool {
+        match self.network {
+            IpAddr::V4(_) => self.length < 8,
+            IpAddr::V6(_) => self.length < 16,
+        }
+    }
+
     /// Whether every address of `other` is in this range.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::declared::Declared;
-use crate::edge::{Clients, Exposure, Listener, Reach, Tls, Underscores};
+use crate::edge::{Clients, Exposure, Http10, Listener, Reach, Tls, Underscores};
 use crate::fault::Place;
 use crate::node::{Node, Value};
 use crate::reader::{self, Context, Fields};
 
 use super::authorizer::certificate_names;
+use super::proxies;
 use crate::reader::{choice, path};
 
 const ADDRESS_MEND: &str = "write an address with a port, such as 127.0.0.1:8080";
@@ -35,9 +36,15 @@ pub(crate) fn listener(context: Context<'_>, name: &str, node: &Node) -> Option<
         None => Some(false),
         Some(n) => choice(context, n, "`network`", &[("private", true)]),
     };
-    let accepts_http_10 = match fields.optional("http_1_0") {
-        None => Some(false),
-        Some(n) => choice(context, n, "`http_1_0`", &[("refuse", false), ("accept", true)]),
+    let http_10 =
+        fields.optional("http_1_0").map_or(Some(Http10::default()), |n| proxies::http_10(context, n));
+    let trusted_proxies = match fields.optional("trusted_proxies") {
+        None => Some(None),
+        Some(n) => proxies::trusted(context, n, name).map(Some),
+    };
+    let proxy_protocol = match fields.optional("proxy_protocol") {
+        None => Some(None),
+        Some(n) => proxies::protocol(context, n).map(Some),
     };
     let underscores = match fields.optional("underscores") {
         None => Some(Underscores::default()),
@@ -50,10 +57,13 @@ pub(crate) fn listener(context: Context<'_>, name: &str, node: &Node) -> Option<
         exposure: exposure?,
         tls: tls?,
         private_network: private_network?,
-        accepts_http_10: accepts_http_10?,
+        http_10: http_10?,
+        trusted_proxies: trusted_proxies?,
+        proxy_protocol: proxy_protocol?,
         underscores: underscores?,
     };
     check_network(context, name, place, &listener);
+    proxies::check(context, name, place, &listener);
     Some(listener)
 }
 
@@ -78,7 +88,7 @@ fn underscores(context: Context<'_>, node: &Node, name: &str) -> Option<Undersco
 /// and its messages may be unencrypted. So the listener is on this machine, or clients present certificates, or the edge
 /// file declares the network private to the platform.
 fn check_network(context: Context<'_>, name: &str, place: Place, listener: &Listener) {
-    let Listener { address, exposure, tls, private_network, accepts_http_10: _, underscores: _ } = listener;
+    let Listener { address, exposure, tls, private_network, .. } = listener;
     let asks_clients = tls.as_ref().is_some_and(|tls| tls.clients.is_some());
     let here = Reach::of_address(address.ip()) == Reach::Machine;
     match exposure {

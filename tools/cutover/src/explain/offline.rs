@@ -1,5 +1,6 @@
 //! Traces a request without sending it: guard, route, authorizer, answer.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -84,7 +85,9 @@ pub(super) fn explain(
         return Ok(Value::Object(report));
     }
     let buffer = request.serialised();
-    let edits = match rules.judge(&buffer) {
+    // Without an address, the peer is in no list of proxies either.
+    let peer = arguments.client.map_or_else(|| "0.0.0.0".to_owned(), |client| client.to_string());
+    let edits = match rules.judge_from(&buffer, Some(peer.as_bytes())) {
         GuardVerdict::Forward(edits) => edits,
         GuardVerdict::Refuse(refusal) => {
             let reason = refusal.reason;
@@ -99,6 +102,15 @@ pub(super) fn explain(
     let stripped: Vec<String> =
         edits.removals.iter().map(|removal| String::from_utf8_lossy(removal.name).into_owned()).collect();
     report.insert("guard".to_owned(), "passes".into());
+    let client = match &edits.arrival {
+        Some(arrival) => arguments.client.map(|_| arrival.address),
+        None => arguments.client,
+    };
+    if let (Some(arrival), Some(client)) = (&edits.arrival, client) {
+        let by = if arrival.trusted { "named by a trusted proxy" } else { "the peer of the connection" };
+        let scheme = if arrival.https { "https" } else { "http" };
+        report.insert("client".to_owned(), format!("{client}, {scheme} ({by})").into());
+    }
     report.insert("stripped".to_owned(), stripped.clone().into());
 
     let matched = match route_of(&edge, name, &request.authority, &request.method, request.path()) {
@@ -138,7 +150,7 @@ pub(super) fn explain(
         &unknown::alone(&edge),
         arguments,
         &request,
-        &stripped,
+        (&stripped, client),
         (route, listener.exposure),
         &mut report,
     );
@@ -154,7 +166,7 @@ fn decide(
     edge: &Edge,
     arguments: &Arguments,
     request: &Request,
-    stripped: &[String],
+    (stripped, client): (&[String], Option<IpAddr>),
     (route, exposure): (&Route, Exposure),
     report: &mut Map<String, Value>,
 ) -> Result<(), String> {
@@ -182,7 +194,7 @@ fn decide(
         revision: &edge.revision.0,
         exposure,
         request_id: "-",
-        client: arguments.client,
+        client,
         method: &request.method,
         target: &request.target,
         scheme: if request.is_encrypted { "https" } else { "http" },

@@ -17,7 +17,7 @@ const OF_ONE_ID: usize = 100;
 /// The outcome of the request `id`: the decision that the authorizer at `admin` remembers, or else the line in the access
 /// log `log`. For a request that a lease served, also the decision that granted the lease.
 pub(super) fn ask(admin: SocketAddr, id: &str, log: &Path) -> Result<Value, String> {
-    if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+    if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(format!("{id:?} is not a request id; find the id in the `request_id` of the access log"));
     }
     let unknown = match decision(admin, id) {
@@ -98,7 +98,15 @@ fn decision(address: SocketAddr, id: &str) -> Result<Decided, String> {
             "the authorizer at {address} does not answer ({error}); name it with --admin or AUTHZ_ADMIN_ADDRESS"
         )
     };
-    let (status, body) = admin::get(address, &format!("/decisions/{id}")).map_err(unreachable)?;
+    // A trusted proxy may have chosen an id of any visible characters.
+    let escaped: String = id
+        .bytes()
+        .map(|byte| match byte {
+            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'-' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect();
+    let (status, body) = admin::get(address, &format!("/decisions/{escaped}")).map_err(unreachable)?;
     let report: Value = serde_json::from_str(&body).map_err(|e| format!("the answer is not JSON ({e})"))?;
     if status == 200 {
         return Ok(Decided::Known(report));
@@ -110,10 +118,12 @@ fn decision(address: SocketAddr, id: &str) -> Result<Decided, String> {
 /// The last lines of `log` about the request `id`, the oldest first.
 fn logged(log: &Path, id: &str) -> std::io::Result<VecDeque<Value>> {
     let mut found = VecDeque::new();
+    // As JSON writes it.
+    let written = Value::from(id).to_string();
     for line in BufReader::new(File::open(log)?).split(b'\n') {
         let line = line?;
         // Most lines are about other requests, and reading JSON is the slow part.
-        if line.windows(id.len()).any(|part| part == id.as_bytes())
+        if line.windows(written.len()).any(|part| part == written.as_bytes())
             && let Ok(line) = serde_json::from_slice::<Value>(&line)
             && line.get("request_id").and_then(Value::as_str) == Some(id)
         {

@@ -128,6 +128,21 @@ mod tests {
     }
 
     #[test]
+    fn another_list_of_trusted_proxies_drains_nothing() {
+        let with = |proxies: &str| {
+            let more = format!("exposure: public, proxy_protocol: optional, trusted_proxies: {proxies} }}");
+            EDGE.replacen("exposure: public }", &more, 1)
+        };
+        let one = with("[10.0.0.0/8]");
+        for other in [
+            "[10.0.0.0/8, 192.0.2.0/24]",
+            "{ addresses: [10.1.0.0/16], header: forwarded, hops: 2, host: pass }",
+        ] {
+            assert_eq!(said(&one, &with(other)), Vec::<String>::new(), "{other}");
+        }
+    }
+
+    #[test]
     fn a_changed_listener_and_a_removed_listener_are_named() {
         let moved = changed("${EDGE_ADDRESS:-127.0.0.1:8080}", "127.0.0.1:8088");
         assert!(matches!(&moved[..], [one] if one.contains("`public`: `port_value`")), "{moved:?}");
@@ -145,6 +160,14 @@ mod tests {
         ] {
             let said = changed(from, to);
             assert!(said.len() == 2 && said.iter().all(|one| one.contains(field)), "{to}: {said:?}");
+        }
+        for (more, field) in [
+            ("trusted_proxies: [10.0.0.0/8]", "filters"),
+            ("trusted_proxies: [10.0.0.0/8], proxy_protocol: optional", "listener_filters"),
+        ] {
+            let proxied = changed("exposure: public }", &format!("exposure: public, {more} }}"));
+            assert!(matches!(&proxied[..], [one] if one.contains("`public`: ")), "{proxied:?}");
+            assert!(proxied[0].contains(&format!("`{field}`")), "{proxied:?}");
         }
         let stats = format!("{EDGE}\nstats: {{ address: \"127.0.0.1:9902\" }}\n");
         assert_eq!(said(EDGE, &stats), Vec::<String>::new(), "an additional listener drains nothing");

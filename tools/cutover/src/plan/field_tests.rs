@@ -96,6 +96,22 @@ fn every_field_of_an_edge_is_compared() {
         ),
         (
             "127.0.0.1:8080}\", exposure: public }",
+            "127.0.0.1:8080}\", exposure: public, trusted_proxies: [10.0.0.0/8] }".into(),
+            "weaker: proxies at 10.0.0.0/8 name the client",
+        ),
+        (
+            "127.0.0.1:8080}\", exposure: public }",
+            "127.0.0.1:8080}\", exposure: public, trusted_proxies: [10.0.0.0/8], proxy_protocol: required }"
+                .into(),
+            "the PROXY protocol of trusted proxies names the client",
+        ),
+        (
+            "127.0.0.1:8080}\", exposure: public }",
+            "127.0.0.1:8080}\", exposure: public, trusted_proxies: [10.0.0.0/8], http_1_0: trusted }".into(),
+            "weaker: accepts HTTP/1.0 from trusted proxies",
+        ),
+        (
+            "127.0.0.1:8080}\", exposure: public }",
             "127.0.0.1:8080}\", exposure: public, underscores: drop }".into(),
             "weaker: removes headers with an underscore",
         ),

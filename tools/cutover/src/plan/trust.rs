@@ -5,6 +5,7 @@
 //! changes each field of an edge and expects a row.
 
 mod backend_view;
+mod clients;
 mod hosts;
 mod issuers;
 mod network;

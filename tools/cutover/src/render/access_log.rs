@@ -11,9 +11,19 @@ use super::{Form, Paths, TemplateError, request_id};
 /// The keys that the authorizer writes for a decision and the guard writes for a lease, under the same names.
 const DECIDED: [&str; 5] = ["decision", "reason", "subject", "session", "tenant"];
 
+/// The guard's note of an id that it has replaced.
+const RECEIVED_ID: &str = "received_id";
+
 /// The logs of a listener. They look for a lease on every listener, even where no route has one today: logs belong to the
 /// listener, and the first lease must not replace it.
-pub(super) fn render(edge: &Edge, listener: &str, paths: &Paths) -> Result<Value, TemplateError> {
+///
+/// `proxied` says whether the guard finds the client behind trusted proxies.
+pub(super) fn render(
+    edge: &Edge,
+    listener: &str,
+    proxied: bool,
+    paths: &Paths,
+) -> Result<Value, TemplateError> {
     const NAME: &str = "access-log.yaml";
     let mut config = template::access_log()?;
     fill(&mut config, NAME, "/path", json!(paths.access_log))?;
@@ -25,20 +35,36 @@ pub(super) fn render(edge: &Edge, listener: &str, paths: &Paths) -> Result<Value
         }
     }
     let early = paths.form() == Form::Native;
-    for key in DECIDED.into_iter().chain(["lease_of"]) {
+    // A note of the guard.
+    let noted = |key: &str| {
         let mut places = Vec::new();
         if early {
             // Set by the early search for a lease. No client can send such a header (header-rules explains why).
             places.push(json!({ "command": "REQ", "param": format!(":cutover-{}", key.replace('_', "-")) }));
         }
         places.push(json!({ "command": "FILTER_STATE", "param": format!("wasm.cutover.{key}:PLAIN") }));
-        if key != "lease_of" {
+        places
+    };
+    let first = |places: Vec<Value>| format!("%COALESCE({})%", json!({ "operators": places }));
+    for key in DECIDED.into_iter().chain(["lease_of", RECEIVED_ID]) {
+        let mut places = noted(key);
+        if DECIDED.contains(&key) {
             let param = format!("envoy.filters.http.ext_authz:{key}");
             places.push(json!({ "command": "DYNAMIC_METADATA", "param": param }));
         }
-        let first = json!({ "operators": places });
-        let pointer = format!("/log_format/json_format/{key}");
-        fill(&mut config, NAME, &pointer, json!(format!("%COALESCE({first})%")))?;
+        let name = if key == RECEIVED_ID { "received_request_id" } else { key };
+        fill(&mut config, NAME, &format!("/log_format/json_format/{name}"), json!(first(places)))?;
+    }
+    if proxied {
+        // A request that Envoy refuses before the guard has no client yet: then it is the peer, whatever a header says.
+        const PEER: &str = "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT";
+        let mut places = noted("client");
+        places.push(json!(PEER));
+        fill(&mut config, NAME, "/log_format/json_format/client", json!(first(places)))?;
+        let format = config.pointer_mut("/log_format/json_format").and_then(Value::as_object_mut);
+        if let Some(format) = format {
+            format.insert("peer".to_owned(), json!(format!("%{PEER}%")));
+        }
     }
     // A request that Envoy refuses before the guard has no request id, so Envoy makes one for its line. Two loggers write
     // to one file, each with a condition: a format that looks in two places costs every request more than the condition.

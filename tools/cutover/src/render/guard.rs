@@ -1,10 +1,10 @@
 //! The guard's configuration of a listener.
 
-use edge_config::edge::{Exposure, Host, Listener, PathMatch, Policy, TenantMatch, Underscores};
+use edge_config::edge::{Exposure, Host, Http10, Listener, PathMatch, Policy, TenantMatch, Underscores};
 use edge_config::{Edge, closed_paths};
 use header_rules::config::{self, GuardConfig, HostRules, PathRule, Reserved, RouteRule, Sites};
 
-use super::leases;
+use super::{leases, proxies};
 
 pub(crate) fn config(edge: &Edge, name: &str, listener: &Listener) -> GuardConfig {
     let leases = leases::rules(edge, name);
@@ -22,6 +22,8 @@ pub(crate) fn config(edge: &Edge, name: &str, listener: &Listener) -> GuardConfi
             Underscores::Refuse | Underscores::Drop => None,
             Underscores::Pass(names) => Some(names.clone()),
         },
+        tls: listener.tls.is_some(),
+        proxies: proxies::rules(listener),
         hosts: hosts
             .map(|(group, host)| HostRules {
                 names: host.names.clone(),
@@ -46,7 +48,7 @@ pub(crate) fn config(edge: &Edge, name: &str, listener: &Listener) -> GuardConfi
             })
             .collect(),
         internal_paths: closed_paths(edge, listener.exposure).into_iter().map(rule).collect(),
-        refuses_http_1_0: !listener.accepts_http_10,
+        refuses_http_1_0: listener.http_10 != Http10::Accept,
         sites: sites(edge),
         leases,
     }

@@ -1,7 +1,7 @@
 //! Renders one listener: the connection manager and its chain of filters.
 
 use edge_config::Edge;
-use edge_config::edge::{HeaderCase, Listener, Policy, Reserved, TenantMatch, Underscores};
+use edge_config::edge::{HeaderCase, Http10, Listener, Policy, Reserved, TenantMatch, Underscores};
 use header_rules::config::{CALLBACKS, EarlyConfig, HOST_CALLS, PluginConfig};
 use identity::headers;
 use serde_json::{Value, json};
@@ -13,7 +13,9 @@ use super::metadata::{CONTENT_TYPE, NAMESPACE, REFUSAL_MARK, filter};
 use super::routes::{longest_body, whole_body};
 use super::stage::{Branch, both, is, stage, starts_with};
 use super::template::{self, fill};
-use super::{Form, Paths, TemplateError, access_log, decided, guard, leases, request_id, seconds, words};
+use super::{
+    Form, Paths, TemplateError, access_log, decided, guard, leases, proxies, request_id, seconds, words,
+};
 
 /// `routes` is the connection manager's source of routes (field and value), and `found` its source of the filters that
 /// hold the guard's rules.
@@ -33,7 +35,7 @@ pub(super) fn render(
     let mut manager = template::connection_manager()?;
     fill(&mut manager, NAME, "/stat_prefix", json!(format!("edge-{name}")))?;
     insert(&mut manager, routes.0, routes.1);
-    if listener.accepts_http_10 {
+    if listener.http_10 != Http10::Refuse {
         // Without a default, Envoy refuses a request that names no host (400).
         fill(&mut manager, NAME, "/http_protocol_options/default_host_for_http_10", json!(""))?;
     }
@@ -46,7 +48,11 @@ pub(super) fn render(
     let pointer = "/common_http_protocol_options/headers_with_underscores_action";
     fill(&mut manager, NAME, pointer, json!(underscores))?;
     fill(&mut manager, NAME, "/local_reply_config", words::local_replies(edge))?;
-    fill(&mut manager, NAME, "/access_log", access_log::render(edge, name, paths)?)?;
+    let proxied = listener.trusted_proxies.is_some();
+    fill(&mut manager, NAME, "/access_log", access_log::render(edge, name, proxied, paths)?)?;
+    if proxied {
+        proxies::manage(&mut manager, NAME)?;
+    }
     match edge.header_case_of(name) {
         HeaderCase::Lower => {}
         // The template's formatter keeps the case of request headers and has none for refusals; Envoy takes one of the two.
@@ -62,7 +68,7 @@ pub(super) fn render(
     // state, so a lease proves a decision as well as the header does.
     let checked = leases::not_leased();
     let wall = (filter::SECOND_WALL, second_wall(edge));
-    let asking = [wall, refusal(), (filter::AUTHORIZER, authorizer(edge)?)];
+    let asking = [wall, refusal(), (filter::AUTHORIZER, authorizer(edge, proxied)?)];
     let undecided = both(&decided::undecided(), &checked);
     let filters = vec![
         found.guard(name),
@@ -79,13 +85,15 @@ pub(super) fn render(
         )),
     ];
     fill(&mut manager, NAME, "/http_filters", Value::Array(filters))?;
-    Ok(json!({
+    let mut rendered = json!({
         "name": name,
         "metadata": { "filter_metadata": { NAMESPACE: words::metadata(&edge.answers_by_default()) } },
         "address": socket(listener.address),
         "per_connection_buffer_limit_bytes": 32768,
         "filter_chains": [{ "filters": [{ "name": "envoy.filters.network.http_connection_manager", "typed_config": manager }] }],
-    }))
+    });
+    proxies::put(&mut rendered, listener);
+    Ok(rendered)
 }
 
 /// The filters that hold the rules of a listener.
@@ -211,7 +219,8 @@ fn removals<'a>(prefixes: impl Iterator<Item = &'a str>, names: impl Iterator<It
     starts.chain(names.map(|name| json!({ "remove": name }))).collect()
 }
 
-fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
+/// `proxied` says whether the guard writes the client's address into a header.
+fn authorizer(edge: &Edge, proxied: bool) -> Result<Value, TemplateError> {
     let mut config = template::authorizer()?;
     const NAME: &str = "authorizer.yaml";
     fill(&mut config, NAME, "/grpc_service/timeout", json!(seconds(edge.authorizer.timeout)))?;
@@ -256,6 +265,11 @@ fn authorizer(edge: &Edge) -> Result<Value, TemplateError> {
     of_webhooks.dedup();
     if let Some(patterns) = config.pointer_mut("/allowed_headers/patterns").and_then(Value::as_array_mut) {
         patterns.extend(of_webhooks.into_iter().map(|name| json!({ "exact": name })));
+    }
+    if proxied
+        && let Some(patterns) = config.pointer_mut("/allowed_headers/patterns").and_then(Value::as_array_mut)
+    {
+        patterns.push(json!({ "exact": proxies::CLIENT }));
     }
     if let Some(bytes) = longest_body(edge) {
         insert(&mut config, "with_request_body", whole_body(bytes));

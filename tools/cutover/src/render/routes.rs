@@ -5,8 +5,7 @@
 //! a tree of them.
 
 use edge_config::edge::{
-    Answers, Condition, Destination, Exposure, IdentityHeaders, Listener, METHODS, OfKind, PathMatch, Policy,
-    Route,
+    Answers, Condition, Destination, IdentityHeaders, Listener, METHODS, OfKind, PathMatch, Policy, Route,
 };
 use edge_config::{Edge, closed_paths};
 use header_rules::config::{EARLY_MARK, LeaseRules};
@@ -21,7 +20,7 @@ use super::header::{header, method_is};
 use super::leases;
 use super::matcher::{self, Leaf, RoutesByHeader, path_match};
 use super::metadata::{ALLOW, CHOSEN_BY, CONTENT_TYPE, MARK, NAMESPACE, filter};
-use super::{request_id, shadow, words};
+use super::{proxies, request_id, shadow, words};
 
 /// `early` are the leases that can be known before the route of a request is chosen.
 pub(super) fn table(edge: &Edge, name: &str, listener: &Listener, early: Option<&LeaseRules>) -> Value {
@@ -29,7 +28,7 @@ pub(super) fn table(edge: &Edge, name: &str, listener: &Listener, early: Option<
         .hosts
         .iter()
         .filter(|(_, host)| host.is_on(name))
-        .map(|(group, host)| virtual_host(edge, group, &host.names, listener.exposure, early))
+        .map(|(group, host)| virtual_host(edge, group, &host.names, listener, early))
         .collect();
     let takes_any = edge.hosts.values().any(|host| host.is_on(name) && host.names.iter().any(|n| n == "*"));
     if !takes_any {
@@ -58,12 +57,12 @@ fn virtual_host(
     edge: &Edge,
     group: &str,
     names: &[String],
-    exposure: Exposure,
+    listener: &Listener,
     early: Option<&LeaseRules>,
 ) -> Value {
     let revision = &edge.revision.0;
     let answers = edge.answers_of_host(group);
-    let closed = closed_paths(edge, exposure)
+    let closed = closed_paths(edge, listener.exposure)
         .into_iter()
         .map(|path| {
             let wording = edge.answers_of_closed(group, path.path());
@@ -80,7 +79,7 @@ fn virtual_host(
         .iter()
         .filter_map(|route| {
             let mark = early?.early_mark(revision, usize::try_from(leases::position(early, route)?).ok()?)?;
-            Some((mark, parts(edge, route, &answers, exposure).into_iter().map(unchecked).collect()))
+            Some((mark, parts(edge, route, &answers, listener).into_iter().map(unchecked).collect()))
         })
         .collect();
     let mut open: Vec<Leaf> = routes
@@ -89,7 +88,7 @@ fn virtual_host(
             path: route.path.clone(),
             methods: route.methods.clone(),
             is_absent: false,
-            routes: parts(edge, route, &answers, exposure),
+            routes: parts(edge, route, &answers, listener),
         })
         .collect();
     open.extend(edge.absent_paths.iter().filter(|absent| absent.host == group).map(|absent| {
@@ -113,10 +112,10 @@ fn virtual_host(
 
 /// The parts of a route: its canaries, then the kinds of credentials that it distinguishes, then its shares. They differ in
 /// the destination alone: each has the same policy, the same limits and the same answers.
-fn parts(edge: &Edge, route: &Route, host: &Answers, exposure: Exposure) -> Vec<Value> {
+fn parts(edge: &Edge, route: &Route, host: &Answers, listener: &Listener) -> Vec<Value> {
     let canaries = route.canaries.iter().map(|canary| {
         let elsewhere = Destination::whole(canary.backend.clone());
-        let rendered = one(edge, route, &elsewhere, host, exposure);
+        let rendered = one(edge, route, &elsewhere, host, listener);
         match &canary.when {
             Condition::Tenant(tenant) => only_with(rendered, edge.tenant_header(), &tenant.to_string()),
             Condition::Header { name, value } => only_with(rendered, name, value),
@@ -132,11 +131,11 @@ fn parts(edge: &Edge, route: &Route, host: &Answers, exposure: Exposure) -> Vec<
     });
     let kinds = route.destination.kinds.iter().flat_map(|OfKind { kind, backend }| {
         let to = Destination::whole(backend.clone());
-        let rendered = shadow::split(edge, route, &to, one(edge, route, &to, host, exposure));
+        let rendered = shadow::split(edge, route, &to, one(edge, route, &to, host, listener));
         rendered.into_iter().map(|rendered| only_with(rendered, headers::KIND, kind.as_str()))
     });
     let others = route.destination.of_others();
-    let rest = shadow::split(edge, route, &others, one(edge, route, &others, host, exposure));
+    let rest = shadow::split(edge, route, &others, one(edge, route, &others, host, listener));
     canaries.chain(kinds).chain(rest).collect()
 }
 
@@ -265,7 +264,7 @@ fn word(answers: &Answers, host: &Answers, fields: &mut Value, filters: &mut Val
 }
 
 /// `host` are the answers of the virtual host, which a route does not repeat.
-fn one(edge: &Edge, route: &Route, to: &Destination, host: &Answers, exposure: Exposure) -> Value {
+fn one(edge: &Edge, route: &Route, to: &Destination, host: &Answers, listener: &Listener) -> Value {
     let mut matching = path_match(&route.path);
     if !route.methods.is_empty() {
         let methods: Vec<&str> = route.methods.iter().map(String::as_str).collect();
@@ -273,7 +272,7 @@ fn one(edge: &Edge, route: &Route, to: &Destination, host: &Answers, exposure: E
     }
     let is_public = matches!(edge.policies.get(&route.policy), Some(Policy::Public(_)));
     let asks_nobody = !edge.is_decided(route);
-    let authorizer = if asks_nobody { no_decision() } else { decision(edge, route, exposure) };
+    let authorizer = if asks_nobody { no_decision() } else { decision(edge, route, listener) };
     let mut filters = json!({ filter::AUTHORIZER: authorizer });
     if asks_nobody {
         insert(&mut filters, filter::KEEPER, unused());
@@ -295,7 +294,7 @@ fn one(edge: &Edge, route: &Route, to: &Destination, host: &Answers, exposure: E
         "name": route.name,
         "match": matching,
         "route": destination::action(edge, route, to),
-        "request_headers_to_add": written_headers(edge, to, is_public),
+        "request_headers_to_add": written_headers(edge, to, is_public, listener),
         "metadata": { "filter_metadata": { NAMESPACE: fields } },
         "typed_per_filter_config": filters,
     });
@@ -310,10 +309,13 @@ fn one(edge: &Edge, route: &Route, to: &Destination, host: &Answers, exposure: E
     rendered
 }
 
-/// The headers that Envoy itself writes for a backend, over any value. (It has already written `x-forwarded-proto`: with
-/// no trusted hop, the connection manager overwrites it.)
-fn written_headers(edge: &Edge, to: &Destination, is_public: bool) -> Value {
-    let mut constant = vec![header("x-forwarded-for", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%")];
+/// The headers that Envoy itself writes for a backend, over any value. `x-forwarded-proto` is written already: the connection
+/// manager overwrites it, or, behind trusted proxies, the guard. The guard then writes `x-forwarded-for`, too.
+fn written_headers(edge: &Edge, to: &Destination, is_public: bool, listener: &Listener) -> Value {
+    let mut constant = Vec::new();
+    if listener.trusted_proxies.is_none() {
+        constant.push(header("x-forwarded-for", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"));
+    }
     let IdentityHeaders { gateway, public, .. } = &edge.identity;
     let public = public.as_ref().filter(|_| is_public);
     constant.extend(gateway.iter().chain(public).map(|name| header(name, "1")));
@@ -330,13 +332,18 @@ fn no_decision() -> Value {
 }
 
 /// The route's data for the authorizer, which never matches a path itself.
-fn decision(edge: &Edge, route: &Route, exposure: Exposure) -> Value {
+fn decision(edge: &Edge, route: &Route, listener: &Listener) -> Value {
     let mut settings = json!({ "context_extensions": {
         "route": route.name,
         "policy": route.policy,
         "revision": edge.revision.0,
-        "exposure": exposure.as_str(),
+        "exposure": listener.exposure.as_str(),
     } });
+    if listener.trusted_proxies.is_some()
+        && let Some(extensions) = settings.get_mut("context_extensions")
+    {
+        insert(extensions, "client", json!(proxies::CLIENT));
+    }
     if edge.request_id.header != headers::REQUEST_ID
         && let Some(extensions) = settings.get_mut("context_extensions")
     {

@@ -21,6 +21,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use header_rules::HeaderMap;
+use header_rules::config::PEER_STATE;
 use lease::Now;
 
 use super::{HostError, Level, serialised};
@@ -226,6 +227,42 @@ pub(crate) fn is_http_1_0() -> Result<bool, HostError> {
     done(CALL, known)?;
     // SAFETY: Envoy's, one of its constants.
     Ok(unsafe { protocol.bytes() } == b"HTTP/1.0")
+}
+
+/// The addresses of the current request's connection, see [`PEER_STATE`]. On a connection from before the listener had
+/// trusted proxies it is the peer's alone.
+pub(crate) fn peer() -> Result<Vec<u8>, HostError> {
+    const CALL: &str = "get_filter_state_bytes";
+    let key = Buffer::of(PEER_STATE.as_bytes());
+    let mut peer = Buffer::NONE;
+    // SAFETY: the request is alive while a hook of it runs, the key is only read, and `peer` is a valid place for the result.
+    let known = unsafe {
+        match CALLER.get() {
+            Some(Caller::Early(request)) => {
+                abi::envoy_dynamic_module_callback_early_header_mutation_get_filter_state_bytes(
+                    request,
+                    key,
+                    &raw mut peer,
+                ) || abi::envoy_dynamic_module_callback_early_header_mutation_get_attribute_string(
+                    request,
+                    abi::SOURCE_ADDRESS,
+                    &raw mut peer,
+                )
+            }
+            Some(Caller::Stream(stream)) => {
+                abi::envoy_dynamic_module_callback_http_get_filter_state_bytes(stream, key, &raw mut peer)
+                    || abi::envoy_dynamic_module_callback_http_filter_get_attribute_string(
+                        stream,
+                        abi::SOURCE_ADDRESS,
+                        &raw mut peer,
+                    )
+            }
+            Some(Caller::Plugin(_)) | None => false,
+        }
+    };
+    done(CALL, known)?;
+    // SAFETY: Envoy's, valid for as long as the connection, and copied at once.
+    Ok(unsafe { peer.bytes() }.to_vec())
 }
 
 /// Answers the request here. `details` appears in the access log's response code details.

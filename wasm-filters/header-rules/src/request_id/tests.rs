@@ -94,3 +94,24 @@ proptest::proptest! {
         let _ = is_request_id(&value);
     }
 }
+
+#[test]
+fn a_proxy_may_send_any_visible_id_of_up_to_128_bytes() {
+    let long = "a".repeat(128);
+    for id in ["1", "0123456789abcdef0123456789abcdef", "Root=1-67891233-abc;Self=1", "\"a\\b,c~!", &long] {
+        assert!(is_id_of_proxy(id.as_bytes()), "{id}");
+    }
+    let longer = "a".repeat(129);
+    let nil = "00000000-0000-0000-0000-000000000000";
+    for id in ["", "a b", "a\tb", "\u{e9}", "a\x7f", nil, "ffffffff-ffff-FFFF-ffff-ffffffffffff", &longer] {
+        assert!(!is_id_of_proxy(id.as_bytes()), "{id}");
+    }
+}
+
+#[test]
+fn a_replaced_id_is_shown_in_visible_ascii_and_cut() {
+    assert_eq!(shown(b"a b\xff\n\"\\"), r#"a b\xff\x0a"\"#);
+    assert_eq!(shown(&[b'a'; 500]).len(), 128);
+    assert_eq!(shown(&[0xff; 500]), "\\xff".repeat(32));
+    assert_eq!(shown(&[&[b'a'; 127][..], b"\xff"].concat()).len(), 127, "no half an escape");
+}

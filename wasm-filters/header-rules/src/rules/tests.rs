@@ -32,6 +32,8 @@ fn config() -> GuardConfig {
             prefixes: owned(&["x-acme-", "x-forwarded-", "x-envoy-"]),
         },
         underscores: None,
+        tls: false,
+        proxies: None,
         hosts: vec![
             HostRules {
                 names: owned(&["api.dev-domain.test", "localhost"]),

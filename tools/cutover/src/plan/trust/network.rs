@@ -9,6 +9,7 @@ use edge_config::edge::{
 };
 
 use super::super::found::{Aspects, Protection};
+use super::clients;
 
 /// Compares the authorizers. Another authorizer may decide otherwise about every request that is not public.
 pub(super) fn authorizer(old: &Authorizer, new: &Authorizer) -> Aspects {
@@ -43,7 +44,16 @@ pub(super) fn authorizer(old: &Authorizer, new: &Authorizer) -> Aspects {
 
 pub(super) fn listener(old: Option<&Listener>, new: &Listener) -> Aspects {
     let mut noted = Aspects::default();
-    let Listener { address, exposure, tls, private_network, accepts_http_10, underscores } = new;
+    let Listener {
+        address,
+        exposure,
+        tls,
+        private_network,
+        http_10,
+        trusted_proxies,
+        proxy_protocol,
+        underscores,
+    } = new;
     let Some(old) = old else {
         noted.note(Protection::Same, format!("listens on {address} ({})", exposure.as_str()));
         return noted;
@@ -57,11 +67,9 @@ pub(super) fn listener(old: Option<&Listener>, new: &Listener) -> Aspects {
         }
         (Exposure::Public, Exposure::Public) | (Exposure::Internal, Exposure::Internal) => {}
     }
-    match (old.accepts_http_10, *accepts_http_10) {
-        (false, true) => noted.note(Protection::Weaker, "accepts HTTP/1.0"),
-        (true, false) => noted.note(Protection::Stricter, "no longer accepts HTTP/1.0"),
-        (true, true) | (false, false) => {}
-    }
+    clients::http_10(&mut noted, old.http_10, *http_10);
+    clients::proxies(&mut noted, old.trusted_proxies.as_ref(), trusted_proxies.as_ref());
+    clients::proxy_protocol(&mut noted, old.proxy_protocol, *proxy_protocol);
     match (&old.underscores, underscores) {
         (Underscores::Refuse, Underscores::Drop) => noted.note(
             Protection::Weaker,

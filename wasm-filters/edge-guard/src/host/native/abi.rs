@@ -12,6 +12,8 @@ pub(super) const REQUEST_HEADER: u32 = 0;
 pub(super) const DYNAMIC_METADATA: u32 = 0;
 /// The attribute `request.protocol`.
 pub(super) const REQUEST_PROTOCOL: u32 = 10;
+/// The attribute `source.address`.
+pub(super) const SOURCE_ADDRESS: u32 = 24;
 /// The result of a metric function or another call.
 pub(super) const SUCCESS: u32 = 0;
 
@@ -122,6 +124,11 @@ unsafe extern "C" {
         key: Buffer,
         value: Buffer,
     ) -> bool;
+    pub(super) fn envoy_dynamic_module_callback_http_get_filter_state_bytes(
+        stream: *mut c_void,
+        key: Buffer,
+        value: *mut Buffer,
+    ) -> bool;
     pub(super) fn envoy_dynamic_module_callback_http_get_metadata_string(
         stream: *mut c_void,
         source: u32,
@@ -159,6 +166,12 @@ unsafe extern "C" {
     pub(super) fn envoy_dynamic_module_callback_early_header_mutation_get_attribute_string(
         request: *mut c_void,
         attribute: u32,
+        value: *mut Buffer,
+    ) -> bool;
+
+    pub(super) fn envoy_dynamic_module_callback_early_header_mutation_get_filter_state_bytes(
+        request: *mut c_void,
+        key: Buffer,
         value: *mut Buffer,
     ) -> bool;
 

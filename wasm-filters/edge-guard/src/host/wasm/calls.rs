@@ -5,6 +5,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use header_rules::config::PEER_STATE;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, Status};
 
@@ -77,6 +78,18 @@ pub(crate) fn add(counter: u32, count: u32) -> Result<(), HostError> {
 pub(crate) fn is_http_1_0() -> Result<bool, HostError> {
     let protocol = done("get_property", hostcalls::get_property(vec!["request", "protocol"]))?;
     Ok(protocol.as_deref() == Some(b"HTTP/1.0"))
+}
+
+/// The addresses of the current request's connection, see [`PEER_STATE`]. On a connection from before the listener had
+/// trusted proxies it is the peer's alone.
+pub(crate) fn peer() -> Result<Vec<u8>, HostError> {
+    const CALL: &str = "get_property";
+    let noted = done(CALL, hostcalls::get_property(vec!["filter_state", PEER_STATE]))?;
+    let peer = match noted {
+        Some(peer) => Some(peer),
+        None => done(CALL, hostcalls::get_property(vec!["source", "address"]))?,
+    };
+    peer.ok_or(HostError { call: CALL, status: Status::NotFound as u32 })
 }
 
 /// The lease that the authorizer granted with the current request, from ext_authz's dynamic metadata.
