@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{self, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::ports::Port;
 
@@ -70,9 +72,87 @@ pub struct Handshake {
 /// # Panics
 /// When the certificate cannot be read.
 pub fn handshake(edge: SocketAddr, certificate: &Path, protocols: &[&str]) -> io::Result<Handshake> {
-    let connector = connector(certificate, protocols);
+    handshake_as(edge, "localhost", certificate, protocols)
+}
+
+/// The same, where the edge must have a certificate for `name`, issued or signed by the one in `certificate`.
+///
+/// # Errors
+/// The connection failed, or the edge has another certificate.
+///
+/// # Panics
+/// When the certificate cannot be read, or the name is not a DNS name.
+pub fn handshake_as(
+    edge: SocketAddr,
+    name: &str,
+    certificate: &Path,
+    protocols: &[&str],
+) -> io::Result<Handshake> {
+    shake(edge, name, &connector(certificate, protocols))
+}
+
+/// The certificate, DER, that `edge` presents to a client that asks for `name`, or for none. The client accepts any.
+///
+/// # Errors
+/// The connection failed.
+///
+/// # Panics
+/// When the name is not a DNS name.
+pub fn presented(edge: SocketAddr, name: Option<&str>) -> io::Result<Vec<u8>> {
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .expect("the provider has them")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anything))
+        .with_no_client_auth();
+    config.enable_sni = name.is_some();
+    let shaken = shake(edge, name.unwrap_or("localhost"), &TlsConnector::from(Arc::new(config)))?;
+    Ok(shaken.certificate)
+}
+
+/// Accepts every certificate, to look at it.
+#[derive(Debug)]
+struct Anything;
+
+impl ServerCertVerifier for Anything {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+fn shake(edge: SocketAddr, name: &str, connector: &TlsConnector) -> io::Result<Handshake> {
+    let name = ServerName::try_from(name.to_owned()).expect("it is a name");
     runtime().block_on(async {
-        let stream = connector.connect(name(), TcpStream::connect(edge).await?).await?;
+        let stream = connector.connect(name, TcpStream::connect(edge).await?).await?;
         let (_, session) = stream.get_ref();
         let shown = session.peer_certificates().and_then(<[_]>::first);
         Ok(Handshake {
@@ -90,12 +170,15 @@ fn name() -> ServerName<'static> {
     ServerName::try_from("localhost").expect("it is a name")
 }
 
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
 fn connector(certificate: &Path, protocols: &[&str]) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     let certificate = CertificateDer::from_pem_file(certificate).expect("the certificate is PEM");
     roots.add(certificate).expect("it can be trusted");
-    let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .expect("the provider has them")
         .with_root_certificates(roots)

@@ -56,7 +56,9 @@ pub use issuer::{
 };
 pub use leases::{LeaseMethods, LeasePolicy, Leases, OnOutage};
 pub use limits::{LONGEST_REFILL, Limit, Mode, Per, Quota, RateHeaders, TenantMatch};
-pub use listener::{Clients, Exposure, Host, Listener, Tls, Underscores};
+pub use listener::{
+    CertificateFiles, Clients, Exposure, HTTP, HTTPS, Host, HttpsPorts, Listener, Redirect, Tls, Underscores,
+};
 pub use path::{PathMatch, Segment, Specificity};
 pub use percent::{InvalidPercent, Percent, WHOLE};
 pub use policy::{BesideCookie, InternalPolicy, Policy, PublicPolicy, RoleNames, SessionPolicy};

@@ -10,6 +10,8 @@ pub enum Match<'a> {
     Route(&'a Route),
     /// Envoy itself, with 405: the host accepts the method nowhere, or not on this path.
     MethodNotAllowed,
+    /// Envoy itself, with 308: the listener sends every request of its hosts to https.
+    Redirect,
     /// Envoy itself, with 404: the path is closed on this listener.
     InternalPath,
     /// Envoy itself, with 404: the listener does not serve the host.
@@ -25,6 +27,9 @@ pub enum Match<'a> {
 #[must_use]
 pub fn route_of<'a>(edge: &'a Edge, listener: &str, host: &str, method: &str, path: &str) -> Match<'a> {
     let Some((group, _)) = host_of(edge, listener, host) else { return Match::UnknownHost };
+    if edge.listeners.get(listener).is_some_and(|listener| !listener.serves()) {
+        return Match::Redirect;
+    }
     let is_usual = METHODS.contains(&method);
     let is_named = || edge.routes.iter().any(|route| route.host == group && route.takes_method(method));
     if !is_usual && !is_named() {

@@ -5,6 +5,7 @@ mod authorizer;
 mod backends;
 mod browser_origins;
 pub(crate) mod canaries;
+mod certificates;
 pub(crate) mod comparator;
 pub(crate) mod credentials;
 pub(crate) mod destination;

@@ -67,3 +67,95 @@ fn two_hosts_share_no_name_on_a_listener() {
     let said = "hosts `api` and `old` both have the name a.test on listener";
     assert_eq!(message.matches(said).count(), 1, "{message}");
 }
+
+/// The same edge with another listener in the clear.
+fn with_public(public: &str, hosts: &str) -> Result<Edge, String> {
+    let text = format!(
+        "edge: small
+listeners:
+  public: {{ address: '0.0.0.0:8080', {public} }}
+  tls: {{ address: '0.0.0.0:8443', tls: {{ certificate: edge.pem, key: edge.key }} }}
+hosts: {{ api: {{ {hosts}, names: [api.example.com] }} }}
+backends: {{ legacy: {{ address: 127.0.0.1:3000 }} }}
+policies: {{ public: {{ kind: public }} }}
+routes: [{{ name: all, host: api, prefix: /, methods: [GET], policy: public, to: legacy }}]
+"
+    );
+    edge_config::parse(Path::new("edge.yaml"), &text, &|_| None).map_err(|faults| faults.to_string())
+}
+
+#[test]
+fn a_redirect_leads_to_the_port_that_the_client_can_reach() {
+    let ports = |edge: &Edge| {
+        let ports = edge.https_ports("public", &edge.hosts["api"]);
+        (ports.direct, ports.translated)
+    };
+    let edge = with_public("redirect: https", "listeners: [public, tls]").unwrap();
+    assert_eq!(ports(&edge), (8443, 443));
+    assert!(!edge.listeners["public"].serves() && edge.listeners["tls"].serves());
+    for path in ["/", "/internal"] {
+        let found = edge_config::route_of(&edge, "public", "api.example.com", "GET", path);
+        assert_eq!(found, edge_config::Match::Redirect, "{path}");
+    }
+    let unknown = edge_config::route_of(&edge, "public", "evil.example", "GET", "/");
+    assert_eq!(unknown, edge_config::Match::UnknownHost);
+    let fixed = with_public("redirect: { https: 9443 }", "listeners: [public, tls]").unwrap();
+    assert_eq!(ports(&fixed), (9443, 9443));
+    // Another program ends TLS.
+    let elsewhere = with_public("redirect: { https: 443 }", "listener: public").unwrap();
+    assert_eq!(ports(&elsewhere), (443, 443));
+}
+
+#[test]
+fn wrong_redirects_are_named() {
+    let tls = "tls: { certificate: a.pem, key: a.key }";
+    for (public, hosts, said) in [
+        ("redirect: http", "listeners: [public, tls]", "`redirect` of listener `public` is \"http\""),
+        ("redirect: true", "listeners: [public, tls]", "write text"),
+        ("redirect: { https: 0 }", "listeners: [public, tls]", "write a whole number from 1 to 65535"),
+        ("redirect: { https: 65536 }", "listeners: [public, tls]", "write a whole number from 1 to 65535"),
+        ("redirect: {}", "listeners: [public, tls]", "has no `https`"),
+        ("redirect: { https: 443, status: 301 }", "listeners: [public, tls]", "has no field `status`"),
+        ("redirect: https", "listener: public", "which redirects to https, and on none with `tls`"),
+        (&format!("redirect: https, {tls}"), "listeners: [public, tls]", "has `tls` and redirects to https"),
+        (
+            "redirect: { https: 443 }, exposure: internal, network: private",
+            "listener: public",
+            "is internal and redirects to https",
+        ),
+    ] {
+        let message = with_public(public, hosts).unwrap_err();
+        assert!(message.contains(said), "{public}: {message}");
+    }
+}
+
+#[test]
+fn a_listener_has_one_certificate_or_a_list() {
+    let files = |edge: &Edge| -> Vec<(String, String)> {
+        let tls = edge.listeners["public"].tls.clone().unwrap();
+        let shown = |path: &Path| path.display().to_string();
+        tls.certificates.iter().map(|files| (shown(&files.certificate), shown(&files.key))).collect()
+    };
+    let pair = |certificate: &str, key: &str| (certificate.to_owned(), key.to_owned());
+    let one = with_public("tls: { certificate: a.pem, key: a.key }", "listener: public").unwrap();
+    assert_eq!(files(&one), [pair("a.pem", "a.key")]);
+    let several = "tls: { certificates: [a.pem, { certificate: b.pem, key: b.key }] }";
+    let several = with_public(several, "listener: public").unwrap();
+    assert_eq!(files(&several), [pair("a.pem", "a.pem"), pair("b.pem", "b.key")]);
+    let many: Vec<String> = (0..129).map(|number| format!("c{number}.pem")).collect();
+    for (tls, said) in [
+        ("{ certificates: [] }".to_owned(), "lists 0 certificates"),
+        (format!("{{ certificates: [{}] }}", many.join(", ")), "lists 129 certificates"),
+        ("{ certificates: [a.pem, a.pem] }".to_owned(), "lists a.pem twice"),
+        ("{ certificates: a.pem }".to_owned(), "write a list"),
+        ("{ certificates: [{ certificate: a.pem }] }".to_owned(), "has no `key`"),
+        ("{ certificates: [{ certificate: a.pem, key: a.key, name: x }] }".to_owned(), "has no field `name`"),
+        ("{ certificates: [1] }".to_owned(), "write text"),
+        ("{ certificates: [a.pem], key: a.key }".to_owned(), "`certificate` or `key` beside it"),
+        ("{ certificate: a.pem }".to_owned(), "has no `key`"),
+        ("{}".to_owned(), "has no `certificate`"),
+    ] {
+        let message = with_public(&format!("tls: {tls}"), "listener: public").unwrap_err();
+        assert!(message.contains(said), "{tls}: {message}");
+    }
+}

@@ -23,6 +23,12 @@ pub struct Arguments {
     /// A host name that the certificate is valid for; a leading `*.` stands for one label.
     #[arg(long = "name", value_name = "NAME", default_values_t = ["localhost".to_owned()])]
     pub names: Vec<String>,
+    /// The name of the files below `certs`, for an edge with several certificates: `shop` makes shop.pem and shop.key.
+    #[arg(long, value_name = "NAME", default_value = "edge", value_parser = file_name)]
+    pub file: String,
+    /// Put the key into the same file as the certificate, for the short form of `certificates` in the edge file.
+    #[arg(long)]
+    pub one_file: bool,
     /// Make a new pair even when one exists.
     #[arg(long)]
     pub renew: bool,
@@ -52,9 +58,13 @@ pub enum CertsError {
 /// `cutover certs`
 pub fn main(arguments: &Arguments) -> ExitCode {
     let directory = arguments.home.home.join("certs");
-    match make(&directory, &arguments.names, arguments.renew) {
+    let files = Files {
+        certificate: directory.join(format!("{}.pem", arguments.file)),
+        key: (!arguments.one_file).then(|| directory.join(format!("{}.key", arguments.file))),
+    };
+    match write(&directory, &files, &arguments.names, arguments.renew) {
         Ok(true) => {
-            out::line!("{}", directory.join(CERTIFICATE).display());
+            out::line!("{}", files.certificate.display());
             exit(DONE)
         }
         Ok(false) => {
@@ -78,8 +88,29 @@ pub const KEY: &str = "edge.key";
 /// # Errors
 /// [`CertsError`]
 pub fn make(directory: &Path, names: &[String], renew: bool) -> Result<bool, CertsError> {
-    let (certificate, key) = (directory.join(CERTIFICATE), directory.join(KEY));
-    if !renew && certificate.exists() && key.exists() {
+    let files = Files { certificate: directory.join(CERTIFICATE), key: Some(directory.join(KEY)) };
+    write(directory, &files, names, renew)
+}
+
+/// The files of a pair.
+struct Files {
+    certificate: PathBuf,
+    /// Absent when the key is in the file of the certificate.
+    key: Option<PathBuf>,
+}
+
+/// A plain name, so that no file elsewhere is replaced.
+fn file_name(text: &str) -> Result<String, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if text.is_empty() || text.starts_with('.') || !text.bytes().all(plain) {
+        return Err("write a file name without directory and ending, such as shop".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn write(directory: &Path, files: &Files, names: &[String], renew: bool) -> Result<bool, CertsError> {
+    let Files { certificate, key } = files;
+    if !renew && certificate.exists() && key.as_ref().is_none_or(|key| key.exists()) {
         return Ok(false);
     }
     let failed = |source| CertsError::Certificate { names: names.join(", "), source };
@@ -89,8 +120,14 @@ pub fn make(directory: &Path, names: &[String], renew: bool) -> Result<bool, Cer
         .map_err(|source| CertsError::File { path: directory.to_owned(), source })?;
     // A program that watches the directory reads both files when either is replaced. Until the second is replaced
     // they do not match, and the old pair stays in force.
-    replace(&key, made.signing_key.serialize_pem().as_bytes(), 0o600)?;
-    replace(&certificate, made.cert.pem().as_bytes(), 0o644)?;
+    let secret = made.signing_key.serialize_pem();
+    match key {
+        Some(key) => {
+            replace(key, secret.as_bytes(), 0o600)?;
+            replace(certificate, made.cert.pem().as_bytes(), 0o644)?;
+        }
+        None => replace(certificate, (made.cert.pem() + &secret).as_bytes(), 0o600)?,
+    }
     Ok(true)
 }
 

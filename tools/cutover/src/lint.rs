@@ -3,6 +3,7 @@
 //! With a *fault* an edge file cannot be used. With a *warning* it probably should not be: a public route accepts POST
 //! without a limit, or a key file does not exist yet. Warnings alone end with 0 unless `--deny-warnings` is given.
 
+mod certificates;
 mod files;
 
 use std::path::{Path, PathBuf};

@@ -21,6 +21,7 @@ mod matcher;
 mod metadata;
 mod module;
 mod proxies;
+mod redirect;
 mod request_id;
 mod routes;
 mod shadow;

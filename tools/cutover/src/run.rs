@@ -177,10 +177,13 @@ fn first_certificates(edge: &Edge, home: &Path) -> Result<(), Failure> {
     let directory = home.join("certs");
     for (name, listener) in &edge.listeners {
         let Some(tls) = &listener.tls else { continue };
-        let missing = [&tls.certificate, &tls.key].into_iter().find(|path| !path.exists());
-        let Some(missing) = missing else { continue };
-        let own =
-            tls.certificate == directory.join(certs::CERTIFICATE) && tls.key == directory.join(certs::KEY);
+        let lacking = tls.certificates.iter().find_map(|files| {
+            let missing = [&files.certificate, &files.key].into_iter().find(|path| !path.exists())?;
+            Some((files, missing))
+        });
+        let Some((files, missing)) = lacking else { continue };
+        let own = files.certificate == directory.join(certs::CERTIFICATE)
+            && files.key == directory.join(certs::KEY);
         if !own {
             return Err(Failure::new(format!(
                 "listener `{name}` needs {}, which does not exist; put certificate and key there, or name \

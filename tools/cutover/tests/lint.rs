@@ -132,7 +132,9 @@ fn a_file_that_is_not_there_yet_is_a_warning_and_one_that_could_never_load_is_a_
     let tls = "exposure: public, tls: { certificate: certs/edge.pem, key: certs/edge.key }";
     let lint = || home.lint("exposure: public", tls, &[]);
     assert!(lint().2.contains("certs/edge.pem does not exist yet"));
-    assert_eq!(home.cutover(&["certs"]).0, 0);
+    let names = ["localhost", "api.dev-domain.test", "*.dev-domain.test", "dev-domain.test"];
+    let named: Vec<&str> = names.iter().flat_map(|name| ["--name", name]).collect();
+    assert_eq!(home.cutover(&[&["certs"], named.as_slice()].concat()).0, 0);
     let (code, _, stderr) = lint();
     assert_eq!((code, stderr.as_str()), (0, ""));
     let key = std::fs::read(home.at("certs/edge.key")).unwrap();
@@ -197,4 +199,52 @@ fn a_quota_of_a_tenant_that_is_not_listed_is_a_warning_and_a_webhook_without_its
     home.write("partner.secret", "a secret of a sender");
     let (code, _, said) = home.lint("policies:\n", hook, &[]);
     assert!(code != 0 && said.contains("chmod 600") && !said.contains("a secret of"), "{code} {said}");
+}
+
+#[test]
+fn names_without_a_certificate_and_certificates_out_of_their_time_are_warnings() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = Home::new();
+    let tls = "exposure: public, tls: { certificates: [certs/api.pem, { certificate: certs/file.pem, key: certs/file.key }] }";
+    let lint = || home.lint("exposure: public", tls, &[]);
+    assert!(lint().2.contains("certs/api.pem does not exist yet"));
+    let certs = |file: &str, names: &[&str], more: &[&str]| {
+        let named: Vec<&str> = names.iter().flat_map(|name| ["--name", name]).collect();
+        let (code, _, stderr) = home.cutover(&[&["certs", "--file", file], named.as_slice(), more].concat());
+        assert_eq!(code, 0, "{stderr}");
+    };
+    certs("api", &["api.dev-domain.test", "localhost"], &["--one-file"]);
+    certs("file", &["file.dev-domain.test"], &[]);
+    let (code, _, stderr) = lint();
+    assert_eq!(code, 0, "{stderr}");
+    assert!(
+        stderr.contains("warning: no certificate of listener `public` has the name dev-domain.test"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("its clients are shown that of api.dev-domain.test"), "{stderr}");
+    assert_eq!(stderr.matches("warning: ").count(), 1, "{stderr}");
+    certs("file", &["file.dev-domain.test", "dev-domain.test"], &["--renew"]);
+    assert_eq!(lint().2, "");
+    // A file with a key is closed to others.
+    let mode = |name: &str| std::fs::metadata(home.at(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("certs/api.pem"), mode("certs/file.key")), (0o600, 0o600));
+    std::fs::set_permissions(home.at("certs/api.pem"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(lint().2.contains("chmod 600"), "{}", lint().2);
+    // A certificate alone where both are expected.
+    std::fs::copy(home.at("certs/file.pem"), home.at("certs/api.pem")).unwrap();
+    std::fs::set_permissions(home.at("certs/api.pem"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    let (code, _, stderr) = lint();
+    assert!(code == 64 && stderr.contains("contains no private key"), "{stderr}");
+
+    for (begins, ends, said) in [(2000, 2001, "expired: "), (2200, 2201, "is not valid yet: ")] {
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        (params.not_before, params.not_after) =
+            (rcgen::date_time_ymd(begins, 1, 1), rcgen::date_time_ymd(ends, 1, 1));
+        let key = rcgen::KeyPair::generate().unwrap();
+        home.write("certs/api.pem", &(params.self_signed(&key).unwrap().pem() + &key.serialize_pem()));
+        let (code, _, stderr) = lint();
+        assert_eq!(code, 0, "{stderr}");
+        assert!(stderr.contains("warning: the certificate ") && stderr.contains(said), "{stderr}");
+    }
+    assert_ne!(home.cutover(&["certs", "--file", "../elsewhere"]).0, 0);
 }

@@ -20,7 +20,11 @@ pub struct EdgeBuilder {
     two_authorizers: bool,
     workers: u8,
     drain_seconds: u32,
+    prepare: Option<Prepare>,
 }
+
+/// Writes files into the home before anything reads them.
+type Prepare = Box<dyn FnOnce(&std::path::Path)>;
 
 impl EdgeBuilder {
     /// An edge of the edge file at `file`, with all its parts.
@@ -35,6 +39,7 @@ impl EdgeBuilder {
             two_authorizers: false,
             workers: 1,
             drain_seconds: 600,
+            prepare: None,
         }
     }
 
@@ -64,6 +69,13 @@ impl EdgeBuilder {
     #[must_use]
     pub const fn drain_seconds(mut self, seconds: u32) -> Self {
         self.drain_seconds = seconds;
+        self
+    }
+
+    /// Writes files into the home that the edge file names, such as certificates, before anything reads them.
+    #[must_use]
+    pub fn prepare(mut self, write: impl FnOnce(&std::path::Path) + 'static) -> Self {
+        self.prepare = Some(Box::new(write));
         self
     }
 
@@ -205,6 +217,9 @@ impl EdgeBuilder {
         edge.cutover(&["keys"]);
         if encrypted {
             edge.cutover(&["certs", "--name", "localhost"]);
+        }
+        if let Some(prepare) = self.prepare {
+            prepare(edge.home());
         }
         edge.render();
         if is_encrypted(&edge) {

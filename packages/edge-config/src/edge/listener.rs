@@ -24,7 +24,39 @@ pub struct Listener {
     pub proxy_protocol: Option<ProxyProtocol>,
     /// What happens to a request with a header name that contains an underscore.
     pub underscores: Underscores,
+    /// Every request is sent to https instead of being served; absent where requests are served.
+    pub redirect: Option<Redirect>,
 }
+
+impl Listener {
+    /// Whether any request is served here. A listener that only redirects serves none.
+    #[must_use]
+    pub const fn serves(&self) -> bool {
+        self.redirect.is_none()
+    }
+}
+
+/// The redirect of a listener: 308 to the same host, path and query over https.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// The port of https for every client; absent when it follows from the port that a client names, see
+    /// [`Edge::https_ports`](super::Edge::https_ports).
+    pub port: Option<u16>,
+}
+
+/// The ports of https to which a redirect sends the clients of a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpsPorts {
+    /// For a client that named the listener's own port: it reaches Envoy itself.
+    pub direct: u16,
+    /// For every other client: a machine on the way translates ports, as a balancer does.
+    pub translated: u16,
+}
+
+/// The port of `https` where a URL names none.
+pub const HTTPS: u16 = 443;
+/// The port of `http` where a URL names none.
+pub const HTTP: u16 = 80;
 
 /// What happens to a request with a header name that contains an underscore. Many backends read `_` as `-`, so such a name
 /// could be read as one that only the edge may write.
@@ -39,15 +71,23 @@ pub enum Underscores {
     Pass(Vec<String>),
 }
 
-/// The certificate of a listener. Envoy reads the files again when they are replaced.
+/// The certificates of a listener. Envoy reads the files again when they are replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
+    /// In the order of the file; at least one. Envoy presents the one with the name that the client asks for (SNI), and the
+    /// first when none has it.
+    pub certificates: Vec<CertificateFiles>,
+    /// The clients that may connect at all; absent where every client may connect.
+    pub clients: Option<Clients>,
+}
+
+/// A certificate and its key. Both may be in one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
     /// The certificate chain, PEM.
     pub certificate: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
-    /// The clients that may connect at all; absent where every client may connect.
-    pub clients: Option<Clients>,
 }
 
 /// The rules for client certificates.
@@ -101,6 +141,17 @@ impl Host {
 }
 
 impl Edge {
+    /// Where the redirect of `listener` sends the clients of `host`. Without a fixed port, a client that named the port of
+    /// `listener` is sent to the port of the first listener with TLS that serves the host, and every other client to the usual
+    /// port: a balancer that translates 80 to this port translates 443 to that one.
+    #[must_use]
+    pub fn https_ports(&self, listener: &str, host: &Host) -> HttpsPorts {
+        let fixed = self.listeners.get(listener).and_then(|listener| listener.redirect?.port);
+        let mut served = host.listeners.iter().filter_map(|name| self.listeners.get(name));
+        let own = served.find(|listener| listener.tls.is_some()).map(|listener| listener.address.port());
+        HttpsPorts { direct: fixed.or(own).unwrap_or(HTTPS), translated: fixed.unwrap_or(HTTPS) }
+    }
+
     /// The clients that can reach `host`; absent when it has no listener. All of its listeners have the same exposure; if they
     /// had not, the stricter one would count.
     #[must_use]

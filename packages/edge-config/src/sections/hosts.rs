@@ -35,6 +35,9 @@ pub(crate) fn host(
             "list at least one, or remove the host",
         );
     }
+    if let Some(served_by) = &served_by {
+        check_redirects(context, node, &what, served_by, listeners);
+    }
     let answers = fields
         .optional("answers")
         .and_then(|n| known_answers.reference(context, n, &format!("`answers` of {what}")));
@@ -110,6 +113,31 @@ fn several(
         is_valid = false;
     }
     (is_valid && !names.is_empty()).then_some(names)
+}
+
+/// Checks that a redirect to https leads somewhere: to a listener with TLS that serves the host, or to the port that the
+/// redirect names (where another program ends TLS).
+fn check_redirects(
+    context: Context<'_>,
+    node: &Node,
+    what: &str,
+    served_by: &[String],
+    listeners: &Declared<Listener>,
+) {
+    let of = |name: &String| listeners.good.get(name);
+    let unnamed = |name: &&String| {
+        of(name).and_then(|listener| listener.redirect).is_some_and(|redirect| redirect.port.is_none())
+    };
+    let leads = |name: &String| of(name).is_none_or(|listener| listener.tls.is_some());
+    let Some(redirecting) = served_by.iter().find(unnamed) else { return };
+    if !served_by.iter().any(leads) {
+        let problem = format!(
+            "{what} is on listener `{redirecting}`, which redirects to https, and on none with `tls`"
+        );
+        let mend = "add a listener with `tls` to its `listeners`, or name the port where clients reach https: `redirect: { \
+                    https: 443 }`";
+        context.faults.report(node.place, problem, mend);
+    }
 }
 
 /// The clients that can reach `host`, by its valid listeners; the stricter exposure counts.

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::declared::Declared;
-use crate::edge::{Clients, Exposure, Http10, Listener, Reach, Tls, Underscores};
+use crate::edge::{Clients, Exposure, Http10, Listener, Reach, Redirect, Tls, Underscores};
 use crate::fault::Place;
 use crate::node::{Node, Value};
 use crate::reader::{self, Context, Fields};
 
 use super::authorizer::certificate_names;
-use super::proxies;
+use super::{certificates, proxies};
 use crate::reader::{choice, path};
 
 const ADDRESS_MEND: &str = "write an address with a port, such as 127.0.0.1:8080";
@@ -50,6 +50,11 @@ pub(crate) fn listener(context: Context<'_>, name: &str, node: &Node) -> Option<
         None => Some(Underscores::default()),
         Some(n) => underscores(context, n, name),
     };
+    let redirect_node = fields.optional("redirect");
+    let redirect = match redirect_node {
+        None => Some(None),
+        Some(n) => redirect(context, n, name).map(Some),
+    };
     let place = fields.place;
     fields.finish();
     let listener = Listener {
@@ -61,9 +66,13 @@ pub(crate) fn listener(context: Context<'_>, name: &str, node: &Node) -> Option<
         trusted_proxies: trusted_proxies?,
         proxy_protocol: proxy_protocol?,
         underscores: underscores?,
+        redirect: redirect?,
     };
     check_network(context, name, place, &listener);
     proxies::check(context, name, place, &listener);
+    if let Some(node) = redirect_node {
+        check_redirect(context, name, node, &listener);
+    }
     Some(listener)
 }
 
@@ -82,6 +91,32 @@ fn underscores(context: Context<'_>, node: &Node, name: &str) -> Option<Undersco
         names.push(reader::text(context, element, &format!("a name in {what}"))?.to_owned());
     }
     Some(Underscores::Pass(names))
+}
+
+/// `https`, or `{ https: 8443 }`.
+fn redirect(context: Context<'_>, node: &Node, name: &str) -> Option<Redirect> {
+    let what = format!("`redirect` of listener `{name}`");
+    if !matches!(node.value, Value::Map(_)) {
+        return choice(context, node, &what, &[("https", Redirect { port: None })]);
+    }
+    let mut fields = Fields::of(context, node, &*what);
+    let port = fields
+        .required("https", "write the port of https that clients use: `redirect: { https: 443 }`")
+        .and_then(|n| reader::number(context, n, &format!("the port in {what}"), 1, u64::from(u16::MAX)));
+    fields.finish();
+    Some(Redirect { port: Some(u16::try_from(port?).ok()?) })
+}
+
+/// Checks that a redirect leads from the clear to an encrypted listener of clients.
+fn check_redirect(context: Context<'_>, name: &str, node: &Node, listener: &Listener) {
+    if listener.tls.is_some() {
+        let problem = format!("listener `{name}` has `tls` and redirects to https");
+        context.faults.report(node.place, problem, "remove `redirect`: its requests are encrypted already");
+    }
+    if listener.exposure == Exposure::Internal {
+        let problem = format!("listener `{name}` is internal and redirects to https");
+        context.faults.report(node.place, problem, "remove `redirect`: services do not follow redirects");
+    }
 }
 
 /// Checks the network of a listener. An internal listener opens internal paths to every service that introduces itself,
@@ -110,12 +145,7 @@ fn check_network(context: Context<'_>, name: &str, place: Place, listener: &List
 fn tls(context: Context<'_>, node: &Node, name: &str) -> Option<Tls> {
     let what = format!("`tls` of listener `{name}`");
     let mut fields = Fields::of(context, node, &*what);
-    let certificate = fields
-        .required("certificate", "name the PEM file with the certificate chain")
-        .and_then(|n| path(context, n, &format!("the certificate of {what}")));
-    let key = fields
-        .required("key", "name the PEM file with the private key")
-        .and_then(|n| path(context, n, &format!("the key of {what}")));
+    let certificates = certificates::read(context, &mut fields, &what);
     let ca = fields.optional("client_ca").map(|n| path(context, n, &format!("`client_ca` of {what}")));
     let names_node = fields.optional("client_names");
     let names = names_node
@@ -129,7 +159,7 @@ fn tls(context: Context<'_>, node: &Node, name: &str) -> Option<Tls> {
         None => None,
         Some(ca) => Some(Clients { ca: ca?, names: names? }),
     };
-    Some(Tls { certificate: certificate?, key: key?, clients })
+    Some(Tls { certificates: certificates?, clients })
 }
 
 /// `stats: { address: … }`

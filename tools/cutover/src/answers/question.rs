@@ -3,7 +3,9 @@
 //! No request has a valid credential or a body. A route that takes GET is queried with GET, without credentials and with bad
 //! ones. Any other route is queried with bad credentials alone.
 
-use edge_config::edge::{AcceptedCredential, ApiKeys, Exposure, PathMatch, Policy, Route, SessionPolicy};
+use edge_config::edge::{
+    AcceptedCredential, ApiKeys, Exposure, Listener, PathMatch, Policy, Route, SessionPolicy,
+};
 use edge_config::{Edge, Match, route_of};
 use serde::Serialize;
 
@@ -111,8 +113,11 @@ fn of_route(edge: &Edge, route: &Route) -> Result<Vec<Question>, &'static str> {
         None => return Err("its policy does not exist"),
     };
     let Some(host) = edge.hosts.get(&route.host) else { return Err("its host does not exist") };
-    // The same routes are on each of them.
-    let Some(listener) = host.listeners.first() else { return Err("its host has no listener") };
+    // The same routes are on each of them that serves requests.
+    let serves = |name: &&String| edge.listeners.get(*name).is_some_and(Listener::serves);
+    let Some(listener) = host.listeners.iter().find(serves) else {
+        return Err("no listener serves its host");
+    };
     if edge.exposure_of(host) != Some(Exposure::Public) {
         return Err("no client reaches its listener");
     }

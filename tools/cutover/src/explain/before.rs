@@ -114,7 +114,11 @@ pub(super) fn upgrade(request: &mut Request, matched: &Match<'_>) -> Option<Refu
     }
     let allowed = match matched {
         Match::Route(route) => route.websocket,
-        Match::MethodNotAllowed | Match::InternalPath | Match::UnknownHost | Match::Unmatched => false,
+        Match::MethodNotAllowed
+        | Match::Redirect
+        | Match::InternalPath
+        | Match::UnknownHost
+        | Match::Unmatched => false,
     };
     (!allowed).then(|| Refused {
         status: 403,
@@ -134,7 +138,7 @@ pub(super) fn words(edge: &Edge, listener: &str, request: &Request) -> Answers {
             let closed = |(group, _)| edge.answers_of_closed(group, request.path());
             host.map_or_else(|| edge.answers_by_default(), closed)
         }
-        Match::MethodNotAllowed | Match::UnknownHost | Match::Unmatched => {
+        Match::MethodNotAllowed | Match::Redirect | Match::UnknownHost | Match::Unmatched => {
             let host = host_of(edge, listener, &request.authority);
             host.map_or_else(|| edge.answers_by_default(), |(group, _)| edge.answers_of_host(group))
         }

@@ -15,7 +15,7 @@ use authz_service::observe::stage::{Stage, Step};
 use authz_service::startup::{self, Assembled, needs::Needs};
 use authz_service::who::{Caller, Who};
 use clock::{Clock, SystemClock};
-use edge_config::edge::{Exposure, KeySource, Policy, Quota, Route};
+use edge_config::edge::{Exposure, HTTP, HTTPS, KeySource, Listener, Policy, Quota, Route};
 use edge_config::{Edge, Environment, Match, route_of};
 use header_rules::{GuardVerdict, Rules};
 use serde_json::{Map, Value, json};
@@ -73,6 +73,11 @@ pub(super) fn explain(
     let words = before::words(&edge, name, &request);
     let mut early =
         before::unreadable(&request, listener).map(|refused| (refused, edge.answers_by_default()));
+    if early.is_none() && route_of(&edge, name, &authority, &method, &path) == Match::Redirect {
+        report.insert("guard".to_owned(), "not reached".into());
+        report.insert("answer".to_owned(), redirected(&edge, name, listener, &request));
+        return Ok(Value::Object(report));
+    }
     if early.is_none() {
         let matched = route_of(&edge, name, &authority, &method, &path);
         early = before::upgrade(&mut request, &matched).map(|refused| (refused, words.clone()));
@@ -116,6 +121,8 @@ pub(super) fn explain(
     let matched = match route_of(&edge, name, &request.authority, &request.method, request.path()) {
         Match::Route(route) => Ok(route),
         Match::MethodNotAllowed => Err((405, "the edge accepts this method on no route")),
+        // Answered above.
+        Match::Redirect => Err((308, "the listener redirects to https")),
         Match::InternalPath => Err((404, "the path is closed on this listener")),
         Match::UnknownHost => Err((404, "the listener does not serve this host")),
         Match::Unmatched => Err((404, "no route matches it")),
@@ -397,6 +404,24 @@ fn policy(edge: &Edge, route: &Route) -> String {
 
 fn answer(status: u16, body: &str, from: &str, why: &str) -> Value {
     json!({ "status": status, "body": body, "from": from, "why": why })
+}
+
+/// The answer of a listener that redirects to https.
+fn redirected(edge: &Edge, name: &str, listener: &Listener, request: &Request) -> Value {
+    let Some((_, host)) = edge_config::host_of(edge, name, &request.authority) else { return Value::Null };
+    let ports = edge.https_ports(name, host);
+    let (named, port) = match request.authority.rsplit_once(':') {
+        Some((named, port)) if port.parse::<u16>().is_ok() => (named, port.parse().unwrap_or(HTTP)),
+        Some(_) | None => (request.authority.as_str(), HTTP),
+    };
+    let to = if port == listener.address.port() { ports.direct } else { ports.translated };
+    let shown = if to == HTTPS { String::new() } else { format!(":{to}") };
+    json!({
+        "status": 308,
+        "location": format!("https://{named}{shown}{}", request.target),
+        "from": "Envoy",
+        "why": "the listener redirects to https",
+    })
 }
 
 fn passed(backend: &str, headers: &[&str]) -> Value {

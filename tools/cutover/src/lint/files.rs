@@ -13,11 +13,14 @@ use authz_service::credential::signed;
 use authz_service::credential::webhook::secrets;
 use authz_service::tenant::directory;
 use authz_service::tls;
+use clock::{Clock as _, SystemClock};
 use edge_config::edge::{
-    ApiKeys, AuthorizerTls, BackendTls, ClientCertificate, Clients, Edge, KeySource, Per, Service,
-    ServiceTokens, TenantDirectory, Tls, Webhook,
+    ApiKeys, AuthorizerTls, BackendTls, CertificateFiles, ClientCertificate, Clients, Edge, KeySource,
+    Listener, Per, Service, ServiceTokens, TenantDirectory, Tls, Webhook,
 };
 use edge_config::{Fault, Place, Severity};
+
+use super::certificates;
 
 /// Longer than any file that an edge file names: a directory of a million tenants takes 64 MB.
 const MAX_BYTES: u64 = 64 * 1_024 * 1_024;
@@ -70,9 +73,15 @@ pub(super) fn check(edge: &Edge, text: &str) -> Vec<Fault> {
         }
         Some(TenantDirectory::Service(_)) | None => {}
     }
-    for listener in edge.listeners.values() {
-        let Some(Tls { certificate, key, clients }) = &listener.tls else { continue };
-        found.pair(certificate, key);
+    for (name, listener) in &edge.listeners {
+        let Some(Tls { certificates, clients }) = &listener.tls else { continue };
+        let before = found.faults.len();
+        for CertificateFiles { certificate, key } in certificates {
+            found.pair(certificate, key);
+        }
+        if found.faults.len() == before {
+            found.certificates(edge, name, listener);
+        }
         if let Some(Clients { ca, names: _ }) = clients {
             found.authorities(ca);
         }
@@ -172,6 +181,14 @@ impl Found<'_> {
             && let Err(error) = tls::check_pair(certificate, key)
         {
             self.unusable(error.path(), error.what());
+        }
+    }
+
+    /// Warns about names that no certificate of `listener` has, and about certificates that are not valid now.
+    fn certificates(&mut self, edge: &Edge, name: &str, listener: &Listener) {
+        for (about, problem, mend) in certificates::warnings(edge, name, listener, SystemClock.now()) {
+            let place = place(self.text, &about);
+            self.faults.push(Fault { place, problem, mend, severity: Severity::Warning });
         }
     }
 

@@ -62,6 +62,8 @@ pub(super) enum Taken<'a> {
     Nothing,
     /// No route: the path is internal and closed here.
     Internal,
+    /// No route: the listener sends every request to https.
+    Redirected,
 }
 
 /// The routes of an edge by host group and path. It gives the answers of [`edge_config::route_of`] in a time that does
@@ -102,6 +104,9 @@ impl<'a> Table<'a> {
     /// The part that takes `method` `path` of the host group on `listener`.
     pub(super) fn takes(&self, listener: &str, group: Option<&str>, method: &str, path: &str) -> Taken<'a> {
         let Some(group) = group else { return Taken::Nothing };
+        if self.edge.listeners.get(listener).is_some_and(|listener| !listener.serves()) {
+            return Taken::Redirected;
+        }
         let is_public = self.exposure(listener) == Exposure::Public;
         if is_public && self.closed.of(path).iter().any(|closed| !closed.is_empty()) {
             return Taken::Internal;

@@ -52,6 +52,7 @@ impl<'a> Pair<'a> {
             Taken::Route(route) => route.name.as_str(),
             Taken::Nothing => "no route",
             Taken::Internal => "an internal path",
+            Taken::Redirected => "a redirect",
         };
         Self(name(was), name(is))
     }
@@ -103,7 +104,22 @@ fn joined(found: BTreeMap<Spot<'_>, Hosts>) -> Vec<(Region, Finding)> {
 fn difference((old, was): (&Edge, Taken<'_>), (new, is): (&Edge, Taken<'_>)) -> Option<Finding> {
     let mut noted = Aspects::default();
     match (was, is) {
-        (Taken::Nothing, Taken::Nothing) | (Taken::Internal, Taken::Internal) => {}
+        (Taken::Nothing, Taken::Nothing)
+        | (Taken::Internal, Taken::Internal)
+        | (Taken::Redirected, Taken::Redirected) => {}
+        (Taken::Nothing | Taken::Internal, Taken::Redirected) => {
+            noted.note(Protection::Same, "redirected to https, as every request here");
+        }
+        (Taken::Route(_), Taken::Redirected) => {
+            noted.note(Protection::Closed, "redirected to https instead of being served");
+        }
+        (Taken::Redirected, Taken::Nothing | Taken::Internal) => {
+            noted.note(Protection::Same, "refused instead of being redirected to https");
+        }
+        (Taken::Redirected, Taken::Route(route)) => {
+            noted.note(Protection::Weaker, "served without encryption instead of being redirected to https");
+            became_public(new, route, &mut noted);
+        }
         (Taken::Nothing, Taken::Internal) => noted.note(Protection::Stricter, "an internal path now"),
         (Taken::Internal, Taken::Nothing) => {
             noted.note(
@@ -259,6 +275,7 @@ fn shown(edge: &Edge, taken: Taken<'_>) -> String {
         Taken::Route(route) => route,
         Taken::Nothing => return "404, no route".to_owned(),
         Taken::Internal => return "404, internal".to_owned(),
+        Taken::Redirected => return "308, to https".to_owned(),
     };
     let kind = edge.policies.get(&route.policy).map_or("", policy::kind);
     let name = if route.policy == kind { String::new() } else { format!(" ({kind})") };

@@ -86,6 +86,29 @@ fn a_host_on_another_listener_opens_its_routes_there_and_encryption_counts() {
 }
 
 #[test]
+fn a_redirect_to_https_closes_what_was_served_in_the_clear() {
+    let public = "exposure: public }\n";
+    let tls = "  tls: { address: '127.0.0.1:8443', tls: { certificate: e.pem, key: e.key } }\n";
+    let both = DEV
+        .replace(public, &format!("{public}{tls}"))
+        .replace("listener: public,", "listeners: [public, tls],");
+    let redirecting = both.replacen(public, "exposure: public, redirect: https }\n", 1);
+    let lines = |old: &str, new: &str| said(&plan(&edge(old), &edge(new)));
+    let has = |lines: &[String], wanted: &str| lines.iter().any(|line| line.contains(wanted));
+    let closed = lines(&both, &redirecting);
+    assert!(has(&closed, "redirected to https instead of being served"), "{closed:#?}");
+    assert!(has(&closed, "stricter: hosts: ") && !has(&closed, "weaker: "), "{closed:#?}");
+    // No connection ends: the routes are discovered.
+    assert!(!has(&closed, "drains"), "{closed:#?}");
+    let opened = lines(&redirecting, &both);
+    assert!(has(&opened, "served without encryption instead of being redirected"), "{opened:#?}");
+    assert!(has(&opened, "weaker: "), "{opened:#?}");
+    let elsewhere = redirecting.replace("redirect: https", "redirect: { https: 8443 }");
+    let moved = lines(&redirecting, &elsewhere);
+    assert!(has(&moved, "same: listener `public`: redirects to another port of https"), "{moved:#?}");
+}
+
+#[test]
 fn a_route_with_less_protection_is_found_by_its_meaning() {
     let base =
         "  - { name: books, host: api, prefix: /books, policy: signed-in, to: legacy, answers: library }\n";
@@ -388,6 +411,7 @@ proptest! {
                     let expected = match route_of(&edge, "public", host, method, path) {
                         Match::Route(route) => Taken::Route(route),
                         Match::InternalPath => Taken::Internal,
+                        Match::Redirect => Taken::Redirected,
                         Match::UnknownHost | Match::Unmatched => Taken::Nothing,
                         Match::MethodNotAllowed => unreachable!("{method}"),
                     };

@@ -15,6 +15,8 @@ const MARK: (&str, &str) = ("wasm.cutover.decision", "lease");
 /// listener has no leases.
 pub(super) fn rules(edge: &Edge, name: &str) -> Option<LeaseRules> {
     let sessions = edge.sessions.as_ref()?;
+    // No decision is made where no request is served.
+    edge.listeners.get(name).filter(|listener| listener.serves())?;
     // A decision depends on this besides the caller: two routes that agree in it may share leases.
     let mut kinds: Vec<(&str, Vec<&str>, &[String])> = Vec::new();
     let (mut classes, mut routes) = (Vec::new(), Vec::new());

@@ -20,7 +20,7 @@ use super::header::{header, method_is};
 use super::leases;
 use super::matcher::{self, Leaf, RoutesByHeader, path_match};
 use super::metadata::{ALLOW, CHOSEN_BY, CONTENT_TYPE, MARK, NAMESPACE, filter};
-use super::{proxies, request_id, shadow, words};
+use super::{proxies, redirect, request_id, shadow, words};
 
 /// `early` are the leases that can be known before the route of a request is chosen.
 pub(super) fn table(edge: &Edge, name: &str, listener: &Listener, early: Option<&LeaseRules>) -> Value {
@@ -28,7 +28,13 @@ pub(super) fn table(edge: &Edge, name: &str, listener: &Listener, early: Option<
         .hosts
         .iter()
         .filter(|(_, host)| host.is_on(name))
-        .map(|(group, host)| virtual_host(edge, group, &host.names, listener, early))
+        .map(|(group, host)| {
+            if listener.serves() {
+                virtual_host(edge, group, &host.names, listener, early)
+            } else {
+                redirect::virtual_host(edge, (name, listener), (group, host))
+            }
+        })
         .collect();
     let takes_any = edge.hosts.values().any(|host| host.is_on(name) && host.names.iter().any(|n| n == "*"));
     if !takes_any {
@@ -187,16 +193,16 @@ fn unchecked(mut route: Value) -> Value {
 }
 
 /// The settings that disable a filter on a route.
-fn unused() -> Value {
+pub(super) fn unused() -> Value {
     json!({ "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true })
 }
 
-fn everything() -> PathMatch {
+pub(super) fn everything() -> PathMatch {
     PathMatch::Prefix("/".to_owned())
 }
 
 /// The fields of a virtual host that uses the wording of `answers` where its routes have none of their own.
-fn speaking(answers: &Answers) -> Map<String, Value> {
+pub(super) fn speaking(answers: &Answers) -> Map<String, Value> {
     let mut host = Map::new();
     host.insert("metadata".to_owned(), json!({ "filter_metadata": { NAMESPACE: words::metadata(answers) } }));
     if let Some(finish) = words::finish_for(answers) {
@@ -205,7 +211,7 @@ fn speaking(answers: &Answers) -> Map<String, Value> {
     host
 }
 
-fn named((name, value): (&str, Value)) -> (String, Value) {
+pub(super) fn named((name, value): (&str, Value)) -> (String, Value) {
     (name.to_owned(), value)
 }
 
@@ -222,7 +228,7 @@ fn method_not_allowed(allowed: &str, answers: &Answers, revision: &str) -> Value
 }
 
 /// A route that Envoy answers itself, with the wording of `answers`. `host` are the answers of the virtual host.
-fn refusal(
+pub(super) fn refusal(
     name: &str,
     path: &PathMatch,
     status: u16,
@@ -327,7 +333,7 @@ fn written_headers(edge: &Edge, to: &Destination, is_public: bool, listener: &Li
 
 const PER_ROUTE: &str = "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute";
 
-fn no_decision() -> Value {
+pub(super) fn no_decision() -> Value {
     json!({ "@type": PER_ROUTE, "disabled": true })
 }
 

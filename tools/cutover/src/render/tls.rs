@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use edge_config::edge::{AuthorizerTls, BackendTls, ClientCertificate, Clients, Tls};
+use edge_config::edge::{AuthorizerTls, BackendTls, CertificateFiles, ClientCertificate, Clients, Tls};
 use serde_json::{Value, json};
 
 use super::TemplateError;
@@ -77,9 +77,10 @@ fn watched_directory(file: &Path) -> Value {
     json!({ "path": file.parent().unwrap_or(Path::new("/")) })
 }
 
-/// The certificate that one side of a connection presents, and the authorities that it trusts.
+/// The certificates that one side of a connection may present, and the authorities that it trusts.
 pub(super) struct Identity {
-    pair: Option<Secret>,
+    /// In their order; Envoy falls back to the first.
+    pairs: Vec<Secret>,
     authorities: Option<Secret>,
     /// The names of which the other side's certificate must have one.
     names: Vec<String>,
@@ -90,22 +91,27 @@ pub(super) struct Identity {
 impl Identity {
     /// The identity of `listener`.
     pub(super) fn of_listener(listener: &str, tls: &Tls) -> Result<Self, TemplateError> {
-        let Tls { certificate, key, clients } = tls;
-        let pair = Some(Secret::pair(format!("certificate-{listener}"), certificate, key)?);
+        let Tls { certificates, clients } = tls;
+        let one = |(index, files): (usize, &CertificateFiles)| {
+            // No name of a listener has a dot.
+            let number = if index == 0 { String::new() } else { format!(".{}", index + 1) };
+            Secret::pair(format!("certificate-{listener}{number}"), &files.certificate, &files.key)
+        };
+        let pairs = certificates.iter().enumerate().map(one).collect::<Result<_, _>>()?;
         let (authorities, names) = match clients {
             None => (None, Vec::new()),
             Some(Clients { ca, names }) => {
                 (Some(Secret::authorities(format!("clients-{listener}"), ca)?), names.clone())
             }
         };
-        Ok(Self { pair, authorities, names, pins: Vec::new() })
+        Ok(Self { pairs, authorities, names, pins: Vec::new() })
     }
 
     /// The identity of Envoy for the authorizer.
     pub(super) fn towards_authorizer(tls: &AuthorizerTls) -> Result<Self, TemplateError> {
         let AuthorizerTls { ca, certificate, key, names } = tls;
         Ok(Self {
-            pair: Some(Secret::pair("authorizer-certificate".to_owned(), certificate, key)?),
+            pairs: vec![Secret::pair("authorizer-certificate".to_owned(), certificate, key)?],
             authorities: Some(Secret::authorities("authorizer-ca".to_owned(), ca)?),
             names: names.clone(),
             pins: Vec::new(),
@@ -119,14 +125,14 @@ impl Identity {
         name: &str,
     ) -> Result<Self, TemplateError> {
         let BackendTls { ca, sni: _, client, pins } = tls;
-        let pair = match client {
+        let pairs = match client {
             Some(ClientCertificate { certificate, key }) => {
-                Some(Secret::pair(format!("backend-certificate-{backend}"), certificate, key)?)
+                vec![Secret::pair(format!("backend-certificate-{backend}"), certificate, key)?]
             }
-            None => None,
+            None => Vec::new(),
         };
         Ok(Self {
-            pair,
+            pairs,
             authorities: Some(Secret::authorities(format!("backend-ca-{backend}"), ca)?),
             names: vec![name.to_owned()],
             pins: pins.clone(),
@@ -135,19 +141,23 @@ impl Identity {
 
     /// The files that Envoy watches.
     pub(super) fn secrets(self) -> impl Iterator<Item = Secret> {
-        self.pair.into_iter().chain(self.authorities)
+        self.pairs.into_iter().chain(self.authorities)
     }
 
     /// Adds it to a `common_tls_context`: from files in `directory` that Envoy watches, or in one piece without one.
     fn put(&self, common: &mut Value, directory: Option<&Path>) {
-        match (&self.pair, directory) {
-            (Some(pair), Some(directory)) => {
-                insert(common, "tls_certificate_sds_secret_configs", json!([pair.watched(directory)]));
+        let pairs = self.pairs.iter();
+        match directory {
+            // Nothing to present.
+            _ if self.pairs.is_empty() => {}
+            Some(directory) => {
+                let watched: Vec<Value> = pairs.map(|pair| pair.watched(directory)).collect();
+                insert(common, "tls_certificate_sds_secret_configs", json!(watched));
             }
-            (Some(pair), None) => {
-                insert(common, "tls_certificates", json!([pair.in_place("tls_certificate")]));
+            None => {
+                let whole: Vec<Value> = pairs.map(|pair| pair.in_place("tls_certificate")).collect();
+                insert(common, "tls_certificates", json!(whole));
             }
-            (None, _) => {}
         }
         let Some(authorities) = &self.authorities else { return };
         let mut rules = json!({});

@@ -45,9 +45,10 @@ fn to_try(plan: &Plan) -> Result<String, String> {
     let mut values = plan.values.clone();
     let address = listener.address;
     let (url, curl) = if let Some(tls) = &listener.tls {
-        let certificate = shell(&tls.certificate.display().to_string());
+        let first = tls.certificates.first().map(|files| files.certificate.clone()).unwrap_or_default();
+        let certificate = shell(&first.display().to_string());
         let (host, port) = (host(plan), address.port());
-        let trusting = if tls.certificate.ends_with(certs::CERTIFICATE) {
+        let trusting = if first.ends_with(certs::CERTIFICATE) {
             format!("curl --cacert {certificate} --resolve {host}:{port}:{}", address.ip())
         } else {
             format!("curl --resolve {host}:{port}:{}", address.ip())

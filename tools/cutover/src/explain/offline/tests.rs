@@ -29,7 +29,7 @@ fn the_guard_and_the_route_match_agree() {
                             seen += 1;
                         }
                         Match::InternalPath => assert!(closed, "{name} {method} {host}{path}"),
-                        Match::UnknownHost | Match::Unmatched | Match::MethodNotAllowed => {
+                        Match::Redirect | Match::UnknownHost | Match::Unmatched | Match::MethodNotAllowed => {
                             assert_eq!(guard, None, "{name} {method} {host}{path}");
                         }
                     }

@@ -32,8 +32,9 @@ pub(super) fn encryption(old: &Edge, new: &Edge) -> Aspects {
 fn in_the_clear(edge: &Edge) -> BTreeMap<&str, Vec<&str>> {
     let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for host in edge.hosts.values() {
-        let is_clear =
-            |name: &&String| edge.listeners.get(*name).is_some_and(|listener| listener.tls.is_none());
+        let is_clear = |name: &&String| {
+            edge.listeners.get(*name).is_some_and(|listener| listener.tls.is_none() && listener.serves())
+        };
         for name in &host.names {
             names.entry(name).or_default().extend(host.listeners.iter().filter(is_clear).map(String::as_str));
         }

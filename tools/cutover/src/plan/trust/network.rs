@@ -53,6 +53,7 @@ pub(super) fn listener(old: Option<&Listener>, new: &Listener) -> Aspects {
         trusted_proxies,
         proxy_protocol,
         underscores,
+        redirect,
     } = new;
     let Some(old) = old else {
         noted.note(Protection::Same, format!("listens on {address} ({})", exposure.as_str()));
@@ -105,9 +106,11 @@ pub(super) fn listener(old: Option<&Listener>, new: &Listener) -> Aspects {
         (Some(_), None) => noted.note(Protection::Weaker, "no longer encrypted (TLS)"),
         (None, Some(_)) => noted.note(Protection::Stricter, "encrypted (TLS)"),
         (Some(old), Some(new)) => {
-            let Tls { certificate, key, clients: _ } = new;
-            if (&old.certificate, &old.key) != (certificate, key) {
-                noted.note(Protection::Same, "shows another certificate");
+            let Tls { certificates, clients: _ } = new;
+            if old.certificates != *certificates {
+                let which =
+                    if certificates.len() == 1 { "another certificate" } else { "other certificates" };
+                noted.note(Protection::Same, format!("presents {which}"));
             }
         }
         (None, None) => {}
@@ -131,6 +134,9 @@ pub(super) fn listener(old: Option<&Listener>, new: &Listener) -> Aspects {
             noted.note(Protection::Stricter, "its network is no longer declared private to the platform")
         }
         (true, true) | (false, false) => {}
+    }
+    if old.redirect != *redirect && (old.redirect.is_some() && redirect.is_some()) {
+        noted.note(Protection::Same, "redirects to another port of https");
     }
     if old.address != *address {
         // Another port or another address of the same reach changes nothing; leaving loopback does.
