@@ -188,7 +188,9 @@ fn envoy_guard_and_engine_agree_on_every_path() {
                 (route.name.as_str(), Some(route.policy.as_str()))
             }
             Match::InternalPath => ("internal-path", None),
-            Match::MethodNotAllowed | Match::UnknownHost | Match::Unmatched => ("unmatched", None),
+            Match::MethodNotAllowed | Match::Redirect | Match::UnknownHost | Match::Unmatched => {
+                ("unmatched", None)
+            }
         };
         assert_eq!(line["route"], name, "Envoy and the engine: {what}");
         if name != "internal-path" {
