@@ -37,7 +37,11 @@ fn an_absent_path_stands_among_the_routes_by_its_length() {
     ] {
         let taken = match route_of(&edge, "public", "localhost", method, path) {
             Match::Route(route) => Some(route.name.as_str()),
-            Match::MethodNotAllowed | Match::InternalPath | Match::UnknownHost | Match::Unmatched => None,
+            Match::MethodNotAllowed
+            | Match::Redirect
+            | Match::InternalPath
+            | Match::UnknownHost
+            | Match::Unmatched => None,
         };
         assert_eq!(taken, route, "{method} {path}");
     }

@@ -312,6 +312,7 @@ fn the_most_specific_route_takes_a_request() {
         Match::Route(route) => route.name.clone(),
         Match::MethodNotAllowed => "405".to_owned(),
         Match::InternalPath => "internal".to_owned(),
+        Match::Redirect => "redirect".to_owned(),
         Match::UnknownHost => "no host".to_owned(),
         Match::Unmatched => "unmatched".to_owned(),
     };
