@@ -76,6 +76,11 @@ test: setup wasm native ## Run every test against the real parts
 	@$(HURL_ENV) CUTOVER_GUARD=$(NATIVE) cargo nextest run --locked --workspace --exclude edge-guard --no-fail-fast -E '$(GUARDED)'
 	@cargo test --quiet --locked --workspace --exclude edge-guard --exclude contract-suite --doc
 
+.PHONY: contracts
+contracts: setup wasm native ## Run the tests of each promise; print promise, result and tests. P="P1 P4" narrows it
+	@$(HURL_ENV) cargo build --locked --workspace --exclude edge-guard --bins
+	@$(HURL_ENV) tools/contracts $(P)
+
 .PHONY: bench
 bench: setup wasm native ## Bare Envoy and the edge side by side in one run; BENCH="--help" shows how to narrow it
 	@cargo build --locked --package bench --package cutover --package authz-service --profile fast

@@ -1,7 +1,7 @@
 //! The denial reasons that an edge file can bring about.
 
 use edge_config::Edge;
-use edge_config::edge::Policy;
+use edge_config::edge::{InternalPolicy, Policy, SessionPolicy};
 
 /// The codes, grouped by what an edge file needs for them. A test compares them with the authorizer's own.
 const SESSIONS: &[&str] = &[
@@ -23,15 +23,17 @@ const SESSIONS: &[&str] = &[
     "token_expired",
     "token_not_yet_valid",
     "session_revoked",
-    "role_too_low",
-    "role_missing",
-    "scope_missing",
-    "permission_missing",
-    "address_not_allowed",
 ];
+const LEVELS: &[&str] = &["role_too_low"];
+const ROLES: &[&str] = &["role_missing"];
+const SCOPES: &[&str] = &["scope_missing"];
+const OWN_TENANT: &[&str] = &["tenant_missing", "tenant_mismatch"];
+const LISTED_SERVICES: &[&str] = &["service_not_allowed"];
+const PERMISSIONS: &[&str] = &["permission_missing"];
+const ADDRESSES: &[&str] = &["address_not_allowed"];
 const COOKIE_PARTS: &[&str] = &["cookie_parts_invalid"];
 const ANY_CREDENTIAL: &[&str] = &["no_credential"];
-const TENANTS: &[&str] = &["tenant_unknown", "tenant_suspended", "tenant_missing", "tenant_mismatch"];
+const TENANTS: &[&str] = &["tenant_unknown", "tenant_suspended"];
 const API_KEYS: &[&str] = &[
     "api_key_repeated",
     "api_key_malformed",
@@ -51,7 +53,6 @@ const LEGACY: &[&str] = &[
 ];
 const SERVICES: &[&str] = &[
     "internal_only",
-    "service_not_allowed",
     "assertion_malformed",
     "assertion_unknown_key",
     "assertion_bad_signature",
@@ -101,6 +102,16 @@ pub(super) fn of(edge: &Edge) -> Vec<&'static str> {
     let policies = || edge.policies.values();
     let has_sessions = edge.sessions.is_some();
     let has_internal = policies().any(|policy| matches!(policy, Policy::Internal(_)));
+    let session = |wanted: fn(&SessionPolicy) -> bool| {
+        policies().any(|policy| matches!(policy, Policy::Session(policy) if wanted(policy)))
+    };
+    let internal = |wanted: &dyn Fn(&InternalPolicy) -> bool| {
+        policies().any(|policy| matches!(policy, Policy::Internal(policy) if wanted(policy)))
+    };
+    // A policy that names some services refuses the others.
+    let leaves_one_out = |policy: &InternalPolicy| {
+        !policy.services.is_empty() && edge.services.keys().any(|name| !policy.services.contains(name))
+    };
     let asks = policies().any(|policy| !matches!(policy, Policy::Public(_)));
     let groups = [
         (asks, ANY_CREDENTIAL),
@@ -109,6 +120,13 @@ pub(super) fn of(edge: &Edge) -> Vec<&'static str> {
             has_sessions && edge.sessions.as_ref().is_some_and(|sessions| sessions.reading.split.is_some()),
             COOKIE_PARTS,
         ),
+        (session(|policy| policy.role.is_some()), LEVELS),
+        (session(|policy| policy.roles.is_some()), ROLES),
+        (session(|policy| !policy.scopes.is_empty()), SCOPES),
+        (session(|policy| policy.tenant.is_some()), OWN_TENANT),
+        (internal(&leaves_one_out), LISTED_SERVICES),
+        (internal(&|policy| !policy.permissions.is_empty()), PERMISSIONS),
+        (edge.signatures.is_some() || !edge.webhooks.is_empty(), ADDRESSES),
         (edge.tenants.is_some(), TENANTS),
         (edge.api_keys.is_some(), API_KEYS),
         (edge.legacy_sessions.is_some(), LEGACY),
@@ -143,6 +161,13 @@ mod tests {
     #[test]
     fn every_reason_of_the_authorizer_is_in_a_group_and_no_other() {
         let groups = [
+            LEVELS,
+            ROLES,
+            SCOPES,
+            OWN_TENANT,
+            LISTED_SERVICES,
+            PERMISSIONS,
+            ADDRESSES,
             SESSIONS,
             COOKIE_PARTS,
             ANY_CREDENTIAL,

@@ -1,0 +1,139 @@
+//! Every route of the development edge, and every denial reason that it can bring about, has an exchange; what has none is on a
+//! list with its reason, and the list may only become shorter.
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::process::Command;
+
+use harness::tokens::{Mint, SUSPENDED_TENANT, base64url, claims, now};
+use harness::wire::Request;
+use harness::{Edge, SESSION_COOKIE, eventually, repository};
+use serde_json::{Value, json};
+
+/// The number of exceptions today. Lower it with each line that is removed from `contracts/exceptions.txt`.
+const MOST: &str = "3";
+
+/// One request for each route, by its host.
+const ROUTES: [(&str, &str, &str); 16] = [
+    ("localhost", "POST", "/auth/code"),
+    ("localhost", "POST", "/auth/token"),
+    ("localhost", "PATCH", "/auth/token"),
+    ("localhost", "DELETE", "/auth/token"),
+    ("localhost", "GET", "/auth/token"),
+    ("localhost", "GET", "/auth/passkeys"),
+    ("localhost", "GET", "/users/@me"),
+    ("localhost", "POST", "/users"),
+    ("localhost", "GET", "/users/@me/likes"),
+    ("localhost", "GET", "/users/x"),
+    ("localhost", "GET", "/books"),
+    ("localhost", "GET", "/open-graph/books/7"),
+    ("localhost", "GET", "/openapi/openapi.json"),
+    ("localhost", "GET", "/elsewhere"),
+    ("file.dev-domain.test", "GET", "/a"),
+    ("dev-domain.test", "GET", "/"),
+];
+
+/// A token for each reason for which one is refused.
+fn bad_tokens(mint: &Mint) -> Vec<String> {
+    let with = |claim: &str, value: Value| {
+        mint.with(|claims| {
+            claims.insert(claim.to_owned(), value);
+        })
+    };
+    let under = |member: &str, value: Value| {
+        let mut header = mint.header();
+        header[member] = value;
+        mint.sign(&header, &claims(0))
+    };
+    let without = |claim: &str| {
+        mint.with(|claims| {
+            claims.remove(claim);
+        })
+    };
+    let good = mint.good(0);
+    let message = good.rsplit_once('.').map(|(message, _)| message.to_owned()).unwrap_or_default();
+    vec![
+        "not-a-token".to_owned(),
+        with("pad", json!("x".repeat(30_000))),
+        under("typ", json!("JWT")),
+        under("kid", json!("other")),
+        under("alg", json!("HS256")),
+        format!("{message}.{}", base64url(&[1; 64])),
+        mint.sign_text(&mint.header().to_string(), "[]"),
+        without("sub"),
+        with("role", json!("admin")),
+        with("iss", json!("https://elsewhere.test")),
+        with("aud", json!("https://elsewhere.test")),
+        mint.with(|claims| {
+            claims.insert("iat".to_owned(), json!(now() - 14_400));
+            claims.insert("exp".to_owned(), json!(now() - 7_200));
+        }),
+        with("nbf", json!(now() + 7200)),
+        with("tenantId", json!(SUSPENDED_TENANT)),
+        with("tenantId", json!("00000000-0000-7000-8000-0000000000ff")),
+    ]
+}
+
+/// What a service presents, for each reason for which it is refused.
+fn bad_assertions(edge: &Edge) -> Vec<String> {
+    let sign = |key: &str, audience: &str, at: u64| {
+        let caller = identity::Caller::Service("auth".parse().expect("a name"));
+        let pem = edge.home().join("keys").join(key);
+        let signer = identity::assertion::Signer::from_file("auth", &pem).expect("a key");
+        signer.sign(&caller, audience, clock::UnixTime::from_seconds(at)).expect("it signs")
+    };
+    let good = sign("auth.pem", "dev", now());
+    let message = good.rsplit_once('.').map(|(message, _)| message.to_owned()).unwrap_or_default();
+    vec![
+        "abc".to_owned(),
+        sign("identity.pem", "dev", now()),
+        format!("{message}.{}", base64url(&[1; 64])),
+        sign("auth.pem", "other", now()),
+        sign("auth.pem", "dev", now() - 7_200),
+    ]
+}
+
+#[test]
+fn every_route_and_every_denial_reason_has_an_exchange_or_a_reason_to_have_none() {
+    let edge = Edge::dev().start();
+    let mint = edge.mint();
+    let me = || edge.get("/users/@me");
+    for (host, method, path) in ROUTES {
+        let _ = edge.request(method, path).host(host).token(&mint.good(2)).body("{}").send();
+    }
+    for bearer in bad_assertions(&edge) {
+        let lookup = Request::new(edge.address("EDGE_SERVICE_ADDRESS"), "GET", "/_/users/demo@example.com");
+        let _ = lookup.header("authorization", format!("Bearer {bearer}")).send();
+    }
+    let _ = me().send();
+    for token in bad_tokens(&mint) {
+        let _ = me().token(&token).send();
+    }
+    let (one, other) = (mint.good(0), mint.good(0));
+    let bearer = |token: &str| format!("Bearer {token}");
+    let _ = me().token(&one).header("authorization", bearer(&other)).send();
+    let _ = me().header("authorization", bearer(&one)).header("authorization", bearer(&other)).send();
+    let _ = me().header("authorization", "Bearer").send();
+    let cookies = format!("{}{SESSION_COOKIE}={one}", "c=1; ".repeat(2_000));
+    let _ = me().header("cookie", cookies).send();
+    let _ = edge.request("POST", "/users").token(&mint.good(0)).body("{}").send();
+    let sid = "01932c07-0000-7000-8000-0000000000dd";
+    edge.cutover(&["revoke", "session", sid]);
+    let revoked = mint.with(|claims| {
+        claims.insert("sid".to_owned(), json!(sid));
+    });
+    eventually("the revoked session is refused", || me().token(&revoked).send().status == 401);
+    eventually("the address is over its limit", || {
+        edge.request("POST", "/auth/code").body("{\"email\":\"a@example.com\"}").send().status == 429
+    });
+
+    let log = edge.home().join("logs/access.json");
+    eventually("the limited request is in the log", || {
+        std::fs::read_to_string(&log).is_ok_and(|text| text.contains("rate_limited"))
+    });
+    let mut command = Command::new(harness::program("cutover"));
+    command.args(["contract", "coverage"]).arg(edge.file()).arg("--access-log").arg(&log);
+    command.arg("--exceptions").arg(repository().join("contracts/exceptions.txt")).args(["--most", MOST]);
+    let output = command.output().expect("cutover can be started");
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+}
