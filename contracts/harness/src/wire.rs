@@ -5,7 +5,7 @@ pub mod h2;
 
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use crate::SESSION_COOKIE;
@@ -266,6 +266,12 @@ impl Connection {
                 Err(_) => return answers,
             }
         }
+    }
+
+    /// Says that no further request comes. A peer that would have kept the connection open closes it then.
+    pub fn end(&self) {
+        // An error means that the peer has closed it already.
+        let _ = self.stream.shutdown(Shutdown::Write);
     }
 
     /// All remaining bytes until the peer closes the connection; an error ends it, too.

@@ -234,6 +234,8 @@ fn other_versions_of_http_are_refused() {
         let answer = connection.answer(false).unwrap_or_else(|e| panic!("{what}: {e}"));
         let expected: &[u16] = if what.starts_with("HTTP/1.0") { &[426] } else { &[400, 426, 505] };
         assert!(expected.contains(&answer.status), "{what}: {answer:?}");
+        // A refused client that asks for a lasting connection keeps it.
+        connection.end();
         assert_eq!(connection.rest(), b"", "{what}");
     }
     assert!(backend.seen().is_empty(), "forwarded: {:?}", backend.seen());

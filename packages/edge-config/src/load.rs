@@ -1,5 +1,8 @@
 //! Turns a file into an [`Edge`], or into all of its faults.
 
+mod callers;
+mod network;
+
 use std::path::Path;
 
 use serde_saphyr::Spanned;
@@ -10,10 +13,10 @@ use crate::edge::{Answers, Edge, IdentityHeaders, Revision};
 use crate::fault::{Collector, Fault, Faults, Place, Severity};
 use crate::node::{Node, Value};
 use crate::reader::{self, Context, Environment, Fields};
-use crate::sections::credentials;
 use crate::sections::identity::Own;
-use crate::sections::kinds::{Recognition, Section};
-use crate::{routes, sections, unsaid};
+use crate::{routes, sections};
+use callers::Callers;
+use network::Network;
 
 /// Larger edge files are refused unread: 10,000 routes take about 2 MB, so a larger file is a mistake.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
@@ -140,24 +143,7 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
         None => Some(None),
         Some(node) => sections::host_name(context, node, "the root domain").map(Some),
     };
-    let listeners = Declared::read(
-        context,
-        fields.required(
-            "listeners",
-            "give the addresses of Envoy: `listeners: { public: { address: 127.0.0.1:8080, exposure: public } }`",
-        ),
-        "`listeners`",
-        |name, node| sections::listener(context, name, node),
-    );
-    let admin = match fields.optional("admin") {
-        None => sections::admin(context.unnoted(), &unsaid::admin(tree.place)),
-        Some(node) => sections::admin(context, node),
-    };
-    let stats = fields.optional("stats").and_then(|node| sections::stats(context, node));
-    let authorizer = match fields.optional("authorizer") {
-        None => sections::authorizer(context.unnoted(), &unsaid::authorizer(tree.place)),
-        Some(node) => sections::authorizer(context, node),
-    };
+    let Network { listeners, admin, stats, authorizer } = Network::read(context, &mut fields, tree);
     let identity = match fields.optional("identity") {
         Some(node) => sections::identity::identity(context, node),
         None => IdentityHeaders::unsaid(),
@@ -195,42 +181,17 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
         "`hosts`",
         |name, node| sections::host(context, name, node, &listeners, &answers),
     );
-    let sessions_node = fields.optional("sessions");
     let patience = authorizer.as_ref().map(|authorizer| authorizer.timeout);
-    let sessions = sessions_node.and_then(|node| sections::sessions(context, node, patience));
-    let api_keys_node = fields.optional("api_keys");
-    let api_keys = api_keys_node.and_then(|node| credentials::api_keys(context, node));
-    let legacy_node = fields.optional("legacy_sessions");
-    let legacy_sessions =
-        legacy_node.and_then(|node| credentials::legacy_sessions(context, node, &backends, patience));
-    let services = Declared::read(context, fields.optional("services"), "`services`", |name, node| {
-        sections::service(context, name, node)
-    });
-    let service_tokens =
-        fields.optional("service_tokens").and_then(|node| sections::services::tokens(context, node));
-    let tenants_node = fields.optional("tenants");
-    let tenants = tenants_node.and_then(|node| sections::tenants(context, node));
-    let signatures_node = fields.optional("signatures");
-    let signatures = signatures_node.and_then(|node| sections::signatures::read(context, node));
-    let webhooks_node = fields.optional("webhooks");
-    let webhooks = Declared::read(context, webhooks_node, "`webhooks`", |name, node| {
-        sections::webhooks::webhook(context, name, node)
-    });
-    let stores = sections::Stores {
-        sessions: sessions_node.is_some(),
-        api_keys: api_keys_node.is_some(),
-        legacy_sessions: legacy_node.is_some(),
-        signatures: signatures_node.is_some(),
-    };
-    let recognition = Recognition {
-        sessions: Section::of(sessions_node.is_some(), sessions.as_ref()),
-        legacy_sessions: Section::of(legacy_node.is_some(), legacy_sessions.as_ref()),
-    };
+    let callers = Callers::read(context, &mut fields, &backends, patience);
+    let recognition = callers.recognition();
     let policies = Declared::read(
         context,
         fields.required("policies", "name at least one policy: `policies: { public: { kind: public } }`"),
         "`policies`",
-        |name, node| sections::policy(context, name, node, (&services, &webhooks), stores, recognition),
+        |name, node| {
+            let named = (&callers.services, &callers.webhooks);
+            sections::policy(context, name, node, named, callers.stores(), recognition)
+        },
     );
     let limits = Declared::read(context, fields.optional("limits"), "`limits`", |name, node| {
         sections::limits::limit(context, name, node)
@@ -239,10 +200,7 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
         .optional("leases")
         .map_or(Some(crate::edge::Leases::default()), |node| sections::leases::leases(context, node));
     let reserved = sections::reserved(context, fields.optional("reserved_headers"), own);
-    if let (Some(node), Some(signatures)) = (signatures_node, &signatures) {
-        sections::signatures::check_reserved(context, node, signatures, &reserved, own);
-    }
-    sections::webhooks::check(context, webhooks_node, &webhooks, Some(&reserved), |name| services.has(name));
+    callers.check(context, &reserved, own);
     let internal_paths = fields
         .optional("internal_paths")
         .map(|node| sections::paths::internal(context, node))
@@ -285,7 +243,6 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
     sections::check_header_case(context, answers_node.unwrap_or(tree), &answers.good, &hosts.good, used);
     sections::check_host_names(context, &hosts, tree);
     sections::limits::check_tenant_headers(context, &policies.good, &reserved, tree);
-    credentials::check_header(context, api_keys_node, api_keys.as_ref(), &reserved, own);
     fields.finish();
     Some(Edge {
         name: name?,
@@ -297,14 +254,14 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
         authorizer: authorizer?,
         backends: backends.good,
         hosts: hosts.good,
-        sessions,
-        api_keys,
-        legacy_sessions,
-        services: services.good.into_values().collect(),
-        service_tokens,
-        signatures,
-        webhooks: webhooks.good,
-        tenants,
+        sessions: callers.sessions.good,
+        api_keys: callers.api_keys.good,
+        legacy_sessions: callers.legacy_sessions.good,
+        services: callers.services.good.into_values().collect(),
+        service_tokens: callers.service_tokens,
+        signatures: callers.signatures.good,
+        webhooks: callers.webhooks.good,
+        tenants: callers.tenants,
         policies: policies.good,
         comparator,
         limits: limits.good,
