@@ -15,7 +15,7 @@ use clock::{Clock, ManualClock, UnixTime};
 use edge_config::Edge;
 use serde_json::json;
 
-pub const NOW: u64 = 1_800_000_000;
+pub(crate) const NOW: u64 = 1_800_000_000;
 
 const EDGE: &str = r#"
 edge: fuzz
@@ -93,18 +93,18 @@ static FIXED: LazyLock<Edge> = LazyLock::new(|| {
 });
 
 /// The edge.
-pub fn edge() -> &'static Edge {
+pub(crate) fn edge() -> &'static Edge {
     &FIXED
 }
 
 /// The key of sessions: the same in every run, so that what a run finds can be found again.
-pub fn session_key() -> Ed25519KeyPair {
+pub(crate) fn session_key() -> Ed25519KeyPair {
     Ed25519KeyPair::from_seed_unchecked(&[7; 32]).expect("a seed is a key")
 }
 
 /// An authorizer for the edge, and what must live as long as it.
 #[allow(dead_code, reason = "not every target asks one")]
-pub fn checks() -> (Checks, Box<dyn std::any::Any + Send>) {
+pub(crate) fn checks() -> (Checks, Box<dyn std::any::Any + Send>) {
     let needs = Needs {
         identity_key: HOME.path().join("identity.pem"),
         token_cache: 100,

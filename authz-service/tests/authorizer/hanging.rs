@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::api_keys;
 use crate::binary::{Running, any, program};
 use crate::kit::{Authz, Home, NOW, eventually, pause_async};
-use crate::matrix::machines::{self, Signed};
+use crate::matrix::machines;
 use crate::matrix::webhooks;
 
 /// Puts a pipe in the place of `path`.
@@ -74,13 +74,8 @@ async fn a_file_that_cannot_be_read_to_its_end_is_an_unreadable_one() {
 #[tokio::test]
 async fn signing_keys_that_cannot_be_read_to_their_end_serve_for_an_hour() {
     for file in ["signing-keys.yaml", "partner.secret"] {
-        let home = machines::home();
-        let edit = machines::edge(&home);
-        let authz = Authz::start_with(home, edit).await;
-        let ask = async |created: u64| {
-            let check = authz.check("me").extension("route", "sync").extension("policy", "partner");
-            authz.ask(Signed::with(|signed| signed.created = created).offer(check)).await
-        };
+        let authz = machines::start().await;
+        let ask = async |created: u64| machines::ask(&authz, created).await;
         authz.clock.advance_seconds(10);
         ask(NOW + 10).await.expect(200, "allowed");
         let path = authz.home.at(file);

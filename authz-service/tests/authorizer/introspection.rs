@@ -1,22 +1,15 @@
 //! Opaque tokens: a real endpoint describes them, says no, is slow, is wrong, is gone.
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod issuer;
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Redirect, Response};
-use axum::routing::post;
+use std::os::unix::fs::PermissionsExt as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use harness::Port;
-use parking_lot::Mutex;
-use serde_json::{Value, json};
-use tokio::sync::RwLock;
+use serde_json::json;
+
+use issuer::Issuer;
 
 use crate::hanging::{hang, release};
 use crate::kit::check::Answer;
@@ -25,78 +18,6 @@ use crate::kit::{AUDIENCE, Authz, Home, ISSUER, NOW, SESSION, SUSPENDED, TENANT,
 
 const OPAQUE: &str = "https://login.opaque.test";
 const SECRET: &str = "s3cret & more/+";
-
-/// An endpoint that describes tokens as a test says.
-#[derive(Clone)]
-struct Issuer {
-    address: SocketAddr,
-    state: Arc<Served>,
-}
-
-struct Served {
-    tokens: Mutex<HashMap<String, Value>>,
-    /// What the endpoint answers instead: a status and a body.
-    instead: Mutex<Option<(u16, String)>>,
-    queries: AtomicUsize,
-    last: Mutex<(HeaderMap, String)>,
-    /// No answer goes out while a test holds it.
-    gate: RwLock<()>,
-}
-
-async fn describe(State(served): State<Arc<Served>>, headers: HeaderMap, form: String) -> Response {
-    served.queries.fetch_add(1, Ordering::SeqCst);
-    *served.last.lock() = (headers, form.clone());
-    drop(served.gate.read().await);
-    if let Some((status, body)) = served.instead.lock().clone() {
-        if status == 307 {
-            return Redirect::temporary(&body).into_response();
-        }
-        return (StatusCode::from_u16(status).unwrap(), body).into_response();
-    }
-    let url = reqwest::Url::parse(&format!("http://x/?{form}")).unwrap();
-    let token = url.query_pairs().find(|(name, _)| name == "token").unwrap().1.into_owned();
-    let known = served.tokens.lock().get(&token).cloned();
-    known.unwrap_or_else(|| json!({ "active": false })).to_string().into_response()
-}
-
-impl Issuer {
-    async fn start() -> Self {
-        Self::start_at("127.0.0.1:0".parse().unwrap()).await
-    }
-
-    async fn start_at(address: SocketAddr) -> Self {
-        let state = Arc::new(Served {
-            tokens: Mutex::default(),
-            instead: Mutex::default(),
-            queries: AtomicUsize::default(),
-            last: Mutex::default(),
-            gate: RwLock::default(),
-        });
-        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let app = Router::new().route("/introspect", post(describe)).with_state(Arc::clone(&state));
-        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { address, state }
-    }
-
-    fn describes(&self, token: &str, changes: &Value) {
-        let mut all = json!({
-            "active": true, "iss": OPAQUE, "sub": "auth0|ada", "aud": [AUDIENCE, "other"], "client_id": "app",
-            "org": TENANT, "sid": "s-1", "groups": ["admin", "auditor"], "level": 2, "scope": "books.read books.list",
-            "iat": NOW - 10, "exp": NOW + 600, "token_type": "Bearer",
-        });
-        all.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
-        self.state.tokens.lock().insert(token.to_owned(), all);
-    }
-
-    fn queries(&self) -> usize {
-        self.state.queries.load(Ordering::SeqCst)
-    }
-
-    fn instead(&self, answer: Option<(u16, &str)>) {
-        *self.state.instead.lock() = answer.map(|(status, body)| (status, body.to_owned()));
-    }
-}
 
 const CLAIMS: &str = "claims: { tenant: org, session: sid, roles: groups, role: level }, required: [tenant]";
 

@@ -86,10 +86,7 @@ async fn without_its_redis_no_signed_request_passes_and_nothing_else_is_touched(
     redis.restart();
     // It knows nothing, so what was made before is refused; what is made after its first question passes.
     authz.clock.set(clock::UnixTime::from_seconds(NOW + 10_000));
-    let later = async |created: u64| {
-        let check = authz.check("me").extension("route", "sync").extension("policy", "partner");
-        authz.ask(Signed::with(|signed| signed.created = created).offer(check)).await
-    };
+    let later = async |created: u64| machines::ask(&authz, created).await;
     pause_async(
         Duration::from_millis(1_500),
         "while it was gone, no request tried it for a second at a time",
@@ -106,13 +103,8 @@ async fn signing_keys_that_are_gone_or_wrong_serve_for_an_hour() {
     for (file, content) in
         [("signing-keys.yaml", None), ("signing-keys.yaml", Some("keys: [")), ("partner.secret", None)]
     {
-        let home = machines::home();
-        let edit = machines::edge(&home);
-        let authz = Authz::start_with(home, edit).await;
-        let ask = async |created: u64| {
-            let check = authz.check("me").extension("route", "sync").extension("policy", "partner");
-            authz.ask(Signed::with(|signed| signed.created = created).offer(check)).await
-        };
+        let authz = machines::start().await;
+        let ask = async |created: u64| machines::ask(&authz, created).await;
         authz.clock.advance_seconds(10);
         ask(NOW + 10).await.expect(200, "allowed");
         let before = std::fs::read_to_string(authz.home.at(file)).unwrap();

@@ -3,6 +3,8 @@
 
 #[path = "edge_file/credentials.rs"]
 mod credentials;
+#[path = "edge_file/issuers.rs"]
+mod issuers;
 #[path = "edge_file/limits.rs"]
 mod limits;
 
@@ -52,6 +54,11 @@ fn every_shipped_edge_loads() {
 #[expect(clippy::panic, reason = "tests fail by panicking")]
 fn panic_with(faults: &Faults) -> Edge {
     panic!("{faults}")
+}
+
+#[expect(clippy::panic, reason = "tests fail by panicking")]
+fn panic_with_text(text: &str) -> ! {
+    panic!("{text}")
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use harness::wire::Request;
 use harness::{Edge, Part, Port, Process};
@@ -261,17 +261,12 @@ impl Stage {
         command.args(["--disable-hot-restart", "--concurrency", "1", "--log-level", "error"]);
         let log = self.directory.path().join(format!("{}.log", variant.name()));
         let mut process = Process::start(&variant.name(), &mut command, &log);
-        let until = Instant::now() + Duration::from_secs(60);
         let ready = Request::new(port.address(), "GET", PATH).token(&self.cold.mint().good(0));
-        while !ready.try_send().is_ok_and(|answer| answer.status == 200) {
-            assert!(
-                process.is_running() && Instant::now() < until,
-                "{} does not start:\n{}",
-                variant.name(),
-                process.log()
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let is_ready = harness::within(Duration::from_mins(1), || {
+            assert!(process.is_running(), "{} ended:\n{}", variant.name(), process.log());
+            ready.try_send().is_ok_and(|answer| answer.status == 200).then_some(())
+        });
+        assert!(is_ready.is_some(), "{} does not start:\n{}", variant.name(), process.log());
         self.envoys.push((variant, process, port));
     }
 }

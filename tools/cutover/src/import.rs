@@ -247,5 +247,11 @@ fn print(arguments: &Arguments, edge: &str, notes: &[Note]) {
     }
 }
 
+/// `address` with `port`, unless it has one.
+fn with_port(address: &str, port: u16) -> String {
+    let has_port = address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    if has_port { address.to_owned() } else { format!("{address}:{port}") }
+}
+
 #[cfg(test)]
 mod tests;

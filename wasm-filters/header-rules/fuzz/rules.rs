@@ -33,6 +33,6 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
     Rules::compile(&config).expect("a valid configuration")
 });
 
-pub fn rules() -> &'static Rules {
+pub(crate) fn rules() -> &'static Rules {
     &RULES
 }

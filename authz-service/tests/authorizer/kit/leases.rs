@@ -3,6 +3,7 @@
 use lease::{Ended, Feed, FeedRequest, Grant, Kind, Spent, Tag};
 
 use super::check::{Answer, Check};
+use super::tenants::TenantsService;
 use super::{Authz, Home};
 
 /// What every policy of a session says about leases, unless a test says otherwise.
@@ -22,6 +23,15 @@ pub(crate) fn leased(lease: &str) -> impl Fn(String) -> String + use<> {
         }
         text
     }
+}
+
+/// An authorizer that grants leases and asks `service` about tenants, with `more` settings of that section, and the Redis at
+/// the address `redis`.
+pub(crate) async fn behind(service: &TenantsService, redis: Option<String>, more: &str) -> Authz {
+    let line = service.line(more);
+    let home = Home { redis, ..Home::new() };
+    let file = format!("tenants: {{ file: \"{}/tenants.yaml\" }}", home.path().display());
+    Authz::start_with(home, |edge| leased(LEASE)(edge).replace(&file, &line)).await
 }
 
 impl Answer {

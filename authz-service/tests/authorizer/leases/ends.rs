@@ -10,7 +10,7 @@ use validity::revocation::{Revocation, SessionEnd, SharedRevocations};
 use validity::tenant::{SharedTenants, Standing};
 
 use crate::binary::{Running, any, program};
-use crate::kit::leases::{LEASE, client, feed_of, get, leased, names, post_by, question, tag};
+use crate::kit::leases::{LEASE, behind, client, feed_of, get, leased, names, post_by, question, tag};
 use crate::kit::mint::{Es256, claims_with};
 use crate::kit::tenants::{Manner, TenantsService};
 use crate::kit::{
@@ -95,14 +95,7 @@ async fn under_a_new_edge_file_no_older_lease_counts() {
 async fn a_revocation_while_a_check_is_on_its_way_ends_its_lease() {
     let redis = Redis::start();
     let service = TenantsService::start().await;
-    let line = service.line(", redis: true");
-    let mut home = Home::new();
-    home.redis = Some(redis.url());
-    let directory = home.path().display().to_string();
-    let authz = Authz::start_with(home, |edge| {
-        leased(LEASE)(edge).replace(&format!("tenants: {{ file: \"{directory}/tenants.yaml\" }}"), &line)
-    })
-    .await;
+    let authz = behind(&service, Some(redis.url()), ", redis: true").await;
     eventually("fresh", async || authz.feed().await.is_some()).await;
     // One connection that stands: every millisecond counts here.
     let (guard, checks) = (client(), authz.checks.to_string());

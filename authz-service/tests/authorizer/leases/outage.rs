@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use harness::{Redis, Signal};
 use validity::tenant::Standing;
 
-use crate::kit::leases::{LEASE, get, leased};
+use crate::kit::leases::{behind, get};
 use crate::kit::tenants::TenantsService;
 use crate::kit::{Authz, Home, TENANT, eventually, pause_async, within_async};
 
@@ -40,14 +40,7 @@ async fn a_redis_that_falls_silent_ends_the_feed_at_once_and_a_gap_voids_what_is
     let mut redis = Redis::start();
     let service = TenantsService::start().await;
     service.set(TENANT, Standing::Active, 1);
-    let line = service.line(", redis: true");
-    let mut home = Home::new();
-    home.redis = Some(redis.url());
-    let directory = home.path().display().to_string();
-    let authz = Authz::start_with(home, |edge| {
-        leased(LEASE)(edge).replace(&format!("tenants: {{ file: \"{directory}/tenants.yaml\" }}"), &line)
-    })
-    .await;
+    let authz = behind(&service, Some(redis.url()), ", redis: true").await;
     eventually("fresh", async || authz.feed().await.is_some()).await;
     assert!(granted(&authz).await);
     let known = async || authz.feed().await.map_or(0, |feed| feed.reach_ms);
@@ -83,13 +76,7 @@ async fn a_redis_that_falls_silent_ends_the_feed_at_once_and_a_gap_voids_what_is
 async fn without_a_channel_a_lease_ends_when_the_tenants_state_expires() {
     let service = TenantsService::start().await;
     service.set(TENANT, Standing::Active, 1);
-    let line = service.line(", untrusted_after_seconds: 5");
-    let home = Home::new();
-    let directory = home.path().display().to_string();
-    let authz = Authz::start_with(home, |edge| {
-        leased(LEASE)(edge).replace(&format!("tenants: {{ file: \"{directory}/tenants.yaml\" }}"), &line)
-    })
-    .await;
+    let authz = behind(&service, None, ", untrusted_after_seconds: 5").await;
     let asked = Instant::now();
     for _ in 0..5 {
         let answer = authz.ask(get(authz.check("me")).session(&authz.token())).await;

@@ -12,7 +12,7 @@ use identity::service_token::{Issuer, ServiceToken};
 use signed_request::{Message, Signature, SigningKey, sign};
 
 use super::{Offer, bearer, cell};
-use crate::kit::check::Check;
+use crate::kit::check::{Answer, Check};
 use crate::kit::mint::Ed25519;
 use crate::kit::{Authz, Home, NOW, SUSPENDED, TENANT, UNLISTED};
 
@@ -104,6 +104,19 @@ pub(crate) struct Signed {
     arrives: &'static str,
     body: &'static str,
     address: &'static str,
+}
+
+/// An authorizer that accepts signed requests.
+pub(crate) async fn start() -> Authz {
+    let home = home();
+    let edit = edge(&home);
+    Authz::start_with(home, edit).await
+}
+
+/// The answer to a request to `sync` that was signed at second `created`.
+pub(crate) async fn ask(authz: &Authz, created: u64) -> Answer {
+    let check = authz.check("me").extension("route", "sync").extension("policy", "partner");
+    authz.ask(Signed::with(|signed| signed.created = created).offer(check)).await
 }
 
 impl Signed {

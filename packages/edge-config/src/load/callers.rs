@@ -52,7 +52,8 @@ impl<'n> Callers<'n> {
         backends: &Declared<Backend>,
         patience: Option<Duration>,
     ) -> Self {
-        let sessions = Said::read(fields.optional("sessions"), |node| sections::sessions(context, node, patience));
+        let sessions =
+            Said::read(fields.optional("sessions"), |node| sections::sessions(context, node, patience));
         let api_keys = Said::read(fields.optional("api_keys"), |node| credentials::api_keys(context, node));
         let legacy_sessions = Said::read(fields.optional("legacy_sessions"), |node| {
             credentials::legacy_sessions(context, node, backends, patience)
