@@ -34,6 +34,7 @@ mod shadow;
 mod signed;
 mod tenants;
 mod webhook;
+mod wire;
 
 pub use self::identity::{DEFAULT_SIGNED, IdentityHeaders, Marks, OnAnswers, RequestIdHeader};
 pub use answers::{Answers, MadeByEnvoy, RefusalAnswer};
@@ -75,6 +76,7 @@ pub use webhook::{
     DigestEncoding, FormatFault, SecretEncoding, SignatureFormat, SignedPart, Webhook, WebhookHash,
     WebhookPolicy, WebhookTime,
 };
+pub use wire::{AnswerHeads, RouteTimes, WireLimits};
 
 /// A whole, valid edge.
 #[derive(Clone, Debug)]

@@ -104,6 +104,12 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
         .optional("limits")
         .map(|n| sections::limits::of_route(context, n, &shown, around.limits, named))
         .unwrap_or_default();
+    let endless = match (websocket, stream) {
+        (Some(true), _) => Some("`upgrade: websocket`"),
+        (_, Some(true)) => Some("`stream: true`"),
+        (_, _) => None,
+    };
+    let times = sections::wire::route_times(context, &mut fields, &shown, endless);
     fields.finish();
     let route = Route {
         name: name?,
@@ -119,6 +125,7 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
         answers: answers?,
         cross_site: cross_site.unwrap_or(false),
         limits,
+        times,
     };
     check_parameter(context, node.place, &route, rules);
     sections::destination::check_streams(context, node, &route, around.backends);

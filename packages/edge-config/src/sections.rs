@@ -26,6 +26,7 @@ mod sessions;
 pub(crate) mod signatures;
 mod tenants;
 pub(crate) mod webhooks;
+pub(crate) mod wire;
 
 pub use answers::MAX_ANSWER_BYTES;
 pub(crate) use answers::{answers, check_header_case, uses};

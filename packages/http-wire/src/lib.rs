@@ -15,8 +15,8 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
 use crate::answer::{Answer, BodyBuilder, Framing, Line, TooLarge, Version};
 use head::{Head, StartLine};
 
-/// The longest head: Envoy's own limit for answers of a backend is 60 KiB.
-pub const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// The longest head: four times the default of an edge for the answers of a backend (`answer.header_limit`).
+pub const MAX_HEAD_BYTES: usize = 1024 * 1024;
 
 /// The most interim answers (1xx): more than any backend needs.
 const MAX_INTERIM: usize = 8;

@@ -7,8 +7,9 @@ use edge_config::edge::GrpcErrors;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// Envoy writes less than 4 KB for a usual request, and the headers of a request are at most 60 KB.
-pub const MAX_LINE_BYTES: u64 = 262_144;
+/// Envoy writes less than 4 KB for a usual request. The headers of a request are at most 60 KB, unless the listener's `wire`
+/// allows more; a line repeats them at most a few times.
+pub const MAX_LINE_BYTES: u64 = 1_048_576;
 
 /// The prefix of the clusters of backends.
 const CLUSTER: &str = "backend-";

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 pub use tls::{BackendTls, ClientCertificate};
 
+use super::AnswerHeads;
+
 /// A destination of requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backend {
@@ -41,6 +43,8 @@ pub struct Backend {
     pub sign_in: Vec<SignIn>,
     /// Whether it receives the credentials of people whose requests the edge has decided.
     pub credentials: Credentials,
+    /// How large the head of an answer may be.
+    pub answer: AnswerHeads,
 }
 
 /// Whether a person's credentials reach a backend.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{Edge, Http10, ProxyProtocol, TrustedProxies};
+use super::{Edge, Http10, ProxyProtocol, TrustedProxies, WireLimits};
 
 /// One address at which Envoy listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct Listener {
     pub underscores: Underscores,
     /// Every request is sent to https instead of being served; absent where requests are served.
     pub redirect: Option<Redirect>,
+    /// How large and how slow the messages of clients may be.
+    pub wire: WireLimits,
 }
 
 impl Listener {

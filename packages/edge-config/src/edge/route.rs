@@ -1,6 +1,6 @@
 //! The routes: which requests go where, under which policy.
 
-use super::{Canary, Destination, PathMatch};
+use super::{Canary, Destination, PathMatch, RouteTimes};
 
 /// The destination of a set of requests, and the policy for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct Route {
     pub stream: bool,
     /// The names of the limits for its requests.
     pub limits: Vec<String>,
+    /// The times that it has instead of those of its backends and its listener.
+    pub times: RouteTimes,
 }
 
 /// Paths that do not exist: Envoy answers 404 itself, to every client and every method. A route takes its own, more specific

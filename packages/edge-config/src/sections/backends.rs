@@ -16,7 +16,7 @@ use crate::reader::{self, Context, Fields};
 
 use super::hosts::is_host_name;
 use super::identity::Own;
-use super::resilience;
+use super::{resilience, wire};
 use crate::reader::choice;
 use address::Address;
 
@@ -108,6 +108,7 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node, own: Own<'_
     let credentials = fields.optional("credentials").map_or(Some(Credentials::default()), |n| {
         reader::choice(context, n, &format!("`credentials` of {what}"), &ways)
     });
+    let answer = wire::answer(context, fields.optional("answer"), &what);
     fields.finish();
     Some(Backend {
         endpoints: endpoints?,
@@ -125,6 +126,7 @@ pub(crate) fn backend(context: Context<'_>, name: &str, node: &Node, own: Own<'_
         grpc_errors,
         sign_in,
         credentials: credentials?,
+        answer: answer?,
     })
 }
 

@@ -10,7 +10,7 @@ use crate::node::{Node, Value};
 use crate::reader::{self, Context, Fields};
 
 use super::authorizer::certificate_names;
-use super::{certificates, proxies};
+use super::{certificates, proxies, wire};
 use crate::reader::{choice, path};
 
 const ADDRESS_MEND: &str = "write an address with a port, such as 127.0.0.1:8080";
@@ -55,6 +55,7 @@ pub(crate) fn listener(context: Context<'_>, name: &str, node: &Node) -> Option<
         None => Some(None),
         Some(n) => redirect(context, n, name).map(Some),
     };
+    let wire = wire::limits(context, fields.optional("wire"), name);
     let place = fields.place;
     fields.finish();
     let listener = Listener {
@@ -67,6 +68,7 @@ pub(crate) fn listener(context: Context<'_>, name: &str, node: &Node) -> Option<
         proxy_protocol: proxy_protocol?,
         underscores: underscores?,
         redirect: redirect?,
+        wire: wire?,
     };
     check_network(context, name, place, &listener);
     proxies::check(context, name, place, &listener);

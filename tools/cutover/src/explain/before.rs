@@ -8,9 +8,7 @@ use edge_config::{Edge, Match, host_of, route_of};
 use super::request::Request;
 
 /// `max_headers_count` of the connection manager.
-const MOST_HEADERS: usize = 100;
 /// `max_request_headers_kb` of the connection manager.
-const MOST_BYTES: usize = 60 * 1024;
 
 /// The one protocol that a route can allow; every other offer is ignored.
 const WEBSOCKET: &str = "websocket";
@@ -69,13 +67,15 @@ pub(super) fn unreadable(request: &Request, listener: &Listener) -> Option<Refus
     }
     // The host is a header, too.
     let count = request.headers.len() + 1;
-    if count > MOST_HEADERS {
-        let why = format!("{count} headers are more than {MOST_HEADERS}");
+    let most = usize::try_from(listener.wire.headers).unwrap_or(usize::MAX);
+    if count > most {
+        let why = format!("{count} headers are more than {most} (`wire.headers`)");
         return refused(431, "http1.too_many_headers", why);
     }
     let bytes: usize = request.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-    if bytes + request.target.len() > MOST_BYTES {
-        let why = format!("path and headers are longer than {MOST_BYTES} bytes");
+    let most = usize::try_from(listener.wire.header_kib).unwrap_or(usize::MAX).saturating_mul(1_024);
+    if bytes + request.target.len() > most {
+        let why = format!("path and headers are longer than {most} bytes (`wire.header_limit`)");
         return refused(431, "http1.headers_too_large", why);
     }
     if let Some(coding) = first("transfer-encoding") {
@@ -171,23 +171,23 @@ pub(super) fn refused_by(details: &str, status: u64) -> Option<String> {
         "http1.unexpected_underscore" | "http2.unexpected_underscore" => {
             envoy("a header name has an underscore (`headers_with_underscores_action`)")
         }
-        "http1.headers_too_large" => envoy("the headers are longer than 60 KB (`max_request_headers_kb`)"),
+        "http1.headers_too_large" => envoy("the headers are longer than the listener allows (`wire.header_limit`)"),
         "http1.too_many_headers" | "http2.too_many_headers" => {
-            envoy("there are more than 100 headers (`max_headers_count`)")
+            envoy("there are more headers than the listener allows (`wire.headers`)")
         }
         "http1.content_length_and_chunked_not_allowed" => envoy("the body has two lengths"),
         "http1.invalid_transfer_encoding" => envoy("the transfer coding is not chunked"),
         "http1.invalid_characters" => envoy("a header or the path has a byte that HTTP does not allow"),
-        "request_header_timeout" => envoy("the headers were not complete within `request_headers_timeout`"),
-        "request_overall_timeout" => envoy("the request was not complete within `request_timeout`"),
-        "stream_idle_timeout" => envoy("no data was sent or received for `stream_idle_timeout`"),
+        "request_header_timeout" => envoy("the headers were not complete in time (`wire.header_timeout_ms`)"),
+        "request_overall_timeout" => envoy("the request was not complete in time (`wire.request_timeout_ms`)"),
+        "stream_idle_timeout" => envoy("no data was sent or received for too long (`idle_timeout_ms` of the route, or of `wire`)"),
         "request_payload_too_large" | "request_payload_exceeded_retry_buffer_limit" => {
             envoy("the body is longer than the route allows (`max_body_bytes`)")
         }
         "no_healthy_upstream" => envoy("the backend has no healthy address"),
         "cluster_not_found" => envoy("the backend is not known yet"),
         "upstream_response_timeout" | "upstream_per_try_timeout" => {
-            envoy("the backend did not begin to answer within `request_timeout_ms`")
+            envoy("the backend did not begin to answer in time (`timeout_ms` of the route, or its `request_timeout_ms`)")
         }
         "upstream_reset_before_response_started" => {
             envoy("the backend could not be reached, or its connection ended before an answer began")

@@ -149,6 +149,22 @@ fn every_field_of_an_edge_is_compared() {
         ),
         (of_auth, auth("protocol: http2"), "same: the protocol changed"),
         (of_auth, auth("tls: {}"), "stricter: reached over TLS"),
+        (of_auth, auth("answer: { headers: 9 }"), "same: how large the head of an answer may be"),
+        (
+            "127.0.0.1:8080}\", exposure: public }",
+            "127.0.0.1:8080}\", exposure: public, wire: { headers: 9 } }".into(),
+            "same: how large and how slow messages may be",
+        ),
+        (
+            "answers: auth, limits: [people] }",
+            "answers: auth, limits: [people], timeout_ms: 9 }".into(),
+            "same: how long an answer may take to begin (`timeout_ms`)",
+        ),
+        (
+            "answers: auth, limits: [people] }",
+            "answers: auth, limits: [people], idle_timeout_ms: 9 }".into(),
+            "same: how long it may be silent",
+        ),
         (of_auth, auth("connect_timeout_ms: 99"), "same: how long a connection may take"),
         (of_auth, auth("request_timeout_ms: 9999"), "same: how long an answer may take"),
         (of_auth, auth("idle_timeout_ms: 99"), "same: how long an idle connection"),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use edge_config::Edge;
-use edge_config::edge::{AcceptedCredential, Destination, Endpoint, Percent, Policy, Reach, Route, Sticky};
+use edge_config::edge::{AcceptedCredential, Destination, Endpoint, Percent, Policy, Reach, Route, RouteTimes, Sticky};
 
 use super::found::{Aspects, Finding, Protection, Region};
 use super::policy;
@@ -170,6 +170,7 @@ fn routes((old, before): (&Edge, &Route), (new, after): (&Edge, &Route), noted: 
         cross_site,
         // Compared beside the policy.
         limits: _,
+        times,
     } = after;
     if let (Some(was), Some(is)) = (old.policies.get(&before.policy), new.policies.get(policy)) {
         policy::compare((old, was), (new, is), noted);
@@ -214,6 +215,9 @@ fn routes((old, before): (&Edge, &Route), (new, after): (&Edge, &Route), noted: 
         (true, false) => noted.note(Protection::Stricter, "pages of other sites may not send requests here"),
         (true, true) | (false, false) => {}
     }
+    let RouteTimes { timeout, idle_timeout } = times;
+    noted.changed("how long an answer may take to begin (`timeout_ms`)", &before.times.timeout, timeout);
+    noted.changed("how long it may be silent (`idle_timeout_ms`)", &before.times.idle_timeout, idle_timeout);
     if before.stream != *stream {
         noted.note(Protection::Same, format!("`stream` is {stream}"));
     }

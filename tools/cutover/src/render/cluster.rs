@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use edge_config::Edge;
-use edge_config::edge::{AuthorizerAddress, Backend, Circuit, Ejection, Endpoint, Health, Protocol};
+use edge_config::edge::{AnswerHeads, AuthorizerAddress, Backend, Circuit, Ejection, Endpoint, Health, Protocol};
 use serde_json::{Value, json};
 
 use super::template::{self, fill};
@@ -49,6 +49,10 @@ pub(super) fn backend(
     let options = "/typed_extension_protocol_options/envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
     let idle = json!(seconds(backend.idle_timeout));
     fill(&mut cluster, NAME, &format!("{options}/common_http_protocol_options/idle_timeout"), idle)?;
+    let AnswerHeads { headers, header_kib } = backend.answer;
+    let common = format!("{options}/common_http_protocol_options");
+    fill(&mut cluster, NAME, &format!("{common}/max_headers_count"), json!(headers))?;
+    fill(&mut cluster, NAME, &format!("{common}/max_response_headers_kb"), json!(header_kib))?;
     // Finds a connection whose other end is gone without having closed it.
     let keepalive = json!({ "interval": "30s", "timeout": "5s", "connection_idle_interval": "5s" });
     let http2 = json!({ "connection_keepalive": keepalive });

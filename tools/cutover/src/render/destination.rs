@@ -49,6 +49,9 @@ pub(super) fn action(edge: &Edge, route: &Route, destination: &Destination) -> V
             }
         }
     }
+    if let Some(silence) = route.times.idle_timeout {
+        insert(&mut action, "idle_timeout", json!(seconds(silence)));
+    }
     if route.websocket {
         insert(&mut action, "upgrade_configs", json!([{ "upgrade_type": "websocket" }]));
     }
@@ -85,7 +88,8 @@ fn retries(edge: &Edge, route: &Route, destination: &Destination) -> Value {
     }
     // An event stream may send nothing for long; every other answer has a limit.
     let streams = route.stream || route.websocket;
-    if let Some(patience) = backends.iter().map(|backend| backend.request_timeout).max()
+    let of_backends = || backends.iter().map(|backend| backend.request_timeout).max();
+    if let Some(patience) = route.times.timeout.or_else(of_backends)
         && !streams
     {
         // Envoy ignores this timeout once an answer has begun. It does not ignore the idle timeout of a try, which also

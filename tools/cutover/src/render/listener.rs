@@ -1,7 +1,7 @@
 //! Renders one listener: the connection manager and its chain of filters.
 
 use edge_config::Edge;
-use edge_config::edge::{HeaderCase, Http10, Listener, Policy, Reserved, TenantMatch, Underscores};
+use edge_config::edge::{HeaderCase, Http10, Listener, Policy, Reserved, TenantMatch, Underscores, WireLimits};
 use header_rules::config::{CALLBACKS, EarlyConfig, HOST_CALLS, PluginConfig};
 use identity::headers;
 use serde_json::{Value, json};
@@ -17,6 +17,8 @@ use super::{
     Form, Paths, TemplateError, access_log, decided, guard, leases, proxies, request_id, seconds, words,
 };
 
+const NAME: &str = "connection-manager.yaml";
+
 /// `routes` is the connection manager's source of routes (field and value), and `found` its source of the filters that
 /// hold the guard's rules.
 ///
@@ -31,7 +33,6 @@ pub(super) fn render(
     routes: (&str, Value),
     found: &Found<'_>,
 ) -> Result<Value, TemplateError> {
-    const NAME: &str = "connection-manager.yaml";
     let mut manager = template::connection_manager()?;
     fill(&mut manager, NAME, "/stat_prefix", json!(format!("edge-{name}")))?;
     insert(&mut manager, routes.0, routes.1);
@@ -47,6 +48,7 @@ pub(super) fn render(
     };
     let pointer = "/common_http_protocol_options/headers_with_underscores_action";
     fill(&mut manager, NAME, pointer, json!(underscores))?;
+    limit(&mut manager, &listener.wire)?;
     fill(&mut manager, NAME, "/local_reply_config", words::local_replies(edge))?;
     let proxied = listener.trusted_proxies.is_some();
     fill(&mut manager, NAME, "/access_log", access_log::render(edge, name, proxied, paths)?)?;
@@ -94,6 +96,33 @@ pub(super) fn render(
     });
     proxies::put(&mut rendered, listener);
     Ok(rendered)
+}
+
+/// Fills in how large and how slow the messages of clients may be.
+fn limit(manager: &mut Value, wire: &WireLimits) -> Result<(), TemplateError> {
+    let WireLimits {
+        headers,
+        header_kib,
+        header_timeout,
+        request_timeout,
+        idle_timeout,
+        connection_idle_timeout,
+        connection_age,
+        streams,
+    } = wire;
+    for (pointer, value) in [
+        ("/common_http_protocol_options/max_headers_count", json!(headers)),
+        ("/common_http_protocol_options/idle_timeout", json!(seconds(*connection_idle_timeout))),
+        ("/common_http_protocol_options/max_connection_duration", json!(seconds(*connection_age))),
+        ("/max_request_headers_kb", json!(header_kib)),
+        ("/request_headers_timeout", json!(seconds(*header_timeout))),
+        ("/request_timeout", json!(seconds(*request_timeout))),
+        ("/stream_idle_timeout", json!(seconds(*idle_timeout))),
+        ("/http2_protocol_options/max_concurrent_streams", json!(streams)),
+    ] {
+        fill(manager, NAME, pointer, value)?;
+    }
+    Ok(())
 }
 
 /// The filters that hold the rules of a listener.

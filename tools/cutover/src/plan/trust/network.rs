@@ -54,6 +54,7 @@ pub(super) fn listener(old: Option<&Listener>, new: &Listener) -> Aspects {
         proxy_protocol,
         underscores,
         redirect,
+        wire,
     } = new;
     let Some(old) = old else {
         noted.note(Protection::Same, format!("listens on {address} ({})", exposure.as_str()));
@@ -71,6 +72,8 @@ pub(super) fn listener(old: Option<&Listener>, new: &Listener) -> Aspects {
     clients::http_10(&mut noted, old.http_10, *http_10);
     clients::proxies(&mut noted, old.trusted_proxies.as_ref(), trusted_proxies.as_ref());
     clients::proxy_protocol(&mut noted, old.proxy_protocol, *proxy_protocol);
+    // None of them decides who passes.
+    noted.changed("how large and how slow messages may be (`wire`)", &old.wire, wire);
     match (&old.underscores, underscores) {
         (Underscores::Refuse, Underscores::Drop) => noted.note(
             Protection::Weaker,
@@ -198,6 +201,7 @@ pub(super) fn backend(old: &Backend, new: &Backend) -> Aspects {
         grpc_errors,
         sign_in,
         credentials,
+        answer,
     } = new;
     let set = |endpoints: &[Endpoint]| endpoints.iter().cloned().collect::<BTreeSet<_>>();
     if set(&old.endpoints) != set(endpoints) {
@@ -239,6 +243,7 @@ pub(super) fn backend(old: &Backend, new: &Backend) -> Aspects {
         noted.note(Protection::Same, "other redirects count as its refusals");
     }
     noted.changed("the protocol", &old.protocol, protocol);
+    noted.changed("how large the head of an answer may be (`answer`)", &old.answer, answer);
     noted.changed("how long a connection may take", &old.connect_timeout, connect_timeout);
     noted.changed("how long an answer may take to begin", &old.request_timeout, request_timeout);
     noted.changed("how long an idle connection is kept", &old.idle_timeout, idle_timeout);
