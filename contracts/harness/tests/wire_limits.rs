@@ -139,6 +139,76 @@ fn a_silent_answer_ends_after_the_time_of_its_route() {
     assert!(open.answer(false).is_err_and(|error| error.kind() != std::io::ErrorKind::UnexpectedEof), "it goes on");
 }
 
+/// 413 in the route's words, by the declared length or by count; what fits arrives whole, and streams.
+#[test]
+fn a_body_has_the_limit_of_its_route() {
+    const LIMIT: usize = 100 * 1024;
+    let backend = Backend::plain();
+    let edge = edge(&backend, ", body_limit: 100KiB").start();
+    let words = |answer: &harness::wire::Answer, what: &str| {
+        assert_eq!(answer.status, 413, "{what}: {answer:?}");
+        assert_eq!(answer.header("content-type"), Some(b"application/json; charset=utf-8".as_slice()), "{what}");
+        assert!(answer.text().starts_with('{'), "{what}: {answer:?}");
+    };
+    for (length, fits) in [(0, true), (LIMIT, true), (LIMIT + 1, false), (3 * LIMIT, false)] {
+        let before = backend.seen().len();
+        let answer = edge.request("POST", "/own").body(vec![b'x'; length]).send();
+        if fits {
+            assert_eq!((answer.status, backend.last().body.len()), (200, length));
+        } else {
+            words(&answer, "a declared length");
+            assert_eq!(backend.seen().len(), before, "the backend receives nothing of it");
+        }
+        assert_eq!(edge.request("POST", "/open").body(vec![b'x'; length]).send().status, 200, "another route");
+    }
+    assert_eq!(edge.get("/own").send().status, 200);
+    assert_eq!(edge.logged("/own", 413)["details"], "edge_guard_body_too_long");
+
+    let chunked = |lengths: &[usize]| {
+        let mut connection = Connection::open(edge.public()).expect("the edge listens");
+        let head = b"POST /own HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n";
+        connection.write(head).expect("the edge reads");
+        for length in lengths {
+            let piece = format!("{length:x}\r\n{}\r\n", "x".repeat(*length));
+            connection.write(piece.as_bytes()).expect("the edge reads");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        connection.write(b"0\r\n\r\n").expect("the edge reads");
+        connection.answer(false)
+    };
+    assert_eq!(chunked(&[]).expect("an answer").status, 200);
+    assert_eq!(chunked(&[1, LIMIT / 2, LIMIT / 2 - 1]).expect("an answer").status, 200, "exactly the limit");
+    words(&chunked(&[LIMIT / 2, LIMIT / 2, 1]).expect("an answer"), "one byte more");
+    words(&chunked(&[2 * LIMIT]).expect("an answer"), "one piece");
+    assert_eq!(edge.envoy_stat("wasmcustom.cutover_guard_bodies_refused"), Some(4));
+}
+
+/// The first part of an upload reaches the backend before the rest is sent.
+#[test]
+fn a_route_with_a_limit_does_not_store_bodies() {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let port = harness::Port::lease();
+    let listener = std::net::TcpListener::bind(port.address()).expect("a leased port can be bound");
+    std::thread::spawn(move || {
+        use std::io::Read as _;
+        for mut stream in listener.incoming().flatten() {
+            let mut piece = [0; 4096];
+            while let Ok(count @ 1..) = stream.read(&mut piece) {
+                let _ = sender.send(String::from_utf8_lossy(&piece[..count]).into_owned());
+            }
+        }
+    });
+    let backend = Backend::plain();
+    let edge = edge(&backend, ", body_limit: 1MiB").every_backend(port.address()).start();
+    let mut connection = Connection::open(edge.public()).expect("the edge listens");
+    let head = b"POST /own HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n";
+    connection.write(head).expect("the edge reads");
+    let mut seen = String::new();
+    while !seen.contains("first") {
+        seen += &receiver.recv_timeout(Duration::from_secs(20)).expect("the first piece arrives");
+    }
+}
+
 #[test]
 fn slow_requests_end_after_the_times_of_their_listener() {
     let backend = Backend::plain();

@@ -109,6 +109,7 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
         (_, Some(true)) => Some("`stream: true`"),
         (_, _) => None,
     };
+    let body_limit = sections::wire::body_limit(context, &mut fields, &shown, websocket == Some(true));
     let times = sections::wire::route_times(context, &mut fields, &shown, endless);
     fields.finish();
     let route = Route {
@@ -125,6 +126,7 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
         answers: answers?,
         cross_site: cross_site.unwrap_or(false),
         limits,
+        body_limit,
         times,
     };
     check_parameter(context, node.place, &route, rules);

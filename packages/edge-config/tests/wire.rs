@@ -42,6 +42,10 @@ fn every_limit_has_a_default_and_is_read_as_written() {
         }
     );
     assert_eq!(edge.backends.get("legacy").unwrap().answer, AnswerHeads { headers: 8, header_kib: 8_192 });
+    for (text, bytes) in [("0", 0), ("1000", 1_000), ("64KiB", 65_536), ("1MiB", 1_048_576)] {
+        let edge = read("", "", &format!(", body_limit: {text}")).unwrap();
+        assert_eq!(edge.routes.first().unwrap().body_limit, Some(bytes), "{text}");
+    }
     let times = RouteTimes { timeout: Some(ms(9)), idle_timeout: Some(ms(10)) };
     assert_eq!(edge.routes.first().unwrap().times, times);
 }
@@ -77,6 +81,9 @@ fn what_envoy_would_refuse_is_a_fault_with_its_range() {
     for (route, problem, fix) in [
         ("timeout_ms: 0", "`timeout_ms` of route `all` is 0", "from 1"),
         ("idle_timeout_ms: 86400001", "`idle_timeout_ms` of route `all`", "86400000"),
+        ("body_limit: -1", "`body_limit` of route `all`", "from 0"),
+        ("body_limit: 1GB", "`body_limit` of route `all` is \"1GB\"", "64KiB"),
+        ("body_limit: 9, upgrade: websocket", "`body_limit` and `upgrade: websocket`", "remove one"),
         ("timeout_ms: 9, stream: true", "`timeout_ms` and `stream: true`", "`idle_timeout_ms`"),
         ("timeout_ms: 9, upgrade: websocket", "`timeout_ms` and `upgrade: websocket`", "remove one"),
     ] {

@@ -16,13 +16,13 @@ mod wasm;
 
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use native::{
-    Shelf, Tally, add, answer, choose_route_anew, counter, granted, is_http_1_0, keep_order, log, note, peer,
-    remove_request_header, request_headers, set_request_header,
+    Shelf, Tally, add, answer, body_limit, choose_route_anew, counter, declared_length, granted, is_http_1_0,
+    keep_order, log, note, peer, remove_request_header, request_headers, set_request_header,
 };
 #[cfg(target_family = "wasm")]
 pub(crate) use wasm::{
-    Shelf, Tally, add, answer, choose_route_anew, counter, granted, is_http_1_0, log, note, peer,
-    remove_request_header, request_headers, set_request_header,
+    Shelf, Tally, add, answer, body_limit, choose_route_anew, counter, declared_length, granted, is_http_1_0,
+    log, note, peer, remove_request_header, request_headers, set_request_header,
 };
 
 /// A failed call into Envoy.
@@ -36,6 +36,12 @@ impl fmt::Display for HostError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "host call {} failed with status {}", self.call, self.status)
     }
+}
+
+/// The number in `text`, such as a length.
+fn number(call: &'static str, text: &[u8]) -> Result<u64, HostError> {
+    let number = std::str::from_utf8(text).ok().and_then(|text| text.trim().parse().ok());
+    number.ok_or(HostError { call, status: u32::MAX })
 }
 
 /// `N` random bytes from the system, which for a proxy-wasm module is Envoy.

@@ -5,6 +5,7 @@
 //! leasing  leases of one listener: serve requests
 //! feed_client   leases of one listener: poll the feed of invalidations
 //! keeper   leases of one listener: store grants
+//! body_limit    ends requests with too long a body
 //! setup    a plugin's configuration, read once
 //! counters the guard's counters in Envoy's statistics
 //! host     Envoy, and all `unsafe`: proxy-wasm or a dynamic module, by the compile target
@@ -16,6 +17,7 @@
 //! **It fails closed.** Envoy refuses an invalid configuration when it loads it. A host call that fails while a request is
 //! edited ends the request with 500.
 
+mod body_limit;
 mod counters;
 mod fault;
 mod feed_client;

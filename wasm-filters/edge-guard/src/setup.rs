@@ -9,6 +9,7 @@ use header_rules::config::LeaseRules;
 use header_rules::config::{Exposure, GuardConfig, PluginConfig};
 use lease::Slots;
 
+use crate::body_limit::BodyLimit;
 use crate::counters::Counters;
 use crate::fault::Fault;
 use crate::feed_client::{FeedClient, Spending};
@@ -23,6 +24,8 @@ pub(crate) enum Role {
     Guard(Box<Setup>),
     /// Stores the leases that the authorizer granted.
     Keeper(Box<Keeper>),
+    /// Refuses requests with too long a body.
+    BodyLimit(BodyLimit),
 }
 
 /// The guard of a listener, from which each worker makes its own.
@@ -52,6 +55,7 @@ impl Role {
             PluginConfig::Keeper(config) => {
                 Keeper::configure(&config).map(|keeper| Self::Keeper(Box::new(keeper)))
             }
+            PluginConfig::BodyLimit => BodyLimit::configure().map(Self::BodyLimit).map_err(Fault::Host),
         });
         match read {
             Ok(role) => {

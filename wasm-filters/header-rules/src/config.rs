@@ -8,8 +8,8 @@ mod leases;
 mod module;
 mod proxies;
 
-pub use leases::{EARLY_MARK, EarlyConfig, LeaseClass, LeaseRoute, LeaseRules, PluginConfig};
-pub use module::{CALLBACKS, HOST_CALLS};
+pub use leases::{BODY_LIMIT, EARLY_MARK, EarlyConfig, LeaseClass, LeaseRoute, LeaseRules, PluginConfig};
+pub use module::{BODY_CALLBACK, CALLBACKS, HOST_CALLS};
 pub use proxies::{ForwardedBy, PEER_STATE, ProxyRules};
 
 /// The configuration of one listener's guard.

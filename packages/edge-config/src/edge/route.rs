@@ -31,6 +31,8 @@ pub struct Route {
     pub stream: bool,
     /// The names of the limits for its requests.
     pub limits: Vec<String>,
+    /// The longest body of its requests, in bytes; a longer one is refused with 413. Absent where any may pass.
+    pub body_limit: Option<u64>,
     /// The times that it has instead of those of its backends and its listener.
     pub times: RouteTimes,
 }

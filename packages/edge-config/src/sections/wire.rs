@@ -1,4 +1,4 @@
-//! The limits of the wire: `wire` of a listener, `answer_headers` of a backend, and the times of a route.
+//! The limits of the wire: `wire` of a listener, `answer` of a backend, and the times and the `body_limit` of a route.
 
 use std::time::Duration;
 
@@ -9,6 +9,9 @@ use crate::reader::{self, Context, Fields};
 /// Envoy's own bound of `max_request_headers_kb` and `max_response_headers_kb`.
 const MOST_HEADER_BYTES: u64 = 8_192 * KIB;
 const KIB: u64 = 1_024;
+
+/// A tebibyte: more than any request takes a day for.
+const MOST_BODY_BYTES: u64 = 1_024 * 1_024 * 1_024 * 1_024;
 
 /// A message with more lines is a mistake or an attack.
 const MOST_HEADERS: u64 = 10_000;
@@ -120,4 +123,19 @@ pub(crate) fn route_times(
         context.faults.report(node.place, problem, "remove one of them; `idle_timeout_ms` ends a silent stream");
     }
     RouteTimes { timeout, idle_timeout: time("idle_timeout_ms", fields.optional("idle_timeout_ms")) }
+}
+
+/// `body_limit` of a route, which may be a `websocket`.
+pub(crate) fn body_limit(
+    context: Context<'_>,
+    fields: &mut Fields<'_>,
+    what: &str,
+    websocket: bool,
+) -> Option<u64> {
+    let node = fields.optional("body_limit")?;
+    if websocket {
+        let problem = format!("{what} has `body_limit` and `upgrade: websocket`, whose messages have no end");
+        context.faults.report(node.place, problem, "remove one of them");
+    }
+    reader::bytes(context, node, &format!("`body_limit` of {what}"), 0, MOST_BODY_BYTES)
 }

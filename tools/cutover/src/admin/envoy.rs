@@ -151,6 +151,7 @@ mod tests {
         extension_config_discovery.http_filter.guard.update_success: 3\n\
         extension_config_discovery.http_filter.guard.version_text: \"a\"\n\
         extension_config_discovery.http_filter.keeper.update_success: 3\n\
+        extension_config_discovery.http_filter.body-limit.update_success: 3\n\
         listener_manager.total_listeners_warming: 0\n";
 
     #[test]

@@ -152,6 +152,9 @@ pub(super) fn refused_by(details: &str, status: u64) -> Option<String> {
     if rule == "edge_guard_low_version" {
         return Some("the guard: HTTP/1.0 is not accepted (`http_1_0: accept` accepts it)".to_owned());
     }
+    if rule == "edge_guard_body_too_long" {
+        return Some("the guard: the body is longer than the route takes (`body_limit`)".to_owned());
+    }
     if let Some(reason) = rule.strip_prefix("edge_guard_") {
         return Some(format!("the guard: {reason}"));
     }

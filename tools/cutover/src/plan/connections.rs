@@ -123,6 +123,7 @@ mod tests {
             ("names: [file.dev-domain.test]", "names: [file.dev-domain.test, files.dev-domain.test]"),
             ("leeway_seconds: 60", "leeway_seconds: 30"),
             (books, "prefix: /books, policy: signed-in, timeout_ms: 9, idle_timeout_ms: 9, to: legacy"),
+            (books, "prefix: /books, policy: signed-in, body_limit: 1MiB, to: legacy"),
         ] {
             assert_eq!(changed(from, to), Vec::<String>::new(), "{to}");
         }

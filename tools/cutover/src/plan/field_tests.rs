@@ -157,6 +157,11 @@ fn every_field_of_an_edge_is_compared() {
         ),
         (
             "answers: auth, limits: [people] }",
+            "answers: auth, limits: [people], body_limit: 1KiB }".into(),
+            "stricter: bodies may have 1024 bytes instead of any length",
+        ),
+        (
+            "answers: auth, limits: [people] }",
             "answers: auth, limits: [people], timeout_ms: 9 }".into(),
             "same: how long an answer may take to begin (`timeout_ms`)",
         ),

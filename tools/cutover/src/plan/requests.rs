@@ -170,6 +170,7 @@ fn routes((old, before): (&Edge, &Route), (new, after): (&Edge, &Route), noted: 
         cross_site,
         // Compared beside the policy.
         limits: _,
+        body_limit,
         times,
     } = after;
     if let (Some(was), Some(is)) = (old.policies.get(&before.policy), new.policies.get(policy)) {
@@ -214,6 +215,17 @@ fn routes((old, before): (&Edge, &Route), (new, after): (&Edge, &Route), noted: 
         (false, true) => noted.note(Protection::Weaker, "pages of any other site may send requests here"),
         (true, false) => noted.note(Protection::Stricter, "pages of other sites may not send requests here"),
         (true, true) | (false, false) => {}
+    }
+    if before.body_limit != *body_limit {
+        let most = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
+        let word = |limit: Option<u64>| limit.map_or_else(|| "any length".to_owned(), |limit| format!("{limit} bytes"));
+        let standing = if most(*body_limit) > most(before.body_limit) {
+            Protection::Weaker
+        } else {
+            Protection::Stricter
+        };
+        let (was, is) = (word(before.body_limit), word(*body_limit));
+        noted.note(standing, format!("bodies may have {is} instead of {was} (`body_limit`)"));
     }
     let RouteTimes { timeout, idle_timeout } = times;
     noted.changed("how long an answer may take to begin (`timeout_ms`)", &before.times.timeout, timeout);

@@ -1,4 +1,4 @@
-//! Filters that Envoy reads from files of their own (ECDS): the guard, and the keeper of leases.
+//! Filters that Envoy reads from files of their own (ECDS): the guard, the keeper of leases, and the counter of bodies.
 //!
 //! A filter in a listener's configuration belongs to its filter chain: when the filter changes, Envoy makes a new chain and
 //! ends every connection of the old one after its drain time. A discovered filter is replaced under open connections.
@@ -26,14 +26,14 @@ const NATIVE: &str =
 const NOTHING: &str = "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation";
 
 /// The discovered filters of every listener.
-pub(crate) const FILTERS: [&str; 2] = [filter::GUARD, filter::KEEPER];
+pub(crate) const FILTERS: [&str; 3] = [filter::GUARD, filter::KEEPER, filter::BODY];
 
 /// The file name of one filter.
 pub(super) fn file(listener: &str, filter: &str) -> String {
     format!("filter-{filter}-{listener}.json")
 }
 
-/// The keeper of a listener without leases: it changes nothing.
+/// The keeper of a listener without leases, and the counter of bodies where no route limits them: it changes nothing.
 pub(super) fn nothing() -> Value {
     json!({ "@type": NOTHING, "mutations": {} })
 }
@@ -42,12 +42,13 @@ pub(super) fn nothing() -> Value {
 pub(super) struct Discovered {
     pub(super) guard: Value,
     pub(super) keeper: Value,
+    pub(super) body: Value,
 }
 
 impl Discovered {
     /// The filters, each with its name.
-    pub(super) fn each(&self) -> [(&'static str, &Value); 2] {
-        [(filter::GUARD, &self.guard), (filter::KEEPER, &self.keeper)]
+    pub(super) fn each(&self) -> [(&'static str, &Value); 3] {
+        [(filter::GUARD, &self.guard), (filter::KEEPER, &self.keeper), (filter::BODY, &self.body)]
     }
 }
 
@@ -69,6 +70,19 @@ impl Found<'_> {
                 json!({ "name": filter::GUARD, "config_discovery": source })
             }
             Self::InPlace(found) => json!({ "name": filter::GUARD, "typed_config": found.guard }),
+        }
+    }
+
+    /// The counter of bodies, as a filter of `listener` that only routes with a limit have.
+    pub(super) fn body(&self, listener: &str) -> Value {
+        match self {
+            Self::Watched(directory) => {
+                let source = source(directory, listener, filter::BODY, &[WASM, NATIVE, NOTHING]);
+                json!({ "name": filter::BODY, "config_discovery": source, "disabled": true })
+            }
+            Self::InPlace(found) => {
+                json!({ "name": filter::BODY, "typed_config": found.body, "disabled": true })
+            }
         }
     }
 

@@ -1,8 +1,10 @@
 //! Renders one listener: the connection manager and its chain of filters.
 
 use edge_config::Edge;
-use edge_config::edge::{HeaderCase, Http10, Listener, Policy, Reserved, TenantMatch, Underscores, WireLimits};
-use header_rules::config::{CALLBACKS, EarlyConfig, HOST_CALLS, PluginConfig};
+use edge_config::edge::{
+    HeaderCase, Http10, Listener, Policy, Reserved, Route, TenantMatch, Underscores, WireLimits,
+};
+use header_rules::config::{BODY_CALLBACK, CALLBACKS, EarlyConfig, HOST_CALLS, PluginConfig};
 use identity::headers;
 use serde_json::{Value, json};
 
@@ -77,6 +79,7 @@ pub(super) fn render(
         finish(),
         plain((filter::AUTHORIZER, stage(filter::AUTHORIZER, &checked, &asking))),
         plain((filter::KEEPER, found.keeper(name, &checked))),
+        found.body(name),
         plain((filter::DECIDED, stage(filter::DECIDED, &undecided, &[(filter::DECIDED, decided::filter())]))),
         plain((
             filter::ROUTER,
@@ -138,7 +141,14 @@ pub(super) fn discovered(
     } else {
         discovered::nothing()
     };
-    Ok(Discovered { guard: plugin(edge, name, paths, &PluginConfig::Guard(Box::new(rules)))?, keeper })
+    let limited = |route: &Route| route.body_limit.is_some() && edge.hosts.get(&route.host).is_some_and(|host| host.is_on(name));
+    let body = if edge.routes.iter().any(limited) {
+        plugin(edge, name, paths, &PluginConfig::BodyLimit)?
+    } else {
+        discovered::nothing()
+    };
+    let guard = plugin(edge, name, paths, &PluginConfig::Guard(Box::new(rules)))?;
+    Ok(Discovered { guard, keeper, body })
 }
 
 /// Whether a native guard may look leases up before Envoy chooses a route. It marks a leased request by a header with an
@@ -158,6 +168,7 @@ fn plugin(edge: &Edge, name: &str, paths: &Paths, config: &PluginConfig) -> Resu
             let role = match config {
                 PluginConfig::Guard(_) => filter::GUARD,
                 PluginConfig::Keeper(_) => filter::KEEPER,
+                PluginConfig::BodyLimit => filter::BODY,
             };
             machine(edge, name, paths, role, rules)
         }
@@ -199,7 +210,8 @@ fn machine(edge: &Edge, name: &str, paths: &Paths, role: &str, rules: Value) -> 
     fill(&mut config, NAME, "/config/vm_config/vm_id", json!(vm))?;
     fill(&mut config, NAME, "/config/vm_config/configuration", text(role))?;
     fill(&mut config, NAME, "/config/vm_config/code/local/filename", json!(paths.guard))?;
-    let capabilities = HOST_CALLS.iter().chain(&CALLBACKS).map(|name| ((*name).to_owned(), json!({})));
+    let called = CALLBACKS.iter().filter(|callback| role == filter::BODY || **callback != BODY_CALLBACK);
+    let capabilities = HOST_CALLS.iter().chain(called).map(|name| ((*name).to_owned(), json!({})));
     let pointer = "/config/vm_config/capability_restriction_config/allowed_capabilities";
     fill(&mut config, NAME, pointer, Value::Object(capabilities.collect()))?;
     Ok(config)

@@ -30,6 +30,7 @@ pub(super) mod filter {
     pub(in crate::render) const AUTHORIZER: &str = "envoy.filters.http.ext_authz";
     pub(in crate::render) const KEEPER: &str = "keeper";
     pub(in crate::render) const REFUSAL: &str = "refusal";
+    pub(in crate::render) const BODY: &str = "body-limit";
     pub(in crate::render) const DECIDED: &str = "decided";
     pub(in crate::render) const ROUTER: &str = "envoy.filters.http.router";
 }

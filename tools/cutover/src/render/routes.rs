@@ -8,7 +8,7 @@ use edge_config::edge::{
     Answers, Condition, Destination, IdentityHeaders, Listener, METHODS, OfKind, PathMatch, Policy, Route,
 };
 use edge_config::{Edge, closed_paths};
-use header_rules::config::{EARLY_MARK, LeaseRules};
+use header_rules::config::{BODY_LIMIT, EARLY_MARK, LeaseRules};
 use identity::headers;
 use serde_json::{Map, Value, json};
 
@@ -178,8 +178,10 @@ fn only(mut rendered: Value, condition: Value) -> Value {
 /// The same route for a request that a lease serves: it disables all filters.
 fn unchecked(mut route: Value) -> Value {
     let mut filters = json!({});
-    if let Some(finish) = route.pointer("/typed_per_filter_config").and_then(|of| of.get(filter::WORDS)) {
-        insert(&mut filters, filter::WORDS, finish.clone());
+    for kept in [filter::WORDS, filter::BODY] {
+        if let Some(settings) = route.pointer("/typed_per_filter_config").and_then(|of| of.get(kept)) {
+            insert(&mut filters, kept, settings.clone());
+        }
     }
     for name in [filter::GUARD, filter::AUTHORIZER, filter::KEEPER, filter::DECIDED] {
         insert(&mut filters, name, unused());
@@ -195,6 +197,11 @@ fn unchecked(mut route: Value) -> Value {
 /// The settings that disable a filter on a route.
 pub(super) fn unused() -> Value {
     json!({ "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true })
+}
+
+/// The settings that enable a filter on a route which others do not have.
+fn used() -> Value {
+    json!({ "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": {} })
 }
 
 pub(super) fn everything() -> PathMatch {
@@ -295,6 +302,10 @@ fn one(edge: &Edge, route: &Route, to: &Destination, host: &Answers, listener: &
         if let Some(content_type) = &answers.content_type {
             insert(&mut fields, CONTENT_TYPE, json!(content_type));
         }
+    }
+    if let Some(limit) = route.body_limit {
+        insert(&mut filters, filter::BODY, used());
+        insert(&mut fields, BODY_LIMIT.1, json!(limit.to_string()));
     }
     let mut rendered = json!({
         "name": route.name,

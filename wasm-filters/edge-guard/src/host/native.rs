@@ -5,6 +5,7 @@
 //! early    serves by a lease before any filter is made
 //! mark     the mark that early writes on a request, and its removal
 //! plugin   one configuration, and each worker's guard of it
+//! body     how much of a request's body has come
 //! feed     polls the feed of invalidations from Envoy's main thread
 //! shelf    the store of leases: memory that guard and keeper of all workers share
 //! abi      the declared functions of Envoy
@@ -21,14 +22,15 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use header_rules::HeaderMap;
-use header_rules::config::PEER_STATE;
+use header_rules::config::{BODY_LIMIT, PEER_STATE};
 use lease::Now;
 
-use super::{HostError, Level, serialised};
+use super::{HostError, Level, number, serialised};
 use crate::note::Note;
 use abi::{Buffer, Header, SUCCESS};
 
 mod abi;
+mod body;
 mod early;
 mod feed;
 mod hooks;
@@ -198,6 +200,46 @@ pub(crate) fn choose_route_anew() -> Result<(), HostError> {
     // SAFETY: the stream is alive while its hook runs.
     unsafe { abi::envoy_dynamic_module_callback_http_clear_route_cache(stream) };
     Ok(())
+}
+
+/// The longest body that the route of the current request takes, from the route's metadata.
+pub(crate) fn body_limit() -> Result<u64, HostError> {
+    const CALL: &str = "get_metadata_string";
+    let stream = stream(CALL)?;
+    let mut value = Buffer::NONE;
+    // SAFETY: the stream is alive while its hook runs, and `value` is a valid place for the result.
+    let known = unsafe {
+        abi::envoy_dynamic_module_callback_http_get_metadata_string(
+            stream,
+            abi::ROUTE_METADATA,
+            Buffer::of(BODY_LIMIT.0.as_bytes()),
+            Buffer::of(BODY_LIMIT.1.as_bytes()),
+            &raw mut value,
+        )
+    };
+    done(CALL, known)?;
+    // SAFETY: Envoy's, valid while this hook runs.
+    number(CALL, unsafe { value.bytes() })
+}
+
+/// The length of the current request's body by its headers, if they declare one.
+pub(crate) fn declared_length() -> Result<Option<u64>, HostError> {
+    const CALL: &str = "get_header";
+    let stream = stream(CALL)?;
+    let mut value = Buffer::NONE;
+    // SAFETY: the stream is alive while its hook runs, and there is a place for the value.
+    let declared = unsafe {
+        abi::envoy_dynamic_module_callback_http_get_header(
+            stream,
+            abi::REQUEST_HEADER,
+            Buffer::of(b"content-length"),
+            &raw mut value,
+            0,
+            std::ptr::null_mut(),
+        )
+    };
+    // SAFETY: Envoy's, valid while this hook runs.
+    declared.then(|| number(CALL, unsafe { value.bytes() })).transpose()
 }
 
 /// Whether the current request came in HTTP/1.0.

@@ -23,8 +23,8 @@ mod shelf;
 mod tally;
 
 pub(crate) use calls::{
-    add, choose_route_anew, counter, granted, is_http_1_0, log, peer, remove_request_header,
-    set_request_header,
+    add, body_limit, choose_route_anew, counter, declared_length, granted, is_http_1_0, log, peer,
+    remove_request_header, set_request_header,
 };
 pub(crate) use raw::{answer, note, request_headers};
 pub(crate) use shelf::Shelf;

@@ -58,7 +58,12 @@ pub enum PluginConfig {
     Guard(Box<super::GuardConfig>),
     /// The filter after the authorizer: stores the granted leases, by the rules of the guard.
     Keeper(Box<super::GuardConfig>),
+    /// The filter that refuses too long a body, on routes whose metadata has [`BODY_LIMIT`].
+    BodyLimit,
 }
+
+/// The namespace and the field of a route's metadata with the longest body that it takes: a number of bytes, as text.
+pub const BODY_LIMIT: (&str, &str) = ("cutover", "body_limit");
 
 /// The header by which a leased request finds its route before any filter is made (native form alone).
 ///

@@ -33,11 +33,15 @@ pub const HOST_CALLS: [&str; 23] = [
     "proc_exit",
 ];
 
+/// The callback for each piece of a body. Envoy makes it for the filter that limits bodies alone: every other one would pay a
+/// call for each piece.
+pub const BODY_CALLBACK: &str = "proxy_on_request_body";
+
 /// The callbacks that Envoy makes, and all that the module exports besides its memory.
 ///
 /// A callback that is missing here is never called, and no error shows it: without `proxy_on_request_headers` every request
 /// would pass unjudged.
-pub const CALLBACKS: [&str; 9] = [
+pub const CALLBACKS: [&str; 10] = [
     "_initialize",
     "proxy_abi_version_0_2_1",
     "proxy_on_memory_allocate",
@@ -46,6 +50,7 @@ pub const CALLBACKS: [&str; 9] = [
     "proxy_on_context_create",
     "proxy_on_delete",
     "proxy_on_request_headers",
+    BODY_CALLBACK,
     "proxy_on_tick",
     "proxy_on_http_call_response",
 ];

@@ -10,6 +10,9 @@ pub(super) const VERSION: &std::ffi::CStr = c"v0.2.0";
 
 pub(super) const REQUEST_HEADER: u32 = 0;
 pub(super) const DYNAMIC_METADATA: u32 = 0;
+pub(super) const ROUTE_METADATA: u32 = 1;
+/// The piece of the request's body that came now.
+pub(super) const RECEIVED_REQUEST_BODY: u32 = 0;
 /// The attribute `request.protocol`.
 pub(super) const REQUEST_PROTOCOL: u32 = 10;
 /// The attribute `source.address`.
@@ -118,6 +121,8 @@ unsafe extern "C" {
         body: Buffer,
         details: Buffer,
     );
+    /// 0 when there is none.
+    pub(super) fn envoy_dynamic_module_callback_http_get_body_size(stream: *mut c_void, kind: u32) -> usize;
     pub(super) fn envoy_dynamic_module_callback_http_clear_route_cache(stream: *mut c_void);
     pub(super) fn envoy_dynamic_module_callback_http_set_filter_state_bytes(
         stream: *mut c_void,

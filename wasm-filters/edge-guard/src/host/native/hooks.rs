@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::abi::{self, Buffer, Header};
 use super::early::Early;
 use super::plugin::Plugin;
-use super::{Caller, on_behalf_of};
+use super::{Caller, body, on_behalf_of};
 use crate::host::{self, Action, Level};
 
 /// The result to continue, for any hook.
@@ -76,21 +76,56 @@ pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_request_head
         Arc::increment_strong_count(plugin.cast::<Plugin>());
         Arc::from_raw(plugin.cast::<Plugin>())
     };
+    on_behalf_of(Caller::Stream(stream), || judged(caught(|| plugin.request_headers())))
+}
+
+/// Counts a piece of a body, on routes that limit it.
+///
+/// # Safety
+/// Envoy calls it, on the stream's worker, with the result of [`envoy_dynamic_module_on_http_filter_new`].
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_request_body(
+    stream: *mut c_void,
+    plugin: *const c_void,
+    _end_of_stream: bool,
+) -> u32 {
+    // SAFETY: it came from `Arc::into_raw`, and Envoy keeps it for as long as the stream.
+    let plugin = unsafe { &*plugin.cast::<Plugin>() };
     on_behalf_of(Caller::Stream(stream), || {
-        let why = match caught(|| plugin.request_headers()) {
-            Some(Ok(action)) => return action as u32,
-            Some(Err(error)) => error.to_string(),
-            None => "it panicked".to_owned(),
-        };
-        // If it continued, a forged header might pass.
-        host::log(Level::Error, &format!("edge-guard: {why}"));
-        let answered = host::answer(500, "edge_guard_failed", "Internal server error", &[]);
-        if answered.is_err() {
-            // The stream is gone: nothing continues.
-            std::process::abort();
-        }
-        Action::Pause as u32
+        judged(caught(|| plugin.request_body(|| body::received(stream))))
     })
+}
+
+/// A stream has ended.
+///
+/// # Safety
+/// Envoy calls it, on the stream's worker, with the result of [`envoy_dynamic_module_on_http_filter_new`].
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_stream_complete(
+    stream: *mut c_void,
+    plugin: *const c_void,
+) {
+    // SAFETY: it came from `Arc::into_raw`, and Envoy keeps it for as long as the stream.
+    let plugin = unsafe { &*plugin.cast::<Plugin>() };
+    if plugin.counts_bodies() {
+        caught(|| body::forget(stream));
+    }
+}
+
+/// The action for a judged request. If a failed one continued, a forged header or too long a body might pass.
+fn judged(result: Option<Result<Action, host::HostError>>) -> u32 {
+    let why = match result {
+        Some(Ok(action)) => return action as u32,
+        Some(Err(error)) => error.to_string(),
+        None => "it panicked".to_owned(),
+    };
+    host::log(Level::Error, &format!("edge-guard: {why}"));
+    let answered = host::answer(500, "edge_guard_failed", "Internal server error", &[]);
+    if answered.is_err() {
+        // The stream is gone: nothing continues.
+        std::process::abort();
+    }
+    Action::Pause as u32
 }
 
 /// Reads the configuration of the early lookup; on null Envoy refuses it and keeps the old one.
@@ -215,12 +250,10 @@ macro_rules! nothing_to_do {
 }
 
 nothing_to_do! {
-    envoy_dynamic_module_on_http_filter_request_body(*mut c_void, *const c_void, bool) -> u32;
     envoy_dynamic_module_on_http_filter_request_trailers(*mut c_void, *const c_void) -> u32;
     envoy_dynamic_module_on_http_filter_response_headers(*mut c_void, *const c_void, bool) -> u32;
     envoy_dynamic_module_on_http_filter_response_body(*mut c_void, *const c_void, bool) -> u32;
     envoy_dynamic_module_on_http_filter_response_trailers(*mut c_void, *const c_void) -> u32;
-    envoy_dynamic_module_on_http_filter_stream_complete(*mut c_void, *const c_void);
     envoy_dynamic_module_on_http_filter_destroy(*const c_void);
     envoy_dynamic_module_on_http_filter_http_callout_done(
         *mut c_void, *const c_void, u64, u32, *const Header, usize, *const Buffer, usize

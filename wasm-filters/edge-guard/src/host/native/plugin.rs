@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::feed::Feed;
 use super::{mark, now};
+use crate::body_limit::BodyLimit;
 use crate::guard::Guard;
 use crate::host::{self, Action, HostError, Level};
 use crate::keeper::Keeper;
@@ -15,6 +16,7 @@ use crate::setup::{Role, Setup};
 pub(super) enum Plugin {
     Guard { setup: Box<Setup>, feed: Option<Feed>, marks: Arc<[Option<String>]> },
     Keeper(Box<Keeper>),
+    BodyLimit(BodyLimit),
 }
 
 /// A guard of this worker.
@@ -49,7 +51,7 @@ pub(super) fn newest(listener: &str) -> Option<Arc<Plugin>> {
     let plugins = PLUGINS.lock().unwrap_or_else(PoisonError::into_inner);
     plugins.iter().rev().filter_map(Weak::upgrade).find(|plugin| match &**plugin {
         Plugin::Guard { setup, .. } => setup.listener() == listener,
-        Plugin::Keeper(_) => false,
+        Plugin::Keeper(_) | Plugin::BodyLimit(_) => false,
     })
 }
 
@@ -79,6 +81,7 @@ impl Plugin {
                 }
             },
             Role::Keeper(keeper) => Some(Arc::new(Self::Keeper(keeper))),
+            Role::BodyLimit(limit) => Some(Arc::new(Self::BodyLimit(limit))),
         }
     }
 
@@ -89,7 +92,7 @@ impl Plugin {
                 setup.report()?;
                 feed.as_ref().map_or(Ok(()), Feed::ask)
             }
-            Self::Keeper(_) => Ok(()),
+            Self::Keeper(_) | Self::BodyLimit(_) => Ok(()),
         }
     }
 
@@ -97,7 +100,7 @@ impl Plugin {
     pub(super) const fn feed(&self) -> Option<&Feed> {
         match self {
             Self::Guard { feed, .. } => feed.as_ref(),
-            Self::Keeper(_) => None,
+            Self::Keeper(_) | Self::BodyLimit(_) => None,
         }
     }
 
@@ -115,7 +118,21 @@ impl Plugin {
                 }
                 Ok(Action::Continue)
             }
+            Self::BodyLimit(limit) => limit.request_headers(),
         }
+    }
+
+    /// Judges the current request by the part of its body that has come: `received`, for a filter that counts it.
+    pub(super) fn request_body(&self, received: impl FnOnce() -> u64) -> Result<Action, HostError> {
+        match self {
+            Self::Guard { .. } | Self::Keeper(_) => Ok(Action::Continue),
+            Self::BodyLimit(limit) => limit.request_body(received()),
+        }
+    }
+
+    /// Whether it counts bodies.
+    pub(super) const fn counts_bodies(&self) -> bool {
+        matches!(self, Self::BodyLimit(_))
     }
 
     /// Runs a function on this worker's guard, after the guard has read the newest answer of the feed.

@@ -5,11 +5,12 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use header_rules::config::PEER_STATE;
+use header_rules::config::{BODY_LIMIT, PEER_STATE};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, Status};
 
-use crate::host::{HostError, Level};
+
+use crate::host::{HostError, Level, number};
 
 fn done<T>(call: &'static str, result: Result<T, Status>) -> Result<T, HostError> {
     result.map_err(|status| HostError { call, status: status as u32 })
@@ -90,6 +91,29 @@ pub(crate) fn peer() -> Result<Vec<u8>, HostError> {
         None => done(CALL, hostcalls::get_property(vec!["source", "address"]))?,
     };
     peer.ok_or(HostError { call: CALL, status: Status::NotFound as u32 })
+}
+
+/// The longest body that the route of the current request takes, from the route's metadata.
+pub(crate) fn body_limit() -> Result<u64, HostError> {
+    const CALL: &str = "get_property";
+    let path = vec!["xds", "route_metadata", "filter_metadata", BODY_LIMIT.0, BODY_LIMIT.1];
+    let text = done(CALL, hostcalls::get_property(path))?;
+    number(CALL, &text.unwrap_or_default())
+}
+
+/// The length of the current request's body by its headers, if they declare one.
+pub(crate) fn declared_length() -> Result<Option<u64>, HostError> {
+    const CALL: &str = "get_header_map_value";
+    let value = hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, "content-length");
+    done(CALL, value)?.map(|text| number(CALL, &text)).transpose()
+}
+
+/// How much of the current request's body has come.
+pub(super) fn received() -> Result<u64, HostError> {
+    const CALL: &str = "get_property";
+    let bytes = done(CALL, hostcalls::get_property(vec!["request", "size"]))?;
+    let number = bytes.and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)));
+    number.ok_or(HostError { call: CALL, status: Status::BadArgument as u32 })
 }
 
 /// The lease that the authorizer granted with the current request, from ext_authz's dynamic metadata.

@@ -70,4 +70,16 @@ impl HttpContext for Stream {
             host::Action::Pause => Action::Pause,
         }
     }
+
+    /// Counts the body, on routes that limit it. Envoy makes this callback for no other filter of this module.
+    fn on_http_request_body(&mut self, _size: usize, _end_of_stream: bool) -> Action {
+        let action = match self.0.borrow_mut().as_mut() {
+            Some(plugin) => plugin.request_body(),
+            None => fail("a body before any configuration"),
+        };
+        match action {
+            host::Action::Continue => Action::Continue,
+            host::Action::Pause => Action::Pause,
+        }
+    }
 }

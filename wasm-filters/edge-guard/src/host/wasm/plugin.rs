@@ -5,6 +5,7 @@ use super::clock::Clock;
 use lease::EVERY_MS;
 
 use super::{raw, shelf};
+use crate::body_limit::BodyLimit;
 use crate::fault::Fault;
 use crate::feed_client::{CLUSTER, FeedClient, FeedReply, MAX_ANSWER_BYTES, TIMEOUT_MS};
 use crate::guard::Guard;
@@ -16,6 +17,7 @@ use crate::setup::{Role, Setup};
 pub(super) enum Plugin {
     Guard(Box<Watch>),
     Keeper(Box<Keeper>),
+    BodyLimit(BodyLimit),
 }
 
 /// The guard of this worker, and its work between requests.
@@ -41,6 +43,7 @@ impl Plugin {
                 }
             },
             Role::Keeper(keeper) => Some(Self::Keeper(keeper)),
+            Role::BodyLimit(limit) => Some(Self::BodyLimit(limit)),
         }
     }
 
@@ -56,6 +59,18 @@ impl Plugin {
                     log(Level::Error, &format!("edge-guard: a lease is not stored: {error}"));
                 }
                 Action::Continue
+            }
+            Self::BodyLimit(limit) => limit.request_headers().unwrap_or_else(|error| fail(&error.to_string())),
+        }
+    }
+
+    /// Judges the current request by the part of its body that has come.
+    pub(super) fn request_body(&mut self) -> Action {
+        match self {
+            Self::Guard(_) | Self::Keeper(_) => Action::Continue,
+            Self::BodyLimit(limit) => {
+                let judged = calls::received().and_then(|received| limit.request_body(received));
+                judged.unwrap_or_else(|error| fail(&error.to_string()))
             }
         }
     }
@@ -75,7 +90,7 @@ impl Plugin {
     fn between_requests(&mut self, what: &str, act: impl FnOnce(&mut Watch) -> Result<(), HostError>) {
         let done = match self {
             Self::Guard(watch) => act(watch),
-            Self::Keeper(_) => Ok(()),
+            Self::Keeper(_) | Self::BodyLimit(_) => Ok(()),
         };
         if let Err(error) = done {
             log(Level::Debug, &format!("edge-guard: {what}: {error}"));
