@@ -47,7 +47,8 @@ fn the_heads_of_requests_have_the_limits_of_their_listener() {
     assert_eq!((large.status, large.text().as_str()), (200, "seen"));
     assert_eq!(backend.last().header("x-3").map(|value| value.len()), Some(62_000), "all of it arrives");
     assert_eq!(with_headers(edge.get("/open"), 4, 66_000).send().status, 431);
-    let said = edge.explain(&["GET http://localhost/open", "--header", &format!("x-a: {}", "a".repeat(100_000))]);
+    let said =
+        edge.explain(&["GET http://localhost/open", "--header", &format!("x-a: {}", "a".repeat(100_000))]);
     assert_ne!(said["status"], 431, "explain knows the limit of the listener: {said:#}");
 }
 
@@ -80,7 +81,11 @@ fn the_heads_of_answers_have_the_limits_of_their_backend() {
     for path in ["/own/huge", "/own/lines"] {
         let answer = edge.get(path).send();
         assert_eq!(answer.status, 502, "{path}");
-        assert_eq!(answer.text(), r#"{"name":"Service unavailable","message":"Service unavailable"}"#, "{path}");
+        assert_eq!(
+            answer.text(),
+            r#"{"name":"Service unavailable","message":"Service unavailable"}"#,
+            "{path}"
+        );
     }
     drop(edge);
     let raised = format!("{LEGACY}    answer: {{ headers: 2000, header_limit: 512KiB }}\n");
@@ -116,7 +121,10 @@ fn a_route_has_its_own_time_for_answers_to_begin() {
     open.store(false, Ordering::Relaxed);
     let edge = self::edge(&backend, ", timeout_ms: 300").start();
     let answer = edge.get("/own/wait").send();
-    assert_eq!((answer.status, answer.header("content-type")), (504, Some(b"application/json; charset=utf-8".as_slice())));
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (504, Some(b"application/json; charset=utf-8".as_slice()))
+    );
     assert_eq!(answer.text(), r#"{"name":"Service unavailable","message":"Service unavailable"}"#);
     assert_eq!(edge.logged("/own/wait", 504)["details"], "upstream_per_try_timeout");
     open.store(true, Ordering::Relaxed);
@@ -136,7 +144,10 @@ fn a_silent_answer_ends_after_the_time_of_its_route() {
     let ended = String::from_utf8(own.rest()).expect("it is text");
     assert!(ended.starts_with("HTTP/1.1 200 OK") && ended.ends_with("half "), "{ended}");
     open.patience(Duration::from_millis(200));
-    assert!(open.answer(false).is_err_and(|error| error.kind() != std::io::ErrorKind::UnexpectedEof), "it goes on");
+    assert!(
+        open.answer(false).is_err_and(|error| error.kind() != std::io::ErrorKind::UnexpectedEof),
+        "it goes on"
+    );
 }
 
 /// 413 in the route's words, by the declared length or by count; what fits arrives whole, and streams.
@@ -147,7 +158,11 @@ fn a_body_has_the_limit_of_its_route() {
     let edge = edge(&backend, ", body_limit: 100KiB").start();
     let words = |answer: &harness::wire::Answer, what: &str| {
         assert_eq!(answer.status, 413, "{what}: {answer:?}");
-        assert_eq!(answer.header("content-type"), Some(b"application/json; charset=utf-8".as_slice()), "{what}");
+        assert_eq!(
+            answer.header("content-type"),
+            Some(b"application/json; charset=utf-8".as_slice()),
+            "{what}"
+        );
         assert!(answer.text().starts_with('{'), "{what}: {answer:?}");
     };
     for (length, fits) in [(0, true), (LIMIT, true), (LIMIT + 1, false), (3 * LIMIT, false)] {
@@ -159,7 +174,11 @@ fn a_body_has_the_limit_of_its_route() {
             words(&answer, "a declared length");
             assert_eq!(backend.seen().len(), before, "the backend receives nothing of it");
         }
-        assert_eq!(edge.request("POST", "/open").body(vec![b'x'; length]).send().status, 200, "another route");
+        assert_eq!(
+            edge.request("POST", "/open").body(vec![b'x'; length]).send().status,
+            200,
+            "another route"
+        );
     }
     assert_eq!(edge.get("/own").send().status, 200);
     assert_eq!(edge.logged("/own", 413)["details"], "edge_guard_body_too_long");
@@ -218,7 +237,9 @@ fn slow_requests_end_after_the_times_of_their_listener() {
     slow_head.write(b"GET /own HTTP/1.1\r\nhost: localhost\r\n").expect("the edge reads");
     assert_eq!(slow_head.answer(false).expect("an answer").status, 408);
     let mut slow_body = Connection::open(edge.public()).expect("the edge listens");
-    slow_body.write(b"POST /own HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\nhal").expect("the edge reads");
+    slow_body
+        .write(b"POST /own HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\nhal")
+        .expect("the edge reads");
     let answer = slow_body.answer(false).expect("an answer");
     assert_eq!(answer.status, 408, "{answer:?}");
     let mut idle = Connection::open(edge.public()).expect("the edge listens");

@@ -26,7 +26,8 @@ fn every_limit_has_a_default_and_is_read_as_written() {
     let wire = ", wire: { headers: 7, header_limit: 128KiB, header_timeout_ms: 1, request_timeout_ms: 2, idle_timeout_ms: 3, \
                 connection_idle_timeout_ms: 4, connection_age_ms: 5, streams: 6 }";
     let edge =
-        read(wire, ", answer: { headers: 8, header_limit: 8MiB }", ", timeout_ms: 9, idle_timeout_ms: 10").unwrap();
+        read(wire, ", answer: { headers: 8, header_limit: 8MiB }", ", timeout_ms: 9, idle_timeout_ms: 10")
+            .unwrap();
     let ms = Duration::from_millis;
     assert_eq!(
         edge.listeners.get("public").unwrap().wire,

@@ -51,7 +51,11 @@ pub(super) fn limits(context: Context<'_>, node: Option<&Node>, name: &str) -> O
         && whole < head
     {
         let problem = format!("{what} lets the head of a request take longer than the whole request");
-        context.faults.report(node.place, problem, "raise `request_timeout_ms`, or lower `header_timeout_ms`");
+        context.faults.report(
+            node.place,
+            problem,
+            "raise `request_timeout_ms`, or lower `header_timeout_ms`",
+        );
     }
     let (headers, header_kib) = heads?;
     Some(WireLimits {
@@ -120,7 +124,11 @@ pub(crate) fn route_times(
     let timeout = time("timeout_ms", timeout_node);
     if let (Some(node), Some(why)) = (timeout_node, streams) {
         let problem = format!("{what} has `timeout_ms` and {why}, whose answers may begin at any time");
-        context.faults.report(node.place, problem, "remove one of them; `idle_timeout_ms` ends a silent stream");
+        context.faults.report(
+            node.place,
+            problem,
+            "remove one of them; `idle_timeout_ms` ends a silent stream",
+        );
     }
     RouteTimes { timeout, idle_timeout: time("idle_timeout_ms", fields.optional("idle_timeout_ms")) }
 }

@@ -174,7 +174,9 @@ pub(super) fn refused_by(details: &str, status: u64) -> Option<String> {
         "http1.unexpected_underscore" | "http2.unexpected_underscore" => {
             envoy("a header name has an underscore (`headers_with_underscores_action`)")
         }
-        "http1.headers_too_large" => envoy("the headers are longer than the listener allows (`wire.header_limit`)"),
+        "http1.headers_too_large" => {
+            envoy("the headers are longer than the listener allows (`wire.header_limit`)")
+        }
         "http1.too_many_headers" | "http2.too_many_headers" => {
             envoy("there are more headers than the listener allows (`wire.headers`)")
         }
@@ -182,16 +184,20 @@ pub(super) fn refused_by(details: &str, status: u64) -> Option<String> {
         "http1.invalid_transfer_encoding" => envoy("the transfer coding is not chunked"),
         "http1.invalid_characters" => envoy("a header or the path has a byte that HTTP does not allow"),
         "request_header_timeout" => envoy("the headers were not complete in time (`wire.header_timeout_ms`)"),
-        "request_overall_timeout" => envoy("the request was not complete in time (`wire.request_timeout_ms`)"),
-        "stream_idle_timeout" => envoy("no data was sent or received for too long (`idle_timeout_ms` of the route, or of `wire`)"),
+        "request_overall_timeout" => {
+            envoy("the request was not complete in time (`wire.request_timeout_ms`)")
+        }
+        "stream_idle_timeout" => {
+            envoy("no data was sent or received for too long (`idle_timeout_ms` of the route, or of `wire`)")
+        }
         "request_payload_too_large" | "request_payload_exceeded_retry_buffer_limit" => {
             envoy("the body is longer than the route allows (`max_body_bytes`)")
         }
         "no_healthy_upstream" => envoy("the backend has no healthy address"),
         "cluster_not_found" => envoy("the backend is not known yet"),
-        "upstream_response_timeout" | "upstream_per_try_timeout" => {
-            envoy("the backend did not begin to answer in time (`timeout_ms` of the route, or its `request_timeout_ms`)")
-        }
+        "upstream_response_timeout" | "upstream_per_try_timeout" => envoy(
+            "the backend did not begin to answer in time (`timeout_ms` of the route, or its `request_timeout_ms`)",
+        ),
         "upstream_reset_before_response_started" => {
             envoy("the backend could not be reached, or its connection ended before an answer began")
         }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use edge_config::Edge;
-use edge_config::edge::{AcceptedCredential, Destination, Endpoint, Percent, Policy, Reach, Route, RouteTimes, Sticky};
+use edge_config::edge::{
+    AcceptedCredential, Destination, Endpoint, Percent, Policy, Reach, Route, RouteTimes, Sticky,
+};
 
 use super::found::{Aspects, Finding, Protection, Region};
 use super::policy;
@@ -218,7 +220,9 @@ fn routes((old, before): (&Edge, &Route), (new, after): (&Edge, &Route), noted: 
     }
     if before.body_limit != *body_limit {
         let most = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
-        let word = |limit: Option<u64>| limit.map_or_else(|| "any length".to_owned(), |limit| format!("{limit} bytes"));
+        let word = |limit: Option<u64>| {
+            limit.map_or_else(|| "any length".to_owned(), |limit| format!("{limit} bytes"))
+        };
         let standing = if most(*body_limit) > most(before.body_limit) {
             Protection::Weaker
         } else {

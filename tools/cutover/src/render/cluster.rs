@@ -4,7 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use edge_config::Edge;
-use edge_config::edge::{AnswerHeads, AuthorizerAddress, Backend, Circuit, Ejection, Endpoint, Health, Protocol};
+use edge_config::edge::{
+    AnswerHeads, AuthorizerAddress, Backend, Circuit, Ejection, Endpoint, Health, Protocol,
+};
 use serde_json::{Value, json};
 
 use super::template::{self, fill};

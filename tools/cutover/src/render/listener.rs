@@ -141,7 +141,9 @@ pub(super) fn discovered(
     } else {
         discovered::nothing()
     };
-    let limited = |route: &Route| route.body_limit.is_some() && edge.hosts.get(&route.host).is_some_and(|host| host.is_on(name));
+    let limited = |route: &Route| {
+        route.body_limit.is_some() && edge.hosts.get(&route.host).is_some_and(|host| host.is_on(name))
+    };
     let body = if edge.routes.iter().any(limited) {
         plugin(edge, name, paths, &PluginConfig::BodyLimit)?
     } else {

@@ -15,7 +15,8 @@ thread_local! {
 /// Adds the piece that came now, and returns the sum.
 pub(super) fn received(stream: *mut c_void) -> u64 {
     // SAFETY: the stream is alive while its hook runs.
-    let piece = unsafe { abi::envoy_dynamic_module_callback_http_get_body_size(stream, abi::RECEIVED_REQUEST_BODY) };
+    let piece =
+        unsafe { abi::envoy_dynamic_module_callback_http_get_body_size(stream, abi::RECEIVED_REQUEST_BODY) };
     RECEIVED.with_borrow_mut(|all| {
         let sum = all.entry(stream as usize).or_default();
         *sum = sum.saturating_add(u64::try_from(piece).unwrap_or(u64::MAX));

@@ -91,9 +91,7 @@ pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_request_body
 ) -> u32 {
     // SAFETY: it came from `Arc::into_raw`, and Envoy keeps it for as long as the stream.
     let plugin = unsafe { &*plugin.cast::<Plugin>() };
-    on_behalf_of(Caller::Stream(stream), || {
-        judged(caught(|| plugin.request_body(|| body::received(stream))))
-    })
+    on_behalf_of(Caller::Stream(stream), || judged(caught(|| plugin.request_body(|| body::received(stream)))))
 }
 
 /// A stream has ended.

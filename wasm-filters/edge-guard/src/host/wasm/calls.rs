@@ -9,7 +9,6 @@ use header_rules::config::{BODY_LIMIT, PEER_STATE};
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, Status};
 
-
 use crate::host::{HostError, Level, number};
 
 fn done<T>(call: &'static str, result: Result<T, Status>) -> Result<T, HostError> {

@@ -60,7 +60,9 @@ impl Plugin {
                 }
                 Action::Continue
             }
-            Self::BodyLimit(limit) => limit.request_headers().unwrap_or_else(|error| fail(&error.to_string())),
+            Self::BodyLimit(limit) => {
+                limit.request_headers().unwrap_or_else(|error| fail(&error.to_string()))
+            }
         }
     }
 
