@@ -1,6 +1,7 @@
 //! HTTP/1.1 byte by byte: requests of exactly the test's bytes, answers with every byte kept.
 
 mod dial;
+mod differences;
 pub mod h2;
 
 use std::fmt;
