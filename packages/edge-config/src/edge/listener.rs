@@ -31,10 +31,17 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Whether any request is served here. A listener that only redirects serves none.
+    /// Whether any request is served here. A listener that redirects serves none, unless a trusted proxy may say that a
+    /// client came by https already.
     #[must_use]
     pub const fn serves(&self) -> bool {
-        self.redirect.is_none()
+        self.redirect.is_none() || self.trusted_proxies.is_some()
+    }
+
+    /// Whether a request is served that no proxy calls encrypted, on a listener without TLS.
+    #[must_use]
+    pub const fn serves_in_the_clear(&self) -> bool {
+        self.tls.is_none() && self.redirect.is_none()
     }
 }
 

@@ -117,6 +117,10 @@ pub(super) fn explain(
         report.insert("client".to_owned(), format!("{client}, {scheme} ({by})").into());
     }
     report.insert("stripped".to_owned(), stripped.clone().into());
+    if listener.redirect.is_some() && edits.arrival.as_ref().is_some_and(|arrival| !arrival.https) {
+        report.insert("answer".to_owned(), redirected(&edge, name, listener, &request));
+        return Ok(Value::Object(report));
+    }
 
     let matched = match route_of(&edge, name, &request.authority, &request.method, request.path()) {
         Match::Route(route) => Ok(route),

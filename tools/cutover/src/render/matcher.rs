@@ -59,6 +59,13 @@ pub(super) fn tree(
     object([("matcher_list", json!({ "matchers": [refuse] })), ("on_no_match", known)])
 }
 
+/// `encrypted` for a client that came by https, as `x-forwarded-proto` says, and `others` for any other.
+pub(super) fn by_scheme(encrypted: Value, others: Vec<Value>) -> Value {
+    let map = object([("map", object([("https", object([("matcher", encrypted)]))]))]);
+    let tree = object([("input", header("scheme", "x-forwarded-proto")), ("exact_match_map", map)]);
+    object([("matcher_tree", tree), ("on_no_match", object([("action", action(others))]))])
+}
+
 /// The routes that a header names, or `otherwise`.
 fn by_name(known: RoutesByHeader<'_>, otherwise: Value) -> Value {
     if known.routes.is_empty() {

@@ -3,6 +3,9 @@
 //! No path, method or header changes the answer, so it shows nothing about the routes behind it: an internal path is redirected
 //! like any other, and closed where it arrives. The filter chain is that of a listener that serves, so a redirect begins and
 //! ends without draining; the routes disable the guard and everything behind it, because no request goes on from here.
+//!
+//! Behind trusted proxies a request may have come by https already. The guard finds that out, so it runs there, and the request
+//! is served: otherwise a balancer that ends TLS would send its clients round in circles.
 
 use edge_config::Edge;
 use edge_config::edge::{HTTP, HTTPS, Host, HttpsPorts, Listener};
@@ -10,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::cluster::insert;
 use super::decided;
-use super::matcher::path_match;
+use super::matcher::{self, path_match};
 use super::metadata::{NAMESPACE, filter};
 use super::routes::{everything, named, no_decision, refusal, speaking, unused};
 
@@ -46,6 +49,22 @@ pub(super) fn virtual_host(
         [("name", json!(group)), ("domains", json!(host.names)), ("routes", json!(routes))].map(named),
     );
     Value::Object(rendered)
+}
+
+/// The virtual host that serves requests as `served` does where the guard has found that the client came by https, and
+/// otherwise redirects them as `redirecting` does.
+pub(super) fn unless_https(mut served: Value, redirecting: Value) -> Value {
+    let mut routes = redirecting.get("routes").and_then(Value::as_array).cloned().unwrap_or_default();
+    for route in &mut routes {
+        // Any route of a request may be another one once the guard has judged who sent it.
+        if let Some(filters) = route.get_mut("typed_per_filter_config").and_then(Value::as_object_mut) {
+            filters.remove(filter::GUARD);
+        }
+    }
+    if let Some(tree) = served.get_mut("matcher").map(Value::take) {
+        insert(&mut served, "matcher", matcher::by_scheme(tree, routes));
+    }
+    served
 }
 
 /// The redirect of requests whose host fits `authority`, to `port` of https.

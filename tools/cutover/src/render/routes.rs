@@ -29,10 +29,12 @@ pub(super) fn table(edge: &Edge, name: &str, listener: &Listener, early: Option<
         .iter()
         .filter(|(_, host)| host.is_on(name))
         .map(|(group, host)| {
-            if listener.serves() {
-                virtual_host(edge, group, &host.names, listener, early)
-            } else {
-                redirect::virtual_host(edge, (name, listener), (group, host))
+            let served = || virtual_host(edge, group, &host.names, listener, early);
+            let redirecting = || redirect::virtual_host(edge, (name, listener), (group, host));
+            match (&listener.redirect, listener.serves()) {
+                (None, _) => served(),
+                (Some(_), true) => redirect::unless_https(served(), redirecting()),
+                (Some(_), false) => redirecting(),
             }
         })
         .collect();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use edge_config::Edge;
+use edge_config::edge::Listener;
 
 use super::super::found::{Aspects, Protection};
 
@@ -32,9 +33,7 @@ pub(super) fn encryption(old: &Edge, new: &Edge) -> Aspects {
 fn in_the_clear(edge: &Edge) -> BTreeMap<&str, Vec<&str>> {
     let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for host in edge.hosts.values() {
-        let is_clear = |name: &&String| {
-            edge.listeners.get(*name).is_some_and(|listener| listener.tls.is_none() && listener.serves())
-        };
+        let is_clear = |name: &&String| edge.listeners.get(*name).is_some_and(Listener::serves_in_the_clear);
         for name in &host.names {
             names.entry(name).or_default().extend(host.listeners.iter().filter(is_clear).map(String::as_str));
         }
