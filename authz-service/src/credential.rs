@@ -10,7 +10,8 @@
 //! * [`issuers`] chooses among several issuers, each with its own keys.
 //! * [`opaque`] verifies tokens that only their issuer can describe.
 //! * [`api_key`] verifies customers' programs, [`legacy`] people whose session the legacy backend opened.
-//! * [`queried`] asks another program about sessions, and remembers its answers; [`places`] decides which requests may ask.
+//! * [`queried`] asks another program about sessions, and remembers its answers; [`places`] decides which requests
+//!   may ask.
 //! * [`accept`] is the rule for a request that carries more than one of these.
 //! * [`recognise`] finds the kind of a session without verifying it, for public routes.
 //! * [`assertion`] verifies the platform's own services, [`signed`] programs that sign each request.

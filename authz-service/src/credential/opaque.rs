@@ -149,7 +149,8 @@ impl OpaqueTokens {
         Ok(described.and_then(|description| description.believed(issuer, now)))
     }
 
-    /// Every check of `token` of `issuer` at `now`, for explanations. Queries the endpoint, unless queries are withheld.
+    /// Every check of `token` of `issuer` at `now`, for explanations. Queries the endpoint, unless queries are
+    /// withheld.
     pub async fn examine(&self, token: &[u8], issuer: &OpaqueIssuer, now: UnixTime) -> Vec<Check> {
         let mut checks = vec![Check::of("size", Ok(()))];
         let token = match text(token, issuer) {

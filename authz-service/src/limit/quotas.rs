@@ -52,8 +52,8 @@ pub fn of<'r>(route: &'r Route, payer: Payer<'_>) -> Vec<(&'r str, Quota, bool)>
         .collect()
 }
 
-/// The quota of a request's caller under `rule`: that of the API key, the client, the tenant or the caller by name, else
-/// that of the key's or the tenant's plan, else the one for all.
+/// The quota of a request's caller under `rule`: that of the API key, the client, the tenant or the caller by name,
+/// else that of the key's or the tenant's plan, else the one for all.
 pub(super) fn tier_of<'r>(rule: &'r Rule, payer: Payer<'_>) -> &'r Tier {
     if rule.is_uniform() {
         return &rule.base;

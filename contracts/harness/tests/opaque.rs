@@ -35,7 +35,9 @@ impl Issuer {
                 json!({ "active": false })
             }
             .to_string();
-            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ";
+            // A connection that stays open would outlive the issuer.
+            let head =
+                "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ";
             format!("{head}{}\r\n\r\n{page}", page.len()).into_bytes()
         });
         Self { server, active }

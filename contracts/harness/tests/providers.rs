@@ -269,3 +269,27 @@ fn explain_names_every_check_of_a_token() {
     assert_eq!((&tenant["claim"], &explained["claim"]), (&json!("org_id"), &json!("tenant")), "{explained}");
     assert!(!explained.to_string().contains(PERSON), "a refused token shows no value: {explained}");
 }
+
+/// A token with 9 KB of roles, as large directories write it: Envoy, guard and authorizer read it, and the backend
+/// gets each role in the signed identity.
+#[test]
+fn nine_kilobytes_of_roles_reach_the_backend_signed() {
+    use base64::Engine as _;
+    let provider = Provider::start("/realms/acme", |signing, _| json!([signing]));
+    let backend = Backend::plain();
+    let settings = format!(
+        "audience: acme-api, claims: {{ tenant: {{ constant: {DEMO_TENANT} }}, roles: realm_access.roles }}"
+    );
+    let edge = edge_with(&backend, &[format!("    - {{ issuer: \"{}\", {settings} }}\n", provider.issuer())]);
+    let roles: Vec<String> = (0..320).map(|number| format!("department-{number:04}-administrator")).collect();
+    assert!(roles.concat().len() > 9_000);
+    let header = json!({ "alg": "RS256", "typ": "JWT", "kid": "sig-1" });
+    let claims = json!({ "aud": "acme-api", "sub": PERSON, "realm_access": { "roles": roles } });
+    let token = provider.token(&header, &claims);
+    eventually("the token passes", || ask(&edge, &token).status == 200);
+    let identity = backend.last().header("x-madome-identity").unwrap();
+    let payload = identity.split('.').nth(1).unwrap();
+    let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).unwrap();
+    let said: Value = serde_json::from_slice(&payload).unwrap();
+    assert_eq!(said["roles"], json!(roles));
+}

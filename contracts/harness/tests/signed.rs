@@ -2,6 +2,7 @@
 
 mod signed {
     pub(crate) mod edge;
+    mod profiles;
     pub(crate) mod request;
 }
 

@@ -10,9 +10,9 @@
 //!
 //! The supported subset is small on purpose. A request has one signature. `created` and `keyid` are mandatory,
 //! `nonce` and `alg` unless a [`Profile`] waives them; a `tag` must be the one that it names. Component
-//! parameters (`;sf`, `;bs`, `;req`) and the other derived components are refused. So is every spelling but the canonical one (RFC 9421 §2.3): a verifier that parses a text and
-//! serialises it again can be made to verify another text than the signed one, so here the text itself is the
-//! last line of the signature base.
+//! parameters (`;sf`, `;bs`, `;req`) and the other derived components are refused. So is every spelling but the
+//! canonical one (RFC 9421 §2.3): a verifier that parses a text and serialises it again can be made to verify
+//! another text than the signed one, so here the text itself is the last line of the signature base.
 //!
 //! This crate does not check time, replay and addresses: they need a clock, a memory and a connection.
 

@@ -39,8 +39,8 @@ impl Default for Circuit {
 }
 
 impl Circuit {
-    /// Whether a query may be made at `at`. The one that is admitted after a rest is its trial: others wait for the next
-    /// one, or for its answer.
+    /// Whether a query may be made at `at`. The one that is admitted after a rest is its trial: others wait for the
+    /// next one, or for its answer.
     #[must_use]
     pub fn admits(&self, at: Instant) -> bool {
         let mut state = self.state.lock();
