@@ -17,13 +17,19 @@ const SECRET: &str = "the-secret-of-the-edge";
 struct Issuer {
     server: Backend,
     active: Arc<AtomicBool>,
+    /// From then on it closes every connection without an answer.
+    gone: Arc<AtomicBool>,
 }
 
 impl Issuer {
     fn start() -> Self {
         let active = Arc::new(AtomicBool::new(true));
-        let known = Arc::clone(&active);
+        let gone = Arc::new(AtomicBool::new(false));
+        let (known, ended) = (Arc::clone(&active), Arc::clone(&gone));
         let server = Backend::with(move |seen| {
+            if ended.load(Ordering::Relaxed) {
+                return Vec::new();
+            }
             let body = String::from_utf8_lossy(&seen.body).into_owned();
             let is_known = body == format!("token={TOKEN}") && known.load(Ordering::Relaxed);
             let page = if is_known {
@@ -35,12 +41,10 @@ impl Issuer {
                 json!({ "active": false })
             }
             .to_string();
-            // A connection that stays open would outlive the issuer.
-            let head =
-                "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ";
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ";
             format!("{head}{}\r\n\r\n{page}", page.len()).into_bytes()
         });
-        Self { server, active }
+        Self { server, active, gone }
     }
 
     fn settings(&self) -> String {
@@ -113,7 +117,7 @@ fn an_endpoint_that_is_gone_costs_opaque_tokens_alone_through_envoy() {
     let (backend, issuer) = (Backend::plain(), Issuer::start());
     let edge = edge_with(&backend, &issuer);
     eventually("the token passes", || ask(&edge, TOKEN).status == 200);
-    drop(issuer);
+    issuer.gone.store(true, Ordering::Relaxed);
     eventually("its answer is used no longer", || ask(&edge, TOKEN).status == 503);
     for _ in 0..20 {
         assert_eq!(ask(&edge, TOKEN).status, 503, "never 401");
