@@ -92,7 +92,7 @@ impl HeaderEdits {
 }
 
 struct Signed {
-    token: String,
+    token: Box<str>,
     at: UnixTime,
 }
 
@@ -189,7 +189,7 @@ impl IdentityWriter {
         {
             self.hits.inc();
             *good_until = Some(signed.at.plus(LIFETIME.saturating_sub(MIN_FRESH)));
-            return Ok(signed.token.clone());
+            return Ok(signed.token.to_string());
         }
         self.misses.inc();
         let token = self.signer.sign_as(form, &caller.into(), audience.as_ref(), now).map_err(|error| {
@@ -197,7 +197,7 @@ impl IdentityWriter {
             Failure::SigningFailed
         })?;
         *good_until = Some(now.plus(LIFETIME.saturating_sub(MIN_FRESH)));
-        self.signed.insert(key, Arc::new(Signed { token: token.clone(), at: now }));
+        self.signed.insert(key, Arc::new(Signed { token: token.as_str().into(), at: now }));
         Ok(token)
     }
 

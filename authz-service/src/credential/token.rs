@@ -129,11 +129,11 @@ impl<'t> Unverified<'t> {
         Ok(SignedClaims {
             token_type: header.typ,
             key: key_tag(&iss, &chosen.key.id()),
-            issuer: iss,
+            issuer: iss.into(),
             audiences,
             issued: iat.unwrap_or(0),
             expires: exp,
-            not_before: nbf,
+            not_before: nbf.unwrap_or(0),
             person: Arc::new(Person { subject, tenant, session, role, roles, scopes }),
             rules: Arc::clone(rules),
         })
@@ -173,11 +173,12 @@ pub(crate) fn canonical(part: &str) -> Result<Vec<u8>, TokenFault> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedClaims {
     token_type: Option<Box<str>>,
-    issuer: String,
+    issuer: Box<str>,
     audiences: Vec<String>,
     issued: u64,
     expires: u64,
-    not_before: Option<u64>,
+    /// `nbf`; 0 without one, which is always in the past.
+    not_before: u64,
     key: Tag,
     person: Arc<Person>,
     rules: Arc<ClaimRules>,
@@ -245,7 +246,7 @@ impl SignedClaims {
         if !rules.token_types.accept(self.token_type.as_deref()) {
             return Err(TokenFault::WrongType);
         }
-        if self.issuer != rules.issuer {
+        if *self.issuer != *rules.issuer {
             return Err(TokenFault::WrongIssuer);
         }
         if !self.audiences.iter().any(|named| rules.audiences.contains(named)) {
@@ -256,7 +257,7 @@ impl SignedClaims {
         if now > self.expires.saturating_add(leeway) {
             return Err(TokenFault::Expired);
         }
-        let earliest = self.not_before.unwrap_or(0).max(self.issued);
+        let earliest = self.not_before.max(self.issued);
         if earliest > now.saturating_add(leeway) {
             return Err(TokenFault::NotYetValid);
         }

@@ -236,9 +236,19 @@ fn seconds(value: &Value, round: fn(f64) -> f64) -> Option<u64> {
 fn texts(value: &Value) -> Option<Vec<String>> {
     match value {
         Value::String(text) => Some(vec![text.clone()]),
-        Value::Array(all) => all.iter().map(|one| one.as_str().map(str::to_owned)).collect(),
+        Value::Array(all) => {
+            let texts: Option<Vec<String>> = all.iter().map(|one| one.as_str().map(str::to_owned)).collect();
+            texts.map(kept)
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
     }
+}
+
+/// `texts` without spare room: claims stay in the cache of verified tokens, where a list that was collected keeps room for
+/// four texts (96 bytes) otherwise.
+fn kept(mut texts: Vec<String>) -> Vec<String> {
+    texts.shrink_to_fit();
+    texts
 }
 
 /// An id: a text, by the rules of [`identity::id`]. A number is not one: `1` and `1.0` would be the same id, or not.
@@ -269,7 +279,7 @@ fn roles(value: &Value) -> Option<Vec<String>> {
 /// Each text once, in order.
 fn distinct(listed: &[&str]) -> Vec<String> {
     let mut seen = HashSet::with_capacity(listed.len());
-    listed.iter().filter(|one| seen.insert(**one)).map(|one| (*one).to_owned()).collect()
+    kept(listed.iter().filter(|one| seen.insert(**one)).map(|one| (*one).to_owned()).collect())
 }
 
 /// Scopes: `scope-token *( SP scope-token )` (RFC 6749 §3.3), empty, or a list of such tokens. They travel in a header, so
