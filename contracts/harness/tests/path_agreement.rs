@@ -137,7 +137,7 @@ fn guard(home: &Path) -> GuardConfig {
         match value {
             serde_json::Value::String(text) => match serde_json::from_str(text) {
                 Ok(PluginConfig::Guard(config)) => Some(*config),
-                Ok(PluginConfig::Keeper(_)) | Err(_) => None,
+                Ok(PluginConfig::Keeper(_) | PluginConfig::BodyLimit) | Err(_) => None,
             },
             serde_json::Value::Array(all) => all.iter().find_map(find),
             serde_json::Value::Object(map) => map.values().find_map(find),
