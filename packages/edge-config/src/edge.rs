@@ -15,6 +15,7 @@ mod canary;
 mod credentials;
 mod destination;
 mod header_case;
+mod hsts;
 mod identity;
 mod introspection;
 mod issuer;
@@ -50,6 +51,7 @@ pub use credentials::{
 };
 pub use destination::{Destination, OfKind, Share, Sticky};
 pub use header_case::HeaderCase;
+pub use hsts::{HSTS_HEADER, Hsts};
 pub use introspection::{Introspection, IntrospectionClient, OpaqueIssuer};
 pub use issuer::{
     ABSENT_TYPE, AlgorithmFamily, ClaimPath, ClaimRules, InvalidClaimPath, Issuer, KeyAlgorithm, MappedClaim,

@@ -10,6 +10,7 @@ pub(crate) mod comparator;
 pub(crate) mod credentials;
 pub(crate) mod destination;
 mod hosts;
+mod hsts;
 pub(crate) mod identity;
 mod issuers;
 pub(crate) mod kinds;

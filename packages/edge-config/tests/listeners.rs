@@ -159,3 +159,97 @@ fn a_listener_has_one_certificate_or_a_list() {
         assert!(message.contains(said), "{tls}: {message}");
     }
 }
+
+#[test]
+fn a_listener_has_one_address_or_several() {
+    let at = |text: &str| {
+        let text = format!(
+            "edge: small
+listeners: {text}
+hosts: {{ api: {{ listener: public, names: [api.example.com] }} }}
+backends: {{ legacy: {{ address: 127.0.0.1:3000 }} }}
+policies: {{ public: {{ kind: public }} }}
+routes: [{{ name: all, host: api, prefix: /, methods: [GET], policy: public, to: legacy }}]
+"
+        );
+        edge_config::parse(Path::new("edge.yaml"), &text, &|_| None).map_err(|faults| faults.to_string())
+    };
+    let edge = at("{ public: { addresses: ['0.0.0.0:80', '[::]:80', '[::1]:81'] } }").unwrap();
+    let public = &edge.listeners["public"];
+    let shown: Vec<String> = public.addresses().map(|address| address.to_string()).collect();
+    assert_eq!(shown, ["0.0.0.0:80", "[::]:80", "[::1]:81"]);
+    // It has IPv4 at that port itself.
+    assert!(!public.addresses().any(|address| public.takes_ipv4_too(address)));
+    let both = at("{ public: { address: '[::]:80' } }").unwrap();
+    assert!(both.listeners["public"].takes_ipv4_too("[::]:80".parse().unwrap()));
+    for (listeners, said) in [
+        ("{ public: { addresses: [] } }", "lists 0 addresses"),
+        ("{ public: { addresses: '0.0.0.0:80' } }", "write a list"),
+        ("{ public: { addresses: ['0.0.0.0:80', 'x'] } }", "is \"x\""),
+        ("{ public: { addresses: ['0.0.0.0:80', '0.0.0.0:80'] } }", "are both at 0.0.0.0:80"),
+        (
+            "{ public: { addresses: ['0.0.0.0:80'], address: '0.0.0.0:81' } }",
+            "has both `address` and `addresses`",
+        ),
+        ("{ public: {} }", "has no `address`"),
+        ("{ public: { address: '[::]:80' }, other: { address: '10.0.0.1:80' } }", "which takes IPv4, too"),
+        (
+            "{ public: { address: '[::1]:80' }, inside: { addresses: ['[::1]:81', '[2001:db8::1]:81'], exposure: internal } }",
+            "is internal and listens on [2001:db8::1]:81",
+        ),
+    ] {
+        let message = at(listeners).unwrap_err();
+        assert!(message.contains(said), "{listeners}: {message}");
+    }
+    let many: Vec<String> = (1..18).map(|port| format!("'127.0.0.1:{port}'")).collect();
+    let message = at(&format!("{{ public: {{ addresses: [{}] }} }}", many.join(", "))).unwrap_err();
+    assert!(message.contains("lists 17 addresses"), "{message}");
+}
+
+#[test]
+fn a_promise_of_https_is_for_listeners_with_tls() {
+    let tls = "tls: { certificate: a.pem, key: a.key }";
+    let hsts = "hsts: { max_age_seconds: 31536000, include_subdomains: true, preload: true }";
+    let told = |public: &str, hosts: &str| {
+        let edge = with_public(public, hosts).unwrap();
+        let of = |listener: &str| Some(edge.hsts_of(listener, &edge.hosts["api"])?.to_string());
+        (of("public"), of("tls"))
+    };
+    let long = "max-age=31536000; includeSubDomains; preload".to_owned();
+    assert_eq!(told(&format!("{tls}, {hsts}"), "listener: public"), (Some(long.clone()), None));
+    let own = "listeners: [public, tls], hsts: { max_age_seconds: 0 }";
+    assert_eq!(
+        told(&format!("{tls}, {hsts}"), own),
+        (Some("max-age=0".to_owned()), Some("max-age=0".to_owned()))
+    );
+    assert_eq!(told("redirect: https", &format!("listeners: [public, tls], {hsts}")), (None, Some(long)));
+    for (public, hosts, said) in [
+        (hsts.to_owned(), "listeners: [public, tls]", "has `hsts` and no `tls`"),
+        (
+            "http_1_0: refuse".to_owned(),
+            "listener: public, hsts: { max_age_seconds: 1 }",
+            "is on no listener with `tls`",
+        ),
+        (format!("{tls}, hsts: {{}}"), "listener: public", "has no `max_age_seconds`"),
+        (format!("{tls}, hsts: true"), "listener: public", "write a mapping"),
+        (
+            format!("{tls}, hsts: {{ max_age_seconds: 315360001 }}"),
+            "listener: public",
+            "write a whole number",
+        ),
+        (format!("{tls}, hsts: {{ max_age_seconds: -1 }}"), "listener: public", "write a whole number"),
+        (
+            format!("{tls}, hsts: {{ max_age_seconds: 300, preload: true }}"),
+            "listener: public",
+            "has `preload`",
+        ),
+        (
+            format!("{tls}, hsts: {{ max_age_seconds: 300, includeSubDomains: true }}"),
+            "listener: public",
+            "has no field",
+        ),
+    ] {
+        let message = with_public(&public, hosts).unwrap_err();
+        assert!(message.contains(said), "{public}: {message}");
+    }
+}

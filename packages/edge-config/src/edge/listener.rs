@@ -3,13 +3,15 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{Edge, Http10, ProxyProtocol, TrustedProxies, WireLimits};
+use super::{Edge, Hsts, Http10, ProxyProtocol, TrustedProxies, WireLimits};
 
 /// One address at which Envoy listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
-    /// The address.
+    /// The first address.
     pub address: SocketAddr,
+    /// Its other addresses, as an IPv6 address beside an IPv4 one.
+    pub further_addresses: Vec<SocketAddr>,
     /// The clients that can reach it.
     pub exposure: Exposure,
     /// The certificate to present; absent where requests come in the clear.
@@ -24,6 +26,8 @@ pub struct Listener {
     pub proxy_protocol: Option<ProxyProtocol>,
     /// What happens to a request with a header name that contains an underscore.
     pub underscores: Underscores,
+    /// What browsers are told about https on every answer; absent when they are told nothing. Always absent without `tls`.
+    pub hsts: Option<Hsts>,
     /// Every request is sent to https instead of being served; absent where requests are served.
     pub redirect: Option<Redirect>,
     /// How large and how slow the messages of clients may be.
@@ -31,6 +35,19 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// All of its addresses, the first one first.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        std::iter::once(self.address).chain(self.further_addresses.iter().copied())
+    }
+
+    /// Whether `address`, which is one of its own, takes IPv4 connections besides IPv6 ones: `[::]` does, unless the listener has
+    /// an IPv4 address at that port.
+    #[must_use]
+    pub fn takes_ipv4_too(&self, address: SocketAddr) -> bool {
+        let has_own = || self.addresses().any(|other| other.is_ipv4() && other.port() == address.port());
+        address.is_ipv6() && address.ip().is_unspecified() && !has_own()
+    }
+
     /// Whether any request is served here. A listener that redirects serves none, unless a trusted proxy may say that a
     /// client came by https already.
     #[must_use]
@@ -136,6 +153,8 @@ pub struct Host {
     /// The names, lower case, without port. `*.example.com` stands for every name below `example.com`, at any depth, and
     /// `*` for any name.
     pub names: Vec<String>,
+    /// What browsers are told about https, instead of what the listener says.
+    pub hsts: Option<Hsts>,
     /// The name of the answers that Envoy gives where no route of the host matches a request. Absent when the rules of
     /// [`Edge::answers_of_host`](super::Edge::answers_of_host) decide.
     pub answers: Option<String>,
@@ -150,6 +169,14 @@ impl Host {
 }
 
 impl Edge {
+    /// What browsers that reach `host` on `listener` are told about https. Nothing in the clear, where they ignore it (RFC 6797
+    /// §8.1).
+    #[must_use]
+    pub fn hsts_of(&self, listener: &str, host: &Host) -> Option<Hsts> {
+        let listener = self.listeners.get(listener).filter(|listener| listener.tls.is_some())?;
+        host.hsts.or(listener.hsts)
+    }
+
     /// Where the redirect of `listener` sends the clients of `host`. Without a fixed port, a client that named the port of
     /// `listener` is sent to the port of the first listener with TLS that serves the host, and every other client to the usual
     /// port: a balancer that translates 80 to this port translates 443 to that one.

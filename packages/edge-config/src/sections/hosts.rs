@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::hsts;
 use crate::declared::Declared;
 use crate::edge::{Answers, Exposure, Host, Listener};
 use crate::node::{Node, Value};
@@ -38,11 +39,21 @@ pub(crate) fn host(
     if let Some(served_by) = &served_by {
         check_redirects(context, node, &what, served_by, listeners);
     }
+    let hsts = fields.optional("hsts").and_then(|n| {
+        let read = hsts::read(context, n, &what);
+        let is_encrypted =
+            |name: &String| listeners.good.get(name).is_none_or(|listener| listener.tls.is_some());
+        if served_by.as_ref().is_some_and(|names| !names.iter().any(is_encrypted)) {
+            let problem = format!("{what} has `hsts` and is on no listener with `tls`");
+            context.faults.report(n.place, problem, "serve it on one: browsers ignore it in the clear");
+        }
+        read
+    });
     let answers = fields
         .optional("answers")
         .and_then(|n| known_answers.reference(context, n, &format!("`answers` of {what}")));
     fields.finish();
-    Some(Host { listeners: served_by?, names, answers })
+    Some(Host { listeners: served_by?, names, hsts, answers })
 }
 
 /// The listeners of a host: `listener: public`, or `listeners: [public, tls]`.

@@ -10,10 +10,13 @@ use crate::node::{Node, Value};
 use crate::reader::{self, Context, Fields};
 
 use super::authorizer::certificate_names;
-use super::{certificates, proxies, wire};
+use super::{certificates, hsts, proxies, wire};
 use crate::reader::{choice, path};
 
-const ADDRESS_MEND: &str = "write an address with a port, such as 127.0.0.1:8080";
+const ADDRESS_MEND: &str = "write an address with a port, such as 127.0.0.1:8080 or [::1]:8080";
+
+/// Envoy opens a socket for each of them on every worker. A machine has a few networks, each with IPv4 and IPv6.
+const MOST_ADDRESSES: usize = 16;
 
 pub(crate) fn listener(context: Context<'_>, name: &str, node: &Node) -> Option<Listener> {
     let mut fields = Fields::of(context, node, format!("listener `{name}`"));
@@ -21,9 +24,7 @@ pub(crate) fn listener(context: Context<'_>, name: &str, node: &Node) -> Option<
         let problem = "a listener is named `stats`, which is the name of the listener for scrapers";
         context.faults.report(fields.place, problem, "give it another name, or use the section `stats`");
     }
-    let address = fields
-        .required("address", ADDRESS_MEND)
-        .and_then(|n| reader::parsed(context, n, &format!("the address of listener `{name}`"), ADDRESS_MEND));
+    let addresses = addresses(context, &mut fields, name);
     // Public is the stricter one: internal paths are closed there.
     let exposure = fields.optional("exposure").map_or(Some(Exposure::Public), |n| {
         choice(context, n, "the exposure", &[("public", Exposure::Public), ("internal", Exposure::Internal)])
@@ -50,6 +51,9 @@ pub(crate) fn listener(context: Context<'_>, name: &str, node: &Node) -> Option<
         None => Some(Underscores::default()),
         Some(n) => underscores(context, n, name),
     };
+    let hsts_node = fields.optional("hsts");
+    let hsts =
+        hsts_node.map_or(Some(None), |n| hsts::read(context, n, &format!("listener `{name}`")).map(Some));
     let redirect_node = fields.optional("redirect");
     let redirect = match redirect_node {
         None => Some(None),
@@ -58,8 +62,10 @@ pub(crate) fn listener(context: Context<'_>, name: &str, node: &Node) -> Option<
     let wire = wire::limits(context, fields.optional("wire"), name);
     let place = fields.place;
     fields.finish();
+    let (address, further_addresses) = addresses?;
     let listener = Listener {
-        address: address?,
+        address,
+        further_addresses,
         exposure: exposure?,
         tls: tls?,
         private_network: private_network?,
@@ -67,15 +73,55 @@ pub(crate) fn listener(context: Context<'_>, name: &str, node: &Node) -> Option<
         trusted_proxies: trusted_proxies?,
         proxy_protocol: proxy_protocol?,
         underscores: underscores?,
+        hsts: hsts?,
         redirect: redirect?,
         wire: wire?,
     };
     check_network(context, name, place, &listener);
     proxies::check(context, name, place, &listener);
+    if let (Some(node), None) = (hsts_node, &listener.tls) {
+        let problem = format!("listener `{name}` has `hsts` and no `tls`");
+        context.faults.report(
+            node.place,
+            problem,
+            "move it to a listener with `tls`: browsers ignore it in the clear",
+        );
+    }
     if let Some(node) = redirect_node {
         check_redirect(context, name, node, &listener);
     }
     Some(listener)
+}
+
+/// `address: 127.0.0.1:8080`, or several in `addresses`: the first one, and the others.
+fn addresses(
+    context: Context<'_>,
+    fields: &mut Fields<'_>,
+    name: &str,
+) -> Option<(SocketAddr, Vec<SocketAddr>)> {
+    let what = format!("the address of listener `{name}`");
+    let Some(list) = fields.optional("addresses") else {
+        let one = fields.required("address", ADDRESS_MEND)?;
+        return Some((reader::parsed(context, one, &what, ADDRESS_MEND)?, Vec::new()));
+    };
+    if let Some(one) = fields.optional("address") {
+        let problem = format!("listener `{name}` has both `address` and `addresses`");
+        context.faults.report(one.place, problem, "list all of them in `addresses`");
+        return None;
+    }
+    let elements = reader::list(context, list, &format!("`addresses` of listener `{name}`"));
+    if elements.is_empty() || elements.len() > MOST_ADDRESSES {
+        if matches!(list.value, Value::List(_)) {
+            let problem = format!("listener `{name}` lists {} addresses", elements.len());
+            context.faults.report(list.place, problem, format!("list 1 to {MOST_ADDRESSES}"));
+        }
+        return None;
+    }
+    let read = elements.iter().map(|element| reader::parsed(context, element, &what, ADDRESS_MEND));
+    // Every one is read, so that every fault is reported.
+    let read: Vec<Option<SocketAddr>> = read.collect();
+    let mut all = read.into_iter().collect::<Option<Vec<SocketAddr>>>()?.into_iter();
+    Some((all.next()?, all.collect()))
 }
 
 /// `refuse`, `drop` or `{ pass: [x_app_version] }`. The guard checks the names: it knows what is reserved.
@@ -125,18 +171,21 @@ fn check_redirect(context: Context<'_>, name: &str, node: &Node, listener: &List
 /// and its messages may be unencrypted. So the listener is on this machine, or clients present certificates, or the edge
 /// file declares the network private to the platform.
 fn check_network(context: Context<'_>, name: &str, place: Place, listener: &Listener) {
-    let Listener { address, exposure, tls, private_network, .. } = listener;
+    let Listener { exposure, tls, private_network, .. } = listener;
     let asks_clients = tls.as_ref().is_some_and(|tls| tls.clients.is_some());
-    let here = Reach::of_address(address.ip()) == Reach::Machine;
+    let beyond = listener.addresses().find(|address| Reach::of_address(address.ip()) != Reach::Machine);
     match exposure {
         Exposure::Public if *private_network => context.faults.report(
             place,
             format!("listener `{name}` is public and has `network: private`"),
             "remove `network`: it only allows an internal listener without client certificates",
         ),
-        Exposure::Internal if !here && !asks_clients && !private_network => context.faults.report(
+        Exposure::Internal if beyond.is_some() && !asks_clients && !private_network => context.faults.report(
             place,
-            format!("listener `{name}` is internal and listens on {address}, which other machines reach"),
+            format!(
+                "listener `{name}` is internal and listens on {}, which other machines reach",
+                beyond.unwrap_or(listener.address)
+            ),
             "require client certificates (`tls: { certificate: …, key: …, client_ca: … }`), use a loopback address, or \
              declare that only the platform's own machines reach it: `network: private`",
         ),
@@ -182,13 +231,26 @@ pub(crate) fn check_addresses(
     admin: Option<SocketAddr>,
     stats: Option<SocketAddr>,
 ) {
-    let named = listeners.good.iter().map(|(name, l)| (format!("listener `{name}`"), l.address));
+    let of = |(name, listener): (&String, &Listener)| -> Vec<(String, SocketAddr)> {
+        listener.addresses().map(|address| (format!("listener `{name}`"), address)).collect()
+    };
+    let named = listeners.good.iter().flat_map(of);
     let own = [("`admin`", admin), ("`stats`", stats)];
     let own = own.into_iter().filter_map(|(name, address)| Some((name.to_owned(), address?)));
     let mut seen: BTreeMap<SocketAddr, String> = BTreeMap::new();
     for (name, address) in named.chain(own) {
         if let Some(other) = seen.insert(address, name.clone()) {
             let problem = format!("{other} and {name} are both at {address}");
+            context.faults.report(tree.place, problem, "give one of them another port");
+        }
+    }
+    // On Linux, a socket that takes both takes the port of the other family, too.
+    for (name, listener) in &listeners.good {
+        for address in listener.addresses().filter(|address| listener.takes_ipv4_too(*address)) {
+            let taken = seen.iter().find(|(other, _)| other.is_ipv4() && other.port() == address.port());
+            let Some((other, whose)) = taken else { continue };
+            let problem =
+                format!("listener `{name}` is at {address}, which takes IPv4, too, and {whose} at {other}");
             context.faults.report(tree.place, problem, "give one of them another port");
         }
     }

@@ -84,6 +84,42 @@ fn a_host_on_another_listener_opens_its_routes_there_and_encryption_counts() {
 }
 
 #[test]
+fn a_promise_of_https_and_further_addresses_are_compared() {
+    let public = "exposure: public }\n";
+    let at = |hsts: &str| {
+        let tls = format!(
+            "  tls: {{ address: '127.0.0.1:8443', tls: {{ certificate: e.pem, key: e.key }}{hsts} }}\n"
+        );
+        DEV.replace(public, &format!("{public}{tls}"))
+            .replace("listener: public,", "listeners: [public, tls],")
+    };
+    let (none, long, short) =
+        (at(""), at(", hsts: { max_age_seconds: 600 }"), at(", hsts: { max_age_seconds: 60 }"));
+    let lines = |old: &str, new: &str| said(&plan(&edge(old), &edge(new)));
+    let has = |lines: &[String], wanted: &str| lines.iter().any(|line| line.contains(wanted));
+    let promised = lines(&none, &long);
+    assert!(
+        has(&promised, "stricter: https: browsers use https alone for 127.0.0.1: `max-age=600`"),
+        "{promised:#?}"
+    );
+    assert!(!has(&promised, "drains"), "{promised:#?}");
+    let gone = lines(&long, &none);
+    assert!(has(&gone, "weaker: https: browsers are no longer told to use https alone"), "{gone:#?}");
+    let shorter = lines(&long, &short);
+    assert!(
+        has(&shorter, "weaker: https: browsers are told `max-age=60` instead of `max-age=600`"),
+        "{shorter:#?}"
+    );
+    let both = none.replace("address: '127.0.0.1:8443'", "addresses: ['127.0.0.1:8443', '[::1]:8443']");
+    let more = lines(&none, &both);
+    assert!(
+        has(&more, "same: listener `tls`: listens on 127.0.0.1:8443, [::1]:8443 instead of"),
+        "{more:#?}"
+    );
+    assert!(has(&more, "drains the connections of listener `tls`"), "{more:#?}");
+}
+
+#[test]
 fn a_redirect_to_https_closes_what_was_served_in_the_clear() {
     let public = "exposure: public }\n";
     let tls = "  tls: { address: '127.0.0.1:8443', tls: { certificate: e.pem, key: e.key } }\n";

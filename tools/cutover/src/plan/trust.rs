@@ -95,6 +95,7 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
         report(&format!("listener `{name}`"), noted);
     }
     report("hosts", hosts::encryption(old, new));
+    report("https", hosts::promises(old, new));
     report("admin", network::admin(old.admin, *admin));
     report("stats", network::stats(old.stats, *stats));
     for (name, after) in backends {

@@ -1,5 +1,7 @@
 //! Renders one listener: the connection manager and its chain of filters.
 
+use std::net::SocketAddr;
+
 use edge_config::Edge;
 use edge_config::edge::{
     HeaderCase, Http10, Listener, Policy, Reserved, Route, TenantMatch, Underscores, WireLimits,
@@ -8,7 +10,7 @@ use header_rules::config::{BODY_CALLBACK, CALLBACKS, EarlyConfig, HOST_CALLS, Pl
 use identity::headers;
 use serde_json::{Value, json};
 
-use super::cluster::{insert, socket};
+use super::cluster::insert;
 use super::discovered::{self, Discovered, Found};
 use super::header::header;
 use super::metadata::{CONTENT_TYPE, NAMESPACE, REFUSAL_MARK, filter};
@@ -93,10 +95,15 @@ pub(super) fn render(
     let mut rendered = json!({
         "name": name,
         "metadata": { "filter_metadata": { NAMESPACE: words::metadata(&edge.answers_by_default()) } },
-        "address": socket(listener.address),
+        "address": socket(listener, listener.address),
         "per_connection_buffer_limit_bytes": 32768,
         "filter_chains": [{ "filters": [{ "name": "envoy.filters.network.http_connection_manager", "typed_config": manager }] }],
     });
+    let further: Vec<Value> =
+        listener.further_addresses.iter().map(|own| json!({ "address": socket(listener, *own) })).collect();
+    if !further.is_empty() {
+        insert(&mut rendered, "additional_addresses", json!(further));
+    }
     proxies::put(&mut rendered, listener);
     Ok(rendered)
 }
@@ -126,6 +133,17 @@ fn limit(manager: &mut Value, wire: &WireLimits) -> Result<(), TemplateError> {
         fill(manager, NAME, pointer, value)?;
     }
     Ok(())
+}
+
+/// One address of `listener`.
+fn socket(listener: &Listener, address: SocketAddr) -> Value {
+    let mut socket = super::cluster::socket(address);
+    if listener.takes_ipv4_too(address)
+        && let Some(fields) = socket.get_mut("socket_address")
+    {
+        insert(fields, "ipv4_compat", json!(true));
+    }
+    socket
 }
 
 /// The filters that hold the rules of a listener.

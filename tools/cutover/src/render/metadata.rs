@@ -22,6 +22,9 @@ pub(super) const CHOSEN_BY: &str = "chosen_by";
 /// The `Allow` header of a 405.
 pub(super) const ALLOW: &str = "allow";
 
+/// The promise of https to browsers (HSTS); absent when the host makes none.
+pub(super) const HSTS: &str = "hsts";
+
 /// The names of the HTTP filters, as routes refer to them.
 pub(super) mod filter {
     pub(in crate::render) const GUARD: &str = "guard";

@@ -5,7 +5,7 @@
 //! a tree of them.
 
 use edge_config::edge::{
-    Answers, Condition, Destination, IdentityHeaders, Listener, METHODS, OfKind, PathMatch, Policy, Route,
+    Answers, Condition, Destination, Host, IdentityHeaders, Listener, METHODS, OfKind, PathMatch, Policy, Route,
 };
 use edge_config::{Edge, closed_paths};
 use header_rules::config::{BODY_LIMIT, EARLY_MARK, LeaseRules};
@@ -29,7 +29,7 @@ pub(super) fn table(edge: &Edge, name: &str, listener: &Listener, early: Option<
         .iter()
         .filter(|(_, host)| host.is_on(name))
         .map(|(group, host)| {
-            let served = || virtual_host(edge, group, &host.names, listener, early);
+            let served = || virtual_host(edge, (name, listener), (group, host), early);
             let redirecting = || redirect::virtual_host(edge, (name, listener), (group, host));
             match (&listener.redirect, listener.serves()) {
                 (None, _) => served(),
@@ -63,11 +63,12 @@ pub(super) fn table(edge: &Edge, name: &str, listener: &Listener, early: Option<
 
 fn virtual_host(
     edge: &Edge,
-    group: &str,
-    names: &[String],
-    listener: &Listener,
+    (name, listener): (&str, &Listener),
+    (group, host): (&str, &Host),
     early: Option<&LeaseRules>,
 ) -> Value {
+    let names = &host.names;
+    let hsts = edge.hsts_of(name, host);
     let revision = &edge.revision.0;
     let answers = edge.answers_of_host(group);
     let closed = closed_paths(edge, listener.exposure)
@@ -115,7 +116,11 @@ fn virtual_host(
     let tree = matcher::tree(&METHODS, not_allowed, known, closed, open, rest);
     let mut host = speaking(&answers);
     host.extend([("name", json!(group)), ("domains", json!(names)), ("matcher", tree)].map(named));
-    Value::Object(host)
+    let mut rendered = Value::Object(host);
+    if let Some(hsts) = hsts {
+        words::promise_https(&mut rendered, hsts);
+    }
+    rendered
 }
 
 /// The parts of a route: its canaries, then the kinds of credentials that it distinguishes, then its shares. They differ in

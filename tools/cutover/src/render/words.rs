@@ -11,12 +11,12 @@
 //! So another wording changes routes. The listener itself changes with the edge's default answers alone.
 
 use edge_config::Edge;
-use edge_config::edge::{Answers, FURTHER_METHODS, METHODS, MadeByEnvoy, Route};
+use edge_config::edge::{Answers, FURTHER_METHODS, HSTS_HEADER, Hsts, METHODS, MadeByEnvoy, Route};
 use serde_json::{Map, Value, json};
 
 use super::cluster::insert;
 use super::header::header;
-use super::metadata::{ALLOW, CONTENT_TYPE, MARK, NAMESPACE, WORDS_MARK, filter};
+use super::metadata::{ALLOW, CONTENT_TYPE, HSTS, MARK, NAMESPACE, WORDS_MARK, filter};
 use super::request_id;
 use super::stage::{Branch, both, branches, is, starts_with};
 
@@ -102,6 +102,25 @@ pub(super) fn finish() -> Value {
     )
 }
 
+/// Has every answer of the virtual host `host` promise https, unless a backend promises something itself. Envoy's own refusals
+/// read the promise from the metadata, because a route's headers are not on all of them.
+pub(super) fn promise_https(host: &mut Value, hsts: Hsts) {
+    let value = hsts.to_string();
+    let added = json!([{
+        "header": { "key": HSTS_HEADER, "value": value },
+        "append_action": "ADD_IF_ABSENT",
+    }]);
+    insert(host, "response_headers_to_add", added);
+    if let Some(fields) = host.pointer_mut("/metadata/filter_metadata/cutover") {
+        insert(fields, HSTS, json!(value));
+    }
+}
+
+/// The promise of https on a refusal, where its host makes one. A header whose value is empty is not added.
+fn promised() -> Value {
+    header(HSTS_HEADER, &format!("%METADATA(VIRTUAL_HOST:{NAMESPACE}:{HSTS})%"))
+}
+
 /// The methods that a host accepts, as `Allow` lists them (RFC 9110 §10.2.1).
 pub(super) fn allowed(routes: &[&Route]) -> String {
     let taken = |method: &&str| routes.iter().any(|route| route.takes_method(method));
@@ -119,9 +138,8 @@ pub(super) fn local_replies(edge: &Edge) -> Value {
         },
         "match_if_key_not_found": false,
     } } });
-    if let Some(id) = &id {
-        insert(&mut decided, "headers_to_add", json!([id]));
-    }
+    let added: Vec<Value> = std::iter::once(promised()).chain(id.clone()).collect();
+    insert(&mut decided, "headers_to_add", json!(added));
     let mut mappers = vec![decided];
     let mapper = |op, status, field| mapper(op, status, field, id.as_ref());
     mappers.extend(fields().map(|(status, field)| mapper("EQ", status, field)));
@@ -132,7 +150,7 @@ pub(super) fn local_replies(edge: &Edge) -> Value {
 
 fn mapper(op: &str, status: u16, field: &str, id: Option<&Value>) -> Value {
     let mut headers =
-        vec![header("content-type", &nearest(CONTENT_TYPE)), header(WORDS_MARK, &of_route(MARK))];
+        vec![header("content-type", &nearest(CONTENT_TYPE)), header(WORDS_MARK, &of_route(MARK)), promised()];
     if status == MadeByEnvoy::MethodNotAllowed.status().get() {
         headers.push(header("allow", &of_route(ALLOW)));
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use edge_config::Edge;
-use edge_config::edge::Listener;
+use edge_config::edge::{Hsts, Listener};
 
 use super::super::found::{Aspects, Protection};
 
@@ -27,6 +27,45 @@ pub(super) fn encryption(old: &Edge, new: &Edge) -> Aspects {
         }
     }
     noted
+}
+
+/// Notes what browsers are told about https (HSTS), for names that both edges have.
+pub(super) fn promises(old: &Edge, new: &Edge) -> Aspects {
+    let mut noted = Aspects::default();
+    let (before, after) = (promised(old), promised(new));
+    for (name, is) in after {
+        let Some(was) = before.get(name).filter(|was| **was != is) else { continue };
+        let (standing, what) = match (was, is) {
+            (None, Some(is)) => {
+                (Protection::Stricter, format!("browsers use https alone for {name}: `{is}`"))
+            }
+            (Some(_), None) => {
+                (Protection::Weaker, format!("browsers are no longer told to use https alone for {name}"))
+            }
+            (Some(was), Some(is)) => {
+                let is_weaker =
+                    is.max_age < was.max_age || (was.include_subdomains && !is.include_subdomains);
+                let standing = if is_weaker { Protection::Weaker } else { Protection::Stricter };
+                (standing, format!("browsers are told `{is}` instead of `{was}` for {name}"))
+            }
+            (None, None) => continue,
+        };
+        noted.note(standing, what);
+    }
+    noted
+}
+
+/// By name, what browsers are told on the first listener that tells them anything.
+fn promised(edge: &Edge) -> BTreeMap<&str, Option<Hsts>> {
+    let mut names = BTreeMap::new();
+    for host in edge.hosts.values() {
+        let told = host.listeners.iter().find_map(|listener| edge.hsts_of(listener, host));
+        for name in &host.names {
+            let known: &mut Option<Hsts> = names.entry(name.as_str()).or_default();
+            *known = known.or(told);
+        }
+    }
+    names
 }
 
 /// By name, the listeners without TLS that serve it.

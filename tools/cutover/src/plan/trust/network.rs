@@ -45,7 +45,10 @@ pub(super) fn authorizer(old: &Authorizer, new: &Authorizer) -> Aspects {
 pub(super) fn listener(old: Option<&Listener>, new: &Listener) -> Aspects {
     let mut noted = Aspects::default();
     let Listener {
-        address,
+        address: _,
+        further_addresses: _,
+        // Compared with the hosts.
+        hsts: _,
         exposure,
         tls,
         private_network,
@@ -57,7 +60,8 @@ pub(super) fn listener(old: Option<&Listener>, new: &Listener) -> Aspects {
         wire,
     } = new;
     let Some(old) = old else {
-        noted.note(Protection::Same, format!("listens on {address} ({})", exposure.as_str()));
+        let listed = listed(new);
+        noted.note(Protection::Same, format!("listens on {listed} ({})", exposure.as_str()));
         return noted;
     };
     match (old.exposure, *exposure) {
@@ -141,13 +145,21 @@ pub(super) fn listener(old: Option<&Listener>, new: &Listener) -> Aspects {
     if old.redirect != *redirect && (old.redirect.is_some() && redirect.is_some()) {
         noted.note(Protection::Same, "redirects to another port of https");
     }
-    if old.address != *address {
+    let (was, is) = (listed(old), listed(new));
+    if was != is {
         // Another port or another address of the same reach changes nothing; leaving loopback does.
-        let internal = *exposure == Exposure::Internal;
-        let standing = if internal { moved(old.address, *address) } else { Protection::Same };
-        noted.note(standing, format!("listens on {address} instead of {}", old.address));
+        let reach =
+            |listener: &Listener| listener.addresses().map(|address| Reach::of_address(address.ip())).max();
+        let further = *exposure == Exposure::Internal && reach(new) > reach(old);
+        let standing = if further { Protection::Weaker } else { Protection::Same };
+        noted.note(standing, format!("listens on {is} instead of {was}"));
     }
     noted
+}
+
+/// The addresses of a listener.
+fn listed(listener: &Listener) -> String {
+    listener.addresses().map(|address| address.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// What can be reached from further away is less protected.
