@@ -20,6 +20,9 @@ pub struct CheckInput<'a> {
     /// The client's address: that of the connection's peer, or, behind trusted proxies, the one that the guard found. It is
     /// never one that a client wrote.
     pub client: Option<IpAddr>,
+    /// The name in the client's certificate, which Envoy verified against the listener's authorities: its first URI, else its
+    /// first DNS name, else its subject. Absent when the connection has no certificate.
+    pub certificate: Option<&'a str>,
     /// The method.
     pub method: &'a str,
     /// The request target as the client sent it: path and query, byte for byte. Bytes that are not UTF-8 were

@@ -24,6 +24,7 @@ pub mod api_key;
 pub mod assertion;
 pub mod bearer;
 pub mod cache;
+pub mod certificate;
 pub mod cookie;
 pub mod fault;
 pub mod issuers;

@@ -5,11 +5,14 @@ mod reading;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use edge_config::edge::{Cidr, InternalPolicy, Mode, SessionPolicy, SignedPolicy, TenantMatch};
+use edge_config::edge::{
+    CertificatePolicy, Cidr, InternalPolicy, Mode, SessionPolicy, SignedPolicy, TenantMatch,
+};
 use identity::{Role, TenantId};
 use tokio::time::Instant;
 
 use crate::check::CheckInput;
+use crate::credential::certificate::AuthenticatedHolder;
 use crate::credential::presented::Proof;
 use crate::credential::signed::AuthenticatedSigner;
 use crate::credential::webhook::AuthenticatedSender;
@@ -280,6 +283,22 @@ pub fn permit_signer(
         return Err(PolicyFault::SigningKeyNotAllowed);
     }
     Ok(Permit { who: Who::Caller(Caller::Service(signer.service().clone().into())), lasting: None })
+}
+
+/// A permit for the `holder` of a certificate, when `policy` lists it. An empty list admits every caller of the edge file; no
+/// other can be authenticated.
+///
+/// # Errors
+/// [`PolicyFault::ServiceNotAllowed`].
+pub fn permit_holder(
+    holder: &AuthenticatedHolder,
+    policy: &CertificatePolicy,
+) -> Result<Permit, PolicyFault> {
+    let CertificatePolicy { callers, addresses: _ } = policy;
+    if !callers.is_empty() && !callers.iter().any(|caller| caller == holder.name().as_str()) {
+        return Err(PolicyFault::ServiceNotAllowed);
+    }
+    Ok(Permit { who: Who::Caller(Caller::Service(holder.name().clone().into())), lasting: None })
 }
 
 /// A permit for `sender` of a webhook. The address was admitted before where the policy lists addresses.

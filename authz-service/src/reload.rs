@@ -282,6 +282,7 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
         service_tokens: _,
         signatures,
         webhooks,
+        client_certificates: _,
         tenants,
         comparator: _,
         limits: _,

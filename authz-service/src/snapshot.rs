@@ -16,7 +16,7 @@ use edge_config::edge::{
     AcceptedCredential, Answers, ApiKeys, Exposure, IdentityHeaders, LeasePolicy, LegacySessions, Marks,
     PathMatch, Policy, Sessions, TenantMatch, Webhook,
 };
-use identity::Audience;
+use identity::{Audience, ServiceName};
 
 use crate::check::CheckInput;
 use crate::failure::Failure;
@@ -62,6 +62,8 @@ pub struct Snapshot {
     pub legacy_sessions: Option<LegacySessions>,
     /// How each sender of webhooks signs.
     pub webhooks: BTreeMap<String, Webhook>,
+    /// The callers that are known by their certificates, by the names in them.
+    pub holders: HashMap<String, ServiceName>,
     /// What backends learn about the caller, and under which names.
     pub identity: IdentityHeaders,
     /// Envoy's timeout for a decision.
@@ -145,6 +147,7 @@ impl Snapshot {
             api_keys: edge.api_keys.clone(),
             legacy_sessions: edge.legacy_sessions.clone(),
             webhooks: edge.webhooks.clone(),
+            holders: holders(edge),
             identity: edge.identity.clone(),
             patience: edge.authorizer.timeout,
             routes,
@@ -161,6 +164,14 @@ impl Snapshot {
     pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.routes.values()
     }
+}
+
+/// The callers that are known by their certificates, by the names in them. The reader of the edge file gives callers names as
+/// services have.
+fn holders(edge: &Edge) -> HashMap<String, ServiceName> {
+    let all = edge.client_certificates.iter();
+    let names = all.flat_map(|(caller, holder)| holder.names.iter().map(move |name| (name, caller)));
+    names.filter_map(|(name, caller)| Some((name.clone(), caller.parse().ok()?))).collect()
 }
 
 /// `policy` for a route with this path: a tenant that is named by a parameter is in the segment of that parameter. The check

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use edge_config::edge::{
-    AcceptedCredential, BesideCookie, Exposure, InternalPolicy, Policy, PublicPolicy, SessionPolicy,
-    SignedPolicy, WebhookPolicy,
+    AcceptedCredential, BesideCookie, CertificatePolicy, Exposure, InternalPolicy, Policy, PublicPolicy,
+    SessionPolicy, SignedPolicy, WebhookPolicy,
 };
 
 use super::{Authorizer, Walk};
@@ -12,6 +12,7 @@ use crate::check::CheckInput;
 use crate::credential::accept::{Credentials, Principal, Proved};
 use crate::credential::api_key::ApiKeyCredentials;
 use crate::credential::assertion;
+use crate::credential::certificate;
 use crate::credential::cookie;
 use crate::credential::legacy::LegacyCredentials;
 use crate::credential::presented::Presented;
@@ -81,6 +82,7 @@ impl Walk<'_> {
             Policy::Internal(policy) => self.permit_service(policy).await,
             Policy::Signed(policy) => self.permit_signer(policy).await,
             Policy::Webhook(policy) => self.permit_sender(policy).await,
+            Policy::Certificate(policy) => self.permit_holder(policy),
         }
     }
 
@@ -156,6 +158,16 @@ impl Walk<'_> {
         let signer = verified(signed.present(&policy.profile, input, now).await?)?;
         self.trail.who = Who::Caller(Caller::Service(signer.service().clone().into()));
         Ok(policy::permit_signer(address, &signer, policy)?)
+    }
+
+    fn permit_holder(&mut self, policy: &CertificatePolicy) -> Result<Permit, Stop<DenyReason>> {
+        let Self { located, input, .. } = *self;
+        if !policy.addresses.is_empty() {
+            let _ = policy::admit_address(input.client, &policy.addresses)?;
+        }
+        let holder = verified(certificate::present(&located.snapshot().holders, input))?;
+        self.trail.who = Who::Caller(Caller::Service(holder.name().clone().into()));
+        Ok(policy::permit_holder(&holder, policy)?)
     }
 
     async fn permit_sender(&mut self, policy: &WebhookPolicy) -> Result<Permit, Stop<DenyReason>> {

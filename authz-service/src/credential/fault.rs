@@ -32,6 +32,8 @@ pub enum CredentialFault {
     Signature(SignatureFault),
     /// The webhook's signature was refused.
     Webhook(WebhookFault),
+    /// The client's certificate proves no caller.
+    Certificate(CertificateFault),
 }
 
 impl CredentialFault {
@@ -49,6 +51,7 @@ impl CredentialFault {
             Self::Legacy(fault) => fault.code(),
             Self::Signature(fault) => fault.code(),
             Self::Webhook(fault) => fault.code(),
+            Self::Certificate(CertificateFault::Unknown) => "certificate_unknown",
             Self::ServiceToken(rejected) => match rejected {
                 Rejected::Malformed => "service_token_malformed",
                 Rejected::UnknownKey => "service_token_unknown_key",
@@ -85,7 +88,8 @@ impl CredentialFault {
             | Self::Legacy(_)
             | Self::ServiceToken(_)
             | Self::Signature(_)
-            | Self::Webhook(_) => None,
+            | Self::Webhook(_)
+            | Self::Certificate(_) => None,
         }
     }
 }
@@ -314,6 +318,13 @@ impl From<signed_request::Fault> for SignatureFault {
     fn from(fault: signed_request::Fault) -> Self {
         Self::Signature(fault)
     }
+}
+
+/// Why a client's certificate is refused, after Envoy has verified it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateFault {
+    /// The edge file lists no caller with its name.
+    Unknown,
 }
 
 /// Why a webhook is refused.

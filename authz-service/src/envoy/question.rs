@@ -50,6 +50,9 @@ pub struct Peer {
     /// Its address.
     #[prost(message, optional, tag = "1")]
     pub address: Option<Address>,
+    /// The name in its certificate, which Envoy verified; empty without one.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub principal: Bytes,
 }
 
 /// `envoy.config.core.v3.Address`.

@@ -50,6 +50,10 @@ pub fn read(question: &Question) -> Result<CheckInput<'_>, MalformedCheck> {
             None => source.as_ref().and_then(peer_address),
             Some(name) => written_address(&lines, name),
         },
+        certificate: match source.as_ref() {
+            Some(Peer { principal, .. }) if !principal.is_empty() => Some(text(principal, "principal")?),
+            Some(_) | None => None,
+        },
         method: text(method, "method")?,
         target: text(path, "path")?,
         scheme: text(scheme, "scheme")?,

@@ -91,6 +91,16 @@ impl Lack {
             (Policy::Signed(policy), PolicyFault::SigningKeyNotAllowed) => {
                 (Vec::new(), words("key", &policy.keys))
             }
+            (Policy::Certificate(policy), PolicyFault::AddressNotAllowed) => {
+                (one("address", client), words("address", &policy.addresses))
+            }
+            (Policy::Certificate(policy), PolicyFault::ServiceNotAllowed) => {
+                let name = match who {
+                    Who::Caller(Caller::Service(service)) => Some(&service.name),
+                    Who::Anyone | Who::Caller(Caller::Person(_)) | Who::Caller(Caller::Client(_)) => None,
+                };
+                (one("caller", name), words("caller", &policy.callers))
+            }
             (Policy::Webhook(policy), PolicyFault::AddressNotAllowed) => {
                 (one("address", client), words("address", &policy.addresses))
             }
@@ -100,7 +110,8 @@ impl Lack {
                 | Policy::Session(_)
                 | Policy::Internal(_)
                 | Policy::Signed(_)
-                | Policy::Webhook(_),
+                | Policy::Webhook(_)
+                | Policy::Certificate(_),
                 PolicyFault::RoleTooLow
                 | PolicyFault::RoleMissing
                 | PolicyFault::ScopeMissing

@@ -117,6 +117,8 @@ const fn stages_of(policy: Option<&Policy>) -> &'static [Stage] {
         Some(Policy::Public(PublicPolicy { refuse_ended: true })) => &[Route, Limit, Session, Identity],
         Some(Policy::Session(_)) => &[Route, Limit, Credential, Session, Tenant, May, Identity],
         Some(Policy::Internal(_)) => &[Route, Limit, Exposure, Credential, Tenant, May, Identity],
-        Some(Policy::Signed(_) | Policy::Webhook(_)) => &[Route, Limit, Credential, May, Identity],
+        Some(Policy::Signed(_) | Policy::Webhook(_) | Policy::Certificate(_)) => {
+            &[Route, Limit, Credential, May, Identity]
+        }
     }
 }

@@ -39,6 +39,7 @@ fn words(snapshots: &Snapshots, revision: &str) -> Option<String> {
         exposure: Exposure::Public,
         request_id: "-",
         client: None,
+        certificate: None,
         method: "GET",
         target: "/",
         scheme: "https",

@@ -3,6 +3,7 @@
 //!
 //! `UPDATE_GOLDEN=1 cargo nextest run -p authz-service matrix` writes the file again.
 
+mod certificates;
 mod credentials;
 pub(crate) mod machines;
 mod split;
@@ -273,6 +274,7 @@ async fn every_decision_is_the_one_that_is_written_down() {
     machines::decisions(&mut text).await;
     machines::failures(&mut text).await;
     webhooks::decisions(&mut text).await;
+    certificates::decisions(&mut text).await;
     introspection::decisions(&mut text).await;
     split::decisions(&mut text).await;
     let path = golden();

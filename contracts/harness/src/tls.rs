@@ -10,9 +10,10 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{self, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
+use crate::authority::Pair;
 use crate::ports::Port;
 
 /// Listens in the clear and carries every byte through TLS to an edge, until the test ends.
@@ -27,10 +28,19 @@ impl Tunnel {
     /// When it cannot listen, or the certificate cannot be read.
     #[must_use]
     pub fn to(edge: SocketAddr, certificate: &Path) -> Self {
+        Self::presenting(edge, certificate, None)
+    }
+
+    /// The same, with a certificate of the client's own.
+    ///
+    /// # Panics
+    /// When it cannot listen, or a certificate cannot be read.
+    #[must_use]
+    pub fn presenting(edge: SocketAddr, certificate: &Path, own: Option<&Pair>) -> Self {
         let port = Port::lease();
         let listener = std::net::TcpListener::bind(port.address()).expect("a leased port can be bound");
         listener.set_nonblocking(true).expect("it can be set");
-        let connector = connector(certificate, &[]);
+        let connector = connector_with(certificate, &[], own);
         std::thread::spawn(move || {
             let runtime = runtime();
             runtime.block_on(async move {
@@ -175,14 +185,25 @@ fn provider() -> Arc<CryptoProvider> {
 }
 
 fn connector(certificate: &Path, protocols: &[&str]) -> TlsConnector {
+    connector_with(certificate, protocols, None)
+}
+
+fn connector_with(certificate: &Path, protocols: &[&str], own: Option<&Pair>) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     let certificate = CertificateDer::from_pem_file(certificate).expect("the certificate is PEM");
     roots.add(certificate).expect("it can be trusted");
-    let mut config = ClientConfig::builder_with_provider(provider())
+    let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .expect("the provider has them")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let mut config = match own {
+        Some(pair) => {
+            let chain = CertificateDer::from_pem_file(&pair.certificate).expect("the certificate is PEM");
+            let key = PrivateKeyDer::from_pem_file(&pair.key).expect("the key is PEM");
+            builder.with_client_auth_cert(vec![chain], key).expect("they fit together")
+        }
+        None => builder.with_no_client_auth(),
+    };
     config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
     TlsConnector::from(Arc::new(config))
 }

@@ -34,7 +34,7 @@ fn one_listener_serves_clients_of_both_families_by_their_own_addresses() {
     let backend = Backend::plain();
     let ports = [Port::lease(), Port::lease()];
     let [six, both] = [ports[0].number(), ports[1].number()];
-    let addresses = format!("[\"${{EDGE_ADDRESS:-127.0.0.1:8080}}\", \"[::1]:{six}\", \"[::]:{both}\"]");
+    let addresses = format!("[\"[::]:{both}\", \"[::1]:{six}\", \"${{EDGE_ADDRESS:-127.0.0.1:8080}}\"]");
     let edge = at(&backend, &addresses).start();
     let first = edge.public().port();
     for (ip, port) in [(LOOPBACK_4, first), (LOOPBACK_6, six), (LOOPBACK_6, both), (LOOPBACK_4, both)] {

@@ -57,6 +57,11 @@ impl<T> Declared<T> {
         self.names.contains(name)
     }
 
+    /// Whether the file defines any, validly or not.
+    pub(crate) fn has_any(&self) -> bool {
+        !self.names.is_empty()
+    }
+
     /// The `name` at `place`, if it is defined.
     pub(crate) fn named(&self, context: Context<'_>, name: &str, place: Place, what: &str) -> Option<String> {
         if self.names.contains(name) {

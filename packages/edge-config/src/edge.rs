@@ -12,6 +12,7 @@ mod answers;
 mod authorizer;
 mod backend;
 mod canary;
+mod certificate;
 mod credentials;
 mod destination;
 mod header_case;
@@ -45,6 +46,7 @@ pub use backend::{
     GrpcErrors, Health, Protocol, Retries, SignIn,
 };
 pub use canary::{Canary, Condition};
+pub use certificate::{CertificateHolder, CertificatePolicy};
 pub use credentials::{
     AcceptedCredential, ApiKeys, LegacyCheck, LegacyEnd, LegacySessions, LegacyStore, LegacyVerifier,
     RedisUrl,
@@ -117,6 +119,8 @@ pub struct Edge {
     pub signatures: Option<Signatures>,
     /// How each sender of webhooks signs, by the name of the webhook.
     pub webhooks: BTreeMap<String, Webhook>,
+    /// The callers that are known by their certificates, by name.
+    pub client_certificates: BTreeMap<String, CertificateHolder>,
     /// The directory of tenants; absent when no policy needs one.
     pub tenants: Option<TenantDirectory>,
     /// The requirements for callers, by name.
@@ -176,7 +180,13 @@ impl Edge {
             Some(Policy::Public(PublicPolicy { refuse_ended })) => {
                 *refuse_ended || !route.limits.is_empty() || !route.destination.kinds.is_empty()
             }
-            Some(Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_) | Policy::Webhook(_))
+            Some(
+                Policy::Session(_)
+                | Policy::Internal(_)
+                | Policy::Signed(_)
+                | Policy::Webhook(_)
+                | Policy::Certificate(_),
+            )
             | None => true,
         }
     }

@@ -189,7 +189,11 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
         fields.required("policies", "name at least one policy: `policies: { public: { kind: public } }`"),
         "`policies`",
         |name, node| {
-            let named = (&callers.services, &callers.webhooks);
+            let named = sections::Callers {
+                services: &callers.services,
+                webhooks: &callers.webhooks,
+                certificates: &callers.certificates,
+            };
             sections::policy(context, name, node, named, callers.stores(), recognition)
         },
     );
@@ -261,6 +265,7 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
         service_tokens: callers.service_tokens,
         signatures: callers.signatures.good,
         webhooks: callers.webhooks.good,
+        client_certificates: callers.certificates.good,
         tenants: callers.tenants,
         policies: policies.good,
         comparator,

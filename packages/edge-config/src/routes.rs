@@ -45,6 +45,7 @@ pub(crate) fn read(context: Context<'_>, node: &Node, around: &Surroundings<'_>)
     check_overlaps(context, &placed);
     check_exposure(context, &placed, around);
     check_attempts(context, &placed, around);
+    check_certificates(context, &placed, around);
     placed.into_iter().map(|p| p.route).collect()
 }
 
@@ -181,6 +182,28 @@ fn check_attempts(context: Context<'_>, placed: &[Placed], around: &Surroundings
             let mend = "limit it by address: `limits: { attempts: { per: address, rate: 60, seconds: 60 } }`, and \
                         `limits: [attempts]` in the route; or allow safe methods only";
             context.faults.warn(*place, problem, mend);
+        }
+    }
+}
+
+/// Checks that a listener of each route whose callers need a certificate asks for one: otherwise none could pass.
+fn check_certificates(context: Context<'_>, placed: &[Placed], around: &Surroundings<'_>) {
+    let asks = |name: &String| {
+        let listener = around.listeners.good.get(name);
+        // A faulty listener is reported itself.
+        listener.is_none_or(|listener| listener.tls.as_ref().is_some_and(|tls| tls.clients.is_some()))
+    };
+    for Placed { route, place } in placed {
+        let Some(host) = around.hosts.good.get(&route.host) else { continue };
+        let needs = matches!(around.policies.good.get(&route.policy), Some(Policy::Certificate(_)));
+        if needs && !host.listeners.iter().any(asks) {
+            let problem = format!(
+                "route `{}` needs a client certificate, and no listener of host `{}` asks for one",
+                route.name, route.host
+            );
+            let mend = "add `client_ca: clients.pem` to `tls` of a listener (and `client_certificate: optional` where other \
+                        clients come, too)";
+            context.faults.report(*place, problem, mend);
         }
     }
 }

@@ -22,7 +22,14 @@ const BOT: &str = "bot: { kind: session, role: 2 }";
 fn lease_of_bot(edge: &Edge) -> Option<LeasePolicy> {
     match edge.policies.get("bot") {
         Some(Policy::Session(policy)) => policy.lease,
-        Some(Policy::Public(_) | Policy::Internal(_) | Policy::Signed(_) | Policy::Webhook(_)) | None => None,
+        Some(
+            Policy::Public(_)
+            | Policy::Internal(_)
+            | Policy::Signed(_)
+            | Policy::Webhook(_)
+            | Policy::Certificate(_),
+        )
+        | None => None,
     }
 }
 

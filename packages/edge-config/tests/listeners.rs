@@ -180,6 +180,8 @@ routes: [{{ name: all, host: api, prefix: /, methods: [GET], policy: public, to:
     assert_eq!(shown, ["0.0.0.0:80", "[::]:80", "[::1]:81"]);
     // It has IPv4 at that port itself.
     assert!(!public.addresses().any(|address| public.takes_ipv4_too(address)));
+    let second = at("{ public: { addresses: ['[::1]:81', '[::]:80'] } }").unwrap();
+    assert!(!second.listeners["public"].takes_ipv4_too("[::]:80".parse().unwrap()));
     let both = at("{ public: { address: '[::]:80' } }").unwrap();
     assert!(both.listeners["public"].takes_ipv4_too("[::]:80".parse().unwrap()));
     for (listeners, said) in [

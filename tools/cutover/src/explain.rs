@@ -48,6 +48,9 @@ pub struct Arguments {
     /// addresses.
     #[arg(long, value_name = "ADDRESS")]
     pub client: Option<IpAddr>,
+    /// The name in the client's certificate: its first URI, or else its first DNS name. Without it, the client presents none.
+    #[arg(long, value_name = "NAME")]
+    pub certificate: Option<String>,
     /// A file with the body, for a signed request or a webhook.
     #[arg(long, visible_alias = "body-file", value_name = "FILE")]
     pub body: Option<PathBuf>,

@@ -88,6 +88,7 @@ fn input<'a>(headers: &[(&'a str, &'a str)]) -> CheckInput<'a> {
         exposure: Exposure::Public,
         request_id: "-",
         client: None,
+        certificate: None,
         method: "PATCH",
         target: "/",
         scheme: "https",

@@ -50,6 +50,7 @@ pub(crate) struct Check {
     target: String,
     body: Vec<u8>,
     client: Option<String>,
+    certificate: Option<String>,
 }
 
 impl Check {
@@ -62,6 +63,7 @@ impl Check {
             target: String::new(),
             body: Vec::new(),
             client: None,
+            certificate: None,
         }
     }
 
@@ -95,6 +97,13 @@ impl Check {
     /// The address at the other end of the connection.
     pub(crate) fn client(mut self, address: &str) -> Self {
         self.client = Some(address.to_owned());
+        self
+    }
+
+    /// The name in the client's certificate, which Envoy verified. The check has an address, too.
+    pub(crate) fn certificate(mut self, name: &str) -> Self {
+        self.certificate = Some(name.to_owned());
+        self.client.get_or_insert_with(|| "192.0.2.7".to_owned());
         self
     }
 
@@ -139,6 +148,7 @@ impl Check {
             let socket = SocketAddress { address, ..SocketAddress::default() };
             Peer {
                 address: Some(Address { address: Some(address::Address::SocketAddress(socket)) }),
+                principal: self.certificate.clone().unwrap_or_default(),
                 ..Peer::default()
             }
         });

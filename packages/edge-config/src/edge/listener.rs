@@ -40,12 +40,12 @@ impl Listener {
         std::iter::once(self.address).chain(self.further_addresses.iter().copied())
     }
 
-    /// Whether `address`, which is one of its own, takes IPv4 connections besides IPv6 ones: `[::]` does, unless the listener has
-    /// an IPv4 address at that port.
+    /// Whether `address`, which is one of its own, takes IPv4 connections besides IPv6 ones: `[::]` does as the first address,
+    /// unless the listener has an IPv4 address at that port. Envoy 1.40 accepts no further address that takes both.
     #[must_use]
     pub fn takes_ipv4_too(&self, address: SocketAddr) -> bool {
         let has_own = || self.addresses().any(|other| other.is_ipv4() && other.port() == address.port());
-        address.is_ipv6() && address.ip().is_unspecified() && !has_own()
+        address == self.address && address.is_ipv6() && address.ip().is_unspecified() && !has_own()
     }
 
     /// Whether any request is served here. A listener that redirects serves none, unless a trusted proxy may say that a
@@ -119,6 +119,9 @@ pub struct CertificateFiles {
 /// The rules for client certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clients {
+    /// Whether a client without a certificate is refused. Otherwise it may connect, and policies decide. A certificate of
+    /// another authority ends the handshake in either case.
+    pub required: bool,
     /// The certificates of the authorities that may issue a client's certificate, PEM.
     pub ca: PathBuf,
     /// The names of which a client's certificate must have one. Empty accepts every certificate of the authorities.

@@ -2,7 +2,9 @@
 
 use identity::{Role, ServiceName};
 
-use super::{AcceptedCredential, LeasePolicy, Mode, SignedPolicy, TenantMatch, WebhookPolicy};
+use super::{
+    AcceptedCredential, CertificatePolicy, LeasePolicy, Mode, SignedPolicy, TenantMatch, WebhookPolicy,
+};
 
 /// The requirements for a caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub enum Policy {
     Signed(SignedPolicy),
     /// Another product that signs its webhooks.
     Webhook(WebhookPolicy),
+    /// A program that presents a certificate.
+    Certificate(CertificatePolicy),
 }
 
 /// The requests that a public policy refuses.

@@ -6,8 +6,8 @@ use identity::ServiceName;
 
 use crate::declared::Declared;
 use crate::edge::{
-    ApiKeys, Backend, LegacySessions, Reserved, Service, ServiceTokens, Sessions, Signatures,
-    TenantDirectory, Webhook,
+    ApiKeys, Backend, CertificateHolder, LegacySessions, Reserved, Service, ServiceTokens, Sessions,
+    Signatures, TenantDirectory, Webhook,
 };
 use crate::node::Node;
 use crate::reader::{Context, Fields};
@@ -42,6 +42,8 @@ pub(super) struct Callers<'n> {
     pub(super) signatures: Said<'n, Signatures>,
     webhooks_node: Option<&'n Node>,
     pub(super) webhooks: Declared<Webhook>,
+    certificates_node: Option<&'n Node>,
+    pub(super) certificates: Declared<CertificateHolder>,
 }
 
 impl<'n> Callers<'n> {
@@ -70,6 +72,11 @@ impl<'n> Callers<'n> {
         let webhooks = Declared::read(context, webhooks_node, "`webhooks`", |name, node| {
             sections::webhooks::webhook(context, name, node)
         });
+        let certificates_node = fields.optional("client_certificates");
+        let certificates =
+            Declared::read(context, certificates_node, "`client_certificates`", |name, node| {
+                sections::client_certificates::holder(context, name, node)
+            });
         Self {
             sessions,
             api_keys,
@@ -80,6 +87,8 @@ impl<'n> Callers<'n> {
             signatures,
             webhooks_node,
             webhooks,
+            certificates_node,
+            certificates,
         }
     }
 
@@ -105,6 +114,8 @@ impl<'n> Callers<'n> {
         }
         let is_service = |name: &str| self.services.has(name);
         sections::webhooks::check(context, self.webhooks_node, &self.webhooks, Some(reserved), is_service);
+        let certificates = (self.certificates_node, &self.certificates);
+        sections::client_certificates::check(context, certificates, &self.webhooks, is_service);
         credentials::check_header(context, self.api_keys.node, self.api_keys.good.as_ref(), reserved, own);
     }
 }

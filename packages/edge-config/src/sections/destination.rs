@@ -113,14 +113,27 @@ fn read_sticky(context: Context<'_>, node: &Node, what: &str, policy: Option<&Po
     let missing = match (&sticky, policy) {
         (
             Sticky::Session,
-            Some(Policy::Public(_) | Policy::Internal(_) | Policy::Signed(_) | Policy::Webhook(_)),
+            Some(
+                Policy::Public(_)
+                | Policy::Internal(_)
+                | Policy::Signed(_)
+                | Policy::Webhook(_)
+                | Policy::Certificate(_),
+            ),
         ) => Some("session"),
-        (Sticky::Tenant, Some(Policy::Public(_) | Policy::Internal(_) | Policy::Webhook(_))) => {
-            Some("tenant")
-        }
+        (
+            Sticky::Tenant,
+            Some(Policy::Public(_) | Policy::Internal(_) | Policy::Webhook(_) | Policy::Certificate(_)),
+        ) => Some("tenant"),
         (
             Sticky::Subject,
-            Some(Policy::Public(_) | Policy::Internal(_) | Policy::Signed(_) | Policy::Webhook(_)),
+            Some(
+                Policy::Public(_)
+                | Policy::Internal(_)
+                | Policy::Signed(_)
+                | Policy::Webhook(_)
+                | Policy::Certificate(_),
+            ),
         ) => Some("subject"),
         (Sticky::Session | Sticky::Subject, Some(Policy::Session(_)) | None)
         | (Sticky::Tenant, Some(Policy::Session(_) | Policy::Signed(_)) | None)

@@ -111,7 +111,7 @@ pub(crate) fn check(
             }
         }
         Some(Policy::Public(_)) => check_public(context, place, destination, what, recognition),
-        Some(Policy::Internal(_) | Policy::Signed(_) | Policy::Webhook(_)) => {
+        Some(Policy::Internal(_) | Policy::Signed(_) | Policy::Webhook(_) | Policy::Certificate(_)) => {
             let problem =
                 format!("{what} sends kinds of sessions to backends, and its callers have no session");
             context.faults.report(place, problem, "use shares: `to: { legacy: 90, users: 10 }`");

@@ -266,18 +266,22 @@ fn knows(policy: &Policy, per: Per) -> bool {
             | Policy::Session(_)
             | Policy::Internal(_)
             | Policy::Signed(_)
-            | Policy::Webhook(_),
+            | Policy::Webhook(_)
+            | Policy::Certificate(_),
             Per::Address | Per::Route,
         )
         | (Policy::Session(_), Per::Subject | Per::Tenant)
-        | (Policy::Internal(_) | Policy::Signed(_) | Policy::Webhook(_), Per::Service) => true,
+        | (
+            Policy::Internal(_) | Policy::Signed(_) | Policy::Webhook(_) | Policy::Certificate(_),
+            Per::Service,
+        ) => true,
         (Policy::Session(policy), Per::ApiKey) => policy.accepts(AcceptedCredential::ApiKey),
         (Policy::Session(policy), Per::Session) => {
             policy.accepts(AcceptedCredential::Session) || policy.accepts(AcceptedCredential::LegacySession)
         }
         (Policy::Public(_), _) | (Policy::Session(_), Per::Service) => false,
         (
-            Policy::Internal(_) | Policy::Signed(_) | Policy::Webhook(_),
+            Policy::Internal(_) | Policy::Signed(_) | Policy::Webhook(_) | Policy::Certificate(_),
             Per::Subject | Per::Tenant | Per::Session | Per::ApiKey,
         ) => false,
     }

@@ -172,7 +172,8 @@ fn check_redirect(context: Context<'_>, name: &str, node: &Node, listener: &List
 /// file declares the network private to the platform.
 fn check_network(context: Context<'_>, name: &str, place: Place, listener: &Listener) {
     let Listener { exposure, tls, private_network, .. } = listener;
-    let asks_clients = tls.as_ref().is_some_and(|tls| tls.clients.is_some());
+    let asks_clients =
+        tls.as_ref().and_then(|tls| tls.clients.as_ref()).is_some_and(|clients| clients.required);
     let beyond = listener.addresses().find(|address| Reach::of_address(address.ip()) != Reach::Machine);
     match exposure {
         Exposure::Public if *private_network => context.faults.report(
@@ -198,6 +199,19 @@ fn tls(context: Context<'_>, node: &Node, name: &str) -> Option<Tls> {
     let mut fields = Fields::of(context, node, &*what);
     let certificates = certificates::read(context, &mut fields, &what);
     let ca = fields.optional("client_ca").map(|n| path(context, n, &format!("`client_ca` of {what}")));
+    let required_node = fields.optional("client_certificate");
+    let required = required_node.map_or(Some(true), |n| {
+        let choices = [("required", true), ("optional", false)];
+        choice(context, n, &format!("`client_certificate` of {what}"), &choices)
+    });
+    if let (Some(node), None) = (required_node, &ca) {
+        let problem = format!("{what} has `client_certificate` and names no authorities");
+        context.faults.report(
+            node.place,
+            problem,
+            "name the file with their certificates: `client_ca: clients.pem`",
+        );
+    }
     let names_node = fields.optional("client_names");
     let names = names_node
         .map_or(Some(Vec::new()), |n| certificate_names(context, n, &format!("`client_names` of {what}")));
@@ -208,7 +222,7 @@ fn tls(context: Context<'_>, node: &Node, name: &str) -> Option<Tls> {
     fields.finish();
     let clients = match ca {
         None => None,
-        Some(ca) => Some(Clients { ca: ca?, names: names? }),
+        Some(ca) => Some(Clients { required: required?, ca: ca?, names: names? }),
     };
     Some(Tls { certificates: certificates?, clients })
 }

@@ -7,14 +7,14 @@ use identity::{Role, ServiceName};
 use super::credentials;
 use crate::declared::Declared;
 use crate::edge::{
-    AcceptedCredential, BesideCookie, InternalPolicy, Policy, PublicPolicy, RoleNames, Service,
-    SessionPolicy, Webhook,
+    AcceptedCredential, BesideCookie, CertificateHolder, InternalPolicy, Policy, PublicPolicy, RoleNames,
+    Service, SessionPolicy, Webhook,
 };
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
 use super::kinds::{self, Recognition};
-use super::{leases, limits, services, signatures, webhooks};
+use super::{client_certificates, leases, limits, services, signatures, webhooks};
 use crate::reader::choice;
 
 /// The sections that exist for the policies.
@@ -33,16 +33,26 @@ enum Kind {
     Internal,
     Signed,
     Webhook,
+    Certificate,
+}
+
+/// The callers that are described in sections of their own, and to which policies refer.
+#[derive(Clone, Copy)]
+pub(crate) struct Callers<'a> {
+    pub(crate) services: &'a Declared<(ServiceName, Service)>,
+    pub(crate) webhooks: &'a Declared<Webhook>,
+    pub(crate) certificates: &'a Declared<CertificateHolder>,
 }
 
 pub(crate) fn policy(
     context: Context<'_>,
     name: &str,
     node: &Node,
-    (services, webhooks): (&Declared<(ServiceName, Service)>, &Declared<Webhook>),
+    callers: Callers<'_>,
     stores: Stores,
     recognition: Recognition<'_>,
 ) -> Option<Policy> {
+    let Callers { services, webhooks, certificates } = callers;
     let what = format!("policy `{name}`");
     let mut fields = Fields::of(context, node, &*what);
     let kinds = [
@@ -51,9 +61,13 @@ pub(crate) fn policy(
         ("internal", Kind::Internal),
         ("signed", Kind::Signed),
         ("webhook", Kind::Webhook),
+        ("client-certificate", Kind::Certificate),
     ];
     let kind = fields
-        .required("kind", "choose its kind: `public`, `session`, `internal`, `signed` or `webhook`")
+        .required(
+            "kind",
+            "choose its kind: `public`, `session`, `internal`, `signed`, `webhook` or `client-certificate`",
+        )
         .and_then(|n| choice(context, n, &format!("the kind of {what}"), &kinds));
     let place = fields.place;
     let policy = match kind? {
@@ -130,6 +144,9 @@ pub(crate) fn policy(
             signatures::policy(context, &mut fields, &what, stores.signatures).map(Policy::Signed)
         }
         Kind::Webhook => webhooks::policy(context, &mut fields, &what, webhooks).map(Policy::Webhook),
+        Kind::Certificate => {
+            client_certificates::policy(context, &mut fields, &what, certificates).map(Policy::Certificate)
+        }
     };
     fields.finish();
     policy

@@ -207,3 +207,14 @@ pub(crate) fn check_reserved(
         }
     }
 }
+
+/// `addresses` of a policy that need not have them.
+pub(super) fn optional_addresses(context: Context<'_>, fields: &mut Fields<'_>, what: &str) -> Vec<Cidr> {
+    let Some(node) = fields.optional("addresses") else { return Vec::new() };
+    let elements = reader::list(context, node, &format!("`addresses` of {what}"));
+    if elements.is_empty() {
+        let problem = format!("`addresses` of {what} is empty: no caller would pass");
+        context.faults.report(node.place, problem, "list at least one range, or leave it out");
+    }
+    elements.iter().filter_map(|n| range(context, n, what)).collect()
+}

@@ -273,15 +273,7 @@ pub(crate) fn policy(
     let of = fields
         .required("of", "name the webhook: `of: partner`, which the section `webhooks` describes")
         .and_then(|n| webhooks.reference(context, n, &format!("the webhook of {what}")));
-    let mut addresses = Vec::new();
-    if let Some(node) = fields.optional("addresses") {
-        let elements = reader::list(context, node, &format!("`addresses` of {what}"));
-        addresses.extend(elements.iter().filter_map(|n| signatures::range(context, n, what)));
-        if elements.is_empty() {
-            let problem = format!("`addresses` of {what} is empty: no caller would pass");
-            context.faults.report(node.place, problem, "list at least one range, or leave it out");
-        }
-    }
+    let addresses = signatures::optional_addresses(context, fields, what);
     Some(WebhookPolicy { of: of?, addresses })
 }
 

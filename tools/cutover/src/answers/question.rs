@@ -107,6 +107,9 @@ fn of_route(edge: &Edge, route: &Route) -> Result<Vec<Question>, &'static str> {
         Some(Policy::Signed(_)) => {
             return Err("it is for signed requests, which the legacy backend does not know");
         }
+        Some(Policy::Certificate(_)) => {
+            return Err("it is for programs with certificates, which the legacy backend does not know");
+        }
         Some(Policy::Webhook(_)) => {
             return Err("it is for webhooks, which other products send");
         }

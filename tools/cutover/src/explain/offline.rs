@@ -206,6 +206,7 @@ fn decide(
         exposure,
         request_id: "-",
         client,
+        certificate: arguments.certificate.as_deref(),
         method: &request.method,
         target: &request.target,
         scheme: if request.is_encrypted { "https" } else { "http" },
@@ -401,6 +402,7 @@ fn policy(edge: &Edge, route: &Route) -> String {
         Some(Policy::Internal(_)) => "internal",
         Some(Policy::Signed(_)) => "signed",
         Some(Policy::Webhook(_)) => "webhook",
+        Some(Policy::Certificate(_)) => "client-certificate",
         None => "missing",
     };
     format!("{} ({kind})", route.policy)

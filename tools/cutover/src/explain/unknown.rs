@@ -33,6 +33,11 @@ pub(super) fn of(
                 );
             }
         }
+        Some(Policy::Certificate(_)) => {
+            if arguments.certificate.is_none() {
+                note("the client's certificate: without --certificate it presents none".to_owned());
+            }
+        }
         Some(Policy::Signed(_)) => {
             if arguments.client.is_none() {
                 note(
@@ -106,7 +111,8 @@ pub(super) fn of(
                 | Policy::Signed(_)
                 | Policy::Session(_)
                 | Policy::Internal(_)
-                | Policy::Webhook(_),
+                | Policy::Webhook(_)
+                | Policy::Certificate(_),
             )
             | None,
             _,

@@ -82,7 +82,7 @@ pub(super) fn check(edge: &Edge, text: &str) -> Vec<Fault> {
         if found.faults.len() == before {
             found.certificates(edge, name, listener);
         }
-        if let Some(Clients { ca, names: _ }) = clients {
+        if let Some(Clients { ca, names: _, required: _ }) = clients {
             found.authorities(ca);
         }
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use edge_config::Edge;
 use edge_config::edge::{
-    BesideCookie, Cidr, InternalPolicy, LeaseMethods, LeasePolicy, Limit, Mode, OnOutage, Policy,
-    PublicPolicy, Quota, RateHeaders, RoleNames, Route, SessionPolicy, SignatureProfile, SignedPolicy,
-    TenantMatch, Webhook, WebhookPolicy, WebhookTime,
+    BesideCookie, CertificateHolder, CertificatePolicy, Cidr, InternalPolicy, LeaseMethods, LeasePolicy,
+    Limit, Mode, OnOutage, Policy, PublicPolicy, Quota, RateHeaders, RoleNames, Route, SessionPolicy,
+    SignatureProfile, SignedPolicy, TenantMatch, Webhook, WebhookPolicy, WebhookTime,
 };
 
 use super::found::{Aspects, Protection};
@@ -21,12 +21,20 @@ pub(super) fn compare(
         (Policy::Public(old), Policy::Public(new)) => public(*old, *new, noted),
         (
             Policy::Public(_),
-            Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_) | Policy::Webhook(_),
+            Policy::Session(_)
+            | Policy::Internal(_)
+            | Policy::Signed(_)
+            | Policy::Webhook(_)
+            | Policy::Certificate(_),
         ) => {
             noted.note(Protection::Stricter, "no longer public");
         }
         (
-            Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_) | Policy::Webhook(_),
+            Policy::Session(_)
+            | Policy::Internal(_)
+            | Policy::Signed(_)
+            | Policy::Webhook(_)
+            | Policy::Certificate(_),
             Policy::Public(_),
         ) => {
             noted.note(Protection::Weaker, "becomes public");
@@ -35,10 +43,29 @@ pub(super) fn compare(
         (Policy::Internal(old), Policy::Internal(new)) => internal((old_edge, old), (new_edge, new), noted),
         (Policy::Signed(old), Policy::Signed(new)) => signed(old, new, noted),
         (Policy::Webhook(old), Policy::Webhook(new)) => webhook((old_edge, old), (new_edge, new), noted),
-        (Policy::Session(_), Policy::Internal(_) | Policy::Signed(_) | Policy::Webhook(_))
-        | (Policy::Internal(_), Policy::Session(_) | Policy::Signed(_) | Policy::Webhook(_))
-        | (Policy::Signed(_), Policy::Session(_) | Policy::Internal(_) | Policy::Webhook(_))
-        | (Policy::Webhook(_), Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_)) => noted.note(
+        (Policy::Certificate(old), Policy::Certificate(new)) => {
+            certificate((old_edge, old), (new_edge, new), noted);
+        }
+        (
+            Policy::Session(_),
+            Policy::Internal(_) | Policy::Signed(_) | Policy::Webhook(_) | Policy::Certificate(_),
+        )
+        | (
+            Policy::Internal(_),
+            Policy::Session(_) | Policy::Signed(_) | Policy::Webhook(_) | Policy::Certificate(_),
+        )
+        | (
+            Policy::Signed(_),
+            Policy::Session(_) | Policy::Internal(_) | Policy::Webhook(_) | Policy::Certificate(_),
+        )
+        | (
+            Policy::Webhook(_),
+            Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_) | Policy::Certificate(_),
+        )
+        | (
+            Policy::Certificate(_),
+            Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_) | Policy::Webhook(_),
+        ) => noted.note(
             Protection::Weaker,
             format!("{} instead of {}: other callers pass than before", kind(new), kind(old)),
         ),
@@ -53,6 +80,7 @@ pub(super) const fn kind(policy: &Policy) -> &'static str {
         Policy::Internal(_) => "internal",
         Policy::Signed(_) => "signed",
         Policy::Webhook(_) => "webhook",
+        Policy::Certificate(_) => "client-certificate",
     }
 }
 
@@ -261,6 +289,36 @@ fn ranges(old: &[Cidr], new: &[Cidr], noted: &mut Aspects) {
     for range in old.iter().filter(|range| !within(range, new)) {
         noted.note(Protection::Stricter, format!("addresses {range} dropped"));
     }
+}
+
+fn certificate(
+    (old_edge, old): (&Edge, &CertificatePolicy),
+    (new_edge, new): (&Edge, &CertificatePolicy),
+    noted: &mut Aspects,
+) {
+    let CertificatePolicy { callers: _, addresses } = new;
+    match (old.addresses.is_empty(), addresses.is_empty()) {
+        (true, true) => {}
+        (true, false) => noted.note(Protection::Stricter, "only listed addresses pass"),
+        (false, true) => noted.note(Protection::Weaker, "every address passes"),
+        (false, false) => ranges(&old.addresses, addresses, noted),
+    }
+    noted.members(
+        "a certificate that proves",
+        proving(old_edge, old),
+        proving(new_edge, new),
+        (Protection::Weaker, Protection::Stricter),
+        |(caller, name)| format!("`{caller}` ({name})"),
+    );
+}
+
+/// The callers that pass, each with a name that proves it.
+fn proving<'e>(edge: &'e Edge, policy: &'e CertificatePolicy) -> impl Iterator<Item = (&'e str, &'e str)> {
+    let passes = |name: &String| policy.callers.is_empty() || policy.callers.contains(name);
+    let passing = edge.client_certificates.iter().filter(move |(name, _)| passes(name));
+    passing.flat_map(|(caller, CertificateHolder { names })| {
+        names.iter().map(move |name| (caller.as_str(), name.as_str()))
+    })
 }
 
 fn webhook(

@@ -151,7 +151,14 @@ fn difference((old, was): (&Edge, Taken<'_>), (new, is): (&Edge, Taken<'_>)) -> 
 fn became_public(edge: &Edge, route: &Route, noted: &mut Aspects) {
     match edge.policies.get(&route.policy) {
         Some(Policy::Public(_)) => noted.note(Protection::Weaker, "becomes public"),
-        Some(Policy::Session(_) | Policy::Internal(_) | Policy::Signed(_) | Policy::Webhook(_)) | None => {}
+        Some(
+            Policy::Session(_)
+            | Policy::Internal(_)
+            | Policy::Signed(_)
+            | Policy::Webhook(_)
+            | Policy::Certificate(_),
+        )
+        | None => {}
     }
 }
 

@@ -42,6 +42,7 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
         signatures,
         // Reported with the requests that it concerns.
         webhooks: _,
+        client_certificates: _,
         tenants,
         // Reported with the requests that they concern.
         policies: _,

@@ -21,7 +21,8 @@ pub(super) fn ended<'e>(edge: &'e Edge, route: &Route, to: &Destination) -> Vec<
     match edge.policies.get(&route.policy) {
         Some(Policy::Internal(_) | Policy::Signed(_)) => ended.extend(OF_PROGRAMS),
         // The signature of a webhook is worth nothing elsewhere, and the backend may still verify it.
-        Some(Policy::Webhook(_)) => {}
+        // A certificate is part of the connection, and ends with it.
+        Some(Policy::Webhook(_) | Policy::Certificate(_)) => {}
         Some(Policy::Session(_)) => {
             if let Some(backend) = to.only() {
                 ended.extend(ended_before(edge, route, backend));
@@ -39,7 +40,7 @@ pub(super) fn ended_before(edge: &Edge, route: &Route, backend: &str) -> &'stati
     let decided = match edge.policies.get(&route.policy) {
         Some(Policy::Session(_)) => true,
         // Credentials of these policies never reach a backend.
-        Some(Policy::Internal(_) | Policy::Signed(_) | Policy::Webhook(_)) => false,
+        Some(Policy::Internal(_) | Policy::Signed(_) | Policy::Webhook(_) | Policy::Certificate(_)) => false,
         Some(Policy::Public(_)) | None => false,
     };
     let credentials = edge.backends.get(backend).map_or(Credentials::Keep, |backend| backend.credentials);

@@ -100,7 +100,11 @@ fn passed_and_read(edge: &Edge, listener: &Listener) -> Option<String> {
     let own_of_signed = ["signature", "signature-input", "content-digest"].map(str::to_owned);
     let tenants = edge.policies.values().filter_map(|policy| match policy {
         Policy::Session(policy) => policy.tenant.as_ref(),
-        Policy::Public(_) | Policy::Internal(_) | Policy::Signed(_) | Policy::Webhook(_) => None,
+        Policy::Public(_)
+        | Policy::Internal(_)
+        | Policy::Signed(_)
+        | Policy::Webhook(_)
+        | Policy::Certificate(_) => None,
     });
     let tenants = tenants.filter_map(|tenant| match tenant {
         TenantMatch::Header(name) => Some(name.clone()),

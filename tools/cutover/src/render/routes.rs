@@ -5,7 +5,8 @@
 //! a tree of them.
 
 use edge_config::edge::{
-    Answers, Condition, Destination, Host, IdentityHeaders, Listener, METHODS, OfKind, PathMatch, Policy, Route,
+    Answers, Condition, Destination, Host, IdentityHeaders, Listener, METHODS, OfKind, PathMatch, Policy,
+    Route,
 };
 use edge_config::{Edge, closed_paths};
 use header_rules::config::{BODY_LIMIT, EARLY_MARK, LeaseRules};
@@ -379,7 +380,8 @@ fn decision(edge: &Edge, route: &Route, listener: &Listener) -> Value {
             Some(Policy::Webhook(policy)) => {
                 edge.webhooks.get(&policy.of).map(|webhook| webhook.max_body_bytes)
             }
-            Some(Policy::Public(_) | Policy::Session(_) | Policy::Internal(_)) | None => None,
+            Some(Policy::Public(_) | Policy::Session(_) | Policy::Internal(_) | Policy::Certificate(_))
+            | None => None,
         };
         match of_policy {
             Some(bytes) => insert(&mut settings, "with_request_body", whole_body(bytes)),

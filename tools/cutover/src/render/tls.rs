@@ -84,6 +84,8 @@ pub(super) struct Identity {
     authorities: Option<Secret>,
     /// The names of which the other side's certificate must have one.
     names: Vec<String>,
+    /// Whether the other side may present none.
+    is_optional: bool,
     /// The public keys of which the other side's certificate must have one; empty where any key counts.
     pins: Vec<String>,
 }
@@ -98,13 +100,13 @@ impl Identity {
             Secret::pair(format!("certificate-{listener}{number}"), &files.certificate, &files.key)
         };
         let pairs = certificates.iter().enumerate().map(one).collect::<Result<_, _>>()?;
-        let (authorities, names) = match clients {
-            None => (None, Vec::new()),
-            Some(Clients { ca, names }) => {
-                (Some(Secret::authorities(format!("clients-{listener}"), ca)?), names.clone())
+        let (authorities, names, is_optional) = match clients {
+            None => (None, Vec::new(), false),
+            Some(Clients { required, ca, names }) => {
+                (Some(Secret::authorities(format!("clients-{listener}"), ca)?), names.clone(), !required)
             }
         };
-        Ok(Self { pairs, authorities, names, pins: Vec::new() })
+        Ok(Self { pairs, authorities, names, is_optional, pins: Vec::new() })
     }
 
     /// The identity of Envoy for the authorizer.
@@ -114,6 +116,7 @@ impl Identity {
             pairs: vec![Secret::pair("authorizer-certificate".to_owned(), certificate, key)?],
             authorities: Some(Secret::authorities("authorizer-ca".to_owned(), ca)?),
             names: names.clone(),
+            is_optional: false,
             pins: Vec::new(),
         })
     }
@@ -135,6 +138,7 @@ impl Identity {
             pairs,
             authorities: Some(Secret::authorities(format!("backend-ca-{backend}"), ca)?),
             names: vec![name.to_owned()],
+            is_optional: false,
             pins: pins.clone(),
         })
     }
@@ -241,7 +245,7 @@ pub(super) fn put(listener: &mut Value, identity: &Identity, directory: Option<&
         "common_tls_context": common,
     });
     if identity.authorities.is_some() {
-        insert(&mut context, "require_client_certificate", json!(true));
+        insert(&mut context, "require_client_certificate", json!(!identity.is_optional));
         // A resumed session presents no certificate, so each connection has to authenticate itself.
         insert(&mut context, "disable_stateless_session_resumption", json!(true));
         insert(&mut context, "disable_stateful_session_resumption", json!(true));

@@ -124,10 +124,21 @@ pub(super) fn listener(old: Option<&Listener>, new: &Listener) -> Aspects {
     }
     let asked = |tls: &Option<Tls>| tls.as_ref().and_then(|tls| tls.clients.clone());
     match (asked(&old.tls), asked(tls)) {
-        (Some(_), None) => noted.note(Protection::Weaker, "clients no longer need a certificate"),
-        (None, Some(_)) => noted.note(Protection::Stricter, "clients need a certificate"),
+        (Some(Clients { required: true, .. }), None) => {
+            noted.note(Protection::Weaker, "clients no longer need a certificate");
+        }
+        (None, Some(Clients { required: true, .. })) => {
+            noted.note(Protection::Stricter, "clients need a certificate");
+        }
+        (Some(_), None) => noted.note(Protection::Same, "clients are no longer asked for a certificate"),
+        (None, Some(_)) => noted.note(Protection::Same, "clients may present a certificate"),
         (Some(old), Some(new)) => {
-            let Clients { ca, names } = &new;
+            let Clients { required, ca, names } = &new;
+            match (old.required, required) {
+                (true, false) => noted.note(Protection::Weaker, "clients may connect without a certificate"),
+                (false, true) => noted.note(Protection::Stricter, "clients need a certificate"),
+                (true, true) | (false, false) => {}
+            }
             noted.other("the authorities of clients' certificates", &old.ca, ca);
             noted.other("the names that clients' certificates may have", &old.names, names);
         }
