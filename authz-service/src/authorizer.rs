@@ -26,6 +26,7 @@ mod permit;
 
 use std::sync::Arc;
 
+use ::lease::Ticket;
 use clock::UnixTime;
 use edge_config::edge::{AcceptedCredential, Policy};
 use tokio::time::Instant;
@@ -51,6 +52,7 @@ use crate::policy::Permit;
 use crate::session::{revocations::Revocations, tenant_changes::TenantChanges};
 use crate::shadow::Shadows;
 use crate::snapshot::{Located, Snapshots};
+use crate::streams::Judges;
 use crate::tenant::Tenants;
 use crate::verdict::{Verdict, last_words};
 use crate::who::{Caller, KeyTerms, Who};
@@ -111,6 +113,17 @@ impl Authorizer {
         self.revocations.as_ref().is_none_or(|revocations| revocations.is_fresh(now, at))
             && self.tenants.as_ref().is_none_or(|tenants| tenants.is_fresh(now, at))
     }
+
+    /// The sources that say whether the facts behind a stream still hold.
+    #[must_use]
+    pub fn judges(&self) -> Judges<'_> {
+        Judges {
+            keys: &self.keys,
+            api_keys: self.api_keys.as_deref(),
+            revocations: self.revocations.as_deref(),
+            tenants: self.tenants.as_ref(),
+        }
+    }
 }
 
 /// The traces of a request, whatever the decision.
@@ -128,6 +141,8 @@ struct Trail {
     shadows: Shadows,
     /// The limits that the request exceeded.
     exceeded: Option<Exceeded>,
+    /// What ends the request while it is open.
+    stream: Option<Ticket>,
 }
 
 /// A permit within the limits.
@@ -158,7 +173,8 @@ impl<'a> Walk<'a> {
     ) -> Self {
         let shadows = Shadows::default();
         let (permissions, key) = (Vec::new(), None);
-        let trail = Trail { who: Who::Anyone, permissions, kind: None, key, shadows, exceeded: None };
+        let trail =
+            Trail { who: Who::Anyone, permissions, kind: None, key, shadows, exceeded: None, stream: None };
         Self { authorizer, located, input, now, trail }
     }
 
@@ -169,7 +185,7 @@ impl<'a> Walk<'a> {
             Err(Stop::Failed(failure)) => (Decision::Fail(failure), None),
         };
         let route = self.located.route();
-        let Trail { who, permissions, kind, key, shadows, exceeded } = self.trail;
+        let Trail { who, permissions, kind, key, shadows, exceeded, stream } = self.trail;
         Verdict {
             decision,
             route: Some(Arc::clone(route)),
@@ -181,6 +197,7 @@ impl<'a> Walk<'a> {
             exceeded,
             shadows,
             lease,
+            stream,
         }
     }
 

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use identity::{SessionId, SubjectId, TenantId};
+use identity::{Client, SessionId, SubjectId, TenantId};
 use lease::{Kind, MAX_ENDED, Tag, WINDOW_MS};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
@@ -120,6 +120,19 @@ pub fn subject_tag(subject: &SubjectId) -> Tag {
 #[must_use]
 pub fn tenant_tag(tenant: &TenantId) -> Tag {
     tenant.with_text(|text| Tag::of(Kind::Tenant, text.as_bytes()))
+}
+
+/// The tag of the list of API keys: it was replaced, and a stream of any key may have to end.
+#[must_use]
+pub fn api_keys_tag() -> Tag {
+    // No key of a token has this tag: between issuer and `kid` there is a zero byte.
+    Tag::of(Kind::Key, b"the API keys")
+}
+
+/// The tag of a client, for the streams that it holds. It never ends.
+#[must_use]
+pub fn client_tag(client: &Client) -> Tag {
+    Tag::of(Kind::Subject, client.name.as_str().as_bytes())
 }
 
 #[cfg(test)]

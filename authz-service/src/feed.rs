@@ -1,10 +1,10 @@
-//! The feed to the edge: recent invalidations, and the revision whose leases are valid.
+//! The feeds to the edge: recent invalidations with the revision whose leases are valid, and the standing of open streams.
 
 pub mod http;
 
 use std::time::Duration;
 
-use ::lease::{Ended as EndedTags, Feed, FeedRequest, Spent};
+use ::lease::{Ended as EndedTags, Feed, FeedRequest, Spent, StreamsReply, StreamsRequest};
 use clock::UnixTime;
 use tokio::time::Instant;
 
@@ -51,6 +51,25 @@ pub fn answer(
     Ok(feed(authorizer, at))
 }
 
+/// The standing of the streams in `request`, with the same invalidations.
+///
+/// # Errors
+/// [`Unanswered::Stale`].
+pub async fn about_streams(
+    authorizer: &Authorizer,
+    request: &StreamsRequest,
+    now: UnixTime,
+    at: Instant,
+) -> Result<StreamsReply, Unanswered> {
+    if !authorizer.is_fresh(now, at) {
+        return Err(Unanswered::Stale);
+    }
+    // First: an end that comes while the streams are judged is listed with the next poll.
+    let feed = of_ended(authorizer, at);
+    let standings = authorizer.judges().judge(&request.facts, now).await;
+    Ok(StreamsReply { standings, feed })
+}
+
 fn feed(authorizer: &Authorizer, at: Instant) -> Feed {
     // Only the newest, although requests of older revisions are still decided: Envoy applies new routes
     // before a new guard, and until then the old guard would serve leases under rules that are no longer in
@@ -59,10 +78,15 @@ fn feed(authorizer: &Authorizer, at: Instant) -> Feed {
     if !authorizer.leases.on {
         return Feed { revisions, reach_ms: 0, ended: EndedTags::All };
     }
+    Feed { revisions, ..of_ended(authorizer, at) }
+}
+
+/// What ended lately, whether leases are granted or not.
+fn of_ended(authorizer: &Authorizer, at: Instant) -> Feed {
     let Lately { reach, tags } = authorizer.leases.ended.lately(at);
     let reach = certain(reach, authorizer.snapshots.patience());
     let reach_ms = u64::try_from(reach.as_millis()).unwrap_or(u64::MAX);
-    Feed { revisions, reach_ms, ended: EndedTags::Tags(tags) }
+    Feed { revisions: Vec::new(), reach_ms, ended: EndedTags::Tags(tags) }
 }
 
 /// How far back the edge may trust a history that reaches back for `reach`. A decision from before its

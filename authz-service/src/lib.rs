@@ -47,6 +47,7 @@ pub mod shutdown;
 pub mod snapshot;
 pub mod source;
 pub mod startup;
+pub mod streams;
 pub mod telemetry;
 pub mod tenant;
 pub mod tls;

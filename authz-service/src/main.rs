@@ -93,7 +93,10 @@ fn run() -> Result<(), Failed> {
     let entered = runtime.enter();
     let mut assembled =
         startup::assemble(&edge, &needs, &clock).map_err(|e| failed(INVALID_CONFIGURATION)(&e))?;
-    let exporting = settings.collector.as_deref().map(|endpoint| assembled.open_spans(endpoint)).transpose();
+    // The same collector as Envoy's, unless the variable names another.
+    let of_edge = || edge.tracing.as_ref().map(|tracing| format!("http://{}", tracing.collector));
+    let collector = settings.collector.clone().or_else(of_edge);
+    let exporting = collector.map(|endpoint| assembled.open_spans(&endpoint)).transpose();
     let exporting = exporting.map_err(|e| failed(2)(&e))?;
     drop(entered);
     let audit = settings.home.join("logs/audit.jsonl");

@@ -75,11 +75,12 @@ impl Observers {
     }
 
     /// Passes `verdict` on `input`, which was just made by `clock` and took `took`, to every observer. Never
-    /// waits. `input` is absent when the check was unreadable.
+    /// waits. `input` is absent when the check was unreadable. `traceparent` is that of the call by which Envoy asked.
     pub fn observe(
         &self,
         verdict: &Verdict,
         input: Option<&CheckInput<'_>>,
+        traceparent: Option<&str>,
         clock: &dyn Clock,
         took: Duration,
     ) {
@@ -89,7 +90,7 @@ impl Observers {
             let now = clock.now();
             self.remember(verdict, input, now);
             if let Some(spans) = self.spans.get() {
-                spans.record(verdict, input, now, took);
+                spans.record(verdict, input, traceparent, (now, took));
             }
         }));
         log::log(verdict, input);

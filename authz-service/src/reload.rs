@@ -23,7 +23,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use clock::Clock;
 use edge_config::Edge;
-use edge_config::edge::{LegacySessions, SecretEncoding, Sessions, Webhook, WebhookHash};
+use edge_config::edge::{Endpoint, LegacySessions, SecretEncoding, Sessions, Tracing, Webhook, WebhookHash};
 use prometheus::IntCounter;
 use serde::Serialize;
 
@@ -263,6 +263,10 @@ impl Source for EdgeFile {
     }
 }
 
+fn collector(tracing: Option<&Tracing>) -> Option<&Endpoint> {
+    tracing.map(|tracing| &tracing.collector)
+}
+
 /// The parts of the edge file that differ and are only read at the start. Every field is named here, so that
 /// a new field forces a decision.
 fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
@@ -298,10 +302,13 @@ fn fixed_at_start(old: &Edge, new: &Edge) -> Vec<&'static str> {
         stats: _,
         // Only Envoy and the guard read these.
         default_answers: _,
+        streams: _,
+        tracing,
         browser_origins: _,
     } = old;
     [
         ("`edge`", *name != new.name),
+        ("`collector` of `tracing`", collector(tracing.as_ref()) != collector(new.tracing.as_ref())),
         // Without a setting of its own the authorizer listens on the first address.
         ("`authorizer.address`", authorizer.listens() != new.authorizer.listens()),
         ("`authorizer.replicas`", authorizer.replicas != new.authorizer.replicas),

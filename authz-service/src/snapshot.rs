@@ -13,8 +13,8 @@ use arc_swap::ArcSwap;
 use clock::UnixTime;
 use edge_config::Edge;
 use edge_config::edge::{
-    AcceptedCredential, Answers, ApiKeys, Exposure, IdentityHeaders, LeasePolicy, LegacySessions, Marks,
-    PathMatch, Policy, Sessions, TenantMatch, Webhook,
+    AcceptedCredential, Answers, ApiKeys, EndsWith, Exposure, IdentityHeaders, LeasePolicy, LegacySessions,
+    Marks, PathMatch, Policy, Sessions, TenantMatch, Webhook,
 };
 use identity::{Audience, ServiceName};
 
@@ -45,6 +45,8 @@ pub struct Route {
     pub marks: Marks,
     /// The lease rules for an allow; absent when it may not be leased.
     pub lease: Option<LeasePolicy>,
+    /// What ends its open requests.
+    pub ends_with: EndsWith,
 }
 
 /// One revision of the edge.
@@ -137,6 +139,7 @@ impl Snapshot {
                 has_kinds: !route.destination.kinds.is_empty(),
                 marks: edge.marks_of(route),
                 lease: edge.lease_of(route).copied(),
+                ends_with: edge.ends_with(route),
             };
             routes.insert(route.name.clone(), Arc::new(prepared));
         }

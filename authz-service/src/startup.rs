@@ -194,7 +194,7 @@ pub fn assemble(edge: &Edge, needs: &Needs, clock: &Arc<dyn Clock>) -> Result<As
 
     let mut api_keys = None;
     if let Some(rules) = &edge.api_keys {
-        let ring = Arc::new(ApiKeyRing::default());
+        let ring = Arc::new(ApiKeyRing::noting(&ended));
         let reloads = metrics.parts.reloads("api_keys");
         watchers.watch(api_key::follow(&rules.file, Arc::clone(&ring), Arc::clone(clock), reloads))?;
         api_keys = Some(ring);

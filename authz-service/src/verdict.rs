@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ::lease::Ticket;
 use edge_config::edge::{AcceptedCredential, Answers, RefusalAnswer};
 
 use crate::decision::{AnswerKind, Decision};
@@ -35,6 +36,8 @@ pub struct Verdict {
     pub shadows: Shadows,
     /// The lease with an allow, if there is one.
     pub lease: Option<Granted>,
+    /// What ends the request while it is open; absent when nothing does.
+    pub stream: Option<Ticket>,
 }
 
 impl Verdict {
@@ -52,6 +55,7 @@ impl Verdict {
             exceeded: None,
             shadows: Shadows::default(),
             lease: None,
+            stream: None,
         }
     }
 

@@ -23,6 +23,7 @@ use crate::failure::{Failure, Stop};
 use crate::policy::{self, Permit};
 use crate::session;
 use crate::snapshot::Located;
+use crate::streams;
 use crate::tenant;
 use crate::who::{Caller, Who};
 
@@ -119,11 +120,13 @@ impl Walk<'_> {
             Principal::Client(client) => {
                 self.trail.who = Who::Caller(Caller::Client(Arc::clone(client.client())));
                 self.trail.key = Some(client.key().clone());
+                self.trail.stream = streams::of_client(route.ends_with, &client, now);
                 let member = tenant::admit_client(&client, tenants, now).await?;
                 return Ok(policy::permit_client(&member, policy, route, input, &mut self.trail.shadows)?);
             }
         };
         self.trail.who = Who::Caller(Caller::Person(Arc::clone(authenticated.person())));
+        self.trail.stream = streams::of_person(route.ends_with, &authenticated, authenticated.person(), now);
         let live = session::admit(&authenticated, authorizer.revocations.as_deref(), now)?;
         authorizer.tenant_changes.note(live.person());
         let member = tenant::admit(live, tenants, now).await?;

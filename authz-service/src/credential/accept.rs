@@ -190,6 +190,7 @@ impl Outcome {
 mod tests {
     use super::*;
     use crate::credential::fault::TokenFault;
+    use crate::credential::presented::Access;
     use crate::who::KeyTerms;
     use identity::Role;
 
@@ -206,7 +207,12 @@ mod tests {
             roles: Vec::new(),
             scopes: Vec::new(),
         };
-        Principal::Person(AuthenticatedPerson { person: Arc::new(person), issued: 0, token: None })
+        Principal::Person(AuthenticatedPerson {
+            person: Arc::new(person),
+            issued: 0,
+            token: None,
+            access: Access::default(),
+        })
     }
 
     fn client(name: &str, tenant: usize) -> Principal {
@@ -218,7 +224,7 @@ mod tests {
             scopes: Vec::new(),
         };
         let key = KeyTerms { id: "00112233445566ff".parse().unwrap(), plan: None };
-        Principal::Client(AuthenticatedClient { client: Arc::new(client), key })
+        Principal::Client(AuthenticatedClient { client: Arc::new(client), key, expires: None })
     }
 
     /// The outcome of two credentials, in words.

@@ -20,10 +20,12 @@ use std::time::Duration;
 use api_keys::{ApiKey, Found, KeyFault, Table};
 use clock::{Clock, UnixTime};
 use edge_config::edge::ApiKeys as Rules;
+use tokio::time::Instant;
 
 use crate::check::CheckInput;
 use crate::credential::fault::{ApiKeyFault, CredentialFault};
 use crate::credential::presented::{AuthenticatedClient, Presented};
+use crate::ended::{Ended, api_keys_tag};
 use crate::failure::Failure;
 use crate::source::file::WatchedFile;
 use crate::source::followed::{Followed, FromFile};
@@ -47,31 +49,41 @@ const SCHEME: &[u8] = b"ApiKey";
 
 /// The keys in use now.
 #[derive(Debug)]
-pub struct ApiKeyRing(LastGood<Table>);
+pub struct ApiKeyRing {
+    keys: LastGood<Table>,
+    ended: Arc<Ended>,
+}
 
 impl Default for ApiKeyRing {
     fn default() -> Self {
-        Self(LastGood::for_at_most_each(MISSING_LIMIT, BROKEN_LIMIT))
+        Self::noting(&Arc::default())
     }
 }
 
 impl ApiKeyRing {
+    /// A ring without keys, which notes in `ended` that its keys were replaced.
+    #[must_use]
+    pub fn noting(ended: &Arc<Ended>) -> Self {
+        let keys = LastGood::for_at_most_each(MISSING_LIMIT, BROKEN_LIMIT);
+        Self { keys, ended: Arc::clone(ended) }
+    }
+
     /// The keys that are valid at `now`.
     ///
     /// # Errors
     /// [`Failure::ApiKeysUnavailable`] when no keys are loaded, or the loaded ones are too old.
     pub fn current(&self, now: UnixTime) -> Result<Arc<Table>, Failure> {
-        self.0.current(now).ok_or(Failure::ApiKeysUnavailable)
+        self.keys.current(now).ok_or(Failure::ApiKeysUnavailable)
     }
 
     /// The state of the keys, for `/readyz`.
     #[must_use]
     pub fn health(&self, now: UnixTime) -> Health {
-        let loaded = match self.0.value() {
+        let loaded = match self.keys.value() {
             Some(table) => format!("{} loaded", table.len()),
             None => "not loaded yet".to_owned(),
         };
-        Health { ready: self.current(now).is_ok(), detail: loaded + &self.0.stale() }
+        Health { ready: self.current(now).is_ok(), detail: loaded + &self.keys.stale() }
     }
 }
 
@@ -79,7 +91,12 @@ impl FromFile for ApiKeyRing {
     type Content = Table;
 
     fn last_good(&self) -> &LastGood<Table> {
-        &self.0
+        &self.keys
+    }
+
+    fn install(&self, content: Table, _began: Instant) {
+        self.keys.replace(content);
+        self.ended.note([api_keys_tag()], Instant::now());
     }
 
     fn parse(&self, content: &[u8]) -> Result<Table, String> {
@@ -130,9 +147,10 @@ impl ApiKeyCredentials<'_> {
         }
         let Ok(key) = ApiKey::read(text) else { return fault(ApiKeyFault::Key(KeyFault::Malformed)) };
         match self.keys.current(now)?.holder(&key, now) {
-            Ok(Found { id, holder }) => Ok(Presented::Verified(AuthenticatedClient {
+            Ok(Found { id, holder, expires }) => Ok(Presented::Verified(AuthenticatedClient {
                 client: Arc::clone(&holder.client),
                 key: KeyTerms { id, plan: holder.plan.clone() },
+                expires: expires.map(UnixTime::from_seconds),
             })),
             Err(reason) => fault(ApiKeyFault::Key(reason)),
         }

@@ -21,7 +21,7 @@ use quick_cache::sync::Cache;
 
 use crate::credential::fault::TokenFault;
 use crate::credential::keys::KeySet;
-use crate::credential::presented::Proof;
+use crate::credential::presented::{Access, Proof};
 use crate::credential::token::{MAX_BYTES, SignedClaims, Unverified};
 
 /// How many tokens are remembered by default: the warm sessions of one replica. An entry takes about 500
@@ -59,6 +59,8 @@ pub struct Believed {
     pub issued: u64,
     /// The token's expiry and key; `None` when they are not to be relied on.
     pub proof: Option<Proof>,
+    /// What ends the token by itself.
+    pub access: Access,
     /// The rules by which its claims were read.
     pub rules: Arc<ClaimRules>,
 }
@@ -67,7 +69,9 @@ impl Believed {
     fn of(claims: &SignedClaims, rules: &Issuer, now: UnixTime) -> Result<Self, TokenFault> {
         let person = Arc::clone(claims.check(rules, now)?);
         let proof = Proof { expires: UnixTime::from_seconds(claims.expires()), key: claims.key() };
-        Ok(Self { person, issued: claims.issued(), proof: Some(proof), rules: Arc::clone(claims.rules()) })
+        let access = Access { expires: Some(proof.expires), key: Some(proof.key) };
+        let (issued, rules) = (claims.issued(), Arc::clone(claims.rules()));
+        Ok(Self { person, issued, proof: Some(proof), access, rules })
     }
 }
 

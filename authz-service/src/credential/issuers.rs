@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use ::lease::Tag;
 use clock::UnixTime;
 use edge_config::edge::{Issuer, Sessions};
 
@@ -41,6 +42,22 @@ impl IssuerKeys {
     #[must_use]
     pub fn ring(&self, issuer: &str) -> Option<&Arc<KeyRing>> {
         self.rings.iter().find(|(name, _)| name == issuer).map(|(_, ring)| ring)
+    }
+
+    /// Whether any issuer still has the key with this tag at `now`.
+    ///
+    /// # Errors
+    /// [`Failure::KeysUnavailable`] when the keys of an issuer that could have it are not available.
+    pub fn hold(&self, tag: Tag, now: UnixTime) -> Result<bool, Failure> {
+        let mut failed = None;
+        for (issuer, ring) in &self.rings {
+            match ring.holds(issuer, tag, now) {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(failure) => failed = Some(failure),
+            }
+        }
+        failed.map_or(Ok(false), Err)
     }
 
     /// The ids of all loaded keys, sorted.

@@ -172,6 +172,14 @@ impl KeyRing {
         self.keys.value().map(|keys| keys.ids()).unwrap_or_default()
     }
 
+    /// Whether the key with this tag is among those of `issuer`, which this ring holds, at `now`.
+    ///
+    /// # Errors
+    /// [`Failure::KeysUnavailable`] when no keys are loaded, or the loaded ones are too old.
+    pub fn holds(&self, issuer: &str, tag: Tag, now: UnixTime) -> Result<bool, Failure> {
+        Ok(self.current(now)?.ids().iter().any(|kid| key_tag(issuer, kid) == tag))
+    }
+
     /// How many keys of the loaded set are used, and how many are passed over.
     #[must_use]
     pub fn census(&self) -> (usize, usize) {

@@ -42,7 +42,7 @@ use crate::credential::fault::{CredentialFault, LegacyFault};
 use crate::credential::legacy::answer::{Found, SessionCheck};
 use crate::credential::legacy::check::Checker;
 use crate::credential::legacy::store::{Outcome, SessionStore};
-use crate::credential::presented::{AuthenticatedPerson, Presented};
+use crate::credential::presented::{Access, AuthenticatedPerson, Presented};
 use crate::credential::queried::Questions;
 use crate::failure::Failure;
 
@@ -146,7 +146,12 @@ impl LegacyCredentials<'_> {
                     roles: Vec::new(),
                     scopes: Vec::new(),
                 };
-                Presented::Verified(AuthenticatedPerson { person: Arc::new(person), issued, token: None })
+                Presented::Verified(AuthenticatedPerson {
+                    person: Arc::new(person),
+                    issued,
+                    token: None,
+                    access: Access::default(),
+                })
             }
             Err(fault) => Presented::Failed(CredentialFault::Legacy(fault)),
         })

@@ -38,6 +38,7 @@ pub struct AuthenticatedPerson {
     pub(in crate::credential) person: Arc<Person>,
     pub(in crate::credential) issued: u64,
     pub(in crate::credential) token: Option<Proof>,
+    pub(in crate::credential) access: Access,
 }
 
 /// The expiry and the key of a person's access token, for a later repetition of the check.
@@ -47,6 +48,15 @@ pub struct Proof {
     pub expires: UnixTime,
     /// The key that verified it.
     pub key: Tag,
+}
+
+/// What ends a person's credential by itself, as far as it is known. Unlike a [`Proof`] it does not suffice to repeat the check.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// The token's `exp`, without leeway.
+    pub expires: Option<UnixTime>,
+    /// The key that verified it.
+    pub key: Option<Tag>,
 }
 
 impl AuthenticatedPerson {
@@ -68,6 +78,12 @@ impl AuthenticatedPerson {
     pub const fn token(&self) -> Option<Proof> {
         self.token
     }
+
+    /// What ends the credential by itself.
+    #[must_use]
+    pub const fn access(&self) -> Access {
+        self.access
+    }
 }
 
 /// A client whose API key was verified. Only [`credential`](crate::credential) can make one.
@@ -75,6 +91,7 @@ impl AuthenticatedPerson {
 pub struct AuthenticatedClient {
     pub(in crate::credential) client: Arc<Client>,
     pub(in crate::credential) key: KeyTerms,
+    pub(in crate::credential) expires: Option<UnixTime>,
 }
 
 impl AuthenticatedClient {
@@ -88,6 +105,12 @@ impl AuthenticatedClient {
     #[must_use]
     pub const fn key(&self) -> &KeyTerms {
         &self.key
+    }
+
+    /// When its key ends to count, if it does.
+    #[must_use]
+    pub const fn expires(&self) -> Option<UnixTime> {
+        self.expires
     }
 }
 

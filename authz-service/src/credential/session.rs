@@ -55,14 +55,16 @@ impl SessionCredentials<'_> {
             Some(issuer) => Box::pin(self.opaque.verify(&token, issuer, input.client, now)).await?,
         };
         Ok(match verified {
-            Ok(Believed { person, issued, proof, rules }) => match of_host(person, &rules, input.host) {
-                // A lease would be used for the other host names of its route, which have other tenants.
-                Ok((person, is_of_host)) => {
-                    let token = proof.filter(|_| !is_of_host);
-                    Presented::Verified(AuthenticatedPerson { person, issued, token })
+            Ok(Believed { person, issued, proof, access, rules }) => {
+                match of_host(person, &rules, input.host) {
+                    // A lease would be used for the other host names of its route, which have other tenants.
+                    Ok((person, is_of_host)) => {
+                        let token = proof.filter(|_| !is_of_host);
+                        Presented::Verified(AuthenticatedPerson { person, issued, token, access })
+                    }
+                    Err(fault) => Presented::Failed(CredentialFault::Token(fault)),
                 }
-                Err(fault) => Presented::Failed(CredentialFault::Token(fault)),
-            },
+            }
             Err(fault) => Presented::Failed(CredentialFault::Token(fault)),
         })
     }

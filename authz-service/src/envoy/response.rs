@@ -4,6 +4,7 @@
 //! status in every case, a refusal always carries a status of its own, and the tests read every answer with
 //! `envoy-types`.
 
+use ::lease::Ticket;
 use edge_config::edge::RefusalAnswer;
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use identity::headers;
@@ -83,7 +84,13 @@ mod metadata {
 #[must_use]
 pub fn write(verdict: &Verdict, route: &str, policy: &str) -> Vec<u8> {
     let mut wire = Message::with_capacity(USUAL_BYTES);
+    let ticket = verdict.stream.as_ref().map(Ticket::encode);
     match (&verdict.decision, verdict.answer()) {
+        // A stream of which the edge does not know what ends it must not begin.
+        (Decision::Allow(_), None) if matches!(ticket, Some(Err(_))) => {
+            tracing::error!("cannot write what ends a stream: it is refused");
+            refuse(&mut wire, AnswerKind::Unavailable, &verdict.answers.unavailable, verdict);
+        }
         (Decision::Allow(edits), None) => {
             write_status(&mut wire, Code::Ok, "");
             wire.message(check::OK, |ok| write_edits(ok, edits));
@@ -96,7 +103,10 @@ pub fn write(verdict: &Verdict, route: &str, policy: &str) -> Vec<u8> {
             refuse(&mut wire, AnswerKind::Unavailable, &verdict.answers.unavailable, verdict);
         }
     }
-    wire.message(check::DYNAMIC_METADATA, |fields| write_metadata(fields, verdict, route, policy));
+    let ticket = ticket.and_then(Result::ok);
+    wire.message(check::DYNAMIC_METADATA, |fields| {
+        write_metadata(fields, verdict, ticket.as_deref(), (route, policy));
+    });
     wire.into_bytes()
 }
 
@@ -185,7 +195,12 @@ fn header_line(wire: &mut Message, field: Field, (name, value): (&str, &str), ac
 
 /// Writes the values that the access log reads with `%DYNAMIC_METADATA(envoy.filters.http.ext_authz:NAME)%`.
 /// A field that does not apply is absent.
-fn write_metadata(wire: &mut Message, verdict: &Verdict, route: &str, policy: &str) {
+fn write_metadata(
+    wire: &mut Message,
+    verdict: &Verdict,
+    ticket: Option<&str>,
+    (route, policy): (&str, &str),
+) {
     let mut field = |name: &str, text: &str| {
         wire.message(metadata::FIELDS, |entry| {
             entry.text(metadata::KEY, name);
@@ -230,6 +245,9 @@ fn write_metadata(wire: &mut Message, verdict: &Verdict, route: &str, policy: &s
     if let (Decision::Allow(_), Some(granted)) = (&verdict.decision, &verdict.lease) {
         field(::lease::FIELD, &granted.text);
     }
+    if let (Decision::Allow(_), Some(text)) = (&verdict.decision, ticket) {
+        field(::lease::STREAM_FIELD, text);
+    }
     if let Some(reasons) = verdict.shadows.reasons() {
         field("shadow_reason", &reasons);
     }
@@ -263,6 +281,7 @@ mod tests {
             exceeded: None,
             shadows,
             lease: None,
+            stream: None,
         }
     }
 

@@ -58,12 +58,12 @@ impl Checks {
 
     /// Answers `question` with an encoded `CheckResponse`.
     pub async fn answer(&self, question: &Question) -> Vec<u8> {
-        self.parts.answer(question).await
+        self.parts.answer(question, None).await
     }
 }
 
 impl Parts {
-    async fn answer(&self, question: &Question) -> Vec<u8> {
+    async fn answer(&self, question: &Question, traceparent: Option<&str>) -> Vec<u8> {
         let started = Instant::now();
         let input = request::read(question);
         // A defect must not cause silence that could count as consent: it is a failure like others. Pinned in
@@ -78,7 +78,8 @@ impl Parts {
             Ok(input) => (input.route, input.policy),
             Err(_) => ("-", "-"),
         };
-        self.observers.observe(&verdict, input.as_ref().ok(), &*self.clock, started.elapsed());
+        let took = started.elapsed();
+        self.observers.observe(&verdict, input.as_ref().ok(), traceparent, &*self.clock, took);
         response::write(&verdict, route, policy)
     }
 
@@ -110,7 +111,11 @@ impl Service<http::Request<Body>> for Checks {
         Box::pin(async move {
             let check = service_fn(|question: tonic::Request<Question>| {
                 let parts = Arc::clone(&parts);
-                async move { Ok::<_, Status>(Response::new(parts.answer(question.get_ref()).await)) }
+                async move {
+                    let traceparent =
+                        question.metadata().get("traceparent").and_then(|line| line.to_str().ok());
+                    Ok::<_, Status>(Response::new(parts.answer(question.get_ref(), traceparent).await))
+                }
             });
             let mut grpc = Grpc::new(CheckCodec)
                 .max_decoding_message_size(MAX_CHECK_BYTES)

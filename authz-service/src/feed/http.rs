@@ -1,4 +1,5 @@
-//! The feed over HTTP: `POST` [`PATH`], on the port of the checks, because that is where Envoy reaches every replica.
+//! The feeds over HTTP: `POST` [`PATH`] for leases and [`STREAMS_PATH`] for open streams, on the port of the checks, because
+//! that is where Envoy reaches every replica.
 //!
 //! | answer | when |
 //! |---|---|
@@ -9,13 +10,13 @@
 //! | 413 | the body is longer than [`MAX_BODY_BYTES`] |
 //! | 503 | an invalidation may have been missed, see [`is_fresh`](Authorizer::is_fresh) |
 //!
-//! On any status but 200 the guard must not use leases. Answers are text; nothing in them is secret: a tag is a hash of an
+//! On any status but 200 the guard must not use leases, and streams are not judged. Answers are text; nothing in them is secret: a tag is a hash of an
 //! id, and a revision stands in every log line.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::lease::{FeedRequest, PATH};
+use ::lease::{FeedRequest, Malformed, PATH, STREAMS_PATH, StreamsRequest, Unfit};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
@@ -47,46 +48,73 @@ pub struct Feeds {
 }
 
 impl Feeds {
-    /// The router with its one route.
+    /// The router.
     pub fn router(self) -> Router {
-        Router::new().route(PATH, post(answer)).with_state(self)
+        Router::new().route(PATH, post(answer)).route(STREAMS_PATH, post(about_streams)).with_state(self)
     }
-}
 
-async fn answer(State(feeds): State<Feeds>, body: Body) -> Response {
-    let Feeds { authorizer, metrics, clock } = feeds;
-    let counts = &metrics.parts.feeds;
-    let refused = |status: StatusCode, what: String| {
-        counts.refused.inc();
+    /// The request in `body`, or the refusal of another body.
+    async fn read<T>(
+        &self,
+        body: Body,
+        decode: impl FnOnce(&str) -> Result<T, Malformed>,
+    ) -> Result<T, Response> {
+        let body = match timeout(PATIENCE, to_bytes(body, MAX_BODY_BYTES)).await {
+            Ok(Ok(body)) => body,
+            // Too long, or broken off; in the second case the client reads no answer.
+            Ok(Err(error)) => return Err(self.refused(StatusCode::PAYLOAD_TOO_LARGE, &error.to_string())),
+            Err(_) => {
+                return Err(self.refused(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"));
+            }
+        };
+        match std::str::from_utf8(&body).map(decode) {
+            Ok(Ok(request)) => Ok(request),
+            Ok(Err(malformed)) => Err(self.refused(StatusCode::BAD_REQUEST, &malformed.to_string())),
+            Err(_) => Err(self.refused(StatusCode::BAD_REQUEST, "not UTF-8")),
+        }
+    }
+
+    fn refused(&self, status: StatusCode, what: &str) -> Response {
+        self.metrics.parts.feeds.refused.inc();
         (status, format!("{what}\n")).into_response()
-    };
-    let body = match timeout(PATIENCE, to_bytes(body, MAX_BODY_BYTES)).await {
-        Ok(Ok(body)) => body,
-        // Too long, or broken off; in the second case the client reads no answer.
-        Ok(Err(error)) => return refused(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
-        Err(_) => return refused(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time".to_owned()),
-    };
-    let request = match std::str::from_utf8(&body).map(FeedRequest::decode) {
-        Ok(Ok(request)) => request,
-        Ok(Err(malformed)) => return refused(StatusCode::BAD_REQUEST, malformed.to_string()),
-        Err(_) => return refused(StatusCode::BAD_REQUEST, "not UTF-8".to_owned()),
-    };
-    match feed::answer(&authorizer, &metrics, &request, clock.now(), Instant::now()) {
-        Ok(feed) => match feed.encode() {
-            Ok(text) => {
+    }
+
+    fn answered(&self, answer: Result<Result<String, Unfit>, Unanswered>) -> Response {
+        let counts = &self.metrics.parts.feeds;
+        match answer {
+            Ok(Ok(text)) => {
                 counts.answered.inc();
                 text.into_response()
             }
-            Err(unfit) => {
+            Ok(Err(unfit)) => {
                 counts.stale.inc();
                 tracing::error!(%unfit, "cannot encode the feed: every lease ends");
                 StatusCode::SERVICE_UNAVAILABLE.into_response()
             }
-        },
-        Err(stale @ Unanswered::Stale) => {
-            counts.stale.inc();
-            (StatusCode::SERVICE_UNAVAILABLE, format!("{stale}\n")).into_response()
+            Err(stale @ Unanswered::Stale) => {
+                counts.stale.inc();
+                (StatusCode::SERVICE_UNAVAILABLE, format!("{stale}\n")).into_response()
+            }
+            Err(many @ Unanswered::TooMany) => self.refused(StatusCode::BAD_REQUEST, &many.to_string()),
         }
-        Err(many @ Unanswered::TooMany) => refused(StatusCode::BAD_REQUEST, many.to_string()),
     }
+}
+
+async fn answer(State(feeds): State<Feeds>, body: Body) -> Response {
+    let request = match feeds.read(body, FeedRequest::decode).await {
+        Ok(request) => request,
+        Err(refusal) => return refusal,
+    };
+    let Feeds { authorizer, metrics, clock } = &feeds;
+    let feed = feed::answer(authorizer, metrics, &request, clock.now(), Instant::now());
+    feeds.answered(feed.map(|feed| feed.encode()))
+}
+
+async fn about_streams(State(feeds): State<Feeds>, body: Body) -> Response {
+    let request = match feeds.read(body, StreamsRequest::decode).await {
+        Ok(request) => request,
+        Err(refusal) => return refusal,
+    };
+    let reply = feed::about_streams(&feeds.authorizer, &request, feeds.clock.now(), Instant::now()).await;
+    feeds.answered(reply.map(|reply| reply.encode()))
 }

@@ -4,8 +4,9 @@
 //! empty cell. A span goes into a bounded queue, and a task of its own sends the queued spans in batches: a
 //! slow or unavailable collector costs spans, which are counted, and never a decision.
 //!
-//! A W3C `traceparent` in the request is continued: the span is its child, and a parent that is not sampled
-//! gets no child. Without one a span begins a trace. Attributes are names from the edge file, codes from the
+//! When Envoy traces, its call carries a W3C `traceparent`, and the span is a child of Envoy's. Otherwise one in the request
+//! is continued, and without one a span begins a trace. A permit whose parent is not sampled has no span; a refusal and a
+//! failure have one in any case, so that no flag of a client hides them. Attributes are names from the edge file, codes from the
 //! source and verified ids; the types cannot hold a token, a cookie or a key.
 
 use std::fmt;
@@ -172,10 +173,17 @@ async fn run(
 }
 
 impl Spans {
-    /// Records `verdict` on `input`, which was made at `now` after `took`. Never waits.
-    pub fn record(&self, verdict: &Verdict, input: Option<&CheckInput<'_>>, now: UnixTime, took: Duration) {
-        let parent = input.and_then(parent);
-        if parent.as_ref().is_some_and(|parent| !parent.is_sampled()) {
+    /// Records `verdict` on `input`, which was made at `now` after `took`; `traceparent` is that of Envoy's call. Never waits.
+    pub fn record(
+        &self,
+        verdict: &Verdict,
+        input: Option<&CheckInput<'_>>,
+        traceparent: Option<&str>,
+        (now, took): (UnixTime, Duration),
+    ) {
+        let parent = traceparent.and_then(read_parent).or_else(|| input.and_then(parent));
+        let is_permit = matches!(verdict.decision, Decision::Allow(_));
+        if is_permit && parent.as_ref().is_some_and(|parent| !parent.is_sampled()) {
             return;
         }
         let Some(span) = self.span(verdict, input, parent.as_ref(), now, took) else {
@@ -324,7 +332,7 @@ mod tests {
         let spans = Spans { queue, random: SystemRandom::new(), scope, dropped: dropped.clone() };
         let verdict = Verdict::failed(crate::failure::Failure::UnknownRevision, crate::verdict::last_words());
         for _ in 0..5 {
-            spans.record(&verdict, None, UnixTime::from_seconds(1_000), Duration::from_micros(20));
+            spans.record(&verdict, None, None, (UnixTime::from_seconds(1_000), Duration::from_micros(20)));
         }
         assert_eq!((waiting.len(), dropped.get()), (2, 3));
     }

@@ -21,7 +21,7 @@ const HEALTH: &str = "/grpc.health.v1.Health/";
 pub(super) struct Services<H> {
     pub(super) checks: Checks,
     pub(super) health: H,
-    /// The lease feed over plain HTTP.
+    /// The feeds of leases and streams over plain HTTP.
     pub(super) feeds: Router,
 }
 
@@ -36,7 +36,7 @@ where
         let path = request.uri().path();
         if path.starts_with(HEALTH) {
             self.health.clone().call(request)
-        } else if path == lease::PATH {
+        } else if path == lease::PATH || path == lease::STREAMS_PATH {
             let answer = self.feeds.clone().call(request.map(axum::body::Body::new));
             Box::pin(async { answer.await.map(|answer| answer.map(Body::new)) })
         } else {

@@ -32,6 +32,8 @@ pub struct Found<'t> {
     pub id: KeyId,
     /// Whom it speaks for.
     pub holder: &'t Arc<Holder>,
+    /// The second in which it ends to count, if it does.
+    pub expires: Option<u64>,
 }
 
 /// One key, found by its id. It fills one line of the processor's cache and begins at its beginning: in a table too large
@@ -147,7 +149,20 @@ impl Table {
         if now.seconds() >= entry.expires {
             return Err(KeyFault::Expired);
         }
-        Ok(Found { id: entry.id, holder: &entry.holder })
+        let expires = (entry.expires != u64::MAX).then_some(entry.expires);
+        Ok(Found { id: entry.id, holder: &entry.holder, expires })
+    }
+
+    /// Whether the key that was found as `id` still counts at `now`. Its text is not needed again: one text has one id.
+    ///
+    /// # Errors
+    /// [`KeyFault`]: unknown, revoked or expired.
+    pub fn still(&self, id: KeyId, now: UnixTime) -> Result<(), KeyFault> {
+        let entry = self.entries.get(&id).ok_or(KeyFault::Unknown)?;
+        if entry.revoked {
+            return Err(KeyFault::Revoked);
+        }
+        if now.seconds() >= entry.expires { Err(KeyFault::Expired) } else { Ok(()) }
     }
 
     /// How many keys there are, the dead ones included.
@@ -214,6 +229,13 @@ mod tests {
         assert_eq!(ask(",\"expires\":10", &text, at(10)), Err(KeyFault::Expired));
         assert_eq!(ask(",\"revoked\":99", &text, at(5)), Err(KeyFault::Revoked));
         assert_eq!(ask(",\"revoked\":99", &borrowed, at(5)), Err(KeyFault::WrongSecret));
+        let still =
+            |more: &str, id, now| Table::parse(line(id, hash, more).as_bytes()).unwrap().still(id, at(now));
+        assert_eq!(still("", id, 5), Ok(()));
+        assert_eq!(still(",\"expires\":10", id, 9), Ok(()));
+        assert_eq!(still(",\"expires\":10", id, 10), Err(KeyFault::Expired));
+        assert_eq!(still(",\"revoked\":99", id, 5), Err(KeyFault::Revoked));
+        assert_eq!(Table::default().still(id, at(5)), Err(KeyFault::Unknown));
     }
 
     #[test]

@@ -34,7 +34,9 @@ mod services;
 mod sessions;
 mod shadow;
 mod signed;
+mod streams;
 mod tenants;
+mod tracing;
 mod webhook;
 mod wire;
 
@@ -75,7 +77,9 @@ pub use services::{Service, ServiceTenants, ServiceTokens};
 pub use sessions::{CookieReading, Duplicates, KeySource, MAX_COOKIE_PARTS, Sessions};
 pub use shadow::{Comparator, DifferenceKind, Ignore, Ignored};
 pub use signed::{Cidr, CidrError, SignatureProfile, Signatures, SignedPolicy};
+pub use streams::{EndsWith, Streams};
 pub use tenants::{TenantDirectory, TenantService};
+pub use tracing::{Tracing, TrustIncoming};
 pub use webhook::{
     DigestEncoding, FormatFault, SecretEncoding, SignatureFormat, SignedPart, Webhook, WebhookHash,
     WebhookPolicy, WebhookTime,
@@ -131,6 +135,10 @@ pub struct Edge {
     pub limits: BTreeMap<String, Limit>,
     /// The store of decisions that may be used again.
     pub leases: Leases,
+    /// Where spans of requests go; absent when no request has one.
+    pub tracing: Option<Tracing>,
+    /// The bounds of open streams.
+    pub streams: Streams,
     /// The wording of refusals, by name.
     pub answers: BTreeMap<String, Answers>,
     /// The name of the answers where neither route nor host is known; absent for [`Answers::built_in`].

@@ -203,6 +203,13 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
     let leases = fields
         .optional("leases")
         .map_or(Some(crate::edge::Leases::default()), |node| sections::leases::leases(context, node));
+    let streams = fields
+        .optional("streams")
+        .map_or(Some(crate::edge::Streams::default()), |node| sections::streams::streams(context, node));
+    let tracing = match fields.optional("tracing") {
+        None => Some(None),
+        Some(node) => sections::tracing::read(context, node).map(Some),
+    };
     let reserved = sections::reserved(context, fields.optional("reserved_headers"), own);
     callers.check(context, &reserved, own);
     let internal_paths = fields
@@ -271,6 +278,8 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
         comparator,
         limits: limits.good,
         leases: leases?,
+        tracing: tracing?,
+        streams: streams?,
         answers: answers.good,
         default_answers,
         browser_origins,

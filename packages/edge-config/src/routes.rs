@@ -87,6 +87,8 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
         .optional("upgrade")
         .and_then(|n| reader::choice(context, n, &format!("`upgrade` of {shown}"), &[("websocket", true)]));
     let stream = fields.optional("stream").and_then(|n| reader::boolean(context, n, "`stream`"));
+    let ends_with =
+        fields.optional("ends_with").and_then(|n| sections::streams::ends_with(context, n, &shown, named));
     let shadow = fields.optional("shadow").and_then(|n| {
         let methods = methods.as_deref().unwrap_or_default();
         sections::destination::shadow(context, n, &shown, around.backends, methods, destination.as_ref())
@@ -124,6 +126,7 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
         shadow,
         websocket: websocket.unwrap_or(false),
         stream: stream.unwrap_or(false),
+        ends_with,
         answers: answers?,
         cross_site: cross_site.unwrap_or(false),
         limits,

@@ -26,7 +26,9 @@ mod resilience;
 pub(crate) mod services;
 mod sessions;
 pub(crate) mod signatures;
+pub(crate) mod streams;
 mod tenants;
+pub(crate) mod tracing;
 pub(crate) mod webhooks;
 pub(crate) mod wire;
 

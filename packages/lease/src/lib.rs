@@ -12,6 +12,7 @@
 //! slots      slots in shared memory, and how a lease gets into one
 //! leases     leases and uses that a worker took out of them
 //! spent      requests that leases served and the authorizer has not counted yet
+//! streams    open streams, which end with the session behind them
 //! ```
 //!
 //! Pure: no clock, no host, no I/O. The authorizer writes grants and feeds, the guard reads them, and both use the
@@ -28,6 +29,7 @@ mod record;
 mod sip;
 mod slots;
 mod spent;
+mod streams;
 mod tag;
 
 pub use feed::{Ended, Feed, FeedRequest, MAX_ENDED, PATH, Spent, WINDOW_MS};
@@ -40,6 +42,10 @@ pub use pace::{EVERY_MS, FIRST_MS, Pace};
 pub use record::{Headers, Hit};
 pub use slots::{Slots, Store};
 pub use spent::Ledger;
+pub use streams::{
+    Full, MAX_ASKED, OpenStreams, Pending, STREAM_FIELD, STREAMS_EVERY_MS, STREAMS_PATH, Standing, StreamEnd,
+    StreamRules, StreamsReply, StreamsRequest, Ticket,
+};
 pub use tag::{Kind, Tag};
 
 /// One moment, by two clocks, in milliseconds.

@@ -30,6 +30,7 @@ mod stats;
 mod store;
 mod template;
 mod tls;
+mod tracing;
 mod upstream_tls;
 mod validate;
 mod words;
@@ -206,6 +207,7 @@ pub fn configuration(edge: &Edge, paths: &Paths) -> Result<Configuration, Templa
         whole_listeners.push(stats::listener(address));
         others.push(cluster::admin(edge.admin));
     }
+    others.extend(tracing::cluster(edge)?);
     others.extend(shadow::cluster(edge)?);
     others.extend(destination::nowhere(edge));
     clusters.extend(others.iter().cloned());

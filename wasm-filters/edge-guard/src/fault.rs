@@ -13,7 +13,7 @@ pub(crate) enum Fault {
     Config(ConfigError),
     /// The host lacks a needed call.
     Host(HostError),
-    /// A keeper of a listener without leases.
+    /// A keeper of a listener without leases and open streams.
     NothingToKeep,
 }
 
@@ -23,9 +23,9 @@ impl fmt::Display for Fault {
             Self::Json(error) => error.fmt(f),
             Self::Config(error) => error.fmt(f),
             Self::Host(error) => error.fmt(f),
-            Self::NothingToKeep => {
-                f.write_str("no route of this listener has leases, so a keeper is useless")
-            }
+            Self::NothingToKeep => f.write_str(
+                "no route of this listener has leases or streams that end, so a keeper is useless",
+            ),
         }
     }
 }

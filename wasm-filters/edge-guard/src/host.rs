@@ -16,12 +16,12 @@ mod wasm;
 
 #[cfg(not(target_family = "wasm"))]
 pub(crate) use native::{
-    Shelf, Tally, add, answer, body_limit, choose_route_anew, counter, declared_length, granted, is_http_1_0,
+    Shelf, Tally, add, answer, body_limit, choose_route_anew, counter, decided, declared_length, is_http_1_0,
     keep_order, log, note, peer, remove_request_header, request_headers, set_request_header,
 };
 #[cfg(target_family = "wasm")]
 pub(crate) use wasm::{
-    Shelf, Tally, add, answer, body_limit, choose_route_anew, counter, declared_length, granted, is_http_1_0,
+    Shelf, Tally, add, answer, body_limit, choose_route_anew, counter, decided, declared_length, is_http_1_0,
     log, note, peer, remove_request_header, request_headers, set_request_header,
 };
 
@@ -30,6 +30,13 @@ pub(crate) use wasm::{
 pub(crate) struct HostError {
     call: &'static str,
     status: u32,
+}
+
+impl HostError {
+    /// A value that Envoy passed on and that cannot be read.
+    pub(crate) const fn unreadable(what: &'static str) -> Self {
+        Self { call: what, status: u32::MAX }
+    }
 }
 
 impl fmt::Display for HostError {

@@ -1,13 +1,21 @@
-//! The filter after the authorizer: stores granted leases where every worker's guard finds them.
+//! The filter after the authorizer: stores granted leases where every worker's guard finds them, and has the open streams.
 
 use header_rules::Rules;
-use header_rules::config::GuardConfig;
-use lease::{Grant, Now, Slots};
+use header_rules::config::{GuardConfig, LeaseRules};
+use lease::{Grant, Now, STREAM_FIELD, Slots};
 
 use crate::fault::Fault;
 use crate::host::{self, HostError, Level, Shelf};
+use crate::streams::{Beginning, Streams};
 
+/// What an allow leaves behind on one listener.
 pub(crate) struct Keeper {
+    grants: Option<Grants>,
+    streams: Option<Streams>,
+}
+
+/// The store of granted leases.
+struct Grants {
     /// The guard's own rules: a lease is stored under the key that the guard will look up.
     rules: Rules,
     shelf: Shelf,
@@ -21,7 +29,50 @@ pub(crate) struct Keeper {
 
 impl Keeper {
     pub(crate) fn configure(config: &GuardConfig) -> Result<Self, Fault> {
-        let leases = config.leases.as_ref().ok_or(Fault::NothingToKeep)?;
+        let grants = config.leases.as_ref().map(|leases| Grants::configure(config, leases)).transpose()?;
+        let streams = config.streams.map(Streams::configure).transpose()?;
+        if grants.is_none() && streams.is_none() {
+            return Err(Fault::NothingToKeep);
+        }
+        Ok(Self { grants, streams })
+    }
+
+    /// The open streams; `None` when nothing ends those of this listener.
+    pub(crate) const fn streams(&self) -> Option<&Streams> {
+        self.streams.as_ref()
+    }
+
+    /// Stores the lease that the authorizer granted with the current request. On any error the request is already allowed,
+    /// and the next one is checked.
+    pub(crate) fn keep(&self, now: impl Fn() -> Result<Now, HostError>) {
+        let kept = self.grants.as_ref().map_or(Ok(()), |grants| grants.keep(now));
+        if let Err(error) = kept {
+            host::log(Level::Error, &format!("edge-guard: a lease is not stored: {error}"));
+        }
+    }
+}
+
+impl Keeper {
+    /// Begins the current request as `stream`, if the authorizer said what ends it. On an error it must not continue.
+    pub(crate) fn begin(
+        &self,
+        stream: u64,
+        now_ms: impl Fn() -> Result<u64, HostError>,
+    ) -> Result<Beginning, HostError> {
+        let Some(text) = host::decided(STREAM_FIELD)? else { return Ok(Beginning::Free) };
+        match &self.streams {
+            Some(streams) => streams.begin(stream, &text, now_ms()?),
+            // Envoy has the new routes a moment before the new keeper.
+            None => {
+                host::answer(503, "edge_guard_streams_unready", "Not ready for streams", &[])?;
+                Ok(Beginning::Refused)
+            }
+        }
+    }
+}
+
+impl Grants {
+    fn configure(config: &GuardConfig, leases: &LeaseRules) -> Result<Self, Fault> {
         let (shelf, slots) = Shelf::open(leases, &config.listener, &config.revision)?;
         Ok(Self {
             rules: Rules::compile(config).map_err(Fault::Config)?,
@@ -33,10 +84,8 @@ impl Keeper {
         })
     }
 
-    /// Stores the lease that the authorizer granted with the current request. On any error the request is already allowed,
-    /// and the next one is checked.
-    pub(crate) fn keep(&self, now: impl Fn() -> Result<Now, HostError>) -> Result<(), HostError> {
-        let Some(text) = host::granted()? else { return Ok(()) };
+    fn keep(&self, now: impl Fn() -> Result<Now, HostError>) -> Result<(), HostError> {
+        let Some(text) = host::decided(lease::FIELD)? else { return Ok(()) };
         let headers = host::request_headers()?;
         let Some(candidate) = self.rules.lease(&headers) else { return Ok(()) };
         let grant = match std::str::from_utf8(&text).ok().map(Grant::decode) {

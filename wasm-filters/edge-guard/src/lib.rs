@@ -4,7 +4,8 @@
 //! guard    one listener's rules, and the host calls for a verdict
 //! leasing  leases of one listener: serve requests
 //! feed_client   leases of one listener: poll the feed of invalidations
-//! keeper   leases of one listener: store grants
+//! keeper   what an allow leaves behind: grants of leases, and open streams
+//! streams  open streams of one listener: begin them, poll about them, end them
 //! body_limit    ends requests with too long a body
 //! setup    a plugin's configuration, read once
 //! counters the guard's counters in Envoy's statistics
@@ -27,3 +28,4 @@ mod keeper;
 mod leasing;
 mod note;
 mod setup;
+mod streams;

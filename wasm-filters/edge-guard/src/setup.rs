@@ -22,7 +22,7 @@ use crate::leasing::Leasing;
 pub(crate) enum Role {
     /// Judges requests, and serves those that have a lease.
     Guard(Box<Setup>),
-    /// Stores the leases that the authorizer granted.
+    /// Stores the leases that the authorizer granted, and ends open streams.
     Keeper(Box<Keeper>),
     /// Refuses requests with too long a body.
     BodyLimit(BodyLimit),

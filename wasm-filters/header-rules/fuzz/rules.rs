@@ -29,6 +29,7 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
         refuses_http_1_0: true,
         sites: header_rules::config::Sites::default(),
         leases: None,
+        streams: None,
     };
     Rules::compile(&config).expect("a valid configuration")
 });

@@ -7,10 +7,12 @@ use serde::{Deserialize, Serialize};
 mod leases;
 mod module;
 mod proxies;
+mod streams;
 
 pub use leases::{BODY_LIMIT, EARLY_MARK, EarlyConfig, LeaseClass, LeaseRoute, LeaseRules, PluginConfig};
 pub use module::{BODY_CALLBACK, CALLBACKS, HOST_CALLS};
 pub use proxies::{ForwardedBy, PEER_STATE, ProxyRules};
+pub use streams::StreamBounds;
 
 /// The configuration of one listener's guard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +50,9 @@ pub struct GuardConfig {
     /// Decisions that may be used again; absent when no route of the listener has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leases: Option<LeaseRules>,
+    /// The bounds of streams that end with their session; absent when no route of the listener has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streams: Option<StreamBounds>,
 }
 
 /// Who can reach a listener.

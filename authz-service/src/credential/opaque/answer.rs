@@ -10,6 +10,7 @@ use identity::{Person, SessionId, TenantId};
 use crate::credential::cache::Believed;
 use crate::credential::fault::TokenFault;
 use crate::credential::places::{Fingerprint, fingerprint};
+use crate::credential::presented::Access;
 use crate::credential::queried::Found;
 use crate::credential::token::{Check, Claims, Expected};
 
@@ -108,7 +109,9 @@ impl Description {
             return Err(TokenFault::NotYetValid);
         }
         let (person, rules) = (Arc::clone(&self.person), Arc::clone(&self.rules));
-        Ok(Believed { person, issued, proof: None, rules })
+        // The endpoint is not asked again about a stream: it would need the token.
+        let access = Access { expires: self.expires.map(UnixTime::from_seconds), key: None };
+        Ok(Believed { person, issued, proof: None, access, rules })
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{AcceptedCredential, Edge, Mode, Per, Policy, RateHeaders, Route, SessionPolicy, Sticky};
+use super::{
+    AcceptedCredential, Edge, EndsWith, Mode, Per, Policy, RateHeaders, Route, SessionPolicy, Sticky,
+};
 
 /// How an allow of a session policy may be used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +67,8 @@ impl Edge {
     /// How decisions on `route` may be leased, if they may. The policy must allow leases, and the lease must contain what
     /// the route's limits count by (the person, the tenant), and no answer may have to say what a limit leaves. The
     /// destination must not depend on the caller: a leased
-    /// request is matched once, by the client's own headers alone.
+    /// request is matched once, by the client's own headers alone. A stream that ends with its session is checked when it
+    /// begins, because the check says what ends it.
     #[must_use]
     pub fn lease_of(&self, route: &Route) -> Option<&LeasePolicy> {
         let Some(Policy::Session(policy)) = self.policies.get(&route.policy) else { return None };
@@ -77,7 +80,7 @@ impl Edge {
             })
         };
         let leasable = policy.can_lease() && !route.is_decided_late() && route.limits.iter().all(counted);
-        policy.lease.as_ref().filter(|_| leasable)
+        policy.lease.as_ref().filter(|_| leasable && self.ends_with(route) == EndsWith::Nothing)
     }
 }
 

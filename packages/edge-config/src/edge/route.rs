@@ -1,6 +1,6 @@
 //! The routes: which requests go where, under which policy.
 
-use super::{Canary, Destination, PathMatch, RouteTimes};
+use super::{Canary, Destination, EndsWith, PathMatch, RouteTimes};
 
 /// The destination of a set of requests, and the policy for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Route {
     pub websocket: bool,
     /// Whether its answers may begin and end at any time, such as server-sent events.
     pub stream: bool,
+    /// What ends its open requests, as the file says it; [`Edge::ends_with`](super::Edge::ends_with) knows the rest.
+    pub ends_with: Option<EndsWith>,
     /// The names of the limits for its requests.
     pub limits: Vec<String>,
     /// The longest body of its requests, in bytes; a longer one is refused with 413. Absent where any may pass.

@@ -28,6 +28,8 @@ legacy_sessions:
   role: 1
   verify: { redis: { url: \"redis://127.0.0.1:6379\", key_prefix: s, timeout_ms: 40, leeway_seconds: 10 } }
 leases: { slots: 1024 }
+streams: { most: 1000, unjudged_seconds: 30 }
+tracing: { collector: 127.0.0.1:4317, sample_percent: 5 }
 limits: { people: { per: address, rate: 60, seconds: 60, burst: 10 } }
 routes:
   - { name: full, host: api, prefix: /full, methods: [GET], policy: signed-in, to: { legacy: 50, users: 50, sticky: session },
@@ -281,6 +283,24 @@ fn every_field_of_an_edge_is_compared() {
             "answers: auth, limits: [people] }",
             "answers: auth, limits: [people], stream: true }".into(),
             "same: `stream` is true",
+        ),
+        (
+            "answers: auth, limits: [people] }",
+            "answers: auth, limits: [people], ends_with: session }".into(),
+            "stricter: open requests end when their session ends instead of with no session",
+        ),
+        ("collector: 127.0.0.1:4317", "collector: 127.0.0.1:4318".into(), "same: spans go to 127.0.0.1:4318"),
+        ("sample_percent: 5", "sample_percent: 6".into(), "same: spans of 6 % instead of 5 %"),
+        (
+            "sample_percent: 5",
+            "sample_percent: 5, trust_incoming: always".into(),
+            "weaker: traces of callers are continued: `always` instead of `services`",
+        ),
+        ("most: 1000", "most: 2000".into(), "same: how many open streams a listener has"),
+        (
+            "unjudged_seconds: 30",
+            "unjudged_seconds: 90".into(),
+            "weaker: open streams that cannot be judged end after 90 s",
         ),
         (
             "answers: auth, limits: [people] }",

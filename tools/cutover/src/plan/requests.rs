@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use edge_config::Edge;
 use edge_config::edge::{
-    AcceptedCredential, Destination, Endpoint, Percent, Policy, Reach, Route, RouteTimes, Sticky,
+    AcceptedCredential, Destination, Endpoint, EndsWith, Percent, Policy, Reach, Route, RouteTimes, Sticky,
 };
 
 use super::found::{Aspects, Finding, Protection, Region};
@@ -176,6 +176,8 @@ fn routes((old, before): (&Edge, &Route), (new, after): (&Edge, &Route), noted: 
         answers,
         websocket,
         stream,
+        // Compared with what the file leaves unsaid.
+        ends_with: _,
         cross_site,
         // Compared beside the policy.
         limits: _,
@@ -243,6 +245,21 @@ fn routes((old, before): (&Edge, &Route), (new, after): (&Edge, &Route), noted: 
     noted.changed("how long it may be silent (`idle_timeout_ms`)", &before.times.idle_timeout, idle_timeout);
     if before.stream != *stream {
         noted.note(Protection::Same, format!("`stream` is {stream}"));
+    }
+    let (was, is) = (old.ends_with(before), new.ends_with(after));
+    if was != is {
+        let word = |it| match it {
+            EndsWith::Credential => "when their session ends or their credential expires",
+            EndsWith::Session => "when their session ends",
+            EndsWith::Nothing => "with no session",
+        };
+        let rank = |it| match it {
+            EndsWith::Credential => 2,
+            EndsWith::Session => 1,
+            EndsWith::Nothing => 0,
+        };
+        let standing = if rank(is) < rank(was) { Protection::Weaker } else { Protection::Stricter };
+        noted.note(standing, format!("open requests end {} instead of {}", word(is), word(was)));
     }
     if old.answers.get(&before.answers) != new.answers.get(answers) {
         noted.note(Protection::Same, "the wording of refusals changed");

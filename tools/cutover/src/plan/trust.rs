@@ -14,7 +14,7 @@ mod trusted;
 use std::collections::BTreeSet;
 
 use edge_config::Edge;
-use edge_config::edge::{ApiKeys, Leases, Reserved, ServiceTokens};
+use edge_config::edge::{ApiKeys, Leases, Reserved, ServiceTokens, Streams};
 
 use super::found::{Aspects, Finding, Protection};
 
@@ -56,6 +56,8 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
         absent_paths: _,
         routes: _,
         leases,
+        streams,
+        tracing,
         comparator,
         // Compared below, because without it the first answers of the file apply.
         default_answers: _,
@@ -112,6 +114,20 @@ pub(super) fn compare(old: &Edge, new: &Edge) -> Vec<(String, Finding)> {
     let Leases { slots } = leases;
     noted.changed("how many leases a listener keeps", &old.leases.slots, slots);
     report("leases", noted);
+    let mut noted = Aspects::default();
+    let Streams { most, unjudged } = streams;
+    noted.changed("how many open streams a listener has", &old.streams.most, most);
+    let seconds = |streams: &Streams| streams.unjudged.as_secs();
+    let (was, is) = (seconds(&old.streams), unjudged.as_secs());
+    if was != is {
+        let standing = if is > was { Protection::Weaker } else { Protection::Stricter };
+        noted.note(
+            standing,
+            format!("open streams that cannot be judged end after {is} s instead of {was} s"),
+        );
+    }
+    report("streams", noted);
+    report("tracing", network::tracing(old.tracing.as_ref(), tracing.as_ref()));
     report("sessions", present("sessions", old.sessions.as_ref(), sessions.as_ref(), trusted::sessions));
     report(
         "API keys",

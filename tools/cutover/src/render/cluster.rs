@@ -86,6 +86,11 @@ pub(super) fn backend(
     Ok(cluster)
 }
 
+/// Sets the one endpoint of the cluster `name`.
+pub(super) fn at(cluster: &mut Value, name: &str, place: &Endpoint) {
+    locate(cluster, name, is_address(place), std::iter::once(endpoint(place)));
+}
+
 fn is_address(endpoint: &Endpoint) -> bool {
     endpoint.host.parse::<IpAddr>().is_ok()
 }

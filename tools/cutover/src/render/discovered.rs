@@ -1,4 +1,5 @@
-//! Filters that Envoy reads from files of their own (ECDS): the guard, the keeper of leases, and the counter of bodies.
+//! Filters that Envoy reads from files of their own (ECDS): the guard, the keeper of leases and open streams, and the counter of
+//! bodies.
 //!
 //! A filter in a listener's configuration belongs to its filter chain: when the filter changes, Envoy makes a new chain and
 //! ends every connection of the old one after its drain time. A discovered filter is replaced under open connections.
@@ -33,7 +34,8 @@ pub(super) fn file(listener: &str, filter: &str) -> String {
     format!("filter-{filter}-{listener}.json")
 }
 
-/// The keeper of a listener without leases, and the counter of bodies where no route limits them: it changes nothing.
+/// The keeper of a listener without leases and without streams that end with their session, and the counter of bodies where no
+/// route limits them: it changes nothing.
 pub(super) fn nothing() -> Value {
     json!({ "@type": NOTHING, "mutations": {} })
 }

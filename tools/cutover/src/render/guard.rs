@@ -1,8 +1,12 @@
 //! The guard's configuration of a listener.
 
-use edge_config::edge::{Exposure, Host, Http10, Listener, PathMatch, Policy, TenantMatch, Underscores};
+use edge_config::edge::{
+    EndsWith, Exposure, Host, Http10, Listener, PathMatch, Policy, TenantMatch, Underscores,
+};
 use edge_config::{Edge, closed_paths};
-use header_rules::config::{self, GuardConfig, HostRules, PathRule, Reserved, RouteRule, Sites};
+use header_rules::config::{
+    self, GuardConfig, HostRules, PathRule, Reserved, RouteRule, Sites, StreamBounds,
+};
 
 use super::{leases, proxies};
 
@@ -51,7 +55,18 @@ pub(crate) fn config(edge: &Edge, name: &str, listener: &Listener) -> GuardConfi
         refuses_http_1_0: listener.http_10 != Http10::Accept,
         sites: sites(edge),
         leases,
+        streams: streams(edge, name),
     }
+}
+
+/// The bounds of open streams, when one of the listener's routes has streams that end with their session.
+fn streams(edge: &Edge, name: &str) -> Option<StreamBounds> {
+    let of_listener = |group: &String| edge.hosts.get(group).is_some_and(|host| host.is_on(name));
+    let mut routes = edge.routes.iter().filter(|route| of_listener(&route.host));
+    routes.any(|route| edge.ends_with(route) != EndsWith::Nothing).then(|| StreamBounds {
+        most: edge.streams.most,
+        unjudged_ms: u64::try_from(edge.streams.unjudged.as_millis()).unwrap_or(u64::MAX),
+    })
 }
 
 /// The origins whose pages may send requests: those of every host that browsers can reach.

@@ -18,7 +18,8 @@ use super::routes::{longest_body, whole_body};
 use super::stage::{Branch, both, is, stage, starts_with};
 use super::template::{self, fill};
 use super::{
-    Form, Paths, TemplateError, access_log, decided, guard, leases, proxies, request_id, seconds, words,
+    Form, Paths, TemplateError, access_log, decided, guard, leases, proxies, request_id, seconds, tracing,
+    words,
 };
 
 const NAME: &str = "connection-manager.yaml";
@@ -67,8 +68,15 @@ pub(super) fn render(
             fill(&mut manager, NAME, "/http_protocol_options/header_key_format", title)?;
         }
     }
+    let mut before_all: Vec<Value> = tracing::forget(edge, listener.exposure).into_iter().collect();
     if paths.form() == Form::Native && may_look_early(listener) {
-        insert(&mut manager, "early_header_mutation_extensions", json!([early(name, paths)?]));
+        before_all.push(early(name, paths)?);
+    }
+    if !before_all.is_empty() {
+        insert(&mut manager, "early_header_mutation_extensions", Value::Array(before_all));
+    }
+    if let Some(tracing) = tracing::of_listener(edge, listener.exposure) {
+        insert(&mut manager, "tracing", tracing);
     }
     // On a lease the guard writes the identity over any value: the wall must not remove it again. No client can set filter
     // state, so a lease proves a decision as well as the header does.
@@ -154,7 +162,7 @@ pub(super) fn discovered(
     paths: &Paths,
 ) -> Result<Discovered, TemplateError> {
     let rules = guard::config(edge, name, listener);
-    let keeper = if rules.leases.is_some() {
+    let keeper = if rules.leases.is_some() || rules.streams.is_some() {
         plugin(edge, name, paths, &PluginConfig::Keeper(Box::new(rules.clone())))?
     } else {
         discovered::nothing()

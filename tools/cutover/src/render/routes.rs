@@ -5,8 +5,8 @@
 //! a tree of them.
 
 use edge_config::edge::{
-    Answers, Condition, Destination, Host, IdentityHeaders, Listener, METHODS, OfKind, PathMatch, Policy,
-    Route,
+    Answers, Condition, Destination, EndsWith, Host, IdentityHeaders, Listener, METHODS, OfKind, PathMatch,
+    Policy, Route,
 };
 use edge_config::{Edge, closed_paths};
 use header_rules::config::{BODY_LIMIT, EARLY_MARK, LeaseRules};
@@ -295,8 +295,11 @@ fn one(edge: &Edge, route: &Route, to: &Destination, host: &Answers, listener: &
     let asks_nobody = !edge.is_decided(route);
     let authorizer = if asks_nobody { no_decision() } else { decision(edge, route, listener) };
     let mut filters = json!({ filter::AUTHORIZER: authorizer });
-    if asks_nobody {
+    // Where an allow brings neither a lease nor a stream that ends, the keeper is not even made.
+    if asks_nobody || (edge.lease_of(route).is_none() && edge.ends_with(route) == EndsWith::Nothing) {
         insert(&mut filters, filter::KEEPER, unused());
+    }
+    if asks_nobody {
         insert(&mut filters, filter::DECIDED, decided::by_nobody());
     }
     let mut fields = json!({

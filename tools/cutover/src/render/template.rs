@@ -21,6 +21,7 @@ templates! {
     early_native => "early-native.yaml",
     cluster => "cluster.yaml",
     authorizer_cluster => "authorizer-cluster.yaml",
+    collector_cluster => "collector-cluster.yaml",
     access_log => "access-log.yaml",
     comparator_cluster => "comparator-cluster.yaml",
 }

@@ -7,6 +7,9 @@
 //! plugin   one configuration, and each worker's guard of it
 //! body     how much of a request's body has come
 //! feed     polls the feed of invalidations from Envoy's main thread
+//! open     the open streams of a listener, and how each is ended on its worker
+//! post     a poll and the body of its answer
+//! reminder makes Envoy call a configuration regularly
 //! shelf    the store of leases: memory that guard and keeper of all workers share
 //! abi      the declared functions of Envoy
 //! ```
@@ -35,7 +38,10 @@ mod early;
 mod feed;
 mod hooks;
 mod mark;
+mod open;
 mod plugin;
+mod post;
+mod reminder;
 mod shelf;
 
 pub(crate) use shelf::Shelf;
@@ -347,8 +353,8 @@ pub(crate) fn note(note: &Note, value: &[u8]) -> Result<(), HostError> {
     })
 }
 
-/// The lease that the authorizer granted with the current request, from ext_authz's dynamic metadata.
-pub(crate) fn granted() -> Result<Option<Vec<u8>>, HostError> {
+/// What the authorizer said under `field` about the current request, from ext_authz's dynamic metadata.
+pub(crate) fn decided(field: &str) -> Result<Option<Vec<u8>>, HostError> {
     let stream = stream("get_metadata")?;
     let mut text = Buffer::NONE;
     // SAFETY: the stream is alive while its hook runs, and there is a place for the buffer.
@@ -357,7 +363,7 @@ pub(crate) fn granted() -> Result<Option<Vec<u8>>, HostError> {
             stream,
             abi::DYNAMIC_METADATA,
             Buffer::of(b"envoy.filters.http.ext_authz"),
-            Buffer::of(lease::FIELD.as_bytes()),
+            Buffer::of(field.as_bytes()),
             &raw mut text,
         )
     };

@@ -23,7 +23,7 @@ mod shelf;
 mod tally;
 
 pub(crate) use calls::{
-    add, body_limit, choose_route_anew, counter, declared_length, granted, is_http_1_0, log, peer,
+    add, body_limit, choose_route_anew, counter, decided, declared_length, is_http_1_0, log, peer,
     remove_request_header, set_request_header,
 };
 pub(crate) use raw::{answer, note, request_headers};

@@ -56,7 +56,7 @@ pub struct LeaseRoute {
 pub enum PluginConfig {
     /// The first filter: judges requests, and serves those that have a lease.
     Guard(Box<super::GuardConfig>),
-    /// The filter after the authorizer: stores the granted leases, by the rules of the guard.
+    /// The filter after the authorizer: stores the granted leases, by the rules of the guard, and ends open streams.
     Keeper(Box<super::GuardConfig>),
     /// The filter that refuses too long a body, on routes whose metadata has [`BODY_LIMIT`].
     BodyLimit,

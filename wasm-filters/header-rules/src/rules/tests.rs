@@ -59,6 +59,7 @@ fn config() -> GuardConfig {
         sites: crate::config::Sites::default(),
         refuses_http_1_0: true,
         leases: None,
+        streams: None,
     }
 }
 

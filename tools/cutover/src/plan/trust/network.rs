@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use edge_config::edge::{
     Authorizer, AuthorizerTls, Backend, BackendTls, Clients, Comparator, Credentials, Endpoint, Exposure,
-    Listener, Reach, Tls, Underscores,
+    Listener, Reach, Tls, Tracing, TrustIncoming, Underscores,
 };
 
 use super::super::found::{Aspects, Protection};
@@ -308,6 +308,44 @@ fn backend_tls(old: Option<&BackendTls>, new: Option<&BackendTls>, noted: &mut A
 pub(in super::super) fn furthest<'e>(endpoints: impl IntoIterator<Item = &'e Endpoint>) -> Reach {
     let reaches = endpoints.into_iter().map(|endpoint| Reach::of_host(&endpoint.host));
     reaches.max().unwrap_or(Reach::Machine)
+}
+
+/// Compares where spans go, of which requests, and who may continue a trace.
+pub(super) fn tracing(old: Option<&Tracing>, new: Option<&Tracing>) -> Aspects {
+    let mut noted = Aspects::default();
+    match (old, new) {
+        (None, Some(new)) => {
+            let what = format!("spans go to {}; backends receive the edge's trace", new.collector);
+            noted.note(Protection::Same, what);
+        }
+        (Some(_), None) => {
+            noted.note(Protection::Same, "no spans of Envoy; the headers of a trace pass untouched");
+        }
+        (Some(old), Some(new)) => {
+            let Tracing { collector, sample, trust_incoming } = new;
+            if old.collector != *collector {
+                let what = format!("spans go to {collector} instead of {}", old.collector);
+                noted.note(Protection::Same, what);
+            }
+            if old.sample != *sample {
+                let what = format!("spans of {sample} % instead of {} % of the traces", old.sample);
+                noted.note(Protection::Same, what);
+            }
+            if old.trust_incoming != *trust_incoming {
+                let rank = |trust| match trust {
+                    TrustIncoming::Never => 0,
+                    TrustIncoming::Services => 1,
+                    TrustIncoming::Always => 2,
+                };
+                let is_more = rank(*trust_incoming) > rank(old.trust_incoming);
+                let standing = if is_more { Protection::Weaker } else { Protection::Stricter };
+                let (was, is) = (old.trust_incoming.as_str(), trust_incoming.as_str());
+                noted.note(standing, format!("traces of callers are continued: `{is}` instead of `{was}`"));
+            }
+        }
+        (None, None) => {}
+    }
+    noted
 }
 
 /// Compares the comparators. A comparator receives copies of requests with their credentials, and shows samples of

@@ -154,6 +154,16 @@ unsafe extern "C" {
         count: u64,
     ) -> u32;
 
+    /// Have Envoy call the stream's hook for scheduled work on its worker: from any thread. Does nothing when the stream does
+    /// not exist any more.
+    pub(super) fn envoy_dynamic_module_callback_http_filter_scheduler_new(stream: *mut c_void)
+    -> *mut c_void;
+    pub(super) fn envoy_dynamic_module_callback_http_filter_scheduler_commit(
+        scheduler: *mut c_void,
+        event: u64,
+    );
+    pub(super) fn envoy_dynamic_module_callback_http_filter_scheduler_delete(scheduler: *mut c_void);
+
     // For a request before anything else happens to it, on its worker.
     pub(super) fn envoy_dynamic_module_callback_early_header_mutation_get_headers_size(
         request: *mut c_void,

@@ -51,13 +51,43 @@ pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_destr
     caught(move || drop(plugin));
 }
 
-/// A stream begins. It has no state of its own besides its configuration, which Envoy keeps alive for as long as the stream.
+/// One request in one plugin.
+struct Stream {
+    plugin: Arc<Plugin>,
+    /// Its number among the open streams.
+    open: Option<u64>,
+}
+
+/// A stream begins.
+///
+/// # Safety
+/// Envoy calls it with a configuration that is alive.
 #[unsafe(no_mangle)]
-pub(crate) extern "C" fn envoy_dynamic_module_on_http_filter_new(
+pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_new(
     plugin: *const c_void,
     _stream: *mut c_void,
 ) -> *const c_void {
-    plugin
+    // SAFETY: it came from `Arc::into_raw`, and the count is raised for the stream.
+    let plugin = unsafe {
+        Arc::increment_strong_count(plugin.cast::<Plugin>());
+        Arc::from_raw(plugin.cast::<Plugin>())
+    };
+    Box::into_raw(Box::new(Stream { plugin, open: None })).cast_const().cast()
+}
+
+/// A stream ended.
+///
+/// # Safety
+/// Envoy calls it once for each pointer that [`envoy_dynamic_module_on_http_filter_new`] returned.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_destroy(own: *const c_void) {
+    // SAFETY: it came from `Box::into_raw`, and this is the last use of it.
+    let own = unsafe { Box::from_raw(own.cast_mut().cast::<Stream>()) };
+    caught(move || {
+        if let (Some(open), Some(number)) = (own.plugin.open(), own.open) {
+            open.ended(number);
+        }
+    });
 }
 
 /// Judges a request.
@@ -67,16 +97,20 @@ pub(crate) extern "C" fn envoy_dynamic_module_on_http_filter_new(
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_request_headers(
     stream: *mut c_void,
-    plugin: *const c_void,
+    own: *const c_void,
     _end_of_stream: bool,
 ) -> u32 {
-    // SAFETY: it came from `Arc::into_raw` and Envoy keeps it for as long as the stream; the count is raised for the
-    // time that it is held here.
-    let plugin = unsafe {
-        Arc::increment_strong_count(plugin.cast::<Plugin>());
-        Arc::from_raw(plugin.cast::<Plugin>())
-    };
-    on_behalf_of(Caller::Stream(stream), || judged(caught(|| plugin.request_headers())))
+    // SAFETY: it came from `Box::into_raw`, Envoy keeps it for as long as the stream, and only the stream's worker uses it.
+    let own = unsafe { &mut *own.cast_mut().cast::<Stream>() };
+    on_behalf_of(Caller::Stream(stream), || {
+        let result = caught(|| own.plugin.request_headers());
+        judged(result.map(|judged| {
+            judged.map(|(action, open)| {
+                own.open = open;
+                action
+            })
+        }))
+    })
 }
 
 /// Counts a piece of a body, on routes that limit it.
@@ -86,11 +120,11 @@ pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_request_head
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_request_body(
     stream: *mut c_void,
-    plugin: *const c_void,
+    own: *const c_void,
     _end_of_stream: bool,
 ) -> u32 {
-    // SAFETY: it came from `Arc::into_raw`, and Envoy keeps it for as long as the stream.
-    let plugin = unsafe { &*plugin.cast::<Plugin>() };
+    // SAFETY: it came from `Box::into_raw`, and Envoy keeps it for as long as the stream.
+    let plugin = unsafe { &*(*own.cast::<Stream>()).plugin };
     on_behalf_of(Caller::Stream(stream), || judged(caught(|| plugin.request_body(|| body::received(stream)))))
 }
 
@@ -101,10 +135,10 @@ pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_request_body
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_stream_complete(
     stream: *mut c_void,
-    plugin: *const c_void,
+    own: *const c_void,
 ) {
-    // SAFETY: it came from `Arc::into_raw`, and Envoy keeps it for as long as the stream.
-    let plugin = unsafe { &*plugin.cast::<Plugin>() };
+    // SAFETY: it came from `Box::into_raw`, and Envoy keeps it for as long as the stream.
+    let plugin = unsafe { &*(*own.cast::<Stream>()).plugin };
     if plugin.counts_bodies() {
         caught(|| body::forget(stream));
     }
@@ -124,6 +158,30 @@ fn judged(result: Option<Result<Action, host::HostError>>) -> u32 {
         std::process::abort();
     }
     Action::Pause as u32
+}
+
+/// An open stream must end.
+///
+/// # Safety
+/// Envoy calls it, on the stream's worker, with the result of [`envoy_dynamic_module_on_http_filter_new`].
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_scheduled(
+    stream: *mut c_void,
+    own: *const c_void,
+    _event: u64,
+) {
+    // SAFETY: it came from `Box::into_raw`, and Envoy keeps it for as long as the stream. What is needed is copied, because
+    // Envoy may destroy the stream while it ends.
+    let (plugin, number) = unsafe {
+        let own = &*own.cast::<Stream>();
+        (Arc::clone(&own.plugin), own.open)
+    };
+    let (Some(open), Some(number)) = (plugin.open(), number) else { return };
+    match caught(|| on_behalf_of(Caller::Stream(stream), || open.end(number))) {
+        Some(Ok(())) => {}
+        Some(Err(error)) => host::log(Level::Error, &format!("edge-guard: a stream does not end: {error}")),
+        None => host::log(Level::Error, "edge-guard: a stream does not end: it panicked"),
+    }
 }
 
 /// Reads the configuration of the early lookup; on null Envoy refuses it and keeps the old one.
@@ -211,9 +269,7 @@ pub(crate) unsafe extern "C" fn envoy_dynamic_module_on_http_filter_config_http_
     let (headers, chunks) = unsafe { (array(headers, headers_size), array(chunks, chunks_size)) };
     // SAFETY: as above.
     let ok = headers.iter().any(|header| unsafe { header.pair() } == (b":status", b"200"));
-    logged(envoy, "reading the feed", || {
-        plugin.feed().map_or(Ok(()), |feed| feed.answered(token, result == abi::SUCCESS && ok, chunks))
-    });
+    logged(envoy, "reading the feed", || plugin.answered(token, result == abi::SUCCESS && ok, chunks));
 }
 
 /// Runs a part of a poll and logs its error. An error here is like a lost answer: after a short time without one, no lease
@@ -252,7 +308,6 @@ nothing_to_do! {
     envoy_dynamic_module_on_http_filter_response_headers(*mut c_void, *const c_void, bool) -> u32;
     envoy_dynamic_module_on_http_filter_response_body(*mut c_void, *const c_void, bool) -> u32;
     envoy_dynamic_module_on_http_filter_response_trailers(*mut c_void, *const c_void) -> u32;
-    envoy_dynamic_module_on_http_filter_destroy(*const c_void);
     envoy_dynamic_module_on_http_filter_http_callout_done(
         *mut c_void, *const c_void, u64, u32, *const Header, usize, *const Buffer, usize
     );
@@ -267,7 +322,6 @@ nothing_to_do! {
     );
     envoy_dynamic_module_on_http_filter_http_stream_complete(*mut c_void, *const c_void, u64);
     envoy_dynamic_module_on_http_filter_http_stream_reset(*mut c_void, *const c_void, u64, u32);
-    envoy_dynamic_module_on_http_filter_scheduled(*mut c_void, *const c_void, u64);
     envoy_dynamic_module_on_http_filter_downstream_above_write_buffer_high_watermark(*mut c_void, *const c_void);
     envoy_dynamic_module_on_http_filter_downstream_below_write_buffer_low_watermark(*mut c_void, *const c_void);
 }

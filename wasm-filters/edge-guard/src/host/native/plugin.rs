@@ -4,18 +4,19 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use super::abi::Buffer;
 use super::feed::Feed;
+use super::open::{Kept, Open};
 use super::{mark, now};
 use crate::body_limit::BodyLimit;
 use crate::guard::Guard;
 use crate::host::{self, Action, HostError, Level};
-use crate::keeper::Keeper;
 use crate::setup::{Role, Setup};
 
 /// The role of a configuration.
 pub(super) enum Plugin {
     Guard { setup: Box<Setup>, feed: Option<Feed>, marks: Arc<[Option<String>]> },
-    Keeper(Box<Keeper>),
+    Keeper(Box<Open>),
     BodyLimit(BodyLimit),
 }
 
@@ -80,19 +81,45 @@ impl Plugin {
                     None
                 }
             },
-            Role::Keeper(keeper) => Some(Arc::new(Self::Keeper(keeper))),
+            Role::Keeper(keeper) => match Open::begin(keeper) {
+                Ok(open) => Some(Arc::new(Self::Keeper(Box::new(open)))),
+                Err(error) => {
+                    host::log(Level::Error, &format!("edge-guard: {error}"));
+                    None
+                }
+            },
             Role::BodyLimit(limit) => Some(Arc::new(Self::BodyLimit(limit))),
         }
     }
 
-    /// Reports counts that were not reported yet, and polls the feed: on the main thread, for the current configuration.
+    /// Reports counts that were not reported yet, and polls: on the main thread, for the current configuration.
     pub(super) fn tick(&self) -> Result<(), HostError> {
         match self {
             Self::Guard { setup, feed, .. } => {
                 setup.report()?;
                 feed.as_ref().map_or(Ok(()), Feed::ask)
             }
-            Self::Keeper(_) | Self::BodyLimit(_) => Ok(()),
+            Self::Keeper(open) => open.tick(),
+            Self::BodyLimit(_) => Ok(()),
+        }
+    }
+
+    /// Reads the answer to `token`: on the main thread, for the current configuration.
+    pub(super) fn answered(&self, token: u64, good: bool, chunks: &[Buffer]) -> Result<(), HostError> {
+        match self {
+            Self::Guard { feed, .. } => {
+                feed.as_ref().map_or(Ok(()), |feed| feed.answered(token, good, chunks))
+            }
+            Self::Keeper(open) => open.answered(token, good, chunks),
+            Self::BodyLimit(_) => Ok(()),
+        }
+    }
+
+    /// The open streams, if this is a keeper.
+    pub(super) const fn open(&self) -> Option<&Open> {
+        match self {
+            Self::Guard { .. } | Self::BodyLimit(_) => None,
+            Self::Keeper(open) => Some(open),
         }
     }
 
@@ -104,21 +131,21 @@ impl Plugin {
         }
     }
 
-    /// Judges the current request and applies the verdict, or stores the lease that was granted with it.
-    pub(super) fn request_headers(self: &Arc<Self>) -> Result<Action, HostError> {
+    /// Judges the current request and applies the verdict, or keeps what was granted with it. Returns its number, too, when
+    /// it is among the open streams now.
+    pub(super) fn request_headers(self: &Arc<Self>) -> Result<(Action, Option<u64>), HostError> {
         match &**self {
             Self::Guard { .. } => {
                 // Also where this guard has no leases: another one of the same listener may have served it early.
                 mark::forget()?;
-                self.with_own(|own| own.guard.request_headers(now))
+                self.with_own(|own| own.guard.request_headers(now)).map(|action| (action, None))
             }
-            Self::Keeper(keeper) => {
-                if let Err(error) = keeper.keep(now) {
-                    host::log(Level::Error, &format!("edge-guard: a lease is not stored: {error}"));
-                }
-                Ok(Action::Continue)
-            }
-            Self::BodyLimit(limit) => limit.request_headers(),
+            Self::Keeper(open) => Ok(match open.keep()? {
+                Kept::Passed => (Action::Continue, None),
+                Kept::Open(number) => (Action::Continue, Some(number)),
+                Kept::Answered => (Action::Pause, None),
+            }),
+            Self::BodyLimit(limit) => limit.request_headers().map(|action| (action, None)),
         }
     }
 

@@ -74,6 +74,14 @@ pub(crate) fn add(counter: u32, count: u32) -> Result<(), HostError> {
     done("increment_metric", hostcalls::increment_metric(counter, i64::from(count)))
 }
 
+/// Makes an open request of this plugin the current one. `false` when it has ended.
+pub(super) fn act_on(stream: u32) -> Result<bool, HostError> {
+    match hostcalls::set_effective_context(stream) {
+        Err(Status::BadArgument) => Ok(false),
+        set => done("set_effective_context", set).map(|()| true),
+    }
+}
+
 /// Whether the current request came in HTTP/1.0.
 pub(crate) fn is_http_1_0() -> Result<bool, HostError> {
     let protocol = done("get_property", hostcalls::get_property(vec!["request", "protocol"]))?;
@@ -115,9 +123,9 @@ pub(super) fn received() -> Result<u64, HostError> {
     number.ok_or(HostError { call: CALL, status: Status::BadArgument as u32 })
 }
 
-/// The lease that the authorizer granted with the current request, from ext_authz's dynamic metadata.
-pub(crate) fn granted() -> Result<Option<Vec<u8>>, HostError> {
-    let path = vec!["metadata", "filter_metadata", "envoy.filters.http.ext_authz", lease::FIELD];
+/// What the authorizer said under `field` about the current request, from ext_authz's dynamic metadata.
+pub(crate) fn decided(field: &str) -> Result<Option<Vec<u8>>, HostError> {
+    let path = vec!["metadata", "filter_metadata", "envoy.filters.http.ext_authz", field];
     done("get_property", hostcalls::get_property(path))
 }
 

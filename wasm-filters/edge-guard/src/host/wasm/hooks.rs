@@ -37,7 +37,7 @@ impl RootContext for Root {
         true
     }
 
-    /// Time to report counts, and to poll the feed.
+    /// Time to report counts, to poll the feeds, and to end streams.
     fn on_tick(&mut self) {
         if let Some(plugin) = self.0.borrow_mut().as_mut() {
             plugin.tick();
@@ -48,23 +48,41 @@ impl RootContext for Root {
         Some(ContextType::HttpContext)
     }
 
-    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream(Rc::clone(&self.0))))
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Stream { plugin: Rc::clone(&self.0), id, is_open: false }))
     }
 }
 
 /// One request, of the plugin that judges it.
-struct Stream(Rc<RefCell<Option<Plugin>>>);
+struct Stream {
+    plugin: Rc<RefCell<Option<Plugin>>>,
+    id: u32,
+    /// Whether the plugin has it among its open streams.
+    is_open: bool,
+}
 
 impl Context for Stream {}
+
+impl Drop for Stream {
+    /// Envoy has destroyed the request.
+    fn drop(&mut self) {
+        if self.is_open
+            && let Ok(plugin) = self.plugin.try_borrow()
+            && let Some(plugin) = plugin.as_ref()
+        {
+            plugin.end(self.id);
+        }
+    }
+}
 
 impl HttpContext for Stream {
     /// Judges the request.
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        let action = match self.0.borrow_mut().as_mut() {
-            Some(plugin) => plugin.request_headers(),
-            None => fail("a request before any configuration"),
+        let (action, is_open) = match self.plugin.borrow_mut().as_mut() {
+            Some(plugin) => plugin.request_headers(self.id),
+            None => (fail("a request before any configuration"), false),
         };
+        self.is_open = is_open;
         match action {
             host::Action::Continue => Action::Continue,
             host::Action::Pause => Action::Pause,
@@ -73,7 +91,7 @@ impl HttpContext for Stream {
 
     /// Counts the body, on routes that limit it. Envoy makes this callback for no other filter of this module.
     fn on_http_request_body(&mut self, _size: usize, _end_of_stream: bool) -> Action {
-        let action = match self.0.borrow_mut().as_mut() {
+        let action = match self.plugin.borrow_mut().as_mut() {
             Some(plugin) => plugin.request_body(),
             None => fail("a body before any configuration"),
         };
