@@ -57,5 +57,6 @@ const fn kind(policy: &Policy) -> &'static str {
         Policy::Internal(_) => "internal",
         Policy::Signed(_) => "signed",
         Policy::Webhook(_) => "webhook",
+        Policy::Certificate(_) => "client-certificate",
     }
 }
