@@ -228,7 +228,7 @@ proptest! {
         let input = CheckInput {
             scheme: "https",
             headers: vec![("cookie", line.as_slice())],
-            route: "", policy: "", revision: "", exposure: Exposure::Public, request_id: "-", client: None,
+            route: "", policy: "", revision: "", exposure: Exposure::Public, request_id: "-", client: None, certificate: None,
             method: "GET", target: "/", host: "", body: &[],
         };
         drop(recognise(&input, Some(&sessions()), Some(&legacy_sessions())));

@@ -178,6 +178,7 @@ fn the_reader_agrees_with_envoys_own_messages() {
     assert_eq!((input.route, input.policy, input.revision), ("r", "p", "v"));
     assert_eq!(input.exposure.as_str(), "public");
     assert_eq!(input.client, Some("192.0.2.1".parse().unwrap()));
+    assert_eq!(input.certificate, Some("principal"));
     assert_eq!((input.method, input.target, input.host), ("POST", "/a?b", "h:1"));
     assert_eq!(input.request_id, "01JD0000000000000000000000");
     assert_eq!(input.headers.len(), 3);
@@ -208,7 +209,10 @@ fn the_last_entry_of_a_map_and_the_last_kind_of_address_count() {
     assert_eq!(map.attributes.unwrap().context_extensions["route"], "other");
     assert_eq!(read(&twice).unwrap().route, "other");
 
-    let peer = |kind| question::Peer { address: Some(question::Address { kind: Some(kind) }) };
+    let peer = |kind| question::Peer {
+        address: Some(question::Address { kind: Some(kind) }),
+        ..question::Peer::default()
+    };
     let socket = question::SocketAddress { address: "192.0.2.1".into() };
     let mut bytes = Vec::new();
     for kind in [question::AddressKind::Socket(socket), question::AddressKind::Pipe(question::Unread {})] {
