@@ -54,7 +54,7 @@ use crate::shadow::Shadows;
 use crate::snapshot::{Located, Snapshots};
 use crate::streams::Judges;
 use crate::tenant::Tenants;
-use crate::verdict::{Verdict, last_words};
+use crate::verdict::{self, Verdict, last_words};
 use crate::who::{Caller, KeyTerms, Who};
 
 /// Everything that a decision depends on.
@@ -185,6 +185,7 @@ impl<'a> Walk<'a> {
             Err(Stop::Failed(failure)) => (Decision::Fail(failure), None),
         };
         let route = self.located.route();
+        let sign_in = verdict::sign_in(&decision, route, self.input);
         let Trail { who, permissions, kind, key, shadows, exceeded, stream } = self.trail;
         Verdict {
             decision,
@@ -198,6 +199,7 @@ impl<'a> Walk<'a> {
             shadows,
             lease,
             stream,
+            sign_in,
         }
     }
 

@@ -179,8 +179,17 @@ fn settle(
 
 /// The first fault in the order level, roles, scopes, tenant.
 fn fault(asked: Asked<'_>, policy: &SessionPolicy, input: &CheckInput<'_>) -> Option<PolicyFault> {
-    let SessionPolicy { accept: _, bearer_beside_cookie: _, role, roles, scopes, tenant, mode: _, lease: _ } =
-        policy;
+    let SessionPolicy {
+        accept: _,
+        bearer_beside_cookie: _,
+        role,
+        roles,
+        scopes,
+        tenant,
+        mode: _,
+        lease: _,
+        sign_in: _,
+    } = policy;
     // A missing role ranks below every required role.
     if role.is_some_and(|required| asked.role.is_none_or(|role| role < required)) {
         return Some(PolicyFault::RoleTooLow);

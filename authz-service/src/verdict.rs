@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use ::lease::Ticket;
-use edge_config::edge::{AcceptedCredential, Answers, RefusalAnswer};
+use edge_config::edge::{AcceptedCredential, Answers, Policy, RefusalAnswer};
+use identity::headers;
 
+use crate::check::CheckInput;
 use crate::decision::{AnswerKind, Decision};
 use crate::failure::Failure;
 use crate::lease::grant::Granted;
@@ -38,6 +40,8 @@ pub struct Verdict {
     pub lease: Option<Granted>,
     /// What ends the request while it is open; absent when nothing does.
     pub stream: Option<Ticket>,
+    /// The `Location` of the sign-in page, where a page that a browser opened lacks a session.
+    pub sign_in: Option<String>,
 }
 
 impl Verdict {
@@ -56,8 +60,12 @@ impl Verdict {
             shadows: Shadows::default(),
             lease: None,
             stream: None,
+            sign_in: None,
         }
     }
+
+    /// The status of a refusal that leads to the sign-in page: the browser opens it with GET.
+    pub const SIGN_IN_STATUS: u16 = 302;
 
     /// The first limit that the request exceeded.
     #[must_use]
@@ -91,6 +99,26 @@ impl Verdict {
         };
         Some((kind, answer))
     }
+}
+
+/// The `Location` of the sign-in page of `route`, where `input` is a page that a browser opened and `decision` refuses it for
+/// the lack of a valid session. A caller without permission has signed in already and stays refused.
+#[must_use]
+pub fn sign_in(decision: &Decision, route: &Route, input: &CheckInput<'_>) -> Option<String> {
+    let lacks_session = match decision {
+        Decision::Deny(reason) => reason.answer() == AnswerKind::Unauthenticated,
+        Decision::Allow(_) | Decision::Fail(_) => false,
+    };
+    let redirect = match &route.policy {
+        Policy::Session(policy) => policy.sign_in.as_ref()?,
+        Policy::Public(_)
+        | Policy::Internal(_)
+        | Policy::Signed(_)
+        | Policy::Webhook(_)
+        | Policy::Certificate(_) => return None,
+    };
+    let is_page = input.method == "GET" && input.values(headers::NAVIGATION).any(|value| value == b"1");
+    (lacks_session && is_page).then(|| redirect.location(input.target))
 }
 
 /// The refusals for a route that this replica does not know.

@@ -20,6 +20,9 @@ use crate::who::{Caller, Who};
 /// configuration removes it, and this header, where it finds this header.
 pub const BARE: &str = "x-cutover-bare";
 
+/// The headers by which the guard tells a page that a browser opens from other requests, and the credential.
+const SIGN_IN_VARY: &str = "Accept, Authorization, Cookie, Sec-Fetch-Dest, Sec-Fetch-Mode";
+
 /// An allow with seven headers and its metadata has about 1,100 bytes, most of them the signed identity.
 const USUAL_BYTES: usize = 2_048;
 
@@ -130,6 +133,22 @@ fn refuse(wire: &mut Message, kind: AnswerKind, answer: &RefusalAnswer, verdict:
     };
     write_status(wire, code, verdict.decision.code());
     let RefusalAnswer { status: http_status, body } = answer;
+    if let Some(location) = &verdict.sign_in {
+        return wire.message(check::DENIED, |refusal| {
+            refusal.message(denied::STATUS, |status| {
+                status.number(denied::HTTP_CODE, Verdict::SIGN_IN_STATUS.into());
+            });
+            for (name, value) in &verdict.answers.headers {
+                overwrite(refusal, denied::HEADERS, name, value);
+            }
+            // With a session, or without a browser, the same URL has another answer.
+            for (name, value) in
+                [("location", location.as_str()), ("cache-control", "no-store"), ("vary", SIGN_IN_VARY)]
+            {
+                overwrite(refusal, denied::HEADERS, name, value);
+            }
+        });
+    }
     wire.message(check::DENIED, |refusal| {
         refusal.message(denied::STATUS, |status| status.number(denied::HTTP_CODE, http_status.get().into()));
         match &verdict.answers.content_type {
@@ -282,6 +301,7 @@ mod tests {
             shadows,
             lease: None,
             stream: None,
+            sign_in: None,
         }
     }
 
@@ -363,6 +383,26 @@ mod tests {
             assert!(has("cache-control", "no-store"), "{headers:?}");
             assert_eq!(has("www-authenticate", "Bearer realm=\"api\""), challenged, "{headers:?}");
         }
+    }
+
+    #[test]
+    fn a_redirect_to_the_sign_in_page_has_no_body_and_no_challenge() {
+        let mut verdict = verdict(Decision::Deny(DenyReason::NoCredential));
+        let mut answers = Answers::neutral();
+        answers.headers =
+            [("cache-control".to_owned(), "private".to_owned()), ("x-a".to_owned(), "b".to_owned())].into();
+        verdict.answers = std::sync::Arc::new(answers);
+        verdict.sign_in = Some("https://app.test/login?next=/a".to_owned());
+        let response = read(&verdict);
+        assert_eq!(response.status.as_ref().unwrap().code, i32::from(Code::Unauthenticated));
+        let Some(HttpResponse::DeniedResponse(denied)) = response.http_response else { panic!("not denied") };
+        assert_eq!((denied.status.unwrap().code, denied.body.as_str()), (302, ""));
+        let headers = denied.headers.into_iter().filter_map(|option| option.header);
+        let headers: Vec<(String, String)> = headers.map(|header| (header.key, header.value)).collect();
+        let last = |name: &str| headers.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        assert_eq!(last("location"), Some("https://app.test/login?next=/a"));
+        assert_eq!((last("cache-control"), last("x-a")), (Some("no-store"), Some("b")));
+        assert_eq!((last("vary"), last("www-authenticate"), last(BARE)), (Some(SIGN_IN_VARY), None, None));
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod authorizer;
 mod backend;
 mod canary;
 mod certificate;
+mod cors;
 mod credentials;
 mod destination;
 mod header_case;
@@ -33,6 +34,7 @@ mod route;
 mod services;
 mod sessions;
 mod shadow;
+mod sign_in;
 mod signed;
 mod streams;
 mod tenants;
@@ -49,6 +51,7 @@ pub use backend::{
 };
 pub use canary::{Canary, Condition};
 pub use certificate::{CertificateHolder, CertificatePolicy};
+pub use cors::{Cors, RouteCors};
 pub use credentials::{
     AcceptedCredential, ApiKeys, LegacyCheck, LegacyEnd, LegacySessions, LegacyStore, LegacyVerifier,
     RedisUrl,
@@ -76,6 +79,7 @@ pub use route::{AbsentPath, FURTHER_METHODS, METHODS, Route};
 pub use services::{Service, ServiceTenants, ServiceTokens};
 pub use sessions::{CookieReading, Duplicates, KeySource, MAX_COOKIE_PARTS, Sessions};
 pub use shadow::{Comparator, DifferenceKind, Ignore, Ignored};
+pub use sign_in::SignInRedirect;
 pub use signed::{Cidr, CidrError, SignatureProfile, Signatures, SignedPolicy};
 pub use streams::{EndsWith, Streams};
 pub use tenants::{TenantDirectory, TenantService};

@@ -255,7 +255,7 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
     sections::check_host_names(context, &hosts, tree);
     sections::limits::check_tenant_headers(context, &policies.good, &reserved, tree);
     fields.finish();
-    Some(Edge {
+    let edge = Edge {
         name: name?,
         revision,
         root_domain: root_domain?,
@@ -289,5 +289,7 @@ pub(crate) fn read(context: Context<'_>, tree: &Node, revision: Revision) -> Opt
         internal_paths,
         absent_paths,
         routes,
-    })
+    };
+    sections::check_sign_in(context, tree, &edge);
+    Some(edge)
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::declared::Declared;
 use crate::edge::{
     AbsentPath, Answers, Backend, Exposure, FURTHER_METHODS, Host, IdentityHeaders, LegacySessions, Limit,
-    Listener, METHODS, Mode, PathMatch, Policy, Reserved, Route, Specificity, TenantMatch,
+    Listener, METHODS, Mode, PathMatch, Policy, Reserved, Route, RouteCors, Specificity, TenantMatch,
 };
 use crate::fault::{Place, suggest};
 use crate::node::{Node, Value};
@@ -103,6 +103,12 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
     let cross_site = fields.optional("cross_site").and_then(|n| {
         reader::choice(context, n, &format!("`cross_site` of {shown}"), &[("refuse", false), ("allow", true)])
     });
+    let cors = fields.optional("cors").and_then(|n| sections::cors::of_route(context, n, &shown));
+    if let (Some(RouteCors::Own(_)), Some(host)) = (&cors, &host) {
+        let exposure =
+            around.hosts.good.get(host).and_then(|host| sections::exposure(host, around.listeners));
+        sections::cors::check_exposure(context, node.place, &shown, exposure);
+    }
     let limits = fields
         .optional("limits")
         .map(|n| sections::limits::of_route(context, n, &shown, around.limits, named))
@@ -129,6 +135,7 @@ fn one(context: Context<'_>, node: &Node, around: &Surroundings<'_>) -> Option<R
         ends_with,
         answers: answers?,
         cross_site: cross_site.unwrap_or(false),
+        cors: cors.unwrap_or_default(),
         limits,
         body_limit,
         times,

@@ -133,6 +133,34 @@ fn each_of_these_is_a_fault_of_answers() {
 }
 
 #[test]
+fn a_challenge_stands_in_the_401_or_beside_it() {
+    const OLD: &str = "    unauthenticated: { status: 401, body: Unauthorized }\n    forbidden: { status: 403, body: Permission denied }\n    not_found: { status: 404, body: Not Found }\n";
+    let inside = |status: u16, challenge: &str| {
+        OLD.replace(
+            "401, body: Unauthorized",
+            &format!("{status}, body: Unauthorized, challenge: {challenge}"),
+        )
+    };
+    let edge = dev_with(&[(OLD, &inside(401, "'Bearer realm=\"a\"'"))]).unwrap();
+    assert_eq!(edge.answers["library"].challenge.as_deref(), Some("Bearer realm=\"a\""));
+    for (new, part) in [
+        (
+            format!("{}    challenge: Bearer\n", inside(401, "Bearer")),
+            "has two challenges, one of them in `unauthenticated`",
+        ),
+        (inside(404, "Bearer"), "give `unauthenticated` the status 401"),
+        (inside(401, "''"), "write visible ASCII"),
+        (
+            OLD.replace("Permission denied }", "Permission denied, challenge: Bearer }"),
+            "has no field `challenge`",
+        ),
+    ] {
+        let faults = dev_with(&[(OLD, &new)]).unwrap_err().to_string();
+        assert!(faults.contains(part), "{new}: {faults}");
+    }
+}
+
+#[test]
 fn other_sites_and_credentials_are_choices_with_a_name() {
     let edge = dev_with(&[
         (BOOKS, &format!("{BOOKS}, cross_site: allow")),

@@ -27,5 +27,9 @@ pub const SUBJECT: &str = "x-cutover-subject";
 /// own.
 pub const TENANT: &str = "x-cutover-tenant";
 
+/// `1` on a request for a page that a browser opens, on a route whose policy has a sign-in page. Envoy writes it from the
+/// guard's note, after it has removed any other.
+pub const NAVIGATION: &str = "x-cutover-navigation";
+
 /// The route of a copied request. Envoy writes it on the copy for the comparator, which removes it.
 pub const SHADOW_ROUTE: &str = "x-cutover-shadow-route";

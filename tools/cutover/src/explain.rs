@@ -10,6 +10,7 @@
 mod before;
 mod goes;
 mod offline;
+mod pages;
 mod remembered;
 mod request;
 mod unknown;

@@ -12,6 +12,7 @@
 
 mod command;
 mod connections;
+mod cors;
 mod found;
 mod policy;
 mod regions;

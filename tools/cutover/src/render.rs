@@ -8,6 +8,7 @@ mod access_log;
 mod bootstrap;
 mod cluster;
 pub mod command;
+mod cors;
 mod credentials;
 mod decided;
 mod destination;

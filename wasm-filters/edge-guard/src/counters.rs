@@ -14,6 +14,8 @@ pub(crate) struct Counters {
     stripped: Vec<u32>,
     /// `cutover_guard_refused_<reason>`, in the order of [`Reason::ALL`]. Requests refused here.
     refused: [u32; Reason::ALL.len()],
+    /// `cutover_guard_preflights`. Preflights answered here.
+    preflights: u32,
     /// `cutover_guard_ids_minted`. Requests without an id to keep.
     minted: Tally,
 }
@@ -28,7 +30,8 @@ impl Counters {
         for (reason, counter) in Reason::ALL.iter().zip(&mut refused) {
             *counter = host::counter(&format!("cutover_guard_refused_{}", reason.code()))?;
         }
-        Ok(Self { stripped, refused, minted: Tally::define("cutover_guard_ids_minted")? })
+        let preflights = host::counter("cutover_guard_preflights")?;
+        Ok(Self { stripped, refused, preflights, minted: Tally::define("cutover_guard_ids_minted")? })
     }
 
     pub(crate) fn stripped(&self, rule: RuleIndex, lines: u32) -> Result<(), HostError> {
@@ -37,6 +40,10 @@ impl Counters {
 
     pub(crate) fn refused(&self, reason: Reason) -> Result<(), HostError> {
         self.refused.get(reason.index()).map_or(Ok(()), |&counter| host::add(counter, 1))
+    }
+
+    pub(crate) fn answered_preflight(&self) -> Result<(), HostError> {
+        host::add(self.preflights, 1)
     }
 
     pub(crate) fn minted(&mut self) -> Result<(), HostError> {

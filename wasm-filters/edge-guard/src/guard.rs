@@ -3,13 +3,15 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use header_rules::{Edits, GuardVerdict, Reason, Refusal, RequestId, RequestIds, Rules, shown};
+use header_rules::{
+    Edits, GuardVerdict, Preflight, Reader, Reason, Refusal, RequestId, RequestIds, Rules, shown,
+};
 use lease::Now;
 
 use crate::counters::Counters;
 use crate::host::{self, Action, HostError};
 use crate::leasing::Leasing;
-use crate::note::{CLIENT, RECEIVED_ID};
+use crate::note::{CLIENT, NAVIGATION, READER_CREDENTIALS, READER_EXPOSE, READER_ORIGIN, RECEIVED_ID};
 
 /// The rules of one listener, with the worker's own source of request ids and its own access to leases.
 pub(crate) struct Guard {
@@ -41,9 +43,10 @@ impl Guard {
         let peer = self.peer()?;
         match self.rules.judge_from(&headers, peer.as_deref()) {
             GuardVerdict::Forward(edits) if self.refuses_version(&edits)? => {
-                let Edits { request_id, replaced_id, arrival, .. } = edits;
+                let Edits { request_id, replaced_id, arrival, reader, .. } = edits;
                 let client = arrival.map(|arrival| arrival.address);
-                self.refuse(Refusal { reason: Reason::OldVersion, request_id, replaced_id, client }, now)
+                let reason = Reason::OldVersion;
+                self.refuse(Refusal { reason, request_id, replaced_id, client, reader }, now)
             }
             GuardVerdict::Forward(edits) => {
                 for removal in &edits.removals {
@@ -54,6 +57,12 @@ impl Guard {
                 if !edits.removals.is_empty() || arrived {
                     // Routes may match any header: the chosen route may depend on a forged one.
                     host::choose_route_anew()?;
+                }
+                if let Some(reader) = &edits.reader {
+                    note_reader(reader)?;
+                }
+                if edits.navigates {
+                    host::note(&NAVIGATION, b"1")?;
                 }
                 let mint = edits.request_id == RequestId::Mint;
                 let lease = self.leasing.as_mut().zip(edits.lease);
@@ -75,6 +84,7 @@ impl Guard {
                 Ok(Action::Continue)
             }
             GuardVerdict::Refuse(refusal) => self.refuse(refusal, now),
+            GuardVerdict::Answer(preflight) => self.preflight(&preflight, now),
         }
     }
 
@@ -95,11 +105,11 @@ impl Guard {
         refusal: Refusal<'_>,
         now: impl Fn() -> Result<Now, HostError>,
     ) -> Result<Action, HostError> {
-        let Refusal { reason, request_id, replaced_id, client } = refusal;
+        let Refusal { reason, request_id, replaced_id, client, reader } = refusal;
         note(client, replaced_id)?;
-        if request_id == RequestId::Mint {
-            self.counters.minted()?;
-            host::set_request_header(self.rules.request_id_header(), &self.ids.mint(now()?.wall_ms))?;
+        self.settle(request_id, now)?;
+        if let Some(reader) = &reader {
+            note_reader(reader)?;
         }
         self.counters.refused(reason)?;
         // Envoy removes `Upgrade` and `Connection` from an answer unless the request has them, too.
@@ -107,8 +117,38 @@ impl Guard {
             host::set_request_header(name.as_bytes(), value.as_bytes())?;
         }
         let details = format!("edge_guard_{}", reason.code());
-        host::answer(reason.status(), &details, reason.body(), reason.headers())?;
+        let headers: Vec<_> =
+            reason.headers().iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        host::answer(reason.status(), &details, reason.body(), &headers)?;
         Ok(Action::Pause)
+    }
+
+    /// Answers the current request, which is a preflight.
+    fn preflight(
+        &mut self,
+        preflight: &Preflight<'_>,
+        now: impl Fn() -> Result<Now, HostError>,
+    ) -> Result<Action, HostError> {
+        let Preflight { headers, request_id, replaced_id, client } = preflight;
+        note(*client, *replaced_id)?;
+        self.settle(*request_id, now)?;
+        self.counters.answered_preflight()?;
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_slice())).collect();
+        host::answer(Preflight::STATUS, Preflight::DETAILS, "", &headers)?;
+        Ok(Action::Pause)
+    }
+
+    /// Gives the current request, which ends here, an id.
+    fn settle(
+        &mut self,
+        request_id: RequestId,
+        now: impl Fn() -> Result<Now, HostError>,
+    ) -> Result<(), HostError> {
+        if request_id == RequestId::Mint {
+            self.counters.minted()?;
+            host::set_request_header(self.rules.request_id_header(), &self.ids.mint(now()?.wall_ms))?;
+        }
+        Ok(())
     }
 
     /// Serves the current request by a lease before anything else happens to it, and returns its route. `None` when it takes
@@ -127,8 +167,10 @@ impl Guard {
         let GuardVerdict::Forward(edits) = self.rules.judge_from(headers, peer.as_deref()) else {
             return Ok(None);
         };
-        let Some(candidate) =
-            edits.lease.as_ref().filter(|candidate| edits.removals.is_empty() && may(candidate.route))
+        let Some(candidate) = edits
+            .lease
+            .as_ref()
+            .filter(|candidate| edits.removals.is_empty() && edits.reader.is_none() && may(candidate.route))
         else {
             return Ok(None);
         };
@@ -189,4 +231,13 @@ fn note(client: Option<IpAddr>, replaced_id: Option<&[u8]>) -> Result<(), HostEr
         host::note(&RECEIVED_ID, shown(id).as_bytes())?;
     }
     Ok(())
+}
+
+/// Notes the page of another origin that may read the answer: Envoy writes the headers of the answer from these notes.
+fn note_reader(reader: &Reader) -> Result<(), HostError> {
+    host::note(&READER_ORIGIN, &reader.origin)?;
+    if reader.credentials {
+        host::note(&READER_CREDENTIALS, b"true")?;
+    }
+    reader.expose.as_ref().map_or(Ok(()), |names| host::note(&READER_EXPOSE, names.as_bytes()))
 }

@@ -23,7 +23,20 @@ pub(crate) const RECEIVED_ID: Note =
 /// The note that makes Envoy skip the authorizer; its value is the `decision` in the access log.
 pub(crate) const DECISION: Note = Note { state: "wasm.cutover.decision", header: ":cutover-decision" };
 
-/// All notes.
+/// The page of another origin that may read the answer, and how: the values of `access-control-allow-origin`,
+/// `-allow-credentials` and `-expose-headers`. A request with them is never served early, so they need no header.
+pub(crate) const READER_ORIGIN: Note =
+    Note { state: "wasm.cutover.cors_origin", header: ":cutover-cors-origin" };
+pub(crate) const READER_CREDENTIALS: Note =
+    Note { state: "wasm.cutover.cors_credentials", header: ":cutover-cors-credentials" };
+pub(crate) const READER_EXPOSE: Note =
+    Note { state: "wasm.cutover.cors_expose", header: ":cutover-cors-expose" };
+
+/// `1` where a person opens a page and the policy has a sign-in page: Envoy writes it into the check of the authorizer. A request
+/// that is served early needs no check.
+pub(crate) const NAVIGATION: Note = Note { state: "wasm.cutover.navigation", header: ":cutover-navigation" };
+
+/// All notes that a request may have before there is filter state.
 #[cfg(not(target_family = "wasm"))]
 pub(crate) const NOTES: [&Note; 8] =
     [&LEASE_OF, &REASON, &SUBJECT, &SESSION, &TENANT, &CLIENT, &RECEIVED_ID, &DECISION];

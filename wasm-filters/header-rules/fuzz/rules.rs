@@ -3,10 +3,10 @@
 use std::sync::LazyLock;
 
 use header_rules::Rules;
-use header_rules::config::{Exposure, GuardConfig, HostRules, PathRule, Reserved, RouteRule};
+use header_rules::config::{CorsRules, Exposure, GuardConfig, HostRules, PathRule, Reserved, RouteRule};
 
 static RULES: LazyLock<Rules> = LazyLock::new(|| {
-    let route = |path, policy: &str| RouteRule { path, methods: vec![], policy: policy.to_owned(), lease: None, cross_site: false };
+    let route = |path, policy: &str| RouteRule { path, methods: vec![], policy: policy.to_owned(), lease: None, cross_site: false, cors: Some(0), sign_in: true };
     let config = GuardConfig {
         listener: "public".to_owned(),
         revision: String::new(),
@@ -24,10 +24,17 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
                 route(PathRule::Exact("/Books/".to_owned()), "public"),
             ],
             absent: vec![PathRule::Prefix("/absent".to_owned())],
+            cors: Some(0),
         }],
         internal_paths: vec![PathRule::Prefix("/internal".to_owned())],
         refuses_http_1_0: true,
         sites: header_rules::config::Sites::default(),
+        cors: vec![CorsRules {
+            origins: vec!["https://*.test".to_owned()],
+            credentials: true,
+            max_age_seconds: 600,
+            ..CorsRules::default()
+        }],
         leases: None,
         streams: None,
     };

@@ -47,6 +47,9 @@ pub struct GuardConfig {
     /// The sites whose pages may send requests.
     #[serde(default)]
     pub sites: Sites,
+    /// The rules for pages of other origins, each once; hosts and routes name them by position.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cors: Vec<CorsRules>,
     /// Decisions that may be used again; absent when no route of the listener has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leases: Option<LeaseRules>,
@@ -85,6 +88,28 @@ pub struct Sites {
     pub browser_origins: Vec<String>,
 }
 
+/// The pages of other origins that may read answers (the CORS protocol of the Fetch standard).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CorsRules {
+    /// Their origins, as browsers send them; `https://*.example.com` is every name below `example.com`, and `*` any origin.
+    pub origins: Vec<String>,
+    /// Whether browsers may send cookies with their requests. Not for `*` and `null`, which any page can have.
+    #[serde(default)]
+    pub credentials: bool,
+    /// The methods that they may use; absent for the one that a preflight asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub methods: Option<Vec<String>>,
+    /// The header names that they may send; absent for those that a preflight asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers: Option<Vec<String>>,
+    /// The header names of answers that they may read, besides those that every page may.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expose: Vec<String>,
+    /// How long a browser may use the answer to a preflight again, in seconds.
+    pub max_age_seconds: u32,
+}
+
 /// One host group and its routes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -96,6 +121,9 @@ pub struct HostRules {
     /// Paths that Envoy answers with 404 itself where no route is more specific: their requests reach no backend.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub absent: Vec<PathRule>,
+    /// Position in [`GuardConfig::cors`] of the rules where no route takes a request; absent for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cors: Option<u32>,
 }
 
 /// The part of one route that the guard needs.
@@ -114,6 +142,12 @@ pub struct RouteRule {
     /// Whether pages of any site may send requests here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cross_site: bool,
+    /// Position in [`GuardConfig::cors`]; absent when only pages of its own origin may read its answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cors: Option<u32>,
+    /// Whether a person who opens a page here without a session is sent to a sign-in page.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sign_in: bool,
 }
 
 /// The paths of a route. A segment `{name}` takes any segment of visible ASCII that is not empty.

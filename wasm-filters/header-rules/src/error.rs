@@ -35,6 +35,28 @@ pub enum ConfigError {
         /// The route's name or path.
         route: String,
     },
+    /// An origin that no browser sends.
+    #[error("sites.browser_origins[{index}]: `{origin}` is not an origin as browsers send it")]
+    BadOrigin {
+        /// Position in the list, from 0.
+        index: usize,
+        /// The origin.
+        origin: String,
+    },
+    /// Rules for pages of other origins that cannot hold.
+    #[error("cors[{index}] {fault}")]
+    BadCors {
+        /// Position in `cors`, from 0.
+        index: usize,
+        /// Their fault.
+        fault: &'static str,
+    },
+    /// A host or route with rules for pages of other origins that are not listed.
+    #[error("cors: {place} refers to rules that are not listed")]
+    UnknownCors {
+        /// Its place.
+        place: String,
+    },
     /// A reserved name or prefix that cannot be compared with header names.
     #[error(
         "reserved: `{name}` is not a lower-case header name (letters, digits and `-`, beginning with a letter or digit)"

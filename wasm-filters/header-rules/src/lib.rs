@@ -13,6 +13,8 @@
 //!                                  ├─ proxies     the client, behind trusted proxies
 //!                                  ├─ authority   the host
 //!                                  ├─ forms, routes   every reading of the path, and its policy
+//!                                  ├─ cors        the pages of other origins that may read the answer
+//!                                  ├─ navigation  whether a person opens a page
 //!                                  └─ sites       whether a page of another site caused the request
 //! ```
 //!
@@ -25,10 +27,12 @@
 
 mod authority;
 pub mod config;
+mod cors;
 mod error;
 pub mod forms;
 mod header_map;
 mod leases;
+mod navigation;
 mod proxies;
 mod request_id;
 mod reserved;
@@ -37,9 +41,10 @@ mod rules;
 mod sites;
 mod verdict;
 
+pub use cors::Reader;
 pub use error::ConfigError;
 pub use header_map::{HeaderMap, MalformedHeaders, Pairs};
 pub use leases::Candidate;
 pub use request_id::{RequestIds, is_request_id, shown};
 pub use rules::Rules;
-pub use verdict::{Arrival, Edits, GuardVerdict, Reason, Refusal, Removal, RequestId, RuleIndex};
+pub use verdict::{Arrival, Edits, GuardVerdict, Preflight, Reason, Refusal, Removal, RequestId, RuleIndex};

@@ -29,6 +29,10 @@ pub(crate) struct PathEntry {
     pub(crate) lease: Option<u32>,
     /// Whether pages of any site may send requests here.
     pub(crate) cross_site: bool,
+    /// Its rules for pages of other origins.
+    pub(crate) cors: Option<u32>,
+    /// Whether a person without a session is sent to a sign-in page.
+    pub(crate) sign_in: bool,
     /// Whether it is internal, whatever the routes are.
     pub(crate) closed: bool,
 }
@@ -40,12 +44,14 @@ pub(crate) struct HostRoutes {
     /// The same with lower-case paths, and with an optional final slash of an exact path. Absent when that makes no
     /// difference.
     folded: Option<Table>,
+    /// The rules for pages of other origins where no route takes a request.
+    cors: Option<u32>,
 }
 
 impl HostRoutes {
     pub(crate) fn compile(
         place: &str,
-        (routes, absent): (&[RouteRule], &[PathRule]),
+        (routes, absent, cors): (&[RouteRule], &[PathRule], Option<u32>),
         closed: &[PathRule],
         mut policy: impl FnMut(&str) -> PolicyId,
     ) -> Result<Self, ConfigError> {
@@ -60,7 +66,7 @@ impl HostRoutes {
         }
         for rule in absent {
             check_path(rule, place)?;
-            let nothing = Target { policy: None, lease: None, cross_site: false };
+            let nothing = Target { policy: None, lease: None, cross_site: false, cors: None, sign_in: false };
             if plain.add(rule, &[], nothing).is_err() {
                 let (path, method) = (path(rule).to_owned(), "any method".to_owned());
                 return Err(ConfigError::DuplicateRoute { place: place.to_owned(), path, method });
@@ -77,7 +83,9 @@ impl HostRoutes {
                 return Err(ConfigError::NoPolicy { place: place.to_owned(), path: path.to_owned() });
             }
             let policy = policy(&route.policy);
-            let target = Target { policy: Some(policy), lease: route.lease, cross_site: route.cross_site };
+            let (lease, cross_site) = (route.lease, route.cross_site);
+            let target =
+                Target { policy: Some(policy), lease, cross_site, cors: route.cors, sign_in: route.sign_in };
             for method in &route.methods {
                 if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
                     return Err(ConfigError::BadMethod { place: place.to_owned(), method: method.clone() });
@@ -112,7 +120,17 @@ impl HostRoutes {
         }
         let mut paths = closed.iter().chain(absent).chain(routes.iter().map(|route| &route.path));
         let same = paths.all(is_strict);
-        Ok(Self { plain, folded: (!same).then_some(folded) })
+        Ok(Self { plain, folded: (!same).then_some(folded), cors })
+    }
+
+    /// The rules for pages of other origins at an entry of the table.
+    pub(crate) const fn cors(&self, place: &PathEntry) -> Option<u32> {
+        if place.policy.is_some() { place.cors } else { self.cors }
+    }
+
+    /// The rules for pages of other origins where no route takes a request.
+    pub(crate) const fn cors_by_default(&self) -> Option<u32> {
+        self.cors
     }
 
     /// Envoy's reading of `path`.

@@ -6,16 +6,23 @@ use lease::Gathered;
 
 use crate::authority;
 use crate::config::{GuardConfig, HostRules};
+use crate::cors::Cors;
 use crate::forms::{self, PathFault};
 use crate::leases::Leasing;
+use crate::navigation::is_for_a_page;
 use crate::proxies::{Lines, Proto, Proxies};
 use crate::request_id::{is_id_of_proxy, is_request_id};
 use crate::reserved::{Fate, ReservedNames};
 use crate::routes::{HostRoutes, PolicyId};
 use crate::sites::Sites;
 use crate::{
-    Arrival, Candidate, ConfigError, Edits, GuardVerdict, HeaderMap, Reason, Refusal, Removal, RequestId,
+    Arrival, Candidate, ConfigError, Edits, GuardVerdict, HeaderMap, Preflight, Reason, Refusal, Removal,
+    RequestId,
 };
+
+mod pages;
+
+use pages::Page;
 
 /// A guard's configuration, ready to judge requests.
 #[derive(Clone, Debug)]
@@ -33,6 +40,8 @@ pub struct Rules {
     /// The policies' names, by their ids.
     policies: Vec<Box<str>>,
     sites: Sites,
+    /// The rules for pages of other origins. Empty on most edges, and then no request is read for them.
+    cors: Vec<Cors>,
     /// Whether clients connect over TLS.
     tls: bool,
     /// Absent when the peer of a connection is the client.
@@ -54,7 +63,7 @@ impl Rules {
         let mut routes_of = |group: &HostRules| {
             let place = format!("hosts[{}]", group.names.join(", "));
             let closed = &config.internal_paths;
-            HostRoutes::compile(&place, (&group.routes, &group.absent), closed, |policy| {
+            HostRoutes::compile(&place, (&group.routes, &group.absent, group.cors), closed, |policy| {
                 let next = PolicyId::try_from(policies.len()).unwrap_or(PolicyId::MAX);
                 *policies.entry(policy.to_owned()).or_insert(next)
             })
@@ -71,9 +80,15 @@ impl Rules {
             names: HashMap::new(),
             endings: HashMap::new(),
             groups: Vec::with_capacity(config.hosts.len()),
-            anyone: routes_of(&HostRules { names: Vec::new(), routes: Vec::new(), absent: Vec::new() })?,
+            anyone: routes_of(&HostRules {
+                names: Vec::new(),
+                routes: Vec::new(),
+                absent: Vec::new(),
+                cors: None,
+            })?,
             policies: Vec::new(),
-            sites: Sites::compile(&config.sites),
+            sites: Sites::compile(&config.sites)?,
+            cors: pages::compile(config)?,
             tls: config.tls,
             proxies: config.proxies.as_ref().map(Proxies::compile).transpose()?,
             leasing: config.leases.as_ref().map(Leasing::compile).transpose()?,
@@ -85,6 +100,7 @@ impl Rules {
             }
             let routes = routes_of(group)?;
             rules.check_leases(group)?;
+            rules.check_cors(group)?;
             for name in &group.names {
                 let duplicate = if name == "*" {
                     rules.anyone = routes.clone();
@@ -189,15 +205,30 @@ impl Rules {
         else {
             return refuse(Reason::MalformedHeaders, &settled);
         };
+        let page = if self.cors.is_empty() { None } else { self.page(headers, (authority, method, target)) };
+        let reader = match page {
+            Some(Page::Asks(Some(headers))) => {
+                return GuardVerdict::Answer(Preflight { headers, request_id, replaced_id, client });
+            }
+            Some(Page::Asks(None)) => return refuse(Reason::CorsOrigin, &settled),
+            Some(Page::Reads(reader)) => Some(reader),
+            None => None,
+        };
         let way = match self.judge_route(authority, method, target) {
             Ok(_) if request.nominates_reserved => Err(Reason::NominatedHeader),
-            Ok(way) if self.is_cross_site(&way, headers, method, request.upgrades) => Err(Reason::CrossSite),
+            Ok(way) if self.is_cross_site(&way, headers, (method, request.upgrades), reader.as_ref()) => {
+                Err(Reason::CrossSite)
+            }
             judged => judged,
         };
         match way {
             Ok(way) => {
                 let leasing = self.leasing.as_ref().zip(way.lease);
                 let lease = leasing.and_then(|(it, route)| it.candidate(route, method, &request.gathered));
+                let navigates = way.sign_in
+                    && method == b"GET"
+                    && !request.upgrades
+                    && is_for_a_page(HeaderMap::new(headers));
                 GuardVerdict::Forward(Edits {
                     request_id,
                     replaced_id,
@@ -206,9 +237,14 @@ impl Rules {
                     removals: request.removals,
                     arrival,
                     lease,
+                    reader,
+                    navigates,
                 })
             }
-            Err(reason) => refuse(reason, &settled),
+            Err(reason) => {
+                let Settled { request_id, replaced_id, client } = settled;
+                GuardVerdict::Refuse(Refusal { reason, request_id, replaced_id, client, reader })
+            }
         }
     }
 
@@ -237,14 +273,6 @@ impl Rules {
     /// The [`Reason`] to refuse the request.
     pub fn judge_target(&self, authority: &[u8], method: &[u8], target: &[u8]) -> Result<(), Reason> {
         self.judge_route(authority, method, target).map(|_| ())
-    }
-
-    /// Whether a page of another site caused the request, where that matters: the request may change something or opens a
-    /// connection, a route takes it, and the route does not let pages of all sites send.
-    fn is_cross_site(&self, way: &Way<'_>, headers: &[u8], method: &[u8], upgrades: bool) -> bool {
-        let safe = matches!(method, b"GET" | b"HEAD" | b"OPTIONS");
-        let checked = way.taken && !way.cross_site && (!safe || upgrades);
-        checked && self.sites.refuse(HeaderMap::new(headers), &way.host, safe)
     }
 
     /// The key of a lease for a request, from its serialised headers. Absent when the request has to be checked, or when
@@ -279,7 +307,14 @@ impl Rules {
             target.iter().position(|&byte| byte == b'?').and_then(|end| target.get(..end)).unwrap_or(target);
         let shape = forms::shape(path).map_err(reason)?;
         let raw = routes.raw(path, method);
-        let mut way = Way { host, taken: raw.policy.is_some(), lease: raw.lease, cross_site: raw.cross_site };
+        let mut way = Way {
+            host,
+            taken: raw.policy.is_some(),
+            lease: raw.lease,
+            cross_site: raw.cross_site,
+            cors: routes.cors(&raw),
+            sign_in: raw.sign_in,
+        };
         if !shape.odd && routes.is_plain(path, shape.upper) {
             return if raw.closed { Err(Reason::InternalPath) } else { Ok(way) };
         }
@@ -289,6 +324,7 @@ impl Rules {
             routes.any(form, upper, method, |place| {
                 ambiguous |= raw.policy.is_some() && place.policy != raw.policy;
                 way.cross_site &= place.cross_site;
+                way.cors = way.cors.filter(|_| routes.cors(&place) == way.cors);
                 place.closed
             })
         };
@@ -362,7 +398,7 @@ fn is_ending(ending: &str) -> bool {
 
 const fn refuse<'a>(reason: Reason, settled: &Settled<'a>) -> GuardVerdict<'a> {
     let Settled { request_id, replaced_id, client } = *settled;
-    GuardVerdict::Refuse(Refusal { reason, request_id, replaced_id, client })
+    GuardVerdict::Refuse(Refusal { reason, request_id, replaced_id, client, reader: None })
 }
 
 /// What the log says about a request, refused or not.
@@ -389,6 +425,10 @@ struct Way<'a> {
     lease: Option<u32>,
     /// Whether pages of any site may send it.
     cross_site: bool,
+    /// The rules for pages of other origins, where each of its readings has the same.
+    cors: Option<u32>,
+    /// Whether a person without a session is sent to a sign-in page. Every reading of the path has the same policy.
+    sign_in: bool,
 }
 
 /// The findings of one pass over the headers.

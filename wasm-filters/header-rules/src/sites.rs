@@ -12,15 +12,16 @@
 use std::collections::HashSet;
 
 use crate::config::Sites as Config;
-use crate::{HeaderMap, authority};
+use crate::cors::Origin;
+use crate::{ConfigError, HeaderMap, Reader, authority};
 
 /// The sites whose pages may send requests.
 #[derive(Clone, Debug)]
 pub(crate) struct Sites {
     /// The names of the edge's hosts.
     hosts: HashSet<Box<[u8]>>,
-    /// Origins that may send from another site, byte for byte.
-    listed: Vec<Box<[u8]>>,
+    /// Origins that may send from another site.
+    listed: Vec<Origin>,
 }
 
 /// Content types that a page may send without the host's consent.
@@ -41,24 +42,44 @@ struct Seen {
     same_origin: bool,
     cookie: bool,
     bearer: bool,
+    /// An origin that may read answers, but without cookies.
+    guest: bool,
     /// `None` without a content type.
     simple: Option<bool>,
 }
 
 impl Sites {
-    pub(crate) fn compile(config: &Config) -> Self {
-        Self {
+    pub(crate) fn compile(config: &Config) -> Result<Self, ConfigError> {
+        let origin = |(index, origin): (usize, &String)| {
+            Origin::compile(origin).ok_or(ConfigError::BadOrigin { index, origin: origin.clone() })
+        };
+        let listed = config.browser_origins.iter().enumerate().map(origin);
+        Ok(Self {
             hosts: config.hosts.iter().map(|host| host.as_bytes().into()).collect(),
-            listed: config.browser_origins.iter().map(|origin| origin.as_bytes().into()).collect(),
-        }
+            listed: listed.collect::<Result<_, _>>()?,
+        })
     }
 
     /// Whether a page of another site caused the request with `headers` for `host` (without its port), which may change
-    /// something or opens a connection (`upgrade`).
-    pub(crate) fn refuse(&self, headers: HeaderMap<'_>, host: &[u8], upgrade: bool) -> bool {
+    /// something or opens a connection (`upgrade`). The page of `reader` may: with cookies if it has credentials, otherwise
+    /// without.
+    pub(crate) fn refuse(
+        &self,
+        headers: HeaderMap<'_>,
+        host: &[u8],
+        upgrade: bool,
+        reader: Option<&Reader>,
+    ) -> bool {
         let mut seen = Seen::default();
         for (name, value) in headers.pairs().flatten() {
-            self.see(&mut seen, name, value, host);
+            self.see(&mut seen, name, value, host, reader);
+        }
+        if seen.guest {
+            if seen.cookie {
+                seen.foreign = true;
+            } else {
+                seen.listed = true;
+            }
         }
         // A browser that sends `same-origin` for a page whose origin it hides knows that page itself.
         let foreign = seen.foreign || (seen.opaque && (!seen.same_origin || seen.cross_site));
@@ -70,14 +91,20 @@ impl Sites {
         seen.cookie || unannounced
     }
 
-    fn see(&self, seen: &mut Seen, name: &[u8], value: &[u8], host: &[u8]) {
+    fn see(&self, seen: &mut Seen, name: &[u8], value: &[u8], host: &[u8], reader: Option<&Reader>) {
         let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
         match name.len() {
             6 if is("cookie") => seen.cookie = true,
             6 if is("origin") => {
                 let origin = value.trim_ascii();
-                if self.listed.iter().any(|listed| **listed == *origin) {
+                // The reader of answers for every page has the origin `*`, which no page has.
+                let invited = reader.filter(|reader| reader.origin == origin);
+                if self.listed.iter().any(|listed| listed.takes(origin))
+                    || invited.is_some_and(|reader| reader.credentials)
+                {
                     seen.listed = true;
+                } else if invited.is_some() {
+                    seen.guest = true;
                 } else if origin == b"null" {
                     seen.opaque = true;
                 } else if self.is_own(origin, host) {

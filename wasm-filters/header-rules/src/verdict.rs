@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use crate::Candidate;
+use crate::{Candidate, Reader};
 
 /// The verdict on one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub enum GuardVerdict<'a> {
     Forward(Edits<'a>),
     /// The guard answers the request itself.
     Refuse(Refusal<'a>),
+    /// It is a browser's question about a page of a listed origin, and ends here with its answer.
+    Answer(Preflight<'a>),
 }
 
 /// Changes to the headers of a request that continues.
@@ -32,6 +34,10 @@ pub struct Edits<'a> {
     pub scheme: Option<&'static str>,
     /// The key of a lease for it; absent when the request has to be checked.
     pub lease: Option<Candidate<'a>>,
+    /// The page of another origin that may read the answer.
+    pub reader: Option<Reader>,
+    /// Whether a person opens a page, where the policy sends people without a session to a sign-in page.
+    pub navigates: bool,
 }
 
 /// The client of a request, on a listener with trusted proxies.
@@ -81,7 +87,7 @@ pub enum RequestId {
 }
 
 /// The refusal of a request by the guard. What it knows of the request is for the access log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal<'a> {
     /// The reason.
     pub reason: Reason,
@@ -91,6 +97,29 @@ pub struct Refusal<'a> {
     pub replaced_id: Option<&'a [u8]>,
     /// The client's address, on a listener with trusted proxies.
     pub client: Option<IpAddr>,
+    /// The page of another origin that may read the refusal.
+    pub reader: Option<Reader>,
+}
+
+/// The answer to a preflight (Fetch standard, "CORS-preflight fetch"): [`Self::STATUS`], without a body. The rest is for the
+/// access log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preflight<'a> {
+    /// Its headers.
+    pub headers: Vec<(&'static str, Vec<u8>)>,
+    /// The change to the request id.
+    pub request_id: RequestId,
+    /// The id that the client sent, where another one replaces it.
+    pub replaced_id: Option<&'a [u8]>,
+    /// The client's address, on a listener with trusted proxies.
+    pub client: Option<IpAddr>,
+}
+
+impl Preflight<'_> {
+    /// The status: there is no body.
+    pub const STATUS: u16 = 204;
+    /// Its name in Envoy's response code details.
+    pub const DETAILS: &'static str = "edge_guard_preflight";
 }
 
 /// Why a request is refused.
@@ -110,6 +139,8 @@ pub enum Reason {
     NominatedHeader,
     /// A page of another site caused it.
     CrossSite,
+    /// A preflight for a page of an origin that is not listed.
+    CorsOrigin,
     /// HTTP/1.0, on a listener that refuses it.
     OldVersion,
     /// The host's header buffer cannot be read, or lacks a method, path or authority, or has one twice.
@@ -118,7 +149,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of their indices.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::InternalPath,
         Self::AmbiguousPath,
         Self::MalformedPath,
@@ -126,6 +157,7 @@ impl Reason {
         Self::MalformedHost,
         Self::NominatedHeader,
         Self::CrossSite,
+        Self::CorsOrigin,
         Self::OldVersion,
         Self::MalformedHeaders,
     ];
@@ -147,6 +179,7 @@ impl Reason {
             Self::MalformedHost => "malformed_host",
             Self::NominatedHeader => "nominated_header",
             Self::CrossSite => "cross_site",
+            Self::CorsOrigin => "cors_origin",
             Self::OldVersion => "low_version",
             Self::MalformedHeaders => "malformed_headers",
         }
@@ -157,7 +190,7 @@ impl Reason {
     pub const fn status(self) -> u16 {
         match self {
             Self::InternalPath => 404,
-            Self::CrossSite => 403,
+            Self::CrossSite | Self::CorsOrigin => 403,
             Self::OldVersion => 426,
             Self::AmbiguousPath
             | Self::MalformedPath
@@ -174,7 +207,7 @@ impl Reason {
     pub const fn body(self) -> &'static str {
         match self {
             Self::InternalPath => "Not found",
-            Self::CrossSite => "Permission denied",
+            Self::CrossSite | Self::CorsOrigin => "Permission denied",
             Self::OldVersion => "Upgrade Required",
             Self::AmbiguousPath
             | Self::MalformedPath
@@ -191,6 +224,8 @@ impl Reason {
     pub const fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::OldVersion => &[("connection", "upgrade"), ("upgrade", "HTTP/1.1")],
+            // A cache must not use it for a page of another origin.
+            Self::CorsOrigin => &[("vary", "Origin")],
             Self::InternalPath
             | Self::AmbiguousPath
             | Self::MalformedPath

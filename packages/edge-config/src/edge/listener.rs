@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{Edge, Hsts, Http10, ProxyProtocol, TrustedProxies, WireLimits};
+use super::{Cors, Edge, Hsts, Http10, ProxyProtocol, TrustedProxies, WireLimits};
 
 /// One address at which Envoy listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,6 +161,8 @@ pub struct Host {
     /// The name of the answers that Envoy gives where no route of the host matches a request. Absent when the rules of
     /// [`Edge::answers_of_host`](super::Edge::answers_of_host) decide.
     pub answers: Option<String>,
+    /// The pages of other origins that may read its answers, where a route does not say otherwise.
+    pub cors: Option<Cors>,
 }
 
 impl Host {

@@ -3,7 +3,8 @@
 use identity::{Role, ServiceName};
 
 use super::{
-    AcceptedCredential, CertificatePolicy, LeasePolicy, Mode, SignedPolicy, TenantMatch, WebhookPolicy,
+    AcceptedCredential, CertificatePolicy, LeasePolicy, Mode, SignInRedirect, SignedPolicy, TenantMatch,
+    WebhookPolicy,
 };
 
 /// The requirements for a caller.
@@ -50,6 +51,8 @@ pub struct SessionPolicy {
     pub mode: Mode,
     /// How an allow may be used again; absent when every request is checked.
     pub lease: Option<LeasePolicy>,
+    /// Where a page that a browser opens goes instead of a 401; absent when every caller gets the 401.
+    pub sign_in: Option<SignInRedirect>,
 }
 
 /// The names of the roles that a caller needs.

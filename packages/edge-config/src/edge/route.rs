@@ -1,6 +1,6 @@
 //! The routes: which requests go where, under which policy.
 
-use super::{Canary, Destination, EndsWith, PathMatch, RouteTimes};
+use super::{Canary, Destination, EndsWith, PathMatch, RouteCors, RouteTimes};
 
 /// The destination of a set of requests, and the policy for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Route {
     pub answers: String,
     /// Whether pages of any other site may have a browser send requests here; otherwise the guard refuses them.
     pub cross_site: bool,
+    /// The pages of other origins that may read its answers.
+    pub cors: RouteCors,
     /// Whether its requests may become a WebSocket (RFC 6455).
     pub websocket: bool,
     /// Whether its answers may begin and end at any time, such as server-sent events.

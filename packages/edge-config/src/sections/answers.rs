@@ -13,11 +13,16 @@ pub(crate) fn answers(context: Context<'_>, name: &str, node: &Node, own: Own<'_
     let mut fields = Fields::of(context, node, &*what);
     let content_type =
         fields.optional("content_type").and_then(|n| header_value(context, n, "`content_type`"));
+    let standard =
+        |status: RefusalStatus, text: &str| RefusalAnswer::standard(content_type.as_deref(), status, text);
+    let (unauthenticated, challenge_inside) = match fields.optional("unauthenticated") {
+        Some(n) => unauthenticated(context, n, &format!("`unauthenticated` of {what}")),
+        None => (Some(standard(RefusalStatus::UNAUTHORIZED, Answers::UNAUTHENTICATED)), None),
+    };
     let mut one = |field: &'static str, status: RefusalStatus, text: &str| match fields.optional(field) {
         Some(n) => answer(context, n, &format!("`{field}` of {what}")),
-        None => Some(RefusalAnswer::standard(content_type.as_deref(), status, text)),
+        None => Some(standard(status, text)),
     };
-    let unauthenticated = one("unauthenticated", RefusalStatus::UNAUTHORIZED, Answers::UNAUTHENTICATED);
     let forbidden = one("forbidden", RefusalStatus::FORBIDDEN, Answers::FORBIDDEN);
     let not_found = one("not_found", RefusalStatus::NOT_FOUND, Answers::NOT_FOUND);
     let unavailable = one("unavailable", RefusalStatus::UNAVAILABLE, Answers::UNAVAILABLE);
@@ -41,7 +46,12 @@ pub(crate) fn answers(context: Context<'_>, name: &str, node: &Node, own: Own<'_
         }
         made_by_envoy.insert(kind, answer);
     }
-    let challenge_node = fields.optional("challenge");
+    let challenge_beside = fields.optional("challenge");
+    if let (Some(node), Some(_)) = (challenge_beside, challenge_inside) {
+        let problem = format!("{what} has two challenges, one of them in `unauthenticated`");
+        context.faults.report(node.place, problem, "keep one: a 401 has one `www-authenticate`");
+    }
+    let challenge_node = challenge_inside.or(challenge_beside);
     let challenge = challenge_node.and_then(|n| challenge(context, n, &format!("`challenge` of {what}")));
     if let (Some(node), Some(answer)) = (challenge_node, &unauthenticated)
         && answer.status != RefusalStatus::UNAUTHORIZED
@@ -219,6 +229,25 @@ fn status_code(context: Context<'_>, node: &Node) -> Option<RefusalStatus> {
 
 fn answer(context: Context<'_>, node: &Node, what: &str) -> Option<RefusalAnswer> {
     let mut fields = Fields::of(context, node, what);
+    let answer = status_and_body(context, &mut fields, what);
+    fields.finish();
+    answer
+}
+
+/// `{ status: 401, body: Sign in, challenge: Bearer }`, with the place of the challenge.
+fn unauthenticated<'a>(
+    context: Context<'a>,
+    node: &'a Node,
+    what: &str,
+) -> (Option<RefusalAnswer>, Option<&'a Node>) {
+    let mut fields = Fields::of(context, node, what);
+    let answer = status_and_body(context, &mut fields, what);
+    let challenge = fields.optional("challenge");
+    fields.finish();
+    (answer, challenge)
+}
+
+fn status_and_body(context: Context<'_>, fields: &mut Fields<'_>, what: &str) -> Option<RefusalAnswer> {
     let status = fields
         .required("status", "give the HTTP status: `status: 401`")
         .and_then(|n| status_code(context, n));
@@ -233,6 +262,5 @@ fn answer(context: Context<'_>, node: &Node, what: &str) -> Option<RefusalAnswer
             format!("keep it under {MAX_ANSWER_BYTES} bytes"),
         );
     }
-    fields.finish();
     Some(RefusalAnswer { status: status?, body: body?.to_owned() })
 }

@@ -52,8 +52,13 @@ pub(crate) fn host(
     let answers = fields
         .optional("answers")
         .and_then(|n| known_answers.reference(context, n, &format!("`answers` of {what}")));
+    let cors = fields.optional("cors").and_then(|n| super::cors::read(context, n, &what));
     fields.finish();
-    Some(Host { listeners: served_by?, names, hsts, answers })
+    let host = Host { listeners: served_by?, names, hsts, answers, cors };
+    if host.cors.is_some() {
+        super::cors::check_exposure(context, node.place, &what, exposure(&host, listeners));
+    }
+    Some(host)
 }
 
 /// The listeners of a host: `listener: public`, or `listeners: [public, tls]`.

@@ -103,8 +103,12 @@ pub(crate) fn policy(
             };
             let mode = limits::mode(context, &mut fields, &what);
             let lease = leases::field(context, &mut fields, &what, mode, tenant.as_ref());
-            let policy = role.zip(roles).zip(tenant).zip(mode).zip(lease).zip(beside).map(
-                |(((((role, roles), tenant), mode), lease), bearer_beside_cookie)| SessionPolicy {
+            let sign_in = match fields.optional("sign_in") {
+                None => Some(None),
+                Some(n) => super::sign_in::read(context, n, &what, &accept).map(Some),
+            };
+            let policy = role.zip(roles).zip(tenant).zip(mode).zip(lease).zip(beside).zip(sign_in).map(
+                |((((((role, roles), tenant), mode), lease), bearer_beside_cookie), sign_in)| SessionPolicy {
                     accept,
                     bearer_beside_cookie,
                     role,
@@ -113,6 +117,7 @@ pub(crate) fn policy(
                     tenant,
                     mode,
                     lease,
+                    sign_in,
                 },
             );
             if let Some(policy) = &policy {

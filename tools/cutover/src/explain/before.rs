@@ -4,6 +4,7 @@
 
 use edge_config::edge::{Answers, Listener, Route, Underscores};
 use edge_config::{Edge, Match, host_of, route_of};
+use header_rules::Preflight;
 
 use super::request::Request;
 
@@ -154,6 +155,10 @@ pub(super) fn refused_by(details: &str, status: u64) -> Option<String> {
     }
     if rule == "edge_guard_body_too_long" {
         return Some("the guard: the body is longer than the route takes (`body_limit`)".to_owned());
+    }
+    if rule == Preflight::DETAILS {
+        // It is answered, not refused.
+        return None;
     }
     if let Some(reason) = rule.strip_prefix("edge_guard_") {
         return Some(format!("the guard: {reason}"));

@@ -13,16 +13,18 @@ use authz_service::limit::quotas::{self, Payer};
 use authz_service::observe::record::Record;
 use authz_service::observe::stage::{Stage, Step};
 use authz_service::startup::{self, Assembled, needs::Needs};
+use authz_service::verdict::Verdict;
 use authz_service::who::{Caller, Who};
 use clock::{Clock, SystemClock};
 use edge_config::edge::{Exposure, HTTP, HTTPS, KeySource, Listener, Policy, Quota, Route};
 use edge_config::{Edge, Environment, Match, route_of};
 use header_rules::{GuardVerdict, Rules};
+use identity::headers;
 use serde_json::{Map, Value, json};
 
 use super::goes::destination;
 use super::request::{Request, listener, others};
-use super::{Arguments, Failed, before, unknown};
+use super::{Arguments, Failed, before, pages, unknown};
 use crate::render;
 
 /// Small, because one request needs one entry of each cache.
@@ -94,8 +96,14 @@ pub(super) fn explain(
     let peer = arguments.client.map_or_else(|| "0.0.0.0".to_owned(), |client| client.to_string());
     let edits = match rules.judge_from(&buffer, Some(peer.as_bytes())) {
         GuardVerdict::Forward(edits) => edits,
+        GuardVerdict::Answer(preflight) => {
+            report.insert("guard".to_owned(), "preflight".into());
+            report.insert("answer".to_owned(), pages::preflight(&preflight));
+            return Ok(Value::Object(report));
+        }
         GuardVerdict::Refuse(refusal) => {
             let reason = refusal.reason;
+            pages::report(&edge, name, &request, refusal.reader.as_ref(), &mut report);
             report.insert("guard".to_owned(), reason.code().into());
             report.insert(
                 "answer".to_owned(),
@@ -107,6 +115,7 @@ pub(super) fn explain(
     let stripped: Vec<String> =
         edits.removals.iter().map(|removal| String::from_utf8_lossy(removal.name).into_owned()).collect();
     report.insert("guard".to_owned(), "passes".into());
+    pages::report(&edge, name, &request, edits.reader.as_ref(), &mut report);
     let client = match &edits.arrival {
         Some(arrival) => arguments.client.map(|_| arrival.address),
         None => arguments.client,
@@ -161,7 +170,7 @@ pub(super) fn explain(
         &unknown::alone(&edge),
         arguments,
         &request,
-        (&stripped, client),
+        (&stripped, client, edits.navigates),
         (route, listener.exposure),
         &mut report,
     );
@@ -177,7 +186,7 @@ fn decide(
     edge: &Edge,
     arguments: &Arguments,
     request: &Request,
-    (stripped, client): (&[String], Option<IpAddr>),
+    (stripped, client, navigates): (&[String], Option<IpAddr>, bool),
     (route, exposure): (&Route, Exposure),
     report: &mut Map<String, Value>,
 ) -> Result<(), String> {
@@ -199,6 +208,7 @@ fn decide(
         Some(file) => std::fs::read(file).map_err(|e| format!("{}: {e}", file.display()))?,
     };
     let kept = request.headers.iter().filter(|(name, _)| !stripped.contains(name));
+    let page = navigates.then_some((headers::NAVIGATION, b"1".as_slice()));
     let input = CheckInput {
         route: &route.name,
         policy: &route.policy,
@@ -211,7 +221,7 @@ fn decide(
         target: &request.target,
         scheme: if request.is_encrypted { "https" } else { "http" },
         host: &request.authority,
-        headers: kept.map(|(name, value)| (name.as_str(), value.as_bytes())).collect(),
+        headers: kept.map(|(name, value)| (name.as_str(), value.as_bytes())).chain(page).collect(),
         body: &body,
     };
     let now = clock.now();
@@ -297,6 +307,13 @@ fn decide(
     }
     report.insert("stages".to_owned(), serde_json::to_value(record.stages()).map_err(|e| e.to_string())?);
     let shown = match (&verdict.decision, verdict.answer()) {
+        (_, Some(_)) if verdict.sign_in.is_some() => {
+            let mut redirect = answer(Verdict::SIGN_IN_STATUS, "", "the authorizer", verdict.decision.code());
+            if let Some(fields) = redirect.as_object_mut() {
+                fields.insert("location".to_owned(), verdict.sign_in.clone().into());
+            }
+            redirect
+        }
         (_, Some((_, words))) => {
             answer(words.status.get(), &words.body, "the authorizer", verdict.decision.code())
         }

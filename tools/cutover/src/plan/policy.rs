@@ -6,7 +6,7 @@ use edge_config::Edge;
 use edge_config::edge::{
     BesideCookie, CertificateHolder, CertificatePolicy, Cidr, InternalPolicy, LeaseMethods, LeasePolicy,
     Limit, Mode, OnOutage, Policy, PublicPolicy, Quota, RateHeaders, RoleNames, Route, SessionPolicy,
-    SignatureProfile, SignedPolicy, TenantMatch, Webhook, WebhookPolicy, WebhookTime,
+    SignInRedirect, SignatureProfile, SignedPolicy, TenantMatch, Webhook, WebhookPolicy, WebhookTime,
 };
 
 use super::found::{Aspects, Protection};
@@ -94,7 +94,8 @@ fn public(old: PublicPolicy, new: PublicPolicy, noted: &mut Aspects) {
 }
 
 fn sessions(old: &SessionPolicy, new: &SessionPolicy, noted: &mut Aspects) {
-    let SessionPolicy { accept: _, bearer_beside_cookie, role, roles, scopes, tenant, mode, lease } = new;
+    let SessionPolicy { accept: _, bearer_beside_cookie, role, roles, scopes, tenant, mode, lease, sign_in } =
+        new;
     noted.members(
         "credential",
         old.accepted().iter().map(|kind| kind.as_str()),
@@ -147,6 +148,27 @@ fn sessions(old: &SessionPolicy, new: &SessionPolicy, noted: &mut Aspects) {
     };
     mode_changed("the policy", old.mode, *mode, asks(old), noted);
     leased(old.lease.as_ref(), lease.as_ref(), noted);
+    signed_in(old.sign_in.as_ref(), sign_in.as_ref(), noted);
+}
+
+/// Where people without a session go. Another page is another place for passwords, so a person has to check it.
+fn signed_in(old: Option<&SignInRedirect>, new: Option<&SignInRedirect>, noted: &mut Aspects) {
+    match (old, new) {
+        (None, Some(now)) => {
+            noted.note(Protection::Same, format!("people without a session are sent to {}", now.page));
+        }
+        (Some(_), None) => {
+            noted.note(Protection::Same, "people without a session get a 401 instead of a sign-in page")
+        }
+        (Some(was), Some(now)) if was.page != now.page => noted.note(
+            Protection::Weaker,
+            format!("people without a session are sent to {} instead of {}: check it", now.page, was.page),
+        ),
+        (Some(was), Some(now)) if was != now => {
+            noted.note(Protection::Same, "the parameter with the way back to the refused page changed");
+        }
+        (Some(_), Some(_)) | (None, None) => {}
+    }
 }
 
 /// Stricter when each caller with the new roles passed before, weaker otherwise.

@@ -7,6 +7,7 @@ use edge_config::edge::{
     AcceptedCredential, Destination, Endpoint, EndsWith, Percent, Policy, Reach, Route, RouteTimes, Sticky,
 };
 
+use super::cors;
 use super::found::{Aspects, Finding, Protection, Region};
 use super::policy;
 use super::regions::{self, Table, Taken};
@@ -179,6 +180,8 @@ fn routes((old, before): (&Edge, &Route), (new, after): (&Edge, &Route), noted: 
         // Compared with what the file leaves unsaid.
         ends_with: _,
         cross_site,
+        // Compared with those of the host.
+        cors: _,
         // Compared beside the policy.
         limits: _,
         body_limit,
@@ -243,6 +246,7 @@ fn routes((old, before): (&Edge, &Route), (new, after): (&Edge, &Route), noted: 
     let RouteTimes { timeout, idle_timeout } = times;
     noted.changed("how long an answer may take to begin (`timeout_ms`)", &before.times.timeout, timeout);
     noted.changed("how long it may be silent (`idle_timeout_ms`)", &before.times.idle_timeout, idle_timeout);
+    cors::compare((old, before), (new, after), noted);
     if before.stream != *stream {
         noted.note(Protection::Same, format!("`stream` is {stream}"));
     }

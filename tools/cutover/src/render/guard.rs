@@ -5,14 +5,17 @@ use edge_config::edge::{
 };
 use edge_config::{Edge, closed_paths};
 use header_rules::config::{
-    self, GuardConfig, HostRules, PathRule, Reserved, RouteRule, Sites, StreamBounds,
+    self, GuardConfig, HostRules, LeaseRules, PathRule, Reserved, RouteRule, Sites, StreamBounds,
 };
 
+use super::cors::Table;
 use super::{leases, proxies};
 
 pub(crate) fn config(edge: &Edge, name: &str, listener: &Listener) -> GuardConfig {
     let leases = leases::rules(edge, name);
+    let mut cors = Table::default();
     let hosts = edge.hosts.iter().filter(|(_, host)| host.is_on(name));
+    let hosts = hosts.map(|(group, host)| rules(edge, (group, host), leases.as_ref(), &mut cors)).collect();
     GuardConfig {
         listener: name.to_owned(),
         revision: edge.revision.0.clone(),
@@ -28,32 +31,11 @@ pub(crate) fn config(edge: &Edge, name: &str, listener: &Listener) -> GuardConfi
         },
         tls: listener.tls.is_some(),
         proxies: proxies::rules(listener),
-        hosts: hosts
-            .map(|(group, host)| HostRules {
-                names: host.names.clone(),
-                routes: edge
-                    .routes
-                    .iter()
-                    .filter(|route| route.host == *group)
-                    .map(|route| RouteRule {
-                        path: rule(&route.path),
-                        methods: route.methods.clone(),
-                        policy: route.policy.clone(),
-                        lease: leases::position(leases.as_ref(), route),
-                        cross_site: route.cross_site,
-                    })
-                    .collect(),
-                absent: edge
-                    .absent_paths
-                    .iter()
-                    .filter(|absent| absent.host == *group)
-                    .map(|absent| rule(&absent.path))
-                    .collect(),
-            })
-            .collect(),
+        hosts,
         internal_paths: closed_paths(edge, listener.exposure).into_iter().map(rule).collect(),
         refuses_http_1_0: listener.http_10 != Http10::Accept,
         sites: sites(edge),
+        cors: cors.rules(),
         leases,
         streams: streams(edge, name),
     }
@@ -67,6 +49,37 @@ fn streams(edge: &Edge, name: &str) -> Option<StreamBounds> {
         most: edge.streams.most,
         unjudged_ms: u64::try_from(edge.streams.unjudged.as_millis()).unwrap_or(u64::MAX),
     })
+}
+
+/// The rules of one host group.
+fn rules(
+    edge: &Edge,
+    (group, host): (&String, &Host),
+    leases: Option<&LeaseRules>,
+    cors: &mut Table,
+) -> HostRules {
+    let routes = edge.routes.iter().filter(|route| route.host == *group);
+    HostRules {
+        names: host.names.clone(),
+        routes: routes
+            .map(|route| RouteRule {
+                path: rule(&route.path),
+                methods: route.methods.clone(),
+                policy: route.policy.clone(),
+                lease: leases::position(leases, route),
+                cross_site: route.cross_site,
+                cors: cors.of_route(edge, route),
+                sign_in: edge.sign_in_of(route).is_some(),
+            })
+            .collect(),
+        absent: edge
+            .absent_paths
+            .iter()
+            .filter(|absent| absent.host == *group)
+            .map(|absent| rule(&absent.path))
+            .collect(),
+        cors: cors.of_host(edge, host),
+    }
 }
 
 /// The origins whose pages may send requests: those of every host that browsers can reach.

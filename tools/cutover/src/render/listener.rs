@@ -18,8 +18,8 @@ use super::routes::{longest_body, whole_body};
 use super::stage::{Branch, both, is, stage, starts_with};
 use super::template::{self, fill};
 use super::{
-    Form, Paths, TemplateError, access_log, decided, guard, leases, proxies, request_id, seconds, tracing,
-    words,
+    Form, Paths, TemplateError, access_log, cors, decided, guard, leases, proxies, request_id, seconds,
+    tracing, words,
 };
 
 const NAME: &str = "connection-manager.yaml";
@@ -87,6 +87,7 @@ pub(super) fn render(
     let filters = vec![
         found.guard(name),
         finish(),
+        pages(),
         plain((filter::AUTHORIZER, stage(filter::AUTHORIZER, &checked, &asking))),
         plain((filter::KEEPER, found.keeper(name, &checked))),
         found.body(name),
@@ -251,7 +252,10 @@ fn second_wall(edge: &Edge) -> Value {
     let covers = |prefix: &&&str| own.iter().any(|name| name.starts_with(**prefix));
     let (prefixes, names) = least(edge);
     let names = names.into_iter().filter(|name| own.contains(name));
-    let mutations = removals(prefixes.iter().filter(covers).copied(), names);
+    let mut mutations = removals(prefixes.iter().filter(covers).copied(), names);
+    // Only the guard's note makes a request one for a page: an empty header is not added.
+    let navigation = "%FILTER_STATE(wasm.cutover.navigation:PLAIN)%";
+    mutations.push(json!({ "append": header(headers::NAVIGATION, navigation) }));
     json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
         // Trailers reach an HTTP/2 backend; the guard never receives them.
@@ -356,6 +360,13 @@ fn finish() -> Value {
     let mut finish = plain((filter::WORDS, words::finish()));
     insert(&mut finish, "disabled", json!(true));
     finish
+}
+
+/// The filter that lets pages of other origins read answers, on hosts and routes that say so.
+fn pages() -> Value {
+    let mut pages = plain((filter::CORS, cors::filter()));
+    insert(&mut pages, "disabled", json!(true));
+    pages
 }
 
 /// The filter that sets the content type of the authorizer's refusals.

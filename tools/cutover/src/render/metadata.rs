@@ -25,10 +25,14 @@ pub(super) const ALLOW: &str = "allow";
 /// The promise of https to browsers (HSTS); absent when the host makes none.
 pub(super) const HSTS: &str = "hsts";
 
+/// The `Vary` of answers that depend on the origin of a page; absent where none does.
+pub(super) const VARY: &str = "vary";
+
 /// The names of the HTTP filters, as routes refer to them.
 pub(super) mod filter {
     pub(in crate::render) const GUARD: &str = "guard";
     pub(in crate::render) const WORDS: &str = "words";
+    pub(in crate::render) const CORS: &str = "cors";
     pub(in crate::render) const SECOND_WALL: &str = "second-wall";
     pub(in crate::render) const AUTHORIZER: &str = "envoy.filters.http.ext_authz";
     pub(in crate::render) const KEEPER: &str = "keeper";

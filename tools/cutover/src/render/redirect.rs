@@ -15,7 +15,8 @@ use super::cluster::insert;
 use super::decided;
 use super::matcher::{self, path_match};
 use super::metadata::{NAMESPACE, filter};
-use super::routes::{everything, named, no_decision, refusal, speaking, unused};
+use super::routes::{everything, named, no_decision, refusal, speaking};
+use super::stage::unused;
 
 /// The name of the routes in the access log.
 const NAME: &str = "redirect-to-https";

@@ -14,6 +14,7 @@ use identity::headers;
 use serde_json::{Map, Value, json};
 
 use super::cluster::insert;
+use super::cors;
 use super::credentials;
 use super::decided;
 use super::destination;
@@ -21,6 +22,7 @@ use super::header::{header, method_is};
 use super::leases;
 use super::matcher::{self, Leaf, RoutesByHeader, path_match};
 use super::metadata::{ALLOW, CHOSEN_BY, CONTENT_TYPE, MARK, NAMESPACE, filter};
+use super::stage::unused;
 use super::{proxies, redirect, request_id, shadow, words};
 
 /// `early` are the leases that can be known before the route of a request is chosen.
@@ -116,6 +118,7 @@ fn virtual_host(
     let known = RoutesByHeader { header: EARLY_MARK, routes: known };
     let tree = matcher::tree(&METHODS, not_allowed, known, closed, open, rest);
     let mut host = speaking(&answers);
+    cors::enable_host(&mut host, edge.hosts.get(group).and_then(|host| host.cors.as_ref()));
     host.extend([("name", json!(group)), ("domains", json!(names)), ("matcher", tree)].map(named));
     let mut rendered = Value::Object(host);
     if let Some(hsts) = hsts {
@@ -186,7 +189,8 @@ fn only(mut rendered: Value, condition: Value) -> Value {
 /// The same route for a request that a lease serves: it disables all filters.
 fn unchecked(mut route: Value) -> Value {
     let mut filters = json!({});
-    for kept in [filter::WORDS, filter::BODY] {
+    // What happens to a body and to an answer is the same.
+    for kept in [filter::WORDS, filter::CORS, filter::BODY] {
         if let Some(settings) = route.pointer("/typed_per_filter_config").and_then(|of| of.get(kept)) {
             insert(&mut filters, kept, settings.clone());
         }
@@ -200,11 +204,6 @@ fn unchecked(mut route: Value) -> Value {
         None => insert(&mut route, "request_headers_to_remove", json!([EARLY_MARK])),
     }
     route
-}
-
-/// The settings that disable a filter on a route.
-pub(super) fn unused() -> Value {
-    json!({ "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true })
 }
 
 /// The settings that enable a filter on a route which others do not have.
@@ -318,6 +317,7 @@ fn one(edge: &Edge, route: &Route, to: &Destination, host: &Answers, listener: &
         insert(&mut filters, filter::BODY, used());
         insert(&mut fields, BODY_LIMIT.1, json!(limit.to_string()));
     }
+    cors::enable_route(route, &mut fields, &mut filters);
     let mut rendered = json!({
         "name": route.name,
         "match": matching,
@@ -330,6 +330,9 @@ fn one(edge: &Edge, route: &Route, to: &Destination, host: &Answers, listener: &
     // Envoy has chosen by them: a backend gets the same bytes, however its route chooses.
     for mark in edge.marks_of(route).names() {
         ended.push(mark);
+    }
+    if edge.sign_in_of(route).is_some() {
+        ended.push(headers::NAVIGATION);
     }
     if !ended.is_empty() {
         insert(&mut rendered, "request_headers_to_remove", json!(ended));

@@ -59,6 +59,11 @@ fn composite<'v>(name: &str, branches: impl Iterator<Item = (&'v Value, Value)>)
     })
 }
 
+/// The settings that disable a filter on a route.
+pub(super) fn unused() -> Value {
+    json!({ "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true })
+}
+
 /// The condition that `input` is `value`. An absent input has no value.
 pub(super) fn is(name: &str, input: &Value, value: &str) -> Value {
     json!({ "single_predicate": {
@@ -78,6 +83,11 @@ pub(super) fn starts_with(name: &str, input: &Value, value: &str) -> Value {
         "input": { "name": name, "typed_config": input },
         "value_match": { "prefix": value },
     } })
+}
+
+/// The condition that one of several predicates holds.
+pub(super) fn either(predicates: &[Value]) -> Value {
+    json!({ "or_matcher": { "predicate": predicates } })
 }
 
 /// The condition that both predicates hold.

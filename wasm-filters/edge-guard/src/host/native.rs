@@ -318,7 +318,7 @@ pub(crate) fn answer(
     status: u16,
     details: &str,
     body: &str,
-    headers: &[(&str, &str)],
+    headers: &[(&str, &[u8])],
 ) -> Result<(), HostError> {
     let stream = stream("send_response")?;
     let mut headers: Vec<Header> = headers.iter().map(|(name, value)| Header::of(name, value)).collect();

@@ -52,6 +52,8 @@ pub(super) struct Target {
     pub(super) policy: Option<PolicyId>,
     pub(super) lease: Option<u32>,
     pub(super) cross_site: bool,
+    pub(super) cors: Option<u32>,
+    pub(super) sign_in: bool,
 }
 
 /// A route that already exists.
@@ -219,13 +221,15 @@ impl Lookup<'_> {
     }
 
     fn take(&mut self, target: Option<Target>) {
-        if let Some(Target { policy, lease, cross_site }) = target
+        if let Some(Target { policy, lease, cross_site, cors, sign_in }) = target
             && !self.taken
         {
             self.taken = true;
             self.place.policy = policy;
             self.place.lease = lease;
             self.place.cross_site = cross_site;
+            self.place.cors = cors;
+            self.place.sign_in = sign_in;
         }
     }
 }

@@ -15,6 +15,8 @@ fn route(path: PathRule, methods: &[&str], policy: &str) -> RouteRule {
         policy: policy.to_owned(),
         lease: None,
         cross_site: false,
+        cors: None,
+        sign_in: false,
     }
 }
 
@@ -28,7 +30,7 @@ fn compile_with(
     absent: &[PathRule],
     closed: &[PathRule],
 ) -> Result<HostRoutes, ConfigError> {
-    HostRoutes::compile("hosts[h]", (routes, absent), closed, |policy| policy.parse().unwrap())
+    HostRoutes::compile("hosts[h]", (routes, absent, None), closed, |policy| policy.parse().unwrap())
 }
 
 #[test]

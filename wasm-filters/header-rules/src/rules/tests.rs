@@ -1,3 +1,4 @@
+mod cors;
 mod headers;
 mod paths;
 mod properties;
@@ -15,7 +16,15 @@ fn owned(list: &[&str]) -> Vec<String> {
 }
 
 fn route(path: PathRule, methods: &[&str], policy: &str) -> RouteRule {
-    RouteRule { path, methods: owned(methods), policy: policy.to_owned(), lease: None, cross_site: false }
+    RouteRule {
+        path,
+        methods: owned(methods),
+        policy: policy.to_owned(),
+        lease: None,
+        cross_site: false,
+        cors: None,
+        sign_in: false,
+    }
 }
 
 /// The development edge, reduced to the guard's part.
@@ -48,15 +57,18 @@ fn config() -> GuardConfig {
                     route(prefix("/"), &[], "signed-in"),
                 ],
                 absent: Vec::new(),
+                cors: None,
             },
             HostRules {
                 names: owned(&["web.test"]),
                 routes: vec![route(prefix("/"), &["GET"], "public")],
                 absent: Vec::new(),
+                cors: None,
             },
         ],
         internal_paths: ["/_", "/_sync", "/internal", "/command", "/users/notifications"].map(prefix).into(),
         sites: crate::config::Sites::default(),
+        cors: Vec::new(),
         refuses_http_1_0: true,
         leases: None,
         streams: None,
@@ -85,6 +97,7 @@ fn whole(method: &str, target: &str, headers: &[(&str, &str)]) -> Option<Reason>
     match Rules::compile(&config).unwrap().judge(&encode(&pairs)) {
         GuardVerdict::Forward(_) => None,
         GuardVerdict::Refuse(refusal) => Some(refusal.reason),
+        GuardVerdict::Answer(_) => None,
     }
 }
 
@@ -116,6 +129,29 @@ fn a_page_of_another_site_sends_nothing_that_changes_anything() {
     ] {
         assert_eq!(whole("POST", "/users", &[("cookie", "a=b"), ("origin", own)]), None, "{own}");
     }
+}
+
+#[test]
+fn a_page_is_noted_where_the_policy_has_a_sign_in_page() {
+    let mut config = config();
+    config.hosts[0].routes[5].sign_in = true;
+    let rules = Rules::compile(&config).unwrap();
+    let navigates = |method: &str, target: &str, more: &[(&[u8], &[u8])]| {
+        let mut pairs: Vec<(&[u8], &[u8])> = vec![
+            (b":method", method.as_bytes()),
+            (b":path", target.as_bytes()),
+            (b":authority", b"localhost"),
+            (b"accept", b"text/html"),
+        ];
+        pairs.extend(more);
+        matches!(rules.judge(&encode(&pairs)), GuardVerdict::Forward(Edits { navigates: true, .. }))
+    };
+    assert!(navigates("GET", "/books/1?a=b", &[]));
+    assert!(!navigates("GET", "/users/1", &[]), "another policy");
+    assert!(!navigates("POST", "/books/1", &[]), "a form");
+    assert!(!navigates("HEAD", "/books/1", &[]));
+    assert!(!navigates("GET", "/books/1", &[(b"connection", b"upgrade"), (b"upgrade", b"websocket")]));
+    assert!(!navigates("GET", "/books/1", &[(b"sec-fetch-mode", b"cors")]));
 }
 
 #[test]
@@ -176,6 +212,7 @@ fn edits<'a>(rules: &Rules, buffer: &'a [u8]) -> Edits<'a> {
     match rules.judge(buffer) {
         GuardVerdict::Forward(edits) => edits,
         GuardVerdict::Refuse(refusal) => panic!("{refusal:?}"),
+        GuardVerdict::Answer(preflight) => panic!("{preflight:?}"),
     }
 }
 
@@ -191,7 +228,7 @@ fn hosts_that_cannot_work_are_named() {
     let compile = |names: &[&[&str]]| {
         let hosts = names
             .iter()
-            .map(|names| HostRules { names: owned(names), routes: vec![], absent: vec![] })
+            .map(|names| HostRules { names: owned(names), routes: vec![], absent: vec![], cors: None })
             .collect();
         Rules::compile(&GuardConfig { hosts, ..config() }).err()
     };
@@ -215,6 +252,7 @@ fn a_host_is_found_by_its_name_then_by_its_longest_ending() {
         names: owned(&[name]),
         routes: vec![route(PathRule::Prefix("/".to_owned()), &[], policy)],
         absent: vec![],
+        cors: None,
     });
     let rules = Rules::compile(&GuardConfig { hosts: hosts.into(), ..config() }).unwrap();
     for (host, policy) in [

@@ -2,16 +2,35 @@ use super::*;
 use crate::header_map::tests::encode;
 
 fn sites() -> Sites {
-    Sites::compile(&Config {
+    let config = Config {
         hosts: vec!["api.test".to_owned(), "app.test".to_owned()],
         browser_origins: vec!["https://partner.example".to_owned(), "http://localhost:5173".to_owned()],
-    })
+    };
+    Sites::compile(&config).unwrap()
 }
 
 fn refused(headers: &[(&str, &str)], upgrade: bool) -> bool {
     let pairs: Vec<(&[u8], &[u8])> =
         headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
-    sites().refuse(HeaderMap::new(&encode(&pairs)), b"api.test", upgrade)
+    sites().refuse(HeaderMap::new(&encode(&pairs)), b"api.test", upgrade, None)
+}
+
+/// The same where pages of `https://spa.example` may read answers.
+fn refused_with_reader(headers: &[(&str, &str)], credentials: bool) -> bool {
+    let pairs: Vec<(&[u8], &[u8])> =
+        headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+    let reader = Reader { origin: b"https://spa.example".to_vec(), credentials, expose: None };
+    sites().refuse(HeaderMap::new(&encode(&pairs)), b"api.test", false, Some(&reader))
+}
+
+#[test]
+fn a_page_that_may_read_answers_sends_with_cookies_only_where_it_may_have_credentials() {
+    let (origin, site) = (("origin", "https://spa.example"), ("sec-fetch-site", "cross-site"));
+    assert!(!refused_with_reader(&[COOKIE, origin, site], true));
+    assert!(refused_with_reader(&[COOKIE, origin, site, JSON], false), "without credentials, no cookie");
+    assert!(!refused_with_reader(&[origin, site], false));
+    assert!(refused_with_reader(&[COOKIE, ("origin", "https://evil.example")], true), "of this origin alone");
+    assert!(refused_with_reader(&[COOKIE, site], true), "the origin is not known");
 }
 
 const COOKIE: (&str, &str) = ("Cookie", "a=b");
@@ -103,7 +122,7 @@ proptest::proptest! {
     #[test]
     fn arbitrary_bytes_never_pass_as_a_known_origin(origin: Vec<u8>) {
         let pairs: [(&[u8], &[u8]); 2] = [(b"cookie", b"a=b"), (b"origin", &origin)];
-        let refused = sites().refuse(HeaderMap::new(&encode(&pairs)), b"api.test", false);
+        let refused = sites().refuse(HeaderMap::new(&encode(&pairs)), b"api.test", false, None);
         let text = String::from_utf8_lossy(&origin).to_ascii_lowercase();
         proptest::prop_assert!(refused || text.contains("api.test") || text.contains("app.test") || text.contains("partner") || text.contains("localhost"));
     }

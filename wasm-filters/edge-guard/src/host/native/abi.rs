@@ -63,7 +63,7 @@ impl Header {
     pub(super) const NONE: Self =
         Self { name: std::ptr::null(), name_length: 0, value: std::ptr::null(), value_length: 0 };
 
-    pub(super) const fn of(name: &str, value: &str) -> Self {
+    pub(super) const fn of(name: &str, value: &[u8]) -> Self {
         Self {
             name: name.as_ptr().cast(),
             name_length: name.len(),

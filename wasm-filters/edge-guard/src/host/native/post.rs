@@ -10,11 +10,11 @@ pub(super) fn post(path: &str, body: &str, timeout_ms: u32) -> Result<u64, HostE
     let plugin = configuration("http_callout")?;
     let length = body.len().to_string();
     let mut headers = [
-        Header::of(":method", "POST"),
-        Header::of(":path", path),
-        Header::of("host", CLUSTER),
-        Header::of("content-type", "text/plain"),
-        Header::of("content-length", &length),
+        Header::of(":method", b"POST"),
+        Header::of(":path", path.as_bytes()),
+        Header::of("host", CLUSTER.as_bytes()),
+        Header::of("content-type", b"text/plain"),
+        Header::of("content-length", length.as_bytes()),
     ];
     let mut token = 0;
     // SAFETY: the configuration is alive while its hook runs; everything else is copied, and there is a place for the

@@ -64,10 +64,9 @@ pub(crate) fn answer(
     status: u16,
     details: &str,
     body: &str,
-    headers: &[(&str, &str)],
+    headers: &[(&str, &[u8])],
 ) -> Result<(), HostError> {
-    let headers =
-        serialised(headers.len(), || headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
+    let headers = serialised(headers.len(), || headers.iter().map(|(name, value)| (name.as_bytes(), *value)));
     // SAFETY: pointers and lengths of live slices, only read by the host.
     let status = unsafe {
         proxy_send_local_response(

@@ -73,7 +73,7 @@ fn only_one_valid_unshared_request_id_is_kept() {
 fn incomplete_headers_are_refused() {
     let refused = |buffer: &[u8]| match rules().judge(buffer) {
         GuardVerdict::Refuse(refusal) => refusal.reason,
-        GuardVerdict::Forward(_) => panic!("forwarded"),
+        GuardVerdict::Forward(_) | GuardVerdict::Answer(_) => panic!("not refused"),
     };
     assert_eq!(refused(b""), Reason::MalformedHeaders);
     assert_eq!(refused(b"\x01"), Reason::MalformedHeaders);
@@ -98,9 +98,11 @@ fn a_refusal_settles_the_request_id() {
         request_id: RequestId::Keep,
         replaced_id: None,
         client: None,
+        reader: None,
     };
+    let reason = expected.reason;
     assert_eq!(rules().judge(&buffer), GuardVerdict::Refuse(expected));
-    assert_eq!((expected.reason.status(), expected.reason.body()), (404, "Not found"));
+    assert_eq!((reason.status(), reason.body()), (404, "Not found"));
 }
 
 /// Rules of a listener behind proxies of 10.0.0.0/8.
@@ -119,6 +121,7 @@ fn edits_from<'a>(rules: &Rules, buffer: &'a [u8], peer: &str) -> Edits<'a> {
     match rules.judge_from(buffer, Some(peer.as_bytes())) {
         GuardVerdict::Forward(edits) => edits,
         GuardVerdict::Refuse(refusal) => panic!("{refusal:?}"),
+        GuardVerdict::Answer(preflight) => panic!("{preflight:?}"),
     }
 }
 
