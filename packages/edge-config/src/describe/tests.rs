@@ -180,7 +180,7 @@ fn a_default_is_what_the_reader_takes_when_the_field_is_not_there() {
     for base in &bases[..3] {
         assert!(read(base).is_some(), "a base is not valid: {base:?}");
     }
-    // Three sections have fields that belong to one of two ways alone.
+    // Some sections have fields that belong to one of two ways alone.
     let other = |path: &str, value: &str| {
         let mut document = base("{ kind: session }");
         document.put(&path_of(path), document_of(&crate::load::tree(value).unwrap()));
@@ -188,8 +188,11 @@ fn a_default_is_what_the_reader_takes_when_the_field_is_not_there() {
     };
     let redis = "{ cookie: old, tenant: 00000000-0000-7000-8000-000000000001, verify: { redis: { url: 'redis://127.0.0.1' } } }";
     let proxies = other("listeners.*.trusted_proxies", "{ addresses: [10.0.0.0/8] }");
-    let others =
-        [other("tenants", "{ grpc: 'http://127.0.0.1:3026' }"), other("legacy_sessions", redis), proxies];
+    let mut encrypted = other("listeners.*.tls", "{ certificate: a.pem, key: a.key, client_ca: c.pem }");
+    let hsts = document_of(&crate::load::tree("{ max_age_seconds: 300 }").unwrap());
+    encrypted.put(&path_of("listeners.*.hsts"), hsts);
+    let tenants = other("tenants", "{ grpc: 'http://127.0.0.1:3026' }");
+    let others = [tenants, other("legacy_sessions", redis), proxies, encrypted];
     let (mut unproved, mut wrong) = (Vec::new(), Vec::new());
     let mut proved = 0;
     for field in &all {
