@@ -1,7 +1,5 @@
 //! IPv6 beside IPv4: which address a client has for limits, lists of addresses and backends.
 
-#![expect(clippy::indexing_slicing, reason = "tests fail by panicking")]
-
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use harness::wire::Request;

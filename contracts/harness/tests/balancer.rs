@@ -1,6 +1,6 @@
 //! An edge behind a real haproxy: the PROXY protocol in both versions, and HTTP with X-Forwarded-For. The client is the one that
 //! connects to haproxy, nothing forged passes, and no byte changes.
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+#![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
 mod headers {
     pub(crate) mod reserved;

@@ -1,5 +1,4 @@
 //! Client certificates as a credential: Envoy verifies them, the edge file says whom they prove.
-#![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Every route of the development edge, and every denial reason that it can bring about, has an exchange; what has none is on a
 //! list with its reason, and the list may only become shorter.
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::process::Command;
 

@@ -1,5 +1,4 @@
 //! One host on several listeners: the same routes, refusals and guard on each, and the scheme of each.
-#![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
 use std::net::SocketAddr;
 

@@ -1,5 +1,5 @@
 //! Opaque bearer tokens through Envoy: an issuer of the test's own describes them (RFC 7662).
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;

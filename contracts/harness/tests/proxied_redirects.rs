@@ -1,5 +1,4 @@
 //! A listener that redirects to https, behind proxies that may end TLS.
-#![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
 use harness::wire::Answer;
 use harness::{Backend, Edge, Part};

@@ -1,5 +1,4 @@
 //! A listener that redirects to https answers 308 to every request of its hosts, and nothing goes on from it.
-#![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
 use std::net::SocketAddr;
 

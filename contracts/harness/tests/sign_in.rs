@@ -1,6 +1,5 @@
 //! A person who opens a page without a session is sent to the sign-in page; programs, scripts, forms and WebSockets get the
 //! 401, and no return address leads to another site.
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use harness::wire::{Answer, Request, h2};
 use harness::{Backend, Edge, EdgeBuilder};

@@ -1,6 +1,5 @@
 //! Behind proxies: the client is whom a trusted proxy names, and every part of the edge sees the same one. A peer that is not
 //! trusted changes nothing.
-#![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
 mod headers {
     pub(crate) mod reserved;

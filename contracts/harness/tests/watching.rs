@@ -1,5 +1,4 @@
 //! `cutover render --watch`: a changed edge file takes effect, and one that Envoy refuses is taken back.
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::net::TcpListener;
 use std::path::Path;

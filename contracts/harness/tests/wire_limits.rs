@@ -1,5 +1,4 @@
 //! The limits of the wire as an edge file says them: sizes of heads both ways, and times of routes and listeners.
-#![expect(clippy::expect_used, reason = "tests fail by panicking")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

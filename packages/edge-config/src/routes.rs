@@ -1,11 +1,13 @@
 //! Reads the routes, and checks them against each other.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod overlaps;
+
+use std::collections::BTreeMap;
 
 use crate::declared::Declared;
 use crate::edge::{
     AbsentPath, Answers, Backend, Exposure, FURTHER_METHODS, Host, IdentityHeaders, LegacySessions, Limit,
-    Listener, METHODS, Mode, PathMatch, Policy, Reserved, Route, RouteCors, Specificity, TenantMatch,
+    Listener, METHODS, Mode, PathMatch, Policy, Reserved, Route, RouteCors, TenantMatch,
 };
 use crate::fault::{Place, suggest};
 use crate::node::{Node, Value};
@@ -42,7 +44,7 @@ pub(crate) fn read(context: Context<'_>, node: &Node, around: &Surroundings<'_>)
         }
     }
     check_names(context, &placed);
-    check_overlaps(context, &placed);
+    overlaps::check(context, &placed);
     check_exposure(context, &placed, around);
     check_attempts(context, &placed, around);
     check_certificates(context, &placed, around);
@@ -304,53 +306,6 @@ fn check_names(context: Context<'_>, placed: &[Placed]) {
             context.faults.report(*place, problem, "give one of them another name");
         }
     }
-}
-
-/// Routes of one host with the same path must take different methods, and each must have a method left.
-fn check_overlaps(context: Context<'_>, placed: &[Placed]) {
-    let mut groups: BTreeMap<(&str, Specificity<'_>), Vec<&Placed>> = BTreeMap::new();
-    for p in placed {
-        groups.entry((&p.route.host, p.route.path.specificity())).or_default().push(p);
-    }
-    for group in groups.values() {
-        let mut taken: BTreeMap<&str, &Placed> = BTreeMap::new();
-        let mut rest: Option<&Placed> = None;
-        for p in group.iter().copied() {
-            if p.route.methods.is_empty()
-                && let Some(other) = rest.replace(p)
-            {
-                report_duplicate(context, p, other, "the same path");
-            }
-            for method in &p.route.methods {
-                if let Some(other) = taken.insert(method, p) {
-                    report_duplicate(context, p, other, &format!("{method} on the same path"));
-                }
-            }
-        }
-        if let Some(rest) = rest
-            && METHODS.iter().all(|method| taken.contains_key(method))
-        {
-            let others: BTreeSet<_> = taken.values().map(|p| p.route.name.as_str()).collect();
-            let others = others.into_iter().collect::<Vec<_>>().join("`, `");
-            let problem = format!(
-                "route `{}` is shadowed: `{others}` already take every method of its path",
-                rest.route.name
-            );
-            context.faults.report(rest.place, problem, "remove it");
-        }
-    }
-}
-
-fn report_duplicate(context: Context<'_>, one: &Placed, other: &Placed, what: &str) {
-    let (Placed { route, place }, first) = (one, other);
-    // Names of parameters make no difference, so two paths that look different may be one.
-    let (path, twin) = (route.path.path(), first.route.path.path());
-    let same = if path == twin { String::new() } else { format!(" (`{path}` and `{twin}` are one)") };
-    let problem = format!(
-        "route `{}` is shadowed by `{}` on line {}: both take {what}{same}",
-        route.name, first.route.name, first.place.line
-    );
-    context.faults.report(*place, problem, "remove one, or give them different methods");
 }
 
 /// Checks that internal routes and paths are on internal listeners alone.

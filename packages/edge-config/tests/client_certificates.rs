@@ -1,5 +1,4 @@
 //! Client certificates as a credential: the section, the policies, and what is refused about them.
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::path::Path;
 

@@ -1,5 +1,4 @@
 //! Hosts on one listener or several, and what is refused about them.
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
 //! What ends open requests, in an edge file.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::path::Path;
 use std::time::Duration;

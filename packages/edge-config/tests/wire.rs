@@ -1,5 +1,4 @@
 //! The limits of the wire: what an edge file may say, the defaults, and the faults beyond Envoy's own range.
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::path::Path;
 use std::time::Duration;

@@ -14,6 +14,7 @@ mod command;
 mod connections;
 mod cors;
 mod found;
+mod limits;
 mod policy;
 mod regions;
 mod report;

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::RwLock;
 
-use super::OPAQUE;
+use super::edge::OPAQUE;
 use crate::kit::{AUDIENCE, NOW, TENANT};
 
 /// An endpoint that describes tokens as a test says.

@@ -14,7 +14,7 @@ use crate::node::Node;
 use crate::reader::{self, Context, Fields, path};
 
 use super::backends::addresses;
-use super::hosts::is_host_name;
+use super::host_names::is_host_name;
 
 /// A warm decision takes well under a millisecond; Envoy's own default for an authorizer is the same 200 ms.
 const TIMEOUT: Duration = Duration::from_millis(200);

@@ -14,7 +14,7 @@ use crate::fault::Place;
 use crate::node::Node;
 use crate::reader::{self, Context, Fields};
 
-use super::hosts::is_host_name;
+use super::host_names::is_host_name;
 use super::identity::Own;
 use super::{resilience, wire};
 use crate::reader::choice;

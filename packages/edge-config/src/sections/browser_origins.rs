@@ -1,6 +1,6 @@
 //! The section `browser_origins`: origins whose pages may send requests here, besides the edge's own hosts.
 
-use super::hosts::is_host_name;
+use super::host_names::is_host_name;
 use crate::fault::Place;
 use crate::node::Node;
 use crate::reader::{self, Context};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::hosts::is_host_name;
+use super::host_names::is_host_name;
 use super::signatures;
 use crate::declared::Declared;
 use crate::edge::{CertificateHolder, CertificatePolicy, Webhook};

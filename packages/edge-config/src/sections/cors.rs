@@ -126,7 +126,7 @@ fn methods(context: Context<'_>, node: &Node, what: &str) -> Option<Vec<String>>
         if !METHODS.contains(&method) && !FURTHER_METHODS.contains(&method) {
             let known: Vec<&str> = METHODS.into_iter().chain(FURTHER_METHODS).collect();
             let problem = format!("{what} allows the method {method:?}");
-            context.faults.report(element.place, problem, suggest(method, known.into_iter()));
+            context.faults.report(element.place, problem, suggest(method, known));
             return None;
         }
         if methods.iter().any(|known| known == method) {

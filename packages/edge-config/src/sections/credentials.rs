@@ -15,6 +15,7 @@ use crate::reader::{choice, cookie_name, path};
 use crate::sections::Stores;
 use crate::sections::identity::Own;
 use crate::sections::issuers::{LEEWAY, leeway};
+use crate::sections::timeouts::timeout;
 
 /// The header in which clients of other gateways usually send a key.
 const API_KEY_HEADER: &str = "x-api-key";
@@ -291,29 +292,6 @@ fn ask(
         cache: cache?,
         timeout: timeout?,
     })
-}
-
-/// Reads `timeout_ms`, which must be shorter than Envoy's wait for the authorizer: otherwise the answer would be unused.
-pub(super) fn timeout(
-    context: Context<'_>,
-    fields: &mut Fields<'_>,
-    default: Duration,
-    patience: Option<Duration>,
-) -> Option<Duration> {
-    let node = fields.optional("timeout_ms");
-    let place = node.map_or(fields.place, |node| node.place);
-    let timeout = node.map_or(Some(default), |n| reader::millis(context, n, "`timeout_ms`", 1, 10_000))?;
-    if let Some(patience) = patience
-        && timeout >= patience
-    {
-        let (wait, patience) = (timeout.as_millis(), patience.as_millis());
-        context.faults.report(
-            place,
-            format!("`timeout_ms` is {wait}, and Envoy waits {patience} ms for the authorizer"),
-            "write less than `timeout_ms` of `authorizer`, or raise that",
-        );
-    }
-    Some(timeout)
 }
 
 /// The credentials that a policy accepts, in order of precedence; empty when it lists none.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::host_names::is_host_name;
 use super::hsts;
 use crate::declared::Declared;
 use crate::edge::{Answers, Exposure, Host, Listener};
@@ -188,16 +189,6 @@ pub(crate) fn host_name(context: Context<'_>, node: &Node, what: &str) -> Option
         "write a lower-case host name without port, such as api.example.com",
     );
     None
-}
-
-pub(super) fn is_host_name(text: &str) -> bool {
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    text.len() <= 253 && text.split('.').all(label)
 }
 
 /// Reports names that two hosts of one listener share: Envoy would refuse them, and the routes would be ambiguous.

@@ -56,7 +56,7 @@ fn page(context: Context<'_>, node: &Node, what: &str) -> Option<String> {
             }
             Some(_) | None => authority,
         };
-        super::hosts::is_host_name(host) || host.starts_with('[')
+        super::host_names::is_host_name(host) || host.starts_with('[')
     };
     let is_path = text.starts_with('/') && !text.starts_with("//");
     let visible = text.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}#".contains(&b));

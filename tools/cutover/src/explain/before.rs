@@ -8,9 +8,6 @@ use header_rules::Preflight;
 
 use super::request::Request;
 
-/// `max_headers_count` of the connection manager.
-/// `max_request_headers_kb` of the connection manager.
-
 /// The one protocol that a route can allow; every other offer is ignored.
 const WEBSOCKET: &str = "websocket";
 

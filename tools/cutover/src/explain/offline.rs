@@ -1,31 +1,34 @@
 //! Traces a request without sending it: guard, route, authorizer, answer.
 
+mod missing;
+mod shown;
+
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use authz_service::check::CheckInput;
 use authz_service::credential::opaque::{self, Queries};
-use authz_service::credential::token::Check;
 use authz_service::decision::Decision;
-use authz_service::failure::Failure;
 use authz_service::limit::quotas::{self, Payer};
 use authz_service::observe::record::Record;
 use authz_service::observe::stage::{Stage, Step};
-use authz_service::startup::{self, Assembled, needs::Needs};
+use authz_service::startup::{self, needs::Needs};
 use authz_service::verdict::Verdict;
 use authz_service::who::{Caller, Who};
 use clock::{Clock, SystemClock};
-use edge_config::edge::{Exposure, HTTP, HTTPS, KeySource, Listener, Policy, Quota, Route};
+use edge_config::edge::{Exposure, Policy, Quota, Route};
 use edge_config::{Edge, Environment, Match, route_of};
 use header_rules::{GuardVerdict, Rules};
 use identity::headers;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::goes::destination;
 use super::request::{Request, listener, others};
 use super::{Arguments, Failed, before, pages, unknown};
 use crate::render;
+use missing::missing;
+use shown::{answer, check, passed, policy, redirected};
 
 /// Small, because one request needs one entry of each cache.
 const CACHE: usize = 16;
@@ -333,122 +336,8 @@ fn decide(
     }
 }
 
-/// One check of a token: names and codes, never a value.
-fn check(check: &Check) -> Value {
-    let outcome = check.outcome.to_string();
-    match &check.claim {
-        Some(claim) => json!({ "check": check.check, "outcome": outcome, "claim": claim }),
-        None => json!({ "check": check.check, "outcome": outcome }),
-    }
-}
-
-/// Takes the decision back: a running edge may decide otherwise.
-fn not_known(report: &mut Map<String, Value>, why: String) -> Result<(), String> {
-    for field in ["reason", "credential", "stages", "answer"] {
-        report.remove(field);
-    }
-    report.insert("decision".to_owned(), "not known".into());
-    Err(why)
-}
-
-/// Why the decision is missing, when a part that decides is missing here. A running edge may have fetched keys from a URL, so
-/// its decision is not known then.
-fn missing(
-    edge: &Edge,
-    arguments: &Arguments,
-    route: &Route,
-    failure: Failure,
-    assembled: &Assembled,
-    report: &mut Map<String, Value>,
-) -> Result<(), String> {
-    let internal = matches!(edge.policies.get(&route.policy), Some(Policy::Internal(_)));
-    let part = match failure {
-        Failure::KeysUnavailable if internal => "services",
-        Failure::KeysUnavailable => "keys",
-        Failure::TenantsUnavailable => "tenants",
-        Failure::RevocationsUnavailable => "revocations",
-        Failure::ApiKeysUnavailable => "api_keys",
-        Failure::SigningKeysUnavailable => "signing-keys",
-        Failure::WebhookSecretsUnavailable => "webhooks",
-        Failure::IntrospectionUnavailable if arguments.fetch => "introspection",
-        Failure::IntrospectionUnavailable => {
-            return not_known(
-                report,
-                "the token is opaque: only the introspection endpoint of its issuer knows it, and it was not queried; \
-                 add --fetch"
-                    .to_owned(),
-            );
-        }
-        Failure::LegacyUnavailable => {
-            return Err("the legacy backend, or the store of its sessions, does not answer".to_owned());
-        }
-        // This explanation has no store of nonces; `not_known` says so.
-        Failure::NoncesUnavailable
-        | Failure::MalformedCheck
-        | Failure::UnknownRevision
-        | Failure::UnknownRoute
-        | Failure::PolicyMismatch
-        | Failure::SigningFailed
-        | Failure::Panicked => return Ok(()),
-    };
-    let behind_urls: Vec<&str> = edge
-        .sessions
-        .iter()
-        .flat_map(|sessions| &sessions.issuers)
-        .filter(|issuer| matches!(issuer.keys, KeySource::Url(_) | KeySource::Discovery(_)))
-        .map(|issuer| issuer.issuer.as_str())
-        .collect();
-    if part == "keys" && !arguments.fetch && !behind_urls.is_empty() {
-        let issuers = behind_urls.join(", ");
-        let why = format!("the keys of {issuers} have a URL and were not fetched; add --fetch");
-        return not_known(report, why);
-    }
-    let readiness = assembled.admin.readiness();
-    let detail = readiness.parts.get(part).map(|part| part.detail.clone());
-    Err(format!("{part}: {}", detail.unwrap_or_else(|| failure.to_string())))
-}
-
 fn is_public(edge: &Edge, route: &Route) -> bool {
     matches!(edge.policies.get(&route.policy), Some(Policy::Public(_)))
-}
-
-fn policy(edge: &Edge, route: &Route) -> String {
-    let kind = match edge.policies.get(&route.policy) {
-        Some(Policy::Public(_)) => "public",
-        Some(Policy::Session(_)) => "session",
-        Some(Policy::Internal(_)) => "internal",
-        Some(Policy::Signed(_)) => "signed",
-        Some(Policy::Webhook(_)) => "webhook",
-        Some(Policy::Certificate(_)) => "client-certificate",
-        None => "missing",
-    };
-    format!("{} ({kind})", route.policy)
-}
-
-fn answer(status: u16, body: &str, from: &str, why: &str) -> Value {
-    json!({ "status": status, "body": body, "from": from, "why": why })
-}
-
-/// The answer of a listener that redirects to https.
-fn redirected(edge: &Edge, name: &str, listener: &Listener, request: &Request) -> Value {
-    let Some((_, host)) = edge_config::host_of(edge, name, &request.authority) else { return Value::Null };
-    let ports = edge.https_ports(name, host);
-    let (named, port) = match request.authority.rsplit_once(':') {
-        Some((named, port)) if port.parse::<u16>().is_ok() => (named, port.parse().unwrap_or(HTTP)),
-        Some(_) | None => (request.authority.as_str(), HTTP),
-    };
-    let to = if port == listener.address.port() { ports.direct } else { ports.translated };
-    let shown = if to == HTTPS { String::new() } else { format!(":{to}") };
-    json!({
-        "status": 308,
-        "location": format!("https://{named}{shown}{}", request.target),
-        "from": "Envoy",
-        "why": "the listener redirects to https",
-    })
-}
-
-fn passed(backend: &str, headers: &[&str]) -> Value {
-    json!({ "from": format!("the backend {backend}"), "identity_headers": headers.join(" ") })
 }
 
 #[cfg(test)]

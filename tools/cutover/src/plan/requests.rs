@@ -9,6 +9,7 @@ use edge_config::edge::{
 
 use super::cors;
 use super::found::{Aspects, Finding, Protection, Region};
+use super::limits;
 use super::policy;
 use super::regions::{self, Table, Taken};
 use super::tree::PathRegion;
@@ -190,7 +191,7 @@ fn routes((old, before): (&Edge, &Route), (new, after): (&Edge, &Route), noted: 
     if let (Some(was), Some(is)) = (old.policies.get(&before.policy), new.policies.get(policy)) {
         policy::compare((old, was), (new, is), noted);
     }
-    policy::limits((old, before), (new, after), noted);
+    limits::compare((old, before), (new, after), noted);
     let Destination { kinds: _, shares: _, sticky } = destination;
     destinations((old, &before.destination), (new, destination), noted);
     if before.destination.sticky != *sticky {

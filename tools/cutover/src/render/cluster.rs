@@ -9,6 +9,7 @@ use edge_config::edge::{
 };
 use serde_json::{Value, json};
 
+use super::object::insert;
 use super::template::{self, fill};
 use super::{TemplateError, seconds, upstream_tls};
 
@@ -206,10 +207,4 @@ pub(super) fn assignment(cluster: &str, address: &Value) -> Value {
 
 pub(super) fn socket(address: SocketAddr) -> Value {
     json!({ "socket_address": { "address": address.ip().to_string(), "port_value": address.port() } })
-}
-
-pub(super) fn insert(object: &mut Value, key: &str, value: Value) {
-    if let Some(map) = object.as_object_mut() {
-        map.insert(key.to_owned(), value);
-    }
 }

@@ -11,8 +11,8 @@ use edge_config::edge::{Cors, Host, OnAnswers, Route, RouteCors};
 use header_rules::config::CorsRules;
 use serde_json::{Map, Value, json};
 
-use super::cluster::insert;
 use super::metadata::{NAMESPACE, VARY, filter};
+use super::object::insert;
 use super::stage::{Branch, both, branches, either, not, unused};
 
 /// The headers that the edge itself writes on refusals, besides the request id. A page must be able to read when to try again.

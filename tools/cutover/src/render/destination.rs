@@ -13,9 +13,10 @@ use edge_config::Edge;
 use edge_config::edge::{Backend, Destination, Route, Sticky};
 use serde_json::{Map, Value, json};
 
-use super::cluster::{cluster_name, insert};
+use super::cluster::cluster_name;
 use super::credentials;
 use super::header::header;
+use super::object::insert;
 
 use super::seconds;
 

@@ -3,23 +3,20 @@
 use std::net::SocketAddr;
 
 use edge_config::Edge;
-use edge_config::edge::{
-    HeaderCase, Http10, Listener, Policy, Reserved, Route, TenantMatch, Underscores, WireLimits,
-};
+use edge_config::edge::{HeaderCase, Http10, Listener, Policy, Route, TenantMatch, Underscores, WireLimits};
 use header_rules::config::{BODY_CALLBACK, CALLBACKS, EarlyConfig, HOST_CALLS, PluginConfig};
-use identity::headers;
 use serde_json::{Value, json};
 
-use super::cluster::insert;
 use super::discovered::{self, Discovered, Found};
 use super::header::header;
 use super::metadata::{CONTENT_TYPE, NAMESPACE, REFUSAL_MARK, filter};
+use super::object::insert;
 use super::routes::{longest_body, whole_body};
 use super::stage::{Branch, both, is, stage, starts_with};
 use super::template::{self, fill};
 use super::{
-    Form, Paths, TemplateError, access_log, cors, decided, guard, leases, proxies, request_id, seconds,
-    tracing, words,
+    Form, Paths, TemplateError, access_log, cors, decided, guard, leases, proxies, request_id, second_wall,
+    seconds, tracing, words,
 };
 
 const NAME: &str = "connection-manager.yaml";
@@ -81,7 +78,7 @@ pub(super) fn render(
     // On a lease the guard writes the identity over any value: the wall must not remove it again. No client can set filter
     // state, so a lease proves a decision as well as the header does.
     let checked = leases::not_leased();
-    let wall = (filter::SECOND_WALL, second_wall(edge));
+    let wall = (filter::SECOND_WALL, second_wall::filter(edge));
     let asking = [wall, refusal(), (filter::AUTHORIZER, authorizer(edge, proxied)?)];
     let undecided = both(&decided::undecided(), &checked);
     let filters = vec![
@@ -244,52 +241,6 @@ fn machine(edge: &Edge, name: &str, paths: &Paths, role: &str, rules: Value) -> 
     let pointer = "/config/vm_config/capability_restriction_config/allowed_capabilities";
     fill(&mut config, NAME, pointer, Value::Object(capabilities.collect()))?;
     Ok(config)
-}
-
-/// Removes the identity headers once more, natively, in case the guard ever lets one through.
-fn second_wall(edge: &Edge) -> Value {
-    let own: Vec<&str> = edge.identity.names().chain([headers::INTERNAL]).collect();
-    let covers = |prefix: &&&str| own.iter().any(|name| name.starts_with(**prefix));
-    let (prefixes, names) = least(edge);
-    let names = names.into_iter().filter(|name| own.contains(name));
-    let mut mutations = removals(prefixes.iter().filter(covers).copied(), names);
-    // Only the guard's note makes a request one for a page: an empty header is not added.
-    let navigation = "%FILTER_STATE(wasm.cutover.navigation:PLAIN)%";
-    mutations.push(json!({ "append": header(headers::NAVIGATION, navigation) }));
-    json!({
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
-        // Trailers reach an HTTP/2 backend; the guard never receives them.
-        "mutations": { "request_mutations": mutations, "request_trailers_mutations": trailers(edge) },
-    })
-}
-
-/// Removes every reserved name from trailers: they reach an HTTP/2 backend, and the guard never receives them.
-///
-/// Two edge files that reserve the same names have the same bytes here, so that neither another order nor a name that a
-/// prefix covers replaces the filter chain.
-fn trailers(edge: &Edge) -> Vec<Value> {
-    let (prefixes, names) = least(edge);
-    removals(prefixes.into_iter(), names.into_iter())
-}
-
-/// The reserved prefixes, and the reserved names that no prefix covers.
-fn least(edge: &Edge) -> (Vec<&str>, Vec<&str>) {
-    let Reserved { names, prefixes } = &edge.reserved;
-    let mut prefixes: Vec<&str> = prefixes.iter().map(String::as_str).collect();
-    prefixes.sort_unstable();
-    prefixes.dedup();
-    let is_covered = |name: &&str| prefixes.iter().any(|prefix| name.starts_with(prefix));
-    let mut names: Vec<&str> = names.iter().map(String::as_str).filter(|name| !is_covered(name)).collect();
-    names.sort_unstable();
-    names.dedup();
-    (prefixes, names)
-}
-
-fn removals<'a>(prefixes: impl Iterator<Item = &'a str>, names: impl Iterator<Item = &'a str>) -> Vec<Value> {
-    let starts = prefixes.map(
-        |prefix| json!({ "remove_on_match": { "key_matcher": { "prefix": prefix, "ignore_case": true } } }),
-    );
-    starts.chain(names.map(|name| json!({ "remove": name }))).collect()
 }
 
 /// `proxied` says whether the guard writes the client's address into a header.

@@ -9,7 +9,7 @@ use header_rules::config::{ForwardedBy, PEER_STATE, ProxyRules};
 use serde_json::{Value, json};
 
 use super::TemplateError;
-use super::cluster::insert;
+use super::object::insert;
 use super::template::fill;
 
 /// The header that carries the client's address to authorizer and backends; the guard writes it over any value.

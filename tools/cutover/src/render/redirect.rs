@@ -11,11 +11,11 @@ use edge_config::Edge;
 use edge_config::edge::{HTTP, HTTPS, Host, HttpsPorts, Listener};
 use serde_json::{Value, json};
 
-use super::cluster::insert;
 use super::decided;
 use super::matcher::{self, path_match};
 use super::metadata::{NAMESPACE, filter};
-use super::routes::{everything, named, no_decision, refusal, speaking};
+use super::object::insert;
+use super::refusals::{everything, named, no_decision, refusal, speaking};
 use super::stage::unused;
 
 /// The name of the routes in the access log.
@@ -54,7 +54,7 @@ pub(super) fn virtual_host(
 
 /// The virtual host that serves requests as `served` does where the guard has found that the client came by https, and
 /// otherwise redirects them as `redirecting` does.
-pub(super) fn unless_https(mut served: Value, redirecting: Value) -> Value {
+pub(super) fn unless_https(mut served: Value, redirecting: &Value) -> Value {
     let mut routes = redirecting.get("routes").and_then(Value::as_array).cloned().unwrap_or_default();
     for route in &mut routes {
         // Any route of a request may be another one once the guard has judged who sent it.

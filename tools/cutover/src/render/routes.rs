@@ -4,16 +4,16 @@
 //! method allowlist and the internal paths come before all of them, and a refusal comes after all of them. `matcher` makes
 //! a tree of them.
 
+mod parts;
+
 use edge_config::edge::{
-    Answers, Condition, Destination, EndsWith, Host, IdentityHeaders, Listener, METHODS, OfKind, PathMatch,
-    Policy, Route,
+    Answers, Destination, EndsWith, Host, IdentityHeaders, Listener, METHODS, Policy, Route,
 };
 use edge_config::{Edge, closed_paths};
 use header_rules::config::{BODY_LIMIT, EARLY_MARK, LeaseRules};
 use identity::headers;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::cluster::insert;
 use super::cors;
 use super::credentials;
 use super::decided;
@@ -21,9 +21,13 @@ use super::destination;
 use super::header::{header, method_is};
 use super::leases;
 use super::matcher::{self, Leaf, RoutesByHeader, path_match};
-use super::metadata::{ALLOW, CHOSEN_BY, CONTENT_TYPE, MARK, NAMESPACE, filter};
+use super::metadata::{CONTENT_TYPE, NAMESPACE, filter};
+use super::object::insert;
+use super::refusals::{
+    PER_ROUTE, everything, method_not_allowed, named, no_decision, refusal, speaking, word,
+};
 use super::stage::unused;
-use super::{proxies, redirect, request_id, shadow, words};
+use super::{proxies, redirect, request_id, words};
 
 /// `early` are the leases that can be known before the route of a request is chosen.
 pub(super) fn table(edge: &Edge, name: &str, listener: &Listener, early: Option<&LeaseRules>) -> Value {
@@ -36,7 +40,7 @@ pub(super) fn table(edge: &Edge, name: &str, listener: &Listener, early: Option<
             let redirecting = || redirect::virtual_host(edge, (name, listener), (group, host));
             match (&listener.redirect, listener.serves()) {
                 (None, _) => served(),
-                (Some(_), true) => redirect::unless_https(served(), redirecting()),
+                (Some(_), true) => redirect::unless_https(served(), &redirecting()),
                 (Some(_), false) => redirecting(),
             }
         })
@@ -91,7 +95,7 @@ fn virtual_host(
         .iter()
         .filter_map(|route| {
             let mark = early?.early_mark(revision, usize::try_from(leases::position(early, route)?).ok()?)?;
-            Some((mark, parts(edge, route, &answers, listener).into_iter().map(unchecked).collect()))
+            Some((mark, parts::of(edge, route, &answers, listener).into_iter().map(unchecked).collect()))
         })
         .collect();
     let mut open: Vec<Leaf> = routes
@@ -100,7 +104,7 @@ fn virtual_host(
             path: route.path.clone(),
             methods: route.methods.clone(),
             is_absent: false,
-            routes: parts(edge, route, &answers, listener),
+            routes: parts::of(edge, route, &answers, listener),
         })
         .collect();
     open.extend(edge.absent_paths.iter().filter(|absent| absent.host == group).map(|absent| {
@@ -123,65 +127,6 @@ fn virtual_host(
     let mut rendered = Value::Object(host);
     if let Some(hsts) = hsts {
         words::promise_https(&mut rendered, hsts);
-    }
-    rendered
-}
-
-/// The parts of a route: its canaries, then the kinds of credentials that it distinguishes, then its shares. They differ in
-/// the destination alone: each has the same policy, the same limits and the same answers.
-fn parts(edge: &Edge, route: &Route, host: &Answers, listener: &Listener) -> Vec<Value> {
-    let canaries = route.canaries.iter().map(|canary| {
-        let elsewhere = Destination::whole(canary.backend.clone());
-        let rendered = one(edge, route, &elsewhere, host, listener);
-        match &canary.when {
-            Condition::Tenant(tenant) => only_with(rendered, edge.tenant_header(), &tenant.to_string()),
-            Condition::Header { name, value } => only_with(rendered, name, value),
-            Condition::ClientHeader { name, value } => chosen(only_with(rendered, name, value)),
-            Condition::ClientCookie { name, value } => {
-                let cookie = cookie(name, value);
-                chosen(only(
-                    rendered,
-                    json!({ "name": "cookie", "string_match": { "safe_regex": { "regex": cookie } } }),
-                ))
-            }
-        }
-    });
-    let kinds = route.destination.kinds.iter().flat_map(|OfKind { kind, backend }| {
-        let to = Destination::whole(backend.clone());
-        let rendered = shadow::split(edge, route, &to, one(edge, route, &to, host, listener));
-        rendered.into_iter().map(|rendered| only_with(rendered, headers::KIND, kind.as_str()))
-    });
-    let others = route.destination.of_others();
-    let rest = shadow::split(edge, route, &others, one(edge, route, &others, host, listener));
-    canaries.chain(kinds).chain(rest).collect()
-}
-
-/// `rendered` for requests alone whose header `name`, which the authorizer writes, is `value`.
-fn only_with(rendered: Value, name: &str, value: &str) -> Value {
-    only(rendered, json!({ "name": name, "string_match": { "exact": value } }))
-}
-
-/// Notes for the log that the client chose the backend of `rendered`.
-fn chosen(mut rendered: Value) -> Value {
-    if let Some(fields) = rendered.pointer_mut("/metadata/filter_metadata/cutover") {
-        insert(fields, CHOSEN_BY, json!("client"));
-    }
-    rendered
-}
-
-/// An expression for cookies that include one of this name and value. Several lines are joined with commas.
-fn cookie(name: &str, value: &str) -> String {
-    let escaped: String = format!("{name}={value}").bytes().map(|byte| format!(r"\x{byte:02x}")).collect();
-    format!(r"(?:\C*[;,][ \t]*)?{escaped}[ \t]*(?:[;,]\C*)?")
-}
-
-/// `rendered` for requests alone whose headers meet `condition`.
-fn only(mut rendered: Value, condition: Value) -> Value {
-    if let Some(matching) = rendered.get_mut("match") {
-        match matching.get_mut("headers").and_then(Value::as_array_mut) {
-            Some(conditions) => conditions.push(condition),
-            None => insert(matching, "headers", json!([condition])),
-        }
     }
     rendered
 }
@@ -209,78 +154,6 @@ fn unchecked(mut route: Value) -> Value {
 /// The settings that enable a filter on a route which others do not have.
 fn used() -> Value {
     json!({ "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": {} })
-}
-
-pub(super) fn everything() -> PathMatch {
-    PathMatch::Prefix("/".to_owned())
-}
-
-/// The fields of a virtual host that uses the wording of `answers` where its routes have none of their own.
-pub(super) fn speaking(answers: &Answers) -> Map<String, Value> {
-    let mut host = Map::new();
-    host.insert("metadata".to_owned(), json!({ "filter_metadata": { NAMESPACE: words::metadata(answers) } }));
-    if let Some(finish) = words::finish_for(answers) {
-        host.insert("typed_per_filter_config".to_owned(), json!({ filter::WORDS: finish }));
-    }
-    host
-}
-
-pub(super) fn named((name, value): (&str, Value)) -> (String, Value) {
-    (name.to_owned(), value)
-}
-
-/// Refuses a method that the edge does not accept, and lists the `allowed` ones.
-fn method_not_allowed(allowed: &str, answers: &Answers, revision: &str) -> Value {
-    let mut route = refusal("method-not-allowed", &everything(), 405, (answers, answers), revision);
-    if let Some(matching) = route.get_mut("match") {
-        insert(matching, "headers", method_is(&METHODS, true));
-    }
-    if let Some(fields) = route.pointer_mut("/metadata/filter_metadata/cutover") {
-        insert(fields, ALLOW, json!(allowed));
-    }
-    route
-}
-
-/// A route that Envoy answers itself, with the wording of `answers`. `host` are the answers of the virtual host.
-pub(super) fn refusal(
-    name: &str,
-    path: &PathMatch,
-    status: u16,
-    (answers, host): (&Answers, &Answers),
-    revision: &str,
-) -> Value {
-    let mut fields = json!({ "policy": "none", "revision": revision });
-    let mut filters = json!({
-        filter::AUTHORIZER: no_decision(),
-        filter::KEEPER: unused(),
-        filter::DECIDED: decided::by_nobody(),
-    });
-    word(answers, host, &mut fields, &mut filters);
-    json!({
-        "name": name,
-        "match": path_match(path),
-        "direct_response": { "status": status },
-        "metadata": { "filter_metadata": { NAMESPACE: fields } },
-        "typed_per_filter_config": filters,
-    })
-}
-
-/// Adds the wording of `answers` to the metadata and the filters of a route, except for what its virtual host says.
-fn word(answers: &Answers, host: &Answers, fields: &mut Value, filters: &mut Value) {
-    if answers != host
-        && let Some(fields) = fields.as_object_mut()
-    {
-        fields.extend(words::metadata(answers));
-    }
-    if let Some(mark) = words::mark(answers) {
-        insert(fields, MARK, json!(mark));
-    }
-    match (words::finish_for(answers), answers == host) {
-        (_, true) => {}
-        (Some(finish), false) => insert(filters, filter::WORDS, finish),
-        // The refusals of its host may need a finish.
-        (None, false) => insert(filters, filter::WORDS, unused()),
-    }
 }
 
 /// `host` are the answers of the virtual host, which a route does not repeat.
@@ -354,12 +227,6 @@ fn written_headers(edge: &Edge, to: &Destination, is_public: bool, listener: &Li
     let only = to.only().and_then(|name| edge.backends.get(name));
     constant.extend(destination::constant_headers(only));
     Value::Array(constant)
-}
-
-const PER_ROUTE: &str = "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute";
-
-pub(super) fn no_decision() -> Value {
-    json!({ "@type": PER_ROUTE, "disabled": true })
 }
 
 /// The route's data for the authorizer, which never matches a path itself.

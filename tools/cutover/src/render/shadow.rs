@@ -9,8 +9,9 @@ use identity::headers;
 use serde_json::{Value, json};
 
 use super::TemplateError;
-use super::cluster::{assignment, insert, socket};
+use super::cluster::{assignment, socket};
 use super::header::{header, method_is};
+use super::object::insert;
 
 use super::template;
 

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::cluster::insert;
+use super::object::insert;
 
 /// The settings of a filter named `name` that runs `filters`, in this order, for a request for which `when` holds, and
 /// nothing for any other.

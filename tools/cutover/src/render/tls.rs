@@ -10,7 +10,7 @@ use edge_config::edge::{AuthorizerTls, BackendTls, CertificateFiles, ClientCerti
 use serde_json::{Value, json};
 
 use super::TemplateError;
-use super::cluster::insert;
+use super::object::insert;
 
 /// An SDS resource that names files. Envoy reads them again when they are replaced.
 pub(super) struct Secret {

@@ -4,8 +4,9 @@ use edge_config::Edge;
 use edge_config::edge::{Exposure, Tracing, TrustIncoming};
 use serde_json::{Value, json};
 
-use super::cluster::{self, insert};
+use super::cluster;
 use super::metadata::NAMESPACE;
+use super::object::insert;
 use super::{TemplateError, template};
 
 /// The headers of W3C Trace Context. `baggage` is data of the application, and passes in any case.

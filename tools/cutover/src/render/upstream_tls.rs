@@ -10,7 +10,7 @@ use edge_config::edge::{Backend, BackendTls, Protocol};
 use serde_json::{Value, json};
 
 use super::TemplateError;
-use super::cluster::insert;
+use super::object::insert;
 use super::tls::{self, Identity, Secret};
 
 /// The names of the protocols in a handshake (ALPN).

@@ -14,9 +14,9 @@ use edge_config::Edge;
 use edge_config::edge::{Answers, FURTHER_METHODS, HSTS_HEADER, Hsts, METHODS, MadeByEnvoy, Route};
 use serde_json::{Map, Value, json};
 
-use super::cluster::insert;
 use super::header::header;
 use super::metadata::{ALLOW, CONTENT_TYPE, HSTS, MARK, NAMESPACE, WORDS_MARK, filter};
+use super::object::insert;
 use super::request_id;
 use super::stage::{Branch, both, branches, is, starts_with};
 

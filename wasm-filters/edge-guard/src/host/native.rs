@@ -11,6 +11,7 @@
 //! post     a poll and the body of its answer
 //! reminder makes Envoy call a configuration regularly
 //! shelf    the store of leases: memory that guard and keeper of all workers share
+//! count    counters, and counts that wait for the next poll
 //! abi      the declared functions of Envoy
 //! ```
 //!
@@ -20,8 +21,7 @@
 
 use std::cell::Cell;
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use header_rules::HeaderMap;
@@ -34,6 +34,7 @@ use abi::{Buffer, Header, SUCCESS};
 
 mod abi;
 mod body;
+mod count;
 mod early;
 mod feed;
 mod hooks;
@@ -44,6 +45,7 @@ mod post;
 mod reminder;
 mod shelf;
 
+pub(crate) use count::{Tally, add, counter};
 pub(crate) use shelf::Shelf;
 
 /// The object for which Envoy called, and on which the functions here work.
@@ -369,81 +371,4 @@ pub(crate) fn decided(field: &str) -> Result<Option<Vec<u8>>, HostError> {
     };
     // SAFETY: Envoy's, valid until the metadata changes, and copied at once.
     Ok(found.then(|| unsafe { text.bytes() }.to_vec()))
-}
-
-/// Registers a counter, or finds it when it already exists.
-pub(crate) fn counter(name: &str) -> Result<u32, HostError> {
-    const CALL: &str = "define_counter";
-    let plugin = configuration(CALL)?;
-    let mut counter = 0;
-    // SAFETY: the configuration is being made on this thread; the name is only read, and there is a place for the id.
-    check(CALL, unsafe {
-        abi::envoy_dynamic_module_callback_http_filter_config_define_counter(
-            plugin,
-            Buffer::of(name.as_bytes()),
-            std::ptr::null_mut(),
-            0,
-            &raw mut counter,
-        )
-    })?;
-    u32::try_from(counter).map_err(|_| HostError { call: CALL, status: u32::MAX })
-}
-
-/// Adds to a counter.
-pub(crate) fn add(counter: u32, count: u32) -> Result<(), HostError> {
-    const CALL: &str = "increment_counter";
-    let (counter, count) = (counter as usize, u64::from(count));
-    // SAFETY: the object for which Envoy called us is alive; there are no labels.
-    check(CALL, unsafe {
-        match CALLER.get() {
-            Some(Caller::Stream(stream)) => abi::envoy_dynamic_module_callback_http_filter_increment_counter(
-                stream,
-                counter,
-                std::ptr::null_mut(),
-                0,
-                count,
-            ),
-            Some(Caller::Plugin(plugin)) => {
-                abi::envoy_dynamic_module_callback_http_filter_config_increment_counter(
-                    plugin,
-                    counter,
-                    std::ptr::null_mut(),
-                    0,
-                    count,
-                )
-            }
-            Some(Caller::Early(_)) | None => u32::MAX,
-        }
-    })
-}
-
-/// A counter that nearly every request increments. Here that is one atomic addition, so it is done at once. In an early
-/// lookup Envoy offers no counters, and its counts are reported with the next poll of the feed.
-#[derive(Clone)]
-pub(crate) struct Tally {
-    counter: u32,
-    unreported: Arc<AtomicU32>,
-}
-
-impl Tally {
-    pub(crate) fn define(name: &str) -> Result<Self, HostError> {
-        Ok(Self { counter: counter(name)?, unreported: Arc::default() })
-    }
-
-    /// Counts one.
-    pub(crate) fn count(&mut self) -> Result<(), HostError> {
-        if let Some(Caller::Early(_)) = CALLER.get() {
-            self.unreported.fetch_add(1, Ordering::Relaxed);
-            return Ok(());
-        }
-        add(self.counter, 1)
-    }
-
-    /// Reports counts that were not reported yet.
-    pub(crate) fn report(&self) -> Result<(), HostError> {
-        match self.unreported.swap(0, Ordering::Relaxed) {
-            0 => Ok(()),
-            unreported => add(self.counter, unreported),
-        }
-    }
 }

@@ -6,7 +6,7 @@ use crate::edge::{BackendTls, ClientCertificate, Endpoint};
 use crate::node::{Node, Value};
 use crate::reader::{self, Context, Fields, path};
 
-use super::super::hosts::is_host_name;
+use super::super::host_names::is_host_name;
 
 /// Enough for the present keys of several addresses and the next ones.
 const MAX_PINS: usize = 16;

@@ -6,7 +6,7 @@ use super::keys::address;
 use crate::edge::{Introspection, IntrospectionClient, OpaqueIssuer};
 use crate::node::Node;
 use crate::reader::{self, Context, Fields, choice, path};
-use crate::sections::credentials::timeout;
+use crate::sections::timeouts::timeout;
 
 /// Leaves room within the 200 ms that Envoy waits for the authorizer.
 const TIMEOUT: Duration = Duration::from_millis(150);

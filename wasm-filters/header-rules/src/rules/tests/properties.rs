@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::super::*;
 use super::{edits, request, rules};
+use crate::reserved::Fate;
 
 fn spelled_path() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
